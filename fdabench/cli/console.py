@@ -1,0 +1,81 @@
+"""The only place that prints. stdout carries the result, stderr the progress; no escape codes in a pipe."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A result as rows of text, whichever way it is printed."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def say(text: str) -> None:
+    """A line of the result, as it is."""
+    out.print(text, markup=False)
+
+
+def remark(text: str) -> None:
+    """A line that is not part of the result."""
+    err.print(text, markup=False)
+
+
+def print_table(table: Table, output_format: str) -> None:
+    """`auto` is rich on a terminal, plain in a pipe."""
+    chosen = output_format if output_format != "auto" else "rich" if out.is_terminal else "plain"
+    _PRINTERS[chosen](table)
+
+
+def _rich(table: Table) -> None:
+    drawn = RichTable(*table.columns, box=None, pad_edge=False, header_style="bold")
+    for row in table.rows:
+        drawn.add_row(*row)
+    Console(highlight=False).print(drawn)
+
+
+def _plain(table: Table) -> None:
+    lines = [table.columns, *table.rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(table.columns))]
+    for line in lines:
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _json(table: Table) -> None:
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+
+
+def _markdown(table: Table) -> None:
+    for line in (table.columns, tuple("---" for _ in table.columns), *table.rows):
+        say("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |")
+
+
+_PRINTERS = {"rich": _rich, "plain": _plain, "json": _json, "markdown": _markdown}
+
+
+def in_bytes(count: int) -> str:
+    """1.2 GB: decimal units, three figures."""
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 999.5 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.3g} {unit}" if unit != "B" else f"{count} B"
+
+
+def in_time(seconds: float) -> str:
+    """42 s, 12 min, 3 h 05 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

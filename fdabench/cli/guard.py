@@ -1,0 +1,66 @@
+"""From exceptions to exit codes: what a person did wrong is one message, a bug of ours is a file and its path."""
+
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, ParamSpec
+
+import typer
+
+from fdabench import __version__
+from fdabench.errors import FdabenchError
+
+BUG, INTERRUPTED, TERMINATED = 70, 130, 143
+
+P = ParamSpec("P")
+
+
+class Terminated(BaseException):
+    """SIGTERM: raised wherever the program is, so that what is under way can be left in order."""
+
+
+def guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """The command, ending in one of the documented exit codes."""
+
+    @wraps(command)
+    def safely(*args: P.args, **kwargs: P.kwargs) -> None:
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except FdabenchError as error:
+            _end(f"fdabench: {error}", error.exit_code)
+        except KeyboardInterrupt:
+            _end("fdabench: interrupted; the same command goes on from here", INTERRUPTED)
+        except Terminated:
+            _end("fdabench: terminated; the same command goes on from here", TERMINATED)
+        except BrokenPipeError:
+            # the reader went away, as `| head` does: nothing is wrong
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except Exception:
+            path = _write_bug_report()
+            _end(f"fdabench: this is a bug of fdabench; its traceback is in {path}", BUG)
+
+    return safely
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def _end(message: str, exit_code: int) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(exit_code)
+
+
+def _write_bug_report() -> Path:
+    handle, name = tempfile.mkstemp(prefix="fdabench-bug-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(f"fdabench {__version__}, Python {sys.version}\n{sys.argv}\n\n{traceback.format_exc()}")
+    return Path(name)

@@ -1,0 +1,179 @@
+"""The command line. Each command imports what it needs when it is called, so that `--help` answers at once."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fdabench import __version__
+from fdabench.cli.guard import guarded
+
+app = typer.Typer(
+    help="Compare when and how workers synchronise in distributed and federated deep learning.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    """How a result is printed."""
+
+    auto = "auto"
+    rich = "rich"
+    plain = "plain"
+    json = "json"
+    markdown = "markdown"
+
+
+class Listed(StrEnum):
+    """What there is to choose from."""
+
+    strategies = "strategies"
+    monitors = "monitors"
+    servers = "servers"
+    optimizers = "optimizers"
+    datasets = "datasets"
+    models = "models"
+    partitions = "partitions"
+    conventions = "conventions"
+
+
+SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE.toml", help="A suite file.", show_default=False)]
+SuiteFiles = Annotated[list[Path], typer.Argument(metavar="SUITE.toml...", help="Suite files.", show_default=False)]
+ResultsDir = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.", show_default=False)]
+Out = Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write to.", show_default=False)]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the suite; recorded.")
+]
+Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0..4", help="Seeds to run instead of the suite's.")]
+Chosen = Annotated[
+    str | None, typer.Option("-k", metavar="EXPR", help='Cells to run, as in -k "FDA and not naive".')
+]
+OutputFormat = Annotated[Format, typer.Option("--output-format", help="How the result is printed.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", envvar="FDABENCH_DATA", help="Where data sets are; else ./data.")
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"fdabench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Compare when and how workers synchronise in distributed and federated deep learning."""
+
+
+@app.command()
+@guarded
+def run(
+    suites: SuiteFiles,
+    out: Out = None,
+    data_dir: DataDir = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Cells at a time; else one per core.")] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto",
+    sets: Sets = None,
+    seeds: Seeds = None,
+    chosen: Chosen = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run cells again that are done.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only the summary.")] = False,
+) -> None:
+    """Run what is missing, then print the summary."""
+    from fdabench.cli.run import Request, run_suites
+
+    run_suites(Request(tuple(suites), out, data_dir, jobs, device, tuple(sets or ()), seeds, chosen, fresh, quiet))
+
+
+@app.command()
+@guarded
+def plan(
+    suite: SuiteFile,
+    out: Out = None,
+    sets: Sets = None,
+    seeds: Seeds = None,
+    chosen: Chosen = None,
+    output_format: OutputFormat = Format.auto,
+) -> None:
+    """Say what `run` would do: cells done, stale and why, to run; bytes; time."""
+    from fdabench.cli.plan import print_plan
+
+    print_plan(suite, out, tuple(sets or ()), seeds, chosen, output_format.value)
+
+
+@app.command()
+@guarded
+def validate(
+    suites: Annotated[list[Path] | None, typer.Argument(metavar="SUITE.toml...", show_default=False)] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of suites, for editors.")] = False,
+) -> None:
+    """Check suite files; every fault is told at once."""
+    from fdabench.cli.validate import print_schema, validate_suites
+
+    if schema:
+        print_schema()
+    else:
+        validate_suites(suites or [])
+
+
+@app.command()
+@guarded
+def status(results: ResultsDir, output_format: OutputFormat = Format.auto) -> None:
+    """Say how far a run is, from any shell."""
+    from fdabench.cli.status import print_status
+
+    print_status(results, output_format.value)
+
+
+@app.command()
+@guarded
+def show(
+    results: ResultsDir,
+    cell: Annotated[str, typer.Argument(metavar="CELL", help="The beginning of a cell's id.", show_default=False)],
+) -> None:
+    """Show one cell: configuration, state, ledger, sync timeline."""
+    from fdabench.cli.show import print_cell
+
+    print_cell(results, cell)
+
+
+@app.command()
+@guarded
+def report(
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", show_default=False)], out: Out = None
+) -> None:
+    """Write tables, figures and a summary."""
+    from fdabench.cli.report import write_report
+
+    write_report(results, out)
+
+
+@app.command("list")
+@guarded
+def list_(what: Annotated[Listed, typer.Argument(show_default=False)], output_format: OutputFormat = Format.auto) -> None:
+    """List what a suite may name."""
+    from fdabench.cli.listing import print_list
+
+    print_list(what.value, output_format.value)
+
+
+@app.command()
+@guarded
+def cite(suite: SuiteFile) -> None:
+    """Print BibTeX of exactly what the suite uses."""
+    from fdabench.cli.cite import print_citations
+
+    print_citations(suite)
+
+
+def main() -> None:
+    """The `fdabench` program."""
+    app()

@@ -1,0 +1,36 @@
+"""What `run`, `plan` and others ask of a suite, turned into cells."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fdabench.cli.console import remark
+from fdabench.suite.reader import Expanded, read_suite
+from fdabench.suite.select import parse_seeds
+
+
+def expand(path: Path, sets: Sequence[str], seeds: str | None) -> Expanded:
+    """The suite with its overrides; remarks on how it was understood go to stderr."""
+    overrides = [*sets, *([f"seeds={parse_seeds(seeds)}"] if seeds else [])]
+    expanded = read_suite(path, overrides)
+    for note in expanded.notes:
+        remark(f"note: {path}: {note}")
+    return expanded
+
+
+def results_dir(expanded: Expanded, out: Path | None) -> Path:
+    return out or Path("results") / expanded.suite.name
+
+
+def grid_line(expanded: Expanded) -> str:
+    """`24 cells = 6 strategies x 2 workloads x 2 seeds`; without the product where cells are excluded."""
+    labels = {cell.label for cell in expanded.cells}
+    axes = ("dataset", "model", "workers", "batch_size", "partition")
+    workloads = {str([cell.config[axis] for axis in axes]) for cell in expanded.cells}
+    counts = [(len(labels), "strategies"), (len(workloads), "workloads"), (len(expanded.suite.seeds), "seeds")]
+    product = " x ".join(f"{count} {name if count != 1 else _one(name)}" for count, name in counts)
+    whole = len(labels) * len(workloads) * len(expanded.suite.seeds) == len(expanded.cells)
+    return f"{len(expanded.cells)} cells {'=' if whole else 'of'} {product}"
+
+
+def _one(name: str) -> str:
+    return "strategy" if name == "strategies" else name.removesuffix("s")

@@ -1,0 +1,26 @@
+"""A collective that writes down everything it carries: the only way for workers to learn of each other."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from fdabench.core.collective import Collective
+from fdabench.core.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What a strategy is handed. `kind` is what the message is: model, state or optimizer."""
+
+    collective: Collective
+    ledger: Ledger
+
+    def distribute(self, w_D: Tensor) -> Tensor:
+        """The initial model, to every worker. Each process draws it from the seed, so it is counted and not sent."""
+        self.ledger.record("initial", w_D)
+        return w_D
+
+    def mean(self, x_KD: Tensor, kind: str) -> Tensor:
+        """Average over all workers, shape [D]; one row is what one worker put in."""
+        self.ledger.record(kind, x_KD[0])
+        return self.collective.mean(x_KD)

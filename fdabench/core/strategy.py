@@ -1,0 +1,88 @@
+"""What a strategy is. Shape suffixes: K = workers held by this process, D = parameters.
+
+A strategy is the paper's pseudo-code, run by every process alike. It may branch on the step `t`, on the round,
+and on what came out of the channel: on nothing else, or processes would wait for each other for ever.
+"""
+
+from math import nan
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from fdabench.core.channel import Channel
+
+
+class Server(Protocol):
+    """How the mean drift moves the global model (FedOpt's server optimizer; -u_D is its pseudo-gradient)."""
+
+    def init(self, w_D: Tensor) -> Any:
+        """The optimizer's state before the first round."""
+        ...
+
+    def apply(self, w_D: Tensor, u_D: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """The next global model, given the present one and the mean drift; and the next state."""
+        ...
+
+
+class Round(NamedTuple):
+    """What every worker remembers since the last sync. Replicated: identical in every process."""
+
+    anchor_D: Tensor
+    """w_t0, the global model that this round started from."""
+    previous_D: Tensor
+    """The global model that the round before started from."""
+    server: Any
+    """State of the server optimizer."""
+    index: int = 0
+    """Syncs made so far."""
+
+
+class Outcome(NamedTuple):
+    """What a step led to. `w_KD` is what the workers hold next; it is looked at only after a sync."""
+
+    w_KD: Tensor
+    round: Round
+    synced: bool
+    estimate: float = nan
+    """H(S), what the monitor holds the model variance to be at most; NaN if nobody looked."""
+
+
+class Strategy(Protocol):
+    """When to synchronise, and how. Frozen; all state is in the round."""
+
+    def init(self, w_D: Tensor) -> Round:
+        """The first round; all workers hold `w_D`."""
+        ...
+
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
+        """What happens after local step `t` (from 0), given the workers' models."""
+        ...
+
+
+class Traffic(NamedTuple):
+    """What a strategy sends in a number of steps, known beforehand: exactly where least == most."""
+
+    least_syncs: int
+    most_syncs: int
+    states: int = 0
+    state_size: int = 0
+    """Numbers in one local state."""
+
+
+@runtime_checkable
+class Forecasts(Protocol):
+    """A strategy that knows beforehand what it will send; the others run as well, but `plan` cannot price them."""
+
+    def traffic(self, steps: int, num_parameters: int) -> Traffic: ...
+
+
+def begin(w_D: Tensor, server: Server) -> Round:
+    """The first round: everybody holds `w_D`, nothing has moved yet."""
+    return Round(w_D, w_D, server.init(w_D))
+
+
+def synchronize(w_KD: Tensor, r: Round, server: Server, channel: Channel, estimate: float = nan) -> Outcome:
+    """End the round: average the drifts, let the server move the global model, hand it to all."""
+    u_D = channel.mean(w_KD - r.anchor_D, "model")
+    w_D, state = server.apply(r.anchor_D, u_D, r.server)
+    return Outcome(w_D.expand_as(w_KD), Round(w_D, r.anchor_D, state, r.index + 1), True, estimate)

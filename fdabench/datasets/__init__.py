@@ -1,0 +1,15 @@
+"""Data sets. A new one joins by a line here."""
+
+from collections.abc import Mapping
+
+from fdabench.datasets.base import Source
+from fdabench.datasets.digits import DIGITS
+from fdabench.datasets.images import CIFAR10, CIFAR100, FASHION_MNIST, MNIST
+
+DATASETS: Mapping[str, Source] = {
+    "digits": DIGITS,
+    "mnist": MNIST,
+    "fashion-mnist": FASHION_MNIST,
+    "cifar10": CIFAR10,
+    "cifar100": CIFAR100,
+}

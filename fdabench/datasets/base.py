@@ -1,0 +1,46 @@
+"""What a data set is. Shapes: images [N, channels, height, width] float32, labels [N] int64."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Data:
+    """A training and a test set, whole in memory. `shape` is that of one image."""
+
+    train_x: Tensor
+    train_y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+    classes: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.train_x.shape[1:])
+
+    def to(self, device: torch.device) -> "Data":
+        tensors = (tensor.to(device) for tensor in (self.train_x, self.train_y, self.test_x, self.test_y))
+        return Data(*tensors, self.classes)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from, and what is known of it before it is loaded."""
+
+    load: Callable[[Path], Data]
+    """Load it from torchvision's layout under a folder; raises TaskError where it is not there."""
+    train_samples: int
+    shape: tuple[int, ...]
+    classes: int
+    about: str
+    reference: str
+
+
+def data_dir(chosen: Path | None) -> Path:
+    """`--data-dir`, else FDABENCH_DATA, else `data`."""
+    return chosen or Path(os.environ.get("FDABENCH_DATA") or "data")

@@ -1,0 +1,21 @@
+"""scikit-learn's digits: real handwriting, 8 x 8 pixels, that needs no download."""
+
+from pathlib import Path
+
+import torch
+
+from fdabench.datasets.base import Data, Source
+
+
+def load(root: Path) -> Data:
+    """Pixels / 16; every fifth sample is a test sample, as the file is in no order of class."""
+    from sklearn.datasets import load_digits  # takes a second, and only this data set needs it
+
+    bunch = load_digits()
+    x = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16
+    y = torch.tensor(bunch.target, dtype=torch.int64)
+    test = torch.arange(len(y)) % 5 == 4
+    return Data(x[~test], y[~test], x[test], y[test], 10)
+
+
+DIGITS = Source(load, 1438, (1, 8, 8), 10, "8 x 8 digits of scikit-learn, pixels / 16; no download", "alpaydin1998")

@@ -1,0 +1,76 @@
+"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100, as torchvision reads them."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fdabench.datasets.base import Data, Source
+from fdabench.datasets.vision import torchvision
+from fdabench.errors import TaskError
+
+Channels = tuple[float, ...]
+
+
+def _load(class_name: str, mean: Channels, std: Channels, root: Path) -> Data:
+    train, test = (_fetch(class_name, root, train) for train in (True, False))
+    shift, scale = torch.tensor(mean)[:, None, None], torch.tensor(std)[:, None, None]
+    (train_x, train_y), (test_x, test_y) = ((_images(part), _labels(part)) for part in (train, test))
+    return Data((train_x - shift) / scale, train_y, (test_x - shift) / scale, test_y, int(train_y.max()) + 1)
+
+
+def _fetch(class_name: str, root: Path, train: bool) -> Any:
+    make = partial(getattr(torchvision("datasets"), class_name), str(root), train=train)
+    try:
+        return make(download=False)
+    except RuntimeError:
+        pass
+    try:
+        return make(download=True)
+    except (OSError, RuntimeError) as error:
+        raise TaskError(_how_to_get(class_name, root)) from error
+
+
+def _how_to_get(class_name: str, root: Path) -> str:
+    return (
+        f"{class_name}: not found under {root} and it cannot be downloaded from here. Three ways to get it:\n"
+        f"  run once where there is a network: it is downloaded on first use;\n"
+        f"  copy the files there as torchvision lays them out: {root / _LAYOUT[class_name]};\n"
+        f"  say where they are: --data-dir DIR, or FDABENCH_DATA=DIR."
+    )
+
+
+_LAYOUT: Mapping[str, str] = {
+    "MNIST": "MNIST/raw/train-images-idx3-ubyte, ...",
+    "FashionMNIST": "FashionMNIST/raw/train-images-idx3-ubyte, ...",
+    "CIFAR10": "cifar-10-batches-py/data_batch_1, ...",
+    "CIFAR100": "cifar-100-python/train, ...",
+}
+
+
+def _images(part: Any) -> Tensor:
+    """Pixels in [0, 1], channels first; torchvision has MNIST as [N, H, W] tensors, CIFAR as [N, H, W, C] arrays."""
+    x = torch.as_tensor(np.asarray(part.data))
+    x = x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2)
+    return x.contiguous().to(torch.float32) / 255
+
+
+def _labels(part: Any) -> Tensor:
+    return torch.as_tensor(np.asarray(part.targets), dtype=torch.int64)
+
+
+_UNIT: tuple[Channels, Channels] = ((0.0,), (1.0,))
+_CIFAR10 = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+_CIFAR100 = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
+
+_BY_CHANNEL = "normalised by channel; no augmentation"
+MNIST = Source(
+    partial(_load, "MNIST", *_UNIT), 60_000, (1, 28, 28), 10, "pixels / 255, as in the FDA paper", "lecun1998"
+)
+FASHION_MNIST = Source(partial(_load, "FashionMNIST", *_UNIT), 60_000, (1, 28, 28), 10, "pixels / 255", "xiao2017")
+CIFAR10 = Source(partial(_load, "CIFAR10", *_CIFAR10), 50_000, (3, 32, 32), 10, _BY_CHANNEL, "krizhevsky2009")
+CIFAR100 = Source(partial(_load, "CIFAR100", *_CIFAR100), 50_000, (3, 32, 32), 100, _BY_CHANNEL, "krizhevsky2009")

@@ -1,0 +1,49 @@
+"""The workers held by this process, as one matrix. Shape suffixes: K = workers held here, D = parameters."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fdabench.core.channel import Channel
+from fdabench.engine.batches import Sampler
+from fdabench.engine.gradients import Batch, Losses, Sequential, flatten
+from fdabench.optimizers import LocalOptimizer
+
+
+class Workers:
+    """Row k of `w_KD` is the model of the k-th worker held here; one elementwise optimizer steps them all."""
+
+    def __init__(
+        self, model: nn.Module, local: LocalOptimizer, samplers: Sequence[Sampler], train_x: Tensor, train_y: Tensor
+    ) -> None:
+        self.w_KD = nn.Parameter(flatten(model).repeat(len(samplers), 1))
+        self.w_KD.grad = torch.zeros_like(self.w_KD)
+        self._gradients = Sequential(model, self.w_KD.detach(), self.w_KD.grad)
+        self._local, self._optimizer = local, local.build(self.w_KD)
+        self._samplers, self._x, self._y = samplers, train_x, train_y
+
+    def step(self) -> Losses:
+        """One local optimizer step by every worker on a fresh mini-batch."""
+        losses = self._gradients([self._batch(sampler) for sampler in self._samplers])
+        self._optimizer.step()
+        return losses
+
+    def _batch(self, sampler: Sampler) -> Batch:
+        drawn = torch.from_numpy(sampler.draw()).to(self._x.device)
+        # convolutions and pooling on a CPU are up to 1.7 times as fast with the channels last
+        return self._x[drawn].contiguous(memory_format=torch.channels_last), self._y[drawn]
+
+    @torch.no_grad()
+    def adopt(self, w_KD: Tensor, channel: Channel) -> None:
+        """Go on from other models; the optimizer's state is kept, reset or averaged as the local optimizer says."""
+        self.w_KD.copy_(w_KD)
+        if self._local.at_sync == "reset":
+            self._optimizer.state.clear()
+        elif self._local.at_sync == "average":
+            for moment_KD in self._moments():
+                moment_KD.copy_(channel.mean(moment_KD, "optimizer").expand_as(moment_KD))
+
+    def _moments(self) -> list[Tensor]:
+        state = self._optimizer.state[self.w_KD]
+        return [value for value in state.values() if torch.is_tensor(value) and value.shape == self.w_KD.shape]

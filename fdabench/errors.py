@@ -1,0 +1,50 @@
+"""Everything that fdabench raises on purpose.
+
+    FdabenchError            a message for a person; `exit_code` is what the shell sees
+    ├── SuiteError           a suite file is wrong; carries every fault found           (2)
+    ├── UsageError           a command was called with something that cannot be         (2)
+    ├── TaskError            data or a model is missing or does not fit                 (2)
+    ├── PartitionError       the samples cannot be shared out as asked                  (2)
+    └── ResultError          a results folder is missing, foreign or unreadable         (2)
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class FdabenchError(Exception):
+    """A fault that a person can mend; the text says where, what was found and what is allowed."""
+
+    exit_code = 2
+
+
+class UsageError(FdabenchError):
+    """A command line that asks for something that cannot be."""
+
+
+class TaskError(FdabenchError):
+    """Data or a model is missing, or does not fit the workload."""
+
+
+class PartitionError(FdabenchError):
+    """The samples cannot be shared out over the workers as asked."""
+
+
+class ResultError(FdabenchError):
+    """A results folder is missing, foreign or unreadable."""
+
+
+class SuiteError(FdabenchError):
+    """A suite that cannot be run; `faults` has one line for each thing that is wrong."""
+
+    def __init__(self, source: str, faults: Iterable[str]) -> None:
+        self.source = source
+        self.faults = tuple(faults)
+        count = len(self.faults)
+        super().__init__("\n".join([f"{source}: {count} fault{'s' * (count != 1)}", *self.faults]))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt name: `; did you mean 'theta'?`, or nothing."""
+    close = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

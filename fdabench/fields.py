@@ -1,0 +1,32 @@
+"""Types of a strategy's fields that say what a number means, and so how a suite may give it.
+
+`Steps` may be given in local steps or in epochs, `Threshold` absolutely or per parameter, and a `Seed` is never
+given: it is derived from the axes of the cell. The others are bounds.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Lt
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a number stands for, where its type alone does not say."""
+
+    text: str
+
+
+STEPS = Meaning("local steps")
+THRESHOLD = Meaning("squared L2 norm")
+SEED = Meaning("seed")
+
+Steps = Annotated[Fraction, STEPS]
+Threshold = Annotated[float, THRESHOLD]
+Seed = Annotated[int, SEED]
+
+Rate = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+Decay = Annotated[float, Ge(0), Lt(1)]
+Count = Annotated[int, Ge(1)]

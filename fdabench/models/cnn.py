@@ -1,0 +1,28 @@
+"""A small convolutional network for CIFAR, without batch normalisation, that a CPU can train."""
+
+from torch import nn
+
+from fdabench.models.base import Architecture, Shape, glorot
+
+
+def build(shape: Shape, classes: int) -> nn.Module:
+    channels, height, width = shape
+    layers = nn.Sequential(
+        nn.Conv2d(channels, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(64 * (height // 8) * (width // 8), 64),
+        nn.ReLU(),
+        nn.Linear(64, classes),
+    )
+    return glorot(layers)
+
+
+CNN = Architecture(build, (3, 32, 32), "three convolutions, no batch normalisation; 89,834 parameters", "lecun1998")

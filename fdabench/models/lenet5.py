@@ -1,0 +1,26 @@
+"""LeNet-5 (LeCun et al., 1998) as the FDA paper has it: tanh, average pooling, Glorot-uniform kernels."""
+
+from torch import nn
+
+from fdabench.models.base import Architecture, Shape, glorot
+
+
+def build(shape: Shape, classes: int) -> nn.Module:
+    layers = nn.Sequential(
+        nn.Conv2d(shape[0], 6, 5, padding=2),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(400, 120),
+        nn.Tanh(),
+        nn.Linear(120, 84),
+        nn.Tanh(),
+        nn.Linear(84, classes),
+    )
+    return glorot(layers)
+
+
+LENET5 = Architecture(build, (1, 28, 28), "two convolutions, tanh, average pooling; 61,706 parameters", "lecun1998")

@@ -1,0 +1,22 @@
+"""A multilayer perceptron for small images."""
+
+from math import prod
+
+from torch import nn
+
+from fdabench.models.base import Architecture, Shape, glorot
+
+
+def build(shape: Shape, classes: int) -> nn.Module:
+    layers = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(prod(shape), 192),
+        nn.ReLU(),
+        nn.Linear(192, 192),
+        nn.ReLU(),
+        nn.Linear(192, classes),
+    )
+    return glorot(layers)
+
+
+MLP = Architecture(build, None, "two hidden layers of 192, ReLU; 51,466 parameters on digits", "rumelhart1986")

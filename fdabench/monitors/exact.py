@@ -1,0 +1,25 @@
+"""The oracle: every worker sends its whole drift. For tests, plots, and as the best that a monitor can do."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fdabench.core.strategy import Round
+
+
+@dataclass(frozen=True)
+class Exact:
+    """S_k = (|u_k|^2, u_k) and H(S) = S_1 - |S_2|^2 = Var: 4 (d + 1) bytes."""
+
+    reference: ClassVar[str] = "theologitis2025"
+
+    def size(self, num_parameters: int) -> int:
+        return num_parameters + 1
+
+    def state(self, u_KD: Tensor, r: Round) -> Tensor:
+        return torch.cat([u_KD.square().sum(1, keepdim=True), u_KD], 1)
+
+    def bound(self, s_S: Tensor) -> Tensor:
+        return s_S[0] - s_S[1:].square().sum()

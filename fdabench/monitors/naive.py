@@ -1,0 +1,24 @@
+"""NaiveFDA's monitor: 4 bytes (Theologitis et al., EDBT 2025)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from fdabench.core.strategy import Round
+
+
+@dataclass(frozen=True)
+class Naive:
+    """Var = mean |u|^2 - |mean u|^2 <= mean |u|^2, so S_k = |u_k|^2 and H(S) = S."""
+
+    reference: ClassVar[str] = "theologitis2025"
+
+    def size(self, num_parameters: int) -> int:
+        return 1
+
+    def state(self, u_KD: Tensor, r: Round) -> Tensor:
+        return u_KD.square().sum(1, keepdim=True)
+
+    def bound(self, s_S: Tensor) -> Tensor:
+        return s_S[0]

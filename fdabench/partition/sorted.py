@@ -1,0 +1,50 @@
+"""The FDA paper's heterogeneous partitions: `X %` sorted, and `Label Y` (its authors' data/preprocessing.py)."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Le
+
+from fdabench.errors import PartitionError
+from fdabench.partition.base import Indices, check_enough, contiguous
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """The first `fraction` of the file is sorted by class; each worker gets one piece of it and one of the rest."""
+
+    fraction: Annotated[float, Ge(0), Le(1)]
+
+    def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
+        check_enough(labels, workers)
+        cut = int(len(labels) * self.fraction)
+        by_class = np.argsort(labels[:cut], kind="stable")
+        rest = contiguous(np.arange(cut, len(labels)), workers)
+        pieces = [np.concatenate(pair) for pair in zip(contiguous(by_class, workers), rest, strict=True)]
+        return _none_empty(pieces)
+
+
+@dataclass(frozen=True)
+class Label:
+    """All samples of class `label` first, then the others in file order, cut into consecutive pieces."""
+
+    label: Annotated[int, Ge(0)]
+
+    def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
+        check_enough(labels, workers)
+        chosen = labels == self.label
+        if not chosen.any():
+            raise PartitionError(f"label {self.label} does not occur; there are {sorted(set(labels.tolist()))}")
+        return contiguous(np.concatenate([np.flatnonzero(chosen), np.flatnonzero(~chosen)]), workers)
+
+
+def _none_empty(pieces: list[Indices]) -> list[Indices]:
+    """
+    Raises:
+        PartitionError: both pieces of a worker are empty, which only happens with about as many workers as samples.
+    """
+    empty = [worker for worker, piece in enumerate(pieces) if len(piece) == 0]
+    if empty:
+        raise PartitionError(f"worker {empty[0]} of {len(pieces)} would hold no sample: take fewer workers")
+    return pieces

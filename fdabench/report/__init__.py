@@ -1,0 +1,1 @@
+"""What a results folder says: a closing summary, tables, figures and a page in Markdown."""

@@ -1,0 +1,102 @@
+"""A report: `summary.md` and `summary.json`, figures and tables, the same bytes from the same results."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fdabench.report.caveats import find_caveats
+from fdabench.report.data import ReportData, combine, headline_targets
+from fdabench.report.figures import PLOTS
+from fdabench.report.markup import environment, table_files
+from fdabench.report.methods import CONVENTIONS, ESTIMATES, commands
+from fdabench.report.render import Drawn, render
+from fdabench.report.summary import summary_text
+from fdabench.report.tables import Table, build_tables
+from fdabench.results.files import write_whole
+from fdabench.results.load import Results
+
+
+def build_report(results: Sequence[Results], out: Path) -> list[Path]:
+    """Write the whole report under `out`, and say what was written.
+
+    Raises:
+        ResultError: `out` cannot be written.
+    """
+    data = combine(results)
+    drawn = [figure for plot in PLOTS if (figure := render(plot, data)) is not None]
+    tables, templates = build_tables(data), environment()
+    files: dict[str, bytes] = {
+        f"figures/{figure.name}.{suffix}": content for figure in drawn for suffix, content in figure.files.items()
+    }
+    for table in tables:
+        files |= {f"tables/{table.name}.{suffix}": text for suffix, text in table_files(table, templates).items()}
+    page = page_content(data, drawn, tables)
+    files["summary.md"] = templates.get_template("summary.md.j2").render(page).encode()
+    files["summary.json"] = _json(_summary(data, drawn, tables))
+    for name, content in files.items():
+        write_whole(out / name, content)
+    return [out / name for name in files]
+
+
+def page_content(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Table]) -> dict[str, Any]:
+    """All that a page says, whatever it is written in."""
+    by_name = {table.name: table for table in tables}
+    monitors = [kind for kind in dict.fromkeys(data.runs["monitor"]) if kind]
+    return {
+        "suites": list(data.locks),
+        "descriptions": {name: lock.get("description", "") for name, lock in data.locks.items()},
+        "conclusion": [summary_text(data, suite) for suite in data.locks],
+        "headline": by_name["headline"],
+        "settings": by_name["settings"],
+        "tables": tables,
+        "figures": drawn,
+        "caveats": find_caveats(data),
+        "commands": commands(data),
+        "estimates": {kind: ESTIMATES.get(kind, "declared by a plug-in") for kind in monitors},
+        "conventions": {lock["convention"]: CONVENTIONS[lock["convention"]] for lock in data.locks.values()},
+    }
+
+
+def _summary(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Table]) -> dict[str, Any]:
+    headline = next(table for table in tables if table.name == "headline")
+    return {
+        "schema": "1",
+        "suites": list(data.locks),
+        "headline_targets": headline_targets(data),
+        "conventions": {name: lock["convention"] for name, lock in data.locks.items()},
+        "states": {str(state): int(number) for state, number in data.runs["state"].value_counts(sort=False).items()},
+        "headline": [_plain(row) for row in headline.frame.to_dict("records")],
+        "caveats": find_caveats(data),
+        "commands": commands(data),
+        "figures": [
+            {
+                "name": f.name,
+                "title": f.title,
+                "caption": f.caption,
+                "files": [f"figures/{f.name}.{suffix}" for suffix in f.files],
+            }
+            for f in drawn
+        ],
+        "tables": [
+            {
+                "name": t.name,
+                "title": t.title,
+                "note": t.note,
+                "files": [f"tables/{t.name}.{suffix}" for suffix in ("csv", "md", "tex")],
+            }
+            for t in tables
+        ],
+    }
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """JSON has no NaN."""
+    return {
+        str(key): None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()
+    }
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -1,0 +1,148 @@
+"""What a reader must know before believing the numbers: found in the results, not written by hand."""
+
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+
+from fdabench.report.data import ReportData, budget_text
+from fdabench.report.methods import flat
+from fdabench.report.text import listing, percent, plural, target_name, without_folders
+
+FEW_SEEDS = 3
+LARGE_STATE = 0.1
+COARSE = 0.1
+_ENVIRONMENT = ("fdabench", "git", "python", "torch", "numpy", "platform", "device", "threads")
+
+
+def find_caveats(data: ReportData) -> list[str]:
+    """One sentence or two each; empty only when nothing was found."""
+    return [text for check in _CHECKS for text in check(data)]
+
+
+def _incomplete(data: ReportData) -> Iterator[str]:
+    runs = data.runs
+    waiting = runs[~runs["finished"] & ~runs["failed"]]
+    if len(waiting):
+        share = f"{len(waiting)} of {plural(len(runs), 'cell')}"
+        yield f"{share} have not run to the end and are missing everywhere: {_names(waiting)}."
+    for _, run in runs[runs["failed"]].iterrows():
+        error = str(data.records[run["cell_id"]].get("error") or "no error recorded").strip()
+        last_line = without_folders(error.splitlines()[-1])
+        cell = f"{run['label']}, {run['workload']}, seed {run['seed']}"
+        yield f"Failed, and missing everywhere: {cell} ({run['state']}: {last_line})."
+    diverged = runs[runs["state"] == "diverged"]
+    if len(diverged):
+        cells = plural(len(diverged), "cell")
+        yield f"{cells} diverged; counted as missed, left out of accuracies and ratios: {_names(diverged)}."
+
+
+def _names(runs: pd.DataFrame) -> str:
+    return listing([f"{row['label']} ({row['workload']}, seed {row['seed']})" for _, row in runs.iterrows()], 4)
+
+
+def _few_seeds(data: ReportData) -> Iterator[str]:
+    sizes = data.finished.groupby(["suite", "workload", "label"], sort=False).size()
+    if len(sizes) and sizes.min() < FEW_SEEDS:
+        few = int((sizes < FEW_SEEDS).sum())
+        yield (
+            f"Few seeds: {few} of {plural(len(sizes), 'pair')} of workload and strategy have fewer than {FEW_SEEDS} "
+            f"finished seeds (least: {sizes.min()}). Their intervals are wide or missing; read differences with care."
+        )
+
+
+def _unequal_hits(data: ReportData) -> Iterator[str]:
+    rates = data.headline.groupby("label", sort=False)["reached"].agg(["sum", "size"])
+    if len(rates) and (rates["sum"] / rates["size"]).nunique() > 1:
+        counts = listing([f"{label} {row['sum']}/{row['size']}" for label, row in rates.iterrows()], 16)
+        yield (
+            f"Unequal hit rates at the headline target: {counts}. A mean over hits is over the easier cells only; "
+            "ratios count a miss as a bound."
+        )
+
+
+def _unreached(data: ReportData) -> Iterator[str]:
+    best = data.outcomes.groupby(["suite", "workload", "target"], sort=False)["reached"].any()
+    for row in best.reset_index().to_dict("records"):
+        if not row["reached"]:
+            yield f"Nobody reached {target_name(row['target'])} on {row['workload']}."
+
+
+def _no_target(data: ReportData) -> Iterator[str]:
+    for suite, lock in data.locks.items():
+        if not lock["targets"]:
+            yield f"Suite {suite} sets no target accuracy, so no cost to a target is compared."
+
+
+def _mixed_environments(data: ReportData) -> Iterator[str]:
+    for key in _ENVIRONMENT:
+        found = sorted({str(record.get("environment", {}).get(key, "unknown")) for record in data.records.values()})
+        if len(found) > 1:
+            yield f"Mixed environments: cells differ in {key} ({listing([without_folders(value) for value in found])})."
+
+
+def _large_state(data: ReportData) -> Iterator[str]:
+    per_cell = data.ledger.pivot_table(index=["label", "cell_id"], columns="kind", values="payload_bytes", sort=False)
+    if not {"state", "model"} <= set(per_cell.columns):
+        return
+    share = (per_cell["state"] / per_cell["model"]).groupby("label", sort=False).max()
+    for label, value in share[share > LARGE_STATE].items():
+        yield (
+            f"{label}: one local state is {percent(value)} of one model. On a model this small, monitoring eats what "
+            "it saves; do not carry its bytes over to larger models."
+        )
+
+
+def _coarse(data: ReportData) -> Iterator[str]:
+    hits = data.headline[data.headline["reached"]]
+    if hits.empty:
+        return
+    gap = ((hits["step"] - hits["step_before"]) / hits["step"]).groupby(hits["label"], sort=False).median()
+    if gap.max() > COARSE:
+        yield (
+            f"Coarse evaluation: the target was reached somewhere in the interval before the evaluation that saw it, "
+            f"which is up to {percent(gap.max(), 0)} of the steps (median of {gap.idxmax()})."
+        )
+
+
+def _differing(data: ReportData, key: str) -> dict[str, list[str]]:
+    """Strategies by the value of one entry of their cells' configuration."""
+    found: dict[str, list[str]] = {}
+    for _, run in data.runs.iterrows():
+        names = found.setdefault(flat(data.configs[run["cell_id"]][key]), [])
+        if run["label"] not in names:
+            names.append(run["label"])
+    return found
+
+
+def _optimizers(data: ReportData) -> Iterator[str]:
+    found = _differing(data, "optimizer")
+    if len(found) > 1:
+        parts = "; ".join(f"{optimizer}: {listing(labels)}" for optimizer, labels in found.items())
+        yield f"Local optimizers differ, so not only the synchronisation is compared. {parts}."
+
+
+def _budgets(data: ReportData) -> Iterator[str]:
+    text = budget_text(list(data.configs.values()))
+    if text.startswith("budgets differ"):
+        yield f"Not the same budget everywhere ({text}): a miss means something else in each."
+
+
+def _tuning(data: ReportData) -> Iterator[str]:
+    for suite, lock in data.locks.items():
+        if not lock.get("tuning"):
+            yield f"Suite {suite} does not say how values were chosen; a badly tuned baseline flatters the rest."
+
+
+_CHECKS: tuple[Callable[[ReportData], Iterator[str]], ...] = (
+    _incomplete,
+    _few_seeds,
+    _no_target,
+    _unreached,
+    _unequal_hits,
+    _coarse,
+    _large_state,
+    _optimizers,
+    _budgets,
+    _mixed_environments,
+    _tuning,
+)

@@ -1,0 +1,197 @@
+"""Several results folders as one set of frames, with the columns that every table and figure needs.
+
+`runs` gains `workload`, `family` and `finished`; `outcomes` has a row for each finished cell and target, with what it
+cost to reach it, or what was spent without reaching it.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fdabench.report.families import Look, family_of, looks_of
+from fdabench.report.text import count
+from fdabench.results.costs import bytes_before_sync
+from fdabench.results.load import Results
+from fdabench.results.store import FAILURES, RESULTS, Record
+
+WORKLOAD = ["suite", "workload"]
+AXES = ["suite", "workload", "dataset", "model", "workers", "alpha", "label", "family", "seed", "reference", "state"]
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """What tables and figures are made of. `locks` and `records` are keyed by suite and by cell."""
+
+    locks: Mapping[str, Mapping[str, Any]]
+    records: Mapping[str, Record]
+    configs: Mapping[str, Mapping[str, Any]]
+    runs: pd.DataFrame
+    outcomes: pd.DataFrame
+    evals: pd.DataFrame
+    ledger: pd.DataFrame
+    rounds: pd.DataFrame
+    trace: pd.DataFrame
+    partition: pd.DataFrame
+    looks: Mapping[str, Look]
+
+    @property
+    def finished(self) -> pd.DataFrame:
+        return self.runs[self.runs["finished"]]
+
+    @property
+    def headline(self) -> pd.DataFrame:
+        """The outcomes at each suite's headline target: the highest that somebody reached."""
+        return self.outcomes[self.outcomes["headline"]]
+
+    @property
+    def conventions(self) -> str:
+        return ", ".join(dict.fromkeys(lock["convention"] for lock in self.locks.values()))
+
+    @property
+    def workloads(self) -> list[tuple[str, str]]:
+        """(suite, workload) in suite order."""
+        return list(dict.fromkeys(zip(self.runs["suite"], self.runs["workload"], strict=True)))
+
+    @property
+    def labels(self) -> list[str]:
+        return list(dict.fromkeys(self.runs["label"]))
+
+
+def combine(results: Sequence[Results]) -> ReportData:
+    """All cells of all results; a suite that comes twice gets a number, so that nothing is counted as one."""
+    names = _suite_names([result.lock["suite"] for result in results])
+    pairs = list(zip(names, results, strict=True))
+    runs = pd.concat([_runs(name, result) for name, result in pairs], ignore_index=True)
+    families = dict(zip(runs["label"], runs["family"], strict=True))
+    stack = partial(_stack, pairs, runs)
+    return ReportData(
+        locks={name: result.lock for name, result in pairs},
+        records={_key(name, cell): record for name, result in pairs for cell, record in result.records.items()},
+        configs={_key(name, cell["id"]): cell["config"] for name, result in pairs for cell in result.lock["cell"]},
+        runs=runs,
+        outcomes=pd.concat([_outcomes(name, result, runs) for name, result in pairs], ignore_index=True),
+        evals=stack([_evals(result) for result in results]),
+        ledger=stack([result.ledger for result in results]),
+        rounds=stack([result.rounds for result in results]),
+        trace=stack([result.trace for result in results]),
+        partition=stack([result.partition.rename(columns={"label": "class_index"}) for result in results]),
+        looks=looks_of(families),
+    )
+
+
+def _suite_names(names: Sequence[str]) -> list[str]:
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
+    return unique
+
+
+def _key(suite: str, cell_id: str) -> str:
+    return f"{suite}:{cell_id}"
+
+
+def _runs(name: str, result: Results) -> pd.DataFrame:
+    runs = result.runs.copy()
+    parts = zip(runs["label"], runs["strategy"], runs["monitor"], strict=True)
+    return runs.assign(
+        suite=name,
+        cell_id=[_key(name, cell_id) for cell_id in runs["cell_id"]],
+        workload=[workload_name(row) for _, row in runs.iterrows()],
+        family=[family_of(label, strategy, monitor) for label, strategy, monitor in parts],
+        finished=runs["state"].isin(RESULTS),
+        failed=runs["state"].isin(FAILURES),
+    )
+
+
+def workload_name(row: "pd.Series[Any]") -> str:
+    partition = str(row["partition"])
+    # A worker always holds at least one sample: the default says nothing.
+    for long, short in (("alpha=", "α="), ("shares=", ""), (", min_samples=1)", ")")):
+        partition = partition.replace(long, short)
+    return f"{row['dataset']} {row['model']}, K={row['workers']}, b={row['batch_size']}, {partition}"
+
+
+def _stack(pairs: Sequence[tuple[str, Results]], runs: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    keyed = [
+        frame.assign(cell_id=[_key(name, cell_id) for cell_id in frame["cell_id"]])
+        for (name, _), frame in zip(pairs, frames, strict=True)
+        if len(frame)
+    ]
+    stacked = pd.concat(keyed, ignore_index=True) if keyed else frames[0]
+    return stacked.merge(runs[["cell_id", *AXES]], on="cell_id", how="left")
+
+
+def _evals(result: Results) -> pd.DataFrame:
+    """The evaluations, their bytes in the suite's convention: a cell's own table has them in the paper's."""
+    convention = result.lock["convention"]
+    if convention == "paper" or result.evals.empty:
+        return result.evals
+    workers = dict(zip(result.runs["cell_id"], result.runs["workers"], strict=True))
+    ledgers = dict(list(result.ledger.groupby("cell_id")))
+    spent = [
+        bytes_before_sync(ledgers[cell_id], int(step), int(workers[cell_id]), convention)
+        for cell_id, step in zip(result.evals["cell_id"], result.evals["step"], strict=True)
+    ]
+    return result.evals.assign(
+        bytes_model=[bill.model for bill in spent],
+        bytes_state=[bill.state for bill in spent],
+        bytes_optimizer=[bill.optimizer for bill in spent],
+        bytes_total=[bill.total for bill in spent],
+    )
+
+
+def _outcomes(name: str, result: Results, runs: pd.DataFrame) -> pd.DataFrame:
+    """What the target cost in bytes and steps, or what was spent without reaching it."""
+    hits = result.hits.assign(cell_id=[_key(name, cell_id) for cell_id in result.hits["cell_id"]])
+    axes = runs[["cell_id", *AXES, "bytes_total", "steps"]].rename(columns={"bytes_total": "spent", "steps": "ran"})
+    frame = hits.merge(axes, on="cell_id", how="left")
+    reached = frame["reached"].astype(bool)
+    top = frame.loc[reached, "target"].max()
+    # A diverged cell stopped early: what it spent by then bounds nothing.
+    spent = frame[["spent", "ran"]].astype(float).where(frame["state"] != "diverged", np.nan)
+    return frame.assign(
+        reached=reached,
+        headline=frame["target"] == top,
+        cost_bytes=frame["bytes_total"].astype(float).where(reached, spent["spent"]),
+        cost_steps=frame["step"].astype(float).where(reached, spent["ran"]),
+        rounds=frame["syncs"].astype(float) + 1,
+    )
+
+
+def only(data: ReportData, suite: str) -> ReportData:
+    """One suite's share of the runs, outcomes and configurations."""
+    runs = data.runs[data.runs["suite"] == suite]
+    return replace(
+        data,
+        locks={suite: data.locks[suite]},
+        configs={cell_id: data.configs[cell_id] for cell_id in runs["cell_id"]},
+        runs=runs,
+        outcomes=data.outcomes[data.outcomes["suite"] == suite],
+    )
+
+
+def headline_targets(data: ReportData) -> dict[str, float]:
+    """Each suite's headline target; a suite where nobody reached any is left out."""
+    return {str(suite): float(rows["target"].iloc[0]) for suite, rows in data.headline.groupby("suite", sort=False)}
+
+
+def budget_text(configs: Sequence[Mapping[str, Any]]) -> str:
+    """`600 steps for all`, or how far budgets lie apart."""
+    budgets = {_budget(config["budget"]) for config in configs}
+    if len(budgets) == 1:
+        return f"{budgets.pop()} for all"
+    return f"budgets differ: {', '.join(sorted(budgets))}"
+
+
+def _budget(budget: Mapping[str, Any]) -> str:
+    """Whichever comes first, where there are two."""
+    return " or ".join(
+        f"{count(value) if key == 'steps' else format(value, 'g')} {key}" for key, value in budget.items()
+    )

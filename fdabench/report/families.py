@@ -1,0 +1,80 @@
+"""One colour and one marker for each family of strategies, one shade and dash for each variant, everywhere.
+
+A family is what the field names a method: LinearFDA, FedAdam, Synchronous. Its variants differ in theta or period.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from matplotlib.colors import to_hex, to_rgb
+
+Dashes = Literal["-", "--", "-.", ":"] | tuple[float, tuple[float, ...]]
+
+_BY_MONITOR = {"naive": "NaiveFDA", "linear": "LinearFDA", "sketch": "SketchFDA", "exact": "ExactFDA"}
+_BY_STRATEGY = {"synchronous": "Synchronous", "fedavg": "FedAvg", "fedavgm": "FedAvgM", "fedadam": "FedAdam"}
+
+# Okabe and Ito's palette, which the colour-blind tell apart; the paper's four keep the paper's colour and marker.
+_KNOWN = {
+    "Synchronous": ("#000000", "s"),
+    "LinearFDA": ("#009E73", "^"),
+    "SketchFDA": ("#D1260B", "*"),
+    "FedAdam": ("#0072B2", "o"),
+    "NaiveFDA": ("#E69F00", "v"),
+    "ExactFDA": ("#B0529A", "D"),
+    "FedAvg": ("#3FA7E0", "P"),
+    "FedAvgM": ("#7A4A1E", "X"),
+}
+_SPARE = (("#8A8A00", "h"), ("#6E6E6E", "p"), ("#5D3FD3", "<"), ("#00838F", ">"), ("#AD1457", "d"), ("#827717", "8"))
+_DASHES: tuple[Dashes, ...] = ("-", "--", "-.", ":", (0, (7, 2, 1, 2, 1, 2)), (0, (1, 3)), (0, (9, 3)))
+_FILLS = ("full", "none", "left", "bottom", "right", "top")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one strategy is drawn; colour is never the only difference."""
+
+    family: str
+    color: str
+    marker: str
+    dashes: Dashes
+    fill: str
+
+    @property
+    def size(self) -> float:
+        """A star looks smaller than a square of the same size."""
+        return {"*": 1.5, "P": 1.15, "X": 1.15}.get(self.marker, 1.0)
+
+
+def family_of(label: str, strategy: str, monitor: str) -> str:
+    """The name by what the strategy is; a plug-in's by how its label begins."""
+    if strategy == "fda" and monitor in _BY_MONITOR:
+        return _BY_MONITOR[monitor]
+    first_word = label.split()[0] if label.split() else strategy
+    return _BY_STRATEGY.get(strategy, first_word)
+
+
+def looks_of(families: Mapping[str, str]) -> dict[str, Look]:
+    """A look for each label, from label -> family in suite order."""
+    strangers = [name for name in dict.fromkeys(families.values()) if name not in _KNOWN]
+    paints = {**_KNOWN, **{name: _SPARE[i % len(_SPARE)] for i, name in enumerate(strangers)}}
+    looks: dict[str, Look] = {}
+    for family in dict.fromkeys(families.values()):
+        variants = [label for label, name in families.items() if name == family]
+        looks |= _variant_looks(family, variants, *paints[family])
+    return {label: looks[label] for label in families}
+
+
+def _variant_looks(family: str, variants: Sequence[str], color: str, marker: str) -> dict[str, Look]:
+    shades = _shades(color, len(variants))
+    return {
+        label: Look(family, shades[i], marker, _DASHES[i % len(_DASHES)], _FILLS[i % len(_FILLS)])
+        for i, label in enumerate(variants)
+    }
+
+
+def _shades(color: str, number: int) -> list[str]:
+    """From the family's own colour towards white, never past half-way: it must be seen on paper."""
+    red, green, blue = to_rgb(color)
+    mix = [0.5 * i / max(number - 1, 1) for i in range(number)]
+    return [to_hex((red + (1 - red) * m, green + (1 - green) * m, blue + (1 - blue) * m)) for m in mix]

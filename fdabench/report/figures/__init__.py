@@ -1,0 +1,12 @@
+"""The figures of a report, in the order in which they are read."""
+
+from fdabench.report.figures.accuracy import BYTES, STEPS
+from fdabench.report.figures.cost import COST
+from fdabench.report.figures.estimate import ESTIMATE
+from fdabench.report.figures.heterogeneity import HETEROGENEITY
+from fdabench.report.figures.pareto import PARETO
+from fdabench.report.figures.partitions import PARTITIONS
+from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.timeline import TIMELINE
+
+PLOTS: tuple[Plot, ...] = (PARETO, COST, BYTES, STEPS, HETEROGENEITY, TIMELINE, ESTIMATE, PARTITIONS)

@@ -1,0 +1,142 @@
+"""How accuracy grows with bytes sent, and with local steps made."""
+
+from functools import partial
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.report.families import Look
+from fdabench.report.figures.canvas import (
+    MAX_PANELS,
+    accuracy_axis,
+    byte_axis,
+    legend,
+    limits_of,
+    line_keys,
+    marker,
+    panel_title,
+    panels,
+    step_axis,
+    target_lines,
+)
+from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.stats import geometric_mean
+from fdabench.report.text import listing, target_name
+
+BAND_SEEDS = 3
+_X_LABEL = {"bytes_total": "bytes sent by all workers", "step": "local steps of each worker"}
+_TITLE = {"bytes_total": "Test accuracy against bytes sent", "step": "Test accuracy against local steps"}
+
+
+def draw_accuracy(data: ReportData, x: str) -> Figure | None:
+    evals = data.evals
+    if evals.empty or not (evals[x] > 0).any():
+        return None
+    shown = [pair for pair in data.workloads if ((evals["suite"] == pair[0]) & (evals["workload"] == pair[1])).any()]
+    figure, axes = panels(min(len(shown), MAX_PANELS), _TITLE[x], 3.1, 2.5)
+    of_workload = dict(list(evals.groupby(WORKLOAD)))
+    for panel, pair in zip(axes, shown, strict=False):
+        _panel(panel, data, of_workload[pair], x)
+        panel_title(panel, pair, len(data.locks))
+    legend(figure, line_keys({label: data.looks[label] for label in data.labels if (evals["label"] == label).any()}))
+    return figure
+
+
+def _panel(axes: Axes, data: ReportData, evals: pd.DataFrame, x: str) -> None:
+    visible = evals[evals[x] > 0]
+    for label, mine in visible.groupby("label", sort=False):
+        _strategy(axes, mine, x, data.looks[str(label)])
+    targets = list(data.locks[evals["suite"].iloc[0]]["targets"])
+    target_lines(axes, targets)
+    (byte_axis if x == "bytes_total" else step_axis)(axes.xaxis, limits_of(visible[x]))
+    accuracy_axis(axes, visible["test_accuracy"], targets)
+    axes.set_xlabel(_X_LABEL[x])
+    axes.grid(visible=True)
+
+
+def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: Look) -> None:
+    """Mean and band where three or more sound seeds were evaluated at the same step; thin lines for the rest."""
+    sound = mine[mine["state"] != "diverged"]
+    seeds = sound["cell_id"].nunique()
+    shared = _shared(sound, x, seeds) if seeds >= BAND_SEEDS else None
+    joint = -1
+    if shared is not None and len(shared):
+        joint = shared.index.max()
+        axes.fill_between(shared["x"], shared["low"], shared["high"], color=look.color, alpha=0.18, linewidth=0)
+        _line(axes, shared["x"], shared["mean"], look)
+    for _, cell in mine.groupby("cell_id", sort=False):
+        diverged = bool((cell["state"] == "diverged").any())
+        rest = cell if diverged else cell[cell["step"] >= joint]
+        _thin(axes, rest, x, look, marked=shared is None)
+        if diverged:
+            axes.plot(
+                cell[x].iloc[-1],
+                cell["test_accuracy"].iloc[-1],
+                "x",
+                color=look.color,
+                markersize=6,
+                zorder=5,
+                clip_on=False,
+            )
+
+
+def _shared(sound: pd.DataFrame, x: str, seeds: int) -> pd.DataFrame:
+    """Over the steps at which every seed was evaluated; a band of the survivors would flatter."""
+    steps = sound.groupby("step")
+    frame = pd.DataFrame(
+        {
+            "x": steps[x].agg(geometric_mean),
+            "mean": steps["test_accuracy"].mean(),
+            "low": steps["test_accuracy"].min(),
+            "high": steps["test_accuracy"].max(),
+        }
+    )
+    return frame[steps.size() == seeds]
+
+
+def _line(axes: Axes, xs: "pd.Series[float]", ys: "pd.Series[float]", look: Look) -> None:
+    axes.plot(xs, ys, color=look.color, linestyle=look.dashes, markevery=_every(len(xs)), zorder=3, **marker(look, 4.5))
+
+
+def _thin(axes: Axes, cell: pd.DataFrame, x: str, look: Look, *, marked: bool) -> None:
+    marks = {**marker(look, 3.5), "markevery": _every(len(cell))} if marked else {}
+    axes.plot(
+        cell[x],
+        cell["test_accuracy"],
+        color=look.color,
+        linestyle=look.dashes,
+        linewidth=0.7,
+        alpha=0.85,
+        zorder=2,
+        **marks,
+    )
+
+
+def _every(points: int) -> int:
+    """About six markers on a line, however many points it has."""
+    return max(1, points // 6)
+
+
+def caption_accuracy(data: ReportData, x: str) -> str:
+    targets = sorted({target for lock in data.locks.values() for target in lock["targets"]})
+    lines = (
+        f" Dotted: target{'s' * (len(targets) != 1)} {listing([target_name(t) for t in targets])}." if targets else ""
+    )
+    across = " (bytes: geometric mean over them)" if x == "bytes_total" else ""
+    return (
+        f"Accuracy of the mean of the workers' models on the test set against {_X_LABEL[x]}, log scale. "
+        f"{cells_and_seeds(data)}. Line: mean over seeds{across}; band: lowest to highest seed, over the steps at "
+        f"which every seed was evaluated. Thin lines: single seeds, where there are fewer than {BAND_SEEDS} or where "
+        f"only some went on; ✕: diverged.{lines}" + panels_shown(len(data.workloads), MAX_PANELS, "workloads")
+    )
+
+
+BYTES = Plot(
+    "accuracy-bytes",
+    _TITLE["bytes_total"],
+    partial(caption_accuracy, x="bytes_total"),
+    partial(draw_accuracy, x="bytes_total"),
+)
+STEPS = Plot("accuracy-steps", _TITLE["step"], partial(caption_accuracy, x="step"), partial(draw_accuracy, x="step"))

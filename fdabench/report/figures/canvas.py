@@ -1,0 +1,173 @@
+"""What all figures share: panels, legends outside of the data, axes that read in bytes, steps and accuracy."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from fdabench.report.families import Look
+from fdabench.report.text import byte_size, count, significant
+
+Key = tuple[Artist, str]
+Limits = tuple[float, float]
+
+MAX_PANELS = 12
+GREY = "#6E6E6E"
+STYLE: Mapping[str, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7.5,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "figure.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.5,
+    "axes.axisbelow": True,
+    "hatch.linewidth": 0.6,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 5,
+    "svg.hashsalt": "fdabench",
+    "figure.dpi": 150,
+    "savefig.dpi": 150,
+    "text.hinting": "none",
+    "figure.constrained_layout.w_pad": 0.08,
+    "figure.constrained_layout.h_pad": 0.06,
+    "pdf.fonttype": 42,
+}
+# Where the eye wants a tick when the axis shows the error on a log scale.
+_ACCURACIES = (0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
+_FLOOR = 1e-4
+
+
+def panels(number: int, title: str, width: float, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
+    """A figure with `number` panels of the given size in inches; the surplus of the last row is removed."""
+    across = min(number, columns)
+    down = math.ceil(number / across)
+    figure = Figure(figsize=(max(across * width, 5.2), down * height + 1.0), layout="constrained")
+    figure.suptitle(title)
+    grid = figure.subplots(down, across, squeeze=False)
+    axes = list(grid.flat)
+    for surplus in axes[number:]:
+        surplus.remove()
+    return figure, axes[:number]
+
+
+def panel_title(axes: Axes, workload: tuple[str, str], suites: int) -> None:
+    """The workload on two lines; the suite too where there are several."""
+    suite, name = workload
+    dataset, workers, batch, partition = name.split(", ", 3)
+    prefix = f"{suite}: " if suites > 1 else ""
+    axes.set_title(f"{prefix}{dataset}, {workers}, {batch}\n{partition}")
+
+
+def legend(figure: Figure, keys: Sequence[Key]) -> None:
+    """Under the panels, never over the data; as many columns as the width carries."""
+    handles, names = zip(*keys, strict=True)
+    longest = max(len(name) for name in names)
+    columns = max(1, int(figure.get_figwidth() * 12 / (longest + 9)))
+    figure.legend(handles, names, loc="outside lower center", ncols=min(columns, len(names), 6), frameon=False)
+
+
+def line_keys(looks: Mapping[str, Look]) -> list[Key]:
+    return [
+        (Line2D([], [], color=look.color, linestyle=look.dashes, **marker(look)), label)
+        for label, look in looks.items()
+    ]
+
+
+def marker_keys(looks: Mapping[str, Look]) -> list[Key]:
+    return [(Line2D([], [], linestyle="", **marker(look)), label) for label, look in looks.items()]
+
+
+def marker(look: Look, scale: float = 5.5) -> dict[str, Any]:
+    """Marker settings of a line: shape by family, filling by variant."""
+    return {
+        "marker": look.marker,
+        "markersize": scale * look.size,
+        "markeredgecolor": look.color,
+        "markerfacecolor": look.color,
+        "markerfacecoloralt": "white",
+        "fillstyle": look.fill,
+        "markeredgewidth": 0.8,
+    }
+
+
+def byte_axis(axis: Axis, limits: Limits) -> None:
+    log_axis(axis, limits, FuncFormatter(lambda value, _: _short(byte_size(value))))
+
+
+def step_axis(axis: Axis, limits: Limits) -> None:
+    log_axis(axis, limits, FuncFormatter(lambda value, _: count(value)))
+
+
+def number_axis(axis: Axis, limits: Limits) -> None:
+    log_axis(axis, limits, FuncFormatter(lambda value, _: significant(value, 1)))
+
+
+def _short(size: str) -> str:
+    """10 MB rather than 10.0 MB: a tick is a round number."""
+    return re.sub(r"\.0+(?= )", "", size)
+
+
+def limits_of(values: npt.ArrayLike) -> Limits:
+    """The range of what a log scale can show, with a margin."""
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known) & (known > 0)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (1.0, 10.0)
+    pad = max((high / low) ** 0.06, 1.15)
+    return low / pad, high * pad
+
+
+def log_axis(axis: Axis, limits: Limits, formatter: FuncFormatter) -> None:
+    """A log scale with at least two labelled ticks, however narrow the range."""
+    axis._set_axes_scale("log")  # type: ignore[attr-defined]
+    decades = math.log10(limits[1] / limits[0])
+    subs = (1.0,) if decades > 2.8 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=7))
+    axis.set_major_formatter(formatter)
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_view_interval(*limits, ignore=True)
+
+
+def accuracy_axis(axes: Axes, accuracies: npt.ArrayLike, targets: Sequence[float]) -> None:
+    """Error on a log scale once accuracies pass 90 %, as what matters happens in the last per cent."""
+    known = np.asarray(accuracies, dtype=float)
+    low, high = float(known.min()), float(max(known.max(), *targets)) if targets else float(known.max())
+    if high < 0.9:
+        axes.set_ylim(max(0.0, low - 0.02), min(1.0, high + 0.04))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
+        axes.set_ylabel("test accuracy, %")
+        return
+    axes.set_yscale("function", functions=(_to_error, _from_error))
+    top = 1 - max((1 - high) * 0.75, _FLOOR)
+    axes.set_ylim(float(_from_error(_to_error(np.array(low)) - 0.04)), top)
+    axes.yaxis.set_major_locator(FixedLocator([tick for tick in _ACCURACIES if low <= tick <= top]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
+    axes.set_ylabel("test accuracy, % (log error)")
+
+
+def _to_error(accuracy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return -np.log10(np.maximum(1 - np.asarray(accuracy), _FLOOR / 2))
+
+
+def _from_error(value: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return 1 - 10 ** -np.asarray(value)
+
+
+def target_lines(axes: Axes, targets: Sequence[float]) -> None:
+    for target in targets:
+        axes.axhline(target, color=GREY, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)

@@ -1,0 +1,124 @@
+"""How many bytes each strategy needed to reach the target, and how many of them were local states."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.report.figures.canvas import GREY, MAX_PANELS, byte_axis, panel_title, panels
+from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.headline import strategies_of
+from fdabench.report.stats import geometric_mean
+from fdabench.report.text import byte_size, target_name
+
+TITLE = "Bytes to the target"
+_MISS_HATCH = "////"
+# A smaller share would only stretch the axis.
+WORTH_A_BAR = 0.01
+
+
+def draw_cost(data: ReportData) -> Figure | None:
+    rows = data.headline
+    if rows.empty:
+        return None
+    of_workload = list(rows.groupby(WORKLOAD, sort=False))[:MAX_PANELS]
+    bars = max(len(strategies_of(group)) for _, group in of_workload)
+    figure, axes = panels(len(of_workload), TITLE, 4.4, 0.27 * bars + 0.75, columns=2)
+    for panel, (pair, group) in zip(axes, of_workload, strict=True):
+        _panel(panel, data, group)
+        panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks))
+    figure.legend(handles=_keys(), loc="outside lower center", ncols=2 if len(of_workload) == 1 else 4, frameon=False)
+    return figure
+
+
+def _keys() -> list[Line2D | Patch]:
+    return [
+        Patch(facecolor="#BBBBBB", edgecolor="black", label="all bytes"),
+        Patch(facecolor="#BBBBBB", edgecolor="black", hatch=_MISS_HATCH, label="not every seed reached it: ≥ this"),
+        Patch(facecolor="white", edgecolor=GREY, label="of these, local states"),
+        Line2D([], [], color="black", marker="o", markersize=3, linestyle="", label="one seed (▷ missed: spent)"),
+    ]
+
+
+def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
+    known = group[group["cost_bytes"] > 0]
+    floor = _floor(known)
+    labels = strategies_of(group)
+    for position, label in enumerate(labels):
+        _bar(axes, group[group["label"] == label], position, floor, data.looks[label].color)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    byte_axis(axes.xaxis, (floor, float(known["cost_bytes"].max()) * _room(known, floor)))
+    axes.set_xlabel(f"bytes of all workers to {target_name(group['target'].iloc[0])}")
+    axes.grid(visible=True, axis="x")
+    axes.tick_params(axis="y", length=0)
+
+
+def _floor(known: pd.DataFrame) -> float:
+    """A power of ten below all that is drawn: only the right ends carry meaning."""
+    hits = known[known["reached"]]
+    states = hits.loc[hits["bytes_state"] >= WORTH_A_BAR * hits["bytes_total"], "bytes_state"]
+    least = min([float(known["cost_bytes"].min()), *states.astype(float)])
+    return float(10 ** np.floor(np.log10(least * 0.8)))
+
+
+def _room(known: pd.DataFrame, floor: float) -> float:
+    """Space for the words at the bars' ends."""
+    return float((known["cost_bytes"].max() / floor) ** 0.7)
+
+
+def _bar(axes: Axes, mine: pd.DataFrame, position: int, floor: float, color: str) -> None:
+    cost = geometric_mean(mine["cost_bytes"])
+    if not np.isfinite(cost):
+        axes.text(floor, position, f" 0/{len(mine)}, diverged", va="center", fontsize=7)
+        return
+    missed = not mine["reached"].all()
+    look: dict[str, Any] = {"alpha": 0.45, "hatch": _MISS_HATCH} if missed else {"alpha": 0.8}
+    axes.barh(position, cost - floor, left=floor, height=0.62, color=color, edgecolor="black", linewidth=0.6, **look)
+    state = geometric_mean(mine.loc[mine["reached"], "bytes_state"]) if _state_share(mine) >= WORTH_A_BAR else 0.0
+    if state > 0:
+        axes.barh(position + 0.2, state - floor, left=floor, height=0.2, color="white", edgecolor=GREY, linewidth=0.6)
+    _seeds(axes, mine, position)
+    words = f"{'≥ ' if missed else ''}{byte_size(cost)}, {_words(mine)}"
+    end = (max(cost, float(mine["cost_bytes"].max())), position)
+    axes.annotate(words, end, xytext=(5, 0), textcoords="offset points", va="center", fontsize=7)
+
+
+def _seeds(axes: Axes, mine: pd.DataFrame, position: int) -> None:
+    for hit, marks, fill in ((True, "o", "black"), (False, ">", "white")):
+        points = mine.loc[mine["reached"] == hit, "cost_bytes"]
+        style: dict[str, Any] = {"color": "black", "markersize": 2.8, "markerfacecolor": fill, "markeredgewidth": 0.6}
+        axes.plot(points, np.full(len(points), position - 0.12), marks, zorder=4, **style)
+
+
+def _state_share(mine: pd.DataFrame) -> float:
+    hits = mine[mine["reached"]]
+    return float((hits["bytes_state"] / hits["bytes_total"]).mean()) if len(hits) else 0.0
+
+
+def _words(mine: pd.DataFrame) -> str:
+    share = _state_share(mine)
+    states = f", {100 * share:.0f} % states" if share >= WORTH_A_BAR else ", <1 % states" if share > 0 else ""
+    return f"{int(mine['reached'].sum())}/{len(mine)}{states}"
+
+
+def caption_cost(data: ReportData) -> str:
+    rows = data.headline
+    missed = int((~rows["reached"]).sum())
+    misses = f" {missed} of {len(rows)} cells missed it; hatched bars count what those had spent, so the truth is more."
+    return (
+        f"Bytes of all workers until the first evaluation at the headline target. {cells_and_seeds(data)}. Bar: "
+        "geometric mean over seeds; n/N: seeds that reached the target; white bar: the part that was local states, on "
+        "the same axis (from 1 % on). The axis is logarithmic and starts at an arbitrary power of ten: compare where "
+        "bars end, not how long they are."
+        + (misses if missed else "")
+        + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
+    )
+
+
+COST = Plot("bytes-to-target", TITLE, caption_cost, draw_cost)

@@ -1,0 +1,98 @@
+"""How far the monitors' estimates lie from the true model variance."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from fdabench.report.data import ReportData
+from fdabench.report.figures.canvas import GREY, limits_of, number_axis, panels
+from fdabench.report.figures.plot import Plot
+from fdabench.report.text import count, percent, significant
+
+TITLE = "The monitors' estimates against the true model variance"
+MOST_POINTS = 1500
+# float32 rounding alone puts an exact estimate this far under the truth.
+_ROUNDING = 1e-4
+
+
+def pairs_of(data: ReportData) -> pd.DataFrame:
+    """Estimate and exact variance at the same step: just before syncs, and at evaluations."""
+    columns = ["cell_id", "label", "family", "estimate", "variance"]
+    parts = [data.rounds[columns].assign(at="sync"), data.evals[columns].assign(at="evaluation")]
+    known = [part for part in parts if len(part)]
+    pairs = pd.concat(known, ignore_index=True) if known else parts[0]
+    return pairs.dropna(subset=["estimate", "variance"])
+
+
+def drawable(pairs: pd.DataFrame) -> pd.DataFrame:
+    """What a log scale can show."""
+    return pairs[(pairs["estimate"] > 0) & (pairs["variance"] > 0)]
+
+
+def draw_estimate(data: ReportData) -> Figure | None:
+    pairs = drawable(pairs_of(data))
+    if pairs.empty:
+        return None
+    families = list(dict.fromkeys(pairs["family"]))
+    figure, axes = panels(len(families), TITLE, 2.9, 2.9, columns=4)
+    for panel, family in zip(axes, families, strict=True):
+        _panel(panel, data, pairs, str(family))
+    keys = [
+        Line2D([], [], color="black", marker="o", markersize=4, linestyle="", label="at a sync"),
+        Line2D(
+            [], [], color="black", marker="o", markersize=4, linestyle="", fillstyle="none", label="at an evaluation"
+        ),
+        Line2D([], [], color=GREY, linestyle="--", linewidth=0.9, label="estimate = variance"),
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _panel(axes: Axes, data: ReportData, pairs: pd.DataFrame, family: str) -> None:
+    mine = pairs[pairs["family"] == family]
+    look = next(look for look in data.looks.values() if look.family == family)
+    for at, fill in (("sync", "full"), ("evaluation", "none")):
+        points = mine[mine["at"] == at]
+        points = points.iloc[:: max(1, -(-len(points) // MOST_POINTS))]
+        axes.plot(
+            points["variance"],
+            points["estimate"],
+            linestyle="",
+            marker=look.marker,
+            fillstyle=fill,
+            color=look.color,
+            alpha=0.4,
+            markersize=3.5 * look.size,
+            markeredgewidth=0.6,
+            rasterized=True,
+        )
+    span = limits_of(pd.concat([pairs["variance"], pairs["estimate"]]))
+    axes.axline((1, 1), (10, 10), color=GREY, linestyle="--", linewidth=0.9, zorder=5)
+    number_axis(axes.xaxis, span)
+    number_axis(axes.yaxis, span)
+    axes.set_xlabel("true model variance")
+    axes.set_ylabel("estimate")
+    axes.set_title(f"{family}: {_over(mine)}")
+    axes.grid(visible=True)
+
+
+def _over(mine: pd.DataFrame) -> str:
+    below = float((mine["estimate"] < mine["variance"] * (1 - _ROUNDING)).mean())
+    middle = float((mine["estimate"] / mine["variance"]).median())
+    return f"median {significant(middle)} × the truth\ntoo low in {percent(below)} of {count(len(mine))}"
+
+
+def caption_estimate(data: ReportData) -> str:
+    pairs = pairs_of(data)
+    hidden = len(pairs) - len(drawable(pairs))
+    left_out = f" {hidden} pairs that are not positive are left out." if hidden else ""
+    return (
+        "What the monitor held the model variance to be at most against the exact variance (squared L2 norms), just "
+        f"before syncs and at evaluations; {count(len(pairs))} pairs from {pairs['cell_id'].nunique()} cells, all "
+        "variants of a monitor together. Points above the diagonal are over-estimates, the safe side. At most "
+        f"{count(MOST_POINTS)} evenly chosen points of a kind are drawn; the percentages are of all.{left_out}"
+    )
+
+
+ESTIMATE = Plot("estimate-variance", TITLE, caption_estimate, draw_estimate)

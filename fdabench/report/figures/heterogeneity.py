@@ -1,0 +1,109 @@
+"""What unequal data costs: bytes to the target and final accuracy against the Dirichlet concentration alpha."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fdabench.report.data import ReportData
+from fdabench.report.figures.canvas import accuracy_axis, byte_axis, legend, limits_of, line_keys, marker, panels
+from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.stats import geometric_mean
+from fdabench.report.text import target_name
+
+TITLE = "Heterogeneity: what unequal data costs"
+MOST_GROUPS = 4
+_GROUP = ["suite", "dataset", "model", "workers"]
+
+
+def groups_of(data: ReportData) -> list[tuple[tuple[str, ...], pd.DataFrame]]:
+    """Finished cells by all of the workload but its alpha, where alpha varies."""
+    runs = data.finished.dropna(subset="alpha")
+    groups = [(tuple(map(str, key)), group) for key, group in runs.groupby(_GROUP, sort=False)]
+    return [(key, group) for key, group in groups if group["alpha"].nunique() > 1]
+
+
+def draw_heterogeneity(data: ReportData) -> Figure | None:
+    groups = groups_of(data)
+    if not groups:
+        return None
+    shown = groups[:MOST_GROUPS]
+    figure, axes = panels(2 * len(shown), TITLE, 3.5, 2.6, columns=2)
+    for row, (key, runs) in enumerate(shown):
+        places = _places(runs["alpha"])
+        outcomes = data.headline[data.headline["cell_id"].isin(runs["cell_id"])]
+        _costs(axes[2 * row], data, outcomes, places)
+        _accuracies(axes[2 * row + 1], data, runs[runs["state"] != "diverged"], places)
+        for panel in axes[2 * row : 2 * row + 2]:
+            panel.set_title(f"{key[0] + ': ' if len(data.locks) > 1 else ''}{key[1]} {key[2]}, K={key[3]}")
+            _alpha_axis(panel, places)
+    present = set(pd.concat([runs["label"] for _, runs in shown]))
+    legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
+    return figure
+
+
+def _places(alphas: "pd.Series[float]") -> dict[float, float]:
+    """Evenly apart, smallest alpha left, IID at the right: a list of settings, not a scale."""
+    return {alpha: float(place) for place, alpha in enumerate(sorted(set(alphas)))}
+
+
+def _alpha_axis(axes: Axes, places: dict[float, float]) -> None:
+    names = ["IID" if np.isinf(alpha) else f"{alpha:g}" for alpha in places]
+    axes.set_xticks(list(places.values()), names)
+    axes.set_xlim(-0.4, len(places) - 0.6)
+    axes.set_xlabel("Dirichlet α (left: each class with few workers)")
+    axes.grid(visible=True, axis="y")
+
+
+def _costs(axes: Axes, data: ReportData, outcomes: pd.DataFrame, places: dict[float, float]) -> None:
+    if outcomes.empty:
+        axes.text(0.5, 0.5, "no target was reached", transform=axes.transAxes, ha="center", color="#555555")
+        axes.set_yticks([])
+        return
+    _lines(axes, data, outcomes.dropna(subset="cost_bytes"), "cost_bytes", places)
+    byte_axis(axes.yaxis, limits_of(outcomes["cost_bytes"]))
+    axes.set_ylabel(f"bytes of all workers to {target_name(outcomes['target'].iloc[0])}")
+
+
+def _accuracies(axes: Axes, data: ReportData, runs: pd.DataFrame, places: dict[float, float]) -> None:
+    _lines(axes, data, runs, "final_accuracy", places)
+    accuracy_axis(axes, runs["final_accuracy"], ())
+    axes.set_ylabel(f"final {axes.get_ylabel()}")
+
+
+def _lines(axes: Axes, data: ReportData, frame: pd.DataFrame, column: str, places: dict[float, float]) -> None:
+    """A line through the means, the seeds beside it; a triangle upwards where a miss makes a cost a lower bound."""
+    labels = list(dict.fromkeys(frame["label"]))
+    for index, label in enumerate(labels):
+        mine, look = frame[frame["label"] == label], data.looks[label]
+        shift = 0.3 * ((index + 0.5) / len(labels) - 0.5)
+        where = mine["alpha"].map(places) + shift
+        axes.plot(where, mine[column].astype(float), linestyle="", alpha=0.35, **marker(look, 3))
+        by_place = mine[column].astype(float).groupby(where)
+        middle = by_place.agg(geometric_mean) if column == "cost_bytes" else by_place.mean()
+        axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, **marker(look, 5))
+        if "reached" in mine:
+            bounds = middle[~mine["reached"].groupby(where).all()]
+            for place, value in bounds.items():
+                axes.annotate(
+                    "≥",
+                    (float(str(place)), value),
+                    xytext=(0, 6),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=8,
+                    color=look.color,
+                )
+
+
+def caption_heterogeneity(data: ReportData) -> str:
+    groups = groups_of(data)
+    return (
+        "Left: bytes of all workers to the headline target, log scale, geometric mean over seeds; ≥ where a seed "
+        "missed it and what it had spent stands in. Right: accuracy at the last evaluation, mean over seeds. Small "
+        f"points: single cells. Smaller α gives each class to fewer workers. {cells_and_seeds(data)}; partitions "
+        "without an α are not shown." + panels_shown(len(groups), MOST_GROUPS, "groups")
+    )
+
+
+HETEROGENEITY = Plot("heterogeneity", TITLE, caption_heterogeneity, draw_heterogeneity)

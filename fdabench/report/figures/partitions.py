@@ -1,0 +1,81 @@
+"""Who holds which classes: samples of each class at each worker."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fdabench.report.data import ReportData
+from fdabench.report.figures.canvas import panel_title, panels
+from fdabench.report.figures.plot import Plot, panels_shown
+from fdabench.report.text import count
+
+TITLE = "Who holds which classes"
+MOST = 6
+_ROOM_FOR_NUMBERS = 110
+
+
+def chosen(data: ReportData) -> pd.DataFrame:
+    """One cell for each workload's partition: that of its lowest seed with a result."""
+    if data.partition.empty:
+        return data.finished.head(0)
+    cells = data.finished[data.finished["cell_id"].isin(data.partition["cell_id"])]
+    cells = cells.sort_values("seed", kind="stable")
+    cells = cells.drop_duplicates(["suite", "dataset", "workers", "partition"])
+    return cells.loc[sorted(cells.index)]
+
+
+def draw_partitions(data: ReportData) -> Figure | None:
+    cells = chosen(data)
+    if cells.empty:
+        return None
+    shown = cells.head(MOST)
+    figure, axes = panels(len(shown), TITLE, 3.2, 2.5)
+    for panel, (_, cell) in zip(axes, shown.iterrows(), strict=True):
+        table = data.partition[data.partition["cell_id"] == cell["cell_id"]]
+        _heat_map(figure, panel, table.pivot(index="worker", columns="class_index", values="samples").fillna(0))
+        panel_title(panel, (cell["suite"], cell["workload"]), len(data.locks))
+    return figure
+
+
+def _heat_map(figure: Figure, axes: Axes, samples: pd.DataFrame) -> None:
+    whole_class = float(samples.sum().max())
+    image = axes.imshow(samples.to_numpy(float), cmap="Blues", aspect="auto", vmin=0, vmax=whole_class)
+    figure.colorbar(image, ax=axes, label="samples", fraction=0.05, pad=0.02)
+    _ticks(axes, samples)
+    if samples.size > _ROOM_FOR_NUMBERS:
+        return
+    dark = 0.55 * whole_class
+    for row, worker in enumerate(samples.index):
+        for column, value in enumerate(samples.loc[worker]):
+            axes.text(
+                column,
+                row,
+                count(value),
+                ha="center",
+                va="center",
+                fontsize=5.5,
+                color="white" if value > dark else "black",
+            )
+
+
+def _ticks(axes: Axes, samples: pd.DataFrame) -> None:
+    for axis, names in ((axes.xaxis, samples.columns), (axes.yaxis, samples.index)):
+        stride = -(-len(names) // 12)
+        axis.set_ticks(range(0, len(names), stride), [str(name) for name in names[::stride]])
+    axes.set_xlabel("class")
+    axes.set_ylabel("worker")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def caption_partitions(data: ReportData) -> str:
+    cells = chosen(data)
+    seeds = ", ".join(str(seed) for seed in sorted(set(cells.head(MOST)["seed"])))
+    return (
+        f"Training samples of each class that each worker holds, at seed {seeds}; every strategy of a seed has "
+        "the same partition. Darkest: all samples of the largest class with one worker."
+        + panels_shown(len(cells), MOST, "partitions")
+    )
+
+
+PARTITIONS = Plot("partitions", TITLE, caption_partitions, draw_partitions)

@@ -1,0 +1,34 @@
+"""A figure as data: what it is called, what it shows, in words and drawn. Whoever renders needs no more."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from fdabench.report.data import ReportData
+
+
+@dataclass(frozen=True)
+class Plot:
+    """`caption` says what was measured, over how many cells and seeds, in which convention.
+
+    `draw` answers None where there is nothing to show; then there is no caption either.
+    """
+
+    name: str
+    title: str
+    caption: Callable[[ReportData], str]
+    draw: Callable[[ReportData], Figure | None]
+
+
+def panels_shown(total: int, most: int, what: str) -> str:
+    """Never silent about panels that did not fit."""
+    return f" The first {most} of {total} {what} are shown." if total > most else ""
+
+
+def cells_and_seeds(data: ReportData) -> str:
+    finished = data.finished
+    missing = len(data.runs) - len(finished)
+    left_out = f" ({missing} more without a result are missing)" if missing else ""
+    seeds = finished["seed"].nunique()
+    return f"{len(finished)} cells{left_out}, {seeds} seed{'s' * (seeds != 1)}, {data.conventions} accounting"

@@ -1,0 +1,146 @@
+"""When each strategy synchronised: a tick per sync, the estimate as a saw-tooth under theta, accuracy above."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fdabench.report.data import ReportData
+from fdabench.report.families import Look
+from fdabench.report.figures.canvas import GREY, accuracy_axis, marker
+from fdabench.report.figures.plot import Plot
+from fdabench.report.text import count, listing, significant
+
+TITLE = "When workers synchronised"
+MOST_CELLS = 6
+TEETH = 60
+
+
+def chosen_cells(data: ReportData) -> pd.DataFrame:
+    """One cell for each strategy of the first workload with a result; one for each family if they are many."""
+    finished = data.finished
+    if finished.empty:
+        return finished
+    first = finished.iloc[0]
+    same = finished[(finished["suite"] == first["suite"]) & (finished["workload"] == first["workload"])]
+    cells = same.sort_values("seed", kind="stable").drop_duplicates("label")
+    cells = cells.sort_index()
+    if len(cells) > MOST_CELLS:
+        middles = [group.index[len(group) // 2] for _, group in cells.groupby("family", sort=False)]
+        cells = cells.loc[middles]
+    chosen: pd.DataFrame = cells.head(MOST_CELLS)
+    return chosen
+
+
+def window(data: ReportData, cells: pd.DataFrame) -> tuple[float, bool]:
+    """The last step shown, and whether that is the whole run: no more teeth than an eye can tell apart."""
+    last = float(cells["steps"].max())
+    ends = []
+    for cell_id in cells.loc[cells["monitor"] != "", "cell_id"]:
+        syncs = data.rounds.loc[data.rounds["cell_id"] == cell_id, "step"]
+        ends.append(float(syncs.iloc[TEETH - 1]) if len(syncs) >= TEETH else last)
+    end = float(np.median(ends)) if ends else last
+    return (end, False) if end < last else (last, True)
+
+
+def draw_timeline(data: ReportData) -> Figure | None:
+    cells = chosen_cells(data)
+    if cells.empty:
+        return None
+    end, _ = window(data, cells)
+    figure = Figure(figsize=(7, 1.9 + 0.95 * len(cells)), layout="constrained")
+    figure.suptitle(TITLE)
+    axes = list(np.atleast_1d(figure.subplots(len(cells) + 1, 1, sharex=True, height_ratios=[1.7, *[1] * len(cells)])))
+    _accuracy(axes[0], data, cells, end)
+    for panel, cell in zip(axes[1:], cells.to_dict("records"), strict=True):
+        _cell(panel, data, {str(key): value for key, value in cell.items()}, end)
+    axes[-1].set_xlabel("local steps of each worker")
+    axes[-1].set_xlim(0, end * 1.005)
+    return figure
+
+
+def _accuracy(axes: Axes, data: ReportData, cells: pd.DataFrame, end: float) -> None:
+    seen = data.evals[data.evals["cell_id"].isin(cells["cell_id"]) & (data.evals["step"] <= end)]
+    for cell_id, label in zip(cells["cell_id"], cells["label"], strict=True):
+        mine, look = seen[seen["cell_id"] == cell_id], data.looks[label]
+        axes.plot(
+            mine["step"],
+            mine["test_accuracy"],
+            color=look.color,
+            linestyle=look.dashes,
+            label=label,
+            markevery=max(1, len(mine) // 8),
+            **marker(look, 4.5),
+        )
+    if len(seen):
+        accuracy_axis(axes, seen["test_accuracy"], ())
+    axes.set_ylabel(axes.get_ylabel().replace("accuracy, %", "accuracy, %\n"))
+    axes.grid(visible=True)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+
+
+def _cell(axes: Axes, data: ReportData, cell: Mapping[str, Any], end: float) -> None:
+    look = data.looks[cell["label"]]
+    syncs = data.rounds[data.rounds["cell_id"] == cell["cell_id"]]
+    shown = syncs[syncs["step"] <= end]
+    top = _teeth(axes, data, cell["cell_id"], shown, look, end)
+    axes.vlines(shown["step"], -0.22 * top, -0.06 * top, color=look.color, linewidth=0.6)
+    axes.axhline(0, color="black", linewidth=0.5)
+    axes.set_ylim(-0.25 * top, 1.15 * top)
+    axes.set_yticks([0, top], ["0", significant(top, 2)])
+    axes.grid(visible=False)
+    axes.text(1.01, 0.5, _words(cell, syncs), transform=axes.transAxes, va="center", fontsize=7.5)
+
+
+def _teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame, look: Look, end: float) -> float:
+    """The estimate where there is a monitor; else the model variance, which nobody watched. Gives the axis' top."""
+    trace = data.trace[(data.trace["cell_id"] == cell_id) & (data.trace["step"] <= end)].dropna(subset="estimate")
+    theta = float(syncs["theta"].iloc[0]) if len(syncs) else math.nan
+    if len(trace):
+        _saw(axes, trace.set_index("step")["estimate"], syncs["step"], look, "-")
+        axes.set_ylabel("estimate")
+        if math.isfinite(theta):
+            axes.axhline(theta, color=GREY, linewidth=0.9, linestyle="--")
+        return theta if math.isfinite(theta) else float(trace["estimate"].max()) or 1.0
+    evals = data.evals[(data.evals["cell_id"] == cell_id) & (data.evals["step"] <= end)]
+    known = (
+        pd.concat([evals.set_index("step")["variance"], syncs.set_index("step")["variance"]]).groupby(level=0).last()
+    )
+    _saw(axes, known, syncs["step"], look, ":")
+    axes.set_ylabel("variance")
+    return float(known.max()) or 1.0 if len(known) else 1.0
+
+
+def _saw(axes: Axes, values: "pd.Series[float]", syncs: "pd.Series[int]", look: Look, dashes: str) -> None:
+    """Down to nothing at each sync, as all workers then hold the same model."""
+    steps = np.concatenate([[0], values.index.to_numpy(float), syncs.to_numpy(float)])
+    heights = np.concatenate([[0.0], values.to_numpy(float), np.zeros(len(syncs))])
+    order = np.lexsort((np.concatenate([[0], np.zeros(len(values)), np.ones(len(syncs))]), steps))
+    axes.plot(steps[order], heights[order], color=look.color, linewidth=0.8, linestyle=dashes)
+
+
+def _words(cell: Mapping[str, Any], syncs: pd.DataFrame) -> str:
+    gap = f"\n{significant(float(syncs['steps'].mean()), 2)} steps apart" if len(syncs) else ""
+    return f"{cell['label']}\n{count(len(syncs))} syncs in {count(cell['steps'])} steps{gap}"
+
+
+def caption_timeline(data: ReportData) -> str:
+    cells = chosen_cells(data)
+    end, whole = window(data, cells)
+    first = cells.iloc[0]
+    labels = data.finished["label"].nunique()
+    some = f" {len(cells)} of {labels} strategies: one variant of each family." if len(cells) < labels else ""
+    part = "" if whole else f" Only the first {count(end)} steps are shown, so that single syncs can be told apart."
+    seeds = listing([str(seed) for seed in sorted(set(cells["seed"]))])
+    return (
+        f"One cell for each strategy ({first['workload']}; seed {seeds}).{some}{part} Ticks: syncs. Solid: the "
+        "monitor's estimate, up to about 2 000 evenly spaced steps of a run; dashed: theta. Dotted: the exact model "
+        "variance (squared L2 norm) at evaluations and just before syncs, of strategies that have no monitor."
+    )
+
+
+TIMELINE = Plot("sync-timeline", TITLE, caption_timeline, draw_timeline)

@@ -1,0 +1,183 @@
+"""What was done, as declared and as recorded: semantics, hyper-parameters, versions and the command to do it again."""
+
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+from fdabench.report.data import ReportData, budget_text
+from fdabench.report.text import count, listing, target_name, without_folders
+
+
+class Setting(NamedTuple):
+    topic: str
+    item: str
+    value: str
+
+
+CONVENTIONS = {
+    "paper": "model sync 2·K·n, local state K·n (up only), initial distribution as one more sync",
+    "star": "model sync 2·K·n, local state 2·K·n, initial distribution 2·K·n",
+    "ring": "model sync and local state 2·(K−1)·n, initial distribution free",
+    "upload": "model sync and local state K·n, initial distribution free",
+}
+ESTIMATES = {
+    "naive": "H = mean ‖u‖²",
+    "linear": "H = mean ‖u‖² − ⟨ξ, ū⟩², ξ the unit direction of the last round's mean drift",
+    "sketch": "H = mean ‖u‖² − M₂(sketch of ū)/(1+ε), M₂ the median of the rows' squared norms",
+    "exact": "H = mean ‖u‖² − ‖ū‖², the drifts themselves are sent",
+}
+_AT_SYNC = {
+    "keep": "each worker keeps its own across syncs",
+    "reset": "set back to zero at each sync",
+    "average": "averaged over workers at each sync, and paid for",
+}
+_AVERAGING = {"uniform": "plain mean over workers", "samples": "mean weighted by each worker's samples"}
+_SHARES = {
+    "per-class": "each class is shared out over the workers by proportions from Dir(α); shards differ in size",
+    "per-worker": "equal shards, each with a class mix from Dir(α · prior) (Hsu et al., 2019)",
+}
+_SAMPLING = {
+    "shuffle": "each worker goes through its samples in a new random order, none twice in a pass",
+    "replacement": "each batch is an independent draw from the worker's samples",
+}
+_LAST_BATCH = {
+    "wrap": "filled up from the next pass",
+    "drop": "samples that do not fill a batch are left out of that pass",
+    "keep": "a smaller batch",
+}
+_SERVERS = {
+    "adam-keras": "Adam with bias correction, as Keras has it (the paper's setting)",
+    "adam-reddi": "Adam without bias correction, as in Reddi et al.",
+}
+
+
+def settings(data: ReportData) -> list[Setting]:
+    configs = list(data.configs.values())
+    return [*_suites(data), *_semantics(configs), *_strategies(data), *_environments(data)]
+
+
+def commands(data: ReportData) -> list[str]:
+    """What to type to do it again; the folder that the suite's file lay in is the reader's own."""
+    lines = []
+    for lock in data.locks.values():
+        source = str(lock.get("source", ""))
+        shown = without_folders(source) if PurePath(source).is_absolute() else source
+        overrides = [
+            part for override in lock.get("overrides", []) for part in ("--set", without_folders(str(override)))
+        ]
+        lines.append(shlex.join(["fdabench", "run", shown, *overrides]))
+    return lines
+
+
+def _suites(data: ReportData) -> list[Setting]:
+    rows = []
+    for name, lock in data.locks.items():
+        consecutive, reach = lock["hit"], "above" if lock["reach"] == "strictly" else "at or above"
+        rule = (
+            f"the first of {consecutive} consecutive evaluations {reach} it"
+            if consecutive > 1
+            else f"the first evaluation {reach} it"
+        )
+        rows += [
+            Setting(name, "description", without_folders(str(lock.get("description", ""))) or "none given"),
+            Setting(
+                name, "how hyper-parameters were chosen", without_folders(str(lock.get("tuning", ""))) or "not said"
+            ),
+            Setting(name, "seeds", listing([str(seed) for seed in lock["seeds"]], 20)),
+            Setting(name, "targets", listing([target_name(target) for target in lock["targets"]]) or "none"),
+            Setting(name, "a target is reached at", f"{rule}; the test set decides, there is no validation split"),
+            Setting(
+                name,
+                "accounting",
+                f"{lock['convention']}: {CONVENTIONS.get(lock['convention'], 'a convention of its own')}"
+                " (n: bytes that one worker puts in, K: workers)",
+            ),
+        ]
+    return rows
+
+
+def _semantics(configs: list[Mapping[str, Any]]) -> list[Setting]:
+    topic = "semantics"
+    optimizers = [config["optimizer"] for config in configs]
+    return [
+        Setting(topic, "averaging", _declared((c["averaging"] for c in configs), _AVERAGING)),
+        Setting(topic, "optimizer state at a sync", _declared((o["at_sync"] for o in optimizers), _AT_SYNC)),
+        Setting(
+            topic,
+            "Dirichlet",
+            _declared((c["partition"]["shares"] for c in configs if "shares" in c["partition"]), _SHARES),
+        ),
+        Setting(topic, "sampling", _declared((c["sampling"] for c in configs), _SAMPLING)),
+        Setting(topic, "last batch of a pass", _declared((c["last_batch"] for c in configs), _LAST_BATCH)),
+        Setting(topic, "budget", budget_text(configs)),
+        Setting(topic, "evaluation", _declared((_cadence(c["eval"]) for c in configs), {})),
+        Setting(topic, "evaluated model", "mean of the workers' current models, mid-round included; not paid for"),
+    ]
+
+
+def _declared(values: Iterable[str], meanings: Mapping[str, str]) -> str:
+    found = list(dict.fromkeys(values))
+    return (
+        "; ".join(f"{value}: {meanings[value]}" if value in meanings else str(value) for value in found) or "not used"
+    )
+
+
+def _cadence(table: Mapping[str, Any]) -> str:
+    return " or ".join(f"every {value:g} {key.removeprefix('every_')}" for key, value in table.items())
+
+
+def _strategies(data: ReportData) -> list[Setting]:
+    """One row for each strategy; what differs between its cells stands side by side."""
+    rows: dict[str, dict[str, list[str]]] = {}
+    for _, run in data.runs.iterrows():
+        parts = rows.setdefault(run["label"], {})
+        resolved = data.records.get(run["cell_id"], {}).get("resolved", {})
+        for item, value in _described(data.configs[run["cell_id"]], resolved).items():
+            known = parts.setdefault(item, [])
+            if value not in known:
+                known.append(value)
+    return [Setting("strategy", label, _joined(parts)) for label, parts in rows.items()]
+
+
+def _joined(parts: Mapping[str, list[str]]) -> str:
+    shown = {item: " | ".join(filter(None, values)) for item, values in parts.items()}
+    return "; ".join(f"{item}: {text}" for item, text in shown.items() if text)
+
+
+def _described(config: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, str]:
+    server = config["strategy"].get("server", {"kind": "average"})
+    meaning = f" ({_SERVERS[server['kind']]})" if server["kind"] in _SERVERS else ""
+    numbers = [f"{key}={resolved[key]:.6g}" for key in ("theta", "period", "steps_per_epoch") if key in resolved]
+    size = [f"d={count(resolved['num_parameters'])}"] if "num_parameters" in resolved else []
+    return {
+        "rule": flat(config["strategy"], without=("server",)),
+        "server": flat(server) + meaning,
+        "local optimizer": flat(config["optimizer"], without=("at_sync",)),
+        "as run": ", ".join([*size, *numbers]),
+    }
+
+
+def flat(table: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
+    """`{kind = "fda", monitor = {kind = "sketch", depth = 5}}` as `fda(monitor=sketch(depth=5))`."""
+    parts = [f"{key}={_value(value)}" for key, value in table.items() if key != "kind" and key not in without]
+    inner = ", ".join(parts)
+    if "kind" not in table:
+        return inner
+    return f"{table['kind']}({inner})" if inner else str(table["kind"])
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return flat(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _environments(data: ReportData) -> list[Setting]:
+    found: dict[str, list[str]] = {}
+    for record in data.records.values():
+        for key, value in record.get("environment", {}).items():
+            values = found.setdefault(key, [])
+            if (shown := without_folders(str(value))) not in values:
+                values.append(shown)
+    return [Setting("environment", key, listing(values)) for key, values in found.items()]

@@ -1,0 +1,61 @@
+"""A figure as files: the same bytes every time, whatever the reader's own matplotlib settings."""
+
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.style
+from matplotlib.figure import Figure
+
+from fdabench.report.data import ReportData
+from fdabench.report.figures.canvas import STYLE
+from fdabench.report.figures.plot import Plot
+
+# Dates and versions would make each file new.
+_METADATA: Mapping[str, Mapping[str, Any]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
+    "png": {"Software": None},
+}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure that has something to show."""
+
+    name: str
+    title: str
+    caption: str
+    files: Mapping[str, bytes]
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    with matplotlib.style.context(["default", dict(STYLE)]):
+        yield
+
+
+def _lay_out(figure: Figure) -> None:
+    """Once, as each format would do it again, and to six digits: the solver's last ones change from run to run."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = (round(float(edge), 6) for edge in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
+
+
+def render(plot: Plot, data: ReportData) -> Drawn | None:
+    """The figure in each format, or None where it has nothing to show."""
+    with house_style():
+        figure = plot.draw(data)
+        if figure is None:
+            return None
+        _lay_out(figure)
+        files = {}
+        for suffix, metadata in _METADATA.items():
+            sink = io.BytesIO()
+            figure.savefig(sink, format=suffix, metadata=dict(metadata))
+            files[suffix] = sink.getvalue()
+    return Drawn(plot.name, plot.title, plot.caption(data), files)

@@ -1,0 +1,65 @@
+"""How numbers, names and paths are written for people."""
+
+import math
+import re
+from collections.abc import Sequence
+
+DASH = "–"
+_BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_FOLDERS = re.compile(r"(?<![\w.:/])(?:[A-Za-z]:\\|/)(?:[^/\\\s'\":,;()]+[/\\])+")
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Without an exponent: 0.31, 5.3, 161, 4 000."""
+    if not math.isfinite(value):
+        return DASH
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}".replace(",", " ")
+
+
+def count(value: float) -> str:
+    """A whole number, its thousands apart: 4 000."""
+    return f"{value:,.0f}".replace(",", " ") if math.isfinite(value) else DASH
+
+
+def byte_size(value: float) -> str:
+    """Decimal units, as the paper counts: 1 GB is 10^9 bytes."""
+    if not math.isfinite(value):
+        return DASH
+    power = 0 if value < 1 else min(int(math.log10(value) // 3), len(_BYTE_UNITS) - 1)
+    if float(f"{value / 1000**power:.3g}") >= 1000 and power < len(_BYTE_UNITS) - 1:
+        power += 1
+    return f"{significant(value / 1000**power)} {_BYTE_UNITS[power]}"
+
+
+def percent(fraction: float, decimals: int = 1) -> str:
+    return f"{100 * fraction:.{decimals}f} %" if math.isfinite(fraction) else DASH
+
+
+def target_name(target: float) -> str:
+    """As short as it can be told apart: 98 %, 98.5 %."""
+    return f"{100 * target:.10g} %"
+
+
+def ratio_number(value: float) -> str:
+    """Two digits below ten, whole numbers above: 1.9, 11, 340."""
+    if not math.isfinite(value):
+        return DASH
+    return count(value) if value >= 9.95 else significant(value, 2)
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{count(number)} {noun}" + ("" if number == 1 else "s")
+
+
+def listing(items: Sequence[str], most: int = 6) -> str:
+    """The first few of many, and how many are not named."""
+    shown = ", ".join(items[:most])
+    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
+
+
+def without_folders(text: str) -> str:
+    """A report travels: where a file lay on one machine says nothing on another."""
+    return _FOLDERS.sub("", text)

@@ -1,0 +1,112 @@
+"""`runs` and `hits`: one row for each cell, and one for each cell and target. Derived; always rebuildable."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from fdabench.results.costs import Bytes, bytes_before_sync, syncs_before, total_bytes
+from fdabench.results.schema import HITS, RUNS
+from fdabench.results.store import RESULTS, Record
+
+
+def derive_runs(
+    lock: Mapping[str, Any], records: Mapping[str, Record], evals: pd.DataFrame, ledger: pd.DataFrame
+) -> pd.DataFrame:
+    """One row for each cell of the suite, those not run yet included."""
+    evals_of, ledger_of = dict(list(evals.groupby("cell_id"))), dict(list(ledger.groupby("cell_id")))
+    rows = []
+    for cell in lock["cell"]:
+        record = records.get(cell["id"], {"state": "pending", "resolved": {}})
+        row = {"suite": lock["suite"], **_axes(cell, record.get("resolved", {})), "state": record["state"]}
+        if record["state"] in RESULTS:
+            row |= _outcome(record, evals_of[cell["id"]], ledger_of[cell["id"]], lock["convention"])
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=RUNS).to_pandas()
+
+
+def _axes(cell: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, Any]:
+    config = cell["config"]
+    strategy, optimizer, partition = config["strategy"], config["optimizer"], config["partition"]
+    return {
+        "cell_id": cell["id"],
+        "dataset": config["dataset"],
+        "model": config["model"],
+        "num_parameters": resolved.get("num_parameters"),
+        "workers": config["workers"],
+        "batch_size": config["batch_size"],
+        "partition": describe(partition),
+        "alpha": float("inf") if partition["kind"] == "iid" else partition.get("alpha", float("nan")),
+        "strategy": strategy["kind"],
+        "monitor": strategy.get("monitor", {}).get("kind", ""),
+        "server": strategy.get("server", {}).get("kind", "average"),
+        "theta": resolved.get("theta", float("nan")),
+        "period": resolved.get("period", float("nan")),
+        "optimizer": optimizer["kind"],
+        "lr": optimizer["lr"],
+        "seed": config["seed"],
+        "label": cell["label"],
+        "reference": cell["reference"],
+    }
+
+
+def describe(table: Mapping[str, Any]) -> str:
+    """`{kind = "dirichlet", alpha = 0.1}` as people write it: `dirichlet(alpha=0.1)`."""
+    rest = ", ".join(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+                     for key, value in table.items() if key != "kind")
+    return f"{table['kind']}({rest})" if rest else str(table["kind"])
+
+
+def _outcome(record: Record, evals: pd.DataFrame, ledger: pd.DataFrame, convention: str) -> dict[str, Any]:
+    config = record["config"]
+    spent = total_bytes(ledger, config["workers"], convention)
+    steps, wall_s = record["steps"], record["wall_s"]
+    return {
+        "steps": steps,
+        "syncs": int(ledger.loc[ledger["kind"] == "model", "count"].sum()),
+        **_columns(spent),
+        "bytes_optimizer": spent.optimizer,
+        "final_accuracy": evals["test_accuracy"].iloc[-1],
+        "best_accuracy": evals["test_accuracy"].max(),
+        "wall_s": wall_s,
+        "worker_steps_per_s": steps * config["workers"] / wall_s,
+    }
+
+
+def _columns(spent: Bytes) -> dict[str, int]:
+    return {"bytes_model": spent.model, "bytes_state": spent.state, "bytes_total": spent.total}
+
+
+def derive_hits(
+    lock: Mapping[str, Any], records: Mapping[str, Record], evals: pd.DataFrame, ledger: pd.DataFrame
+) -> pd.DataFrame:
+    """One row for each finished cell and target; a miss is a row too."""
+    ledger_of = dict(list(ledger.groupby("cell_id")))
+    rows = []
+    for cell_id, history in evals.groupby("cell_id", sort=False):
+        workers = records[cell_id]["config"]["workers"]
+        for target in lock["targets"]:
+            row = {"cell_id": cell_id, "target": target, "reached": False}
+            at = first_hit(history["test_accuracy"], target, lock["hit"], lock["reach"])
+            if at is not None:
+                step = int(history["step"].iloc[at])
+                spent = bytes_before_sync(ledger_of[cell_id], step, workers, lock["convention"])
+                row |= {"reached": True, "step": step, "step_before": int(history["step"].iloc[at - 1]) if at else 0,
+                        "syncs": syncs_before(ledger_of[cell_id], step), **_columns(spent)}
+            rows.append(row)
+    return pa.Table.from_pylist(rows, schema=HITS).to_pandas()
+
+
+def first_hit(accuracy: pd.Series, target: float, consecutive: int, reach: str) -> int | None:
+    """Position of the first evaluation of the first `consecutive` ones that reach `target`.
+
+    `reach` is the suite's `eval.reach`: "at" counts an accuracy equal to the target, "strictly" does not.
+    """
+    reached = (accuracy > target) if reach == "strictly" else (accuracy >= target)
+    run_length = 0
+    for position, ok in enumerate(reached):
+        run_length = run_length + 1 if ok else 0
+        if run_length == consecutive:
+            return position - consecutive + 1
+    return None

@@ -1,0 +1,90 @@
+"""Whole files or none: write beside, fsync, rename. Parquet carries what it needs to be understood alone."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fdabench.errors import ResultError
+from fdabench.results.schema import SCHEMA_VERSION
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`, or leave it as it was.
+
+    Raises:
+        ResultError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o666 & ~_umask())
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise ResultError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """
+    Raises:
+        ResultError: the file cannot be read, or holds no JSON object.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ResultError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ResultError(f"{path}: not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ResultError(f"{path}: expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]], about: Mapping[str, str]) -> None:
+    """Rows as Parquet; `about` and the schema version go into the file's metadata, units into the fields'."""
+    metadata = {"fdabench_schema": SCHEMA_VERSION, "table": path.stem, **about}
+    table = pa.Table.from_pylist(list(rows), schema=schema.with_metadata(metadata))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_whole(path, sink.getvalue().to_pybytes())
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """
+    Raises:
+        ResultError: the file is missing, damaged, of another schema version, or lacks a column.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ResultError(f"{path}: not a readable Parquet file: {error}") from error
+    version = (table.schema.metadata or {}).get(b"fdabench_schema", b"none").decode(errors="replace")
+    if version != SCHEMA_VERSION:
+        raise ResultError(f"{path}: schema version {version}; this fdabench reads {SCHEMA_VERSION}")
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        raise ResultError(f"{path}: column {missing[0]!r} is missing")
+    return table.select(schema.names)

@@ -1,0 +1,72 @@
+"""A finished (or half-finished) results folder as data frames, for whoever reads: summary, report, gate."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from fdabench.results.derive import derive_hits, derive_runs
+from fdabench.results.files import write_table
+from fdabench.results.schema import HITS, RUNS
+from fdabench.results.store import RESULTS, TABLES, Record, Store
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that a suite left behind.
+
+    `lock` is the frozen suite: name, description, targets, hit, convention, seeds, and `cell`, a list with
+    `id`, `label`, `reference` and `config` of each cell, in suite order. `records` has each begun cell's
+    `cell.json`. The frames are those of `results.schema`; the cells' own tables have a `cell_id` column in front.
+    """
+
+    root: Path
+    lock: dict[str, Any]
+    records: dict[str, Record]
+    runs: pd.DataFrame
+    hits: pd.DataFrame
+    evals: pd.DataFrame
+    ledger: pd.DataFrame
+    rounds: pd.DataFrame
+    trace: pd.DataFrame
+    partition: pd.DataFrame
+
+
+def load(root: Path) -> Results:
+    """
+    Raises:
+        ResultError: no results here, or a file that cannot be read.
+    """
+    store = Store(root)
+    lock = store.read_lock()
+    found = {cell["id"]: store.read_record(cell["id"]) for cell in lock["cell"]}
+    records = {cell_id: record for cell_id, record in found.items() if record is not None}
+    finished = [cell_id for cell_id, record in records.items() if record["state"] in RESULTS]
+    frames = {name: _stack(store, finished, name) for name in TABLES}
+    runs = derive_runs(lock, records, frames["evals"], frames["ledger"])
+    hits = derive_hits(lock, records, frames["evals"], frames["ledger"])
+    return Results(root, lock, records, runs, hits, **frames)
+
+
+def write_derived(results: Results) -> None:
+    """`runs.parquet` and `hits.parquet`, beside the cells they are made from."""
+    about = {"suite": results.lock["suite"], "accounting": results.lock["convention"]}
+    for name, schema, frame in (("runs", RUNS, results.runs), ("hits", HITS, results.hits)):
+        table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+        write_table(results.root / f"{name}.parquet", schema, table.to_pylist(), about)
+
+
+def _stack(store: Store, cell_ids: list[str], name: str) -> pd.DataFrame:
+    frames = [_one(store, cell_id, name) for cell_id in cell_ids]
+    if not frames:
+        return pd.DataFrame(columns=list(dict.fromkeys(["cell_id", *TABLES[name].names])))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _one(store: Store, cell_id: str, name: str) -> pd.DataFrame:
+    frame = store.read_cell_table(cell_id, name).to_pandas()
+    if "cell_id" not in frame:
+        frame.insert(0, "cell_id", cell_id)
+    return frame

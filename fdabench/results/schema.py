@@ -1,0 +1,113 @@
+"""The tables that a run leaves behind: columns, dtypes, units. One place, read by writers, readers and docs.
+
+A `step` is one local optimizer step by every worker, counted from 1; step 0 is the initial distribution.
+Bytes are totals over all workers. In a cell's own tables they follow the `paper` convention; in the derived
+tables (`runs`, `hits`) the convention of the suite. `ledger` has the facts that every convention is read from.
+"""
+
+import pyarrow as pa
+
+SCHEMA_VERSION = "1"
+
+
+def _table(**columns: tuple[pa.DataType, str]) -> pa.Schema:
+    return pa.schema([pa.field(name, kind, metadata={"unit": unit}) for name, (kind, unit) in columns.items()])
+
+
+_TEXT, _INT, _REAL, _FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+EVALS = _table(
+    cell_id=(_TEXT, "first 12 hex digits of SHA-256 of the cell's canonical JSON"),
+    step=(_INT, "local steps made by each worker"),
+    epoch=(_REAL, "nominal epochs: step * workers * batch_size / training samples"),
+    round=(_INT, "syncs + 1, as the paper counts"),
+    syncs=(_INT, "model averagings completed before this evaluation"),
+    bytes_model=(_INT, "bytes, all workers, paper convention: models, the initial one included"),
+    bytes_state=(_INT, "bytes, all workers, paper convention: local states of the monitor"),
+    bytes_optimizer=(_INT, "bytes, all workers, paper convention: averaged optimizer state"),
+    bytes_total=(_INT, "bytes, all workers, paper convention"),
+    test_accuracy=(_REAL, "fraction of the test set, mean of the workers' current models"),
+    test_loss=(_REAL, "mean cross-entropy in nats, mean of the workers' current models"),
+    train_loss=(_REAL, "mean cross-entropy in nats of the local steps since the last evaluation"),
+    train_accuracy=(_REAL, "fraction, local models on their own batches since the last evaluation"),
+    estimate=(_REAL, "H(S) at this step: what the monitor holds the model variance to be at most; NaN without a monitor"),
+    variance=(_REAL, "model variance, squared L2 norm, computed exactly and unmetered"),
+    wall_s=(_REAL, "seconds since the cell began (a clock column)"),
+)
+
+LEDGER = _table(
+    kind=(_TEXT, "initial | model | state | optimizer"),
+    first_step=(_INT, "step of the first collective of this row"),
+    last_step=(_INT, "step of the last; the row's collectives are evenly spaced between them"),
+    count=(_INT, "collectives in this row"),
+    elements=(_INT, "numbers that one worker put into one collective"),
+    dtype=(_TEXT, "torch dtype of those numbers"),
+    payload_bytes=(_INT, "bytes that one worker put into one collective"),
+)
+
+ROUNDS = _table(
+    round=(_INT, "index of the round that this sync ended, from 1"),
+    step=(_INT, "local steps made when it synchronised"),
+    steps=(_INT, "local steps since the last sync"),
+    estimate=(_REAL, "H(S) that ended the round; NaN without a monitor"),
+    variance=(_REAL, "model variance just before the sync, squared L2 norm"),
+    theta=(_REAL, "threshold, squared L2 norm; NaN without one"),
+)
+
+TRACE = _table(
+    step=(_INT, "local steps made"),
+    estimate=(_REAL, "H(S) at this step; about 2,000 evenly spaced steps are kept"),
+)
+
+PARTITION = _table(
+    worker=(_INT, "index of the worker"),
+    label=(_INT, "class"),
+    samples=(_INT, "training samples of that class held by that worker"),
+)
+
+RUNS = _table(
+    cell_id=(_TEXT, "key of the cell's folder"),
+    suite=(_TEXT, "name"),
+    dataset=(_TEXT, "name"),
+    model=(_TEXT, "name"),
+    num_parameters=(_INT, "trainable parameters"),
+    workers=(_INT, "workers"),
+    batch_size=(_INT, "samples per worker and step"),
+    partition=(_TEXT, "kind, with its parameters"),
+    alpha=(_REAL, "Dirichlet concentration; infinity for IID; NaN for other partitions"),
+    strategy=(_TEXT, "kind"),
+    monitor=(_TEXT, "kind, empty without one"),
+    server=(_TEXT, "kind of server optimizer"),
+    theta=(_REAL, "threshold, squared L2 norm; NaN without one"),
+    period=(_REAL, "local steps per round of a periodic strategy; NaN otherwise"),
+    optimizer=(_TEXT, "kind of local optimizer"),
+    lr=(_REAL, "learning rate of the local optimizer"),
+    seed=(_INT, "repeat; pairs the strategies"),
+    label=(_TEXT, "name of the strategy in plots, made from what varies"),
+    reference=(_FLAG, "whether the suite compares the others against it"),
+    state=(_TEXT, "done | target_reached | diverged | failed | oom | lost | interrupted | pending"),
+    steps=(_INT, "local steps made by each worker"),
+    syncs=(_INT, "model averagings in all"),
+    bytes_model=(_INT, "bytes, all workers, the suite's convention: models, the initial one included"),
+    bytes_state=(_INT, "bytes, all workers, the suite's convention"),
+    bytes_optimizer=(_INT, "bytes, all workers, the suite's convention"),
+    bytes_total=(_INT, "bytes, all workers, the suite's convention"),
+    final_accuracy=(_REAL, "fraction of the test set at the last evaluation"),
+    best_accuracy=(_REAL, "fraction of the test set at the best evaluation"),
+    wall_s=(_REAL, "seconds (a clock column)"),
+    worker_steps_per_s=(_REAL, "local steps of all workers per second (a clock column)"),
+)
+
+HITS = _table(
+    cell_id=(_TEXT, "key of the cell's folder"),
+    target=(_REAL, "test accuracy to reach, fraction"),
+    reached=(_FLAG, "whether it was reached within the budget"),
+    step=(_INT, "local steps at the evaluation that reached it; null when missed"),
+    step_before=(_INT, "local steps at the evaluation before: the truth lies between; null when missed"),
+    syncs=(_INT, "model averagings completed by then; null when missed"),
+    bytes_model=(_INT, "bytes by then, the suite's convention; null when missed"),
+    bytes_state=(_INT, "bytes by then, the suite's convention; null when missed"),
+    bytes_total=(_INT, "bytes by then, the suite's convention; null when missed"),
+)
+
+CLOCK_COLUMNS = ("wall_s", "worker_steps_per_s")

@@ -1,0 +1,84 @@
+"""The results folder: `suite.lock.toml`, and one folder for each cell with its record and its tables.
+
+A cell's `cell.json` is written last, so a folder whose record says `done` is complete.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import tomli_w
+
+from fdabench.errors import ResultError
+from fdabench.results.files import read_json, read_table, write_json, write_table, write_whole
+from fdabench.results.schema import EVALS, LEDGER, PARTITION, ROUNDS, SCHEMA_VERSION, TRACE
+
+RESULTS = ("done", "target_reached", "diverged")
+FAILURES = ("failed", "oom", "lost")
+TO_DO = ("interrupted", "pending")
+
+TABLES: Mapping[str, pa.Schema] = {
+    "evals": EVALS,
+    "ledger": LEDGER,
+    "rounds": ROUNDS,
+    "trace": TRACE,
+    "partition": PARTITION,
+}
+
+Record = dict[str, Any]
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Store:
+    """A results folder on disk."""
+
+    root: Path
+
+    @property
+    def lock_path(self) -> Path:
+        return self.root / "suite.lock.toml"
+
+    def cell_dir(self, cell_id: str) -> Path:
+        return self.root / "cells" / cell_id
+
+    def write_lock(self, lock: Mapping[str, Any]) -> None:
+        """Freeze the expanded suite; written before anything runs."""
+        content = tomli_w.dumps({"schema": SCHEMA_VERSION, **lock})
+        if not self.lock_path.exists() or self.lock_path.read_text() != content:
+            write_whole(self.lock_path, content.encode())
+
+    def read_lock(self) -> dict[str, Any]:
+        """
+        Raises:
+            ResultError: no results here, or results of another schema.
+        """
+        try:
+            lock = tomllib.loads(self.lock_path.read_text())
+        except OSError as error:
+            raise ResultError(f"{self.root}: no results here: {self.lock_path.name} {error.strerror}") from error
+        except ValueError as error:
+            raise ResultError(f"{self.lock_path}: not TOML: {error}") from error
+        if lock.get("schema") != SCHEMA_VERSION:
+            raise ResultError(f"{self.lock_path}: schema {lock.get('schema')}; this fdabench reads {SCHEMA_VERSION}")
+        return lock
+
+    def read_record(self, cell_id: str) -> Record | None:
+        """The cell's `cell.json`, or None where the cell was never begun."""
+        path = self.cell_dir(cell_id) / "cell.json"
+        return read_json(path) if path.exists() else None
+
+    def write_record(self, cell_id: str, record: Record) -> None:
+        write_json(self.cell_dir(cell_id) / "cell.json", {"schema": SCHEMA_VERSION, **record})
+
+    def write_tables(self, cell_id: str, tables: Mapping[str, Rows], config: str) -> None:
+        """The cell's tables, each with the cell's canonical JSON in its metadata."""
+        about = {"cell_id": cell_id, "cell": config, "accounting": "paper"}
+        for name, rows in tables.items():
+            write_table(self.cell_dir(cell_id) / f"{name}.parquet", TABLES[name], rows, about)
+
+    def read_cell_table(self, cell_id: str, name: str) -> pa.Table:
+        return read_table(self.cell_dir(cell_id) / f"{name}.parquet", TABLES[name])

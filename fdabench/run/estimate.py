@@ -1,0 +1,73 @@
+"""How long cells will take: from cells like them that are done, else from a second of training on noise."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import count
+from statistics import median
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from fdabench.core.seeds import numpy_generator
+from fdabench.datasets import DATASETS
+from fdabench.engine.batches import Replacement
+from fdabench.engine.workers import Workers
+from fdabench.models import MODELS
+from fdabench.models.base import initialised
+from fdabench.optimizers import Sgd
+from fdabench.results.store import RESULTS, Store
+from fdabench.run.setting import budget_of
+from fdabench.suite.cell import Cell
+
+CALIBRATION_S = 1.0
+
+
+class Kind(NamedTuple):
+    """What the speed of a local step depends on most."""
+
+    dataset: str
+    model: str
+    batch_size: int
+
+
+def estimated_seconds(cells: Sequence[Cell], store: Store, jobs: int) -> float:
+    """Wall time of these cells on `jobs` processes of one thread. Calibrated: without evaluations."""
+    kinds = {_kind(cell) for cell in cells}
+    measured = _measured(cells, store)
+    speeds = {kind: measured[kind] if kind in measured else _calibrated(kind) for kind in kinds}
+    work = [budget_of(cell.config) * cell.config["workers"] / speeds[_kind(cell)] for cell in cells]
+    return max(sum(work) / max(1, min(jobs, len(cells))), max(work, default=0.0))
+
+
+def _kind(cell: Cell) -> Kind:
+    return Kind(*(cell.config[axis] for axis in Kind._fields))
+
+
+def _measured(cells: Sequence[Cell], store: Store) -> Mapping[Kind, float]:
+    """Worker steps per second of the cells that have a result, by kind."""
+    speeds = defaultdict(list)
+    for cell in cells:
+        record = store.read_record(cell.id)
+        if record is not None and record["state"] in RESULTS:
+            speeds[_kind(cell)].append(record["steps"] * cell.config["workers"] / record["wall_s"])
+    return {kind: median(found) for kind, found in speeds.items()}
+
+
+def _calibrated(kind: Kind) -> float:
+    """Worker steps per second of one worker on noise of the right shape, by one thread."""
+    data = DATASETS[kind.dataset]
+    model = initialised(MODELS[kind.model], data.shape, data.classes, 0)
+    x, y = torch.rand(kind.batch_size, *data.shape), torch.zeros(kind.batch_size, dtype=torch.int64)
+    sampler = Replacement(np.arange(kind.batch_size), kind.batch_size, numpy_generator(0))
+    worker, threads = Workers(model, Sgd(lr=1e-3), [sampler], x, y), torch.get_num_threads()
+    torch.set_num_threads(1)
+    worker.step()
+    begun = perf_counter()
+    for steps in count(1):
+        worker.step()
+        if (spent := perf_counter() - begun) > CALIBRATION_S:
+            break
+    torch.set_num_threads(threads)
+    return steps / spent

@@ -1,0 +1,79 @@
+"""What of a suite is done, what has to be done again and why, and what it will cost."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from fdabench.core.strategy import Forecasts
+from fdabench.results.costs import CONVENTIONS
+from fdabench.results.store import RESULTS, Store
+from fdabench.run.closure import code_of
+from fdabench.run.setting import budget_of, scale_of, strategy_of
+from fdabench.suite.cell import Cell
+
+
+BYTES_PER_NUMBER = 4
+
+
+class Standing(NamedTuple):
+    """One cell: `done`, `stale` or `to run`; why it is stale."""
+
+    cell: Cell
+    status: str
+    why: str = ""
+
+
+def standings(cells: Sequence[Cell], store: Store) -> list[Standing]:
+    return [_standing(cell, store) for cell in cells]
+
+
+def tally(found: Sequence[Standing]) -> str:
+    """`20 done | 3 stale: monitors/sketch.py changed | 1 to run`."""
+    counts = Counter(each.status for each in found)
+    reasons = dict.fromkeys(each.why.split(" (")[0] for each in found if each.status == "stale")
+    stale = [f"{counts['stale']} stale: {', '.join(reasons)}"] if counts["stale"] else []
+    return " | ".join([f"{counts['done']} done", *stale, f"{counts['to run']} to run"])
+
+
+def _standing(cell: Cell, store: Store) -> Standing:
+    record = store.read_record(cell.id)
+    if record is None or record["state"] not in RESULTS:
+        return Standing(cell, "to run", "" if record is None else record["state"])
+    why = _changed(record["code"], code_of(cell.config)) or _torch_changed(record["environment"]["torch"])
+    return Standing(cell, "stale", why) if why else Standing(cell, "done")
+
+
+def _changed(then: dict[str, str], now: dict[str, str]) -> str:
+    for name in sorted(then.keys() | now.keys()):
+        if then.get(name) != now.get(name):
+            return f"{name} changed ({then.get(name, 'absent')} -> {now.get(name, 'absent')})"
+    return ""
+
+
+def _torch_changed(then: str) -> str:
+    return f"torch {then} -> {torch.__version__}" if then != torch.__version__ else ""
+
+
+class Bound(NamedTuple):
+    """Bytes that a cell moves: exact where least == most."""
+
+    least: int
+    most: int
+
+
+def bytes_bound(cell: Cell, convention: str) -> Bound | None:
+    """In closed form, for whole runs of the budget; None for a strategy that cannot say.
+
+    Averaged optimizer state is not in it.
+    """
+    strategy, steps, workers = strategy_of(cell.config), budget_of(cell.config), cell.config["workers"]
+    if not isinstance(strategy, Forecasts):
+        return None
+    num_parameters, cost = scale_of(cell.config).num_parameters, CONVENTIONS[convention]
+    traffic = strategy.traffic(steps, num_parameters)
+    model, state = BYTES_PER_NUMBER * num_parameters, BYTES_PER_NUMBER * traffic.state_size
+    fixed = cost["initial"](model, workers) + traffic.states * cost["state"](state, workers)
+    sync = cost["model"](model, workers)
+    return Bound(fixed + traffic.least_syncs * sync, fixed + traffic.most_syncs * sync)

@@ -1,0 +1,125 @@
+"""What is written down while a cell runs, and when it is over."""
+
+from collections.abc import Callable
+from math import isfinite, isnan, nan
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from fdabench.core.periods import ends_period
+from fdabench.engine.evaluate import model_variance, score
+from fdabench.engine.loop import Moment
+from fdabench.results.costs import bytes_before_sync
+from fdabench.results.derive import first_hit
+from fdabench.run.setting import Setting, steps_per_epoch
+
+TRACE_ROWS = 2000
+
+Row = dict[str, Any]
+
+
+class Progress(NamedTuple):
+    """How far a cell is."""
+
+    step: int
+    budget: int
+    accuracy: float
+    bytes_total: int
+    syncs: int
+    fullness: float
+    """Model variance over theta; NaN without a threshold."""
+
+
+class Recorder:
+    """Sees every moment of a cell; evaluates when it is due and decides whether the cell goes on."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        config: Row,
+        cell_id: str,
+        tell: Callable[[Progress], None],
+        stop_asked: Callable[[], bool],
+    ) -> None:
+        self._setting, self._config, self._cell_id = setting, config, cell_id
+        self._tell, self._stop_asked = tell, stop_asked
+        self._epoch = steps_per_epoch(config)
+        self._theta = float(getattr(setting.strategy, "theta", nan))
+        self._trace_every = max(1, setting.budget // TRACE_ROWS)
+        self._begun = perf_counter()
+        self._loss = self._accuracy = 0.0
+        self._counted = self._last_sync = 0
+        self.evals: list[Row] = []
+        self.rounds: list[Row] = []
+        self.trace: list[Row] = []
+        self.state = "done"
+
+    def sees(self, moment: Moment) -> bool:
+        """Take note of a moment; False ends the cell."""
+        self._loss += float(moment.losses.loss_K.mean())
+        self._accuracy += float(moment.losses.accuracy_K.mean())
+        self._counted += 1
+        due = ends_period(moment.step - 1, self._setting.eval_period) or moment.step == self._setting.budget
+        if due or moment.outcome.synced:
+            variance = model_variance(moment.w_KD, self._setting.channel.collective)
+            if moment.outcome.synced:
+                self._note_sync(moment, variance)
+            if due:
+                self._evaluate(moment, variance)
+        if not isnan(moment.outcome.estimate) and moment.step % self._trace_every == 0:
+            self.trace.append({"step": moment.step, "estimate": moment.outcome.estimate})
+        if self.state == "done" and self._stop_asked():
+            self.state = "interrupted"
+        return self.state == "done"
+
+    def _note_sync(self, moment: Moment, variance: float) -> None:
+        self.rounds.append(
+            {
+                "round": moment.round.index + 1,
+                "step": moment.step,
+                "steps": moment.step - self._last_sync,
+                "estimate": moment.outcome.estimate,
+                "variance": variance,
+                "theta": self._theta,
+            }
+        )
+        self._last_sync = moment.step
+
+    def _evaluate(self, moment: Moment, variance: float) -> None:
+        setting = self._setting
+        test = score(setting.model, setting.channel.collective.mean(moment.w_KD), setting.data.test_x, setting.data.test_y)
+        ledger = pd.DataFrame(setting.channel.ledger.entries)
+        spent = bytes_before_sync(ledger, moment.step, self._config["workers"], "paper")
+        row = {
+            "cell_id": self._cell_id,
+            "step": moment.step,
+            "epoch": float(moment.step / self._epoch),
+            "round": moment.round.index + 1,
+            "syncs": moment.round.index,
+            "bytes_model": spent.model,
+            "bytes_state": spent.state,
+            "bytes_optimizer": spent.optimizer,
+            "bytes_total": spent.total,
+            "test_accuracy": test.accuracy,
+            "test_loss": test.loss,
+            "train_loss": self._loss / self._counted,
+            "train_accuracy": self._accuracy / self._counted,
+            "estimate": moment.outcome.estimate,
+            "variance": variance,
+            "wall_s": perf_counter() - self._begun,
+        }
+        self._loss, self._accuracy, self._counted = 0.0, 0.0, 0
+        self.evals.append(row)
+        self._decide(row)
+        self._tell(
+            Progress(moment.step, setting.budget, test.accuracy, spent.total, moment.round.index, variance / (self._theta or nan))
+        )
+
+    def _decide(self, row: Row) -> None:
+        if not (isfinite(row["train_loss"]) and isfinite(row["test_loss"])):
+            self.state = "diverged"
+        elif (target := self._config["eval"].get("stop_at")) is not None:
+            accuracy = pd.Series([done["test_accuracy"] for done in self.evals])
+            if first_hit(accuracy, target, self._config["eval"]["hit"], self._config["eval"]["reach"]) is not None:
+                self.state = "target_reached"

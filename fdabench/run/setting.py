@@ -1,0 +1,136 @@
+"""From a cell's configuration to everything that takes part in it. Shape suffix: K = workers held by this process."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from fdabench.core.channel import Channel
+from fdabench.core.collective import Stacked
+from fdabench.core.ledger import Ledger
+from fdabench.core.seeds import numpy_generator, seed_for
+from fdabench.core.strategy import Strategy
+from fdabench.datasets import DATASETS
+from fdabench.datasets.base import Data
+from fdabench.engine.batches import Indices, Replacement, Sampler, Shuffle
+from fdabench.engine.workers import Workers
+from fdabench.models import MODELS
+from fdabench.models.base import count_parameters, initialised
+from fdabench.optimizers import OPTIMIZERS
+from fdabench.partition import PARTITIONS
+from fdabench.strategies import STRATEGIES
+from fdabench.suite.construct import Scale, construct, span
+
+Config = Mapping[str, Any]
+
+# the axes that each draw may depend on: never the strategy, its theta or its optimizer
+SEED_AXES: Mapping[str, tuple[str, ...]] = {
+    "weights": ("seed", "dataset", "model"),
+    "noise": ("seed", "dataset", "model"),
+    "partition": ("seed", "dataset", "partition", "workers"),
+    "batches": ("seed", "dataset", "partition", "workers", "batch_size", "sampling", "last_batch"),
+    "sketch": ("seed", "dataset", "model"),
+}
+
+
+class Setting(NamedTuple):
+    """A cell about to begin."""
+
+    data: Data
+    shards: list[Indices]
+    model: nn.Module
+    workers: Workers
+    strategy: Strategy
+    channel: Channel
+    budget: int
+    """Local steps at most."""
+    eval_period: Fraction
+    """Local steps between evaluations."""
+
+
+def steps_per_epoch(config: Config) -> Fraction:
+    """Local steps of each worker in a nominal epoch; not rounded."""
+    return Fraction(DATASETS[config["dataset"]].train_samples, config["workers"] * config["batch_size"])
+
+
+def scale_of(config: Config) -> Scale:
+    """What the strategy's spans, thresholds and seeds come to in this cell."""
+    data = DATASETS[config["dataset"]]
+    parameters = count_parameters(MODELS[config["model"]], data.shape, data.classes)
+    return Scale(steps_per_epoch(config), parameters, seeds_of(config)["sketch"])
+
+
+def seeds_of(config: Config) -> dict[str, int]:
+    return {use: seed_for(use, {axis: config[axis] for axis in axes}) for use, axes in SEED_AXES.items()}
+
+
+def budget_of(config: Config) -> int:
+    """Whole local steps that the budget allows."""
+    return int(span(config["budget"], ("steps", "epochs"), steps_per_epoch(config)))
+
+
+def eval_period_of(config: Config) -> Fraction:
+    return span(config["eval"], ("every_steps", "every_epochs"), steps_per_epoch(config))
+
+
+def strategy_of(config: Config) -> Any:
+    table = config["strategy"]
+    return construct(STRATEGIES[table["kind"]], table, scale_of(config))
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """What the configuration comes to in plain numbers."""
+    strategy = strategy_of(config)
+    numbers = {
+        "num_parameters": scale_of(config).num_parameters,
+        "train_samples": DATASETS[config["dataset"]].train_samples,
+        "steps_per_epoch": float(steps_per_epoch(config)),
+        "budget_steps": budget_of(config),
+    }
+    return numbers | {key: float(getattr(strategy, key)) for key in ("theta", "period") if hasattr(strategy, key)}
+
+
+def make_setting(config: Config, data_root: Path, device: torch.device) -> Setting:
+    """
+    Raises:
+        TaskError: the data is missing, or leaves a worker without a batch.
+        PartitionError: the samples cannot be shared out as asked.
+    """
+    data = DATASETS[config["dataset"]].load(data_root).to(device)
+    seeds = seeds_of(config)
+    model = initialised(MODELS[config["model"]], data.shape, data.classes, seeds["weights"]).to(device)
+    shards = split(config, data)
+    optimizer = construct(OPTIMIZERS[config["optimizer"]["kind"]], config["optimizer"], scale_of(config))
+    workers = Workers(model, optimizer, samplers(config, shards), data.train_x, data.train_y)
+    channel = Channel(Stacked(shares(config, shards).to(device)), Ledger())
+    return Setting(
+        data, shards, model, workers, strategy_of(config), channel, budget_of(config), eval_period_of(config)
+    )
+
+
+def split(config: Config, data: Data) -> list[Indices]:
+    """Each worker's training samples."""
+    rule = construct(PARTITIONS[config["partition"]["kind"]], config["partition"], scale_of(config))
+    shards: list[Indices] = rule.split(
+        data.train_y.numpy(force=True), config["workers"], numpy_generator(seeds_of(config)["partition"])
+    )
+    return shards
+
+
+def samplers(config: Config, shards: list[Indices]) -> list[Sampler]:
+    """One for each worker, each with a generator of its own."""
+    size, seed = config["batch_size"], seeds_of(config)["batches"]
+    generators = [numpy_generator(seed_for("worker", {"batches": seed, "worker": k})) for k in range(len(shards))]
+    if config["sampling"] == "replacement":
+        return [Replacement(shard, size, rng) for shard, rng in zip(shards, generators, strict=True)]
+    return [Shuffle(shard, size, config["last_batch"], rng) for shard, rng in zip(shards, generators, strict=True)]
+
+
+def shares(config: Config, shards: list[Indices]) -> Tensor:
+    """Averaging weights, shape [K], summing to one."""
+    sizes_K = torch.tensor([float(len(shard)) for shard in shards])
+    weights_K = sizes_K if config["averaging"] == "samples" else torch.ones_like(sizes_K)
+    return weights_K / weights_K.sum()

@@ -1,0 +1,19 @@
+"""The plain mean: the global model becomes the average of the workers' models (McMahan et al., 2017)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Average:
+    """w <- w + mean_k u_k."""
+
+    reference: ClassVar[str] = "mcmahan2017"
+
+    def init(self, w_D: Tensor) -> tuple[()]:
+        return ()
+
+    def apply(self, w_D: Tensor, u_D: Tensor, state: tuple[()]) -> tuple[Tensor, tuple[()]]:
+        return w_D + u_D, state

@@ -1,0 +1,25 @@
+"""FedAvgM: the server takes a step of SGD with momentum on the pseudo-gradient -mean u (Hsu et al., 2019)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fdabench.fields import Decay, Rate
+
+
+@dataclass(frozen=True)
+class Momentum:
+    """v <- momentum v + mean_k u_k;  w <- w + lr v."""
+
+    lr: Rate = 1.0
+    momentum: Decay = 0.9
+    reference: ClassVar[str] = "hsu2019"
+
+    def init(self, w_D: Tensor) -> Tensor:
+        return torch.zeros_like(w_D)
+
+    def apply(self, w_D: Tensor, u_D: Tensor, v_D: Tensor) -> tuple[Tensor, Tensor]:
+        v_D = self.momentum * v_D + u_D
+        return w_D + self.lr * v_D, v_D

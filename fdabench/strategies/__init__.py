@@ -1,0 +1,18 @@
+"""Strategies: when to synchronise, and how. A new one joins by a line here."""
+
+from collections.abc import Mapping
+
+from fdabench.core.strategy import Strategy
+from fdabench.strategies.fda import FDA
+from fdabench.strategies.fedadam import FedAdam
+from fdabench.strategies.fedavg import FedAvg
+from fdabench.strategies.fedavgm import FedAvgM
+from fdabench.strategies.synchronous import Synchronous
+
+STRATEGIES: Mapping[str, type[Strategy]] = {
+    "synchronous": Synchronous,
+    "fedavg": FedAvg,
+    "fedadam": FedAdam,
+    "fedavgm": FedAvgM,
+    "fda": FDA,
+}

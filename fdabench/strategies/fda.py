@@ -1,0 +1,44 @@
+"""Federated Dynamic Averaging (Theologitis et al., EDBT 2025), Algorithm 1."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from fdabench.core.channel import Channel
+from fdabench.fields import Count, Threshold
+from fdabench.core.monitor import Monitor
+from fdabench.core.periods import ends_period
+from fdabench.core.strategy import Outcome, Round, Server, Traffic, begin, synchronize
+from fdabench.servers.average import Average
+
+
+@dataclass(frozen=True)
+class FDA:
+    """Keep the round invariant Var(w_t) <= theta: stay local while H(S_t) <= theta, synchronise otherwise.
+
+    The monitor is asked every `every` steps.
+    """
+
+    theta: Threshold
+    monitor: Monitor
+    every: Count = 1
+    server: Server = Average()
+    reference: ClassVar[str] = "theologitis2025"
+
+    def init(self, w_D: Tensor) -> Round:
+        return begin(w_D, self.server)
+
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
+        if not ends_period(t, self.every):
+            return Outcome(w_KD, r, False)
+        u_KD = w_KD - r.anchor_D  # u_t^(k) = w_t^(k) - w_t0
+        s_S = channel.mean(self.monitor.state(u_KD, r), "state")  # S_t = 1/K sum_k S_t^(k)
+        h = self.monitor.bound(s_S).item()  # H(S_t) >= Var(w_t)
+        if h <= self.theta:
+            return Outcome(w_KD, r, False, h)
+        return synchronize(w_KD, r, self.server, channel, h)
+
+    def traffic(self, steps: int, num_parameters: int) -> Traffic:
+        checks = steps // self.every
+        return Traffic(0, checks, checks, self.monitor.size(num_parameters))

@@ -1,0 +1,26 @@
+"""Synchronous: average the models after every step. FDA with theta < 0, and FedAvg with a period of one."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from fdabench.core.channel import Channel
+from fdabench.core.strategy import Outcome, Round, Traffic, begin, synchronize
+from fdabench.servers.average import Average
+
+
+@dataclass(frozen=True)
+class Synchronous:
+    """w_k <- mean_j w_j at every step: parameters are averaged after the local optimizer moved them, not gradients."""
+
+    reference: ClassVar[str] = "theologitis2025"
+
+    def init(self, w_D: Tensor) -> Round:
+        return begin(w_D, Average())
+
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
+        return synchronize(w_KD, r, Average(), channel)
+
+    def traffic(self, steps: int, num_parameters: int) -> Traffic:
+        return Traffic(steps, steps)

@@ -1,0 +1,36 @@
+"""One point of the grid: everything that decides its numbers, as plain data, and the id that follows from it."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`config` decides the numbers and so the id; `label` and `reference` are how the suite speaks of it."""
+
+    config: dict[str, Any]
+    label: str
+    reference: bool
+
+    @property
+    def canonical(self) -> str:
+        return json.dumps(self.config, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+    @property
+    def id(self) -> str:
+        """The first 12 hex digits of SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()[:12]
+
+    def locked(self) -> dict[str, Any]:
+        """As the frozen suite holds it."""
+        return {"id": self.id, "label": self.label, "reference": self.reference, "config": self.config}
+
+    @property
+    def title(self) -> str:
+        """One line that tells it from the others: for progress, `-k` and errors."""
+        c = self.config
+        kind, *rest = c["partition"].values()
+        where = f"{kind} {rest[0]}" if rest else kind
+        return f"{self.label} | {c['dataset']} {c['model']} | {where} | K={c['workers']} b={c['batch_size']} s{c['seed']}"

@@ -1,0 +1,44 @@
+"""From a component's table, already checked, to the component itself."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from fdabench.fields import SEED, STEPS, THRESHOLD
+from fdabench.suite.members import Member, members
+
+
+class Scale(NamedTuple):
+    """What epochs, thresholds per parameter and seeds come to in one cell."""
+
+    steps_per_epoch: Fraction
+    num_parameters: int
+    seed: int
+
+
+def construct(cls: type[Any], table: Mapping[str, Any], scale: Scale) -> Any:
+    """The component that `table` describes.
+
+    Raises:
+        ValueError: the component itself refuses a value.
+    """
+    return cls(**{member.name: _value(member, table, scale) for member in members(cls)})
+
+
+def _value(member: Member, table: Mapping[str, Any], scale: Scale) -> Any:
+    if member.means(SEED):
+        return scale.seed
+    if member.means(STEPS):
+        return span(table, member.span_keys, scale.steps_per_epoch)
+    value = table[member.name]
+    if member.means(THRESHOLD):
+        return value["per_parameter"] * scale.num_parameters if isinstance(value, Mapping) else value
+    if member.kinds:
+        return construct(member.kinds[value["kind"]], value, scale)
+    return value
+
+
+def span(table: Mapping[str, Any], keys: tuple[str, str], steps_per_epoch: Fraction) -> Fraction:
+    """A number of local steps that was given in steps or in epochs, exactly."""
+    steps, epochs = (table.get(key) for key in keys)
+    return Fraction(steps) if steps is not None else Fraction(str(epochs)) * steps_per_epoch

@@ -1,0 +1,160 @@
+"""From a suite's tables to its cells: cross the lists, check every variant, leave out what is excluded."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from fdabench.errors import nearest
+from fdabench.strategies import STRATEGIES
+from fdabench.suite.cell import Cell
+from fdabench.suite.faults import faults_of
+from fdabench.suite.labels import labels
+from fdabench.suite.schema import STRATEGY_OPTIONS, Exclude, Suite, Workload, strategy_table
+from fdabench.suite.spread import Variant, count, spread
+from fdabench.datasets import DATASETS
+from fdabench.models import MODELS
+
+MOST_CELLS = 100_000
+
+Table = dict[str, Any]
+
+
+class Checked(NamedTuple):
+    """Tables that passed, and what is wrong with the others."""
+
+    tables: list[Table]
+    faults: list[str]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A suite's cells in order, and remarks that are no faults."""
+
+    cells: tuple[Cell, ...]
+    notes: tuple[str, ...]
+
+
+def check_workloads(raw: Any) -> Checked:
+    return _check_all(raw, "workload", _check_workload)
+
+
+def check_strategies(raw: Any) -> Checked:
+    return _check_all(raw, "strategy", _check_strategy)
+
+
+def _check_all(raw: Any, name: str, check: Any) -> Checked:
+    found = Checked([], [], [])
+    for i, table in enumerate(raw if isinstance(raw, list) else []):
+        place = f"{name}[{i}]"
+        if not isinstance(table, dict):
+            continue
+        if not 0 < count(table) <= MOST_CELLS:
+            found.faults.append(f"{place}: its lists make {count(table)} variants; between 1 and {MOST_CELLS} are allowed")
+            continue
+        for variant in spread(table, place):
+            check(variant, place, found)
+    return found
+
+
+def _check_workload(variant: Variant, place: str, found: Checked) -> None:
+    misfits = _misfits(variant.value, lambda key: variant.places.get((key,), f"{place}.{key}"))
+    found.faults.extend(misfits)
+    table = _validated(Workload, variant, found)
+    if table is not None and not misfits:
+        found.tables.append(table)
+
+
+def _misfits(table: Table, place: Callable[[str], str]) -> list[str]:
+    """What does not fit together, in a table whose single values may be wrong as well."""
+    name, workers, partition = table.get("dataset"), table.get("workers"), table.get("partition")
+    data, model = DATASETS.get(str(name)), MODELS.get(str(table.get("model")))
+    if data is None:
+        return []
+    faults = []
+    if isinstance(workers, int) and workers > data.train_samples:
+        faults.append(f"{place('workers')}: {workers} workers, but {name} has {data.train_samples} training samples")
+    if model is not None and model.takes not in (None, data.shape):
+        faults.append(f"{place('model')}: it takes images of shape {model.takes}; {name} has {data.shape}")
+    label = partition.get("label") if isinstance(partition, dict) else None
+    if isinstance(label, int) and label >= data.classes:
+        faults.append(f"{place('partition')}: label {label}; {name} has 0 to {data.classes - 1}")
+    return faults
+
+
+def _check_strategy(variant: Variant, place: str, found: Checked) -> None:
+    kind = variant.value.get("kind")
+    if kind not in STRATEGIES:
+        where = variant.places.get(("kind",), place)
+        said = "'kind' is missing" if kind is None else f"kind {kind!r} is unknown"
+        found.faults.append(f"{where}: {said}; allowed: {', '.join(STRATEGIES)}{nearest(str(kind), STRATEGIES)}")
+        return
+    table = _validated(strategy_table(kind), variant, found)
+    if table is None:
+        return
+    server = variant.value.get("server", {})
+    if kind == "fedadam" and isinstance(server, dict) and not {"kind", "preset"} & set(server):
+        found.notes.append(f"{place}: no server.preset: FedAdam as in Reddi et al. (2021) is taken (preset = 'reddi')")
+    found.tables.append(table)
+
+
+def _validated(model: type[BaseModel], variant: Variant, found: Checked) -> Table | None:
+    try:
+        return model.model_validate(variant.value).model_dump(exclude_none=True)
+    except ValidationError as error:
+        found.faults.extend(faults_of(error, variant.value, model, variant.places))
+        return None
+
+
+def make_grid(suite: Suite, workloads: Checked, strategies: Checked) -> Grid:
+    """Every workload with every strategy and seed, but for what is excluded and what came twice."""
+    named = labels(strategies.tables)
+    reference = _reference(strategies.tables, named)
+    excludes = [Exclude.model_validate(table).model_dump(exclude_none=True) for table in suite.exclude]
+    cells: dict[str, Cell] = {}
+    twice = 0
+    for workload, (strategy, label), seed in product(workloads.tables, zip(strategies.tables, named, strict=True), suite.seeds):
+        cell = Cell(_config(suite, workload, strategy, seed), label, label == reference)
+        if not any(_matches(cell.config, exclude) for exclude in excludes):
+            twice += cell.id in cells
+            cells.setdefault(cell.id, cell)
+    notes = [*strategies.notes, *([f"{twice} cells came up twice and are run once"] if twice else [])]
+    return Grid(tuple(cells.values()), tuple(dict.fromkeys(notes)))
+
+
+def _reference(strategies: Sequence[Table], named: Sequence[str]) -> str | None:
+    """The label to compare with: the strategy that says so, else Synchronous where there is one."""
+    flagged = [label for table, label in zip(strategies, named, strict=True) if table["reference"]]
+    plain = [label for table, label in zip(strategies, named, strict=True) if table["kind"] == "synchronous"]
+    return next(iter(flagged + plain), None)
+
+
+def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> Table:
+    own = {key: value for key, value in strategy.items() if key not in STRATEGY_OPTIONS}
+    cadence = suite.eval.model_dump(include={"every_steps", "every_epochs"}, exclude_none=True)
+    if suite.eval.stop_at_last_target:
+        cadence |= {"stop_at": max(suite.eval.targets), "hit": suite.eval.hit, "reach": suite.eval.reach}
+    return {
+        **workload,
+        "optimizer": strategy.get("optimizer", workload["optimizer"]),
+        "strategy": own,
+        "budget": suite.budget.model_dump(exclude_none=True),
+        "eval": cadence,
+        "seed": seed,
+    }
+
+
+def _matches(config: Table, exclude: Mapping[str, Any]) -> bool:
+    strategy, partition = config["strategy"], config["partition"]
+    axes = {
+        **config,
+        "partition": partition["kind"],
+        "alpha": partition.get("alpha"),
+        "strategy": strategy["kind"],
+        "monitor": strategy.get("monitor", {}).get("kind"),
+        "theta": strategy.get("theta"),
+    }
+    return all(axes[key] == value for key, value in exclude.items())

@@ -1,0 +1,60 @@
+"""The fields of a component's dataclass, and what each means to a suite."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from types import UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from fdabench.core.monitor import Monitor
+from fdabench.core.strategy import Server
+from fdabench.fields import Meaning
+from fdabench.monitors import MONITORS
+from fdabench.servers import SERVERS
+
+Kinds = Mapping[str, type[Any]]
+
+
+class Member(NamedTuple):
+    """One field of a frozen dataclass; `default` is MISSING where it must be given."""
+
+    name: str
+    hint: Any
+    default: Any
+
+    def means(self, meaning: Meaning) -> bool:
+        return meaning in getattr(self.hint, "__metadata__", ())
+
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
+    @property
+    def kinds(self) -> Kinds:
+        """The kinds of component that it may hold; empty where it holds none."""
+        if self.hint is Monitor:
+            return MONITORS
+        if self.hint is Server:
+            return SERVERS
+        classes = get_args(self.hint) if get_origin(self.hint) in (Union, UnionType) else (self.hint,)
+        return {kind: cls for kind, cls in SERVERS.items() if cls in classes}
+
+    @property
+    def default_kind(self) -> str | None:
+        return next((kind for kind, cls in self.kinds.items() if type(self.default) is cls), None)
+
+    @property
+    def span_keys(self) -> tuple[str, str]:
+        """The keys by which a suite gives a span of local steps: in steps, or in epochs."""
+        prefix = "local" if self.name == "period" else self.name
+        return f"{prefix}_steps", f"{prefix}_epochs"
+
+
+def members(cls: type[Any]) -> list[Member]:
+    """
+    Raises:
+        TypeError: a component that is no dataclass, which is a fault of its author.
+    """
+    if not is_dataclass(cls):
+        raise TypeError(f"{cls.__qualname__} must be a frozen dataclass")
+    hints = get_type_hints(cls, include_extras=True)
+    return [Member(field.name, hints[field.name], field.default) for field in fields(cls)]

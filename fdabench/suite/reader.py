@@ -1,0 +1,151 @@
+"""Suite files: TOML, `extends`, `--set`, and every fault of a file in one go."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fdabench import __version__
+from fdabench.errors import SuiteError, UsageError
+from fdabench.suite.cell import Cell
+from fdabench.suite.faults import faults_of
+from fdabench.suite.grid import MOST_CELLS, check_strategies, check_workloads, make_grid
+from fdabench.suite.schema import Exclude, Suite
+from fdabench.suite.spread import spread
+
+Raw = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Expanded:
+    """A suite that can be run: its settings, its cells, and remarks on how it was understood."""
+
+    suite: Suite
+    source: str
+    overrides: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    notes: tuple[str, ...]
+
+    def locked(self) -> Raw:
+        """What `suite.lock.toml` holds."""
+        suite = self.suite
+        return {
+            "fdabench": __version__,
+            "suite": suite.name,
+            "description": suite.description,
+            "tuning": suite.tuning,
+            "source": self.source,
+            "overrides": list(self.overrides),
+            "seeds": list(suite.seeds),
+            "targets": list(suite.eval.targets),
+            "hit": suite.eval.hit,
+            "reach": suite.eval.reach,
+            "convention": suite.accounting.convention,
+            "cell": [cell.locked() for cell in self.cells],
+        }
+
+
+def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
+    """
+    Raises:
+        SuiteError: the file is missing or wrong; all its faults are in the message.
+        UsageError: an override is not of the form KEY=VALUE.
+    """
+    raw = _with_base(path, ())
+    for override in overrides:
+        _override(raw, override)
+    source = path.as_posix()
+    workloads, strategies = check_workloads(raw.get("workload")), check_strategies(raw.get("strategy"))
+    excludes = _excludes(raw)
+    faults = [*_check_top(raw), *workloads.faults, *strategies.faults, *_check_excludes(excludes)]
+    if faults:
+        raise SuiteError(source, dict.fromkeys(faults))
+    suite = Suite.model_validate({**raw, "exclude": excludes})
+    many = len(workloads.tables) * len(strategies.tables) * len(suite.seeds)
+    if many > MOST_CELLS:
+        raise SuiteError(source, [f"{many} cells; at most {MOST_CELLS} are allowed"])
+    grid = make_grid(suite, workloads, strategies)
+    if not grid.cells:
+        raise SuiteError(source, ["exclude: nothing is left to run"])
+    return Expanded(suite, source, tuple(overrides), grid.cells, grid.notes)
+
+
+def _check_top(raw: Raw) -> list[str]:
+    try:
+        Suite.model_validate(raw)
+    except ValidationError as error:
+        return faults_of(error, raw, Suite, {})
+    return []
+
+
+def _excludes(raw: Raw) -> list[Any]:
+    tables = raw.get("exclude", [])
+    tables = tables if isinstance(tables, list) else []
+    return [variant.value for i, table in enumerate(tables) for variant in spread(table, f"exclude[{i}]")]
+
+
+def _check_excludes(tables: list[Any]) -> list[str]:
+    faults = []
+    for i, table in enumerate(tables):
+        try:
+            Exclude.model_validate(table)
+        except ValidationError as error:
+            faults += faults_of(error, table, Exclude, {(): f"exclude[{i}]"})
+    return faults
+
+
+def _with_base(path: Path, seen: tuple[Path, ...]) -> Raw:
+    """The file's tables over those of the file that it extends."""
+    if path.resolve() in seen:
+        raise SuiteError(path.as_posix(), ["extends: comes back to itself"])
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SuiteError(path.as_posix(), [f"cannot be read: {error.strerror}"]) from error
+    except ValueError as error:
+        raise SuiteError(path.as_posix(), [f"not TOML: {error}"]) from error
+    base = raw.pop("extends", None)
+    if base is None:
+        return raw
+    if not isinstance(base, str):
+        raise SuiteError(path.as_posix(), [f"extends: expected a string, found {base!r}"])
+    return _merged(_with_base(path.parent / base, (*seen, path.resolve())), raw)
+
+
+def _merged(base: Raw, over: Raw) -> Raw:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merged(base[key], value) if both else value
+    return merged
+
+
+def _override(raw: Raw, override: str) -> None:
+    """`eval.every_steps=50`, `workload.workers=[5]` (every workload), `strategy.2.theta=3`."""
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set {override}: expected KEY=VALUE, as in --set budget.steps=100")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except ValueError:
+        value = text
+    _assign(raw, key.strip().split("."), value, override)
+
+
+def _assign(node: Any, keys: list[str], value: Any, override: str) -> None:
+    key, rest = keys[0], keys[1:]
+    if isinstance(node, list) and not key.isdigit():
+        for entry in node:
+            _assign(entry, keys, value, override)
+        return
+    try:
+        at: Any = int(key) if isinstance(node, list) else key
+        if not rest:
+            node[at] = value
+        else:
+            _assign(node.setdefault(at, {}) if isinstance(node, dict) else node[at], rest, value, override)
+    except (IndexError, TypeError) as error:
+        raise UsageError(f"--set {override}: there is no {key!r} to set something in") from error

@@ -1,0 +1,126 @@
+"""The tables of a suite file. Workloads and strategies are checked one variant at a time, after lists are crossed."""
+
+from functools import cache
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, create_model, model_validator
+
+from fdabench.engine.batches import LastBatch
+from fdabench.optimizers import OPTIMIZERS
+from fdabench.partition import PARTITIONS
+from fdabench.results.costs import CONVENTIONS
+from fdabench.strategies import STRATEGIES
+from fdabench.suite.spec import Component, Table, component_table, one_of
+from fdabench.datasets import DATASETS
+from fdabench.models import MODELS
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Fraction01 = Annotated[float, Field(gt=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Raw = dict[str, Any]
+
+OptimizerTable = one_of(OPTIMIZERS)
+PartitionTable = one_of(PARTITIONS)
+
+
+class Budget(Table):
+    """What every strategy may spend: local steps per worker, or nominal epochs."""
+
+    steps: Count | None = None
+    epochs: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give either steps or epochs")
+        return self
+
+
+class Eval(Table):
+    """When the mean of the workers' models is tested, and what counts as reaching a target."""
+
+    every_steps: Count | None = None
+    every_epochs: Positive | None = None
+    targets: list[Fraction01] = []
+    hit: Count = 1
+    reach: Literal["at", "strictly"] = "at"
+    stop_at_last_target: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.every_steps is None) == (self.every_epochs is None):
+            raise ValueError("give either every_steps or every_epochs")
+        if self.stop_at_last_target and not self.targets:
+            raise ValueError("stop_at_last_target needs targets")
+        return self
+
+
+class Accounting(Table):
+    """Which cost is read from the ledger."""
+
+    convention: Literal[tuple(CONVENTIONS)] = "paper"  # type: ignore[valid-type]
+
+
+class Suite(Table):
+    """A suite file; a list in a workload or a strategy is crossed with the others."""
+
+    name: Name
+    description: str = ""
+    tuning: str = ""
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    budget: Budget
+    eval: Eval
+    accounting: Accounting = Accounting()
+    workload: Annotated[list[Raw], Field(min_length=1)]
+    strategy: Annotated[list[Raw], Field(min_length=1)]
+    exclude: list[Raw] = []
+
+
+class Workload(Table):
+    """What is learnt, by how many workers, from which share of the data."""
+
+    dataset: Literal[tuple(DATASETS)]  # type: ignore[valid-type]
+    model: Literal[tuple(MODELS)]  # type: ignore[valid-type]
+    workers: Count
+    batch_size: Count
+    optimizer: OptimizerTable
+    partition: PartitionTable = Field(default={"kind": "iid"}, validate_default=True)
+    sampling: Literal["shuffle", "replacement"] = "shuffle"
+    last_batch: LastBatch = "wrap"
+    averaging: Literal["uniform", "samples"] = "uniform"
+
+
+class StrategyOptions(Component):
+    """What every strategy's table may have besides the strategy's own fields."""
+
+    name: str | None = None
+    reference: bool = False
+    optimizer: OptimizerTable | None = None
+
+
+STRATEGY_OPTIONS = ("name", "reference", "optimizer")
+
+
+@cache
+def strategy_table(kind: str) -> type[Component]:
+    """The table of one kind of strategy, options included."""
+    own = component_table(kind, STRATEGIES[kind])
+    made = create_model(own.__name__, __base__=(own, StrategyOptions), __doc__=own.__doc__)
+    made.component = own.component
+    return made
+
+
+class Exclude(Table):
+    """Cells to leave out: those that match every key."""
+
+    dataset: str | None = None
+    model: str | None = None
+    workers: int | None = None
+    batch_size: int | None = None
+    partition: str | None = None
+    alpha: float | None = None
+    strategy: str | None = None
+    monitor: str | None = None
+    theta: float | None = None
+    seed: int | None = None

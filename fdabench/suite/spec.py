@@ -1,0 +1,102 @@
+"""From a component's dataclass to the table that a suite may write for it, as a pydantic model.
+
+A strategy, monitor, server, optimizer or partition is a frozen dataclass that knows nothing of suites. Its fields
+say what they mean (`fdabench.fields`), and that is enough to check a table with all its faults at once, and to give
+editors a JSON Schema.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache, reduce
+from operator import or_
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model, model_validator
+
+from fdabench.fields import SEED, STEPS, THRESHOLD
+from fdabench.suite.construct import Scale, construct
+from fdabench.suite.members import Kinds, Member, members
+
+
+class Table(BaseModel):
+    """A TOML table: strict types, no unknown keys, finite numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class PerParameter(Table):
+    """A threshold that grows with the model: theta = per_parameter * number of parameters."""
+
+    per_parameter: Annotated[float, Field(gt=0)]
+
+
+Theta = Annotated[
+    Annotated[float, Field(ge=0), Tag("number")] | Annotated[PerParameter, Tag("table")],
+    Discriminator(lambda value: "table" if isinstance(value, dict | PerParameter) else "number"),
+]
+
+
+class Component(Table):
+    """A table with a `kind`: the component of that kind has to accept it."""
+
+    component: ClassVar[type[Any]]
+
+    @model_validator(mode="after")
+    def _one_span(self) -> Self:
+        for member in members(self.component):
+            steps, epochs = member.span_keys
+            if member.means(STEPS) and (getattr(self, steps) is None) == (getattr(self, epochs) is None):
+                raise ValueError(f"give either {steps} or {epochs}")
+        return self
+
+    @model_validator(mode="after")
+    def _accepted(self) -> Self:
+        construct(self.component, self.model_dump(), Scale(Fraction(1), 1, 0))
+        return self
+
+
+@cache
+def component_table(kind: str, cls: type[Any]) -> type[Component]:
+    """The table for components of this kind."""
+    keys: dict[str, Any] = {"kind": (Literal[kind], ...)}
+    for member in members(cls):
+        keys |= _keys(member)
+    made = create_model(cls.__name__, __base__=Component, __doc__=cls.__doc__, **keys)
+    made.component = cls
+    return made
+
+
+def _keys(member: Member) -> dict[str, Any]:
+    if member.means(SEED):
+        return {}
+    if member.means(STEPS):
+        steps, epochs = member.span_keys
+        whole, real = Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]
+        return {steps: (whole | None, None), epochs: (real | None, None)}
+    if member.means(THRESHOLD):
+        return {member.name: (Theta, ... if member.required else member.default)}
+    if member.kinds:
+        default = ... if member.required else Field(default={"kind": member.default_kind}, validate_default=True)
+        return {member.name: (one_of(member.kinds, member.default_kind), default)}
+    return {member.name: (member.hint, ... if member.required else member.default)}
+
+
+def one_of(kinds: Kinds, default_kind: str | None = None) -> Any:
+    """The type of a key that holds one component: a table with a kind, or just the kind as a string."""
+    tables = [component_table(kind, cls) for kind, cls in kinds.items()]
+    choice: Any = tables[0] if len(tables) == 1 else Annotated[reduce(or_, tables), Field(discriminator="kind")]
+    return Annotated[choice, BeforeValidator(_as_table(default_kind))]
+
+
+def _as_table(default_kind: str | None) -> Callable[[Any], Any]:
+    def as_table(value: Any) -> Any:
+        if isinstance(value, str):
+            return {"kind": value}
+        if isinstance(value, dict) and isinstance(value.get("preset"), str) and value.get("kind", "adam") == "adam":
+            value = {**value, "kind": f"adam-{value['preset']}"}
+            del value["preset"]
+        if isinstance(value, dict) and "kind" not in value and default_kind is not None:
+            value = {"kind": default_kind, **value}
+        return value
+
+    return as_table

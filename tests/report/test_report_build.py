@@ -1,0 +1,152 @@
+"""The whole report: right numbers, the same bytes twice, nothing that only one machine knows."""
+
+import json
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fdabench.report.build import build_report
+from fdabench.report.caveats import find_caveats
+from fdabench.report.data import combine
+from fdabench.report.markup import environment, table_files, tex
+from fdabench.report.tables import headline_table
+from fdabench.results.load import Results
+
+Built = tuple[Path, list[Path]]
+
+
+@pytest.fixture(scope="module")
+def built(full: Results, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    out = tmp_path_factory.mktemp("report")
+    return out, build_report([full], out)
+
+
+def test_twice_the_same_bytes(built: Built, full: Results, tmp_path: Path) -> None:
+    out, written = built
+    again = build_report([full], tmp_path)
+    assert [path.relative_to(out) for path in written] == [path.relative_to(tmp_path) for path in again]
+    for first, second in zip(written, again, strict=True):
+        assert first.read_bytes() == second.read_bytes(), first.name
+
+
+def test_every_file_is_told_and_there(built: Built) -> None:
+    out, written = built
+    assert sorted(written) == sorted(path for path in out.rglob("*") if path.is_file())
+    assert {path.suffix for path in written} == {".md", ".json", ".csv", ".tex", ".svg", ".pdf", ".png"}
+
+
+def test_figures_are_well_formed(built: Built) -> None:
+    for path in built[1]:
+        if path.suffix == ".svg":
+            assert ElementTree.fromstring(path.read_text()).tag.endswith("svg")
+
+
+def test_no_folder_of_this_machine(built: Built) -> None:
+    for path in built[1]:
+        if path.suffix in (".md", ".json", ".csv", ".tex", ".svg"):
+            assert "/home/" not in path.read_text()
+            assert str(built[0]) not in path.read_text()
+
+
+def test_summary_embeds_what_was_written(built: Built) -> None:
+    out, _ = built
+    page = (out / "summary.md").read_text()
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    assert len(links) > 15
+    assert all((out / link).is_file() for link in links)
+    assert "fdabench run pretended.toml --set budget.steps=400" in page
+
+
+def test_summary_json(built: Built) -> None:
+    summary = json.loads((built[0] / "summary.json").read_text())
+    assert summary["headline_targets"] == {"full": 0.95}
+    assert len(summary["headline"]) == 12
+    assert summary["states"] == {"done": 30, "diverged": 2, "failed": 2, "pending": 2}
+    assert len(summary["figures"]) == 8
+
+
+def test_headline_by_hand(hand_made: Results) -> None:
+    table = headline_table(combine([hand_made]))
+    base, linear = table.frame.to_dict("records")
+    assert (base["reached"], base["cells"]) == (2, 2)
+    assert base["bytes"] == pytest.approx(math.sqrt(640 * 960))
+    assert base["rounds"] == pytest.approx(math.sqrt(4 * 6))
+    assert base["reference"]
+    assert linear["bytes"] == pytest.approx(math.sqrt(384 * 448))
+    assert linear["bytes_state"] == pytest.approx((64 + 128) / 2)
+    assert linear["steps"] == pytest.approx(math.sqrt(4 * 8))
+    assert linear["rounds"] == pytest.approx(2)
+    assert linear["final_accuracy"] == pytest.approx(0.91)
+    assert linear["bytes_ratio"] == pytest.approx(math.sqrt(640 / 384 * 960 / 448))
+    assert linear["bytes_ratio_low"] < 1 < linear["bytes_ratio_high"]
+
+
+def test_misses_are_visible_in_the_table(built: Built) -> None:
+    rows = (built[0] / "tables" / "headline.md").read_text().splitlines()
+    assert all("| 0/3 | – | – | – |" in row and "≤" in row for row in rows if "FedAdam" in row)
+    assert any("2/2 (+ 1 failed)" in row for row in rows)
+    assert any("2/2 (+ 1 not run)" in row for row in rows)
+
+
+def test_cells_table_has_every_cell(built: Built) -> None:
+    cells = pd.read_csv(built[0] / "tables" / "cells.csv")
+    assert len(cells) == 36
+    assert {"reached_at_0.95", "bytes_total_at_0.95", "theta", "alpha"} <= set(cells.columns)
+
+
+def test_caveats_are_found(full: Results) -> None:
+    text = "\n".join(find_caveats(combine([full])))
+    for words in (
+        "have not run to the end",
+        "Failed, and missing everywhere: LinearFDA θ=1",
+        "ValueError: digits.csv is empty",
+        "2 cells diverged",
+        "Few seeds",
+        "Nobody reached 99.9 % on digits mlp",
+        "Unequal hit rates",
+        "Local optimizers differ",
+        "cells differ in torch (2.10.0, 2.9.0)",
+        "does not say how values were chosen",
+    ):
+        assert words in text, words
+
+
+def test_a_state_larger_than_the_model_is_a_caveat(hand_made: Results) -> None:
+    assert any("one local state is 20.0 % of one model" in caveat for caveat in find_caveats(combine([hand_made])))
+
+
+def test_nothing_to_show_is_still_a_report(nothing: Results, tmp_path: Path) -> None:
+    written = build_report([nothing], tmp_path)
+    assert not [path for path in written if path.parent.name == "figures"]
+    assert "No cell has a result yet." in (tmp_path / "summary.md").read_text()
+
+
+def test_two_results_side_by_side(hand_made: Results, full: Results) -> None:
+    data = combine([hand_made, full, hand_made])
+    assert list(data.locks) == ["hand", "full", "hand #2"]
+    assert data.runs["cell_id"].is_unique
+    assert len(data.evals) == len(full.evals) + 2 * len(hand_made.evals)
+    assert set(headline_table(data).frame["target"]) == {0.9, 0.95}
+
+
+def test_other_conventions_reach_the_curves(results_of: Callable[..., Results]) -> None:
+    data = combine([results_of(convention="upload", seeds=(0,))])
+    row = data.evals[data.evals["label"] == "FedAvg τ=50"].iloc[-1]
+    assert row["bytes_total"] == 4 * 4 * 50_890 * 7
+
+
+def test_tex_escapes(hand_made: Results) -> None:
+    assert tex("a_b & 5 % of {x} ≥ θ~1\\") == (
+        r"a\_b \& 5 \% of \{x\} $\geq$ $\theta$\textasciitilde{}1\textbackslash{}"
+    )
+    source = table_files(headline_table(combine([hand_made])), environment())["tex"].decode()
+    body = source.split("\\midrule")[1]
+    assert r"LinearFDA $\theta$=1 & 90 \%" in body
+    assert not re.search(r"(?<!\\)[%_#]", body)
+    assert body.isascii()
+    assert source.count("{") == source.count("}")
