@@ -24,8 +24,9 @@ class Data:
         return tuple(self.train_x.shape[1:])
 
     def to(self, device: torch.device) -> "Data":
-        tensors = (tensor.to(device) for tensor in (self.train_x, self.train_y, self.test_x, self.test_y))
-        return Data(*tensors, self.classes)
+        """The same on a device, images with the channels last: up to three times as fast to convolve on a CPU."""
+        train_x, test_x = (x.to(device, memory_format=torch.channels_last) for x in (self.train_x, self.test_x))
+        return Data(train_x, self.train_y.to(device), test_x, self.test_y.to(device), self.classes)
 
 
 @dataclass(frozen=True)

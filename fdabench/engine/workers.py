@@ -31,7 +31,7 @@ class Workers:
 
     def _batch(self, sampler: Sampler) -> Batch:
         drawn = torch.from_numpy(sampler.draw()).to(self._x.device)
-        # convolutions and pooling on a CPU are up to 1.7 times as fast with the channels last
+        # indexing does not keep the layout in which the images are held
         return self._x[drawn].contiguous(memory_format=torch.channels_last), self._y[drawn]
 
     @torch.no_grad()

@@ -33,7 +33,7 @@ class Sketch:
     depth: Count = 5
     width: Count = 250
     seed: Seed = 0
-    reference: ClassVar[str] = "alon1996"
+    reference: ClassVar[str] = "alon1996 cormode2005"
 
     def __post_init__(self) -> None:
         if self.depth % 2 == 0:

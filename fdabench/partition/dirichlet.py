@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Gt
@@ -27,6 +27,7 @@ class Dirichlet:
     alpha: Annotated[float, Gt(0)]
     shares: Literal["per-class", "per-worker"] = "per-class"
     min_samples: Count = 1
+    reference: ClassVar[str] = "yurochkin2019 hsu2019"
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
         check_enough(labels, workers, self.min_samples)

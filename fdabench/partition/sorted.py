@@ -1,7 +1,7 @@
 """The FDA paper's heterogeneous partitions: `X %` sorted, and `Label Y` (its authors' data/preprocessing.py)."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -15,6 +15,7 @@ class Sorted:
     """The first `fraction` of the file is sorted by class; each worker gets one piece of it and one of the rest."""
 
     fraction: Annotated[float, Ge(0), Le(1)]
+    reference: ClassVar[str] = "theologitis2025"
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
         check_enough(labels, workers)
@@ -30,6 +31,7 @@ class Label:
     """All samples of class `label` first, then the others in file order, cut into consecutive pieces."""
 
     label: Annotated[int, Ge(0)]
+    reference: ClassVar[str] = "theologitis2025"
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
         check_enough(labels, workers)

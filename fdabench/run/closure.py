@@ -1,6 +1,6 @@
 """Which files of fdabench a cell's numbers depend on, and a hash of what each of them says.
 
-A hash is of the code alone: comments, docstrings and layout do not count. Registries are not followed, so a cell of
+A hash is of the code alone: comments, docstrings, citations and layout do not count. Registries are not followed, so a cell of
 one strategy does not depend on another's file.
 """
 
@@ -61,15 +61,20 @@ def _read(name: str) -> tuple[str, tuple[str, ...]]:
     imports = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
     own = [_file(module) for module in imports if module.startswith("fdabench.")]
     followed = tuple(file for file in own if file.split("/")[0] in FOLLOWED and (ROOT / file).exists())
-    code = ast.unparse(_without_docstrings(tree))
+    code = ast.unparse(_code_only(tree))
     return hashlib.sha256(code.encode()).hexdigest()[:16], followed
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
+def _code_only(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
+            node.body = [part for part in node.body if not (_is_text(part) or _is_reference(part))] or [ast.Pass()]
     return tree
+
+
+def _is_reference(node: ast.stmt) -> bool:
+    """What a component cites does not change its numbers."""
+    return isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "reference"
 
 
 def _is_text(node: ast.stmt) -> bool:

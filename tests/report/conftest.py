@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -165,62 +165,70 @@ def _run(store: Store, suite: Suite, strategy: Strategy, cell: dict[str, Any], s
     store.write_record(cell["id"], record)
 
 
-def _tables(strategy: Strategy, config: Mapping[str, Any], steps: int, state: str) -> dict[str, list[dict[str, Any]]]:
-    digest = hashlib.sha256(
-        json.dumps([strategy.label, config["seed"], config["workers"], config["partition"]]).encode()
-    )
-    random = np.random.default_rng(int.from_bytes(digest.digest()[:8], "big"))
-    workers, theta = config["workers"], strategy.table.get("theta", math.nan)
-    rounds, trace, evals = [], [], []
-    variance, syncs, last_sync, seen = 0.0, 0, 0, (math.nan, 0.0)
-    hard = 1.5 if config["partition"].get("alpha", 9) < 1 else 1.0
+@dataclass(frozen=True)
+class Step:
+    """What happened at one step of a pretended run, before its sync if it had one."""
+
+    number: int
+    estimate: float
+    variance: float
+    syncs: int
+    since_sync: int
+    synced: bool
+
+
+def _walk(strategy: Strategy, hard: float, steps: int, random: np.random.Generator) -> Iterator[Step]:
+    """The variance grows at random; the monitor over-estimates it; a sync sets it to zero."""
+    kind, theta = strategy.table.get("monitor", {}).get("kind", ""), strategy.table.get("theta", math.nan)
+    loose = {"naive": 1.3, "linear": 1.25, "sketch": 1.08, "exact": 1.0}.get(kind, 1.4)
+    variance, syncs, last_sync = 0.0, 0, 0
     for step in range(1, steps + 1):
         variance += 0.03 * hard * (1 + 2 * math.exp(-step / 80)) * random.uniform(0.6, 1.4)
-        loose = {"naive": 1.3, "linear": 1.25, "sketch": 1.08, "exact": 1.0}
-        kind = strategy.table.get("monitor", {}).get("kind", "")
-        estimate = variance * loose.get(kind, 1.4) * random.uniform(0.97, 1.03) if kind else math.nan
-        seen = (estimate, variance)
-        if kind:
-            trace.append({"step": step, "estimate": estimate})
-        if step % 20 == 0:
-            spent = _spent(strategy, step, syncs, workers)
-            accuracy = strategy.top * (1 - 0.9 * math.exp(-step / (strategy.slowness * hard))) + random.normal(0, 0.002)
-            accuracy = 0.1 if state == "diverged" and step > 40 else min(accuracy, 0.999)
-            evals.append(
-                {
-                    "step": step,
-                    "epoch": step / 11.2,
-                    "round": syncs + 1,
-                    "syncs": syncs,
-                    **spent,
-                    "test_accuracy": accuracy,
-                    "test_loss": 1 - accuracy,
-                    "train_loss": 1 - accuracy,
-                    "train_accuracy": accuracy,
-                    "estimate": estimate,
-                    "variance": variance,
-                    "wall_s": step / 10,
-                }
-            )
-        if (kind and estimate > theta) or (strategy.period and step % strategy.period == 0):
-            syncs += 1
-            rounds.append(
-                {
-                    "round": syncs,
-                    "step": step,
-                    "steps": step - last_sync,
-                    "estimate": seen[0],
-                    "variance": seen[1],
-                    "theta": theta,
-                }
-            )
-            last_sync, variance = step, 0.0
+        estimate = variance * loose * random.uniform(0.97, 1.03) if kind else math.nan
+        synced = estimate > theta if kind else step % strategy.period == 0
+        yield Step(step, estimate, variance, syncs, step - last_sync, synced)
+        if synced:
+            variance, syncs, last_sync = 0.0, syncs + 1, step
+
+
+def _tables(strategy: Strategy, config: Mapping[str, Any], steps: int, state: str) -> dict[str, list[dict[str, Any]]]:
+    axes = [strategy.label, config["seed"], config["workers"], config["partition"]]
+    digest = hashlib.sha256(json.dumps(axes).encode()).digest()
+    random = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    hard, theta = 1.5 if config["partition"].get("alpha", 9) < 1 else 1.0, strategy.table.get("theta", math.nan)
+    walk = list(_walk(strategy, hard, steps, random))
+    synced = [step for step in walk if step.synced]
+    rounds = [
+        {"round": index, "step": s.number, "steps": s.since_sync, "estimate": s.estimate, "variance": s.variance}
+        for index, s in enumerate(synced, 1)
+    ]
     return {
-        "evals": evals,
+        "evals": [_eval(strategy, config["workers"], hard, s, state, random) for s in walk if s.number % 20 == 0],
         "ledger": _ledger(strategy, rounds, steps),
-        "rounds": rounds,
-        "trace": trace,
+        "rounds": [{**row, "theta": theta} for row in rounds],
+        "trace": [{"step": s.number, "estimate": s.estimate} for s in walk if math.isfinite(s.estimate)],
         "partition": _partition(config, random),
+    }
+
+
+def _eval(
+    strategy: Strategy, workers: int, hard: float, at: Step, state: str, random: np.random.Generator
+) -> dict[str, Any]:
+    learnt = strategy.top * (1 - 0.9 * math.exp(-at.number / (strategy.slowness * hard))) + random.normal(0, 0.002)
+    accuracy = 0.1 if state == "diverged" and at.number > 40 else min(learnt, 0.999)
+    return {
+        "step": at.number,
+        "epoch": at.number / 11.2,
+        "round": at.syncs + 1,
+        "syncs": at.syncs,
+        **_spent(strategy, at.number, at.syncs, workers),
+        "test_accuracy": accuracy,
+        "test_loss": 1 - accuracy,
+        "train_loss": 1 - accuracy,
+        "train_accuracy": accuracy,
+        "estimate": at.estimate,
+        "variance": at.variance,
+        "wall_s": at.number / 10,
     }
 
 
@@ -336,7 +344,9 @@ def _write_by_hand(store: Store, suite: Suite, strategy: Strategy, cell: dict[st
 
     ledger = [row("initial", 0, 0, 40), row("model", 1, 8, 40) if every else row("model", 2, 2, 40)]
     ledger += [] if every else [row("state", 1, 8, 8)]
-    reading = dict.fromkeys(("bytes_model", "bytes_state", "bytes_optimizer", "bytes_total", "round", "syncs"), 0)
+    reading: dict[str, float] = dict.fromkeys(
+        ("bytes_model", "bytes_state", "bytes_optimizer", "bytes_total", "round", "syncs"), 0
+    )
     reading |= dict.fromkeys(("epoch", "test_loss", "train_loss", "train_accuracy", "variance", "wall_s"), 0.0)
     evals = [
         {

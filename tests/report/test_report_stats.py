@@ -70,12 +70,14 @@ def test_a_miss_makes_a_bound(top: list[bool], bottom: list[bool], bound: str, p
 def test_misses_on_both_sides_leave_the_pairs_that_both_reached() -> None:
     top, bottom = costs([8.0, 9.0, 6.0], [True, False, True]), costs([2.0, 1.0, 1.0], [True, True, False])
     ratio = paired_ratio(top, bottom, "cost")
-    assert (ratio.mean, ratio.pairs, ratio.left_out, ratio.bound) == (pytest.approx(4.0), 1, 2, "")
+    assert ratio.mean == pytest.approx(4.0)
+    assert (ratio.pairs, ratio.left_out, ratio.bound) == (1, 2, "")
 
 
 def test_divergence_bounds_nothing_but_is_told() -> None:
     ratio = paired_ratio(costs([8.0, math.nan], [True, False]), costs([2.0, 2.0]), "cost")
-    assert (ratio.mean, ratio.bound, ratio.left_out) == (pytest.approx(4.0), "≥", 1)
+    assert ratio.mean == pytest.approx(4.0)
+    assert (ratio.bound, ratio.left_out) == ("≥", 1)
 
 
 def test_inverse_turns_everything_round() -> None:
@@ -91,4 +93,4 @@ def test_nothing_in_common() -> None:
 
 def test_geometric_mean() -> None:
     assert geometric_mean(pd.Series([1.0, 100.0, math.nan])) == pytest.approx(10.0)
-    assert math.isnan(geometric_mean(pd.Series([], dtype=float)))
+    assert math.isnan(geometric_mean(pd.Series([math.nan])))

@@ -52,18 +52,18 @@ def test_one_seed(results_of: Build) -> None:
 
 
 def test_nobody_reached_the_target(results_of: Build) -> None:
-    lines = closing_summary(results_of(targets=(0.9995,))).splitlines()
+    lines = closing_summary(results_of(targets=(0.9995,), seeds=(0,))).splitlines()
     assert lines[0] == "Nobody reached 99.95 %: best accuracy and bytes in all (400 steps for all)"
     assert lines[1].startswith("  Synchronous")
     assert len(lines) == 7
 
 
 def test_no_target(results_of: Build) -> None:
-    assert closing_summary(results_of(targets=())).startswith("No target is set: best accuracy")
+    assert closing_summary(results_of(targets=(), seeds=(0,))).startswith("No target is set: best accuracy")
 
 
 def test_no_reference(results_of: Build) -> None:
-    text = closing_summary(results_of(reference=""))
+    text = closing_summary(results_of(reference="", seeds=(0,)))
     assert "the steps of" not in text
     assert "times fewer bytes than Synchronous" in text
 
@@ -80,7 +80,7 @@ def test_nothing_has_run(nothing: Results) -> None:
 
 @pytest.mark.parametrize("targets", [(0.9, 0.95), (), (0.9995,)])
 def test_plain_text(results_of: Build, targets: tuple[float, ...]) -> None:
-    text = closing_summary(results_of(targets=targets))
+    text = closing_summary(results_of(targets=targets, seeds=(0,)))
     assert "\x1b" not in text
     assert "nan" not in text
     assert all(line == line.rstrip() for line in text.splitlines())

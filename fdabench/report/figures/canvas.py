@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from fdabench.report.families import Look
 from fdabench.report.text import byte_size, count, significant
@@ -136,7 +136,9 @@ def log_axis(axis: Axis, limits: Limits, formatter: FuncFormatter) -> None:
     axis._set_axes_scale("log")  # type: ignore[attr-defined]
     decades = math.log10(limits[1] / limits[0])
     subs = (1.0,) if decades > 2.8 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
-    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=7))
+    # Within a decade powers of ten are too few, and what LogLocator falls back on is too many.
+    narrow = decades < 0.75
+    axis.set_major_locator(MaxNLocator(4) if narrow else LogLocator(base=10, subs=subs, numticks=7))
     axis.set_major_formatter(formatter)
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())

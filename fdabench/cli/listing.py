@@ -1,0 +1,95 @@
+"""`fdabench list`: what a suite may name, from the components themselves."""
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from fdabench.cli.console import Table, print_table
+from fdabench.datasets import DATASETS
+from fdabench.fields import SEED, STEPS
+from fdabench.models import MODELS
+from fdabench.monitors import MONITORS
+from fdabench.optimizers import OPTIMIZERS
+from fdabench.partition import PARTITIONS
+from fdabench.results.costs import CONVENTIONS
+from fdabench.servers import SERVERS
+from fdabench.strategies import STRATEGIES
+from fdabench.suite.members import Member, members
+
+Row = tuple[str, ...]
+
+
+def print_list(what: str, form: str) -> None:
+    columns, rows = _LISTS[what]()
+    print_table(Table(columns, rows), form)
+
+
+def _components(kinds: Mapping[str, type[Any]]) -> Callable[[], tuple[Row, list[Row]]]:
+    def listed() -> tuple[Row, list[Row]]:
+        rows = [(kind, _keys(cls), _first_sentence(cls)) for kind, cls in kinds.items()]
+        return ("kind", "keys", "what it does"), rows
+
+    return listed
+
+
+def _keys(cls: type[Any]) -> str:
+    return ", ".join(text for member in members(cls) if (text := _key(member))) or "-"
+
+
+def _key(member: Member) -> str:
+    if member.means(SEED):
+        return ""
+    if member.means(STEPS):
+        return " | ".join(member.span_keys)
+    if member.required:
+        return member.name
+    default = member.default_kind or member.default
+    return f"{member.name} = {float(default):g}" if isinstance(default, float | Fraction) else f"{member.name} = {default}"
+
+
+def _first_sentence(cls: type[Any]) -> str:
+    text = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+    return text.removesuffix(".")
+
+
+def _datasets() -> tuple[Row, list[Row]]:
+    rows = [
+        (name, f"{data.train_samples:,}", "x".join(map(str, data.shape)), str(data.classes), data.about)
+        for name, data in DATASETS.items()
+    ]
+    return ("name", "training samples", "shape", "classes", "about"), rows
+
+
+def _models() -> tuple[Row, list[Row]]:
+    rows = [
+        (name, "x".join(map(str, model.takes)) if model.takes else "any", model.about) for name, model in MODELS.items()
+    ]
+    return ("name", "images", "about"), rows
+
+
+def _conventions() -> tuple[Row, list[Row]]:
+    kinds = ("initial", "model", "state")
+    rows = [(name, *(_formula(cost[kind]) for kind in kinds)) for name, cost in CONVENTIONS.items()]
+    return ("name", "initial distribution", "model sync of n bytes", "local state of n bytes"), rows
+
+
+def _formula(cost: Callable[[int, int], int]) -> str:
+    """Read off the cost itself, at two numbers of workers: it is linear in both."""
+    per_worker = cost(1, 3) - cost(1, 2)
+    constant = cost(1, 2) - 2 * per_worker
+    if per_worker == 0:
+        return "0"
+    workers = "K" if constant == 0 else f"(K - {-constant // per_worker})"
+    return f"{per_worker if per_worker > 1 else ''} {workers} n".strip()
+
+
+_LISTS: Mapping[str, Callable[[], tuple[Row, list[Row]]]] = {
+    "strategies": _components(STRATEGIES),
+    "monitors": _components(MONITORS),
+    "servers": _components(SERVERS),
+    "optimizers": _components(OPTIMIZERS),
+    "partitions": _components(PARTITIONS),
+    "datasets": _datasets,
+    "models": _models,
+    "conventions": _conventions,
+}

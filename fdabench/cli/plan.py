@@ -1,0 +1,37 @@
+"""`fdabench plan`: what `run` would do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fdabench.cli.console import Table, in_bytes, in_time, print_table, remark, say
+from fdabench.cli.request import expand, grid_line, results_dir
+from fdabench.results.store import Store
+from fdabench.run.estimate import estimated_seconds
+from fdabench.run.plan import Standing, bytes_bound, standings, tally
+from fdabench.run.ready import default_jobs, parse_device
+from fdabench.suite.select import select
+
+
+def print_plan(path: Path, out: Path | None, sets: Sequence[str], seeds: str | None, chosen: str | None, form: str) -> None:
+    """One row for each cell: status, why it is stale, bytes; below, how long the cells to run will take."""
+    suite = expand(path, sets, seeds)
+    store = Store(results_dir(suite, out))
+    found = standings(select(suite.cells, chosen) if chosen else suite.cells, store)
+    remark(f"{suite.suite.name}: {grid_line(suite)}  ->  {store.root.as_posix()}")
+    convention = suite.suite.accounting.convention
+    rows = [(each.cell.id, each.cell.title, each.status, _bytes(each, convention), each.why) for each in found]
+    print_table(Table(("cell", "what", "status", f"bytes ({convention})", "why"), rows), form)
+    to_run = [each.cell for each in found if each.status != "done"]
+    jobs = default_jobs(parse_device("auto"))
+    time = f", about {in_time(estimated_seconds(to_run, store, jobs))} with --jobs {jobs}" if to_run else ""
+    if form not in ("json", "markdown"):
+        say(f"{tally(found)}{time}")
+
+
+def _bytes(standing: Standing, convention: str) -> str:
+    bound = bytes_bound(standing.cell, convention)
+    if bound is None:
+        return "unknown"
+    if bound.least == bound.most:
+        return in_bytes(bound.least)
+    return f"{in_bytes(bound.least)} to {in_bytes(bound.most)}"

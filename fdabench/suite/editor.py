@@ -1,0 +1,42 @@
+"""The JSON Schema of suite files, for completion and checks in an editor."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from fdabench.strategies import STRATEGIES
+from fdabench.suite.schema import Exclude, Suite, Workload, strategy_table
+
+Schema = dict[str, Any]
+
+
+def suite_json_schema() -> Schema:
+    """JSON Schema, draft 2020-12. In workloads, strategies and excludes a list stands for each of its entries."""
+    schema = Suite.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["properties"]["extends"] = {"type": "string", "description": "Another suite file, relative to this one."}
+    # what is missing here may stand in the file that this one extends
+    del schema["required"]
+    tables = {
+        "workload": [TypeAdapter(Workload).json_schema()],
+        "strategy": [TypeAdapter(strategy_table(kind)).json_schema() for kind in STRATEGIES],
+        "exclude": [TypeAdapter(Exclude).json_schema()],
+    }
+    for key, variants in tables.items():
+        for variant in variants:
+            schema.setdefault("$defs", {}).update(
+                {name: _or_lists(table) for name, table in variant.pop("$defs", {}).items()}
+            )
+        schema["properties"][key]["items"] = {"anyOf": [_or_lists(variant) for variant in variants]}
+    return schema
+
+
+def _or_lists(table: Schema) -> Schema:
+    """Each key of a table may also be a list of what it takes."""
+    if "properties" not in table:
+        return table
+    keys = {
+        name: key if name == "kind" else {"anyOf": [key, {"type": "array", "items": key}]}
+        for name, key in table["properties"].items()
+    }
+    return {**table, "properties": keys}
