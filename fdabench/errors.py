@@ -1,11 +1,11 @@
 """Everything that fdabench raises on purpose.
 
-    FdabenchError            a message for a person; `exit_code` is what the shell sees
-    ├── SuiteError           a suite file is wrong; carries every fault found           (2)
-    ├── UsageError           a command was called with something that cannot be         (2)
-    ├── TaskError            data or a model is missing or does not fit                 (2)
-    ├── PartitionError       the samples cannot be shared out as asked                  (2)
-    └── ResultError          a results folder is missing, foreign or unreadable         (2)
+FdabenchError            a message for a person; `exit_code` is what the shell sees
+├── SuiteError           a suite file is wrong; carries every fault found           (2)
+├── UsageError           a command was called with something that cannot be         (2)
+├── TaskError            data or a model is missing or does not fit                 (2)
+├── PartitionError       the samples cannot be shared out as asked                  (2)
+└── ResultError          a results folder is missing, foreign or unreadable         (2)
 """
 
 from collections.abc import Iterable

@@ -26,7 +26,7 @@ def print_list(what: str, form: str) -> None:
 
 def _components(kinds: Mapping[str, type[Any]]) -> Callable[[], tuple[Row, list[Row]]]:
     def listed() -> tuple[Row, list[Row]]:
-        rows = [(kind, _keys(cls), _first_sentence(cls)) for kind, cls in kinds.items()]
+        rows: list[Row] = [(kind, _keys(cls), _first_sentence(cls)) for kind, cls in kinds.items()]
         return ("kind", "keys", "what it does"), rows
 
     return listed
@@ -44,7 +44,9 @@ def _key(member: Member) -> str:
     if member.required:
         return member.name
     default = member.default_kind or member.default
-    return f"{member.name} = {float(default):g}" if isinstance(default, float | Fraction) else f"{member.name} = {default}"
+    return (
+        f"{member.name} = {float(default):g}" if isinstance(default, float | Fraction) else f"{member.name} = {default}"
+    )
 
 
 def _first_sentence(cls: type[Any]) -> str:
@@ -53,7 +55,7 @@ def _first_sentence(cls: type[Any]) -> str:
 
 
 def _datasets() -> tuple[Row, list[Row]]:
-    rows = [
+    rows: list[Row] = [
         (name, f"{data.train_samples:,}", "x".join(map(str, data.shape)), str(data.classes), data.about)
         for name, data in DATASETS.items()
     ]
@@ -61,7 +63,7 @@ def _datasets() -> tuple[Row, list[Row]]:
 
 
 def _models() -> tuple[Row, list[Row]]:
-    rows = [
+    rows: list[Row] = [
         (name, "x".join(map(str, model.takes)) if model.takes else "any", model.about) for name, model in MODELS.items()
     ]
     return ("name", "images", "about"), rows

@@ -49,9 +49,7 @@ Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the suite; recorded.")
 ]
 Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0..4", help="Seeds to run instead of the suite's.")]
-Chosen = Annotated[
-    str | None, typer.Option("-k", metavar="EXPR", help='Cells to run, as in -k "FDA and not naive".')
-]
+Chosen = Annotated[str | None, typer.Option("-k", metavar="EXPR", help='Cells to run, as in -k "FDA and not naive".')]
 OutputFormat = Annotated[Format, typer.Option("--output-format", help="How the result is printed.")]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", envvar="FDABENCH_DATA", help="Where data sets are; else ./data.")
@@ -158,7 +156,9 @@ def report(
 
 @app.command("list")
 @guarded
-def list_(what: Annotated[Listed, typer.Argument(show_default=False)], output_format: OutputFormat = Format.auto) -> None:
+def list_(
+    what: Annotated[Listed, typer.Argument(show_default=False)], output_format: OutputFormat = Format.auto
+) -> None:
     """List what a suite may name."""
     from fdabench.cli.listing import print_list
 

@@ -12,7 +12,9 @@ from fdabench.run.ready import default_jobs, parse_device
 from fdabench.suite.select import select
 
 
-def print_plan(path: Path, out: Path | None, sets: Sequence[str], seeds: str | None, chosen: str | None, form: str) -> None:
+def print_plan(
+    path: Path, out: Path | None, sets: Sequence[str], seeds: str | None, chosen: str | None, form: str
+) -> None:
     """One row for each cell: status, why it is stale, bytes; below, how long the cells to run will take."""
     suite = expand(path, sets, seeds)
     store = Store(results_dir(suite, out))

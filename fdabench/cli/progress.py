@@ -89,7 +89,9 @@ class InPipe:
         if isinstance(event, pool.Ended):
             self.line(f"[{clock.done}/{clock.cells}] {ending(event.cell, event.record)}")
         elif monotonic() - self._last > HEARTBEAT_S:
-            self.line(f"[{clock.done}/{clock.cells}] {len(clock.under_way)} running, {clock.failed} failed, {clock.left()}")
+            self.line(
+                f"[{clock.done}/{clock.cells}] {len(clock.under_way)} running, {clock.failed} failed, {clock.left()}"
+            )
 
 
 class OnTerminal:
@@ -143,7 +145,9 @@ def ending(cell: Cell, record: Record) -> str:
     state = record["state"]
     if state in FAILURES:
         last = record.get("error", "").strip().splitlines()[-1:]
-        return f"{state}  {cell.title}\n       {' '.join(last)}\n       fdabench show RESULTS {cell.id} has the traceback"
+        return (
+            f"{state}  {cell.title}\n       {' '.join(last)}\n       fdabench show RESULTS {cell.id} has the traceback"
+        )
     if "wall_s" not in record:
         return f"{state}  {cell.title}"
     samples = record["steps"] * cell.config["workers"] * cell.config["batch_size"] / record["wall_s"]

@@ -53,7 +53,7 @@ def _say_run(record: Record) -> None:
 
 def _say_ledger(ledger: pd.DataFrame, workers: int) -> None:
     rows = [
-        (kind, f"{rows['count'].sum():,}", ", ".join(f"{n:,} B" for n in sorted(set(rows["payload_bytes"]))))
+        (str(kind), f"{rows['count'].sum():,}", ", ".join(f"{n:,} B" for n in sorted(set(rows["payload_bytes"]))))
         for kind, rows in ledger.groupby("kind", sort=False)
     ]
     say("")

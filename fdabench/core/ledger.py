@@ -1,12 +1,12 @@
 """What crossed the wire. Facts only: what they cost is decided on reading (`results.costs`)."""
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """`count` like collectives, evenly spaced from `first_step` to `last_step`; sizes are one worker's share of one."""
 
     kind: str
@@ -20,11 +20,18 @@ class Entry(NamedTuple):
     def takes(self, other: "Entry") -> bool:
         """Whether `other`, a single collective, goes on with this run at the same pace."""
         gap = other.first_step - self.last_step
-        alike = (self.kind, *self[4:]) == (other.kind, *other[4:])
-        return alike and gap > 0 and (self.count == 1 or gap * (self.count - 1) == self.last_step - self.first_step)
+        return (
+            self._message == other._message
+            and gap > 0
+            and (self.count == 1 or gap * (self.count - 1) == self.last_step - self.first_step)
+        )
 
     def extended(self, step: int) -> "Entry":
-        return self._replace(last_step=step, count=self.count + 1)
+        return replace(self, last_step=step, count=self.count + 1)
+
+    @property
+    def _message(self) -> tuple[str, int, str, int]:
+        return self.kind, self.elements, self.dtype, self.payload_bytes
 
 
 @dataclass

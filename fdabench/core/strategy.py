@@ -4,6 +4,7 @@ A strategy is the paper's pseudo-code, run by every process alike. It may branch
 and on what came out of the channel: on nothing else, or processes would wait for each other for ever.
 """
 
+from dataclasses import dataclass
 from math import nan
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -24,7 +25,8 @@ class Server(Protocol):
         ...
 
 
-class Round(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Round:
     """What every worker remembers since the last sync. Replicated: identical in every process."""
 
     anchor_D: Tensor

@@ -25,9 +25,7 @@ class Moment(NamedTuple):
     """The workers' models before the sync."""
 
 
-def run(
-    workers: Workers, strategy: Strategy, channel: Channel, steps: int, goes_on: Callable[[Moment], bool]
-) -> None:
+def run(workers: Workers, strategy: Strategy, channel: Channel, steps: int, goes_on: Callable[[Moment], bool]) -> None:
     """Run `steps` local steps, or until `goes_on`, which sees every moment, says no."""
     w_KD = workers.w_KD.detach()
     r = strategy.init(channel.distribute(w_KD[0].clone()))

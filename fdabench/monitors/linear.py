@@ -39,4 +39,5 @@ def direction(r: Round) -> Tensor:
     if not moved_D.any():
         random_D = torch.randn(r.anchor_D.shape, generator=torch_generator(FIRST_DIRECTION_SEED))
         moved_D = random_D.to(r.anchor_D)
-    return moved_D / moved_D.norm()
+    xi_D: Tensor = moved_D / moved_D.norm()
+    return xi_D

@@ -12,9 +12,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fdabench.fields import Count, Seed
 from fdabench.core.seeds import torch_generator
 from fdabench.core.strategy import Round
+from fdabench.fields import Count, Seed
 
 ROWS_AT_ONCE = 4
 """The sparse product rounds alike for a fixed number of columns, so a row's sketch never depends on its company."""

@@ -72,7 +72,9 @@ def _dirichlet(rng: np.random.Generator, alpha: Weights) -> Weights:
         share = rng.dirichlet(alpha)
     if np.isfinite(share).all() and np.isclose(share.sum(), 1):
         return share
-    return np.eye(len(alpha))[rng.choice(len(alpha), p=alpha / alpha.sum())]
+    share[:] = 0
+    share[rng.choice(len(alpha), p=alpha / alpha.sum())] = 1
+    return share
 
 
 def _take(left: Indices, mix: Weights, size: int, rng: np.random.Generator) -> Indices:

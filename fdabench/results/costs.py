@@ -53,7 +53,7 @@ class Bytes(NamedTuple):
 
 def total_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> Bytes:
     """All that a cell's ledger cost."""
-    counts = {kind: rows["count"] for kind, rows in ledger.groupby("kind")}
+    counts = {str(kind): rows["count"] for kind, rows in ledger.groupby("kind")}
     return _priced(ledger, counts, workers, convention)
 
 
@@ -65,7 +65,7 @@ def bytes_before_sync(ledger: pd.DataFrame, step: int, workers: int, convention:
     counts = {}
     for kind, rows in ledger.groupby("kind"):
         limit = step if kind in ("state", "initial") else step - 1
-        counts[kind] = _count_up_to(rows, limit)
+        counts[str(kind)] = _count_up_to(rows, limit)
     return _priced(ledger, counts, workers, convention)
 
 

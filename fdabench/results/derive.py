@@ -23,7 +23,7 @@ def derive_runs(
         if record["state"] in RESULTS:
             row |= _outcome(record, evals_of[cell["id"]], ledger_of[cell["id"]], lock["convention"])
         rows.append(row)
-    return pa.Table.from_pylist(rows, schema=RUNS).to_pandas()
+    return _frame(rows, RUNS)
 
 
 def _axes(cell: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,8 +53,11 @@ def _axes(cell: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, Any
 
 def describe(table: Mapping[str, Any]) -> str:
     """`{kind = "dirichlet", alpha = 0.1}` as people write it: `dirichlet(alpha=0.1)`."""
-    rest = ", ".join(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
-                     for key, value in table.items() if key != "kind")
+    rest = ", ".join(
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+        for key, value in table.items()
+        if key != "kind"
+    )
     return f"{table['kind']}({rest})" if rest else str(table["kind"])
 
 
@@ -84,7 +87,8 @@ def derive_hits(
     """One row for each finished cell and target; a miss is a row too."""
     ledger_of = dict(list(ledger.groupby("cell_id")))
     rows = []
-    for cell_id, history in evals.groupby("cell_id", sort=False):
+    for key, history in evals.groupby("cell_id", sort=False):
+        cell_id = str(key)
         workers = records[cell_id]["config"]["workers"]
         for target in lock["targets"]:
             row = {"cell_id": cell_id, "target": target, "reached": False}
@@ -92,10 +96,20 @@ def derive_hits(
             if at is not None:
                 step = int(history["step"].iloc[at])
                 spent = bytes_before_sync(ledger_of[cell_id], step, workers, lock["convention"])
-                row |= {"reached": True, "step": step, "step_before": int(history["step"].iloc[at - 1]) if at else 0,
-                        "syncs": syncs_before(ledger_of[cell_id], step), **_columns(spent)}
+                row |= {
+                    "reached": True,
+                    "step": step,
+                    "step_before": int(history["step"].iloc[at - 1]) if at else 0,
+                    "syncs": syncs_before(ledger_of[cell_id], step),
+                    **_columns(spent),
+                }
             rows.append(row)
-    return pa.Table.from_pylist(rows, schema=HITS).to_pandas()
+    return _frame(rows, HITS)
+
+
+def _frame(rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
+    frame: pd.DataFrame = pa.Table.from_pylist(rows, schema=schema).to_pandas()
+    return frame
 
 
 def first_hit(accuracy: pd.Series, target: float, consecutive: int, reach: str) -> int | None:

@@ -66,7 +66,7 @@ def _stack(store: Store, cell_ids: list[str], name: str) -> pd.DataFrame:
 
 
 def _one(store: Store, cell_id: str, name: str) -> pd.DataFrame:
-    frame = store.read_cell_table(cell_id, name).to_pandas()
+    frame: pd.DataFrame = store.read_cell_table(cell_id, name).to_pandas()
     if "cell_id" not in frame:
         frame.insert(0, "cell_id", cell_id)
     return frame

@@ -30,7 +30,10 @@ EVALS = _table(
     test_loss=(_REAL, "mean cross-entropy in nats, mean of the workers' current models"),
     train_loss=(_REAL, "mean cross-entropy in nats of the local steps since the last evaluation"),
     train_accuracy=(_REAL, "fraction, local models on their own batches since the last evaluation"),
-    estimate=(_REAL, "H(S) at this step: what the monitor holds the model variance to be at most; NaN without a monitor"),
+    estimate=(
+        _REAL,
+        "H(S) at this step: what the monitor holds the model variance to be at most; NaN without a monitor",
+    ),
     variance=(_REAL, "model variance, squared L2 norm, computed exactly and unmetered"),
     wall_s=(_REAL, "seconds since the cell began (a clock column)"),
 )

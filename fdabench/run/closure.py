@@ -1,7 +1,7 @@
 """Which files of fdabench a cell's numbers depend on, and a hash of what each of them says.
 
-A hash is of the code alone: comments, docstrings, citations and layout do not count. Registries are not followed, so a cell of
-one strategy does not depend on another's file.
+A hash is of the code alone: comments, docstrings, citations and layout do not count. Registries are not followed, so
+a cell of one strategy does not depend on another's file.
 """
 
 import ast

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import count
 from statistics import median
 from time import perf_counter
 from typing import NamedTuple
@@ -37,7 +36,7 @@ def estimated_seconds(cells: Sequence[Cell], store: Store, jobs: int) -> float:
     kinds = {_kind(cell) for cell in cells}
     measured = _measured(cells, store)
     speeds = {kind: measured[kind] if kind in measured else _calibrated(kind) for kind in kinds}
-    work = [budget_of(cell.config) * cell.config["workers"] / speeds[_kind(cell)] for cell in cells]
+    work = [float(budget_of(cell.config) * cell.config["workers"]) / speeds[_kind(cell)] for cell in cells]
     return max(sum(work) / max(1, min(jobs, len(cells))), max(work, default=0.0))
 
 
@@ -64,10 +63,10 @@ def _calibrated(kind: Kind) -> float:
     worker, threads = Workers(model, Sgd(lr=1e-3), [sampler], x, y), torch.get_num_threads()
     torch.set_num_threads(1)
     worker.step()
-    begun = perf_counter()
-    for steps in count(1):
+    begun, steps = perf_counter(), 0
+    while perf_counter() - begun < CALIBRATION_S:
         worker.step()
-        if (spent := perf_counter() - begun) > CALIBRATION_S:
-            break
+        steps += 1
+    speed = steps / (perf_counter() - begun)
     torch.set_num_threads(threads)
-    return steps / spent
+    return speed

@@ -13,7 +13,6 @@ from fdabench.run.closure import code_of
 from fdabench.run.setting import budget_of, scale_of, strategy_of
 from fdabench.suite.cell import Cell
 
-
 BYTES_PER_NUMBER = 4
 
 

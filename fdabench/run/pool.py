@@ -3,7 +3,7 @@
 import multiprocessing as mp
 import queue
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class _Child:
     stop: Any
 
 
-def run_cells(cells: Sequence[Cell], place: Place) -> Iterator[Event]:
+def run_cells(cells: Sequence[Cell], place: Place) -> Generator[Event]:
     """Run all cells, the longest first. Closing the iterator stops them at their next step.
 
     A cell whose process dies is `lost`; those that had not begun are given to a new pool.
@@ -145,5 +145,3 @@ def _lost(cell: Cell, store: Store) -> Record:
     record |= {"state": "lost", "error": "the process of this cell died; the system may have run out of memory"}
     store.write_record(cell.id, record)
     return record
-
-

@@ -88,7 +88,9 @@ class Recorder:
 
     def _evaluate(self, moment: Moment, variance: float) -> None:
         setting = self._setting
-        test = score(setting.model, setting.channel.collective.mean(moment.w_KD), setting.data.test_x, setting.data.test_y)
+        test = score(
+            setting.model, setting.channel.collective.mean(moment.w_KD), setting.data.test_x, setting.data.test_y
+        )
         ledger = pd.DataFrame(setting.channel.ledger.entries)
         spent = bytes_before_sync(ledger, moment.step, self._config["workers"], "paper")
         row = {
@@ -113,7 +115,14 @@ class Recorder:
         self.evals.append(row)
         self._decide(row)
         self._tell(
-            Progress(moment.step, setting.budget, test.accuracy, spent.total, moment.round.index, variance / (self._theta or nan))
+            Progress(
+                moment.step,
+                setting.budget,
+                test.accuracy,
+                spent.total,
+                moment.round.index,
+                variance / (self._theta or nan),
+            )
         )
 
     def _decide(self, row: Row) -> None:

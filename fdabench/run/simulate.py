@@ -1,6 +1,7 @@
 """One cell from start to end, in this process: configuration in, tables out."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -42,7 +43,7 @@ def simulate(
     run(setting.workers, setting.strategy, setting.channel, setting.budget, recorder.sees)
     tables: dict[str, Rows] = {
         "evals": recorder.evals,
-        "ledger": [entry._asdict() for entry in setting.channel.ledger.entries],
+        "ledger": [asdict(entry) for entry in setting.channel.ledger.entries],
         "rounds": recorder.rounds,
         "trace": recorder.trace,
         "partition": partition_rows(setting),

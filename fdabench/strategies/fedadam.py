@@ -6,8 +6,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from fdabench.core.channel import Channel
-from fdabench.fields import Steps
 from fdabench.core.strategy import Outcome, Round, Traffic
+from fdabench.fields import Steps
 from fdabench.servers.adam import KerasAdam, ReddiAdam
 from fdabench.strategies.fedavg import FedAvg
 

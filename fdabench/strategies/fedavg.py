@@ -6,9 +6,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from fdabench.core.channel import Channel
-from fdabench.fields import Steps
 from fdabench.core.periods import ends_period
 from fdabench.core.strategy import Outcome, Round, Server, Traffic, begin, synchronize
+from fdabench.fields import Steps
 from fdabench.servers.average import Average
 
 

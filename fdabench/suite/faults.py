@@ -53,7 +53,9 @@ def _what(detail: ErrorDetails) -> str:
     if kind in _TYPES:
         return f"expected {_TYPES[kind]}, found {_shown(found)}"
     if kind == "literal_error":
-        return f"{found!r} is unknown; allowed: {context['expected']}{nearest(str(found), _quoted(context['expected']))}"
+        return (
+            f"{found!r} is unknown; allowed: {context['expected']}{nearest(str(found), _quoted(context['expected']))}"
+        )
     if kind == "union_tag_invalid":
         return f"kind {context['tag']!r} is unknown; allowed: {context['expected_tags']}" + nearest(
             str(context["tag"]), _quoted(context["expected_tags"])

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from fdabench.datasets import DATASETS
 from fdabench.errors import nearest
+from fdabench.models import MODELS
 from fdabench.strategies import STRATEGIES
 from fdabench.suite.cell import Cell
 from fdabench.suite.faults import faults_of
 from fdabench.suite.labels import labels
 from fdabench.suite.schema import STRATEGY_OPTIONS, Exclude, Suite, Workload, strategy_table
 from fdabench.suite.spread import Variant, count, spread
-from fdabench.datasets import DATASETS
-from fdabench.models import MODELS
 
 MOST_CELLS = 100_000
 
@@ -53,7 +53,9 @@ def _check_all(raw: Any, name: str, check: Any) -> Checked:
         if not isinstance(table, dict):
             continue
         if not 0 < count(table) <= MOST_CELLS:
-            found.faults.append(f"{place}: its lists make {count(table)} variants; between 1 and {MOST_CELLS} are allowed")
+            found.faults.append(
+                f"{place}: its lists make {count(table)} variants; between 1 and {MOST_CELLS} are allowed"
+            )
             continue
         for variant in spread(table, place):
             check(variant, place, found)
@@ -116,7 +118,9 @@ def make_grid(suite: Suite, workloads: Checked, strategies: Checked) -> Grid:
     excludes = [Exclude.model_validate(table).model_dump(exclude_none=True) for table in suite.exclude]
     cells: dict[str, Cell] = {}
     twice = 0
-    for workload, (strategy, label), seed in product(workloads.tables, zip(strategies.tables, named, strict=True), suite.seeds):
+    for workload, (strategy, label), seed in product(
+        workloads.tables, zip(strategies.tables, named, strict=True), suite.seeds
+    ):
         cell = Cell(_config(suite, workload, strategy, seed), label, label == reference)
         if not any(_matches(cell.config, exclude) for exclude in excludes):
             twice += cell.id in cells

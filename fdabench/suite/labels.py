@@ -14,7 +14,7 @@ def family(strategy: Table) -> str:
     """NaiveFDA, LinearFDA, SketchFDA, FedAdam, ...; the kind itself for strategies of others."""
     if strategy["kind"] == "fda":
         return f"{strategy['monitor']['kind'].capitalize()}FDA"
-    return NAMES.get(strategy["kind"], strategy["kind"])
+    return NAMES.get(strategy["kind"], str(strategy["kind"]))
 
 
 def labels(strategies: Sequence[Table]) -> list[str]:
@@ -23,7 +23,10 @@ def labels(strategies: Sequence[Table]) -> list[str]:
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for table, values in zip(strategies, flat, strict=True):
         groups[family(table)].append(values)
-    return [table.get("name") or _label(family(table), values, groups) for table, values in zip(strategies, flat, strict=True)]
+    return [
+        table.get("name") or _label(family(table), values, groups)
+        for table, values in zip(strategies, flat, strict=True)
+    ]
 
 
 def _label(name: str, values: dict[str, Any], groups: Mapping[str, list[dict[str, Any]]]) -> str:

@@ -1,18 +1,18 @@
 """The tables of a suite file. Workloads and strategies are checked one variant at a time, after lists are crossed."""
 
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias, cast
 
 from pydantic import Field, create_model, model_validator
 
+from fdabench.datasets import DATASETS
 from fdabench.engine.batches import LastBatch
+from fdabench.models import MODELS
 from fdabench.optimizers import OPTIMIZERS
 from fdabench.partition import PARTITIONS
 from fdabench.results.costs import CONVENTIONS
 from fdabench.strategies import STRATEGIES
 from fdabench.suite.spec import Component, Table, component_table, one_of
-from fdabench.datasets import DATASETS
-from fdabench.models import MODELS
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -20,8 +20,8 @@ Fraction01 = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Raw = dict[str, Any]
 
-OptimizerTable = one_of(OPTIMIZERS)
-PartitionTable = one_of(PARTITIONS)
+OptimizerTable: TypeAlias = one_of(OPTIMIZERS)  # type: ignore[valid-type]
+PartitionTable: TypeAlias = one_of(PARTITIONS)  # type: ignore[valid-type]
 
 
 class Budget(Table):
@@ -107,8 +107,7 @@ def strategy_table(kind: str) -> type[Component]:
     """The table of one kind of strategy, options included."""
     own = component_table(kind, STRATEGIES[kind])
     made = create_model(own.__name__, __base__=(own, StrategyOptions), __doc__=own.__doc__)
-    made.component = own.component
-    return made
+    return cast(type[Component], made)
 
 
 class Exclude(Table):

@@ -83,7 +83,8 @@ def _keys(member: Member) -> dict[str, Any]:
 
 def one_of(kinds: Kinds, default_kind: str | None = None) -> Any:
     """The type of a key that holds one component: a table with a kind, or just the kind as a string."""
-    tables = [component_table(kind, cls) for kind, cls in kinds.items()]
+    # a class is hashable, though type[Any] does not say so
+    tables: list[Any] = [component_table(kind, cls) for kind, cls in kinds.items()]  # type: ignore[arg-type]
     choice: Any = tables[0] if len(tables) == 1 else Annotated[reduce(or_, tables), Field(discriminator="kind")]
     return Annotated[choice, BeforeValidator(_as_table(default_kind))]
 
