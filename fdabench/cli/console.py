@@ -74,7 +74,9 @@ def in_bytes(count: int) -> str:
 
 
 def in_time(seconds: float) -> str:
-    """42 s, 12 min, 3 h 05 min."""
+    """1.2 s, 42 s, 12 min, 3 h 05 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -23,7 +23,7 @@ class Sorted:
         by_class = np.argsort(labels[:cut], kind="stable")
         rest = contiguous(np.arange(cut, len(labels)), workers)
         pieces = [np.concatenate(pair) for pair in zip(contiguous(by_class, workers), rest, strict=True)]
-        return _none_empty(pieces)
+        return pieces
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,3 @@ class Label:
         if not chosen.any():
             raise PartitionError(f"label {self.label} does not occur; there are {sorted(set(labels.tolist()))}")
         return contiguous(np.concatenate([np.flatnonzero(chosen), np.flatnonzero(~chosen)]), workers)
-
-
-def _none_empty(pieces: list[Indices]) -> list[Indices]:
-    """
-    Raises:
-        PartitionError: both pieces of a worker are empty, which only happens with about as many workers as samples.
-    """
-    empty = [worker for worker, piece in enumerate(pieces) if len(piece) == 0]
-    if empty:
-        raise PartitionError(f"worker {empty[0]} of {len(pieces)} would hold no sample: take fewer workers")
-    return pieces

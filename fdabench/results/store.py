@@ -46,7 +46,15 @@ class Store:
         return self.root / "cells" / cell_id
 
     def write_lock(self, lock: Mapping[str, Any]) -> None:
-        """Freeze the expanded suite; written before anything runs."""
+        """Freeze the expanded suite; written before anything runs.
+
+        Raises:
+            ResultError: the folder holds results of another suite.
+        """
+        if self.lock_path.exists() and (other := self.read_lock()["suite"]) != lock["suite"]:
+            raise ResultError(
+                f"{self.root}: holds results of the suite {other!r}, not {lock['suite']!r}: take another -o"
+            )
         content = tomli_w.dumps({"schema": SCHEMA_VERSION, **lock})
         if not self.lock_path.exists() or self.lock_path.read_text() != content:
             write_whole(self.lock_path, content.encode())

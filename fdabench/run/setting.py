@@ -17,6 +17,7 @@ from fdabench.datasets import DATASETS
 from fdabench.datasets.base import Data
 from fdabench.engine.batches import Indices, Replacement, Sampler, Shuffle
 from fdabench.engine.workers import Workers
+from fdabench.errors import PartitionError
 from fdabench.models import MODELS
 from fdabench.models.base import count_parameters, initialised
 from fdabench.optimizers import OPTIMIZERS
@@ -117,6 +118,11 @@ def split(config: Config, data: Data) -> list[Indices]:
     shards: list[Indices] = rule.split(
         data.train_y.numpy(force=True), config["workers"], numpy_generator(seeds_of(config)["partition"])
     )
+    empty = [worker for worker, shard in enumerate(shards) if len(shard) == 0]
+    if empty:
+        raise PartitionError(
+            f"{config['partition']['kind']} left worker {empty[0]} without samples: take fewer workers"
+        )
     return shards
 
 

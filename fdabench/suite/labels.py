@@ -8,6 +8,7 @@ NAMES = {"synchronous": "Synchronous", "fedavg": "FedAvg", "fedadam": "FedAdam",
 SYMBOLS = {"theta": "θ", "local_epochs": "E", "local_steps": "τ", "theta.per_parameter": "θ/d", "optimizer.lr": "lr"}
 
 Table = Mapping[str, Any]
+Flat = dict[str, Any]
 
 
 def family(strategy: Table) -> str:
@@ -20,7 +21,7 @@ def family(strategy: Table) -> str:
 def labels(strategies: Sequence[Table]) -> list[str]:
     """A label for each strategy table: the one that it was given, or its family and what varies within that."""
     flat = [_flat(table) for table in strategies]
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[str, list[Flat]] = defaultdict(list)
     for table, values in zip(strategies, flat, strict=True):
         groups[family(table)].append(values)
     return [
@@ -29,19 +30,29 @@ def labels(strategies: Sequence[Table]) -> list[str]:
     ]
 
 
-def _label(name: str, values: dict[str, Any], groups: Mapping[str, list[dict[str, Any]]]) -> str:
+def _label(name: str, values: Flat, groups: Mapping[str, list[Flat]]) -> str:
     keys = dict.fromkeys(key for group in groups[name] for key in group)
-    varying = [key for key in keys if len({repr(group.get(key)) for group in groups[name]}) > 1]
+    varying = [key for key in keys if _varies(key, values, groups[name])]
     return " ".join([name, *(_said(key, values[key]) for key in varying if values.get(key) is not None)])
 
 
+def _varies(key: str, values: Flat, group: Sequence[Flat]) -> bool:
+    """Whether `key` tells this table from others; keys of a component from others with the same kind of component."""
+    component = key.rpartition(".")[0]
+    kind = f"{component}.kind"
+    alike = [other for other in group if key == kind or not component or other.get(kind) == values.get(kind)]
+    return len({repr(other.get(key)) for other in alike}) > 1
+
+
 def _said(key: str, value: Any) -> str:
+    if key.endswith(".kind"):
+        return str(value).removeprefix("adam-")
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    return f"{SYMBOLS.get(key, key.split('.')[-1])}={text}" if key != "server.kind" else text
+    return f"{SYMBOLS.get(key, key.split('.')[-1])}={text}"
 
 
-def _flat(table: Table, prefix: str = "") -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def _flat(table: Table, prefix: str = "") -> Flat:
+    values: Flat = {}
     for key, value in table.items():
         if prefix == "" and key in ("kind", "name", "reference"):
             continue

@@ -1,0 +1,97 @@
+"""Several processes on this machine that average over each other: gloo, and a file by which they meet."""
+
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Lock
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+import torch.distributed as dist
+
+Result = TypeVar("Result")
+
+
+class Report(NamedTuple):
+    """What a process has to say at its end: what its task returned, or the traceback of what it raised."""
+
+    rank: int
+    value: Any
+    error: str
+
+
+def launch(task: Callable[..., Result], processes: int, *arguments: object, timeout_s: float = 120.0) -> list[Result]:
+    """What `task(*arguments)` returned in each of the processes, in rank order.
+
+    The task is a function of a module (spawned processes import it) and runs inside the default process group, where
+    `dist.get_rank()` tells the processes apart. Each has one thread. All are gone when this returns.
+
+    Raises:
+        RuntimeError: a task raised; its traceback is in the message. The others are stopped.
+        TimeoutError: not all were through in time.
+    """
+    context, deadline = get_context("spawn"), monotonic() + timeout_s
+    reports: dict[int, Report] = {}
+    with TemporaryDirectory() as folder:
+        inbox, outbox = context.Pipe(duplex=False)
+        common = (processes, Path(folder) / "meeting", timeout_s, outbox, context.Lock(), task, arguments)
+        members = [context.Process(target=_member, args=(rank, *common), daemon=True) for rank in range(processes)]
+        try:
+            for member in members:
+                member.start()
+            outbox.close()
+            while len(reports) < processes:
+                report = _next(inbox, deadline)
+                if report.error:
+                    raise RuntimeError(f"process {report.rank} of {processes}:\n{report.error}")
+                reports[report.rank] = report
+            for member in members:
+                member.join(max(0.0, deadline - monotonic()))
+        finally:
+            for member in members:
+                if member.is_alive():
+                    member.kill()
+                    member.join()
+            inbox.close()
+    return [reports[rank].value for rank in range(processes)]
+
+
+def _next(inbox: Connection, deadline: float) -> Report:
+    if not inbox.poll(max(0.0, deadline - monotonic())):
+        raise TimeoutError("a process is still busy, or lost")
+    try:
+        report: Report = inbox.recv()
+    except EOFError:
+        raise RuntimeError("a process ended without a word; see its error output") from None
+    return report
+
+
+def _member(
+    rank: int,
+    processes: int,
+    meeting: Path,
+    timeout_s: float,
+    outbox: Connection,
+    lock: Lock,
+    task: Callable[..., Any],
+    arguments: tuple[object, ...],
+) -> None:
+    """Report before leaving the group: who is left alone in it fails too, and its report has to come later."""
+    torch.set_num_threads(1)
+    try:
+        store = dist.FileStore(str(meeting), processes)
+        limit = timedelta(seconds=timeout_s)
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=processes, timeout=limit)
+        report = Report(rank, task(*arguments), "")
+    except Exception:
+        # whatever it was, the parent has to know
+        report = Report(rank, None, traceback.format_exc())
+    with lock:
+        outbox.send(report)
+    if dist.is_initialized():
+        dist.destroy_process_group()

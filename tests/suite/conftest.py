@@ -1,0 +1,64 @@
+"""A small good suite, and a way to read it from a file after changes."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from fdabench.suite.reader import Expanded, read_suite
+
+GOOD = """
+name = "good"
+seeds = [0]
+
+[budget]
+steps = 40
+
+[eval]
+every_steps = 10
+targets = [0.5]
+
+[[workload]]
+dataset = "digits"
+model = "mlp"
+workers = 4
+batch_size = 16
+optimizer = { kind = "adam", lr = 1e-3 }
+partition = { kind = "dirichlet", alpha = 1.0 }
+
+[[strategy]]
+kind = "synchronous"
+
+[[strategy]]
+kind = "fedavg"
+local_epochs = 1
+
+[[strategy]]
+kind = "fda"
+monitor = { kind = "sketch", depth = 5, width = 250 }
+theta = 1.0
+"""
+
+Table = dict[str, Any]
+Read = Callable[..., Expanded]
+
+
+@pytest.fixture
+def good() -> Table:
+    """One cell each of Synchronous, FedAvg and SketchFDA; the tests change it as they like."""
+    return tomllib.loads(GOOD)
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Read a suite given as text or as tables, with overrides."""
+
+    def read_it(suite: str | Table, *overrides: str) -> Expanded:
+        path = tmp_path / "suite.toml"
+        path.write_text(suite if isinstance(suite, str) else tomli_w.dumps(suite), encoding="utf-8")
+        return read_suite(path, overrides)
+
+    return read_it

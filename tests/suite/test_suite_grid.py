@@ -1,0 +1,305 @@
+"""From a suite file to its cells."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fdabench.suite.cell import Cell
+from fdabench.suite.reader import Expanded, read_suite
+
+SUITES = Path(__file__).parents[2] / "suites"
+
+# the example of the documentation, word for word
+EXAMPLE = """
+name = "mnist"
+description = "LeNet-5 on MNIST: who needs how many bytes to reach 98 %?"
+seeds = [0, 1, 2]                 # paired: same start, partition and batches for every strategy of a seed
+
+[budget]                          # the same for every strategy; whichever comes first
+steps = 4000                      # local steps per worker (or epochs = 20)
+
+[eval]
+every_steps = 100                 # or every_epochs = 1
+targets = [0.97, 0.98]
+hit = 1                           # consecutive evaluations at or above the target; 3 is robust to noise
+stop_at_last_target = false
+
+[accounting]
+convention = "paper"              # paper | star | ring | upload: a cost applied on reading the ledger, never a rerun
+
+[[workload]]
+dataset = "mnist"
+model = "lenet5"
+workers = [5, 10]                 # lists are crossed
+batch_size = 32
+optimizer = { kind = "adam", lr = 1e-3, eps = 1e-7 }
+partition = [{ kind = "iid" }, { kind = "dirichlet", alpha = [1.0, 0.1] }]
+
+[[strategy]]
+kind = "synchronous"
+reference = true
+
+[[strategy]]
+kind = "fedavg"
+local_epochs = 1                  # or local_steps = 50
+
+[[strategy]]
+kind = "fedadam"
+local_epochs = 1
+server = { lr = 1e-3 }
+optimizer = { kind = "sgd", lr = 0.01 }      # a strategy may bring its own local optimizer, as the paper's FedAdam does
+
+[[strategy]]
+kind = "fda"
+monitor = ["naive", "linear", { kind = "sketch", depth = 5, width = 250 }]
+theta = [0.5, 1.0, 3.0]           # or theta = { per_parameter = 3.89e-5 }
+
+[[exclude]]
+workers = 10
+alpha = 0.1
+"""
+
+Read = Callable[..., Expanded]
+Table = dict[str, Any]
+
+
+def by_label(suite: Expanded) -> dict[str, Cell]:
+    return {cell.label: cell for cell in suite.cells}
+
+
+@pytest.fixture
+def ids(read: Read) -> Callable[..., list[str]]:
+    """The ids of a suite's cells, in order."""
+    return lambda suite, *overrides: [cell.id for cell in read(suite, *overrides).cells]
+
+
+@pytest.mark.parametrize("path", sorted(SUITES.rglob("*.toml")), ids=lambda path: path.relative_to(SUITES).as_posix())
+def test_every_suite_in_the_repository_loads(path: Path) -> None:
+    suite = read_suite(path)
+    assert len(suite.cells) == len({cell.id for cell in suite.cells}) > 0
+    assert suite.suite.description
+    assert path.read_text(encoding="utf-8").startswith("#"), "a comment says what the suite shows"
+
+
+def test_the_documented_example_crosses_to_its_cells(read: Read) -> None:
+    suite = read(EXAMPLE)
+    strategies, workloads, seeds = 3 + 3 * 3, 2 * 3 - 1, 3
+    assert len(suite.cells) == strategies * workloads * seeds
+    assert {(c.config["workers"], c.config["partition"].get("alpha")) for c in suite.cells} == {
+        (5, None),
+        (5, 1.0),
+        (5, 0.1),
+        (10, None),
+        (10, 1.0),
+    }
+    (fedadam,) = {str(c.config["optimizer"]) for c in suite.cells if c.label == "FedAdam"}
+    assert "'sgd'" in fedadam
+    assert {c.config["optimizer"]["eps"] for c in suite.cells if c.label != "FedAdam"} == {1e-7}
+    assert [c.reference for c in suite.cells] == [c.label == "Synchronous" for c in suite.cells]
+
+
+def test_lists_are_crossed_at_every_depth(good: Table, read: Read) -> None:
+    good["workload"][0] |= {"workers": [2, 4], "optimizer": {"kind": "adam", "lr": [1e-3, 1e-2]}}
+    good["strategy"] = [
+        {"kind": "fda", "monitor": ["naive", {"kind": "sketch", "width": [10, 20]}], "theta": [1.0, 2.0]}
+    ]
+    suite = read(good)
+    found = {
+        (c.config["workers"], c.config["optimizer"]["lr"], str(c.config["strategy"]["monitor"]), c.label)
+        for c in suite.cells
+    }
+    assert len(suite.cells) == len(found) == 2 * 2 * 3 * 2
+
+
+def test_a_kind_alone_stands_for_its_table(good: Table, read: Read) -> None:
+    good["workload"][0]["partition"] = "iid"
+    good["strategy"] = [
+        {"kind": "fda", "monitor": "naive", "theta": 1},
+        {"kind": "fedavg", "local_steps": 5, "server": "momentum"},
+        {"kind": "fedadam", "local_steps": 5, "server": {"preset": "keras"}},
+        {"kind": "fda", "monitor": "linear", "theta": 1, "server": {"kind": "adam", "preset": "reddi"}},
+    ]
+    configs = [cell.config for cell in read(good).cells]
+    assert {str(config["partition"]) for config in configs} == {"{'kind': 'iid'}"}
+    assert configs[0]["strategy"]["monitor"] == {"kind": "naive"}
+    servers = [config["strategy"]["server"]["kind"] for config in configs]
+    assert servers == ["average", "momentum", "adam-keras", "adam-reddi"]
+
+
+def test_fedadam_without_a_preset_says_which_adam_it_takes(good: Table, read: Read) -> None:
+    good["strategy"] = [{"kind": "fedadam", "local_steps": 5, "server": {"lr": 0.5}}]
+    suite = read(good)
+    assert suite.cells[0].config["strategy"]["server"]["kind"] == "adam-reddi"
+    assert suite.cells[0].config["strategy"]["server"]["lr"] == 0.5
+    (note,) = suite.notes
+    assert "strategy[0]: no server.preset" in note
+    assert "reddi" in note
+
+
+@pytest.mark.parametrize("server", [{"preset": "reddi"}, {"kind": "adam-keras"}, "adam-keras"])
+def test_fedadam_that_names_its_adam_gets_no_note(good: Table, read: Read, server: Any) -> None:
+    good["strategy"] = [{"kind": "fedadam", "local_steps": 5, "server": server}]
+    assert read(good).notes == ()
+
+
+def test_duplicates_run_once_and_are_remarked(good: Table, read: Read) -> None:
+    good["workload"][0]["partition"] = ["iid", {"kind": "iid"}]
+    good["strategy"] *= 2
+    suite = read(good)
+    assert len(suite.cells) == 3
+    assert suite.notes == ("9 cells came up twice and are run once",)
+
+
+def test_the_id_is_twelve_hex_digits_of_the_canonical_json() -> None:
+    cell = Cell({"b": [1, {"d": 0.1}], "a": "θ"}, "label", False)
+    assert cell.canonical == '{"a":"\\u03b8","b":[1,{"d":0.1}]}'
+    assert cell.id == "60d66a04d13e"
+
+
+def test_the_ids_of_a_suite_are_those_of_earlier_versions(good: Table, ids: Callable[..., list[str]]) -> None:
+    """They name folders of results that people have; a change here makes all of them run again."""
+    assert ids(good) == ["ID0", "ID1", "ID2"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ["name=other"],
+        ["description=words"],
+        ["tuning=words"],
+        ["eval.targets=[0.7, 0.8]"],
+        ["eval.hit=3"],
+        ["accounting.convention=ring"],
+        ["strategy.0.name=Mine", "strategy.1.reference=true"],
+        ["strategy.2.theta=1", "workload.0.partition.alpha=1", "strategy.1.local_epochs=1.0"],
+        ["strategy.2.monitor=sketch"],
+        ["workload.0.sampling=shuffle"],
+    ],
+    ids=lambda change: change[0].split("=")[0],
+)
+def test_what_does_not_decide_the_numbers_does_not_change_the_ids(
+    good: Table, ids: Callable[..., list[str]], change: list[str]
+) -> None:
+    assert ids(good, *change) == ids(good)
+
+
+def test_the_order_of_keys_and_tables_does_not_change_the_ids(good: Table, ids: Callable[..., list[str]]) -> None:
+    turned = {key: good[key] for key in reversed(good)}
+    turned["workload"] = [dict(reversed(table.items())) for table in good["workload"]]
+    turned["strategy"] = [dict(reversed(table.items())) for table in reversed(good["strategy"])]
+    assert list(turned) != list(good)
+    assert sorted(ids(turned)) == sorted(ids(good))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seeds=[1]",
+        "eval.every_steps=20",
+        "budget.steps=41",
+        "workload.0.workers=5",
+        "workload.0.batch_size=17",
+        "workload.0.sampling=replacement",
+        "workload.0.averaging=samples",
+        "workload.0.partition.alpha=0.5",
+        "workload.0.optimizer.lr=1e-2",
+        "workload.0.optimizer.at_sync=reset",
+    ],
+)
+def test_what_decides_the_numbers_changes_every_id(good: Table, ids: Callable[..., list[str]], change: str) -> None:
+    assert set(ids(good, change)).isdisjoint(ids(good))
+
+
+def test_theta_changes_only_its_own_cell(good: Table, ids: Callable[..., list[str]]) -> None:
+    before, after = ids(good), ids(good, "strategy.2.theta=1.5")
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, True, False]
+
+
+def test_targets_count_where_they_end_the_run(good: Table, ids: Callable[..., list[str]]) -> None:
+    good["eval"]["stop_at_last_target"] = True
+    assert ids(good) != ids(good, "eval.targets=[0.6]")
+    assert ids(good) == ids(good, "eval.targets=[0.1, 0.5]")
+
+
+@pytest.mark.parametrize(
+    ("strategies", "expected"),
+    [
+        ([{"kind": "fda", "monitor": "linear", "theta": [1, 0.5]}], ["LinearFDA θ=1", "LinearFDA θ=0.5"]),
+        ([{"kind": "fda", "monitor": ["naive", "exact"], "theta": 1}], ["NaiveFDA", "ExactFDA"]),
+        ([{"kind": "fedavg", "local_epochs": 1}], ["FedAvg"]),
+        (
+            [{"kind": "fedavg", "local_epochs": [1, 0.5]}, {"kind": "fedavg", "local_steps": 50}],
+            ["FedAvg E=1", "FedAvg E=0.5", "FedAvg τ=50"],
+        ),
+        (
+            [{"kind": "fda", "monitor": "naive", "theta": [2, {"per_parameter": 1e-5}]}],
+            ["NaiveFDA θ=2", "NaiveFDA θ/d=1e-05"],
+        ),
+        (
+            [{"kind": "fedavg", "local_steps": 5, "server": ["average", "momentum"]}],
+            ["FedAvg average", "FedAvg momentum lr=1 momentum=0.9"],
+        ),
+        (
+            [{"kind": "synchronous", "optimizer": {"kind": "sgd", "lr": [0.1, 0.2]}}],
+            ["Synchronous lr=0.1", "Synchronous lr=0.2"],
+        ),
+        (
+            [{"kind": "fedavg", "local_steps": 5, "name": "Mine"}, {"kind": "fedavgm", "local_steps": 5}],
+            ["Mine", "FedAvgM"],
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value[0], str) else "",
+)
+def test_a_label_is_the_family_and_what_varies(
+    good: Table, read: Read, strategies: list[Table], expected: list[str]
+) -> None:
+    good["strategy"] = strategies
+    assert [cell.label for cell in read(good).cells] == expected
+
+
+def test_labels_tell_all_strategies_of_a_workload_apart(read: Read) -> None:
+    cells = read(EXAMPLE).cells
+    assert len({(cell.label, str(cell.config["strategy"])) for cell in cells}) == len({cell.label for cell in cells})
+
+
+def test_the_reference_is_the_flagged_one_else_synchronous_else_none(good: Table, read: Read) -> None:
+    assert [cell.reference for cell in read(good).cells] == [True, False, False]
+    assert [cell.reference for cell in read(good, "strategy.1.reference=true").cells] == [False, True, False]
+    good["strategy"] = good["strategy"][1:]
+    assert [cell.reference for cell in read(good).cells] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("exclude", "left"),
+    [
+        ({"strategy": "fda"}, ["Synchronous", "FedAvg"]),
+        ({"monitor": "sketch", "theta": 1}, ["Synchronous", "FedAvg"]),
+        ({"strategy": ["fda", "fedavg"]}, ["Synchronous"]),
+        ({"strategy": "fda", "workers": 5}, ["Synchronous", "FedAvg", "SketchFDA"]),
+        ({"strategy": "fda", "alpha": 1, "partition": "dirichlet", "seed": 0}, ["Synchronous", "FedAvg"]),
+    ],
+)
+def test_exclude_leaves_out_what_matches_every_key(good: Table, read: Read, exclude: Table, left: list[str]) -> None:
+    assert [cell.label for cell in read(good | {"exclude": [exclude]}).cells] == left
+
+
+def test_the_title_tells_cells_apart(good: Table, read: Read) -> None:
+    good["workload"][0] |= {"workers": [2, 4], "partition": ["iid", {"kind": "dirichlet", "alpha": [0.1, 1]}]}
+    cells = read(good, "seeds=[0, 1]").cells
+    assert len({cell.title for cell in cells}) == len(cells) == 2 * 3 * 2 * 3
+    assert "Synchronous | digits mlp | dirichlet 0.1 | K=4 b=16 s1" in {cell.title for cell in cells}
+
+
+def test_the_lock_can_be_written_as_toml_and_holds_every_config(good: Table, read: Read) -> None:
+    import tomli_w
+
+    suite = read(good, "budget.steps=7")
+    lock = tomllib.loads(tomli_w.dumps(suite.locked()))
+    assert lock["overrides"] == ["budget.steps=7"]
+    assert {entry["id"]: entry["config"] for entry in lock["cell"]} == {c.id: c.config for c in suite.cells}
+    assert {entry["id"]: Cell(entry["config"], "", False).id for entry in lock["cell"]} == {
+        c.id: c.id for c in suite.cells
+    }

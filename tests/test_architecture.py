@@ -1,0 +1,204 @@
+"""Who may import whom. Each line names only packages above it, so no cycle can be written down."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import fdabench
+
+ROOT = Path(fdabench.__file__).parent
+
+MAY_IMPORT = {
+    "errors": "",
+    "fields": "",
+    "core": "errors fields",
+    "servers": "core fields",
+    "monitors": "core fields",
+    "strategies": "core fields servers monitors",
+    "partition": "errors fields",
+    "datasets": "errors",
+    "models": "errors",
+    "optimizers": "fields",
+    "engine": "errors core optimizers",
+    "results": "errors",
+    "suite": "errors fields core servers monitors strategies partition datasets models optimizers engine results",
+    "run": "errors core strategies partition datasets models optimizers engine results suite",
+    "report": "errors results",
+    "cli": "errors fields servers monitors strategies partition datasets models optimizers results suite run report",
+    "__main__": "cli",
+}
+ONLY_IN = {  # third-party package: the packages or files that may import it
+    "torch.distributed": "core/collective.py engine/launch.py",
+    "torch": "core servers monitors strategies datasets models optimizers engine run",
+    "torchvision": "datasets/vision.py",
+    "sklearn": "datasets/digits.py",
+    "pydantic": "suite",
+    "pydantic_core": "suite",
+    "pandas": "results run report cli",
+    "pyarrow": "results",
+    "matplotlib": "report",
+    "jinja2": "report",
+    "scipy": "report",
+    "typer": "cli",
+    "rich": "cli",
+}
+MAX_LINES = {"strategies": 90, "monitors": 90, "servers": 90}
+RECORDS, DYNAMIC = "core/channel.py", "datasets/vision.py"
+HEAVY = {"torch", "numpy", "pandas", "pyarrow", "matplotlib", "scipy", "pydantic"}
+
+
+def violations(root: Path) -> list[str]:
+    """One line for each breach of the rules in the package at `root`."""
+    return [breach for path in sorted(root.rglob("*.py")) for breach in _in_file(root, path)]
+
+
+def _in_file(root: Path, path: Path) -> Iterator[str]:
+    file, text = path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
+    home = file.split("/")[0].removesuffix(".py")
+    lines, limit = text.count("\n"), MAX_LINES.get(home, 250)
+    if lines > limit:
+        yield f"{file}: {lines} lines, more than {limit}"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield f"{file}:{node.lineno}: relative import"
+        for name in _imported(node, root.name):
+            yield from (f"{file}:{node.lineno}: {fault}" for fault in _import_faults(name, file, home, root.name))
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called == "record" and file != RECORDS:
+                yield f"{file}:{node.lineno}: the ledger is written in {RECORDS} only"
+            if called in ("import_module", "__import__") and file != DYNAMIC:
+                yield f"{file}:{node.lineno}: import by name"
+
+
+def _imported(node: ast.AST, package: str) -> list[str]:
+    """Dotted names; `from package import x` counts as `package.x`."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module == package:
+        return [f"{package}.{alias.name}" for alias in node.names if alias.name != "__version__"]
+    if isinstance(node, ast.ImportFrom) and node.module in ("torch",):
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+
+
+def _import_faults(name: str, file: str, home: str, package: str) -> Iterator[str]:
+    for other, places in ONLY_IN.items():
+        if f"{name}.".startswith(f"{other}.") and not {file, home} & set(places.split()):
+            yield f"{other} belongs in {places}"
+    top, _, rest = name.partition(".")
+    there = rest.split(".")[0]
+    if top == package and there and there != home and there not in MAY_IMPORT.get(home, "").split():
+        yield f"{home} may not import {there}"
+
+
+def module_graph(root: Path) -> dict[str, set[str]]:
+    """Each module and the modules of the same package that it imports, at the top or within a function."""
+    modules = {_module(root, path): path for path in root.rglob("*.py")}
+    return {
+        name: {
+            found
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            for found in _imported(node, root.name)
+            if found in modules and found != name
+        }
+        for name, path in modules.items()
+    }
+
+
+def _module(root: Path, path: Path) -> str:
+    return ".".join(path.relative_to(root.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """The third-party packages that a Python process with these arguments has imported when it ends."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
+    return {line.rsplit("|", 1)[1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
+
+
+def test_each_line_names_only_packages_above_it() -> None:
+    seen: set[str] = set()
+    for package, allowed in MAY_IMPORT.items():
+        assert set(allowed.split()) <= seen, package
+        seen.add(package)
+
+
+def test_every_package_has_a_line() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    files = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
+    assert packages | files == set(MAY_IMPORT)
+
+
+def test_the_package_keeps_the_rules() -> None:
+    assert violations(ROOT) == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = module_graph(ROOT)
+    assert len(graph) > 50
+    assert len(list(TopologicalSorter(graph).static_order())) == len(graph)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "breach"),
+    [
+        ("engine/loop.py", "from fdabench.strategies.fda import FDA", "engine may not import strategies"),
+        ("strategies/mine.py", "import fdabench.engine.loop", "strategies may not import engine"),
+        ("core/channel.py", "from fdabench import run", "core may not import run"),
+        ("errors.py", "from fdabench.core import ledger", "errors may not import core"),
+        ("report/page.py", "import torch.nn.functional as F", "torch belongs in"),
+        ("cli/show.py", "def f():\n    import torch", "torch belongs in"),
+        ("engine/loop.py", "import torch.distributed as dist", "torch.distributed belongs in"),
+        ("engine/loop.py", "from torch import distributed", "torch.distributed belongs in"),
+        ("run/pool.py", "from rich.live import Live", "rich belongs in"),
+        ("results/load.py", "import matplotlib.pyplot as plt", "matplotlib belongs in"),
+        ("datasets/images.py", "import torchvision", "torchvision belongs in"),
+        ("datasets/images.py", "import_module('torchvision')", "import by name"),
+        ("strategies/mine.py", "import pydantic", "pydantic belongs in"),
+        ("strategies/mine.py", "channel.ledger.record('model', x)", "the ledger is written in"),
+        ("suite/grid.py", "from . import cell", "relative import"),
+        ("monitors/mine.py", "x = 1\n" * 91, "91 lines, more than 90"),
+        ("report/page.py", "x = 1\n" * 251, "251 lines, more than 250"),
+    ],
+)
+def test_a_planted_breach_is_found(tmp_path: Path, file: str, text: str, breach: str) -> None:
+    path = tmp_path / "fdabench" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    (found,) = [line for line in violations(tmp_path / "fdabench") if breach in line]
+    assert found.startswith(file)
+
+
+def test_a_planted_cycle_is_found(tmp_path: Path) -> None:
+    root = tmp_path / "fdabench" / "suite"
+    root.mkdir(parents=True)
+    (root / "a.py").write_text("from fdabench.suite.b import x")
+    (root / "b.py").write_text("def f():\n    import fdabench.suite.a")
+    with pytest.raises(CycleError):
+        list(TopologicalSorter(module_graph(tmp_path / "fdabench")).static_order())
+
+
+def test_importing_fdabench_imports_nothing_heavy() -> None:
+    found = imported_by("-c", "import fdabench")
+    assert "fdabench" in found
+    assert found & (HEAVY | {"typer", "rich"}) == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["report", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    found = imported_by("-m", "fdabench", *arguments)
+    assert "typer" in found
+    assert found & HEAVY == set()
+
+
+def test_reading_results_and_reporting_need_no_torch() -> None:
+    found = imported_by("-c", "import fdabench.results.load, fdabench.report.build, fdabench.cli.report")
+    assert "pandas" in found
+    assert "torch" not in found
