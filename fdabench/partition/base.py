@@ -14,7 +14,7 @@ class Partition(Protocol):
     """A rule that shares samples out. Frozen; all randomness comes from `rng`."""
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
-        """Index arrays, one for each worker: disjoint, none empty, together all of `labels`.
+        """Index arrays, one for each worker: disjoint, together all of `labels`. Who runs a cell refuses empty ones.
 
         Raises:
             PartitionError: it cannot be done; the message says what would help.

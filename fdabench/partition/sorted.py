@@ -22,8 +22,7 @@ class Sorted:
         cut = int(len(labels) * self.fraction)
         by_class = np.argsort(labels[:cut], kind="stable")
         rest = contiguous(np.arange(cut, len(labels)), workers)
-        pieces = [np.concatenate(pair) for pair in zip(contiguous(by_class, workers), rest, strict=True)]
-        return pieces
+        return [np.concatenate(pair) for pair in zip(contiguous(by_class, workers), rest, strict=True)]
 
 
 @dataclass(frozen=True)
