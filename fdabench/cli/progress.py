@@ -48,7 +48,7 @@ class Blind:
 
     def sees(self, event: pool.Event) -> None:
         if isinstance(event, pool.Ended) and event.record["state"] in FAILURES:
-            remark(ending(event.cell, event.record))
+            remark(ending(event.cell, event.record, None))
 
 
 class Clock:
@@ -58,10 +58,12 @@ class Clock:
         self.cells, self.done, self.failed = cells, 0, 0
         self.begun = monotonic()
         self.under_way: dict[str, float] = {}
+        self.latest: dict[str, CellProgress] = {}
 
     def sees(self, event: pool.Event) -> None:
         if isinstance(event, pool.Moved):
             self.under_way[event.cell.id] = event.progress.step / event.progress.budget
+            self.latest[event.cell.id] = event.progress
         elif isinstance(event, pool.Ended):
             self.under_way.pop(event.cell.id, None)
             self.done += 1
@@ -87,7 +89,9 @@ class InPipe:
         self._clock.sees(event)
         clock = self._clock
         if isinstance(event, pool.Ended):
-            self.line(f"[{clock.done}/{clock.cells}] {ending(event.cell, event.record)}")
+            self.line(
+                f"[{clock.done}/{clock.cells}] {ending(event.cell, event.record, clock.latest.get(event.cell.id))}"
+            )
         elif monotonic() - self._last > HEARTBEAT_S:
             self.line(
                 f"[{clock.done}/{clock.cells}] {len(clock.under_way)} running, {clock.failed} failed, {clock.left()}"
@@ -122,7 +126,7 @@ class OnTerminal:
             self._running[event.cell.id] = f" run  {event.cell.title}   {moving(event.progress)}"
         elif isinstance(event, pool.Ended):
             self._running.pop(event.cell.id, None)
-            self.line(f" {ending(event.cell, event.record)}")
+            self.line(f" {ending(event.cell, event.record, self._clock.latest.get(event.cell.id))}")
         failed = f"{self._clock.failed} failed" if self._clock.failed else ""
         self._bar.update(self._task, completed=self._clock.done, failed=failed, left=self._clock.left())
 
@@ -132,15 +136,16 @@ class OnTerminal:
 
 
 def moving(progress: CellProgress) -> str:
-    """`2,400/4,000   97.2 %    41 MB   37 syncs  Var/θ 0.44`."""
+    """`2,400/4,000 steps  97.2 %  41 MB  37 syncs  Var/θ 0.44`."""
     full = f"  Var/θ {progress.fullness:.2f}" if progress.fullness == progress.fullness else ""
-    return (
-        f"{progress.step:,}/{progress.budget:,}  {progress.accuracy:.1%}  {in_bytes(progress.bytes_total)}"
-        f"  {progress.syncs:,} syncs{full}"
-    )
+    return f"{progress.step:,}/{progress.budget:,} steps  {_outcome(progress)}{full}"
 
 
-def ending(cell: Cell, record: Record) -> str:
+def _outcome(progress: CellProgress) -> str:
+    return f"{progress.accuracy * 100:.1f} %  {in_bytes(progress.bytes_total)}  {progress.syncs:,} syncs"
+
+
+def ending(cell: Cell, record: Record, latest: CellProgress | None) -> str:
     """One line for a result; three for a failure."""
     state = record["state"]
     if state in FAILURES:
@@ -148,7 +153,8 @@ def ending(cell: Cell, record: Record) -> str:
         return (
             f"{state}  {cell.title}\n       {' '.join(last)}\n       fdabench show RESULTS {cell.id} has the traceback"
         )
-    if "wall_s" not in record:
+    if "wall_s" not in record or latest is None:
         return f"{state}  {cell.title}"
     samples = record["steps"] * cell.config["workers"] * cell.config["batch_size"] / record["wall_s"]
-    return f"{state}  {cell.title}   {record['steps']:,} steps  {in_time(record['wall_s'])}  {samples:,.0f} samples/s"
+    took = f"{in_time(record['wall_s'])}  {samples:,.0f} samples/s"
+    return f"{state}  {cell.title}   {record['steps']:,} steps  {_outcome(latest)}  {took}"

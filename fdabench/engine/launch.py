@@ -84,9 +84,9 @@ def _member(
     """Report before leaving the group: who is left alone in it fails too, and its report has to come later."""
     torch.set_num_threads(1)
     try:
-        store = dist.FileStore(str(meeting), processes)
-        limit = timedelta(seconds=timeout_s)
-        dist.init_process_group("gloo", store=store, rank=rank, world_size=processes, timeout=limit)
+        dist.init_process_group(
+            "gloo", meeting.as_uri(), rank=rank, world_size=processes, timeout=timedelta(seconds=timeout_s)
+        )
         report = Report(rank, task(*arguments), "")
     except Exception:
         # whatever it was, the parent has to know
