@@ -20,7 +20,9 @@ def _load(class_name: str, mean: Channels, std: Channels, root: Path) -> Data:
     train, test = (_fetch(class_name, root, train) for train in (True, False))
     shift, scale = torch.tensor(mean)[:, None, None], torch.tensor(std)[:, None, None]
     (train_x, train_y), (test_x, test_y) = ((_images(part), _labels(part)) for part in (train, test))
-    return Data((train_x - shift) / scale, train_y, (test_x - shift) / scale, test_y, int(train_y.max()) + 1)
+    for x in (train_x, test_x):
+        x.sub_(shift).div_(scale)
+    return Data(train_x, train_y, test_x, test_y, int(train_y.max()) + 1)
 
 
 def _fetch(class_name: str, root: Path, train: bool) -> Any:
@@ -56,7 +58,7 @@ def _images(part: Any) -> Tensor:
     """Pixels in [0, 1], channels first; torchvision has MNIST as [N, H, W] tensors, CIFAR as [N, H, W, C] arrays."""
     x = torch.as_tensor(np.asarray(part.data))
     x = x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2)
-    return x.contiguous().to(torch.float32) / 255
+    return x.contiguous().to(torch.float32).div_(255)
 
 
 def _labels(part: Any) -> Tensor:

@@ -1,5 +1,6 @@
 """Several processes on this machine that average over each other: gloo, and a file by which they meet."""
 
+import pickle
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
@@ -65,7 +66,7 @@ def _next(inbox: Connection, deadline: float) -> Report:
     if not inbox.poll(max(0.0, deadline - monotonic())):
         raise TimeoutError("a process is still busy, or lost")
     try:
-        report: Report = inbox.recv()
+        report: Report = pickle.loads(inbox.recv_bytes())
     except EOFError:
         raise RuntimeError("a process ended without a word; see its error output") from None
     return report
@@ -87,11 +88,12 @@ def _member(
         dist.init_process_group(
             "gloo", meeting.as_uri(), rank=rank, world_size=processes, timeout=timedelta(seconds=timeout_s)
         )
-        report = Report(rank, task(*arguments), "")
+        # not Connection.send: torch would share its tensors' memory, which ends with this process
+        report = pickle.dumps(Report(rank, task(*arguments), ""))
     except Exception:
         # whatever it was, the parent has to know
-        report = Report(rank, None, traceback.format_exc())
+        report = pickle.dumps(Report(rank, None, traceback.format_exc()))
     with lock:
-        outbox.send(report)
+        outbox.send_bytes(report)
     if dist.is_initialized():
         dist.destroy_process_group()

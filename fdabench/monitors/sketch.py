@@ -68,7 +68,8 @@ def _table(dim: int, depth: int, width: int, seed: int, device: torch.device) ->
     starts = torch.zeros(depth * width + 1, dtype=torch.int32)
     starts[1:] = torch.bincount(row.flatten(), minlength=depth * width).cumsum(0)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        # torch says once that CSR is in beta, and in some versions that it trusts the indices given
+        warnings.simplefilter("ignore", UserWarning)
         sketch_RD = torch.sparse_csr_tensor(
             starts, (order % dim).int(), sign.flatten()[order], (depth * width, dim), check_invariants=False
         )

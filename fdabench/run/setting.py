@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,7 +101,7 @@ def make_setting(config: Config, data_root: Path, device: torch.device) -> Setti
         TaskError: the data is missing, or leaves a worker without a batch.
         PartitionError: the samples cannot be shared out as asked.
     """
-    data = DATASETS[config["dataset"]].load(data_root).to(device)
+    data = _data(config["dataset"], data_root, device)
     seeds = seeds_of(config)
     model = initialised(MODELS[config["model"]], data.shape, data.classes, seeds["weights"]).to(device)
     shards = split(config, data)
@@ -110,6 +111,12 @@ def make_setting(config: Config, data_root: Path, device: torch.device) -> Setti
     return Setting(
         data, shards, model, workers, strategy_of(config), channel, budget_of(config), eval_period_of(config)
     )
+
+
+@lru_cache(maxsize=1)
+def _data(name: str, root: Path, device: torch.device) -> Data:
+    """Loaded once by a process for all of its cells in a row that use it."""
+    return DATASETS[name].load(root).to(device)
 
 
 def split(config: Config, data: Data) -> list[Indices]:
