@@ -1,23 +1,46 @@
 """`fdabench status`: how far a run is, read from its folder."""
 
-from collections import Counter
+import os
+import platform
+from collections import defaultdict
 from pathlib import Path
 
 from fdabench.cli.console import Table, print_table
-from fdabench.results.store import FAILURES, RESULTS, TO_DO, Store
+from fdabench.results.store import FAILURES, RESULTS, TO_DO, Record, Store
+
+RUNNING = "running"
 
 
 def print_status(root: Path, form: str) -> None:
     """One row for each state that occurs, and one for all."""
     store = Store(root)
     lock = store.read_lock()
-    records = {cell["id"]: store.read_record(cell["id"]) for cell in lock["cell"]}
-    states = Counter("pending" if record is None else record["state"] for record in records.values())
-    labels = {cell["id"]: cell["label"] for cell in lock["cell"]}
-    rows = []
-    for state in (*RESULTS, *FAILURES, *TO_DO):
-        if states[state]:
-            mine = [key for key, record in records.items() if (record or {"state": "pending"})["state"] == state]
-            rows.append((state, str(states[state]), ", ".join(dict.fromkeys(labels[key] for key in mine))))
-    rows.append(("all", str(len(records)), lock["suite"]))
-    print_table(Table(("state", "cells", "which"), rows), form)
+    labels = defaultdict(list)
+    for cell in lock["cell"]:
+        labels[state_of(store.read_record(cell["id"]))].append(cell["label"])
+    rows = [
+        (state, str(len(labels[state])), ", ".join(dict.fromkeys(labels[state])))
+        for state in (*RESULTS, *FAILURES, RUNNING, *TO_DO)
+        if labels[state]
+    ]
+    print_table(Table(("state", "cells", "which"), [*rows, ("all", str(len(lock["cell"])), lock["suite"])]), form)
+
+
+def state_of(record: Record | None) -> str:
+    """What its record says; `running` where that is `interrupted` and its process is alive on this machine."""
+    if record is None:
+        return "pending"
+    process = record.get("process", {})
+    if record["state"] == "interrupted" and process.get("host") == platform.node() and _alive(process["pid"]):
+        return RUNNING
+    return str(record["state"])
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,5 +1,7 @@
 """One cell in its folder: the record before and after, the tables in between, and what to do when it fails."""
 
+import os
+import platform
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -51,6 +53,7 @@ def _opening(cell: Cell, store: Store, device: torch.device) -> Record:
         "label": cell.label,
         "attempts": (before["attempts"] if before else 0) + 1,
         "started": _now(),
+        "process": {"host": platform.node(), "pid": os.getpid()},
         "config": cell.config,
         "resolved": resolved(cell.config),
         "seeds": seeds_of(cell.config),

@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 NAMES = {"synchronous": "Synchronous", "fedavg": "FedAvg", "fedadam": "FedAdam", "fedavgm": "FedAvgM"}
-SYMBOLS = {"theta": "θ", "local_epochs": "E", "local_steps": "τ", "theta.per_parameter": "θ/d", "optimizer.lr": "lr"}
+SYMBOLS = {
+    "theta": "θ",
+    "local_epochs": "E",
+    "local_steps": "τ",
+    "theta.per_parameter": "θ/d",
+    "server.lr": "server lr",
+    "optimizer.lr": "lr",
+}
 
 Table = Mapping[str, Any]
 Flat = dict[str, Any]
