@@ -9,6 +9,7 @@ from fdabench.cli.console import Table, print_table
 from fdabench.results.store import FAILURES, RESULTS, TO_DO, Record, Store
 
 RUNNING = "running"
+MOST_NAMES = 8
 
 
 def print_status(root: Path, form: str) -> None:
@@ -19,11 +20,16 @@ def print_status(root: Path, form: str) -> None:
     for cell in lock["cell"]:
         labels[state_of(store.read_record(cell["id"]))].append(cell["label"])
     rows = [
-        (state, str(len(labels[state])), ", ".join(dict.fromkeys(labels[state])))
+        (state, str(len(labels[state])), _few(list(dict.fromkeys(labels[state]))))
         for state in (*RESULTS, *FAILURES, RUNNING, *TO_DO)
         if labels[state]
     ]
     print_table(Table(("state", "cells", "which"), [*rows, ("all", str(len(lock["cell"])), lock["suite"])]), form)
+
+
+def _few(names: list[str]) -> str:
+    more = [f"and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else []
+    return ", ".join(names[:MOST_NAMES] + more)
 
 
 def state_of(record: Record | None) -> str:
