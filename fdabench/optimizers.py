@@ -1,10 +1,13 @@
-"""Local optimizers: torch.optim's, over the worker matrix. Elementwise, so one over [K, D] is K independent ones.
+"""Local optimizers: torch.optim's, over the rows of the worker matrix. Elementwise, so each worker has one of its own.
+
+The fused kernels round the end of a tensor unlike its middle: with a tensor for each worker, that does not depend on
+how many workers share its process.
 
 `at_sync` says what becomes of a worker's optimizer state when its model is replaced: `keep` it (as the FDA paper
 does), `reset` it, or `average` it over the workers, which is metered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -22,7 +25,7 @@ class LocalOptimizer(Protocol):
     @property
     def at_sync(self) -> AtSync: ...
 
-    def build(self, w_KD: nn.Parameter) -> torch.optim.Optimizer: ...
+    def build(self, rows: Sequence[nn.Parameter]) -> torch.optim.Optimizer: ...
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,14 @@ class Sgd:
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov: needs a momentum > 0")
 
-    def build(self, w_KD: nn.Parameter) -> torch.optim.Optimizer:
+    def build(self, rows: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(
-            [w_KD], lr=self.lr, momentum=self.momentum, nesterov=self.nesterov, weight_decay=self.weight_decay
+            rows,
+            lr=self.lr,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+            fused=True,
         )
 
 
@@ -58,11 +66,9 @@ class Adam:
     at_sync: AtSync = "keep"
     reference: ClassVar[str] = "kingma2015"
 
-    def build(self, w_KD: nn.Parameter) -> torch.optim.Optimizer:
+    def build(self, rows: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         betas = (self.beta1, self.beta2)
-        return torch.optim.Adam(
-            [w_KD], lr=self.lr, betas=betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
-        )
+        return torch.optim.Adam(rows, lr=self.lr, betas=betas, eps=self.eps, weight_decay=self.weight_decay, fused=True)
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,10 @@ class AdamW:
     at_sync: AtSync = "keep"
     reference: ClassVar[str] = "loshchilov2019"
 
-    def build(self, w_KD: nn.Parameter) -> torch.optim.Optimizer:
+    def build(self, rows: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         betas = (self.beta1, self.beta2)
         return torch.optim.AdamW(
-            [w_KD], lr=self.lr, betas=betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
+            rows, lr=self.lr, betas=betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
         )
 
 

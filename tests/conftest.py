@@ -1,4 +1,4 @@
-"""What all tests share: one thread, so that sums have one order, and slow tests only when asked for."""
+"""What all tests share: one thread, so that sums have one order, and examples that are the same each time."""
 
 import pytest
 import torch
@@ -6,15 +6,6 @@ from hypothesis import settings
 
 settings.register_profile("fdabench", deadline=None, max_examples=60, derandomize=True, database=None)
 settings.load_profile("fdabench")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "slow" in config.getoption("markexpr"):
-        return
-    skip = pytest.mark.skip(reason="slow: asked for by -m 'slow or not slow'")
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker(skip)
 
 
 @pytest.fixture(autouse=True, scope="session")

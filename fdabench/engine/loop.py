@@ -27,7 +27,7 @@ class Moment(NamedTuple):
 
 def run(workers: Workers, strategy: Strategy, channel: Channel, steps: int, goes_on: Callable[[Moment], bool]) -> None:
     """Run `steps` local steps, or until `goes_on`, which sees every moment, says no."""
-    w_KD = workers.w_KD.detach()
+    w_KD = workers.w_KD
     r = strategy.init(channel.distribute(w_KD[0].clone()))
     for t in range(steps):
         channel.ledger.step = t + 1

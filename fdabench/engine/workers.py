@@ -17,10 +17,13 @@ class Workers:
     def __init__(
         self, model: nn.Module, local: LocalOptimizer, samplers: Sequence[Sampler], train_x: Tensor, train_y: Tensor
     ) -> None:
-        self.w_KD = nn.Parameter(flatten(model).repeat(len(samplers), 1))
-        self.w_KD.grad = torch.zeros_like(self.w_KD)
-        self._gradients = Sequential(model, self.w_KD.detach(), self.w_KD.grad)
-        self._local, self._optimizer = local, local.build(self.w_KD)
+        self.w_KD = flatten(model).repeat(len(samplers), 1)
+        g_KD = torch.zeros_like(self.w_KD)
+        self._rows = [nn.Parameter(w_D) for w_D in self.w_KD]
+        for row, g_D in zip(self._rows, g_KD, strict=True):
+            row.grad = g_D
+        self._gradients = Sequential(model, self.w_KD, g_KD)
+        self._local, self._optimizer = local, local.build(self._rows)
         self._samplers, self._x, self._y = samplers, train_x, train_y
 
     def step(self) -> Losses:
@@ -41,9 +44,13 @@ class Workers:
         if self._local.at_sync == "reset":
             self._optimizer.state.clear()
         elif self._local.at_sync == "average":
-            for moment_KD in self._moments():
-                moment_KD.copy_(channel.mean(moment_KD, "optimizer").expand_as(moment_KD))
+            for rows in self._moments():
+                mean_D = channel.mean(torch.stack(rows), "optimizer")
+                for moment_D in rows:
+                    moment_D.copy_(mean_D)
 
-    def _moments(self) -> list[Tensor]:
-        state = self._optimizer.state[self.w_KD]
-        return [value for value in state.values() if torch.is_tensor(value) and value.shape == self.w_KD.shape]
+    def _moments(self) -> list[list[Tensor]]:
+        """What the optimizer remembers of each parameter, such as momentum: for each kind, a row for each worker."""
+        states = [self._optimizer.state[row] for row in self._rows]
+        kinds = [kind for kind, value in states[0].items() if torch.is_tensor(value) and value.dim()]
+        return [[state[kind] for state in states] for kind in kinds]

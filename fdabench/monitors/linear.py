@@ -39,5 +39,6 @@ def direction(r: Round) -> Tensor:
     if not moved_D.any():
         random_D = torch.randn(r.anchor_D.shape, generator=torch_generator(FIRST_DIRECTION_SEED))
         moved_D = random_D.to(r.anchor_D)
-    xi_D: Tensor = moved_D / moved_D.norm()
+    # in float32 the square of a tiny step would vanish
+    xi_D: Tensor = moved_D / moved_D.norm(dtype=torch.float64)
     return xi_D

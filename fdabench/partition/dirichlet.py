@@ -68,6 +68,8 @@ _RULES: Mapping[str, Callable[[Indices, int, float, np.random.Generator], list[I
 
 def _dirichlet(rng: np.random.Generator, alpha: Weights) -> Weights:
     """A draw from Dir(alpha); its limit, all on one entry, where alpha is too small for floating point."""
+    # sums of what lies outside would be infinite, or zero
+    alpha = np.clip(alpha, 1e-300, 1e300)
     with np.errstate(all="ignore"):
         share = rng.dirichlet(alpha)
     if np.isfinite(share).all() and np.isclose(share.sum(), 1):

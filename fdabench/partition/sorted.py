@@ -1,6 +1,7 @@
 """The FDA paper's heterogeneous partitions: `X %` sorted, and `Label Y` (its authors' data/preprocessing.py)."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -19,7 +20,7 @@ class Sorted:
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
         check_enough(labels, workers)
-        cut = int(len(labels) * self.fraction)
+        cut = int(len(labels) * Fraction(str(self.fraction)))
         by_class = np.argsort(labels[:cut], kind="stable")
         rest = contiguous(np.arange(cut, len(labels)), workers)
         return [np.concatenate(pair) for pair in zip(contiguous(by_class, workers), rest, strict=True)]

@@ -13,7 +13,7 @@ from fdabench.fields import SEED, STEPS, THRESHOLD
 from fdabench.strategies import STRATEGIES
 from fdabench.suite.members import Member, members
 
-VALUES = {STEPS.text: Fraction(5, 2), THRESHOLD.text: 0.02, SEED.text: 0}
+VALUES = {STEPS.text: Fraction(5, 2), THRESHOLD.text: 0.06, SEED.text: 0}
 """For what a field means: a period of two and a half steps; a threshold that the toy crosses now and then."""
 
 

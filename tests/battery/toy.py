@@ -1,4 +1,4 @@
-"""A small problem, and one way to train on it in this process. Shape suffixes: K = workers held here, D = parameters."""
+"""A small problem, and one way to train on it. Shape suffixes: K = workers held here, D = parameters."""
 
 from collections.abc import Callable, Sequence
 from functools import cache

@@ -1,0 +1,131 @@
+"""The program as people call it: a process of its own, in a folder of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import fdabench
+from fdabench.cli.main import app
+
+TINY = """
+name = "tiny"
+description = "Two strategies, for a moment."
+
+[budget]
+steps = 30
+
+[eval]
+every_steps = 10
+targets = [0.3, 0.99]
+
+[[workload]]
+dataset = "digits"
+model = "mlp"
+workers = 2
+batch_size = 32
+optimizer = { kind = "adam", lr = 1e-3 }
+partition = { kind = "dirichlet", alpha = 1.0 }
+
+[[strategy]]
+kind = "synchronous"
+
+[[strategy]]
+kind = "fda"
+monitor = "linear"
+theta = 0.3
+"""
+
+Fdabench = Callable[..., subprocess.CompletedProcess[str]]
+InProcess = Callable[..., Result]
+
+
+def environment() -> dict[str, str]:
+    """Without what would change how the program speaks; the package under test comes first."""
+    speech = ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS", "FDABENCH_DATA", "CUDA_VISIBLE_DEVICES")
+    kept = {key: value for key, value in os.environ.items() if key not in speech}
+    return kept | {
+        "PYTHONPATH": str(Path(fdabench.__file__).parents[1]),
+        "CUDA_VISIBLE_DEVICES": "",
+        "PYTHONIOENCODING": "utf-8",
+    }
+
+
+def call(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "fdabench", *arguments],
+        cwd=folder,
+        env=environment() | variables,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+
+
+class Finished(NamedTuple):
+    """A folder with a suite that was run there, and what the program said."""
+
+    folder: Path
+    said: subprocess.CompletedProcess[str]
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / "tiny"
+
+    def files(self) -> dict[str, bytes]:
+        return {
+            path.relative_to(self.results).as_posix(): path.read_bytes()
+            for path in sorted(self.results.rglob("*"))
+            if path.is_file()
+        }
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Read only, but for what leaves everything as it is."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.toml").write_text(TINY)
+    return Finished(folder, call(folder, "run", "tiny.toml", "--jobs", "2"))
+
+
+@pytest.fixture
+def fdabench_in(tmp_path: Path) -> Fdabench:
+    """The program, called in an empty folder with the tiny suite."""
+    (tmp_path / "tiny.toml").write_text(TINY)
+    return lambda *arguments, **variables: call(tmp_path, *arguments, **variables)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InProcess:
+    """The program within this process, which is quicker, in an empty folder with the tiny suite."""
+    (tmp_path / "tiny.toml").write_text(TINY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FDABENCH_DATA", raising=False)
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def start(here: InProcess) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the program with its children in a process group of their own, as a shell does; all are gone at the end."""
+    programs: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "fdabench", *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        program = subprocess.Popen(command, env=environment(), text=True, start_new_session=True, **pipes)
+        programs.append(program)
+        return program
+
+    yield begin
+    for program in programs:
+        with suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
+        program.communicate()

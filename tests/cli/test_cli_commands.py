@@ -1,0 +1,314 @@
+"""What each command prints, in every form, and how the program ends when something is wrong with itself."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import typer
+
+from fdabench import __version__
+from fdabench.cli.console import in_bytes, in_time
+from fdabench.cli.main import app
+from fdabench.datasets import DATASETS
+from fdabench.models import MODELS
+from fdabench.monitors import MONITORS
+from fdabench.optimizers import OPTIMIZERS
+from fdabench.partition import PARTITIONS
+from fdabench.results.costs import CONVENTIONS
+from fdabench.results.store import Store
+from fdabench.servers import SERVERS
+from fdabench.strategies import STRATEGIES
+
+InProcess = Callable[..., Any]
+LISTED: dict[str, Any] = {
+    "strategies": STRATEGIES,
+    "monitors": MONITORS,
+    "servers": SERVERS,
+    "optimizers": OPTIMIZERS,
+    "datasets": DATASETS,
+    "models": MODELS,
+    "partitions": PARTITIONS,
+    "conventions": CONVENTIONS,
+}
+COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_the_version_is_told(here: InProcess) -> None:
+    said = here("--version")
+    assert (said.exit_code, said.stdout) == (0, f"fdabench {__version__}\n")
+
+
+def test_the_commands_are_those_of_the_contract() -> None:
+    assert COMMANDS == ["cite", "list", "plan", "report", "run", "show", "status", "validate"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_and_option_has_help(here: InProcess, command: str) -> None:
+    said = here(command, "--help")
+    assert said.exit_code == 0
+    assert re.search(r"\n +[A-Z][a-z]+ .*\.\n", said.stdout), "a sentence on what it does"
+    described = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
+    for parameter in described.params:
+        assert parameter.param_type_name == "argument" or parameter.help, parameter.name
+
+
+def test_without_a_command_the_help_is_shown(here: InProcess) -> None:
+    said = here()
+    assert all(f" {command} " in said.output for command in COMMANDS)
+
+
+@pytest.mark.parametrize("what", LISTED)
+def test_list_names_everything_in_the_registry(here: InProcess, what: str) -> None:
+    said = here("list", what)
+    assert said.exit_code == 0
+    header, *rows = said.stdout.splitlines()
+    assert header.split()[0] in ("kind", "name")
+    assert [row.split()[0] for row in rows] == list(LISTED[what])
+
+
+@pytest.mark.parametrize("what", LISTED)
+def test_list_gives_json_and_markdown(here: InProcess, what: str) -> None:
+    rows = json.loads(here("list", what, "--output-format", "json").stdout)
+    assert [next(iter(row.values())) for row in rows] == list(LISTED[what])
+    lines = here("list", what, "--output-format", "markdown").stdout.splitlines()
+    assert lines[1].replace(" ", "").strip("|").split("|") == ["---"] * len(rows[0])
+    unescaped = [len(re.findall(r"(?<!\\)\|", line)) for line in lines]
+    assert set(unescaped) == {len(rows[0]) + 1}
+    assert len(lines) == len(rows) + 2
+
+
+def test_list_says_how_a_suite_gives_each_key(here: InProcess) -> None:
+    rows = {row["kind"]: row["keys"] for row in json.loads(here("list", "strategies", "--output-format=json").stdout)}
+    assert rows["fda"] == "theta, monitor, every = 1, server = average"
+    assert rows["fedavg"] == "local_steps | local_epochs, server = average"
+    (sketch,) = [
+        r for r in json.loads(here("list", "monitors", "--output-format=json").stdout) if r["kind"] == "sketch"
+    ]
+    assert sketch["keys"] == "depth = 5, width = 250"
+
+
+def test_list_gives_the_conventions_as_formulas(here: InProcess) -> None:
+    rows = json.loads(here("list", "conventions", "--output-format", "json").stdout)
+    assert [list(row.values()) for row in rows] == [
+        ["paper", "2 K n", "2 K n", "K n"],
+        ["star", "2 K n", "2 K n", "2 K n"],
+        ["ring", "0", "2 (K - 1) n", "2 (K - 1) n"],
+        ["upload", "0", "K n", "K n"],
+    ]
+
+
+def test_a_rich_table_has_the_same_words(here: InProcess) -> None:
+    assert set(here("list", "models").stdout.split()) <= set(
+        here("list", "models", "--output-format", "rich").stdout.split()
+    )
+
+
+def test_plan_before_anything_ran_prices_every_cell(here: InProcess) -> None:
+    said = here("plan", "tiny.toml")
+    assert said.exit_code == 0
+    header, synchronous, fda, total = said.stdout.splitlines()
+    assert header.split()[:3] == ["cell", "what", "status"]
+    assert "Synchronous | digits mlp | dirichlet 1.0 | K=2 b=32 s0" in synchronous
+    # 51,466 parameters of 4 bytes, up and down for 2 workers: 823,456 bytes a sync; 30 syncs and the start
+    assert re.search(r"to run +25\.5 MB$", synchronous)
+    assert re.search(r"to run +824 kB to 25\.5 MB$", fda)
+    assert re.fullmatch(r"0 done \| 2 to run, about [\d.]+ s with --jobs \d+", total)
+    assert os.listdir(".") == ["tiny.toml"]
+
+
+def test_plan_of_a_finished_run_says_done(here: InProcess, finished: Any) -> None:
+    said = here("plan", "tiny.toml", "-o", finished.results, "--output-format", "json")
+    assert [(row["status"], row["why"]) for row in json.loads(said.stdout)] == [("done", "")] * 2
+    assert "2 cells = 2 strategies x 1 workload x 1 seed" in said.stderr
+    assert here("plan", "tiny.toml", "-o", finished.results).stdout.splitlines()[-1] == "2 done | 0 to run"
+
+
+def test_plan_names_the_file_that_makes_a_cell_stale(here: InProcess, finished: Any) -> None:
+    store, cell = Store(Path("copy")), Store(finished.results).read_lock()["cell"][1]
+    record = Store(finished.results).read_record(cell["id"])
+    assert record is not None
+    store.write_record(cell["id"], {**record, "code": {**record["code"], "monitors/linear.py": "0" * 16}})
+    said = here("plan", "tiny.toml", "-o", "copy", "-k", "fda")
+    assert "monitors/linear.py changed (0000000000000000 -> " in said.stdout
+    assert "0 done | 1 stale: monitors/linear.py changed | 0 to run" in said.stdout
+
+
+def test_plan_follows_the_choice_of_cells_and_the_convention(here: InProcess) -> None:
+    arguments = ["-k", "synchronous", "--seeds", "1,2", "--set", "accounting.convention=upload"]
+    said = here("plan", "tiny.toml", *arguments, "--output-format", "json")
+    # 30 uploads by 2 workers; the start is free
+    assert [row["bytes (upload)"] for row in json.loads(said.stdout)] == ["12.4 MB"] * 2
+    assert [row["what"][-2:] for row in json.loads(said.stdout)] == ["s1", "s2"]
+
+
+def test_status_counts_states(here: InProcess, finished: Any) -> None:
+    said = here("status", finished.results)
+    assert said.stdout.splitlines() == [
+        "state  cells  which",
+        "done   2      Synchronous, LinearFDA",
+        "all    2      tiny",
+    ]
+
+
+def test_status_tells_failures_and_what_is_to_do(here: InProcess, finished: Any) -> None:
+    store, lock = Store(Path("copy")), Store(finished.results).read_lock()
+    store.write_lock({key: value for key, value in lock.items() if key != "schema"})
+    store.write_record(lock["cell"][0]["id"], {"state": "failed"})
+    rows = json.loads(here("status", "copy", "--output-format", "json").stdout)
+    assert [(row["state"], row["cells"]) for row in rows] == [("failed", "1"), ("pending", "1"), ("all", "2")]
+
+
+def test_show_tells_a_cell_from_the_beginning_of_its_id(here: InProcess, finished: Any) -> None:
+    fda = Store(finished.results).read_lock()["cell"][1]
+    said = here("show", finished.results, fda["id"][:6])
+    assert said.exit_code == 0
+    text = said.stdout
+    assert text.startswith(f"{fda['id']}  LinearFDA  done\n")
+    for line in ("theta = 0.3", 'kind = "linear"', "num_parameters   51466"):
+        assert line in text
+    assert re.search(r"^state +30 +8 B$", text, re.MULTILINE)
+    assert re.search(r"^initial +1 +205,864 B$", text, re.MULTILINE)
+    assert all(re.search(rf"^{name} +[\d.]+ [kM]B$", text, re.MULTILINE) for name in CONVENTIONS)
+    assert re.search(r"^\d+ syncs in 30 steps\n\|.{60}\|$", text, re.MULTILINE)
+
+
+def test_show_of_a_cell_that_never_ran_has_its_configuration(here: InProcess, finished: Any) -> None:
+    lock = Store(finished.results).read_lock()
+    Store(Path("copy")).write_lock({key: value for key, value in lock.items() if key != "schema"})
+    said = here("show", "copy", lock["cell"][0]["id"])
+    assert said.exit_code == 0
+    assert said.stdout.startswith(f"{lock['cell'][0]['id']}  Synchronous  pending\n")
+    assert 'kind = "synchronous"' in said.stdout
+
+
+def test_show_refuses_what_names_no_cell_or_several(here: InProcess, finished: Any) -> None:
+    none, several = here("show", finished.results, "zz"), here("show", finished.results, "")
+    assert (none.exit_code, several.exit_code) == (2, 2)
+    assert "no cell begins with 'zz'" in none.stderr
+    assert "2 cells begin with ''" in several.stderr
+
+
+def test_validate_says_what_a_suite_comes_to(here: InProcess) -> None:
+    said = here("validate", "tiny.toml")
+    assert (said.exit_code, said.stdout) == (0, "tiny.toml: good; 2 cells = 2 strategies x 1 workload x 1 seed\n")
+
+
+def test_validate_tells_the_faults_of_every_file(here: InProcess) -> None:
+    for name in ("x", "y"):
+        Path(f"{name}.toml").write_text(Path("tiny.toml").read_text().replace("theta", f"thet{name}"))
+    said = here("validate", "x.toml", "tiny.toml", "y.toml")
+    assert said.exit_code == 2
+    assert said.stdout.startswith("tiny.toml: good")
+    assert "x.toml: 2 faults" in said.stderr
+    assert "strategy[1].thety: unknown key; did you mean 'theta'?" in said.stderr
+
+
+def test_the_schema_for_editors_knows_every_key(here: InProcess) -> None:
+    schema = json.loads(here("validate", "--schema").stdout)
+    assert schema["$schema"].startswith("https://json-schema.org/")
+    assert {"name", "seeds", "budget", "eval", "workload", "strategy", "exclude", "extends"} <= set(
+        schema["properties"]
+    )
+    variants = schema["properties"]["strategy"]["items"]["anyOf"]
+    assert [variant["properties"]["kind"]["const"] for variant in variants] == list(STRATEGIES)
+    references = re.findall(r'"#/\$defs/([^"]+)"', json.dumps(schema))
+    assert set(references) <= set(schema["$defs"])
+
+
+def test_cite_prints_exactly_what_the_suite_rests_on(here: InProcess) -> None:
+    keys = re.findall(r"^@\w+\{(\w+),$", here("cite", "tiny.toml").stdout, re.MULTILINE)
+    assert keys == sorted(keys)
+    assert {"fdabench", "theologitis2025", "kingma2015"} <= set(keys)
+    assert not {"reddi2021", "alon1996", "krizhevsky2009"} & set(keys)
+
+
+@pytest.mark.parametrize("suite", ["quickstart.toml", "ci.toml"])
+def test_cite_works_for_the_suites_of_the_repository(here: InProcess, suite: str) -> None:
+    said = here("cite", Path(__file__).parents[2] / "suites" / suite)
+    assert said.exit_code == 0
+    assert said.stdout.count("{") == said.stdout.count("}") > 10
+
+
+def test_report_writes_a_summary_tables_and_figures(here: InProcess, finished: Any) -> None:
+    said = here("report", finished.results, "-o", "out")
+    assert said.exit_code == 0, said.output
+    files = {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()}
+    assert said.stdout == f"{len(files)} files in out; begin with out/summary.md\n"
+    assert "LinearFDA" in Path("out/summary.md").read_text(encoding="utf-8")
+    assert {Path(file).suffix for file in files if file.startswith("tables/")} == {".csv", ".md", ".tex"}
+    assert {Path(file).suffix for file in files if file.startswith("figures/")} == {".svg", ".pdf", ".png"}
+
+
+def test_a_bug_of_ours_leaves_a_file_and_its_path(
+    here: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any) -> NoReturn:
+        raise AssertionError("this cannot happen")
+
+    monkeypatch.setattr("fdabench.cli.status.print_status", broken)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    said = here("status", ".")
+    assert said.exit_code == 70
+    (path,) = re.findall(r"its traceback is in (\S+)", said.stderr)
+    text = Path(path).read_text(encoding="utf-8")
+    assert f"fdabench {__version__}, Python {sys.version}" in text
+    assert "AssertionError: this cannot happen" in text
+    assert "Traceback" not in said.output
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "[]", '{"state": "done"}', '{"schema": "99", "state": "done"}'])
+@pytest.mark.parametrize("command", ["status", "plan", "show", "report"])
+def test_a_record_that_is_damaged_or_of_another_schema_is_refused_by_name(
+    here: InProcess, finished: Any, command: str, damage: str
+) -> None:
+    lock = Store(finished.results).read_lock()
+    store, cell_id = Store(Path("copy")), lock["cell"][0]["id"]
+    store.write_lock({key: value for key, value in lock.items() if key != "schema"})
+    path = store.cell_dir(cell_id) / "cell.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(damage)
+    arguments = {"plan": ["tiny.toml", "-o", "copy"], "show": ["copy", cell_id]}.get(command, ["copy"])
+    said = here(command, *arguments)
+    assert said.exit_code == 2, said.output
+    assert "cell.json: " in said.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(start: Callable[..., Any]) -> None:
+    """As `| head` does, only sooner."""
+    program: subprocess.Popen[str] = start("validate", "--schema")
+    assert program.stdout is not None
+    assert program.stderr is not None
+    program.stdout.close()
+    err = program.stderr.read()
+    assert program.wait(timeout=60) == 0
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (1234, "1.23 kB"),
+        (999_600, "1 MB"),
+        (10**9, "1 GB"),
+        (10**16, "1e+04 TB"),
+    ],
+)
+def test_bytes_are_told_in_decimal_units_and_three_figures(count: int, text: str) -> None:
+    assert in_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0.0 s"), (1.24, "1.2 s"), (42, "42 s"), (600, "10 min"), (11_100, "3 h 05 min")]
+)
+def test_times_are_told_as_people_say_them(seconds: float, text: str) -> None:
+    assert in_time(seconds) == text

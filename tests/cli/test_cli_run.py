@@ -1,0 +1,285 @@
+"""`fdabench run` as a real program: exit codes, files, what goes on after a stop."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.results.store import FAILURES, TABLES, Store
+
+Fdabench = Callable[..., subprocess.CompletedProcess[str]]
+InProcess = Callable[..., Any]
+CELL_FILES = {"cell.json", *(f"{name}.parquet" for name in TABLES)}
+SUITES = Path(__file__).parents[2] / "suites"
+
+
+def without_clocks(path: Path) -> pd.DataFrame:
+    frame = pd.read_parquet(path)
+    return frame.drop(columns=[column for column in CLOCK_COLUMNS if column in frame])
+
+
+def assert_same_cells(left: Path, right: Path, cell_ids: list[str]) -> None:
+    """Every table of these cells is equal to the last bit, clocks aside."""
+    for cell_id in cell_ids:
+        for name in TABLES:
+            file = f"cells/{cell_id}/{name}.parquet"
+            pd.testing.assert_frame_equal(
+                without_clocks(left / file), without_clocks(right / file), check_exact=True, obj=file
+            )
+            assert pq.read_schema(left / file).metadata == pq.read_schema(right / file).metadata
+
+
+def cell_ids(results: Path) -> list[str]:
+    return [cell["id"] for cell in Store(results).read_lock()["cell"]]
+
+
+def states(results: Path) -> list[str]:
+    records = [Store(results).read_record(cell_id) for cell_id in cell_ids(results)]
+    return ["pending" if record is None else record["state"] for record in records]
+
+
+def test_a_run_ends_well_and_leaves_the_files_of_the_contract(finished: Any) -> None:
+    assert finished.said.returncode == 0, finished.said.stderr
+    names = {path.name for path in finished.results.iterdir()}
+    assert names == {"suite.lock.toml", "cells", "runs.parquet", "hits.parquet"}
+    folders = sorted((finished.results / "cells").iterdir())
+    assert [folder.name for folder in folders] == sorted(cell_ids(finished.results))
+    assert all({path.name for path in folder.iterdir()} == CELL_FILES for folder in folders)
+    assert [path.name for path in finished.folder.iterdir() if path.name != "results"] == ["tiny.toml"]
+
+
+def test_progress_goes_to_stderr_and_the_summary_to_stdout(finished: Any) -> None:
+    first, second, *lines = finished.said.stderr.splitlines()
+    assert first == "tiny: 2 cells = 2 strategies x 1 workload x 1 seed  ->  results/tiny"
+    assert second == " 0 done | 2 to run"
+    assert [line[:10] for line in lines] == ["[1/2] done", "[2/2] done"]
+    assert finished.said.stdout.startswith("Bytes to ")
+    assert "LinearFDA" in finished.said.stdout
+
+
+def test_nothing_in_a_pipe_has_escape_codes(finished: Any) -> None:
+    assert "\x1b" not in finished.said.stdout + finished.said.stderr
+    assert "\r" not in finished.said.stdout + finished.said.stderr
+
+
+def test_pandas_alone_reads_every_table_and_its_configuration(finished: Any) -> None:
+    for cell_id in cell_ids(finished.results):
+        folder = finished.results / "cells" / cell_id
+        record = json.loads((folder / "cell.json").read_text(encoding="utf-8"))
+        for name, schema in TABLES.items():
+            assert list(pd.read_parquet(folder / f"{name}.parquet").columns) == schema.names
+            held = json.loads(pq.read_schema(folder / f"{name}.parquet").metadata[b"cell"])
+            assert held == record["config"]
+        assert list(pd.read_parquet(folder / "evals.parquet")["step"]) == [10, 20, 30]
+    runs, hits = (pd.read_parquet(finished.results / f"{name}.parquet") for name in ("runs", "hits"))
+    assert set(runs["label"]) == {"Synchronous", "LinearFDA"}
+    assert set(runs["cell_id"]) == set(cell_ids(finished.results))
+    assert list(hits.groupby("cell_id")["target"].apply(list)) == [[0.3, 0.99]] * 2
+
+
+def test_a_second_run_runs_nothing_and_touches_no_cell(finished: Any, fdabench_in: Fdabench) -> None:
+    before = finished.files()
+    said = fdabench_in("run", "tiny.toml", "-o", str(finished.results))
+    assert said.returncode == 0
+    assert said.stdout == finished.said.stdout
+    assert " 2 done | 0 to run" in said.stderr
+    assert "[1/" not in said.stderr
+    after = finished.files()
+    assert {name: after[name] for name in before if "runs" not in name} == {
+        name: before[name] for name in before if "runs" not in name
+    }
+
+
+def test_a_chosen_cell_run_afresh_by_one_job_gives_the_same_numbers(finished: Any, here: InProcess) -> None:
+    shutil.copytree(finished.results, "again")
+    synchronous, fda = cell_ids(finished.results)
+    said = here("run", "tiny.toml", "--fresh", "--jobs", 1, "-k", "fda", "-o", "again", "--device", "cpu")
+    assert said.exit_code == 0, said.output
+    assert " 1 done | 0 to run" in said.stderr
+    assert "[1/1] done" in said.stderr
+    assert_same_cells(Path("again"), finished.results, [synchronous, fda])
+    attempts = {path.parent.name: json.loads(path.read_text())["attempts"] for path in Path("again").rglob("cell.json")}
+    assert attempts == {synchronous: 1, fda: 2}
+
+
+def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(here: InProcess) -> None:
+    """A sketch that no memory holds; also seeds and overrides, which are recorded."""
+    monitor = 'strategy.1.monitor={kind = "sketch", depth = 1, width = 100000000000000}'
+    changes = ["--seeds", "3..3", "--set", monitor, "--set", "budget.steps=4", "--set", "eval.every_steps=2"]
+    said = here("run", "tiny.toml", "--jobs", 1, "-o", "out", "--device", "cpu", "-q", *changes)
+    assert said.exit_code == 3, said.output
+    lock = Store(Path("out")).read_lock()
+    assert lock["overrides"] == [monitor, "budget.steps=4", "eval.every_steps=2", "seeds=[3]"]
+    runs = pd.read_parquet("out/runs.parquet").set_index("label")
+    assert runs.loc["Synchronous", ["state", "seed", "steps"]].tolist() == ["done", 3, 4]
+    assert runs.loc["SketchFDA", "state"] in FAILURES
+    failed = runs.loc["SketchFDA", "cell_id"]
+    assert f"fdabench show RESULTS {failed} has the traceback" in said.stderr, "failures are told even when quiet"
+    shown = here("show", "out", failed)
+    assert shown.exit_code == 0
+    assert "Traceback (most recent call last)" in shown.stdout
+    rows = json.loads(here("plan", "tiny.toml", "-o", "out", "--output-format", "json", *changes).stdout)
+    assert [row["status"] for row in rows] == ["done", "to run"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "SUITE.toml"),
+        (["run", "nowhere.toml"], "nowhere.toml: 1 fault\ncannot be read: No such file"),
+        (["run", "tiny.toml", "--set", "budget.steps"], "expected KEY=VALUE"),
+        (["run", "tiny.toml", "--set", "budget.steps=0"], "budget.steps: 0 is out of range"),
+        (["run", "tiny.toml", "--seeds", "x"], "--seeds x: expected a range"),
+        (["run", "tiny.toml", "-k", "(fda"], "a closing parenthesis is missing"),
+        (["run", "tiny.toml", "-k", "nothing"], "chooses none of 2 cells"),
+        (["run", "tiny.toml", "--device", "tpu"], "--device tpu: expected auto"),
+        (["run", "tiny.toml", "--device", "cuda:99"], "CUDA devices here"),
+        (["run", "tiny.toml", "--jobs", "0"], "--jobs"),
+        (["run", "tiny.toml", "nowhere.toml"], "nowhere.toml: 1 fault"),
+        (["run", "tiny.toml", "--set", "strategy.1.theta=-1", "--set", "eval.targets=[2]"], "2 faults"),
+        (["run", "tiny.toml", "-o", "tiny.toml"], "tiny.toml"),
+        (["plan", "tiny.toml", "--output-format", "xml"], "xml"),
+        (["plan", "tiny.toml", "--set", "workload.0.model=lenet5"], "it takes images of shape"),
+        (["validate"], "give a suite file, or --schema"),
+        (["validate", "tiny.toml", "nowhere.toml"], "nowhere.toml: 1 fault"),
+        (["status", "nowhere"], "nowhere: no results here"),
+        (["report", "nowhere"], "nowhere: no results here"),
+        (["show", "nowhere", "a"], "nowhere: no results here"),
+        (["list", "teapots"], "teapots"),
+        (["frobnicate"], "frobnicate"),
+        (["run", "tiny.toml", "--frobnicate"], "--frobnicate"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_is_told_with_exit_2_and_nothing_is_written(
+    here: InProcess, arguments: list[str], message: str
+) -> None:
+    said = here(*arguments)
+    assert said.exit_code == 2, said.output
+    assert message in said.stderr
+    assert "Traceback" not in said.output
+    assert os.listdir(".") == ["tiny.toml"]
+
+
+def test_a_bad_suite_is_told_by_the_real_program_with_exit_2(fdabench_in: Fdabench, tmp_path: Path) -> None:
+    said = fdabench_in("run", "tiny.toml", "-o", "out", "--set", "strategy.1.thetta=1", "--set", "budget.steps=-1")
+    assert said.returncode == 2
+    assert said.stdout == ""
+    assert said.stderr == (
+        "fdabench: tiny.toml: 2 faults\n"
+        "budget.steps: -1 is out of range: it must be at least 1\n"
+        "strategy[1].thetta: unknown key; did you mean 'theta'?\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
+
+
+def test_missing_data_is_told_before_anything_is_written(here: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network: the download fails at once."""
+    from fdabench.datasets.vision import torchvision
+
+    def no_network(self: Any) -> None:
+        raise OSError("no network here")
+
+    monkeypatch.setattr(torchvision("datasets").MNIST, "download", no_network)
+    said = here("run", "tiny.toml", "--set", "workload.0.dataset=mnist", "--data-dir", "elsewhere", "-o", "out")
+    assert said.exit_code == 2, said.output
+    assert "MNIST: not found under elsewhere" in said.stderr
+    for way in ("where there is a network", "elsewhere/MNIST/raw", "--data-dir DIR, or FDABENCH_DATA=DIR"):
+        assert way in said.stderr
+    assert not Path("out").exists()
+
+
+def test_a_partition_that_cannot_be_made_is_told_before_anything_is_written(here: InProcess) -> None:
+    partition = 'workload.0.partition={kind = "dirichlet", alpha = 1.0, min_samples = 1000}'
+    said = here("run", "tiny.toml", "--set", partition, "-o", "out", "--device", "cpu")
+    assert said.exit_code == 2, said.output
+    assert "2 workers need at least 2000 samples" in said.stderr
+    assert not Path("out").exists()
+
+
+def test_a_folder_of_another_suite_is_refused(here: InProcess, finished: Any) -> None:
+    said = here("run", "tiny.toml", "--set", "name=other", "-o", finished.results, "--device", "cpu")
+    assert said.exit_code == 2
+    assert "holds results of the suite 'tiny', not 'other'" in said.stderr
+
+
+SLOW_SUITE = ("--set", "budget.steps=800", "--set", "eval.every_steps=400")
+
+
+def said_so_far(program: subprocess.Popen[str], until: str) -> str:
+    """What it says on stderr up to a line with these words."""
+    assert program.stderr is not None
+    heard = ""
+    for line in program.stderr:
+        heard += line
+        if until in line:
+            return heard
+    raise AssertionError(f"ended without {until!r}:\n{heard}")
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_code", "word"),
+    [(signal.SIGINT, 130, "interrupted"), pytest.param(signal.SIGTERM, 143, "terminated", marks=pytest.mark.slow)],
+)
+def test_a_stopped_run_keeps_what_is_done_and_goes_on_from_there(
+    start: Callable[..., subprocess.Popen[str]],
+    here: InProcess,
+    number: signal.Signals,
+    exit_code: int,
+    word: str,
+) -> None:
+    """Ctrl-C reaches every process of the group; the first cell is done then, the second under way."""
+    program = start("run", "tiny.toml", "--jobs", "1", *SLOW_SUITE)
+    said_so_far(program, "[1/2] done")
+    time.sleep(0.1)
+    begun = time.monotonic()
+    os.killpg(program.pid, number)
+    out, err = program.communicate(timeout=30)
+    assert time.monotonic() - begun < 10
+    assert program.returncode == exit_code, err
+    assert err == f"fdabench: {word}; the same command goes on from here\n"
+    assert out == ""
+    results = Path("results/tiny")
+    assert sorted(states(results)) == ["done", "interrupted"]
+    kept = {path: path.read_bytes() for path in results.glob("cells/*/evals.parquet")}
+    assert len(kept) == 1
+    said = here("run", "tiny.toml", "--jobs", "1", "--device", "cpu", *SLOW_SUITE)
+    assert said.exit_code == 0, said.output
+    assert " 1 done | 1 to run" in said.stderr
+    assert states(results) == ["done", "done"]
+    assert all(path.read_bytes() == content for path, content in kept.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.05, 1.0, 3.0])
+def test_a_run_that_is_stopped_while_it_begins_says_so(
+    start: Callable[..., subprocess.Popen[str]], delay: float
+) -> None:
+    """Also before its processes have imported anything."""
+    program = start("run", "tiny.toml", "--jobs", "2", *SLOW_SUITE)
+    said_so_far(program, " 0 done")
+    time.sleep(delay)
+    os.killpg(program.pid, signal.SIGINT)
+    _, err = program.communicate(timeout=30)
+    assert program.returncode == 130, err
+    assert "Traceback" not in err
+    assert err.endswith("fdabench: interrupted; the same command goes on from here\n")
+
+
+@pytest.mark.slow
+def test_the_ci_suite_runs_from_end_to_end(here: InProcess) -> None:
+    said = here("run", SUITES / "ci.toml", "-o", "out", "--device", "cpu")
+    assert said.exit_code == 0, said.output
+    assert set(states(Path("out"))) <= {"done", "target_reached"}
+    assert here("report", "out", "-o", "report").exit_code == 0
+    assert Path("report/summary.md").stat().st_size > 1000

@@ -1,0 +1,108 @@
+from collections import Counter
+
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fdabench.core.ledger import Entry, Ledger
+from fdabench.results.costs import CONVENTIONS, bytes_before_sync, syncs_before, total_bytes
+
+KINDS = ("initial", "model", "state", "optimizer")
+Fact = tuple[int, str, int]
+"""Step, kind, numbers in the message."""
+
+gaps = st.integers(0, 3) | st.just(5)
+facts = st.lists(st.tuples(gaps, st.sampled_from(KINDS), st.sampled_from((1, 3))), max_size=40)
+
+
+def at_steps(gapped: list[Fact]) -> list[Fact]:
+    """The first number of each fact says how many steps after the one before it."""
+    step, found = 0, []
+    for gap, kind, size in gapped:
+        step += gap
+        found.append((step, kind, size))
+    return found
+
+
+def recorded(found: list[Fact], dtype: torch.dtype = torch.float32) -> list[Entry]:
+    ledger = Ledger()
+    for step, kind, size in found:
+        ledger.step = step
+        ledger.record(kind, torch.zeros(size, dtype=dtype))
+    return ledger.entries
+
+
+def expanded(entries: list[Entry]) -> list[Fact]:
+    """What the columns' documentation says that they mean: evenly spaced from the first step to the last."""
+    found = []
+    for entry in entries:
+        stride = (entry.last_step - entry.first_step) // max(1, entry.count - 1)
+        steps = [entry.first_step + i * stride for i in range(entry.count)]
+        assert steps[-1] == entry.last_step
+        found += [(step, entry.kind, entry.elements) for step in steps]
+    return found
+
+
+@given(facts)
+def test_entries_expand_to_exactly_what_was_recorded(gapped: list[Fact]) -> None:
+    found = at_steps(gapped)
+    assert Counter(expanded(recorded(found))) == Counter(found)
+
+
+@given(st.sets(st.integers(1, 200), min_size=1))
+def test_any_set_of_steps_can_be_read_back(steps: set[int]) -> None:
+    entries = recorded([(step, "model", 2) for step in sorted(steps)])
+    assert sorted(step for step, _, _ in expanded(entries)) == sorted(steps)
+
+
+def test_an_even_pace_is_one_entry_whatever_comes_between() -> None:
+    found = [fact for t in range(1, 101) for fact in ([(t, "state", 2)] + [(t, "model", 5)] * (t % 10 == 0))]
+    assert recorded(found) == [
+        Entry("state", 1, 100, 100, 2, "float32", 8),
+        Entry("model", 10, 100, 10, 5, "float32", 20),
+    ]
+
+
+def test_a_change_of_pace_begins_an_entry() -> None:
+    found = recorded([(step, "model", 1) for step in (2, 4, 6, 7, 8, 20)])
+    assert [(entry.first_step, entry.last_step, entry.count) for entry in found] == [(2, 6, 3), (7, 8, 2), (20, 20, 1)]
+
+
+def test_two_collectives_in_a_step_are_two() -> None:
+    entries = recorded([(3, "optimizer", 4), (3, "optimizer", 4)])
+    assert entries == [Entry("optimizer", 3, 3, 1, 4, "float32", 16)] * 2
+
+
+def test_unlike_messages_never_merge() -> None:
+    ledger = Ledger()
+    for step, message in enumerate((torch.zeros(3), torch.zeros(4), torch.zeros(4).double(), torch.zeros(2).double())):
+        ledger.step = step + 1
+        ledger.record("state", message)
+    assert [(entry.elements, entry.dtype, entry.payload_bytes) for entry in ledger.entries] == [
+        (3, "float32", 12),
+        (4, "float32", 16),
+        (4, "float64", 32),
+        (2, "float64", 16),
+    ]
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@given(gapped=facts.filter(bool), workers=st.integers(1, 6), step=st.integers(0, 60))
+def test_bytes_at_a_step_are_those_of_a_plain_list(
+    convention: str, gapped: list[Fact], workers: int, step: int
+) -> None:
+    """States of the step itself are in, its sync and what follows it are not."""
+    found = at_steps(gapped)
+    ledger, cost = pd.DataFrame(recorded(found)), CONVENTIONS[convention]
+
+    def price(kinds: tuple[str, ...], limit: float) -> int:
+        return sum(cost[kind](4 * size, workers) for t, kind, size in found if kind in kinds and t <= limit)
+
+    spent = bytes_before_sync(ledger, step, workers, convention)
+    assert spent.model == price(("initial",), step) + price(("model",), step - 1)
+    assert spent.state == price(("state",), step)
+    assert spent.optimizer == price(("optimizer",), step - 1)
+    assert syncs_before(ledger, step) == sum(kind == "model" and t < step for t, kind, _ in found)
+    assert total_bytes(ledger, workers, convention).total == price(KINDS, float("inf"))

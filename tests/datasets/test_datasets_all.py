@@ -1,0 +1,167 @@
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+import torch
+
+from fdabench.datasets import DATASETS, images, vision
+from fdabench.datasets.base import data_dir
+from fdabench.errors import TaskError
+
+
+def test_digits_are_as_announced() -> None:
+    source = DATASETS["digits"]
+    data = source.load(Path("nowhere"))
+    assert data.train_x.shape == (source.train_samples, *source.shape) == (1438, 1, 8, 8)
+    assert data.test_x.shape == (359, 1, 8, 8)
+    assert (data.shape, data.classes) == (source.shape, source.classes) == ((1, 8, 8), 10)
+    assert (data.train_x.dtype, data.train_y.dtype) == (torch.float32, torch.int64)
+    assert (float(data.train_x.min()), float(data.train_x.max())) == (0.0, 1.0)
+
+
+def test_every_fifth_digit_is_a_test_digit() -> None:
+    from sklearn.datasets import load_digits
+
+    data, target = DATASETS["digits"].load(Path("nowhere")), load_digits().target
+    assert data.test_y.tolist() == target[4::5].tolist()
+    assert data.train_y[:5].tolist() == target[[0, 1, 2, 3, 5]].tolist()
+    assert data.train_y.bincount().min() > 120
+
+
+def test_moving_keeps_the_numbers() -> None:
+    data = DATASETS["digits"].load(Path("nowhere"))
+    moved = data.to(torch.device("cpu"))
+    assert torch.equal(moved.train_x, data.train_x)
+    assert torch.equal(moved.test_y, data.test_y)
+
+
+def test_the_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option, else the environment, else `data`."""
+    monkeypatch.setenv("FDABENCH_DATA", "/from/environment")
+    assert data_dir(Path("chosen")) == Path("chosen")
+    assert data_dir(None) == Path("/from/environment")
+    monkeypatch.setenv("FDABENCH_DATA", "")
+    assert data_dir(None) == Path("data")
+
+
+FIRST_FILES = {
+    "mnist": ("MNIST", "MNIST/raw/train-images-idx3-ubyte"),
+    "fashion-mnist": ("FashionMNIST", "FashionMNIST/raw/train-images-idx3-ubyte"),
+    "cifar10": ("CIFAR10", "cifar-10-batches-py/data_batch_1"),
+    "cifar100": ("CIFAR100", "cifar-100-python/train"),
+}
+
+
+@pytest.mark.parametrize("name", FIRST_FILES)
+@pytest.mark.parametrize(
+    "failure", [URLError("no network"), RuntimeError("Error downloading"), OSError("read-only")], ids=repr
+)
+def test_missing_data_says_what_is_missing_where_and_what_to_do(
+    name: str, failure: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def absent(root: str, train: bool, download: bool) -> None:
+        assert root == str(tmp_path)
+        asked.append(download)
+        raise failure if download else RuntimeError("Dataset not found. You can use download=True to download it")
+
+    class_name, first_file = FIRST_FILES[name]
+    monkeypatch.setattr(images, "torchvision", lambda submodule: SimpleNamespace(**{class_name: absent}))
+    with pytest.raises(TaskError) as caught:
+        DATASETS[name].load(tmp_path)
+    text = str(caught.value)
+    assert text.startswith(f"{class_name}: not found under {tmp_path} and it cannot be downloaded from here")
+    assert "Three ways to get it" in text
+    assert len(text.splitlines()) == 4
+    for way in ("downloaded on first use", str(tmp_path / first_file), "--data-dir DIR, or FDABENCH_DATA=DIR"):
+        assert way in text
+    assert asked == [False, True]
+
+
+def test_torchvisions_pixels_become_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grey ones have no channel axis, coloured ones have it last."""
+
+    def made(data: Any, targets: Any) -> Any:
+        return lambda root, train, download: SimpleNamespace(data=data, targets=targets)
+
+    grey = torch.tensor([[[0, 255], [51, 102]]], dtype=torch.uint8)
+    colour = torch.arange(12, dtype=torch.uint8).view(1, 2, 2, 3).numpy()
+    classes = SimpleNamespace(MNIST=made(grey, torch.tensor([7])), CIFAR10=made(colour, [3]))
+    monkeypatch.setattr(images, "torchvision", lambda submodule: classes)
+    mnist, cifar = DATASETS["mnist"].load(tmp_path), DATASETS["cifar10"].load(tmp_path)
+    assert torch.allclose(mnist.train_x, torch.tensor([[[[0.0, 1.0], [0.2, 0.4]]]]))
+    assert (mnist.train_y.tolist(), cifar.train_y.tolist()) == ([7], [3])
+    assert cifar.train_x.shape == (1, 3, 2, 2)
+    green = (torch.tensor([[1.0, 4.0], [7.0, 10.0]]) / 255 - 0.4822) / 0.2435
+    assert torch.allclose(cifar.train_x[0, 1], green, atol=1e-6)
+
+
+SHIM = """
+import importlib, warnings
+from fdabench.datasets import vision
+try:
+    importlib.import_module("torchvision.datasets")
+    plain = True
+except RuntimeError as error:
+    assert "operator torchvision::nms does not exist" in str(error), error
+    plain = False
+datasets = vision.torchvision("datasets")
+assert datasets.MNIST.__name__ == "MNIST"
+assert bool(vision._declared) == (not plain), (plain, vision._declared)
+from torchvision.transforms import v2
+assert vision.torchvision("datasets") is datasets
+print("plain" if plain else "declared")
+"""
+
+
+def test_torchvision_is_imported_beside_any_torch() -> None:
+    """In a process of its own: the schemas are declared where the import fails without them, and only there."""
+    done = subprocess.run([sys.executable, "-c", SHIM], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in ("plain", "declared")
+
+
+@pytest.fixture
+def imports(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Pretended imports: what each of them raises, or the module; and how often the schemas were declared."""
+    made = SimpleNamespace(outcomes=[], declared=0)
+
+    def pretend(name: str) -> ModuleType:
+        outcome = made.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def declare() -> None:
+        made.declared += 1
+
+    monkeypatch.setattr(vision, "importlib", SimpleNamespace(import_module=pretend))
+    monkeypatch.setattr(vision, "_declare", declare)
+    return made
+
+
+def test_nothing_is_declared_where_torchvision_imports(imports: Any) -> None:
+    module = ModuleType("torchvision.datasets")
+    imports.outcomes = [module]
+    assert vision.torchvision.__wrapped__("datasets") is module
+    assert imports.declared == 0
+
+
+def test_the_schemas_are_declared_after_that_failure(imports: Any) -> None:
+    module = ModuleType("torchvision.datasets")
+    imports.outcomes = [RuntimeError("operator torchvision::nms does not exist"), module]
+    assert vision.torchvision.__wrapped__("datasets") is module
+    assert imports.declared == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("something else"), ImportError("no torchvision")], ids=repr)
+def test_other_failures_are_not_hidden(imports: Any, error: Exception) -> None:
+    imports.outcomes = [error]
+    with pytest.raises(type(error), match=str(error)):
+        vision.torchvision.__wrapped__("datasets")
+    assert imports.declared == 0

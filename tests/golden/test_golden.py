@@ -1,0 +1,74 @@
+"""The first steps of every strategy of the quickstart, against the numbers that were written down.
+
+A change of these numbers changes everybody's results. Where it is meant, `FDABENCH_WRITE_GOLDEN=1 pytest tests/golden`
+writes them anew, and the change log says so.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from fdabench.run.simulate import simulate
+from fdabench.suite.cell import Cell
+from fdabench.suite.reader import read_suite
+
+SUITE = Path(__file__).parents[2] / "suites" / "quickstart.toml"
+GOLDEN = Path(__file__).with_name("quickstart.txt")
+CHANGES = ("budget.steps=20", "eval.every_steps=2", "seeds=[0]", "exclude=[{partition = 'iid'}]")
+CELLS = {cell.label: cell for cell in read_suite(SUITE, CHANGES).cells}
+
+
+class Row(NamedTuple):
+    """An evaluation: integers are compared exactly, the test loss to 1e-5."""
+
+    step: int
+    syncs: int
+    bytes_total: int
+    loss: float
+
+    def __str__(self) -> str:
+        return f"{self.step:2} {self.syncs:2} {self.bytes_total:9} {self.loss:.7f}"
+
+
+def computed(cell: Cell) -> list[Row]:
+    evals = simulate(cell.config, cell.id, Path("no-data"), torch.device("cpu")).tables["evals"]
+    return [Row(row["step"], row["syncs"], row["bytes_total"], row["test_loss"]) for row in evals]
+
+
+def written() -> dict[str, list[Row]]:
+    """By strategy: a line with its label, then a row for each evaluation."""
+    blocks = GOLDEN.read_text(encoding="utf-8").strip().split("\n\n")[1:]
+    return {block.splitlines()[0]: [_row(line) for line in block.splitlines()[1:]] for block in blocks}
+
+
+def _row(line: str) -> Row:
+    step, syncs, bytes_total, loss = line.split()
+    return Row(int(step), int(syncs), int(bytes_total), float(loss))
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, list[Row]]:
+    if os.environ.get("FDABENCH_WRITE_GOLDEN"):
+        blocks = ["\n".join([label, *map(str, computed(cell))]) for label, cell in CELLS.items()]
+        head = "Quickstart, Dirichlet, seed 0: step, syncs, bytes_total, test loss. Written by FDABENCH_WRITE_GOLDEN=1."
+        GOLDEN.write_text("\n\n".join([head, *blocks]) + "\n", encoding="utf-8")
+    return written()
+
+
+@pytest.mark.parametrize("label", CELLS)
+def test_the_first_steps_are_those_written_down(golden: dict[str, list[Row]], label: str) -> None:
+    found = computed(CELLS[label])
+    assert [row[:3] for row in found] == [row[:3] for row in golden[label]]
+    assert [row.loss for row in found] == pytest.approx([row.loss for row in golden[label]], abs=1e-5, rel=0)
+
+
+def test_ten_rows_are_written_down_for_every_strategy_of_the_suite(golden: dict[str, list[Row]]) -> None:
+    assert {label: len(rows) for label, rows in golden.items()} == dict.fromkeys(CELLS, 10)
+
+
+def test_the_numbers_tell_the_strategies_apart(golden: dict[str, list[Row]]) -> None:
+    assert len({rows[-1].loss for rows in golden.values()}) == len(golden)
+    assert all(rows[-1].syncs > 0 for rows in golden.values()), "every strategy synchronises within the budget"

@@ -1,0 +1,204 @@
+"""What a ledger cost, under every convention and at every step, against numbers worked out by hand."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fdabench.results.costs import CONVENTIONS, Bytes, bytes_before_sync, syncs_before, total_bytes
+from fdabench.results.derive import derive_hits, derive_runs, describe, first_hit
+
+K = 5
+COLUMNS = ["kind", "first_step", "last_step", "count", "elements", "dtype", "payload_bytes"]
+
+
+def ledger_of(*rows: tuple[str, int, int, int, int]) -> pd.DataFrame:
+    """Rows of kind, first step, last step, count, payload bytes."""
+    full = [(kind, first, last, count, n // 4, "float32", n) for kind, first, last, count, n in rows]
+    return pd.DataFrame(full, columns=COLUMNS)
+
+
+# a model of 100 numbers; FDA that monitors 8 bytes in each of 20 steps and synchronises at steps 7, 11 and 15
+FDA = ledger_of(("initial", 0, 0, 1, 400), ("state", 1, 20, 20, 8), ("model", 7, 15, 3, 400))
+
+
+@pytest.mark.parametrize(
+    ("convention", "model", "state"),
+    [
+        ("paper", 2 * 5 * 400 * (1 + 3), 5 * 8 * 20),
+        ("star", 2 * 5 * 400 * (1 + 3), 2 * 5 * 8 * 20),
+        ("ring", 2 * 4 * 400 * 3, 2 * 4 * 8 * 20),
+        ("upload", 5 * 400 * 3, 5 * 8 * 20),
+    ],
+)
+def test_a_run_costs_what_the_convention_says(convention: str, model: int, state: int) -> None:
+    assert total_bytes(FDA, K, convention) == Bytes(model, state, 0)
+    assert total_bytes(FDA, K, convention).total == model + state
+
+
+def test_every_convention_is_worked_out_above() -> None:
+    assert set(CONVENTIONS) == {"paper", "star", "ring", "upload"}
+
+
+def test_averaged_optimizer_state_costs_as_much_as_a_model_of_its_size() -> None:
+    ledger = ledger_of(("model", 1, 3, 3, 400), ("optimizer", 1, 3, 6, 400))
+    for convention in CONVENTIONS:
+        spent = total_bytes(ledger, K, convention)
+        assert spent.optimizer == 2 * spent.model > 0
+
+
+@pytest.mark.parametrize(
+    ("step", "syncs", "states"),
+    [(1, 0, 1), (6, 0, 6), (7, 0, 7), (8, 1, 8), (11, 1, 11), (12, 2, 12), (15, 2, 15), (16, 3, 16), (20, 3, 20)],
+)
+def test_an_evaluation_comes_after_the_states_and_before_the_sync_of_its_step(
+    step: int, syncs: int, states: int
+) -> None:
+    assert syncs_before(FDA, step) == syncs
+    assert bytes_before_sync(FDA, step, K, "paper") == Bytes(2 * 5 * 400 * (1 + syncs), 5 * 8 * states, 0)
+
+
+def test_costs_beyond_32_bits_are_exact() -> None:
+    ledger = ledger_of(("model", 1, 10**9, 10**9, 4 * 10**8 + 4))
+    assert total_bytes(ledger, 1000, "paper").model == 2 * 1000 * (4 * 10**8 + 4) * 10**9
+
+
+RUN = st.tuples(
+    st.sampled_from(["model", "state", "optimizer"]),
+    st.integers(1, 30),
+    st.integers(1, 6),
+    st.integers(1, 12),
+    st.sampled_from([4, 8, 400]),
+)
+
+
+@given(st.lists(RUN, max_size=5), st.integers(0, 120), st.integers(1, 8), st.sampled_from(sorted(CONVENTIONS)))
+def test_runs_of_collectives_cost_what_each_of_them_costs(
+    runs: list[tuple[str, int, int, int, int]], step: int, workers: int, convention: str
+) -> None:
+    """Against every collective written out: (kind, step, payload)."""
+    rows = [(kind, first, first + stride * (count - 1), count, n) for kind, first, stride, count, n in runs]
+    single = [("initial", 0, 400)]
+    single += [(kind, first + stride * i, n) for kind, first, stride, count, n in runs for i in range(count)]
+    ledger = ledger_of(("initial", 0, 0, 1, 400), *rows)
+    done = [each for each in single if each[1] < step or (each[1] == step and each[0] in ("state", "initial"))]
+    cost = CONVENTIONS[convention]
+
+    def spent(kinds: tuple[str, ...], collectives: list[tuple[str, int, int]]) -> int:
+        return sum(cost[kind](n, workers) for kind, _, n in collectives if kind in kinds)
+
+    for found, expected in (
+        (bytes_before_sync(ledger, step, workers, convention), done),
+        (total_bytes(ledger, workers, convention), single),
+    ):
+        assert found.model == spent(("initial", "model"), expected)
+        assert found.state == spent(("state",), expected)
+        assert found.optimizer == spent(("optimizer",), expected)
+    assert syncs_before(ledger, step) == sum(kind == "model" for kind, _, _ in done)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "target", "hit", "reach", "position"),
+    [
+        ([0.1, 0.5, 0.9], 0.5, 1, "at", 1),
+        ([0.1, 0.5, 0.9], 0.5, 1, "strictly", 2),
+        ([0.5], 0.5, 1, "at", 0),
+        ([0.5], 0.5, 1, "strictly", None),
+        ([0.1, 0.2], 0.5, 1, "at", None),
+        ([0.6, 0.4, 0.6, 0.6, 0.6], 0.5, 3, "at", 2),
+        ([0.6, 0.6, 0.4, 0.6, 0.6], 0.5, 3, "at", None),
+        ([0.6, 0.6, 0.6], 0.5, 3, "at", 0),
+        ([0.4, 0.5, 0.5, 0.5, 0.6, 0.6, 0.6], 0.5, 3, "strictly", 4),
+        ([float("nan"), 0.6], 0.5, 1, "at", 1),
+        ([], 0.5, 1, "at", None),
+    ],
+)
+def test_a_target_is_hit_at_the_first_of_so_many_evaluations(
+    accuracy: list[float], target: float, hit: int, reach: str, position: int | None
+) -> None:
+    assert first_hit(pd.Series(accuracy, dtype=float), target, hit, reach) == position
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ({"kind": "iid"}, "iid"),
+        ({"kind": "dirichlet", "alpha": 0.1, "shares": "per-class"}, "dirichlet(alpha=0.1, shares=per-class)"),
+        ({"kind": "label", "label": 3}, "label(label=3)"),
+    ],
+)
+def test_a_component_is_described_as_people_write_it(table: dict[str, Any], text: str) -> None:
+    assert describe(table) == text
+
+
+CONFIG: dict[str, Any] = {
+    "dataset": "digits",
+    "model": "mlp",
+    "workers": K,
+    "batch_size": 16,
+    "optimizer": {"kind": "adam", "lr": 0.001},
+    "partition": {"kind": "dirichlet", "alpha": 0.1},
+    "strategy": {"kind": "fda", "theta": 1.0, "monitor": {"kind": "linear"}, "server": {"kind": "average"}},
+    "seed": 3,
+}
+LOCK: dict[str, Any] = {
+    "suite": "s",
+    "targets": [0.5, 0.9, 0.99],
+    "hit": 1,
+    "reach": "at",
+    "convention": "paper",
+    "cell": [{"id": name, "label": "LinearFDA", "reference": False, "config": CONFIG} for name in ("aa", "bb", "cc")],
+}
+RECORDS: dict[str, Any] = {
+    "aa": {
+        "state": "done",
+        "config": CONFIG,
+        "resolved": {"num_parameters": 100, "theta": 1.0},
+        "steps": 20,
+        "wall_s": 2.0,
+    },
+    "bb": {"state": "failed", "config": CONFIG, "resolved": {"num_parameters": 100, "theta": 1.0}},
+}
+EVALS = pd.DataFrame({"cell_id": ["aa"] * 4, "step": [5, 10, 15, 20], "test_accuracy": [0.4, 0.6, 0.95, 0.9]})
+
+
+def test_a_row_of_runs_has_the_axes_and_the_outcome() -> None:
+    runs = derive_runs(LOCK, RECORDS, EVALS, FDA.assign(cell_id="aa")).set_index("cell_id")
+    done = runs.loc["aa"]
+    assert (done["strategy"], done["monitor"], done["server"], done["theta"]) == ("fda", "linear", "average", 1.0)
+    assert (done["partition"], done["alpha"], done["optimizer"], done["lr"]) == (
+        "dirichlet(alpha=0.1)",
+        0.1,
+        "adam",
+        1e-3,
+    )
+    assert (done["state"], done["steps"], done["syncs"], done["seed"]) == ("done", 20, 3, 3)
+    assert (done["bytes_model"], done["bytes_state"], done["bytes_optimizer"]) == (16_000, 800, 0)
+    assert done["bytes_total"] == 16_800
+    assert (done["final_accuracy"], done["best_accuracy"], done["worker_steps_per_s"]) == (0.9, 0.95, 50.0)
+
+
+def test_cells_that_failed_or_were_not_begun_are_rows_without_an_outcome() -> None:
+    runs = derive_runs(LOCK, RECORDS, EVALS, FDA.assign(cell_id="aa")).set_index("cell_id")
+    assert list(runs["state"]) == ["done", "failed", "pending"]
+    assert runs.loc[["bb", "cc"], ["steps", "bytes_total", "final_accuracy"]].isna().all(axis=None)
+
+
+def test_a_hit_has_the_bytes_spent_by_then_and_a_miss_is_a_row() -> None:
+    hits = derive_hits(LOCK, RECORDS, EVALS, FDA.assign(cell_id="aa")).set_index("target")
+    assert list(hits["cell_id"]) == ["aa"] * 3
+    first, second, missed = (hits.loc[target] for target in LOCK["targets"])
+    # at step 10 one sync is made and 10 states are in; at step 15 the third sync is still to come
+    assert (first["step"], first["step_before"], first["syncs"]) == (10, 5, 1)
+    assert (first["bytes_model"], first["bytes_state"], first["bytes_total"]) == (8_000, 400, 8_400)
+    assert (second["step"], second["syncs"], second["bytes_total"]) == (15, 2, 12_000 + 600)
+    assert not missed["reached"]
+    assert missed[["step", "syncs", "bytes_total"]].isna().all()
+
+
+def test_hits_follow_the_suites_convention_and_count() -> None:
+    lock = {**LOCK, "convention": "ring", "hit": 2, "targets": [0.5], "reach": "strictly"}
+    (hit,) = derive_hits(lock, RECORDS, EVALS, FDA.assign(cell_id="aa")).to_dict("records")
+    assert (hit["step"], hit["bytes_model"], hit["bytes_state"]) == (10, 2 * 4 * 400, 2 * 4 * 8 * 10)

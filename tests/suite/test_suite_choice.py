@@ -1,0 +1,184 @@
+"""Bases, overrides, seeds and the choice of cells."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from fdabench.errors import SuiteError, UsageError
+from fdabench.suite.reader import Expanded, read_suite
+from fdabench.suite.select import parse_seeds, select
+
+Read = Callable[..., Expanded]
+Table = dict[str, Any]
+
+
+def written(path: Path, suite: Table) -> Path:
+    path.write_text(tomli_w.dumps(suite), encoding="utf-8")
+    return path
+
+
+def test_a_suite_is_laid_over_its_base_key_by_key(good: Table, tmp_path: Path) -> None:
+    written(tmp_path / "base.toml", good)
+    over = {"extends": "base.toml", "name": "over", "budget": {"steps": 7}, "eval": {"hit": 3}, "seeds": [5]}
+    suite = read_suite(written(tmp_path / "over.toml", over)).suite
+    assert (suite.name, suite.budget.steps, suite.seeds) == ("over", 7, [5])
+    assert (suite.eval.hit, suite.eval.every_steps, suite.eval.targets) == (3, 10, [0.5])
+
+
+def test_tables_in_lists_replace_those_of_the_base(good: Table, tmp_path: Path) -> None:
+    written(tmp_path / "base.toml", good)
+    over = {"extends": "base.toml", "strategy": [{"kind": "fedavg", "local_steps": 3}]}
+    assert [cell.label for cell in read_suite(written(tmp_path / "over.toml", over)).cells] == ["FedAvg"]
+
+
+def test_a_base_is_found_relative_to_the_file_that_extends_it(
+    good: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deep").mkdir()
+    written(tmp_path / "first.toml", good)
+    written(tmp_path / "deep" / "second.toml", {"extends": "../first.toml", "name": "second"})
+    third = written(tmp_path / "third.toml", {"extends": "deep/second.toml", "description": "third"})
+    monkeypatch.chdir("/")
+    suite = read_suite(third)
+    assert (suite.suite.name, suite.suite.description) == ("second", "third")
+    assert [cell.id for cell in suite.cells] == [cell.id for cell in read_suite(tmp_path / "first.toml").cells]
+
+
+def test_a_missing_base_is_named(good: Table, tmp_path: Path) -> None:
+    path = written(tmp_path / "over.toml", good | {"extends": "nowhere.toml"})
+    with pytest.raises(SuiteError, match=r"nowhere\.toml: 1 fault\ncannot be read: No such file"):
+        read_suite(path)
+
+
+def test_bases_that_go_in_a_circle_are_refused(good: Table, tmp_path: Path) -> None:
+    written(tmp_path / "a.toml", good | {"extends": "b.toml"})
+    written(tmp_path / "b.toml", {"extends": "a.toml"})
+    with pytest.raises(SuiteError, match="extends: comes back to itself"):
+        read_suite(tmp_path / "a.toml")
+
+
+@pytest.mark.parametrize(
+    ("override", "changed"),
+    [
+        ("budget.steps=7", lambda s: {c.config["budget"]["steps"] for c in s.cells} == {7}),
+        ("budget={epochs = 2}", lambda s: {str(c.config["budget"]) for c in s.cells} == {"{'epochs': 2.0}"}),
+        ("seeds=[3, 4]", lambda s: {c.config["seed"] for c in s.cells} == {3, 4}),
+        ("seeds.0=9", lambda s: s.suite.seeds == [9]),
+        ("workload.workers=[2, 5]", lambda s: {c.config["workers"] for c in s.cells} == {2, 5}),
+        ("strategy.2.theta=[0.5, 3]", lambda s: {c.config["strategy"].get("theta") for c in s.cells} == {None, 0.5, 3}),
+        ("strategy.2.monitor=naive", lambda s: s.cells[2].label == "NaiveFDA"),
+        ("accounting.convention=ring", lambda s: s.suite.accounting.convention == "ring"),
+        (" name =other", lambda s: s.suite.name == "other"),
+        ("name = other", lambda s: s.suite.name == "other"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_override_sets_what_it_names(
+    good: Table, read: Read, override: str, changed: Callable[[Expanded], bool]
+) -> None:
+    assert not changed(read(good))
+    suite = read(good, override)
+    assert changed(suite)
+    assert suite.locked()["overrides"] == [override]
+
+
+def test_later_overrides_win(good: Table, read: Read) -> None:
+    assert read(good, "budget.steps=7", "budget.steps=8").suite.budget.steps == 8
+
+
+@pytest.mark.parametrize("override", ["budget.steps", "", "=3", "budget.steps:3"])
+def test_an_override_without_key_or_value_is_refused(good: Table, read: Read, override: str) -> None:
+    with pytest.raises(UsageError, match=r"expected KEY=VALUE, as in --set budget\.steps=100"):
+        read(good, override)
+
+
+@pytest.mark.parametrize("override", ["strategy.9.theta=1", "name.first=x", "seeds.3=1", "seeds.x=1"])
+def test_an_override_of_nowhere_is_refused(good: Table, read: Read, override: str) -> None:
+    with pytest.raises(UsageError, match=rf"--set {override}: there is no '"):
+        read(good, override)
+
+
+def test_faults_of_overrides_are_told_like_those_of_the_file(good: Table, read: Read) -> None:
+    with pytest.raises(SuiteError) as caught:
+        read(good, "budget.stepps=3", "strategy.2.theta=-1", "workload.0.workers=many")
+    assert sorted(caught.value.faults) == [
+        "budget.stepps: unknown key; did you mean 'steps'?",
+        "strategy[2].theta: -1 is out of range: it must be at least 0",
+        "workload[0].workers: expected a whole number, found 'many'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("0..4", [0, 1, 2, 3, 4]), ("3..3", [3]), ("7", [7]), ("0,2,7", [0, 2, 7]), ("5,1", [5, 1])]
+)
+def test_seeds_are_a_range_or_a_list(text: str, seeds: list[int]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["4..0", "", "a", "1,", ",1", "-1", "0..", "0...3", "0..99999", "1 2"])
+def test_other_seeds_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="expected a range"):
+        parse_seeds(text)
+
+
+ALL = {"Synchronous", "FedAvg", "SketchFDA"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "labels"),
+    [
+        ("fda", {"SketchFDA"}),
+        ("SYNCHRONOUS", {"Synchronous"}),
+        ("not fda", ALL - {"SketchFDA"}),
+        ("fda or fedavg", ALL - {"Synchronous"}),
+        ("s0 and fed", {"FedAvg"}),
+        ("not fda and not fedavg", {"Synchronous"}),
+        ("not (fda or fedavg)", {"Synchronous"}),
+        ("fedavg or fda and nothing", {"FedAvg"}),
+        ("(fedavg or fda) and sketch", {"SketchFDA"}),
+        ("not not fda", {"SketchFDA"}),
+        ("((fda))", {"SketchFDA"}),
+        ("dirichlet and K=4", ALL),
+    ],
+)
+def test_an_expression_chooses_cells(good: Table, read: Read, expression: str, labels: set[str]) -> None:
+    assert {cell.label for cell in select(read(good).cells, expression)} == labels
+
+
+def test_a_cell_is_chosen_by_its_id(good: Table, read: Read) -> None:
+    cells = read(good).cells
+    assert select(cells, cells[1].id[:8]) == [cells[1]]
+
+
+@pytest.mark.parametrize(
+    ("expression", "fault"),
+    [
+        ("", "a word is missing at the end"),
+        ("fda and", "a word is missing at the end"),
+        ("or fda", "a word is missing before 'or'"),
+        ("fda and or s0", "a word is missing before 'or'"),
+        ("(fda", "a closing parenthesis is missing"),
+        ("fda)", r"cannot be read at '\)'"),
+        ("()", r"a word is missing before '\)'"),
+        ("fda fedavg", "cannot be read at 'fedavg'"),
+        ("not", "a word is missing at the end"),
+    ],
+)
+def test_an_expression_that_cannot_be_read_says_where(good: Table, read: Read, expression: str, fault: str) -> None:
+    with pytest.raises(UsageError, match=fault):
+        select(read(good).cells, expression)
+
+
+def test_choosing_nothing_is_refused_with_the_nearest_word(good: Table, read: Read) -> None:
+    with pytest.raises(UsageError, match="chooses none of 3 cells; did you mean 'Synchronous'"):
+        select(read(good).cells, "Sinchronous")
+
+
+@pytest.mark.parametrize("nested", ["(" * 5000 + "fda" + ")" * 5000, "not " * 5000 + "fda"])
+def test_an_expression_of_any_depth_is_chosen_or_refused(good: Table, read: Read, nested: str) -> None:
+    with suppress(UsageError):
+        assert {cell.label for cell in select(read(good).cells, nested)} <= ALL

@@ -1,0 +1,349 @@
+"""Suites that cannot be run: one clear line for each fault, all faults at once, and never another exception."""
+
+import datetime
+from collections.abc import Callable
+from contextlib import suppress
+from copy import deepcopy
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fdabench.errors import FdabenchError, SuiteError
+from fdabench.suite.reader import Expanded, read_suite
+
+Read = Callable[..., Expanded]
+Table = dict[str, Any]
+
+# override of the good suite: the lines that it should lead to
+FAULTS: dict[str, list[str]] = {
+    # unknown keys, with the nearest name
+    "budgets={steps = 3}": ["budgets: unknown key; did you mean 'budget'?"],
+    "eval.target=[0.5]": ["eval.target: unknown key; did you mean 'targets'?"],
+    "workload.0.batchsize=3": ["workload[0].batchsize: unknown key; did you mean 'batch_size'?"],
+    "workload.0.optimizer.learning_rate=3": ["workload[0].optimizer.learning_rate: unknown key"],
+    "workload.0.partition.alhpa=3": ["workload[0].partition.alhpa: unknown key; did you mean 'alpha'?"],
+    "strategy.2.thetta=1": ["strategy[2].thetta: unknown key; did you mean 'theta'?"],
+    "strategy.2.monitor.deptth=1": ["strategy[2].monitor.deptth: unknown key; did you mean 'depth'?"],
+    "strategy.2.monitor.seed=1": ["strategy[2].monitor.seed: unknown key"],
+    "strategy.0.theta=1": ["strategy[0].theta: unknown key"],
+    "exclude=[{worker = 3}]": ["exclude[0].worker: unknown key; did you mean 'workers'?"],
+    "exclude=[{workers = [3, 5]}, {sede = 1}]": ["exclude[1].sede: unknown key; did you mean 'seed'?"],
+    # unknown names, with the nearest
+    "workload.0.dataset=digit": [
+        "workload[0].dataset: 'digit' is unknown; allowed: 'digits', 'mnist', 'fashion-mnist', 'cifar10' or 'cifar100'"
+        "; did you mean 'digits'?"
+    ],
+    "workload.0.model=mpl": [
+        "workload[0].model: 'mpl' is unknown; allowed: 'mlp', 'lenet5' or 'cnn'; did you mean 'mlp'?"
+    ],
+    "strategy.2.kind=fdaa": [
+        "strategy[2].kind: kind 'fdaa' is unknown; allowed: synchronous, fedavg, fedadam, fedavgm, fda"
+        "; did you mean 'fda'?"
+    ],
+    "strategy.2.kind=3": ["strategy[2].kind: kind 3 is unknown; allowed: synchronous, fedavg, fedadam, fedavgm, fda"],
+    "strategy.2.monitor=linaer": [
+        "strategy[2].monitor: kind 'linaer' is unknown; allowed: 'naive', 'linear', 'sketch', 'exact'"
+        "; did you mean 'linear'?"
+    ],
+    "workload.0.partition=dirichlt": [
+        "workload[0].partition: kind 'dirichlt' is unknown; allowed: 'iid', 'iid-file-order', 'dirichlet', 'sorted',"
+        " 'label'; did you mean 'dirichlet'?"
+    ],
+    "workload.0.optimizer.kind=adma": [
+        "workload[0].optimizer: kind 'adma' is unknown; allowed: 'sgd', 'adam', 'adamw'; did you mean 'adam'?"
+    ],
+    "workload.0.partition.shares=per-clas": [
+        "workload[0].partition.shares: 'per-clas' is unknown; allowed: 'per-class' or 'per-worker'"
+        "; did you mean 'per-class'?"
+    ],
+    "workload.0.sampling=shufle": [
+        "workload[0].sampling: 'shufle' is unknown; allowed: 'shuffle' or 'replacement'; did you mean 'shuffle'?"
+    ],
+    "accounting.convention=rign": [
+        "accounting.convention: 'rign' is unknown; allowed: 'paper', 'star', 'ring' or 'upload'; did you mean 'ring'?"
+    ],
+    "eval.reach=over": ["eval.reach: 'over' is unknown; allowed: 'at' or 'strictly'"],
+    # wrong types
+    "seeds=3": ["seeds: expected a list, found 3"],
+    "seeds=[[1]]": ["seeds[0]: expected a whole number, found [1]"],
+    "seeds=[1.0]": ["seeds[0]: expected a whole number, found 1.0"],
+    "budget.steps=30.0": ["budget.steps: expected a whole number, found 30.0"],
+    "budget=3": ["budget: expected a table, found 3"],
+    "eval.targets=0.5": ["eval.targets: expected a list, found 0.5"],
+    "name=3": ["name: expected a string, found 3"],
+    "workload=3": ["workload: expected a list, found 3"],
+    "strategy=[1]": ["strategy[0]: expected a table, found 1"],
+    'exclude=["x"]': ["exclude[0]: expected a table, found 'x'"],
+    "workload.0.workers=true": ["workload[0].workers: expected a whole number, found True"],
+    "workload.0.optimizer=3": ["workload[0].optimizer: expected a table, found 3"],
+    "strategy.2.theta=x": ["strategy[2].theta: expected a number, found 'x'"],
+    "strategy.2.theta=2020-01-01": ["strategy[2].theta: expected a number, found datetime.date(2020, 1, 1)"],
+    "strategy.2.theta=inf": ["strategy[2].theta: expected a finite number, found inf"],
+    "strategy.2.reference=1": ["strategy[2].reference: expected true or false, found 1"],
+    "strategy.2.kind={a = 1}": [
+        "strategy[2].kind: kind {'a': 1} is unknown; allowed: synchronous, fedavg, fedadam, fedavgm, fda"
+    ],
+    # out of range
+    "strategy.2.theta=-1": ["strategy[2].theta: -1 is out of range: it must be at least 0"],
+    "strategy.2.theta={per_parameter = 0.0}": [
+        "strategy[2].theta.per_parameter: 0.0 is out of range: it must be more than 0"
+    ],
+    "workload.0.partition.alpha=0": ["workload[0].partition.alpha: 0 is out of range: it must be more than 0"],
+    "workload.0.partition.alpha=-0.5": ["workload[0].partition.alpha: -0.5 is out of range: it must be more than 0"],
+    'workload.0.partition={kind = "label", label = -1}': [
+        "workload[0].partition.label: -1 is out of range: it must be at least 0"
+    ],
+    "eval.targets=[0.5, 98]": [
+        "eval.targets[1]: 98 is out of range: it must be at most 1; a fraction, so 98 % is 0.98"
+    ],
+    "eval.hit=0": ["eval.hit: 0 is out of range: it must be at least 1"],
+    "budget.steps=0": ["budget.steps: 0 is out of range: it must be at least 1"],
+    "seeds=[0, -1]": ["seeds[1]: -1 is out of range: it must be at least 0"],
+    "workload.0.optimizer.lr=0": ["workload[0].optimizer.lr: 0 is out of range: it must be more than 0"],
+    "workload.0.optimizer.beta1=1": ["workload[0].optimizer.beta1: 1 is out of range: it must be less than 1"],
+    "workload.0.workers=[2, 0]": ["workload[0].workers[1]: 0 is out of range: it must be at least 1"],
+    'strategy.1.server={kind = "momentum", momentum = 1}': [
+        "strategy[1].server.momentum: 1 is out of range: it must be less than 1"
+    ],
+    'strategy.1={kind = "fedavgm", local_steps = 1, server = {momentum = 1}}': [
+        "strategy[1].server.momentum: 1 is out of range: it must be less than 1"
+    ],
+    "strategy.2.monitor.width=0": ["strategy[2].monitor.width: 0 is out of range: it must be at least 1"],
+    # what does not fit together
+    "workload.0.workers=2000": ["workload[0].workers: 2000 workers, but digits has 1438 training samples"],
+    "workload.0.workers=[4, 2000]": ["workload[0].workers[1]: 2000 workers, but digits has 1438 training samples"],
+    "workload.0.model=lenet5": ["workload[0].model: it takes images of shape (1, 28, 28); digits has (1, 8, 8)"],
+    'workload.0.partition={kind = "label", label = [1, 12]}': ["workload[0].partition: label 12; digits has 0 to 9"],
+    "strategy.2.monitor.depth=4": ["strategy[2].monitor: depth: 4 is even; the median of the rows needs an odd number"],
+    'workload.0.optimizer={kind = "sgd", lr = 0.1, nesterov = true}': [
+        "workload[0].optimizer: nesterov: needs a momentum > 0"
+    ],
+    "exclude=[{workers = 4}]": ["exclude: nothing is left to run"],
+    # both or neither
+    "budget.epochs=3": ["budget: give either steps or epochs"],
+    "budget={}": ["budget: give either steps or epochs"],
+    "eval.every_epochs=1": ["eval: give either every_steps or every_epochs"],
+    "eval={}": ["eval: give either every_steps or every_epochs"],
+    "strategy.1.local_steps=5": ["strategy[1]: give either local_steps or local_epochs"],
+    'strategy.1={kind = "fedavg"}': ["strategy[1]: give either local_steps or local_epochs"],
+    "eval={every_steps = 1, stop_at_last_target = true}": ["eval: stop_at_last_target needs targets"],
+    # missing
+    'strategy.2={kind = "fda", monitor = "naive"}': ["strategy[2]: 'theta' is missing"],
+    "strategy.2={theta = 1}": ["strategy[2]: 'kind' is missing; allowed: synchronous, fedavg, fedadam, fedavgm, fda"],
+    "workload.0.optimizer=adam": ["workload[0].optimizer: 'lr' is missing"],
+    "workload.0.optimizer={lr = 0.1}": ["workload[0].optimizer: expected a table with a kind, found {'lr': 0.1}"],
+    # empty, too many, badly named
+    "seeds=[]": ["seeds: is empty"],
+    "workload=[]": ["workload: is empty"],
+    "strategy=[]": ["strategy: is empty"],
+    "strategy.2.theta=[]": ["strategy[2]: its lists make 0 variants; between 1 and 100000 are allowed"],
+    "exclude=[{monitor = []}]": ["exclude[0]: its lists make 0 variants; between 1 and 100000 are allowed"],
+    "name=a/b": ["name: 'a/b': only letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"],
+    "name=..": ["name: '..': only letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"],
+}
+
+
+@pytest.mark.parametrize(("override", "expected"), FAULTS.items(), ids=FAULTS)
+def test_a_fault_is_told_in_one_line(good: Table, read: Read, override: str, expected: list[str]) -> None:
+    with pytest.raises(SuiteError) as caught:
+        read(good, override)
+    assert list(caught.value.faults) == expected
+
+
+@pytest.mark.parametrize(
+    ("override", "place"),
+    [
+        ("budget.steps=1" + "0" * 400, "budget.steps"),
+        ("budget={epochs = 1e300}", "budget.epochs"),
+        ("seeds=[1" + "0" * 30 + "]", "seeds[0]"),
+        ("workload.0.batch_size=1" + "0" * 30, "workload[0].batch_size"),
+        ("strategy.1={kind = 'fedavg', local_steps = 1" + "0" * 400 + "}", "strategy[1].local_steps"),
+        ("strategy.1.local_epochs=1e308", "strategy[1].local_epochs"),
+    ],
+    ids=lambda value: value if len(value) < 30 else "",
+)
+def test_numbers_that_no_run_could_hold_are_refused(good: Table, read: Read, override: str, place: str) -> None:
+    with pytest.raises(SuiteError) as caught:
+        read(good, override)
+    assert {fault.split(":")[0] for fault in caught.value.faults} == {place}
+
+
+def test_all_faults_are_told_at_once(good: Table, read: Read) -> None:
+    overrides = [
+        "name=a/b",
+        "eval.targets=[2]",
+        "workload.0.workers=0",
+        "workload.0.modle=3",
+        "strategy.1.local_epochs=-1",
+        'strategy.2.theta=[-1, "x"]',
+        "exclude=[{seed = 1.5}]",
+    ]
+    with pytest.raises(SuiteError) as caught:
+        read(good, *overrides)
+    places = sorted(fault.split(":")[0] for fault in caught.value.faults)
+    assert places == [
+        "eval.targets[0]",
+        "exclude[0].seed",
+        "name",
+        "strategy[1].local_epochs",
+        "strategy[2].theta[0]",
+        "strategy[2].theta[1]",
+        "workload[0].modle",
+        "workload[0].workers",
+    ]
+    assert str(caught.value).splitlines()[0].endswith("suite.toml: 8 faults")
+
+
+def test_a_fault_in_a_crossed_list_is_told_once(good: Table, read: Read) -> None:
+    with pytest.raises(SuiteError) as caught:
+        read(good, "workload.0.workers=[2, 4, 8]", "workload.0.batch_size=[8, 16, 0]", "seeds=[0, 1, 2]")
+    assert caught.value.faults == ("workload[0].batch_size[2]: 0 is out of range: it must be at least 1",)
+
+
+def test_missing_tables_are_named_without_an_empty_place(read: Read) -> None:
+    with pytest.raises(SuiteError) as caught:
+        read("")
+    assert list(caught.value.faults) == [
+        f"{key!r} is missing" for key in ("name", "budget", "eval", "workload", "strategy")
+    ]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match=r"nowhere\.toml: 1 fault\ncannot be read: No such file or directory"):
+        read_suite(tmp_path / "nowhere.toml")
+
+
+def test_a_folder_is_no_suite(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match="cannot be read: Is a directory"):
+        read_suite(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["name = ", "a = 1\na = 2", "\0", "[[a]\n", "\ufeffx", "a = " + "[" * 9000 + "]" * 9000, "a = 1" + "0" * 9000],
+    ids=["no value", "twice", "nul", "bracket", "mark", "deep", "long"],
+)
+def test_what_is_not_toml_is_refused(read: Read, text: str) -> None:
+    with pytest.raises(SuiteError, match="1 fault\nnot TOML: "):
+        read(text)
+
+
+def test_what_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "suite.toml").write_bytes(b'name = "\xff"')
+    with pytest.raises(SuiteError, match="not TOML: 'utf-8' codec"):
+        read_suite(tmp_path / "suite.toml")
+
+
+def test_too_many_cells_are_refused_before_they_are_made(good: Table, read: Read) -> None:
+    wide = list(range(1, 701))
+    with pytest.raises(SuiteError, match=r"workload\[0\]: its lists make 490000 variants; between 1 and 100000"):
+        read(good | {"workload": [good["workload"][0] | {"workers": wide, "batch_size": wide}]})
+    with pytest.raises(SuiteError, match="150000 cells; at most 100000 are allowed"):
+        read(good, "seeds=" + str(list(range(50_000))))
+
+
+def test_a_shown_value_is_never_longer_than_a_line(good: Table, read: Read) -> None:
+    for override in ("workload.0.workers=1" + "0" * 400, "strategy.2.kind=" + "x" * 400, "name=" + "/" * 400):
+        with pytest.raises(SuiteError) as caught:
+            read(good, override)
+        assert max(map(len, caught.value.faults)) < 250
+
+
+ODD = st.one_of(
+    st.integers(),
+    st.sampled_from([0, -1, 1, 2, 10**6, 10**40, True, 0.5, float("inf"), float("nan"), 1e308]),
+    st.floats(),
+    st.sampled_from(["", "x", "fda", "sketch", "adam", "reddi", "iid", "label", "table", "number", "digits", "3"]),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=5),
+    st.just(datetime.date(2020, 1, 1)),
+    st.just(datetime.datetime(2020, 1, 1, 12, 0)),
+    st.just(datetime.time(12, 0)),
+)
+WORDS = st.sampled_from(
+    ["kind", "name", "label", "theta", "monitor", "depth", "server", "preset", "lr", "alpha", "local_steps", "table"]
+)
+VALUES = st.recursive(
+    ODD,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places_in(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    keys = node.keys() if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
+    return [*([path] if path else []), *(place for key in keys for place in places_in(node[key], (*path, key)))]
+
+
+def mutate(suite: Table, draw: Callable[[Any], Any]) -> None:
+    """Delete, rename, replace, or put into a list or a table, one thing anywhere in the suite."""
+    *above, last = draw(st.sampled_from(places_in(suite)))
+    node: Any = suite
+    for step in above:
+        node = node[step]
+    action = draw(st.sampled_from(["delete", "rename", "replace", "replace", "wrap", "nest", "add"]))
+    if action == "delete":
+        del node[last]
+    elif action == "rename" and isinstance(node, dict):
+        node[draw(WORDS)] = node.pop(last)
+    elif action == "wrap":
+        node[last] = [node[last]] * draw(st.integers(0, 2))
+    elif action == "nest":
+        node[last] = {draw(WORDS): node[last]}
+    elif action == "add" and isinstance(node[last], dict):
+        node[last][draw(WORDS)] = draw(VALUES)
+    else:
+        node[last] = draw(VALUES)
+
+
+@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_suite_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
+    """Whatever stands in a file, it never looks like a bug of fdabench."""
+    suite: Table = {
+        "name": "good",
+        "seeds": [0],
+        "budget": {"steps": 40},
+        "eval": {"every_steps": 10, "targets": [0.5]},
+        "accounting": {"convention": "paper"},
+        "workload": [
+            {
+                "dataset": "digits",
+                "model": "mlp",
+                "workers": 4,
+                "batch_size": 16,
+                "optimizer": {"kind": "adam", "lr": 1e-3},
+                "partition": [{"kind": "dirichlet", "alpha": 1.0}, {"kind": "label", "label": 3}],
+            }
+        ],
+        "strategy": [
+            {"kind": "fedadam", "local_epochs": 1, "server": {"preset": "keras", "lr": 0.1}},
+            {"kind": "fda", "monitor": ["naive", {"kind": "sketch"}], "theta": [1.0, {"per_parameter": 1.0}]},
+        ],
+        "exclude": [{"workers": 5, "alpha": 1.0}],
+    }
+    for _ in range(data.draw(st.integers(1, 4))):
+        mutate(suite, data.draw)
+    path = tmp_path / "suite.toml"
+    path.write_text(tomli_w.dumps(suite), encoding="utf-8")
+    with suppress(FdabenchError):
+        assert read_suite(path).cells
+
+
+def test_values_of_every_type_are_refused_everywhere(good: Table, read: Read) -> None:
+    """The same without chance: each place of the suite in turn holds something odd."""
+    odd = [3, -1, 0.5, "x", True, [], [[1]], {}, {"kind": "fda"}, {"a": {"b": 1}}, datetime.date(2020, 1, 1)]
+    places = places_in(good)
+    assert len(places) > 30
+    for place, value in product(places, odd):
+        suite = deepcopy(good)
+        node: Any = suite
+        for step in place[:-1]:
+            node = node[step]
+        node[place[-1]] = value
+        with suppress(FdabenchError):
+            assert read(suite).cells

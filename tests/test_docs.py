@@ -1,0 +1,164 @@
+"""What the documents say is so: commands, suites, files, columns, and the strategy in 30 lines."""
+
+import importlib.util
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import typer
+
+from fdabench.cli.guard import BUG, INTERRUPTED, TERMINATED
+from fdabench.cli.main import app
+from fdabench.cli.run import SOME_FAILED
+from fdabench.datasets import DATASETS
+from fdabench.models import MODELS
+from fdabench.monitors import MONITORS
+from fdabench.partition import PARTITIONS
+from fdabench.results.costs import CONVENTIONS
+from fdabench.results.schema import HITS, RUNS
+from fdabench.results.store import FAILURES, RESULTS, TABLES, TO_DO
+from fdabench.run.simulate import simulate
+from fdabench.servers import SERVERS
+from fdabench.strategies import STRATEGIES
+from fdabench.suite.reader import read_suite
+from fdabench.suite.schema import Exclude, StrategyOptions, Suite, Workload
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SUITES = (ROOT / "docs" / "suites.md").read_text(encoding="utf-8")
+RESULTS_PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/suites.md", "docs/results.md")
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert re.search(rf"^fdabench {command} ", README, re.MULTILINE)
+
+
+def test_every_command_that_the_documents_call_exists() -> None:
+    for name in DOCUMENTS:
+        called = re.findall(
+            r"(?:^|[`&|] ?)fdabench ([a-z]+)\b", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE
+        )
+        assert set(called) <= set(COMMANDS), name
+
+
+def test_every_option_that_the_documents_name_exists() -> None:
+    known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README.split("## Two commands")[1] + SUITES))
+    assert {"--set", "--data-dir"} <= named <= known
+
+
+def test_every_suite_that_the_readme_runs_exists_and_is_good() -> None:
+    paths = set(re.findall(r"suites/[\w/.-]+\.toml", README))
+    assert "suites/quickstart.toml" in paths
+    assert all(read_suite(ROOT / path).cells for path in paths)
+
+
+def test_the_readme_names_everything_that_there_is() -> None:
+    table = README.split("## What there is")[1].split("##")[0]
+    for kinds in (STRATEGIES, MONITORS, SERVERS, DATASETS, MODELS, PARTITIONS, CONVENTIONS):
+        assert {kind for kind in kinds if f"`{kind}`" not in table} == set()
+
+
+def test_the_readme_tells_every_exit_code() -> None:
+    text = README.split("Exit codes:")[1].split("\n\n")[0]
+    assert {int(code) for code in re.findall(r"\b\d+\b", text)} == {0, 2, SOME_FAILED, BUG, INTERRUPTED, TERMINATED}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_within_the_repository_lead_somewhere(name: str) -> None:
+    links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", (ROOT / name).read_text(encoding="utf-8"))
+    assert [link for link in links if not ((ROOT / name).parent / link).exists()] == []
+
+
+def test_the_suite_in_the_documentation_is_good_and_has_every_key(tmp_path: Path) -> None:
+    text = blocks(SUITES, "toml")[0]
+    path = tmp_path / "suite.toml"
+    path.write_text(re.sub(r"^extends.*\n", "", text, flags=re.MULTILINE), encoding="utf-8")
+    assert len(read_suite(path).cells) > 10
+    tables = tomllib.loads(text)
+    assert set(tables) == {*Suite.model_fields, "extends"}
+    assert set(tables["workload"][0]) == set(Workload.model_fields)
+    shown = {key for table in tables["strategy"] for key in table}
+    assert set(StrategyOptions.model_fields) <= shown
+    assert all(f"`{key}`" in SUITES for key in Exclude.model_fields)
+
+
+@pytest.mark.parametrize("name", [*TABLES, "runs", "hits"])
+def test_every_column_is_documented_with_its_unit(name: str) -> None:
+    section = re.split(rf"^## {name}$", RESULTS_PAGE, flags=re.MULTILINE)[1].split("\n## ")[0]
+    told = {}
+    for line in section.splitlines():
+        if line.startswith("| `"):
+            column, kind, meaning = (part.strip() for part in line.replace("\\|", "/").strip("|").split(" | "))
+            told[column.strip("`")] = (kind, re.split("[;/(]", meaning)[0].strip())
+    schema = {**TABLES, "runs": RUNS, "hits": HITS}[name]
+    for field in schema:
+        kind, meaning = told.pop(field.name)
+        assert kind == str(field.type), field.name
+        assert meaning in field.metadata[b"unit"].decode().replace(" | ", " or "), field.name
+    assert told == {}
+
+
+def test_every_state_is_documented() -> None:
+    assert [state for state in (*RESULTS, *FAILURES, *TO_DO) if f"`{state}`" not in RESULTS_PAGE] == []
+
+
+def test_a_strategy_in_30_lines_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's first Python block that says which file it is, and the suite's table below it."""
+    found = [block for block in blocks(README, "python") if block.startswith("# fdabench/strategies/")]
+    assert found, "README: a Python block that begins with '# fdabench/strategies/NAME.py'"
+    file = re.match(r"# fdabench/strategies/(\w+)\.py", found[0])
+    assert file is not None
+    name = file[1]
+    code = [line for line in found[0].splitlines() if line.strip() and not line.startswith("#")]
+    assert len(code) <= 30
+    (tmp_path / f"{name}.py").write_text(found[0], encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(name, tmp_path / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    class_name = re.search(rf'"{name}": (\w+)', README)
+    assert class_name is not None, "README: the line for STRATEGIES"
+    monkeypatch.setitem(STRATEGIES, name, getattr(module, class_name[1]))  # type: ignore[arg-type]
+
+    (tables,) = [block for block in blocks(README, "toml") if f'kind = "{name}"' in block]
+    path = tmp_path / "suite.toml"
+    path.write_text(_around(tables), encoding="utf-8")
+    cells = read_suite(path).cells
+    assert len(cells) >= 1
+    for cell in cells:
+        done = simulate(cell.config, cell.id, tmp_path, torch.device("cpu"))
+        assert (done.state, done.steps) == ("done", 60)
+        assert 0 < len(done.tables["rounds"]) < 60, "it synchronises now and then"
+        assert done.tables["evals"][-1]["test_accuracy"] > 0.5
+
+
+def _around(strategies: str) -> str:
+    """A small suite with these strategies."""
+    return f"""
+name = "readme"
+[budget]
+steps = 60
+[eval]
+every_steps = 30
+[[workload]]
+dataset = "digits"
+model = "mlp"
+workers = 2
+batch_size = 32
+optimizer = {{ kind = "adam", lr = 1e-3 }}
+{strategies}"""
