@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table as RichTable
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class Quiet(Console):
+    """rich ends the program with exit code 1 when the reader goes away; the guard knows better."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+out = Quiet(highlight=False, soft_wrap=True)
+err = Quiet(stderr=True, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)

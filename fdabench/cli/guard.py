@@ -34,6 +34,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
             sys.stdout.flush()
+        except typer.Exit:
+            raise  # an exit code that the command chose
         except FdabenchError as error:
             _end(f"fdabench: {error}", error.exit_code)
         except KeyboardInterrupt:

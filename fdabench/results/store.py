@@ -77,7 +77,12 @@ class Store:
     def read_record(self, cell_id: str) -> Record | None:
         """The cell's `cell.json`, or None where the cell was never begun."""
         path = self.cell_dir(cell_id) / "cell.json"
-        return read_json(path) if path.exists() else None
+        if not path.exists():
+            return None
+        record = read_json(path)
+        if record.get("schema") != SCHEMA_VERSION:
+            raise ResultError(f"{path}: schema {record.get('schema')}; this fdabench reads {SCHEMA_VERSION}")
+        return record
 
     def write_record(self, cell_id: str, record: Record) -> None:
         write_json(self.cell_dir(cell_id) / "cell.json", {"schema": SCHEMA_VERSION, **record})

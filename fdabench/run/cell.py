@@ -33,6 +33,9 @@ def run_cell(
     record = _opening(cell, store, device)
     store.write_record(cell.id, record)
     try:
+        # a strategy may refuse what the cell's numbers come to
+        record["resolved"] = resolved(cell.config)
+        store.write_record(cell.id, record)
         done = simulate(cell.config, cell.id, data_root, device, tell, stop_asked)
     except (MemoryError, torch.OutOfMemoryError):
         return _close(store, record, {"state": "oom", "error": traceback.format_exc()})
@@ -55,7 +58,6 @@ def _opening(cell: Cell, store: Store, device: torch.device) -> Record:
         "started": _now(),
         "process": {"host": platform.node(), "pid": os.getpid()},
         "config": cell.config,
-        "resolved": resolved(cell.config),
         "seeds": seeds_of(cell.config),
         "code": code_of(cell.config),
         "environment": environment(device),

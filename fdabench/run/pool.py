@@ -6,6 +6,7 @@ import signal
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,11 +98,25 @@ def _one_pool(cells: Sequence[Cell], place: Place) -> Iterator[Event]:
         min(place.jobs, len(cells)), mp_context=context, initializer=_begin, initargs=(place, events, stop)
     )
     try:
-        futures = [pool.submit(_run, cell) for cell in cells]
+        with _ctrl_c_held_back():
+            futures = [pool.submit(_run, cell) for cell in cells]
         yield from _events(futures, events, by_id)
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Processes that begin here never see Ctrl-C, not even while they import; it waits for this one until the end."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _events(futures: Sequence[Future[None]], events: Any, by_id: dict[str, Cell]) -> Iterator[Event]:

@@ -38,7 +38,8 @@ def _fault(detail: ErrorDetails, raw: Any, model: type[BaseModel], places: Mappi
     loc = _without_tags(detail["loc"], raw)
     place = _place(loc, places)
     if detail["type"] == "missing":
-        return f"{_place(loc[:-1], places)}: {loc[-1]!r} is missing"
+        above = _place(loc[:-1], places)
+        return f"{above}: {loc[-1]!r} is missing" if above else f"{loc[-1]!r} is missing"
     if detail["type"] == "extra_forbidden":
         return f"{place}: unknown key{nearest(loc[-1], _siblings(detail['loc'], model, raw))}"
     return f"{place}: {_what(detail)}"
@@ -49,27 +50,26 @@ def _what(detail: ErrorDetails) -> str:
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
         percent = "; a fraction, so 98 % is 0.98" if key == "le" and context[key] == 1 else ""
-        return f"{found!r} is out of range: it must be {words} {context[key]:g}{percent}"
+        return f"{shown(found)} is out of range: it must be {words} {context[key]:g}{percent}"
     if kind in _TYPES:
-        return f"expected {_TYPES[kind]}, found {_shown(found)}"
+        return f"expected {_TYPES[kind]}, found {shown(found)}"
     if kind == "literal_error":
-        return (
-            f"{found!r} is unknown; allowed: {context['expected']}{nearest(str(found), _quoted(context['expected']))}"
-        )
+        hint = nearest(str(found), _quoted(context["expected"]))
+        return f"{shown(found)} is unknown; allowed: {context['expected']}{hint}"
     if kind == "union_tag_invalid":
-        return f"kind {context['tag']!r} is unknown; allowed: {context['expected_tags']}" + nearest(
+        return f"kind {shown(context['tag'])} is unknown; allowed: {context['expected_tags']}" + nearest(
             str(context["tag"]), _quoted(context["expected_tags"])
         )
     if kind == "union_tag_not_found":
-        return f"expected a table with a kind, found {_shown(found)}"
+        return f"expected a table with a kind, found {shown(found)}"
     if kind == "too_short":
         return "is empty"
     if kind == "string_pattern_mismatch":
-        return f"{found!r}: only letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
+        return f"{shown(found)}: only letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
     return detail["msg"].removeprefix("Value error, ")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -85,6 +85,8 @@ def _without_tags(loc: tuple[int | str, ...], raw: Any) -> tuple[str, ...]:
     for i, step in enumerate(loc):
         inside = isinstance(here, dict) and step in here
         last = i == len(loc) - 1
+        if inside and not last and _is_tag(str(step), here) and loc[i + 1] in here:
+            continue  # a kind that is also one of its table's keys
         if inside or isinstance(step, int) or (last and not _is_tag(step, here)):
             kept.append(str(step) if isinstance(step, str) else f"[{step}]")
             here = here[step] if inside or (isinstance(here, list) and isinstance(step, int)) else None

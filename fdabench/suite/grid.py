@@ -12,7 +12,7 @@ from fdabench.errors import nearest
 from fdabench.models import MODELS
 from fdabench.strategies import STRATEGIES
 from fdabench.suite.cell import Cell
-from fdabench.suite.faults import faults_of
+from fdabench.suite.faults import faults_of, shown
 from fdabench.suite.labels import labels
 from fdabench.suite.schema import STRATEGY_OPTIONS, Exclude, Suite, Workload, strategy_table
 from fdabench.suite.spread import Variant, count, spread
@@ -78,7 +78,14 @@ def _misfits(table: Table, place: Callable[[str], str]) -> list[str]:
         return []
     faults = []
     if isinstance(workers, int) and workers > data.train_samples:
-        faults.append(f"{place('workers')}: {workers} workers, but {name} has {data.train_samples} training samples")
+        faults.append(
+            f"{place('workers')}: {shown(workers)} workers, but {name} has {data.train_samples} training samples"
+        )
+    batch_size = table.get("batch_size")
+    if isinstance(batch_size, int) and batch_size > data.train_samples:
+        faults.append(
+            f"{place('batch_size')}: {shown(batch_size)} samples, but {name} has {data.train_samples} training samples"
+        )
     if model is not None and model.takes not in (None, data.shape):
         faults.append(f"{place('model')}: it takes images of shape {model.takes}; {name} has {data.shape}")
     label = partition.get("label") if isinstance(partition, dict) else None
@@ -89,9 +96,9 @@ def _misfits(table: Table, place: Callable[[str], str]) -> list[str]:
 
 def _check_strategy(variant: Variant, place: str, found: Checked) -> None:
     kind = variant.value.get("kind")
-    if kind not in STRATEGIES:
+    if not isinstance(kind, str) or kind not in STRATEGIES:
         where = variant.places.get(("kind",), place)
-        said = "'kind' is missing" if kind is None else f"kind {kind!r} is unknown"
+        said = "'kind' is missing" if kind is None else f"kind {shown(kind)} is unknown"
         found.faults.append(f"{where}: {said}; allowed: {', '.join(STRATEGIES)}{nearest(str(kind), STRATEGIES)}")
         return
     table = _validated(strategy_table(kind), variant, found)

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -14,9 +14,16 @@ from fdabench.suite.cell import Cell
 from fdabench.suite.faults import faults_of
 from fdabench.suite.grid import MOST_CELLS, check_strategies, check_workloads, make_grid
 from fdabench.suite.schema import Exclude, Suite
-from fdabench.suite.spread import spread
+from fdabench.suite.spread import count, spread
 
 Raw = dict[str, Any]
+
+
+class Excludes(NamedTuple):
+    """What to leave out, one table for each choice from its lists, and what is wrong with them."""
+
+    tables: list[Any]
+    faults: list[str]
 
 
 @dataclass(frozen=True)
@@ -60,10 +67,10 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
     source = path.as_posix()
     workloads, strategies = check_workloads(raw.get("workload")), check_strategies(raw.get("strategy"))
     excludes = _excludes(raw)
-    faults = [*_check_top(raw), *workloads.faults, *strategies.faults, *_check_excludes(excludes)]
+    faults = [*_check_top(raw), *workloads.faults, *strategies.faults, *excludes.faults]
     if faults:
         raise SuiteError(source, dict.fromkeys(faults))
-    suite = Suite.model_validate({**raw, "exclude": excludes})
+    suite = Suite.model_validate({**raw, "exclude": excludes.tables})
     many = len(workloads.tables) * len(strategies.tables) * len(suite.seeds)
     if many > MOST_CELLS:
         raise SuiteError(source, [f"{many} cells; at most {MOST_CELLS} are allowed"])
@@ -81,20 +88,23 @@ def _check_top(raw: Raw) -> list[str]:
     return []
 
 
-def _excludes(raw: Raw) -> list[Any]:
+def _excludes(raw: Raw) -> Excludes:
     tables = raw.get("exclude", [])
-    tables = tables if isinstance(tables, list) else []
-    return [variant.value for i, table in enumerate(tables) for variant in spread(table, f"exclude[{i}]")]
-
-
-def _check_excludes(tables: list[Any]) -> list[str]:
-    faults = []
-    for i, table in enumerate(tables):
-        try:
-            Exclude.model_validate(table)
-        except ValidationError as error:
-            faults += faults_of(error, table, Exclude, {(): f"exclude[{i}]"})
-    return faults
+    found = Excludes([], [])
+    for i, table in enumerate(tables if isinstance(tables, list) else []):
+        place = f"exclude[{i}]"
+        if not 0 < count(table) <= MOST_CELLS:
+            found.faults.append(
+                f"{place}: its lists make {count(table)} variants; between 1 and {MOST_CELLS} are allowed"
+            )
+            continue
+        for variant in spread(table, place):
+            found.tables.append(variant.value)
+            try:
+                Exclude.model_validate(variant.value)
+            except ValidationError as error:
+                found.faults.extend(faults_of(error, variant.value, Exclude, variant.places))
+    return found
 
 
 def _with_base(path: Path, seen: tuple[Path, ...]) -> Raw:
@@ -105,7 +115,7 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> Raw:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SuiteError(path.as_posix(), [f"cannot be read: {error.strerror}"]) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SuiteError(path.as_posix(), [f"not TOML: {error}"]) from error
     base = raw.pop("extends", None)
     if base is None:
@@ -131,7 +141,7 @@ def _override(raw: Raw, override: str) -> None:
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except ValueError:
-        value = text
+        value = text.strip()
     _assign(raw, key.strip().split("."), value, override)
 
 

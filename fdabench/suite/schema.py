@@ -14,8 +14,10 @@ from fdabench.results.costs import CONVENTIONS
 from fdabench.strategies import STRATEGIES
 from fdabench.suite.spec import Component, Table, component_table, one_of
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
+# beyond these nothing could run, nor be held in the tables
+MOST_STEPS, MOST_EPOCHS, MOST_SEED = 10**9, 10**6, 2**53
+Count = Annotated[int, Field(ge=1, le=MOST_STEPS)]
+Positive = Annotated[float, Field(gt=0, le=MOST_EPOCHS)]
 Fraction01 = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Raw = dict[str, Any]
@@ -68,7 +70,7 @@ class Suite(Table):
     name: Name
     description: str = ""
     tuning: str = ""
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, le=MOST_SEED)]], Field(min_length=1)] = [0]
     budget: Budget
     eval: Eval
     accounting: Accounting = Accounting()

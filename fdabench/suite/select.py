@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from fdabench.errors import UsageError, nearest
 from fdabench.suite.cell import Cell
 
+MOST_WORDS = 200
+
 Test = Callable[[str], bool]
 
 
@@ -40,6 +42,8 @@ def parse_seeds(text: str) -> list[int]:
 
 def _parse(expression: str) -> Test:
     tokens = re.findall(r"[()]|[^\s()]+", expression)
+    if len(tokens) > MOST_WORDS:
+        raise UsageError(f"-k: {len(tokens)} words; at most {MOST_WORDS} are allowed")
     test, rest = _any(tokens, expression)
     if rest:
         raise UsageError(f"-k {expression!r}: cannot be read at {rest[0]!r}")

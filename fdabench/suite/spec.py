@@ -71,7 +71,7 @@ def _keys(member: Member) -> dict[str, Any]:
         return {}
     if member.means(STEPS):
         steps, epochs = member.span_keys
-        whole, real = Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]
+        whole, real = Annotated[int, Field(ge=1, le=10**9)], Annotated[float, Field(gt=0, le=10**6)]
         return {steps: (whole | None, None), epochs: (real | None, None)}
     if member.means(THRESHOLD):
         return {member.name: (Theta, ... if member.required else member.default)}
