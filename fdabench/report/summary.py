@@ -12,6 +12,9 @@ from fdabench.results.load import Results
 
 Row = tuple[str, ...]
 
+MOST_OTHERS = 15
+"""Strategies compared with the best, by how cheaply they reached the target."""
+
 
 def closing_summary(results: Results) -> str:
     """Plain text without escape codes, for the end of a run."""
@@ -84,11 +87,12 @@ def _steps(outcomes: pd.DataFrame, mine: pd.DataFrame) -> str:
 def _comparisons(outcomes: pd.DataFrame, best: str, others: Sequence[str]) -> list[str]:
     mine = outcomes[outcomes["label"] == best]
     compared = []
-    for label in others:
+    for label in others[:MOST_OTHERS]:
         theirs = outcomes[outcomes["label"] == label]
         compared.append((paired_ratio(theirs, mine, "cost_bytes"), label, theirs))
     compared.sort(key=lambda entry: (entry[0] is NO_RATIO, entry[0].mean))
-    return _table([_comparison_row(ratio, label, mine, theirs) for ratio, label, theirs in compared], 5)
+    more = [f"     and {len(others) - MOST_OTHERS} others: the report has them"] if len(others) > MOST_OTHERS else []
+    return _table([_comparison_row(ratio, label, mine, theirs) for ratio, label, theirs in compared], 5) + more
 
 
 def _comparison_row(ratio: Ratio, label: str, mine: pd.DataFrame, theirs: pd.DataFrame) -> Row:

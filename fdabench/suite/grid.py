@@ -123,17 +123,18 @@ def make_grid(suite: Suite, workloads: Checked, strategies: Checked) -> Grid:
     named = labels(strategies.tables)
     reference = _reference(strategies.tables, named)
     excludes = [Exclude.model_validate(table).model_dump(exclude_none=True) for table in suite.exclude]
-    cells: dict[str, Cell] = {}
-    twice = 0
-    for workload, (strategy, label), seed in product(
-        workloads.tables, zip(strategies.tables, named, strict=True), suite.seeds
-    ):
-        cell = Cell(_config(suite, workload, strategy, seed), label, label == reference)
-        if not any(_matches(cell.config, exclude) for exclude in excludes):
-            twice += cell.id in cells
-            cells.setdefault(cell.id, cell)
-    notes = [*strategies.notes, *([f"{twice} cells came up twice and are run once"] if twice else [])]
-    return Grid(tuple(cells.values()), tuple(dict.fromkeys(notes)))
+    crossed = product(workloads.tables, zip(strategies.tables, named, strict=True), suite.seeds)
+    cells = [
+        Cell(_config(suite, workload, strategy, seed), label, label == reference)
+        for workload, (strategy, label), seed in crossed
+    ]
+    kept = [cell for cell in cells if not any(_matches(cell.config, exclude) for exclude in excludes)]
+    unique = {cell.id: cell for cell in reversed(kept)}
+    twice = len(kept) - len(unique)
+    repeated = [f"{twice} cells came up twice and are run once"] if twice else []
+    idle = [exclude for exclude in excludes if not any(_matches(cell.config, exclude) for cell in cells)]
+    notes = [*strategies.notes, *repeated, *(f"exclude: no cell matches {table}" for table in idle)]
+    return Grid(tuple(reversed(unique.values())), tuple(dict.fromkeys(notes)))
 
 
 def _reference(strategies: Sequence[Table], named: Sequence[str]) -> str | None:

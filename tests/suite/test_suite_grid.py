@@ -272,6 +272,12 @@ def test_the_reference_is_the_flagged_one_else_synchronous_else_none(good: Table
     assert [cell.reference for cell in read(good).cells] == [False, False]
 
 
+def test_an_exclude_that_matches_nothing_is_remarked(good: Table, read: Read) -> None:
+    expanded = read(good | {"exclude": [{"monitor": "nope"}]})
+    assert [note for note in expanded.notes if "exclude" in note] == ["exclude: no cell matches {'monitor': 'nope'}"]
+    assert len(expanded.cells) == len(read(good).cells)
+
+
 @pytest.mark.parametrize(
     ("exclude", "left"),
     [

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ Key = tuple[Artist, str]
 Limits = tuple[float, float]
 
 MAX_PANELS = 12
+MOST_KEYS = 20
+ROWS_FORESEEN, ROW_INCHES = 3, 0.17
 GREY = "#6E6E6E"
 STYLE: Mapping[str, Any] = {
     "font.size": 8,
@@ -77,19 +80,30 @@ def legend(figure: Figure, keys: Sequence[Key]) -> None:
     """Under the panels, never over the data; as many columns as the width carries."""
     handles, names = zip(*keys, strict=True)
     longest = max(len(name) for name in names)
-    columns = max(1, int(figure.get_figwidth() * 12 / (longest + 9)))
-    figure.legend(handles, names, loc="outside lower center", ncols=min(columns, len(names), 6), frameon=False)
+    columns = min(max(1, int(figure.get_figwidth() * 12 / (longest + 9))), len(names), 6)
+    surplus = math.ceil(len(names) / columns) - ROWS_FORESEEN
+    figure.set_figheight(figure.get_figheight() + max(0, surplus) * ROW_INCHES)
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def line_keys(looks: Mapping[str, Look]) -> list[Key]:
     return [
         (Line2D([], [], color=look.color, linestyle=look.dashes, **marker(look)), label)
-        for label, look in looks.items()
+        for label, look in told_apart(looks).items()
     ]
 
 
 def marker_keys(looks: Mapping[str, Look]) -> list[Key]:
-    return [(Line2D([], [], linestyle="", **marker(look)), label) for label, look in looks.items()]
+    return [(Line2D([], [], linestyle="", **marker(look)), label) for label, look in told_apart(looks).items()]
+
+
+def told_apart(looks: Mapping[str, Look]) -> Mapping[str, Look]:
+    """Every strategy; only families where there are more than an eye can follow, as in a sweep."""
+    if len(looks) <= MOST_KEYS:
+        return looks
+    variants = Counter(look.family for look in looks.values())
+    first = {look.family: look for look in reversed(list(looks.values()))}
+    return {f"{family} ({number} variants)": first[family] for family, number in variants.items()}
 
 
 def marker(look: Look, scale: float = 5.5) -> dict[str, Any]:
