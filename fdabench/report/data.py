@@ -125,6 +125,8 @@ def _stack(pairs: Sequence[tuple[str, Results]], runs: pd.DataFrame, frames: Seq
         if len(frame)
     ]
     stacked = pd.concat(keyed, ignore_index=True) if keyed else frames[0]
+    # what has diverged is no number, and no axis reaches it
+    stacked = stacked.replace([np.inf, -np.inf], np.nan)
     return stacked.merge(runs[["cell_id", *AXES]], on="cell_id", how="left")
 
 

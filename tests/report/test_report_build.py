@@ -5,6 +5,7 @@ import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -38,6 +39,15 @@ def test_every_file_is_told_and_there(built: Built) -> None:
     out, written = built
     assert sorted(written) == sorted(path for path in out.rglob("*") if path.is_file())
     assert {path.suffix for path in written} == {".md", ".json", ".csv", ".tex", ".svg", ".pdf", ".png"}
+
+
+def test_what_diverged_to_infinity_is_reported_all_the_same(hand_made: Results, tmp_path: Path) -> None:
+    """Every strategy of the one workload: weights beyond floating point, as after a step far too long."""
+    gone = {"variance": float("inf"), "estimate": float("inf"), "test_loss": float("nan")}
+    evals = hand_made.evals.assign(**gone)
+    rounds = hand_made.rounds.assign(variance=float("nan"), estimate=float("inf"))
+    written = build_report([replace(hand_made, evals=evals, rounds=rounds)], tmp_path)
+    assert tmp_path / "figures" / "sync-timeline.svg" in written
 
 
 def test_figures_are_well_formed(built: Built) -> None:

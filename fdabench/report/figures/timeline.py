@@ -105,14 +105,20 @@ def _teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame, look
         axes.set_ylabel("estimate")
         if math.isfinite(theta):
             axes.axhline(theta, color=GREY, linewidth=0.9, linestyle="--")
-        return theta if math.isfinite(theta) else float(trace["estimate"].max()) or 1.0
+        return theta if math.isfinite(theta) else _top(trace["estimate"])
     evals = data.evals[(data.evals["cell_id"] == cell_id) & (data.evals["step"] <= end)]
     known = (
         pd.concat([evals.set_index("step")["variance"], syncs.set_index("step")["variance"]]).groupby(level=0).last()
     )
     _saw(axes, known, syncs["step"], look, ":")
     axes.set_ylabel("variance")
-    return float(known.max()) or 1.0 if len(known) else 1.0
+    return _top(known)
+
+
+def _top(values: "pd.Series[float]") -> float:
+    """The highest of them; one where there is none, or where nothing moved."""
+    highest = float(values.max()) if len(values) else 0.0
+    return highest if highest > 0 else 1.0
 
 
 def _saw(axes: Axes, values: "pd.Series[float]", syncs: "pd.Series[int]", look: Look, dashes: str) -> None:
