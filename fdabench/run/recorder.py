@@ -88,42 +88,42 @@ class Recorder:
 
     def _evaluate(self, moment: Moment, variance: float) -> None:
         setting = self._setting
-        test = score(
-            setting.model, setting.channel.collective.mean(moment.w_KD), setting.data.test_x, setting.data.test_y
-        )
-        ledger = pd.DataFrame(setting.channel.ledger.entries)
-        spent = bytes_before_sync(ledger, moment.step, self._config["workers"], "paper")
+        mean_D = setting.channel.collective.mean(moment.w_KD)
+        test = score(setting.model, mean_D, setting.data.test_x, setting.data.test_y)
         row = {
             "cell_id": self._cell_id,
             "step": moment.step,
             "epoch": float(moment.step / self._epoch),
             "round": moment.round.index + 1,
             "syncs": moment.round.index,
-            "bytes_model": spent.model,
-            "bytes_state": spent.state,
-            "bytes_optimizer": spent.optimizer,
-            "bytes_total": spent.total,
+            **self._spent(moment),
             "test_accuracy": test.accuracy,
             "test_loss": test.loss,
-            "train_loss": self._loss / self._counted,
-            "train_accuracy": self._accuracy / self._counted,
+            **self._trained(),
             "estimate": moment.outcome.estimate,
             "variance": variance,
             "wall_s": perf_counter() - self._begun,
         }
-        self._loss, self._accuracy, self._counted = 0.0, 0.0, 0
         self.evals.append(row)
         self._decide(row)
-        self._tell(
-            Progress(
-                moment.step,
-                setting.budget,
-                test.accuracy,
-                spent.total,
-                moment.round.index,
-                variance / (self._theta or nan),
-            )
-        )
+        fullness = variance / (self._theta or nan)
+        self._tell(Progress(row["step"], setting.budget, test.accuracy, row["bytes_total"], row["syncs"], fullness))
+
+    def _spent(self, moment: Moment) -> Row:
+        ledger = pd.DataFrame(self._setting.channel.ledger.entries)
+        spent = bytes_before_sync(ledger, moment.step, self._config["workers"], "paper")
+        return {
+            "bytes_model": spent.model,
+            "bytes_state": spent.state,
+            "bytes_optimizer": spent.optimizer,
+            "bytes_total": spent.total,
+        }
+
+    def _trained(self) -> Row:
+        """Means of the local steps since the last evaluation."""
+        means = {"train_loss": self._loss / self._counted, "train_accuracy": self._accuracy / self._counted}
+        self._loss, self._accuracy, self._counted = 0.0, 0.0, 0
+        return means
 
     def _decide(self, row: Row) -> None:
         if not (isfinite(row["train_loss"]) and isfinite(row["test_loss"])):
