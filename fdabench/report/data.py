@@ -49,6 +49,11 @@ class ReportData:
         return self.outcomes[self.outcomes["headline"]]
 
     @property
+    def shown(self) -> pd.DataFrame:
+        """The outcomes at each workload's own target: the highest reached there; the lowest where none was."""
+        return self.outcomes[self.outcomes["shown"]]
+
+    @property
     def conventions(self) -> str:
         return ", ".join(dict.fromkeys(lock["convention"] for lock in self.locks.values()))
 
@@ -156,11 +161,14 @@ def _outcomes(name: str, result: Results, runs: pd.DataFrame) -> pd.DataFrame:
     frame = hits.merge(axes, on="cell_id", how="left")
     reached = frame["reached"].astype(bool)
     top = frame.loc[reached, "target"].max()
+    of_workload = frame.loc[reached].groupby("workload")["target"].max()
+    lowest = frame.groupby("workload")["target"].min()
     # A diverged cell stopped early: what it spent by then bounds nothing.
     spent = frame[["spent", "ran"]].astype(float).where(frame["state"] != "diverged", np.nan)
     return frame.assign(
         reached=reached,
         headline=frame["target"] == top,
+        shown=frame["target"] == frame["workload"].map(of_workload.reindex(lowest.index).fillna(lowest)),
         cost_bytes=frame["bytes_total"].astype(float).where(reached, spent["spent"]),
         cost_steps=frame["step"].astype(float).where(reached, spent["ran"]),
         rounds=frame["syncs"].astype(float) + 1,

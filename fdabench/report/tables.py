@@ -47,8 +47,8 @@ def build_tables(data: ReportData) -> list[Table]:
 
 
 def headline_table(data: ReportData) -> Table:
-    note = _cost_note(data, headline_frame(data, data.headline))
-    return _cost_table(data, "headline", "Cost to the headline target", note, data.headline)
+    note = _cost_note(data, headline_frame(data, data.shown))
+    return _cost_table(data, "headline", "Cost to the highest target reached on each workload", note, data.shown)
 
 
 def targets_table(data: ReportData) -> Table:

@@ -50,6 +50,19 @@ def test_what_diverged_to_infinity_is_reported_all_the_same(hand_made: Results, 
     assert tmp_path / "figures" / "sync-timeline.svg" in written
 
 
+def test_a_workload_where_the_headline_target_is_out_of_reach_is_shown_at_its_own(full: Results) -> None:
+    hard = combine([full]).workloads[-1][1]
+    hits = full.hits.assign(reached=full.hits["reached"].astype(bool))
+    of_hard = combine([full]).runs.query("workload == @hard")["cell_id"].str.split(":").str[-1]
+    next_best, top = sorted(hits.loc[hits["reached"], "target"].unique())[-2:]
+    hits.loc[hits["cell_id"].isin(of_hard) & (hits["target"] == top), "reached"] = False
+    data = combine([replace(full, hits=hits)])
+    assert set(data.headline["target"]) == {top}
+    shown = data.shown.groupby("workload")["target"].unique().map(list)
+    assert shown.drop(hard).map(lambda targets: targets == [top]).all()
+    assert shown[hard] == [next_best]
+
+
 def test_figures_are_well_formed(built: Built) -> None:
     for path in built[1]:
         if path.suffix == ".svg":

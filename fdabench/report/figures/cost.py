@@ -23,8 +23,8 @@ WORTH_A_BAR = 0.01
 
 
 def draw_cost(data: ReportData) -> Figure | None:
-    rows = data.headline
-    if rows.empty:
+    rows = data.shown
+    if data.headline.empty:
         return None
     of_workload = list(rows.groupby(WORKLOAD, sort=False))[:MAX_PANELS]
     bars = max(len(strategies_of(group)) for _, group in of_workload)
@@ -108,11 +108,12 @@ def _words(mine: pd.DataFrame) -> str:
 
 
 def caption_cost(data: ReportData) -> str:
-    rows = data.headline
+    rows = data.shown
     missed = int((~rows["reached"]).sum())
     misses = f" {missed} of {len(rows)} cells missed it; hatched bars count what those had spent, so the truth is more."
     return (
-        f"Bytes of all workers until the first evaluation at the headline target. {cells_and_seeds(data)}. Bar: "
+        "Bytes of all workers until the first evaluation at the highest target that somebody reached on that workload. "
+        f"{cells_and_seeds(data)}. Bar: "
         "geometric mean over seeds; n/N: seeds that reached the target; white bar: the part that was local states, on "
         "the same axis (from 1 % on). The axis is logarithmic and starts at an arbitrary power of ten: compare where "
         "bars end, not how long they are."

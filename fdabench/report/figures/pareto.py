@@ -31,11 +31,12 @@ TITLE = "Bytes against steps to the target"
 
 
 def draw_pareto(data: ReportData) -> Figure | None:
-    rows = data.headline
+    rows = data.shown
     hits = rows[rows["reached"].astype(bool)]
     if hits.empty:
         return None
-    of_workload = list(rows.groupby(WORKLOAD, sort=False))[:MAX_PANELS]
+    of_workload = [(pair, group) for pair, group in rows.groupby(WORKLOAD, sort=False) if group["reached"].any()]
+    of_workload = of_workload[:MAX_PANELS]
     figure, axes = panels(len(of_workload), TITLE, 3.1, 2.8)
     for panel, (pair, group) in zip(axes, of_workload, strict=True):
         _panel(panel, data, group)
@@ -83,15 +84,15 @@ def _hit_count(axes: Axes, mine: pd.DataFrame, step: float, spent: float) -> Non
 
 
 def caption_pareto(data: ReportData) -> str:
-    rows = data.headline
+    rows = data.shown
     missed = int((~rows["reached"]).sum())
     left_out = (
         f" {missed} cells that missed it are left out; n/N stands by a strategy that missed some." if missed else ""
     )
     return (
-        "Bytes of all workers against local steps of each worker until the first evaluation at the headline target, "
-        f"both on log scales; down and left is better. {cells_and_seeds(data)}. Faint: one cell each; bold: median "
-        f"over the seeds that reached it.{left_out}"
+        "Bytes of all workers against local steps of each worker until the first evaluation at the highest target that "
+        "somebody reached on that workload, both on log scales; down and left is better. "
+        f"{cells_and_seeds(data)}. Faint: one cell each; bold: median over the seeds that reached it.{left_out}"
         + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
 

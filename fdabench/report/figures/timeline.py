@@ -16,7 +16,7 @@ from fdabench.report.figures.plot import Plot
 from fdabench.report.text import count, listing, significant
 
 TITLE = "When workers synchronised"
-MOST_CELLS = 6
+MOST_CELLS = 8
 TEETH = 60
 
 
