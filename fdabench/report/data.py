@@ -45,12 +45,12 @@ class ReportData:
 
     @property
     def headline(self) -> pd.DataFrame:
-        """The outcomes at each suite's headline target: the highest that somebody reached."""
+        """The outcomes at each suite's headline target: the highest that half of the cells reached, or anybody."""
         return self.outcomes[self.outcomes["headline"]]
 
     @property
     def shown(self) -> pd.DataFrame:
-        """The outcomes at each workload's own target: the highest reached there; the lowest where none was."""
+        """The outcomes at each workload's own headline target; at the lowest target where none was reached."""
         return self.outcomes[self.outcomes["shown"]]
 
     @property
@@ -160,19 +160,33 @@ def _outcomes(name: str, result: Results, runs: pd.DataFrame) -> pd.DataFrame:
     axes = runs[["cell_id", *AXES, "bytes_total", "steps"]].rename(columns={"bytes_total": "spent", "steps": "ran"})
     frame = hits.merge(axes, on="cell_id", how="left")
     reached = frame["reached"].astype(bool)
-    top = frame.loc[reached, "target"].max()
-    of_workload = frame.loc[reached].groupby("workload")["target"].max()
+    rates = frame.assign(reached=reached).groupby(["workload", "target"])["reached"].mean()
+    top = telling(reached.astype(float).groupby(frame["target"]).mean())
+    of_workload = {workload: telling(rates[workload]) for workload in frame["workload"].unique()}
     lowest = frame.groupby("workload")["target"].min()
     # A diverged cell stopped early: what it spent by then bounds nothing.
     spent = frame[["spent", "ran"]].astype(float).where(frame["state"] != "diverged", np.nan)
     return frame.assign(
         reached=reached,
         headline=frame["target"] == top,
-        shown=frame["target"] == frame["workload"].map(of_workload.reindex(lowest.index).fillna(lowest)),
+        shown=frame["target"] == frame["workload"].map(pd.Series(of_workload, dtype=float).fillna(lowest)),
         cost_bytes=frame["bytes_total"].astype(float).where(reached, spent["spent"]),
         cost_steps=frame["step"].astype(float).where(reached, spent["ran"]),
         rounds=frame["syncs"].astype(float) + 1,
     )
+
+
+def telling(rates: "pd.Series[float]") -> float:
+    """The target that tells most: the highest that half of the cells reached, or else that anybody reached.
+
+    Args:
+        rates: the share of cells that reached it, by target. NaN if none was reached.
+    """
+    for share in (0.5, 1e-9):
+        reached = rates.index[rates >= share]
+        if len(reached):
+            return float(max(reached))
+    return np.nan
 
 
 def only(data: ReportData, suite: str) -> ReportData:

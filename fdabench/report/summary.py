@@ -154,8 +154,12 @@ def _without_target(data: ReportData, why: str) -> list[str]:
 
 def _higher_targets(data: ReportData, targets: Sequence[float]) -> list[str]:
     top = data.headline["target"].iloc[0]
-    above = [target_name(target) for target in sorted(targets) if target > top]
-    return [f"  nobody reached {listing(above)}"] if above else []
+    lines = []
+    for target in sorted(target for target in targets if target > top):
+        cells = data.outcomes.loc[data.outcomes["target"] == target, "reached"]
+        who = f"{int(cells.sum())} of {plural(len(cells), 'cell')}" if cells.any() else "nobody"
+        lines.append(f"  {target_name(target)} was reached by {who}")
+    return lines
 
 
 def _left_out(data: ReportData) -> list[str]:

@@ -48,7 +48,7 @@ def build_tables(data: ReportData) -> list[Table]:
 
 def headline_table(data: ReportData) -> Table:
     note = _cost_note(data, headline_frame(data, data.shown))
-    return _cost_table(data, "headline", "Cost to the highest target reached on each workload", note, data.shown)
+    return _cost_table(data, "headline", "Cost to the target of each workload", note, data.shown)
 
 
 def targets_table(data: ReportData) -> Table:

@@ -35,7 +35,7 @@ def test_misses_are_lower_bounds(full: Results) -> None:
     line = next(line for line in text.splitlines() if "FedAdam" in line)
     assert "≥" in line
     assert "0/6 reached: lower bound" in line
-    assert "nobody reached 99.9 %" in text
+    assert "99.9 % was reached by nobody" in text
 
 
 def test_cells_without_a_result_are_said(full: Results) -> None:

@@ -112,10 +112,9 @@ def caption_cost(data: ReportData) -> str:
     missed = int((~rows["reached"]).sum())
     misses = f" {missed} of {len(rows)} cells missed it; hatched bars count what those had spent, so the truth is more."
     return (
-        "Bytes of all workers until the first evaluation at the highest target that somebody reached on that workload. "
-        f"{cells_and_seeds(data)}. Bar: "
-        "geometric mean over seeds; n/N: seeds that reached the target; white bar: the part that was local states, on "
-        "the same axis (from 1 % on). The axis is logarithmic and starts at an arbitrary power of ten: compare where "
+        "Bytes of all workers until the first evaluation at the highest target that half of the cells of that workload "
+        f"reached. {cells_and_seeds(data)}. Bar: geometric mean over seeds; n/N: seeds that reached the target; white "
+        "bar: the part that was local states, on the same axis (from 1 % on). The axis is logarithmic and starts at an arbitrary power of ten: compare where "
         "bars end, not how long they are."
         + (misses if missed else "")
         + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")

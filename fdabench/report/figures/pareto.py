@@ -91,7 +91,7 @@ def caption_pareto(data: ReportData) -> str:
     )
     return (
         "Bytes of all workers against local steps of each worker until the first evaluation at the highest target that "
-        "somebody reached on that workload, both on log scales; down and left is better. "
+        "half of the cells of that workload reached, both on log scales; down and left is better. "
         f"{cells_and_seeds(data)}. Faint: one cell each; bold: median over the seeds that reached it.{left_out}"
         + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
