@@ -114,8 +114,8 @@ def caption_cost(data: ReportData) -> str:
     return (
         "Bytes of all workers until the first evaluation at the highest target that half of the cells of that workload "
         f"reached. {cells_and_seeds(data)}. Bar: geometric mean over seeds; n/N: seeds that reached the target; white "
-        "bar: the part that was local states, on the same axis (from 1 % on). The axis is logarithmic and starts at an arbitrary power of ten: compare where "
-        "bars end, not how long they are."
+        "bar: the part that was local states, on the same axis (from 1 % on). The axis is logarithmic and starts at an "
+        "arbitrary power of ten: compare where bars end, not how long they are."
         + (misses if missed else "")
         + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
