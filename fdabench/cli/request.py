@@ -12,9 +12,14 @@ def expand(path: Path, sets: Sequence[str], seeds: str | None) -> Expanded:
     """The suite with its overrides; remarks on how it was understood go to stderr."""
     overrides = [*sets, *([f"seeds={parse_seeds(seeds)}"] if seeds else [])]
     expanded = read_suite(path, overrides)
-    for note in expanded.notes:
-        remark(f"note: {path}: {note}")
+    tell_notes(expanded)
     return expanded
+
+
+def tell_notes(expanded: Expanded) -> None:
+    """How the suite was understood, to stderr."""
+    for note in expanded.notes:
+        remark(f"note: {expanded.source}: {note}")
 
 
 def results_dir(expanded: Expanded, out: Path | None) -> Path:

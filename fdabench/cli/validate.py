@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from fdabench.cli.console import remark, say
-from fdabench.cli.request import grid_line
+from fdabench.cli.request import grid_line, tell_notes
 from fdabench.errors import SuiteError, UsageError
 from fdabench.suite.editor import suite_json_schema
 from fdabench.suite.reader import read_suite
@@ -29,8 +29,7 @@ def _valid(path: Path) -> bool:
         remark(str(error))
         return False
     say(f"{path}: good; {grid_line(suite)}")
-    for note in suite.notes:
-        remark(f"note: {path}: {note}")
+    tell_notes(suite)
     return True
 
 

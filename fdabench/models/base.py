@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import nn
@@ -26,6 +27,7 @@ def initialised(architecture: Architecture, shape: Shape, classes: int, seed: in
         return architecture.build(shape, classes)
 
 
+@cache
 def count_parameters(architecture: Architecture, shape: Shape, classes: int) -> int:
     """Trainable parameters, without allocating any."""
     with torch.device("meta"):

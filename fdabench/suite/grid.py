@@ -46,6 +46,10 @@ def check_strategies(raw: Any) -> Checked:
     return _check_all(raw, "strategy", _check_strategy)
 
 
+def check_excludes(raw: Any) -> Checked:
+    return _check_all(raw, "exclude", _check_exclude)
+
+
 def _check_all(raw: Any, name: str, check: Any) -> Checked:
     found = Checked([], [], [])
     for i, table in enumerate(raw if isinstance(raw, list) else []):
@@ -110,6 +114,12 @@ def _check_strategy(variant: Variant, place: str, found: Checked) -> None:
     found.tables.append(table)
 
 
+def _check_exclude(variant: Variant, place: str, found: Checked) -> None:
+    table = _validated(Exclude, variant, found)
+    if table is not None:
+        found.tables.append(table)
+
+
 def _validated(model: type[BaseModel], variant: Variant, found: Checked) -> Table | None:
     try:
         return model.model_validate(variant.value).model_dump(exclude_none=True)
@@ -118,21 +128,20 @@ def _validated(model: type[BaseModel], variant: Variant, found: Checked) -> Tabl
         return None
 
 
-def make_grid(suite: Suite, workloads: Checked, strategies: Checked) -> Grid:
+def make_grid(suite: Suite, workloads: Checked, strategies: Checked, excludes: Checked) -> Grid:
     """Every workload with every strategy and seed, but for what is excluded and what came twice."""
     named = labels(strategies.tables)
     reference = _reference(strategies.tables, named)
-    excludes = [Exclude.model_validate(table).model_dump(exclude_none=True) for table in suite.exclude]
     crossed = product(workloads.tables, zip(strategies.tables, named, strict=True), suite.seeds)
     cells = [
         Cell(_config(suite, workload, strategy, seed), label, label == reference)
         for workload, (strategy, label), seed in crossed
     ]
-    kept = [cell for cell in cells if not any(_matches(cell.config, exclude) for exclude in excludes)]
+    kept = [cell for cell in cells if not any(_matches(cell.config, exclude) for exclude in excludes.tables)]
     unique = {cell.id: cell for cell in reversed(kept)}
     twice = len(kept) - len(unique)
     repeated = [f"{twice} cells came up twice and are run once"] if twice else []
-    idle = [exclude for exclude in excludes if not any(_matches(cell.config, exclude) for cell in cells)]
+    idle = [exclude for exclude in excludes.tables if not any(_matches(cell.config, exclude) for cell in cells)]
     notes = [*strategies.notes, *repeated, *(f"exclude: no cell matches {table}" for table in idle)]
     return Grid(tuple(reversed(unique.values())), tuple(dict.fromkeys(notes)))
 

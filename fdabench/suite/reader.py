@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -12,18 +12,10 @@ from fdabench import __version__
 from fdabench.errors import SuiteError, UsageError
 from fdabench.suite.cell import Cell
 from fdabench.suite.faults import faults_of
-from fdabench.suite.grid import MOST_CELLS, check_strategies, check_workloads, make_grid
-from fdabench.suite.schema import Exclude, Suite
-from fdabench.suite.spread import count, spread
+from fdabench.suite.grid import MOST_CELLS, check_excludes, check_strategies, check_workloads, make_grid
+from fdabench.suite.schema import Suite
 
 Raw = dict[str, Any]
-
-
-class Excludes(NamedTuple):
-    """What to leave out, one table for each choice from its lists, and what is wrong with them."""
-
-    tables: list[Any]
-    faults: list[str]
 
 
 @dataclass(frozen=True)
@@ -66,15 +58,15 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
         _override(raw, override)
     source = path.as_posix()
     workloads, strategies = check_workloads(raw.get("workload")), check_strategies(raw.get("strategy"))
-    excludes = _excludes(raw)
+    excludes = check_excludes(raw.get("exclude"))
     faults = [*_check_top(raw), *workloads.faults, *strategies.faults, *excludes.faults]
     if faults:
         raise SuiteError(source, dict.fromkeys(faults))
-    suite = Suite.model_validate({**raw, "exclude": excludes.tables})
+    suite = Suite.model_validate(raw)
     many = len(workloads.tables) * len(strategies.tables) * len(suite.seeds)
     if many > MOST_CELLS:
         raise SuiteError(source, [f"{many} cells; at most {MOST_CELLS} are allowed"])
-    grid = make_grid(suite, workloads, strategies)
+    grid = make_grid(suite, workloads, strategies, excludes)
     if not grid.cells:
         raise SuiteError(source, ["exclude: nothing is left to run"])
     return Expanded(suite, source, tuple(overrides), grid.cells, grid.notes)
@@ -86,25 +78,6 @@ def _check_top(raw: Raw) -> list[str]:
     except ValidationError as error:
         return faults_of(error, raw, Suite, {})
     return []
-
-
-def _excludes(raw: Raw) -> Excludes:
-    tables = raw.get("exclude", [])
-    found = Excludes([], [])
-    for i, table in enumerate(tables if isinstance(tables, list) else []):
-        place = f"exclude[{i}]"
-        if not 0 < count(table) <= MOST_CELLS:
-            found.faults.append(
-                f"{place}: its lists make {count(table)} variants; between 1 and {MOST_CELLS} are allowed"
-            )
-            continue
-        for variant in spread(table, place):
-            found.tables.append(variant.value)
-            try:
-                Exclude.model_validate(variant.value)
-            except ValidationError as error:
-                found.faults.extend(faults_of(error, variant.value, Exclude, variant.places))
-    return found
 
 
 def _with_base(path: Path, seen: tuple[Path, ...]) -> Raw:

@@ -12,10 +12,10 @@ from fdabench.optimizers import OPTIMIZERS
 from fdabench.partition import PARTITIONS
 from fdabench.results.costs import CONVENTIONS
 from fdabench.strategies import STRATEGIES
-from fdabench.suite.spec import Component, Table, component_table, one_of
+from fdabench.suite.spec import MOST_EPOCHS, MOST_STEPS, Component, Table, component_table, one_of
 
-# beyond these nothing could run, nor be held in the tables
-MOST_STEPS, MOST_EPOCHS, MOST_SEED = 10**9, 10**6, 2**53
+# the most that a reader of the tables can hold exactly
+MOST_SEED = 2**53
 Count = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 Positive = Annotated[float, Field(gt=0, le=MOST_EPOCHS)]
 Fraction01 = Annotated[float, Field(gt=0, le=1)]

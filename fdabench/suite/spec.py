@@ -17,6 +17,9 @@ from fdabench.fields import SEED, STEPS, THRESHOLD
 from fdabench.suite.construct import Scale, construct
 from fdabench.suite.members import Kinds, Member, members
 
+# beyond these nothing could run, nor be held in the tables
+MOST_STEPS, MOST_EPOCHS = 10**9, 10**6
+
 
 class Table(BaseModel):
     """A TOML table: strict types, no unknown keys, finite numbers."""
@@ -71,7 +74,7 @@ def _keys(member: Member) -> dict[str, Any]:
         return {}
     if member.means(STEPS):
         steps, epochs = member.span_keys
-        whole, real = Annotated[int, Field(ge=1, le=10**9)], Annotated[float, Field(gt=0, le=10**6)]
+        whole, real = Annotated[int, Field(ge=1, le=MOST_STEPS)], Annotated[float, Field(gt=0, le=MOST_EPOCHS)]
         return {steps: (whole | None, None), epochs: (real | None, None)}
     if member.means(THRESHOLD):
         return {member.name: (Theta, ... if member.required else member.default)}
