@@ -5,12 +5,14 @@ and on what came out of the channel: on nothing else, or processes would wait fo
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import nan
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from fdabench.core.channel import Channel
+from fdabench.core.direction import direction
 
 
 class Server(Protocol):
@@ -37,6 +39,11 @@ class Round:
     """State of the server optimizer."""
     index: int = 0
     """Syncs made so far."""
+
+    @cached_property
+    def direction_D(self) -> Tensor:
+        """xi, the direction in which the global model moved last; computed once in a round."""
+        return direction(self.anchor_D, self.previous_D)
 
 
 class Outcome(NamedTuple):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.collective import Collective
+from fdabench.core.rows import squared_norms
 from fdabench.engine.gradients import load_flat
 
 BATCH = 200
@@ -35,4 +36,4 @@ def score(model: nn.Module, w_D: Tensor, x: Tensor, y: Tensor) -> Score:
 def model_variance(w_KD: Tensor, collective: Collective) -> float:
     """Var(w) = mean_k |w_k - mean w|^2, computed as it is defined; never through a channel."""
     apart_KD = w_KD - collective.mean(w_KD)
-    return float(collective.mean(apart_KD.square().sum(1, keepdim=True)))
+    return float(collective.mean(squared_norms(apart_KD)[:, None]))

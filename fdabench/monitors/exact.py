@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fdabench.core.rows import squared_norms
 from fdabench.core.strategy import Round
 
 
@@ -19,7 +20,7 @@ class Exact:
         return num_parameters + 1
 
     def state(self, u_KD: Tensor, r: Round) -> Tensor:
-        return torch.cat([u_KD.square().sum(1, keepdim=True), u_KD], 1)
+        return torch.cat([squared_norms(u_KD)[:, None], u_KD], 1)
 
     def bound(self, s_S: Tensor) -> Tensor:
         return s_S[0] - s_S[1:].square().sum()

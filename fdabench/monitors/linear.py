@@ -6,12 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fdabench.core.seeds import torch_generator
+from fdabench.core.rows import dots, squared_norms
 from fdabench.core.strategy import Round
-
-FIRST_DIRECTION_SEED = 12
-"""Before anything has moved, all workers of all runs take the same random direction, as the authors do."""
-
 
 @dataclass(frozen=True)
 class Linear:
@@ -26,19 +22,7 @@ class Linear:
         return 2
 
     def state(self, u_KD: Tensor, r: Round) -> Tensor:
-        # a product by row: a matrix product would round differently for another number of rows
-        return torch.stack([u_KD.square().sum(1), (u_KD * direction(r)).sum(1)], 1)
+        return torch.stack([squared_norms(u_KD), dots(u_KD, r.direction_D)], 1)
 
     def bound(self, s_S: Tensor) -> Tensor:
         return s_S[0] - s_S[1].square()
-
-
-def direction(r: Round) -> Tensor:
-    """xi, shape [D], a unit vector."""
-    moved_D = r.anchor_D - r.previous_D
-    if not moved_D.any():
-        random_D = torch.randn(r.anchor_D.shape, generator=torch_generator(FIRST_DIRECTION_SEED))
-        moved_D = random_D.to(r.anchor_D)
-    # in float32 the square of a tiny step would vanish
-    xi_D: Tensor = moved_D / moved_D.norm(dtype=torch.float64)
-    return xi_D

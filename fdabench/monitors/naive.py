@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fdabench.core.rows import squared_norms
 from fdabench.core.strategy import Round
 
 
@@ -18,7 +19,7 @@ class Naive:
         return 1
 
     def state(self, u_KD: Tensor, r: Round) -> Tensor:
-        return u_KD.square().sum(1, keepdim=True)
+        return squared_norms(u_KD)[:, None]
 
     def bound(self, s_S: Tensor) -> Tensor:
         return s_S[0]

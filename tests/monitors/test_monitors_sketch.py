@@ -111,3 +111,36 @@ def test_the_seed_decides_and_nothing_else() -> None:
 def test_an_even_depth_is_refused(depth: int) -> None:
     with pytest.raises(ValueError, match=f"depth: {depth} is even; the median of the rows needs an odd number"):
         Sketch(depth=depth)
+
+
+# Narrow enough that 3,000 numbers are folded before they are sketched: 750 chunks into 400 places.
+NARROW, DRAWS = 25, 2000
+FOLDED_SD = sqrt(2 / NARROW + 2 / (16 * NARROW))
+# chi-squared with 25 degrees of freedom has kurtosis 3.48, and a sample's deviation sqrt((kurtosis - 1) / 4 N) of itself
+SIX_ERRORS_OF_THE_FOLDED_SD = 6 * sqrt(2.48 / (4 * DRAWS))
+COMB = (torch.arange(D) % 4 == 0).float()
+"""The worst that folding can meet: all of it in the same place of each chunk."""
+FOLDED = VECTORS | {"comb": COMB}
+
+
+@pytest.fixture(scope="module")
+def folded_rows() -> dict[str, Tensor]:
+    """Estimates of |v|^2 relative to it, by one row of each of many independent sketches."""
+    v_KD = torch.stack(list(FOLDED.values()))
+    found = torch.stack([Sketch(1, NARROW, seed).state(v_KD, NOWHERE) for seed in range(DRAWS)])
+    return dict(zip(FOLDED, (found[:, :, 1:].square().sum(2) / found[:, :, 0]).double().unbind(1), strict=True))
+
+
+@pytest.mark.parametrize("name", FOLDED)
+def test_a_row_of_a_folded_vector_keeps_the_guarantee(name: str, folded_rows: dict[str, Tensor]) -> None:
+    assert abs(folded_rows[name].mean() - 1) < 6 * FOLDED_SD / sqrt(DRAWS)
+    assert folded_rows[name].std() < FOLDED_SD * (1 + SIX_ERRORS_OF_THE_FOLDED_SD)
+
+
+@pytest.mark.parametrize("left", range(4))
+def test_folding_is_linear_and_loses_no_number(left: int) -> None:
+    """Whole numbers: no rounding. One at a time, each of them comes out in one bucket, with its own size."""
+    dim, sketch = 128 + left, Sketch(1, 1)
+    state_KS = sketch.state(torch.arange(1.0, dim + 1).diag(), NOWHERE)
+    assert state_KS[:, 1].abs().tolist() == [float(i) for i in range(1, dim + 1)]
+    assert sketch.state(torch.arange(1.0, dim + 1)[None], NOWHERE)[0, 1] == state_KS[:, 1].sum()
