@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import typer
+from battery.alone import simulate_alone
 
 from fdabench.cli.guard import BUG, INTERRUPTED, TERMINATED
 from fdabench.cli.main import app
@@ -21,7 +21,6 @@ from fdabench.partition import PARTITIONS
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.schema import HITS, RUNS
 from fdabench.results.store import FAILURES, RESULTS, TABLES, TO_DO
-from fdabench.run.simulate import simulate
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
 from fdabench.suite.reader import read_suite
@@ -141,7 +140,7 @@ def test_a_strategy_in_30_lines_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     cells = read_suite(path).cells
     assert len(cells) >= 1
     for cell in cells:
-        done = simulate(cell.config, cell.id, tmp_path, torch.device("cpu"))
+        done = simulate_alone(cell.config)
         assert (done.state, done.steps) == ("done", 60)
         assert 0 < len(done.tables["rounds"]) < 60, "it synchronises now and then"
         assert done.tables["evals"][-1]["test_accuracy"] > 0.5

@@ -77,8 +77,14 @@ def run(
     suites: SuiteFiles,
     out: Out = None,
     data_dir: DataDir = None,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Cells at a time; else one per core.")] = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Processes; else one per core.")] = None,
+    threads: Annotated[int, typer.Option("--threads", min=0, help="Of each process; 0 shares the cores out.")] = 1,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto",
+    engine: Annotated[str, typer.Option("--engine", help="auto, sequential or vectorised.")] = "auto",
+    together: Annotated[
+        int | None,
+        typer.Option("--together", min=1, help="Cells that advance as one matrix; else what suits."),
+    ] = None,
     sets: Sets = None,
     seeds: Seeds = None,
     chosen: Chosen = None,
@@ -86,9 +92,10 @@ def run(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only the summary.")] = False,
 ) -> None:
     """Run what is missing, then print the summary."""
-    from fdabench.cli.run import Request, run_suites
+    from fdabench.cli.run import Hardware, Request, run_suites
 
-    run_suites(Request(tuple(suites), out, data_dir, jobs, device, tuple(sets or ()), seeds, chosen, fresh, quiet))
+    hardware = Hardware(jobs, threads, device, engine, together)
+    run_suites(Request(tuple(suites), out, data_dir, hardware, tuple(sets or ()), seeds, chosen, fresh, quiet))
 
 
 @app.command()

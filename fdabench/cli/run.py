@@ -14,14 +14,27 @@ from fdabench.datasets.base import data_dir
 from fdabench.report.summary import closing_summary
 from fdabench.results.load import load, write_derived
 from fdabench.results.store import FAILURES, Store
+from fdabench.run.environment import usable_cores
 from fdabench.run.plan import standings, tally
 from fdabench.run.pool import Ended, Place, run_cells
-from fdabench.run.ready import check_ready, default_jobs, parse_device
+from fdabench.run.ready import check_ready, default_jobs, default_together, parse_device, parse_engine
+from fdabench.run.shared import load_all
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import Expanded
 from fdabench.suite.select import select
 
 SOME_FAILED = 3
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the command line of `run` says of where cells run; None: what fits."""
+
+    jobs: int | None
+    threads: int
+    device: str
+    engine: str
+    together: int | None
 
 
 @dataclass(frozen=True)
@@ -31,8 +44,7 @@ class Request:
     suites: tuple[Path, ...]
     out: Path | None
     data_dir: Path | None
-    jobs: int | None
-    device: str
+    hardware: Hardware
     sets: tuple[str, ...]
     seeds: str | None
     chosen: str | None
@@ -50,14 +62,12 @@ def run_suites(request: Request) -> None:
 
 def _run_suite(suite: Expanded, request: Request) -> bool:
     """Whether a cell failed."""
-    device, root = parse_device(request.device), data_dir(request.data_dir)
     store = Store(_folder(suite, request))
     chosen = select(suite.cells, request.chosen) if request.chosen else suite.cells
     standing = standings(chosen, store)
     to_run = [each.cell for each in standing if request.fresh or each.status != "done"]
-    check_ready(to_run, root)
+    place = _place(to_run, store, request)
     store.write_lock(suite.locked())
-    place = Place(store, root, device, min(request.jobs or default_jobs(device), max(1, len(to_run))))
     with watching(request.quiet, len(to_run)) as watch:
         watch.line(f"{suite.suite.name}: {grid_line(suite)}  ->  {store.root.as_posix()}")
         watch.line(f" {tally(standing)}")
@@ -66,6 +76,18 @@ def _run_suite(suite: Expanded, request: Request) -> bool:
     write_derived(results)
     say(closing_summary(results))
     return failed
+
+
+def _place(cells: Sequence[Cell], store: Store, request: Request) -> Place:
+    """Where these cells run; every fault of the hardware and of the data is told before anything is written."""
+    asked = request.hardware
+    device = parse_device(asked.device)
+    engine = parse_engine(asked.engine, device)
+    data = load_all([cell.config["dataset"] for cell in cells], data_dir(request.data_dir))
+    check_ready(cells, data, device)
+    jobs = min(asked.jobs or default_jobs(device), max(1, len(cells)))
+    threads = asked.threads or max(1, usable_cores() // jobs)
+    return Place(store, data, device, engine, jobs, threads, asked.together or default_together(device, cells))
 
 
 def _folder(suite: Expanded, request: Request) -> Path:

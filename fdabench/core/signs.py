@@ -1,4 +1,4 @@
-"""Random signs in random places: what sketches of a long vector are made with. Counted sketches: Charikar et al., 2002."""
+"""Random signs in random places: what sketches of a long vector are made with (Charikar et al., 2002)."""
 
 import warnings
 from functools import lru_cache

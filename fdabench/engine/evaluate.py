@@ -1,4 +1,4 @@
-"""What is measured without being paid for. Shape suffixes: K = workers held by this process, D = parameters."""
+"""What is measured without being paid for. Shape suffixes as in `engine.rows`."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,11 @@ from torch import Tensor, nn
 
 from fdabench.core.collective import Collective
 from fdabench.core.rows import squared_norms
-from fdabench.engine.gradients import load_flat
+from fdabench.engine.flat import load
+from fdabench.engine.precision import Precision, casting, rounding
+from fdabench.engine.rows import Examples
 
-BATCH = 200
+BATCH, BATCH_OF_ACCELERATORS = 200, 5000
 """Images at a time: what fits a CPU's cache is fastest there."""
 
 
@@ -20,17 +22,19 @@ class Score(NamedTuple):
     loss: float
 
 
-def score(model: nn.Module, w_D: Tensor, x: Tensor, y: Tensor) -> Score:
-    """The model with weights `w_D` on the whole of a test set."""
-    load_flat(model, w_D)
+def score(model: nn.Module, w_D: Tensor, b_B: Tensor, test: Examples, precision: Precision = "fp32") -> Score:
+    """The model with weights `w_D` and running statistics `b_B` on the whole of a test set."""
+    load(model, w_D, b_B)
     model.eval()
-    correct, loss = 0, 0.0
-    with torch.inference_mode():
-        for images, labels in zip(x.split(BATCH), y.split(BATCH), strict=True):
-            logits = model(images)
-            correct += int((logits.argmax(1) == labels).sum())
-            loss += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
-    return Score(correct / len(y), loss / len(y))
+    size = BATCH if test.x.is_cpu else BATCH_OF_ACCELERATORS
+    correct, loss = torch.zeros(2, dtype=torch.float64, device=test.x.device)
+    with torch.inference_mode(), rounding(precision):
+        for images, labels in zip(test.x.split(size), test.y.split(size), strict=True):
+            with casting(precision, images.device):
+                logits = model(images)
+                loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
+            correct += (logits.argmax(1) == labels).sum()
+    return Score(int(correct) / len(test.y), float(loss) / len(test.y))
 
 
 def model_variance(w_KD: Tensor, collective: Collective) -> float:

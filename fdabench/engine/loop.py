@@ -1,6 +1,11 @@
-"""The training loop: it alternates local steps and whatever the strategy makes of them, and knows no strategy."""
+"""The training loop: it alternates local steps and whatever the strategies make of them, and knows no strategy.
 
-from collections.abc import Callable
+Several cells may share one matrix of workers: each has a crew of it, a strategy, a ledger and an end of its own, and
+none sees another's rows.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -8,7 +13,7 @@ from torch import Tensor
 
 from fdabench.core.channel import Channel
 from fdabench.core.strategy import Outcome, Round, Strategy
-from fdabench.engine.gradients import Losses
+from fdabench.engine.rows import Losses
 from fdabench.engine.workers import Workers
 
 
@@ -23,20 +28,69 @@ class Moment(NamedTuple):
     """The round that this step belongs to."""
     w_KD: Tensor
     """The workers' models before the sync."""
+    b_KB: Tensor
+    """Their running statistics."""
 
 
-def run(workers: Workers, strategy: Strategy, channel: Channel, steps: int, goes_on: Callable[[Moment], bool]) -> None:
-    """Run `steps` local steps, or until `goes_on`, which sees every moment, says no."""
-    w_KD = workers.w_KD
-    r = strategy.init(channel.distribute(w_KD[0].clone()))
-    for t in range(steps):
-        channel.ledger.step = t + 1
+def _raise(error: Exception) -> None:
+    raise error
+
+
+@dataclass(frozen=True)
+class Course:
+    """One cell's way through the loop: `steps` local steps, or until `goes_on`, which sees every moment, says no."""
+
+    strategy: Strategy
+    channel: Channel
+    steps: int
+    goes_on: Callable[[Moment], bool]
+    failed: Callable[[Exception], None] = _raise
+    """Told what its strategy or its observer raised; the other cells go on."""
+
+
+class _Going(NamedTuple):
+    course: Course
+    round: Round
+
+
+def run(workers: Workers, courses: Sequence[Course]) -> None:
+    """Run all courses side by side; the n-th has the n-th crew."""
+    going: list[_Going | None] = [_begun(course, workers.weights(crew)[0]) for crew, course in enumerate(courses)]
+    t = 0
+    while any(going):
+        left = [crew for crew, each in enumerate(going) if each is not None]
+        if len(left) < len(going):
+            workers.keep(left)
         losses = workers.step()
-        with torch.no_grad():
-            outcome = strategy.step(t, w_KD, r, channel)
-        more = goes_on(Moment(t + 1, losses, outcome, r, w_KD))
-        if outcome.synced:
-            workers.adopt(outcome.w_KD, channel)
-        r = outcome.round
-        if not more:
-            break
+        going = [_advanced(workers, crew, each, t, losses) for crew, each in enumerate(filter(None, going))]
+        t += 1
+
+
+def _begun(course: Course, w_D: Tensor) -> _Going | None:
+    try:
+        return _Going(course, course.strategy.init(course.channel.distribute(w_D.clone()))) if course.steps else None
+    except Exception as error:
+        course.failed(error)
+        return None
+
+
+def _advanced(workers: Workers, crew: int, going: _Going, t: int, losses: Losses) -> _Going | None:
+    """The course after local step t; None at its end."""
+    try:
+        r, more = _step(workers, crew, going, t, workers.of(crew, losses))
+    except Exception as error:
+        # whatever a strategy raises is its own cell's failure
+        going.course.failed(error)
+        return None
+    return _Going(going.course, r) if more and t + 1 < going.course.steps else None
+
+
+def _step(workers: Workers, crew: int, going: _Going, t: int, losses: Losses) -> tuple[Round, bool]:
+    course, w_KD = going.course, workers.weights(crew)
+    course.channel.ledger.step = t + 1
+    with torch.no_grad():
+        outcome = course.strategy.step(t, w_KD, going.round, course.channel)
+    more = course.goes_on(Moment(t + 1, losses, outcome, going.round, w_KD, workers.statistics(crew)))
+    if outcome.synced:
+        workers.adopt(crew, outcome.w_KD, course.channel)
+    return outcome.round, more

@@ -1,56 +1,126 @@
-"""The workers held by this process, as one matrix. Shape suffixes: K = workers held here, D = parameters."""
+"""The workers held by this process, as one matrix, crew by crew. Shape suffixes as in `engine.rows`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, chain, pairwise
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
-from fdabench.engine.batches import Sampler
-from fdabench.engine.gradients import Batch, Losses, Sequential, flatten
+from fdabench.engine.batches import Indices, Sampler
+from fdabench.engine.flat import flat, parameters, statistics
+from fdabench.engine.noise import dropouts, keys, seeds_on
+from fdabench.engine.precision import Precision
+from fdabench.engine.rows import Examples, Losses, Rows
 from fdabench.optimizers import LocalOptimizer
 
 
-class Workers:
-    """Row k of `w_KD` is the model of the k-th worker held here; one elementwise optimizer steps them all."""
+class Gradients(Protocol):
+    """How the gradients of all rows are found: `Sequential` or `Vectorised`, to rounding the same."""
 
-    def __init__(
-        self, model: nn.Module, local: LocalOptimizer, samplers: Sequence[Sampler], train_x: Tensor, train_y: Tensor
-    ) -> None:
-        self.w_KD = flatten(model).repeat(len(samplers), 1)
-        g_KD = torch.zeros_like(self.w_KD)
-        self._rows = [nn.Parameter(w_D) for w_D in self.w_KD]
-        for row, g_D in zip(self._rows, g_KD, strict=True):
+    def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> Losses: ...
+
+
+class Engine(Protocol):
+    """Makes the gradients of a matrix of workers."""
+
+    def __call__(self, model: nn.Module, rows: Rows, examples: Examples, precision: Precision) -> Gradients: ...
+
+
+@dataclass(frozen=True)
+class Training:
+    """What all rows of a matrix have in common."""
+
+    model: nn.Module
+    local: LocalOptimizer
+    examples: Examples
+    engine: Engine
+    precision: Precision = "fp32"
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The workers of one cell before their first step: where they start, what they see, and their seeds for dropout."""
+
+    start: nn.Module
+    samplers: Sequence[Sampler]
+    noise: Sequence[int]
+
+
+class Workers:
+    """Row k of `rows.w_KD` is the model of the k-th worker; one elementwise optimizer steps them all."""
+
+    def __init__(self, training: Training, crews: Sequence[Crew]) -> None:
+        self._training = training
+        self._layers = len(dropouts(training.model))
+        self._t = 0
+        sizes = [len(crew.samplers) for crew in crews]
+        starts = [flat(parameters(crew.start)).expand(size, -1) for crew, size in zip(crews, sizes, strict=True)]
+        running = [flat(list(statistics(crew.start).values())) for crew in crews]
+        b_KB = torch.cat([b_B.expand(size, -1) for b_B, size in zip(running, sizes, strict=True)])
+        self._place(list(crews), torch.cat(starts), b_KB)
+
+    def _place(self, crews: list[Crew], w_KD: Tensor, b_KB: Tensor) -> None:
+        self.rows = Rows(w_KD, torch.zeros_like(w_KD), b_KB.to(w_KD))
+        self._crews = crews
+        self._samplers = list(chain.from_iterable(crew.samplers for crew in crews))
+        self._seed_K = seeds_on([seed for crew in crews for seed in crew.noise], w_KD.device)
+        self._spans = list(pairwise(accumulate((len(crew.samplers) for crew in crews), initial=0)))
+        self._optimized = [nn.Parameter(w_D) for w_D in self.rows.w_KD]
+        for row, g_D in zip(self._optimized, self.rows.g_KD, strict=True):
             row.grad = g_D
-        self._gradients = Sequential(model, self.w_KD, g_KD)
-        self._local, self._optimizer = local, local.build(self._rows)
-        self._samplers, self._x, self._y = samplers, train_x, train_y
+        training = self._training
+        self._gradients = training.engine(training.model, self.rows, training.examples, training.precision)
+        self._optimizer = training.local.build(self._optimized)
+
+    def weights(self, crew: int = 0) -> Tensor:
+        """The models of one crew, shape [its workers, D]."""
+        return self.rows.w_KD[slice(*self._spans[crew])]
+
+    def statistics(self, crew: int = 0) -> Tensor:
+        """The running statistics of one crew, shape [its workers, B]."""
+        return self.rows.b_KB[slice(*self._spans[crew])]
 
     def step(self) -> Losses:
         """One local optimizer step by every worker on a fresh mini-batch."""
-        losses = self._gradients([self._batch(sampler) for sampler in self._samplers])
+        drawn = [sampler.draw() for sampler in self._samplers]
+        losses = self._gradients(drawn, keys(self._seed_K, self._t, self._layers))
         self._optimizer.step()
+        self._t += 1
         return losses
 
-    def _batch(self, sampler: Sampler) -> Batch:
-        drawn = torch.from_numpy(sampler.draw()).to(self._x.device)
-        # indexing does not keep the layout in which the images are held
-        return self._x[drawn].contiguous(memory_format=torch.channels_last), self._y[drawn]
+    def of(self, crew: int, losses: Losses) -> Losses:
+        """What one crew saw."""
+        span = slice(*self._spans[crew])
+        return Losses(losses.loss_K[span], losses.accuracy_K[span])
 
     @torch.no_grad()
-    def adopt(self, w_KD: Tensor, channel: Channel) -> None:
+    def adopt(self, crew: int, w_KD: Tensor, channel: Channel) -> None:
         """Go on from other models; the optimizer's state is kept, reset or averaged as the local optimizer says."""
-        self.w_KD.copy_(w_KD)
-        if self._local.at_sync == "reset":
-            self._optimizer.state.clear()
-        elif self._local.at_sync == "average":
-            for rows in self._moments():
-                mean_D = channel.mean(torch.stack(rows), "optimizer")
-                for moment_D in rows:
+        self.weights(crew).copy_(w_KD)
+        mine = self._optimized[slice(*self._spans[crew])]
+        if self._training.local.at_sync == "reset":
+            for row in mine:
+                self._optimizer.state.pop(row, None)
+        elif self._training.local.at_sync == "average":
+            for moments in self._moments(mine):
+                mean_D = channel.mean(torch.stack(moments), "optimizer")
+                for moment_D in moments:
                     moment_D.copy_(mean_D)
 
-    def _moments(self) -> list[list[Tensor]]:
-        """What the optimizer remembers of each parameter, such as momentum: for each kind, a row for each worker."""
-        states = [self._optimizer.state[row] for row in self._rows]
+    def _moments(self, rows: Sequence[nn.Parameter]) -> list[list[Tensor]]:
+        """What the optimizer remembers of each row, such as momentum: for each kind, a vector for each row."""
+        states = [self._optimizer.state[row] for row in rows]
         kinds = [kind for kind, value in states[0].items() if torch.is_tensor(value) and value.dim()]
         return [[state[kind] for state in states] for kind in kinds]
+
+    @torch.no_grad()
+    def keep(self, crews: Sequence[int]) -> None:
+        """Go on with some crews only, numbered anew."""
+        kept = [k for crew in crews for k in range(*self._spans[crew])]
+        states = [self._optimizer.state[self._optimized[k]] for k in kept]
+        self._place([self._crews[crew] for crew in crews], self.rows.w_KD[kept], self.rows.b_KB[kept])
+        for row, state in zip(self._optimized, states, strict=True):
+            self._optimizer.state[row] = state

@@ -9,6 +9,7 @@ from torch import Tensor
 from fdabench.core.rows import dots, squared_norms
 from fdabench.core.strategy import Round
 
+
 @dataclass(frozen=True)
 class Linear:
     """|mean u|^2 >= <xi, mean u>^2 for a unit xi, so S_k = (|u_k|^2, <xi, u_k>) and H(S) = S_1 - S_2^2.

@@ -120,7 +120,8 @@ def workload_name(row: "pd.Series[Any]") -> str:
     # A worker always holds at least one sample: the default says nothing.
     for long, short in (("alpha=", "α="), ("shares=", ""), (", min_samples=1)", ")")):
         partition = partition.replace(long, short)
-    return f"{row['dataset']} {row['model']}, K={row['workers']}, b={row['batch_size']}, {partition}"
+    precision = "" if row["precision"] == "fp32" else f" {row['precision']}"
+    return f"{row['dataset']} {row['model']}{precision}, K={row['workers']}, b={row['batch_size']}, {partition}"
 
 
 def _stack(pairs: Sequence[tuple[str, Results]], runs: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -36,6 +36,7 @@ def _axes(cell: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, Any
         "num_parameters": resolved.get("num_parameters"),
         "workers": config["workers"],
         "batch_size": config["batch_size"],
+        "precision": config.get("precision", "fp32"),
         "partition": describe(partition),
         "alpha": float("inf") if partition["kind"] == "iid" else partition.get("alpha", float("nan")),
         "strategy": strategy["kind"],

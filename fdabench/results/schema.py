@@ -76,6 +76,7 @@ RUNS = _table(
     num_parameters=(_INT, "trainable parameters"),
     workers=(_INT, "workers"),
     batch_size=(_INT, "samples per worker and step"),
+    precision=(_TEXT, "what products are computed in"),
     partition=(_TEXT, "kind, with its parameters"),
     alpha=(_REAL, "Dirichlet concentration; infinity for IID; NaN for other partitions"),
     strategy=(_TEXT, "kind"),

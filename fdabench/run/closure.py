@@ -20,7 +20,7 @@ from fdabench.strategies import STRATEGIES
 from fdabench.suite.members import members
 
 ROOT = Path(fdabench.__file__).parent
-ALWAYS = ("run/simulate.py", "run/recorder.py", "run/setting.py", "suite/construct.py")
+ALWAYS = ("run/simulate.py", "run/recorder.py", "run/setting.py", "suite/construct.py", "engine/choice.py")
 # what decides numbers; the others only read, show or store them
 FOLLOWED = ("core", "engine", "strategies", "monitors", "servers", "partition", "datasets", "models")
 

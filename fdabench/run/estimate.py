@@ -12,7 +12,10 @@ import torch
 from fdabench.core.seeds import numpy_generator
 from fdabench.datasets import DATASETS
 from fdabench.engine.batches import Replacement
-from fdabench.engine.workers import Workers
+from fdabench.engine.precision import Precision
+from fdabench.engine.rows import Examples
+from fdabench.engine.sequential import Sequential
+from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.models import MODELS
 from fdabench.models.base import initialised
 from fdabench.optimizers import Sgd
@@ -29,6 +32,7 @@ class Kind(NamedTuple):
     dataset: str
     model: str
     batch_size: int
+    precision: Precision
 
 
 def estimated_seconds(cells: Sequence[Cell], store: Store, jobs: int) -> float:
@@ -50,7 +54,7 @@ def _measured(cells: Sequence[Cell], store: Store) -> Mapping[Kind, float]:
     for cell in cells:
         record = store.read_record(cell.id)
         if record is not None and record["state"] in RESULTS:
-            speeds[_kind(cell)].append(record["steps"] * cell.config["workers"] / record["wall_s"])
+            speeds[_kind(cell)].append(record["steps"] * cell.config["workers"] * record["together"] / record["wall_s"])
     return {kind: median(found) for kind, found in speeds.items()}
 
 
@@ -60,7 +64,8 @@ def _calibrated(kind: Kind) -> float:
     model = initialised(MODELS[kind.model], data.shape, data.classes, 0)
     x, y = torch.rand(kind.batch_size, *data.shape), torch.zeros(kind.batch_size, dtype=torch.int64)
     sampler = Replacement(np.arange(kind.batch_size), kind.batch_size, numpy_generator(0))
-    worker, threads = Workers(model, Sgd(lr=1e-3), [sampler], x, y), torch.get_num_threads()
+    training = Training(model, Sgd(lr=1e-3), Examples(x, y), Sequential, kind.precision)
+    worker, threads = Workers(training, [Crew(model, [sampler], [0])]), torch.get_num_threads()
     torch.set_num_threads(1)
     worker.step()
     begun, steps = perf_counter(), 0

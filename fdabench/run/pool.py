@@ -3,7 +3,7 @@
 import multiprocessing as mp
 import queue
 import signal
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -13,10 +13,13 @@ from typing import Any, NamedTuple
 
 import torch
 
+from fdabench.datasets.base import Data
 from fdabench.engine.memory import keep_freed_memory
 from fdabench.results.store import Record, Store
-from fdabench.run.cell import run_cell
+from fdabench.run.cell import Machine, Watcher, run_together
 from fdabench.run.recorder import Progress
+from fdabench.run.setting import budget_of, matrix_of, scale_of
+from fdabench.run.shared import mapped, on_disk
 from fdabench.suite.cell import Cell
 
 TICK_S = 0.2
@@ -45,18 +48,35 @@ Event = Started | Moved | Ended | Tick
 
 @dataclass(frozen=True)
 class Place:
-    """Where cells run, and where their results go."""
+    """What cells run on, and where their results go."""
 
     store: Store
-    data_root: Path
+    data: Mapping[str, Data]
     device: torch.device
+    engine: str
     jobs: int
+    """Processes."""
+    threads: int
+    """Of each process. With another number sums are rounded in another order."""
+    together: int
+    """Cells whose workers advance as one matrix, at most."""
+
+
+class _Task(NamedTuple):
+    """What a process of the pool is given when it begins."""
+
+    store: Store
+    folder: Path
+    device: torch.device
+    engine: str
+    threads: int
 
 
 class _Child:
-    """What a process of the pool was given when it began."""
+    """What a process of the pool has."""
 
-    place: Place
+    store: Store
+    machine: Machine
     events: Any
     stop: Any
 
@@ -65,41 +85,54 @@ def run_cells(cells: Sequence[Cell], place: Place) -> Generator[Event]:
     """Run all cells, the longest first. Closing the iterator stops them at their next step.
 
     A cell whose process dies is `lost`; those that had not begun are given to a new pool.
+
+    Raises:
+        TaskError: there is no room for the data.
     """
-    waiting = {cell.id: cell for cell in sorted(cells, key=_work, reverse=True)}
-    while waiting:
-        begun: dict[str, Cell] = {}
-        try:
-            for event in _one_pool(list(waiting.values()), place):
-                if isinstance(event, Started):
-                    begun[event.cell.id] = event.cell
-                elif isinstance(event, Ended):
-                    waiting.pop(event.cell.id)
-                    begun.pop(event.cell.id, None)
-                yield event
-        except BrokenProcessPool:
-            for cell in begun.values():
-                waiting.pop(cell.id)
-                yield Ended(cell, _lost(cell, place.store))
+    waiting = {cell.id: cell for cell in sorted(cells, key=work, reverse=True)}
+    with on_disk(place.data) as folder:
+        task = _Task(place.store, folder, place.device, place.engine, place.threads)
+        while waiting:
+            begun: dict[str, Cell] = {}
+            try:
+                for event in _one_pool(grouped(list(waiting.values()), place.together), place.jobs, task):
+                    if isinstance(event, Started):
+                        begun[event.cell.id] = event.cell
+                    elif isinstance(event, Ended):
+                        waiting.pop(event.cell.id)
+                        begun.pop(event.cell.id, None)
+                    yield event
+            except BrokenProcessPool:
+                for cell in begun.values():
+                    waiting.pop(cell.id)
+                    yield Ended(cell, _lost(cell, place.store))
 
 
-def _work(cell: Cell) -> float:
-    """A guess at how long a cell takes, for the order only."""
+def work(cell: Cell) -> float:
+    """How long a cell takes, for the order only: numbers that pass through the model's weights."""
     config = cell.config
-    length = config["budget"].get("steps") or config["budget"]["epochs"] * 1000
-    return float(length * config["workers"] * config["batch_size"])
+    samples = float(budget_of(config) * config["workers"] * config["batch_size"])
+    return samples * scale_of(config).num_parameters
 
 
-def _one_pool(cells: Sequence[Cell], place: Place) -> Iterator[Event]:
+def grouped(cells: Sequence[Cell], together: int) -> list[list[Cell]]:
+    """Cells that can share a matrix, at most `together` to a group, in the order given."""
+    alike: dict[str, list[Cell]] = {}
+    for cell in cells:
+        alike.setdefault(matrix_of(cell.config), []).append(cell)
+    return [mine[at : at + together] for mine in alike.values() for at in range(0, len(mine), together)]
+
+
+def _one_pool(groups: Sequence[Sequence[Cell]], jobs: int, task: _Task) -> Iterator[Event]:
     context = mp.get_context("spawn")
     events, stop = context.Queue(), context.Event()
-    by_id = {cell.id: cell for cell in cells}
+    by_id = {cell.id: cell for group in groups for cell in group}
     pool = ProcessPoolExecutor(
-        min(place.jobs, len(cells)), mp_context=context, initializer=_begin, initargs=(place, events, stop)
+        min(jobs, len(groups)), mp_context=context, initializer=_begin, initargs=(task, events, stop)
     )
     try:
         with _ctrl_c_held_back():
-            futures = [pool.submit(_run, cell) for cell in cells]
+            futures = [pool.submit(_run, group) for group in groups]
         yield from _events(futures, events, by_id)
     finally:
         stop.set()
@@ -121,7 +154,7 @@ def _ctrl_c_held_back() -> Iterator[None]:
 
 def _events(futures: Sequence[Future[None]], events: Any, by_id: dict[str, Cell]) -> Iterator[Event]:
     ended = 0
-    while ended < len(futures):
+    while ended < len(by_id):
         try:
             cell_id, kind, content = events.get(timeout=TICK_S)
         except queue.Empty:
@@ -134,25 +167,27 @@ def _events(futures: Sequence[Future[None]], events: Any, by_id: dict[str, Cell]
         yield kind(by_id[cell_id], *content)
 
 
-def _begin(place: Place, events: Any, stop: Any) -> None:
-    """One thread for each cell: the numbers do not depend on `--jobs`, and small models are fastest so."""
+def _begin(task: _Task, events: Any, stop: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
-    torch.set_num_threads(1)
-    _Child.place, _Child.events, _Child.stop = place, events, stop
+    torch.set_num_threads(task.threads)
+    _Child.store, _Child.events, _Child.stop = task.store, events, stop
+    _Child.machine = Machine(task.device, task.engine, mapped(task.folder, task.device))
 
 
-def _run(cell: Cell) -> None:
-    place, events = _Child.place, _Child.events
-    if _Child.stop.is_set():
+def _run(group: Sequence[Cell]) -> None:
+    events, stop = _Child.events, _Child.stop
+    if stop.is_set():
         return
-    events.put((cell.id, Started, ()))
+    for cell in group:
+        events.put((cell.id, Started, ()))
 
-    def tell(progress: Progress) -> None:
-        events.put((cell.id, Moved, (progress,)))
+    def tell(cell_id: str, progress: Progress) -> None:
+        events.put((cell_id, Moved, (progress,)))
 
-    record = run_cell(cell, place.store, place.data_root, place.device, tell, _Child.stop.is_set)
-    events.put((cell.id, Ended, (record,)))
+    records = run_together(group, _Child.store, _Child.machine, Watcher(tell, stop.is_set))
+    for cell, record in zip(group, records, strict=True):
+        events.put((cell.id, Ended, (record,)))
 
 
 def _lost(cell: Cell, store: Store) -> Record:

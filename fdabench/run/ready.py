@@ -1,33 +1,34 @@
 """Whether cells can begin at all: their data is there and can be shared out. Before anything is written."""
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import torch
 
-from fdabench.datasets import DATASETS
 from fdabench.datasets.base import Data
-from fdabench.errors import FdabenchError, TaskError, UsageError
+from fdabench.engine.choice import ENGINES, engine_on
+from fdabench.errors import FdabenchError, TaskError, UsageError, nearest
 from fdabench.run.environment import usable_cores
 from fdabench.run.setting import samplers, split
 from fdabench.suite.cell import Cell
 
+WORKERS_THAT_FILL_AN_ACCELERATOR = 256
 
-def check_ready(cells: Sequence[Cell], data_root: Path) -> None:
+
+def check_ready(cells: Sequence[Cell], data: Mapping[str, Data], device: torch.device) -> None:
     """
     Raises:
-        TaskError: data is missing, or cells cannot be shared out; all that is wrong is in the message.
+        TaskError: cells cannot be shared out, or not be computed as asked; all that is wrong is in the message.
     """
-    faults = []
-    for name in dict.fromkeys(cell.config["dataset"] for cell in cells):
-        mine = [cell for cell in cells if cell.config["dataset"] == name]
-        try:
-            faults += _unsharable(mine, DATASETS[name].load(data_root))
-        except TaskError as error:
-            faults.append(str(error))
+    faults = [fault for name in data for fault in _unsharable(_with("dataset", name, cells), data[name])]
+    if device.type != "cuda" and _with("precision", "tf32", cells):
+        faults.append("precision = 'tf32' needs a CUDA device; on a CPU there are 'fp32' and 'bf16'")
     if faults:
         raise TaskError("\n".join(dict.fromkeys(faults)))
+
+
+def _with(axis: str, value: str, cells: Sequence[Cell]) -> list[Cell]:
+    return [cell for cell in cells if cell.config[axis] == value]
 
 
 def _unsharable(cells: Sequence[Cell], data: Data) -> list[str]:
@@ -57,6 +58,22 @@ def parse_device(text: str) -> torch.device:
     return torch.device(text)
 
 
+def parse_engine(text: str, device: torch.device) -> str:
+    """
+    Raises:
+        UsageError: no such engine.
+    """
+    if text not in ("auto", *ENGINES):
+        raise UsageError(f"--engine {text}: expected {', '.join(('auto', *ENGINES))}{nearest(text, ENGINES)}")
+    return engine_on(text, device)
+
+
 def default_jobs(device: torch.device) -> int:
-    """A cell for each core; one at a time on an accelerator."""
+    """A process for each core; one at a time on an accelerator."""
     return usable_cores() if device.type == "cpu" else 1
+
+
+def default_together(device: torch.device, cells: Sequence[Cell]) -> int:
+    """Cells whose workers make one matrix: what fills an accelerator; a CPU is fastest with one."""
+    most = max((cell.config["workers"] for cell in cells), default=1)
+    return 1 if device.type == "cpu" else max(1, WORKERS_THAT_FILL_AN_ACCELERATOR // most)

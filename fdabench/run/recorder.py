@@ -6,13 +6,15 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import pandas as pd
+import torch
 
 from fdabench.core.periods import ends_period
 from fdabench.engine.evaluate import model_variance, score
 from fdabench.engine.loop import Moment
+from fdabench.engine.rows import Examples, Losses
 from fdabench.results.costs import bytes_before_sync
 from fdabench.results.derive import first_hit
-from fdabench.run.setting import Setting, steps_per_epoch
+from fdabench.run.setting import Config, Setting, steps_per_epoch
 
 TRACE_ROWS = 2000
 
@@ -37,29 +39,27 @@ class Recorder:
     def __init__(
         self,
         setting: Setting,
-        config: Row,
+        config: Config,
         cell_id: str,
         tell: Callable[[Progress], None],
         stop_asked: Callable[[], bool],
     ) -> None:
         self._setting, self._config, self._cell_id = setting, config, cell_id
+        self._test = Examples(setting.data.test_x, setting.data.test_y)
         self._tell, self._stop_asked = tell, stop_asked
         self._epoch = steps_per_epoch(config)
         self._theta = float(getattr(setting.strategy, "theta", nan))
         self._trace_every = max(1, setting.budget // TRACE_ROWS)
         self._begun = perf_counter()
-        self._loss = self._accuracy = 0.0
-        self._counted = self._last_sync = 0
+        self._trained, self._counted, self._last_sync = torch.zeros(2, dtype=torch.float64), 0, 0
         self.evals: list[Row] = []
         self.rounds: list[Row] = []
         self.trace: list[Row] = []
-        self.state = "done"
+        self.state, self.wall_s = "done", 0.0
 
     def sees(self, moment: Moment) -> bool:
         """Take note of a moment; False ends the cell."""
-        self._loss += float(moment.losses.loss_K.mean())
-        self._accuracy += float(moment.losses.accuracy_K.mean())
-        self._counted += 1
+        self._note_step(moment.losses)
         due = ends_period(moment.step - 1, self._setting.eval_period) or moment.step == self._setting.budget
         if due or moment.outcome.synced:
             variance = model_variance(moment.w_KD, self._setting.channel.collective)
@@ -71,6 +71,7 @@ class Recorder:
             self.trace.append({"step": moment.step, "estimate": moment.outcome.estimate})
         if self.state == "done" and self._stop_asked():
             self.state = "interrupted"
+        self.wall_s = perf_counter() - self._begun
         return self.state == "done"
 
     def _note_sync(self, moment: Moment, variance: float) -> None:
@@ -89,7 +90,8 @@ class Recorder:
     def _evaluate(self, moment: Moment, variance: float) -> None:
         setting = self._setting
         mean_D = setting.channel.collective.mean(moment.w_KD)
-        test = score(setting.model, mean_D, setting.data.test_x, setting.data.test_y)
+        mean_B = setting.channel.collective.mean(moment.b_KB)
+        test = score(setting.crew.start, mean_D, mean_B, self._test, self._config["precision"])
         row = {
             "cell_id": self._cell_id,
             "step": moment.step,
@@ -99,7 +101,7 @@ class Recorder:
             **self._spent(moment),
             "test_accuracy": test.accuracy,
             "test_loss": test.loss,
-            **self._trained(),
+            **self._means(),
             "estimate": moment.outcome.estimate,
             "variance": variance,
             "wall_s": perf_counter() - self._begun,
@@ -119,11 +121,16 @@ class Recorder:
             "bytes_total": spent.total,
         }
 
-    def _trained(self) -> Row:
-        """Means of the local steps since the last evaluation."""
-        means = {"train_loss": self._loss / self._counted, "train_accuracy": self._accuracy / self._counted}
-        self._loss, self._accuracy, self._counted = 0.0, 0.0, 0
-        return means
+    def _note_step(self, losses: Losses) -> None:
+        # summed where they are: on an accelerator, each number that is read is a wait
+        seen = torch.stack([losses.loss_K.double().mean(), losses.accuracy_K.double().mean()])
+        self._trained, self._counted = self._trained.to(seen.device) + seen, self._counted + 1
+
+    def _means(self) -> Row:
+        """Of the local steps since the last evaluation."""
+        loss, accuracy = (self._trained / self._counted).tolist()
+        self._trained, self._counted = torch.zeros(2, dtype=torch.float64), 0
+        return {"train_loss": loss, "train_accuracy": accuracy}
 
     def _decide(self, row: Row) -> None:
         if not (isfinite(row["train_loss"]) and isfinite(row["test_loss"])):

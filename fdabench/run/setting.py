@@ -1,13 +1,12 @@
 """From a cell's configuration to everything that takes part in it. Shape suffix: K = workers held by this process."""
 
+import json
 from collections.abc import Mapping
 from fractions import Fraction
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fdabench.core.channel import Channel
 from fdabench.core.collective import Stacked
@@ -17,7 +16,8 @@ from fdabench.core.strategy import Strategy
 from fdabench.datasets import DATASETS
 from fdabench.datasets.base import Data
 from fdabench.engine.batches import Indices, Replacement, Sampler, Shuffle
-from fdabench.engine.workers import Workers
+from fdabench.engine.rows import Examples
+from fdabench.engine.workers import Crew, Engine, Training
 from fdabench.errors import PartitionError
 from fdabench.models import MODELS
 from fdabench.models.base import count_parameters, initialised
@@ -43,8 +43,7 @@ class Setting(NamedTuple):
 
     data: Data
     shards: list[Indices]
-    model: nn.Module
-    workers: Workers
+    crew: Crew
     strategy: Strategy
     channel: Channel
     budget: int
@@ -95,28 +94,31 @@ def resolved(config: Config) -> dict[str, Any]:
     return numbers | {key: float(getattr(strategy, key)) for key in ("theta", "period") if hasattr(strategy, key)}
 
 
-def make_setting(config: Config, data_root: Path, device: torch.device) -> Setting:
+def make_setting(config: Config, data: Data) -> Setting:
     """
     Raises:
-        TaskError: the data is missing, or leaves a worker without a batch.
+        TaskError: a worker is left without a batch.
         PartitionError: the samples cannot be shared out as asked.
     """
-    data = _data(config["dataset"], data_root, device)
-    seeds = seeds_of(config)
+    seeds, device = seeds_of(config), data.train_x.device
     model = initialised(MODELS[config["model"]], data.shape, data.classes, seeds["weights"]).to(device)
     shards = split(config, data)
-    optimizer = construct(OPTIMIZERS[config["optimizer"]["kind"]], config["optimizer"], scale_of(config))
-    workers = Workers(model, optimizer, samplers(config, shards), data.train_x, data.train_y)
+    noise = [seed_for("worker", {"noise": seeds["noise"], "worker": k}) for k in range(len(shards))]
+    crew = Crew(model, samplers(config, shards), noise)
     channel = Channel(Stacked(shares(config, shards).to(device)), Ledger())
-    return Setting(
-        data, shards, model, workers, strategy_of(config), channel, budget_of(config), eval_period_of(config)
-    )
+    return Setting(data, shards, crew, strategy_of(config), channel, budget_of(config), eval_period_of(config))
 
 
-@lru_cache(maxsize=1)
-def _data(name: str, root: Path, device: torch.device) -> Data:
-    """Loaded once by a process for all of its cells in a row that use it."""
-    return DATASETS[name].load(root).to(device)
+def make_training(config: Config, setting: Setting, engine: Engine) -> Training:
+    """What cells with the same `matrix_of` have in common."""
+    local = construct(OPTIMIZERS[config["optimizer"]["kind"]], config["optimizer"], scale_of(config))
+    examples = Examples(setting.data.train_x, setting.data.train_y)
+    return Training(setting.crew.start, local, examples, engine, config["precision"])
+
+
+def matrix_of(config: Config) -> str:
+    """Cells for which this is the same can be rows of one matrix of workers."""
+    return json.dumps([config[axis] for axis in ("dataset", "model", "batch_size", "optimizer", "precision")])
 
 
 def split(config: Config, data: Data) -> list[Indices]:

@@ -33,6 +33,6 @@ class Cell:
         c = self.config
         kind, *rest = c["partition"].values()
         where = f"{kind} {rest[0]}" if rest else kind
-        return (
-            f"{self.label} | {c['dataset']} {c['model']} | {where} | K={c['workers']} b={c['batch_size']} s{c['seed']}"
-        )
+        precision = "" if c["precision"] == "fp32" else f" {c['precision']}"
+        crew = f"K={c['workers']} b={c['batch_size']} s{c['seed']}"
+        return f"{self.label} | {c['dataset']} {c['model']}{precision} | {where} | {crew}"

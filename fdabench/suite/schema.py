@@ -7,6 +7,7 @@ from pydantic import Field, create_model, model_validator
 
 from fdabench.datasets import DATASETS
 from fdabench.engine.batches import LastBatch
+from fdabench.engine.precision import Precision
 from fdabench.models import MODELS
 from fdabench.optimizers import OPTIMIZERS
 from fdabench.partition import PARTITIONS
@@ -91,6 +92,7 @@ class Workload(Table):
     sampling: Literal["shuffle", "replacement"] = "shuffle"
     last_batch: LastBatch = "wrap"
     averaging: Literal["uniform", "samples"] = "uniform"
+    precision: Precision = "fp32"
 
 
 class StrategyOptions(Component):
@@ -124,4 +126,5 @@ class Exclude(Table):
     strategy: str | None = None
     monitor: str | None = None
     theta: float | None = None
+    precision: str | None = None
     seed: int | None = None

@@ -105,7 +105,9 @@ def tensors(node: Any) -> list[Tensor]:
     """All tensors in a round, those of the server's state included."""
     if isinstance(node, Tensor):
         return [node]
-    parts = vars(node).values() if isinstance(node, Round) else node if isinstance(node, tuple) else ()
+    if isinstance(node, Round):
+        return [tensor for field in fields(node) for tensor in tensors(getattr(node, field.name))]
+    parts = node if isinstance(node, tuple) else ()
     return [tensor for part in parts for tensor in tensors(part)]
 
 

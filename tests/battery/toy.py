@@ -15,8 +15,10 @@ from fdabench.core.ledger import Entry, Ledger
 from fdabench.core.seeds import numpy_generator, torch_generator
 from fdabench.core.strategy import Strategy
 from fdabench.engine.batches import Sampler, Shuffle
-from fdabench.engine.loop import Moment, run
-from fdabench.engine.workers import Workers
+from fdabench.engine.loop import Course, Moment, run
+from fdabench.engine.rows import Examples
+from fdabench.engine.sequential import Sequential
+from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.models.base import Architecture, initialised
 from fdabench.optimizers import LocalOptimizer, Sgd
 
@@ -69,7 +71,12 @@ def make_workers(
 ) -> Workers:
     """The workers with these indices, out of `workers`."""
     x, y = data()
-    return Workers(model(dtype), local, [sampler(k, workers) for k in held], x.to(dtype), y)
+    return on(model(dtype), local, [sampler(k, workers) for k in held], Examples(x.to(dtype), y))
+
+
+def on(net: nn.Module, local: LocalOptimizer, samplers: Sequence[Sampler], examples: Examples) -> Workers:
+    """One crew, sequential."""
+    return Workers(Training(net, local, examples, Sequential), [Crew(net, samplers, range(len(samplers)))])
 
 
 def equal_shares(workers: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -91,7 +98,7 @@ def train(
     held = range(workers) if held is None else held
     crew = make_workers(held, workers, local or Sgd(lr=0.2), dtype)
     channel = Channel(collective or Stacked(equal_shares(workers, dtype)), Ledger())
-    ran = Ran(crew.w_KD.detach(), [], [], channel.ledger.entries, [])
+    ran = Ran(crew.weights(), [], [], channel.ledger.entries, [])
 
     def note(moment: Moment) -> bool:
         if moment.outcome.synced:
@@ -101,5 +108,5 @@ def train(
         see(moment)
         return True
 
-    run(crew, strategy, channel, steps, note)
+    run(crew, [Course(strategy, channel, steps, note)])
     return ran

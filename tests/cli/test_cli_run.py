@@ -112,6 +112,20 @@ def test_a_chosen_cell_run_afresh_by_one_job_gives_the_same_numbers(finished: An
     assert attempts == {synchronous: 1, fda: 2}
 
 
+def test_cells_side_by_side_in_one_matrix_give_the_same_numbers(finished: Any, here: InProcess) -> None:
+    """One process, both cells at once, by the engine that an accelerator would have: syncs and bytes are equal."""
+    arguments = ("run", "tiny.toml", "--jobs", 1, "--together", 2, "--device", "cpu", "-q")
+    assert here(*arguments, "-o", "side").exit_code == 0
+    assert_same_cells(Path("side"), finished.results, cell_ids(finished.results))
+    assert here(*arguments, "-o", "vectorised", "--engine", "vectorised", "--threads", 0).exit_code == 0
+    for cell in cell_ids(finished.results):
+        record = Store(Path("vectorised")).read_record(cell)
+        assert record is not None
+        assert (record["engine"], record["together"]) == ("vectorised", 2)
+        one, other = (Store(root).read_cell_table(cell, "ledger") for root in (Path("vectorised"), finished.results))
+        assert one.equals(other)
+
+
 def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(here: InProcess) -> None:
     """A sketch that no memory holds; also seeds and overrides, which are recorded."""
     monitor = 'strategy.1.monitor={kind = "sketch", depth = 1, width = 100000000000000}'
@@ -145,6 +159,11 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(here: InProcess
         (["run", "tiny.toml", "--device", "tpu"], "--device tpu: expected auto"),
         (["run", "tiny.toml", "--device", "cuda:99"], "CUDA devices here"),
         (["run", "tiny.toml", "--jobs", "0"], "--jobs"),
+        (["run", "tiny.toml", "--threads", "-1"], "--threads"),
+        (["run", "tiny.toml", "--together", "0"], "--together"),
+        (["run", "tiny.toml", "--engine", "vektorised"], "expected auto, sequential, vectorised; did you mean"),
+        (["run", "tiny.toml", "--set", "workload.precision=tf32", "--device", "cpu"], "'tf32' needs a CUDA device"),
+        (["run", "tiny.toml", "--set", "workload.precision=fp16"], "'fp16' is unknown; allowed: 'fp32', 'bf16'"),
         (["run", "tiny.toml", "nowhere.toml"], "nowhere.toml: 1 fault"),
         (["run", "tiny.toml", "--set", "strategy.1.theta=-1", "--set", "eval.targets=[2]"], "2 faults"),
         (["run", "tiny.toml", "-o", "tiny.toml"], "tiny.toml"),

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from battery.alone import simulate_alone
 
 from fdabench.datasets import DATASETS
 from fdabench.datasets.base import Data
-from fdabench.run.simulate import simulate
 
 pytestmark = pytest.mark.data
 
@@ -81,6 +81,7 @@ def test_lenet5_learns_mnist_under_fda_with_few_syncs() -> None:
         "sampling": "replacement",
         "last_batch": "wrap",
         "averaging": "uniform",
+        "precision": "fp32",
         "partition": {"kind": "iid-file-order"},
         "optimizer": {
             "kind": "adam",
@@ -102,7 +103,7 @@ def test_lenet5_learns_mnist_under_fda_with_few_syncs() -> None:
         "eval": {"every_steps": 80},
         "seed": 0,
     }
-    done = simulate(config, "0" * 12, folder("mnist"), torch.device("cpu"))
+    done = simulate_alone(config, folder("mnist"))
     row = done.tables["evals"][-1]
     assert row["test_accuracy"] > 0.75
     assert 1 <= len(done.tables["rounds"]) < 20

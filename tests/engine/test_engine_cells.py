@@ -7,16 +7,23 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from battery.alone import simulate_alone
+from torch import Tensor
 
 from fdabench.core.collective import Stacked
 from fdabench.datasets import DATASETS
 from fdabench.engine.evaluate import score
+from fdabench.engine.flat import flat, parameters
+from fdabench.engine.rows import Examples
+from fdabench.engine.sequential import Sequential
+from fdabench.engine.workers import Workers
 from fdabench.errors import PartitionError, TaskError
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.run.setting import SEED_AXES, make_setting, samplers, seeds_of, shares, split
-from fdabench.run.simulate import Simulated, simulate
+from fdabench.run.setting import SEED_AXES, Setting, make_setting, make_training, samplers, seeds_of, shares, split
+from fdabench.run.simulate import Simulated
 
-CPU, NOWHERE = torch.device("cpu"), Path("nowhere")
+NOWHERE = Path("nowhere")
+DIGITS = DATASETS["digits"].load(NOWHERE)
 D, K = 51_466, 4
 KERAS = {"kind": "adam-keras", "lr": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7}
 SGD = {"kind": "sgd", "lr": 0.1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "at_sync": "keep"}
@@ -44,6 +51,7 @@ def cell(strategy: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "sampling": "shuffle",
         "last_batch": "wrap",
         "averaging": "uniform",
+        "precision": "fp32",
         "partition": {"kind": "dirichlet", "alpha": 1.0, "shares": "per-class", "min_samples": 1},
         "optimizer": ADAM,
         "strategy": strategy,
@@ -54,7 +62,11 @@ def cell(strategy: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def go(strategy: dict[str, Any], **changes: Any) -> Simulated:
-    return simulate(cell(strategy, **changes), "0" * 12, NOWHERE, CPU)
+    return simulate_alone(cell(strategy, **changes))
+
+
+def weights(setting: Setting) -> Tensor:
+    return flat(parameters(setting.crew.start))
 
 
 def evals(done: Simulated) -> pd.DataFrame:
@@ -82,12 +94,13 @@ def test_the_model_of_that_row_is_the_one_before_the_sync() -> None:
 
 def test_the_evaluated_model_is_the_mean_of_the_workers() -> None:
     config = cell(fda("naive", 1e9), budget={"steps": 7}, eval={"every_steps": 7})
-    setting = make_setting(config, NOWHERE, CPU)
+    setting = make_setting(config, DIGITS)
+    workers = Workers(make_training(config, setting, Sequential), [setting.crew])
     for _ in range(7):
-        setting.workers.step()
-    mean_D = Stacked(torch.full((K,), 1 / K)).mean(setting.workers.w_KD.detach())
-    expected = score(setting.model, mean_D, setting.data.test_x, setting.data.test_y)
-    row = evals(simulate(config, "0" * 12, NOWHERE, CPU)).iloc[0]
+        workers.step()
+    mean_D = Stacked(torch.full((K,), 1 / K)).mean(workers.weights())
+    expected = score(setting.crew.start, mean_D, torch.empty(0), Examples(setting.data.test_x, setting.data.test_y))
+    row = evals(simulate_alone(config)).iloc[0]
     assert (row["test_accuracy"], row["test_loss"]) == (expected.accuracy, expected.loss)
 
 
@@ -165,7 +178,7 @@ def test_a_run_that_misses_its_target_is_done() -> None:
 
 
 def test_a_run_can_be_stopped() -> None:
-    done = simulate(cell(SYNCHRONOUS), "0" * 12, NOWHERE, CPU, stop_asked=lambda: True)
+    done = simulate_alone(cell(SYNCHRONOUS), stop_asked=lambda: True)
     assert (done.state, done.steps) == ("interrupted", 1)
 
 
@@ -183,9 +196,9 @@ def test_all_strategies_of_a_seed_begin_alike_and_see_the_same_batches() -> None
     first = {evals(go(table, budget={"steps": 1}))["train_loss"][0] for table in STRATEGIES}
     assert len(first) == 1
     assert evals(go(SYNCHRONOUS, budget={"steps": 1}, seed=1))["train_loss"][0] not in first
-    settings = [make_setting(cell(table), NOWHERE, CPU) for table in STRATEGIES]
+    settings = [make_setting(cell(table), DIGITS) for table in STRATEGIES]
     for other in settings[1:]:
-        assert torch.equal(other.workers.w_KD, settings[0].workers.w_KD)
+        assert torch.equal(weights(other), weights(settings[0]))
         assert all((a == b).all() for a, b in zip(other.shards, settings[0].shards, strict=True))
 
 
@@ -246,7 +259,7 @@ def test_a_cell_run_twice_leaves_identical_tables(table: dict[str, Any], samplin
 
 def test_averaging_by_samples_weighs_each_worker_by_its_shard() -> None:
     skewed = {"partition": {"kind": "dirichlet", "alpha": 0.1, "shares": "per-class", "min_samples": 1}}
-    setting = make_setting(cell(SYNCHRONOUS, averaging="samples", **skewed), NOWHERE, CPU)
+    setting = make_setting(cell(SYNCHRONOUS, averaging="samples", **skewed), DIGITS)
     sizes = [len(shard) for shard in setting.shards]
     assert len(set(sizes)) > 1
     assert shares(cell(SYNCHRONOUS, averaging="samples"), setting.shards).tolist() == pytest.approx(
@@ -259,13 +272,13 @@ def test_averaging_by_samples_weighs_each_worker_by_its_shard() -> None:
 def test_a_shard_too_small_for_a_batch_is_refused_with_advice() -> None:
     config = cell(SYNCHRONOUS, workers=100, last_batch="drop", partition={"kind": "iid"})
     with pytest.raises(TaskError, match=r"last_batch = 'drop' .* 1[45] samples without any batch of 16: take 'wrap'"):
-        make_setting(config, NOWHERE, CPU)
+        make_setting(config, DIGITS)
 
 
 def test_an_empty_shard_is_refused_with_advice() -> None:
     config = cell(SYNCHRONOUS, workers=1000, partition={"kind": "sorted", "fraction": 0.5})
     with pytest.raises(PartitionError, match="sorted left worker 719 without samples: take fewer workers"):
-        make_setting(config, NOWHERE, CPU)
+        make_setting(config, DIGITS)
 
 
 def test_the_partition_table_counts_every_sample() -> None:

@@ -2,20 +2,25 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from battery.toy import PARAMETERS, data, equal_shares, make_workers, model, sampler, train
+from battery.toy import PARAMETERS, data, equal_shares, make_workers, model, on, sampler, train
 from torch import nn
 
 from fdabench.core.channel import Channel
 from fdabench.core.collective import Stacked
 from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import Outcome, Round
+from fdabench.engine.choice import ENGINES
 from fdabench.engine.evaluate import BATCH, model_variance, score
-from fdabench.engine.gradients import Sequential, flatten, load_flat, views
-from fdabench.engine.loop import Moment, run
+from fdabench.engine.flat import flat, load, parameters, views
+from fdabench.engine.loop import Course, Moment, run
 from fdabench.engine.memory import keep_freed_memory
+from fdabench.engine.rows import Examples, Rows
+from fdabench.engine.workers import Engine
 from fdabench.optimizers import Sgd
 from fdabench.results.costs import total_bytes
 from fdabench.strategies.synchronous import Synchronous
+
+NO_STATISTICS = torch.empty(0)
 
 
 def test_views_share_memory_with_the_row() -> None:
@@ -29,23 +34,24 @@ def test_views_share_memory_with_the_row() -> None:
 
 def test_flatten_and_load_are_inverse() -> None:
     net, w_D = model(), torch.arange(float(PARAMETERS))
-    load_flat(net, w_D)
-    assert torch.equal(flatten(net), w_D)
+    load(net, w_D, NO_STATISTICS)
+    assert torch.equal(flat(parameters(net)), w_D)
     w_D[0] = -5.0
     assert next(net.parameters()).flatten()[0] == -5.0
 
 
-def test_gradients_are_those_of_separate_models() -> None:
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_gradients_are_those_of_separate_models(engine: Engine) -> None:
     x, y = data()
     w_KD = torch.randn(3, PARAMETERS, generator=torch.Generator().manual_seed(4))
     g_KD = torch.full_like(w_KD, 9.0)
-    gradients = Sequential(model(), w_KD, g_KD)
-    batches = [(x[k * 20 : k * 20 + 8 + k], y[k * 20 : k * 20 + 8 + k]) for k in range(3)]
+    gradients = engine(model(), Rows(w_KD, g_KD, torch.empty(3, 0)), Examples(x, y), "fp32")
+    drawn = [np.arange(k * 20, k * 20 + 8 + k) for k in range(3)]
     for _ in range(2):
-        losses = gradients(batches)
-        for k, (images, labels) in enumerate(batches):
+        losses = gradients(drawn, torch.empty(3, 0, dtype=torch.int64))
+        for k, (images, labels) in enumerate((x[indices], y[indices]) for indices in drawn):
             alone = model()
-            load_flat(alone, w_KD[k].clone())
+            load(alone, w_KD[k].clone(), NO_STATISTICS)
             logits = alone(images)
             loss = nn.functional.cross_entropy(logits, labels)
             expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(alone.parameters()))])
@@ -56,9 +62,9 @@ def test_gradients_are_those_of_separate_models() -> None:
 
 def test_workers_begin_alike_and_step_apart() -> None:
     crew = make_workers(range(3), 3, Sgd(lr=0.1))
-    assert torch.equal(crew.w_KD, flatten(model()).expand(3, -1))
+    assert torch.equal(crew.weights(), flat(parameters(model())).expand(3, -1))
     crew.step()
-    assert not torch.equal(crew.w_KD[0], crew.w_KD[1])
+    assert not torch.equal(crew.weights()[0], crew.weights()[1])
 
 
 def test_a_workers_steps_do_not_depend_on_the_others() -> None:
@@ -67,7 +73,7 @@ def test_a_workers_steps_do_not_depend_on_the_others() -> None:
     for _ in range(5):
         together.step()
         alone.step()
-    assert torch.equal(together.w_KD[1], alone.w_KD[0])
+    assert torch.equal(together.weights()[1], alone.weights()[0])
 
 
 def test_the_moment_of_a_step_is_before_its_sync() -> None:
@@ -89,9 +95,9 @@ def test_the_moment_of_a_step_is_before_its_sync() -> None:
 
 def test_the_loop_ends_when_told_and_hands_the_last_sync_on() -> None:
     crew, channel = make_workers(range(2), 2, Sgd(lr=0.1)), Channel(Stacked(equal_shares(2)), Ledger())
-    run(crew, Synchronous(), channel, 100, lambda moment: moment.step < 4)
+    run(crew, [Course(Synchronous(), channel, 100, lambda moment: moment.step < 4)])
     assert channel.ledger.step == 4
-    assert torch.equal(crew.w_KD[0], crew.w_KD[1])
+    assert torch.equal(crew.weights()[0], crew.weights()[1])
 
 
 def test_what_a_strategy_returns_without_a_sync_is_not_looked_at() -> None:
@@ -123,8 +129,8 @@ def test_the_score_is_of_the_whole_test_set_and_draws_nothing() -> None:
     generator = torch.Generator().manual_seed(6)
     x, y = torch.randn(2 * BATCH + 17, 1, 4, 4, generator=generator), torch.arange(2 * BATCH + 17) % 3
     net, w_D = model(), torch.randn(PARAMETERS, generator=generator)
-    found = score(net, w_D, x, y)
-    load_flat(net, w_D)
+    found = score(net, w_D, NO_STATISTICS, Examples(x, y))
+    load(net, w_D, NO_STATISTICS)
     logits = net(x).detach()
     assert found.accuracy == pytest.approx((logits.argmax(1) == y).double().mean().item(), abs=1e-12)
     assert found.loss == pytest.approx(nn.functional.cross_entropy(logits, y).item(), rel=1e-5)
@@ -135,7 +141,7 @@ def test_evaluating_changes_no_training() -> None:
     net = model()
 
     def test(moment: Moment) -> None:
-        score(net, Stacked(equal_shares(4)).mean(moment.w_KD), x, y)
+        score(net, Stacked(equal_shares(4)).mean(moment.w_KD), NO_STATISTICS, Examples(x, y))
         model_variance(moment.w_KD, Stacked(equal_shares(4)))
 
     watched, plain = train(Synchronous(), see=test), train(Synchronous())
@@ -148,16 +154,15 @@ def test_evaluating_changes_no_training() -> None:
 def test_evaluating_with_the_training_model_changes_no_training() -> None:
     """As a cell does: there is one module, and both point it at their own weights."""
     x, y = data()
-    from fdabench.engine.workers import Workers
 
     def go(evaluate: bool) -> torch.Tensor:
         net = model()
-        crew = Workers(net, Sgd(lr=0.1), [sampler(k, 2) for k in range(2)], x, y)
+        crew = on(net, Sgd(lr=0.1), [sampler(k, 2) for k in range(2)], Examples(x, y))
         for _ in range(5):
             crew.step()
             if evaluate:
-                score(net, torch.zeros(PARAMETERS), x, y)
-        return crew.w_KD.detach()
+                score(net, torch.zeros(PARAMETERS), NO_STATISTICS, Examples(x, y))
+        return crew.weights()
 
     assert torch.equal(go(True), go(False))
 

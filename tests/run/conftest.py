@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from fdabench.results.store import Record, Store
-from fdabench.run.cell import run_cell
+from fdabench.run.cell import Machine, Watcher, run_together
+from fdabench.run.shared import load_all
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 
@@ -61,6 +62,9 @@ every = 4
 Change = Callable[..., list[Cell]]
 
 
+HERE = Machine(torch.device("cpu"), "sequential", lambda name: load_all([name], Path("no-data"))[name])
+
+
 class Ran(NamedTuple):
     """The tiny suite's cells by label, what became of each, and where."""
 
@@ -70,7 +74,8 @@ class Ran(NamedTuple):
 
 
 def run_here(cell: Cell, store: Store, stop: Callable[[], bool] = lambda: False, tell: Any = lambda p: None) -> Record:
-    return run_cell(cell, store, store.root / "no-data", torch.device("cpu"), tell, stop)
+    (record,) = run_together([cell], store, HERE, Watcher(lambda cell_id, progress: tell(progress), stop))
+    return record
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.results.store import FAILURES, TABLES, Record, Store
 from fdabench.run.plan import bytes_bound, standings, tally
 from fdabench.run.pool import Ended, Place, Started, run_cells
+from fdabench.run.shared import load_all
 from fdabench.strategies import STRATEGIES
 from fdabench.strategies.fda import FDA
 from fdabench.suite.cell import Cell
@@ -26,6 +27,11 @@ from fdabench.suite.cell import Cell
 Cells = Callable[..., list[Cell]]
 RunOne = Callable[..., Record]
 PERIODIC = ["Synchronous", "FedAvg", "FedAdam", "FedAvgM"]
+
+
+def place(store: Store, jobs: int, together: int = 1) -> Place:
+    digits = load_all(["digits"], Path("no-data"))
+    return Place(store, digits, torch.device("cpu"), "sequential", jobs, 1, together)
 
 
 def ledger(ran: Any, label: str) -> pd.DataFrame:
@@ -240,7 +246,7 @@ def test_a_process_that_dies_loses_its_cell_and_the_rest_still_runs(cells: Cells
     long = replace(long, config={**long.config, "budget": {"steps": 100_000}})
     store = Store(tmp_path)
     ended: dict[str, Record] = {}
-    for event in run_cells([*short, long], Place(store, tmp_path, torch.device("cpu"), jobs=1)):
+    for event in run_cells([*short, long], place(store, 1)):
         if isinstance(event, Started) and event.cell == long:
             (child,) = multiprocessing.active_children()
             assert child.pid is not None
@@ -263,7 +269,7 @@ def test_a_process_that_dies_loses_its_cell_and_the_rest_still_runs(cells: Cells
 def test_closing_the_run_stops_its_cells(cells: Cells, tmp_path: Path) -> None:
     long = [replace(cell, config={**cell.config, "budget": {"steps": 100_000}}) for cell in cells()[:3]]
     store = Store(tmp_path)
-    events = run_cells(long, Place(store, tmp_path, torch.device("cpu"), jobs=2))
+    events = run_cells(long, place(store, 2))
     while not isinstance(next(events), Started):
         pass
     events.close()

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 import torch
-from battery.toy import CLASSES, STEPS, WORKERS, data, equal_shares, make_workers, model, sampler, train
+from battery.toy import CLASSES, STEPS, WORKERS, data, equal_shares, make_workers, model, on, sampler, train
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
@@ -14,7 +14,8 @@ from fdabench.core.collective import Stacked
 from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import Server
 from fdabench.engine.batches import Sampler
-from fdabench.engine.loop import run
+from fdabench.engine.loop import Course, run
+from fdabench.engine.rows import Examples
 from fdabench.engine.workers import Workers
 from fdabench.monitors import MONITORS
 from fdabench.optimizers import Adam, AdamW, LocalOptimizer, Sgd
@@ -195,16 +196,16 @@ def test_workers_count_by_their_share_of_the_samples() -> None:
     """Shares of 1/4 and 3/4: one synchronous step of SGD is the step on the weighted gradient."""
     x, y = data()
     ours, theirs = torch.arange(8), torch.arange(100, 108)
-    crew = Workers(model(torch.float64), Sgd(lr=0.2), [Fixed(ours), Fixed(theirs)], x.double(), y)
+    crew = on(model(torch.float64), Sgd(lr=0.2), [Fixed(ours), Fixed(theirs)], Examples(x.double(), y))
     channel = Channel(Stacked(torch.tensor([0.25, 0.75], dtype=torch.float64)), Ledger())
-    run(crew, Synchronous(), channel, 1, lambda moment: True)
+    run(crew, [Course(Synchronous(), channel, 1, lambda moment: True)])
     plain = model(torch.float64)
     loss = sum(
         share * nn.functional.cross_entropy(plain(x[drawn].double()), y[drawn])
         for share, drawn in ((0.25, ours), (0.75, theirs))
     )
     gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(plain.parameters()))])
-    assert (crew.w_KD.detach() - (flat(plain) - 0.2 * gradient)).abs().max() < ROUNDING
+    assert (crew.weights() - (flat(plain) - 0.2 * gradient)).abs().max() < ROUNDING
     assert len(y.unique()) == CLASSES
 
 
@@ -219,13 +220,13 @@ OPTIMIZERS: dict[str, tuple[Callable[[str], LocalOptimizer], int]] = {
 
 def moments(crew: Workers) -> list[Tensor]:
     """Copies of the optimizer's state, [K, D] each."""
-    return [torch.stack(rows) for rows in crew._moments()]
+    return [torch.stack(rows) for rows in crew._moments(crew._optimized)]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_kept_state_is_each_workers_own(name: str) -> None:
     crew, channel, before = stepped(name, "keep")
-    crew.adopt(torch.zeros_like(crew.w_KD), channel)
+    crew.adopt(0, torch.zeros_like(crew.weights()), channel)
     assert len(before) == OPTIMIZERS[name][1]
     assert all(torch.equal(was_KD, is_KD) for was_KD, is_KD in zip(before, moments(crew), strict=True))
     assert channel.ledger.entries == []
@@ -246,20 +247,20 @@ def test_reset_state_is_that_of_a_new_optimizer(name: str) -> None:
     """Five steps, a reset to the initial models, and one more is what one step alone on that batch is."""
     crew, channel, _ = stepped(name, "reset")
     other = make_workers(range(3), 3, OPTIMIZERS[name][0]("keep"))
-    crew.adopt(other.w_KD.detach().clone(), channel)
+    crew.adopt(0, other.weights().clone(), channel)
     crew.step()
     for each in other._samplers:
         for _ in range(5):
             each.draw()
     other.step()
-    assert torch.equal(crew.w_KD, other.w_KD)
+    assert torch.equal(crew.weights(), other.weights())
     assert channel.ledger.entries == []
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_averaged_state_is_equal_everywhere_and_paid_for(name: str) -> None:
     crew, channel, before = stepped(name, "average")
-    crew.adopt(torch.zeros_like(crew.w_KD), channel)
+    crew.adopt(0, torch.zeros_like(crew.weights()), channel)
     after = moments(crew)
     assert len(after) == OPTIMIZERS[name][1]
     for was_KD, is_KD in zip(before, after, strict=True):

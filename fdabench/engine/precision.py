@@ -1,0 +1,33 @@
+"""What the products of a training step are computed in. Weights, drifts, monitors and sums are float32 in any case."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Literal
+
+import torch
+
+Precision = Literal["fp32", "bf16", "tf32"]
+"""fp32; bf16: torch's autocast; tf32: products of float32 with 10 bits of mantissa, on CUDA."""
+
+
+def casting(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """Around a forward pass: where autocast chooses what is computed in bfloat16."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+@contextmanager
+def rounding(precision: Precision) -> Iterator[None]:
+    """Around forward and backward passes: whether float32 products may be rounded to TF32, as torch does by default."""
+    # torch has the second at run time only
+    flags = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+    before = [flag.fp32_precision for flag in flags]
+    _set(flags, ["tf32" if precision == "tf32" else "ieee"] * len(flags))
+    try:
+        yield
+    finally:
+        _set(flags, before)
+
+
+def _set(flags: Sequence[Any], values: Sequence[str]) -> None:
+    for flag, value in zip(flags, values, strict=True):
+        flag.fp32_precision = value

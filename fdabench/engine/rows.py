@@ -1,0 +1,31 @@
+"""All workers held by a process, as matrices with a row for each; and the data they learn from.
+
+Shape suffixes: K = workers held by this process, D = parameters, B = statistics, L = dropout layers.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Rows(NamedTuple):
+    w_KD: Tensor
+    """Weights."""
+    g_KD: Tensor
+    """Gradients."""
+    b_KB: Tensor
+    """Running statistics of batch normalisation; they stay with their worker."""
+
+
+class Examples(NamedTuple):
+    """A training set: images [N, channels, height, width] and labels [N]."""
+
+    x: Tensor
+    y: Tensor
+
+
+class Losses(NamedTuple):
+    """What the local steps saw: mean loss of each worker's batch, and the fraction that it had right."""
+
+    loss_K: Tensor
+    accuracy_K: Tensor

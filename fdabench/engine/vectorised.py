@@ -1,0 +1,81 @@
+"""Gradients of all workers at once, by torch.func.vmap: what a GPU does fastest. Shape suffixes as in `engine.rows`."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+
+from fdabench.engine.batches import Indices
+from fdabench.engine.flat import parameters, statistics, views
+from fdabench.engine.noise import dropouts
+from fdabench.engine.precision import Precision, casting, rounding
+from fdabench.engine.rows import Examples, Losses, Rows
+
+Members = slice | Indices
+
+
+class _Seen(NamedTuple):
+    """What a worker's pass leaves besides the gradient."""
+
+    accuracy: Tensor
+    statistics: dict[str, Tensor]
+
+
+class Vectorised:
+    """One model as a pure function of a worker's row, mapped over the rows."""
+
+    def __init__(self, model: nn.Module, rows: Rows, examples: Examples, precision: Precision) -> None:
+        self._model, self._rows, self._examples, self._precision = model, rows, examples, precision
+        self._names = [name for name, _ in model.named_parameters()]
+        self._like = [parameter.detach() for parameter in parameters(model)]
+        self._statistics = {name: buffer.detach() for name, buffer in statistics(model).items()}
+        held = {id(module): name for name, module in model.named_modules()}
+        self._keys = [f"{held[id(dropout)]}.key" for dropout in dropouts(model)]
+        kept = {*self._statistics, *self._keys}
+        self._counters = {name: buffer for name, buffer in model.named_buffers() if name not in kept}
+        self._mapped = vmap(grad_and_value(self._loss, has_aux=True))
+
+    def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> Losses:
+        """Fill g_KD with the gradient of each worker's mean loss over the samples that it has drawn."""
+        self._model.train()
+        loss_K, accuracy_K = torch.empty_like(self._rows.w_KD[:, 0]), torch.empty_like(self._rows.w_KD[:, 0])
+        with rounding(self._precision):
+            for members, indices in _by_size(drawn):
+                loss_K[members], accuracy_K[members] = self._together(members, indices, keys_KL[members])
+        return Losses(loss_K, accuracy_K)
+
+    def _together(self, members: Members, drawn: Indices, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses and accuracies of these workers; their gradients and statistics go to their rows."""
+        indices = torch.from_numpy(drawn).to(self._examples.x.device, non_blocking=True)
+        x, y = self._examples.x[indices], self._examples.y[indices]
+        g_MD, (loss_M, seen) = self._mapped(self._rows.w_KD[members], self._rows.b_KB[members], keys, x, y)
+        self._rows.g_KD[members] = g_MD
+        if seen.statistics:
+            self._rows.b_KB[members] = torch.cat([part.flatten(1) for part in seen.statistics.values()], 1)
+        return loss_M, seen.accuracy
+
+    def _loss(self, w_D: Tensor, b_B: Tensor, key_L: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, _Seen]:
+        weights = dict(zip(self._names, views(w_D, self._like), strict=True))
+        before = list(self._statistics.values())
+        # batch normalisation writes into what it is given, and counts its batches
+        counters = {name: buffer.clone() for name, buffer in self._counters.items()}
+        running = {name: part.clone() for name, part in zip(self._statistics, views(b_B, before), strict=True)}
+        keys = dict(zip(self._keys, key_L, strict=True))
+        with casting(self._precision, x.device):
+            logits = functional_call(self._model, {**weights, **running, **counters, **keys}, (x,))
+            loss = nn.functional.cross_entropy(logits, y)
+        return loss, _Seen((logits.argmax(1) == y).float().mean(), running)
+
+
+def _by_size(drawn: Sequence[Indices]) -> Iterator[tuple[Members, Indices]]:
+    """Workers whose batches can be stacked, and the stack: almost always all of them."""
+    sizes = np.array([len(indices) for indices in drawn])
+    if (sizes == sizes[0]).all():
+        yield slice(None), np.stack(drawn)
+        return
+    for size in np.unique(sizes):
+        members = np.flatnonzero(sizes == size)
+        yield members, np.stack([indices for indices in drawn if len(indices) == size])

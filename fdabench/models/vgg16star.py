@@ -1,0 +1,39 @@
+"""VGG16* of the FDA paper: VGG16 (Simonyan and Zisserman, 2015) without its widest blocks, for 28 x 28 images."""
+
+from torch import nn
+
+from fdabench.models.base import Architecture, Shape, glorot
+from fdabench.models.dropout import Dropout
+
+
+def _block(narrow: int, wide: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(narrow, wide, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(wide, wide, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    ]
+
+
+def build(shape: Shape, classes: int) -> nn.Module:
+    channels, height, width = shape
+    layers = nn.Sequential(
+        *_block(channels, 64),
+        *_block(64, 128),
+        *_block(128, 256),
+        nn.Flatten(),
+        nn.Linear(256 * (height // 8) * (width // 8), 512),
+        nn.ReLU(),
+        Dropout(0.5),
+        nn.Linear(512, 512),
+        nn.ReLU(),
+        Dropout(0.5),
+        nn.Linear(512, classes),
+    )
+    return glorot(layers)
+
+
+VGG16STAR = Architecture(
+    build, (1, 28, 28), "three blocks of two convolutions, dropout; 2,592,202 parameters", "simonyan2015"
+)
