@@ -1,0 +1,153 @@
+"""What is timed: loops that do one kind of work for a while. The floor is a plain PyTorch loop, everything else fdabench.
+
+All on random images of the right shape, without evaluation, with SGD: what is timed is the work, not the learning.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import repeat
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fdabench.core.channel import Channel
+from fdabench.core.collective import Stacked
+from fdabench.core.ledger import Ledger
+from fdabench.core.strategy import Outcome, Round, Strategy
+from fdabench.datasets.base import Data
+from fdabench.engine.batches import Sampler, Shuffle
+from fdabench.engine.choice import ENGINES
+from fdabench.engine.loop import Course, run
+from fdabench.engine.precision import Precision
+from fdabench.engine.rows import Examples
+from fdabench.engine.workers import Crew, Training, Workers
+from fdabench.models import MODELS
+from fdabench.models.base import initialised
+from fdabench.optimizers import Sgd
+from fdabench.strategies import STRATEGIES
+
+BATCH, CLASSES, SAMPLES, RATE = 32, 10, 60_000, 0.01
+NEVER = 1e30
+"""A threshold that is never crossed: what is timed is the monitoring alone."""
+
+
+class Case(NamedTuple):
+    """One kind of work. `what`: floor, engine, or a strategy, with FDA's monitor after a dash."""
+
+    what: str
+    model: str
+    workers: int
+    engine: str = "sequential"
+    precision: Precision = "fp32"
+
+
+class Timing(NamedTuple):
+    samples: int
+    seconds: float
+    inside_s: float
+    """Of these, seconds within the strategy."""
+
+    @property
+    def rate(self) -> float:
+        return self.samples / self.seconds
+
+
+def noise(model: str) -> Data:
+    """Random images of the shape that a model takes, as many as MNIST has."""
+    shape = MODELS[model].takes or (1, 28, 28)
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.rand(n, *shape, generator=generator) for n in (SAMPLES, 10_000)), torch.arange(SAMPLES) % CLASSES
+    train_x, test_x = x
+    return Data(train_x, y, test_x, y[:10_000], CLASSES).to(torch.device("cpu"))
+
+
+def samplers(workers: int) -> list[Sampler]:
+    shards = np.array_split(np.arange(SAMPLES), workers)
+    return [Shuffle(shard, BATCH, "wrap", np.random.default_rng(k)) for k, shard in enumerate(shards)]
+
+
+def loop_of(case: Case, data: Data) -> Callable[[float], Timing]:
+    """What does this work for about so many seconds."""
+    if case.what == "floor":
+        return _floor(case, data)
+    workers = _workers(case, data)
+    return _engine(workers, case) if case.what == "engine" else _strategy(workers, case)
+
+
+def _floor(case: Case, data: Data) -> Callable[[float], Timing]:
+    """A model and an optimizer for each worker, one after the other, as torch's tutorials have it."""
+    models = [initialised(MODELS[case.model], data.shape, CLASSES, 0) for _ in range(case.workers)]
+    optimizers = [torch.optim.SGD(model.parameters(), RATE) for model in models]
+    draws = samplers(case.workers)
+    x, y = data.train_x.contiguous(), data.train_y
+
+    def step() -> None:
+        for model, optimizer, sampler in zip(models, optimizers, draws, strict=True):
+            indices = torch.from_numpy(sampler.draw())
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x[indices]), y[indices]).backward()
+            optimizer.step()
+
+    return lambda seconds: _timed(step, case.workers, seconds)
+
+
+def _engine(workers: Workers, case: Case) -> Callable[[float], Timing]:
+    return lambda seconds: _timed(workers.step, case.workers, seconds)
+
+
+def _timed(step: Callable[[], Any], workers: int, seconds: float) -> Timing:
+    begun, steps = perf_counter(), 0
+    while perf_counter() - begun < seconds:
+        step()
+        steps += 1
+    return Timing(steps * workers * BATCH, perf_counter() - begun, 0.0)
+
+
+def _workers(case: Case, data: Data) -> Workers:
+    model = initialised(MODELS[case.model], data.shape, CLASSES, 0)
+    training = Training(model, Sgd(RATE), Examples(data.train_x, data.train_y), ENGINES[case.engine], case.precision)
+    return Workers(training, [Crew(model, samplers(case.workers), range(case.workers))])
+
+
+class _Watched:
+    """A strategy whose time is taken."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self._strategy, self.seconds = strategy, 0.0
+
+    def init(self, w_D: Tensor) -> Round:
+        return self._strategy.init(w_D)
+
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
+        begun = perf_counter()
+        outcome = self._strategy.step(t, w_KD, r, channel)
+        self.seconds += perf_counter() - begun
+        return outcome
+
+
+def _strategy(workers: Workers, case: Case) -> Callable[[float], Timing]:
+    def go(seconds: float) -> Timing:
+        watched, ledger = _Watched(_named(case)), Ledger()
+        channel = Channel(Stacked(torch.full((case.workers,), 1 / case.workers)), ledger)
+        begun = perf_counter()
+        run(workers, [Course(watched, channel, 10**9, lambda moment: perf_counter() - begun < seconds)])
+        return Timing(ledger.step * case.workers * BATCH, perf_counter() - begun, watched.seconds)
+
+    return go
+
+
+def _named(case: Case) -> Any:
+    from fdabench.monitors import MONITORS
+
+    kind, _, monitor = case.what.partition("-")
+    epoch = SAMPLES // (case.workers * BATCH)
+    if kind == "fda":
+        return STRATEGIES[kind](theta=NEVER, monitor=MONITORS[monitor]())
+    return STRATEGIES[kind]() if kind == "synchronous" else STRATEGIES[kind](period=epoch)
+
+
+def interleaved(cases: list[Case], repeats: int) -> Iterator[Case]:
+    """A, B, C, A, B, C, ...: what disturbs the machine for a while disturbs all alike."""
+    return (case for round_of_all in repeat(cases, repeats) for case in round_of_all)

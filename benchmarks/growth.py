@@ -1,0 +1,110 @@
+"""How time and memory grow with workers, parameters and cells. Each figure is from a process of its own."""
+
+import json
+import resource
+import subprocess
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+import torch
+from cases import BATCH, noise, samplers
+
+from fdabench.core.channel import Channel
+from fdabench.core.collective import Stacked
+from fdabench.core.ledger import Ledger
+from fdabench.engine.evaluate import model_variance
+from fdabench.engine.loop import Course, Moment, run
+from fdabench.engine.memory import keep_freed_memory
+from fdabench.engine.rows import Examples
+from fdabench.engine.sequential import Sequential
+from fdabench.engine.workers import Crew, Training, Workers
+from fdabench.models import MODELS
+from fdabench.models.base import initialised
+from fdabench.monitors.sketch import Sketch
+from fdabench.optimizers import Adam
+from fdabench.results.store import Store
+from fdabench.run.pool import Ended, Place, Started, run_cells
+from fdabench.run.shared import load_all
+from fdabench.strategies.fda import FDA
+from fdabench.suite.reader import read_suite
+
+WORKERS = ("lenet5 10", "lenet5 60", "lenet5 250", "lenet5 1000")
+PARAMETERS = ("mlp 5", "lenet5 5", "cnn 5", "vgg16star 5")
+CELLS = (4, 16, 64)
+
+
+def growth() -> list[dict[str, Any]]:
+    """A row for each size."""
+    rows = [_apart("matrix", *size.split()) for size in dict.fromkeys(WORKERS + PARAMETERS)]
+    return rows + [_apart("cells", str(count)) for count in CELLS]
+
+
+def _apart(*arguments: str) -> dict[str, Any]:
+    done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=True)
+    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return row
+
+
+def matrix(model: str, workers: int) -> dict[str, Any]:
+    """SketchFDA with Adam: three steps, each with a sync and the true variance, which is the most that memory has to hold."""
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    data, net = noise(model), initialised(MODELS[model], MODELS[model].takes or (1, 28, 28), 10, 0)
+    training = Training(net, Adam(1e-3), Examples(data.train_x, data.train_y), Sequential)
+    crew = Workers(training, [Crew(net, samplers(workers), range(workers))])
+    channel = Channel(Stacked(torch.full((workers,), 1 / workers)), Ledger())
+    times = [perf_counter()]
+
+    def note(moment: Moment) -> bool:
+        model_variance(moment.w_KD, channel.collective)
+        times.append(perf_counter())
+        return True
+
+    run(crew, [Course(FDA(0.0, Sketch()), channel, 4, note)])
+    seconds = (times[-1] - times[1]) / 3
+    size = crew.weights().shape[1]
+    return {"what": model, "workers": workers, "parameters": size, "step_s": seconds, "samples_per_s": workers * BATCH / seconds}
+
+
+def cells(count: int) -> dict[str, Any]:
+    """As many cells of no work, in one process: what a cell costs besides its steps, and what the run has to hold."""
+    text = f"""
+        name = "many"
+        seeds = {list(range(count))}
+        budget = {{ steps = 1 }}
+        eval = {{ every_steps = 1 }}
+        [[workload]]
+        dataset = "digits"
+        model = "mlp"
+        workers = 2
+        batch_size = 8
+        optimizer = {{ kind = "sgd", lr = 0.1 }}
+        [[strategy]]
+        kind = "synchronous"
+    """
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "many.toml").write_text(text, encoding="utf-8")
+        found = read_suite(root / "many.toml").cells
+        place = Place(Store(root / "results"), load_all(["digits"], root), torch.device("cpu"), "sequential", 1, 1, 1)
+        moments = [perf_counter() for event in run_cells(found, place) if isinstance(event, Started | Ended)]
+    return {"what": "cells", "cells": count, "cell_s": (moments[-1] - moments[0]) / count}
+
+
+def main() -> None:
+    """The command line: one size in this process."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=["matrix", "cells"])
+    parser.add_argument("size", nargs="+")
+    given = parser.parse_args()
+    row = matrix(given.size[0], int(given.size[1])) if given.kind == "matrix" else cells(int(given.size[0]))
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps({**row, "peak_gib": peak / 2**20}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Processes of one thread that time cases on demand; one keeps freed memory as fdabench does, one is left as torch is."""
+
+import multiprocessing as mp
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cache
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+from cases import Case, Timing, interleaved, loop_of, noise
+
+from fdabench.engine.memory import keep_freed_memory
+
+
+def timings(cases: Sequence[Case], repeats: int, seconds: float) -> Mapping[Case, list[Timing]]:
+    """Each case timed `repeats` times for about `seconds`, in turns, one at a time."""
+    found = defaultdict(list)
+    with _Stand(_as_torch) as plain, _Stand(_as_fdabench) as kept:
+        for case in cases:
+            (plain if case.what == "floor" else kept).time(case, seconds / 4)
+        for case in interleaved(list(cases), repeats):
+            found[case].append((plain if case.what == "floor" else kept).time(case, seconds))
+    return found
+
+
+class _Stand:
+    def __init__(self, prepare: Any) -> None:
+        self._prepare = prepare
+
+    def __enter__(self) -> "_Stand":
+        context = mp.get_context("spawn")
+        self._connection, other = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other, self._prepare), daemon=True)
+        self._process.start()
+        return self
+
+    def time(self, case: Case, seconds: float) -> Timing:
+        self._connection.send((case, seconds))
+        timing: Timing = self._connection.recv()
+        return timing
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+def _as_torch() -> None:
+    torch.set_num_threads(1)
+
+
+def _as_fdabench() -> None:
+    torch.set_num_threads(1)
+    keep_freed_memory()
+
+
+def _serve(connection: Connection, prepare: Any) -> None:
+    prepare()
+    data, loop = cache(noise), cache(lambda case: loop_of(case, data(case.model)))
+    while True:
+        case, seconds = connection.recv()
+        connection.send(loop(case)(seconds))

@@ -1,0 +1,99 @@
+"""Whole cells, as `fdabench run` runs them: what evaluation and logging cost, and two cells at a time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+from cases import BATCH, noise
+
+import fdabench.run.recorder as recorder
+from fdabench.engine.memory import keep_freed_memory
+from fdabench.results.store import Store
+from fdabench.run.pool import Ended, Place, Started, run_cells
+from fdabench.run.simulate import Job, simulate
+from fdabench.suite.cell import Cell
+from fdabench.suite.reader import read_suite
+
+SUITE = """
+    name = "whole"
+    seeds = [0, 1]
+    budget = {{ epochs = {epochs} }}
+    eval = {{ every_epochs = {every} }}
+    [[workload]]
+    dataset = "mnist"
+    model = "lenet5"
+    workers = 10
+    batch_size = 32
+    optimizer = {{ kind = "sgd", lr = 0.01 }}
+    [[strategy]]
+    {strategy}
+"""
+FEDAVG = 'kind = "fedavg"\n    local_epochs = 1'
+SKETCH = 'kind = "fda"\n    monitor = "sketch"\n    theta = 1.0'
+
+
+class Spent(NamedTuple):
+    """Seconds of a cell, by what they were spent on."""
+
+    training: float
+    evaluation: float
+    logging: float
+
+
+def cells_of(strategy: str, epochs: int, every: int) -> list[Cell]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "whole.toml"
+        path.write_text(SUITE.format(strategy=strategy, epochs=epochs, every=every), encoding="utf-8")
+        return list(read_suite(path).cells)
+
+
+def spent(epochs: int) -> Spent:
+    """A cell of SketchFDA that is evaluated every nominal epoch, its tables written."""
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    cell, data = cells_of(SKETCH, epochs, 1)[0], noise("lenet5")
+    with _clock(recorder, "score") as scoring, _clock(recorder, "model_variance") as variance:
+        with _clock(recorder.Recorder, "sees") as recording, TemporaryDirectory() as folder:
+            begun = perf_counter()
+            (done,) = simulate([Job(cell.id, cell.config)], data)
+            ended = perf_counter()
+            if isinstance(done, Exception):
+                raise done
+            Store(Path(folder)).write_tables(cell.id, done.tables, cell.canonical)
+            writing = perf_counter() - ended
+    measured = scoring[0] + variance[0]
+    return Spent(ended - begun - recording[0], measured, recording[0] - measured + writing)
+
+
+@contextmanager
+def _clock(owner: Any, name: str) -> Iterator[list[float]]:
+    """Takes the time of a function for as long as this lasts."""
+    original: Callable[..., Any] = getattr(owner, name)
+    total = [0.0]
+
+    def timed(*arguments: Any) -> Any:
+        begun = perf_counter()
+        try:
+            return original(*arguments)
+        finally:
+            total[0] += perf_counter() - begun
+
+    setattr(owner, name, timed)
+    try:
+        yield total
+    finally:
+        setattr(owner, name, original)
+
+
+def rate(jobs: int, epochs: int) -> float:
+    """Worker samples per second of two cells of FedAvg with one local epoch, evaluated once at their end."""
+    cells = cells_of(FEDAVG, epochs, epochs)
+    with TemporaryDirectory() as folder:
+        place = Place(Store(Path(folder)), {"mnist": noise("lenet5")}, torch.device("cpu"), "sequential", jobs, 1, 1)
+        events = [(event, perf_counter()) for event in run_cells(cells, place) if isinstance(event, Started | Ended)]
+    samples = sum(event.record["steps"] for event, _ in events if isinstance(event, Ended)) * 10 * BATCH
+    return samples / (events[-1][1] - events[0][1])
