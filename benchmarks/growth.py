@@ -50,7 +50,7 @@ def _apart(*arguments: str) -> dict[str, Any]:
 
 
 def matrix(model: str, workers: int) -> dict[str, Any]:
-    """SketchFDA with Adam: three steps, each with a sync and the true variance, which is the most that memory has to hold."""
+    """SketchFDA with Adam, a sync and the true variance at every step: the most that memory has to hold."""
     keep_freed_memory()
     torch.set_num_threads(1)
     data, net = noise(model), initialised(MODELS[model], MODELS[model].takes or (1, 28, 28), 10, 0)
@@ -67,7 +67,13 @@ def matrix(model: str, workers: int) -> dict[str, Any]:
     run(crew, [Course(FDA(0.0, Sketch()), channel, 4, note)])
     seconds = (times[-1] - times[1]) / 3
     size = crew.weights().shape[1]
-    return {"what": model, "workers": workers, "parameters": size, "step_s": seconds, "samples_per_s": workers * BATCH / seconds}
+    return {
+        "what": model,
+        "workers": workers,
+        "parameters": size,
+        "step_s": seconds,
+        "samples_per_s": workers * BATCH / seconds,
+    }
 
 
 def cells(count: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Each framework gets a virtual environment of its own, made on first use, with its pinned version and the torch and numpy
 of constraints.txt. The plain loops run in the environment that runs this. One measurement runs at a time, every figure
-comes from fresh processes, with one thread in each, and the repeats go through all measurements in turn, so that a machine that
+comes from fresh processes with one thread each, and the repeats go through all measurements in turn: so a machine that
 slows down for a while does so for all.
 """
 

@@ -62,11 +62,16 @@ def whole_cells(repeats: int, epochs: int) -> list[Row]:
     """Evaluation and logging of a cell, and two cells by one and by two processes."""
     parts = [spent(epochs) for _ in range(repeats)]
     pairs = [(rate(1, epochs), rate(2, epochs)) for _ in range(repeats)]
+    gain = median(two / one for one, two in pairs)
     return [
         {"what": "evaluation", "of_training": median(part.evaluation / part.training for part in parts)},
         {"what": "logging", "of_training": median(part.logging / part.training for part in parts)},
         {"what": "--jobs 1", "samples_per_s": median(one for one, _ in pairs), "ratio": 1.0},
-        {"what": "--jobs 2", "samples_per_s": median(two for _, two in pairs), "ratio": median(b / a for a, b in pairs)},
+        {
+            "what": "--jobs 2",
+            "samples_per_s": median(two for _, two in pairs),
+            "ratio": median(b / a for a, b in pairs),
+        },
     ]
 
 
@@ -77,7 +82,13 @@ def others(repeats: int) -> list[Row]:
 def _row(found: Measurement) -> Row:
     rate_of = median(found.samples_per_s) if found.samples_per_s else None
     what = f"{found.framework} {found.version}"
-    return {"what": what, "work": found.work, "processes": found.processes, "samples_per_s": rate_of, "why": found.reason}
+    return {
+        "what": what,
+        "work": found.work,
+        "processes": found.processes,
+        "samples_per_s": rate_of,
+        "why": found.reason,
+    }
 
 
 def markdown(title: str, rows: Sequence[Row]) -> Iterator[str]:

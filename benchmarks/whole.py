@@ -56,15 +56,19 @@ def spent(epochs: int) -> Spent:
     keep_freed_memory()
     torch.set_num_threads(1)
     cell, data = cells_of(SKETCH, epochs, 1)[0], noise("lenet5")
-    with _clock(recorder, "score") as scoring, _clock(recorder, "model_variance") as variance:
-        with _clock(recorder.Recorder, "sees") as recording, TemporaryDirectory() as folder:
-            begun = perf_counter()
-            (done,) = simulate([Job(cell.id, cell.config)], data)
-            ended = perf_counter()
-            if isinstance(done, Exception):
-                raise done
-            Store(Path(folder)).write_tables(cell.id, done.tables, cell.canonical)
-            writing = perf_counter() - ended
+    with (
+        _clock(recorder, "score") as scoring,
+        _clock(recorder, "model_variance") as variance,
+        _clock(recorder.Recorder, "sees") as recording,
+        TemporaryDirectory() as folder,
+    ):
+        begun = perf_counter()
+        (done,) = simulate([Job(cell.id, cell.config)], data)
+        ended = perf_counter()
+        if isinstance(done, Exception):
+            raise done
+        Store(Path(folder)).write_tables(cell.id, done.tables, cell.canonical)
+        writing = perf_counter() - ended
     measured = scoring[0] + variance[0]
     return Spent(ended - begun - recording[0], measured, recording[0] - measured + writing)
 

@@ -13,19 +13,19 @@ from fdabench.engine.rows import Examples, Losses, Rows
 
 
 class Sequential:
-    """One model, bound to one worker's row after the other; its gradients are accumulated in place."""
+    """One model, bound to one worker's row after the other; its gradients are copied to its other row."""
 
     def __init__(self, model: nn.Module, rows: Rows, examples: Examples, precision: Precision) -> None:
-        self._model, self._g_KD, self._examples, self._precision = model, rows.g_KD, examples, precision
+        self._model, self._examples, self._precision = model, examples, precision
         self._dropouts = dropouts(model)
         weights, buffers = parameters(model), list(statistics(model).values())
         self._weights = [list(zip(weights, views(w_D, weights), strict=True)) for w_D in rows.w_KD]
-        self._gradients = [list(zip(weights, views(g_D, weights), strict=True)) for g_D in rows.g_KD]
+        self._parameters = weights
+        self._gradients = [list(views(g_D, weights)) for g_D in rows.g_KD]
         self._buffers = [list(zip(buffers, views(b_B, buffers), strict=True)) for b_B in rows.b_KB]
 
     def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> Losses:
         """Fill g_KD with the gradient of each worker's mean loss over the samples that it has drawn."""
-        self._g_KD.zero_()
         self._model.train()
         with rounding(self._precision):
             seen = [self._one(k, indices, key_L) for k, (indices, key_L) in enumerate(zip(drawn, keys_KL, strict=True))]
@@ -36,18 +36,18 @@ class Sequential:
         self._bind(k, key_L)
         drawn = torch.from_numpy(indices).to(self._examples.x.device)
         # indexing does not keep the layout in which the images are held
-        x, y = self._examples.x[drawn].contiguous(memory_format=torch.channels_last), self._examples.y[drawn]
+        x = self._examples.x.index_select(0, drawn).contiguous(memory_format=torch.channels_last)
+        y = self._examples.y.index_select(0, drawn)
         with casting(self._precision, x.device):
             logits = self._model(x)
             loss = nn.functional.cross_entropy(logits, y)
-        loss.backward()
+        for gradient, found in zip(self._gradients[k], torch.autograd.grad(loss, self._parameters), strict=True):
+            gradient.copy_(found)
         return loss.detach(), (logits.detach().argmax(1) == y).float().mean()
 
     def _bind(self, k: int, key_L: Tensor) -> None:
         for parameter, weight in self._weights[k]:
             parameter.data = weight
-        for parameter, gradient in self._gradients[k]:
-            parameter.grad = gradient
         for buffer, statistic in self._buffers[k]:
             buffer.data = statistic
         for dropout, key in zip(self._dropouts, key_L, strict=True):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Shape = tuple[int, ...]
 
@@ -18,6 +18,13 @@ class Architecture:
     takes: Shape | None
     about: str
     reference: str
+
+
+class Flatten(nn.Module):
+    """Images to vectors, pixel by pixel: as they lie in memory with the channels last, and as Keras orders them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1).flatten(1)
 
 
 def initialised(architecture: Architecture, shape: Shape, classes: int, seed: int) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from fdabench.models.base import Architecture, Shape, glorot
+from fdabench.models.base import Architecture, Flatten, Shape, glorot
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
@@ -17,7 +17,7 @@ def build(shape: Shape, classes: int) -> nn.Module:
         nn.Conv2d(32, 64, 3, padding=1),
         nn.ReLU(),
         nn.MaxPool2d(2),
-        nn.Flatten(),
+        Flatten(),
         nn.Linear(64 * (height // 8) * (width // 8), 64),
         nn.ReLU(),
         nn.Linear(64, classes),

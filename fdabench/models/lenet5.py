@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from fdabench.models.base import Architecture, Shape, glorot
+from fdabench.models.base import Architecture, Flatten, Shape, glorot
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
@@ -13,7 +13,7 @@ def build(shape: Shape, classes: int) -> nn.Module:
         nn.Conv2d(6, 16, 5),
         nn.Tanh(),
         nn.AvgPool2d(2),
-        nn.Flatten(),
+        Flatten(),
         nn.Linear(400, 120),
         nn.Tanh(),
         nn.Linear(120, 84),

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from fdabench.models.base import Architecture, Shape, glorot
+from fdabench.models.base import Architecture, Flatten, Shape, glorot
 from fdabench.models.dropout import Dropout
 
 
@@ -22,7 +22,7 @@ def build(shape: Shape, classes: int) -> nn.Module:
         *_block(channels, 64),
         *_block(64, 128),
         *_block(128, 256),
-        nn.Flatten(),
+        Flatten(),
         nn.Linear(256 * (height // 8) * (width // 8), 512),
         nn.ReLU(),
         Dropout(0.5),

@@ -16,9 +16,9 @@ from fdabench.core.signs import random_signs
 from fdabench.core.strategy import Round
 from fdabench.fields import Count, Seed
 
-ROWS_AT_ONCE = 4
+ROWS_AT_ONCE = 10
 """The sparse product rounds alike for a fixed number of columns, so a row's sketch never depends on its company."""
-CHUNK, CELLS_PER_BUCKET = 4, 16
+CHUNK, CELLS_PER_BUCKET = 4, 12
 """Neighbours that are folded together, and how many times more places for them there are than buckets in a row."""
 
 
@@ -29,9 +29,9 @@ class Sketch:
     Each of `depth` rows adds each number, with a random sign, to a random one of `width` buckets; M2, the median over
     the rows of their squared norms, estimates |mean u|^2, because a sketch is linear. Bucket and sign are drawn
     independently for each number and row (a fully random table): for every vector, a row is unbiased with relative
-    variance at most 2 / width. A drift of more than 64 width numbers is folded before, so that it is read only once:
-    each chunk of 4 neighbours is added, with a random sign, to a random one of 16 width chunks, drawn independently
-    as well; that adds at most 2 / (16 width) to the variance (3 % to the deviation), again for every vector.
+    variance at most 2 / width. A drift of more than 48 width numbers is folded before, so that it is read only once:
+    each chunk of 4 neighbours is added, with a random sign, to a random one of 12 width chunks, drawn independently
+    as well; that adds at most 2 / (12 width) to the variance (4 % to the deviation), again for every vector.
     H(S) >= Var holds with high probability, not always.
     """
 
@@ -63,12 +63,18 @@ def _fold(u_KD: Tensor, cells: int, seed: int) -> Tensor:
     if chunks <= cells:
         return u_KD
     fold = random_signs(chunks, 1, cells, seed_for("fold", {"sketch": seed}), u_KD.device)
-    body_KD, rest_KD = u_KD.split([chunks * CHUNK, left], 1)
-    folded = [(fold @ body_D.view(chunks, CHUNK)).view(-1) for body_D in body_KD]
-    return torch.cat([torch.stack(folded), rest_KD], 1)
+    folded_KF = u_KD.new_empty(len(u_KD), cells * CHUNK + left)
+    folded_KF[:, cells * CHUNK :] = u_KD[:, chunks * CHUNK :]
+    for u_D, folded_F in zip(u_KD, folded_KF, strict=True):
+        torch.mm(fold, u_D[: chunks * CHUNK].view(chunks, CHUNK), out=folded_F[: cells * CHUNK].view(cells, CHUNK))
+    return folded_KF
 
 
 def _apply(sketch_RF: Tensor, u_KF: Tensor) -> Tensor:
-    missing = -len(u_KF) % ROWS_AT_ONCE
-    padded_KF = torch.nn.functional.pad(u_KF, (0, 0, 0, missing))
-    return torch.cat([(sketch_RF @ block.T).T for block in padded_KF.split(ROWS_AT_ONCE)])[: len(u_KF)]
+    return torch.cat([_block(sketch_RF, rows) for rows in u_KF.split(ROWS_AT_ONCE)])
+
+
+def _block(sketch_RF: Tensor, rows: Tensor) -> Tensor:
+    missing = ROWS_AT_ONCE - len(rows)
+    padded = torch.nn.functional.pad(rows, (0, 0, 0, missing)) if missing else rows
+    return (sketch_RF @ padded.T).T[: len(rows)]

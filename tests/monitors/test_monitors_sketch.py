@@ -113,9 +113,9 @@ def test_an_even_depth_is_refused(depth: int) -> None:
         Sketch(depth=depth)
 
 
-# Narrow enough that 3,000 numbers are folded before they are sketched: 750 chunks into 400 places.
+# Narrow enough that 3,000 numbers are folded before they are sketched: 750 chunks into 300 places.
 NARROW, DRAWS = 25, 2000
-FOLDED_SD = sqrt(2 / NARROW + 2 / (16 * NARROW))
+FOLDED_SD = sqrt(2 / NARROW + 2 / (12 * NARROW))
 # chi-squared with 25 degrees of freedom has kurtosis 3.48; a sample's deviation is off by sqrt((kurtosis - 1) / 4 N)
 SIX_ERRORS_OF_THE_FOLDED_SD = 6 * sqrt(2.48 / (4 * DRAWS))
 COMB = (torch.arange(D) % 4 == 0).float()

@@ -86,7 +86,7 @@ def test_code_changes_the_cells_that_run_it(
         ("engine/loop.py", "t + 1", "t + 2"),
         ("core/channel.py", "x_KD[0]", "x_KD[1]"),
         ("core/strategy.py", "w_KD - r.anchor_D", "r.anchor_D - w_KD"),
-        ("engine/sequential.py", "zero_()", "fill_(1)"),
+        ("engine/sequential.py", "gradient.copy_(found)", "gradient.add_(found)"),
         ("engine/vectorised.py", "len(indices)", "len(indices) + 0"),
         ("core/noise.py", "0x85EBCA6B", "0x85EBCA6C"),
         ("partition/dirichlet.py", "alpha * prior", "alpha"),
