@@ -25,8 +25,10 @@ from fdabench.engine.rows import Examples
 from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.models import MODELS
 from fdabench.models.base import initialised
+from fdabench.monitors import MONITORS
 from fdabench.optimizers import Sgd
 from fdabench.strategies import STRATEGIES
+from fdabench.strategies.fda import FDA
 
 BATCH, CLASSES, SAMPLES, RATE = 32, 10, 60_000, 0.01
 NEVER = 1e30
@@ -140,13 +142,12 @@ def _strategy(workers: Workers, case: Case) -> Callable[[float], Timing]:
 
 
 def _named(case: Case) -> Any:
-    from fdabench.monitors import MONITORS
-
     kind, _, monitor = case.what.partition("-")
     epoch = SAMPLES // (case.workers * BATCH)
     if kind == "fda":
-        return STRATEGIES[kind](theta=NEVER, monitor=MONITORS[monitor]())
-    return STRATEGIES[kind]() if kind == "synchronous" else STRATEGIES[kind](period=epoch)
+        return FDA(theta=NEVER, monitor=MONITORS[monitor]())
+    make: Any = STRATEGIES[kind]
+    return make() if kind == "synchronous" else make(period=epoch)
 
 
 def interleaved(cases: list[Case], repeats: int) -> Iterator[Case]:

@@ -1,4 +1,4 @@
-"""Processes of one thread that time cases on demand: one keeps freed memory as fdabench does, one does as torch does."""
+"""Processes of one thread that time cases on demand: one keeps freed memory as fdabench does, one is left as it is."""
 
 import multiprocessing as mp
 from collections import defaultdict

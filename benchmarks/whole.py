@@ -99,5 +99,5 @@ def rate(jobs: int, epochs: int) -> float:
     with TemporaryDirectory() as folder:
         place = Place(Store(Path(folder)), {"mnist": noise("lenet5")}, torch.device("cpu"), "sequential", jobs, 1, 1)
         events = [(event, perf_counter()) for event in run_cells(cells, place) if isinstance(event, Started | Ended)]
-    samples = sum(event.record["steps"] for event, _ in events if isinstance(event, Ended)) * 10 * BATCH
-    return samples / (events[-1][1] - events[0][1])
+    samples: int = sum(event.record["steps"] for event, _ in events if isinstance(event, Ended)) * 10 * BATCH
+    return float(samples / (events[-1][1] - events[0][1]))
