@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from fdabench.datasets.base import Data, Source
-from fdabench.datasets.vision import torchvision
 from fdabench.errors import TaskError
+from fdabench.vision import torchvision
 
 Channels = tuple[float, ...]
 

@@ -204,7 +204,7 @@ def test_a_bad_suite_is_told_by_the_real_program_with_exit_2(fdabench_in: Fdaben
 
 def test_missing_data_is_told_before_anything_is_written(here: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a network: the download fails at once."""
-    from fdabench.datasets.vision import torchvision
+    from fdabench.vision import torchvision
 
     def no_network(self: Any) -> None:
         raise OSError("no network here")

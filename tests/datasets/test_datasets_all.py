@@ -8,7 +8,8 @@ from urllib.error import URLError
 import pytest
 import torch
 
-from fdabench.datasets import DATASETS, images, vision
+from fdabench import vision
+from fdabench.datasets import DATASETS, images
 from fdabench.datasets.base import data_dir
 from fdabench.errors import TaskError
 
@@ -103,7 +104,7 @@ def test_torchvisions_pixels_become_images(tmp_path: Path, monkeypatch: pytest.M
 
 SHIM = """
 import importlib, warnings
-from fdabench.datasets import vision
+from fdabench import vision
 try:
     importlib.import_module("torchvision.datasets")
     plain = True
