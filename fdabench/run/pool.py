@@ -116,11 +116,12 @@ def work(cell: Cell) -> float:
 
 
 def grouped(cells: Sequence[Cell], together: int) -> list[list[Cell]]:
-    """Cells that can share a matrix, at most `together` to a group, in the order given."""
+    """Cells that can share a matrix, at most `together` to a group; the longest group first."""
     alike: dict[str, list[Cell]] = {}
     for cell in cells:
         alike.setdefault(matrix_of(cell.config), []).append(cell)
-    return [mine[at : at + together] for mine in alike.values() for at in range(0, len(mine), together)]
+    groups = [mine[at : at + together] for mine in alike.values() for at in range(0, len(mine), together)]
+    return sorted(groups, key=lambda group: sum(map(work, group)), reverse=True)
 
 
 def _one_pool(groups: Sequence[Sequence[Cell]], jobs: int, task: _Task) -> Iterator[Event]:

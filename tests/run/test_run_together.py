@@ -94,7 +94,7 @@ def test_cells_that_do_not_fit_together_are_run_one_by_one(
 def test_only_cells_with_one_model_and_optimizer_share_a_matrix(cells: Cells) -> None:
     alike, other, bigger = cells(), cells("workload.optimizer.lr=0.1"), cells("workload.batch_size=8")
     groups = grouped([*alike, *other, *bigger], 4)
-    assert [len(group) for group in groups] == [4, 4, 1] * 3
+    assert [len(group) for group in groups] == [4] * 6 + [1] * 3
     assert all(len({(c.config["batch_size"], c.config["optimizer"]["lr"]) for c in group}) == 1 for group in groups)
     assert sorted(cell.id for group in groups for cell in group) == sorted(c.id for c in [*alike, *other, *bigger])
 
@@ -102,6 +102,7 @@ def test_only_cells_with_one_model_and_optimizer_share_a_matrix(cells: Cells) ->
 def test_the_longest_cell_is_first(cells: Cells) -> None:
     quick, slow, wide = cells()[0], cells("budget.steps=48")[0], cells("workload.workers=30")[0]
     assert sorted([quick, wide, slow], key=work, reverse=True) == [wide, slow, quick]
+    assert grouped([quick, wide, slow], 1) == [[wide], [slow], [quick]]
 
 
 def test_a_cpu_is_left_with_one_cell_and_an_accelerator_is_filled(cells: Cells) -> None:
