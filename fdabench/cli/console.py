@@ -1,9 +1,11 @@
 """The only place that prints. stdout carries the result, stderr the progress; no escape codes in a pipe."""
 
+import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -22,10 +24,17 @@ err = Quiet(stderr=True, highlight=False, soft_wrap=True)
 
 @dataclass(frozen=True)
 class Table:
-    """A result as rows of text, whichever way it is printed."""
+    """A result as rows of text, whichever way it is printed; `records` is what programs read instead, where given."""
 
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
+    records: Sequence[Mapping[str, Any]] | None = None
+
+    @property
+    def machine(self) -> list[Mapping[str, Any]]:
+        if self.records is not None:
+            return list(self.records)
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 def say(text: str) -> None:
@@ -59,8 +68,14 @@ def _plain(table: Table) -> None:
 
 
 def _json(table: Table) -> None:
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(table.machine, indent=2, ensure_ascii=False) + "\n")
+
+
+def _csv(table: Table) -> None:
+    columns = list(table.records[0]) if table.records else table.columns
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table.machine)
 
 
 def _markdown(table: Table) -> None:
@@ -68,7 +83,7 @@ def _markdown(table: Table) -> None:
         say("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |")
 
 
-_PRINTERS = {"rich": _rich, "plain": _plain, "json": _json, "markdown": _markdown}
+_PRINTERS = {"rich": _rich, "plain": _plain, "json": _json, "csv": _csv, "markdown": _markdown}
 
 
 def in_bytes(count: int) -> str:

@@ -25,6 +25,7 @@ class Format(StrEnum):
     rich = "rich"
     plain = "plain"
     json = "json"
+    csv = "csv"
     markdown = "markdown"
 
 
@@ -159,6 +160,21 @@ def report(
     from fdabench.cli.report import write_report
 
     write_report(results, out)
+
+
+@app.command()
+@guarded
+def compare(
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", show_default=False)],
+    published: Annotated[
+        bool, typer.Option("--published", help="With the published numbers of the FDA paper (EDBT 2025).")
+    ] = False,
+    output_format: OutputFormat = Format.auto,
+) -> None:
+    """Lay results beside what was published."""
+    from fdabench.cli.compare import print_comparison
+
+    print_comparison(results, published, output_format.value)
 
 
 @app.command("list")

@@ -26,7 +26,7 @@ def print_plan(
     to_run = [each.cell for each in found if each.status != "done"]
     jobs = default_jobs(parse_device("auto"))
     time = f", about {in_time(estimated_seconds(to_run, store, jobs))} with --jobs {jobs}" if to_run else ""
-    if form not in ("json", "markdown"):
+    if form not in ("json", "csv", "markdown"):
         say(f"{tally(found)}{time}")
 
 

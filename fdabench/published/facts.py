@@ -1,0 +1,132 @@
+"""The published numbers as values, each with the axes it belongs to, in fdabench's names and units."""
+
+import csv
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import groupby
+from statistics import median
+from typing import Literal, NamedTuple
+
+Quantity = Literal["accuracy", "rounds", "bytes", "steps"]
+Row = Mapping[str, str]
+
+GB = 10**9
+MODELS = {"LeNet-5": "lenet5", "VGG16*": "vgg16star"}
+PARTITIONS = {
+    "IID": "iid-file-order",
+    "Label0": "label(label=0)",
+    "Label8": "label(label=8)",
+    "60%": "sorted(fraction=0.6)",
+}
+STRATEGIES = {
+    "linear": "LinearFDA",
+    "naive": "NaiveFDA",
+    "sketch": "SketchFDA",
+    "gm": "GM(max)",
+    "synchronous": "Synchronous",
+}
+_COSTS: tuple[tuple[Quantity, str, int], ...] = (("bytes", "gb", GB), ("steps", "steps", 1), ("rounds", "rounds", 1))
+# Table 1 of the paper
+THETAS = {"lenet5": (0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0), "vgg16star": (20.0, 25.0, 30.0, 50.0, 75.0, 90.0, 100.0)}
+WORKERS = tuple(range(5, 61, 5))
+
+
+class Axes(NamedTuple):
+    """What a number belongs to; `workers` and `theta` are None where it is over all of the paper's grid.
+
+    A strategy without a threshold has theta None as well. Either `epoch` or `target` is given.
+    """
+
+    model: str
+    partition: str
+    strategy: str
+    workers: int | None
+    theta: float | None
+    epoch: int | None
+    target: float | None
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A published number: accuracy as a fraction, bytes of all workers, steps of each worker, rounds = syncs + 1.
+
+    `value` is a median over the runs that `reached` the target, of `runs` in all; NaN where none did.
+    """
+
+    axes: Axes
+    quantity: Quantity
+    value: float
+    low: float
+    high: float
+    reached: int
+    runs: int
+    source: str
+
+    @property
+    def over_grid(self) -> bool:
+        return self.axes.workers is None
+
+
+@cache
+def published() -> tuple[Fact, ...]:
+    """All of them: at nominal epochs, of single settings, and over the grid."""
+    return (*_at_epochs(), *_of_settings(), *_over_grid())
+
+
+def _rows(name: str) -> list[Row]:
+    text = files("fdabench.published").joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _axes(row: Row) -> Axes:
+    workers, theta, epoch, target = (row.get(key) for key in ("workers", "theta", "epoch", "target"))
+    return Axes(
+        MODELS.get(row["model"], row["model"]),
+        PARTITIONS[row["data"]],
+        STRATEGIES.get(row["strategy"], row["strategy"]),
+        int(workers) if workers else None,
+        float(theta) if theta else None,
+        int(epoch) if epoch else None,
+        float(target) if target else None,
+    )
+
+
+def _at_epochs() -> Iterator[Fact]:
+    """A setting that was run twice has one value, the median, and a range."""
+    for axes, group in groupby(sorted(_rows("nominal_epochs.csv"), key=_order), _axes):
+        runs = list(group)
+        source = f"authors' logs, nominal epoch {axes.epoch}"
+        yield _fact(axes, "accuracy", (float(run["accuracy"]) for run in runs), source)
+        yield _fact(axes, "rounds", (float(run["rounds"]) for run in runs), source)
+
+
+def _order(row: Row) -> tuple[str, str, str, int, float]:
+    axes = _axes(row)
+    return axes.model, axes.partition, axes.strategy, axes.workers or 0, axes.theta or 0.0
+
+
+def _of_settings() -> Iterator[Fact]:
+    for row in _rows("cost_of_settings.csv"):
+        yield _fact(_axes(row), "bytes", [float(row["gb"]) * GB], "Figure 6")
+        yield _fact(_axes(row), "steps", [float(row["steps"])], "Figure 6")
+
+
+def _fact(axes: Axes, quantity: Quantity, values: Iterable[float], source: str) -> Fact:
+    found = list(values)
+    return Fact(axes, quantity, median(found), min(found), max(found), len(found), len(found), source)
+
+
+def _over_grid() -> Iterator[Fact]:
+    for row in _rows("cost_to_target.csv"):
+        axes, reached, runs = _axes(row), int(row["runs_reached"]), int(row["runs_total"])
+        source = "authors' logs, all K and theta"
+        for quantity, column, unit in _COSTS:
+            low, middle, high = (_number(row.get(f"{column}_{which}", "")) for which in ("min", "median", "max"))
+            yield Fact(axes, quantity, middle * unit, low * unit, high * unit, reached, runs, source)
+
+
+def _number(text: str) -> float:
+    return float(text) if text else math.nan

@@ -1,0 +1,64 @@
+"""The paper's protocol on MNIST (EDBT 2025, Table 1, and its authors' code), and what a cell does otherwise."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fdabench.report.families import family_of
+from fdabench.report.text import significant
+
+Flat = dict[str, Any]
+
+_COMMON: Flat = {"batch_size": 32, "sampling": "replacement", "averaging": "uniform", "precision": "fp32"}
+_KEPT: Flat = {"optimizer.weight_decay": 0.0, "optimizer.at_sync": "keep"}
+_LOCAL_ADAM: Flat = {
+    "optimizer.kind": "adam",
+    "optimizer.lr": 1e-3,
+    "optimizer.beta1": 0.9,
+    "optimizer.beta2": 0.999,
+    "optimizer.eps": 1e-7,
+}
+_LOCAL_SGD: Flat = {"optimizer.kind": "sgd", "optimizer.lr": 0.01, "optimizer.momentum": 0.0}
+_SERVER_ADAM: Flat = {
+    "strategy.server.kind": "adam-keras",
+    "strategy.server.lr": 1e-3,
+    "strategy.server.beta1": 0.9,
+    "strategy.server.beta2": 0.999,
+    "strategy.server.eps": 1e-7,
+}
+_FDA: Flat = {**_LOCAL_ADAM, "strategy.server.kind": "average", "strategy.every": 1}
+_OF: Mapping[str, Flat] = {
+    "Synchronous": {**_LOCAL_ADAM, "strategy.server.kind": "average"},
+    "NaiveFDA": _FDA,
+    "LinearFDA": _FDA,
+    "SketchFDA": {**_FDA, "strategy.monitor.depth": 5, "strategy.monitor.width": 250},
+    "FedAdam": {**_LOCAL_SGD, **_SERVER_ADAM, "strategy.local_epochs": 1.0},
+}
+
+
+def differences(config: Mapping[str, Any], label: str) -> str:
+    """What of a cell is not as the paper's authors did it: `sampling = shuffle, lr = 0.002`; empty where all is.
+
+    A key that an older results folder does not have yet had the value of the protocol.
+    """
+    table = config["strategy"]
+    family = family_of(label, table["kind"], table.get("monitor", {}).get("kind", ""))
+    flat = _flat(config)
+    expected = {**_COMMON, **_KEPT, **_OF.get(family, {})}
+    found = [_said(key, flat[key]) for key, value in expected.items() if key in flat and flat[key] != value]
+    found += [_said(key, flat[key]) for key in ("strategy.local_steps",) if family == "FedAdam" and key in flat]
+    every = {key: value for key, value in config["eval"].items() if key.startswith("every_")}
+    found += [_said(f"eval.{key}", value) for key, value in every.items() if (key, value) != ("every_epochs", 1.0)]
+    return ", ".join(found)
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Flat:
+    values: Flat = {}
+    for key, value in table.items():
+        values |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return values
+
+
+def _said(key: str, value: Any) -> str:
+    """The key without the table that everybody would guess."""
+    text = significant(value, 6).rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    return f"{key.removeprefix('strategy.')} = {text}"

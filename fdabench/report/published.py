@@ -1,0 +1,143 @@
+"""One's own cells beside the published numbers that they are counterparts of."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fdabench.published.facts import MODELS, PARTITIONS, THETAS, WORKERS, Axes, Fact, published
+from fdabench.report.data import ReportData
+from fdabench.report.protocol import differences
+from fdabench.results.costs import bytes_before_sync
+
+DATASET = "mnist"
+# what a floating-point number of epochs may be off by
+_SLACK = 1e-9
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`frame` has a row for each published number and each way in which its counterparts differ from the protocol.
+
+    `matched` of the `total` published numbers have a counterpart.
+    """
+
+    frame: pd.DataFrame
+    matched: int
+    total: int
+
+    @property
+    def left_out(self) -> int:
+        return self.total - self.matched
+
+
+def compare(data: ReportData) -> Comparison:
+    """Published numbers beside the median, the lowest and the highest of the cells that measured the same.
+
+    Costs follow the `paper` convention whatever the suite's, and a target is reached strictly above it, as the paper
+    counts.
+    """
+    cells, facts = counterparts(data), published()
+    rows = [row for fact in facts for row in _rows(fact, cells, data)]
+    matched = len({(row["axes"], row["quantity"]) for row in rows})
+    frame = pd.DataFrame(rows)
+    return Comparison(frame.drop(columns="axes") if rows else frame, matched, len(facts))
+
+
+def counterparts(data: ReportData) -> pd.DataFrame:
+    """Finished cells of the paper's data, models and partitions; `differs` says what else is not as in the paper."""
+    runs = data.finished
+    runs = runs[
+        (runs["dataset"] == DATASET)
+        & runs["model"].isin(set(MODELS.values()))
+        & runs["partition"].isin(set(PARTITIONS.values()))
+    ]
+    keys = zip(runs["cell_id"], runs["label"], strict=True)
+    return runs.assign(differs=[differences(data.configs[cell_id], label) for cell_id, label in keys])
+
+
+def matching(axes: Axes, cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells of a published setting; of the whole grid of the paper where it has no number of workers."""
+    found = cells[
+        (cells["model"] == axes.model)
+        & (cells["partition"] == axes.partition)
+        & (cells["family"] == axes.strategy)
+        & cells["workers"].isin([axes.workers] if axes.workers else WORKERS)
+    ]
+    known = [axes.theta] if axes.theta is not None else () if axes.workers else THETAS.get(axes.model, ())
+    of_theta = np.array([not math.isfinite(theta) or _close(theta, known) for theta in found["theta"]], dtype=bool)
+    return found[of_theta]
+
+
+def _close(theta: float, known: Sequence[float]) -> bool:
+    return any(math.isclose(theta, other, rel_tol=1e-9) for other in known)
+
+
+def _rows(fact: Fact, cells: pd.DataFrame, data: ReportData) -> Iterator[dict[str, Any]]:
+    for differs, group in matching(fact.axes, cells).groupby("differs", sort=False):
+        values = [measured(fact.axes, cell, data) for cell in group.to_dict("records")]
+        shown = [value for value in values if value is not None]
+        if shown:
+            yield _row(fact, group, str(differs), np.array([value[fact.quantity] for value in shown]))
+
+
+def measured(axes: Axes, cell: Mapping[Any, Any], data: ReportData) -> dict[str, float] | None:
+    """What a cell had at the epoch or the target; NaN where it missed the target, None where it was not tested then."""
+    evals = data.evals[data.evals["cell_id"] == cell["cell_id"]]
+    if axes.epoch is not None:
+        step_epochs = evals["epoch"] / evals["step"]
+        due = evals["epoch"] - axes.epoch
+        there = evals[(due > -_SLACK) & (due < step_epochs - _SLACK)]
+        if there.empty or cell["state"] == "diverged":
+            return None
+        return {"accuracy": float(there["test_accuracy"].iloc[0]), "rounds": float(there["round"].iloc[0])}
+    hits = evals[evals["test_accuracy"] > axes.target]
+    if hits.empty:
+        return {"bytes": math.nan, "steps": math.nan, "rounds": math.nan}
+    step = int(hits["step"].iloc[0])
+    ledger = data.ledger[data.ledger["cell_id"] == cell["cell_id"]]
+    spent = bytes_before_sync(ledger, step, int(cell["workers"]), "paper").total
+    return {"bytes": float(spent), "steps": float(step), "rounds": float(hits["round"].iloc[0])}
+
+
+def _row(
+    fact: Fact, cells: pd.DataFrame, differs: str, values: "np.ndarray[Any, np.dtype[np.float64]]"
+) -> dict[str, Any]:
+    axes, known = fact.axes, values[np.isfinite(values)]
+    middle, low, high = (float(f(known)) if len(known) else math.nan for f in (np.median, np.min, np.max))
+    is_accuracy = fact.quantity == "accuracy"
+    return {
+        "axes": axes,
+        "model": axes.model,
+        "partition": axes.partition,
+        "workers": _listed(cells["workers"]),
+        "strategy": axes.strategy,
+        "theta": _listed(cells["theta"]),
+        "quantity": fact.quantity,
+        "epoch": axes.epoch,
+        "target": axes.target,
+        "over_grid": fact.over_grid,
+        "published": fact.value,
+        "published_low": fact.low,
+        "published_high": fact.high,
+        "published_reached": fact.reached,
+        "published_runs": fact.runs,
+        "measured": middle,
+        "measured_low": low,
+        "measured_high": high,
+        "measured_reached": len(known),
+        "cells": len(values),
+        "seeds": int(cells["seed"].nunique()),
+        "ratio": math.nan if is_accuracy else middle / fact.value,
+        "points": 100 * (middle - fact.value) if is_accuracy else math.nan,
+        "differs": differs,
+        "source": fact.source,
+    }
+
+
+def _listed(values: "pd.Series[Any]") -> str:
+    """`5, 10`; empty where there is none, as for a strategy without theta."""
+    return ", ".join(f"{value:g}" for value in sorted(set(values.dropna())))

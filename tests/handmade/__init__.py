@@ -1,0 +1,1 @@
+"""Results folders whose every number was worked out by hand."""

@@ -1,0 +1,175 @@
+"""Published numbers are what the files say; cells of one's own are laid beside the right ones, worked out by hand."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from handmade.paper import LINEAR, MODEL_BYTES, WORKERS, Pretended, write_paper
+
+from fdabench.published.facts import STRATEGIES, Fact, published
+from fdabench.report.build import build_report
+from fdabench.report.data import combine
+from fdabench.report.published import Comparison, compare
+from fdabench.report.versus import versus_table
+from fdabench.results.load import Results, load
+
+# Epoch 100 of 10 workers is step 18,750. Seed 0 is at exactly 98 % at step 188, which is not above it.
+FIRST = Pretended([(188, 0.98, 2), (375, 0.981, 4), (18_750, 0.987, 400)], (100, 200, 300, 375), seed=0)
+SECOND = Pretended([(188, 0.9, 2), (375, 0.95, 4), (18_750, 0.989, 500)], (100, 200, 300, 375), seed=1)
+SGD = {"kind": "sgd", "lr": 0.01, "momentum": 0.0, "weight_decay": 0.0, "at_sync": "keep"}
+SERVER = {"kind": "adam-keras", "lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7}
+FEDADAM = {"kind": "fedadam", "local_epochs": 1.0, "server": SERVER}
+
+
+def compared(root: Path, *cells: Pretended, **lock: Any) -> Comparison:
+    return compare(combine([load(write_paper(root / "hand", cells, **lock))]))
+
+
+def row(found: Comparison, quantity: str, **axes: Any) -> dict[str, Any]:
+    frame = found.frame[found.frame["quantity"] == quantity]
+    for key, value in axes.items():
+        frame = frame[frame[key] == value]
+    (only,) = frame.to_dict("records")
+    return {str(key): value for key, value in only.items()}
+
+
+def fact(quantity: str, **axes: Any) -> Fact:
+    """The one published number of these axes; the others are None."""
+    asked = {"workers": None, "theta": None, "epoch": None, "target": None, **axes}
+    (only,) = [each for each in published() if each.quantity == quantity and each.axes._asdict() == asked]
+    return only
+
+
+def test_published_numbers_are_those_of_the_files() -> None:
+    setting = {"model": "lenet5", "partition": "iid-file-order", "strategy": "LinearFDA"}
+    assert fact("rounds", **setting, workers=10, theta=1.0, epoch=100).value == 450
+    assert fact("accuracy", **setting, workers=10, theta=1.0, epoch=100).value == 0.9881
+    cost = fact("bytes", **setting, target=0.985)
+    assert (cost.value, cost.low, cost.high) == pytest.approx((0.6805e9, 0.0521e9, 4.543e9))
+    assert (cost.reached, cost.runs) == (48, 84)
+    assert fact("steps", **{**setting, "model": "vgg16star"}, workers=60, theta=50.0, target=0.994).value == 2188
+    label_8 = fact("rounds", model="vgg16star", partition="label(label=8)", strategy="FedAdam", target=0.995)
+    assert label_8.value == 645
+
+
+def test_every_published_number_has_a_source_and_axes_of_its_own() -> None:
+    facts = published()
+    assert len({(each.axes, each.quantity) for each in facts}) == len(facts)
+    assert all(each.source and (each.axes.epoch is None) != (each.axes.target is None) for each in facts)
+    assert set(STRATEGIES.values()) < {each.axes.strategy for each in facts}
+
+
+def test_a_setting_that_was_run_twice_has_a_median_and_a_range() -> None:
+    twice = fact(
+        "rounds", model="lenet5", partition="iid-file-order", strategy="SketchFDA", workers=30, theta=5.0, epoch=100
+    )
+    assert (twice.value, twice.low, twice.high, twice.runs) == (37.5, 37, 38, 2)
+
+
+def test_accuracy_and_rounds_at_a_nominal_epoch_by_hand(tmp_path: Path) -> None:
+    found = compared(tmp_path, FIRST, SECOND)
+    accuracy, rounds = row(found, "accuracy"), row(found, "rounds", epoch=100)
+    assert (accuracy["measured"], accuracy["measured_low"], accuracy["measured_high"]) == (0.988, 0.987, 0.989)
+    assert accuracy["points"] == pytest.approx(100 * (0.988 - 0.9881))
+    assert math.isnan(accuracy["ratio"])
+    assert (rounds["published"], rounds["measured"], rounds["ratio"], rounds["seeds"]) == (450, 450, 1.0, 2)
+
+
+def test_costs_to_a_target_by_hand(tmp_path: Path) -> None:
+    found = compared(tmp_path, FIRST, SECOND)
+    sync = 2 * WORKERS * MODEL_BYTES
+    # the initial distribution and three syncs by step 375, whose own sync comes after; all four by step 18,750
+    first, second = 4 * sync + 375 * 8 * WORKERS, 5 * sync + 18_750 * 8 * WORKERS
+    spent = row(found, "bytes", target=0.98)
+    assert (first, second) == (19_775_920, 26_182_400)
+    assert (spent["measured"], spent["measured_low"], spent["measured_high"]) == (22_979_160, first, second)
+    assert spent["ratio"] == pytest.approx(22_979_160 / 602.9e6)
+    assert (spent["measured_reached"], spent["cells"], spent["workers"], spent["theta"]) == (2, 2, "10", "1")
+    assert row(found, "steps", target=0.98)["measured"] == (375 + 18_750) / 2
+    assert row(found, "rounds", target=0.98)["measured"] == (4 + 500) / 2
+
+
+def test_costs_follow_the_paper_whatever_the_suite_counts(tmp_path: Path) -> None:
+    ring = compared(tmp_path / "ring", FIRST, convention="ring", reach="at")
+    assert row(ring, "bytes", target=0.98)["measured"] == 19_775_920
+
+
+def test_a_miss_is_counted_and_in_no_median(tmp_path: Path) -> None:
+    low = Pretended([(18_750, 0.9805, 300)], (100,), seed=1)
+    spent = row(compared(tmp_path, FIRST, low), "steps", target=0.985)
+    assert (spent["measured"], spent["measured_reached"], spent["cells"]) == (18_750, 1, 2)
+    never = versus_table(compared(tmp_path / "never", low))
+    assert ("steps to 98.5 %", "not reached", "0/1") in {(line[5], line[7], line[8]) for line in never.rows}
+
+
+def test_rows_without_a_counterpart_are_left_out_but_counted(tmp_path: Path) -> None:
+    found = compared(tmp_path, FIRST, SECOND)
+    # two numbers at epoch 100, three costs to each of two targets
+    assert (found.matched, len(found.frame), found.left_out) == (8, 8, len(published()) - 8)
+    assert f"8 of {len(published())} published numbers have a counterpart" in versus_table(found).note
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dataset": "fashion-mnist"},
+        {"model": "mlp"},
+        {"workers": 7},
+        {"partition": {"kind": "iid"}},
+        {"partition": {"kind": "sorted", "fraction": 0.5}},
+        {"strategy": {**LINEAR, "theta": 1.1}},
+        {"strategy": {**LINEAR, "monitor": {"kind": "exact"}}},
+    ],
+    ids=str,
+)
+def test_other_settings_are_no_counterparts(tmp_path: Path, changes: dict[str, Any]) -> None:
+    cell = Pretended(FIRST.evals, FIRST.syncs, changes=changes, strategy=changes.get("strategy"))
+    assert compared(tmp_path, cell).matched == 0
+
+
+@pytest.mark.parametrize(
+    ("partition", "named"),
+    [({"kind": "sorted", "fraction": 0.6}, "sorted(fraction=0.6)"), ({"kind": "label", "label": 0}, "label(label=0)")],
+    ids=str,
+)
+def test_the_other_partitions_of_the_paper_have_costs_only(
+    tmp_path: Path, partition: dict[str, Any], named: str
+) -> None:
+    found = compared(tmp_path, Pretended(FIRST.evals, FIRST.syncs, changes={"partition": partition}))
+    assert set(found.frame["partition"]) == {named}
+    assert (found.matched, set(found.frame["target"])) == (6, {0.98, 0.985})
+
+
+def test_what_is_not_as_in_the_paper_is_told_and_not_pooled(tmp_path: Path) -> None:
+    changes = {"sampling": "shuffle", "batch_size": 64, "precision": "bf16", "eval": {"every_steps": 50}}
+    other = Pretended(FIRST.evals, FIRST.syncs, seed=1, changes=changes)
+    found = compared(tmp_path, FIRST, other)
+    rows = found.frame[(found.frame["quantity"] == "steps") & (found.frame["target"] == 0.98)]
+    told = "batch_size = 64, sampling = shuffle, precision = bf16, eval.every_steps = 50"
+    assert dict(zip(rows["differs"], rows["cells"], strict=True)) == {"": 1, told: 1}
+
+
+def test_fedadam_as_in_the_paper_is_its_counterpart_and_other_servers_are_told(tmp_path: Path) -> None:
+    servers = (SERVER, {**SERVER, "kind": "adam-reddi", "lr": 0.01})
+    cells = [
+        Pretended(
+            FIRST.evals, FIRST.syncs, label="FedAdam", state=0, strategy={**FEDADAM, "server": server},
+            changes={"optimizer": SGD},
+        )
+        for server in servers
+    ]  # fmt: skip
+    found = compared(tmp_path, *cells)
+    rows = found.frame[found.frame["quantity"] == "accuracy"]
+    assert list(rows["differs"]) == ["", "server.kind = adam-reddi, server.lr = 0.01"]
+    assert "a round earlier" in versus_table(found).note
+
+
+def test_the_report_has_the_table_where_there_are_counterparts(tmp_path: Path, hand_made: Results) -> None:
+    results = load(write_paper(tmp_path / "hand", [FIRST, SECOND]))
+    written = {path.relative_to(tmp_path / "out").as_posix() for path in build_report([results], tmp_path / "out")}
+    assert {f"tables/published.{suffix}" for suffix in ("csv", "md", "tex")} <= written
+    assert "## Published and measured" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    without = {path.name for path in build_report([hand_made], tmp_path / "without")}
+    assert "published.csv" not in without
+    assert "Published and measured" not in (tmp_path / "without" / "summary.md").read_text(encoding="utf-8")
