@@ -35,6 +35,13 @@ def parameters(model: nn.Module) -> list[nn.Parameter]:
     return list(model.parameters())
 
 
+def on_kernels(model: nn.Module, value: float) -> Tensor:
+    """A flat row with `value` where the kernels of linear layers and convolutions lie, and zero elsewhere."""
+    layers = (module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d))
+    kernels = {id(layer.weight) for layer in layers}
+    return torch.cat([torch.full_like(w.detach(), value * (id(w) in kernels)).flatten() for w in parameters(model)])
+
+
 def statistics(model: nn.Module) -> dict[str, Tensor]:
     """Buffers by name; those that count or hold keys are not among them."""
     return {name: buffer for name, buffer in model.named_buffers() if buffer.is_floating_point()}

@@ -25,7 +25,9 @@ class Examples(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """What the local steps saw: mean loss of each worker's batch, and the fraction that it had right."""
+    """What the local steps saw: mean cross-entropy of each worker's batch, and the fraction that it had right.
+
+    What an architecture adds to the loss for its weights (`kernel_l2`) is not among it."""
 
     loss_K: Tensor
     accuracy_K: Tensor

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
 from fdabench.engine.batches import Indices, Sampler
-from fdabench.engine.flat import flat, parameters, statistics
+from fdabench.engine.flat import flat, on_kernels, parameters, statistics
 from fdabench.engine.noise import dropouts, keys, seeds_on
 from fdabench.engine.precision import Precision
 from fdabench.engine.rows import Examples, Losses, Rows
@@ -38,6 +38,8 @@ class Training:
     examples: Examples
     engine: Engine
     precision: Precision = "fp32"
+    kernel_l2: float = 0.0
+    """As in `models.base.Architecture`."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Workers:
         self._training = training
         self._layers = len(dropouts(training.model))
         self._t = 0
+        # a gradient of 2 * kernel_l2 * w; most models have none, and pay nothing
+        l2 = training.kernel_l2
+        self._decay_D = on_kernels(training.model, 2 * l2) if l2 else None
         sizes = [len(crew.samplers) for crew in crews]
         starts = [flat(parameters(crew.start)).expand(size, -1) for crew, size in zip(crews, sizes, strict=True)]
         running = [flat(list(statistics(crew.start).values())) for crew in crews]
@@ -87,6 +92,8 @@ class Workers:
         """One local optimizer step by every worker on a fresh mini-batch."""
         drawn = [sampler.draw() for sampler in self._samplers]
         losses = self._gradients(drawn, keys(self._seed_K, self._t, self._layers))
+        if self._decay_D is not None:
+            self.rows.g_KD.addcmul_(self.rows.w_KD, self._decay_D)
         self._optimizer.step()
         self._t += 1
         return losses

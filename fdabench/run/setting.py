@@ -97,7 +97,7 @@ def resolved(config: Config) -> dict[str, Any]:
 def make_setting(config: Config, data: Data) -> Setting:
     """
     Raises:
-        TaskError: a worker is left without a batch.
+        TaskError: a worker is left without a batch, or pretrained weights are not there.
         PartitionError: the samples cannot be shared out as asked.
     """
     seeds, device = seeds_of(config), data.train_x.device
@@ -113,7 +113,8 @@ def make_training(config: Config, setting: Setting, engine: Engine) -> Training:
     """What cells with the same `matrix_of` have in common."""
     local = construct(OPTIMIZERS[config["optimizer"]["kind"]], config["optimizer"], scale_of(config))
     examples = Examples(setting.data.train_x, setting.data.train_y)
-    return Training(setting.crew.start, local, examples, engine, config["precision"])
+    kernel_l2 = MODELS[config["model"]].kernel_l2
+    return Training(setting.crew.start, local, examples, engine, config["precision"], kernel_l2)
 
 
 def matrix_of(config: Config) -> str:
