@@ -4,8 +4,19 @@ from collections.abc import Mapping
 
 from fdabench.models.base import Architecture
 from fdabench.models.cnn import CNN
+from fdabench.models.convnext import CONVNEXT_LARGE, CONVNEXT_LARGE_IMAGENET
+from fdabench.models.densenet import DENSENET121, DENSENET201
 from fdabench.models.lenet5 import LENET5
 from fdabench.models.mlp import MLP
 from fdabench.models.vgg16star import VGG16STAR
 
-MODELS: Mapping[str, Architecture] = {"mlp": MLP, "lenet5": LENET5, "vgg16star": VGG16STAR, "cnn": CNN}
+MODELS: Mapping[str, Architecture] = {
+    "mlp": MLP,
+    "lenet5": LENET5,
+    "vgg16star": VGG16STAR,
+    "cnn": CNN,
+    "densenet121": DENSENET121,
+    "densenet201": DENSENET201,
+    "convnext-large": CONVNEXT_LARGE,
+    "convnext-large-imagenet": CONVNEXT_LARGE_IMAGENET,
+}

@@ -45,9 +45,8 @@ def _files_of(config: Mapping[str, Any]) -> Iterable[str]:
             yield _file(member.kinds[strategy[member.name]["kind"]].__module__)
     yield _file(PARTITIONS[config["partition"]["kind"]].__module__)
     yield _file(OPTIMIZERS[config["optimizer"]["kind"]].__module__)
-    yield _file(MODELS[config["model"]].build.__module__)
-    load = DATASETS[config["dataset"]].load
-    yield _file(getattr(load, "func", load).__module__)
+    for function in (MODELS[config["model"]].build, DATASETS[config["dataset"]].load):
+        yield _file(getattr(function, "func", function).__module__)
 
 
 def _file(module: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 from time import perf_counter
 from typing import NamedTuple
@@ -61,7 +62,8 @@ def _measured(cells: Sequence[Cell], store: Store) -> Mapping[Kind, float]:
 def _calibrated(kind: Kind) -> float:
     """Worker steps per second of one worker on noise of the right shape, by one thread."""
     data = DATASETS[kind.dataset]
-    model = initialised(MODELS[kind.model], data.shape, data.classes, 0)
+    # how fast a step is does not depend on the weights: a plan downloads none
+    model = initialised(replace(MODELS[kind.model], pretrained=None), data.shape, data.classes, 0)
     x, y = torch.rand(kind.batch_size, *data.shape), torch.zeros(kind.batch_size, dtype=torch.int64)
     sampler = Replacement(np.arange(kind.batch_size), kind.batch_size, numpy_generator(0))
     training = Training(model, Sgd(lr=1e-3), Examples(x, y), Sequential, kind.precision)

@@ -1,4 +1,4 @@
-"""Whether cells can begin at all: their data is there and can be shared out. Before anything is written."""
+"""Whether cells can begin at all: data and weights are there, and can be shared out. Before anything is written."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ import torch
 from fdabench.datasets.base import Data
 from fdabench.engine.choice import ENGINES, engine_on
 from fdabench.errors import FdabenchError, TaskError, UsageError, nearest
+from fdabench.models import MODELS
 from fdabench.run.environment import usable_cores
 from fdabench.run.setting import samplers, split
 from fdabench.suite.cell import Cell
@@ -18,9 +19,11 @@ WORKERS_THAT_FILL_AN_ACCELERATOR = 256
 def check_ready(cells: Sequence[Cell], data: Mapping[str, Data], device: torch.device) -> None:
     """
     Raises:
-        TaskError: cells cannot be shared out, or not be computed as asked; all that is wrong is in the message.
+        TaskError: cells cannot be shared out, or not be computed as asked, or weights are missing; all that is wrong is
+            in the message.
     """
     faults = [fault for name in data for fault in _unsharable(_with("dataset", name, cells), data[name])]
+    faults += _without_weights(cells)
     if device.type != "cuda" and _with("precision", "tf32", cells):
         faults.append("precision = 'tf32' needs a CUDA device; on a CPU there are 'fp32' and 'bf16'")
     if faults:
@@ -40,6 +43,18 @@ def _unsharable(cells: Sequence[Cell], data: Data) -> list[str]:
             samplers(cell.config, split(cell.config, data))
         except FdabenchError as error:
             faults.append(f"{cell.title}: {error}")
+    return faults
+
+
+def _without_weights(cells: Sequence[Cell]) -> list[str]:
+    """Pretrained weights are fetched once here, not by every process at the same time."""
+    faults = []
+    for name in dict.fromkeys(cell.config["model"] for cell in cells):
+        fetch = MODELS[name].pretrained
+        try:
+            _ = fetch() if fetch is not None else None
+        except TaskError as error:
+            faults.append(str(error))
     return faults
 
 

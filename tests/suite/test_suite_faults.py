@@ -39,7 +39,8 @@ FAULTS: dict[str, list[str]] = {
         "; did you mean 'digits'?"
     ],
     "workload.0.model=mpl": [
-        "workload[0].model: 'mpl' is unknown; allowed: 'mlp', 'lenet5', 'vgg16star' or 'cnn'; did you mean 'mlp'?"
+        "workload[0].model: 'mpl' is unknown; allowed: 'mlp', 'lenet5', 'vgg16star', 'cnn', 'densenet121', "
+        "'densenet201', 'convnext-large' or 'convnext-large-imagenet'; did you mean 'mlp'?"
     ],
     "strategy.2.kind=fdaa": [
         "strategy[2].kind: kind 'fdaa' is unknown; allowed: synchronous, fedavg, fedadam, fedavgm, fda"

@@ -1,0 +1,67 @@
+"""What a model brings besides its layers: the square of its kernels in the loss, and weights to begin from."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import torch
+
+from fdabench.engine.sequential import Sequential
+from fdabench.errors import TaskError
+from fdabench.models import MODELS
+from fdabench.run import estimate
+from fdabench.run.closure import code_of
+from fdabench.run.ready import check_ready
+from fdabench.run.setting import make_setting, make_training
+from fdabench.run.shared import load_all
+from fdabench.suite.cell import Cell
+
+Cells = Callable[..., list[Cell]]
+
+
+def missing() -> NoReturn:
+    raise TaskError("these weights are nowhere")
+
+
+@pytest.fixture
+def without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The multilayer perceptron, as if its weights had to be fetched."""
+    monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], pretrained=missing))  # type: ignore[index]
+
+
+@pytest.mark.parametrize("coefficient", [0.0, 0.25])
+def test_the_square_of_the_kernels_comes_from_the_architecture(
+    cells: Cells, monkeypatch: pytest.MonkeyPatch, coefficient: float
+) -> None:
+    monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], kernel_l2=coefficient))  # type: ignore[index]
+    config = cells()[0].config
+    setting = make_setting(config, load_all(["digits"], Path("nowhere"))["digits"])
+    assert make_training(config, setting, Sequential).kernel_l2 == coefficient
+
+
+def test_weights_that_are_not_there_are_told_before_anything_begins(cells: Cells, without_weights: None) -> None:
+    """Once, however many cells need them."""
+    with pytest.raises(TaskError, match=r"^these weights are nowhere$"):
+        check_ready(cells(), load_all(["digits"], Path("nowhere")), torch.device("cpu"))
+
+
+def test_a_plan_fetches_no_weights(cells: Cells, without_weights: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "CALIBRATION_S", 0.01)
+    assert estimate._calibrated(estimate._kind(cells()[0])) > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "file"),
+    [
+        ("densenet121", "models/densenet.py"),
+        ("densenet201", "models/densenet.py"),
+        ("convnext-large", "models/convnext.py"),
+        ("convnext-large-imagenet", "models/convnext.py"),
+    ],
+)
+def test_a_cell_depends_on_its_models_file_and_on_no_other_models(cells: Cells, model: str, file: str) -> None:
+    config: Any = {**cells()[0].config, "dataset": "cifar100", "model": model}
+    files = {name for name in code_of(config) if name.startswith("models/")}
+    assert files == {file, "models/base.py", "models/dropout.py"}
