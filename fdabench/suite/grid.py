@@ -9,11 +9,14 @@ from pydantic import BaseModel, ValidationError
 
 from fdabench.datasets import DATASETS
 from fdabench.errors import nearest
+from fdabench.fields import THRESHOLD
 from fdabench.models import MODELS
+from fdabench.published.rules import RULES, WARNING
 from fdabench.strategies import STRATEGIES
 from fdabench.suite.cell import Cell
 from fdabench.suite.faults import faults_of, shown
 from fdabench.suite.labels import labels
+from fdabench.suite.members import members
 from fdabench.suite.schema import STRATEGY_OPTIONS, Exclude, Suite, Workload, strategy_table
 from fdabench.suite.spread import Variant, count, spread
 
@@ -108,10 +111,20 @@ def _check_strategy(variant: Variant, place: str, found: Checked) -> None:
     table = _validated(strategy_table(kind), variant, found)
     if table is None:
         return
+    found.notes.extend(f"{place}: {note}" for note in _rule_notes(variant.value))
     server = variant.value.get("server", {})
     if kind == "fedadam" and isinstance(server, dict) and not {"kind", "preset"} & set(server):
         found.notes.append(f"{place}: no server.preset: FedAdam as in Reddi et al. (2021) is taken (preset = 'reddi')")
     found.tables.append(table)
+
+
+def _rule_notes(table: Table) -> list[str]:
+    """What a published rule for theta is worth, where a table names one."""
+    thresholds = [member.name for member in members(STRATEGIES[table["kind"]]) if member.means(THRESHOLD)]
+    values = [table.get(name) for name in thresholds]
+    given = [value.get("per_parameter") if isinstance(value, dict) else value for value in values]
+    named = [name for name in given if isinstance(name, str) and name in RULES]
+    return [f"theta {name!r} ({RULES[name]:g} per parameter) {WARNING}" for name in named]
 
 
 def _check_exclude(variant: Variant, place: str, found: Checked) -> None:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import cache, reduce
 from operator import or_
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model, model_validator
 
+from fdabench.errors import nearest
 from fdabench.fields import SEED, STEPS, THRESHOLD
+from fdabench.published.rules import RULES
 from fdabench.suite.construct import Scale, construct
 from fdabench.suite.members import Kinds, Member, members
 
@@ -27,16 +29,36 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+def _constant(value: Any) -> Any:
+    """A published rule by its name: a cell has the number that it came to."""
+    if isinstance(value, str):
+        if value not in RULES:
+            raise ValueError(f"expected a number or {_RULE_NAMES}, found {value!r}{nearest(value, RULES)}")
+        return RULES[value]
+    return value
+
+
+def _as_per_parameter(value: Any) -> Any:
+    """`theta = "balanced"` is `theta = { per_parameter = "balanced" }`."""
+    return {"per_parameter": _constant(value)} if isinstance(value, str) else value
+
+
+_RULE_NAMES = " or ".join(repr(name) for name in RULES)
+_Rule: TypeAlias = Literal[tuple(RULES)]  # type: ignore[valid-type]
+_Positive = Annotated[float, Field(gt=0)]
+
+
 class PerParameter(Table):
     """A threshold that grows with the model: theta = per_parameter * number of parameters."""
 
-    per_parameter: Annotated[float, Field(gt=0)]
+    per_parameter: Annotated[_Positive, BeforeValidator(_constant, json_schema_input_type=_Positive | _Rule)]
 
 
-Theta = Annotated[
+_NumberOrTable = Annotated[
     Annotated[float, Field(ge=0), Tag("number")] | Annotated[PerParameter, Tag("table")],
     Discriminator(lambda value: "table" if isinstance(value, dict | PerParameter) else "number"),
 ]
+Theta = Annotated[_NumberOrTable, BeforeValidator(_as_per_parameter, json_schema_input_type=_NumberOrTable | _Rule)]
 
 
 class Component(Table):

@@ -82,7 +82,14 @@ FAULTS: dict[str, list[str]] = {
     'exclude=["x"]': ["exclude[0]: expected a table, found 'x'"],
     "workload.0.workers=true": ["workload[0].workers: expected a whole number, found True"],
     "workload.0.optimizer=3": ["workload[0].optimizer: expected a table, found 3"],
-    "strategy.2.theta=x": ["strategy[2].theta: expected a number, found 'x'"],
+    "strategy.2.theta=x": ["strategy[2].theta: expected a number or 'hpc' or 'balanced' or 'fl', found 'x'"],
+    "strategy.2.theta=balance": [
+        "strategy[2].theta: expected a number or 'hpc' or 'balanced' or 'fl', found 'balance'; did you mean 'balanced'?"
+    ],
+    'strategy.2.theta={per_parameter = "hpx"}': [
+        "strategy[2].theta.per_parameter: expected a number or 'hpc' or 'balanced' or 'fl', found 'hpx'"
+        "; did you mean 'hpc'?"
+    ],
     "strategy.2.theta=2020-01-01": ["strategy[2].theta: expected a number, found datetime.date(2020, 1, 1)"],
     "strategy.2.theta=inf": ["strategy[2].theta: expected a finite number, found inf"],
     "strategy.2.reference=1": ["strategy[2].reference: expected true or false, found 1"],

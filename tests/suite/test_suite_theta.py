@@ -1,0 +1,77 @@
+"""The published rules for theta by name: the same cells as their numbers, with a word of warning."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fdabench.published.rules import RULES, rule_of
+from fdabench.run.setting import resolved
+from fdabench.suite.editor import suite_json_schema
+from fdabench.suite.reader import Expanded
+
+Read = Callable[..., Expanded]
+Table = dict[str, Any]
+
+
+def cells(good: Table, read: Read, theta: Any) -> Expanded:
+    """LinearFDA alone, with this theta."""
+    return read(good | {"strategy": [{"kind": "fda", "monitor": "linear", "theta": theta}]})
+
+
+@pytest.mark.parametrize(("name", "constant"), [("hpc", 2.74e-5), ("balanced", 3.89e-5), ("fl", 4.91e-5)])
+def test_a_rule_is_the_same_cell_as_its_number(good: Table, read: Read, name: str, constant: float) -> None:
+    (number,) = cells(good, read, {"per_parameter": constant}).cells
+    for theta in (name, {"per_parameter": name}):
+        (cell,) = cells(good, read, theta).cells
+        assert cell.id == number.id
+        assert cell.config["strategy"]["theta"] == {"per_parameter": constant}
+    assert rule_of(constant) == name
+
+
+def test_a_rule_comes_to_so_much_for_each_parameter(good: Table, read: Read) -> None:
+    (cell,) = cells(good, read, "balanced").cells
+    numbers = resolved(cell.config)
+    assert numbers["theta"] == pytest.approx(3.89e-5 * numbers["num_parameters"])
+
+
+def test_rules_are_crossed_like_other_values(good: Table, read: Read) -> None:
+    suite = cells(good, read, ["hpc", {"per_parameter": ["balanced", "fl"]}, 1.0])
+    thetas = [cell.config["strategy"]["theta"] for cell in suite.cells]
+    assert thetas == [{"per_parameter": constant} for constant in RULES.values()] + [1.0]
+
+
+def test_a_rule_that_is_named_is_warned_of_once(good: Table, read: Read) -> None:
+    suite = cells(good, read, ["balanced", {"per_parameter": ["fl", "balanced"]}])
+    warned = [note for note in suite.notes if "per parameter" in note]
+    assert [note.split(" is a line")[0] for note in warned] == [
+        "strategy[0]: theta 'balanced' (3.89e-05 per parameter)",
+        "strategy[0]: theta 'fl' (4.91e-05 per parameter)",
+    ]
+    assert all("four points" in note and "sweep around it" in note for note in warned)
+
+
+def test_a_number_is_not_warned_of(good: Table, read: Read) -> None:
+    assert cells(good, read, [{"per_parameter": 3.89e-5}, 2.0]).notes == ()
+
+
+def test_an_override_may_name_a_rule(good: Table, read: Read) -> None:
+    assert read(good, "strategy.2.theta=fl").cells[2].config["strategy"]["theta"] == {"per_parameter": 4.91e-5}
+
+
+def test_other_keys_of_that_name_are_not_meant(good: Table, read: Read) -> None:
+    good["strategy"][0]["name"] = "balanced"
+    assert read(good).notes == ()
+
+
+def test_editors_know_the_rules() -> None:
+    schema = suite_json_schema()
+    (fda,) = [
+        variant
+        for variant in schema["properties"]["strategy"]["items"]["anyOf"]
+        if variant["properties"]["kind"]["const"] == "fda"
+    ]
+    names = '"enum": ["hpc", "balanced", "fl"]'
+    assert names in json.dumps(fda["properties"]["theta"])
+    assert names in json.dumps(schema["$defs"]["PerParameter"]["properties"]["per_parameter"])
