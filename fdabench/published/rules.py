@@ -7,10 +7,10 @@ RULES: Mapping[str, float] = {"hpc": 2.74e-5, "balanced": 3.89e-5, "fl": 4.91e-5
 
 # The points that the authors picked by hand, and what the lines through them give (their notebook's Figure 9).
 WARNING = (
-    "is a line through four points that the FDA paper's authors picked by hand (Figure 9), and its largest model "
-    "dominates: for LeNet-5 they picked 0.5 / 1.5 / 5 (hpc / balanced / fl) and the lines give 1.7 / 2.4 / 3.0; for "
-    "ConvNeXt-Large they give 5,400 / 7,666 / 9,676 where the paper itself uses 25 to 150. "
-    "Theta is an absolute squared norm, so it depends on optimizer and learning rate as well: sweep around it"
+    "are lines through four points that the FDA paper's authors picked by hand (Figure 9), and the largest model "
+    "dominates them: for LeNet-5 they picked 0.5 / 1.5 / 5 and the lines give 1.7 / 2.4 / 3.0; for ConvNeXt-Large "
+    "they give 5,400 / 7,666 / 9,676 where the paper itself uses 25 to 150. Theta is an absolute squared norm, so it "
+    "depends on optimizer and learning rate as well: sweep around it"
 )
 
 

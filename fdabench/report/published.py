@@ -48,12 +48,16 @@ def compare(data: ReportData) -> Comparison:
 
 
 def counterparts(data: ReportData) -> pd.DataFrame:
-    """Finished cells of the paper's data, models and partitions; `differs` says what else is not as in the paper."""
+    """Finished cells of the paper's data, models, partitions and strategies.
+
+    `differs` says what else is not as in the paper.
+    """
     runs = data.finished
     runs = runs[
         (runs["dataset"] == DATASET)
         & runs["model"].isin(set(MODELS.values()))
         & runs["partition"].isin(set(PARTITIONS.values()))
+        & runs["family"].isin({fact.axes.strategy for fact in published()})
     ]
     keys = zip(runs["cell_id"], runs["label"], strict=True)
     return runs.assign(differs=[differences(data.configs[cell_id], label) for cell_id, label in keys])

@@ -123,8 +123,9 @@ def _rule_notes(table: Table) -> list[str]:
     thresholds = [member.name for member in members(STRATEGIES[table["kind"]]) if member.means(THRESHOLD)]
     values = [table.get(name) for name in thresholds]
     given = [value.get("per_parameter") if isinstance(value, dict) else value for value in values]
-    named = [name for name in given if isinstance(name, str) and name in RULES]
-    return [f"theta {name!r} ({RULES[name]:g} per parameter) {WARNING}" for name in named]
+    named = any(isinstance(value, str) for value in given)
+    rules = ", ".join(f"{name} {constant:g}" for name, constant in RULES.items())
+    return [f"the rules for theta ({rules} per parameter) {WARNING}"] if named else []
 
 
 def _check_exclude(variant: Variant, place: str, found: Checked) -> None:

@@ -10,7 +10,9 @@ from handmade.paper import LINEAR, MODEL_BYTES, WORKERS, Pretended, write_paper
 from fdabench.published.facts import STRATEGIES, Fact, published
 from fdabench.report.build import build_report
 from fdabench.report.data import combine
+from fdabench.report.figures.published import PUBLISHED
 from fdabench.report.published import Comparison, compare
+from fdabench.report.render import house_style
 from fdabench.report.versus import versus_table
 from fdabench.results.load import Results, load
 
@@ -173,3 +175,24 @@ def test_the_report_has_the_table_where_there_are_counterparts(tmp_path: Path, h
     without = {path.name for path in build_report([hand_made], tmp_path / "without")}
     assert "published.csv" not in without
     assert "Published and measured" not in (tmp_path / "without" / "summary.md").read_text(encoding="utf-8")
+
+
+def test_the_figure_has_the_cells_their_median_and_what_was_published(tmp_path: Path) -> None:
+    data = combine([load(write_paper(tmp_path / "hand", [FIRST, SECOND]))])
+    with house_style():
+        figure = PUBLISHED.draw(data)
+    assert figure is not None
+    assert [axes.get_xlabel() for axes in figure.axes] == ["local steps to 98 %", "local steps to 98.5 %"]
+    cells, median, known = ([line.get_xydata() for line in figure.axes[0].lines][i].tolist() for i in range(3))
+    assert cells == [[375, 19_775_920], [18_750, 26_182_400]]
+    assert median == [[(375 + 18_750) / 2, 22_979_160]]
+    assert known == [[2697, 602.9e6]]
+    # filled is measured, hollow is published: the colour is not the only difference
+    assert [figure.axes[0].lines[i].get_fillstyle() for i in (1, 2)] == ["full", "none"]
+    assert "2 cells of this report with K 10 and θ 1" in PUBLISHED.caption(data)
+
+
+def test_there_is_no_figure_where_nobody_reached_a_published_target(tmp_path: Path, full: Results) -> None:
+    low = load(write_paper(tmp_path / "low", [Pretended([(18_750, 0.9, 300)], (100,))]))
+    assert PUBLISHED.draw(combine([low])) is None
+    assert PUBLISHED.draw(combine([full])) is None

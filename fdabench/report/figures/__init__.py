@@ -7,6 +7,19 @@ from fdabench.report.figures.heterogeneity import HETEROGENEITY
 from fdabench.report.figures.pareto import PARETO
 from fdabench.report.figures.partitions import PARTITIONS
 from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.published import PUBLISHED
+from fdabench.report.figures.sweep import SWEEP
 from fdabench.report.figures.timeline import TIMELINE
 
-PLOTS: tuple[Plot, ...] = (PARETO, COST, BYTES, STEPS, HETEROGENEITY, TIMELINE, ESTIMATE, PARTITIONS)
+PLOTS: tuple[Plot, ...] = (
+    PARETO,
+    PUBLISHED,
+    COST,
+    BYTES,
+    STEPS,
+    SWEEP,
+    HETEROGENEITY,
+    TIMELINE,
+    ESTIMATE,
+    PARTITIONS,
+)

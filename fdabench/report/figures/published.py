@@ -1,0 +1,142 @@
+"""Bytes against steps to the target, a cloud for each strategy, the published medians beside: the paper's own form."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from fdabench.published.facts import Axes as Setting
+from fdabench.published.facts import Fact, Quantity, published
+from fdabench.report.data import ReportData
+from fdabench.report.families import Look, looks_of
+from fdabench.report.figures.canvas import (
+    GREY,
+    MAX_PANELS,
+    Key,
+    byte_axis,
+    legend,
+    limits_of,
+    marker,
+    marker_keys,
+    panels,
+    step_axis,
+)
+from fdabench.report.figures.plot import Plot, panels_shown
+from fdabench.report.published import counterparts, matching, measured
+from fdabench.report.text import DASH, plural, target_name
+
+TITLE = "Bytes against steps to the target, published and measured"
+Panel = tuple[str, str, float]
+
+
+class Cloud(NamedTuple):
+    """One strategy: the cells that reached the target, in `bytes` and `steps`, and what was published of it."""
+
+    strategy: str
+    cells: pd.DataFrame
+    facts: dict[Quantity, Fact]
+
+
+def clouds(data: ReportData) -> dict[Panel, list[Cloud]]:
+    """By model, partition and target; only where cells reached it."""
+    cells = counterparts(data)
+    found: dict[Panel, list[Cloud]] = {}
+    for axes, facts in _settings():
+        rows = [measured(axes, cell, data) for cell in matching(axes, cells).to_dict("records")]
+        hits = pd.DataFrame([row for row in rows if row is not None and math.isfinite(row["steps"])])
+        if len(hits) and axes.target is not None:
+            key = (axes.model, axes.partition, axes.target)
+            found.setdefault(key, []).append(Cloud(axes.strategy, hits, facts))
+    return found
+
+
+def _settings() -> Iterator[tuple[Setting, dict[Quantity, Fact]]]:
+    """The costs over the paper's grid."""
+    by_axes: dict[Setting, dict[Quantity, Fact]] = {}
+    for fact in published():
+        if fact.over_grid:
+            by_axes.setdefault(fact.axes, {})[fact.quantity] = fact
+    yield from by_axes.items()
+
+
+def draw_published(data: ReportData) -> Figure | None:
+    found = clouds(data)
+    if not found:
+        return None
+    shown = list(found.items())[:MAX_PANELS]
+    looks = _looks(found)
+    figure, axes = panels(len(shown), TITLE, 3.3, 3.0)
+    for panel, ((model, partition, target), group) in zip(axes, shown, strict=True):
+        for cloud in group:
+            _cloud(panel, cloud, looks[cloud.strategy])
+        _frame(panel, group)
+        panel.set_title(f"mnist {model}, {partition}")
+        panel.set_xlabel(f"local steps to {target_name(target)}")
+    legend(figure, [*marker_keys(looks), *_keys()])
+    return figure
+
+
+def _looks(found: dict[Panel, list[Cloud]]) -> dict[str, Look]:
+    names = dict.fromkeys(cloud.strategy for group in found.values() for cloud in group)
+    return looks_of({name: name for name in names})
+
+
+def _cloud(axes: Axes, cloud: Cloud, look: Look) -> None:
+    cells, hollow = cloud.cells, {**marker(look, 8), "fillstyle": "none", "markeredgewidth": 1.2}
+    axes.plot(cells["steps"], cells["bytes"], linestyle="", alpha=0.35, zorder=2, **marker(look, 3.5))
+    axes.plot(cells["steps"].median(), cells["bytes"].median(), linestyle="", zorder=5, **marker(look, 8))
+    steps, spent = cloud.facts["steps"], cloud.facts["bytes"]
+    if math.isfinite(spent.value):
+        axes.hlines(spent.value, steps.low, steps.high, color=look.color, linewidth=0.8, linestyle=":", zorder=1)
+        axes.vlines(steps.value, spent.low, spent.high, color=look.color, linewidth=0.8, linestyle=":", zorder=1)
+        axes.plot(steps.value, spent.value, linestyle="", zorder=4, **hollow)
+
+
+def _frame(axes: Axes, group: list[Cloud]) -> None:
+    extents = {name: [*_extent(group, name)] for name in ("steps", "bytes")}
+    step_axis(axes.xaxis, limits_of(extents["steps"]))
+    byte_axis(axes.yaxis, limits_of(extents["bytes"]))
+    axes.set_ylabel("bytes of all workers, paper accounting")
+    axes.grid(visible=True)
+
+
+def _extent(group: list[Cloud], quantity: Quantity) -> Iterator[float]:
+    for cloud in group:
+        yield from cloud.cells[quantity]
+        yield from (cloud.facts[quantity].low, cloud.facts[quantity].high)
+
+
+def _keys() -> list[Key]:
+    """In grey: small, filled and hollow, whatever the strategy."""
+    return [
+        (Line2D([], [], color=GREY, marker="o", linestyle="", markersize=3.5, alpha=0.5), "one cell"),
+        (Line2D([], [], color=GREY, marker="o", linestyle="", markersize=7), "median"),
+        (
+            Line2D([], [], color=GREY, marker="o", linestyle=":", markersize=7, fillstyle="none"),
+            "published median",
+        ),
+    ]
+
+
+def caption_published(data: ReportData) -> str:
+    found = clouds(data)
+    cells = counterparts(data)
+    workers, thetas = (
+        ", ".join(f"{value:g}" for value in sorted(set(cells[key].dropna()))) for key in ("workers", "theta")
+    )
+    apart = sorted(set(cells["differs"]) - {""})
+    differs = f" Not as in the paper: {'; '.join(apart)}." if apart else ""
+    return (
+        "Bytes of all workers (paper accounting) against local steps of each worker until the first evaluation above "
+        f"the target, log scales. Filled: {plural(len(cells), 'cell')} of this report with K {workers} and "
+        f"θ {thetas or DASH}; those that missed the target are left out. Hollow: the median that the FDA paper's "
+        "authors published over K from 5 to 60 and all of their θ, dotted from the lowest to the highest; misses are "
+        f"left out there as well.{differs}" + panels_shown(len(found), MAX_PANELS, "targets")
+    )
+
+
+PUBLISHED = Plot("published", TITLE, caption_published, draw_published)

@@ -1,0 +1,139 @@
+"""What theta costs: bytes and steps to the target against it, with the thetas that the paper's rules give."""
+
+import re
+from textwrap import fill
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from fdabench.published.rules import RULES
+from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.report.families import Look, looks_of
+from fdabench.report.figures.canvas import (
+    GREY,
+    byte_axis,
+    legend,
+    limits_of,
+    line_keys,
+    marker,
+    number_axis,
+    panels,
+    step_axis,
+)
+from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.stats import geometric_mean
+from fdabench.report.text import listing, target_name
+
+TITLE = "Theta: what a looser threshold saves and costs"
+MOST_WORKLOADS, LEAST_THETAS = 4, 3
+# A rule further from what was run would only stretch the axis.
+NEAR = 3.0
+_TITLE_LETTERS = 48
+_COST = {"cost_bytes": "bytes of all workers", "cost_steps": "local steps"}
+# Side by side above the axis, however close the lines are.
+_SIDES = {"hpc": "right", "balanced": "center", "fl": "left"}
+
+
+def sweeps(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+    """Outcomes of the strategies with at least three thetas on a workload; `series` is the label without theta."""
+    thetas = data.runs.set_index("cell_id")[["theta", "num_parameters"]]
+    rows = data.shown.join(thetas, on="cell_id").dropna(subset="theta")
+    rows = rows.assign(series=[re.sub(r" θ(/d)?=\S+", "", label) for label in rows["label"]])
+    found = []
+    for key, group in rows.groupby(WORKLOAD, sort=False):
+        several = group.groupby("series")["theta"].transform("nunique") >= LEAST_THETAS
+        if group.loc[several, "reached"].any():
+            found.append(((str(key[0]), str(key[1])), group[several]))
+    return found
+
+
+def draw_sweep(data: ReportData) -> Figure | None:
+    found = sweeps(data)
+    if not found:
+        return None
+    shown = found[:MOST_WORKLOADS]
+    looks = _looks(shown)
+    figure, axes = panels(2 * len(shown), TITLE, 3.5, 3.0, columns=2)
+    for row, ((suite, workload), group) in enumerate(shown):
+        prefix = f"{suite}: " if len(data.locks) > 1 else ""
+        for panel, cost in zip(axes[2 * row : 2 * row + 2], _COST, strict=True):
+            _panel(panel, group, cost, looks)
+            panel.set_title(
+                fill(prefix + workload, _TITLE_LETTERS, break_on_hyphens=False), pad=38 if near_rules(group) else 6
+            )
+    legend(figure, line_keys(looks))
+    return figure
+
+
+def _looks(shown: list[tuple[tuple[str, str], pd.DataFrame]]) -> dict[str, Look]:
+    rows = pd.concat([group for _, group in shown])
+    return looks_of(dict(zip(rows["series"], rows["family"], strict=True)))
+
+
+def near_rules(group: pd.DataFrame) -> dict[str, float]:
+    """The rules' thetas for this model, by name; those far from every theta that was run are left out."""
+    size = float(group["num_parameters"].iloc[0])
+    low, high = group["theta"].min() / NEAR, group["theta"].max() * NEAR
+    return {name: constant * size for name, constant in RULES.items() if low <= constant * size <= high}
+
+
+def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, Look]) -> None:
+    known = group.dropna(subset=cost)
+    for series, mine in known.groupby("series", sort=False):
+        _line(axes, mine, cost, looks[str(series)])
+    rules = near_rules(group)
+    for name, theta in rules.items():
+        axes.axvline(theta, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
+        axes.text(
+            theta, 1.02, name, transform=axes.get_xaxis_transform(), rotation=90, ha=_SIDES[name], va="bottom",
+            fontsize=6.5, color=GREY,
+        )  # fmt: skip
+    thetas, costs = limits_of([*group["theta"], *rules.values()]), limits_of(known[cost])
+    axes.set(xlim=thetas, ylim=costs)  # before the scale: every theta may have hit at the same step
+    number_axis(axes.xaxis, thetas)
+    (byte_axis if cost == "cost_bytes" else step_axis)(axes.yaxis, costs)
+    axes.set_xlabel("θ, squared L2 norm")
+    axes.set_ylabel(f"{_COST[cost]} to {target_name(group['target'].iloc[0])}")
+    axes.grid(visible=True)
+
+
+def _line(axes: Axes, mine: pd.DataFrame, cost: str, look: Look) -> None:
+    """Through the geometric means of the seeds; ≥ where a seed missed the target and what it had spent stands in."""
+    at_theta = mine.groupby("theta")
+    middle = at_theta[cost].agg(geometric_mean)
+    axes.plot(mine["theta"], mine[cost], linestyle="", alpha=0.35, zorder=2, **marker(look, 3))
+    axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, zorder=3, **marker(look, 5))
+    for theta in middle.index[~at_theta["reached"].all()]:
+        axes.annotate(
+            "≥",
+            (float(theta), float(middle[theta])),
+            xytext=(0, 5),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color=look.color,
+            zorder=6,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+        )
+
+
+def caption_sweep(data: ReportData) -> str:
+    found = sweeps(data)
+    rules = dict.fromkeys(name for _, group in found[:MOST_WORKLOADS] for name in near_rules(group))
+    lines = (
+        f" Dashed: theta by the FDA paper's rules ({listing([f'{name} {RULES[name]:g}' for name in rules])} per "
+        "parameter), each a line through four hand-picked points."
+        if rules
+        else ""
+    )
+    return (
+        "Bytes of all workers and local steps of each worker until the highest target that half of the cells of that "
+        "workload reached, against theta, all on log scales. Lines: geometric mean over seeds; faint: one cell each; "
+        f"≥: a seed missed the target and what it had spent stands in.{lines} {cells_and_seeds(data)}."
+        + panels_shown(len(found), MOST_WORKLOADS, "workloads")
+    )
+
+
+SWEEP = Plot("theta-sweep", TITLE, caption_sweep, draw_sweep)
