@@ -1,7 +1,6 @@
 """How time and memory grow with workers, parameters and cells. Each figure is from a process of its own."""
 
 import json
-import resource
 import subprocess
 import sys
 from argparse import ArgumentParser
@@ -65,15 +64,16 @@ def matrix(model: str, workers: int) -> dict[str, Any]:
         return True
 
     run(crew, [Course(FDA(0.0, Sketch()), channel, 4, note)])
-    seconds = (times[-1] - times[1]) / 3
-    size = crew.weights().shape[1]
-    return {
-        "what": model,
-        "workers": workers,
-        "parameters": size,
-        "step_s": seconds,
-        "samples_per_s": workers * BATCH / seconds,
-    }
+    seconds, size = (times[-1] - times[1]) / 3, crew.weights().shape[1]
+    speed = {"step_s": seconds, "samples_per_s": workers * BATCH / seconds, "peak_gib": _peak()}
+    return {"what": model, "workers": workers, "parameters": size, **speed}
+
+
+def _peak() -> float:
+    """The most memory that this process has had, in GiB; `getrusage` may tell that of the process before it."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 2**20 for line in lines if line.startswith("VmHWM")), float("nan"))
 
 
 def cells(count: int) -> dict[str, Any]:
@@ -108,8 +108,7 @@ def main() -> None:
     parser.add_argument("size", nargs="+")
     given = parser.parse_args()
     row = matrix(given.size[0], int(given.size[1])) if given.kind == "matrix" else cells(int(given.size[0]))
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(json.dumps({**row, "peak_gib": peak / 2**20}))
+    print(json.dumps(row))
 
 
 if __name__ == "__main__":
