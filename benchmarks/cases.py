@@ -3,8 +3,7 @@
 All on random images of the right shape, without evaluation, with SGD: what is timed is the work, not the learning.
 """
 
-from collections.abc import Callable, Iterator
-from itertools import repeat
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -148,8 +147,3 @@ def _named(case: Case) -> Any:
         return FDA(theta=NEVER, monitor=MONITORS[monitor]())
     make: Any = STRATEGIES[kind]
     return make() if kind == "synchronous" else make(period=epoch)
-
-
-def interleaved(cases: list[Case], repeats: int) -> Iterator[Case]:
-    """A, B, C, A, B, C, ...: what disturbs the machine for a while disturbs all alike."""
-    return (case for round_of_all in repeat(cases, repeats) for case in round_of_all)

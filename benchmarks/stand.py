@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
-from cases import Case, Timing, interleaved, loop_of, noise
+from cases import Case, Timing, loop_of, noise
 
 from fdabench.engine.memory import keep_freed_memory
 
@@ -16,11 +16,13 @@ from fdabench.engine.memory import keep_freed_memory
 def timings(cases: Sequence[Case], repeats: int, seconds: float) -> Mapping[Case, list[Timing]]:
     """Each case timed `repeats` times for about `seconds`, in turns, one at a time."""
     found = defaultdict(list)
-    with _Stand(_as_torch) as plain, _Stand(_as_fdabench) as kept:
-        for case in cases:
-            (plain if case.what == "floor" else kept).time(case, seconds / 4)
-        for case in interleaved(list(cases), repeats):
-            found[case].append((plain if case.what == "floor" else kept).time(case, seconds))
+    with _Stand(_nothing) as plain, _Stand(keep_freed_memory) as kept:
+        stands = {case: plain if case.what == "floor" else kept for case in cases}
+        for case, stand in stands.items():
+            stand.time(case, seconds / 4)
+        for _ in range(repeats):
+            for case, stand in stands.items():
+                found[case].append(stand.time(case, seconds))
     return found
 
 
@@ -45,16 +47,12 @@ class _Stand:
         self._process.join()
 
 
-def _as_torch() -> None:
-    torch.set_num_threads(1)
-
-
-def _as_fdabench() -> None:
-    torch.set_num_threads(1)
-    keep_freed_memory()
+def _nothing() -> None:
+    """Memory stays as the C library has it."""
 
 
 def _serve(connection: Connection, prepare: Any) -> None:
+    torch.set_num_threads(1)
     prepare()
     data, loop = cache(noise), cache(lambda case: loop_of(case, data(case.model)))
     while True:

@@ -72,7 +72,8 @@ class Workers:
         self._crews = crews
         self._samplers = list(chain.from_iterable(crew.samplers for crew in crews))
         self._seed_K = seeds_on([seed for crew in crews for seed in crew.noise], w_KD.device)
-        self._spans = list(pairwise(accumulate((len(crew.samplers) for crew in crews), initial=0)))
+        ends = accumulate((len(crew.samplers) for crew in crews), initial=0)
+        self._spans = [slice(*span) for span in pairwise(ends)]
         self._optimized = [nn.Parameter(w_D) for w_D in self.rows.w_KD]
         for row, g_D in zip(self._optimized, self.rows.g_KD, strict=True):
             row.grad = g_D
@@ -82,11 +83,11 @@ class Workers:
 
     def weights(self, crew: int = 0) -> Tensor:
         """The models of one crew, shape [its workers, D]."""
-        return self.rows.w_KD[slice(*self._spans[crew])]
+        return self.rows.w_KD[self._spans[crew]]
 
     def statistics(self, crew: int = 0) -> Tensor:
         """The running statistics of one crew, shape [its workers, B]."""
-        return self.rows.b_KB[slice(*self._spans[crew])]
+        return self.rows.b_KB[self._spans[crew]]
 
     def step(self) -> Losses:
         """One local optimizer step by every worker on a fresh mini-batch."""
@@ -100,14 +101,14 @@ class Workers:
 
     def of(self, crew: int, losses: Losses) -> Losses:
         """What one crew saw."""
-        span = slice(*self._spans[crew])
+        span = self._spans[crew]
         return Losses(losses.loss_K[span], losses.accuracy_K[span])
 
     @torch.no_grad()
     def adopt(self, crew: int, w_KD: Tensor, channel: Channel) -> None:
         """Go on from other models; the optimizer's state is kept, reset or averaged as the local optimizer says."""
         self.weights(crew).copy_(w_KD)
-        mine = self._optimized[slice(*self._spans[crew])]
+        mine = self._optimized[self._spans[crew]]
         if self._training.local.at_sync == "reset":
             for row in mine:
                 self._optimizer.state.pop(row, None)
@@ -126,7 +127,7 @@ class Workers:
     @torch.no_grad()
     def keep(self, crews: Sequence[int]) -> None:
         """Go on with some crews only, numbered anew."""
-        kept = [k for crew in crews for k in range(*self._spans[crew])]
+        kept = [k for crew in crews for k in range(len(self._optimized))[self._spans[crew]]]
         states = [self._optimizer.state[self._optimized[k]] for k in kept]
         self._place([self._crews[crew] for crew in crews], self.rows.w_KD[kept], self.rows.b_KB[kept])
         for row, state in zip(self._optimized, states, strict=True):

@@ -5,6 +5,7 @@ from typing import Any
 
 from fdabench.report.families import family_of
 from fdabench.report.text import significant
+from fdabench.results.dotted import dotted
 
 Flat = dict[str, Any]
 
@@ -42,20 +43,13 @@ def differences(config: Mapping[str, Any], label: str) -> str:
     """
     table = config["strategy"]
     family = family_of(label, table["kind"], table.get("monitor", {}).get("kind", ""))
-    flat = _flat(config)
+    flat = dotted(config)
     expected = {**_COMMON, **_KEPT, **_OF.get(family, {})}
     found = [_said(key, flat[key]) for key, value in expected.items() if key in flat and flat[key] != value]
     found += [_said(key, flat[key]) for key in ("strategy.local_steps",) if family == "FedAdam" and key in flat]
     every = {key: value for key, value in config["eval"].items() if key.startswith("every_")}
     found += [_said(f"eval.{key}", value) for key, value in every.items() if (key, value) != ("every_epochs", 1.0)]
     return ", ".join(found)
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Flat:
-    values: Flat = {}
-    for key, value in table.items():
-        values |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return values
 
 
 def _said(key: str, value: Any) -> str:

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fdabench.results.dotted import dotted
+
 NAMES = {"synchronous": "Synchronous", "fedavg": "FedAvg", "fedadam": "FedAdam", "fedavgm": "FedAvgM"}
 SYMBOLS = {
     "theta": "θ",
@@ -58,10 +60,5 @@ def _said(key: str, value: Any) -> str:
     return f"{SYMBOLS.get(key, key.split('.')[-1])}={text}"
 
 
-def _flat(table: Table, prefix: str = "") -> Flat:
-    values: Flat = {}
-    for key, value in table.items():
-        if prefix == "" and key in ("kind", "name", "reference"):
-            continue
-        values |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return values
+def _flat(table: Table) -> Flat:
+    return {key: value for key, value in dotted(table).items() if key not in ("kind", "name", "reference")}
