@@ -17,6 +17,10 @@ from fdabench.suite.schema import Suite
 
 Raw = dict[str, Any]
 
+# of each pair one may be given, so a new value for one takes the place of the other
+_PAIRS = (("steps", "epochs"), ("every_steps", "every_epochs"), ("local_steps", "local_epochs"))
+_INSTEAD = {key: other for pair in _PAIRS for key, other in (pair, pair[::-1])}
+
 
 @dataclass(frozen=True)
 class Expanded:
@@ -99,7 +103,7 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> Raw:
 
 
 def _merged(base: Raw, over: Raw) -> Raw:
-    merged = dict(base)
+    merged = {key: value for key, value in base.items() if _INSTEAD.get(key) not in over}
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
         merged[key] = _merged(base[key], value) if both else value
@@ -128,6 +132,8 @@ def _assign(node: Any, keys: list[str], value: Any, override: str) -> None:
         at: Any = int(key) if isinstance(node, list) else key
         if not rest:
             node[at] = value
+            if isinstance(node, dict):
+                node.pop(_INSTEAD.get(key), None)
         else:
             _assign(node.setdefault(at, {}) if isinstance(node, dict) else node[at], rest, value, override)
     except (IndexError, TypeError) as error:

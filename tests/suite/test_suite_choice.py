@@ -29,6 +29,18 @@ def test_a_suite_is_laid_over_its_base_key_by_key(good: Table, tmp_path: Path) -
     assert (suite.eval.hit, suite.eval.every_steps, suite.eval.targets) == (3, 10, [0.5])
 
 
+def test_a_budget_in_steps_takes_the_place_of_one_in_epochs(good: Table, tmp_path: Path) -> None:
+    over = {"budget": {"epochs": 2.5}, "eval": {"every_epochs": 0.5, "targets": [0.5]}}
+    base = written(tmp_path / "base.toml", good | over)
+    laid = written(tmp_path / "over.toml", {"extends": "base.toml", "budget": {"steps": 7}, "eval": {"every_steps": 3}})
+    for suite in (
+        read_suite(laid).suite,
+        read_suite(base, ["budget.steps=7", "eval.every_steps=3"]).suite,
+    ):
+        assert (suite.budget.steps, suite.budget.epochs) == (7, None)
+        assert (suite.eval.every_steps, suite.eval.every_epochs, suite.eval.targets) == (3, None, [0.5])
+
+
 def test_tables_in_lists_replace_those_of_the_base(good: Table, tmp_path: Path) -> None:
     written(tmp_path / "base.toml", good)
     over = {"extends": "base.toml", "strategy": [{"kind": "fedavg", "local_steps": 3}]}

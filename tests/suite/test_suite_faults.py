@@ -133,11 +133,13 @@ FAULTS: dict[str, list[str]] = {
     ],
     "exclude=[{workers = 4}]": ["exclude: nothing is left to run"],
     # both or neither
-    "budget.epochs=3": ["budget: give either steps or epochs"],
+    "budget={steps = 3, epochs = 3}": ["budget: give either steps or epochs"],
     "budget={}": ["budget: give either steps or epochs"],
-    "eval.every_epochs=1": ["eval: give either every_steps or every_epochs"],
+    "eval={every_steps = 1, every_epochs = 1}": ["eval: give either every_steps or every_epochs"],
     "eval={}": ["eval: give either every_steps or every_epochs"],
-    "strategy.1.local_steps=5": ["strategy[1]: give either local_steps or local_epochs"],
+    'strategy.1={kind = "fedavg", local_steps = 5, local_epochs = 1}': [
+        "strategy[1]: give either local_steps or local_epochs"
+    ],
     'strategy.1={kind = "fedavg"}': ["strategy[1]: give either local_steps or local_epochs"],
     "eval={every_steps = 1, stop_at_last_target = true}": ["eval: stop_at_last_target needs targets"],
     # missing
