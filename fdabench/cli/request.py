@@ -29,7 +29,7 @@ def results_dir(expanded: Expanded, out: Path | None) -> Path:
 def grid_line(expanded: Expanded) -> str:
     """`24 cells = 6 strategies x 2 workloads x 2 seeds`; without the product where cells are excluded."""
     labels = {cell.label for cell in expanded.cells}
-    axes = ("dataset", "model", "workers", "batch_size", "partition", "precision")
+    axes = ("dataset", "model", "workers", "batch_size", "partition", "precision", "batch_statistics")
     workloads = {str([cell.config[axis] for axis in axes]) for cell in expanded.cells}
     counts = [(len(labels), "strategies"), (len(workloads), "workloads"), (len(expanded.suite.seeds), "seeds")]
     product = " x ".join(f"{count} {name if count != 1 else _one(name)}" for count, name in counts)

@@ -10,7 +10,7 @@ from fdabench.core.ledger import Ledger
 
 @dataclass(frozen=True)
 class Channel:
-    """What a strategy is handed. `kind` is what the message is: model, state or optimizer."""
+    """What a strategy is handed. `kind` is what the message is: model, state, statistics or optimizer."""
 
     collective: Collective
     ledger: Ledger

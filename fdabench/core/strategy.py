@@ -18,6 +18,11 @@ from fdabench.core.direction import direction
 class Server(Protocol):
     """How the mean drift moves the global model (FedOpt's server optimizer; -u_D is its pseudo-gradient)."""
 
+    @property
+    def averages(self) -> bool:
+        """Whether the next global model is the workers' mean, and nothing else."""
+        ...
+
     def init(self, w_D: Tensor) -> Any:
         """The optimizer's state before the first round."""
         ...
@@ -39,6 +44,8 @@ class Round:
     """State of the server optimizer."""
     index: int = 0
     """Syncs made so far."""
+    served: bool = False
+    """A server moves the global model elsewhere than to the workers' mean, so `anchor_D` is what the run hands out."""
 
     @cached_property
     def direction_D(self) -> Tensor:
@@ -87,11 +94,11 @@ class Forecasts(Protocol):
 
 def begin(w_D: Tensor, server: Server) -> Round:
     """The first round: everybody holds `w_D`, nothing has moved yet."""
-    return Round(w_D, w_D, server.init(w_D))
+    return Round(w_D, w_D, server.init(w_D), served=not server.averages)
 
 
 def synchronize(w_KD: Tensor, r: Round, server: Server, channel: Channel, estimate: float = nan) -> Outcome:
     """End the round: average the drifts, let the server move the global model, hand it to all."""
     u_D = channel.mean(w_KD - r.anchor_D, "model")
     w_D, state = server.apply(r.anchor_D, u_D, r.server)
-    return Outcome(w_D.expand_as(w_KD), Round(w_D, r.anchor_D, state, r.index + 1), True, estimate)
+    return Outcome(w_D.expand_as(w_KD), Round(w_D, r.anchor_D, state, r.index + 1, r.served), True, estimate)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,9 @@ from fdabench.engine.noise import dropouts, keys, seeds_on
 from fdabench.engine.precision import Precision
 from fdabench.engine.rows import Examples, Losses, Rows
 from fdabench.optimizers import LocalOptimizer
+
+BatchStatistics = Literal["local", "averaged"]
+"""Running statistics stay with their worker, as in the paper, or are averaged at every sync and counted."""
 
 
 class Gradients(Protocol):
@@ -40,6 +43,7 @@ class Training:
     precision: Precision = "fp32"
     kernel_l2: float = 0.0
     """As in `models.base.Architecture`."""
+    batch_statistics: BatchStatistics = "local"
 
 
 @dataclass(frozen=True)
@@ -106,8 +110,11 @@ class Workers:
 
     @torch.no_grad()
     def adopt(self, crew: int, w_KD: Tensor, channel: Channel) -> None:
-        """Go on from other models; the optimizer's state is kept, reset or averaged as the local optimizer says."""
+        """Go on from other models; running statistics and the optimizer's state are treated as the training says."""
         self.weights(crew).copy_(w_KD)
+        b_KB = self.statistics(crew)
+        if self._training.batch_statistics == "averaged" and b_KB.numel():
+            b_KB.copy_(channel.mean(b_KB, "statistics").expand_as(b_KB))
         mine = self._optimized[self._spans[crew]]
         if self._training.local.at_sync == "reset":
             for row in mine:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from fdabench.report.families import Look, family_of, looks_of
 from fdabench.report.text import count
-from fdabench.results.costs import bytes_before_sync
+from fdabench.results.costs import Instant, bytes_at
 from fdabench.results.load import Results
 from fdabench.results.store import FAILURES, RESULTS, Record
 
@@ -121,7 +121,9 @@ def workload_name(row: "pd.Series[Any]") -> str:
     for long, short in (("alpha=", "α="), ("shares=", ""), (", min_samples=1)", ")")):
         partition = partition.replace(long, short)
     precision = "" if row["precision"] == "fp32" else f" {row['precision']}"
-    return f"{row['dataset']} {row['model']}{precision}, K={row['workers']}, b={row['batch_size']}, {partition}"
+    statistics = "" if row["batch_statistics"] == "local" else ", averaged statistics"
+    model = f"{row['model']}{precision}{statistics}"
+    return f"{row['dataset']} {model}, K={row['workers']}, b={row['batch_size']}, {partition}"
 
 
 def _stack(pairs: Sequence[tuple[str, Results]], runs: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -144,8 +146,8 @@ def _evals(result: Results) -> pd.DataFrame:
     workers = dict(zip(result.runs["cell_id"], result.runs["workers"], strict=True))
     ledgers = dict(list(result.ledger.groupby("cell_id")))
     spent = [
-        bytes_before_sync(ledgers[cell_id], int(step), int(workers[cell_id]), convention)
-        for cell_id, step in zip(result.evals["cell_id"], result.evals["step"], strict=True)
+        bytes_at(ledgers[cell_id], Instant(int(step), bool(after)), int(workers[cell_id]), convention)
+        for cell_id, step, after in result.evals[["cell_id", "step", "after_sync"]].itertuples(index=False)
     ]
     return result.evals.assign(
         bytes_model=[bill.model for bill in spent],

@@ -9,7 +9,13 @@ from fdabench.results.dotted import dotted
 
 Flat = dict[str, Any]
 
-_COMMON: Flat = {"batch_size": 32, "sampling": "replacement", "averaging": "uniform", "precision": "fp32"}
+_COMMON: Flat = {
+    "batch_size": 32,
+    "sampling": "replacement",
+    "averaging": "uniform",
+    "precision": "fp32",
+    "batch_statistics": "local",
+}
 _KEPT: Flat = {"optimizer.weight_decay": 0.0, "optimizer.at_sync": "keep"}
 _LOCAL_ADAM: Flat = {
     "optimizer.kind": "adam",

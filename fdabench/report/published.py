@@ -11,7 +11,7 @@ import pandas as pd
 from fdabench.published.facts import MODELS, PARTITIONS, THETAS, WORKERS, Axes, Fact, published
 from fdabench.report.data import ReportData
 from fdabench.report.protocol import differences
-from fdabench.results.costs import bytes_before_sync
+from fdabench.results.costs import Instant, bytes_at
 
 DATASET = "mnist"
 # what a floating-point number of epochs may be off by
@@ -101,10 +101,11 @@ def measured(axes: Axes, cell: Mapping[Any, Any], data: ReportData) -> dict[str,
     hits = evals[evals["test_accuracy"] > axes.target]
     if hits.empty:
         return {"bytes": math.nan, "steps": math.nan, "rounds": math.nan}
-    step = int(hits["step"].iloc[0])
+    hit = hits.iloc[0]
+    instant = Instant(int(hit["step"]), bool(hit["after_sync"]))
     ledger = data.ledger[data.ledger["cell_id"] == cell["cell_id"]]
-    spent = bytes_before_sync(ledger, step, int(cell["workers"]), "paper").total
-    return {"bytes": float(spent), "steps": float(step), "rounds": float(hits["round"].iloc[0])}
+    spent = bytes_at(ledger, instant, int(cell["workers"]), "paper").total
+    return {"bytes": float(spent), "steps": float(instant.step), "rounds": float(hit["round"])}
 
 
 def _row(

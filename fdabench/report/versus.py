@@ -51,10 +51,6 @@ def _note(found: Comparison) -> str:
             "n of N runs that reached it in 100 nominal epochs (FedAdam: 1,001): fewer K, θ or epochs here shift the "
             "ratio, bytes above all."
         )
-    if "FedAdam" in set(found.frame["strategy"]):
-        notes.append(
-            "FedAdam was published after the server's step; here it is the workers' mean before it, a round earlier."
-        )
     return " ".join(notes)
 
 

@@ -3,6 +3,9 @@
 n is the payload that one worker puts into one collective, in bytes; K the number of workers. A cost is in
 bytes over all workers. `paper` is how the FDA authors count (EDBT 2025, their notebook): a model goes up and
 down, a local state goes up only, and the initial distribution counts as one more sync.
+
+An evaluation of the workers' mean comes when the local states of its step are in and its sync, if any, is not yet made
+(FDA paper, Algorithm 1 as its authors run it); one of a server's model comes after the server's step, which it pays.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,16 +34,25 @@ def _free(n: int, K: int) -> int:
     return 0
 
 
+_WEIGHTS = ("model", "statistics", "optimizer")
+
 CONVENTIONS: Mapping[str, Convention] = {
-    "paper": {"initial": _up_and_down, "model": _up_and_down, "optimizer": _up_and_down, "state": _up},
-    "star": {"initial": _up_and_down, "model": _up_and_down, "optimizer": _up_and_down, "state": _up_and_down},
-    "ring": {"initial": _free, "model": _ring, "optimizer": _ring, "state": _ring},
-    "upload": {"initial": _free, "model": _up, "optimizer": _up, "state": _up},
+    "paper": {**dict.fromkeys(_WEIGHTS, _up_and_down), "state": _up, "initial": _up_and_down},
+    "star": {**dict.fromkeys(_WEIGHTS, _up_and_down), "state": _up_and_down, "initial": _up_and_down},
+    "ring": {**dict.fromkeys(_WEIGHTS, _ring), "state": _ring, "initial": _free},
+    "upload": {**dict.fromkeys(_WEIGHTS, _up), "state": _up, "initial": _free},
 }
 
 
+class Instant(NamedTuple):
+    """An evaluation in a cell's course: at the end of local step `step`, before or after its sync."""
+
+    step: int
+    after_sync: bool = False
+
+
 class Bytes(NamedTuple):
-    """Bytes over all workers; `model` has the initial distribution in it."""
+    """Bytes over all workers; `model` has the initial distribution in it, and running statistics that are averaged."""
 
     model: int
     state: int
@@ -57,21 +69,12 @@ def total_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> Bytes:
     return _priced(ledger, counts, workers, convention)
 
 
-def bytes_before_sync(ledger: pd.DataFrame, step: int, workers: int, convention: str) -> Bytes:
-    """What had been spent at `step` when its local states were in and its sync, if any, was not yet made.
-
-    That is the moment of an evaluation (FDA paper, Algorithm 1 as its authors run it).
-    """
-    counts = {}
-    for kind, rows in ledger.groupby("kind"):
-        limit = step if kind in ("state", "initial") else step - 1
-        counts[str(kind)] = _count_up_to(rows, limit)
+def bytes_at(ledger: pd.DataFrame, instant: Instant, workers: int, convention: str) -> Bytes:
+    """What had been spent at an evaluation. What follows a sync, such as averaged optimizer state, comes after it."""
+    step, last_sync = instant.step, instant.step if instant.after_sync else instant.step - 1
+    limits = {"initial": step, "state": step, "model": last_sync}
+    counts = {str(kind): _count_up_to(rows, limits.get(str(kind), step - 1)) for kind, rows in ledger.groupby("kind")}
     return _priced(ledger, counts, workers, convention)
-
-
-def syncs_before(ledger: pd.DataFrame, step: int) -> int:
-    """Model averagings completed before the one, if any, that belongs to `step`."""
-    return int(_count_up_to(ledger[ledger["kind"] == "model"], step - 1).sum())
 
 
 def _count_up_to(rows: pd.DataFrame, limit: int) -> pd.Series:
@@ -84,8 +87,8 @@ def _count_up_to(rows: pd.DataFrame, limit: int) -> pd.Series:
 
 def _priced(ledger: pd.DataFrame, counts: Mapping[str, pd.Series], workers: int, convention: str) -> Bytes:
     cost = CONVENTIONS[convention]
-    spent = dict.fromkeys(("initial", "model", "state", "optimizer"), 0)
+    spent = dict.fromkeys(cost, 0)
     for kind, count in counts.items():
         payloads = ledger.loc[count.index, "payload_bytes"]
         spent[kind] += sum(int(c) * cost[kind](int(n), workers) for c, n in zip(count, payloads, strict=True))
-    return Bytes(spent["initial"] + spent["model"], spent["state"], spent["optimizer"])
+    return Bytes(spent["initial"] + spent["model"] + spent["statistics"], spent["state"], spent["optimizer"])

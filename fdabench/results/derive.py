@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from fdabench.results.costs import Bytes, bytes_before_sync, syncs_before, total_bytes
+from fdabench.results.costs import Bytes, Instant, bytes_at, total_bytes
 from fdabench.results.schema import HITS, RUNS
 from fdabench.results.store import RESULTS, Record
 
@@ -37,6 +37,7 @@ def _axes(cell: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, Any
         "workers": config["workers"],
         "batch_size": config["batch_size"],
         "precision": config.get("precision", "fp32"),
+        "batch_statistics": config.get("batch_statistics", "local"),
         "partition": describe(partition),
         "alpha": float("inf") if partition["kind"] == "iid" else partition.get("alpha", float("nan")),
         "strategy": strategy["kind"],
@@ -95,13 +96,14 @@ def derive_hits(
             row = {"cell_id": cell_id, "target": target, "reached": False}
             at = first_hit(history["test_accuracy"], target, lock["hit"], lock["reach"])
             if at is not None:
-                step = int(history["step"].iloc[at])
-                spent = bytes_before_sync(ledger_of[cell_id], step, workers, lock["convention"])
+                hit = history.iloc[at]
+                instant = Instant(int(hit["step"]), bool(hit["after_sync"]))
+                spent = bytes_at(ledger_of[cell_id], instant, workers, lock["convention"])
                 row |= {
                     "reached": True,
-                    "step": step,
+                    "step": instant.step,
                     "step_before": int(history["step"].iloc[at - 1]) if at else 0,
-                    "syncs": syncs_before(ledger_of[cell_id], step),
+                    "syncs": int(hit["syncs"]),
                     **_columns(spent),
                 }
             rows.append(row)

@@ -12,7 +12,7 @@ from fdabench.core.periods import ends_period
 from fdabench.engine.evaluate import model_variance, score
 from fdabench.engine.loop import Moment
 from fdabench.engine.rows import Examples, Losses
-from fdabench.results.costs import bytes_before_sync
+from fdabench.results.costs import Instant, bytes_at
 from fdabench.results.derive import first_hit
 from fdabench.run.setting import Config, Setting, steps_per_epoch
 
@@ -89,16 +89,20 @@ class Recorder:
 
     def _evaluate(self, moment: Moment, variance: float) -> None:
         setting = self._setting
-        mean_D = setting.channel.collective.mean(moment.w_KD)
+        served = moment.round.served
+        round = moment.outcome.round if served else moment.round
+        w_D = round.anchor_D if served else setting.channel.collective.mean(moment.w_KD)
+        instant = Instant(moment.step, served and moment.outcome.synced)
         mean_B = setting.channel.collective.mean(moment.b_KB)
-        test = score(setting.crew.start, mean_D, mean_B, self._test, self._config["precision"])
+        test = score(setting.crew.start, w_D, mean_B, self._test, self._config["precision"])
         row = {
             "cell_id": self._cell_id,
             "step": moment.step,
             "epoch": float(moment.step / self._epoch),
-            "round": moment.round.index + 1,
-            "syncs": moment.round.index,
-            **self._spent(moment),
+            "round": round.index + 1,
+            "syncs": round.index,
+            "after_sync": instant.after_sync,
+            **self._spent(instant),
             "test_accuracy": test.accuracy,
             "test_loss": test.loss,
             **self._means(),
@@ -111,9 +115,9 @@ class Recorder:
         fullness = variance / (self._theta or nan)
         self._tell(Progress(row["step"], setting.budget, test.accuracy, row["bytes_total"], row["syncs"], fullness))
 
-    def _spent(self, moment: Moment) -> Row:
+    def _spent(self, instant: Instant) -> Row:
         ledger = pd.DataFrame(self._setting.channel.ledger.entries)
-        spent = bytes_before_sync(ledger, moment.step, self._config["workers"], "paper")
+        spent = bytes_at(ledger, instant, self._config["workers"], "paper")
         return {
             "bytes_model": spent.model,
             "bytes_state": spent.state,

@@ -113,13 +113,21 @@ def make_training(config: Config, setting: Setting, engine: Engine) -> Training:
     """What cells with the same `matrix_of` have in common."""
     local = construct(OPTIMIZERS[config["optimizer"]["kind"]], config["optimizer"], scale_of(config))
     examples = Examples(setting.data.train_x, setting.data.train_y)
-    kernel_l2 = MODELS[config["model"]].kernel_l2
-    return Training(setting.crew.start, local, examples, engine, config["precision"], kernel_l2)
+    return Training(
+        setting.crew.start,
+        local,
+        examples,
+        engine,
+        config["precision"],
+        MODELS[config["model"]].kernel_l2,
+        config["batch_statistics"],
+    )
 
 
 def matrix_of(config: Config) -> str:
     """Cells for which this is the same can be rows of one matrix of workers."""
-    return json.dumps([config[axis] for axis in ("dataset", "model", "batch_size", "optimizer", "precision")])
+    axes = ("dataset", "model", "batch_size", "optimizer", "precision", "batch_statistics")
+    return json.dumps([config[axis] for axis in axes])
 
 
 def split(config: Config, data: Data) -> list[Indices]:

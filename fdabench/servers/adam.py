@@ -21,6 +21,7 @@ class ReddiAdam:
     beta1: Decay = 0.9
     beta2: Decay = 0.99
     tau: Rate = 1e-3
+    averages: ClassVar[bool] = False
     reference: ClassVar[str] = "reddi2021"
 
     def init(self, w_D: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,6 +45,7 @@ class KerasAdam:
     beta1: Decay = 0.9
     beta2: Decay = 0.999
     eps: Rate = 1e-7
+    averages: ClassVar[bool] = False
     reference: ClassVar[str] = "kingma2015"
 
     def init(self, w_D: Tensor) -> tuple[Tensor, Tensor, int]:

@@ -10,6 +10,7 @@ from torch import Tensor
 class Average:
     """w <- w + mean_k u_k."""
 
+    averages: ClassVar[bool] = True
     reference: ClassVar[str] = "mcmahan2017"
 
     def init(self, w_D: Tensor) -> tuple[()]:

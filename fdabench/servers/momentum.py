@@ -17,6 +17,10 @@ class Momentum:
     momentum: Decay = 0.9
     reference: ClassVar[str] = "hsu2019"
 
+    @property
+    def averages(self) -> bool:
+        return self.lr == 1 and self.momentum == 0
+
     def init(self, w_D: Tensor) -> Tensor:
         return torch.zeros_like(w_D)
 

@@ -34,5 +34,6 @@ class Cell:
         kind, *rest = c["partition"].values()
         where = f"{kind} {rest[0]}" if rest else kind
         precision = "" if c["precision"] == "fp32" else f" {c['precision']}"
+        statistics = "" if c["batch_statistics"] == "local" else " averaged-statistics"
         crew = f"K={c['workers']} b={c['batch_size']} s{c['seed']}"
-        return f"{self.label} | {c['dataset']} {c['model']}{precision} | {where} | {crew}"
+        return f"{self.label} | {c['dataset']} {c['model']}{precision}{statistics} | {where} | {crew}"

@@ -8,6 +8,7 @@ from pydantic import Field, create_model, model_validator
 from fdabench.datasets import DATASETS
 from fdabench.engine.batches import LastBatch
 from fdabench.engine.precision import Precision
+from fdabench.engine.workers import BatchStatistics
 from fdabench.models import MODELS
 from fdabench.optimizers import OPTIMIZERS
 from fdabench.partition import PARTITIONS
@@ -93,6 +94,7 @@ class Workload(Table):
     last_batch: LastBatch = "wrap"
     averaging: Literal["uniform", "samples"] = "uniform"
     precision: Precision = "fp32"
+    batch_statistics: BatchStatistics = "local"
 
 
 class StrategyOptions(Component):
@@ -127,4 +129,5 @@ class Exclude(Table):
     monitor: str | None = None
     theta: float | None = None
     precision: str | None = None
+    batch_statistics: str | None = None
     seed: int | None = None

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fdabench.core.ledger import Entry, Ledger
-from fdabench.results.costs import CONVENTIONS, bytes_before_sync, syncs_before, total_bytes
+from fdabench.results.costs import CONVENTIONS, Instant, bytes_at, total_bytes
 
-KINDS = ("initial", "model", "state", "optimizer")
+KINDS = ("initial", "model", "state", "statistics", "optimizer")
 Fact = tuple[int, str, int]
 """Step, kind, numbers in the message."""
 
@@ -100,9 +100,8 @@ def test_bytes_at_a_step_are_those_of_a_plain_list(
     def price(kinds: tuple[str, ...], limit: float) -> int:
         return sum(cost[kind](4 * size, workers) for t, kind, size in found if kind in kinds and t <= limit)
 
-    spent = bytes_before_sync(ledger, step, workers, convention)
-    assert spent.model == price(("initial",), step) + price(("model",), step - 1)
+    spent = bytes_at(ledger, Instant(step), workers, convention)
+    assert spent.model == price(("initial",), step) + price(("model", "statistics"), step - 1)
     assert spent.state == price(("state",), step)
     assert spent.optimizer == price(("optimizer",), step - 1)
-    assert syncs_before(ledger, step) == sum(kind == "model" and t < step for t, kind, _ in found)
     assert total_bytes(ledger, workers, convention).total == price(KINDS, float("inf"))

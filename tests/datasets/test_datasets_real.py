@@ -82,6 +82,7 @@ def test_lenet5_learns_mnist_under_fda_with_few_syncs() -> None:
         "last_batch": "wrap",
         "averaging": "uniform",
         "precision": "fp32",
+        "batch_statistics": "local",
         "partition": {"kind": "iid-file-order"},
         "optimizer": {
             "kind": "adam",

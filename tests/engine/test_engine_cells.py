@@ -52,6 +52,7 @@ def cell(strategy: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "last_batch": "wrap",
         "averaging": "uniform",
         "precision": "fp32",
+        "batch_statistics": "local",
         "partition": {"kind": "dirichlet", "alpha": 1.0, "shares": "per-class", "min_samples": 1},
         "optimizer": ADAM,
         "strategy": strategy,
@@ -83,13 +84,23 @@ def test_a_row_is_written_before_the_sync_of_its_step() -> None:
     assert rows["bytes_total"].tolist() == rows["bytes_model"].tolist()
 
 
-def test_the_model_of_that_row_is_the_one_before_the_sync() -> None:
-    """A server that changes the model shows it: up to its first sync FedAdam is never synchronising."""
-    fedadam = evals(go({"kind": "fedadam", "local_steps": 10, "server": KERAS}))
-    alone = evals(go(fda("naive", 1e9)))
-    measured = ["test_accuracy", "test_loss", "train_loss", "train_accuracy", "variance"]
-    assert fedadam.loc[0, measured].tolist() == alone.loc[0, measured].tolist()
-    assert fedadam.loc[1, "test_loss"] != alone.loc[1, "test_loss"]
+def test_a_servers_model_is_tested_after_its_step_and_pays_for_it() -> None:
+    """As FedAdam was published: between syncs the global model stands still, at a sync it is the server's new one."""
+    rows = evals(go({"kind": "fedadam", "local_steps": 10, "server": KERAS}, eval={"every_steps": 5}))
+    assert rows["after_sync"].tolist()[:4] == [False, True, False, True]
+    assert rows["syncs"].tolist()[:4] == [0, 1, 1, 2]
+    assert rows["bytes_model"].tolist()[:4] == [8 * D * K * (1 + syncs) for syncs in (0, 1, 1, 2)]
+    losses = rows["test_loss"].tolist()
+    assert losses[0] != losses[1] == losses[2] != losses[3]
+
+
+def test_a_server_that_only_averages_is_tested_as_the_mean_of_the_workers() -> None:
+    servers = [{"kind": "momentum", "lr": 1.0, "momentum": momentum} for momentum in (0.0, 0.9)]
+    plain, moved = (evals(go({"kind": "fedavgm", "local_steps": 10, "server": server})) for server in servers)
+    averaged = evals(go(fedavg(10)))
+    same = [name for name in averaged if name not in ("cell_id", "wall_s")]
+    pd.testing.assert_frame_equal(plain[same], averaged[same])
+    assert moved["syncs"].iloc[0] == averaged["syncs"].iloc[0] + 1
 
 
 def test_the_evaluated_model_is_the_mean_of_the_workers() -> None:

@@ -96,5 +96,5 @@ def _eval(step: int, accuracy: float, round_: int, config: Mapping[str, Any]) ->
     reading: dict[str, Any] = dict.fromkeys(("bytes_model", "bytes_state", "bytes_optimizer", "bytes_total"), 0)
     reading |= dict.fromkeys(("test_loss", "train_loss", "train_accuracy", "variance", "wall_s"), 0.0)
     epoch = step * config["workers"] * config["batch_size"] / SAMPLES
-    where = {"step": step, "epoch": epoch, "round": round_, "syncs": round_ - 1}
+    where = {"step": step, "epoch": epoch, "round": round_, "syncs": round_ - 1, "after_sync": False}
     return reading | where | {"test_accuracy": accuracy, "estimate": math.nan}

@@ -221,6 +221,7 @@ def _eval(
         "epoch": at.number / 11.2,
         "round": at.syncs + 1,
         "syncs": at.syncs,
+        "after_sync": False,
         **_spent(strategy, at.number, at.syncs, workers),
         "test_accuracy": accuracy,
         "test_loss": 1 - accuracy,
@@ -342,16 +343,20 @@ def _write_by_hand(store: Store, suite: Suite, strategy: Strategy, cell: dict[st
         facts = {"kind": kind, "first_step": first, "last_step": last, "count": count}
         return facts | {"elements": payload // 4, "dtype": "float32", "payload_bytes": payload}
 
+    def syncs(step: int) -> int:
+        return step - 1 if every else int(step > 2)
+
     ledger = [row("initial", 0, 0, 40), row("model", 1, 8, 40) if every else row("model", 2, 2, 40)]
     ledger += [] if every else [row("state", 1, 8, 8)]
-    reading: dict[str, float] = dict.fromkeys(
-        ("bytes_model", "bytes_state", "bytes_optimizer", "bytes_total", "round", "syncs"), 0
-    )
+    reading: dict[str, float] = dict.fromkeys(("bytes_model", "bytes_state", "bytes_optimizer", "bytes_total"), 0)
     reading |= dict.fromkeys(("epoch", "test_loss", "train_loss", "train_accuracy", "variance", "wall_s"), 0.0)
     evals = [
         {
             "cell_id": cell["id"],
             "step": step,
+            "round": syncs(step) + 1,
+            "syncs": syncs(step),
+            "after_sync": False,
             "estimate": math.nan,
             **reading,
             "test_accuracy": 0.91 if step >= hit else 0.5,

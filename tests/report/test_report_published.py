@@ -164,7 +164,6 @@ def test_fedadam_as_in_the_paper_is_its_counterpart_and_other_servers_are_told(t
     found = compared(tmp_path, *cells)
     rows = found.frame[found.frame["quantity"] == "accuracy"]
     assert list(rows["differs"]) == ["", "server.kind = adam-reddi, server.lr = 0.01"]
-    assert "a round earlier" in versus_table(found).note
 
 
 def test_the_report_has_the_table_where_there_are_counterparts(tmp_path: Path, hand_made: Results) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fdabench.results.costs import CONVENTIONS, Bytes, bytes_before_sync, syncs_before, total_bytes
+from fdabench.results.costs import CONVENTIONS, Bytes, Instant, bytes_at, total_bytes
 from fdabench.results.derive import derive_hits, derive_runs, describe, first_hit
 
 K = 5
@@ -56,8 +56,14 @@ def test_averaged_optimizer_state_costs_as_much_as_a_model_of_its_size() -> None
 def test_an_evaluation_comes_after_the_states_and_before_the_sync_of_its_step(
     step: int, syncs: int, states: int
 ) -> None:
-    assert syncs_before(FDA, step) == syncs
-    assert bytes_before_sync(FDA, step, K, "paper") == Bytes(2 * 5 * 400 * (1 + syncs), 5 * 8 * states, 0)
+    assert bytes_at(FDA, Instant(step), K, "paper") == Bytes(2 * 5 * 400 * (1 + syncs), 5 * 8 * states, 0)
+
+
+@pytest.mark.parametrize(("step", "syncs"), [(6, 0), (7, 1), (8, 1), (11, 2), (15, 3), (20, 3)])
+def test_an_evaluation_of_a_servers_model_pays_the_sync_of_its_step(step: int, syncs: int) -> None:
+    assert bytes_at(FDA, Instant(step, after_sync=True), K, "paper") == Bytes(
+        2 * 5 * 400 * (1 + syncs), 5 * 8 * step, 0
+    )
 
 
 def test_costs_beyond_32_bits_are_exact() -> None:
@@ -90,13 +96,12 @@ def test_runs_of_collectives_cost_what_each_of_them_costs(
         return sum(cost[kind](n, workers) for kind, _, n in collectives if kind in kinds)
 
     for found, expected in (
-        (bytes_before_sync(ledger, step, workers, convention), done),
+        (bytes_at(ledger, Instant(step), workers, convention), done),
         (total_bytes(ledger, workers, convention), single),
     ):
         assert found.model == spent(("initial", "model"), expected)
         assert found.state == spent(("state",), expected)
         assert found.optimizer == spent(("optimizer",), expected)
-    assert syncs_before(ledger, step) == sum(kind == "model" for kind, _, _ in done)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +166,15 @@ RECORDS: dict[str, Any] = {
     },
     "bb": {"state": "failed", "config": CONFIG, "resolved": {"num_parameters": 100, "theta": 1.0}},
 }
-EVALS = pd.DataFrame({"cell_id": ["aa"] * 4, "step": [5, 10, 15, 20], "test_accuracy": [0.4, 0.6, 0.95, 0.9]})
+EVALS = pd.DataFrame(
+    {
+        "cell_id": ["aa"] * 4,
+        "step": [5, 10, 15, 20],
+        "syncs": [0, 1, 2, 3],
+        "after_sync": [False] * 4,
+        "test_accuracy": [0.4, 0.6, 0.95, 0.9],
+    }
+)
 
 
 def test_a_row_of_runs_has_the_axes_and_the_outcome() -> None:
@@ -196,6 +209,13 @@ def test_a_hit_has_the_bytes_spent_by_then_and_a_miss_is_a_row() -> None:
     assert (second["step"], second["syncs"], second["bytes_total"]) == (15, 2, 12_000 + 600)
     assert not missed["reached"]
     assert missed[["step", "syncs", "bytes_total"]].isna().all()
+
+
+def test_a_hit_of_a_servers_model_pays_for_the_sync_that_made_it() -> None:
+    served = EVALS.assign(syncs=[0, 1, 3, 3], after_sync=[False, False, True, False])
+    hits = derive_hits(LOCK, RECORDS, served, FDA.assign(cell_id="aa")).set_index("target")
+    hit = hits.loc[0.9]
+    assert (hit["step"], hit["syncs"], hit["bytes_model"]) == (15, 3, 16_000)
 
 
 def test_hits_follow_the_suites_convention_and_count() -> None:
