@@ -14,7 +14,13 @@ Quantity = Literal["accuracy", "rounds", "bytes", "steps"]
 Row = Mapping[str, str]
 
 GB = 10**9
-MODELS = {"LeNet-5": "lenet5", "VGG16*": "vgg16star"}
+MODELS = {
+    "LeNet-5": "lenet5",
+    "VGG16*": "vgg16star",
+    "DenseNet121": "densenet121",
+    "DenseNet201": "densenet201",
+    "ConvNeXtLarge": "convnext-large-imagenet",
+}
 PARTITIONS = {
     "IID": "iid-file-order",
     "Label0": "label(label=0)",
@@ -29,9 +35,23 @@ STRATEGIES = {
     "synchronous": "Synchronous",
 }
 _COSTS: tuple[tuple[Quantity, str, int], ...] = (("bytes", "gb", GB), ("steps", "steps", 1), ("rounds", "rounds", 1))
-# Table 1 of the paper
-THETAS = {"lenet5": (0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0), "vgg16star": (20.0, 25.0, 30.0, 50.0, 75.0, 90.0, 100.0)}
-WORKERS = tuple(range(5, 61, 5))
+
+
+class Grid(NamedTuple):
+    """A row of Table 1 of the paper."""
+
+    dataset: str
+    workers: tuple[int, ...]
+    thetas: tuple[float, ...]
+
+
+GRIDS: Mapping[str, Grid] = {
+    "lenet5": Grid("mnist", tuple(range(5, 61, 5)), (0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0)),
+    "vgg16star": Grid("mnist", tuple(range(5, 61, 5)), (20.0, 25.0, 30.0, 50.0, 75.0, 90.0, 100.0)),
+    "densenet121": Grid("cifar10", tuple(range(5, 31, 5)), (200.0, 250.0, 275.0, 300.0, 325.0, 350.0, 400.0)),
+    "densenet201": Grid("cifar10", tuple(range(5, 31, 5)), (350.0, 500.0, 600.0, 700.0, 800.0, 850.0, 900.0)),
+    "convnext-large-imagenet": Grid("cifar100", (3, 5), (25.0, 50.0, 100.0, 150.0)),
+}
 
 
 class Axes(NamedTuple):
@@ -103,9 +123,9 @@ def _at_epochs() -> Iterator[Fact]:
         yield _fact(axes, "rounds", (float(run["rounds"]) for run in runs), source)
 
 
-def _order(row: Row) -> tuple[str, str, str, int, float]:
+def _order(row: Row) -> tuple[str, str, str, int, float, int]:
     axes = _axes(row)
-    return axes.model, axes.partition, axes.strategy, axes.workers or 0, axes.theta or 0.0
+    return axes.model, axes.partition, axes.strategy, axes.workers or 0, axes.theta or 0.0, axes.epoch or 0
 
 
 def _of_settings() -> Iterator[Fact]:

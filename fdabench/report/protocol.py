@@ -1,4 +1,4 @@
-"""The paper's protocol on MNIST (EDBT 2025, Table 1, and its authors' code), and what a cell does otherwise."""
+"""The paper's protocol (EDBT 2025, Table 1, and its authors' code), and what a cell does otherwise."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,15 +16,25 @@ _COMMON: Flat = {
     "precision": "fp32",
     "batch_statistics": "local",
 }
-_KEPT: Flat = {"optimizer.weight_decay": 0.0, "optimizer.at_sync": "keep"}
-_LOCAL_ADAM: Flat = {
-    "optimizer.kind": "adam",
-    "optimizer.lr": 1e-3,
-    "optimizer.beta1": 0.9,
-    "optimizer.beta2": 0.999,
-    "optimizer.eps": 1e-7,
+_MOMENTS: Flat = {"optimizer.beta1": 0.9, "optimizer.beta2": 0.999, "optimizer.eps": 1e-7}
+_ADAM: Flat = {"optimizer.kind": "adam", "optimizer.lr": 1e-3, **_MOMENTS, "optimizer.weight_decay": 0.0}
+_ADAMW: Flat = {"optimizer.kind": "adamw", "optimizer.lr": 5e-5, **_MOMENTS, "optimizer.weight_decay": 1e-8}
+_NESTEROV: Flat = {
+    "optimizer.kind": "sgd",
+    "optimizer.lr": 0.1,
+    "optimizer.momentum": 0.9,
+    "optimizer.nesterov": True,
+    "optimizer.weight_decay": 0.0,
 }
-_LOCAL_SGD: Flat = {"optimizer.kind": "sgd", "optimizer.lr": 0.01, "optimizer.momentum": 0.0}
+# of FDA and of Synchronous
+_LOCAL: Mapping[str, Flat] = {
+    "lenet5": _ADAM,
+    "vgg16star": _ADAM,
+    "densenet121": _NESTEROV,
+    "densenet201": _NESTEROV,
+    "convnext-large-imagenet": _ADAMW,
+}
+_CLIENT: Flat = {"optimizer.kind": "sgd", "optimizer.momentum": 0.0, "optimizer.weight_decay": 0.0}
 _SERVER_ADAM: Flat = {
     "strategy.server.kind": "adam-keras",
     "strategy.server.lr": 1e-3,
@@ -32,13 +42,19 @@ _SERVER_ADAM: Flat = {
     "strategy.server.beta2": 0.999,
     "strategy.server.eps": 1e-7,
 }
-_FDA: Flat = {**_LOCAL_ADAM, "strategy.server.kind": "average", "strategy.every": 1}
+_SERVER_MOMENTUM: Flat = {
+    "strategy.server.kind": "momentum",
+    "strategy.server.lr": 0.316,
+    "strategy.server.momentum": 0.9,
+}
+_FDA: Flat = {"strategy.server.kind": "average", "strategy.every": 1}
 _OF: Mapping[str, Flat] = {
-    "Synchronous": {**_LOCAL_ADAM, "strategy.server.kind": "average"},
+    "Synchronous": {"strategy.server.kind": "average"},
     "NaiveFDA": _FDA,
     "LinearFDA": _FDA,
     "SketchFDA": {**_FDA, "strategy.monitor.depth": 5, "strategy.monitor.width": 250},
-    "FedAdam": {**_LOCAL_SGD, **_SERVER_ADAM, "strategy.local_epochs": 1.0},
+    "FedAdam": {**_CLIENT, "optimizer.lr": 0.01, **_SERVER_ADAM, "strategy.local_epochs": 1.0},
+    "FedAvgM": {**_CLIENT, "optimizer.lr": 0.0316, **_SERVER_MOMENTUM, "strategy.local_epochs": 1.0},
 }
 
 
@@ -50,9 +66,13 @@ def differences(config: Mapping[str, Any], label: str) -> str:
     table = config["strategy"]
     family = family_of(label, table["kind"], table.get("monitor", {}).get("kind", ""))
     flat = dotted(config)
-    expected = {**_COMMON, **_KEPT, **_OF.get(family, {})}
+    of_family = _OF.get(family, {})
+    local = {} if "optimizer.kind" in of_family else _LOCAL.get(config["model"], {})
+    expected = {**_COMMON, "optimizer.at_sync": "keep", **local, **of_family}
     found = [_said(key, flat[key]) for key, value in expected.items() if key in flat and flat[key] != value]
-    found += [_said(key, flat[key]) for key in ("strategy.local_steps",) if family == "FedAdam" and key in flat]
+    found += [
+        _said(key, flat[key]) for key in ("strategy.local_steps",) if key in flat and family in ("FedAdam", "FedAvgM")
+    ]
     every = {key: value for key, value in config["eval"].items() if key.startswith("every_")}
     found += [_said(f"eval.{key}", value) for key, value in every.items() if (key, value) != ("every_epochs", 1.0)]
     return ", ".join(found)

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdabench.published.facts import MODELS, PARTITIONS, THETAS, WORKERS, Axes, Fact, published
+from fdabench.published.facts import GRIDS, PARTITIONS, Axes, Fact, published
 from fdabench.report.data import ReportData
 from fdabench.report.protocol import differences
 from fdabench.results.costs import Instant, bytes_at
 
-DATASET = "mnist"
 # what a floating-point number of epochs may be off by
 _SLACK = 1e-9
 
@@ -54,8 +53,7 @@ def counterparts(data: ReportData) -> pd.DataFrame:
     """
     runs = data.finished
     runs = runs[
-        (runs["dataset"] == DATASET)
-        & runs["model"].isin(set(MODELS.values()))
+        (runs["dataset"] == runs["model"].map({model: grid.dataset for model, grid in GRIDS.items()}))
         & runs["partition"].isin(set(PARTITIONS.values()))
         & runs["family"].isin({fact.axes.strategy for fact in published()})
     ]
@@ -69,9 +67,9 @@ def matching(axes: Axes, cells: pd.DataFrame) -> pd.DataFrame:
         (cells["model"] == axes.model)
         & (cells["partition"] == axes.partition)
         & (cells["family"] == axes.strategy)
-        & cells["workers"].isin([axes.workers] if axes.workers else WORKERS)
+        & cells["workers"].isin([axes.workers] if axes.workers else GRIDS[axes.model].workers)
     ]
-    known = [axes.theta] if axes.theta is not None else () if axes.workers else THETAS.get(axes.model, ())
+    known = [axes.theta] if axes.theta is not None else () if axes.workers else GRIDS[axes.model].thetas
     of_theta = np.array([not math.isfinite(theta) or _close(theta, known) for theta in found["theta"]], dtype=bool)
     return found[of_theta]
 

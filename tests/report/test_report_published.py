@@ -71,7 +71,7 @@ def test_a_setting_that_was_run_twice_has_a_median_and_a_range() -> None:
 
 def test_accuracy_and_rounds_at_a_nominal_epoch_by_hand(tmp_path: Path) -> None:
     found = compared(tmp_path, FIRST, SECOND)
-    accuracy, rounds = row(found, "accuracy"), row(found, "rounds", epoch=100)
+    accuracy, rounds = row(found, "accuracy", epoch=100), row(found, "rounds", epoch=100)
     assert (accuracy["measured"], accuracy["measured_low"], accuracy["measured_high"]) == (0.988, 0.987, 0.989)
     assert accuracy["points"] == pytest.approx(100 * (0.988 - 0.9881))
     assert math.isnan(accuracy["ratio"])
@@ -107,9 +107,9 @@ def test_a_miss_is_counted_and_in_no_median(tmp_path: Path) -> None:
 
 def test_rows_without_a_counterpart_are_left_out_but_counted(tmp_path: Path) -> None:
     found = compared(tmp_path, FIRST, SECOND)
-    # two numbers at epoch 100, three costs to each of two targets
-    assert (found.matched, len(found.frame), found.left_out) == (8, 8, len(published()) - 8)
-    assert f"8 of {len(published())} published numbers have a counterpart" in versus_table(found).note
+    # two numbers at epochs 1 and 100, three costs to each of two targets
+    assert (found.matched, len(found.frame), found.left_out) == (10, 10, len(published()) - 10)
+    assert f"10 of {len(published())} published numbers have a counterpart" in versus_table(found).note
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,78 @@
+"""The suites of suites/paper are the paper's protocol and its grids, as the package knows them."""
+
+from pathlib import Path
+
+import pytest
+
+from fdabench.published.facts import GRIDS, PARTITIONS
+from fdabench.report.protocol import differences
+from fdabench.suite.cell import Cell
+from fdabench.suite.reader import read_suite
+
+PAPER = Path(__file__).parents[2] / "suites" / "paper"
+WHOLE = {
+    "lenet5": "mnist-lenet5",
+    "vgg16star": "mnist-vgg16star",
+    "densenet121": "cifar10-densenet121",
+    "densenet201": "cifar10-densenet201",
+    "convnext-large-imagenet": "cifar100-convnext",
+}
+BIASED = {
+    "lenet5": {"iid-file-order", "label(label=0)", "sorted(fraction=0.6)"},
+    "vgg16star": {"iid-file-order", "label(label=0)", "label(label=8)"},
+}
+
+
+def cells(name: str) -> tuple[Cell, ...]:
+    return read_suite(PAPER / f"{name}.toml").cells
+
+
+@pytest.mark.parametrize("model", GRIDS)
+def test_a_whole_suite_has_every_setting_of_table_1(model: str) -> None:
+    grid, found = GRIDS[model], cells(WHOLE[model])
+    fda = [cell.config for cell in found if cell.config["strategy"]["kind"] == "fda"]
+    monitors = {"linear", "sketch"} | ({"naive"} if model == "lenet5" else set())
+    partitions = BIASED.get(model, {"iid-file-order"})
+    assert partitions <= set(PARTITIONS.values())
+    settings = {
+        (each["workers"], each["strategy"]["monitor"]["kind"], each["strategy"]["theta"], str(each["partition"]))
+        for each in fda
+    }
+    assert len(settings) == len(grid.workers) * len(monitors) * len(grid.thetas) * len(partitions) == len(fda)
+    assert {each["workers"] for each in fda} == set(grid.workers)
+    assert {each["strategy"]["theta"] for each in fda} == set(grid.thetas)
+    assert {each["dataset"] for each in fda} == {grid.dataset}
+    assert sum(cell.config["strategy"]["kind"] == "synchronous" for cell in found) == len(grid.workers) * len(
+        partitions
+    )
+
+
+@pytest.mark.parametrize("path", sorted(PAPER.glob("*.toml")), ids=lambda path: path.stem)
+def test_nothing_differs_from_the_protocol_but_what_a_suite_is_there_to_show(path: Path) -> None:
+    allowed = {"eval.every_steps = 40", "eval.every_steps = 100", "batch_statistics = averaged"}
+    if "controls" in path.stem:
+        allowed |= {f"server.lr = {lr}" for lr in ("0.003", "0.01")} | {"optimizer.lr = 0.1"}
+    told = {
+        part for cell in read_suite(path).cells for part in differences(cell.config, cell.label).split(", ") if part
+    }
+    assert told <= allowed
+
+
+@pytest.mark.parametrize(
+    ("name", "strategy"),
+    [
+        ("cifar10-densenet121-fedavgm", "fedavgm"),
+        ("mnist-lenet5-fedadam", "fedadam"),
+        ("mnist-vgg16star-fedadam", "fedadam"),
+    ],
+)
+def test_fedopt_has_the_papers_1001_epochs(name: str, strategy: str) -> None:
+    found = cells(name)
+    assert {cell.config["strategy"]["kind"] for cell in found} == {strategy}
+    assert {cell.config["budget"]["epochs"] for cell in found} == {1001}
+
+
+def test_another_rate_of_a_densenet_is_told() -> None:
+    (cell, *_) = cells("cifar10-densenet121")
+    changed = {**cell.config, "optimizer": {**cell.config["optimizer"], "lr": 0.01}}
+    assert differences(changed, cell.label) == "optimizer.lr = 0.01"
