@@ -121,7 +121,7 @@ def workload_name(row: "pd.Series[Any]") -> str:
     for long, short in (("alpha=", "α="), ("shares=", ""), (", min_samples=1)", ")")):
         partition = partition.replace(long, short)
     precision = "" if row["precision"] == "fp32" else f" {row['precision']}"
-    statistics = "" if row["batch_statistics"] == "local" else ", averaged statistics"
+    statistics = "" if row["batch_statistics"] == "local" else " (averaged statistics)"
     model = f"{row['model']}{precision}{statistics}"
     return f"{row['dataset']} {model}, K={row['workers']}, b={row['batch_size']}, {partition}"
 
