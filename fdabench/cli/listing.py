@@ -12,6 +12,7 @@ from fdabench.monitors import MONITORS
 from fdabench.optimizers import OPTIMIZERS
 from fdabench.partition import PARTITIONS
 from fdabench.results.costs import CONVENTIONS
+from fdabench.results.networks import NETWORKS
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
 from fdabench.suite.members import Member, members
@@ -85,6 +86,20 @@ def _formula(cost: Callable[[int, int], int]) -> str:
     return f"{per_worker if per_worker > 1 else ''} {workers} n".strip()
 
 
+def _networks() -> tuple[Row, list[Row]]:
+    rows: list[Row] = [
+        (
+            name,
+            f"{network.bandwidth / 1e6:,.0f} Mbit/s",
+            f"{network.latency * 1e3:g} ms",
+            "one channel for all" if network.shared else "each worker",
+            network.about,
+        )
+        for name, network in NETWORKS.items()
+    ]
+    return ("name", "bandwidth", "latency, one way", "whose", "about"), rows
+
+
 _LISTS: Mapping[str, Callable[[], tuple[Row, list[Row]]]] = {
     "strategies": _components(STRATEGIES),
     "monitors": _components(MONITORS),
@@ -94,4 +109,5 @@ _LISTS: Mapping[str, Callable[[], tuple[Row, list[Row]]]] = {
     "datasets": _datasets,
     "models": _models,
     "conventions": _conventions,
+    "networks": _networks,
 }

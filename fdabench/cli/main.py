@@ -40,6 +40,7 @@ class Listed(StrEnum):
     models = "models"
     partitions = "partitions"
     conventions = "conventions"
+    networks = "networks"
 
 
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE.toml", help="A suite file.", show_default=False)]

@@ -14,6 +14,7 @@ from fdabench.report.methods import CONVENTIONS, ESTIMATES, commands
 from fdabench.report.render import Drawn, render
 from fdabench.report.summary import summary_text
 from fdabench.report.tables import Table, build_tables
+from fdabench.report.times import times_tables
 from fdabench.report.versus import published_tables
 from fdabench.results.files import write_whole
 from fdabench.results.load import Results
@@ -27,7 +28,7 @@ def build_report(results: Sequence[Results], out: Path) -> list[Path]:
     """
     data = combine(results)
     drawn = [figure for plot in PLOTS if (figure := render(plot, data)) is not None]
-    tables, templates = [*build_tables(data), *published_tables(data)], environment()
+    tables, templates = [*build_tables(data), *published_tables(data), *times_tables(data)], environment()
     files: dict[str, bytes] = {
         f"figures/{figure.name}.{suffix}": content for figure in drawn for suffix, content in figure.files.items()
     }
@@ -52,6 +53,7 @@ def page_content(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Tabl
         "headline": by_name["headline"],
         "settings": by_name["settings"],
         "published": by_name.get("published"),
+        "fastest": by_name.get("fastest"),
         "tables": tables,
         "figures": drawn,
         "caveats": find_caveats(data),

@@ -57,6 +57,12 @@ def settings(data: ReportData) -> list[Setting]:
     return [*_suites(data), *_semantics(configs), *_strategies(data), *_environments(data)]
 
 
+_EVALUATED = (
+    "mean of the workers' current models, mid-round included; where a server's optimizer moves the model, the "
+    "server's, after its step; not paid for"
+)
+
+
 def commands(data: ReportData) -> list[str]:
     """What to type to do it again; the folder that the suite's file lay in is the reader's own."""
     lines = []
@@ -112,7 +118,7 @@ def _semantics(configs: list[Mapping[str, Any]]) -> list[Setting]:
         Setting(topic, "last batch of a pass", _declared((c["last_batch"] for c in configs), _LAST_BATCH)),
         Setting(topic, "budget", budget_text(configs)),
         Setting(topic, "evaluation", _declared((_cadence(c["eval"]) for c in configs), {})),
-        Setting(topic, "evaluated model", "mean of the workers' current models, mid-round included; not paid for"),
+        Setting(topic, "evaluated model", _EVALUATED),
     ]
 
 

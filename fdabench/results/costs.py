@@ -70,11 +70,18 @@ def total_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> Bytes:
 
 
 def bytes_at(ledger: pd.DataFrame, instant: Instant, workers: int, convention: str) -> Bytes:
-    """What had been spent at an evaluation. What follows a sync, such as averaged optimizer state, comes after it."""
+    """What had been spent at an evaluation."""
+    return _priced(ledger, counts_at(ledger, instant), workers, convention)
+
+
+def counts_at(ledger: pd.DataFrame, instant: Instant) -> Mapping[str, pd.Series]:
+    """Collectives of each row of the ledger by an evaluation, by kind.
+
+    What follows a sync, such as averaged optimizer state, comes after the evaluation of its step.
+    """
     step, last_sync = instant.step, instant.step if instant.after_sync else instant.step - 1
     limits = {"initial": step, "state": step, "model": last_sync}
-    counts = {str(kind): _count_up_to(rows, limits.get(str(kind), step - 1)) for kind, rows in ledger.groupby("kind")}
-    return _priced(ledger, counts, workers, convention)
+    return {str(kind): _count_up_to(rows, limits.get(str(kind), step - 1)) for kind, rows in ledger.groupby("kind")}
 
 
 def _count_up_to(rows: pd.DataFrame, limit: int) -> pd.Series:

@@ -47,6 +47,7 @@ class Expanded:
             "hit": suite.eval.hit,
             "reach": suite.eval.reach,
             "convention": suite.accounting.convention,
+            "network": [network.model_dump() for network in suite.network],
             "cell": [cell.locked() for cell in self.cells],
         }
 

@@ -66,6 +66,15 @@ class Accounting(Table):
     convention: Literal[tuple(CONVENTIONS)] = "paper"  # type: ignore[valid-type]
 
 
+class OwnNetwork(Table):
+    """A network on which reports tell the time to accuracy."""
+
+    name: Name
+    bandwidth_mbps: Annotated[float, Field(gt=0, le=1e9)]
+    latency_ms: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    shared: bool = False
+
+
 class Suite(Table):
     """A suite file; a list in a workload or a strategy is crossed with the others."""
 
@@ -76,6 +85,7 @@ class Suite(Table):
     budget: Budget
     eval: Eval
     accounting: Accounting = Accounting()
+    network: list[OwnNetwork] = []
     workload: Annotated[list[Raw], Field(min_length=1)]
     strategy: Annotated[list[Raw], Field(min_length=1)]
     exclude: list[Raw] = []

@@ -2,6 +2,7 @@
 
 from fdabench.report.figures.accuracy import BYTES, STEPS
 from fdabench.report.figures.cost import COST
+from fdabench.report.figures.crossover import CROSSOVER
 from fdabench.report.figures.estimate import ESTIMATE
 from fdabench.report.figures.heterogeneity import HETEROGENEITY
 from fdabench.report.figures.pareto import PARETO
@@ -19,6 +20,7 @@ PLOTS: tuple[Plot, ...] = (
     STEPS,
     SWEEP,
     HETEROGENEITY,
+    CROSSOVER,
     TIMELINE,
     ESTIMATE,
     PARTITIONS,

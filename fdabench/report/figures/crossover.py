@@ -1,0 +1,147 @@
+"""Which strategy is fastest, by the bandwidth and the latency of the workers' links."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from scipy import ndimage
+
+from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.report.figures.canvas import legend, panel_title, panels
+from fdabench.report.figures.plot import Plot, panels_shown
+from fdabench.report.headline import strategies_of
+from fdabench.report.text import target_name
+from fdabench.report.times import demand_of, demands, networks_of
+
+TITLE = "What is fastest on which network"
+MOST_WORKLOADS = 6
+BANDWIDTHS = np.logspace(6, 11.5, 111)
+LATENCIES = np.logspace(-6, -0.5, 111)
+# to the left of it a network's name stands on the right of its dot
+_MIDDLE = 3e9
+# half of a name's size in points of the map: columns for each letter, and rows
+_COLUMNS, _ROWS = 1.15, 4
+_HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "ooo", "|||")
+_SPEEDS = {1e6: "1 Mbit/s", 1e7: "10 Mbit/s", 1e8: "100 Mbit/s", 1e9: "1 Gbit/s", 1e10: "10 Gbit/s", 1e11: "100 Gbit/s"}
+_TIMES = {1e-6: "1 µs", 1e-5: "10 µs", 1e-4: "0.1 ms", 1e-3: "1 ms", 1e-2: "10 ms", 1e-1: "0.1 s"}
+
+Region = npt.NDArray[np.bool_]
+
+
+def draw_crossover(data: ReportData) -> Figure | None:
+    found = demands(data)
+    several = [(pair, group) for pair, group in found.groupby(WORKLOAD, sort=False) if group["label"].nunique() > 1]
+    if not several:
+        return None
+    shown = several[:MOST_WORKLOADS]
+    figure, axes = panels(len(shown), TITLE, 3.6, 3.0, columns=2)
+    winners: set[str] = set()
+    for panel, (pair, group) in zip(axes, shown, strict=True):
+        winners |= _panel(panel, data, group)
+        panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks))
+    legend(figure, [(_patch(data, label), label) for label in data.labels if label in winners])
+    return figure
+
+
+def regions(group: pd.DataFrame) -> dict[str, Region]:
+    """Where on the map, [latency, bandwidth], each strategy is the fastest; strategies that never are, are left out."""
+    labels, seconds = strategies_of(group), []
+    for label in labels:
+        demand, step_s = demand_of(group[group["label"] == label])
+        seconds.append(demand.seconds(BANDWIDTHS[None, :], LATENCIES[:, None], step_s))
+    best = np.argmin(np.stack(np.broadcast_arrays(*seconds)), axis=0)
+    return {label: best == i for i, label in enumerate(labels) if (best == i).any()}
+
+
+def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> set[str]:
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    found, named = regions(group), _named(data, group)
+    free = ~_taken(named)
+    for label, region in found.items():
+        colour, hatch = _paint(data, label)
+        axes.contourf(BANDWIDTHS, LATENCIES, region, levels=[0.5, 1.5], colors=[colour], hatches=[hatch])
+        _label(axes, region & free, label)
+    _dots(axes, named)
+    for axis, names in ((axes.xaxis, _SPEEDS), (axes.yaxis, _TIMES)):
+        axis.set_major_locator(FixedLocator(list(names)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _, names=names: names.get(float(f"{value:.0e}"), "")))
+        axis.set_minor_locator(NullLocator())
+    axes.tick_params(axis="x", rotation=30)
+    axes.set_xlabel("bandwidth of each worker's link")
+    axes.set_ylabel(f"latency, one way (to {target_name(group['target'].iloc[0])})")
+    return set(found)
+
+
+def _label(axes: Axes, free: Region, label: str) -> None:
+    """In the middle of where it fits; the legend has it where it fits nowhere."""
+    box = (2 * _ROWS + 1, 2 * int(_COLUMNS * len(label)) + 1)
+    fits = ndimage.minimum_filter(free, box, mode="constant")
+    if fits.any():
+        inside = ndimage.distance_transform_edt(fits)
+        row, column = np.unravel_index(int(np.argmax(inside)), fits.shape)
+        text = axes.text(BANDWIDTHS[column], LATENCIES[row], label, ha="center", va="center", fontsize=7)
+        text.set_bbox({"facecolor": "white", "alpha": 0.6, "linewidth": 0, "pad": 1})
+
+
+def _paint(data: ReportData, label: str) -> tuple[str, str]:
+    """Pale, as text has to be read on it; a hatch tells a family's variants apart."""
+    look = data.looks[label]
+    variants = [other for other in data.labels if data.looks[other].family == look.family]
+    red, green, blue = (0.4 * part + 0.6 for part in to_rgb(look.color))
+    return to_hex((red, green, blue)), _HATCHES[variants.index(label) % len(_HATCHES)]
+
+
+def _patch(data: ReportData, label: str) -> Patch:
+    colour, hatch = _paint(data, label)
+    return Patch(facecolor=colour, hatch=hatch, edgecolor="#555555", linewidth=0.5)
+
+
+def _named(data: ReportData, group: pd.DataFrame) -> list[tuple[str, float, float]]:
+    """The named networks that are on the map, as what each worker has of them: name, bandwidth, latency."""
+    suite, workers = str(group["suite"].iloc[0]), int(group["workers"].iloc[0])
+    found = [
+        (name, network.per_worker(workers), max(network.latency, LATENCIES[0] * 1.5))
+        for name, network in networks_of(data, suite).items()
+    ]
+    return [each for each in found if BANDWIDTHS[0] <= each[1] <= BANDWIDTHS[-1] and each[2] <= LATENCIES[-1]]
+
+
+def _dots(axes: Axes, named: list[tuple[str, float, float]]) -> None:
+    for name, bandwidth, latency in named:
+        axes.plot(bandwidth, latency, "o", color="black", markersize=3.5, markeredgecolor="white")
+        left: dict[str, Any] = {"xytext": (-4, 10), "ha": "right"}
+        right: dict[str, Any] = {"xytext": (4, 4), "ha": "left"}
+        side = left if bandwidth > _MIDDLE else right
+        text = axes.annotate(name, (bandwidth, latency), textcoords="offset points", fontsize=6, **side)
+        text.set_bbox({"facecolor": "white", "alpha": 0.5, "linewidth": 0, "pad": 0.5})
+
+
+def _taken(named: list[tuple[str, float, float]]) -> Region:
+    """Where the names of networks stand, [latency, bandwidth]."""
+    taken = np.zeros((len(LATENCIES), len(BANDWIDTHS)), dtype=bool)
+    for name, bandwidth, latency in named:
+        row, column = int(np.searchsorted(LATENCIES, latency)), int(np.searchsorted(BANDWIDTHS, bandwidth))
+        width = int(2 * _COLUMNS * len(name))
+        first, last = (column - width, column + 3) if bandwidth > _MIDDLE else (column - 3, column + width)
+        taken[max(0, row - 3) : row + 2 * _ROWS, max(0, first) : last] = True
+    return taken
+
+
+def caption_crossover(data: ReportData) -> str:
+    total = demands(data).groupby(WORKLOAD).ngroups
+    return (
+        "The strategy with the shortest modelled time to the workload's target, of those that reached it, where each "
+        "worker has a link of its own; dots are the named networks (a shared channel as what each worker has of it). "
+        "The median seed of each strategy, by bytes; compute time and model as in the table of times. "
+        f"{data.conventions} accounting." + panels_shown(total, MOST_WORKLOADS, "workloads")
+    )
+
+
+CROSSOVER = Plot("crossover", TITLE, caption_crossover, draw_crossover)
