@@ -53,3 +53,8 @@ class Ledger:
         else:
             self._last_of_kind[kind] = len(self.entries)
             self.entries.append(entry)
+
+    def go_on_from(self, step: int, entries: list[Entry]) -> None:
+        """Be the ledger that had written down these entries by the end of this step."""
+        self.step, self.entries[:] = step, entries
+        self._last_of_kind = {entry.kind: at for at, entry in enumerate(entries)}

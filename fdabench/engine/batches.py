@@ -1,7 +1,7 @@
 """Which samples a worker sees next. One sampler for each worker, each with a generator of its own."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,19 @@ from fdabench.errors import TaskError
 
 Indices = NDArray[np.int64]
 LastBatch = Literal["wrap", "drop", "keep"]
+Position = dict[str, Any]
+"""Where a sampler stands: numbers, text and arrays only."""
 
 
 class Sampler(Protocol):
     def draw(self) -> Indices:
         """The next mini-batch, as indices into the training set."""
+        ...
+
+    def position(self) -> Position: ...
+
+    def go_to(self, position: Position) -> None:
+        """Draw from here on what a sampler at this position would."""
         ...
 
 
@@ -41,6 +49,12 @@ class Shuffle:
         batch, self._rest = self._rest[: self._batch_size], self._rest[self._batch_size :]
         return batch
 
+    def position(self) -> Position:
+        return {"rest": self._rest, "rng": self._rng.bit_generator.state}
+
+    def go_to(self, position: Position) -> None:
+        self._rest, self._rng.bit_generator.state = position["rest"], position["rng"]
+
 
 _ENOUGH: Mapping[LastBatch, Callable[[int], int]] = {"wrap": lambda b: b, "drop": lambda b: b, "keep": lambda b: 1}
 
@@ -53,3 +67,9 @@ class Replacement:
 
     def draw(self) -> Indices:
         return self._shard[self._rng.choice(len(self._shard), self._size, replace=False)]
+
+    def position(self) -> Position:
+        return {"rng": self._rng.bit_generator.state}
+
+    def go_to(self, position: Position) -> None:
+        self._rng.bit_generator.state = position["rng"]

@@ -14,7 +14,7 @@ from torch import Tensor
 from fdabench.core.channel import Channel
 from fdabench.core.strategy import Outcome, Round, Strategy
 from fdabench.engine.rows import Losses
-from fdabench.engine.workers import Workers
+from fdabench.engine.workers import CrewState, Workers
 
 
 class Moment(NamedTuple):
@@ -32,8 +32,21 @@ class Moment(NamedTuple):
     """Their running statistics."""
 
 
+class Stand(NamedTuple):
+    """All that a course is between two local steps, but for its ledger."""
+
+    step: int
+    """Local steps made."""
+    round: Round
+    crew: CrewState
+
+
 def _raise(error: Exception) -> None:
     raise error
+
+
+def _pass(stand: Callable[[], Stand]) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,15 @@ class Course:
     goes_on: Callable[[Moment], bool]
     failed: Callable[[Exception], None] = _raise
     """Told what its strategy or its observer raised; the other cells go on."""
+    passed: Callable[[Callable[[], Stand]], None] = _pass
+    """Called after each local step, and its sync if any, with a way to ask how things stand."""
+    resumed: Stand | None = None
+    """Where the course goes on from, if not from the beginning; its ledger does as well."""
+
+    @property
+    def made(self) -> int:
+        """Local steps that lie behind."""
+        return self.resumed.step if self.resumed else 0
 
 
 class _Going(NamedTuple):
@@ -54,9 +76,9 @@ class _Going(NamedTuple):
 
 
 def run(workers: Workers, courses: Sequence[Course]) -> None:
-    """Run all courses side by side; the n-th has the n-th crew."""
-    going: list[_Going | None] = [_begun(course, workers.weights(crew)[0]) for crew, course in enumerate(courses)]
-    t = 0
+    """Run all courses side by side; the n-th has the n-th crew. All have made as many steps."""
+    going: list[_Going | None] = [_begun(course, workers, crew) for crew, course in enumerate(courses)]
+    (t,) = {course.made for course in courses}
     while any(going):
         left = [crew for crew, each in enumerate(going) if each is not None]
         if len(left) < len(going):
@@ -66,12 +88,19 @@ def run(workers: Workers, courses: Sequence[Course]) -> None:
         t += 1
 
 
-def _begun(course: Course, w_D: Tensor) -> _Going | None:
+def _begun(course: Course, workers: Workers, crew: int) -> _Going | None:
     try:
-        return _Going(course, course.strategy.init(course.channel.distribute(w_D.clone()))) if course.steps else None
+        return _Going(course, _first_round(course, workers, crew)) if course.made < course.steps else None
     except Exception as error:
         course.failed(error)
         return None
+
+
+def _first_round(course: Course, workers: Workers, crew: int) -> Round:
+    if course.resumed is None:
+        return course.strategy.init(course.channel.distribute(workers.weights(crew)[0].clone()))
+    workers.restore(crew, course.resumed.crew, course.resumed.step)
+    return course.resumed.round
 
 
 def _advanced(workers: Workers, crew: int, going: _Going, t: int, losses: Losses) -> _Going | None:
@@ -93,4 +122,5 @@ def _step(workers: Workers, crew: int, going: _Going, t: int, losses: Losses) ->
     more = course.goes_on(Moment(t + 1, losses, outcome, going.round, w_KD, workers.statistics(crew)))
     if outcome.synced:
         workers.adopt(crew, outcome.w_KD, course.channel)
+    course.passed(lambda: Stand(t + 1, outcome.round, workers.state(crew)))
     return outcome.round, more

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
-from typing import Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
-from fdabench.engine.batches import Indices, Sampler
+from fdabench.engine.batches import Indices, Position, Sampler
 from fdabench.engine.flat import flat, on_kernels, parameters, statistics
 from fdabench.engine.noise import dropouts, keys, seeds_on
 from fdabench.engine.precision import Precision
@@ -53,6 +53,17 @@ class Crew:
     start: nn.Module
     samplers: Sequence[Sampler]
     noise: Sequence[int]
+
+
+class CrewState(NamedTuple):
+    """All that the workers of a crew are between two local steps."""
+
+    w_KD: Tensor
+    b_KB: Tensor
+    remembered: list[dict[str, Any]]
+    """What the local optimizer keeps of each row."""
+    positions: list[Position]
+    """Where each worker's sampler stands."""
 
 
 class Workers:
@@ -130,6 +141,28 @@ class Workers:
         states = [self._optimizer.state[row] for row in rows]
         kinds = [kind for kind, value in states[0].items() if torch.is_tensor(value) and value.dim()]
         return [[state[kind] for state in states] for kind in kinds]
+
+    def state(self, crew: int) -> CrewState:
+        """Shares memory with the workers: to be written down before they move on."""
+        span = self._spans[crew]
+        remembered = [dict(self._optimizer.state[row]) for row in self._optimized[span]]
+        return CrewState(
+            self.weights(crew),
+            self.statistics(crew),
+            remembered,
+            [sampler.position() for sampler in self._samplers[span]],
+        )
+
+    @torch.no_grad()
+    def restore(self, crew: int, state: CrewState, step: int) -> None:
+        """Go on as a crew that was in this state after `step` local steps, as all crews of the matrix have to be."""
+        self._t, span = step, self._spans[crew]
+        self.weights(crew).copy_(state.w_KD)
+        self.statistics(crew).copy_(state.b_KB)
+        for row, remembered in zip(self._optimized[span], state.remembered, strict=True):
+            self._optimizer.state[row] = remembered
+        for sampler, position in zip(self._samplers[span], state.positions, strict=True):
+            sampler.go_to(position)
 
     @torch.no_grad()
     def keep(self, crews: Sequence[int]) -> None:

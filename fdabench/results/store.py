@@ -45,6 +45,10 @@ class Store:
     def cell_dir(self, cell_id: str) -> Path:
         return self.root / "cells" / cell_id
 
+    def checkpoint_path(self, cell_id: str) -> Path:
+        """Where a cell under way is kept, until it is done."""
+        return self.cell_dir(cell_id) / "checkpoint.pt"
+
     def write_lock(self, lock: Mapping[str, Any]) -> None:
         """Freeze the expanded suite; written before anything runs.
 

@@ -4,29 +4,32 @@ import os
 import platform
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
 
 from fdabench.datasets.base import Data
 from fdabench.engine.choice import ENGINES
-from fdabench.results.store import Record, Store
+from fdabench.results.store import RESULTS, Record, Store
+from fdabench.run.checkpoint import EVERY_S, Checkpoint
 from fdabench.run.closure import code_of
 from fdabench.run.environment import environment
 from fdabench.run.recorder import Progress
 from fdabench.run.setting import resolved, seeds_of
-from fdabench.run.simulate import Job, Simulated, simulate
+from fdabench.run.simulate import Job, Simulated, Snapshot, simulate
 from fdabench.suite.cell import Cell
 
 
 class Watcher(NamedTuple):
-    """Who follows a cell: told how far it is, asked whether to stop."""
+    """Who follows a cell: told how far it is, asked whether to stop, told what is not as it should be."""
 
     tell: Callable[[str, Progress], None] = lambda cell_id, progress: None
     stop_asked: Callable[[], bool] = lambda: False
+    remark: Callable[[str, str], None] = lambda cell_id, text: None
 
 
 @dataclass(frozen=True)
@@ -36,37 +39,83 @@ class Machine:
     device: torch.device
     engine: str
     load: Callable[[str], Data]
+    checkpoint_s: float = EVERY_S
+    """Seconds between checkpoints, at least."""
+
+
+@dataclass
+class _Begun:
+    """A cell that is about to run, from where its last checkpoint left it."""
+
+    cell: Cell
+    checkpoint: Checkpoint
+    remarks: list[str]
+    resumed: Snapshot | None
+    record: Record = field(default_factory=dict)
+
+    @property
+    def made(self) -> int:
+        """Local steps that lie behind."""
+        return self.resumed.stand.step if self.resumed else 0
 
 
 def run_together(cells: Sequence[Cell], store: Store, machine: Machine, watcher: Watcher) -> list[Record]:
     """Run cells side by side and leave their folders complete; what goes wrong becomes a record, never an exception.
 
-    A record says `interrupted` from the start, which stays true if nothing follows. Cells that do not fit into memory
-    together are run one by one.
+    A record says `interrupted` from the start, which stays true if nothing follows. A cell with a checkpoint goes on
+    from there, with those that are as far. Cells that do not fit into memory together are run one by one.
     """
-    records = [_open(cell, store, machine, len(cells)) for cell in cells]
+    begun = sorted((_begun(cell, store, machine, watcher) for cell in cells), key=lambda each: each.made)
+    records = {}
+    for _, group in groupby(begun, key=lambda each: each.made):
+        for record in _run_alike(list(group), store, machine, watcher):
+            records[record["id"]] = record
+    return [records[cell.id] for cell in cells]
+
+
+def _begun(cell: Cell, store: Store, machine: Machine, watcher: Watcher) -> _Begun:
+    remarks: list[str] = []
+
+    def remark(text: str) -> None:
+        remarks.append(text)
+        watcher.remark(cell.id, text)
+
+    about = {"cell": cell.id, "code": code_of(cell.config), "engine": machine.engine}
+    about |= {key: environment(machine.device)[key] for key in ("torch", "numpy", "platform", "device", "threads")}
+    checkpoint = Checkpoint(store.checkpoint_path(cell.id), about, machine.device, remark, machine.checkpoint_s)
+    return _Begun(cell, checkpoint, remarks, checkpoint.read())
+
+
+def _run_alike(group: Sequence[_Begun], store: Store, machine: Machine, watcher: Watcher) -> list[Record]:
+    for each in group:
+        each.record = _open(each, store, machine, len(group))
     try:
-        outcomes = _simulated(cells, machine, watcher)
+        outcomes = _simulated(group, machine, watcher)
     except Exception as error:
-        if len(cells) > 1:
-            return [record for cell in cells for record in run_together([cell], store, machine, watcher)]
+        if len(group) > 1:
+            return [record for each in group for record in run_together([each.cell], store, machine, watcher)]
         outcomes = [error]
-    return [_close(store, cell, record, done) for cell, record, done in zip(cells, records, outcomes, strict=True)]
+    return [_close(store, each, done) for each, done in zip(group, outcomes, strict=True)]
 
 
-def _simulated(cells: Sequence[Cell], machine: Machine, watcher: Watcher) -> list[Simulated | Exception]:
-    jobs = [Job(cell.id, cell.config, partial(watcher.tell, cell.id)) for cell in cells]
-    data = machine.load(cells[0].config["dataset"])
+def _simulated(group: Sequence[_Begun], machine: Machine, watcher: Watcher) -> list[Simulated | Exception]:
+    jobs = [
+        Job(each.cell.id, each.cell.config, partial(watcher.tell, each.cell.id), each.checkpoint, each.resumed)
+        for each in group
+    ]
+    data = machine.load(group[0].cell.config["dataset"])
     return simulate(jobs, data, ENGINES[machine.engine], watcher.stop_asked)
 
 
-def _open(cell: Cell, store: Store, machine: Machine, together: int) -> Record:
+def _open(begun: _Begun, store: Store, machine: Machine, together: int) -> Record:
+    cell = begun.cell
     before = store.read_record(cell.id)
     record = {
         "id": cell.id,
         "state": "interrupted",
         "label": cell.label,
         "attempts": (before["attempts"] if before else 0) + 1,
+        "resumed_at_step": begun.made,
         "started": _now(),
         "process": {"host": platform.node(), "pid": os.getpid()},
         "config": cell.config,
@@ -89,16 +138,21 @@ def _resolved(cell: Cell) -> Record:
         return {}
 
 
-def _close(store: Store, cell: Cell, record: Record, done: Simulated | Exception) -> Record:
-    if isinstance(done, Simulated) and done.state == "interrupted":
-        return record
+def _close(store: Store, begun: _Begun, done: Simulated | Exception) -> Record:
+    """The record of how it ended; the checkpoint stays until there is a result, which is written before it goes."""
+    cell = begun.cell
     if isinstance(done, Simulated):
-        store.write_tables(cell.id, done.tables, cell.canonical)
         outcome = {"state": done.state, "steps": done.steps, "wall_s": done.wall_s}
     else:
         outcome = {"state": _state_after(done), "error": "".join(traceback.format_exception(done))}
-    closed = {**record, **outcome, "ended": _now()}
-    store.write_record(record["id"], closed)
+    if begun.remarks:
+        outcome["remarks"] = begun.remarks
+    if isinstance(done, Simulated) and done.state in RESULTS:
+        store.write_tables(cell.id, done.tables, cell.canonical)
+    closed = {**begun.record, **outcome, "ended": _now()}
+    store.write_record(cell.id, closed)
+    if closed["state"] in RESULTS:
+        begun.checkpoint.remove()
     return closed
 
 

@@ -1,5 +1,6 @@
 """What is written down while a cell runs, and when it is over."""
 
+import json
 from collections.abc import Callable
 from math import isfinite, isnan, nan
 from time import perf_counter
@@ -57,6 +58,25 @@ class Recorder:
         self.trace: list[Row] = []
         self.state, self.wall_s = "done", 0.0
 
+    def notes(self) -> Row:
+        """All that is written down so far, for a recorder that goes on from here."""
+        rows = {"evals": self.evals, "rounds": self.rounds, "trace": self.trace}
+        return {
+            "rows": json.dumps(rows),
+            "trained": self._trained,
+            "counted": self._counted,
+            "last_sync": self._last_sync,
+            "wall_s": self.wall_s,
+        }
+
+    def go_on_from(self, notes: Row) -> None:
+        """Write below what another recorder has noted; the clock goes on where it stopped."""
+        rows = json.loads(notes["rows"])
+        self.evals, self.rounds, self.trace = rows["evals"], rows["rounds"], rows["trace"]
+        self._trained, self._counted = notes["trained"], notes["counted"]
+        self._last_sync, self.wall_s = notes["last_sync"], notes["wall_s"]
+        self._begun = perf_counter() - self.wall_s
+
     def sees(self, moment: Moment) -> bool:
         """Take note of a moment; False ends the cell."""
         self._note_step(moment.losses)
@@ -69,7 +89,8 @@ class Recorder:
                 self._evaluate(moment, variance)
         if not isnan(moment.outcome.estimate) and moment.step % self._trace_every == 0:
             self.trace.append({"step": moment.step, "estimate": moment.outcome.estimate})
-        if self.state == "done" and self._stop_asked():
+        # whoever has made the last step is not interrupted any more
+        if self.state == "done" and moment.step < self._setting.budget and self._stop_asked():
             self.state = "interrupted"
         self.wall_s = perf_counter() - self._begun
         return self.state == "done"

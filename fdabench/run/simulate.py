@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from fdabench.core.ledger import Entry
 from fdabench.datasets.base import Data
-from fdabench.engine.loop import Course, run
+from fdabench.engine.loop import Course, Stand, run
 from fdabench.engine.sequential import Sequential
 from fdabench.engine.workers import Engine, Workers
 from fdabench.results.store import Rows
@@ -15,13 +16,44 @@ from fdabench.run.recorder import Progress, Recorder
 from fdabench.run.setting import Config, Setting, make_setting, make_training
 
 
+class Snapshot(NamedTuple):
+    """A cell between two local steps: all that is needed to go on from there."""
+
+    stand: Stand
+    entries: list[Entry]
+    """Of the ledger."""
+    notes: dict[str, Any]
+    """The recorder's."""
+
+
+class Keeper(Protocol):
+    """Who keeps snapshots of a cell under way, now and then."""
+
+    def due(self) -> bool: ...
+
+    def save(self, snapshot: Snapshot) -> None: ...
+
+
+@dataclass(frozen=True)
+class KeepsNothing:
+    """Nobody does."""
+
+    def due(self) -> bool:
+        return False
+
+    def save(self, snapshot: Snapshot) -> None:
+        pass
+
+
 @dataclass(frozen=True)
 class Job:
-    """A cell to simulate, and whom to tell how far it is."""
+    """A cell to simulate, whom to tell how far it is, who keeps it, and where it goes on from."""
 
     cell_id: str
     config: Config
     tell: Callable[[Progress], None] = lambda progress: None
+    keeper: Keeper = KeepsNothing()
+    resumed: Snapshot | None = None
 
 
 class Simulated(NamedTuple):
@@ -36,14 +68,30 @@ class Simulated(NamedTuple):
 class _Cell(NamedTuple):
     """A cell under way; `errors` gets what it raises."""
 
+    job: Job
     setting: Setting
     recorder: Recorder
     errors: list[Exception]
 
-    @property
     def course(self) -> Course:
-        setting = self.setting
-        return Course(setting.strategy, setting.channel, setting.budget, self.recorder.sees, self.errors.append)
+        setting, resumed = self.setting, self.job.resumed
+        if resumed is not None:
+            setting.channel.ledger.go_on_from(resumed.stand.step, resumed.entries)
+            self.recorder.go_on_from(resumed.notes)
+        return Course(
+            setting.strategy,
+            setting.channel,
+            setting.budget,
+            self.recorder.sees,
+            self.errors.append,
+            self._passed,
+            resumed.stand if resumed else None,
+        )
+
+    def _passed(self, stand: Callable[[], Stand]) -> None:
+        state, keeper = self.recorder.state, self.job.keeper
+        if state == "interrupted" or (state == "done" and keeper.due()):
+            keeper.save(Snapshot(stand(), self.setting.channel.ledger.entries, self.recorder.notes()))
 
     def outcome(self) -> Simulated | Exception:
         if self.errors:
@@ -62,7 +110,7 @@ class _Cell(NamedTuple):
 def simulate(
     jobs: Sequence[Job], data: Data, engine: Engine = Sequential, stop_asked: Callable[[], bool] = lambda: False
 ) -> list[Simulated | Exception]:
-    """Run cells with the same `matrix_of` side by side; for each, what it left or what it raised.
+    """Run cells with the same `matrix_of`, all as far, side by side; for each, what it left or what it raised.
 
     Raises:
         TaskError, PartitionError: as `make_setting`.
@@ -70,10 +118,10 @@ def simulate(
     settings = [make_setting(job.config, data) for job in jobs]
     workers = Workers(make_training(jobs[0].config, settings[0], engine), [setting.crew for setting in settings])
     cells = [
-        _Cell(setting, Recorder(setting, job.config, job.cell_id, job.tell, stop_asked), [])
+        _Cell(job, setting, Recorder(setting, job.config, job.cell_id, job.tell, stop_asked), [])
         for job, setting in zip(jobs, settings, strict=True)
     ]
-    run(workers, [cell.course for cell in cells])
+    run(workers, [cell.course() for cell in cells])
     return [cell.outcome() for cell in cells]
 
 

@@ -1,0 +1,418 @@
+"""A cell that is stopped, wherever, goes on to the same last bit: strategies, optimizers, samplers, engines, models."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import repeat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fdabench.core.channel import Channel
+from fdabench.core.strategy import Outcome, Round, synchronize
+from fdabench.models import MODELS
+from fdabench.models.base import Architecture, Flatten
+from fdabench.models.dropout import Dropout
+from fdabench.monitors import MONITORS
+from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.results.store import TABLES, Record, Store
+from fdabench.run.cell import Machine, Watcher, run_together
+from fdabench.run.pack import UnstorableError, pack, unpack
+from fdabench.run.shared import load_all
+from fdabench.strategies import STRATEGIES
+from fdabench.strategies.fedavg import FedAvg
+from fdabench.suite.cell import Cell
+
+Cells = Callable[..., list[Cell]]
+STEPS = 24
+KINDS = ["Synchronous", "FedAvg", "FedAdam", "FedAvgM", "NaiveFDA", "LinearFDA", "SketchFDA", "ExactFDA"]
+
+
+def machine(engine: str = "sequential", every_s: float = 3600.0) -> Machine:
+    digits = load_all(["digits"], Path("no-data"))["digits"]
+    return Machine(torch.device("cpu"), engine, lambda name: digits, every_s)
+
+
+def stops_after(steps: int, cells: int = 1) -> Callable[[], bool]:
+    """Asked once in each step of each cell."""
+    left = repeat(False, (steps - 1) * cells)
+    return lambda: next(left, True)
+
+
+def go(cells: list[Cell], store: Store, on: Machine, steps: int = 10**9) -> list[Record]:
+    return run_together(cells, store, on, Watcher(stop_asked=stops_after(steps, len(cells))))
+
+
+def tables(store: Store, cell: Cell) -> dict[str, pd.DataFrame]:
+    found = {name: store.read_cell_table(cell.id, name).to_pandas() for name in TABLES}
+    return {name: frame.drop(columns=[c for c in CLOCK_COLUMNS if c in frame]) for name, frame in found.items()}
+
+
+def assert_same(one: Store, other: Store, cells: list[Cell]) -> None:
+    for cell in cells:
+        expected, found = tables(one, cell), tables(other, cell)
+        for name in TABLES:
+            pd.testing.assert_frame_equal(found[name], expected[name], check_exact=True, obj=f"{cell.title} {name}")
+
+
+def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int]) -> None:
+    """Stopped after so many steps, again after so many more, and so on; equal to the cells run in one go."""
+    whole, broken, on = Store(root / "whole"), Store(root / "broken"), machine(engine)
+    assert {record["state"] for record in go(cells, whole, on)} == {"done"}
+    made = 0
+    for steps in stops:
+        made += steps
+        for record in go(cells, broken, on, steps):
+            assert (record["state"], record["steps"]) == ("interrupted", made)
+            assert record.get("remarks") is None
+            assert broken.checkpoint_path(record["id"]).exists()
+    for record in go(cells, broken, on):
+        assert (record["state"], record["resumed_at_step"], record["attempts"]) == ("done", made, len(stops) + 1)
+        assert not broken.checkpoint_path(record["id"]).exists()
+    assert_same(whole, broken, cells)
+
+
+def test_every_strategy_and_monitor_is_here(cells: Cells) -> None:
+    found = [cell.config["strategy"] for cell in cells()]
+    assert {table["kind"] for table in found} == set(STRATEGIES)
+    assert {table["monitor"]["kind"] for table in found if "monitor" in table} == set(MONITORS)
+    assert {cell.label.split(" ")[0] for cell in cells()} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cell_stopped_at_every_single_step_is_the_same_cell(cells: Cells, tmp_path: Path, kind: str) -> None:
+    """So at every sync, at every evaluation, and between them."""
+    (cell, *_) = [cell for cell in cells() if cell.label.split(" ")[0] == kind]
+    assert_resumes([cell], tmp_path, "sequential", [1] * (STEPS - 1))
+
+
+class Small(NamedTuple):
+    """Layers with whatever a model can have to remember."""
+
+    shape: tuple[int, ...] = (1, 8, 8)
+
+    def __call__(self, shape: Any, classes: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), Flatten(), Dropout(0.3), nn.Linear(144, classes)
+        )
+
+
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model with dropout and batch normalisation, under the name of the multilayer perceptron."""
+    monkeypatch.setitem(MODELS, "mlp", Architecture(Small(), None, "", ""))  # type: ignore[index]
+    monkeypatch.setattr("fdabench.run.cell.code_of", lambda config: {})
+
+
+SGD = "workload.optimizer={kind = 'sgd', lr = 0.05, momentum = 0.9, nesterov = true, at_sync = 'average'}"
+VARIANTS = {
+    "adam": [],
+    "adam reset": ["workload.optimizer.at_sync=reset"],
+    "adam averaged": ["workload.optimizer.at_sync=average"],
+    "momentum": [SGD],
+    "plain sgd": ["workload.optimizer={kind = 'sgd', lr = 0.05}"],
+    "adamw, replacement": ["workload.optimizer={kind = 'adamw', lr = 1e-3}", "workload.sampling=replacement"],
+    "small batches": ["workload.last_batch=keep", "workload.batch_size=100"],
+    "statistics averaged": ["workload.batch_statistics=averaged"],
+}
+
+
+@pytest.mark.parametrize("engine", ["sequential", "vectorised"])
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.usefixtures("forgetful")
+def test_optimizers_samplers_statistics_and_masks_go_on(
+    cells: Cells, tmp_path: Path, variant: str, engine: str
+) -> None:
+    """LinearFDA stays local for a while; its first stop is within a round, its second at a sync of FedAvg's."""
+    found = {cell.label.split(" ")[0]: cell for cell in cells(*VARIANTS[variant], "strategy.1.local_steps=5")}
+    assert_resumes([found["LinearFDA"]], tmp_path / "fda", engine, [3, 4])
+    assert_resumes([found["FedAvg"]], tmp_path / "fedavg", engine, [5, 5])
+
+
+@pytest.mark.parametrize("engine", ["sequential", "vectorised"])
+def test_cells_of_one_matrix_go_on_together_and_alone(cells: Cells, tmp_path: Path, engine: str) -> None:
+    """Also beside one that has not begun and one that is done."""
+    found = cells()
+    whole, broken, on = Store(tmp_path / "whole"), Store(tmp_path / "broken"), machine(engine)
+    for group in (found[:4], [found[4]], [found[5]]):
+        go(group, whole, on)
+    assert_resumes(found[:4], tmp_path / "group", engine, [5])
+    assert_same(whole, Store(tmp_path / "group" / "broken"), found[:4])
+    go([found[4]], broken, on, 9)
+    records = go([found[5], found[4]], broken, on)
+    assert [(record["resumed_at_step"], record["together"]) for record in records] == [(0, 1), (9, 1)]
+    assert_same(whole, broken, found[4:6])
+
+
+def test_checkpoints_are_made_by_the_clock_and_cost_no_bit(
+    cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no time between them, one after each step; the last one is what is left when the process goes at once."""
+    monkeypatch.setattr("fdabench.run.checkpoint.MOST_OF_THE_TIME", float("inf"))
+    cell, whole, killed = cells()[4], Store(tmp_path / "whole"), Store(tmp_path / "killed")
+    go([cell], whole, machine())
+    asked = 0
+
+    def dies() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 11:
+            raise SystemExit
+        return False
+
+    with pytest.raises(SystemExit):
+        run_together([cell], killed, machine(every_s=0.0), Watcher(stop_asked=dies))
+    record = killed.read_record(cell.id)
+    assert record is not None
+    assert (record["state"], record["attempts"]) == ("interrupted", 1)
+    (record,) = go([cell], killed, machine(every_s=0.0))
+    assert (record["state"], record["attempts"], record["resumed_at_step"]) == ("done", 2, 10)
+    assert_same(whole, killed, [cell])
+
+
+def test_writing_takes_a_small_share_of_the_time(cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short the time between checkpoints is said to be."""
+    written: list[float] = []
+    clock = iter(range(0, 10**9, 1))
+    monkeypatch.setattr("fdabench.run.checkpoint.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("fdabench.run.checkpoint.write_with", lambda path, write: written.append(next(clock)))
+    (record,) = go(cells("budget.steps=400", "eval.every_steps=400")[:1], Store(tmp_path), machine(every_s=1.0))
+    assert record["state"] == "done"
+    assert len(written) == 2, "each took two ticks of a clock that is looked at once a step, so 200 go by"
+
+
+def test_the_clock_of_a_cell_adds_up(cells: Cells, tmp_path: Path) -> None:
+    cell, store = cells()[0], Store(tmp_path)
+    (first,) = go([cell], store, machine(), 12)
+    (second,) = go([cell], store, machine())
+    assert 0 < first["wall_s"] < second["wall_s"]
+    clock = store.read_cell_table(cell.id, "evals").to_pandas()["wall_s"]
+    assert clock.is_monotonic_increasing
+    assert clock.iloc[0] < first["wall_s"] < clock.iloc[-1] <= second["wall_s"]
+
+
+def test_who_is_stopped_at_the_last_step_is_done(cells: Cells, tmp_path: Path) -> None:
+    assert go(cells()[:1], Store(tmp_path), machine(), STEPS)[0]["state"] == "done"
+
+
+@pytest.fixture
+def stopped(cells: Cells, tmp_path: Path) -> tuple[Cell, Store]:
+    """After seven steps."""
+    cell, store = cells()[4], Store(tmp_path / "results")
+    assert go([cell], store, machine(), 7)[0]["steps"] == 7
+    return cell, store
+
+
+def begins_anew(stopped: tuple[Cell, Store], remark: str, on: Machine | None = None) -> None:
+    cell, store = stopped
+    (record,) = go([cell], store, on or machine())
+    assert (record["state"], record["resumed_at_step"]) == ("done", 0)
+    assert [text for text in record["remarks"] if remark in text], record["remarks"]
+
+
+def test_a_checkpoint_of_other_code_is_not_used(stopped: tuple[Cell, Store], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fdabench.run.cell.code_of", lambda config: {"engine/loop.py": "0"})
+    begins_anew(stopped, "of other code or another machine")
+
+
+def test_a_checkpoint_of_another_torch_is_not_used(
+    stopped: tuple[Cell, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "__version__", "1.0")
+    begins_anew(stopped, "of other code or another machine")
+
+
+def test_a_checkpoint_of_another_engine_is_not_used(stopped: tuple[Cell, Store]) -> None:
+    begins_anew(stopped, "of other code or another machine", machine("vectorised"))
+
+
+def test_a_checkpoint_of_another_number_of_threads_is_not_used(
+    stopped: tuple[Cell, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    begins_anew(stopped, "of other code or another machine")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
+def test_a_checkpoint_that_is_cut_short_is_not_used(stopped: tuple[Cell, Store], share: float) -> None:
+    cell, store = stopped
+    path = store.checkpoint_path(cell.id)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    begins_anew(stopped, "cannot be used")
+
+
+def test_a_checkpoint_with_one_wrong_bit_is_not_used(stopped: tuple[Cell, Store]) -> None:
+    """Among the weights, where torch would not notice."""
+    cell, store = stopped
+    path = store.checkpoint_path(cell.id)
+    with zipfile.ZipFile(path) as archive:
+        biggest = max(archive.infolist(), key=lambda info: info.file_size)
+        content = archive.read(biggest)
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(content) + 100] ^= 1
+    path.write_bytes(whole)
+    assert torch.load(path, weights_only=True)
+    begins_anew(stopped, "is damaged")
+
+
+def test_a_checkpoint_holds_no_code(stopped: tuple[Cell, Store]) -> None:
+    cell, store = stopped
+    found = torch.load(store.checkpoint_path(cell.id), weights_only=True)
+    assert json.loads(found["about"])["cell"] == cell.id
+
+
+class Pair(NamedTuple):
+    seen: int
+    mean_D: Tensor
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A server's own state, of all kinds of things; it refuses to be made twice from its parts."""
+
+    pair: Pair | None
+    history: list[float]
+    counts: dict[tuple[int, str], Any]
+    period: Fraction
+    table: np.ndarray
+    norms: list[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "norms", [float(len(self.history))])
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """Moves the model with all that it remembers, so a wrong bit in it is a wrong bit in the model."""
+
+    averages = False
+    reference = "nobody"
+
+    def init(self, w_D: Tensor) -> Memory:
+        return Memory(None, [], {}, Fraction(1, 3), np.zeros((2, 3), np.float16))
+
+    def apply(self, w_D: Tensor, u_D: Tensor, state: Memory) -> tuple[Tensor, Memory]:
+        pair = Pair(1, u_D) if state.pair is None else Pair(state.pair.seen + 1, 0.9 * state.pair.mean_D + 0.1 * u_D)
+        norm = float(u_D.norm()) + sum(state.norms) * 1e-3 + float(state.table.sum())
+        memory = Memory(
+            pair,
+            [*state.history, norm],
+            {**state.counts, (pair.seen, "norm"): np.float32(norm)},
+            state.period + Fraction(1, 7),
+            state.table + np.float16(0.1),
+        )
+        pull = 1 + 1e-3 * sum(memory.history) + float(memory.period) * 1e-3 + sum(map(float, memory.counts.values()))
+        return w_D + pair.mean_D * pull, memory
+
+
+@dataclass(frozen=True, eq=False)
+class OwnRound(Round):
+    """A round with more to it."""
+
+    longest: int = 0
+
+
+@dataclass(frozen=True)
+class Mine(FedAvg):
+    """Somebody's own strategy, with a round of its own."""
+
+    def init(self, w_D: Tensor) -> Round:
+        return OwnRound(w_D, w_D, Remembering().init(w_D), served=True, longest=2)
+
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
+        assert isinstance(r, OwnRound)
+        if (t + 1) % r.longest:
+            return Outcome(w_KD, r, False)
+        done = synchronize(w_KD, r, Remembering(), channel)  # type: ignore[arg-type]
+        parts = {name: getattr(done.round, name) for name in ("anchor_D", "previous_D", "server", "index", "served")}
+        return done._replace(round=OwnRound(**parts, longest=1 + r.longest % 4))
+
+
+def theirs(cells: Cells, strategy: type, monkeypatch: pytest.MonkeyPatch) -> Cell:
+    monkeypatch.setitem(STRATEGIES, "fedavg", strategy)  # type: ignore[arg-type]
+    monkeypatch.setattr("fdabench.run.cell.code_of", lambda config: {})
+    return next(cell for cell in cells() if cell.config["strategy"]["kind"] == "fedavg")
+
+
+def test_a_strategy_with_a_round_and_a_state_of_its_own_goes_on(
+    cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_resumes([theirs(cells, Mine, monkeypatch)], tmp_path, "sequential", [1] * (STEPS - 1))
+
+
+@dataclass(frozen=True)
+class Unstorable(FedAvg):
+    """Its round remembers a function."""
+
+    def init(self, w_D: Tensor) -> Round:
+        return replace(super().init(w_D), server=lambda: w_D)
+
+
+def test_a_state_that_cannot_be_stored_leaves_the_cell_without_checkpoints(
+    cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs; it says so; stopped, it begins anew."""
+    cell, store, told = theirs(cells, Unstorable, monkeypatch), Store(tmp_path), []
+    watcher = Watcher(stop_asked=stops_after(9), remark=lambda cell_id, text: told.append((cell_id, text)))
+    (record,) = run_together([cell], store, machine(every_s=0.0), watcher)
+    assert (record["state"], record["steps"]) == ("interrupted", 9)
+    assert record["remarks"] == [text for _, text in told]
+    ((cell_id, text),) = told
+    assert cell_id == cell.id
+    assert text == "no checkpoints: its state has a builtins.function in it; if it is stopped, it begins anew"
+    assert [path.name for path in store.cell_dir(cell.id).iterdir()] == ["cell.json"]
+    (record,) = go([cell], store, machine(every_s=0.0))
+    assert (record["state"], record["resumed_at_step"], record["steps"]) == ("done", 0, STEPS)
+
+
+def test_no_room_for_a_checkpoint_is_said_and_the_cell_goes_on(
+    cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    (record,) = go(cells()[:1], Store(tmp_path), machine(every_s=0.0))
+    assert record["state"] == "done"
+    assert "no checkpoint: " in record["remarks"][0]
+    assert "No space left on device" in record["remarks"][0]
+    assert {path.suffix for path in Store(tmp_path).cell_dir(record["id"]).iterdir()} == {".json", ".parquet"}
+
+
+def test_the_record_says_where_it_went_on(stopped: tuple[Cell, Store]) -> None:
+    cell, store = stopped
+    before = json.loads((store.cell_dir(cell.id) / "cell.json").read_text())
+    assert (before["state"], before["steps"], before["attempts"], before["resumed_at_step"]) == ("interrupted", 7, 1, 0)
+    go([cell], store, machine())
+    after = json.loads((store.cell_dir(cell.id) / "cell.json").read_text())
+    assert (after["state"], after["steps"], after["attempts"], after["resumed_at_step"]) == ("done", STEPS, 2, 7)
+
+
+@pytest.mark.parametrize("value", [lambda: 0, object(), {1, 2}, np.array([object()]), nn.Linear(1, 1)], ids=repr)
+def test_what_has_no_form_on_disk_is_refused(value: Any) -> None:
+    with pytest.raises(UnstorableError):
+        pack([value])
+
+
+def test_a_class_that_is_gone_or_has_other_fields_is_refused() -> None:
+    packed = pack(Pair(1, torch.zeros(2)))
+    assert unpack(packed).seen == 1
+    for change in ({"record": "nowhere:Pair"}, {"record": f"{__name__}:Small"}, {"record": "os:system"}):
+        with pytest.raises(UnstorableError):
+            unpack({**packed, **change})
+
+
+def test_a_part_of_a_tensor_is_stored_as_a_part() -> None:
+    big = torch.arange(1000.0)
+    (part,) = pack([big[10:20]])
+    assert part.untyped_storage().nbytes() == 40
+    assert torch.equal(part, big[10:20])
+    assert pack(big) is not None
+    assert pack(big).data_ptr() == big.data_ptr(), "the whole of one is not copied"
