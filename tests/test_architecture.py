@@ -26,14 +26,13 @@ MAY_IMPORT = {
     "models": "errors core vision",
     "optimizers": "fields",
     "engine": "errors core models optimizers",
+    "catalogue": "errors fields core servers monitors strategies partition datasets models optimizers",
     "results": "errors",
     "published": "",
-    "suite": (
-        "errors fields core servers monitors strategies partition datasets models optimizers engine results published"
-    ),
-    "run": "errors core strategies partition datasets models optimizers engine results suite",
+    "suite": "errors fields catalogue core engine results published",
+    "run": "errors catalogue core datasets models optimizers engine results suite",
     "report": "errors results published",
-    "cli": "errors fields servers monitors strategies partition datasets models optimizers results suite run report",
+    "cli": "errors fields catalogue datasets results suite run report",
     "__main__": "cli",
 }
 ONLY_IN = {  # third-party package: the packages or files that may import it

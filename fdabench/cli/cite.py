@@ -8,4 +8,5 @@ from fdabench.suite.reader import read_suite
 
 
 def print_citations(path: Path) -> None:
-    say("\n\n".join(citations(read_suite(path).cells)))
+    suite = read_suite(path)
+    say("\n\n".join(citations(suite.cells, suite.catalogue)))

@@ -4,37 +4,33 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.cli.console import Table, print_table
-from fdabench.datasets import DATASETS
 from fdabench.fields import SEED, STEPS
-from fdabench.models import MODELS
-from fdabench.monitors import MONITORS
-from fdabench.optimizers import OPTIMIZERS
-from fdabench.partition import PARTITIONS
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.networks import NETWORKS
-from fdabench.servers import SERVERS
-from fdabench.strategies import STRATEGIES
 from fdabench.suite.members import Member, members
 
 Row = tuple[str, ...]
+Listed = tuple[Row, list[Row]]
 
 
 def print_list(what: str, form: str) -> None:
-    columns, rows = _LISTS[what]()
+    columns, rows = _LISTS[what](BUILT_IN)
     print_table(Table(columns, rows), form)
 
 
-def _components(kinds: Mapping[str, type[Any]]) -> Callable[[], tuple[Row, list[Row]]]:
-    def listed() -> tuple[Row, list[Row]]:
-        rows: list[Row] = [(kind, _keys(cls), _first_sentence(cls)) for kind, cls in kinds.items()]
+def _components(role: str) -> Callable[[Catalogue], Listed]:
+    def listed(catalogue: Catalogue) -> Listed:
+        kinds: Mapping[str, type[Any]] = getattr(catalogue, role)
+        rows: list[Row] = [(kind, _keys(cls, catalogue), _first_sentence(cls)) for kind, cls in kinds.items()]
         return ("kind", "keys", "what it does"), rows
 
     return listed
 
 
-def _keys(cls: type[Any]) -> str:
-    return ", ".join(text for member in members(cls) if (text := _key(member))) or "-"
+def _keys(cls: type[Any], catalogue: Catalogue) -> str:
+    return ", ".join(text for member in members(cls, catalogue) if (text := _key(member))) or "-"
 
 
 def _key(member: Member) -> str:
@@ -55,22 +51,23 @@ def _first_sentence(cls: type[Any]) -> str:
     return text.removesuffix(".")
 
 
-def _datasets() -> tuple[Row, list[Row]]:
+def _datasets(catalogue: Catalogue) -> Listed:
     rows: list[Row] = [
         (name, f"{data.train_samples:,}", "x".join(map(str, data.shape)), str(data.classes), data.about)
-        for name, data in DATASETS.items()
+        for name, data in catalogue.datasets.items()
     ]
     return ("name", "training samples", "shape", "classes", "about"), rows
 
 
-def _models() -> tuple[Row, list[Row]]:
+def _models(catalogue: Catalogue) -> Listed:
     rows: list[Row] = [
-        (name, "x".join(map(str, model.takes)) if model.takes else "any", model.about) for name, model in MODELS.items()
+        (name, "x".join(map(str, model.takes)) if model.takes else "any", model.about)
+        for name, model in catalogue.models.items()
     ]
     return ("name", "images", "about"), rows
 
 
-def _conventions() -> tuple[Row, list[Row]]:
+def _conventions(catalogue: Catalogue) -> Listed:
     kinds = ("initial", "model", "state")
     rows = [(name, *(_formula(cost[kind]) for kind in kinds)) for name, cost in CONVENTIONS.items()]
     return ("name", "initial distribution", "model sync of n bytes", "local state of n bytes"), rows
@@ -86,7 +83,7 @@ def _formula(cost: Callable[[int, int], int]) -> str:
     return f"{per_worker if per_worker > 1 else ''} {workers} n".strip()
 
 
-def _networks() -> tuple[Row, list[Row]]:
+def _networks(catalogue: Catalogue) -> Listed:
     rows: list[Row] = [
         (
             name,
@@ -100,12 +97,12 @@ def _networks() -> tuple[Row, list[Row]]:
     return ("name", "bandwidth", "latency, one way", "whose", "about"), rows
 
 
-_LISTS: Mapping[str, Callable[[], tuple[Row, list[Row]]]] = {
-    "strategies": _components(STRATEGIES),
-    "monitors": _components(MONITORS),
-    "servers": _components(SERVERS),
-    "optimizers": _components(OPTIMIZERS),
-    "partitions": _components(PARTITIONS),
+_LISTS: Mapping[str, Callable[[Catalogue], Listed]] = {
+    "strategies": _components("strategies"),
+    "monitors": _components("monitors"),
+    "servers": _components("servers"),
+    "optimizers": _components("optimizers"),
+    "partitions": _components("partitions"),
     "datasets": _datasets,
     "models": _models,
     "conventions": _conventions,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import Table, in_bytes, in_time, print_table, remark, say
 from fdabench.cli.request import expand, grid_line, results_dir
 from fdabench.results.store import Store
@@ -18,20 +19,24 @@ def print_plan(
     """One row for each cell: status, why it is stale, bytes; below, how long the cells to run will take."""
     suite = expand(path, sets, seeds)
     store = Store(results_dir(suite, out))
-    found = standings(select(suite.cells, chosen) if chosen else suite.cells, store)
+    found = standings(select(suite.cells, chosen) if chosen else suite.cells, store, suite.catalogue)
     remark(f"{suite.suite.name}: {grid_line(suite)}  ->  {store.root.as_posix()}")
     convention = suite.suite.accounting.convention
-    rows = [(each.cell.id, each.cell.title, each.status, _bytes(each, convention), each.why) for each in found]
+    rows = [
+        (each.cell.id, each.cell.title, each.status, _bytes(each, convention, suite.catalogue), each.why)
+        for each in found
+    ]
     print_table(Table(("cell", "what", "status", f"bytes ({convention})", "why"), rows), form)
     to_run = [each.cell for each in found if each.status != "done"]
     jobs = default_jobs(parse_device("auto"))
-    time = f", about {in_time(estimated_seconds(to_run, store, jobs))} with --jobs {jobs}" if to_run else ""
+    seconds = estimated_seconds(to_run, store, jobs, suite.catalogue)
+    time = f", about {in_time(seconds)} with --jobs {jobs}" if to_run else ""
     if form not in ("json", "csv", "markdown"):
         say(f"{tally(found)}{time}")
 
 
-def _bytes(standing: Standing, convention: str) -> str:
-    bound = bytes_bound(standing.cell, convention)
+def _bytes(standing: Standing, convention: str, catalogue: Catalogue) -> str:
+    bound = bytes_bound(standing.cell, convention, catalogue)
     if bound is None:
         return "unknown"
     if bound.least == bound.most:

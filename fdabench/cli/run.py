@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import say
 from fdabench.cli.progress import Watch, watching
 from fdabench.cli.request import expand, grid_line, results_dir
@@ -64,9 +65,9 @@ def _run_suite(suite: Expanded, request: Request) -> bool:
     """Whether a cell failed."""
     store = Store(_folder(suite, request))
     chosen = select(suite.cells, request.chosen) if request.chosen else suite.cells
-    standing = standings(chosen, store)
+    standing = standings(chosen, store, suite.catalogue)
     to_run = [each.cell for each in standing if request.fresh or each.status != "done"]
-    place = _place(to_run, store, request)
+    place = _place(to_run, store, suite.catalogue, request)
     store.write_lock(suite.locked())
     with watching(request.quiet, len(to_run)) as watch:
         watch.line(f"{suite.suite.name}: {grid_line(suite)}  ->  {store.root.as_posix()}")
@@ -78,16 +79,17 @@ def _run_suite(suite: Expanded, request: Request) -> bool:
     return failed
 
 
-def _place(cells: Sequence[Cell], store: Store, request: Request) -> Place:
+def _place(cells: Sequence[Cell], store: Store, catalogue: Catalogue, request: Request) -> Place:
     """Where these cells run; every fault of the hardware and of the data is told before anything is written."""
     asked = request.hardware
     device = parse_device(asked.device)
     engine = parse_engine(asked.engine, device)
-    data = load_all([cell.config["dataset"] for cell in cells], data_dir(request.data_dir))
-    check_ready(cells, data, device)
+    data = load_all([cell.config["dataset"] for cell in cells], data_dir(request.data_dir), catalogue)
+    check_ready(cells, data, device, catalogue)
     jobs = min(asked.jobs or default_jobs(device), max(1, len(cells)))
     threads = asked.threads or max(1, usable_cores() // jobs)
-    return Place(store, data, device, engine, jobs, threads, asked.together or default_together(device, cells))
+    together = asked.together or default_together(device, cells)
+    return Place(store, data, device, engine, jobs, threads, together, catalogue)
 
 
 def _folder(suite: Expanded, request: Request) -> Path:

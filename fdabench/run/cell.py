@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.datasets.base import Data
 from fdabench.engine.choice import ENGINES
 from fdabench.results.store import RESULTS, Record, Store
@@ -41,6 +42,7 @@ class Machine:
     load: Callable[[str], Data]
     checkpoint_s: float = EVERY_S
     """Seconds between checkpoints, at least."""
+    catalogue: Catalogue = BUILT_IN
 
 
 @dataclass
@@ -80,7 +82,7 @@ def _begun(cell: Cell, store: Store, machine: Machine, watcher: Watcher) -> _Beg
         remarks.append(text)
         watcher.remark(cell.id, text)
 
-    about = {"cell": cell.id, "code": code_of(cell.config), "engine": machine.engine}
+    about = {"cell": cell.id, "code": code_of(cell.config, machine.catalogue), "engine": machine.engine}
     about |= {key: environment(machine.device)[key] for key in ("torch", "numpy", "platform", "device", "threads")}
     checkpoint = Checkpoint(store.checkpoint_path(cell.id), about, machine.device, remark, machine.checkpoint_s)
     return _Begun(cell, checkpoint, remarks, checkpoint.read())
@@ -104,7 +106,7 @@ def _simulated(group: Sequence[_Begun], machine: Machine, watcher: Watcher) -> l
         for each in group
     ]
     data = machine.load(group[0].cell.config["dataset"])
-    return simulate(jobs, data, ENGINES[machine.engine], watcher.stop_asked)
+    return simulate(jobs, data, ENGINES[machine.engine], watcher.stop_asked, machine.catalogue)
 
 
 def _open(begun: _Begun, store: Store, machine: Machine, together: int) -> Record:
@@ -119,9 +121,9 @@ def _open(begun: _Begun, store: Store, machine: Machine, together: int) -> Recor
         "started": _now(),
         "process": {"host": platform.node(), "pid": os.getpid()},
         "config": cell.config,
-        "resolved": _resolved(cell),
+        "resolved": _resolved(cell, machine.catalogue),
         "seeds": seeds_of(cell.config),
-        "code": code_of(cell.config),
+        "code": code_of(cell.config, machine.catalogue),
         "environment": environment(machine.device),
         "engine": machine.engine,
         "together": together,
@@ -130,9 +132,9 @@ def _open(begun: _Begun, store: Store, machine: Machine, together: int) -> Recor
     return record
 
 
-def _resolved(cell: Cell) -> Record:
+def _resolved(cell: Cell, catalogue: Catalogue) -> Record:
     try:
-        return resolved(cell.config)
+        return resolved(cell.config, catalogue)
     except Exception:
         # a strategy may refuse what the cell's numbers come to; it says so again when it is run
         return {}

@@ -12,11 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import fdabench
-from fdabench.datasets import DATASETS
-from fdabench.models import MODELS
-from fdabench.optimizers import OPTIMIZERS
-from fdabench.partition import PARTITIONS
-from fdabench.strategies import STRATEGIES
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.suite.members import members
 
 ROOT = Path(fdabench.__file__).parent
@@ -25,10 +21,10 @@ ALWAYS = ("run/simulate.py", "run/recorder.py", "run/setting.py", "suite/constru
 FOLLOWED = ("core", "engine", "strategies", "monitors", "servers", "partition", "datasets", "models")
 
 
-def code_of(config: Mapping[str, Any]) -> dict[str, str]:
+def code_of(config: Mapping[str, Any], catalogue: Catalogue = BUILT_IN) -> dict[str, str]:
     """Hash by file, relative to the package, for all that this cell runs."""
     found: dict[str, str] = {}
-    pending = [*ALWAYS, *_files_of(config)]
+    pending = [*ALWAYS, *_files_of(config, catalogue)]
     while pending:
         name = pending.pop()
         if name not in found:
@@ -37,15 +33,16 @@ def code_of(config: Mapping[str, Any]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _files_of(config: Mapping[str, Any]) -> Iterable[str]:
+def _files_of(config: Mapping[str, Any], catalogue: Catalogue) -> Iterable[str]:
     strategy = config["strategy"]
-    yield _file(STRATEGIES[strategy["kind"]].__module__)
-    for member in members(STRATEGIES[strategy["kind"]]):
+    cls = catalogue.strategies[strategy["kind"]]
+    yield _file(cls.__module__)
+    for member in members(cls, catalogue):
         if member.kinds:
             yield _file(member.kinds[strategy[member.name]["kind"]].__module__)
-    yield _file(PARTITIONS[config["partition"]["kind"]].__module__)
-    yield _file(OPTIMIZERS[config["optimizer"]["kind"]].__module__)
-    for function in (MODELS[config["model"]].build, DATASETS[config["dataset"]].load):
+    yield _file(catalogue.partitions[config["partition"]["kind"]].__module__)
+    yield _file(catalogue.optimizers[config["optimizer"]["kind"]].__module__)
+    for function in (catalogue.models[config["model"]].build, catalogue.datasets[config["dataset"]].load):
         yield _file(getattr(function, "func", function).__module__)
 
 

@@ -10,14 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.core.seeds import numpy_generator
-from fdabench.datasets import DATASETS
 from fdabench.engine.batches import Replacement
 from fdabench.engine.precision import Precision
 from fdabench.engine.rows import Examples
 from fdabench.engine.sequential import Sequential
 from fdabench.engine.workers import Crew, Training, Workers
-from fdabench.models import MODELS
 from fdabench.models.base import initialised
 from fdabench.optimizers import Sgd
 from fdabench.results.store import RESULTS, Store
@@ -36,12 +35,13 @@ class Kind(NamedTuple):
     precision: Precision
 
 
-def estimated_seconds(cells: Sequence[Cell], store: Store, jobs: int) -> float:
+def estimated_seconds(cells: Sequence[Cell], store: Store, jobs: int, catalogue: Catalogue = BUILT_IN) -> float:
     """Wall time of these cells on `jobs` processes of one thread. Calibrated: without evaluations."""
     kinds = {_kind(cell) for cell in cells}
     measured = _measured(cells, store)
-    speeds = {kind: measured[kind] if kind in measured else _calibrated(kind) for kind in kinds}
-    work = [float(budget_of(cell.config) * cell.config["workers"]) / speeds[_kind(cell)] for cell in cells]
+    speeds = {kind: measured[kind] if kind in measured else _calibrated(kind, catalogue) for kind in kinds}
+    steps = [budget_of(cell.config, catalogue) * cell.config["workers"] for cell in cells]
+    work = [float(count) / speeds[_kind(cell)] for count, cell in zip(steps, cells, strict=True)]
     return max(sum(work) / max(1, min(jobs, len(cells))), max(work, default=0.0))
 
 
@@ -59,11 +59,11 @@ def _measured(cells: Sequence[Cell], store: Store) -> Mapping[Kind, float]:
     return {kind: median(found) for kind, found in speeds.items()}
 
 
-def _calibrated(kind: Kind) -> float:
+def _calibrated(kind: Kind, catalogue: Catalogue) -> float:
     """Worker steps per second of one worker on noise of the right shape, by one thread."""
-    data = DATASETS[kind.dataset]
+    data = catalogue.datasets[kind.dataset]
     # how fast a step is does not depend on the weights: a plan downloads none
-    model = initialised(replace(MODELS[kind.model], pretrained=None), data.shape, data.classes, 0)
+    model = initialised(replace(catalogue.models[kind.model], pretrained=None), data.shape, data.classes, 0)
     x, y = torch.rand(kind.batch_size, *data.shape), torch.zeros(kind.batch_size, dtype=torch.int64)
     sampler = Replacement(np.arange(kind.batch_size), kind.batch_size, numpy_generator(0))
     training = Training(model, Sgd(lr=1e-3), Examples(x, y), Sequential, kind.precision)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.core.strategy import Forecasts
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.store import RESULTS, Store
@@ -24,8 +25,8 @@ class Standing(NamedTuple):
     why: str = ""
 
 
-def standings(cells: Sequence[Cell], store: Store) -> list[Standing]:
-    return [_standing(cell, store) for cell in cells]
+def standings(cells: Sequence[Cell], store: Store, catalogue: Catalogue = BUILT_IN) -> list[Standing]:
+    return [_standing(cell, store, catalogue) for cell in cells]
 
 
 def tally(found: Sequence[Standing]) -> str:
@@ -36,11 +37,12 @@ def tally(found: Sequence[Standing]) -> str:
     return " | ".join([f"{counts['done']} done", *stale, f"{counts['to run']} to run"])
 
 
-def _standing(cell: Cell, store: Store) -> Standing:
+def _standing(cell: Cell, store: Store, catalogue: Catalogue) -> Standing:
     record = store.read_record(cell.id)
     if record is None or record["state"] not in RESULTS:
         return Standing(cell, "to run", "" if record is None else record["state"])
-    why = _changed(record["code"], code_of(cell.config)) or _torch_changed(record["environment"]["torch"])
+    changed = _changed(record["code"], code_of(cell.config, catalogue))
+    why = changed or _torch_changed(record["environment"]["torch"])
     return Standing(cell, "stale", why) if why else Standing(cell, "done")
 
 
@@ -62,15 +64,16 @@ class Bound(NamedTuple):
     most: int
 
 
-def bytes_bound(cell: Cell, convention: str) -> Bound | None:
+def bytes_bound(cell: Cell, convention: str, catalogue: Catalogue = BUILT_IN) -> Bound | None:
     """In closed form, for whole runs of the budget; None for a strategy that cannot say.
 
     Averaged optimizer state is not in it.
     """
-    strategy, steps, workers = strategy_of(cell.config), budget_of(cell.config), cell.config["workers"]
+    strategy, steps = strategy_of(cell.config, catalogue), budget_of(cell.config, catalogue)
     if not isinstance(strategy, Forecasts):
         return None
-    num_parameters, cost = scale_of(cell.config).num_parameters, CONVENTIONS[convention]
+    workers, cost = cell.config["workers"], CONVENTIONS[convention]
+    num_parameters = scale_of(cell.config, catalogue).num_parameters
     traffic = strategy.traffic(steps, num_parameters)
     model, state = BYTES_PER_NUMBER * num_parameters, BYTES_PER_NUMBER * traffic.state_size
     fixed = cost["initial"](model, workers) + traffic.states * cost["state"](state, workers)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.datasets.base import Data
 from fdabench.engine.memory import keep_freed_memory
 from fdabench.results.store import Record, Store
@@ -60,6 +61,7 @@ class Place:
     """Of each process. With another number sums are rounded in another order."""
     together: int
     """Cells whose workers advance as one matrix, at most."""
+    catalogue: Catalogue = BUILT_IN
 
 
 class _Task(NamedTuple):
@@ -70,6 +72,7 @@ class _Task(NamedTuple):
     device: torch.device
     engine: str
     threads: int
+    catalogue: Catalogue
 
 
 class _Child:
@@ -89,13 +92,15 @@ def run_cells(cells: Sequence[Cell], place: Place) -> Generator[Event]:
     Raises:
         TaskError: there is no room for the data.
     """
-    waiting = {cell.id: cell for cell in sorted(cells, key=work, reverse=True)}
+    catalogue = place.catalogue
+    waiting = {cell.id: cell for cell in sorted(cells, key=lambda cell: work(cell, catalogue), reverse=True)}
     with on_disk(place.data) as folder:
-        task = _Task(place.store, folder, place.device, place.engine, place.threads)
+        task = _Task(place.store, folder, place.device, place.engine, place.threads, catalogue)
         while waiting:
             begun: dict[str, Cell] = {}
             try:
-                for event in _one_pool(grouped(list(waiting.values()), place.together), place.jobs, task):
+                groups = grouped(list(waiting.values()), place.together, catalogue)
+                for event in _one_pool(groups, place.jobs, task):
                     if isinstance(event, Started):
                         begun[event.cell.id] = event.cell
                     elif isinstance(event, Ended):
@@ -108,20 +113,20 @@ def run_cells(cells: Sequence[Cell], place: Place) -> Generator[Event]:
                     yield Ended(cell, _lost(cell, place.store))
 
 
-def work(cell: Cell) -> float:
+def work(cell: Cell, catalogue: Catalogue = BUILT_IN) -> float:
     """How long a cell takes, for the order only: numbers that pass through the model's weights."""
     config = cell.config
-    samples = float(budget_of(config) * config["workers"] * config["batch_size"])
-    return samples * scale_of(config).num_parameters
+    samples = float(budget_of(config, catalogue) * config["workers"] * config["batch_size"])
+    return samples * scale_of(config, catalogue).num_parameters
 
 
-def grouped(cells: Sequence[Cell], together: int) -> list[list[Cell]]:
+def grouped(cells: Sequence[Cell], together: int, catalogue: Catalogue = BUILT_IN) -> list[list[Cell]]:
     """Cells that can share a matrix, at most `together` to a group; the longest group first."""
     alike: dict[str, list[Cell]] = {}
     for cell in cells:
         alike.setdefault(matrix_of(cell.config), []).append(cell)
     groups = [mine[at : at + together] for mine in alike.values() for at in range(0, len(mine), together)]
-    return sorted(groups, key=lambda group: sum(map(work, group)), reverse=True)
+    return sorted(groups, key=lambda group: sum(work(cell, catalogue) for cell in group), reverse=True)
 
 
 def _one_pool(groups: Sequence[Sequence[Cell]], jobs: int, task: _Task) -> Iterator[Event]:
@@ -173,7 +178,7 @@ def _begin(task: _Task, events: Any, stop: Any) -> None:
     keep_freed_memory()
     torch.set_num_threads(task.threads)
     _Child.store, _Child.events, _Child.stop = task.store, events, stop
-    _Child.machine = Machine(task.device, task.engine, mapped(task.folder, task.device))
+    _Child.machine = Machine(task.device, task.engine, mapped(task.folder, task.device), catalogue=task.catalogue)
 
 
 def _run(group: Sequence[Cell]) -> None:

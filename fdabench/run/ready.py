@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.datasets.base import Data
 from fdabench.engine.choice import ENGINES, engine_on
 from fdabench.errors import FdabenchError, TaskError, UsageError, nearest
-from fdabench.models import MODELS
 from fdabench.run.environment import usable_cores
 from fdabench.run.setting import samplers, split
 from fdabench.suite.cell import Cell
@@ -16,14 +16,16 @@ from fdabench.suite.cell import Cell
 WORKERS_THAT_FILL_AN_ACCELERATOR = 256
 
 
-def check_ready(cells: Sequence[Cell], data: Mapping[str, Data], device: torch.device) -> None:
+def check_ready(
+    cells: Sequence[Cell], data: Mapping[str, Data], device: torch.device, catalogue: Catalogue = BUILT_IN
+) -> None:
     """
     Raises:
         TaskError: cells cannot be shared out, or not be computed as asked, or weights are missing; all that is wrong is
             in the message.
     """
-    faults = [fault for name in data for fault in _unsharable(_with("dataset", name, cells), data[name])]
-    faults += _without_weights(cells)
+    faults = [fault for name in data for fault in _unsharable(_with("dataset", name, cells), data[name], catalogue)]
+    faults += _without_weights(cells, catalogue)
     if device.type != "cuda" and _with("precision", "tf32", cells):
         faults.append("precision = 'tf32' needs a CUDA device; on a CPU there are 'fp32' and 'bf16'")
     if faults:
@@ -34,23 +36,23 @@ def _with(axis: str, value: str, cells: Sequence[Cell]) -> list[Cell]:
     return [cell for cell in cells if cell.config[axis] == value]
 
 
-def _unsharable(cells: Sequence[Cell], data: Data) -> list[str]:
+def _unsharable(cells: Sequence[Cell], data: Data, catalogue: Catalogue) -> list[str]:
     axes = ("partition", "workers", "batch_size", "sampling", "last_batch", "seed")
     distinct = {json.dumps([cell.config[axis] for axis in axes]): cell for cell in cells}
     faults = []
     for cell in distinct.values():
         try:
-            samplers(cell.config, split(cell.config, data))
+            samplers(cell.config, split(cell.config, data, catalogue))
         except FdabenchError as error:
             faults.append(f"{cell.title}: {error}")
     return faults
 
 
-def _without_weights(cells: Sequence[Cell]) -> list[str]:
+def _without_weights(cells: Sequence[Cell], catalogue: Catalogue) -> list[str]:
     """Pretrained weights are fetched once here, not by every process at the same time."""
     faults = []
     for name in dict.fromkeys(cell.config["model"] for cell in cells):
-        fetch = MODELS[name].pretrained
+        fetch = catalogue.models[name].pretrained
         try:
             _ = fetch() if fetch is not None else None
         except TaskError as error:

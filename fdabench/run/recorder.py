@@ -15,7 +15,7 @@ from fdabench.engine.loop import Moment
 from fdabench.engine.rows import Examples, Losses
 from fdabench.results.costs import Instant, bytes_at
 from fdabench.results.derive import first_hit
-from fdabench.run.setting import Config, Setting, steps_per_epoch
+from fdabench.run.setting import Config, Setting
 
 TRACE_ROWS = 2000
 
@@ -48,7 +48,6 @@ class Recorder:
         self._setting, self._config, self._cell_id = setting, config, cell_id
         self._test = Examples(setting.data.test_x, setting.data.test_y)
         self._tell, self._stop_asked = tell, stop_asked
-        self._epoch = steps_per_epoch(config)
         self._theta = float(getattr(setting.strategy, "theta", nan))
         self._trace_every = max(1, setting.budget // TRACE_ROWS)
         self._begun = perf_counter()
@@ -119,7 +118,7 @@ class Recorder:
         row = {
             "cell_id": self._cell_id,
             "step": moment.step,
-            "epoch": float(moment.step / self._epoch),
+            "epoch": float(moment.step / setting.epoch),
             "round": round.index + 1,
             "syncs": round.index,
             "after_sync": instant.after_sync,

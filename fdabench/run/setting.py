@@ -8,22 +8,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.core.channel import Channel
 from fdabench.core.collective import Stacked
 from fdabench.core.ledger import Ledger
 from fdabench.core.seeds import numpy_generator, seed_for
 from fdabench.core.strategy import Strategy
-from fdabench.datasets import DATASETS
 from fdabench.datasets.base import Data
 from fdabench.engine.batches import Indices, Replacement, Sampler, Shuffle
 from fdabench.engine.rows import Examples
 from fdabench.engine.workers import Crew, Engine, Training
 from fdabench.errors import PartitionError
-from fdabench.models import MODELS
 from fdabench.models.base import count_parameters, initialised
-from fdabench.optimizers import OPTIMIZERS
-from fdabench.partition import PARTITIONS
-from fdabench.strategies import STRATEGIES
 from fdabench.suite.construct import Scale, construct, span
 
 Config = Mapping[str, Any]
@@ -50,68 +46,81 @@ class Setting(NamedTuple):
     """Local steps at most."""
     eval_period: Fraction
     """Local steps between evaluations."""
+    epoch: Fraction
+    """Local steps in a nominal epoch."""
 
 
-def steps_per_epoch(config: Config) -> Fraction:
+def steps_per_epoch(config: Config, catalogue: Catalogue = BUILT_IN) -> Fraction:
     """Local steps of each worker in a nominal epoch; not rounded."""
-    return Fraction(DATASETS[config["dataset"]].train_samples, config["workers"] * config["batch_size"])
+    return Fraction(catalogue.datasets[config["dataset"]].train_samples, config["workers"] * config["batch_size"])
 
 
-def scale_of(config: Config) -> Scale:
+def scale_of(config: Config, catalogue: Catalogue = BUILT_IN) -> Scale:
     """What the strategy's spans, thresholds and seeds come to in this cell."""
-    data = DATASETS[config["dataset"]]
-    parameters = count_parameters(MODELS[config["model"]], data.shape, data.classes)
-    return Scale(steps_per_epoch(config), parameters, seeds_of(config)["sketch"])
+    data = catalogue.datasets[config["dataset"]]
+    parameters = count_parameters(catalogue.models[config["model"]], data.shape, data.classes)
+    return Scale(steps_per_epoch(config, catalogue), parameters, seeds_of(config)["sketch"])
 
 
 def seeds_of(config: Config) -> dict[str, int]:
     return {use: seed_for(use, {axis: config[axis] for axis in axes}) for use, axes in SEED_AXES.items()}
 
 
-def budget_of(config: Config) -> int:
+def budget_of(config: Config, catalogue: Catalogue = BUILT_IN) -> int:
     """Whole local steps that the budget allows."""
-    return int(span(config["budget"], ("steps", "epochs"), steps_per_epoch(config)))
+    return int(span(config["budget"], ("steps", "epochs"), steps_per_epoch(config, catalogue)))
 
 
-def eval_period_of(config: Config) -> Fraction:
-    return span(config["eval"], ("every_steps", "every_epochs"), steps_per_epoch(config))
+def eval_period_of(config: Config, catalogue: Catalogue = BUILT_IN) -> Fraction:
+    return span(config["eval"], ("every_steps", "every_epochs"), steps_per_epoch(config, catalogue))
 
 
-def strategy_of(config: Config) -> Any:
+def strategy_of(config: Config, catalogue: Catalogue = BUILT_IN) -> Any:
     table = config["strategy"]
-    return construct(STRATEGIES[table["kind"]], table, scale_of(config))
+    return construct(catalogue.strategies[table["kind"]], table, scale_of(config, catalogue), catalogue)
 
 
-def resolved(config: Config) -> dict[str, Any]:
+def resolved(config: Config, catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
     """What the configuration comes to in plain numbers."""
-    strategy = strategy_of(config)
+    strategy = strategy_of(config, catalogue)
     numbers = {
-        "num_parameters": scale_of(config).num_parameters,
-        "train_samples": DATASETS[config["dataset"]].train_samples,
-        "steps_per_epoch": float(steps_per_epoch(config)),
-        "budget_steps": budget_of(config),
+        "num_parameters": scale_of(config, catalogue).num_parameters,
+        "train_samples": catalogue.datasets[config["dataset"]].train_samples,
+        "steps_per_epoch": float(steps_per_epoch(config, catalogue)),
+        "budget_steps": budget_of(config, catalogue),
     }
     return numbers | {key: float(getattr(strategy, key)) for key in ("theta", "period") if hasattr(strategy, key)}
 
 
-def make_setting(config: Config, data: Data) -> Setting:
+def make_setting(config: Config, data: Data, catalogue: Catalogue = BUILT_IN) -> Setting:
     """
     Raises:
         TaskError: a worker is left without a batch, or pretrained weights are not there.
         PartitionError: the samples cannot be shared out as asked.
     """
     seeds, device = seeds_of(config), data.train_x.device
-    model = initialised(MODELS[config["model"]], data.shape, data.classes, seeds["weights"]).to(device)
-    shards = split(config, data)
+    model = initialised(catalogue.models[config["model"]], data.shape, data.classes, seeds["weights"]).to(device)
+    shards = split(config, data, catalogue)
     noise = [seed_for("worker", {"noise": seeds["noise"], "worker": k}) for k in range(len(shards))]
     crew = Crew(model, samplers(config, shards), noise)
     channel = Channel(Stacked(shares(config, shards).to(device)), Ledger())
-    return Setting(data, shards, crew, strategy_of(config), channel, budget_of(config), eval_period_of(config))
+    return Setting(
+        data,
+        shards,
+        crew,
+        strategy_of(config, catalogue),
+        channel,
+        budget_of(config, catalogue),
+        eval_period_of(config, catalogue),
+        steps_per_epoch(config, catalogue),
+    )
 
 
-def make_training(config: Config, setting: Setting, engine: Engine) -> Training:
+def make_training(config: Config, setting: Setting, engine: Engine, catalogue: Catalogue = BUILT_IN) -> Training:
     """What cells with the same `matrix_of` have in common."""
-    local = construct(OPTIMIZERS[config["optimizer"]["kind"]], config["optimizer"], scale_of(config))
+    local = construct(
+        catalogue.optimizers[config["optimizer"]["kind"]], config["optimizer"], scale_of(config, catalogue), catalogue
+    )
     examples = Examples(setting.data.train_x, setting.data.train_y)
     return Training(
         setting.crew.start,
@@ -119,7 +128,7 @@ def make_training(config: Config, setting: Setting, engine: Engine) -> Training:
         examples,
         engine,
         config["precision"],
-        MODELS[config["model"]].kernel_l2,
+        catalogue.models[config["model"]].kernel_l2,
         config["batch_statistics"],
     )
 
@@ -130,9 +139,11 @@ def matrix_of(config: Config) -> str:
     return json.dumps([config[axis] for axis in axes])
 
 
-def split(config: Config, data: Data) -> list[Indices]:
+def split(config: Config, data: Data, catalogue: Catalogue = BUILT_IN) -> list[Indices]:
     """Each worker's training samples."""
-    rule = construct(PARTITIONS[config["partition"]["kind"]], config["partition"], scale_of(config))
+    rule = construct(
+        catalogue.partitions[config["partition"]["kind"]], config["partition"], scale_of(config, catalogue), catalogue
+    )
     shards: list[Indices] = rule.split(
         data.train_y.numpy(force=True), config["workers"], numpy_generator(seeds_of(config)["partition"])
     )

@@ -9,14 +9,14 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from fdabench.datasets import DATASETS
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.datasets.base import Data
 from fdabench.errors import TaskError
 
 CPU = torch.device("cpu")
 
 
-def load_all(names: Iterable[str], data_root: Path) -> dict[str, Data]:
+def load_all(names: Iterable[str], data_root: Path, catalogue: Catalogue = BUILT_IN) -> dict[str, Data]:
     """
     Raises:
         TaskError: data is missing; all that is missing is in the message.
@@ -24,7 +24,7 @@ def load_all(names: Iterable[str], data_root: Path) -> dict[str, Data]:
     found, faults = {}, []
     for name in dict.fromkeys(names):
         try:
-            found[name] = DATASETS[name].load(data_root).to(CPU)
+            found[name] = catalogue.datasets[name].load(data_root).to(CPU)
         except TaskError as error:
             faults.append(str(error))
     if faults:

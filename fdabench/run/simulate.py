@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.core.ledger import Entry
 from fdabench.datasets.base import Data
 from fdabench.engine.loop import Course, Stand, run
@@ -108,15 +109,20 @@ class _Cell(NamedTuple):
 
 
 def simulate(
-    jobs: Sequence[Job], data: Data, engine: Engine = Sequential, stop_asked: Callable[[], bool] = lambda: False
+    jobs: Sequence[Job],
+    data: Data,
+    engine: Engine = Sequential,
+    stop_asked: Callable[[], bool] = lambda: False,
+    catalogue: Catalogue = BUILT_IN,
 ) -> list[Simulated | Exception]:
     """Run cells with the same `matrix_of`, all as far, side by side; for each, what it left or what it raised.
 
     Raises:
         TaskError, PartitionError: as `make_setting`.
     """
-    settings = [make_setting(job.config, data) for job in jobs]
-    workers = Workers(make_training(jobs[0].config, settings[0], engine), [setting.crew for setting in settings])
+    settings = [make_setting(job.config, data, catalogue) for job in jobs]
+    training = make_training(jobs[0].config, settings[0], engine, catalogue)
+    workers = Workers(training, [setting.crew for setting in settings])
     cells = [
         _Cell(job, setting, Recorder(setting, job.config, job.cell_id, job.tell, stop_asked), [])
         for job, setting in zip(jobs, settings, strict=True)

@@ -4,18 +4,14 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
-from fdabench.datasets import DATASETS
-from fdabench.models import MODELS
-from fdabench.optimizers import OPTIMIZERS
-from fdabench.partition import PARTITIONS
-from fdabench.strategies import STRATEGIES
+from fdabench.catalogue.kinds import Catalogue
 from fdabench.suite.cell import Cell
 from fdabench.suite.members import members
 
 
-def citations(cells: Sequence[Cell]) -> list[str]:
+def citations(cells: Sequence[Cell], catalogue: Catalogue) -> list[str]:
     """BibTeX entries of the suite's methods, models and data, and of fdabench, sorted by key."""
-    keys = {"fdabench"} | {key for cell in cells for text in _references(cell) for key in text.split()}
+    keys = {"fdabench"} | {key for cell in cells for text in _references(cell, catalogue) for key in text.split()}
     library = bibliography()
     return [library[key] for key in sorted(keys)]
 
@@ -27,17 +23,17 @@ def bibliography() -> dict[str, str]:
     return {entry.split("{", 1)[1].split(",", 1)[0]: entry for entry in entries}
 
 
-def _references(cell: Cell) -> Iterable[str]:
+def _references(cell: Cell, catalogue: Catalogue) -> Iterable[str]:
     config, strategy = cell.config, cell.config["strategy"]
-    cls = STRATEGIES[strategy["kind"]]
+    cls = catalogue.strategies[strategy["kind"]]
     yield _of(cls)
-    for member in members(cls):
+    for member in members(cls, catalogue):
         if member.kinds:
             yield _of(member.kinds[strategy[member.name]["kind"]])
-    yield _of(OPTIMIZERS[config["optimizer"]["kind"]])
-    yield _of(PARTITIONS[config["partition"]["kind"]])
-    yield DATASETS[config["dataset"]].reference
-    yield MODELS[config["model"]].reference
+    yield _of(catalogue.optimizers[config["optimizer"]["kind"]])
+    yield _of(catalogue.partitions[config["partition"]["kind"]])
+    yield catalogue.datasets[config["dataset"]].reference
+    yield catalogue.models[config["model"]].reference
 
 
 def _of(component: type) -> str:

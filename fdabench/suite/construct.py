@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.fields import SEED, STEPS, THRESHOLD
 from fdabench.suite.members import Member, members
 
@@ -16,16 +17,16 @@ class Scale(NamedTuple):
     seed: int
 
 
-def construct(cls: type[Any], table: Mapping[str, Any], scale: Scale) -> Any:
+def construct(cls: type[Any], table: Mapping[str, Any], scale: Scale, catalogue: Catalogue = BUILT_IN) -> Any:
     """The component that `table` describes.
 
     Raises:
         ValueError: the component itself refuses a value.
     """
-    return cls(**{member.name: _value(member, table, scale) for member in members(cls)})
+    return cls(**{member.name: _value(member, table, scale, catalogue) for member in members(cls, catalogue)})
 
 
-def _value(member: Member, table: Mapping[str, Any], scale: Scale) -> Any:
+def _value(member: Member, table: Mapping[str, Any], scale: Scale, catalogue: Catalogue) -> Any:
     if member.means(SEED):
         return scale.seed
     if member.means(STEPS):
@@ -34,7 +35,7 @@ def _value(member: Member, table: Mapping[str, Any], scale: Scale) -> Any:
     if member.means(THRESHOLD):
         return value["per_parameter"] * scale.num_parameters if isinstance(value, Mapping) else value
     if member.kinds:
-        return construct(member.kinds[value["kind"]], value, scale)
+        return construct(member.kinds[value["kind"]], value, scale, catalogue)
     return value
 
 

@@ -4,13 +4,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from fdabench.strategies import STRATEGIES
-from fdabench.suite.schema import Exclude, Suite, Workload, strategy_table
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.suite.schema import Exclude, Suite, strategy_table, workload_table
 
 Schema = dict[str, Any]
 
 
-def suite_json_schema() -> Schema:
+def suite_json_schema(catalogue: Catalogue = BUILT_IN) -> Schema:
     """JSON Schema, draft 2020-12. In workloads, strategies and excludes a list stands for each of its entries."""
     schema = Suite.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -18,8 +18,8 @@ def suite_json_schema() -> Schema:
     # what is missing here may stand in the file that this one extends
     del schema["required"]
     tables = {
-        "workload": [TypeAdapter(Workload).json_schema()],
-        "strategy": [TypeAdapter(strategy_table(kind)).json_schema() for kind in STRATEGIES],
+        "workload": [TypeAdapter(workload_table(catalogue)).json_schema()],
+        "strategy": [TypeAdapter(strategy_table(kind, catalogue)).json_schema() for kind in catalogue.strategies],
         "exclude": [TypeAdapter(Exclude).json_schema()],
     }
     for key, variants in tables.items():

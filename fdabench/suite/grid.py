@@ -2,22 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from fdabench.datasets import DATASETS
+from fdabench.catalogue.kinds import Catalogue
 from fdabench.errors import nearest
 from fdabench.fields import THRESHOLD
-from fdabench.models import MODELS
 from fdabench.published.rules import RULES, WARNING
-from fdabench.strategies import STRATEGIES
 from fdabench.suite.cell import Cell
 from fdabench.suite.faults import faults_of, shown
 from fdabench.suite.labels import labels
 from fdabench.suite.members import members
-from fdabench.suite.schema import STRATEGY_OPTIONS, Exclude, Suite, Workload, strategy_table
+from fdabench.suite.schema import STRATEGY_OPTIONS, Exclude, Suite, strategy_table, workload_table
 from fdabench.suite.spread import Variant, count, spread
 
 MOST_CELLS = 100_000
@@ -33,6 +32,9 @@ class Checked(NamedTuple):
     notes: list[str]
 
 
+Check = Callable[[Variant, str, Checked], None]
+
+
 @dataclass(frozen=True)
 class Grid:
     """A suite's cells in order, and remarks that are no faults."""
@@ -41,19 +43,19 @@ class Grid:
     notes: tuple[str, ...]
 
 
-def check_workloads(raw: Any) -> Checked:
-    return _check_all(raw, "workload", _check_workload)
+def check_workloads(raw: Any, catalogue: Catalogue) -> Checked:
+    return _check_all(raw, "workload", partial(_check_workload, catalogue))
 
 
-def check_strategies(raw: Any) -> Checked:
-    return _check_all(raw, "strategy", _check_strategy)
+def check_strategies(raw: Any, catalogue: Catalogue) -> Checked:
+    return _check_all(raw, "strategy", partial(_check_strategy, catalogue))
 
 
 def check_excludes(raw: Any) -> Checked:
     return _check_all(raw, "exclude", _check_exclude)
 
 
-def _check_all(raw: Any, name: str, check: Any) -> Checked:
+def _check_all(raw: Any, name: str, check: Check) -> Checked:
     found = Checked([], [], [])
     for i, table in enumerate(raw if isinstance(raw, list) else []):
         place = f"{name}[{i}]"
@@ -69,18 +71,18 @@ def _check_all(raw: Any, name: str, check: Any) -> Checked:
     return found
 
 
-def _check_workload(variant: Variant, place: str, found: Checked) -> None:
-    misfits = _misfits(variant.value, lambda key: variant.places.get((key,), f"{place}.{key}"))
+def _check_workload(catalogue: Catalogue, variant: Variant, place: str, found: Checked) -> None:
+    misfits = _misfits(catalogue, variant.value, lambda key: variant.places.get((key,), f"{place}.{key}"))
     found.faults.extend(misfits)
-    table = _validated(Workload, variant, found)
+    table = _validated(workload_table(catalogue), variant, found)
     if table is not None and not misfits:
         found.tables.append(table)
 
 
-def _misfits(table: Table, place: Callable[[str], str]) -> list[str]:
+def _misfits(catalogue: Catalogue, table: Table, place: Callable[[str], str]) -> list[str]:
     """What does not fit together, in a table whose single values may be wrong as well."""
     name, workers, partition = table.get("dataset"), table.get("workers"), table.get("partition")
-    data, model = DATASETS.get(str(name)), MODELS.get(str(table.get("model")))
+    data, model = catalogue.datasets.get(str(name)), catalogue.models.get(str(table.get("model")))
     if data is None:
         return []
     faults = []
@@ -101,26 +103,27 @@ def _misfits(table: Table, place: Callable[[str], str]) -> list[str]:
     return faults
 
 
-def _check_strategy(variant: Variant, place: str, found: Checked) -> None:
-    kind = variant.value.get("kind")
-    if not isinstance(kind, str) or kind not in STRATEGIES:
+def _check_strategy(catalogue: Catalogue, variant: Variant, place: str, found: Checked) -> None:
+    kind, known = variant.value.get("kind"), catalogue.strategies
+    if not isinstance(kind, str) or kind not in known:
         where = variant.places.get(("kind",), place)
         said = "'kind' is missing" if kind is None else f"kind {shown(kind)} is unknown"
-        found.faults.append(f"{where}: {said}; allowed: {', '.join(STRATEGIES)}{nearest(str(kind), STRATEGIES)}")
+        found.faults.append(f"{where}: {said}; allowed: {', '.join(known)}{nearest(str(kind), known)}")
         return
-    table = _validated(strategy_table(kind), variant, found)
+    table = _validated(strategy_table(kind, catalogue), variant, found)
     if table is None:
         return
-    found.notes.extend(f"{place}: {note}" for note in _rule_notes(variant.value))
+    found.notes.extend(f"{place}: {note}" for note in _rule_notes(catalogue, variant.value))
     server = variant.value.get("server", {})
     if kind == "fedadam" and isinstance(server, dict) and not {"kind", "preset"} & set(server):
         found.notes.append(f"{place}: no server.preset: FedAdam as in Reddi et al. (2021) is taken (preset = 'reddi')")
     found.tables.append(table)
 
 
-def _rule_notes(table: Table) -> list[str]:
+def _rule_notes(catalogue: Catalogue, table: Table) -> list[str]:
     """What a published rule for theta is worth, where a table names one."""
-    thresholds = [member.name for member in members(STRATEGIES[table["kind"]]) if member.means(THRESHOLD)]
+    fields = members(catalogue.strategies[table["kind"]], catalogue)
+    thresholds = [member.name for member in fields if member.means(THRESHOLD)]
     values = [table.get(name) for name in thresholds]
     given = [value.get("per_parameter") if isinstance(value, dict) else value for value in values]
     named = any(isinstance(value, str) for value in given)

@@ -5,11 +5,10 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.core.monitor import Monitor
 from fdabench.core.strategy import Server
 from fdabench.fields import Meaning
-from fdabench.monitors import MONITORS
-from fdabench.servers import SERVERS
 
 Kinds = Mapping[str, type[Any]]
 
@@ -20,6 +19,8 @@ class Member(NamedTuple):
     name: str
     hint: Any
     default: Any
+    kinds: Kinds
+    """The kinds of component that it may hold; empty where it holds none."""
 
     def means(self, meaning: Meaning) -> bool:
         return meaning in getattr(self.hint, "__metadata__", ())
@@ -27,16 +28,6 @@ class Member(NamedTuple):
     @property
     def required(self) -> bool:
         return self.default is MISSING
-
-    @property
-    def kinds(self) -> Kinds:
-        """The kinds of component that it may hold; empty where it holds none."""
-        if self.hint is Monitor:
-            return MONITORS
-        if self.hint is Server:
-            return SERVERS
-        classes = get_args(self.hint) if get_origin(self.hint) in (Union, UnionType) else (self.hint,)
-        return {kind: cls for kind, cls in SERVERS.items() if cls in classes}
 
     @property
     def default_kind(self) -> str | None:
@@ -49,7 +40,7 @@ class Member(NamedTuple):
         return f"{prefix}_steps", f"{prefix}_epochs"
 
 
-def members(cls: type[Any]) -> list[Member]:
+def members(cls: type[Any], catalogue: Catalogue = BUILT_IN) -> list[Member]:
     """
     Raises:
         TypeError: a component that is no dataclass, which is a fault of its author.
@@ -57,4 +48,17 @@ def members(cls: type[Any]) -> list[Member]:
     if not is_dataclass(cls):
         raise TypeError(f"{cls.__qualname__} must be a frozen dataclass")
     hints = get_type_hints(cls, include_extras=True)
-    return [Member(field.name, hints[field.name], field.default) for field in fields(cls)]
+    return [
+        Member(field.name, hints[field.name], field.default, _kinds(hints[field.name], catalogue))
+        for field in fields(cls)
+    ]
+
+
+def _kinds(hint: Any, catalogue: Catalogue) -> Kinds:
+    if hint is Monitor:
+        return catalogue.monitors
+    if hint is Server:
+        return catalogue.servers
+    classes = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    registries: tuple[Kinds, ...] = (catalogue.servers, catalogue.monitors)
+    return {kind: cls for registry in registries for kind, cls in registry.items() if cls in classes}

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fdabench import __version__
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.errors import SuiteError, UsageError
 from fdabench.suite.cell import Cell
 from fdabench.suite.faults import faults_of
@@ -31,6 +32,7 @@ class Expanded:
     overrides: tuple[str, ...]
     cells: tuple[Cell, ...]
     notes: tuple[str, ...]
+    catalogue: Catalogue
 
     def locked(self) -> Raw:
         """What `suite.lock.toml` holds."""
@@ -61,8 +63,11 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
     raw = _with_base(path, ())
     for override in overrides:
         _override(raw, override)
-    source = path.as_posix()
-    workloads, strategies = check_workloads(raw.get("workload")), check_strategies(raw.get("strategy"))
+    source, catalogue = path.as_posix(), BUILT_IN
+    workloads, strategies = (
+        check_workloads(raw.get("workload"), catalogue),
+        check_strategies(raw.get("strategy"), catalogue),
+    )
     excludes = check_excludes(raw.get("exclude"))
     faults = [*_check_top(raw), *workloads.faults, *strategies.faults, *excludes.faults]
     if faults:
@@ -74,7 +79,7 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
     grid = make_grid(suite, workloads, strategies, excludes)
     if not grid.cells:
         raise SuiteError(source, ["exclude: nothing is left to run"])
-    return Expanded(suite, source, tuple(overrides), grid.cells, grid.notes)
+    return Expanded(suite, source, tuple(overrides), grid.cells, grid.notes, catalogue)
 
 
 def _check_top(raw: Raw) -> list[str]:

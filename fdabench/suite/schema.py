@@ -1,19 +1,15 @@
 """The tables of a suite file. Workloads and strategies are checked one variant at a time, after lists are crossed."""
 
 from functools import cache
-from typing import Annotated, Any, Literal, Self, TypeAlias, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, create_model, model_validator
 
-from fdabench.datasets import DATASETS
+from fdabench.catalogue.kinds import Catalogue
 from fdabench.engine.batches import LastBatch
 from fdabench.engine.precision import Precision
 from fdabench.engine.workers import BatchStatistics
-from fdabench.models import MODELS
-from fdabench.optimizers import OPTIMIZERS
-from fdabench.partition import PARTITIONS
 from fdabench.results.costs import CONVENTIONS
-from fdabench.strategies import STRATEGIES
 from fdabench.suite.spec import MOST_EPOCHS, MOST_STEPS, Component, Table, component_table, one_of
 
 # the most that a reader of the tables can hold exactly
@@ -23,9 +19,6 @@ Positive = Annotated[float, Field(gt=0, le=MOST_EPOCHS)]
 Fraction01 = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Raw = dict[str, Any]
-
-OptimizerTable: TypeAlias = one_of(OPTIMIZERS)  # type: ignore[valid-type]
-PartitionTable: TypeAlias = one_of(PARTITIONS)  # type: ignore[valid-type]
 
 
 class Budget(Table):
@@ -92,14 +85,14 @@ class Suite(Table):
 
 
 class Workload(Table):
-    """What is learnt, by how many workers, from which share of the data."""
+    """What is learnt, by how many workers, from which share of the data. What may be named: see `workload_table`."""
 
-    dataset: Literal[tuple(DATASETS)]  # type: ignore[valid-type]
-    model: Literal[tuple(MODELS)]  # type: ignore[valid-type]
+    dataset: str
+    model: str
     workers: Count
     batch_size: Count
-    optimizer: OptimizerTable
-    partition: PartitionTable = Field(default={"kind": "iid"}, validate_default=True)
+    optimizer: Any
+    partition: Any = Field(default={"kind": "iid"}, validate_default=True)
     sampling: Literal["shuffle", "replacement"] = "shuffle"
     last_batch: LastBatch = "wrap"
     averaging: Literal["uniform", "samples"] = "uniform"
@@ -107,22 +100,39 @@ class Workload(Table):
     batch_statistics: BatchStatistics = "local"
 
 
+@cache
+def workload_table(catalogue: Catalogue) -> type[Workload]:
+    """A workload's table, where this may be named."""
+    keys: dict[str, Any] = {
+        "dataset": (Literal[tuple(catalogue.datasets)], ...),
+        "model": (Literal[tuple(catalogue.models)], ...),
+        "optimizer": (one_of(catalogue.optimizers, catalogue), ...),
+        "partition": (
+            one_of(catalogue.partitions, catalogue),
+            Field(default={"kind": "iid"}, validate_default=True),
+        ),
+    }
+    about = "What is learnt, by how many workers, from which share of the data."
+    return create_model("Workload", __base__=Workload, __doc__=about, **keys)
+
+
 class StrategyOptions(Component):
     """What every strategy's table may have besides the strategy's own fields."""
 
     name: str | None = None
     reference: bool = False
-    optimizer: OptimizerTable | None = None
+    optimizer: Any | None = None
 
 
 STRATEGY_OPTIONS = ("name", "reference", "optimizer")
 
 
 @cache
-def strategy_table(kind: str) -> type[Component]:
+def strategy_table(kind: str, catalogue: Catalogue) -> type[Component]:
     """The table of one kind of strategy, options included."""
-    own = component_table(kind, STRATEGIES[kind])
-    made = create_model(own.__name__, __base__=(own, StrategyOptions), __doc__=own.__doc__)
+    own = component_table(kind, catalogue.strategies[kind], catalogue)
+    optimizer = (one_of(catalogue.optimizers, catalogue) | None, None)
+    made = create_model(own.__name__, __base__=(own, StrategyOptions), __doc__=own.__doc__, optimizer=optimizer)
     return cast(type[Component], made)
 
 

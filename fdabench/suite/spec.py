@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model, model_validator
 
+from fdabench.catalogue.kinds import Catalogue
 from fdabench.errors import nearest
 from fdabench.fields import SEED, STEPS, THRESHOLD
 from fdabench.published.rules import RULES
@@ -65,10 +66,11 @@ class Component(Table):
     """A table with a `kind`: the component of that kind has to accept it."""
 
     component: ClassVar[type[Any]]
+    catalogue: ClassVar[Catalogue]
 
     @model_validator(mode="after")
     def _one_span(self) -> Self:
-        for member in members(self.component):
+        for member in members(self.component, self.catalogue):
             steps, epochs = member.span_keys
             if member.means(STEPS) and (getattr(self, steps) is None) == (getattr(self, epochs) is None):
                 raise ValueError(f"give either {steps} or {epochs}")
@@ -76,22 +78,22 @@ class Component(Table):
 
     @model_validator(mode="after")
     def _accepted(self) -> Self:
-        construct(self.component, self.model_dump(), Scale(Fraction(1), 1, 0))
+        construct(self.component, self.model_dump(), Scale(Fraction(1), 1, 0), self.catalogue)
         return self
 
 
 @cache
-def component_table(kind: str, cls: type[Any]) -> type[Component]:
+def component_table(kind: str, cls: type[Any], catalogue: Catalogue) -> type[Component]:
     """The table for components of this kind."""
     keys: dict[str, Any] = {"kind": (Literal[kind], ...)}
-    for member in members(cls):
-        keys |= _keys(member)
+    for member in members(cls, catalogue):
+        keys |= _keys(member, catalogue)
     made = create_model(cls.__name__, __base__=Component, __doc__=cls.__doc__, **keys)
-    made.component = cls
+    made.component, made.catalogue = cls, catalogue
     return made
 
 
-def _keys(member: Member) -> dict[str, Any]:
+def _keys(member: Member, catalogue: Catalogue) -> dict[str, Any]:
     if member.means(SEED):
         return {}
     if member.means(STEPS):
@@ -102,14 +104,14 @@ def _keys(member: Member) -> dict[str, Any]:
         return {member.name: (Theta, ... if member.required else member.default)}
     if member.kinds:
         default = ... if member.required else Field(default={"kind": member.default_kind}, validate_default=True)
-        return {member.name: (one_of(member.kinds, member.default_kind), default)}
+        return {member.name: (one_of(member.kinds, catalogue, member.default_kind), default)}
     return {member.name: (member.hint, ... if member.required else member.default)}
 
 
-def one_of(kinds: Kinds, default_kind: str | None = None) -> Any:
+def one_of(kinds: Kinds, catalogue: Catalogue, default_kind: str | None = None) -> Any:
     """The type of a key that holds one component: a table with a kind, or just the kind as a string."""
     # a class is hashable, though type[Any] does not say so
-    tables: list[Any] = [component_table(kind, cls) for kind, cls in kinds.items()]  # type: ignore[arg-type]
+    tables: list[Any] = [component_table(kind, cls, catalogue) for kind, cls in kinds.items()]  # type: ignore[arg-type]
     choice: Any = tables[0] if len(tables) == 1 else Annotated[reduce(or_, tables), Field(discriminator="kind")]
     return Annotated[choice, BeforeValidator(_as_table(default_kind))]
 

@@ -100,7 +100,7 @@ def test_bytes_are_foretold_exactly_for_periodic_strategies_and_bounded_for_fda(
 
 
 def test_bytes_of_a_strategy_that_foretells_nothing_are_unknown(ran: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fdabench.run.plan.strategy_of", lambda config: object())
+    monkeypatch.setattr("fdabench.run.plan.strategy_of", lambda config, catalogue: object())
     assert [bytes_bound(cell, "paper") for cell in ran.cells.values()] == [None] * 9
 
 

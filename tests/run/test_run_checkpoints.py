@@ -108,7 +108,7 @@ class Small(NamedTuple):
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model with dropout and batch normalisation, under the name of the multilayer perceptron."""
     monkeypatch.setitem(MODELS, "mlp", Architecture(Small(), None, "", ""))  # type: ignore[index]
-    monkeypatch.setattr("fdabench.run.cell.code_of", lambda config: {})
+    monkeypatch.setattr("fdabench.run.cell.code_of", lambda config, catalogue: {})
 
 
 SGD = "workload.optimizer={kind = 'sgd', lr = 0.05, momentum = 0.9, nesterov = true, at_sync = 'average'}"
@@ -218,7 +218,7 @@ def begins_anew(stopped: tuple[Cell, Store], remark: str, on: Machine | None = N
 
 
 def test_a_checkpoint_of_other_code_is_not_used(stopped: tuple[Cell, Store], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fdabench.run.cell.code_of", lambda config: {"engine/loop.py": "0"})
+    monkeypatch.setattr("fdabench.run.cell.code_of", lambda config, catalogue: {"engine/loop.py": "0"})
     begins_anew(stopped, "of other code or another machine")
 
 
@@ -337,7 +337,7 @@ class Mine(FedAvg):
 
 def theirs(cells: Cells, strategy: type, monkeypatch: pytest.MonkeyPatch) -> Cell:
     monkeypatch.setitem(STRATEGIES, "fedavg", strategy)  # type: ignore[arg-type]
-    monkeypatch.setattr("fdabench.run.cell.code_of", lambda config: {})
+    monkeypatch.setattr("fdabench.run.cell.code_of", lambda config, catalogue: {})
     return next(cell for cell in cells() if cell.config["strategy"]["kind"] == "fedavg")
 
 

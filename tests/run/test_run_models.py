@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import pytest
 import torch
 
+from fdabench.catalogue.kinds import BUILT_IN
 from fdabench.engine.sequential import Sequential
 from fdabench.errors import TaskError
 from fdabench.models import MODELS
@@ -49,7 +50,7 @@ def test_weights_that_are_not_there_are_told_before_anything_begins(cells: Cells
 
 def test_a_plan_fetches_no_weights(cells: Cells, without_weights: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "CALIBRATION_S", 0.01)
-    assert estimate._calibrated(estimate._kind(cells()[0])) > 0
+    assert estimate._calibrated(estimate._kind(cells()[0]), BUILT_IN) > 0
 
 
 @pytest.mark.parametrize(
