@@ -11,6 +11,7 @@ from fdabench.report.data import ReportData, combine, headline_targets
 from fdabench.report.figures import PLOTS
 from fdabench.report.markup import environment, table_files
 from fdabench.report.methods import CONVENTIONS, ESTIMATES, commands
+from fdabench.report.milestones import milestones_tables
 from fdabench.report.render import Drawn, render
 from fdabench.report.summary import summary_text
 from fdabench.report.tables import Table, build_tables
@@ -28,7 +29,10 @@ def build_report(results: Sequence[Results], out: Path) -> list[Path]:
     """
     data = combine(results)
     drawn = [figure for plot in PLOTS if (figure := render(plot, data)) is not None]
-    tables, templates = [*build_tables(data), *published_tables(data), *times_tables(data)], environment()
+    tables, templates = (
+        [*build_tables(data), *published_tables(data), *times_tables(data), *milestones_tables(data)],
+        environment(),
+    )
     files: dict[str, bytes] = {
         f"figures/{figure.name}.{suffix}": content for figure in drawn for suffix, content in figure.files.items()
     }

@@ -1,0 +1,46 @@
+"""Accuracy and rounds at round numbers of nominal epochs, as papers print them."""
+
+import pandas as pd
+
+from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.report.tables import Table
+from fdabench.report.text import DASH, percent, significant
+
+MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+# what a floating-point number of epochs may be off by
+_SLACK = 1e-9
+
+
+def milestones_frame(data: ReportData) -> pd.DataFrame:
+    """One row for each cell and milestone: its first evaluation at that epoch, less than a step late."""
+    evals = data.evals[data.evals["step"] > 0]
+    steps = evals["epoch"] / evals["step"]
+    found = []
+    for epoch in MILESTONES:
+        late = evals["epoch"] - epoch
+        at = evals[(late > -_SLACK) & (late < steps - _SLACK)].drop_duplicates("cell_id")
+        found.append(at.assign(milestone=epoch))
+    columns = [*WORKLOAD, "label", "seed", "milestone", "step", "test_accuracy", "round", "bytes_total", "cell_id"]
+    frame: pd.DataFrame = pd.concat(found, ignore_index=True)[columns]
+    return frame
+
+
+def milestones_tables(data: ReportData) -> list[Table]:
+    """Nothing where no evaluation came at the end of a nominal epoch."""
+    frame = milestones_frame(data)
+    if frame.empty:
+        return []
+    epochs = sorted(set(frame["milestone"]))
+    rows = []
+    for (suite, workload, label), mine in frame.groupby([*WORKLOAD, "label"], sort=False):
+        means = mine.groupby("milestone")[["test_accuracy", "round"]].mean()
+        where = f"{suite}: {workload}" if len(data.locks) > 1 else str(workload)
+        cells = [_cell(means.loc[epoch]) if epoch in means.index else DASH for epoch in epochs]
+        rows.append((where, str(label), *cells))
+    columns = ("workload", "strategy", *(f"epoch {epoch}" for epoch in epochs))
+    note = "Test accuracy and, in brackets, rounds (syncs + 1), means over seeds; the csv has every seed."
+    return [Table("epochs", "Accuracy and rounds at nominal epochs", note, frame, columns, tuple(rows), 2)]
+
+
+def _cell(means: "pd.Series[float]") -> str:
+    return f"{percent(float(means['test_accuracy']), 2)} ({significant(float(means['round']), 3)})"
