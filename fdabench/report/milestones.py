@@ -4,7 +4,7 @@ import pandas as pd
 
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.tables import Table
-from fdabench.report.text import DASH, percent, significant
+from fdabench.report.text import DASH, count, percent, significant
 
 MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 # what a floating-point number of epochs may be off by
@@ -39,8 +39,11 @@ def milestones_tables(data: ReportData) -> list[Table]:
         rows.append((where, str(label), *cells))
     columns = ("workload", "strategy", *(f"epoch {epoch}" for epoch in epochs))
     note = "Test accuracy and, in brackets, rounds (syncs + 1), means over seeds; the csv has every seed."
-    return [Table("epochs", "Accuracy and rounds at nominal epochs", note, frame, columns, tuple(rows), 2)]
+    return [Table("epochs", "Accuracy and rounds at nominal epochs", note, frame, columns, tuple(rows), len(epochs))]
 
 
 def _cell(means: "pd.Series[float]") -> str:
-    return f"{percent(float(means['test_accuracy']), 2)} ({significant(float(means['round']), 3)})"
+    rounds = float(means["round"])
+    return (
+        f"{percent(float(means['test_accuracy']), 2)} ({count(rounds) if rounds.is_integer() else significant(rounds)})"
+    )

@@ -91,7 +91,7 @@ def _times_table(data: ReportData, frame: pd.DataFrame) -> Table:
         first = mine.iloc[0]
         rows.append((_where(data, suite, workload), str(label), target_name(first["target"]), *shown))
     columns = ("workload", "strategy", "target", *names)
-    return Table("times", "Time to the target on networks", _note(data), frame, columns, tuple(rows), 3)
+    return Table("times", "Time to the target on networks", _note(data), frame, columns, tuple(rows), len(names))
 
 
 def _fastest_table(data: ReportData, times: pd.DataFrame) -> Table:
@@ -101,14 +101,14 @@ def _fastest_table(data: ReportData, times: pd.DataFrame) -> Table:
             _where(data, row["suite"], row["workload"]),
             row["network"],
             row["fastest"],
+            row["fastest_fda"] or DASH,
             duration(row["seconds"]),
             f"{ratio_number(row['reference_seconds'] / row['seconds'])}×" if row["reference_seconds"] > 0 else DASH,
-            row["fastest_fda"] or DASH,
         )
         for row in found.to_dict("records")
     )
-    columns = ("workload", "network", "fastest", "time", "times faster than the reference", "fastest of FDA")
-    return Table("fastest", "What is fastest on which network", _note(data), found, columns, rows, 3)
+    columns = ("workload", "network", "fastest", "fastest of FDA", "time", "times faster than the reference")
+    return Table("fastest", "What is fastest on which network", _note(data), found, columns, rows, 2)
 
 
 def fastest(times: pd.DataFrame) -> pd.DataFrame:
