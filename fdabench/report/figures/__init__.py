@@ -9,6 +9,7 @@ from fdabench.report.figures.pareto import PARETO
 from fdabench.report.figures.partitions import PARTITIONS
 from fdabench.report.figures.plot import Plot
 from fdabench.report.figures.published import PUBLISHED
+from fdabench.report.figures.scaling import SCALING
 from fdabench.report.figures.sweep import SWEEP
 from fdabench.report.figures.timeline import TIMELINE
 
@@ -20,6 +21,7 @@ PLOTS: tuple[Plot, ...] = (
     STEPS,
     SWEEP,
     HETEROGENEITY,
+    SCALING,
     CROSSOVER,
     TIMELINE,
     ESTIMATE,

@@ -1,0 +1,91 @@
+"""More workers: bytes and steps to the target against their number, the paper's Figures 6 to 8."""
+
+from collections.abc import Callable
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from fdabench.report.data import ReportData, telling
+from fdabench.report.figures.canvas import Limits, byte_axis, legend, limits_of, line_keys, marker, panels, step_axis
+from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.stats import geometric_mean
+from fdabench.report.text import target_name
+
+TITLE = "More workers: bytes and steps to the target"
+MOST_GROUPS, MOST_LINES = 3, 15
+
+
+def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
+    """Outcomes at a target, by all of the workload but its workers, where their number varies among the hits.
+
+    The target is the highest that half of the group's cells reached.
+    """
+    kind = data.outcomes["workload"].str.replace(r", K=\d+", "", regex=True)
+    found = []
+    for (suite, name), group in data.outcomes.groupby([data.outcomes["suite"], kind], sort=False):
+        top = telling(group["reached"].astype(float).groupby(group["target"]).mean())
+        mine = group[(group["target"] == top) & group["reached"].astype(bool)]
+        if mine["workers"].nunique() > 1:
+            prefix = f"{suite}: " if len(data.locks) > 1 else ""
+            found.append((f"{prefix}{name}", mine))
+    return found
+
+
+def draw_scaling(data: ReportData) -> Figure | None:
+    groups = groups_of(data)[:MOST_GROUPS]
+    if not groups:
+        return None
+    figure, axes = panels(2 * len(groups), TITLE, 3.5, 2.8, columns=2)
+    present: set[str] = set()
+    for row, (name, hits) in enumerate(groups):
+        shown = _shown(hits)
+        present |= set(shown["label"])
+        for panel, column, unit, scale in (
+            (axes[2 * row], "bytes_total", "bytes of all workers", byte_axis),
+            (axes[2 * row + 1], "step", "local steps of each worker", step_axis),
+        ):
+            _lines(panel, data, shown, column, scale)
+            panel.set_title(name)
+            panel.set_ylabel(f"{unit} to {target_name(hits['target'].iloc[0])}")
+    legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
+    return figure
+
+
+def _shown(hits: pd.DataFrame) -> pd.DataFrame:
+    """The strategies that got there with the most numbers of workers, as many as an eye can follow."""
+    reach = hits.groupby("label", sort=False)["workers"].nunique().sort_values(ascending=False, kind="stable")
+    return hits[hits["label"].isin(set(reach.index[:MOST_LINES]))]
+
+
+def _lines(
+    axes: Axes, data: ReportData, hits: pd.DataFrame, column: str, scale: Callable[[Axis, Limits], None]
+) -> None:
+    axes.set_xscale("log")
+    for label, mine in hits.groupby("label", sort=False):
+        look = data.looks[str(label)]
+        middle = mine[column].astype(float).groupby(mine["workers"].astype(int)).agg(geometric_mean)
+        axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, **marker(look, 5))
+    numbers = sorted(set(hits["workers"].astype(int)))
+    axes.xaxis.set_major_locator(FixedLocator(numbers))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("workers K")
+    scale(axes.yaxis, limits_of(hits[column].astype(float)))
+    axes.grid(visible=True)
+
+
+def caption_scaling(data: ReportData) -> str:
+    groups = groups_of(data)
+    missed = sum(len(hits) - len(_shown(hits)) for _, hits in groups[:MOST_GROUPS])
+    left_out = f" {missed} cells of strategies with fewer numbers of workers are not drawn." if missed else ""
+    return (
+        "Geometric means over the seeds that reached the highest target that half of a row's cells reached; a strategy "
+        "without a point at some number of workers missed it there. Both on log scales. "
+        f"{cells_and_seeds(data)}.{left_out}" + panels_shown(len(groups), MOST_GROUPS, "groups")
+    )
+
+
+SCALING = Plot("scaling", TITLE, caption_scaling, draw_scaling)

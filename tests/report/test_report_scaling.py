@@ -1,0 +1,48 @@
+"""Costs against the number of workers, on results made by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from handmade.paper import Pretended, write_paper
+
+from fdabench.report.data import ReportData, combine
+from fdabench.report.figures.scaling import SCALING, groups_of
+from fdabench.report.render import house_style
+from fdabench.results.load import load
+
+
+def cell(workers: int, step: int, accuracy: float = 0.981, seed: int = 0) -> Pretended:
+    return Pretended([(step, accuracy, 2)], (1,), seed, changes={"workers": workers})
+
+
+def data_of(root: Path, *cells: Pretended) -> ReportData:
+    return combine([load(write_paper(root / "scaling", cells))])
+
+
+def drawn(data: ReportData) -> Any:
+    with house_style():
+        return SCALING.draw(data)
+
+
+def test_one_number_of_workers_is_no_scaling(tmp_path: Path) -> None:
+    assert drawn(data_of(tmp_path, cell(5, 100), cell(5, 200, seed=1))) is None
+
+
+def test_a_number_of_workers_that_missed_the_target_is_no_scaling(tmp_path: Path) -> None:
+    assert drawn(data_of(tmp_path, cell(5, 100), cell(10, 200, accuracy=0.5))) is None
+
+
+def test_lines_go_through_geometric_means_over_seeds(tmp_path: Path) -> None:
+    data = data_of(tmp_path, cell(5, 100), cell(5, 400, seed=1), cell(20, 300))
+    _, steps = drawn(data).axes
+    assert steps.lines[0].get_xdata().tolist() == [5, 20]
+    assert steps.lines[0].get_ydata() == pytest.approx([200, 300])
+    assert steps.get_ylabel() == "local steps of each worker to 98 %"
+
+
+def test_other_partitions_are_other_panels(tmp_path: Path) -> None:
+    label = {"partition": {"kind": "label", "label": 0}}
+    other = [Pretended([(100, 0.99, 2)], (1,), changes={"workers": workers, **label}) for workers in (5, 10)]
+    names = [name for name, _ in groups_of(data_of(tmp_path, cell(5, 100), cell(10, 100), *other))]
+    assert names == ["mnist lenet5, b=32, iid-file-order", "mnist lenet5, b=32, label(label=0)"]
