@@ -5,7 +5,8 @@ FdabenchError            a message for a person; `exit_code` is what the shell s
 ├── UsageError           a command was called with something that cannot be         (2)
 ├── TaskError            data or a model is missing or does not fit                 (2)
 ├── PartitionError       the samples cannot be shared out as asked                  (2)
-└── ResultError          a results folder is missing, foreign or unreadable         (2)
+├── ResultError          a results folder is missing, foreign or unreadable         (2)
+└── NoComparisonError    no baseline, no common cell, another schema                (4)
 """
 
 from collections.abc import Iterable
@@ -32,6 +33,12 @@ class PartitionError(FdabenchError):
 
 class ResultError(FdabenchError):
     """A results folder is missing, foreign or unreadable."""
+
+
+class NoComparisonError(FdabenchError):
+    """There was nothing to compare with; a gate that sees nothing stays closed."""
+
+    exit_code = 4
 
 
 class SuiteError(FdabenchError):

@@ -15,6 +15,7 @@ from fdabench.cli.guard import BUG, INTERRUPTED, TERMINATED
 from fdabench.cli.main import app
 from fdabench.cli.run import SOME_FAILED
 from fdabench.datasets import DATASETS
+from fdabench.errors import NoComparisonError
 from fdabench.models import MODELS
 from fdabench.monitors import MONITORS
 from fdabench.partition import PARTITIONS
@@ -23,6 +24,7 @@ from fdabench.results.schema import HITS, RUNS
 from fdabench.results.store import FAILURES, RESULTS, TABLES, TO_DO
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
+from fdabench.suite.gate import Gate, Limit
 from fdabench.suite.reader import read_suite
 from fdabench.suite.schema import Exclude, StrategyOptions, Suite, Workload
 
@@ -30,7 +32,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SUITES = (ROOT / "docs" / "suites.md").read_text(encoding="utf-8")
 RESULTS_PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/suites.md", "docs/results.md")
+CI_PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/suites.md", "docs/results.md", "docs/ci.md")
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
@@ -53,8 +56,9 @@ def test_every_command_that_the_documents_call_exists() -> None:
 
 
 def test_every_option_that_the_documents_name_exists() -> None:
-    known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README.split("## Two commands")[1] + SUITES))
+    called = [*COMMANDS.values(), *COMMANDS["baseline"].commands.values()]
+    known = {option for command in called for parameter in command.params for option in parameter.opts}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README.split("## Two commands")[1] + SUITES + CI_PAGE))
     assert {"--set", "--data-dir"} <= named <= known
 
 
@@ -72,7 +76,11 @@ def test_the_readme_names_everything_that_there_is() -> None:
 
 def test_the_readme_tells_every_exit_code() -> None:
     text = README.split("Exit codes:")[1].split("\n\n")[0]
-    assert {int(code) for code in re.findall(r"\b\d+\b", text)} == {0, 2, SOME_FAILED, BUG, INTERRUPTED, TERMINATED}
+    gate = {1, NoComparisonError.exit_code}
+    known = {0, 2, SOME_FAILED, BUG, INTERRUPTED, TERMINATED, *gate}
+    assert {int(code) for code in re.findall(r"\b\d+\b", text)} == known
+    told = CI_PAGE.split("| exit code |")[1].split("\n\n")[0]
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", told, re.MULTILINE)} == {0, 2, *gate}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -92,6 +100,8 @@ def test_the_suite_in_the_documentation_is_good_and_has_every_key(tmp_path: Path
     shown = {key for table in tables["strategy"] for key in table}
     assert set(StrategyOptions.model_fields) <= shown
     assert all(f"`{key}`" in SUITES for key in Exclude.model_fields)
+    assert set(tables["gate"]) == set(Gate.model_fields)
+    assert set(tables["gate"]["limit"][0]) >= set(Limit.model_fields) - set(Exclude.model_fields)
 
 
 @pytest.mark.parametrize("name", [*TABLES, "runs", "hits"])

@@ -7,10 +7,9 @@ from typing import Any
 
 from fdabench.cli.console import Table, print_table, remark
 from fdabench.errors import ResultError, UsageError
-from fdabench.published.facts import GRIDS
 from fdabench.report.data import combine
 from fdabench.report.published import compare
-from fdabench.report.versus import versus_table
+from fdabench.report.versus import published_grids, versus_table
 from fdabench.results.load import load
 
 NOT_YET = (
@@ -32,20 +31,13 @@ def print_comparison(roots: Sequence[Path], published: bool, form: str) -> None:
     if not found.matched:
         raise ResultError(
             f"{', '.join(root.as_posix() for root in roots)}: none of the {found.total} published numbers has a "
-            f"counterpart; there are some for {_grids()}; partitions iid-file-order, on mnist also sorted (0.6) and "
-            "label (0, 8); thetas of the paper's Table 1"
+            f"counterpart; there are some for {published_grids()}; partitions iid-file-order, on mnist also "
+            "sorted (0.6) and label (0, 8); thetas of the paper's Table 1"
         )
     table = versus_table(found)
     records = [{str(key): _plain(value) for key, value in row.items()} for row in found.frame.to_dict("records")]
     print_table(Table(table.columns, table.rows, records), form)
     remark(table.note)
-
-
-def _grids() -> str:
-    return ", ".join(
-        f"{model} on {grid.dataset} with {grid.workers[0]} to {grid.workers[-1]} workers"
-        for model, grid in GRIDS.items()
-    )
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from fdabench.errors import UsageError
+
 
 class Quiet(Console):
     """rich ends the program with exit code 1 when the reader goes away; the guard knows better."""
@@ -48,9 +50,20 @@ def remark(text: str) -> None:
 
 
 def print_table(table: Table, output_format: str) -> None:
-    """`auto` is rich on a terminal, plain in a pipe."""
+    """`auto` is rich on a terminal, plain in a pipe.
+
+    Raises:
+        UsageError: a form that is for verdicts, not for tables.
+    """
     chosen = output_format if output_format != "auto" else "rich" if out.is_terminal else "plain"
+    if chosen not in _PRINTERS:
+        raise UsageError(f"--output-format {chosen}: it is for `fdabench check`; here: {', '.join(_PRINTERS)}")
     _PRINTERS[chosen](table)
+
+
+def print_data(value: Any) -> None:
+    """JSON as it is, for programs."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def _rich(table: Table) -> None:
@@ -68,7 +81,7 @@ def _plain(table: Table) -> None:
 
 
 def _json(table: Table) -> None:
-    sys.stdout.write(json.dumps(table.machine, indent=2, ensure_ascii=False) + "\n")
+    print_data(table.machine)
 
 
 def _csv(table: Table) -> None:

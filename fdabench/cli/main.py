@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from fdabench import __version__
+from fdabench.cli.gate import baselines, check
 from fdabench.cli.guard import guarded
+from fdabench.cli.options import Format, OutputFormat, ResultsDir
 
 app = typer.Typer(
     help="Compare when and how workers synchronise in distributed and federated deep learning.",
@@ -16,17 +18,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-
-class Format(StrEnum):
-    """How a result is printed."""
-
-    auto = "auto"
-    rich = "rich"
-    plain = "plain"
-    json = "json"
-    csv = "csv"
-    markdown = "markdown"
 
 
 class Listed(StrEnum):
@@ -45,14 +36,12 @@ class Listed(StrEnum):
 
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE.toml", help="A suite file.", show_default=False)]
 SuiteFiles = Annotated[list[Path], typer.Argument(metavar="SUITE.toml...", help="Suite files.", show_default=False)]
-ResultsDir = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.", show_default=False)]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write to.", show_default=False)]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the suite; recorded.")
 ]
 Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0..4", help="Seeds to run instead of the suite's.")]
 Chosen = Annotated[str | None, typer.Option("-k", metavar="EXPR", help='Cells to run, as in -k "FDA and not naive".')]
-OutputFormat = Annotated[Format, typer.Option("--output-format", help="How the result is printed.")]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", envvar="FDABENCH_DATA", help="Where data sets are; else ./data.")
 ]
@@ -176,6 +165,10 @@ def compare(
     from fdabench.cli.compare import print_comparison
 
     print_comparison(results, published, output_format.value)
+
+
+app.command()(check)
+app.add_typer(baselines, name="baseline")
 
 
 @app.command("list")

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from fdabench.published.facts import GRIDS
 from fdabench.report.data import ReportData
 from fdabench.report.published import Comparison, compare
 from fdabench.report.tables import Table
@@ -37,6 +38,14 @@ def versus_table(found: Comparison) -> Table:
 
 def tally(found: Comparison) -> str:
     return f"{found.matched} of {found.total} published numbers have a counterpart; {found.left_out} are left out"
+
+
+def published_grids() -> str:
+    """For which models, data and workers there are published numbers."""
+    return ", ".join(
+        f"{model} on {grid.dataset} with {grid.workers[0]} to {grid.workers[-1]} workers"
+        for model, grid in GRIDS.items()
+    )
 
 
 def _note(found: Comparison) -> str:

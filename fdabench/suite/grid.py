@@ -1,6 +1,6 @@
 """From a suite's tables to its cells: cross the lists, check every variant, leave out what is excluded."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -12,6 +12,7 @@ from fdabench.catalogue.kinds import Catalogue
 from fdabench.errors import nearest
 from fdabench.fields import THRESHOLD
 from fdabench.published.rules import RULES, WARNING
+from fdabench.suite.axes import matches
 from fdabench.suite.cell import Cell
 from fdabench.suite.faults import faults_of, shown
 from fdabench.suite.labels import labels
@@ -154,11 +155,11 @@ def make_grid(suite: Suite, workloads: Checked, strategies: Checked, excludes: C
         Cell(_config(suite, workload, strategy, seed), label, label == reference)
         for workload, (strategy, label), seed in crossed
     ]
-    kept = [cell for cell in cells if not any(_matches(cell.config, exclude) for exclude in excludes.tables)]
+    kept = [cell for cell in cells if not any(matches(cell.config, exclude) for exclude in excludes.tables)]
     unique = {cell.id: cell for cell in reversed(kept)}
     twice = len(kept) - len(unique)
     repeated = [f"{twice} cells came up twice and are run once"] if twice else []
-    idle = [exclude for exclude in excludes.tables if not any(_matches(cell.config, exclude) for cell in cells)]
+    idle = [exclude for exclude in excludes.tables if not any(matches(cell.config, exclude) for cell in cells)]
     notes = [*strategies.notes, *repeated, *(f"exclude: no cell matches {table}" for table in idle)]
     return Grid(tuple(reversed(unique.values())), tuple(dict.fromkeys(notes)))
 
@@ -183,16 +184,3 @@ def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> Table:
         "eval": cadence,
         "seed": seed,
     }
-
-
-def _matches(config: Table, exclude: Mapping[str, Any]) -> bool:
-    strategy, partition = config["strategy"], config["partition"]
-    axes = {
-        **config,
-        "partition": partition["kind"],
-        "alpha": partition.get("alpha"),
-        "strategy": strategy["kind"],
-        "monitor": strategy.get("monitor", {}).get("kind"),
-        "theta": strategy.get("theta"),
-    }
-    return all(axes[key] == value for key, value in exclude.items())

@@ -13,6 +13,7 @@ from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.errors import SuiteError, UsageError
 from fdabench.suite.cell import Cell
 from fdabench.suite.faults import faults_of
+from fdabench.suite.gate import gate_table, idle_limits
 from fdabench.suite.grid import MOST_CELLS, check_excludes, check_strategies, check_workloads, make_grid
 from fdabench.suite.schema import Suite
 
@@ -50,6 +51,7 @@ class Expanded:
             "reach": suite.eval.reach,
             "convention": suite.accounting.convention,
             "network": [network.model_dump() for network in suite.network],
+            "gate": gate_table(suite.gate, self.cells),
             "cell": [cell.locked() for cell in self.cells],
         }
 
@@ -79,7 +81,8 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
     grid = make_grid(suite, workloads, strategies, excludes)
     if not grid.cells:
         raise SuiteError(source, ["exclude: nothing is left to run"])
-    return Expanded(suite, source, tuple(overrides), grid.cells, grid.notes, catalogue)
+    notes = (*grid.notes, *idle_limits(suite.gate, grid.cells))
+    return Expanded(suite, source, tuple(overrides), grid.cells, notes, catalogue)
 
 
 def _check_top(raw: Raw) -> list[str]:

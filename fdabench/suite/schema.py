@@ -10,6 +10,8 @@ from fdabench.engine.batches import LastBatch
 from fdabench.engine.precision import Precision
 from fdabench.engine.workers import BatchStatistics
 from fdabench.results.costs import CONVENTIONS
+from fdabench.suite.axes import Axes
+from fdabench.suite.gate import Gate
 from fdabench.suite.spec import MOST_EPOCHS, MOST_STEPS, Component, Table, component_table, one_of
 
 # the most that a reader of the tables can hold exactly
@@ -82,6 +84,15 @@ class Suite(Table):
     workload: Annotated[list[Raw], Field(min_length=1)]
     strategy: Annotated[list[Raw], Field(min_length=1)]
     exclude: list[Raw] = []
+    gate: Gate = Gate()
+
+    @model_validator(mode="after")
+    def _limits_fit(self) -> Self:
+        for i, limit in enumerate(self.gate.limit):
+            if limit.target is not None and limit.target not in self.eval.targets:
+                known = ", ".join(f"{target:g}" for target in self.eval.targets) or "there are none"
+                raise ValueError(f"gate.limit[{i}].target: {limit.target:g} is not among eval.targets ({known})")
+        return self
 
 
 class Workload(Table):
@@ -136,18 +147,5 @@ def strategy_table(kind: str, catalogue: Catalogue) -> type[Component]:
     return cast(type[Component], made)
 
 
-class Exclude(Table):
+class Exclude(Axes):
     """Cells to leave out: those that match every key."""
-
-    dataset: str | None = None
-    model: str | None = None
-    workers: int | None = None
-    batch_size: int | None = None
-    partition: str | None = None
-    alpha: float | None = None
-    strategy: str | None = None
-    monitor: str | None = None
-    theta: float | None = None
-    precision: str | None = None
-    batch_statistics: str | None = None
-    seed: int | None = None

@@ -1,0 +1,72 @@
+"""`fdabench baseline save | accept | show`: the small text file that people commit."""
+
+from pathlib import Path
+
+from fdabench.cli.check import load_or_closed
+from fdabench.cli.console import Table, print_table, remark, say
+from fdabench.errors import UsageError
+from fdabench.gate.baseline import Baseline, accept, first, read, save
+from fdabench.gate.runs import snapshot
+from fdabench.report.text import count, percent, plural
+from fdabench.results.load import Results
+
+
+def save_baseline(root: Path, path: Path, force: bool) -> None:
+    """
+    Raises:
+        UsageError: a baseline is there, whose history would be lost; or cells have no result.
+    """
+    if path.exists() and not force:
+        raise UsageError(f"{path}: is there already: `fdabench baseline accept` keeps its history, --force does not")
+    results = load_or_closed(root)
+    made = first(snapshot(results), _revision(results))
+    save(path, made)
+    say(f"{path.as_posix()}: {plural(len(made.snapshot.runs), 'run')} of {made.snapshot.suite}; commit it")
+
+
+def accept_results(root: Path, path: Path, reason: str) -> None:
+    """
+    Raises:
+        UsageError: the reason is empty, or cells have no result.
+        NoComparisonError: no baseline to change.
+    """
+    old, results = read(path), load_or_closed(root)
+    new, changed = accept(old, snapshot(results), reason, _revision(results))
+    if new is old:
+        say(f"{path.as_posix()}: nothing differs; left as it is")
+        return
+    save(path, new)
+    say(f"{path.as_posix()}: {plural(changed, 'run')} changed; commit it")
+
+
+def show_baseline(path: Path, form: str) -> None:
+    """One row for each run; who accepted what, and why, to stderr."""
+    baseline = read(path)
+    print_table(_table(baseline), form)
+    for entry in baseline.history:
+        remark(f"{entry.revision or 'no revision'}: {plural(entry.runs, 'run')}: {entry.reason}")
+
+
+def _table(baseline: Baseline) -> Table:
+    columns = ("cell", "seed", "id", "state", "steps", "syncs", "bytes", "accuracy", "environment")
+    rows = [
+        (
+            run.cell,
+            str(run.seed),
+            run.id,
+            run.state,
+            count(run.steps),
+            count(run.syncs),
+            count(run.bytes_total),
+            percent(run.accuracy, 2),
+            run.environment,
+        )
+        for run in baseline.snapshot.runs
+    ]
+    return Table(columns, rows)
+
+
+def _revision(results: Results) -> str:
+    """The git revisions that the results come from."""
+    found = {record.get("environment", {}).get("git", "") for record in results.records.values()}
+    return " ".join(sorted(found - {""}))

@@ -1,0 +1,88 @@
+"""`fdabench check`: has anything become worse? The answer is the exit code: 0, 1, or 4 where nothing was compared."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import typer
+
+from fdabench.cli.console import Table, print_data, print_table, remark, say
+from fdabench.errors import NoComparisonError, ResultError, UsageError
+from fdabench.gate.baseline import read
+from fdabench.gate.check import DEFAULTS, check, check_limits
+from fdabench.gate.runs import Snapshot, snapshot
+from fdabench.gate.verdict import Checked
+from fdabench.gate.words import COLUMNS, as_data, row, summary
+from fdabench.results.load import Results, load
+from fdabench.results.store import Store
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be compared with what, and how strictly; `form` is how the answer is printed."""
+
+    results: Path
+    baseline: Path | None
+    against: Path | None
+    strict: bool
+    why: bool
+    form: str
+
+
+def answer(question: Question) -> None:
+    """Print what was found and end with its exit code.
+
+    Raises:
+        UsageError: both a baseline and older results are given.
+        NoComparisonError: there is nothing to compare with.
+    """
+    checked = replace(_checked(question), strict=question.strict)
+    _print(checked, question)
+    if checked.exit_code:
+        raise typer.Exit(checked.exit_code)
+
+
+def _checked(question: Question) -> Checked:
+    if question.baseline and question.against:
+        raise UsageError("give --baseline FILE or --against RESULTS, not both")
+    results = load_or_closed(question.results)
+    own, gate = snapshot(results), {**DEFAULTS, **results.lock.get("gate", {})}
+    before = _before(question)
+    if before is None:
+        return check_limits(own, gate)
+    after = snapshot(results, before.protocol)
+    return check(before, after, gate, own, (question.baseline or question.against or Path()).as_posix())
+
+
+def _before(question: Question) -> Snapshot | None:
+    if question.baseline:
+        return read(question.baseline).snapshot
+    return snapshot(load_or_closed(question.against)) if question.against else None
+
+
+def load_or_closed(root: Path) -> Results:
+    """
+    Raises:
+        ResultError: no results here.
+        NoComparisonError: results that cannot be read, as of another schema.
+    """
+    if not Store(root).lock_path.exists():
+        raise ResultError(f"{root}: no results here: there is no {Store(root).lock_path.name}")
+    try:
+        return load(root)
+    except ResultError as error:
+        raise NoComparisonError(str(error)) from error
+
+
+def _print(checked: Checked, question: Question) -> None:
+    if question.form == "json":
+        print_data(as_data(checked))
+        return
+    rows = [row(finding) for finding in checked.shown]
+    if rows or question.form == "csv":
+        print_table(Table(COLUMNS, rows), question.form)
+    if question.form != "csv":
+        for line in [*(checked.why if question.why else ()), *summary(checked)]:
+            say(line)
+    if checked.exit_code == 1 and question.baseline:
+        base, results = question.baseline.as_posix(), question.results.as_posix()
+        remark(f'if this is meant: fdabench baseline accept {results} --baseline {base} --reason "..."')

@@ -1,0 +1,172 @@
+"""Class C: accuracy everywhere, and costs across environments. Not worse than a margin, over the seeds of a cell."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fdabench.gate.exact import is_formula
+from fdabench.gate.runs import Run
+from fdabench.gate.stats import SUITE_ALPHA, Estimate, Losses, everywhere, holm, moderated
+from fdabench.gate.verdict import Finding, Level, Verdict
+
+ALPHA = 0.05
+NEGLIGIBLE = 0.1
+"""Of a margin: a smaller loss of all cells is none, however sure."""
+
+
+class Pair(NamedTuple):
+    """The same run, before and after."""
+
+    before: Run
+    after: Run
+
+    @property
+    def same_class(self) -> bool:
+        return self.before.environment == self.after.environment
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The losses of one cell in one metric, a number for each seed: fractions of the test set, or log ratios of costs.
+
+    `bound` is "≥" where a target that is missed now makes the losses a lower bound, "≤" where it was missed before.
+    """
+
+    cell: str
+    metric: str
+    losses: Losses
+    before: float
+    after: float
+    bound: str = ""
+
+
+def samples(pairs: Sequence[Pair], targets: Iterable[str]) -> list[Sample]:
+    """Every noisy number that the pairs of runs have in common."""
+    cells: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        cells.setdefault(pair.after.cell, []).append(pair)
+    names = tuple(targets)
+    return [sample for cell, seeds in cells.items() for sample in _of_cell(cell, seeds, names)]
+
+
+def _of_cell(cell: str, pairs: Sequence[Pair], targets: Sequence[str]) -> Iterator[Sample]:
+    usable = [pair for pair in pairs if math.isfinite(pair.before.accuracy) and math.isfinite(pair.after.accuracy)]
+    if usable:
+        old, new = (np.array([pair[side].accuracy for pair in usable]) for side in (0, 1))
+        yield Sample(cell, "accuracy", old - new, float(old.mean()), float(new.mean()))
+    elsewhere = [pair for pair in pairs if not pair.same_class]
+    noisy = [pair for pair in elsewhere if not is_formula(*pair) and min(_totals(pair)) > 0]
+    if noisy:
+        costs = [_totals(pair) for pair in noisy]
+        yield _costs(cell, "bytes_total", costs, "")
+    for target in targets if elsewhere else ():
+        yield from _to_target(cell, target, elsewhere)
+
+
+def _to_target(cell: str, target: str, pairs: Sequence[Pair]) -> Iterator[Sample]:
+    """A miss stands in as what was spent; where both missed there is nothing to compare."""
+    hits = [(pair, pair.before.bytes_to.get(target), pair.after.bytes_to.get(target)) for pair in pairs]
+    known = [(pair, old, new) for pair, old, new in hits if old is not None or new is not None]
+    if not known:
+        return
+    lost, won = any(new is None for _, _, new in known), any(old is None for _, old, _ in known)
+    bound = "" if lost == won else "≥" if lost else "≤"
+    costs = [(old or pair.before.bytes_total, new or pair.after.bytes_total) for pair, old, new in known]
+    # bounds of both kinds bound nothing
+    both = [(old, new) for _, old, new in known if old is not None and new is not None]
+    yield _costs(cell, f"bytes_to {target}", both if lost and won else costs, bound)
+
+
+def _costs(cell: str, metric: str, costs: Sequence[tuple[int, int]], bound: str) -> Sample:
+    old, new = (np.array([pair[side] for pair in costs], dtype=float) for side in (0, 1))
+    return Sample(cell, metric, np.log(new / old), _geometric_mean(old), _geometric_mean(new), bound)
+
+
+def _totals(pair: Pair) -> tuple[int, int]:
+    return pair.before.bytes_total, pair.after.bytes_total
+
+
+def _geometric_mean(costs: Losses) -> float:
+    return math.exp(float(np.log(costs).mean())) if len(costs) else math.nan
+
+
+def judge(found: Sequence[Sample], gate: Mapping[str, Any]) -> tuple[list[Finding], list[Level]]:
+    """Each metric is a family: variance moderated over its cells, Holm over its cells, one test for all of them."""
+    families: dict[str, list[Sample]] = {}
+    for sample in found:
+        families.setdefault(sample.metric, []).append(sample)
+    findings = [finding for family in families.values() for finding in _family(family, gate)]
+    return findings, _levels(families, gate)
+
+
+def _family(family: Sequence[Sample], gate: Mapping[str, Any]) -> list[Finding]:
+    changed = [sample for sample in family if len(sample.losses) and sample.losses.any()]
+    margin = _margin(family[0].metric, gate)
+    estimates = moderated([sample.losses for sample in changed])
+    adjusted = holm([estimate.p_worse_than(margin) for estimate in estimates])
+    rest = [sample for sample in family if len(sample.losses) and not sample.losses.any()]
+    equal = [_finding(sample, Verdict.unchanged, (0.0, 0.0), "") for sample in rest]
+    judged = [
+        _judged(sample, estimate, p_value, margin, gate)
+        for sample, estimate, p_value in zip(changed, estimates, adjusted, strict=True)
+    ]
+    return equal + judged
+
+
+def _margin(metric: str, gate: Mapping[str, Any]) -> float:
+    return float(gate["accuracy_margin"]) if metric == "accuracy" else math.log1p(gate["cost_margin"])
+
+
+def _judged(sample: Sample, estimate: Estimate, p_value: float, margin: float, gate: Mapping[str, Any]) -> Finding:
+    verdict, note = _verdict(estimate, p_value, margin, gate["one_seed_margins"])
+    if (verdict == Verdict.passed and sample.bound == "≥") or (verdict == Verdict.fail and sample.bound == "≤"):
+        verdict, note = Verdict.inconclusive, "a target that one of them missed makes this a bound"
+    return _finding(sample, verdict, estimate.interval, note)
+
+
+def _verdict(estimate: Estimate, p_value: float, margin: float, alone: float) -> tuple[Verdict, str]:
+    if not estimate.known:
+        if estimate.mean > alone * margin:
+            return Verdict.fail, f"more than {alone:g} margins worse, whatever the noise"
+        return Verdict.inconclusive, "the noise is not known: it takes more seeds"
+    if p_value < ALPHA:
+        return Verdict.fail, f"worse by more than the margin, p = {p_value:.2g}"
+    if estimate.upper < margin:
+        return Verdict.passed, "not worse by the margin"
+    return Verdict.inconclusive, "neither worse than the margin nor surely within it"
+
+
+def _finding(sample: Sample, verdict: Verdict, losses: tuple[float, float], note: str) -> Finding:
+    """The interval as a change from before to after: accuracy lost is a change downwards."""
+    mean, (low, high) = float(sample.losses.mean()), losses
+    if sample.metric == "accuracy":
+        change, interval = -mean, (-high, -low)
+    else:
+        change, interval = math.expm1(mean), (math.expm1(low), math.expm1(min(high, 700.0)))
+    seeds = f"{len(sample.losses)} seed{'s' * (len(sample.losses) != 1)}"
+    told = f"{sample.bound} {note}; {seeds}".strip() if note else seeds
+    known = interval if math.isfinite(low) else None
+    return Finding("C", verdict, sample.cell, None, sample.metric, sample.before, sample.after, change, known, told)
+
+
+def _levels(families: Mapping[str, Sequence[Sample]], gate: Mapping[str, Any]) -> list[Level]:
+    tested = {}
+    for metric, family in families.items():
+        changed = [sample.losses for sample in family if sample.losses.any() and not sample.bound]
+        estimate = everywhere(changed) if changed else None
+        if estimate is not None:
+            tested[metric] = (len(changed), estimate)
+    alpha = SUITE_ALPHA / max(1, len(tested))
+    return [
+        _level(metric, cells, estimate, alpha, NEGLIGIBLE * _margin(metric, gate))
+        for metric, (cells, estimate) in tested.items()
+    ]
+
+
+def _level(metric: str, cells: int, estimate: Estimate, alpha: float, negligible: float) -> Level:
+    p_value = estimate.p_worse_than(0.0)
+    lost = p_value < alpha and estimate.mean > negligible
+    return Level(metric, cells, estimate.mean, p_value, Verdict.fail if lost else Verdict.passed)

@@ -1,0 +1,103 @@
+"""What the gate says of one number, and of all of them together."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+Value = int | float | str | None
+
+
+class Verdict(StrEnum):
+    """Worst last."""
+
+    unchanged = "unchanged"
+    passed = "pass"
+    better = "better"
+    inconclusive = "inconclusive"
+    fail = "fail"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One number of a run (`seed` given) or of a cell over its seeds; `change` and `interval` are of after to before.
+
+    They are fractions: of the number before for costs, of the test set for accuracy. `kind` is the class of metric, A,
+    B or C, or `limit` for a limit of the suite, which stands in `before`.
+    """
+
+    kind: str
+    verdict: Verdict
+    cell: str
+    seed: int | None
+    metric: str
+    before: Value
+    after: Value
+    change: float | None = None
+    interval: tuple[float, float] | None = None
+    note: str = ""
+
+    @property
+    def who(self) -> str:
+        return self.cell if self.seed is None else f"{self.cell} s{self.seed}"
+
+
+@dataclass(frozen=True)
+class Level:
+    """The test for small losses everywhere, of one metric; `loss` is positive where it is worse."""
+
+    metric: str
+    cells: int
+    loss: float
+    p_value: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Everything that `check` found."""
+
+    suite: str
+    against: str
+    findings: tuple[Finding, ...]
+    levels: tuple[Level, ...] = ()
+    missing: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+    strict: bool = False
+
+    @property
+    def shown(self) -> list[Finding]:
+        """Whatever is not unchanged, the worst first."""
+        changed = [finding for finding in self.findings if finding.verdict != Verdict.unchanged]
+        return sorted(changed, key=_badness, reverse=True)
+
+    @property
+    def failures(self) -> list[Finding]:
+        return [finding for finding in self.shown if finding.verdict in self._failing]
+
+    @property
+    def regressed(self) -> bool:
+        return bool(self.failures) or any(level.verdict in self._failing for level in self.levels)
+
+    @property
+    def exit_code(self) -> int:
+        """1 where something is worse, 4 where something that should have been compared is not there, else 0."""
+        return 1 if self.regressed else 4 if self.missing else 0
+
+    @property
+    def word(self) -> str:
+        return {0: "pass", 1: "fail", 4: "not compared"}[self.exit_code]
+
+    def counts(self, kind: str) -> Counter[Verdict]:
+        return Counter(finding.verdict for finding in self.findings if finding.kind == kind)
+
+    @property
+    def _failing(self) -> Sequence[Verdict]:
+        return (Verdict.fail, Verdict.inconclusive) if self.strict else (Verdict.fail,)
+
+
+def _badness(finding: Finding) -> tuple[int, float, str]:
+    size = abs(finding.change) if finding.change is not None else 0.0
+    return list(Verdict).index(finding.verdict), size, finding.who

@@ -1,0 +1,155 @@
+"""`fdabench baseline` and `fdabench check`, as a pipeline calls them: what they print, and the exit code."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+InProcess = Callable[..., Any]
+
+
+@pytest.fixture
+def saved(here: InProcess, finished: Any) -> Path:
+    """A baseline of the tiny suite, in the folder where the program is called."""
+    said = here("baseline", "save", finished.results, "-o", "b.toml")
+    assert (said.exit_code, said.stdout) == (0, "b.toml: 2 runs of tiny; commit it\n")
+    return Path("b.toml")
+
+
+@pytest.fixture
+def changed(saved: Path) -> Path:
+    """As if FDA had synchronised one step earlier once: its second sync, and so its bytes and its hash."""
+    text = saved.read_text()
+    (syncs,) = re.findall(r'first_syncs = "\d+ [\d.]+, (\d+) ', text)
+    text = re.sub(r'(first_syncs = "\d+ [\d.]+, )\d+ ', rf"\g<1>{int(syncs) - 1} ", text)
+    text = re.sub(r'(?s)(cell = "fda.*?sync_steps = )"\w+"', r'\1"0123456789ab"', text)
+    saved.write_text(re.sub(r"(?s)(cell = \"fda.*?bytes_total = )(\d+)", lambda m: f"{m[1]}{int(m[2]) - 100}", text))
+    return saved
+
+
+def test_results_are_as_good_as_themselves(here: InProcess, saved: Path, finished: Any) -> None:
+    said = here("check", finished.results, "--baseline", saved)
+    assert said.exit_code == 0
+    *classes, last = said.stdout.splitlines()
+    assert [line[:2] for line in classes] == ["A ", "B ", "C "]
+    assert all(re.fullmatch(r".{15} \d+ unchanged( \(exact\))?", line) for line in classes)
+    assert last == "tiny against b.toml: pass"
+
+
+def test_a_change_is_shown_explained_and_refused_until_it_is_accepted(
+    here: InProcess, changed: Path, finished: Any
+) -> None:
+    said = here("check", finished.results, "--baseline", changed, "--why")
+    assert said.exit_code == 1
+    header, *lines = said.stdout.splitlines()
+    assert header.split() == ["class", "verdict", "cell", "seed", "metric", "before", "after", "change", "note"]
+    (total,) = [line for line in lines if " bytes_total " in line]
+    assert total.startswith("B      fail     fda linear theta=0.3 | digits mlp | dirichlet 1.0 | K=2 b=32 #")
+    assert "past the soft limit of 0 %" in total
+    assert any(
+        re.search(r": sync 2: step (\d+) -> (\d+), estimate 0\.3\d+ -> 0\.3\d+ \(theta 0\.3\)", x) for x in lines
+    )
+    assert lines[-1] == "tiny against b.toml: fail: 2 numbers changed or worse"
+    assert "fdabench baseline accept" in said.stderr
+
+    said = here("baseline", "accept", finished.results, "--baseline", changed, "--reason", "it is right")
+    assert (said.exit_code, said.stdout) == (0, "b.toml: 1 run changed; commit it\n")
+    assert here("check", finished.results, "--baseline", changed).exit_code == 0
+    shown = here("baseline", "show", changed)
+    assert len(shown.stdout.splitlines()) == 3
+    assert "1 run: it is right" in shown.stderr
+    said = here("baseline", "accept", finished.results, "--baseline", changed, "--reason", "again")
+    assert (said.exit_code, said.stdout) == (0, "b.toml: nothing differs; left as it is\n")
+
+
+def test_accept_needs_a_reason(here: InProcess, changed: Path, finished: Any) -> None:
+    before = changed.read_text()
+    assert here("baseline", "accept", finished.results, "--baseline", changed).exit_code == 2
+    said = here("baseline", "accept", finished.results, "--baseline", changed, "--reason", "")
+    assert (said.exit_code, "--reason is empty" in said.stderr) == (2, True)
+    assert changed.read_text() == before
+
+
+def test_save_does_not_lose_a_history(here: InProcess, saved: Path, finished: Any) -> None:
+    before = saved.read_text()
+    said = here("baseline", "save", finished.results, "-o", saved)
+    assert (said.exit_code, "keeps its history" in said.stderr, saved.read_text()) == (2, True, before)
+    assert here("baseline", "save", finished.results, "-o", saved, "--force").exit_code == 0
+
+
+def test_programs_get_everything_as_data(here: InProcess, changed: Path, finished: Any) -> None:
+    found = json.loads(here("check", finished.results, "--baseline", changed, "--output-format", "json").stdout)
+    assert (found["verdict"], found["exit_code"]) == ("fail", 1)
+    assert {each["metric"] for each in found["findings"]} == {"sync_steps", "bytes_total"}
+    assert {each["change"] for each in found["findings"] if each["metric"] == "bytes_total"} != {None}
+    assert found["counts"]["A"] == {"unchanged": sum(found["counts"]["A"].values())}
+    rows = csv.DictReader(
+        io.StringIO(here("check", finished.results, "--baseline", changed, "--output-format", "csv").stdout)
+    )
+    assert [row["verdict"] for row in rows] == ["fail", "fail"]
+
+
+def test_two_results_folders_without_a_file(here: InProcess, finished: Any, saved: Path) -> None:
+    said = here("check", finished.results, "--against", finished.results)
+    assert (said.exit_code, said.stdout.splitlines()[-1][-6:]) == (0, ": pass")
+    both = here("check", finished.results, "--against", finished.results, "--baseline", saved)
+    assert (both.exit_code, "not both" in both.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((), 4, "nothing to compare with: give --baseline FILE"),
+        (("--baseline", "absent.toml"), 4, "absent.toml: no baseline here"),
+        (("--baseline", "tiny.toml"), 4, "tiny.toml: baseline schema None"),
+        (("--against", "nowhere"), 2, "nowhere: no results here"),
+    ],
+)
+def test_a_gate_that_sees_nothing_stays_closed(
+    here: InProcess, finished: Any, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    found = here("check", finished.results, *arguments)
+    assert (found.exit_code, found.stdout) == (code, "")
+    assert said in found.stderr
+
+
+def test_results_of_another_schema_close_the_gate(here: InProcess, saved: Path) -> None:
+    Path("old").mkdir()
+    (Path("old") / "suite.lock.toml").write_text('schema = "0"\n')
+    assert here("check", "old", "--baseline", saved).exit_code == 4
+    assert here("check", "absent", "--baseline", saved).exit_code == 2
+
+
+def test_limits_of_the_suite_and_a_new_one_at_the_next_run_without_running_again(here: InProcess) -> None:
+    suite = Path("tiny.toml")
+    text = suite.read_text()
+    limit = '\n[[gate.limit]]\nstrategy = "fda"\ntarget = 0.3\nmax_bytes_to_target = {}\n'
+    for bytes_allowed, code in ((1e9, 0), (1e3, 1)):
+        suite.write_text(text + limit.format(bytes_allowed))
+        ran = here("run", suite, "-o", "out", "-j", "1", "-q")
+        assert ran.exit_code == 0
+        said = here("check", "out")
+        assert said.exit_code == code, said.output
+    assert "limit  fail" in said.stdout
+    assert json.loads(next(Path("out").glob("cells/*/cell.json")).read_text())["attempts"] == 1
+
+
+def test_a_limit_that_cannot_be_is_refused_with_its_place(here: InProcess) -> None:
+    suite = Path("tiny.toml")
+    suite.write_text(suite.read_text() + ["\n[[gate.limit]]\nmax_byte = 3\n", "\nmargin = 1\n"][0])
+    said = here("validate", suite)
+    assert said.exit_code == 2
+    assert "gate.limit[0].max_byte: unknown key; did you mean 'max_bytes'?" in said.stderr
+    suite.write_text(suite.read_text().replace("max_byte = 3", "target = 0.5\nmax_bytes_to_target = 3"))
+    assert "gate.limit[0].target: 0.5 is not among eval.targets (0.3, 0.99)" in here("validate", suite).stderr
+
+
+def test_forms_for_verdicts_are_refused_where_there_is_none(here: InProcess) -> None:
+    said = here("list", "models", "--output-format", "junit")
+    assert (said.exit_code, said.stdout) == (2, "")
+    assert "it is for `fdabench check`; here: rich, plain, json, csv, markdown" in said.stderr

@@ -1,0 +1,103 @@
+"""The file: what was saved is read again, sorted and small; `accept` takes what differs, and keeps reasons."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fdabench.errors import NoComparisonError, UsageError
+from fdabench.gate.baseline import KEPT_SYNCS, accept, dumps, first, read, save
+from fdabench.gate.runs import Snapshot, Sync
+from gate.conftest import made_up, seen
+
+
+@pytest.fixture
+def three() -> Snapshot:
+    syncs = tuple(Sync(step, 1.5 + step / 1000) for step in range(1, 101))
+    return seen([made_up("a", 0, first_syncs=syncs, syncs=100), made_up("a", 1), made_up("b", 0, bytes_to={})])
+
+
+def test_what_was_saved_is_read_again(three: Snapshot, tmp_path: Path) -> None:
+    save(tmp_path / "b.toml", first(three, "abc"))
+    found = read(tmp_path / "b.toml")
+    assert dumps(found) == dumps(first(three, "abc"))
+    run, saved = three.runs[0], found.snapshot.runs[0]
+    assert saved.first_syncs == run.first_syncs[:KEPT_SYNCS]
+    assert replace(saved, first_syncs=run.first_syncs, steps_to=run.steps_to) == run
+    assert (found.history[0].runs, found.history[0].revision) == (3, "abc")
+
+
+def test_syncs_of_a_period_are_not_kept(three: Snapshot) -> None:
+    periodic = replace(three.runs[0], period=1.0, first_syncs=(Sync(1, math.nan),))
+    assert "first_syncs" not in dumps(first(replace(three, runs=(periodic,)), ""))
+
+
+def test_accept_changes_only_what_differs(three: Snapshot, tmp_path: Path) -> None:
+    old = first(three, "abc")
+    save(tmp_path / "b.toml", old)
+    changed = replace(three.runs[1], syncs=7, environment="there")
+    elsewhere = replace(three.runs[2], environment="there")
+    after = seen([three.runs[0], changed, elsewhere])
+    new, count = accept(read(tmp_path / "b.toml"), after, " a reason ", "def")
+    assert count == 1
+    before, now = (dumps(baseline).splitlines() for baseline in (old, new))
+    assert [line for line in now if line not in before] == [
+        '    { reason = "a reason", runs = 1, revision = "def" },',
+        "[environment.there]",
+        'torch = "there"',
+        'environment = "there"',
+        "syncs = 7",
+    ]
+    assert [entry.reason for entry in new.history] == ["first baseline", "a reason"]
+
+
+def test_accept_drops_what_the_suite_no_longer_has_and_adds_what_is_new(three: Snapshot) -> None:
+    after = seen([three.runs[0], three.runs[1], made_up("c", 0)])
+    new, count = accept(first(three, ""), after, "b is gone", "")
+    assert count == 2
+    assert [run.cell for run in new.snapshot.runs] == ["a", "a", "c"]
+
+
+def test_accept_of_nothing_leaves_the_baseline(three: Snapshot) -> None:
+    old = first(three, "abc")
+    assert accept(old, three, "no reason at all", "def") == (old, 0)
+    assert accept(old, three, "no reason at all", "def")[0] is old
+
+
+def test_a_reason_and_whole_results_are_asked_for(three: Snapshot) -> None:
+    with pytest.raises(UsageError, match="--reason is empty"):
+        accept(first(three, ""), three, "  ", "")
+    for refused in (replace(three, unfinished=("x s0",)), replace(three, runs=())):
+        with pytest.raises(UsageError, match="have no result"):
+            first(refused, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("schema = '99'", "baseline schema 99; this fdabench reads 1"),
+        ("a = = 1", "not TOML"),
+        ("schema = '1'", "not a baseline that fdabench wrote: KeyError: 'run'"),
+        ("schema = '1'\nrun = [{id = 'x', speed = 9}]\nhistory = []", r"\[\[run\]\] x: unknown key 'speed'"),
+    ],
+)
+def test_what_is_no_baseline_closes_the_gate(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "b.toml").write_text(text)
+    with pytest.raises(NoComparisonError, match=said):
+        read(tmp_path / "b.toml")
+    with pytest.raises(NoComparisonError, match="no baseline here"):
+        read(tmp_path / "absent.toml")
+
+
+def test_every_value_of_a_run_is_in_the_file(three: Snapshot) -> None:
+    """A change of any of them is a change of the file."""
+    text = dumps(first(three, ""))
+    run = three.runs[0]
+    for key, value in vars(run).items():
+        other = {"payload": {"model": (1,)}, "bytes_to": {"0.9": 1}, "first_syncs": (), "theta": 9.9, "period": 2.0}
+        changed = other.get(key, f"{value}x" if isinstance(value, str) else 12345)
+        altered = replace(three, runs=(replace(run, **{key: changed}), *three.runs[1:]))  # type: ignore[arg-type]
+        if key == "environment":
+            altered = replace(altered, environments={"here": {}, "herex": {}})
+        assert (dumps(first(altered, "")) != text) == (key != "steps_to"), key
