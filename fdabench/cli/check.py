@@ -1,14 +1,18 @@
 """`fdabench check`: has anything become worse? The answer is the exit code: 0, 1, or 4 where nothing was compared."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
 
-from fdabench.cli.console import Table, print_data, print_table, remark, say
+from fdabench.cli.console import Table, print_data, print_table, print_text, remark, say
 from fdabench.errors import NoComparisonError, ResultError, UsageError
 from fdabench.gate.baseline import read
 from fdabench.gate.check import DEFAULTS, check, check_limits
+from fdabench.gate.github import annotations
+from fdabench.gate.junit import junit
+from fdabench.gate.markdown import comment
 from fdabench.gate.runs import Snapshot, snapshot
 from fdabench.gate.verdict import Checked
 from fdabench.gate.words import COLUMNS, as_data, row, summary
@@ -37,6 +41,9 @@ def answer(question: Question) -> None:
     """
     checked = replace(_checked(question), strict=question.strict)
     _print(checked, question)
+    if checked.exit_code == 1 and question.baseline:
+        base, results = question.baseline.as_posix(), question.results.as_posix()
+        remark(f'if this is meant: fdabench baseline accept {results} --baseline {base} --reason "..."')
     if checked.exit_code:
         raise typer.Exit(checked.exit_code)
 
@@ -76,13 +83,41 @@ def load_or_closed(root: Path) -> Results:
 def _print(checked: Checked, question: Question) -> None:
     if question.form == "json":
         print_data(as_data(checked))
-        return
-    rows = [row(finding) for finding in checked.shown]
-    if rows or question.form == "csv":
-        print_table(Table(COLUMNS, rows), question.form)
-    if question.form != "csv":
-        for line in [*(checked.why if question.why else ()), *summary(checked)]:
-            say(line)
-    if checked.exit_code == 1 and question.baseline:
-        base, results = question.baseline.as_posix(), question.results.as_posix()
-        remark(f'if this is meant: fdabench baseline accept {results} --baseline {base} --reason "..."')
+    elif question.form == "junit":
+        print_text(junit(checked, _ended(question.results)))
+    elif question.form == "markdown":
+        print_text(comment(checked))
+    elif question.form == "github":
+        _github(checked)
+    elif question.form == "csv":
+        print_table(_table(checked), "csv")
+    else:
+        _lines(checked, question)
+
+
+def _lines(checked: Checked, question: Question) -> None:
+    if checked.shown:
+        print_table(_table(checked), question.form)
+    for line in [*(checked.why if question.why else ()), *summary(checked)]:
+        say(line)
+
+
+def _table(checked: Checked) -> Table:
+    return Table(COLUMNS, [row(finding) for finding in checked.shown])
+
+
+def _github(checked: Checked) -> None:
+    """Annotations and the answer to stdout; the whole to the step's summary, where the runner names a file for it."""
+    for line in [*annotations(checked), *summary(checked)]:
+        say(line)
+    page = os.environ.get("GITHUB_STEP_SUMMARY")
+    if page:
+        # other steps of the job write to it as well
+        with open(page, "a", encoding="utf-8") as file:
+            file.write(comment(checked))
+
+
+def _ended(root: Path) -> str:
+    """When the last cell ended, without its zone, as JUnit's schema has it."""
+    ends = [record.get("ended", "") for record in load(root).records.values()]
+    return max(ends, default="")[:19] or "1970-01-01T00:00:00"

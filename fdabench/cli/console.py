@@ -66,6 +66,11 @@ def print_data(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def print_text(text: str) -> None:
+    """A document of its own, to the letter."""
+    sys.stdout.write(text)
+
+
 def _rich(table: Table) -> None:
     drawn = RichTable(*table.columns, box=None, pad_edge=False, header_style="bold")
     for row in table.rows:

@@ -161,7 +161,7 @@ def compare(
     ] = False,
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Lay results beside what was published."""
+    """Lay two results folders side by side, or results beside what was published."""
     from fdabench.cli.compare import print_comparison
 
     print_comparison(results, published, output_format.value)

@@ -53,40 +53,43 @@ def samples(pairs: Sequence[Pair], targets: Iterable[str]) -> list[Sample]:
 
 
 def _of_cell(cell: str, pairs: Sequence[Pair], targets: Sequence[str]) -> Iterator[Sample]:
-    usable = [pair for pair in pairs if math.isfinite(pair.before.accuracy) and math.isfinite(pair.after.accuracy)]
-    if usable:
-        old, new = (np.array([pair[side].accuracy for pair in usable]) for side in (0, 1))
-        yield Sample(cell, "accuracy", old - new, float(old.mean()), float(new.mean()))
     elsewhere = [pair for pair in pairs if not pair.same_class]
-    noisy = [pair for pair in elsewhere if not is_formula(*pair) and min(_totals(pair)) > 0]
-    if noisy:
-        costs = [_totals(pair) for pair in noisy]
-        yield _costs(cell, "bytes_total", costs, "")
-    for target in targets if elsewhere else ():
-        yield from _to_target(cell, target, elsewhere)
+    noisy = [pair for pair in elsewhere if not is_formula(*pair)]
+    found = [accuracy_sample(cell, pairs), total_sample(cell, noisy)]
+    found += [target_sample(cell, target, elsewhere) for target in targets]
+    yield from (sample for sample in found if sample is not None)
 
 
-def _to_target(cell: str, target: str, pairs: Sequence[Pair]) -> Iterator[Sample]:
+def accuracy_sample(cell: str, pairs: Sequence[Pair]) -> Sample | None:
+    """Runs that ended without a number are left out."""
+    usable = [pair for pair in pairs if math.isfinite(pair.before.accuracy) and math.isfinite(pair.after.accuracy)]
+    old, new = (np.array([pair[side].accuracy for pair in usable]) for side in (0, 1))
+    return Sample(cell, "accuracy", old - new, float(old.mean()), float(new.mean())) if usable else None
+
+
+def total_sample(cell: str, pairs: Sequence[Pair]) -> Sample | None:
+    """What costs nothing, as one worker in a ring, is left out."""
+    costs = [(pair.before.bytes_total, pair.after.bytes_total) for pair in pairs]
+    known = [cost for cost in costs if min(cost) > 0]
+    return _costs(cell, "bytes_total", known, "") if known else None
+
+
+def target_sample(cell: str, target: str, pairs: Sequence[Pair]) -> Sample | None:
     """A miss stands in as what was spent; where both missed there is nothing to compare."""
     hits = [(pair, pair.before.bytes_to.get(target), pair.after.bytes_to.get(target)) for pair in pairs]
     known = [(pair, old, new) for pair, old, new in hits if old is not None or new is not None]
-    if not known:
-        return
     lost, won = any(new is None for _, _, new in known), any(old is None for _, old, _ in known)
-    bound = "" if lost == won else "≥" if lost else "≤"
     costs = [(old or pair.before.bytes_total, new or pair.after.bytes_total) for pair, old, new in known]
     # bounds of both kinds bound nothing
     both = [(old, new) for _, old, new in known if old is not None and new is not None]
-    yield _costs(cell, f"bytes_to {target}", both if lost and won else costs, bound)
+    usable = [cost for cost in (both if lost and won else costs) if min(cost) > 0]
+    bound = "" if lost == won else "≥" if lost else "≤"
+    return _costs(cell, f"bytes_to {target}", usable, bound) if usable else None
 
 
 def _costs(cell: str, metric: str, costs: Sequence[tuple[int, int]], bound: str) -> Sample:
     old, new = (np.array([pair[side] for pair in costs], dtype=float) for side in (0, 1))
     return Sample(cell, metric, np.log(new / old), _geometric_mean(old), _geometric_mean(new), bound)
-
-
-def _totals(pair: Pair) -> tuple[int, int]:
-    return pair.before.bytes_total, pair.after.bytes_total
 
 
 def _geometric_mean(costs: Losses) -> float:
@@ -143,7 +146,7 @@ def _finding(sample: Sample, verdict: Verdict, losses: tuple[float, float], note
     """The interval as a change from before to after: accuracy lost is a change downwards."""
     mean, (low, high) = float(sample.losses.mean()), losses
     if sample.metric == "accuracy":
-        change, interval = -mean, (-high, -low)
+        change, interval = 0.0 - mean, (-high, -low)
     else:
         change, interval = math.expm1(mean), (math.expm1(low), math.expm1(min(high, 700.0)))
     seeds = f"{len(sample.losses)} seed{'s' * (len(sample.losses) != 1)}"

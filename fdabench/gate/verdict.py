@@ -75,11 +75,11 @@ class Checked:
 
     @property
     def failures(self) -> list[Finding]:
-        return [finding for finding in self.shown if finding.verdict in self._failing]
+        return [finding for finding in self.shown if finding.verdict in self.failing]
 
     @property
     def regressed(self) -> bool:
-        return bool(self.failures) or any(level.verdict in self._failing for level in self.levels)
+        return bool(self.failures) or any(level.verdict in self.failing for level in self.levels)
 
     @property
     def exit_code(self) -> int:
@@ -94,7 +94,8 @@ class Checked:
         return Counter(finding.verdict for finding in self.findings if finding.kind == kind)
 
     @property
-    def _failing(self) -> Sequence[Verdict]:
+    def failing(self) -> Sequence[Verdict]:
+        """What it takes to fail."""
         return (Verdict.fail, Verdict.inconclusive) if self.strict else (Verdict.fail,)
 
 

@@ -43,11 +43,35 @@ def test_programs_get_full_numbers(here: InProcess, paper: Path) -> None:
     assert here("compare", paper, "--published", "--output-format", "markdown").stdout.startswith("| model | partition")
 
 
-def test_without_published_it_says_that_two_results_cannot_be_compared_yet(here: InProcess, paper: Path) -> None:
-    said = here("compare", paper, paper)
-    assert (said.exit_code, said.stdout) == (2, "")
-    assert "give --published" in said.stderr
-    assert "not there yet" in said.stderr
+def test_two_results_side_by_side(here: InProcess) -> None:
+    """Three seeds; B's FDA syncs at a lower theta, so it is another configuration and sends more."""
+    suite = Path("tiny.toml")
+    suite.write_text(suite.read_text() + "every = 1\nname = 'FDA'\n")
+    for out, theta in (("a", 0.3), ("b", 0.05)):
+        options = ("--seeds", "0..2", "--set", f"strategy.1.theta={theta}", "-o", out, "-j", "1", "-q")
+        assert here("run", suite, *options).exit_code == 0
+    same = here("compare", "a", "a")
+    assert same.exit_code == 0
+    assert {line.split()[-1] for line in same.stdout.splitlines()[1:]} == {"same"}
+    found = json.loads(here("compare", "a", "b", "--output-format", "json").stdout)
+    by_cell = {(row["cell"].split()[0], row["metric"]): row for row in found}
+    assert len(by_cell) == len(found)
+    sent = by_cell["synchronous", "bytes_total"], by_cell["fda", "bytes_total"]
+    assert (sent[0]["verdict"], sent[0]["seeds"]) == ("same", 3)
+    assert sent[1]["verdict"] == "worse"
+    assert 0 < sent[1]["change_low"] < sent[1]["change"] == pytest.approx(sent[1]["b"] / sent[1]["a"] - 1)
+    (whole,) = [row for row in found if row["cell"] == "all cells (geometric mean)" and row["metric"] == "bytes_total"]
+    assert 1 + whole["change"] == pytest.approx((1 + sent[1]["change"]) ** 0.5)
+    assert "differ in strategy.theta" in here("compare", "a", "b").stderr
+
+
+def test_what_cannot_be_laid_side_by_side_is_refused(here: InProcess, paper: Path, finished: Any) -> None:
+    alone = here("compare", paper)
+    assert (alone.exit_code, alone.stdout) == (2, "")
+    assert "give two results folders, A and B, or --published" in alone.stderr
+    strangers = here("compare", finished.results, paper)
+    assert (strangers.exit_code, strangers.stdout) == (4, "")
+    assert "no run of one has a counterpart in the other" in strangers.stderr
 
 
 def test_results_that_have_nothing_in_common_with_the_paper_are_refused(here: InProcess, finished: Any) -> None:

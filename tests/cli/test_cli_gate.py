@@ -94,6 +94,29 @@ def test_programs_get_everything_as_data(here: InProcess, changed: Path, finishe
     assert [row["verdict"] for row in rows] == ["fail", "fail"]
 
 
+def test_github_gets_annotations_and_a_summary_of_the_step(
+    here: InProcess, changed: Path, finished: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("step.md").write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "step.md")
+    said = here("check", finished.results, "--baseline", changed, "--output-format", "github")
+    assert (said.exit_code, said.stdout.count("::error title=")) == (1, 2)
+    assert Path("step.md").read_text().startswith("before\n### fdabench: fail")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY")
+    assert here("check", finished.results, "--baseline", changed, "--output-format", "github").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "start"), [("junit", "<?xml "), ("markdown", "### fdabench: fail"), ("rich", "class")]
+)
+def test_other_forms_are_documents_of_their_own(
+    here: InProcess, changed: Path, finished: Any, form: str, start: str
+) -> None:
+    said = here("check", finished.results, "--baseline", changed, "--output-format", form)
+    assert said.exit_code == 1
+    assert said.stdout.startswith(start)
+
+
 def test_two_results_folders_without_a_file(here: InProcess, finished: Any, saved: Path) -> None:
     said = here("check", finished.results, "--against", finished.results)
     assert (said.exit_code, said.stdout.splitlines()[-1][-6:]) == (0, ": pass")

@@ -98,7 +98,11 @@ def test_a_theta_that_was_resolved_wrongly_anywhere(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
     real = setting.strategy_of
-    off = lambda *given: replace(found, theta=1.05 * found.theta) if isinstance(found := real(*given), FDA) else found  # noqa: E731
+
+    def off(*arguments: Any) -> Any:
+        found = real(*arguments)
+        return replace(found, theta=1.05 * found.theta) if isinstance(found, FDA) else found
+
     monkeypatch.setattr(setting, "strategy_of", off)
     checked = watched.check()
     assert ("A", "fda", "theta") in failing(checked)

@@ -1,0 +1,139 @@
+"""Two results folders side by side: what each number changed by, how surely, and over all cells."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fdabench.errors import NoComparisonError
+from fdabench.gate.noisy import Pair, Sample, accuracy_sample, target_sample, total_sample
+from fdabench.gate.runs import snapshot
+from fdabench.gate.stats import moderated
+from fdabench.report.stats import mean_interval
+from fdabench.results.dotted import dotted
+from fdabench.results.load import Results
+
+
+@dataclass(frozen=True)
+class Line:
+    """One metric of a cell over its seeds, or of all cells; accuracy changes by a fraction, costs by a ratio - 1.
+
+    `verdict` is `same`, `better` or `worse` where the 95 % interval says so, else `unclear`.
+    """
+
+    cell: str
+    metric: str
+    a: float
+    b: float
+    change: float
+    interval: tuple[float, float] | None
+    seeds: int
+    bound: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The lines, in which keys the paired configurations differ, and how many runs have no counterpart."""
+
+    lines: tuple[Line, ...]
+    differing: tuple[str, ...]
+    alone: int
+
+
+def side_by_side(a: Results, b: Results) -> Sides:
+    """B against A, by A's targets and accounting; paired by id, the rest by label and workload.
+
+    Raises:
+        NoComparisonError: no run of one has a counterpart in the other.
+    """
+    before = snapshot(a)
+    old, new = before.by_id, snapshot(b, before.protocol).by_id
+    same = [(key, key) for key in old if key in new]
+    alike = same + _alike(a, b, old.keys() - new.keys(), new.keys() - old.keys())
+    if not alike:
+        raise NoComparisonError(f"{a.root} and {b.root}: no run of one has a counterpart in the other")
+    pairs = [Pair(old[left], new[right]) for left, right in alike]
+    lines = _lines(pairs, [str(float(target)) for target in before.protocol["targets"]])
+    return Sides(tuple(lines), _differing(a, b, alike), len(old) + len(new) - 2 * len(pairs))
+
+
+def _alike(a: Results, b: Results, old: AbstractSet[str], new: AbstractSet[str]) -> list[tuple[str, str]]:
+    there = {_place(cell): cell["id"] for cell in b.lock["cell"] if cell["id"] in new}
+    mine = [(cell["id"], _place(cell)) for cell in a.lock["cell"] if cell["id"] in old]
+    return [(key, there[place]) for key, place in mine if place in there]
+
+
+def _place(cell: Mapping[str, Any]) -> str:
+    config = cell["config"]
+    axes = [config[key] for key in ("dataset", "model", "workers", "batch_size", "partition", "seed")]
+    return f"{cell['label']} {axes}"
+
+
+def _differing(a: Results, b: Results, alike: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    left, right = ({cell["id"]: dotted(cell["config"]) for cell in side.lock["cell"]} for side in (a, b))
+    keys = {
+        key
+        for one, other in alike
+        for key in {**left[one], **right[other]}
+        if left[one].get(key) != right[other].get(key)
+    }
+    return tuple(sorted(keys))
+
+
+def _lines(pairs: Sequence[Pair], targets: Sequence[str]) -> list[Line]:
+    cells: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        cells.setdefault(pair.before.cell, []).append(pair)
+    families = [[*_samples(cells, metric)] for metric in ("accuracy", "bytes_total", *targets)]
+    lines = []
+    for family in families:
+        lines += [_line(sample) for sample in family]
+        lines += [_together(family)] if len(family) > 1 else []
+    return lines
+
+
+def _samples(cells: Mapping[str, Sequence[Pair]], metric: str) -> Iterable[Sample]:
+    make = {"accuracy": accuracy_sample, "bytes_total": total_sample}.get(metric)
+    for cell, pairs in cells.items():
+        sample = make(cell, pairs) if make else target_sample(cell, metric, pairs)
+        if sample is not None and len(sample.losses):
+            yield sample
+
+
+def _line(sample: Sample) -> Line:
+    (estimate,) = moderated([sample.losses])
+    return _told(sample, sample.cell, estimate.mean, estimate.interval, len(sample.losses))
+
+
+def _told(sample: Sample, cell: str, mean: float, losses: tuple[float, float], seeds: int) -> Line:
+    low, high = losses
+    if sample.metric == "accuracy":
+        change, interval = 0.0 - mean, (-high, -low)
+    else:
+        change, interval = math.expm1(mean), (math.expm1(low), math.expm1(min(high, 700.0)))
+    known = math.isfinite(low)
+    word = "same" if not sample.losses.any() else "worse" if low > 0 else "better" if high < 0 else "unclear"
+    shown = interval if known and word != "same" else None
+    return Line(cell, sample.metric, sample.before, sample.after, change, shown, seeds, sample.bound, word)
+
+
+def _together(family: Sequence[Sample]) -> Line:
+    """Over all cells: the mean change of accuracy, the geometric mean of costs; the interval is over seeds."""
+    losses = np.concatenate([sample.losses for sample in family])
+    strata = np.concatenate([np.full(len(sample.losses), i) for i, sample in enumerate(family)])
+    mean, low, high = mean_interval(losses, strata)
+    bounds = {sample.bound for sample in family}
+    bound = bounds.pop() if len(bounds) == 1 else "~"
+    a, b = (_mean(family, side) for side in ("before", "after"))
+    name = "all cells (mean)" if family[0].metric == "accuracy" else "all cells (geometric mean)"
+    whole = Sample(name, family[0].metric, losses, a, b, bound)
+    return _told(whole, name, mean, (low, high) if math.isfinite(low) else (-math.inf, math.inf), len(losses))
+
+
+def _mean(family: Sequence[Sample], side: str) -> float:
+    values = np.array([getattr(sample, side) for sample in family])
+    return float(values.mean() if family[0].metric == "accuracy" else np.exp(np.log(values).mean()))

@@ -1,0 +1,48 @@
+"""What the gate found, as annotations of a GitHub workflow: lines that its runner reads from stdout."""
+
+from collections.abc import Iterator
+
+from fdabench.gate.verdict import Checked, Finding, Verdict
+from fdabench.gate.words import answer, change, level_line, value
+
+MOST = 10
+"""GitHub shows ten errors and ten warnings of a step, and drops the others."""
+
+
+def annotations(checked: Checked) -> list[str]:
+    """`::error title=...::...` for what fails, `::warning` for what is inconclusive or better."""
+    found = [*_errors(checked), *_warnings(checked)]
+    return [_line(level, f"fdabench: {title}", text) for level, title, text in found]
+
+
+def _errors(checked: Checked) -> Iterator[tuple[str, str, str]]:
+    for finding in checked.failures[:MOST]:
+        yield "error", f"{finding.metric}: {finding.verdict}", _told(finding)
+    if len(checked.failures) > MOST:
+        yield "error", "more", f"{len(checked.failures) - MOST} more; {answer(checked)}"
+    for level in checked.levels:
+        if level.verdict == Verdict.fail:
+            yield "error", "all cells together", level_line(level)
+    if checked.missing:
+        yield "error", "not compared", f"missing: {'; '.join(checked.missing[:MOST])}"
+
+
+def _warnings(checked: Checked) -> Iterator[tuple[str, str, str]]:
+    told = (*checked.failing, Verdict.passed)
+    other = [finding for finding in checked.shown if finding.verdict not in told]
+    for finding in other[:MOST]:
+        yield "warning", f"{finding.metric}: {finding.verdict}", _told(finding)
+
+
+def _told(finding: Finding) -> str:
+    numbers = f"{value(finding, finding.before)} -> {value(finding, finding.after)} ({change(finding)})"
+    return f"{finding.who}: {finding.metric} {numbers} {finding.note}".rstrip()
+
+
+def _line(level: str, title: str, text: str) -> str:
+    """With the runner's escapes, without which a message ends at its first line."""
+    return f"::{level} title={_escaped(title).replace(':', '%3A').replace(',', '%2C')}::{_escaped(text)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
