@@ -3,9 +3,10 @@
 A family is what the field names a method: LinearFDA, FedAdam, Synchronous. Its variants differ in theta or period.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
+from zlib import crc32
 
 from matplotlib.colors import to_hex, to_rgb
 
@@ -47,22 +48,34 @@ class Look:
 
 
 def family_of(label: str, strategy: str, monitor: str) -> str:
-    """The name by what the strategy is; a plug-in's by how its label begins."""
-    if strategy == "fda" and monitor in _BY_MONITOR:
-        return _BY_MONITOR[monitor]
-    first_word = label.split()[0] if label.split() else strategy
-    return _BY_STRATEGY.get(strategy, first_word)
+    """The name by what the strategy is, whatever a suite calls it: a user's own is known by its kind."""
+    if strategy == "fda":
+        return _BY_MONITOR.get(monitor, f"{monitor.capitalize()}FDA")
+    return _BY_STRATEGY.get(strategy, strategy)
 
 
 def looks_of(families: Mapping[str, str]) -> dict[str, Look]:
     """A look for each label, from label -> family in suite order."""
-    strangers = [name for name in dict.fromkeys(families.values()) if name not in _KNOWN]
-    paints = {**_KNOWN, **{name: _SPARE[i % len(_SPARE)] for i, name in enumerate(strangers)}}
+    paints = {**_KNOWN, **_paints({name for name in families.values() if name not in _KNOWN})}
     looks: dict[str, Look] = {}
     for family in dict.fromkeys(families.values()):
         variants = [label for label, name in families.items() if name == family]
         looks |= _variant_looks(family, variants, *paints[family])
     return {label: looks[label] for label in families}
+
+
+def _paints(strangers: Set[str]) -> dict[str, tuple[str, str]]:
+    """A colour and a marker for each user's own: by its name, so the same in every report where no other has it."""
+    colors, markers = zip(*_SPARE, strict=True)
+    every = [
+        (color, markers[(i + turn) % len(markers)]) for turn in range(len(markers)) for i, color in enumerate(colors)
+    ]
+    paints: dict[str, tuple[str, str]] = {}
+    for name in sorted(strangers):
+        first = crc32(name.encode()) % len(_SPARE)
+        order = every[first : len(_SPARE)] + every[:first] + every[len(_SPARE) :]
+        paints[name] = next((paint for paint in order if paint not in paints.values()), order[0])
+    return paints
 
 
 def _variant_looks(family: str, variants: Sequence[str], color: str, marker: str) -> dict[str, Look]:

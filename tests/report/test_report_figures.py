@@ -75,7 +75,7 @@ def test_no_two_strategies_look_alike() -> None:
         ("mine", "fda", "sketch", "SketchFDA"),
         ("GmFDA θ=2", "fda", "gm", "GmFDA"),
         ("FedAvg E=1", "fedavg", "", "FedAvg"),
-        ("Kamp θ=1", "kamp", "", "Kamp"),
+        ("Kamp θ=1", "kamp", "", "kamp"),
     ],
 )
 def test_families(label: str, strategy: str, monitor: str, family: str) -> None:
