@@ -2,6 +2,7 @@
 
 FdabenchError            a message for a person; `exit_code` is what the shell sees
 ├── SuiteError           a suite file is wrong; carries every fault found           (2)
+├── PluginError          a plug-in cannot be used; carries every fault found        (2)
 ├── UsageError           a command was called with something that cannot be         (2)
 ├── TaskError            data or a model is missing or does not fit                 (2)
 ├── PartitionError       the samples cannot be shared out as asked                  (2)
@@ -39,6 +40,17 @@ class NoComparisonError(FdabenchError):
     """There was nothing to compare with; a gate that sees nothing stays closed."""
 
     exit_code = 4
+
+
+class PluginError(FdabenchError):
+    """A plug-in that cannot be used; `faults` has one line for each thing that is wrong."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(self.faults)
+
+    def __str__(self) -> str:
+        return "\n".join(self.faults)
 
 
 class SuiteError(FdabenchError):

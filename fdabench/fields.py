@@ -30,3 +30,6 @@ Rate = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Decay = Annotated[float, Ge(0), Lt(1)]
 Count = Annotated[int, Ge(1)]
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+"""What a suite, or what a plug-in adds, may be called: it becomes a folder, a file, a word on a command line."""

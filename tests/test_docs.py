@@ -1,15 +1,12 @@
 """What the documents say is so: commands, suites, files, columns, and the strategy in 30 lines."""
 
-import importlib.util
 import re
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from battery.alone import simulate_alone
 
 from fdabench.cli.guard import BUG, INTERRUPTED, TERMINATED
 from fdabench.cli.main import app
@@ -63,7 +60,7 @@ def test_every_option_that_the_documents_name_exists() -> None:
 
 
 def test_every_suite_that_the_readme_runs_exists_and_is_good() -> None:
-    paths = set(re.findall(r"suites/[\w/.-]+\.toml", README))
+    paths = set(re.findall(r"(?:suites|examples)/[\w/.-]+\.toml", README))
     assert "suites/quickstart.toml" in paths
     assert all(read_suite(ROOT / path).cells for path in paths)
 
@@ -92,7 +89,7 @@ def test_links_within_the_repository_lead_somewhere(name: str) -> None:
 def test_the_suite_in_the_documentation_is_good_and_has_every_key(tmp_path: Path) -> None:
     text = blocks(SUITES, "toml")[0]
     path = tmp_path / "suite.toml"
-    path.write_text(re.sub(r"^extends.*\n", "", text, flags=re.MULTILINE), encoding="utf-8")
+    path.write_text(re.sub(r"^(extends|plugins).*\n", "", text, flags=re.MULTILINE), encoding="utf-8")
     assert len(read_suite(path).cells) > 10
     tables = tomllib.loads(text)
     assert set(tables) == {*Suite.model_fields, "extends"}
@@ -124,50 +121,14 @@ def test_every_state_is_documented() -> None:
     assert [state for state in (*RESULTS, *FAILURES, *TO_DO) if f"`{state}`" not in RESULTS_PAGE] == []
 
 
-def test_a_strategy_in_30_lines_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's first Python block that says which file it is, and the suite's table below it."""
-    found = [block for block in blocks(README, "python") if block.startswith("# fdabench/strategies/")]
-    assert found, "README: a Python block that begins with '# fdabench/strategies/NAME.py'"
-    file = re.match(r"# fdabench/strategies/(\w+)\.py", found[0])
-    assert file is not None
-    name = file[1]
-    code = [line for line in found[0].splitlines() if line.strip() and not line.startswith("#")]
-    assert len(code) <= 30
-    (tmp_path / f"{name}.py").write_text(found[0], encoding="utf-8")
-    spec = importlib.util.spec_from_file_location(name, tmp_path / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, name, module)
-    spec.loader.exec_module(module)
-    class_name = re.search(rf'"{name}": (\w+)', README)
-    assert class_name is not None, "README: the line for STRATEGIES"
-    monkeypatch.setitem(STRATEGIES, name, getattr(module, class_name[1]))  # type: ignore[arg-type]
-
-    (tables,) = [block for block in blocks(README, "toml") if f'kind = "{name}"' in block]
-    path = tmp_path / "suite.toml"
-    path.write_text(_around(tables), encoding="utf-8")
-    cells = read_suite(path).cells
-    assert len(cells) >= 1
-    for cell in cells:
-        done = simulate_alone(cell.config)
-        assert (done.state, done.steps) == ("done", 60)
-        assert 0 < len(done.tables["rounds"]) < 60, "it synchronises now and then"
-        assert done.tables["evals"][-1]["test_accuracy"] > 0.5
-
-
-def _around(strategies: str) -> str:
-    """A small suite with these strategies."""
-    return f"""
-name = "readme"
-[budget]
-steps = 60
-[eval]
-every_steps = 30
-[[workload]]
-dataset = "digits"
-model = "mlp"
-workers = 2
-batch_size = 32
-optimizer = {{ kind = "adam", lr = 1e-3 }}
-{strategies}"""
+def test_a_strategy_in_30_lines_is_the_example() -> None:
+    """The README's Python block, its suite's table and its output are those of `examples/`."""
+    (block,) = [block for block in blocks(README, "python") if block.startswith("# examples/")]
+    first, _, code = block.partition("\n")
+    path = ROOT / first.removeprefix("# ")
+    assert code == path.read_text(encoding="utf-8")
+    assert len([line for line in code.splitlines() if line.strip() and not line.strip().startswith("#")]) <= 30
+    (shown,) = [tomllib.loads(block) for block in blocks(README, "toml") if "plugins = " in block]
+    suite = tomllib.loads(path.with_suffix(".toml").read_text(encoding="utf-8"))
+    assert shown["plugins"] == suite["plugins"] == [path.name]
+    assert shown["strategy"] == suite["strategy"][-1:]

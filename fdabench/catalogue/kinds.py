@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from fdabench.catalogue.code import code_hash
+from fdabench.catalogue.origin import Origin
 from fdabench.core.monitor import Monitor
 from fdabench.core.strategy import Server, Strategy
 from fdabench.datasets import DATASETS
@@ -17,6 +20,25 @@ from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
 
 
+@dataclass(frozen=True)
+class Plugin:
+    """What somebody adds: components by role (a field of the catalogue) and name, and the files that they stand in."""
+
+    origin: Origin
+    adds: Mapping[str, Mapping[str, Any]]
+    sources: Mapping[str, bytes]
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Of the code of each file."""
+        return {name: code_hash(source) for name, source in self.sources.items()}
+
+    @property
+    def names(self) -> list[str]:
+        """`strategies.kamp`, ..."""
+        return [f"{role}.{name}" for role, found in self.adds.items() for name in found]
+
+
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """Components by the names that suites know them by. Equal to itself only, so that it can be a key of caches."""
@@ -28,6 +50,11 @@ class Catalogue:
     partitions: Mapping[str, type[Partition]]
     datasets: Mapping[str, Source]
     models: Mapping[str, Architecture]
+    plugins: tuple[Plugin, ...] = ()
+
+    def plugin_of(self, role: str, name: str) -> Plugin | None:
+        """Who added it; None where it is built in."""
+        return next((plugin for plugin in self.plugins if name in plugin.adds.get(role, ())), None)
 
 
 BUILT_IN = Catalogue(STRATEGIES, MONITORS, SERVERS, OPTIMIZERS, PARTITIONS, DATASETS, MODELS)

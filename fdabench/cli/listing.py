@@ -2,22 +2,33 @@
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import Table, print_table
 from fdabench.fields import SEED, STEPS
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.networks import NETWORKS
 from fdabench.suite.members import Member, members
+from fdabench.suite.reader import read_plugins
 
 Row = tuple[str, ...]
 Listed = tuple[Row, list[Row]]
 
 
-def print_list(what: str, form: str) -> None:
-    columns, rows = _LISTS[what](BUILT_IN)
+def print_list(what: str, suite: Path | None, form: str) -> None:
+    """Where there are plug-ins, of installed packages or of the suite, also the file that each name comes from."""
+    catalogue = read_plugins(suite)
+    columns, rows = _LISTS[what](catalogue)
+    if catalogue.plugins:
+        columns, rows = (*columns, "plug-in"), [(*row, _plugin(catalogue, what, row[0])) for row in rows]
     print_table(Table(columns, rows), form)
+
+
+def _plugin(catalogue: Catalogue, what: str, name: str) -> str:
+    plugin = catalogue.plugin_of(what, name)
+    return "" if plugin is None else plugin.origin.path.as_posix()
 
 
 def _components(role: str) -> Callable[[Catalogue], Listed]:

@@ -110,12 +110,17 @@ def plan(
 def validate(
     suites: Annotated[list[Path] | None, typer.Argument(metavar="SUITE.toml...", show_default=False)] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of suites, for editors.")] = False,
+    plugins: Annotated[
+        bool, typer.Option("--plugins", help="Only say which plug-ins would be loaded, and run none of their code.")
+    ] = False,
 ) -> None:
     """Check suite files; every fault is told at once."""
-    from fdabench.cli.validate import print_schema, validate_suites
+    from fdabench.cli.validate import print_plugins, print_schema, validate_suites
 
     if schema:
-        print_schema()
+        print_schema(suites or [])
+    elif plugins:
+        print_plugins(suites or [])
     else:
         validate_suites(suites or [])
 
@@ -174,12 +179,17 @@ app.add_typer(baselines, name="baseline")
 @app.command("list")
 @guarded
 def list_(
-    what: Annotated[Listed, typer.Argument(show_default=False)], output_format: OutputFormat = Format.auto
+    what: Annotated[Listed, typer.Argument(show_default=False)],
+    suite: Annotated[
+        Path | None,
+        typer.Option("--suite", metavar="SUITE.toml", help="With what its plug-ins add.", show_default=False),
+    ] = None,
+    output_format: OutputFormat = Format.auto,
 ) -> None:
     """List what a suite may name."""
     from fdabench.cli.listing import print_list
 
-    print_list(what.value, output_format.value)
+    print_list(what.value, suite, output_format.value)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from fdabench.run.recorder import Progress as CellProgress
 from fdabench.suite.cell import Cell
 
 HEARTBEAT_S = 60.0
+MOST_LETTERS = 200
 
 
 class Watch(Protocol):
@@ -149,12 +150,19 @@ def ending(cell: Cell, record: Record, latest: CellProgress | None) -> str:
     """One line for a result; three for a failure."""
     state = record["state"]
     if state in FAILURES:
-        last = record.get("error", "").strip().splitlines()[-1:]
         return (
-            f"{state}  {cell.title}\n       {' '.join(last)}\n       fdabench show RESULTS {cell.id} has the traceback"
+            f"{state}  {cell.title}\n       {_cause(record)}\n       fdabench show RESULTS {cell.id} has the traceback"
         )
     if "wall_s" not in record or latest is None:
         return f"{state}  {cell.title}"
     samples = record["steps"] * cell.config["workers"] * cell.config["batch_size"] / record["wall_s"]
     took = f"{in_time(record['wall_s'])}  {samples:,.0f} samples/s"
     return f"{state}  {cell.title}   {record['steps']:,} steps  {_outcome(latest)}  {took}"
+
+
+def _cause(record: Record) -> str:
+    """The traceback's last line, cut off where it is long; before it a plug-in's file and line where it has a part."""
+    last = record.get("error", "").strip().splitlines()[-1:] or [""]
+    text = "".join(letter if letter.isprintable() else " " for letter in last[0])
+    shown = text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
+    return f"{record['plugin']}: {shown}" if record.get("plugin") else shown

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import typer
 
-from fdabench.cli.console import remark, say
+from fdabench.catalogue.origin import installed
+from fdabench.cli.console import Table, print_table, remark, say
 from fdabench.cli.request import grid_line, tell_notes
 from fdabench.errors import SuiteError, UsageError
 from fdabench.suite.editor import suite_json_schema
-from fdabench.suite.reader import read_suite
+from fdabench.suite.reader import plugins_named, read_plugins, read_suite
 
 
 def validate_suites(paths: Sequence[Path]) -> None:
@@ -33,6 +34,20 @@ def _valid(path: Path) -> bool:
     return True
 
 
-def print_schema() -> None:
-    """The JSON Schema of suites."""
-    say(json.dumps(suite_json_schema(), indent=2, ensure_ascii=False))
+def print_plugins(paths: Sequence[Path]) -> None:
+    """A row for each plug-in that reading these suites would run: its file, and who names it. Runs none of them."""
+    if not paths:
+        raise UsageError("validate: give a suite file")
+    rows = [
+        (each.path.as_posix(), f"{each.suite.as_posix()}: {each.place}")
+        for path in paths
+        for each in plugins_named(path)
+    ]
+    rows += [(f"{package.name} = {package.value}", f"installed: {package.where}") for package in installed()]
+    print_table(Table(("plug-in", "named by"), rows), "auto")
+
+
+def print_schema(paths: Sequence[Path]) -> None:
+    """The JSON Schema of suites, with what the plug-ins of the suite add."""
+    catalogue = read_plugins(paths[0] if paths else None)
+    say(json.dumps(suite_json_schema(catalogue), indent=2, ensure_ascii=False))

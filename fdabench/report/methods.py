@@ -108,7 +108,9 @@ def _semantics(configs: list[Mapping[str, Any]]) -> list[Setting]:
     optimizers = [config["optimizer"] for config in configs]
     return [
         Setting(topic, "averaging", _declared((c["averaging"] for c in configs), _AVERAGING)),
-        Setting(topic, "optimizer state at a sync", _declared((o["at_sync"] for o in optimizers), _AT_SYNC)),
+        Setting(
+            topic, "optimizer state at a sync", _declared((o.get("at_sync", "keep") for o in optimizers), _AT_SYNC)
+        ),
         Setting(
             topic,
             "Dirichlet",

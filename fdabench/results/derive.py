@@ -46,7 +46,7 @@ def _axes(cell: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, Any
         "theta": resolved.get("theta", float("nan")),
         "period": resolved.get("period", float("nan")),
         "optimizer": optimizer["kind"],
-        "lr": optimizer["lr"],
+        "lr": optimizer.get("lr", float("nan")),
         "seed": config["seed"],
         "label": cell["label"],
         "reference": cell["reference"],

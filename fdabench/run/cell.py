@@ -23,6 +23,7 @@ from fdabench.run.recorder import Progress
 from fdabench.run.setting import resolved, seeds_of
 from fdabench.run.simulate import Job, Simulated, Snapshot, simulate
 from fdabench.suite.cell import Cell
+from fdabench.suite.components import components
 
 
 class Watcher(NamedTuple):
@@ -93,11 +94,15 @@ def _run_alike(group: Sequence[_Begun], store: Store, machine: Machine, watcher:
         each.record = _open(each, store, machine, len(group))
     try:
         outcomes = _simulated(group, machine, watcher)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if len(group) > 1:
             return [record for each in group for record in run_together([each.cell], store, machine, watcher)]
-        outcomes = [error]
-    return [_close(store, each, done) for each, done in zip(group, outcomes, strict=True)]
+        outcomes = [error if isinstance(error, Exception) else _exit_refused(error)]
+    return [_close(store, each, done, machine.catalogue) for each, done in zip(group, outcomes, strict=True)]
+
+
+def _exit_refused(error: SystemExit) -> Exception:
+    return RuntimeError(f"sys.exit({error.code!r}) ends no cell").with_traceback(error.__traceback__)
 
 
 def _simulated(group: Sequence[_Begun], machine: Machine, watcher: Watcher) -> list[Simulated | Exception]:
@@ -140,13 +145,14 @@ def _resolved(cell: Cell, catalogue: Catalogue) -> Record:
         return {}
 
 
-def _close(store: Store, begun: _Begun, done: Simulated | Exception) -> Record:
+def _close(store: Store, begun: _Begun, done: Simulated | Exception, catalogue: Catalogue) -> Record:
     """The record of how it ended; the checkpoint stays until there is a result, which is written before it goes."""
     cell = begun.cell
     if isinstance(done, Simulated):
         outcome = {"state": done.state, "steps": done.steps, "wall_s": done.wall_s}
     else:
-        outcome = {"state": _state_after(done), "error": "".join(traceback.format_exception(done))}
+        text = "".join(traceback.format_exception(done))
+        outcome = {"state": _state_after(done), "error": text, **_blamed(done, cell, catalogue)}
     if begun.remarks:
         outcome["remarks"] = begun.remarks
     if isinstance(done, Simulated) and done.state in RESULTS:
@@ -156,6 +162,16 @@ def _close(store: Store, begun: _Begun, done: Simulated | Exception) -> Record:
     if closed["state"] in RESULTS:
         begun.checkpoint.remove()
     return closed
+
+
+def _blamed(error: Exception, cell: Cell, catalogue: Catalogue) -> Record:
+    """The user's file and line where it was raised; the file alone where what it returned led to it."""
+    plugins = [catalogue.plugin_of(role, name) for role, name in components(cell.config, catalogue)]
+    paths = {str(plugin.origin.path) for plugin in plugins if plugin is not None}
+    lines = [
+        f"{each.filename}:{each.lineno}" for each in traceback.extract_tb(error.__traceback__) if each.filename in paths
+    ]
+    return {"plugin": lines[-1] if lines else ", ".join(sorted(paths))} if paths else {}
 
 
 def _state_after(error: Exception) -> str:

@@ -4,16 +4,17 @@ A hash is of the code alone: comments, docstrings, citations and layout do not c
 a cell of one strategy does not depend on another's file.
 """
 
-import ast
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import fdabench
+from fdabench.catalogue.code import code_hash, imported_modules
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.suite.members import members
+from fdabench.datasets.base import Source
+from fdabench.models.base import Architecture
+from fdabench.suite.components import components
 
 ROOT = Path(fdabench.__file__).parent
 ALWAYS = ("run/simulate.py", "run/recorder.py", "run/setting.py", "suite/construct.py", "engine/choice.py")
@@ -22,9 +23,16 @@ FOLLOWED = ("core", "engine", "strategies", "monitors", "servers", "partition", 
 
 
 def code_of(config: Mapping[str, Any], catalogue: Catalogue = BUILT_IN) -> dict[str, str]:
-    """Hash by file, relative to the package, for all that this cell runs."""
+    """Hash by file, relative to the package, for all that this cell runs; of a plug-in, every file of its own."""
     found: dict[str, str] = {}
-    pending = [*ALWAYS, *_files_of(config, catalogue)]
+    pending = [*ALWAYS]
+    for role, name in components(config, catalogue):
+        plugin = catalogue.plugin_of(role, name)
+        if plugin is None:
+            pending.append(_home(getattr(catalogue, role)[name]))
+        else:
+            found |= plugin.hashes
+            pending += [file for source in plugin.sources.values() for file in _followed(source)]
     while pending:
         name = pending.pop()
         if name not in found:
@@ -33,17 +41,12 @@ def code_of(config: Mapping[str, Any], catalogue: Catalogue = BUILT_IN) -> dict[
     return dict(sorted(found.items()))
 
 
-def _files_of(config: Mapping[str, Any], catalogue: Catalogue) -> Iterable[str]:
-    strategy = config["strategy"]
-    cls = catalogue.strategies[strategy["kind"]]
-    yield _file(cls.__module__)
-    for member in members(cls, catalogue):
-        if member.kinds:
-            yield _file(member.kinds[strategy[member.name]["kind"]].__module__)
-    yield _file(catalogue.partitions[config["partition"]["kind"]].__module__)
-    yield _file(catalogue.optimizers[config["optimizer"]["kind"]].__module__)
-    for function in (catalogue.models[config["model"]].build, catalogue.datasets[config["dataset"]].load):
-        yield _file(getattr(function, "func", function).__module__)
+def _home(component: Any) -> str:
+    """The file of a class, or of the function that makes a model or loads data."""
+    function = component
+    if isinstance(component, Architecture | Source):
+        function = component.build if isinstance(component, Architecture) else component.load
+    return _file(getattr(function, "func", function).__module__)
 
 
 def _file(module: str) -> str:
@@ -53,25 +56,10 @@ def _file(module: str) -> str:
 @cache
 def _read(name: str) -> tuple[str, tuple[str, ...]]:
     """The hash of a file's code, and the files that it imports and that are followed."""
-    tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
-    imports = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-    own = [_file(module) for module in imports if module.startswith("fdabench.")]
-    followed = tuple(file for file in own if file.split("/")[0] in FOLLOWED and (ROOT / file).exists())
-    code = ast.unparse(_code_only(tree))
-    return hashlib.sha256(code.encode()).hexdigest()[:16], followed
+    source = (ROOT / name).read_bytes()
+    return code_hash(source), _followed(source)
 
 
-def _code_only(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [part for part in node.body if not (_is_text(part) or _is_reference(part))] or [ast.Pass()]
-    return tree
-
-
-def _is_reference(node: ast.stmt) -> bool:
-    """What a component cites does not change its numbers."""
-    return isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "reference"
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+def _followed(source: bytes) -> tuple[str, ...]:
+    own = sorted(_file(module) for module in imported_modules(source) if module.startswith("fdabench."))
+    return tuple(file for file in own if file.split("/")[0] in FOLLOWED and (ROOT / file).exists())

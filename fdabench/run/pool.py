@@ -3,17 +3,20 @@
 import multiprocessing as mp
 import queue
 import signal
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.catalogue.load import load
+from fdabench.catalogue.origin import Origin
 from fdabench.datasets.base import Data
 from fdabench.engine.memory import keep_freed_memory
 from fdabench.results.store import Record, Store
@@ -72,14 +75,15 @@ class _Task(NamedTuple):
     device: torch.device
     engine: str
     threads: int
-    catalogue: Catalogue
+    plugins: tuple[Origin, ...]
 
 
 class _Child:
     """What a process of the pool has."""
 
     store: Store
-    machine: Machine
+    machine: Callable[[], Machine]
+    """Made when the first cell begins."""
     events: Any
     stop: Any
 
@@ -93,9 +97,10 @@ def run_cells(cells: Sequence[Cell], place: Place) -> Generator[Event]:
         TaskError: there is no room for the data.
     """
     catalogue = place.catalogue
+    origins = tuple(plugin.origin for plugin in catalogue.plugins)
     waiting = {cell.id: cell for cell in sorted(cells, key=lambda cell: work(cell, catalogue), reverse=True)}
     with on_disk(place.data) as folder:
-        task = _Task(place.store, folder, place.device, place.engine, place.threads, catalogue)
+        task = _Task(place.store, folder, place.device, place.engine, place.threads, origins)
         while waiting:
             begun: dict[str, Cell] = {}
             try:
@@ -178,7 +183,9 @@ def _begin(task: _Task, events: Any, stop: Any) -> None:
     keep_freed_memory()
     torch.set_num_threads(task.threads)
     _Child.store, _Child.events, _Child.stop = task.store, events, stop
-    _Child.machine = Machine(task.device, task.engine, mapped(task.folder, task.device), catalogue=task.catalogue)
+    data = mapped(task.folder, task.device)
+    # a plug-in's classes cannot be sent, so each process runs its code; not here, where whatever raises breaks the pool
+    _Child.machine = cache(lambda: Machine(task.device, task.engine, data, catalogue=load(task.plugins)))
 
 
 def _run(group: Sequence[Cell]) -> None:
@@ -191,7 +198,7 @@ def _run(group: Sequence[Cell]) -> None:
     def tell(cell_id: str, progress: Progress) -> None:
         events.put((cell_id, Moved, (progress,)))
 
-    records = run_together(group, _Child.store, _Child.machine, Watcher(tell, stop.is_set))
+    records = run_together(group, _Child.store, _Child.machine(), Watcher(tell, stop.is_set))
     for cell, record in zip(group, records, strict=True):
         events.put((cell.id, Ended, (record,)))
 

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.suite.cell import Cell
-from fdabench.suite.members import members
+from fdabench.suite.components import components
 
 
 def citations(cells: Sequence[Cell], catalogue: Catalogue) -> list[str]:
@@ -24,18 +24,7 @@ def bibliography() -> dict[str, str]:
 
 
 def _references(cell: Cell, catalogue: Catalogue) -> Iterable[str]:
-    config, strategy = cell.config, cell.config["strategy"]
-    cls = catalogue.strategies[strategy["kind"]]
-    yield _of(cls)
-    for member in members(cls, catalogue):
-        if member.kinds:
-            yield _of(member.kinds[strategy[member.name]["kind"]])
-    yield _of(catalogue.optimizers[config["optimizer"]["kind"]])
-    yield _of(catalogue.partitions[config["partition"]["kind"]])
-    yield catalogue.datasets[config["dataset"]].reference
-    yield catalogue.models[config["model"]].reference
-
-
-def _of(component: type) -> str:
-    """The component's `reference`: keys of the bibliography, or nothing."""
-    return getattr(component, "reference", "")
+    """Keys of the bibliography; a plug-in's `reference` may be in its author's own words, so it is left out."""
+    for role, name in components(cell.config, catalogue):
+        if catalogue.plugin_of(role, name) is None:
+            yield getattr(getattr(catalogue, role)[name], "reference", "")

@@ -31,7 +31,8 @@ def _value(member: Member, table: Mapping[str, Any], scale: Scale, catalogue: Ca
         return scale.seed
     if member.means(STEPS):
         return span(table, member.span_keys, scale.steps_per_epoch)
-    value = table[member.name]
+    # None is no value that a suite can give, so a table leaves it out
+    value: Any = table.get(member.name) if member.default is None else table[member.name]
     if member.means(THRESHOLD):
         return value["per_parameter"] * scale.num_parameters if isinstance(value, Mapping) else value
     if member.kinds:

@@ -9,12 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from fdabench import __version__
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.catalogue.kinds import Catalogue
 from fdabench.errors import SuiteError, UsageError
 from fdabench.suite.cell import Cell
 from fdabench.suite.faults import faults_of
 from fdabench.suite.gate import gate_table, idle_limits
 from fdabench.suite.grid import MOST_CELLS, check_excludes, check_strategies, check_workloads, make_grid
+from fdabench.suite.plugins import Named, catalogue_with, files_of, locked_plugins, plugin_notes
 from fdabench.suite.schema import Suite
 
 Raw = dict[str, Any]
@@ -45,6 +46,7 @@ class Expanded:
             "tuning": suite.tuning,
             "source": self.source,
             "overrides": list(self.overrides),
+            "plugins": locked_plugins(self.cells, self.catalogue),
             "seeds": list(suite.seeds),
             "targets": list(suite.eval.targets),
             "hit": suite.eval.hit,
@@ -62,14 +64,13 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
         SuiteError: the file is missing or wrong; all its faults are in the message.
         UsageError: an override is not of the form KEY=VALUE.
     """
-    raw = _with_base(path, ())
+    raw, named = _with_base(path, ())
     for override in overrides:
         _override(raw, override)
-    source, catalogue = path.as_posix(), BUILT_IN
-    workloads, strategies = (
-        check_workloads(raw.get("workload"), catalogue),
-        check_strategies(raw.get("strategy"), catalogue),
-    )
+    source = path.as_posix()
+    catalogue = catalogue_with(source, named)
+    workloads = check_workloads(raw.get("workload"), catalogue)
+    strategies = check_strategies(raw.get("strategy"), catalogue)
     excludes = check_excludes(raw.get("exclude"))
     faults = [*_check_top(raw), *workloads.faults, *strategies.faults, *excludes.faults]
     if faults:
@@ -81,7 +82,7 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
     grid = make_grid(suite, workloads, strategies, excludes)
     if not grid.cells:
         raise SuiteError(source, ["exclude: nothing is left to run"])
-    notes = (*grid.notes, *idle_limits(suite.gate, grid.cells))
+    notes = (*plugin_notes(catalogue), *grid.notes, *idle_limits(suite.gate, grid.cells))
     return Expanded(suite, source, tuple(overrides), grid.cells, notes, catalogue)
 
 
@@ -93,8 +94,26 @@ def _check_top(raw: Raw) -> list[str]:
     return []
 
 
-def _with_base(path: Path, seen: tuple[Path, ...]) -> Raw:
-    """The file's tables over those of the file that it extends."""
+def read_plugins(path: Path | None) -> Catalogue:
+    """What this suite may name, its plug-ins' included, whatever else stands in it; what any may, where there is none.
+
+    Raises:
+        SuiteError: the file cannot be read, or a plug-in not be used.
+    """
+    return catalogue_with(path.as_posix(), plugins_named(path)) if path else catalogue_with("installed plug-ins", [])
+
+
+def plugins_named(path: Path) -> list[Named]:
+    """The plug-ins that a suite, or a file that it extends, names; none of them is run or even looked for.
+
+    Raises:
+        SuiteError: the file cannot be read.
+    """
+    return _with_base(path, ())[1]
+
+
+def _with_base(path: Path, seen: tuple[Path, ...]) -> tuple[Raw, list[Named]]:
+    """The file's tables over those of the file that it extends; the plug-ins of both."""
     if path.resolve() in seen:
         raise SuiteError(path.as_posix(), ["extends: comes back to itself"])
     try:
@@ -103,12 +122,13 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> Raw:
         raise SuiteError(path.as_posix(), [f"cannot be read: {error.strerror}"]) from error
     except (ValueError, RecursionError) as error:
         raise SuiteError(path.as_posix(), [f"not TOML: {error}"]) from error
-    base = raw.pop("extends", None)
+    base, named = raw.pop("extends", None), files_of(path, raw.get("plugins"))
     if base is None:
-        return raw
+        return raw, named
     if not isinstance(base, str):
         raise SuiteError(path.as_posix(), [f"extends: expected a string, found {base!r}"])
-    return _merged(_with_base(path.parent / base, (*seen, path.resolve())), raw)
+    below, named_below = _with_base(path.parent / base, (*seen, path.resolve()))
+    return _merged(below, raw), [*named_below, *named]
 
 
 def _merged(base: Raw, over: Raw) -> Raw:
@@ -124,6 +144,8 @@ def _override(raw: Raw, override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise UsageError(f"--set {override}: expected KEY=VALUE, as in --set budget.steps=100")
+    if key.strip().split(".")[0] == "plugins":
+        raise UsageError(f"--set {override}: only a suite's file names plug-ins")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except ValueError:

@@ -9,6 +9,7 @@ from fdabench.catalogue.kinds import Catalogue
 from fdabench.engine.batches import LastBatch
 from fdabench.engine.precision import Precision
 from fdabench.engine.workers import BatchStatistics
+from fdabench.fields import NAME
 from fdabench.results.costs import CONVENTIONS
 from fdabench.suite.axes import Axes
 from fdabench.suite.gate import Gate
@@ -19,7 +20,7 @@ MOST_SEED = 2**53
 Count = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 Positive = Annotated[float, Field(gt=0, le=MOST_EPOCHS)]
 Fraction01 = Annotated[float, Field(gt=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Raw = dict[str, Any]
 
 
@@ -76,6 +77,7 @@ class Suite(Table):
     name: Name
     description: str = ""
     tuning: str = ""
+    plugins: list[str] = []
     seeds: Annotated[list[Annotated[int, Field(ge=0, le=MOST_SEED)]], Field(min_length=1)] = [0]
     budget: Budget
     eval: Eval

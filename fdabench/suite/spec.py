@@ -78,7 +78,13 @@ class Component(Table):
 
     @model_validator(mode="after")
     def _accepted(self) -> Self:
-        construct(self.component, self.model_dump(), Scale(Fraction(1), 1, 0), self.catalogue)
+        try:
+            construct(self.component, self.model_dump(), Scale(Fraction(1), 1, 0), self.catalogue)
+        except ValueError:
+            raise
+        except Exception as error:
+            # a plug-in's `__post_init__` may raise anything
+            raise ValueError(f"{self.component.__name__} refuses it: {type(error).__name__}: {error}") from error
         return self
 
 

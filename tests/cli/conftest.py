@@ -70,6 +70,12 @@ def call(folder: Path, *arguments: str, **variables: str) -> subprocess.Complete
     )
 
 
+@pytest.fixture(scope="session")
+def call_in() -> Fdabench:
+    """The program, called in a folder."""
+    return call
+
+
 class Finished(NamedTuple):
     """A folder with a suite that was run there, and what the program said."""
 

@@ -1,0 +1,35 @@
+"""Dynamic averaging by local conditions (Kamp et al., 2018): sync as soon as one worker leaves its ball."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from fdabench.core.channel import Channel
+from fdabench.core.rows import squared_norms
+from fdabench.core.strategy import Outcome, Round, Server, Traffic, begin, synchronize
+from fdabench.fields import Threshold
+from fdabench.servers.average import Average
+
+
+@dataclass(frozen=True)
+class Kamp:
+    """Var(w_t) <= max_k |u_k|^2, so |u_k|^2 <= theta for all k keeps FDA's round invariant."""
+
+    theta: Threshold
+    server: Server = Average()
+
+    def init(self, w_D: Tensor) -> Round:
+        return begin(w_D, self.server)
+
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
+        u_KD = w_KD - r.anchor_D
+        outside_K1 = (squared_norms(u_KD)[:, None] > self.theta).to(u_KD.dtype)
+        if channel.mean(outside_K1, "state").item() == 0:  # nobody is outside
+            return Outcome(w_KD, r, False)
+        return synchronize(w_KD, r, self.server, channel)
+
+    def traffic(self, steps: int, num_parameters: int) -> Traffic:
+        return Traffic(0, steps, states=steps, state_size=1)
+
+
+STRATEGIES = {"kamp": Kamp}

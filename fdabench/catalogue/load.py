@@ -1,0 +1,137 @@
+"""From where plug-ins come from to a catalogue with what they add; a name is never taken twice."""
+
+import re
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fdabench.catalogue.declared import ROLES, Fault, declared, line_of, lines_of
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue, Plugin
+from fdabench.catalogue.origin import MOST_BYTES, File, Origin
+from fdabench.errors import PluginError
+
+# a path has one slash where an address had two
+_ADDRESS = re.compile(r"(.*/)?[A-Za-z][A-Za-z0-9+.-]+:/")
+
+Trial = Callable[[Catalogue, str, str], None]
+
+
+class _Loaded(NamedTuple):
+    plugin: Plugin | None
+    faults: list[str]
+
+
+def read_file(where: str, path: Path) -> File:
+    """The file as it is now; it is not run.
+
+    Raises:
+        PluginError: it is no Python file that can be read.
+    """
+    said = f"{where}: {path.as_posix()!r}"
+    if _ADDRESS.match(path.as_posix()) or path.suffix != ".py" or not path.name.isprintable():
+        raise PluginError([f"{said}: expected the path of a Python file, as in plugins = ['my_strategy.py']"])
+    try:
+        if not path.is_file():
+            raise PluginError([f"{said}: there is no such file"])
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise PluginError([f"{said}: cannot be read: {getattr(error, 'strerror', None) or error}"]) from error
+    if len(content) > MOST_BYTES:
+        raise PluginError([f"{said}: larger than {MOST_BYTES:,} bytes; expected a file of Python"])
+    return File(where, path, content)
+
+
+def load(origins: Sequence[Origin], trial: Trial = lambda catalogue, role, name: None) -> Catalogue:
+    """The built-in catalogue and what these add. `trial` is asked whether a component can be used, and raises if not.
+
+    Raises:
+        PluginError: one of them cannot be used; every fault is in the message, with the plug-in's file and line.
+    """
+    if not origins:
+        return BUILT_IN
+    loaded = [_one(origin) for origin in origins]
+    plugins = tuple(each.plugin for each in loaded if each.plugin is not None)
+    faults = [fault for each in loaded for fault in each.faults] or _clashes(plugins)
+    if faults:
+        raise PluginError(faults)
+    added = {role.field: _with(getattr(BUILT_IN, role.field), plugins, role.field) for role in ROLES}
+    catalogue = replace(BUILT_IN, plugins=plugins, **added)
+    faults = [fault for plugin in plugins for fault in _unusable(catalogue, plugin, trial)]
+    if faults:
+        raise PluginError(faults)
+    return catalogue
+
+
+def _with(built_in: Mapping[str, Any], plugins: Sequence[Plugin], role: str) -> dict[str, Any]:
+    return {**built_in, **{name: each for plugin in plugins for name, each in plugin.adds.get(role, {}).items()}}
+
+
+def _one(origin: Origin) -> _Loaded:
+    """What raises while it is imported is the plug-in's fault, whatever it is: also `sys.exit`."""
+    try:
+        module = origin.run()
+        sources = origin.sources(module)
+    except (Exception, SystemExit) as error:
+        text = traceback.format_exception_only(error)[-1].strip()
+        return _Loaded(None, [_said(origin, _user_line(error, origin.path), text)])
+    path = origin.path
+    main = origin.content if isinstance(origin, File) else path.read_bytes()
+    adds, faults = declared(module, main)
+    return _Loaded(Plugin(origin, adds, sources), [_said(origin, *fault) for fault in faults])
+
+
+def _said(origin: Origin, line: int | None, what: str) -> str:
+    at = f":{line}" if line else ""
+    return f"{origin.where}: {origin.path.as_posix()}{at}: {what}"
+
+
+def _user_line(error: BaseException, path: Path) -> int | None:
+    """The last line of this file that took part."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return lines[-1] if lines else None
+
+
+def _clashes(plugins: Sequence[Plugin]) -> list[str]:
+    """Names that are taken already, each with both places."""
+    faults = []
+    # FedAvg beside fedavg would confuse people, and file systems
+    taken = {
+        (role.field, name.casefold()): f"{name!r} is built in"
+        for role in ROLES
+        for name in getattr(BUILT_IN, role.field)
+    }
+    files: dict[str, str] = {}
+    for plugin in plugins:
+        for file in plugin.sources:
+            if file in files:
+                faults.append(_said(plugin.origin, None, f"another {file} is {files[file]}: rename one of them"))
+            files[file] = plugin.origin.path.as_posix()
+        for role, name, line in _places(plugin):
+            if already := taken.get((role, name.casefold())):
+                faults.append(_said(plugin.origin, line, f"{name!r} is taken: of the {role}, {already}"))
+            taken[role, name.casefold()] = f"{name!r} is added by {plugin.origin.path.as_posix()}:{line}"
+    return faults
+
+
+def _places(plugin: Plugin) -> Iterable[tuple[str, str, int]]:
+    origin = plugin.origin
+    lines = lines_of(origin.content if isinstance(origin, File) else origin.path.read_bytes())
+    for role in ROLES:
+        for name in plugin.adds.get(role.field, {}):
+            yield role.field, name, line_of(lines, role, name)
+
+
+def _unusable(catalogue: Catalogue, plugin: Plugin, trial: Trial) -> list[str]:
+    faults = []
+    for role, name, line in _places(plugin):
+        try:
+            trial(catalogue, role, name)
+        except Exception as error:
+            # a name in an annotation that is not there, a type that no suite can hold, ...
+            faults.append(_said(plugin.origin, *Fault(line, f"{name}: {error}")))
+    return faults

@@ -1,0 +1,89 @@
+"""Which components a cell's configuration names, by role and name; and whether a plug-in's can be named at all."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields
+from fractions import Fraction
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from fdabench.catalogue.kinds import Catalogue
+from fdabench.fields import SEED, STEPS, THRESHOLD
+from fdabench.suite.members import Member, members
+from fdabench.suite.schema import STRATEGY_OPTIONS, strategy_table
+from fdabench.suite.spec import one_of
+
+PLAIN = (bool, int, float, str)
+# columns of `runs` are read from fields of these names
+NUMBERS, PARTS = ("theta", "period", "alpha", "lr"), ("monitor", "server")
+
+
+def components(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """(role, name) of everything that a cell names, as `("strategies", "fda")`."""
+    yield "strategies", config["strategy"]["kind"]
+    yield from _parts("strategies", config["strategy"], catalogue)
+    for role, key in (("optimizers", "optimizer"), ("partitions", "partition")):
+        yield role, config[key]["kind"]
+        yield from _parts(role, config[key], catalogue)
+    yield "models", config["model"]
+    yield "datasets", config["dataset"]
+
+
+def _parts(role: str, table: Mapping[str, Any], catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """What a component's fields name, and what theirs do."""
+    for member in members(getattr(catalogue, role)[table["kind"]], catalogue):
+        if member.kinds:
+            inner = table[member.name]
+            of = "monitors" if catalogue.monitors.get(inner["kind"]) is member.kinds[inner["kind"]] else "servers"
+            yield of, inner["kind"]
+            yield from _parts(of, inner, catalogue)
+
+
+def check_usable(catalogue: Catalogue, role: str, name: str) -> None:
+    """
+    Raises:
+        TypeError: no suite could give this component's fields.
+    """
+    if role in ("datasets", "models"):
+        return
+    cls: type[Any] = getattr(catalogue, role)[name]
+    taken = {"kind", *(STRATEGY_OPTIONS if role == "strategies" else ())}
+    for field in fields(cls):
+        if field.name in taken:
+            raise TypeError(f"the field {field.name!r} is a key that the suite's table has already")
+        if field.name.startswith("_"):
+            raise TypeError(f"the field {field.name!r} begins with '_', which no key of a suite does")
+        if field.default_factory is not MISSING or not field.init:
+            raise TypeError(f"the field {field.name!r} needs a plain default, or none")
+    for member in members(cls, catalogue):
+        _check_member(member)
+    if role == "strategies":
+        strategy_table(name, catalogue)
+    one_of({name: cls}, catalogue)
+
+
+def _check_member(member: Member) -> None:
+    said = f"the field {member.name!r}"
+    if member.kinds:
+        made = None if member.required else type(member.default)
+        if made is not None and (member.default_kind is None or member.default != made()):
+            raise TypeError(f"{said}: its default must be one that a plug-in or fdabench adds, made without values")
+    elif not (member.means(STEPS) or member.means(SEED) or member.means(THRESHOLD)):
+        if not _plain(member.hint):
+            raise TypeError(f"{said}: a suite can give numbers, strings, true and false, not {member.hint}")
+        if not (member.required or isinstance(member.default, (*PLAIN, NoneType))):
+            raise TypeError(f"{said}: its default must be a number, a string, true, false or None")
+    if member.name in PARTS and not member.kinds:
+        raise TypeError(f"{said}: results take it for a component; give it another name, or the type Monitor or Server")
+    if member.name in NUMBERS and _bare(member.hint) not in (int, float, Fraction):
+        raise TypeError(f"{said}: results take it for a number; give it another name, or the type float")
+
+
+def _bare(hint: Any) -> Any:
+    return get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
+
+
+def _plain(hint: Any) -> bool:
+    bare = _bare(hint)
+    if get_origin(bare) in (Union, UnionType):
+        return all(part is NoneType or _plain(part) for part in get_args(bare))
+    return bare in PLAIN or (get_origin(bare) is Literal and all(isinstance(each, PLAIN) for each in get_args(bare)))
