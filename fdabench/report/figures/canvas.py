@@ -69,10 +69,10 @@ def panels(number: int, title: str, width: float, height: float, columns: int = 
 
 
 def panel_title(axes: Axes, workload: tuple[str, str], suites: int) -> None:
-    """The workload on two lines; the suite too where there are several."""
+    """The workload on two lines; the suite above where there are several."""
     suite, name = workload
     dataset, workers, batch, partition = name.split(", ", 3)
-    prefix = f"{suite}: " if suites > 1 else ""
+    prefix = f"{suite}\n" if suites > 1 else ""
     axes.set_title(f"{prefix}{dataset}, {workers}, {batch}\n{partition}")
 
 

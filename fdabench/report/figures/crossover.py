@@ -130,7 +130,7 @@ def _taken(named: list[tuple[str, float, float]]) -> Region:
         row, column = int(np.searchsorted(LATENCIES, latency)), int(np.searchsorted(BANDWIDTHS, bandwidth))
         width = int(2 * _COLUMNS * len(name))
         first, last = (column - width, column + 3) if bandwidth > _MIDDLE else (column - 3, column + width)
-        taken[max(0, row - 3) : row + 2 * _ROWS, max(0, first) : last] = True
+        taken[max(0, row - 3) : row + 3 * _ROWS, max(0, first) : last] = True
     return taken
 
 
