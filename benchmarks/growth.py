@@ -26,7 +26,8 @@ from fdabench.models.base import initialised
 from fdabench.monitors.sketch import Sketch
 from fdabench.optimizers import Adam
 from fdabench.results.store import Store
-from fdabench.run.pool import Ended, Place, Started, run_cells
+from fdabench.run.events import Ended, Started
+from fdabench.run.pool import Place, run_cells
 from fdabench.run.shared import load_all
 from fdabench.strategies.fda import FDA
 from fdabench.suite.reader import read_suite

@@ -13,7 +13,8 @@ from cases import BATCH, noise
 import fdabench.run.recorder as recorder
 from fdabench.engine.memory import keep_freed_memory
 from fdabench.results.store import Store
-from fdabench.run.pool import Ended, Place, Started, run_cells
+from fdabench.run.events import Ended, Started
+from fdabench.run.pool import Place, run_cells
 from fdabench.run.simulate import Job, simulate
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite

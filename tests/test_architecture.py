@@ -50,6 +50,7 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "scipy": "report gate",
     "typer": "cli",
     "rich": "cli",
+    "filelock": "run",
 }
 MAX_LINES = {"strategies": 90, "monitors": 90, "servers": 90}
 RECORDS, DYNAMIC, OTHERS_CODE = "core/channel.py", "vision.py", "catalogue/origin.py"

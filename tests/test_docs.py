@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from fdabench.cli.guard import BUG, INTERRUPTED, TERMINATED
+from fdabench.cli.guard import BUG, INTERRUPTED, OUT_OF_TIME, TERMINATED
 from fdabench.cli.main import app
 from fdabench.cli.run import SOME_FAILED
 from fdabench.datasets import DATASETS
@@ -30,7 +30,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SUITES = (ROOT / "docs" / "suites.md").read_text(encoding="utf-8")
 RESULTS_PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 CI_PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/suites.md", "docs/results.md", "docs/ci.md")
+RUNS_PAGE = (ROOT / "docs" / "runs.md").read_text(encoding="utf-8")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *(f"docs/{page}.md" for page in ("suites", "results", "runs", "ci")),
+)
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
@@ -71,13 +77,14 @@ def test_the_readme_names_everything_that_there_is() -> None:
         assert {kind for kind in kinds if f"`{kind}`" not in table} == set()
 
 
-def test_the_readme_tells_every_exit_code() -> None:
+def test_the_documents_tell_every_exit_code() -> None:
     text = README.split("Exit codes:")[1].split("\n\n")[0]
     gate = {1, NoComparisonError.exit_code}
-    known = {0, 2, SOME_FAILED, BUG, INTERRUPTED, TERMINATED, *gate}
-    assert {int(code) for code in re.findall(r"\b\d+\b", text)} == known
-    told = CI_PAGE.split("| exit code |")[1].split("\n\n")[0]
-    assert {int(code) for code in re.findall(r"^\| (\d+) \|", told, re.MULTILINE)} == {0, 2, *gate}
+    runs = {0, 2, SOME_FAILED, BUG, OUT_OF_TIME, INTERRUPTED, TERMINATED}
+    assert {int(code) for code in re.findall(r"\b\d+\b", text)} == runs | gate
+    pages = ((RUNS_PAGE.split("## Exit codes")[1], runs), (CI_PAGE.split("| exit code |")[1], {0, 2, *gate}))
+    for page, codes in pages:
+        assert {int(code) for code in re.findall(r"^\| (\d+) \|", page.split("\n\n## ")[0], re.MULTILINE)} == codes
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

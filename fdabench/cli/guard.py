@@ -1,6 +1,7 @@
 """From exceptions to exit codes: what a person did wrong is one message, a bug of ours is a file and its path."""
 
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -16,13 +17,17 @@ import typer
 from fdabench import __version__
 from fdabench.errors import FdabenchError
 
-BUG, INTERRUPTED, TERMINATED = 70, 130, 143
+BUG, OUT_OF_TIME, INTERRUPTED, TERMINATED = 70, 75, 130, 143
 
 P = ParamSpec("P")
 
 
 class Terminated(BaseException):
     """SIGTERM: raised wherever the program is, so that what is under way can be left in order."""
+
+
+class OutOfTime(BaseException):
+    """The time that was given is up; what is left goes on with the next call."""
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
@@ -36,12 +41,14 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             sys.stdout.flush()
         except typer.Exit:
             raise  # an exit code that the command chose
+        except OutOfTime:
+            _end(f"fdabench: the time is up; this goes on from here: {_again()}", OUT_OF_TIME)
         except FdabenchError as error:
             _end(f"fdabench: {error}", error.exit_code)
         except KeyboardInterrupt:
-            _end("fdabench: interrupted; the same command goes on from here", INTERRUPTED)
+            _end(f"fdabench: interrupted; this goes on from here: {_again()}", INTERRUPTED)
         except Terminated:
-            _end("fdabench: terminated; the same command goes on from here", TERMINATED)
+            _end(f"fdabench: terminated; this goes on from here: {_again()}", TERMINATED)
         except BrokenPipeError:
             # the reader went away, as `| head` does: nothing is wrong
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -50,6 +57,11 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             _end(f"fdabench: this is a bug of fdabench; its traceback is in {path}", BUG)
 
     return safely
+
+
+def _again() -> str:
+    """The same command, which does not do again what is done."""
+    return shlex.join(["fdabench", *(argument for argument in sys.argv[1:] if argument != "--fresh")])
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:

@@ -79,14 +79,26 @@ def run(
     sets: Sets = None,
     seeds: Seeds = None,
     chosen: Chosen = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Run cells again that are done.")] = False,
+    shard: Annotated[
+        str | None, typer.Option("--shard", metavar="I/N", help="The I-th of N shares of the cells, for job arrays.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run all cells from their beginning, done or not.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run cells again that have failed.")] = False,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop when a cell has failed.")] = False,
+    max_time: Annotated[
+        str | None, typer.Option("--max-time", metavar="TIME", help="Stop after 90s, 30m, 1h30m or 2d; exit code 75.")
+    ] = None,
+    checkpoint_every: Annotated[
+        str | None, typer.Option("--checkpoint-every", metavar="TIME", help="Of a cell under way; else 60s.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only the summary.")] = False,
 ) -> None:
     """Run what is missing, then print the summary."""
-    from fdabench.cli.run import Hardware, Request, run_suites
+    from fdabench.cli.run import Hardware, Limits, Request, run_suites
 
-    hardware = Hardware(jobs, threads, device, engine, together)
-    run_suites(Request(tuple(suites), out, data_dir, hardware, tuple(sets or ()), seeds, chosen, fresh, quiet))
+    hardware = Hardware(jobs, threads, device, engine, together, checkpoint_every)
+    limits = Limits(chosen, shard, fresh, retry_failed, fail_fast, max_time)
+    run_suites(Request(tuple(suites), out, data_dir, hardware, tuple(sets or ()), seeds, limits, quiet))
 
 
 @app.command()

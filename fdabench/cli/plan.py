@@ -8,7 +8,7 @@ from fdabench.cli.console import Table, in_bytes, in_time, print_table, remark, 
 from fdabench.cli.request import expand, grid_line, results_dir
 from fdabench.results.store import Store
 from fdabench.run.estimate import estimated_seconds
-from fdabench.run.plan import Standing, bytes_bound, standings, tally
+from fdabench.run.plan import SETTLED, Standing, bytes_bound, standings, tally
 from fdabench.run.ready import default_jobs, parse_device
 from fdabench.suite.select import select
 
@@ -27,7 +27,7 @@ def print_plan(
         for each in found
     ]
     print_table(Table(("cell", "what", "status", f"bytes ({convention})", "why"), rows), form)
-    to_run = [each.cell for each in found if each.status != "done"]
+    to_run = [each.cell for each in found if each.status not in SETTLED]
     jobs = default_jobs(parse_device("auto"))
     seconds = estimated_seconds(to_run, store, jobs, suite.catalogue)
     time = f", about {in_time(seconds)} with --jobs {jobs}" if to_run else ""

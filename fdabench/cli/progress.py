@@ -12,7 +12,7 @@ from rich.text import Text
 
 from fdabench.cli.console import err, in_bytes, in_time, remark
 from fdabench.results.store import FAILURES, Record
-from fdabench.run import pool
+from fdabench.run import events
 from fdabench.run.recorder import Progress as CellProgress
 from fdabench.suite.cell import Cell
 
@@ -25,7 +25,7 @@ class Watch(Protocol):
 
     def line(self, text: str) -> None: ...
 
-    def sees(self, event: pool.Event) -> None: ...
+    def sees(self, event: events.Event) -> None: ...
 
 
 @contextmanager
@@ -47,8 +47,8 @@ class Blind:
     def line(self, text: str) -> None:
         pass
 
-    def sees(self, event: pool.Event) -> None:
-        if isinstance(event, pool.Ended) and event.record["state"] in FAILURES:
+    def sees(self, event: events.Event) -> None:
+        if isinstance(event, events.Ended) and event.record["state"] in FAILURES:
             remark(ending(event.cell, event.record, None))
 
 
@@ -61,11 +61,11 @@ class Clock:
         self.under_way: dict[str, float] = {}
         self.latest: dict[str, CellProgress] = {}
 
-    def sees(self, event: pool.Event) -> None:
-        if isinstance(event, pool.Moved):
+    def sees(self, event: events.Event) -> None:
+        if isinstance(event, events.Moved):
             self.under_way[event.cell.id] = event.progress.step / event.progress.budget
             self.latest[event.cell.id] = event.progress
-        elif isinstance(event, pool.Ended):
+        elif isinstance(event, events.Ended):
             self.under_way.pop(event.cell.id, None)
             self.done += 1
             self.failed += event.record["state"] in FAILURES
@@ -86,10 +86,12 @@ class InPipe:
         remark(text)
         self._last = monotonic()
 
-    def sees(self, event: pool.Event) -> None:
+    def sees(self, event: events.Event) -> None:
         self._clock.sees(event)
         clock = self._clock
-        if isinstance(event, pool.Ended):
+        if isinstance(event, events.Remarked):
+            self.line(remarking(event))
+        elif isinstance(event, events.Ended):
             self.line(
                 f"[{clock.done}/{clock.cells}] {ending(event.cell, event.record, clock.latest.get(event.cell.id))}"
             )
@@ -119,13 +121,15 @@ class OnTerminal:
     def line(self, text: str) -> None:
         err.print(text, markup=False)
 
-    def sees(self, event: pool.Event) -> None:
+    def sees(self, event: events.Event) -> None:
         self._clock.sees(event)
-        if isinstance(event, pool.Started):
+        if isinstance(event, events.Started):
             self._running[event.cell.id] = f" run  {event.cell.title}"
-        elif isinstance(event, pool.Moved):
+        elif isinstance(event, events.Moved):
             self._running[event.cell.id] = f" run  {event.cell.title}   {moving(event.progress)}"
-        elif isinstance(event, pool.Ended):
+        elif isinstance(event, events.Remarked):
+            self.line(f" {remarking(event)}")
+        elif isinstance(event, events.Ended):
             self._running.pop(event.cell.id, None)
             self.line(f" {ending(event.cell, event.record, self._clock.latest.get(event.cell.id))}")
         failed = f"{self._clock.failed} failed" if self._clock.failed else ""
@@ -134,6 +138,10 @@ class OnTerminal:
     def _draw(self) -> Group:
         lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in self._running.values()]
         return Group(*lines, self._bar)
+
+
+def remarking(event: events.Remarked) -> str:
+    return f"note  {event.cell.title}: {event.text}"
 
 
 def moving(progress: CellProgress) -> str:

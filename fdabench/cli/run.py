@@ -1,23 +1,29 @@
 """`fdabench run`: run what is missing, show how far it is, print the summary."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import typer
 
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import say
+from fdabench.cli.parts import parse_duration, shard
 from fdabench.cli.progress import Watch, watching
 from fdabench.cli.request import expand, grid_line, results_dir
+from fdabench.cli.stop import Stop, noting_signals
 from fdabench.datasets.base import data_dir
 from fdabench.report.summary import closing_summary
 from fdabench.results.load import load, write_derived
 from fdabench.results.store import FAILURES, Store
+from fdabench.run.checkpoint import EVERY_S
 from fdabench.run.environment import usable_cores
-from fdabench.run.plan import standings, tally
-from fdabench.run.pool import Ended, Place, run_cells
+from fdabench.run.events import Ended, Event
+from fdabench.run.lease import discard_checkpoints
+from fdabench.run.plan import Standing, attempts, standings, tally
+from fdabench.run.pool import Place, run_cells
 from fdabench.run.ready import check_ready, default_jobs, default_together, parse_device, parse_engine
 from fdabench.run.shared import load_all
 from fdabench.suite.cell import Cell
@@ -36,6 +42,19 @@ class Hardware:
     device: str
     engine: str
     together: int | None
+    checkpoint_every: str | None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the command line of `run` says of which cells are run, and for how long."""
+
+    chosen: str | None
+    shard: str | None
+    fresh: bool
+    retry_failed: bool
+    fail_fast: bool
+    max_time: str | None
 
 
 @dataclass(frozen=True)
@@ -48,35 +67,77 @@ class Request:
     hardware: Hardware
     sets: tuple[str, ...]
     seeds: str | None
-    chosen: str | None
-    fresh: bool
+    limits: Limits
     quiet: bool
 
 
 def run_suites(request: Request) -> None:
     """Every suite is read before anything of the first is run."""
+    limits = request.limits
+    stop = Stop(monotonic() + (parse_duration("--max-time", limits.max_time) if limits.max_time else float("inf")))
     suites = [expand(path, request.sets, request.seeds) for path in request.suites]
-    failed = [_run_suite(suite, request) for suite in suites]
-    if any(failed):
+    failed = False
+    for suite in suites:
+        failed |= _run_suite(suite, request, stop)
+        if failed and limits.fail_fast:
+            break
+    if failed:
         raise typer.Exit(SOME_FAILED)
 
 
-def _run_suite(suite: Expanded, request: Request) -> bool:
-    """Whether a cell failed."""
+def _run_suite(suite: Expanded, request: Request, stop: Stop) -> bool:
+    """Whether a cell failed, now or before.
+
+    Raises:
+        KeyboardInterrupt, Terminated, OutOfTime: cells are left; all is saved and the summary is printed.
+    """
     store = Store(_folder(suite, request))
-    chosen = select(suite.cells, request.chosen) if request.chosen else suite.cells
+    chosen = _chosen(suite, request.limits)
+    begun = attempts(chosen, store)
     standing = standings(chosen, store, suite.catalogue)
-    to_run = [each.cell for each in standing if request.fresh or each.status != "done"]
+    to_run = [each.cell for each in standing if _is_to_run(each, request.limits)]
     place = _place(to_run, store, suite.catalogue, request)
     store.write_lock(suite.locked())
+    discard_checkpoints([each.cell.id for each in standing if request.limits.fresh or each.status == "done"], store)
     with watching(request.quiet, len(to_run)) as watch:
         watch.line(f"{suite.suite.name}: {grid_line(suite)}  ->  {store.root.as_posix()}")
         watch.line(f" {tally(standing)}")
-        failed = _run_cells(to_run, place, watch)
+        with noting_signals(stop), closing(run_cells(to_run, place, stop.asked, begun)) as told:
+            ended = _follow(told, watch, stop, request.limits.fail_fast)
     results = load(store.root)
     write_derived(results)
     say(closing_summary(results))
-    return failed
+    if len(ended) < len(to_run):
+        stop.raise_reason()
+    return any(state in FAILURES for state in ended) or any(
+        each.status == "failed" and each.cell not in to_run for each in standing
+    )
+
+
+def _chosen(suite: Expanded, limits: Limits) -> Sequence[Cell]:
+    """By the expression, and of these a share."""
+    found = select(suite.cells, limits.chosen) if limits.chosen else suite.cells
+    return shard(found, limits.shard) if limits.shard else found
+
+
+def _is_to_run(each: Standing, limits: Limits) -> bool:
+    if each.status == "failed":
+        return limits.fresh or limits.retry_failed
+    return limits.fresh or each.status != "done"
+
+
+def _follow(told: Iterable[Event], watch: Watch, stop: Stop, fail_fast: bool) -> list[str]:
+    """The states of the cells that have ended and need no more."""
+    ended, stopping = [], False
+    for event in told:
+        watch.sees(event)
+        if isinstance(event, Ended) and event.record["state"] != "interrupted":
+            ended.append(event.record["state"])
+            stop.failed |= fail_fast and ended[-1] in FAILURES
+        if stop.asked() and not stopping:
+            watch.line("stopping: cells under way end at their next step; a second Ctrl-C stops at once")
+            stopping = True
+    return ended
 
 
 def _place(cells: Sequence[Cell], store: Store, catalogue: Catalogue, request: Request) -> Place:
@@ -89,18 +150,10 @@ def _place(cells: Sequence[Cell], store: Store, catalogue: Catalogue, request: R
     jobs = min(asked.jobs or default_jobs(device), max(1, len(cells)))
     threads = asked.threads or max(1, usable_cores() // jobs)
     together = asked.together or default_together(device, cells)
-    return Place(store, data, device, engine, jobs, threads, together, catalogue)
+    every_s = parse_duration("--checkpoint-every", asked.checkpoint_every) if asked.checkpoint_every else EVERY_S
+    return Place(store, data, device, engine, jobs, threads, together, catalogue, every_s)
 
 
 def _folder(suite: Expanded, request: Request) -> Path:
     several = len(request.suites) > 1
     return request.out / suite.suite.name if request.out and several else results_dir(suite, request.out)
-
-
-def _run_cells(cells: Sequence[Cell], place: Place, watch: Watch) -> bool:
-    failed = False
-    with closing(run_cells(cells, place)) as events:
-        for event in events:
-            watch.sees(event)
-            failed |= isinstance(event, Ended) and event.record["state"] in FAILURES
-    return failed

@@ -18,6 +18,8 @@ from fdabench.results.schema import EVALS, LEDGER, PARTITION, ROUNDS, SCHEMA_VER
 
 RESULTS = ("done", "target_reached", "diverged")
 FAILURES = ("failed", "oom", "lost")
+NOT_RETRIED = ("failed", "oom")
+"""Failures that would come again; who is `lost` may have had bad luck."""
 TO_DO = ("interrupted", "pending")
 
 TABLES: Mapping[str, pa.Schema] = {
@@ -48,6 +50,11 @@ class Store:
     def checkpoint_path(self, cell_id: str) -> Path:
         """Where a cell under way is kept, until it is done."""
         return self.cell_dir(cell_id) / "checkpoint.pt"
+
+    def tidy(self, cell_id: str) -> None:
+        """Remove what a process that was killed while it wrote has left; for whoever is the only one to write here."""
+        for path in self.cell_dir(cell_id).glob(".*"):
+            path.unlink(missing_ok=True)
 
     def write_lock(self, lock: Mapping[str, Any]) -> None:
         """Freeze the expanded suite; written before anything runs.

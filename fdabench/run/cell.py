@@ -78,6 +78,7 @@ def run_together(cells: Sequence[Cell], store: Store, machine: Machine, watcher:
 
 def _begun(cell: Cell, store: Store, machine: Machine, watcher: Watcher) -> _Begun:
     remarks: list[str] = []
+    store.tidy(cell.id)
 
     def remark(text: str) -> None:
         remarks.append(text)

@@ -9,7 +9,7 @@ import torch
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.core.strategy import Forecasts
 from fdabench.results.costs import CONVENTIONS
-from fdabench.results.store import RESULTS, Store
+from fdabench.results.store import NOT_RETRIED, RESULTS, Store
 from fdabench.run.closure import code_of
 from fdabench.run.setting import budget_of, scale_of, strategy_of
 from fdabench.suite.cell import Cell
@@ -17,8 +17,12 @@ from fdabench.suite.cell import Cell
 BYTES_PER_NUMBER = 4
 
 
+SETTLED = ("done", "failed")
+"""What is not run again by itself."""
+
+
 class Standing(NamedTuple):
-    """One cell: `done`, `stale` or `to run`; why it is stale."""
+    """One cell: `done`, `failed`, `stale` or `to run`; and why."""
 
     cell: Cell
     status: str
@@ -30,20 +34,29 @@ def standings(cells: Sequence[Cell], store: Store, catalogue: Catalogue = BUILT_
 
 
 def tally(found: Sequence[Standing]) -> str:
-    """`20 done | 3 stale: monitors/sketch.py changed | 1 to run`."""
+    """`20 done | 1 failed | 3 stale: monitors/sketch.py changed | 1 to run`."""
     counts = Counter(each.status for each in found)
     reasons = dict.fromkeys(each.why.split(" (")[0] for each in found if each.status == "stale")
     stale = [f"{counts['stale']} stale: {', '.join(reasons)}"] if counts["stale"] else []
-    return " | ".join([f"{counts['done']} done", *stale, f"{counts['to run']} to run"])
+    failed = [f"{counts['failed']} failed (--retry-failed runs them again)"] if counts["failed"] else []
+    return " | ".join([f"{counts['done']} done", *failed, *stale, f"{counts['to run']} to run"])
 
 
 def _standing(cell: Cell, store: Store, catalogue: Catalogue) -> Standing:
     record = store.read_record(cell.id)
-    if record is None or record["state"] not in RESULTS:
+    if record is None or record["state"] not in (*RESULTS, *NOT_RETRIED):
         return Standing(cell, "to run", "" if record is None else record["state"])
     changed = _changed(record["code"], code_of(cell.config, catalogue))
     why = changed or _torch_changed(record["environment"]["torch"])
-    return Standing(cell, "stale", why) if why else Standing(cell, "done")
+    if why:
+        return Standing(cell, "stale", why)
+    return Standing(cell, "done") if record["state"] in RESULTS else Standing(cell, "failed", record["state"])
+
+
+def attempts(cells: Sequence[Cell], store: Store) -> dict[str, int]:
+    """How often each cell was begun."""
+    records = {cell.id: store.read_record(cell.id) for cell in cells}
+    return {cell_id: record["attempts"] if record else 0 for cell_id, record in records.items()}
 
 
 def _changed(then: dict[str, str], now: dict[str, str]) -> str:

@@ -1,53 +1,31 @@
 """Cells in processes of their own, a few at a time. What happens is told as events; nothing is printed here."""
 
-import multiprocessing as mp
-import queue
-import signal
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from time import monotonic
 
 import torch
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.catalogue.load import load
-from fdabench.catalogue.origin import Origin
 from fdabench.datasets.base import Data
-from fdabench.engine.memory import keep_freed_memory
+from fdabench.errors import TaskError
 from fdabench.results.store import Record, Store
-from fdabench.run.cell import Machine, Watcher, run_together
-from fdabench.run.recorder import Progress
+from fdabench.run.birth import Child, born, cause_of_death, send
+from fdabench.run.checkpoint import EVERY_S
+from fdabench.run.child import Began, Broke, Busy, Finished, Offer, Ready, Remark, Stop, Task, Went
+from fdabench.run.events import Ended, Event, Moved, Remarked, Started, Tick
+from fdabench.run.lease import Lease
+from fdabench.run.plan import attempts
 from fdabench.run.setting import budget_of, matrix_of, scale_of
-from fdabench.run.shared import mapped, on_disk
+from fdabench.run.shared import on_disk
 from fdabench.suite.cell import Cell
 
 TICK_S = 0.2
-
-
-class Started(NamedTuple):
-    cell: Cell
-
-
-class Moved(NamedTuple):
-    cell: Cell
-    progress: Progress
-
-
-class Ended(NamedTuple):
-    cell: Cell
-    record: Record
-
-
-class Tick(NamedTuple):
-    """Nothing happened for a while."""
-
-
-Event = Started | Moved | Ended | Tick
+MOST_STILLBORN = 3
+AGAIN_S = 1.0
+"""Between two looks at a cell that another run is at."""
 
 
 @dataclass(frozen=True)
@@ -65,57 +43,45 @@ class Place:
     together: int
     """Cells whose workers advance as one matrix, at most."""
     catalogue: Catalogue = BUILT_IN
+    checkpoint_s: float = EVERY_S
+    """Seconds between the checkpoints of a cell, at least."""
 
 
-class _Task(NamedTuple):
-    """What a process of the pool is given when it begins."""
-
-    store: Store
-    folder: Path
-    device: torch.device
-    engine: str
-    threads: int
-    plugins: tuple[Origin, ...]
+def _never() -> bool:
+    return False
 
 
-class _Child:
-    """What a process of the pool has."""
+def run_cells(
+    cells: Sequence[Cell],
+    place: Place,
+    stop_asked: Callable[[], bool] = _never,
+    begun: Mapping[str, int] | None = None,
+) -> Generator[Event]:
+    """Run all cells, the longest first. When asked to stop, those under way end at their next step, with a checkpoint,
+    and the others do not begin; closing the iterator does the same. A cell that another run is at is waited for, and
+    not done again if it is done then; `begun` says how often each had been begun when this run was planned.
 
-    store: Store
-    machine: Callable[[], Machine]
-    """Made when the first cell begins."""
-    events: Any
-    stop: Any
-
-
-def run_cells(cells: Sequence[Cell], place: Place) -> Generator[Event]:
-    """Run all cells, the longest first. Closing the iterator stops them at their next step.
-
-    A cell whose process dies is `lost`; those that had not begun are given to a new pool.
+    A cell whose process dies is `lost`; of several that shared a matrix nobody knows which it was, so each is run again
+    by itself.
 
     Raises:
-        TaskError: there is no room for the data.
+        TaskError: there is no room for the data, or processes die before they begin.
+        ResultError: the results folder cannot be written.
     """
-    catalogue = place.catalogue
-    origins = tuple(plugin.origin for plugin in catalogue.plugins)
-    waiting = {cell.id: cell for cell in sorted(cells, key=lambda cell: work(cell, catalogue), reverse=True)}
     with on_disk(place.data) as folder:
-        task = _Task(place.store, folder, place.device, place.engine, place.threads, origins)
-        while waiting:
-            begun: dict[str, Cell] = {}
-            try:
-                groups = grouped(list(waiting.values()), place.together, catalogue)
-                for event in _one_pool(groups, place.jobs, task):
-                    if isinstance(event, Started):
-                        begun[event.cell.id] = event.cell
-                    elif isinstance(event, Ended):
-                        waiting.pop(event.cell.id)
-                        begun.pop(event.cell.id, None)
-                    yield event
-            except BrokenProcessPool:
-                for cell in begun.values():
-                    waiting.pop(cell.id)
-                    yield Ended(cell, _lost(cell, place.store))
+        run_on = (place.device, place.engine, place.threads, place.checkpoint_s)
+        task = Task(place.store, folder, *run_on, tuple(plugin.origin for plugin in place.catalogue.plugins))
+        groups = deque(grouped(cells, place.together, place.catalogue))
+        known = attempts(cells, place.store) if begun is None else begun
+        pool = _Pool(task, place.jobs, groups, stop_asked, known)
+        try:
+            yield from pool.events()
+        except GeneratorExit:
+            pool.stop_asked = lambda: True
+            deque(pool.events(), maxlen=0)
+            raise
+        finally:
+            pool.kill()
 
 
 def work(cell: Cell, catalogue: Catalogue = BUILT_IN) -> float:
@@ -134,77 +100,133 @@ def grouped(cells: Sequence[Cell], together: int, catalogue: Catalogue = BUILT_I
     return sorted(groups, key=lambda group: sum(work(cell, catalogue) for cell in group), reverse=True)
 
 
-def _one_pool(groups: Sequence[Sequence[Cell]], jobs: int, task: _Task) -> Iterator[Event]:
-    context = mp.get_context("spawn")
-    events, stop = context.Queue(), context.Event()
-    by_id = {cell.id: cell for group in groups for cell in group}
-    pool = ProcessPoolExecutor(
-        min(jobs, len(groups)), mp_context=context, initializer=_begin, initargs=(task, events, stop)
-    )
-    try:
-        with _ctrl_c_held_back():
-            futures = [pool.submit(_run, group) for group in groups]
-        yield from _events(futures, events, by_id)
-    finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+@dataclass
+class _Pool:
+    """Processes, and the cells that wait for one."""
 
+    task: Task
+    jobs: int
+    waiting: deque[list[Cell]]
+    stop_asked: Callable[[], bool]
+    begun: Mapping[str, int]
+    """How often each cell had been when the run was planned."""
+    elsewhere: deque[tuple[float, Cell]] = field(default_factory=deque)
+    """Cells that another run is at, and when to look again."""
+    children: list[Child] = field(default_factory=list)
+    stopping: bool = False
+    stillborn: int = 0
+    told: bool = False
+    broken: Exception | None = None
 
-@contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
-    """Processes that begin here never see Ctrl-C, not even while they import; it waits for this one until the end."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    def events(self) -> Iterator[Event]:
+        """Until every cell has ended or, when asked to stop, until no cell is under way."""
+        while self.waiting or self.elsewhere or any(child.cells for child in self.children):
+            if not self.stopping and self.stop_asked():
+                self._stop()
+            while self.elsewhere and self.elsewhere[0][0] <= monotonic():
+                self.waiting.append([self.elsewhere.popleft()[1]])
+            self._give()
+            heard = wait([child.pipe for child in self.children], TICK_S)
+            if not heard:
+                yield Tick()
+            for child in [child for child in self.children if child.pipe in heard]:
+                yield from self._hear(child)
+        if self.broken is not None:
+            raise self.broken
 
+    def kill(self) -> None:
+        """At once; what idles has nothing to lose."""
+        for child in self.children:
+            child.process.kill()
+        for child in self.children:
+            child.process.join()
+            child.pipe.close()
+        self.children.clear()
 
-def _events(futures: Sequence[Future[None]], events: Any, by_id: dict[str, Cell]) -> Iterator[Event]:
-    ended = 0
-    while ended < len(by_id):
+    def _stop(self) -> None:
+        self.stopping = True
+        self.waiting.clear()
+        self.elsewhere.clear()
+        for child in self.children:
+            if child.cells:
+                send(child, Stop())
+
+    def _give(self) -> None:
+        """Cells to whoever is idle, and processes to cells."""
+        for child in self.children:
+            if child.idle and self.waiting:
+                group = self.waiting.popleft()
+                child.idle, child.cells = False, {cell.id: cell for cell in group}
+                send(child, [Offer(cell, self.begun.get(cell.id, 0)) for cell in group])
+        free = sum(not child.cells for child in self.children)
+        while len(self.children) < self.jobs and free < len(self.waiting):
+            self.children.append(born(self.task))
+            free += 1
+
+    def _hear(self, child: Child) -> Iterator[Event]:
         try:
-            cell_id, kind, content = events.get(timeout=TICK_S)
-        except queue.Empty:
-            for future in futures:
-                if future.done():
-                    future.result()
-            yield Tick()
-            continue
-        ended += kind is Ended
-        yield kind(by_id[cell_id], *content)
+            message = child.pipe.recv()
+        except (EOFError, OSError):
+            yield from self._bury(child)
+            return
+        match message:
+            case Ready():
+                child.was_ready = child.idle = True
+            case Began(cell_id):
+                yield Started(child.cells[cell_id])
+            case Went(cell_id, progress):
+                yield Moved(child.cells[cell_id], progress)
+            case Remark(cell_id, text):
+                yield Remarked(child.cells[cell_id], text)
+            case Busy(cell_id):
+                yield from self._later(child.cells.pop(cell_id))
+            case Finished(cell_id, record):
+                yield from self._finished(child.cells.pop(cell_id), record)
+            case Broke(error):
+                child.cells.clear()
+                self.broken = error
+                self._stop()
+
+    def _later(self, cell: Cell) -> Iterator[Event]:
+        if not self.told:
+            yield Remarked(cell, "another run is at it; this one goes on with the rest, and waits")
+        self.told = True
+        if not self.stopping:
+            self.elsewhere.append((monotonic() + AGAIN_S, cell))
+
+    def _finished(self, cell: Cell, record: Record) -> Iterator[Event]:
+        if record["state"] == "interrupted" and not self.stopping and not self.stop_asked():
+            # somebody stopped this process, and not the run
+            self.waiting.append([cell])
+        else:
+            yield Ended(cell, record)
+
+    def _bury(self, child: Child) -> Iterator[Event]:
+        self.children.remove(child)
+        child.process.join()
+        child.pipe.close()
+        cause = cause_of_death(child.process.exitcode)
+        self.stillborn = 0 if child.was_ready else self.stillborn + 1
+        if self.stillborn >= MOST_STILLBORN:
+            raise TaskError(f"the processes that run cells die before they begin: {cause}")
+        lost = list(child.cells.values())
+        if len(lost) > 1 and not self.stopping:
+            self.waiting.extend([cell] for cell in lost)
+        elif len(lost) == 1:
+            record = _lost(lost[0], self.task.store, child.process.pid, cause)
+            yield from self._later(lost[0]) if record is None else [Ended(lost[0], record)]
 
 
-def _begin(task: _Task, events: Any, stop: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    keep_freed_memory()
-    torch.set_num_threads(task.threads)
-    _Child.store, _Child.events, _Child.stop = task.store, events, stop
-    data = mapped(task.folder, task.device)
-    # a plug-in's classes cannot be sent, so each process runs its code; not here, where whatever raises breaks the pool
-    _Child.machine = cache(lambda: Machine(task.device, task.engine, data, catalogue=load(task.plugins)))
-
-
-def _run(group: Sequence[Cell]) -> None:
-    events, stop = _Child.events, _Child.stop
-    if stop.is_set():
-        return
-    for cell in group:
-        events.put((cell.id, Started, ()))
-
-    def tell(cell_id: str, progress: Progress) -> None:
-        events.put((cell_id, Moved, (progress,)))
-
-    records = run_together(group, _Child.store, _Child.machine(), Watcher(tell, stop.is_set))
-    for cell, record in zip(group, records, strict=True):
-        events.put((cell.id, Ended, (record,)))
-
-
-def _lost(cell: Cell, store: Store) -> Record:
-    record = store.read_record(cell.id) or {"id": cell.id, "config": cell.config, "attempts": 1}
-    record |= {"state": "lost", "error": "the process of this cell died; the system may have run out of memory"}
-    store.write_record(cell.id, record)
-    return record
+def _lost(cell: Cell, store: Store, pid: int, cause: str) -> Record | None:
+    """Its record, unless another run has taken the cell over; None while that run is at it."""
+    lease = Lease(store, cell.id)
+    if not lease.take():
+        return None
+    try:
+        record = store.read_record(cell.id) or {"id": cell.id, "config": cell.config, "attempts": 1}
+        if record.get("state", "interrupted") == "interrupted" and record.get("process", {}).get("pid", pid) == pid:
+            record |= {"state": "lost", "error": f"the process of this cell died: {cause}"}
+            store.write_record(cell.id, record)
+        return record
+    finally:
+        lease.give_back()

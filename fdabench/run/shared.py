@@ -1,19 +1,23 @@
 """Data sets decoded once and mapped by every process that runs cells, instead of a copy for each."""
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
+from uuid import uuid4
 
 import torch
+from filelock import BaseFileLock, FileLock, Timeout
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.datasets.base import Data
 from fdabench.errors import TaskError
 
 CPU = torch.device("cpu")
+_PREFIX, _LOCK = "fdabench-data-", ".lock"
 
 
 def load_all(names: Iterable[str], data_root: Path, catalogue: Catalogue = BUILT_IN) -> dict[str, Data]:
@@ -34,18 +38,45 @@ def load_all(names: Iterable[str], data_root: Path, catalogue: Catalogue = BUILT
 
 @contextmanager
 def on_disk(data: Mapping[str, Data]) -> Iterator[Path]:
-    """A temporary folder with these data sets, in the layout in which they are used.
+    """A temporary folder with these data sets, in the layout in which they are used. What processes that were killed
+    have left there goes as well.
 
     Raises:
         TaskError: there is no room for them.
     """
-    with TemporaryDirectory(prefix="fdabench-", ignore_cleanup_errors=True) as folder:
-        try:
-            for name, each in data.items():
-                torch.save(asdict(each), Path(folder) / f"{name}.pt")
-        except (OSError, RuntimeError) as error:
-            raise TaskError(f"no room for the data in {folder}; TMPDIR says where there is: {error}") from error
-        yield Path(folder)
+    root = Path(gettempdir())
+    _clear(root)
+    folder = root / f"{_PREFIX}{uuid4().hex[:12]}"
+    lock = FileLock(folder.with_suffix(_LOCK))
+    try:
+        # before the folder, so that there is none without
+        lock.acquire()
+        folder.mkdir(mode=0o700)
+        for name, each in data.items():
+            torch.save(asdict(each), folder / f"{name}.pt")
+    except (OSError, RuntimeError) as error:
+        _remove(folder, lock)
+        raise TaskError(f"no room for the data in {folder}; TMPDIR says where there is: {error}") from error
+    try:
+        yield folder
+    finally:
+        _remove(folder, lock)
+
+
+def _clear(root: Path) -> None:
+    """Remove the folders whose locks nobody holds any more."""
+    for path in root.glob(f"{_PREFIX}*{_LOCK}"):
+        lock = FileLock(path, blocking=False)
+        # another's folder, or another person's
+        with suppress(Timeout, OSError):
+            lock.acquire()
+            _remove(path.with_suffix(""), lock)
+
+
+def _remove(folder: Path, lock: BaseFileLock) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
 
 
 def mapped(folder: Path, device: torch.device) -> Callable[[str], Data]:

@@ -66,7 +66,7 @@ def call(folder: Path, *arguments: str, **variables: str) -> subprocess.Complete
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=600,
     )
 
 
@@ -122,6 +122,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InProcess:
 def start(here: InProcess) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start the program with its children in a process group of their own, as a shell does; all are gone at the end."""
     programs: list[subprocess.Popen[str]] = []
+
+    # a shell in the background has this process, and all that it starts, ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def begin(*arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "fdabench", *arguments]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -51,7 +52,7 @@ def states(results: Path) -> list[str]:
 def test_a_run_ends_well_and_leaves_the_files_of_the_contract(finished: Any) -> None:
     assert finished.said.returncode == 0, finished.said.stderr
     names = {path.name for path in finished.results.iterdir()}
-    assert names == {"suite.lock.toml", "cells", "runs.parquet", "hits.parquet"}
+    assert names == {"suite.lock.toml", "cells", "runs.parquet", "hits.parquet", ".leases"}
     folders = sorted((finished.results / "cells").iterdir())
     assert [folder.name for folder in folders] == sorted(cell_ids(finished.results))
     assert all({path.name for path in folder.iterdir()} == CELL_FILES for folder in folders)
@@ -143,7 +144,7 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(here: InProcess
     assert shown.exit_code == 0
     assert "Traceback (most recent call last)" in shown.stdout
     rows = json.loads(here("plan", "tiny.toml", "-o", "out", "--output-format", "json", *changes).stdout)
-    assert [row["status"] for row in rows] == ["done", "to run"]
+    assert [row["status"] for row in rows] == ["done", "failed"]
 
 
 @pytest.mark.parametrize(
@@ -257,26 +258,89 @@ def test_a_stopped_run_keeps_what_is_done_and_goes_on_from_there(
     exit_code: int,
     word: str,
 ) -> None:
-    """Ctrl-C reaches every process of the group; the first cell is done then, the second under way."""
+    """The signal reaches every process of the group; the first cell is done then, the second under way."""
     program = start("run", "tiny.toml", "--jobs", "1", *SLOW_SUITE)
     said_so_far(program, "[1/2] done")
-    time.sleep(0.1)
-    begun = time.monotonic()
+    under_way(Path("results/tiny"))
     os.killpg(program.pid, number)
-    out, err = program.communicate(timeout=30)
-    assert time.monotonic() - begun < 10
+    out, err = program.communicate(timeout=120)
     assert program.returncode == exit_code, err
-    assert err == f"fdabench: {word}; the same command goes on from here\n"
-    assert out == ""
+    stopping, interrupted, last = err.splitlines()
+    assert stopping == "stopping: cells under way end at their next step; a second Ctrl-C stops at once"
+    assert interrupted.startswith("[2/2] interrupted  LinearFDA")
+    again = "fdabench run tiny.toml --jobs 1 --set budget.steps=800 --set eval.every_steps=400"
+    assert last == f"fdabench: {word}; this goes on from here: {again}"
+    assert out.startswith("Bytes to ")
     results = Path("results/tiny")
     assert sorted(states(results)) == ["done", "interrupted"]
     kept = {path: path.read_bytes() for path in results.glob("cells/*/evals.parquet")}
     assert len(kept) == 1
-    said = here("run", "tiny.toml", "--jobs", "1", "--device", "cpu", *SLOW_SUITE)
+    said = here(*shlex.split(again)[1:], "--device", "cpu")
     assert said.exit_code == 0, said.output
     assert " 1 done | 1 to run" in said.stderr
     assert states(results) == ["done", "done"]
     assert all(path.read_bytes() == content for path, content in kept.items())
+    fda = cell_ids(results)[1]
+    record = Store(results).read_record(fda)
+    assert record is not None
+    assert 0 < record["resumed_at_step"] < 800
+    assert here(*shlex.split(again)[1:], "-k", "fda", "-o", "whole", "--device", "cpu").exit_code == 0
+    assert_same_cells(results, Path("whole"), [fda])
+
+
+def under_way(results: Path) -> dict[str, Any]:
+    """The record of a cell that a process works on, as soon as there is one."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = [json.loads(path.read_bytes()) for path in results.glob("cells/*/cell.json")]
+        if under_way := [record for record in found if record["state"] == "interrupted"]:
+            time.sleep(0.3)
+            return dict(under_way[0])
+        time.sleep(0.02)
+    raise AssertionError(f"no cell under way in {results}")
+
+
+def test_a_second_signal_stops_at_once(start: Callable[..., subprocess.Popen[str]]) -> None:
+    """Also where a cell does not come to the end of its step: its process is halted."""
+    program = start("run", "tiny.toml", "--jobs", "1", *SLOW_SUITE)
+    said_so_far(program, " 0 done")
+    record = under_way(Path("results/tiny"))
+    os.kill(record["process"]["pid"], signal.SIGSTOP)
+    os.kill(program.pid, signal.SIGINT)
+    said_so_far(program, "a second Ctrl-C stops at once")
+    assert program.poll() is None
+    os.kill(program.pid, signal.SIGINT)
+    out, err = program.communicate(timeout=60)
+    assert (program.returncode, out) == (130, "")
+    assert err.startswith("fdabench: interrupted; this goes on from here: fdabench run tiny.toml")
+    with pytest.raises(ProcessLookupError):
+        os.kill(record["process"]["pid"], 0)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_terminated_by_itself_hands_its_cell_on(start: Callable[..., subprocess.Popen[str]]) -> None:
+    program = start("run", "tiny.toml", "--jobs", "1", *SLOW_SUITE)
+    record = under_way(Path("results/tiny"))
+    os.kill(record["process"]["pid"], signal.SIGTERM)
+    _, err = program.communicate(timeout=300)
+    assert program.returncode == 0, err
+    after = Store(Path("results/tiny")).read_record(record["id"])
+    assert after is not None
+    assert (after["state"], after["attempts"]) == ("done", 2)
+    assert after["resumed_at_step"] > 0
+    assert after["process"]["pid"] != record["process"]["pid"]
+
+
+@pytest.mark.slow
+def test_a_run_afresh_that_is_stopped_goes_on_without_doing_all_again(
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    program = start("run", "tiny.toml", "--jobs", "1", "--fresh", *SLOW_SUITE)
+    under_way(Path("results/tiny"))
+    os.kill(program.pid, signal.SIGINT)
+    _, err = program.communicate(timeout=120)
+    assert program.returncode == 130
+    assert err.splitlines()[-1].endswith("fdabench run tiny.toml --jobs 1 " + " ".join(SLOW_SUITE))
 
 
 @pytest.mark.slow
@@ -289,10 +353,10 @@ def test_a_run_that_is_stopped_while_it_begins_says_so(
     said_so_far(program, " 0 done")
     time.sleep(delay)
     os.killpg(program.pid, signal.SIGINT)
-    _, err = program.communicate(timeout=30)
+    _, err = program.communicate(timeout=120)
     assert program.returncode == 130, err
     assert "Traceback" not in err
-    assert err.endswith("fdabench: interrupted; the same command goes on from here\n")
+    assert err.splitlines()[-1].startswith("fdabench: interrupted; this goes on from here: fdabench run tiny.toml")
 
 
 @pytest.mark.slow

@@ -17,8 +17,9 @@ from fdabench.results.costs import CONVENTIONS, total_bytes
 from fdabench.results.load import load
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.results.store import FAILURES, TABLES, Record, Store
+from fdabench.run.events import Ended, Moved, Started
 from fdabench.run.plan import bytes_bound, standings, tally
-from fdabench.run.pool import Ended, Place, Started, run_cells
+from fdabench.run.pool import Place, run_cells
 from fdabench.run.shared import load_all
 from fdabench.strategies import STRATEGIES
 from fdabench.strategies.fda import FDA
@@ -203,9 +204,9 @@ def test_what_is_done_is_done_and_what_was_never_begun_is_to_run(ran: Any, cells
 @pytest.mark.parametrize(
     ("change", "status", "why"),
     [
-        ({"state": "failed"}, "to run", "failed"),
+        ({"state": "failed"}, "failed", "failed"),
         ({"state": "lost"}, "to run", "lost"),
-        ({"state": "oom"}, "to run", "oom"),
+        ({"state": "oom"}, "failed", "oom"),
         ({"state": "interrupted"}, "to run", "interrupted"),
         ({"state": "target_reached"}, "done", ""),
         ({"state": "diverged"}, "done", ""),
@@ -241,28 +242,45 @@ def test_a_cell_of_other_code_that_lost_its_label_is_found_by_its_configuration(
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_loses_its_cell_and_the_rest_still_runs(cells: Cells, tmp_path: Path) -> None:
-    long, *short = cells("seeds=[0]")[:3]
-    long = replace(long, config={**long.config, "budget": {"steps": 100_000}})
-    store = Store(tmp_path)
+def test_a_process_that_dies_loses_its_cell_and_no_other(cells: Cells, tmp_path: Path) -> None:
+    """It dies while the other process is at a cell of its own, which goes on undisturbed."""
+    first, second, *short = [longer(cell) for cell in cells("seeds=[0]")[:2]] + cells("seeds=[0]")[2:4]
+    store, killed = Store(tmp_path), False
     ended: dict[str, Record] = {}
-    for event in run_cells([*short, long], place(store, 1)):
-        if isinstance(event, Started) and event.cell == long:
-            (child,) = multiprocessing.active_children()
-            assert child.pid is not None
-            os.kill(child.pid, signal.SIGKILL)
+    run = run_cells([first, second, *short], place(store, 2))
+    for event in run:
+        if isinstance(event, Moved) and event.cell == first and not killed:
+            os.kill(pid_at(store, first), signal.SIGKILL)
+            killed = True
         elif isinstance(event, Ended):
             ended[event.cell.id] = event.record
+        if len(ended) == 3:
+            break
+    run.close()
     assert {cell_id: record["state"] for cell_id, record in ended.items()} == {
-        long.id: "lost",
+        first.id: "lost",
         short[0].id: "done",
         short[1].id: "done",
     }
-    record = store.read_record(long.id)
+    record = store.read_record(first.id)
     assert record is not None
     assert record["state"] in FAILURES
-    assert "the process of this cell died" in record["error"]
+    assert "the process of this cell died: it ended by signal 9" in record["error"]
+    record = store.read_record(second.id)
+    assert record is not None
+    assert (record["state"], record["attempts"]) == ("interrupted", 1)
+    assert store.checkpoint_path(second.id).exists()
     assert multiprocessing.active_children() == []
+
+
+def longer(cell: Cell) -> Cell:
+    return replace(cell, config={**cell.config, "budget": {"steps": 1_000_000}})
+
+
+def pid_at(store: Store, cell: Cell) -> int:
+    record = store.read_record(cell.id)
+    assert record is not None
+    return int(record["process"]["pid"])
 
 
 @pytest.mark.slow

@@ -416,3 +416,12 @@ def test_a_part_of_a_tensor_is_stored_as_a_part() -> None:
     assert torch.equal(part, big[10:20])
     assert pack(big) is not None
     assert pack(big).data_ptr() == big.data_ptr(), "the whole of one is not copied"
+
+
+def test_what_was_left_half_written_goes(stopped: tuple[Cell, Store]) -> None:
+    """By a process that was killed while it wrote: nobody reads it, and the next attempt removes it."""
+    cell, store = stopped
+    for name in (".cell.json.x1", ".checkpoint.pt.x2", ".evals.parquet.x3"):
+        (store.cell_dir(cell.id) / name).write_bytes(b"half")
+    assert go([cell], store, machine())[0]["resumed_at_step"] == 7
+    assert {path.suffix for path in store.cell_dir(cell.id).iterdir()} == {".json", ".parquet"}

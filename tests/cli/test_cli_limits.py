@@ -1,0 +1,163 @@
+"""Which cells a run does and for how long: shares, failures, time; and several runs on one folder."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fdabench.cli.parts import parse_duration, shard
+from fdabench.errors import UsageError
+from fdabench.results.store import TABLES, Store
+
+InProcess = Callable[..., Any]
+Start = Callable[..., subprocess.Popen[str]]
+QUICK = ("--jobs", "1", "--device", "cpu", "--set", "budget.steps=4", "--set", "eval.every_steps=2")
+NO_MEMORY = (
+    "--set",
+    'strategy.0={kind = "fda", theta = 1, monitor = {kind = "sketch", depth = 1, width = 100000000000000}}',
+)
+
+
+def records(results: Path) -> list[dict[str, Any]]:
+    """Of the suite's cells in their order; those that were never begun are pending."""
+    store = Store(results)
+    found = [store.read_record(cell["id"]) for cell in store.read_lock()["cell"]]
+    return [record or {"state": "pending", "attempts": 0} for record in found]
+
+
+def standing(results: Path) -> list[tuple[str, int]]:
+    return [(record["state"], record["attempts"]) for record in records(results)]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("1.5s", 1.5), ("30m", 1800), ("1h30m", 5400), ("2d", 172800), ("1d1h1m1s", 90061)],
+)
+def test_lengths_of_time(text: str, seconds: float) -> None:
+    assert parse_duration("--max-time", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "-1s", "1y", "30m1h", "1 h", "h", "1:30"])
+def test_what_is_no_length_of_time_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match="expected a length of time such as 90s, 30m, 1h30m or 2d"):
+        parse_duration("--max-time", text)
+
+
+def test_shares_are_disjoint_and_all(finished: Any) -> None:
+    cells: Any = list(range(11))
+    for count in (1, 3, 11, 15):
+        parts = [shard(cells, f"{index}/{count}") for index in range(1, count + 1)]
+        assert sorted(chain.from_iterable(parts)) == cells
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "a/b", "-1/4", "1/4/2"])
+def test_what_is_no_share_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--shard .*: expected I/N with I from 1 to N"):
+        shard([], text)
+
+
+def test_a_share_is_run_and_the_rest_is_left(here: InProcess) -> None:
+    assert here("run", "tiny.toml", "-o", "out", "--shard", "2/2", *QUICK).exit_code == 0
+    assert standing(Path("out")) == [("pending", 0), ("done", 1)]
+
+
+def test_after_a_failure_the_rest_is_left_where_that_is_asked_and_failures_are_run_again_where_that_is(
+    here: InProcess,
+) -> None:
+    arguments = ("run", "tiny.toml", "-o", "out", *QUICK, *NO_MEMORY)
+    said = here(*arguments, "--fail-fast")
+    assert said.exit_code == 3, said.output
+    assert standing(Path("out")) == [("failed", 1), ("pending", 0)]
+    said = here(*arguments)
+    assert said.exit_code == 3, "the cell that failed before has no result"
+    assert "0 done | 1 failed (--retry-failed runs them again) | 1 to run" in said.stderr
+    assert standing(Path("out")) == [("failed", 1), ("done", 1)]
+    assert here(*arguments, "--retry-failed").exit_code == 3
+    assert standing(Path("out")) == [("failed", 2), ("done", 1)]
+
+
+def test_a_lost_cell_is_run_again_without_being_asked(here: InProcess) -> None:
+    assert here("run", "tiny.toml", "-o", "out", *QUICK).exit_code == 0
+    lost = records(Path("out"))[0]
+    Store(Path("out")).write_record(lost["id"], {**lost, "state": "lost"})
+    assert here("run", "tiny.toml", "-o", "out", *QUICK).exit_code == 0
+    assert standing(Path("out")) == [("done", 2), ("done", 1)]
+
+
+def test_no_time_means_no_cell_and_another_call_does_them(here: InProcess) -> None:
+    said = here("run", "tiny.toml", "-o", "out", "--max-time", "0.001s", *QUICK)
+    assert said.exit_code == 75, said.output
+    assert "fdabench: the time is up; this goes on from here: fdabench" in said.stderr
+    assert standing(Path("out")) == [("pending", 0)] * 2
+    assert here("run", "tiny.toml", "-o", "out", "--max-time", "1h", *QUICK).exit_code == 0
+
+
+@pytest.mark.slow
+def test_when_the_time_is_up_a_cell_under_way_is_kept(here: InProcess) -> None:
+    said = here("run", "tiny.toml", "-j", "1", "--device", "cpu", "--set", "budget.steps=100000", "--max-time", "25s")
+    assert said.exit_code == 75, said.output
+    (under_way, _) = records(Path("results/tiny"))
+    assert under_way["state"] == "interrupted"
+    assert under_way["steps"] > 0
+    assert Store(Path("results/tiny")).checkpoint_path(under_way["id"]).exists()
+
+
+@pytest.mark.parametrize("option", [("--max-time", "soon"), ("--checkpoint-every", "0"), ("--shard", "3/2")])
+def test_a_value_that_cannot_be_is_told_with_exit_2(here: InProcess, option: tuple[str, str]) -> None:
+    said = here("run", "tiny.toml", *option)
+    assert said.exit_code == 2
+    assert " ".join(option) in said.stderr
+    assert os.listdir(".") == ["tiny.toml"]
+
+
+def test_two_runs_on_one_folder_do_each_cell_once(start: Start, finished: Any) -> None:
+    """They begin together; each ends with all cells, and the numbers are those of one run."""
+    seeds = ("--seeds", "0..2")
+    programs = [start("run", "tiny.toml", "--jobs", "1", *seeds) for _ in range(2)]
+    said = [program.communicate(timeout=400) for program in programs]
+    assert [program.returncode for program in programs] == [0, 0], said
+    assert said[0][0] == said[1][0]
+    assert standing(Path("results/tiny")) == [("done", 1)] * 6
+    by_process = {record["process"]["pid"] for record in records(Path("results/tiny"))}
+    assert len(by_process) == 2, "both have done something"
+    for path in finished.results.glob("cells/*"):
+        for name in TABLES:
+            one, other = (
+                Store(root).read_cell_table(path.name, name).to_pandas().drop(columns="wall_s", errors="ignore")
+                for root in (finished.results, Path("results/tiny"))
+            )
+            pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_the_cell_of_one_that_was_killed(start: Start) -> None:
+    """The second waits while the first is at it; its processes, halted, hold the cell until they are gone."""
+    long = ("--jobs", "1", "-k", "fda", "--set", "budget.steps=800", "--checkpoint-every", "0.1s")
+    first = start("run", "tiny.toml", *long)
+    pid = _process_at_a_cell(Path("results/tiny"), first)
+    os.kill(pid, signal.SIGSTOP)
+    second = start("run", "tiny.toml", *long)
+    assert second.stderr is not None
+    assert next(line for line in second.stderr if "another run is at it" in line)
+    os.kill(first.pid, signal.SIGKILL)
+    assert second.poll() is None
+    os.kill(pid, signal.SIGKILL)
+    _, err = second.communicate(timeout=400)
+    assert second.returncode == 0, err
+    done = [record for record in records(Path("results/tiny")) if record["state"] == "done"]
+    assert [(record["attempts"], record["resumed_at_step"] > 0) for record in done] == [(2, True)]
+
+
+def _process_at_a_cell(results: Path, program: subprocess.Popen[str]) -> int:
+    while program.poll() is None:
+        for path in results.glob("cells/*/checkpoint.pt"):
+            return int(json.loads((path.parent / "cell.json").read_bytes())["process"]["pid"])
+    raise AssertionError(program.communicate())

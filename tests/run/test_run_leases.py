@@ -1,0 +1,128 @@
+"""One process to a cell: who may take it, and when it is given up for lost."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fdabench.errors import ResultError
+from fdabench.results.store import Store
+from fdabench.run.lease import SILENT_S, Lease, discard_checkpoints
+from fdabench.run.shared import load_all, on_disk
+
+HOLD = """
+import sys
+from pathlib import Path
+from fdabench.results.store import Store
+from fdabench.run.lease import Lease
+lease = Lease(Store(Path(sys.argv[1])), "a")
+print(lease.take(), flush=True)
+sys.stdin.read()
+"""
+
+
+def held_by(root: Path, host: str, silent_s: float) -> Path:
+    """As a process on another host leaves it, where locks are not seen from here."""
+    path = root / ".leases" / "a.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"host": host, "pid": 1}))
+    os.utime(path, (time.time() - silent_s, time.time() - silent_s))
+    return path
+
+
+def test_a_lease_is_taken_by_one_and_again_when_it_is_back(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first, second, other = Lease(store, "a"), Lease(store, "a"), Lease(store, "b")
+    assert first.take()
+    assert not second.take()
+    assert other.take()
+    holder = json.loads((tmp_path / ".leases" / "a.json").read_text())
+    assert holder["pid"] == os.getpid()
+    first.give_back()
+    assert second.take()
+    second.give_back()
+    assert [path.name for path in (tmp_path / ".leases").glob("a*")] == ["a.lock"]
+
+
+def test_a_lease_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "True\n"
+    assert not Lease(Store(tmp_path), "a").take()
+    holder.kill()
+    holder.communicate()
+    assert Lease(Store(tmp_path), "a").take()
+
+
+@pytest.mark.parametrize(
+    ("host", "silent_s", "free"),
+    [
+        ("elsewhere", 1.0, False),
+        ("elsewhere", SILENT_S - 20, False),
+        ("elsewhere", SILENT_S + 20, True),
+        (platform.node(), 1.0, True),
+    ],
+)
+def test_a_holder_elsewhere_is_believed_until_it_is_silent(
+    tmp_path: Path, host: str, silent_s: float, free: bool
+) -> None:
+    """One on this host is not: its lock would be seen."""
+    held_by(tmp_path, host, silent_s)
+    assert Lease(Store(tmp_path), "a").take() is free
+    assert Lease(Store(tmp_path), "a").take() is free, "the first did not keep what it did not get"
+
+
+def test_a_beat_is_heard(tmp_path: Path) -> None:
+    lease = Lease(Store(tmp_path), "a")
+    assert lease.take()
+    path = held_by(tmp_path, "elsewhere", SILENT_S + 20)
+    lease.beat()
+    assert time.time() - path.stat().st_mtime < 60
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"pid": 3}'])
+def test_a_damaged_name_of_the_holder_holds_nobody_up_for_ever(tmp_path: Path, content: str) -> None:
+    path = held_by(tmp_path, "elsewhere", SILENT_S + 20)
+    stamp = path.stat().st_mtime
+    path.write_text(content)
+    os.utime(path, (stamp, stamp))
+    assert Lease(Store(tmp_path), "a").take()
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".leases").write_text("a file where a folder should be")
+    with pytest.raises(ResultError, match=r"\.leases.* cannot be written"):
+        Lease(Store(tmp_path), "a").take()
+
+
+def test_checkpoints_are_discarded_but_for_those_in_use(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for cell_id in ("a", "b"):
+        store.cell_dir(cell_id).mkdir(parents=True)
+        store.checkpoint_path(cell_id).write_bytes(b"")
+    mine = Lease(store, "a")
+    assert mine.take()
+    discard_checkpoints(["a", "b", "c"], store)
+    assert [store.checkpoint_path(cell_id).exists() for cell_id in ("a", "b")] == [True, False]
+
+
+def test_data_that_a_killed_run_has_left_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And that of a run that lives stays."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead = tmp_path / "fdabench-data-dead"
+    dead.mkdir()
+    (dead / "digits.pt").write_bytes(b"1")
+    (tmp_path / "fdabench-data-dead.lock").write_bytes(b"")
+    digits = load_all(["digits"], tmp_path)
+    with on_disk(digits) as one, on_disk(digits) as other:
+        assert not dead.exists()
+        assert one != other
+        assert (one / "digits.pt").exists()
+    assert list(tmp_path.iterdir()) == []
