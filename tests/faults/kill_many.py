@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
+import fdabench
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.results.store import TABLES, Store
 
@@ -64,7 +65,8 @@ def begin(folder: Path, out: str) -> subprocess.Popen[str]:
         "--checkpoint-every",
         "0.1s",
     ]
-    variables = os.environ | {"TMPDIR": str(folder / "tmp"), "CUDA_VISIBLE_DEVICES": ""}
+    home = str(Path(fdabench.__file__).parents[1])
+    variables = os.environ | {"TMPDIR": str(folder / "tmp"), "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": home}
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command, cwd=folder, env=variables, text=True, stdout=pipe, stderr=pipe, start_new_session=True
