@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "optimizers": "fields",
     "engine": "errors core models optimizers",
     "catalogue": "errors fields core servers monitors strategies partition datasets models optimizers",
-    "results": "errors",
+    "results": "errors fields",
     "published": "",
     "suite": "errors fields catalogue core engine results published",
     "run": "errors catalogue core datasets models optimizers engine results suite",

@@ -65,7 +65,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_bytes())
     except OSError as error:
         raise ResultError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ResultError(f"{path}: not JSON: {error}") from error
     if not isinstance(value, dict):
         raise ResultError(f"{path}: expected a JSON object, found {type(value).__name__}")

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from fdabench.errors import ResultError
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.files import write_table
 from fdabench.results.schema import HITS, RUNS
@@ -37,8 +38,17 @@ class Results:
 def load(root: Path) -> Results:
     """
     Raises:
-        ResultError: no results here, or a file that cannot be read.
+        ResultError: no results here, or files that cannot be read or do not fit together.
     """
+    try:
+        return _load(root)
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, pa.ArrowException) as error:
+        # what was written can be read: here a file was damaged since, or made by somebody else
+        what = f"{type(error).__name__}: {error}"
+        raise ResultError(f"{root}: its files do not fit together, so one is damaged: {what:.200}") from error
+
+
+def _load(root: Path) -> Results:
     store = Store(root)
     lock = store.read_lock()
     found = {cell["id"]: store.read_record(cell["id"]) for cell in lock["cell"]}

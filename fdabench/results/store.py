@@ -3,6 +3,7 @@
 A cell's `cell.json` is written last, so a folder whose record says `done` is complete.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pyarrow as pa
 import tomli_w
 
 from fdabench.errors import ResultError
+from fdabench.fields import NAME
 from fdabench.results.files import read_json, read_table, write_json, write_table, write_whole
 from fdabench.results.schema import EVALS, LEDGER, PARTITION, ROUNDS, SCHEMA_VERSION, TRACE
 
@@ -79,10 +81,11 @@ class Store:
             lock = tomllib.loads(self.lock_path.read_text())
         except OSError as error:
             raise ResultError(f"{self.root}: no results here: {self.lock_path.name} {error.strerror}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ResultError(f"{self.lock_path}: not TOML: {error}") from error
         if lock.get("schema") != SCHEMA_VERSION:
             raise ResultError(f"{self.lock_path}: schema {lock.get('schema')}; this fdabench reads {SCHEMA_VERSION}")
+        _check_names(lock, self.lock_path)
         return lock
 
     def read_record(self, cell_id: str) -> Record | None:
@@ -93,6 +96,8 @@ class Store:
         record = read_json(path)
         if record.get("schema") != SCHEMA_VERSION:
             raise ResultError(f"{path}: schema {record.get('schema')}; this fdabench reads {SCHEMA_VERSION}")
+        if record.get("state") not in (*RESULTS, *FAILURES, *TO_DO):
+            raise ResultError(f"{path}: the state {record.get('state')!r:.60} is none that a cell can be in")
         return record
 
     def write_record(self, cell_id: str, record: Record) -> None:
@@ -106,3 +111,13 @@ class Store:
 
     def read_cell_table(self, cell_id: str, name: str) -> pa.Table:
         return read_table(self.cell_dir(cell_id) / f"{name}.parquet", TABLES[name])
+
+
+def _check_names(lock: Mapping[str, Any], path: Path) -> None:
+    """Names become folders: one that leads out of the results, or out of `reports`, is somebody's trick or damage."""
+    cells = lock.get("cell")
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        raise ResultError(f"{path}: expected [[cell]] tables")
+    for said, name in (("suite", lock.get("suite")), *(("the id of a cell", cell.get("id")) for cell in cells)):
+        if not isinstance(name, str) or not re.fullmatch(NAME, name):
+            raise ResultError(f"{path}: {said}: {name!r:.60} is no name that fdabench gives")
