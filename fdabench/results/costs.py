@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 Cost = Callable[[int, int], int]
@@ -43,6 +44,8 @@ CONVENTIONS: Mapping[str, Convention] = {
     "upload": {**dict.fromkeys(_WEIGHTS, _up), "state": _up, "initial": _free},
 }
 
+Counts = npt.NDArray[np.int64]
+
 
 class Instant(NamedTuple):
     """An evaluation in a cell's course: at the end of local step `step`, before or after its sync."""
@@ -65,37 +68,37 @@ class Bytes(NamedTuple):
 
 def total_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> Bytes:
     """All that a cell's ledger cost."""
-    counts = {str(kind): rows["count"] for kind, rows in ledger.groupby("kind")}
-    return _priced(ledger, counts, workers, convention)
+    return _priced(ledger, ledger["count"].to_numpy(), workers, convention)
 
 
 def bytes_at(ledger: pd.DataFrame, instant: Instant, workers: int, convention: str) -> Bytes:
     """What had been spent at an evaluation."""
-    return _priced(ledger, counts_at(ledger, instant), workers, convention)
+    return _priced(ledger, _count_up_to(ledger, instant), workers, convention)
 
 
 def counts_at(ledger: pd.DataFrame, instant: Instant) -> Mapping[str, pd.Series]:
-    """Collectives of each row of the ledger by an evaluation, by kind.
+    """Collectives of each row of the ledger by an evaluation, by kind."""
+    counts = pd.Series(_count_up_to(ledger, instant), index=ledger.index)
+    return {str(kind): counts.loc[rows.index] for kind, rows in ledger.groupby("kind")}
+
+
+def _count_up_to(ledger: pd.DataFrame, instant: Instant) -> Counts:
+    """How many of each row's evenly spaced collectives had happened. Arrays: a report asks thousands of times.
 
     What follows a sync, such as averaged optimizer state, comes after the evaluation of its step.
     """
     step, last_sync = instant.step, instant.step if instant.after_sync else instant.step - 1
     limits = {"initial": step, "state": step, "model": last_sync}
-    return {str(kind): _count_up_to(rows, limits.get(str(kind), step - 1)) for kind, rows in ledger.groupby("kind")}
+    limit = np.array([limits.get(kind, step - 1) for kind in ledger["kind"]], dtype=np.int64)
+    first, last, count = (ledger[name].to_numpy() for name in ("first_step", "last_step", "count"))
+    stride = np.maximum((last - first) // np.maximum(count - 1, 1), 1)
+    done: Counts = np.clip((limit - first) // stride + 1, 0, count)
+    return done
 
 
-def _count_up_to(rows: pd.DataFrame, limit: int) -> pd.Series:
-    """How many of each row's evenly spaced collectives happened at a step <= limit."""
-    gaps = (rows["count"] - 1).clip(lower=1)
-    stride = ((rows["last_step"] - rows["first_step"]) // gaps).clip(lower=1)
-    done = (limit - rows["first_step"]) // stride + 1
-    return pd.Series(np.clip(done, 0, rows["count"]), index=rows.index)
-
-
-def _priced(ledger: pd.DataFrame, counts: Mapping[str, pd.Series], workers: int, convention: str) -> Bytes:
+def _priced(ledger: pd.DataFrame, counts: Counts, workers: int, convention: str) -> Bytes:
     cost = CONVENTIONS[convention]
     spent = dict.fromkeys(cost, 0)
-    for kind, count in counts.items():
-        payloads = ledger.loc[count.index, "payload_bytes"]
-        spent[kind] += sum(int(c) * cost[kind](int(n), workers) for c, n in zip(count, payloads, strict=True))
+    for kind, count, payload in zip(ledger["kind"], counts, ledger["payload_bytes"], strict=True):
+        spent[kind] += int(count) * cost[kind](int(payload), workers)
     return Bytes(spent["initial"] + spent["model"] + spent["statistics"], spent["state"], spent["optimizer"])
