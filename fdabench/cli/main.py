@@ -163,7 +163,7 @@ def show(
 def report(
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", show_default=False)], out: Out = None
 ) -> None:
-    """Write tables, figures and a summary."""
+    """Write one page, its tables and figures, and a summary."""
     from fdabench.cli.report import write_report
 
     write_report(results, out)

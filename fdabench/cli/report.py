@@ -1,11 +1,15 @@
-"""`fdabench report`: tables, figures, summary."""
+"""`fdabench report`: one page, and beside it its tables, figures and summary."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fdabench.cli.console import say
 from fdabench.report.build import build_report
-from fdabench.results.load import load, write_derived
+from fdabench.results.load import Results, load, write_derived
+from fdabench.suite.cell import Cell
+
+_CITED = ("dataset", "model", "partition", "optimizer", "strategy")
 
 
 def write_report(roots: Sequence[Path], out: Path | None) -> None:
@@ -14,5 +18,23 @@ def write_report(roots: Sequence[Path], out: Path | None) -> None:
     for result in results:
         write_derived(result)
     folder = out or Path("reports") / results[0].lock["suite"]
-    written = build_report(results, folder)
-    say(f"{len(written)} files in {folder.as_posix()}; begin with {(folder / 'summary.md').as_posix()}")
+    written = build_report(results, folder, cited(results))
+    say(f"{len(written)} files in {folder.as_posix()}; begin with {(folder / 'index.html').as_posix()}")
+
+
+def cited(results: Iterable[Results]) -> list[str]:
+    """BibTeX of what the results rest on; methods that are not installed here are left out, their results are not."""
+    cells = [cell for result in results for cell in result.lock["cell"]]
+    parts = {json.dumps({key: cell["config"][key] for key in _CITED}, sort_keys=True) for cell in cells}
+    return sorted({entry for part in sorted(parts) for entry in _entries(part)})
+
+
+def _entries(part: str) -> list[str]:
+    # whoever cites the methods has to load them, and torch with them
+    from fdabench.catalogue.kinds import BUILT_IN
+    from fdabench.suite.citations import citations
+
+    try:
+        return citations([Cell(json.loads(part), "", reference=False)], BUILT_IN)
+    except KeyError:
+        return []

@@ -1,4 +1,4 @@
-"""A report: `summary.md` and `summary.json`, figures and tables, the same bytes from the same results."""
+"""A report: `index.html`, `summary.md` and `summary.json`, figures and tables, the same bytes from the same results."""
 
 import json
 import math
@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from fdabench.report.caveats import find_caveats
+from fdabench.report.conclusion import conclusion_table
 from fdabench.report.data import ReportData, combine, headline_targets
 from fdabench.report.figures import PLOTS
 from fdabench.report.markup import environment, table_files
 from fdabench.report.methods import CONVENTIONS, ESTIMATES, commands
 from fdabench.report.milestones import milestones_tables
+from fdabench.report.page import page_file
 from fdabench.report.render import Drawn, render
-from fdabench.report.summary import summary_text
+from fdabench.report.summary import conclude, summary_text
 from fdabench.report.tables import Table, build_tables
 from fdabench.report.times import times_tables
 from fdabench.report.versus import published_tables
@@ -21,24 +23,23 @@ from fdabench.results.files import write_whole
 from fdabench.results.load import Results
 
 
-def build_report(results: Sequence[Results], out: Path) -> list[Path]:
-    """Write the whole report under `out`, and say what was written.
+def build_report(results: Sequence[Results], out: Path, citations: Sequence[str] = ()) -> list[Path]:
+    """Write the whole report under `out`, and say what was written. `citations` are BibTeX entries for the page.
 
     Raises:
         ResultError: `out` cannot be written.
     """
     data = combine(results)
     drawn = [figure for plot in PLOTS if (figure := render(plot, data)) is not None]
-    tables, templates = (
-        [*build_tables(data), *published_tables(data), *times_tables(data), *milestones_tables(data)],
-        environment(),
-    )
+    found = [*build_tables(data), *published_tables(data), *times_tables(data), *milestones_tables(data)]
+    tables, templates = [conclusion_table(data), *found], environment()
     files: dict[str, bytes] = {
         f"figures/{figure.name}.{suffix}": content for figure in drawn for suffix, content in figure.files.items()
     }
     for table in tables:
         files |= {f"tables/{table.name}.{suffix}": text for suffix, text in table_files(table, templates).items()}
-    page = page_content(data, drawn, tables)
+    page = page_content(data, drawn, tables) | {"citations": citations}
+    files["index.html"] = page_file(page, data, templates)
     files["summary.md"] = templates.get_template("summary.md.j2").render(page).encode()
     files["summary.json"] = _json(_summary(data, drawn, tables))
     for name, content in files.items():
@@ -49,11 +50,13 @@ def build_report(results: Sequence[Results], out: Path) -> list[Path]:
 def page_content(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Table]) -> dict[str, Any]:
     """All that a page says, whatever it is written in."""
     by_name = {table.name: table for table in tables}
+    conclusions = [conclude(data, suite) for suite in data.locks]
     monitors = [kind for kind in dict.fromkeys(data.runs["monitor"]) if kind]
     return {
         "suites": list(data.locks),
         "descriptions": {name: lock.get("description", "") for name, lock in data.locks.items()},
-        "conclusion": [summary_text(data, suite) for suite in data.locks],
+        "conclusions": conclusions,
+        "conclusion": [summary_text(said) for said in conclusions],
         "headline": by_name["headline"],
         "settings": by_name["settings"],
         "published": by_name.get("published"),

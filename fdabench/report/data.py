@@ -83,7 +83,7 @@ def combine(results: Sequence[Results]) -> ReportData:
         evals=stack([_evals(result) for result in results]),
         ledger=stack([result.ledger for result in results]),
         rounds=stack([result.rounds for result in results]),
-        trace=stack([result.trace for result in results]),
+        trace=_keyed(pairs, [result.trace for result in results]),
         partition=stack([result.partition.rename(columns={"label": "class_index"}) for result in results]),
         looks=looks_of(families),
     )
@@ -127,15 +127,19 @@ def workload_name(row: "pd.Series[Any]") -> str:
 
 
 def _stack(pairs: Sequence[tuple[str, Results]], runs: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return _keyed(pairs, frames).merge(runs[["cell_id", *AXES]], on="cell_id", how="left")
+
+
+def _keyed(pairs: Sequence[tuple[str, Results]], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Without the axes of their cells: of millions of rows, as traces have, they would be most of the memory."""
     keyed = [
-        frame.assign(cell_id=[_key(name, cell_id) for cell_id in frame["cell_id"]])
+        frame.assign(cell_id=f"{name}:" + frame["cell_id"].astype(str))
         for (name, _), frame in zip(pairs, frames, strict=True)
         if len(frame)
     ]
     stacked = pd.concat(keyed, ignore_index=True) if keyed else frames[0]
     # what has diverged is no number, and no axis reaches it
-    stacked = stacked.replace([np.inf, -np.inf], np.nan)
-    return stacked.merge(runs[["cell_id", *AXES]], on="cell_id", how="left")
+    return stacked.replace([np.inf, -np.inf], np.nan)
 
 
 def _evals(result: Results) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import re
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fdabench.report.tables import Table
+from fdabench.report.text import nobreak
 
 _TEX = {
     "\\": r"\textbackslash{}",
@@ -59,9 +60,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
     )
-    found.filters.update(tex=tex, cell=markdown_cell)
+    found.filters.update(tex=tex, cell=markdown_cell, nobreak=nobreak)
     return found
 
 

@@ -1,6 +1,7 @@
 """A figure as files: the same bytes every time, whatever the reader's own matplotlib settings."""
 
 import io
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import STYLE
 from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.tags import number_tags
 
 # Dates and versions would make each file new.
 _METADATA: Mapping[str, Mapping[str, Any]] = {
@@ -19,6 +21,8 @@ _METADATA: Mapping[str, Mapping[str, Any]] = {
     "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
     "png": {"Software": None},
 }
+
+_ODD_LABELS = ("Glyph .* missing from font", "constrained_layout not applied")
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,10 @@ class Drawn:
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    with matplotlib.style.context(["default", dict(STYLE)]):
+    """A label that the font lacks letters for, or longer than a figure, is drawn badly; page and tables have it."""
+    with matplotlib.style.context(["default", dict(STYLE)]), warnings.catch_warnings():
+        for message in _ODD_LABELS:
+            warnings.filterwarnings("ignore", message, UserWarning)
         yield
 
 
@@ -53,6 +60,7 @@ def render(plot: Plot, data: ReportData) -> Drawn | None:
         if figure is None:
             return None
         _lay_out(figure)
+        number_tags(figure)
         files = {}
         for suffix, metadata in _METADATA.items():
             sink = io.BytesIO()

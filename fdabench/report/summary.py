@@ -1,6 +1,7 @@
 """What a run says when it ends: who reached the target with the fewest bytes, and how the others compare."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -16,31 +17,44 @@ MOST_OTHERS = 15
 """Strategies compared with the best, by how cheaply they reached the target."""
 
 
+@dataclass(frozen=True)
+class Conclusion:
+    """What one suite says, in parts: a sentence, rows of costs, how the others compare, what else to know."""
+
+    title: str
+    costs: Sequence[Row] = ()
+    comparisons: Sequence[Row] = ()
+    notes: Sequence[str] = ()
+
+
 def closing_summary(results: Results) -> str:
     """Plain text without escape codes, for the end of a run."""
     data = combine([results])
-    return summary_text(data, next(iter(data.locks)))
+    return summary_text(conclude(data, next(iter(data.locks))))
 
 
-def summary_text(everything: ReportData, suite: str) -> str:
+def summary_text(said: Conclusion) -> str:
+    notes = [f"  {note}" for note in said.notes]
+    return "\n".join([said.title, *_table(said.costs, 2), *_table(said.comparisons, 5), *notes])
+
+
+def conclude(everything: ReportData, suite: str) -> Conclusion:
     """What one suite of a report says."""
     data = only(everything, suite)
     targets = list(data.locks[suite]["targets"])
+    left_out = _left_out(data)
     if data.finished.empty:
-        lines = [f"No cell of {suite} has a result yet."]
-    elif not targets:
-        lines = _without_target(data, "No target is set")
-    elif data.headline.empty:
-        lines = _without_target(data, f"Nobody reached {target_name(min(targets))}")
-    else:
-        lines = _with_target(data) + _higher_targets(data, targets)
-    return "\n".join(lines + _left_out(data))
-
-
-def _with_target(data: ReportData) -> list[str]:
+        return Conclusion(f"No cell of {suite} has a result yet.", notes=left_out)
+    if not targets:
+        return Conclusion(_title_without("No target is set", data), _best_accuracies(data), notes=left_out)
+    if data.headline.empty:
+        why = f"Nobody reached {target_name(min(targets))}"
+        return Conclusion(_title_without(why, data), _best_accuracies(data), notes=left_out)
     outcomes = data.headline
-    best, *others = [*ranking(outcomes), *_never(outcomes)]
-    return [_title(data), *_table([_cost_row(outcomes, best)], 2), *_comparisons(outcomes, best, others)]
+    best, *others = [*ranking(outcomes), *never(outcomes)]
+    more = [f"and {len(others) - MOST_OTHERS} others: the report has them"] if len(others) > MOST_OTHERS else []
+    notes = [*more, *_higher_targets(data, targets), *left_out]
+    return Conclusion(_title(data), [_cost_row(outcomes, best)], _comparisons(outcomes, best, others), notes)
 
 
 def _title(data: ReportData) -> str:
@@ -84,15 +98,14 @@ def _steps(outcomes: pd.DataFrame, mine: pd.DataFrame) -> str:
     return f"{ratio.bound}{ratio_number(ratio.mean)}x the steps of {name}"
 
 
-def _comparisons(outcomes: pd.DataFrame, best: str, others: Sequence[str]) -> list[str]:
+def _comparisons(outcomes: pd.DataFrame, best: str, others: Sequence[str]) -> list[Row]:
     mine = outcomes[outcomes["label"] == best]
     compared = []
     for label in others[:MOST_OTHERS]:
         theirs = outcomes[outcomes["label"] == label]
         compared.append((paired_ratio(theirs, mine, "cost_bytes"), label, theirs))
     compared.sort(key=lambda entry: (entry[0] is NO_RATIO, entry[0].mean))
-    more = [f"     and {len(others) - MOST_OTHERS} others: the report has them"] if len(others) > MOST_OTHERS else []
-    return _table([_comparison_row(ratio, label, mine, theirs) for ratio, label, theirs in compared], 5) + more
+    return [_comparison_row(ratio, label, mine, theirs) for ratio, label, theirs in compared]
 
 
 def _comparison_row(ratio: Ratio, label: str, mine: pd.DataFrame, theirs: pd.DataFrame) -> Row:
@@ -122,7 +135,8 @@ def _misses(ratio: Ratio, mine: pd.DataFrame, theirs: pd.DataFrame) -> str:
     return text
 
 
-def _never(outcomes: pd.DataFrame) -> list[str]:
+def never(outcomes: pd.DataFrame) -> list[str]:
+    """Labels that missed the target everywhere."""
     hit = set(ranking(outcomes))
     return [label for label in strategies_of(outcomes) if label not in hit]
 
@@ -140,16 +154,19 @@ def _table(rows: Sequence[Row], indent: int) -> list[str]:
     return lines
 
 
-def _without_target(data: ReportData, why: str) -> list[str]:
+def _title_without(why: str, data: ReportData) -> str:
+    return f"{why}: best accuracy and bytes in all ({budget_text(list(data.configs.values()))})"
+
+
+def _best_accuracies(data: ReportData) -> list[Row]:
     """With no cost to compare: what accuracy was had for how many bytes."""
     finished = data.finished
-    title = f"{why}: best accuracy and bytes in all ({budget_text(list(data.configs.values()))})"
-    rows = []
+    rows: list[Row] = []
     for label, runs in finished.groupby("label", sort=False):
         size = byte_size(geometric_mean(runs["bytes_total"]))
         rows.append((str(label), f"{percent(runs['best_accuracy'].mean())}", size, plural(len(runs), "cell")))
     rows.sort(key=lambda row: -finished.loc[finished["label"] == row[0], "best_accuracy"].mean())
-    return [title, *_table(rows, 2)]
+    return rows
 
 
 def _higher_targets(data: ReportData, targets: Sequence[float]) -> list[str]:
@@ -158,7 +175,7 @@ def _higher_targets(data: ReportData, targets: Sequence[float]) -> list[str]:
     for target in sorted(target for target in targets if target > top):
         cells = data.outcomes.loc[data.outcomes["target"] == target, "reached"]
         who = f"{int(cells.sum())} of {plural(len(cells), 'cell')}" if cells.any() else "nobody"
-        lines.append(f"  {target_name(target)} was reached by {who}")
+        lines.append(f"{target_name(target)} was reached by {who}")
     return lines
 
 
@@ -171,7 +188,7 @@ def _left_out(data: ReportData) -> list[str]:
         "not run to the end (left out)": runs[~runs["finished"] & ~runs["failed"]],
     }
     return [
-        f"  {plural(len(rows), 'cell')} {what}: {listing(list(dict.fromkeys(rows['label'])))}"
+        f"{plural(len(rows), 'cell')} {what}: {listing(list(dict.fromkeys(rows['label'])))}"
         for what, rows in groups.items()
         if len(rows)
     ]

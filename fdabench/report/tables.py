@@ -28,7 +28,10 @@ _CELL_COLUMNS = [
 
 @dataclass(frozen=True)
 class Table:
-    """`frame` has every number in full; `rows` is what a person reads, under `columns`."""
+    """`frame` has every number in full; `rows` is what a person reads, under `columns`.
+
+    `values` has what the rows sort by, where that is a number: as many rows and columns, or nothing.
+    """
 
     name: str
     title: str
@@ -37,6 +40,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: int
+    values: tuple[tuple[float | None, ...], ...] = ()
 
 
 def build_tables(data: ReportData) -> list[Table]:
@@ -125,8 +129,10 @@ def cells_table(data: ReportData) -> Table:
         frame = frame.join(costs.add_suffix(f"_at_{target:g}"), on="cell_id")
     columns = ("cell", *_CELL_COLUMNS[2:5], "state", "steps", "syncs", "bytes", "final accuracy", "reached")
     hits = {str(cell): mine.loc[mine["reached"], "target"].tolist() for cell, mine in data.outcomes.groupby("cell_id")}
-    rows = tuple(_cell_row(row, hits.get(row["cell_id"], [])) for row in _rows(data.runs[_CELL_COLUMNS]))
-    return Table("cells", "All cells", f"{data.conventions} accounting.", frame, columns, rows, 5)
+    runs = [(row, hits.get(row["cell_id"], [])) for row in _rows(data.runs[_CELL_COLUMNS])]
+    rows = tuple(_cell_row(row, mine) for row, mine in runs)
+    values = tuple(_cell_values(row, mine) for row, mine in runs)
+    return Table("cells", "All cells", f"{data.conventions} accounting.", frame, columns, rows, 5, values)
 
 
 def _cell_row(row: dict[str, Any], hits: Sequence[float]) -> tuple[str, ...]:
@@ -142,6 +148,13 @@ def _cell_row(row: dict[str, Any], hits: Sequence[float]) -> tuple[str, ...]:
         percent(row["final_accuracy"], 2),
         ", ".join(target_name(target) for target in sorted(hits)) or DASH,
     )
+
+
+def _cell_values(row: dict[str, Any], hits: Sequence[float]) -> tuple[float | None, ...]:
+    """Numbers where the cell's row has them; a cell without a result has none."""
+    numbers = [row[column] for column in ("steps", "syncs", "bytes_total", "final_accuracy")]
+    known = [value if math.isfinite(value) else None for value in numbers]
+    return (None, None, None, row["seed"], None, *known, max(hits, default=None))
 
 
 def settings_table(data: ReportData) -> Table:

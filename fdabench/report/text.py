@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 DASH = "–"
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_WITHIN_NUMBER = re.compile(r"(?<=\d) (?=\d{3}\b|[kMGTP]?B\b|%)|(?<=\w) (?=[θτα][=/])")
 _FOLDERS = re.compile(r"(?<![\w.:/])(?:[A-Za-z]:\\|/)(?:[^/\\\s'\":,;()]+[/\\])+")
 
 
@@ -58,6 +59,11 @@ def listing(items: Sequence[str], most: int = 6) -> str:
     """The first few of many, and how many are not named."""
     shown = ", ".join(items[:most])
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
+
+
+def nobreak(text: str) -> str:
+    """A number, its thousands and its unit stay on one line: for pages, which break lines where they like."""
+    return _WITHIN_NUMBER.sub("\u00a0", text)
 
 
 def without_folders(text: str) -> str:

@@ -241,8 +241,9 @@ def test_report_writes_a_summary_tables_and_figures(here: InProcess, finished: A
     said = here("report", finished.results, "-o", "out")
     assert said.exit_code == 0, said.output
     files = {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()}
-    assert said.stdout == f"{len(files)} files in out; begin with out/summary.md\n"
+    assert said.stdout == f"{len(files)} files in out; begin with out/index.html\n"
     assert "LinearFDA" in Path("out/summary.md").read_text(encoding="utf-8")
+    assert "@inproceedings{theologitis2025" in Path("out/index.html").read_text(encoding="utf-8")
     assert {Path(file).suffix for file in files if file.startswith("tables/")} == {".csv", ".md", ".tex"}
     assert {Path(file).suffix for file in files if file.startswith("figures/")} == {".svg", ".pdf", ".png"}
 

@@ -38,7 +38,7 @@ def test_twice_the_same_bytes(built: Built, full: Results, tmp_path: Path) -> No
 def test_every_file_is_told_and_there(built: Built) -> None:
     out, written = built
     assert sorted(written) == sorted(path for path in out.rglob("*") if path.is_file())
-    assert {path.suffix for path in written} == {".md", ".json", ".csv", ".tex", ".svg", ".pdf", ".png"}
+    assert {path.suffix for path in written} == {".html", ".md", ".json", ".csv", ".tex", ".svg", ".pdf", ".png"}
 
 
 def test_what_diverged_to_infinity_is_reported_all_the_same(hand_made: Results, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_figures_are_well_formed(built: Built) -> None:
 
 def test_no_folder_of_this_machine(built: Built) -> None:
     for path in built[1]:
-        if path.suffix in (".md", ".json", ".csv", ".tex", ".svg"):
+        if path.suffix in (".html", ".md", ".json", ".csv", ".tex", ".svg"):
             assert "/home/" not in path.read_text()
             assert str(built[0]) not in path.read_text()
 

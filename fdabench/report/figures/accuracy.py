@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ from fdabench.report.figures.canvas import (
     target_lines,
 )
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
-from fdabench.report.stats import geometric_mean
+from fdabench.report.figures.tags import drawing
 from fdabench.report.text import listing, target_name
 
 BAND_SEEDS = 3
@@ -31,8 +32,8 @@ _TITLE = {"bytes_total": "Test accuracy against bytes sent", "step": "Test accur
 
 
 def draw_accuracy(data: ReportData, x: str) -> Figure | None:
-    evals = data.evals
-    if evals.empty or not (evals[x] > 0).any():
+    evals = data.evals[data.evals[x] > 0]  # what a log scale can show
+    if evals.empty:
         return None
     shown = [pair for pair in data.workloads if ((evals["suite"] == pair[0]) & (evals["workload"] == pair[1])).any()]
     figure, axes = panels(min(len(shown), MAX_PANELS), _TITLE[x], 3.1, 2.5)
@@ -45,13 +46,13 @@ def draw_accuracy(data: ReportData, x: str) -> Figure | None:
 
 
 def _panel(axes: Axes, data: ReportData, evals: pd.DataFrame, x: str) -> None:
-    visible = evals[evals[x] > 0]
-    for label, mine in visible.groupby("label", sort=False):
-        _strategy(axes, mine, x, data.looks[str(label)])
+    for label, mine in evals.groupby("label", sort=False):
+        with drawing(axes, str(label)):
+            _strategy(axes, mine, x, data.looks[str(label)])
     targets = list(data.locks[evals["suite"].iloc[0]]["targets"])
     target_lines(axes, targets)
-    (byte_axis if x == "bytes_total" else step_axis)(axes.xaxis, limits_of(visible[x]))
-    accuracy_axis(axes, visible["test_accuracy"], targets)
+    (byte_axis if x == "bytes_total" else step_axis)(axes.xaxis, limits_of(evals[x]))
+    accuracy_axis(axes, evals["test_accuracy"], targets)
     axes.set_xlabel(_X_LABEL[x])
     axes.grid(visible=True)
 
@@ -84,10 +85,10 @@ def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: Look) -> None:
 
 def _shared(sound: pd.DataFrame, x: str, seeds: int) -> pd.DataFrame:
     """Over the steps at which every seed was evaluated; a band of the survivors would flatter."""
-    steps = sound.groupby("step")
+    steps = sound.assign(log_x=np.log(sound[x].astype(float))).groupby("step")
     frame = pd.DataFrame(
         {
-            "x": steps[x].agg(geometric_mean),
+            "x": np.exp(steps["log_x"].mean()),
             "mean": steps["test_accuracy"].mean(),
             "low": steps["test_accuracy"].min(),
             "high": steps["test_accuracy"].max(),

@@ -46,6 +46,8 @@ STYLE: Mapping[str, Any] = {
     "figure.dpi": 150,
     "savefig.dpi": 150,
     "text.hinting": "none",
+    # two dollar signs in a label are no formula
+    "text.parse_math": False,
     "figure.constrained_layout.w_pad": 0.08,
     "figure.constrained_layout.h_pad": 0.06,
     "pdf.fonttype": 42,

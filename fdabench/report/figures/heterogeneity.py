@@ -6,8 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fdabench.report.data import ReportData
+from fdabench.report.families import Look
 from fdabench.report.figures.canvas import accuracy_axis, byte_axis, legend, limits_of, line_keys, marker, panels
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.figures.tags import drawing
 from fdabench.report.stats import geometric_mean
 from fdabench.report.text import target_name
 
@@ -77,23 +79,28 @@ def _lines(axes: Axes, data: ReportData, frame: pd.DataFrame, column: str, place
     for index, label in enumerate(labels):
         mine, look = frame[frame["label"] == label], data.looks[label]
         shift = 0.3 * ((index + 0.5) / len(labels) - 0.5)
-        where = mine["alpha"].map(places) + shift
-        axes.plot(where, mine[column].astype(float), linestyle="", alpha=0.35, **marker(look, 3))
-        by_place = mine[column].astype(float).groupby(where)
-        middle = by_place.agg(geometric_mean) if column == "cost_bytes" else by_place.mean()
-        axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, **marker(look, 5))
-        if "reached" in mine:
-            bounds = middle[~mine["reached"].groupby(where).all()]
-            for place, value in bounds.items():
-                axes.annotate(
-                    "≥",
-                    (float(str(place)), value),
-                    xytext=(0, 6),
-                    textcoords="offset points",
-                    ha="center",
-                    fontsize=8,
-                    color=look.color,
-                )
+        with drawing(axes, label):
+            _strategy(axes, mine, column, mine["alpha"].map(places) + shift, look)
+
+
+def _strategy(axes: Axes, mine: pd.DataFrame, column: str, where: "pd.Series[float]", look: Look) -> None:
+    axes.plot(where, mine[column].astype(float), linestyle="", alpha=0.35, **marker(look, 3))
+    by_place = mine[column].astype(float).groupby(where)
+    middle = by_place.agg(geometric_mean) if column == "cost_bytes" else by_place.mean()
+    axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, **marker(look, 5))
+    if "reached" not in mine:
+        return
+    bounds = middle[~mine["reached"].groupby(where).all()]
+    for place, value in bounds.items():
+        axes.annotate(
+            "≥",
+            (float(str(place)), value),
+            xytext=(0, 6),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color=look.color,
+        )
 
 
 def caption_heterogeneity(data: ReportData) -> str:

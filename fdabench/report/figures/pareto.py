@@ -22,6 +22,7 @@ from fdabench.report.figures.canvas import (
     step_axis,
 )
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.figures.tags import drawing
 from fdabench.report.headline import strategies_of
 from fdabench.report.text import listing, target_name
 
@@ -51,11 +52,13 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
     middles = hits.groupby("label", sort=False)[["step", "bytes_total"]].median().astype(float)
     for label, mine in hits.groupby("label", sort=False):
         look = data.looks[str(label)]
-        axes.plot(mine["step"], mine["bytes_total"], linestyle="", alpha=0.35, zorder=2, **marker(look, 3.5))
+        with drawing(axes, str(label)):
+            axes.plot(mine["step"], mine["bytes_total"], linestyle="", alpha=0.35, zorder=2, **marker(look, 3.5))
     _frontier(axes, middles)
     for label, step, spent in zip(middles.index, middles["step"], middles["bytes_total"], strict=True):
-        axes.plot(step, spent, linestyle="", zorder=4, **marker(data.looks[str(label)], 8))
-        _hit_count(axes, group[group["label"] == label], step, spent)
+        with drawing(axes, str(label)):
+            axes.plot(step, spent, linestyle="", zorder=4, **marker(data.looks[str(label)], 8))
+            _hit_count(axes, group[group["label"] == label], step, spent)
     step_axis(axes.xaxis, limits_of(hits["step"]))
     byte_axis(axes.yaxis, limits_of(hits["bytes_total"]))
     never = [label for label in strategies_of(group) if label not in middles.index]

@@ -1,0 +1,129 @@
+"""The report as one page of HTML: everything is in the file, nothing is fetched, and the same bytes come out twice."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import groupby
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from fdabench.report.data import ReportData
+from fdabench.report.families import Look
+from fdabench.report.figures.tags import strategy_tag
+from fdabench.report.inline import Inline, inline
+from fdabench.report.render import Drawn
+from fdabench.report.tables import Table
+from fdabench.report.text import count, plural
+
+FIRST = "pareto"
+
+
+@dataclass(frozen=True)
+class Switch:
+    """What turns one strategy of a figure on and off."""
+
+    label: str
+    tag: str
+    color: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure of the page, with its switches by family."""
+
+    drawn: Drawn
+    svg: Markup
+    width: int
+    switches: Mapping[str, Sequence[Switch]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of a table that share what their heading says."""
+
+    heading: str
+    rows: Sequence[Sequence[str]]
+
+
+def page_file(content: Mapping[str, Any], data: ReportData, templates: Environment) -> bytes:
+    """`index.html`, from all that a page says."""
+    shown = [show(figure, data.looks) for figure in content["figures"]]
+    style, script = _asset("index.css"), _asset("index.js")
+    page = {
+        **content,
+        "first": next((figure for figure in shown if figure.drawn.name == FIRST), None),
+        "figures": [figure for figure in shown if figure.drawn.name != FIRST],
+        "facts": _facts(data),
+        "others": sorted(_others(content["tables"]), key=lambda table: table.name == "cells"),
+        "style": Markup(style),
+        "script": Markup(script),
+        "policy": policy(script),
+        "suffixes": ("csv", "md", "tex"),
+        "grouped": grouped,
+        "headings": headings,
+    }
+    return templates.get_template("index.html.j2").render(page).encode()
+
+
+def policy(script: str) -> str:
+    """Nothing from anywhere, and no script but this one.
+
+    Styles are inline: each shape of a figure carries its own, which no hash can name. Pictures are those in figures.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def show(figure: Drawn, looks: Mapping[str, Look]) -> Shown:
+    found: Inline = inline(figure)
+    switches: dict[str, list[Switch]] = {}
+    for label, look in looks.items():
+        if (tag := strategy_tag(label)) in found.tags:
+            switches.setdefault(look.family, []).append(Switch(label, tag, look.color))
+    return Shown(figure, Markup(found.svg), found.width, switches)
+
+
+def headings(table: Table, *left_out: int) -> list[tuple[str, bool]]:
+    """The columns that are shown, and whether they are of numbers."""
+    numeric = len(table.columns) - table.numeric
+    return [(name, i >= numeric) for i, name in enumerate(table.columns) if i not in left_out]
+
+
+def grouped(table: Table, *by: int) -> list[Group]:
+    """Rows in their order, under what the columns `by` say."""
+    keep = [i for i in range(len(table.columns)) if i not in by]
+    return [
+        Group(", ".join(f"{table.columns[i]} {value}" if i else value for i, value in zip(by, key, strict=True)), rows)
+        for key, rows in (
+            (key, [[row[i] for i in keep] for row in rows])
+            for key, rows in groupby(table.rows, lambda row: tuple(row[i] for i in by))
+        )
+    ]
+
+
+def _others(tables: Sequence[Table]) -> list[Table]:
+    """Those that have no place of their own."""
+    return [table for table in tables if table.name not in ("headline", "settings")]
+
+
+def _facts(data: ReportData) -> list[str]:
+    """How large the comparison is."""
+    strategies = len(data.labels)
+    return [
+        f"{count(len(data.finished))} of {plural(len(data.runs), 'cell')} with a result",
+        f"{count(strategies)} strategies" if strategies != 1 else "1 strategy",
+        plural(len(data.workloads), "workload"),
+        plural(data.runs["seed"].nunique(), "seed"),
+        f"{data.conventions} accounting",
+    ]
+
+
+def _asset(name: str) -> str:
+    return files("fdabench.report").joinpath("templates", name).read_text(encoding="utf-8")

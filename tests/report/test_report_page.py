@@ -1,0 +1,234 @@
+"""`index.html` as text: whole, self-contained, safe whatever people call their suites, with every number in a csv."""
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fdabench.report.build import build_report
+from fdabench.report.data import combine
+from fdabench.report.figures.accuracy import BYTES
+from fdabench.report.figures.pareto import PARETO
+from fdabench.report.figures.tags import strategy_tag
+from fdabench.report.inline import inline
+from fdabench.report.page import grouped
+from fdabench.report.render import Drawn
+from fdabench.report.tables import headline_table
+from fdabench.report.text import nobreak
+from fdabench.results.load import Results
+
+VOID = {"meta", "link", "input", "br"}
+RUDE = "<script>alert('x')</script> \"q\" & 'r' $\\frac$ عربي 漢字 " + "long" * 60
+
+
+class Page(HTMLParser):
+    """Every element with its attributes, what was left open, and all text outside of scripts and styles."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text += data
+
+    def all(self, attribute: str) -> list[str]:
+        return [value for _, attrs in self.elements if (value := attrs.get(attribute)) is not None]
+
+
+@pytest.fixture(scope="module")
+def folder(full: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("page")
+    build_report([full], out, ["@article{somebody2024,\n  title = {<b>Bold</b> & plain}\n}"])
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return Page((folder / "index.html").read_text(encoding="utf-8"))
+
+
+def test_everything_that_is_opened_is_closed(page: Page) -> None:
+    assert page.open == []
+
+
+def test_identifiers_are_unique_and_what_refers_to_one_finds_it(page: Page) -> None:
+    counts = Counter(page.all("id"))
+    assert [name for name, number in counts.items() if number > 1] == []
+    referring = [
+        *(link[1:] for link in page.all("href") if link.startswith("#")),
+        *(name for key in ("aria-labelledby", "aria-describedby", "for") for name in (" ".join(page.all(key))).split()),
+        *re.findall(r"url\(#([^)]+)\)", " ".join(page.all("clip-path"))),
+    ]
+    assert len(referring) > 100
+    assert set(referring) <= set(counts)
+
+
+def test_nothing_is_fetched_and_every_link_lies_beside(folder: Path, page: Page) -> None:
+    links = [link for link in [*page.all("href"), *page.all("src")] if not link.startswith(("#", "data:"))]
+    assert len(links) > 30
+    assert [link for link in links if not (folder / link).is_file()] == []
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r"(?:src|href|action|url)\s*[=(]\s*[\"']?\s*(?:https?:)?//", text)
+    assert "@import" not in text
+
+
+def test_every_file_of_the_report_is_linked(folder: Path, page: Page) -> None:
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {"index.html"}
+    assert files - set(page.all("href")) == set()
+
+
+def test_only_the_script_of_the_page_may_run(folder: Path) -> None:
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    scripts = re.findall(r"<script[^>]*>(.*?)</script>", text, re.DOTALL)
+    assert len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    (rule,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
+    assert f"script-src &#39;sha256-{digest}&#39;" in rule
+    assert rule.startswith("default-src &#39;none&#39;")
+    assert not re.search(r"\son\w+=", text.replace(scripts[0], ""))
+
+
+def test_every_figure_can_be_read_aloud(page: Page) -> None:
+    pictures = [attrs for tag, attrs in page.elements if tag == "svg"]
+    assert len(pictures) == 8
+    assert all(attrs["role"] == "img" and attrs["aria-labelledby"] and attrs["aria-describedby"] for attrs in pictures)
+    assert [tag for tag, _ in page.elements].count("figcaption") == 8
+
+
+def test_every_strategy_of_a_figure_has_its_switch(folder: Path, page: Page, full: Results) -> None:
+    tags = {attrs["data-tag"] for _, attrs in page.elements if "data-tag" in attrs}
+    assert tags == {strategy_tag(label) for label in full.runs["label"]}
+    drawn = Counter(name for name in page.all("class") if name.startswith("strategy-"))
+    assert set(drawn) == tags
+    for name in ("pareto", "accuracy-bytes", "accuracy-steps", "heterogeneity"):
+        assert strategy_tag("Synchronous") in (folder / f"figures/{name}.svg").read_text(encoding="utf-8"), name
+
+
+def test_the_conclusion_stands_first_then_the_table_the_figure_and_the_caveats(page: Page) -> None:
+    text = " ".join(page.text.split())
+    places = [
+        text.index(words)
+        for words in (
+            "Bytes to 95 % (geometric mean",
+            "Geometric means over the seeds that reached",
+            "down and left is better",
+            "Few seeds:",
+            "Accuracy of the mean of the workers' models",
+            "36 cells.",
+            "Model variance: Var",
+            "fdabench run pretended.toml --set budget.steps=400",
+            "<b>Bold</b> & plain",
+        )
+    ]
+    assert places == sorted(places)
+
+
+def test_every_number_of_the_conclusion_is_in_a_csv(folder: Path, full: Results) -> None:
+    frame = pd.read_csv(folder / "tables" / "conclusion.csv")
+    assert set(frame["strategy"]) == set(full.runs["label"])
+    said = (folder / "summary.md").read_text(encoding="utf-8").split("```")[1]
+    assert said.splitlines()[2].strip().startswith(frame["strategy"][0])
+    for row in frame.to_dict("records")[1:]:
+        (line,) = (line for line in said.splitlines() if f"bytes than {row['strategy']}" in line)
+        ratio = row["bytes_over_best"] if "fewer" in line else 1 / row["bytes_over_best"]
+        shown = float(re.sub(r"[^\d.]", "", line.split("[")[0].split("times")[0]))
+        assert shown == pytest.approx(ratio, rel=0.051), line
+
+
+@pytest.fixture
+def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of them, which have switches: the others take long and say nothing more here."""
+    monkeypatch.setattr("fdabench.report.build.PLOTS", (PARETO, BYTES))
+
+
+@pytest.mark.usefixtures("few_figures")
+def test_what_people_write_is_only_text(results_of: Callable[..., Results], tmp_path: Path) -> None:
+    plain = results_of(seeds=(0, 1))
+    names = {label: f"{label} {RUDE}" for label in plain.runs["label"].unique()}
+    cells = [{**cell, "label": names[cell["label"]]} for cell in plain.lock["cell"]]
+    said = dict.fromkeys(("suite", "description", "tuning", "source"), RUDE)
+    lock = {**plain.lock, **said, "cell": cells}
+    runs = plain.runs.assign(label=plain.runs["label"].map(names))
+    rude = replace(plain, lock=lock, runs=runs)
+    build_report([rude], tmp_path, [RUDE])
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.open == []
+    assert text.count("<script") == 1
+    assert [tag for tag, _ in page.elements].count("script") == 1
+    assert page.text.count("<script>alert('x')</script>") > 20
+    assert page.text.count("عربي") > 20
+    assert Counter(page.all("id")).most_common(1)[0][1] == 1
+
+
+def test_no_result_yet_is_still_a_page(nothing: Results, tmp_path: Path) -> None:
+    build_report([nothing], tmp_path)
+    page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    assert "No cell of nothing has a result yet." in page.text
+    assert "svg" not in {tag for tag, _ in page.elements}
+
+
+@pytest.mark.usefixtures("few_figures")
+def test_two_suites_on_one_page(hand_made: Results, full: Results, tmp_path: Path) -> None:
+    build_report([hand_made, full], tmp_path)
+    page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    assert "hand: digits mlp" in page.text
+    assert Counter(page.all("id")).most_common(1)[0][1] == 1
+
+
+def test_a_figure_loses_what_only_a_file_needs() -> None:
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="72pt" height="36pt"'
+        ' viewBox="0 0 72 36"><metadata>x</metadata><defs><style>*{}</style>'
+        '<path id="g" d="M 0.123456 1\nL 2 3.000001"/>'
+        f'</defs><g id="axes_1"><g id="{strategy_tag("a")}.1"><use xlink:href="#g" clip-path="url(#g)"/></g></g></svg>'
+    )
+    found = inline(Drawn("name", "Title", "Words & more", {"svg": svg.encode()}))
+    assert found.width == 96
+    assert found.tags == {strategy_tag("a")}
+    assert found.svg == (
+        '<svg viewBox="0 0 72 36" role="img" aria-labelledby="name-title" aria-describedby="name-desc">'
+        '<title id="name-title">Title</title><desc id="name-desc">Words &amp; more</desc>'
+        '<defs><path id="name-g" d="M 0.12 1 L 2 3" /></defs>'
+        f'<g><g class="{strategy_tag("a")}"><use href="#name-g" clip-path="url(#name-g)" /></g></g></svg>'
+    )
+
+
+def test_rows_are_grouped_under_what_they_share(full: Results) -> None:
+    table = headline_table(combine([full]))
+    groups = grouped(table, 0, 2)
+    assert len(groups) == 2
+    assert groups[0].heading.endswith("target 95 %")
+    assert [row[0] for group in groups for row in group.rows] == [row[1] for row in table.rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [("4 000 steps", ["4 000", "steps"]), ("10.5 MB in all", ["10.5 MB", "in", "all"]), ("to 98 %", ["to", "98 %"])],
+)
+def test_numbers_do_not_break(text: str, pieces: list[str]) -> None:
+    assert [piece.replace("\u00a0", " ") for piece in nobreak(text).split(" ")] == pieces
