@@ -110,11 +110,11 @@ def test_only_the_script_of_the_page_may_run(folder: Path) -> None:
     assert not re.search(r"\son\w+=", text.replace(scripts[0], ""))
 
 
-def test_every_figure_can_be_read_aloud(page: Page) -> None:
+def test_every_figure_can_be_read_aloud(folder: Path, page: Page) -> None:
     pictures = [attrs for tag, attrs in page.elements if tag == "svg"]
-    assert len(pictures) == 8
+    assert len(pictures) == len([*folder.glob("figures/*.svg")]) > 7
     assert all(attrs["role"] == "img" and attrs["aria-labelledby"] and attrs["aria-describedby"] for attrs in pictures)
-    assert [tag for tag, _ in page.elements].count("figcaption") == 8
+    assert [tag for tag, _ in page.elements].count("figcaption") == len(pictures)
 
 
 def test_every_strategy_of_a_figure_has_its_switch(folder: Path, page: Page, full: Results) -> None:
