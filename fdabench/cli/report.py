@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fdabench.catalogue.kinds import BUILT_IN
 from fdabench.cli.console import say
 from fdabench.report.build import build_report
 from fdabench.results.load import Results, load, write_derived
