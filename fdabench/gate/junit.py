@@ -8,7 +8,7 @@ from fdabench.gate.words import change, level_line, summary, value
 
 
 def junit(checked: Checked, timestamp: str) -> str:
-    """In the order and with the attributes that windyroad's JUnit schema asks for. A test case that is inconclusive is skipped, unless it fails.
+    """With the order and attributes of windyroad's JUnit schema. What is inconclusive is skipped, unless it fails.
 
     Args:
         timestamp: when the results were made, as `2026-11-23T12:50:39`.

@@ -164,10 +164,10 @@ def test_checkpoints_are_made_by_the_clock_and_cost_no_bit(
         nonlocal asked
         asked += 1
         if asked == 11:
-            raise SystemExit
+            raise KeyboardInterrupt
         return False
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         run_together([cell], killed, machine(every_s=0.0), Watcher(stop_asked=dies))
     record = killed.read_record(cell.id)
     assert record is not None
