@@ -13,7 +13,7 @@ from fdabench.results.load import Results
 
 BY_NAME = {plot.name: plot for plot in PLOTS}
 # of results that the full set is not; they have tests of their own
-ELSEWHERE = ("published", "theta-sweep")
+ELSEWHERE = ("published", "theta-sweep", "scaling")
 
 
 @pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
