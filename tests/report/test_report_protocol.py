@@ -49,7 +49,12 @@ def test_a_whole_suite_has_every_setting_of_table_1(model: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(PAPER.glob("*.toml")), ids=lambda path: path.stem)
 def test_nothing_differs_from_the_protocol_but_what_a_suite_is_there_to_show(path: Path) -> None:
-    allowed = {"eval.every_steps = 40", "eval.every_steps = 100", "batch_statistics = averaged"}
+    allowed = {
+        "eval.every_steps = 10",
+        "eval.every_steps = 40",
+        "eval.every_steps = 100",
+        "batch_statistics = averaged",
+    }
     if "controls" in path.stem:
         allowed |= {f"server.lr = {lr}" for lr in ("0.003", "0.01")} | {"optimizer.lr = 0.1"}
     told = {
