@@ -105,7 +105,8 @@ def told_apart(looks: Mapping[str, Look]) -> Mapping[str, Look]:
         return looks
     variants = Counter(look.family for look in looks.values())
     first = {look.family: look for look in reversed(list(looks.values()))}
-    return {f"{family} ({number} variants)": first[family] for family, number in variants.items()}
+    names = {family: f"{family} ({number} variants)" if number > 1 else family for family, number in variants.items()}
+    return {names[family]: first[family] for family in variants}
 
 
 def marker(look: Look, scale: float = 5.5) -> dict[str, Any]:
