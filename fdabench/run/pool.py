@@ -58,8 +58,9 @@ def run_cells(
     begun: Mapping[str, int] | None = None,
 ) -> Generator[Event]:
     """Run all cells, the longest first. When asked to stop, those under way end at their next step, with a checkpoint,
-    and the others do not begin; closing the iterator does the same. A cell that another run is at is waited for, and
-    not done again if it is done then; `begun` says how often each had been begun when this run was planned.
+    and the others do not begin. Closing the iterator does the same, and at once where it had been asked already. A cell
+    that another run is at is waited for, and not done again if it is done then; `begun` says how often each had been
+    begun when this run was planned.
 
     A cell whose process dies is `lost`; of several that shared a matrix nobody knows which it was, so each is run again
     by itself.
@@ -77,8 +78,10 @@ def run_cells(
         try:
             yield from pool.events()
         except GeneratorExit:
-            pool.stop_asked = lambda: True
-            deque(pool.events(), maxlen=0)
+            # who closes a pool that is stopping already will not wait for it
+            if not (pool.stopping or stop_asked()):
+                pool.stop_asked = lambda: True
+                deque(pool.events(), maxlen=0)
             raise
         finally:
             pool.kill()

@@ -295,3 +295,16 @@ def test_closing_the_run_stops_its_cells(cells: Cells, tmp_path: Path) -> None:
     states = [record["state"] for cell in long if (record := store.read_record(cell.id))]
     assert states
     assert set(states) == {"interrupted"}
+
+
+@pytest.mark.slow
+def test_closing_a_run_that_is_stopping_waits_for_nobody(cells: Cells, tmp_path: Path) -> None:
+    """A second Ctrl-C may come while the run is told about, not while it waits; the cell's process is halted."""
+    cell, store, asked = longer(cells()[0]), Store(tmp_path), False
+    events = run_cells([cell], place(store, 1), lambda: asked)
+    while not isinstance(next(events), Moved):
+        pass
+    os.kill(pid_at(store, cell), signal.SIGSTOP)
+    asked = True
+    events.close()
+    assert multiprocessing.active_children() == []
