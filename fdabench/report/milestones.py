@@ -11,15 +11,15 @@ MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _SLACK = 1e-9
 
 
+def at_epoch(evals: pd.DataFrame, epoch: int) -> pd.DataFrame:
+    """The evaluations in whose step that nominal epoch ended."""
+    late, step = evals["epoch"] - epoch, evals["epoch"] / evals["step"]
+    return evals[(late > -_SLACK) & (late < step - _SLACK)]
+
+
 def milestones_frame(data: ReportData) -> pd.DataFrame:
     """One row for each cell and milestone: its first evaluation at that epoch, less than a step late."""
-    evals = data.evals[data.evals["step"] > 0]
-    steps = evals["epoch"] / evals["step"]
-    found = []
-    for epoch in MILESTONES:
-        late = evals["epoch"] - epoch
-        at = evals[(late > -_SLACK) & (late < steps - _SLACK)].drop_duplicates("cell_id")
-        found.append(at.assign(milestone=epoch))
+    found = [at_epoch(data.evals, epoch).drop_duplicates("cell_id").assign(milestone=epoch) for epoch in MILESTONES]
     columns = [*WORKLOAD, "label", "seed", "milestone", "step", "test_accuracy", "round", "bytes_total", "cell_id"]
     frame: pd.DataFrame = pd.concat(found, ignore_index=True)[columns]
     return frame

@@ -10,11 +10,9 @@ import pandas as pd
 
 from fdabench.published.facts import GRIDS, PARTITIONS, Axes, Fact, published
 from fdabench.report.data import ReportData
+from fdabench.report.milestones import at_epoch
 from fdabench.report.protocol import differences
 from fdabench.results.costs import Instant, bytes_at
-
-# what a floating-point number of epochs may be off by
-_SLACK = 1e-9
 
 
 @dataclass(frozen=True)
@@ -90,9 +88,7 @@ def measured(axes: Axes, cell: Mapping[Any, Any], data: ReportData) -> dict[str,
     """What a cell had at the epoch or the target; NaN where it missed the target, None where it was not tested then."""
     evals = data.evals[data.evals["cell_id"] == cell["cell_id"]]
     if axes.epoch is not None:
-        step_epochs = evals["epoch"] / evals["step"]
-        due = evals["epoch"] - axes.epoch
-        there = evals[(due > -_SLACK) & (due < step_epochs - _SLACK)]
+        there = at_epoch(evals, axes.epoch)
         if there.empty or cell["state"] == "diverged":
             return None
         return {"accuracy": float(there["test_accuracy"].iloc[0]), "rounds": float(there["round"].iloc[0])}

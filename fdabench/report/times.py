@@ -91,7 +91,7 @@ def _times_table(data: ReportData, frame: pd.DataFrame) -> Table:
         first = mine.iloc[0]
         rows.append((_where(data, suite, workload), str(label), target_name(first["target"]), *shown))
     columns = ("workload", "strategy", "target", *names)
-    return Table("times", "Time to the target on networks", _note(data), frame, columns, tuple(rows), len(names))
+    return Table("times", "Time to the target on networks", _note(data, frame), frame, columns, tuple(rows), len(names))
 
 
 def _fastest_table(data: ReportData, times: pd.DataFrame) -> Table:
@@ -108,7 +108,7 @@ def _fastest_table(data: ReportData, times: pd.DataFrame) -> Table:
         for row in found.to_dict("records")
     )
     columns = ("workload", "network", "fastest", "fastest of FDA", "time", "times faster than the reference")
-    return Table("fastest", "What is fastest on which network", _note(data), found, columns, rows, 2)
+    return Table("fastest", "What is fastest on which network", _note(data, times), found, columns, rows, 2)
 
 
 def fastest(times: pd.DataFrame) -> pd.DataFrame:
@@ -136,8 +136,8 @@ def _where(data: ReportData, suite: object, workload: object) -> str:
     return f"{suite}: {workload}" if len(data.locks) > 1 else str(workload)
 
 
-def _note(data: ReportData) -> str:
-    steps = demands(data).groupby("workload", sort=False)["step_s"].first()
+def _note(data: ReportData, times: pd.DataFrame) -> str:
+    steps = times.groupby("workload", sort=False)["step_s"].first()
     measured = ", ".join(dict.fromkeys(duration(float(seconds)) for seconds in steps))
     return (
         f"Modelled, not timed: local steps x the seconds of one ({measured}: this simulation's time for each worker's "

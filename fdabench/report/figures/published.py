@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from fdabench.published.facts import GRIDS, Fact, Quantity, published
 from fdabench.published.facts import Axes as Setting
-from fdabench.published.facts import Fact, Quantity, published
 from fdabench.report.data import ReportData
 from fdabench.report.families import Look, looks_of
 from fdabench.report.figures.canvas import (
@@ -74,7 +74,7 @@ def draw_published(data: ReportData) -> Figure | None:
         for cloud in group:
             _cloud(panel, cloud, looks[cloud.strategy])
         _frame(panel, group)
-        panel.set_title(f"mnist {model}, {partition}")
+        panel.set_title(f"{GRIDS[model].dataset} {model}, {partition}")
         panel.set_xlabel(f"local steps to {target_name(target)}")
     legend(figure, [*marker_keys(looks), *_keys()])
     return figure
@@ -134,7 +134,7 @@ def caption_published(data: ReportData) -> str:
         "Bytes of all workers (paper accounting) against local steps of each worker until the first evaluation above "
         f"the target, log scales. Filled: {plural(len(cells), 'cell')} of this report with K {workers} and "
         f"θ {thetas or DASH}; those that missed the target are left out. Hollow: the median that the FDA paper's "
-        "authors published over K from 5 to 60 and all of their θ, dotted from the lowest to the highest; misses are "
+        "authors published over all of their K and θ, dotted from the lowest to the highest; misses are "
         f"left out there as well.{differs}" + panels_shown(len(found), MAX_PANELS, "targets")
     )
 
