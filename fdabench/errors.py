@@ -7,6 +7,8 @@ FdabenchError            a message for a person; `exit_code` is what the shell s
 ├── TaskError            data or a model is missing or does not fit                 (2)
 ├── PartitionError       the samples cannot be shared out as asked                  (2)
 ├── ResultError          a results folder is missing, foreign or unreadable         (2)
+├── LockstepError        a strategy does otherwise in one process than in another   (3)
+├── CutOffError          a process of a distributed run is not heard of any more    (3)
 └── NoComparisonError    no baseline, no common cell, another schema                (4)
 """
 
@@ -34,6 +36,18 @@ class PartitionError(FdabenchError):
 
 class ResultError(FdabenchError):
     """A results folder is missing, foreign or unreadable."""
+
+
+class LockstepError(FdabenchError):
+    """A strategy that branches on what only one process knows."""
+
+    exit_code = 3
+
+
+class CutOffError(FdabenchError):
+    """A process that holds some of the workers is not heard of any more."""
+
+    exit_code = 3
 
 
 class NoComparisonError(FdabenchError):

@@ -71,7 +71,17 @@ def run(
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Processes; else one per core.")] = None,
     threads: Annotated[int, typer.Option("--threads", min=0, help="Of each process; 0 shares the cores out.")] = 1,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto",
-    engine: Annotated[str, typer.Option("--engine", help="auto, sequential or vectorised.")] = "auto",
+    engine: Annotated[str, typer.Option("--engine", help="auto, sequential, vectorised or distributed.")] = "auto",
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", min=1, help="That hold a cell's workers, with --engine distributed."),
+    ] = None,
+    mean: Annotated[
+        str, typer.Option("--mean", help="Of distributed workers: ordered, bitwise the simulation's, or allreduce.")
+    ] = "ordered",
+    timeout: Annotated[
+        str, typer.Option("--timeout", metavar="TIME", help="How long distributed processes wait for each other.")
+    ] = "5m",
     together: Annotated[
         int | None,
         typer.Option("--together", min=1, help="Cells that advance as one matrix; else what suits."),
@@ -95,8 +105,9 @@ def run(
 ) -> None:
     """Run what is missing, then print the summary."""
     from fdabench.cli.run import Hardware, Limits, Request, run_suites
+    from fdabench.cli.team import Asked
 
-    hardware = Hardware(jobs, threads, device, engine, together, checkpoint_every)
+    hardware = Hardware(jobs, threads, device, engine, together, checkpoint_every, Asked(processes, mean, timeout))
     limits = Limits(chosen, shard, fresh, retry_failed, fail_fast, max_time)
     run_suites(Request(tuple(suites), out, data_dir, hardware, tuple(sets or ()), seeds, limits, quiet))
 

@@ -14,11 +14,13 @@ from fdabench.cli.parts import parse_duration, shard
 from fdabench.cli.progress import Watch, watching
 from fdabench.cli.request import expand, grid_line, results_dir
 from fdabench.cli.stop import Stop, noting_signals
+from fdabench.cli.team import Asked, follow_suites, parse_team
 from fdabench.datasets.base import data_dir
 from fdabench.report.summary import closing_summary
 from fdabench.results.load import load, write_derived
 from fdabench.results.store import FAILURES, Store
 from fdabench.run.checkpoint import EVERY_S
+from fdabench.run.distributed import Plan
 from fdabench.run.environment import usable_cores
 from fdabench.run.events import Ended, Event
 from fdabench.run.lease import discard_checkpoints
@@ -43,6 +45,7 @@ class Hardware:
     engine: str
     together: int | None
     checkpoint_every: str | None
+    team: Asked
 
 
 @dataclass(frozen=True)
@@ -74,18 +77,23 @@ class Request:
 def run_suites(request: Request) -> None:
     """Every suite is read before anything of the first is run."""
     limits = request.limits
+    team = parse_team(request.hardware.engine, request.hardware.team)
     stop = Stop(monotonic() + (parse_duration("--max-time", limits.max_time) if limits.max_time else float("inf")))
     suites = [expand(path, request.sets, request.seeds) for path in request.suites]
+    if team is not None and not team.plan.leads:
+        hardware = request.hardware
+        follow_suites(suites, team, hardware.device, hardware.threads, data_dir(request.data_dir))
+        return
     failed = False
-    for suite in suites:
-        failed |= _run_suite(suite, request, stop)
+    for index, suite in enumerate(suites):
+        failed |= _run_suite(suite, request, stop, team.plan_of(index) if team else None)
         if failed and limits.fail_fast:
             break
     if failed:
         raise typer.Exit(SOME_FAILED)
 
 
-def _run_suite(suite: Expanded, request: Request, stop: Stop) -> bool:
+def _run_suite(suite: Expanded, request: Request, stop: Stop, plan: Plan | None) -> bool:
     """Whether a cell failed, now or before.
 
     Raises:
@@ -96,7 +104,7 @@ def _run_suite(suite: Expanded, request: Request, stop: Stop) -> bool:
     begun = attempts(chosen, store)
     standing = standings(chosen, store, suite.catalogue)
     to_run = [each.cell for each in standing if _is_to_run(each, request.limits)]
-    place = _place(to_run, store, suite.catalogue, request)
+    place = _place(to_run, store, suite.catalogue, request, plan)
     store.write_lock(suite.locked())
     discard_checkpoints([each.cell.id for each in standing if request.limits.fresh or each.status == "done"], store)
     with watching(request.quiet, len(to_run)) as watch:
@@ -140,18 +148,19 @@ def _follow(told: Iterable[Event], watch: Watch, stop: Stop, fail_fast: bool) ->
     return ended
 
 
-def _place(cells: Sequence[Cell], store: Store, catalogue: Catalogue, request: Request) -> Place:
+def _place(cells: Sequence[Cell], store: Store, catalogue: Catalogue, request: Request, plan: Plan | None) -> Place:
     """Where these cells run; every fault of the hardware and of the data is told before anything is written."""
     asked = request.hardware
     device = parse_device(asked.device)
-    engine = parse_engine(asked.engine, device)
+    engine = parse_engine("auto" if plan else asked.engine, device)
+    processes = plan.size if plan else 1
     data = load_all([cell.config["dataset"] for cell in cells], data_dir(request.data_dir), catalogue)
-    check_ready(cells, data, device, catalogue)
-    jobs = min(asked.jobs or default_jobs(device), max(1, len(cells)))
-    threads = asked.threads or max(1, usable_cores() // jobs)
-    together = asked.together or default_together(device, cells)
+    check_ready(cells, data, device, catalogue, processes)
+    jobs = 1 if plan and plan.outside else min(asked.jobs or default_jobs(device, processes), max(1, len(cells)))
+    threads = asked.threads or max(1, usable_cores() // (jobs * processes))
+    together = 1 if plan else asked.together or default_together(device, cells)
     every_s = parse_duration("--checkpoint-every", asked.checkpoint_every) if asked.checkpoint_every else EVERY_S
-    return Place(store, data, device, engine, jobs, threads, together, catalogue, every_s)
+    return Place(store, data, device, engine, jobs, threads, together, catalogue, every_s, plan)
 
 
 def _folder(suite: Expanded, request: Request) -> Path:

@@ -1,5 +1,6 @@
 """A collective that writes down everything it carries: the only way for workers to learn of each other."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -8,12 +9,18 @@ from fdabench.core.collective import Collective
 from fdabench.core.ledger import Ledger
 
 
+def _nobody(what: str) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Channel:
     """What a strategy is handed. `kind` is what the message is: model, state, statistics or optimizer."""
 
     collective: Collective
     ledger: Ledger
+    about: Callable[[str], None] = _nobody
+    """Told what is about to cross, before it does."""
 
     def distribute(self, w_D: Tensor) -> Tensor:
         """The initial model, to every worker. Each process draws it from the seed, so it is counted and not sent."""
@@ -22,5 +29,6 @@ class Channel:
 
     def mean(self, x_KD: Tensor, kind: str) -> Tensor:
         """Average over all workers, shape [D]; one row is what one worker put in."""
+        self.about(f"averages {x_KD.shape[1]:,} numbers of kind {kind!r}")
         self.ledger.record(kind, x_KD[0])
         return self.collective.mean(x_KD)

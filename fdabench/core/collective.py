@@ -1,15 +1,19 @@
 """Averaging over all workers, wherever they are. Shape suffixes: K = workers held here, D = numbers in each row.
 
-`share_K` are the averaging weights: 1/K each, or each worker's share of the samples. They sum to one over all
-workers. Everything is a float tensor on one device; the result is equal in every process.
+`share_K` are the averaging weights of the workers held here: 1/K each, or each worker's share of the samples. They sum
+to one over all workers. Everything is a float tensor on one device; the result is equal in every process.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from fdabench.errors import CutOffError
 
 
 class Collective(Protocol):
@@ -20,6 +24,10 @@ class Collective(Protocol):
 
     def mean(self, x_KD: Tensor) -> Tensor:
         """sum_k share_k x_k over all workers, shape [D]."""
+        ...
+
+    def gather(self, x_KD: Tensor) -> Tensor:
+        """The rows of all workers, in their order."""
         ...
 
 
@@ -36,18 +44,32 @@ class Stacked:
     def mean(self, x_KD: Tensor) -> Tensor:
         return self.share_K @ x_KD
 
+    def gather(self, x_KD: Tensor) -> Tensor:
+        return x_KD
+
 
 @dataclass(frozen=True)
 class AllReduced:
-    """Some rows are here, the others in the processes of the default group; the sum's order is the backend's."""
+    """Some rows are here, the others in the processes of the default group; the sum's order is the backend's.
+
+    `held` is how many rows each rank holds, in rank order.
+    """
 
     share_K: Tensor
-    num_workers: int
+    held: tuple[int, ...]
+
+    @property
+    def num_workers(self) -> int:
+        return sum(self.held)
 
     def mean(self, x_KD: Tensor) -> Tensor:
         total_D = self.share_K @ x_KD
-        dist.all_reduce(total_D)
+        with crossing():
+            dist.all_reduce(total_D)
         return total_D
+
+    def gather(self, x_KD: Tensor) -> Tensor:
+        return _gathered(x_KD, self.held)
 
 
 @dataclass(frozen=True)
@@ -62,11 +84,31 @@ class RankOrdered:
 
     @property
     def num_workers(self) -> int:
-        return len(self.share_K)
+        return sum(self.held)
 
     def mean(self, x_KD: Tensor) -> Tensor:
-        most = max(self.held)
-        padded_KD = torch.nn.functional.pad(x_KD, (0, 0, 0, most - len(x_KD)))
-        gathered = [torch.empty_like(padded_KD) for _ in self.held]
+        return self.share_K @ self.gather(x_KD)
+
+    def gather(self, x_KD: Tensor) -> Tensor:
+        return _gathered(x_KD, self.held)
+
+
+def _gathered(x_KD: Tensor, held: tuple[int, ...]) -> Tensor:
+    # the backends want as many rows from everybody
+    padded_KD = torch.nn.functional.pad(x_KD, (0, 0, 0, max(held) - len(x_KD)))
+    gathered = [torch.empty_like(padded_KD) for _ in held]
+    with crossing():
         dist.all_gather(gathered, padded_KD)
-        return self.share_K @ torch.cat([rows[:count] for rows, count in zip(gathered, self.held, strict=True)])
+    return torch.cat([rows[:count] for rows, count in zip(gathered, held, strict=True)])
+
+
+@contextmanager
+def crossing() -> Iterator[None]:
+    """
+    Raises:
+        CutOffError: another process is gone, or was not heard of in time; the backends have no error of their own.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise CutOffError(f"cut off from another process: {error}") from error

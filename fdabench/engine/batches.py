@@ -26,6 +26,22 @@ class Sampler(Protocol):
         ...
 
 
+class Placed:
+    """A sampler for a process that holds a part of the training set: `place` is where each sample is among those."""
+
+    def __init__(self, sampler: Sampler, place: Indices) -> None:
+        self._sampler, self._place = sampler, place
+
+    def draw(self) -> Indices:
+        return self._place[self._sampler.draw()]
+
+    def position(self) -> Position:
+        return self._sampler.position()
+
+    def go_to(self, position: Position) -> None:
+        self._sampler.go_to(position)
+
+
 class Shuffle:
     """Epochs without replacement: the shard in a new random order each time it is through.
 

@@ -65,6 +65,23 @@ class CrewState(NamedTuple):
     positions: list[Position]
     """Where each worker's sampler stands."""
 
+    def part(self, held: range) -> "CrewState":
+        """Of some of its workers."""
+        rows = slice(held.start, held.stop)
+        return CrewState(self.w_KD[rows], self.b_KB[rows], self.remembered[rows], self.positions[rows])
+
+    @staticmethod
+    def joined(parts: Sequence["CrewState"]) -> "CrewState":
+        """Of the workers of all parts, in this order."""
+        if len(parts) == 1:
+            return parts[0]
+        return CrewState(
+            torch.cat([each.w_KD for each in parts]),
+            torch.cat([each.b_KB for each in parts]),
+            list(chain.from_iterable(each.remembered for each in parts)),
+            list(chain.from_iterable(each.positions for each in parts)),
+        )
+
 
 class Workers:
     """Row k of `rows.w_KD` is the model of the k-th worker; one elementwise optimizer steps them all."""

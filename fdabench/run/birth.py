@@ -2,14 +2,17 @@
 
 import multiprocessing as mp
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
-from fdabench.run.child import HELD_BACK, Task, serve
+from fdabench.engine.meeting import LEADER, opened
+from fdabench.run.child import Task, serve
+from fdabench.run.distributed import Plan, Table
+from fdabench.run.follow import HELD_BACK, follow_quietly
 from fdabench.suite.cell import Cell
 
 
@@ -23,16 +26,49 @@ class Child:
     """Those that it has been given and that have not ended."""
     was_ready: bool = False
     idle: bool = False
+    left_at: float = 0.0
+    """On the monotonic clock, when a process of its team was found dead."""
+    followers: list[Any] = field(default_factory=list)
+    """The other processes of its team, if it leads one that is ours."""
+    store: Any = None
+    """Where they meet; it is there for as long as somebody holds it."""
+
+    def kill(self) -> None:
+        """At once, and all that belong to it."""
+        for process in (self.process, *self.followers):
+            process.kill()
+        for process in (self.process, *self.followers):
+            process.join()
+        self.pipe.close()
 
 
-def born(task: Task) -> Child:
-    context = mp.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs, task), daemon=True)
-    with _signals_held_back():
-        process.start()
+def born(task: Task, plan: Plan | None) -> Child:
+    """A process that waits for cells, and those that hold their workers with it."""
+    if plan is None:
+        return _born(task)
+    if plan.outside is not None:
+        return _born(task._replace(table=Table(plan.outside, plan.mean)))
+    store, meeting = opened(plan.size, plan.timeout_s)
+    table = Table(meeting, plan.mean)
+    child = _born(task._replace(table=table))
+    child.store = store
+    for rank in range(LEADER + 1, plan.size):
+        child.followers.append(_started(follow_quietly, task.kit, table, rank))
+    return child
+
+
+def _born(task: Task) -> Child:
+    ours, theirs = mp.get_context("spawn").Pipe()
+    process = _started(serve, theirs, task)
     theirs.close()
     return Child(process, ours)
+
+
+def _started(target: Callable[..., None], *arguments: object) -> Any:
+    process = mp.get_context("spawn").Process(target=target, args=arguments, daemon=True)
+    with _signals_held_back():
+        process.start()
+    return process
 
 
 def send(child: Child, message: object) -> None:

@@ -15,13 +15,16 @@ import torch
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.datasets.base import Data
 from fdabench.engine.choice import ENGINES
+from fdabench.errors import CutOffError
 from fdabench.results.store import RESULTS, Record, Store
 from fdabench.run.checkpoint import EVERY_S, Checkpoint
 from fdabench.run.closure import code_of
+from fdabench.run.distributed import Seat, lead
 from fdabench.run.environment import environment
 from fdabench.run.recorder import Progress
 from fdabench.run.setting import resolved, seeds_of
-from fdabench.run.simulate import Job, Simulated, Snapshot, simulate
+from fdabench.run.simulate import Job, Simulated, simulate
+from fdabench.run.snapshot import Snapshot
 from fdabench.suite.cell import Cell
 from fdabench.suite.components import components
 
@@ -44,6 +47,15 @@ class Machine:
     checkpoint_s: float = EVERY_S
     """Seconds between checkpoints, at least."""
     catalogue: Catalogue = BUILT_IN
+    seat: Seat | None = None
+    """Among the processes that hold the workers; without one, this process holds them all."""
+
+    @property
+    def shape(self) -> dict[str, str | int]:
+        """How the workers are held and averaged."""
+        if self.seat is None:
+            return {"engine": self.engine, "processes": 1, "mean": "ordered"}
+        return {"engine": "distributed", "processes": self.seat.member.size, "mean": self.seat.mean}
 
 
 @dataclass
@@ -85,6 +97,8 @@ def _begun(cell: Cell, store: Store, machine: Machine, watcher: Watcher) -> _Beg
         watcher.remark(cell.id, text)
 
     about = {"cell": cell.id, "code": code_of(cell.config, machine.catalogue), "engine": machine.engine}
+    if machine.shape["mean"] != "ordered":
+        about["sums"] = machine.shape
     about |= {key: environment(machine.device)[key] for key in ("torch", "numpy", "platform", "device", "threads")}
     checkpoint = Checkpoint(store.checkpoint_path(cell.id), about, machine.device, remark, machine.checkpoint_s)
     return _Begun(cell, checkpoint, remarks, checkpoint.read())
@@ -112,6 +126,8 @@ def _simulated(group: Sequence[_Begun], machine: Machine, watcher: Watcher) -> l
         for each in group
     ]
     data = machine.load(group[0].cell.config["dataset"])
+    if machine.seat is not None:
+        return [lead(job, data, machine.seat, watcher.stop_asked) for job in jobs]
     return simulate(jobs, data, ENGINES[machine.engine], watcher.stop_asked, machine.catalogue)
 
 
@@ -131,7 +147,7 @@ def _open(begun: _Begun, store: Store, machine: Machine, together: int) -> Recor
         "seeds": seeds_of(cell.config),
         "code": code_of(cell.config, machine.catalogue),
         "environment": environment(machine.device),
-        "engine": machine.engine,
+        **machine.shape,
         "together": together,
     }
     store.write_record(cell.id, record)
@@ -177,6 +193,8 @@ def _blamed(error: Exception, cell: Cell, catalogue: Catalogue) -> Record:
 
 def _state_after(error: Exception) -> str:
     """Whatever a strategy, a data set or torch raises is this cell's failure, not the suite's."""
+    if isinstance(error, CutOffError):
+        return "lost"
     return "oom" if isinstance(error, MemoryError | torch.OutOfMemoryError) else "failed"
 
 

@@ -16,7 +16,7 @@ import torch
 from fdabench.errors import ResultError
 from fdabench.results.files import write_with
 from fdabench.run.pack import UnstorableError, pack, unpack
-from fdabench.run.simulate import Snapshot
+from fdabench.run.snapshot import Snapshot
 
 FORM = 1
 EVERY_S = 60.0

@@ -8,18 +8,16 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-import torch
-
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.catalogue.load import load
-from fdabench.catalogue.origin import Origin
-from fdabench.engine.memory import keep_freed_memory
+from fdabench.engine.meeting import LEADER
 from fdabench.results.store import Record, Store
 from fdabench.run.cell import Machine, Watcher, run_together
+from fdabench.run.distributed import Table
+from fdabench.run.follow import Kit, heed_signals, seat_at
 from fdabench.run.lease import BEAT_S, Lease
 from fdabench.run.plan import SETTLED, standings
 from fdabench.run.recorder import Progress
@@ -31,13 +29,10 @@ class Task(NamedTuple):
     """What a process is given when it begins."""
 
     store: Store
-    folder: Path
-    device: torch.device
-    engine: str
-    threads: int
+    kit: Kit
     checkpoint_s: float
-    plugins: tuple[Origin, ...]
-    """Their classes cannot be sent, so each process runs their code."""
+    table: Table | None = None
+    """Where it meets the others that hold a cell's workers; without one, this process holds them all."""
 
 
 class Ready(NamedTuple):
@@ -86,16 +81,11 @@ class Stop(NamedTuple):
     """What it is sent, instead of cells, when it is to stop."""
 
 
-HELD_BACK = frozenset({signal.SIGINT, signal.SIGTERM})
-"""Signals that wait until a process has said what becomes of them; a process is born with them held back."""
-
-
 def serve(pipe: Connection, task: Task) -> None:
     """Run the cells that come through the pipe, and tell through it what happens."""
     stop = threading.Event()
     _take_signals(stop)
-    keep_freed_memory()
-    torch.set_num_threads(task.threads)
+    task.kit.unpack()
     machine: Machine | None = None
     inbox: queue.SimpleQueue[Sequence[Offer]] = queue.SimpleQueue()
     leases: dict[str, Lease] = {}
@@ -110,6 +100,9 @@ def serve(pipe: Connection, task: Task) -> None:
                 machine = machine or _machine(task)
                 cells = [offer.cell for offer in offers if _taken(offer, task.store, machine.catalogue, leases, pipe)]
                 _run(cells, task.store, machine, stop, pipe)
+                if machine.seat is not None and machine.seat.member.over:
+                    # the others are gone, and come with the next one
+                    return
             except Exception as error:
                 pipe.send(Broke(error))
                 return
@@ -119,8 +112,11 @@ def serve(pipe: Connection, task: Task) -> None:
 
 
 def _machine(task: Task) -> Machine:
-    data = mapped(task.folder, task.device)
-    return Machine(task.device, task.engine, data, task.checkpoint_s, load(task.plugins))
+    kit = task.kit
+    catalogue = load(kit.plugins)
+    seat = None if task.table is None else seat_at(task.table, LEADER, kit, catalogue)
+    device = kit.device if seat is None else seat.device
+    return Machine(device, kit.engine, mapped(kit.folder, device), task.checkpoint_s, catalogue, seat)
 
 
 def _take_signals(stop: threading.Event) -> None:
@@ -131,8 +127,7 @@ def _take_signals(stop: threading.Event) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, terminate)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+    heed_signals()
 
 
 def _listen(pipe: Connection, inbox: Any, stop: threading.Event, leases: Mapping[str, Lease]) -> None:

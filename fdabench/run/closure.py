@@ -17,7 +17,14 @@ from fdabench.models.base import Architecture
 from fdabench.suite.components import components
 
 ROOT = Path(fdabench.__file__).parent
-ALWAYS = ("run/simulate.py", "run/recorder.py", "run/setting.py", "suite/construct.py", "engine/choice.py")
+ALWAYS = (
+    "run/simulate.py",
+    "run/recorder.py",
+    "run/setting.py",
+    "run/snapshot.py",
+    "suite/construct.py",
+    "engine/choice.py",
+)
 # what decides numbers; the others only read, show or store them
 FOLLOWED = ("core", "engine", "strategies", "monitors", "servers", "partition", "datasets", "models")
 

@@ -10,20 +10,25 @@ import torch
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.datasets.base import Data
-from fdabench.errors import TaskError
+from fdabench.engine.meeting import dismiss
+from fdabench.errors import CutOffError, TaskError
 from fdabench.results.store import Record, Store
 from fdabench.run.birth import Child, born, cause_of_death, send
 from fdabench.run.checkpoint import EVERY_S
 from fdabench.run.child import Began, Broke, Busy, Finished, Offer, Ready, Remark, Stop, Task, Went
+from fdabench.run.distributed import Plan
 from fdabench.run.events import Ended, Event, Moved, Remarked, Started, Tick
+from fdabench.run.follow import Kit
 from fdabench.run.lease import Lease
+from fdabench.run.order import grouped
 from fdabench.run.plan import attempts
-from fdabench.run.setting import budget_of, matrix_of, scale_of
 from fdabench.run.shared import on_disk
 from fdabench.suite.cell import Cell
 
 TICK_S = 0.2
 MOST_STILLBORN = 3
+LEFT_S = 30.0
+"""For a leader to say what became of a process of its team."""
 AGAIN_S = 1.0
 """Between two looks at a cell that another run is at."""
 
@@ -45,6 +50,8 @@ class Place:
     catalogue: Catalogue = BUILT_IN
     checkpoint_s: float = EVERY_S
     """Seconds between the checkpoints of a cell, at least."""
+    team: Plan | None = None
+    """The processes of each cell; without it, one holds all workers."""
 
 
 def _never() -> bool:
@@ -70,11 +77,12 @@ def run_cells(
         ResultError: the results folder cannot be written.
     """
     with on_disk(place.data) as folder:
-        run_on = (place.device, place.engine, place.threads, place.checkpoint_s)
-        task = Task(place.store, folder, *run_on, tuple(plugin.origin for plugin in place.catalogue.plugins))
+        origins = tuple(plugin.origin for plugin in place.catalogue.plugins)
+        kit = Kit(folder, place.device, place.engine, place.threads, origins)
+        task = Task(place.store, kit, place.checkpoint_s)
         groups = deque(grouped(cells, place.together, place.catalogue))
         known = attempts(cells, place.store) if begun is None else begun
-        pool = _Pool(task, place.jobs, groups, stop_asked, known)
+        pool = _Pool(task, place.team, place.jobs, groups, stop_asked, known)
         try:
             yield from pool.events()
         except GeneratorExit:
@@ -85,22 +93,8 @@ def run_cells(
             raise
         finally:
             pool.kill()
-
-
-def work(cell: Cell, catalogue: Catalogue = BUILT_IN) -> float:
-    """How long a cell takes, for the order only: numbers that pass through the model's weights."""
-    config = cell.config
-    samples = float(budget_of(config, catalogue) * config["workers"] * config["batch_size"])
-    return samples * scale_of(config, catalogue).num_parameters
-
-
-def grouped(cells: Sequence[Cell], together: int, catalogue: Catalogue = BUILT_IN) -> list[list[Cell]]:
-    """Cells that can share a matrix, at most `together` to a group; the longest group first."""
-    alike: dict[str, list[Cell]] = {}
-    for cell in cells:
-        alike.setdefault(matrix_of(cell.config), []).append(cell)
-    groups = [mine[at : at + together] for mine in alike.values() for at in range(0, len(mine), together)]
-    return sorted(groups, key=lambda group: sum(work(cell, catalogue) for cell in group), reverse=True)
+            if place.team is not None and place.team.outside is not None:
+                dismiss(place.team.outside)
 
 
 @dataclass
@@ -108,6 +102,7 @@ class _Pool:
     """Processes, and the cells that wait for one."""
 
     task: Task
+    team: Plan | None
     jobs: int
     waiting: deque[list[Cell]]
     stop_asked: Callable[[], bool]
@@ -131,6 +126,7 @@ class _Pool:
             self._give()
             heard = wait([child.pipe for child in self.children], TICK_S)
             if not heard:
+                self._end_what_hangs()
                 yield Tick()
             for child in [child for child in self.children if child.pipe in heard]:
                 yield from self._hear(child)
@@ -140,10 +136,7 @@ class _Pool:
     def kill(self) -> None:
         """At once; what idles has nothing to lose."""
         for child in self.children:
-            child.process.kill()
-        for child in self.children:
-            child.process.join()
-            child.pipe.close()
+            child.kill()
         self.children.clear()
 
     def _stop(self) -> None:
@@ -163,7 +156,7 @@ class _Pool:
                 send(child, [Offer(cell, self.begun.get(cell.id, 0)) for cell in group])
         free = sum(not child.cells for child in self.children)
         while len(self.children) < self.jobs and free < len(self.waiting):
-            self.children.append(born(self.task))
+            self.children.append(born(self.task, self.team))
             free += 1
 
     def _hear(self, child: Child) -> Iterator[Event]:
@@ -190,6 +183,14 @@ class _Pool:
                 self.broken = error
                 self._stop()
 
+    def _end_what_hangs(self) -> None:
+        """A leader that is stopped tells nobody; those that follow it leave it then."""
+        for child in self.children:
+            if child.cells and any(not process.is_alive() for process in child.followers):
+                child.left_at = child.left_at or monotonic()
+                if monotonic() - child.left_at > LEFT_S:
+                    child.process.kill()
+
     def _later(self, cell: Cell) -> Iterator[Event]:
         if not self.told:
             yield Remarked(cell, "another run is at it; this one goes on with the rest, and waits")
@@ -207,11 +208,16 @@ class _Pool:
     def _bury(self, child: Child) -> Iterator[Event]:
         self.children.remove(child)
         child.process.join()
-        child.pipe.close()
+        child.kill()
         cause = cause_of_death(child.process.exitcode)
         self.stillborn = 0 if child.was_ready else self.stillborn + 1
         if self.stillborn >= MOST_STILLBORN:
             raise TaskError(f"the processes that run cells die before they begin: {cause}")
+        if self.team is not None and self.team.outside is not None and (self.waiting or self.elsewhere):
+            # its team was started by somebody else, who may start another
+            self.broken = CutOffError("the processes of this run are at their end; started again, they go on from here")
+            self.waiting.clear()
+            self.elsewhere.clear()
         lost = list(child.cells.values())
         if len(lost) > 1 and not self.stopping:
             self.waiting.extend([cell] for cell in lost)

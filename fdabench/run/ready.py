@@ -17,9 +17,14 @@ WORKERS_THAT_FILL_AN_ACCELERATOR = 256
 
 
 def check_ready(
-    cells: Sequence[Cell], data: Mapping[str, Data], device: torch.device, catalogue: Catalogue = BUILT_IN
+    cells: Sequence[Cell],
+    data: Mapping[str, Data],
+    device: torch.device,
+    catalogue: Catalogue = BUILT_IN,
+    processes: int = 1,
 ) -> None:
-    """
+    """Whether they can begin, each in so many processes.
+
     Raises:
         TaskError: cells cannot be shared out, or not be computed as asked, or weights are missing; all that is wrong is
             in the message.
@@ -28,6 +33,8 @@ def check_ready(
     faults += _without_weights(cells, catalogue)
     if device.type != "cuda" and _with("precision", "tf32", cells):
         faults.append("precision = 'tf32' needs a CUDA device; on a CPU there are 'fp32' and 'bf16'")
+    few = sorted({cell.config["workers"] for cell in cells if cell.config["workers"] < processes})
+    faults += [f"workers = {workers} cannot be shared out over {processes} processes" for workers in few]
     if faults:
         raise TaskError("\n".join(dict.fromkeys(faults)))
 
@@ -80,14 +87,14 @@ def parse_engine(text: str, device: torch.device) -> str:
     Raises:
         UsageError: no such engine.
     """
-    if text not in ("auto", *ENGINES):
-        raise UsageError(f"--engine {text}: expected {', '.join(('auto', *ENGINES))}{nearest(text, ENGINES)}")
+    if text not in (names := ("auto", *ENGINES)):
+        raise UsageError(f"--engine {text}: expected {', '.join(names)} or distributed{nearest(text, names)}")
     return engine_on(text, device)
 
 
-def default_jobs(device: torch.device) -> int:
-    """A process for each core; one at a time on an accelerator."""
-    return usable_cores() if device.type == "cpu" else 1
+def default_jobs(device: torch.device, processes: int = 1) -> int:
+    """A process for each core, where each cell takes so many; one cell at a time on an accelerator."""
+    return max(1, usable_cores() // processes) if device.type == "cpu" else 1
 
 
 def default_together(device: torch.device, cells: Sequence[Cell]) -> int:

@@ -51,7 +51,8 @@ class Recorder:
         self._theta = float(getattr(setting.strategy, "theta", nan))
         self._trace_every = max(1, setting.budget // TRACE_ROWS)
         self._begun = perf_counter()
-        self._trained, self._counted, self._last_sync = torch.zeros(2, dtype=torch.float64), 0, 0
+        # a row for each worker held here
+        self._trained_K2, self._counted, self._last_sync = torch.zeros(len(setting.crew.samplers), 2).double(), 0, 0
         self.evals: list[Row] = []
         self.rounds: list[Row] = []
         self.trace: list[Row] = []
@@ -62,7 +63,7 @@ class Recorder:
         rows = {"evals": self.evals, "rounds": self.rounds, "trace": self.trace}
         return {
             "rows": json.dumps(rows),
-            "trained": self._trained,
+            "trained": self._setting.channel.collective.gather(self._trained_K2),
             "counted": self._counted,
             "last_sync": self._last_sync,
             "wall_s": self.wall_s,
@@ -72,7 +73,8 @@ class Recorder:
         """Write below what another recorder has noted; the clock goes on where it stopped."""
         rows = json.loads(notes["rows"])
         self.evals, self.rounds, self.trace = rows["evals"], rows["rounds"], rows["trace"]
-        self._trained, self._counted = notes["trained"], notes["counted"]
+        held = self._setting.team.held(len(self._setting.shards))
+        self._trained_K2, self._counted = notes["trained"][held.start : held.stop], notes["counted"]
         self._last_sync, self.wall_s = notes["last_sync"], notes["wall_s"]
         self._begun = perf_counter() - self.wall_s
 
@@ -114,7 +116,7 @@ class Recorder:
         w_D = round.anchor_D if served else setting.channel.collective.mean(moment.w_KD)
         instant = Instant(moment.step, served and moment.outcome.synced)
         mean_B = setting.channel.collective.mean(moment.b_KB)
-        test = score(setting.crew.start, w_D, mean_B, self._test, self._config["precision"])
+        test = setting.team.told(lambda: score(setting.crew.start, w_D, mean_B, self._test, self._config["precision"]))
         row = {
             "cell_id": self._cell_id,
             "step": moment.step,
@@ -147,13 +149,14 @@ class Recorder:
 
     def _note_step(self, losses: Losses) -> None:
         # summed where they are: on an accelerator, each number that is read is a wait
-        seen = torch.stack([losses.loss_K.double().mean(), losses.accuracy_K.double().mean()])
-        self._trained, self._counted = self._trained.to(seen.device) + seen, self._counted + 1
+        seen_K2 = torch.stack([losses.loss_K.double(), losses.accuracy_K.double()], dim=1)
+        self._trained_K2, self._counted = self._trained_K2.to(seen_K2.device) + seen_K2, self._counted + 1
 
     def _means(self) -> Row:
         """Of the local steps since the last evaluation."""
-        loss, accuracy = (self._trained / self._counted).tolist()
-        self._trained, self._counted = torch.zeros(2, dtype=torch.float64), 0
+        trained_K2 = self._setting.channel.collective.gather(self._trained_K2) / self._counted
+        loss, accuracy = trained_K2.mean(dim=0).tolist()
+        self._trained_K2, self._counted = torch.zeros_like(self._trained_K2), 0
         return {"train_loss": loss, "train_accuracy": accuracy}
 
     def _decide(self, row: Row) -> None:

@@ -1,22 +1,24 @@
 """From a cell's configuration to everything that takes part in it. Shape suffix: K = workers held by this process."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.core.channel import Channel
-from fdabench.core.collective import Stacked
 from fdabench.core.ledger import Ledger
 from fdabench.core.seeds import numpy_generator, seed_for
 from fdabench.core.strategy import Strategy
 from fdabench.datasets.base import Data
-from fdabench.engine.batches import Indices, Replacement, Sampler, Shuffle
+from fdabench.engine.batches import Indices, Placed, Replacement, Sampler, Shuffle
+from fdabench.engine.lockstep import watch
 from fdabench.engine.rows import Examples
+from fdabench.engine.team import ALONE, Team
 from fdabench.engine.workers import Crew, Engine, Training
 from fdabench.errors import PartitionError
 from fdabench.models.base import count_parameters, initialised
@@ -38,8 +40,12 @@ class Setting(NamedTuple):
     """A cell about to begin."""
 
     data: Data
+    examples: Examples
+    """Of the training set, those that the workers held here learn from."""
     shards: list[Indices]
+    """Of all workers."""
     crew: Crew
+    """The workers held here."""
     strategy: Strategy
     channel: Channel
     budget: int
@@ -48,6 +54,8 @@ class Setting(NamedTuple):
     """Local steps between evaluations."""
     epoch: Fraction
     """Local steps in a nominal epoch."""
+    team: Team
+    """The processes that hold the workers."""
 
 
 def steps_per_epoch(config: Config, catalogue: Catalogue = BUILT_IN) -> Fraction:
@@ -92,8 +100,9 @@ def resolved(config: Config, catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
     return numbers | {key: float(getattr(strategy, key)) for key in ("theta", "period") if hasattr(strategy, key)}
 
 
-def make_setting(config: Config, data: Data, catalogue: Catalogue = BUILT_IN) -> Setting:
-    """
+def make_setting(config: Config, data: Data, catalogue: Catalogue = BUILT_IN, team: Team = ALONE) -> Setting:
+    """What one process of the team needs of a cell; together they hold all of it.
+
     Raises:
         TaskError: a worker is left without a batch, or pretrained weights are not there.
         PartitionError: the samples cannot be shared out as asked.
@@ -101,18 +110,23 @@ def make_setting(config: Config, data: Data, catalogue: Catalogue = BUILT_IN) ->
     seeds, device = seeds_of(config), data.train_x.device
     model = initialised(catalogue.models[config["model"]], data.shape, data.classes, seeds["weights"]).to(device)
     shards = split(config, data, catalogue)
-    noise = [seed_for("worker", {"noise": seeds["noise"], "worker": k}) for k in range(len(shards))]
-    crew = Crew(model, samplers(config, shards), noise)
-    channel = Channel(Stacked(shares(config, shards).to(device)), Ledger())
+    held = team.held(len(shards))
+    noise = [seed_for("worker", {"noise": seeds["noise"], "worker": k}) for k in held]
+    examples, drawn = _held(data, shards, samplers(config, shards), held)
+    ledger = Ledger()
+    about = watch(config["strategy"]["kind"], ledger, team)
+    channel = Channel(team.collective(shares(config, shards).to(device)), ledger, about)
     return Setting(
         data,
+        examples,
         shards,
-        crew,
+        Crew(model, drawn, noise),
         strategy_of(config, catalogue),
         channel,
         budget_of(config, catalogue),
         eval_period_of(config, catalogue),
         steps_per_epoch(config, catalogue),
+        team,
     )
 
 
@@ -121,11 +135,10 @@ def make_training(config: Config, setting: Setting, engine: Engine, catalogue: C
     local = construct(
         catalogue.optimizers[config["optimizer"]["kind"]], config["optimizer"], scale_of(config, catalogue), catalogue
     )
-    examples = Examples(setting.data.train_x, setting.data.train_y)
     return Training(
         setting.crew.start,
         local,
-        examples,
+        setting.examples,
         engine,
         config["precision"],
         catalogue.models[config["model"]].kernel_l2,
@@ -162,6 +175,18 @@ def samplers(config: Config, shards: list[Indices]) -> list[Sampler]:
     if config["sampling"] == "replacement":
         return [Replacement(shard, size, rng) for shard, rng in zip(shards, generators, strict=True)]
     return [Shuffle(shard, size, config["last_batch"], rng) for shard, rng in zip(shards, generators, strict=True)]
+
+
+def _held(data: Data, shards: list[Indices], drawn: list[Sampler], held: range) -> tuple[Examples, Sequence[Sampler]]:
+    """The samples of the workers held here, and their samplers; a part is copied, the whole is what it was."""
+    if len(held) == len(shards):
+        return Examples(data.train_x, data.train_y), drawn
+    mine = np.unique(np.concatenate([shards[k] for k in held]))
+    place = np.zeros(len(data.train_y), dtype=np.int64)
+    place[mine] = np.arange(len(mine))
+    at = torch.from_numpy(mine).to(data.train_x.device)
+    x = data.train_x.index_select(0, at).contiguous(memory_format=torch.channels_last)
+    return Examples(x, data.train_y.index_select(0, at)), [Placed(drawn[k], place) for k in held]
 
 
 def shares(config: Config, shards: list[Indices]) -> Tensor:

@@ -2,48 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.core.ledger import Entry
 from fdabench.datasets.base import Data
-from fdabench.engine.loop import Course, Stand, run
+from fdabench.engine.loop import Course, Moment, Stand, run
 from fdabench.engine.sequential import Sequential
+from fdabench.engine.team import ALONE, Team
 from fdabench.engine.workers import Engine, Workers
 from fdabench.results.store import Rows
 from fdabench.run.recorder import Progress, Recorder
 from fdabench.run.setting import Config, Setting, make_setting, make_training
-
-
-class Snapshot(NamedTuple):
-    """A cell between two local steps: all that is needed to go on from there."""
-
-    stand: Stand
-    entries: list[Entry]
-    """Of the ledger."""
-    notes: dict[str, Any]
-    """The recorder's."""
-
-
-class Keeper(Protocol):
-    """Who keeps snapshots of a cell under way, now and then."""
-
-    def due(self) -> bool: ...
-
-    def save(self, snapshot: Snapshot) -> None: ...
-
-
-@dataclass(frozen=True)
-class KeepsNothing:
-    """Nobody does."""
-
-    def due(self) -> bool:
-        return False
-
-    def save(self, snapshot: Snapshot) -> None:
-        pass
+from fdabench.run.snapshot import NOBODY, Keeper, SharedWishes, Snapshot, Wishes, part, whole
 
 
 @dataclass(frozen=True)
@@ -53,7 +25,7 @@ class Job:
     cell_id: str
     config: Config
     tell: Callable[[Progress], None] = lambda progress: None
-    keeper: Keeper = KeepsNothing()
+    keeper: Keeper = NOBODY
     resumed: Snapshot | None = None
 
 
@@ -72,10 +44,12 @@ class _Cell(NamedTuple):
     job: Job
     setting: Setting
     recorder: Recorder
+    wishes: Wishes | SharedWishes
     errors: list[Exception]
 
     def course(self) -> Course:
-        setting, resumed = self.setting, self.job.resumed
+        setting = self.setting
+        resumed = setting.team.told(lambda: self.job.resumed)
         if resumed is not None:
             setting.channel.ledger.go_on_from(resumed.stand.step, resumed.entries)
             self.recorder.go_on_from(resumed.notes)
@@ -83,16 +57,22 @@ class _Cell(NamedTuple):
             setting.strategy,
             setting.channel,
             setting.budget,
-            self.recorder.sees,
+            self._sees,
             self.errors.append,
             self._passed,
-            resumed.stand if resumed else None,
+            part(resumed, setting.team).stand if resumed else None,
         )
 
+    def _sees(self, moment: Moment) -> bool:
+        self.setting.channel.about("synchronises" if moment.outcome.synced else "goes on without a sync")
+        return self.recorder.sees(moment)
+
     def _passed(self, stand: Callable[[], Stand]) -> None:
-        state, keeper = self.recorder.state, self.job.keeper
-        if state == "interrupted" or (state == "done" and keeper.due()):
-            keeper.save(Snapshot(stand(), self.setting.channel.ledger.entries, self.recorder.notes()))
+        state = self.recorder.state
+        if state == "interrupted" or (state == "done" and self.wishes.keep()):
+            notes = self.recorder.notes()
+            if (of_all := whole(stand(), self.setting.team)) is not None:
+                self.job.keeper.save(Snapshot(of_all, self.setting.channel.ledger.entries, notes))
 
     def outcome(self) -> Simulated | Exception:
         if self.errors:
@@ -114,21 +94,27 @@ def simulate(
     engine: Engine = Sequential,
     stop_asked: Callable[[], bool] = lambda: False,
     catalogue: Catalogue = BUILT_IN,
+    team: Team = ALONE,
 ) -> list[Simulated | Exception]:
     """Run cells with the same `matrix_of`, all as far, side by side; for each, what it left or what it raised.
+
+    Every process of a team calls this with the same configurations; where a cell goes on from is known to rank 0.
 
     Raises:
         TaskError, PartitionError: as `make_setting`.
     """
-    settings = [make_setting(job.config, data, catalogue) for job in jobs]
+    settings = [make_setting(job.config, data, catalogue, team) for job in jobs]
     training = make_training(jobs[0].config, settings[0], engine, catalogue)
     workers = Workers(training, [setting.crew for setting in settings])
-    cells = [
-        _Cell(job, setting, Recorder(setting, job.config, job.cell_id, job.tell, stop_asked), [])
-        for job, setting in zip(jobs, settings, strict=True)
-    ]
+    cells = [_cell(job, setting, stop_asked) for job, setting in zip(jobs, settings, strict=True)]
     run(workers, [cell.course() for cell in cells])
     return [cell.outcome() for cell in cells]
+
+
+def _cell(job: Job, setting: Setting, stop_asked: Callable[[], bool]) -> _Cell:
+    alone = Wishes(stop_asked, job.keeper.due)
+    wishes = alone if setting.team.size == 1 else SharedWishes(alone, setting.team)
+    return _Cell(job, setting, Recorder(setting, job.config, job.cell_id, job.tell, wishes.stop), wishes, [])
 
 
 def partition_rows(setting: Setting) -> list[dict[str, Any]]:

@@ -65,7 +65,7 @@ def both(layouts: Sequence[tuple[int, ...]], held: tuple[int, ...]) -> tuple[dic
 
 def _reduced(case: Case, held: tuple[int, ...]) -> Ran:
     workers, mine = sum(held), held_by(dist.get_rank(), held)
-    collective = AllReduced(case.shares(workers)[mine.start : mine.stop], workers)
+    collective = AllReduced(case.shares(workers)[mine.start : mine.stop], held)
     return train(case.strategy, workers=workers, steps=STEPS, local=case.local, held=mine, collective=collective)
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from battery.toy import Ran, train
 from crews import STEPS, both, cases, held_by, ordered
+from launch import launch
 
 from fdabench.core.collective import Stacked
-from fdabench.engine.launch import launch
 
 TWO_AND_TWO, TWO_AND_ONE, ONE_EACH = (2, 2), (2, 1), (1, 1, 1, 1)
 NAMES = list(cases())

@@ -2,8 +2,7 @@ from time import monotonic
 
 import pytest
 from crews import ends_at_once, last_one_fails, never_ends, rank_and_sum
-
-from fdabench.engine.launch import launch
+from launch import launch
 
 
 def test_results_come_in_rank_order_from_processes_of_one_thread() -> None:

@@ -16,7 +16,7 @@ from fdabench.errors import TaskError
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.results.store import Store
 from fdabench.run.cell import Machine, Watcher, run_together
-from fdabench.run.pool import grouped, work
+from fdabench.run.order import grouped, work
 from fdabench.run.ready import default_together
 from fdabench.run.shared import load_all, mapped, on_disk
 from fdabench.run.simulate import Job, Simulated, simulate

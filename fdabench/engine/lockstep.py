@@ -1,0 +1,45 @@
+"""Whether all processes do the same: a strategy that branches otherwise in one of them would wait there for ever."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+
+from fdabench.core.ledger import Ledger
+from fdabench.engine.team import Team
+from fdabench.errors import LockstepError
+
+
+@dataclass(frozen=True)
+class Lockstep:
+    """Compares what every process is about to do, and lets none go on that is alone with it. Costs a round trip."""
+
+    strategy: str
+    ledger: Ledger
+    team: Team
+
+    def __call__(self, what: str) -> None:
+        """
+        Raises:
+            LockstepError: in every process, naming who is about to do what.
+        """
+        said = self.team.shown(f"step {self.ledger.step}: {what}")
+        if len(set(said)) > 1:
+            raise LockstepError(
+                f"the strategy {self.strategy!r} does not do the same in every process: {_told_apart(said)}. It may "
+                "branch on t, on the round, and on what came out of the channel; on nothing else"
+            )
+
+
+def nothing_to_compare(what: str) -> None:
+    pass
+
+
+def watch(strategy: str, ledger: Ledger, team: Team) -> Callable[[str], None]:
+    """What a channel tells what it is about to do."""
+    return Lockstep(strategy, ledger, team) if team.checked else nothing_to_compare
+
+
+def _told_apart(said: list[str]) -> str:
+    """`rank 0, 1: step 3: averages ...; rank 2: step 3: ends it`."""
+    by_words = groupby(sorted(range(len(said)), key=lambda rank: (said[rank], rank)), key=lambda rank: said[rank])
+    return "; ".join(f"rank {', '.join(map(str, ranks))}: {words}" for words, ranks in by_words)

@@ -1,0 +1,128 @@
+"""The processes that hold a cell's workers between them: who holds which, and what they tell each other.
+
+All that is said here is about the run, never a part of the method, and crosses unmetered.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+import torch.distributed as dist
+from torch import Tensor
+
+from fdabench.core.collective import AllReduced, Collective, RankOrdered, Stacked, crossing
+
+T = TypeVar("T")
+Mean = Literal["ordered", "allreduce"]
+"""Sums in the order of the ranks, to the bits of one process; or in the backend's, with its traffic."""
+
+
+class Team(Protocol):
+    """As one process of it sees it."""
+
+    @property
+    def rank(self) -> int:
+        """Who writes results has rank 0."""
+        ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def checked(self) -> bool:
+        """Whether its processes compare what they are about to do."""
+        ...
+
+    def held(self, workers: int) -> range:
+        """The workers that this process holds, of so many."""
+        ...
+
+    def collective(self, share_K: Tensor) -> Collective:
+        """Averaging over them all, by the weights of all workers."""
+        ...
+
+    def told(self, make: Callable[[], T]) -> T:
+        """What rank 0 makes, in every process."""
+        ...
+
+    def gathered(self, mine: T) -> list[T]:
+        """What each process brought, in rank order; in rank 0 only, elsewhere nothing."""
+        ...
+
+    def shown(self, mine: T) -> list[T]:
+        """What each process brought, in rank order, in every process."""
+        ...
+
+
+@dataclass(frozen=True)
+class Alone:
+    """One process, which holds all workers."""
+
+    rank: int = 0
+    size: int = 1
+    checked: bool = False
+
+    def held(self, workers: int) -> range:
+        return range(workers)
+
+    def collective(self, share_K: Tensor) -> Collective:
+        return Stacked(share_K)
+
+    def told(self, make: Callable[[], T]) -> T:
+        return make()
+
+    def gathered(self, mine: T) -> list[T]:
+        return [mine]
+
+    def shown(self, mine: T) -> list[T]:
+        return [mine]
+
+
+ALONE = Alone()
+
+
+@dataclass(frozen=True)
+class Processes:
+    """One of the default process group."""
+
+    rank: int
+    size: int
+    mean: Mean = "ordered"
+    checked: bool = False
+
+    def held(self, workers: int) -> range:
+        shares = share_out(workers, self.size)
+        first = sum(shares[: self.rank])
+        return range(first, first + shares[self.rank])
+
+    def collective(self, share_K: Tensor) -> Collective:
+        shares = share_out(len(share_K), self.size)
+        if self.mean == "ordered":
+            return RankOrdered(share_K, shares)
+        mine = self.held(len(share_K))
+        return AllReduced(share_K[mine.start : mine.stop], shares)
+
+    def told(self, make: Callable[[], T]) -> T:
+        said: list[Any] = [make() if self.rank == 0 else None]
+        with crossing():
+            dist.broadcast_object_list(said)
+        answer: T = said[0]
+        return answer
+
+    def gathered(self, mine: T) -> list[T]:
+        everyones: list[Any] | None = [None] * self.size if self.rank == 0 else None
+        with crossing():
+            dist.gather_object(mine, everyones)
+        return everyones or []
+
+    def shown(self, mine: T) -> list[T]:
+        everyones: list[Any] = [None] * self.size
+        with crossing():
+            dist.all_gather_object(everyones, mine)
+        return everyones
+
+
+def share_out(workers: int, processes: int) -> tuple[int, ...]:
+    """How many workers each process holds: as even as can be, the first ones one more."""
+    each, more = divmod(workers, processes)
+    return tuple(each + (rank < more) for rank in range(processes))

@@ -1,0 +1,132 @@
+"""A cell whose workers are in several processes: one leads, the others do as it says, and the simulation's code runs in
+each with the workers that it holds.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, get_args
+
+import torch
+
+from fdabench.catalogue.kinds import Catalogue
+from fdabench.datasets.base import Data
+from fdabench.engine.meeting import LEADER, Meeting, Member
+from fdabench.engine.team import Mean, Processes
+from fdabench.engine.workers import Engine
+from fdabench.errors import UsageError, nearest
+from fdabench.run.simulate import Job, Simulated, simulate
+
+CHECK = "FDABENCH_CHECK"
+"""Set to 1, every process compares with the others what it is about to do."""
+
+
+class Plan(NamedTuple):
+    """The processes of each cell: how many, how they average, and how long they wait for each other."""
+
+    size: int
+    mean: Mean
+    timeout_s: float
+    outside: Meeting | None = None
+    """Where those meet that somebody else has started, as torchrun does; without it, a cell's processes are ours."""
+    rank: int = LEADER
+    """Of this process."""
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == LEADER
+
+
+class Table(NamedTuple):
+    """Where one team meets, and how it averages."""
+
+    meeting: Meeting
+    mean: Mean
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What one process of a team runs its part of a cell with."""
+
+    member: Member
+    mean: Mean
+    device: torch.device
+    engine: Engine
+    catalogue: Catalogue
+
+
+def lead(job: Job, data: Data, seat: Seat, stop_asked: Callable[[], bool]) -> Simulated | Exception:
+    """Run a cell with the others; what it left or what went wrong, here or in another process."""
+    order = seat.member.order(json.dumps(job.config))
+    done = _part_of(job, lambda name: data, seat, stop_asked)
+    return seat.member.settle(order, done).error if isinstance(done, Exception) else done
+
+
+def obey(load: Callable[[str], Data], seat: Seat) -> None:
+    """Run what the leader orders, until there is nothing more.
+
+    Raises:
+        CutOffError, or what else one process raised and another did not: the team is at its end.
+    """
+    for order, config in seat.member.orders():
+        done = _part_of(Job("", json.loads(config)), load, seat, lambda: False)
+        if isinstance(done, Exception) and not (verdict := seat.member.settle(order, done)).goes_on:
+            raise verdict.error
+
+
+def _part_of(
+    job: Job, load: Callable[[str], Data], seat: Seat, stop_asked: Callable[[], bool]
+) -> Simulated | Exception:
+    member = seat.member
+    team = Processes(member.rank, member.size, seat.mean, os.environ.get(CHECK) == "1")
+    try:
+        member.join(seat.device)
+        data = load(job.config["dataset"])
+        (done,) = simulate([job], data, seat.engine, stop_asked, seat.catalogue, team)
+    except Exception as error:
+        # a plug-in's, a cell's or a connection's: the others are told, whatever it is
+        return error
+    return done
+
+
+def parse_mean(text: str) -> Mean:
+    """
+    Raises:
+        UsageError: no such way to average.
+    """
+    known: dict[str, Mean] = {name: name for name in get_args(Mean)}
+    if text not in known:
+        raise UsageError(f"--mean {text}: expected {' or '.join(known)}{nearest(text, known)}")
+    return known[text]
+
+
+def own_device(device: torch.device, rank: int) -> torch.device:
+    """Accelerators are shared out over the processes of a host."""
+    return device if device.type == "cpu" else torch.device(device.type, rank % torch.cuda.device_count())
+
+
+def from_environment(environment: Mapping[str, str], timeout_s: float) -> tuple[int, Meeting] | None:
+    """This process' rank and its team's meeting, as torchrun and its like say it; None where nobody does.
+
+    Raises:
+        UsageError: said in part, or not in numbers.
+    """
+    if "RANK" not in environment:
+        return None
+    missing = [name for name in ("WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT") if name not in environment]
+    if missing:
+        raise UsageError(f"RANK is set and {', '.join(missing)} is not: torchrun sets all of them")
+    try:
+        rank, size, port = (int(environment[name]) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
+    except ValueError as error:
+        raise UsageError(f"RANK, WORLD_SIZE and MASTER_PORT are to be whole numbers: {error}") from error
+    # what a team that was started again finds in the store is not its own
+    name = f"fdabench/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}"
+    return rank, Meeting(environment["MASTER_ADDR"], port, name, size, timeout_s)
+
+
+def hosted(meeting: Meeting, rank: int, environment: Mapping[str, str]) -> Any:
+    """The meeting's store, if nobody but this process is there to serve it."""
+    by_agent = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    return None if by_agent or rank != LEADER else meeting.store(serves=True)

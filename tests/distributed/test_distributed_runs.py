@@ -1,0 +1,388 @@
+"""The program over several processes: the simulation's tables, and what becomes of processes that are lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+import pandas as pd
+import pytest
+import torch
+
+import fdabench
+from fdabench.engine.team import Processes, share_out
+from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.results.store import TABLES, Record, Store
+from fdabench.run.setting import make_setting
+from fdabench.run.shared import load_all
+from fdabench.suite.reader import read_suite
+
+WORKLOAD = """
+[[workload]]
+dataset = "digits"
+model = "mlp"
+workers = {workers}
+batch_size = 16
+optimizer = {{ kind = "adam", lr = 1e-3 }}
+partition = {{ kind = "dirichlet", alpha = 0.5 }}
+"""
+EVERY_STRATEGY = """
+name = "everyone"
+[budget]
+steps = 24
+[eval]
+every_steps = 8
+targets = [0.3, 0.99]
+{workload}
+[[strategy]]
+kind = "synchronous"
+[[strategy]]
+kind = "fedavg"
+local_epochs = 0.25
+[[strategy]]
+kind = "fedadam"
+local_steps = 5
+[[strategy]]
+kind = "fedavgm"
+local_steps = 7
+[[strategy]]
+kind = "fda"
+monitor = ["naive", "linear", {{ kind = "sketch", depth = 3, width = 50 }}, "exact"]
+theta = 0.3
+"""
+LONG = """
+name = "long"
+[budget]
+steps = 4000
+[eval]
+every_steps = 1000
+targets = [0.3]
+{workload}
+[[strategy]]
+kind = "fda"
+monitor = "linear"
+theta = 0.3
+"""
+PLUGGED = """
+name = "plugged"
+plugins = ["mine.py"]
+[budget]
+steps = 12
+[eval]
+every_steps = 6
+targets = [0.3]
+{workload}
+[[strategy]]
+kind = "mine"
+[[strategy]]
+kind = "synchronous"
+"""
+BRANCHES = '''
+from dataclasses import dataclass
+from os import getpid
+
+import torch
+
+from fdabench.core.strategy import Outcome, begin, synchronize
+from fdabench.servers.average import Average
+
+FIRST = 3
+
+
+@dataclass(frozen=True)
+class Mine:
+    """{says}"""
+
+    def init(self, w_D):
+        return begin(w_D, Average())
+
+    def step(self, t, w_KD, r, channel):
+        if {condition}:
+            {then}
+        return Outcome(w_KD, r, False)
+
+
+STRATEGIES = {{"mine": Mine}}
+'''
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(fdabench.__file__).parents[1])} | variables
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Call:
+    def called(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment(**variables),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return called
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    programs: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: object) -> subprocess.Popen[str]:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        command = [sys.executable, "-m", "fdabench", *map(str, arguments)]
+        programs.append(subprocess.Popen(command, cwd=tmp_path, env=environment(), start_new_session=True, **pipes))
+        return programs[-1]
+
+    yield begin
+    for program in programs:
+        if program.poll() is None:
+            os.killpg(program.pid, signal.SIGKILL)
+        program.communicate()
+
+
+def records(folder: Path) -> dict[str, Record]:
+    """By the strategy's label."""
+    store = Store(folder)
+    cells = (store.read_record(cell["id"]) for cell in store.read_lock()["cell"])
+    return {cell["label"]: cell for cell in cells if cell is not None}
+
+
+def tables(folder: Path, record: Record) -> dict[str, pd.DataFrame]:
+    found = {name: Store(folder).read_cell_table(record["id"], name).to_pandas() for name in TABLES}
+    return {name: table.drop(columns=[*CLOCK_COLUMNS], errors="ignore") for name, table in found.items()}
+
+
+def assert_same_results(one: Path, other: Path) -> None:
+    ones, others = records(one), records(other)
+    assert ones.keys() == others.keys()
+    assert ones
+    for label, record in ones.items():
+        assert record["state"] == others[label]["state"] == "done", label
+        mine, theirs = tables(one, record), tables(other, others[label])
+        for name in TABLES:
+            pd.testing.assert_frame_equal(mine[name], theirs[name], check_exact=True, obj=f"{label}: {name}")
+
+
+def suite(tmp_path: Path, text: str, workers: int) -> Path:
+    path = tmp_path / "suite.toml"
+    path.write_text(text.format(workload=WORKLOAD.format(workers=workers)))
+    return path
+
+
+def followers(program: subprocess.Popen[str]) -> list[int]:
+    """The processes of a team but for the leader, which is the first one that the program has started for cells."""
+    return cell_processes(program)[1:]
+
+
+def cell_processes(program: subprocess.Popen[str]) -> list[int]:
+    children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+    spawned = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return sorted(spawned)
+
+
+def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
+    deadline = monotonic() + seconds
+    while not true():
+        assert monotonic() < deadline
+        sleep(0.05)
+
+
+def has_checkpoint(folder: Path) -> bool:
+    return any(folder.glob("cells/*/checkpoint.pt"))
+
+
+@pytest.mark.parametrize(
+    ("workers", "processes"),
+    [(3, 2), pytest.param(5, 4, marks=pytest.mark.slow), pytest.param(2, 1, marks=pytest.mark.slow)],
+)
+def test_every_strategy_leaves_the_tables_of_the_simulation(
+    call: Call, tmp_path: Path, workers: int, processes: int
+) -> None:
+    suite(tmp_path, EVERY_STRATEGY, workers)
+    alone = call("fdabench", "run", "suite.toml", "-o", "alone")
+    spread = call("fdabench", "run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", processes)
+    assert (alone.returncode, spread.returncode) == (0, 0), spread.stderr + alone.stderr
+    assert_same_results(tmp_path / "alone", tmp_path / "spread")
+    shapes = {(each["engine"], each["processes"], each["mean"]) for each in records(tmp_path / "spread").values()}
+    assert shapes == {("distributed", processes, "ordered")}
+
+
+def test_torchrun_leaves_them_as_well(call: Call, tmp_path: Path) -> None:
+    suite(tmp_path, EVERY_STRATEGY, 3)
+    call("fdabench", "run", "suite.toml", "-o", "alone", "-k", "LinearFDA or FedAdam")
+    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fdabench", "run", "suite.toml")
+    arguments = ("-o", "spread", "--engine", "distributed", "-k", "LinearFDA or FedAdam")
+    for _ in range(2):  # the second time there is nothing to do
+        done = call(*torchrun, *arguments)
+        assert done.returncode == 0, done.stderr
+    assert_same_results(tmp_path / "alone", tmp_path / "spread")
+    assert {each["attempts"] for each in records(tmp_path / "spread").values()} == {1}
+
+
+def test_the_backends_sums_have_the_same_syncs_and_nearly_the_same_numbers(call: Call, tmp_path: Path) -> None:
+    suite(tmp_path, EVERY_STRATEGY, 3)
+    assert call("fdabench", "run", "suite.toml", "-o", "alone").returncode == 0
+    asked = ("--engine", "distributed", "--processes", "2", "--mean", "allreduce")
+    assert call("fdabench", "run", "suite.toml", "-o", "spread", *asked).returncode == 0
+    ones, others = records(tmp_path / "alone"), records(tmp_path / "spread")
+    for label, record in ones.items():
+        mine, theirs = tables(tmp_path / "alone", record), tables(tmp_path / "spread", others[label])
+        pd.testing.assert_frame_equal(mine["ledger"], theirs["ledger"])
+        assert mine["rounds"]["step"].tolist() == theirs["rounds"]["step"].tolist()
+        # a sum of three terms is rounded otherwise by 2^-24 of its size; 24 steps of Adam at 1e-3 make little of that
+        assert (mine["evals"]["test_loss"] - theirs["evals"]["test_loss"]).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("victim", ["a follower", "the leader"])
+def test_a_killed_process_ends_the_others_and_the_cell_goes_on(
+    call: Call, start: Start, tmp_path: Path, victim: str
+) -> None:
+    suite(tmp_path, LONG, 3)
+    asked = ("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "3", "--jobs", "1")
+    program = start(*asked, "--checkpoint-every", "1s")
+    wait_until(lambda: has_checkpoint(tmp_path / "spread"))
+    os.kill(cell_processes(program)[0 if victim == "the leader" else 1], signal.SIGKILL)
+    said = program.communicate(timeout=60)[0]
+    assert program.returncode == 3, said
+    (lost,) = records(tmp_path / "spread").values()
+    assert lost["state"] == "lost"
+    assert ("rank 1 of 3" if victim == "a follower" else "signal 9") in lost["error"]
+    goes_on = call("fdabench", *asked)
+    assert goes_on.returncode == 0, goes_on.stdout + goes_on.stderr
+    (done,) = records(tmp_path / "spread").values()
+    assert done["resumed_at_step"] > 0
+    assert call("fdabench", "run", "suite.toml", "-o", "alone").returncode == 0
+    assert_same_results(tmp_path / "alone", tmp_path / "spread")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["a follower", "the leader"])
+def test_a_process_that_is_stopped_is_named_and_nobody_waits_for_ever(
+    start: Start, tmp_path: Path, victim: str
+) -> None:
+    suite(tmp_path, LONG, 3)
+    asked = ("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "3", "--timeout", "4s")
+    program = start(*asked, "--checkpoint-every", "1s")
+    wait_until(lambda: has_checkpoint(tmp_path / "spread"))
+    os.kill(cell_processes(program)[0 if victim == "the leader" else 2], signal.SIGSTOP)
+    stopped = monotonic()
+    said = program.communicate(timeout=120)[0]
+    assert program.returncode == 3, said
+    assert monotonic() - stopped < 60
+    (lost,) = records(tmp_path / "spread").values()
+    assert lost["state"] == "lost"
+    assert "rank 2 of 3" in lost["error"] or victim == "the leader"
+    assert has_checkpoint(tmp_path / "spread")
+
+
+def test_ctrl_c_leaves_a_checkpoint_from_which_one_process_goes_on(call: Call, start: Start, tmp_path: Path) -> None:
+    suite(tmp_path, LONG, 3)
+    program = start("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
+    wait_until(lambda: len(cell_processes(program)) == 2 and any((tmp_path / "spread").glob("cells/*/cell.json")))
+    sleep(2)
+    os.killpg(program.pid, signal.SIGINT)
+    said = program.communicate(timeout=60)[0]
+    assert program.returncode == 130, said
+    assert has_checkpoint(tmp_path / "spread")
+    assert call("fdabench", "run", "suite.toml", "-o", "spread").returncode == 0
+    (done,) = records(tmp_path / "spread").values()
+    assert (done["resumed_at_step"] > 0, done["engine"]) == (True, "sequential")
+    assert call("fdabench", "run", "suite.toml", "-o", "alone").returncode == 0
+    assert_same_results(tmp_path / "alone", tmp_path / "spread")
+
+
+def plugged(tmp_path: Path, condition: str, then: str) -> None:
+    suite(tmp_path, PLUGGED, 2)
+    text = BRANCHES.format(says="It branches.", condition=condition, then=then)
+    (tmp_path / "mine.py").write_text(text)
+
+
+def test_a_strategy_that_branches_on_its_own_workers_is_told_by_name(call: Call, tmp_path: Path) -> None:
+    # the first worker's weights are not the second one's
+    plugged(
+        tmp_path, "t == FIRST and torch.distributed.get_rank() == 0", "return synchronize(w_KD, r, Average(), channel)"
+    )
+    asked = ("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
+    done = call("fdabench", *asked, FDABENCH_CHECK="1")
+    assert done.returncode == 3
+    found = {record["config"]["strategy"]["kind"]: record for record in records(tmp_path / "spread").values()}
+    assert found["synchronous"]["state"] == "done"
+    assert found["mine"]["state"] == "failed"
+    assert "'mine' does not do the same in every process: rank 0: step 4: averages" in found["mine"]["error"]
+
+
+def test_what_one_process_raises_is_told_as_the_cause(call: Call, tmp_path: Path) -> None:
+    plugged(tmp_path, "t == FIRST and torch.distributed.get_rank() == 1", "raise ValueError('not with me')")
+    done = call("fdabench", "run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
+    assert done.returncode == 3
+    found = {record["config"]["strategy"]["kind"]: record for record in records(tmp_path / "spread").values()}
+    assert (found["synchronous"]["state"], found["mine"]["state"]) == ("done", "failed")
+    assert "rank 1 of 2" in found["mine"]["error"]
+    assert "ValueError: not with me" in found["mine"]["error"]
+
+
+def test_what_every_process_raises_ends_the_cell_only(call: Call, tmp_path: Path) -> None:
+    plugged(tmp_path, "t == FIRST", "raise ValueError('with nobody')")
+    done = call("fdabench", "run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
+    assert done.returncode == 3
+    found = {record["config"]["strategy"]["kind"]: record for record in records(tmp_path / "spread").values()}
+    assert (found["synchronous"]["state"], found["mine"]["state"]) == ("done", "failed")
+    assert "mine.py" in found["mine"]["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--engine", "distributed"], "say --processes N, or start it with torchrun"),
+        (["--processes", "2"], "--processes 2: that is for --engine distributed"),
+        (["--engine", "distributed", "--processes", "2", "--mean", "alreduce"], "did you mean 'allreduce'?"),
+        (["--engine", "distributed", "--processes", "4"], "workers = 3 cannot be shared out over 4 processes"),
+        (["--engine", "distributed", "--processes", "2", "--timeout", "soon"], "--timeout soon: expected a length of"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_written(
+    call: Call, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    suite(tmp_path, LONG, 3)
+    said = call("fdabench", "run", "suite.toml", *arguments)
+    assert (said.returncode, "Traceback" in said.stderr) == (2, False)
+    assert message in said.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_half_told_team_is_refused(call: Call, tmp_path: Path) -> None:
+    suite(tmp_path, LONG, 3)
+    said = call("fdabench", "run", "suite.toml", "--engine", "distributed", RANK="0")
+    assert said.returncode == 2
+    assert "RANK is set and WORLD_SIZE, MASTER_ADDR, MASTER_PORT is not" in said.stderr
+
+
+@pytest.mark.parametrize(("workers", "processes"), [(5, 2), (4, 4), (7, 3), (2, 1)])
+def test_workers_are_shared_out_evenly_and_in_order(workers: int, processes: int) -> None:
+    shares = share_out(workers, processes)
+    assert sum(shares) == workers
+    assert max(shares) - min(shares) <= 1
+    held = [Processes(rank, processes).held(workers) for rank in range(processes)]
+    assert [worker for part in held for worker in part] == list(range(workers))
+
+
+def test_each_process_holds_its_own_workers_samples_only(tmp_path: Path) -> None:
+    config = read_suite(suite(tmp_path, LONG, 3)).cells[0].config
+    data = load_all(["digits"], Path("no-data"))["digits"]
+    whole = make_setting(config, data)
+    first, second = (make_setting(config, data, team=Processes(rank, 2)) for rank in range(2))
+    assert len(first.examples.y) == len(whole.shards[0]) + len(whole.shards[1])
+    assert len(second.examples.y) == len(whole.shards[2])
+    drawn = whole.crew.samplers[2].draw()
+    assert torch.equal(whole.examples.x[drawn], second.examples.x[second.crew.samplers[0].draw()])
+    assert json.dumps(second.channel.ledger.entries) == "[]"
