@@ -1,6 +1,7 @@
 """Gradients of all workers at once, by torch.func.vmap: what a GPU does fastest. Shape suffixes as in `engine.rows`."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from fdabench.engine.precision import Precision, casting, rounding
 from fdabench.engine.rows import Examples, Losses, Rows
 
 Members = slice | Indices
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class _Seen(NamedTuple):
@@ -42,7 +44,7 @@ class Vectorised:
         """Fill g_KD with the gradient of each worker's mean loss over the samples that it has drawn."""
         self._model.train()
         loss_K, accuracy_K = torch.empty_like(self._rows.w_KD[:, 0]), torch.empty_like(self._rows.w_KD[:, 0])
-        with rounding(self._precision):
+        with rounding(self._precision), _normalised_in_float(self._model):
             for members, indices in _by_size(drawn):
                 loss_K[members], accuracy_K[members] = self._together(members, indices, keys_KL[members])
         return Losses(loss_K, accuracy_K)
@@ -68,6 +70,18 @@ class Vectorised:
             logits = functional_call(self._model, {**weights, **running, **counters, **keys}, (x,))
             loss = nn.functional.cross_entropy(logits, y)
         return loss, _Seen((logits.argmax(1) == y).float().mean(), running)
+
+
+@contextmanager
+def _normalised_in_float(model: nn.Module) -> Iterator[None]:
+    """Mapped over workers, the gradient of batch normalisation cannot mix bfloat16 with its float32 weights."""
+    norms = [module for module in model.modules() if isinstance(module, _NORMS)]
+    hooks = [norm.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(),)) for norm in norms]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _by_size(drawn: Sequence[Indices]) -> Iterator[tuple[Members, Indices]]:

@@ -200,10 +200,11 @@ def test_every_worker_step_and_layer_has_a_key_of_its_own() -> None:
 
 
 @every_engine
+@pytest.mark.parametrize("build", [convolutional, normalised])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_precision_is_of_the_products_alone(engine: str, precision: str) -> None:
-    crew = workers(engine, convolutional, precision=precision)
-    plain = workers(engine, convolutional)
+def test_precision_is_of_the_products_alone(engine: str, precision: str, build: Callable[[], nn.Module]) -> None:
+    crew = workers(engine, build, precision=precision)
+    plain = workers(engine, build)
     crew.step()
     plain.step()
     assert crew.weights().dtype == crew.rows.g_KD.dtype == torch.float32
