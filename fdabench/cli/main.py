@@ -86,6 +86,10 @@ def run(
         int | None,
         typer.Option("--together", min=1, help="Cells that advance as one matrix; else what suits."),
     ] = None,
+    measure_wire: Annotated[
+        str | None,
+        typer.Option("--measure-wire", metavar="INTERFACE", help="Read its counters around each distributed average."),
+    ] = None,
     sets: Sets = None,
     seeds: Seeds = None,
     chosen: Chosen = None,
@@ -107,7 +111,8 @@ def run(
     from fdabench.cli.run import Hardware, Limits, Request, run_suites
     from fdabench.cli.team import Asked
 
-    hardware = Hardware(jobs, threads, device, engine, together, checkpoint_every, Asked(processes, mean, timeout))
+    team = Asked(processes, mean, timeout, measure_wire)
+    hardware = Hardware(jobs, threads, device, engine, together, checkpoint_every, team)
     limits = Limits(chosen, shard, fresh, retry_failed, fail_fast, max_time)
     run_suites(Request(tuple(suites), out, data_dir, hardware, tuple(sets or ()), seeds, limits, quiet))
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from fdabench.cli.parts import parse_duration
 from fdabench.errors import UsageError
-from fdabench.run.distributed import Plan, Table, from_environment, hosted, parse_mean
+from fdabench.run.distributed import Plan, Table, from_environment, hosted, parse_mean, parse_wire
 from fdabench.run.follow import Kit, follow
 from fdabench.run.ready import parse_device, parse_engine
 from fdabench.run.shared import load_all, on_disk
@@ -23,6 +23,7 @@ class Asked(NamedTuple):
     processes: int | None
     mean: str
     timeout: str
+    measure_wire: str | None
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,21 @@ def parse_team(engine: str, asked: Asked) -> Team | None:
     """
     mean, timeout_s = parse_mean(asked.mean), parse_duration("--timeout", asked.timeout)
     if engine != DISTRIBUTED:
-        if asked.processes is not None:
-            raise UsageError(f"--processes {asked.processes}: that is for --engine {DISTRIBUTED}")
+        told = {"--processes": asked.processes, "--measure-wire": asked.measure_wire}
+        for option, value in told.items():
+            if value is not None:
+                raise UsageError(f"{option} {value}: that is for --engine {DISTRIBUTED}")
         return None
+    wire = parse_wire(asked.measure_wire)
     found = from_environment(os.environ, timeout_s)
     if found is None:
         if asked.processes is None:
             raise UsageError(f"--engine {DISTRIBUTED}: say --processes N, or start it with torchrun")
-        return Team(Plan(asked.processes, mean, timeout_s))
+        return Team(Plan(asked.processes, mean, timeout_s, wire=wire))
     rank, meeting = found
     if asked.processes not in (None, meeting.size):
         raise UsageError(f"--processes {asked.processes}: {meeting.size} have been started; leave it away")
-    return Team(Plan(meeting.size, mean, timeout_s, meeting, rank), hosted(meeting, rank, os.environ))
+    return Team(Plan(meeting.size, mean, timeout_s, meeting, wire, rank), hosted(meeting, rank, os.environ))
 
 
 def follow_suites(suites: Sequence[Expanded], team: Team, device: str, threads: int, data_root: Path) -> None:
@@ -74,4 +78,4 @@ def follow_suites(suites: Sequence[Expanded], team: Team, device: str, threads: 
             kit = Kit(folder, on, parse_engine("auto", on), max(1, threads), origins)
             outside = team.plan_of(index).outside
             if outside is not None:
-                follow(kit, Table(outside, team.plan.mean), team.plan.rank)
+                follow(kit, Table(outside, team.plan.mean, team.plan.wire), team.plan.rank)

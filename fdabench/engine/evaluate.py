@@ -37,7 +37,7 @@ def score(model: nn.Module, w_D: Tensor, b_B: Tensor, test: Examples, precision:
     return Score(int(correct) / len(test.y), float(loss) / len(test.y))
 
 
-def model_variance(w_KD: Tensor, collective: Collective) -> float:
+def model_variance(w_KD: Tensor, mean_D: Tensor, collective: Collective) -> float:
     """Var(w) = mean_k |w_k - mean w|^2, computed as it is defined; never through a channel."""
-    apart_KD = w_KD - collective.mean(w_KD)
+    apart_KD = w_KD - mean_D
     return float(collective.mean(squared_norms(apart_KD)[:, None]))

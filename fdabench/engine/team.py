@@ -33,6 +33,18 @@ class Team(Protocol):
         """Whether its processes compare what they are about to do."""
         ...
 
+    @property
+    def mean(self) -> Mean: ...
+
+    @property
+    def wire(self) -> str:
+        """The interface that is read around everything that crosses; empty if none is."""
+        ...
+
+    def meet(self) -> None:
+        """Wait until everybody is here."""
+        ...
+
     def held(self, workers: int) -> range:
         """The workers that this process holds, of so many."""
         ...
@@ -61,6 +73,11 @@ class Alone:
     rank: int = 0
     size: int = 1
     checked: bool = False
+    mean: Mean = "ordered"
+    wire: str = ""
+
+    def meet(self) -> None:
+        pass
 
     def held(self, workers: int) -> range:
         return range(workers)
@@ -89,6 +106,11 @@ class Processes:
     size: int
     mean: Mean = "ordered"
     checked: bool = False
+    wire: str = ""
+
+    def meet(self) -> None:
+        with crossing():
+            dist.barrier()
 
     def held(self, workers: int) -> range:
         shares = share_out(workers, self.size)

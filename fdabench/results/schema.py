@@ -69,6 +69,16 @@ PARTITION = _table(
     samples=(_INT, "training samples of that class held by that worker"),
 )
 
+WIRE = _table(
+    step=(_INT, "local steps made when the last collective of this row crossed"),
+    kind=(_TEXT, "model | state | statistics | optimizer; evaluation for what is measured and not paid for"),
+    count=(_INT, "collectives in this row; the states between two syncs are told of together"),
+    payload_bytes=(_INT, "bytes that one worker put into one collective"),
+    predicted_bytes=(_INT, "bytes over all processes, by the algorithm of the collective, without framing"),
+    received_bytes=(_INT, "bytes over all interfaces, by their counters, less those of empty windows"),
+    seconds=(_REAL, "seconds in these collectives, of the slowest process (a clock column)"),
+)
+
 RUNS = _table(
     cell_id=(_TEXT, "key of the cell's folder"),
     suite=(_TEXT, "name"),

@@ -16,7 +16,7 @@ import tomli_w
 from fdabench.errors import ResultError
 from fdabench.fields import NAME
 from fdabench.results.files import read_json, read_table, write_json, write_table, write_whole
-from fdabench.results.schema import EVALS, LEDGER, PARTITION, ROUNDS, SCHEMA_VERSION, TRACE
+from fdabench.results.schema import EVALS, LEDGER, PARTITION, ROUNDS, SCHEMA_VERSION, TRACE, WIRE
 
 RESULTS = ("done", "target_reached", "diverged")
 FAILURES = ("failed", "oom", "lost")
@@ -31,6 +31,9 @@ TABLES: Mapping[str, pa.Schema] = {
     "trace": TRACE,
     "partition": PARTITION,
 }
+
+ON_REQUEST: Mapping[str, pa.Schema] = {"wire": WIRE}
+"""Tables that a cell has if somebody asked for them."""
 
 Record = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
@@ -106,11 +109,17 @@ class Store:
     def write_tables(self, cell_id: str, tables: Mapping[str, Rows], config: str) -> None:
         """The cell's tables, each with the cell's canonical JSON in its metadata."""
         about = {"cell_id": cell_id, "cell": config, "accounting": "paper"}
+        schema_of = {**TABLES, **ON_REQUEST}
         for name, rows in tables.items():
-            write_table(self.cell_dir(cell_id) / f"{name}.parquet", TABLES[name], rows, about)
+            write_table(self.cell_dir(cell_id) / f"{name}.parquet", schema_of[name], rows, about)
 
     def read_cell_table(self, cell_id: str, name: str) -> pa.Table:
         return read_table(self.cell_dir(cell_id) / f"{name}.parquet", TABLES[name])
+
+    def read_wire(self, cell_id: str) -> pa.Table | None:
+        """What the interfaces carried; None where nobody read them."""
+        path = self.cell_dir(cell_id) / "wire.parquet"
+        return read_table(path, WIRE) if path.exists() else None
 
 
 def _check_names(lock: Mapping[str, Any], path: Path) -> None:

@@ -47,9 +47,9 @@ def born(task: Task, plan: Plan | None) -> Child:
     if plan is None:
         return _born(task)
     if plan.outside is not None:
-        return _born(task._replace(table=Table(plan.outside, plan.mean)))
+        return _born(task._replace(table=Table(plan.outside, plan.mean, plan.wire)))
     store, meeting = opened(plan.size, plan.timeout_s)
-    table = Table(meeting, plan.mean)
+    table = Table(meeting, plan.mean, plan.wire)
     child = _born(task._replace(table=table))
     child.store = store
     for rank in range(LEADER + 1, plan.size):

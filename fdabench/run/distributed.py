@@ -14,6 +14,7 @@ from fdabench.catalogue.kinds import Catalogue
 from fdabench.datasets.base import Data
 from fdabench.engine.meeting import LEADER, Meeting, Member
 from fdabench.engine.team import Mean, Processes
+from fdabench.engine.wire import received_bytes
 from fdabench.engine.workers import Engine
 from fdabench.errors import UsageError, nearest
 from fdabench.run.simulate import Job, Simulated, simulate
@@ -30,6 +31,8 @@ class Plan(NamedTuple):
     timeout_s: float
     outside: Meeting | None = None
     """Where those meet that somebody else has started, as torchrun does; without it, a cell's processes are ours."""
+    wire: str = ""
+    """The interface that is read around everything that crosses; empty if none is."""
     rank: int = LEADER
     """Of this process."""
 
@@ -43,6 +46,7 @@ class Table(NamedTuple):
 
     meeting: Meeting
     mean: Mean
+    wire: str
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Seat:
 
     member: Member
     mean: Mean
+    wire: str
     device: torch.device
     engine: Engine
     catalogue: Catalogue
@@ -79,7 +84,7 @@ def _part_of(
     job: Job, load: Callable[[str], Data], seat: Seat, stop_asked: Callable[[], bool]
 ) -> Simulated | Exception:
     member = seat.member
-    team = Processes(member.rank, member.size, seat.mean, os.environ.get(CHECK) == "1")
+    team = Processes(member.rank, member.size, seat.mean, os.environ.get(CHECK) == "1", seat.wire)
     try:
         member.join(seat.device)
         data = load(job.config["dataset"])
@@ -99,6 +104,17 @@ def parse_mean(text: str) -> Mean:
     if text not in known:
         raise UsageError(f"--mean {text}: expected {' or '.join(known)}{nearest(text, known)}")
     return known[text]
+
+
+def parse_wire(interface: str | None) -> str:
+    """An interface whose counters can be read here; empty if none is asked for.
+
+    Raises:
+        UsageError: no such interface, or no counters.
+    """
+    if interface is not None:
+        received_bytes(interface)
+    return interface or ""
 
 
 def own_device(device: torch.device, rank: int) -> torch.device:

@@ -45,7 +45,7 @@ def heed_signals() -> None:
 
 def seat_at(table: Table, rank: int, kit: Kit, catalogue: Catalogue) -> Seat:
     device = own_device(kit.device, rank)
-    return Seat(Member(table.meeting, rank), table.mean, device, ENGINES[kit.engine], catalogue)
+    return Seat(Member(table.meeting, rank), table.mean, table.wire, device, ENGINES[kit.engine], catalogue)
 
 
 def follow(kit: Kit, table: Table, rank: int) -> None:

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from fdabench.core.periods import ends_period
 from fdabench.engine.evaluate import model_variance, score
 from fdabench.engine.loop import Moment
 from fdabench.engine.rows import Examples, Losses
+from fdabench.engine.wire import EVALUATION
 from fdabench.results.costs import Instant, bytes_at
 from fdabench.results.derive import first_hit
 from fdabench.run.setting import Config, Setting
@@ -83,11 +85,8 @@ class Recorder:
         self._note_step(moment.losses)
         due = ends_period(moment.step - 1, self._setting.eval_period) or moment.step == self._setting.budget
         if due or moment.outcome.synced:
-            variance = model_variance(moment.w_KD, self._setting.channel.collective)
-            if moment.outcome.synced:
-                self._note_sync(moment, variance)
-            if due:
-                self._evaluate(moment, variance)
+            with self._setting.channel.around(EVALUATION, 0):
+                self._look(moment, due)
         if not isnan(moment.outcome.estimate) and moment.step % self._trace_every == 0:
             self.trace.append({"step": moment.step, "estimate": moment.outcome.estimate})
         # whoever has made the last step is not interrupted any more
@@ -95,6 +94,15 @@ class Recorder:
             self.state = "interrupted"
         self.wall_s = perf_counter() - self._begun
         return self.state == "done"
+
+    def _look(self, moment: Moment, due: bool) -> None:
+        collective = self._setting.channel.collective
+        mean_D = collective.mean(moment.w_KD)
+        variance = model_variance(moment.w_KD, mean_D, collective)
+        if moment.outcome.synced:
+            self._note_sync(moment, variance)
+        if due:
+            self._evaluate(moment, mean_D, variance)
 
     def _note_sync(self, moment: Moment, variance: float) -> None:
         self.rounds.append(
@@ -109,11 +117,11 @@ class Recorder:
         )
         self._last_sync = moment.step
 
-    def _evaluate(self, moment: Moment, variance: float) -> None:
+    def _evaluate(self, moment: Moment, mean_D: Tensor, variance: float) -> None:
         setting = self._setting
         served = moment.round.served
         round = moment.outcome.round if served else moment.round
-        w_D = round.anchor_D if served else setting.channel.collective.mean(moment.w_KD)
+        w_D = round.anchor_D if served else mean_D
         instant = Instant(moment.step, served and moment.outcome.synced)
         mean_B = setting.channel.collective.mean(moment.b_KB)
         test = setting.team.told(lambda: score(setting.crew.start, w_D, mean_B, self._test, self._config["precision"]))

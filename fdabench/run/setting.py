@@ -18,7 +18,8 @@ from fdabench.datasets.base import Data
 from fdabench.engine.batches import Indices, Placed, Replacement, Sampler, Shuffle
 from fdabench.engine.lockstep import watch
 from fdabench.engine.rows import Examples
-from fdabench.engine.team import ALONE, Team
+from fdabench.engine.team import ALONE, Team, share_out
+from fdabench.engine.wire import Wire
 from fdabench.engine.workers import Crew, Engine, Training
 from fdabench.errors import PartitionError
 from fdabench.models.base import count_parameters, initialised
@@ -56,6 +57,8 @@ class Setting(NamedTuple):
     """Local steps in a nominal epoch."""
     team: Team
     """The processes that hold the workers."""
+    wire: Wire | None = None
+    """What reads the interface between them, if somebody asked."""
 
 
 def steps_per_epoch(config: Config, catalogue: Catalogue = BUILT_IN) -> Fraction:
@@ -115,7 +118,9 @@ def make_setting(config: Config, data: Data, catalogue: Catalogue = BUILT_IN, te
     examples, drawn = _held(data, shards, samplers(config, shards), held)
     ledger = Ledger()
     about = watch(config["strategy"]["kind"], ledger, team)
-    channel = Channel(team.collective(shares(config, shards).to(device)), ledger, about)
+    wire = Wire(team, ledger, share_out(len(shards), team.size)) if team.wire else None
+    averaging = team.collective(shares(config, shards).to(device))
+    channel = Channel(averaging, ledger, about) if wire is None else Channel(averaging, ledger, about, wire)
     return Setting(
         data,
         examples,
@@ -127,6 +132,7 @@ def make_setting(config: Config, data: Data, catalogue: Catalogue = BUILT_IN, te
         eval_period_of(config, catalogue),
         steps_per_epoch(config, catalogue),
         team,
+        wire,
     )
 
 

@@ -85,6 +85,8 @@ class _Cell(NamedTuple):
             "trace": recorder.trace,
             "partition": partition_rows(self.setting),
         }
+        if self.setting.wire is not None:
+            tables["wire"] = [asdict(row) for row in self.setting.wire.of_all()]
         return Simulated(recorder.state, ledger.step, recorder.wall_s, tables)
 
 

@@ -120,7 +120,7 @@ def test_model_variance_is_its_definition_and_free(shares: list[float]) -> None:
     w64_KD, share_K = w_KD.double().numpy(), np.array(shares)
     mean_D = share_K @ w64_KD
     expected = share_K @ ((w64_KD - mean_D) ** 2).sum(1)
-    assert model_variance(w_KD, channel.collective) == pytest.approx(expected, rel=1e-5)
+    assert model_variance(w_KD, channel.collective.mean(w_KD), channel.collective) == pytest.approx(expected, rel=1e-5)
     assert channel.ledger.entries == []
 
 
@@ -142,7 +142,7 @@ def test_evaluating_changes_no_training() -> None:
 
     def test(moment: Moment) -> None:
         score(net, Stacked(equal_shares(4)).mean(moment.w_KD), NO_STATISTICS, Examples(x, y))
-        model_variance(moment.w_KD, Stacked(equal_shares(4)))
+        model_variance(moment.w_KD, moment.w_KD.mean(0), Stacked(equal_shares(4)))
 
     watched, plain = train(Synchronous(), see=test), train(Synchronous())
     assert torch.equal(watched.w_KD, plain.w_KD)

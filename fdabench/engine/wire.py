@@ -1,0 +1,139 @@
+"""What an interface carried while workers averaged, by its own counters: the ledger is a claim, and this the evidence.
+
+Every window is closed by two barriers, so that what belongs to a collective arrives within it; what empty windows carry
+is measured first and taken off. What remains above the payload is framing: headers and acknowledgements.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import perf_counter
+
+from fdabench.core.ledger import Ledger
+from fdabench.engine.team import Mean, Team
+from fdabench.errors import UsageError
+
+COUNTERS, NAMESPACE = Path("/proc/self/net/dev"), Path("/proc/self/ns/net")
+EMPTY_WINDOWS = 20
+EVALUATION = "evaluation"
+"""Of what is measured and not a part of the method: it takes time and bytes, and nobody pays for it."""
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """`count` collectives of one kind up to a step, as one process saw them, or all of them together."""
+
+    step: int
+    kind: str
+    count: int
+    payload_bytes: int
+    """That one worker put into one of them."""
+    predicted_bytes: int
+    """Over all processes, by the algorithm of the collective."""
+    received_bytes: int
+    """By the interface's counter."""
+    seconds: float
+    """In the collectives, without the barriers."""
+
+    def joins(self, other: "Crossed") -> bool:
+        """States are told of once between two syncs: there is one in every step."""
+        return self.kind == other.kind == "state" and self.payload_bytes == other.payload_bytes
+
+    def __add__(self, other: "Crossed") -> "Crossed":
+        return replace(
+            other,
+            count=self.count + other.count,
+            predicted_bytes=self.predicted_bytes + other.predicted_bytes,
+            received_bytes=self.received_bytes + other.received_bytes,
+            seconds=self.seconds + other.seconds,
+        )
+
+
+@dataclass
+class Wire:
+    """Reads one interface around everything that crosses it."""
+
+    team: Team
+    ledger: Ledger
+    held: tuple[int, ...]
+    """Workers of each process."""
+    rows: list[Crossed] = field(default_factory=list)
+    _idle_bytes: float | None = None
+
+    @contextmanager
+    def __call__(self, kind: str, payload_bytes: int) -> Iterator[None]:
+        if self._idle_bytes is None:
+            self._idle_bytes = self._idle()
+        before = received_bytes(self.team.wire)
+        self.team.meet()
+        begun = perf_counter()
+        yield
+        seconds = perf_counter() - begun
+        self.team.meet()
+        received = received_bytes(self.team.wire) - before - self._idle_bytes
+        predicted = on_the_wire(self.team.mean, payload_bytes, self.held)
+        self._note(Crossed(self.ledger.step, kind, 1, payload_bytes, predicted, round(received), seconds))
+
+    def _idle(self) -> float:
+        """Bytes of an empty window."""
+        self.team.meet()
+        before = received_bytes(self.team.wire)
+        for _ in range(2 * EMPTY_WINDOWS):
+            self.team.meet()
+        return (received_bytes(self.team.wire) - before) / EMPTY_WINDOWS
+
+    def _note(self, crossed: Crossed) -> None:
+        if self.rows and self.rows[-1].joins(crossed):
+            self.rows[-1] += crossed
+        else:
+            self.rows.append(crossed)
+
+    def of_all(self) -> list[Crossed]:
+        """Of all processes, in rank 0: bytes are summed over the interfaces, of which processes may share one."""
+        seen = self.team.gathered((interface_id(self.team.wire), self.rows))
+        by_interface = dict(reversed(seen))
+        alike = zip(*(rows for _, rows in seen), strict=True)
+        bytes_of = zip(*by_interface.values(), strict=True)
+        return [
+            replace(
+                each[0],
+                received_bytes=sum(row.received_bytes for row in apart),
+                seconds=max(row.seconds for row in each),
+            )
+            for each, apart in zip(alike, bytes_of, strict=True)
+        ]
+
+
+def on_the_wire(mean: Mean, payload_bytes: int, held: tuple[int, ...]) -> int:
+    """Bytes over all processes for one average of a payload, without framing.
+
+    `allreduce` goes around a ring twice with one partial sum of each process; `ordered` goes around once with all rows,
+    of which each process sends as many as the one that holds most.
+    """
+    processes = len(held)
+    if mean == "allreduce":
+        return 2 * (processes - 1) * payload_bytes
+    return processes * (processes - 1) * max(held) * payload_bytes
+
+
+def received_bytes(interface: str) -> int:
+    """Since the interface is there, by the kernel's counter of this process' network namespace.
+
+    Raises:
+        UsageError: no such counter here.
+    """
+    try:
+        lines = COUNTERS.read_text().splitlines()[2:]
+    except OSError as error:
+        raise UsageError(f"--measure-wire: this system has no {COUNTERS}: {error.strerror}") from error
+    counters = {name.strip(): numbers.split() for name, _, numbers in (line.partition(":") for line in lines)}
+    if interface not in counters:
+        raise UsageError(f"--measure-wire {interface}: no such interface here; there are {', '.join(sorted(counters))}")
+    return int(counters[interface][0])
+
+
+def interface_id(interface: str) -> tuple[str, int, str]:
+    """Equal for two processes that read the same counter."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+    return boot, NAMESPACE.stat().st_ino, interface
