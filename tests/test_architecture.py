@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "__main__": "cli",
 }
 ONLY_IN = {  # third-party package: the packages or files that may import it
-    "torch.distributed": "core/collective.py engine/team.py engine/meeting.py",
+    "torch.distributed": "core/collective.py engine/team.py engine/meeting.py engine/member.py",
     "torch": "vision core servers monitors strategies datasets models optimizers engine run",
     "torchvision": "vision.py",
     "sklearn": "datasets/digits.py",

@@ -64,7 +64,8 @@ def parse_team(engine: str, asked: Asked) -> Team | None:
     rank, meeting = found
     if asked.processes not in (None, meeting.size):
         raise UsageError(f"--processes {asked.processes}: {meeting.size} have been started; leave it away")
-    return Team(Plan(meeting.size, mean, timeout_s, meeting, wire, rank), hosted(meeting, rank, os.environ))
+    store = hosted(meeting, rank, os.environ)
+    return Team(Plan(meeting.size, mean, timeout_s, meeting, store is not None, wire, rank), store)
 
 
 def follow_suites(suites: Sequence[Expanded], team: Team, device: str, threads: int, data_root: Path) -> None:

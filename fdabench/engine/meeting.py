@@ -4,25 +4,18 @@ Averages cross a process group, where everybody waits for everybody. What must n
 comes next, what went wrong, and a beat by which one knows the living from the dead.
 """
 
-import platform
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from os import getpid
+from queue import Empty, SimpleQueue
 from time import monotonic, sleep
-from typing import NamedTuple
 
-import torch
 import torch.distributed as dist
 
 from fdabench.errors import CutOffError
 
-LOOK_S, BEAT_S, SILENT_S = 0.05, 1.0, 8.0
-PATIENCE_S = 5.0
-"""Of a process that raised something, until the others have raised it as well."""
-LEADER = 0
-_END = "end"
+LOOK_S, SILENT_S = 0.05, 8.0
+LEADER, END = 0, "end"
 
 
 @dataclass(frozen=True)
@@ -55,153 +48,65 @@ def opened(size: int, timeout_s: float) -> tuple[dist.TCPStore, Meeting]:
     return store, Meeting("127.0.0.1", store.port, "fdabench", size, timeout_s)
 
 
-class Verdict(NamedTuple):
-    """What a team makes of an error that one of its processes met."""
+class Pulse:
+    """Whether processes are alive, as far as their beats can be heard."""
 
-    error: Exception
-    goes_on: bool
-    """Every process raised something of its own, so none waits for another."""
+    def __init__(self, store: dist.Store) -> None:
+        self._store = store
+        self._beats: dict[int, tuple[int, float]] = {}
 
-
-class Member:
-    """A process of a team, from `join` to `leave` in the default process group."""
-
-    def __init__(self, meeting: Meeting, rank: int) -> None:
-        """
-        Raises:
-            CutOffError: there is no store.
-        """
-        self.rank, self.size, self._timeout_s = rank, meeting.size, meeting.timeout_s
-        self._store = dist.PrefixStore(meeting.name, meeting.store())
-        self._store.set(f"here/{rank}", f"pid {getpid()} on {platform.node()}")
-        self._over = threading.Event()
-        beats = dist.PrefixStore(meeting.name, meeting.store())
-        threading.Thread(target=_beat, args=(beats, rank, self._over), daemon=True).start()
-
-    def join(self, device: torch.device) -> None:
-        """Wait for the others, the first time.
-
-        Raises:
-            CutOffError: they did not come in time; names them.
-        """
-        if dist.is_initialized():
-            return
-        backend = "gloo" if device.type == "cpu" else f"cpu:gloo,{device.type}:nccl"
-        limit = timedelta(seconds=self._timeout_s)
-        try:
-            group = dist.PrefixStore("group", self._store)
-            dist.init_process_group(backend, store=group, rank=self.rank, world_size=self.size, timeout=limit)
-        except RuntimeError as error:
-            absent = self._named(self._absent()) or "a process"
-            raise CutOffError(f"{absent} did not come: {error}") from error
-
-    @property
-    def over(self) -> bool:
-        """It has left."""
-        return self._over.is_set()
-
-    def leave(self) -> None:
-        """Whoever waits for this process in a collective stops waiting."""
-        if not self.over:
-            self._over.set()
-            if dist.is_initialized():
-                dist.destroy_process_group()
-
-    def order(self, text: str) -> int:
-        """Tell the others what to do next; the number of the order."""
-        number = self._store.add("orders", 1)
-        self._store.set(f"order/{number}", text)
-        return number
-
-    def orders(self) -> Iterator[tuple[int, str]]:
-        """What there is to do, as it comes, with its number; until the end.
-
-        Raises:
-            CutOffError: the store is gone, and with it whoever gave the orders.
-        """
-        number = 1
-        while (text := self._wait_for(f"order/{number}")) != _END:
-            yield number, text
-            number += 1
-
-    def settle(self, order: int, error: Exception) -> Verdict:
-        """Compare notes with the others after an error. The team is at its end unless all raised something; whoever
-        does not lead has to end then, because its connections do so with its process.
-        """
-        mine = f"cut off: {error}" if isinstance(error, CutOffError) else f"raised {type(error).__name__}: {error}"
-        self._store.set(_word(order, self.rank), mine)
-        if not mine.startswith("raised") or not self._all_have_said(order, PATIENCE_S):
-            self.leave()
-            if self.rank == LEADER:
-                self._all_have_said(order, self._timeout_s)
-        words = {rank: self._store.get(_word(order, rank)).decode() for rank in self._who_said(order)}
-        alike = len(words) == self.size and all(word.startswith("raised") for word in words.values())
-        if not alike:
-            self.leave()
-        return Verdict(self._cause(error, words), alike)
-
-    def _cause(self, error: Exception, words: dict[int, str]) -> Exception:
-        raised = [rank for rank, word in words.items() if word.startswith("raised")]
-        silent = [rank for rank in range(self.size) if rank not in words]
-        if not isinstance(error, CutOffError):
-            return error
-        if raised:
-            return RuntimeError(f"{self._named(raised[:1])} {words[raised[0]]}; the others waited for it")
-        if silent:
-            return CutOffError(f"no word from {self._named(silent)}: killed, stopped or cut off from the others")
-        return error
-
-    def _all_have_said(self, order: int, limit_s: float) -> bool:
-        """Wait for a word of everybody who is alive; whether everybody has said one."""
-        deadline = monotonic() + limit_s
-        beats: dict[int, tuple[int, float]] = {}
-        while True:
-            missing = set(range(self.size)) - set(self._who_said(order))
-            for rank in missing:
-                beat = self._store.add(f"beat/{rank}", 0)
-                if rank not in beats or beats[rank][0] != beat:
-                    beats[rank] = beat, monotonic()
-            alive = [rank for rank in missing if monotonic() - beats[rank][1] < SILENT_S]
-            if not alive or monotonic() > deadline:
-                return not missing
-            sleep(LOOK_S)
-
-    def _who_said(self, order: int) -> list[int]:
-        return [rank for rank in range(self.size) if self._store.check([_word(order, rank)])]
-
-    def _absent(self) -> list[int]:
-        return [rank for rank in range(self.size) if not self._store.check([f"here/{rank}"])]
-
-    def _named(self, ranks: list[int]) -> str:
-        """`rank 2 of 4 (pid 123 on host)`."""
-        here = set(range(self.size)) - set(self._absent())
-        where = {rank: f" ({self._store.get(f'here/{rank}').decode()})" for rank in here}
-        return ", ".join(f"rank {rank} of {self.size}{where.get(rank, '')}" for rank in ranks)
-
-    def _wait_for(self, key: str) -> str:
-        try:
-            while not self._store.check([key]):
-                sleep(LOOK_S)
-            return self._store.get(key).decode()
-        except RuntimeError as error:
-            raise CutOffError(f"the store is gone: {error}") from error
+    def felt(self, rank: int) -> bool:
+        """Whether it has beaten a moment ago; in doubt, yes."""
+        beat = self._store.add(f"beat/{rank}", 0)
+        if rank not in self._beats or self._beats[rank][0] != beat:
+            self._beats[rank] = beat, monotonic()
+        return monotonic() - self._beats[rank][1] < SILENT_S
 
 
 def dismiss(meeting: Meeting) -> None:
     """Tell a team that there is nothing more to do, from outside of it."""
     store = dist.PrefixStore(meeting.name, meeting.store())
     number = store.add("orders", 1)
-    store.set(f"order/{number}", _END)
+    store.set(f"order/{number}", END)
 
 
-def _word(order: int, rank: int) -> str:
-    return f"word/{order}/{rank}"
+def see_off(meeting: Meeting) -> None:
+    """Wait until all that follow have gone, or are dead; for whoever serves their store."""
+    store = dist.PrefixStore(meeting.name, meeting.store())
+    deadline, pulse = monotonic() + meeting.timeout_s, Pulse(store)
+    left = set(range(LEADER + 1, meeting.size))
+    while left and monotonic() < deadline:
+        came = {rank for rank in left if store.check([f"here/{rank}"])}
+        left -= {rank for rank in came if store.check([f"gone/{rank}"]) or not pulse.felt(rank)}
+        sleep(LOOK_S)
 
 
-def _beat(store: dist.PrefixStore, rank: int, over: threading.Event) -> None:
+def wait_for(store: dist.Store, key: str, limit_s: float) -> str:
+    """What stands there, once it does. It is asked in a thread of its own: a store beyond a cut is not heard of again,
+    and whoever asks cannot be called back.
+
+    Raises:
+        CutOffError: the store is gone, or has not answered for so long.
+    """
+    heard: SimpleQueue[str | Exception | None] = SimpleQueue()
+    threading.Thread(target=_listen, args=(store, key, heard), daemon=True).start()
+    while True:
+        try:
+            said = heard.get(timeout=limit_s)
+        except Empty:
+            raise CutOffError(f"the store has not answered for {limit_s:g} s") from None
+        if isinstance(said, Exception):
+            raise CutOffError(f"the store is gone: {said}") from said
+        if said is not None:
+            return said
+
+
+def _listen(store: dist.Store, key: str, heard: "SimpleQueue[str | Exception | None]") -> None:
+    """Put what stands there, once it does; until then now and then nothing, or an error at the end."""
     try:
-        while not over.wait(BEAT_S):
-            store.add(f"beat/{rank}", 1)
-    except RuntimeError:
-        # the store is gone, and so is whoever would look
-        return
+        while not store.check([key]):
+            heard.put(None)
+            sleep(LOOK_S)
+        heard.put(store.get(key).decode())
+    except RuntimeError as error:
+        heard.put(error)

@@ -12,7 +12,8 @@ import torch
 
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.datasets.base import Data
-from fdabench.engine.meeting import LEADER, Meeting, Member
+from fdabench.engine.meeting import LEADER, Meeting
+from fdabench.engine.member import Member
 from fdabench.engine.team import Mean, Processes
 from fdabench.engine.wire import received_bytes
 from fdabench.engine.workers import Engine
@@ -31,6 +32,8 @@ class Plan(NamedTuple):
     timeout_s: float
     outside: Meeting | None = None
     """Where those meet that somebody else has started, as torchrun does; without it, a cell's processes are ours."""
+    serves: bool = False
+    """Whether this process holds the store of that meeting, which nobody else does."""
     wire: str = ""
     """The interface that is read around everything that crosses; empty if none is."""
     rank: int = LEADER

@@ -11,7 +11,7 @@ from fdabench.catalogue.kinds import Catalogue
 from fdabench.catalogue.load import load
 from fdabench.catalogue.origin import Origin
 from fdabench.engine.choice import ENGINES
-from fdabench.engine.meeting import Member
+from fdabench.engine.member import Member
 from fdabench.engine.memory import keep_freed_memory
 from fdabench.run.distributed import Seat, Table, obey, own_device
 from fdabench.run.shared import mapped

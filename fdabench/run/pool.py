@@ -10,7 +10,7 @@ import torch
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.datasets.base import Data
-from fdabench.engine.meeting import dismiss
+from fdabench.engine.meeting import dismiss, see_off
 from fdabench.errors import CutOffError, TaskError
 from fdabench.results.store import Record, Store
 from fdabench.run.birth import Child, born, cause_of_death, send
@@ -95,6 +95,8 @@ def run_cells(
             pool.kill()
             if place.team is not None and place.team.outside is not None:
                 dismiss(place.team.outside)
+                if place.team.serves:
+                    see_off(place.team.outside)
 
 
 @dataclass
