@@ -9,7 +9,7 @@ import tomli_w
 from fdabench.cli.console import Table, in_bytes, print_table, say
 from fdabench.errors import ResultError, nearest
 from fdabench.results.costs import CONVENTIONS, total_bytes
-from fdabench.results.store import RESULTS, Record, Store
+from fdabench.results.store import RESULTS, Record, Store, taken_apart
 
 TIMELINE_WIDTH = 60
 SHADES = " .:-=+*#"
@@ -21,7 +21,11 @@ def print_cell(root: Path, beginning: str) -> None:
     Raises:
         ResultError: no cell, or several, begin so.
     """
-    store = Store(root)
+    with taken_apart(root):
+        _print(Store(root), beginning)
+
+
+def _print(store: Store, beginning: str) -> None:
     entry = _find(store.read_lock()["cell"], beginning)
     record = store.read_record(entry["id"])
     say(f"{entry['id']}  {entry['label']}  {record['state'] if record else 'pending'}\n")

@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from fdabench.cli.console import Table, print_table
-from fdabench.results.store import FAILURES, RESULTS, TO_DO, Record, Store
+from fdabench.results.store import FAILURES, RESULTS, TO_DO, Record, Store, taken_apart
 
 RUNNING = "running"
 MOST_NAMES = 8
@@ -14,7 +14,12 @@ MOST_NAMES = 8
 
 def print_status(root: Path, form: str) -> None:
     """One row for each state that occurs, and one for all."""
-    store = Store(root)
+    with taken_apart(root):
+        table = _table(Store(root))
+    print_table(table, form)
+
+
+def _table(store: Store) -> Table:
     lock = store.read_lock()
     labels = defaultdict(list)
     for cell in lock["cell"]:
@@ -24,7 +29,7 @@ def print_status(root: Path, form: str) -> None:
         for state in (*RESULTS, *FAILURES, RUNNING, *TO_DO)
         if labels[state]
     ]
-    print_table(Table(("state", "cells", "which"), [*rows, ("all", str(len(lock["cell"])), lock["suite"])]), form)
+    return Table(("state", "cells", "which"), [*rows, ("all", str(len(lock["cell"])), lock["suite"])])
 
 
 def _few(names: list[str]) -> str:

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from stat import S_ISREG
 from typing import IO, Any
 
 import pyarrow as pa
@@ -56,15 +57,39 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
+def remove(path: Path) -> None:
+    """Whether it is there or not.
+
+    Raises:
+        ResultError: it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ResultError(f"{path}: cannot be removed: {error.strerror}") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """
+    Raises:
+        ResultError: the file cannot be read, or is none: one would wait for a pipe for ever.
+    """
+    try:
+        if not S_ISREG(path.stat().st_mode):
+            raise ResultError(f"{path}: cannot be read: it is no file")
+        return path.read_bytes()
+    except OSError as error:
+        raise ResultError(f"{path}: cannot be read: {error.strerror}") from error
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """
     Raises:
         ResultError: the file cannot be read, or holds no JSON object.
     """
+    content = read_bytes(path)
     try:
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ResultError(f"{path}: cannot be read: {error.strerror}") from error
+        value = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise ResultError(f"{path}: not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -81,13 +106,23 @@ def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]]
     write_whole(path, sink.getvalue().to_pybytes())
 
 
+def has_an_end(path: Path) -> bool:
+    """Whether a Parquet file is there and its end is, which is written last and says where all else is."""
+    try:
+        pq.read_metadata(path)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
+
+
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """
     Raises:
         ResultError: the file is missing, damaged, of another schema version, or lacks a column.
     """
+    content = read_bytes(path)
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.BufferReader(content))
     except (OSError, pa.ArrowException) as error:
         raise ResultError(f"{path}: not a readable Parquet file: {error}") from error
     version = (table.schema.metadata or {}).get(b"fdabench_schema", b"none").decode(errors="replace")

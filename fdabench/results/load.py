@@ -7,11 +7,10 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from fdabench.errors import ResultError
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.files import write_table
 from fdabench.results.schema import HITS, RUNS
-from fdabench.results.store import RESULTS, TABLES, Record, Store
+from fdabench.results.store import RESULTS, TABLES, Record, Store, taken_apart
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,8 @@ def load(root: Path) -> Results:
     Raises:
         ResultError: no results here, or files that cannot be read or do not fit together.
     """
-    try:
+    with taken_apart(root):
         return _load(root)
-    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, pa.ArrowException) as error:
-        # what was written can be read: here a file was damaged since, or made by somebody else
-        what = f"{type(error).__name__}: {error}"
-        raise ResultError(f"{root}: its files do not fit together, so one is damaged: {what:.200}") from error
 
 
 def _load(root: Path) -> Results:

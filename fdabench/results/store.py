@@ -5,7 +5,8 @@ A cell's `cell.json` is written last, so a folder whose record says `done` is co
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,15 @@ import tomli_w
 
 from fdabench.errors import ResultError
 from fdabench.fields import NAME
-from fdabench.results.files import read_json, read_table, write_json, write_table, write_whole
+from fdabench.results.files import (
+    has_an_end,
+    read_bytes,
+    read_json,
+    read_table,
+    write_json,
+    write_table,
+    write_whole,
+)
 from fdabench.results.schema import EVALS, LEDGER, PARTITION, ROUNDS, SCHEMA_VERSION, TRACE, WIRE
 
 RESULTS = ("done", "target_reached", "diverged")
@@ -34,6 +43,8 @@ TABLES: Mapping[str, pa.Schema] = {
 
 ON_REQUEST: Mapping[str, pa.Schema] = {"wire": WIRE}
 """Tables that a cell has if somebody asked for them."""
+_KINDS = {"attempts": int, **dict.fromkeys(("code", "environment", "resolved", "config", "process"), dict)}
+_ANEW = "`run` writes it anew when it is gone"
 
 Record = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
@@ -59,7 +70,9 @@ class Store:
     def tidy(self, cell_id: str) -> None:
         """Remove what a process that was killed while it wrote has left; for whoever is the only one to write here."""
         for path in self.cell_dir(cell_id).glob(".*"):
-            path.unlink(missing_ok=True)
+            # what cannot go does no harm
+            with suppress(OSError):
+                path.unlink()
 
     def write_lock(self, lock: Mapping[str, Any]) -> None:
         """Freeze the expanded suite; written before anything runs.
@@ -80,14 +93,16 @@ class Store:
         Raises:
             ResultError: no results here, or results of another schema.
         """
+        if not self.lock_path.exists():
+            raise ResultError(f"{self.root}: no results here: there is no {self.lock_path.name}")
         try:
-            lock = tomllib.loads(self.lock_path.read_text())
-        except OSError as error:
-            raise ResultError(f"{self.root}: no results here: {self.lock_path.name} {error.strerror}") from error
+            lock = tomllib.loads(read_bytes(self.lock_path).decode())
         except (ValueError, RecursionError) as error:
-            raise ResultError(f"{self.lock_path}: not TOML: {error}") from error
-        if lock.get("schema") != SCHEMA_VERSION:
-            raise ResultError(f"{self.lock_path}: schema {lock.get('schema')}; this fdabench reads {SCHEMA_VERSION}")
+            raise ResultError(f"{self.lock_path}: not TOML: {error}; {_ANEW}") from error
+        if "schema" not in lock:
+            raise ResultError(f"{self.lock_path}: its first line, the schema, is missing; {_ANEW}")
+        if lock["schema"] != SCHEMA_VERSION:
+            raise ResultError(f"{self.lock_path}: schema {lock['schema']!s:.60}; this fdabench reads {SCHEMA_VERSION}")
         _check_names(lock, self.lock_path)
         return lock
 
@@ -96,12 +111,23 @@ class Store:
         path = self.cell_dir(cell_id) / "cell.json"
         if not path.exists():
             return None
-        record = read_json(path)
+        try:
+            record = read_json(path)
+        except ResultError as error:
+            raise ResultError(f"{error}; without {path.parent.name}, its folder, `run` does the cell again") from error
         if record.get("schema") != SCHEMA_VERSION:
-            raise ResultError(f"{path}: schema {record.get('schema')}; this fdabench reads {SCHEMA_VERSION}")
+            raise ResultError(f"{path}: schema {record.get('schema')!s:.60}; this fdabench reads {SCHEMA_VERSION}")
         if record.get("state") not in (*RESULTS, *FAILURES, *TO_DO):
             raise ResultError(f"{path}: the state {record.get('state')!r:.60} is none that a cell can be in")
+        for key, kind in _KINDS.items():
+            if not isinstance(record.get(key, kind()), kind):
+                raise ResultError(f"{path}: {key}: {record[key]!r:.60} is nothing that fdabench writes there")
         return record
+
+    def damaged_table(self, cell_id: str) -> str:
+        """A file that a cell with a result should have left, and that is missing or cut; empty where all are there."""
+        files = [f"{name}.parquet" for name in TABLES]
+        return next((file for file in files if not has_an_end(self.cell_dir(cell_id) / file)), "")
 
     def write_record(self, cell_id: str, record: Record) -> None:
         write_json(self.cell_dir(cell_id) / "cell.json", {"schema": SCHEMA_VERSION, **record})
@@ -120,6 +146,20 @@ class Store:
         """What the interfaces carried; None where nobody read them."""
         path = self.cell_dir(cell_id) / "wire.parquet"
         return read_table(path, WIRE) if path.exists() else None
+
+
+@contextmanager
+def taken_apart(root: Path) -> Iterator[None]:
+    """Within, what was written is used: what fdabench wrote fits, so here a file was damaged since, or made by others.
+
+    Raises:
+        ResultError: something is missing, or of another kind than it must be.
+    """
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, pa.ArrowException) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise ResultError(f"{root}: its files do not fit together, so one is damaged: {what:.200}") from error
 
 
 def _check_names(lock: Mapping[str, Any], path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from fdabench.errors import ResultError
-from fdabench.results.files import write_with
+from fdabench.results.files import remove, write_with
 from fdabench.run.pack import UnstorableError, pack, unpack
 from fdabench.run.snapshot import Snapshot
 
@@ -97,4 +97,8 @@ class Checkpoint:
         return storage if location == "cpu" else storage.to(device=self.device)
 
     def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
+        """There is a result; what is left of the checkpoint is a nuisance, and no more."""
+        try:
+            remove(self.path)
+        except ResultError as error:
+            self.remark(str(error))

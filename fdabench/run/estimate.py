@@ -19,7 +19,7 @@ from fdabench.engine.sequential import Sequential
 from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.models.base import initialised
 from fdabench.optimizers import Sgd
-from fdabench.results.store import RESULTS, Store
+from fdabench.results.store import RESULTS, Store, taken_apart
 from fdabench.run.setting import budget_of
 from fdabench.suite.cell import Cell
 
@@ -55,7 +55,9 @@ def _measured(cells: Sequence[Cell], store: Store) -> Mapping[Kind, float]:
     for cell in cells:
         record = store.read_record(cell.id)
         if record is not None and record["state"] in RESULTS:
-            speeds[_kind(cell)].append(record["steps"] * cell.config["workers"] * record["together"] / record["wall_s"])
+            with taken_apart(store.cell_dir(cell.id)):
+                steps = record["steps"] * cell.config["workers"] * record["together"]
+                speeds[_kind(cell)].append(steps / record["wall_s"])
     return {kind: median(found) for kind, found in speeds.items()}
 
 

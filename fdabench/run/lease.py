@@ -13,7 +13,7 @@ from contextlib import suppress
 from filelock import FileLock, Timeout
 
 from fdabench.errors import ResultError
-from fdabench.results.files import read_json, write_json
+from fdabench.results.files import read_json, remove, write_json
 from fdabench.results.store import Store
 
 BEAT_S = 20.0
@@ -71,9 +71,15 @@ class Lease:
 
 
 def discard_checkpoints(cell_ids: Iterable[str], store: Store) -> None:
-    """Of cells that are done, or to begin anew, but for those that somebody is working on."""
+    """Of cells that are done, or to begin anew, but for those that somebody is working on.
+
+    Raises:
+        ResultError: the results folder cannot be written.
+    """
     for cell_id in cell_ids:
         lease = Lease(store, cell_id)
         if store.checkpoint_path(cell_id).exists() and lease.take():
-            store.checkpoint_path(cell_id).unlink(missing_ok=True)
-            lease.give_back()
+            try:
+                remove(store.checkpoint_path(cell_id))
+            finally:
+                lease.give_back()

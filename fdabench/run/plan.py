@@ -9,7 +9,7 @@ import torch
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.core.strategy import Forecasts
 from fdabench.results.costs import CONVENTIONS
-from fdabench.results.store import NOT_RETRIED, RESULTS, Store
+from fdabench.results.store import NOT_RETRIED, RESULTS, Store, taken_apart
 from fdabench.run.closure import code_of
 from fdabench.run.setting import budget_of, scale_of, strategy_of
 from fdabench.suite.cell import Cell
@@ -46,8 +46,11 @@ def _standing(cell: Cell, store: Store, catalogue: Catalogue) -> Standing:
     record = store.read_record(cell.id)
     if record is None or record["state"] not in (*RESULTS, *NOT_RETRIED):
         return Standing(cell, "to run", "" if record is None else record["state"])
-    changed = _changed(record["code"], code_of(cell.config, catalogue))
-    why = changed or _torch_changed(record["environment"]["torch"])
+    with taken_apart(store.cell_dir(cell.id)):
+        then, torch_then = {**record["code"]}, record["environment"]["torch"]
+    why = _changed(then, code_of(cell.config, catalogue)) or _torch_changed(torch_then)
+    if not why and record["state"] in RESULTS and (damaged := store.damaged_table(cell.id)):
+        why = f"{damaged} damaged"
     if why:
         return Standing(cell, "stale", why)
     return Standing(cell, "done") if record["state"] in RESULTS else Standing(cell, "failed", record["state"])
@@ -56,7 +59,8 @@ def _standing(cell: Cell, store: Store, catalogue: Catalogue) -> Standing:
 def attempts(cells: Sequence[Cell], store: Store) -> dict[str, int]:
     """How often each cell was begun."""
     records = {cell.id: store.read_record(cell.id) for cell in cells}
-    return {cell_id: record["attempts"] if record else 0 for cell_id, record in records.items()}
+    with taken_apart(store.root):
+        return {cell_id: record["attempts"] if record else 0 for cell_id, record in records.items()}
 
 
 def _changed(then: dict[str, str], now: dict[str, str]) -> str:

@@ -143,7 +143,7 @@ def test_a_table_cut_short_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_missing_table_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match=r"nowhere\.parquet: not a readable"):
+    with pytest.raises(ResultError, match=r"nowhere\.parquet: cannot be read: No such file"):
         read_table(tmp_path / "nowhere.parquet", schema.EVALS)
 
 
@@ -209,10 +209,10 @@ def test_a_folder_of_another_suite_is_refused_and_left_alone(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (None, "no results here: suite.lock.toml No such file"),
+        (None, "no results here: there is no suite.lock.toml"),
         (b"a = ", "not TOML"),
         (b"\xff", "not TOML"),
-        (b"a = 1", "schema None; this fdabench reads 1"),
+        (b"a = 1", "its first line, the schema, is missing; `run` writes it anew"),
         (b'schema = "2"', "schema 2; this fdabench reads 1"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -219,6 +220,7 @@ def test_the_record_decides_where_a_cell_stands(
     ran: Any, tmp_path: Path, change: Record, status: str, why: str
 ) -> None:
     cell, store = ran.cells["FedAvg"], Store(tmp_path)
+    shutil.copytree(ran.store.cell_dir(cell.id), store.cell_dir(cell.id))
     store.write_record(cell.id, {**ran.records["FedAvg"], **change})
     assert standings([cell], store) == [(cell, status, why)]
 

@@ -1,0 +1,88 @@
+"""A results folder as a run leaves it that was stopped: two cells are done, the third has a checkpoint."""
+
+import os
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from fdabench.cli.main import app
+from fdabench.results.load import load, write_derived
+from fdabench.results.store import Store
+from fdabench.run.cell import Machine, Watcher, run_together
+from fdabench.run.lease import Lease
+from fdabench.run.shared import load_all
+from fdabench.suite.reader import read_suite
+
+SUITE = """
+name = "hurt"
+[budget]
+steps = 6
+[eval]
+every_steps = 2
+targets = [0.2]
+[[workload]]
+dataset = "digits"
+model = "mlp"
+workers = 2
+batch_size = 8
+optimizer = { kind = "sgd", lr = 0.1 }
+[[strategy]]
+kind = "synchronous"
+[[strategy]]
+kind = "fedavg"
+local_steps = 2
+[[strategy]]
+kind = "fda"
+monitor = "linear"
+theta = 0.1
+"""
+HERE = Machine(torch.device("cpu"), "sequential", lambda name: load_all([name], Path("no-data"))[name])
+
+
+class Stopped(NamedTuple):
+    """The folder with the suite in it, and the ids of its cells: two that are done, and the one under way."""
+
+    folder: Path
+    done: str
+    other: str
+    under_way: str
+
+
+@pytest.fixture(scope="session")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
+    """Read only: tests take copies."""
+    folder = tmp_path_factory.mktemp("stopped")
+    (folder / "hurt.toml").write_text(SUITE)
+    suite, store = read_suite(folder / "hurt.toml"), Store(folder / "results" / "hurt")
+    store.write_lock(suite.locked())
+    for cell in suite.cells[:2]:
+        run_together([cell], store, HERE, Watcher())
+    steps = count(1)
+    (record,) = run_together([suite.cells[2]], store, HERE, Watcher(stop_asked=lambda: next(steps) > 2))
+    assert record["state"] == "interrupted"
+    write_derived(load(store.root))
+    for cell in suite.cells:
+        lease = Lease(store, cell.id)
+        assert lease.take()
+        lease.give_back()
+    holder = store.root / ".leases" / f"{suite.cells[2].id}.json"
+    holder.write_text('{"host": "elsewhere", "pid": 1}')
+    # and was not heard of for an hour
+    os.utime(holder, (time.time() - 3600, time.time() - 3600))
+    return Stopped(folder, *(cell.id for cell in suite.cells))
+
+
+@pytest.fixture
+def say() -> Callable[..., Result]:
+    """Call the program within this process, which is quicker."""
+
+    def called(*arguments: Any) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return called

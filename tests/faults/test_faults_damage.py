@@ -1,0 +1,191 @@
+"""Every file of a results folder, damaged in every way: an honest redo or one message, and nothing else is touched."""
+
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fdabench.results.load import load
+from fdabench.results.store import TABLES, Store
+
+Say = Callable[..., Any]
+RESULTS = Path("results/hurt")
+DONE_TABLES = [f"cells/DONE/{name}.parquet" for name in TABLES]
+READ_BY_ALL = ["suite.lock.toml", "cells/DONE/cell.json", "cells/UNDER_WAY/cell.json", *DONE_TABLES]
+"""By `report`, that is, which derives all numbers anew."""
+OTHERS = [
+    "cells/UNDER_WAY/checkpoint.pt",
+    ".leases/UNDER_WAY.json",
+    ".leases/UNDER_WAY.lock",
+    "runs.parquet",
+    "hits.parquet",
+]
+DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
+    "emptied": lambda whole: b"",
+    "first byte": lambda whole: whole[:1],
+    "first half": lambda whole: whole[: len(whole) // 2],
+    "all but eight": lambda whole: whole[:-8],
+    "random": lambda whole: random.Random(0).randbytes(len(whole) + 64),
+    "folder": lambda whole: None,
+}
+Hurt = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def hurt(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hurt:
+    """Damage a file of a copy of the results, in the folder with the suite where we are then; gives the file."""
+    shutil.copytree(stopped.folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+
+    def damaged(file: str, damage: str) -> Path:
+        path = RESULTS / file.replace("DONE", stopped.done).replace("UNDER_WAY", stopped.under_way)
+        content = DAMAGES[damage](path.read_bytes())
+        path.unlink(missing_ok=True)
+        if content is None:
+            path.mkdir()
+        else:
+            path.write_bytes(content)
+        # whoever is named as the holder has been silent for long
+        os.utime(path, (time.time() - 3600, time.time() - 3600))
+        return path
+
+    return damaged
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def assert_told(said: Any, path: Path) -> None:
+    """One message that names the file, or nothing was wrong with what was read; `check` closes on half a suite."""
+    assert said.exit_code in (0, 2, 4), said.output
+    assert "Traceback" not in said.output
+    messages = [line for line in said.stderr.splitlines() if line.startswith("fdabench: ")]
+    assert len(messages) <= 1
+    assert messages or said.exit_code != 2
+    if messages and "nothing to compare" not in messages[0]:
+        assert path.as_posix() in messages[0]
+        assert len(messages[0]) < 600
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"), [*product(READ_BY_ALL, DAMAGES), *product(OTHERS, ["first half", "folder"])]
+)
+def test_whoever_reads_a_damaged_folder_says_which_file_it_is(
+    stopped: Any, hurt: Hurt, say: Say, file: str, damage: str
+) -> None:
+    path = hurt(file, damage)
+    before, whole = contents(RESULTS), stopped.folder / RESULTS
+    for command in (
+        ["status", RESULTS],
+        ["show", RESULTS, stopped.done],
+        ["show", RESULTS, stopped.under_way],
+        ["compare", RESULTS, whole],
+        ["compare", whole, RESULTS],
+        ["check", RESULTS],
+        ["check", whole, "--against", RESULTS],
+    ):
+        assert_told(say(*command), path)
+    assert contents(RESULTS) == before
+
+
+@pytest.mark.parametrize("file", READ_BY_ALL)
+@pytest.mark.parametrize("damage", ["emptied", "first half", "folder"])
+def test_a_report_of_a_damaged_folder_is_not_begun(hurt: Hurt, say: Say, file: str, damage: str) -> None:
+    path = hurt(file, damage)
+    before = contents(RESULTS)
+    said = say("report", RESULTS)
+    assert said.exit_code == 2
+    assert_told(said, path)
+    assert contents(RESULTS) == before
+    assert not Path("reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [*((file, "all but eight") for file in DONE_TABLES), *((DONE_TABLES[0], damage) for damage in DAMAGES)],
+)
+def test_a_cell_that_has_lost_a_table_is_planned_again(
+    stopped: Any, hurt: Hurt, say: Say, file: str, damage: str
+) -> None:
+    path = hurt(file, damage)
+    said = say("plan", "hurt.toml", "-k", stopped.done)
+    assert said.exit_code == 0, said.output
+    assert f"{path.name} damaged" in said.stdout
+    assert f"1 stale: {path.name} damaged" in said.stdout
+
+
+def run(say: Say) -> Any:
+    return say("run", "hurt.toml", "--jobs", "1", "--device", "cpu")
+
+
+def test_a_cell_that_has_lost_a_table_is_run_again_and_the_others_are_left(stopped: Any, hurt: Hurt, say: Say) -> None:
+    path = hurt("cells/DONE/rounds.parquet", "first half")
+    path.with_name("trace.parquet").unlink()
+    other, before = f"cells/{stopped.other}/", contents(RESULTS)
+    said = run(say)
+    assert said.exit_code == 0, said.output
+    assert "1 done | 1 stale: rounds.parquet damaged | 1 to run" in said.stderr
+    after = contents(RESULTS)
+    assert {name for name in before if name.startswith(other) and after[name] != before[name]} == set()
+    found = load(RESULTS)
+    assert set(found.runs["state"]) == {"done"}
+    assert {cell_id: record["attempts"] for cell_id, record in found.records.items()} == {
+        stopped.done: 2,
+        stopped.other: 1,
+        stopped.under_way: 2,
+    }
+
+
+def test_a_run_on_a_folder_without_a_sound_lock_or_record_says_what_to_do(stopped: Any, hurt: Hurt, say: Say) -> None:
+    lock = hurt("suite.lock.toml", "first half")
+    before = contents(RESULTS)
+    said = run(say)
+    assert said.exit_code == 2
+    assert f"{lock}: not TOML" in said.stderr
+    assert said.stderr.endswith("`run` writes it anew when it is gone\n")
+    shutil.copy(stopped.folder / lock, lock)
+    record = hurt("cells/DONE/cell.json", "emptied")
+    said = run(say)
+    assert said.exit_code == 2
+    assert f"{record}: not JSON" in said.stderr
+    assert said.stderr.endswith(f"; without {stopped.done}, its folder, `run` does the cell again\n")
+    mended = {"suite.lock.toml": (stopped.folder / lock).read_bytes(), f"cells/{stopped.done}/cell.json": b""}
+    assert contents(RESULTS) == before | mended
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "exit_code"),
+    [
+        pytest.param("cells/UNDER_WAY/checkpoint.pt", "folder", 0, marks=pytest.mark.slow),
+        pytest.param("cells/UNDER_WAY/checkpoint.pt", "first half", 0, marks=pytest.mark.slow),
+        pytest.param("cells/UNDER_WAY/checkpoint.pt", "random", 0, marks=pytest.mark.slow),
+        pytest.param("cells/UNDER_WAY/checkpoint.pt", "emptied", 0, marks=pytest.mark.slow),
+        pytest.param("cells/DONE/evals.parquet", "folder", 2, marks=pytest.mark.slow),
+        pytest.param(".leases/UNDER_WAY.json", "random", 0, marks=pytest.mark.slow),
+        pytest.param(".leases/UNDER_WAY.json", "folder", 2, marks=pytest.mark.slow),
+        pytest.param(".leases/UNDER_WAY.lock", "random", 0, marks=pytest.mark.slow),
+        pytest.param(".leases/UNDER_WAY.lock", "folder", 2, marks=pytest.mark.slow),
+        pytest.param("runs.parquet", "random", 0, marks=pytest.mark.slow),
+        pytest.param("hits.parquet", "folder", 2, marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_on_a_damaged_folder_ends_well_or_says_what_is_in_its_way(
+    stopped: Any, hurt: Hurt, say: Say, file: str, damage: str, exit_code: int
+) -> None:
+    path = hurt(file, damage)
+    before = contents(RESULTS / "cells" / stopped.other)
+    said = run(say)
+    assert said.exit_code == exit_code, said.output
+    assert_told(said, path)
+    assert contents(RESULTS / "cells" / stopped.other) == before
+    if exit_code == 0:
+        record = Store(RESULTS).read_record(stopped.under_way)
+        assert record is not None
+        assert record["state"] == "done"
