@@ -8,7 +8,6 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn, ParamSpec
 
@@ -53,8 +52,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             # the reader went away, as `| head` does: nothing is wrong
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except Exception:
-            path = _write_bug_report()
-            _end(f"fdabench: this is a bug of fdabench; its traceback is in {path}", BUG)
+            _end(f"fdabench: this is a bug of fdabench; {_bug_report()}", BUG)
 
     return safely
 
@@ -73,8 +71,13 @@ def _end(message: str, exit_code: int) -> NoReturn:
     raise typer.Exit(exit_code)
 
 
-def _write_bug_report() -> Path:
-    handle, name = tempfile.mkstemp(prefix="fdabench-bug-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(f"fdabench {__version__}, Python {sys.version}\n{sys.argv}\n\n{traceback.format_exc()}")
-    return Path(name)
+def _bug_report() -> str:
+    """Where the traceback is; where there is no room for it, what it ends with."""
+    said = traceback.format_exc()
+    try:
+        handle, name = tempfile.mkstemp(prefix="fdabench-bug-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f"fdabench {__version__}, Python {sys.version}\n{sys.argv}\n\n{said}")
+    except OSError as error:
+        return f"no room for its traceback ({error.strerror}): {said.splitlines()[-1]}"
+    return f"its traceback is in {name}"

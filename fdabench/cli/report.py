@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fdabench.cli.console import say
+from fdabench.cli.console import remark, say
+from fdabench.errors import ResultError
 from fdabench.report.build import build_report
 from fdabench.results.load import Results, load, write_derived
 from fdabench.suite.cell import Cell
@@ -16,7 +17,11 @@ def write_report(roots: Sequence[Path], out: Path | None) -> None:
     """Read the results, bring their derived tables up to date, and write the report."""
     results = [load(root) for root in roots]
     for result in results:
-        write_derived(result)
+        try:
+            write_derived(result)
+        except ResultError as error:
+            # results that were archived can be reported; their derived tables are not read
+            remark(f"note: {error}")
     folder = out or Path("reports") / results[0].lock["suite"]
     written = build_report(results, folder, cited(results))
     say(f"{len(written)} files in {folder.as_posix()}; begin with {(folder / 'index.html').as_posix()}")

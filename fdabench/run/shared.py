@@ -44,7 +44,7 @@ def on_disk(data: Mapping[str, Data]) -> Iterator[Path]:
     Raises:
         TaskError: there is no room for them.
     """
-    root = Path(gettempdir())
+    root = _temporary()
     _clear(root)
     folder = root / f"{_PREFIX}{uuid4().hex[:12]}"
     lock = FileLock(folder.with_suffix(_LOCK))
@@ -61,6 +61,13 @@ def on_disk(data: Mapping[str, Data]) -> Iterator[Path]:
         yield folder
     finally:
         _remove(folder, lock)
+
+
+def _temporary() -> Path:
+    try:
+        return Path(gettempdir())
+    except FileNotFoundError as error:
+        raise TaskError(f"no room for the data; TMPDIR says where there is: {error.strerror}") from error
 
 
 def _clear(root: Path) -> None:

@@ -1,0 +1,143 @@
+"""A disk that is full, read-only or gone: one message, exit 2, and what was done before is kept.
+
+Disks are tmpfs of our own, in a mount namespace that goes with its process; root heeds no file modes.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from errno import ENOENT, ENOSPC
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import typer
+
+import fdabench
+from fdabench.cli.guard import guarded
+from fdabench.errors import TaskError
+from fdabench.results.store import Store
+from fdabench.run.shared import on_disk
+
+NAMESPACE = ("unshare", "--map-root-user", "--mount", "sh", "-ec")
+RESULTS = Path("results/hurt")
+RUN = "$PY -m fdabench run hurt.toml --jobs 1 --device cpu"
+OnDisk = Callable[[str], subprocess.CompletedProcess[str]]
+
+
+def environment() -> dict[str, str]:
+    home = str(Path(fdabench.__file__).parents[1])
+    return os.environ | {"PYTHONPATH": home, "CUDA_VISIBLE_DEVICES": "", "PY": sys.executable}
+
+
+def may_mount() -> bool:
+    try:
+        return not subprocess.run([*NAMESPACE, "mount -t tmpfs tmpfs /mnt"], capture_output=True).returncode
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def on_a_disk(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OnDisk:
+    """Call a script in a folder with the suite and its results, where it may mount what it likes."""
+    if not may_mount():
+        pytest.skip("mounting a disk of one's own is not permitted here")
+    shutil.copytree(stopped.folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return lambda script: subprocess.run(
+        [*NAMESPACE, script], env=environment(), capture_output=True, text=True, timeout=300
+    )
+
+
+def told(said: subprocess.CompletedProcess[str]) -> str:
+    """The one message of a program that ended with exit 2."""
+    assert said.returncode == 2, said.stderr
+    assert "Traceback" not in said.stderr
+    (message,) = [line for line in said.stderr.splitlines() if line.startswith("fdabench: ")]
+    return message
+
+
+def states(root: Path) -> list[tuple[str, int]]:
+    store = Store(root)
+    records = [store.read_record(cell["id"]) for cell in store.read_lock()["cell"]]
+    return [(record["state"], record["attempts"]) if record else ("pending", 0) for record in records]
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_and_what_was_done_before_is_kept(on_a_disk: OnDisk) -> None:
+    """There is room for one cell and a little."""
+    shutil.rmtree(RESULTS)
+    small = "mkdir disk; mount -t tmpfs -o size=60k tmpfs disk; "
+    said = on_a_disk(f"{small} {RUN} -o disk || code=$?; cp -a disk kept; exit $code")
+    assert told(said).endswith("cannot be written: No space left on device")
+    assert states(Path("kept"))[0] == ("done", 1)
+    assert ("done", 1) not in states(Path("kept"))[2:]
+    assert [path for path in Path("kept").rglob(".*") if path.name != ".leases"] == [], "half a file"
+    said = subprocess.run(
+        ["sh", "-c", f"{RUN} -o kept"], env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert said.returncode == 0, said.stderr
+    assert " 1 done | 2 to run" in said.stderr
+    assert {state for state, _ in states(Path("kept"))} == {"done"}
+
+
+@pytest.mark.slow
+def test_a_read_only_folder_is_read_and_not_written(on_a_disk: OnDisk, stopped: Any) -> None:
+    mounted = f"mount --bind {RESULTS} {RESULTS}; mount -o remount,bind,ro {RESULTS}; "
+    message = told(on_a_disk(mounted + RUN))
+    assert "cannot be written: Read-only file system" in message
+    commands = (f"status {RESULTS}", f"show {RESULTS} {stopped.done}", "plan hurt.toml", f"report {RESULTS}")
+    said = on_a_disk(mounted + "; ".join(f"$PY -m fdabench {command}" for command in commands))
+    assert said.returncode == 0, said.stderr
+    assert "runs.parquet: cannot be written: Read-only file system" in said.stderr
+    assert Path("reports/hurt/index.html").exists()
+
+
+@pytest.mark.slow
+def test_a_folder_that_vanishes_is_told_and_what_is_under_way_is_kept(stopped: Any, tmp_path: Path) -> None:
+    shutil.copy(stopped.folder / "hurt.toml", tmp_path)
+    command = ["sh", "-c", f"exec {RUN} --set budget.steps=200000"]
+    pipe = subprocess.PIPE
+    program = subprocess.Popen(command, cwd=tmp_path, env=environment(), text=True, stdout=pipe, stderr=pipe)
+    while program.poll() is None and not list(tmp_path.glob("results/hurt/cells/*/cell.json")):
+        time.sleep(0.05)
+    shutil.rmtree(tmp_path / RESULTS)
+    program.terminate()
+    _, err = program.communicate(timeout=60)
+    said = subprocess.CompletedProcess(command, program.returncode, "", err)
+    assert told(said) == "fdabench: results/hurt: no results here: there is no suite.lock.toml"
+    assert [path.parent.name for path in tmp_path.glob("results/hurt/cells/*/cell.json")] == [
+        path.parent.name for path in tmp_path.glob("results/hurt/cells/*/checkpoint.pt")
+    ]
+
+
+def test_no_temporary_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise FileNotFoundError(ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("fdabench.run.shared.gettempdir", none)
+    with pytest.raises(TaskError, match="TMPDIR says where there is: No usable temporary directory"), on_disk({}):
+        raise AssertionError
+
+
+def test_a_bug_is_told_where_there_is_no_room_for_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(**names: str) -> NoReturn:
+        raise OSError(ENOSPC, "No space left on device")
+
+    @guarded
+    def broken() -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr("tempfile.mkstemp", full)
+    with pytest.raises(typer.Exit) as caught:
+        broken()
+    assert caught.value.exit_code == 70
+    assert capsys.readouterr().err == (
+        "fdabench: this is a bug of fdabench; no room for its traceback (No space left on device): "
+        "ZeroDivisionError: by nothing\n"
+    )
