@@ -58,14 +58,34 @@ class Store:
 
     @property
     def lock_path(self) -> Path:
-        return self.root / "suite.lock.toml"
+        return self.own("suite.lock.toml")
+
+    def own(self, *parts: str) -> Path:
+        """A path in this folder. The folder itself may be a link; within, none leads out: who sends results to others
+        would choose what is read and written there.
+
+        Raises:
+            ResultError: a link leads elsewhere.
+        """
+        path = self.root.joinpath(*parts)
+        try:
+            inside = path.resolve().is_relative_to(self.root.resolve())
+        except (OSError, RuntimeError):
+            # links that lead to each other
+            inside = False
+        if not inside:
+            raise ResultError(f"{path}: a link leads out of {self.root}; put there what it leads to")
+        return path
 
     def cell_dir(self, cell_id: str) -> Path:
-        return self.root / "cells" / cell_id
+        return self.own("cells", cell_id)
+
+    def cell_file(self, cell_id: str, name: str) -> Path:
+        return self.own("cells", cell_id, name)
 
     def checkpoint_path(self, cell_id: str) -> Path:
         """Where a cell under way is kept, until it is done."""
-        return self.cell_dir(cell_id) / "checkpoint.pt"
+        return self.cell_file(cell_id, "checkpoint.pt")
 
     def tidy(self, cell_id: str) -> None:
         """Remove what a process that was killed while it wrote has left; for whoever is the only one to write here."""
@@ -108,7 +128,7 @@ class Store:
 
     def read_record(self, cell_id: str) -> Record | None:
         """The cell's `cell.json`, or None where the cell was never begun."""
-        path = self.cell_dir(cell_id) / "cell.json"
+        path = self.cell_file(cell_id, "cell.json")
         if not path.exists():
             return None
         try:
@@ -127,24 +147,24 @@ class Store:
     def damaged_table(self, cell_id: str) -> str:
         """A file that a cell with a result should have left, and that is missing or cut; empty where all are there."""
         files = [f"{name}.parquet" for name in TABLES]
-        return next((file for file in files if not has_an_end(self.cell_dir(cell_id) / file)), "")
+        return next((file for file in files if not has_an_end(self.cell_file(cell_id, file))), "")
 
     def write_record(self, cell_id: str, record: Record) -> None:
-        write_json(self.cell_dir(cell_id) / "cell.json", {"schema": SCHEMA_VERSION, **record})
+        write_json(self.cell_file(cell_id, "cell.json"), {"schema": SCHEMA_VERSION, **record})
 
     def write_tables(self, cell_id: str, tables: Mapping[str, Rows], config: str) -> None:
         """The cell's tables, each with the cell's canonical JSON in its metadata."""
         about = {"cell_id": cell_id, "cell": config, "accounting": "paper"}
         schema_of = {**TABLES, **ON_REQUEST}
         for name, rows in tables.items():
-            write_table(self.cell_dir(cell_id) / f"{name}.parquet", schema_of[name], rows, about)
+            write_table(self.cell_file(cell_id, f"{name}.parquet"), schema_of[name], rows, about)
 
     def read_cell_table(self, cell_id: str, name: str) -> pa.Table:
-        return read_table(self.cell_dir(cell_id) / f"{name}.parquet", TABLES[name])
+        return read_table(self.cell_file(cell_id, f"{name}.parquet"), TABLES[name])
 
     def read_wire(self, cell_id: str) -> pa.Table | None:
         """What the interfaces carried; None where nobody read them."""
-        path = self.cell_dir(cell_id) / "wire.parquet"
+        path = self.cell_file(cell_id, "wire.parquet")
         return read_table(path, WIRE) if path.exists() else None
 
 

@@ -22,11 +22,14 @@ SILENT_S = 120.0
 
 
 class Lease:
-    """For one cell; whoever has taken it is the only one to write into the cell's folder."""
+    """For one cell; whoever has taken it is the only one to write into the cell's folder.
+
+    Raises:
+        ResultError: a link leads out of the results folder.
+    """
 
     def __init__(self, store: Store, cell_id: str) -> None:
-        folder = store.root / ".leases"
-        self._path, self._holder = folder / f"{cell_id}.lock", folder / f"{cell_id}.json"
+        self._path, self._holder = (store.own(".leases", f"{cell_id}.{kind}") for kind in ("lock", "json"))
         self._lock = FileLock(self._path, blocking=False)
 
     def take(self) -> bool:

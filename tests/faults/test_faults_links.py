@@ -1,0 +1,123 @@
+"""Links in a results folder that somebody sent: nothing outside is read, nothing outside is written."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fdabench.errors import ResultError
+from fdabench.results.load import load, write_derived
+from fdabench.results.store import Store
+from fdabench.run.lease import Lease
+
+Say = Callable[..., Any]
+Linked = Callable[[str], Path]
+RESULTS = Path("results/hurt")
+READ = ["suite.lock.toml", "cells", "cells/DONE", "cells/DONE/cell.json", "cells/DONE/ledger.parquet"]
+
+
+@pytest.fixture
+def linked(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Linked:
+    """Replace something of a copy of the results by a link to where it was moved; gives what is there now."""
+    shutil.copytree(stopped.folder, tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+
+    def moved(name: str) -> Path:
+        path = RESULTS / name.replace("DONE", stopped.done).replace("UNDER_WAY", stopped.under_way)
+        there = tmp_path / "outside"
+        os.rename(path, there)
+        path.symlink_to(there)
+        return there
+
+    return moved
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    paths = [root, *root.rglob("*")]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths if path.is_file()}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_nothing_outside_is_read(stopped: Any, linked: Linked, say: Say, name: str) -> None:
+    linked(name)
+    for command in (["show", RESULTS, stopped.done], ["report", RESULTS], ["compare", RESULTS, RESULTS]):
+        said = say(*command)
+        assert said.exit_code == 2, said.output
+        assert f"a link leads out of {RESULTS}; put there what it leads to" in said.stderr
+    assert say("check", RESULTS).exit_code in (2, 4)
+
+
+@pytest.mark.parametrize(
+    "name", [*READ, "cells/UNDER_WAY", "cells/UNDER_WAY/checkpoint.pt", ".leases", ".leases/UNDER_WAY.lock"]
+)
+def test_nothing_outside_is_written(stopped: Any, linked: Linked, name: str) -> None:
+    outside = linked(name)
+    before = contents(outside)
+    store, lock = Store(RESULTS), Store(stopped.folder / RESULTS).read_lock()
+    refused = []
+    for cell_id in (stopped.done, stopped.under_way):
+        for write in (
+            lambda cell_id=cell_id: store.write_record(cell_id, {}),
+            lambda cell_id=cell_id: store.write_tables(cell_id, {"ledger": []}, "{}"),
+            lambda cell_id=cell_id: store.tidy(cell_id),
+            lambda cell_id=cell_id: store.checkpoint_path(cell_id),
+            lambda cell_id=cell_id: _leased(store, cell_id),
+            lambda: store.write_lock(lock),
+        ):
+            try:
+                write()
+            except ResultError as error:
+                refused.append(str(error))
+    assert refused
+    assert all("a link leads out of" in text for text in refused)
+    assert contents(outside) == before
+
+
+def _leased(store: Store, cell_id: str) -> None:
+    assert Lease(store, cell_id).take()
+
+
+def test_a_run_writes_nothing_outside_and_says_what_is_in_its_way(stopped: Any, linked: Linked, say: Say) -> None:
+    outside = linked("cells/UNDER_WAY")
+    before = contents(outside)
+    said = say("run", "hurt.toml", "--jobs", "1", "--device", "cpu")
+    assert said.exit_code == 2
+    assert f"cells/{stopped.under_way}/cell.json: a link leads out of {RESULTS}" in said.stderr
+    assert contents(outside) == before
+
+
+def test_derived_tables_take_the_place_of_a_link(linked: Linked) -> None:
+    outside = linked("runs.parquet")
+    before = outside.read_bytes()
+    write_derived(load(RESULTS))
+    assert outside.read_bytes() == before
+    assert not (RESULTS / "runs.parquet").is_symlink()
+
+
+def test_links_that_lead_to_each_other_are_refused(stopped: Any, linked: Linked, say: Say) -> None:
+    linked("cells/DONE/cell.json").unlink()
+    path = RESULTS / "cells" / stopped.done / "cell.json"
+    path.unlink()
+    path.symlink_to("other")
+    path.with_name("other").symlink_to("cell.json")
+    # one version of Python finds the circle, another finds no file
+    assert say("status", RESULTS).exit_code in (0, 2)
+
+
+def test_the_folder_itself_may_be_a_link(stopped: Any, linked: Linked, say: Say) -> None:
+    linked("")
+    assert RESULTS.is_symlink()
+    assert say("show", RESULTS, stopped.done).exit_code == 0
+
+
+def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(stopped: Any, linked: Linked, say: Say) -> None:
+    linked("cells/DONE/cell.json")
+    path = RESULTS / "cells" / stopped.done / "cell.json"
+    path.unlink()
+    os.mkfifo(path)
+    said = say("status", RESULTS)
+    assert said.exit_code == 2
+    assert f"{path}: cannot be read: it is no file" in said.stderr
