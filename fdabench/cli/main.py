@@ -7,9 +7,21 @@ from typing import Annotated
 import typer
 
 from fdabench import __version__
+from fdabench.cli.around import merge
 from fdabench.cli.gate import baselines, check
 from fdabench.cli.guard import guarded
-from fdabench.cli.options import Format, OutputFormat, ResultsDir
+from fdabench.cli.options import (
+    Chosen,
+    DataDir,
+    Format,
+    Out,
+    OutputFormat,
+    ResultsDir,
+    Seeds,
+    Sets,
+    SuiteFile,
+    SuiteFiles,
+)
 
 app = typer.Typer(
     help="Compare when and how workers synchronise in distributed and federated deep learning.",
@@ -32,19 +44,6 @@ class Listed(StrEnum):
     partitions = "partitions"
     conventions = "conventions"
     networks = "networks"
-
-
-SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE.toml", help="A suite file.", show_default=False)]
-SuiteFiles = Annotated[list[Path], typer.Argument(metavar="SUITE.toml...", help="Suite files.", show_default=False)]
-Out = Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write to.", show_default=False)]
-Sets = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the suite; recorded.")
-]
-Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0..4", help="Seeds to run instead of the suite's.")]
-Chosen = Annotated[str | None, typer.Option("-k", metavar="EXPR", help='Cells to run, as in -k "FDA and not naive".')]
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", envvar="FDABENCH_DATA", help="Where data sets are; else ./data.")
-]
 
 
 def _version(asked: bool) -> None:
@@ -200,6 +199,7 @@ def compare(
     print_comparison(results, published, output_format.value)
 
 
+app.command()(merge)
 app.command()(check)
 app.add_typer(baselines, name="baseline")
 

@@ -1,0 +1,186 @@
+"""Several results folders of one suite, its shards or its runs of other seeds, as one: whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from fdabench.errors import ResultError
+from fdabench.results.files import write_whole, write_with
+from fdabench.results.load import Results, load, write_derived
+from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.results.store import FAILURES, ON_REQUEST, RESULTS, TABLES, TO_DO, Record, Store
+from fdabench.results.union import Frozen, joined, other_suite
+
+MOST_TOLD = 20
+_FACTS = ("state", "steps", "seeds", "resolved")
+"""Of a cell's record, what its numbers go with; the rest says where and when it was run."""
+_PREFERRED = (*FAILURES, *TO_DO)
+
+
+class _Found(NamedTuple):
+    """A cell in one of the folders."""
+
+    store: Store
+    record: Record
+
+
+def merge(roots: Sequence[Path], out: Path) -> Results:
+    """Write all cells of these folders into a new one, with its tables made anew; return what it holds.
+
+    Of a cell that several hold, a result is taken before a failure, and that before what was interrupted.
+
+    Raises:
+        ResultError: `out` is there already, or a folder is damaged, foreign, or has other numbers for the same cell;
+            all that is wrong is in the message, and nothing is written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ResultError(f"{out}: is there already; a merge goes into a new folder, or an empty one")
+    sources = _read(roots)
+    lock = joined([source.lock for source in sources])
+    taken = _taken(sources, [(cell["id"], cell["label"]) for cell in lock["cell"]])
+    with _new_folder(out) as folder:
+        store = Store(folder)
+        store.write_lock(lock)
+        for cell_id, found in taken.items():
+            _copy(cell_id, found, store)
+        write_derived(load(folder))
+    return load(out)
+
+
+def _read(roots: Sequence[Path]) -> list[Results]:
+    """Every folder whole, and all of the first one's suite."""
+    sources: list[Results] = []
+    faults: list[str] = []
+    for root in roots:
+        try:
+            sources.append(_whole(root))
+        except ResultError as error:
+            faults.append(str(error))
+    frozen = [Frozen(source.root, source.lock) for source in sources]
+    faults += [fault for other in frozen[1:] for fault in other_suite(frozen[0], other)]
+    _refuse(faults)
+    return sources
+
+
+def _whole(root: Path) -> Results:
+    source = load(root)
+    try:
+        if not isinstance(source.lock["seeds"], list):
+            raise TypeError("seeds is no list")
+        joined([source.lock])
+        other_suite(Frozen(root, source.lock), Frozen(root, source.lock))
+        for cell in source.lock["cell"]:
+            if (record := source.records.get(cell["id"])) is not None:
+                _check_record(root, cell, record)
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise ResultError(f"{root}: its files do not fit together, so one is damaged: {what:.200}") from error
+    return source
+
+
+def _check_record(root: Path, cell: Record, record: Record) -> None:
+    """Whether the record is the cell's, and can be weighed against another."""
+    if (record["id"], record["config"]) != (cell["id"], cell["config"]):
+        raise ResultError(f"{root}: cells/{cell['id']}/cell.json is of another cell than suite.lock.toml says")
+    _standing(_Found(Store(root), record))
+    Store(root).read_wire(cell["id"])
+    dict(record["code"])
+
+
+def _taken(sources: Sequence[Results], cells: Sequence[tuple[str, str]]) -> dict[str, _Found]:
+    """For each cell that was begun, whose files are taken; the first one's where several are as good."""
+    taken, faults = {}, []
+    for cell_id, label in cells:
+        found = [_Found(Store(each.root), each.records[cell_id]) for each in sources if cell_id in each.records]
+        faults += [f"cell {cell_id} ({label}): {fault}" for fault in _conflicts(cell_id, found)]
+        if found:
+            taken[cell_id] = min(found, key=_standing)
+    _refuse(faults)
+    return taken
+
+
+def _standing(found: _Found) -> tuple[int, int]:
+    """The less, the better: how it ended, and how far it got."""
+    state = found.record["state"]
+    return (0 if state in RESULTS else 1 + _PREFERRED.index(state)), -int(found.record.get("steps", 0))
+
+
+def _conflicts(cell_id: str, found: Sequence[_Found]) -> Iterator[str]:
+    for other in found[1:]:
+        if differing := _differing(found[0].record["code"], other.record["code"]):
+            yield f"{found[0].store.root} and {other.store.root} ran other code: {', '.join(differing)}"
+            return
+    finished = [each for each in found if each.record["state"] in RESULTS]
+    for other in finished[1:]:
+        what = _difference(cell_id, finished[0], other)
+        if what:
+            yield f"{finished[0].store.root} and {other.store.root} differ: {what}"
+
+
+def _differing(left: Record, right: Record) -> list[str]:
+    return [name for name in sorted({**left, **right}) if left.get(name) != right.get(name)]
+
+
+def _difference(cell_id: str, left: _Found, right: _Found) -> str:
+    """The first thing in which two results of a cell are not the same, clocks aside."""
+    for key in _FACTS:
+        if left.record.get(key) != right.record.get(key):
+            return f"{key} is {left.record.get(key)!r:.60} and {right.record.get(key)!r:.60}"
+    for name in TABLES:
+        tables = [each.store.read_cell_table(cell_id, name) for each in (left, right)]
+        if what := _first_difference(*tables):
+            return f"{name}: {what}"
+    return ""
+
+
+def _first_difference(left: pa.Table, right: pa.Table) -> str:
+    if left.num_rows != right.num_rows:
+        return f"{left.num_rows} and {right.num_rows} rows"
+    for column in left.column_names:
+        mine, its = (table[column].to_pandas() for table in (left, right))
+        if column not in CLOCK_COLUMNS and not mine.equals(its):
+            row = int(((mine != its) & ~(mine.isna() & its.isna())).to_numpy().argmax())
+            return f"{column} in row {row} is {left[column][row]} and {right[column][row]}"
+    return ""
+
+
+def _copy(cell_id: str, found: _Found, store: Store) -> None:
+    """What the record promises and no more: a run may be at the folder just now. The record comes last."""
+    origin, target = found.store.cell_dir(cell_id), store.cell_dir(cell_id)
+    try:
+        if found.record["state"] in RESULTS:
+            for name in (*TABLES, *(name for name in ON_REQUEST if (origin / f"{name}.parquet").exists())):
+                write_whole(target / f"{name}.parquet", (origin / f"{name}.parquet").read_bytes())
+        elif (checkpoint := found.store.checkpoint_path(cell_id)).exists():
+            with checkpoint.open("rb") as kept:
+                write_with(store.checkpoint_path(cell_id), lambda file: shutil.copyfileobj(kept, file))
+    except OSError as error:
+        raise ResultError(f"{origin}: cannot be read: {error.strerror}") from error
+    store.write_record(cell_id, found.record)
+
+
+@contextmanager
+def _new_folder(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that takes its name at the end, or is not there any more."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as name:
+            # one deeper: a temporary folder itself is for its owner's eyes only
+            folder = Path(name) / out.name
+            folder.mkdir()
+            yield folder
+            os.rename(folder, out)
+    except OSError as error:
+        raise ResultError(f"{out}: cannot be written: {error.strerror}") from error
+
+
+def _refuse(faults: Sequence[str]) -> None:
+    if faults:
+        rest = len(faults) - MOST_TOLD
+        raise ResultError("\n".join([*faults[:MOST_TOLD], *([f"and {rest} more like these"] if rest > 0 else [])]))
