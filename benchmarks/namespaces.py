@@ -21,12 +21,13 @@ class Hosts(NamedTuple):
 
     names: tuple[str, ...]
 
-    def limit(self, rate: str) -> None:
-        """Send at most `rate`, as tc writes it: 10mbit; each host by itself."""
+    def limit(self, bits_per_s: float) -> None:
+        """Send at most so many; each host by itself."""
+        # a millisecond's worth at once, and at least two packets: what has not been sent earlier does not make up for it
+        burst = max(3000, int(bits_per_s / 8 / 1000))
+        queue = ("rate", f"{bits_per_s:.0f}bit", "burst", f"{burst}b", "limit", "256mb")
         for name in self.names:
-            # a burst of 1 ms of the rate, at least what tc needs at these rates; a queue that drops nothing
-            _ip("netns", "exec", name, "tc", "qdisc", "replace", "dev", INTERFACE, "root", "tbf", "rate", rate,
-                "burst", "64kb", "limit", "256mb")  # fmt: skip
+            _ip("netns", "exec", name, "tc", "qdisc", "replace", "dev", INTERFACE, "root", "tbf", *queue)
 
     def unplug(self, rank: int) -> None:
         """Pull this host's cable."""

@@ -1,0 +1,147 @@
+"""What links carry and how long it takes, measured and predicted: `sudo python benchmarks/wire.py -o FOLDER`.
+
+Every process of `suites/wire.toml` has a network namespace and a link of its own, which `tc` slows down. Measured: the
+interfaces' counters around every average, and the clock without evaluations. Predicted: the bytes by the collective's
+algorithm, which is the ledger read as `ring`; the time by `results.networks`, from the ledger and the time of a local
+step on links without a limit. Needs root and iproute2, and a machine with a core for each host.
+"""
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from namespaces import INTERFACE, Hosts, hosts
+
+from fdabench.results.costs import Instant
+from fdabench.results.networks import demand_at
+from fdabench.results.store import Record, Store
+
+SUITE = Path(__file__).resolve().parents[1] / "suites" / "wire.toml"
+HOSTS, CONVENTION, TARGET = 2, "ring", 0.9
+RATES = {"none": 0.0, "1000mbit": 1e9, "100mbit": 1e8, "10mbit": 1e7}
+"""The limits of tc, and bits per second. The first one is without: there a local step is timed."""
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("-o", "--out", type=Path, required=True, help="results, and the tables and figure")
+    folder = parser.parse_args().out.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    stores = {}
+    with hosts(HOSTS) as made:
+        for rate in RATES:
+            stores[rate] = _measured(made, rate, folder)
+    cells = [_row(rate, store, record) for rate, store in stores.items() for record in _records(store)]
+    table = _with_predictions(pd.DataFrame(cells))
+    table.to_csv(folder / "wire.csv", index=False)
+    _draw(table, folder / "time.png")
+    print(_markdown(table))
+
+
+def _measured(made: Hosts, rate: str, folder: Path) -> Store:
+    """Run the suite over links of this rate; what is done already is not run again."""
+    if RATES[rate]:
+        made.limit(RATES[rate])
+    asked = ["--engine", "distributed", "--mean", "allreduce", "--measure-wire", INTERFACE, "-q"]
+    done = made.run(["fdabench", "run", str(SUITE), "-o", f"results-{rate}", *asked], folder, 3600)
+    if any(each.returncode for each in done):
+        sys.exit("\n".join(each.stderr for each in done))
+    return Store(folder / f"results-{rate}")
+
+
+def _records(store: Store) -> list[Record]:
+    found = (store.read_record(cell["id"]) for cell in store.read_lock()["cell"])
+    return [record for record in found if record is not None]
+
+
+def _row(rate: str, store: Store, record: Record) -> dict[str, Any]:
+    """One cell on one kind of link: what its ledger says, what the counters said, and the clock."""
+    cell_id, workers = record["id"], record["config"]["workers"]
+    evals, ledger = (store.read_cell_table(cell_id, name).to_pandas() for name in ("evals", "ledger"))
+    wire = store.read_wire(cell_id)
+    assert wire is not None
+    seen = wire.to_pandas()
+    apart, paid = seen[seen["kind"] == "evaluation"], seen[seen["kind"] != "evaluation"]
+    models = paid[paid["kind"] == "model"]
+    last = evals.iloc[-1]
+    demand = demand_at(ledger, Instant(int(last["step"]), True), workers, CONVENTION)
+    hit = evals[evals["test_accuracy"] > TARGET].head(1)
+    before = apart[apart["step"] <= (hit["step"].iloc[0] if len(hit) else 0)]["seconds"].sum()
+    return {
+        "strategy": record["label"],
+        "rate": rate,
+        "bits_per_s": RATES[rate],
+        "steps": int(last["step"]),
+        "syncs": len(models),
+        "ledger_bytes": demand.wire_bytes,
+        "model_predicted_bytes": int(models["predicted_bytes"].sum()),
+        "model_received_bytes": int(models["received_bytes"].sum()),
+        "state_predicted_bytes": int(paid[paid["kind"] == "state"]["predicted_bytes"].sum()),
+        "state_received_bytes": int(paid[paid["kind"] == "state"]["received_bytes"].sum()),
+        "collectives_s": float(paid["seconds"].sum()),
+        "measured_s": float(last["wall_s"] - apart["seconds"].sum()),
+        "to_target_s": float(hit["wall_s"].iloc[0] - before) if len(hit) else float("nan"),
+        "workers": workers,
+    }
+
+
+def _with_predictions(cells: pd.DataFrame) -> pd.DataFrame:
+    """Seconds by the ledger and by the time of a step where the links have no limit, what is sent after it included."""
+    free = cells[cells["rate"] == "none"].set_index("strategy")
+    step_s = free["measured_s"] / free["steps"]
+    cells = cells.assign(step_s=cells["strategy"].map(step_s))
+    on_link = 8 * cells["ledger_bytes"] / cells["workers"] / cells["bits_per_s"].where(cells["bits_per_s"] > 0)
+    predicted = cells["steps"] * cells["step_s"] + on_link
+    return cells.assign(predicted_s=predicted, off=cells["measured_s"] / predicted - 1)
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    return f"{_bytes_table(table[table['rate'] == 'none'])}\n\n{_time_table(table[table['rate'] != 'none'])}"
+
+
+def _bytes_table(free: pd.DataFrame) -> str:
+    lines = [
+        "| strategy | syncs | models, predicted | on the wire | ratio | states, payload | on the wire |",
+        "|" + "---|" * 7,
+    ]
+    for row in free.itertuples():
+        ratio = row.model_received_bytes / row.model_predicted_bytes
+        lines.append(
+            f"| {row.strategy} | {row.syncs} | {row.model_predicted_bytes:,} | {row.model_received_bytes:,} | {ratio:.4f} "
+            f"| {row.state_predicted_bytes:,} | {row.state_received_bytes:,} |"
+        )
+    return "\n".join(lines)
+
+
+def _time_table(limited: pd.DataFrame) -> str:
+    lines = ["| strategy | link | measured | predicted | off | in collectives | a step | to 90 % |", "|" + "---|" * 8]
+    for row in limited.itertuples():
+        reached = "not reached" if pd.isna(row.to_target_s) else f"{row.to_target_s:.2f} s"
+        lines.append(
+            f"| {row.strategy} | {row.rate} | {row.measured_s:.2f} s | {row.predicted_s:.2f} s "
+            f"| {100 * row.off:+.0f} % | {row.collectives_s:.2f} s | {1000 * row.measured_s / row.steps:.1f} ms | {reached} |"
+        )
+    return "\n".join(lines)
+
+
+def _draw(table: pd.DataFrame, path: Path) -> None:
+    """Seconds against the link: points measured, lines predicted."""
+    figure, axes = plt.subplots(figsize=(6.4, 4.2), constrained_layout=True)
+    limited = table[table["rate"] != "none"].sort_values("bits_per_s")
+    for marker, (strategy, mine) in zip("osD^vPX", limited.groupby("strategy", sort=False), strict=False):
+        rate = mine["bits_per_s"] / 1e6
+        (line,) = axes.plot(rate, mine["predicted_s"], lw=1.2)
+        axes.plot(rate, mine["measured_s"], marker, color=line.get_color(), ms=7, mfc="none", label=strategy)
+    axes.set(xscale="log", yscale="log", xlabel="link of each host, Mbit/s")
+    axes.set_ylabel(f"seconds for {limited['steps'].max()} local steps")
+    axes.set_xticks([10, 100, 1000], ["10", "100", "1,000"])
+    axes.grid(alpha=0.3)
+    axes.legend(title="measured; lines: predicted", frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main()
