@@ -23,7 +23,7 @@ class Hosts(NamedTuple):
 
     def limit(self, bits_per_s: float) -> None:
         """Send at most so many; each host by itself."""
-        # a millisecond's worth at once, and at least two packets: what has not been sent earlier does not make up for it
+        # a millisecond's worth, at least two packets: an idle link must not make up for it with a burst
         burst = max(3000, int(bits_per_s / 8 / 1000))
         queue = ("rate", f"{bits_per_s:.0f}bit", "burst", f"{burst}b", "limit", "256mb")
         for name in self.names:

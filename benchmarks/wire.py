@@ -110,8 +110,8 @@ def _bytes_table(free: pd.DataFrame) -> str:
     for row in free.itertuples():
         ratio = row.model_received_bytes / row.model_predicted_bytes
         lines.append(
-            f"| {row.strategy} | {row.syncs} | {row.model_predicted_bytes:,} | {row.model_received_bytes:,} | {ratio:.4f} "
-            f"| {row.state_predicted_bytes:,} | {row.state_received_bytes:,} |"
+            f"| {row.strategy} | {row.syncs} | {row.model_predicted_bytes:,} | {row.model_received_bytes:,} "
+            f"| {ratio:.4f} | {row.state_predicted_bytes:,} | {row.state_received_bytes:,} |"
         )
     return "\n".join(lines)
 

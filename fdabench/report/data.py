@@ -7,7 +7,7 @@ cost to reach it, or what was spent without reaching it.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ import pandas as pd
 
 from fdabench.report.families import Look, family_of, looks_of
 from fdabench.report.text import count
-from fdabench.results.costs import Instant, bytes_at
+from fdabench.results.costs import Instant, bytes_at_each
 from fdabench.results.load import Results
+from fdabench.results.networks import demand_at
 from fdabench.results.store import FAILURES, RESULTS, Record
 
 WORKLOAD = ["suite", "workload"]
@@ -52,6 +53,30 @@ class ReportData:
     def shown(self) -> pd.DataFrame:
         """The outcomes at each workload's own headline target; at the lowest target where none was reached."""
         return self.outcomes[self.outcomes["shown"]]
+
+    @cached_property
+    def demands(self) -> pd.DataFrame:
+        """The cells of `shown` that reached the target: `demand` is what it took, `step_s` a local step's seconds here.
+
+        A step's time is the median over the workload's cells of the simulation's time for each worker's step,
+        evaluations included: what one core of this machine would take for each worker. Kept, as two tables and a map
+        ask for it.
+        """
+        hits = self.shown[self.shown["reached"].astype(bool)]
+        rates = self.finished.groupby("workload")["worker_steps_per_s"].median()
+        return hits.assign(demand=self._demands(hits), step_s=1 / hits["workload"].map(rates).astype(float))
+
+    def _demands(self, hits: pd.DataFrame) -> "pd.Series[Any]":
+        if hits.empty:
+            return pd.Series(dtype=object)
+        ledgers = {str(cell): mine for cell, mine in self.ledger.groupby("cell_id")}
+        moments = self.evals[["cell_id", "step", "after_sync"]]
+        asked = hits[["cell_id", "step", "workers", "suite"]].merge(moments, on=["cell_id", "step"], how="left")
+        found = [
+            demand_at(ledgers[cell], Instant(int(step), bool(after)), int(workers), self.locks[suite]["convention"])
+            for cell, step, workers, suite, after in asked.itertuples(index=False)
+        ]
+        return pd.Series(found, index=hits.index, dtype=object)
 
     @property
     def conventions(self) -> str:
@@ -149,16 +174,11 @@ def _evals(result: Results) -> pd.DataFrame:
         return result.evals
     workers = dict(zip(result.runs["cell_id"], result.runs["workers"], strict=True))
     ledgers = dict(list(result.ledger.groupby("cell_id")))
-    spent = [
-        bytes_at(ledgers[cell_id], Instant(int(step), bool(after)), int(workers[cell_id]), convention)
-        for cell_id, step, after in result.evals[["cell_id", "step", "after_sync"]].itertuples(index=False)
+    priced = [
+        bytes_at_each(mine, ledgers[cell_id], int(workers[cell_id]), convention)
+        for cell_id, mine in result.evals.groupby("cell_id", sort=False)
     ]
-    return result.evals.assign(
-        bytes_model=[bill.model for bill in spent],
-        bytes_state=[bill.state for bill in spent],
-        bytes_optimizer=[bill.optimizer for bill in spent],
-        bytes_total=[bill.total for bill in spent],
-    )
+    return pd.concat(priced)
 
 
 def _outcomes(name: str, result: Results, runs: pd.DataFrame) -> pd.DataFrame:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from fdabench.report.data import ReportData
-from fdabench.report.stats import NO_RATIO, Ratio, geometric_mean, paired_ratio
+from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.report.stats import NO_RATIO, PAIR, Ratio, geometric_mean, ratio_of
 
 
 def headline_frame(data: ReportData, outcomes: pd.DataFrame) -> pd.DataFrame:
@@ -16,21 +16,28 @@ def headline_frame(data: ReportData, outcomes: pd.DataFrame) -> pd.DataFrame:
     `bytes`, `steps` and `rounds` are geometric means over the cells that reached the target; `missed` says how many
     are not in them. `bytes_ratio` is the reference's bytes divided by the strategy's, paired by seed.
     """
+    targets = outcomes.groupby(WORKLOAD)["target"].unique().to_dict()
+    found = dict(list(outcomes.groupby([*WORKLOAD, "target", "label"])))
+    pairs = dict(list(_with_reference(outcomes).groupby([*WORKLOAD, "target", "label"])))
     rows = []
-    for suite, workload in data.workloads:
-        runs = _of(data.runs, suite, workload)
-        for target in sorted(set(_of(outcomes, suite, workload)["target"])) or [math.nan]:
-            at_target = _of(outcomes, suite, workload)
-            at_target = at_target[at_target["target"] == target]
-            for label in dict.fromkeys(runs["label"]):
+    for (suite, workload), runs in data.runs.groupby(WORKLOAD, sort=False):
+        of_label = dict(list(runs.groupby("label", sort=False)))
+        for target in sorted(targets.get((suite, workload), ())) or [math.nan]:
+            for label, mine in of_label.items():
                 axes = {"suite": suite, "workload": workload, "strategy": label, "target": target}
-                mine = at_target[at_target["label"] == label]
-                rows.append(axes | _cost(mine) | _state(runs[runs["label"] == label]) | _against(mine, at_target))
+                key = (suite, workload, target, label)
+                ratio = ratio_of(pairs[key], "cost_bytes") if key in pairs else NO_RATIO
+                rows.append(axes | _cost(found.get(key, outcomes.head(0))) | _state(mine) | _columns(ratio))
     return pd.DataFrame(rows)
 
 
-def _of(frame: pd.DataFrame, suite: str, workload: str) -> pd.DataFrame:
-    return frame[(frame["suite"] == suite) & (frame["workload"] == workload)]
+def _with_reference(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Each outcome beside the reference's of the same workload, target and seed; the reference's own are left out."""
+    same, reference = [*PAIR, "target"], outcomes["reference"].astype(bool)
+    columns = [*same, "reached", "cost_bytes"]
+    return outcomes.loc[reference, columns].merge(
+        outcomes.loc[~reference, [*columns, "label"]], on=same, suffixes=("_t", "_b")
+    )
 
 
 def _cost(mine: pd.DataFrame) -> dict[str, Any]:
@@ -58,13 +65,6 @@ def _state(runs: pd.DataFrame) -> dict[str, Any]:
         "final_accuracy": float(accuracy.mean()) if len(accuracy) else math.nan,
         "final_accuracy_sd": float(accuracy.std(ddof=1)) if len(accuracy) > 1 else math.nan,
     }
-
-
-def _against(mine: pd.DataFrame, everyone: pd.DataFrame) -> dict[str, Any]:
-    reference = everyone[everyone["reference"].astype(bool)]
-    if reference.empty or mine.empty or bool(mine["reference"].all()):
-        return _columns(NO_RATIO)
-    return _columns(paired_ratio(reference, mine, "cost_bytes"))
 
 
 def _columns(ratio: Ratio) -> dict[str, Any]:

@@ -51,13 +51,11 @@ def build_tables(data: ReportData) -> list[Table]:
 
 
 def headline_table(data: ReportData) -> Table:
-    note = _cost_note(data, headline_frame(data, data.shown))
-    return _cost_table(data, "headline", "Cost to the target of each workload", note, data.shown)
+    return _cost_table(data, "headline", "Cost to the target of each workload", data.shown)
 
 
 def targets_table(data: ReportData) -> Table:
-    note = _cost_note(data, headline_frame(data, data.outcomes))
-    return _cost_table(data, "targets", "Cost to every target", note, data.outcomes)
+    return _cost_table(data, "targets", "Cost to every target", data.outcomes)
 
 
 def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
@@ -71,7 +69,7 @@ def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
     )
 
 
-def _cost_table(data: ReportData, name: str, title: str, note: str, outcomes: pd.DataFrame) -> Table:
+def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame) -> Table:
     frame = headline_frame(data, outcomes)
     columns = (
         "workload",
@@ -84,7 +82,8 @@ def _cost_table(data: ReportData, name: str, title: str, note: str, outcomes: pd
         "final accuracy",
         "fewer bytes than reference",
     )
-    return Table(name, title, note, frame, columns, tuple(_cost_row(row, data) for row in _rows(frame)), 6)
+    rows = tuple(_cost_row(row, data) for row in _rows(frame))
+    return Table(name, title, _cost_note(data, frame), frame, columns, rows, 6)
 
 
 def _cost_row(row: dict[str, Any], data: ReportData) -> tuple[str, ...]:

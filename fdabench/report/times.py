@@ -10,8 +10,7 @@ from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.stats import geometric_mean
 from fdabench.report.tables import Table
 from fdabench.report.text import DASH, count, ratio_number, significant, target_name
-from fdabench.results.costs import Instant
-from fdabench.results.networks import NETWORKS, Demand, Network, demand_at
+from fdabench.results.networks import NETWORKS, Demand, Network
 
 _UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
 
@@ -28,34 +27,10 @@ def networks_of(data: ReportData, suite: str) -> Mapping[str, Network]:
     }
 
 
-def demands(data: ReportData) -> pd.DataFrame:
-    """The cells that reached their workload's target: `demand` is what it took, `step_s` a local step's seconds here.
-
-    A step's time is the median over the workload's cells of the simulation's time for each worker's step, evaluations
-    included: what one core of this machine would take for each worker.
-    """
-    hits = data.shown[data.shown["reached"].astype(bool)]
-    rates = data.finished.groupby("workload")["worker_steps_per_s"].median()
-    by_cell = {str(cell): mine for cell, mine in data.ledger.groupby("cell_id")}
-    after = data.evals.set_index(["cell_id", "step"])["after_sync"].astype(bool)
-    found = [
-        demand_at(
-            by_cell[row["cell_id"]],
-            Instant(int(row["step"]), bool(after[(row["cell_id"], row["step"])])),
-            int(row["workers"]),
-            data.locks[row["suite"]]["convention"],
-        )
-        for row in hits.to_dict("records")
-    ]
-    return hits.assign(
-        demand=pd.Series(found, index=hits.index, dtype=object), step_s=1 / hits["workload"].map(rates).astype(float)
-    )
-
-
 def times_frame(data: ReportData) -> pd.DataFrame:
     """One row for each workload, strategy that reached the target, and network: seconds, geometric mean over seeds."""
     rows: list[dict[str, Any]] = []
-    for (suite, workload, label), mine in demands(data).groupby([*WORKLOAD, "label"], sort=False):
+    for (suite, workload, label), mine in data.demands.groupby([*WORKLOAD, "label"], sort=False):
         for name, network in networks_of(data, str(suite)).items():
             pairs = zip(mine["demand"], mine["step_s"], strict=True)
             seconds = [demand.seconds_on(network, step_s) for demand, step_s in pairs]

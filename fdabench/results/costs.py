@@ -76,23 +76,39 @@ def bytes_at(ledger: pd.DataFrame, instant: Instant, workers: int, convention: s
     return _priced(ledger, _count_up_to(ledger, instant), workers, convention)
 
 
-def counts_at(ledger: pd.DataFrame, instant: Instant) -> Mapping[str, pd.Series]:
-    """Collectives of each row of the ledger by an evaluation, by kind."""
-    counts = pd.Series(_count_up_to(ledger, instant), index=ledger.index)
-    return {str(kind): counts.loc[rows.index] for kind, rows in ledger.groupby("kind")}
+def bytes_at_each(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, convention: str) -> pd.DataFrame:
+    """What one cell had spent at each of its evaluations, E of them: `bytes_model`, `bytes_state`, ... of `evals`."""
+    counts_ER = _counts(ledger, evals["step"].to_numpy(np.int64), evals["after_sync"].to_numpy(bool))
+    cost, kinds = CONVENTIONS[convention], ledger["kind"].to_numpy(str)
+    pairs = zip(kinds, ledger["payload_bytes"], strict=True)
+    spent_ER = counts_ER * np.array([cost[kind](int(payload), workers) for kind, payload in pairs], dtype=np.int64)
+    model, state, optimizer = (
+        spent_ER[:, np.isin(kinds, of)].sum(axis=1) for of in (("initial", "model", "statistics"), "state", "optimizer")
+    )
+    parts = {"bytes_model": model, "bytes_state": state, "bytes_optimizer": optimizer}
+    return evals.assign(**parts, bytes_total=model + state + optimizer)
+
+
+def collectives_at(ledger: pd.DataFrame, instant: Instant) -> int:
+    """How many collectives there had been by an evaluation."""
+    return int(_count_up_to(ledger, instant).sum())
 
 
 def _count_up_to(ledger: pd.DataFrame, instant: Instant) -> Counts:
-    """How many of each row's evenly spaced collectives had happened. Arrays: a report asks thousands of times.
+    counts: Counts = _counts(ledger, np.array([instant.step]), np.array([instant.after_sync]))[0]
+    return counts
+
+
+def _counts(ledger: pd.DataFrame, steps_E: Counts, after_sync_E: npt.NDArray[np.bool_]) -> Counts:
+    """How many of the evenly spaced collectives of each row, R of them, had happened at each evaluation: [E, R].
 
     What follows a sync, such as averaged optimizer state, comes after the evaluation of its step.
     """
-    step, last_sync = instant.step, instant.step if instant.after_sync else instant.step - 1
-    limits = {"initial": step, "state": step, "model": last_sync}
-    limit = np.array([limits.get(kind, step - 1) for kind in ledger["kind"]], dtype=np.int64)
+    limits = {"initial": steps_E, "state": steps_E, "model": np.where(after_sync_E, steps_E, steps_E - 1)}
+    limit_ER = np.stack([limits.get(kind, steps_E - 1) for kind in ledger["kind"]], axis=1)
     first, last, count = (ledger[name].to_numpy() for name in ("first_step", "last_step", "count"))
     stride = np.maximum((last - first) // np.maximum(count - 1, 1), 1)
-    done: Counts = np.clip((limit - first) // stride + 1, 0, count)
+    done: Counts = np.clip((limit_ER - first) // stride + 1, 0, count)
     return done
 
 

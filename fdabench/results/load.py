@@ -64,14 +64,15 @@ def write_derived(results: Results) -> None:
 
 
 def _stack(store: Store, cell_ids: list[str], name: str) -> pd.DataFrame:
-    frames = [_one(store, cell_id, name) for cell_id in cell_ids]
-    if not frames:
+    tables = [_one(store, cell_id, name) for cell_id in cell_ids]
+    if not tables:
         return pd.DataFrame(columns=list(dict.fromkeys(["cell_id", *TABLES[name].names])))
-    return pd.concat(frames, ignore_index=True)
-
-
-def _one(store: Store, cell_id: str, name: str) -> pd.DataFrame:
-    frame: pd.DataFrame = store.read_cell_table(cell_id, name).to_pandas()
-    if "cell_id" not in frame:
-        frame.insert(0, "cell_id", cell_id)
+    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return frame
+
+
+def _one(store: Store, cell_id: str, name: str) -> pa.Table:
+    table = store.read_cell_table(cell_id, name)
+    if "cell_id" in table.column_names:
+        return table
+    return table.add_column(0, "cell_id", pa.repeat(cell_id, len(table)))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fdabench.results.costs import Instant, bytes_at, counts_at
+from fdabench.results.costs import Instant, bytes_at, collectives_at
 
 Floats = npt.NDArray[np.float64]
 
@@ -61,9 +61,8 @@ class Demand(NamedTuple):
 
 def demand_at(ledger: pd.DataFrame, instant: Instant, workers: int, convention: str) -> Demand:
     """What it took to get to an evaluation; `ledger` is one cell's."""
-    collectives = sum(int(counts.sum()) for counts in counts_at(ledger, instant).values())
     spent = bytes_at(ledger, instant, workers, convention)
-    return Demand(instant.step, collectives * _trips(convention, workers), spent.total, workers)
+    return Demand(instant.step, collectives_at(ledger, instant) * _trips(convention, workers), spent.total, workers)
 
 
 def _trips(convention: str, workers: int) -> int:

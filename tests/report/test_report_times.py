@@ -8,7 +8,7 @@ from handmade.paper import MODEL_BYTES, WORKERS, Pretended, write_paper
 from fdabench.report.data import ReportData, combine
 from fdabench.report.figures.crossover import CROSSOVER, regions
 from fdabench.report.render import house_style
-from fdabench.report.times import demands, duration, fastest, times_frame, times_tables
+from fdabench.report.times import duration, fastest, times_frame, times_tables
 from fdabench.results.load import load
 
 STEP_S = 1.0 / (375 * WORKERS)
@@ -49,7 +49,7 @@ def test_who_missed_the_target_is_not_in_the_tables(tmp_path: Path) -> None:
 
 def test_the_map_agrees_with_the_seconds_at_its_corners(tmp_path: Path) -> None:
     data = data_of(tmp_path, MANY, FEW)
-    found = regions(demands(data))
+    found = regions(data.demands)
     assert found["LinearFDA"][0, 0]
     # Synchronous waits 375 times, FDA 378 times
     assert found["Synchronous"][-1, -1]

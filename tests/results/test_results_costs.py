@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fdabench.results.costs import CONVENTIONS, Bytes, Instant, bytes_at, total_bytes
+from fdabench.results.costs import CONVENTIONS, Bytes, Instant, bytes_at, bytes_at_each, collectives_at, total_bytes
 from fdabench.results.derive import derive_hits, derive_runs, describe, first_hit
 
 K = 5
@@ -102,6 +102,24 @@ def test_runs_of_collectives_cost_what_each_of_them_costs(
         assert found.model == spent(("initial", "model"), expected)
         assert found.state == spent(("state",), expected)
         assert found.optimizer == spent(("optimizer",), expected)
+    assert collectives_at(ledger, Instant(step)) == len(done)
+
+
+@given(
+    st.lists(RUN, max_size=5),
+    st.lists(st.tuples(st.integers(0, 120), st.booleans()), min_size=1, max_size=6),
+    st.integers(1, 8),
+    st.sampled_from(sorted(CONVENTIONS)),
+)
+def test_many_evaluations_at_once_cost_what_each_of_them_costs(
+    runs: list[tuple[str, int, int, int, int]], asked: list[tuple[int, bool]], workers: int, convention: str
+) -> None:
+    rows = [(kind, first, first + stride * (count - 1), count, n) for kind, first, stride, count, n in runs]
+    ledger = ledger_of(("initial", 0, 0, 1, 400), ("statistics", 3, 9, 3, 16), *rows)
+    found = bytes_at_each(pd.DataFrame(asked, columns=["step", "after_sync"]), ledger, workers, convention)
+    each = [bytes_at(ledger, Instant(step, after), workers, convention) for step, after in asked]
+    columns = found[["bytes_model", "bytes_state", "bytes_optimizer", "bytes_total"]]
+    assert columns.to_numpy().tolist() == [[*bill, bill.total] for bill in each]
 
 
 @pytest.mark.parametrize(

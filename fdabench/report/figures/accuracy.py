@@ -67,10 +67,10 @@ def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: Look) -> None:
         joint = shared.index.max()
         axes.fill_between(shared["x"], shared["low"], shared["high"], color=look.color, alpha=0.18, linewidth=0)
         _line(axes, shared["x"], shared["mean"], look)
-    for _, cell in mine.groupby("cell_id", sort=False):
+    alone = mine.loc[(mine["state"] == "diverged") | (mine["step"] > joint), "cell_id"].unique()
+    for _, cell in mine[mine["cell_id"].isin(alone)].groupby("cell_id", sort=False):
         diverged = bool((cell["state"] == "diverged").any())
-        rest = cell if diverged else cell[cell["step"] >= joint]
-        _thin(axes, rest, x, look, marked=shared is None)
+        _thin(axes, cell if diverged else cell[cell["step"] >= joint], x, look, marked=shared is None)
         if diverged:
             axes.plot(
                 cell[x].iloc[-1],

@@ -17,7 +17,7 @@ from fdabench.report.figures.canvas import legend, panel_title, panels
 from fdabench.report.figures.plot import Plot, panels_shown
 from fdabench.report.headline import strategies_of
 from fdabench.report.text import target_name
-from fdabench.report.times import demand_of, demands, networks_of
+from fdabench.report.times import demand_of, networks_of
 
 TITLE = "What is fastest on which network"
 MOST_WORKLOADS = 6
@@ -35,7 +35,7 @@ Region = npt.NDArray[np.bool_]
 
 
 def draw_crossover(data: ReportData) -> Figure | None:
-    found = demands(data)
+    found = data.demands
     several = [(pair, group) for pair, group in found.groupby(WORKLOAD, sort=False) if group["label"].nunique() > 1]
     if not several:
         return None
@@ -135,7 +135,7 @@ def _taken(named: list[tuple[str, float, float]]) -> Region:
 
 
 def caption_crossover(data: ReportData) -> str:
-    total = demands(data).groupby(WORKLOAD).ngroups
+    total = data.demands.groupby(WORKLOAD).ngroups
     return (
         "The strategy with the shortest modelled time to the workload's target, of those that reached it, where each "
         "worker has a link of its own; dots are the named networks (a shared channel as what each worker has of it). "

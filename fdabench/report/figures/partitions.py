@@ -18,7 +18,7 @@ def chosen(data: ReportData) -> pd.DataFrame:
     """One cell for each workload's partition: that of its lowest seed with a result."""
     if data.partition.empty:
         return data.finished.head(0)
-    cells = data.finished[data.finished["cell_id"].isin(data.partition["cell_id"])]
+    cells = data.finished[data.finished["cell_id"].isin(data.partition["cell_id"].unique())]
     cells = cells.sort_values("seed", kind="stable")
     cells = cells.drop_duplicates(["suite", "dataset", "workers", "partition"])
     return cells.loc[sorted(cells.index)]
