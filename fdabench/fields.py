@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ Seed = Annotated[int, SEED]
 Rate = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Decay = Annotated[float, Ge(0), Lt(1)]
-Count = Annotated[int, Ge(1)]
+Count = Annotated[int, Ge(1), Le(10**9)]
+"""No more of anything could be held."""
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a suite, or what a plug-in adds, may be called: it becomes a folder, a file, a word on a command line."""

@@ -68,7 +68,9 @@ def run(
     out: Out = None,
     data_dir: DataDir = None,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Processes; else one per core.")] = None,
-    threads: Annotated[int, typer.Option("--threads", min=0, help="Of each process; 0 shares the cores out.")] = 1,
+    threads: Annotated[
+        int, typer.Option("--threads", min=0, max=4096, help="Of each process; 0 shares the cores out.")
+    ] = 1,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto",
     engine: Annotated[str, typer.Option("--engine", help="auto, sequential, vectorised or distributed.")] = "auto",
     processes: Annotated[

@@ -64,13 +64,19 @@ def _what(detail: ErrorDetails) -> str:
         return f"expected a table with a kind, found {shown(found)}"
     if kind == "too_short":
         return "is empty"
+    if kind == "too_long":
+        return f"has {context['actual_length']} entries; at most {context['max_length']} are allowed"
     if kind == "string_pattern_mismatch":
         return f"{shown(found)}: only letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
     return detail["msg"].removeprefix("Value error, ")
 
 
 def shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

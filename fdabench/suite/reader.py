@@ -17,6 +17,7 @@ from fdabench.suite.gate import gate_table, idle_limits
 from fdabench.suite.grid import MOST_CELLS, check_excludes, check_strategies, check_workloads, make_grid
 from fdabench.suite.plugins import Named, catalogue_with, files_of, locked_plugins, plugin_notes
 from fdabench.suite.schema import Suite
+from fdabench.suite.sizes import size_faults
 
 Raw = dict[str, Any]
 
@@ -82,6 +83,8 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
     grid = make_grid(suite, workloads, strategies, excludes)
     if not grid.cells:
         raise SuiteError(source, ["exclude: nothing is left to run"])
+    if too_large := size_faults(grid.cells, catalogue):
+        raise SuiteError(source, too_large)
     notes = (*plugin_notes(catalogue), *grid.notes, *idle_limits(suite.gate, grid.cells))
     return Expanded(suite, source, tuple(overrides), grid.cells, notes, catalogue)
 

@@ -17,6 +17,8 @@ from fdabench.suite.spec import MOST_EPOCHS, MOST_STEPS, Component, Table, compo
 
 # the most that a reader of the tables can hold exactly
 MOST_SEED = 2**53
+MOST_ENTRIES = 1000
+"""Of a list that is told again for each cell."""
 Count = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 Positive = Annotated[float, Field(gt=0, le=MOST_EPOCHS)]
 Fraction01 = Annotated[float, Field(gt=0, le=1)]
@@ -42,7 +44,7 @@ class Eval(Table):
 
     every_steps: Count | None = None
     every_epochs: Positive | None = None
-    targets: list[Fraction01] = []
+    targets: Annotated[list[Fraction01], Field(max_length=MOST_ENTRIES)] = []
     hit: Count = 1
     reach: Literal["at", "strictly"] = "at"
     stop_at_last_target: bool = False
@@ -82,7 +84,7 @@ class Suite(Table):
     budget: Budget
     eval: Eval
     accounting: Accounting = Accounting()
-    network: list[OwnNetwork] = []
+    network: Annotated[list[OwnNetwork], Field(max_length=MOST_ENTRIES)] = []
     workload: Annotated[list[Raw], Field(min_length=1)]
     strategy: Annotated[list[Raw], Field(min_length=1)]
     exclude: list[Raw] = []

@@ -22,6 +22,8 @@ from fdabench.suite.members import Kinds, Member, members
 
 # beyond these nothing could run, nor be held in the tables
 MOST_STEPS, MOST_EPOCHS = 10**9, 10**6
+MOST_STATE = 10**8
+"""Numbers of a local state, without those of a model: 0.4 GB of each worker at every check."""
 
 
 class Table(BaseModel):
@@ -79,13 +81,24 @@ class Component(Table):
     @model_validator(mode="after")
     def _accepted(self) -> Self:
         try:
-            construct(self.component, self.model_dump(), Scale(Fraction(1), 1, 0), self.catalogue)
+            made = construct(self.component, self.model_dump(), Scale(Fraction(1), 1, 0), self.catalogue)
+            _check_state(made, self.catalogue)
         except ValueError:
             raise
         except Exception as error:
             # a plug-in's `__post_init__` may raise anything
             raise ValueError(f"{self.component.__name__} refuses it: {type(error).__name__}: {error}") from error
         return self
+
+
+def _check_state(component: Any, catalogue: Catalogue) -> None:
+    """
+    Raises:
+        ValueError: a monitor whose local state no worker could send.
+    """
+    size = component.size(1) if type(component) in catalogue.monitors.values() else 0
+    if size > MOST_STATE:
+        raise ValueError(f"a local state of {size:.3g} numbers; at most {MOST_STATE:.0e} are allowed")
 
 
 @cache

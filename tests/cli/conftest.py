@@ -118,6 +118,27 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InProcess:
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+FAILS = """
+from fdabench.strategies.synchronous import Synchronous
+
+
+class Fails(Synchronous):
+    def step(self, t, w_KD, r, channel):
+        raise RuntimeError("this one always fails")
+
+
+STRATEGIES = {"fails": Fails}
+"""
+
+
+@pytest.fixture
+def failing(here: InProcess) -> InProcess:
+    """As `here`; the suite may name the strategy `fails`."""
+    Path("fails.py").write_text(FAILS)
+    Path("tiny.toml").write_text(TINY.replace("[budget]", 'plugins = ["fails.py"]\n[budget]'))
+    return here
+
+
 @pytest.fixture
 def start(here: InProcess) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start the program with its children in a process group of their own, as a shell does; all are gone at the end."""

@@ -19,10 +19,7 @@ from fdabench.results.store import TABLES, Store
 InProcess = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
 QUICK = ("--jobs", "1", "--device", "cpu", "--set", "budget.steps=4", "--set", "eval.every_steps=2")
-NO_MEMORY = (
-    "--set",
-    'strategy.0={kind = "fda", theta = 1, monitor = {kind = "sketch", depth = 1, width = 100000000000000}}',
-)
+ONE_FAILS = ("--set", 'strategy.0={kind = "fails"}')
 
 
 def records(results: Path) -> list[dict[str, Any]]:
@@ -70,17 +67,17 @@ def test_a_share_is_run_and_the_rest_is_left(here: InProcess) -> None:
 
 
 def test_after_a_failure_the_rest_is_left_where_that_is_asked_and_failures_are_run_again_where_that_is(
-    here: InProcess,
+    failing: InProcess,
 ) -> None:
-    arguments = ("run", "tiny.toml", "-o", "out", *QUICK, *NO_MEMORY)
-    said = here(*arguments, "--fail-fast")
+    arguments = ("run", "tiny.toml", "-o", "out", *QUICK, *ONE_FAILS)
+    said = failing(*arguments, "--fail-fast")
     assert said.exit_code == 3, said.output
     assert standing(Path("out")) == [("failed", 1), ("pending", 0)]
-    said = here(*arguments)
+    said = failing(*arguments)
     assert said.exit_code == 3, "the cell that failed before has no result"
     assert "0 done | 1 failed (--retry-failed runs them again) | 1 to run" in said.stderr
     assert standing(Path("out")) == [("failed", 1), ("done", 1)]
-    assert here(*arguments, "--retry-failed").exit_code == 3
+    assert failing(*arguments, "--retry-failed").exit_code == 3
     assert standing(Path("out")) == [("failed", 2), ("done", 1)]
 
 

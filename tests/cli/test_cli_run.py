@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import FAILURES, TABLES, Store
+from fdabench.results.store import TABLES, Store
 
 Fdabench = Callable[..., subprocess.CompletedProcess[str]]
 InProcess = Callable[..., Any]
@@ -127,23 +127,23 @@ def test_cells_side_by_side_in_one_matrix_give_the_same_numbers(finished: Any, h
         assert one.equals(other)
 
 
-def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(here: InProcess) -> None:
-    """A sketch that no memory holds; also seeds and overrides, which are recorded."""
-    monitor = 'strategy.1.monitor={kind = "sketch", depth = 1, width = 100000000000000}'
-    changes = ["--seeds", "3..3", "--set", monitor, "--set", "budget.steps=4", "--set", "eval.every_steps=2"]
-    said = here("run", "tiny.toml", "--jobs", 1, "-o", "out", "--device", "cpu", "-q", *changes)
+def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProcess) -> None:
+    """Also seeds and overrides, which are recorded."""
+    fails = 'strategy.1={kind = "fails"}'
+    changes = ["--seeds", "3..3", "--set", fails, "--set", "budget.steps=4", "--set", "eval.every_steps=2"]
+    said = failing("run", "tiny.toml", "--jobs", 1, "-o", "out", "--device", "cpu", "-q", *changes)
     assert said.exit_code == 3, said.output
     lock = Store(Path("out")).read_lock()
-    assert lock["overrides"] == [monitor, "budget.steps=4", "eval.every_steps=2", "seeds=[3]"]
+    assert lock["overrides"] == [fails, "budget.steps=4", "eval.every_steps=2", "seeds=[3]"]
     runs = pd.read_parquet("out/runs.parquet").set_index("label")
     assert runs.loc["Synchronous", ["state", "seed", "steps"]].tolist() == ["done", 3, 4]
-    assert runs.loc["SketchFDA", "state"] in FAILURES
-    failed = runs.loc["SketchFDA", "cell_id"]
+    assert runs.loc["fails", "state"] == "failed"
+    failed = runs.loc["fails", "cell_id"]
     assert f"fdabench show RESULTS {failed} has the traceback" in said.stderr, "failures are told even when quiet"
-    shown = here("show", "out", failed)
+    shown = failing("show", "out", failed)
     assert shown.exit_code == 0
     assert "Traceback (most recent call last)" in shown.stdout
-    rows = json.loads(here("plan", "tiny.toml", "-o", "out", "--output-format", "json", *changes).stdout)
+    rows = json.loads(failing("plan", "tiny.toml", "-o", "out", "--output-format", "json", *changes).stdout)
     assert [row["status"] for row in rows] == ["done", "failed"]
 
 

@@ -121,6 +121,30 @@ FAULTS: dict[str, list[str]] = {
     'strategy.1={kind = "fedavgm", local_steps = 1, server = {momentum = 1}}': [
         "strategy[1].server.momentum: 1 is out of range: it must be less than 1"
     ],
+    # more than anything could hold
+    "strategy.2.monitor.width=100000000000000": [
+        "strategy[2].monitor.width: 100000000000000 is out of range: it must be at most 1e+09"
+    ],
+    "strategy.2.monitor={kind = 'sketch', depth = 1000000001, width = 1}": [
+        "strategy[2].monitor.depth: 1000000001 is out of range: it must be at most 1e+09"
+    ],
+    "strategy.2.monitor={kind = 'sketch', depth = 99999, width = 100000}": [
+        "strategy[2].monitor: a local state of 1e+10 numbers; at most 1e+08 are allowed"
+    ],
+    "strategy.2.every=10000000000": ["strategy[2].every: 10000000000 is out of range: it must be at most 1e+09"],
+    "workload.0.partition.min_samples=1000000000000": [
+        "workload[0].partition.min_samples: 1000000000000 is out of range: it must be at most 1e+09"
+    ],
+    "budget.steps=1000000000000": ["budget.steps: 1000000000000 is out of range: it must be at most 1e+09"],
+    "workload.0.workers=1000000000000": [
+        "workload[0].workers: 1000000000000 workers, but digits has 1438 training samples",
+        "workload[0].workers: 1000000000000 is out of range: it must be at most 1e+09",
+    ],
+    f"workload.0.workers=0x{'f' * 5000}": [
+        "workload[0].workers: a number of thousands of digits workers, but digits has 1438 training samples",
+        "workload[0].workers: a number of thousands of digits is out of range: it must be at most 1e+09",
+    ],
+    f"eval.targets={[0.5] * 1001}": ["eval.targets: has 1001 entries; at most 1000 are allowed"],
     "strategy.2.monitor.width=0": ["strategy[2].monitor.width: 0 is out of range: it must be at least 1"],
     # what does not fit together
     "workload.0.workers=2000": ["workload[0].workers: 2000 workers, but digits has 1438 training samples"],
@@ -357,3 +381,39 @@ def test_values_of_every_type_are_refused_everywhere(good: Table, read: Read) ->
         node[place[-1]] = value
         with suppress(FdabenchError):
             assert read(suite).cells
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fault"),
+    [
+        (
+            ["budget={epochs = 999999}", "eval.every_steps=1000000", "workload.0.workers=1", "workload.0.batch_size=1"],
+            "budget: for digits, workers = 1 and batch_size = 1 it comes to 1.44e+09 local steps; at most 1e+09",
+        ),
+        (
+            ["budget.steps=1000000000", "eval.every_steps=1"],
+            "eval: for digits, workers = 4 and batch_size = 16 there would be 1e+09 evaluations; at most 1e+06",
+        ),
+        (["budget.steps=2000000", "eval={every_epochs = 1e-300}"], "there would be 2e+06 evaluations"),
+    ],
+)
+def test_what_comes_to_too_much_is_told_before_anything_is_run(
+    read: Read, good: Table, overrides: list[str], fault: str
+) -> None:
+    with pytest.raises(SuiteError) as caught:
+        read(good, *overrides)
+    assert fault in caught.value.faults[0]
+    assert len(caught.value.faults) == 1
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "budget.steps=1000000",
+        "workload.0.workers=1438",
+        "strategy.2.monitor={kind = 'sketch', depth = 99, width = 1000000}",
+        "strategy.2.every=1000000000",
+    ],
+)
+def test_what_is_large_and_could_be_held_is_not_refused(read: Read, good: Table, override: str) -> None:
+    assert read(good, override).cells
