@@ -35,7 +35,7 @@ DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
-    *(f"docs/{page}.md" for page in ("suites", "results", "runs", "clusters", "ci")),
+    *(f"docs/{page}.md" for page in ("suites", "results", "runs", "clusters", "extrapolation", "ci")),
 )
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""What comes after runs in several places: `merge`."""
+"""What comes before a run, and after runs in several places: `plan` and `merge`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,40 @@ from typing import Annotated
 import typer
 
 from fdabench.cli.guard import guarded
-from fdabench.cli.options import Out
+from fdabench.cli.options import Chosen, Format, Out, OutputFormat, Seeds, Sets, SuiteFile
+
+
+@guarded
+def plan(
+    suite: SuiteFile,
+    out: Out = None,
+    sets: Sets = None,
+    seeds: Seeds = None,
+    chosen: Chosen = None,
+    extrapolate: Annotated[
+        str | None,
+        typer.Option(
+            "--extrapolate",
+            metavar="workers=N,parameters=N",
+            help="Say instead what the strategies would cost at another size.",
+        ),
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option("--results", metavar="RESULTS", help="With --extrapolate: where syncs were measured."),
+    ] = None,
+    output_format: OutputFormat = Format.auto,
+) -> None:
+    """Say what `run` would do: cells done, stale and why, to run; bytes; time."""
+    from fdabench.cli.plan import print_larger, print_plan
+    from fdabench.errors import UsageError
+
+    if extrapolate is not None:
+        print_larger(suite, out, tuple(sets or ()), seeds, chosen, extrapolate, results, output_format.value)
+    elif results is not None:
+        raise UsageError("--results: that is for --extrapolate; -o names the results of a plan")
+    else:
+        print_plan(suite, out, tuple(sets or ()), seeds, chosen, output_format.value)
 
 
 @guarded

@@ -104,11 +104,14 @@ def _markdown(table: Table) -> None:
 _PRINTERS = {"rich": _rich, "plain": _plain, "json": _json, "csv": _csv, "markdown": _markdown}
 
 
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
+
+
 def in_bytes(count: int) -> str:
     """1.2 GB: decimal units, three figures."""
     value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 999.5 or unit == "TB":
+    for unit in _UNITS:
+        if value < 999.5 or unit == _UNITS[-1]:
             break
         value /= 1000
     return f"{value:.3g} {unit}" if unit != "B" else f"{count} B"

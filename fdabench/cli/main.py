@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fdabench import __version__
-from fdabench.cli.around import merge
+from fdabench.cli.around import merge, plan
 from fdabench.cli.gate import baselines, check
 from fdabench.cli.guard import guarded
 from fdabench.cli.options import (
@@ -118,20 +118,7 @@ def run(
     run_suites(Request(tuple(suites), out, data_dir, hardware, tuple(sets or ()), seeds, limits, quiet))
 
 
-@app.command()
-@guarded
-def plan(
-    suite: SuiteFile,
-    out: Out = None,
-    sets: Sets = None,
-    seeds: Seeds = None,
-    chosen: Chosen = None,
-    output_format: OutputFormat = Format.auto,
-) -> None:
-    """Say what `run` would do: cells done, stale and why, to run; bytes; time."""
-    from fdabench.cli.plan import print_plan
-
-    print_plan(suite, out, tuple(sets or ()), seeds, chosen, output_format.value)
+app.command()(plan)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import Table, in_bytes, in_time, print_table, remark, say
+from fdabench.cli.extrapolate import parse_wish, print_extrapolation
 from fdabench.cli.request import expand, grid_line, results_dir
 from fdabench.results.store import Store
 from fdabench.run.estimate import estimated_seconds
@@ -33,6 +34,26 @@ def print_plan(
     time = f", about {in_time(seconds)} with --jobs {jobs}" if to_run else ""
     if form not in ("json", "csv", "markdown"):
         say(f"{tally(found)}{time}")
+
+
+def print_larger(
+    path: Path,
+    out: Path | None,
+    sets: Sequence[str],
+    seeds: str | None,
+    chosen: str | None,
+    wish: str,
+    results: Path | None,
+    form: str,
+) -> None:
+    """What the suite's strategies would cost with other numbers of workers, parameters and steps.
+
+    Raises:
+        UsageError: `wish` is not such a list of numbers.
+    """
+    parsed = parse_wish(wish)
+    suite = expand(path, sets, seeds)
+    print_extrapolation(suite, parsed, results or results_dir(suite, out), chosen, results is not None, form)
 
 
 def _bytes(standing: Standing, convention: str, catalogue: Catalogue) -> str:

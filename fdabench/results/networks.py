@@ -62,7 +62,12 @@ class Demand(NamedTuple):
 def demand_at(ledger: pd.DataFrame, instant: Instant, workers: int, convention: str) -> Demand:
     """What it took to get to an evaluation; `ledger` is one cell's."""
     spent = bytes_at(ledger, instant, workers, convention)
-    return Demand(instant.step, collectives_at(ledger, instant) * _trips(convention, workers), spent.total, workers)
+    return demand(instant.step, collectives_at(ledger, instant), spent.total, workers, convention)
+
+
+def demand(steps: int, collectives: int, wire_bytes: int, workers: int, convention: str) -> Demand:
+    """Of so many steps and collectives that wait for each other, whose bytes over all workers are known."""
+    return Demand(steps, collectives * _trips(convention, workers), wire_bytes, workers)
 
 
 def _trips(convention: str, workers: int) -> int:

@@ -302,7 +302,8 @@ def test_a_reader_that_goes_away_is_no_error(start: Callable[..., Any]) -> None:
         (1234, "1.23 kB"),
         (999_600, "1 MB"),
         (10**9, "1 GB"),
-        (10**16, "1e+04 TB"),
+        (10**16, "10 PB"),
+        (10**27, "1e+03 YB"),
     ],
 )
 def test_bytes_are_told_in_decimal_units_and_three_figures(count: int, text: str) -> None:

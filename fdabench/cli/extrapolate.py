@@ -1,0 +1,170 @@
+"""`fdabench plan --extrapolate`: what the strategies of a suite would cost with more workers and larger models."""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from fdabench.cli.console import Table, in_bytes, print_table, remark, say
+from fdabench.errors import ResultError, UsageError, nearest
+from fdabench.report.text import DASH, significant
+from fdabench.report.times import duration
+from fdabench.results.load import Results, load
+from fdabench.results.networks import NETWORKS, Network
+from fdabench.run.extrapolate import Estimate, Wish, estimates
+from fdabench.suite.cell import Cell
+from fdabench.suite.reader import Expanded
+from fdabench.suite.select import select
+
+MOST: Mapping[str, int] = {"workers": 10**6, "parameters": 10**11, "steps": 10**9}
+PAGE = "docs/extrapolation.md"
+FOR_PROGRAMS = ("json", "csv")
+
+
+def parse_wish(text: str) -> Wish:
+    """`workers=1e6,parameters=7e9`: whole numbers, exactly.
+
+    Raises:
+        UsageError: something else; all that is wrong is in the message.
+    """
+    found: dict[str, int] = {}
+    faults = []
+    for part in text.split(","):
+        name, _, value = (piece.strip() for piece in part.partition("="))
+        if name not in MOST:
+            faults.append(
+                f"{part.strip()!r}: expected {', '.join(f'{known}=N' for known in MOST)}{nearest(name, MOST)}"
+            )
+        elif name in found:
+            faults.append(f"{name} comes twice")
+        elif (number := _whole(value, MOST[name])) is None:
+            faults.append(f"{name}={value:.40}: expected a whole number from 1 to {MOST[name]:,}, as 4096 or 1e6")
+        else:
+            found[name] = number
+    if faults:
+        raise UsageError("\n".join(f"--extrapolate {fault}" for fault in faults))
+    return Wish(**found)
+
+
+def _whole(text: str, most: int) -> int | None:
+    try:
+        number = Decimal(text.replace("_", ""))
+    except InvalidOperation:
+        return None
+    # compared before it is expanded: 1e999999999 has a billion digits
+    if not number.is_finite() or not 1 <= number <= most or number != number.to_integral_value():
+        return None
+    return int(number)
+
+
+def print_extrapolation(suite: Expanded, wish: Wish, results: Path, chosen: str | None, named: bool, form: str) -> None:
+    """One row for each strategy and workload; what is measured and what is not stands beside it.
+
+    Raises:
+        ResultError: the results that were named cannot be read, or hold no cell of the suite.
+    """
+    cells = select(suite.cells, chosen) if chosen else suite.cells
+    read = _results(results, cells, suite.source) if named or (results / "suite.lock.toml").exists() else None
+    convention = suite.suite.accounting.convention
+    networks = dict(NETWORKS) | {
+        own.name: Network(own.bandwidth_mbps * 1e6, own.latency_ms * 1e-3, own.shared) for own in suite.suite.network
+    }
+    found = estimates(cells, wish, convention, read, suite.catalogue)
+    _tell(found, results if read else None)
+    records = [_record(each, networks, convention) for each in found]
+    costs = ("strategy", "on", "K", "parameters", "steps", "theta", "syncs", "syncs are", f"bytes ({convention})")
+    print_table(Table((*costs, "memory of a process", "checked"), [_costs(each) for each in found], records), form)
+    if form not in FOR_PROGRAMS:
+        say("")
+        times = ("strategy", "on", "computing", *(f"talking on {name}" for name in networks))
+        print_table(Table(times, [_times(each, networks) for each in found]), form)
+
+
+def _results(root: Path, cells: tuple[Cell, ...] | list[Cell], source: str) -> Results:
+    results = load(root)
+    if not {cell.id for cell in cells} & {cell["id"] for cell in results.lock["cell"]}:
+        raise ResultError(f"{root}: holds no cell of {source}: it is of another suite, or of other overrides")
+    return results
+
+
+def _tell(found: list[Estimate], results: Path | None) -> None:
+    if results is not None:
+        remark(
+            f"measured in {results.as_posix()}: sync rates, which are taken over as they are, and the time of a step"
+        )
+    elif any(each.basis == "bound" for each in found):
+        remark("no results: syncs are bounds where they are not exact; --results FOLDER takes measured rates")
+    if any(each.theta is not None and each.there.parameters != each.here.parameters for each in found):
+        remark("theta grows with the parameters, by the published rule: as much for each as in the suite")
+    remark(f"modelled: memory, computing, talking; with which formulas, and how far they hold: {PAGE}")
+
+
+def _on(each: Estimate) -> str:
+    config = each.cell.config
+    return f"{config['dataset']} {config['model']} b={config['batch_size']} {config['partition']['kind']}"
+
+
+def _costs(each: Estimate) -> tuple[str, ...]:
+    measured = each.measured
+    return (
+        each.cell.label,
+        _on(each),
+        f"{each.there.workers:,}",
+        f"{each.there.parameters:,}",
+        f"{each.there.steps:,}",
+        DASH if each.theta is None else significant(each.theta),
+        " to ".join(dict.fromkeys(f"{syncs:,}" for syncs in each.syncs or ())) or DASH,
+        _basis(each),
+        " to ".join(dict.fromkeys(in_bytes(demand.wire_bytes) for demand in each.demands or ())) or DASH,
+        in_bytes(each.memory),
+        DASH if measured is None else f"bytes of {measured.as_predicted} of {measured.cells} cells",
+    )
+
+
+def _times(each: Estimate, networks: Mapping[str, Network]) -> tuple[str, ...]:
+    computing = DASH if each.compute_s is None else duration(each.compute_s)
+    talking = [_span([_talking(demand, network) for demand in each.demands or ()]) for network in networks.values()]
+    return (each.cell.label, _on(each), computing, *talking)
+
+
+def _basis(each: Estimate) -> str:
+    if each.basis != "measured":
+        return each.basis
+    return f"measured at K={each.here.workers} d={each.here.parameters:,}"
+
+
+def _talking(demand: Any, network: Network) -> float:
+    return float(demand.seconds_on(network, 0.0))
+
+
+def _span(seconds: list[float]) -> str:
+    return " to ".join(dict.fromkeys(duration(each) for each in seconds)) or DASH
+
+
+def _record(each: Estimate, networks: Mapping[str, Network], convention: str) -> dict[str, Any]:
+    """For programs: bytes as whole numbers, seconds, and the size at which the rate was measured."""
+    low, high = each.demands or (None, None)
+    least, most = each.syncs or (None, None)
+    measured = each.measured
+    return {
+        "strategy": each.cell.label,
+        **{key: each.cell.config[key] for key in ("dataset", "model", "batch_size")},
+        "partition": each.cell.config["partition"]["kind"],
+        **each.there._asdict(),
+        "theta": each.theta,
+        "syncs_basis": each.basis,
+        "syncs_least": least,
+        "syncs_most": most,
+        "convention": convention,
+        "bytes_least": low.wire_bytes if low else None,
+        "bytes_most": high.wire_bytes if high else None,
+        "memory_bytes": each.memory,
+        "compute_s": each.compute_s,
+        **{f"{name}_least_s": _talking(low, network) if low else None for name, network in networks.items()},
+        **{f"{name}_most_s": _talking(high, network) if high else None for name, network in networks.items()},
+        "measured_workers": each.here.workers if measured else None,
+        "measured_parameters": each.here.parameters if measured else None,
+        "measured_syncs_per_step": float(measured.rate) if measured else None,
+        "measured_cells": measured.cells if measured else 0,
+        "cells_as_predicted": measured.as_predicted if measured else 0,
+    }

@@ -1,0 +1,59 @@
+"""How much memory a process with one worker needs: in closed form, from vectors that are counted by making them."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.core.strategy import Forecasts
+from fdabench.run.setting import Config, scale_of, strategy_of
+from fdabench.suite.construct import construct
+
+BYTES_PER_NUMBER = 4
+_TRIAL = 8
+_ALWAYS = 5
+"""The model, its gradient, the last two global models, and the drift while it is measured or averaged."""
+_MONITOR_BYTES: Mapping[str, int] = {"linear": 4, "sketch": 2}
+"""For each parameter, all through a round: the direction; place and sign of each chunk of 4 numbers."""
+
+
+def process_bytes(config: Config, num_parameters: int, catalogue: Catalogue = BUILT_IN) -> int:
+    """Of a process with one worker, whose collectives sum on the way; without activations, data, and the libraries."""
+    strategy = strategy_of(config, catalogue)
+    state = strategy.traffic(1, num_parameters).state_size if isinstance(strategy, Forecasts) else 0
+    vectors = _ALWAYS + optimizer_vectors(config, catalogue) + _vectors(strategy.init(torch.zeros(_TRIAL)).server)
+    monitor = config["strategy"].get("monitor", {}).get("kind", "")
+    tables = num_parameters * _MONITOR_BYTES.get(monitor, 0)
+    return BYTES_PER_NUMBER * (num_parameters * vectors + state) + tables
+
+
+def optimizer_vectors(config: Config, catalogue: Catalogue = BUILT_IN) -> int:
+    """How many numbers the local optimizer remembers of each parameter."""
+    table = config["optimizer"]
+    local = construct(catalogue.optimizers[table["kind"]], table, scale_of(config, catalogue), catalogue)
+    row = nn.Parameter(torch.zeros(_TRIAL))
+    row.grad = torch.zeros(_TRIAL)
+    optimizer = local.build([row])
+    optimizer.step()
+    return _vectors(dict(optimizer.state[row]))
+
+
+def _vectors(value: Any) -> int:
+    """Numbers for each of the trial's parameters, in tensors wherever they are kept."""
+    return int(_numbers(value) / _TRIAL)
+
+
+def _numbers(value: Any) -> Fraction:
+    if isinstance(value, Tensor):
+        return Fraction(value.numel() if value.dim() else 0)
+    if isinstance(value, Mapping):
+        return sum((_numbers(each) for each in value.values()), Fraction())
+    if isinstance(value, list | tuple):
+        return sum((_numbers(each) for each in value), Fraction())
+    if is_dataclass(value) and not isinstance(value, type):
+        return sum((_numbers(getattr(value, field.name)) for field in fields(value)), Fraction())
+    return Fraction()

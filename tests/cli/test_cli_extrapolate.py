@@ -1,0 +1,122 @@
+"""`fdabench plan --extrapolate` as people call it: what it prints, what it refuses."""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fdabench.cli.console import in_bytes
+from fdabench.cli.extrapolate import parse_wish
+from fdabench.run.extrapolate import Wish
+
+InProcess = Callable[..., Any]
+PAGE = (Path(__file__).parents[2] / "docs" / "extrapolation.md").read_text(encoding="utf-8")
+
+
+def test_numbers_are_read_exactly() -> None:
+    assert parse_wish("workers=1e6,parameters=7e9") == Wish(1_000_000, 7_000_000_000)
+    assert parse_wish(" steps = 1_000 ") == Wish(steps=1000)
+    assert parse_wish("parameters=99999999999") == Wish(parameters=99_999_999_999)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("workers=0", "workers=0: expected a whole number from 1 to 1,000,000"),
+        ("workers=1000001", "from 1 to 1,000,000"),
+        ("parameters=1e40", "parameters=1e40: expected a whole number from 1 to 100,000,000,000"),
+        ("parameters=1e999999999", "from 1 to"),
+        ("steps=1e-999999999", "from 1 to"),
+        ("workers=1.5", "expected a whole number"),
+        ("workers=nan", "expected a whole number"),
+        ("workers=inf", "expected a whole number"),
+        ("workers=many", "expected a whole number"),
+        ("workers", "expected a whole number"),
+        ("", "expected workers=N, parameters=N, steps=N"),
+        ("wrokers=5", "did you mean 'workers'?"),
+        ("workers=2,workers=2", "workers comes twice"),
+    ],
+)
+def test_what_cannot_be_is_told_with_exit_2(here: InProcess, text: str, message: str) -> None:
+    said = here("plan", "tiny.toml", "--extrapolate", text)
+    assert (said.exit_code, said.stdout) == (2, "")
+    assert message in said.stderr
+    assert os.listdir(".") == ["tiny.toml"]
+
+
+def test_all_faults_are_told_at_once(here: InProcess) -> None:
+    said = here("plan", "tiny.toml", "--extrapolate", "workers=0,paramters=5")
+    assert len(said.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--results", "nowhere"], "--results: that is for --extrapolate"),
+        (["--extrapolate", "workers=2", "--results", "nowhere"], "nowhere: no results here"),
+    ],
+)
+def test_results_are_read_where_they_are_named(here: InProcess, arguments: list[str], message: str) -> None:
+    said = here("plan", "tiny.toml", *arguments)
+    assert said.exit_code == 2
+    assert message in said.stderr
+
+
+def test_results_of_other_cells_are_refused(here: InProcess, finished: Any) -> None:
+    options = ("--extrapolate", "workers=9", "--results", finished.results)
+    said = here("plan", "tiny.toml", *options, "--set", "budget.steps=7")
+    assert said.exit_code == 2
+    assert "holds no cell of tiny.toml" in said.stderr
+
+
+def test_without_results_what_is_not_exact_is_a_bound(here: InProcess) -> None:
+    said = here("plan", "tiny.toml", "--extrapolate", "workers=1e6,parameters=1e11", "--output-format", "json")
+    assert said.exit_code == 0, said.output
+    synchronous, fda = json.loads(said.stdout)
+    assert synchronous["bytes_least"] == synchronous["bytes_most"] == 31 * 2 * 10**6 * 4 * 10**11
+    assert (synchronous["syncs_basis"], fda["syncs_basis"]) == ("exact", "bound")
+    assert (fda["syncs_least"], fda["syncs_most"], fda["compute_s"]) == (0, 30, None)
+    assert "no results: syncs are bounds where they are not exact" in said.stderr
+
+
+def test_with_results_it_is_said_what_was_measured_and_what_was_checked(here: InProcess, finished: Any) -> None:
+    options = ("--extrapolate", "workers=1000", "--results", finished.results)
+    said = here("plan", "tiny.toml", *options)
+    assert said.exit_code == 0, said.output
+    costs, times = said.stdout.split("\n\n")
+    header, synchronous, fda = costs.splitlines()
+    assert [
+        name for name in ("syncs are", "bytes (paper)", "memory of a process", "checked") if name not in header
+    ] == []
+    assert re.search(r"1,000 +51,466 +30 .* exact .* bytes of 1 of 1 cells$", synchronous)
+    assert re.search(r"measured at K=2 d=51,466 .* bytes of 1 of 1 cells$", fda)
+    assert "talking on wan-100Mbps-40ms" in times.splitlines()[0]
+    assert len(times.splitlines()) == 3
+    assert "sync rates, which are taken over as they are" in said.stderr
+
+
+def test_large_counts_of_bytes_have_units() -> None:
+    assert [in_bytes(10**power) for power in (3, 15, 18, 21, 24, 30)] == [
+        "1 kB",
+        "1 PB",
+        "1 EB",
+        "1 ZB",
+        "1 YB",
+        "1e+06 YB",
+    ]
+
+
+def test_the_worked_example_follows_from_its_formulas() -> None:
+    """The page's own bytes from its syncs: 2 K n for each and for the start, and K n for each state."""
+    (table,) = re.findall(r"^strategy .*?\n\n", PAGE, re.MULTILINE | re.DOTALL)[:1]
+    header, *rows = table.strip().splitlines()
+    columns = re.split(r" {2,}", header)
+    workers, n, steps = 10**6, 4 * 7 * 10**9, 600
+    states = {"NaiveFDA": 4, "LinearFDA": 8, "SketchFDA": 5004}
+    for row in (dict(zip(columns, re.split(r" {2,}", line), strict=True)) for line in rows):
+        sync = (int(row["syncs"]) + 1) * 2 * workers * n
+        assert row["bytes (paper)"] == in_bytes(sync + steps * workers * states.get(row["strategy"], 0))
