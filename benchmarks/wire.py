@@ -122,7 +122,8 @@ def _time_table(limited: pd.DataFrame) -> str:
         reached = "not reached" if pd.isna(row.to_target_s) else f"{row.to_target_s:.2f} s"
         lines.append(
             f"| {row.strategy} | {row.rate} | {row.measured_s:.2f} s | {row.predicted_s:.2f} s "
-            f"| {100 * row.off:+.0f} % | {row.collectives_s:.2f} s | {1000 * row.measured_s / row.steps:.1f} ms | {reached} |"
+            f"| {100 * row.off:+.0f} % | {row.collectives_s:.2f} s "
+            f"| {1000 * row.measured_s / row.steps:.1f} ms | {reached} |"
         )
     return "\n".join(lines)
 
