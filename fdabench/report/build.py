@@ -19,6 +19,7 @@ from fdabench.report.summary import conclude, summary_text
 from fdabench.report.tables import Table, build_tables
 from fdabench.report.times import times_tables
 from fdabench.report.versus import published_tables
+from fdabench.report.wire import wire_tables
 from fdabench.results.files import write_whole
 from fdabench.results.load import Results
 
@@ -32,6 +33,7 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
     data = combine(results)
     drawn = [figure for plot in PLOTS if (figure := render(plot, data)) is not None]
     found = [*build_tables(data), *published_tables(data), *times_tables(data), *milestones_tables(data)]
+    found += wire_tables(data)
     tables, templates = [conclusion_table(data), *found], environment()
     files: dict[str, bytes] = {
         f"figures/{figure.name}.{suffix}": content for figure in drawn for suffix, content in figure.files.items()

@@ -38,6 +38,7 @@ class ReportData:
     rounds: pd.DataFrame
     trace: pd.DataFrame
     partition: pd.DataFrame
+    wire: pd.DataFrame
     looks: Mapping[str, Look]
 
     @property
@@ -110,6 +111,7 @@ def combine(results: Sequence[Results]) -> ReportData:
         rounds=stack([result.rounds for result in results]),
         trace=_keyed(pairs, [result.trace for result in results]),
         partition=stack([result.partition.rename(columns={"label": "class_index"}) for result in results]),
+        wire=stack([result.wire for result in results]),
         looks=looks_of(families),
     )
 

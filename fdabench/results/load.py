@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.files import write_table
-from fdabench.results.schema import HITS, RUNS
+from fdabench.results.schema import HITS, RUNS, WIRE
 from fdabench.results.store import RESULTS, TABLES, Record, Store, taken_apart
 
 
@@ -32,6 +32,8 @@ class Results:
     rounds: pd.DataFrame
     trace: pd.DataFrame
     partition: pd.DataFrame
+    wire: pd.DataFrame
+    """Of the cells whose interfaces were read."""
 
 
 def load(root: Path) -> Results:
@@ -49,10 +51,11 @@ def _load(root: Path) -> Results:
     found = {cell["id"]: store.read_record(cell["id"]) for cell in lock["cell"]}
     records = {cell_id: record for cell_id, record in found.items() if record is not None}
     finished = [cell_id for cell_id, record in records.items() if record["state"] in RESULTS]
-    frames = {name: _stack(store, finished, name) for name in TABLES}
+    frames = {name: _stack([_one(store, cell, name) for cell in finished], schema) for name, schema in TABLES.items()}
+    wired = [_keyed(table, cell) for cell in finished if (table := store.read_wire(cell)) is not None]
     runs = derive_runs(lock, records, frames["evals"], frames["ledger"])
     hits = derive_hits(lock, records, frames["evals"], frames["ledger"])
-    return Results(root, lock, records, runs, hits, **frames)
+    return Results(root, lock, records, runs, hits, **frames, wire=_stack(wired, WIRE))
 
 
 def write_derived(results: Results) -> None:
@@ -63,16 +66,18 @@ def write_derived(results: Results) -> None:
         write_table(results.root / f"{name}.parquet", schema, table.to_pylist(), about)
 
 
-def _stack(store: Store, cell_ids: list[str], name: str) -> pd.DataFrame:
-    tables = [_one(store, cell_id, name) for cell_id in cell_ids]
+def _stack(tables: list[pa.Table], schema: pa.Schema) -> pd.DataFrame:
     if not tables:
-        return pd.DataFrame(columns=list(dict.fromkeys(["cell_id", *TABLES[name].names])))
+        return pd.DataFrame(columns=list(dict.fromkeys(["cell_id", *schema.names])))
     frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return frame
 
 
 def _one(store: Store, cell_id: str, name: str) -> pa.Table:
-    table = store.read_cell_table(cell_id, name)
+    return _keyed(store.read_cell_table(cell_id, name), cell_id)
+
+
+def _keyed(table: pa.Table, cell_id: str) -> pa.Table:
     if "cell_id" in table.column_names:
         return table
     return table.add_column(0, "cell_id", pa.repeat(cell_id, len(table)))

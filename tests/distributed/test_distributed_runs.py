@@ -232,7 +232,7 @@ def test_torchrun_leaves_them_as_well(call: Call, tmp_path: Path) -> None:
 def test_the_backends_sums_have_the_same_syncs_and_nearly_the_same_numbers(call: Call, tmp_path: Path) -> None:
     suite(tmp_path, EVERY_STRATEGY, 3)
     assert call("fdabench", "run", "suite.toml", "-o", "alone").returncode == 0
-    asked = ("--engine", "distributed", "--processes", "2", "--mean", "allreduce")
+    asked = ("--engine", "distributed", "--processes", "2", "--mean", "allreduce", "--measure-wire", "lo")
     assert call("fdabench", "run", "suite.toml", "-o", "spread", *asked).returncode == 0
     ones, others = records(tmp_path / "alone"), records(tmp_path / "spread")
     for label, record in ones.items():
@@ -241,6 +241,11 @@ def test_the_backends_sums_have_the_same_syncs_and_nearly_the_same_numbers(call:
         assert mine["rounds"]["step"].tolist() == theirs["rounds"]["step"].tolist()
         # a sum of three terms is rounded otherwise by 2^-24 of its size; 24 steps of Adam at 1e-3 make little of that
         assert (mine["evals"]["test_loss"] - theirs["evals"]["test_loss"]).abs().max() < 1e-4
+    assert call("fdabench", "report", "spread", "-o", "told").returncode == 0
+    told = pd.read_csv(tmp_path / "told" / "tables" / "wire.csv")
+    assert len(told) == 12  # models of eight strategies, states of four
+    # loopback has packets of 64 kB; other programs may use it as well
+    assert told[told["kind"] == "model"]["ratio"].between(1.0, 1.1).all()
 
 
 @pytest.mark.parametrize("victim", ["a follower", "the leader"])
@@ -344,6 +349,8 @@ def test_what_every_process_raises_ends_the_cell_only(call: Call, tmp_path: Path
     ("arguments", "message"),
     [
         (["--engine", "distributed"], "say --processes N, or start it with torchrun"),
+        (["--measure-wire", "lo"], "--measure-wire lo: that is for --engine distributed"),
+        (["--engine", "distributed", "--processes", "2", "--measure-wire", "eth99"], "eth99: no such interface here"),
         (["--processes", "2"], "--processes 2: that is for --engine distributed"),
         (["--engine", "distributed", "--processes", "2", "--mean", "alreduce"], "did you mean 'allreduce'?"),
         (["--engine", "distributed", "--processes", "4"], "workers = 3 cannot be shared out over 4 processes"),

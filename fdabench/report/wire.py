@@ -1,0 +1,55 @@
+"""What interfaces carried beside what the ledger says that they should: the evidence for every other number."""
+
+import pandas as pd
+
+from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.report.tables import Table
+from fdabench.report.text import byte_size, count
+
+_SUMS = ["count", "predicted_bytes", "received_bytes", "seconds"]
+_MEASURED = ("averages", "predicted", "on the wire", "ratio", "seconds")
+_NOTE = (
+    "Averages that crossed an interface, over all processes and seeds. Predicted: by the algorithm of the collective, "
+    "from the payload that the ledger has. On the wire: by the interfaces' counters, without evaluations; what it is above "
+    "1 is framing (headers and acknowledgements), most of a message of a few bytes. Seconds: of the slowest process."
+)
+
+
+def wire_frame(data: ReportData) -> pd.DataFrame:
+    """One row for each cell and kind of message."""
+    records = data.records
+    paid = data.wire[data.wire["kind"] != "evaluation"]
+    keys = [*WORKLOAD, "label", "seed", "cell_id", "kind"]
+    frame = paid.groupby(keys, sort=False, as_index=False)[_SUMS].sum()
+    return frame.assign(
+        processes=[records[cell]["processes"] for cell in frame["cell_id"]],
+        mean=[records[cell]["mean"] for cell in frame["cell_id"]],
+        ratio=frame["received_bytes"] / frame["predicted_bytes"],
+    )
+
+
+def wire_tables(data: ReportData) -> list[Table]:
+    """Nothing where no interface was read."""
+    if data.wire.empty:
+        return []
+    frame = wire_frame(data)
+    groups = frame.groupby([*WORKLOAD, "label", "processes", "mean", "kind"], sort=False)
+    several = len(data.locks) > 1
+    rows = tuple(
+        (
+            f"{suite}: {workload}" if several else str(workload),
+            str(label),
+            f"{processes}, {mean}",
+            str(kind),
+            *_told(mine[_SUMS].sum()),
+        )
+        for (suite, workload, label, processes, mean, kind), mine in groups
+    )
+    columns = ("workload", "strategy", "processes", "message", *_MEASURED)
+    return [Table("wire", "On the wire", _NOTE, frame, columns, rows, len(_MEASURED))]
+
+
+def _told(sums: "pd.Series[float]") -> tuple[str, ...]:
+    predicted, received = sums["predicted_bytes"], sums["received_bytes"]
+    sizes = (byte_size(predicted), byte_size(received), f"{received / predicted:.4f}")
+    return (count(sums["count"]), *sizes, f"{sums['seconds']:.2f}")
