@@ -10,8 +10,8 @@ _SUMS = ["count", "predicted_bytes", "received_bytes", "seconds"]
 _MEASURED = ("averages", "predicted", "on the wire", "ratio", "seconds")
 _NOTE = (
     "Averages that crossed an interface, over all processes and seeds. Predicted: by the algorithm of the collective, "
-    "from the payload that the ledger has. On the wire: by the interfaces' counters, without evaluations; what it is above "
-    "1 is framing (headers and acknowledgements), most of a message of a few bytes. Seconds: of the slowest process."
+    "from the payload that the ledger has. On the wire: by the interfaces' counters, without evaluations; what the "
+    "ratio is above 1 is framing (headers, acknowledgements), most of a tiny message. Seconds: of the slowest process."
 )
 
 
