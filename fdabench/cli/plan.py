@@ -1,7 +1,9 @@
 """`fdabench plan`: what `run` would do."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import Table, in_bytes, in_time, print_table, remark, say
@@ -27,7 +29,8 @@ def print_plan(
         (each.cell.id, each.cell.title, each.status, _bytes(each, convention, suite.catalogue), each.why)
         for each in found
     ]
-    print_table(Table(("cell", "what", "status", f"bytes ({convention})", "why"), rows), form)
+    table = Table(("cell", "what", "status", f"bytes ({convention})", "why"), rows)
+    print_table(replace(table, records=_records(table, found)) if form == "json" else table, form)
     to_run = [each.cell for each in found if each.status not in SETTLED]
     jobs = default_jobs(parse_device("auto"))
     seconds = estimated_seconds(to_run, store, jobs, suite.catalogue)
@@ -54,6 +57,12 @@ def print_larger(
     parsed = parse_wish(wish)
     suite = expand(path, sets, seeds)
     print_extrapolation(suite, parsed, results or results_dir(suite, out), chosen, results is not None, form)
+
+
+def _records(table: Table, found: Sequence[Standing]) -> list[dict[str, Any]]:
+    """The rows, and all that has changed since each cell was run."""
+    changed = [[change._asdict() for change in each.changed] for each in found]
+    return [{**row, "changed": each} for row, each in zip(table.machine, changed, strict=True)]
 
 
 def _bytes(standing: Standing, convention: str, catalogue: Catalogue) -> str:

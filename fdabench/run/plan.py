@@ -21,12 +21,33 @@ SETTLED = ("done", "failed")
 """What is not run again by itself."""
 
 
+MOST_NAMED = 3
+"""Changes that are named in a line; programs are told all."""
+
+
+class Change(NamedTuple):
+    """A file of a cell's code, or torch, as it was and as it is: hashes, versions, or `absent`."""
+
+    what: str
+    then: str
+    now: str
+
+    @property
+    def brief(self) -> str:
+        return f"torch {self.then} -> {self.now}" if self.what == "torch" else f"{self.what} changed"
+
+    @property
+    def whole(self) -> str:
+        return self.brief if self.what == "torch" else f"{self.brief} ({self.then} -> {self.now})"
+
+
 class Standing(NamedTuple):
-    """One cell: `done`, `failed`, `stale` or `to run`; and why."""
+    """One cell: `done`, `failed`, `stale` or `to run`; and why, with all that has changed since it was run."""
 
     cell: Cell
     status: str
     why: str = ""
+    changed: tuple[Change, ...] = ()
 
 
 def standings(cells: Sequence[Cell], store: Store, catalogue: Catalogue = BUILT_IN) -> list[Standing]:
@@ -36,8 +57,8 @@ def standings(cells: Sequence[Cell], store: Store, catalogue: Catalogue = BUILT_
 def tally(found: Sequence[Standing]) -> str:
     """`20 done | 1 failed | 3 stale: monitors/sketch.py changed | 1 to run`."""
     counts = Counter(each.status for each in found)
-    reasons = dict.fromkeys(each.why.split(" (")[0] for each in found if each.status == "stale")
-    stale = [f"{counts['stale']} stale: {', '.join(reasons)}"] if counts["stale"] else []
+    reasons = dict.fromkeys(reason for each in found if each.status == "stale" for reason in _reasons(each))
+    stale = [f"{counts['stale']} stale: {_few(list(reasons))}"] if counts["stale"] else []
     failed = [f"{counts['failed']} failed (--retry-failed runs them again)"] if counts["failed"] else []
     return " | ".join([f"{counts['done']} done", *failed, *stale, f"{counts['to run']} to run"])
 
@@ -48,11 +69,11 @@ def _standing(cell: Cell, store: Store, catalogue: Catalogue) -> Standing:
         return Standing(cell, "to run", "" if record is None else record["state"])
     with taken_apart(store.cell_dir(cell.id)):
         then, torch_then = {**record["code"]}, record["environment"]["torch"]
-    why = _changed(then, code_of(cell.config, catalogue)) or _torch_changed(torch_then)
-    if not why and record["state"] in RESULTS and (damaged := store.damaged_table(cell.id)):
-        why = f"{damaged} damaged"
-    if why:
-        return Standing(cell, "stale", why)
+    changed = _changed(then | {"torch": torch_then}, code_of(cell.config, catalogue) | {"torch": torch.__version__})
+    if changed:
+        return Standing(cell, "stale", _few([each.whole for each in changed]), changed)
+    if record["state"] in RESULTS and (damaged := store.damaged_table(cell.id)):
+        return Standing(cell, "stale", f"{damaged} damaged")
     return Standing(cell, "done") if record["state"] in RESULTS else Standing(cell, "failed", record["state"])
 
 
@@ -63,15 +84,19 @@ def attempts(cells: Sequence[Cell], store: Store) -> dict[str, int]:
         return {cell_id: record["attempts"] if record else 0 for cell_id, record in records.items()}
 
 
-def _changed(then: dict[str, str], now: dict[str, str]) -> str:
-    for name in sorted(then.keys() | now.keys()):
-        if then.get(name) != now.get(name):
-            return f"{name} changed ({then.get(name, 'absent')} -> {now.get(name, 'absent')})"
-    return ""
+def _changed(then: dict[str, str], now: dict[str, str]) -> tuple[Change, ...]:
+    names = sorted(then.keys() | now.keys())
+    changes = (Change(name, then.get(name, "absent"), now.get(name, "absent")) for name in names)
+    return tuple(change for change in changes if change.then != change.now)
 
 
-def _torch_changed(then: str) -> str:
-    return f"torch {then} -> {torch.__version__}" if then != torch.__version__ else ""
+def _reasons(standing: Standing) -> list[str]:
+    return [change.brief for change in standing.changed] or [standing.why]
+
+
+def _few(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""
+    return ", ".join(texts[:MOST_NAMED]) + more
 
 
 class Bound(NamedTuple):

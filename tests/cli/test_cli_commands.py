@@ -139,6 +139,9 @@ def test_plan_names_the_file_that_makes_a_cell_stale(here: InProcess, finished: 
     said = here("plan", "tiny.toml", "-o", "copy", "-k", "fda")
     assert "monitors/linear.py changed (0000000000000000 -> " in said.stdout
     assert "0 done | 1 stale: monitors/linear.py changed | 0 to run" in said.stdout
+    rows = json.loads(here("plan", "tiny.toml", "-o", "copy", "-k", "fda", "--output-format", "json").stdout)
+    now = record["code"]["monitors/linear.py"]
+    assert [row["changed"] for row in rows] == [[{"what": "monitors/linear.py", "then": "0" * 16, "now": now}]]
 
 
 def test_plan_follows_the_choice_of_cells_and_the_convention(here: InProcess) -> None:

@@ -222,7 +222,7 @@ def test_the_record_decides_where_a_cell_stands(
     cell, store = ran.cells["FedAvg"], Store(tmp_path)
     shutil.copytree(ran.store.cell_dir(cell.id), store.cell_dir(cell.id))
     store.write_record(cell.id, {**ran.records["FedAvg"], **change})
-    assert standings([cell], store) == [(cell, status, why)]
+    assert [each[:3] for each in standings([cell], store)] == [(cell, status, why)]
 
 
 @pytest.mark.parametrize(
@@ -236,6 +236,21 @@ def test_a_stale_cell_names_the_file_that_changed(ran: Any, tmp_path: Path, file
     assert found.status == "stale"
     assert found.why.startswith(f"{file} changed ({then or 'absent'} -> ")
     assert tally([found]) == f"0 done | 1 stale: {file} changed | 0 to run"
+
+
+def test_a_stale_cell_names_every_file_that_changed_and_torch(ran: Any, tmp_path: Path) -> None:
+    """In a line the first three of them."""
+    cell, store, record = ran.cells["FedAvg"], Store(tmp_path), ran.records["FedAvg"]
+    code = dict.fromkeys(sorted(record["code"])[:3], "0" * 16)
+    environment = record["environment"] | {"torch": "1.0"}
+    store.write_record(cell.id, {**record, "code": record["code"] | code, "environment": environment})
+    (found,) = standings([cell], store)
+    versions = [("torch", "1.0", torch.__version__)]
+    expected = [*((file, "0" * 16, record["code"][file]) for file in code), *versions]
+    assert sorted(found.changed) == sorted(expected)
+    assert found.why.count(" changed (") == 3
+    assert found.why.endswith(" and 1 more")
+    assert tally([found]) == f"0 done | 1 stale: {', '.join(f'{file} changed' for file in code)} and 1 more | 0 to run"
 
 
 def test_a_cell_of_other_code_that_lost_its_label_is_found_by_its_configuration(ran: Any) -> None:
