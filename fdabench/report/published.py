@@ -1,5 +1,6 @@
 """One's own cells beside the published numbers that they are counterparts of."""
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +48,8 @@ def compare(data: ReportData) -> Comparison:
 def counterparts(data: ReportData) -> pd.DataFrame:
     """Finished cells of the paper's data, models, partitions and strategies.
 
-    `differs` says what else is not as in the paper.
+    `differs` says what else is not as in the paper. Of cells that differ in how long they ran, or how often they were
+    tested, the longest stands for all: they are one run.
     """
     runs = data.finished
     runs = runs[
@@ -55,8 +57,16 @@ def counterparts(data: ReportData) -> pd.DataFrame:
         & runs["partition"].isin(set(PARTITIONS.values()))
         & runs["family"].isin({fact.axes.strategy for fact in published()})
     ]
+    longest = runs.sort_values("steps", ascending=False, kind="stable")
+    same = longest["cell_id"].map(lambda cell_id: _course(data.configs[cell_id])).duplicated()
+    runs = runs[~same.reindex(runs.index)]
     keys = zip(runs["cell_id"], runs["label"], strict=True)
     return runs.assign(differs=[differences(data.configs[cell_id], label) for cell_id, label in keys])
+
+
+def _course(config: Mapping[str, Any]) -> str:
+    """What decides a cell's numbers, but for where they end."""
+    return json.dumps({key: value for key, value in config.items() if key not in ("budget", "eval")}, sort_keys=True)
 
 
 def matching(axes: Axes, cells: pd.DataFrame) -> pd.DataFrame:

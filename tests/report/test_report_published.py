@@ -1,6 +1,7 @@
 """Published numbers are what the files say; cells of one's own are laid beside the right ones, worked out by hand."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,16 @@ def test_a_setting_that_was_run_twice_has_a_median_and_a_range() -> None:
         "rounds", model="lenet5", partition="iid-file-order", strategy="SketchFDA", workers=30, theta=5.0, epoch=100
     )
     assert (twice.value, twice.low, twice.high, twice.runs) == (37.5, 37, 38, 2)
+
+
+def test_a_seed_that_was_run_with_two_budgets_counts_once(tmp_path: Path) -> None:
+    """The longer run is taken: it has all that the shorter one has."""
+    short = replace(FIRST, evals=FIRST.evals[:2], changes={"budget": {"epochs": 2.0}})
+    folders = [write_paper(tmp_path / name, cells) for name, cells in (("short", [short]), ("long", [FIRST, SECOND]))]
+    found = compare(combine([load(folder) for folder in folders]))
+    early = row(found, "rounds", target=0.98, workers="10")
+    assert (early["cells"], early["measured_low"], early["measured_high"]) == (2, 4, 500)
+    assert row(found, "accuracy", epoch=100)["cells"] == 2
 
 
 def test_accuracy_and_rounds_at_a_nominal_epoch_by_hand(tmp_path: Path) -> None:
