@@ -124,6 +124,9 @@ class Store:
         if lock["schema"] != SCHEMA_VERSION:
             raise ResultError(f"{self.lock_path}: schema {lock['schema']!s:.60}; this fdabench reads {SCHEMA_VERSION}")
         _check_names(lock, self.lock_path)
+        targets = lock.get("targets", [])
+        if not isinstance(targets, list) or not all(isinstance(target, float | int) for target in targets):
+            raise ResultError(f"{self.lock_path}: targets: {targets!r:.60} are none that fdabench writes")
         return lock
 
     def read_record(self, cell_id: str) -> Record | None:

@@ -1,5 +1,6 @@
 """Every file of a results folder, damaged in every way: an honest redo or one message, and nothing else is touched."""
 
+import json
 import os
 import random
 import shutil
@@ -34,6 +35,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
     "random": lambda whole: random.Random(0).randbytes(len(whole) + 64),
     "folder": lambda whole: None,
 }
+INTACT = {"intact": lambda whole: whole}
 Hurt = Callable[[str, str], Path]
 
 
@@ -45,7 +47,7 @@ def hurt(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hurt:
 
     def damaged(file: str, damage: str) -> Path:
         path = RESULTS / file.replace("DONE", stopped.done).replace("UNDER_WAY", stopped.under_way)
-        content = DAMAGES[damage](path.read_bytes())
+        content = (DAMAGES | INTACT)[damage](path.read_bytes())
         path.unlink(missing_ok=True)
         if content is None:
             path.mkdir()
@@ -119,6 +121,20 @@ def test_a_cell_that_has_lost_a_table_is_planned_again(
     assert said.exit_code == 0, said.output
     assert f"{path.name} damaged" in said.stdout
     assert f"1 stale: {path.name} damaged" in said.stdout
+
+
+@pytest.mark.parametrize("key", ["attempts", "code", "environment", "steps", "together", "wall_s", "state", "config"])
+@pytest.mark.parametrize("wrong", [None, "x", -1, [], {}])
+def test_a_plan_with_a_record_of_somebody_elses_making_is_made_or_refused(
+    stopped: Any, hurt: Hurt, say: Say, key: str, wrong: object
+) -> None:
+    path = hurt("cells/DONE/cell.json", "intact")
+    record = json.loads(path.read_bytes())
+    del record[key]
+    path.write_text(json.dumps(record if wrong is None else {**record, key: wrong}))
+    for command in (["plan", "hurt.toml", "-k", stopped.done], ["status", RESULTS], ["show", RESULTS, stopped.done]):
+        said = say(*command)
+        assert said.exit_code in (0, 2), said.output
 
 
 def run(say: Say) -> Any:
