@@ -15,6 +15,7 @@ from fdabench.report.methods import CONVENTIONS, ESTIMATES, commands
 from fdabench.report.milestones import milestones_tables
 from fdabench.report.page import page_file
 from fdabench.report.render import Drawn, render
+from fdabench.report.robust import robust_tables
 from fdabench.report.summary import conclude, summary_text
 from fdabench.report.tables import Table, build_tables
 from fdabench.report.times import times_tables
@@ -32,9 +33,8 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
     """
     data = combine(results)
     drawn = [figure for plot in PLOTS if (figure := render(plot, data)) is not None]
-    found = [*build_tables(data), *published_tables(data), *times_tables(data), *milestones_tables(data)]
-    found += wire_tables(data)
-    tables, templates = [conclusion_table(data), *found], environment()
+    found = [*build_tables(data), *robust_tables(data), *published_tables(data), *times_tables(data)]
+    tables, templates = [conclusion_table(data), *found, *milestones_tables(data), *wire_tables(data)], environment()
     files: dict[str, bytes] = {
         f"figures/{figure.name}.{suffix}": content for figure in drawn for suffix, content in figure.files.items()
     }

@@ -88,6 +88,10 @@ class ReportData:
         """(suite, workload) in suite order."""
         return list(dict.fromkeys(zip(self.runs["suite"], self.runs["workload"], strict=True)))
 
+    def where(self, suite: object, workload: object) -> str:
+        """The workload, and its suite before it where there are several."""
+        return f"{suite}: {workload}" if len(self.locks) > 1 else str(workload)
+
     @property
     def labels(self) -> list[str]:
         return list(dict.fromkeys(self.runs["label"]))

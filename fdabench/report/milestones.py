@@ -34,9 +34,8 @@ def milestones_tables(data: ReportData) -> list[Table]:
     rows = []
     for (suite, workload, label), mine in frame.groupby([*WORKLOAD, "label"], sort=False):
         means = mine.groupby("milestone")[["test_accuracy", "round"]].mean()
-        where = f"{suite}: {workload}" if len(data.locks) > 1 else str(workload)
         cells = [_cell(means.loc[epoch]) if epoch in means.index else DASH for epoch in epochs]
-        rows.append((where, str(label), *cells))
+        rows.append((data.where(suite, workload), str(label), *cells))
     columns = ("workload", "strategy", *(f"epoch {epoch}" for epoch in epochs))
     note = "Test accuracy and, in brackets, rounds (syncs + 1), means over seeds; the csv has every seed."
     return [Table("epochs", "Accuracy and rounds at nominal epochs", note, frame, columns, tuple(rows), len(epochs))]

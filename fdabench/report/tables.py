@@ -88,7 +88,7 @@ def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame)
 
 def _cost_row(row: dict[str, Any], data: ReportData) -> tuple[str, ...]:
     return (
-        f"{row['suite']}: {row['workload']}" if len(data.locks) > 1 else row["workload"],
+        data.where(row["suite"], row["workload"]),
         row["strategy"],
         target_name(row["target"]) if math.isfinite(row["target"]) else "none",
         _reached(row),

@@ -64,7 +64,7 @@ def _times_table(data: ReportData, frame: pd.DataFrame) -> Table:
         seconds = {str(name): float(value) for name, value in zip(mine["network"], mine["seconds"], strict=True)}
         shown = [duration(seconds[name]) if name in seconds else DASH for name in names]
         first = mine.iloc[0]
-        rows.append((_where(data, suite, workload), str(label), target_name(first["target"]), *shown))
+        rows.append((data.where(suite, workload), str(label), target_name(first["target"]), *shown))
     columns = ("workload", "strategy", "target", *names)
     return Table("times", "Time to the target on networks", _note(data, frame), frame, columns, tuple(rows), len(names))
 
@@ -73,7 +73,7 @@ def _fastest_table(data: ReportData, times: pd.DataFrame) -> Table:
     found = fastest(times)
     rows = tuple(
         (
-            _where(data, row["suite"], row["workload"]),
+            data.where(row["suite"], row["workload"]),
             row["network"],
             row["fastest"],
             row["fastest_fda"] or DASH,
@@ -105,10 +105,6 @@ def fastest(times: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def _where(data: ReportData, suite: object, workload: object) -> str:
-    return f"{suite}: {workload}" if len(data.locks) > 1 else str(workload)
 
 
 def _note(data: ReportData, times: pd.DataFrame) -> str:

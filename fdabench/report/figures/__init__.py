@@ -1,6 +1,7 @@
 """The figures of a report, in the order in which they are read."""
 
 from fdabench.report.figures.accuracy import BYTES, STEPS
+from fdabench.report.figures.attainment import ATTAINMENT
 from fdabench.report.figures.cost import COST
 from fdabench.report.figures.crossover import CROSSOVER
 from fdabench.report.figures.estimate import ESTIMATE
@@ -8,6 +9,7 @@ from fdabench.report.figures.heterogeneity import HETEROGENEITY
 from fdabench.report.figures.pareto import PARETO
 from fdabench.report.figures.partitions import PARTITIONS
 from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.profile import PROFILE
 from fdabench.report.figures.published import PUBLISHED
 from fdabench.report.figures.scaling import SCALING
 from fdabench.report.figures.sweep import SWEEP
@@ -17,6 +19,8 @@ PLOTS: tuple[Plot, ...] = (
     PARETO,
     PUBLISHED,
     COST,
+    PROFILE,
+    ATTAINMENT,
     BYTES,
     STEPS,
     SWEEP,

@@ -140,7 +140,7 @@ def caption_crossover(data: ReportData) -> str:
         "The strategy with the shortest modelled time to the workload's target, of those that reached it, where each "
         "worker has a link of its own; dots are the named networks (a shared channel as what each worker has of it). "
         "The median seed of each strategy, by bytes; compute time and model as in the table of times. "
-        f"{data.conventions} accounting." + panels_shown(total, MOST_WORKLOADS, "workloads")
+        f"Accounting: {data.conventions}." + panels_shown(total, MOST_WORKLOADS, "workloads")
     )
 
 

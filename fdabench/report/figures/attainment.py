@@ -1,0 +1,100 @@
+"""How the share of seeds that have reached the target grows with the bytes that are spent."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.report.families import Look
+from fdabench.report.figures.canvas import (
+    MAX_PANELS,
+    byte_axis,
+    legend,
+    limits_of,
+    line_keys,
+    marker,
+    panel_title,
+    panels,
+)
+from fdabench.report.figures.plot import Plot, panels_shown
+from fdabench.report.figures.tags import drawing
+from fdabench.report.resampling import LEAST_SEEDS
+from fdabench.report.robust import course_of
+from fdabench.report.survival import attainment
+from fdabench.report.text import target_name
+
+TITLE = "Seeds that have reached the target, by bytes spent"
+
+
+def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+    """Workloads where somebody reached the target, and a strategy has seeds enough for a share to mean something."""
+    return [
+        ((str(pair[0]), str(pair[1])), group)
+        for pair, group in data.shown.groupby(WORKLOAD, sort=False)
+        if group["reached"].any() and group.groupby("label")["seed"].nunique().max() >= LEAST_SEEDS
+    ]
+
+
+def draw_attainment(data: ReportData) -> Figure | None:
+    groups = groups_of(data)
+    if not groups:
+        return None
+    figure, axes = panels(min(len(groups), MAX_PANELS), TITLE, 3.3, 2.4)
+    present: set[str] = set()
+    for panel, (pair, group) in zip(axes, groups, strict=False):
+        present |= set(group["label"])
+        _panel(panel, data, group)
+        panel_title(panel, pair, len(data.locks))
+    legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
+    return figure
+
+
+def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
+    limits = limits_of(group["cost_bytes"])
+    end = float(group["cost_bytes"].max())
+    for label, mine in group.groupby("label", sort=False):
+        with drawing(axes, str(label)):
+            _strategy(axes, mine, data.looks[str(label)], limits[0], end)
+    byte_axis(axes.xaxis, limits)
+    axes.set_ylim(0, 1.02)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
+    axes.set_xlabel(f"bytes spent by all workers until {target_name(group['target'].iloc[0])}")
+    axes.set_ylabel("seeds that got there, %")
+    axes.grid(visible=True)
+
+
+def _strategy(axes: Axes, mine: pd.DataFrame, look: Look, begin: float, end: float) -> None:
+    """Up to where it is known: all arrived, or the last of those that missed had spent its budget."""
+    spent, reached = course_of(mine, "cost_bytes", end)
+    costs, shares = attainment(spent, reached)
+    last = float(np.max(np.asarray(spent)))
+    xs, heights = np.concatenate([[begin], costs, [last]]), np.concatenate([[0.0], shares, [0.0, *shares][-1:]])
+    style: dict[str, Any] = {"color": look.color, "linestyle": look.dashes, "clip_on": False}
+    marks = list(range(1, len(costs) + 1, max(1, len(costs) // 6)))
+    axes.plot(xs, heights, drawstyle="steps-post", markevery=marks, **style, **marker(look, 4.5))
+    missed = np.asarray(spent)[~np.asarray(reached)]
+    if len(missed):
+        # by then as many were there as had arrived before
+        levels = np.concatenate([[0.0], shares])[np.searchsorted(costs, missed, side="right")]
+        axes.plot(missed, levels, "|", color=look.color, markersize=8, markeredgewidth=1.4, clip_on=False, zorder=4)
+
+
+def caption_attainment(data: ReportData) -> str:
+    groups = groups_of(data)
+    rows = pd.concat([group for _, group in groups])
+    missed = int((~rows["reached"].astype(bool)).sum())
+    return (
+        "Share of the seeds that have reached the workload's target by the time so many bytes are spent "
+        f"(Kaplan-Meier), log scale. {len(rows)} cells, {rows['seed'].nunique()} seeds, {data.conventions} accounting. "
+        f"{missed} cells missed the target; they are censored: each counts among those on the way up to the bytes that "
+        "it spent, where a vertical stroke stands, and says nothing about more; a cell that diverged is on the way to "
+        "the end. A curve ends where nobody is on the way any more."
+        + panels_shown(len(groups), MAX_PANELS, "workloads")
+    )
+
+
+ATTAINMENT = Plot("attainment", TITLE, caption_attainment, draw_attainment)

@@ -1,0 +1,64 @@
+"""On what part of the workloads a strategy comes within a factor of the cheapest."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.report.figures.canvas import legend, line_keys, marker, panels
+from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.tags import drawing
+from fdabench.report.profiles import profile, ratios_to_best, widest
+from fdabench.report.resampling import LEAST_SEEDS
+from fdabench.report.text import plural
+
+TITLE = "How often within a factor of the fewest bytes"
+LEAST_WORKLOADS = 2
+
+
+def draw_profile(data: ReportData) -> Figure | None:
+    ratios = ratios_to_best(data.shown, "cost_bytes")
+    if ratios.groupby(WORKLOAD).ngroups < LEAST_WORKLOADS and ratios["seed"].nunique() < LEAST_SEEDS:
+        return None
+    figure, (axes,) = panels(1, TITLE, 6.2, 3.2)
+    end = widest(ratios) * 1.03
+    for label, mine in ratios.groupby("label", sort=False):
+        factors, parts = profile(mine)
+        look, xs = data.looks[str(label)], np.concatenate([[0.0], np.log2(factors), [end]])
+        heights = np.concatenate([[0.0], parts, parts[-1:] if len(parts) else [0.0]])
+        with drawing(axes, str(label)):
+            # markers where it climbs
+            every = list(range(1, len(xs) - 1, max(1, len(factors) // 6)))
+            line: dict[str, Any] = {"color": look.color, "linestyle": look.dashes, "clip_on": False}
+            axes.plot(xs, heights, drawstyle="steps-post", markevery=every, **line, **marker(look, 4.5))
+    axes.set_xlim(0, end)
+    axes.set_ylim(0, 1)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=end > 3))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{2**value:.3g}×"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
+    axes.set_xlabel("bytes to the target, as a multiple of the fewest (log scale)")
+    axes.set_ylabel("workloads within it, %")
+    axes.grid(visible=True)
+    legend(figure, line_keys({label: data.looks[label] for label in data.labels if (ratios["label"] == label).any()}))
+    return figure
+
+
+def caption_profile(data: ReportData) -> str:
+    ratios, rows = ratios_to_best(data.shown, "cost_bytes"), data.shown
+    missed, left_out = int((~ratios["reached"].astype(bool)).sum()), len(rows) - len(ratios)
+    hopeless = f" {left_out} cells are left out, of workloads and seeds that nobody reached." if left_out else ""
+    return (
+        "Performance profiles (Dolan and Moré): the height at a factor is the part of the workloads on which the "
+        "strategy reached the workload's target with at most that many times the fewest bytes of any strategy with the "
+        "same seed; at the left end, how often it was the cheapest; at the right, how often it got there at all. Each "
+        f"workload counts as one, its seeds for equal parts. {plural(len(ratios), 'cell')} of "
+        f"{plural(ratios.groupby(WORKLOAD).ngroups, 'workload')}, "
+        f"{plural(ratios['seed'].nunique(), 'seed')}, "
+        f"{data.conventions} accounting; {missed} cells missed the target and "
+        f"are within no factor.{hopeless}"
+    )
+
+
+PROFILE = Plot("profile", TITLE, caption_profile, draw_profile)
