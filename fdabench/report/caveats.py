@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from fdabench.report.data import ReportData, budget_text
+from fdabench.report.data import ReportData
 from fdabench.report.methods import flat
-from fdabench.report.text import listing, percent, plural, target_name, without_folders
+from fdabench.report.text import budget_text, listing, percent, plural, target_name, without_folders
 
 FEW_SEEDS = 3
 LARGE_STATE = 0.1

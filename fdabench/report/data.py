@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from fdabench.report.families import Look, family_of, looks_of
-from fdabench.report.text import count
 from fdabench.results.costs import Instant, bytes_at_each
 from fdabench.results.load import Results
 from fdabench.results.networks import demand_at
@@ -237,18 +236,3 @@ def only(data: ReportData, suite: str) -> ReportData:
 def headline_targets(data: ReportData) -> dict[str, float]:
     """Each suite's headline target; a suite where nobody reached any is left out."""
     return {str(suite): float(rows["target"].iloc[0]) for suite, rows in data.headline.groupby("suite", sort=False)}
-
-
-def budget_text(configs: Sequence[Mapping[str, Any]]) -> str:
-    """`600 steps for all`, or how far budgets lie apart."""
-    budgets = {_budget(config["budget"]) for config in configs}
-    if len(budgets) == 1:
-        return f"{budgets.pop()} for all"
-    return f"budgets differ: {', '.join(sorted(budgets))}"
-
-
-def _budget(budget: Mapping[str, Any]) -> str:
-    """Whichever comes first, where there are two."""
-    return " or ".join(
-        f"{count(value) if key == 'steps' else format(value, 'g')} {key}" for key, value in budget.items()
-    )

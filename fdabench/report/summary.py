@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fdabench.report.data import ReportData, budget_text, combine, only
+from fdabench.report.data import ReportData, combine, only
 from fdabench.report.headline import ranking, strategies_of
 from fdabench.report.stats import NO_RATIO, Ratio, geometric_mean, paired_ratio
-from fdabench.report.text import byte_size, listing, percent, plural, ratio_number, target_name
+from fdabench.report.text import budget_text, byte_size, listing, percent, plural, ratio_number, target_name
 from fdabench.results.load import Results
 
 Row = tuple[str, ...]

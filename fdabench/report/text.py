@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 DASH = "–"
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -69,3 +70,18 @@ def nobreak(text: str) -> str:
 def without_folders(text: str) -> str:
     """A report travels: where a file lay on one machine says nothing on another."""
     return _FOLDERS.sub("", text)
+
+
+def budget_text(configs: Sequence[Mapping[str, Any]]) -> str:
+    """`600 steps for all`, or how far budgets lie apart."""
+    budgets = {_budget(config["budget"]) for config in configs}
+    if len(budgets) == 1:
+        return f"{budgets.pop()} for all"
+    return f"budgets differ: {', '.join(sorted(budgets))}"
+
+
+def _budget(budget: Mapping[str, Any]) -> str:
+    """Whichever comes first, where there are two."""
+    return " or ".join(
+        f"{count(value) if key == 'steps' else format(value, 'g')} {key}" for key, value in budget.items()
+    )
