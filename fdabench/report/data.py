@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from fdabench.report.families import Look, family_of, looks_of
-from fdabench.results.costs import Instant, bytes_at_each
+from fdabench.report.outcomes import priced_evals, with_costs
+from fdabench.results.costs import Instant
 from fdabench.results.load import Results
 from fdabench.results.networks import demand_at
 from fdabench.results.store import FAILURES, RESULTS, Record
@@ -109,7 +110,7 @@ def combine(results: Sequence[Results]) -> ReportData:
         configs={_key(name, cell["id"]): cell["config"] for name, result in pairs for cell in result.lock["cell"]},
         runs=runs,
         outcomes=pd.concat([_outcomes(name, result, runs) for name, result in pairs], ignore_index=True),
-        evals=stack([_evals(result) for result in results]),
+        evals=stack([priced_evals(result) for result in results]),
         ledger=stack([result.ledger for result in results]),
         rounds=stack([result.rounds for result in results]),
         trace=_keyed(pairs, [result.trace for result in results]),
@@ -172,53 +173,10 @@ def _keyed(pairs: Sequence[tuple[str, Results]], frames: Sequence[pd.DataFrame])
     return stacked.replace([np.inf, -np.inf], np.nan)
 
 
-def _evals(result: Results) -> pd.DataFrame:
-    """The evaluations, their bytes in the suite's convention: a cell's own table has them in the paper's."""
-    convention = result.lock["convention"]
-    if convention == "paper" or result.evals.empty:
-        return result.evals
-    workers = dict(zip(result.runs["cell_id"], result.runs["workers"], strict=True))
-    ledgers = dict(list(result.ledger.groupby("cell_id")))
-    priced = [
-        bytes_at_each(mine, ledgers[cell_id], int(workers[cell_id]), convention)
-        for cell_id, mine in result.evals.groupby("cell_id", sort=False)
-    ]
-    return pd.concat(priced)
-
-
 def _outcomes(name: str, result: Results, runs: pd.DataFrame) -> pd.DataFrame:
-    """What the target cost in bytes and steps, or what was spent without reaching it."""
     hits = result.hits.assign(cell_id=[_key(name, cell_id) for cell_id in result.hits["cell_id"]])
     axes = runs[["cell_id", *AXES, "bytes_total", "steps"]].rename(columns={"bytes_total": "spent", "steps": "ran"})
-    frame = hits.merge(axes, on="cell_id", how="left")
-    reached = frame["reached"].astype(bool)
-    rates = frame.assign(reached=reached).groupby(["workload", "target"])["reached"].mean()
-    top = telling(reached.astype(float).groupby(frame["target"]).mean())
-    of_workload = {workload: telling(rates[workload]) for workload in frame["workload"].unique()}
-    lowest = frame.groupby("workload")["target"].min()
-    # A diverged cell stopped early: what it spent by then bounds nothing.
-    spent = frame[["spent", "ran"]].astype(float).where(frame["state"] != "diverged", np.nan)
-    return frame.assign(
-        reached=reached,
-        headline=frame["target"] == top,
-        shown=frame["target"] == frame["workload"].map(pd.Series(of_workload, dtype=float).fillna(lowest)),
-        cost_bytes=frame["bytes_total"].astype(float).where(reached, spent["spent"]),
-        cost_steps=frame["step"].astype(float).where(reached, spent["ran"]),
-        rounds=frame["syncs"].astype(float) + 1,
-    )
-
-
-def telling(rates: "pd.Series[float]") -> float:
-    """The target that tells most: the highest that half of the cells reached, or else that anybody reached.
-
-    Args:
-        rates: the share of cells that reached it, by target. NaN if none was reached.
-    """
-    for share in (0.5, 1e-9):
-        reached = rates.index[rates >= share]
-        if len(reached):
-            return float(max(reached))
-    return np.nan
+    return with_costs(hits.merge(axes, on="cell_id", how="left"))
 
 
 def only(data: ReportData, suite: str) -> ReportData:

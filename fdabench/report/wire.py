@@ -34,10 +34,9 @@ def wire_tables(data: ReportData) -> list[Table]:
         return []
     frame = wire_frame(data)
     groups = frame.groupby([*WORKLOAD, "label", "processes", "mean", "kind"], sort=False)
-    several = len(data.locks) > 1
     rows = tuple(
         (
-            f"{suite}: {workload}" if several else str(workload),
+            data.where(suite, workload),
             str(label),
             f"{processes}, {mean}",
             str(kind),

@@ -13,8 +13,9 @@ import pytest
 
 from fdabench.report.build import build_report
 from fdabench.report.caveats import find_caveats
-from fdabench.report.data import combine, telling
+from fdabench.report.data import combine
 from fdabench.report.markup import environment, table_files, tex
+from fdabench.report.outcomes import telling
 from fdabench.report.tables import headline_table
 from fdabench.results.load import Results
 

@@ -37,7 +37,7 @@ def draw_heterogeneity(data: ReportData) -> Figure | None:
         _costs(axes[2 * row], data, outcomes, places)
         _accuracies(axes[2 * row + 1], data, runs[runs["state"] != "diverged"], places)
         for panel in axes[2 * row : 2 * row + 2]:
-            panel.set_title(f"{key[0] + ': ' if len(data.locks) > 1 else ''}{key[1]} {key[2]}, K={key[3]}")
+            panel.set_title(data.where(key[0], f"{key[1]} {key[2]}, K={key[3]}"))
             _alpha_axis(panel, places)
     present = set(pd.concat([runs["label"] for _, runs in shown]))
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))

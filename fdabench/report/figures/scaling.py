@@ -8,9 +8,10 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from fdabench.report.data import ReportData, telling
+from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import Limits, byte_axis, legend, limits_of, line_keys, marker, panels, step_axis
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.outcomes import telling
 from fdabench.report.stats import geometric_mean
 from fdabench.report.text import target_name
 
@@ -29,8 +30,7 @@ def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
         top = telling(group["reached"].astype(float).groupby(group["target"]).mean())
         mine = group[(group["target"] == top) & group["reached"].astype(bool)]
         if mine["workers"].nunique() > 1:
-            prefix = f"{suite}: " if len(data.locks) > 1 else ""
-            found.append((f"{prefix}{name}", mine))
+            found.append((data.where(suite, name), mine))
     return found
 
 

@@ -57,12 +57,10 @@ def draw_sweep(data: ReportData) -> Figure | None:
     looks = _looks(shown)
     figure, axes = panels(2 * len(shown), TITLE, 3.5, 3.0, columns=2)
     for row, ((suite, workload), group) in enumerate(shown):
-        prefix = f"{suite}: " if len(data.locks) > 1 else ""
+        title = fill(data.where(suite, workload), _TITLE_LETTERS, break_on_hyphens=False)
         for panel, cost in zip(axes[2 * row : 2 * row + 2], _COST, strict=True):
             _panel(panel, group, cost, looks)
-            panel.set_title(
-                fill(prefix + workload, _TITLE_LETTERS, break_on_hyphens=False), pad=38 if near_rules(group) else 6
-            )
+            panel.set_title(title, pad=38 if near_rules(group) else 6)
     legend(figure, line_keys(looks))
     return figure
 
