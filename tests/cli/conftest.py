@@ -71,6 +71,12 @@ def call(folder: Path, *arguments: str, **variables: str) -> subprocess.Complete
 
 
 @pytest.fixture(scope="session")
+def variables() -> dict[str, str]:
+    """The environment that the program is called in."""
+    return environment()
+
+
+@pytest.fixture(scope="session")
 def call_in() -> Fdabench:
     """The program, called in a folder."""
     return call
