@@ -1,6 +1,7 @@
 """What the documents say is so: commands, suites, files, columns, and the strategy in 30 lines."""
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,27 @@ def test_every_option_that_the_documents_name_exists() -> None:
     known = {option for command in called for parameter in command.params for option in parameter.opts}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README.split("## Two commands")[1] + SUITES + CI_PAGE))
     assert {"--set", "--data-dir"} <= named <= known
+
+
+def steps_of(workflow: str) -> list[str]:
+    """The shell lines of a GitHub or GitLab workflow."""
+    return re.findall(r"^ +- (?:run: )?((?:pip|fdabench) .*)$", workflow, re.MULTILINE)
+
+
+@pytest.mark.parametrize("host", ["GitHub Actions", "GitLab CI"])
+def test_the_commands_of_a_workflow_parse_and_name_files_that_are_there(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    (workflow,) = blocks(CI_PAGE.split(f"## {host}")[1].split("\n## ")[0], "yaml")
+    install, *steps = [shlex.split(line.split(" > ")[0]) for line in steps_of(workflow)]
+    assert install == ["pip", "install", "-c", "constraints.txt", "."]
+    assert [step[:2] for step in steps] == [["fdabench", "run"], ["fdabench", "check"]]
+    for _, name, *arguments in steps:
+        COMMANDS[name].make_context(name, arguments)
+    run, check = steps
+    assert run[run.index("-o") + 1] == check[2], "what is run is checked"
+    assert all(Path(word).is_file() for step in steps for word in step if word.endswith(".toml"))
 
 
 def test_every_suite_that_the_readme_runs_exists_and_is_good() -> None:

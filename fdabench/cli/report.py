@@ -1,6 +1,5 @@
 """`fdabench report`: one page, and beside it its tables, figures and summary."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -8,9 +7,6 @@ from fdabench.cli.console import remark, say
 from fdabench.errors import ResultError
 from fdabench.report.build import build_report
 from fdabench.results.load import Results, load, write_derived
-from fdabench.suite.cell import Cell
-
-_CITED = ("dataset", "model", "partition", "optimizer", "strategy")
 
 
 def write_report(roots: Sequence[Path], out: Path | None) -> None:
@@ -28,18 +24,8 @@ def write_report(roots: Sequence[Path], out: Path | None) -> None:
 
 
 def cited(results: Iterable[Results]) -> list[str]:
-    """BibTeX of what the results rest on; methods that are not installed here are left out, their results are not."""
-    cells = [cell for result in results for cell in result.lock["cell"]]
-    parts = {json.dumps({key: cell["config"][key] for key in _CITED}, sort_keys=True) for cell in cells}
-    return sorted({entry for part in sorted(parts) for entry in _entries(part)})
-
-
-def _entries(part: str) -> list[str]:
+    """BibTeX of what the results rest on; methods that are not built in are left out, not the rest of their cells."""
     # whoever cites the methods has to load them, and torch with them
-    from fdabench.catalogue.kinds import BUILT_IN
-    from fdabench.suite.citations import citations
+    from fdabench.suite.citations import known_citations
 
-    try:
-        return citations([Cell(json.loads(part), "", reference=False)], BUILT_IN)
-    except KeyError:
-        return []
+    return known_citations(cell["config"] for result in results for cell in result.lock["cell"])

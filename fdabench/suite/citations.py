@@ -1,10 +1,11 @@
 """Which publications a suite's cells rest on."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
+from typing import Any
 
-from fdabench.catalogue.kinds import Catalogue
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.suite.cell import Cell
 from fdabench.suite.components import components
 
@@ -14,6 +15,30 @@ def citations(cells: Sequence[Cell], catalogue: Catalogue) -> list[str]:
     keys = {"fdabench"} | {key for cell in cells for text in _references(cell, catalogue) for key in text.split()}
     library = bibliography()
     return [library[key] for key in sorted(keys)]
+
+
+def known_citations(configs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """BibTeX entries of what is built in, of configurations that may name plug-ins that are not here, sorted by key."""
+    used = {pair for config in configs for pair in _built_in(config)}
+    texts = [getattr(getattr(BUILT_IN, role)[name], "reference", "") for role, name in used]
+    library = bibliography()
+    return [library[key] for key in sorted({"fdabench"} | {key for text in texts for key in text.split()})]
+
+
+def _built_in(config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """(role, name): no plug-in takes a name that is built in, so a name tells what it is."""
+    for role, key in (("datasets", "dataset"), ("models", "model")):
+        if config[key] in getattr(BUILT_IN, role):
+            yield role, config[key]
+    for role, key in (("strategies", "strategy"), ("optimizers", "optimizer"), ("partitions", "partition")):
+        yield from _of_table((role,), config[key])
+
+
+def _of_table(roles: tuple[str, ...], table: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    yield from ((role, table["kind"]) for role in roles if table["kind"] in getattr(BUILT_IN, role))
+    for inner in table.values():
+        if isinstance(inner, Mapping) and "kind" in inner:
+            yield from _of_table(("monitors", "servers"), inner)
 
 
 def bibliography() -> dict[str, str]:
