@@ -205,7 +205,7 @@ def has_checkpoint(folder: Path) -> bool:
 
 @pytest.mark.parametrize(
     ("workers", "processes"),
-    [(3, 2), pytest.param(5, 4, marks=pytest.mark.slow), pytest.param(2, 1, marks=pytest.mark.slow)],
+    [(5, 2), pytest.param(5, 4, marks=pytest.mark.slow), pytest.param(2, 1, marks=pytest.mark.slow)],
 )
 def test_every_strategy_leaves_the_tables_of_the_simulation(
     call: Call, tmp_path: Path, workers: int, processes: int
