@@ -1,9 +1,10 @@
 """What links carry and how long it takes, measured and predicted: `sudo python benchmarks/wire.py -o FOLDER`.
 
 Every process of `suites/wire.toml` has a network namespace and a link of its own, which `tc` slows down. Measured: the
-interfaces' counters around every average, and the clock without evaluations. Predicted: the bytes by the collective's
-algorithm, which is the ledger read as `ring`; the time by `results.networks`, from the ledger and the time of a local
-step on links without a limit. Needs root and iproute2, and a machine with a core for each host.
+interfaces' counters around every average and, in runs of their own because that takes barriers, the clock without
+evaluations. Predicted: the bytes by the collective's algorithm, which is the ledger read as `ring`; the time by
+`results.networks`, from the ledger, the time of a local step on links without a limit, and what Ethernet leaves of a
+link for the payload. Needs root and iproute2, and a machine with a core for each host.
 """
 
 import sys
@@ -21,8 +22,11 @@ from fdabench.results.store import Record, Store
 
 SUITE = Path(__file__).resolve().parents[1] / "suites" / "wire.toml"
 HOSTS, CONVENTION, TARGET = 2, "ring", 0.9
-RATES = {"none": 0.0, "1000mbit": 1e9, "100mbit": 1e8, "10mbit": 1e7}
-"""The limits of tc, and bits per second. The first one is without: there a local step is timed."""
+GOODPUT = 1448 / 1514
+"""Payload of a full Ethernet frame; the limit counts the headers as well."""
+READ = "read"
+RATES = {READ: 0.0, "none": 0.0, "1000mbit": 1e9, "100mbit": 1e8, "10mbit": 1e7}
+"""Bits per second. The first two are without a limit: there the counters are read, and a local step is timed."""
 
 
 def main() -> None:
@@ -45,7 +49,8 @@ def _measured(made: Hosts, rate: str, folder: Path) -> Store:
     """Run the suite over links of this rate; what is done already is not run again."""
     if RATES[rate]:
         made.limit(RATES[rate])
-    asked = ["--engine", "distributed", "--mean", "allreduce", "--measure-wire", INTERFACE, "-q"]
+    asked = ["--engine", "distributed", "--mean", "allreduce", "-q"]
+    asked += ["--measure-wire", INTERFACE] if rate == READ else []
     done = made.run(["fdabench", "run", str(SUITE), "-o", f"results-{rate}", *asked], folder, 3600)
     if any(each.returncode for each in done):
         sys.exit("\n".join(each.stderr for each in done))
@@ -93,13 +98,14 @@ def _with_predictions(cells: pd.DataFrame) -> pd.DataFrame:
     free = cells[cells["rate"] == "none"].set_index("strategy")
     step_s = free["measured_s"] / free["steps"]
     cells = cells.assign(step_s=cells["strategy"].map(step_s))
-    on_link = 8 * cells["ledger_bytes"] / cells["workers"] / cells["bits_per_s"].where(cells["bits_per_s"] > 0)
+    speed = GOODPUT * cells["bits_per_s"].where(cells["bits_per_s"] > 0)
+    on_link = 8 * cells["ledger_bytes"] / cells["workers"] / speed
     predicted = cells["steps"] * cells["step_s"] + on_link
     return cells.assign(predicted_s=predicted, off=cells["measured_s"] / predicted - 1)
 
 
 def _markdown(table: pd.DataFrame) -> str:
-    return f"{_bytes_table(table[table['rate'] == 'none'])}\n\n{_time_table(table[table['rate'] != 'none'])}"
+    return f"{_bytes_table(table[table['rate'] == READ])}\n\n{_time_table(table[table['bits_per_s'] > 0])}"
 
 
 def _bytes_table(free: pd.DataFrame) -> str:
@@ -131,7 +137,7 @@ def _time_table(limited: pd.DataFrame) -> str:
 def _draw(table: pd.DataFrame, path: Path) -> None:
     """Seconds against the link: points measured, lines predicted."""
     figure, axes = plt.subplots(figsize=(6.4, 4.2), constrained_layout=True)
-    limited = table[table["rate"] != "none"].sort_values("bits_per_s")
+    limited = table[table["bits_per_s"] > 0].sort_values("bits_per_s")
     for marker, (strategy, mine) in zip("osD^vPX", limited.groupby("strategy", sort=False), strict=False):
         rate = mine["bits_per_s"] / 1e6
         (line,) = axes.plot(rate, mine["predicted_s"], lw=1.2)

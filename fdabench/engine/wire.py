@@ -1,10 +1,12 @@
-"""What an interface carried while workers averaged, by its own counters: the ledger is a claim, and this the evidence.
+"""How long workers averaged and, by an interface's own counters, what it carried: the ledger is a claim, and this the
+evidence.
 
-Every window is closed by two barriers, so that what belongs to a collective arrives within it; what empty windows carry
-is measured first and taken off. What remains above the payload is framing: headers and acknowledgements.
+Where an interface is read, two barriers enclose every window, so that what belongs to a collective arrives within it;
+what empty windows carry is measured first and taken off. What remains above the payload is framing: headers and
+acknowledgements.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,10 +33,10 @@ class Crossed:
     """That one worker put into one of them."""
     predicted_bytes: int
     """Over all processes, by the algorithm of the collective."""
-    received_bytes: int
-    """By the interface's counter."""
+    received_bytes: int | None
+    """By the interface's counter, if it is read."""
     seconds: float
-    """In the collectives, without the barriers."""
+    """In the collectives, without the barriers, but with the wait for the others where there are none."""
 
     def joins(self, other: "Crossed") -> bool:
         """States are told of once between two syncs: there is one in every step."""
@@ -45,14 +47,14 @@ class Crossed:
             other,
             count=self.count + other.count,
             predicted_bytes=self.predicted_bytes + other.predicted_bytes,
-            received_bytes=self.received_bytes + other.received_bytes,
+            received_bytes=_sum([self.received_bytes, other.received_bytes]),
             seconds=self.seconds + other.seconds,
         )
 
 
 @dataclass
 class Wire:
-    """Reads one interface around everything that crosses it."""
+    """Times everything that crosses, and reads the team's interface around it if there is one to read."""
 
     team: Team
     ledger: Ledger
@@ -63,17 +65,30 @@ class Wire:
 
     @contextmanager
     def __call__(self, kind: str, payload_bytes: int) -> Iterator[None]:
+        before = self._before()
+        begun = perf_counter()
+        yield
+        seconds = perf_counter() - begun
+        received = self._received_since(before)
+        predicted = on_the_wire(self.team.mean, payload_bytes, self.held)
+        self._note(Crossed(self.ledger.step, kind, 1, payload_bytes, predicted, received, seconds))
+
+    def _before(self) -> int:
+        """The counter, before anybody sends."""
+        if not self.team.wire:
+            return 0
         if self._idle_bytes is None:
             self._idle_bytes = self._idle()
         before = received_bytes(self.team.wire)
         self.team.meet()
-        begun = perf_counter()
-        yield
-        seconds = perf_counter() - begun
+        return before
+
+    def _received_since(self, before: int) -> int | None:
+        """When everybody has all that was sent."""
+        if not self.team.wire:
+            return None
         self.team.meet()
-        received = received_bytes(self.team.wire) - before - self._idle_bytes
-        predicted = on_the_wire(self.team.mean, payload_bytes, self.held)
-        self._note(Crossed(self.ledger.step, kind, 1, payload_bytes, predicted, round(received), seconds))
+        return round(received_bytes(self.team.wire) - before - (self._idle_bytes or 0.0))
 
     def _idle(self) -> float:
         """Bytes of an empty window."""
@@ -91,18 +106,24 @@ class Wire:
 
     def of_all(self) -> list[Crossed]:
         """Of all processes, in rank 0: bytes are summed over the interfaces, of which processes may share one."""
-        seen = self.team.gathered((interface_id(self.team.wire), self.rows))
+        place = interface_id(self.team.wire) if self.team.wire else ("", self.team.rank, "")
+        seen = self.team.gathered((place, self.rows))
         by_interface = dict(reversed(seen))
         alike = zip(*(rows for _, rows in seen), strict=True)
         bytes_of = zip(*by_interface.values(), strict=True)
         return [
             replace(
                 each[0],
-                received_bytes=sum(row.received_bytes for row in apart),
+                received_bytes=_sum([row.received_bytes for row in apart]),
                 seconds=max(row.seconds for row in each),
             )
             for each, apart in zip(alike, bytes_of, strict=True)
         ]
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def on_the_wire(mean: Mean, payload_bytes: int, held: tuple[int, ...]) -> int:

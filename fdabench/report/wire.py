@@ -1,17 +1,17 @@
-"""What interfaces carried beside what the ledger says that they should: the evidence for every other number."""
+"""What crossed between processes beside what the ledger says that should: the evidence for every other number."""
 
 import pandas as pd
 
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.tables import Table
-from fdabench.report.text import byte_size, count
+from fdabench.report.text import DASH, byte_size, count
 
 _SUMS = ["count", "predicted_bytes", "received_bytes", "seconds"]
 _MEASURED = ("averages", "predicted", "on the wire", "ratio", "seconds")
 _NOTE = (
-    "Averages that crossed an interface, over all processes and seeds. Predicted: by the algorithm of the collective, "
-    "from the payload that the ledger has. On the wire: by the interfaces' counters, without evaluations; what the "
-    "ratio is above 1 is framing (headers, acknowledgements), most of a tiny message. Seconds: of the slowest process."
+    "Averages between processes, over all of them and all seeds. Predicted: by the algorithm of the collective, from the "
+    "payload that the ledger has. On the wire: by the interfaces' counters, where they were read, without evaluations; "
+    "what the ratio is above 1 is framing (headers, acknowledgements), most of a tiny message. Seconds: of the slowest."
 )
 
 
@@ -20,7 +20,7 @@ def wire_frame(data: ReportData) -> pd.DataFrame:
     records = data.records
     paid = data.wire[data.wire["kind"] != "evaluation"]
     keys = [*WORKLOAD, "label", "seed", "cell_id", "kind"]
-    frame = paid.groupby(keys, sort=False, as_index=False)[_SUMS].sum()
+    frame = paid.groupby(keys, sort=False, as_index=False)[_SUMS].sum(min_count=1)
     return frame.assign(
         processes=[records[cell]["processes"] for cell in frame["cell_id"]],
         mean=[records[cell]["mean"] for cell in frame["cell_id"]],
@@ -29,7 +29,7 @@ def wire_frame(data: ReportData) -> pd.DataFrame:
 
 
 def wire_tables(data: ReportData) -> list[Table]:
-    """Nothing where no interface was read."""
+    """Nothing where one process held all workers."""
     if data.wire.empty:
         return []
     frame = wire_frame(data)
@@ -40,7 +40,7 @@ def wire_tables(data: ReportData) -> list[Table]:
             str(label),
             f"{processes}, {mean}",
             str(kind),
-            *_told(mine[_SUMS].sum()),
+            *_told(mine[_SUMS].sum(skipna=False)),
         )
         for (suite, workload, label, processes, mean, kind), mine in groups
     )
@@ -50,5 +50,5 @@ def wire_tables(data: ReportData) -> list[Table]:
 
 def _told(sums: "pd.Series[float]") -> tuple[str, ...]:
     predicted, received = sums["predicted_bytes"], sums["received_bytes"]
-    sizes = (byte_size(predicted), byte_size(received), f"{received / predicted:.4f}")
-    return (count(sums["count"]), *sizes, f"{sums['seconds']:.2f}")
+    read = (DASH, DASH) if pd.isna(received) else (byte_size(received), f"{received / predicted:.4f}")
+    return (count(sums["count"]), byte_size(predicted), *read, f"{sums['seconds']:.2f}")

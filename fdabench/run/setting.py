@@ -58,7 +58,7 @@ class Setting(NamedTuple):
     team: Team
     """The processes that hold the workers."""
     wire: Wire | None = None
-    """What reads the interface between them, if somebody asked."""
+    """What watches over what crosses between them, where there are several."""
 
 
 def steps_per_epoch(config: Config, catalogue: Catalogue = BUILT_IN) -> Fraction:
@@ -118,7 +118,7 @@ def make_setting(config: Config, data: Data, catalogue: Catalogue = BUILT_IN, te
     examples, drawn = _held(data, shards, samplers(config, shards), held)
     ledger = Ledger()
     about = watch(config["strategy"]["kind"], ledger, team)
-    wire = Wire(team, ledger, share_out(len(shards), team.size)) if team.wire else None
+    wire = Wire(team, ledger, share_out(len(shards), team.size)) if team.size > 1 else None
     averaging = team.collective(shares(config, shards).to(device))
     channel = Channel(averaging, ledger, about) if wire is None else Channel(averaging, ledger, about, wire)
     return Setting(

@@ -162,7 +162,10 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
         (["run", "tiny.toml", "--jobs", "0"], "--jobs"),
         (["run", "tiny.toml", "--threads", "-1"], "--threads"),
         (["run", "tiny.toml", "--together", "0"], "--together"),
-        (["run", "tiny.toml", "--engine", "vektorised"], "expected auto, sequential, vectorised or distributed; did you mean"),
+        (
+            ["run", "tiny.toml", "--engine", "vektorised"],
+            "expected auto, sequential, vectorised or distributed; did you mean",
+        ),
         (["run", "tiny.toml", "--set", "workload.precision=tf32", "--device", "cpu"], "'tf32' needs a CUDA device"),
         (["run", "tiny.toml", "--set", "workload.precision=fp16"], "'fp16' is unknown; allowed: 'fp32', 'bf16'"),
         (["run", "tiny.toml", "nowhere.toml"], "nowhere.toml: 1 fault"),
