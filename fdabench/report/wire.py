@@ -9,7 +9,7 @@ from fdabench.report.text import DASH, byte_size, count
 _SUMS = ["count", "predicted_bytes", "received_bytes", "seconds"]
 _MEASURED = ("averages", "predicted", "on the wire", "ratio", "seconds")
 _NOTE = (
-    "Averages between processes, over all of them and all seeds. Predicted: by the algorithm of the collective, from the "
+    "Averages between processes, over all of them and all seeds. Predicted: by the collective's algorithm, from the "
     "payload that the ledger has. On the wire: by the interfaces' counters, where they were read, without evaluations; "
     "what the ratio is above 1 is framing (headers, acknowledgements), most of a tiny message. Seconds: of the slowest."
 )
