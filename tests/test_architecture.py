@@ -51,6 +51,7 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "typer": "cli",
     "rich": "cli",
     "filelock": "run",
+    "ray": "run/ray_pool.py run/cluster.py",
 }
 MAX_LINES = {"strategies": 90, "monitors": 90, "servers": 90}
 RECORDS, DYNAMIC, OTHERS_CODE = "core/channel.py", "vision.py", "catalogue/origin.py"

@@ -91,6 +91,13 @@ def run(
         str | None,
         typer.Option("--measure-wire", metavar="INTERFACE", help="Read its counters around each distributed average."),
     ] = None,
+    executor: Annotated[
+        str, typer.Option("--executor", help="Who runs the cells: processes of this machine, or ray, a cluster.")
+    ] = "processes",
+    ray_address: Annotated[
+        str | None,
+        typer.Option("--ray-address", metavar="HOST:PORT", help="Of the cluster; else RAY_ADDRESS, or this machine's."),
+    ] = None,
     sets: Sets = None,
     seeds: Seeds = None,
     chosen: Chosen = None,
@@ -113,7 +120,7 @@ def run(
     from fdabench.cli.team import Asked
 
     team = Asked(processes, mean, timeout, measure_wire)
-    hardware = Hardware(jobs, threads, device, engine, together, checkpoint_every, team)
+    hardware = Hardware(jobs, threads, device, engine, together, checkpoint_every, team, executor, ray_address)
     limits = Limits(chosen, shard, fresh, retry_failed, fail_fast, max_time)
     run_suites(Request(tuple(suites), out, data_dir, hardware, tuple(sets or ()), seeds, limits, quiet))
 

@@ -10,6 +10,7 @@ import typer
 
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import say
+from fdabench.cli.elsewhere import chosen_executor
 from fdabench.cli.parts import parse_duration, shard
 from fdabench.cli.progress import Watch, watching
 from fdabench.cli.request import expand, grid_line, results_dir
@@ -23,9 +24,10 @@ from fdabench.run.checkpoint import EVERY_S
 from fdabench.run.distributed import Plan
 from fdabench.run.environment import usable_cores
 from fdabench.run.events import Ended, Event
+from fdabench.run.executor import Executor
 from fdabench.run.lease import discard_checkpoints
 from fdabench.run.plan import Standing, attempts, standings, tally
-from fdabench.run.pool import Place, run_cells
+from fdabench.run.pool import Place
 from fdabench.run.ready import check_ready, default_jobs, default_together, parse_device, parse_engine
 from fdabench.run.shared import load_all
 from fdabench.suite.cell import Cell
@@ -46,6 +48,8 @@ class Hardware:
     together: int | None
     checkpoint_every: str | None
     team: Asked
+    executor: str
+    ray_address: str | None
 
 
 @dataclass(frozen=True)
@@ -85,15 +89,16 @@ def run_suites(request: Request) -> None:
         follow_suites(suites, team, hardware.device, hardware.threads, data_dir(request.data_dir))
         return
     failed = False
-    for index, suite in enumerate(suites):
-        failed |= _run_suite(suite, request, stop, team.plan_of(index) if team else None)
-        if failed and limits.fail_fast:
-            break
+    with chosen_executor(request.hardware.executor, request.hardware.ray_address, request.hardware.jobs) as executor:
+        for index, suite in enumerate(suites):
+            failed |= _run_suite(suite, request, stop, team.plan_of(index) if team else None, executor)
+            if failed and limits.fail_fast:
+                break
     if failed:
         raise typer.Exit(SOME_FAILED)
 
 
-def _run_suite(suite: Expanded, request: Request, stop: Stop, plan: Plan | None) -> bool:
+def _run_suite(suite: Expanded, request: Request, stop: Stop, plan: Plan | None, executor: Executor) -> bool:
     """Whether a cell failed, now or before.
 
     Raises:
@@ -105,12 +110,13 @@ def _run_suite(suite: Expanded, request: Request, stop: Stop, plan: Plan | None)
     standing = standings(chosen, store, suite.catalogue)
     to_run = [each.cell for each in standing if _is_to_run(each, request.limits)]
     place = _place(to_run, store, suite.catalogue, request, plan)
+    executor.check(to_run, place)
     store.write_lock(suite.locked())
     discard_checkpoints([each.cell.id for each in standing if request.limits.fresh or each.status == "done"], store)
     with watching(request.quiet, len(to_run)) as watch:
         watch.line(f"{suite.suite.name}: {grid_line(suite)}  ->  {store.root.as_posix()}")
         watch.line(f" {tally(standing)}")
-        with noting_signals(stop), closing(run_cells(to_run, place, stop.asked, begun)) as told:
+        with noting_signals(stop), closing(executor.run_cells(to_run, place, stop.asked, begun)) as told:
             ended = _follow(told, watch, stop, request.limits.fail_fast)
     results = load(store.root)
     write_derived(results)

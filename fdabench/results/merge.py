@@ -90,7 +90,7 @@ def _check_record(root: Path, cell: Record, record: Record) -> None:
         raise ResultError(f"{root}: cells/{cell['id']}/cell.json is of another cell than suite.lock.toml says")
     _standing(_Found(Store(root), record))
     Store(root).read_wire(cell["id"])
-    dict(record["code"])
+    dict(record.get("code", {}))
 
 
 def _taken(sources: Sequence[Results], cells: Sequence[tuple[str, str]]) -> dict[str, _Found]:
@@ -112,9 +112,11 @@ def _standing(found: _Found) -> tuple[int, int]:
 
 
 def _conflicts(cell_id: str, found: Sequence[_Found]) -> Iterator[str]:
-    for other in found[1:]:
-        if differing := _differing(found[0].record["code"], other.record["code"]):
-            yield f"{found[0].store.root} and {other.store.root} ran other code: {', '.join(differing)}"
+    # a process that died before it wrote anything has told of no code
+    told = [each for each in found if "code" in each.record]
+    for other in told[1:]:
+        if differing := _differing(told[0].record["code"], other.record["code"]):
+            yield f"{told[0].store.root} and {other.store.root} ran other code: {', '.join(differing)}"
             return
     finished = [each for each in found if each.record["state"] in RESULTS]
     for other in finished[1:]:

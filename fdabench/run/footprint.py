@@ -14,6 +14,8 @@ from fdabench.run.setting import Config, scale_of, strategy_of
 from fdabench.suite.construct import construct
 
 BYTES_PER_NUMBER = 4
+RUNTIME_BYTES = 500_000_000
+"""What Python, torch and pandas take before there is any model."""
 _TRIAL = 8
 _ALWAYS = 5
 """The model, its gradient, the last two global models, and the drift while it is measured or averaged."""
@@ -57,3 +59,9 @@ def _numbers(value: Any) -> Fraction:
     if is_dataclass(value) and not isinstance(value, type):
         return sum((_numbers(getattr(value, field.name)) for field in fields(value)), Fraction())
     return Fraction()
+
+
+def simulation_bytes(config: Config, catalogue: Catalogue = BUILT_IN) -> int:
+    """Of a process with all workers of a cell, torch included; without activations and data."""
+    workers = int(config["workers"])
+    return RUNTIME_BYTES + workers * process_bytes(config, scale_of(config, catalogue).num_parameters, catalogue)

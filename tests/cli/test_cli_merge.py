@@ -136,6 +136,17 @@ def test_the_best_record_of_a_cell_is_taken(
     assert (record["state"], record["attempts"]) == (taken, 7)
 
 
+def test_a_cell_whose_process_died_before_it_told_anything_is_merged(parts: Path, here: InProcess) -> None:
+    """Its record is the least that there is."""
+    for name in ("one", "other"):
+        shutil.copytree(parts / "whole", name)
+    cell = Store(Path("one")).read_lock()["cell"][0]
+    Store(Path("one")).write_record(
+        cell["id"], {"id": cell["id"], "config": cell["config"], "attempts": 1, "state": "lost"}
+    )
+    assert here("merge", "one", "other", "-o", "joined").stdout.endswith("2 done\n")
+
+
 def test_of_interrupted_cells_the_one_that_is_further_brings_its_checkpoint(parts: Path, here: InProcess) -> None:
     for name, steps in (("near", 2), ("far", 3)):
         shutil.copytree(parts / "whole", name)

@@ -1,0 +1,24 @@
+"""`--executor` and `--ray-address` of `run`."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+from fdabench.errors import UsageError, nearest
+from fdabench.run.executor import PROCESSES, Executor
+
+HERE, RAY = EXECUTORS = ("processes", "ray")
+
+
+def chosen_executor(name: str, ray_address: str | None, jobs: int | None) -> AbstractContextManager[Executor]:
+    """
+    Raises:
+        UsageError: no such executor, or an address for one that has none.
+    """
+    if name not in EXECUTORS:
+        raise UsageError(f"--executor {name}: expected {' or '.join(EXECUTORS)}{nearest(name, EXECUTORS)}")
+    if name == HERE:
+        if ray_address is not None:
+            raise UsageError(f"--ray-address {ray_address}: that is for --executor {RAY}")
+        return nullcontext(PROCESSES)
+    from fdabench.run.ray_pool import on_ray
+
+    return on_ray(ray_address, jobs)

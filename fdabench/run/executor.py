@@ -1,0 +1,34 @@
+"""Who runs the cells of a suite: the processes of this machine, or somebody else's."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from fdabench.run.events import Event
+from fdabench.run.pool import Place, run_cells
+from fdabench.suite.cell import Cell
+
+
+class RunCells(Protocol):
+    """As `run.pool.run_cells`."""
+
+    def __call__(
+        self,
+        cells: Sequence[Cell],
+        place: Place,
+        stop_asked: Callable[[], bool],
+        begun: Mapping[str, int] | None,
+    ) -> Generator[Event]: ...
+
+
+def _nothing_to_check(cells: Sequence[Cell], place: Place) -> None:
+    pass
+
+
+class Executor(NamedTuple):
+    """`check` tells, before anything is written, whether the cells can be run at all."""
+
+    run_cells: RunCells
+    check: Callable[[Sequence[Cell], Place], None]
+
+
+PROCESSES = Executor(run_cells, _nothing_to_check)
