@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -23,6 +25,7 @@ except ModuleNotFoundError:
     INSTALLED = False
 
 CONNECT_S = 5.0
+ANSWER_S = 30.0
 
 
 class Need(NamedTuple):
@@ -62,11 +65,13 @@ def _join(address: str) -> None:
     where = f"--executor ray: no cluster at {address}"
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address != "auto":
-        # Ray itself would try for a minute, and then end the process
+        # Ray itself would try for minutes, and then end the process
         try:
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
         except (OSError, ValueError, OverflowError) as error:
             raise UsageError(f"{where}: {error}; expected HOST:PORT, as `ray start --head` tells it") from error
+        if not address.startswith("ray://"):
+            _check_answer(address, where)
     terminated = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -77,6 +82,15 @@ def _join(address: str) -> None:
     ray._private.worker.print_to_stdstream = _say_nothing
     # Ray takes this signal for itself
     signal.signal(signal.SIGTERM, terminated)
+
+
+def _check_answer(address: str, where: str) -> None:
+    """Whether it is Ray that listens there: asked by a process of its own, which can be left."""
+    question = "import sys, ray; ray._raylet.GcsClient(address=sys.argv[1])"
+    try:
+        subprocess.run([sys.executable, "-c", question, address], capture_output=True, check=True, timeout=ANSWER_S)
+    except subprocess.SubprocessError as error:
+        raise UsageError(f"{where}: something listens there that is not the head of a Ray cluster") from error
 
 
 def _say_nothing(data: object, ignore_prefix: bool) -> None:

@@ -250,3 +250,14 @@ def test_where_no_cluster_is_it_is_said_at_once(tmp_path: Path, address: str) ->
     assert f"--executor ray: no cluster at {address}: " in said.stderr
     assert "Traceback" not in said.stderr
     assert os.listdir(tmp_path) == ["far.toml"]
+
+
+@pytest.mark.slow
+@needs_ray
+def test_something_else_that_listens_is_no_cluster(tmp_path: Path) -> None:
+    (tmp_path / "far.toml").write_text(SUITE)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        said = call(tmp_path, "--executor", "ray", "--ray-address", address)
+    assert (said.returncode, said.stdout) == (2, ""), said.stderr
+    assert f"no cluster at {address}: something listens there that is not the head of a Ray cluster" in said.stderr
