@@ -8,10 +8,13 @@ from fdabench.run.executor import PROCESSES, Executor
 HERE, RAY = EXECUTORS = ("processes", "ray")
 
 
-def chosen_executor(name: str, ray_address: str | None, jobs: int | None) -> AbstractContextManager[Executor]:
-    """
+def chosen_executor(
+    name: str, ray_address: str | None, jobs: int | None, processes: int
+) -> AbstractContextManager[Executor]:
+    """Who runs cells that are held by so many processes each.
+
     Raises:
-        UsageError: no such executor, or an address for one that has none.
+        UsageError: no such executor, an address for one that has none, or cells that are no single task.
     """
     if name not in EXECUTORS:
         raise UsageError(f"--executor {name}: expected {' or '.join(EXECUTORS)}{nearest(name, EXECUTORS)}")
@@ -19,6 +22,8 @@ def chosen_executor(name: str, ray_address: str | None, jobs: int | None) -> Abs
         if ray_address is not None:
             raise UsageError(f"--ray-address {ray_address}: that is for --executor {RAY}")
         return nullcontext(PROCESSES)
+    if processes > 1:
+        raise UsageError(f"--executor {RAY}: a cell is one task there; leave --engine distributed away")
     from fdabench.run.ray_pool import on_ray
 
     return on_ray(ray_address, jobs)

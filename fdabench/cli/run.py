@@ -89,7 +89,8 @@ def run_suites(request: Request) -> None:
         follow_suites(suites, team, hardware.device, hardware.threads, data_dir(request.data_dir))
         return
     failed = False
-    with chosen_executor(request.hardware.executor, request.hardware.ray_address, request.hardware.jobs) as executor:
+    asked, processes = request.hardware, team.plan.size if team else 1
+    with chosen_executor(asked.executor, asked.ray_address, asked.jobs, processes) as executor:
         for index, suite in enumerate(suites):
             failed |= _run_suite(suite, request, stop, team.plan_of(index) if team else None, executor)
             if failed and limits.fail_fast:
