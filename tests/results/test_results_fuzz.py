@@ -1,6 +1,6 @@
 """Suites and results with anything in them: only what is meant for people comes out.
 
-In this process, with hypothesis; atheris was not used: it is not installed here.
+In this process, with hypothesis; `tests/faults/fuzz_atheris.py` goes by coverage, with atheris.
 """
 
 import json

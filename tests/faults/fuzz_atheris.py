@@ -1,0 +1,76 @@
+"""Fuzz the readers of suites and results by coverage, where atheris is installed.
+
+    pip install atheris && python tests/faults/fuzz_atheris.py suites -max_total_time=60
+    python tests/faults/fuzz_atheris.py results -max_total_time=60
+
+What follows `suites` or `results` goes to libFuzzer. Anything that is raised but a message for people ends the run, and
+leaves its input in a file. `tests/results/test_results_fuzz.py` does the like with hypothesis, whenever tests are run.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import atheris
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+with atheris.instrument_imports(include=["fdabench.suite", "fdabench.results", "fdabench.errors"]):
+    from fdabench.errors import FdabenchError
+    from fdabench.results.load import load
+    from fdabench.suite.reader import read_suite
+
+from handmade.paper import Pretended, write_paper  # noqa: E402
+
+Target = Callable[[bytes], None]
+
+
+def suites(folder: Path) -> tuple[Target, list[bytes]]:
+    """A suite is any bytes; the seeds are those of the repository."""
+    path = folder / "suite.toml"
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        with suppress(FdabenchError):
+            read_suite(path)
+
+    return read, [suite.read_bytes() for suite in sorted((ROOT / "suites").rglob("*.toml"))]
+
+
+def results(folder: Path) -> tuple[Target, list[bytes]]:
+    """The first byte says which file of a good results folder is the rest."""
+    good = write_paper(folder / "good", [Pretended([(100, 0.5, 1), (200, 0.99, 2)], [100])])
+    paths = sorted(path for path in good.rglob("*") if path.is_file())
+    whole = [path.read_bytes() for path in paths]
+
+    def read(data: bytes) -> None:
+        which = data[0] % len(paths) if data else 0
+        paths[which].write_bytes(data[1:])
+        try:
+            with suppress(FdabenchError):
+                load(good)
+        finally:
+            paths[which].write_bytes(whole[which])
+
+    return read, [bytes([which]) + content for which, content in enumerate(whole)]
+
+
+def main() -> None:
+    targets = {"suites": suites, "results": results}
+    if len(sys.argv) < 2 or sys.argv[1] not in targets:
+        sys.exit(__doc__)
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder) / "corpus"
+        corpus.mkdir()
+        target, seeds = targets[sys.argv[1]](Path(folder))
+        for number, seed in enumerate(seeds):
+            (corpus / str(number)).write_bytes(seed)
+        atheris.Setup([sys.argv[0], *sys.argv[2:], "-max_len=65536", str(corpus)], target)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
