@@ -1,6 +1,7 @@
 """Cells over several processes: those that `run` starts itself, or those that torchrun has started."""
 
 import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,7 +70,9 @@ def parse_team(engine: str, asked: Asked) -> Team | None:
 
 
 def follow_suites(suites: Sequence[Expanded], team: Team, device: str, threads: int, data_root: Path) -> None:
-    """Do what the process of rank 0 orders, suite by suite."""
+    """Do what the process of rank 0 orders, suite by suite. It heeds signals for all, and stops them at one step."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)
     on = parse_device(device)
     for index, suite in enumerate(suites):
         data = load_all([cell.config["dataset"] for cell in suite.cells], data_root, suite.catalogue)

@@ -17,7 +17,7 @@ from fdabench.engine.member import Member
 from fdabench.engine.team import Mean, Processes
 from fdabench.engine.wire import received_bytes
 from fdabench.engine.workers import Engine
-from fdabench.errors import UsageError, nearest
+from fdabench.errors import CutOffError, UsageError, nearest
 from fdabench.run.simulate import Job, Simulated, simulate
 
 CHECK = "FDABENCH_CHECK"
@@ -75,12 +75,13 @@ def obey(load: Callable[[str], Data], seat: Seat) -> None:
     """Run what the leader orders, until there is nothing more.
 
     Raises:
-        CutOffError, or what else one process raised and another did not: the team is at its end.
+        CutOffError: the team is at its end, because processes were lost or one raised what the others did not.
     """
     for order, config in seat.member.orders():
         done = _part_of(Job("", json.loads(config)), load, seat, lambda: False)
         if isinstance(done, Exception) and not (verdict := seat.member.settle(order, done)).goes_on:
-            raise verdict.error
+            told = type(done).__name__
+            raise CutOffError(f"rank {seat.member.rank} is at its end: {told}: {verdict.error}") from done
 
 
 def _part_of(

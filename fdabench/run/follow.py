@@ -52,7 +52,7 @@ def follow(kit: Kit, table: Table, rank: int) -> None:
     """Be another process of the team, until the leader has nothing more to do.
 
     Raises:
-        CutOffError, or what else ended the team.
+        CutOffError: as `obey`.
     """
     kit.unpack()
     seat = seat_at(table, rank, kit, load(kit.plugins))

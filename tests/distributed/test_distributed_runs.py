@@ -138,10 +138,10 @@ def call(tmp_path: Path) -> Call:
 def start(tmp_path: Path) -> Iterator[Start]:
     programs: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: object) -> subprocess.Popen[str]:
+    def begin(*arguments: object, module: str | None = "fdabench") -> subprocess.Popen[str]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        command = [sys.executable, "-m", "fdabench", *map(str, arguments)]
+        command = [sys.executable, "-m", *([module] if module else []), *map(str, arguments)]
         programs.append(subprocess.Popen(command, cwd=tmp_path, env=environment(), start_new_session=True, **pipes))
         return programs[-1]
 
@@ -230,6 +230,24 @@ def test_torchrun_leaves_them_as_well(call: Call, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     assert_same_results(tmp_path / "alone", tmp_path / "spread")
     assert {each["attempts"] for each in records(tmp_path / "spread").values()} == {1}
+
+
+@pytest.mark.slow
+def test_torchrun_runs_several_suites_and_stops_them_in_order(call: Call, start: Start, tmp_path: Path) -> None:
+    (tmp_path / "short.toml").write_text(LONG.format(workload=WORKLOAD.format(workers=3)).replace("4000", "50"))
+    (tmp_path / "short.toml").write_text((tmp_path / "short.toml").read_text().replace('"long"', '"short"'))
+    suite(tmp_path, LONG.replace("4000", "400000"), 3)
+    asked = ("run", "short.toml", "suite.toml", "-o", "spread", "--engine", "distributed")
+    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fdabench")
+    program = start(*torchrun, *asked, module=None)
+    wait_until(lambda: any((tmp_path / "spread" / "long").glob("cells/*/cell.json")))
+    sleep(3)
+    os.kill(program.pid, signal.SIGTERM)
+    said = program.communicate(timeout=60)[0]
+    assert "terminated; this goes on from here" in said, said
+    (short,), (long,) = (records(tmp_path / "spread" / name).values() for name in ("short", "long"))
+    assert (short["state"], long["state"]) == ("done", "interrupted")
+    assert has_checkpoint(tmp_path / "spread" / "long")
 
 
 def test_the_backends_sums_have_the_same_syncs_and_nearly_the_same_numbers(call: Call, tmp_path: Path) -> None:
