@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from fdabench.report.data import ReportData
+from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.methods import flat
 from fdabench.report.text import budget_text, listing, percent, plural, target_name, without_folders
 
@@ -61,10 +61,11 @@ def _unequal_hits(data: ReportData) -> Iterator[str]:
 
 
 def _unreached(data: ReportData) -> Iterator[str]:
-    best = data.outcomes.groupby(["suite", "workload", "target"], sort=False)["reached"].any()
-    for row in best.reset_index().to_dict("records"):
-        if not row["reached"]:
-            yield f"Nobody reached {target_name(row['target'])} on {row['workload']}."
+    best = data.outcomes.groupby([*WORKLOAD, "target"], sort=False)["reached"].any()
+    missed = best[~best].reset_index().groupby(WORKLOAD, sort=False)["target"]
+    for (suite, workload), targets in missed:
+        names = listing([target_name(target) for target in targets], 8)
+        yield f"Nobody reached {names} on {data.where(suite, workload)}."
 
 
 def _no_target(data: ReportData) -> Iterator[str]:
