@@ -15,7 +15,7 @@ from fdabench.run import closure
 from fdabench.run.closure import code_of
 from fdabench.suite.cell import Cell
 
-READERS = {"results/costs.py", "results/derive.py", "run/shared.py", "suite/members.py"}
+READERS = {"results/costs.py", "results/derive.py", "run/shared.py", "suite/members.py", *closure.WATCHING}
 
 
 @pytest.fixture
@@ -68,6 +68,7 @@ def test_words_and_layout_change_no_hash(copy: Path, ran: Any, edit: Callable[[s
         ("partition/iid.py", "len(labels)", "len(labels) - 1", set()),
         ("datasets/images.py", "255", "256", set()),
         ("strategies/__init__.py", '"fda": FDA', '"fdaa": FDA', set()),
+        ("engine/wire.py", "EMPTY_WINDOWS = 20", "EMPTY_WINDOWS = 10", set()),
         ("cli/main.py", "Print the version", "Print a version", set()),
         ("results/files.py", "zstd", "snappy", set()),
     ],
