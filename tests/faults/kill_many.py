@@ -150,8 +150,9 @@ def undisturbed(folder: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moments", type=int, default=20)
-    moments = parser.parse_args().moments
+    parser.add_argument("--first", type=int, default=0, help="of the moments, which are the same each time")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         undisturbed(Path(name))
-        for trial in range(moments):
+        for trial in range(asked.first, asked.first + asked.moments):
             print(f"{trial}: {survive(Path(name), trial)}", flush=True)
