@@ -27,7 +27,7 @@ from fdabench.suite.cell import Cell
 
 TICK_S = 0.2
 MOST_STILLBORN = 3
-LEFT_S = 30.0
+LEFT_S = 15.0
 """For a leader to say what became of a process of its team."""
 AGAIN_S = 1.0
 """Between two looks at a cell that another run is at."""
