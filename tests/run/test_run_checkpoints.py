@@ -395,7 +395,11 @@ def test_the_record_says_where_it_went_on(stopped: tuple[Cell, Store]) -> None:
     assert (after["state"], after["steps"], after["attempts"], after["resumed_at_step"]) == ("done", STEPS, 2, 7)
 
 
-@pytest.mark.parametrize("value", [lambda: 0, object(), {1, 2}, np.array([object()]), nn.Linear(1, 1)], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [lambda: 0, object(), {1, 2}, np.array([object()]), nn.Linear(1, 1)],
+    ids=lambda value: type(value).__name__,
+)
 def test_what_has_no_form_on_disk_is_refused(value: Any) -> None:
     with pytest.raises(UnstorableError):
         pack([value])
