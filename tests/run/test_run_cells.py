@@ -171,7 +171,7 @@ def test_a_cell_that_is_stopped_says_interrupted_from_the_start(cells: Cells, tm
     assert run_one(cell, store, stop)["state"] == "interrupted"
     assert [record["state"] for record in seen] == ["interrupted"] * 3
     assert {path.name for path in store.cell_dir(cell.id).iterdir()} == {"cell.json", "checkpoint.pt"}
-    assert standings([cell], store)[0][1:] == ("to run", "interrupted")
+    assert standings([cell], store)[0][1:3] == ("to run", "interrupted")
 
 
 def test_a_cell_that_diverges_ends_at_once_and_is_a_result(cells: Cells, tmp_path: Path, run_one: RunOne) -> None:
