@@ -10,11 +10,11 @@ from fdabench.core.collective import Collective
 from fdabench.core.ledger import Ledger
 
 
-def _nobody(what: str) -> None:
+def unheard(what: str) -> None:
     pass
 
 
-def _unseen(kind: str, payload_bytes: int) -> AbstractContextManager[object]:
+def unseen(kind: str, payload_bytes: int) -> AbstractContextManager[object]:
     return nullcontext()
 
 
@@ -24,9 +24,9 @@ class Channel:
 
     collective: Collective
     ledger: Ledger
-    about: Callable[[str], None] = _nobody
+    about: Callable[[str], None] = unheard
     """Told what is about to cross, before it does."""
-    around: Callable[[str, int], AbstractContextManager[object]] = _unseen
+    around: Callable[[str, int], AbstractContextManager[object]] = unseen
     """Held around everything that crosses, with its kind and the bytes of one worker."""
 
     def distribute(self, w_D: Tensor) -> Tensor:

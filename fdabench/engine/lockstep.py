@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 
+from fdabench.core.channel import unheard
 from fdabench.core.ledger import Ledger
 from fdabench.engine.team import Team
 from fdabench.errors import LockstepError
@@ -30,13 +31,9 @@ class Lockstep:
             )
 
 
-def nothing_to_compare(what: str) -> None:
-    pass
-
-
 def watch(strategy: str, ledger: Ledger, team: Team) -> Callable[[str], None]:
     """What a channel tells what it is about to do."""
-    return Lockstep(strategy, ledger, team) if team.checked else nothing_to_compare
+    return Lockstep(strategy, ledger, team) if team.checked else unheard
 
 
 def _told_apart(said: list[str]) -> str:

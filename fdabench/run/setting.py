@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.core.channel import Channel
+from fdabench.core.channel import Channel, unseen
 from fdabench.core.ledger import Ledger
 from fdabench.core.seeds import numpy_generator, seed_for
 from fdabench.core.strategy import Strategy
@@ -120,7 +120,7 @@ def make_setting(config: Config, data: Data, catalogue: Catalogue = BUILT_IN, te
     about = watch(config["strategy"]["kind"], ledger, team)
     wire = Wire(team, ledger, share_out(len(shards), team.size)) if team.size > 1 else None
     averaging = team.collective(shares(config, shards).to(device))
-    channel = Channel(averaging, ledger, about) if wire is None else Channel(averaging, ledger, about, wire)
+    channel = Channel(averaging, ledger, about, wire or unseen)
     return Setting(
         data,
         examples,
