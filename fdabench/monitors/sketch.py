@@ -5,9 +5,10 @@ Shape suffixes: K = workers, D = parameters, F = numbers of a folded drift, R = 
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from fdabench.core.rows import squared_norms
@@ -20,6 +21,8 @@ ROWS_AT_ONCE = 10
 """The sparse product rounds alike for a fixed number of columns, so a row's sketch never depends on its company."""
 CHUNK, CELLS_PER_BUCKET = 4, 12
 """Neighbours that are folded together, and how many times more places for them there are than buckets in a row."""
+Rows = Annotated[int, Ge(1), Le(999)]
+"""Each costs a table of signs over the whole (folded) drift; a few dozen make the median as sure as one may wish."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Sketch:
     H(S) >= Var holds with high probability, not always.
     """
 
-    depth: Count = 5
+    depth: Rows = 5
     width: Count = 250
     seed: Seed = 0
     reference: ClassVar[str] = "alon1996 cormode2005"

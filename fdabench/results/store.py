@@ -44,6 +44,8 @@ TABLES: Mapping[str, pa.Schema] = {
 ON_REQUEST: Mapping[str, pa.Schema] = {"wire": WIRE}
 """Tables that a cell has if somebody asked for them."""
 _KINDS = {"attempts": int, **dict.fromkeys(("code", "environment", "resolved", "config", "process"), dict)}
+_END = "end"
+"""The lock's last table: TOML that is cut at the end of a line is TOML still, with fewer cells."""
 _ANEW = "`run` writes it anew when it is gone"
 
 Record = dict[str, Any]
@@ -104,14 +106,14 @@ class Store:
             raise ResultError(
                 f"{self.root}: holds results of the suite {other!r}, not {lock['suite']!r}: take another -o"
             )
-        content = tomli_w.dumps({"schema": SCHEMA_VERSION, **lock})
+        content = tomli_w.dumps({"schema": SCHEMA_VERSION, **lock, _END: {"cells": len(lock["cell"])}})
         if not self.lock_path.exists() or self.lock_path.read_text() != content:
             write_whole(self.lock_path, content.encode())
 
     def read_lock(self) -> dict[str, Any]:
         """
         Raises:
-            ResultError: no results here, or results of another schema.
+            ResultError: no results here, results of another schema, or a lock that was cut or damaged.
         """
         if not self.lock_path.exists():
             raise ResultError(f"{self.root}: no results here: there is no {self.lock_path.name}")
@@ -124,6 +126,8 @@ class Store:
         if lock["schema"] != SCHEMA_VERSION:
             raise ResultError(f"{self.lock_path}: schema {lock['schema']!s:.60}; this fdabench reads {SCHEMA_VERSION}")
         _check_names(lock, self.lock_path)
+        if lock.pop(_END, None) != {"cells": len(lock["cell"])}:
+            raise ResultError(f"{self.lock_path}: its end, which counts its cells, is missing or wrong; {_ANEW}")
         targets = lock.get("targets", [])
         if not isinstance(targets, list) or not all(isinstance(target, float | int) for target in targets):
             raise ResultError(f"{self.lock_path}: targets: {targets!r:.60} are none that fdabench writes")
@@ -189,7 +193,7 @@ def _check_names(lock: Mapping[str, Any], path: Path) -> None:
     """Names become folders: one that leads out of the results, or out of `reports`, is somebody's trick or damage."""
     cells = lock.get("cell")
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        raise ResultError(f"{path}: expected [[cell]] tables")
+        raise ResultError(f"{path}: expected [[cell]] tables; {_ANEW}")
     for said, name in (("suite", lock.get("suite")), *(("the id of a cell", cell.get("id")) for cell in cells)):
         if not isinstance(name, str) or not re.fullmatch(NAME, name):
             raise ResultError(f"{path}: {said}: {name!r:.60} is no name that fdabench gives")

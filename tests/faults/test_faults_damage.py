@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fdabench.errors import ResultError
 from fdabench.results.load import load
 from fdabench.results.store import TABLES, Store
 
@@ -29,16 +30,10 @@ OTHERS = [
 ]
 
 
-def first_half(whole: bytes) -> bytes:
-    """Not up to the end of a line: a lock that ends there may be a whole one of fewer cells."""
-    half = whole[: len(whole) // 2]
-    return half[: half.rindex(b"=") + 1] if whole.startswith(b"schema = ") else half
-
-
 DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
     "emptied": lambda whole: b"",
     "first byte": lambda whole: whole[:1],
-    "first half": lambda whole: first_half(whole),
+    "first half": lambda whole: whole[: len(whole) // 2],
     "all but eight": lambda whole: whole[:-8],
     "random": lambda whole: random.Random(0).randbytes(len(whole) + 64),
     "folder": lambda whole: None,
@@ -103,6 +98,29 @@ def test_whoever_reads_a_damaged_folder_says_which_file_it_is(
     ):
         assert_told(say(*command), path)
     assert contents(RESULTS) == before
+
+
+@pytest.mark.parametrize(("file", "damage"), [*product(READ_BY_ALL, ["emptied", "first half", "random", "folder"])])
+def test_a_merge_with_a_damaged_folder_writes_nothing(
+    stopped: Any, hurt: Hurt, say: Say, file: str, damage: str
+) -> None:
+    path = hurt(file, damage)
+    before, whole = contents(RESULTS), stopped.folder / RESULTS
+    for folders in ((RESULTS, whole), (whole, RESULTS)):
+        said = say("merge", *folders, "-o", "joined")
+        assert said.exit_code == 2, said.output
+        assert_told(said, path)
+    assert contents(RESULTS) == before
+    assert not Path("joined").exists()
+
+
+def test_a_lock_that_is_cut_after_any_line_is_no_lock_of_fewer_cells(stopped: Any, hurt: Hurt) -> None:
+    path = hurt("suite.lock.toml", "intact")
+    lines = path.read_bytes().splitlines(keepends=True)
+    for kept in range(len(lines)):
+        path.write_bytes(b"".join(lines[:kept]))
+        with pytest.raises(ResultError, match=r"suite\.lock\.toml: "):
+            Store(RESULTS).read_lock()
 
 
 @pytest.mark.parametrize("file", READ_BY_ALL)

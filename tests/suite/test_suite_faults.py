@@ -125,11 +125,11 @@ FAULTS: dict[str, list[str]] = {
     "strategy.2.monitor.width=100000000000000": [
         "strategy[2].monitor.width: 100000000000000 is out of range: it must be at most 1e+09"
     ],
-    "strategy.2.monitor={kind = 'sketch', depth = 1000000001, width = 1}": [
-        "strategy[2].monitor.depth: 1000000001 is out of range: it must be at most 1e+09"
+    "strategy.2.monitor={kind = 'sketch', depth = 1001, width = 1}": [
+        "strategy[2].monitor.depth: 1001 is out of range: it must be at most 999"
     ],
-    "strategy.2.monitor={kind = 'sketch', depth = 99999, width = 100000}": [
-        "strategy[2].monitor: a local state of 1e+10 numbers; at most 1e+08 are allowed"
+    "strategy.2.monitor={kind = 'sketch', depth = 999, width = 100000000}": [
+        "strategy[2].monitor: a local state of 9.99e+10 numbers; at most 1e+08 are allowed"
     ],
     "strategy.2.every=10000000000": ["strategy[2].every: 10000000000 is out of range: it must be at most 1e+09"],
     "workload.0.partition.min_samples=1000000000000": [
