@@ -22,6 +22,7 @@ from fdabench.cli.options import (
     SuiteFile,
     SuiteFiles,
 )
+from fdabench.errors import nearest
 
 app = typer.Typer(
     help="Compare when and how workers synchronise in distributed and federated deep learning.",
@@ -44,6 +45,17 @@ class Listed(StrEnum):
     partitions = "partitions"
     conventions = "conventions"
     networks = "networks"
+
+
+_NAMES = [each.value for each in Listed]
+_ALL_LISTED = ", ".join(_NAMES)
+
+
+def _listed(word: str) -> Listed:
+    try:
+        return Listed(word)
+    except ValueError:
+        raise typer.BadParameter(f"{word!r} is unknown; allowed: {_ALL_LISTED}{nearest(word, _NAMES)}") from None
 
 
 def _version(asked: bool) -> None:
@@ -203,7 +215,7 @@ app.add_typer(baselines, name="baseline")
 @app.command("list")
 @guarded
 def list_(
-    what: Annotated[Listed, typer.Argument(show_default=False)],
+    what: Annotated[Listed, typer.Argument(parser=_listed, metavar="WHAT", help=_ALL_LISTED, show_default=False)],
     suite: Annotated[
         Path | None,
         typer.Option("--suite", metavar="SUITE.toml", help="With what its plug-ins add.", show_default=False),

@@ -31,11 +31,13 @@ def grid_line(expanded: Expanded) -> str:
     labels = {cell.label for cell in expanded.cells}
     axes = ("dataset", "model", "workers", "batch_size", "partition", "precision", "batch_statistics")
     workloads = {str([cell.config[axis] for axis in axes]) for cell in expanded.cells}
-    counts = [(len(labels), "strategies"), (len(workloads), "workloads"), (len(expanded.suite.seeds), "seeds")]
-    product = " x ".join(f"{count} {name if count != 1 else _one(name)}" for count, name in counts)
-    whole = len(labels) * len(workloads) * len(expanded.suite.seeds) == len(expanded.cells)
-    return f"{len(expanded.cells)} cells {'=' if whole else 'of'} {product}"
+    cells, seeds = len(expanded.cells), len(expanded.suite.seeds)
+    counts = [(len(labels), "strategies"), (len(workloads), "workloads"), (seeds, "seeds")]
+    product = " x ".join(_counted(count, name) for count, name in counts)
+    whole = len(labels) * len(workloads) * seeds == cells
+    return f"{_counted(cells, 'cells')} {'=' if whole else 'of'} {product}"
 
 
-def _one(name: str) -> str:
-    return "strategy" if name == "strategies" else name.removesuffix("s")
+def _counted(count: int, name: str) -> str:
+    one = "strategy" if name == "strategies" else name.removesuffix("s")
+    return f"{count} {one if count == 1 else name}"

@@ -82,7 +82,7 @@ def read(path: Path) -> Baseline:
         NoComparisonError: no such file, another schema, or a file that is not a baseline.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         hint = "`fdabench baseline save` writes one"
         raise NoComparisonError(f"{path}: no baseline here: {error.strerror}; {hint}") from error

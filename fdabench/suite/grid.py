@@ -158,7 +158,8 @@ def make_grid(suite: Suite, workloads: Checked, strategies: Checked, excludes: C
     kept = [cell for cell in cells if not any(matches(cell.config, exclude) for exclude in excludes.tables)]
     unique = {cell.id: cell for cell in reversed(kept)}
     twice = len(kept) - len(unique)
-    repeated = [f"{twice} cells came up twice and are run once"] if twice else []
+    repeated = ["1 cell came up twice and is run once"] if twice == 1 else []
+    repeated += [f"{twice} cells came up twice and are run once"] if twice > 1 else []
     idle = [exclude for exclude in excludes.tables if not any(matches(cell.config, exclude) for cell in cells)]
     notes = [*strategies.notes, *repeated, *(f"exclude: no cell matches {table}" for table in idle)]
     return Grid(tuple(reversed(unique.values())), tuple(dict.fromkeys(notes)))

@@ -120,7 +120,7 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> tuple[Raw, list[Named]]:
     if path.resolve() in seen:
         raise SuiteError(path.as_posix(), ["extends: comes back to itself"])
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SuiteError(path.as_posix(), [f"cannot be read: {error.strerror}"]) from error
     except (ValueError, RecursionError) as error:

@@ -22,6 +22,7 @@ from fdabench.monitors import MONITORS
 from fdabench.optimizers import OPTIMIZERS
 from fdabench.partition import PARTITIONS
 from fdabench.results.costs import CONVENTIONS
+from fdabench.results.networks import NETWORKS
 from fdabench.results.store import Store
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
@@ -36,6 +37,7 @@ LISTED: dict[str, Any] = {
     "models": MODELS,
     "partitions": PARTITIONS,
     "conventions": CONVENTIONS,
+    "networks": NETWORKS,
 }
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
@@ -72,6 +74,12 @@ def test_list_names_everything_in_the_registry(here: InProcess, what: str) -> No
     header, *rows = said.stdout.splitlines()
     assert header.split()[0] in ("kind", "name")
     assert [row.split()[0] for row in rows] == list(LISTED[what])
+
+
+def test_list_of_what_there_is_not_names_what_is_nearest(here: InProcess) -> None:
+    said = here("list", "strategy")
+    assert said.exit_code == 2
+    assert f"'strategy' is unknown; allowed: {', '.join(LISTED)}; did you mean 'strategies'?" in said.stderr
 
 
 @pytest.mark.parametrize("what", LISTED)

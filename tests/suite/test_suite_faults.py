@@ -259,12 +259,27 @@ def test_a_folder_is_no_suite(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["name = ", "a = 1\na = 2", "\0", "[[a]\n", "\ufeffx", "a = " + "[" * 9000 + "]" * 9000, "a = 1" + "0" * 9000],
+    [
+        "name = ",
+        "a = 1\na = 2",
+        "\0",
+        "[[a]\n",
+        "\ufeff" * 2,
+        "a = " + "[" * 9000 + "]" * 9000,
+        "a = 1" + "0" * 9000,
+    ],
     ids=["no value", "twice", "nul", "bracket", "mark", "deep", "long"],
 )
 def test_what_is_not_toml_is_refused(read: Read, text: str) -> None:
     with pytest.raises(SuiteError, match="1 fault\nnot TOML: "):
         read(text)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_suite(good: Table, read: Read, tmp_path: Path) -> None:
+    plain = read(good)
+    marked = tmp_path / "marked.toml"
+    marked.write_bytes(b"\xef\xbb\xbf" + tomli_w.dumps(good).encode())
+    assert read_suite(marked).cells == plain.cells
 
 
 def test_what_is_not_utf8_is_refused(tmp_path: Path) -> None:
