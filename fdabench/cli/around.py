@@ -1,4 +1,4 @@
-"""What comes before a run, and after runs in several places: `plan` and `merge`."""
+"""What comes before a run, and after runs in several places: `doctor`, `plan` and `merge`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from fdabench.cli.guard import guarded
-from fdabench.cli.options import Chosen, Format, Out, OutputFormat, Seeds, Sets, SuiteFile
+from fdabench.cli.options import Chosen, DataDir, Format, Out, OutputFormat, Seeds, Sets, SuiteFile
+
+
+@guarded
+def doctor(data_dir: DataDir = None, output_format: OutputFormat = Format.auto) -> None:
+    """Look at versions, devices, data, and whether numbers come out the same twice."""
+    from fdabench.cli.doctor import print_doctor
+
+    print_doctor(data_dir, output_format.value)
 
 
 @guarded

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fdabench import __version__
-from fdabench.cli.around import merge, plan
+from fdabench.cli.around import doctor, merge, plan
 from fdabench.cli.gate import baselines, check
 from fdabench.cli.guard import guarded
 from fdabench.cli.options import (
@@ -126,15 +126,18 @@ def run(
         str | None, typer.Option("--checkpoint-every", metavar="TIME", help="Of a cell under way; else 60s.")
     ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only the summary.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="A line for every evaluation, too.")] = False,
 ) -> None:
     """Run what is missing, then print the summary."""
+    from fdabench.cli.progress import Loudness
     from fdabench.cli.run import Hardware, Limits, Request, run_suites
     from fdabench.cli.team import Asked
 
+    loudness = Loudness.asked(quiet, verbose)
     team = Asked(processes, mean, timeout, measure_wire)
     hardware = Hardware(jobs, threads, device, engine, together, checkpoint_every, team, executor, ray_address)
     limits = Limits(chosen, shard, fresh, retry_failed, fail_fast, max_time)
-    run_suites(Request(tuple(suites), out, data_dir, hardware, tuple(sets or ()), seeds, limits, quiet))
+    run_suites(Request(tuple(suites), out, data_dir, hardware, tuple(sets or ()), seeds, limits, loudness))
 
 
 app.command()(plan)
@@ -207,6 +210,7 @@ def compare(
     print_comparison(results, published, output_format.value)
 
 
+app.command()(doctor)
 app.command()(merge)
 app.command()(check)
 app.add_typer(baselines, name="baseline")

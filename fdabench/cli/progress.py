@@ -1,23 +1,24 @@
 """How far a run is: live on a terminal; in a pipe a line for each finished cell and a heartbeat a minute."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from enum import Enum
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, Self
 
 from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from fdabench.cli.console import err, in_bytes, in_time, remark
-from fdabench.results.store import FAILURES, Record
+from fdabench.cli.console import err, in_time, remark
+from fdabench.cli.telling import ending, moving, remarking
+from fdabench.errors import UsageError
+from fdabench.results.store import FAILURES
 from fdabench.run import events
 from fdabench.run.recorder import Progress as CellProgress
-from fdabench.suite.cell import Cell
 
 HEARTBEAT_S = 60.0
-MOST_LETTERS = 200
 
 
 class Watch(Protocol):
@@ -28,17 +29,33 @@ class Watch(Protocol):
     def sees(self, event: events.Event) -> None: ...
 
 
+class Loudness(Enum):
+    """How much is told of a run."""
+
+    QUIET = "failures only"
+    NORMAL = "cells"
+    VERBOSE = "cells and every evaluation"
+
+    @classmethod
+    def asked(cls, quiet: bool, verbose: bool) -> Self:
+        """
+        Raises:
+            UsageError: both at once.
+        """
+        if quiet and verbose:
+            raise UsageError("--quiet and --verbose: give one of them")
+        return cls.QUIET if quiet else cls.VERBOSE if verbose else cls.NORMAL
+
+
 @contextmanager
-def watching(quiet: bool, cells: int) -> Iterator[Watch]:
+def watching(loudness: Loudness, cells: int) -> Iterator[Watch]:
     """The right watch for where stderr goes."""
-    if quiet:
+    if loudness is Loudness.QUIET:
         yield Blind()
-    elif err.is_terminal:
-        watch = OnTerminal(cells)
-        with watch.live:
-            yield watch
-    else:
-        yield InPipe(cells)
+        return
+    watch = OnTerminal(cells) if err.is_terminal else InPipe(cells)
+    with watch.live if isinstance(watch, OnTerminal) else nullcontext():
+        yield EachEvaluation(watch) if loudness is Loudness.VERBOSE else watch
 
 
 class Blind:
@@ -50,6 +67,21 @@ class Blind:
     def sees(self, event: events.Event) -> None:
         if isinstance(event, events.Ended) and event.record["state"] in FAILURES:
             remark(ending(event.cell, event.record, None))
+
+
+class EachEvaluation:
+    """Beside what another watch shows, a line for every evaluation."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def line(self, text: str) -> None:
+        self._watch.line(text)
+
+    def sees(self, event: events.Event) -> None:
+        if isinstance(event, events.Moved):
+            self.line(f"       {event.cell.title}   {moving(event.progress)}")
+        self._watch.sees(event)
 
 
 class Clock:
@@ -138,39 +170,3 @@ class OnTerminal:
     def _draw(self) -> Group:
         lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in self._running.values()]
         return Group(*lines, self._bar)
-
-
-def remarking(event: events.Remarked) -> str:
-    return f"note  {event.cell.title}: {event.text}"
-
-
-def moving(progress: CellProgress) -> str:
-    """`2,400/4,000 steps  97.2 %  41 MB  37 syncs  Var/θ 0.44`."""
-    full = f"  Var/θ {progress.fullness:.2f}" if progress.fullness == progress.fullness else ""
-    return f"{progress.step:,}/{progress.budget:,} steps  {_outcome(progress)}{full}"
-
-
-def _outcome(progress: CellProgress) -> str:
-    return f"{progress.accuracy * 100:.1f} %  {in_bytes(progress.bytes_total)}  {progress.syncs:,} syncs"
-
-
-def ending(cell: Cell, record: Record, latest: CellProgress | None) -> str:
-    """One line for a result; three for a failure."""
-    state = record["state"]
-    if state in FAILURES:
-        return (
-            f"{state}  {cell.title}\n       {_cause(record)}\n       fdabench show RESULTS {cell.id} has the traceback"
-        )
-    if "wall_s" not in record or latest is None:
-        return f"{state}  {cell.title}"
-    samples = record["steps"] * cell.config["workers"] * cell.config["batch_size"] / record["wall_s"]
-    took = f"{in_time(record['wall_s'])}  {samples:,.0f} samples/s"
-    return f"{state}  {cell.title}   {record['steps']:,} steps  {_outcome(latest)}  {took}"
-
-
-def _cause(record: Record) -> str:
-    """The traceback's last line, cut off where it is long; before it a plug-in's file and line where it has a part."""
-    last = record.get("error", "").strip().splitlines()[-1:] or [""]
-    text = "".join(letter if letter.isprintable() else " " for letter in last[0])
-    shown = text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
-    return f"{record['plugin']}: {shown}" if record.get("plugin") else shown

@@ -12,7 +12,7 @@ from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import say
 from fdabench.cli.elsewhere import chosen_executor
 from fdabench.cli.parts import parse_duration, shard
-from fdabench.cli.progress import Watch, watching
+from fdabench.cli.progress import Loudness, Watch, watching
 from fdabench.cli.request import expand, grid_line, results_dir
 from fdabench.cli.stop import Stop, noting_signals
 from fdabench.cli.team import Asked, follow_suites, parse_team
@@ -75,7 +75,7 @@ class Request:
     sets: tuple[str, ...]
     seeds: str | None
     limits: Limits
-    quiet: bool
+    loudness: Loudness
 
 
 def run_suites(request: Request) -> None:
@@ -114,7 +114,7 @@ def _run_suite(suite: Expanded, request: Request, stop: Stop, plan: Plan | None,
     executor.check(to_run, place)
     store.write_lock(suite.locked())
     discard_checkpoints([each.cell.id for each in standing if request.limits.fresh or each.status == "done"], store)
-    with watching(request.quiet, len(to_run)) as watch:
+    with watching(request.loudness, len(to_run)) as watch:
         watch.line(f"{suite.suite.name}: {grid_line(suite)}  ->  {store.root.as_posix()}")
         watch.line(f" {tally(standing)}")
         with noting_signals(stop), closing(executor.run_cells(to_run, place, stop.asked, begun)) as told:

@@ -40,6 +40,8 @@ class Source:
     classes: int
     about: str
     reference: str
+    there: Callable[[Path], str] | None = None
+    """Where under a folder it is, without a network; empty where it is not. None: only loading it would tell."""
 
 
 def data_dir(chosen: Path | None) -> Path:

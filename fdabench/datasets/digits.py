@@ -18,4 +18,10 @@ def load(root: Path) -> Data:
     return Data(x[~test], y[~test], x[test], y[test], 10)
 
 
-DIGITS = Source(load, 1438, (1, 8, 8), 10, "8 x 8 digits of scikit-learn, pixels / 16; no download", "alpaydin1998")
+def _there(root: Path) -> str:
+    return "comes with scikit-learn"
+
+
+DIGITS = Source(
+    load, 1438, (1, 8, 8), 10, "8 x 8 digits of scikit-learn, pixels / 16; no download", "alpaydin1998", _there
+)

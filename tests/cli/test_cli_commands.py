@@ -48,7 +48,7 @@ def test_the_version_is_told(here: InProcess) -> None:
 
 
 def test_the_commands_are_those_of_the_contract() -> None:
-    others = ["cite", "compare", "list", "merge", "plan", "report", "run", "show", "status", "validate"]
+    others = ["cite", "compare", "doctor", "list", "merge", "plan", "report", "run", "show", "status", "validate"]
     assert ["baseline", "check", *others] == COMMANDS
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -125,6 +126,22 @@ def test_cells_side_by_side_in_one_matrix_give_the_same_numbers(finished: Any, h
         assert (record["engine"], record["together"]) == ("vectorised", 2)
         one, other = (Store(root).read_cell_table(cell, "ledger") for root in (Path("vectorised"), finished.results))
         assert one.equals(other)
+
+
+def test_every_evaluation_is_told_on_request(here: InProcess) -> None:
+    quick = ("--jobs", 1, "--device", "cpu", "--set", "budget.steps=4", "--set", "eval.every_steps=2")
+    said = here("run", "tiny.toml", "-v", *quick)
+    assert said.exit_code == 0, said.output
+    told = re.findall(r"^ +(Synchronous|LinearFDA) .*  ([\d,]+)/4 steps  [\d.]+ %  ", said.stderr, re.MULTILINE)
+    assert sorted(told) == [(label, step) for label in ("LinearFDA", "Synchronous") for step in "24"]
+    assert len(re.findall(r"^\[[12]/2\] done", said.stderr, re.MULTILINE)) == 2
+
+
+def test_quiet_and_verbose_are_not_both(here: InProcess) -> None:
+    said = here("run", "tiny.toml", "-q", "-v")
+    assert said.exit_code == 2
+    assert said.stderr == "fdabench: --quiet and --verbose: give one of them\n"
+    assert not Path("results").exists()
 
 
 def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProcess) -> None:

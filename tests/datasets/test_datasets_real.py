@@ -109,3 +109,12 @@ def test_lenet5_learns_mnist_under_fda_with_few_syncs() -> None:
     assert row["test_accuracy"] > 0.75
     assert 1 <= len(done.tables["rounds"]) < 20
     assert row["bytes_state"] == 8 * 80 * 4
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_where_a_data_set_is_can_be_told_without_loading_it_for_use(name: str, tmp_path: Path) -> None:
+    there = DATASETS[name].there
+    assert there is not None
+    assert there(folder(name)) == (folder(name) / FILES[name].split("/")[0]).as_posix()
+    assert there(tmp_path) == ""
+    assert list(tmp_path.iterdir()) == []

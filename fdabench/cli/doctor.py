@@ -1,0 +1,44 @@
+"""`fdabench doctor`: versions, devices, data, and whether numbers come out the same twice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.cli.console import Table, print_table
+from fdabench.datasets.base import data_dir
+from fdabench.errors import SuiteError
+from fdabench.gate.runs import environment_class
+from fdabench.run.doctor import Finding, data_sets, determinism, devices, environment_here, versions
+from fdabench.run.ready import parse_device
+from fdabench.suite.reader import read_plugins
+
+
+def print_doctor(folder: Path | None, form: str) -> None:
+    """One row for each thing that was looked at; what is missing is told, and is no failure."""
+    catalogue, added = _plugins()
+    findings = [
+        *versions(),
+        *devices(),
+        *data_sets(data_dir(folder), catalogue),
+        *added,
+        *determinism(),
+        *_environment_class(),
+    ]
+    print_table(Table(("kind", "name", "found"), [tuple(finding) for finding in findings]), form)
+
+
+def _plugins() -> tuple[Catalogue, list[Finding]]:
+    try:
+        catalogue = read_plugins(None)
+    except SuiteError as error:
+        return BUILT_IN, [Finding("plug-in", "installed", "; ".join(str(error).splitlines()))]
+    found = [Finding("plug-in", plugin.origin.path.as_posix(), ", ".join(plugin.names)) for plugin in catalogue.plugins]
+    return catalogue, found or [Finding("plug-in", "installed", "none")]
+
+
+def _environment_class() -> Iterator[Finding]:
+    """What a baseline's runs must have in common with those here for `check` to compare them to the last bit."""
+    record = environment_here(parse_device("auto"))
+    yield Finding(
+        "class", "environment", ", ".join(f"{key} {value}" for key, value in environment_class(record).items())
+    )

@@ -1,0 +1,152 @@
+"""What this machine is and has, and whether it gives the same numbers twice: what `fdabench doctor` tells."""
+
+import json
+import os
+import platform
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from fdabench import __version__
+from fdabench.catalogue.kinds import Catalogue
+from fdabench.datasets.base import Data, Source
+from fdabench.engine.choice import ENGINES, engine_on
+from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.run.environment import device_name, environment, usable_cores
+from fdabench.run.simulate import Job, simulate
+from fdabench.suite.reader import read_suite
+
+SUITE = Path(__file__).with_name("doctor.toml")
+_WORKS_WITHOUT = ("ray",)
+"""Extras that a command is missing without, and nothing else."""
+
+
+class Finding(NamedTuple):
+    """`name`, of what kind it is, and what was found of it."""
+
+    kind: str
+    name: str
+    found: str
+
+
+def versions() -> Iterator[Finding]:
+    """Of fdabench, with its git revision, of Python, and of every package that it needs."""
+    revision = environment(torch.device("cpu"))["git"]
+    yield Finding("version", "fdabench", f"{__version__} {revision}".strip())
+    yield Finding("version", "python", platform.python_version())
+    for name in (*_required(), *_WORKS_WITHOUT):
+        yield Finding("version", name, _version(name))
+
+
+def _required() -> list[str]:
+    try:
+        lines = metadata.requires("fdabench") or []
+    except metadata.PackageNotFoundError:
+        lines = ["torch", "torchvision", "numpy"]
+    return [re.split(r"[^\w.-]", line)[0] for line in lines if "extra ==" not in line]
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return f"not installed: pip install 'fdabench[{name}]'" if name in _WORKS_WITHOUT else "not installed"
+
+
+def devices() -> Iterator[Finding]:
+    """The CPU with its memory, every CUDA device, and the space where results would go."""
+    cpu = torch.device("cpu")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    capability = torch.backends.cpu.get_cpu_capability()
+    yield Finding("device", "cpu", f"{device_name(cpu)}, {capability}, {usable_cores()} cores, {_gb(memory)}")
+    for index in range(torch.cuda.device_count()):
+        about = torch.cuda.get_device_properties(index)
+        yield Finding("device", f"cuda:{index}", f"{about.name}, {_gb(about.total_memory)}")
+    if not torch.cuda.is_available():
+        built = "" if torch.version.cuda else ": this torch is built without CUDA"
+        yield Finding("device", "cuda", f"none{built}")
+    yield Finding("device", "disk", f"{_gb(shutil.disk_usage(Path.cwd()).free)} free here")
+
+
+def _gb(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count else "unknown memory"
+
+
+def data_sets(root: Path, catalogue: Catalogue) -> Iterator[Finding]:
+    """Whether each could be read now; nothing is downloaded."""
+    for name, source in catalogue.datasets.items():
+        yield Finding("data", name, _where(source, root))
+
+
+def _where(source: Source, root: Path) -> str:
+    if source.there is None:
+        return "nobody can tell before it is loaded"
+    return (
+        source.there(root) or f"not found under {root}: the first run that needs it downloads it, or says how to get it"
+    )
+
+
+def determinism() -> Iterator[Finding]:
+    """Whether the same cells give the same numbers, to the last bit, when they are run again."""
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    for device in map(torch.device, devices):
+        with _threads(1):
+            first = _numbers(device)
+            yield Finding("same numbers", f"twice, {device}", _sameness(first, _numbers(device)))
+    most = usable_cores()
+    if most > 1:
+        with _threads(1):
+            alone = _numbers(torch.device("cpu"))
+        with _threads(most):
+            yield Finding("same numbers", f"1 and {most} threads", _sameness(alone, _numbers(torch.device("cpu"))))
+
+
+def _sameness(first: dict[str, str], second: dict[str, str]) -> str:
+    differing = [name for name in first if first[name] != second[name]]
+    return f"no, not in {', '.join(differing)}" if differing else "yes, to the last bit"
+
+
+def _numbers(device: torch.device) -> dict[str, str]:
+    """All that the suite's cells leave, by table, without clocks."""
+    data = _pictures().to(device)
+    found: dict[str, str] = defaultdict(str)
+    for cell in read_suite(SUITE).cells:
+        (outcome,) = simulate([Job(cell.id, cell.config)], data, ENGINES[engine_on("auto", device)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        for name, rows in outcome.tables.items():
+            kept = [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
+            found[name] += json.dumps(kept)
+    return dict(found)
+
+
+def _pictures(samples: int = 600) -> Data:
+    """Noise in the shape of MNIST: what is computed with it is as long and as wide."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(samples, 1, 28, 28, generator=generator)
+    y = torch.randint(10, (samples,), generator=generator)
+    test = torch.arange(samples) % 6 == 5
+    return Data(x[~test], y[~test], x[test], y[test], 10)
+
+
+def environment_here(device: torch.device) -> dict[str, Any]:
+    """As the record of a cell has it that `run` does with one thread, which is its default."""
+    with _threads(1):
+        return {"environment": environment(device), "engine": engine_on("auto", device)}
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

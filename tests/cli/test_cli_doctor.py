@@ -1,0 +1,74 @@
+"""`fdabench doctor`: what it finds is there, what is not there is told, and numbers are really computed twice."""
+
+import json
+from importlib import metadata
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from fdabench.cli import doctor as cli_doctor
+from fdabench.cli.main import app
+from fdabench.datasets import DATASETS
+from fdabench.errors import SuiteError
+from fdabench.run import doctor
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], str]:
+    empty = tmp_path_factory.mktemp("nothing")
+    said = CliRunner().invoke(app, ["doctor", "--data-dir", str(empty), "--output-format", "json"])
+    assert said.exit_code == 0, said.output
+    return {(row["kind"], row["name"]): row["found"] for row in json.loads(said.stdout)}
+
+
+def test_versions_are_those_that_are_installed(findings: dict[tuple[str, str], str]) -> None:
+    for name in ("torch", "torchvision", "numpy"):
+        assert findings["version", name] == metadata.version(name)
+
+
+def test_every_data_set_is_found_or_missed(findings: dict[tuple[str, str], str]) -> None:
+    assert [name for kind, name in findings if kind == "data"] == list(DATASETS)
+    assert findings["data", "digits"] == "comes with scikit-learn"
+    assert findings["data", "cifar100"].startswith("not found under ")
+
+
+def test_numbers_are_the_same_twice_on_a_cpu(findings: dict[tuple[str, str], str]) -> None:
+    assert findings["same numbers", "twice, cpu"] == "yes, to the last bit"
+
+
+def test_numbers_that_are_not_the_same_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = iter([{"evals": "1", "rounds": "2"}, {"evals": "1", "rounds": "3"}])
+    monkeypatch.setattr(doctor, "_numbers", lambda device: next(given))
+    monkeypatch.setattr(doctor, "usable_cores", lambda: 1)
+    assert [finding.found for finding in doctor.determinism()] == ["no, not in rounds"]
+
+
+def test_what_is_compared_is_what_strategies_do() -> None:
+    """The numbers have every table, and syncs of each kind of strategy in them."""
+    numbers = doctor._numbers(torch.device("cpu"))
+    assert set(numbers) >= {"evals", "ledger", "rounds", "trace"}
+    assert numbers["rounds"].count('"step"') > 30
+    assert numbers["trace"].count('"estimate"') > 10
+
+
+def test_the_class_is_that_of_a_run_with_one_thread(findings: dict[tuple[str, str], str]) -> None:
+    assert f"torch {torch.__version__}, " in findings["class", "environment"]
+    assert "threads 1, " in findings["class", "environment"]
+
+
+def test_threads_are_left_as_they_were() -> None:
+    before = torch.get_num_threads()
+    list(doctor.determinism())
+    assert torch.get_num_threads() == before
+
+
+def test_an_installed_plugin_that_is_broken_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: object) -> Any:
+        raise SuiteError("installed plug-ins", ["kamp 1.0: no such module"])
+
+    monkeypatch.setattr(cli_doctor, "read_plugins", broken)
+    _, (finding,) = cli_doctor._plugins()
+    assert finding.kind == "plug-in"
+    assert "kamp 1.0: no such module" in finding.found
