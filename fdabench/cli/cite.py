@@ -8,5 +8,4 @@ from fdabench.suite.reader import read_suite
 
 
 def print_citations(path: Path) -> None:
-    suite = read_suite(path)
-    say("\n\n".join(citations(suite.cells, suite.catalogue)))
+    say("\n\n".join(citations(cell.config for cell in read_suite(path).cells)))

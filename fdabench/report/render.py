@@ -46,7 +46,8 @@ def house_style() -> Iterator[None]:
 
 def _lay_out(figure: Figure) -> None:
     """Once, as each format would do it again, and to six digits: the solver's last ones change from run to run."""
-    figure.draw_without_rendering()
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
     figure.set_layout_engine("none")
     for axes in figure.axes:
         left, bottom, width, height = (round(float(edge), 6) for edge in axes.get_position().bounds)
