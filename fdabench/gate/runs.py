@@ -94,7 +94,8 @@ def snapshot(results: Results, protocol: Mapping[str, Any] | None = None) -> Sna
     for cell in results.lock["cell"]:
         if cell["id"] in finished:
             own = {name: by_cell.get(cell["id"], pd.DataFrame()) for name, by_cell in tables.items()}
-            found.append(_run(finished[cell["id"]], totals.loc[cell["id"]], hits[cell["id"]], own))
+            reached = hits.get(cell["id"], pd.DataFrame(columns=["target", "reached", "bytes_total", "step"]))
+            found.append(_run(finished[cell["id"]], totals.loc[cell["id"]], reached, own))
     environments = {_digest(kind): kind for kind in map(environment_class, finished.values())}
     unfinished = [f"{cell_key(c['config'])} s{c['config']['seed']}" for c in lock["cell"] if c["id"] not in finished]
     ordered = sorted(found, key=lambda run: (run.cell, run.seed, run.id))

@@ -124,6 +124,17 @@ def test_two_results_folders_without_a_file(here: InProcess, finished: Any, save
     assert (both.exit_code, "not both" in both.stderr) == (2, True)
 
 
+def test_a_suite_without_targets_has_a_gate_too(here: InProcess) -> None:
+    suite = Path("tiny.toml")
+    suite.write_text(re.sub("targets = .*", "", suite.read_text()))
+    assert here("run", suite, "-o", "out", "-j", "1", "-q", "--set", "budget.steps=4").exit_code == 0
+    assert here("baseline", "save", "out", "-o", "b.toml").exit_code == 0
+    said = here("check", "out", "--baseline", "b.toml")
+    assert (said.exit_code, said.stdout.splitlines()[-1]) == (0, "tiny against b.toml: pass")
+    assert here("check", "out", "--against", "out").exit_code == 0
+    assert here("compare", "out", "out").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
