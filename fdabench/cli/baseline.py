@@ -5,7 +5,8 @@ from pathlib import Path
 from fdabench.cli.check import load_or_closed
 from fdabench.cli.console import Table, print_table, remark, say
 from fdabench.errors import UsageError
-from fdabench.gate.baseline import Baseline, accept, first, read, save
+from fdabench.gate.baseline import Baseline, accept, first, save
+from fdabench.gate.reading import read
 from fdabench.gate.runs import snapshot
 from fdabench.report.text import count, percent, plural
 from fdabench.results.load import Results

@@ -8,11 +8,11 @@ import typer
 
 from fdabench.cli.console import Table, print_data, print_table, print_text, remark, say
 from fdabench.errors import NoComparisonError, ResultError, UsageError
-from fdabench.gate.baseline import read
 from fdabench.gate.check import DEFAULTS, check, check_limits
 from fdabench.gate.github import annotations
 from fdabench.gate.junit import junit
 from fdabench.gate.markdown import comment
+from fdabench.gate.reading import read
 from fdabench.gate.runs import Snapshot, snapshot
 from fdabench.gate.verdict import Checked
 from fdabench.gate.words import COLUMNS, as_data, row, summary

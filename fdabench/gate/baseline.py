@@ -1,16 +1,14 @@
 """The baseline: a small sorted TOML file that people commit, so that a change of any number is a change in review."""
 
 import math
-import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from fdabench.errors import NoComparisonError, UsageError
-from fdabench.gate.runs import PROTOCOL, Run, Snapshot, Sync
+from fdabench.errors import UsageError
+from fdabench.gate.runs import Run, Snapshot, Sync
 from fdabench.results.files import write_whole
 
 BASELINE_SCHEMA = "1"
@@ -50,6 +48,7 @@ def dumps(baseline: Baseline) -> str:
         {
             "schema": BASELINE_SCHEMA,
             "suite": seen.suite,
+            "num_runs": len(seen.runs),
             **seen.protocol,
             "history": [asdict(reason) for reason in baseline.history],
             "environment": {name: dict(seen.environments[name]) for name in sorted(used)},
@@ -74,50 +73,6 @@ def _size(sizes: tuple[int, ...]) -> int | list[int]:
 
 def _sync_text(sync: Sync) -> str:
     return f"{sync.step}" if math.isnan(sync.estimate) else f"{sync.step} {sync.estimate:.4g}"
-
-
-def read(path: Path) -> Baseline:
-    """
-    Raises:
-        NoComparisonError: no such file, another schema, or a file that is not a baseline.
-    """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        hint = "`fdabench baseline save` writes one"
-        raise NoComparisonError(f"{path}: no baseline here: {error.strerror}; {hint}") from error
-    except ValueError as error:
-        raise NoComparisonError(f"{path}: not TOML: {error}") from error
-    if raw.get("schema") != BASELINE_SCHEMA:
-        raise NoComparisonError(f"{path}: baseline schema {raw.get('schema')}; this fdabench reads {BASELINE_SCHEMA}")
-    try:
-        runs = tuple(_run(table) for table in raw["run"])
-        history = tuple(Reason(**entry) for entry in raw["history"])
-        protocol = {key: raw[key] for key in PROTOCOL}
-        unknown = {run.environment for run in runs} - set(raw["environment"])
-        if unknown:
-            raise ValueError(f"[environment] has no {unknown.pop()!r}")
-        return Baseline(Snapshot(raw["suite"], protocol, raw["environment"], runs), history)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise NoComparisonError(
-            f"{path}: not a baseline that fdabench wrote: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _run(table: Mapping[str, Any]) -> Run:
-    known = {field.name for field in fields(Run)} - {"steps_to"}
-    if set(table) - known:
-        raise ValueError(f"[[run]] {table.get('id')}: unknown key {min(set(table) - known)!r}")
-    optional: dict[str, Any] = {"theta": None, "period": None, "bytes_to": {}, "steps_to": {}, "payload": {}}
-    sizes = table.get("payload", {}).items()
-    payload = {kind: tuple(size) if isinstance(size, list) else (size,) for kind, size in sizes}
-    syncs = tuple(_sync(text) for text in table.get("first_syncs", "").split(", ") if text)
-    return Run(**{**optional, **table, "payload": payload, "first_syncs": syncs})
-
-
-def _sync(text: str) -> Sync:
-    step, _, estimate = text.partition(" ")
-    return Sync(int(step), float(estimate or "nan"))
 
 
 def first(seen: Snapshot, revision: str) -> Baseline:
@@ -147,7 +102,7 @@ def accept(old: Baseline, new: Snapshot, reason: str, revision: str) -> tuple[Ba
         return old, 0
     environments = {**old.snapshot.environments, **new.environments}
     kept = replace(new, runs=runs, environments=environments)
-    return Baseline(kept, (*old.history, Reason(reason.strip(), changed, revision))), changed
+    return Baseline(kept, (*old.history, Reason(" ".join(reason.split()), changed, revision))), changed
 
 
 def _same(old: Run | None, new: Run) -> bool:

@@ -96,7 +96,7 @@ def snapshot(results: Results, protocol: Mapping[str, Any] | None = None) -> Sna
             own = {name: by_cell.get(cell["id"], pd.DataFrame()) for name, by_cell in tables.items()}
             reached = hits.get(cell["id"], pd.DataFrame(columns=["target", "reached", "bytes_total", "step"]))
             found.append(_run(finished[cell["id"]], totals.loc[cell["id"]], reached, own))
-    environments = {_digest(kind): kind for kind in map(environment_class, finished.values())}
+    environments = {digest(kind): kind for kind in map(environment_class, finished.values())}
     unfinished = [f"{cell_key(c['config'])} s{c['config']['seed']}" for c in lock["cell"] if c["id"] not in finished]
     ordered = sorted(found, key=lambda run: (run.cell, run.seed, run.id))
     return Snapshot(lock["suite"], read_by, environments, tuple(ordered), tuple(sorted(unfinished)))
@@ -112,17 +112,17 @@ def _run(record: Record, total: "pd.Series[Any]", hits: pd.DataFrame, own: Mappi
         cell=cell_key(config),
         seed=config["seed"],
         id=record["id"],
-        environment=_digest(environment_class(record)),
+        environment=digest(environment_class(record)),
         state=record["state"],
         num_parameters=resolved["num_parameters"],
-        seeds=_digest(record.get("seeds", {})),
-        partition=_digest(own["partition"].drop(columns="cell_id", errors="ignore").to_numpy().tolist()),
+        seeds=digest(record.get("seeds", {})),
+        partition=digest(own["partition"].drop(columns="cell_id", errors="ignore").to_numpy().tolist()),
         payload=_payload(own["ledger"]),
         theta=resolved.get("theta"),
         period=resolved.get("period", every_step),
         steps=int(total["steps"]),
         syncs=int(total["syncs"]),
-        sync_steps=_digest([sync.step for sync in syncs]),
+        sync_steps=digest([sync.step for sync in syncs]),
         first_syncs=syncs,
         bytes_model=int(total["bytes_model"]),
         bytes_state=int(total["bytes_state"]),
@@ -163,7 +163,9 @@ def cell_key(config: Mapping[str, Any]) -> str:
     where = f"{kind} {rest[0]}" if rest else kind
     crew = f"K={config['workers']} b={config['batch_size']}"
     what = f"{config['dataset']} {config['model']}"
-    return f"{_strategy(config['strategy'])} | {what} | {where} | {crew} #{_digest(whole)[:6]}"
+    name = f"{_strategy(config['strategy'])} | {what} | {where} | {crew} #{digest(whole)[:6]}"
+    # a plug-in's values may be any text, and a name stands in lines, tables and XML
+    return "".join(character if character.isprintable() else " " for character in name)
 
 
 def _strategy(table: Mapping[str, Any]) -> str:
@@ -179,5 +181,6 @@ def _strategy(table: Mapping[str, Any]) -> str:
     return " ".join(kinds + values)
 
 
-def _digest(value: Mapping[str, Any] | Sequence[Any]) -> str:
+def digest(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    """Short, and the same for the same values in any process."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

@@ -140,7 +140,7 @@ def test_a_suite_without_targets_has_a_gate_too(here: InProcess) -> None:
     [
         ((), 4, "nothing to compare with: give --baseline FILE"),
         (("--baseline", "absent.toml"), 4, "absent.toml: no baseline here"),
-        (("--baseline", "tiny.toml"), 4, "tiny.toml: baseline schema None"),
+        (("--baseline", "tiny.toml"), 4, "tiny.toml: not a baseline: it has no schema; this fdabench reads '1'"),
         (("--against", "nowhere"), 2, "nowhere: no results here"),
     ],
 )

@@ -1,14 +1,16 @@
 """The file: what was saved is read again, sorted and small; `accept` takes what differs, and keeps reasons."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fdabench.errors import NoComparisonError, UsageError
-from fdabench.gate.baseline import KEPT_SYNCS, accept, dumps, first, read, save
-from fdabench.gate.runs import Snapshot, Sync
+from fdabench.errors import UsageError
+from fdabench.gate.baseline import KEPT_SYNCS, accept, dumps, first, save
+from fdabench.gate.reading import read
+from fdabench.gate.runs import Snapshot, Sync, digest
 from gate.conftest import made_up, seen
 
 
@@ -28,9 +30,17 @@ def test_what_was_saved_is_read_again(three: Snapshot, tmp_path: Path) -> None:
     assert (found.history[0].runs, found.history[0].revision) == (3, "abc")
 
 
-def test_syncs_of_a_period_are_not_kept(three: Snapshot) -> None:
-    periodic = replace(three.runs[0], period=1.0, first_syncs=(Sync(1, math.nan),))
-    assert "first_syncs" not in dumps(first(replace(three, runs=(periodic,)), ""))
+@pytest.mark.parametrize(("period", "steps"), [(7.0, range(7, 100, 7)), (22.0 / 3, (8, 15, 22, 30, 37, 44))])
+def test_syncs_of_a_period_are_not_kept_and_yet_known(
+    three: Snapshot, tmp_path: Path, period: float, steps: Sequence[int]
+) -> None:
+    syncs = tuple(Sync(step, math.nan) for step in steps)
+    hashed = digest(list(steps))
+    periodic = replace(three.runs[0], period=period, syncs=len(syncs), first_syncs=syncs, sync_steps=hashed)
+    for run, known in ((periodic, list(steps)), (replace(periodic, sync_steps="otherwise"), [])):
+        save(tmp_path / "b.toml", first(replace(three, runs=(run,)), ""))
+        assert "first_syncs" not in (tmp_path / "b.toml").read_text()
+        assert [sync.step for sync in read(tmp_path / "b.toml").snapshot.runs[0].first_syncs] == known
 
 
 def test_accept_changes_only_what_differs(three: Snapshot, tmp_path: Path) -> None:
@@ -71,23 +81,6 @@ def test_a_reason_and_whole_results_are_asked_for(three: Snapshot) -> None:
     for refused in (replace(three, unfinished=("x s0",)), replace(three, runs=())):
         with pytest.raises(UsageError, match="have no result"):
             first(refused, "")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("schema = '99'", "baseline schema 99; this fdabench reads 1"),
-        ("a = = 1", "not TOML"),
-        ("schema = '1'", "not a baseline that fdabench wrote: KeyError: 'run'"),
-        ("schema = '1'\nrun = [{id = 'x', speed = 9}]\nhistory = []", r"\[\[run\]\] x: unknown key 'speed'"),
-    ],
-)
-def test_what_is_no_baseline_closes_the_gate(tmp_path: Path, text: str, said: str) -> None:
-    (tmp_path / "b.toml").write_text(text)
-    with pytest.raises(NoComparisonError, match=said):
-        read(tmp_path / "b.toml")
-    with pytest.raises(NoComparisonError, match="no baseline here"):
-        read(tmp_path / "absent.toml")
 
 
 def test_every_value_of_a_run_is_in_the_file(three: Snapshot) -> None:
