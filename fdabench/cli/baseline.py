@@ -5,7 +5,7 @@ from pathlib import Path
 from fdabench.cli.check import load_or_closed
 from fdabench.cli.console import Table, print_table, remark, say
 from fdabench.errors import UsageError
-from fdabench.gate.baseline import Baseline, accept, first, save
+from fdabench.gate.baseline import Baseline, Changes, accept, first, save
 from fdabench.gate.reading import read
 from fdabench.gate.runs import snapshot
 from fdabench.report.text import count, percent, plural
@@ -28,16 +28,22 @@ def save_baseline(root: Path, path: Path, force: bool) -> None:
 def accept_results(root: Path, path: Path, reason: str) -> None:
     """
     Raises:
-        UsageError: the reason is empty, or cells have no result.
+        UsageError: the reason is empty, cells have no result, or they are of another suite.
         NoComparisonError: no baseline to change.
     """
     old, results = read(path), load_or_closed(root)
-    new, changed = accept(old, snapshot(results), reason, _revision(results))
+    new, found = accept(old, snapshot(results), reason, _revision(results))
     if new is old:
         say(f"{path.as_posix()}: nothing differs; left as it is")
         return
     save(path, new)
-    say(f"{path.as_posix()}: {plural(changed, 'run')} changed; commit it")
+    say(f"{path.as_posix()}: {_told(found)}; commit it")
+
+
+def _told(found: Changes) -> str:
+    """`2 runs changed, 1 run added`; where none is, only how all are read."""
+    told = [f"{plural(count, 'run')} {what}" for what, count in found._asdict().items() if count]
+    return ", ".join(told) or "targets or accounting changed"
 
 
 def show_baseline(path: Path, form: str) -> None:

@@ -1,6 +1,7 @@
 """`fdabench check`: has anything become worse? The answer is the exit code: 0, 1, or 4 where nothing was compared."""
 
 import os
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from fdabench.gate.junit import junit
 from fdabench.gate.markdown import comment
 from fdabench.gate.reading import read
 from fdabench.gate.runs import Snapshot, snapshot
-from fdabench.gate.verdict import Checked
+from fdabench.gate.verdict import Checked, Verdict
 from fdabench.gate.words import COLUMNS, as_data, row, summary
 from fdabench.results.load import Results, load
 from fdabench.results.store import Store
@@ -41,11 +42,19 @@ def answer(question: Question) -> None:
     """
     checked = replace(_checked(question), strict=question.strict)
     _print(checked, question)
-    if checked.exit_code == 1 and question.baseline:
-        base, results = question.baseline.as_posix(), question.results.as_posix()
-        remark(f'if this is meant: fdabench baseline accept {results} --baseline {base} --reason "..."')
+    _tell_what_next(checked, question)
     if checked.exit_code:
         raise typer.Exit(checked.exit_code)
+
+
+def _tell_what_next(checked: Checked, question: Question) -> None:
+    """What `accept` would help; a limit is the suite's, and something that is missing is to be run."""
+    moved = {finding.verdict for finding in checked.shown if finding.kind != "limit"}
+    worse = bool(moved & set(checked.failing)) or any(level.verdict == Verdict.fail for level in checked.levels)
+    if question.baseline and not checked.missing and (worse or Verdict.better in moved):
+        base, results = question.baseline.as_posix(), question.results.as_posix()
+        accept = shlex.join(["fdabench", "baseline", "accept", results, "--baseline", base]) + ' --reason "..."'
+        remark(f"{'if this is meant' if worse else 'to keep what is better'}: {accept}")
 
 
 def _checked(question: Question) -> Checked:
@@ -112,9 +121,13 @@ def _github(checked: Checked) -> None:
         say(line)
     page = os.environ.get("GITHUB_STEP_SUMMARY")
     if page:
-        # other steps of the job write to it as well
-        with open(page, "a", encoding="utf-8") as file:
-            file.write(comment(checked))
+        try:
+            # other steps of the job write to it as well
+            with open(page, "a", encoding="utf-8") as file:
+                file.write(comment(checked))
+        except OSError as error:
+            # the answer is the exit code, with or without a page
+            remark(f"GITHUB_STEP_SUMMARY: {page}: cannot be written: {error.strerror}; the summary is left out")
 
 
 def _ended(root: Path) -> str:

@@ -12,6 +12,7 @@ from fdabench.errors import NoComparisonError
 from fdabench.gate.noisy import Pair, Sample, accuracy_sample, target_sample, total_sample
 from fdabench.gate.runs import snapshot
 from fdabench.gate.stats import moderated
+from fdabench.gate.strangers import strangers
 from fdabench.report.stats import mean_interval
 from fdabench.results.dotted import dotted
 from fdabench.results.load import Results
@@ -51,11 +52,13 @@ def side_by_side(a: Results, b: Results) -> Sides:
         NoComparisonError: no run of one has a counterpart in the other.
     """
     before = snapshot(a)
-    old, new = before.by_id, snapshot(b, before.protocol).by_id
+    after = snapshot(b, before.protocol)
+    old, new = before.by_id, after.by_id
     same = [(key, key) for key in old if key in new]
     alike = same + _alike(a, b, old.keys() - new.keys(), new.keys() - old.keys())
     if not alike:
-        raise NoComparisonError(f"{a.root} and {b.root}: no run of one has a counterpart in the other")
+        told = strangers(before, after, str(a.root), str(b.root))
+        raise NoComparisonError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{told}")
     pairs = [Pair(old[left], new[right]) for left, right in alike]
     lines = _lines(pairs, [str(float(target)) for target in before.protocol["targets"]])
     return Sides(tuple(lines), _differing(a, b, alike), len(old) + len(new) - 2 * len(pairs))

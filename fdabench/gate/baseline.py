@@ -3,12 +3,13 @@
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomli_w
 
 from fdabench.errors import UsageError
 from fdabench.gate.runs import Run, Snapshot, Sync
+from fdabench.report.text import listing
 from fdabench.results.files import write_whole
 
 BASELINE_SCHEMA = "1"
@@ -34,6 +35,14 @@ class Baseline:
 
     snapshot: Snapshot
     history: tuple[Reason, ...] = ()
+
+
+class Changes(NamedTuple):
+    """How many runs of a baseline differ, are new, or are gone."""
+
+    changed: int
+    added: int
+    removed: int
 
 
 def save(path: Path, baseline: Baseline) -> None:
@@ -84,25 +93,36 @@ def first(seen: Snapshot, revision: str) -> Baseline:
     return Baseline(seen, (Reason("first baseline", len(seen.runs), revision),))
 
 
-def accept(old: Baseline, new: Snapshot, reason: str, revision: str) -> tuple[Baseline, int]:
-    """The baseline with what differs in `new`, and how many runs that is; runs that the suite no longer has go.
+def accept(old: Baseline, new: Snapshot, reason: str, revision: str) -> tuple[Baseline, Changes]:
+    """The baseline with what differs in `new`; runs that the suite no longer has go.
 
     A run of which only the environment differs stays as it is: nothing was found that had to be accepted.
 
     Raises:
-        UsageError: no reason, or a cell without a result.
+        UsageError: no reason, a cell without a result, or the results of another suite.
     """
     if not reason.strip():
         raise UsageError("--reason is empty: say in a few words why these numbers are right")
     _must_be_whole(new)
-    before = old.snapshot.by_id
+    before, after = old.snapshot.by_id, new.by_id
+    if old.snapshot.suite != new.suite and not before.keys() & after.keys():
+        raise UsageError(
+            f"the baseline is of the suite {old.snapshot.suite!r}, the results are of {new.suite!r}, and they have no "
+            "run in common: `fdabench baseline save` makes another baseline"
+        )
     runs = tuple(before[run.id] if _same(before.get(run.id), run) else run for run in new.runs)
-    changed = sum(run is not before.get(run.id) for run in runs) + len(before.keys() - new.by_id.keys())
-    if changed == 0 and old.snapshot.protocol == new.protocol:
-        return old, 0
+    found = Changes(
+        changed=sum(run.id in before and run is not before[run.id] for run in runs),
+        added=len(after.keys() - before.keys()),
+        removed=len(before.keys() - after.keys()),
+    )
+    if sum(found) == 0 and old.snapshot.protocol == new.protocol:
+        return old, found
     environments = {**old.snapshot.environments, **new.environments}
     kept = replace(new, runs=runs, environments=environments)
-    return Baseline(kept, (*old.history, Reason(" ".join(reason.split()), changed, revision))), changed
+    # a reason is one line of the file
+    entry = Reason(" ".join(reason.split()), sum(found), revision)
+    return Baseline(kept, (*old.history, entry)), found
 
 
 def _same(old: Run | None, new: Run) -> bool:
@@ -111,5 +131,6 @@ def _same(old: Run | None, new: Run) -> bool:
 
 def _must_be_whole(seen: Snapshot) -> None:
     if seen.unfinished or not seen.runs:
-        some = "; ".join(seen.unfinished[:3])
-        raise UsageError(f"{seen.suite}: {len(seen.unfinished)} cells have no result, so this is no baseline: {some}")
+        names = sorted(seen.unfinished.values())
+        told = listing(names, 3)
+        raise UsageError(f"{seen.suite}: no baseline of results that are not whole; without a result: {told}")

@@ -8,6 +8,7 @@ from fdabench.gate.exact import formulas, reproducible
 from fdabench.gate.limits import broken_or_kept
 from fdabench.gate.noisy import Pair, judge, samples
 from fdabench.gate.runs import Run, Snapshot
+from fdabench.gate.strangers import strangers
 from fdabench.gate.verdict import Checked, Finding, Verdict
 from fdabench.gate.why import first_difference
 
@@ -32,7 +33,9 @@ def check_limits(own: Snapshot, gate: Mapping[str, Any]) -> Checked:
             f"{own.suite}: nothing to compare with: give --baseline FILE or --against RESULTS, or set limits in the "
             "suite ([[gate.limit]])"
         )
-    return Checked(own.suite, "its own limits", tuple(broken_or_kept(own, gate)), missing=own.unfinished)
+    return Checked(
+        own.suite, "its own limits", tuple(broken_or_kept(own, gate)), missing=tuple(sorted(own.unfinished.values()))
+    )
 
 
 def check(before: Snapshot, after: Snapshot, gate: Mapping[str, Any], own: Snapshot, against: str) -> Checked:
@@ -47,18 +50,19 @@ def check(before: Snapshot, after: Snapshot, gate: Mapping[str, Any], own: Snaps
     old, new = before.by_id, after.by_id
     pairs = [Pair(old[key], run) for key, run in new.items() if key in old]
     if not pairs:
-        raise NoComparisonError(f"{against} and {after.suite} have no cell in common{_alike(before, after)}")
+        told = strangers(before, after, against, "these results")
+        raise NoComparisonError(f"{against} and {after.suite} have no cell in common{told}")
     targets = tuple(str(float(target)) for target in before.protocol["targets"])
     noisy, levels = judge(samples(pairs, targets), gate)
     findings = [*broken_or_kept(own, gate), *_exact(pairs, gate, targets), *noisy]
     added = [run for key, run in new.items() if key not in old]
-    gone = [_gone(run, added) for key, run in old.items() if key not in new]
+    gone = [_gone(run, added) for key, run in old.items() if key not in {**new, **after.unfinished}]
     return Checked(
         after.suite,
         against,
         tuple(findings),
         tuple(levels),
-        missing=tuple(dict.fromkeys([*after.unfinished, *gone])),
+        missing=tuple(sorted([*after.unfinished.values(), *gone])),
         added=tuple(run.who for run in added),
         notes=_notes(before, after, pairs, own),
         why=_why(pairs),
@@ -85,10 +89,6 @@ def _gone(run: Run, added: Sequence[Run]) -> str:
     """A run of the baseline without a counterpart, and what may have become of it."""
     same = [new for new in added if new.seed == run.seed and new.cell.split(" #")[0] == run.cell.split(" #")[0]]
     return f"{run.who}{' (another configuration of that name is new)' if same else ''}"
-
-
-def _alike(before: Snapshot, after: Snapshot) -> str:
-    return "" if before.suite == after.suite else f": it is of the suite {before.suite!r}"
 
 
 def _notes(before: Snapshot, after: Snapshot, pairs: Sequence[Pair], own: Snapshot) -> tuple[str, ...]:

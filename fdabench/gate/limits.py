@@ -9,14 +9,20 @@ from fdabench.gate.verdict import Finding, Value, Verdict
 
 
 def broken_or_kept(seen: Snapshot, gate: Mapping[str, Any]) -> list[Finding]:
-    """One finding for each limit and run."""
-    return [
+    """One finding for each limit and run; a limit that is for no cell guards nothing, and is broken itself."""
+    idle = [_idle(number, limit) for number, limit in enumerate(gate["limit"]) if not limit["cells"]]
+    return idle + [
         finding
         for limit in gate["limit"]
         for run in seen.runs
         if run.id in limit["cells"]
         for finding in _of_run(run, limit)
     ]
+
+
+def _idle(number: int, limit: Mapping[str, Any]) -> Finding:
+    keys = ", ".join(f"{key} = {value!r}" for key, value in limit.items() if key != "cells")
+    return Finding("limit", Verdict.fail, f"gate.limit[{number}]", None, "cells", keys, 0, note="no cell matches")
 
 
 def _of_run(run: Run, limit: Mapping[str, Any]) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -75,7 +75,8 @@ class Snapshot:
     protocol: Mapping[str, Any]
     environments: Mapping[str, Mapping[str, Any]]
     runs: tuple[Run, ...]
-    unfinished: tuple[str, ...] = ()
+    unfinished: Mapping[str, str] = field(default_factory=dict)
+    """Cells without a result, by id: `fda ... s0 (failed)`."""
 
     @property
     def by_id(self) -> dict[str, Run]:
@@ -97,9 +98,16 @@ def snapshot(results: Results, protocol: Mapping[str, Any] | None = None) -> Sna
             reached = hits.get(cell["id"], pd.DataFrame(columns=["target", "reached", "bytes_total", "step"]))
             found.append(_run(finished[cell["id"]], totals.loc[cell["id"]], reached, own))
     environments = {digest(kind): kind for kind in map(environment_class, finished.values())}
-    unfinished = [f"{cell_key(c['config'])} s{c['config']['seed']}" for c in lock["cell"] if c["id"] not in finished]
+    unfinished = {
+        c["id"]: _without(c["config"], results.records.get(c["id"])) for c in lock["cell"] if c["id"] not in finished
+    }
     ordered = sorted(found, key=lambda run: (run.cell, run.seed, run.id))
-    return Snapshot(lock["suite"], read_by, environments, tuple(ordered), tuple(sorted(unfinished)))
+    return Snapshot(lock["suite"], read_by, environments, tuple(ordered), unfinished)
+
+
+def _without(config: Mapping[str, Any], record: Record | None) -> str:
+    """A cell that has no result, and what became of it."""
+    return f"{cell_key(config)} s{config['seed']} ({record['state'] if record else 'pending'})"
 
 
 def _run(record: Record, total: "pd.Series[Any]", hits: pd.DataFrame, own: Mapping[str, pd.DataFrame]) -> Run:

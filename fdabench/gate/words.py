@@ -53,7 +53,8 @@ def change(finding: Finding) -> str:
 
 
 def _signed(fraction: float, digits: int) -> str:
-    """A change too small for the digits is not shown as none."""
+    """A change too small for the digits is not shown as none; what sums leave behind is none."""
+    fraction = fraction if abs(fraction) > 1e-12 else 0.0
     text = f"{100 * fraction:+.{digits}f}"
     return text if float(text) != 0 or fraction == 0 else f"{100 * fraction:+.1g}"
 

@@ -71,7 +71,7 @@ def test_what_cannot_be_laid_side_by_side_is_refused(here: InProcess, paper: Pat
     assert "give two results folders, A and B, or --published" in alone.stderr
     strangers = here("compare", finished.results, paper)
     assert (strangers.exit_code, strangers.stdout) == (4, "")
-    assert "no run of one has a counterpart in the other" in strangers.stderr
+    assert "no run of one has a counterpart in the other; " in strangers.stderr
 
 
 def test_results_that_have_nothing_in_common_with_the_paper_are_refused(here: InProcess, finished: Any) -> None:

@@ -159,6 +159,23 @@ def test_results_of_another_schema_close_the_gate(here: InProcess, saved: Path) 
     assert here("check", "absent", "--baseline", saved).exit_code == 2
 
 
+def test_a_summary_that_cannot_be_written_changes_no_answer(
+    here: InProcess, changed: Path, finished: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("step.md").mkdir()
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "step.md")
+    said = here("check", finished.results, "--baseline", changed, "--output-format", "github")
+    assert said.exit_code == 1
+    assert "GITHUB_STEP_SUMMARY: step.md: cannot be written: Is a directory; the summary is left out" in said.stderr
+
+
+def test_what_is_better_is_kept_by_accepting_it(here: InProcess, saved: Path, finished: Any) -> None:
+    saved.write_text(re.sub(r"(cell = \"fda(?s:.*?)bytes_total = )(\d+)", r"\g<1>9\2", saved.read_text()))
+    said = here("check", finished.results, "--baseline", saved)
+    assert said.exit_code == 0
+    assert "to keep what is better: fdabench baseline accept" in said.stderr
+
+
 def test_limits_of_the_suite_and_a_new_one_at_the_next_run_without_running_again(here: InProcess) -> None:
     suite = Path("tiny.toml")
     text = suite.read_text()
@@ -170,6 +187,9 @@ def test_limits_of_the_suite_and_a_new_one_at_the_next_run_without_running_again
         said = here("check", "out")
         assert said.exit_code == code, said.output
     assert "limit  fail" in said.stdout
+    assert here("baseline", "save", "out", "-o", "b.toml").exit_code == 0
+    said = here("check", "out", "--baseline", "b.toml")
+    assert (said.exit_code, said.stderr) == (1, ""), "to accept the results would not help"
     assert json.loads(next(Path("out").glob("cells/*/cell.json")).read_text())["attempts"] == 1
 
 

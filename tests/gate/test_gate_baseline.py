@@ -50,7 +50,7 @@ def test_accept_changes_only_what_differs(three: Snapshot, tmp_path: Path) -> No
     elsewhere = replace(three.runs[2], environment="there")
     after = seen([three.runs[0], changed, elsewhere])
     new, count = accept(read(tmp_path / "b.toml"), after, " a reason ", "def")
-    assert count == 1
+    assert count == (1, 0, 0)
     before, now = (dumps(baseline).splitlines() for baseline in (old, new))
     assert [line for line in now if line not in before] == [
         '    { reason = "a reason", runs = 1, revision = "def" },',
@@ -65,21 +65,40 @@ def test_accept_changes_only_what_differs(three: Snapshot, tmp_path: Path) -> No
 def test_accept_drops_what_the_suite_no_longer_has_and_adds_what_is_new(three: Snapshot) -> None:
     after = seen([three.runs[0], three.runs[1], made_up("c", 0)])
     new, count = accept(first(three, ""), after, "b is gone", "")
-    assert count == 2
+    assert count == (0, 1, 1)
     assert [run.cell for run in new.snapshot.runs] == ["a", "a", "c"]
 
 
 def test_accept_of_nothing_leaves_the_baseline(three: Snapshot) -> None:
     old = first(three, "abc")
-    assert accept(old, three, "no reason at all", "def") == (old, 0)
+    assert accept(old, three, "no reason at all", "def") == (old, (0, 0, 0))
     assert accept(old, three, "no reason at all", "def")[0] is old
+
+
+def test_the_results_of_another_suite_are_no_change_of_this_one(three: Snapshot) -> None:
+    """All of its runs would go. A suite that was renamed, or whose cells are all others now, is meant."""
+    strange = seen([made_up("z", 0)])
+    other = replace(strange, suite="other")
+    with pytest.raises(UsageError, match="the baseline is of the suite 'made up', the results are of 'other'"):
+        accept(first(three, ""), other, "a slip", "")
+    assert accept(first(three, ""), strange, "another budget", "")[1] == (0, 1, 3)
+    assert accept(first(three, ""), replace(three, suite="renamed", runs=three.runs[:2]), "a new name", "")[1] == (
+        0,
+        0,
+        1,
+    )
+
+
+def test_a_reason_is_one_line(three: Snapshot) -> None:
+    new, _ = accept(first(three, ""), replace(three, runs=three.runs[:1]), " two\n lines ", "")
+    assert new.history[-1].reason == "two lines"
 
 
 def test_a_reason_and_whole_results_are_asked_for(three: Snapshot) -> None:
     with pytest.raises(UsageError, match="--reason is empty"):
         accept(first(three, ""), three, "  ", "")
-    for refused in (replace(three, unfinished=("x s0",)), replace(three, runs=())):
-        with pytest.raises(UsageError, match="have no result"):
+    for refused in (replace(three, unfinished={"x": "x s0 (failed)"}), replace(three, runs=())):
+        with pytest.raises(UsageError, match="without a result"):
             first(refused, "")
 
 

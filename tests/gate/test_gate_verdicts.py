@@ -146,13 +146,23 @@ def test_a_regression_is_told_even_where_something_is_missing(compared: Compare)
 
 def test_a_cell_without_a_result_closes_the_gate() -> None:
     before = seen(cells(1))
-    after = replace(before, unfinished=("cell 9 s0",))
+    after = replace(before, unfinished={"9": "cell 9 s0 (failed)"})
     assert check(before, after, DEFAULTS, after, "b.toml").exit_code == 4
+    lost = replace(before, runs=before.runs[1:], unfinished={before.runs[0].id: "cell 0 s0 (lost)"})
+    assert check(before, lost, DEFAULTS, lost, "b.toml").missing == ("cell 0 s0 (lost)",), "told once, with its state"
 
 
-def test_nothing_in_common_is_no_comparison(compared: Compare) -> None:
-    with pytest.raises(NoComparisonError, match="no cell in common"):
-        compared(cells(1), [made_up("other", 0)])
+def test_nothing_in_common_is_no_comparison_and_says_why() -> None:
+    before = seen(cells(1, seeds=[0, 1]))
+    for after, why in (
+        (seen(cells(1, seeds=[3, 4])), "; the same cells have the seeds 0, 1 in b.toml and 3, 4 in these results"),
+        (seen([made_up("other", 0)]), "; each cell has another configuration"),
+        (replace(seen([made_up("o", 0)]), suite="o"), "; b.toml is of the suite 'made up', these results of 'o'"),
+        (replace(before, runs=(), unfinished={"9": "c"}), "; these results: no run: none of 1 cells has a result"),
+    ):
+        with pytest.raises(NoComparisonError) as raised:
+            check(before, after, DEFAULTS, after, "b.toml")
+        assert str(raised.value) == f"b.toml and {after.suite} have no cell in common{why}"
 
 
 def test_limits_hold_for_every_run_of_their_cells() -> None:
@@ -171,6 +181,16 @@ def test_limits_hold_for_every_run_of_their_cells() -> None:
         assert checked.exit_code == (1 if broken else 0)
     with pytest.raises(NoComparisonError, match="nothing to compare with"):
         check_limits(own, DEFAULTS)
+
+
+def test_a_limit_that_is_for_no_cell_is_broken() -> None:
+    """As one of a strategy that is misspelt: it would hold for ever."""
+    own = seen(cells(1))
+    idle = {"cells": [], "strategy": "fdaa", "max_bytes": 9.0}
+    kept = {"cells": [run.id for run in own.runs], "max_bytes": 1e9}
+    (failure,) = check_limits(own, {**DEFAULTS, "limit": [kept, idle]}).failures
+    assert (failure.cell, failure.before) == ("gate.limit[1]", "strategy = 'fdaa', max_bytes = 9.0")
+    assert (failure.after, failure.note) == (0, "no cell matches")
 
 
 def test_why_names_the_first_sync_that_differs() -> None:
