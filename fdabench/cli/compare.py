@@ -9,6 +9,7 @@ from typing import Any
 from fdabench.cli.console import Table, print_table, remark
 from fdabench.errors import ResultError, UsageError
 from fdabench.gate.ab import Line, side_by_side
+from fdabench.gate.words import signed
 from fdabench.report.data import combine
 from fdabench.report.published import compare
 from fdabench.report.text import DASH, byte_size, percent
@@ -44,13 +45,13 @@ def _print_sides(a: Path, b: Path, form: str) -> None:
 def _side_row(line: Line) -> tuple[str, ...]:
     accuracy = line.metric == "accuracy"
     unit, digits, write = (" points", 2, percent) if accuracy else (" %", 1, byte_size)
-    interval = ", ".join(f"{100 * end:+.{digits}f}" for end in line.interval) if line.interval else ""
+    interval = ", ".join(signed(end, digits) for end in line.interval) if line.interval else ""
     return (
         line.cell,
         line.metric,
         write(line.a),
         write(line.b),
-        f"{line.bound}{100 * line.change:+.{digits}f}{unit}",
+        f"{line.bound}{signed(line.change, digits)}{unit}",
         f"[{interval}]" if interval else DASH,
         str(line.seeds),
         line.verdict,

@@ -14,7 +14,7 @@ from fdabench.gate.verdict import Finding, Level, Verdict
 
 ALPHA = 0.05
 NEGLIGIBLE = 0.1
-"""Of a margin: a smaller loss of all cells is none, however sure."""
+"""Of a margin: a smaller loss of all cells is none, however sure, and no noise is believed to be smaller."""
 
 
 class Pair(NamedTuple):
@@ -108,7 +108,7 @@ def judge(found: Sequence[Sample], gate: Mapping[str, Any]) -> tuple[list[Findin
 def _family(family: Sequence[Sample], gate: Mapping[str, Any]) -> list[Finding]:
     changed = [sample for sample in family if len(sample.losses) and sample.losses.any()]
     margin = _margin(family[0].metric, gate)
-    estimates = moderated([sample.losses for sample in changed])
+    estimates = moderated([sample.losses for sample in changed], NEGLIGIBLE * margin)
     adjusted = holm([estimate.p_worse_than(margin) for estimate in estimates])
     rest = [sample for sample in family if len(sample.losses) and not sample.losses.any()]
     equal = [_finding(sample, Verdict.unchanged, (0.0, 0.0), "") for sample in rest]
@@ -159,7 +159,7 @@ def _levels(families: Mapping[str, Sequence[Sample]], gate: Mapping[str, Any]) -
     tested = {}
     for metric, family in families.items():
         changed = [sample.losses for sample in family if sample.losses.any() and not sample.bound]
-        estimate = everywhere(changed) if changed else None
+        estimate = everywhere(changed, NEGLIGIBLE * _margin(metric, gate)) if changed else None
         if estimate is not None:
             tested[metric] = (len(changed), estimate)
     alpha = SUITE_ALPHA / max(1, len(tested))
@@ -172,4 +172,4 @@ def _levels(families: Mapping[str, Sequence[Sample]], gate: Mapping[str, Any]) -
 def _level(metric: str, cells: int, estimate: Estimate, alpha: float, negligible: float) -> Level:
     p_value = estimate.p_worse_than(0.0)
     lost = p_value < alpha and estimate.mean > negligible
-    return Level(metric, cells, estimate.mean, p_value, Verdict.fail if lost else Verdict.passed)
+    return Level(metric, cells, estimate.mean, p_value, alpha, Verdict.fail if lost else Verdict.passed)

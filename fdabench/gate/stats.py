@@ -21,7 +21,7 @@ Losses = npt.NDArray[np.float64]
 
 
 class Estimate(NamedTuple):
-    """A mean loss; without degrees of freedom its error is not known."""
+    """A mean loss; without degrees of freedom its error is not known. An error of 0: all seeds lost the same."""
 
     mean: float
     error: float
@@ -29,11 +29,13 @@ class Estimate(NamedTuple):
 
     @property
     def known(self) -> bool:
-        return self.freedom > 0 and self.error > 0
+        return self.freedom > 0
 
     def p_worse_than(self, margin: float) -> float:
         """One-sided, of the hypothesis that the true loss is at most `margin`."""
-        return float(special.stdtr(self.freedom, (margin - self.mean) / self.error)) if self.known else 1.0
+        if not self.known or self.error == 0:
+            return float(not self.known or self.mean <= margin)
+        return float(special.stdtr(self.freedom, (margin - self.mean) / self.error))
 
     @property
     def upper(self) -> float:
@@ -51,10 +53,13 @@ class Estimate(NamedTuple):
         return float(special.stdtrit(self.freedom, share))
 
 
-def moderated(cells: Sequence[Losses]) -> list[Estimate]:
+def moderated(cells: Sequence[Losses], least: float = 0.0) -> list[Estimate]:
     """Each cell's mean loss, with variance (d s^2 + d0 s0^2) / (d + d0), d = seeds - 1, on d + d0 degrees of freedom.
 
     d0 is 8, or what the *other* cells know where that is less: alone, a cell has the ordinary t test.
+
+    Args:
+        least: no standard deviation of a loss is believed to be less: seeds may lose the same by chance.
     """
     freedoms = [float(len(losses) - 1) for losses in cells]
     variances = [float(np.var(losses, ddof=1)) if len(losses) > 1 else 0.0 for losses in cells]
@@ -66,7 +71,7 @@ def moderated(cells: Sequence[Losses]) -> list[Estimate]:
     for losses, s2, d in zip(cells, variances, freedoms, strict=True):
         d0 = min(PRIOR_FREEDOM, known - (d if s2 > 0 else 0.0))
         total = d + d0
-        variance = (d * s2 + d0 * prior) / total if total > 0 else 0.0
+        variance = max((d * s2 + d0 * prior) / total, least**2) if total > 0 else 0.0
         estimates.append(Estimate(float(losses.mean()), math.sqrt(variance / len(losses)), total))
     return estimates
 
@@ -90,17 +95,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def everywhere(cells: Sequence[Losses]) -> Estimate | None:
+def everywhere(cells: Sequence[Losses], least: float = 0.0) -> Estimate | None:
     """The mean loss over all cells, for losses too small to be seen in any one; None where it cannot be told.
 
     Its error is the larger of that over cells and that over seeds: cells of one seed begin alike and may lose alike.
-    It takes two seeds of every cell and three cells.
+    It takes two seeds of every cell and three cells. `least` is as in `moderated`.
     """
     seeds = {len(losses) for losses in cells}
     if len(cells) < 3 or len(seeds) != 1 or min(seeds) < 2:
         return None
     table = np.stack(cells)
-    return Estimate(float(table.mean()), max(_error(table.mean(1)), _error(table.mean(0))), len(cells) - 1.0)
+    error = max(_error(table.mean(1)), _error(table.mean(0)), least / math.sqrt(table.size))
+    return Estimate(float(table.mean()), error, len(cells) - 1.0)
 
 
 def _error(means: Losses) -> float:

@@ -44,12 +44,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Level:
-    """The test for small losses everywhere, of one metric; `loss` is positive where it is worse."""
+    """The test for small losses everywhere, of one metric, at level `alpha`; `loss` is positive where it is worse."""
 
     metric: str
     cells: int
     loss: float
     p_value: float
+    alpha: float
     verdict: Verdict
 
 

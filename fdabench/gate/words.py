@@ -45,14 +45,14 @@ def change(finding: Finding) -> str:
         return DASH
     points = finding.metric == "accuracy"
     unit, digits = ("points", 2) if points else ("%", 1)
-    told = f"{_signed(finding.change, digits)} {unit}"
+    told = f"{signed(finding.change, digits)} {unit}"
     if finding.interval is None or finding.verdict == Verdict.unchanged:
         return told
-    low, high = (_signed(end, digits) for end in finding.interval)
+    low, high = (signed(end, digits) for end in finding.interval)
     return f"{told} [{low}, {high}]"
 
 
-def _signed(fraction: float, digits: int) -> str:
+def signed(fraction: float, digits: int) -> str:
     """A change too small for the digits is not shown as none; what sums leave behind is none."""
     fraction = fraction if abs(fraction) > 1e-12 else 0.0
     text = f"{100 * fraction:+.{digits}f}"
@@ -90,7 +90,8 @@ def level_line(level: Level) -> str:
     loss = (
         f"{-100 * level.loss:+.2f} points" if level.metric == "accuracy" else f"{100 * math.expm1(level.loss):+.1f} %"
     )
-    return f"all {level.cells} cells   {level.metric} {loss} on average, p = {level.p_value:.2g}: {level.verdict}"
+    test = f"p = {level.p_value:.2g}, fails below {level.alpha:.2g}"
+    return f"all {level.cells} cells   {level.metric} {loss} on average, {test}: {level.verdict}"
 
 
 def _some(what: str, names: Sequence[str], most: int = 5) -> list[str]:

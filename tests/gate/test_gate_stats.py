@@ -103,6 +103,28 @@ def test_one_seed_says_nothing_of_the_noise() -> None:
     assert (estimate.p_worse_than(0.0), estimate.upper) == (1.0, float("inf"))
 
 
+@pytest.mark.parametrize(("lost", "verdict"), [(0.4, "fail"), (0.053, "inconclusive"), (0.02, "pass"), (-0.4, "pass")])
+def test_seeds_that_lost_exactly_the_same_are_told(lost: float, verdict: str) -> None:
+    """As a cost on another machine that grows by the same syncs with each seed: its noise is small, not unknown."""
+    (finding,), _ = judge([Sample("a", "bytes_total", np.full(3, np.log1p(lost)), 1.0, 1.0 + lost)], GATE)
+    assert finding.verdict == verdict
+    low, high = finding.interval or (0.0, 0.0)
+    assert low < lost < high
+
+
+def test_cells_that_lost_exactly_the_same_are_told_together() -> None:
+    samples = [Sample(str(i), "bytes_total", np.full(3, np.log(1.03)), 1.0, 1.03) for i in range(6)]
+    findings, (level,) = judge(samples, GATE)
+    assert {each.verdict for each in findings} == {Verdict.passed}
+    assert level.verdict == Verdict.fail
+
+
+def test_a_margin_of_nothing_divides_by_nothing() -> None:
+    sample = Sample("a", "bytes_total", np.full(3, 0.1), 1.0, 1.1)
+    (finding,), _ = judge([sample], {**GATE, "cost_margin": 0.0})
+    assert finding.verdict == Verdict.fail
+
+
 def test_holm_against_its_definition() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.6]) == [1.0, 1.0]
