@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from fdabench.report.stats import CONFIDENCE
 
@@ -24,7 +25,7 @@ def interquartile_mean(values: npt.ArrayLike) -> float:
     Misses may stand in as infinity: the mean is a number as long as they fill no more than the upper quarter.
     """
     known = np.asarray(values, dtype=float)
-    return float(_middle_mean(known)) if known.size else math.nan
+    return float(stats.trim_mean(known, _CUT)) if known.size else math.nan
 
 
 def stratified_interval(strata: Sequence[Floats]) -> tuple[float, float]:
@@ -39,12 +40,5 @@ def stratified_interval(strata: Sequence[Floats]) -> tuple[float, float]:
     drawn = np.concatenate([random.choice(values, (RESAMPLES, len(values))) for values in strata], axis=1)
     tail = (1 - CONFIDENCE) / 2
     # no interpolation, as between a number and infinity there is none
-    low, high = np.quantile(_middle_mean(drawn), [tail, 1 - tail], method="inverted_cdf")
+    low, high = np.quantile(stats.trim_mean(drawn, _CUT, axis=1), [tail, 1 - tail], method="inverted_cdf")
     return float(low), float(high)
-
-
-def _middle_mean(values: Floats) -> Floats:
-    """Along the last axis: scipy.stats.trim_mean, without half a second of imports."""
-    cut = int(_CUT * values.shape[-1])
-    kept = values.shape[-1] - cut
-    return np.asarray(np.partition(values, (cut, kept - 1), axis=-1)[..., cut:kept].mean(axis=-1))

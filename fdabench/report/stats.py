@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special
+from scipy import stats
 
 CONFIDENCE = 0.95
 PAIR = ["suite", "workload", "seed"]
@@ -60,8 +60,7 @@ def mean_interval(values: npt.NDArray[np.float64], strata: npt.NDArray[np.intege
         return mean, math.nan, math.nan
     pooled = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / freedom
     error = math.sqrt(pooled * sum(1 / len(group) for group in groups)) / len(groups)
-    # Student's t; scipy.stats has it too, with half a second of imports
-    half = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
     return mean, mean - half, mean + half
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 Floats = npt.NDArray[np.float64]
 Course = tuple[npt.ArrayLike, npt.ArrayLike]
@@ -22,9 +23,9 @@ def attainment(spent: npt.ArrayLike, reached: npt.ArrayLike) -> tuple[Floats, Fl
     costs, hit = np.asarray(spent, dtype=float), np.asarray(reached, dtype=bool)
     if not hit.any():
         return np.array([]), np.array([])
-    known, arrived = np.unique(costs[hit], return_counts=True)
-    on_the_way = (costs >= known[:, None]).sum(axis=1)
-    return known, 1 - np.cumprod((on_the_way - arrived) / on_the_way)
+    curve = stats.ecdf(stats.CensoredData(uncensored=costs[hit], right=costs[~hit])).cdf
+    known = np.isin(curve.quantiles, costs[hit])
+    return curve.quantiles[known], curve.probabilities[known]
 
 
 def restricted_mean(spent: npt.ArrayLike, reached: npt.ArrayLike, limit: float) -> float:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from fdabench.report.build import build_report
 from fdabench.report.data import combine
@@ -74,17 +73,6 @@ def test_who_missed_at_the_same_cost_was_still_on_the_way() -> None:
     # at 10 two are on the way, one arrives: a half
     assert attainment([10, 10], [True, False])[1] == pytest.approx([0.5])
     assert attainment([10, 10], [False, False])[1].size == 0
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_attainment_and_middle_are_those_of_scipy(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    costs, hit = random.integers(1, 9, 12).astype(float), random.random(12) < 0.7
-    theirs = stats.ecdf(stats.CensoredData(uncensored=costs[hit], right=costs[~hit])).cdf
-    found, shares = attainment(costs, hit)
-    assert found.tolist() == sorted(set(costs[hit]))
-    assert shares == pytest.approx(theirs.evaluate(found), abs=1e-12)
-    assert interquartile_mean(costs) == stats.trim_mean(costs, 0.25)
 
 
 def test_restricted_mean_by_hand() -> None:
