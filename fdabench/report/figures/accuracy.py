@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from fdabench.report.data import WORKLOAD, ReportData
@@ -65,7 +66,8 @@ def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: Look) -> None:
     joint = -1
     if shared is not None and len(shared):
         joint = shared.index.max()
-        axes.fill_between(shared["x"], shared["low"], shared["high"], color=look.color, alpha=0.18, linewidth=0)
+        inside = to_rgba(look.color, 0.18)
+        axes.fill_between(shared["x"], shared["low"], shared["high"], color=inside, edgecolor=look.color, linewidth=0.3)
         _line(axes, shared["x"], shared["mean"], look)
     alone = mine.loc[(mine["state"] == "diverged") | (mine["step"] > joint), "cell_id"].unique()
     for _, cell in mine[mine["cell_id"].isin(alone)].groupby("cell_id", sort=False):
@@ -109,7 +111,6 @@ def _thin(axes: Axes, cell: pd.DataFrame, x: str, look: Look, *, marked: bool) -
         color=look.color,
         linestyle=look.dashes,
         linewidth=0.7,
-        alpha=0.85,
         zorder=2,
         **marks,
     )

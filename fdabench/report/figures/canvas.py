@@ -11,10 +11,13 @@ import numpy.typing as npt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from fdabench.report.contrast import ink
 from fdabench.report.families import Look
 from fdabench.report.text import byte_size, count, significant
 
@@ -25,6 +28,7 @@ MAX_PANELS = 12
 MOST_KEYS = 20
 ROWS_FORESEEN, ROW_INCHES = 3, 0.17
 GREY = "#6E6E6E"
+FAINT = 0.35
 STYLE: Mapping[str, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -120,6 +124,20 @@ def marker(look: Look, scale: float = 5.5) -> dict[str, Any]:
         "fillstyle": look.fill,
         "markeredgewidth": 0.8,
     }
+
+
+def faint_marker(look: Look, scale: float) -> dict[str, Any]:
+    """For one cell of many: only its inside is faint, as an outline has to be seen."""
+    pale = {"markerfacecolor": to_rgba(look.color, FAINT), "markeredgewidth": 0.5}
+    return {"linestyle": "", **marker(look, scale), **pale}
+
+
+def bound_sign(axes: Axes, place: float, value: float, look: Look) -> None:
+    """Above a point that is a lower bound; in front of whatever else is there."""
+    axes.annotate(
+        "≥", (place, value), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8, zorder=6,
+        color=ink(look.color), path_effects=[withStroke(linewidth=2, foreground="white")],
+    )  # fmt: skip
 
 
 def byte_axis(axis: Axis, limits: Limits) -> None:

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.figures.canvas import GREY, MAX_PANELS, byte_axis, panel_title, panels
+from fdabench.report.figures.canvas import MAX_PANELS, byte_axis, panel_title, panels
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
 from fdabench.report.headline import strategies_of
 from fdabench.report.stats import geometric_mean
@@ -40,7 +40,7 @@ def _keys() -> list[Line2D | Patch]:
     return [
         Patch(facecolor="#BBBBBB", edgecolor="black", label="all bytes"),
         Patch(facecolor="#BBBBBB", edgecolor="black", hatch=_MISS_HATCH, label="not every seed reached it: ≥ this"),
-        Patch(facecolor="white", edgecolor=GREY, label="of these, local states"),
+        Patch(facecolor="white", edgecolor="black", label="of these, local states"),
         Line2D([], [], color="black", marker="o", markersize=3, linestyle="", label="one seed (▷ missed: spent)"),
     ]
 
@@ -82,7 +82,9 @@ def _bar(axes: Axes, mine: pd.DataFrame, position: int, floor: float, color: str
     axes.barh(position, cost - floor, left=floor, height=0.62, color=color, edgecolor="black", linewidth=0.6, **look)
     state = geometric_mean(mine.loc[mine["reached"], "bytes_state"]) if _state_share(mine) >= WORTH_A_BAR else 0.0
     if state > 0:
-        axes.barh(position + 0.2, state - floor, left=floor, height=0.2, color="white", edgecolor=GREY, linewidth=0.6)
+        axes.barh(
+            position + 0.2, state - floor, left=floor, height=0.2, color="white", edgecolor="black", linewidth=0.6
+        )
     _seeds(axes, mine, position)
     words = f"{'≥ ' if missed else ''}{byte_size(cost)}, {_words(mine)}"
     end = (max(cost, float(mine["cost_bytes"].max())), position)

@@ -1,17 +1,19 @@
 """Which strategy is fastest, by the bandwidth and the latency of the workers' links."""
 
+from collections.abc import Mapping, Set
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy import ndimage
 
+from fdabench.report.contrast import mixed
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import legend, panel_title, panels
 from fdabench.report.figures.plot import Plot, panels_shown
@@ -27,25 +29,29 @@ LATENCIES = np.logspace(-6, -0.5, 111)
 _MIDDLE = 3e9
 # half of a name's size in points of the map: columns for each letter, and rows
 _COLUMNS, _ROWS = 1.15, 4
+_EDGE = "#555555"
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "ooo", "|||")
 _SPEEDS = {1e6: "1 Mbit/s", 1e7: "10 Mbit/s", 1e8: "100 Mbit/s", 1e9: "1 Gbit/s", 1e10: "10 Gbit/s", 1e11: "100 Gbit/s"}
 _TIMES = {1e-6: "1 µs", 1e-5: "10 µs", 1e-4: "0.1 ms", 1e-3: "1 ms", 1e-2: "10 ms", 1e-1: "0.1 s"}
 
 Region = npt.NDArray[np.bool_]
+Paint = tuple[str, str]
+"""A colour and a hatch."""
 
 
 def draw_crossover(data: ReportData) -> Figure | None:
-    found = data.demands
-    several = [(pair, group) for pair, group in found.groupby(WORKLOAD, sort=False) if group["label"].nunique() > 1]
+    demands = data.demands
+    several = [(pair, group) for pair, group in demands.groupby(WORKLOAD, sort=False) if group["label"].nunique() > 1]
     if not several:
         return None
     shown = several[:MOST_WORKLOADS]
     figure, axes = panels(len(shown), TITLE, 3.6, 3.0, columns=2)
-    winners: set[str] = set()
-    for panel, (pair, group) in zip(axes, shown, strict=True):
-        winners |= _panel(panel, data, group)
+    maps = [regions(group) for _, group in shown]
+    paints = _paints(data, {label for found in maps for label in found})
+    for panel, (pair, group), found in zip(axes, shown, maps, strict=True):
+        _panel(panel, data, group, {label: (region, paints[label]) for label, region in found.items()})
         panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks))
-    legend(figure, [(_patch(data, label), label) for label in data.labels if label in winners])
+    legend(figure, [(_patch(paint), label) for label, paint in paints.items()])
     return figure
 
 
@@ -59,14 +65,14 @@ def regions(group: pd.DataFrame) -> dict[str, Region]:
     return {label: best == i for i, label in enumerate(labels) if (best == i).any()}
 
 
-def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> set[str]:
+def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, found: Mapping[str, tuple[Region, Paint]]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
-    found, named = regions(group), _named(data, group)
+    named = _named(data, group)
     free = ~_taken(named)
-    for label, region in found.items():
-        colour, hatch = _paint(data, label)
-        axes.contourf(BANDWIDTHS, LATENCIES, region, levels=[0.5, 1.5], colors=[colour], hatches=[hatch])
+    for label, (region, (colour, hatch)) in found.items():
+        area = axes.contourf(BANDWIDTHS, LATENCIES, region, levels=[0.5, 1.5], colors=[colour], hatches=[hatch])
+        area.set(edgecolor=_EDGE, linewidth=0.7)
         _label(axes, region & free, label)
     _dots(axes, named)
     for axis, names in ((axes.xaxis, _SPEEDS), (axes.yaxis, _TIMES)):
@@ -76,7 +82,6 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> set[str]:
     axes.tick_params(axis="x", rotation=30)
     axes.set_xlabel("bandwidth of each worker's link")
     axes.set_ylabel(f"latency, one way (to {target_name(group['target'].iloc[0])})")
-    return set(found)
 
 
 def _label(axes: Axes, free: Region, label: str) -> None:
@@ -87,20 +92,21 @@ def _label(axes: Axes, free: Region, label: str) -> None:
         inside = ndimage.distance_transform_edt(fits)
         row, column = np.unravel_index(int(np.argmax(inside)), fits.shape)
         text = axes.text(BANDWIDTHS[column], LATENCIES[row], label, ha="center", va="center", fontsize=7)
-        text.set_bbox({"facecolor": "white", "alpha": 0.6, "linewidth": 0, "pad": 1})
+        text.set_bbox({"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1})
 
 
-def _paint(data: ReportData, label: str) -> tuple[str, str]:
-    """Pale, as text has to be read on it; a hatch tells a family's variants apart."""
-    look = data.looks[label]
-    variants = [other for other in data.labels if data.looks[other].family == look.family]
-    red, green, blue = (0.4 * part + 0.6 for part in to_rgb(look.color))
-    return to_hex((red, green, blue)), _HATCHES[variants.index(label) % len(_HATCHES)]
+def _paints(data: ReportData, winners: Set[str]) -> dict[str, Paint]:
+    """Pale, as text has to be read on it; a hatch for each, as pale colours are hard to tell apart."""
+    shown = [label for label in data.labels if label in winners]
+    return {
+        label: (mixed(data.looks[label].color, "white", 0.6), hatch)
+        for label, hatch in zip(shown, cycle(_HATCHES), strict=False)
+    }
 
 
-def _patch(data: ReportData, label: str) -> Patch:
-    colour, hatch = _paint(data, label)
-    return Patch(facecolor=colour, hatch=hatch, edgecolor="#555555", linewidth=0.5)
+def _patch(paint: Paint) -> Patch:
+    colour, hatch = paint
+    return Patch(facecolor=colour, hatch=hatch, edgecolor=_EDGE, linewidth=0.7)
 
 
 def _named(data: ReportData, group: pd.DataFrame) -> list[tuple[str, float, float]]:
@@ -120,7 +126,7 @@ def _dots(axes: Axes, named: list[tuple[str, float, float]]) -> None:
         right: dict[str, Any] = {"xytext": (4, 4), "ha": "left"}
         side = left if bandwidth > _MIDDLE else right
         text = axes.annotate(name, (bandwidth, latency), textcoords="offset points", fontsize=6, **side)
-        text.set_bbox({"facecolor": "white", "alpha": 0.5, "linewidth": 0, "pad": 0.5})
+        text.set_bbox({"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.5})
 
 
 def _taken(named: list[tuple[str, float, float]]) -> Region:

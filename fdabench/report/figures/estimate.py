@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fdabench.report.data import ReportData
-from fdabench.report.figures.canvas import GREY, limits_of, number_axis, panels
+from fdabench.report.figures.canvas import GREY, faint_marker, limits_of, number_axis, panels
 from fdabench.report.figures.plot import Plot
 from fdabench.report.text import count, percent, significant
 
@@ -58,14 +58,8 @@ def _panel(axes: Axes, data: ReportData, pairs: pd.DataFrame, family: str) -> No
         axes.plot(
             points["variance"],
             points["estimate"],
-            linestyle="",
-            marker=look.marker,
-            fillstyle=fill,
-            color=look.color,
-            alpha=0.4,
-            markersize=3.5 * look.size,
-            markeredgewidth=0.6,
             rasterized=True,
+            **{**faint_marker(look, 3.5), "fillstyle": fill},
         )
     span = limits_of(pd.concat([pairs["variance"], pairs["estimate"]]))
     axes.axline((1, 1), (10, 10), color=GREY, linestyle="--", linewidth=0.9, zorder=5)

@@ -7,7 +7,17 @@ from matplotlib.figure import Figure
 
 from fdabench.report.data import ReportData
 from fdabench.report.families import Look
-from fdabench.report.figures.canvas import accuracy_axis, byte_axis, legend, limits_of, line_keys, marker, panels
+from fdabench.report.figures.canvas import (
+    accuracy_axis,
+    bound_sign,
+    byte_axis,
+    faint_marker,
+    legend,
+    limits_of,
+    line_keys,
+    marker,
+    panels,
+)
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
 from fdabench.report.figures.tags import drawing
 from fdabench.report.stats import geometric_mean
@@ -84,7 +94,7 @@ def _lines(axes: Axes, data: ReportData, frame: pd.DataFrame, column: str, place
 
 
 def _strategy(axes: Axes, mine: pd.DataFrame, column: str, where: "pd.Series[float]", look: Look) -> None:
-    axes.plot(where, mine[column].astype(float), linestyle="", alpha=0.35, **marker(look, 3))
+    axes.plot(where, mine[column].astype(float), **faint_marker(look, 3))
     by_place = mine[column].astype(float).groupby(where)
     middle = by_place.agg(geometric_mean) if column == "cost_bytes" else by_place.mean()
     axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, **marker(look, 5))
@@ -92,15 +102,7 @@ def _strategy(axes: Axes, mine: pd.DataFrame, column: str, where: "pd.Series[flo
         return
     bounds = middle[~mine["reached"].groupby(where).all()]
     for place, value in bounds.items():
-        axes.annotate(
-            "≥",
-            (float(str(place)), value),
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            color=look.color,
-        )
+        bound_sign(axes, float(str(place)), float(value), look)
 
 
 def caption_heterogeneity(data: ReportData) -> str:

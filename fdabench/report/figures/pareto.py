@@ -13,6 +13,7 @@ from fdabench.report.figures.canvas import (
     MAX_PANELS,
     Key,
     byte_axis,
+    faint_marker,
     legend,
     limits_of,
     marker,
@@ -53,7 +54,7 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
     for label, mine in hits.groupby("label", sort=False):
         look = data.looks[str(label)]
         with drawing(axes, str(label)):
-            axes.plot(mine["step"], mine["bytes_total"], linestyle="", alpha=0.35, zorder=2, **marker(look, 3.5))
+            axes.plot(mine["step"], mine["bytes_total"], zorder=2, **faint_marker(look, 3.5))
     _frontier(axes, middles)
     for label, step, spent in zip(middles.index, middles["step"], middles["bytes_total"], strict=True):
         with drawing(axes, str(label)):

@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fdabench.report.contrast import ink_on
 from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import panel_title, panels
 from fdabench.report.figures.plot import Plot, panels_shown
@@ -44,7 +45,7 @@ def _heat_map(figure: Figure, axes: Axes, samples: pd.DataFrame) -> None:
     _ticks(axes, samples)
     if samples.size > _ROOM_FOR_NUMBERS:
         return
-    dark = 0.55 * whole_class
+    shades = image.to_rgba(samples.to_numpy(float))[..., :3]
     for row, worker in enumerate(samples.index):
         for column, value in enumerate(samples.loc[worker]):
             axes.text(
@@ -54,7 +55,7 @@ def _heat_map(figure: Figure, axes: Axes, samples: pd.DataFrame) -> None:
                 ha="center",
                 va="center",
                 fontsize=5.5,
-                color="white" if value > dark else "black",
+                color=ink_on(shades[row, column]),
             )
 
 

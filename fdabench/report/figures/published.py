@@ -18,6 +18,7 @@ from fdabench.report.figures.canvas import (
     MAX_PANELS,
     Key,
     byte_axis,
+    faint_marker,
     legend,
     limits_of,
     marker,
@@ -87,7 +88,7 @@ def _looks(found: dict[Panel, list[Cloud]]) -> dict[str, Look]:
 
 def _cloud(axes: Axes, cloud: Cloud, look: Look) -> None:
     cells, hollow = cloud.cells, {**marker(look, 8), "fillstyle": "none", "markeredgewidth": 1.2}
-    axes.plot(cells["steps"], cells["bytes"], linestyle="", alpha=0.35, zorder=2, **marker(look, 3.5))
+    axes.plot(cells["steps"], cells["bytes"], zorder=2, **faint_marker(look, 3.5))
     axes.plot(cells["steps"].median(), cells["bytes"].median(), linestyle="", zorder=5, **marker(look, 8))
     steps, spent = cloud.facts["steps"], cloud.facts["bytes"]
     if math.isfinite(spent.value):
@@ -113,7 +114,7 @@ def _extent(group: list[Cloud], quantity: Quantity) -> Iterator[float]:
 def _keys() -> list[Key]:
     """In grey: small, filled and hollow, whatever the strategy."""
     return [
-        (Line2D([], [], color=GREY, marker="o", linestyle="", markersize=3.5, alpha=0.5), "one cell"),
+        (Line2D([], [], **faint_marker(Look("", GREY, "o", "-", "full"), 3.5)), "one cell"),
         (Line2D([], [], color=GREY, marker="o", linestyle="", markersize=7), "median"),
         (
             Line2D([], [], color=GREY, marker="o", linestyle=":", markersize=7, fillstyle="none"),

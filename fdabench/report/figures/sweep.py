@@ -6,14 +6,15 @@ from textwrap import fill
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from fdabench.published.rules import RULES
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.families import Look, looks_of
 from fdabench.report.figures.canvas import (
     GREY,
+    bound_sign,
     byte_axis,
+    faint_marker,
     legend,
     limits_of,
     line_keys,
@@ -101,20 +102,10 @@ def _line(axes: Axes, mine: pd.DataFrame, cost: str, look: Look) -> None:
     """Through the geometric means of the seeds; ≥ where a seed missed the target and what it had spent stands in."""
     at_theta = mine.groupby("theta")
     middle = at_theta[cost].agg(geometric_mean)
-    axes.plot(mine["theta"], mine[cost], linestyle="", alpha=0.35, zorder=2, **marker(look, 3))
+    axes.plot(mine["theta"], mine[cost], zorder=2, **faint_marker(look, 3))
     axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, zorder=3, **marker(look, 5))
     for theta in middle.index[~at_theta["reached"].all()]:
-        axes.annotate(
-            "≥",
-            (float(theta), float(middle[theta])),
-            xytext=(0, 5),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            color=look.color,
-            zorder=6,
-            path_effects=[withStroke(linewidth=2, foreground="white")],
-        )
+        bound_sign(axes, float(theta), float(middle[theta]), look)
 
 
 def caption_sweep(data: ReportData) -> str:
