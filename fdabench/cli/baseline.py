@@ -1,13 +1,15 @@
 """`fdabench baseline save | accept | show`: the small text file that people commit."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 from fdabench.cli.check import load_or_closed
 from fdabench.cli.console import Table, print_table, remark, say
 from fdabench.errors import UsageError
 from fdabench.gate.baseline import Baseline, Changes, accept, first, save
 from fdabench.gate.reading import read
-from fdabench.gate.runs import snapshot
+from fdabench.gate.runs import Run, snapshot
 from fdabench.report.text import count, percent, plural
 from fdabench.results.load import Results
 
@@ -70,7 +72,14 @@ def _table(baseline: Baseline) -> Table:
         )
         for run in baseline.snapshot.runs
     ]
-    return Table(columns, rows)
+    return Table(columns, rows, [_record(run) for run in baseline.snapshot.runs])
+
+
+def _record(run: Run) -> dict[str, Any]:
+    """For programs; a run that diverged has no accuracy."""
+    told = {key: getattr(run, key) for key in ("cell", "seed", "id", "state", "steps", "syncs", "bytes_total")}
+    accuracy = run.accuracy if math.isfinite(run.accuracy) else None
+    return {**told, "accuracy": accuracy, "environment": run.environment}
 
 
 def _revision(results: Results) -> str:

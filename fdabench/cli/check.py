@@ -3,11 +3,13 @@
 import os
 import shlex
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import typer
 
-from fdabench.cli.console import Table, print_data, print_table, print_text, remark, say
+from fdabench.cli.console import Table, for_a_terminal, print_data, print_styled, print_table, print_text, remark, say
+from fdabench.cli.findings import blocks
 from fdabench.errors import NoComparisonError, ResultError, UsageError
 from fdabench.gate.check import DEFAULTS, check, check_limits
 from fdabench.gate.github import annotations
@@ -16,7 +18,7 @@ from fdabench.gate.markdown import comment
 from fdabench.gate.reading import read
 from fdabench.gate.runs import Snapshot, snapshot
 from fdabench.gate.verdict import Checked, Verdict
-from fdabench.gate.words import COLUMNS, as_data, row, summary
+from fdabench.gate.words import COLUMNS, RECORD, as_data, as_record, row, summary
 from fdabench.results.load import Results, load
 from fdabench.results.store import Store
 
@@ -99,20 +101,19 @@ def _print(checked: Checked, question: Question) -> None:
     elif question.form == "github":
         _github(checked)
     elif question.form == "csv":
-        print_table(_table(checked), "csv")
+        print_table(Table(RECORD, [], [as_record(finding) for finding in checked.shown]), "csv")
     else:
         _lines(checked, question)
 
 
 def _lines(checked: Checked, question: Question) -> None:
-    if checked.shown:
-        print_table(_table(checked), question.form)
-    for line in [*(checked.why if question.why else ()), *summary(checked)]:
+    if for_a_terminal(question.form):
+        print_styled(partial(blocks, checked.shown))
+    elif checked.shown:
+        print_table(Table(COLUMNS, [row(finding) for finding in checked.shown]), "plain")
+    nothing = ["all syncs are at the same steps"] if question.baseline or question.against else []
+    for line in [*((checked.why or nothing) if question.why else ()), *summary(checked)]:
         say(line)
-
-
-def _table(checked: Checked) -> Table:
-    return Table(COLUMNS, [row(finding) for finding in checked.shown])
 
 
 def _github(checked: Checked) -> None:

@@ -3,12 +3,13 @@
 import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from fdabench.errors import UsageError
 
@@ -49,13 +50,25 @@ def remark(text: str) -> None:
     err.print(text, markup=False)
 
 
+def print_styled(lines_for: Callable[[int], Iterable[Text]]) -> None:
+    """Lines in colours, made for the width of the terminal; what is longer is left to it."""
+    console = Quiet(highlight=False, soft_wrap=True)
+    for line in lines_for(console.width):
+        console.print(line)
+
+
+def for_a_terminal(output_format: str) -> bool:
+    """`auto` is rich on a terminal, plain in a pipe."""
+    return output_format == "rich" or (output_format == "auto" and out.is_terminal)
+
+
 def print_table(table: Table, output_format: str) -> None:
     """`auto` is rich on a terminal, plain in a pipe.
 
     Raises:
         UsageError: a form that is for verdicts, not for tables.
     """
-    chosen = output_format if output_format != "auto" else "rich" if out.is_terminal else "plain"
+    chosen = output_format if output_format != "auto" else "rich" if for_a_terminal(output_format) else "plain"
     if chosen not in _PRINTERS:
         raise UsageError(f"--output-format {chosen}: it is for `fdabench check`; here: {', '.join(_PRINTERS)}")
     _PRINTERS[chosen](table)
@@ -72,7 +85,9 @@ def print_text(text: str) -> None:
 
 
 def _rich(table: Table) -> None:
-    drawn = RichTable(*table.columns, box=None, pad_edge=False, header_style="bold")
+    drawn = RichTable(box=None, pad_edge=False, header_style="bold")
+    for name in table.columns:
+        drawn.add_column(name, overflow="fold")  # a number without its end is another number
     for row in table.rows:
         drawn.add_row(*row)
     Console(highlight=False).print(drawn)

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 from fdabench.gate.verdict import Checked, Finding, Verdict
-from fdabench.gate.words import answer, change, level_line, value
+from fdabench.gate.words import answer, level_line, sentence
 
 MOST = 10
-"""GitHub shows ten errors and ten warnings of a step, and drops the others."""
+"""GitHub shows ten errors, ten warnings and ten notices of a step, and drops the others."""
 
 
 def annotations(checked: Checked) -> list[str]:
-    """`::error title=...::...` for what fails, `::warning` for what is inconclusive or better."""
-    found = [*_errors(checked), *_warnings(checked)]
+    """`::error title=...::...` for what fails, `::warning` for what is inconclusive, `::notice` for what is better."""
+    found = [*_errors(checked), *_others(checked)]
     return [_line(level, f"fdabench: {title}", text) for level, title, text in found]
 
 
@@ -27,16 +27,15 @@ def _errors(checked: Checked) -> Iterator[tuple[str, str, str]]:
         yield "error", "not compared", f"missing: {'; '.join(checked.missing[:MOST])}"
 
 
-def _warnings(checked: Checked) -> Iterator[tuple[str, str, str]]:
-    told = (*checked.failing, Verdict.passed)
-    other = [finding for finding in checked.shown if finding.verdict not in told]
-    for finding in other[:MOST]:
-        yield "warning", f"{finding.metric}: {finding.verdict}", _told(finding)
+def _others(checked: Checked) -> Iterator[tuple[str, str, str]]:
+    for level, verdict in (("warning", Verdict.inconclusive), ("notice", Verdict.better)):
+        found = [finding for finding in checked.shown if finding.verdict == verdict not in checked.failing]
+        for finding in found[:MOST]:
+            yield level, f"{finding.metric}: {finding.verdict}", _told(finding)
 
 
 def _told(finding: Finding) -> str:
-    numbers = f"{value(finding, finding.before)} -> {value(finding, finding.after)} ({change(finding)})"
-    return f"{finding.who}: {finding.metric} {numbers} {finding.note}".rstrip()
+    return f"{finding.who}: {sentence(finding)}"
 
 
 def _line(level: str, title: str, text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from fdabench.gate.verdict import Checked, Finding, Level, Verdict
-from fdabench.gate.words import change, level_line, summary, value
+from fdabench.gate.words import level_line, sentence, summary
 
 
 def junit(checked: Checked, timestamp: str) -> str:
@@ -51,18 +51,13 @@ def _case(checked: Checked, who: str, findings: Sequence[Finding]) -> ET.Element
     if bad:
         _told(case, "failure", bad)
     elif unsure:
-        ET.SubElement(case, "skipped", {"message": "; ".join(_line(finding) for finding in unsure)})
+        ET.SubElement(case, "skipped", {"message": "; ".join(sentence(finding) for finding in unsure)})
     return case
 
 
 def _told(case: ET.Element, tag: str, findings: Sequence[Finding]) -> None:
-    lines = [_line(finding) for finding in findings]
+    lines = [sentence(finding) for finding in findings]
     ET.SubElement(case, tag, {"message": lines[0], "type": f"class {findings[0].kind}"}).text = "\n".join(lines)
-
-
-def _line(finding: Finding) -> str:
-    numbers = f"{value(finding, finding.before)} -> {value(finding, finding.after)} ({change(finding)})"
-    return f"{finding.metric}: {numbers} {finding.note}".rstrip()
 
 
 def _level(checked: Checked, level: Level) -> ET.Element:

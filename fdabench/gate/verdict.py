@@ -1,5 +1,6 @@
 """What the gate says of one number, and of all of them together."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class Checked:
     def shown(self) -> list[Finding]:
         """Whatever is not unchanged, the worst first."""
         changed = [finding for finding in self.findings if finding.verdict != Verdict.unchanged]
-        return sorted(changed, key=_badness, reverse=True)
+        return sorted(changed, key=_badness)
 
     @property
     def failures(self) -> list[Finding]:
@@ -100,6 +101,16 @@ class Checked:
         return (Verdict.fail, Verdict.inconclusive) if self.strict else (Verdict.fail,)
 
 
-def _badness(finding: Finding) -> tuple[int, float, str]:
-    size = abs(finding.change) if finding.change is not None else 0.0
-    return list(Verdict).index(finding.verdict), size, finding.who
+def _badness(finding: Finding) -> tuple[int, float, str, str]:
+    """Sorts the worst to the front; of one size as people count."""
+    return -list(Verdict).index(finding.verdict), -_size(finding), finding.who, finding.metric
+
+
+def _size(finding: Finding) -> float:
+    """A formula, a state or a missed target is past all numbers; how much other sync steps are is told by the costs."""
+    if finding.kind == "B" and finding.metric == "sync_steps":
+        return 0.0
+    if finding.kind == "A" or finding.change is None:
+        return math.inf
+    # by the default margins, half a point of accuracy weighs as much as 5 % of a cost
+    return abs(finding.change) * (10 if finding.metric == "accuracy" else 1)

@@ -9,6 +9,7 @@ from fdabench.gate.verdict import Checked, Finding, Level, Value, Verdict
 from fdabench.report.text import DASH, byte_size, count, percent, plural
 
 COLUMNS = ("class", "verdict", "cell", "seed", "metric", "before", "after", "change", "note")
+RECORD = (*COLUMNS[:8], "change_low", "change_high", "note")
 CLASSES = {"limit": "limits", "A": "A formula", "B": "B reproducible", "C": "C noisy"}
 Row = tuple[str, ...]
 
@@ -25,6 +26,22 @@ def row(finding: Finding) -> Row:
         change(finding),
         finding.note,
     )
+
+
+def sentence(finding: Finding) -> str:
+    """`syncs 5 -> 6 (+20.0 %): past the soft limit of 0 %`, or `max_bytes 31 000, the limit is 30 000`."""
+    before, after = value(finding, finding.before), value(finding, finding.after)
+    if finding.kind == "limit":
+        return f"{finding.metric} {after}, the limit is {before}: {finding.note}"
+    told = f" ({change(finding)})" if finding.change is not None else ""
+    return f"{finding.metric} {before} -> {after}{told}{': ' * bool(finding.note)}{finding.note}"
+
+
+def as_record(finding: Finding) -> dict[str, Any]:
+    """The row for programs: numbers in full, changes as fractions."""
+    low, high = finding.interval or (None, None)
+    also = {"class": finding.kind, "change_low": low, "change_high": high}
+    return {key: _finite(also[key] if key in also else getattr(finding, key)) for key in RECORD}
 
 
 def value(finding: Finding, number: Value) -> str:
@@ -76,7 +93,9 @@ def answer(checked: Checked) -> str:
     unsure = sum(finding.verdict == Verdict.inconclusive for finding in checked.findings)
     if checked.regressed:
         return f"{checked.word}: {plural(worse, 'number')} changed or worse"
-    return checked.word + (f", {unsure} inconclusive" if unsure else "")
+    better = sum(finding.verdict == Verdict.better for finding in checked.findings)
+    told = [f"{number} {what}" for number, what in ((better, "better"), (unsure, "inconclusive")) if number]
+    return ", ".join([checked.word, *told])
 
 
 def _tally(checked: Checked, kind: str) -> str:

@@ -91,7 +91,22 @@ def test_programs_get_everything_as_data(here: InProcess, changed: Path, finishe
     rows = csv.DictReader(
         io.StringIO(here("check", finished.results, "--baseline", changed, "--output-format", "csv").stdout)
     )
-    assert [row["verdict"] for row in rows] == ["fail", "fail"]
+    (total, _) = found["findings"]
+    (row, steps) = rows
+    assert (row["class"], row["verdict"], row["metric"]) == ("B", "fail", "bytes_total")
+    assert (int(row["before"]), int(row["after"])) == (total["before"], total["after"]), "numbers in full"
+    assert float(row["change"]) == total["change"]
+    assert (steps["metric"], steps["change"]) == ("sync_steps", "")
+    quiet = here("check", finished.results, "--against", finished.results, "--output-format", "csv")
+    assert quiet.stdout.split(",")[:2] == ["class", "verdict"]
+    assert quiet.stdout.strip().split(",") == list(row)
+    shown = json.loads(here("baseline", "show", changed, "--output-format", "json").stdout)
+    assert [(run["seed"], run["steps"], type(run["bytes_total"])) for run in shown] == [(0, 30, int)] * 2
+
+
+def test_why_says_that_no_sync_differs(here: InProcess, saved: Path, finished: Any) -> None:
+    said = here("check", finished.results, "--baseline", saved, "--why")
+    assert said.stdout.startswith("all syncs are at the same steps\nA formula ")
 
 
 def test_github_gets_annotations_and_a_summary_of_the_step(
@@ -107,7 +122,8 @@ def test_github_gets_annotations_and_a_summary_of_the_step(
 
 
 @pytest.mark.parametrize(
-    ("form", "start"), [("junit", "<?xml "), ("markdown", "### fdabench: fail"), ("rich", "class")]
+    ("form", "start"),
+    [("junit", "<?xml "), ("markdown", "### fdabench: fail"), ("rich", "fda linear theta=0.3 | digits mlp |")],
 )
 def test_other_forms_are_documents_of_their_own(
     here: InProcess, changed: Path, finished: Any, form: str, start: str

@@ -10,10 +10,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from xmlschema import XMLSchema
 
+from fdabench.cli.findings import blocks
 from fdabench.gate.github import annotations
 from fdabench.gate.junit import junit
 from fdabench.gate.markdown import comment
-from fdabench.gate.verdict import Checked
+from fdabench.gate.verdict import Checked, Finding, Verdict
 from gate.conftest import made_up
 
 Compare = Callable[..., Checked]
@@ -35,7 +36,7 @@ def test_a_comment_has_the_worst_ten_and_folds_the_rest(fifteen: Checked) -> Non
     visible, *folded = text.split("<details>")
     rows = [line for line in visible.splitlines() if line.startswith("| B ")]
     assert len(rows) == 10
-    assert "a \\| b 14" in rows[0], "the worst first"
+    assert "`a \\| b 00`" in rows[0], "as bad as all, and the first"
     assert "a | b 19 s0" in visible
     assert len(re.findall(r"^\| [BC] ", folded[0], re.MULTILINE)) == 7
     assert "7 more" in folded[0]
@@ -43,13 +44,77 @@ def test_a_comment_has_the_worst_ten_and_folds_the_rest(fifteen: Checked) -> Non
     assert "a \\| b 17" not in text, "what is unchanged is not shown"
 
 
+def test_the_worst_comes_first(compared: Compare) -> None:
+    """A formula, a state or a target that was missed before any number; then the sizes, in margins; hashes last."""
+    before = [made_up(name, 0, bytes_to={"0.9": 40_000}) for name in "abcdefg"]
+    changes: list[dict[str, Any]] = [
+        {"sync_steps": "other"},
+        {"bytes_total": 88_001},
+        {"bytes_total": 176_000},
+        {"accuracy": 0.75},
+        {"bytes_to": {}},
+        {"payload": {"state": (12,)}},
+        {"bytes_to": {"0.9": 20_000}},
+    ]
+    checked = compared(before, [replace(run, **change) for run, change in zip(before, changes, strict=True)])
+    assert [finding.cell for finding in checked.shown] == list("efdcbag")
+    assert [row.split("`")[1] for row in comment(checked).splitlines() if row.startswith("| ") and "`" in row] == list(
+        "efdcbag"
+    )
+
+
+def test_names_cannot_break_a_comment(compared: Compare) -> None:
+    name = "a|b `c` <img src=x> *d* #123 @e & 😀"
+    before = [made_up(name, seed) for seed in range(12)]
+    checked = compared(before, [replace(run, sync_steps="<b>|") for run in before[:11]])
+    text = comment(checked)
+    for line in re.sub(r"(?s)```.*```", "", text).splitlines():
+        if line.startswith("| B "):
+            assert len(re.findall(r"(?<!\\)\|", line)) == 10, "nine columns"
+        outside = re.sub(r"`[^`]*`", "", line)
+        assert not re.search(r"<(img|b)\b|#123|@e", outside), line
+    assert "😀" in text
+    SCHEMA.validate(junit(checked, "2026-11-23T12:50:39"))
+    assert all(re.fullmatch(r"::error title=[^:,\n]+::[^\n]+", line) for line in annotations(checked))
+
+
+def test_a_comment_of_a_thousand_changes_is_one_that_is_taken(compared: Compare) -> None:
+    before = [
+        made_up(f"fda sketch depth=5 width=250 theta=0.3 | cifar10 cnn | iid | K=10 b=32 #{i:06}", 0)
+        for i in range(1000)
+    ]
+    checked = compared(before, [replace(run, sync_steps="x", syncs=9) for run in before])
+    text = comment(checked)
+    assert len(text) < 65_536
+    assert "and 1890 more: `fdabench check --output-format csv` has all" in text
+
+
+def test_limits_are_told_as_limits() -> None:
+    limit = Finding("limit", Verdict.fail, "a", 0, "max_bytes", 30_000.0, 31_000, note="past a limit")
+    told = "max_bytes 31 000, the limit is 30 000: past a limit"
+    checked = Checked("s", "its own limits", (limit,))
+    assert annotations(checked) == [f"::error title=fdabench%3A max_bytes%3A fail::a s0: {told}"]
+    assert f'message="{told}"' in junit(checked, "2026-11-23T12:50:39")
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_a_terminal_shows_every_number_whole(fifteen: Checked, width: int) -> None:
+    lines = [line.plain for line in blocks(fifteen.shown, width)]
+    assert lines[0] == "a | b 00", "a block for each cell, as in the order of what is worst"
+    assert lines[1].startswith("  fail  B  s0  syncs  0 -> 1")
+    assert lines[1 if width == 80 else 2].endswith("  past the soft limit of 0 %"), "beside the numbers, or below"
+    assert not any("…" in line for line in lines)
+    assert sum(line.lstrip().startswith(("fail", "better", "inconclusive")) for line in lines) == len(fifteen.shown)
+
+
 def test_annotations_are_what_the_runner_reads(fifteen: Checked) -> None:
     lines = annotations(fifteen)
-    assert all(re.fullmatch(r"::(error|warning) title=[^:,\n]+::[^\n]+", line) for line in lines)
+    assert all(re.fullmatch(r"::(error|warning|notice) title=[^:,\n]+::[^\n]+", line) for line in lines)
     assert len([line for line in lines if line.startswith("::error")]) == 12, "ten, how many more, what is missing"
-    assert [line.split("%3A")[1].strip() for line in lines if line.startswith("::warning")] == [
-        "accuracy",
-        "bytes_to 0.9",
+    others = [re.split("%3A|::", line)[1:4] for line in lines if not line.startswith("::error")]
+    assert [(level.split()[0], metric.strip()) for level, metric, _ in others] == [
+        ("warning", "accuracy"),
+        ("notice", "bytes_to 0.9"),
     ]
     assert "(-25.0 %25)" in lines[-1]
 
