@@ -81,39 +81,22 @@ _CIFAR10 = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 _CIFAR100 = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 
 _BY_CHANNEL = "normalised by channel; no augmentation"
-MNIST = Source(
-    partial(_load, "MNIST", *_UNIT),
-    60_000,
-    (1, 28, 28),
-    10,
-    "pixels / 255, as in the FDA paper",
-    "lecun1998",
-    partial(_there, "MNIST"),
-)
-FASHION_MNIST = Source(
-    partial(_load, "FashionMNIST", *_UNIT),
-    60_000,
-    (1, 28, 28),
-    10,
-    "pixels / 255",
-    "xiao2017",
-    partial(_there, "FashionMNIST"),
-)
-CIFAR10 = Source(
-    partial(_load, "CIFAR10", *_CIFAR10),
-    50_000,
-    (3, 32, 32),
-    10,
-    _BY_CHANNEL,
-    "krizhevsky2009",
-    partial(_there, "CIFAR10"),
-)
-CIFAR100 = Source(
-    partial(_load, "CIFAR100", *_CIFAR100),
-    50_000,
-    (3, 32, 32),
-    100,
-    _BY_CHANNEL,
-    "krizhevsky2009",
-    partial(_there, "CIFAR100"),
-)
+
+
+def _source(
+    class_name: str,
+    normal: tuple[Channels, Channels],
+    train_samples: int,
+    shape: tuple[int, int, int],
+    classes: int,
+    about: str,
+    reference: str,
+) -> Source:
+    load, there = partial(_load, class_name, *normal), partial(_there, class_name)
+    return Source(load, train_samples, shape, classes, about, reference, there)
+
+
+MNIST = _source("MNIST", _UNIT, 60_000, (1, 28, 28), 10, "pixels / 255, as in the FDA paper", "lecun1998")
+FASHION_MNIST = _source("FashionMNIST", _UNIT, 60_000, (1, 28, 28), 10, "pixels / 255", "xiao2017")
+CIFAR10 = _source("CIFAR10", _CIFAR10, 50_000, (3, 32, 32), 10, _BY_CHANNEL, "krizhevsky2009")
+CIFAR100 = _source("CIFAR100", _CIFAR100, 50_000, (3, 32, 32), 100, _BY_CHANNEL, "krizhevsky2009")

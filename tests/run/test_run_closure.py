@@ -43,7 +43,7 @@ def changed_by(edit: Callable[[str], str], path: Path, cells: dict[str, Cell]) -
     "edit",
     [
         lambda text: text + "\n# a remark at the end\n",
-        lambda text: text.replace("from typing import ClassVar", "from typing import ClassVar  # why"),
+        lambda text: text.replace("from math import sqrt", "from math import sqrt  # why"),
         lambda text: re.sub(r'^""".*?"""', '"""Other words."""', text, flags=re.DOTALL),
         lambda text: re.sub(r'class Sketch:\n    """.*?"""', "class Sketch:", text, flags=re.DOTALL),
         lambda text: re.sub(r"reference: ClassVar\[str\] = .*", 'reference: ClassVar[str] = "other2030"', text),
