@@ -83,11 +83,15 @@ def cell_processes(results: Path) -> list[int]:
     return found
 
 
-def strike(program: subprocess.Popen[str], results: Path, rng: random.Random) -> str:
-    """Wait for a random moment after cells have begun, and kill somebody."""
+def wait_for_cells(program: subprocess.Popen[str], results: Path) -> None:
     while program.poll() is None and not cell_processes(results):
         time.sleep(0.01)
-    time.sleep(rng.uniform(0, 2.5))
+
+
+def strike(program: subprocess.Popen[str], results: Path, rng: random.Random, most_s: float) -> str:
+    """Wait for a random moment after cells have begun, and kill somebody."""
+    wait_for_cells(program, results)
+    time.sleep(rng.uniform(0, most_s))
     whom = rng.choice(["child", "parent", "all"])
     with suppress(ProcessLookupError):
         if whom == "all":
@@ -110,7 +114,7 @@ def tables(results: Path) -> dict[str, pd.DataFrame]:
     return found
 
 
-def survive(folder: Path, trial: int) -> str:
+def survive(folder: Path, trial: int, most_s: float) -> str:
     """One run, killed once or twice and taken up again until it ends well; what happened to it.
 
     Raises:
@@ -120,7 +124,7 @@ def survive(folder: Path, trial: int) -> str:
     for call in range(MOST_CALLS):
         program = begin(folder, results.name)
         if call < 1 + trial % 2:
-            story.append(strike(program, results, rng))
+            story.append(strike(program, results, rng, most_s))
         _, err = program.communicate(timeout=300)
         story.append(str(program.returncode))
         if program.returncode == 0:
@@ -139,12 +143,15 @@ def survive(folder: Path, trial: int) -> str:
     return f"{' '.join(story)}, resumed at {sorted(resumed)}"
 
 
-def undisturbed(folder: Path) -> None:
-    """The run that all others have to equal."""
+def undisturbed(folder: Path) -> float:
+    """The run that all others have to equal; how many seconds its cells took, on a machine as busy as it is now."""
     (folder / "killed.toml").write_text(SUITE)
     program = begin(folder, "whole")
+    wait_for_cells(program, folder / "whole")
+    begun = time.monotonic()
     _, err = program.communicate(timeout=300)
     assert program.returncode == 0, err
+    return time.monotonic() - begun
 
 
 if __name__ == "__main__":
@@ -153,6 +160,6 @@ if __name__ == "__main__":
     parser.add_argument("--first", type=int, default=0, help="of the moments, which are the same each time")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        undisturbed(Path(name))
+        length = undisturbed(Path(name))
         for trial in range(asked.first, asked.first + asked.moments):
-            print(f"{trial}: {survive(Path(name), trial)}", flush=True)
+            print(f"{trial}: {survive(Path(name), trial, length)}", flush=True)

@@ -19,6 +19,6 @@ def kill_many() -> Any:
 @pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
     script = kill_many()
-    script.undisturbed(tmp_path)
+    length = script.undisturbed(tmp_path)
     for trial in range(3):
-        script.survive(tmp_path, trial)
+        script.survive(tmp_path, trial, length)
