@@ -11,9 +11,10 @@ import typer
 from fdabench.cli.console import Table, for_a_terminal, print_data, print_styled, print_table, print_text, remark, say
 from fdabench.cli.findings import blocks
 from fdabench.errors import NoComparisonError, ResultError, UsageError
-from fdabench.gate.check import DEFAULTS, check, check_limits
+from fdabench.gate.check import check, check_limits
 from fdabench.gate.github import annotations
 from fdabench.gate.junit import junit
+from fdabench.gate.margins import margins
 from fdabench.gate.markdown import comment
 from fdabench.gate.reading import read
 from fdabench.gate.runs import Snapshot, snapshot
@@ -63,7 +64,7 @@ def _checked(question: Question) -> Checked:
     if question.baseline and question.against:
         raise UsageError("give --baseline FILE or --against RESULTS, not both")
     results = load_or_closed(question.results)
-    own, gate = snapshot(results), {**DEFAULTS, **results.lock.get("gate", {})}
+    own, gate = snapshot(results), margins(results.lock, Store(results.root).lock_path)
     before = _before(question)
     if before is None:
         return check_limits(own, gate)

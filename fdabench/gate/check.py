@@ -12,15 +12,6 @@ from fdabench.gate.strangers import strangers
 from fdabench.gate.verdict import Checked, Finding, Verdict
 from fdabench.gate.why import first_difference
 
-DEFAULTS: Mapping[str, Any] = {
-    "accuracy_margin": 0.005,
-    "cost_margin": 0.05,
-    "soft": 0.0,
-    "one_seed_margins": 10.0,
-    "limit": [],
-}
-"""Of a results folder whose suite says nothing."""
-
 
 def check_limits(own: Snapshot, gate: Mapping[str, Any]) -> Checked:
     """Limits alone, without a baseline.

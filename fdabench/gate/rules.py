@@ -21,22 +21,23 @@ class Rule(NamedTuple):
 
 def faults(raw: Table) -> list[str]:
     """One line for everything that fdabench would not have written."""
-    above = [*_of_table("", raw, _TOP)]
+    above = [*of_table("", raw, _TOP)]
     if above:
         return above  # what is inside cannot be looked at
-    inside = [fault for i, table in enumerate(raw["history"]) for fault in _of_table(f"history[{i}]: ", table, _REASON)]
-    inside += [fault for i, run in enumerate(raw["run"]) for fault in _of_table(_place(run, i), run, _RUN)]
+    inside = [fault for i, table in enumerate(raw["history"]) for fault in of_table(f"history[{i}]: ", table, _REASON)]
+    inside += [fault for i, run in enumerate(raw["run"]) for fault in of_table(_place(run, i), run, _RUN)]
     return inside or [*_together(raw)]
 
 
-def _of_table(place: str, table: Table, rules: Mapping[str, Rule]) -> Iterator[str]:
+def of_table(place: str, table: Table, rules: Mapping[str, Rule]) -> Iterator[str]:
+    """One line for each key that is unknown or missing, and for each value that no rule allows."""
     for key in table:
         if key not in rules:
-            yield f"{place}unknown key {key!r}{nearest(key, rules)}"
+            yield f"{place}{key}: unknown key{nearest(key, rules)}"
     for key, rule in rules.items():
         if key not in table:
             if rule.needed:
-                yield f"{place}{key!r} is missing"
+                yield f"{place}{key}: is missing"
         elif not rule.holds(table[key]):
             yield f"{place}{key}: expected {rule.allowed}, found {table[key]!r:.60}"
 
@@ -62,31 +63,31 @@ def _together(raw: Table) -> Iterator[str]:
             yield f"{_place(run, i)}accuracy: nan is for runs that diverged"
 
 
-def _whole(value: Any) -> bool:
+def whole(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
-def _number(value: Any) -> bool:
+def number(value: Any) -> bool:
     return type(value) in (int, float)
 
 
 def _fraction(value: Any) -> bool:
-    return _number(value) and 0 <= value <= 1
+    return number(value) and 0 <= value <= 1
 
 
 def _sizes(value: Any) -> bool:
-    return _whole(value) or (isinstance(value, list) and bool(value) and all(map(_whole, value)))
+    return whole(value) or (isinstance(value, list) and bool(value) and all(map(whole, value)))
 
 
 def _table_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, dict) and all(map(holds, value.values()))
 
 
-def _list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+def list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(holds, value))
 
 
-def _is_table(value: Any) -> bool:
+def is_table(value: Any) -> bool:
     return isinstance(value, dict)
 
 
@@ -106,18 +107,18 @@ def _one_of(names: Sequence[str]) -> Rule:
 
 _TEXT = Rule("a line of text", lambda value: isinstance(value, str) and value != "" and value.isprintable())
 _ANY_TEXT = Rule("text", lambda value: isinstance(value, str))
-_WHOLE = Rule("a whole number, 0 or more", _whole)
-_TABLES = Rule("tables", _list_of(_is_table))
+_WHOLE = Rule("a whole number, 0 or more", whole)
+_TABLES = Rule("tables", list_of(is_table))
 _TOP = {
     "schema": _TEXT,
     "suite": _TEXT,
     "num_runs": _WHOLE._replace(needed=False),  # baselines of before had none
     "convention": _one_of(tuple(CONVENTIONS)),
-    "targets": Rule("a list of fractions from 0 to 1", _list_of(_fraction)),
-    "hit": Rule("a whole number, 1 or more", lambda value: _whole(value) and value > 0),
+    "targets": Rule("a list of fractions from 0 to 1", list_of(_fraction)),
+    "hit": Rule("a whole number, 1 or more", lambda value: whole(value) and value > 0),
     "reach": _one_of(("at", "strictly")),
     "history": _TABLES,
-    "environment": Rule("a table of tables", _table_of(_is_table)),
+    "environment": Rule("a table of tables", _table_of(is_table)),
     "run": _TABLES,
 }
 _REASON = {"reason": _ANY_TEXT, "runs": _WHOLE, "revision": _ANY_TEXT}
@@ -127,9 +128,9 @@ _RUN = {
     **dict.fromkeys(("bytes_model", "bytes_state", "bytes_optimizer", "bytes_total"), _WHOLE),
     "state": _one_of(RESULTS),
     "accuracy": Rule("a fraction from 0 to 1", lambda value: _fraction(value) or value != value),
-    "theta": Rule("a number, 0 or more", lambda value: _number(value) and value >= 0, needed=False),
-    "period": Rule("a number, more than 0", lambda value: _number(value) and value > 0, needed=False),
+    "theta": Rule("a number, 0 or more", lambda value: number(value) and value >= 0, needed=False),
+    "period": Rule("a number, more than 0", lambda value: number(value) and value > 0, needed=False),
     "first_syncs": Rule("steps with their estimates, as '4 0.31, 9 0.42'", _is_syncs, needed=False),
     "payload": Rule("a table of whole numbers", _table_of(_sizes), needed=False),
-    "bytes_to": Rule("a table of whole numbers", _table_of(_whole), needed=False),
+    "bytes_to": Rule("a table of whole numbers", _table_of(whole), needed=False),
 }

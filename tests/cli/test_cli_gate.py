@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,30 @@ def test_limits_of_the_suite_and_a_new_one_at_the_next_run_without_running_again
     said = here("check", "out", "--baseline", "b.toml")
     assert (said.exit_code, said.stderr) == (1, ""), "to accept the results would not help"
     assert json.loads(next(Path("out").glob("cells/*/cell.json")).read_text())["attempts"] == 1
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "said"),
+    [
+        ("soft = .*", "soft = nan", "gate.soft: expected a number from 0 to less than 1, found nan"),
+        ("soft = .*", "sofd = 0.1", "gate.sofd: unknown key; did you mean 'soft'?"),
+        (
+            "soft = .*",
+            "soft = 0.0\n[[gate.limit]]\nmax_bytes = 'x'\ncells = []",
+            "gate.limit[0].max_bytes: expected a num",
+        ),
+        (r"\[gate\](?s:.*?)\n\n", "gate = 3\n", "gate: expected a table"),
+    ],
+)
+def test_margins_that_were_edited_in_the_results_are_looked_at(
+    here: InProcess, finished: Any, saved: Path, was: str, becomes: str, said: str
+) -> None:
+    shutil.copytree(finished.results, "edited")
+    lock = Path("edited/suite.lock.toml")
+    lock.write_text(re.sub(was, becomes, lock.read_text(), count=1))
+    found = here("check", "edited", "--baseline", saved)
+    assert (found.exit_code, found.stdout) == (4, "")
+    assert said in found.stderr
 
 
 def test_a_limit_that_cannot_be_is_refused_with_its_place(here: InProcess) -> None:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from fdabench.gate.check import DEFAULTS, check
+from fdabench.gate.check import check
+from fdabench.gate.margins import DEFAULTS
 from fdabench.gate.runs import Run, Snapshot, snapshot
 from fdabench.gate.verdict import Checked
 from fdabench.results.load import load

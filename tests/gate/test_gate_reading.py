@@ -12,7 +12,8 @@ import tomli_w
 
 from fdabench.errors import NoComparisonError
 from fdabench.gate.baseline import dumps, first
-from fdabench.gate.check import DEFAULTS, check
+from fdabench.gate.check import check
+from fdabench.gate.margins import DEFAULTS
 from fdabench.gate.reading import read
 from fdabench.gate.runs import Snapshot, Sync
 from gate.conftest import made_up, seen
@@ -49,9 +50,9 @@ def refused(tmp_path: Path) -> Refused:
         ("bytes_total = 88000", "bytes_total = '9'", "bytes_total: expected a whole number, 0 or more, found '9'"),
         ("accuracy = 0.9", "accuracy = 90.0", "[[run]] a 0: accuracy: expected a fraction from 0 to 1, found 90.0"),
         ("accuracy = 0.9", "accuracy = nan", "[[run]] a 0: accuracy: nan is for runs that diverged"),
-        ("accuracy = 0.9", "acuracy = 0.9", "[[run]] a 0: unknown key 'acuracy'; did you mean 'accuracy'?"),
-        ("accuracy = 0.9\n", "", "[[run]] a 0: 'accuracy' is missing"),
-        ('id = "a 0"\n', "", "[[run]] number 1: 'id' is missing"),
+        ("accuracy = 0.9", "acuracy = 0.9", "[[run]] a 0: acuracy: unknown key; did you mean 'accuracy'?"),
+        ("accuracy = 0.9\n", "", "[[run]] a 0: accuracy: is missing"),
+        ('id = "a 0"\n', "", "[[run]] number 1: id: is missing"),
         ('id = "a 1"', 'id = "a 0"', "[[run]] a 0: is there 2 times"),
         ('cell = "a"', 'cell = "a\\nb"', "[[run]] a 0: cell: expected a line of text, found 'a\\nb'"),
         ('state = "done"', 'state = "failed"', "expected one of done, target_reached, diverged, found 'failed'"),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fdabench.errors import NoComparisonError
-from fdabench.gate.check import DEFAULTS, check, check_limits
+from fdabench.gate.check import check, check_limits
+from fdabench.gate.margins import DEFAULTS
 from fdabench.gate.runs import Run, Sync
 from fdabench.gate.verdict import Checked, Finding, Verdict
 from fdabench.gate.why import first_difference
