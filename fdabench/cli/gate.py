@@ -31,9 +31,9 @@ def check(
     why: Annotated[bool, typer.Option("--why", help="Name the first sync that differs.")] = False,
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Say whether anything became worse.
+    """Say whether anything became worse; without a baseline or older results, whether the suite's limits hold.
 
-    Exit code 0: no. 1: yes. 4: there was nothing to compare with.
+    Exit code 0: no. 1: yes. 4: it was not compared, or not all of it.
     """
     from fdabench.cli.check import Question, answer
 
