@@ -9,7 +9,8 @@ from fdabench.cli.console import Table, print_table, remark, say
 from fdabench.errors import UsageError
 from fdabench.gate.baseline import Baseline, Changes, accept, first, save
 from fdabench.gate.reading import read
-from fdabench.gate.runs import Run, snapshot
+from fdabench.gate.runs import Run
+from fdabench.gate.snapshots import snapshot
 from fdabench.report.text import count, percent, plural
 from fdabench.results.load import Results
 

@@ -17,7 +17,8 @@ from fdabench.gate.junit import junit
 from fdabench.gate.margins import margins
 from fdabench.gate.markdown import comment
 from fdabench.gate.reading import read
-from fdabench.gate.runs import Snapshot, snapshot
+from fdabench.gate.runs import Snapshot
+from fdabench.gate.snapshots import snapshot
 from fdabench.gate.verdict import Checked, Verdict
 from fdabench.gate.words import COLUMNS, RECORD, as_data, as_record, row, summary
 from fdabench.results.load import Results, load

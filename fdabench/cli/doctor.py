@@ -7,7 +7,7 @@ from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.cli.console import Table, print_table
 from fdabench.datasets.base import data_dir
 from fdabench.errors import SuiteError
-from fdabench.gate.runs import environment_class
+from fdabench.gate.names import environment_class
 from fdabench.run.doctor import Finding, data_sets, determinism, devices, environment_here, versions
 from fdabench.run.ready import parse_device
 from fdabench.suite.reader import read_plugins

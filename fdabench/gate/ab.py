@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from fdabench.errors import NoComparisonError
-from fdabench.gate.noisy import Pair, Sample, accuracy_sample, target_sample, total_sample
-from fdabench.gate.runs import snapshot
+from fdabench.gate.samples import Pair, Sample, accuracy_sample, target_sample, total_sample
+from fdabench.gate.snapshots import snapshot
 from fdabench.gate.stats import moderated
 from fdabench.gate.strangers import strangers
 from fdabench.report.stats import mean_interval

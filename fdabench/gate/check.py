@@ -6,8 +6,9 @@ from typing import Any
 from fdabench.errors import NoComparisonError
 from fdabench.gate.exact import formulas, reproducible
 from fdabench.gate.limits import broken_or_kept
-from fdabench.gate.noisy import Pair, judge, samples
+from fdabench.gate.noisy import judge
 from fdabench.gate.runs import Run, Snapshot
+from fdabench.gate.samples import Pair, samples
 from fdabench.gate.strangers import strangers
 from fdabench.gate.verdict import Checked, Finding, Verdict
 from fdabench.gate.why import first_difference

@@ -10,7 +10,8 @@ import torch
 
 from fdabench.gate.check import check
 from fdabench.gate.margins import DEFAULTS
-from fdabench.gate.runs import Run, Snapshot, snapshot
+from fdabench.gate.runs import Run, Snapshot
+from fdabench.gate.snapshots import snapshot
 from fdabench.gate.verdict import Checked
 from fdabench.results.load import load
 from fdabench.results.store import Store

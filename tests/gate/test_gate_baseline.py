@@ -9,8 +9,9 @@ import pytest
 
 from fdabench.errors import UsageError
 from fdabench.gate.baseline import KEPT_SYNCS, accept, dumps, first, save
+from fdabench.gate.names import digest
 from fdabench.gate.reading import read
-from fdabench.gate.runs import Snapshot, Sync, digest
+from fdabench.gate.runs import Snapshot, Sync
 from gate.conftest import made_up, seen
 
 

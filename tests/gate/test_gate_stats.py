@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fdabench.gate.noisy import Sample, judge
+from fdabench.gate.noisy import judge
+from fdabench.gate.samples import Sample
 from fdabench.gate.stats import everywhere, holm, moderated
 from fdabench.gate.verdict import Finding, Level, Verdict
 

@@ -1,0 +1,50 @@
+"""What tells one cell, and one environment, from another: names for people, and short hashes."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fdabench.results.store import Record
+
+_CLASS = ("torch", "platform", "device", "capability", "threads", "deterministic")
+
+
+def environment_class(record: Record) -> dict[str, Any]:
+    """What runs must have in common for their last bits to be the same."""
+    environment = record.get("environment", {})
+    found = {key: environment[key] for key in _CLASS if key in environment}
+    engine = str(record.get("engine", "unknown"))
+    # rows of one matrix round otherwise than alone, but for the engine that takes them one by one
+    together = f" x{record.get('together', 1)}" if engine != "sequential" else ""
+    return found | {"engine": engine + together}
+
+
+def cell_key(config: Mapping[str, Any]) -> str:
+    """What a person recognises a cell by, and a hash of all of it but the seed: the same whatever else a suite has."""
+    kind, *rest = config["partition"].values()
+    whole = {key: value for key, value in config.items() if key != "seed"}
+    where = f"{kind} {rest[0]}" if rest else kind
+    crew = f"K={config['workers']} b={config['batch_size']}"
+    what = f"{config['dataset']} {config['model']}"
+    name = f"{_strategy(config['strategy'])} | {what} | {where} | {crew} #{digest(whole)[:6]}"
+    # a plug-in's values may be any text, and a name stands in lines, tables and XML
+    return "".join(character if character.isprintable() else " " for character in name)
+
+
+def _strategy(table: Mapping[str, Any]) -> str:
+    """`fda linear theta=0.3`: kinds of components, and the values of the strategy itself."""
+    kinds, values = [str(table["kind"])], []
+    for key, value in sorted(table.items()):
+        if isinstance(value, Mapping) and "kind" in value:
+            kinds += [str(value["kind"])] if value["kind"] != "average" else []
+        elif isinstance(value, Mapping):
+            values += [f"{key}.{name}={number:g}" for name, number in value.items()]
+        elif key != "kind" and (key, value) != ("every", 1):
+            values.append(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}")
+    return " ".join(kinds + values)
+
+
+def digest(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    """Short, and the same for the same values in any process."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

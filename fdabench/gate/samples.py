@@ -1,0 +1,91 @@
+"""The noisy numbers that two results have in common: how much each seed of a cell lost."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from fdabench.gate.exact import is_formula
+from fdabench.gate.runs import Run
+from fdabench.gate.stats import Losses
+
+
+class Pair(NamedTuple):
+    """The same run, before and after."""
+
+    before: Run
+    after: Run
+
+    @property
+    def same_class(self) -> bool:
+        return self.before.environment == self.after.environment
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The losses of one cell in one metric, a number for each seed: fractions of the test set, or log ratios of costs.
+
+    `bound` is "≥" where a target that is missed now makes the losses a lower bound, "≤" where it was missed before.
+    """
+
+    cell: str
+    metric: str
+    losses: Losses
+    before: float
+    after: float
+    bound: str = ""
+
+
+def samples(pairs: Sequence[Pair], targets: Iterable[str]) -> list[Sample]:
+    """Every noisy number that the pairs of runs have in common."""
+    cells: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        cells.setdefault(pair.after.cell, []).append(pair)
+    names = tuple(targets)
+    return [sample for cell, seeds in cells.items() for sample in _of_cell(cell, seeds, names)]
+
+
+def _of_cell(cell: str, pairs: Sequence[Pair], targets: Sequence[str]) -> Iterator[Sample]:
+    elsewhere = [pair for pair in pairs if not pair.same_class]
+    noisy = [pair for pair in elsewhere if not is_formula(*pair)]
+    found = [accuracy_sample(cell, pairs), total_sample(cell, noisy)]
+    found += [target_sample(cell, target, elsewhere) for target in targets]
+    yield from (sample for sample in found if sample is not None)
+
+
+def accuracy_sample(cell: str, pairs: Sequence[Pair]) -> Sample | None:
+    """Runs that ended without a number are left out."""
+    usable = [pair for pair in pairs if math.isfinite(pair.before.accuracy) and math.isfinite(pair.after.accuracy)]
+    old, new = (np.array([pair[side].accuracy for pair in usable]) for side in (0, 1))
+    return Sample(cell, "accuracy", old - new, float(old.mean()), float(new.mean())) if usable else None
+
+
+def total_sample(cell: str, pairs: Sequence[Pair]) -> Sample | None:
+    """What costs nothing, as one worker in a ring, is left out."""
+    costs = [(pair.before.bytes_total, pair.after.bytes_total) for pair in pairs]
+    known = [cost for cost in costs if min(cost) > 0]
+    return _costs(cell, "bytes_total", known, "") if known else None
+
+
+def target_sample(cell: str, target: str, pairs: Sequence[Pair]) -> Sample | None:
+    """A miss stands in as what was spent; where both missed there is nothing to compare."""
+    hits = [(pair, pair.before.bytes_to.get(target), pair.after.bytes_to.get(target)) for pair in pairs]
+    known = [(pair, old, new) for pair, old, new in hits if old is not None or new is not None]
+    lost, won = any(new is None for _, _, new in known), any(old is None for _, old, _ in known)
+    costs = [(old or pair.before.bytes_total, new or pair.after.bytes_total) for pair, old, new in known]
+    # bounds of both kinds bound nothing
+    both = [(old, new) for _, old, new in known if old is not None and new is not None]
+    usable = [cost for cost in (both if lost and won else costs) if min(cost) > 0]
+    bound = "" if lost == won else "≥" if lost else "≤"
+    return _costs(cell, f"bytes_to {target}", usable, bound) if usable else None
+
+
+def _costs(cell: str, metric: str, costs: Sequence[tuple[int, int]], bound: str) -> Sample:
+    old, new = (np.array([pair[side] for pair in costs], dtype=float) for side in (0, 1))
+    return Sample(cell, metric, np.log(new / old), _geometric_mean(old), _geometric_mean(new), bound)
+
+
+def _geometric_mean(costs: Losses) -> float:
+    return math.exp(float(np.log(costs).mean())) if len(costs) else math.nan

@@ -1,0 +1,84 @@
+"""A results folder as the gate sees it."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from fdabench.gate.names import cell_key, digest, environment_class
+from fdabench.gate.runs import PROTOCOL, Run, Snapshot, Sync
+from fdabench.results.derive import derive_hits, derive_runs
+from fdabench.results.load import Results
+from fdabench.results.store import RESULTS, Record
+
+
+def snapshot(results: Results, protocol: Mapping[str, Any] | None = None) -> Snapshot:
+    """The folder as the gate sees it, its costs read by another protocol where one is given."""
+    read_by = {key: (protocol or results.lock)[key] for key in PROTOCOL}
+    lock = {**results.lock, **read_by}
+    finished = {key: record for key, record in results.records.items() if record["state"] in RESULTS}
+    totals = derive_runs(lock, finished, results.evals, results.ledger).set_index("cell_id")
+    hits = dict(list(derive_hits(lock, finished, results.evals, results.ledger).groupby("cell_id")))
+    tables = {name: dict(list(getattr(results, name).groupby("cell_id"))) for name in ("ledger", "rounds", "partition")}
+    found = []
+    for cell in results.lock["cell"]:
+        if cell["id"] in finished:
+            own = {name: by_cell.get(cell["id"], pd.DataFrame()) for name, by_cell in tables.items()}
+            reached = hits.get(cell["id"], pd.DataFrame(columns=["target", "reached", "bytes_total", "step"]))
+            found.append(_run(finished[cell["id"]], totals.loc[cell["id"]], reached, own))
+    environments = {digest(kind): kind for kind in map(environment_class, finished.values())}
+    unfinished = {
+        c["id"]: _without(c["config"], results.records.get(c["id"])) for c in lock["cell"] if c["id"] not in finished
+    }
+    ordered = sorted(found, key=lambda run: (run.cell, run.seed, run.id))
+    return Snapshot(lock["suite"], read_by, environments, tuple(ordered), unfinished)
+
+
+def _without(config: Mapping[str, Any], record: Record | None) -> str:
+    """A cell that has no result, and what became of it."""
+    return f"{cell_key(config)} s{config['seed']} ({record['state'] if record else 'pending'})"
+
+
+def _run(record: Record, total: "pd.Series[Any]", hits: pd.DataFrame, own: Mapping[str, pd.DataFrame]) -> Run:
+    syncs = _syncs(own["rounds"])
+    reached = hits[hits["reached"].astype(bool)]
+    targets = [str(float(target)) for target in reached["target"]]
+    config, resolved = record["config"], record["resolved"]
+    every_step = 1.0 if config["strategy"]["kind"] == "synchronous" else None
+    return Run(
+        cell=cell_key(config),
+        seed=config["seed"],
+        id=record["id"],
+        environment=digest(environment_class(record)),
+        state=record["state"],
+        num_parameters=resolved["num_parameters"],
+        seeds=digest(record.get("seeds", {})),
+        partition=digest(own["partition"].drop(columns="cell_id", errors="ignore").to_numpy().tolist()),
+        payload=_payload(own["ledger"]),
+        theta=resolved.get("theta"),
+        period=resolved.get("period", every_step),
+        steps=int(total["steps"]),
+        syncs=int(total["syncs"]),
+        sync_steps=digest([sync.step for sync in syncs]),
+        first_syncs=syncs,
+        bytes_model=int(total["bytes_model"]),
+        bytes_state=int(total["bytes_state"]),
+        bytes_optimizer=int(total["bytes_optimizer"]),
+        bytes_total=int(total["bytes_total"]),
+        accuracy=float(total["final_accuracy"]),
+        bytes_to=dict(zip(targets, map(int, reached["bytes_total"]), strict=True)),
+        steps_to=dict(zip(targets, map(int, reached["step"]), strict=True)),
+    )
+
+
+def _syncs(rounds: pd.DataFrame) -> tuple[Sync, ...]:
+    if rounds.empty:
+        return ()
+    pairs = zip(rounds["step"], rounds["estimate"].astype(float).fillna(math.nan), strict=True)
+    return tuple(Sync(int(step), float(estimate)) for step, estimate in pairs)
+
+
+def _payload(ledger: pd.DataFrame) -> dict[str, tuple[int, ...]]:
+    sizes = ledger.groupby("kind")["payload_bytes"].unique()
+    return {str(kind): tuple(sorted(int(size) for size in found)) for kind, found in sizes.items()}
