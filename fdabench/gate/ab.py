@@ -11,7 +11,7 @@ import numpy as np
 from fdabench.errors import NoComparisonError
 from fdabench.gate.samples import Pair, Sample, accuracy_sample, target_sample, total_sample
 from fdabench.gate.snapshots import snapshot
-from fdabench.gate.stats import moderated
+from fdabench.gate.stats import ROUNDING, moderated
 from fdabench.gate.strangers import strangers
 from fdabench.report.stats import mean_interval
 from fdabench.results.dotted import dotted
@@ -110,7 +110,7 @@ def _samples(cells: Mapping[str, Sequence[Pair]], metric: str) -> Iterable[Sampl
 def _line(sample: Sample) -> Line:
     (estimate,) = moderated([sample.losses])
     # seeds that cost the same ratio more did the same; accuracies may only be as coarse as the test set
-    coarse = sample.metric == "accuracy" and not np.ptp(sample.losses)
+    coarse = sample.metric == "accuracy" and float(np.ptp(sample.losses)) < ROUNDING
     interval = (-math.inf, math.inf) if coarse else estimate.interval
     return _told(sample, sample.cell, estimate.mean, interval, len(sample.losses))
 
