@@ -301,6 +301,12 @@ def results_of(tmp_path: Path) -> Callable[..., Results]:
 
 
 @pytest.fixture
+def one_cell(results_of: Callable[..., Results]) -> Results:
+    """One strategy with one seed."""
+    return results_of(strategies=SIX[-1:], seeds=(0,))
+
+
+@pytest.fixture
 def hand_made(tmp_path: Path) -> Results:
     """Two strategies, two seeds, a model of ten numbers on two workers: every byte can be counted by hand.
 

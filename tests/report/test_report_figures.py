@@ -1,17 +1,25 @@
 """Every figure draws what there is, and is None where there is nothing."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations, pairwise
+from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from fdabench.report.data import combine
+from fdabench.report.data import ReportData, combine
 from fdabench.report.families import family_of, looks_of
 from fdabench.report.figures import PLOTS
+from fdabench.report.figures.canvas import number_axis
 from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.tags import number_tags, strategy_tag
 from fdabench.report.render import house_style
 from fdabench.results.load import Results
 
 BY_NAME = {plot.name: plot for plot in PLOTS}
+LONG = " with all that somebody wished to say of it at once, lr=0.001, momentum=0.9, and a thing or two more"
 # of results that the full set is not; they have tests of their own
 ELSEWHERE = ("published", "theta-sweep", "scaling")
 
@@ -80,3 +88,87 @@ def test_no_two_strategies_look_alike() -> None:
 )
 def test_families(label: str, strategy: str, monitor: str, family: str) -> None:
     assert family_of(label, strategy, monitor) == family
+
+
+def laid_out(plot: Plot, data: ReportData) -> Figure:
+    """With every place as in its files; a warning of the layout's fails the test."""
+    with house_style():
+        figure = plot.draw(data)
+    assert figure is not None
+    figure.draw_without_rendering()
+    return figure
+
+
+def relabelled(data: Any, suffix: str) -> Any:
+    """The same results of strategies with longer names."""
+    return replace(
+        data,
+        looks={label + suffix: look for label, look in data.looks.items()},
+        **{
+            name: getattr(data, name).assign(label=getattr(data, name)["label"] + suffix)
+            for name in ("runs", "evals", "rounds", "outcomes")
+        },
+    )
+
+
+@pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
+def test_a_very_long_label_is_whole_and_within_the_figure(plot: Plot, full: Results) -> None:
+    figure = laid_out(plot, relabelled(combine([full]), LONG))
+    labels = [text for text in figure.findobj(Text) if text.get_visible() and "somebody" in text.get_text()]
+    assert [text.get_text() for text in labels if not within(figure, text)] == []
+    assert not any(a.get_window_extent().overlaps(b.get_window_extent()) for a, b in combinations(labels, 2))
+
+
+def test_a_label_in_lines_is_switched_as_a_whole(full: Results) -> None:
+    figure = laid_out(BY_NAME["pareto"], relabelled(combine([full]), LONG))
+    number_tags(figure)
+    (key,) = [text for text in figure.legends[0].get_texts() if text.get_text().startswith("Synchronous")]
+    assert "\n" in key.get_text()
+    assert str(key.get_gid()).startswith(strategy_tag("Synchronous" + LONG))
+
+
+def within(figure: Figure, text: Text) -> bool:
+    box = text.get_window_extent()
+    return bool(box.x0 > -1 and box.y0 > -1 and box.x1 < figure.bbox.x1 + 1 and box.y1 < figure.bbox.y1 + 1)
+
+
+@pytest.mark.parametrize("times", [1, 40, 1000])
+def test_numbers_on_a_heat_map_stay_in_their_cells(full: Results, times: int) -> None:
+    data = combine([full])
+    figure = laid_out(
+        BY_NAME["partitions"], replace(data, partition=data.partition.assign(samples=data.partition["samples"] * times))
+    )
+    axes = figure.axes[0]
+    width = axes.bbox.width / (axes.get_xlim()[1] - axes.get_xlim()[0])
+    assert bool(axes.texts) == (times < 1000)
+    assert all(text.get_window_extent().width < width for text in axes.texts)
+
+
+def test_bars_are_as_thick_in_every_panel(full: Results) -> None:
+    data = combine([full])
+    first = data.workloads[0][1]
+    few = (data.outcomes["workload"] == first) & (data.outcomes["label"] != "Synchronous")
+    figure = laid_out(BY_NAME["bytes-to-target"], replace(data, outcomes=data.outcomes[~few]))
+    thick = [axes.patches[0].get_window_extent().height for axes in figure.axes]
+    assert len(thick) == 2
+    assert thick[0] == pytest.approx(thick[1], rel=0.02)
+
+
+@pytest.mark.parametrize("limits", [(0.4, 1.3), (0.001, 20.0), (1.7, 2.2), (3.0, 4000.0)])
+def test_ticks_of_numbers_differ(limits: tuple[float, float]) -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    number_axis(axes.xaxis, limits)
+    figure.draw_without_rendering()
+    labels = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert len(labels) > 1
+    assert all(a != b for a, b in pairwise(labels))
+
+
+def test_a_single_cell_is_one_cell(one_cell: Results) -> None:
+    data = combine([one_cell])
+    for plot in PLOTS:
+        with house_style():
+            drawn = plot.draw(data) is not None
+        if drawn:
+            assert "1 cells" not in plot.caption(data)

@@ -25,7 +25,7 @@ from fdabench.report.figures.tags import drawing
 from fdabench.report.resampling import LEAST_SEEDS
 from fdabench.report.robust import course_of
 from fdabench.report.survival import attainment
-from fdabench.report.text import target_name
+from fdabench.report.text import plural, target_name
 
 TITLE = "Seeds that have reached the target, by bytes spent"
 
@@ -87,12 +87,13 @@ def caption_attainment(data: ReportData) -> str:
     groups = groups_of(data)
     rows = pd.concat([group for _, group in groups])
     missed = int((~rows["reached"].astype(bool)).sum())
+    cells, seeds = plural(len(rows), "cell"), plural(rows["seed"].nunique(), "seed")
     return (
         "Share of the seeds that have reached the workload's target by the time so many bytes are spent "
-        f"(Kaplan-Meier), log scale. {len(rows)} cells, {rows['seed'].nunique()} seeds, {data.conventions} accounting. "
-        f"{missed} cells missed the target; they are censored: each counts among those on the way up to the bytes that "
-        "it spent, where a vertical stroke stands, and says nothing about more; a cell that diverged is on the way to "
-        "the end. A curve ends where nobody is on the way any more."
+        f"(Kaplan-Meier), log scale. {cells}, {seeds}, {data.conventions} accounting. "
+        f"{plural(missed, 'cell')} missed the target, censored: each counts among those on the way up to the bytes "
+        "that it spent, where a vertical stroke stands, and says nothing about more; a cell that diverged is on the "
+        "way to the end. A curve ends where nobody is on the way any more."
         + panels_shown(len(groups), MAX_PANELS, "workloads")
     )
 

@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ Limits = tuple[float, float]
 MAX_PANELS = 12
 MOST_KEYS = 20
 ROWS_FORESEEN, ROW_INCHES = 3, 0.17
+# of a legend; a key and what is around it take as much room as so many letters
+LETTERS_PER_INCH, KEY_LETTERS = 12, 9
 GREY = "#6E6E6E"
 FAINT = 0.35
 STYLE: Mapping[str, Any] = {
@@ -61,13 +64,19 @@ _ACCURACIES = (0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.99
 _FLOOR = 1e-4
 
 
-def panels(number: int, title: str, width: float, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
-    """A figure with `number` panels of the given size in inches; the surplus of the last row is removed."""
+def panels(
+    number: int, title: str, width: float, height: float | Sequence[float], columns: int = 3
+) -> tuple[Figure, list[Axes]]:
+    """A figure with `number` panels of the given size in inches; the surplus of the last row is removed.
+
+    Args:
+        height: of each row, or one for all.
+    """
     across = min(number, columns)
-    down = math.ceil(number / across)
-    figure = Figure(figsize=(max(across * width, 5.2), down * height + 1.0), layout="constrained")
+    heights = list(height) if isinstance(height, Sequence) else [height] * math.ceil(number / across)
+    figure = Figure(figsize=(max(across * width, 5.2), sum(heights) + 1.0), layout="constrained")
     figure.suptitle(title)
-    grid = figure.subplots(down, across, squeeze=False)
+    grid = figure.subplots(len(heights), across, squeeze=False, height_ratios=heights)
     axes = list(grid.flat)
     for surplus in axes[number:]:
         surplus.remove()
@@ -85,11 +94,20 @@ def panel_title(axes: Axes, workload: tuple[str, str], suites: int) -> None:
 def legend(figure: Figure, keys: Sequence[Key]) -> None:
     """Under the panels, never over the data; as many columns as the width carries."""
     handles, names = zip(*keys, strict=True)
-    longest = max(len(name) for name in names)
-    columns = min(max(1, int(figure.get_figwidth() * 12 / (longest + 9))), len(names), 6)
-    surplus = math.ceil(len(names) / columns) - ROWS_FORESEEN
-    figure.set_figheight(figure.get_figheight() + max(0, surplus) * ROW_INCHES)
-    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
+    letters = int(figure.get_figwidth() * LETTERS_PER_INCH)
+    broken = [broken_at(name, letters - KEY_LETTERS) for name in names]
+    longest = max(len(line) for name in broken for line in name.split("\n"))
+    columns = min(max(1, letters // (longest + KEY_LETTERS)), len(names), 6)
+    rows = math.ceil(len(names) / columns) * max(name.count("\n") + 1 for name in broken)
+    figure.set_figheight(figure.get_figheight() + max(0, rows - ROWS_FORESEEN) * ROW_INCHES)
+    keys_of = figure.legend(handles, broken, loc="outside lower center", ncols=columns, frameon=False)
+    for text, name in zip(keys_of.get_texts(), names, strict=True):
+        text.set_label(name)
+
+
+def broken_at(label: str, letters: int, most_lines: int | None = None) -> str:
+    """In lines of at most so many letters, at blanks where there are any; … for what the last line has no room for."""
+    return fill(label, letters, break_on_hyphens=False, max_lines=most_lines, placeholder=" …")
 
 
 def line_keys(looks: Mapping[str, Look]) -> list[Key]:
@@ -149,12 +167,18 @@ def step_axis(axis: Axis, limits: Limits) -> None:
 
 
 def number_axis(axis: Axis, limits: Limits) -> None:
-    log_axis(axis, limits, FuncFormatter(lambda value, _: significant(value, 1)))
+    log_axis(axis, limits, FuncFormatter(lambda value, _: _plain(value)))
 
 
 def _short(size: str) -> str:
     """10 MB rather than 10.0 MB: a tick is a round number."""
     return re.sub(r"\.0+(?= )", "", size)
+
+
+def _plain(value: float) -> str:
+    """0.5 rather than 0.50."""
+    text = significant(value, 2)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def limits_of(values: npt.ArrayLike) -> Limits:

@@ -10,16 +10,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.figures.canvas import MAX_PANELS, byte_axis, panel_title, panels
+from fdabench.report.figures.canvas import MAX_PANELS, broken_at, byte_axis, panel_title, panels
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
 from fdabench.report.headline import strategies_of
 from fdabench.report.stats import geometric_mean
-from fdabench.report.text import byte_size, target_name
+from fdabench.report.text import byte_size, plural, target_name
 
 TITLE = "Bytes to the target"
 _MISS_HATCH = "////"
 # A smaller share would only stretch the axis.
 WORTH_A_BAR = 0.01
+_COLUMNS, _LETTERS = 2, 34
+# inches: of a bar, of a line of its label, and of what is above and below the bars
+_BAR, _LINE, _AROUND = 0.27, 0.12, 0.75
 
 
 def draw_cost(data: ReportData) -> Figure | None:
@@ -27,10 +30,15 @@ def draw_cost(data: ReportData) -> Figure | None:
     if data.headline.empty:
         return None
     of_workload = list(rows.groupby(WORKLOAD, sort=False))[:MAX_PANELS]
-    bars = max(len(strategies_of(group)) for _, group in of_workload)
-    figure, axes = panels(len(of_workload), TITLE, 4.4, 0.27 * bars + 0.75, columns=2)
-    for panel, (pair, group) in zip(axes, of_workload, strict=True):
+    names = [[broken_at(label, _LETTERS) for label in strategies_of(group)] for _, group in of_workload]
+    lines = max(name.count("\n") + 1 for labels in names for name in labels)
+    most = [max(map(len, names[i : i + _COLUMNS])) for i in range(0, len(names), _COLUMNS)]
+    heights = [max(_BAR, _LINE * (lines + 1)) * bars + _AROUND for bars in most]
+    figure, axes = panels(len(of_workload), TITLE, 4.4, heights, columns=_COLUMNS)
+    for place, (panel, (pair, group)) in enumerate(zip(axes, of_workload, strict=True)):
         _panel(panel, data, group)
+        panel.set_yticks(range(len(names[place])), names[place])
+        panel.set_ylim(most[place // _COLUMNS] - 0.4, -0.6)
         panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks))
     figure.legend(handles=_keys(), loc="outside lower center", ncols=2 if len(of_workload) == 1 else 4, frameon=False)
     return figure
@@ -51,8 +59,6 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
     labels = strategies_of(group)
     for position, label in enumerate(labels):
         _bar(axes, group[group["label"] == label], position, floor, data.looks[label].color)
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
     byte_axis(axes.xaxis, (floor, float(known["cost_bytes"].max()) * _room(known, floor)))
     axes.set_xlabel(f"bytes of all workers to {target_name(group['target'].iloc[0])}")
     axes.grid(visible=True, axis="x")
@@ -112,7 +118,8 @@ def _words(mine: pd.DataFrame) -> str:
 def caption_cost(data: ReportData) -> str:
     rows = data.shown
     missed = int((~rows["reached"]).sum())
-    misses = f" {missed} of {len(rows)} cells missed it; hatched bars count what those had spent, so the truth is more."
+    of_all = f" {missed} of {plural(len(rows), 'cell')} missed it"
+    misses = f"{of_all}; hatched bars count what those had spent, so the truth is more."
     return (
         "Bytes of all workers until the first evaluation at the highest target that half of the cells of that workload "
         f"reached. {cells_and_seeds(data)}. Bar: geometric mean over seeds; n/N: seeds that reached the target; white "

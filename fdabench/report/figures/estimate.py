@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import GREY, faint_marker, limits_of, number_axis, panels
 from fdabench.report.figures.plot import Plot
-from fdabench.report.text import count, percent, significant
+from fdabench.report.text import count, percent, plural, significant
 
 TITLE = "The monitors' estimates against the true model variance"
 MOST_POINTS = 1500
@@ -83,8 +83,9 @@ def caption_estimate(data: ReportData) -> str:
     left_out = f" {hidden} pairs that are not positive are left out." if hidden else ""
     return (
         "What the monitor held the model variance to be at most against the exact variance (squared L2 norms), just "
-        f"before syncs and at evaluations; {count(len(pairs))} pairs from {pairs['cell_id'].nunique()} cells, all "
-        "variants of a monitor together. Points above the diagonal are over-estimates, the safe side. At most "
+        f"before syncs and at evaluations; {plural(len(pairs), 'pair')} from "
+        f"{plural(pairs['cell_id'].nunique(), 'cell')}, all variants of a monitor together. Points above the diagonal "
+        "are over-estimates, the safe side. At most "
         f"{count(MOST_POINTS)} evenly chosen points of a kind are drawn; the percentages are of all.{left_out}"
     )
 

@@ -25,7 +25,7 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
 from fdabench.report.figures.tags import drawing
 from fdabench.report.headline import strategies_of
-from fdabench.report.text import listing, target_name
+from fdabench.report.text import listing, plural, target_name
 
 # As many letters as a panel is wide.
 _WORDS = 40
@@ -52,9 +52,9 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
     hits = group[group["reached"].astype(bool)]
     middles = hits.groupby("label", sort=False)[["step", "bytes_total"]].median().astype(float)
     for label, mine in hits.groupby("label", sort=False):
-        look = data.looks[str(label)]
-        with drawing(axes, str(label)):
-            axes.plot(mine["step"], mine["bytes_total"], zorder=2, **faint_marker(look, 3.5))
+        if len(mine) > 1:  # else it is its own median
+            with drawing(axes, str(label)):
+                axes.plot(mine["step"], mine["bytes_total"], zorder=2, **faint_marker(data.looks[str(label)], 3.5))
     _frontier(axes, middles)
     for label, step, spent in zip(middles.index, middles["step"], middles["bytes_total"], strict=True):
         with drawing(axes, str(label)):
@@ -90,15 +90,17 @@ def _hit_count(axes: Axes, mine: pd.DataFrame, step: float, spent: float) -> Non
 def caption_pareto(data: ReportData) -> str:
     rows = data.shown
     missed = int((~rows["reached"]).sum())
-    left_out = (
-        f" {missed} cells that missed it are left out; n/N stands by a strategy that missed some." if missed else ""
-    )
+    left_out = f" {_missed(missed)} left out; n/N stands by a strategy that missed some." if missed else ""
     return (
         "Bytes of all workers against local steps of each worker until the first evaluation at the highest target that "
         "half of the cells of that workload reached, both on log scales; down and left is better. "
-        f"{cells_and_seeds(data)}. Faint: one cell each; bold: median over the seeds that reached it.{left_out}"
-        + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
+        f"{cells_and_seeds(data)}. Faint: one cell each; bold: median over the seeds that reached it, or the one "
+        f"that did.{left_out}" + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
+
+
+def _missed(cells: int) -> str:
+    return f"{plural(cells, 'cell')} that missed it {'are' if cells != 1 else 'is'}"
 
 
 PARETO = Plot("pareto", TITLE, caption_pareto, draw_pareto)

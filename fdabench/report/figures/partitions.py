@@ -8,11 +8,14 @@ from fdabench.report.contrast import ink_on
 from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import panel_title, panels
 from fdabench.report.figures.plot import Plot, panels_shown
-from fdabench.report.text import count
 
 TITLE = "Who holds which classes"
 MOST = 6
 _ROOM_FOR_NUMBERS = 110
+# points: how wide the cells of a row are together, and which letters can still be read
+_WIDE, _LARGEST, _LEAST = 150, 5.5, 4.5
+# of a digit, as a part of its height
+_DIGIT = 0.64
 
 
 def chosen(data: ReportData) -> pd.DataFrame:
@@ -43,7 +46,9 @@ def _heat_map(figure: Figure, axes: Axes, samples: pd.DataFrame) -> None:
     image = axes.imshow(samples.to_numpy(float), cmap="Blues", aspect="auto", vmin=0, vmax=whole_class)
     figure.colorbar(image, ax=axes, label="samples", fraction=0.05, pad=0.02)
     _ticks(axes, samples)
-    if samples.size > _ROOM_FOR_NUMBERS:
+    longest = len(f"{samples.max().max():.0f}")
+    size = min(_LARGEST, 0.92 * _WIDE / samples.shape[1] / (_DIGIT * longest))
+    if samples.size > _ROOM_FOR_NUMBERS or size < _LEAST:
         return
     shades = image.to_rgba(samples.to_numpy(float))[..., :3]
     for row, worker in enumerate(samples.index):
@@ -51,10 +56,10 @@ def _heat_map(figure: Figure, axes: Axes, samples: pd.DataFrame) -> None:
             axes.text(
                 column,
                 row,
-                count(value),
+                f"{value:.0f}",
                 ha="center",
                 va="center",
-                fontsize=5.5,
+                fontsize=size,
                 color=ink_on(shades[row, column]),
             )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from fdabench.report.data import ReportData
+from fdabench.report.text import plural
 
 
 @dataclass(frozen=True)
@@ -30,5 +31,5 @@ def cells_and_seeds(data: ReportData) -> str:
     finished = data.finished
     missing = len(data.runs) - len(finished)
     left_out = f" ({missing} more without a result are missing)" if missing else ""
-    seeds = finished["seed"].nunique()
-    return f"{len(finished)} cells{left_out}, {seeds} seed{'s' * (seeds != 1)}, {data.conventions} accounting"
+    cells, seeds = plural(len(finished), "cell"), plural(finished["seed"].nunique(), "seed")
+    return f"{cells}{left_out}, {seeds}, {data.conventions} accounting"

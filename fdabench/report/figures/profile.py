@@ -48,7 +48,7 @@ def draw_profile(data: ReportData) -> Figure | None:
 def caption_profile(data: ReportData) -> str:
     ratios, rows = ratios_to_best(data.shown, "cost_bytes"), data.shown
     missed, left_out = int((~ratios["reached"].astype(bool)).sum()), len(rows) - len(ratios)
-    hopeless = f" {left_out} cells are left out, of workloads and seeds that nobody reached." if left_out else ""
+    hopeless = f" {plural(left_out, 'cell')} left out, of workloads and seeds that nobody reached." if left_out else ""
     return (
         "Performance profiles (Dolan and Moré): the height at a factor is the part of the workloads on which the "
         "strategy reached the workload's target with at most that many times the fewest bytes of any strategy with the "
@@ -56,8 +56,8 @@ def caption_profile(data: ReportData) -> str:
         f"workload counts as one, its seeds for equal parts. {plural(len(ratios), 'cell')} of "
         f"{plural(ratios.groupby(WORKLOAD).ngroups, 'workload')}, "
         f"{plural(ratios['seed'].nunique(), 'seed')}, "
-        f"{data.conventions} accounting; {missed} cells missed the target and "
-        f"are within no factor.{hopeless}"
+        f"{data.conventions} accounting; {plural(missed, 'cell')} missed the target "
+        f"and count as within no factor.{hopeless}"
     )
 
 

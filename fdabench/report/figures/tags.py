@@ -33,7 +33,8 @@ def number_tags(figure: Figure) -> None:
     tags = {str(artist.get_gid()) for artist in figure.findobj() if artist.get_gid()}
     for legend in figure.legends:
         for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
-            if (tag := strategy_tag(text.get_text())) in tags:
+            # a label that was broken into lines stands there whole
+            if (tag := strategy_tag(str(text.get_label() or text.get_text()))) in tags:
                 text.set_gid(tag)
                 if handle is not None:
                     handle.set_gid(tag)

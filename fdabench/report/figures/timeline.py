@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 
 from fdabench.report.data import ReportData
 from fdabench.report.families import Look
-from fdabench.report.figures.canvas import GREY, accuracy_axis, marker
+from fdabench.report.figures.canvas import GREY, accuracy_axis, broken_at, marker
 from fdabench.report.figures.plot import Plot
 from fdabench.report.text import count, listing, significant
 
 TITLE = "When workers synchronised"
 MOST_CELLS = 8
 TEETH = 60
+_LETTERS = 34
 
 
 def chosen_cells(data: ReportData) -> pd.DataFrame:
@@ -73,7 +74,7 @@ def _accuracy(axes: Axes, data: ReportData, cells: pd.DataFrame, end: float) -> 
             mine["test_accuracy"],
             color=look.color,
             linestyle=look.dashes,
-            label=label,
+            label=broken_at(label, _LETTERS, 1),
             markevery=max(1, len(mine) // 8),
             **marker(look, 4.5),
         )
@@ -138,7 +139,7 @@ def _saw(axes: Axes, values: "pd.Series[float]", syncs: "pd.Series[int]", look: 
 
 def _words(cell: Mapping[str, Any], syncs: pd.DataFrame) -> str:
     gap = f"\n{significant(float(syncs['steps'].mean()), 2)} steps apart" if len(syncs) else ""
-    return f"{cell['label']}\n{count(len(syncs))} syncs in {count(cell['steps'])} steps{gap}"
+    return f"{broken_at(cell['label'], _LETTERS, 2)}\n{count(len(syncs))} syncs in {count(cell['steps'])} steps{gap}"
 
 
 def caption_timeline(data: ReportData) -> str:
