@@ -11,6 +11,7 @@ from fdabench.gate.verdict import Finding, Level, Verdict
 ALPHA = 0.05
 NEGLIGIBLE = 0.1
 """Of a margin: a smaller loss of all cells is none, however sure, and no noise is believed to be smaller."""
+_BOUNDS = {"": "", "≥": "≥: a seed misses the target now", "≤": "≤: a seed missed the target before"}
 
 
 def judge(found: Sequence[Sample], gate: Mapping[str, Any]) -> tuple[list[Finding], list[Level]]:
@@ -43,7 +44,7 @@ def _margin(metric: str, gate: Mapping[str, Any]) -> float:
 def _judged(sample: Sample, estimate: Estimate, p_value: float, margin: float, gate: Mapping[str, Any]) -> Finding:
     verdict, note = _verdict(estimate, p_value, margin, gate["one_seed_margins"])
     if (verdict == Verdict.passed and sample.bound == "≥") or (verdict == Verdict.fail and sample.bound == "≤"):
-        verdict, note = Verdict.inconclusive, "a target that one of them missed makes this a bound"
+        verdict, note = Verdict.inconclusive, "a bound, which cannot tell"
     return _finding(sample, verdict, estimate.interval, note)
 
 
@@ -67,7 +68,7 @@ def _finding(sample: Sample, verdict: Verdict, losses: tuple[float, float], note
     else:
         change, interval = math.expm1(mean), (math.expm1(low), math.expm1(min(high, 700.0)))
     seeds = f"{len(sample.losses)} seed{'s' * (len(sample.losses) != 1)}"
-    told = f"{sample.bound} {note}; {seeds}".strip() if note else seeds
+    told = "; ".join(text for text in (_BOUNDS[sample.bound], note, seeds) if text)
     known = interval if math.isfinite(low) else None
     return Finding("C", verdict, sample.cell, None, sample.metric, sample.before, sample.after, change, known, told)
 

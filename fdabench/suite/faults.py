@@ -42,7 +42,8 @@ def _fault(detail: ErrorDetails, raw: Any, model: type[BaseModel], places: Mappi
         return f"{above}: {loc[-1]!r} is missing" if above else f"{loc[-1]!r} is missing"
     if detail["type"] == "extra_forbidden":
         return f"{place}: unknown key{nearest(loc[-1], _siblings(detail['loc'], model, raw))}"
-    return f"{place}: {_what(detail)}"
+    # what is wrong with the whole file says its place itself
+    return f"{place}: {_what(detail)}" if place else _what(detail)
 
 
 def _what(detail: ErrorDetails) -> str:
