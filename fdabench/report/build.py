@@ -58,7 +58,10 @@ def page_content(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Tabl
         "suites": list(data.locks),
         "descriptions": {name: lock.get("description", "") for name, lock in data.locks.items()},
         "conclusions": conclusions,
-        "conclusion": [summary_text(said) for said in conclusions],
+        "conclusion": [
+            f"{suite}:\n{summary_text(said)}" if len(conclusions) > 1 else summary_text(said)
+            for suite, said in zip(data.locks, conclusions, strict=True)
+        ],
         "headline": by_name["headline"],
         "settings": by_name["settings"],
         "published": by_name.get("published"),

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from fdabench.report.data import ReportData, combine
 from fdabench.report.families import family_of, looks_of
 from fdabench.report.figures import PLOTS
-from fdabench.report.figures.canvas import number_axis
+from fdabench.report.figures.canvas import accuracy_axis, number_axis
 from fdabench.report.figures.plot import Plot
 from fdabench.report.figures.tags import number_tags, strategy_tag
 from fdabench.report.render import house_style
@@ -152,6 +152,21 @@ def test_bars_are_as_thick_in_every_panel(full: Results) -> None:
     thick = [axes.patches[0].get_window_extent().height for axes in figure.axes]
     assert len(thick) == 2
     assert thick[0] == pytest.approx(thick[1], rel=0.02)
+
+
+@pytest.mark.parametrize("target", [0.95, 0.99, 0.999, 0.9999])
+@pytest.mark.parametrize("low", [0.1, 0.5, 0.9, 0.98])
+def test_ticks_of_accuracies_leave_room_for_each_other(low: float, target: float) -> None:
+    with house_style():
+        figure = Figure(figsize=(3.1, 2.2))
+        axes = figure.subplots()
+        accuracy_axis(axes, [low, 0.985], [target])
+        figure.draw_without_rendering()
+        bottom, top = axes.get_ylim()
+        ticks = zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)
+        boxes = [tick.get_window_extent() for tick, place in ticks if bottom <= place <= top]
+    assert boxes
+    assert not any(below.overlaps(above) for below, above in pairwise(boxes))
 
 
 @pytest.mark.parametrize("limits", [(0.4, 1.3), (0.001, 20.0), (1.7, 2.2), (3.0, 4000.0)])

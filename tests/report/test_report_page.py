@@ -232,3 +232,19 @@ def test_rows_are_grouped_under_what_they_share(full: Results) -> None:
 )
 def test_numbers_do_not_break(text: str, pieces: list[str]) -> None:
     assert [piece.replace("\u00a0", " ") for piece in nobreak(text).split(" ")] == pieces
+
+
+def test_each_suite_s_conclusion_says_whose_it_is(full: Results, hand_made: Results, tmp_path: Path) -> None:
+    build_report([full, hand_made], tmp_path)
+    names = [full.lock["suite"], hand_made.lock["suite"]]
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    said = page[page.index('id="conclusion-said"') : page.index('id="headline"')]
+    assert re.findall(r"<h3><bdi>(.*?)</bdi></h3>", said) == names
+    summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert [line.removesuffix(":") for line in summary.splitlines() if line.removesuffix(":") in names] == names
+
+
+def test_one_suite_s_conclusion_needs_no_name(full: Results, tmp_path: Path) -> None:
+    build_report([full], tmp_path)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<h3>" not in page[page.index('id="conclusion-said"') : page.index('id="headline"')]

@@ -30,6 +30,8 @@ MOST_KEYS = 20
 ROWS_FORESEEN, ROW_INCHES = 3, 0.17
 # of a legend; a key and what is around it take as much room as so many letters
 LETTERS_PER_INCH, KEY_LETTERS = 12, 9
+# of an axis of accuracies
+TICKS_APART = 0.08
 GREY = "#6E6E6E"
 FAINT = 0.35
 STYLE: Mapping[str, Any] = {
@@ -216,9 +218,20 @@ def accuracy_axis(axes: Axes, accuracies: npt.ArrayLike, targets: Sequence[float
     axes.set_yscale("function", functions=(_to_error, _from_error))
     top = 1 - max((1 - high) * 0.75, _FLOOR)
     axes.set_ylim(float(_from_error(_to_error(np.array(low)) - 0.04)), top)
-    axes.yaxis.set_major_locator(FixedLocator([tick for tick in _ACCURACIES if low <= tick <= top]))
+    axes.yaxis.set_major_locator(FixedLocator(_apart([tick for tick in _ACCURACIES if low <= tick <= top], low, top)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
     axes.set_ylabel("test accuracy, % (log error)")
+
+
+def _apart(ticks: Sequence[float], low: float, high: float) -> list[float]:
+    """Without those that would stand in the next one's way, the highest first."""
+    kept: list[float] = []
+    places = _to_error(np.array([*ticks, low, high]))
+    least = TICKS_APART * float(places[-1] - places[-2])
+    for tick, place in reversed(list(zip(ticks, places, strict=False))):
+        if not kept or float(_to_error(np.array(kept[-1]))) - float(place) >= least:
+            kept.append(tick)
+    return kept[::-1]
 
 
 def _to_error(accuracy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
