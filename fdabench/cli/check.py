@@ -12,7 +12,7 @@ from fdabench.cli.console import Table, for_a_terminal, print_data, print_styled
 from fdabench.cli.findings import blocks
 from fdabench.errors import NoComparisonError, ResultError, UsageError
 from fdabench.gate.check import check, check_limits
-from fdabench.gate.github import annotations
+from fdabench.gate.github import annotations, refusal
 from fdabench.gate.junit import junit
 from fdabench.gate.margins import margins
 from fdabench.gate.markdown import comment
@@ -44,7 +44,12 @@ def answer(question: Question) -> None:
         UsageError: both a baseline and older results are given.
         NoComparisonError: there is nothing to compare with.
     """
-    checked = replace(_checked(question), strict=question.strict)
+    try:
+        checked = replace(_checked(question), strict=question.strict)
+    except NoComparisonError as error:
+        if question.form == "github":
+            say(refusal(str(error)))
+        raise
     _print(checked, question)
     _tell_what_next(checked, question)
     if checked.exit_code:

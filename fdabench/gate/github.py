@@ -15,6 +15,11 @@ def annotations(checked: Checked) -> list[str]:
     return [_line(level, f"fdabench: {title}", text) for level, title, text in found]
 
 
+def refusal(text: str) -> str:
+    """The annotation of a gate that saw nothing."""
+    return _line("error", "fdabench: not compared", text)
+
+
 def _errors(checked: Checked) -> Iterator[tuple[str, str, str]]:
     for finding in checked.failures[:MOST]:
         yield "error", f"{finding.metric}: {finding.verdict}", _told(finding)

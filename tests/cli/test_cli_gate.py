@@ -169,6 +169,13 @@ def test_a_gate_that_sees_nothing_stays_closed(
     assert said in found.stderr
 
 
+def test_github_is_told_that_nothing_was_compared(here: InProcess, finished: Any) -> None:
+    said = here("check", finished.results, "--baseline", "absent.toml", "--output-format", "github")
+    assert said.exit_code == 4
+    assert said.stdout.startswith("::error title=fdabench%3A not compared::absent.toml: no baseline here")
+    assert len(said.stdout.splitlines()) == 1
+
+
 def test_results_of_another_schema_close_the_gate(here: InProcess, saved: Path) -> None:
     Path("old").mkdir()
     (Path("old") / "suite.lock.toml").write_text('schema = "0"\n')
