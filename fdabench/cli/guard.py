@@ -1,5 +1,6 @@
 """From exceptions to exit codes: what a person did wrong is one message, a bug of ours is a file and its path."""
 
+import errno
 import os
 import shlex
 import signal
@@ -16,7 +17,8 @@ import typer
 from fdabench import __version__
 from fdabench.errors import FdabenchError
 
-BUG, OUT_OF_TIME, INTERRUPTED, TERMINATED = 70, 75, 130, 143
+USAGE, BUG, OUT_OF_TIME, INTERRUPTED, TERMINATED = 2, 70, 75, 130, 143
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 P = ParamSpec("P")
 
@@ -50,11 +52,34 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             _end(f"fdabench: terminated; this goes on from here: {_again()}", TERMINATED)
         except BrokenPipeError:
             # the reader went away, as `| head` does: nothing is wrong
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except Exception:
+            _say_no_more()
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                _end(_no_room(error), USAGE)
             _end(f"fdabench: this is a bug of fdabench; {_bug_report()}", BUG)
 
     return safely
+
+
+def with_help(app: Callable[[], object]) -> None:
+    """The program, whose help is printed before any command begins."""
+    try:
+        app()
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        typer.echo(_no_room(error), err=True)
+        sys.exit(USAGE)
+
+
+def _no_room(error: OSError) -> str:
+    _say_no_more()
+    return f"fdabench: {error.filename or 'the output'}: cannot be written: {error.strerror}"
+
+
+def _say_no_more() -> None:
+    """What is left in stdout's buffer would fail once more when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _again() -> str:

@@ -9,7 +9,7 @@ import typer
 from fdabench import __version__
 from fdabench.cli.around import doctor, merge, plan
 from fdabench.cli.gate import baselines, check
-from fdabench.cli.guard import guarded
+from fdabench.cli.guard import guarded, with_help
 from fdabench.cli.options import (
     Chosen,
     DataDir,
@@ -243,4 +243,4 @@ def cite(suite: SuiteFile) -> None:
 
 def main() -> None:
     """The `fdabench` program."""
-    app()
+    with_help(app)

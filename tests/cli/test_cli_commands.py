@@ -304,6 +304,16 @@ def test_a_reader_that_goes_away_is_no_error(start: Callable[..., Any]) -> None:
     assert err == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", [["list", "models"], ["--help"], ["run", "--help"], ["validate", "--schema"]])
+def test_an_output_that_has_no_room_is_told_in_one_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "fdabench", *arguments]
+        said = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert said.stderr == "fdabench: the output: cannot be written: No space left on device\n"
+    assert said.returncode == 2
+
+
 @pytest.mark.parametrize(
     ("count", "text"),
     [
