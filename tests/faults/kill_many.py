@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -47,6 +48,7 @@ monitor = "sketch"
 theta = 0.3
 """
 MOST_CALLS = 6
+WHOM = ("child", "parent", "all")
 
 
 def begin(folder: Path, out: str) -> subprocess.Popen[str]:
@@ -89,10 +91,12 @@ def wait_for_cells(program: subprocess.Popen[str], results: Path) -> None:
 
 
 def strike(program: subprocess.Popen[str], results: Path, rng: random.Random, most_s: float) -> str:
-    """Wait for a random moment after cells have begun, and kill somebody."""
+    """Wait for a random moment after cells have begun, and kill somebody, if it is not too late for that."""
     wait_for_cells(program, results)
     time.sleep(rng.uniform(0, most_s))
-    whom = rng.choice(["child", "parent", "all"])
+    whom = rng.choice(WHOM)
+    if program.poll() is not None:
+        return "late"
     with suppress(ProcessLookupError):
         if whom == "all":
             os.killpg(program.pid, signal.SIGKILL)
@@ -156,10 +160,15 @@ def undisturbed(folder: Path) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--moments", type=int, default=20)
-    parser.add_argument("--first", type=int, default=0, help="of the moments, which are the same each time")
+    parser.add_argument("--moments", type=int, default=20, help="at which somebody was killed")
+    parser.add_argument("--first", type=int, default=0, help="of the runs; one number is one choice of moments")
     asked = parser.parse_args()
+    killed = 0
     with tempfile.TemporaryDirectory() as name:
         length = undisturbed(Path(name))
-        for trial in range(asked.first, asked.first + asked.moments):
-            print(f"{trial}: {survive(Path(name), trial, length)}", flush=True)
+        for trial in count(asked.first):
+            story = survive(Path(name), trial, length)
+            killed += sum(word in WHOM for word in story.split())
+            print(f"{trial}: {story}; {killed} moments, each run equal to the undisturbed one", flush=True)
+            if killed >= asked.moments:
+                break
