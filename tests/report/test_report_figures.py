@@ -119,6 +119,15 @@ def test_a_very_long_label_is_whole_and_within_the_figure(plot: Plot, full: Resu
     assert not any(a.get_window_extent().overlaps(b.get_window_extent()) for a, b in combinations(labels, 2))
 
 
+@pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
+def test_titles_of_several_suites_stay_apart(plot: Plot, full: Results) -> None:
+    names = ("a-suite-with-a-long-name-of-its-own", "another-suite-with-a-name-that-is-as-long")
+    figure = laid_out(plot, combine([replace(full, lock=full.lock | {"suite": name}) for name in names]))
+    titles = [axes.title for axes in figure.axes if axes.title.get_text()]
+    assert [title.get_text() for title in titles if not within(figure, title)] == []
+    assert not any(a.get_window_extent().overlaps(b.get_window_extent()) for a, b in combinations(titles, 2))
+
+
 def test_a_label_in_lines_is_switched_as_a_whole(full: Results) -> None:
     figure = laid_out(BY_NAME["pareto"], relabelled(combine([full]), LONG))
     number_tags(figure)

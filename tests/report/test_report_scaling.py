@@ -1,5 +1,6 @@
 """Costs against the number of workers, on results made by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,17 @@ def test_lines_go_through_geometric_means_over_seeds(tmp_path: Path) -> None:
     assert steps.lines[0].get_xdata().tolist() == [5, 20]
     assert steps.lines[0].get_ydata() == pytest.approx([200, 300])
     assert steps.get_ylabel() == "local steps of each worker to 98 %"
+
+
+def test_titles_of_several_suites_stay_apart(tmp_path: Path) -> None:
+    names = ("a-suite-with-a-long-name-of-its-own", "another-suite-with-a-name-that-is-as-long")
+    one = load(write_paper(tmp_path / "one", [cell(5, 100), cell(20, 300)]))
+    figure = drawn(combine([replace(one, lock=one.lock | {"suite": name}) for name in names]))
+    figure.draw_without_rendering()
+    for left, right in zip(figure.axes[::2], figure.axes[1::2], strict=True):
+        edges = [axes.title.get_window_extent() for axes in (left, right)]
+        assert edges[0].x1 < edges[1].x0
+        assert edges[1].x1 < figure.bbox.x1
 
 
 def test_other_partitions_are_other_panels(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 
 from fdabench.report.contrast import ink
 from fdabench.report.families import Look
+from fdabench.report.figures.words import broken_at
 from fdabench.report.text import byte_size, count, significant
 
 Key = tuple[Artist, str]
@@ -105,11 +105,6 @@ def legend(figure: Figure, keys: Sequence[Key]) -> None:
     keys_of = figure.legend(handles, broken, loc="outside lower center", ncols=columns, frameon=False)
     for text, name in zip(keys_of.get_texts(), names, strict=True):
         text.set_label(name)
-
-
-def broken_at(label: str, letters: int, most_lines: int | None = None) -> str:
-    """In lines of at most so many letters, at blanks where there are any; … for what the last line has no room for."""
-    return fill(label, letters, break_on_hyphens=False, max_lines=most_lines, placeholder=" …")
 
 
 def line_keys(looks: Mapping[str, Look]) -> list[Key]:

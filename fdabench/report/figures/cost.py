@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.figures.canvas import MAX_PANELS, broken_at, byte_axis, panel_title, panels
+from fdabench.report.figures.canvas import MAX_PANELS, byte_axis, panel_title, panels
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.figures.words import broken_at
 from fdabench.report.headline import strategies_of
 from fdabench.report.stats import geometric_mean
 from fdabench.report.text import byte_size, plural, target_name

@@ -20,6 +20,7 @@ from fdabench.report.figures.canvas import (
 )
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
 from fdabench.report.figures.tags import drawing
+from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.stats import geometric_mean
 from fdabench.report.text import target_name
 
@@ -47,7 +48,7 @@ def draw_heterogeneity(data: ReportData) -> Figure | None:
         _costs(axes[2 * row], data, outcomes, places)
         _accuracies(axes[2 * row + 1], data, runs[runs["state"] != "diverged"], places)
         for panel in axes[2 * row : 2 * row + 2]:
-            panel.set_title(data.where(key[0], f"{key[1]} {key[2]}, K={key[3]}"))
+            panel.set_title(broken_at(data.where(key[0], f"{key[1]} {key[2]}, K={key[3]}"), TITLE_LETTERS))
             _alpha_axis(panel, places)
     present = set(pd.concat([runs["label"] for _, runs in shown]))
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))

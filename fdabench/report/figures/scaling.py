@@ -11,6 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import Limits, byte_axis, legend, limits_of, line_keys, marker, panels, step_axis
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.outcomes import telling
 from fdabench.report.stats import geometric_mean
 from fdabench.report.text import target_name
@@ -48,7 +49,7 @@ def draw_scaling(data: ReportData) -> Figure | None:
             (axes[2 * row + 1], "step", "local steps of each worker", step_axis),
         ):
             _lines(panel, data, shown, column, scale)
-            panel.set_title(name)
+            panel.set_title(broken_at(name, TITLE_LETTERS))
             panel.set_ylabel(f"{unit} to {target_name(hits['target'].iloc[0])}")
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
     return figure

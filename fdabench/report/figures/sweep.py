@@ -1,7 +1,6 @@
 """What theta costs: bytes and steps to the target against it, with the thetas that the paper's rules give."""
 
 import re
-from textwrap import fill
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -24,6 +23,7 @@ from fdabench.report.figures.canvas import (
     step_axis,
 )
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.stats import geometric_mean
 from fdabench.report.text import listing, target_name
 
@@ -31,7 +31,6 @@ TITLE = "Theta: what a looser threshold saves and costs"
 MOST_WORKLOADS, LEAST_THETAS = 4, 3
 # A rule further from what was run would only stretch the axis.
 NEAR = 3.0
-_TITLE_LETTERS = 48
 _COST = {"cost_bytes": "bytes of all workers", "cost_steps": "local steps"}
 # Side by side above the axis, however close the lines are.
 _SIDES = {"hpc": "right", "balanced": "center", "fl": "left"}
@@ -58,7 +57,7 @@ def draw_sweep(data: ReportData) -> Figure | None:
     looks = _looks(shown)
     figure, axes = panels(2 * len(shown), TITLE, 3.5, 3.0, columns=2)
     for row, ((suite, workload), group) in enumerate(shown):
-        title = fill(data.where(suite, workload), _TITLE_LETTERS, break_on_hyphens=False)
+        title = broken_at(data.where(suite, workload), TITLE_LETTERS)
         for panel, cost in zip(axes[2 * row : 2 * row + 2], _COST, strict=True):
             _panel(panel, group, cost, looks)
             panel.set_title(title, pad=38 if near_rules(group) else 6)

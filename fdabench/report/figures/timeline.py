@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from fdabench.report.data import ReportData
 from fdabench.report.families import Look
-from fdabench.report.figures.canvas import GREY, accuracy_axis, broken_at, marker
+from fdabench.report.figures.canvas import GREY, accuracy_axis, marker
 from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.words import broken_at
 from fdabench.report.text import count, listing, significant
 
 TITLE = "When workers synchronised"
