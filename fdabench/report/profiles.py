@@ -17,12 +17,13 @@ Floats = npt.NDArray[np.float64]
 def ratios_to_best(outcomes: pd.DataFrame, cost: str) -> pd.DataFrame:
     """`outcomes` with `ratio`: the cost divided by the least of the same workload and seed; infinite where missed.
 
-    Pairs of workload and seed that nobody reached, or that one strategy alone has a result in, are left out.
+    Pairs of workload and seed that nobody reached, that somebody reached for nothing, or that one strategy alone has a
+    result in, are left out.
     """
     known = outcomes.assign(paid=outcomes[cost].astype(float).where(outcomes["reached"].astype(bool), math.inf))
     same = known.groupby(PAIR)
     best, company = same["paid"].transform("min"), same["label"].transform("nunique")
-    compared = known[np.isfinite(best) & (company > 1)]
+    compared = known[np.isfinite(best) & (best > 0) & (company > 1)]
     found: pd.DataFrame = compared.assign(ratio=compared["paid"] / best[compared.index]).drop(columns="paid")
     return found
 

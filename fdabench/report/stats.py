@@ -69,7 +69,7 @@ def paired_ratio(top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> Ratio:
 
     Args:
         top, bottom: rows with suite, workload, seed, reached and `cost`: what it took, or where missed what was spent
-            (NaN where that bounds nothing, as after a divergence).
+            (NaN where that bounds nothing, as after a divergence). Pairs with a cost of 0 are left out.
     A miss on one side makes the ratio a bound; misses on both sides leave only the pairs that both reached.
     """
     wanted = [*PAIR, "reached", cost]
@@ -82,7 +82,8 @@ def ratio_of(pairs: pd.DataFrame, cost: str) -> Ratio:
     top_missed, bottom_missed = bool((~known["reached_t"]).any()), bool((~known["reached_b"]).any())
     if top_missed and bottom_missed:
         known = known[known["reached_t"] & known["reached_b"]]
-    usable = known[known[f"{cost}_t"].notna() & known[f"{cost}_b"].notna()]
+    # NaN, and what costs nothing, as one worker in a ring, is in no proportion to anything
+    usable = known[(known[f"{cost}_t"] > 0) & (known[f"{cost}_b"] > 0)]
     if usable.empty:
         return NO_RATIO
     bound = "" if top_missed == bottom_missed else "≥" if top_missed else "≤"

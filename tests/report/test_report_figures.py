@@ -189,6 +189,18 @@ def test_ticks_of_numbers_differ(limits: tuple[float, float]) -> None:
     assert all(a != b for a, b in pairwise(labels))
 
 
+def test_what_costs_nothing_is_drawn_or_left_out(results_of: Callable[..., Results]) -> None:
+    """One worker in a ring sends nothing: there is no place for that on a log scale."""
+    data = combine([results_of(workers=(1,), convention="ring")])
+    assert (data.shown["cost_bytes"] == 0).all()
+    there = {plot.name for plot in PLOTS if plot.draw(data) is not None}
+    for name in there:
+        laid_out(BY_NAME[name], data)
+    assert there & {"pareto", "attainment", "profile", "accuracy-bytes"} == set()
+    bars = laid_out(BY_NAME["bytes-to-target"], data)
+    assert any(text.get_text().startswith(" 0 B, 3/3") for text in bars.axes[0].texts)
+
+
 def test_a_single_cell_is_one_cell(one_cell: Results) -> None:
     data = combine([one_cell])
     for plot in PLOTS:

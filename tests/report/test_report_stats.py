@@ -87,6 +87,13 @@ def test_inverse_turns_everything_round() -> None:
     assert ratio.low < ratio.mean < ratio.high
 
 
+def test_what_costs_nothing_has_no_ratio() -> None:
+    """As one worker in a ring."""
+    assert paired_ratio(costs([0.0, 0.0]), costs([0.0, 0.0]), "cost") is NO_RATIO
+    ratio = paired_ratio(costs([0.0, 6.0]), costs([2.0, 2.0]), "cost")
+    assert (ratio.mean, ratio.pairs, ratio.left_out) == (pytest.approx(3.0), 1, 1)
+
+
 def test_nothing_in_common() -> None:
     assert paired_ratio(costs([1.0]), costs([1.0]).assign(workload="other"), "cost") is NO_RATIO
 

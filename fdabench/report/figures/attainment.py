@@ -31,11 +31,12 @@ TITLE = "Seeds that have reached the target, by bytes spent"
 
 
 def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    """Workloads where somebody reached the target, and a strategy has seeds enough for a share to mean something."""
+    """Workloads where somebody reached the target at a cost, and seeds are enough for a share to mean something."""
     return [
         ((str(pair[0]), str(pair[1])), group)
         for pair, group in data.shown.groupby(WORKLOAD, sort=False)
-        if group["reached"].any() and group.groupby("label")["seed"].nunique().max() >= LEAST_SEEDS
+        if (group["reached"] & (group["cost_bytes"] > 0)).any()
+        and group.groupby("label")["seed"].nunique().max() >= LEAST_SEEDS
     ]
 
 

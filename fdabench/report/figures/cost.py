@@ -56,11 +56,11 @@ def _keys() -> list[Line2D | Patch]:
 
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
     known = group[group["cost_bytes"] > 0]
-    floor = _floor(known)
+    floor, end = (_floor(known), _end(known)) if len(known) else (1.0, 10.0)
     labels = strategies_of(group)
     for position, label in enumerate(labels):
         _bar(axes, group[group["label"] == label], position, floor, data.looks[label].color)
-    byte_axis(axes.xaxis, (floor, float(known["cost_bytes"].max()) * _room(known, floor)))
+    byte_axis(axes.xaxis, (floor, end))
     axes.set_xlabel(f"bytes of all workers to {target_name(group['target'].iloc[0])}")
     axes.grid(visible=True, axis="x")
     axes.tick_params(axis="y", length=0)
@@ -74,9 +74,10 @@ def _floor(known: pd.DataFrame) -> float:
     return float(10 ** np.floor(np.log10(least * 0.8)))
 
 
-def _room(known: pd.DataFrame, floor: float) -> float:
-    """Space for the words at the bars' ends."""
-    return float((known["cost_bytes"].max() / floor) ** 0.7)
+def _end(known: pd.DataFrame) -> float:
+    """With space for the words at the bars' ends."""
+    longest = float(known["cost_bytes"].max())
+    return longest * float((longest / _floor(known)) ** 0.7)
 
 
 def _bar(axes: Axes, mine: pd.DataFrame, position: int, floor: float, color: str) -> None:
@@ -85,6 +86,9 @@ def _bar(axes: Axes, mine: pd.DataFrame, position: int, floor: float, color: str
         axes.text(floor, position, f" 0/{len(mine)}, diverged", va="center", fontsize=7)
         return
     missed = not mine["reached"].all()
+    if cost == 0:  # as of one worker in a ring
+        axes.text(floor, position, f" {byte_size(0)}, {_words(mine)}", va="center", fontsize=7)
+        return
     look: dict[str, Any] = {"alpha": 0.45, "hatch": _MISS_HATCH} if missed else {"alpha": 0.8}
     axes.barh(position, cost - floor, left=floor, height=0.62, color=color, edgecolor="black", linewidth=0.6, **look)
     state = geometric_mean(mine.loc[mine["reached"], "bytes_state"]) if _state_share(mine) >= WORTH_A_BAR else 0.0

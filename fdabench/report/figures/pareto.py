@@ -34,10 +34,10 @@ TITLE = "Bytes against steps to the target"
 
 def draw_pareto(data: ReportData) -> Figure | None:
     rows = data.shown
-    hits = rows[rows["reached"].astype(bool)]
+    hits = _drawable(rows)
     if hits.empty:
         return None
-    of_workload = [(pair, group) for pair, group in rows.groupby(WORKLOAD, sort=False) if group["reached"].any()]
+    of_workload = [(pair, group) for pair, group in rows.groupby(WORKLOAD, sort=False) if len(_drawable(group))]
     of_workload = of_workload[:MAX_PANELS]
     figure, axes = panels(len(of_workload), TITLE, 3.1, 2.8)
     for panel, (pair, group) in zip(axes, of_workload, strict=True):
@@ -48,8 +48,13 @@ def draw_pareto(data: ReportData) -> Figure | None:
     return figure
 
 
+def _drawable(rows: pd.DataFrame) -> pd.DataFrame:
+    """Hits that cost something: a log scale has no place for one worker in a ring."""
+    return rows[rows["reached"].astype(bool) & (rows["bytes_total"] > 0)]
+
+
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
-    hits = group[group["reached"].astype(bool)]
+    hits = _drawable(group)
     middles = hits.groupby("label", sort=False)[["step", "bytes_total"]].median().astype(float)
     for label, mine in hits.groupby("label", sort=False):
         if len(mine) > 1:  # else it is its own median
