@@ -146,12 +146,15 @@ def failing(here: InProcess) -> InProcess:
 
 
 @pytest.fixture
-def start(here: InProcess) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def heeding_ctrl_c() -> None:
+    """A shell in the background has this process, and all that it starts, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def start(here: InProcess, heeding_ctrl_c: None) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start the program with its children in a process group of their own, as a shell does; all are gone at the end."""
     programs: list[subprocess.Popen[str]] = []
-
-    # a shell in the background has this process, and all that it starts, ignore Ctrl-C
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def begin(*arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "fdabench", *arguments]

@@ -201,6 +201,7 @@ def test_every_command_ends_as_the_contract_says(said: dict[tuple[str, str, str]
 
 
 @pytest.mark.skipif(shutil.which("setsid") is None, reason="setsid gives a program its terminal")
+@pytest.mark.usefixtures("heeding_ctrl_c")
 def test_ctrl_c_on_a_terminal_stops_with_130(finished: Any, variables: dict[str, str], tmp_path: Path) -> None:
     """As a person presses it: the terminal sends the signal to all that it is the terminal of."""
     shutil.copy(finished.folder / "tiny.toml", tmp_path)
