@@ -68,7 +68,7 @@ def print_table(table: Table, output_format: str) -> None:
     Raises:
         UsageError: a form that is for verdicts, not for tables.
     """
-    chosen = output_format if output_format != "auto" else "rich" if for_a_terminal(output_format) else "plain"
+    chosen = "rich" if for_a_terminal(output_format) else "plain" if output_format == "auto" else output_format
     if chosen not in _PRINTERS:
         raise UsageError(f"--output-format {chosen}: it is for `fdabench check`; here: {', '.join(_PRINTERS)}")
     _PRINTERS[chosen](table)

@@ -1,6 +1,6 @@
 """MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100, as torchvision reads them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,12 @@ def _load(class_name: str, mean: Channels, std: Channels, root: Path) -> Data:
     return Data(train_x, train_y, test_x, test_y, int(train_y.max()) + 1)
 
 
+def _part(class_name: str, root: Path, train: bool) -> Callable[..., Any]:
+    return partial(getattr(torchvision("datasets"), class_name), str(root), train=train)
+
+
 def _fetch(class_name: str, root: Path, train: bool) -> Any:
-    make = partial(getattr(torchvision("datasets"), class_name), str(root), train=train)
+    make = _part(class_name, root, train)
     try:
         return make(download=False)
     except RuntimeError:
@@ -39,10 +43,9 @@ def _fetch(class_name: str, root: Path, train: bool) -> Any:
 
 def _there(class_name: str, root: Path) -> str:
     """torchvision's own look at its files, with their checksums where it has them."""
-    make = getattr(torchvision("datasets"), class_name)
     try:
         for train in (True, False):
-            make(str(root), train=train, download=False)
+            _part(class_name, root, train)(download=False)
     except (OSError, RuntimeError):
         return ""
     return (root / _LAYOUT[class_name].split("/")[0]).as_posix()

@@ -40,14 +40,14 @@ def test_numbers_are_the_same_twice_on_a_cpu(findings: dict[tuple[str, str], str
 
 def test_numbers_that_are_not_the_same_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     given = iter([{"evals": "1", "rounds": "2"}, {"evals": "1", "rounds": "3"}])
-    monkeypatch.setattr(doctor, "_numbers", lambda device: next(given))
+    monkeypatch.setattr(doctor, "_numbers", lambda device, threads: next(given))
     monkeypatch.setattr(doctor, "usable_cores", lambda: 1)
     assert [finding.found for finding in doctor.determinism()] == ["no, not in rounds"]
 
 
 def test_what_is_compared_is_what_strategies_do() -> None:
     """The numbers have every table, and syncs of each kind of strategy in them."""
-    numbers = doctor._numbers(torch.device("cpu"))
+    numbers = doctor._numbers(torch.device("cpu"), 1)
     assert set(numbers) >= {"evals", "ledger", "rounds", "trace"}
     assert numbers["rounds"].count('"step"') > 30
     assert numbers["trace"].count('"estimate"') > 10
