@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from fdabench.results.costs import Bytes, Instant, bytes_at, total_bytes
+from fdabench.results.costs import SYNC_KINDS, Bytes, Instant, bytes_at, total_bytes
 from fdabench.results.schema import HITS, RUNS
 from fdabench.results.store import RESULTS, Record
 
@@ -69,7 +69,7 @@ def _outcome(record: Record, evals: pd.DataFrame, ledger: pd.DataFrame, conventi
     steps, wall_s = record["steps"], record["wall_s"]
     return {
         "steps": steps,
-        "syncs": int(ledger.loc[ledger["kind"] == "model", "count"].sum()),
+        "syncs": int(ledger.loc[ledger["kind"].isin(SYNC_KINDS), "count"].sum()),
         **_columns(spent),
         "bytes_optimizer": spent.optimizer,
         "final_accuracy": evals["test_accuracy"].iloc[-1],

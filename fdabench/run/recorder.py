@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from fdabench.core.periods import ends_period
+from fdabench.core.strategy import HasServer, Round, Strategy
 from fdabench.engine.evaluate import model_variance, score
 from fdabench.engine.loop import Moment
-from fdabench.engine.rows import Examples, Losses
+from fdabench.engine.rows import Losses
 from fdabench.engine.wire import EVALUATION
 from fdabench.results.costs import Instant, bytes_at
 from fdabench.results.derive import first_hit
@@ -36,6 +37,29 @@ class Progress(NamedTuple):
     """Model variance over theta; NaN without a threshold."""
 
 
+def evaluated(rule: str, strategy: Strategy, moment: Moment, mean_D: Tensor) -> tuple[Round, Tensor, bool]:
+    """The model that is evaluated at the end of a local step, by the suite's `eval.model`.
+
+    Args:
+        rule: "virtual-mean", "synced" or "paper", as `suite.schema.Eval` explains.
+        mean_D: the mean of the workers' models before the sync of this step, shape [D].
+
+    Returns:
+        The round that the model belongs to, the model's weights, shape [D], and whether the sync of this step, if
+        there is one, is paid for.
+    """
+    before, after = moment.round, moment.outcome.round
+    if rule == "synced" or (rule == "paper" and before.served):
+        return after, after.anchor_D, moment.outcome.synced
+    if rule == "virtual-mean" and before.served:
+        if not isinstance(strategy, HasServer):
+            # its server is nobody's but its own: what it has made is all that can be evaluated
+            return after, after.anchor_D, moment.outcome.synced
+        w_D, _ = strategy.server.apply(before.anchor_D, mean_D - before.anchor_D, before.server)
+        return before, w_D, False
+    return before, mean_D, False
+
+
 class Recorder:
     """Sees every moment of a cell; evaluates when it is due and decides whether the cell goes on."""
 
@@ -48,7 +72,7 @@ class Recorder:
         stop_asked: Callable[[], bool],
     ) -> None:
         self._setting, self._config, self._cell_id = setting, config, cell_id
-        self._test = Examples(setting.data.test_x, setting.data.test_y)
+        self._test = setting.held_out
         self._tell, self._stop_asked = tell, stop_asked
         self._theta = float(getattr(setting.strategy, "theta", nan))
         self._trace_every = max(1, setting.budget // TRACE_ROWS)
@@ -119,10 +143,8 @@ class Recorder:
 
     def _evaluate(self, moment: Moment, mean_D: Tensor, variance: float) -> None:
         setting = self._setting
-        served = moment.round.served
-        round = moment.outcome.round if served else moment.round
-        w_D = round.anchor_D if served else mean_D
-        instant = Instant(moment.step, served and moment.outcome.synced)
+        round, w_D, after_sync = evaluated(self._config["eval"]["model"], setting.strategy, moment, mean_D)
+        instant = Instant(moment.step, after_sync)
         mean_B = setting.channel.collective.mean(moment.b_KB)
         test = setting.team.told(lambda: score(setting.crew.start, w_D, mean_B, self._test, self._config["precision"]))
         row = {
