@@ -101,6 +101,11 @@ def collectives_at(ledger: pd.DataFrame, instant: Instant) -> int:
     return int(_count_up_to(ledger, instant).sum())
 
 
+def syncs_at(ledger: pd.DataFrame, instant: Instant) -> int:
+    """How many syncs there had been by an evaluation: a step's gradients cross before it, its models after."""
+    return int(_count_up_to(ledger, instant)[ledger["kind"].isin(SYNC_KINDS)].sum())
+
+
 def _count_up_to(ledger: pd.DataFrame, instant: Instant) -> Counts:
     counts: Counts = _counts(ledger, np.array([instant.step]), np.array([instant.after_sync]))[0]
     return counts

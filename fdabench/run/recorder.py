@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from fdabench.core.periods import ends_period
-from fdabench.core.strategy import HasServer, Round, Strategy
+from fdabench.core.strategy import HasServer, Strategy
 from fdabench.engine.evaluate import model_variance, score
 from fdabench.engine.loop import Moment
 from fdabench.engine.rows import Losses
 from fdabench.engine.wire import EVALUATION
-from fdabench.results.costs import Instant, bytes_at
+from fdabench.results.costs import Instant, bytes_at, syncs_at
 from fdabench.results.derive import first_hit
 from fdabench.run.setting import Config, Setting
 
@@ -37,7 +37,7 @@ class Progress(NamedTuple):
     """Model variance over theta; NaN without a threshold."""
 
 
-def evaluated(rule: str, strategy: Strategy, moment: Moment, mean_D: Tensor) -> tuple[Round, Tensor, bool]:
+def evaluated(rule: str, strategy: Strategy, moment: Moment, mean_D: Tensor) -> tuple[Tensor, bool]:
     """The model that is evaluated at the end of a local step, by the suite's `eval.model`.
 
     Args:
@@ -45,19 +45,18 @@ def evaluated(rule: str, strategy: Strategy, moment: Moment, mean_D: Tensor) -> 
         mean_D: the mean of the workers' models before the sync of this step, shape [D].
 
     Returns:
-        The round that the model belongs to, the model's weights, shape [D], and whether the sync of this step, if
-        there is one, is paid for.
+        The model's weights, shape [D], and whether the sync of this step, if there is one, is among what it took.
     """
     before, after = moment.round, moment.outcome.round
     if rule == "synced" or (rule == "paper" and before.served):
-        return after, after.anchor_D, moment.outcome.synced
+        return after.anchor_D, moment.outcome.synced
     if rule == "virtual-mean" and before.served:
         if not isinstance(strategy, HasServer):
             # its server is nobody's but its own: what it has made is all that can be evaluated
-            return after, after.anchor_D, moment.outcome.synced
+            return after.anchor_D, moment.outcome.synced
         w_D, _ = strategy.server.apply(before.anchor_D, mean_D - before.anchor_D, before.server)
-        return before, w_D, False
-    return before, mean_D, False
+        return w_D, False
+    return mean_D, False
 
 
 class Recorder:
@@ -143,18 +142,20 @@ class Recorder:
 
     def _evaluate(self, moment: Moment, mean_D: Tensor, variance: float) -> None:
         setting = self._setting
-        round, w_D, after_sync = evaluated(self._config["eval"]["model"], setting.strategy, moment, mean_D)
+        w_D, after_sync = evaluated(self._config["eval"]["model"], setting.strategy, moment, mean_D)
         instant = Instant(moment.step, after_sync)
+        ledger = pd.DataFrame(setting.channel.ledger.entries)
+        syncs = syncs_at(ledger, instant)
         mean_B = setting.channel.collective.mean(moment.b_KB)
         test = setting.team.told(lambda: score(setting.crew.start, w_D, mean_B, self._test, self._config["precision"]))
         row = {
             "cell_id": self._cell_id,
             "step": moment.step,
             "epoch": float(moment.step / setting.epoch),
-            "round": round.index + 1,
-            "syncs": round.index,
+            "round": syncs + 1,
+            "syncs": syncs,
             "after_sync": instant.after_sync,
-            **self._spent(instant),
+            **self._spent(ledger, instant),
             "test_accuracy": test.accuracy,
             "test_loss": test.loss,
             **self._means(),
@@ -167,8 +168,7 @@ class Recorder:
         fullness = variance / (self._theta or nan)
         self._tell(Progress(row["step"], setting.budget, test.accuracy, row["bytes_total"], row["syncs"], fullness))
 
-    def _spent(self, instant: Instant) -> Row:
-        ledger = pd.DataFrame(self._setting.channel.ledger.entries)
+    def _spent(self, ledger: pd.DataFrame, instant: Instant) -> Row:
         spent = bytes_at(ledger, instant, self._config["workers"], "paper")
         return {
             "bytes_model": spent.model,
