@@ -127,6 +127,7 @@ HITS = _table(
     bytes_model=(_INT, "bytes by then, the suite's convention; null when missed"),
     bytes_state=(_INT, "bytes by then, the suite's convention; null when missed"),
     bytes_total=(_INT, "bytes by then, the suite's convention; null when missed"),
+    bytes_before=(_INT, "bytes by the evaluation before, the suite's convention; null when missed"),
 )
 
 CLOCK_COLUMNS = ("wall_s", "worker_steps_per_s")
