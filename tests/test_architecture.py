@@ -38,7 +38,7 @@ MAY_IMPORT = {
 }
 ONLY_IN = {  # third-party package: the packages or files that may import it
     "torch.distributed": "core/collective.py engine/team.py engine/meeting.py engine/member.py",
-    "torch": "vision core servers monitors strategies datasets models optimizers engine run",
+    "torch": "vision core servers monitors strategies datasets models optimizers engine run catalogue",
     "torchvision": "vision.py",
     "sklearn": "datasets/digits.py",
     "pydantic": "suite",

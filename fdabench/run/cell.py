@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.catalogue.tried import failure_of
 from fdabench.datasets.base import Data
 from fdabench.engine.choice import ENGINES
 from fdabench.errors import CutOffError
@@ -109,15 +110,14 @@ def _run_alike(group: Sequence[_Begun], store: Store, machine: Machine, watcher:
         each.record = _open(each, store, machine, len(group))
     try:
         outcomes = _simulated(group, machine, watcher)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        failure = failure_of(error, machine.catalogue)
+        if failure is None:
+            raise
         if len(group) > 1:
             return [record for each in group for record in run_together([each.cell], store, machine, watcher)]
-        outcomes = [error if isinstance(error, Exception) else _exit_refused(error)]
+        outcomes = [failure]
     return [_close(store, each, done, machine.catalogue) for each, done in zip(group, outcomes, strict=True)]
-
-
-def _exit_refused(error: SystemExit) -> Exception:
-    return RuntimeError(f"sys.exit({error.code!r}) ends no cell").with_traceback(error.__traceback__)
 
 
 def _simulated(group: Sequence[_Begun], machine: Machine, watcher: Watcher) -> list[Simulated | Exception]:

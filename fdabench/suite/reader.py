@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fdabench import __version__
+from fdabench.catalogue.fit import misfits
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.errors import SuiteError, UsageError
 from fdabench.suite.cell import Cell
@@ -83,8 +84,9 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
     grid = make_grid(suite, workloads, strategies, excludes)
     if not grid.cells:
         raise SuiteError(source, ["exclude: nothing is left to run"])
-    if too_large := size_faults(grid.cells, catalogue):
-        raise SuiteError(source, too_large)
+    pairs = [(cell.config["model"], cell.config["dataset"]) for cell in grid.cells]
+    if unfit := [*size_faults(grid.cells, catalogue), *misfits(pairs, catalogue)]:
+        raise SuiteError(source, unfit)
     notes = (*plugin_notes(catalogue), *grid.notes, *idle_limits(suite.gate, grid.cells))
     return Expanded(suite, source, tuple(overrides), grid.cells, notes, catalogue)
 
