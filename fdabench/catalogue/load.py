@@ -13,6 +13,7 @@ from fdabench.catalogue.kinds import BUILT_IN, Catalogue, Plugin
 from fdabench.catalogue.origin import MOST_BYTES, File, Origin
 from fdabench.catalogue.tried import is_fault_of, user_line
 from fdabench.errors import PluginError
+from fdabench.regular import open_regular
 
 # a path has one slash where an address had two
 _ADDRESS = re.compile(r"(.*/)?[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -55,7 +56,7 @@ def read_file(where: str, path: Path) -> File:
     try:
         if not path.is_file():
             raise PluginError([f"{said}: there is no such file"])
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         raise PluginError([f"{said}: cannot be read: {getattr(error, 'strerror', None) or error}"]) from error

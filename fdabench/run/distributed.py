@@ -20,6 +20,7 @@ from fdabench.engine.team import Mean, Processes
 from fdabench.engine.wire import received_bytes
 from fdabench.engine.workers import Engine
 from fdabench.errors import CutOffError, TaskError, UsageError, nearest
+from fdabench.run.encoding import codec_for
 from fdabench.run.simulate import Job, Simulated, simulate
 
 CHECK = "FDABENCH_CHECK"
@@ -108,8 +109,9 @@ def _part_of(
     job: Job, load: Callable[[str], Data], seat: Seat, stop_asked: Callable[[], bool]
 ) -> Simulated | Exception:
     member = seat.member
-    team = Processes(member.rank, member.size, seat.mean, os.environ.get(CHECK) == "1", seat.wire)
     try:
+        codec = codec_for(job.config, seat.catalogue, seat.device)
+        team = Processes(member.rank, member.size, seat.mean, os.environ.get(CHECK) == "1", seat.wire, codec)
         member.join(seat.device)
         data = load(job.config["dataset"])
         (done,) = simulate([job], data, seat.engine, stop_asked, seat.catalogue, team)
