@@ -21,6 +21,13 @@ def mixed(color: Color, other: Color, share: float) -> str:
     return to_hex((red, green, blue))
 
 
+def scaled_to_brightest(color: Color) -> str:
+    """The same hue, as bright as it gets: its largest part is 1. Black, which has no hue, becomes white."""
+    parts = _rgb(color)
+    largest = max(parts)
+    return to_hex(tuple(part / largest for part in parts)) if largest > 0 else "#ffffff"
+
+
 def ink(color: Color) -> str:
     """As much darker as words on white need it."""
     shades = (mixed(color, "black", part / 20) for part in range(21))
