@@ -23,9 +23,9 @@ def mixed(color: Color, other: Color, share: float) -> str:
 
 def scaled_to_brightest(color: Color) -> str:
     """The same hue, as bright as it gets: its largest part is 1. Black, which has no hue, becomes white."""
-    parts = _rgb(color)
-    largest = max(parts)
-    return to_hex(tuple(part / largest for part in parts)) if largest > 0 else "#ffffff"
+    red, green, blue = _rgb(color)
+    largest = max(red, green, blue)
+    return to_hex((red / largest, green / largest, blue / largest)) if largest > 0 else "#ffffff"
 
 
 def ink(color: Color) -> str:

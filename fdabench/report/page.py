@@ -16,13 +16,20 @@ from fdabench.report.data import ReportData
 from fdabench.report.families import Look
 from fdabench.report.figures.tags import strategy_tag
 from fdabench.report.inline import Inline, inline
+from fdabench.report.origin import origin
 from fdabench.report.render import Drawn
+from fdabench.report.summary import Conclusion, summary_text
 from fdabench.report.tables import Table
 from fdabench.report.text import count, plural
 
 FIRST = "pareto"
+OPEN_CAVEATS = 3
+"""The others are folded."""
 ENLARGED = 1.2
 """A figure is so much larger on the page than in its files: its least words, 7.5 points, are 12 pixels high."""
+
+
+_ABOVE = ("suite", "workload", "target", "model", "partition", "topic")
 
 
 @dataclass(frozen=True)
@@ -64,12 +71,16 @@ def page_file(content: Mapping[str, Any], data: ReportData, templates: Environme
         "first": next((figure for figure in shown if figure.drawn.name == FIRST), None),
         "figures": [figure for figure in shown if figure.drawn.name != FIRST],
         "facts": _facts(data),
+        "origin": origin(data),
+        "sentence": sentence,
         "others": sorted(_others(content["tables"]), key=lambda table: table.name == "cells"),
         "style": Markup(style),
         "script": Markup(script),
         "policy": policy(script),
         "suffixes": ("csv", "md", "tex"),
         "grouped": grouped,
+        "shared": shared,
+        "open_caveats": OPEN_CAVEATS,
         "headings": headings,
     }
     return templates.get_template("index.html.j2").render(page).encode()
@@ -95,6 +106,18 @@ def show(figure: Drawn, looks: Mapping[str, Look]) -> Shown:
             switches.setdefault(look.family, []).append(Switch(label, tag, variable(look.color.lower())))
     colors = found.colors | {look.color.lower() for look in looks.values()}
     return Shown(figure, Markup(found.svg), round(found.width * ENLARGED), colors, switches)
+
+
+def sentence(said: Conclusion) -> str:
+    """The first line of what a suite concludes."""
+    return summary_text(said).split("\n", 1)[0]
+
+
+def shared(table: Table) -> tuple[int, ...]:
+    """The columns whose values stand above the rows that share them: long names in each row make a table too wide."""
+    if table.name == "cells" or table.columns[0] not in _ABOVE:
+        return ()
+    return tuple(i for i, name in enumerate(table.columns) if name in _ABOVE)
 
 
 def headings(table: Table, *left_out: int) -> list[tuple[str, bool]]:

@@ -31,7 +31,7 @@ _ODD_LABELS = ("Glyph .* missing from font", "constrained_layout not applied")
 class Drawn:
     """A figure that has something to show.
 
-    `headroom`: points at the top of its files that the title takes. A page, whose heading says the same, leaves them out.
+    `headroom`: points at the top of its files that the title takes. A page leaves them out, as its heading says it.
     """
 
     name: str
