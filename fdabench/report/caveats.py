@@ -105,20 +105,17 @@ def _coarse(data: ReportData) -> Iterator[str]:
         )
 
 
-def _differing(data: ReportData, key: str) -> dict[str, list[str]]:
-    """Strategies by the value of one entry of their cells' configuration."""
-    found: dict[str, list[str]] = {}
-    for _, run in data.runs.iterrows():
-        names = found.setdefault(flat(data.configs[run["cell_id"]][key]), [])
-        if run["label"] not in names:
-            names.append(run["label"])
-    return found
-
-
 def _optimizers(data: ReportData) -> Iterator[str]:
-    found = _differing(data, "optimizer")
-    if len(found) > 1:
-        parts = "; ".join(f"{optimizer}: {listing(labels)}" for optimizer, labels in found.items())
+    """Where strategies of one workload differ; that workloads do is told by their titles."""
+    said: dict[str, list[str]] = {}
+    for _, runs in data.runs.groupby(WORKLOAD, sort=False):
+        found: dict[str, list[str]] = {}
+        for cell_id, label in zip(runs["cell_id"], runs["label"], strict=True):
+            found.setdefault(flat(data.configs[cell_id]["optimizer"]), []).append(label)
+        for optimizer, labels in found.items() if len(found) > 1 else ():
+            said.setdefault(optimizer, []).extend(labels)
+    if said:
+        parts = "; ".join(f"{name}: {listing(list(dict.fromkeys(labels)))}" for name, labels in said.items())
         yield f"Local optimizers differ, so not only the synchronisation is compared. {parts}."
 
 

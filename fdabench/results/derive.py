@@ -9,6 +9,7 @@ import pyarrow as pa
 from fdabench.results.costs import SYNC_KINDS, Bytes, Instant, bytes_at, total_bytes
 from fdabench.results.schema import HITS, RUNS
 from fdabench.results.store import RESULTS, Record
+from fdabench.results.workloads import Workload, describe, workloads_of
 
 
 def derive_runs(
@@ -16,21 +17,25 @@ def derive_runs(
 ) -> pd.DataFrame:
     """One row for each cell of the suite, those not run yet included."""
     evals_of, ledger_of = dict(list(evals.groupby("cell_id"))), dict(list(ledger.groupby("cell_id")))
+    workloads = workloads_of(lock["cell"])
     rows = []
     for cell in lock["cell"]:
         record = records.get(cell["id"], {"state": "pending", "resolved": {}})
-        row = {"suite": lock["suite"], **_axes(cell, record.get("resolved", {})), "state": record["state"]}
+        axes = _axes(cell, workloads[cell["id"]], record.get("resolved", {}))
+        row = {"suite": lock["suite"], **axes, "state": record["state"]}
         if record["state"] in RESULTS:
             row |= _outcome(record, evals_of[cell["id"]], ledger_of[cell["id"]], lock["convention"])
         rows.append(row)
     return _frame(rows, RUNS)
 
 
-def _axes(cell: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, Any]:
+def _axes(cell: Mapping[str, Any], workload: Workload, resolved: Mapping[str, Any]) -> dict[str, Any]:
     config = cell["config"]
     strategy, optimizer, partition = config["strategy"], config["optimizer"], config["partition"]
     return {
         "cell_id": cell["id"],
+        "workload": workload.title,
+        "workload_id": workload.id,
         "dataset": config["dataset"],
         "model": config["model"],
         "num_parameters": resolved.get("num_parameters"),
@@ -51,16 +56,6 @@ def _axes(cell: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, Any
         "label": cell["label"],
         "reference": cell["reference"],
     }
-
-
-def describe(table: Mapping[str, Any]) -> str:
-    """`{kind = "dirichlet", alpha = 0.1}` as people write it: `dirichlet(alpha=0.1)`."""
-    rest = ", ".join(
-        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
-        for key, value in table.items()
-        if key != "kind"
-    )
-    return f"{table['kind']}({rest})" if rest else str(table["kind"])
 
 
 def _outcome(record: Record, evals: pd.DataFrame, ledger: pd.DataFrame, convention: str) -> dict[str, Any]:

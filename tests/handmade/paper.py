@@ -27,6 +27,8 @@ class Pretended:
     strategy: Mapping[str, Any] | None = None
     state: int = 8
     changes: Mapping[str, Any] | None = None
+    reference: bool = False
+    """As the first cell is in any case."""
 
 
 def write_paper(root: Path, cells: Sequence[Pretended], convention: str = "paper", **lock: Any) -> Path:
@@ -72,7 +74,7 @@ def _entry(index: int, cell: Pretended) -> dict[str, Any]:
         "seed": cell.seed,
         **(cell.changes or {}),
     }
-    return {"id": f"{index:012x}", "label": cell.label, "reference": index == 0, "config": config}
+    return {"id": f"{index:012x}", "label": cell.label, "reference": index == 0 or cell.reference, "config": config}
 
 
 def _write(store: Store, entry: Mapping[str, Any], cell: Pretended) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fdabench.results.costs import CONVENTIONS, Bytes, Instant, bytes_at, bytes_at_each, collectives_at, total_bytes
-from fdabench.results.derive import derive_hits, derive_runs, describe, first_hit
+from fdabench.results.derive import derive_hits, derive_runs, first_hit
+from fdabench.results.workloads import describe
 
 K = 5
 COLUMNS = ["kind", "first_step", "last_step", "count", "elements", "dtype", "payload_bytes"]
