@@ -24,8 +24,9 @@ COLUMNS = (
 )
 _NOTE = (
     "Over all workloads of a suite at its headline target. Bytes: geometric mean over the seeds that reached it. The "
-    "best reached it most often, then with the fewest bytes. Ratios: geometric means of seed pairs with a 95 % t "
-    "interval; ≥ and ≤ where a miss makes it a bound. Best accuracy: mean over seeds of the best evaluation."
+    "best reached it most often, then with the fewest bytes. Ratios: geometric means of seed pairs with a 95 % "
+    "interval over seeds and evaluations; ≥ or ≤ and one limit (97.5 %) where misses leave the other end open. Best "
+    "accuracy: mean over seeds of the best evaluation."
 )
 
 
@@ -90,5 +91,5 @@ def _ratio_text(row: dict[str, Any], name: str) -> str:
     if not row[f"{name}_pairs"]:
         return DASH
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    interval = f" [{ratio_number(low)}, {ratio_number(high)}]" if math.isfinite(low) else ""
+    interval = f" [{ratio_number(low)}, {ratio_number(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
     return f"{row[f'{name}_bound']}{ratio_number(row[name])}×{interval}"
