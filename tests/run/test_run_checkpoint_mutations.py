@@ -24,6 +24,7 @@ from fdabench.run.checkpoint import Checkpoint
 from fdabench.run.encoding import codec_for
 from fdabench.run.shared import load_all
 from fdabench.run.snapshot import Snapshot
+from fdabench.run.state_schema import check, sizes_of
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 
@@ -247,9 +248,29 @@ STATES: dict[str, Callable[[Snapshot], Any]] = {
 """Each makes another state of the one of a cell, and each is none of that cell."""
 
 
+def opened(path: Path, stopped: Stopped, told: list[str]) -> Checkpoint:
+    """As `run_together` opens it."""
+    cell, codec = stopped.cell, codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
+    about = json.loads(codec.decoded(stopped.checkpoint[:-DIGEST])["about"])
+    return Checkpoint(
+        path, about, codec, lambda state: check(state, sizes_of(cell.id, cell.config, BUILT_IN)), told.append
+    )
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_state_that_is_none_of_the_cell_is_refused(stopped: Stopped, tmp_path: Path, name: str) -> None:
+    """By a rule for the part that is not as it should be, even where its SHA-256 fits."""
+    told: list[str] = []
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(changed(stopped, STATES[name]))
+    assert opened(path, stopped, told).read() is None
+    (remark,) = told
+    assert ", expected " in remark or "rows is not JSON" in remark or "is no state of a generator" in remark
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STATES)
 def test_a_state_that_is_none_of_the_cell_is_told_and_not_used(stopped: Stopped, tmp_path: Path, name: str) -> None:
-    """Even where its SHA-256 fits."""
     content = changed(stopped, STATES[name])
     assert_told(gone_on(stopped, tmp_path, lambda path: path.write_bytes(content)))
 
@@ -277,12 +298,6 @@ def test_one_bit_anywhere_is_found(stopped: Stopped, tmp_path: Path) -> None:
         assert checkpoint.read() is None, place
         assert len(told) == 1, place
     assert_told(gone_on(stopped, tmp_path / "run", lambda path: path.write_bytes(flipped)), "is damaged")
-
-
-def opened(path: Path, stopped: Stopped, told: list[str]) -> Any:
-    codec = codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
-    about = json.loads(codec.decoded(stopped.checkpoint[:-DIGEST])["about"])
-    return Checkpoint(path, about, codec, lambda state: None, told.append)
 
 
 def test_a_file_without_that_bit_is_read(stopped: Stopped, tmp_path: Path) -> None:
