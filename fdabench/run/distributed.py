@@ -174,4 +174,4 @@ def from_environment(environment: Mapping[str, str], timeout_s: float) -> tuple[
 def hosted(meeting: Meeting, rank: int, environment: Mapping[str, str]) -> Any:
     """The meeting's store, if nobody but this process is there to serve it."""
     by_agent = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    return None if by_agent or rank != LEADER else meeting.store(serves=True)
+    return None if by_agent or rank != LEADER else meeting.served()

@@ -132,7 +132,13 @@ def simulate(
     training = make_training(jobs[0].config, settings[0], engine, catalogue)
     workers = Workers(training, [setting.crew for setting in settings])
     cells = [_cell(job, setting, stop_asked) for job, setting in zip(jobs, settings, strict=True)]
-    run(workers, [cell.course() for cell in cells])
+    try:
+        run(workers, [cell.course() for cell in cells])
+    except Exception as error:
+        # what the engine or an optimizer raises; of several cells nobody knows which it was
+        if len(cells) > 1:
+            raise
+        cells[0].errors.append(error)
     return [cell.outcome() for cell in cells]
 
 

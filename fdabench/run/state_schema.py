@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.core.ledger import Entry
@@ -24,10 +24,9 @@ from fdabench.results.costs import CONVENTIONS
 from fdabench.results.schema import EVALS, ROUNDS, TRACE
 from fdabench.run.encoding import kinds_of
 from fdabench.run.rules import StateError, instance, listed, matrix, require, whole
-from fdabench.run.setting import Config, budget_of, strategy_of
+from fdabench.run.setting import Config, budget_of, scale_of, strategy_of
 from fdabench.run.snapshot import Snapshot
-
-LEDGER_KINDS = tuple(CONVENTIONS["paper"])
+from fdabench.suite.construct import construct
 
 
 class Sizes(NamedTuple):
@@ -47,6 +46,8 @@ class Sizes(NamedTuple):
     """Whether its strategy, server and optimizer are fdabench's: what those of others grow into is not known."""
     first_server: Any
     """The state of the server before the first round, on no device."""
+    first_memory: Mapping[str, Any]
+    """What the local optimizer keeps of a row after a step."""
 
 
 def sizes_of(cell_id: str, config: Config, catalogue: Catalogue) -> Sizes:
@@ -69,7 +70,19 @@ def sizes_of(cell_id: str, config: Config, catalogue: Catalogue) -> Sizes:
         config["sampling"],
         built_in,
         strategy_of(config, catalogue).init(row_D).server if built_in else None,
+        _memory_of(config, catalogue, row_D.dtype) if built_in else {},
     )
+
+
+def _memory_of(config: Config, catalogue: Catalogue, dtype: torch.dtype) -> Mapping[str, Any]:
+    """Of a row of two numbers."""
+    table = config["optimizer"]
+    local = construct(catalogue.optimizers[table["kind"]], table, scale_of(config, catalogue), catalogue)
+    row = nn.Parameter(torch.zeros(2, dtype=dtype))
+    row.grad = torch.zeros_like(row)
+    optimizer = local.build([row])
+    optimizer.step()
+    return dict(optimizer.state[row])
 
 
 @cache
@@ -105,15 +118,17 @@ def _remembered(found: Any, sizes: Sizes) -> None:
     for worker, memory in enumerate(found):
         where = f"stand.crew.remembered[{worker}]"
         require(isinstance(memory, dict), where, memory, "a table")
-        if not sizes.built_in:
+        # a sync may have reset it
+        if not sizes.built_in or not memory:
             continue
-        require(memory.keys() == found[0].keys(), where, list(memory), f"the names {list(found[0])}, as of worker 0")
+        first = sizes.first_memory
+        require(memory.keys() == first.keys(), where, list(memory), f"the names {', '.join(first)}")
         for name, value in memory.items():
-            alike = type(value) is type(found[0][name])
-            if isinstance(value, Tensor) and alike:
-                alike = value.shape == found[0][name].shape and value.dtype == found[0][name].dtype
-                alike = alike and value.shape in ((), (sizes.parameters,))
-            require(alike, f"{where}.{name}", value, "a number, or one for each parameter, as of worker 0")
+            if isinstance(first[name], Tensor):
+                shape = (sizes.parameters,) if first[name].dim() else ()
+                matrix(f"{where}.{name}", value, shape, first[name].dtype)
+            else:
+                require(type(value) is type(first[name]), f"{where}.{name}", value, type(first[name]).__name__)
 
 
 def _positions(found: Any, sizes: Sizes) -> None:
@@ -161,7 +176,7 @@ def _entries(found: Any, step: int) -> None:
     for place, entry in enumerate(found):
         where = f"ledger[{place}]"
         instance(where, entry, Entry)
-        require(entry.kind in LEDGER_KINDS, f"{where}.kind", entry.kind, f"one of {', '.join(LEDGER_KINDS)}")
+        require(entry.kind in CONVENTIONS["paper"], f"{where}.kind", entry.kind, "a kind of message that has a cost")
         whole(f"{where}.first_step", entry.first_step, 0, step)
         whole(f"{where}.last_step", entry.last_step, entry.first_step, step)
         whole(f"{where}.count", entry.count, 1, entry.last_step - entry.first_step + 1)
