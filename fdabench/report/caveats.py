@@ -11,7 +11,7 @@ from fdabench.report.text import budget_text, listing, percent, plural, target_n
 FEW_SEEDS = 3
 LARGE_STATE = 0.1
 COARSE = 0.1
-_ENVIRONMENT = ("fdabench", "git", "python", "torch", "numpy", "platform", "device", "threads")
+_ENVIRONMENT = ("fdabench", "git", "python", "torch", "numpy", "platform", "device", "capability", "blas", "threads")
 
 
 def find_caveats(data: ReportData) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -12,9 +13,20 @@ import torch
 
 import fdabench
 
+_MKL = r"Math Kernel Library Version ([\d.]+)"
+_CHOICES = (
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_DEBUG_CPU_TYPE",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+)
+"""Variables by which MKL, oneDNN and OpenBLAS take other instructions than they would by themselves."""
+
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, device, threads and, from a checkout, the git revision."""
+    """Versions, device, vector instructions, BLAS, threads and, from a checkout, the git revision."""
     return {
         "fdabench": fdabench.__version__,
         "python": platform.python_version(),
@@ -23,10 +35,22 @@ def environment(device: torch.device) -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "device": device_name(device),
         "capability": torch.backends.cpu.get_cpu_capability(),
+        "blas": blas_path(),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "git": _git_revision(),
     }
+
+
+def blas_path() -> str:
+    """The library of matrix products, and what this process asks of it: the processor decides about everything else.
+
+    `MKL 2024.2, MKL_CBWR=AVX2`; a variable that is not set is not named.
+    """
+    built = re.search(_MKL, torch.__config__.show()) if torch.backends.mkl.is_available() else None
+    other = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    library = f"MKL {built[1]}" if built else other[1] if other else "unknown"
+    return ", ".join([library, *(f"{name}={os.environ[name]}" for name in _CHOICES if os.environ.get(name))])
 
 
 def device_name(device: torch.device) -> str:

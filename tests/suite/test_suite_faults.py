@@ -54,8 +54,8 @@ FAULTS: dict[str, list[str]] = {
         "; did you mean 'linear'?"
     ],
     "workload.0.partition=dirichlt": [
-        "workload[0].partition: kind 'dirichlt' is unknown; allowed: 'iid', 'iid-file-order', 'dirichlet', 'sorted',"
-        " 'label'; did you mean 'dirichlet'?"
+        "workload[0].partition: kind 'dirichlt' is unknown; allowed: 'iid', 'iid-file-order', 'round-robin',"
+        " 'dirichlet', 'sorted', 'label'; did you mean 'dirichlet'?"
     ],
     "workload.0.optimizer.kind=adma": [
         "workload[0].optimizer: kind 'adma' is unknown; allowed: 'sgd', 'adam', 'adamw'; did you mean 'adam'?"
