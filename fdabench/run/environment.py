@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ import numpy as np
 import torch
 
 import fdabench
+from fdabench.run.repository import own_revision
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, device, threads and, from a checkout, the git revision."""
+    """Versions, device, threads and, of a checkout or of what was built from one, the git revision."""
     return {
         "fdabench": fdabench.__version__,
         "python": platform.python_version(),
@@ -25,7 +25,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "git": _git_revision(),
+        "git": own_revision(),
     }
 
 
@@ -39,19 +39,6 @@ def _cpu_name() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor() or platform.machine())
-
-
-@cache
-def _git_revision() -> str:
-    """The commit of the checkout that fdabench is imported from, with `+` where files differ; empty elsewhere."""
-    root = Path(fdabench.__file__).parent.parent
-    if not (root / ".git").exists():
-        return ""
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
 
 
 def usable_cores() -> int:
