@@ -371,7 +371,7 @@ def test_list_shows_them_with_their_file(own: InProcess) -> None:
 def test_faults_of_a_users_own_table_are_told_as_for_any_other(own: InProcess) -> None:
     change("own.toml", "first = 2", "frist = 2")
     said = refused(own)
-    assert "strategy[1].frist: unknown key; did you mean 'first'?" in said
+    assert "unknown key of doubling; allowed: name, reference, optimizer, kind, first; did you mean 'first'?" in said
     assert "strategy[1]: 'first' is missing" in said
     change("own.toml", "frist = 2", "first = 0")
     assert "strategy[1].first: 0 is out of range: it must be at least 1" in refused(own)
