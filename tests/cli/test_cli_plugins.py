@@ -301,6 +301,41 @@ def test_what_is_no_plugin_is_refused(own: InProcess, plugins: str, said: str) -
     assert said in refused(own)
 
 
+SEVERAL = """
+
+@dataclass
+class Thawed(Doubling):
+    pass
+
+
+@dataclass(frozen=True)
+class Listed(Doubling):
+    values: list[int] = ()
+
+
+STRATEGIES |= {"thawed": Thawed, "../x": Doubling, "fda": Doubling, "listed": Listed}
+SERVERS = {"halves": 3}
+"""
+
+
+def test_all_faults_of_a_plugin_are_told_at_once(own: InProcess) -> None:
+    """What is declared wrongly, names that are taken, and fields that no suite can give."""
+    with Path("mine.py").open("a") as file:
+        file.write(SEVERAL.replace("@dataclass\nclass Thawed(Doubling)", "@dataclass\nclass Thawed"))
+    said = refused(own)
+    wanted = [
+        "STRATEGIES['thawed']: Thawed is a dataclass that is not frozen: write @dataclass(frozen=True)",
+        "STRATEGIES['thawed']: Thawed lacks init(",
+        "STRATEGIES['thawed']: Thawed lacks step(",
+        "STRATEGIES['../x']: a name has only letters",
+        "SERVERS['halves']: a server is a frozen dataclass; a int is none",
+        "'fda' is taken: of the strategies, 'fda' is built in",
+        "listed: the field 'values'",
+    ]
+    assert [text for text in wanted if text not in said] == []
+    assert len(said.splitlines()) == 1 + len(wanted), said
+
+
 def test_two_plugins_with_one_name_are_refused_with_both_places(own: InProcess) -> None:
     Path("sub").mkdir()
     Path("sub/other.py").write_text(MINE)
