@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import typer
 
@@ -28,6 +29,7 @@ from fdabench.run.lease import discard_checkpoints
 from fdabench.run.plan import Standing, afresh, attempts, standings, tally
 from fdabench.run.pool import Place
 from fdabench.run.ready import check_ready, default_jobs, default_together, parse_device, parse_engine
+from fdabench.run.repository import revision_at
 from fdabench.run.shared import load_all
 from fdabench.run.watched import Watched, watched
 from fdabench.suite.cell import Cell
@@ -115,7 +117,7 @@ def _run_suite(suite: Expanded, request: Request, stop: Stop, plan: Plan | None,
     to_run = [each.cell for each in standing if _is_to_run(each, request.limits)]
     place = _place(to_run, store, own, request, plan)
     executor.check(to_run, place)
-    store.write_lock(suite.locked())
+    store.write_lock(_locked(suite))
     discard_checkpoints([each.cell.id for each in standing if request.limits.fresh or each.status == "done"], store)
     with watching(request.loudness, len(to_run)) as watch:
         watch.line(f"{suite.suite.name}: {grid_line(suite)}  ->  {store.root.as_posix()}")
@@ -130,6 +132,13 @@ def _run_suite(suite: Expanded, request: Request, stop: Stop, plan: Plan | None,
     return any(state in FAILURES for state in ended) or any(
         each.status == "failed" and each.cell not in to_run for each in standing
     )
+
+
+def _locked(suite: Expanded) -> dict[str, Any]:
+    """With the revision of the repository that holds the suite's file, where there is one."""
+    locked, revision = suite.locked(), revision_at(Path(suite.source).parent)
+    # TOML has plain values before tables
+    return {"suite_revision": revision, **locked} if revision else locked
 
 
 def _chosen(suite: Expanded, limits: Limits) -> Sequence[Cell]:

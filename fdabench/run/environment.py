@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 import fdabench
+from fdabench.run.repository import own_revision
 
 _MKL = r"Math Kernel Library Version ([\d.]+)"
 _CHOICES = (
@@ -26,7 +26,7 @@ _CHOICES = (
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, device, vector instructions, BLAS, threads and, from a checkout, the git revision."""
+    """Versions, device, vector instructions, BLAS, threads; of a checkout or what was built from one, the revision."""
     return {
         "fdabench": fdabench.__version__,
         "python": platform.python_version(),
@@ -38,7 +38,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "blas": blas_path(),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "git": _git_revision(),
+        "git": own_revision(),
     }
 
 
@@ -63,19 +63,6 @@ def _cpu_name() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor() or platform.machine())
-
-
-@cache
-def _git_revision() -> str:
-    """The commit of the checkout that fdabench is imported from, with `+` where files differ; empty elsewhere."""
-    root = Path(fdabench.__file__).parent.parent
-    if not (root / ".git").exists():
-        return ""
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
 
 
 def usable_cores() -> int:
