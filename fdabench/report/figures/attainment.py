@@ -49,7 +49,7 @@ def draw_attainment(data: ReportData) -> Figure | None:
     for panel, (pair, group) in zip(axes, groups, strict=False):
         present |= set(group["label"])
         _panel(panel, data, group)
-        panel_title(panel, pair, len(data.locks))
+        panel_title(panel, pair, len(data.locks), data.apart(*pair))
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
     return figure
 
@@ -90,7 +90,7 @@ def caption_attainment(data: ReportData) -> str:
     missed = int((~rows["reached"].astype(bool)).sum())
     cells, seeds = plural(len(rows), "cell"), plural(rows["seed"].nunique(), "seed")
     return (
-        "Share of the seeds that have reached the workload's target by the time so many bytes are spent "
+        "Share of the seeds that have reached the target by the time so many bytes are spent "
         f"(Kaplan-Meier), log scale. {cells}, {seeds}, {data.conventions} accounting. "
         f"{plural(missed, 'cell')} missed the target, censored: each counts among those on the way up to the bytes "
         "that it spent, where a vertical stroke stands, and says nothing about more; a cell that diverged is on the "
