@@ -57,6 +57,8 @@ def headline_of(lock: Mapping[str, Any], outcomes: pd.DataFrame) -> Headline:
 def _choice(lock: Mapping[str, Any], targets: list[float], outcomes: pd.DataFrame) -> tuple[float, str, bool]:
     if lock.get("headline") is not None:
         return float(lock["headline"]), "named in the suite", False
+    if len(targets) == 1:
+        return targets[0], "the only target", False
     rows = outcomes.assign(reached=outcomes["reached"].astype(float))
     names = list(dict.fromkeys(str(cell["label"]) for cell in lock["cell"] if cell["reference"]))
     if names:
