@@ -1,5 +1,6 @@
 """A report: `index.html`, `summary.md` and `summary.json`, figures and tables, the same bytes from the same results."""
 
+import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,10 @@ from fdabench.report.wire import wire_tables
 from fdabench.results.files import write_whole
 from fdabench.results.load import Results
 
+LARGEST_EMBEDDED = 64 * 1024
+"""Bytes of a file that the page holds as well."""
+_EMBEDDED = {"csv": "text/csv", "md": "text/markdown", "tex": "application/x-tex", "pdf": "application/pdf"}
+
 
 def build_report(results: Sequence[Results], out: Path, citations: Sequence[str] = ()) -> list[Path]:
     """Write the whole report under `out`, and say what was written. `citations` are BibTeX entries for the page.
@@ -40,7 +45,7 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
     }
     for table in tables:
         files |= {f"tables/{table.name}.{suffix}": text for suffix, text in table_files(table, templates).items()}
-    page = page_content(data, drawn, tables) | {"citations": citations}
+    page = page_content(data, drawn, tables) | {"citations": citations, "embedded": _embedded(files)}
     files["index.html"] = page_file(page, data, templates)
     files["summary.md"] = templates.get_template("summary.md.j2").render(page).encode()
     files["summary.json"] = _json(_summary(data, drawn, tables))
@@ -49,10 +54,20 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
     return [out / name for name in files]
 
 
+def _embedded(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Files that the page holds as well, as data URLs by name, as it may be mailed alone; larger ones lie beside it."""
+    return {
+        name: f"data:{kind};base64,{base64.b64encode(content).decode()}"
+        for name, content in files.items()
+        if (kind := _EMBEDDED.get(name.rpartition(".")[2])) and len(content) <= LARGEST_EMBEDDED
+    }
+
+
 def page_content(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Table]) -> dict[str, Any]:
     """All that a page says, whatever it is written in."""
     by_name = {table.name: table for table in tables}
     conclusions = [conclude(data, suite) for suite in data.locks]
+    names = {figure.name for figure in drawn}
     monitors = [kind for kind in dict.fromkeys(data.runs["monitor"]) if kind]
     return {
         "suites": list(data.locks),
@@ -68,6 +83,7 @@ def page_content(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Tabl
         "fastest": by_name.get("fastest"),
         "tables": tables,
         "figures": drawn,
+        "not_drawn": [why for plot in PLOTS if plot.name not in names and (why := plot.absence(data))],
         "caveats": find_caveats(data),
         "commands": commands(data),
         "estimates": {kind: ESTIMATES.get(kind, "declared by a plug-in") for kind in monitors},

@@ -36,7 +36,8 @@ def _incomplete(data: ReportData) -> Iterator[str]:
     diverged = runs[runs["state"] == "diverged"]
     if len(diverged):
         cells = plural(len(diverged), "cell")
-        yield f"{cells} diverged; counted as missed, left out of accuracies and ratios: {_names(diverged)}."
+        counted = "counted as missed, in ratios as more than any cost; left out of accuracies"
+        yield f"{cells} diverged; {counted}: {_names(diverged)}."
 
 
 def _names(runs: pd.DataFrame) -> str:
@@ -59,7 +60,7 @@ def _unequal_hits(data: ReportData) -> Iterator[str]:
         counts = listing([f"{label} {row['sum']}/{row['size']}" for label, row in rates.iterrows()], 16)
         yield (
             f"Unequal hit rates at the headline target: {counts}. A mean over hits is over the easier cells only; "
-            "ratios count a miss as a bound."
+            "ratios count a miss as more than was spent."
         )
 
 

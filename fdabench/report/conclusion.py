@@ -25,9 +25,10 @@ COLUMNS = (
 )
 _NOTE = (
     "Over all workloads of a suite at its headline target. Bytes: geometric mean over the runs that reached it. First "
-    "those that reached it as often as any, by bytes in the runs that all of them reached; then those that reached it "
-    f"{RULE}; then those that never did. Ratios: geometric means of seed pairs with a 95 % interval; at least, at "
-    "most: the one limit that misses leave. Best accuracy: mean over seeds of the best evaluation."
+    "those that reached it as often as any, by bytes in runs that they have in common; then those that reached it "
+    f"{RULE}; then those that never did. Ratios: geometric means of seed pairs with a 95 % interval over seeds and "
+    "evaluations; at least, at most: the one limit (97.5 %) that misses leave. Best accuracy: mean over seeds of the "
+    "best evaluation."
 )
 
 

@@ -21,6 +21,13 @@ def mixed(color: Color, other: Color, share: float) -> str:
     return to_hex((red, green, blue))
 
 
+def scaled_to_brightest(color: Color) -> str:
+    """The same hue, as bright as it gets: its largest part is 1. Black, which has no hue, becomes white."""
+    red, green, blue = _rgb(color)
+    largest = max(red, green, blue)
+    return to_hex((red / largest, green / largest, blue / largest)) if largest > 0 else "#ffffff"
+
+
 def ink(color: Color) -> str:
     """As much darker as words on white need it."""
     shades = (mixed(color, "black", part / 20) for part in range(21))

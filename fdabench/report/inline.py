@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from fdabench.report.figures.tags import TAG
+from fdabench.report.dark import variable
+from fdabench.report.figures.tags import TAG, TITLE_TAG
 from fdabench.report.render import Drawn
 
 _POINT_TO_PIXEL = 96 / 72
@@ -14,45 +15,66 @@ _LINK = re.compile(r"url\(#([^)]+)\)")
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _PLACES = ("d", "x", "y")
 _DROPPED = ("metadata", "style")
+# in a style, and never that of a reference such as url(#a1b2c3)
+_COLOR = re.compile(r"(?<=: )#[0-9a-f]{6}\b")
+_PAINTS = ("fill", "stroke")
+# the page chooses the family: the file's own is the same long list at every word
+_FAMILY = re.compile(r"font-family: [^;]+(?:; |$)")
+_NO_TURN = re.compile(r"rotate\(-?0 [^)]*\) ?")
 
 
 @dataclass(frozen=True)
 class Inline:
-    """`width` in CSS pixels; `tags` are the strategies that it can switch on and off."""
+    """`width` in CSS pixels; `tags` are the strategies that it can switch on and off; `colors` are hexadecimal."""
 
     svg: str
     width: int
     tags: frozenset[str]
+    colors: frozenset[str]
 
 
 def inline(figure: Drawn) -> Inline:
-    """The SVG as an element of HTML. Its identifiers begin with the figure's name, as a page has many figures."""
+    """The SVG as an element of HTML, without its title, each color a variable of the page (`dark.variable`).
+
+    Identifiers begin with the figure's name, as a page has many figures.
+    """
     root = ElementTree.fromstring(figure.files["svg"])
     _drop(root)
     used = set(_references(root))
-    tags = set()
+    tags, colors = set(), set()
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         found = TAG.fullmatch(element.get("id", ""))
         if found:
             tags.add(found[1])
             element.set("class", found[1])
+        _paints_as_style(element)
+        colors |= set(_COLOR.findall(element.get("style", "")))
         _rewrite(element, figure.name, used)
+    _crop(root, figure.headroom)
     width = round(float(root.attrib.pop("width").removesuffix("pt")) * _POINT_TO_PIXEL)
     del root.attrib["height"]
     _describe(root, figure)
-    return Inline(ElementTree.tostring(root, encoding="unicode"), width, frozenset(tags))
+    return Inline(ElementTree.tostring(root, encoding="unicode"), width, frozenset(tags), frozenset(colors))
 
 
 def _drop(element: ElementTree.Element) -> None:
     """Metadata and a style sheet that would reach the whole page; blanks between elements."""
     element.tail = None
-    element.text = None
+    if not element.tag.endswith("}text"):
+        element.text = None
     for child in list(element):
-        if child.tag.rpartition("}")[2] in _DROPPED:
+        if child.tag.rpartition("}")[2] in _DROPPED or child.get("id") == TITLE_TAG:
             element.remove(child)
         else:
             _drop(child)
+
+
+def _crop(root: ElementTree.Element, headroom: float) -> None:
+    """So many points less at the top."""
+    if headroom:
+        left, top, width, height = map(float, root.attrib["viewBox"].split())
+        root.set("viewBox", f"{left:g} {top + headroom:g} {width:.6g} {height - headroom:.6g}")
 
 
 def _references(root: ElementTree.Element) -> Iterator[str]:
@@ -75,8 +97,25 @@ def _rewrite(element: ElementTree.Element, prefix: str, used: set[str]) -> None:
             element.set("href", f"#{prefix}-{value[1:]}" if value.startswith("#") else value)
         elif short in _PLACES:
             element.set(short, " ".join(_LONG_NUMBER.sub(_rounded, value).split()))
+        elif short == "transform":
+            if turned := _NO_TURN.sub("", value):
+                element.set(short, _LONG_NUMBER.sub(_rounded, turned))
+        elif short == "style":
+            element.set(short, _styled(_LINK.sub(rf"url(#{prefix}-\1)", value)))
         else:
             element.set(short, _LINK.sub(rf"url(#{prefix}-\1)", value))
+
+
+def _paints_as_style(element: ElementTree.Element) -> None:
+    """A variable has no effect in an attribute of its own, as in the patterns of hatches."""
+    paints = [f"{name}: {color}" for name in _PAINTS if (color := element.attrib.pop(name, None))]
+    if paints:
+        element.set("style", "; ".join([*paints, *filter(None, [element.get("style")])]))
+
+
+def _styled(value: str) -> str:
+    """Colors by name, as a dark page has others."""
+    return _COLOR.sub(lambda found: f"var({variable(found.group())})", _FAMILY.sub("", value))
 
 
 def _rounded(number: re.Match[str]) -> str:
@@ -84,7 +123,7 @@ def _rounded(number: re.Match[str]) -> str:
 
 
 def _describe(root: ElementTree.Element, figure: Drawn) -> None:
-    """As one picture with a name and a description: its glyphs are shapes, which nobody can read out."""
+    """As one picture with a name and a description: its numbers one by one, as they are drawn, would tell nothing."""
     words = {"title": figure.title, "desc": figure.caption}
     for place, (tag, text) in enumerate(words.items()):
         element = ElementTree.Element(tag, {"id": f"{figure.name}-{tag}"})

@@ -25,19 +25,27 @@ def priced_evals(result: Results) -> pd.DataFrame:
 def with_costs(frame: pd.DataFrame, target: Headline) -> pd.DataFrame:
     """Outcomes from one suite's hits with their cells' axes and what those `spent` and `ran`: costs, and what is shown.
 
-    `headline` marks the headline target, `shown` what figures and tables show of each workload: the same, but where
-    nobody reached that on a workload the highest target below it that somebody did.
+    Costs are those of the hit, or what was spent where the target was missed. `..._before` are those of the evaluation
+    before the hit, at least one step; `..._limit` those at the end of the workload's budget. `headline` marks the
+    headline target, `shown` what figures and tables show of each workload: the same, but where nobody reached that on
+    a workload the highest target below it that somebody did.
     """
     reached = frame["reached"].astype(bool)
     below = frame[reached & (frame["target"] <= target.chosen)]
     of_workload = below.groupby("workload")["target"].max().clip(upper=target.target)
-    # A diverged cell stopped early: what it spent by then bounds nothing.
+    # A diverged cell stopped early and never gets there: what it spent by then bounds nothing.
     spent = frame[["spent", "ran"]].astype(float).where(frame["state"] != "diverged", np.nan)
+    # A cell that stopped at its targets would have gone on as far as the others, at the same bytes a step.
+    budget = spent["ran"].groupby(frame["workload"]).transform("max")
     return frame.assign(
         reached=reached,
         headline=frame["target"] == target.target,
         shown=frame["target"] == frame["workload"].map(of_workload).fillna(target.chosen),
         cost_bytes=frame["bytes_total"].astype(float).where(reached, spent["spent"]),
         cost_steps=frame["step"].astype(float).where(reached, spent["ran"]),
+        cost_bytes_before=frame["bytes_before"].astype(float),
+        cost_steps_before=frame["step_before"].astype(float).clip(lower=1),
+        cost_bytes_limit=spent["spent"] * (budget / spent["ran"]),
+        cost_steps_limit=budget.where(spent["ran"].notna()),
         rounds=frame["syncs"].astype(float) + 1,
     )

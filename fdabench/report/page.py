@@ -11,15 +11,25 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from fdabench.report.dark import declarations, variable
 from fdabench.report.data import ReportData
 from fdabench.report.families import Look
 from fdabench.report.figures.tags import strategy_tag
 from fdabench.report.inline import Inline, inline
+from fdabench.report.origin import origin
 from fdabench.report.render import Drawn
+from fdabench.report.summary import Conclusion, summary_text
 from fdabench.report.tables import Table
 from fdabench.report.text import count, plural
 
 FIRST = "pareto"
+OPEN_CAVEATS = 3
+"""The others are folded."""
+ENLARGED = 1.2
+"""A figure is so much larger on the page than in its files: its least words, 7.5 points, are 12 pixels high."""
+
+
+_ABOVE = ("suite", "workload", "target", "model", "partition", "topic")
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,7 @@ class Switch:
     label: str
     tag: str
     color: str
+    """The name of a CSS variable."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,7 @@ class Shown:
     drawn: Drawn
     svg: Markup
     width: int
+    colors: frozenset[str]
     switches: Mapping[str, Sequence[Switch]]
 
 
@@ -52,18 +64,23 @@ class Group:
 def page_file(content: Mapping[str, Any], data: ReportData, templates: Environment) -> bytes:
     """`index.html`, from all that a page says."""
     shown = [show(figure, data.looks) for figure in content["figures"]]
-    style, script = _asset("index.css"), _asset("index.js")
+    colors = declarations(color for figure in shown for color in figure.colors)
+    style, script = _asset("index.css") + colors, _asset("index.js")
     page = {
         **content,
         "first": next((figure for figure in shown if figure.drawn.name == FIRST), None),
         "figures": [figure for figure in shown if figure.drawn.name != FIRST],
         "facts": _facts(data),
+        "origin": origin(data),
+        "sentence": sentence,
         "others": sorted(_others(content["tables"]), key=lambda table: table.name == "cells"),
         "style": Markup(style),
         "script": Markup(script),
         "policy": policy(script),
         "suffixes": ("csv", "md", "tex"),
         "grouped": grouped,
+        "shared": shared,
+        "open_caveats": OPEN_CAVEATS,
         "headings": headings,
     }
     return templates.get_template("index.html.j2").render(page).encode()
@@ -86,8 +103,21 @@ def show(figure: Drawn, looks: Mapping[str, Look]) -> Shown:
     switches: dict[str, list[Switch]] = {}
     for label, look in looks.items():
         if (tag := strategy_tag(label)) in found.tags:
-            switches.setdefault(look.family, []).append(Switch(label, tag, look.color))
-    return Shown(figure, Markup(found.svg), found.width, switches)
+            switches.setdefault(look.family, []).append(Switch(label, tag, variable(look.color.lower())))
+    colors = found.colors | {look.color.lower() for look in looks.values()}
+    return Shown(figure, Markup(found.svg), round(found.width * ENLARGED), colors, switches)
+
+
+def sentence(said: Conclusion) -> str:
+    """The first line of what a suite concludes."""
+    return summary_text(said).split("\n", 1)[0]
+
+
+def shared(table: Table) -> tuple[int, ...]:
+    """The columns whose values stand above the rows that share them: long names in each row make a table too wide."""
+    if table.name == "cells" or table.columns[0] not in _ABOVE:
+        return ()
+    return tuple(i for i, name in enumerate(table.columns) if name in _ABOVE)
 
 
 def headings(table: Table, *left_out: int) -> list[tuple[str, bool]]:

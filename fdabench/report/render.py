@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import STYLE
 from fdabench.report.figures.plot import Plot
-from fdabench.report.figures.tags import number_tags
+from fdabench.report.figures.tags import TITLE_TAG, number_tags
 
 # Dates and versions would make each file new.
 _METADATA: Mapping[str, Mapping[str, Any]] = {
@@ -22,17 +22,23 @@ _METADATA: Mapping[str, Mapping[str, Any]] = {
     "png": {"Software": None},
 }
 
+_POINTS = 72
+"""In an inch."""
 _ODD_LABELS = ("Glyph .* missing from font", "constrained_layout not applied")
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure that has something to show."""
+    """A figure that has something to show.
+
+    `headroom`: points at the top of its files that the title takes. A page leaves them out, as its heading says it.
+    """
 
     name: str
     title: str
     caption: str
     files: Mapping[str, bytes]
+    headroom: float = 0.0
 
 
 @contextmanager
@@ -54,6 +60,12 @@ def _lay_out(figure: Figure) -> None:
         axes.set_position((left, bottom, width, height))
 
 
+def _headroom(figure: Figure) -> float:
+    """Points from the upper edge to the lower end of the title; 0 without one."""
+    lowest = [text.get_window_extent().y0 for text in figure.texts if text.get_gid() == TITLE_TAG]
+    return round(float(figure.bbox.y1 - min(lowest)) * _POINTS / figure.dpi, 2) if lowest else 0.0
+
+
 def render(plot: Plot, data: ReportData) -> Drawn | None:
     """The figure in each format, or None where it has nothing to show."""
     with house_style():
@@ -62,9 +74,10 @@ def render(plot: Plot, data: ReportData) -> Drawn | None:
             return None
         _lay_out(figure)
         number_tags(figure)
+        headroom = _headroom(figure)
         files = {}
         for suffix, metadata in _METADATA.items():
             sink = io.BytesIO()
             figure.savefig(sink, format=suffix, metadata=dict(metadata))
             files[suffix] = sink.getvalue()
-    return Drawn(plot.name, plot.title, plot.caption(data), files)
+    return Drawn(plot.name, plot.title, plot.caption(data), files, headroom)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from fdabench.report.stats import CONFIDENCE
+from fdabench.report.paired import CONFIDENCE
 
 Floats = npt.NDArray[np.float64]
 

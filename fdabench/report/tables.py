@@ -66,8 +66,8 @@ def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
     return (
         f"Geometric means over the seeds that reached the target, all workers, {data.conventions} accounting; "
         "rounds are syncs + 1. Accuracy: last evaluation, mean ± sd over seeds. Fewer bytes: the reference's bytes "
-        "divided by the strategy's, geometric mean of seed pairs with a 95 % interval; "
-        f"at least, at most: the one limit that misses leave.{left_out}"
+        "divided by the strategy's, geometric mean of seed pairs with a 95 % interval over seeds and evaluations; "
+        f"at least, at most: the one limit (97.5 %) that misses leave.{left_out}"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from fdabench.results.costs import Bytes, Instant, bytes_at, total_bytes
+from fdabench.results.costs import SYNC_KINDS, Bytes, Instant, bytes_at, total_bytes
 from fdabench.results.schema import HITS, RUNS
 from fdabench.results.store import RESULTS, Record
 from fdabench.results.workloads import Workload, describe, workloads_of
@@ -64,7 +64,7 @@ def _outcome(record: Record, evals: pd.DataFrame, ledger: pd.DataFrame, conventi
     steps, wall_s = record["steps"], record["wall_s"]
     return {
         "steps": steps,
-        "syncs": int(ledger.loc[ledger["kind"] == "model", "count"].sum()),
+        "syncs": int(ledger.loc[ledger["kind"].isin(SYNC_KINDS), "count"].sum()),
         **_columns(spent),
         "bytes_optimizer": spent.optimizer,
         "final_accuracy": evals["test_accuracy"].iloc[-1],
@@ -93,16 +93,25 @@ def derive_hits(
             if at is not None:
                 hit = history.iloc[at]
                 instant = Instant(int(hit["step"]), bool(hit["after_sync"]))
+                before = _before(history, at)
                 spent = bytes_at(ledger_of[cell_id], instant, workers, lock["convention"])
                 row |= {
                     "reached": True,
                     "step": instant.step,
-                    "step_before": int(history["step"].iloc[at - 1]) if at else 0,
+                    "step_before": before.step,
                     "syncs": int(hit["syncs"]),
                     **_columns(spent),
+                    "bytes_before": bytes_at(ledger_of[cell_id], before, workers, lock["convention"]).total,
                 }
             rows.append(row)
     return _frame(rows, HITS)
+
+
+def _before(history: pd.DataFrame, at: int) -> Instant:
+    """The evaluation before; before the first one there is the initial distribution."""
+    if not at:
+        return Instant(0)
+    return Instant(int(history["step"].iloc[at - 1]), bool(history["after_sync"].iloc[at - 1]))
 
 
 def _frame(rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:

@@ -205,7 +205,7 @@ def _reference(strategies: Sequence[Table], named: Sequence[str]) -> str | None:
 
 def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> Table:
     own = {key: value for key, value in strategy.items() if key not in STRATEGY_OPTIONS}
-    cadence = suite.eval.model_dump(include={"every_steps", "every_epochs"}, exclude_none=True)
+    cadence = suite.eval.model_dump(include={"every_steps", "every_epochs", "model", "validation"}, exclude_none=True)
     if suite.eval.stop_at_last_target:
         cadence |= {"stop_at": max(suite.eval.targets), "hit": suite.eval.hit, "reach": suite.eval.reach}
     return {

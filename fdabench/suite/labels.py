@@ -6,7 +6,7 @@ from typing import Any
 
 from fdabench.results.dotted import dotted
 
-NAMES = {"synchronous": "Synchronous", "fedavg": "FedAvg", "fedadam": "FedAdam", "fedavgm": "FedAvgM"}
+NAMES = {"synchronous": "Synchronous", "ddp": "DDP", "fedavg": "FedAvg", "fedadam": "FedAdam", "fedavgm": "FedAvgM"}
 SYMBOLS = {
     "theta": "θ",
     "local_epochs": "E",

@@ -195,8 +195,16 @@ def test_results_are_read_without_the_plugin(ran: InProcess) -> None:
 
 
 def test_a_strategy_that_raises_fails_its_cell_and_the_screen_names_the_users_line(own: InProcess) -> None:
-    """So does one that returns nothing, where no line of the user's is to blame, and one that would end the program."""
-    bodies = {"Raises": "raise ValueError('I give up\\nreally')", "Silent": "return None", "Exits": "exit(3)"}
+    """So does one that returns nothing or changes the models in place, where no line of theirs is under way, and one
+    that would end the program.
+    """
+    bodies = {
+        "Raises": "raise ValueError('I give up\\nreally')",
+        "Silent": "return None",
+        "Exits": "exit(3)",
+        "Quits": "raise type('Quit', (BaseException,), {})('no more')",
+        "Meddles": "w_KD.zero_(); return super().step(t, w_KD, r, channel)",
+    }
     for name, body in bodies.items():
         with Path("mine.py").open("a") as file:
             file.write(f"\n\nclass {name}(Doubling):\n    def step(self, t, w_KD, r, channel):\n        {body}\n")
@@ -207,13 +215,20 @@ def test_a_strategy_that_raises_fails_its_cell_and_the_screen_names_the_users_li
     assert said.exit_code == 3, said.output
     runs = pd.read_parquet("results/own/runs.parquet").set_index("label")
     failed = {label for label, state in runs["state"].items() if state == "failed"}
-    assert (failed, set(runs["state"])) == ({"raises", "silent", "exits"}, {"failed", "done"})
+    assert (failed, set(runs["state"])) == ({name.lower() for name in bodies}, {"failed", "done"})
     lines = said.stderr[said.stderr.index("failed") :].splitlines()
-    assert len(lines) == 9
+    assert len(lines) == 15
     told = {title.split()[1]: cause.strip() for title, cause in zip(lines[::3], lines[1::3], strict=True)}
     place = {name: Path("mine.py").read_text().split(body)[0].count("\n") + 1 for name, body in bodies.items()}
     assert told["raises"] == f"mine.py:{place['Raises']}: really"
-    assert told["silent"].startswith("mine.py: AttributeError: 'NoneType' object has no attribute")
+    above = {name: line - 1 for name, line in place.items()}
+    assert told["silent"] == (
+        f"mine.py: TypeError: Silent.step, line {above['Silent']}: must return an Outcome; it returned None"
+    )
+    assert told["meddles"] == (
+        f"mine.py: TypeError: Meddles.step, line {above['Meddles']}: changed w_KD in place; it must return new tensors"
+    )
+    assert told["quits"] == f"mine.py:{place['Quits']}: RuntimeError: Quit: no more ends no cell"
     assert told["exits"] == f"mine.py:{place['Exits']}: RuntimeError: sys.exit(3) ends no cell"
     shown = own("show", "results/own", runs.loc["raises", "cell_id"]).stdout
     assert "Traceback (most recent call last)" in shown

@@ -70,7 +70,7 @@ def _entry(index: int, cell: Pretended) -> dict[str, Any]:
         "optimizer": dict(ADAM),
         "strategy": deepcopy(dict(cell.strategy or LINEAR)),
         "budget": {"epochs": 100.0},
-        "eval": {"every_epochs": 1.0},
+        "eval": {"every_epochs": 1.0, "model": "paper"},
         "seed": cell.seed,
         **(cell.changes or {}),
     }

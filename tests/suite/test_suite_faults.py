@@ -43,10 +43,12 @@ FAULTS: dict[str, list[str]] = {
         "'densenet201', 'convnext-large' or 'convnext-large-imagenet'; did you mean 'mlp'?"
     ],
     "strategy.2.kind=fdaa": [
-        "strategy[2].kind: kind 'fdaa' is unknown; allowed: synchronous, fedavg, fedadam, fedavgm, fda"
+        "strategy[2].kind: kind 'fdaa' is unknown; allowed: synchronous, ddp, fedavg, fedadam, fedavgm, fda"
         "; did you mean 'fda'?"
     ],
-    "strategy.2.kind=3": ["strategy[2].kind: kind 3 is unknown; allowed: synchronous, fedavg, fedadam, fedavgm, fda"],
+    "strategy.2.kind=3": [
+        "strategy[2].kind: kind 3 is unknown; allowed: synchronous, ddp, fedavg, fedadam, fedavgm, fda"
+    ],
     "strategy.2.monitor=linaer": [
         "strategy[2].monitor: kind 'linaer' is unknown; allowed: 'naive', 'linear', 'sketch', 'exact'"
         "; did you mean 'linear'?"
@@ -94,7 +96,7 @@ FAULTS: dict[str, list[str]] = {
     "strategy.2.theta=inf": ["strategy[2].theta: expected a finite number, found inf"],
     "strategy.2.reference=1": ["strategy[2].reference: expected true or false, found 1"],
     "strategy.2.kind={a = 1}": [
-        "strategy[2].kind: kind {'a': 1} is unknown; allowed: synchronous, fedavg, fedadam, fedavgm, fda"
+        "strategy[2].kind: kind {'a': 1} is unknown; allowed: synchronous, ddp, fedavg, fedadam, fedavgm, fda"
     ],
     # out of range
     "strategy.2.theta=-1": ["strategy[2].theta: -1 is out of range: it must be at least 0"],
@@ -168,7 +170,9 @@ FAULTS: dict[str, list[str]] = {
     "eval={every_steps = 1, stop_at_last_target = true}": ["eval: stop_at_last_target needs targets"],
     # missing
     'strategy.2={kind = "fda", monitor = "naive"}': ["strategy[2]: 'theta' is missing"],
-    "strategy.2={theta = 1}": ["strategy[2]: 'kind' is missing; allowed: synchronous, fedavg, fedadam, fedavgm, fda"],
+    "strategy.2={theta = 1}": [
+        "strategy[2]: 'kind' is missing; allowed: synchronous, ddp, fedavg, fedadam, fedavgm, fda"
+    ],
     "workload.0.optimizer=adam": ["workload[0].optimizer: 'lr' is missing"],
     "workload.0.optimizer={lr = 0.1}": ["workload[0].optimizer: expected a table with a kind, found {'lr': 0.1}"],
     # empty, too many, badly named

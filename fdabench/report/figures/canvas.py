@@ -19,6 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 
 from fdabench.report.contrast import ink
 from fdabench.report.families import Look
+from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.text import byte_size, count, significant
 
@@ -32,15 +33,17 @@ ROWS_FORESEEN, ROW_INCHES = 3, 0.17
 LETTERS_PER_INCH, KEY_LETTERS = 12, 9
 # of an axis of accuracies
 TICKS_APART = 0.08
+SMALL = 7.5
+"""Points: the least size of words, which a page shows as 12 pixels."""
 GREY = "#6E6E6E"
 FAINT = 0.35
 STYLE: Mapping[str, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
-    "legend.fontsize": 7.5,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
+    "legend.fontsize": SMALL,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
     "figure.titlesize": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -52,6 +55,8 @@ STYLE: Mapping[str, Any] = {
     "lines.linewidth": 1.3,
     "lines.markersize": 5,
     "svg.hashsalt": "fdabench",
+    # words stay words: they can be searched, copied and read aloud
+    "svg.fonttype": "none",
     "figure.dpi": 150,
     "savefig.dpi": 150,
     "text.hinting": "none",
@@ -77,7 +82,7 @@ def panels(
     across = min(number, columns)
     heights = list(height) if isinstance(height, Sequence) else [height] * math.ceil(number / across)
     figure = Figure(figsize=(max(across * width, 5.2), sum(heights) + 1.0), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, gid=TITLE_TAG)
     grid = figure.subplots(len(heights), across, squeeze=False, height_ratios=heights)
     axes = list(grid.flat)
     for surplus in axes[number:]:

@@ -9,17 +9,24 @@ from fdabench.report.data import ReportData
 from fdabench.report.text import plural
 
 
+def nothing_to_say(_data: ReportData) -> str:
+    """Of a figure whose absence needs no reason."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Plot:
     """`caption` says what was measured, over how many cells and seeds, in which convention.
 
-    `draw` answers None where there is nothing to show; then there is no caption either.
+    `draw` answers None where there is nothing to show; then there is no caption either, and `absence` says why where a
+    reader may look for the figure: one sentence, or nothing.
     """
 
     name: str
     title: str
     caption: Callable[[ReportData], str]
     draw: Callable[[ReportData], Figure | None]
+    absence: Callable[[ReportData], str] = nothing_to_say
 
 
 def panels_shown(total: int, most: int, what: str) -> str:

@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _PREFIX = "strategy-"
+TITLE_TAG = "figure-title"
+"""The `gid` of a figure's title, which a page leaves out."""
 TAG = re.compile(rf"({_PREFIX}[0-9a-f]{{10}})\.\d+")
 
 

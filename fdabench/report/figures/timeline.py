@@ -14,6 +14,7 @@ from fdabench.report.data import ReportData
 from fdabench.report.families import Look
 from fdabench.report.figures.canvas import GREY, accuracy_axis, marker
 from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.words import broken_at
 from fdabench.report.text import count, listing, significant
 
@@ -56,7 +57,7 @@ def draw_timeline(data: ReportData) -> Figure | None:
         return None
     end, _ = window(data, cells)
     figure = Figure(figsize=(7, 1.9 + 0.95 * len(cells)), layout="constrained")
-    figure.suptitle(TITLE)
+    figure.suptitle(TITLE, gid=TITLE_TAG)
     axes = list(np.atleast_1d(figure.subplots(len(cells) + 1, 1, sharex=True, height_ratios=[1.7, *[1] * len(cells)])))
     _accuracy(axes[0], data, cells, end)
     for panel, cell in zip(axes[1:], cells.to_dict("records"), strict=True):

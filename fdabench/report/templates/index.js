@@ -84,6 +84,22 @@ function makeSwitches(box) {
   box.hidden = false;
 }
 
+// Says that a box scrolls sideways wherever it does, and only there.
+function makeHint(box) {
+  const hint = document.createElement("p");
+  hint.className = "hint";
+  hint.textContent = "scroll → for the rest";
+  const check = () => {
+    const more = box.scrollWidth > box.clientWidth + 1;
+    hint.hidden = !more;
+    box.classList.toggle("overflowing", more);
+  };
+  box.before(hint);
+  new ResizeObserver(check).observe(box);
+  check();
+}
+
+for (const box of document.querySelectorAll(".scroll, .picture")) makeHint(box);
 for (const box of document.querySelectorAll(".switches")) makeSwitches(box);
 const cells = document.getElementById("cells-table");
 const say = document.getElementById("cells-status");

@@ -1,0 +1,79 @@
+"""Figures on a dark page: what stands out on white stands out there, in the same order, and nothing glares."""
+
+import re
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from fdabench.report.build import build_report
+from fdabench.report.contrast import contrast, mixed
+from fdabench.report.dark import CARD, dark, declarations, variable
+from fdabench.report.families import looks_of
+from fdabench.results.load import Results
+
+KNOWN = (
+    "Synchronous",
+    "LinearFDA",
+    "SketchFDA",
+    "FedAdam",
+    "NaiveFDA",
+    "ExactFDA",
+    "FedAvg",
+    "FedAvgM",
+    "kamp",
+    "gossip",
+)
+GREATEST = contrast("white", CARD)
+
+
+@pytest.mark.parametrize("variants", [1, 5])
+def test_every_strategy_stands_out_in_the_dark(variants: int) -> None:
+    for family in KNOWN:
+        for look in looks_of({f"{family} {i}": family for i in range(variants)}).values():
+            assert contrast(dark(look.color), CARD) >= 3.0
+            assert contrast(dark(look.color), CARD) >= min(contrast(look.color), GREATEST) * 0.99
+
+
+def test_the_order_of_contrasts_stays() -> None:
+    greys = [mixed("black", "white", part / 20) for part in range(21)]
+    found = [contrast(dark(grey), CARD) for grey in greys]
+    assert all(above >= below for above, below in pairwise(found))
+    assert found[0] == pytest.approx(GREATEST)
+    assert found[-1] == 1.0
+
+
+def test_white_becomes_what_is_behind_and_black_becomes_white() -> None:
+    assert dark("#ffffff") == CARD
+    assert dark("#000000") == "#ffffff"
+
+
+def test_the_hue_stays() -> None:
+    red, green, blue = (int(dark("#d1260b")[at : at + 2], 16) for at in (1, 3, 5))
+    assert red > green > blue
+
+
+def test_each_color_is_declared_once_for_light_and_for_dark_screens_and_paper_is_light() -> None:
+    style = declarations(["#d1260b", "#000000", "#d1260b"])
+    assert style.count("--cd1260b:") == 2
+    assert "@media screen and (prefers-color-scheme: dark)" in style
+    assert style.index("--c000000:#000000") < style.index("@media") < style.index("--c000000:#ffffff")
+
+
+def test_no_color_of_a_figure_bypasses_its_variable(full: Results, tmp_path: Path) -> None:
+    build_report([full], tmp_path)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    pictures = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
+    assert re.findall(r"[:\"] ?#[0-9a-fA-F]{3,8}\b(?=[;\"])", re.sub(r"href=\"[^\"]*\"", "", pictures)) == []
+    used = set(re.findall(r"var\((--c[0-9a-f]{6})\)", pictures))
+    assert len(used) > 10
+    style = page[page.index("<style>") : page.index("</style>")]
+    assert {name for name in used if style.count(f"{name}:") != 2} == set()
+    assert variable("#ffffff") in used, "the plate of a figure is the page's own"
+    assert "figure-title" not in page
+
+
+def test_the_background_is_that_of_the_dark_page() -> None:
+    style = files("fdabench.report").joinpath("templates", "index.css").read_text(encoding="utf-8")
+    assert style.count(f"--page: {CARD};") == style.count(f"--card: {CARD};") == 1
