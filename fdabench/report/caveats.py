@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.report.evaluations import hits_lost_again, margins_under_one_evaluation
 from fdabench.report.methods import flat
 from fdabench.report.text import budget_text, listing, percent, plural, target_name, without_folders
 
 FEW_SEEDS = 3
 LARGE_STATE = 0.1
 COARSE = 0.1
+LEAST_THETAS = 3
+"""From which on the figure of a sweep is drawn."""
 _ENVIRONMENT = ("fdabench", "git", "python", "torch", "numpy", "platform", "device", "capability", "blas", "threads")
 
 
@@ -61,6 +64,15 @@ def _unequal_hits(data: ReportData) -> Iterator[str]:
         )
 
 
+def _chosen_after_runs(data: ReportData) -> Iterator[str]:
+    for suite, headline in data.headlines.items():
+        if headline.after_runs and not data.finished.empty:
+            yield (
+                f"The headline target of {suite}, {target_name(headline.chosen)}, was chosen after the runs: "
+                f"{headline.how}. Another strategy may move it; eval.headline names one beforehand."
+            )
+
+
 def _unreached(data: ReportData) -> Iterator[str]:
     best = data.outcomes.groupby([*WORKLOAD, "target"], sort=False)["reached"].any()
     missed = best[~best].reset_index().groupby(WORKLOAD, sort=False)["target"]
@@ -106,6 +118,12 @@ def _coarse(data: ReportData) -> Iterator[str]:
         )
 
 
+def _two_thetas(data: ReportData) -> Iterator[str]:
+    thetas = data.runs.dropna(subset="theta").groupby([*WORKLOAD, "family"])["theta"].nunique()
+    if len(thetas) and thetas.max() == LEAST_THETAS - 1:
+        yield f"No figure shows what theta costs: that takes {LEAST_THETAS} values of it, and here are {thetas.max()}."
+
+
 def _optimizers(data: ReportData) -> Iterator[str]:
     """Where strategies of one workload differ; that workloads do is told by their titles."""
     said: dict[str, list[str]] = {}
@@ -139,8 +157,12 @@ _CHECKS: tuple[Callable[[ReportData], Iterator[str]], ...] = (
     _unreached,
     _unequal_hits,
     _coarse,
+    hits_lost_again,
+    margins_under_one_evaluation,
+    _chosen_after_runs,
     _large_state,
     _optimizers,
+    _two_thetas,
     _budgets,
     _mixed_environments,
     _tuning,

@@ -6,11 +6,12 @@ from typing import Any
 import pandas as pd
 
 from fdabench.report.data import ReportData, only
-from fdabench.report.headline import ranking, strategies_of
-from fdabench.report.stats import NO_RATIO, geometric_mean, paired_ratio
-from fdabench.report.summary import never
+from fdabench.report.headline import strategies_of
+from fdabench.report.order import RULE, order_of
+from fdabench.report.ratios import times_sign
+from fdabench.report.stats import NO_RATIO, Ratio, geometric_mean, paired_ratio
 from fdabench.report.tables import Table
-from fdabench.report.text import DASH, byte_size, percent, ratio_number, target_name
+from fdabench.report.text import DASH, byte_size, percent, target_name
 
 COLUMNS = (
     "suite",
@@ -23,10 +24,11 @@ COLUMNS = (
     "best accuracy",
 )
 _NOTE = (
-    "Over all workloads of a suite at its headline target. Bytes: geometric mean over the seeds that reached it. The "
-    "best reached it most often, then with the fewest bytes. Ratios: geometric means of seed pairs with a 95 % "
-    "interval over seeds and evaluations; ≥ or ≤ and one limit (97.5 %) where misses leave the other end open. Best "
-    "accuracy: mean over seeds of the best evaluation."
+    "Over all workloads of a suite at its headline target. Bytes: geometric mean over the runs that reached it. First "
+    "those that reached it as often as any, by bytes in runs that they have in common; then those that reached it "
+    f"{RULE}; then those that never did. Ratios: geometric means of seed pairs with a 95 % interval over seeds and "
+    "evaluations; at least, at most: the one limit (97.5 %) that misses leave. Best accuracy: mean over seeds of the "
+    "best evaluation."
 )
 
 
@@ -39,7 +41,7 @@ def conclusion_table(data: ReportData) -> Table:
 
 def _suite(data: ReportData, suite: str) -> list[dict[str, Any]]:
     outcomes = data.headline
-    known = [*ranking(outcomes), *never(outcomes)]
+    known = order_of(outcomes).labels if len(outcomes) else ()
     labels = [*known, *(label for label in strategies_of(data.runs) if label not in known)]
     best = outcomes[outcomes["label"] == known[0]] if known else outcomes
     return [{"suite": suite, "strategy": label, **_strategy(data, label, best)} for label in labels]
@@ -89,8 +91,5 @@ def _shown(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _ratio_text(row: dict[str, Any], name: str) -> str:
-    if not row[f"{name}_pairs"]:
-        return DASH
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    interval = f" [{ratio_number(low)}, {ratio_number(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
-    return f"{row[f'{name}_bound']}{ratio_number(row[name])}×{interval}"
+    low, high, pairs, bound = (row[f"{name}_{part}"] for part in ("low", "high", "pairs", "bound"))
+    return times_sign(Ratio(row[name], low, high, pairs, bound))

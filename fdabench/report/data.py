@@ -4,6 +4,7 @@
 `outcomes` has a row for each finished cell and target, with what it cost to reach it, or what was spent without.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ import pandas as pd
 
 from fdabench.report.families import Look, family_of, looks_of
 from fdabench.report.outcomes import priced_evals, with_costs
+from fdabench.report.target import Headline, headline_of
+from fdabench.report.text import target_name
 from fdabench.results.costs import Instant
 from fdabench.results.load import Results
 from fdabench.results.networks import demand_at
@@ -39,9 +42,10 @@ AXES = [
 
 @dataclass(frozen=True)
 class ReportData:
-    """What tables and figures are made of. `locks` and `records` are keyed by suite and by cell."""
+    """What tables and figures are made of. `locks` and `headlines` are keyed by suite, `records` by cell."""
 
     locks: Mapping[str, Mapping[str, Any]]
+    headlines: Mapping[str, Headline]
     records: Mapping[str, Record]
     configs: Mapping[str, Mapping[str, Any]]
     runs: pd.DataFrame
@@ -60,13 +64,21 @@ class ReportData:
 
     @property
     def headline(self) -> pd.DataFrame:
-        """The outcomes at each suite's headline target: the highest that half of the cells reached, or anybody."""
+        """The outcomes at each suite's headline target; of a suite where nobody reached it, at the next below."""
         return self.outcomes[self.outcomes["headline"]]
 
     @property
     def shown(self) -> pd.DataFrame:
-        """The outcomes at each workload's own headline target; at the lowest target where none was reached."""
+        """The same, but of a workload where nobody reached that, at the highest target below that somebody did."""
         return self.outcomes[self.outcomes["shown"]]
+
+    def apart(self, suite: str, workload: str) -> str:
+        """What a panel's title says where it shows another target than its suite's headline; else nothing."""
+        mine = self.shown[(self.shown["suite"] == suite) & (self.shown["workload"] == workload)]
+        headline = self.headlines[suite].target
+        if mine.empty or math.isnan(headline) or float(mine["target"].iloc[0]) == headline:
+            return ""
+        return f"to {target_name(float(mine['target'].iloc[0]))}: nobody reached {target_name(headline)}"
 
     @cached_property
     def demands(self) -> pd.DataFrame:
@@ -118,12 +130,15 @@ def combine(results: Sequence[Results]) -> ReportData:
     runs = pd.concat([_runs(name, result) for name, result in pairs], ignore_index=True)
     families = dict(zip(runs["label"], runs["family"], strict=True))
     stack = partial(_stack, pairs, runs)
+    hits = {name: _hits(name, result, runs) for name, result in pairs}
+    headlines = {name: headline_of(result.lock, hits[name]) for name, result in pairs}
     return ReportData(
         locks={name: result.lock for name, result in pairs},
+        headlines=headlines,
         records={_key(name, cell): record for name, result in pairs for cell, record in result.records.items()},
         configs={_key(name, cell["id"]): cell["config"] for name, result in pairs for cell in result.lock["cell"]},
         runs=runs,
-        outcomes=pd.concat([_outcomes(name, result, runs) for name, result in pairs], ignore_index=True),
+        outcomes=pd.concat([with_costs(hits[name], headlines[name]) for name in names], ignore_index=True),
         evals=stack([priced_evals(result) for result in results]),
         ledger=stack([result.ledger for result in results]),
         rounds=stack([result.rounds for result in results]),
@@ -177,10 +192,10 @@ def _keyed(pairs: Sequence[tuple[str, Results]], frames: Sequence[pd.DataFrame])
     return stacked.replace([np.inf, -np.inf], np.nan)
 
 
-def _outcomes(name: str, result: Results, runs: pd.DataFrame) -> pd.DataFrame:
+def _hits(name: str, result: Results, runs: pd.DataFrame) -> pd.DataFrame:
     hits = result.hits.assign(cell_id=[_key(name, cell_id) for cell_id in result.hits["cell_id"]])
     axes = runs[["cell_id", *AXES, "bytes_total", "steps"]].rename(columns={"bytes_total": "spent", "steps": "ran"})
-    return with_costs(hits.merge(axes, on="cell_id", how="left"))
+    return hits.merge(axes, on="cell_id", how="left")
 
 
 def only(data: ReportData, suite: str) -> ReportData:
@@ -189,6 +204,7 @@ def only(data: ReportData, suite: str) -> ReportData:
     return replace(
         data,
         locks={suite: data.locks[suite]},
+        headlines={suite: data.headlines[suite]},
         configs={cell_id: data.configs[cell_id] for cell_id in runs["cell_id"]},
         runs=runs,
         outcomes=data.outcomes[data.outcomes["suite"] == suite],
@@ -197,4 +213,4 @@ def only(data: ReportData, suite: str) -> ReportData:
 
 def headline_targets(data: ReportData) -> dict[str, float]:
     """Each suite's headline target; a suite where nobody reached any is left out."""
-    return {str(suite): float(rows["target"].iloc[0]) for suite, rows in data.headline.groupby("suite", sort=False)}
+    return {suite: found.target for suite, found in data.headlines.items() if not math.isnan(found.target)}

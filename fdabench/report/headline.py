@@ -77,12 +77,5 @@ def _columns(ratio: Ratio) -> dict[str, Any]:
     }
 
 
-def ranking(outcomes: pd.DataFrame) -> list[str]:
-    """Labels that reached the target at all: most often first, then by bytes."""
-    hits = outcomes[outcomes["reached"].astype(bool)]
-    scored = [(-len(rows), geometric_mean(rows["bytes_total"]), str(label)) for label, rows in hits.groupby("label")]
-    return [label for _, _, label in sorted(scored)]
-
-
 def strategies_of(outcomes: pd.DataFrame) -> Sequence[str]:
     return list(dict.fromkeys(outcomes["label"]))

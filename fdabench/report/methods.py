@@ -144,7 +144,8 @@ def _declared(values: Iterable[str], meanings: Mapping[str, str]) -> str:
 
 
 def _cadence(table: Mapping[str, Any]) -> str:
-    return " or ".join(f"every {value:g} {key.removeprefix('every_')}" for key, value in table.items())
+    every = {key.removeprefix("every_"): value for key, value in table.items() if key.startswith("every_")}
+    return " or ".join(f"every {value:g} {unit}" for unit, value in every.items())
 
 
 def _strategies(data: ReportData) -> list[Setting]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from fdabench.report.target import Headline
 from fdabench.results.costs import bytes_at_each
 from fdabench.results.load import Results
 
@@ -21,25 +22,25 @@ def priced_evals(result: Results) -> pd.DataFrame:
     return pd.concat(priced)
 
 
-def with_costs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Outcomes from hits with their cells' axes and what those `spent` and `ran`: costs, and what targets tell.
+def with_costs(frame: pd.DataFrame, target: Headline) -> pd.DataFrame:
+    """Outcomes from one suite's hits with their cells' axes and what those `spent` and `ran`: costs, and what is shown.
 
     Costs are those of the hit, or what was spent where the target was missed. `..._before` are those of the evaluation
-    before the hit, at least one step; `..._limit` those at the end of the workload's budget.
+    before the hit, at least one step; `..._limit` those at the end of the workload's budget. `headline` marks the
+    headline target, `shown` what figures and tables show of each workload: the same, but where nobody reached that on
+    a workload the highest target below it that somebody did.
     """
     reached = frame["reached"].astype(bool)
-    rates = frame.assign(reached=reached).groupby(["workload", "target"])["reached"].mean()
-    top = telling(reached.astype(float).groupby(frame["target"]).mean())
-    of_workload = {workload: telling(rates[workload]) for workload in frame["workload"].unique()}
-    lowest = frame.groupby("workload")["target"].min()
+    below = frame[reached & (frame["target"] <= target.chosen)]
+    of_workload = below.groupby("workload")["target"].max().clip(upper=target.target)
     # A diverged cell stopped early and never gets there: what it spent by then bounds nothing.
     spent = frame[["spent", "ran"]].astype(float).where(frame["state"] != "diverged", np.nan)
     # A cell that stopped at its targets would have gone on as far as the others, at the same bytes a step.
     budget = spent["ran"].groupby(frame["workload"]).transform("max")
     return frame.assign(
         reached=reached,
-        headline=frame["target"] == top,
-        shown=frame["target"] == frame["workload"].map(pd.Series(of_workload, dtype=float).fillna(lowest)),
+        headline=frame["target"] == target.target,
+        shown=frame["target"] == frame["workload"].map(of_workload).fillna(target.chosen),
         cost_bytes=frame["bytes_total"].astype(float).where(reached, spent["spent"]),
         cost_steps=frame["step"].astype(float).where(reached, spent["ran"]),
         cost_bytes_before=frame["bytes_before"].astype(float),
@@ -48,16 +49,3 @@ def with_costs(frame: pd.DataFrame) -> pd.DataFrame:
         cost_steps_limit=budget.where(spent["ran"].notna()),
         rounds=frame["syncs"].astype(float) + 1,
     )
-
-
-def telling(rates: "pd.Series[float]") -> float:
-    """The target that tells most: the highest that half of the cells reached, or else that anybody reached.
-
-    Args:
-        rates: the share of cells that reached it, by target. NaN if none was reached.
-    """
-    for share in (0.5, 1e-9):
-        reached = rates.index[rates >= share]
-        if len(reached):
-            return float(max(reached))
-    return np.nan

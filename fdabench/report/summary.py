@@ -1,27 +1,41 @@
-"""What a run says when it ends: who reached the target with the fewest bytes, and how the others compare."""
+"""What a run says when it ends: one sentence, then every strategy in order, then what else to know."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from fdabench.report.data import ReportData, combine, only
-from fdabench.report.headline import ranking, strategies_of
-from fdabench.report.stats import NO_RATIO, Ratio, geometric_mean, paired_ratio
+from fdabench.report.data import WORKLOAD, ReportData, combine, only
+from fdabench.report.headline import strategies_of
+from fdabench.report.order import RULE, Order, order_of
+from fdabench.report.ratios import times
+from fdabench.report.sentence import pair_words, runs_of, sentence_of
+from fdabench.report.stats import geometric_mean, paired_ratio
 from fdabench.report.text import budget_text, byte_size, listing, percent, plural, ratio_number, target_name
 from fdabench.results.load import Results
 
 Row = tuple[str, ...]
 
-MOST_OTHERS = 15
-"""Strategies compared with the best, by how cheaply they reached the target."""
+MOST_ROWS = 16
+"""Strategies told of, by how cheaply they reached the target."""
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What one suite says, in parts: a sentence, rows of costs, how the others compare, what else to know."""
+    """What one suite says.
 
-    title: str
+    Args:
+        sentence: the conclusion in one sentence.
+        title: what the rows are: the target, how it was chosen, over how much they are counted.
+        costs: where no cost can be compared, a row for each strategy with its best accuracy and its bytes in all.
+        comparisons: a row for each strategy, the best first: its name, runs that reached the target, bytes, how many
+            times as many as the best's, steps, and what else to know.
+        notes: one line each.
+    """
+
+    sentence: str
+    title: str = ""
     costs: Sequence[Row] = ()
     comparisons: Sequence[Row] = ()
     notes: Sequence[str] = ()
@@ -35,7 +49,8 @@ def closing_summary(results: Results) -> str:
 
 def summary_text(said: Conclusion) -> str:
     notes = [f"  {note}" for note in said.notes]
-    return "\n".join([said.title, *_table(said.costs, 2), *_table(said.comparisons, 5), *notes])
+    title = [said.title] if said.title else []
+    return "\n".join([said.sentence, *title, *_table(said.costs), *_table(said.comparisons), *notes])
 
 
 def conclude(everything: ReportData, suite: str) -> Conclusion:
@@ -46,119 +61,92 @@ def conclude(everything: ReportData, suite: str) -> Conclusion:
     if data.finished.empty:
         return Conclusion(f"No cell of {suite} has a result yet.", notes=left_out)
     if not targets:
-        return Conclusion(_title_without("No target is set", data), _best_accuracies(data), notes=left_out)
+        nothing = "No target is set, so no cost to a target is compared."
+        return Conclusion(nothing, _accuracies(data), _best(data), (), left_out)
+    headline = data.headlines[suite]
     if data.headline.empty:
-        why = f"Nobody reached {target_name(min(targets))}"
-        return Conclusion(_title_without(why, data), _best_accuracies(data), notes=left_out)
+        nobody = f"Nobody reached {target_name(headline.chosen)} ({headline.how})."
+        higher = _higher_targets(data, targets, headline.chosen)
+        return Conclusion(nobody, _accuracies(data), _best(data), (), [*higher, *left_out])
     outcomes = data.headline
-    best, *others = [*ranking(outcomes), *never(outcomes)]
-    more = [f"and {len(others) - MOST_OTHERS} others: the report has them"] if len(others) > MOST_OTHERS else []
-    notes = [*more, *_higher_targets(data, targets), *left_out]
-    return Conclusion(_title(data), [_cost_row(outcomes, best)], _comparisons(outcomes, best, others), notes)
+    order = order_of(outcomes)
+    more = len(order.labels) - MOST_ROWS
+    notes = [f"and {more} more: the report has them"] if more > 0 else []
+    notes += ["level: within a twentieth of the fewest bytes, in the order of the suite"] if order.level > 1 else []
+    notes += [RULE] if order.less_often else []
+    if headline.target < headline.chosen:
+        missed = f"{target_name(headline.chosen)} ({headline.how})"
+        notes.append(f"nobody reached {missed}; {headline.name} is the highest target below it that anybody reached")
+    notes += [*_higher_targets(data, targets, max(headline.target, headline.chosen)), *left_out]
+    return Conclusion(sentence_of(outcomes, order), _title(data, suite), (), _rows(outcomes, order), notes)
 
 
-def _title(data: ReportData) -> str:
-    outcomes = data.headline
-    workloads, seeds = len(data.workloads), outcomes["seed"].nunique()
-    over = f"geometric mean over {plural(workloads, 'workload')}, {plural(seeds, 'seed')}"
+def _title(data: ReportData, suite: str) -> str:
+    """Counted from the rows that are compared, not from the suite."""
+    outcomes, headline = data.headline, data.headlines[suite]
+    reached = outcomes.groupby(WORKLOAD)["reached"].any()
+    workloads, seeds = len(reached), outcomes["seed"].nunique()
+    over = f"geometric means over {plural(workloads, 'workload')}, {plural(seeds, 'seed')}"
+    where = "" if reached.all() else f"; reached on {int(reached.sum())} of {plural(workloads, 'workload')}"
     interval = ", 95 % CI" if seeds > 1 else ", no interval from one seed"
     convention = "" if data.conventions == "paper" else f"; {data.conventions} convention"
-    budget = budget_text(list(data.configs.values()))
-    return f"Bytes to {target_name(outcomes['target'].iloc[0])} ({over}{interval}; {budget}{convention})"
+    budget = budget_text([data.configs[cell_id] for cell_id in outcomes["cell_id"]])
+    how = f", {headline.how}" if headline.target == headline.chosen else ""
+    return f"Bytes to {headline.name}{how} ({over}{interval}{where}; {budget}{convention})"
 
 
-def _cost_row(outcomes: pd.DataFrame, label: str) -> Row:
-    mine = outcomes[outcomes["label"] == label]
-    hits = mine[mine["reached"]]
-    return (
-        label,
-        f"{_reached(mine)} reached",
-        byte_size(geometric_mean(hits["bytes_total"])) + _of_hits(mine),
-        _steps(outcomes, mine),
-    )
+def _rows(outcomes: pd.DataFrame, order: Order) -> list[Row]:
+    """The best first; each of the others beside it."""
+    best = outcomes[outcomes["label"] == order.labels[0]]
+    rows: list[Row] = []
+    for label in order.labels[:MOST_ROWS]:
+        mine = outcomes[outcomes["label"] == label]
+        ratio = paired_ratio(mine, best, "cost_bytes")
+        compared = label != order.labels[0]
+        words = times(ratio) or "not comparable" if compared else ""
+        remarks = [_group(order, label), pair_words(ratio, mine, best) if compared else ""]
+        hits = mine[mine["reached"]]
+        size = byte_size(geometric_mean(hits["bytes_total"])) if len(hits) else ""
+        rows.append((label, runs_of(mine), size, words, _steps(outcomes, mine), "; ".join(filter(None, remarks))))
+    return rows
 
 
-def _reached(mine: pd.DataFrame) -> str:
-    return f"{int(mine['reached'].sum())}/{len(mine)}"
-
-
-def _of_hits(mine: pd.DataFrame) -> str:
-    missed = int((~mine["reached"]).sum())
-    return f" (mean of the hits; {missed} missed left out)" if missed else ""
+def _group(order: Order, label: str) -> str:
+    if label in order.leading[: order.level]:
+        return "level" if order.level > 1 else ""
+    return "less often" if label in order.less_often else "never" if label in order.never else ""
 
 
 def _steps(outcomes: pd.DataFrame, mine: pd.DataFrame) -> str:
     reference = outcomes[outcomes["reference"]]
-    if reference.empty or bool(mine["reference"].all()):
+    if reference.empty or bool(mine["reference"].all()) or not mine["reached"].any():
         return ""
-    name = listing(strategies_of(reference))
     ratio = paired_ratio(mine, reference, "cost_steps")
     if not ratio.pairs:
-        return f"steps not comparable with {name}: {_reached(reference)} reached"
-    return f"{ratio.bound}{ratio_number(ratio.mean)}x the steps of {name}"
+        return ""
+    limit = ratio.low if ratio.bound == "≥" else ratio.high if ratio.bound else ratio.mean
+    number = ratio_number(limit if math.isfinite(limit) else ratio.mean)
+    words = {"≥": "at least ", "≤": "at most ", "": ""}[ratio.bound]
+    return f"{words}{number}x the steps of {listing(strategies_of(reference))}"
 
 
-def _comparisons(outcomes: pd.DataFrame, best: str, others: Sequence[str]) -> list[Row]:
-    mine = outcomes[outcomes["label"] == best]
-    compared = []
-    for label in others[:MOST_OTHERS]:
-        theirs = outcomes[outcomes["label"] == label]
-        compared.append((paired_ratio(theirs, mine, "cost_bytes"), label, theirs))
-    compared.sort(key=lambda entry: (entry[0] is NO_RATIO, entry[0].mean))
-    return [_comparison_row(ratio, label, mine, theirs) for ratio, label, theirs in compared]
-
-
-def _comparison_row(ratio: Ratio, label: str, mine: pd.DataFrame, theirs: pd.DataFrame) -> Row:
-    if not ratio.pairs:
-        return "–", "", f"not comparable with {label}", f"{_reached(theirs)} reached"
-    word = "fewer" if ratio.mean >= 1 else "more"
-    shown = ratio if ratio.mean >= 1 else ratio.inverse()
-    interval = f"[{ratio_number(shown.low)}, {ratio_number(shown.high)}]" if shown.has_interval else ""
-    return (
-        f"{shown.bound}{ratio_number(shown.mean)}",
-        interval,
-        f"times {word} bytes than {label}",
-        _misses(shown, mine, theirs),
-    )
-
-
-def _misses(ratio: Ratio, mine: pd.DataFrame, theirs: pd.DataFrame) -> str:
-    """What misses make of the number; nothing to say when both reached the target everywhere."""
-    notes = []
-    if not theirs["reached"].all():
-        notes.append(f"{_reached(theirs)} reached")
-    if ratio.bound:
-        notes.append({"≥": "lower bound", "≤": "upper bound"}[ratio.bound])
-    text = ": ".join(notes)
-    if ratio.left_out:
-        text += f"{', ' if text else ''}{plural(ratio.left_out, 'pair')} left out"
-    return text
-
-
-def never(outcomes: pd.DataFrame) -> list[str]:
-    """Labels that missed the target everywhere."""
-    hit = set(ranking(outcomes))
-    return [label for label in strategies_of(outcomes) if label not in hit]
-
-
-def _table(rows: Sequence[Row], indent: int) -> list[str]:
-    """Columns aligned; a first column of numbers to the right, as its digits then line up."""
+def _table(rows: Sequence[Row]) -> list[str]:
+    """Columns aligned; an empty one is left out."""
     if not rows:
         return []
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    align = [str.rjust if indent > 2 else str.ljust, *[str.ljust] * (len(widths) - 1)]
     lines = []
     for row in rows:
-        cells = [place(cell, width) for place, cell, width in zip(align, row, widths, strict=True) if width]
-        lines.append((" " * indent + "  ".join(cells)).rstrip())
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width]
+        lines.append(("  " + "  ".join(cells)).rstrip())
     return lines
 
 
-def _title_without(why: str, data: ReportData) -> str:
-    return f"{why}: best accuracy and bytes in all ({budget_text(list(data.configs.values()))})"
+def _accuracies(data: ReportData) -> str:
+    return f"Best accuracy and bytes in all ({budget_text(list(data.configs.values()))})"
 
 
-def _best_accuracies(data: ReportData) -> list[Row]:
+def _best(data: ReportData) -> list[Row]:
     """With no cost to compare: what accuracy was had for how many bytes."""
     finished = data.finished
     rows: list[Row] = []
@@ -169,12 +157,11 @@ def _best_accuracies(data: ReportData) -> list[Row]:
     return rows
 
 
-def _higher_targets(data: ReportData, targets: Sequence[float]) -> list[str]:
-    top = data.headline["target"].iloc[0]
+def _higher_targets(data: ReportData, targets: Sequence[float], top: float) -> list[str]:
     lines = []
     for target in sorted(target for target in targets if target > top):
         cells = data.outcomes.loc[data.outcomes["target"] == target, "reached"]
-        who = f"{int(cells.sum())} of {plural(len(cells), 'cell')}" if cells.any() else "nobody"
+        who = f"{int(cells.sum())} of {plural(len(cells), 'run')}" if cells.any() else "nobody"
         lines.append(f"{target_name(target)} was reached by {who}")
     return lines
 

@@ -10,7 +10,9 @@ import pandas as pd
 from fdabench.report.data import ReportData
 from fdabench.report.headline import headline_frame
 from fdabench.report.methods import settings
-from fdabench.report.text import DASH, byte_size, count, percent, ratio_number, target_name
+from fdabench.report.ratios import times_sign
+from fdabench.report.stats import Ratio
+from fdabench.report.text import DASH, byte_size, count, percent, target_name
 
 _CELL_COLUMNS = [
     "cell_id",
@@ -65,7 +67,7 @@ def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
         f"Geometric means over the seeds that reached the target, all workers, {data.conventions} accounting; "
         "rounds are syncs + 1. Accuracy: last evaluation, mean ± sd over seeds. Fewer bytes: the reference's bytes "
         "divided by the strategy's, geometric mean of seed pairs with a 95 % interval over seeds and evaluations; "
-        f"≥ or ≤ and one limit (97.5 %) where misses leave the other end open.{left_out}"
+        f"at least, at most: the one limit (97.5 %) that misses leave.{left_out}"
     )
 
 
@@ -113,13 +115,8 @@ def _accuracy(mean: float, sd: float) -> str:
 
 
 def _ratio(row: dict[str, Any]) -> str:
-    if not row["bytes_ratio_pairs"]:
-        return DASH
-    low, high = row["bytes_ratio_low"], row["bytes_ratio_high"]
-    if row["bytes_ratio_bound"]:
-        return f"{row['bytes_ratio_bound']}{ratio_number(row['bytes_ratio'])}×"
-    interval = f" [{ratio_number(low)}, {ratio_number(high)}]" if math.isfinite(low) else f" [{DASH}]"
-    return f"{row['bytes_ratio_bound']}{ratio_number(row['bytes_ratio'])}×{interval}"
+    low, high, pairs, bound = (row[f"bytes_ratio_{part}"] for part in ("low", "high", "pairs", "bound"))
+    return times_sign(Ratio(row["bytes_ratio"], low, high, pairs, bound))
 
 
 def cells_table(data: ReportData) -> Table:

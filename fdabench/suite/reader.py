@@ -55,6 +55,7 @@ class Expanded:
             "plugins": locked_plugins(self.cells, self.catalogue),
             "seeds": list(suite.seeds),
             "targets": list(suite.eval.targets),
+            **({} if suite.eval.headline is None else {"headline": suite.eval.headline}),
             "hit": suite.eval.hit,
             "reach": suite.eval.reach,
             "convention": suite.accounting.convention,

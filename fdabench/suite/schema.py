@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.engine.batches import LastBatch
@@ -58,6 +58,7 @@ class Eval(Table):
     every_steps: Count | None = None
     every_epochs: Positive | None = None
     targets: Annotated[list[Fraction01], Field(max_length=MOST_ENTRIES)] = []
+    headline: Fraction01 | None = None
     hit: Count = 1
     reach: Literal["at", "strictly"] = "at"
     stop_at_last_target: bool = False
@@ -71,6 +72,16 @@ class Eval(Table):
         if self.stop_at_last_target and not self.targets:
             raise ValueError("stop_at_last_target needs targets")
         return self
+
+    @field_validator("headline")
+    @classmethod
+    def _one_of_the_targets(cls, headline: float | None, so_far: ValidationInfo) -> float | None:
+        """Targets that are wrong themselves are told on their own."""
+        targets = so_far.data.get("targets")
+        if headline is not None and targets is not None and headline not in targets:
+            known = ", ".join(f"{target:g}" for target in targets) or "there are none"
+            raise ValueError(f"{headline:g} is not among eval.targets ({known})")
+        return headline
 
 
 class Accounting(Table):

@@ -65,7 +65,7 @@ def test_progress_goes_to_stderr_and_the_summary_to_stdout(finished: Any) -> Non
     assert first == "tiny: 2 cells = 2 strategies x 1 workload x 1 seed  ->  results/tiny"
     assert second == " 0 done | 2 to run"
     assert [line[:10] for line in lines] == ["[1/2] done", "[2/2] done"]
-    assert finished.said.stdout.startswith("Bytes to ")
+    assert finished.said.stdout.startswith("30 %: ")
     assert "LinearFDA" in finished.said.stdout
 
 
@@ -293,7 +293,7 @@ def test_a_stopped_run_keeps_what_is_done_and_goes_on_from_there(
     assert interrupted.startswith("[2/2] interrupted  LinearFDA")
     again = "fdabench run tiny.toml --jobs 1 --set budget.steps=800 --set eval.every_steps=400"
     assert last == f"fdabench: {word}; this goes on from here: {again}"
-    assert out.startswith("Bytes to ")
+    assert out.startswith("30 %: ")
     results = Path("results/tiny")
     assert sorted(states(results)) == ["done", "interrupted"]
     kept = {path: path.read_bytes() for path in results.glob("cells/*/evals.parquet")}

@@ -1,10 +1,13 @@
 """The closing summary: best first, misses said, and something sensible when there is little to say."""
 
 import math
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from fdabench.report.data import combine
 from fdabench.report.summary import closing_summary
 from fdabench.results.load import Results
 
@@ -12,30 +15,65 @@ Build = Callable[..., Results]
 
 
 def test_hand_made_numbers(hand_made: Results) -> None:
-    first, best, other = closing_summary(hand_made).splitlines()
-    assert first == "Bytes to 90 % (geometric mean over 1 workload, 2 seeds, 95 % CI; 8 steps for all)"
+    sentence, title, best, other = closing_summary(hand_made).splitlines()
     # (2 * 160 + 4 * 16 before the target at step 4; 8 * 16 at step 8): 384 and 448 bytes.
     size, ratio, steps = math.sqrt(384 * 448), math.sqrt(640 / 384 * 960 / 448), math.sqrt(4 / 4 * 8 / 6)
-    assert best.split("  ") == [
-        "",
+    base = math.sqrt(640 * 960)
+    head = f"90 %: LinearFDA θ=1 needed {size:.0f} B (2 of 2 runs); Synchronous {base:.0f} B (2 of 2 runs): {ratio:.1f}"
+    assert sentence.startswith(f"{head} times as many")
+    assert (
+        title == "Bytes to 90 %, the only target (geometric means over 1 workload, 2 seeds, 95 % CI; 8 steps for all)"
+    )
+    assert re.split(r" {2,}", best)[1:] == [
         "LinearFDA θ=1",
-        "2/2 reached",
+        "2 of 2 runs",
         f"{size:.0f} B",
         f"{steps:.1f}x the steps of Synchronous",
     ]
-    assert other.split()[0] == f"{ratio:.1f}"
-    assert other.endswith("times fewer bytes than Synchronous")
+    assert re.split(r" {2,}", other)[1:4] == ["Synchronous", "2 of 2 runs", f"{base:.0f} B"]
+    assert f"{ratio:.1f} times as many" in other
 
 
-def test_misses_are_lower_bounds(full: Results) -> None:
+def test_a_strategy_that_never_got_there_has_a_lower_limit_and_no_upper_one(full: Results) -> None:
     text = closing_summary(full)
-    assert text.startswith(
-        "Bytes to 95 % (geometric mean over 2 workloads, 3 seeds, 95 % CI; 400 steps for all)\n  FedAvg"
-    )
-    line = next(line for line in text.splitlines() if "FedAdam" in line)
-    assert "≥" in line
-    assert "0/6 reached: lower bound" in line
+    line = next(line for line in text.splitlines() if line.startswith("  FedAdam"))
+    assert re.search(r"0 of 6 runs +at least \d[\d.]* times as many", line)
+    assert line.endswith("never")
+    assert "[" not in line
     assert "99.9 % was reached by nobody" in text
+
+
+def test_no_bound_has_an_interval_around_it(full: Results) -> None:
+    text = closing_summary(full)
+    assert not re.search(r"[≤≥]|at (least|most)[^;.]*\[", text)
+
+
+def test_a_suite_s_own_headline_target_is_named(results_of: Build) -> None:
+    results = results_of(targets=(0.5, 0.9), seeds=(0,))
+    text = closing_summary(replace(results, lock=results.lock | {"headline": 0.5}))
+    assert text.startswith("50 %: ")
+    assert "Bytes to 50 %, named in the suite (" in text
+    assert "  90 % was reached by" in text
+
+
+def test_counts_are_those_of_the_rows_that_are_shown(full: Results) -> None:
+    """After Ctrl-C, or with -k, a workload or a seed has no result yet."""
+    first = combine([full]).workloads[0][1]
+    runs = full.runs.assign(state=full.runs["state"].where(full.runs["workload"] == first, "pending"))
+    kept = set(runs.loc[runs["workload"] == first, "cell_id"])
+    one = replace(full, runs=runs, hits=full.hits[full.hits["cell_id"].isin(kept)])
+    assert "geometric means over 1 workload, 3 seeds" in closing_summary(one)
+    assert "geometric means over 2 workloads, 3 seeds" in closing_summary(full)
+
+
+def test_a_workload_where_nobody_got_there_is_counted_and_said(full: Results) -> None:
+    hard = combine([full]).workloads[-1][1]
+    of_hard = full.runs.loc[full.runs["workload"] == hard, "cell_id"]
+    hits = full.hits.assign(reached=full.hits["reached"] & ~full.hits["cell_id"].isin(of_hard))
+    lock = full.lock | {"headline": 0.95}
+    text = closing_summary(replace(full, hits=hits, lock=lock))
+    assert "geometric means over 2 workloads, 3 seeds, 95 % CI; reached on 1 of 2 workloads; 400 steps" in text
+    assert "of 6 pairs; in 3 neither reached it" in text
 
 
 def test_cells_without_a_result_are_said(full: Results) -> None:
@@ -53,19 +91,20 @@ def test_one_seed(results_of: Build) -> None:
 
 def test_nobody_reached_the_target(results_of: Build) -> None:
     lines = closing_summary(results_of(targets=(0.9995,), seeds=(0,))).splitlines()
-    assert lines[0] == "Nobody reached 99.95 %: best accuracy and bytes in all (400 steps for all)"
-    assert lines[1].startswith("  Synchronous")
-    assert len(lines) == 7
+    assert lines[0].startswith("Nobody reached 99.95 % (the only target).")
+    assert lines[1] == "Best accuracy and bytes in all (400 steps for all)"
+    assert lines[2].startswith("  Synchronous")
+    assert len(lines) == 8
 
 
 def test_no_target(results_of: Build) -> None:
-    assert closing_summary(results_of(targets=(), seeds=(0,))).startswith("No target is set: best accuracy")
+    assert closing_summary(results_of(targets=(), seeds=(0,))).startswith("No target is set")
 
 
 def test_no_reference(results_of: Build) -> None:
     text = closing_summary(results_of(reference="", seeds=(0,)))
     assert "the steps of" not in text
-    assert "times fewer bytes than Synchronous" in text
+    assert "the highest that 4 of 5 strategies reached in 4 of 5 of their runs" in text
 
 
 def test_another_convention_is_named(results_of: Build) -> None:

@@ -176,7 +176,7 @@ def test_a_node_that_dies_costs_time_and_nothing_else(cluster: Cluster, tmp_path
         program.kill()
     assert program.returncode == 0, err
     assert "its node or its process died; it is begun again" in err
-    assert out.startswith("Bytes to 90 %")
+    assert out.startswith("90 %: ")
     assert "Traceback" not in err
     assert sorted(record["attempts"] for record in records(tmp_path / "far")) == [1, 1, 1, 1, 1, 2]
     assert call(tmp_path, "-o", "near", "--jobs", "1").returncode == 0

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fdabench.cli.request import grid_line
+from fdabench.errors import SuiteError
 from fdabench.results.workloads import Workload, workloads_of
 from fdabench.suite import schema
 from fdabench.suite.reader import Expanded
@@ -165,3 +166,29 @@ def test_no_two_strategies_have_one_label(
 ) -> None:
     good["strategy"] = strategies
     assert [cell.label for cell in read(good).cells] == expected
+
+
+def test_the_headline_target_is_frozen_with_the_suite(good: Table, read: Read) -> None:
+    good["eval"] |= {"targets": [0.3, 0.5], "headline": 0.5}
+    named = read(good)
+    assert named.locked()["headline"] == 0.5
+    del good["eval"]["headline"]
+    unnamed = read(good)
+    assert "headline" not in unnamed.locked()
+    assert [cell.id for cell in named.cells] == [cell.id for cell in unnamed.cells]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"headline": 0.7}, "eval.headline: 0.7 is not among eval.targets (0.3, 0.5)"),
+        ({"headline": 0.7, "targets": []}, "eval.headline: 0.7 is not among eval.targets (there are none)"),
+        ({"headline": 70}, "eval.headline: 70 is out of range: it must be at most 1; a fraction, so 98 % is 0.98"),
+    ],
+    ids=["another", "no targets", "in per cent"],
+)
+def test_a_headline_that_is_no_target_is_refused(good: Table, read: Read, changes: Table, fault: str) -> None:
+    good["eval"] |= {"targets": [0.3, 0.5], **changes}
+    with pytest.raises(SuiteError) as refused:
+        read(good)
+    assert fault in refused.value.faults

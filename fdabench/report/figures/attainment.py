@@ -50,7 +50,7 @@ def draw_attainment(data: ReportData) -> Figure | None:
     for panel, (pair, group) in zip(axes, groups, strict=False):
         present |= set(group["label"])
         _panel(panel, data, group)
-        panel_title(panel, pair, len(data.locks))
+        panel_title(panel, pair, len(data.locks), data.apart(*pair))
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
     return figure
 
@@ -93,7 +93,7 @@ def caption_attainment(data: ReportData) -> str:
     missed = int((~rows["reached"].astype(bool)).sum())
     cells, seeds = plural(len(rows), "cell"), plural(rows["seed"].nunique(), "seed")
     return (
-        "Share of the seeds that have reached the workload's target by each step, log scale, at the evaluations "
+        "Share of the seeds that have reached the target by each step, log scale, at the evaluations "
         f"(Kaplan-Meier, which is the plain share where all budgets are the same). {cells}, {seeds}. "
         f"{plural(missed, 'cell')} missed the target, censored: each counts among those on the way up to the steps "
         "that it made, where a vertical stroke stands, and says nothing about more; a cell that diverged is on the "

@@ -20,7 +20,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from fdabench.report.contrast import ink
 from fdabench.report.families import Look
 from fdabench.report.figures.tags import TITLE_TAG
-from fdabench.report.figures.words import broken_at
+from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.text import byte_size, count, significant
 
 Key = tuple[Artist, str]
@@ -90,12 +90,13 @@ def panels(
     return figure, axes[:number]
 
 
-def panel_title(axes: Axes, workload: tuple[str, str], suites: int) -> None:
-    """The workload on two lines; the suite above where there are several."""
+def panel_title(axes: Axes, workload: tuple[str, str], suites: int, apart: str = "") -> None:
+    """The workload on two lines; the suite above where there are several, and below what sets the panel `apart`."""
     suite, name = workload
     dataset, workers, batch, partition = name.split(", ", 3)
     prefix = f"{suite}\n" if suites > 1 else ""
-    axes.set_title(f"{prefix}{dataset}, {workers}, {batch}\n{partition}")
+    rest = [broken_at(partition, TITLE_LETTERS), *([apart] if apart else [])]
+    axes.set_title("\n".join([f"{prefix}{dataset}, {workers}, {batch}", *rest]))
 
 
 def legend(figure: Figure, keys: Sequence[Key]) -> None:

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import MAX_PANELS, byte_axis, panel_title, panels
-from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.words import broken_at
 from fdabench.report.headline import strategies_of
 from fdabench.report.stats import geometric_mean
@@ -40,7 +40,7 @@ def draw_cost(data: ReportData) -> Figure | None:
         _panel(panel, data, group)
         panel.set_yticks(range(len(names[place])), names[place])
         panel.set_ylim(most[place // _COLUMNS] - 0.4, -0.6)
-        panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks))
+        panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks), data.apart(str(pair[0]), str(pair[1])))
     figure.legend(handles=_keys(), loc="outside lower center", ncols=2 if len(of_workload) == 1 else 4, frameon=False)
     return figure
 
@@ -126,8 +126,8 @@ def caption_cost(data: ReportData) -> str:
     of_all = f" {missed} of {plural(len(rows), 'cell')} missed it"
     misses = f"{of_all}; hatched bars count what those had spent, so the truth is more."
     return (
-        "Bytes of all workers until the first evaluation at the highest target that half of the cells of that workload "
-        f"reached. {cells_and_seeds(data)}. Bar: geometric mean over seeds; n/N: seeds that reached the target; white "
+        f"Bytes of all workers until the first evaluation at {the_target(data)}. "
+        f"{cells_and_seeds(data)}. Bar: geometric mean over seeds; n/N: seeds that reached the target; white "
         "bar: the part that was local states, on the same axis (from 1 % on). The axis is logarithmic and starts at an "
         "arbitrary power of ten: compare where bars end, not how long they are."
         + (misses if missed else "")

@@ -22,7 +22,7 @@ from fdabench.report.figures.canvas import (
     panels,
     step_axis,
 )
-from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.tags import drawing
 from fdabench.report.headline import strategies_of
 from fdabench.report.text import listing, plural, target_name
@@ -42,7 +42,7 @@ def draw_pareto(data: ReportData) -> Figure | None:
     figure, axes = panels(len(of_workload), TITLE, 3.1, 2.8)
     for panel, (pair, group) in zip(axes, of_workload, strict=True):
         _panel(panel, data, group)
-        panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks))
+        panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks), data.apart(str(pair[0]), str(pair[1])))
     frontier: Key = (Line2D([], [], color=GREY, linewidth=0.8, linestyle="--"), "not beaten in both")
     legend(figure, [*marker_keys({label: data.looks[label] for label in strategies_of(hits)}), frontier])
     return figure
@@ -97,8 +97,8 @@ def caption_pareto(data: ReportData) -> str:
     missed = int((~rows["reached"]).sum())
     left_out = f" {_missed(missed)} left out; n/N stands by a strategy that missed some." if missed else ""
     return (
-        "Bytes of all workers against local steps of each worker until the first evaluation at the highest target that "
-        "half of the cells of that workload reached, both on log scales; down and left is better. "
+        "Bytes of all workers against local steps of each worker until the first evaluation at "
+        f"{the_target(data)}, both on log scales; down and left is better. "
         f"{cells_and_seeds(data)}. Faint: one cell each; bold: median over the seeds that reached it, or the one "
         f"that did.{left_out}" + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )

@@ -34,6 +34,13 @@ def panels_shown(total: int, most: int, what: str) -> str:
     return f" The first {most} of {total} {what} are shown." if total > most else ""
 
 
+def the_target(data: ReportData) -> str:
+    """The target of all panels, as a caption names it."""
+    names = list(dict.fromkeys(headline.name for headline in data.headlines.values()))
+    several = "its suite's headline target" if len(names) > 1 else f"the headline target, {names[0]}"
+    return f"{several} (a panel whose title names another shows that)"
+
+
 def cells_and_seeds(data: ReportData) -> str:
     finished = data.finished
     missing = len(data.runs) - len(finished)

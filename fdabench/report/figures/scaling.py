@@ -10,9 +10,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import Limits, byte_axis, legend, limits_of, line_keys, marker, panels, step_axis
-from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
-from fdabench.report.outcomes import telling
 from fdabench.report.stats import geometric_mean
 from fdabench.report.text import target_name
 
@@ -21,16 +20,21 @@ MOST_GROUPS, MOST_LINES = 3, 15
 
 
 def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
-    """Outcomes at a target, by all of the workload but its workers, where their number varies among the hits.
+    """Hits at a target, by all of the workload but its workers, where their number varies among the hits.
 
-    The target is the highest that half of the group's cells reached.
+    The target is the suite's headline, or where that was reached with one number of workers only the next below, which
+    the title says then.
     """
+    hits = data.outcomes[data.outcomes["reached"].astype(bool)]
     found = []
-    for (suite, name), group in data.outcomes.groupby(["suite", "except_workers"], sort=False):
-        top = telling(group["reached"].astype(float).groupby(group["target"]).mean())
-        mine = group[(group["target"] == top) & group["reached"].astype(bool)]
-        if mine["workers"].nunique() > 1:
-            found.append((data.where(suite, name), mine))
+    for (suite, name), group in hits.groupby(["suite", "except_workers"], sort=False):
+        headline = data.headlines[str(suite)].target
+        numbers = group[group["target"] <= headline].groupby("target")["workers"].nunique()
+        several = numbers.index[numbers > 1]
+        if len(several):
+            target = float(max(several))
+            apart = "" if target == headline else f", to {target_name(target)} instead of {target_name(headline)}"
+            found.append((data.where(suite, f"{name}{apart}"), group[group["target"] == target]))
     return found
 
 
@@ -82,7 +86,7 @@ def caption_scaling(data: ReportData) -> str:
     missed = sum(len(hits) - len(_shown(hits)) for _, hits in groups[:MOST_GROUPS])
     left_out = f" {missed} cells of strategies with fewer numbers of workers are not drawn." if missed else ""
     return (
-        "Geometric means over the seeds that reached the highest target that half of a row's cells reached; a strategy "
+        f"Geometric means over the seeds that reached {the_target(data)}; a strategy "
         "without a point at some number of workers missed it there. Both on log scales. "
         f"{cells_and_seeds(data)}.{left_out}" + panels_shown(len(groups), MOST_GROUPS, "groups")
     )

@@ -22,7 +22,7 @@ from fdabench.report.figures.canvas import (
     panels,
     step_axis,
 )
-from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
+from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.stats import geometric_mean
 from fdabench.report.text import listing, target_name
@@ -57,7 +57,8 @@ def draw_sweep(data: ReportData) -> Figure | None:
     looks = _looks(shown)
     figure, axes = panels(2 * len(shown), TITLE, 3.5, 3.0, columns=2)
     for row, ((suite, workload), group) in enumerate(shown):
-        title = broken_at(data.where(suite, workload), TITLE_LETTERS)
+        apart = data.apart(suite, workload)
+        title = broken_at(data.where(suite, workload) + (f", {apart}" if apart else ""), TITLE_LETTERS)
         for panel, cost in zip(axes[2 * row : 2 * row + 2], _COST, strict=True):
             _panel(panel, group, cost, looks)
             panel.set_title(title, pad=38 if near_rules(group) else 6)
@@ -117,8 +118,8 @@ def caption_sweep(data: ReportData) -> str:
         else ""
     )
     return (
-        "Bytes of all workers and local steps of each worker until the highest target that half of the cells of that "
-        "workload reached, against theta, all on log scales. Lines: geometric mean over seeds; faint: one cell each; "
+        f"Bytes of all workers and local steps of each worker until {the_target(data)}, "
+        "against theta, all on log scales. Lines: geometric mean over seeds; faint: one cell each; "
         f"≥: a seed missed the target and what it had spent stands in.{lines} {cells_and_seeds(data)}."
         + panels_shown(len(found), MOST_WORKLOADS, "workloads")
     )

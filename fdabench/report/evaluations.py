@@ -1,0 +1,69 @@
+"""Where an order rests on one evaluation: hits that the next one lost, and margins that lie within one interval."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from fdabench.report.data import ReportData, only
+from fdabench.report.order import order_of
+from fdabench.report.stats import PAIR
+from fdabench.report.text import listing, plural, target_name
+
+
+def hits_lost_again(data: ReportData) -> Iterator[str]:
+    """A caveat for each suite that counts a single evaluation, where the next one was below the target again."""
+    for suite, lock in data.locks.items():
+        hits = data.headline[(data.headline["suite"] == suite) & data.headline["reached"].astype(bool)]
+        if lock["hit"] > 1 or hits.empty:
+            continue
+        lost = _lost(data, hits)
+        if len(lost):
+            counts = lost.groupby("label", sort=False).size()
+            names = listing([f"{label} {number}" for label, number in counts.items()], 16)
+            yield (
+                f"Hits that rest on one evaluation: {len(lost)} of {plural(len(hits), 'run')} that reached "
+                f"{target_name(float(hits['target'].iloc[0]))} were below it again at the next evaluation ({names}). "
+                "With eval.hit = 2 or more they would not count."
+            )
+
+
+def _lost(data: ReportData, hits: pd.DataFrame) -> pd.DataFrame:
+    after = data.evals[["cell_id", "step", "test_accuracy"]].merge(
+        hits[["cell_id", "step", "target"]], on="cell_id", suffixes=("", "_hit")
+    )
+    after = after[after["step"] > after["step_hit"]].sort_values("step").drop_duplicates("cell_id")
+    return hits[hits["cell_id"].isin(after.loc[after["test_accuracy"] < after["target"], "cell_id"])]
+
+
+def margins_under_one_evaluation(data: ReportData) -> Iterator[str]:
+    """A caveat for each suite in which evaluations are too far apart to tell the best strategy from others.
+
+    The bytes to a target lie between those of the hit and those of the evaluation before; where these spans overlap in
+    most of the runs that two strategies have in common, either may need fewer.
+    """
+    for suite in data.locks:
+        outcomes = only(data, suite).headline
+        order = order_of(outcomes) if len(outcomes) else None
+        if order is None or len(order.leading) < 2:
+            continue
+        spans = _spans(data, outcomes[outcomes["reached"].astype(bool)])
+        best, *others = order.leading
+        found = []
+        for label in others:
+            both = spans[spans["label"] == best].merge(spans[spans["label"] == label], on=PAIR, suffixes=("_1", "_2"))
+            open_ = (both["before_1"] < both["at_2"]) & (both["before_2"] < both["at_1"])
+            if len(both) and 2 * open_.sum() > len(both):
+                found.append(f"{label} {int(open_.sum())} of {len(both)}")
+        if found:
+            yield (
+                f"Margins under one evaluation: in most runs {best} and these strategies reached the target within one "
+                f"evaluation interval of each other's bytes, so either may need fewer ({listing(found, 16)})."
+            )
+
+
+def _spans(data: ReportData, hits: pd.DataFrame) -> pd.DataFrame:
+    """Bytes at the hit and at the evaluation before; 0 where there is none."""
+    evals = data.evals[["cell_id", "step", "bytes_total"]].drop_duplicates(["cell_id", "step"], keep="last")
+    before = evals.rename(columns={"step": "step_before", "bytes_total": "before"})
+    found = hits.merge(before, on=["cell_id", "step_before"], how="left")
+    return found.assign(before=found["before"].fillna(0).astype(float), at=found["bytes_total"].astype(float))

@@ -1,0 +1,28 @@
+"""A ratio of costs in words: one number and its interval, or the one limit that misses leave."""
+
+import math
+
+from fdabench.report.stats import Ratio
+from fdabench.report.text import DASH, ratio_number
+
+
+def times(ratio: Ratio) -> str:
+    """`14 times as many [14, 15]`, `at least 3.2 times as many`, `at most 0.78 times as many`; empty without a pair."""
+    return _written(ratio, " times as many")
+
+
+def times_sign(ratio: Ratio) -> str:
+    """The same for a table: `14× [14, 15]`, `at least 3.2×`; a dash without a pair."""
+    return _written(ratio, "×") or DASH
+
+
+def _written(ratio: Ratio, unit: str) -> str:
+    if not ratio.pairs:
+        return ""
+    if ratio.bound:
+        words, limit = ("at least", ratio.low) if ratio.bound == "≥" else ("at most", ratio.high)
+        # of one seed there is no limit but what was seen
+        return f"{words} {ratio_number(limit if math.isfinite(limit) else ratio.mean)}{unit}"
+    known = math.isfinite(ratio.low) and math.isfinite(ratio.high)
+    interval = f" [{ratio_number(ratio.low)}, {ratio_number(ratio.high)}]" if known else ""
+    return f"{ratio_number(ratio.mean)}{unit}{interval}"

@@ -1,0 +1,67 @@
+"""The conclusion in one sentence, read from the best strategy's side."""
+
+import pandas as pd
+
+from fdabench.report.order import Order
+from fdabench.report.ratios import times
+from fdabench.report.stats import PAIR, Ratio, geometric_mean, paired_ratio
+from fdabench.report.text import byte_size, plural, target_name
+
+MOST_LEVEL = 3
+"""Strategies named beside the best one that need about the same."""
+
+
+def sentence_of(outcomes: pd.DataFrame, order: Order) -> str:
+    """`90 %: LinearFDA needed 14.0 MB (4 of 4 runs); Synchronous 201 MB (4 of 4 runs): 14 times as many [14, 15].`
+
+    The best strategy, those that are level with it, and the reference; where that is among the best, or there is none,
+    the next one.
+
+    Args:
+        outcomes: rows at one target that somebody reached, with what `paired_ratio` asks for.
+    """
+    best, others = order.labels[0], order.labels[1:]
+    mine = outcomes[outcomes["label"] == best]
+    level = order.leading[1 : order.level]
+    needed = [f"{best} needed {_cost(mine)}"]
+    needed += [f"{label} {_cost(outcomes[outcomes['label'] == label])}" for label in level[:MOST_LEVEL]]
+    needed += [f"{len(level) - MOST_LEVEL} more about the same"] if len(level) > MOST_LEVEL else []
+    said = f"{target_name(float(outcomes['target'].iloc[0]))}: {', '.join(needed)}"
+    behind = [label for label in others if label not in level]
+    references = [label for label in behind if outcomes.loc[outcomes["label"] == label, "reference"].any()]
+    beside = next(iter(references or behind), None)
+    if beside is None:
+        return f"{said}."
+    return f"{said}; {_other(outcomes[outcomes['label'] == beside], mine, beside)}{f' as {best}' if level else ''}."
+
+
+def _cost(mine: pd.DataFrame) -> str:
+    size = byte_size(geometric_mean(mine.loc[mine["reached"], "bytes_total"]))
+    return f"{size}{'' if mine['reached'].all() else ' where it got there'} ({runs_of(mine)})"
+
+
+def _other(theirs: pd.DataFrame, mine: pd.DataFrame, label: str) -> str:
+    ratio = paired_ratio(theirs, mine, "cost_bytes")
+    hits = theirs[theirs["reached"]]
+    cost = byte_size(geometric_mean(hits["bytes_total"])) if len(hits) else "did not get there"
+    found = times(ratio)
+    pairs = pair_words(ratio, theirs, mine)
+    told = f": {found}{f' ({pairs})' if pairs else ''}" if found else ", not comparable"
+    return f"{label} {cost} ({runs_of(theirs)}){told}"
+
+
+def runs_of(mine: pd.DataFrame) -> str:
+    """`3 of 4 runs`: how many reached the target."""
+    return f"{int(mine['reached'].sum())} of {plural(len(mine), 'run')}"
+
+
+def pair_words(ratio: Ratio, one: pd.DataFrame, other: pd.DataFrame) -> str:
+    """`9 of 12 pairs; in 3 neither reached it`; nothing where every pair counts."""
+    both = one[[*PAIR, "reached"]].merge(other[[*PAIR, "reached"]], on=PAIR, suffixes=("_1", "_2"))
+    neither = int((~both["reached_1"] & ~both["reached_2"]).sum())
+    if ratio.pairs == len(both):
+        return ""
+    rest = len(both) - ratio.pairs - neither
+    why = [f"in {neither} neither reached it"] if neither else []
+    why += [f"{rest} cannot be compared"] if rest > 0 else []
+    return "; ".join([f"{ratio.pairs} of {plural(len(both), 'pair')}", *why])

@@ -1,0 +1,48 @@
+"""The conclusion of what a newcomer runs first does not depend on how a processor adds up."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATHS: tuple[dict[str, str], ...] = (
+    {},
+    {"MKL_CBWR": "AVX2"},
+    {"MKL_CBWR": "COMPATIBLE"},
+    {"ATEN_CPU_CAPABILITY": "avx2"},
+)
+"""Which instructions sums are made with: MKL's and torch's own choice, and others."""
+INTERVAL = re.compile(r" \[[^]]*\]")
+
+pytestmark = pytest.mark.slow
+
+
+def concluded(text: str) -> tuple[str, list[str]]:
+    """The sentence without its intervals, and the strategies in their order."""
+    sentence, _, *rows = text[text.index("90 %: ") :].splitlines()
+    told = [re.split(r" {2,}", row.strip())[0] for row in rows if re.search(r" of \d+ runs", row)]
+    return INTERVAL.sub("", sentence), told
+
+
+@pytest.mark.parametrize(
+    ("suite", "changes", "strategies"),
+    [
+        ("suites/quickstart.toml", ("--set", "budget.steps=300"), 6),
+        ("examples/kamp.toml", ("--set", "budget.steps=160"), 3),
+    ],
+    ids=["quickstart", "kamp"],
+)
+def test_the_same_sentence_and_order_whatever_adds_up(
+    suite: str, changes: tuple[str, ...], strategies: int, tmp_path: Path, call_in: Callable[..., CompletedProcess[str]]
+) -> None:
+    found = []
+    for i, variables in enumerate(PATHS):
+        said = call_in(tmp_path, "run", str(ROOT / suite), *changes, "-o", f"out{i}", "--jobs", "2", **variables)
+        assert said.returncode == 0, said.stderr
+        found.append(concluded(said.stdout))
+    assert len(found[0][1]) == strategies
+    assert len(set(found[0][1])) == strategies
+    assert found == [found[0]] * len(PATHS)
