@@ -17,6 +17,7 @@ from fdabench.report.families import Look, family_of, looks_of
 from fdabench.report.outcomes import priced_evals, with_costs
 from fdabench.results.costs import Instant
 from fdabench.results.load import Results
+from fdabench.results.names import partition_title
 from fdabench.results.networks import demand_at
 from fdabench.results.store import FAILURES, RESULTS, Record
 
@@ -147,10 +148,7 @@ def _runs(name: str, result: Results) -> pd.DataFrame:
 
 
 def workload_name(row: "pd.Series[Any]") -> str:
-    partition = str(row["partition"])
-    # A worker always holds at least one sample: the default says nothing.
-    for long, short in (("alpha=", "α="), ("shares=", ""), (", min_samples=1)", ")")):
-        partition = partition.replace(long, short)
+    partition = partition_title(str(row["partition"]))
     precision = "" if row["precision"] == "fp32" else f" {row['precision']}"
     statistics = "" if row["batch_statistics"] == "local" else " (averaged statistics)"
     model = f"{row['model']}{precision}{statistics}"
