@@ -220,7 +220,7 @@ def test_reading_results_and_reporting_need_no_torch() -> None:
     [
         ("fdabench.cli.show", {"torch"}),
         ("fdabench.cli.status", {"torch", "pandas", "scipy", "matplotlib"}),
-        ("fdabench.cli.constants, fdabench.cli.init", {"torch", "pandas", "scipy", "matplotlib"}),
+        ("fdabench.cli.constants, fdabench.cli.init", {"torch", "scipy", "matplotlib"}),
     ],
 )
 def test_commands_that_only_look_import_no_more_than_they_need(modules: str, absent: set[str]) -> None:

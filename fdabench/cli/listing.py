@@ -9,9 +9,8 @@ from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import AS_TABLE, Table, print_table, remark
 from fdabench.cli.constants import CONSTANTS
 from fdabench.fields import SEED, STEPS, THRESHOLD
-from fdabench.published.rules import RULES
 from fdabench.report.text import DASH, count
-from fdabench.suite.members import Member, members
+from fdabench.suite.members import Member, members, threshold_rules
 from fdabench.suite.reader import read_plugins
 
 
@@ -79,17 +78,14 @@ def _notes(catalogue: Catalogue, what: str) -> Sequence[str]:
     found = [member for cls in kinds.values() for member in members(cls, catalogue)]
     thresholds = dict.fromkeys(member.name for member in found if member.means(THRESHOLD))
     spans = dict.fromkeys(" | ".join(member.span_keys) for member in found if member.means(STEPS))
-    rules = ", ".join(f'"{name}" ({constant:g})' for name, constant in RULES.items())
+    rules = ", ".join(f'"{name}" ({constant:g})' for name, constant in threshold_rules().items())
     return [
         *(
             f"{name}: a squared L2 norm, in one of three forms: a number, as {name} = 1.0; a number for each parameter "
             f"of the model, as {name} = {{ per_parameter = 3.89e-5 }}; a published rule per parameter: {rules}"
             for name in thresholds
         ),
-        *(
-            f"{keys}: how long a round is, in local steps or in passes over the data; give one of them"
-            for keys in spans
-        ),
+        *(f"{keys}: the length of a round, in local steps or in passes over the data; give one" for keys in spans),
     ]
 
 

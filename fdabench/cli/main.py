@@ -145,7 +145,7 @@ def compare(
     ] = False,
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Lay two results, or results and the paper, side by side.
+    """Lay two results, or results and paper, side by side.
 
     Each row has a cell's cost or accuracy in A and in B, the change, its interval and a verdict.
     """

@@ -55,9 +55,10 @@ def _taken_apart(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 def _hint(folder: Path) -> None:
     """How one of the cells is shown, as a command that can be pasted."""
-    entry = Store(folder).read_lock()["cell"][0]
-    words = _cell(entry).title.replace("|", " ").split()
-    remark(f"one cell: {shlex.join(['fdabench', 'show', folder.as_posix(), *words])}")
+    with taken_apart(folder):
+        for entry in Store(folder).read_lock()["cell"][:1]:
+            words = _cell(entry).title.replace("|", " ").split()
+            remark(f"one cell: {shlex.join(['fdabench', 'show', folder.as_posix(), *words])}")
 
 
 def _cell(entry: dict[str, object]) -> Cell:

@@ -46,10 +46,10 @@ def print_status(root: Path, form: str) -> None:
                 for row in table.machine
             ]
             table = Table(table.columns, table.rows, records)
+        lines = [] if form in AS_TABLE else [*_running(seen), *_failed(seen, root)]
     print_table(table, form)
-    if form not in AS_TABLE:
-        for line in [*_running(seen), *_failed(seen, root)]:
-            say(line)
+    for line in lines:
+        say(line)
 
 
 def _seen(store: Store, entry: Mapping[str, Any]) -> Seen:

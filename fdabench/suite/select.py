@@ -9,8 +9,8 @@ from fdabench.suite.cell import Cell
 MOST_WORDS = 200
 
 _OPERATORS = {"and", "or", "not"}
-_TOKENS = re.compile(r"(?!(?:and|or|not)\()[^\s()]+\([^\s()]*\)|[()]|[^\s()]+")
-"""Words, and parentheses by themselves; those of a name such as `dirichlet(0.1)` belong to the word."""
+_TOKENS = re.compile(r"(?!(?:and|or|not)\()[^\s()]+\([^\s(),]+(?:, [^\s(),]+)*\)|[()]|[^\s()]+")
+"""Words, and parentheses by themselves; those of a name such as `dirichlet(0.1, per-worker)` belong to the word."""
 
 Test = Callable[[str], bool]
 

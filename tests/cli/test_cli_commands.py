@@ -49,21 +49,9 @@ def test_the_version_is_told(here: InProcess) -> None:
 
 
 def test_the_commands_are_those_of_the_contract() -> None:
-    others = [
-        "cite",
-        "compare",
-        "doctor",
-        "init",
-        "list",
-        "merge",
-        "plan",
-        "report",
-        "run",
-        "show",
-        "status",
-        "validate",
-    ]
-    assert ["baseline", "check", *others] == COMMANDS
+    look = ["compare", "report", "show", "status"]
+    others = ["baseline", "check", "cite", "doctor", "init", "list", "merge", "plan", "run", "validate"]
+    assert sorted([*look, *others]) == COMMANDS
 
 
 @pytest.mark.parametrize("command", COMMANDS)
