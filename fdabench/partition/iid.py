@@ -10,7 +10,7 @@ from fdabench.partition.base import Indices, check_enough, contiguous
 
 @dataclass(frozen=True)
 class Iid:
-    """Shuffle by the seed, then cut into consecutive pieces."""
+    """Shuffle the training set by the seed, then cut it into consecutive pieces."""
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
         check_enough(labels, workers)

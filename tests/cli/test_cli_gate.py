@@ -254,4 +254,4 @@ def test_a_limit_that_cannot_be_is_refused_with_its_place(here: InProcess) -> No
 def test_forms_for_verdicts_are_refused_where_there_is_none(here: InProcess) -> None:
     said = here("list", "models", "--output-format", "junit")
     assert (said.exit_code, said.stdout) == (2, "")
-    assert "it is for `fdabench check`; here: rich, plain, json, csv, markdown" in said.stderr
+    assert "'junit' is not one of 'auto', 'rich', 'plain', 'json', 'csv', 'markdown'" in said.stderr

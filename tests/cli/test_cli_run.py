@@ -156,7 +156,7 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
     assert runs.loc["Synchronous", ["state", "seed", "steps"]].tolist() == ["done", 3, 4]
     assert runs.loc["fails", "state"] == "failed"
     failed = runs.loc["fails", "cell_id"]
-    assert f"fdabench show RESULTS {failed} has the traceback" in said.stderr, "failures are told even when quiet"
+    assert f"fdabench show out {failed} has the traceback" in said.stderr, "failures are told even when quiet"
     shown = failing("show", "out", failed)
     assert shown.exit_code == 0
     assert "Traceback (most recent call last)" in shown.stdout

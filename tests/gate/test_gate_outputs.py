@@ -91,7 +91,7 @@ def test_a_comment_of_a_thousand_changes_is_one_that_is_taken(compared: Compare)
 
 def test_limits_are_told_as_limits() -> None:
     limit = Finding("limit", Verdict.fail, "a", 0, "max_bytes", 30_000.0, 31_000, note="past a limit")
-    told = "max_bytes 31 000, the limit is 30 000: past a limit"
+    told = "max_bytes 31,000, the limit is 30,000: past a limit"
     checked = Checked("s", "its own limits", (limit,))
     assert annotations(checked) == [f"::error title=fdabench%3A max_bytes%3A fail::a s0: {told}"]
     assert f'message="{told}"' in junit(checked, "2026-11-23T12:50:39")

@@ -10,7 +10,7 @@ import tomli_w
 
 from fdabench.errors import SuiteError, UsageError
 from fdabench.suite.reader import Expanded, read_suite
-from fdabench.suite.select import parse_seeds, select
+from fdabench.suite.select import by_words, parse_seeds, select
 
 Read = Callable[..., Expanded]
 Table = dict[str, Any]
@@ -159,6 +159,32 @@ ALL = {"Synchronous", "FedAvg", "SketchFDA"}
 )
 def test_an_expression_chooses_cells(good: Table, read: Read, expression: str, labels: set[str]) -> None:
     assert {cell.label for cell in select(read(good).cells, expression)} == labels
+
+
+@pytest.mark.parametrize(
+    ("expression", "alphas"),
+    [
+        ("dirichlet(0.1)", {0.1}),
+        ("dirichlet(0.1, per-worker) or dirichlet(1)", {0.1, 1.0}),
+        ("not(dirichlet(1))", {0.1}),
+        ("(dirichlet(1))and(fda)", {1.0}),
+    ],
+)
+def test_the_name_of_a_partition_is_one_word(good: Table, read: Read, expression: str, alphas: set[float]) -> None:
+    good["workload"][0]["partition"] = [
+        {"kind": "dirichlet", "alpha": [0.1, 1.0]},
+        {"kind": "dirichlet", "alpha": 0.1, "shares": "per-worker"},
+    ]
+    assert {cell.config["partition"]["alpha"] for cell in select(read(good).cells, expression)} == alphas
+
+
+def test_words_are_whole_where_some_cells_have_them_whole(good: Table, read: Read) -> None:
+    good["seeds"] = list(range(12))
+    cells = read(good).cells
+    assert {cell.config["seed"] for cell in by_words(cells, "s1")} == {1}
+    assert {cell.config["seed"] for cell in by_words(cells, "s1 or s11")} == {1, 10, 11}
+    assert by_words(cells, "s1 nobody") == []
+    assert {cell.label for cell in by_words(cells, "FDA")} == {cell.label for cell in cells if "FDA" in cell.label}
 
 
 def test_a_cell_is_chosen_by_its_id(good: Table, read: Read) -> None:
