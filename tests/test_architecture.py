@@ -16,6 +16,7 @@ ROOT = Path(fdabench.__file__).parent
 MAY_IMPORT = {
     "errors": "",
     "fields": "",
+    "regular": "",
     "vision": "",
     "core": "errors fields",
     "servers": "core fields",
@@ -26,11 +27,11 @@ MAY_IMPORT = {
     "models": "errors core vision",
     "optimizers": "fields",
     "engine": "errors core models optimizers",
-    "catalogue": "errors fields core servers monitors strategies partition datasets models optimizers",
-    "results": "errors fields",
+    "catalogue": "errors fields regular core servers monitors strategies partition datasets models optimizers",
+    "results": "errors fields regular",
     "published": "",
-    "suite": "errors fields catalogue core engine results published",
-    "run": "errors catalogue core datasets models optimizers engine results suite",
+    "suite": "errors fields regular catalogue core engine results published",
+    "run": "errors regular catalogue core datasets models optimizers engine results suite",
     "report": "errors results published",
     "gate": "errors results report",
     "cli": "errors fields catalogue datasets results suite run report gate",
@@ -38,7 +39,7 @@ MAY_IMPORT = {
 }
 ONLY_IN = {  # third-party package: the packages or files that may import it
     "torch.distributed": "core/collective.py engine/team.py engine/meeting.py engine/member.py",
-    "torch": "vision core servers monitors strategies datasets models optimizers engine run",
+    "torch": "vision core servers monitors strategies datasets models optimizers engine run catalogue",
     "torchvision": "vision.py",
     "sklearn": "datasets/digits.py",
     "pydantic": "suite",
@@ -54,6 +55,16 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "ray": "run/ray_pool.py run/cluster.py",
 }
 MAX_LINES = {"strategies": 90, "monitors": 90, "servers": 90}
+PICKLERS = ("pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "joblib")
+UNPICKLING = (
+    "broadcast_object_list",
+    "gather_object",
+    "all_gather_object",
+    "scatter_object_list",
+    "send_object_list",
+    "recv_object_list",
+)
+MAPPED = "run/shared.py"
 RECORDS, DYNAMIC, OTHERS_CODE = "core/channel.py", "vision.py", "catalogue/origin.py"
 HEAVY = {"torch", "numpy", "pandas", "pyarrow", "matplotlib", "scipy"}
 
@@ -78,6 +89,10 @@ def _in_file(root: Path, path: Path) -> Iterator[str]:
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if called == "record" and file != RECORDS:
                 yield f"{file}:{node.lineno}: the ledger is written in {RECORDS} only"
+            if called in UNPICKLING:
+                yield f"{file}:{node.lineno}: {called} unpickles what another process sent"
+            if called in ("load", "save") and ast.unparse(node.func).startswith("torch.") and file != MAPPED:
+                yield f"{file}:{node.lineno}: torch.{called} belongs in {MAPPED}"
             if called in ("import_module", "__import__") and file != DYNAMIC:
                 yield f"{file}:{node.lineno}: import by name"
             if called in ("exec", "load_module", "exec_module") and file != OTHERS_CODE:
@@ -96,6 +111,8 @@ def _imported(node: ast.AST, package: str) -> list[str]:
 
 
 def _import_faults(name: str, file: str, home: str, package: str) -> Iterator[str]:
+    if name.split(".")[0] in PICKLERS:
+        yield f"{name} runs what it reads"
     for other, places in ONLY_IN.items():
         if f"{name}.".startswith(f"{other}.") and not {file, home} & set(places.split()):
             yield f"{other} belongs in {places}"
@@ -176,6 +193,9 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         ("strategies/mine.py", "channel.ledger.record('model', x)", "the ledger is written in"),
         ("suite/grid.py", "from . import cell", "relative import"),
         ("monitors/mine.py", "x = 1\n" * 91, "91 lines, more than 90"),
+        ("engine/team.py", "dist.gather_object(mine, everyones)", "gather_object unpickles"),
+        ("run/pack.py", "def f():\n    from pickle import loads", "pickle runs what it reads"),
+        ("run/checkpoint.py", "torch.load(path)", "torch.load belongs in run/shared.py"),
         ("report/page.py", "x = 1\n" * 251, "251 lines, more than 250"),
     ],
 )

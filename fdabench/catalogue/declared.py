@@ -5,12 +5,15 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from fdabench.core.monitor import Monitor
 from fdabench.core.strategy import Server, Strategy
 from fdabench.datasets.base import Source
+from fdabench.datasets.checks import KNOWN
+from fdabench.datasets.files import FileSource
 from fdabench.errors import nearest
 from fdabench.fields import NAME
 from fdabench.models.base import Architecture
@@ -48,7 +51,10 @@ class Fault(NamedTuple):
 
 
 def declared(module: ModuleType, source: bytes) -> tuple[dict[str, dict[str, Any]], list[Fault]]:
-    """Components by role and name, and every fault that can be seen without making one."""
+    """Components by role and name, and every fault that can be seen without making one.
+
+    A component that has one is left out, so that what remains can be looked at further.
+    """
     lines = lines_of(source)
     mappings = {role: getattr(module, role.mapping) for role in ROLES if hasattr(module, role.mapping)}
     if not mappings:
@@ -59,10 +65,12 @@ def declared(module: ModuleType, source: bytes) -> tuple[dict[str, dict[str, Any
         if not isinstance(found, Mapping) or not found:
             faults.append(Fault(lines.get((role.mapping, None), 1), f"{role.mapping} must be a dict with a name in it"))
             continue
-        adds[role.field] = dict(found)
+        adds[role.field] = {}
         for name, component in found.items():
-            line = line_of(lines, role, name)
-            faults += [Fault(line, what) for what in _component_faults(role, name, component)]
+            wrong = [Fault(line_of(lines, role, name), what) for what in _component_faults(role, name, component)]
+            faults += wrong
+            if not wrong:
+                adds[role.field][name] = component
     return adds, faults
 
 
@@ -106,13 +114,23 @@ def _value_faults(role: Role, component: Any) -> Iterator[str]:
         kind = f"{role.protocol.__module__}.{role.protocol.__name__}"
         yield f"a {role.one} is a {kind}, found {type(component).__name__}"
     elif isinstance(component, Source):
-        numbers = (component.train_samples, component.classes, *component.shape)
+        shape = component.shape if isinstance(component.shape, tuple | list) else (component.shape,)
+        numbers = (component.train_samples, component.classes, *shape)
         if not all(isinstance(number, int) and 0 < number < 2**31 for number in numbers):
             yield "train_samples, classes and shape must be whole numbers above 0"
+        elif not isinstance(component.shape, tuple) or len(shape) != 3:
+            yield f"shape must be (channels, height, width); it is {component.shape!r:.80}. {KNOWN}"
         if not callable(component.load):
             yield "load must be a function of a folder"
+        if isinstance(component, FileSource):
+            yield from _files_faults(component.files)
     elif not callable(component.build):
         yield "build must be a function of a shape and a number of classes"
+
+
+def _files_faults(files: Any) -> Iterator[str]:
+    if not isinstance(files, tuple | list) or not files or not all(isinstance(file, str | Path) for file in files):
+        yield f"files must be paths, at least one; it is {files!r:.80}"
 
 
 def _class_faults(role: Role, component: Any) -> Iterator[str]:

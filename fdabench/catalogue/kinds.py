@@ -1,7 +1,7 @@
 """What a suite may name, as one value that is passed to whoever reads suites or makes settings from cells."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fdabench.catalogue.code import code_hash
@@ -51,6 +51,8 @@ class Catalogue:
     datasets: Mapping[str, Source]
     models: Mapping[str, Architecture]
     plugins: tuple[Plugin, ...] = ()
+    data_hashes: Mapping[str, str] = field(default_factory=dict)
+    """By name of a data set that a plug-in adds: a hash of what it loads, once that is known (`run.watched`)."""
 
     def plugin_of(self, role: str, name: str) -> Plugin | None:
         """Who added it; None where it is built in."""

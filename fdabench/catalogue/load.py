@@ -7,10 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fdabench.catalogue.contract import check_calls
 from fdabench.catalogue.declared import ROLES, Fault, declared, line_of, lines_of
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue, Plugin
 from fdabench.catalogue.origin import MOST_BYTES, File, Origin
+from fdabench.catalogue.tried import is_fault_of, user_line
 from fdabench.errors import PluginError
+from fdabench.regular import open_regular
 
 # a path has one slash where an address had two
 _ADDRESS = re.compile(r"(.*/)?[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -21,6 +24,24 @@ Trial = Callable[[Catalogue, str, str], None]
 class _Loaded(NamedTuple):
     plugin: Plugin | None
     faults: list[str]
+
+
+class Packed(NamedTuple):
+    """A catalogue as other processes are sent it: classes cannot be sent, so each of them runs the plug-ins' code."""
+
+    origins: tuple[Origin, ...] = ()
+    data_hashes: Mapping[str, str] = {}
+
+    def unpacked(self) -> Catalogue:
+        """
+        Raises:
+            PluginError: as `load`.
+        """
+        return replace(load(self.origins), data_hashes=self.data_hashes)
+
+
+def packed(catalogue: Catalogue) -> Packed:
+    return Packed(tuple(plugin.origin for plugin in catalogue.plugins), catalogue.data_hashes)
 
 
 def read_file(where: str, path: Path) -> File:
@@ -35,7 +56,7 @@ def read_file(where: str, path: Path) -> File:
     try:
         if not path.is_file():
             raise PluginError([f"{said}: there is no such file"])
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         raise PluginError([f"{said}: cannot be read: {getattr(error, 'strerror', None) or error}"]) from error
@@ -54,14 +75,14 @@ def load(origins: Sequence[Origin], trial: Trial = lambda catalogue, role, name:
         return BUILT_IN
     loaded = [_one(origin) for origin in origins]
     plugins = tuple(each.plugin for each in loaded if each.plugin is not None)
-    faults = [fault for each in loaded for fault in each.faults] or _clashes(plugins)
-    if faults:
-        raise PluginError(faults)
     added = {role.field: _with(getattr(BUILT_IN, role.field), plugins, role.field) for role in ROLES}
     catalogue = replace(BUILT_IN, plugins=plugins, **added)
-    faults = [fault for plugin in plugins for fault in _unusable(catalogue, plugin, trial)]
+    faults = [fault for each in loaded for fault in each.faults]
+    faults += [*_clashes(plugins), *(fault for plugin in plugins for fault in _unusable(catalogue, plugin, trial))]
     if faults:
         raise PluginError(faults)
+    for plugin in plugins:
+        check_calls(plugin.adds)
     return catalogue
 
 
@@ -74,26 +95,21 @@ def _one(origin: Origin) -> _Loaded:
     try:
         module = origin.run()
         sources = origin.sources(module)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if not is_fault_of(error, origin.path):
+            raise
         text = traceback.format_exception_only(error)[-1].strip()
-        return _Loaded(None, [_said(origin, _user_line(error, origin.path), text)])
+        return _Loaded(None, [_said(origin, user_line(error, origin.path), text)])
     path = origin.path
     main = origin.content if isinstance(origin, File) else path.read_bytes()
     adds, faults = declared(module, main)
-    return _Loaded(Plugin(origin, adds, sources), [_said(origin, *fault) for fault in faults])
+    plugin = Plugin(origin, adds, sources) if adds else None
+    return _Loaded(plugin, [_said(origin, *fault) for fault in faults])
 
 
 def _said(origin: Origin, line: int | None, what: str) -> str:
     at = f":{line}" if line else ""
     return f"{origin.where}: {origin.path.as_posix()}{at}: {what}"
-
-
-def _user_line(error: BaseException, path: Path) -> int | None:
-    """The last line of this file that took part."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return error.lineno
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return lines[-1] if lines else None
 
 
 def _clashes(plugins: Sequence[Plugin]) -> list[str]:
@@ -116,6 +132,12 @@ def _clashes(plugins: Sequence[Plugin]) -> list[str]:
                 faults.append(_said(plugin.origin, line, f"{name!r} is taken: of the {role}, {already}"))
             taken[role, name.casefold()] = f"{name!r} is added by {plugin.origin.path.as_posix()}:{line}"
     return faults
+
+
+def place_of(plugin: Plugin, role: str, name: str) -> str:
+    """`mine.py:28`, where a plug-in adds this component."""
+    lines = [line for found_role, found, line in _places(plugin) if (found_role, found) == (role, name)]
+    return ":".join([plugin.origin.path.as_posix(), *map(str, lines)])
 
 
 def _places(plugin: Plugin) -> Iterable[tuple[str, str, int]]:

@@ -24,6 +24,8 @@ def plan(
     sets: Sets = None,
     seeds: Seeds = None,
     chosen: Chosen = None,
+    data_dir: DataDir = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Of `run --fresh`: all cells from their beginning.")] = False,
     extrapolate: Annotated[
         str | None,
         typer.Option(
@@ -39,7 +41,7 @@ def plan(
     output_format: OutputFormat = Format.auto,
 ) -> None:
     """Say what `run` would do: cells done, stale and why, to run; bytes; time."""
-    from fdabench.cli.plan import print_larger, print_plan
+    from fdabench.cli.plan import Wanted, print_larger, print_plan
     from fdabench.errors import UsageError
 
     if extrapolate is not None:
@@ -47,7 +49,7 @@ def plan(
     elif results is not None:
         raise UsageError("--results: that is for --extrapolate; -o names the results of a plan")
     else:
-        print_plan(suite, out, tuple(sets or ()), seeds, chosen, output_format.value)
+        print_plan(Wanted(suite, out, data_dir, tuple(sets or ()), seeds, chosen, fresh), output_format.value)
 
 
 @guarded

@@ -74,8 +74,8 @@ def _print_published(roots: Sequence[Path], form: str) -> None:
     if not found.matched:
         raise ResultError(
             f"{', '.join(root.as_posix() for root in roots)}: none of the {found.total} published numbers has a "
-            f"counterpart; there are some for {published_grids()}; partitions iid-file-order, on mnist also "
-            "sorted (0.6) and label (0, 8); thetas of the paper's Table 1"
+            f"counterpart; there are some for {published_grids()}; partitions round-robin and iid-file-order, on mnist "
+            "also sorted (0.6) and label (0, 8); thetas of the paper's Table 1"
         )
     table = versus_table(found)
     records = [{str(key): _plain(value) for key, value in row.items()} for row in found.frame.to_dict("records")]

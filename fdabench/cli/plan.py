@@ -3,26 +3,42 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import Table, in_bytes, in_time, print_table, remark, say
 from fdabench.cli.extrapolate import parse_wish, print_extrapolation
 from fdabench.cli.request import expand, grid_line, results_dir
+from fdabench.datasets.base import data_dir
 from fdabench.results.store import Store
 from fdabench.run.estimate import estimated_seconds
-from fdabench.run.plan import SETTLED, Standing, bytes_bound, standings, tally
+from fdabench.run.plan import SETTLED, Standing, afresh, bytes_bound, standings, tally
 from fdabench.run.ready import default_jobs, parse_device
+from fdabench.run.watched import watched
+from fdabench.suite.cell import Cell
 from fdabench.suite.select import select
 
 
-def print_plan(
-    path: Path, out: Path | None, sets: Sequence[str], seeds: str | None, chosen: str | None, form: str
-) -> None:
+class Wanted(NamedTuple):
+    """The command line of `plan`: the suite, and which of its cells `run` would be asked for."""
+
+    suite: Path
+    out: Path | None
+    data_dir: Path | None
+    sets: tuple[str, ...]
+    seeds: str | None
+    chosen: str | None
+    fresh: bool
+
+
+def print_plan(wanted: Wanted, form: str) -> None:
     """One row for each cell: status, why it is stale, bytes; below, how long the cells to run will take."""
-    suite = expand(path, sets, seeds)
-    store = Store(results_dir(suite, out))
-    found = standings(select(suite.cells, chosen) if chosen else suite.cells, store, suite.catalogue)
+    suite = expand(wanted.suite, wanted.sets, wanted.seeds)
+    store = Store(results_dir(suite, wanted.out))
+    cells = select(suite.cells, wanted.chosen) if wanted.chosen else suite.cells
+    found = standings(cells, store, _watched(cells, store, wanted.data_dir, suite.catalogue))
+    if wanted.fresh:
+        found = afresh(found)
     remark(f"{suite.suite.name}: {grid_line(suite)}  ->  {store.root.as_posix()}")
     convention = suite.suite.accounting.convention
     rows = [
@@ -31,12 +47,22 @@ def print_plan(
     ]
     table = Table(("cell", "what", "status", f"bytes ({convention})", "why"), rows)
     print_table(replace(table, records=_records(table, found)) if form == "json" else table, form)
-    to_run = [each.cell for each in found if each.status not in SETTLED]
+    to_run = [each.cell for each in found if wanted.fresh or each.status not in SETTLED]
     jobs = default_jobs(parse_device("auto"))
     seconds = estimated_seconds(to_run, store, jobs, suite.catalogue)
     time = f", about {in_time(seconds)} with --jobs {jobs}" if to_run else ""
     if form not in ("json", "csv", "markdown"):
         say(f"{tally(found)}{time}")
+
+
+def _watched(cells: Sequence[Cell], store: Store, data: Path | None, catalogue: Catalogue) -> Catalogue:
+    """Data that plug-ins load decide whether a result is stale; where there is no result they are left alone.
+
+    Raises:
+        TaskError: such data cannot be loaded.
+    """
+    begun = [cell.config["dataset"] for cell in cells if store.read_record(cell.id) is not None]
+    return watched(begun, data_dir(data), catalogue).catalogue
 
 
 def print_larger(

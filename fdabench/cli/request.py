@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fdabench.cli.console import remark
+from fdabench.results.workloads import workloads_of
 from fdabench.suite.reader import Expanded, read_suite
 from fdabench.suite.select import parse_seeds
 
@@ -29,8 +30,7 @@ def results_dir(expanded: Expanded, out: Path | None) -> Path:
 def grid_line(expanded: Expanded) -> str:
     """`24 cells = 6 strategies x 2 workloads x 2 seeds`; without the product where cells are excluded."""
     labels = {cell.label for cell in expanded.cells}
-    axes = ("dataset", "model", "workers", "batch_size", "partition", "precision", "batch_statistics")
-    workloads = {str([cell.config[axis] for axis in axes]) for cell in expanded.cells}
+    workloads = set(workloads_of([cell.locked() for cell in expanded.cells]).values())
     cells, seeds = len(expanded.cells), len(expanded.suite.seeds)
     counts = [(len(labels), "strategies"), (len(workloads), "workloads"), (seeds, "seeds")]
     product = " x ".join(_counted(count, name) for count, name in counts)

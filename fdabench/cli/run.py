@@ -5,10 +5,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import typer
 
-from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import say
 from fdabench.cli.elsewhere import chosen_executor
 from fdabench.cli.parts import parse_duration, shard
@@ -26,10 +26,12 @@ from fdabench.run.environment import usable_cores
 from fdabench.run.events import Ended, Event
 from fdabench.run.executor import Executor
 from fdabench.run.lease import discard_checkpoints
-from fdabench.run.plan import Standing, attempts, standings, tally
+from fdabench.run.plan import Standing, afresh, attempts, standings, tally
 from fdabench.run.pool import Place
 from fdabench.run.ready import check_ready, default_jobs, default_together, parse_device, parse_engine
+from fdabench.run.repository import revision_at
 from fdabench.run.shared import load_all
+from fdabench.run.watched import Watched, watched
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import Expanded
 from fdabench.suite.select import select
@@ -108,11 +110,14 @@ def _run_suite(suite: Expanded, request: Request, stop: Stop, plan: Plan | None,
     store = Store(_folder(suite, request))
     chosen = _chosen(suite, request.limits)
     begun = attempts(chosen, store)
-    standing = standings(chosen, store, suite.catalogue)
+    own = watched([cell.config["dataset"] for cell in chosen], data_dir(request.data_dir), suite.catalogue)
+    standing = standings(chosen, store, own.catalogue)
+    if request.limits.fresh:
+        standing = afresh(standing)
     to_run = [each.cell for each in standing if _is_to_run(each, request.limits)]
-    place = _place(to_run, store, suite.catalogue, request, plan)
+    place = _place(to_run, store, own, request, plan)
     executor.check(to_run, place)
-    store.write_lock(suite.locked())
+    store.write_lock(_locked(suite))
     discard_checkpoints([each.cell.id for each in standing if request.limits.fresh or each.status == "done"], store)
     with watching(request.loudness, len(to_run)) as watch:
         watch.line(f"{suite.suite.name}: {grid_line(suite)}  ->  {store.root.as_posix()}")
@@ -127,6 +132,13 @@ def _run_suite(suite: Expanded, request: Request, stop: Stop, plan: Plan | None,
     return any(state in FAILURES for state in ended) or any(
         each.status == "failed" and each.cell not in to_run for each in standing
     )
+
+
+def _locked(suite: Expanded) -> dict[str, Any]:
+    """With the revision of the repository that holds the suite's file, where there is one."""
+    locked, revision = suite.locked(), revision_at(Path(suite.source).parent)
+    # TOML has plain values before tables
+    return {"suite_revision": revision, **locked} if revision else locked
 
 
 def _chosen(suite: Expanded, limits: Limits) -> Sequence[Cell]:
@@ -155,13 +167,14 @@ def _follow(told: Iterable[Event], watch: Watch, stop: Stop, fail_fast: bool) ->
     return ended
 
 
-def _place(cells: Sequence[Cell], store: Store, catalogue: Catalogue, request: Request, plan: Plan | None) -> Place:
+def _place(cells: Sequence[Cell], store: Store, own: Watched, request: Request, plan: Plan | None) -> Place:
     """Where these cells run; every fault of the hardware and of the data is told before anything is written."""
     asked = request.hardware
     device = parse_device(asked.device)
     engine = parse_engine("auto" if plan else asked.engine, device)
     processes = plan.size if plan else 1
-    data = load_all([cell.config["dataset"] for cell in cells], data_dir(request.data_dir), catalogue)
+    catalogue = own.catalogue
+    data = load_all([cell.config["dataset"] for cell in cells], data_dir(request.data_dir), catalogue, own.data)
     check_ready(cells, data, device, catalogue, processes)
     jobs = 1 if plan and plan.outside else min(asked.jobs or default_jobs(device, processes), max(1, len(cells)))
     threads = asked.threads or max(1, usable_cores() // (jobs * processes))

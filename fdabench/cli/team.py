@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fdabench.catalogue.load import packed
 from fdabench.cli.parts import parse_duration
 from fdabench.errors import UsageError
 from fdabench.run.distributed import Plan, Table, from_environment, hosted, parse_mean, parse_wire
 from fdabench.run.follow import Kit, follow
 from fdabench.run.ready import parse_device, parse_engine
 from fdabench.run.shared import load_all, on_disk
+from fdabench.run.watched import watched
 from fdabench.suite.reader import Expanded
 
 DISTRIBUTED = "distributed"
@@ -75,11 +77,12 @@ def follow_suites(suites: Sequence[Expanded], team: Team, device: str, threads: 
         signal.signal(signum, signal.SIG_IGN)
     on = parse_device(device)
     for index, suite in enumerate(suites):
-        data = load_all([cell.config["dataset"] for cell in suite.cells], data_root, suite.catalogue)
+        names = [cell.config["dataset"] for cell in suite.cells]
+        own = watched(names, data_root, suite.catalogue)
+        data = load_all(names, data_root, own.catalogue, own.data)
         with on_disk(data) as folder:
             del data
-            origins = tuple(plugin.origin for plugin in suite.catalogue.plugins)
-            kit = Kit(folder, on, parse_engine("auto", on), max(1, threads), origins)
+            kit = Kit(folder, on, parse_engine("auto", on), max(1, threads), packed(own.catalogue))
             outside = team.plan_of(index).outside
             if outside is not None:
                 follow(kit, Table(outside, team.plan.mean, team.plan.wire), team.plan.rank)

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from fdabench.core.rows import settled
 from fdabench.errors import CutOffError
 
 
@@ -42,7 +43,7 @@ class Stacked:
         return len(self.share_K)
 
     def mean(self, x_KD: Tensor) -> Tensor:
-        return self.share_K @ x_KD
+        return self.share_K @ settled(x_KD)
 
     def gather(self, x_KD: Tensor) -> Tensor:
         return x_KD
@@ -63,7 +64,7 @@ class AllReduced:
         return sum(self.held)
 
     def mean(self, x_KD: Tensor) -> Tensor:
-        total_D = self.share_K @ x_KD
+        total_D = self.share_K @ settled(x_KD)
         with crossing():
             dist.all_reduce(total_D)
         return total_D

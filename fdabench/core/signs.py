@@ -1,25 +1,49 @@
-"""Random signs in random places: what sketches of a long vector are made with (Charikar et al., 2002)."""
+"""Random signs in random places: what sketches of a long vector are made with (Charikar et al., 2002).
+
+Shape suffixes: K = workers, D = numbers of a vector, C = numbers of a chunk, R = depth * width numbers of a sketch.
+"""
 
 import warnings
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from fdabench.core.seeds import torch_generator
+from fdabench.core.seeds import seed_for, torch_generator
+
+CHUNK = 16
+"""Neighbors that share a draw: one line of the cache, which is read at once anyway."""
+SEGMENT = 1 << 16
+"""Numbers that are added to the sketches of all workers before the next are read: they stay in a core's cache."""
+
+
+class Signs(NamedTuple):
+    """Where each number goes, and with which sign."""
+
+    sign_D: Tensor
+    """Of each number, in all rows of the sketch."""
+    segments: tuple[Tensor, ...]
+    """For each segment of the vector a sparse matrix [R, chunks]: for each row, a chunk's first bucket and its sign."""
+    chunk: int
 
 
 @lru_cache(maxsize=8)
-def random_signs(dim: int, depth: int, width: int, seed: int, device: torch.device) -> Tensor:
-    """A sparse matrix, [depth * width, dim]: one sign in each column of each of `depth` times `width` rows.
-
-    Place and sign are drawn independently for each column and each time (a fully random table).
-
-    The same for all workers of a run, and built once for all cells of a process that have the same seed.
-    """
+def random_signs(dim: int, depth: int, width: int, seed: int, device: torch.device) -> Signs:
+    """The same for all workers of a run, and built once for all cells of a process that have the same seed."""
+    chunk = min(CHUNK, width)
     generator = torch_generator(seed)
-    bucket = torch.randint(width, (depth, dim), generator=generator)
-    sign = torch.randint(2, (depth, dim), generator=generator) * 2.0 - 1.0
+    sign_D = torch.randint(2, (dim,), generator=generator) * 2.0 - 1.0
+    sizes = [-(-len(part) // chunk) for part in sign_D.split(SEGMENT)]
+    drawn = [torch_generator(seed_for("segment", {"sketch": seed, "segment": i})) for i in range(len(sizes))]
+    matrices = (_placed(size, depth, width, source) for size, source in zip(sizes, drawn, strict=True))
+    return Signs(sign_D.to(device), tuple(matrix.to(device) for matrix in matrices), chunk)
+
+
+def _placed(chunks: int, depth: int, width: int, generator: torch.Generator) -> Tensor:
+    """A sparse matrix [R, chunks] with one sign in each column of each of `depth` times `width` rows."""
+    bucket = torch.randint(width, (depth, chunks), generator=generator)
+    sign = torch.randint(2, (depth, chunks), generator=generator) * 2.0 - 1.0
     row = bucket + width * torch.arange(depth)[:, None]
     order = row.flatten().argsort(stable=True)
     starts = torch.zeros(depth * width + 1, dtype=torch.int32)
@@ -27,7 +51,34 @@ def random_signs(dim: int, depth: int, width: int, seed: int, device: torch.devi
     with warnings.catch_warnings():
         # torch says once that CSR is in beta, and in some versions that it trusts the indices given
         warnings.simplefilter("ignore", UserWarning)
-        matrix = torch.sparse_csr_tensor(
-            starts, (order % dim).int(), sign.flatten()[order], (depth * width, dim), check_invariants=False
+        return torch.sparse_csr_tensor(
+            starts, (order % chunks).int(), sign.flatten()[order], (depth * width, chunks), check_invariants=False
         )
-    return matrix.to(device)
+
+
+def sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
+    """One sketch for each row, shape [K, R]; linear in the row, and it depends on nothing else of the matrix.
+
+    In each of `depth` rows of a sketch a chunk of C neighbors gets a first bucket b and a sign, drawn independently;
+    the number at place p of the chunk goes to bucket b - p (modulo `width`), with the chunk's sign times its own. A
+    sparse product adds chunks of the same first bucket place by place; their diagonals are the buckets.
+    """
+    signs = random_signs(u_KD.shape[1], depth, width, seed, u_KD.device)
+    # each product has operands of its own, so neither the row's place in memory nor its company shows
+    sums = [u_KD.new_zeros(depth * width, signs.chunk) for _ in u_KD]
+    pieces = zip(u_KD.split(SEGMENT, 1), signs.sign_D.split(SEGMENT), signs.segments, strict=True)
+    for piece_KS, sign_S, matrix in pieces:
+        signed = u_KD.new_zeros(matrix.shape[1], signs.chunk)
+        used = signed.view(-1)[: len(sign_S)]
+        for piece_S, sum_RC in zip(piece_KS, sums, strict=True):
+            torch.mul(piece_S, sign_S, out=used)
+            sum_RC.addmm_(matrix, signed)
+    return torch.stack([_diagonals(sum_RC.view(depth, width, signs.chunk)) for sum_RC in sums])
+
+
+def _diagonals(x: Tensor) -> Tensor:
+    """sum_p x[row, (b + p) mod width, p] for each row and bucket b, as one vector."""
+    depth, width, chunk = x.shape
+    around = torch.cat([x, x[:, : chunk - 1]], 1)
+    diagonals = around.as_strided((depth, width, chunk), (around.stride(0), chunk, chunk + 1))
+    return diagonals.sum(2).flatten()

@@ -75,6 +75,33 @@ class Strategy(Protocol):
         ...
 
 
+@runtime_checkable
+class CorrectsGradients(Protocol):
+    """A strategy that changes the gradients of a local step before the local optimizers use them."""
+
+    def correct(self, t: int, g_KD: Tensor, r: Round, channel: Channel) -> Tensor:
+        """The gradients that the local optimizers step with.
+
+        Args:
+            t: the local step that is being made, from 0.
+            g_KD: each worker's gradient on its own mini-batch, the L2 penalty of its kernels included.
+            r: the round that this step belongs to.
+            channel: what crosses it is metered, as in `step`.
+
+        Returns:
+            Shape [K, D]; `g_KD` itself is not changed.
+        """
+        ...
+
+
+@runtime_checkable
+class HasServer(Protocol):
+    """A strategy whose syncs end in `server.apply`, so that a sync can be computed without being made."""
+
+    @property
+    def server(self) -> Server: ...
+
+
 class Traffic(NamedTuple):
     """What a strategy sends in a number of steps, known beforehand: exactly where least == most."""
 

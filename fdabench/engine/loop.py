@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import Outcome, Round, Strategy
+from fdabench.core.strategy import CorrectsGradients, Outcome, Round, Strategy
 from fdabench.engine.rows import Losses
 from fdabench.engine.workers import CrewState, Workers
 
@@ -73,6 +73,8 @@ class Course:
 class _Going(NamedTuple):
     course: Course
     round: Round
+    corrects: CorrectsGradients | None
+    """The strategy, if it changes gradients; asked once, because most change none."""
 
 
 def run(workers: Workers, courses: Sequence[Course]) -> None:
@@ -83,14 +85,20 @@ def run(workers: Workers, courses: Sequence[Course]) -> None:
         left = [crew for crew, each in enumerate(going) if each is not None]
         if len(left) < len(going):
             workers.keep(left)
-        losses = workers.step()
-        going = [_advanced(workers, crew, each, t, losses) for crew, each in enumerate(filter(None, going))]
+        losses = workers.backward()
+        going = [_corrected(workers, crew, each, t) for crew, each in enumerate(filter(None, going))]
+        workers.update()
+        going = [each and _advanced(workers, crew, each, t, losses) for crew, each in enumerate(going)]
         t += 1
 
 
 def _begun(course: Course, workers: Workers, crew: int) -> _Going | None:
     try:
-        return _Going(course, _first_round(course, workers, crew)) if course.made < course.steps else None
+        if course.made >= course.steps:
+            return None
+        strategy = course.strategy
+        corrects = strategy if isinstance(strategy, CorrectsGradients) else None
+        return _Going(course, _first_round(course, workers, crew), corrects)
     except Exception as error:
         course.failed(error)
         return None
@@ -103,6 +111,21 @@ def _first_round(course: Course, workers: Workers, crew: int) -> Round:
     return course.resumed.round
 
 
+def _corrected(workers: Workers, crew: int, going: _Going, t: int) -> _Going | None:
+    """The course with the gradients that its strategy wants for local step t; None if the strategy failed."""
+    if going.corrects is None:
+        return going
+    channel, g_KD = going.course.channel, workers.gradients(crew)
+    channel.ledger.step = t + 1
+    try:
+        with torch.no_grad():
+            g_KD.copy_(going.corrects.correct(t, g_KD, going.round, channel))
+    except Exception as error:
+        going.course.failed(error)
+        return None
+    return going
+
+
 def _advanced(workers: Workers, crew: int, going: _Going, t: int, losses: Losses) -> _Going | None:
     """The course after local step t; None at its end."""
     try:
@@ -111,7 +134,7 @@ def _advanced(workers: Workers, crew: int, going: _Going, t: int, losses: Losses
         # whatever a strategy raises is its own cell's failure
         going.course.failed(error)
         return None
-    return _Going(going.course, r) if more and t + 1 < going.course.steps else None
+    return going._replace(round=r) if more and t + 1 < going.course.steps else None
 
 
 def _step(workers: Workers, crew: int, going: _Going, t: int, losses: Losses) -> tuple[Round, bool]:

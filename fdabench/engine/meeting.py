@@ -4,6 +4,7 @@ Averages cross a process group, where everybody waits for everybody. What must n
 comes next, what went wrong, and a beat by which one knows the living from the dead.
 """
 
+import socket
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +17,7 @@ from fdabench.errors import CutOffError
 
 LOOK_S, SILENT_S = 0.05, 8.0
 LEADER, END = 0, "end"
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -29,23 +31,59 @@ class Meeting:
     timeout_s: float
     """How long a process waits for another one."""
 
-    def store(self, *, serves: bool = False) -> dist.TCPStore:
-        """The server, or a way to it.
+    def store(self) -> dist.TCPStore:
+        """A way to it.
 
         Raises:
-            CutOffError: nobody answers there, or the port is taken.
+            CutOffError: nobody answers there.
         """
         limit = timedelta(seconds=self.timeout_s)
         try:
-            return dist.TCPStore(self.host, self.port, None, serves, limit, wait_for_workers=False)
+            return dist.TCPStore(self.host, self.port, None, False, limit, wait_for_workers=False)
         except RuntimeError as error:
             raise CutOffError(f"no store at {self.host}:{self.port}: {error}") from error
 
+    def served(self) -> dist.TCPStore:
+        """The store itself, on the interface that has the meeting's address and on no other: it asks nobody who he is.
+
+        Raises:
+            CutOffError: the port is taken, or no interface of this machine has the address.
+        """
+        limit = timedelta(seconds=self.timeout_s)
+        try:
+            listener = _listener(self.host, self.port)
+        except OSError as error:
+            raise CutOffError(
+                f"no store can be served at {self.host}:{self.port}: {error.strerror}; "
+                "the address has to be one of rank 0's interfaces"
+            ) from error
+        host, port = listener.getsockname()[:2]
+        try:
+            # the store closes the listener when it goes
+            return dist.TCPStore(
+                host, port, None, True, limit, wait_for_workers=False, master_listen_fd=listener.detach()
+            )
+        except RuntimeError as error:
+            raise CutOffError(f"no store can be served at {host}:{port}: {error}") from error
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
 
 def opened(size: int, timeout_s: float) -> tuple[dist.TCPStore, Meeting]:
-    """A meeting on this machine, and the store that has to be held for as long as it lasts."""
-    store = Meeting("127.0.0.1", 0, "fdabench", size, timeout_s).store(serves=True)
-    return store, Meeting("127.0.0.1", store.port, "fdabench", size, timeout_s)
+    """A meeting on this machine, which no other reaches, and the store that has to be held for as long as it lasts."""
+    store = Meeting(LOOPBACK, 0, "fdabench", size, timeout_s).served()
+    return store, Meeting(LOOPBACK, store.port, "fdabench", size, timeout_s)
 
 
 class Pulse:

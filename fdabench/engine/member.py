@@ -1,18 +1,19 @@
 """A process of a team: it averages with the others, hears what to do next, and settles with them what went wrong."""
 
+import os
 import platform
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
-from os import getpid
 from time import monotonic, sleep
 from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
 
-from fdabench.engine.meeting import END, LEADER, LOOK_S, Meeting, Pulse, wait_for
+from fdabench.engine.meeting import END, LEADER, LOOK_S, LOOPBACK, Meeting, Pulse, wait_for
 from fdabench.errors import CutOffError
 
 BEAT_S = 1.0
@@ -38,8 +39,9 @@ class Member:
             CutOffError: there is no store.
         """
         self.rank, self.size, self._timeout_s = rank, meeting.size, meeting.timeout_s
+        self._local = meeting.host == LOOPBACK
         self._store = dist.PrefixStore(meeting.name, meeting.store())
-        self._store.set(f"here/{rank}", f"pid {getpid()} on {platform.node()}")
+        self._store.set(f"here/{rank}", f"pid {os.getpid()} on {platform.node()}")
         self._over = threading.Event()
         beats = dist.PrefixStore(meeting.name, meeting.store())
         threading.Thread(target=_beat, args=(beats, rank, self._over), daemon=True).start()
@@ -54,6 +56,8 @@ class Member:
             return
         backend = "gloo" if device.type == "cpu" else f"cpu:gloo,{device.type}:nccl"
         limit = timedelta(seconds=self._timeout_s)
+        if self._local:
+            _stay_on_this_machine()
         try:
             group = dist.PrefixStore("group", self._store)
             dist.init_process_group(backend, store=group, rank=self.rank, world_size=self.size, timeout=limit)
@@ -145,6 +149,14 @@ class Member:
         here = set(range(self.size)) - set(self._absent())
         where = {rank: f" ({self._store.get(f'here/{rank}').decode()})" for rank in here}
         return ", ".join(f"rank {rank} of {self.size}{where.get(rank, '')}" for rank in ranks)
+
+
+def _stay_on_this_machine() -> None:
+    """gloo listens on the interface that this names, else on the one that has the host's name."""
+    known = {name for _, name in socket.if_nameindex()}
+    loopback = next((name for name in ("lo", "lo0") if name in known), None)
+    if loopback is not None:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
 
 
 def _word(order: int, rank: int) -> str:

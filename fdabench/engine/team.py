@@ -1,20 +1,46 @@
 """The processes that hold a cell's workers between them: who holds which, and what they tell each other.
 
-All that is said here is about the run, never a part of the method, and crosses unmetered.
+All that is said here is about the run, never a part of the method, and crosses unmetered: as tensors of bytes that a
+codec makes and reads, so that nothing that arrives is run.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
+import numpy as np
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from fdabench.core.collective import AllReduced, Collective, RankOrdered, Stacked, crossing
+from fdabench.errors import CutOffError
 
 T = TypeVar("T")
 Mean = Literal["ordered", "allreduce"]
 """Sums in the order of the ranks, to the bits of one process; or in the backend's, with its traffic."""
+
+
+class Codec(Protocol):
+    """Between what processes tell each other and bytes; it makes no other classes than it was told of."""
+
+    def encoded(self, value: Any) -> bytes: ...
+
+    def decoded(self, content: bytes) -> Any: ...
+
+
+class Plain:
+    """For what JSON has a form for."""
+
+    def encoded(self, value: Any) -> bytes:
+        return json.dumps(value).encode()
+
+    def decoded(self, content: bytes) -> Any:
+        return json.loads(content)
+
+
+JSON = Plain()
 
 
 class Team(Protocol):
@@ -107,6 +133,7 @@ class Processes:
     mean: Mean = "ordered"
     checked: bool = False
     wire: str = ""
+    codec: Codec = JSON
 
     def meet(self) -> None:
         with crossing():
@@ -125,23 +152,47 @@ class Processes:
         return AllReduced(share_K[mine.start : mine.stop], shares)
 
     def told(self, make: Callable[[], T]) -> T:
-        said: list[Any] = [make() if self.rank == 0 else None]
+        content = self.codec.encoded(make()) if self.rank == 0 else b""
+        size = torch.tensor([len(content)])
         with crossing():
-            dist.broadcast_object_list(said)
-        answer: T = said[0]
+            dist.broadcast(size, 0)
+            said = _as_tensor(content) if self.rank == 0 else torch.empty(int(size), dtype=torch.uint8)
+            dist.broadcast(said, 0)
+        answer: T = self._decoded(said)
         return answer
 
     def gathered(self, mine: T) -> list[T]:
-        everyones: list[Any] | None = [None] * self.size if self.rank == 0 else None
+        padded, sizes = self._padded(mine)
+        everyones = [torch.empty_like(padded) for _ in sizes] if self.rank == 0 else None
         with crossing():
-            dist.gather_object(mine, everyones)
-        return everyones or []
+            dist.gather(padded, everyones, 0)
+        return [self._decoded(each[:size]) for each, size in zip(everyones or [], sizes, strict=False)]
 
     def shown(self, mine: T) -> list[T]:
-        everyones: list[Any] = [None] * self.size
+        padded, sizes = self._padded(mine)
+        everyones = [torch.empty_like(padded) for _ in sizes]
         with crossing():
-            dist.all_gather_object(everyones, mine)
-        return everyones
+            dist.all_gather(everyones, padded)
+        return [self._decoded(each[:size]) for each, size in zip(everyones, sizes, strict=True)]
+
+    def _padded(self, mine: object) -> tuple[Tensor, list[int]]:
+        """As bytes, filled up to the longest of all (the backends want as many of everybody); and how many each has."""
+        content = _as_tensor(self.codec.encoded(mine))
+        sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
+        with crossing():
+            dist.all_gather(sizes, torch.tensor([len(content)]))
+        lengths = [int(size) for size in sizes]
+        return torch.nn.functional.pad(content, (0, max(lengths) - len(content))), lengths
+
+    def _decoded(self, said: Tensor) -> Any:
+        try:
+            return self.codec.decoded(said.numpy().tobytes())
+        except Exception as error:
+            raise CutOffError(f"another process said what cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _as_tensor(content: bytes) -> Tensor:
+    return torch.from_numpy(np.frombuffer(bytearray(content), np.uint8))
 
 
 def share_out(workers: int, processes: int) -> tuple[int, ...]:

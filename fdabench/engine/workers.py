@@ -121,15 +121,28 @@ class Workers:
         """The running statistics of one crew, shape [its workers, B]."""
         return self.rows.b_KB[self._spans[crew]]
 
+    def gradients(self, crew: int = 0) -> Tensor:
+        """The gradients of one crew, shape [its workers, D]: what `update` steps with."""
+        return self.rows.g_KD[self._spans[crew]]
+
     def step(self) -> Losses:
         """One local optimizer step by every worker on a fresh mini-batch."""
+        losses = self.backward()
+        self.update()
+        return losses
+
+    def backward(self) -> Losses:
+        """The gradients of every worker on a fresh mini-batch, the L2 penalty of its kernels included."""
         drawn = [sampler.draw() for sampler in self._samplers]
         losses = self._gradients(drawn, keys(self._seed_K, self._t, self._layers))
         if self._decay_D is not None:
             self.rows.g_KD.addcmul_(self.rows.w_KD, self._decay_D)
+        return losses
+
+    def update(self) -> None:
+        """One step of every worker's local optimizer with the gradients as they are now."""
         self._optimizer.step()
         self._t += 1
-        return losses
 
     def of(self, crew: int, losses: Losses) -> Losses:
         """What one crew saw."""

@@ -7,7 +7,15 @@ from typing import Any
 
 from fdabench.results.store import Record
 
-_CLASS = ("torch", "platform", "device", "capability", "threads", "deterministic")
+_CLASS = ("torch", "platform", "device", "capability", "blas", "threads", "deterministic")
+_UNSAID = {
+    "sampling": "shuffle",
+    "last_batch": "wrap",
+    "averaging": "uniform",
+    "precision": "fp32",
+    "batch_statistics": "local",
+}
+"""Defaults of a workload, which a name leaves out."""
 
 
 def environment_class(record: Record) -> dict[str, Any]:
@@ -27,6 +35,8 @@ def cell_key(config: Mapping[str, Any]) -> str:
     where = f"{kind} {rest[0]}" if rest else kind
     crew = f"K={config['workers']} b={config['batch_size']}"
     what = f"{config['dataset']} {config['model']}"
+    others = [f"{key}={config[key]}" for key, value in _UNSAID.items() if config.get(key, value) != value]
+    crew = " ".join([crew, *others])
     name = f"{_strategy(config['strategy'])} | {what} | {where} | {crew} #{digest(whole)[:6]}"
     # a plug-in's values may be any text, and a name stands in lines, tables and XML
     return "".join(character if character.isprintable() else " " for character in name)

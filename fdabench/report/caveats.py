@@ -11,7 +11,7 @@ from fdabench.report.text import budget_text, listing, percent, plural, target_n
 FEW_SEEDS = 3
 LARGE_STATE = 0.1
 COARSE = 0.1
-_ENVIRONMENT = ("fdabench", "git", "python", "torch", "numpy", "platform", "device", "threads")
+_ENVIRONMENT = ("fdabench", "git", "python", "torch", "numpy", "platform", "device", "capability", "blas", "threads")
 
 
 def find_caveats(data: ReportData) -> list[str]:
@@ -33,7 +33,8 @@ def _incomplete(data: ReportData) -> Iterator[str]:
     diverged = runs[runs["state"] == "diverged"]
     if len(diverged):
         cells = plural(len(diverged), "cell")
-        yield f"{cells} diverged; counted as missed, left out of accuracies and ratios: {_names(diverged)}."
+        counted = "counted as missed, in ratios as more than any cost; left out of accuracies"
+        yield f"{cells} diverged; {counted}: {_names(diverged)}."
 
 
 def _names(runs: pd.DataFrame) -> str:
@@ -56,7 +57,7 @@ def _unequal_hits(data: ReportData) -> Iterator[str]:
         counts = listing([f"{label} {row['sum']}/{row['size']}" for label, row in rates.iterrows()], 16)
         yield (
             f"Unequal hit rates at the headline target: {counts}. A mean over hits is over the easier cells only; "
-            "ratios count a miss as a bound."
+            "ratios count a miss as more than was spent."
         )
 
 
@@ -105,20 +106,17 @@ def _coarse(data: ReportData) -> Iterator[str]:
         )
 
 
-def _differing(data: ReportData, key: str) -> dict[str, list[str]]:
-    """Strategies by the value of one entry of their cells' configuration."""
-    found: dict[str, list[str]] = {}
-    for _, run in data.runs.iterrows():
-        names = found.setdefault(flat(data.configs[run["cell_id"]][key]), [])
-        if run["label"] not in names:
-            names.append(run["label"])
-    return found
-
-
 def _optimizers(data: ReportData) -> Iterator[str]:
-    found = _differing(data, "optimizer")
-    if len(found) > 1:
-        parts = "; ".join(f"{optimizer}: {listing(labels)}" for optimizer, labels in found.items())
+    """Where strategies of one workload differ; that workloads do is told by their titles."""
+    said: dict[str, list[str]] = {}
+    for _, runs in data.runs.groupby(WORKLOAD, sort=False):
+        found: dict[str, list[str]] = {}
+        for cell_id, label in zip(runs["cell_id"], runs["label"], strict=True):
+            found.setdefault(flat(data.configs[cell_id]["optimizer"]), []).append(label)
+        for optimizer, labels in found.items() if len(found) > 1 else ():
+            said.setdefault(optimizer, []).extend(labels)
+    if said:
+        parts = "; ".join(f"{name}: {listing(list(dict.fromkeys(labels)))}" for name, labels in said.items())
         yield f"Local optimizers differ, so not only the synchronisation is compared. {parts}."
 
 

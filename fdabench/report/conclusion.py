@@ -7,7 +7,7 @@ import pandas as pd
 
 from fdabench.report.data import ReportData, only
 from fdabench.report.headline import ranking, strategies_of
-from fdabench.report.stats import geometric_mean, paired_ratio
+from fdabench.report.stats import NO_RATIO, geometric_mean, paired_ratio
 from fdabench.report.summary import never
 from fdabench.report.tables import Table
 from fdabench.report.text import DASH, byte_size, percent, ratio_number, target_name
@@ -24,8 +24,9 @@ COLUMNS = (
 )
 _NOTE = (
     "Over all workloads of a suite at its headline target. Bytes: geometric mean over the seeds that reached it. The "
-    "best reached it most often, then with the fewest bytes. Ratios: geometric means of seed pairs with a 95 % t "
-    "interval; ≥ and ≤ where a miss makes it a bound. Best accuracy: mean over seeds of the best evaluation."
+    "best reached it most often, then with the fewest bytes. Ratios: geometric means of seed pairs with a 95 % "
+    "interval over seeds and evaluations; ≥ or ≤ and one limit (97.5 %) where misses leave the other end open. Best "
+    "accuracy: mean over seeds of the best evaluation."
 )
 
 
@@ -62,7 +63,8 @@ def _strategy(data: ReportData, label: str, best: pd.DataFrame) -> dict[str, Any
 
 
 def _ratio(name: str, top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> dict[str, Any]:
-    ratio = paired_ratio(top, bottom, cost)
+    # the same runs are as dear as themselves, whatever is known of their costs
+    ratio = NO_RATIO if top["cell_id"].equals(bottom["cell_id"]) else paired_ratio(top, bottom, cost)
     return {
         name: ratio.mean,
         f"{name}_low": ratio.low,
@@ -90,5 +92,5 @@ def _ratio_text(row: dict[str, Any], name: str) -> str:
     if not row[f"{name}_pairs"]:
         return DASH
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    interval = f" [{ratio_number(low)}, {ratio_number(high)}]" if math.isfinite(low) else ""
+    interval = f" [{ratio_number(low)}, {ratio_number(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
     return f"{row[f'{name}_bound']}{ratio_number(row[name])}×{interval}"

@@ -1,7 +1,7 @@
 """Several results folders as one set of frames, with the columns that every table and figure needs.
 
-`runs` gains `workload`, `family` and `finished`; `outcomes` has a row for each finished cell and target, with what it
-cost to reach it, or what was spent without reaching it.
+`runs` gains `family`, `finished`, and titles of the workload without its number of workers and without its partition;
+`outcomes` has a row for each finished cell and target, with what it cost to reach it, or what was spent without.
 """
 
 from collections import Counter
@@ -19,9 +19,22 @@ from fdabench.results.costs import Instant
 from fdabench.results.load import Results
 from fdabench.results.networks import demand_at
 from fdabench.results.store import FAILURES, RESULTS, Record
+from fdabench.results.workloads import workloads_of
 
 WORKLOAD = ["suite", "workload"]
-AXES = ["suite", "workload", "dataset", "model", "workers", "alpha", "label", "family", "seed", "reference", "state"]
+"""What groups the cells that may be compared; within a suite a title stands for one workload."""
+AXES = [
+    *WORKLOAD,
+    "except_workers",
+    "except_partition",
+    "workers",
+    "alpha",
+    "label",
+    "family",
+    "seed",
+    "reference",
+    "state",
+]
 
 
 @dataclass(frozen=True)
@@ -64,8 +77,9 @@ class ReportData:
         ask for it.
         """
         hits = self.shown[self.shown["reached"].astype(bool)]
-        rates = self.finished.groupby("workload")["worker_steps_per_s"].median()
-        return hits.assign(demand=self._demands(hits), step_s=1 / hits["workload"].map(rates).astype(float))
+        rates = self.finished.groupby(WORKLOAD)["worker_steps_per_s"].median()
+        of_hits = rates.reindex(pd.MultiIndex.from_frame(hits[WORKLOAD])).to_numpy(float)
+        return hits.assign(demand=self._demands(hits), step_s=1 / of_hits)
 
     def _demands(self, hits: pd.DataFrame) -> "pd.Series[Any]":
         if hits.empty:
@@ -134,27 +148,17 @@ def _key(suite: str, cell_id: str) -> str:
 
 
 def _runs(name: str, result: Results) -> pd.DataFrame:
-    runs = result.runs.copy()
+    runs, workloads = result.runs.copy(), workloads_of(result.lock["cell"])
     parts = zip(runs["label"], runs["strategy"], runs["monitor"], strict=True)
     return runs.assign(
         suite=name,
         cell_id=[_key(name, cell_id) for cell_id in runs["cell_id"]],
-        workload=[workload_name(row) for _, row in runs.iterrows()],
+        except_workers=[workloads[cell_id].except_workers for cell_id in runs["cell_id"]],
+        except_partition=[workloads[cell_id].except_partition for cell_id in runs["cell_id"]],
         family=[family_of(label, strategy, monitor) for label, strategy, monitor in parts],
         finished=runs["state"].isin(RESULTS),
         failed=runs["state"].isin(FAILURES),
     )
-
-
-def workload_name(row: "pd.Series[Any]") -> str:
-    partition = str(row["partition"])
-    # A worker always holds at least one sample: the default says nothing.
-    for long, short in (("alpha=", "α="), ("shares=", ""), (", min_samples=1)", ")")):
-        partition = partition.replace(long, short)
-    precision = "" if row["precision"] == "fp32" else f" {row['precision']}"
-    statistics = "" if row["batch_statistics"] == "local" else " (averaged statistics)"
-    model = f"{row['model']}{precision}{statistics}"
-    return f"{row['dataset']} {model}, K={row['workers']}, b={row['batch_size']}, {partition}"
 
 
 def _stack(pairs: Sequence[tuple[str, Results]], runs: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

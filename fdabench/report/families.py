@@ -13,7 +13,13 @@ from fdabench.report.contrast import mixed
 Dashes = Literal["-", "--", "-.", ":"] | tuple[float, tuple[float, ...]]
 
 _BY_MONITOR = {"naive": "NaiveFDA", "linear": "LinearFDA", "sketch": "SketchFDA", "exact": "ExactFDA"}
-_BY_STRATEGY = {"synchronous": "Synchronous", "fedavg": "FedAvg", "fedavgm": "FedAvgM", "fedadam": "FedAdam"}
+_BY_STRATEGY = {
+    "synchronous": "Synchronous",
+    "ddp": "DDP",
+    "fedavg": "FedAvg",
+    "fedavgm": "FedAvgM",
+    "fedadam": "FedAdam",
+}
 
 # After Okabe and Ito, whom the colour-blind can follow, as dark as 3:1 on white asks; the paper's four keep its hue and
 # marker.
@@ -26,8 +32,9 @@ _KNOWN = {
     "ExactFDA": ("#B0529A", "D"),
     "FedAvg": ("#3399DD", "P"),
     "FedAvgM": ("#7A4A1E", "X"),
+    "DDP": ("#5B6770", "p"),
 }
-_SPARE = (("#8A8A00", "h"), ("#6E6E6E", "p"), ("#5D3FD3", "<"), ("#00838F", ">"), ("#AD1457", "d"), ("#827717", "8"))
+_SPARE = (("#8A8A00", "h"), ("#6E6E6E", "H"), ("#5D3FD3", "<"), ("#00838F", ">"), ("#AD1457", "d"), ("#827717", "8"))
 _DASHES: tuple[Dashes, ...] = ("-", "--", "-.", ":", (0, (7, 2, 1, 2, 1, 2)), (0, (1, 3)), (0, (9, 3)))
 _FILLS = ("full", "none", "left", "bottom", "right", "top")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.stats import NO_RATIO, PAIR, Ratio, geometric_mean, ratio_of
+from fdabench.report.stats import NO_RATIO, PAIR, Ratio, columns_of, geometric_mean, ratio_of
 
 
 def headline_frame(data: ReportData, outcomes: pd.DataFrame) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def headline_frame(data: ReportData, outcomes: pd.DataFrame) -> pd.DataFrame:
 def _with_reference(outcomes: pd.DataFrame) -> pd.DataFrame:
     """Each outcome beside the reference's of the same workload, target and seed; the reference's own are left out."""
     same, reference = [*PAIR, "target"], outcomes["reference"].astype(bool)
-    columns = [*same, "reached", "cost_bytes"]
+    columns = [*same, *columns_of("cost_bytes")]
     return outcomes.loc[reference, columns].merge(
         outcomes.loc[~reference, [*columns, "label"]], on=same, suffixes=("_t", "_b")
     )

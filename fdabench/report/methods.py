@@ -57,10 +57,12 @@ def settings(data: ReportData) -> list[Setting]:
     return [*_suites(data), *_semantics(configs), *_strategies(data), *_environments(data)]
 
 
-_EVALUATED = (
-    "mean of the workers' current models, mid-round included; where a server's optimizer moves the model, the "
-    "server's, after its step; not paid for"
-)
+_EVALUATED = {
+    "virtual-mean": "what a sync would make of the workers' current models, the server's step included; not paid for",
+    "synced": "the global model that the last sync made; paid for",
+    "paper": "mean of the workers' current models, not paid for; where a server's optimizer moves the model, "
+    "the server's, after its step, paid for",
+}
 
 
 def commands(data: ReportData) -> list[str]:
@@ -92,7 +94,7 @@ def _suites(data: ReportData) -> list[Setting]:
             ),
             Setting(name, "seeds", listing([str(seed) for seed in lock["seeds"]], 20)),
             Setting(name, "targets", listing([target_name(target) for target in lock["targets"]]) or "none"),
-            Setting(name, "a target is reached at", f"{rule}; the test set decides, there is no validation split"),
+            Setting(name, "a target is reached at", f"{rule}"),
             Setting(
                 name,
                 "accounting",
@@ -120,8 +122,18 @@ def _semantics(configs: list[Mapping[str, Any]]) -> list[Setting]:
         Setting(topic, "last batch of a pass", _declared((c["last_batch"] for c in configs), _LAST_BATCH)),
         Setting(topic, "budget", budget_text(configs)),
         Setting(topic, "evaluation", _declared((_cadence(c["eval"]) for c in configs), {})),
-        Setting(topic, "evaluated model", _EVALUATED),
+        Setting(topic, "evaluated model", _declared((c["eval"].get("model", "paper") for c in configs), _EVALUATED)),
+        Setting(topic, "evaluated on", _declared((_evaluated_on(c["eval"]) for c in configs), {})),
     ]
+
+
+def _evaluated_on(evaluation: Mapping[str, Any]) -> str:
+    split = evaluation.get("validation")
+    if split is None:
+        return "the whole test set"
+    return (
+        f"a validation split of {100 * split['share']:g} % of the training set (seed {split['seed']}), not learned from"
+    )
 
 
 def _declared(values: Iterable[str], meanings: Mapping[str, str]) -> str:

@@ -22,20 +22,30 @@ def priced_evals(result: Results) -> pd.DataFrame:
 
 
 def with_costs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Outcomes from hits with their cells' axes and what those `spent` and `ran`: costs, and what targets tell."""
+    """Outcomes from hits with their cells' axes and what those `spent` and `ran`: costs, and what targets tell.
+
+    Costs are those of the hit, or what was spent where the target was missed. `..._before` are those of the evaluation
+    before the hit, at least one step; `..._limit` those at the end of the workload's budget.
+    """
     reached = frame["reached"].astype(bool)
     rates = frame.assign(reached=reached).groupby(["workload", "target"])["reached"].mean()
     top = telling(reached.astype(float).groupby(frame["target"]).mean())
     of_workload = {workload: telling(rates[workload]) for workload in frame["workload"].unique()}
     lowest = frame.groupby("workload")["target"].min()
-    # A diverged cell stopped early: what it spent by then bounds nothing.
+    # A diverged cell stopped early and never gets there: what it spent by then bounds nothing.
     spent = frame[["spent", "ran"]].astype(float).where(frame["state"] != "diverged", np.nan)
+    # A cell that stopped at its targets would have gone on as far as the others, at the same bytes a step.
+    budget = spent["ran"].groupby(frame["workload"]).transform("max")
     return frame.assign(
         reached=reached,
         headline=frame["target"] == top,
         shown=frame["target"] == frame["workload"].map(pd.Series(of_workload, dtype=float).fillna(lowest)),
         cost_bytes=frame["bytes_total"].astype(float).where(reached, spent["spent"]),
         cost_steps=frame["step"].astype(float).where(reached, spent["ran"]),
+        cost_bytes_before=frame["bytes_before"].astype(float),
+        cost_steps_before=frame["step_before"].astype(float).clip(lower=1),
+        cost_bytes_limit=spent["spent"] * (budget / spent["ran"]),
+        cost_steps_limit=budget.where(spent["ran"].notna()),
         rounds=frame["syncs"].astype(float) + 1,
     )
 

@@ -1,22 +1,32 @@
 """How much cheaper, and how surely: geometric means of paired ratios, with an interval over seeds."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-CONFIDENCE = 0.95
+from fdabench.report.paired import CONFIDENCE, Estimate, LogCosts, design_of, estimate
+
 PAIR = ["suite", "workload", "seed"]
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A geometric mean of ratios; `low` and `high` are NaN where there is no interval.
+    """A geometric mean of ratios with its 95 % interval, or the one limit of it that misses leave.
 
-    `bound` says what misses make of it: "≥" or "≤" where a cost that was never reached stands in as what was spent.
+    Args:
+        mean: the geometric mean; with a bound, the limit: the number to print.
+        low, high: ends of the 95 % interval. With "≥" `low` is a one-sided 97.5 % limit, and `high` is NaN; with "≤"
+            the other way round. Both are NaN where there is one seed and nothing was missed.
+        pairs: pairs of workload and seed that tell something: one side at least reached the target.
+        bound: "≥" or "≤" where the data leave the other end open; the truth may then be infinite, or 0.
+        left_out: pairs that tell nothing, `neither` among them.
+        neither: pairs in which both sides missed the target.
+        seeds: how many seeds the pairs have. From one there is no limit that chance is in: a bound is of these runs.
+        grid_low, grid_high: what the evaluations alone leave open for the runs at hand; NaN where they leave it open.
     """
 
     mean: float
@@ -25,14 +35,27 @@ class Ratio:
     pairs: int
     bound: str = ""
     left_out: int = 0
+    neither: int = 0
+    seeds: int = 0
+    grid_low: float = math.nan
+    grid_high: float = math.nan
 
     @property
     def has_interval(self) -> bool:
-        return math.isfinite(self.low)
+        """Whether it has both ends."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
 
     def inverse(self) -> "Ratio":
         flipped = {"≥": "≤", "≤": "≥", "": ""}[self.bound]
-        return Ratio(1 / self.mean, 1 / self.high, 1 / self.low, self.pairs, flipped, self.left_out)
+        return replace(
+            self,
+            mean=1 / self.mean,
+            low=1 / self.high,
+            high=1 / self.low,
+            bound=flipped,
+            grid_low=1 / self.grid_high,
+            grid_high=1 / self.grid_low,
+        )
 
 
 NO_RATIO = Ratio(math.nan, math.nan, math.nan, 0)
@@ -64,30 +87,67 @@ def mean_interval(values: npt.NDArray[np.float64], strata: npt.NDArray[np.intege
     return mean, mean - half, mean + half
 
 
+def columns_of(cost: str) -> list[str]:
+    """What a ratio reads of an outcome beside its axes: the cost, and what it is known to lie between."""
+    return ["reached", cost, f"{cost}_before", f"{cost}_limit"]
+
+
 def paired_ratio(top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> Ratio:
     """Geometric mean of top / bottom over the cells that share workload and seed.
 
     Args:
-        top, bottom: rows with suite, workload, seed, reached and `cost`: what it took, or where missed what was spent
-            (NaN where that bounds nothing, as after a divergence). Pairs with a cost of 0 are left out.
-    A miss on one side makes the ratio a bound; misses on both sides leave only the pairs that both reached.
+        top, bottom: rows with suite, workload, seed and the columns of `columns_of`: `reached`; `cost`, what it took,
+            or what was spent without reaching the target, NaN where it never would have been reached, as after a
+            divergence; `cost_before`, by the evaluation before the hit; `cost_limit`, by the end of the budget.
+    A pair in which both missed tells nothing, and neither does one in which something cost 0.
     """
-    wanted = [*PAIR, "reached", cost]
+    wanted = [*PAIR, *columns_of(cost)]
     return ratio_of(top[wanted].merge(bottom[wanted], on=PAIR, suffixes=("_t", "_b")), cost)
 
 
 def ratio_of(pairs: pd.DataFrame, cost: str) -> Ratio:
     """The same, of pairs that are made: columns of the top end in `_t`, of the bottom in `_b`."""
-    known = pairs[pairs["reached_t"] | pairs["reached_b"]]
-    top_missed, bottom_missed = bool((~known["reached_t"]).any()), bool((~known["reached_b"]).any())
-    if top_missed and bottom_missed:
-        known = known[known["reached_t"] & known["reached_b"]]
-    # NaN, and what costs nothing, as one worker in a ring, is in no proportion to anything
-    usable = known[(known[f"{cost}_t"] > 0) & (known[f"{cost}_b"] > 0)]
-    if usable.empty:
+    reached = pairs["reached_t"].to_numpy(bool) | pairs["reached_b"].to_numpy(bool)
+    # what costs nothing, as one worker in a ring, is in no proportion to anything; NaN is what never got there
+    priced = ~((pairs[f"{cost}_t"] <= 0) | (pairs[f"{cost}_b"] <= 0)).to_numpy(bool)
+    places = pairs.groupby(PAIR[:2], sort=False).ngroup().to_numpy()
+    # where a workload has a pair that tells something, its others tell that it is rare
+    kept = priced & np.isin(places, places[priced & reached])
+    told, neither = int((priced & reached).sum()), int((~reached).sum())
+    if not told:
         return NO_RATIO
-    bound = "" if top_missed == bottom_missed else "≥" if top_missed else "≤"
-    logs = np.log(usable[f"{cost}_t"].to_numpy(float) / usable[f"{cost}_b"].to_numpy(float))
-    strata = usable.groupby(["suite", "workload"], sort=False).ngroup().to_numpy()
-    mean, low, high = (math.exp(value) for value in mean_interval(logs, strata))
-    return Ratio(mean, low, high, len(usable), bound, len(pairs) - len(usable))
+    usable = pairs[kept]
+    design = design_of(places[kept], usable["seed"].to_numpy())
+    found = estimate(_log_costs(usable, cost, "t"), _log_costs(usable, cost, "b"), design)
+    return _ratio(found, Ratio(math.nan, math.nan, math.nan, told, "", len(pairs) - told, neither, design.between + 1))
+
+
+def _ratio(found: Estimate, blank: Ratio) -> Ratio:
+    """What an estimate allows to say, on the scale of costs: an interval, one limit, or nothing."""
+    grid_low, grid_high = (
+        math.exp(end) if math.isfinite(end) else math.nan for end in (found.grid_low, found.grid_high)
+    )
+    known = replace(blank, grid_low=grid_low, grid_high=grid_high)
+    least, most = (found.grid_low, found.grid_high) if math.isnan(found.low) else (found.low, found.high)
+    if math.isfinite(least) and math.isfinite(most):
+        return replace(known, mean=math.exp(found.mean), low=math.exp(found.low), high=math.exp(found.high))
+    if math.isfinite(least):
+        return replace(known, mean=math.exp(least), low=math.exp(least), bound="≥")
+    if math.isfinite(most):
+        return replace(known, mean=math.exp(most), high=math.exp(most), bound="≤")
+    return NO_RATIO
+
+
+def _log_costs(pairs: pd.DataFrame, cost: str, side: str) -> LogCosts:
+    paid, before, limit = (
+        pairs[f"{name}_{side}"].to_numpy(float) for name in (cost, f"{cost}_before", f"{cost}_limit")
+    )
+    reached = pairs[f"reached_{side}"].to_numpy(bool)
+    ended = np.where(reached, np.fmax(limit, paid), np.where(np.isnan(paid), np.inf, paid))
+    with np.errstate(divide="ignore"):
+        return LogCosts(
+            before_n=np.log(np.where(reached & (before > 0), before, 0)),
+            hit_n=np.log(np.where(reached, paid, 1)),
+            limit_n=np.log(ended),
+            reached_n=reached,
+        )

@@ -64,8 +64,8 @@ def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
     return (
         f"Geometric means over the seeds that reached the target, all workers, {data.conventions} accounting; "
         "rounds are syncs + 1. Accuracy: last evaluation, mean ± sd over seeds. Fewer bytes: the reference's bytes "
-        "divided by the strategy's, geometric mean of seed pairs with a 95 % t interval; "
-        f"≥ and ≤ where a miss makes it a bound.{left_out}"
+        "divided by the strategy's, geometric mean of seed pairs with a 95 % interval over seeds and evaluations; "
+        f"≥ or ≤ and one limit (97.5 %) where misses leave the other end open.{left_out}"
     )
 
 
@@ -116,6 +116,8 @@ def _ratio(row: dict[str, Any]) -> str:
     if not row["bytes_ratio_pairs"]:
         return DASH
     low, high = row["bytes_ratio_low"], row["bytes_ratio_high"]
+    if row["bytes_ratio_bound"]:
+        return f"{row['bytes_ratio_bound']}{ratio_number(row['bytes_ratio'])}×"
     interval = f" [{ratio_number(low)}, {ratio_number(high)}]" if math.isfinite(low) else f" [{DASH}]"
     return f"{row['bytes_ratio_bound']}{ratio_number(row['bytes_ratio'])}×{interval}"
 

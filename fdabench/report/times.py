@@ -108,7 +108,7 @@ def fastest(times: pd.DataFrame) -> pd.DataFrame:
 
 
 def _note(data: ReportData, times: pd.DataFrame) -> str:
-    steps = times.groupby("workload", sort=False)["step_s"].first()
+    steps = times.groupby(WORKLOAD, sort=False)["step_s"].first()
     measured = ", ".join(dict.fromkeys(duration(float(seconds)) for seconds in steps))
     return (
         f"Modelled, not timed: local steps x the seconds of one ({measured}: this simulation's time for each worker's "

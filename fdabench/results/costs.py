@@ -4,8 +4,8 @@ n is the payload that one worker puts into one collective, in bytes; K the numbe
 bytes over all workers. `paper` is how the FDA authors count (EDBT 2025, their notebook): a model goes up and
 down, a local state goes up only, and the initial distribution counts as one more sync.
 
-An evaluation of the workers' mean comes when the local states of its step are in and its sync, if any, is not yet made
-(FDA paper, Algorithm 1 as its authors run it); one of a server's model comes after the server's step, which it pays.
+An evaluation comes when the gradients and the local states of its step are in and its sync, if any, is not yet made
+(FDA paper, Algorithm 1 as its authors run it), or after the sync of its step, which it then pays (`after_sync`).
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ def _free(n: int, K: int) -> int:
     return 0
 
 
-_WEIGHTS = ("model", "statistics", "optimizer")
+_WEIGHTS = ("model", "gradient", "statistics", "optimizer")
 
 CONVENTIONS: Mapping[str, Convention] = {
     "paper": {**dict.fromkeys(_WEIGHTS, _up_and_down), "state": _up, "initial": _up_and_down},
@@ -43,6 +43,10 @@ CONVENTIONS: Mapping[str, Convention] = {
     "ring": {**dict.fromkeys(_WEIGHTS, _ring), "state": _ring, "initial": _free},
     "upload": {**dict.fromkeys(_WEIGHTS, _up), "state": _up, "initial": _free},
 }
+
+SYNC_KINDS = ("model", "gradient")
+"""A collective of one of these makes the workers' models one: it is a sync."""
+_MOVES_WEIGHTS = ("initial", "model", "gradient", "statistics")
 
 Counts = npt.NDArray[np.int64]
 
@@ -55,7 +59,10 @@ class Instant(NamedTuple):
 
 
 class Bytes(NamedTuple):
-    """Bytes over all workers; `model` has the initial distribution in it, and running statistics that are averaged."""
+    """Bytes over all workers.
+
+    `model` is what moves the weights: models, gradients, the initial distribution, and averaged running statistics.
+    """
 
     model: int
     state: int
@@ -83,7 +90,7 @@ def bytes_at_each(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, conve
     pairs = zip(kinds, ledger["payload_bytes"], strict=True)
     spent_ER = counts_ER * np.array([cost[kind](int(payload), workers) for kind, payload in pairs], dtype=np.int64)
     model, state, optimizer = (
-        spent_ER[:, np.isin(kinds, of)].sum(axis=1) for of in (("initial", "model", "statistics"), "state", "optimizer")
+        spent_ER[:, np.isin(kinds, of)].sum(axis=1) for of in (_MOVES_WEIGHTS, "state", "optimizer")
     )
     parts = {"bytes_model": model, "bytes_state": state, "bytes_optimizer": optimizer}
     return evals.assign(**parts, bytes_total=model + state + optimizer)
@@ -92,6 +99,11 @@ def bytes_at_each(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, conve
 def collectives_at(ledger: pd.DataFrame, instant: Instant) -> int:
     """How many collectives there had been by an evaluation."""
     return int(_count_up_to(ledger, instant).sum())
+
+
+def syncs_at(ledger: pd.DataFrame, instant: Instant) -> int:
+    """How many syncs there had been by an evaluation: a step's gradients cross before it, its models after."""
+    return int(_count_up_to(ledger, instant)[ledger["kind"].isin(SYNC_KINDS)].sum())
 
 
 def _count_up_to(ledger: pd.DataFrame, instant: Instant) -> Counts:
@@ -104,7 +116,8 @@ def _counts(ledger: pd.DataFrame, steps_E: Counts, after_sync_E: npt.NDArray[np.
 
     What follows a sync, such as averaged optimizer state, comes after the evaluation of its step.
     """
-    limits = {"initial": steps_E, "state": steps_E, "model": np.where(after_sync_E, steps_E, steps_E - 1)}
+    before_sync = dict.fromkeys(("initial", "gradient", "state"), steps_E)
+    limits = {**before_sync, "model": np.where(after_sync_E, steps_E, steps_E - 1)}
     limit_ER = np.stack([limits.get(kind, steps_E - 1) for kind in ledger["kind"]], axis=1)
     first, last, count = (ledger[name].to_numpy() for name in ("first_step", "last_step", "count"))
     stride = np.maximum((last - first) // np.maximum(count - 1, 1), 1)
@@ -117,4 +130,4 @@ def _priced(ledger: pd.DataFrame, counts: Counts, workers: int, convention: str)
     spent = dict.fromkeys(cost, 0)
     for kind, count, payload in zip(ledger["kind"], counts, ledger["payload_bytes"], strict=True):
         spent[kind] += int(count) * cost[kind](int(payload), workers)
-    return Bytes(spent["initial"] + spent["model"] + spent["statistics"], spent["state"], spent["optimizer"])
+    return Bytes(sum(spent[kind] for kind in _MOVES_WEIGHTS), spent["state"], spent["optimizer"])

@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from fdabench.results.costs import Bytes, Instant, bytes_at, total_bytes
+from fdabench.results.costs import SYNC_KINDS, Bytes, Instant, bytes_at, total_bytes
 from fdabench.results.schema import HITS, RUNS
 from fdabench.results.store import RESULTS, Record
+from fdabench.results.workloads import Workload, describe, workloads_of
 
 
 def derive_runs(
@@ -16,21 +17,25 @@ def derive_runs(
 ) -> pd.DataFrame:
     """One row for each cell of the suite, those not run yet included."""
     evals_of, ledger_of = dict(list(evals.groupby("cell_id"))), dict(list(ledger.groupby("cell_id")))
+    workloads = workloads_of(lock["cell"])
     rows = []
     for cell in lock["cell"]:
         record = records.get(cell["id"], {"state": "pending", "resolved": {}})
-        row = {"suite": lock["suite"], **_axes(cell, record.get("resolved", {})), "state": record["state"]}
+        axes = _axes(cell, workloads[cell["id"]], record.get("resolved", {}))
+        row = {"suite": lock["suite"], **axes, "state": record["state"]}
         if record["state"] in RESULTS:
             row |= _outcome(record, evals_of[cell["id"]], ledger_of[cell["id"]], lock["convention"])
         rows.append(row)
     return _frame(rows, RUNS)
 
 
-def _axes(cell: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, Any]:
+def _axes(cell: Mapping[str, Any], workload: Workload, resolved: Mapping[str, Any]) -> dict[str, Any]:
     config = cell["config"]
     strategy, optimizer, partition = config["strategy"], config["optimizer"], config["partition"]
     return {
         "cell_id": cell["id"],
+        "workload": workload.title,
+        "workload_id": workload.id,
         "dataset": config["dataset"],
         "model": config["model"],
         "num_parameters": resolved.get("num_parameters"),
@@ -53,23 +58,13 @@ def _axes(cell: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def describe(table: Mapping[str, Any]) -> str:
-    """`{kind = "dirichlet", alpha = 0.1}` as people write it: `dirichlet(alpha=0.1)`."""
-    rest = ", ".join(
-        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
-        for key, value in table.items()
-        if key != "kind"
-    )
-    return f"{table['kind']}({rest})" if rest else str(table["kind"])
-
-
 def _outcome(record: Record, evals: pd.DataFrame, ledger: pd.DataFrame, convention: str) -> dict[str, Any]:
     config = record["config"]
     spent = total_bytes(ledger, config["workers"], convention)
     steps, wall_s = record["steps"], record["wall_s"]
     return {
         "steps": steps,
-        "syncs": int(ledger.loc[ledger["kind"] == "model", "count"].sum()),
+        "syncs": int(ledger.loc[ledger["kind"].isin(SYNC_KINDS), "count"].sum()),
         **_columns(spent),
         "bytes_optimizer": spent.optimizer,
         "final_accuracy": evals["test_accuracy"].iloc[-1],
@@ -98,16 +93,25 @@ def derive_hits(
             if at is not None:
                 hit = history.iloc[at]
                 instant = Instant(int(hit["step"]), bool(hit["after_sync"]))
+                before = _before(history, at)
                 spent = bytes_at(ledger_of[cell_id], instant, workers, lock["convention"])
                 row |= {
                     "reached": True,
                     "step": instant.step,
-                    "step_before": int(history["step"].iloc[at - 1]) if at else 0,
+                    "step_before": before.step,
                     "syncs": int(hit["syncs"]),
                     **_columns(spent),
+                    "bytes_before": bytes_at(ledger_of[cell_id], before, workers, lock["convention"]).total,
                 }
             rows.append(row)
     return _frame(rows, HITS)
+
+
+def _before(history: pd.DataFrame, at: int) -> Instant:
+    """The evaluation before; before the first one there is the initial distribution."""
+    if not at:
+        return Instant(0)
+    return Instant(int(history["step"].iloc[at - 1]), bool(history["after_sync"].iloc[at - 1]))
 
 
 def _frame(rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:

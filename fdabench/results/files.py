@@ -5,13 +5,13 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from stat import S_ISREG
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fdabench.errors import ResultError
+from fdabench.regular import open_regular, read_regular
 from fdabench.results.schema import SCHEMA_VERSION
 
 
@@ -75,9 +75,7 @@ def read_bytes(path: Path) -> bytes:
         ResultError: the file cannot be read, or is none: one would wait for a pipe for ever.
     """
     try:
-        if not S_ISREG(path.stat().st_mode):
-            raise ResultError(f"{path}: cannot be read: it is no file")
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise ResultError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -109,7 +107,8 @@ def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]]
 def has_an_end(path: Path) -> bool:
     """Whether a Parquet file is there and its end is, which is written last and says where all else is."""
     try:
-        pq.read_metadata(path)
+        with open_regular(path) as file:
+            pq.read_metadata(file)
     except (OSError, pa.ArrowException):
         return False
     return True

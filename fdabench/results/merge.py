@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from fdabench.errors import ResultError
+from fdabench.regular import open_regular, read_regular
 from fdabench.results.files import write_whole, write_with
 from fdabench.results.load import Results, load, write_derived
 from fdabench.results.schema import CLOCK_COLUMNS
@@ -158,9 +159,9 @@ def _copy(cell_id: str, found: _Found, store: Store) -> None:
     try:
         if found.record["state"] in RESULTS:
             for name in (*TABLES, *(name for name in ON_REQUEST if (origin / f"{name}.parquet").exists())):
-                write_whole(target / f"{name}.parquet", (origin / f"{name}.parquet").read_bytes())
+                write_whole(target / f"{name}.parquet", read_regular(origin / f"{name}.parquet"))
         elif (checkpoint := found.store.checkpoint_path(cell_id)).exists():
-            with checkpoint.open("rb") as kept:
+            with open_regular(checkpoint) as kept:
                 write_with(store.checkpoint_path(cell_id), lambda file: shutil.copyfileobj(kept, file))
     except OSError as error:
         raise ResultError(f"{origin}: cannot be read: {error.strerror}") from error

@@ -21,13 +21,16 @@ EVALS = _table(
     step=(_INT, "local steps made by each worker"),
     epoch=(_REAL, "nominal epochs: step * workers * batch_size / training samples"),
     round=(_INT, "syncs + 1, as the paper counts"),
-    syncs=(_INT, "model averagings completed before this evaluation"),
-    after_sync=(_FLAG, "whether the sync of this step is among them, as when a server's model is tested"),
-    bytes_model=(_INT, "bytes, all workers, paper convention: models, the initial one included"),
+    syncs=(_INT, "model or gradient averagings completed before this evaluation"),
+    after_sync=(_FLAG, "whether the sync of this step is among them, as where what a sync made is evaluated"),
+    bytes_model=(_INT, "bytes, all workers, paper convention: models, the initial one included, and gradients"),
     bytes_state=(_INT, "bytes, all workers, paper convention: local states of the monitor"),
     bytes_optimizer=(_INT, "bytes, all workers, paper convention: averaged optimizer state"),
     bytes_total=(_INT, "bytes, all workers, paper convention"),
-    test_accuracy=(_REAL, "fraction of the test set; the mean of the workers' current models, or the server's model"),
+    test_accuracy=(
+        _REAL,
+        "fraction of the test set, or of the validation split; of which model: the suite's eval.model",
+    ),
     test_loss=(_REAL, "mean cross-entropy in nats, of the same model"),
     train_loss=(_REAL, "mean cross-entropy in nats of the local steps since the last evaluation"),
     train_accuracy=(_REAL, "fraction, local models on their own batches since the last evaluation"),
@@ -40,7 +43,7 @@ EVALS = _table(
 )
 
 LEDGER = _table(
-    kind=(_TEXT, "initial | model | state | statistics | optimizer"),
+    kind=(_TEXT, "initial | model | gradient | state | statistics | optimizer"),
     first_step=(_INT, "step of the first collective of this row"),
     last_step=(_INT, "step of the last; the row's collectives are evenly spaced between them"),
     count=(_INT, "collectives in this row"),
@@ -71,7 +74,7 @@ PARTITION = _table(
 
 WIRE = _table(
     step=(_INT, "local steps made when the last collective of this row crossed"),
-    kind=(_TEXT, "model | state | statistics | optimizer; evaluation for what is measured and not paid for"),
+    kind=(_TEXT, "model | gradient | state | statistics | optimizer; evaluation for what is measured and not paid for"),
     count=(_INT, "collectives in this row; the states between two syncs are told of together"),
     payload_bytes=(_INT, "bytes that one worker put into one collective"),
     predicted_bytes=(_INT, "bytes over all processes, by the algorithm of the collective, without framing"),
@@ -82,6 +85,8 @@ WIRE = _table(
 RUNS = _table(
     cell_id=(_TEXT, "key of the cell's folder"),
     suite=(_TEXT, "name"),
+    workload=(_TEXT, "title of all of the cell but its strategy and seed"),
+    workload_id=(_TEXT, "first 12 hex digits of SHA-256 of the same"),
     dataset=(_TEXT, "name"),
     model=(_TEXT, "name"),
     num_parameters=(_INT, "trainable parameters"),
@@ -103,27 +108,28 @@ RUNS = _table(
     reference=(_FLAG, "whether the suite compares the others against it"),
     state=(_TEXT, "done | target_reached | diverged | failed | oom | lost | interrupted | pending"),
     steps=(_INT, "local steps made by each worker"),
-    syncs=(_INT, "model averagings in all"),
-    bytes_model=(_INT, "bytes, all workers, the suite's convention: models, the initial one included"),
+    syncs=(_INT, "model or gradient averagings in all"),
+    bytes_model=(_INT, "bytes, all workers, the suite's convention: models, the initial one included, and gradients"),
     bytes_state=(_INT, "bytes, all workers, the suite's convention"),
     bytes_optimizer=(_INT, "bytes, all workers, the suite's convention"),
     bytes_total=(_INT, "bytes, all workers, the suite's convention"),
-    final_accuracy=(_REAL, "fraction of the test set at the last evaluation"),
-    best_accuracy=(_REAL, "fraction of the test set at the best evaluation"),
+    final_accuracy=(_REAL, "fraction of the test set, or of the validation split, at the last evaluation"),
+    best_accuracy=(_REAL, "fraction of the test set, or of the validation split, at the best evaluation"),
     wall_s=(_REAL, "seconds (a clock column)"),
     worker_steps_per_s=(_REAL, "local steps of all workers per second (a clock column)"),
 )
 
 HITS = _table(
     cell_id=(_TEXT, "key of the cell's folder"),
-    target=(_REAL, "test accuracy to reach, fraction"),
+    target=(_REAL, "accuracy to reach, fraction"),
     reached=(_FLAG, "whether it was reached within the budget"),
     step=(_INT, "local steps at the evaluation that reached it; null when missed"),
     step_before=(_INT, "local steps at the evaluation before: the truth lies between; null when missed"),
-    syncs=(_INT, "model averagings completed by then; null when missed"),
+    syncs=(_INT, "model or gradient averagings completed by then; null when missed"),
     bytes_model=(_INT, "bytes by then, the suite's convention; null when missed"),
     bytes_state=(_INT, "bytes by then, the suite's convention; null when missed"),
     bytes_total=(_INT, "bytes by then, the suite's convention; null when missed"),
+    bytes_before=(_INT, "bytes by the evaluation before, the suite's convention; null when missed"),
 )
 
 CLOCK_COLUMNS = ("wall_s", "worker_steps_per_s")

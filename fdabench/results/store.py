@@ -43,6 +43,7 @@ TABLES: Mapping[str, pa.Schema] = {
 
 ON_REQUEST: Mapping[str, pa.Schema] = {"wire": WIRE}
 """Tables that a cell has if somebody asked for them."""
+CHECKPOINT = "checkpoint.pt"
 _KINDS = {"attempts": int, **dict.fromkeys(("code", "environment", "resolved", "config", "process"), dict)}
 _END = "end"
 """The lock's last table: TOML that is cut at the end of a line is TOML still, with fewer cells."""
@@ -87,7 +88,7 @@ class Store:
 
     def checkpoint_path(self, cell_id: str) -> Path:
         """Where a cell under way is kept, until it is done."""
-        return self.cell_file(cell_id, "checkpoint.pt")
+        return self.cell_file(cell_id, CHECKPOINT)
 
     def tidy(self, cell_id: str) -> None:
         """Remove what a process that was killed while it wrote has left; for whoever is the only one to write here."""
@@ -107,7 +108,7 @@ class Store:
                 f"{self.root}: holds results of the suite {other!r}, not {lock['suite']!r}: take another -o"
             )
         content = tomli_w.dumps({"schema": SCHEMA_VERSION, **lock, _END: {"cells": len(lock["cell"])}})
-        if not self.lock_path.exists() or self.lock_path.read_text() != content:
+        if not self.lock_path.exists() or read_bytes(self.lock_path) != content.encode():
             write_whole(self.lock_path, content.encode())
 
     def read_lock(self) -> dict[str, Any]:
@@ -146,6 +147,11 @@ class Store:
             raise ResultError(f"{path}: schema {record.get('schema')!s:.60}; this fdabench reads {SCHEMA_VERSION}")
         if record.get("state") not in (*RESULTS, *FAILURES, *TO_DO):
             raise ResultError(f"{path}: the state {record.get('state')!r:.60} is none that a cell can be in")
+        if record.get("id", cell_id) != cell_id:
+            raise ResultError(
+                f"{path}: it is of the cell {record['id']!r:.60}, and stands in the folder of {cell_id}; without that "
+                "folder `run` does the cell again"
+            )
         for key, kind in _KINDS.items():
             if not isinstance(record.get(key, kind()), kind):
                 raise ResultError(f"{path}: {key}: {record[key]!r:.60} is nothing that fdabench writes there")
@@ -160,19 +166,26 @@ class Store:
         write_json(self.cell_file(cell_id, "cell.json"), {"schema": SCHEMA_VERSION, **record})
 
     def write_tables(self, cell_id: str, tables: Mapping[str, Rows], config: str) -> None:
-        """The cell's tables, each with the cell's canonical JSON in its metadata."""
+        """The cell's tables, each with the cell's canonical JSON in its metadata; an id in a row is the folder's."""
         about = {"cell_id": cell_id, "cell": config, "accounting": "paper"}
         schema_of = {**TABLES, **ON_REQUEST}
         for name, rows in tables.items():
-            write_table(self.cell_file(cell_id, f"{name}.parquet"), schema_of[name], rows, about)
+            schema = schema_of[name]
+            own = [{**row, "cell_id": cell_id} for row in rows] if "cell_id" in schema.names else rows
+            write_table(self.cell_file(cell_id, f"{name}.parquet"), schema, own, about)
 
     def read_cell_table(self, cell_id: str, name: str) -> pa.Table:
-        return read_table(self.cell_file(cell_id, f"{name}.parquet"), TABLES[name])
+        """
+        Raises:
+            ResultError: as `read_table`; or its content is another cell's.
+        """
+        path = self.cell_file(cell_id, f"{name}.parquet")
+        return _owned(read_table(path, TABLES[name]), path, cell_id)
 
     def read_wire(self, cell_id: str) -> pa.Table | None:
         """What the interfaces carried; None where nobody read them."""
         path = self.cell_file(cell_id, "wire.parquet")
-        return read_table(path, WIRE) if path.exists() else None
+        return _owned(read_table(path, WIRE), path, cell_id) if path.exists() else None
 
 
 @contextmanager
@@ -187,6 +200,19 @@ def taken_apart(root: Path) -> Iterator[None]:
     except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, pa.ArrowException) as error:
         what = f"{type(error).__name__}: {error}"
         raise ResultError(f"{root}: its files do not fit together, so one is damaged: {what:.200}") from error
+
+
+def _owned(table: pa.Table, path: Path, cell_id: str) -> pa.Table:
+    """The table, if all that it says of its cell is the folder's name: whatever else it says would be another's."""
+    said = [value.decode(errors="replace") for key, value in (table.schema.metadata or {}).items() if key == b"cell_id"]
+    rows = table["cell_id"].unique().to_pylist() if "cell_id" in table.column_names else []
+    others = [name for name in (*said, *rows) if name != cell_id]
+    if others:
+        raise ResultError(
+            f"{path}: it is of the cell {others[0]!r:.60}, and stands in the folder of {cell_id}; without that folder "
+            "`run` does the cell again"
+        )
+    return table
 
 
 def _check_names(lock: Mapping[str, Any], path: Path) -> None:

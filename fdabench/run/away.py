@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fdabench.catalogue.load import load
-from fdabench.catalogue.origin import Origin
+from fdabench.catalogue.load import Packed
 from fdabench.datasets.base import Data
 from fdabench.engine.memory import keep_freed_memory
 from fdabench.errors import TaskError
@@ -30,7 +29,7 @@ class Errand(NamedTuple):
     engine: str
     threads: int
     checkpoint_s: float
-    plugins: tuple[Origin, ...]
+    plugins: Packed
 
 
 class Parcel(NamedTuple):
@@ -102,7 +101,7 @@ def run_parcels(
     """
     keep_freed_memory()
     torch.set_num_threads(errand.threads)
-    catalogue, device = load(errand.plugins), torch.device(errand.device)
+    catalogue, device = errand.plugins.unpacked(), torch.device(errand.device)
     for parcel in parcels:
         _check_code(parcel, code_of(parcel.cell.config, catalogue))
     on_device = Data(**data).to(device)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.catalogue.tried import failure_of
 from fdabench.datasets.base import Data
 from fdabench.engine.choice import ENGINES
 from fdabench.errors import CutOffError
@@ -20,13 +21,18 @@ from fdabench.results.store import RESULTS, Record, Store
 from fdabench.run.checkpoint import EVERY_S, Checkpoint
 from fdabench.run.closure import code_of
 from fdabench.run.distributed import Seat, lead
+from fdabench.run.encoding import codec_for
 from fdabench.run.environment import environment
 from fdabench.run.recorder import Progress
 from fdabench.run.setting import resolved, seeds_of
-from fdabench.run.simulate import Job, Simulated, simulate
+from fdabench.run.simulate import Job, NotResumedError, Simulated, simulate
 from fdabench.run.snapshot import Snapshot
+from fdabench.run.state_schema import check, sizes_of
 from fdabench.suite.cell import Cell
 from fdabench.suite.components import components
+
+_SAME_BITS = ("torch", "numpy", "platform", "device", "capability", "blas", "threads")
+"""Of the environment: what a cell has to go on with if it is to go on to the same last bit."""
 
 
 class Watcher(NamedTuple):
@@ -99,8 +105,15 @@ def _begun(cell: Cell, store: Store, machine: Machine, watcher: Watcher) -> _Beg
     about = {"cell": cell.id, "code": code_of(cell.config, machine.catalogue), "engine": machine.engine}
     if machine.shape["mean"] != "ordered":
         about["sums"] = machine.shape
-    about |= {key: environment(machine.device)[key] for key in ("torch", "numpy", "platform", "device", "threads")}
-    checkpoint = Checkpoint(store.checkpoint_path(cell.id), about, machine.device, remark, machine.checkpoint_s)
+    about |= {key: environment(machine.device)[key] for key in _SAME_BITS}
+    checkpoint = Checkpoint(
+        store.checkpoint_path(cell.id),
+        about,
+        codec_for(cell.config, machine.catalogue, machine.device),
+        lambda state: check(state, sizes_of(cell.id, cell.config, machine.catalogue)),
+        remark,
+        machine.checkpoint_s,
+    )
     return _Begun(cell, checkpoint, remarks, checkpoint.read())
 
 
@@ -109,15 +122,26 @@ def _run_alike(group: Sequence[_Begun], store: Store, machine: Machine, watcher:
         each.record = _open(each, store, machine, len(group))
     try:
         outcomes = _simulated(group, machine, watcher)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        failure = failure_of(error, machine.catalogue)
+        if failure is None:
+            raise
         if len(group) > 1:
             return [record for each in group for record in run_together([each.cell], store, machine, watcher)]
-        outcomes = [error if isinstance(error, Exception) else _exit_refused(error)]
-    return [_close(store, each, done, machine.catalogue) for each, done in zip(group, outcomes, strict=True)]
+        outcomes = [failure]
+    return [_closed(each, done, store, machine, watcher) for each, done in zip(group, outcomes, strict=True)]
 
 
-def _exit_refused(error: SystemExit) -> Exception:
-    return RuntimeError(f"sys.exit({error.code!r}) ends no cell").with_traceback(error.__traceback__)
+def _closed(begun: _Begun, done: Simulated | Exception, store: Store, machine: Machine, watcher: Watcher) -> Record:
+    """The record of how it ended, or of how it did from its beginning where its checkpoint was none to go on from."""
+    if not isinstance(done, NotResumedError):
+        return _close(store, begun, done, machine.catalogue)
+    begun.checkpoint.refuse(done)
+    begun.checkpoint.remove()
+    if machine.seat is not None and machine.seat.member.over:
+        return _close(store, begun, CutOffError(f"the next run begins it anew: {done}"), machine.catalogue)
+    begun.resumed = None
+    return _run_alike([begun], store, machine, watcher)[0]
 
 
 def _simulated(group: Sequence[_Begun], machine: Machine, watcher: Watcher) -> list[Simulated | Exception]:

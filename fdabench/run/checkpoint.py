@@ -1,27 +1,31 @@
 """A cell's course on disk, so that a cell that is stopped or killed goes on from there to the same last bit.
 
-One file beside the cell's record, in plain containers and tensors: it is read with `weights_only`, and runs no code.
+One file beside the cell's record: the state as `run.encoding` writes it, and the SHA-256 of all that. It holds no code.
+It is used whole or not at all: whatever does not fit is told in one line, and the cell begins at step 0.
 """
 
+import hashlib
 import json
-import zipfile
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any
-
-import torch
+from typing import IO, Any
 
 from fdabench.errors import ResultError
+from fdabench.regular import open_regular
 from fdabench.results.files import remove, write_with
+from fdabench.run.encoding import FORM, Codec, read, write
 from fdabench.run.pack import UnstorableError, pack, unpack
 from fdabench.run.snapshot import Snapshot
 
-FORM = 1
 EVERY_S = 60.0
 MOST_OF_THE_TIME = 0.01
 """Large models are written less often, so that writing takes no more than this share."""
+_EARLIER = b"PK"
+"""What the checkpoints of fdabench's first revisions began with."""
+_DIGEST, _PIECE = hashlib.sha256().digest_size, 1 << 20
 
 
 def _silent(text: str) -> None:
@@ -30,11 +34,13 @@ def _silent(text: str) -> None:
 
 @dataclass
 class Checkpoint:
-    """Where one cell's state is written to, and when. `about` is all that has to be the same for it to be used."""
+    """Where one cell's state is written to, and when. `about` is all that has to be the same for it to be used, and
+    `check` raises when a state that was read is none of the cell."""
 
     path: Path
     about: Mapping[str, Any]
-    device: torch.device
+    codec: Codec
+    check: Callable[[Any], None]
     remark: Callable[[str], None] = _silent
     every_s: float = EVERY_S
     _due: float = field(init=False)
@@ -53,48 +59,68 @@ class Checkpoint:
             return
         begun = monotonic()
         try:
-            packed = {"about": self._text(), "snapshot": pack(snapshot)}
-            write_with(self.path, lambda file: torch.save(packed, file))
+            packed = pack({"about": self._text(), "snapshot": snapshot}, self.codec.records)
+            write_with(self.path, lambda file: _write(file, packed))
         except UnstorableError as error:
-            self._hopeless = True
-            self.remark(f"no checkpoints: its state has {error} in it; if it is stopped, it begins anew")
+            self.give_up(error)
         except (ResultError, RuntimeError) as error:
             # no room, or no such folder any more: there may be one later
             self.remark(f"no checkpoint: {error}")
         took = monotonic() - begun
         self._due = monotonic() + max(self.every_s, took / MOST_OF_THE_TIME)
 
+    def give_up(self, error: Exception) -> None:
+        """There will never be any."""
+        if not self._hopeless:
+            self._hopeless = True
+            self.remark(f"no checkpoints: its state has {error} in it; if it is stopped, it begins anew")
+
     def read(self) -> Snapshot | None:
-        """What was written last, if there is any, it is whole, and nothing that it depends on has changed."""
-        if not self.path.exists():
+        """What was written last, if there is any, it is whole, fits the cell, and nothing that it depends on has
+        changed."""
+        if not os.path.lexists(self.path):
             return None
         try:
             snapshot = self._read()
         except Exception as error:
             # whatever is wrong with the file, the cell can still be run from its beginning
-            self.remark(f"its checkpoint cannot be used, so it begins anew: {error}")
+            self.refuse(error)
             return None
         if snapshot is None:
             self.remark("its checkpoint is of other code or another machine, so it begins anew")
         return snapshot
 
+    def refuse(self, error: Exception) -> None:
+        """Say in one line why it is not used."""
+        reason = getattr(error, "strerror", None) or f"{error}" or type(error).__name__
+        if isinstance(error, LookupError):
+            reason = f"it has no {error}"
+        line = " ".join(reason.split()).encode("unicode_escape").decode()
+        self.remark(f"its checkpoint cannot be used, so it begins anew: {self.path}: {line:.300}")
+
     def _read(self) -> Snapshot | None:
-        with zipfile.ZipFile(self.path) as archive:
-            # torch does not look at the checksums that it writes
-            if (bad := archive.testzip()) is not None:
-                raise ValueError(f"{bad} is damaged")
-        packed = torch.load(self.path, map_location=self._place, weights_only=True)
-        if packed["about"] != self._text():
+        with open_regular(self.path) as file:
+            size = os.fstat(file.fileno()).st_size - _DIGEST
+            form = file.read(len(FORM))
+            if form.startswith(_EARLIER):
+                raise ValueError("an earlier fdabench has written it")
+            if form != FORM or size < len(form):
+                raise ValueError("it is no checkpoint, or cut short")
+            file.seek(0)
+            if _digest(file, size) != file.read():
+                raise ValueError("it is damaged: its content is not what its SHA-256 says")
+            file.seek(0)
+            packed = read(file, size, self.codec.device)
+        found = packed.tree["dict"]
+        about, state = (value for name, value in found if name in ("about", "snapshot"))
+        if about != self._text():
             return None
-        snapshot: Snapshot = unpack(packed["snapshot"])
+        snapshot: Snapshot = unpack(packed._replace(tree=state), self.codec.records)
+        self.check(snapshot)
         return snapshot
 
     def _text(self) -> str:
-        return json.dumps({"form": FORM, **self.about}, sort_keys=True)
-
-    def _place(self, storage: Any, location: str) -> Any:
-        """On this machine's device what was on one, wherever that was; the rest stays on the CPU."""
-        return storage if location == "cpu" else storage.to(device=self.device)
+        return json.dumps(self.about, sort_keys=True)
 
     def remove(self) -> None:
         """There is a result; what is left of the checkpoint is a nuisance, and no more."""
@@ -102,3 +128,29 @@ class Checkpoint:
             remove(self.path)
         except ResultError as error:
             self.remark(str(error))
+
+
+class _Hashing:
+    """Writes, and hashes what it has written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.sha256 = file, hashlib.sha256()
+
+    def write(self, content: Any) -> None:
+        self.sha256.update(content)
+        self._file.write(content)
+
+
+def _write(file: IO[bytes], packed: Any) -> None:
+    sink = _Hashing(file)
+    write(sink, packed)
+    file.write(sink.sha256.digest())
+
+
+def _digest(file: IO[bytes], size: int) -> bytes:
+    """Of the next `size` bytes."""
+    sha256 = hashlib.sha256()
+    while size > 0 and (piece := file.read(min(_PIECE, size))):
+        sha256.update(piece)
+        size -= len(piece)
+    return sha256.digest()

@@ -12,7 +12,6 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from fdabench.catalogue.kinds import Catalogue
-from fdabench.catalogue.load import load
 from fdabench.engine.meeting import LEADER
 from fdabench.results.store import Record, Store
 from fdabench.run.cell import Machine, Watcher, run_together
@@ -113,7 +112,7 @@ def serve(pipe: Connection, task: Task) -> None:
 
 def _machine(task: Task) -> Machine:
     kit = task.kit
-    catalogue = load(kit.plugins)
+    catalogue = kit.plugins.unpacked()
     seat = None if task.table is None else seat_at(task.table, LEADER, kit, catalogue)
     device = kit.device if seat is None else seat.device
     return Machine(device, kit.engine, mapped(kit.folder, device), task.checkpoint_s, catalogue, seat)

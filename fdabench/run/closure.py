@@ -32,7 +32,8 @@ WATCHING = ("engine/lockstep.py", "engine/wire.py")
 
 
 def code_of(config: Mapping[str, Any], catalogue: Catalogue = BUILT_IN) -> dict[str, str]:
-    """Hash by file, relative to the package, for all that this cell runs; of a plug-in, every file of its own."""
+    """Hash by file, relative to the package, for all that this cell runs; of a plug-in, every file of its own and, as
+    `data of NAME`, the data that it loads."""
     found: dict[str, str] = {}
     pending = [*ALWAYS]
     for role, name in components(config, catalogue):
@@ -42,6 +43,8 @@ def code_of(config: Mapping[str, Any], catalogue: Catalogue = BUILT_IN) -> dict[
         else:
             found |= plugin.hashes
             pending += [file for source in plugin.sources.values() for file in _followed(source)]
+        if role == "datasets" and name in catalogue.data_hashes:
+            found[f"data of {name}"] = catalogue.data_hashes[name]
     while pending:
         name = pending.pop()
         if name not in found:

@@ -2,18 +2,27 @@
 
 from datetime import UTC, datetime
 
-from fdabench.results.files import write_whole
-from fdabench.results.store import RESULTS, Record, Store
+from fdabench.errors import ResultError
+from fdabench.regular import read_regular
+from fdabench.results.files import remove, write_whole
+from fdabench.results.store import CHECKPOINT, ON_REQUEST, RESULTS, TABLES, Record, Store
 from fdabench.run.away import Left, Parcel
 from fdabench.run.closure import code_of
 from fdabench.run.pool import Place
 from fdabench.suite.cell import Cell
 
+FILES = frozenset({CHECKPOINT, *(f"{name}.parquet" for name in (*TABLES, *ON_REQUEST))})
+"""What a cell leaves beside its record."""
+
 
 def parcel_of(cell: Cell, place: Place) -> Parcel:
     """With the checkpoint of whoever was at it last."""
     path = place.store.checkpoint_path(cell.id)
-    checkpoint = path.read_bytes() if path.exists() else None
+    try:
+        checkpoint = read_regular(path)
+    except OSError:
+        # there is none, or nothing that could be sent: the cell begins at step 0
+        checkpoint = None
     return Parcel(cell, code_of(cell.config, place.catalogue), place.store.read_record(cell.id), checkpoint)
 
 
@@ -33,13 +42,20 @@ def write_begun(cell: Cell, place: Place) -> None:
 
 
 def write_left(left: Left, store: Store) -> None:
-    """The record last; a checkpoint goes when there is a result."""
+    """The record last; a checkpoint goes when there is a result.
+
+    Raises:
+        ResultError: the results folder cannot be written, or a node names a file that no cell leaves.
+    """
     cell_id = left.record["id"]
+    foreign = [name for name in left.files if name not in FILES]
+    if foreign:
+        raise ResultError(f"cell {cell_id}: a node sent the file {foreign[0]!r:.60}, which no cell leaves")
     for name, content in left.files.items():
         write_whole(store.cell_dir(cell_id) / name, content)
     store.write_record(cell_id, left.record)
     if left.record["state"] in RESULTS:
-        store.checkpoint_path(cell_id).unlink(missing_ok=True)
+        remove(store.checkpoint_path(cell_id))
 
 
 def write_lost(cell_id: str, store: Store, cause: str) -> Record | None:

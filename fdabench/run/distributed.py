@@ -6,18 +6,21 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, get_args
 
 import torch
 
 from fdabench.catalogue.kinds import Catalogue
+from fdabench.catalogue.tried import failure_of
 from fdabench.datasets.base import Data
 from fdabench.engine.meeting import LEADER, Meeting
 from fdabench.engine.member import Member
 from fdabench.engine.team import Mean, Processes
 from fdabench.engine.wire import received_bytes
 from fdabench.engine.workers import Engine
-from fdabench.errors import CutOffError, UsageError, nearest
+from fdabench.errors import CutOffError, TaskError, UsageError, nearest
+from fdabench.run.encoding import codec_for
 from fdabench.run.simulate import Job, Simulated, simulate
 
 CHECK = "FDABENCH_CHECK"
@@ -66,7 +69,7 @@ class Seat:
 
 def lead(job: Job, data: Data, seat: Seat, stop_asked: Callable[[], bool]) -> Simulated | Exception:
     """Run a cell with the others; what it left or what went wrong, here or in another process."""
-    order = seat.member.order(json.dumps(job.config))
+    order = seat.member.order(json.dumps({"config": job.config, "data": _data_hash(job, seat)}))
     done = _part_of(job, lambda name: data, seat, stop_asked)
     return seat.member.settle(order, done).error if isinstance(done, Exception) else done
 
@@ -77,25 +80,47 @@ def obey(load: Callable[[str], Data], seat: Seat) -> None:
     Raises:
         CutOffError: the team is at its end, because processes were lost or one raised what the others did not.
     """
-    for order, config in seat.member.orders():
-        done = _part_of(Job("", json.loads(config)), load, seat, lambda: False)
+    for order, text in seat.member.orders():
+        asked = json.loads(text)
+        done = _part_of(Job("", asked["config"]), partial(_same, load, asked["data"], seat), seat, lambda: False)
         if isinstance(done, Exception) and not (verdict := seat.member.settle(order, done)).goes_on:
             told = type(done).__name__
             raise CutOffError(f"rank {seat.member.rank} is at its end: {told}: {verdict.error}") from done
+
+
+def _data_hash(job: Job, seat: Seat) -> str:
+    """Of the data that a plug-in loaded in this process; empty for built-in data."""
+    return seat.catalogue.data_hashes.get(job.config["dataset"], "")
+
+
+def _same(load: Callable[[str], Data], hash_of_leader: str, seat: Seat, name: str) -> Data:
+    """
+    Raises:
+        TaskError: in this process the plug-in has loaded other data than in that of rank 0.
+    """
+    mine = seat.catalogue.data_hashes.get(name, "")
+    if mine != hash_of_leader:
+        said = f"rank {seat.member.rank} has {mine or 'none'}, rank 0 has {hash_of_leader or 'none'}"
+        raise TaskError(f"the data of {name} differ: {said}")
+    return load(name)
 
 
 def _part_of(
     job: Job, load: Callable[[str], Data], seat: Seat, stop_asked: Callable[[], bool]
 ) -> Simulated | Exception:
     member = seat.member
-    team = Processes(member.rank, member.size, seat.mean, os.environ.get(CHECK) == "1", seat.wire)
     try:
+        codec = codec_for(job.config, seat.catalogue, seat.device)
+        team = Processes(member.rank, member.size, seat.mean, os.environ.get(CHECK) == "1", seat.wire, codec)
         member.join(seat.device)
         data = load(job.config["dataset"])
         (done,) = simulate([job], data, seat.engine, stop_asked, seat.catalogue, team)
-    except Exception as error:
+    except BaseException as error:
         # a plug-in's, a cell's or a connection's: the others are told, whatever it is
-        return error
+        failure = failure_of(error, seat.catalogue)
+        if failure is None:
+            raise
+        return failure
     return done
 
 
@@ -149,4 +174,4 @@ def from_environment(environment: Mapping[str, str], timeout_s: float) -> tuple[
 def hosted(meeting: Meeting, rank: int, environment: Mapping[str, str]) -> Any:
     """The meeting's store, if nobody but this process is there to serve it."""
     by_agent = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    return None if by_agent or rank != LEADER else meeting.store(serves=True)
+    return None if by_agent or rank != LEADER else meeting.served()

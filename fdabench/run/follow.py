@@ -8,8 +8,7 @@ from typing import NamedTuple
 import torch
 
 from fdabench.catalogue.kinds import Catalogue
-from fdabench.catalogue.load import load
-from fdabench.catalogue.origin import Origin
+from fdabench.catalogue.load import Packed
 from fdabench.engine.choice import ENGINES
 from fdabench.engine.member import Member
 from fdabench.engine.memory import keep_freed_memory
@@ -28,8 +27,7 @@ class Kit(NamedTuple):
     device: torch.device
     engine: str
     threads: int
-    plugins: tuple[Origin, ...]
-    """Their classes cannot be sent, so each process runs their code."""
+    plugins: Packed
 
     def unpack(self) -> None:
         """Take the memory and the threads that it says."""
@@ -55,7 +53,7 @@ def follow(kit: Kit, table: Table, rank: int) -> None:
         CutOffError: as `obey`.
     """
     kit.unpack()
-    seat = seat_at(table, rank, kit, load(kit.plugins))
+    seat = seat_at(table, rank, kit, kit.plugins.unpacked())
     try:
         obey(mapped(kit.folder, seat.device), seat)
     finally:

@@ -19,8 +19,8 @@ RUNTIME_BYTES = 500_000_000
 _TRIAL = 8
 _ALWAYS = 5
 """The model, its gradient, the last two global models, and the drift while it is measured or averaged."""
-_MONITOR_BYTES: Mapping[str, int] = {"linear": 4, "sketch": 2}
-"""For each parameter, all through a round: the direction; place and sign of each chunk of 4 numbers."""
+_MONITOR_BYTES: Mapping[str, int] = {"linear": 4, "sketch": 7}
+"""For each parameter, all through a round: the direction; a sign, and place and sign of each chunk of 16 in 5 rows."""
 
 
 def process_bytes(config: Config, num_parameters: int, catalogue: Catalogue = BUILT_IN) -> int:

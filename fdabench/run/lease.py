@@ -13,6 +13,7 @@ from contextlib import suppress
 from filelock import FileLock, Timeout
 
 from fdabench.errors import ResultError
+from fdabench.regular import check_regular
 from fdabench.results.files import read_json, remove, write_json
 from fdabench.results.store import Store
 
@@ -40,6 +41,7 @@ class Lease:
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            check_regular(self._path)
             self._lock.acquire()
         except Timeout:
             return False

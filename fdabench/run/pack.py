@@ -1,20 +1,30 @@
-"""A course's state as plain containers, numbers, text and tensors, which torch stores and reads without pickled code.
+"""A course's state as plain containers, numbers, text and tensors: what a file or a message can hold without code.
 
 Records (dataclasses and named tuples, such as a round or the state of somebody's own server) are stored by their
-fields and the name of their class, which has to be loaded already when they are read: reading imports and runs nothing.
+fields and the name of their class. Only classes of an allow-list are stored and made again: fdabench's own records of
+a state, and those of the files in which the cell's components stand. Reading imports and runs nothing.
 """
 
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from fractions import Fraction
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fdabench.core.ledger import Entry
+from fdabench.core.strategy import Round
+from fdabench.engine.evaluate import Score
+from fdabench.engine.loop import Stand
+from fdabench.engine.wire import Crossed
+from fdabench.engine.workers import CrewState
+from fdabench.run.snapshot import Snapshot
+
+OURS: tuple[type, ...] = (Snapshot, Stand, CrewState, Round, Entry, Score, Crossed)
 _AS_THEY_ARE = (type(None), bool, int, float, str)
 
 
@@ -22,75 +32,159 @@ class UnstorableError(Exception):
     """A state that has something in it for which there is no form on disk, or that was stored by other code."""
 
 
-def pack(value: Any) -> Any:
+class Packed(NamedTuple):
+    """`tree` is JSON; where a tensor belongs, it has the tensor's place in `tensors`."""
+
+    tree: Any
+    tensors: list[Tensor]
+
+
+@dataclass(frozen=True)
+class Records:
+    """The classes that a state may have in it."""
+
+    ours: Mapping[str, type]
+    packages: frozenset[str] = frozenset()
+    """Names of the outermost packages, or modules, of the components that others wrote."""
+
+    def found(self, path: str) -> type | None:
+        """The class of this name, if it is allowed and its module is loaded."""
+        if path in self.ours:
+            return self.ours[path]
+        module, _, name = path.partition(":")
+        if module.split(".")[0] not in self.packages:
+            return None
+        try:
+            kind = attrgetter(name)(sys.modules[module])
+        except (KeyError, AttributeError):
+            return None
+        # a class that its module only imports is somebody else's
+        return kind if isinstance(kind, type) and _path(kind) == path and _names(kind) is not None else None
+
+
+def records_for(components: Iterable[type]) -> Records:
+    """fdabench's own, and those of the files in which these components stand."""
+    homes = {kind.__module__.split(".")[0] for kind in components}
+    return Records({_path(kind): kind for kind in OURS}, frozenset(homes - {"fdabench", "builtins"}))
+
+
+def pack(value: Any, records: Records) -> Packed:
     """
     Raises:
         UnstorableError: names the type that cannot be stored.
     """
-    kind = type(value)
-    if kind in _AS_THEY_ARE:
-        return value
-    if kind in _PACKERS:
-        return _PACKERS[kind](value)
-    if isinstance(value, np.generic):
-        return {"number": _array(np.asarray(value))}
-    if _names(kind) is None:
-        raise UnstorableError(f"a {kind.__module__}.{kind.__qualname__}")
-    if _loaded(_path(kind)) is not kind:
-        raise UnstorableError(f"a {_path(kind)}, which is not at the top of a module")
-    return {"record": _path(kind), "fields": {name: pack(getattr(value, name)) for name in _names(kind) or ()}}
+    packer = _Packer(records)
+    return Packed(packer.pack(value), packer.tensors)
 
 
-def unpack(packed: Any) -> Any:
+def unpack(packed: Packed, records: Records) -> Any:
     """
     Raises:
-        UnstorableError: a class is gone, or has other fields than it had.
+        UnstorableError: a class is not among those allowed, is gone, or has other fields than it had.
+        LookupError, TypeError, ValueError: `pack` has not made this.
     """
-    if isinstance(packed, list):
-        return [unpack(each) for each in packed]
-    if not isinstance(packed, dict):
-        return packed
-    (tag, content), *rest = packed.items()
-    return _record(content, dict(rest)["fields"]) if tag == "record" else _UNPACKERS[tag](content)
+    return _Unpacker(records, packed.tensors).unpack(packed.tree)
 
 
-def _tensor(x: Tensor) -> Tensor:
-    # a view would be stored with all that it is a part of
-    part = x.untyped_storage().nbytes() > x.numel() * x.element_size()
-    return x.detach().clone() if part else x.detach()
+@dataclass
+class _Packer:
+    records: Records
+    tensors: list[Tensor] = field(default_factory=list)
+    _places: dict[tuple[object, ...], int] = field(default_factory=dict)
+
+    def pack(self, value: Any) -> Any:
+        kind = type(value)
+        if kind in _AS_THEY_ARE:
+            return value
+        if kind in _PACKERS:
+            return _PACKERS[kind](self, value)
+        if isinstance(value, np.generic):
+            return {"number": self.array(np.asarray(value))}
+        if _names(kind) is None:
+            raise UnstorableError(f"a {kind.__module__}.{kind.__qualname__}")
+        if self.records.found(_path(kind)) is not kind:
+            raise UnstorableError(
+                f"a {_path(kind)}, which is not at the top of a module of fdabench's states or of the cell's plug-ins"
+            )
+        return {"record": _path(kind), "fields": {name: self.pack(getattr(value, name)) for name in _names(kind) or ()}}
+
+    def tensor(self, x: Tensor) -> Any:
+        """Once, however often it is there."""
+        if x.layout is not torch.strided or x.is_quantized:
+            raise UnstorableError(f"a tensor of the layout {str(x.layout).removeprefix('torch.')}")
+        key = (x.data_ptr(), x.dtype, x.shape, x.stride(), x.device) if x.numel() else (len(self.tensors),)
+        if key not in self._places:
+            self._places[key] = len(self.tensors)
+            self.tensors.append(x.detach().resolve_conj().resolve_neg())
+        return {"tensor": self._places[key]}
+
+    def array(self, x: Any) -> Any:
+        if x.dtype.hasobject or x.dtype.names:
+            raise UnstorableError("an array of Python objects or of records")
+        flat = np.frombuffer(bytearray(x.tobytes()), np.uint8) if x.nbytes else np.empty(0, np.uint8)
+        self.tensors.append(torch.from_numpy(flat))
+        return [x.dtype.str, list(x.shape), len(self.tensors) - 1]
 
 
-def _array(x: Any) -> Any:
-    if x.dtype.hasobject:
-        raise UnstorableError("an array of Python objects")
-    flat = np.frombuffer(bytearray(x.tobytes() or b"\0"), np.uint8)
-    return [x.dtype.str, list(x.shape), torch.from_numpy(flat)]
-
-
-def _to_array(content: Any) -> Any:
-    dtype, shape, flat = content
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    return flat.numpy()[:size].view(dtype).reshape(shape).copy()
-
-
-def _pairs(value: Mapping[Any, Any]) -> Any:
-    return {"dict": [[pack(key), pack(each)] for key, each in value.items()]}
-
-
-_PACKERS: Mapping[type, Callable[[Any], Any]] = {
-    Tensor: _tensor,
-    list: lambda value: [pack(each) for each in value],
-    tuple: lambda value: {"tuple": [pack(each) for each in value]},
-    dict: _pairs,
-    np.ndarray: lambda value: {"array": _array(value)},
-    Fraction: lambda value: {"fraction": [value.numerator, value.denominator]},
+_PACKERS: Mapping[type, Callable[[_Packer, Any], Any]] = {
+    Tensor: _Packer.tensor,
+    list: lambda packer, value: [packer.pack(each) for each in value],
+    tuple: lambda packer, value: {"tuple": [packer.pack(each) for each in value]},
+    dict: lambda packer, value: {"dict": [[packer.pack(key), packer.pack(each)] for key, each in value.items()]},
+    np.ndarray: lambda packer, value: {"array": packer.array(value)},
+    Fraction: lambda packer, value: {"fraction": [value.numerator, value.denominator]},
 }
-_UNPACKERS: Mapping[str, Callable[[Any], Any]] = {
-    "tuple": lambda content: tuple(unpack(content)),
-    "dict": lambda content: {unpack(key): unpack(value) for key, value in content},
-    "array": _to_array,
-    "number": lambda content: _to_array(content)[()],
-    "fraction": lambda content: Fraction(*content),
+
+
+@dataclass(frozen=True)
+class _Unpacker:
+    records: Records
+    tensors: Sequence[Tensor]
+
+    def unpack(self, packed: Any) -> Any:
+        if isinstance(packed, list):
+            return [self.unpack(each) for each in packed]
+        if not isinstance(packed, dict):
+            return packed
+        if packed.keys() == {"record", "fields"}:
+            return self.made(packed["record"], packed["fields"])
+        ((tag, content),) = packed.items()
+        return _UNPACKERS[tag](self, content)
+
+    def tensor(self, place: Any) -> Tensor:
+        if type(place) is not int or place < 0:
+            raise ValueError(f"{place!r:.60} is no tensor's place")
+        return self.tensors[place]
+
+    def array(self, content: Any) -> Any:
+        dtype, shape, place = content
+        flat = self.tensor(place)
+        if flat.dtype != torch.uint8 or flat.dim() != 1 or np.dtype(dtype).hasobject:
+            raise ValueError(f"an array of {dtype!r:.60} that was not stored as bytes")
+        return flat.numpy().view(np.dtype(dtype)).reshape(shape).copy()
+
+    def made(self, path: Any, stored: Any) -> Any:
+        kind = self.records.found(path) if isinstance(path, str) else None
+        if kind is None or not isinstance(stored, dict) or set(_names(kind) or ()) != set(stored):
+            named = ", ".join(stored) if isinstance(stored, dict) else repr(stored)
+            raise UnstorableError(f"a {path!r:.80} with the fields {named:.200}")
+        values = {name: self.unpack(each) for name, each in stored.items()}
+        if issubclass(kind, tuple):
+            return tuple.__new__(kind, [values[name] for name in _names(kind) or ()])
+        record = object.__new__(kind)
+        for name, value in values.items():
+            # as it was, without what its constructor would make of it; it may be frozen
+            object.__setattr__(record, name, value)
+        return record
+
+
+_UNPACKERS: Mapping[str, Callable[[_Unpacker, Any], Any]] = {
+    "tensor": _Unpacker.tensor,
+    "tuple": lambda unpacker, content: tuple(unpacker.unpack(each) for each in content),
+    "dict": lambda unpacker, content: {unpacker.unpack(key): unpacker.unpack(value) for key, value in content},
+    "array": _Unpacker.array,
+    "number": lambda unpacker, content: unpacker.array(content)[()],
+    "fraction": lambda unpacker, content: Fraction(*content),
 }
 
 
@@ -103,26 +197,3 @@ def _names(kind: type) -> tuple[str, ...] | None:
 
 def _path(kind: type) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
-
-
-def _loaded(path: str) -> Any:
-    """The class of this name in a module that is loaded; None if there is none."""
-    module, _, name = path.partition(":")
-    try:
-        return attrgetter(name)(sys.modules[module])
-    except (KeyError, AttributeError):
-        return None
-
-
-def _record(path: str, stored: Mapping[str, Any]) -> Any:
-    kind = _loaded(path)
-    if not isinstance(kind, type) or set(_names(kind) or ()) != set(stored):
-        raise UnstorableError(f"a {path} with the fields {', '.join(stored)}")
-    values = {name: unpack(each) for name, each in stored.items()}
-    if issubclass(kind, tuple):
-        return tuple.__new__(kind, [values[name] for name in _names(kind) or ()])
-    record = object.__new__(kind)
-    for name, value in values.items():
-        # as it was, without what its constructor would make of it; it may be frozen
-        object.__setattr__(record, name, value)
-    return record

@@ -26,7 +26,7 @@ MOST_NAMED = 3
 
 
 class Change(NamedTuple):
-    """A file of a cell's code, or torch, as it was and as it is: hashes, versions, or `absent`."""
+    """A file of a cell's code, the data of a plug-in, or torch, as it was and as it is: hashes, versions, `absent`."""
 
     what: str
     then: str
@@ -54,13 +54,24 @@ def standings(cells: Sequence[Cell], store: Store, catalogue: Catalogue = BUILT_
     return [_standing(cell, store, catalogue) for cell in cells]
 
 
+FRESH = "run again because of --fresh"
+
+
+def afresh(found: Sequence[Standing]) -> list[Standing]:
+    """The same where what is settled is run again as well: `why` says so."""
+    return [each._replace(why=FRESH) if each.status in SETTLED else each for each in found]
+
+
 def tally(found: Sequence[Standing]) -> str:
-    """`20 done | 1 failed | 3 stale: monitors/sketch.py changed | 1 to run`."""
+    """`20 done | 1 failed | 3 stale: monitors/sketch.py changed | 1 to run`; `8 done, run again because of --fresh`."""
     counts = Counter(each.status for each in found)
     reasons = dict.fromkeys(reason for each in found if each.status == "stale" for reason in _reasons(each))
+    again = {each.status for each in found if each.why == FRESH}
+    done = f"{counts['done']} done" + (f", {FRESH}" if "done" in again else "")
     stale = [f"{counts['stale']} stale: {_few(list(reasons))}"] if counts["stale"] else []
-    failed = [f"{counts['failed']} failed (--retry-failed runs them again)"] if counts["failed"] else []
-    return " | ".join([f"{counts['done']} done", *failed, *stale, f"{counts['to run']} to run"])
+    retry = f", {FRESH}" if "failed" in again else " (--retry-failed runs them again)"
+    failed = [f"{counts['failed']} failed{retry}"] if counts["failed"] else []
+    return " | ".join([done, *failed, *stale, f"{counts['to run']} to run"])
 
 
 def _standing(cell: Cell, store: Store, catalogue: Catalogue) -> Standing:

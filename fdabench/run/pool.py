@@ -9,6 +9,7 @@ from time import monotonic
 import torch
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.catalogue.load import packed
 from fdabench.datasets.base import Data
 from fdabench.engine.meeting import dismiss, see_off
 from fdabench.errors import CutOffError, TaskError
@@ -77,8 +78,7 @@ def run_cells(
         ResultError: the results folder cannot be written.
     """
     with on_disk(place.data) as folder:
-        origins = tuple(plugin.origin for plugin in place.catalogue.plugins)
-        kit = Kit(folder, place.device, place.engine, place.threads, origins)
+        kit = Kit(folder, place.device, place.engine, place.threads, packed(place.catalogue))
         task = Task(place.store, kit, place.checkpoint_s)
         groups = deque(grouped(cells, place.together, place.catalogue))
         known = attempts(cells, place.store) if begun is None else begun

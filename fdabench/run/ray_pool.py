@@ -11,6 +11,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
+from fdabench.catalogue.load import packed
 from fdabench.errors import TaskError
 from fdabench.results.store import Record
 from fdabench.run.away import Began, Desk, Errand, Left, Message, Noted, Parcel, Went, run_parcels
@@ -179,8 +180,7 @@ class _Driver:
             _give_back(task)
             raise TaskError(f"no node that is left is big enough: {cells[0].title} needs {need}")
         options = {"num_cpus": need.cpus, "num_gpus": need.gpus, "memory": need.memory, "max_retries": 0}
-        origins = tuple(plugin.origin for plugin in place.catalogue.plugins)
-        errand = Errand(place.device.type, place.engine, place.threads, place.checkpoint_s, origins)
+        errand = Errand(place.device.type, place.engine, place.threads, place.checkpoint_s, packed(place.catalogue))
         parcels = [parcel_of(cell, place) for cell in cells]
         data = self.data[cells[0].config["dataset"]]
         return ray.remote(_on_node).options(**options).remote(errand, parcels, data, self.desk)

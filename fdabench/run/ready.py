@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from fdabench.catalogue.fit import not_finite
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.catalogue.tried import tried
 from fdabench.datasets.base import Data
+from fdabench.engine.batches import Indices
 from fdabench.engine.choice import ENGINES, engine_on
 from fdabench.errors import FdabenchError, TaskError, UsageError, nearest
 from fdabench.run.environment import usable_cores
-from fdabench.run.setting import samplers, split
+from fdabench.run.setting import samplers, seeds_of, split
 from fdabench.suite.cell import Cell
 
 WORKERS_THAT_FILL_AN_ACCELERATOR = 256
@@ -31,6 +34,7 @@ def check_ready(
     """
     faults = [fault for name in data for fault in _unsharable(_with("dataset", name, cells), data[name], catalogue)]
     faults += _without_weights(cells, catalogue)
+    faults += _without_numbers(cells, data, catalogue)
     if device.type != "cuda" and _with("precision", "tf32", cells):
         faults.append("precision = 'tf32' needs a CUDA device; on a CPU there are 'fp32' and 'bf16'")
     few = sorted({cell.config["workers"] for cell in cells if cell.config["workers"] < processes})
@@ -49,10 +53,19 @@ def _unsharable(cells: Sequence[Cell], data: Data, catalogue: Catalogue) -> list
     faults = []
     for cell in distinct.values():
         try:
-            samplers(cell.config, split(cell.config, data, catalogue))
+            shards = _shared_out(cell, data, catalogue)
+            samplers(cell.config, shards)
         except FdabenchError as error:
             faults.append(f"{cell.title}: {error}")
     return faults
+
+
+def _shared_out(cell: Cell, data: Data, catalogue: Catalogue) -> list[Indices]:
+    kind = cell.config["partition"]["kind"]
+    plugin = catalogue.plugin_of("partitions", kind)
+    if plugin is None:
+        return split(cell.config, data, catalogue)
+    return tried(plugin, f"partition {kind!r}: split", lambda: split(cell.config, data, catalogue))
 
 
 def _without_weights(cells: Sequence[Cell], catalogue: Catalogue) -> list[str]:
@@ -65,6 +78,18 @@ def _without_weights(cells: Sequence[Cell], catalogue: Catalogue) -> list[str]:
         except TaskError as error:
             faults.append(str(error))
     return faults
+
+
+def _without_numbers(cells: Sequence[Cell], data: Mapping[str, Data], catalogue: Catalogue) -> list[str]:
+    pairs = {(cell.config["model"], cell.config["dataset"]): cell for cell in cells}
+    return [
+        fault
+        for (model, name), cell in pairs.items()
+        if name in data
+        for fault in not_finite(
+            model, data[name].test_x, data[name].classes, seeds_of(cell.config)["weights"], catalogue
+        )
+    ]
 
 
 def parse_device(text: str) -> torch.device:

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from fdabench.core.periods import ends_period
+from fdabench.core.strategy import HasServer, Strategy
 from fdabench.engine.evaluate import model_variance, score
 from fdabench.engine.loop import Moment
-from fdabench.engine.rows import Examples, Losses
+from fdabench.engine.rows import Losses
 from fdabench.engine.wire import EVALUATION
-from fdabench.results.costs import Instant, bytes_at
+from fdabench.results.costs import Instant, bytes_at, syncs_at
 from fdabench.results.derive import first_hit
 from fdabench.run.setting import Config, Setting
 
@@ -36,6 +37,28 @@ class Progress(NamedTuple):
     """Model variance over theta; NaN without a threshold."""
 
 
+def evaluated(rule: str, strategy: Strategy, moment: Moment, mean_D: Tensor) -> tuple[Tensor, bool]:
+    """The model that is evaluated at the end of a local step, by the suite's `eval.model`.
+
+    Args:
+        rule: "virtual-mean", "synced" or "paper", as `suite.schema.Eval` explains.
+        mean_D: the mean of the workers' models before the sync of this step, shape [D].
+
+    Returns:
+        The model's weights, shape [D], and whether the sync of this step, if there is one, is among what it took.
+    """
+    before, after = moment.round, moment.outcome.round
+    if rule == "synced" or (rule == "paper" and before.served):
+        return after.anchor_D, moment.outcome.synced
+    if rule == "virtual-mean" and before.served:
+        if not isinstance(strategy, HasServer):
+            # its server is nobody's but its own: what it has made is all that can be evaluated
+            return after.anchor_D, moment.outcome.synced
+        w_D, _ = strategy.server.apply(before.anchor_D, mean_D - before.anchor_D, before.server)
+        return w_D, False
+    return mean_D, False
+
+
 class Recorder:
     """Sees every moment of a cell; evaluates when it is due and decides whether the cell goes on."""
 
@@ -48,7 +71,7 @@ class Recorder:
         stop_asked: Callable[[], bool],
     ) -> None:
         self._setting, self._config, self._cell_id = setting, config, cell_id
-        self._test = Examples(setting.data.test_x, setting.data.test_y)
+        self._test = setting.held_out
         self._tell, self._stop_asked = tell, stop_asked
         self._theta = float(getattr(setting.strategy, "theta", nan))
         self._trace_every = max(1, setting.budget // TRACE_ROWS)
@@ -119,20 +142,20 @@ class Recorder:
 
     def _evaluate(self, moment: Moment, mean_D: Tensor, variance: float) -> None:
         setting = self._setting
-        served = moment.round.served
-        round = moment.outcome.round if served else moment.round
-        w_D = round.anchor_D if served else mean_D
-        instant = Instant(moment.step, served and moment.outcome.synced)
+        w_D, after_sync = evaluated(self._config["eval"]["model"], setting.strategy, moment, mean_D)
+        instant = Instant(moment.step, after_sync)
+        ledger = pd.DataFrame(setting.channel.ledger.entries)
+        syncs = syncs_at(ledger, instant)
         mean_B = setting.channel.collective.mean(moment.b_KB)
         test = setting.team.told(lambda: score(setting.crew.start, w_D, mean_B, self._test, self._config["precision"]))
         row = {
             "cell_id": self._cell_id,
             "step": moment.step,
             "epoch": float(moment.step / setting.epoch),
-            "round": round.index + 1,
-            "syncs": round.index,
+            "round": syncs + 1,
+            "syncs": syncs,
             "after_sync": instant.after_sync,
-            **self._spent(instant),
+            **self._spent(ledger, instant),
             "test_accuracy": test.accuracy,
             "test_loss": test.loss,
             **self._means(),
@@ -145,8 +168,7 @@ class Recorder:
         fullness = variance / (self._theta or nan)
         self._tell(Progress(row["step"], setting.budget, test.accuracy, row["bytes_total"], row["syncs"], fullness))
 
-    def _spent(self, instant: Instant) -> Row:
-        ledger = pd.DataFrame(self._setting.channel.ledger.entries)
+    def _spent(self, ledger: pd.DataFrame, instant: Instant) -> Row:
         spent = bytes_at(ledger, instant, self._config["workers"], "paper")
         return {
             "bytes_model": spent.model,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from fdabench.engine.wire import Wire
 from fdabench.engine.workers import Crew, Engine, Training
 from fdabench.errors import PartitionError
 from fdabench.models.base import count_parameters, initialised
-from fdabench.suite.construct import Scale, construct, span
+from fdabench.suite.construct import Scale, construct, held_out_samples, span
 
 Config = Mapping[str, Any]
 
@@ -43,6 +44,8 @@ class Setting(NamedTuple):
     data: Data
     examples: Examples
     """Of the training set, those that the workers held here learn from."""
+    held_out: Examples
+    """What models are evaluated on: the test set, or the validation split where the suite has one."""
     shards: list[Indices]
     """Of all workers."""
     crew: Crew
@@ -63,7 +66,13 @@ class Setting(NamedTuple):
 
 def steps_per_epoch(config: Config, catalogue: Catalogue = BUILT_IN) -> Fraction:
     """Local steps of each worker in a nominal epoch; not rounded."""
-    return Fraction(catalogue.datasets[config["dataset"]].train_samples, config["workers"] * config["batch_size"])
+    return Fraction(train_samples_of(config, catalogue), config["workers"] * config["batch_size"])
+
+
+def train_samples_of(config: Config, catalogue: Catalogue = BUILT_IN) -> int:
+    """Samples that the workers learn from: the training set, without the validation split where there is one."""
+    whole = catalogue.datasets[config["dataset"]].train_samples
+    return whole - held_out_samples(config["eval"], whole)
 
 
 def scale_of(config: Config, catalogue: Catalogue = BUILT_IN) -> Scale:
@@ -78,8 +87,8 @@ def seeds_of(config: Config) -> dict[str, int]:
 
 
 def budget_of(config: Config, catalogue: Catalogue = BUILT_IN) -> int:
-    """Whole local steps that the budget allows."""
-    return int(span(config["budget"], ("steps", "epochs"), steps_per_epoch(config, catalogue)))
+    """Local steps of the budget; the step in which its last epoch ends is whole, so that the epoch is evaluated."""
+    return ceil(span(config["budget"], ("steps", "epochs"), steps_per_epoch(config, catalogue)))
 
 
 def eval_period_of(config: Config, catalogue: Catalogue = BUILT_IN) -> Fraction:
@@ -96,7 +105,7 @@ def resolved(config: Config, catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
     strategy = strategy_of(config, catalogue)
     numbers = {
         "num_parameters": scale_of(config, catalogue).num_parameters,
-        "train_samples": catalogue.datasets[config["dataset"]].train_samples,
+        "train_samples": train_samples_of(config, catalogue),
         "steps_per_epoch": float(steps_per_epoch(config, catalogue)),
         "budget_steps": budget_of(config, catalogue),
     }
@@ -124,6 +133,7 @@ def make_setting(config: Config, data: Data, catalogue: Catalogue = BUILT_IN, te
     return Setting(
         data,
         examples,
+        _held_out(config, data),
         shards,
         Crew(model, drawn, noise),
         strategy_of(config, catalogue),
@@ -159,19 +169,37 @@ def matrix_of(config: Config) -> str:
 
 
 def split(config: Config, data: Data, catalogue: Catalogue = BUILT_IN) -> list[Indices]:
-    """Each worker's training samples."""
+    """Each worker's training samples, as indices into the training set; none of them is in the validation split."""
     rule = construct(
         catalogue.partitions[config["partition"]["kind"]], config["partition"], scale_of(config, catalogue), catalogue
     )
-    shards: list[Indices] = rule.split(
-        data.train_y.numpy(force=True), config["workers"], numpy_generator(seeds_of(config)["partition"])
-    )
+    labels, rng = data.train_y.numpy(force=True), numpy_generator(seeds_of(config)["partition"])
+    if "validation" in config["eval"]:
+        learned = np.delete(np.arange(len(labels)), validation_indices(config, len(labels)))
+        shards = [learned[shard] for shard in rule.split(labels[learned], config["workers"], rng)]
+    else:
+        shards = rule.split(labels, config["workers"], rng)
     empty = [worker for worker, shard in enumerate(shards) if len(shard) == 0]
     if empty:
         raise PartitionError(
             f"{config['partition']['kind']} left worker {empty[0]} without samples: take fewer workers"
         )
     return shards
+
+
+def validation_indices(config: Config, train_samples: int) -> Indices:
+    """The training samples that are held out, in order; drawn uniformly, by the data set and the split's seed alone."""
+    split = config["eval"]["validation"]
+    rng = numpy_generator(seed_for("validation", {"dataset": config["dataset"], "seed": split["seed"]}))
+    return np.sort(rng.permutation(train_samples)[: held_out_samples(config["eval"], train_samples)])
+
+
+def _held_out(config: Config, data: Data) -> Examples:
+    if "validation" not in config["eval"]:
+        return Examples(data.test_x, data.test_y)
+    at = torch.from_numpy(validation_indices(config, len(data.train_y))).to(data.train_x.device)
+    x = data.train_x.index_select(0, at).contiguous(memory_format=torch.channels_last)
+    return Examples(x, data.train_y.index_select(0, at))
 
 
 def samplers(config: Config, shards: list[Indices]) -> list[Sampler]:

@@ -15,20 +15,28 @@ from filelock import BaseFileLock, FileLock, Timeout
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.datasets.base import Data
 from fdabench.errors import TaskError
+from fdabench.run.watched import loaded
 
 CPU = torch.device("cpu")
 _PREFIX, _LOCK = "fdabench-data-", ".lock"
 
 
-def load_all(names: Iterable[str], data_root: Path, catalogue: Catalogue = BUILT_IN) -> dict[str, Data]:
-    """
+NOTHING: Mapping[str, Data] = {}
+
+
+def load_all(
+    names: Iterable[str], data_root: Path, catalogue: Catalogue = BUILT_IN, there: Mapping[str, Data] = NOTHING
+) -> dict[str, Data]:
+    """Data sets by name, on the CPU; `there` has those that are loaded already.
+
     Raises:
-        TaskError: data is missing; all that is missing is in the message.
+        TaskError: data is missing, or a plug-in's cannot be trained on; all faults are in the message.
     """
     found, faults = {}, []
     for name in dict.fromkeys(names):
         try:
-            found[name] = catalogue.datasets[name].load(data_root).to(CPU)
+            data = there[name] if name in there else loaded(name, data_root, catalogue)
+            found[name] = data.to(CPU)
         except TaskError as error:
             faults.append(str(error))
     if faults:

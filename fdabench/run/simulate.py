@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from torch import OutOfMemoryError
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.datasets.base import Data
@@ -12,7 +13,9 @@ from fdabench.engine.loop import Course, Moment, Stand, run
 from fdabench.engine.sequential import Sequential
 from fdabench.engine.team import ALONE, Team
 from fdabench.engine.workers import Engine, Workers
+from fdabench.errors import CutOffError, LockstepError
 from fdabench.results.store import Rows
+from fdabench.run.pack import UnstorableError
 from fdabench.run.recorder import Progress, Recorder
 from fdabench.run.setting import Config, Setting, make_setting, make_training
 from fdabench.run.snapshot import NOBODY, Keeper, SharedWishes, Snapshot, Wishes, part, whole
@@ -36,6 +39,10 @@ class Simulated(NamedTuple):
     steps: int
     wall_s: float
     tables: dict[str, Rows]
+
+
+class NotResumedError(Exception):
+    """A cell could not make a step from the state that it was to go on from."""
 
 
 class _Cell(NamedTuple):
@@ -71,13 +78,19 @@ class _Cell(NamedTuple):
         state = self.recorder.state
         if state == "interrupted" or (state == "done" and self.wishes.keep()):
             notes = self.recorder.notes()
-            if (of_all := whole(stand(), self.setting.team)) is not None:
+            try:
+                of_all = whole(stand(), self.setting.team)
+            except UnstorableError as error:
+                # in every process alike, before anything crosses
+                self.job.keeper.give_up(error)
+                return
+            if of_all is not None:
                 self.job.keeper.save(Snapshot(of_all, self.setting.channel.ledger.entries, notes))
 
     def outcome(self) -> Simulated | Exception:
-        if self.errors:
-            return self.errors[0]
         recorder, ledger = self.recorder, self.setting.channel.ledger
+        if self.errors:
+            return self._told_apart(self.errors[0], ledger.step)
         tables: dict[str, Rows] = {
             "evals": recorder.evals,
             "ledger": [asdict(entry) for entry in ledger.entries],
@@ -88,6 +101,16 @@ class _Cell(NamedTuple):
         if self.setting.wire is not None:
             tables["wire"] = [asdict(row) for row in self.setting.wire.of_all()]
         return Simulated(recorder.state, ledger.step, recorder.wall_s, tables)
+
+    def _told_apart(self, error: Exception, step: int) -> Exception:
+        """What went wrong at the first step from a stored state is that state's fault, as far as one knows."""
+        resumed = self.job.resumed
+        innocent = isinstance(error, MemoryError | OutOfMemoryError | CutOffError | LockstepError)
+        if resumed is None or innocent or step > resumed.stand.step + 1:
+            return error
+        unusable = NotResumedError(f"the first step from it ends in {type(error).__name__}: {error}")
+        unusable.__cause__ = error
+        return unusable
 
 
 def simulate(
@@ -109,7 +132,13 @@ def simulate(
     training = make_training(jobs[0].config, settings[0], engine, catalogue)
     workers = Workers(training, [setting.crew for setting in settings])
     cells = [_cell(job, setting, stop_asked) for job, setting in zip(jobs, settings, strict=True)]
-    run(workers, [cell.course() for cell in cells])
+    try:
+        run(workers, [cell.course() for cell in cells])
+    except Exception as error:
+        # what the engine or an optimizer raises; of several cells nobody knows which it was
+        if len(cells) > 1:
+            raise
+        cells[0].errors.append(error)
     return [cell.outcome() for cell in cells]
 
 

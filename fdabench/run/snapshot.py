@@ -31,6 +31,10 @@ class Keeper(Protocol):
 
     def save(self, snapshot: Snapshot) -> None: ...
 
+    def give_up(self, error: Exception) -> None:
+        """Told why there is no snapshot that could be kept."""
+        ...
+
 
 class KeepsNothing:
     """Nobody does."""
@@ -39,6 +43,9 @@ class KeepsNothing:
         return False
 
     def save(self, snapshot: Snapshot) -> None:
+        pass
+
+    def give_up(self, error: Exception) -> None:
         pass
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from fdabench.core.strategy import Strategy
+from fdabench.strategies.ddp import DDP
 from fdabench.strategies.fda import FDA
 from fdabench.strategies.fedadam import FedAdam
 from fdabench.strategies.fedavg import FedAvg
@@ -11,6 +12,7 @@ from fdabench.strategies.synchronous import Synchronous
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
     "synchronous": Synchronous,
+    "ddp": DDP,
     "fedavg": FedAvg,
     "fedadam": FedAdam,
     "fedavgm": FedAvgM,

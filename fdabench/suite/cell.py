@@ -8,11 +8,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Cell:
-    """`config` decides the numbers and so the id; `label` and `reference` are how the suite speaks of it."""
+    """`config` decides the numbers and so the id; `label` and `reference` are how the suite speaks of it.
+
+    `detail` is what tells it from cells of the suite whose titles would be the same: `lr=0.001`; mostly empty.
+    """
 
     config: dict[str, Any]
     label: str
     reference: bool
+    detail: str = ""
 
     @property
     def canonical(self) -> str:
@@ -36,4 +40,5 @@ class Cell:
         precision = "" if c["precision"] == "fp32" else f" {c['precision']}"
         statistics = "" if c["batch_statistics"] == "local" else " averaged-statistics"
         crew = f"K={c['workers']} b={c['batch_size']} s{c['seed']}"
-        return f"{self.label} | {c['dataset']} {c['model']}{precision}{statistics} | {where} | {crew}"
+        what = f"{c['dataset']} {c['model']}{precision}{statistics}"
+        return " | ".join(filter(None, (self.label, what, where, self.detail, crew)))

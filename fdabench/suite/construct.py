@@ -40,6 +40,12 @@ def _value(member: Member, table: Mapping[str, Any], scale: Scale, catalogue: Ca
     return value
 
 
+def held_out_samples(evaluation: Mapping[str, Any], train_samples: int) -> int:
+    """Training samples that the validation split of a cell's `eval` table takes; 0 without one."""
+    split = evaluation.get("validation")
+    return round(split["share"] * train_samples) if split else 0
+
+
 def span(table: Mapping[str, Any], keys: tuple[str, str], steps_per_epoch: Fraction) -> Fraction:
     """A number of local steps that was given in steps or in epochs, exactly."""
     steps, epochs = (table.get(key) for key in keys)

@@ -1,7 +1,7 @@
 """From a suite's tables to its cells: cross the lists, check every variant, leave out what is excluded."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from fdabench.catalogue.kinds import Catalogue
 from fdabench.errors import nearest
 from fdabench.fields import THRESHOLD
 from fdabench.published.rules import RULES, WARNING
+from fdabench.results.dotted import dotted, varying
 from fdabench.suite.axes import matches
 from fdabench.suite.cell import Cell
 from fdabench.suite.faults import faults_of, shown
@@ -160,9 +161,39 @@ def make_grid(suite: Suite, workloads: Checked, strategies: Checked, excludes: C
     twice = len(kept) - len(unique)
     repeated = ["1 cell came up twice and is run once"] if twice == 1 else []
     repeated += [f"{twice} cells came up twice and are run once"] if twice > 1 else []
+    repeated += _shared(workloads.tables, strategies.tables, named)
     idle = [exclude for exclude in excludes.tables if not any(matches(cell.config, exclude) for cell in cells)]
     notes = [*strategies.notes, *repeated, *(f"exclude: no cell matches {table}" for table in idle)]
-    return Grid(tuple(reversed(unique.values())), tuple(dict.fromkeys(notes)))
+    return Grid(tuple(_told_apart(list(reversed(unique.values())))), tuple(dict.fromkeys(notes)))
+
+
+def _shared(workloads: Sequence[Table], strategies: Sequence[Table], named: Sequence[str]) -> list[str]:
+    """A remark on each strategy with an optimizer of its own, where workloads differ in nothing but theirs."""
+    whole = {repr(table) for table in workloads}
+    others = {repr({key: value for key, value in table.items() if key != "optimizer"}) for table in workloads}
+    own = [label for table, label in zip(strategies, named, strict=True) if table.get("optimizer")]
+    if len(others) == len(whole) or not own or len(own) == len(named):
+        return []
+    return [
+        f"{label}: with an optimizer of its own it is the same in workloads that differ in the optimizer alone; it is "
+        "compared in the first of these"
+        for label in own
+    ]
+
+
+def _told_apart(cells: Sequence[Cell]) -> list[Cell]:
+    """Cells that would have the same title get what differs between them as a detail."""
+    same: dict[str, list[Table]] = {}
+    for cell in cells:
+        same.setdefault(cell.title, []).append(dotted(cell.config))
+    keys = {title: varying(alike) for title, alike in same.items() if len(alike) > 1}
+    return [replace(cell, detail=_detail(cell, keys[cell.title])) if cell.title in keys else cell for cell in cells]
+
+
+def _detail(cell: Cell, keys: Sequence[str]) -> str:
+    values = dotted(cell.config)
+    said = {key: f"{key.rpartition('.')[2]}={values[key]}" for key in keys if key in values}
+    return " ".join(str(values[key]) if key.endswith(".kind") else text for key, text in said.items())
 
 
 def _reference(strategies: Sequence[Table], named: Sequence[str]) -> str | None:
@@ -174,7 +205,7 @@ def _reference(strategies: Sequence[Table], named: Sequence[str]) -> str | None:
 
 def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> Table:
     own = {key: value for key, value in strategy.items() if key not in STRATEGY_OPTIONS}
-    cadence = suite.eval.model_dump(include={"every_steps", "every_epochs"}, exclude_none=True)
+    cadence = suite.eval.model_dump(include={"every_steps", "every_epochs", "model", "validation"}, exclude_none=True)
     if suite.eval.stop_at_last_target:
         cadence |= {"stop_at": max(suite.eval.targets), "hit": suite.eval.hit, "reach": suite.eval.reach}
     return {

@@ -6,7 +6,7 @@ from typing import Any
 
 from fdabench.results.dotted import dotted
 
-NAMES = {"synchronous": "Synchronous", "fedavg": "FedAvg", "fedadam": "FedAdam", "fedavgm": "FedAvgM"}
+NAMES = {"synchronous": "Synchronous", "ddp": "DDP", "fedavg": "FedAvg", "fedadam": "FedAdam", "fedavgm": "FedAvgM"}
 SYMBOLS = {
     "theta": "θ",
     "local_epochs": "E",
@@ -28,20 +28,26 @@ def family(strategy: Table) -> str:
 
 
 def labels(strategies: Sequence[Table]) -> list[str]:
-    """A label for each strategy table: the one that it was given, or its family and what varies within that."""
+    """A label for each strategy table, no two of which have the same one.
+
+    The name that it was given, or its family; where several have that in common, what varies among them too.
+    """
     flat = [_flat(table) for table in strategies]
-    groups: dict[str, list[Flat]] = defaultdict(list)
+    of_family: dict[str, list[Flat]] = defaultdict(list)
+    of_name: dict[str, list[Flat]] = defaultdict(list)
     for table, values in zip(strategies, flat, strict=True):
-        groups[family(table)].append(values)
-    return [
-        table.get("name") or _label(family(table), values, groups)
-        for table, values in zip(strategies, flat, strict=True)
+        of_family[family(table)].append(values)
+        of_name[str(table.get("name"))].append(values)
+    found = [
+        _label(name, values, of_name[name]) if (name := table.get("name")) else _label(kin, values, of_family[kin])
+        for table, kin, values in zip(strategies, map(family, strategies), flat, strict=True)
     ]
+    return _told_apart(found, flat)
 
 
-def _label(name: str, values: Flat, groups: Mapping[str, list[Flat]]) -> str:
-    keys = dict.fromkeys(key for group in groups[name] for key in group)
-    varying = [key for key in keys if _varies(key, values, groups[name])]
+def _label(name: str, values: Flat, group: Sequence[Flat]) -> str:
+    keys = dict.fromkeys(key for other in group for key in other)
+    varying = [key for key in keys if _varies(key, values, group)]
     return " ".join([name, *(_said(key, values[key]) for key in varying if values.get(key) is not None)])
 
 
@@ -51,6 +57,13 @@ def _varies(key: str, values: Flat, group: Sequence[Flat]) -> bool:
     kind = f"{component}.kind"
     alike = [other for other in group if key == kind or not component or other.get(kind) == values.get(kind)]
     return len({repr(other.get(key)) for other in alike}) > 1
+
+
+def _told_apart(found: Sequence[str], flat: Sequence[Flat]) -> list[str]:
+    """The second and later of different tables with one label, as of numbers too close for its digits, get a number."""
+    same: dict[str, dict[str, int]] = defaultdict(dict)
+    places = [same[label].setdefault(repr(values), len(same[label])) for label, values in zip(found, flat, strict=True)]
+    return [f"{label} #{place + 1}" if place else label for label, place in zip(found, places, strict=True)]
 
 
 def _said(key: str, value: Any) -> str:

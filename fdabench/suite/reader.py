@@ -1,5 +1,6 @@
 """Suite files: TOML, `extends`, `--set`, and every fault of a file in one go."""
 
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from fdabench import __version__
+from fdabench.catalogue.fit import misfits
 from fdabench.catalogue.kinds import Catalogue
-from fdabench.errors import SuiteError, UsageError
+from fdabench.errors import NoSuiteError, SuiteError, UsageError
+from fdabench.regular import read_regular
 from fdabench.suite.cell import Cell
 from fdabench.suite.faults import faults_of
 from fdabench.suite.gate import gate_table, idle_limits
@@ -20,6 +23,8 @@ from fdabench.suite.schema import Suite
 from fdabench.suite.sizes import size_faults
 
 Raw = dict[str, Any]
+
+_HANDED_OVER = re.compile(r"/dev/(stdin|fd/\d+)|/proc/self/fd/\d+")
 
 # of each pair one may be given, so a new value for one takes the place of the other
 _PAIRS = (("steps", "epochs"), ("every_steps", "every_epochs"), ("local_steps", "local_epochs"))
@@ -83,8 +88,9 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
     grid = make_grid(suite, workloads, strategies, excludes)
     if not grid.cells:
         raise SuiteError(source, ["exclude: nothing is left to run"])
-    if too_large := size_faults(grid.cells, catalogue):
-        raise SuiteError(source, too_large)
+    pairs = [(cell.config["model"], cell.config["dataset"]) for cell in grid.cells]
+    if unfit := [*size_faults(grid.cells, catalogue), *misfits(pairs, catalogue)]:
+        raise SuiteError(source, unfit)
     notes = (*plugin_notes(catalogue), *grid.notes, *idle_limits(suite.gate, grid.cells))
     return Expanded(suite, source, tuple(overrides), grid.cells, notes, catalogue)
 
@@ -120,7 +126,9 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> tuple[Raw, list[Named]]:
     if path.resolve() in seen:
         raise SuiteError(path.as_posix(), ["extends: comes back to itself"])
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        raw = tomllib.loads(_content(path).decode("utf-8-sig"))
+    except FileNotFoundError as error:
+        raise NoSuiteError(path.as_posix()) from error
     except OSError as error:
         raise SuiteError(path.as_posix(), [f"cannot be read: {error.strerror}"]) from error
     except (ValueError, RecursionError) as error:
@@ -130,8 +138,20 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> tuple[Raw, list[Named]]:
         return raw, named
     if not isinstance(base, str):
         raise SuiteError(path.as_posix(), [f"extends: expected a string, found {base!r}"])
-    below, named_below = _with_base(path.parent / base, (*seen, path.resolve()))
+    try:
+        below, named_below = _with_base(path.parent / base, (*seen, path.resolve()))
+    except NoSuiteError as error:
+        raise SuiteError(path.as_posix(), [f"extends: {error}"]) from error
     return _merged(below, raw), [*named_below, *named]
+
+
+def _content(path: Path) -> bytes:
+    """Of a regular file, or of what a shell hands over as one: `run /dev/stdin`, `run <(make-suite)`.
+
+    Raises:
+        OSError: it cannot be read, or is a folder, a pipe or a device.
+    """
+    return path.read_bytes() if _HANDED_OVER.fullmatch(path.as_posix()) else read_regular(path)
 
 
 def _merged(base: Raw, over: Raw) -> Raw:

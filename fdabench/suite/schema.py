@@ -39,8 +39,21 @@ class Budget(Table):
         return self
 
 
+class Validation(Table):
+    """Training samples that are held out: no worker learns from them, and the suite's models are evaluated on them."""
+
+    share: Annotated[float, Field(gt=0, lt=1)]
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] = 0
+
+
 class Eval(Table):
-    """When the mean of the workers' models is tested, and what counts as reaching a target."""
+    """When a model is evaluated, which one, on what, and what counts as reaching a target.
+
+    `model` is one rule for all methods of a suite. "virtual-mean": what a sync at this step would make, computed and
+    not paid for: the server's step on the mean of the workers' current models. "synced": the global model that the
+    last sync made, this step's included, and paid for. "paper": the mean of the workers' models, unpaid, but with a
+    server optimizer the global model, paid for; a rule for replications, because it favors plain averaging.
+    """
 
     every_steps: Count | None = None
     every_epochs: Positive | None = None
@@ -48,6 +61,8 @@ class Eval(Table):
     hit: Count = 1
     reach: Literal["at", "strictly"] = "at"
     stop_at_last_target: bool = False
+    model: Literal["virtual-mean", "synced", "paper"] = "virtual-mean"
+    validation: Validation | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

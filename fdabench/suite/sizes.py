@@ -1,4 +1,4 @@
-"""Cells that nothing could hold: told when a suite is read, before any memory is taken."""
+"""Cells that nothing could hold, or whose settings exclude each other: told when a suite is read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -6,7 +6,7 @@ from typing import Any
 
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.suite.cell import Cell
-from fdabench.suite.construct import span
+from fdabench.suite.construct import held_out_samples, span
 from fdabench.suite.spec import MOST_STEPS
 
 MOST_EVALUATIONS = 10**6
@@ -19,8 +19,15 @@ def size_faults(cells: Sequence[Cell], catalogue: Catalogue) -> list[str]:
 
 
 def _faults(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[str]:
+    yield from _optimizer_faults(config, catalogue)
     workers, batch_size = config["workers"], config["batch_size"]
-    epoch = Fraction(catalogue.datasets[config["dataset"]].train_samples, workers * batch_size)
+    whole = catalogue.datasets[config["dataset"]].train_samples
+    held_out = held_out_samples(config["eval"], whole)
+    left = whole - held_out
+    if "validation" in config["eval"] and (held_out == 0 or left < workers):
+        yield f"eval.validation.share: of {whole} samples of {config['dataset']} it takes {held_out} and leaves {left}"
+        return
+    epoch = Fraction(left, workers * batch_size)
     steps = span(config["budget"], ("steps", "epochs"), epoch)
     where = f"for {config['dataset']}, workers = {workers} and batch_size = {batch_size}"
     if steps > MOST_STEPS:
@@ -30,3 +37,10 @@ def _faults(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[str]:
     if evaluations > MOST_EVALUATIONS:
         said = f"{float(evaluations):.3g} evaluations; at most {MOST_EVALUATIONS:.0e} are allowed"
         yield f"eval: {where} there would be {said}: take a longer period"
+
+
+def _optimizer_faults(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[str]:
+    """Corrected gradients keep the workers' optimizer states equal: there is nothing to do with them at a sync."""
+    at_sync, kind = config["optimizer"].get("at_sync", "keep"), config["strategy"]["kind"]
+    if at_sync != "keep" and hasattr(catalogue.strategies[kind], "correct"):
+        yield f"optimizer.at_sync: {at_sync!r} with strategy {kind!r}, which corrects gradients; only 'keep' is allowed"

@@ -17,7 +17,7 @@ from fdabench.core.collective import Stacked
 from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import Forecasts, Round, Strategy
 from fdabench.monitors import MONITORS
-from fdabench.results.costs import CONVENTIONS, Bytes, total_bytes
+from fdabench.results.costs import CONVENTIONS, SYNC_KINDS, Bytes, total_bytes
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
 
@@ -67,7 +67,7 @@ def test_what_it_forecasts_is_what_it_sends(name: str, ran: dict[str, Ran]) -> N
     states = [(entry.count, entry.elements) for entry in entries if entry.kind == "state"]
     assert traffic.least_syncs <= len(syncs) <= traffic.most_syncs
     assert states == [(traffic.states, traffic.state_size)] * bool(traffic.states)
-    assert sum(entry.count for entry in entries if entry.kind == "model") == len(syncs)
+    assert sum(entry.count for entry in entries if entry.kind in SYNC_KINDS) == len(syncs)
 
 
 MODEL, STATE = 4 * PARAMETERS, {"Naive": 4, "Linear": 8, "Sketch": 5004, "Exact": 4 * (PARAMETERS + 1), "Kamp": 4}

@@ -221,7 +221,7 @@ def test_limits_of_the_suite_and_a_new_one_at_the_next_run_without_running_again
     ("was", "becomes", "said"),
     [
         ("soft = .*", "soft = nan", "gate.soft: expected a number from 0 to less than 1, found nan"),
-        ("soft = .*", "sofd = 0.1", "gate.sofd: unknown key; did you mean 'soft'?"),
+        ("soft = .*", "sofd = 0.1", "one_seed_margins, limit; did you mean 'soft'?"),
         (
             "soft = .*",
             "soft = 0.0\n[[gate.limit]]\nmax_bytes = 'x'\ncells = []",
@@ -246,7 +246,7 @@ def test_a_limit_that_cannot_be_is_refused_with_its_place(here: InProcess) -> No
     suite.write_text(suite.read_text() + ["\n[[gate.limit]]\nmax_byte = 3\n", "\nmargin = 1\n"][0])
     said = here("validate", suite)
     assert said.exit_code == 2
-    assert "gate.limit[0].max_byte: unknown key; did you mean 'max_bytes'?" in said.stderr
+    assert "max_steps_to_target; did you mean 'max_bytes'?" in said.stderr
     suite.write_text(suite.read_text().replace("max_byte = 3", "target = 0.5\nmax_bytes_to_target = 3"))
     assert "\ngate.limit[0].target: 0.5 is not among eval.targets (0.3, 0.99)" in here("validate", suite).stderr
 

@@ -195,8 +195,16 @@ def test_results_are_read_without_the_plugin(ran: InProcess) -> None:
 
 
 def test_a_strategy_that_raises_fails_its_cell_and_the_screen_names_the_users_line(own: InProcess) -> None:
-    """So does one that returns nothing, where no line of the user's is to blame, and one that would end the program."""
-    bodies = {"Raises": "raise ValueError('I give up\\nreally')", "Silent": "return None", "Exits": "exit(3)"}
+    """So does one that returns nothing or changes the models in place, where no line of theirs is under way, and one
+    that would end the program.
+    """
+    bodies = {
+        "Raises": "raise ValueError('I give up\\nreally')",
+        "Silent": "return None",
+        "Exits": "exit(3)",
+        "Quits": "raise type('Quit', (BaseException,), {})('no more')",
+        "Meddles": "w_KD.zero_(); return super().step(t, w_KD, r, channel)",
+    }
     for name, body in bodies.items():
         with Path("mine.py").open("a") as file:
             file.write(f"\n\nclass {name}(Doubling):\n    def step(self, t, w_KD, r, channel):\n        {body}\n")
@@ -207,13 +215,20 @@ def test_a_strategy_that_raises_fails_its_cell_and_the_screen_names_the_users_li
     assert said.exit_code == 3, said.output
     runs = pd.read_parquet("results/own/runs.parquet").set_index("label")
     failed = {label for label, state in runs["state"].items() if state == "failed"}
-    assert (failed, set(runs["state"])) == ({"raises", "silent", "exits"}, {"failed", "done"})
+    assert (failed, set(runs["state"])) == ({name.lower() for name in bodies}, {"failed", "done"})
     lines = said.stderr[said.stderr.index("failed") :].splitlines()
-    assert len(lines) == 9
+    assert len(lines) == 15
     told = {title.split()[1]: cause.strip() for title, cause in zip(lines[::3], lines[1::3], strict=True)}
     place = {name: Path("mine.py").read_text().split(body)[0].count("\n") + 1 for name, body in bodies.items()}
     assert told["raises"] == f"mine.py:{place['Raises']}: really"
-    assert told["silent"].startswith("mine.py: AttributeError: 'NoneType' object has no attribute")
+    above = {name: line - 1 for name, line in place.items()}
+    assert told["silent"] == (
+        f"mine.py: TypeError: Silent.step, line {above['Silent']}: must return an Outcome; it returned None"
+    )
+    assert told["meddles"] == (
+        f"mine.py: TypeError: Meddles.step, line {above['Meddles']}: changed w_KD in place; it must return new tensors"
+    )
+    assert told["quits"] == f"mine.py:{place['Quits']}: RuntimeError: Quit: no more ends no cell"
     assert told["exits"] == f"mine.py:{place['Exits']}: RuntimeError: sys.exit(3) ends no cell"
     shown = own("show", "results/own", runs.loc["raises", "cell_id"]).stdout
     assert "Traceback (most recent call last)" in shown
@@ -286,6 +301,41 @@ def test_what_is_no_plugin_is_refused(own: InProcess, plugins: str, said: str) -
     assert said in refused(own)
 
 
+SEVERAL = """
+
+@dataclass
+class Thawed(Doubling):
+    pass
+
+
+@dataclass(frozen=True)
+class Listed(Doubling):
+    values: list[int] = ()
+
+
+STRATEGIES |= {"thawed": Thawed, "../x": Doubling, "fda": Doubling, "listed": Listed}
+SERVERS = {"halves": 3}
+"""
+
+
+def test_all_faults_of_a_plugin_are_told_at_once(own: InProcess) -> None:
+    """What is declared wrongly, names that are taken, and fields that no suite can give."""
+    with Path("mine.py").open("a") as file:
+        file.write(SEVERAL.replace("@dataclass\nclass Thawed(Doubling)", "@dataclass\nclass Thawed"))
+    said = refused(own)
+    wanted = [
+        "STRATEGIES['thawed']: Thawed is a dataclass that is not frozen: write @dataclass(frozen=True)",
+        "STRATEGIES['thawed']: Thawed lacks init(",
+        "STRATEGIES['thawed']: Thawed lacks step(",
+        "STRATEGIES['../x']: a name has only letters",
+        "SERVERS['halves']: a server is a frozen dataclass; a int is none",
+        "'fda' is taken: of the strategies, 'fda' is built in",
+        "listed: the field 'values'",
+    ]
+    assert [text for text in wanted if text not in said] == []
+    assert len(said.splitlines()) == 1 + len(wanted), said
+
+
 def test_two_plugins_with_one_name_are_refused_with_both_places(own: InProcess) -> None:
     Path("sub").mkdir()
     Path("sub/other.py").write_text(MINE)
@@ -356,7 +406,7 @@ def test_list_shows_them_with_their_file(own: InProcess) -> None:
 def test_faults_of_a_users_own_table_are_told_as_for_any_other(own: InProcess) -> None:
     change("own.toml", "first = 2", "frist = 2")
     said = refused(own)
-    assert "strategy[1].frist: unknown key; did you mean 'first'?" in said
+    assert "unknown key of doubling; allowed: name, reference, optimizer, kind, first; did you mean 'first'?" in said
     assert "strategy[1]: 'first' is missing" in said
     change("own.toml", "frist = 2", "first = 0")
     assert "strategy[1].first: 0 is out of range: it must be at least 1" in refused(own)

@@ -27,6 +27,8 @@ class Pretended:
     strategy: Mapping[str, Any] | None = None
     state: int = 8
     changes: Mapping[str, Any] | None = None
+    reference: bool = False
+    """As the first cell is in any case."""
 
 
 def write_paper(root: Path, cells: Sequence[Pretended], convention: str = "paper", **lock: Any) -> Path:
@@ -56,6 +58,7 @@ def write_paper(root: Path, cells: Sequence[Pretended], convention: str = "paper
 
 
 def _entry(index: int, cell: Pretended) -> dict[str, Any]:
+    served = (cell.strategy or LINEAR)["kind"] == "fedadam"
     config = {
         "dataset": "mnist",
         "model": "lenet5",
@@ -64,15 +67,15 @@ def _entry(index: int, cell: Pretended) -> dict[str, Any]:
         "sampling": "replacement",
         "last_batch": "wrap",
         "averaging": "uniform",
-        "partition": {"kind": "iid-file-order"},
+        "partition": {"kind": "iid-file-order" if served else "round-robin"},
         "optimizer": dict(ADAM),
         "strategy": deepcopy(dict(cell.strategy or LINEAR)),
         "budget": {"epochs": 100.0},
-        "eval": {"every_epochs": 1.0},
+        "eval": {"every_epochs": 1.0, "model": "paper"},
         "seed": cell.seed,
         **(cell.changes or {}),
     }
-    return {"id": f"{index:012x}", "label": cell.label, "reference": index == 0, "config": config}
+    return {"id": f"{index:012x}", "label": cell.label, "reference": index == 0 or cell.reference, "config": config}
 
 
 def _write(store: Store, entry: Mapping[str, Any], cell: Pretended) -> None:

@@ -124,7 +124,7 @@ def _cell(suite: Suite, strategy: Strategy, partition: Mapping[str, Any], worker
         "optimizer": dict(strategy.optimizer),
         "strategy": dict(strategy.table),
         "budget": {"steps": suite.steps},
-        "eval": {"every_steps": 20},
+        "eval": {"every_steps": 20, "model": "virtual-mean"},
         "seed": seed,
     }
     name = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]

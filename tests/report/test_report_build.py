@@ -121,7 +121,11 @@ def test_headline_by_hand(hand_made: Results) -> None:
     assert linear["rounds"] == pytest.approx(2)
     assert linear["final_accuracy"] == pytest.approx(0.91)
     assert linear["bytes_ratio"] == pytest.approx(math.sqrt(640 / 384 * 960 / 448))
-    assert linear["bytes_ratio_low"] < 1 < linear["bytes_ratio_high"]
+    # half way to the evaluations before, at 320 and 640 bytes for Synchronous, 192 and 416 for the other
+    logs = [math.log(320 * 640 / (192 * 384)) / 2, math.log(640 * 960 / (416 * 448)) / 2]
+    middle, half = sum(logs) / 2, 12.7062047 * abs(logs[0] - logs[1]) / 2
+    assert linear["bytes_ratio_low"] == pytest.approx(math.exp(middle - half))
+    assert linear["bytes_ratio_high"] == pytest.approx(math.exp(middle + half))
 
 
 def test_misses_are_visible_in_the_table(built: Built) -> None:

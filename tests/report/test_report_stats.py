@@ -10,7 +10,14 @@ from scipy import stats
 from fdabench.report.stats import NO_RATIO, geometric_mean, mean_interval, paired_ratio
 
 
-def costs(values: list[float], reached: list[bool] | None = None, workloads: list[str] | None = None) -> pd.DataFrame:
+def costs(
+    values: list[float],
+    reached: list[bool] | None = None,
+    workloads: list[str] | None = None,
+    before: list[float] | None = None,
+    limit: float = 100.0,
+) -> pd.DataFrame:
+    """Outcomes of as many seeds; without `before` a cost is known to the last bit."""
     return pd.DataFrame(
         {
             "suite": "s",
@@ -18,6 +25,8 @@ def costs(values: list[float], reached: list[bool] | None = None, workloads: lis
             "seed": range(len(values)),
             "reached": reached or [True] * len(values),
             "cost": values,
+            "cost_before": before or values,
+            "cost_limit": limit,
         }
     )
 
@@ -53,38 +62,112 @@ def test_one_seed_has_no_interval() -> None:
     assert not ratio.has_interval
 
 
-@pytest.mark.parametrize(
-    ("top", "bottom", "bound", "pairs"),
-    [
-        ([True, False], [True, True], "≥", 2),
-        ([True, True], [False, True], "≤", 2),
-        ([True, False], [True, False], "", 1),
-        ([False, False], [False, False], "", 0),
-    ],
-)
-def test_a_miss_makes_a_bound(top: list[bool], bottom: list[bool], bound: str, pairs: int) -> None:
-    ratio = paired_ratio(costs([8.0, 8.0], top), costs([2.0, 2.0], bottom), "cost")
-    assert (ratio.bound, ratio.pairs) == (bound, pairs)
+def test_one_seed_tells_what_the_evaluations_leave_open() -> None:
+    ratio = paired_ratio(costs([6.0], before=[5.0]), costs([2.0], before=[1.0]), "cost")
+    assert (ratio.mean, ratio.grid_low, ratio.grid_high) == pytest.approx((3.0, 2.5, 6.0))
+    assert not ratio.has_interval
+    assert ratio.seeds == 1
 
 
-def test_misses_on_both_sides_leave_the_pairs_that_both_reached() -> None:
-    top, bottom = costs([8.0, 9.0, 6.0], [True, False, True]), costs([2.0, 1.0, 1.0], [True, True, False])
+def test_seeds_that_agree_have_the_grid_between_them() -> None:
+    """Costs that fell between the same two evaluations are no evidence that seeds do not differ."""
+    ratio = paired_ratio(costs([6.0] * 3, before=[5.0] * 3), costs([2.0] * 3, before=[1.0] * 3), "cost")
+    assert (ratio.mean, ratio.low, ratio.high) == pytest.approx((3.0, 2.5, 6.0))
+
+
+def test_a_hit_before_which_nothing_was_spent_has_one_limit() -> None:
+    ratio = paired_ratio(costs([6.0] * 2, before=[0.0] * 2), costs([2.0] * 2), "cost")
+    assert (ratio.bound, ratio.mean, ratio.high) == ("≤", pytest.approx(3.0), pytest.approx(3.0))
+    assert math.isnan(ratio.low)
+
+
+def test_misses_of_one_side_leave_one_limit() -> None:
+    # each seed of the top spent 80 and missed; the bottom needed 9, 10 and 11 of 100
+    top, bottom = costs([80.0] * 3, [False] * 3, limit=80.0), costs([9.0, 10.0, 11.0])
     ratio = paired_ratio(top, bottom, "cost")
-    assert ratio.mean == pytest.approx(4.0)
-    assert (ratio.pairs, ratio.left_out, ratio.bound) == (1, 2, "")
+    logs = np.log(80 / np.array([9.0, 10.0, 11.0]))
+    limit = logs.mean() - 4.302653 * logs.std(ddof=1) / math.sqrt(3)
+    assert (ratio.bound, ratio.pairs, ratio.left_out) == ("≥", 3, 0)
+    assert ratio.low == pytest.approx(math.exp(limit), rel=1e-4)
+    assert ratio.mean == ratio.low
+    assert math.isnan(ratio.high)
 
 
-def test_divergence_bounds_nothing_but_is_told() -> None:
-    ratio = paired_ratio(costs([8.0, math.nan], [True, False]), costs([2.0, 2.0]), "cost")
-    assert ratio.mean == pytest.approx(4.0)
-    assert (ratio.bound, ratio.left_out) == ("≥", 1)
+def test_a_miss_of_one_seed_is_a_bound_of_that_run() -> None:
+    ratio = paired_ratio(costs([8.0], [False]), costs([2.0], before=[1.0]), "cost")
+    assert (ratio.bound, ratio.mean, ratio.seeds) == ("≥", pytest.approx(4.0), 1)
+    assert not ratio.has_interval
+
+
+def test_misses_of_both_sides_count_and_are_not_shrunk_to_no_difference() -> None:
+    """Budgets end at 20; what both reached is 4 times apart, and what one missed is cut for both."""
+    top = costs([8.0, 8.4, 7.6, 8.0, 20.0, 8.2], [True, True, True, True, False, True], limit=20.0)
+    bottom = costs([2.0, 2.1, 1.9, 20.0, 5.0, 2.0], [True, True, True, False, True, True], limit=20.0)
+    ratio = paired_ratio(top, bottom, "cost")
+    assert (ratio.pairs, ratio.left_out, ratio.neither, ratio.bound) == (6, 0, 0, "")
+    # log(4 / d) is left of three pairs, log(4.1 / d) of one; log(20 / 5 / d) where the top missed; log(8 / 20), however
+    # large d is, where the bottom missed. Their sum is 0 where d is this:
+    assert ratio.mean == pytest.approx(math.exp((4 * math.log(4) + math.log(4.1) - math.log(2.5)) / 5))
+    assert 1 < ratio.low < ratio.mean < ratio.high
+
+
+def test_pairs_in_which_nobody_got_there_tell_nothing() -> None:
+    top = costs([80.0, 80.0, 80.0, 80.0], [False] * 4, ["v", "w", "w", "w"], limit=80.0)
+    bottom = costs([80.0, 9.0, 10.0, 11.0], [False, True, True, True], ["v", "w", "w", "w"], limit=80.0)
+    both, one = paired_ratio(top, bottom, "cost"), paired_ratio(top.iloc[1:], bottom.iloc[1:], "cost")
+    assert (both.low, both.bound, both.pairs) == (one.low, "≥", 3)
+    assert (both.left_out, both.neither) == (1, 1)
+    assert paired_ratio(top.iloc[:1], bottom.iloc[:1], "cost") is NO_RATIO
+
+
+def test_more_misses_never_tighten_the_limit() -> None:
+    """The bottom's misses: each takes something from what can be said of the top."""
+    top = costs([80.0] * 6, [False] * 6, limit=80.0)
+    values = [9.0, 10.0, 11.0, 10.0, 9.5, 10.5]
+    limits = []
+    for missed in range(5):
+        reached = [seed >= missed for seed in range(6)]
+        paid = [value if ok else 80.0 for value, ok in zip(values, reached, strict=True)]
+        ratio = paired_ratio(top, costs(paid, reached, limit=80.0), "cost")
+        limits.append(ratio.low if ratio.bound == "≥" else 0.0)
+    assert limits == sorted(limits, reverse=True)
+    assert limits[0] > 7
+    assert limits[4] == 0
+
+
+def test_two_seeds_and_a_miss_say_nothing() -> None:
+    """One pair of two is no evidence of anything at 95 %."""
+    top = costs([20.0, 20.0], [False, False], limit=20.0)
+    assert paired_ratio(top, costs([2.0, 9.0], limit=20.0), "cost") is NO_RATIO
+
+
+def test_who_diverged_never_got_there() -> None:
+    """It counts as more than any cost, so it looks no better than one that ended its budget, nor than one that hit."""
+    bottom = costs([9.0, 10.0, 11.0, 10.0, 9.5, 10.5])
+    values, reached = [20.0, 21.0, 19.0, 20.0, 21.0, 22.0], [True] * 5 + [False]
+    hit = paired_ratio(costs(values), bottom, "cost")
+    missed = paired_ratio(costs([*values[:5], 100.0], reached), bottom, "cost")
+    diverged = paired_ratio(costs([*values[:5], math.nan], reached), bottom, "cost")
+    assert (diverged.pairs, diverged.left_out) == (6, 0)
+    assert missed.mean > hit.mean
+    assert missed.high > hit.high
+    assert (diverged.bound, diverged.mean) == ("≥", diverged.low)
+    assert diverged.low > 1
+
+
+def test_who_always_diverged_is_compared_with_nobody() -> None:
+    never = costs([math.nan] * 3, [False] * 3)
+    assert paired_ratio(never, costs([9.0, 10.0, 11.0]), "cost") is NO_RATIO
 
 
 def test_inverse_turns_everything_round() -> None:
-    ratio = paired_ratio(costs([2.0, 4.0], [True, False]), costs([8.0, 8.0]), "cost").inverse()
+    top, bottom = costs([2.0, 4.0], before=[1.5, 3.0]), costs([8.0, 8.0], before=[6.0, 7.0])
+    ratio = paired_ratio(top, bottom, "cost").inverse()
     assert ratio.mean == pytest.approx(1 / math.sqrt(2 / 8 * 4 / 8))
-    assert ratio.bound == "≤"
     assert ratio.low < ratio.mean < ratio.high
+    bound = paired_ratio(costs([80.0] * 3, [False] * 3, limit=80.0), costs([9.0, 10.0, 11.0]), "cost").inverse()
+    assert (bound.bound, bound.mean) == ("≤", bound.high)
+    assert math.isnan(bound.low)
 
 
 def test_what_costs_nothing_has_no_ratio() -> None:

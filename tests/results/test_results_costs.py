@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fdabench.results.costs import CONVENTIONS, Bytes, Instant, bytes_at, bytes_at_each, collectives_at, total_bytes
-from fdabench.results.derive import derive_hits, derive_runs, describe, first_hit
+from fdabench.results.derive import derive_hits, derive_runs, first_hit
+from fdabench.results.workloads import describe
 
 K = 5
 COLUMNS = ["kind", "first_step", "last_step", "count", "elements", "dtype", "payload_bytes"]
@@ -225,8 +226,10 @@ def test_a_hit_has_the_bytes_spent_by_then_and_a_miss_is_a_row() -> None:
     assert (first["step"], first["step_before"], first["syncs"]) == (10, 5, 1)
     assert (first["bytes_model"], first["bytes_state"], first["bytes_total"]) == (8_000, 400, 8_400)
     assert (second["step"], second["syncs"], second["bytes_total"]) == (15, 2, 12_000 + 600)
+    # one step before each: at step 5 the initial distribution and 5 states, at step 10 as above
+    assert (first["bytes_before"], second["bytes_before"]) == (4_000 + 200, 8_400)
     assert not missed["reached"]
-    assert missed[["step", "syncs", "bytes_total"]].isna().all()
+    assert missed[["step", "syncs", "bytes_total", "bytes_before"]].isna().all()
 
 
 def test_a_hit_of_a_servers_model_pays_for_the_sync_that_made_it() -> None:
@@ -240,3 +243,20 @@ def test_hits_follow_the_suites_convention_and_count() -> None:
     lock = {**LOCK, "convention": "ring", "hit": 2, "targets": [0.5], "reach": "strictly"}
     (hit,) = derive_hits(lock, RECORDS, EVALS, FDA.assign(cell_id="aa")).to_dict("records")
     assert (hit["step"], hit["bytes_model"], hit["bytes_state"]) == (10, 2 * 4 * 400, 2 * 4 * 8 * 10)
+    assert hit["bytes_before"] == 2 * 4 * 8 * 5
+
+
+def test_before_the_first_evaluation_only_the_initial_distribution_was_paid() -> None:
+    at_once = EVALS.assign(test_accuracy=0.6)
+    for convention, before in (("paper", 4_000), ("ring", 0)):
+        lock = {**LOCK, "convention": convention, "targets": [0.5]}
+        (hit,) = derive_hits(lock, RECORDS, at_once, FDA.assign(cell_id="aa")).to_dict("records")
+        assert (hit["step"], hit["step_before"], hit["bytes_before"]) == (5, 0, before)
+
+
+def test_an_evaluation_before_that_paid_its_sync_is_a_bound_with_it() -> None:
+    served = EVALS.assign(syncs=[0, 1, 2, 3], after_sync=[True] * 4)
+    ledger = ledger_of(("initial", 0, 0, 1, 400), ("model", 10, 20, 3, 400))
+    hits = derive_hits(LOCK, RECORDS, served, ledger.assign(cell_id="aa")).set_index("target")
+    # the sync of step 10 is made before step 10 is evaluated
+    assert (hits.loc[0.9, "step_before"], hits.loc[0.9, "bytes_before"]) == (10, 8_000)

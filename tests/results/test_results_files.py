@@ -26,7 +26,7 @@ CONTRACT = {
     "runs": "cell_id suite dataset model num_parameters workers batch_size partition alpha strategy monitor server "
     "theta period optimizer lr seed label state steps syncs bytes_model bytes_state bytes_total final_accuracy "
     "best_accuracy wall_s worker_steps_per_s",
-    "hits": "cell_id target reached step step_before syncs bytes_total",
+    "hits": "cell_id target reached step step_before syncs bytes_total bytes_before",
 }
 ALL = {**TABLES, "runs": schema.RUNS, "hits": schema.HITS}
 

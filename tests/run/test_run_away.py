@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from fdabench.catalogue.load import Packed
 from fdabench.errors import TaskError
 from fdabench.results.store import TABLES, Store
 from fdabench.run.away import Began, Errand, Left, Message, Parcel, Went, run_parcels
@@ -18,7 +19,7 @@ from fdabench.run.shared import load_all
 from fdabench.suite.cell import Cell
 
 DATA = load_all(["digits"], Path("no-data"))
-ERRAND = Errand("cpu", "sequential", 1, 60.0, ())
+ERRAND = Errand("cpu", "sequential", 1, 60.0, Packed())
 
 
 def away(cell: Cell, *, record: Any = None, checkpoint: bytes | None = None, stop: Callable[[], bool] = bool) -> Any:

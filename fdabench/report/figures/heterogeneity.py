@@ -1,5 +1,8 @@
 """What unequal data costs: bytes to the target and final accuracy against the Dirichlet concentration alpha."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,17 +26,30 @@ from fdabench.report.figures.tags import drawing
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.stats import geometric_mean
 from fdabench.report.text import target_name
+from fdabench.results.workloads import describe
 
 TITLE = "Heterogeneity: what unequal data costs"
 MOST_GROUPS = 4
-_GROUP = ["suite", "dataset", "model", "workers"]
+_GROUP = ["suite", "except_partition"]
+_IID = "iid"
 
 
-def groups_of(data: ReportData) -> list[tuple[tuple[str, ...], pd.DataFrame]]:
-    """Finished cells by all of the workload but its alpha, where alpha varies."""
+def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+    """Finished cells by suite and all of the workload but its alpha, where alpha varies; IID stands beside each."""
     runs = data.finished.dropna(subset="alpha")
-    groups = [(tuple(map(str, key)), group) for key, group in runs.groupby(_GROUP, sort=False)]
-    return [(key, group) for key, group in groups if group["alpha"].nunique() > 1]
+    others = runs["cell_id"].map(lambda cell_id: _but_alpha(data.configs[cell_id]["partition"]))
+    found = []
+    for (suite, name), group in runs.groupby(_GROUP, sort=False):
+        mine = others[group.index]
+        kinds = [kind for kind in dict.fromkeys(mine) if kind != _IID]
+        for kind in kinds:
+            title = f"{name}, {kind}" if len(kinds) > 1 else str(name)
+            found.append(((str(suite), title), group[mine.isin([kind, _IID])]))
+    return [(key, group) for key, group in found if group["alpha"].nunique() > 1]
+
+
+def _but_alpha(partition: Mapping[str, Any]) -> str:
+    return describe({key: value for key, value in partition.items() if key != "alpha"})
 
 
 def draw_heterogeneity(data: ReportData) -> Figure | None:
@@ -48,7 +64,7 @@ def draw_heterogeneity(data: ReportData) -> Figure | None:
         _costs(axes[2 * row], data, outcomes, places)
         _accuracies(axes[2 * row + 1], data, runs[runs["state"] != "diverged"], places)
         for panel in axes[2 * row : 2 * row + 2]:
-            panel.set_title(broken_at(data.where(key[0], f"{key[1]} {key[2]}, K={key[3]}"), TITLE_LETTERS))
+            panel.set_title(broken_at(data.where(key[0], key[1]), TITLE_LETTERS))
             _alpha_axis(panel, places)
     present = set(pd.concat([runs["label"] for _, runs in shown]))
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))

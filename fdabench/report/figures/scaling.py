@@ -36,9 +36,8 @@ def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
 
     The target is the highest that half of the group's cells reached.
     """
-    kind = data.outcomes["workload"].str.replace(r", K=\d+", "", regex=True)
     found = []
-    for (suite, name), group in data.outcomes.groupby([data.outcomes["suite"], kind], sort=False):
+    for (suite, name), group in data.outcomes.groupby(["suite", "except_workers"], sort=False):
         top = telling(group["reached"].astype(float).groupby(group["target"]).mean())
         mine = group[(group["target"] == top) & group["reached"].astype(bool)]
         if mine["workers"].nunique() > 1:

@@ -1,0 +1,85 @@
+"""Whether what a plug-in's data set loaded can be trained on, and a hash of it. Built-in data sets need neither:
+torchvision compares its files with the checksums that it knows, and scikit-learn's digits come with the package.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fdabench.datasets.base import Data, Source
+
+PARTS = ("train_x", "train_y", "test_x", "test_y")
+KNOWN = "fdabench knows images, or what has their shape [N, C, H, W], and class labels only"
+
+
+def data_faults(data: Any, source: Source) -> list[str]:
+    """What keeps `data`, which `source.load` returned, from being the data set that `source` declares.
+
+    Inputs must be finite float32 of shape [N, *source.shape], labels int64 of shape [N] in 0..classes-1; N of the
+    training set is `source.train_samples`, N of the test set at least 1.
+    """
+    if not isinstance(data, Data):
+        return [f"load must return a fdabench.datasets.base.Data; it returned {_kind(data)}"]
+    faults = [
+        f"{part} must be a torch.Tensor; it is {_kind(getattr(data, part))}"
+        for part in PARTS
+        if not isinstance(getattr(data, part), Tensor)
+    ]
+    if faults:
+        return faults
+    if data.classes != source.classes:
+        faults.append(f"Data has classes = {data.classes!r}; its Source declares {source.classes}")
+    num_test = len(data.test_x) if data.test_x.ndim else 0
+    if num_test == 0:
+        faults.append("test_x must have at least 1 sample; it has none")
+    for part, num_samples in (("train", source.train_samples), ("test", num_test)):
+        x, y = getattr(data, f"{part}_x"), getattr(data, f"{part}_y")
+        declared = " (train_samples and shape of its Source)" if part == "train" else " (shape of its Source)"
+        faults += _input_faults(f"{part}_x", x, (num_samples, *source.shape), declared)
+        faults += _label_faults(f"{part}_y", y, num_samples, source.classes)
+    return faults
+
+
+def data_hash(data: Data) -> str:
+    """The first 16 hex digits of SHA-256 over dtype, shape and bytes of the four tensors, in the order of `PARTS`."""
+    digest = hashlib.sha256()
+    for part in PARTS:
+        tensor = getattr(data, part).detach().cpu().contiguous()
+        digest.update(f"{part} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+    return digest.hexdigest()[:16]
+
+
+def _input_faults(name: str, x: Tensor, shape: tuple[int, ...], declared: str) -> Iterator[str]:
+    if x.dtype != torch.float32 or tuple(x.shape) != shape:
+        other_task = f". {KNOWN}" if x.ndim != 4 or not x.is_floating_point() else ""
+        yield f"{name} must be float32 of shape {list(shape)}{declared}; it is {_said(x)}{other_task}"
+        return
+    finite = torch.isfinite(x)
+    if not finite.all():
+        at = torch.nonzero(~finite)[0].tolist()
+        yield f"{name}{at} is {x[tuple(at)].item()}; every value must be finite"
+
+
+def _label_faults(name: str, y: Tensor, num_samples: int, classes: int) -> Iterator[str]:
+    if y.dtype != torch.int64 or tuple(y.shape) != (num_samples,):
+        other_task = f". {KNOWN}" if y.ndim != 1 or y.is_floating_point() else ""
+        yield f"{name} must be int64 of shape [{num_samples}]; it is {_said(y)}{other_task}"
+        return
+    outside = (y < 0) | (y >= classes)
+    if outside.any():
+        at = int(torch.nonzero(outside)[0])
+        yield f"{name}[{at}] is {int(y[at])}; classes = {classes} allows 0 to {classes - 1}"
+
+
+def _said(tensor: Tensor) -> str:
+    """`[1085, 32] int64`."""
+    return f"{list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _kind(value: Any) -> str:
+    kind = f"{type(value).__module__}.{type(value).__name__}"
+    return "None" if value is None else f"a {kind.removeprefix('builtins.')}"

@@ -1,0 +1,41 @@
+"""A data set whose files say whether it has changed."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from fdabench.datasets.base import Source
+from fdabench.errors import TaskError
+
+
+@dataclass(frozen=True)
+class FileSource(Source):
+    """A `Source` of which the bytes of `files` are hashed instead of the tensors that `load` returns.
+
+    `plan` then reads the files and does not call `load`. What `load` reads besides `files` is not watched.
+    """
+
+    files: tuple[str | Path, ...] = ()
+    """Paths, absolute or relative to the data folder (`--data-dir`); at least one. A file beside the plug-in is
+    `Path(__file__).resolve().parent / "name"`."""
+
+
+def files_hash(source: FileSource, data_root: Path) -> str:
+    """The first 16 hex digits of SHA-256 over the names and the contents of `source.files`.
+
+    Raises:
+        TaskError: a file cannot be read; all that cannot are in the message.
+    """
+    digest, faults = hashlib.sha256(), []
+    for file in source.files:
+        path = data_root / file
+        try:
+            with path.open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256")
+        except OSError as error:
+            faults.append(f"{path.as_posix()}: cannot be read: {error.strerror}")
+            continue
+        digest.update(f"{Path(file).name} {content.hexdigest()}\n".encode())
+    if faults:
+        raise TaskError("\n".join(faults))
+    return digest.hexdigest()[:16]

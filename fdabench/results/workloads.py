@@ -1,0 +1,148 @@
+"""The workloads of a frozen suite: everything of a cell that is neither its strategy nor its seed.
+
+Means, counts, pairs and intervals go by workload, so two settings that differ in one learning rate are two workloads.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fdabench.results.dotted import dotted, varying
+
+_NOT_OF_IT = ("strategy", "optimizer", "seed", "budget", "eval")
+"""Of a cell: strategies and seeds are what is compared, budget and evaluation are one for the whole suite; of the local
+optimizer see `workloads_of`.
+"""
+_IN_BASE = ("dataset", "model", "workers", "batch_size", "precision", "batch_statistics")
+"""What every title says, where it is no default; so does it of the partition."""
+
+Flat = Mapping[str, Any]
+Cell = Mapping[str, Any]
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One workload of a suite.
+
+    Args:
+        id: 12 hex digits, of all of its values.
+        title: data set, model, workers, batch size, partition, and whatever else varies within the suite; no two
+            workloads of a suite have the same one.
+        except_workers, except_partition: the title without the number of workers, or without the partition: the same
+            for workloads that differ in nothing else.
+    """
+
+    id: str
+    title: str
+    except_workers: str
+    except_partition: str
+
+
+def workloads_of(cells: Sequence[Cell]) -> dict[str, Workload]:
+    """The workload of each cell of a frozen suite, by cell id.
+
+    A strategy may bring a local optimizer of its own, which is no part of the workload. Where the workloads of a suite
+    differ in the optimizer, such a strategy has one cell for all of them; it counts to the first.
+
+    Args:
+        cells: the lock's `cell` list, whole: `id`, `label` and `config` of each.
+    """
+    keys = _keys(cells)
+    flats: dict[Key, Flat] = {}
+    for cell in cells:
+        rest, optimizer = keys[cell["id"]]
+        optimizers = {"optimizer": json.loads(optimizer)} if optimizer else {}
+        flats.setdefault((rest, optimizer), dotted({**optimizers, **_rest(cell)}))
+    found = {
+        key: Workload(_hash(key), *titles) for key, titles in zip(flats, _titles(list(flats.values())), strict=True)
+    }
+    return {cell_id: found[key] for cell_id, key in keys.items()}
+
+
+def _rest(cell: Cell) -> dict[str, Any]:
+    return {key: value for key, value in cell["config"].items() if key not in _NOT_OF_IT}
+
+
+def _keys(cells: Sequence[Cell]) -> dict[str, Key]:
+    """The JSON of what is always a cell's workload, and of the optimizer where that tells workloads apart."""
+    named = [(cell, _json(_rest(cell)), _json(cell["config"]["optimizer"])) for cell in cells]
+    of_label: dict[tuple[str, str], list[str]] = {}
+    for cell, rest, optimizer in named:
+        of_label.setdefault((rest, cell["label"]), []).append(optimizer)
+    # who brings no optimizer was crossed with all of the workload's
+    crossed: dict[str, dict[str, None]] = {}
+    for (rest, _), optimizers in of_label.items():
+        if len(set(optimizers)) > 1:
+            crossed.setdefault(rest, {}).update(dict.fromkeys(optimizers))
+    keys = {}
+    for cell, rest, optimizer in named:
+        shared = crossed.get(rest, {})
+        keys[cell["id"]] = (rest, optimizer if optimizer in shared else next(iter(shared), ""))
+    return keys
+
+
+def _titles(flats: Sequence[Flat]) -> list[tuple[str, str, str]]:
+    """Each title whole, without workers, and without the partition."""
+    keys = [key for key in varying(flats) if key not in _IN_BASE and not key.startswith("partition.")]
+    said = [{key: _said(key, flat[key]) for key in keys if key in flat} for flat in flats]
+    titles = [_title(flat, more) for flat, more in zip(flats, said, strict=True)]
+    same: dict[str, list[int]] = {}
+    for i, (title, *_) in enumerate(titles):
+        same.setdefault(title, []).append(i)
+    for alike in same.values():  # too close for the digits of a title
+        apart = varying([flats[i] for i in alike])
+        for i in alike if len(alike) > 1 else ():
+            exact = {key: f"{key}={flats[i][key]!r}" for key in apart if key in flats[i]}
+            titles[i] = _title(flats[i], said[i] | exact)
+    return titles
+
+
+def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str]:
+    """Args: `more` has what is said of a key besides the base."""
+    precision, statistics = flat.get("precision", "fp32"), flat.get("batch_statistics", "local")
+    model = f"{flat['model']}{'' if precision == 'fp32' else f' {precision}'}"
+    data = f"{flat['dataset']} {model}{'' if statistics == 'local' else ' (averaged statistics)'}"
+    workers, batch = f"K={flat['workers']}", f"b={flat['batch_size']}"
+    where = _partition({key.removeprefix("partition."): v for key, v in flat.items() if key.startswith("partition.")})
+    whole = list(more.values())
+    no_workers = [text for key, text in more.items() if key != "workers"]
+    no_partition = [text for key, text in more.items() if not key.startswith("partition.")]
+    return (
+        ", ".join([data, workers, batch, where, *whole]),
+        ", ".join([data, batch, where, *no_workers]),
+        ", ".join([data, workers, batch, *no_partition]),
+    )
+
+
+def _partition(table: Mapping[str, Any]) -> str:
+    """`dirichlet(α=0.1, per-class)`; a worker always holds at least one sample, so that default is not said."""
+    text = describe(table)
+    for long, short in (("alpha=", "α="), ("shares=", ""), (", min_samples=1)", ")")):
+        text = text.replace(long, short)
+    return text
+
+
+def describe(table: Mapping[str, Any]) -> str:
+    """`{kind = "dirichlet", alpha = 0.1}` as people write it: `dirichlet(alpha=0.1)`."""
+    rest = ", ".join(f"{key}={_number(value)}" for key, value in table.items() if key != "kind")
+    return f"{table['kind']}({rest})" if rest else str(table["kind"])
+
+
+def _said(key: str, value: Any) -> str:
+    """`adam`, `lr=0.001`, `sampling=replacement`."""
+    return str(value) if key.endswith(".kind") else f"{key.rpartition('.')[2]}={_number(value)}"
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _hash(key: Key) -> str:
+    return hashlib.sha256(_json(key).encode()).hexdigest()[:12]

@@ -1,0 +1,136 @@
+"""Methods of a plug-in's components that do not do what their role promises are told with their name and line."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from fdabench.catalogue.contract import check_calls
+from fdabench.core.strategy import Outcome, begin
+from fdabench.servers.average import Average
+
+W = torch.ones(2, 3)
+R = begin(W[0].clone(), Average())
+LABELS = np.array([0, 1, 0, 1, 0])
+
+
+def checked(role: str, name: str, method: Callable[..., Any], **others: Any) -> Any:
+    """A component of this role whose method is this function."""
+    component = type("Mine", (), {"__module__": "mine", name: method, **others})
+    check_calls({role: {"mine": component}})
+    return getattr(component(), name)
+
+
+def stepping(outcome: Callable[[Tensor], Any]) -> Any:
+    return checked("strategies", "step", lambda self, t, w_KD, r, channel: outcome(w_KD))(0, W.clone(), R, None)
+
+
+STEPS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
+    "none": (lambda w_KD: None, "must return an Outcome; it returned None"),
+    "tuple": (lambda w_KD: (w_KD, R, False), "must return an Outcome; it returned a tuple of 3"),
+    "in place": (lambda w_KD: Outcome(w_KD.zero_(), R, False), "changed w_KD in place; it must return new tensors"),
+    "a view in place": (lambda w_KD: w_KD[0].add_(1) * 0, "changed w_KD in place"),
+    "the anchor": (lambda w_KD: R.anchor_D.mul_(1), "changed r.anchor_D, r.previous_D in place"),
+    "one row": (
+        lambda w_KD: Outcome(w_KD[:1], R, True),
+        "the w_KD of its Outcome must be a tensor of float32 [2, 3]; it is a tensor of float32 [1, 3]",
+    ),
+    "float64": (lambda w_KD: Outcome(w_KD.double(), R, True), "it is a tensor of float64 [2, 3]"),
+    "nan": (lambda w_KD: Outcome(w_KD * torch.nan, R, True), "is NaN although what it was given is finite"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("outcome", "said"), STEPS.values(), ids=STEPS)
+def test_a_step_must_be_pure_and_return_models_like_those_it_was_given(
+    outcome: Callable[[Tensor], Any], said: str
+) -> None:
+    with pytest.raises(TypeError) as raised:
+        stepping(outcome)
+    assert said in str(raised.value)
+    assert f"line {stepping.__code__.co_firstlineno + 1}: " in str(raised.value)
+
+
+def test_a_step_that_keeps_its_promise_is_not_noticed() -> None:
+    assert stepping(lambda w_KD: Outcome(w_KD, R, False)).w_KD.equal(W)
+    assert stepping(lambda w_KD: Outcome(w_KD.mean(0).expand_as(w_KD), R, True)).synced
+    diverged = W * torch.inf
+    step = checked("strategies", "step", lambda self, t, w_KD, r, channel: Outcome(w_KD - w_KD, r, True))
+    assert step(0, diverged, R, None).w_KD.isnan().all(), "what diverges is a result"
+
+
+MONITORS: dict[str, tuple[Any, Any, str]] = {
+    "shape": (lambda u_KD: u_KD, lambda s_S: s_S[0], "must return a tensor of shape [K, size] = [2, 1]; it returned a "
+              "tensor of float32 [2, 3]"),
+    "in place": (lambda u_KD: u_KD.pow_(2)[:, :1], lambda s_S: s_S[0], "changed u_KD in place"),
+    "nan": (lambda u_KD: u_KD[:, :1] * torch.nan, lambda s_S: s_S[0], "the local state is NaN"),
+    "no bound": (lambda u_KD: u_KD[:, :1], lambda s_S: None, "must return a tensor with one number; it returned None"),
+    "bounds": (lambda u_KD: u_KD[:, :1], lambda s_S: s_S.expand(2), "it returned a tensor of float32 [2]"),
+    "nan bound": (lambda u_KD: u_KD[:, :1], lambda s_S: s_S[0] * torch.nan, "the bound is NaN"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "bound", "said"), MONITORS.values(), ids=MONITORS)
+def test_a_monitor_gives_a_state_for_each_worker_and_one_bound(state: Any, bound: Any, said: str) -> None:
+    size = {"size": lambda self, num_parameters: 1}
+    make = checked("monitors", "state", lambda self, u_KD, r: state(u_KD), **size)
+    judge = checked("monitors", "bound", lambda self, s_S: bound(s_S), **size)
+    with pytest.raises(TypeError) as raised:
+        judge(make(W.clone(), R).mean(0))
+    assert said in str(raised.value)
+
+
+SERVERS: dict[str, tuple[Any, str]] = {
+    "model alone": (lambda w_D, u_D: w_D, "must return the next global model and the next state; it returned a tensor"),
+    "in place": (lambda w_D, u_D: (w_D.add_(u_D), ()), "changed w_D in place"),
+    "scalar": (lambda w_D, u_D: (u_D.sum(), ()), "the global model must be a tensor of float32 [3]"),
+    "nan": (lambda w_D, u_D: (w_D + u_D / 0 * 0, ()), "the global model is NaN"),
+}
+
+
+@pytest.mark.parametrize(("move", "said"), SERVERS.values(), ids=SERVERS)
+def test_a_server_returns_a_new_model_and_its_state(move: Any, said: str) -> None:
+    apply = checked("servers", "apply", lambda self, w_D, u_D, state: move(w_D, u_D))
+    with pytest.raises(TypeError) as raised:
+        apply(W[0].clone(), W[1].clone(), ())
+    assert said in str(raised.value)
+
+
+SPLITS: dict[str, tuple[Any, str]] = {
+    "too few": (lambda labels: [np.arange(5)], "must return a list of 2 index arrays; it returned a list of 1"),
+    "twice": (lambda labels: [np.arange(5), [4]], "every sample belongs to one worker; sample 4 belongs to 2"),
+    "left out": (lambda labels: [[0, 1], [2, 4]], "sample 3 belongs to 0"),
+    "outside": (lambda labels: [np.arange(5), [5]], "samples go from 0 to 4; found 0 to 5"),
+    "floats": (lambda labels: [np.arange(5.0), []], "must be a one-dimensional array of whole numbers"),
+    "labels": (lambda labels: labels.sort(), "read-only"),
+}
+
+
+@pytest.mark.parametrize(("share_out", "said"), SPLITS.values(), ids=SPLITS)
+def test_a_partition_gives_each_sample_to_one_worker_and_leaves_the_labels_alone(share_out: Any, said: str) -> None:
+    split = checked("partitions", "split", lambda self, labels, workers, rng: share_out(labels))
+    labels = LABELS.copy()
+    with pytest.raises((TypeError, ValueError)) as raised:
+        split(labels, 2, None)
+    assert said in str(raised.value)
+    assert (labels == LABELS).all()
+
+
+def test_an_optimizer_is_one_of_torch() -> None:
+    build = checked("optimizers", "build", lambda self, rows: rows)
+    with pytest.raises(TypeError, match=r"must return a torch\.optim\.Optimizer; it returned a list of 1"):
+        build([W])
+
+
+def test_classes_of_fdabench_are_left_alone_and_others_are_wrapped_once() -> None:
+    inherited = type("Mine", (Average,), {"__module__": "mine"})
+    before = Average.apply
+    check_calls({"servers": {"mine": inherited}})
+    assert inherited.apply is Average.apply is before
+    own = type("Own", (Average,), {"__module__": "mine", "apply": lambda self, w_D, u_D, state: (w_D, state)})
+    check_calls({"servers": {"own": own}})
+    once = own.apply
+    check_calls({"servers": {"own": own, "again": type("Sub", (own,), {"__module__": "mine"})}})
+    assert own.apply is once

@@ -1,0 +1,108 @@
+"""What a plug-in may load: dtypes, shapes, labels and numbers are looked at, and every fault is told."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fdabench.datasets.base import Data, Source
+from fdabench.datasets.checks import KNOWN, data_faults, data_hash
+from fdabench.datasets.files import FileSource, files_hash
+from fdabench.errors import TaskError
+
+X, Y = torch.zeros(6, 1, 4, 4), torch.tensor([0, 1, 2, 0, 1, 2])
+GOOD = Data(X, Y, X[:2], Y[:2], 3)
+SOURCE = Source(lambda root: GOOD, 6, (1, 4, 4), 3, "six images", "")
+INPUT = "train_x must be float32 of shape [6, 1, 4, 4] (train_samples and shape of its Source); it is"
+
+
+def with_value(tensor: torch.Tensor, at: tuple[int, ...], value: float) -> torch.Tensor:
+    changed = tensor.clone()
+    changed[at] = value
+    return changed
+
+
+def test_what_is_as_declared_has_no_fault() -> None:
+    assert data_faults(GOOD, SOURCE) == []
+    assert data_faults(GOOD.to(torch.device("cpu")), SOURCE) == []
+
+
+FAULTS: dict[str, tuple[Any, list[str]]] = {
+    "nothing": (None, ["load must return a fdabench.datasets.base.Data; it returned None"]),
+    "tuple": ((X, Y), ["load must return a fdabench.datasets.base.Data; it returned a tuple"]),
+    "array": (replace(GOOD, test_y=np.zeros(2)), ["test_y must be a torch.Tensor; it is a numpy.ndarray"]),
+    "float64": (replace(GOOD, train_x=X.double()), [f"{INPUT} [6, 1, 4, 4] float64"]),
+    "sequences": (replace(GOOD, train_x=X.flatten(1).long()), [f"{INPUT} [6, 16] int64. {KNOWN}"]),
+    "too few": (
+        replace(GOOD, train_x=X[:5], train_y=Y[:5]),
+        [f"{INPUT} [5, 1, 4, 4] float32", "train_y must be int64 of shape [6]; it is [5] int64"],
+    ),
+    "one label less": (replace(GOOD, train_y=Y[:5]), ["train_y must be int64 of shape [6]; it is [5] int64"]),
+    "nan": (
+        replace(GOOD, train_x=with_value(X, (3, 0, 1, 2), np.nan)),
+        ["train_x[3, 0, 1, 2] is nan; every value must be finite"],
+    ),
+    "infinite": (
+        replace(GOOD, test_x=with_value(X[:2], (1, 0, 0, 3), np.inf)),
+        ["test_x[1, 0, 0, 3] is inf; every value must be finite"],
+    ),
+    "label too large": (
+        replace(GOOD, train_y=with_value(Y, (4,), 3)),
+        ["train_y[4] is 3; classes = 3 allows 0 to 2"],
+    ),
+    "label negative": (
+        replace(GOOD, test_y=with_value(Y[:2], (1,), -1)),
+        ["test_y[1] is -1; classes = 3 allows 0 to 2"],
+    ),
+    "one hot": (
+        replace(GOOD, train_y=torch.zeros(6, 3)),
+        [f"train_y must be int64 of shape [6]; it is [6, 3] float32. {KNOWN}"],
+    ),
+    "int32": (replace(GOOD, train_y=Y.int()), ["train_y must be int64 of shape [6]; it is [6] int32"]),
+    "classes": (replace(GOOD, classes=4), ["Data has classes = 4; its Source declares 3"]),
+    "no test set": (replace(GOOD, test_x=X[:0], test_y=Y[:0]), ["test_x must have at least 1 sample; it has none"]),
+    "unequal": (replace(GOOD, test_y=Y[:1]), ["test_y must be int64 of shape [2]; it is [1] int64"]),
+    "all at once": (
+        Data(X.long(), Y.float(), X[:2], Y[:2] + 5, 9),
+        [
+            "Data has classes = 9; its Source declares 3",
+            f"{INPUT} [6, 1, 4, 4] int64. {KNOWN}",
+            f"train_y must be int64 of shape [6]; it is [6] float32. {KNOWN}",
+            "test_y[0] is 5; classes = 3 allows 0 to 2",
+        ],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "faults"), FAULTS.values(), ids=FAULTS)
+def test_every_fault_says_what_was_found_and_what_is_allowed(data: Any, faults: list[str]) -> None:
+    assert data_faults(data, SOURCE) == faults
+
+
+def test_the_hash_is_of_what_tensors_hold_and_not_of_how_they_lie_in_memory() -> None:
+    data = Data(torch.randn(6, 2, 4, 4), Y, torch.randn(2, 2, 4, 4), Y[:2], 3)
+    assert data_hash(data) == data_hash(data.to(torch.device("cpu"))), "channels last"
+    assert data_hash(data) == data_hash(replace(data, train_x=data.train_x.transpose(2, 3).clone().transpose(2, 3)))
+    others = [
+        replace(data, train_x=with_value(data.train_x, (5, 1, 3, 3), 7)),
+        replace(data, test_y=with_value(data.test_y, (1,), 2)),
+        replace(data, train_x=data.train_x.double()),
+        replace(data, train_x=data.train_x.reshape(6, 2, 2, 8)),
+        replace(data, train_x=data.train_x.reshape(12, 1, 4, 4)),
+    ]
+    assert len({data_hash(each) for each in (data, *others)}) == 1 + len(others)
+
+
+def test_the_hash_of_files_is_of_their_names_and_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"1")
+    (tmp_path / "b.bin").write_bytes(b"2")
+    source = FileSource(SOURCE.load, 6, (1, 4, 4), 3, "", "", files=("a.bin", tmp_path / "b.bin"))
+    before = files_hash(source, tmp_path)
+    assert files_hash(replace(source, files=("b.bin", "a.bin")), tmp_path) != before
+    (tmp_path / "b.bin").write_bytes(b"3")
+    assert files_hash(source, tmp_path) != before
+    with pytest.raises(TaskError, match=r"(?s)no.bin: cannot be read: No such file.*nor.bin: cannot be read"):
+        files_hash(replace(source, files=("no.bin", "a.bin", "nor.bin")), tmp_path)

@@ -1,0 +1,56 @@
+"""Names of cells: the same whatever else a suite has, and different where the cells are."""
+
+from typing import Any
+
+import pytest
+
+from fdabench.gate.names import cell_key
+
+CONFIG: dict[str, Any] = {
+    "dataset": "digits",
+    "model": "mlp",
+    "workers": 4,
+    "batch_size": 32,
+    "optimizer": {"kind": "adam", "lr": 1e-3},
+    "partition": {"kind": "dirichlet", "alpha": 0.1, "shares": "per-class", "min_samples": 1},
+    "sampling": "shuffle",
+    "last_batch": "wrap",
+    "averaging": "uniform",
+    "precision": "fp32",
+    "batch_statistics": "local",
+    "strategy": {"kind": "synchronous", "server": {"kind": "average"}},
+    "budget": {"steps": 60},
+    "eval": {"every_steps": 20},
+    "seed": 0,
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer": {"kind": "adam", "lr": 1e-4}},
+        {"partition": {**CONFIG["partition"], "shares": "per-worker"}},
+        {"sampling": "replacement"},
+        {"last_batch": "drop"},
+        {"averaging": "samples"},
+        {"precision": "bf16"},
+        {"batch_statistics": "averaged"},
+        {"workers": 5},
+        {"batch_size": 16},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_each_setting_of_a_workload_is_a_cell_of_its_own(change: dict[str, Any]) -> None:
+    assert cell_key({**CONFIG, **change}) != cell_key(CONFIG)
+
+
+def test_the_seed_is_not_in_the_name() -> None:
+    assert cell_key({**CONFIG, "seed": 1}) == cell_key(CONFIG)
+
+
+def test_what_is_no_default_is_said() -> None:
+    assert cell_key(CONFIG).startswith("synchronous | digits mlp | dirichlet 0.1 | K=4 b=32 #")
+    changed = cell_key({**CONFIG, "sampling": "replacement", "averaging": "samples"})
+    assert changed.startswith(
+        "synchronous | digits mlp | dirichlet 0.1 | K=4 b=32 sampling=replacement averaging=samples #"
+    )

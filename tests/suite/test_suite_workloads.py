@@ -1,0 +1,167 @@
+"""A workload is everything of a cell that is neither its strategy nor its seed, whatever a suite makes a list of."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fdabench.cli.request import grid_line
+from fdabench.results.workloads import Workload, workloads_of
+from fdabench.suite import schema
+from fdabench.suite.reader import Expanded
+
+Table = dict[str, Any]
+Read = Callable[..., Expanded]
+
+ADAM = {"kind": "adam", "lr": 1e-3}
+TWO: dict[str, tuple[Any, Any]] = {
+    "dataset": ("digits", "digits"),
+    "model": ("mlp", "mlp"),
+    "workers": (2, 4),
+    "batch_size": (16, 32),
+    "optimizer": (ADAM, {"kind": "adam", "lr": 1e-4}),
+    "partition": ("iid", {"kind": "dirichlet", "alpha": 0.1}),
+    "sampling": ("shuffle", "replacement"),
+    "last_batch": ("wrap", "drop"),
+    "averaging": ("uniform", "samples"),
+    "precision": ("fp32", "bf16"),
+    "batch_statistics": ("local", "averaged"),
+}
+"""Two values for each axis of a workload. There is one small data set, and one model for it."""
+AXES = [axis for axis, (one, other) in TWO.items() if one != other]
+WITHIN = [
+    ("optimizer", {"kind": "adam", "lr": [1e-3, 1.0000001e-3]}),
+    ("optimizer", {"kind": "adam", "lr": 1e-3, "at_sync": ["keep", "reset"]}),
+    ("optimizer", [ADAM, {"kind": "sgd", "lr": 1e-3}]),
+    ("partition", {"kind": "dirichlet", "alpha": [0.1, 0.1000001]}),
+    ("partition", {"kind": "dirichlet", "alpha": 0.1, "shares": ["per-class", "per-worker"]}),
+    ("partition", {"kind": "dirichlet", "alpha": 0.1, "min_samples": [1, 2]}),
+]
+
+
+def workloads(suite: Expanded) -> dict[str, Workload]:
+    return workloads_of(suite.locked()["cell"])
+
+
+def assert_told_apart(suite: Expanded) -> None:
+    """Workload, strategy and seed name one cell; so does a title."""
+    found, cells = workloads(suite), suite.locked()["cell"]
+    keys = Counter((found[c["id"]].id, c["label"], c["config"]["seed"]) for c in cells)
+    assert max(keys.values()) == 1
+    assert len({w.title for w in found.values()}) == len({w.id for w in found.values()})
+    assert len({cell.title for cell in suite.cells}) == len(suite.cells)
+
+
+def test_every_axis_of_a_workload_is_tried() -> None:
+    assert list(TWO) == list(schema.Workload.model_fields)
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_a_list_on_any_axis_makes_workloads_of_their_own(good: Table, read: Read, axis: str) -> None:
+    good["workload"][0][axis] = list(TWO[axis])
+    suite = read(good, "seeds=[0, 1]")
+    found = workloads(suite)
+    assert_told_apart(suite)
+    assert len({workload.id for workload in found.values()}) == 2
+    assert grid_line(suite) == "12 cells = 3 strategies x 2 workloads x 2 seeds"
+
+
+@pytest.mark.parametrize(("axis", "values"), WITHIN, ids=str)
+def test_a_list_within_a_table_does_too(good: Table, read: Read, axis: str, values: Any) -> None:
+    good["workload"][0][axis] = values
+    suite = read(good, "seeds=[0, 1]")
+    assert_told_apart(suite)
+    assert grid_line(suite) == "12 cells = 3 strategies x 2 workloads x 2 seeds"
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(axes=st.sets(st.sampled_from(AXES), max_size=4), tables=st.lists(st.sampled_from(WITHIN), max_size=2))
+def test_lists_on_several_axes(good: Table, read: Read, axes: set[str], tables: list[tuple[str, Any]]) -> None:
+    changed = {axis: list(TWO[axis]) for axis in axes} | dict(tables)
+    suite = read({**good, "workload": [{**good["workload"][0], **changed}]})
+    assert_told_apart(suite)
+    assert grid_line(suite).startswith(f"{len(suite.cells)} cells = 3 strategies x {len(suite.cells) // 3} workload")
+
+
+def test_a_title_has_the_base_and_exactly_what_varies(good: Table, read: Read) -> None:
+    good["workload"][0] |= {"optimizer": {"kind": "adam", "lr": [1e-3, 1e-4]}, "averaging": ["uniform", "samples"]}
+    base = "digits mlp, K=4, b=16, dirichlet(α=1, per-class)"
+    assert {workload.title for workload in workloads(read(good)).values()} == {
+        f"{base}, lr={lr}, averaging={averaging}" for lr in ("0.001", "0.0001") for averaging in ("uniform", "samples")
+    }
+    assert {cell.title for cell in read(good).cells if cell.label == "FedAvg"} == {
+        f"FedAvg | digits mlp | dirichlet 1.0 | lr={lr} averaging={averaging} | K=4 b=16 s0"
+        for lr in ("0.001", "0.0001")
+        for averaging in ("uniform", "samples")
+    }
+
+
+def test_the_optimizer_of_a_strategy_makes_no_workload(good: Table, read: Read) -> None:
+    """As the paper's FedAdam, or Synchronous with several learning rates."""
+    good["strategy"][0]["optimizer"] = {"kind": "adam", "lr": [1e-3, 1e-2]}
+    good["strategy"][1]["optimizer"] = {"kind": "sgd", "lr": 0.1}
+    suite = read(good)
+    assert len(set(workloads(suite).values())) == 1
+    assert_told_apart(suite)
+
+
+def test_a_strategy_with_its_own_optimizer_is_compared_in_the_first_workload_and_told_so(
+    good: Table, read: Read
+) -> None:
+    good["workload"][0]["optimizer"] = {"kind": "adam", "lr": [1e-3, 1e-4]}
+    good["strategy"][1]["optimizer"] = {"kind": "sgd", "lr": 0.1}
+    suite = read(good)
+    found = workloads(suite)
+    (own,) = [found[cell.id] for cell in suite.cells if cell.label == "FedAvg"]
+    assert own.title.endswith("lr=0.001")
+    assert any(note.startswith("FedAvg: with an optimizer of its own") for note in suite.notes)
+    assert_told_apart(suite)
+    assert grid_line(suite) == "5 cells of 3 strategies x 2 workloads x 1 seed"
+
+
+def test_a_workload_is_the_same_whatever_the_order_of_its_keys(good: Table, read: Read) -> None:
+    turned = {**good, "workload": [dict(reversed(good["workload"][0].items()))]}
+    assert workloads(read(turned)) == workloads(read(good))
+
+
+def test_titles_without_an_axis_are_shared_by_what_differs_in_nothing_else(good: Table, read: Read) -> None:
+    good["workload"] = [
+        {**good["workload"][0], "workers": [2, 4], "averaging": "samples"},
+        {**good["workload"][0], "workers": 4, "averaging": "uniform"},
+    ]
+    found = sorted(set(workloads(read(good)).values()), key=lambda workload: workload.title)
+    assert [workload.except_workers.rsplit(", ", 1)[1] for workload in found] == [
+        "averaging=samples",
+        "averaging=samples",
+        "averaging=uniform",
+    ]
+    assert found[0].except_workers == found[1].except_workers != found[2].except_workers
+    assert found[1].except_partition == "digits mlp, K=4, b=16, averaging=samples"
+
+
+@pytest.mark.parametrize(
+    ("strategies", "expected"),
+    [
+        (
+            [{"kind": "fda", "monitor": "naive", "theta": [1, 2], "name": "Mine"}],
+            ["Mine θ=1", "Mine θ=2"],
+        ),
+        (
+            [{"kind": "fda", "monitor": "naive", "theta": [1.0, 1.0000001]}],
+            ["NaiveFDA θ=1", "NaiveFDA θ=1 #2"],
+        ),
+        (
+            [{"kind": "fedavg", "local_steps": 5, "name": "Synchronous"}, {"kind": "synchronous"}],
+            ["Synchronous", "Synchronous #2"],
+        ),
+    ],
+    ids=["name of a list", "close numbers", "name of another"],
+)
+def test_no_two_strategies_have_one_label(
+    good: Table, read: Read, strategies: list[Table], expected: list[str]
+) -> None:
+    good["strategy"] = strategies
+    assert [cell.label for cell in read(good).cells] == expected
