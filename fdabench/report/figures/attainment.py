@@ -45,7 +45,7 @@ def draw_attainment(data: ReportData) -> Figure | None:
     groups = groups_of(data)
     if not groups:
         return None
-    figure, axes = panels(min(len(groups), MAX_PANELS), TITLE, 3.3, 2.4)
+    figure, axes = panels(min(len(groups), MAX_PANELS), TITLE, 3.1, 2.4)
     present: set[str] = set()
     for panel, (pair, group) in zip(axes, groups, strict=False):
         present |= set(group["label"])

@@ -70,7 +70,7 @@ def draw_published(data: ReportData) -> Figure | None:
         return None
     shown = list(found.items())[:MAX_PANELS]
     looks = _looks(found)
-    figure, axes = panels(len(shown), TITLE, 3.3, 3.0)
+    figure, axes = panels(len(shown), TITLE, 3.1, 3.0)
     for panel, ((model, partition, target), group) in zip(axes, shown, strict=True):
         for cloud in group:
             _cloud(panel, cloud, looks[cloud.strategy])
