@@ -9,7 +9,7 @@ from typing import Any
 from fdabench.cli.console import Table, print_table, remark
 from fdabench.errors import ResultError, UsageError
 from fdabench.gate.ab import Line, side_by_side
-from fdabench.gate.words import signed
+from fdabench.gate.units import metric_name, readable, signed
 from fdabench.report.data import combine
 from fdabench.report.published import compare
 from fdabench.report.text import DASH, byte_size, percent
@@ -47,8 +47,8 @@ def _side_row(line: Line) -> tuple[str, ...]:
     unit, digits, write = (" points", 2, percent) if accuracy else (" %", 1, byte_size)
     interval = ", ".join(signed(end, digits) for end in line.interval) if line.interval else ""
     return (
-        line.cell,
-        line.metric,
+        readable(line.cell),
+        metric_name(line.metric),
         write(line.a),
         write(line.b),
         f"{line.bound}{signed(line.change, digits)}{unit}",
