@@ -132,6 +132,8 @@ def _ratio(found: Estimate, blank: Ratio) -> Ratio:
     known = replace(blank, grid_low=grid_low, grid_high=grid_high)
     least, most = (found.grid_low, found.grid_high) if math.isnan(found.low) else (found.low, found.high)
     if math.isfinite(least) and math.isfinite(most):
+        if math.isnan(found.mean):  # runs that never get there outweigh whatever the others say
+            return NO_RATIO
         return replace(known, mean=math.exp(found.mean), low=math.exp(found.low), high=math.exp(found.high))
     if math.isfinite(least):
         return replace(known, mean=math.exp(least), low=math.exp(least), bound="≥")
