@@ -2,6 +2,7 @@
 
 FdabenchError            a message for a person; `exit_code` is what the shell sees
 ├── SuiteError           a suite file is wrong; carries every fault found           (2)
+│   └── NoSuiteError     there is no such file                                      (2)
 ├── PluginError          a plug-in cannot be used; carries every fault found        (2)
 ├── UsageError           a command was called with something that cannot be         (2)
 ├── TaskError            data or a model is missing or does not fit                 (2)
@@ -77,7 +78,20 @@ class SuiteError(FdabenchError):
         super().__init__("\n".join([f"{source}: {count} fault{'s' * (count != 1)}", *self.faults]))
 
 
+class NoSuiteError(SuiteError):
+    """A suite file that is not there."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(source, ["no such file"])
+        self.args = (f"{source}: no such file",)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt name: `; did you mean 'theta'?`, or nothing."""
-    close = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """A hint for a misspelt name, whatever its case: `; did you mean 'theta'?`, or nothing. A name that begins with all
+    of the word, of at least three letters, is near as well.
+    """
+    names = {name.casefold(): name for name in known}
+    wanted = word.casefold()
+    begun = [name for name in names if len(wanted) >= 3 and name.startswith(wanted)]
+    close = get_close_matches(wanted, list(names), n=1) or begun[:1]
+    return f"; did you mean {names[close[0]]!r}?" if close else ""

@@ -30,7 +30,7 @@ class LocalOptimizer(Protocol):
 
 @dataclass(frozen=True)
 class Sgd:
-    """torch.optim.SGD."""
+    """Stochastic gradient descent, torch.optim.SGD."""
 
     lr: Rate
     momentum: Decay = 0.0
@@ -56,7 +56,7 @@ class Sgd:
 
 @dataclass(frozen=True)
 class Adam:
-    """torch.optim.Adam; Keras' defaults differ from torch's in eps = 1e-7."""
+    """Adam, torch.optim.Adam; Keras' defaults differ from torch's in eps = 1e-7."""
 
     lr: Rate
     beta1: Decay = 0.9
@@ -73,7 +73,7 @@ class Adam:
 
 @dataclass(frozen=True)
 class AdamW:
-    """torch.optim.AdamW: weight decay apart from the gradient."""
+    """AdamW, torch.optim.AdamW: weight decay apart from the gradient."""
 
     lr: Rate
     beta1: Decay = 0.9

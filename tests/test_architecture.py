@@ -222,7 +222,7 @@ def test_importing_fdabench_imports_nothing_heavy() -> None:
     assert found & (HEAVY | {"typer", "rich"}) == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["report", "--help"]])
+@pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["--version"], ["run", "--help"], ["report", "-h"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     found = imported_by("-m", "fdabench", *arguments)
     assert "typer" in found
@@ -233,3 +233,17 @@ def test_reading_results_and_reporting_need_no_torch() -> None:
     found = imported_by("-c", "import fdabench.results.load, fdabench.report.build, fdabench.cli.report")
     assert "pandas" in found
     assert "torch" not in found
+
+
+@pytest.mark.parametrize(
+    ("modules", "absent"),
+    [
+        ("fdabench.cli.show", {"torch"}),
+        ("fdabench.cli.status", {"torch", "pandas", "scipy", "matplotlib"}),
+        ("fdabench.cli.constants, fdabench.cli.init", {"torch", "scipy", "matplotlib"}),
+    ],
+)
+def test_commands_that_only_look_import_no_more_than_they_need(modules: str, absent: set[str]) -> None:
+    found = imported_by("-c", f"import {modules}")
+    assert "rich" in found
+    assert found & absent == set()

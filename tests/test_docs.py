@@ -1,14 +1,19 @@
 """What the documents say is so: commands, suites, files, columns, and the strategy in 30 lines."""
 
+import json
 import re
 import shlex
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from fdabench.catalogue.declared import ROLES
 from fdabench.cli.guard import BUG, INTERRUPTED, OUT_OF_TIME, TERMINATED
 from fdabench.cli.main import app
 from fdabench.cli.run import SOME_FAILED
@@ -36,7 +41,7 @@ DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
-    *(f"docs/{page}.md" for page in ("suites", "results", "runs", "clusters", "extrapolation", "ci")),
+    *(f"docs/{page}.md" for page in ("suites", "extend", "results", "runs", "clusters", "extrapolation", "ci")),
 )
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
@@ -161,3 +166,38 @@ def test_a_strategy_in_30_lines_is_the_example() -> None:
     suite = tomllib.loads(path.with_suffix(".toml").read_text(encoding="utf-8"))
     assert shown["plugins"] == suite["plugins"] == [path.name]
     assert shown["strategy"] == suite["strategy"][-1:]
+
+
+def test_the_examples_of_every_role_run_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All blocks make one plug-in; with the suite of the page every cell is done, and bytes are as planned."""
+    page = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
+    code = "\n".join(blocks(page, "python"))
+    (suite,) = blocks(page, "toml")
+    assert [role.mapping for role in ROLES if f"\n{role.mapping} = " not in code] == []
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(code, encoding="utf-8")
+    Path("mine.toml").write_text(suite, encoding="utf-8")
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 300)
+    x = rng.normal(size=(300, 2, 1, 1)) + 3 * np.stack([y == 1, y == 2], 1)[:, :, None, None]
+    np.savez("blobs.npz", x=x.astype(np.float32), y=y)
+
+    def called(*arguments: str) -> Any:
+        said = CliRunner().invoke(app, list(arguments))
+        assert said.exit_code == 0, said.output
+        return said
+
+    planned = json.loads(called("plan", "mine.toml", "--output-format", "json").stdout)
+    assert [row["status"] for row in planned] == ["to run", "to run"]
+    called("run", "mine.toml", "--jobs", "1", "--device", "cpu")
+    runs = read_runs(Path("results/mine"))
+    assert [(run["label"], run["state"]) for run in runs] == [("post-local", "done"), ("BlocksFDA", "done")]
+    assert runs[0]["syncs"] == 5 + 4
+    assert all(run["final_accuracy"] > 0.8 for run in runs)
+    np.savez("blobs.npz", x=x.astype(np.float32), y=y[::-1].copy())
+    assert "2 stale: data of blobs changed" in called("plan", "mine.toml").stdout
+
+
+def read_runs(root: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pd.read_parquet(root / "runs.parquet").to_dict("records")
+    return rows

@@ -51,7 +51,10 @@ class Fault(NamedTuple):
 
 
 def declared(module: ModuleType, source: bytes) -> tuple[dict[str, dict[str, Any]], list[Fault]]:
-    """Components by role and name, and every fault that can be seen without making one."""
+    """Components by role and name, and every fault that can be seen without making one.
+
+    A component that has one is left out, so that what remains can be looked at further.
+    """
     lines = lines_of(source)
     mappings = {role: getattr(module, role.mapping) for role in ROLES if hasattr(module, role.mapping)}
     if not mappings:
@@ -62,10 +65,12 @@ def declared(module: ModuleType, source: bytes) -> tuple[dict[str, dict[str, Any
         if not isinstance(found, Mapping) or not found:
             faults.append(Fault(lines.get((role.mapping, None), 1), f"{role.mapping} must be a dict with a name in it"))
             continue
-        adds[role.field] = dict(found)
+        adds[role.field] = {}
         for name, component in found.items():
-            line = line_of(lines, role, name)
-            faults += [Fault(line, what) for what in _component_faults(role, name, component)]
+            wrong = [Fault(line_of(lines, role, name), what) for what in _component_faults(role, name, component)]
+            faults += wrong
+            if not wrong:
+                adds[role.field][name] = component
     return adds, faults
 
 

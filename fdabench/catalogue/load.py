@@ -75,12 +75,10 @@ def load(origins: Sequence[Origin], trial: Trial = lambda catalogue, role, name:
         return BUILT_IN
     loaded = [_one(origin) for origin in origins]
     plugins = tuple(each.plugin for each in loaded if each.plugin is not None)
-    faults = [fault for each in loaded for fault in each.faults] or _clashes(plugins)
-    if faults:
-        raise PluginError(faults)
     added = {role.field: _with(getattr(BUILT_IN, role.field), plugins, role.field) for role in ROLES}
     catalogue = replace(BUILT_IN, plugins=plugins, **added)
-    faults = [fault for plugin in plugins for fault in _unusable(catalogue, plugin, trial)]
+    faults = [fault for each in loaded for fault in each.faults]
+    faults += [*_clashes(plugins), *(fault for plugin in plugins for fault in _unusable(catalogue, plugin, trial))]
     if faults:
         raise PluginError(faults)
     for plugin in plugins:
@@ -105,7 +103,8 @@ def _one(origin: Origin) -> _Loaded:
     path = origin.path
     main = origin.content if isinstance(origin, File) else path.read_bytes()
     adds, faults = declared(module, main)
-    return _Loaded(Plugin(origin, adds, sources), [_said(origin, *fault) for fault in faults])
+    plugin = Plugin(origin, adds, sources) if adds else None
+    return _Loaded(plugin, [_said(origin, *fault) for fault in faults])
 
 
 def _said(origin: Origin, line: int | None, what: str) -> str:

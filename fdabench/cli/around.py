@@ -1,4 +1,4 @@
-"""What comes before a run, and after runs in several places: `doctor`, `plan` and `merge`."""
+"""What comes before a run, and after runs in several places: `init`, `doctor`, `plan` and `merge`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,12 +6,40 @@ from typing import Annotated
 import typer
 
 from fdabench.cli.guard import guarded
-from fdabench.cli.options import Chosen, DataDir, Format, Out, OutputFormat, Seeds, Sets, SuiteFile
+from fdabench.cli.options import (
+    OUTPUT,
+    Chosen,
+    DataDir,
+    Format,
+    OutputFormat,
+    ResultsOut,
+    Seeds,
+    Sets,
+    SuiteFile,
+)
+
+
+@guarded
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not exist.")] = Path(
+        "suite.toml"
+    ),
+) -> None:
+    """Write a commented suite to begin with.
+
+    It runs in a few seconds and downloads nothing. A file that exists is never replaced.
+    """
+    from fdabench.cli.init import write_suite
+
+    write_suite(file)
 
 
 @guarded
 def doctor(data_dir: DataDir = None, output_format: OutputFormat = Format.auto) -> None:
-    """Look at versions, devices, data, and whether numbers come out the same twice."""
+    """Check versions, devices, data and determinism.
+
+    It trains small cells twice to see whether numbers come out the same; that takes some seconds.
+    """
     from fdabench.cli.doctor import print_doctor
 
     print_doctor(data_dir, output_format.value)
@@ -20,27 +48,42 @@ def doctor(data_dir: DataDir = None, output_format: OutputFormat = Format.auto) 
 @guarded
 def plan(
     suite: SuiteFile,
-    out: Out = None,
+    out: ResultsOut = None,
     sets: Sets = None,
     seeds: Seeds = None,
     chosen: Chosen = None,
     data_dir: DataDir = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Of `run --fresh`: all cells from their beginning.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Show what `run --fresh` would do: every cell starts at step 0.")
+    ] = False,
     extrapolate: Annotated[
         str | None,
         typer.Option(
             "--extrapolate",
             metavar="workers=N,parameters=N",
-            help="Say instead what the strategies would cost at another size.",
+            rich_help_panel="Another size",
+            help="Print instead what the strategies would cost with so many workers and parameters.",
         ),
     ] = None,
     results: Annotated[
         Path | None,
-        typer.Option("--results", metavar="RESULTS", help="With --extrapolate: where syncs were measured."),
+        typer.Option(
+            "--results",
+            metavar="RESULTS",
+            rich_help_panel="Another size",
+            help="With --extrapolate: results whose sync rates are taken.  [default: those of the suite]",
+        ),
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Print a row for every cell, with its id.")
+    ] = False,
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Say what `run` would do: cells done, stale and why, to run; bytes; time."""
+    """Say what `run` would do, with its bytes and time.
+
+    A row for each strategy and workload has its number of seeds, which of them are done, stale (and why) or to run, and
+    the bytes that each will send; totals are below. JSON and CSV have every cell.
+    """
     from fdabench.cli.plan import Wanted, print_larger, print_plan
     from fdabench.errors import UsageError
 
@@ -49,14 +92,21 @@ def plan(
     elif results is not None:
         raise UsageError("--results: that is for --extrapolate; -o names the results of a plan")
     else:
-        print_plan(Wanted(suite, out, data_dir, tuple(sets or ()), seeds, chosen, fresh), output_format.value)
+        wanted = Wanted(suite, out, data_dir, tuple(sets or ()), seeds, chosen, fresh, verbose)
+        print_plan(wanted, output_format.value)
 
 
 @guarded
 def merge(
-    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", show_default=False)], out: Out = None
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS...", help="Two results folders or more.", show_default=False)
+    ],
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="The new folder; required.")] = None,
 ) -> None:
-    """Join the results folders of a suite's shards, or of its runs of other seeds."""
+    """Join results of a suite's shards, or of other seeds.
+
+    The folders are those of `run --shard`, or of one suite with different --seeds; they stay as they are.
+    """
     from fdabench.cli.merge import merge_results
 
     merge_results(results, out)

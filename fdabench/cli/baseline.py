@@ -1,6 +1,7 @@
 """`fdabench baseline save | accept | show`: the small text file that people commit."""
 
 import math
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from fdabench.gate.baseline import Baseline, Changes, accept, first, save
 from fdabench.gate.reading import read
 from fdabench.gate.runs import Run
 from fdabench.gate.snapshots import snapshot
+from fdabench.gate.units import readable
 from fdabench.report.text import count, percent, plural
 from fdabench.results.load import Results
 
@@ -23,7 +25,7 @@ def save_baseline(root: Path, path: Path, force: bool) -> None:
     if path.exists() and not force:
         raise UsageError(f"{path}: is there already: `fdabench baseline accept` keeps its history, --force does not")
     results = load_or_closed(root)
-    made = first(snapshot(results), _revision(results))
+    made = first(snapshot(results), _revision(results), _versions(results))
     save(path, made)
     say(f"{path.as_posix()}: {plural(len(made.snapshot.runs), 'run')} of {made.snapshot.suite}; commit it")
 
@@ -35,7 +37,7 @@ def accept_results(root: Path, path: Path, reason: str) -> None:
         NoComparisonError: no baseline to change.
     """
     old, results = read(path), load_or_closed(root)
-    new, found = accept(old, snapshot(results), reason, _revision(results))
+    new, found = accept(old, snapshot(results), reason, _revision(results), _versions(results))
     if new is old:
         say(f"{path.as_posix()}: nothing differs; left as it is")
         return
@@ -54,14 +56,15 @@ def show_baseline(path: Path, form: str) -> None:
     baseline = read(path)
     print_table(_table(baseline), form)
     for entry in baseline.history:
-        remark(f"{entry.revision or 'no revision'}: {plural(entry.runs, 'run')}: {entry.reason}")
+        code = f" with fdabench {entry.fdabench}" if entry.fdabench else ""
+        remark(f"{entry.revision or 'no revision'}{code}: {plural(entry.runs, 'run')}: {entry.reason}")
 
 
 def _table(baseline: Baseline) -> Table:
     columns = ("cell", "seed", "id", "state", "steps", "syncs", "bytes", "accuracy", "environment")
     rows = [
         (
-            run.cell,
+            readable(run.cell),
             str(run.seed),
             run.id,
             run.state,
@@ -84,6 +87,22 @@ def _record(run: Run) -> dict[str, Any]:
 
 
 def _revision(results: Results) -> str:
-    """The git revisions that the results come from."""
-    found = {record.get("environment", {}).get("git", "") for record in results.records.values()}
-    return " ".join(sorted(found - {""}))
+    """The commit of the repository that the suite's file is in, with `+` where files differ; empty where none is found.
+
+    Results do not record it, so it is that of now.
+    """
+    source = Path(str(results.lock.get("source", "")))
+    if not source.is_file():
+        return ""
+    command = ["git", "-C", str(source.parent), "describe", "--always", "--dirty=+", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _versions(results: Results) -> str:
+    """The versions of fdabench that the results come from, each with its commit where it was a checkout."""
+    environments = [record.get("environment", {}) for record in results.records.values()]
+    told = {(about.get("fdabench", ""), about.get("git", "")) for about in environments}
+    return ", ".join(f"{version} ({commit})" if commit else version for version, commit in sorted(told) if version)

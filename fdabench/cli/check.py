@@ -1,7 +1,6 @@
 """`fdabench check`: has anything become worse? The answer is the exit code: 0, 1, or 4 where nothing was compared."""
 
 import os
-import shlex
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,15 +11,17 @@ from fdabench.cli.console import Table, for_a_terminal, print_data, print_styled
 from fdabench.cli.findings import blocks
 from fdabench.errors import NoComparisonError, ResultError, UsageError
 from fdabench.gate.check import check, check_limits
+from fdabench.gate.folded import rows
 from fdabench.gate.github import annotations, refusal
 from fdabench.gate.junit import junit
 from fdabench.gate.margins import margins
 from fdabench.gate.markdown import comment
+from fdabench.gate.places import files_of
 from fdabench.gate.reading import read
 from fdabench.gate.runs import Snapshot
 from fdabench.gate.snapshots import snapshot
-from fdabench.gate.verdict import Checked, Verdict
-from fdabench.gate.words import COLUMNS, RECORD, as_data, as_record, row, summary
+from fdabench.gate.verdict import Checked
+from fdabench.gate.words import COLUMNS, RECORD, as_data, as_record, head, hints, row_texts, summary
 from fdabench.results.load import Results, load
 from fdabench.results.store import Store
 
@@ -45,25 +46,16 @@ def answer(question: Question) -> None:
         NoComparisonError: there is nothing to compare with.
     """
     try:
-        checked = replace(_checked(question), strict=question.strict)
+        checked = _checked(question)
     except NoComparisonError as error:
         if question.form == "github":
             say(refusal(str(error)))
         raise
     _print(checked, question)
-    _tell_what_next(checked, question)
+    for hint in hints(checked):
+        remark(hint)
     if checked.exit_code:
         raise typer.Exit(checked.exit_code)
-
-
-def _tell_what_next(checked: Checked, question: Question) -> None:
-    """What `accept` would help; a limit is the suite's, and something that is missing is to be run."""
-    moved = {finding.verdict for finding in checked.shown if finding.kind != "limit"}
-    worse = bool(moved & set(checked.failing)) or any(level.verdict == Verdict.fail for level in checked.levels)
-    if question.baseline and not checked.missing and (worse or Verdict.better in moved):
-        base, results = question.baseline.as_posix(), question.results.as_posix()
-        accept = shlex.join(["fdabench", "baseline", "accept", results, "--baseline", base]) + ' --reason "..."'
-        remark(f"{'if this is meant' if worse else 'to keep what is better'}: {accept}")
 
 
 def _checked(question: Question) -> Checked:
@@ -73,9 +65,17 @@ def _checked(question: Question) -> Checked:
     own, gate = snapshot(results), margins(results.lock, Store(results.root).lock_path)
     before = _before(question)
     if before is None:
-        return check_limits(own, gate)
-    after = snapshot(results, before.protocol)
-    return check(before, after, gate, own, (question.baseline or question.against or Path()).as_posix())
+        found = check_limits(own, gate)
+    else:
+        against = (question.baseline or question.against or Path()).as_posix()
+        found = check(before, snapshot(results, before.protocol), gate, own, against)
+    return replace(
+        found,
+        strict=question.strict,
+        results=question.results.as_posix(),
+        baseline=question.baseline.as_posix() if question.baseline else "",
+        files=files_of(results.lock),
+    )
 
 
 def _before(question: Question) -> Snapshot | None:
@@ -108,16 +108,19 @@ def _print(checked: Checked, question: Question) -> None:
     elif question.form == "github":
         _github(checked)
     elif question.form == "csv":
-        print_table(Table(RECORD, [], [as_record(finding) for finding in checked.shown]), "csv")
+        print_table(Table(RECORD, [], [as_record(checked, finding) for finding in checked.shown]), "csv")
     else:
         _lines(checked, question)
 
 
 def _lines(checked: Checked, question: Question) -> None:
-    if for_a_terminal(question.form):
-        print_styled(partial(blocks, checked.shown))
-    elif checked.shown:
-        print_table(Table(COLUMNS, [row(finding) for finding in checked.shown]), "plain")
+    told, shown = head(checked), rows(checked)
+    for line in [*told, *([""] if told else [])]:
+        say(line)
+    if shown and for_a_terminal(question.form):
+        print_styled(partial(blocks, shown))
+    elif shown:
+        print_table(Table(COLUMNS, [row_texts(row) for row in shown]), "plain")
     nothing = ["all syncs are at the same steps"] if question.baseline or question.against else []
     for line in [*((checked.why or nothing) if question.why else ()), *summary(checked)]:
         say(line)

@@ -9,7 +9,7 @@ from typing import Any
 from fdabench.cli.console import Table, print_table, remark
 from fdabench.errors import ResultError, UsageError
 from fdabench.gate.ab import Line, side_by_side
-from fdabench.gate.words import signed
+from fdabench.gate.units import metric_name, readable, signed
 from fdabench.report.data import combine
 from fdabench.report.published import compare
 from fdabench.report.text import DASH, byte_size, percent
@@ -47,8 +47,8 @@ def _side_row(line: Line) -> tuple[str, ...]:
     unit, digits, write = (" points", 2, percent) if accuracy else (" %", 1, byte_size)
     interval = ", ".join(signed(end, digits) for end in line.interval) if line.interval else ""
     return (
-        line.cell,
-        line.metric,
+        readable(line.cell),
+        metric_name(line.metric),
         write(line.a),
         write(line.b),
         f"{line.bound}{signed(line.change, digits)}{unit}",
@@ -74,8 +74,8 @@ def _print_published(roots: Sequence[Path], form: str) -> None:
     if not found.matched:
         raise ResultError(
             f"{', '.join(root.as_posix() for root in roots)}: none of the {found.total} published numbers has a "
-            f"counterpart; there are some for {published_grids()}; partitions iid-file-order, on mnist also "
-            "sorted (0.6) and label (0, 8); thetas of the paper's Table 1"
+            f"counterpart; there are some for {published_grids()}; partitions round-robin and iid-file-order, on mnist "
+            "also sorted (0.6) and label (0, 8); thetas of the paper's Table 1"
         )
     table = versus_table(found)
     records = [{str(key): _plain(value) for key, value in row.items()} for row in found.frame.to_dict("records")]

@@ -1,7 +1,12 @@
-"""The only place that prints. stdout carries the result, stderr the progress; no escape codes in a pipe."""
+"""The only place that prints. stdout carries the result, stderr the progress; no escape codes in a pipe.
+
+Programs read numbers as numbers and lists as lists; what is no number (NaN, infinity, a missing value) is null. In a
+row of CSV a list is one field, its items separated by `; `.
+"""
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +26,9 @@ class Quiet(Console):
         raise BrokenPipeError
 
 
+AS_TABLE = ("json", "csv", "markdown")
+"""Forms that hold one table and nothing else; in the others lines of text may follow it."""
+
 out = Quiet(highlight=False, soft_wrap=True)
 err = Quiet(stderr=True, highlight=False, soft_wrap=True)
 
@@ -34,9 +42,9 @@ class Table:
     records: Sequence[Mapping[str, Any]] | None = None
 
     @property
-    def machine(self) -> list[Mapping[str, Any]]:
+    def machine(self) -> list[dict[str, Any]]:
         if self.records is not None:
-            return list(self.records)
+            return [_plain_value(record) for record in self.records]
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
@@ -75,13 +83,25 @@ def print_table(table: Table, output_format: str) -> None:
 
 
 def print_data(value: Any) -> None:
-    """JSON as it is, for programs."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """JSON, for programs."""
+    sys.stdout.write(json.dumps(_plain_value(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def print_text(text: str) -> None:
     """A document of its own, to the letter."""
     sys.stdout.write(text)
+
+
+def _plain_value(value: Any) -> Any:
+    """As JSON has it: numbers of numpy and pandas are Python's, and what is no number is null."""
+    if isinstance(value, Mapping):
+        return {key: _plain_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_value(item) for item in value]
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
 def _rich(table: Table) -> None:
@@ -108,7 +128,11 @@ def _csv(table: Table) -> None:
     columns = list(table.records[0]) if table.records else table.columns
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(table.machine)
+    writer.writerows({key: _field(value) for key, value in row.items()} for row in table.machine)
+
+
+def _field(value: Any) -> Any:
+    return "; ".join(str(_field(item)) for item in value) if isinstance(value, list) else value
 
 
 def _markdown(table: Table) -> None:
@@ -117,19 +141,6 @@ def _markdown(table: Table) -> None:
 
 
 _PRINTERS = {"rich": _rich, "plain": _plain, "json": _json, "csv": _csv, "markdown": _markdown}
-
-
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
-
-
-def in_bytes(count: int) -> str:
-    """1.2 GB: decimal units, three figures."""
-    value, unit = float(count), "B"
-    for unit in _UNITS:
-        if value < 999.5 or unit == _UNITS[-1]:
-            break
-        value /= 1000
-    return f"{value:.3g} {unit}" if unit != "B" else f"{count} B"
 
 
 def in_time(seconds: float) -> str:

@@ -5,9 +5,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from fdabench.cli.console import Table, in_bytes, print_table, remark, say
+from fdabench.cli.console import Table, print_table, remark, say
 from fdabench.errors import ResultError, UsageError, nearest
-from fdabench.report.text import DASH, significant
+from fdabench.report.text import DASH, byte_size, count, significant
 from fdabench.report.times import duration
 from fdabench.results.load import Results, load
 from fdabench.results.networks import NETWORKS, Network
@@ -38,7 +38,7 @@ def parse_wish(text: str) -> Wish:
         elif name in found:
             faults.append(f"{name} comes twice")
         elif (number := _whole(value, MOST[name])) is None:
-            faults.append(f"{name}={value:.40}: expected a whole number from 1 to {MOST[name]:,}, as 4096 or 1e6")
+            faults.append(f"{name}={value:.40}: expected a whole number from 1 to {count(MOST[name])}, as 4096 or 1e6")
         else:
             found[name] = number
     if faults:
@@ -109,14 +109,14 @@ def _costs(each: Estimate) -> tuple[str, ...]:
     return (
         each.cell.label,
         _on(each),
-        f"{each.there.workers:,}",
-        f"{each.there.parameters:,}",
-        f"{each.there.steps:,}",
+        count(each.there.workers),
+        count(each.there.parameters),
+        count(each.there.steps),
         DASH if each.theta is None else significant(each.theta),
-        " to ".join(dict.fromkeys(f"{syncs:,}" for syncs in each.syncs or ())) or DASH,
+        " to ".join(dict.fromkeys(count(syncs) for syncs in each.syncs or ())) or DASH,
         _basis(each),
-        " to ".join(dict.fromkeys(in_bytes(demand.wire_bytes) for demand in each.demands or ())) or DASH,
-        in_bytes(each.memory),
+        " to ".join(dict.fromkeys(byte_size(demand.wire_bytes) for demand in each.demands or ())) or DASH,
+        byte_size(each.memory),
         DASH if measured is None else f"bytes of {measured.as_predicted} of {measured.cells} cells",
     )
 
@@ -130,7 +130,7 @@ def _times(each: Estimate, networks: Mapping[str, Network]) -> tuple[str, ...]:
 def _basis(each: Estimate) -> str:
     if each.basis != "measured":
         return each.basis
-    return f"measured at K={each.here.workers} d={each.here.parameters:,}"
+    return f"measured at K={each.here.workers} d={count(each.here.parameters)}"
 
 
 def _talking(demand: Any, network: Network) -> float:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fdabench.cli.guard import guarded
-from fdabench.cli.options import Format, OutputFormat, ResultsDir
+from fdabench.cli.options import Format, OutputFormat, ResultsDir, Verdicts, VerdictsFormat
 
 baselines = typer.Typer(
     help="Keep the small text file that people commit.", no_args_is_help=True, rich_markup_mode=None
@@ -29,7 +29,7 @@ def check(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Inconclusive fails, too.")] = False,
     why: Annotated[bool, typer.Option("--why", help="Name the first sync that differs.")] = False,
-    output_format: OutputFormat = Format.auto,
+    output_format: VerdictsFormat = Verdicts.auto,
 ) -> None:
     """Say whether anything became worse; without a baseline or older results, whether the suite's limits hold.
 

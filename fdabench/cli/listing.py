@@ -1,29 +1,37 @@
 """`fdabench list`: what a suite may name, from the components themselves."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from fdabench.catalogue.kinds import Catalogue
-from fdabench.cli.console import Table, print_table
-from fdabench.fields import SEED, STEPS
-from fdabench.results.costs import CONVENTIONS
-from fdabench.results.networks import NETWORKS
-from fdabench.suite.members import Member, members
+from fdabench.cli.console import AS_TABLE, Table, print_table, remark
+from fdabench.cli.constants import CONSTANTS
+from fdabench.fields import SEED, STEPS, THRESHOLD
+from fdabench.report.text import DASH, count
+from fdabench.suite.members import Member, members, threshold_rules
 from fdabench.suite.reader import read_plugins
-
-Row = tuple[str, ...]
-Listed = tuple[Row, list[Row]]
 
 
 def print_list(what: str, suite: Path | None, form: str) -> None:
-    """Where there are plug-ins, of installed packages or of the suite, also the file that each name comes from."""
+    """Where there are plug-ins, of installed packages or of the suite, also the file that each name comes from.
+
+    Below the table, what its keys may be given as, where that is more than a number or a word.
+    """
     catalogue = read_plugins(suite)
-    columns, rows = _LISTS[what](catalogue)
-    if catalogue.plugins:
-        columns, rows = (*columns, "plug-in"), [(*row, _plugin(catalogue, what, row[0])) for row in rows]
-    print_table(Table(columns, rows), form)
+    table = CONSTANTS[what]() if what in CONSTANTS else _LISTS[what](catalogue)
+    print_table(_with_plugins(table, catalogue, what) if catalogue.plugins else table, form)
+    if form not in AS_TABLE:
+        for note in _notes(catalogue, what):
+            remark(note)
+
+
+def _with_plugins(table: Table, catalogue: Catalogue, what: str) -> Table:
+    files = [_plugin(catalogue, what, row[0]) for row in table.rows]
+    rows = [(*row, file) for row, file in zip(table.rows, files, strict=True)]
+    records = [{**record, "plug-in": file or None} for record, file in zip(table.machine, files, strict=True)]
+    return Table((*table.columns, "plug-in"), rows, records)
 
 
 def _plugin(catalogue: Catalogue, what: str, name: str) -> str:
@@ -31,17 +39,19 @@ def _plugin(catalogue: Catalogue, what: str, name: str) -> str:
     return "" if plugin is None else plugin.origin.path.as_posix()
 
 
-def _components(role: str) -> Callable[[Catalogue], Listed]:
-    def listed(catalogue: Catalogue) -> Listed:
+def _components(role: str) -> Callable[[Catalogue], Table]:
+    def listed(catalogue: Catalogue) -> Table:
         kinds: Mapping[str, type[Any]] = getattr(catalogue, role)
-        rows: list[Row] = [(kind, _keys(cls, catalogue), _first_sentence(cls)) for kind, cls in kinds.items()]
-        return ("kind", "keys", "what it does"), rows
+        keys = {kind: _keys(cls, catalogue) for kind, cls in kinds.items()}
+        rows = [(kind, ", ".join(keys[kind]) or DASH, _first_sentence(cls)) for kind, cls in kinds.items()]
+        records = [{"kind": kind, "keys": keys[kind], "about": _first_sentence(cls)} for kind, cls in kinds.items()]
+        return Table(("kind", "keys", "what it does"), rows, records)
 
     return listed
 
 
-def _keys(cls: type[Any], catalogue: Catalogue) -> str:
-    return ", ".join(text for member in members(cls, catalogue) if (text := _key(member))) or "-"
+def _keys(cls: type[Any], catalogue: Catalogue) -> list[str]:
+    return [text for member in members(cls, catalogue) if (text := _key(member))]
 
 
 def _key(member: Member) -> str:
@@ -62,53 +72,54 @@ def _first_sentence(cls: type[Any]) -> str:
     return text.removesuffix(".")
 
 
-def _datasets(catalogue: Catalogue) -> Listed:
-    rows: list[Row] = [
-        (name, f"{data.train_samples:,}", "x".join(map(str, data.shape)), str(data.classes), data.about)
+def _notes(catalogue: Catalogue, what: str) -> Sequence[str]:
+    """The forms of thresholds and spans that components of this role have."""
+    kinds: Mapping[str, type[Any]] = {} if what in (*CONSTANTS, "datasets", "models") else getattr(catalogue, what)
+    found = [member for cls in kinds.values() for member in members(cls, catalogue)]
+    thresholds = dict.fromkeys(member.name for member in found if member.means(THRESHOLD))
+    spans = dict.fromkeys(" | ".join(member.span_keys) for member in found if member.means(STEPS))
+    rules = ", ".join(f'"{name}" ({constant:g})' for name, constant in threshold_rules().items())
+    return [
+        *(
+            f"{name}: a squared L2 norm, in one of three forms: a number, as {name} = 1.0; a number for each parameter "
+            f"of the model, as {name} = {{ per_parameter = 3.89e-5 }}; a published rule per parameter: {rules}"
+            for name in thresholds
+        ),
+        *(f"{keys}: the length of a round, in local steps or in passes over the data; give one" for keys in spans),
+    ]
+
+
+def _datasets(catalogue: Catalogue) -> Table:
+    rows = [
+        (name, count(data.train_samples), "x".join(map(str, data.shape)), str(data.classes), data.about)
         for name, data in catalogue.datasets.items()
     ]
-    return ("name", "training samples", "shape", "classes", "about"), rows
+    records = [
+        {
+            "name": name,
+            "training_samples": data.train_samples,
+            "shape": list(data.shape),
+            "classes": data.classes,
+            "about": data.about,
+        }
+        for name, data in catalogue.datasets.items()
+    ]
+    return Table(("name", "training samples", "shape", "classes", "about"), rows, records)
 
 
-def _models(catalogue: Catalogue) -> Listed:
-    rows: list[Row] = [
+def _models(catalogue: Catalogue) -> Table:
+    rows = [
         (name, "x".join(map(str, model.takes)) if model.takes else "any", model.about)
         for name, model in catalogue.models.items()
     ]
-    return ("name", "images", "about"), rows
-
-
-def _conventions(catalogue: Catalogue) -> Listed:
-    kinds = ("initial", "model", "state")
-    rows = [(name, *(_formula(cost[kind]) for kind in kinds)) for name, cost in CONVENTIONS.items()]
-    return ("name", "initial distribution", "model sync of n bytes", "local state of n bytes"), rows
-
-
-def _formula(cost: Callable[[int, int], int]) -> str:
-    """Read off the cost itself, at two numbers of workers: it is linear in both."""
-    per_worker = cost(1, 3) - cost(1, 2)
-    constant = cost(1, 2) - 2 * per_worker
-    if per_worker == 0:
-        return "0"
-    workers = "K" if constant == 0 else f"(K - {-constant // per_worker})"
-    return f"{per_worker if per_worker > 1 else ''} {workers} n".strip()
-
-
-def _networks(catalogue: Catalogue) -> Listed:
-    rows: list[Row] = [
-        (
-            name,
-            f"{network.bandwidth / 1e6:,.0f} Mbit/s",
-            f"{network.latency * 1e3:g} ms",
-            "one channel for all" if network.shared else "each worker",
-            network.about,
-        )
-        for name, network in NETWORKS.items()
+    records = [
+        {"name": name, "images": list(model.takes) if model.takes else None, "about": model.about}
+        for name, model in catalogue.models.items()
     ]
-    return ("name", "bandwidth", "latency, one way", "whose", "about"), rows
+    return Table(("name", "images", "about"), rows, records)
 
 
-_LISTS: Mapping[str, Callable[[Catalogue], Listed]] = {
+_LISTS: Mapping[str, Callable[[Catalogue], Table]] = {
     "strategies": _components("strategies"),
     "monitors": _components("monitors"),
     "servers": _components("servers"),
@@ -116,6 +127,4 @@ _LISTS: Mapping[str, Callable[[Catalogue], Listed]] = {
     "partitions": _components("partitions"),
     "datasets": _datasets,
     "models": _models,
-    "conventions": _conventions,
-    "networks": _networks,
 }

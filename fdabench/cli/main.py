@@ -7,27 +7,21 @@ from typing import Annotated
 import typer
 
 from fdabench import __version__
-from fdabench.cli.around import doctor, merge, plan
+from fdabench.cli.around import doctor, init, merge, plan
 from fdabench.cli.gate import baselines, check
 from fdabench.cli.guard import guarded, with_help
-from fdabench.cli.options import (
-    Chosen,
-    DataDir,
-    Format,
-    Out,
-    OutputFormat,
-    ResultsDir,
-    Seeds,
-    Sets,
-    SuiteFile,
-    SuiteFiles,
-)
+from fdabench.cli.help import ABOUT, GATE, LOOK, RUN, Command, Group, example
+from fdabench.cli.options import Format, OutputFormat, ResultsDir, SuiteFile
+from fdabench.cli.running import run
 from fdabench.errors import nearest
 
 app = typer.Typer(
-    help="Compare when and how workers synchronise in distributed and federated deep learning.",
+    cls=Group,
+    help="Compare when and how workers synchronize in distributed and federated deep learning.",
+    epilog="Begin with: fdabench init, fdabench run suite.toml. The help of a command: fdabench COMMAND -h",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -70,100 +64,31 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Compare when and how workers synchronise in distributed and federated deep learning."""
+    """Compare when and how workers synchronize in distributed and federated deep learning."""
 
 
-@app.command()
-@guarded
-def run(
-    suites: SuiteFiles,
-    out: Out = None,
-    data_dir: DataDir = None,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Processes; else one per core.")] = None,
-    threads: Annotated[
-        int, typer.Option("--threads", min=0, max=4096, help="Of each process; 0 shares the cores out.")
-    ] = 1,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto",
-    engine: Annotated[str, typer.Option("--engine", help="auto, sequential, vectorised or distributed.")] = "auto",
-    processes: Annotated[
-        int | None,
-        typer.Option("--processes", min=1, help="That hold a cell's workers, with --engine distributed."),
-    ] = None,
-    mean: Annotated[
-        str, typer.Option("--mean", help="Of distributed workers: ordered, bitwise the simulation's, or allreduce.")
-    ] = "ordered",
-    timeout: Annotated[
-        str, typer.Option("--timeout", metavar="TIME", help="How long distributed processes wait for each other.")
-    ] = "5m",
-    together: Annotated[
-        int | None,
-        typer.Option("--together", min=1, help="Cells that advance as one matrix; else what suits."),
-    ] = None,
-    measure_wire: Annotated[
-        str | None,
-        typer.Option("--measure-wire", metavar="INTERFACE", help="Read its counters around each distributed average."),
-    ] = None,
-    executor: Annotated[
-        str, typer.Option("--executor", help="Who runs the cells: processes of this machine, or ray, a cluster.")
-    ] = "processes",
-    ray_address: Annotated[
-        str | None,
-        typer.Option("--ray-address", metavar="HOST:PORT", help="Of the cluster; else RAY_ADDRESS, or this machine's."),
-    ] = None,
-    sets: Sets = None,
-    seeds: Seeds = None,
-    chosen: Chosen = None,
-    shard: Annotated[
-        str | None, typer.Option("--shard", metavar="I/N", help="The I-th of N shares of the cells, for job arrays.")
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Run all cells from their beginning, done or not.")] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run cells again that have failed.")] = False,
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop when a cell has failed.")] = False,
-    max_time: Annotated[
-        str | None, typer.Option("--max-time", metavar="TIME", help="Stop after 90s, 30m, 1h30m or 2d; exit code 75.")
-    ] = None,
-    checkpoint_every: Annotated[
-        str | None, typer.Option("--checkpoint-every", metavar="TIME", help="Of a cell under way; else 60s.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only the summary.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="A line for every evaluation, too.")] = False,
-) -> None:
-    """Run what is missing, then print the summary."""
-    from fdabench.cli.progress import Loudness
-    from fdabench.cli.run import Hardware, Limits, Request, run_suites
-    from fdabench.cli.team import Asked
-
-    loudness = Loudness.asked(quiet, verbose)
-    team = Asked(processes, mean, timeout, measure_wire)
-    hardware = Hardware(jobs, threads, device, engine, together, checkpoint_every, team, executor, ray_address)
-    limits = Limits(chosen, shard, fresh, retry_failed, fail_fast, max_time)
-    run_suites(Request(tuple(suites), out, data_dir, hardware, tuple(sets or ()), seeds, limits, loudness))
-
-
-app.command()(plan)
-
-
-@app.command()
 @guarded
 def validate(
-    suites: Annotated[list[Path] | None, typer.Argument(metavar="SUITE.toml...", show_default=False)] = None,
+    suites: Annotated[
+        list[Path] | None, typer.Argument(metavar="SUITE.toml...", help="Suite files.", show_default=False)
+    ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of suites, for editors.")] = False,
     plugins: Annotated[
-        bool, typer.Option("--plugins", help="Only say which plug-ins would be loaded, and run none of their code.")
+        bool, typer.Option("--plugins", help="Only say which plug-ins would be loaded; run none of their code.")
     ] = False,
+    output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Check suite files; every fault is told at once."""
+    """Check suite files; tell all faults at once."""
     from fdabench.cli.validate import print_plugins, print_schema, validate_suites
 
     if schema:
         print_schema(suites or [])
     elif plugins:
-        print_plugins(suites or [])
+        print_plugins(suites or [], output_format.value)
     else:
-        validate_suites(suites or [])
+        validate_suites(suites or [], output_format.value)
 
 
-@app.command()
 @guarded
 def status(results: ResultsDir, output_format: OutputFormat = Format.auto) -> None:
     """Say how far a run is, from any shell."""
@@ -172,73 +97,126 @@ def status(results: ResultsDir, output_format: OutputFormat = Format.auto) -> No
     print_status(results, output_format.value)
 
 
-@app.command()
 @guarded
 def show(
-    results: ResultsDir,
-    cell: Annotated[str, typer.Argument(metavar="CELL", help="The beginning of a cell's id.", show_default=False)],
+    results: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RESULTS... [CELL]",
+            help="Results folders; after one folder, a cell: its id, the beginning of it, or words of its title.",
+            show_default=False,
+        ),
+    ],
+    output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Show one cell: configuration, state, ledger, sync timeline."""
-    from fdabench.cli.show import print_cell
+    """Show the conclusion of results, or one cell of them.
 
-    print_cell(results, cell)
+    A cell's page has its configuration, accuracies, targets, evaluations, ledger, costs and sync timeline.
+    """
+    from fdabench.cli.show import show as print_what_is_asked
+
+    print_what_is_asked(results, output_format.value)
 
 
-@app.command()
 @guarded
 def report(
-    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", show_default=False)], out: Out = None
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Results folders.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="DIR", help="Report folder.  [default: reports/<suite name>]"),
+    ] = None,
 ) -> None:
-    """Write one page, its tables and figures, and a summary."""
+    """Write a page, its tables and figures, and a summary."""
     from fdabench.cli.report import write_report
 
     write_report(results, out)
 
 
-@app.command()
 @guarded
 def compare(
-    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", show_default=False)],
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RESULTS...", help="Two results folders, A and B; one or more with --published.", show_default=False
+        ),
+    ],
     published: Annotated[
-        bool, typer.Option("--published", help="With the published numbers of the FDA paper (EDBT 2025).")
+        bool, typer.Option("--published", help="Compare with the published numbers of the FDA paper (EDBT 2025).")
     ] = False,
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Lay two results folders side by side, or results beside what was published."""
+    """Lay two results, or results and paper, side by side.
+
+    Each row has a cell's cost or accuracy in A and in B, the change, its interval and a verdict.
+    """
     from fdabench.cli.compare import print_comparison
 
     print_comparison(results, published, output_format.value)
 
 
-app.command()(doctor)
-app.command()(merge)
-app.command()(check)
-app.add_typer(baselines, name="baseline")
-
-
-@app.command("list")
 @guarded
 def list_(
     what: Annotated[Listed, typer.Argument(parser=_listed, metavar="WHAT", help=_ALL_LISTED, show_default=False)],
     suite: Annotated[
         Path | None,
-        typer.Option("--suite", metavar="SUITE.toml", help="With what its plug-ins add.", show_default=False),
+        typer.Option("--suite", metavar="SUITE.toml", help="List also what the plug-ins of this suite add."),
     ] = None,
     output_format: OutputFormat = Format.auto,
 ) -> None:
     """List what a suite may name."""
+    from fdabench.cli.console import print_table
+    from fdabench.cli.constants import CONSTANTS
+
+    if what.value in CONSTANTS and suite is None:
+        print_table(CONSTANTS[what.value](), output_format.value)
+        return
     from fdabench.cli.listing import print_list
 
     print_list(what.value, suite, output_format.value)
 
 
-@app.command()
 @guarded
 def cite(suite: SuiteFile) -> None:
-    """Print BibTeX of exactly what the suite uses."""
+    """Print BibTeX of exactly what a suite uses."""
     from fdabench.cli.cite import print_citations
 
     print_citations(suite)
+
+
+_RUN_CODES = (3, 75, 130, 143)
+_WORSE = {1: "something is worse, or a limit is broken", 4: "nothing was compared, or not all of it"}
+
+app.command(cls=Command, rich_help_panel=RUN, epilog=example("fdabench init suite.toml"))(init)
+app.command(cls=Command, rich_help_panel=RUN, epilog=example("fdabench validate suite.toml"))(validate)
+app.command(cls=Command, rich_help_panel=RUN, epilog=example("fdabench plan suite.toml -v"))(plan)
+app.command(
+    cls=Command,
+    rich_help_panel=RUN,
+    epilog=example('fdabench run suite.toml --seeds 0..4 -k "LinearFDA or FedAvg" --jobs 4', *_RUN_CODES),
+)(run)
+app.command(cls=Command, rich_help_panel=RUN, epilog=example("fdabench merge shard-1 shard-2 -o results/whole"))(merge)
+app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench status results/quickstart"))(status)
+app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench show results/quickstart LinearFDA iid s0"))(
+    show
+)
+app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench report results/quickstart"))(report)
+app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench compare results/before results/after"))(compare)
+app.command(
+    cls=Command,
+    rich_help_panel=GATE,
+    short_help="Fail if results are worse than a baseline or limits.",
+    epilog=example("fdabench check results/ci --baseline baseline.toml", others=_WORSE),
+)(check)
+app.add_typer(
+    baselines,
+    name="baseline",
+    cls=Group,
+    rich_help_panel=GATE,
+    short_help="Save, accept or show the baseline of `check`.",
+)
+app.command("list", cls=Command, rich_help_panel=ABOUT, epilog=example("fdabench list strategies"))(list_)
+app.command(cls=Command, rich_help_panel=ABOUT, epilog=example("fdabench cite suite.toml > suite.bib"))(cite)
+app.command(cls=Command, rich_help_panel=ABOUT, epilog=example("fdabench doctor"))(doctor)
 
 
 def main() -> None:

@@ -1,10 +1,12 @@
-"""Options that several commands have."""
+"""Options that several commands have, and the panels that they stand under in `--help`."""
 
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+CELLS, LIFE, MACHINE, DISTRIBUTED, OUTPUT = "Cells", "Stop and go on", "Machine", "Distributed", "Output"
 
 
 class Format(StrEnum):
@@ -16,20 +18,74 @@ class Format(StrEnum):
     json = "json"
     csv = "csv"
     markdown = "markdown"
+
+
+class Verdicts(StrEnum):
+    """How what `check` found is printed."""
+
+    auto = "auto"
+    rich = "rich"
+    plain = "plain"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
     github = "github"
     junit = "junit"
 
 
+def _named(forms: type[StrEnum]) -> str:
+    *others, last = [form.value for form in forms if form.value != "auto"]
+    return f"{', '.join(others)} or {last}"
+
+
+_AUTO = "Form of the result: auto (rich on a terminal, plain in a pipe), "
 ResultsDir = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.", show_default=False)]
-OutputFormat = Annotated[Format, typer.Option("--output-format", help="How the result is printed.")]
+OutputFormat = Annotated[
+    Format, typer.Option("--output-format", metavar="FORM", rich_help_panel=OUTPUT, help=f"{_AUTO}{_named(Format)}.")
+]
+VerdictsFormat = Annotated[
+    Verdicts,
+    typer.Option("--output-format", metavar="FORM", rich_help_panel=OUTPUT, help=f"{_AUTO}{_named(Verdicts)}."),
+]
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE.toml", help="A suite file.", show_default=False)]
 SuiteFiles = Annotated[list[Path], typer.Argument(metavar="SUITE.toml...", help="Suite files.", show_default=False)]
-Out = Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write to.", show_default=False)]
-Sets = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the suite; recorded.")
+ResultsOut = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--out", metavar="DIR", rich_help_panel=CELLS, help="Results folder.  [default: results/<suite name>]"
+    ),
 ]
-Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0..4", help="Seeds to run instead of the suite's.")]
-Chosen = Annotated[str | None, typer.Option("-k", metavar="EXPR", help='Cells to run, as in -k "FDA and not naive".')]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        rich_help_panel=CELLS,
+        help="Override a value of the suite, as in budget.steps=100; recorded in the results. May be given repeatedly.",
+    ),
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds", metavar="0..4", rich_help_panel=CELLS, help="Seeds to run, as 0..4 or 0,2,7.  [default: the suite's]"
+    ),
+]
+Chosen = Annotated[
+    str | None,
+    typer.Option(
+        "-k",
+        metavar="EXPR",
+        rich_help_panel=CELLS,
+        help='Only cells whose title matches, as in "FDA and not naive".  [default: all]',
+    ),
+]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", envvar="FDABENCH_DATA", help="Where data sets are; else ./data.")
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        envvar="FDABENCH_DATA",
+        metavar="DIR",
+        rich_help_panel=MACHINE,
+        help="Folder of the data sets; what is missing is downloaded to it.  [default: ./data]",
+    ),
 ]

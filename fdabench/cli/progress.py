@@ -12,11 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from fdabench.cli.console import err, in_time, remark
-from fdabench.cli.telling import ending, moving, remarking
+from fdabench.cli.telling import Endings, moving, remarking
 from fdabench.errors import UsageError
 from fdabench.results.store import FAILURES
 from fdabench.run import events
-from fdabench.run.recorder import Progress as CellProgress
 
 HEARTBEAT_S = 60.0
 
@@ -48,12 +47,12 @@ class Loudness(Enum):
 
 
 @contextmanager
-def watching(loudness: Loudness, cells: int) -> Iterator[Watch]:
-    """The right watch for where stderr goes."""
+def watching(loudness: Loudness, cells: int, endings: Endings) -> Iterator[Watch]:
+    """The right watch for where stderr goes, of a run of so many cells."""
     if loudness is Loudness.QUIET:
-        yield Blind()
+        yield Blind(endings)
         return
-    watch = OnTerminal(cells) if err.is_terminal else InPipe(cells)
+    watch = OnTerminal(cells, endings) if err.is_terminal else InPipe(cells, endings)
     with watch.live if isinstance(watch, OnTerminal) else nullcontext():
         yield EachEvaluation(watch) if loudness is Loudness.VERBOSE else watch
 
@@ -61,12 +60,15 @@ def watching(loudness: Loudness, cells: int) -> Iterator[Watch]:
 class Blind:
     """Shows failures only: they are never silent."""
 
+    def __init__(self, endings: Endings) -> None:
+        self._endings = endings
+
     def line(self, text: str) -> None:
         pass
 
     def sees(self, event: events.Event) -> None:
         if isinstance(event, events.Ended) and event.record["state"] in FAILURES:
-            remark(ending(event.cell, event.record, None))
+            remark(self._endings.line(event.cell, event.record))
 
 
 class EachEvaluation:
@@ -91,12 +93,10 @@ class Clock:
         self.cells, self.done, self.failed = cells, 0, 0
         self.begun = monotonic()
         self.under_way: dict[str, float] = {}
-        self.latest: dict[str, CellProgress] = {}
 
     def sees(self, event: events.Event) -> None:
         if isinstance(event, events.Moved):
             self.under_way[event.cell.id] = event.progress.step / event.progress.budget
-            self.latest[event.cell.id] = event.progress
         elif isinstance(event, events.Ended):
             self.under_way.pop(event.cell.id, None)
             self.done += 1
@@ -111,8 +111,8 @@ class Clock:
 class InPipe:
     """A line for each finished cell, and one a minute if nothing else happens."""
 
-    def __init__(self, cells: int) -> None:
-        self._clock, self._last = Clock(cells), monotonic()
+    def __init__(self, cells: int, endings: Endings) -> None:
+        self._clock, self._last, self._endings = Clock(cells), monotonic(), endings
 
     def line(self, text: str) -> None:
         remark(text)
@@ -124,9 +124,7 @@ class InPipe:
         if isinstance(event, events.Remarked):
             self.line(remarking(event))
         elif isinstance(event, events.Ended):
-            self.line(
-                f"[{clock.done}/{clock.cells}] {ending(event.cell, event.record, clock.latest.get(event.cell.id))}"
-            )
+            self.line(f"[{clock.done}/{clock.cells}] {self._endings.line(event.cell, event.record)}")
         elif monotonic() - self._last > HEARTBEAT_S:
             self.line(
                 f"[{clock.done}/{clock.cells}] {len(clock.under_way)} running, {clock.failed} failed, {clock.left()}"
@@ -136,8 +134,8 @@ class InPipe:
 class OnTerminal:
     """Finished cells scroll by above; below, a line for each running cell, and a bar."""
 
-    def __init__(self, cells: int) -> None:
-        self._clock = Clock(cells)
+    def __init__(self, cells: int, endings: Endings) -> None:
+        self._clock, self._endings = Clock(cells), endings
         self._running: dict[str, str] = {}
         self._bar = Progress(
             BarColumn(30),
@@ -163,7 +161,7 @@ class OnTerminal:
             self.line(f" {remarking(event)}")
         elif isinstance(event, events.Ended):
             self._running.pop(event.cell.id, None)
-            self.line(f" {ending(event.cell, event.record, self._clock.latest.get(event.cell.id))}")
+            self.line(f" {self._endings.line(event.cell, event.record)}")
         failed = f"{self._clock.failed} failed" if self._clock.failed else ""
         self._bar.update(self._task, completed=self._clock.done, failed=failed, left=self._clock.left())
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fdabench.cli.console import remark, say
-from fdabench.errors import ResultError
+from fdabench.errors import ResultError, UsageError
 from fdabench.report.build import build_report
 from fdabench.results.load import load, write_derived
+from fdabench.run.repository import is_tracked
 from fdabench.suite.citations import citations
 
 
@@ -19,7 +20,26 @@ def write_report(roots: Sequence[Path], out: Path | None) -> None:
         except ResultError as error:
             # results that were archived can be reported; their derived tables are not read
             remark(f"note: {error}")
-    folder = out or Path("reports") / results[0].lock["suite"]
+    folder = out or _default_folder(roots[0], results[0].lock["suite"])
     cited = citations(cell["config"] for result in results for cell in result.lock["cell"])
     written = build_report(results, folder, cited)
     say(f"{len(written)} files in {folder.as_posix()}; begin with {(folder / 'index.html').as_posix()}")
+
+
+def _default_folder(root: Path, suite: str) -> Path:
+    """`reports/<suite>`; where git tracks files there, `report` beside the results, which is said.
+
+    Raises:
+        UsageError: git tracks files in both.
+    """
+    usual, beside = Path("reports") / suite, root / "report"
+    if not is_tracked(usual):
+        return usual
+    if is_tracked(beside):
+        both = f"{usual.as_posix()} and {beside.as_posix()}"
+        raise UsageError(f"{both} are tracked by git: say where to write, as in -o {usual.as_posix()}")
+    remark(
+        f"note: {usual.as_posix()} is tracked by git: written to {beside.as_posix()}; "
+        f"-o {usual.as_posix()} writes there"
+    )
+    return beside

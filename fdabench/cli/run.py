@@ -1,23 +1,25 @@
 """`fdabench run`: run what is missing, show how far it is, print the summary."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import typer
 
-from fdabench.cli.console import say
+from fdabench.cli.conclusion import concluding
 from fdabench.cli.elsewhere import chosen_executor
+from fdabench.cli.noted import Notes
 from fdabench.cli.parts import parse_duration, shard
 from fdabench.cli.progress import Loudness, Watch, watching
 from fdabench.cli.request import expand, grid_line, results_dir
 from fdabench.cli.stop import Stop, noting_signals
 from fdabench.cli.team import Asked, follow_suites, parse_team
+from fdabench.cli.telling import Endings
 from fdabench.datasets.base import data_dir
-from fdabench.report.summary import closing_summary
-from fdabench.results.load import load, write_derived
+from fdabench.results.load import Results, load, write_derived
 from fdabench.results.store import FAILURES, Store
 from fdabench.run.checkpoint import EVERY_S
 from fdabench.run.distributed import Plan
@@ -28,6 +30,7 @@ from fdabench.run.lease import discard_checkpoints
 from fdabench.run.plan import Standing, afresh, attempts, standings, tally
 from fdabench.run.pool import Place
 from fdabench.run.ready import check_ready, default_jobs, default_together, parse_device, parse_engine
+from fdabench.run.repository import revision_at
 from fdabench.run.shared import load_all
 from fdabench.run.watched import Watched, watched
 from fdabench.suite.cell import Cell
@@ -76,6 +79,8 @@ class Request:
     seeds: str | None
     limits: Limits
     loudness: Loudness
+    form: str
+    """How the conclusion is printed: one of `options.Format`."""
 
 
 def run_suites(request: Request) -> None:
@@ -90,16 +95,26 @@ def run_suites(request: Request) -> None:
         return
     failed = False
     asked, processes = request.hardware, team.plan.size if team else 1
-    with chosen_executor(asked.executor, asked.ray_address, asked.jobs, processes) as executor:
+    with (
+        concluding(request.form) as conclude,
+        chosen_executor(asked.executor, asked.ray_address, asked.jobs, processes) as executor,
+    ):
         for index, suite in enumerate(suites):
-            failed |= _run_suite(suite, request, stop, team.plan_of(index) if team else None, executor)
+            failed |= _run_suite(suite, request, stop, team.plan_of(index) if team else None, executor, conclude)
             if failed and limits.fail_fast:
                 break
     if failed:
         raise typer.Exit(SOME_FAILED)
 
 
-def _run_suite(suite: Expanded, request: Request, stop: Stop, plan: Plan | None, executor: Executor) -> bool:
+def _run_suite(
+    suite: Expanded,
+    request: Request,
+    stop: Stop,
+    plan: Plan | None,
+    executor: Executor,
+    conclude: Callable[[Results], None],
+) -> bool:
     """Whether a cell failed, now or before.
 
     Raises:
@@ -115,21 +130,29 @@ def _run_suite(suite: Expanded, request: Request, stop: Stop, plan: Plan | None,
     to_run = [each.cell for each in standing if _is_to_run(each, request.limits)]
     place = _place(to_run, store, own, request, plan)
     executor.check(to_run, place)
-    store.write_lock(suite.locked())
+    lock = _locked(suite)
+    store.write_lock(lock)
     discard_checkpoints([each.cell.id for each in standing if request.limits.fresh or each.status == "done"], store)
-    with watching(request.loudness, len(to_run)) as watch:
+    with watching(request.loudness, len(to_run), Endings(store, lock)) as watch:
         watch.line(f"{suite.suite.name}: {grid_line(suite)}  ->  {store.root.as_posix()}")
         watch.line(f" {tally(standing)}")
         with noting_signals(stop), closing(executor.run_cells(to_run, place, stop.asked, begun)) as told:
-            ended = _follow(told, watch, stop, request.limits.fail_fast)
+            ended = _follow(told, watch, Notes(store), stop, request.limits.fail_fast)
     results = load(store.root)
     write_derived(results)
-    say(closing_summary(results))
+    conclude(results)
     if len(ended) < len(to_run):
         stop.raise_reason()
     return any(state in FAILURES for state in ended) or any(
         each.status == "failed" and each.cell not in to_run for each in standing
     )
+
+
+def _locked(suite: Expanded) -> dict[str, Any]:
+    """With the revision of the repository that holds the suite's file, where there is one."""
+    locked, revision = suite.locked(), revision_at(Path(suite.source).parent)
+    # TOML has plain values before tables
+    return {"suite_revision": revision, **locked} if revision else locked
 
 
 def _chosen(suite: Expanded, limits: Limits) -> Sequence[Cell]:
@@ -144,11 +167,12 @@ def _is_to_run(each: Standing, limits: Limits) -> bool:
     return limits.fresh or each.status != "done"
 
 
-def _follow(told: Iterable[Event], watch: Watch, stop: Stop, fail_fast: bool) -> list[str]:
+def _follow(told: Iterable[Event], watch: Watch, notes: Notes, stop: Stop, fail_fast: bool) -> list[str]:
     """The states of the cells that have ended and need no more."""
     ended, stopping = [], False
     for event in told:
         watch.sees(event)
+        notes.sees(event)
         if isinstance(event, Ended) and event.record["state"] != "interrupted":
             ended.append(event.record["state"])
             stop.failed |= fail_fast and ended[-1] in FAILURES

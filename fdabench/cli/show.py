@@ -1,76 +1,98 @@
-"""`fdabench show`: one cell, from its folder."""
+"""`fdabench show`: what results conclude, or one cell of them; from the folder alone."""
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-import tomli_w
+from fdabench.cli.cell_page import print_page
+from fdabench.cli.cell_record import cell_record
+from fdabench.cli.conclusion import print_conclusion
+from fdabench.cli.console import print_data, print_table, remark
+from fdabench.cli.evaluations import evaluations_table
+from fdabench.cli.inspected import inspect
+from fdabench.errors import ResultError, UsageError, nearest
+from fdabench.results.load import load
+from fdabench.results.store import Store, taken_apart
+from fdabench.suite.cell import Cell
+from fdabench.suite.select import by_words, text_of
 
-from fdabench.cli.console import Table, in_bytes, print_table, say
-from fdabench.errors import ResultError, nearest
-from fdabench.results.costs import CONVENTIONS, total_bytes
-from fdabench.results.store import RESULTS, Record, Store, taken_apart
-
-TIMELINE_WIDTH = 60
-SHADES = " .:-=+*#"
+LEAST_LETTERS = 4
+"""Of the beginning of an id; a shorter text is a word."""
+MOST_LISTED = 20
 
 
-def print_cell(root: Path, beginning: str) -> None:
-    """Configuration, state, ledger under every convention, and when it synchronised.
+def show(arguments: Sequence[str], form: str) -> None:
+    """The conclusion of one results folder or several; with words after a folder, one of its cells.
+
+    Args:
+        arguments: results folders, then an id, the beginning of one, or words of a cell's title.
+        form: one of `options.Format`; `csv` and `markdown` of a cell are its evaluations.
 
     Raises:
-        ResultError: no cell, or several, begin so.
+        ResultError: no results there, or no cell or several match.
+        UsageError: a cell is asked of several folders, or the words cannot be read.
     """
-    with taken_apart(root):
-        _print(Store(root), beginning)
+    folders, words = _taken_apart(arguments)
+    if not words:
+        print_conclusion([load(folder) for folder in folders], form)
+        if form in ("auto", "rich", "plain"):
+            _hint(folders[0])
+    elif len(folders) > 1:
+        said = " ".join(words)
+        raise UsageError(f"show: {said!r}: a cell is shown from one results folder; {len(folders)} are given")
+    else:
+        with taken_apart(folders[0]):
+            _show_cell(Store(folders[0]), words, form)
 
 
-def _print(store: Store, beginning: str) -> None:
-    entry = _find(store.read_lock()["cell"], beginning)
-    record = store.read_record(entry["id"])
-    say(f"{entry['id']}  {entry['label']}  {record['state'] if record else 'pending'}\n")
-    say(tomli_w.dumps(entry["config"]))
-    if record is None:
-        return
-    _say_run(record)
-    if record["state"] in RESULTS:
-        _say_ledger(store.read_cell_table(entry["id"], "ledger").to_pandas(), entry["config"]["workers"])
-        _say_timeline(store.read_cell_table(entry["id"], "rounds").to_pandas(), record["steps"])
-    if "error" in record:
-        say(f"\n{record['error'].rstrip()}")
+def _taken_apart(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """The folders in front, of which the first need not exist, and the words behind."""
+    count = 1
+    while count < len(arguments) and Store(Path(arguments[count])).lock_path.is_file():
+        count += 1
+    return [Path(argument) for argument in arguments[:count]], list(arguments[count:])
 
 
-def _find(cells: list[dict[str, Any]], beginning: str) -> dict[str, Any]:
-    found = [cell for cell in cells if cell["id"].startswith(beginning)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ResultError(f"{len(found)} cells begin with {beginning!r}: {', '.join(cell['id'] for cell in found[:5])}")
-    raise ResultError(f"no cell begins with {beginning!r}{nearest(beginning, [cell['id'] for cell in cells])}")
+def _hint(folder: Path) -> None:
+    """How one of the cells is shown, as a command that can be pasted."""
+    with taken_apart(folder):
+        for entry in Store(folder).read_lock()["cell"][:1]:
+            words = _cell(entry).title.replace("|", " ").split()
+            remark(f"one cell: {shlex.join(['fdabench', 'show', folder.as_posix(), *words])}")
 
 
-def _say_run(record: Record) -> None:
-    about = {**record.get("resolved", {}), **record.get("environment", {})}
-    about |= {key: record[key] for key in ("attempts", "started", "ended", "steps", "wall_s") if key in record}
-    print_table(Table(("", ""), [(key, f"{value}") for key, value in about.items()]), "plain")
+def _cell(entry: dict[str, object]) -> Cell:
+    return Cell(entry["config"], entry["label"], entry["reference"])  # type: ignore[arg-type]
 
 
-def _say_ledger(ledger: pd.DataFrame, workers: int) -> None:
-    rows = [
-        (str(kind), f"{rows['count'].sum():,}", ", ".join(f"{n:,} B" for n in sorted(set(rows["payload_bytes"]))))
-        for kind, rows in ledger.groupby("kind", sort=False)
-    ]
-    say("")
-    print_table(Table(("ledger", "collectives", "payload of one worker"), rows), "plain")
-    say("")
-    costs = [(name, in_bytes(total_bytes(ledger, workers, name).total)) for name in CONVENTIONS]
-    print_table(Table(("convention", "bytes, all workers"), costs), "plain")
+def _show_cell(store: Store, words: Sequence[str], form: str) -> None:
+    lock = store.read_lock()
+    found = inspect(store, lock, _find({cell["id"]: _cell(cell) for cell in lock["cell"]}, words, store.root))
+    if form == "json":
+        print_data(cell_record(found))
+    elif form in ("csv", "markdown"):
+        print_table(evaluations_table(found), form)
+    else:
+        print_page(found)
 
 
-def _say_timeline(rounds: pd.DataFrame, steps: int) -> None:
-    """How dense the syncs are along the run, darkest where every step synchronises."""
-    edges = [steps * i / TIMELINE_WIDTH for i in range(TIMELINE_WIDTH + 1)]
-    counts = pd.cut(rounds["step"], edges).value_counts(sort=False)
-    full = max(1.0, steps / TIMELINE_WIDTH)
-    shades = "".join(SHADES[min(len(SHADES) - 1, round((count / full) ** 0.5 * (len(SHADES) - 1)))] for count in counts)
-    say(f"\n{len(rounds):,} syncs in {steps:,} steps\n|{shades}|")
+def _find(cells: dict[str, Cell], words: Sequence[str], root: Path) -> str:
+    """The id of the one cell that is meant."""
+    if len(words) == 1 and len(words[0]) >= LEAST_LETTERS:
+        begun = [cell_id for cell_id in cells if cell_id.startswith(words[0])]
+        if len(begun) == 1:
+            return begun[0]
+    said = " ".join(words)
+    found = by_words(list(cells.values()), said)
+    if not found:
+        strange = [
+            word for word in said.split() if not any(word.casefold() in text_of(cell) for cell in cells.values())
+        ]
+        known = {word for cell in cells.values() for word in cell.title.split()} | set(cells)
+        raise ResultError(f"{root}: no cell has all of {said!r}{nearest(strange[0], known) if strange else ''}")
+    if len(found) > 1:
+        lines = [f"  {cell.id}  {cell.title}" for cell in found[:MOST_LISTED]]
+        more = [f"  and {len(found) - MOST_LISTED} more"] if len(found) > MOST_LISTED else []
+        listed = "\n".join([*lines, *more])
+        raise ResultError(f"{root}: {len(found)} cells have all of {said!r}; give more words, or an id:\n{listed}")
+    return found[0].id

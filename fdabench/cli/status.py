@@ -1,57 +1,116 @@
 """`fdabench status`: how far a run is, read from its folder."""
 
-import os
-import platform
-from collections import defaultdict
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from fdabench.cli.console import Table, print_table
+from fdabench.cli.console import AS_TABLE, Table, in_time, print_table, say
+from fdabench.cli.pace import Pace, pace
+from fdabench.cli.states import RUNNING, cause, state_of
+from fdabench.report.text import count, percent, significant
 from fdabench.results.store import FAILURES, RESULTS, TO_DO, Record, Store, taken_apart
+from fdabench.suite.cell import Cell
 
-RUNNING = "running"
+STATES = (*RESULTS, *FAILURES, RUNNING, *TO_DO)
 MOST_NAMES = 8
+MOST_FAILED = 10
+
+
+class Seen(NamedTuple):
+    """One cell as it is now."""
+
+    cell: Cell
+    state: str
+    record: Record
+    pace: Pace | None
 
 
 def print_status(root: Path, form: str) -> None:
-    """One row for each state that occurs, and one for all."""
+    """A row for each state that occurs and one for all; below, how fast cells run and where, and what made them fail.
+
+    Programs get all labels of a state, and of running and failed cells the same as rows under `details`.
+
+    Raises:
+        ResultError: no results here, or files that cannot be read or do not fit together.
+    """
     with taken_apart(root):
-        table = _table(Store(root))
+        store = Store(root)
+        lock = store.read_lock()
+        seen = [_seen(store, entry) for entry in lock["cell"]]
+        table = _table(seen, lock["suite"])
+        if form == "json":
+            details = [(each.state, _detail(each)) for each in seen if each.state in (RUNNING, *FAILURES)]
+            records = [
+                {**row, "details": [detail for state, detail in details if state == row["state"]]}
+                for row in table.machine
+            ]
+            table = Table(table.columns, table.rows, records)
+        lines = [] if form in AS_TABLE else [*_running(seen), *_failed(seen, root)]
     print_table(table, form)
+    for line in lines:
+        say(line)
 
 
-def _table(store: Store) -> Table:
-    lock = store.read_lock()
-    labels = defaultdict(list)
-    for cell in lock["cell"]:
-        labels[state_of(store.read_record(cell["id"]))].append(cell["label"])
-    rows = [
-        (state, str(len(labels[state])), _few(list(dict.fromkeys(labels[state]))))
-        for state in (*RESULTS, *FAILURES, RUNNING, *TO_DO)
-        if labels[state]
-    ]
-    return Table(("state", "cells", "which"), [*rows, ("all", str(len(lock["cell"])), lock["suite"])])
+def _seen(store: Store, entry: Mapping[str, Any]) -> Seen:
+    cell, record = Cell(entry["config"], entry["label"], entry["reference"]), store.read_record(entry["id"])
+    state = state_of(store, entry["id"], record)
+    return Seen(cell, state, record or {}, pace(store, entry["id"], record) if record and state == RUNNING else None)
 
 
-def _few(names: list[str]) -> str:
+def _table(seen: Sequence[Seen], suite: str) -> Table:
+    rows, records = [], []
+    for state in (*STATES, "all"):
+        mine = [each for each in seen if state in (each.state, "all")]
+        labels = list(dict.fromkeys(each.cell.label for each in mine))
+        if mine or state == "all":
+            rows.append((state, count(len(mine)), suite if state == "all" else _few(labels)))
+            records.append({"suite": suite, "state": state, "cells": len(mine), "which": labels})
+    return Table(("state", "cells", "which"), rows, records)
+
+
+def _few(names: Sequence[str]) -> str:
     more = [f"and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else []
-    return ", ".join(names[:MOST_NAMES] + more)
+    return ", ".join([*names[:MOST_NAMES], *more])
 
 
-def state_of(record: Record | None) -> str:
-    """What its record says; `running` where that is `interrupted` and its process is alive on this machine."""
-    if record is None:
-        return "pending"
-    process = record.get("process", {})
-    if record["state"] == "interrupted" and process.get("host") == platform.node() and _alive(process["pid"]):
-        return RUNNING
-    return str(record["state"])
+def _detail(each: Seen) -> dict[str, Any]:
+    process, pace = each.record.get("process", {}), each.pace
+    return {
+        "cell": each.cell.id,
+        "what": each.cell.title,
+        "host": process.get("host"),
+        "pid": process.get("pid"),
+        "step": pace.step if pace else None,
+        "budget": pace.budget if pace else None,
+        "accuracy": pace.accuracy if pace else None,
+        "steps_per_s": pace.steps_per_s if pace else None,
+        "left_s": pace.left_s if pace else None,
+        "error": cause(each.record) if "error" in each.record else None,
+    }
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _running(seen: Sequence[Seen]) -> Iterator[str]:
+    for each in seen:
+        if each.state == RUNNING:
+            process = each.record.get("process", {})
+            where = f"on {process.get('host')}, process {process.get('pid')}"
+            yield f"running  {each.cell.title}   {_pace(each.pace)}{where}"
+
+
+def _pace(pace: Pace | None) -> str:
+    if pace is None:
+        return ""
+    left = f"{in_time(pace.left_s)} left  " if pace.left_s is not None else ""
+    rate = f"{significant(pace.steps_per_s)} steps/s  " if pace.steps_per_s else ""
+    return f"{count(pace.step)}/{count(pace.budget)} steps  {percent(pace.accuracy)}  {rate}{left}"
+
+
+def _failed(seen: Sequence[Seen], root: Path) -> Iterator[str]:
+    failed = [each for each in seen if each.state in FAILURES]
+    for each in failed[:MOST_FAILED]:
+        yield f"{each.state}  {each.cell.title}\n       {cause(each.record)}"
+    if len(failed) > MOST_FAILED:
+        yield f"and {len(failed) - MOST_FAILED} more; --output-format json has all"
+    if failed:
+        yield f"traceback: {shlex.join(['fdabench', 'show', root.as_posix(), failed[0].cell.id])}"

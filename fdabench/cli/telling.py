@@ -1,12 +1,18 @@
 """What a run tells of its cells, as lines."""
 
-from fdabench.cli.console import in_bytes, in_time
-from fdabench.results.store import FAILURES, Record
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from fdabench.cli.console import in_time
+from fdabench.cli.inspected import inspect
+from fdabench.cli.states import cause
+from fdabench.errors import ResultError
+from fdabench.report.text import byte_size, count, percent
+from fdabench.results.store import FAILURES, Record, Store, taken_apart
 from fdabench.run import events
 from fdabench.run.recorder import Progress
 from fdabench.suite.cell import Cell
-
-MOST_LETTERS = 200
 
 
 def remarking(event: events.Remarked) -> str:
@@ -14,32 +20,45 @@ def remarking(event: events.Remarked) -> str:
 
 
 def moving(progress: Progress) -> str:
-    """`2,400/4,000 steps  97.2 %  41 MB  37 syncs  Var/θ 0.44`."""
+    """`2,400/4,000 steps  97.2 %  41.0 MB  37 syncs  Var/θ 0.44`, at the last evaluation."""
     full = f"  Var/θ {progress.fullness:.2f}" if progress.fullness == progress.fullness else ""
-    return f"{progress.step:,}/{progress.budget:,} steps  {_outcome(progress)}{full}"
+    outcome = _outcome(progress.accuracy, progress.bytes_total, progress.syncs)
+    return f"{count(progress.step)}/{count(progress.budget)} steps  {outcome}{full}"
 
 
-def _outcome(progress: Progress) -> str:
-    return f"{progress.accuracy * 100:.1f} %  {in_bytes(progress.bytes_total)}  {progress.syncs:,} syncs"
+def _outcome(accuracy: float, total: float, syncs: float) -> str:
+    return f"{percent(accuracy)}  {byte_size(total)}  {count(syncs)} syncs"
 
 
-def ending(cell: Cell, record: Record, latest: Progress | None) -> str:
-    """One line for a result; three for a failure."""
-    state = record["state"]
-    if state in FAILURES:
-        return (
-            f"{state}  {cell.title}\n       {_cause(record)}\n       fdabench show RESULTS {cell.id} has the traceback"
-        )
-    if "wall_s" not in record or latest is None:
-        return f"{state}  {cell.title}"
-    samples = record["steps"] * cell.config["workers"] * cell.config["batch_size"] / record["wall_s"]
-    took = f"{in_time(record['wall_s'])}  {samples:,.0f} samples/s"
-    return f"{state}  {cell.title}   {record['steps']:,} steps  {_outcome(latest)}  {took}"
+@dataclass(frozen=True)
+class Endings:
+    """How cells of one results folder ended. Totals are those of their ledgers, as in `plan` and the report."""
 
+    store: Store
+    lock: dict[str, Any]
+    """The frozen suite."""
 
-def _cause(record: Record) -> str:
-    """The traceback's last line, cut off where it is long; before it a plug-in's file and line where it has a part."""
-    last = record.get("error", "").strip().splitlines()[-1:] or [""]
-    text = "".join(letter if letter.isprintable() else " " for letter in last[0])
-    shown = text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
-    return f"{record['plugin']}: {shown}" if record.get("plugin") else shown
+    def line(self, cell: Cell, record: Record) -> str:
+        """One line for a result; three for a failure."""
+        state = record["state"]
+        if state in FAILURES:
+            return f"{state}  {cell.title}\n       {cause(record)}\n       {self._command(cell)} has the traceback"
+        outcome = self._totals(cell) if "wall_s" in record else ""
+        if not outcome:
+            return f"{state}  {cell.title}"
+        samples = record["steps"] * cell.config["workers"] * cell.config["batch_size"] / record["wall_s"]
+        took = f"{in_time(record['wall_s'])}  {count(samples)} samples/s"
+        return f"{state}  {cell.title}   {count(record['steps'])} steps  {outcome}  {took}"
+
+    def _command(self, cell: Cell) -> str:
+        return shlex.join(["fdabench", "show", self.store.root.as_posix(), cell.id])
+
+    def _totals(self, cell: Cell) -> str:
+        """Empty where there is no result, or its files are not to be seen yet; what is damaged is told later."""
+        try:
+            with taken_apart(self.store.root):
+                found = inspect(self.store, self.lock, cell.id)
+        except ResultError:
+            return ""
+        run = found.run
+        return _outcome(run["final_accuracy"], run["bytes_total"], run["syncs"]) if found.has_result else ""

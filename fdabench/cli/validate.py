@@ -3,38 +3,59 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from fdabench.catalogue.origin import installed
-from fdabench.cli.console import Table, print_table, remark, say
+from fdabench.cli.console import Table, print_data, print_table, remark, say
 from fdabench.cli.request import grid_line, tell_notes
 from fdabench.errors import SuiteError, UsageError
 from fdabench.suite.editor import suite_json_schema
 from fdabench.suite.reader import plugins_named, read_plugins, read_suite
 
 
-def validate_suites(paths: Sequence[Path]) -> None:
-    """A line for each good file; each bad one with its faults, and then exit 2."""
+def validate_suites(paths: Sequence[Path], form: str) -> None:
+    """A line for each good file; each bad one with its faults, and then exit 2.
+
+    With `json` a row for each file, good or not, with its cells, notes and faults; the faults go to stderr as well.
+    """
     if not paths:
         raise UsageError("validate: give a suite file, or --schema")
-    bad = [path for path in paths if not _valid(path)]
-    if bad:
+    if form in ("csv", "markdown"):
+        raise UsageError(f"--output-format {form}: validate prints lines, or json")
+    rows = [_checked(path) for path in paths]
+    if form == "json":
+        print_data(rows)
+    else:
+        for row in rows:
+            if row["good"]:
+                say(f"{row['file']}: good; {row['grid']}")
+    if not all(row["good"] for row in rows):
         raise typer.Exit(SuiteError.exit_code)
 
 
-def _valid(path: Path) -> bool:
+def _checked(path: Path) -> dict[str, Any]:
     try:
         suite = read_suite(path)
     except SuiteError as error:
         remark(str(error))
-        return False
-    say(f"{path}: good; {grid_line(suite)}")
+        return {"file": path.as_posix(), "good": False, "faults": list(error.faults)}
     tell_notes(suite)
-    return True
+    return {
+        "file": path.as_posix(),
+        "good": True,
+        "name": suite.suite.name,
+        "cells": len(suite.cells),
+        "strategies": list(dict.fromkeys(cell.label for cell in suite.cells)),
+        "seeds": list(suite.suite.seeds),
+        "grid": grid_line(suite),
+        "notes": list(suite.notes),
+        "faults": [],
+    }
 
 
-def print_plugins(paths: Sequence[Path]) -> None:
+def print_plugins(paths: Sequence[Path], form: str) -> None:
     """A row for each plug-in that reading these suites would run: its file, and who names it. Runs none of them."""
     if not paths:
         raise UsageError("validate: give a suite file")
@@ -44,7 +65,7 @@ def print_plugins(paths: Sequence[Path]) -> None:
         for each in plugins_named(path)
     ]
     rows += [(f"{package.name} = {package.value}", f"installed: {package.where}") for package in installed()]
-    print_table(Table(("plug-in", "named by"), rows), "auto")
+    print_table(Table(("plug-in", "named by"), rows), form)
 
 
 def print_schema(paths: Sequence[Path]) -> None:

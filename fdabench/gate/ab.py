@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fdabench.errors import NoComparisonError
-from fdabench.gate.samples import Pair, Sample, accuracy_sample, target_sample, total_sample
+from fdabench.gate.runs import Pair
+from fdabench.gate.samples import Sample, accuracy_sample, target_sample, total_sample
 from fdabench.gate.snapshots import snapshot
 from fdabench.gate.stats import ROUNDING, moderated
 from fdabench.gate.strangers import strangers

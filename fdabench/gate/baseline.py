@@ -1,6 +1,11 @@
-"""The baseline: a small sorted TOML file that people commit, so that a change of any number is a change in review."""
+"""The baseline: a small sorted TOML file that people commit, so that a change of any number is a change in review.
+
+Each run is one line, and so is each cell's configuration: a review shows which runs changed, and two branches that
+changed different runs merge.
+"""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,21 +17,26 @@ from fdabench.gate.runs import Run, Snapshot, Sync
 from fdabench.report.text import listing
 from fdabench.results.files import write_whole
 
-BASELINE_SCHEMA = "1"
+BASELINE_SCHEMA = "2"
 KEPT_SYNCS = 32
 """Of a run whose syncs depend on data: enough for `check --why` to name the first that differs, mostly."""
 _HEAD = """\
 # What `fdabench check` compares with. Commit it; `fdabench baseline accept` changes it, and asks for a reason.
 """
+_FIRST = ("cell", "seed", "id", "state", "accuracy", "bytes_total", "bytes_to", "syncs", "steps")
+_LAST = ("payload", "partition", "seeds", "environment", "sync_steps", "first_syncs")
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why numbers were accepted: of how many runs, from which revision."""
+    """Why numbers were accepted: of how many runs, and by which code."""
 
     reason: str
     runs: int
-    revision: str
+    revision: str = ""
+    """The commit of the repository that the suite is in; empty where there is none."""
+    fdabench: str = ""
+    """Its version, and its commit where it was a checkout."""
 
 
 @dataclass(frozen=True)
@@ -50,29 +60,47 @@ def save(path: Path, baseline: Baseline) -> None:
 
 
 def dumps(baseline: Baseline) -> str:
-    """The file's text: the same for the same runs, whatever order they came in."""
+    """The file's text: the same for the same runs, whatever order they came in.
+
+    Its last table counts the runs, so that a file that was cut anywhere is seen to be cut.
+    """
     seen = baseline.snapshot
     used = {run.environment for run in seen.runs}
-    return _HEAD + tomli_w.dumps(
-        {
-            "schema": BASELINE_SCHEMA,
-            "suite": seen.suite,
-            "num_runs": len(seen.runs),
-            **seen.protocol,
-            "history": [asdict(reason) for reason in baseline.history],
-            "environment": {name: dict(seen.environments[name]) for name in sorted(used)},
-            "run": [_table(run) for run in seen.runs],
-        }
-    )
+    top = {"schema": BASELINE_SCHEMA, "suite": seen.suite, **seen.protocol}
+    cells = {run.cell: run.config for run in seen.runs}
+    arrays: dict[str, list[Mapping[str, Any]]] = {
+        "history": [{key: v for key, v in asdict(reason).items() if v != ""} for reason in baseline.history],
+        "environments": [{"id": name, **seen.environments[name]} for name in sorted(used)],
+        "cells": [{"cell": cell, "config": dict(config)} for cell, config in cells.items()],
+        "runs": [_table(run) for run in seen.runs],
+    }
+    lines = [f"{key} = {_inline(value)}" for key, value in top.items()]
+    for name, tables in arrays.items():
+        lines += ["", f"{name} = [", *(f"    {_inline(table)}," for table in tables), "]"]
+    return _HEAD + "\n".join([*lines, "", "[end]", f"runs = {len(seen.runs)}", ""])
+
+
+def _inline(value: Any) -> str:
+    """TOML on one line, whatever its length."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(key)} = {_inline(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_inline, value))}]"
+    return tomli_w.dumps({"_": value}).removeprefix("_ = ").rstrip("\n")
+
+
+def _key(key: str) -> str:
+    return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
 
 
 def _table(run: Run) -> dict[str, Any]:
-    """Plain values first, tables after; what a run does not have is left out. Syncs of a period need not be told."""
+    """What people look for first, hashes last; what a run does not have is left out. Syncs of a period are known."""
     kept = () if run.period is not None else run.first_syncs[:KEPT_SYNCS]
     table = {**asdict(run), "first_syncs": ", ".join(map(_sync_text, kept))}
     table["payload"] = {kind: _size(sizes) for kind, sizes in sorted(run.payload.items())}
     table["bytes_to"] = dict(sorted(run.bytes_to.items()))
-    return {key: value for key, value in table.items() if value not in (None, {}, "") and key != "steps_to"}
+    middle = [key for key in table if key not in {*_FIRST, *_LAST, "steps_to", "config"}]
+    return {key: table[key] for key in (*_FIRST, *middle, *_LAST) if table[key] not in (None, {}, "")}
 
 
 def _size(sizes: tuple[int, ...]) -> int | list[int]:
@@ -84,19 +112,25 @@ def _sync_text(sync: Sync) -> str:
     return f"{sync.step}" if math.isnan(sync.estimate) else f"{sync.step} {sync.estimate:.4g}"
 
 
-def first(seen: Snapshot, revision: str) -> Baseline:
+def first(seen: Snapshot, revision: str, fdabench: str = "") -> Baseline:
     """
+    Args:
+        revision, fdabench: as in `Reason`.
+
     Raises:
         UsageError: a cell has no result, or there is none at all.
     """
     _must_be_whole(seen)
-    return Baseline(seen, (Reason("first baseline", len(seen.runs), revision),))
+    return Baseline(seen, (Reason("first baseline", len(seen.runs), revision, fdabench),))
 
 
-def accept(old: Baseline, new: Snapshot, reason: str, revision: str) -> tuple[Baseline, Changes]:
+def accept(old: Baseline, new: Snapshot, reason: str, revision: str, fdabench: str = "") -> tuple[Baseline, Changes]:
     """The baseline with what differs in `new`; runs that the suite no longer has go.
 
     A run of which only the environment differs stays as it is: nothing was found that had to be accepted.
+
+    Args:
+        revision, fdabench: as in `Reason`.
 
     Raises:
         UsageError: no reason, a cell without a result, or the results of another suite.
@@ -121,7 +155,7 @@ def accept(old: Baseline, new: Snapshot, reason: str, revision: str) -> tuple[Ba
     environments = {**old.snapshot.environments, **new.environments}
     kept = replace(new, runs=runs, environments=environments)
     # a reason is one line of the file
-    entry = Reason(" ".join(reason.split()), sum(found), revision)
+    entry = Reason(" ".join(reason.split()), sum(found), revision, fdabench)
     return Baseline(kept, (*old.history, entry)), found
 
 
@@ -131,6 +165,6 @@ def _same(old: Run | None, new: Run) -> bool:
 
 def _must_be_whole(seen: Snapshot) -> None:
     if seen.unfinished or not seen.runs:
-        names = sorted(seen.unfinished.values())
+        names = sorted(f"{run.who} ({run.state})" for run in seen.unfinished.values())
         told = listing(names, 3)
         raise UsageError(f"{seen.suite}: no baseline of results that are not whole; without a result: {told}")

@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fdabench.errors import NoComparisonError
+from fdabench.gate.changed import pair_changed
 from fdabench.gate.exact import formulas, reproducible
 from fdabench.gate.limits import broken_or_kept
 from fdabench.gate.noisy import judge
-from fdabench.gate.runs import Run, Snapshot
-from fdabench.gate.samples import Pair, samples
+from fdabench.gate.runs import GONE, Pair, Run, Snapshot, Unfinished
+from fdabench.gate.samples import samples
 from fdabench.gate.strangers import strangers
-from fdabench.gate.verdict import Checked, Finding, Verdict
+from fdabench.gate.units import readable
+from fdabench.gate.verdict import OWN_LIMITS, Checked, Finding, Verdict
 from fdabench.gate.why import first_difference
+from fdabench.report.text import plural
 
 
 def check_limits(own: Snapshot, gate: Mapping[str, Any]) -> Checked:
@@ -26,12 +29,17 @@ def check_limits(own: Snapshot, gate: Mapping[str, Any]) -> Checked:
             "suite ([[gate.limit]])"
         )
     return Checked(
-        own.suite, "its own limits", tuple(broken_or_kept(own, gate)), missing=tuple(sorted(own.unfinished.values()))
+        own.suite,
+        OWN_LIMITS,
+        tuple(broken_or_kept(own, gate)),
+        missing=tuple(sorted(own.unfinished.values())),
+        ids={(run.cell, run.seed): run.id for run in own.runs},
     )
 
 
 def check(before: Snapshot, after: Snapshot, gate: Mapping[str, Any], own: Snapshot, against: str) -> Checked:
-    """
+    """Pair runs by id, judge them, and pair those whose settings changed.
+
     Args:
         before, after: read by the same protocol.
         own: the same results as `after`, read by their own suite's protocol, which limits are for.
@@ -41,21 +49,27 @@ def check(before: Snapshot, after: Snapshot, gate: Mapping[str, Any], own: Snaps
     """
     old, new = before.by_id, after.by_id
     pairs = [Pair(old[key], run) for key, run in new.items() if key in old]
-    if not pairs:
+    added = [run for key, run in new.items() if key not in old]
+    gone = [run for key, run in old.items() if key not in {**new, **after.unfinished}]
+    changed = pair_changed(gone, added)
+    if not pairs and not changed:
         told = strangers(before, after, against, "these results")
         raise NoComparisonError(f"{against} and {after.suite} have no cell in common{told}")
     targets = tuple(str(float(target)) for target in before.protocol["targets"])
     noisy, levels = judge(samples(pairs, targets), gate)
     findings = [*broken_or_kept(own, gate), *_exact(pairs, gate, targets), *noisy]
-    added = [run for key, run in new.items() if key not in old]
-    gone = [_gone(run, added) for key, run in old.items() if key not in {**new, **after.unfinished}]
+    paired = {run.id for each in changed for pair in each.pairs for run in pair}
+    absent = [Unfinished(run.cell, run.who, GONE) for run in gone if run.id not in paired]
     return Checked(
         after.suite,
         against,
         tuple(findings),
         tuple(levels),
-        missing=tuple(sorted([*after.unfinished.values(), *gone])),
-        added=tuple(run.who for run in added),
+        missing=tuple(sorted([*after.unfinished.values(), *absent])),
+        added=tuple(run.who for run in added if run.id not in paired),
+        changed=tuple(changed),
+        ids={(pair.after.cell, pair.after.seed): pair.after.id for pair in pairs},
+        soft=gate["soft"],
         notes=_notes(before, after, pairs, own),
         why=_why(pairs),
     )
@@ -77,21 +91,23 @@ def _diverged(before: Run, after: Run) -> Finding:
     return Finding("C", Verdict.fail, after.cell, after.seed, "state", before.state, after.state, note=note)
 
 
-def _gone(run: Run, added: Sequence[Run]) -> str:
-    """A run of the baseline without a counterpart, and what may have become of it."""
-    same = [new for new in added if new.seed == run.seed and new.cell.split(" #")[0] == run.cell.split(" #")[0]]
-    return f"{run.who}{' (another configuration of that name is new)' if same else ''}"
-
-
 def _notes(before: Snapshot, after: Snapshot, pairs: Sequence[Pair], own: Snapshot) -> tuple[str, ...]:
     other = _differing(before.protocol, own.protocol)
     notes = [f"read by the baseline's {key}: {before.protocol[key]}" for key in other]
     others = {(pair.before.environment, pair.after.environment): None for pair in pairs if not pair.same_class}
     for there, here in others:
         old, new = before.environments[there], after.environments[here]
-        changes = ", ".join(f"{key} {old.get(key)} -> {new.get(key)}" for key in sorted(_differing(old, new)))
-        notes.append(f"another environment class ({changes}): class B is judged as C")
+        changes = ", ".join(
+            f"{key} {_told(old.get(key))} -> {_told(new.get(key))}" for key in sorted(_differing(old, new))
+        )
+        notes.append(f"another environment ({changes}): bytes and syncs are judged by a margin, as accuracy is")
     return tuple(notes)
+
+
+def _told(value: object) -> str:
+    """`distributed x1` is an engine, and how many cells it advances together."""
+    name, _, together = str(value).rpartition(" x")
+    return f"{name}, {plural(int(together), 'cell')} at once" if name and together.isdecimal() else str(value)
 
 
 def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -99,5 +115,5 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _why(pairs: Sequence[Pair]) -> tuple[str, ...]:
-    told = ((pair.after.who, first_difference(*pair)) for pair in pairs)
+    told = ((f"{readable(pair.after.cell)} s{pair.after.seed}", first_difference(*pair)) for pair in pairs)
     return tuple(f"{who}: {text}" for who, text in told if text)

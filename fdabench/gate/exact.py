@@ -10,6 +10,7 @@ from fdabench.gate.verdict import Finding, Value, Verdict
 _TOTALS = ("steps", "syncs", "sync_steps", "bytes_model", "bytes_state", "bytes_optimizer", "bytes_total")
 _COSTS = ("syncs", "bytes_model", "bytes_state", "bytes_optimizer", "bytes_total")
 MISSED = "missed"
+_OTHER = {"sync_steps": "syncs happen at other steps", "partition": "workers hold other samples"}
 
 
 def formulas(before: Run, after: Run) -> list[Finding]:
@@ -41,7 +42,7 @@ def _sizes(run: Run, kind: str) -> Value:
 
 def _formula(run: Run, name: str, old: Value, new: Value) -> Finding:
     verdict = Verdict.unchanged if _equal(old, new) else Verdict.fail
-    note = "" if verdict == Verdict.unchanged else "a formula: equal everywhere, or wrong"
+    note = "" if verdict == Verdict.unchanged else "a formula: must be equal everywhere"
     return Finding("A", verdict, run.cell, run.seed, name, old, new, relative(old, new), note=note)
 
 
@@ -62,7 +63,7 @@ def reproducible(before: Run, after: Run, gate: Mapping[str, Any], targets: tupl
 def _fact(run: Run, name: str, old: Value, new: Value, soft: float = 0.0) -> Finding:
     """Neither better nor worse, only other; where changes are tolerated, the costs tell whether it matters."""
     verdict = Verdict.unchanged if old == new else Verdict.passed if soft > 0 else Verdict.fail
-    note = "" if old == new else "reproducible here, and not the same"
+    note = "" if old == new else _OTHER.get(name, "reproducible here, and not the same")
     return Finding("B", verdict, run.cell, run.seed, name, old, new, note=note)
 
 
@@ -71,11 +72,11 @@ def _cost(run: Run, name: str, old: int, new: int, soft: float) -> Finding:
     if old == new:
         verdict, note = Verdict.unchanged, ""
     elif new < old:
-        verdict, note = Verdict.better, "accept it as the baseline"
+        verdict, note = Verdict.better, ""
     elif change is not None and change <= soft:
-        verdict, note = Verdict.passed, f"within the soft limit of {100 * soft:g} %"
+        verdict, note = Verdict.passed, f"within what is allowed ({100 * soft:g} %)"
     else:
-        verdict, note = Verdict.fail, f"past the soft limit of {100 * soft:g} %"
+        verdict, note = Verdict.fail, f"more than allowed ({100 * soft:g} %)"
     return Finding("B", verdict, run.cell, run.seed, name, old, new, change, note=note)
 
 

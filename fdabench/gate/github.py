@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator
 
-from fdabench.gate.verdict import Checked, Finding, Verdict
-from fdabench.gate.words import answer, level_line, sentence
+from fdabench.gate.places import file_of
+from fdabench.gate.sentences import Sentence, sentences
+from fdabench.gate.verdict import Checked, Verdict
+from fdabench.gate.words import answer, hints, level_line
 
 MOST = 10
 """GitHub shows ten errors, ten warnings and ten notices of a step, and drops the others."""
+_LEVELS = {Verdict.fail: "error", Verdict.inconclusive: "warning", Verdict.better: "notice"}
 
 
 def annotations(checked: Checked) -> list[str]:
-    """`::error title=...::...` for what fails, `::warning` for what is inconclusive, `::notice` for what is better."""
-    found = [*_errors(checked), *_others(checked)]
-    return [_line(level, f"fdabench: {title}", text) for level, title, text in found]
+    """`::error file=...,title=...::...` for a strategy that fails, `::warning` where it is inconclusive, `::notice`
+    where it is better; the answer with the command that accepts, where something was not compared."""
+    found = [_of_strategy(checked, sentence) for sentence in sentences(checked)]
+    shown = [line for level in ("error", "warning", "notice") for line in _first(found, level)]
+    return [*shown, *_others(checked)]
 
 
 def refusal(text: str) -> str:
@@ -20,32 +25,46 @@ def refusal(text: str) -> str:
     return _line("error", "fdabench: not compared", text)
 
 
-def _errors(checked: Checked) -> Iterator[tuple[str, str, str]]:
-    for finding in checked.failures[:MOST]:
-        yield "error", f"{finding.metric}: {finding.verdict}", _told(finding)
-    if len(checked.failures) > MOST:
-        yield "error", "more", f"{len(checked.failures) - MOST} more; {answer(checked)}"
+def _first(found: list[tuple[str, str]], level: str) -> list[str]:
+    """The last places are for what is told of all strategies."""
+    lines = [line for kind, line in found if kind == level]
+    more = [_line(level, "fdabench: more", f"{len(lines) - MOST + 3} more strategies")] if len(lines) > MOST - 3 else []
+    return [*lines[: MOST - 3], *more]
+
+
+def _of_strategy(checked: Checked, sentence: Sentence) -> tuple[str, str]:
+    """Its level and its line."""
+    level = "error" if sentence.verdict in checked.failing else _LEVELS.get(sentence.verdict, "")
+    file, _, line = next((run.place for run in sentence.missing if run.place), "").partition(":")
+    return level, _line(
+        level,
+        f"fdabench: {sentence.strategy}",
+        sentence.line,
+        file or file_of(checked.files, sentence.strategy),
+        line,
+    )
+
+
+def _others(checked: Checked) -> Iterator[str]:
     for level in checked.levels:
         if level.verdict == Verdict.fail:
-            yield "error", "all cells together", level_line(level)
+            yield _line("error", "fdabench: all cells together", level_line(level), checked.files.get("", ""))
+    if checked.changed and not checked.regressed:
+        told = "\n".join([*(each.text for each in checked.changed[:MOST]), *hints(checked)])
+        yield _line("error", "fdabench: settings changed", told, checked.files.get("", ""))
     if checked.missing:
-        yield "error", "not compared", f"missing: {'; '.join(checked.missing[:MOST])}"
+        yield _line("error", "fdabench: not compared", answer(checked), checked.files.get("", ""))
 
 
-def _others(checked: Checked) -> Iterator[tuple[str, str, str]]:
-    for level, verdict in (("warning", Verdict.inconclusive), ("notice", Verdict.better)):
-        found = [finding for finding in checked.shown if finding.verdict == verdict not in checked.failing]
-        for finding in found[:MOST]:
-            yield level, f"{finding.metric}: {finding.verdict}", _told(finding)
-
-
-def _told(finding: Finding) -> str:
-    return f"{finding.who}: {sentence(finding)}"
-
-
-def _line(level: str, title: str, text: str) -> str:
+def _line(level: str, title: str, text: str, file: str = "", line: str = "") -> str:
     """With the runner's escapes, without which a message ends at its first line."""
-    return f"::{level} title={_escaped(title).replace(':', '%3A').replace(',', '%2C')}::{_escaped(text)}"
+    place = {"file": file, "line": line if file and line.isdecimal() else "", "title": title}
+    told = ",".join(f"{key}={_property(value)}" for key, value in place.items() if value)
+    return f"::{level} {told}::{_escaped(text)}"
+
+
+def _property(text: str) -> str:
+    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def _escaped(text: str) -> str:

@@ -1,10 +1,15 @@
-"""What the gate found, as JUnit XML, which nearly every CI reads: a test case for each run, and for each cell."""
+"""What the gate found, as JUnit XML, which nearly every CI reads: a test case for each cell."""
 
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from fdabench.gate.changed import Changed
+from fdabench.gate.folded import facts
+from fdabench.gate.runs import Unfinished
+from fdabench.gate.units import readable
 from fdabench.gate.verdict import Checked, Finding, Level, Verdict
-from fdabench.gate.words import level_line, sentence, summary
+from fdabench.gate.words import head, hints, level_line, summary
+from fdabench.report.text import listing
 
 
 def junit(checked: Checked, timestamp: str) -> str:
@@ -13,9 +18,10 @@ def junit(checked: Checked, timestamp: str) -> str:
     Args:
         timestamp: when the results were made, as `2026-11-23T12:50:39`.
     """
-    cases = [_case(checked, who, findings) for who, findings in _by_name(checked.findings).items()]
+    cases = [_case(checked, cell, findings) for cell, findings in _by_cell(checked.findings).items()]
     cases += [_level(checked, level) for level in checked.levels]
-    cases += [_absent(checked, name) for name in checked.missing]
+    cases += [_absent(checked, run) for run in checked.missing]
+    cases += [_changed(checked, each) for each in checked.changed]
     told = {tag: str(sum(case.find(tag) is not None for case in cases)) for tag in ("failure", "error", "skipped")}
     suite = ET.Element(
         "testsuite",
@@ -25,7 +31,9 @@ def junit(checked: Checked, timestamp: str) -> str:
     )
     ET.SubElement(suite, "properties")
     suite.extend(cases)
-    ET.SubElement(suite, "system-out").text = "\n".join([*checked.why, *summary(checked)])
+    ET.SubElement(suite, "system-out").text = "\n".join(
+        [*head(checked), *hints(checked), *checked.why, *summary(checked)]
+    )
     ET.SubElement(suite, "system-err")
     root = ET.Element("testsuites")
     root.append(suite)
@@ -33,10 +41,10 @@ def junit(checked: Checked, timestamp: str) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _by_name(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+def _by_cell(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
     for finding in findings:
-        found.setdefault(finding.who, []).append(finding)
+        found.setdefault(finding.cell, []).append(finding)
     return found
 
 
@@ -44,20 +52,20 @@ def _new(checked: Checked, name: str) -> ET.Element:
     return ET.Element("testcase", {"classname": f"fdabench.{checked.suite}", "name": name, "time": "0"})
 
 
-def _case(checked: Checked, who: str, findings: Sequence[Finding]) -> ET.Element:
-    case = _new(checked, who)
-    bad = [finding for finding in findings if finding.verdict in checked.failing]
-    unsure = [finding for finding in findings if finding.verdict == Verdict.inconclusive]
+def _case(checked: Checked, cell: str, findings: Sequence[Finding]) -> ET.Element:
+    """A cell, all its seeds together; the ids are those of its runs."""
+    ids = [key for (name, _), key in sorted(checked.ids.items()) if name == cell]
+    case = _new(checked, f"{readable(cell)} ({listing(ids, 3)})" if ids else cell)
+    moved = sorted((each for each in findings if each.verdict != Verdict.unchanged), key=checked.shown.index)
+    bad = [finding for finding in moved if finding.verdict in checked.failing]
+    unsure = [finding for finding in moved if finding.verdict == Verdict.inconclusive]
+    told = "; ".join(facts(bad or unsure, len(ids)))
     if bad:
-        _told(case, "failure", bad)
+        failure = ET.SubElement(case, "failure", {"message": told, "type": f"class {bad[0].kind}"})
+        failure.text = "\n".join(facts(moved, len(ids)))
     elif unsure:
-        ET.SubElement(case, "skipped", {"message": "; ".join(sentence(finding) for finding in unsure)})
+        ET.SubElement(case, "skipped", {"message": told})
     return case
-
-
-def _told(case: ET.Element, tag: str, findings: Sequence[Finding]) -> None:
-    lines = [sentence(finding) for finding in findings]
-    ET.SubElement(case, tag, {"message": lines[0], "type": f"class {findings[0].kind}"}).text = "\n".join(lines)
 
 
 def _level(checked: Checked, level: Level) -> ET.Element:
@@ -67,7 +75,14 @@ def _level(checked: Checked, level: Level) -> ET.Element:
     return case
 
 
-def _absent(checked: Checked, name: str) -> ET.Element:
-    case = _new(checked, f"{name} is there")
-    ET.SubElement(case, "error", {"message": "it has no result to compare", "type": "missing"})
+def _absent(checked: Checked, run: Unfinished) -> ET.Element:
+    case = _new(checked, f"{run.who} is there")
+    ET.SubElement(case, "error", {"message": f"it has no result to compare: {run.reason}", "type": "missing"})
+    return case
+
+
+def _changed(checked: Checked, each: Changed) -> ET.Element:
+    case = _new(checked, each.text.split(":")[0])
+    told = ET.SubElement(case, "error", {"message": each.text, "type": "changed settings"})
+    told.text = "\n".join(hints(checked))
     return case

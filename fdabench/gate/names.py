@@ -7,7 +7,7 @@ from typing import Any
 
 from fdabench.results.store import Record
 
-_CLASS = ("torch", "platform", "device", "capability", "threads", "deterministic")
+_CLASS = ("torch", "platform", "device", "capability", "blas", "threads", "deterministic")
 _UNSAID = {
     "sampling": "shuffle",
     "last_batch": "wrap",

@@ -14,6 +14,8 @@ from fdabench.gate.runs import PROTOCOL, Run, Snapshot, Sync
 from fdabench.report.text import plural
 from fdabench.results.files import read_bytes
 
+_FORMER = "1"
+"""Of a file with 28 lines a run, which does not say what the settings were."""
 _MOST = 10
 """Faults that are told; a merge gone wrong has hundreds."""
 
@@ -24,18 +26,29 @@ def read(path: Path) -> Baseline:
         NoComparisonError: no such file, another schema, or a file that is not a baseline.
     """
     raw = _table(path)
+    if raw.get("schema") == _FORMER:
+        anew = f"fdabench baseline save RESULTS -o {path.as_posix()} --force"
+        raise NoComparisonError(f"{path}: written by an earlier version of fdabench; write it again: {anew}")
     if raw.get("schema") != BASELINE_SCHEMA:
         said = f"baseline schema {raw['schema']!r:.60}" if "schema" in raw else "not a baseline: it has no schema"
         raise NoComparisonError(f"{path}: {said}; this fdabench reads {BASELINE_SCHEMA!r}")
+    if "end" not in raw:
+        raise NoComparisonError(f"{path}: its last lines, [end] with the number of runs, are missing: the file was cut")
     found = faults(raw)
     if found:
         lines = [*found[:_MOST], *([f"and {len(found) - _MOST} more"] if len(found) > _MOST else [])]
         told = "\n".join(lines)
         raise NoComparisonError(f"{path}: not as fdabench wrote it: {plural(len(found), 'fault')}\n{told}")
     protocol = {key: raw[key] for key in PROTOCOL}
-    runs = tuple(_run(table) for table in raw["run"])
+    configs = {table["cell"]: table["config"] for table in raw["cells"]}
+    runs = tuple(_run(table, configs[table["cell"]]) for table in raw["runs"])
     history = tuple(Reason(**entry) for entry in raw["history"])
-    return Baseline(Snapshot(raw["suite"], protocol, raw["environment"], runs), history)
+    environments = {table["id"]: _without_id(table) for table in raw["environments"]}
+    return Baseline(Snapshot(raw["suite"], protocol, environments, runs), history)
+
+
+def _without_id(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key != "id"}
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -54,11 +67,11 @@ def _table(path: Path) -> dict[str, Any]:
         raise NoComparisonError(f"{path}: not TOML: {error}{hint}") from error
 
 
-def _run(table: Mapping[str, Any]) -> Run:
+def _run(table: Mapping[str, Any], config: Mapping[str, Any]) -> Run:
     optional: dict[str, Any] = {"theta": None, "period": None, "bytes_to": {}, "steps_to": {}}
     sizes = table.get("payload", {}).items()
     payload = {kind: tuple(size) if isinstance(size, list) else (size,) for kind, size in sizes}
-    return Run(**{**optional, **table, "payload": payload, "first_syncs": _syncs(table)})
+    return Run(**{**optional, **table, "payload": payload, "first_syncs": _syncs(table), "config": config})
 
 
 def _syncs(table: Mapping[str, Any]) -> tuple[Sync, ...]:

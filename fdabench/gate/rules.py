@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fdabench.errors import nearest
+from fdabench.report.text import plural
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.store import RESULTS
 
@@ -24,8 +25,19 @@ def faults(raw: Table) -> list[str]:
     above = [*of_table("", raw, _TOP)]
     if above:
         return above  # what is inside cannot be looked at
-    inside = [fault for i, table in enumerate(raw["history"]) for fault in of_table(f"history[{i}]: ", table, _REASON)]
-    inside += [fault for i, run in enumerate(raw["run"]) for fault in of_table(_place(run, i), run, _RUN)]
+    # what an environment is told by is for `doctor` to say
+    named = [{key: value for key, value in table.items() if key == "id"} for table in raw["environments"]]
+    inside = [
+        fault
+        for name, tables, rules in (
+            ("history", raw["history"], _REASON),
+            ("environments", named, _ENVIRONMENT),
+            ("cells", raw["cells"], _CELL),
+        )
+        for i, table in enumerate(tables)
+        for fault in of_table(f"{name}[{i}]: ", table, rules)
+    ]
+    inside += [fault for i, run in enumerate(raw["runs"]) for fault in of_table(_place(run, i), run, _RUN)]
     return inside or [*_together(raw)]
 
 
@@ -43,22 +55,30 @@ def of_table(place: str, table: Table, rules: Mapping[str, Rule]) -> Iterator[st
 
 
 def _place(run: Table, index: int) -> str:
-    return f"[[run]] {run['id'] if isinstance(run.get('id'), str) else f'number {index + 1}'}: "
+    return f"run {run['id'] if isinstance(run.get('id'), str) else f'number {index + 1}'}: "
 
 
 def _together(raw: Table) -> Iterator[str]:
     """What is wrong only beside something else."""
-    runs, targets = raw["run"], {str(float(target)) for target in raw["targets"]}
-    if raw.get("num_runs", len(runs)) != len(runs):
-        yield f"num_runs is {raw['num_runs']}, and there are {len(runs)} of [[run]]: the file was cut or merged by hand"
+    runs, targets = raw["runs"], {str(float(target)) for target in raw["targets"]}
+    if raw["end"] != {"runs": len(runs)}:
+        told = ", ".join(f"{key} = {value!r:.20}" for key, value in raw["end"].items())
+        yield f"[end] says {told or 'nothing'}, and there are {plural(len(runs), 'run')}: the file was cut or merged"
     for target in sorted({target for run in runs for target in run.get("bytes_to", {})} - targets):
         yield f"bytes_to: {target!r:.60} is not among the targets ({', '.join(sorted(targets)) or 'there are none'})"
     for key, times in Counter(run["id"] for run in runs).items():
         if times > 1:
-            yield f"[[run]] {key}: is there {times} times"
+            yield f"run {key}: is there {times} times"
+    for name, key in (("environments", "id"), ("cells", "cell")):
+        for value, times in Counter(table[key] for table in raw[name]).items():
+            if times > 1:
+                yield f"{name}: {value} is there {times} times"
+    environments, cells = {table["id"] for table in raw["environments"]}, {table["cell"] for table in raw["cells"]}
     for i, run in enumerate(runs):
-        if run["environment"] not in raw["environment"]:
-            yield f"{_place(run, i)}environment: there is no [environment.{run['environment']}]"
+        if run["environment"] not in environments:
+            yield f"{_place(run, i)}environment: {run['environment']} is not among the environments"
+        if run["cell"] not in cells:
+            yield f"{_place(run, i)}cell: {run['cell']} is not among the cells"
         if run["accuracy"] != run["accuracy"] and run["state"] != "diverged":
             yield f"{_place(run, i)}accuracy: nan is for runs that diverged"
 
@@ -112,16 +132,23 @@ _TABLES = Rule("tables", list_of(is_table))
 _TOP = {
     "schema": _TEXT,
     "suite": _TEXT,
-    "num_runs": _WHOLE._replace(needed=False),  # baselines of before had none
     "convention": _one_of(tuple(CONVENTIONS)),
     "targets": Rule("a list of fractions from 0 to 1", list_of(_fraction)),
     "hit": Rule("a whole number, 1 or more", lambda value: whole(value) and value > 0),
     "reach": _one_of(("at", "strictly")),
     "history": _TABLES,
-    "environment": Rule("a table of tables", _table_of(is_table)),
-    "run": _TABLES,
+    "environments": _TABLES,
+    "cells": _TABLES,
+    "runs": _TABLES,
+    "end": Rule("a table", is_table),
 }
-_REASON = {"reason": _ANY_TEXT, "runs": _WHOLE, "revision": _ANY_TEXT}
+_REASON = {
+    "reason": _ANY_TEXT,
+    "runs": _WHOLE,
+    **dict.fromkeys(("revision", "fdabench"), _ANY_TEXT._replace(needed=False)),
+}
+_ENVIRONMENT = {"id": _TEXT}
+_CELL = {"cell": _TEXT, "config": Rule("a table", is_table)}
 _RUN = {
     **dict.fromkeys(("cell", "id", "environment", "seeds", "partition", "sync_steps"), _TEXT),
     **dict.fromkeys(("seed", "num_parameters", "steps", "syncs"), _WHOLE),

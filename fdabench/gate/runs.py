@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+GONE = "gone"
+"""The state of a run that a baseline has and the results do not."""
 PROTOCOL = ("convention", "targets", "hit", "reach")
 
 
@@ -51,10 +53,39 @@ class Run:
     """Bytes to each target; a target that was missed is absent."""
     steps_to: Mapping[str, int]
     """The same in steps; for limits, not in baselines."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """The settings of its cell, without the seed."""
 
     @property
     def who(self) -> str:
         return f"{self.cell} s{self.seed}"
+
+
+class Pair(NamedTuple):
+    """The same run, before and after."""
+
+    before: Run
+    after: Run
+
+    @property
+    def same_class(self) -> bool:
+        return self.before.environment == self.after.environment
+
+
+class Unfinished(NamedTuple):
+    """A run without a result: its name, the last line of its error, and the plug-in's `file:line` that raised it."""
+
+    cell: str
+    who: str
+    state: str
+    id: str = ""
+    error: str = ""
+    place: str = ""
+
+    @property
+    def reason(self) -> str:
+        """`kamp.py:21: NameError: name 'thta' is not defined`, or the state alone."""
+        return ": ".join(text for text in (self.place, self.error) if text) or self.state
 
 
 @dataclass(frozen=True)
@@ -65,8 +96,8 @@ class Snapshot:
     protocol: Mapping[str, Any]
     environments: Mapping[str, Mapping[str, Any]]
     runs: tuple[Run, ...]
-    unfinished: Mapping[str, str] = field(default_factory=dict)
-    """Cells without a result, by id: `fda ... s0 (failed)`."""
+    unfinished: Mapping[str, Unfinished] = field(default_factory=dict)
+    """Runs without a result, by id."""
 
     @property
     def by_id(self) -> dict[str, Run]:

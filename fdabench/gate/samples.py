@@ -3,24 +3,12 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from fdabench.gate.exact import is_formula
-from fdabench.gate.runs import Run
+from fdabench.gate.runs import Pair
 from fdabench.gate.stats import Losses
-
-
-class Pair(NamedTuple):
-    """The same run, before and after."""
-
-    before: Run
-    after: Run
-
-    @property
-    def same_class(self) -> bool:
-        return self.before.environment == self.after.environment
 
 
 @dataclass(frozen=True)

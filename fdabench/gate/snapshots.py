@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from fdabench.gate.names import cell_key, digest, environment_class
-from fdabench.gate.runs import PROTOCOL, Run, Snapshot, Sync
+from fdabench.gate.places import from_here
+from fdabench.gate.runs import PROTOCOL, Run, Snapshot, Sync, Unfinished
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.load import Results
 from fdabench.results.store import RESULTS, Record
@@ -29,15 +30,21 @@ def snapshot(results: Results, protocol: Mapping[str, Any] | None = None) -> Sna
             found.append(_run(finished[cell["id"]], totals.loc[cell["id"]], reached, own))
     environments = {digest(kind): kind for kind in map(environment_class, finished.values())}
     unfinished = {
-        c["id"]: _without(c["config"], results.records.get(c["id"])) for c in lock["cell"] if c["id"] not in finished
+        cell["id"]: _unfinished(cell["id"], cell["config"], results.records.get(cell["id"]))
+        for cell in lock["cell"]
+        if cell["id"] not in finished
     }
     ordered = sorted(found, key=lambda run: (run.cell, run.seed, run.id))
     return Snapshot(lock["suite"], read_by, environments, tuple(ordered), unfinished)
 
 
-def _without(config: Mapping[str, Any], record: Record | None) -> str:
-    """A cell that has no result, and what became of it."""
-    return f"{cell_key(config)} s{config['seed']} ({record['state'] if record else 'pending'})"
+def _unfinished(key: str, config: Mapping[str, Any], record: Record | None) -> Unfinished:
+    """What became of a run that has no result. Its traceback is for `fdabench show`; its last line is the error."""
+    cell, told = cell_key(config), record or {}
+    lines = [" ".join(line.split()) for line in str(told.get("error", "")).splitlines() if line.strip()]
+    place = from_here(str(told.get("plugin", "")))
+    error = lines[-1] if lines else ""
+    return Unfinished(cell, f"{cell} s{config['seed']}", told.get("state", "pending"), key, error, place)
 
 
 def _run(record: Record, total: "pd.Series[Any]", hits: pd.DataFrame, own: Mapping[str, pd.DataFrame]) -> Run:
@@ -69,6 +76,7 @@ def _run(record: Record, total: "pd.Series[Any]", hits: pd.DataFrame, own: Mappi
         accuracy=float(total["final_accuracy"]),
         bytes_to=dict(zip(targets, map(int, reached["bytes_total"]), strict=True)),
         steps_to=dict(zip(targets, map(int, reached["step"]), strict=True)),
+        config={key: value for key, value in config.items() if key != "seed"},
     )
 
 

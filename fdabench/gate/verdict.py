@@ -2,10 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fdabench.gate.changed import Changed
+from fdabench.gate.runs import Unfinished
+
+OWN_LIMITS = "its own limits"
+"""What results are checked against where there is nothing older."""
 Value = int | float | str | None
 
 
@@ -63,8 +68,19 @@ class Checked:
     against: str
     findings: tuple[Finding, ...]
     levels: tuple[Level, ...] = ()
-    missing: tuple[str, ...] = ()
+    missing: tuple[Unfinished, ...] = ()
     added: tuple[str, ...] = ()
+    changed: tuple[Changed, ...] = ()
+    """Runs whose settings changed: they are not judged, and keep the gate closed until they are accepted."""
+    ids: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """Of every run that was compared, by cell and seed."""
+    soft: float = 0.0
+    """How much worse reproducible costs may be."""
+    results: str = ""
+    """The results folder, and the baseline file if there is one: for commands that can be pasted."""
+    baseline: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The suite's file under "", and those of plug-ins by what they add."""
     notes: tuple[str, ...] = ()
     why: tuple[str, ...] = ()
     strict: bool = False
@@ -85,12 +101,15 @@ class Checked:
 
     @property
     def exit_code(self) -> int:
-        """1 where something is worse, 4 where something that should have been compared is not there, else 0."""
-        return 1 if self.regressed else 4 if self.missing else 0
+        """1 where something is worse, 4 where something that should have been compared was not, else 0."""
+        return 1 if self.regressed else 4 if self.missing or self.changed else 0
 
     @property
     def word(self) -> str:
-        return {0: "pass", 1: "fail", 4: "not compared"}[self.exit_code]
+        """`changed` where settings did and all else is there."""
+        if self.regressed:
+            return "fail"
+        return "not compared" if self.missing else "changed" if self.changed else "pass"
 
     def counts(self, kind: str) -> Counter[Verdict]:
         return Counter(finding.verdict for finding in self.findings if finding.kind == kind)

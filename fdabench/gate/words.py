@@ -1,79 +1,74 @@
-"""What the gate found, as rows and lines for people and as plain data for programs."""
+"""What the gate found, as lines for people and as plain data for programs."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fdabench.gate.verdict import Checked, Finding, Level, Value, Verdict
-from fdabench.report.text import DASH, byte_size, count, percent, plural
+from fdabench.gate.changed import Changed
+from fdabench.gate.folded import Row, rows
+from fdabench.gate.sentences import sentences, unchanged
+from fdabench.gate.units import metric_name, points, readable, signed
+from fdabench.gate.verdict import OWN_LIMITS, Checked, Finding, Level, Verdict
+from fdabench.report.text import plural
 
-COLUMNS = ("class", "verdict", "cell", "seed", "metric", "before", "after", "change", "note")
-RECORD = (*COLUMNS[:8], "change_low", "change_high", "note")
+COLUMNS = ("verdict", "cell", "run", "what changed")
+_NUMBERS = ("change", "change_low", "change_high")
+RECORD = ("class", "verdict", "cell", "seed", "id", "metric", "before", "after", *_NUMBERS, "note")
 CLASSES = {"limit": "limits", "A": "A formula", "B": "B reproducible", "C": "C noisy"}
-Row = tuple[str, ...]
+ACCEPT = "if this is meant"
 
 
-def row(finding: Finding) -> Row:
-    return (
-        finding.kind,
-        finding.verdict.value,
-        finding.cell,
-        DASH if finding.seed is None else str(finding.seed),
-        finding.metric,
-        value(finding, finding.before),
-        value(finding, finding.after),
-        change(finding),
-        finding.note,
-    )
+def row_texts(row: Row) -> tuple[str, ...]:
+    """A row's texts under `COLUMNS`."""
+    return row.verdict.value, row.cell, row.id, "; ".join(row.facts)
 
 
-def sentence(finding: Finding) -> str:
-    """`syncs 5 -> 6 (+20.0 %): past the soft limit of 0 %`, or `max_bytes 31 000, the limit is 30 000`."""
-    before, after = value(finding, finding.before), value(finding, finding.after)
-    if finding.kind == "limit":
-        return f"{finding.metric} {after}, the limit is {before}: {finding.note}"
-    told = f" ({change(finding)})" if finding.change is not None else ""
-    return f"{finding.metric} {before} -> {after}{told}{': ' * bool(finding.note)}{finding.note}"
+def head(checked: Checked) -> list[str]:
+    """The sentences that answer the question: one for each strategy that changed, then the settings that did."""
+    quiet = unchanged(checked)
+    told = [sentence.line for sentence in sentences(checked)]
+    told += [each.text for each in checked.changed]
+    return told + ([quiet] if quiet and told else [])
 
 
-def as_record(finding: Finding) -> dict[str, Any]:
-    """The row for programs: numbers in full, changes as fractions."""
+def accept_command(results: str, baseline: str) -> str:
+    """What takes over the results, ready to be pasted."""
+    return shlex.join(["fdabench", "baseline", "accept", results, "--baseline", baseline]) + ' --reason "..."'
+
+
+def show_command(results: str, run: str) -> str:
+    """What prints a run, its error included."""
+    return shlex.join(["fdabench", "show", results, run])
+
+
+def hints(checked: Checked) -> list[str]:
+    """What to do next: how to look at the worst run, and how to accept where accepting helps.
+
+    A limit is the suite's, and a run without a result is to be run.
+    """
+    shown = [run.id for run in checked.missing if run.id and run.error] or [
+        row.id for row in rows(checked) if row.id and row.verdict in checked.failing
+    ]
+    told = [f"look: {show_command(checked.results, shown[0])}"] if shown and checked.results else []
+    moved = {finding.verdict for finding in checked.shown if finding.kind != "limit"}
+    worse = bool(moved & set(checked.failing)) or any(level.verdict == Verdict.fail for level in checked.levels)
+    if checked.baseline and not checked.missing and (worse or checked.changed or Verdict.better in moved):
+        why = ACCEPT if worse or checked.changed else "to keep what is better"
+        told.append(f"{why}: {accept_command(checked.results, checked.baseline)}")
+    return told
+
+
+def as_record(checked: Checked, finding: Finding) -> dict[str, Any]:
+    """A finding for programs: numbers in full, changes as fractions, the id of its run."""
     low, high = finding.interval or (None, None)
-    also = {"class": finding.kind, "change_low": low, "change_high": high}
-    return {key: _finite(also[key] if key in also else getattr(finding, key)) for key in RECORD}
+    also = {"class": finding.kind, "change_low": low, "change_high": high, "id": _id(checked, finding)}
+    return {key: finite(also[key] if key in also else getattr(finding, key)) for key in RECORD}
 
 
-def value(finding: Finding, number: Value) -> str:
-    """Exact where the class is: five bytes more are no rounding."""
-    if number is None or (isinstance(number, float) and not math.isfinite(number)):
-        return DASH
-    if isinstance(number, str):
-        return number
-    if "accuracy" in finding.metric:
-        return percent(number, 2)
-    if finding.kind == "C":
-        return byte_size(number)
-    return count(number) if float(number).is_integer() else f"{number:.6g}"
-
-
-def change(finding: Finding) -> str:
-    if finding.change is None:
-        return DASH
-    points = finding.metric == "accuracy"
-    unit, digits = ("points", 2) if points else ("%", 1)
-    told = f"{signed(finding.change, digits)} {unit}"
-    if finding.interval is None or finding.verdict == Verdict.unchanged:
-        return told
-    low, high = (signed(end, digits) for end in finding.interval)
-    return f"{told} [{low}, {high}]"
-
-
-def signed(fraction: float, digits: int) -> str:
-    """A change too small for the digits is not shown as none; what sums leave behind is none."""
-    fraction = fraction if abs(fraction) > 1e-12 else 0.0
-    text = f"{100 * fraction:+.{digits}f}"
-    return text if float(text) != 0 or fraction == 0 else f"{100 * fraction:+.1g}"
+def _id(checked: Checked, finding: Finding) -> str | None:
+    return None if finding.seed is None else checked.ids.get((finding.cell, finding.seed))
 
 
 def summary(checked: Checked) -> list[str]:
@@ -81,21 +76,41 @@ def summary(checked: Checked) -> list[str]:
     lines = [f"{CLASSES[kind]:<15} {_tally(checked, kind)}" for kind in CLASSES if checked.counts(kind)]
     lines += [level_line(level) for level in checked.levels]
     lines += [f"note: {note}" for note in checked.notes]
-    lines += _some("new, not in the baseline", checked.added) + _some("MISSING", checked.missing)
+    missing = [f"{readable(run.cell)}{run.who.removeprefix(run.cell)} ({run.reason})" for run in checked.missing]
+    lines += _some("new, not in the baseline", [without_hash(name) for name in checked.added])
+    lines += _some("MISSING", missing)
     return [*lines, f"{checked.suite} against {checked.against}: {answer(checked)}"]
 
 
+def without_hash(who: str) -> str:
+    """`fda linear theta=1 | ... s0` of `fda linear theta=1 | ... #3fa253 s0`."""
+    cell, _, rest = who.partition(" #")
+    return f"{cell} {rest.partition(' ')[2]}".rstrip()
+
+
 def answer(checked: Checked) -> str:
-    """`pass`, or `fail: 3 numbers are worse`, or what was not compared."""
-    if checked.missing and not checked.regressed:
-        return f"{checked.word}: {plural(len(checked.missing), 'run')} missing"
-    worse = len(checked.failures) + sum(level.verdict == Verdict.fail for level in checked.levels)
-    unsure = sum(finding.verdict == Verdict.inconclusive for finding in checked.findings)
+    """`18 runs compared: pass; 12 changed settings, not judged`, or what failed, or what is missing."""
+    compared = f"{plural(len(checked.ids), 'run')} {'checked' if checked.against == OWN_LIMITS else 'compared'}"
+    told = [f"{compared}: {_judged(checked)}" if checked.ids or checked.regressed else "nothing to judge"]
+    changed = sum(len(each.pairs) for each in checked.changed)
+    told += [f"{changed} changed settings, not judged"] if changed else []
+    told += [f"{len(checked.missing)} missing"] if checked.missing else []
+    return "; ".join(told)
+
+
+def _judged(checked: Checked) -> str:
+    """Of the runs that were compared."""
     if checked.regressed:
-        return f"{checked.word}: {plural(worse, 'number')} changed or worse"
-    better = sum(finding.verdict == Verdict.better for finding in checked.findings)
+        failed = sorted({sentence.strategy for sentence in sentences(checked) if sentence.verdict in checked.failing})
+        worse = sum(row.verdict in checked.failing for row in rows(checked))
+        where = f": {plural(worse, 'cell')} of {', '.join(failed)}" if worse and len(failed) <= 3 else ""
+        return f"fail{where}" if worse else "fail: all cells together"
+    better, unsure = (
+        sum(finding.verdict == verdict for finding in checked.findings)
+        for verdict in (Verdict.better, Verdict.inconclusive)
+    )
     told = [f"{number} {what}" for number, what in ((better, "better"), (unsure, "inconclusive")) if number]
-    return ", ".join([checked.word, *told])
+    return ", ".join(["pass", *told])
 
 
 def _tally(checked: Checked, kind: str) -> str:
@@ -106,11 +121,11 @@ def _tally(checked: Checked, kind: str) -> str:
 
 
 def level_line(level: Level) -> str:
-    loss = (
-        f"{-100 * level.loss:+.2f} points" if level.metric == "accuracy" else f"{100 * math.expm1(level.loss):+.1f} %"
-    )
+    """`all 6 cells together: accuracy -0.20 points on average, p = 0.004, fails below 0.01: fail`."""
+    accuracy = level.metric == "accuracy"
+    loss = points(-level.loss) if accuracy else f"{signed(math.expm1(level.loss), 1)} %"
     test = f"p = {level.p_value:.2g}, fails below {level.alpha:.2g}"
-    return f"all {level.cells} cells   {level.metric} {loss} on average, {test}: {level.verdict}"
+    return f"all {level.cells} cells together: {metric_name(level.metric)} {loss} on average, {test}: {level.verdict}"
 
 
 def _some(what: str, names: Sequence[str], most: int = 5) -> list[str]:
@@ -119,26 +134,48 @@ def _some(what: str, names: Sequence[str], most: int = 5) -> list[str]:
 
 
 def as_data(checked: Checked) -> dict[str, Any]:
-    """Everything but what is unchanged, of which there are only counts. Fractions; no NaN."""
+    """Everything but what is unchanged, of which there are only counts. Numbers in full, fractions; no NaN."""
     data = {
         "verdict": checked.word,
         "exit_code": checked.exit_code,
         "suite": checked.suite,
         "against": checked.against,
+        "compared": len(checked.ids),
+        "sentences": head(checked),
         "counts": {kind: {str(verdict): n for verdict, n in checked.counts(kind).items()} for kind in CLASSES},
-        "findings": [asdict(finding) for finding in checked.shown],
+        "findings": [{**asdict(finding), "id": _id(checked, finding)} for finding in checked.shown],
+        "changed": [_changed(each) for each in checked.changed],
         "suite_level": [asdict(level) for level in checked.levels],
-        "missing": list(checked.missing),
+        "missing": [run._asdict() for run in checked.missing],
         "added": list(checked.added),
         "notes": list(checked.notes),
         "why": list(checked.why),
+        "hints": hints(checked),
     }
-    return {key: _finite(entry) for key, entry in data.items()}
+    return {key: finite(entry) for key, entry in data.items()}
 
 
-def _finite(entry: Any) -> Any:
+def _changed(each: Changed) -> dict[str, Any]:
+    runs = [
+        {
+            "seed": pair.after.seed,
+            "id_before": pair.before.id,
+            "id": pair.after.id,
+            "bytes_before": pair.before.bytes_total,
+            "bytes": pair.after.bytes_total,
+            "accuracy_before": pair.before.accuracy,
+            "accuracy": pair.after.accuracy,
+        }
+        for pair in each.pairs
+    ]
+    settings = [setting._asdict() for setting in each.settings]
+    return {"strategy": each.strategy, "settings": settings, "accuracy_change": each.accuracy, "runs": runs}
+
+
+def finite(entry: Any) -> Any:
+    """JSON has no NaN."""
     if isinstance(entry, dict):
-        return {key: _finite(inner) for key, inner in entry.items()}
+        return {key: finite(inner) for key, inner in entry.items()}
     if isinstance(entry, list | tuple):
-        return [_finite(inner) for inner in entry]
+        return [finite(inner) for inner in entry]
     return None if isinstance(entry, float) and not math.isfinite(entry) else entry

@@ -12,7 +12,10 @@ from fdabench.core.strategy import Round
 
 @dataclass(frozen=True)
 class Exact:
-    """S_k = (|u_k|^2, u_k) and H(S) = S_1 - |S_2|^2 = Var: 4 (d + 1) bytes."""
+    """Know the variance exactly, by sending the whole drift: an oracle to compare with, as dear as a sync.
+
+    S_k = (|u_k|^2, u_k) and H(S) = S_1 - |S_2|^2 = Var: 4 (d + 1) bytes.
+    """
 
     reference: ClassVar[str] = "theologitis2025"
 

@@ -12,7 +12,9 @@ from fdabench.core.strategy import Round
 
 @dataclass(frozen=True)
 class Linear:
-    """|mean u|^2 >= <xi, mean u>^2 for a unit xi, so S_k = (|u_k|^2, <xi, u_k>) and H(S) = S_1 - S_2^2.
+    """Bound the variance by norms of the drifts and their products with one common direction: 8 bytes a check.
+
+    |mean u|^2 >= <xi, mean u>^2 for a unit xi, so S_k = (|u_k|^2, <xi, u_k>) and H(S) = S_1 - S_2^2.
 
     xi is the direction of the last round's mean drift, which every worker knows from the last two global models.
     """

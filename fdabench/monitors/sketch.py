@@ -22,7 +22,9 @@ Rows = Annotated[int, Ge(1), Le(999)]
 
 @dataclass(frozen=True)
 class Sketch:
-    """S_k = (|u_k|^2, sk(u_k)) and H(S) = S_1 - M2(sk) / (1 + eps), eps = 1 / sqrt(width).
+    """Estimate the variance by norms and sketches of the drifts: 4 (1 + depth x width) bytes a check.
+
+    S_k = (|u_k|^2, sk(u_k)) and H(S) = S_1 - M2(sk) / (1 + eps), eps = 1 / sqrt(width).
 
     Each of `depth` rows adds each number, with a random sign, to a random one of `width` buckets; M2, the median over
     the rows of their squared norms, estimates |mean u|^2, because a sketch is linear. A row is unbiased, and its

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 from fdabench.partition.base import Partition
 from fdabench.partition.dirichlet import Dirichlet
-from fdabench.partition.iid import FileOrder, Iid
+from fdabench.partition.iid import FileOrder, Iid, RoundRobin
 from fdabench.partition.sorted import Label, Sorted
 
 PARTITIONS: Mapping[str, type[Partition]] = {
     "iid": Iid,
     "iid-file-order": FileOrder,
+    "round-robin": RoundRobin,
     "dirichlet": Dirichlet,
     "sorted": Sorted,
     "label": Label,

@@ -16,7 +16,7 @@ Weights = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Dirichlet:
-    """The smaller `alpha`, the more heterogeneous the workers.
+    """Draw the workers' class mixes from a Dirichlet distribution: the smaller `alpha`, the more they differ.
 
     `shares = "per-class"`: each class is shared out over the workers by proportions from Dir(alpha); shards of
     unequal size. `shares = "per-worker"`: equal shards, each with a class mix from Dir(alpha * prior), prior the

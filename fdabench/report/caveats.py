@@ -14,7 +14,7 @@ LARGE_STATE = 0.1
 COARSE = 0.1
 LEAST_THETAS = 3
 """From which on the figure of a sweep is drawn."""
-_ENVIRONMENT = ("fdabench", "git", "python", "torch", "numpy", "platform", "device", "threads")
+_ENVIRONMENT = ("fdabench", "git", "python", "torch", "numpy", "platform", "device", "capability", "blas", "threads")
 
 
 def find_caveats(data: ReportData) -> list[str]:

@@ -9,7 +9,7 @@ from fdabench.report.data import ReportData, only
 from fdabench.report.headline import strategies_of
 from fdabench.report.order import RULE, order_of
 from fdabench.report.ratios import times_sign
-from fdabench.report.stats import Ratio, geometric_mean, paired_ratio
+from fdabench.report.stats import NO_RATIO, Ratio, geometric_mean, paired_ratio
 from fdabench.report.tables import Table
 from fdabench.report.text import DASH, byte_size, percent, target_name
 
@@ -65,7 +65,8 @@ def _strategy(data: ReportData, label: str, best: pd.DataFrame) -> dict[str, Any
 
 
 def _ratio(name: str, top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> dict[str, Any]:
-    ratio = paired_ratio(top, bottom, cost)
+    # the same runs are as dear as themselves, whatever is known of their costs
+    ratio = NO_RATIO if top["cell_id"].equals(bottom["cell_id"]) else paired_ratio(top, bottom, cost)
     return {
         name: ratio.mean,
         f"{name}_low": ratio.low,

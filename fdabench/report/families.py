@@ -9,17 +9,9 @@ from typing import Literal
 from zlib import crc32
 
 from fdabench.report.contrast import mixed
+from fdabench.results.names import strategy_family
 
 Dashes = Literal["-", "--", "-.", ":"] | tuple[float, tuple[float, ...]]
-
-_BY_MONITOR = {"naive": "NaiveFDA", "linear": "LinearFDA", "sketch": "SketchFDA", "exact": "ExactFDA"}
-_BY_STRATEGY = {
-    "synchronous": "Synchronous",
-    "ddp": "DDP",
-    "fedavg": "FedAvg",
-    "fedavgm": "FedAvgM",
-    "fedadam": "FedAdam",
-}
 
 # After Okabe and Ito, whom the colour-blind can follow, as dark as 3:1 on white asks; the paper's four keep its hue and
 # marker.
@@ -57,9 +49,7 @@ class Look:
 
 def family_of(label: str, strategy: str, monitor: str) -> str:
     """The name by what the strategy is, whatever a suite calls it: a user's own is known by its kind."""
-    if strategy == "fda":
-        return _BY_MONITOR.get(monitor, f"{monitor.capitalize()}FDA")
-    return _BY_STRATEGY.get(strategy, strategy)
+    return strategy_family(strategy, monitor)
 
 
 def looks_of(families: Mapping[str, str]) -> dict[str, Look]:

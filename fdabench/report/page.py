@@ -18,7 +18,6 @@ from fdabench.report.figures.tags import strategy_tag
 from fdabench.report.inline import Inline, inline
 from fdabench.report.origin import origin
 from fdabench.report.render import Drawn
-from fdabench.report.summary import Conclusion, summary_text
 from fdabench.report.tables import Table
 from fdabench.report.text import count, plural
 
@@ -72,7 +71,6 @@ def page_file(content: Mapping[str, Any], data: ReportData, templates: Environme
         "figures": [figure for figure in shown if figure.drawn.name != FIRST],
         "facts": _facts(data),
         "origin": origin(data),
-        "sentence": sentence,
         "others": sorted(_others(content["tables"]), key=lambda table: table.name == "cells"),
         "style": Markup(style),
         "script": Markup(script),
@@ -106,11 +104,6 @@ def show(figure: Drawn, looks: Mapping[str, Look]) -> Shown:
             switches.setdefault(look.family, []).append(Switch(label, tag, variable(look.color.lower())))
     colors = found.colors | {look.color.lower() for look in looks.values()}
     return Shown(figure, Markup(found.svg), round(found.width * ENLARGED), colors, switches)
-
-
-def sentence(said: Conclusion) -> str:
-    """The first line of what a suite concludes."""
-    return summary_text(said).split("\n", 1)[0]
 
 
 def shared(table: Table) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fdabench.published.facts import IID, iid_partition
 from fdabench.report.families import family_of
 from fdabench.report.text import significant
 from fdabench.results.dotted import dotted
@@ -57,6 +58,12 @@ _OF: Mapping[str, Flat] = {
     "FedAvgM": {**_CLIENT, "optimizer.lr": 0.0316, **_SERVER_MOMENTUM, "strategy.local_epochs": 1.0},
 }
 
+_IMAGES: Mapping[str, str] = {
+    "cifar10": "images normalized by CIFAR-10's mean and deviation (published: ImageNet's)",
+    "cifar100": "images normalized by CIFAR-100's mean and deviation before the model's own (published: by ImageNet's)",
+}
+"""Data sets that are not read as in the paper."""
+
 
 def differences(config: Mapping[str, Any], label: str) -> str:
     """What of a cell is not as the paper's authors did it: `sampling = shuffle, lr = 0.002`; empty where all is.
@@ -75,6 +82,11 @@ def differences(config: Mapping[str, Any], label: str) -> str:
     ]
     every = {key: value for key, value in config["eval"].items() if key.startswith("every_")}
     found += [_said(f"eval.{key}", value) for key, value in every.items() if (key, value) != ("every_epochs", 1.0)]
+    partition, published = config["partition"]["kind"], iid_partition(config["model"], family)
+    found += (
+        [f"partition = {partition} (published: {published})"] if partition in IID and partition != published else []
+    )
+    found += [_IMAGES[config["dataset"]]] if config["dataset"] in _IMAGES else []
     return ", ".join(found)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdabench.published.facts import GRIDS, PARTITIONS, Axes, Fact, published
+from fdabench.published.facts import GRIDS, IID, PARTITIONS, Axes, Fact, published
 from fdabench.report.data import ReportData
 from fdabench.report.milestones import at_epoch
 from fdabench.report.protocol import differences
@@ -55,7 +55,7 @@ def counterparts(data: ReportData) -> pd.DataFrame:
     runs = data.finished
     runs = runs[
         (runs["dataset"] == runs["model"].map({model: grid.dataset for model, grid in GRIDS.items()}))
-        & runs["partition"].isin(set(PARTITIONS.values()))
+        & runs["partition"].isin({*IID, *PARTITIONS.values()})
         & runs["family"].isin({fact.axes.strategy for fact in published()})
     ]
     longest = runs.sort_values("steps", ascending=False, kind="stable")
@@ -71,10 +71,14 @@ def _course(config: Mapping[str, Any]) -> str:
 
 
 def matching(axes: Axes, cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells of a published setting; of the whole grid of the paper where it has no number of workers."""
+    """The cells of a published setting; of the whole grid of the paper where it has no number of workers.
+
+    Of IID those of either kind: `differs` says where it is not the kind that was published.
+    """
+    partitions = IID if axes.partition in IID else (axes.partition,)
     found = cells[
         (cells["model"] == axes.model)
-        & (cells["partition"] == axes.partition)
+        & cells["partition"].isin(partitions)
         & (cells["family"] == axes.strategy)
         & cells["workers"].isin([axes.workers] if axes.workers else GRIDS[axes.model].workers)
     ]

@@ -7,8 +7,8 @@ import pandas as pd
 
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.profiles import area, ratios_to_best, widest
-from fdabench.report.resampling import RESAMPLES, SEED, interquartile_mean, stratified_interval
-from fdabench.report.survival import Course, common_limit, restricted_mean
+from fdabench.report.resampling import LEAST_SEEDS_DRAWN, RESAMPLES, SEED, bootstrap_interval, interquartile_mean
+from fdabench.report.survival import common_end
 from fdabench.report.tables import Table
 from fdabench.report.text import DASH, byte_size, count, percent, ratio_number, target_name
 
@@ -36,36 +36,40 @@ def middles_frame(data: ReportData) -> pd.DataFrame:
 
 
 def _middle(name: str, mine: pd.DataFrame, column: str) -> dict[str, Any]:
-    low, high = stratified_interval([seeds.to_numpy(float) for _, seeds in mine.groupby(WORKLOAD)[column]])
+    workloads = mine.groupby(WORKLOAD).ngroup().to_numpy()
+    low, high = bootstrap_interval(mine[column].to_numpy(float), workloads, mine["seed"].to_numpy())
     return {f"{name}_iqm": interquartile_mean(mine[column]), f"{name}_low": low, f"{name}_high": high}
 
 
-def course_of(mine: pd.DataFrame, cost: str, end: float) -> Course:
-    """What a strategy's cells spent; one that diverged never gets there, so it counts as missed up to `end`."""
-    return mine[cost].astype(float).fillna(end).to_numpy(), mine["reached"].to_numpy(bool)
-
-
 def restricted_frame(data: ReportData) -> pd.DataFrame:
-    """One row for each workload and strategy: mean bytes and steps to the target, each up to the common limit."""
+    """One row for each workload and strategy: mean steps and bytes to the target, both up to the workload's end.
+
+    The end is the step up to which every cell of the workload is known. A cell that had not reached the target by then
+    counts with the end, and with the bytes that it had spent there. No cell is left out, so means can be compared,
+    whoever missed.
+    """
     rows = []
     for (suite, workload), group in data.shown.groupby(WORKLOAD, sort=False):
-        by_label = dict(list(group.groupby("label", sort=False)))
-        means = {cost: _restricted(by_label, cost) for cost in ("cost_bytes", "cost_steps")}
-        for label, mine in by_label.items():
+        end = common_end(group["cost_steps"], group["reached"])
+        spent = _bytes_up_to(end, group, data.evals)
+        for label, mine in group.groupby("label", sort=False):
+            steps = mine["cost_steps"].astype(float).where(mine["reached"].astype(bool), end).clip(upper=end)
             row: dict[str, Any] = {"suite": suite, "workload": workload, "strategy": label}
             row |= {"target": mine["target"].iloc[0], "cells": len(mine), "reached": int(mine["reached"].sum())}
-            for cost, unit in (("cost_bytes", "bytes"), ("cost_steps", "steps")):
-                row |= {f"{unit}_limit": means[cost][0], f"{unit}_mean": means[cost][1][label]}
-            rows.append(row)
+            rows.append(
+                row
+                | {"steps_limit": end, "steps_mean": float(steps.mean()), "bytes_mean": float(spent[mine.index].mean())}
+            )
     return pd.DataFrame(rows)
 
 
-def _restricted(by_label: dict[Any, pd.DataFrame], cost: str) -> tuple[float, dict[Any, float]]:
-    known = [float(mine[cost].astype(float).max()) for mine in by_label.values() if mine[cost].notna().any()]
-    end = max(known, default=math.nan)
-    courses = {label: course_of(mine, cost, end) for label, mine in by_label.items()}
-    limit = common_limit(list(courses.values()))
-    return limit, {label: restricted_mean(*course, limit) for label, course in courses.items()}
+def _bytes_up_to(end: float, group: pd.DataFrame, evals: pd.DataFrame) -> "pd.Series[float]":
+    """To the target, or spent at step `end` before it; of a cell that diverged earlier, as if it had gone on so."""
+    hit = group["reached"].astype(bool) & (group["cost_steps"] <= end)
+    ran, spent = group["ran"].astype(float), group["spent"].astype(float)
+    early = evals[evals["cell_id"].isin(group.loc[~hit & (ran > end), "cell_id"]) & (evals["step"] <= end)]
+    by_then = group["cell_id"].map(early.groupby("cell_id")["bytes_total"].max()).astype(float)
+    return group["cost_bytes"].astype(float).where(hit, by_then.where(ran > end, spent * (end / ran)))
 
 
 def _middles_table(data: ReportData, frame: pd.DataFrame) -> Table:
@@ -80,7 +84,7 @@ def _middles_table(data: ReportData, frame: pd.DataFrame) -> Table:
         )
         for row in frame.to_dict("records")
     )
-    return Table("middles", "Over all workloads: the middle half", _middles_note(data, frame), frame, columns, rows, 3)
+    return Table("middles", "Interquartile means", _middles_note(data, frame), frame, columns, rows, 3)
 
 
 def _with_interval(row: dict[Any, Any], name: str, write: Any) -> str:
@@ -96,15 +100,15 @@ def _middles_note(data: ReportData, frame: pd.DataFrame) -> str:
         f"Interquartile means (the middle half) over workloads and seeds, {data.conventions} accounting: bytes to each "
         "workload's target as a multiple of the fewest that any strategy needed there with the same seed, a miss being "
         "more than any number; final accuracy of what did not diverge. In brackets: 95 % bootstrap interval "
-        f"({count(RESAMPLES)} draws of seeds within each workload, generator seed {SEED}), where each workload has "
-        "three seeds or more. Area under the performance profile: mean height up to "
+        f"({count(RESAMPLES)} draws of seeds, within each workload and for all at once, generator seed {SEED}), where "
+        f"each workload has {LEAST_SEEDS_DRAWN} seeds or more. Area under the performance profile: mean height up to "
         f"{ratio_number(2 ** float(frame['profile_doublings'].iloc[0]))} times the best, on a log scale; 1 is always "
         "the cheapest. Workloads and seeds that nobody reached are left out."
     )
 
 
 def _restricted_table(data: ReportData, frame: pd.DataFrame) -> Table:
-    columns = ("workload", "strategy", "target", "reached", "bytes", "of at most", "steps", "of at most steps")
+    columns = ("workload", "strategy", "target", "reached", "bytes", "steps", "of at most steps")
     rows = tuple(
         (
             data.where(row["suite"], row["workload"]),
@@ -112,17 +116,16 @@ def _restricted_table(data: ReportData, frame: pd.DataFrame) -> Table:
             target_name(row["target"]),
             f"{row['reached']}/{row['cells']}",
             byte_size(row["bytes_mean"]),
-            byte_size(row["bytes_limit"]),
             count(row["steps_mean"]),
             count(row["steps_limit"]),
         )
         for row in frame.to_dict("records")
     )
     note = (
-        "Restricted means: the area under the share of seeds that have not reached the target yet (Kaplan-Meier), up "
-        f"to a limit that is common to the workload's strategies; {data.conventions} accounting. Up to the limit each "
-        "strategy's share is known: a seed that missed was watched as far as it spent, one that diverged never gets "
-        "there. Who never reached it has none. Else no miss is left out, so means of strategies that missed "
-        "differently often can be compared."
+        "Restricted means: what a seed needed to the target, or had made and spent at the last step up to which all of "
+        f"the workload's cells are known, whichever came first; plain means over seeds, {data.conventions} accounting. "
+        "Bytes end at the same step as steps, since a limit in bytes would come at another step for each strategy. No "
+        "miss is left out, so means of strategies that missed differently often can be compared. A seed that diverged "
+        "never gets there; its bytes go on as fast as before."
     )
-    return Table("restricted", "Mean cost to the target up to a common budget", note, frame, columns, rows, 5)
+    return Table("restricted", "Restricted means (misses counted)", note, frame, columns, rows, 4)

@@ -6,31 +6,34 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 DASH = "–"
-_BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-_WITHIN_NUMBER = re.compile(r"(?<=\d) (?=\d{3}\b|[kMGTP]?B\b|%)|(?<=\w) (?=[θτα][=/])")
+_BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
+_WITHIN_NUMBER = re.compile(r"(?<=\d) (?=[kMGTPEZY]?B\b|%)|(?<=\w) (?=[θτα][=/])")
 _FOLDERS = re.compile(r"(?<![\w.:/])(?:[A-Za-z]:\\|/)(?:[^/\\\s'\":,;()]+[/\\])+")
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Without an exponent: 0.31, 5.3, 161, 4 000."""
+    """Without an exponent: 0.31, 5.3, 161, 4,000."""
     if not math.isfinite(value):
         return DASH
     if value == 0:
         return "0"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{decimals}f}".replace(",", " ")
+    power = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of what is left after rounding: 0.9996 is 1.00
+    decimals = max(0, digits - 1 - power)
+    return f"{value:,.{decimals}f}"
 
 
 def count(value: float) -> str:
-    """A whole number, its thousands apart: 4 000."""
-    return f"{value:,.0f}".replace(",", " ") if math.isfinite(value) else DASH
+    """A whole number, a comma at its thousands: 4,000."""
+    return f"{value:,.0f}" if math.isfinite(value) else DASH
 
 
 def byte_size(value: float) -> str:
-    """Decimal units, as the paper counts: 1 GB is 10^9 bytes."""
+    """Decimal units, as the paper counts: 1 GB is 10^9 bytes. Three figures; bytes below a thousand are whole."""
     if not math.isfinite(value):
         return DASH
-    power = 0 if value < 1 else min(int(math.log10(value) // 3), len(_BYTE_UNITS) - 1)
+    if value < 999.5:
+        return f"{count(value)} B"
+    power = min(int(math.log10(value) // 3), len(_BYTE_UNITS) - 1)
     if float(f"{value / 1000**power:.3g}") >= 1000 and power < len(_BYTE_UNITS) - 1:
         power += 1
     return f"{significant(value / 1000**power)} {_BYTE_UNITS[power]}"
@@ -63,7 +66,7 @@ def listing(items: Sequence[str], most: int = 6) -> str:
 
 
 def nobreak(text: str) -> str:
-    """A number, its thousands and its unit stay on one line: for pages, which break lines where they like."""
+    """A number and its unit stay on one line: for pages, which break lines where they like."""
     return _WITHIN_NUMBER.sub("\u00a0", text)
 
 

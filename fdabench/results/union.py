@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 Lock = Mapping[str, Any]
 
-_WRITTEN_BY = ("fdabench", "source")
+_WRITTEN_BY = ("fdabench", "source", "suite_revision")
 _JOINED = ("seeds", "cell")
 _SEEDS = "seeds="
 MOST_SHOWN = 60

@@ -31,6 +31,9 @@ from fdabench.run.state_schema import check, sizes_of
 from fdabench.suite.cell import Cell
 from fdabench.suite.components import components
 
+_SAME_BITS = ("torch", "numpy", "platform", "device", "capability", "blas", "threads")
+"""Of the environment: what a cell has to go on with if it is to go on to the same last bit."""
+
 
 class Watcher(NamedTuple):
     """Who follows a cell: told how far it is, asked whether to stop, told what is not as it should be."""
@@ -102,7 +105,7 @@ def _begun(cell: Cell, store: Store, machine: Machine, watcher: Watcher) -> _Beg
     about = {"cell": cell.id, "code": code_of(cell.config, machine.catalogue), "engine": machine.engine}
     if machine.shape["mean"] != "ordered":
         about["sums"] = machine.shape
-    about |= {key: environment(machine.device)[key] for key in ("torch", "numpy", "platform", "device", "threads")}
+    about |= {key: environment(machine.device)[key] for key in _SAME_BITS}
     checkpoint = Checkpoint(
         store.checkpoint_path(cell.id),
         about,

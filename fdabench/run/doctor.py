@@ -6,7 +6,7 @@ import platform
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +20,7 @@ from fdabench.datasets.base import Data, Source
 from fdabench.engine.choice import ENGINES, engine_on
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.run.environment import device_name, environment, usable_cores
+from fdabench.run.placement import differing, sums
 from fdabench.run.simulate import Job, simulate
 from fdabench.suite.reader import read_suite
 
@@ -94,20 +95,27 @@ def _where(source: Source, root: Path) -> str:
 
 
 def determinism() -> Iterator[Finding]:
-    """Whether the same cells give the same numbers, to the last bit, when they are run again."""
+    """Whether the same cells give the same numbers, to the last bit: again, elsewhere in memory, with more threads."""
     cpu, most = torch.device("cpu"), usable_cores()
     alone = _numbers(cpu, 1)
     yield Finding("same numbers", "twice, cpu", _sameness(alone, _numbers(cpu, 1)))
     if torch.cuda.is_available():
         cuda = torch.device("cuda")
         yield Finding("same numbers", "twice, cuda", _sameness(_numbers(cuda, 1), _numbers(cuda, 1)))
+    with _threads(1):
+        yield Finding("same numbers", "anywhere in memory", _said(differing(sums())))
     if most > 1:
-        yield Finding("same numbers", f"1 and {most} threads", _sameness(alone, _numbers(cpu, most)))
+        found = _sameness(alone, _numbers(cpu, most))
+        expected = " (expected; keep --threads the same)" if found.startswith("no") else ""
+        yield Finding("same numbers", f"1 and {most} threads", found + expected)
 
 
 def _sameness(first: dict[str, str], second: dict[str, str]) -> str:
-    differing = [name for name in first if first[name] != second[name]]
-    return f"no, not in {', '.join(differing)}" if differing else "yes, to the last bit"
+    return _said([name for name in first if first[name] != second[name]])
+
+
+def _said(unlike: Sequence[str]) -> str:
+    return f"no, not in {', '.join(unlike)}" if unlike else "yes, to the last bit"
 
 
 def _numbers(device: torch.device, threads: int) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import os
 import platform
-import subprocess
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,22 @@ import numpy as np
 import torch
 
 import fdabench
+from fdabench.run.repository import own_revision
+
+_MKL = r"Math Kernel Library Version ([\d.]+)"
+_CHOICES = (
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_DEBUG_CPU_TYPE",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+)
+"""Variables by which MKL, oneDNN and OpenBLAS take other instructions than they would by themselves."""
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, device, threads and, from a checkout, the git revision."""
+    """Versions, device, vector instructions, BLAS, threads; of a checkout or what was built from one, the revision."""
     return {
         "fdabench": fdabench.__version__,
         "python": platform.python_version(),
@@ -23,10 +35,22 @@ def environment(device: torch.device) -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "device": device_name(device),
         "capability": torch.backends.cpu.get_cpu_capability(),
+        "blas": blas_path(),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "git": _git_revision(),
+        "git": own_revision(),
     }
+
+
+def blas_path() -> str:
+    """The library of matrix products, and what this process asks of it: the processor decides about everything else.
+
+    `MKL 2024.2, MKL_CBWR=AVX2`; a variable that is not set is not named.
+    """
+    built = re.search(_MKL, torch.__config__.show()) if torch.backends.mkl.is_available() else None
+    other = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    library = f"MKL {built[1]}" if built else other[1] if other else "unknown"
+    return ", ".join([library, *(f"{name}={os.environ[name]}" for name in _CHOICES if os.environ.get(name))])
 
 
 def device_name(device: torch.device) -> str:
@@ -39,19 +63,6 @@ def _cpu_name() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor() or platform.machine())
-
-
-@cache
-def _git_revision() -> str:
-    """The commit of the checkout that fdabench is imported from, with `+` where files differ; empty elsewhere."""
-    root = Path(fdabench.__file__).parent.parent
-    if not (root / ".git").exists():
-        return ""
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
 
 
 def usable_cores() -> int:

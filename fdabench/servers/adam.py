@@ -12,7 +12,9 @@ from fdabench.fields import Decay, Rate
 
 @dataclass(frozen=True)
 class ReddiAdam:
-    """FedAdam of Reddi et al. (2021), Algorithm 2: no bias correction, v_0 = tau^2, tau outside of the root.
+    """The global model takes an Adam step along the mean drift, as Reddi et al. (2021) have it.
+
+    FedAdam of Reddi et al. (2021), Algorithm 2: no bias correction, v_0 = tau^2, tau outside of the root.
 
     m <- beta1 m + (1 - beta1) u;  v <- beta2 v + (1 - beta2) u^2;  w <- w + lr m / (sqrt(v) + tau), u the mean drift.
     """
@@ -36,7 +38,9 @@ class ReddiAdam:
 
 @dataclass(frozen=True)
 class KerasAdam:
-    """Keras' Adam on the pseudo-gradient -u, as the FDA paper ran FedAdam: bias-corrected, v_0 = 0.
+    """The global model takes a step of Keras' Adam along the mean drift, as the FDA paper ran FedAdam.
+
+    Keras' Adam on the pseudo-gradient -u, as the FDA paper ran FedAdam: bias-corrected, v_0 = 0.
 
     m, v as above;  w <- w + lr sqrt(1 - beta2^n) / (1 - beta1^n) m / (sqrt(v) + eps) in round n = 1, 2, ...
     """

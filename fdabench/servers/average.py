@@ -8,7 +8,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Average:
-    """w <- w + mean_k u_k."""
+    """The global model becomes the mean of the workers' models.
+
+    w <- w + mean_k u_k.
+    """
 
     averages: ClassVar[bool] = True
     reference: ClassVar[str] = "mcmahan2017"

@@ -11,7 +11,10 @@ from fdabench.fields import Decay, Rate
 
 @dataclass(frozen=True)
 class Momentum:
-    """v <- momentum v + mean_k u_k;  w <- w + lr v."""
+    """The global model moves along a momentum of the mean drifts (FedAvgM).
+
+    v <- momentum v + mean_k u_k;  w <- w + lr v.
+    """
 
     lr: Rate = 1.0
     momentum: Decay = 0.9

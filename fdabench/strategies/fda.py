@@ -15,7 +15,9 @@ from fdabench.servers.average import Average
 
 @dataclass(frozen=True)
 class FDA:
-    """Keep the round invariant Var(w_t) <= theta: stay local while H(S_t) <= theta, synchronise otherwise.
+    """Average the models when the monitor estimates that their variance exceeds theta; train locally until then.
+
+    Keep the round invariant Var(w_t) <= theta: stay local while H(S_t) <= theta, synchronise otherwise.
 
     The monitor is asked every `every` steps.
     """

@@ -14,7 +14,10 @@ from fdabench.strategies.fedavg import FedAvg
 
 @dataclass(frozen=True)
 class FedAdam:
-    """FedAvg(period, Adam): which Adam is said by name, because they differ where bytes are won."""
+    """As FedAvg, but the server takes an Adam step along the mean drift.
+
+    FedAvg(period, Adam): which Adam is said by name, because they differ where bytes are won.
+    """
 
     period: Steps
     server: ReddiAdam | KerasAdam = ReddiAdam()

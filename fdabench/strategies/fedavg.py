@@ -14,7 +14,10 @@ from fdabench.servers.average import Average
 
 @dataclass(frozen=True)
 class FedAvg:
-    """Sync whenever `period` local steps are done; with another server it is FedOpt (Reddi et al., 2021)."""
+    """Average the models after a fixed number of local steps (local SGD); with another server it is FedOpt.
+
+    FedOpt: Reddi et al., 2021.
+    """
 
     period: Steps
     server: Server = Average()

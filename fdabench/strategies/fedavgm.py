@@ -14,7 +14,10 @@ from fdabench.strategies.fedavg import FedAvg
 
 @dataclass(frozen=True)
 class FedAvgM:
-    """FedAvg(period, Momentum)."""
+    """As FedAvg, but the server keeps a momentum of the mean drifts.
+
+    FedAvg(period, Momentum).
+    """
 
     period: Steps
     server: Momentum = Momentum()

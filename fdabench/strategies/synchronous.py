@@ -12,7 +12,10 @@ from fdabench.servers.average import Average
 
 @dataclass(frozen=True)
 class Synchronous:
-    """w_k <- mean_j w_j at every step: parameters are averaged after the local optimizer moved them, not gradients."""
+    """Average the models after every local step.
+
+    w_k <- mean_j w_j at every step: parameters are averaged after the local optimizer moved them, not gradients.
+    """
 
     reference: ClassVar[str] = "theologitis2025"
 

@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from fdabench.results.names import partition_name
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -35,8 +37,7 @@ class Cell:
     def title(self) -> str:
         """One line that tells it from the others: for progress, `-k` and errors."""
         c = self.config
-        kind, *rest = c["partition"].values()
-        where = f"{kind} {rest[0]}" if rest else kind
+        where = partition_name(c["partition"])
         precision = "" if c["precision"] == "fp32" else f" {c['precision']}"
         statistics = "" if c["batch_statistics"] == "local" else " averaged-statistics"
         crew = f"K={c['workers']} b={c['batch_size']} s{c['seed']}"

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.suite.hover import text_of
 from fdabench.suite.schema import Exclude, Suite, strategy_table, workload_table
 
 Schema = dict[str, Any]
@@ -28,7 +29,23 @@ def suite_json_schema(catalogue: Catalogue = BUILT_IN) -> Schema:
                 {name: _or_lists(table) for name, table in variant.pop("$defs", {}).items()}
             )
         schema["properties"][key]["items"] = {"anyOf": [_or_lists(variant) for variant in variants]}
-    return schema
+    described: Schema = _described(schema)
+    return described
+
+
+def _described(node: Any) -> Any:
+    """The same with a description of every key of every table, which editors show."""
+    if isinstance(node, list):
+        return [_described(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    inside = {name: _described(part) for name, part in node.items()}
+    if "properties" in node:
+        table = (node.get("title", ""), node.get("description", ""))
+        inside["properties"] = {
+            name: {"description": text_of(name, *table), **_described(key)} for name, key in node["properties"].items()
+        }
+    return inside
 
 
 def _or_lists(table: Schema) -> Schema:

@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from fdabench.errors import nearest
 from fdabench.suite.spread import Loc
+from fdabench.suite.synonyms import instead
 
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
@@ -30,8 +31,11 @@ _TYPES = {
 
 
 def faults_of(error: ValidationError, raw: Any, model: type[BaseModel], places: Mapping[Loc, str]) -> list[str]:
-    """One line for each fault, with the place in the file of the value that is wrong."""
-    return [_fault(detail, raw, model, places) for detail in error.errors(include_url=False)]
+    """One line for each fault, with the place in the file of the value that is wrong; unknown keys come first, as what
+    is missing may be what they were meant to be.
+    """
+    details = sorted(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
+    return [_fault(detail, raw, model, places) for detail in details]
 
 
 def _fault(detail: ErrorDetails, raw: Any, model: type[BaseModel], places: Mapping[Loc, str]) -> str:
@@ -41,9 +45,21 @@ def _fault(detail: ErrorDetails, raw: Any, model: type[BaseModel], places: Mappi
         above = _place(loc[:-1], places)
         return f"{above}: {loc[-1]!r} is missing" if above else f"{loc[-1]!r} is missing"
     if detail["type"] == "extra_forbidden":
-        return f"{place}: unknown key{nearest(loc[-1], _siblings(detail['loc'], model, raw))}"
+        above = _place(loc[:-1], places)
+        return f"{above}.{loc[-1]}: {_unknown(detail['loc'], model)}".lstrip(".")
     # what is wrong with the whole file says its place itself
     return f"{place}: {_what(detail)}" if place else _what(detail)
+
+
+def _unknown(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    """`unknown key of fedavg; allowed: kind, local_steps; did you mean 'local_steps'?`"""
+    properties = _siblings(loc, model)
+    # a suite's file is read before its tables are checked
+    allowed = [*properties, *(["extends"] if "workload" in properties and len(loc) == 1 else [])]
+    kind = properties.get("kind", {}).get("const")
+    key = str(loc[-1])
+    hint = instead(key, allowed) or nearest(key, allowed)
+    return f"unknown key{f' of {kind}' if kind else ''}; allowed: {', '.join(allowed)}{hint}"
 
 
 def _what(detail: ErrorDetails) -> str:
@@ -112,13 +128,14 @@ def _place(loc: tuple[str, ...], places: Mapping[Loc, str]) -> str:
     return (places.get(known, "") + rest).lstrip(".")
 
 
-def _siblings(loc: tuple[int | str, ...], model: type[BaseModel], raw: Any) -> list[str]:
-    """The keys allowed beside the last step of `loc`."""
+def _siblings(loc: tuple[int | str, ...], model: type[BaseModel]) -> dict[str, Any]:
+    """The keys allowed beside the last step of `loc`, with their schemas."""
     schema = model.model_json_schema()
     node: Any = schema
     for step in loc[:-1]:
         node = _child(node, step, schema)
-    return list(_resolved(node, schema).get("properties", {}))
+    properties: dict[str, Any] = _resolved(node, schema).get("properties", {})
+    return properties
 
 
 def _child(node: Any, step: int | str, schema: Any) -> Any:

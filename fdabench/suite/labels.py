@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fdabench.results import names
 from fdabench.results.dotted import dotted
 
-NAMES = {"synchronous": "Synchronous", "ddp": "DDP", "fedavg": "FedAvg", "fedadam": "FedAdam", "fedavgm": "FedAvgM"}
 SYMBOLS = {
     "theta": "θ",
     "local_epochs": "E",
@@ -22,9 +22,7 @@ Flat = dict[str, Any]
 
 def family(strategy: Table) -> str:
     """NaiveFDA, LinearFDA, SketchFDA, FedAdam, ...; the kind itself for strategies of others."""
-    if strategy["kind"] == "fda":
-        return f"{strategy['monitor']['kind'].capitalize()}FDA"
-    return NAMES.get(strategy["kind"], str(strategy["kind"]))
+    return names.strategy_family(str(strategy["kind"]), strategy.get("monitor", {}).get("kind", ""))
 
 
 def labels(strategies: Sequence[Table]) -> list[str]:

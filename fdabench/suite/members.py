@@ -9,6 +9,7 @@ from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.core.monitor import Monitor
 from fdabench.core.strategy import Server
 from fdabench.fields import Meaning
+from fdabench.published.rules import RULES
 
 Kinds = Mapping[str, type[Any]]
 
@@ -52,6 +53,11 @@ def members(cls: type[Any], catalogue: Catalogue = BUILT_IN) -> list[Member]:
         Member(field.name, hints[field.name], field.default, _kinds(hints[field.name], catalogue))
         for field in fields(cls)
     ]
+
+
+def threshold_rules() -> Mapping[str, float]:
+    """Published constants of a threshold for each parameter of the model, by the names that a suite may give."""
+    return RULES
 
 
 def _kinds(hint: Any, catalogue: Catalogue) -> Kinds:

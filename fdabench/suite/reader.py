@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from fdabench import __version__
 from fdabench.catalogue.fit import misfits
 from fdabench.catalogue.kinds import Catalogue
-from fdabench.errors import SuiteError, UsageError
+from fdabench.errors import NoSuiteError, SuiteError, UsageError
 from fdabench.regular import read_regular
 from fdabench.suite.cell import Cell
 from fdabench.suite.faults import faults_of
@@ -128,6 +128,8 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> tuple[Raw, list[Named]]:
         raise SuiteError(path.as_posix(), ["extends: comes back to itself"])
     try:
         raw = tomllib.loads(_content(path).decode("utf-8-sig"))
+    except FileNotFoundError as error:
+        raise NoSuiteError(path.as_posix()) from error
     except OSError as error:
         raise SuiteError(path.as_posix(), [f"cannot be read: {error.strerror}"]) from error
     except (ValueError, RecursionError) as error:
@@ -137,7 +139,10 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> tuple[Raw, list[Named]]:
         return raw, named
     if not isinstance(base, str):
         raise SuiteError(path.as_posix(), [f"extends: expected a string, found {base!r}"])
-    below, named_below = _with_base(path.parent / base, (*seen, path.resolve()))
+    try:
+        below, named_below = _with_base(path.parent / base, (*seen, path.resolve()))
+    except NoSuiteError as error:
+        raise SuiteError(path.as_posix(), [f"extends: {error}"]) from error
     return _merged(below, raw), [*named_below, *named]
 
 

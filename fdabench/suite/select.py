@@ -8,6 +8,10 @@ from fdabench.suite.cell import Cell
 
 MOST_WORDS = 200
 
+_OPERATORS = {"and", "or", "not"}
+_TOKENS = re.compile(r"(?!(?:and|or|not)\()[^\s()]+\([^\s(),]+(?:, [^\s(),]+)*\)|[()]|[^\s()]+")
+"""Words, and parentheses by themselves; those of a name such as `dirichlet(0.1, per-worker)` belong to the word."""
+
 Test = Callable[[str], bool]
 
 
@@ -18,11 +22,33 @@ def select(cells: Sequence[Cell], expression: str) -> list[Cell]:
         UsageError: the expression cannot be read, or chooses nothing.
     """
     test = _parse(expression)
-    chosen = [cell for cell in cells if test(f"{cell.title} {cell.id} {cell.config['strategy']['kind']}".casefold())]
+    chosen = [cell for cell in cells if test(text_of(cell))]
     if not chosen:
         words = {word for cell in cells for word in re.findall(r"[^\s|]+", cell.title)}
         raise UsageError(f"-k {expression!r} chooses none of {len(cells)} cells{nearest(expression, words)}")
     return chosen
+
+
+def by_words(cells: Sequence[Cell], words: str) -> list[Cell]:
+    """The cells that have all these words; an expression with and, or, not works as in `select`.
+
+    Where some cells have them as whole words, only these: `s1` is not `s10` then.
+
+    Raises:
+        UsageError: an expression cannot be read.
+    """
+    plain = words.casefold().split()
+    if not plain or _OPERATORS & set(plain):
+        test = _parse(words)
+        return [cell for cell in cells if test(text_of(cell))]
+    found = [cell for cell in cells if all(word in text_of(cell) for word in plain)]
+    whole = [cell for cell in found if set(plain) <= set(text_of(cell).split())]
+    return whole or found
+
+
+def text_of(cell: Cell) -> str:
+    """What the words of an expression are looked for in."""
+    return f"{cell.title} {cell.id} {cell.config['strategy']['kind']}".casefold()
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -41,7 +67,7 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def _parse(expression: str) -> Test:
-    tokens = re.findall(r"[()]|[^\s()]+", expression)
+    tokens = _TOKENS.findall(expression)
     if len(tokens) > MOST_WORDS:
         raise UsageError(f"-k: {len(tokens)} words; at most {MOST_WORDS} are allowed")
     test, rest = _any(tokens, expression)

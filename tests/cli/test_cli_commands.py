@@ -14,13 +14,14 @@ import pytest
 import typer
 
 from fdabench import __version__
-from fdabench.cli.console import in_bytes, in_time
+from fdabench.cli.console import in_time
 from fdabench.cli.main import app
 from fdabench.datasets import DATASETS
 from fdabench.models import MODELS
 from fdabench.monitors import MONITORS
 from fdabench.optimizers import OPTIMIZERS
 from fdabench.partition import PARTITIONS
+from fdabench.report.text import byte_size
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.networks import NETWORKS
 from fdabench.results.store import Store
@@ -48,8 +49,9 @@ def test_the_version_is_told(here: InProcess) -> None:
 
 
 def test_the_commands_are_those_of_the_contract() -> None:
-    others = ["cite", "compare", "doctor", "list", "merge", "plan", "report", "run", "show", "status", "validate"]
-    assert ["baseline", "check", *others] == COMMANDS
+    look = ["compare", "report", "show", "status"]
+    others = ["baseline", "check", "cite", "doctor", "init", "list", "merge", "plan", "run", "validate"]
+    assert sorted([*look, *others]) == COMMANDS
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -95,12 +97,12 @@ def test_list_gives_json_and_markdown(here: InProcess, what: str) -> None:
 
 def test_list_says_how_a_suite_gives_each_key(here: InProcess) -> None:
     rows = {row["kind"]: row["keys"] for row in json.loads(here("list", "strategies", "--output-format=json").stdout)}
-    assert rows["fda"] == "theta, monitor, every = 1, server = average"
-    assert rows["fedavg"] == "local_steps | local_epochs, server = average"
+    assert rows["fda"] == ["theta", "monitor", "every = 1", "server = average"]
+    assert rows["fedavg"] == ["local_steps | local_epochs", "server = average"]
     (sketch,) = [
         r for r in json.loads(here("list", "monitors", "--output-format=json").stdout) if r["kind"] == "sketch"
     ]
-    assert sketch["keys"] == "depth = 5, width = 250"
+    assert sketch["keys"] == ["depth = 5", "width = 250"]
 
 
 def test_list_gives_the_conventions_as_formulas(here: InProcess) -> None:
@@ -122,14 +124,25 @@ def test_a_rich_table_has_the_same_words(here: InProcess) -> None:
 def test_plan_before_anything_ran_prices_every_cell(here: InProcess) -> None:
     said = here("plan", "tiny.toml")
     assert said.exit_code == 0
-    header, synchronous, fda, total = said.stdout.splitlines()
-    assert header.split()[:3] == ["cell", "what", "status"]
-    assert "Synchronous | digits mlp | dirichlet 1.0 | K=2 b=32 s0" in synchronous
+    header, synchronous, fda, everything, now = said.stdout.splitlines()
+    assert header.split()[:3] == ["what", "seeds", "status"]
+    assert "Synchronous | digits mlp | dirichlet(1) | K=2 b=32 " in synchronous
     # 51,466 parameters of 4 bytes, up and down for 2 workers: 823,456 bytes a sync; 30 syncs and the start
     assert re.search(r"to run +25\.5 MB$", synchronous)
     assert re.search(r"to run +824 kB to 25\.5 MB$", fda)
-    assert re.fullmatch(r"0 done \| 2 to run, about [\d.]+ s with --jobs \d+", total)
+    assert everything == "in all: 2 cells, 26.4 MB to 51.1 MB"
+    assert re.fullmatch(r"0 done \| 2 to run: 26\.4 MB to 51\.1 MB, about [\d.]+ s with --jobs \d+", now)
     assert os.listdir(".") == ["tiny.toml"]
+
+
+def test_plan_folds_seeds_and_shows_every_cell_when_asked(here: InProcess) -> None:
+    folded = here("plan", "tiny.toml", "--seeds", "0..2").stdout.splitlines()
+    assert [re.split(" {2,}", line)[1:3] for line in folded[1:-2]] == [["3", "3 to run"]] * 2
+    assert "s0" not in folded[1]
+    every = here("plan", "tiny.toml", "--seeds", "0..2", "-v").stdout.splitlines()
+    assert len(every) == 1 + 6 + 2
+    assert every[-2] == folded[-2] == "in all: 6 cells, 79.1 MB to 153 MB"
+    assert re.match(r"[0-9a-f]{12}  Synchronous .* s0  to run", every[1])
 
 
 def test_plan_of_a_finished_run_says_done(here: InProcess, finished: Any) -> None:
@@ -156,7 +169,7 @@ def test_plan_follows_the_choice_of_cells_and_the_convention(here: InProcess) ->
     arguments = ["-k", "synchronous", "--seeds", "1,2", "--set", "accounting.convention=upload"]
     said = here("plan", "tiny.toml", *arguments, "--output-format", "json")
     # 30 uploads by 2 workers; the start is free
-    assert [row["bytes (upload)"] for row in json.loads(said.stdout)] == ["12.4 MB"] * 2
+    assert [row["bytes_most"] for row in json.loads(said.stdout)] == [30 * 2 * 51_466 * 4] * 2
     assert [row["what"][-2:] for row in json.loads(said.stdout)] == ["s1", "s2"]
 
 
@@ -174,7 +187,7 @@ def test_status_tells_failures_and_what_is_to_do(here: InProcess, finished: Any)
     store.write_lock({key: value for key, value in lock.items() if key != "schema"})
     store.write_record(lock["cell"][0]["id"], {"state": "failed"})
     rows = json.loads(here("status", "copy", "--output-format", "json").stdout)
-    assert [(row["state"], row["cells"]) for row in rows] == [("failed", "1"), ("pending", "1"), ("all", "2")]
+    assert [(row["state"], row["cells"]) for row in rows] == [("failed", 1), ("pending", 1), ("all", 2)]
 
 
 def test_show_tells_a_cell_from_the_beginning_of_its_id(here: InProcess, finished: Any) -> None:
@@ -182,13 +195,14 @@ def test_show_tells_a_cell_from_the_beginning_of_its_id(here: InProcess, finishe
     said = here("show", finished.results, fda["id"][:6])
     assert said.exit_code == 0
     text = said.stdout
-    assert text.startswith(f"{fda['id']}  LinearFDA  done\n")
+    title = "LinearFDA | digits mlp | dirichlet(1) | K=2 b=32 s0"
+    assert text.startswith(f"{title}\n{fda['id']}  LinearFDA  seed 0  done\n")
     for line in ("theta = 0.3", 'kind = "linear"', "num_parameters   51466"):
         assert line in text
     assert re.search(r"^state +30 +8 B$", text, re.MULTILINE)
     assert re.search(r"^initial +1 +205,864 B$", text, re.MULTILINE)
     assert all(re.search(rf"^{name} +[\d.]+ [kM]B$", text, re.MULTILINE) for name in CONVENTIONS)
-    assert re.search(r"^\d+ syncs in 30 steps\n\|.{60}\|$", text, re.MULTILINE)
+    assert re.search(r"^\d+ syncs in 30 steps: at steps [\d, ]+\n\|.{60}\|\n0[ \d]+30$", text, re.MULTILINE)
 
 
 def test_show_of_a_cell_that_never_ran_has_its_configuration(here: InProcess, finished: Any) -> None:
@@ -196,15 +210,17 @@ def test_show_of_a_cell_that_never_ran_has_its_configuration(here: InProcess, fi
     Store(Path("copy")).write_lock({key: value for key, value in lock.items() if key != "schema"})
     said = here("show", "copy", lock["cell"][0]["id"])
     assert said.exit_code == 0
-    assert said.stdout.startswith(f"{lock['cell'][0]['id']}  Synchronous  pending\n")
+    assert f"\n{lock['cell'][0]['id']}  Synchronous  seed 0  pending\n" in said.stdout
     assert 'kind = "synchronous"' in said.stdout
 
 
 def test_show_refuses_what_names_no_cell_or_several(here: InProcess, finished: Any) -> None:
-    none, several = here("show", finished.results, "zz"), here("show", finished.results, "")
+    none, several = here("show", finished.results, "LinearFDA", "dirichle(1)"), here("show", finished.results, "digits")
     assert (none.exit_code, several.exit_code) == (2, 2)
-    assert "no cell begins with 'zz'" in none.stderr
-    assert "2 cells begin with ''" in several.stderr
+    assert "no cell has all of 'LinearFDA dirichle(1)'; did you mean 'dirichlet(1)'?" in none.stderr
+    assert "2 cells have all of 'digits'; give more words, or an id:\n" in several.stderr
+    for cell in Store(finished.results).read_lock()["cell"]:
+        assert re.search(rf"^  {cell['id']}  {cell['label']} \| digits", several.stderr, re.MULTILINE)
 
 
 def test_validate_says_what_a_suite_comes_to(here: InProcess) -> None:
@@ -219,7 +235,7 @@ def test_validate_tells_the_faults_of_every_file(here: InProcess) -> None:
     assert said.exit_code == 2
     assert said.stdout.startswith("tiny.toml: good")
     assert "x.toml: 2 faults" in said.stderr
-    assert "strategy[1].thety: unknown key; did you mean 'theta'?" in said.stderr
+    assert "server; did you mean 'theta'?" in said.stderr
 
 
 def test_the_schema_for_editors_knows_every_key(here: InProcess) -> None:
@@ -319,16 +335,16 @@ def test_an_output_that_has_no_room_is_told_in_one_line(arguments: list[str]) ->
     [
         (0, "0 B"),
         (999, "999 B"),
-        (1000, "1 kB"),
+        (1000, "1.00 kB"),
         (1234, "1.23 kB"),
-        (999_600, "1 MB"),
-        (10**9, "1 GB"),
-        (10**16, "10 PB"),
-        (10**27, "1e+03 YB"),
+        (999_600, "1.00 MB"),
+        (10**9, "1.00 GB"),
+        (10**16, "10.0 PB"),
+        (10**27, "1,000 YB"),
     ],
 )
 def test_bytes_are_told_in_decimal_units_and_three_figures(count: int, text: str) -> None:
-    assert in_bytes(count) == text
+    assert byte_size(count) == text
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_a_row_for_each_counterpart(here: InProcess, paper: Path) -> None:
     header, *rows = said.stdout.splitlines()
     assert header.split()[:5] == ["model", "partition", "strategy", "K", "θ"]
     (rounds,) = [row for row in rows if "rounds at epoch 100" in row]
-    assert " ".join(rounds.split()) == "lenet5 iid-file-order LinearFDA 10 1 rounds at epoch 100 450 500 1/1 1 1.1× –"
+    assert " ".join(rounds.split()) == "lenet5 round-robin LinearFDA 10 1 rounds at epoch 100 450 500 1/1 1 1.1× –"
     (accuracy,) = [row for row in rows if "accuracy at epoch 100" in row]
     assert "98.81 %" in accuracy
     assert "+0.10 points" in accuracy

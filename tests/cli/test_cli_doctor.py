@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from typer.testing import CliRunner
 
 from fdabench.cli import doctor as cli_doctor
 from fdabench.cli.main import app
+from fdabench.core.rows import squared_norms
 from fdabench.datasets import DATASETS
 from fdabench.errors import SuiteError
+from fdabench.gate.names import environment_class
 from fdabench.run import doctor
+from fdabench.run.placement import differing
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,40 @@ def test_numbers_that_are_not_the_same_are_told(monkeypatch: pytest.MonkeyPatch)
     given = iter([{"evals": "1", "rounds": "2"}, {"evals": "1", "rounds": "3"}])
     monkeypatch.setattr(doctor, "_numbers", lambda device, threads: next(given))
     monkeypatch.setattr(doctor, "usable_cores", lambda: 1)
-    assert [finding.found for finding in doctor.determinism()] == ["no, not in rounds"]
+    monkeypatch.setattr(doctor, "sums", dict)
+    assert [finding.found for finding in doctor.determinism()] == ["no, not in rounds", "yes, to the last bit"]
+
+
+def test_numbers_do_not_depend_on_where_they_lie(findings: dict[tuple[str, str], str]) -> None:
+    assert findings["same numbers", "anywhere in memory"] == "yes, to the last bit"
+
+
+def test_a_sum_that_begins_at_the_first_aligned_number_is_named() -> None:
+    """As MKL's sdot does on some processors: what comes before it is added last."""
+
+    def peeled(x_KD: Tensor) -> Tensor:
+        before = (-x_KD.data_ptr() // 4) % 4
+        return x_KD[0, before:].cumsum(0)[-1] + x_KD[0, :before].sum()
+
+    assert differing({"peeled": peeled, "norms": squared_norms}) == ["peeled"]
+
+
+def test_other_numbers_with_more_threads_are_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_numbers", lambda device, threads: {"evals": str(threads)})
+    monkeypatch.setattr(doctor, "usable_cores", lambda: 2)
+    *_, last = doctor.determinism()
+    assert last.name == "1 and 2 threads"
+    assert last.found == "no, not in evals (expected; keep --threads the same)"
+
+
+@pytest.mark.parametrize("name", ["MKL_CBWR", "OPENBLAS_CORETYPE"])
+def test_another_path_of_the_blas_is_another_class(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library reads such a variable when it is loaded, so it belongs to a process as its threads do."""
+    monkeypatch.delenv(name, raising=False)
+    usual = environment_class(doctor.environment_here(torch.device("cpu")))
+    monkeypatch.setenv(name, "AVX2")
+    other = environment_class(doctor.environment_here(torch.device("cpu")))
+    assert other == usual | {"blas": f"{usual['blas']}, {name}=AVX2"}
 
 
 def test_what_is_compared_is_what_strategies_do() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fdabench.cli.console import in_bytes
 from fdabench.cli.extrapolate import parse_wish
+from fdabench.report.text import byte_size
 from fdabench.run.extrapolate import Wish
 
 InProcess = Callable[..., Any]
@@ -100,13 +100,13 @@ def test_with_results_it_is_said_what_was_measured_and_what_was_checked(here: In
 
 
 def test_large_counts_of_bytes_have_units() -> None:
-    assert [in_bytes(10**power) for power in (3, 15, 18, 21, 24, 30)] == [
-        "1 kB",
-        "1 PB",
-        "1 EB",
-        "1 ZB",
-        "1 YB",
-        "1e+06 YB",
+    assert [byte_size(10**power) for power in (3, 15, 18, 21, 24, 30)] == [
+        "1.00 kB",
+        "1.00 PB",
+        "1.00 EB",
+        "1.00 ZB",
+        "1.00 YB",
+        "1,000,000 YB",
     ]
 
 
@@ -119,4 +119,4 @@ def test_the_worked_example_follows_from_its_formulas() -> None:
     states = {"NaiveFDA": 4, "LinearFDA": 8, "SketchFDA": 5004}
     for row in (dict(zip(columns, re.split(r" {2,}", line), strict=True)) for line in rows):
         sync = (int(row["syncs"]) + 1) * 2 * workers * n
-        assert row["bytes (paper)"] == in_bytes(sync + steps * workers * states.get(row["strategy"], 0))
+        assert row["bytes (paper)"] == byte_size(sync + steps * workers * states.get(row["strategy"], 0))

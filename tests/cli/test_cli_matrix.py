@@ -39,7 +39,10 @@ OK: dict[str, list[str]] = {
     "plan": ["tiny.toml", "-o", "done"],
     "validate": ["tiny.toml"],
     "status": ["done"],
-    "show": ["done", "CELL"],
+    "show": ["done"],
+    "show cell": ["done", "CELL"],
+    "show words": ["done", "LinearFDA", "dirichlet(1)", "s0"],
+    "init": ["begin.toml"],
     "report": ["done", "-o", "reports"],
     "compare": ["done", "done"],
     "check": ["done", "--against", "done"],
@@ -55,7 +58,10 @@ BAD: dict[str, list[str]] = {
     "plan": ["bad.toml"],
     "validate": ["bad.toml"],
     "status": ["nowhere"],
-    "show": ["done", "zzz"],
+    "show": ["nowhere"],
+    "show cell": ["done", "zzz"],
+    "show words": ["done", "digits"],
+    "init": ["tiny.toml"],
     "report": ["nowhere"],
     "compare": ["done"],
     "check": ["nowhere"],
@@ -70,15 +76,30 @@ FAILED: dict[str, tuple[list[str], int]] = {
     "run": (["tiny.toml", "-o", "failed"], 3),
     "plan": (["tiny.toml", "-o", "failed"], 0),
     "status": (["failed"], 0),
-    "show": (["failed", "CELL"], 0),
+    "show": (["failed"], 0),
+    "show cell": (["failed", "CELL"], 0),
     "report": (["failed", "-o", "reports"], 0),
     "compare": (["failed", "done"], 0),
     "check": (["failed", "--against", "done"], 4),
     "baseline save": (["failed", "-o", "other.toml"], 2),
 }
-JSON = ("plan", "status", "compare", "check", "baseline show", "list")
+JSON = (
+    "run",
+    "plan",
+    "validate",
+    "status",
+    "show",
+    "show cell",
+    "show words",
+    "compare",
+    "check",
+    "baseline show",
+    "list",
+)
 """Commands whose result programs read."""
 NO_BASELINE = {"baseline show": 4}
+FAULTS_AS_JSON = "validate"
+"""The command that tells programs what is wrong, beside what it says to people."""
 
 
 class Call(NamedTuple):
@@ -142,8 +163,10 @@ def said(folder: Path, variables: dict[str, str]) -> dict[tuple[str, str, str], 
         for call in calls:
             form = ["--output-format", "json"] if call.form == "json" else []
             arguments = [cell[:8] if each == "CELL" else each for each in call.arguments]
-            lines.append(json.dumps([*call.command.split(), *arguments, *form]))
+            command = call.command.split()[:1] if call.command.startswith("show ") else call.command.split()
+            lines.append(json.dumps([*command, *arguments, *form]))
         shutil.rmtree(folder / "merged", ignore_errors=True)
+        (folder / "begin.toml").unlink(missing_ok=True)
         (folder / "calls.json").write_text("\n".join(lines))
         out, err = in_a_terminal(folder, variables) if terminal else in_a_pipe(folder, variables)
         for call, one, other in zip(calls, ends(out), ends(err) if err else ends(out), strict=True):
@@ -192,12 +215,39 @@ def test_every_command_ends_as_the_contract_says(said: dict[tuple[str, str, str]
     code, out, err = said[call.case, call.command, call.form]
     assert code == str(call.code), out + err
     assert "this is a bug of fdabench" not in out + err
-    assert call.command == "show" or "Traceback" not in out + err
+    assert call.command == "show cell" or "Traceback" not in out + err
     if call.form != "terminal":
         assert "\x1b" not in out + err
-        assert call.code != 2 or (err and not out), "why not, to stderr"
+        to_programs = call.form == "json" and call.command == FAULTS_AS_JSON
+        assert call.code != 2 or (err and (to_programs or not out)), "why not, to stderr"
     if call.form == "json" and call.code in (0, 1):
         assert json.loads(out)
+        assert "NaN" not in out
+
+
+def test_numbers_are_numbers_and_lists_are_whole_for_programs(said: dict[tuple[str, str, str], Said]) -> None:
+    status = json.loads(said["failed", "status", "json"].out)
+    assert [(row["state"], row["cells"]) for row in status] == [("done", 1), ("failed", 1), ("all", 2)]
+    assert status[-1]["which"] == ["Synchronous", "LinearFDA"]
+    (failed,) = status[1]["details"]
+    assert failed["error"] == "RuntimeError: no"
+    assert all(isinstance(row["bytes_least"], int) for row in json.loads(said["ok", "plan", "json"].out))
+    cell = json.loads(said["ok", "show cell", "json"].out)
+    assert [type(cell[key]) for key in ("bytes_total", "syncs", "final_accuracy")] == [int, int, float]
+    assert [row["step"] for row in cell["evaluations"]] == [10, 20, 30]
+    assert cell == json.loads(said["ok", "show words", "json"].out)
+    good, bad = (json.loads(said[case, "validate", "json"].out)[0] for case in ("ok", "bad"))
+    assert (good["good"], good["cells"], good["faults"]) == (True, 2, [])
+    assert any("bugdet" in fault for fault in bad["faults"])
+
+
+def test_a_conclusion_is_the_same_at_the_end_of_a_run_and_from_results_alone(
+    said: dict[tuple[str, str, str], Said],
+) -> None:
+    assert said["ok", "show", "pipe"].out == said["ok", "run", "pipe"].out
+    assert said["ok", "show", "json"].out == said["ok", "run", "json"].out
+    rows = json.loads(said["ok", "show", "json"].out)
+    assert {row["strategy"] for row in rows} == {"Synchronous", "LinearFDA"}
 
 
 @pytest.mark.skipif(shutil.which("setsid") is None, reason="setsid gives a program its terminal")

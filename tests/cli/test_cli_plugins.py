@@ -301,6 +301,41 @@ def test_what_is_no_plugin_is_refused(own: InProcess, plugins: str, said: str) -
     assert said in refused(own)
 
 
+SEVERAL = """
+
+@dataclass
+class Thawed(Doubling):
+    pass
+
+
+@dataclass(frozen=True)
+class Listed(Doubling):
+    values: list[int] = ()
+
+
+STRATEGIES |= {"thawed": Thawed, "../x": Doubling, "fda": Doubling, "listed": Listed}
+SERVERS = {"halves": 3}
+"""
+
+
+def test_all_faults_of_a_plugin_are_told_at_once(own: InProcess) -> None:
+    """What is declared wrongly, names that are taken, and fields that no suite can give."""
+    with Path("mine.py").open("a") as file:
+        file.write(SEVERAL.replace("@dataclass\nclass Thawed(Doubling)", "@dataclass\nclass Thawed"))
+    said = refused(own)
+    wanted = [
+        "STRATEGIES['thawed']: Thawed is a dataclass that is not frozen: write @dataclass(frozen=True)",
+        "STRATEGIES['thawed']: Thawed lacks init(",
+        "STRATEGIES['thawed']: Thawed lacks step(",
+        "STRATEGIES['../x']: a name has only letters",
+        "SERVERS['halves']: a server is a frozen dataclass; a int is none",
+        "'fda' is taken: of the strategies, 'fda' is built in",
+        "listed: the field 'values'",
+    ]
+    assert [text for text in wanted if text not in said] == []
+    assert len(said.splitlines()) == 1 + len(wanted), said
+
+
 def test_two_plugins_with_one_name_are_refused_with_both_places(own: InProcess) -> None:
     Path("sub").mkdir()
     Path("sub/other.py").write_text(MINE)
@@ -371,7 +406,7 @@ def test_list_shows_them_with_their_file(own: InProcess) -> None:
 def test_faults_of_a_users_own_table_are_told_as_for_any_other(own: InProcess) -> None:
     change("own.toml", "first = 2", "frist = 2")
     said = refused(own)
-    assert "strategy[1].frist: unknown key; did you mean 'first'?" in said
+    assert "unknown key of doubling; allowed: name, reference, optimizer, kind, first; did you mean 'first'?" in said
     assert "strategy[1]: 'first' is missing" in said
     change("own.toml", "frist = 2", "first = 0")
     assert "strategy[1].first: 0 is out of range: it must be at least 1" in refused(own)

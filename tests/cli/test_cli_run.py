@@ -156,7 +156,7 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
     assert runs.loc["Synchronous", ["state", "seed", "steps"]].tolist() == ["done", 3, 4]
     assert runs.loc["fails", "state"] == "failed"
     failed = runs.loc["fails", "cell_id"]
-    assert f"fdabench show RESULTS {failed} has the traceback" in said.stderr, "failures are told even when quiet"
+    assert f"fdabench show out {failed} has the traceback" in said.stderr, "failures are told even when quiet"
     shown = failing("show", "out", failed)
     assert shown.exit_code == 0
     assert "Traceback (most recent call last)" in shown.stdout
@@ -168,7 +168,7 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
     ("arguments", "message"),
     [
         (["run"], "SUITE.toml"),
-        (["run", "nowhere.toml"], "nowhere.toml: 1 fault\ncannot be read: No such file"),
+        (["run", "nowhere.toml"], "nowhere.toml: no such file"),
         (["run", "tiny.toml", "--set", "budget.steps"], "expected KEY=VALUE"),
         (["run", "tiny.toml", "--set", "budget.steps=0"], "budget.steps: 0 is out of range"),
         (["run", "tiny.toml", "--seeds", "x"], "--seeds x: expected a range"),
@@ -185,13 +185,13 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
         ),
         (["run", "tiny.toml", "--set", "workload.precision=tf32", "--device", "cpu"], "'tf32' needs a CUDA device"),
         (["run", "tiny.toml", "--set", "workload.precision=fp16"], "'fp16' is unknown; allowed: 'fp32', 'bf16'"),
-        (["run", "tiny.toml", "nowhere.toml"], "nowhere.toml: 1 fault"),
+        (["run", "tiny.toml", "nowhere.toml"], "nowhere.toml: no such file"),
         (["run", "tiny.toml", "--set", "strategy.1.theta=-1", "--set", "eval.targets=[2]"], "2 faults"),
         (["run", "tiny.toml", "-o", "tiny.toml"], "tiny.toml"),
         (["plan", "tiny.toml", "--output-format", "xml"], "xml"),
         (["plan", "tiny.toml", "--set", "workload.0.model=lenet5"], "it takes images of shape"),
         (["validate"], "give a suite file, or --schema"),
-        (["validate", "tiny.toml", "nowhere.toml"], "nowhere.toml: 1 fault"),
+        (["validate", "tiny.toml", "nowhere.toml"], "nowhere.toml: no such file"),
         (["status", "nowhere"], "nowhere: no results here"),
         (["report", "nowhere"], "nowhere: no results here"),
         (["show", "nowhere", "a"], "nowhere: no results here"),
@@ -218,7 +218,8 @@ def test_a_bad_suite_is_told_by_the_real_program_with_exit_2(fdabench_in: Fdaben
     assert said.stderr == (
         "fdabench: tiny.toml: 2 faults\n"
         "budget.steps: -1 is out of range: it must be at least 1\n"
-        "strategy[1].thetta: unknown key; did you mean 'theta'?\n"
+        "strategy[1].thetta: unknown key of fda; allowed: name, reference, optimizer, kind, theta, monitor, every, "
+        "server; did you mean 'theta'?\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
 

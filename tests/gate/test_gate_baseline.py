@@ -11,7 +11,7 @@ from fdabench.errors import UsageError
 from fdabench.gate.baseline import KEPT_SYNCS, accept, dumps, first, save
 from fdabench.gate.names import digest
 from fdabench.gate.reading import read
-from fdabench.gate.runs import Snapshot, Sync
+from fdabench.gate.runs import Snapshot, Sync, Unfinished
 from gate.conftest import made_up, seen
 
 
@@ -53,14 +53,31 @@ def test_accept_changes_only_what_differs(three: Snapshot, tmp_path: Path) -> No
     new, count = accept(read(tmp_path / "b.toml"), after, " a reason ", "def")
     assert count == (1, 0, 0)
     before, now = (dumps(baseline).splitlines() for baseline in (old, new))
-    assert [line for line in now if line not in before] == [
-        '    { reason = "a reason", runs = 1, revision = "def" },',
-        "[environment.there]",
-        'torch = "there"',
-        'environment = "there"',
-        "syncs = 7",
-    ]
+    reason, environment, run = [line for line in now if line not in before]
+    assert reason == '    { reason = "a reason", runs = 1, revision = "def" },'
+    assert environment == '    { id = "there", torch = "there" },'
+    assert run.startswith(
+        '    { cell = "a", seed = 1, id = "a 1", state = "done", accuracy = 0.9, bytes_total = 88000, '
+    )
+    assert " syncs = 7, steps = 100, " in run
     assert [entry.reason for entry in new.history] == ["first baseline", "a reason"]
+
+
+def test_each_run_is_one_line_and_the_last_line_counts_them(three: Snapshot) -> None:
+    *_, end, count = dumps(first(three, "")).splitlines()
+    assert (end, count) == ("[end]", "runs = 3")
+    lines = [line for line in dumps(first(three, "")).splitlines() if ", seed = " in line]
+    assert [line.split(", ")[2] for line in lines] == ['id = "a 0"', 'id = "a 1"', 'id = "b 0"']
+
+
+def test_what_the_settings_were_is_kept_once_for_each_cell(three: Snapshot, tmp_path: Path) -> None:
+    config = {"dataset": "digits", "strategy": {"kind": "a b", "theta": 1.5, "quoted": 'a "b" \\ c\n'}, "x y": [1, 2.0]}
+    known = replace(three, runs=tuple(replace(run, config=config) for run in three.runs[:2]))
+    save(tmp_path / "b.toml", first(known, "abc", "1.0 (def)"))
+    assert (tmp_path / "b.toml").read_text().count("digits") == 1
+    found = read(tmp_path / "b.toml")
+    assert [run.config for run in found.snapshot.runs] == [config, config]
+    assert (found.history[0].revision, found.history[0].fdabench) == ("abc", "1.0 (def)")
 
 
 def test_accept_drops_what_the_suite_no_longer_has_and_adds_what_is_new(three: Snapshot) -> None:
@@ -98,7 +115,7 @@ def test_a_reason_is_one_line(three: Snapshot) -> None:
 def test_a_reason_and_whole_results_are_asked_for(three: Snapshot) -> None:
     with pytest.raises(UsageError, match="--reason is empty"):
         accept(first(three, ""), three, "  ", "")
-    for refused in (replace(three, unfinished={"x": "x s0 (failed)"}), replace(three, runs=())):
+    for refused in (replace(three, unfinished={"x": Unfinished("x", "x s0", "failed")}), replace(three, runs=())):
         with pytest.raises(UsageError, match="without a result"):
             first(refused, "")
 
@@ -108,9 +125,17 @@ def test_every_value_of_a_run_is_in_the_file(three: Snapshot) -> None:
     text = dumps(first(three, ""))
     run = three.runs[0]
     for key, value in vars(run).items():
-        other = {"payload": {"model": (1,)}, "bytes_to": {"0.9": 1}, "first_syncs": (), "theta": 9.9, "period": 2.0}
+        other: dict[str, object] = {
+            "payload": {"model": (1,)},
+            "bytes_to": {"0.9": 1},
+            "first_syncs": (),
+            "theta": 9.9,
+            "period": 2.0,
+        }
         changed = other.get(key, f"{value}x" if isinstance(value, str) else 12345)
         altered = replace(three, runs=(replace(run, **{key: changed}), *three.runs[1:]))  # type: ignore[arg-type]
+        if key == "config":  # of a cell, which all its seeds share
+            altered = replace(three, runs=tuple(replace(each, config={"x": 1}) for each in three.runs))
         if key == "environment":
             altered = replace(altered, environments={"here": {}, "herex": {}})
         assert (dumps(first(altered, "")) != text) == (key != "steps_to"), key

@@ -11,6 +11,7 @@ import pytest
 from xmlschema import XMLSchema
 
 from fdabench.cli.findings import blocks
+from fdabench.gate.folded import rows
 from fdabench.gate.github import annotations
 from fdabench.gate.junit import junit
 from fdabench.gate.markdown import comment
@@ -34,11 +35,11 @@ def fifteen(compared: Compare) -> Checked:
 def test_a_comment_has_the_worst_ten_and_folds_the_rest(fifteen: Checked) -> None:
     text = comment(fifteen)
     visible, *folded = text.split("<details>")
-    rows = [line for line in visible.splitlines() if line.startswith("| B ")]
+    rows = [line for line in visible.splitlines() if line.startswith("| fail ")]
     assert len(rows) == 10
     assert "`a \\| b 00`" in rows[0], "as bad as all, and the first"
-    assert "a | b 19 s0" in visible
-    assert len(re.findall(r"^\| [BC] ", folded[0], re.MULTILINE)) == 7
+    assert "1 of 20 runs gone from the results" in visible
+    assert len(re.findall(r"^\| (fail|better|inconclusive) ", folded[0], re.MULTILINE)) == 7
     assert "7 more" in folded[0]
     assert text.count("<details>") == text.count("</details>") == 2
     assert "a \\| b 17" not in text, "what is unchanged is not shown"
@@ -69,8 +70,8 @@ def test_names_cannot_break_a_comment(compared: Compare) -> None:
     checked = compared(before, [replace(run, sync_steps="<b>|") for run in before[:11]])
     text = comment(checked)
     for line in re.sub(r"(?s)```.*```", "", text).splitlines():
-        if line.startswith("| B "):
-            assert len(re.findall(r"(?<!\\)\|", line)) == 10, "nine columns"
+        if line.startswith("| fail "):
+            assert len(re.findall(r"(?<!\\)\|", line)) == 5, "four columns"
         outside = re.sub(r"`[^`]*`", "", line)
         assert not re.search(r"<(img|b)\b|#123|@e", outside), line
     assert "😀" in text
@@ -86,37 +87,43 @@ def test_a_comment_of_a_thousand_changes_is_one_that_is_taken(compared: Compare)
     checked = compared(before, [replace(run, sync_steps="x", syncs=9) for run in before])
     text = comment(checked)
     assert len(text) < 65_536
-    assert "and 1890 more: `fdabench check --output-format csv` has all" in text
+    assert "and 890 more: `fdabench check --output-format csv` has all" in text
 
 
 def test_limits_are_told_as_limits() -> None:
     limit = Finding("limit", Verdict.fail, "a", 0, "max_bytes", 30_000.0, 31_000, note="past a limit")
-    told = "max_bytes 31 000, the limit is 30 000: past a limit"
+    told = "max_bytes: 31.0 kB, the limit is 30.0 kB"
     checked = Checked("s", "its own limits", (limit,))
-    assert annotations(checked) == [f"::error title=fdabench%3A max_bytes%3A fail::a s0: {told}"]
+    assert annotations(checked) == [f"::error title=fdabench%3A a::a: {told}"]
     assert f'message="{told}"' in junit(checked, "2026-11-23T12:50:39")
 
 
 @pytest.mark.parametrize("width", [50, 80])
 def test_a_terminal_shows_every_number_whole(fifteen: Checked, width: int) -> None:
-    lines = [line.plain for line in blocks(fifteen.shown, width)]
-    assert lines[0] == "a | b 00", "a block for each cell, as in the order of what is worst"
-    assert lines[1].startswith("  fail  B  s0  syncs  0 -> 1")
-    assert lines[1 if width == 80 else 2].endswith("  past the soft limit of 0 %"), "beside the numbers, or below"
+    lines = [line.plain for line in blocks(rows(fifteen), width)]
+    assert lines[0] == "fail  a | b 00  a | b 00 0", "a block for each cell, as in the order of what is worst"
+    assert lines[1] == "  syncs 0 -> 1"
+    assert all(len(line) <= width for line in lines)
     assert not any("…" in line for line in lines)
-    assert sum(line.lstrip().startswith(("fail", "better", "inconclusive")) for line in lines) == len(fifteen.shown)
+    assert sum(line.startswith(("fail", "better", "inconclusive")) for line in lines) == 17
 
 
-def test_annotations_are_what_the_runner_reads(fifteen: Checked) -> None:
-    lines = annotations(fifteen)
+def test_annotations_are_what_the_runner_reads(compared: Compare) -> None:
+    """One for each strategy, at most ten errors, and the last ones are for what is told of all."""
+    before = [made_up(f"s{i:02} | b", 0, bytes_to={"0.9": 40_000}) for i in range(20)]
+    after = [replace(run, syncs=i + 1) for i, run in enumerate(before[:15])]
+    better, unsure = replace(before[15], bytes_to={"0.9": 30_000}), replace(before[16], accuracy=0.89)
+    lines = annotations(compared(before, [*after, better, unsure, *before[17:19]]))
     assert all(re.fullmatch(r"::(error|warning|notice) title=[^:,\n]+::[^\n]+", line) for line in lines)
-    assert len([line for line in lines if line.startswith("::error")]) == 12, "ten, how many more, what is missing"
-    others = [re.split("%3A|::", line)[1:4] for line in lines if not line.startswith("::error")]
-    assert [(level.split()[0], metric.strip()) for level, metric, _ in others] == [
-        ("warning", "accuracy"),
-        ("notice", "bytes_to 0.9"),
-    ]
-    assert "(-25.0 %25)" in lines[-1]
+    errors = [line for line in lines if line.startswith("::error")]
+    assert (len(errors), "9 more strategies" in errors[7], "1 missing" in errors[8]) == (9, True, True)
+    unsure, better = [line for line in lines if not line.startswith("::error")]
+    assert unsure.startswith(
+        "::warning title=fdabench%3A s16::s16: bytes unchanged; accuracy -1.0 points (noise unknown "
+    )
+    assert better.startswith(
+        "::notice title=fdabench%3A s15::s15: bytes unchanged; bytes to 90 %25: 40.0 kB -> 30.0 kB"
+    )
 
 
 def test_junit_is_valid_and_counts_right(fifteen: Checked) -> None:
@@ -148,6 +155,6 @@ def test_names_of_test_cases_are_unique(fifteen: Checked) -> None:
 def test_a_quiet_comment_when_nothing_changed(compared: Compare) -> None:
     runs: list[Any] = [made_up("a", 0)]
     text = comment(compared(runs, runs))
-    assert text.startswith("### fdabench: pass\n")
-    assert "| class |" not in text
+    assert text.startswith("### fdabench: 1 run compared: pass\n")
+    assert "| verdict |" not in text
     assert annotations(compared(runs, runs)) == []

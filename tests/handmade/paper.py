@@ -58,6 +58,7 @@ def write_paper(root: Path, cells: Sequence[Pretended], convention: str = "paper
 
 
 def _entry(index: int, cell: Pretended) -> dict[str, Any]:
+    served = (cell.strategy or LINEAR)["kind"] == "fedadam"
     config = {
         "dataset": "mnist",
         "model": "lenet5",
@@ -66,7 +67,7 @@ def _entry(index: int, cell: Pretended) -> dict[str, Any]:
         "sampling": "replacement",
         "last_batch": "wrap",
         "averaging": "uniform",
-        "partition": {"kind": "iid-file-order"},
+        "partition": {"kind": "iid-file-order" if served else "round-robin"},
         "optimizer": dict(ADAM),
         "strategy": deepcopy(dict(cell.strategy or LINEAR)),
         "budget": {"epochs": 100.0},

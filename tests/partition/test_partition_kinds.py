@@ -7,7 +7,7 @@ from fdabench.core.seeds import numpy_generator
 from fdabench.errors import PartitionError
 from fdabench.partition.base import Partition
 from fdabench.partition.dirichlet import Dirichlet
-from fdabench.partition.iid import FileOrder, Iid
+from fdabench.partition.iid import FileOrder, Iid, RoundRobin
 from fdabench.partition.sorted import Label, Sorted
 
 LABELS = np.array([2, 0, 1, 0, 2, 1, 0, 1, 2, 0])
@@ -20,6 +20,10 @@ def split(partition: Partition, workers: int, labels: np.ndarray = LABELS) -> li
 
 def test_file_order_cuts_the_file_into_pieces() -> None:
     assert split(FileOrder(), 3) == [[0, 1, 2, 3], [4, 5, 6], [7, 8, 9]]
+
+
+def test_round_robin_deals_the_file_out() -> None:
+    assert split(RoundRobin(), 3) == [[0, 3, 6, 9], [1, 4, 7], [2, 5, 8]]
 
 
 def test_iid_is_shuffled() -> None:

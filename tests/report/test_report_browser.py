@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from handmade.scripts import CONTRAST, DARK_FIGURES, OUTSIDE, SCROLLING, SIZES
 
 from fdabench.report.build import build_report
 from fdabench.report.figures.tags import strategy_tag
@@ -75,12 +76,90 @@ def column(page: Any, number: int) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("width", [360, 768, 1440])
+@pytest.mark.parametrize("width", [360, 390, 768, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_never_scrolls_sideways(page: Any, width: int, scheme: str) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_every_table_and_figure_fits_a_screen_of_1400_pixels(page: Any) -> None:
+    page.set_viewport_size({"width": 1400, "height": 900})
+    boxes = page.locator(".scroll, .picture")
+    assert boxes.count() > 15
+    assert boxes.evaluate_all(SCROLLING) == []
+    assert page.locator(".hint:visible").count() == 0
+
+
+def test_the_first_screen_has_the_sentence_and_the_caveats(page: Any) -> None:
+    """At 1400 by 900: title, date and machine, the sentence, the caveats, and the table after them."""
+    page.set_viewport_size({"width": 1400, "height": 900})
+    tops = [
+        page.locator(what).first.bounding_box()["y"]
+        for what in ("h1", ".facts", ".sentence", "#caveats", "#headline table thead")
+    ]
+    assert tops == sorted(tops)
+    assert tops[-1] < 900
+
+
+def test_what_scrolls_on_a_phone_says_so_and_keeps_its_first_column(page: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    boxes = page.locator(".scroll, .picture")
+    page.wait_for_function(f"({SCROLLING})(document.querySelectorAll('.overflowing')).length > 5")
+    told = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1 && e.previousElementSibling.hidden).length"
+    assert boxes.evaluate_all(told) == 0
+    assert page.locator(".hint:visible").first.inner_text().startswith("scroll →")
+    first = page.locator("#headline tbody th[scope=row]").first
+    before = first.bounding_box()
+    page.locator("#headline .scroll").evaluate("box => box.scrollLeft = 200")
+    after = first.bounding_box()
+    assert after["x"] == pytest.approx(before["x"], abs=1), "the first column stays"
+    widths = page.locator(".overflowing tbody th[scope=row]").evaluate_all("all => all.map(e => e.offsetWidth)")
+    assert max(widths) < 390 / 2
+
+
+def test_words_of_figures_are_twelve_pixels_high(page: Any) -> None:
+    page.set_viewport_size({"width": 1400, "height": 900})
+    sizes = page.locator("figure").evaluate_all(SIZES)
+    assert len(sizes) > 7
+    assert {name: size for name, size in sizes if size < 11.95} == {}
+
+
+def test_words_of_figures_stay_within_them(page: Any) -> None:
+    """With the fonts that this machine has: the file was laid out with those of another."""
+    page.set_viewport_size({"width": 1400, "height": 900})
+    assert page.locator("figure svg").evaluate_all(OUTSIDE) == []
+
+
+def test_figures_stand_out_in_the_dark_without_a_white_plate(page: Any) -> None:
+    """Each word of a figure, and its lines and marks, on the plate that the browser really paints."""
+    page.emulate_media(color_scheme="dark")
+    found = page.locator("figure svg").evaluate_all(DARK_FIGURES)
+    assert len(found) > 7
+    assert max(each["plate"] for each in found) < 0.05, "luminance of the plate"
+    assert min(each["words"] for each in found) >= 4.5
+    assert min(each["lines"] for each in found) >= 3
+
+
+def test_every_link_leads_somewhere_in_the_file_itself(page: Any) -> None:
+    links = page.locator("a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+    anchors = [link for link in links if not link.startswith("data:")]
+    assert all(link.startswith("#") and page.locator(f"[id='{link[1:]}']").count() == 1 for link in anchors)
+    assert len(links) - len(anchors) > 30
+    with page.expect_download() as caught:
+        page.locator("a[download='tables-headline.csv']").click()
+    assert "strategy" in caught.value.path().read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_the_keyboard_reaches_what_can_be_used_and_shows_where_it_is(page: Any) -> None:
+    for what in ("#cells-table thead button", ".scroll", ".picture", "a[download]", "summary"):
+        first = page.locator(what).first
+        first.focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        assert first.evaluate("e => e === document.activeElement"), what
+        assert first.evaluate("e => getComputedStyle(e).outlineStyle") == "solid", what
 
 
 def test_print_fits_its_paper(page: Any) -> None:
@@ -178,29 +257,3 @@ def test_every_part_has_a_name_for_who_cannot_see(page: Any) -> None:
 def in_bytes(text: str) -> float:
     number, unit = text.rsplit(" ", 1)
     return float(number.replace(" ", "")) * 1000 ** ("B", "kB", "MB", "GB").index(unit)
-
-
-CONTRAST = """() => {
-  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-  };
-  const behind = (element) => {
-    for (let e = element; e; e = e.parentElement) {
-      const color = parse(getComputedStyle(e).backgroundColor);
-      if (color.length < 4 || color[3] > 0) return color;
-    }
-    return [255, 255, 255];
-  };
-  let worst = { ratio: 99 };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || element.closest("svg, script") || !element.checkVisibility()) continue;
-    const [a, b] = [light(parse(getComputedStyle(element).color)), light(behind(element))].sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < worst.ratio) worst = { ratio, text: walker.currentNode.data.slice(0, 40), tag: element.tagName };
-  }
-  return worst;
-}"""

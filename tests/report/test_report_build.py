@@ -91,7 +91,7 @@ def test_summary_json(built: Built) -> None:
     assert summary["headline_targets"] == {"full": 0.95}
     assert len(summary["headline"]) == 12
     assert summary["states"] == {"done": 30, "diverged": 2, "failed": 2, "pending": 2}
-    assert len(summary["figures"]) == 11
+    assert len(summary["figures"]) == 10
 
 
 def test_headline_by_hand(hand_made: Results) -> None:

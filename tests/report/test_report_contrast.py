@@ -122,13 +122,14 @@ def special(folder: Path) -> ReportData:
         Pretended(
             [(1, 0.5, 1), (90 * n, 0.986 if n < 4 else 0.9, n + 1)],
             range(1, n + 1),
-            0,
+            seed,
             f"LinearFDA θ={n / 2:g}",
             {**LINEAR, "theta": n / 2},
             changes={"workers": workers},
         )
         for n in (1, 2, 3, 4)
         for workers in (5, 10)
+        for seed in range(4)
     ]
     return combine([load(write_paper(folder / "special", sweep))])
 

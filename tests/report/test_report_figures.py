@@ -12,7 +12,8 @@ from matplotlib.text import Text
 from fdabench.report.data import ReportData, combine
 from fdabench.report.families import family_of, looks_of
 from fdabench.report.figures import PLOTS
-from fdabench.report.figures.canvas import accuracy_axis, number_axis
+from fdabench.report.figures.canvas import number_axis
+from fdabench.report.figures.error_scale import accuracy_axis
 from fdabench.report.figures.plot import Plot
 from fdabench.report.figures.tags import number_tags, strategy_tag
 from fdabench.report.render import house_style
@@ -21,7 +22,7 @@ from fdabench.results.load import Results
 BY_NAME = {plot.name: plot for plot in PLOTS}
 LONG = " with all that somebody wished to say of it at once, lr=0.001, momentum=0.9, and a thing or two more"
 # of results that the full set is not; they have tests of their own
-ELSEWHERE = ("published", "theta-sweep", "scaling")
+ELSEWHERE = ("published", "theta-sweep", "scaling", "profile")
 
 
 @pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
@@ -46,16 +47,6 @@ def test_pareto_names_who_is_not_there(full: Results) -> None:
         figure = BY_NAME["pareto"].draw(combine([full]))
     assert figure is not None
     assert "not reached by FedAdam" in figure.axes[0].get_xlabel()
-
-
-def test_bands_need_three_seeds(results_of: Callable[..., Results], full: Results) -> None:
-    draw = BY_NAME["accuracy-bytes"].draw
-    with house_style():
-        many, few = draw(combine([full])), draw(combine([results_of(seeds=(0, 1))]))
-    assert many is not None
-    assert few is not None
-    assert many.axes[0].collections
-    assert not few.axes[0].collections
 
 
 def test_heterogeneity_needs_more_than_one_alpha(results_of: Callable[..., Results]) -> None:

@@ -191,7 +191,7 @@ def test_rows_are_grouped_under_what_they_share(full: Results) -> None:
 
 @pytest.mark.parametrize(
     ("text", "pieces"),
-    [("4 000 steps", ["4 000", "steps"]), ("10.5 MB in all", ["10.5 MB", "in", "all"]), ("to 98 %", ["to", "98 %"])],
+    [("4,000 steps", ["4,000", "steps"]), ("10.5 MB in all", ["10.5 MB", "in", "all"]), ("to 98 %", ["to", "98 %"])],
 )
 def test_numbers_do_not_break(text: str, pieces: list[str]) -> None:
     assert [piece.replace("\u00a0", " ") for piece in nobreak(text).split(" ")] == pieces

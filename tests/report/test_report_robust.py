@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from fdabench.report.data import combine
 from fdabench.report.figures.attainment import ATTAINMENT
 from fdabench.report.figures.profile import PROFILE
 from fdabench.report.profiles import area, profile, ratios_to_best, widest
-from fdabench.report.resampling import interquartile_mean, stratified_interval
-from fdabench.report.survival import attainment, common_limit, restricted_mean
+from fdabench.report.resampling import bootstrap_interval, interquartile_mean
+from fdabench.report.robust import restricted_frame
+from fdabench.report.survival import attainment, common_end
 from fdabench.results.load import Results
 
 
@@ -30,35 +32,73 @@ def test_misses_count_as_infinity_up_to_a_quarter_of_the_cells() -> None:
     assert interquartile_mean([1, 2, math.inf, math.inf]) == math.inf
 
 
+def drawn(*workloads: list[float]) -> tuple[float, float]:
+    """The interval of workloads whose seeds are numbered from 0."""
+    values = np.concatenate(workloads)
+    places = np.repeat(np.arange(len(workloads)), [len(values) for values in workloads])
+    return bootstrap_interval(values, places, np.concatenate([np.arange(len(values)) for values in workloads]))
+
+
 def test_a_bootstrap_within_workloads_knows_nothing_of_how_they_differ() -> None:
-    # seeds that agree: whatever is drawn within a workload, the middle half of 1 1 1 5 5 5 is 1 1 5 5
-    assert stratified_interval([np.ones(3), np.full(3, 5.0)]) == (3.0, 3.0)
+    # seeds that agree: whatever is drawn within a workload, four of each are left, whose middle half is 1 1 5 5
+    assert drawn([1.0] * 5, [5.0] * 5) == (3.0, 3.0)
 
 
-def test_bootstrap_of_three_values_by_hand() -> None:
-    # of three nothing is cut (a quarter of 3 is none); 27 draws of 0, 0, 3: a mean of 0 in 8, 1 in 12, 2 in 6, 3 in 1.
-    # 0 has 30 % and 3 has 3.7 %, both more than 2.5 %, so the interval is everything
-    assert stratified_interval([np.array([0.0, 0.0, 3.0])]) == (0.0, 3.0)
+def test_bootstrap_of_five_values_by_hand() -> None:
+    # four of 0 0 0 0 5 are drawn, and one goes at each end: 0 unless two or more are 5, which has 18 %; 5 if three or
+    # more are, which has 2.7 %, more than the 2.5 % of a tail
+    assert drawn([0.0, 0.0, 0.0, 0.0, 5.0]) == (0.0, 5.0)
+
+
+def test_seeds_that_workloads_share_do_not_average_out() -> None:
+    random = np.random.default_rng(2)
+    seeds = random.normal(0, 1, 8)
+    shared = drawn(*(list(seeds + random.normal(0, 0.01, 8)) for _ in range(9)))
+    own = drawn(*(list(random.permutation(seeds)) for _ in range(9)))
+    assert shared[1] - shared[0] > 1.5 * (own[1] - own[0])
 
 
 def test_a_bootstrap_is_the_same_each_time_and_about_as_wide_as_theory() -> None:
-    values = np.random.default_rng(1).normal(0, 1, 200)
-    low, high = stratified_interval([values])
-    assert (low, high) == stratified_interval([values])
+    values = list(np.random.default_rng(1).normal(0, 1, 200))
+    low, high = drawn(values)
+    assert (low, high) == drawn(values)
     # the middle half of a normal sample has a standard error of about 1.09 / sqrt(n)
     assert high - low == pytest.approx(2 * 1.96 * 1.09 / math.sqrt(200), rel=0.25)
 
 
 def test_an_interval_that_misses_reach_has_no_upper_end() -> None:
-    # two of four missed: the middle half has a miss unless fewer are drawn
-    low, high = stratified_interval([np.array([1.0, 2.0, math.inf, math.inf])])
+    # two of five missed: the middle half has a miss unless fewer are drawn
+    low, high = drawn([1.0, 2.0, 2.5, math.inf, math.inf])
     assert low < 3
     assert high == math.inf
 
 
-def test_two_seeds_have_no_interval() -> None:
-    assert np.isnan(stratified_interval([np.array([1.0, 2.0])])).all()
-    assert np.isnan(stratified_interval([])).all()
+def test_a_cell_without_a_result_is_no_value() -> None:
+    values, places, seeds = np.arange(11.0), np.array([0] * 6 + [1] * 5), np.array([*range(6), *range(5)])
+    low, high = bootstrap_interval(values, places, seeds)
+    assert 0 <= low < 5 < high <= 10
+
+
+def test_four_seeds_have_no_interval() -> None:
+    assert np.isnan(drawn([1.0, 2.0, 3.0, 4.0])).all()
+    assert np.isnan(drawn([1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 2.0])).all()
+    assert np.isnan(drawn([])).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("workloads", "shared", "least"), [(1, 0.0, 0.9), (3, 0.0, 0.85), (3, 0.1, 0.8), (6, 0.1, 0.8)]
+)
+def test_bootstrap_intervals_of_five_seeds_hold_the_truth(workloads: int, shared: float, least: float) -> None:
+    """300 draws each, binomial error 2 points; a percentile interval of five seeds is known to be a little narrow."""
+    random, held = np.random.default_rng(0), 0
+    middles, places = np.repeat(np.linspace(-1, 1, workloads), 5), np.repeat(np.arange(workloads), 5)
+    seeds = np.tile(np.arange(5), workloads)
+    for _ in range(300):
+        values = middles + random.normal(0, 0.06 if shared else 0.1, len(seeds)) + random.normal(0, shared, 5)[seeds]
+        low, high = bootstrap_interval(values, places, seeds)
+        held += low <= 0 <= high
+    assert held / 300 >= least
 
 
 def test_attainment_by_hand() -> None:
@@ -75,23 +115,41 @@ def test_who_missed_at_the_same_cost_was_still_on_the_way() -> None:
     assert attainment([10, 10], [False, False])[1].size == 0
 
 
-def test_restricted_mean_by_hand() -> None:
-    # the area under 1 up to 10, 3/4 up to 30, 3/8 up to 40: 10 + 15 + 3.75
-    spent, reached = [10, 20, 30, 40], [True, False, True, False]
-    assert restricted_mean(spent, reached, 40) == pytest.approx(28.75)
-    assert restricted_mean(spent, reached, 20) == pytest.approx(10 + 7.5)
-    # without misses it is the mean, capped: min(., 25) of 10, 20, 60 is 10 + 20 + 25 over 3
-    assert restricted_mean([10, 20, 60], [True] * 3, 25) == pytest.approx(55 / 3)
-    assert restricted_mean([10, 20, 60], [True] * 3, 60) == pytest.approx(30)
-    assert math.isnan(restricted_mean([10, 20], [False, False], 20))
+def test_the_common_end_is_where_the_first_miss_stopped() -> None:
+    # 40 and 60 missed; one that diverged, told by no number, never stops
+    assert common_end([10, 90, 40, 60, math.nan], [True, True, False, False, False]) == 40
+    assert common_end([10, 90, math.nan], [True, True, False]) == 90
+    assert math.isnan(common_end([math.nan], [False]))
 
 
-def test_the_common_limit_is_where_the_first_curve_ends() -> None:
-    whole, short, long = ([10, 90], [True, True]), ([10, 40], [True, False]), ([50, 60], [False, True])
-    never = ([5, 6], [False, False])
-    assert common_limit([whole, long, never, short]) == 40
-    assert common_limit([whole, never]) == 90
-    assert math.isnan(common_limit([never]))
+def test_restricted_means_by_hand(hand_made: Results) -> None:
+    """Synchronous reaches 90 % at steps 4 and 6, the other at 4 and 8, of 8: nobody missed, and the end is 8."""
+    synchronous, linear = restricted_frame(combine([hand_made])).to_dict("records")
+    assert (synchronous["steps_mean"], linear["steps_mean"]) == (5, 6)
+    assert (synchronous["bytes_mean"], linear["bytes_mean"]) == ((640 + 960) / 2, (384 + 448) / 2)
+    assert synchronous["steps_limit"] == linear["steps_limit"] == 8
+
+
+def test_restricted_means_count_misses_up_to_the_common_step(hand_made: Results) -> None:
+    """One cell missed and stopped at step 6, where Synchronous had spent (1 + 5) * 160 bytes."""
+    data = combine([hand_made])
+    outcomes = data.outcomes.copy()
+    last = outcomes.index[-1]
+    outcomes.loc[last, ["reached", "cost_steps", "cost_bytes", "ran", "spent"]] = [False, 6.0, 416.0, 6, 416]
+    evals = data.evals.assign(bytes_total=data.evals["step"].map({2: 320, 4: 640, 6: 960, 8: 1280}))
+    synchronous, linear = restricted_frame(replace(data, outcomes=outcomes, evals=evals)).to_dict("records")
+    assert synchronous["steps_limit"] == 6
+    assert (synchronous["steps_mean"], synchronous["bytes_mean"]) == (5, 800)
+    assert (linear["steps_mean"], linear["bytes_mean"]) == ((4 + 6) / 2, (384 + 416) / 2)
+    # a miss that ran to 8 had spent what the evaluation of step 6 says
+    first = outcomes.index[0]
+    outcomes.loc[first, ["reached", "cost_steps", "cost_bytes"]] = [False, 8.0, 1280.0]
+    synchronous, _ = restricted_frame(replace(data, outcomes=outcomes, evals=evals)).to_dict("records")
+    assert (synchronous["steps_mean"], synchronous["bytes_mean"]) == (6, 960)
+    # one that diverged at step 3 goes on as fast
+    outcomes.loc[first, ["cost_steps", "cost_bytes", "ran", "spent"]] = [math.nan, math.nan, 3, 500]
+    synchronous, _ = restricted_frame(replace(data, outcomes=outcomes, evals=evals)).to_dict("records")
+    assert (synchronous["steps_mean"], synchronous["bytes_mean"]) == (6, (1000 + 960) / 2)
 
 
 def outcomes(*rows: tuple[str, int, str, float | None]) -> pd.DataFrame:
@@ -152,8 +210,10 @@ def test_the_report_has_them_with_a_csv_beside(full: Results, tmp_path: Path) ->
     assert middles["profile_area"].between(0, 1).all()
     restricted = pd.read_csv(tmp_path / "tables" / "restricted.csv")
     never = restricted["reached"] == 0
-    assert restricted.loc[never, "bytes_mean"].isna().all()
-    assert (restricted.loc[~never, "steps_mean"] <= restricted.loc[~never, "steps_limit"]).all()
+    assert never.any()
+    assert (restricted.loc[never, "steps_mean"] == restricted.loc[never, "steps_limit"]).all()
+    assert (restricted["steps_mean"] <= restricted["steps_limit"]).all()
+    assert (restricted["bytes_mean"] > 0).all()
 
 
 def test_one_workload_with_two_seeds_has_neither_figure(results_of: Callable[..., Results]) -> None:

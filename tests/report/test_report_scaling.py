@@ -37,9 +37,19 @@ def test_a_number_of_workers_that_missed_the_target_is_no_scaling(tmp_path: Path
 def test_lines_go_through_geometric_means_over_seeds(tmp_path: Path) -> None:
     data = data_of(tmp_path, cell(5, 100), cell(5, 400, seed=1), cell(20, 300))
     _, steps = drawn(data).axes
-    assert steps.lines[0].get_xdata().tolist() == [5, 20]
-    assert steps.lines[0].get_ydata() == pytest.approx([200, 300])
+    seeds, line = steps.lines
+    assert seeds.get_xdata().tolist() == [5, 5, 20]
+    assert seeds.get_ydata().tolist() == [100, 400, 300]
+    assert line.get_xdata().tolist() == [5, 20]
+    assert line.get_ydata() == pytest.approx([200, 300])
     assert steps.get_ylabel() == "local steps of each worker to 98 %"
+
+
+def test_a_point_that_some_seeds_missed_says_how_many_reached_it(tmp_path: Path) -> None:
+    missed = Pretended([(900, 0.5, 1)], (1,), 1, changes={"workers": 5})
+    bytes_, steps = drawn(data_of(tmp_path, cell(5, 100), missed, cell(20, 300))).axes
+    assert [text.get_text() for text in bytes_.texts] == [text.get_text() for text in steps.texts] == ["1/2"]
+    assert [text.xy for text in steps.texts] == [pytest.approx((5, 100))]
 
 
 def test_titles_of_several_suites_stay_apart(tmp_path: Path) -> None:
@@ -57,4 +67,4 @@ def test_other_partitions_are_other_panels(tmp_path: Path) -> None:
     label = {"partition": {"kind": "label", "label": 0}}
     other = [Pretended([(100, 0.99, 2)], (1,), changes={"workers": workers, **label}) for workers in (5, 10)]
     names = [name for name, _ in groups_of(data_of(tmp_path, cell(5, 100), cell(10, 100), *other))]
-    assert names == ["mnist lenet5, b=32, iid-file-order", "mnist lenet5, b=32, label(label=0)"]
+    assert names == ["mnist lenet5, b=32, round-robin", "mnist lenet5, b=32, label(label=0)"]

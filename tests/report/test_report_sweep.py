@@ -8,6 +8,7 @@ from handmade.paper import LINEAR, MODEL_BYTES, PARAMETERS, WORKERS, Pretended, 
 
 from fdabench.report.build import build_report
 from fdabench.report.data import ReportData, combine
+from fdabench.report.figures.canvas import BOUND
 from fdabench.report.figures.sweep import SWEEP, sweeps
 from fdabench.report.render import house_style
 from fdabench.results.load import load
@@ -75,8 +76,8 @@ def test_rules_far_from_every_theta_are_left_out(tmp_path: Path) -> None:
 def test_a_miss_is_a_bound(tmp_path: Path) -> None:
     missed = Pretended([(1, 0.5, 1), (900, 0.9, 2)], (1,), 1, "LinearFDA θ=4", {**LINEAR, "theta": 4.0})
     data = data_of(tmp_path, cell(1.0, 100), cell(2.0, 100), cell(4.0, 100), missed)
-    marks = [text for text in drawn(data).axes[1].texts if text.get_text() == "≥"]
-    assert [mark.xy for mark in marks] == [pytest.approx((4.0, 300.0))]
+    arrows = [line for line in drawn(data).axes[1].lines if line.get_marker() is BOUND]
+    assert [tuple(arrow.get_xydata()[0]) for arrow in arrows] == [pytest.approx((4.0, 300.0))]
 
 
 def test_the_report_has_the_figure(tmp_path: Path) -> None:

@@ -15,7 +15,15 @@ from fdabench.run import closure
 from fdabench.run.closure import code_of
 from fdabench.suite.cell import Cell
 
-READERS = {"results/costs.py", "results/derive.py", "run/shared.py", "suite/members.py", *closure.WATCHING}
+READERS = {
+    "catalogue/kinds.py",
+    "results/costs.py",
+    "results/derive.py",
+    "run/shared.py",
+    "run/watched.py",
+    "suite/members.py",
+    *closure.WATCHING,
+}
 
 
 @pytest.fixture

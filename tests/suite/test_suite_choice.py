@@ -10,7 +10,7 @@ import tomli_w
 
 from fdabench.errors import SuiteError, UsageError
 from fdabench.suite.reader import Expanded, read_suite
-from fdabench.suite.select import parse_seeds, select
+from fdabench.suite.select import by_words, parse_seeds, select
 
 Read = Callable[..., Expanded]
 Table = dict[str, Any]
@@ -62,7 +62,7 @@ def test_a_base_is_found_relative_to_the_file_that_extends_it(
 
 def test_a_missing_base_is_named(good: Table, tmp_path: Path) -> None:
     path = written(tmp_path / "over.toml", good | {"extends": "nowhere.toml"})
-    with pytest.raises(SuiteError, match=r"nowhere\.toml: 1 fault\ncannot be read: No such file"):
+    with pytest.raises(SuiteError, match=r"over\.toml: 1 fault\nextends: .*nowhere\.toml: no such file$"):
         read_suite(path)
 
 
@@ -118,7 +118,7 @@ def test_faults_of_overrides_are_told_like_those_of_the_file(good: Table, read: 
     with pytest.raises(SuiteError) as caught:
         read(good, "budget.stepps=3", "strategy.2.theta=-1", "workload.0.workers=many")
     assert sorted(caught.value.faults) == [
-        "budget.stepps: unknown key; did you mean 'steps'?",
+        "budget.stepps: unknown key; allowed: steps, epochs; did you mean 'steps'?",
         "strategy[2].theta: -1 is out of range: it must be at least 0",
         "workload[0].workers: expected a whole number, found 'many'",
     ]
@@ -159,6 +159,32 @@ ALL = {"Synchronous", "FedAvg", "SketchFDA"}
 )
 def test_an_expression_chooses_cells(good: Table, read: Read, expression: str, labels: set[str]) -> None:
     assert {cell.label for cell in select(read(good).cells, expression)} == labels
+
+
+@pytest.mark.parametrize(
+    ("expression", "alphas"),
+    [
+        ("dirichlet(0.1)", {0.1}),
+        ("dirichlet(0.1, per-worker) or dirichlet(1)", {0.1, 1.0}),
+        ("not(dirichlet(1))", {0.1}),
+        ("(dirichlet(1))and(fda)", {1.0}),
+    ],
+)
+def test_the_name_of_a_partition_is_one_word(good: Table, read: Read, expression: str, alphas: set[float]) -> None:
+    good["workload"][0]["partition"] = [
+        {"kind": "dirichlet", "alpha": [0.1, 1.0]},
+        {"kind": "dirichlet", "alpha": 0.1, "shares": "per-worker"},
+    ]
+    assert {cell.config["partition"]["alpha"] for cell in select(read(good).cells, expression)} == alphas
+
+
+def test_words_are_whole_where_some_cells_have_them_whole(good: Table, read: Read) -> None:
+    good["seeds"] = list(range(12))
+    cells = read(good).cells
+    assert {cell.config["seed"] for cell in by_words(cells, "s1")} == {1}
+    assert {cell.config["seed"] for cell in by_words(cells, "s1 or s11")} == {1, 10, 11}
+    assert by_words(cells, "s1 nobody") == []
+    assert {cell.label for cell in by_words(cells, "FDA")} == {cell.label for cell in cells if "FDA" in cell.label}
 
 
 def test_a_cell_is_chosen_by_its_id(good: Table, read: Read) -> None:

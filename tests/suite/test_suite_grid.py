@@ -296,7 +296,7 @@ def test_the_title_tells_cells_apart(good: Table, read: Read) -> None:
     good["workload"][0] |= {"workers": [2, 4], "partition": ["iid", {"kind": "dirichlet", "alpha": [0.1, 1]}]}
     cells = read(good, "seeds=[0, 1]").cells
     assert len({cell.title for cell in cells}) == len(cells) == 2 * 3 * 2 * 3
-    assert "Synchronous | digits mlp | dirichlet 0.1 | K=4 b=16 s1" in {cell.title for cell in cells}
+    assert "Synchronous | digits mlp | dirichlet(0.1) | K=4 b=16 s1" in {cell.title for cell in cells}
 
 
 def test_the_lock_can_be_written_as_toml_and_holds_every_config(good: Table, read: Read) -> None:

@@ -1,6 +1,8 @@
 """How accuracy grows with bytes sent, and with local steps made."""
 
+from collections.abc import Sequence
 from functools import partial
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,6 @@ from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.families import Look
 from fdabench.report.figures.canvas import (
     MAX_PANELS,
-    accuracy_axis,
     byte_axis,
     legend,
     limits_of,
@@ -23,11 +24,13 @@ from fdabench.report.figures.canvas import (
     step_axis,
     target_lines,
 )
+from fdabench.report.figures.error_scale import accuracy_axis, worth_showing
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
 from fdabench.report.figures.tags import drawing
 from fdabench.report.text import listing, target_name
 
-BAND_SEEDS = 3
+BAND_SEEDS = 2
+_LETTERS = 40
 _X_LABEL = {"bytes_total": "bytes sent by all workers", "step": "local steps of each worker"}
 _TITLE = {"bytes_total": "Test accuracy against bytes sent", "step": "Test accuracy against local steps"}
 
@@ -47,18 +50,34 @@ def draw_accuracy(data: ReportData, x: str) -> Figure | None:
 
 
 def _panel(axes: Axes, data: ReportData, evals: pd.DataFrame, x: str) -> None:
-    for label, mine in evals.groupby("label", sort=False):
+    for place, (label, mine) in enumerate(evals.groupby("label", sort=False)):
         with drawing(axes, str(label)):
-            _strategy(axes, mine, x, data.looks[str(label)])
+            _strategy(axes, mine, x, data.looks[str(label)], place)
     targets = list(data.locks[evals["suite"].iloc[0]]["targets"])
     target_lines(axes, targets)
     (byte_axis if x == "bytes_total" else step_axis)(axes.xaxis, limits_of(evals[x]))
-    accuracy_axis(axes, evals["test_accuracy"], targets)
-    axes.set_xlabel(_X_LABEL[x])
+    shown, below = what_matters(evals, targets)
+    accuracy_axis(axes, shown, targets)
+    axes.set_xlabel("\n".join([_X_LABEL[x], *_below(below)]))
     axes.grid(visible=True)
 
 
-def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: Look) -> None:
+def what_matters(evals: pd.DataFrame, targets: Sequence[float]) -> tuple["pd.Series[float]", list[str]]:
+    """The accuracies within the panel, and the strategies that stay below it."""
+    accuracies = evals["test_accuracy"].dropna()
+    if accuracies.empty:
+        return pd.Series([0.0]), []
+    last = evals.dropna(subset="test_accuracy").sort_values("step").groupby("cell_id").tail(1)
+    floor = worth_showing(accuracies, last.groupby("label")["test_accuracy"].mean(), targets)
+    highest = evals.groupby("label", sort=False)["test_accuracy"].max()
+    return accuracies[accuracies >= floor], [str(label) for label in highest.index[highest < floor]]
+
+
+def _below(labels: Sequence[str]) -> list[str]:
+    return [fill(f"below this throughout: {listing(labels, 3)}", _LETTERS)] if labels else []
+
+
+def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: Look, place: int) -> None:
     """Mean and band where three or more sound seeds were evaluated at the same step; thin lines for the rest."""
     sound = mine[mine["state"] != "diverged"]
     seeds = sound["cell_id"].nunique()
@@ -68,7 +87,7 @@ def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: Look) -> None:
         joint = shared.index.max()
         inside = to_rgba(look.color, 0.18)
         axes.fill_between(shared["x"], shared["low"], shared["high"], color=inside, edgecolor=look.color, linewidth=0.3)
-        _line(axes, shared["x"], shared["mean"], look)
+        _line(axes, shared["x"], shared["mean"], look, place)
     alone = mine.loc[(mine["state"] == "diverged") | (mine["step"] > joint), "cell_id"].unique()
     for _, cell in mine[mine["cell_id"].isin(alone)].groupby("cell_id", sort=False):
         diverged = bool((cell["state"] == "diverged").any())
@@ -99,8 +118,11 @@ def _shared(sound: pd.DataFrame, x: str, seeds: int) -> pd.DataFrame:
     return frame[steps.size() == seeds]
 
 
-def _line(axes: Axes, xs: "pd.Series[float]", ys: "pd.Series[float]", look: Look) -> None:
-    axes.plot(xs, ys, color=look.color, linestyle=look.dashes, markevery=_every(len(xs)), zorder=3, **marker(look, 4.5))
+def _line(axes: Axes, xs: "pd.Series[float]", ys: "pd.Series[float]", look: Look, place: int) -> None:
+    """Each strategy's markers at other evaluations, as one line may lie on another."""
+    every = _every(len(xs))
+    marks = (place % every, every)
+    axes.plot(xs, ys, color=look.color, linestyle=look.dashes, markevery=marks, zorder=3, **marker(look, 4.5))
 
 
 def _thin(axes: Axes, cell: pd.DataFrame, x: str, look: Look, *, marked: bool) -> None:
@@ -131,7 +153,9 @@ def caption_accuracy(data: ReportData, x: str) -> str:
         f"Accuracy of the mean of the workers' models on the test set against {_X_LABEL[x]}, log scale. "
         f"{cells_and_seeds(data)}. Line: mean over seeds{across}; band: lowest to highest seed, over the steps at "
         f"which every seed was evaluated. Thin lines: single seeds, where there are fewer than {BAND_SEEDS} or where "
-        f"only some went on; ✕: diverged.{lines}" + panels_shown(len(data.workloads), MAX_PANELS, "workloads")
+        f"only some went on; ✕: diverged.{lines} The axis of accuracies has the error on a log scale and begins a "
+        "little below the lowest target and what three quarters of the strategies ended at; what lies below is cut."
+        + panels_shown(len(data.workloads), MAX_PANELS, "workloads")
     )
 
 

@@ -1,4 +1,7 @@
-"""How the share of seeds that have reached the target grows with the bytes that are spent."""
+"""How the share of seeds that have reached the target grows with the steps.
+
+Of steps, not of bytes: a budget ends at a step that is set beforehand, whatever a run does.
+"""
 
 from typing import Any
 
@@ -12,31 +15,29 @@ from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.families import Look
 from fdabench.report.figures.canvas import (
     MAX_PANELS,
-    byte_axis,
     legend,
     limits_of,
     line_keys,
     marker,
     panel_title,
     panels,
+    step_axis,
 )
 from fdabench.report.figures.plot import Plot, panels_shown
 from fdabench.report.figures.tags import drawing
 from fdabench.report.resampling import LEAST_SEEDS
-from fdabench.report.robust import course_of
 from fdabench.report.survival import attainment
 from fdabench.report.text import plural, target_name
 
-TITLE = "Seeds that have reached the target, by bytes spent"
+TITLE = "Seeds that have reached the target, by steps"
 
 
 def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    """Workloads where somebody reached the target at a cost, and seeds are enough for a share to mean something."""
+    """Workloads where somebody reached the target, and seeds are enough for a share to mean something."""
     return [
         ((str(pair[0]), str(pair[1])), group)
         for pair, group in data.shown.groupby(WORKLOAD, sort=False)
-        if (group["reached"] & (group["cost_bytes"] > 0)).any()
-        and group.groupby("label")["seed"].nunique().max() >= LEAST_SEEDS
+        if group["reached"].any() and group.groupby("label")["seed"].nunique().max() >= LEAST_SEEDS
     ]
 
 
@@ -44,7 +45,7 @@ def draw_attainment(data: ReportData) -> Figure | None:
     groups = groups_of(data)
     if not groups:
         return None
-    figure, axes = panels(min(len(groups), MAX_PANELS), TITLE, 3.3, 2.4)
+    figure, axes = panels(min(len(groups), MAX_PANELS), TITLE, 3.1, 2.4)
     present: set[str] = set()
     for panel, (pair, group) in zip(axes, groups, strict=False):
         present |= set(group["label"])
@@ -55,32 +56,34 @@ def draw_attainment(data: ReportData) -> Figure | None:
 
 
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
-    limits = limits_of(group["cost_bytes"])
-    end = float(group["cost_bytes"].max())
+    limits = limits_of(group["cost_steps"])
+    end = float(group["cost_steps"].max())
     for label, mine in group.groupby("label", sort=False):
         with drawing(axes, str(label)):
             _strategy(axes, mine, data.looks[str(label)], limits[0], end)
-    byte_axis(axes.xaxis, limits)
+    step_axis(axes.xaxis, limits)
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
-    axes.set_xlabel(f"bytes spent by all workers until {target_name(group['target'].iloc[0])}")
+    axes.set_xlabel(f"local steps of each worker until {target_name(group['target'].iloc[0])}")
     axes.set_ylabel("seeds that got there, %")
     axes.grid(visible=True)
 
 
 def _strategy(axes: Axes, mine: pd.DataFrame, look: Look, begin: float, end: float) -> None:
-    """Up to where it is known: all arrived, or the last of those that missed had spent its budget."""
-    spent, reached = course_of(mine, "cost_bytes", end)
-    costs, shares = attainment(spent, reached)
-    last = float(np.max(np.asarray(spent)))
-    xs, heights = np.concatenate([[begin], costs, [last]]), np.concatenate([[0.0], shares, [0.0, *shares][-1:]])
+    """Up to where it is known: all arrived, or the last of those that missed had made its steps.
+
+    One that diverged is on the way to the end.
+    """
+    made, reached = mine["cost_steps"].astype(float).fillna(end).to_numpy(), mine["reached"].to_numpy(bool)
+    steps, shares = attainment(made, reached)
+    xs, heights = np.concatenate([[begin], steps, [made.max()]]), np.concatenate([[0.0], shares, [0.0, *shares][-1:]])
     style: dict[str, Any] = {"color": look.color, "linestyle": look.dashes, "clip_on": False}
-    marks = list(range(1, len(costs) + 1, max(1, len(costs) // 6)))
+    marks = list(range(1, len(steps) + 1, max(1, len(steps) // 6)))
     axes.plot(xs, heights, drawstyle="steps-post", markevery=marks, **style, **marker(look, 4.5))
-    missed = np.asarray(spent)[~np.asarray(reached)]
+    missed = made[~reached]
     if len(missed):
         # by then as many were there as had arrived before
-        levels = np.concatenate([[0.0], shares])[np.searchsorted(costs, missed, side="right")]
+        levels = np.concatenate([[0.0], shares])[np.searchsorted(steps, missed, side="right")]
         axes.plot(missed, levels, "|", color=look.color, markersize=8, markeredgewidth=1.4, clip_on=False, zorder=4)
 
 
@@ -90,10 +93,10 @@ def caption_attainment(data: ReportData) -> str:
     missed = int((~rows["reached"].astype(bool)).sum())
     cells, seeds = plural(len(rows), "cell"), plural(rows["seed"].nunique(), "seed")
     return (
-        "Share of the seeds that have reached the target by the time so many bytes are spent "
-        f"(Kaplan-Meier), log scale. {cells}, {seeds}, {data.conventions} accounting. "
-        f"{plural(missed, 'cell')} missed the target, censored: each counts among those on the way up to the bytes "
-        "that it spent, where a vertical stroke stands, and says nothing about more; a cell that diverged is on the "
+        "Share of the seeds that have reached the target by each step, log scale, at the evaluations "
+        f"(Kaplan-Meier, which is the plain share where all budgets are the same). {cells}, {seeds}. "
+        f"{plural(missed, 'cell')} missed the target, censored: each counts among those on the way up to the steps "
+        "that it made, where a vertical stroke stands, and says nothing about more; a cell that diverged is on the "
         "way to the end. A curve ends where nobody is on the way any more."
         + panels_shown(len(groups), MAX_PANELS, "workloads")
     )

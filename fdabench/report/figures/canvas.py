@@ -14,8 +14,8 @@ from matplotlib.axis import Axis
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.path import Path
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from fdabench.report.contrast import ink
 from fdabench.report.families import Look
@@ -31,10 +31,10 @@ MOST_KEYS = 20
 ROWS_FORESEEN, ROW_INCHES = 3, 0.17
 # of a legend; a key and what is around it take as much room as so many letters
 LETTERS_PER_INCH, KEY_LETTERS = 12, 9
-# of an axis of accuracies
-TICKS_APART = 0.08
 SMALL = 7.5
 """Points: the least size of words, which a page shows as 12 pixels."""
+BOUND = Path([(0, 0), (0, 1), (-0.25, 0.72), (0, 1), (0.25, 0.72)], [1, 2, 1, 2, 2])
+"""A slim arrow upwards from a point."""
 GREY = "#6E6E6E"
 FAINT = 0.35
 STYLE: Mapping[str, Any] = {
@@ -66,9 +66,6 @@ STYLE: Mapping[str, Any] = {
     "figure.constrained_layout.h_pad": 0.06,
     "pdf.fonttype": 42,
 }
-# Where the eye wants a tick when the axis shows the error on a log scale.
-_ACCURACIES = (0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
-_FLOOR = 1e-4
 
 
 def panels(
@@ -154,11 +151,9 @@ def faint_marker(look: Look, scale: float) -> dict[str, Any]:
 
 
 def bound_sign(axes: Axes, place: float, value: float, look: Look) -> None:
-    """Above a point that is a lower bound; in front of whatever else is there."""
-    axes.annotate(
-        "≥", (place, value), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8, zorder=6,
-        color=ink(look.color), path_effects=[withStroke(linewidth=2, foreground="white")],
-    )  # fmt: skip
+    """An arrow upwards from a point that is a lower bound: slim, as many may stand side by side."""
+    axes.plot([place], [value], linestyle="", marker=BOUND, markersize=24, markeredgecolor=ink(look.color),
+              markerfacecolor="none", markeredgewidth=1.1, zorder=6, clip_on=False)  # fmt: skip
 
 
 def byte_axis(axis: Axis, limits: Limits) -> None:
@@ -205,42 +200,6 @@ def log_axis(axis: Axis, limits: Limits, formatter: FuncFormatter) -> None:
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
     axis.set_view_interval(*limits, ignore=True)
-
-
-def accuracy_axis(axes: Axes, accuracies: npt.ArrayLike, targets: Sequence[float]) -> None:
-    """Error on a log scale once accuracies pass 90 %, as what matters happens in the last per cent."""
-    known = np.asarray(accuracies, dtype=float)
-    low, high = float(known.min()), float(max(known.max(), *targets)) if targets else float(known.max())
-    if high < 0.9:
-        axes.set_ylim(max(0.0, low - 0.02), min(1.0, high + 0.04))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
-        axes.set_ylabel("test accuracy, %")
-        return
-    axes.set_yscale("function", functions=(_to_error, _from_error))
-    top = 1 - max((1 - high) * 0.75, _FLOOR)
-    axes.set_ylim(float(_from_error(_to_error(np.array(low)) - 0.04)), top)
-    axes.yaxis.set_major_locator(FixedLocator(_apart([tick for tick in _ACCURACIES if low <= tick <= top], low, top)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
-    axes.set_ylabel("test accuracy, % (log error)")
-
-
-def _apart(ticks: Sequence[float], low: float, high: float) -> list[float]:
-    """Without those that would stand in the next one's way, the highest first."""
-    kept: list[float] = []
-    places = _to_error(np.array([*ticks, low, high]))
-    least = TICKS_APART * float(places[-1] - places[-2])
-    for tick, place in reversed(list(zip(ticks, places, strict=False))):
-        if not kept or float(_to_error(np.array(kept[-1]))) - float(place) >= least:
-            kept.append(tick)
-    return kept[::-1]
-
-
-def _to_error(accuracy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return -np.log10(np.maximum(1 - np.asarray(accuracy), _FLOOR / 2))
-
-
-def _from_error(value: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return 1 - 10 ** -np.asarray(value)
 
 
 def target_lines(axes: Axes, targets: Sequence[float]) -> None:

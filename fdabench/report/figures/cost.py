@@ -1,4 +1,4 @@
-"""How many bytes each strategy needed to reach the target, and how many of them were local states."""
+"""How many bytes each strategy needed to reach the target, and what share of them was local states."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.figures.canvas import MAX_PANELS, byte_axis, panel_title, panels
+from fdabench.report.figures.canvas import MAX_PANELS, SMALL, Limits, byte_axis, panel_title, panels
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.words import broken_at
 from fdabench.report.headline import strategies_of
@@ -19,8 +20,8 @@ from fdabench.report.text import byte_size, plural, target_name
 
 TITLE = "Bytes to the target"
 _MISS_HATCH = "////"
-# A smaller share would only stretch the axis.
-WORTH_A_BAR = 0.01
+# Of the bytes, in 0..1: a smaller share of local states is told as less than this.
+WORTH_A_NUMBER = 0.01
 _COLUMNS, _LETTERS = 2, 34
 # inches: of a bar, of a line of its label, and of what is above and below the bars
 _BAR, _LINE, _AROUND = 0.27, 0.12, 0.75
@@ -36,76 +37,68 @@ def draw_cost(data: ReportData) -> Figure | None:
     most = [max(map(len, names[i : i + _COLUMNS])) for i in range(0, len(names), _COLUMNS)]
     heights = [max(_BAR, _LINE * (lines + 1)) * bars + _AROUND for bars in most]
     figure, axes = panels(len(of_workload), TITLE, 4.4, heights, columns=_COLUMNS)
+    limits = common_limits(rows)
     for place, (panel, (pair, group)) in enumerate(zip(axes, of_workload, strict=True)):
-        _panel(panel, data, group)
+        _panel(panel, data, group, limits)
         panel.set_yticks(range(len(names[place])), names[place])
         panel.set_ylim(most[place // _COLUMNS] - 0.4, -0.6)
         panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks), data.apart(str(pair[0]), str(pair[1])))
-    figure.legend(handles=_keys(), loc="outside lower center", ncols=2 if len(of_workload) == 1 else 4, frameon=False)
+    figure.legend(handles=_keys(), loc="outside lower center", ncols=2 if len(of_workload) == 1 else 3, frameon=False)
     return figure
 
 
 def _keys() -> list[Line2D | Patch]:
     return [
-        Patch(facecolor="#BBBBBB", edgecolor="black", label="all bytes"),
+        Patch(facecolor="#BBBBBB", edgecolor="black", label="mean, every seed reached it"),
         Patch(facecolor="#BBBBBB", edgecolor="black", hatch=_MISS_HATCH, label="not every seed reached it: ≥ this"),
-        Patch(facecolor="white", edgecolor="black", label="of these, local states"),
-        Line2D([], [], color="black", marker="o", markersize=3, linestyle="", label="one seed (▷ missed: spent)"),
+        Line2D([], [], color="black", marker="o", markersize=3, linewidth=0.8, label="one seed (▷ missed: spent)"),
     ]
 
 
-def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
-    known = group[group["cost_bytes"] > 0]
-    floor, end = (_floor(known), _end(known)) if len(known) else (1.0, 10.0)
-    labels = strategies_of(group)
-    for position, label in enumerate(labels):
-        _bar(axes, group[group["label"] == label], position, floor, data.looks[label].color)
-    byte_axis(axes.xaxis, (floor, end))
+def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, limits: Limits) -> None:
+    for position, label in enumerate(strategies_of(group)):
+        _bar(axes, group[group["label"] == label], position, limits[0], data.looks[label].color)
+    byte_axis(axes.xaxis, limits)
     axes.set_xlabel(f"bytes of all workers to {target_name(group['target'].iloc[0])}")
     axes.grid(visible=True, axis="x")
     axes.tick_params(axis="y", length=0)
 
 
-def _floor(known: pd.DataFrame) -> float:
-    """A power of ten below all that is drawn: only the right ends carry meaning."""
-    hits = known[known["reached"]]
-    states = hits.loc[hits["bytes_state"] >= WORTH_A_BAR * hits["bytes_total"], "bytes_state"]
-    least = min([float(known["cost_bytes"].min()), *states.astype(float)])
-    return float(10 ** np.floor(np.log10(least * 0.8)))
-
-
-def _end(known: pd.DataFrame) -> float:
-    """With space for the words at the bars' ends."""
-    longest = float(known["cost_bytes"].max())
-    return longest * float((longest / _floor(known)) ** 0.7)
+def common_limits(rows: pd.DataFrame) -> Limits:
+    """Of every panel: from a power of ten below all that is drawn, and with space for the words at the bars' ends."""
+    known = rows.loc[rows["cost_bytes"] > 0, "cost_bytes"].astype(float)
+    if known.empty:
+        return 1.0, 10.0
+    floor, longest = float(10 ** np.floor(np.log10(known.min() * 0.8))), float(known.max())
+    return floor, longest * (longest / floor) ** 0.62
 
 
 def _bar(axes: Axes, mine: pd.DataFrame, position: int, floor: float, color: str) -> None:
     cost = geometric_mean(mine["cost_bytes"])
     if not np.isfinite(cost):
-        axes.text(floor, position, f" 0/{len(mine)}, diverged", va="center", fontsize=7)
+        axes.text(floor, position, f" 0/{len(mine)}, diverged", va="center", fontsize=SMALL)
         return
     missed = not mine["reached"].all()
     if cost == 0:  # as of one worker in a ring
-        axes.text(floor, position, f" {byte_size(0)}, {_words(mine)}", va="center", fontsize=7)
+        axes.text(floor, position, f" {byte_size(0)}, {_words(mine)}", va="center", fontsize=SMALL)
         return
     look: dict[str, Any] = {"alpha": 0.45, "hatch": _MISS_HATCH} if missed else {"alpha": 0.8}
     axes.barh(position, cost - floor, left=floor, height=0.62, color=color, edgecolor="black", linewidth=0.6, **look)
-    state = geometric_mean(mine.loc[mine["reached"], "bytes_state"]) if _state_share(mine) >= WORTH_A_BAR else 0.0
-    if state > 0:
-        axes.barh(
-            position + 0.2, state - floor, left=floor, height=0.2, color="white", edgecolor="black", linewidth=0.6
-        )
     _seeds(axes, mine, position)
     words = f"{'≥ ' if missed else ''}{byte_size(cost)}, {_words(mine)}"
     end = (max(cost, float(mine["cost_bytes"].max())), position)
-    axes.annotate(words, end, xytext=(5, 0), textcoords="offset points", va="center", fontsize=7)
+    axes.annotate(words, end, xytext=(5, 0), textcoords="offset points", va="center", fontsize=SMALL)
 
 
 def _seeds(axes: Axes, mine: pd.DataFrame, position: int) -> None:
+    """Each of them, joined from the lowest to the highest."""
+    ends = mine["cost_bytes"].min(), mine["cost_bytes"].max()
+    halo = [withStroke(linewidth=2.2, foreground="white")]
+    axes.plot(ends, [position - 0.12] * 2, color="black", linewidth=0.8, zorder=3, path_effects=halo)
     for hit, marks, fill in ((True, "o", "black"), (False, ">", "white")):
         points = mine.loc[mine["reached"] == hit, "cost_bytes"]
         style: dict[str, Any] = {"color": "black", "markersize": 2.8, "markerfacecolor": fill, "markeredgewidth": 0.6}
+        style["path_effects"] = halo
         axes.plot(points, np.full(len(points), position - 0.12), marks, zorder=4, **style)
 
 
@@ -116,7 +109,7 @@ def _state_share(mine: pd.DataFrame) -> float:
 
 def _words(mine: pd.DataFrame) -> str:
     share = _state_share(mine)
-    states = f", {100 * share:.0f} % states" if share >= WORTH_A_BAR else ", <1 % states" if share > 0 else ""
+    states = f", {100 * share:.0f} % states" if share >= WORTH_A_NUMBER else ", <1 % states" if share > 0 else ""
     return f"{int(mine['reached'].sum())}/{len(mine)}{states}"
 
 
@@ -127,11 +120,10 @@ def caption_cost(data: ReportData) -> str:
     misses = f"{of_all}; hatched bars count what those had spent, so the truth is more."
     return (
         f"Bytes of all workers until the first evaluation at {the_target(data)}. "
-        f"{cells_and_seeds(data)}. Bar: geometric mean over seeds; n/N: seeds that reached the target; white "
-        "bar: the part that was local states, on the same axis (from 1 % on). The axis is logarithmic and starts at an "
-        "arbitrary power of ten: compare where bars end, not how long they are."
-        + (misses if missed else "")
-        + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
+        f"{cells_and_seeds(data)}. Bar: geometric mean over seeds; dots: single seeds, joined from lowest to "
+        "highest; n/N: seeds that reached the target; states: the share of the bytes that was local states. All "
+        "panels have the same axis, logarithmic from an arbitrary power of ten: compare where bars end, not how long "
+        "they are." + (misses if missed else "") + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
 
 

@@ -15,14 +15,16 @@ from scipy import ndimage
 
 from fdabench.report.contrast import mixed
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.figures.canvas import legend, panel_title, panels
+from fdabench.report.figures.canvas import SMALL, Key, legend, panel_title, panels
 from fdabench.report.figures.plot import Plot, panels_shown
 from fdabench.report.headline import strategies_of
-from fdabench.report.text import target_name
+from fdabench.report.text import plural, target_name
 from fdabench.report.times import demand_of, networks_of
 
 TITLE = "What is fastest on which network"
 MOST_WORKLOADS = 6
+TIE = 0.1
+"""Of the time: nearer ones are no clear order, as a region is drawn from the median of a few seeds."""
 BANDWIDTHS = np.logspace(6, 11.5, 111)
 LATENCIES = np.logspace(-6, -0.5, 111)
 # to the left of it a network's name stands on the right of its dot
@@ -30,6 +32,7 @@ _MIDDLE = 3e9
 # half of a name's size in points of the map: columns for each letter, and rows
 _COLUMNS, _ROWS = 1.15, 4
 _EDGE = "#555555"
+_TIE_PAINT = (1.0, 1.0, 1.0, 0.75)
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "ooo", "|||")
 _SPEEDS = {1e6: "1 Mbit/s", 1e7: "10 Mbit/s", 1e8: "100 Mbit/s", 1e9: "1 Gbit/s", 1e10: "10 Gbit/s", 1e11: "100 Gbit/s"}
 _TIMES = {1e-6: "1 µs", 1e-5: "10 µs", 1e-4: "0.1 ms", 1e-3: "1 ms", 1e-2: "10 ms", 1e-1: "0.1 s"}
@@ -45,24 +48,40 @@ def draw_crossover(data: ReportData) -> Figure | None:
     if not several:
         return None
     shown = several[:MOST_WORKLOADS]
-    figure, axes = panels(len(shown), TITLE, 3.6, 3.0, columns=2)
+    figure, axes = panels(len(shown), TITLE, 4.5, 3.3, columns=2)
     maps = [regions(group) for _, group in shown]
     paints = _paints(data, {label for found in maps for label in found})
     for panel, (pair, group), found in zip(axes, shown, maps, strict=True):
         _panel(panel, data, group, {label: (region, paints[label]) for label, region in found.items()})
         panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks))
-    legend(figure, [(_patch(paint), label) for label, paint in paints.items()])
+    keys: list[Key] = [(_patch(paint), label) for label, paint in paints.items()]
+    if any(ties(group).any() for _, group in shown):
+        tie = Patch(facecolor=_TIE_PAINT, edgecolor=_EDGE, linestyle="--", linewidth=0.7)
+        keys.append((tie, f"the second is within {100 * TIE:.0f} % of the fastest"))
+    legend(figure, keys)
     return figure
 
 
 def regions(group: pd.DataFrame) -> dict[str, Region]:
     """Where on the map, [latency, bandwidth], each strategy is the fastest; strategies that never are, are left out."""
-    labels, seconds = strategies_of(group), []
-    for label in labels:
+    best = np.argmin(_seconds(group), axis=0)
+    return {label: best == i for i, label in enumerate(strategies_of(group)) if (best == i).any()}
+
+
+def ties(group: pd.DataFrame) -> Region:
+    """Where on the map the second is within `TIE` of the fastest: the border of their regions is no sharp line."""
+    first, second = np.sort(_seconds(group), axis=0)[:2]
+    close: Region = second <= (1 + TIE) * first
+    return close
+
+
+def _seconds(group: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Of each strategy, [strategy, latency, bandwidth]."""
+    found = []
+    for label in strategies_of(group):
         demand, step_s = demand_of(group[group["label"] == label])
-        seconds.append(demand.seconds(BANDWIDTHS[None, :], LATENCIES[:, None], step_s))
-    best = np.argmin(np.stack(np.broadcast_arrays(*seconds)), axis=0)
-    return {label: best == i for i, label in enumerate(labels) if (best == i).any()}
+        found.append(demand.seconds(BANDWIDTHS[None, :], LATENCIES[:, None], step_s))
+    return np.stack(np.broadcast_arrays(*found))
 
 
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, found: Mapping[str, tuple[Region, Paint]]) -> None:
@@ -70,10 +89,15 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, found: Mapping[str
     axes.set_yscale("log")
     named = _named(data, group)
     free = ~_taken(named)
-    for label, (region, (colour, hatch)) in found.items():
+    for region, (colour, hatch) in found.values():
         area = axes.contourf(BANDWIDTHS, LATENCIES, region, levels=[0.5, 1.5], colors=[colour], hatches=[hatch])
         area.set(edgecolor=_EDGE, linewidth=0.7)
-        _label(axes, region & free, label)
+    close = ties(group)
+    if close.any():
+        border = axes.contourf(BANDWIDTHS, LATENCIES, close, levels=[0.5, 1.5], colors=[_TIE_PAINT])
+        border.set(edgecolor=_EDGE, linewidth=0.7, linestyle="--")
+    for label, (region, _) in found.items():
+        _label(axes, region & free & ~close, label)
     _dots(axes, named)
     for axis, names in ((axes.xaxis, _SPEEDS), (axes.yaxis, _TIMES)):
         axis.set_major_locator(FixedLocator(list(names)))
@@ -91,7 +115,7 @@ def _label(axes: Axes, free: Region, label: str) -> None:
     if fits.any():
         inside = ndimage.distance_transform_edt(fits)
         row, column = np.unravel_index(int(np.argmax(inside)), fits.shape)
-        text = axes.text(BANDWIDTHS[column], LATENCIES[row], label, ha="center", va="center", fontsize=7)
+        text = axes.text(BANDWIDTHS[column], LATENCIES[row], label, ha="center", va="center", fontsize=SMALL)
         text.set_bbox({"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1})
 
 
@@ -125,7 +149,7 @@ def _dots(axes: Axes, named: list[tuple[str, float, float]]) -> None:
         left: dict[str, Any] = {"xytext": (-4, 10), "ha": "right"}
         right: dict[str, Any] = {"xytext": (4, 4), "ha": "left"}
         side = left if bandwidth > _MIDDLE else right
-        text = axes.annotate(name, (bandwidth, latency), textcoords="offset points", fontsize=6, **side)
+        text = axes.annotate(name, (bandwidth, latency), textcoords="offset points", fontsize=SMALL, **side)
         text.set_bbox({"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.5})
 
 
@@ -142,10 +166,13 @@ def _taken(named: list[tuple[str, float, float]]) -> Region:
 
 def caption_crossover(data: ReportData) -> str:
     total = data.demands.groupby(WORKLOAD).ngroups
+    seeds = data.demands.groupby([*WORKLOAD, "label"]).size().max()
     return (
         "The strategy with the shortest modelled time to the workload's target, of those that reached it, where each "
         "worker has a link of its own; dots are the named networks (a shared channel as what each worker has of it). "
-        "The median seed of each strategy, by bytes; compute time and model as in the table of times. "
+        f"Each strategy's median seed by bytes, of at most {plural(int(seeds), 'seed')}; under the pale band the "
+        f"second is within {100 * TIE:.0f} % of the fastest, so there is no clear border. Compute time and model as in "
+        "the table of times. "
         f"Accounting: {data.conventions}." + panels_shown(total, MOST_WORKLOADS, "workloads")
     )
 

@@ -35,7 +35,7 @@ def draw_estimate(data: ReportData) -> Figure | None:
     if pairs.empty:
         return None
     families = list(dict.fromkeys(pairs["family"]))
-    figure, axes = panels(len(families), TITLE, 2.9, 2.9, columns=4)
+    figure, axes = panels(len(families), TITLE, 3.0, 2.9)
     for panel, family in zip(axes, families, strict=True):
         _panel(panel, data, pairs, str(family))
     keys = [

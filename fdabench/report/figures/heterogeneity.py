@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from fdabench.report.data import ReportData
 from fdabench.report.families import Look
 from fdabench.report.figures.canvas import (
-    accuracy_axis,
     bound_sign,
     byte_axis,
     faint_marker,
@@ -21,6 +20,7 @@ from fdabench.report.figures.canvas import (
     marker,
     panels,
 )
+from fdabench.report.figures.error_scale import accuracy_axis
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
 from fdabench.report.figures.tags import drawing
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
@@ -105,7 +105,7 @@ def _lines(axes: Axes, data: ReportData, frame: pd.DataFrame, column: str, place
     labels = list(dict.fromkeys(frame["label"]))
     for index, label in enumerate(labels):
         mine, look = frame[frame["label"] == label], data.looks[label]
-        shift = 0.3 * ((index + 0.5) / len(labels) - 0.5)
+        shift = 0.5 * ((index + 0.5) / len(labels) - 0.5)
         with drawing(axes, label):
             _strategy(axes, mine, column, mine["alpha"].map(places) + shift, look)
 
@@ -125,10 +125,11 @@ def _strategy(axes: Axes, mine: pd.DataFrame, column: str, where: "pd.Series[flo
 def caption_heterogeneity(data: ReportData) -> str:
     groups = groups_of(data)
     return (
-        "Left: bytes of all workers to the headline target, log scale, geometric mean over seeds; ≥ where a seed "
-        "missed it and what it had spent stands in. Right: accuracy at the last evaluation, mean over seeds. Small "
-        f"points: single cells. Smaller α gives each class to fewer workers. {cells_and_seeds(data)}; partitions "
-        "without an α are not shown." + panels_shown(len(groups), MOST_GROUPS, "groups")
+        "Left: bytes of all workers to the headline target, log scale, geometric mean over seeds; an arrow upwards "
+        "where a seed missed it and what it had spent stands in, so that the truth is more. Right: accuracy "
+        "at the last evaluation, mean over seeds, error on a log scale. Small points: single cells. Smaller α gives "
+        f"each class to fewer workers. {cells_and_seeds(data)}; partitions without an α are not shown."
+        + panels_shown(len(groups), MOST_GROUPS, "groups")
     )
 
 

@@ -1,17 +1,25 @@
 """Communication against computation: bytes and steps to the target, the paper's main picture."""
 
+from collections.abc import Sequence
+from itertools import chain
+from math import dist, log
 from textwrap import fill
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import (
     GREY,
+    LETTERS_PER_INCH,
     MAX_PANELS,
+    SMALL,
     Key,
+    Limits,
     byte_axis,
     faint_marker,
     legend,
@@ -27,6 +35,8 @@ from fdabench.report.figures.tags import drawing
 from fdabench.report.headline import strategies_of
 from fdabench.report.text import listing, plural, target_name
 
+# Points: of a panel within its axes, of two marks that cover each other, of two beside each other.
+_PANEL, _COVERED, _BESIDE = (165.0, 135.0), 7.0, 10.0
 # As many letters as a panel is wide.
 _WORDS = 40
 TITLE = "Bytes against steps to the target"
@@ -40,12 +50,27 @@ def draw_pareto(data: ReportData) -> Figure | None:
     of_workload = [(pair, group) for pair, group in rows.groupby(WORKLOAD, sort=False) if len(_drawable(group))]
     of_workload = of_workload[:MAX_PANELS]
     figure, axes = panels(len(of_workload), TITLE, 3.1, 2.8)
+    with_line = False
     for panel, (pair, group) in zip(axes, of_workload, strict=True):
-        _panel(panel, data, group)
+        with_line |= _panel(panel, data, group)
         panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks), data.apart(str(pair[0]), str(pair[1])))
+    if gone := workloads_without(data):
+        figure.supxlabel(fill(f"not drawn: {_nobody(gone)}", int(figure.get_figwidth() * LETTERS_PER_INCH)), fontsize=8)
     frontier: Key = (Line2D([], [], color=GREY, linewidth=0.8, linestyle="--"), "not beaten in both")
-    legend(figure, [*marker_keys({label: data.looks[label] for label in strategies_of(hits)}), frontier])
+    shown = strategies_of(pd.concat([_drawable(group) for _, group in of_workload]))
+    keys = marker_keys({label: data.looks[label] for label in shown})
+    legend(figure, [*keys, frontier] if with_line else keys)
     return figure
+
+
+def workloads_without(data: ReportData) -> list[str]:
+    """Where nobody reached a target at a cost, by name."""
+    groups = data.shown.groupby(WORKLOAD, sort=False)
+    return [data.where(*pair) for pair, group in groups if _drawable(group).empty]
+
+
+def _nobody(workloads: Sequence[str]) -> str:
+    return f"{'; '.join(workloads)}, where nobody reached a target"
 
 
 def _drawable(rows: pd.DataFrame) -> pd.DataFrame:
@@ -53,25 +78,69 @@ def _drawable(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["reached"].astype(bool) & (rows["bytes_total"] > 0)]
 
 
-def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
+def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
+    """Whether there is a line of those that are not beaten."""
     hits = _drawable(group)
     middles = hits.groupby("label", sort=False)[["step", "bytes_total"]].median().astype(float)
     for label, mine in hits.groupby("label", sort=False):
         if len(mine) > 1:  # else it is its own median
             with drawing(axes, str(label)):
                 axes.plot(mine["step"], mine["bytes_total"], zorder=2, **faint_marker(data.looks[str(label)], 3.5))
-    _frontier(axes, middles)
-    for label, step, spent in zip(middles.index, middles["step"], middles["bytes_total"], strict=True):
-        with drawing(axes, str(label)):
-            axes.plot(step, spent, linestyle="", zorder=4, **marker(data.looks[str(label)], 8))
-            _hit_count(axes, group[group["label"] == label], step, spent)
-    step_axis(axes.xaxis, limits_of(hits["step"]))
-    byte_axis(axes.yaxis, limits_of(hits["bytes_total"]))
+    limits = limits_of(hits["step"]), limits_of(hits["bytes_total"])
+    step_axis(axes.xaxis, limits[0])
+    byte_axis(axes.yaxis, limits[1])
+    for together in piles(middles, *limits):
+        _pile(axes, data, group, middles.loc[together])
     never = [label for label in strategies_of(group) if label not in middles.index]
     missing = "\n" + _wrapped(f"not reached by {listing(never, 2)}") if never else ""
     axes.set_xlabel(f"local steps to {target_name(group['target'].iloc[0])}{missing}")
     axes.set_ylabel("bytes of all workers")
     axes.grid(visible=True)
+    return _frontier(axes, middles)
+
+
+def piles(middles: pd.DataFrame, steps: Limits, spent: Limits) -> list[list[str]]:
+    """The labels of `middles`, those in one list whose marks would cover each other; the cheapest first."""
+    found: list[list[str]] = []
+    places = {
+        str(label): (_part(step, steps) * _PANEL[0], _part(cost, spent) * _PANEL[1])
+        for label, step, cost in middles.sort_values("bytes_total", kind="stable").itertuples()
+    }
+    for label, place in places.items():
+        near = [pile for pile in found if any(dist(place, places[other]) < _COVERED for other in pile)]
+        found = [pile for pile in found if pile not in near] + [[*chain.from_iterable(near), label]]
+    return found
+
+
+def _part(value: float, limits: Limits) -> float:
+    """Where on a log axis, in 0..1."""
+    return log(value / limits[0]) / log(limits[1] / limits[0])
+
+
+def _pile(axes: Axes, data: ReportData, group: pd.DataFrame, middles: pd.DataFrame) -> None:
+    """Side by side around the place where they are, joined by a line; each where it is, if it stands alone."""
+    step, spent = (float(np.exp(np.log(middles[cost]).mean())) for cost in ("step", "bytes_total"))
+    shifts = [_BESIDE * (i - (len(middles) - 1) / 2) for i in range(len(middles))]
+    right = step >= axes.get_xlim()[1] / (axes.get_xlim()[1] / axes.get_xlim()[0]) ** 0.25
+    if len(middles) > 1:
+        axes.annotate(
+            "", (step, spent), xytext=(shifts[0], 0), textcoords="offset points",
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
+        )  # fmt: skip
+    counts = []
+    for label, shift in zip(middles.index, shifts, strict=True):
+        place = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
+        with drawing(axes, str(label)):
+            axes.plot(step, spent, linestyle="", zorder=4, transform=place, **marker(data.looks[str(label)], 8))
+        mine = group[group["label"] == label]
+        counts.append((int(mine["reached"].sum()), len(mine)))
+    if any(reached < cells for reached, cells in counts):
+        words = ", ".join(f"{reached}/{cells}" for reached, cells in counts)
+        side = -shifts[-1] - 6 if right else shifts[-1] + 6
+        axes.annotate(
+            words, (step, spent), xytext=(side, 4), textcoords="offset points", fontsize=SMALL,
+            ha="right" if right else "left",
+        )  # fmt: skip
 
 
 def _wrapped(text: str) -> str:
@@ -79,28 +148,28 @@ def _wrapped(text: str) -> str:
     return fill(text.replace(" θ", "\u00a0θ").replace(" τ", "\u00a0τ"), _WORDS)
 
 
-def _frontier(axes: Axes, middles: pd.DataFrame) -> None:
-    """Through the strategies that no other beats in both costs."""
+def _frontier(axes: Axes, middles: pd.DataFrame) -> bool:
+    """Through the strategies that no other beats in both costs; no line through one alone."""
     best = middles.sort_values(["step", "bytes_total"])
     best = best[best["bytes_total"] < best["bytes_total"].cummin().shift(fill_value=float("inf"))]
+    if len(best) < 2:
+        return False
     axes.step(best["step"], best["bytes_total"], where="post", color=GREY, linewidth=0.8, linestyle="--", zorder=1)
-
-
-def _hit_count(axes: Axes, mine: pd.DataFrame, step: float, spent: float) -> None:
-    reached = int(mine["reached"].sum())
-    if reached < len(mine):
-        axes.annotate(f"{reached}/{len(mine)}", (step, spent), xytext=(6, 4), textcoords="offset points", fontsize=6.5)
+    return True
 
 
 def caption_pareto(data: ReportData) -> str:
     rows = data.shown
     missed = int((~rows["reached"]).sum())
+    gone = workloads_without(data)
+    nobody = f" Not drawn: {_nobody(gone)}." if gone else ""
     left_out = f" {_missed(missed)} left out; n/N stands by a strategy that missed some." if missed else ""
     return (
         "Bytes of all workers against local steps of each worker until the first evaluation at "
         f"{the_target(data)}, both on log scales; down and left is better. "
         f"{cells_and_seeds(data)}. Faint: one cell each; bold: median over the seeds that reached it, or the one "
-        f"that did.{left_out}" + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
+        f"that did; marks that would cover each other stand side by side on a line.{left_out}{nobody}"
+        + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
 
 

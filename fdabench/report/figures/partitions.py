@@ -6,16 +6,16 @@ from matplotlib.figure import Figure
 
 from fdabench.report.contrast import ink_on
 from fdabench.report.data import ReportData
-from fdabench.report.figures.canvas import panel_title, panels
+from fdabench.report.figures.canvas import SMALL, panel_title, panels
 from fdabench.report.figures.plot import Plot, panels_shown
 
 TITLE = "Who holds which classes"
 MOST = 6
 _ROOM_FOR_NUMBERS = 110
-# points: how wide the cells of a row are together, and which letters can still be read
-_WIDE, _LARGEST, _LEAST = 150, 5.5, 4.5
-# of a digit, as a part of its height
-_DIGIT = 0.64
+# points: how wide the cells of a row are together
+_WIDE = 236
+# of a digit, as a part of its height; of a cell, how much of its width a number may take
+_DIGIT, _FILLED = 0.64, 0.85
 
 
 def chosen(data: ReportData) -> pd.DataFrame:
@@ -33,7 +33,7 @@ def draw_partitions(data: ReportData) -> Figure | None:
     if cells.empty:
         return None
     shown = cells.head(MOST)
-    figure, axes = panels(len(shown), TITLE, 3.2, 2.5)
+    figure, axes = panels(len(shown), TITLE, 4.6, 2.5, columns=2)
     for panel, (_, cell) in zip(axes, shown.iterrows(), strict=True):
         table = data.partition[data.partition["cell_id"] == cell["cell_id"]]
         _heat_map(figure, panel, table.pivot(index="worker", columns="class_index", values="samples").fillna(0))
@@ -47,8 +47,8 @@ def _heat_map(figure: Figure, axes: Axes, samples: pd.DataFrame) -> None:
     figure.colorbar(image, ax=axes, label="samples", fraction=0.05, pad=0.02)
     _ticks(axes, samples)
     longest = len(f"{samples.max().max():.0f}")
-    size = min(_LARGEST, 0.92 * _WIDE / samples.shape[1] / (_DIGIT * longest))
-    if samples.size > _ROOM_FOR_NUMBERS or size < _LEAST:
+    wide = _DIGIT * SMALL * longest
+    if samples.size > _ROOM_FOR_NUMBERS or wide > _FILLED * _WIDE / samples.shape[1]:
         return
     shades = image.to_rgba(samples.to_numpy(float))[..., :3]
     for row, worker in enumerate(samples.index):
@@ -59,7 +59,7 @@ def _heat_map(figure: Figure, axes: Axes, samples: pd.DataFrame) -> None:
                 f"{value:.0f}",
                 ha="center",
                 va="center",
-                fontsize=size,
+                fontsize=SMALL,
                 color=ink_on(shades[row, column]),
             )
 

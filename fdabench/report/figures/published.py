@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fdabench.published.facts import GRIDS, Fact, Quantity, published
+from fdabench.published.facts import GRIDS, IID, Fact, Quantity, published
 from fdabench.published.facts import Axes as Setting
 from fdabench.report.data import ReportData
 from fdabench.report.families import Look, looks_of
@@ -50,7 +50,7 @@ def clouds(data: ReportData) -> dict[Panel, list[Cloud]]:
         rows = [measured(axes, cell, data) for cell in matching(axes, cells).to_dict("records")]
         hits = pd.DataFrame([row for row in rows if row is not None and math.isfinite(row["steps"])])
         if len(hits) and axes.target is not None:
-            key = (axes.model, axes.partition, axes.target)
+            key = (axes.model, "IID" if axes.partition in IID else axes.partition, axes.target)
             found.setdefault(key, []).append(Cloud(axes.strategy, hits, facts))
     return found
 
@@ -70,7 +70,7 @@ def draw_published(data: ReportData) -> Figure | None:
         return None
     shown = list(found.items())[:MAX_PANELS]
     looks = _looks(found)
-    figure, axes = panels(len(shown), TITLE, 3.3, 3.0)
+    figure, axes = panels(len(shown), TITLE, 3.1, 3.0)
     for panel, ((model, partition, target), group) in zip(axes, shown, strict=True):
         for cloud in group:
             _cloud(panel, cloud, looks[cloud.strategy])

@@ -9,7 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from fdabench.report.data import ReportData
-from fdabench.report.figures.canvas import Limits, byte_axis, legend, limits_of, line_keys, marker, panels, step_axis
+from fdabench.report.figures.canvas import (
+    SMALL,
+    Limits,
+    byte_axis,
+    faint_marker,
+    legend,
+    limits_of,
+    line_keys,
+    marker,
+    panels,
+    step_axis,
+)
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.stats import geometric_mean
@@ -70,8 +81,11 @@ def _lines(
     axes.set_xscale("log")
     for label, mine in hits.groupby("label", sort=False):
         look = data.looks[str(label)]
+        axes.plot(mine["workers"].astype(int), mine[column].astype(float), zorder=2, **faint_marker(look, 3))
         middle = mine[column].astype(float).groupby(mine["workers"].astype(int)).agg(geometric_mean)
         axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, **marker(look, 5))
+        for workers, cost in middle.items():
+            _hit_count(axes, data, mine[mine["workers"] == workers], float(str(workers)), float(cost))
     numbers = sorted(set(hits["workers"].astype(int)))
     axes.xaxis.set_major_locator(FixedLocator(numbers))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
@@ -81,13 +95,26 @@ def _lines(
     axes.grid(visible=True)
 
 
+def _hit_count(axes: Axes, data: ReportData, hits: pd.DataFrame, workers: float, cost: float) -> None:
+    """n/N by a point that some seeds missed."""
+    first = hits.iloc[0]
+    every = data.outcomes
+    same = (every["suite"] == first["suite"]) & every["workload"].isin(set(hits["workload"]))
+    cells = int((same & (every["label"] == first["label"]) & (every["target"] == first["target"])).sum())
+    if len(hits) < cells:
+        words = f"{len(hits)}/{cells}"
+        axes.annotate(words, (workers, cost), xytext=(6, 4), textcoords="offset points", fontsize=SMALL)
+
+
 def caption_scaling(data: ReportData) -> str:
     groups = groups_of(data)
     missed = sum(len(hits) - len(_shown(hits)) for _, hits in groups[:MOST_GROUPS])
     left_out = f" {missed} cells of strategies with fewer numbers of workers are not drawn." if missed else ""
     return (
-        f"Geometric means over the seeds that reached {the_target(data)}; a strategy "
-        "without a point at some number of workers missed it there. Both on log scales. "
+        "Lines: geometric means over the seeds that reached "
+        f"{the_target(data)}; "
+        "faint: one cell each; n/N: seeds that reached it, where some missed it. A strategy without a point at some "
+        "number of workers missed it there. Both on log scales. "
         f"{cells_and_seeds(data)}.{left_out}" + panels_shown(len(groups), MOST_GROUPS, "groups")
     )
 

@@ -11,6 +11,7 @@ from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.families import Look, looks_of
 from fdabench.report.figures.canvas import (
     GREY,
+    SMALL,
     bound_sign,
     byte_axis,
     faint_marker,
@@ -36,11 +37,15 @@ _COST = {"cost_bytes": "bytes of all workers", "cost_steps": "local steps"}
 _SIDES = {"hpc": "right", "balanced": "center", "fl": "left"}
 
 
+def _without_theta(label: str) -> str:
+    return re.sub(r" θ(/d)?=\S+", "", label)
+
+
 def sweeps(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     """Outcomes of the strategies with at least three thetas on a workload; `series` is the label without theta."""
     thetas = data.runs.set_index("cell_id")[["theta", "num_parameters"]]
     rows = data.shown.join(thetas, on="cell_id").dropna(subset="theta")
-    rows = rows.assign(series=[re.sub(r" θ(/d)?=\S+", "", label) for label in rows["label"]])
+    rows = rows.assign(series=[_without_theta(label) for label in rows["label"]])
     found = []
     for key, group in rows.groupby(WORKLOAD, sort=False):
         several = group.groupby("series")["theta"].transform("nunique") >= LEAST_THETAS
@@ -87,7 +92,7 @@ def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, Look]) -
         axes.axvline(theta, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
         axes.text(
             theta, 1.02, name, transform=axes.get_xaxis_transform(), rotation=90, ha=_SIDES[name], va="bottom",
-            fontsize=6.5, color=GREY,
+            fontsize=SMALL, color=GREY,
         )  # fmt: skip
     thetas, costs = limits_of([*group["theta"], *rules.values()]), limits_of(known[cost])
     axes.set(xlim=thetas, ylim=costs)  # before the scale: every theta may have hit at the same step
@@ -120,9 +125,21 @@ def caption_sweep(data: ReportData) -> str:
     return (
         f"Bytes of all workers and local steps of each worker until {the_target(data)}, "
         "against theta, all on log scales. Lines: geometric mean over seeds; faint: one cell each; "
-        f"≥: a seed missed the target and what it had spent stands in.{lines} {cells_and_seeds(data)}."
-        + panels_shown(len(found), MOST_WORKLOADS, "workloads")
+        f"arrow upwards: a seed missed the target and what it had spent stands in, so that the truth is more.{lines} "
+        f"{cells_and_seeds(data)}." + panels_shown(len(found), MOST_WORKLOADS, "workloads")
     )
 
 
-SWEEP = Plot("theta-sweep", TITLE, caption_sweep, draw_sweep)
+def absence_sweep(data: ReportData) -> str:
+    """Why there is no figure although there are thetas."""
+    thetas = data.finished.dropna(subset="theta")
+    if thetas.empty:
+        return ""
+    series = thetas["label"].map(_without_theta)
+    most = int(thetas.groupby([thetas["suite"], thetas["workload"], series])["theta"].nunique().max())
+    if most < LEAST_THETAS:
+        return f"{TITLE}: drawn from {LEAST_THETAS} thetas of one strategy on one workload on; here are {most}."
+    return f"{TITLE}: no strategy with {LEAST_THETAS} thetas reached a target."
+
+
+SWEEP = Plot("theta-sweep", TITLE, caption_sweep, draw_sweep, absence_sweep)

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from fdabench.report.data import ReportData
 from fdabench.report.families import Look
-from fdabench.report.figures.canvas import GREY, accuracy_axis, marker
+from fdabench.report.figures.canvas import GREY, marker
+from fdabench.report.figures.error_scale import accuracy_axis
 from fdabench.report.figures.plot import Plot
 from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.words import broken_at
@@ -82,7 +83,7 @@ def _accuracy(axes: Axes, data: ReportData, cells: pd.DataFrame, end: float) -> 
         )
     if len(seen):
         accuracy_axis(axes, seen["test_accuracy"], ())
-    axes.set_ylabel(axes.get_ylabel().replace("accuracy, %", "accuracy, %\n"))
+    axes.set_ylabel("test accuracy,\n% (log error)")
     axes.grid(visible=True)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
@@ -155,7 +156,8 @@ def caption_timeline(data: ReportData) -> str:
     return (
         f"One cell for each strategy ({first['workload']}; seed {seeds}).{some}{part} Ticks: syncs. Solid: the "
         "monitor's estimate, up to about 2 000 evenly spaced steps of a run; dashed: theta. Dotted: the exact model "
-        "variance (squared L2 norm) at evaluations and just before syncs, of strategies that have no monitor."
+        "variance (squared L2 norm) at evaluations and just before syncs, of strategies that have no monitor. "
+        "The axis of accuracies has the error on a log scale."
     )
 
 

@@ -1,0 +1,53 @@
+"""One cell for programs: everything that its page says, and its tables whole."""
+
+from typing import Any
+
+import pandas as pd
+
+from fdabench.cli.evaluations import evaluation_records
+from fdabench.cli.inspected import Inspected
+from fdabench.cli.states import state_of
+from fdabench.results.costs import CONVENTIONS, total_bytes
+from fdabench.results.store import Store
+
+_COUNTS = ("step", "step_before", "syncs", "bytes_model", "bytes_state", "bytes_total")
+_SHOWN = ("attempts", "started", "ended", "steps", "wall_s", "remarks", "error", "plugin")
+
+
+def cell_record(found: Inspected) -> dict[str, Any]:
+    """Accuracies are fractions, bytes whole numbers over all workers, times seconds."""
+    cell, record, run = found.cell, found.record, found.run
+    return {
+        "folder": found.folder.as_posix(),
+        "id": cell.id,
+        "what": cell.title,
+        "label": cell.label,
+        "reference": cell.reference,
+        "seed": cell.config["seed"],
+        "state": state_of(Store(found.folder), cell.id, record or None),
+        "config": cell.config,
+        **{key: record[key] for key in _SHOWN if key in record},
+        **{key: record.get(key, {}) for key in ("resolved", "environment")},
+        "convention": found.convention,
+        **{key: run[key] for key in ("final_accuracy", "best_accuracy", "syncs", "bytes_total")},
+        "targets": [_whole(row) for row in _rows(found.hits.drop(columns="cell_id"))],
+        "evaluations": evaluation_records(found),
+        "ledger": _rows(found.ledger.drop(columns="cell_id")),
+        "bytes_by_convention": _costs(found) if found.has_result else {},
+        "syncs_at": [int(step) for step in found.rounds["step"]],
+        "rounds": _rows(found.rounds.drop(columns="cell_id")),
+    }
+
+
+def _costs(found: Inspected) -> dict[str, int]:
+    workers = found.cell.config["workers"]
+    return {name: total_bytes(found.ledger, workers, name).total for name in CONVENTIONS}
+
+
+def _whole(hit: dict[str, Any]) -> dict[str, Any]:
+    """Counts as whole numbers, which beside a miss are floats in pandas."""
+    return {key: int(value) if key in _COUNTS and value == value else value for key, value in hit.items()}
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]

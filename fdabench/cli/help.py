@@ -1,0 +1,80 @@
+"""The help of commands: options under their panels, commands under theirs, as plain text that needs no rich."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+RUN, LOOK, GATE, ABOUT = "Run", "Look", "Gate", "About"
+EXIT_CODES = {
+    0: "done",
+    2: "wrong command, suite or folder; nothing was written",
+    3: "a cell failed; the others are saved",
+    70: "a bug of fdabench; the message names a file with the traceback",
+    75: "the time of --max-time is up; the same command goes on from there",
+    130: "Ctrl-C; the same command goes on from there",
+    143: "SIGTERM; the same command goes on from there",
+}
+_COMMON = (0, 2, 70)
+Rows = list[tuple[str, str]]
+
+
+class Command(TyperCommand):
+    """A command whose options stand under their panels."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """In the order of the first option of each panel; those of none are under `Options`."""
+        panels: dict[str, Rows] = {}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx)
+            if row is not None:
+                is_argument = parameter.param_type_name == "argument"
+                panel = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None)
+                panels.setdefault(panel or "Options", []).append(row)
+        _write(formatter, panels)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """As it is, line by line."""
+        _write_lines(formatter, self.epilog or "")
+
+
+class Group(TyperGroup):
+    """Commands that stand under their panels, in the order of the first command of each."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        panels: dict[str, Rows] = {}
+        for name in self.list_commands(ctx):
+            command = self.get_command(ctx, name)
+            if command is not None and not command.hidden:
+                panel = getattr(command, "rich_help_panel", None)
+                row = (name, command.get_short_help_str(limit=formatter.width))
+                panels.setdefault(panel if isinstance(panel, str) else "Commands", []).append(row)
+        _write(formatter, panels)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """As it is, line by line."""
+        _write_lines(formatter, self.epilog or "")
+
+
+def _write(formatter: Any, panels: Mapping[str, Rows]) -> None:
+    for name, rows in panels.items():
+        with formatter.section(name):
+            formatter.write_dl(rows)
+
+
+def _write_lines(formatter: Any, text: str) -> None:
+    if text:
+        formatter.write(f"\n{text}\n")
+
+
+def example(command: str, *more_codes: int, others: Mapping[int, str] | None = None) -> str:
+    """What stands below the options: a command that works, and the exit codes.
+
+    Args:
+        command: the example.
+        more_codes: keys of EXIT_CODES, beside those that every command has.
+        others: codes that mean something of their own here.
+    """
+    codes = {code: EXIT_CODES[code] for code in (*_COMMON, *more_codes)} | dict(others or {})
+    lines = [f"  {code:<4}{meaning}" for code, meaning in sorted(codes.items())]
+    return "\n".join(["Example:", f"  {command}", "", "Exit codes:", *lines])

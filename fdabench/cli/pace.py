@@ -1,0 +1,47 @@
+"""How far a cell under way is, as a run has noted it beside the cell's lease."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from fdabench.errors import ResultError
+from fdabench.results.files import read_json
+from fdabench.results.store import Record, Store
+
+
+class Pace(NamedTuple):
+    """How far a cell is, and how fast it is."""
+
+    step: int
+    budget: int
+    accuracy: float
+    """At the last evaluation, fraction of the test set."""
+    steps_per_s: float
+    """Local steps of each worker per second since this attempt began; 0 before there is a second one to tell."""
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds to the end of the budget; None while the rate is not known."""
+        return (self.budget - self.step) / self.steps_per_s if self.steps_per_s > 0 else None
+
+
+def pace(store: Store, cell_id: str, record: Record) -> Pace | None:
+    """
+    Args:
+        record: of a cell under way.
+
+    Returns:
+        None where nothing was noted in this attempt yet, or not by a fdabench that notes.
+    """
+    try:
+        note = read_json(note_path(store, cell_id))
+        at, began = datetime.fromisoformat(note["at"]), datetime.fromisoformat(record["started"])
+        made, seconds = note["step"] - record.get("resumed_at_step", 0), (at - began).total_seconds()
+        rate = made / seconds if seconds > 0 and made > 0 else 0.0
+        return Pace(int(note["step"]), int(note["budget"]), float(note["accuracy"]), rate) if at >= began else None
+    except (ResultError, LookupError, TypeError, ValueError):
+        return None
+
+
+def note_path(store: Store, cell_id: str) -> Path:
+    return store.own(".leases", f"{cell_id}.progress.json")

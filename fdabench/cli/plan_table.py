@@ -1,0 +1,94 @@
+"""What `fdabench plan` found, as tables: folded over seeds, or cell by cell, and as rows for programs."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fdabench.catalogue.kinds import Catalogue
+from fdabench.cli.console import Table
+from fdabench.report.text import byte_size, count
+from fdabench.run.plan import Bound, Standing, bytes_bound
+
+STATUSES = ("done", "failed", "stale", "to run")
+UNKNOWN = "unknown"
+
+
+class Priced(NamedTuple):
+    """A cell, how it stands, and what it sends: exactly where least == most, None where that is not known."""
+
+    standing: Standing
+    bound: Bound | None
+
+
+def priced(found: Sequence[Standing], convention: str, catalogue: Catalogue) -> list[Priced]:
+    return [Priced(each, bytes_bound(each.cell, convention, catalogue)) for each in found]
+
+
+def folded_table(found: Sequence[Priced], convention: str) -> Table:
+    """One row for each strategy and workload: how many seeds, how they stand, what one of them sends."""
+    groups: dict[str, list[Priced]] = {}
+    for each in found:
+        groups.setdefault(_without_seed(each), []).append(each)
+    rows = [_folded_row(group) for group in groups.values()]
+    return Table(("what", "seeds", "status", f"bytes of each ({convention})", "why"), rows, cell_records(found))
+
+
+def cells_table(found: Sequence[Priced], convention: str) -> Table:
+    """One row for each cell."""
+    rows = [
+        (each.standing.cell.id, each.standing.cell.title, each.standing.status, span(each.bound), each.standing.why)
+        for each in found
+    ]
+    return Table(("cell", "what", "status", f"bytes ({convention})", "why"), rows, cell_records(found))
+
+
+def cell_records(found: Sequence[Priced]) -> list[dict[str, Any]]:
+    """For programs: a row for each cell, bytes as whole numbers, and all that has changed since it was run."""
+    return [
+        {
+            "cell": each.standing.cell.id,
+            "what": each.standing.cell.title,
+            "label": each.standing.cell.label,
+            "seed": each.standing.cell.config["seed"],
+            "status": each.standing.status,
+            "why": each.standing.why,
+            "bytes_least": None if each.bound is None else each.bound.least,
+            "bytes_most": None if each.bound is None else each.bound.most,
+            "changed": [change._asdict() for change in each.standing.changed],
+        }
+        for each in found
+    ]
+
+
+def total(found: Sequence[Priced]) -> str:
+    """What these cells send together; cells that cannot say beforehand are counted apart."""
+    bounds = [each.bound for each in found if each.bound is not None]
+    if not bounds:
+        return UNKNOWN
+    text = span(Bound(sum(bound.least for bound in bounds), sum(bound.most for bound in bounds)))
+    left_out = len(found) - len(bounds)
+    return f"{text} and that of {count(left_out)} cells that cannot say" if left_out else text
+
+
+def span(bound: Bound | None) -> str:
+    """`990 MB` where it is exact, `824 kB to 25.5 MB` where it is not."""
+    if bound is None:
+        return UNKNOWN
+    return " to ".join(dict.fromkeys((byte_size(bound.least), byte_size(bound.most))))
+
+
+def _without_seed(each: Priced) -> str:
+    cell = each.standing.cell
+    config: Mapping[str, Any] = {key: value for key, value in cell.config.items() if key != "seed"}
+    return json.dumps([cell.label, config], sort_keys=True)
+
+
+def _folded_row(group: Sequence[Priced]) -> tuple[str, ...]:
+    cell = group[0].standing.cell
+    counts = Counter(each.standing.status for each in group)
+    status = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts[name])
+    bounds = dict.fromkeys(span(each.bound) for each in group)
+    reasons = dict.fromkeys(each.standing.why for each in group if each.standing.why)
+    title = cell.title.removesuffix(f" s{cell.config['seed']}")
+    return (title, str(len(group)), status, ", ".join(bounds), "; ".join(reasons))

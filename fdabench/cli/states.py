@@ -1,0 +1,52 @@
+"""The state of a cell as its record says it, and whether somebody is at it."""
+
+import os
+import platform
+from contextlib import suppress
+from time import time
+
+from fdabench.results.store import Record, Store
+
+RUNNING = "running"
+MOST_LETTERS = 200
+SILENT_S = 120.0
+"""A holder on another host that has not touched its lease for so long is taken to be gone."""
+
+
+def state_of(store: Store, cell_id: str, record: Record | None) -> str:
+    """What its record says; `running` where that is `interrupted` and its process is alive.
+
+    On this machine the system says whether it is; of another host, the lease that its holder touches.
+    """
+    if record is None:
+        return "pending"
+    process = record.get("process", {})
+    if record["state"] != "interrupted" or not process:
+        return str(record["state"])
+    here = process.get("host") == platform.node()
+    at_it = _alive(process["pid"]) if here else _touched(store, cell_id)
+    return RUNNING if at_it else "interrupted"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _touched(store: Store, cell_id: str) -> bool:
+    with suppress(OSError):
+        return time() - store.own(".leases", f"{cell_id}.json").stat().st_mtime < SILENT_S
+    return False
+
+
+def cause(record: Record) -> str:
+    """Of a failure: the traceback's last line, cut off where it is long; in front a plug-in's file and line."""
+    last = record.get("error", "").strip().splitlines()[-1:] or [""]
+    text = "".join(letter if letter.isprintable() else " " for letter in last[0])
+    shown = text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
+    return f"{record['plugin']}: {shown}" if record.get("plugin") else shown

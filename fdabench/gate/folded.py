@@ -1,0 +1,131 @@
+"""What the gate found, one row for each cell: a cause shows in many numbers, and people look for the cause."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fdabench.gate.exact import MISSED
+from fdabench.gate.units import is_bytes, metric_name, points, readable, sizes, span
+from fdabench.gate.verdict import Checked, Finding, Verdict
+from fdabench.report.text import count, percent, target_name
+
+_PARTS = ("bytes_model", "bytes_state", "bytes_optimizer")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell with a number that is not unchanged; `facts` has one text for each metric, all seeds together.
+
+    `id` is a run of it that `fdabench show` takes: the one with the worst number.
+    """
+
+    verdict: Verdict
+    cell: str
+    id: str
+    facts: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def rows(checked: Checked) -> list[Row]:
+    """The cell with the worst number first."""
+    cells: dict[str, list[Finding]] = {}
+    for finding in checked.shown:
+        cells.setdefault(finding.cell, []).append(finding)
+    return [_row(checked, cell, findings) for cell, findings in cells.items()]
+
+
+def _row(checked: Checked, cell: str, findings: Sequence[Finding]) -> Row:
+    of_cell = {seed: key for (name, seed), key in checked.ids.items() if name == cell}
+    seeds = [finding.seed for finding in findings if finding.seed is not None] or sorted(of_cell)
+    shown = of_cell.get(seeds[0], "") if seeds else ""
+    return Row(findings[0].verdict, readable(cell), shown, tuple(facts(findings, len(of_cell))), tuple(findings))
+
+
+def facts(findings: Sequence[Finding], runs: int) -> list[str]:
+    """One text for each metric that says something of its own, costs first; the parts of a total are told by it.
+
+    Args:
+        findings: what is not unchanged, of one cell or of all cells of a strategy.
+        runs: how many runs were compared there.
+    """
+    metrics: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=_order):
+        metrics.setdefault(finding.metric, []).append(finding)
+    told_by = {"sync_steps": ("syncs",), **dict.fromkeys(_PARTS, ("bytes_total",))}
+    own = {
+        metric: found
+        for metric, found in metrics.items()
+        if not any(other in metrics for other in told_by.get(metric, ()))
+    }
+    texts = [_fact(metric, found, runs) for metric, found in own.items()]
+    notes = [found[0].note if found[0].kind in "AB" and found[0].change is not None else "" for found in own.values()]
+    # what is said of several metrics is said once, after the last
+    return [
+        f"{text}: {note}" if note and note != after else text
+        for text, note, after in zip(texts, notes, [*notes, ""][1:], strict=True)
+    ]
+
+
+def _order(finding: Finding) -> int:
+    """Limits, formulas, costs, other facts, accuracy last."""
+    if finding.metric.startswith("bytes_t"):
+        return 2
+    first = {"limit": 0, "A": 1}.get(finding.kind, 3)
+    return 5 if finding.metric == "accuracy" else 4 if finding.metric == "sync_steps" else first
+
+
+def _fact(metric: str, findings: Sequence[Finding], runs: int) -> str:
+    """A metric over the runs in which it is not unchanged."""
+    worst = findings[0]
+    where = f" in {len(findings)} of {runs} runs" if runs > 1 and worst.seed is not None else ""
+    if worst.kind == "limit":
+        return f"{limit_text(worst)}{where}"
+    if metric == "accuracy":
+        return accuracy_text(worst)
+    if metric == "sync_steps" and worst.kind == "B":
+        return f"syncs happen at other steps{where}"
+    if metric == "partition":
+        return f"workers hold other samples{where}"
+    if metric == "state":
+        return f"{worst.before} before, {worst.after} now{where}"
+    return _numbers(metric, findings, where)
+
+
+def _numbers(metric: str, findings: Sequence[Finding], where: str) -> str:
+    missed = [finding for finding in findings if finding.after == MISSED and finding.before != MISSED]
+    won = [finding for finding in findings if finding.before == MISSED and finding.after != MISSED]
+    if missed or won:
+        target = target_name(float(metric.split(" ")[1]))
+        return f"{target} {'no longer' if missed else 'now'} reached{where}"
+    worst = findings[0]
+    before, after = values(worst)
+    changes = [finding.change for finding in findings if finding.change is not None]
+    colon = ":" if metric.startswith("bytes_to ") else ""
+    text = f"{metric_name(metric)}{colon} {before} -> {after}{' at worst' if len(set(changes)) > 1 else ''}"
+    return f"{text} ({span(changes)}{where})" if changes else f"{text}{where}"
+
+
+def values(finding: Finding) -> tuple[str, str]:
+    """The two numbers with their units."""
+    before, after = finding.before, finding.after
+    if not isinstance(before, int | float) or not isinstance(after, int | float):
+        return str(before), str(after)
+    if finding.metric == "accuracy" or "accuracy" in finding.metric:
+        return percent(before, 2), percent(after, 2)
+    if is_bytes(finding.metric):
+        return sizes(before, after)
+    texts = [count(value) if float(value).is_integer() else f"{value:.6g}" for value in (before, after)]
+    return texts[0], texts[1]
+
+
+def limit_text(finding: Finding) -> str:
+    """`max_bytes: 31.0 kB, the limit is 30.0 kB`."""
+    limit, found = values(finding)
+    note = f" ({finding.note})" if finding.metric == "cells" else ""
+    return f"{metric_name(finding.metric)}: {found}, the limit is {limit}{note}"
+
+
+def accuracy_text(finding: Finding) -> str:
+    """`accuracy 91.20 % -> 91.30 % (+0.1 points [-3.0, +3.2]), within the margin`."""
+    before, after = values(finding)
+    told = f" ({points(finding.change, finding.interval)})" if finding.change is not None else ""
+    return f"accuracy {before} -> {after}{told}, {finding.note}"

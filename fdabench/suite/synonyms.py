@@ -1,0 +1,26 @@
+"""Keys that other tools have, and what stands for them in a suite."""
+
+from collections.abc import Collection, Mapping
+
+_PERIOD = "the period of a round is local_steps or local_epochs, of strategies that have one"
+WORDS: Mapping[str, str] = {
+    "num_clients": "workers",
+    "clients": "workers",
+    "local_iters": "local_steps",
+    "period": _PERIOD,
+    "h": _PERIOD,
+    "tau": _PERIOD,
+    "rounds": "rounds are not counted beforehand: a budget is in steps or epochs",
+    "sync": "when to synchronize is the kind of the strategy and its keys",
+    "server_lr": "write server = { lr = 0.1 }, of strategies that have a server",
+    "lr_schedule": "it is no key of a suite: a plug-in's optimizer can have one",
+}
+"""By key, in lower case: the key that is meant, or what to do instead."""
+
+
+def instead(key: str, allowed: Collection[str]) -> str:
+    """A hint for a key that another tool has: `; did you mean 'workers'?`, or a sentence; empty for other keys."""
+    word = WORDS.get(key.casefold(), "")
+    if not word or " " in word:
+        return f"; {word}" if word else ""
+    return f"; did you mean {word!r}?" if word in allowed else ""

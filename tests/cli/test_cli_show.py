@@ -1,0 +1,182 @@
+"""`fdabench show`, `status` and the line that ends a cell: one number for one cell, and commands that can be pasted."""
+
+import itertools
+import json
+import os
+import platform
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fdabench.cli.cell_page import TIMELINE_WIDTH, axis
+from fdabench.cli.evaluations import thinned
+from fdabench.report.text import byte_size, count
+from fdabench.results.load import load
+from fdabench.results.store import Store
+
+InProcess = Callable[..., Any]
+
+
+def cells(results: Path) -> list[dict[str, Any]]:
+    return list(Store(results).read_lock()["cell"])
+
+
+def copied(finished: Any, name: str) -> Path:
+    shutil.copytree(finished.results, name)
+    return Path(name)
+
+
+def under_way(finished: Any, **process: Any) -> tuple[Store, str]:
+    """Results whose second cell is under way: by this process, if nothing else is said."""
+    store = Store(copied(finished, "copy"))
+    cell_id = cells(store.root)[1]["id"]
+    record = store.read_record(cell_id)
+    assert record is not None
+    at = {"host": platform.node(), "pid": os.getpid()} | process
+    kept = {key: value for key, value in record.items() if key not in ("schema", "ended", "wall_s", "steps")}
+    store.write_record(cell_id, {**kept, "state": "interrupted", "process": at, "started": "2026-01-01T00:00:00+00:00"})
+    return store, cell_id
+
+
+def test_the_line_that_ends_a_cell_has_the_totals_of_the_report(finished: Any) -> None:
+    for _, run in load(finished.results).runs.iterrows():
+        (line,) = [line for line in finished.said.stderr.splitlines() if f"done  {run['label']} |" in line]
+        assert f"  {byte_size(run['bytes_total'])}  {count(run['syncs'])} syncs  " in line
+    # 30 syncs and the start; the last evaluation is before the last sync and has one sync less
+    assert "  25.5 MB  30 syncs  " in finished.said.stderr
+
+
+def test_show_of_results_prints_what_the_run_printed(here: InProcess, finished: Any) -> None:
+    shutil.copytree(finished.results, "alone")
+    said = here("show", "alone")
+    assert (said.exit_code, said.stdout) == (0, finished.said.stdout)
+    (hint,) = re.findall(r"^one cell: fdabench (show alone .*)$", said.stderr, re.MULTILINE)
+    pasted = here(*shlex.split(hint))
+    assert pasted.exit_code == 0
+    assert pasted.stdout.startswith("Synchronous | digits mlp | dirichlet(1) | K=2 b=32 s0\n")
+
+
+def test_show_of_several_results_prints_each(here: InProcess, finished: Any) -> None:
+    for name in ("one", "two"):
+        copied(finished, name)
+    said = here("show", "one", "two")
+    assert said.stdout == f"{finished.said.stdout}\n{finished.said.stdout}"
+    rows = json.loads(here("show", "one", "two", "--output-format", "json").stdout)
+    assert [row["suite"] for row in rows] == ["tiny", "tiny", "tiny #2", "tiny #2"]
+    refused = here("show", "one", "two", "LinearFDA")
+    assert refused.exit_code == 2
+    assert "'LinearFDA': a cell is shown from one results folder; 2 are given" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["LinearFDA"], ["linearfda", "DIRICHLET(1)", "s0"], ["linear and not synchronous"], ["fda", "dirichlet"]],
+)
+def test_a_cell_is_found_by_words_of_its_title(here: InProcess, finished: Any, words: list[str]) -> None:
+    said = here("show", finished.results, *words)
+    assert said.exit_code == 0, said.stderr
+    assert said.stdout.startswith("LinearFDA | ")
+
+
+def test_a_page_has_accuracies_targets_and_evaluations(here: InProcess, finished: Any) -> None:
+    results, cell = load(finished.results), cells(finished.results)[1]
+    run = results.runs.set_index("cell_id").loc[cell["id"]]
+    text = here("show", finished.results, cell["id"]).stdout
+    final, best = (f"{100 * run[key]:.2f} %" for key in ("final_accuracy", "best_accuracy"))
+    assert f"accuracy: {final} at the end, {best} at best at step " in text
+    assert f"in all: 30 steps, {byte_size(run['bytes_total'])} (paper), {run['syncs']} syncs, " in text
+    hit = results.hits.set_index(["cell_id", "target"]).loc[(cell["id"], 0.3)]
+    at = [count(hit["step"]), count(hit["step_before"]), byte_size(hit["bytes_total"]), count(hit["syncs"])]
+    assert f"30 % {' '.join(at)}" in " ".join(text.split())
+    assert re.search(r"^99 % +missed +–", text, re.MULTILINE)
+    steps = re.findall(r"^(\d+) +[\d.]+ +[\d.]+ % ", text.split("evaluations (all):")[1], re.MULTILINE)
+    assert steps == ["10", "20", "30"]
+
+
+def test_a_page_follows_the_convention_of_the_suite(here: InProcess) -> None:
+    here("run", "tiny.toml", "-q", "-o", "out", "-k", "synchronous", "--set", "accounting.convention=upload")
+    found = json.loads(here("show", "out", "synchronous", "--output-format", "json").stdout)
+    assert found["bytes_total"] == found["bytes_by_convention"]["upload"] == 30 * 2 * 51_466 * 4
+    # an evaluation is before the sync of its step, and no upload is due for the start
+    assert [row["bytes_total"] for row in found["evaluations"]] == [n * 2 * 51_466 * 4 for n in (9, 19, 29)]
+
+
+def test_the_evaluations_of_a_cell_are_a_table_for_programs(here: InProcess, finished: Any) -> None:
+    said = here("show", finished.results, "LinearFDA", "--output-format", "csv")
+    header, *rows = said.stdout.splitlines()
+    assert header.split(",")[:3] == ["step", "epoch", "round"]
+    assert [row.split(",")[0] for row in rows] == ["10", "20", "30"]
+
+
+def test_long_runs_are_thinned_to_their_first_last_and_evenly_between() -> None:
+    rows = [(str(i),) for i in range(100)]
+    kept = [int(row[0]) for row in thinned(rows, 20)]
+    assert (len(kept), kept[0], kept[-1]) == (20, 0, 99)
+    assert {b - a for a, b in itertools.pairwise(kept)} <= {5, 6}
+    assert thinned(rows[:20], 20) == rows[:20]
+
+
+@pytest.mark.parametrize("steps", [1, 30, 600, 4000, 1_000_000, 10**9])
+def test_the_axis_of_the_timeline_ends_under_its_end(steps: int) -> None:
+    line = axis(steps)
+    assert line.startswith("0")
+    assert line.endswith(count(steps))
+    assert len(line) == 1 + TIMELINE_WIDTH
+
+
+def test_status_tells_the_rate_and_the_time_left_of_a_running_cell(here: InProcess, finished: Any) -> None:
+    store, cell_id = under_way(finished)
+    note = {"step": 10, "budget": 30, "accuracy": 0.5, "at": "2026-01-01T00:00:20+00:00"}
+    (store.root / ".leases" / f"{cell_id}.progress.json").write_text(json.dumps(note))
+    text = here("status", store.root).stdout
+    assert "running  LinearFDA | " in text
+    assert f"10/30 steps  50.0 %  0.500 steps/s  40 s left  on {platform.node()}, process {os.getpid()}" in text
+    rows = {row["state"]: row for row in json.loads(here("status", store.root, "--output-format", "json").stdout)}
+    (detail,) = rows["running"]["details"]
+    assert (detail["step"], detail["steps_per_s"], detail["left_s"]) == (10, 0.5, 40.0)
+
+
+@pytest.mark.parametrize("note", ["", "[]", '{"step": "many"}', '{"step": 1, "budget": 2, "accuracy": 1, "at": "now"}'])
+def test_a_note_that_is_damaged_is_none(here: InProcess, finished: Any, note: str) -> None:
+    store, cell_id = under_way(finished)
+    (store.root / ".leases" / f"{cell_id}.progress.json").write_text(note)
+    said = here("status", store.root)
+    assert said.exit_code == 0
+    assert f"s0   on {platform.node()}, process {os.getpid()}" in said.stdout
+
+
+def test_a_cell_on_another_host_runs_while_its_lease_is_touched(here: InProcess, finished: Any) -> None:
+    store, cell_id = under_way(finished, host="elsewhere")
+    assert "interrupted  1" in here("status", store.root).stdout
+    holder = store.root / ".leases" / f"{cell_id}.json"
+    holder.write_text('{"host": "elsewhere", "pid": 1}')
+    assert re.search(r"^running +1 ", here("status", store.root).stdout, re.MULTILINE)
+    os.utime(holder, (0, 0))
+    assert "interrupted  1" in here("status", store.root).stdout
+
+
+def test_status_tells_why_cells_failed_and_how_to_see_more(failing: InProcess) -> None:
+    failing("run", "tiny.toml", "-q", "-o", "out", "--jobs", "1", "--set", "strategy.0.kind=fails")
+    text = failing("status", "out").stdout
+    assert re.search(
+        r"^failed  fails \| .* s0\n +fails\.py:7: RuntimeError: this one always fails$", text, re.MULTILINE
+    )
+    (command,) = re.findall(r"^traceback: fdabench (show out .*)$", text, re.MULTILINE)
+    assert "RuntimeError: this one always fails" in failing(*shlex.split(command)).stdout
+
+
+def test_a_run_leaves_no_notes_behind(finished: Any) -> None:
+    assert list((finished.results / ".leases").glob("*.progress.json")) == []
+
+
+def test_a_conclusion_for_programs_has_no_infinite_numbers(here: InProcess, finished: Any) -> None:
+    rows = json.loads(here("show", finished.results, "--output-format", "json").stdout, parse_constant=pytest.fail)
+    assert {type(row["bytes"]) for row in rows} <= {float, type(None)}
+    frame = pd.DataFrame(rows)
+    assert list(frame["cells"]) == [1, 1]

@@ -1,0 +1,85 @@
+"""Where a report goes when git tracks the folder of reports, and what a run records of the suite's repository."""
+
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+InProcess = Callable[..., Any]
+
+
+def git(*arguments: str) -> str:
+    who = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+    return subprocess.run(["git", *who, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def repo(here: InProcess, finished: Any) -> InProcess:
+    """The program in a repository that has a report of the suite, beside results that it ignores."""
+    shutil.copytree(finished.results, "results/tiny")
+    Path("reports/tiny").mkdir(parents=True)
+    Path("reports/tiny/index.html").write_text("as committed")
+    Path(".gitignore").write_text("/results/\n")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "with a report")
+    return here
+
+
+def test_files_that_git_tracks_are_left_alone_unless_they_are_asked_for(repo: InProcess) -> None:
+    said = repo("report", "results/tiny")
+    assert said.exit_code == 0, said.output
+    assert (
+        "reports/tiny is tracked by git: written to results/tiny/report; -o reports/tiny writes there\n" in said.stderr
+    )
+    assert said.stdout.strip().endswith("begin with results/tiny/report/index.html")
+    assert git("status", "--short") == ""
+    assert Path("results/tiny/report/index.html").is_file()
+    said = repo("report", "results/tiny", "-o", "reports/tiny")
+    assert "tracked" not in said.output
+    assert "M reports/tiny/index.html" in git("status", "--short")
+
+
+def test_a_folder_of_results_with_a_report_is_read_as_before(repo: InProcess) -> None:
+    before = repo("status", "results/tiny").stdout
+    shutil.copytree("results/tiny", "copy")
+    assert repo("report", "results/tiny").exit_code == 0
+    assert repo("status", "results/tiny").stdout == before
+    assert repo("check", "results/tiny", "--against", "results/tiny").exit_code == 0
+    assert repo("merge", "results/tiny", "copy", "-o", "merged").exit_code == 0
+    assert not Path("merged/report").exists()
+    assert " 2 done | 0 to run" in repo("run", "tiny.toml", "--jobs", "1").stderr
+
+
+def test_what_is_untracked_or_in_no_repository_goes_where_it_always_went(
+    here: InProcess, finished: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished.results, "results/tiny")
+    Path("reports/tiny").mkdir(parents=True)
+    monkeypatch.setenv("PATH", "")
+    assert here("report", "results/tiny").stdout.strip().endswith("begin with reports/tiny/index.html")
+
+
+def test_where_both_are_tracked_it_has_to_be_said(repo: InProcess) -> None:
+    Path("results/tiny/report").mkdir()
+    Path("results/tiny/report/index.html").write_text("as committed")
+    git("add", "--force", "results")
+    said = repo("report", "results/tiny")
+    assert said.exit_code == 2
+    assert "reports/tiny and results/tiny/report are tracked by git: say where to write" in said.stderr
+    assert Path("results/tiny/report/index.html").read_text() == "as committed"
+
+
+def test_the_frozen_suite_has_the_revision_of_the_repository_that_it_is_in(repo: InProcess) -> None:
+    assert "suite_revision" not in tomllib.loads(Path("results/tiny/suite.lock.toml").read_text())
+    assert repo("run", "tiny.toml", "--jobs", "1").exit_code == 0
+    lock = tomllib.loads(Path("results/tiny/suite.lock.toml").read_text())
+    assert lock["suite_revision"] == git("rev-parse", "--short", "HEAD")
+    Path("tiny.toml").write_text(Path("tiny.toml").read_text() + "\n# a remark\n")
+    assert repo("run", "tiny.toml", "--jobs", "1").exit_code == 0
+    lock = tomllib.loads(Path("results/tiny/suite.lock.toml").read_text())
+    assert lock["suite_revision"] == git("rev-parse", "--short", "HEAD") + "+"

@@ -1,0 +1,192 @@
+"""Figures that can be read: few seeds, marks at one place, one scale, what is left out is said."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from fdabench.report.build import build_report
+from fdabench.report.contrast import contrast
+from fdabench.report.data import ReportData, combine
+from fdabench.report.figures import PLOTS
+from fdabench.report.figures.canvas import SMALL
+from fdabench.report.figures.cost import common_limits
+from fdabench.report.figures.crossover import TIE, regions, ties
+from fdabench.report.figures.error_scale import WORDS, worth_showing
+from fdabench.report.figures.pareto import piles, workloads_without
+from fdabench.report.figures.profile import LEAST_PAIRS, absence_profile
+from fdabench.report.figures.sweep import absence_sweep
+from fdabench.report.render import house_style, render
+from fdabench.results.load import Results
+
+BY_NAME = {plot.name: plot for plot in PLOTS}
+WIDEST = 9.3
+"""Inches: 1.2 times as large they fit a page that is 1400 pixels wide."""
+
+
+def drawn(name: str, data: ReportData) -> Figure:
+    with house_style():
+        figure = BY_NAME[name].draw(data)
+    assert figure is not None
+    return figure
+
+
+def draws(name: str, data: ReportData) -> bool:
+    with house_style():
+        return BY_NAME[name].draw(data) is not None
+
+
+def test_words_are_at_least_twelve_pixels_on_the_page(full: Results) -> None:
+    data = combine([full])
+    for plot in PLOTS:
+        figure = render(plot, data)
+        if figure is None:
+            continue
+        svg = figure.files["svg"].decode()
+        sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", svg)]
+        width = re.search(r'<svg [^>]*width="([\d.]+)pt"', svg)
+        assert sizes, f"{plot.name} has no text"
+        assert min(sizes) >= SMALL, plot.name
+        assert width is not None
+        assert float(width[1]) / 72 <= WIDEST + 0.01, plot.name
+
+
+def test_a_band_needs_two_seeds(full: Results, results_of: Callable[..., Results]) -> None:
+    two, one = (drawn("accuracy-bytes", combine([results_of(seeds=seeds)])) for seeds in ((0, 1), (0,)))
+    strategies = 6
+    assert len(two.axes[0].collections) == strategies
+    assert not one.axes[0].collections
+    marked = [line for line in two.axes[0].lines if line.get_marker() not in ("None", "", None)]
+    assert len(marked) == strategies, "one line for each, not one for each seed"
+
+
+def test_every_axis_of_accuracies_has_one_scale_and_says_so(full: Results) -> None:
+    """Also where nobody reaches 90 %."""
+    data = combine([full])
+    low = replace(data, evals=data.evals.assign(test_accuracy=data.evals["test_accuracy"] * 0.5))
+    for each in (data, low):
+        panels = drawn("accuracy-bytes", each).axes
+        assert {panel.get_yscale() for panel in panels} == {"function"}
+        assert all(panel.get_ylabel().endswith(WORDS) for panel in panels)
+        assert all(len(panel.get_yticks()) > 1 for panel in panels)
+
+
+def test_the_axis_of_accuracies_shows_what_matters() -> None:
+    """A strategy that ends far below the others does not set the axis; one of many bad ones does."""
+    curve = np.linspace(0.1, 0.97, 50)
+    assert worth_showing(curve, [0.96, 0.97, 0.95, 0.96, 0.2], [0.9]) > 0.8
+    assert worth_showing(curve, [0.96, 0.2, 0.2, 0.2], [0.9]) < 0.2
+    assert worth_showing(curve, [0.96, 0.97], [0.5]) < 0.5, "every target is within"
+    assert worth_showing([0.95, 0.97], [0.96, 0.97], [0.5]) == 0.95
+
+
+def test_who_stays_below_the_axis_is_named(full: Results) -> None:
+    data = combine([full])
+    (label,) = (label for label in data.labels if label.startswith("FedAdam"))
+    sound = data.evals[data.evals["state"] != "diverged"]
+    low = sound.assign(test_accuracy=sound["test_accuracy"].where(sound["label"] != label, 0.1))
+    figure = drawn("accuracy-bytes", replace(data, evals=low))
+    assert f"below this throughout: {label}" in figure.axes[0].get_xlabel().replace("\n", " ")
+
+
+def test_marks_that_would_cover_each_other_stand_side_by_side() -> None:
+    middles = pd.DataFrame(
+        {"step": [100.0, 100.0, 101.0, 200.0], "bytes_total": [1e6, 1.01e6, 1e6, 9e6]}, index=["a", "b", "c", "far"]
+    )
+    assert piles(middles, (90, 220), (9e5, 1e7)) == [["a", "c", "b"], ["far"]]
+
+
+def test_no_two_marks_of_the_pareto_figure_lie_on_each_other(full: Results) -> None:
+    """Every strategy reaches the target at the same step for the same bytes."""
+    data = combine([full])
+    same = data.outcomes.assign(step=100.0, bytes_total=1e7, reached=True)
+    figure = drawn("pareto", replace(data, outcomes=same))
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        bold = [line for line in panel.lines if line.get_markersize() >= 8]
+        assert len(bold) == same["label"].nunique()
+        spots = [line.get_transform().transform(line.get_xydata())[0] for line in bold]
+        assert min(np.linalg.norm(a - b) for a, b in combinations(spots, 2)) > figure.dpi * 8 / 72
+
+
+def test_the_legend_lists_only_what_is_drawn(full: Results) -> None:
+    data = combine([full])
+    one = data.outcomes.assign(step=100.0, bytes_total=1e7, reached=data.outcomes["label"] == "Synchronous")
+    keys = [text.get_text() for text in drawn("pareto", replace(data, outcomes=one)).legends[0].get_texts()]
+    assert keys == ["Synchronous"]
+
+
+def test_a_workload_that_nobody_finished_is_told(full: Results) -> None:
+    data = combine([full])
+    hard = data.workloads[-1][1]
+    gone = data.outcomes.assign(reached=data.outcomes["reached"] & (data.outcomes["workload"] != hard))
+    left = replace(data, outcomes=gone)
+    assert workloads_without(left) == [hard]
+    assert hard in drawn("pareto", left).get_supxlabel().replace("\n", " ")
+    assert f"Not drawn: {hard}, where nobody reached a target" in BY_NAME["pareto"].caption(left)
+    assert drawn("pareto", data).get_supxlabel() == ""
+
+
+def test_bars_of_all_panels_have_one_axis_and_no_bar_within_a_bar(full: Results) -> None:
+    data = combine([full])
+    panels = drawn("bytes-to-target", data).axes
+    low, high = common_limits(data.shown)
+    assert len(panels) > 1
+    for panel in panels:
+        assert panel.get_xlim() == pytest.approx((low, high))
+        assert len(panel.patches) == len({patch.get_y() for patch in panel.patches})
+        assert all(contrast(patch.get_facecolor()[:3]) > 1 for patch in panel.patches)
+
+
+def test_profiles_are_drawn_from_eight_pairs_on(full: Results, results_of: Callable[..., Results]) -> None:
+    few = combine([full])
+    assert not draws("profile", few)
+    assert f"drawn from {LEAST_PAIRS} pairs" in absence_profile(few)
+    assert draws("profile", combine([results_of(seeds=range(LEAST_PAIRS))]))
+
+
+def test_a_sweep_that_is_too_short_says_so_on_the_page(full: Results, nothing: Results) -> None:
+    why = absence_sweep(combine([full]))
+    assert why.endswith("drawn from 3 thetas of one strategy on one workload on; here are 1.")
+    assert absence_sweep(combine([nothing])) == ""
+
+
+def test_reasons_are_on_the_page_and_in_the_summary(full: Results, tmp_path_factory: pytest.TempPathFactory) -> None:
+    out = tmp_path_factory.mktemp("reasons")
+    build_report([full], out)
+    for name in ("index.html", "summary.md"):
+        text = (out / name).read_text(encoding="utf-8").replace("\u00a0", " ")
+        assert absence_sweep(combine([full])) in text
+        assert "How often within a factor of the fewest bytes: drawn from 8 pairs" in text
+
+
+def test_near_ties_are_no_border(full: Results) -> None:
+    demands = combine([full]).demands
+    group = next(group for _, group in demands.groupby(["suite", "workload"]) if group["label"].nunique() > 1)
+    close, found = ties(group), regions(group)
+    assert close.dtype == bool
+    assert 0 < TIE < 1
+    border = np.zeros_like(close)
+    for region in found.values():
+        border[:, 1:] |= region[:, 1:] != region[:, :-1]
+    assert (close | ~border).mean() > 0.98, "where the fastest changes, the second is near"
+
+
+def test_seeds_of_few_workers_are_shown(results_of: Callable[..., Results]) -> None:
+    data = combine([results_of(seeds=(0, 1), workers=(2, 4))])
+    panel = drawn("scaling", data).axes[0]
+    single = [line for line in panel.lines if line.get_linestyle() == "None"]
+    lines = [line for line in panel.lines if line.get_linestyle() != "None"]
+    assert len(single) == len(lines) > 1
+    assert all(len(line.get_xdata()) >= len(other.get_xdata()) for line, other in zip(single, lines, strict=True))
+
+
+def test_bounds_are_slim_arrows_and_no_words(full: Results) -> None:
+    figure = drawn("heterogeneity", combine([full]))
+    assert not any("≥" in text.get_text() for panel in figure.axes for text in panel.texts)
+    assert "arrow upwards" in BY_NAME["heterogeneity"].caption(combine([full]))

@@ -1,0 +1,38 @@
+"""One name for a strategy and for a partition, wherever it is said."""
+
+from dataclasses import MISSING, fields
+from typing import Any
+
+import pytest
+
+from fdabench.partition.dirichlet import Dirichlet
+from fdabench.results.names import partition_name, strategy_family
+
+PARTITIONS: list[tuple[dict[str, Any], str]] = [
+    ({"kind": "iid"}, "iid"),
+    ({"kind": "dirichlet", "alpha": 0.1, "shares": "per-class", "min_samples": 1}, "dirichlet(0.1)"),
+    ({"kind": "dirichlet", "alpha": 1.0, "shares": "per-worker", "min_samples": 1}, "dirichlet(1, per-worker)"),
+    ({"kind": "dirichlet", "alpha": 0.5, "shares": "per-class", "min_samples": 10}, "dirichlet(0.5, min_samples=10)"),
+    ({"kind": "sorted", "fraction": 0.6}, "sorted(0.6)"),
+    ({"kind": "label", "label": 0}, "label(0)"),
+]
+
+
+@pytest.mark.parametrize(("table", "name"), PARTITIONS)
+def test_a_partition_s_name_has_its_values_that_are_no_defaults(table: dict[str, Any], name: str) -> None:
+    assert partition_name(table) == name
+
+
+def test_what_a_name_leaves_out_are_the_defaults() -> None:
+    defaults = {field.name: field.default for field in fields(Dirichlet) if field.default is not MISSING}
+    assert partition_name({"kind": "dirichlet", "alpha": 0.1, **defaults}) == "dirichlet(0.1)"
+    for key in defaults:
+        assert partition_name({"kind": "dirichlet", "alpha": 0.1, **defaults, key: "other"}) != "dirichlet(0.1)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "monitor", "name"),
+    [("fda", "linear", "LinearFDA"), ("fda", "mine", "MineFDA"), ("fedavgm", "", "FedAvgM"), ("kamp", "", "kamp")],
+)
+def test_a_strategy_is_called_as_in_the_literature(kind: str, monitor: str, name: str) -> None:
+    assert strategy_family(kind, monitor) == name

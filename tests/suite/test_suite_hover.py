@@ -1,0 +1,58 @@
+"""Names that people try, and what an editor shows of each key."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fdabench.errors import nearest
+from fdabench.suite.editor import suite_json_schema
+from fdabench.suite.synonyms import WORDS, instead
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "meant"),
+    [
+        ("FDA", ["synchronous", "fda"], "fda"),
+        ("sync", ["fedavg", "synchronous"], "synchronous"),
+        ("extend", ["eval", "extends"], "extends"),
+        ("Theta", ["every", "theta"], "theta"),
+        ("fedAvg", ["fedavgm", "fedavg"], "fedavg"),
+    ],
+)
+def test_the_nearest_name_is_found_whatever_its_case(word: str, known: list[str], meant: str) -> None:
+    assert nearest(word, known) == f"; did you mean {meant!r}?"
+
+
+def test_what_is_near_nothing_has_no_hint() -> None:
+    assert nearest("x", ["synchronous"]) == nearest("s", ["synchronous"]) == nearest("monitor", ["theta"]) == ""
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_words_of_other_tools_are_explained_in_any_case(word: str) -> None:
+    allowed = ["workers", "local_steps"]
+    assert instead(word, allowed) == instead(word.upper(), allowed) != ""
+
+
+def test_a_key_is_not_proposed_where_it_is_not_allowed() -> None:
+    assert instead("clients", ["steps", "epochs"]) == instead("steps", ["epochs"]) == ""
+
+
+def keys(node: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every key of every table of a JSON Schema, with its own schema."""
+    if isinstance(node, dict):
+        for name, key in node.get("properties", {}).items():
+            yield f"{where}.{name}", key
+        for name, part in node.items():
+            yield from keys(part, f"{where}/{name}")
+    elif isinstance(node, list):
+        for index, part in enumerate(node):
+            yield from keys(part, f"{where}/{index}")
+
+
+def test_an_editor_has_words_for_every_key() -> None:
+    found = dict(keys(suite_json_schema()))
+    assert len(found) > 100
+    assert [where for where, key in found.items() if not key.get("description", "").strip()] == []
+    left_over = [where for where, key in found.items() if key["description"].startswith("A key of ")]
+    assert left_over == [], "what only plug-ins' own keys have"
