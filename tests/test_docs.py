@@ -73,23 +73,46 @@ def test_every_option_that_the_documents_name_exists() -> None:
 
 def steps_of(workflow: str) -> list[str]:
     """The shell lines of a GitHub or GitLab workflow."""
-    return re.findall(r"^ +- (?:run: )?((?:pip|fdabench) .*)$", workflow, re.MULTILINE)
+    return re.findall(r"^ +(?:- )?(?:run: )?((?:pip|fdabench) .*)$", workflow, re.MULTILINE)
+
+
+@pytest.fixture
+def own_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What docs/ci.md has people put into theirs: the plug-in of the examples, the suite that the page shows."""
+    (suite,) = [text for text in blocks(CI_PAGE, "toml") if text.startswith("# gate.toml")]
+    (tmp_path / "gate.toml").write_text(suite, encoding="utf-8")
+    (tmp_path / "kamp.py").write_text((ROOT / "examples" / "kamp.py").read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.mark.parametrize("host", ["GitHub Actions", "GitLab CI"])
-def test_the_commands_of_a_workflow_parse_and_name_files_that_are_there(
-    host: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(ROOT)
+def test_the_commands_of_a_workflow_parse_and_name_files_that_are_there(host: str, own_repository: Path) -> None:
+    (own_repository / "baseline.toml").write_text("")
     (workflow,) = blocks(CI_PAGE.split(f"## {host}")[1].split("\n## ")[0], "yaml")
-    install, *steps = [shlex.split(line.split(" > ")[0]) for line in steps_of(workflow)]
-    assert install == ["pip", "install", "-c", "constraints.txt", "."]
+    install, *steps = [shlex.split(re.split(r" > | \|\| ", line)[0]) for line in steps_of(workflow)]
+    assert install == ["pip", "install", "-c", "constraints.txt", "fdabench @ $FDABENCH"]
     assert [step[:2] for step in steps] == [["fdabench", "run"], ["fdabench", "check"]]
     for _, name, *arguments in steps:
         COMMANDS[name].make_context(name, arguments)
     run, check = steps
     assert run[run.index("-o") + 1] == check[2], "what is run is checked"
     assert all(Path(word).is_file() for step in steps for word in step if word.endswith(".toml"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("own_repository")
+def test_the_gate_of_ones_own_repository_works_as_written() -> None:
+    """Each command of the page in turn; then `accept` finds nothing, as nothing changed."""
+    (commands,) = [text for text in blocks(CI_PAGE, "sh") if text.startswith("fdabench run")]
+    said = []
+    for line in commands.splitlines():
+        done = CliRunner().invoke(app, shlex.split(line, comments=True)[1:])
+        assert done.exit_code == 0, line + done.output
+        said.append(done.stdout.splitlines()[-1])
+    assert said[1] == "baseline.toml: 12 runs of gate; commit it"
+    assert said[3] == "gate against baseline.toml: 12 runs compared: pass"
+    assert said[4] == "baseline.toml: nothing differs; left as it is"
 
 
 def test_every_suite_that_the_readme_runs_exists_and_is_good() -> None:
