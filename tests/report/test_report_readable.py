@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
@@ -18,13 +18,14 @@ from fdabench.report.figures.canvas import SMALL
 from fdabench.report.figures.cost import common_limits
 from fdabench.report.figures.crossover import TIE, regions, ties
 from fdabench.report.figures.error_scale import WORDS, worth_showing
-from fdabench.report.figures.pareto import piles, workloads_without
+from fdabench.report.figures.pareto import piles, shifts_of, workloads_without
 from fdabench.report.figures.profile import LEAST_PAIRS, absence_profile
 from fdabench.report.figures.sweep import absence_sweep
 from fdabench.report.render import house_style, render
 from fdabench.results.load import Results
 
 BY_NAME = {plot.name: plot for plot in PLOTS}
+PANEL_POINTS = 165.0
 WIDEST = 9.3
 """Inches: 1.2 times as large they fit a page that is 1400 pixels wide."""
 
@@ -99,6 +100,15 @@ def test_marks_that_would_cover_each_other_stand_side_by_side() -> None:
         {"step": [100.0, 100.0, 101.0, 200.0], "bytes_total": [1e6, 1.01e6, 1e6, 9e6]}, index=["a", "b", "c", "far"]
     )
     assert piles(middles, (90, 220), (9e5, 1e7)) == [["a", "c", "b"], ["far"]]
+
+
+@pytest.mark.parametrize("place", [0.0, 0.03, 0.5, 0.98, 1.0])
+def test_marks_side_by_side_stay_within_the_panel(place: float) -> None:
+    shifts = shifts_of(5, place)
+    assert [right - left for left, right in pairwise(shifts)] == pytest.approx([10.0] * 4)
+    edges = [place * PANEL_POINTS + shift for shift in (shifts[0], shifts[-1])]
+    assert 4 < edges[0] < edges[1] < PANEL_POINTS - 4
+    assert shifts_of(1, place) == [0.0]
 
 
 def test_no_two_marks_of_the_pareto_figure_lie_on_each_other(full: Results) -> None:

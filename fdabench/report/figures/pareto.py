@@ -37,6 +37,8 @@ from fdabench.report.text import listing, plural, target_name
 
 # Points: of a panel within its axes, of two marks that cover each other, of two beside each other.
 _PANEL, _COVERED, _BESIDE = (165.0, 135.0), 7.0, 10.0
+# Of the panel's width: counts stand on the left of what lies further right.
+_LEFT = 0.75
 # As many letters as a panel is wide.
 _WORDS = 40
 TITLE = "Bytes against steps to the target"
@@ -90,7 +92,7 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
     step_axis(axes.xaxis, limits[0])
     byte_axis(axes.yaxis, limits[1])
     for together in piles(middles, *limits):
-        _pile(axes, data, group, middles.loc[together])
+        _pile(axes, data, group, middles.loc[together], limits[0])
     never = [label for label in strategies_of(group) if label not in middles.index]
     missing = "\n" + _wrapped(f"not reached by {listing(never, 2)}") if never else ""
     axes.set_xlabel(f"local steps to {target_name(group['target'].iloc[0])}{missing}")
@@ -117,14 +119,21 @@ def _part(value: float, limits: Limits) -> float:
     return log(value / limits[0]) / log(limits[1] / limits[0])
 
 
-def _pile(axes: Axes, data: ReportData, group: pd.DataFrame, middles: pd.DataFrame) -> None:
+def shifts_of(number: int, place: float) -> list[float]:
+    """Points to the right of `place`, in 0..1 of the panel's width: marks around it, but all within the panel."""
+    half, center = _BESIDE * (number - 1) / 2, place * _PANEL[0]
+    inside = min(max(center, half + _COVERED), _PANEL[0] - half - _COVERED) - center if number > 1 else 0.0
+    return [inside - half + _BESIDE * i for i in range(number)]
+
+
+def _pile(axes: Axes, data: ReportData, group: pd.DataFrame, middles: pd.DataFrame, steps: Limits) -> None:
     """Side by side around the place where they are, joined by a line; each where it is, if it stands alone."""
     step, spent = (float(np.exp(np.log(middles[cost]).mean())) for cost in ("step", "bytes_total"))
-    shifts = [_BESIDE * (i - (len(middles) - 1) / 2) for i in range(len(middles))]
-    right = step >= axes.get_xlim()[1] / (axes.get_xlim()[1] / axes.get_xlim()[0]) ** 0.25
+    shifts = shifts_of(len(middles), _part(step, steps))
+    right = _part(step, steps) > _LEFT
     if len(middles) > 1:
         axes.annotate(
-            "", (step, spent), xytext=(shifts[0], 0), textcoords="offset points",
+            "", (step, spent), xytext=(max(shifts, key=abs), 0), textcoords="offset points",
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
     counts = []
@@ -136,7 +145,7 @@ def _pile(axes: Axes, data: ReportData, group: pd.DataFrame, middles: pd.DataFra
         counts.append((int(mine["reached"].sum()), len(mine)))
     if any(reached < cells for reached, cells in counts):
         words = ", ".join(f"{reached}/{cells}" for reached, cells in counts)
-        side = -shifts[-1] - 6 if right else shifts[-1] + 6
+        side = shifts[0] - 6 if right else shifts[-1] + 6
         axes.annotate(
             words, (step, spent), xytext=(side, 4), textcoords="offset points", fontsize=SMALL,
             ha="right" if right else "left",
