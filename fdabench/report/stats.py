@@ -120,8 +120,24 @@ def ratio_of(pairs: pd.DataFrame, cost: str) -> Ratio:
         return NO_RATIO
     usable = pairs if kept.all() else pairs[kept]
     design = design_of(places[kept], usable["seed"].to_numpy())
-    found = estimate(_log_costs(usable, cost, "t"), _log_costs(usable, cost, "b"), design)
+    top, bottom = (_log_costs(usable, cost, side) for side in "tb")
+    found = estimate(top, bottom, design)
+    if not _supported(found, top, bottom):
+        return NO_RATIO
     return _ratio(found, Ratio(math.nan, math.nan, math.nan, told, "", len(pairs) - told, neither, design.between + 1))
+
+
+def _supported(found: Estimate, top: LogCosts, bottom: LogCosts) -> bool:
+    """Whether an end that is open is open for a reason: a miss, or an evaluation before which nothing was spent.
+
+    A miss leaves open how much more its side costs. A limit on that very side, with the other end open, comes from too
+    few pairs: "at most 13 times as many" of a strategy that missed would read as an advantage.
+    """
+    for end, more, less in ((found.low, bottom, top), (found.high, top, bottom)):
+        from_nothing = less.reached_n & np.isneginf(less.before_n)
+        if math.isinf(end) and more.reached_n.all() and not from_nothing.any():
+            return False
+    return True
 
 
 def _ratio(found: Estimate, blank: Ratio) -> Ratio:

@@ -10,6 +10,7 @@ from scipy import stats
 from fdabench.report.data import combine
 from fdabench.report.outcomes import with_costs
 from fdabench.report.stats import NO_RATIO, geometric_mean, mean_interval, paired_ratio
+from fdabench.report.target import Headline
 from fdabench.results.load import Results
 
 
@@ -138,6 +139,18 @@ def test_more_misses_never_tighten_the_limit() -> None:
     assert limits[4] == 0
 
 
+def test_who_missed_gets_no_limit_from_above_alone() -> None:
+    """Four pairs of two workloads, one miss: the t test leaves the lower end open, and the miss the upper one."""
+    top = costs([51.0, 45.0, 90.0, 60.0], [True, True, False, True], ["v", "v", "w", "w"], limit=90.0)
+    found = [
+        paired_ratio(top, costs([9.0, 8.0, last, 12.0], None, ["v", "v", "w", "w"], limit=limit), "cost").bound
+        for last in (5.0, 14.0, 21.4, 23.1)
+        for limit in (21.4, 23.1, 40.0, 90.0)
+        if last <= limit
+    ]
+    assert "≤" not in found
+
+
 def test_two_seeds_and_a_miss_say_nothing() -> None:
     """One pair of two is no evidence of anything at 95 %."""
     top = costs([20.0, 20.0], [False, False], limit=20.0)
@@ -203,7 +216,8 @@ def test_a_cell_that_stopped_at_its_targets_would_have_gone_on_as_before() -> No
             common | {"reached": False, "state": "diverged", "spent": 90, "ran": 60, "bytes_before": math.nan},
         ]
     )
-    stopped, missed, diverged = with_costs(frame).to_dict("records")
+    target = Headline(0.9, 0.9, "named in the suite", after_runs=False)
+    stopped, missed, diverged = with_costs(frame, target).to_dict("records")
     assert (stopped["cost_bytes_limit"], stopped["cost_steps_limit"], stopped["cost_steps_before"]) == (400, 40, 1)
     assert (missed["cost_bytes"], missed["cost_bytes_limit"], missed["cost_steps_limit"]) == (900, 900, 40)
     assert all(math.isnan(diverged[name]) for name in ("cost_bytes", "cost_bytes_limit", "cost_steps"))
