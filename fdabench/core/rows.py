@@ -38,7 +38,6 @@ def _dot(u_D: Tensor, v_D: Tensor) -> Tensor:
 
 def settled(x_KD: Tensor) -> Tensor:
     """The same numbers, row after row from the start of a cache line: what a BLAS makes of them has one answer."""
-    # an expanded row is contiguous to nobody, however often it is repeated
     if x_KD.is_contiguous() and x_KD.data_ptr() % _LINE == 0:
         return x_KD
     return x_KD.clone(memory_format=torch.contiguous_format)
