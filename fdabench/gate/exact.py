@@ -1,4 +1,4 @@
-"""Classes A and B: numbers that are equal or changed. A everywhere; B wherever the environment class is the same."""
+"""Classes A and B: numbers that are equal or changed. A everywhere; B wherever the environment is the same."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ def _formula(run: Run, name: str, old: Value, new: Value) -> Finding:
 
 
 def reproducible(before: Run, after: Run, gate: Mapping[str, Any], targets: tuple[str, ...]) -> list[Finding]:
-    """Class B, on one environment class."""
+    """Class B, in the same environment."""
     soft = gate["soft"]
     totals = () if is_formula(before, after) else _TOTALS
     found = [_fact(after, name, getattr(before, name), getattr(after, name)) for name in ("state", "partition")]

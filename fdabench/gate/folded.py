@@ -57,12 +57,18 @@ def facts(findings: Sequence[Finding], runs: int) -> list[str]:
         if not any(other in metrics for other in told_by.get(metric, ()))
     }
     texts = [_fact(metric, found, runs) for metric, found in own.items()]
-    notes = [found[0].note if found[0].kind in "AB" and found[0].change is not None else "" for found in own.values()]
+    notes = [_note(found[0]) for found in own.values()]
     # what is said of several metrics is said once, after the last
     return [
         f"{text}: {note}" if note and note != after else text
         for text, note, after in zip(texts, notes, [*notes, ""][1:], strict=True)
     ]
+
+
+def _note(finding: Finding) -> str:
+    """Of a number that changed; the texts of limits and accuracy, and of what is no number, have theirs."""
+    told = finding.kind == "limit" or finding.metric == "accuracy" or finding.change is None
+    return "" if told else finding.note
 
 
 def _order(finding: Finding) -> int:

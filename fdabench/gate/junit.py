@@ -18,7 +18,8 @@ def junit(checked: Checked, timestamp: str) -> str:
     Args:
         timestamp: when the results were made, as `2026-11-23T12:50:39`.
     """
-    cases = [_case(checked, cell, findings) for cell, findings in _by_cell(checked.findings).items()]
+    moved = _by_cell(checked.shown)
+    cases = [_case(checked, cell, moved.get(cell, [])) for cell in _by_cell(checked.findings)]
     cases += [_level(checked, level) for level in checked.levels]
     cases += [_absent(checked, run) for run in checked.missing]
     cases += [_changed(checked, each) for each in checked.changed]
@@ -52,11 +53,10 @@ def _new(checked: Checked, name: str) -> ET.Element:
     return ET.Element("testcase", {"classname": f"fdabench.{checked.suite}", "name": name, "time": "0"})
 
 
-def _case(checked: Checked, cell: str, findings: Sequence[Finding]) -> ET.Element:
-    """A cell, all its seeds together; the ids are those of its runs."""
+def _case(checked: Checked, cell: str, moved: Sequence[Finding]) -> ET.Element:
+    """A cell, all its seeds together, with what is not unchanged, the worst first; the ids are those of its runs."""
     ids = [key for (name, _), key in sorted(checked.ids.items()) if name == cell]
     case = _new(checked, f"{readable(cell)} ({listing(ids, 3)})" if ids else cell)
-    moved = sorted((each for each in findings if each.verdict != Verdict.unchanged), key=checked.shown.index)
     bad = [finding for finding in moved if finding.verdict in checked.failing]
     unsure = [finding for finding in moved if finding.verdict == Verdict.inconclusive]
     told = "; ".join(facts(bad or unsure, len(ids)))

@@ -99,7 +99,9 @@ def _bytes(checked: Checked, costs: Sequence[Finding]) -> list[str]:
     if not changes:
         return [f"bytes changed in {share}"]
     if exact:
-        return [f"{span(changes)} bytes in {share} (limit {100 * checked.soft:g} %)"]
+        formula = any(cost.kind == "A" for cost in moved)
+        allowed = "a formula: must be equal" if formula else f"limit {100 * checked.soft:g} %"
+        return [f"{span(changes)} bytes in {share} ({allowed})"]
     judged = ", ".join(f"{n} {verdict}" for verdict in Verdict if (n := sum(c.verdict == verdict for c in moved)))
     return [f"{span(changes)} bytes in {share} of another environment ({judged})"]
 

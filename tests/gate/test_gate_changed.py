@@ -181,3 +181,19 @@ def test_a_span_is_one_number_where_both_ends_look_alike() -> None:
     assert span([0.375]) == "+37.5 %"
     assert span([0.011, 0.0849]) == "+1.1 to +8.5 %"
     assert span([-0.2, 0.3]) == "-20 to +30 %"
+
+
+def test_fewer_bytes_of_a_formula_are_said_to_be_wrong(compared: Compare) -> None:
+    before = made_up("fedavg local_steps=5 | b #1", 0, period=5.0)
+    (sentence,) = sentences(compared([before], [replace(before, bytes_total=44_000)]))
+    assert sentence.text == "-50.0 % bytes in 1 of 1 run (a formula: must be equal); accuracy unchanged"
+    assert sentence.verdict == Verdict.fail
+
+
+def test_a_cost_of_another_environment_says_why_it_cannot_be_judged(compared: Compare) -> None:
+    before = made_up("fda linear theta=1 | b #1", 0)
+    checked = compared([before], [replace(before, bytes_total=90_000, environment="there")])
+    (sentence,) = sentences(checked)
+    assert sentence.text.startswith("+2.3 % bytes in 1 of 1 cell of another environment (1 inconclusive)")
+    (row,) = rows(checked)
+    assert row.facts[0].startswith("bytes 88.0 kB -> 90.0 kB (+2.3 %): the noise is not known: it takes more seeds")
