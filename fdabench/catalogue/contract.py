@@ -49,6 +49,10 @@ def _refused(method: Any, what: str) -> TypeError:
 
 def _step(step: Method) -> Method:
     def checked(self: Any, t: int, w_KD: Tensor, r: Any, channel: Any) -> Outcome:
+        if not (
+            isinstance(getattr(r, "anchor_D", None), Tensor) and isinstance(getattr(r, "previous_D", None), Tensor)
+        ):
+            raise _refused(type(self).init, f"must return a Round, as `begin` makes it; it returned {_shown(r)}")
         given = {"w_KD": w_KD, "r.anchor_D": r.anchor_D, "r.previous_D": r.previous_D}
         before = _versions(given.values())
         outcome = step(self, t, w_KD, r, channel)

@@ -53,6 +53,14 @@ def test_a_step_must_be_pure_and_return_models_like_those_it_was_given(
     assert f"line {stepping.__code__.co_firstlineno + 1}: " in str(raised.value)
 
 
+def test_a_first_round_that_is_none_is_told_of_init() -> None:
+    step = checked("strategies", "step", lambda self, t, w_KD, r, channel: None, init=lambda self, w_D: ())
+    with pytest.raises(
+        TypeError, match=r"lambda>, line \d+: must return a Round, as `begin` makes it; it returned a tup"
+    ):
+        step(0, W.clone(), (), None)
+
+
 def test_a_step_that_keeps_its_promise_is_not_noticed() -> None:
     assert stepping(lambda w_KD: Outcome(w_KD, R, False)).w_KD.equal(W)
     assert stepping(lambda w_KD: Outcome(w_KD.mean(0).expand_as(w_KD), R, True)).synced

@@ -307,3 +307,37 @@ def test_fresh_says_what_is_run_again(blobs: InProcess) -> None:
     said = run(blobs, "--fresh")
     assert " 4 done, run again because of --fresh | 0 to run" in said
     assert said.count("] done  ") == 4
+
+
+HALVES = """
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Halves:
+    def split(self, labels, workers, rng):
+        return BODY
+
+
+PARTITIONS = {"halves": Halves}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("labels[10**6]", "IndexError: index 1000000 is out of bounds"),
+        ("[range(60), range(3)]", "TypeError: Halves.split, line "),
+        ("[range(60), range(3)]", "every sample belongs to one worker; sample 0 belongs to 2"),
+    ],
+)
+def test_a_partition_that_raises_or_shares_out_wrongly_is_told_before_anything_is_written(
+    blobs: InProcess, body: str, said: str
+) -> None:
+    with Path("blobs.py").open("a") as file:
+        file.write(HALVES.replace("BODY", body))
+    change("blobs.toml", 'model = "net"\n', 'model = "net"\npartition = "halves"\n')
+    told = refused(blobs)
+    assert told
+    assert all("blobs.py" in line and "partition 'halves': split: " in line and said in line for line in told)
