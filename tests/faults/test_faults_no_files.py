@@ -1,0 +1,141 @@
+"""A pipe, a socket or a folder where a file should be: one message, and nobody waits for it; ids are the folder's."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from fdabench.errors import ResultError
+from fdabench.regular import NotRegularError, check_regular, open_regular, read_regular
+from fdabench.results.schema import EVALS
+from fdabench.results.store import Store
+from fdabench.run.lease import Lease
+
+Say = Callable[..., Any]
+RESULTS = Path("results/hurt")
+
+
+@pytest.fixture(autouse=True)
+def in_two_minutes() -> Iterator[None]:
+    """Who waits for a pipe is ended."""
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+
+
+@pytest.fixture
+def here(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(stopped.folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def bound(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(os.path.relpath(path))
+
+
+KINDS: dict[str, Callable[[Path], object]] = {"pipe": os.mkfifo, "folder": Path.mkdir, "socket": bound}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_file_is_not_opened(here: Path, kind: str) -> None:
+    path = here / "there"
+    KINDS[kind](path)
+    for attempt in (open_regular, read_regular, check_regular):
+        with pytest.raises(NotRegularError, match=f"it is no file, but a {kind}"):
+            attempt(path)
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
+def test_a_link_to_a_device_is_not_read(here: Path, device: str) -> None:
+    path = here / "there"
+    path.symlink_to(device)
+    with pytest.raises(NotRegularError, match="it is no file, but a device"):
+        read_regular(path)
+
+
+def test_files_and_links_to_them_are_read(here: Path) -> None:
+    (here / "file").write_bytes(b"content")
+    (here / "link").symlink_to(here / "file")
+    assert read_regular(here / "link") == b"content"
+    check_regular(here / "nothing")
+    with pytest.raises(FileNotFoundError):
+        open_regular(here / "nothing")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+@pytest.mark.parametrize("file", ["suite.lock.toml", "cells/DONE/cell.json", "cells/DONE/evals.parquet"])
+def test_a_results_folder_with_none_of_its_files_is_told(
+    stopped: Any, here: Path, say: Say, file: str, kind: str
+) -> None:
+    path = RESULTS / file.replace("DONE", stopped.done)
+    path.unlink()
+    KINDS[kind](path)
+    for command in (
+        ["compare", RESULTS, stopped.folder / RESULTS],
+        ["merge", RESULTS, stopped.folder / RESULTS, "-o", "joined"],
+    ):
+        said = say(*command)
+        assert said.exit_code == 2, said.output
+        assert f"{path}: cannot be read: it is no file, but a {kind}" in said.stderr
+    assert not Path("joined").exists()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "folder"])
+def test_a_suite_a_plugin_or_a_baseline_that_is_no_file_is_told(here: Path, say: Say, kind: str) -> None:
+    KINDS[kind](here / "other.toml")
+    KINDS[kind](here / "other.py")
+    Path("plugged.toml").write_text('plugins = ["other.py"]\n' + Path("hurt.toml").read_text())
+    for command, code in (
+        (["plan", "other.toml"], 2),
+        (["validate", "other.toml"], 2),
+        (["plan", "plugged.toml"], 2),
+        (["check", RESULTS, "--baseline", "other.toml"], 4),
+    ):
+        said = say(*command)
+        assert said.exit_code == code, said.output
+        assert "Traceback" not in said.output
+        assert "other." in said.output
+
+
+def test_a_lock_of_a_cell_that_is_a_pipe_is_told(stopped: Any, here: Path) -> None:
+    path = RESULTS / ".leases" / f"{stopped.done}.lock"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ResultError, match="it is no file, but a pipe"):
+        Lease(Store(RESULTS), stopped.done).take()
+
+
+def test_tables_and_records_of_another_cell_are_refused(stopped: Any, here: Path, say: Say) -> None:
+    """Those without an id in their rows as well: their metadata has it."""
+    store = Store(RESULTS)
+    mine, its = (store.cell_dir(cell_id) for cell_id in (stopped.done, stopped.other))
+    for name in ("ledger.parquet", "evals.parquet", "cell.json"):
+        before = (mine / name).read_bytes()
+        shutil.copy(its / name, mine / name)
+        said = say("compare", RESULTS, stopped.folder / RESULTS)
+        assert said.exit_code == 2, name
+        assert f"{mine / name}: it is of the cell {stopped.other!r}, and stands in the folder of" in said.stderr
+        (mine / name).write_bytes(before)
+    record = json.loads((mine / "cell.json").read_bytes())
+    (mine / "cell.json").write_text(json.dumps({**record, "id": "../../x"}))
+    with pytest.raises(ResultError, match=r"it is of the cell '\.\./\.\./x'"):
+        store.read_record(stopped.done)
+
+
+def test_rows_that_are_written_have_the_id_of_their_folder(here: Path, stopped: Any) -> None:
+    store = Store(RESULTS)
+    rows = store.read_cell_table(stopped.done, "evals").to_pylist()
+    store.write_tables(stopped.done, {"evals": [{**row, "cell_id": "../../x"} for row in rows]}, "{}")
+    found = store.read_cell_table(stopped.done, "evals")
+    assert isinstance(found, pa.Table)
+    assert found.column_names == EVALS.names
+    assert set(found["cell_id"].to_pylist()) == {stopped.done}
