@@ -1,14 +1,19 @@
 """What the documents say is so: commands, suites, files, columns, and the strategy in 30 lines."""
 
+import json
 import re
 import shlex
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from fdabench.catalogue.declared import ROLES
 from fdabench.cli.guard import BUG, INTERRUPTED, OUT_OF_TIME, TERMINATED
 from fdabench.cli.main import app
 from fdabench.cli.run import SOME_FAILED
@@ -36,7 +41,7 @@ DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
-    *(f"docs/{page}.md" for page in ("suites", "results", "runs", "clusters", "extrapolation", "ci")),
+    *(f"docs/{page}.md" for page in ("suites", "extend", "results", "runs", "clusters", "extrapolation", "ci")),
 )
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
@@ -68,23 +73,46 @@ def test_every_option_that_the_documents_name_exists() -> None:
 
 def steps_of(workflow: str) -> list[str]:
     """The shell lines of a GitHub or GitLab workflow."""
-    return re.findall(r"^ +- (?:run: )?((?:pip|fdabench) .*)$", workflow, re.MULTILINE)
+    return re.findall(r"^ +(?:- )?(?:run: )?((?:pip|fdabench) .*)$", workflow, re.MULTILINE)
+
+
+@pytest.fixture
+def own_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What docs/ci.md has people put into theirs: the plug-in of the examples, the suite that the page shows."""
+    (suite,) = [text for text in blocks(CI_PAGE, "toml") if text.startswith("# gate.toml")]
+    (tmp_path / "gate.toml").write_text(suite, encoding="utf-8")
+    (tmp_path / "kamp.py").write_text((ROOT / "examples" / "kamp.py").read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.mark.parametrize("host", ["GitHub Actions", "GitLab CI"])
-def test_the_commands_of_a_workflow_parse_and_name_files_that_are_there(
-    host: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(ROOT)
+def test_the_commands_of_a_workflow_parse_and_name_files_that_are_there(host: str, own_repository: Path) -> None:
+    (own_repository / "baseline.toml").write_text("")
     (workflow,) = blocks(CI_PAGE.split(f"## {host}")[1].split("\n## ")[0], "yaml")
-    install, *steps = [shlex.split(line.split(" > ")[0]) for line in steps_of(workflow)]
-    assert install == ["pip", "install", "-c", "constraints.txt", "."]
+    install, *steps = [shlex.split(re.split(r" > | \|\| ", line)[0]) for line in steps_of(workflow)]
+    assert install == ["pip", "install", "-c", "constraints.txt", "fdabench @ $FDABENCH"]
     assert [step[:2] for step in steps] == [["fdabench", "run"], ["fdabench", "check"]]
     for _, name, *arguments in steps:
         COMMANDS[name].make_context(name, arguments)
     run, check = steps
     assert run[run.index("-o") + 1] == check[2], "what is run is checked"
     assert all(Path(word).is_file() for step in steps for word in step if word.endswith(".toml"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("own_repository")
+def test_the_gate_of_ones_own_repository_works_as_written() -> None:
+    """Each command of the page in turn; then `accept` finds nothing, as nothing changed."""
+    (commands,) = [text for text in blocks(CI_PAGE, "sh") if text.startswith("fdabench run")]
+    said = []
+    for line in commands.splitlines():
+        done = CliRunner().invoke(app, shlex.split(line, comments=True)[1:])
+        assert done.exit_code == 0, line + done.output
+        said.append(done.stdout.splitlines()[-1])
+    assert said[1] == "baseline.toml: 12 runs of gate; commit it"
+    assert said[3] == "gate against baseline.toml: 12 runs compared: pass"
+    assert said[4] == "baseline.toml: nothing differs; left as it is"
 
 
 def test_every_suite_that_the_readme_runs_exists_and_is_good() -> None:
@@ -161,3 +189,38 @@ def test_a_strategy_in_30_lines_is_the_example() -> None:
     suite = tomllib.loads(path.with_suffix(".toml").read_text(encoding="utf-8"))
     assert shown["plugins"] == suite["plugins"] == [path.name]
     assert shown["strategy"] == suite["strategy"][-1:]
+
+
+def test_the_examples_of_every_role_run_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All blocks make one plug-in; with the suite of the page every cell is done, and bytes are as planned."""
+    page = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
+    code = "\n".join(blocks(page, "python"))
+    (suite,) = blocks(page, "toml")
+    assert [role.mapping for role in ROLES if f"\n{role.mapping} = " not in code] == []
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(code, encoding="utf-8")
+    Path("mine.toml").write_text(suite, encoding="utf-8")
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 300)
+    x = rng.normal(size=(300, 2, 1, 1)) + 3 * np.stack([y == 1, y == 2], 1)[:, :, None, None]
+    np.savez("blobs.npz", x=x.astype(np.float32), y=y)
+
+    def called(*arguments: str) -> Any:
+        said = CliRunner().invoke(app, list(arguments))
+        assert said.exit_code == 0, said.output
+        return said
+
+    planned = json.loads(called("plan", "mine.toml", "--output-format", "json").stdout)
+    assert [row["status"] for row in planned] == ["to run", "to run"]
+    called("run", "mine.toml", "--jobs", "1", "--device", "cpu")
+    runs = read_runs(Path("results/mine"))
+    assert [(run["label"], run["state"]) for run in runs] == [("post-local", "done"), ("BlocksFDA", "done")]
+    assert runs[0]["syncs"] == 5 + 4
+    assert all(run["final_accuracy"] > 0.8 for run in runs)
+    np.savez("blobs.npz", x=x.astype(np.float32), y=y[::-1].copy())
+    assert "2 stale: data of blobs changed" in called("plan", "mine.toml").stdout
+
+
+def read_runs(root: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pd.read_parquet(root / "runs.parquet").to_dict("records")
+    return rows

@@ -17,6 +17,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from fdabench.errors import UsageError
+from fdabench.results.text import csv_cell, visible
 
 
 class Quiet(Console):
@@ -49,13 +50,13 @@ class Table:
 
 
 def say(text: str) -> None:
-    """A line of the result, as it is."""
-    out.print(text, markup=False)
+    """A line of the result, as it is; what a terminal would obey is written out."""
+    out.print(visible(text), markup=False)
 
 
 def remark(text: str) -> None:
     """A line that is not part of the result."""
-    err.print(text, markup=False)
+    err.print(visible(text), markup=False)
 
 
 def print_styled(lines_for: Callable[[int], Iterable[Text]]) -> None:
@@ -128,7 +129,7 @@ def _csv(table: Table) -> None:
     columns = list(table.records[0]) if table.records else table.columns
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _field(value) for key, value in row.items()} for row in table.machine)
+    writer.writerows({key: csv_cell(_field(value)) for key, value in row.items()} for row in table.machine)
 
 
 def _field(value: Any) -> Any:

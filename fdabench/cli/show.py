@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fdabench.cli.cell_page import print_page
 from fdabench.cli.cell_record import cell_record
@@ -61,8 +62,8 @@ def _hint(folder: Path) -> None:
             remark(f"one cell: {shlex.join(['fdabench', 'show', folder.as_posix(), *words])}")
 
 
-def _cell(entry: dict[str, object]) -> Cell:
-    return Cell(entry["config"], entry["label"], entry["reference"])  # type: ignore[arg-type]
+def _cell(entry: dict[str, Any]) -> Cell:
+    return Cell(entry["config"], entry["label"], entry["reference"])
 
 
 def _show_cell(store: Store, words: Sequence[str], form: str) -> None:

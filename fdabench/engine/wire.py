@@ -3,7 +3,8 @@ evidence.
 
 Where an interface is read, two barriers enclose every window, so that what belongs to a collective arrives within it;
 what empty windows carry is measured first and taken off. What remains above the payload is framing: headers and
-acknowledgements.
+acknowledgements. Where less than nothing remains, or a counter went back, nothing was measured. A count below the
+payload stays: it is what would contradict the ledger.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ class Crossed:
     predicted_bytes: int
     """Over all processes, by the algorithm of the collective."""
     received_bytes: int | None
-    """By the interface's counter, if it is read."""
+    """By the interface's counter; None where it is not read, or where what it said cannot be."""
     seconds: float
     """In the collectives, without the barriers, but with the wait for the others where there are none."""
 
@@ -88,7 +89,9 @@ class Wire:
         if not self.team.wire:
             return None
         self.team.meet()
-        return round(received_bytes(self.team.wire) - before - (self._idle_bytes or 0.0))
+        after = received_bytes(self.team.wire)
+        # counters begin again where they are narrow, or where an interface was replaced
+        return round(after - before - (self._idle_bytes or 0.0)) if after >= before else None
 
     def _idle(self) -> float:
         """Bytes of an empty window."""
@@ -114,7 +117,7 @@ class Wire:
         return [
             replace(
                 each[0],
-                received_bytes=_sum([row.received_bytes for row in apart]),
+                received_bytes=_possible(_sum([row.received_bytes for row in apart])),
                 seconds=max(row.seconds for row in each),
             )
             for each, apart in zip(alike, bytes_of, strict=True)
@@ -124,6 +127,11 @@ class Wire:
 def _sum(counts: Sequence[int | None]) -> int | None:
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
+
+
+def _possible(count: int | None) -> int | None:
+    """Nothing is measured where less than nothing crossed: the empty windows carried what belongs to other programs."""
+    return None if count is None or count < 0 else count
 
 
 def on_the_wire(mean: Mean, payload_bytes: int, held: tuple[int, ...]) -> int:

@@ -152,14 +152,14 @@ def _tuning(data: ReportData) -> Iterator[str]:
 
 _CHECKS: tuple[Callable[[ReportData], Iterator[str]], ...] = (
     _incomplete,
+    _chosen_after_runs,
+    margins_under_one_evaluation,
+    hits_lost_again,
     _few_seeds,
     _no_target,
     _unreached,
     _unequal_hits,
     _coarse,
-    hits_lost_again,
-    margins_under_one_evaluation,
-    _chosen_after_runs,
     _large_state,
     _optimizers,
     _two_thetas,

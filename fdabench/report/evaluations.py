@@ -46,24 +46,17 @@ def margins_under_one_evaluation(data: ReportData) -> Iterator[str]:
         order = order_of(outcomes) if len(outcomes) else None
         if order is None or len(order.leading) < 2:
             continue
-        spans = _spans(data, outcomes[outcomes["reached"].astype(bool)])
+        hits = outcomes[outcomes["reached"].astype(bool)]
         best, *others = order.leading
         found = []
         for label in others:
-            both = spans[spans["label"] == best].merge(spans[spans["label"] == label], on=PAIR, suffixes=("_1", "_2"))
-            open_ = (both["before_1"] < both["at_2"]) & (both["before_2"] < both["at_1"])
-            if len(both) and 2 * open_.sum() > len(both):
-                found.append(f"{label} {int(open_.sum())} of {len(both)}")
+            both = hits[hits["label"] == best].merge(hits[hits["label"] == label], on=PAIR, suffixes=("", "_other"))
+            overlap = both["cost_bytes_before"] < both["cost_bytes_other"]
+            overlap &= both["cost_bytes_before_other"] < both["cost_bytes"]
+            if 2 * int(overlap.sum()) > len(both):
+                found.append(f"{label} {int(overlap.sum())} of {len(both)}")
         if found:
             yield (
                 f"Margins under one evaluation: in most runs {best} and these strategies reached the target within one "
                 f"evaluation interval of each other's bytes, so either may need fewer ({listing(found, 16)})."
             )
-
-
-def _spans(data: ReportData, hits: pd.DataFrame) -> pd.DataFrame:
-    """Bytes at the hit and at the evaluation before; 0 where there is none."""
-    evals = data.evals[["cell_id", "step", "bytes_total"]].drop_duplicates(["cell_id", "step"], keep="last")
-    before = evals.rename(columns={"step": "step_before", "bytes_total": "before"})
-    found = hits.merge(before, on=["cell_id", "step_before"], how="left")
-    return found.assign(before=found["before"].fillna(0).astype(float), at=found["bytes_total"].astype(float))

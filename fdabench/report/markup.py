@@ -2,10 +2,13 @@
 
 import re
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from pandas.api.types import is_numeric_dtype
 
 from fdabench.report.tables import Table
 from fdabench.report.text import nobreak
+from fdabench.results.text import csv_cell, markdown_text
 
 _TEX = {
     "\\": r"\textbackslash{}",
@@ -50,7 +53,7 @@ def tex(text: str) -> str:
 
 
 def markdown_cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return markdown_text(text).replace("|", "\\|").replace("\n", " ")
 
 
 def environment() -> Environment:
@@ -62,14 +65,25 @@ def environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
     )
-    found.filters.update(tex=tex, cell=markdown_cell, nobreak=nobreak)
+    found.filters.update(tex=tex, cell=markdown_cell, prose=markdown_text, nobreak=nobreak)
     return found
+
+
+def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """A spreadsheet shows its text and computes none of it; everything else is left as it is."""
+    text = [name for name in frame if not is_numeric_dtype(frame[name])]
+    return frame.assign(
+        **{
+            str(name): pd.Series([csv_cell(value) for value in frame[name]], frame.index, frame[name].dtype)
+            for name in text
+        }
+    )
 
 
 def table_files(table: Table, templates: Environment) -> dict[str, bytes]:
     """The table by suffix: csv, md, tex."""
     return {
-        "csv": table.frame.to_csv(index=False, lineterminator="\n").encode(),
+        "csv": _without_formulas(table.frame).to_csv(index=False, lineterminator="\n").encode(),
         "md": templates.get_template("table.md.j2").render(table=table).encode(),
         "tex": templates.get_template("table.tex.j2").render(table=table).encode(),
     }

@@ -106,7 +106,8 @@ class Differences:
     def bends(self) -> Floats:
         """Every d at which one of them begins or ceases to be cut."""
         known = np.isfinite(self.center_n)
-        ends: Floats = np.concatenate([(self.center_n - self.above_n)[known], (self.center_n + self.below_n)[known]])
+        center, below, above = self.center_n[known], self.below_n[known], self.above_n[known]
+        ends: Floats = np.concatenate([center - above, center + below])
         finite: Floats = ends[np.isfinite(ends)]
         return finite
 

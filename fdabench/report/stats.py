@@ -109,14 +109,16 @@ def ratio_of(pairs: pd.DataFrame, cost: str) -> Ratio:
     """The same, of pairs that are made: columns of the top end in `_t`, of the bottom in `_b`."""
     reached = pairs["reached_t"].to_numpy(bool) | pairs["reached_b"].to_numpy(bool)
     # what costs nothing, as one worker in a ring, is in no proportion to anything; NaN is what never got there
-    priced = ~((pairs[f"{cost}_t"] <= 0) | (pairs[f"{cost}_b"] <= 0)).to_numpy(bool)
-    places = pairs.groupby(PAIR[:2], sort=False).ngroup().to_numpy()
+    priced = ~((pairs[f"{cost}_t"].to_numpy(float) <= 0) | (pairs[f"{cost}_b"].to_numpy(float) <= 0))
+    numbers: dict[tuple[object, object], int] = {}  # pandas groups in half a millisecond, and a report asks thousands
+    named = zip(pairs["suite"], pairs["workload"], strict=True)
+    places = np.array([numbers.setdefault(name, len(numbers)) for name in named], dtype=int)
     # where a workload has a pair that tells something, its others tell that it is rare
     kept = priced & np.isin(places, places[priced & reached])
     told, neither = int((priced & reached).sum()), int((~reached).sum())
     if not told:
         return NO_RATIO
-    usable = pairs[kept]
+    usable = pairs if kept.all() else pairs[kept]
     design = design_of(places[kept], usable["seed"].to_numpy())
     found = estimate(_log_costs(usable, cost, "t"), _log_costs(usable, cost, "b"), design)
     return _ratio(found, Ratio(math.nan, math.nan, math.nan, told, "", len(pairs) - told, neither, design.between + 1))
@@ -130,6 +132,8 @@ def _ratio(found: Estimate, blank: Ratio) -> Ratio:
     known = replace(blank, grid_low=grid_low, grid_high=grid_high)
     least, most = (found.grid_low, found.grid_high) if math.isnan(found.low) else (found.low, found.high)
     if math.isfinite(least) and math.isfinite(most):
+        if math.isnan(found.mean):  # runs that never get there outweigh whatever the others say
+            return NO_RATIO
         return replace(known, mean=math.exp(found.mean), low=math.exp(found.low), high=math.exp(found.high))
     if math.isfinite(least):
         return replace(known, mean=math.exp(least), low=math.exp(least), bound="≥")

@@ -5,7 +5,7 @@ Kaplan and Meier, Nonparametric Estimation from Incomplete Observations, JASA 53
 All of it is on the axis of steps. A run is cut at a step that the suite set beforehand, so what is cut says nothing of
 when the target would have been reached. On an axis of costs it does: who spends faster is cut at a larger cost, and
 the Kaplan-Meier estimator is biased (Lin et al., Biometrics 53, 1997; Zhao et al., Statistics in Medicine 30, 2011).
-Bytes are therefore summed up to a step that all cells are known to (`restricted`), and have no curve here.
+Bytes are therefore summed up to a step that all cells are known to (`robust.restricted_frame`), and have no curve here.
 """
 
 import math

@@ -4,7 +4,7 @@ import pandas as pd
 
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.tables import Table
-from fdabench.report.text import DASH, byte_size, count
+from fdabench.report.text import DASH, byte_size, count, plural
 
 _SUMS = ["count", "predicted_bytes", "received_bytes", "seconds"]
 _MEASURED = ("averages", "predicted", "on the wire", "ratio", "seconds")
@@ -13,6 +13,7 @@ _NOTE = (
     "payload that the ledger has. On the wire: by the interfaces' counters, where they were read, without evaluations; "
     "what the ratio is above 1 is framing (headers, acknowledgements), most of a tiny message. Seconds: of the slowest."
 )
+_NOT_MEASURED = " Not measured (–) in {cells}: an interface counted less than nothing beyond what it carries when idle."
 
 
 def wire_frame(data: ReportData) -> pd.DataFrame:
@@ -20,7 +21,10 @@ def wire_frame(data: ReportData) -> pd.DataFrame:
     records = data.records
     paid = data.wire[data.wire["kind"] != "evaluation"]
     keys = [*WORKLOAD, "label", "seed", "cell_id", "kind"]
-    frame = paid.groupby(keys, sort=False, as_index=False)[_SUMS].sum(min_count=1)
+    grouped = paid.groupby(keys, sort=False, as_index=False)
+    # a sum over some averages is no sum over all of them
+    whole = grouped["received_bytes"].agg(lambda counts: counts.sum(skipna=False))["received_bytes"]
+    frame = grouped[_SUMS].sum(min_count=1).assign(received_bytes=whole)
     return frame.assign(
         processes=[records[cell]["processes"] for cell in frame["cell_id"]],
         mean=[records[cell]["mean"] for cell in frame["cell_id"]],
@@ -45,7 +49,15 @@ def wire_tables(data: ReportData) -> list[Table]:
         for (suite, workload, label, processes, mean, kind), mine in groups
     )
     columns = ("workload", "strategy", "processes", "message", *_MEASURED)
-    return [Table("wire", "On the wire", _NOTE, frame, columns, rows, len(_MEASURED))]
+    return [Table("wire", "On the wire", _NOTE + _unmeasured(data.wire), frame, columns, rows, len(_MEASURED))]
+
+
+def _unmeasured(wire: pd.DataFrame) -> str:
+    """Of cells whose interface was read: nothing is known of some of their averages."""
+    paid = wire[wire["kind"] != "evaluation"]
+    known = paid["received_bytes"].notna().groupby(paid["cell_id"])
+    partly = int((known.any() & ~known.all()).sum())
+    return _NOT_MEASURED.format(cells=plural(partly, "cell")) if partly else ""
 
 
 def _told(sums: "pd.Series[float]") -> tuple[str, ...]:

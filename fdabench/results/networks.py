@@ -4,9 +4,9 @@ Time is steps x the compute time of a step + the time of the collectives. A coll
 and the time of its bytes (`results.costs`, in the suite's convention): all of them through one channel where that is
 shared, a K-th of them through each worker's own link otherwise. Nothing overlaps, and workers are equally fast.
 
-Where this is pessimistic: the check of an FDA step waits for its 8 bytes, which a real system would send during the next
-step; a ring takes 2 (K - 1) latencies for them too, where a tree would take about 2 log2 K. Where it is optimistic: with
-`paper` and `star` the coordinator's own link is as fast as all workers together want it.
+Where this is pessimistic: the check of an FDA step waits for its 8 bytes, which a real system would send during the
+next step; a ring takes 2 (K - 1) latencies for them too, where a tree would take about 2 log2 K. Where it is
+optimistic: with `paper` and `star` the coordinator's own link is as fast as all workers together want it.
 """
 
 from collections.abc import Mapping
@@ -31,8 +31,8 @@ class Network:
     shared: bool
     """One channel for all workers, as in the air; otherwise each has a link of its own.
 
-    All K workers' bytes go through a shared channel; the FDA paper's formula counts K - 1 of them, so a shared network is
-    K / (K - 1) slower here than there, 25 % at K = 5.
+    All K workers' bytes go through a shared channel; the FDA paper's formula counts K - 1 of them, so a shared network
+    is K / (K - 1) slower here than there, 25 % at K = 5.
     """
     about: str = ""
 

@@ -78,7 +78,7 @@ WIRE = _table(
     count=(_INT, "collectives in this row; the states between two syncs are told of together"),
     payload_bytes=(_INT, "bytes that one worker put into one collective"),
     predicted_bytes=(_INT, "bytes over all processes, by the algorithm of the collective, without framing"),
-    received_bytes=(_INT, "bytes over all interfaces, by their counters; null where none is read"),
+    received_bytes=(_INT, "bytes over all interfaces, by their counters; null where none is read, or not measured"),
     seconds=(_REAL, "seconds in these collectives, of the slowest process (a clock column)"),
 )
 

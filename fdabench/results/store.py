@@ -26,6 +26,7 @@ from fdabench.results.files import (
     write_whole,
 )
 from fdabench.results.schema import EVALS, LEDGER, PARTITION, ROUNDS, SCHEMA_VERSION, TRACE, WIRE
+from fdabench.results.text import CONTROL
 
 RESULTS = ("done", "target_reached", "diverged")
 FAILURES = ("failed", "oom", "lost")
@@ -107,6 +108,7 @@ class Store:
             raise ResultError(
                 f"{self.root}: holds results of the suite {other!r}, not {lock['suite']!r}: take another -o"
             )
+        _check_text(lock, self.lock_path)
         content = tomli_w.dumps({"schema": SCHEMA_VERSION, **lock, _END: {"cells": len(lock["cell"])}})
         if not self.lock_path.exists() or read_bytes(self.lock_path) != content.encode():
             write_whole(self.lock_path, content.encode())
@@ -127,6 +129,7 @@ class Store:
         if lock["schema"] != SCHEMA_VERSION:
             raise ResultError(f"{self.lock_path}: schema {lock['schema']!s:.60}; this fdabench reads {SCHEMA_VERSION}")
         _check_names(lock, self.lock_path)
+        _check_text(lock, self.lock_path)
         if lock.pop(_END, None) != {"cells": len(lock["cell"])}:
             raise ResultError(f"{self.lock_path}: its end, which counts its cells, is missing or wrong; {_ANEW}")
         targets = lock.get("targets", [])
@@ -200,6 +203,14 @@ def taken_apart(root: Path) -> Iterator[None]:
     except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, pa.ArrowException) as error:
         what = f"{type(error).__name__}: {error}"
         raise ResultError(f"{root}: its files do not fit together, so one is damaged: {what:.200}") from error
+
+
+def _check_text(lock: Mapping[str, Any], path: Path) -> None:
+    """What is shown to people must not be obeyed by their terminals; a label is one line."""
+    labels = [("the label of a cell", cell.get("label", ""), "\n\t") for cell in lock["cell"]]
+    for said, text, refused in (("description", lock.get("description", ""), ""), *labels):
+        if isinstance(text, str) and (CONTROL.search(text) or any(sign in text for sign in refused)):
+            raise ResultError(f"{path}: {said}: {text!a:.80} has control characters in it")
 
 
 def _owned(table: pa.Table, path: Path, cell_id: str) -> pa.Table:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fdabench.results.dotted import dotted, varying
+from fdabench.results.names import partition_name
 
 _NOT_OF_IT = ("strategy", "optimizer", "seed", "budget", "eval")
 """Of a cell: strategies and seeds are what is compared, budget and evaluation are one for the whole suite; of the local
@@ -106,7 +107,8 @@ def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str]:
     model = f"{flat['model']}{'' if precision == 'fp32' else f' {precision}'}"
     data = f"{flat['dataset']} {model}{'' if statistics == 'local' else ' (averaged statistics)'}"
     workers, batch = f"K={flat['workers']}", f"b={flat['batch_size']}"
-    where = _partition({key.removeprefix("partition."): v for key, v in flat.items() if key.startswith("partition.")})
+    table = {key.removeprefix("partition."): v for key, v in flat.items() if key.startswith("partition.")}
+    where = partition_name(table)
     whole = list(more.values())
     no_workers = [text for key, text in more.items() if key != "workers"]
     no_partition = [text for key, text in more.items() if not key.startswith("partition.")]
@@ -115,14 +117,6 @@ def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str]:
         ", ".join([data, batch, where, *no_workers]),
         ", ".join([data, workers, batch, *no_partition]),
     )
-
-
-def _partition(table: Mapping[str, Any]) -> str:
-    """`dirichlet(α=0.1, per-class)`; a worker always holds at least one sample, so that default is not said."""
-    text = describe(table)
-    for long, short in (("alpha=", "α="), ("shares=", ""), (", min_samples=1)", ")")):
-        text = text.replace(long, short)
-    return text
 
 
 def describe(table: Mapping[str, Any]) -> str:

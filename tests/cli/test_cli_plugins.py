@@ -389,11 +389,11 @@ def test_list_shows_them_with_their_file(own: InProcess) -> None:
     rows = json.loads(own("list", "strategies", "--suite", "own.toml", "--output-format", "json").stdout)
     assert rows[-1] == {
         "kind": "doubling",
-        "keys": "first",
-        "what it does": "Sync after `first` steps, then after twice as many, and so on",
+        "keys": ["first"],
+        "about": "Sync after `first` steps, then after twice as many, and so on",
         "plug-in": "mine.py",
     }
-    assert {row["plug-in"] for row in rows[:-1]} == {""}
+    assert {row["plug-in"] for row in rows[:-1]} == {None}
     assert "doubling" not in own("list", "strategies").stdout
     assert (
         "Doubling"

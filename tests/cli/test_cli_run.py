@@ -293,7 +293,7 @@ def test_a_stopped_run_keeps_what_is_done_and_goes_on_from_there(
     assert interrupted.startswith("[2/2] interrupted  LinearFDA")
     again = "fdabench run tiny.toml --jobs 1 --set budget.steps=800 --set eval.every_steps=400"
     assert last == f"fdabench: {word}; this goes on from here: {again}"
-    assert out.startswith("30 %: ")
+    assert " needed " in out.splitlines()[0]
     results = Path("results/tiny")
     assert sorted(states(results)) == ["done", "interrupted"]
     kept = {path: path.read_bytes() for path in results.glob("cells/*/evals.parquet")}

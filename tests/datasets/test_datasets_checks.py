@@ -30,6 +30,10 @@ def test_what_is_as_declared_has_no_fault() -> None:
     assert data_faults(GOOD.to(torch.device("cpu")), SOURCE) == []
 
 
+def test_large_numbers_are_finite() -> None:
+    assert data_faults(replace(GOOD, train_x=X + 3e38, test_x=X[:2] + 3e38), SOURCE) == []
+
+
 FAULTS: dict[str, tuple[Any, list[str]]] = {
     "nothing": (None, ["load must return a fdabench.datasets.base.Data; it returned None"]),
     "tuple": ((X, Y), ["load must return a fdabench.datasets.base.Data; it returned a tuple"]),

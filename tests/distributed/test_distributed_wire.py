@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 import fdabench
+from fdabench.core.ledger import Ledger
+from fdabench.engine import wire
 from fdabench.engine.wire import on_the_wire
 from fdabench.results.costs import CONVENTIONS, total_bytes
 from fdabench.results.store import Store
@@ -90,9 +92,9 @@ def run_on(made: Hosts, folder: Path, workers: int, mean: str) -> Store:
 def test_the_counters_agree_with_the_ledger(two_hosts: Hosts, tmp_path: Path, workers: int, mean: str) -> None:
     store = run_on(two_hosts, tmp_path, workers, mean)
     for cell in store.read_lock()["cell"]:
-        wire, ledger = store.read_wire(cell["id"]), store.read_cell_table(cell["id"], "ledger").to_pandas()
-        assert wire is not None
-        seen = wire.to_pandas().query("kind != 'evaluation'")
+        table, ledger = store.read_wire(cell["id"]), store.read_cell_table(cell["id"], "ledger").to_pandas()
+        assert table is not None
+        seen = table.to_pandas().query("kind != 'evaluation'")
         counted = ledger[ledger["kind"] != "initial"].groupby("kind")["count"].sum()
         pd.testing.assert_series_equal(seen.groupby("kind")["count"].sum(), counted)
         large = seen[seen["payload_bytes"] > 1e6]
@@ -110,6 +112,44 @@ def test_what_the_algorithms_move() -> None:
     assert on_the_wire("ordered", 1000, (2, 1, 1, 1)) == 4 * 3 * 2 * 1000
     assert on_the_wire("allreduce", 1000, (1,) * 7) == CONVENTIONS["ring"]["model"](1000, 7)
     assert on_the_wire("ordered", 1000, (5,)) == 0
+
+
+class Alone:
+    """A team of one process that reads an interface."""
+
+    wire, rank, mean = "lo", 0, "allreduce"
+
+    def meet(self) -> None:
+        pass
+
+    def gathered(self, value: object) -> list[object]:
+        return [value]
+
+
+@pytest.mark.parametrize(
+    ("idle", "readings", "received"),
+    [
+        (0, [1000, 1800], 800),
+        (400, [1000, 1800], 780),
+        # other programs were there in the empty windows, and left
+        (20_000, [1000, 1800], None),
+        # a counter that began again
+        (0, [1000, 10], None),
+        # less than the payload is evidence against the ledger
+        (0, [1000, 1001], 1),
+    ],
+)
+def test_less_than_nothing_is_not_measured(
+    monkeypatch: pytest.MonkeyPatch, idle: int, readings: list[int], received: int | None
+) -> None:
+    counted = iter([0, idle, *readings])
+    monkeypatch.setattr(wire, "received_bytes", lambda interface: next(counted))
+    watched = wire.Wire(Alone(), Ledger(), (1,))  # type: ignore[arg-type]
+    with watched("model", 500):
+        pass
+    (row,) = watched.of_all()
+    assert row.received_bytes == received
+    assert list(counted) == []
 
 
 LONG = """

@@ -187,7 +187,7 @@ def test_what_costs_nothing_is_drawn_or_left_out(results_of: Callable[..., Resul
     there = {plot.name for plot in PLOTS if plot.draw(data) is not None}
     for name in there:
         laid_out(BY_NAME[name], data)
-    assert there & {"pareto", "attainment", "profile", "accuracy-bytes"} == set()
+    assert there & {"pareto", "profile", "accuracy-bytes"} == set()
     bars = laid_out(BY_NAME["bytes-to-target"], data)
     assert any(text.get_text().startswith(" 0 B, 3/3") for text in bars.axes[0].texts)
 

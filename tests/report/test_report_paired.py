@@ -16,7 +16,7 @@ import pytest
 from scipy import stats
 
 from fdabench.report.paired import LogCosts, design_of, estimate, half_widths
-from fdabench.report.stats import PAIR, Ratio, columns_of, paired_ratio, ratio_of
+from fdabench.report.stats import NO_RATIO, PAIR, Ratio, columns_of, paired_ratio, ratio_of
 
 DRAWS = 600
 Values = npt.NDArray[Any]
@@ -247,3 +247,33 @@ def test_of_two_errors_the_larger_counts() -> None:
     opposite = np.array([0.0, 1.0, 2.0, 7.0, 6.0, 5.0])
     halves = half_widths(np.stack([alike, opposite]), design)
     assert halves == pytest.approx([4.302653 / math.sqrt(3), 2.776445 * math.sqrt(4 / 4 * (1 / 3 + 1 / 3)) / 2])
+
+
+@pytest.mark.filterwarnings("error")
+def test_whatever_was_missed_the_answer_is_an_interval_a_limit_or_nothing() -> None:
+    random = np.random.default_rng(0)
+    answers = set()
+    for _ in range(400):
+        workloads, seeds = int(random.integers(1, 4)), int(random.integers(1, 5))
+        budget, grid = float(random.choice([600, 800, 1000, 1e9])), float(random.choice([0, 50, 400, 800]))
+        diverge = float(random.choice([0, 0.2, 0.9]))
+        case = Case(workloads, seeds, float(random.choice([0.3, 1, 3])), 0.2, 0.1, grid, budget, diverge)
+        pairs = case.draw(random).sample(frac=0.9, random_state=0)
+        free = random.random(len(pairs)) < random.choice([0, 0.3])
+        pairs = pairs.assign(cost_t=pairs["cost_t"].mask(free, 0), cost_before_t=pairs["cost_before_t"].mask(free, 0))
+        ratio = ratio_of(pairs, "cost")
+        answers.add((ratio.bound, ratio.has_interval, ratio.pairs > 0))
+        if not ratio.pairs:
+            assert ratio is NO_RATIO
+            continue
+        assert math.isfinite(ratio.mean)
+        assert ratio.pairs + ratio.left_out == len(pairs)
+        if ratio.bound:
+            assert ratio.mean == (ratio.low if ratio.bound == "≥" else ratio.high)
+            assert math.isnan(ratio.high if ratio.bound == "≥" else ratio.low)
+        elif ratio.seeds == 1 or not ratio.has_interval:
+            assert math.isnan(ratio.low)
+            assert math.isnan(ratio.high)
+        else:
+            assert ratio.low <= ratio.mean <= ratio.high
+    assert answers == {("", True, True), ("", False, True), ("≥", False, True), ("≤", False, True), ("", False, False)}

@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from fdabench.report.data import combine
+from fdabench.report.outcomes import with_costs
 from fdabench.report.stats import NO_RATIO, geometric_mean, mean_interval, paired_ratio
+from fdabench.results.load import Results
 
 
 def costs(
@@ -179,6 +182,31 @@ def test_what_costs_nothing_has_no_ratio() -> None:
 
 def test_nothing_in_common() -> None:
     assert paired_ratio(costs([1.0]), costs([1.0]).assign(workload="other"), "cost") is NO_RATIO
+
+
+def test_outcomes_know_the_evaluation_before_and_the_end_of_the_budget(hand_made: Results) -> None:
+    outcomes = combine([hand_made]).outcomes.set_index(["label", "seed"])
+    synchronous, linear = outcomes.loc[("Synchronous", 1)], outcomes.loc[("LinearFDA θ=1", 0)]
+    # at steps 4 and 6 of 8, the last of which is synchronized too: (1 + 8) * 160 bytes
+    assert synchronous[["cost_steps_before", "cost_steps", "cost_steps_limit"]].tolist() == [4, 6, 8]
+    assert synchronous[["cost_bytes_before", "cost_bytes", "cost_bytes_limit"]].tolist() == [640, 960, 1440]
+    # at steps 2 and 4: 16 bytes of states in each step, and a sync after step 2
+    assert linear[["cost_bytes_before", "cost_bytes", "cost_bytes_limit"]].tolist() == [192, 384, 320 + 8 * 16]
+
+
+def test_a_cell_that_stopped_at_its_targets_would_have_gone_on_as_before() -> None:
+    common = {"workload": "w", "target": 0.9, "bytes_total": 100.0, "syncs": 1, "step": 10, "step_before": 0}
+    frame = pd.DataFrame(
+        [
+            common | {"reached": True, "state": "target_reached", "spent": 100, "ran": 10, "bytes_before": 20.0},
+            common | {"reached": False, "state": "done", "spent": 900, "ran": 40, "bytes_before": math.nan},
+            common | {"reached": False, "state": "diverged", "spent": 90, "ran": 60, "bytes_before": math.nan},
+        ]
+    )
+    stopped, missed, diverged = with_costs(frame).to_dict("records")
+    assert (stopped["cost_bytes_limit"], stopped["cost_steps_limit"], stopped["cost_steps_before"]) == (400, 40, 1)
+    assert (missed["cost_bytes"], missed["cost_bytes_limit"], missed["cost_steps_limit"]) == (900, 900, 40)
+    assert all(math.isnan(diverged[name]) for name in ("cost_bytes", "cost_bytes_limit", "cost_steps"))
 
 
 def test_geometric_mean() -> None:

@@ -86,8 +86,8 @@ def test_scaling_draws_each_setting_for_itself(tmp_path: Path) -> None:
 
     data = data_of(tmp_path, *(cell(workers, rule) for workers in (5, 20) for rule in ("uniform", "samples")))
     assert [(name, len(hits)) for name, hits in workers_of(data)] == [
-        ("mnist lenet5, b=32, iid-file-order, averaging=uniform", 2),
-        ("mnist lenet5, b=32, iid-file-order, averaging=samples", 2),
+        ("mnist lenet5, b=32, round-robin, averaging=uniform", 2),
+        ("mnist lenet5, b=32, round-robin, averaging=samples", 2),
     ]
 
 
@@ -116,4 +116,4 @@ def test_a_step_s_time_is_that_of_the_own_suite(full: Results) -> None:
 def test_old_results_without_the_newer_axes_are_read(results_of: Callable[..., Results]) -> None:
     results = results_of(seeds=(0,))
     assert "precision" not in results.lock["cell"][0]["config"]
-    assert combine([results]).workloads == [("pretended", "digits mlp, K=4, b=32, dirichlet(α=0.1, per-class)")]
+    assert combine([results]).workloads == [("pretended", "digits mlp, K=4, b=32, dirichlet(0.1)")]

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from fdabench.partition.dirichlet import Dirichlet
-from fdabench.results.derive import describe
-from fdabench.results.names import partition_name, partition_title, strategy_family
+from fdabench.results.names import partition_name, strategy_family
 
 PARTITIONS: list[tuple[dict[str, Any], str]] = [
     ({"kind": "iid"}, "iid"),
@@ -20,14 +19,8 @@ PARTITIONS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("table", "name"), PARTITIONS)
-def test_a_partition_has_one_name_from_its_table_and_from_its_column(table: dict[str, Any], name: str) -> None:
+def test_a_partition_s_name_has_its_values_that_are_no_defaults(table: dict[str, Any], name: str) -> None:
     assert partition_name(table) == name
-    assert partition_title(describe(table)) == name
-
-
-@pytest.mark.parametrize("text", ["mine", "mine(a)", "mine(a=1, and, b)", "(", "a=1"])
-def test_a_description_that_is_none_of_ours_stays_as_it_is(text: str) -> None:
-    assert partition_title(text) == text
 
 
 def test_what_a_name_leaves_out_are_the_defaults() -> None:

@@ -89,12 +89,12 @@ def test_lists_on_several_axes(good: Table, read: Read, axes: set[str], tables: 
 
 def test_a_title_has_the_base_and_exactly_what_varies(good: Table, read: Read) -> None:
     good["workload"][0] |= {"optimizer": {"kind": "adam", "lr": [1e-3, 1e-4]}, "averaging": ["uniform", "samples"]}
-    base = "digits mlp, K=4, b=16, dirichlet(α=1, per-class)"
+    base = "digits mlp, K=4, b=16, dirichlet(1)"
     assert {workload.title for workload in workloads(read(good)).values()} == {
         f"{base}, lr={lr}, averaging={averaging}" for lr in ("0.001", "0.0001") for averaging in ("uniform", "samples")
     }
     assert {cell.title for cell in read(good).cells if cell.label == "FedAvg"} == {
-        f"FedAvg | digits mlp | dirichlet 1.0 | lr={lr} averaging={averaging} | K=4 b=16 s0"
+        f"FedAvg | digits mlp | dirichlet(1) | lr={lr} averaging={averaging} | K=4 b=16 s0"
         for lr in ("0.001", "0.0001")
         for averaging in ("uniform", "samples")
     }

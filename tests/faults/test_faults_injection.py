@@ -1,0 +1,138 @@
+"""Labels in a results folder that somebody sent: whatever they hold, they stay text wherever they are shown."""
+
+import csv
+import io
+import re
+import shutil
+import tomllib
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from fdabench.results.text import csv_cell, visible
+
+Say = Callable[..., Any]
+RESULTS = Path("results/hurt")
+HOSTILE = {
+    "html": "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "attribute": "\" onmouseover=\"alert(1)' onfocus='alert(1)",
+    "formula": '=HYPERLINK("http://example.org","x")',
+    "plus": "+1+cmd|' /C calc'!A0",
+    "at": "@SUM(1)",
+    "minus": "-1+1|x",
+    "tab": "\t=1+1",
+    "latex": r"\input{/etc/passwd}$x_1$ & % # ^ ~",
+    "markdown": "[x](javascript:alert(1)) | a | `b` <b>",
+    "terminal": "\x1b[2J\x1b]0;owned\x07\x9b31m",
+    "annotation": "x\n::error title=forged::forged%0A",
+    "bidi": "\u202egnp.exe",
+}
+
+
+REFUSED = ("tab", "terminal", "annotation", "bidi")
+"""What is no label that fdabench writes: the folder is refused."""
+
+
+@pytest.fixture
+def labelled(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A copy of the results, in which a strategy has another label; and where we are then."""
+    shutil.copytree(stopped.folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+
+    def relabel(text: str) -> None:
+        path = RESULTS / "suite.lock.toml"
+        lock = tomllib.loads(path.read_text())
+        lock["description"] = text
+        for cell in lock["cell"]:
+            if cell["id"] == stopped.other:
+                cell["label"] = text
+        path.write_bytes(tomli_w.dumps(lock).encode())
+
+    return relabel
+
+
+def assert_plain(said: Any) -> None:
+    """Nothing that a terminal or a runner of jobs would obey."""
+    for text in (said.stdout, said.stderr):
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text), ascii(text)
+        assert not re.search(r"^::error title=forged", text, re.MULTILINE), text
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_printed_obeys_nobody(stopped: Any, labelled: Callable[[str], None], say: Say, name: str) -> None:
+    labelled(HOSTILE[name])
+    whole = stopped.folder / RESULTS
+    for command in (
+        ["status", RESULTS],
+        ["show", RESULTS, stopped.other],
+        *(["compare", RESULTS, whole, "--output-format", form] for form in ("rich", "plain", "markdown")),
+        *(["check", RESULTS, "--against", whole, "--output-format", form] for form in ("rich", "github", "markdown")),
+    ):
+        said = say(*command)
+        assert said.exit_code in ((2, 4) if name in REFUSED else (0, 1, 3, 4)), (command, said.output, said.exception)
+        assert_plain(said)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_programs_read_stays_what_it_is(
+    stopped: Any, labelled: Callable[[str], None], say: Say, name: str
+) -> None:
+    """A spreadsheet computes what begins as a formula; XML has no control characters."""
+    labelled(HOSTILE[name])
+    whole = stopped.folder / RESULTS
+    said = say("compare", RESULTS, whole, "--output-format", "csv")
+    for row in csv.reader(io.StringIO(said.stdout)):
+        assert not [cell for cell in row if is_formula(cell)], row
+    said = say("check", RESULTS, "--against", whole, "--output-format", "junit")
+    if said.stdout.strip():
+        ET.fromstring(said.stdout)
+
+
+def is_formula(cell: str) -> bool:
+    """For a spreadsheet; a number with a sign is none."""
+    return cell[:1] in tuple("=+-@\t\r") and not re.fullmatch(r"[+-]?(inf|nan|[\d.,]+(e[+-]?\d+)?)( ?%)?", cell.strip())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_report_stays_a_page(labelled: Callable[[str], None], say: Say, name: str) -> None:
+    labelled(HOSTILE[name])
+    said = say("report", RESULTS, "-o", "out")
+    assert_plain(said)
+    if name in REFUSED:
+        assert said.exit_code == 2
+        assert "has control characters in it" in said.stderr
+        return
+    assert said.exit_code == 0, said.output
+    (page,) = Path("out").rglob("index.html")
+    text = page.read_text()
+    assert "<script>alert" not in text
+    assert "<img src=x" not in text
+    assert not re.search(r"<[^>]*\son(mouseover|focus)=[\"']alert", text)
+    assert 'href="javascript:' not in text
+    for path in Path("out").rglob("*.csv"):
+        for row in csv.reader(io.StringIO(path.read_text())):
+            assert not [cell for cell in row if is_formula(cell)], (path, row)
+    for path in Path("out").rglob("*.tex"):
+        assert r"\input{" not in path.read_text(), path
+    assert [path for path in Path("out").rglob("*.csv") if "'" + HOSTILE[name][:1] in path.read_text()] or name not in (
+        "formula",
+        "plus",
+        "at",
+        "minus",
+    )
+    for path in Path("out").rglob("*.md"):
+        assert not re.search(r"(?<!\\)\[x\]\(javascript:", path.read_text()), path
+
+
+@pytest.mark.parametrize("value", ["", "a=1", "LinearFDA", "-1.5", "+2", "-inf", "-3e-05", 7, None, -1.5])
+def test_numbers_and_names_are_left_as_they_are(value: object) -> None:
+    assert csv_cell(value) == value
+
+
+def test_what_an_error_says_reaches_a_terminal_as_text() -> None:
+    assert visible("a\x1b[2J\u202eb\n\tc") == "a\\x1b[2J\\u202eb\n\tc"

@@ -1,0 +1,42 @@
+"""What crossed between processes, as a table: a sum over some averages is not shown as one over all of them."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pandas as pd
+
+from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.report.wire import wire_tables
+
+CELL = {**dict.fromkeys(WORKLOAD, "w"), "label": "FDA", "seed": 0, "cell_id": "c", "count": 1, "seconds": 0.5}
+
+
+def told(*received: int | None) -> Any:
+    """A model and, after it, states; one row for each."""
+    kinds = ["model", *["state"] * (len(received) - 1)]
+    rows = [
+        {**CELL, "kind": kind, "predicted_bytes": 100, "received_bytes": number}
+        for kind, number in zip(kinds, received, strict=True)
+    ]
+    wire = pd.DataFrame(rows).astype({"received_bytes": "float64"})
+    records = {"c": {"processes": 2, "mean": "ordered"}}
+    data = SimpleNamespace(wire=wire, records=records, where=lambda suite, workload: "here")
+    (table,) = wire_tables(cast(ReportData, data))
+    return table
+
+
+def test_all_that_was_measured_is_summed() -> None:
+    table = told(110, 105, 107)
+    assert table.frame["received_bytes"].tolist() == [110, 212]
+    assert "Not measured" not in table.note
+
+
+def test_one_average_that_was_not_measured_leaves_the_sum_unknown() -> None:
+    table = told(110, 105, None)
+    assert table.frame["received_bytes"].isna().tolist() == [False, True]
+    assert [row[-3:-1] for row in table.rows] == [("110 B", "1.1000"), ("–", "–")]
+    assert "Not measured (–) in 1 cell:" in table.note
+
+
+def test_an_interface_that_nobody_read_is_no_fault() -> None:
+    assert "Not measured" not in told(None, None).note
