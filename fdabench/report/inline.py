@@ -20,6 +20,8 @@ _COLOR = re.compile(r"(?<=: )#[0-9a-f]{6}\b")
 _PAINTS = ("fill", "stroke")
 # the page chooses the family: the file's own is the same long list at every word
 _FAMILY = re.compile(r"font-family: [^;]+(?:; |$)")
+# a factor may be small, a place in points may not
+_MOVE = re.compile(r"(?:rotate|translate)\([^)]*\)")
 _NO_TURN = re.compile(r"rotate\(-?0 [^)]*\) ?")
 
 
@@ -98,8 +100,8 @@ def _rewrite(element: ElementTree.Element, prefix: str, used: set[str]) -> None:
         elif short in _PLACES:
             element.set(short, " ".join(_LONG_NUMBER.sub(_rounded, value).split()))
         elif short == "transform":
-            if turned := _NO_TURN.sub("", value):
-                element.set(short, _LONG_NUMBER.sub(_rounded, turned))
+            if moved := _NO_TURN.sub("", value):
+                element.set(short, _MOVE.sub(lambda found: _LONG_NUMBER.sub(_rounded, found.group()), moved))
         elif short == "style":
             element.set(short, _styled(_LINK.sub(rf"url(#{prefix}-\1)", value)))
         else:

@@ -181,6 +181,16 @@ def test_a_figure_loses_what_only_a_file_needs() -> None:
     )
 
 
+def test_a_figure_s_places_are_rounded_and_its_factors_are_not() -> None:
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt" viewBox="0 0 72 36">'
+        '<g transform="translate(1.23456 2) scale(0.015625)"/><text transform="rotate(-0 1.234 5)">a b</text></svg>'
+    )
+    found = inline(Drawn("name", "Title", "Words", {"svg": svg.encode()})).svg
+    assert '<g transform="translate(1.23 2) scale(0.015625)" />' in found
+    assert "<text>a b</text>" in found
+
+
 def test_rows_are_grouped_under_what_they_share(full: Results) -> None:
     table = headline_table(combine([full]))
     groups = grouped(table, 0, 2)
