@@ -122,22 +122,21 @@ def ratio_of(pairs: pd.DataFrame, cost: str) -> Ratio:
     design = design_of(places[kept], usable["seed"].to_numpy())
     top, bottom = (_log_costs(usable, cost, side) for side in "tb")
     found = estimate(top, bottom, design)
-    if not _supported(found, top, bottom):
-        return NO_RATIO
-    return _ratio(found, Ratio(math.nan, math.nan, math.nan, told, "", len(pairs) - told, neither, design.between + 1))
+    blank = Ratio(math.nan, math.nan, math.nan, told, "", len(pairs) - told, neither, design.between + 1)
+    return _ratio(_limited(found, top, bottom), blank)
 
 
-def _supported(found: Estimate, top: LogCosts, bottom: LogCosts) -> bool:
-    """Whether an end that is open is open for a reason: a miss, or an evaluation before which nothing was spent.
+def _limited(found: Estimate, top: LogCosts, bottom: LogCosts) -> Estimate:
+    """The estimate without an end that a miss of one side leaves open: what was never reached may cost anything.
 
-    A miss leaves open how much more its side costs. A limit on that very side, with the other end open, comes from too
-    few pairs: "at most 13 times as many" of a strategy that missed would read as an advantage.
+    So a strategy that missed gets "at least" and never "at most", which would read as an advantage. Where both sides
+    missed, the ends are those of the estimate.
     """
-    for end, more, less in ((found.low, bottom, top), (found.high, top, bottom)):
-        from_nothing = less.reached_n & np.isneginf(less.before_n)
-        if math.isinf(end) and more.reached_n.all() and not from_nothing.any():
-            return False
-    return True
+    if not top.reached_n.all() and bottom.reached_n.all():
+        return replace(found, high=math.inf if math.isfinite(found.high) else found.high)
+    if not bottom.reached_n.all() and top.reached_n.all():
+        return replace(found, low=-math.inf if math.isfinite(found.low) else found.low)
+    return found
 
 
 def _ratio(found: Estimate, blank: Ratio) -> Ratio:
