@@ -35,7 +35,9 @@ def show(arguments: Sequence[str], form: str) -> None:
     """
     folders, words = _taken_apart(arguments)
     if not words:
-        print_conclusion([load(folder) for folder in folders], form)
+        results = [load(folder) for folder in folders]
+        with taken_apart(Path(", ".join(folder.as_posix() for folder in folders))):
+            print_conclusion(results, form)
         if form in ("auto", "rich", "plain"):
             _hint(folders[0])
     elif len(folders) > 1:

@@ -45,7 +45,7 @@ def of_table(place: str, table: Table, rules: Mapping[str, Rule]) -> Iterator[st
     """One line for each key that is unknown or missing, and for each value that no rule allows."""
     for key in table:
         if key not in rules:
-            yield f"{place}{key}: unknown key{nearest(key, rules)}"
+            yield f"{place}{key}: unknown key; allowed: {', '.join(rules)}{nearest(key, rules)}"
     for key, rule in rules.items():
         if key not in table:
             if rule.needed:

@@ -26,6 +26,10 @@ KEYS: Mapping[str, str] = {
     "targets": "Test accuracies as fractions: 0.98 is 98 %.",
     "hit": "Evaluations in a row that must reach a target.",
     "reach": "at: an accuracy equal to the target reaches it; strictly: it must exceed it.",
+    "headline": "The target at which strategies are compared first; one of targets.",
+    "validation": "Training samples that are held out: no worker learns from them, and models are evaluated on them.",
+    "share": "The share of the training set that is held out.",
+    "seed": "What the held out samples are drawn with.",
     "stop_at_last_target": "Ends a cell when it has reached the highest target.",
     "accuracy_margin": "A loss of accuracy up to this fraction of the test set is none.",
     "cost_margin": "A cost that is noisy may be larger by this fraction.",
@@ -83,6 +87,7 @@ KEYS: Mapping[str, str] = {
 IN: Mapping[tuple[str, str], str] = {
     ("Suite", "name"): "Names the suite and the folder of its results: letters, digits, '.', '_' and '-'.",
     ("OwnNetwork", "name"): "The network's name.",
+    ("Eval", "model"): "Which model is evaluated, by one rule for all methods: virtual-mean, synced or paper.",
     **{
         (table, key): f"{_CHOSEN}{what}."
         for table in ("Limit", "Exclude")

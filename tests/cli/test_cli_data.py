@@ -300,7 +300,7 @@ def test_fresh_says_what_is_run_again(blobs: InProcess) -> None:
     assert "0 done | 4 to run" in said.stdout
     run(blobs)
     said = blobs("plan", "blobs.toml", "--fresh")
-    assert "4 done, run again because of --fresh | 0 to run, about" in said.stdout
+    assert "4 done, run again because of --fresh | 0 to run: " in said.stdout
     assert {row["why"] for row in planned(blobs, "--fresh").values() if isinstance(row, dict)} == {
         "run again because of --fresh"
     }

@@ -107,7 +107,7 @@ def test_a_chosen_cell_run_afresh_by_one_job_gives_the_same_numbers(finished: An
     synchronous, fda = cell_ids(finished.results)
     said = here("run", "tiny.toml", "--fresh", "--jobs", 1, "-k", "fda", "-o", "again", "--device", "cpu")
     assert said.exit_code == 0, said.output
-    assert " 1 done | 0 to run" in said.stderr
+    assert " 1 done, run again because of --fresh | 0 to run" in said.stderr
     assert "[1/1] done" in said.stderr
     assert_same_cells(Path("again"), finished.results, [synchronous, fda])
     attempts = {path.parent.name: json.loads(path.read_text())["attempts"] for path in Path("again").rglob("cell.json")}

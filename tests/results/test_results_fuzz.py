@@ -17,7 +17,7 @@ from handmade.paper import Pretended, write_paper
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fdabench.cli.show import print_cell
+from fdabench.cli.show import show
 from fdabench.cli.status import print_status
 from fdabench.errors import FdabenchError
 from fdabench.results.load import load
@@ -63,7 +63,8 @@ def all_told(root: Path, form: str) -> None:
     readers: list[Callable[[], object]] = [
         lambda: load(root),
         lambda: print_status(root, form),
-        lambda: print_cell(root, cell_id),
+        lambda: show([str(root)], form),
+        lambda: show([str(root), cell_id], form),
     ]
     for read in readers:
         with suppress(FdabenchError):

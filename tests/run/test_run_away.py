@@ -80,7 +80,7 @@ def test_a_cell_that_is_stopped_sends_its_checkpoint_and_goes_on_from_it_elsewhe
 
 def long_cell(ran: Any) -> Cell:
     cell: Cell = ran.cells["Synchronous"]
-    config = {**cell.config, "budget": {"steps": 1500}, "eval": {"every_steps": 500}}
+    config = {**cell.config, "budget": {"steps": 1500}, "eval": {**cell.config["eval"], "every_steps": 500}}
     return Cell(config, cell.label, cell.reference)
 
 

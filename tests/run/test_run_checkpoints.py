@@ -34,7 +34,7 @@ from fdabench.suite.cell import Cell
 
 Cells = Callable[..., list[Cell]]
 STEPS = 24
-KINDS = ["Synchronous", "FedAvg", "FedAdam", "FedAvgM", "NaiveFDA", "LinearFDA", "SketchFDA", "ExactFDA"]
+KINDS = ["Synchronous", "DDP", "FedAvg", "FedAdam", "FedAvgM", "NaiveFDA", "LinearFDA", "SketchFDA", "ExactFDA"]
 
 
 def machine(engine: str = "sequential", every_s: float = 3600.0) -> Machine:
@@ -81,17 +81,23 @@ def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int])
     assert_same(whole, broken, cells)
 
 
+def all_kinds(cells: Cells) -> list[Cell]:
+    """The tiny suite's cells, and one that averages gradients."""
+    found = cells()
+    return [*found, replace(found[0], config={**found[0].config, "strategy": {"kind": "ddp"}}, label="DDP")]
+
+
 def test_every_strategy_and_monitor_is_here(cells: Cells) -> None:
-    found = [cell.config["strategy"] for cell in cells()]
+    found = [cell.config["strategy"] for cell in all_kinds(cells)]
     assert {table["kind"] for table in found} == set(STRATEGIES)
     assert {table["monitor"]["kind"] for table in found if "monitor" in table} == set(MONITORS)
-    assert {cell.label.split(" ")[0] for cell in cells()} == set(KINDS)
+    assert {cell.label.split(" ")[0] for cell in all_kinds(cells)} == set(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cell_stopped_at_every_single_step_is_the_same_cell(cells: Cells, tmp_path: Path, kind: str) -> None:
     """So at every sync, at every evaluation, and between them."""
-    (cell, *_) = [cell for cell in cells() if cell.label.split(" ")[0] == kind]
+    (cell, *_) = [cell for cell in all_kinds(cells) if cell.label.split(" ")[0] == kind]
     assert_resumes([cell], tmp_path, "sequential", [1] * (STEPS - 1))
 
 

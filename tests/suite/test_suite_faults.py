@@ -28,8 +28,8 @@ FAULTS: dict[str, list[str]] = {
     # unknown keys, with the nearest name
     "budgets={steps = 3}": [f"budgets: unknown key; allowed: {TOP}; did you mean 'budget'?"],
     "eval.target=[0.5]": [
-        "eval.target: unknown key; allowed: every_steps, every_epochs, targets, hit, reach, "
-        "stop_at_last_target; did you mean 'targets'?"
+        "eval.target: unknown key; allowed: every_steps, every_epochs, targets, headline, hit, reach, "
+        "stop_at_last_target, model, validation; did you mean 'targets'?"
     ],
     "workload.0.batchsize=3": [f"workload[0].batchsize: unknown key; allowed: {WORKLOAD}; did you mean 'batch_size'?"],
     "workload.0.optimizer.learning_rate=3": [
@@ -289,7 +289,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_suite(tmp_path: Path) -> None:
-    with pytest.raises(SuiteError, match="cannot be read: Is a directory"):
+    with pytest.raises(SuiteError, match="cannot be read: it is no file, but a folder"):
         read_suite(tmp_path)
 
 
