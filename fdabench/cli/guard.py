@@ -15,6 +15,7 @@ from typing import NoReturn, ParamSpec
 import typer
 
 from fdabench import __version__
+from fdabench.cli.memory import check_address_space, is_out_of_memory
 from fdabench.errors import FdabenchError
 
 USAGE, BUG, OUT_OF_TIME, INTERRUPTED, TERMINATED = 2, 70, 75, 130, 143
@@ -38,6 +39,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     def safely(*args: P.args, **kwargs: P.kwargs) -> None:
         signal.signal(signal.SIGTERM, _terminate)
         try:
+            check_address_space()
             command(*args, **kwargs)
             sys.stdout.flush()
         except typer.Exit:
@@ -56,6 +58,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except Exception as error:
             if isinstance(error, OSError) and error.errno in NO_ROOM:
                 _end(_no_room(error), USAGE)
+            if is_out_of_memory(error):
+                _end(f"fdabench: there is not enough memory: {str(error) or type(error).__name__}", USAGE)
             _end(f"fdabench: this is a bug of fdabench; {_bug_report()}", BUG)
 
     return safely

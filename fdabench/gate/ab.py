@@ -14,7 +14,7 @@ from fdabench.gate.samples import Sample, accuracy_sample, target_sample, total_
 from fdabench.gate.snapshots import snapshot
 from fdabench.gate.stats import ROUNDING, moderated
 from fdabench.gate.strangers import strangers
-from fdabench.report.stats import mean_interval
+from fdabench.report.paired import design_of, half_widths
 from fdabench.results.dotted import dotted
 from fdabench.results.load import Results
 
@@ -96,7 +96,7 @@ def _lines(pairs: Sequence[Pair], targets: Sequence[str]) -> list[Line]:
     lines = []
     for family in families:
         lines += [_line(sample) for sample in family]
-        lines += [_together(family)] if len(family) > 1 else []
+        lines += [all_cells(family)] if len(family) > 1 else []
     return lines
 
 
@@ -128,17 +128,23 @@ def _told(sample: Sample, cell: str, mean: float, losses: tuple[float, float], s
     return Line(cell, sample.metric, sample.before, sample.after, change, shown, seeds, sample.bound, word)
 
 
-def _together(family: Sequence[Sample]) -> Line:
-    """Over all cells: the mean change of accuracy, the geometric mean of costs; the interval is over seeds."""
+def all_cells(family: Sequence[Sample]) -> Line:
+    """Over all cells of one metric: the mean change of accuracy, the geometric mean of costs.
+
+    Each cell counts as much as any other. The interval is over seeds, which cells may share: runs of one seed begin
+    from the same weights and draw the same batches, so they are no independent evidence.
+    """
     losses = np.concatenate([sample.losses for sample in family])
-    strata = np.concatenate([np.full(len(sample.losses), i) for i, sample in enumerate(family)])
-    mean, low, high = mean_interval(losses, strata)
+    cells = np.repeat(np.arange(len(family)), [len(sample.losses) for sample in family])
+    design = design_of(cells, np.concatenate([sample.seeds for sample in family]))
+    mean = float(losses @ design.weight_n)
+    half = float(half_widths(losses[None], design)[0]) if design.has_chance else math.inf
     bounds = {sample.bound for sample in family}
     bound = bounds.pop() if len(bounds) == 1 else "~"
     a, b = (_mean(family, side) for side in ("before", "after"))
     name = "all cells (mean)" if family[0].metric == "accuracy" else "all cells (geometric mean)"
     whole = Sample(name, family[0].metric, losses, a, b, bound)
-    return _told(whole, name, mean, (low, high) if math.isfinite(low) else (-math.inf, math.inf), len(losses))
+    return _told(whole, name, mean, (mean - half, mean + half), len(losses))
 
 
 def _mean(family: Sequence[Sample], side: str) -> float:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from fdabench.gate.stats import Losses
 class Sample:
     """The losses of one cell in one metric, a number for each seed: fractions of the test set, or log ratios of costs.
 
-    `bound` is "≥" where a target that is missed now makes the losses a lower bound, "≤" where it was missed before.
+    `seeds` has whose each loss is, as runs of other cells with the same seed share a part of its chance. `bound` is "≥"
+    where a target that is missed now makes the losses a lower bound, "≤" where it was missed before.
     """
 
     cell: str
@@ -24,6 +26,7 @@ class Sample:
     before: float
     after: float
     bound: str = ""
+    seeds: tuple[int, ...] = ()
 
 
 def samples(pairs: Sequence[Pair], targets: Iterable[str]) -> list[Sample]:
@@ -46,14 +49,16 @@ def _of_cell(cell: str, pairs: Sequence[Pair], targets: Sequence[str]) -> Iterat
 def accuracy_sample(cell: str, pairs: Sequence[Pair]) -> Sample | None:
     """Runs that ended without a number are left out."""
     usable = [pair for pair in pairs if math.isfinite(pair.before.accuracy) and math.isfinite(pair.after.accuracy)]
+    if not usable:
+        return None
     old, new = (np.array([pair[side].accuracy for pair in usable]) for side in (0, 1))
-    return Sample(cell, "accuracy", old - new, float(old.mean()), float(new.mean())) if usable else None
+    return Sample(cell, "accuracy", old - new, float(old.mean()), float(new.mean()), seeds=_seeds(usable))
 
 
 def total_sample(cell: str, pairs: Sequence[Pair]) -> Sample | None:
     """What costs nothing, as one worker in a ring, is left out."""
-    costs = [(pair.before.bytes_total, pair.after.bytes_total) for pair in pairs]
-    known = [cost for cost in costs if min(cost) > 0]
+    costs = [_Cost(pair, pair.before.bytes_total, pair.after.bytes_total) for pair in pairs]
+    known = [cost for cost in costs if cost.some]
     return _costs(cell, "bytes_total", known, "") if known else None
 
 
@@ -62,17 +67,34 @@ def target_sample(cell: str, target: str, pairs: Sequence[Pair]) -> Sample | Non
     hits = [(pair, pair.before.bytes_to.get(target), pair.after.bytes_to.get(target)) for pair in pairs]
     known = [(pair, old, new) for pair, old, new in hits if old is not None or new is not None]
     lost, won = any(new is None for _, _, new in known), any(old is None for _, old, _ in known)
-    costs = [(old or pair.before.bytes_total, new or pair.after.bytes_total) for pair, old, new in known]
+    costs = [_Cost(pair, old or pair.before.bytes_total, new or pair.after.bytes_total) for pair, old, new in known]
     # bounds of both kinds bound nothing
-    both = [(old, new) for _, old, new in known if old is not None and new is not None]
-    usable = [cost for cost in (both if lost and won else costs) if min(cost) > 0]
+    both = [_Cost(pair, old, new) for pair, old, new in known if old is not None and new is not None]
+    usable = [cost for cost in (both if lost and won else costs) if cost.some]
     bound = "" if lost == won else "≥" if lost else "≤"
     return _costs(cell, f"bytes_to {target}", usable, bound) if usable else None
 
 
-def _costs(cell: str, metric: str, costs: Sequence[tuple[int, int]], bound: str) -> Sample:
-    old, new = (np.array([pair[side] for pair in costs], dtype=float) for side in (0, 1))
-    return Sample(cell, metric, np.log(new / old), _geometric_mean(old), _geometric_mean(new), bound)
+class _Cost(NamedTuple):
+    """Bytes of a pair of runs."""
+
+    pair: Pair
+    before: int
+    after: int
+
+    @property
+    def some(self) -> bool:
+        return min(self.before, self.after) > 0
+
+
+def _costs(cell: str, metric: str, costs: Sequence[_Cost], bound: str) -> Sample:
+    old, new = (np.array(side, dtype=float) for side in ([c.before for c in costs], [c.after for c in costs]))
+    seeds = _seeds([cost.pair for cost in costs])
+    return Sample(cell, metric, np.log(new / old), _geometric_mean(old), _geometric_mean(new), bound, seeds)
+
+
+def _seeds(pairs: Iterable[Pair]) -> tuple[int, ...]:
+    return tuple(pair.before.seed for pair in pairs)
 
 
 def _geometric_mean(costs: Losses) -> float:

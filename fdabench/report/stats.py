@@ -4,11 +4,9 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
-from fdabench.report.paired import CONFIDENCE, Estimate, LogCosts, design_of, estimate
+from fdabench.report.paired import Estimate, LogCosts, design_of, estimate
 
 PAIR = ["suite", "workload", "seed"]
 
@@ -68,23 +66,6 @@ def geometric_mean(values: "pd.Series[float]") -> float:
         return math.nan
     with np.errstate(divide="ignore"):  # scipy's gmean, without its checks: a report asks ten thousand times
         return float(np.exp(np.log(known.to_numpy(float)).mean()))
-
-
-def mean_interval(values: npt.NDArray[np.float64], strata: npt.NDArray[np.integer]) -> tuple[float, float, float]:
-    """Mean over strata of the strata's means, with a t interval: strata are fixed, what varies in them is chance.
-
-    One stratum gives the ordinary t interval. The variance is pooled within strata, on N - (number of strata) degrees
-    of freedom, so how workloads differ is not mistaken for noise.
-    """
-    groups = [values[strata == stratum] for stratum in np.unique(strata)]
-    mean = float(np.mean([group.mean() for group in groups]))
-    freedom = len(values) - len(groups)
-    if freedom < 1:
-        return mean, math.nan, math.nan
-    pooled = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / freedom
-    error = math.sqrt(pooled * sum(1 / len(group) for group in groups)) / len(groups)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
-    return mean, mean - half, mean + half
 
 
 def columns_of(cost: str) -> list[str]:

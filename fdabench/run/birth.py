@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from time import monotonic
 from typing import Any
 
 from fdabench.engine.meeting import LEADER, opened
@@ -14,6 +15,9 @@ from fdabench.run.child import Task, serve
 from fdabench.run.distributed import Plan, Table
 from fdabench.run.follow import HELD_BACK, follow_quietly
 from fdabench.suite.cell import Cell
+
+FIRST_SIGN_S = 300.0
+"""For a process to say that it is ready. Libraries that are loaded from a slow disk take their time; some hang."""
 
 
 @dataclass(eq=False)
@@ -25,6 +29,10 @@ class Child:
     cells: dict[str, Cell] = field(default_factory=dict)
     """Those that it has been given and that have not ended."""
     was_ready: bool = False
+    born_at: float = field(default_factory=monotonic)
+    """On the monotonic clock."""
+    given_up: bool = False
+    """As it never said anything."""
     idle: bool = False
     left_at: float = 0.0
     """On the monotonic clock, when a process of its team was found dead."""
@@ -32,6 +40,18 @@ class Child:
     """The other processes of its team, if it leads one that is ours."""
     store: Any = None
     """Where they meet; it is there for as long as somebody holds it."""
+
+    def give_up_if_silent(self) -> None:
+        """Kill it where it has had its time to begin and has not begun."""
+        if not self.was_ready and monotonic() - self.born_at > FIRST_SIGN_S:
+            self.given_up = True
+            self.process.kill()
+
+    def cause_of_death(self) -> str:
+        """Of a process that has been joined."""
+        if self.given_up:
+            return f"it did not begin within {FIRST_SIGN_S:g} s"
+        return cause_of_death(self.process.exitcode)
 
     def kill(self) -> None:
         """At once, and all that belong to it."""

@@ -14,7 +14,7 @@ from fdabench.datasets.base import Data
 from fdabench.engine.meeting import dismiss, see_off
 from fdabench.errors import CutOffError, TaskError
 from fdabench.results.store import Record, Store
-from fdabench.run.birth import Child, born, cause_of_death, send
+from fdabench.run.birth import Child, born, send
 from fdabench.run.checkpoint import EVERY_S
 from fdabench.run.child import Began, Broke, Busy, Finished, Offer, Ready, Remark, Stop, Task, Went
 from fdabench.run.distributed import Plan
@@ -186,8 +186,9 @@ class _Pool:
                 self._stop()
 
     def _end_what_hangs(self) -> None:
-        """A leader that is stopped tells nobody; those that follow it leave it then."""
+        """Who hangs at birth tells nobody, nor does a leader that is stopped; those that follow it leave it then."""
         for child in self.children:
+            child.give_up_if_silent()
             if child.cells and any(not process.is_alive() for process in child.followers):
                 child.left_at = child.left_at or monotonic()
                 if monotonic() - child.left_at > LEFT_S:
@@ -211,7 +212,7 @@ class _Pool:
         self.children.remove(child)
         child.process.join()
         child.kill()
-        cause = cause_of_death(child.process.exitcode)
+        cause = child.cause_of_death()
         self.stillborn = 0 if child.was_ready else self.stillborn + 1
         if self.stillborn >= MOST_STILLBORN:
             raise TaskError(f"the processes that run cells die before they begin: {cause}")

@@ -1,0 +1,73 @@
+"""Too little memory to begin with, and processes that never begin: one message, and an end."""
+
+import errno
+import subprocess
+import sys
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import torch
+import typer
+
+from fdabench.cli.guard import guarded
+from fdabench.errors import TaskError
+from fdabench.results.store import Store
+from fdabench.run import birth
+from fdabench.run.pool import Place, run_cells
+from fdabench.suite.reader import read_suite
+
+RUN = f"exec {sys.executable} -m fdabench run hurt.toml -o out -j 1 --device cpu"
+
+
+@pytest.mark.parametrize("kilobytes", [1_000_000, 950_000, 500_000])
+def test_a_small_address_space_is_told_before_anything_is_loaded(stopped: Any, kilobytes: int) -> None:
+    """With 950,000 kB, OpenBLAS would ask for memory for ever."""
+    said = subprocess.run(
+        ["sh", "-c", f"ulimit -v {kilobytes}; {RUN}"], cwd=stopped.folder, capture_output=True, text=True, timeout=60
+    )
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == (
+        f"fdabench: the address space is limited to {kilobytes * 1024 / 1e9:.2f} GB, and fdabench takes at least "
+        "1.3 GB: raise the limit, as by `ulimit -v unlimited`\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_a_want_of_memory_is_no_bug(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    @guarded
+    def greedy() -> NoReturn:
+        raise error
+
+    with pytest.raises(typer.Exit) as caught:
+        greedy()
+    assert caught.value.exit_code == 2
+    assert capsys.readouterr().err == f"fdabench: there is not enough memory: {str(error) or 'MemoryError'}\n"
+
+
+def test_processes_that_hang_before_they_begin_end_the_run(
+    stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, begun = birth._started, []
+
+    def hangs(target: object, pipe: Any, task: object) -> Any:
+        begun.append(start(wait, [pipe], 600))
+        return begun[-1]
+
+    monkeypatch.setattr(birth, "_started", hangs)
+    monkeypatch.setattr(birth, "FIRST_SIGN_S", 0.3)
+    cells = read_suite(stopped.folder / "hurt.toml").cells[:1]
+    place = Place(Store(tmp_path), {}, torch.device("cpu"), "sequential", 1, 1, 1)
+    with pytest.raises(TaskError, match=r"die before they begin: it did not begin within 0\.3 s"):
+        list(run_cells(cells, place))
+    assert not any(process.is_alive() for process in begun)
+    assert len(begun) == 3
