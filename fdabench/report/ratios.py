@@ -7,7 +7,10 @@ from fdabench.report.text import DASH, ratio_number
 
 
 def times(ratio: Ratio) -> str:
-    """`14 times as many [14, 15]`, `at least 3.2 times as many`, `at most 0.78 times as many`; empty without a pair."""
+    """`14 times as many [14, 15]`, `at least 3.2 times as many`, `at most 0.78 times as many`; empty without a pair.
+
+    A limit that leaves open which side costs more says so: `unclear, at least 0.27 times as many`.
+    """
     return _written(ratio, " times as many")
 
 
@@ -22,7 +25,9 @@ def _written(ratio: Ratio, unit: str) -> str:
     if ratio.bound:
         words, limit = ("at least", ratio.low) if ratio.bound == "≥" else ("at most", ratio.high)
         # of one seed there is no limit but what was seen
-        return f"{words} {ratio_number(limit if math.isfinite(limit) else ratio.mean)}{unit}"
+        limit = limit if math.isfinite(limit) else ratio.mean
+        says_nothing = limit < 1 if ratio.bound == "≥" else limit > 1
+        return f"{'unclear, ' if says_nothing else ''}{words} {ratio_number(limit)}{unit}"
     known = math.isfinite(ratio.low) and math.isfinite(ratio.high)
     interval = f" [{ratio_number(ratio.low)}, {ratio_number(ratio.high)}]" if known else ""
     return f"{ratio_number(ratio.mean)}{unit}{interval}"

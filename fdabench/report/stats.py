@@ -64,7 +64,8 @@ def geometric_mean(values: "pd.Series[float]") -> float:
     known = values.dropna()
     if known.empty:
         return math.nan
-    with np.errstate(divide="ignore", invalid="ignore"):  # scipy's gmean, without its checks: a report asks ten thousand times
+    # as gmean of scipy without its checks: a report asks ten thousand times
+    with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.exp(np.log(known.to_numpy(float)).mean()))
 
 

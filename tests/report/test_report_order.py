@@ -164,6 +164,8 @@ def test_where_nobody_reached_it_the_next_below_is_taken() -> None:
         (Ratio(13.0, 13.0, math.nan, 4, "≥"), "at least 13 times as many", "at least 13×"),
         (Ratio(20.0, math.nan, math.nan, 1, "≥"), "at least 20 times as many", "at least 20×"),
         (Ratio(0.5, 0.3, 0.78, 4, "≤"), "at most 0.78 times as many", "at most 0.78×"),
+        (Ratio(0.27, 0.27, math.nan, 4, "≥"), "unclear, at least 0.27 times as many", "unclear, at least 0.27×"),
+        (Ratio(2.4, math.nan, 2.4, 4, "≤"), "unclear, at most 2.4 times as many", "unclear, at most 2.4×"),
         (Ratio(0.5, -math.inf, 0.78, 4, "≤"), "at most 0.78 times as many", "at most 0.78×"),
         (NO_RATIO, "", "–"),
     ],
