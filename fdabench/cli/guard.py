@@ -20,6 +20,8 @@ from fdabench.errors import FdabenchError
 
 USAGE, BUG, OUT_OF_TIME, INTERRUPTED, TERMINATED = 2, 70, 75, 130, 143
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+NO_WAY = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
+"""To a file that somebody named; whoever asks whether it is there is told so by the system."""
 
 P = ParamSpec("P")
 
@@ -58,6 +60,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except Exception as error:
             if isinstance(error, OSError) and error.errno in NO_ROOM:
                 _end(_no_room(error), USAGE)
+            if isinstance(error, OSError) and error.errno in NO_WAY and error.filename is not None:
+                _end(f"fdabench: {os.fsdecode(error.filename)}: {error.strerror}", USAGE)
             if is_out_of_memory(error):
                 _end(f"fdabench: there is not enough memory: {str(error) or type(error).__name__}", USAGE)
             _end(f"fdabench: this is a bug of fdabench; {_bug_report()}", BUG)
