@@ -153,7 +153,7 @@ def test_a_validation_split_changes_what_is_measured(cells: Cells) -> None:
 
 
 def test_hits_of_one_rule_are_comparable(cells: Cells) -> None:
-    """The audit's case: FedAvgM with no momentum cost up to twice FedAvg's bytes by the rule of evaluation alone."""
+    """By the paper's rule FedAvgM without momentum costs up to twice FedAvg's bytes."""
     lock = {"targets": [0.2, 0.3, 0.5], "hit": 1, "reach": "at", "convention": "paper"}
     costs = []
     for momentum in (None, 0.0):
