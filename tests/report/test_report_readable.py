@@ -124,6 +124,28 @@ def test_no_two_marks_of_the_pareto_figure_lie_on_each_other(full: Results) -> N
         assert min(np.linalg.norm(a - b) for a, b in combinations(spots, 2)) > figure.dpi * 8 / 72
 
 
+def test_every_mark_of_the_pareto_figure_lies_within_its_panel(full: Results) -> None:
+    """Also of a strategy that one seed alone brought there, far from the others."""
+    data = combine([full])
+    rows = data.outcomes.assign(step=100.0, bytes_total=1e7, reached=data.outcomes["label"] != "FedAvg τ=50")
+    alone = (rows["label"] == "FedAvg τ=50") & (rows["seed"] == rows["seed"].min())
+    far = rows.assign(
+        reached=rows["reached"] | alone,
+        step=rows["step"].mask(alone, 50_000.0),
+        bytes_total=rows["bytes_total"].mask(alone, 3e12),
+    )
+    figure = drawn("pareto", replace(data, outcomes=far))
+    figure.draw_without_rendering()
+    panels = [panel for panel in figure.axes if panel.lines]
+    assert any(max(line.get_xdata()) > 49_000 for panel in panels for line in panel.lines)
+    for panel in panels:
+        for line in panel.lines:
+            low, high = panel.get_xlim()
+            assert all(low <= step <= high for step in np.atleast_1d(line.get_xdata()))
+            low, high = panel.get_ylim()
+            assert all(low <= spent <= high for spent in np.atleast_1d(line.get_ydata()))
+
+
 def test_the_legend_lists_only_what_is_drawn(full: Results) -> None:
     data = combine([full])
     one = data.outcomes.assign(step=100.0, bytes_total=1e7, reached=data.outcomes["label"] == "Synchronous")

@@ -91,6 +91,8 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
     limits = limits_of(hits["step"]), limits_of(hits["bytes_total"])
     step_axis(axes.xaxis, limits[0])
     byte_axis(axes.yaxis, limits[1])
+    axes.set_xlim(*limits[0])  # marks that are shifted have no part in matplotlib's own limits
+    axes.set_ylim(*limits[1])
     for together in piles(middles, *limits):
         _pile(axes, data, group, middles.loc[together], limits[0])
     never = [label for label in strategies_of(group) if label not in middles.index]
