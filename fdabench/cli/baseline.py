@@ -15,6 +15,7 @@ from fdabench.gate.snapshots import snapshot
 from fdabench.gate.units import readable
 from fdabench.report.text import count, percent, plural
 from fdabench.results.load import Results
+from fdabench.results.text import one_line
 
 
 def save_baseline(root: Path, path: Path, force: bool) -> None:
@@ -57,7 +58,7 @@ def show_baseline(path: Path, form: str) -> None:
     print_table(_table(baseline), form)
     for entry in baseline.history:
         code = f" with fdabench {entry.fdabench}" if entry.fdabench else ""
-        remark(f"{entry.revision or 'no revision'}{code}: {plural(entry.runs, 'run')}: {entry.reason}")
+        remark(f"{entry.revision or 'no revision'}{code}: {plural(entry.runs, 'run')}: {one_line(entry.reason)}")
 
 
 def _table(baseline: Baseline) -> Table:

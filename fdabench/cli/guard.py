@@ -17,6 +17,7 @@ import typer
 from fdabench import __version__
 from fdabench.cli.memory import check_address_space, is_out_of_memory
 from fdabench.errors import FdabenchError
+from fdabench.results.text import visible
 
 USAGE, BUG, OUT_OF_TIME, INTERRUPTED, TERMINATED = 2, 70, 75, 130, 143
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -100,7 +101,7 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _end(message: str, exit_code: int) -> NoReturn:
-    typer.echo(message, err=True)
+    typer.echo(visible(message), err=True)
     raise typer.Exit(exit_code)
 
 

@@ -8,6 +8,7 @@ from fdabench.errors import nearest
 from fdabench.report.text import plural
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.store import RESULTS
+from fdabench.results.text import one_line
 
 Table = Mapping[str, Any]
 
@@ -45,13 +46,13 @@ def of_table(place: str, table: Table, rules: Mapping[str, Rule]) -> Iterator[st
     """One line for each key that is unknown or missing, and for each value that no rule allows."""
     for key in table:
         if key not in rules:
-            yield f"{place}{key}: unknown key; allowed: {', '.join(rules)}{nearest(key, rules)}"
+            yield one_line(f"{place}{key}: unknown key; allowed: {', '.join(rules)}{nearest(key, rules)}")
     for key, rule in rules.items():
         if key not in table:
             if rule.needed:
-                yield f"{place}{key}: is missing"
+                yield one_line(f"{place}{key}: is missing")
         elif not rule.holds(table[key]):
-            yield f"{place}{key}: expected {rule.allowed}, found {table[key]!r:.60}"
+            yield one_line(f"{place}{key}: expected {rule.allowed}, found {table[key]!r:.60}")
 
 
 def _place(run: Table, index: int) -> str:
@@ -127,6 +128,7 @@ def _one_of(names: Sequence[str]) -> Rule:
 
 _TEXT = Rule("a line of text", lambda value: isinstance(value, str) and value != "" and value.isprintable())
 _ANY_TEXT = Rule("text", lambda value: isinstance(value, str))
+_LINE_OR_NONE = Rule("a line of text", lambda value: isinstance(value, str) and value.isprintable(), needed=False)
 _WHOLE = Rule("a whole number, 0 or more", whole)
 _TABLES = Rule("tables", list_of(is_table))
 _TOP = {
@@ -145,7 +147,7 @@ _TOP = {
 _REASON = {
     "reason": _ANY_TEXT,
     "runs": _WHOLE,
-    **dict.fromkeys(("revision", "fdabench"), _ANY_TEXT._replace(needed=False)),
+    **dict.fromkeys(("revision", "fdabench"), _LINE_OR_NONE),
 }
 _ENVIRONMENT = {"id": _TEXT}
 _CELL = {"cell": _TEXT, "config": Rule("a table", is_table)}

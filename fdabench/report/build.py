@@ -46,9 +46,10 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
     for table in tables:
         files |= {f"tables/{table.name}.{suffix}": text for suffix, text in table_files(table, templates).items()}
     page = page_content(data, drawn, tables) | {"citations": citations, "embedded": _embedded(files)}
-    files["index.html"] = page_file(page, data, templates)
     files["summary.md"] = templates.get_template("summary.md.j2").render(page).encode()
     files["summary.json"] = _json(_summary(data, drawn, tables))
+    # the last, as it names the others: where it is new, all of them are
+    files["index.html"] = page_file(page, data, templates)
     for name, content in files.items():
         write_whole(out / name, content)
     return [out / name for name in files]

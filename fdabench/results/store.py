@@ -205,10 +205,24 @@ def taken_apart(root: Path) -> Iterator[None]:
         raise ResultError(f"{root}: its files do not fit together, so one is damaged: {what:.200}") from error
 
 
+def _texts(value: Any) -> Iterator[str]:
+    """All keys and strings of a setting."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+
+
 def _check_text(lock: Mapping[str, Any], path: Path) -> None:
-    """What is shown to people must not be obeyed by their terminals; a label is one line."""
+    """What is shown to people must not be obeyed by their terminals; a label is one line, and so is a setting."""
     labels = [("the label of a cell", cell.get("label", ""), "\n\t") for cell in lock["cell"]]
-    for said, text, refused in (("description", lock.get("description", ""), ""), *labels):
+    settings = [("a setting of a cell", text, "\n\t") for cell in lock["cell"] for text in _texts(cell.get("config"))]
+    for said, text, refused in (("description", lock.get("description", ""), ""), *labels, *settings):
         if isinstance(text, str) and (CONTROL.search(text) or any(sign in text for sign in refused)):
             raise ResultError(f"{path}: {said}: {text!a:.80} has control characters in it")
 

@@ -13,6 +13,11 @@ def visible(text: str) -> str:
     return CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
+def one_line(text: str) -> str:
+    """The same, with its line breaks and tabs written out as well."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def csv_cell(value: Any) -> Any:
     """What a spreadsheet would compute, behind an apostrophe; numbers and everything else as they are."""
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value

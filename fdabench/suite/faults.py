@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from fdabench.errors import nearest
+from fdabench.results.text import one_line
 from fdabench.suite.spread import Loc
 from fdabench.suite.synonyms import instead
 
@@ -35,7 +36,7 @@ def faults_of(error: ValidationError, raw: Any, model: type[BaseModel], places: 
     is missing may be what they were meant to be.
     """
     details = sorted(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
-    return [_fault(detail, raw, model, places) for detail in details]
+    return [one_line(_fault(detail, raw, model, places)) for detail in details]
 
 
 def _fault(detail: ErrorDetails, raw: Any, model: type[BaseModel], places: Mapping[Loc, str]) -> str:
