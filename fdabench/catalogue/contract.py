@@ -67,6 +67,18 @@ def _step(step: Method) -> Method:
     return checked
 
 
+def _correct(correct: Method) -> Method:
+    def checked(self: Any, t: int, g_KD: Tensor, r: Any, channel: Any) -> Tensor:
+        before = _versions([g_KD])
+        corrected_KD: Tensor = correct(self, t, g_KD, r, channel)
+        _unchanged(correct, {"g_KD": g_KD}, before)
+        _like(correct, "the gradients", corrected_KD, g_KD)
+        _no_nan(correct, "a corrected gradient", corrected_KD, g_KD)
+        return corrected_KD
+
+    return checked
+
+
 def _state(state: Method) -> Method:
     def checked(self: Any, u_KD: Tensor, r: Any) -> Tensor:
         before = _versions([u_KD])
@@ -143,7 +155,7 @@ def _split(split: Method) -> Method:
 
 
 _CHECKS: Mapping[str, Mapping[str, Callable[[Method], Method]]] = {
-    "strategies": {"step": _step},
+    "strategies": {"step": _step, "correct": _correct},
     "monitors": {"state": _state, "bound": _bound},
     "servers": {"apply": _apply},
     "optimizers": {"build": _build},

@@ -61,6 +61,27 @@ def test_a_first_round_that_is_none_is_told_of_init() -> None:
         step(0, W.clone(), (), None)
 
 
+CORRECTIONS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
+    "none": (lambda g_KD: None, "the gradients must be a tensor of float32 [2, 3]; it is None"),
+    "in place": (lambda g_KD: g_KD.mul_(2), "changed g_KD in place; it must return new tensors"),
+    "mean alone": (lambda g_KD: g_KD.mean(0), "it is a tensor of float32 [3]"),
+    "nan": (lambda g_KD: g_KD * torch.nan, "a corrected gradient is NaN although what it was given is finite"),
+}
+
+
+@pytest.mark.parametrize(("corrected", "said"), CORRECTIONS.values(), ids=CORRECTIONS)
+def test_corrected_gradients_must_be_new_and_like_those_given(corrected: Callable[[Tensor], Any], said: str) -> None:
+    correct = checked("strategies", "correct", lambda self, t, g_KD, r, channel: corrected(g_KD))
+    with pytest.raises(TypeError) as raised:
+        correct(0, W.clone(), R, None)
+    assert said in str(raised.value)
+
+
+def test_a_mean_of_gradients_for_all_workers_is_not_noticed() -> None:
+    correct = checked("strategies", "correct", lambda self, t, g_KD, r, channel: g_KD.mean(0).expand_as(g_KD))
+    assert correct(0, W.clone(), R, None).equal(W.mean(0).expand_as(W))
+
+
 def test_a_step_that_keeps_its_promise_is_not_noticed() -> None:
     assert stepping(lambda w_KD: Outcome(w_KD, R, False)).w_KD.equal(W)
     assert stepping(lambda w_KD: Outcome(w_KD.mean(0).expand_as(w_KD), R, True)).synced
