@@ -16,7 +16,7 @@ RULE = (
     "where another reached it in more"
 )
 
-LEVEL = 1.05
+LEVEL = 1.1
 """Strategies of a group whose bytes lie within this factor of the fewest keep the order of the suite."""
 
 Counts = npt.NDArray[np.float64]
@@ -47,8 +47,8 @@ def order_of(outcomes: pd.DataFrame) -> Order:
     A strategy reaches it clearly less often if, among the cells that another has a result in too, the other reached it
     in more, and either this one in at most half of them, or the other in at least two more and in more than 1 in 5
     more: one run alone decides nothing. Within a group bytes decide, on cells that strategies have in common, so a
-    cheap hit on an easy workload does not lead. Those within a twentieth of the fewest, and after them those within
-    a twentieth of the next, keep the order of the suite: a margin that last bits can turn round orders nothing.
+    cheap hit on an easy workload does not lead. Those within a tenth of the fewest, and after them those within
+    a tenth of the next, keep the order of the suite: a margin that last bits can turn round orders nothing.
 
     Args:
         outcomes: rows at one target, in suite order, with suite, workload, seed, label, reached and bytes_total.

@@ -72,7 +72,7 @@ def conclude(everything: ReportData, suite: str) -> Conclusion:
     order = order_of(outcomes)
     more = len(order.labels) - MOST_ROWS
     notes = [f"and {more} more: the report has them"] if more > 0 else []
-    notes += ["level: within a twentieth of the fewest bytes, in the order of the suite"] if order.level > 1 else []
+    notes += ["level: within a tenth of the fewest bytes, in the order of the suite"] if order.level > 1 else []
     notes += [RULE] if order.less_often else []
     if headline.target < headline.chosen:
         missed = f"{target_name(headline.chosen)} ({headline.how})"

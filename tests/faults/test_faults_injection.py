@@ -126,7 +126,8 @@ def test_a_report_stays_a_page(labelled: Callable[[str], None], say: Say, name: 
         "minus",
     )
     for path in Path("out").rglob("*.md"):
-        assert not re.search(r"(?<!\\)\[x\]\(javascript:", path.read_text()), path
+        shown = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)  # code has no links
+        assert not re.search(r"(?<!\\)\[x\]\(javascript:", shown), path
 
 
 @pytest.mark.parametrize("value", ["", "a=1", "LinearFDA", "-1.5", "+2", "-inf", "-3e-05", 7, None, -1.5])

@@ -190,7 +190,9 @@ def refactored(source: Path, target: Path) -> None:
     changes: dict[str, Callable[[str], str]] = {
         "strategies/fda.py": lambda text: text.replace("s_S", "mean_S").replace("u_KD", "drift_KD"),
         "core/strategy.py": lambda text: text.replace("    u_D = channel", "    # the drifts' mean\n    u_D = channel"),
-        "monitors/linear.py": lambda text: text.replace('"""|mean u|^2', '"""For every unit xi: |mean u|^2'),
+        "monitors/linear.py": lambda text: text.replace(
+            "    def bound", "    # no more than the variance\n    def bound"
+        ),
     }
     for name, change in changes.items():
         before = (target / name).read_text(encoding="utf-8")
