@@ -1,4 +1,4 @@
-"""What strategies and partitions are called: one name for each in the terminal, in reports and in the gate."""
+"""What strategies and partitions are called: one name for each in the terminal and in reports."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,12 +30,13 @@ def partition_name(table: Mapping[str, Any]) -> str:
     values = [(key, value) for key, value in table.items() if key != "kind"]
     unsaid = _UNSAID.get(kind, {})
     said = [
-        _number(value) if i == 0 or isinstance(value, str) else f"{key}={_number(value)}"
+        number_text(value) if i == 0 or isinstance(value, str) else f"{key}={number_text(value)}"
         for i, (key, value) in enumerate(values)
         if key not in unsaid or unsaid[key] != value
     ]
     return f"{kind}({', '.join(said)})" if said else kind
 
 
-def _number(value: Any) -> str:
+def number_text(value: Any) -> str:
+    """A setting's value in a name: `0.1` for a float, text and whole numbers as they are."""
     return f"{value:g}" if isinstance(value, float) else str(value)
