@@ -14,34 +14,15 @@ from typer.testing import CliRunner, Result
 
 import fdabench
 from fdabench.cli.main import app
+from support.suites import SYNCHRONOUS, digits_suite, linear_fda
 
-TINY = """
-name = "tiny"
-description = "Two strategies, for a moment."
-
-[budget]
-steps = 30
-
-[eval]
-every_steps = 10
-targets = [0.3, 0.99]
-
-[[workload]]
-dataset = "digits"
-model = "mlp"
-workers = 2
-batch_size = 32
-optimizer = { kind = "adam", lr = 1e-3 }
-partition = { kind = "dirichlet", alpha = 1.0 }
-
-[[strategy]]
-kind = "synchronous"
-
-[[strategy]]
-kind = "fda"
-monitor = "linear"
-theta = 0.3
-"""
+TINY = digits_suite(
+    [SYNCHRONOUS, linear_fda(0.3)],
+    steps=30,
+    every_steps=10,
+    workload='partition = { kind = "dirichlet", alpha = 1.0 }',
+    head='description = "Two strategies, for a moment."',
+)
 
 Fdabench = Callable[..., subprocess.CompletedProcess[str]]
 InProcess = Callable[..., Result]

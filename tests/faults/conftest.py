@@ -8,41 +8,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import torch
 from typer.testing import CliRunner, Result
 
 from fdabench.cli.main import app
 from fdabench.results.load import load, write_derived
 from fdabench.results.store import Store
-from fdabench.run.cell import Machine, Watcher, run_together
+from fdabench.run.cell import Watcher
 from fdabench.run.lease import Lease
-from fdabench.run.shared import load_all
 from fdabench.suite.reader import read_suite
+from support.cells import run_cell
+from support.suites import FEDAVG, SGD, SYNCHRONOUS, digits_suite, linear_fda
 
-SUITE = """
-name = "hurt"
-[budget]
-steps = 6
-[eval]
-every_steps = 2
-targets = [0.2]
-[[workload]]
-dataset = "digits"
-model = "mlp"
-workers = 2
-batch_size = 8
-optimizer = { kind = "sgd", lr = 0.1 }
-[[strategy]]
-kind = "synchronous"
-[[strategy]]
-kind = "fedavg"
-local_steps = 2
-[[strategy]]
-kind = "fda"
-monitor = "linear"
-theta = 0.1
-"""
-HERE = Machine(torch.device("cpu"), "sequential", lambda name: load_all([name], Path("no-data"))[name])
+SUITE = digits_suite(
+    [SYNCHRONOUS, FEDAVG, linear_fda(0.1)],
+    name="hurt",
+    steps=6,
+    every_steps=2,
+    targets=[0.2],
+    batch_size=8,
+    optimizer=SGD,
+)
 
 
 class Stopped(NamedTuple):
@@ -62,9 +47,9 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
     suite, store = read_suite(folder / "hurt.toml"), Store(folder / "results" / "hurt")
     store.write_lock(suite.locked())
     for cell in suite.cells[:2]:
-        run_together([cell], store, HERE, Watcher())
+        run_cell(cell, store)
     steps = count(1)
-    (record,) = run_together([suite.cells[2]], store, HERE, Watcher(stop_asked=lambda: next(steps) > 2))
+    record = run_cell(suite.cells[2], store, Watcher(stop_asked=lambda: next(steps) > 2))
     assert record["state"] == "interrupted"
     write_derived(load(store.root))
     for cell in suite.cells:

@@ -1,10 +1,11 @@
 """Fuzz the readers of suites and results by coverage, where atheris is installed.
 
-    pip install atheris && python tests/faults/fuzz_atheris.py suites -max_total_time=60
-    python tests/faults/fuzz_atheris.py results -max_total_time=60
+    pip install atheris
+    PYTHONPATH=tests python tests/faults/fuzz_atheris.py suites -max_total_time=60
+    PYTHONPATH=tests python tests/faults/fuzz_atheris.py results -max_total_time=60
 
-What follows `suites` or `results` goes to libFuzzer. Anything that is raised but a message for people ends the run, and
-leaves its input in a file. `tests/results/test_results_fuzz.py` does the like with hypothesis, whenever tests are run.
+libFuzzer receives the options after `suites` or `results`. An exception other than an FdabenchError ends the run and
+leaves its input in a file. `tests/results/test_fuzz.py` does the same with hypothesis, each time the tests run.
 """
 
 import sys
@@ -16,14 +17,13 @@ from pathlib import Path
 import atheris
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 with atheris.instrument_imports(include=["fdabench.suite", "fdabench.results", "fdabench.errors"]):
     from fdabench.errors import FdabenchError
     from fdabench.results.load import load
     from fdabench.suite.reader import read_suite
 
-from handmade.paper import Pretended, write_paper  # noqa: E402
+from support.lenet5_results import SyntheticCell, write_lenet5_results  # noqa: E402
 
 Target = Callable[[bytes], None]
 
@@ -42,7 +42,7 @@ def suites(folder: Path) -> tuple[Target, list[bytes]]:
 
 def results(folder: Path) -> tuple[Target, list[bytes]]:
     """The first byte says which file of a good results folder is the rest."""
-    good = write_paper(folder / "good", [Pretended([(100, 0.5, 1), (200, 0.99, 2)], [100])])
+    good = write_lenet5_results(folder / "good", [SyntheticCell([(100, 0.5, 1), (200, 0.99, 2)], [100])])
     paths = sorted(path for path in good.rglob("*") if path.is_file())
     whole = [path.read_bytes() for path in paths]
 

@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from battery.alone import simulate_alone
 
 from fdabench.gate.names import environment_class
 from fdabench.run.doctor import environment_here
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
+from support.cells import train_cell
 
 SUITE = Path(__file__).parents[2] / "suites" / "quickstart.toml"
 GOLDEN = Path(__file__).with_name("quickstart.txt")
@@ -53,7 +53,7 @@ def environment_line() -> str:
 
 
 def computed(cell: Cell) -> list[Row]:
-    evals = simulate_alone(cell.config).tables["evals"]
+    evals = train_cell(cell.config).tables["evals"]
     return [Row(row["step"], row["syncs"], row["bytes_total"], row["test_loss"]) for row in evals]
 
 
@@ -88,7 +88,7 @@ def test_the_first_steps_are_those_written_down(golden: dict[str, list[Row]], la
 def test_no_sync_hangs_by_a_rounding(label: str) -> None:
     """Otherwise the written numbers would hold on one class of processors only."""
     config = CELLS[label].config
-    trace = simulate_alone(config).tables["trace"]
+    trace = train_cell(config).tables["trace"]
     theta = config["strategy"]["theta"]
     assert len(trace) == 20
     assert min(abs(row["estimate"] / theta - 1) for row in trace) > CLEAR_OF_THETA

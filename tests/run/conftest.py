@@ -2,67 +2,32 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
-import torch
 
 from fdabench.results.store import Record, Store
-from fdabench.run.cell import Machine, Watcher, run_together
-from fdabench.run.shared import load_all
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
+from support.cells import run_cell
+from support.suites import DIRICHLET, FOUR_MONITORS, SYNCHRONOUS, digits_suite, linear_fda
 
-TINY = """
-name = "tiny"
-
-[budget]
-steps = 24
-
-[eval]
-every_steps = 8
-targets = [0.3, 0.99]
-
-[[workload]]
-dataset = "digits"
-model = "mlp"
-workers = 3
-batch_size = 32
-optimizer = { kind = "adam", lr = 1e-3 }
-partition = { kind = "dirichlet", alpha = 0.5 }
-
-[[strategy]]
-kind = "synchronous"
-
-[[strategy]]
-kind = "fedavg"
-local_epochs = 0.5
-
-[[strategy]]
-kind = "fedadam"
-local_steps = 5
-server = { preset = "keras" }
-
-[[strategy]]
-kind = "fedavgm"
-local_steps = 7
-
-[[strategy]]
-kind = "fda"
-monitor = ["naive", "linear", { kind = "sketch", depth = 3, width = 50 }, "exact"]
-theta = 0.3
-
-[[strategy]]
-kind = "fda"
-monitor = "linear"
-theta = 0.3
-every = 4
-"""
+TINY = digits_suite(
+    [
+        SYNCHRONOUS,
+        'kind = "fedavg"\nlocal_epochs = 0.5',
+        'kind = "fedadam"\nlocal_steps = 5\nserver = { preset = "keras" }',
+        'kind = "fedavgm"\nlocal_steps = 7',
+        FOUR_MONITORS,
+        linear_fda(0.3) + "\nevery = 4",
+    ],
+    steps=24,
+    every_steps=8,
+    workers=3,
+    workload=f"partition = {DIRICHLET}",
+)
 
 Change = Callable[..., list[Cell]]
-
-
-HERE = Machine(torch.device("cpu"), "sequential", lambda name: load_all([name], Path("no-data"))[name])
 
 
 class Ran(NamedTuple):
@@ -73,11 +38,6 @@ class Ran(NamedTuple):
     store: Store
 
 
-def run_here(cell: Cell, store: Store, stop: Callable[[], bool] = lambda: False, tell: Any = lambda p: None) -> Record:
-    (record,) = run_together([cell], store, HERE, Watcher(lambda cell_id, progress: tell(progress), stop))
-    return record
-
-
 @pytest.fixture(scope="session")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """Read only."""
@@ -86,7 +46,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     suite = read_suite(root / "tiny.toml")
     cells, store = {cell.label: cell for cell in suite.cells}, Store(root / "results")
     store.write_lock(suite.locked())
-    return Ran(cells, {label: run_here(cell, store) for label, cell in cells.items()}, store)
+    return Ran(cells, {label: run_cell(cell, store) for label, cell in cells.items()}, store)
 
 
 @pytest.fixture
@@ -98,9 +58,3 @@ def cells(tmp_path: Path) -> Change:
         return list(read_suite(tmp_path / "tiny.toml", overrides).cells)
 
     return changed
-
-
-@pytest.fixture
-def run_one() -> Callable[..., Record]:
-    """Run a cell in this process."""
-    return run_here

@@ -9,38 +9,23 @@ import pytest
 import tomli_w
 
 from fdabench.suite.reader import Expanded, read_suite
+from support.suites import SYNCHRONOUS, digits_suite
 
-GOOD = """
-name = "good"
-seeds = [0]
-
-[budget]
-steps = 40
-
-[eval]
-every_steps = 10
-targets = [0.5]
-
-[[workload]]
-dataset = "digits"
-model = "mlp"
-workers = 4
-batch_size = 16
-optimizer = { kind = "adam", lr = 1e-3 }
-partition = { kind = "dirichlet", alpha = 1.0 }
-
-[[strategy]]
-kind = "synchronous"
-
-[[strategy]]
-kind = "fedavg"
-local_epochs = 1
-
-[[strategy]]
-kind = "fda"
-monitor = { kind = "sketch", depth = 5, width = 250 }
-theta = 1.0
-"""
+GOOD = digits_suite(
+    [
+        SYNCHRONOUS,
+        'kind = "fedavg"\nlocal_epochs = 1',
+        'kind = "fda"\nmonitor = { kind = "sketch", depth = 5, width = 250 }\ntheta = 1.0',
+    ],
+    name="good",
+    steps=40,
+    every_steps=10,
+    targets=[0.5],
+    workers=4,
+    batch_size=16,
+    workload='partition = { kind = "dirichlet", alpha = 1.0 }',
+    head="seeds = [0]",
+)
 
 Table = dict[str, Any]
 Read = Callable[..., Expanded]

@@ -1,0 +1,528 @@
+"""A user's own strategy through the real program: found, run, recorded, run again after a change, told when wrong."""
+
+import json
+import os
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pytest
+
+from fdabench.results.store import Store
+from support.suites import SGD, SYNCHRONOUS, digits_suite
+
+Fdabench = Callable[..., subprocess.CompletedProcess[str]]
+InProcess = Callable[..., Any]
+
+SUITE = digits_suite(
+    [SYNCHRONOUS, 'kind = "doubling"\nfirst = 2'],
+    name="own",
+    steps=12,
+    every_steps=6,
+    targets=[0.1],
+    batch_size=16,
+    optimizer=SGD,
+    head='plugins = ["mine.py"]',
+)
+MINE = '''
+"""FedAvg whose period doubles after each sync."""
+
+from dataclasses import dataclass
+
+from fdabench.core.strategy import Outcome, begin, synchronize
+from fdabench.fields import Count
+from fdabench.servers.average import Average
+
+
+@dataclass(frozen=True)
+class Doubling:
+    """Sync after `first` steps, then after twice as many, and so on."""
+
+    first: Count
+
+    def init(self, w_D):
+        return begin(w_D, Average())
+
+    def step(self, t, w_KD, r, channel):
+        if t + 1 < self.first * (2 ** (r.index + 1) - 1):
+            return Outcome(w_KD, r, False)
+        return synchronize(w_KD, r, Average(), channel)
+
+
+STRATEGIES = {"doubling": Doubling}
+'''
+STEP = "        if t + 1 < self.first"
+
+
+class Done(NamedTuple):
+    """A folder with the suite and its plug-in, run there by two processes, and what the program said."""
+
+    folder: Path
+    said: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory: pytest.TempPathFactory, call_in: Fdabench) -> Done:
+    """Read only."""
+    folder = tmp_path_factory.mktemp("own")
+    write(folder)
+    return Done(folder, call_in(folder, "run", "own.toml", "--jobs", "2"))
+
+
+def write(folder: Path) -> None:
+    (folder / "own.toml").write_text(SUITE)
+    (folder / "mine.py").write_text(MINE)
+
+
+@pytest.fixture
+def own(here: InProcess) -> InProcess:
+    """The program in a folder with a suite and its plug-in."""
+    write(Path())
+    return here
+
+
+@pytest.fixture
+def ran(own: InProcess, done: Done) -> InProcess:
+    """The same where the suite was run."""
+    shutil.copytree(done.folder / "results", "results")
+    return own
+
+
+def change(path: str, old: str, new: str) -> None:
+    text = Path(path).read_text()
+    assert old in text
+    Path(path).write_text(text.replace(old, new))
+
+
+def plan(own: InProcess) -> dict[str, tuple[str, str]]:
+    """Status and why, by the first word of a cell's title."""
+    said = own("plan", "own.toml", "--output-format", "json")
+    assert said.exit_code == 0, said.output
+    return {row["what"].split()[0]: (row["status"], row["why"]) for row in json.loads(said.stdout)}
+
+
+def refused(own: InProcess, *arguments: str) -> str:
+    """What is said of a suite that cannot be used; nothing is written."""
+    before = sorted(path.as_posix() for path in Path().rglob("*"))
+    said = own(*(arguments or ("run", "own.toml", "--jobs", "1")))
+    assert said.exit_code == 2, said.output
+    assert "Traceback" not in said.output
+    assert sorted(path.as_posix() for path in Path().rglob("*")) == before
+    return str(said.stderr)
+
+
+def test_it_runs_in_spawned_processes_and_leaves_what_any_strategy_leaves(done: Done, ran: InProcess) -> None:
+    assert done.said.returncode == 0, done.said.stderr
+    assert "note: own.toml: plug-in mine.py adds strategies.doubling" in done.said.stderr
+    runs = pd.read_parquet("results/own/runs.parquet").set_index("label")
+    assert runs.loc["doubling", ["state", "strategy", "syncs"]].tolist() == ["done", "doubling", 2]
+    cell = runs.loc["doubling", "cell_id"]
+    rounds = pd.read_parquet(f"results/own/cells/{cell}/rounds.parquet")
+    assert list(rounds["step"]) == [2, 6]
+    names = sorted(path.name for path in done.folder.iterdir())
+    assert names == ["mine.py", "own.toml", "results"], "nothing is written beside a user's file"
+    lock = tomllib.loads(Path("results/own/suite.lock.toml").read_text())
+    record = json.loads(Path(f"results/own/cells/{cell}/cell.json").read_text())
+    (locked,) = lock["plugins"]
+    assert (locked["name"], locked["adds"]) == ("mine.py", ["strategies.doubling"])
+    assert locked["code"] == {key: record["code"][key] for key in ("plug-in mine.py",)}
+    other = json.loads(Path(f"results/own/cells/{runs.loc['Synchronous', 'cell_id']}/cell.json").read_text())
+    assert "plug-in mine.py" not in other["code"]
+    assert {"core/strategy.py", "servers/average.py"} <= set(record["code"])
+
+
+def test_a_cell_is_run_again_when_the_code_of_its_plugin_changed_and_not_for_a_word(ran: InProcess) -> None:
+    assert plan(ran) == {"Synchronous": ("done", ""), "doubling": ("done", "")}
+    change("mine.py", STEP, "        # a remark\n\n" + STEP)
+    change("mine.py", "Sync after `first` steps", "Other words")
+    assert plan(ran) == {"Synchronous": ("done", ""), "doubling": ("done", "")}
+    before = next(iter(tomllib.loads(Path("results/own/suite.lock.toml").read_text())["plugins"][0]["code"].values()))
+    change("mine.py", "t + 1 <", "t <")
+    found = plan(ran)
+    assert found["Synchronous"] == ("done", "")
+    status, why = found["doubling"]
+    assert status == "stale"
+    assert why.startswith(f"plug-in mine.py changed ({before} -> ")
+    said = ran("run", "own.toml", "--jobs", "1", "--device", "cpu")
+    assert " 1 done | 1 stale: plug-in mine.py changed | 0 to run" in said.stderr
+    assert "[1/1] done  doubling" in said.stderr
+    assert plan(ran)["doubling"] == ("done", "")
+
+
+def test_a_change_of_a_builtin_file_and_of_torch_are_named_too(ran: InProcess) -> None:
+    store = Store(Path("results/own"))
+    cells = {cell["label"]: cell["id"] for cell in store.read_lock()["cell"]}
+    record = store.read_record(cells["doubling"])
+    assert record is not None
+    now = record["code"]["servers/average.py"]
+    store.write_record(cells["doubling"], record | {"code": record["code"] | {"servers/average.py": "0" * 16}})
+    assert plan(ran)["doubling"] == ("stale", f"servers/average.py changed ({'0' * 16} -> {now})")
+    store.write_record(cells["doubling"], record | {"environment": record["environment"] | {"torch": "1.0"}})
+    assert plan(ran)["doubling"][1].startswith("torch 1.0 -> ")
+
+
+def test_results_are_read_without_the_plugin(ran: InProcess) -> None:
+    """Also where the file is gone, and where it would raise."""
+    cell = Store(Path("results/own")).read_lock()["cell"][1]["id"]
+    for ruin in ("raise SystemExit('never run this')", None):
+        if ruin:
+            Path("mine.py").write_text(ruin)
+        else:
+            os.unlink("mine.py")
+        for arguments in (["status"], ["show", cell], ["report"]):
+            command, *rest = arguments
+            assert ran(command, "results/own", *rest).exit_code == 0
+        assert "published numbers has a counterpart" in ran("compare", "results/own", "--published").stderr
+    assert "doubling" in Path("reports/own/summary.md").read_text()
+
+
+def test_a_strategy_that_raises_fails_its_cell_and_the_screen_names_the_users_line(own: InProcess) -> None:
+    """So does one that returns nothing or changes the models in place, where no line of theirs is under way, and one
+    that would end the program.
+    """
+    bodies = {
+        "Raises": "raise ValueError('I give up\\nreally')",
+        "Silent": "return None",
+        "Exits": "exit(3)",
+        "Quits": "raise type('Quit', (BaseException,), {})('no more')",
+        "Meddles": "w_KD.zero_(); return super().step(t, w_KD, r, channel)",
+    }
+    for name, body in bodies.items():
+        with Path("mine.py").open("a") as file:
+            file.write(f"\n\nclass {name}(Doubling):\n    def step(self, t, w_KD, r, channel):\n        {body}\n")
+            file.write(f"\n\nSTRATEGIES['{name.lower()}'] = {name}\n")
+        with Path("own.toml").open("a") as file:
+            file.write(f'\n[[strategy]]\nkind = "{name.lower()}"\nfirst = 2\n')
+    said = own("run", "own.toml", "--jobs", "1", "--device", "cpu", "-q")
+    assert said.exit_code == 3, said.output
+    runs = pd.read_parquet("results/own/runs.parquet").set_index("label")
+    failed = {label for label, state in runs["state"].items() if state == "failed"}
+    assert (failed, set(runs["state"])) == ({name.lower() for name in bodies}, {"failed", "done"})
+    lines = said.stderr[said.stderr.index("failed") :].splitlines()
+    assert len(lines) == 15
+    told = {title.split()[1]: cause.strip() for title, cause in zip(lines[::3], lines[1::3], strict=True)}
+    place = {name: Path("mine.py").read_text().split(body)[0].count("\n") + 1 for name, body in bodies.items()}
+    assert told["raises"] == f"mine.py:{place['Raises']}: really"
+    above = {name: line - 1 for name, line in place.items()}
+    assert told["silent"] == (
+        f"mine.py: TypeError: Silent.step, line {above['Silent']}: must return an Outcome; it returned None"
+    )
+    assert told["meddles"] == (
+        f"mine.py: TypeError: Meddles.step, line {above['Meddles']}: changed w_KD in place; it must return new tensors"
+    )
+    assert told["quits"] == f"mine.py:{place['Quits']}: RuntimeError: Quit: no more ends no cell"
+    assert told["exits"] == f"mine.py:{place['Exits']}: RuntimeError: sys.exit(3) ends no cell"
+    shown = own("show", "results/own", runs.loc["raises", "cell_id"]).stdout
+    assert "Traceback (most recent call last)" in shown
+    assert "raise ValueError('I give up" in shown
+
+
+FAULTS: dict[str, tuple[str, str, str]] = {
+    "raises": ("STRATEGIES =", "1 / 0\nSTRATEGIES =", "mine.py:26: ZeroDivisionError: division by zero"),
+    "no Python": ("class Doubling:", "class Doubling", "mine.py:12: SyntaxError: expected ':'"),
+    "nul": ("class Doubling:", "\0", "mine.py"),
+    "exits": ("STRATEGIES =", "exit(0)\nSTRATEGIES =", "mine.py:26: SystemExit: 0"),
+    "import": ("from dataclasses", "import nowhere\nfrom dataclasses", "mine.py:4: ModuleNotFoundError: "),
+    "nothing": ("STRATEGIES =", "STRATEGY =", "mine.py:1: adds nothing: expected STRATEGIES = {\"name\": Class}"),
+    "near": ("STRATEGIES =", "STRATEGY =", "did you mean 'STRATEGIES'?"),
+    "no dict": ('{"doubling": Doubling}', "[Doubling]", "mine.py:26: STRATEGIES must be a dict"),
+    "no class": ('": Doubling}', '": Doubling(2)}', "a strategy is a frozen dataclass; a Doubling is none"),
+    "no dataclass": ("@dataclass(frozen=True)", "", "a strategy is a frozen dataclass; Doubling is none"),
+    "not frozen": ("(frozen=True)", "", "STRATEGIES['doubling']: Doubling is a dataclass that is not frozen"),
+    "no step": ("def step(", "def stepp(", "Doubling lacks step(self, t: int, w_KD: torch.Tensor"),
+    "no init": ("def init(", "def start(", "Doubling lacks init(self, w_D: torch.Tensor)"),
+    "other step": ("def step(self, t, ", "def step(self, ", "Doubling.step(self, w_KD, r, channel) should be step("),
+    "built in": ('"doubling"', '"fda"', "mine.py:26: 'fda' is taken: of the strategies, 'fda' is built in"),
+    "other case": ('"doubling"', '"FedAvg"', "mine.py:26: 'FedAvg' is taken: of the strategies, 'fedavg' is built in"),
+    "name": ('"doubling"', '"../doubling"', "a name has only letters, digits"),
+    "long name": ('"doubling"', '"a" * 5000', "at most 64"),
+    "number for a name": ('"doubling"', "3", "a name has only letters, digits"),
+    "own name": ("first: Count", "name: str", "mine.py:26: doubling: the field 'name' is a key that the suite's table"),
+    "tensor": ("first: Count", "first: Outcome", "the field 'first': a suite can give numbers, strings"),
+    "annotation": ("first: Count", "first: 'Cuont'", "mine.py:26: doubling: name 'Cuont' is not defined"),
+    "theta": ("first: Count", "theta: str", "the field 'theta': results take it for a number"),
+    "monitor": ("first: Count", "monitor: str", "the field 'monitor': results take it for a component"),
+    "list": ("first: Count", "first: list[int]", "the field 'first': a suite can give numbers, strings"),
+    "private": ("first: Count", "_first: int", "mine.py:26: doubling: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "said"), FAULTS.values(), ids=FAULTS)
+def test_a_plugin_that_cannot_be_used_is_the_users_fault_with_file_and_line(
+    own: InProcess, old: str, new: str, said: str
+) -> None:
+    change("mine.py", old, new)
+    message = refused(own)
+    assert message.startswith("fdabench: own.toml: ")
+    assert "plugins[0]: mine.py" in message
+    assert said in message
+
+
+@pytest.mark.parametrize(
+    ("plugins", "said"),
+    [
+        ('["nowhere.py"]', "plugins[0]: 'nowhere.py': there is no such file"),
+        ('["mine.py", "sub"]', "plugins[1]: 'sub': expected the path of a Python file"),
+        ('["https://example.org/mine.py"]', "expected the path of a Python file"),
+        ('["file:///mine.py"]', "expected the path of a Python file"),
+        ('["folder.py"]', "plugins[0]: 'folder.py': there is no such file"),
+        ('["a\\u0000.py"]', "expected the path of a Python file"),
+        ('["' + "a" * 5000 + '.py"]', "cannot be read: File name too long"),
+        ('["/dev/zero"]', "expected the path of a Python file"),
+        ('["zero.py"]', "plugins[0]: 'zero.py': there is no such file"),
+        ('["huge.py"]', "larger than 1,000,000 bytes"),
+        ('"mine.py"', "plugins: expected a list, found 'mine.py'"),
+        ("[3]", "plugins[0]: expected a string, found 3"),
+    ],
+)
+def test_what_is_no_plugin_is_refused(own: InProcess, plugins: str, said: str) -> None:
+    Path("folder.py").mkdir()
+    Path("zero.py").symlink_to("/dev/zero")
+    Path("huge.py").write_text("#" * 1_000_001)
+    change("own.toml", '["mine.py"]', plugins)
+    assert said in refused(own)
+
+
+SEVERAL = """
+
+@dataclass
+class Thawed(Doubling):
+    pass
+
+
+@dataclass(frozen=True)
+class Listed(Doubling):
+    values: list[int] = ()
+
+
+STRATEGIES |= {"thawed": Thawed, "../x": Doubling, "fda": Doubling, "listed": Listed}
+SERVERS = {"halves": 3}
+"""
+
+
+def test_all_faults_of_a_plugin_are_told_at_once(own: InProcess) -> None:
+    """What is declared wrongly, names that are taken, and fields that no suite can give."""
+    with Path("mine.py").open("a") as file:
+        file.write(SEVERAL.replace("@dataclass\nclass Thawed(Doubling)", "@dataclass\nclass Thawed"))
+    said = refused(own)
+    wanted = [
+        "STRATEGIES['thawed']: Thawed is a dataclass that is not frozen: write @dataclass(frozen=True)",
+        "STRATEGIES['thawed']: Thawed lacks init(",
+        "STRATEGIES['thawed']: Thawed lacks step(",
+        "STRATEGIES['../x']: a name has only letters",
+        "SERVERS['halves']: a server is a frozen dataclass; a int is none",
+        "'fda' is taken: of the strategies, 'fda' is built in",
+        "listed: the field 'values'",
+    ]
+    assert [text for text in wanted if text not in said] == []
+    assert len(said.splitlines()) == 1 + len(wanted), said
+
+
+def test_two_plugins_with_one_name_are_refused_with_both_places(own: InProcess) -> None:
+    Path("sub").mkdir()
+    Path("sub/other.py").write_text(MINE)
+    change("own.toml", '["mine.py"]', '["mine.py", "sub/other.py"]')
+    said = refused(own)
+    assert (
+        "plugins[1]: sub/other.py:26: 'doubling' is taken: of the strategies, 'doubling' is added by mine.py:26" in said
+    )
+    shutil.move("sub/other.py", "sub/mine.py")
+    change("own.toml", "sub/other.py", "sub/mine.py")
+    assert "another plug-in mine.py is mine.py: rename one of them" in refused(own)
+
+
+def test_a_file_that_is_extended_brings_its_plugins_relative_to_itself(own: InProcess) -> None:
+    Path("base").mkdir()
+    for name in ("own.toml", "mine.py"):
+        shutil.move(name, f"base/{name}")
+    Path("over.py").write_text(MINE.replace('"doubling"', '"twice"'))
+    Path("own.toml").write_text('extends = "base/own.toml"\nplugins = ["over.py", "base/mine.py"]\n')
+    said = own("validate", "own.toml")
+    assert said.exit_code == 0, said.output
+    assert "plug-in base/mine.py adds strategies.doubling" in said.stderr
+    assert "plug-in over.py adds strategies.twice" in said.stderr
+    change("base/mine.py", "class Doubling:", "class Doubling")
+    assert "base/own.toml: plugins[0]: base/mine.py:12: SyntaxError" in refused(own)
+
+
+def test_no_code_is_run_where_no_plugin_is_named(own: InProcess) -> None:
+    """Files of the names that Python itself looks for are in the folder, too."""
+    for name in ("mine.py", "conftest.py", "sitecustomize.py", "torch.py", "fdabench_plugin.py"):
+        Path(name).write_text("open('ran', 'w').close()\n")
+    for arguments in (["validate"], ["plan"], ["cite"], ["run", "-q", "--jobs", "1", "--device", "cpu"]):
+        assert own(*arguments, "tiny.toml").exit_code == 0
+    assert own("validate", "--plugins", "own.toml").stdout.splitlines()[1].split() == [
+        "mine.py",
+        "own.toml:",
+        "plugins[0]",
+    ]
+    assert not Path("ran").exists()
+    own("validate", "own.toml")
+    assert Path("ran").exists()
+    assert "only a suite's file names plug-ins" in refused(own, "plan", "tiny.toml", "--set", 'plugins=["mine.py"]')
+
+
+def test_what_a_plugin_prints_does_not_spoil_the_result(own: InProcess) -> None:
+    change("mine.py", "STRATEGIES", "print('hello')\nSTRATEGIES")
+    assert plan(own)["doubling"] == ("to run", "")
+
+
+def test_list_shows_them_with_their_file(own: InProcess) -> None:
+    rows = json.loads(own("list", "strategies", "--suite", "own.toml", "--output-format", "json").stdout)
+    assert rows[-1] == {
+        "kind": "doubling",
+        "keys": ["first"],
+        "about": "Sync after `first` steps, then after twice as many, and so on",
+        "plug-in": "mine.py",
+    }
+    assert {row["plug-in"] for row in rows[:-1]} == {None}
+    assert "doubling" not in own("list", "strategies").stdout
+    assert (
+        "Doubling"
+        in json.loads(own("validate", "--schema", "own.toml").stdout)["properties"]["strategy"]["items"]["anyOf"][-1][
+            "title"
+        ]
+    )
+
+
+def test_faults_of_a_users_own_table_are_told_as_for_any_other(own: InProcess) -> None:
+    change("own.toml", "first = 2", "frist = 2")
+    said = refused(own)
+    assert "unknown key of doubling; allowed: name, reference, optimizer, kind, first; did you mean 'first'?" in said
+    assert "strategy[1]: 'first' is missing" in said
+    change("own.toml", "frist = 2", "first = 0")
+    assert "strategy[1].first: 0 is out of range: it must be at least 1" in refused(own)
+    change("mine.py", "    def init", "    def __post_init__(self):\n        {}['no']\n\n    def init")
+    change("own.toml", "first = 0", "first = 1")
+    assert "strategy[1]: Doubling refuses it: KeyError: 'no'" in refused(own)
+
+
+EVERYTHING = '''
+"""One of everything."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from fdabench.core.rows import squared_norms
+from fdabench.core.strategy import Server
+from fdabench.datasets.digits import DIGITS
+from fdabench.models.mlp import MLP
+from fdabench.servers.average import Average
+
+
+@dataclass(frozen=True)
+class Half:
+    share: float = 0.5
+    averages = False
+
+    def init(self, w_D):
+        return ()
+
+    def apply(self, w_D, u_D, state):
+        return w_D + self.share * u_D, state
+
+
+@dataclass(frozen=True)
+class Norm:
+    scale: float = 1.0
+
+    def size(self, num_parameters):
+        return 1
+
+    def state(self, u_KD, r):
+        return self.scale * squared_norms(u_KD)[:, None]
+
+    def bound(self, s_S):
+        return s_S[0]
+
+
+@dataclass(frozen=True)
+class Plain:
+    speed: float
+    at_sync: str = "keep"
+
+    def build(self, rows):
+        return torch.optim.SGD(rows, lr=self.speed)
+
+
+@dataclass(frozen=True)
+class Stripes:
+    width: int = 1
+
+    def split(self, labels, workers, rng):
+        return [np.arange(len(labels))[k::workers] for k in range(workers)]
+
+
+SERVERS = {"half": Half}
+MONITORS = {"norm": Norm}
+OPTIMIZERS = {"plain": Plain}
+PARTITIONS = {"stripes": Stripes}
+DATASETS = {"mine": replace(DIGITS, load=lambda root: DIGITS.load(root))}
+MODELS = {"net": replace(MLP, build=lambda shape, classes: torch.nn.Sequential(
+    torch.nn.Flatten(), torch.nn.Linear(64, classes)))}
+'''
+
+
+def test_everything_can_be_a_users_own(own: InProcess, fdabench_in: Fdabench) -> None:
+    Path("mine.py").write_text(EVERYTHING)
+    change("own.toml", 'kind = "doubling"\nfirst = 2', 'kind = "fda"\nmonitor = "norm"\ntheta = 0.001\nserver = "half"')
+    change("own.toml", '{ kind = "sgd", lr = 0.1 }', '{ kind = "plain", speed = 0.1 }\npartition = "stripes"')
+    change("own.toml", 'dataset = "digits"\nmodel = "mlp"', 'dataset = "mine"\nmodel = "net"')
+    assert {status for status, _ in plan(own).values()} == {"to run"}
+    said = fdabench_in("run", "own.toml", "--jobs", "2")
+    assert said.returncode == 0, said.stderr
+    runs = pd.read_parquet("results/own/runs.parquet").set_index("label")
+    assert set(runs["state"]) == {"done"}
+    names = ["dataset", "model", "partition", "monitor", "server", "optimizer", "num_parameters"]
+    assert runs.loc["NormFDA", names].tolist() == ["mine", "net", "stripes(width=1)", "norm", "half", "plain", 650]
+    assert own("report", "results/own").exit_code == 0
+    assert own("cite", "own.toml").exit_code == 0
+    change("mine.py", "return s_S[0]", "return 2 * s_S[0]")
+    assert {status for status, _ in plan(own).values()} == {"stale"}, "both cells use its data"
+
+
+@pytest.fixture
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an installed package that has a plug-in."""
+    root = tmp_path_factory.mktemp("site")
+    (root / "fdabench_double").mkdir()
+    (root / "fdabench_double" / "__init__.py").write_text(
+        "from fdabench_double.strategy import STRATEGIES as STRATEGIES\n"
+    )
+    (root / "fdabench_double" / "strategy.py").write_text(MINE)
+    info = root / "fdabench_double-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fdabench-double\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[fdabench.plugins]\ndouble = fdabench_double\n")
+    return root
+
+
+def test_a_package_brings_a_plugin_along(own: InProcess, fdabench_in: Fdabench, package: Path) -> None:
+    import fdabench
+
+    path = {"PYTHONPATH": f"{Path(fdabench.__file__).parents[1]}{os.pathsep}{package}", "PYTHONDONTWRITEBYTECODE": "1"}
+    change("own.toml", 'plugins = ["mine.py"]', "")
+    os.unlink("mine.py")
+    assert "kind 'doubling' is unknown" in refused(own)
+    said = fdabench_in("run", "own.toml", "--jobs", "2", **path)
+    assert said.returncode == 0, said.stderr
+    assert "note: own.toml: plug-in double of fdabench-double 1.2 adds strategies.doubling" in said.stderr
+    lock = tomllib.loads(Path("results/own/suite.lock.toml").read_text())
+    files = {"plug-in fdabench_double/__init__.py", "plug-in fdabench_double/strategy.py"}
+    assert [set(each["code"]) for each in lock["plugins"]] == [files]
+    (package / "fdabench_double" / "strategy.py").write_text(MINE.replace("t + 1 <", "t <"))
+    planned = fdabench_in("plan", "own.toml", **path).stdout
+    assert "1 done | 1 stale: plug-in fdabench_double/strategy.py changed | 0 to run" in planned
+    listed = fdabench_in("list", "strategies", **path).stdout.splitlines()
+    assert listed[-1].endswith("fdabench_double/__init__.py")
+    (package / "fdabench_double" / "strategy.py").write_text("1 / 0")
+    broken = fdabench_in("plan", "tiny.toml", **path)
+    assert broken.returncode == 2
+    assert "fdabench-double 1.2: " in broken.stderr
+    assert "ZeroDivisionError" in broken.stderr

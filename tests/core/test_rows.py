@@ -1,0 +1,74 @@
+"""What a worker's numbers add up to depends on the numbers, not on where they lie nor on who lies beside them."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from fdabench.core import rows
+from fdabench.core.rows import dots, squared_norms
+from support import row_placement
+from support.row_placement import SIZES, differing_means, differing_rows, random_rows
+
+PATHS = [
+    {"MKL_CBWR": "COMPATIBLE"},
+    {"MKL_CBWR": "AVX2"},
+    {"MKL_CBWR": "AVX512"},
+    {"ATEN_CPU_CAPABILITY": "default"},
+    {"ATEN_CPU_CAPABILITY": "avx2"},
+    {"ATEN_CPU_CAPABILITY": "avx512"},
+    {"OMP_NUM_THREADS": "2"},
+]
+"""Which instructions MKL and ATen take, and how many threads; what a processor lacks, they replace by less."""
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_rows_sums_do_not_depend_on_place_or_company(size: int) -> None:
+    assert differing_rows(size) == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_mean_does_not_depend_on_place(size: int) -> None:
+    assert differing_means(size) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS, ids=str)
+def test_nor_on_any_path_of_the_processor(path: dict[str, str]) -> None:
+    names = {name for each in PATHS for name in each}
+    given = {key: value for key, value in os.environ.items() if key not in names} | {"OMP_NUM_THREADS": "1"} | path
+    command = [sys.executable, row_placement.__file__]
+    done = subprocess.run(command, capture_output=True, text=True, env=given, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_no_sum_over_a_row_is_left_to_a_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A BLAS may begin at the first aligned number: MKL does on some processors, where no test here would see it."""
+
+    def refuse(*given: object) -> None:
+        raise AssertionError("a BLAS sums in an order of its own")
+
+    for name in ("dot", "vdot", "matmul", "__matmul__", "mv", "mm"):
+        monkeypatch.setattr(torch.Tensor, name, refuse)
+    for name in ("vecdot", "matmul"):
+        monkeypatch.setattr(torch.linalg, name, refuse)
+    u_KD, v_D, _ = random_rows(37)
+    assert dots(u_KD, v_D).shape == squared_norms(u_KD).shape == (9,)
+
+
+@pytest.mark.parametrize("size", [0, 1, rows.BLOCK - 1, rows.BLOCK, rows.BLOCK + 1, 3 * rows.BLOCK])
+def test_inner_products_are_those_of_float64(size: int) -> None:
+    """Each product and each partial sum rounds; the sum of blocks is a tree, so 64 roundings are generous."""
+    u_KD, v_D = torch.randn(3, size), torch.randn(size)
+    exact = (u_KD.double() * v_D.double()).sum(1)
+    allowed = 64 * 2**-24 * (u_KD.double() * v_D.double()).abs().sum(1)
+    assert (dots(u_KD, v_D).double() - exact).abs().le(allowed).all()
+
+
+def test_what_is_no_number_stays_none() -> None:
+    u_KD = torch.tensor([[1.0, float("nan")], [float("inf"), 1.0], [1.0, 2.0]])
+    first, second, third = dots(u_KD, torch.ones(2)).tolist()
+    assert first != first
+    assert (second, third) == (float("inf"), 3.0)

@@ -1,0 +1,186 @@
+"""The ledger against the counters of network interfaces, with nothing else on the links."""
+
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import monotonic, sleep
+
+import pandas as pd
+import pytest
+
+import fdabench
+from fdabench.core.ledger import Ledger
+from fdabench.engine import wire
+from fdabench.engine.wire import on_the_wire
+from fdabench.results.costs import CONVENTIONS, total_bytes
+from fdabench.results.store import Store
+from support.suites import digits_suite, linear_fda
+
+sys.path.insert(0, str(Path(fdabench.__file__).parents[1] / "benchmarks"))
+
+from namespaces import INTERFACE, Hosts, hosts
+
+SUITE = """
+name = "wired"
+plugins = ["wide.py"]
+[budget]
+steps = 8
+[eval]
+every_steps = 8
+targets = [0.3]
+[[workload]]
+dataset = "digits"
+model = "wide"
+workers = {workers}
+batch_size = 8
+optimizer = {{ kind = "adam", lr = 1e-2 }}
+partition = "iid"
+[[strategy]]
+kind = "synchronous"
+[[strategy]]
+kind = "fedavg"
+local_steps = 4
+[[strategy]]
+kind = "fedadam"
+local_steps = 4
+[[strategy]]
+kind = "fda"
+monitor = ["naive", "linear", "sketch", "exact"]
+theta = 0.05
+"""
+WIDE = """
+from torch import nn
+
+from fdabench.models.base import Architecture, Flatten
+
+
+def build(shape, classes):
+    return nn.Sequential(Flatten(), nn.Linear(64, 4000), nn.ReLU(), nn.Linear(4000, classes))
+
+
+MODELS = {"wide": Architecture(build, None, "300,010 parameters: 1.2 MB", "none")}
+"""
+
+
+@pytest.fixture(scope="module")
+def two_hosts() -> Iterator[Hosts]:
+    try:
+        with hosts(2) as made:
+            yield made
+    except PermissionError as error:
+        pytest.skip(f"no network namespaces here: {error}")
+
+
+def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
+    deadline = monotonic() + seconds
+    while not true():
+        assert monotonic() < deadline
+        sleep(0.05)
+
+
+def run_on(made: Hosts, folder: Path, workers: int, mean: str) -> Store:
+    (folder / "wide.py").write_text(WIDE)
+    (folder / "wired.toml").write_text(SUITE.format(workers=workers))
+    asked = ("--engine", "distributed", "--mean", mean, "--measure-wire", INTERFACE, "-q")
+    done = made.run(["fdabench", "run", "wired.toml", "-o", "results", *asked], folder, 240)
+    assert [each.returncode for each in done] == [0, 0], "\n".join(each.stderr for each in done)
+    return Store(folder / "results")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "mean"), [(2, "allreduce"), (3, "ordered")])
+def test_the_counters_agree_with_the_ledger(two_hosts: Hosts, tmp_path: Path, workers: int, mean: str) -> None:
+    store = run_on(two_hosts, tmp_path, workers, mean)
+    for cell in store.read_lock()["cell"]:
+        table, ledger = store.read_wire(cell["id"]), store.read_cell_table(cell["id"], "ledger").to_pandas()
+        assert table is not None
+        seen = table.to_pandas().query("kind != 'evaluation'")
+        counted = ledger[ledger["kind"] != "initial"].groupby("kind")["count"].sum()
+        pd.testing.assert_series_equal(seen.groupby("kind")["count"].sum(), counted)
+        large = seen[seen["payload_bytes"] > 1e6]
+        assert len(large)
+        assert large["received_bytes"].sum() == pytest.approx(large["predicted_bytes"].sum(), rel=0.01), cell["label"]
+        if mean == "allreduce":
+            # one worker in each process: what is predicted is the ledger, read as `ring` does
+            ring = total_bytes(ledger[ledger["kind"] == "model"], workers, "ring").total
+            assert seen[seen["kind"] == "model"]["predicted_bytes"].sum() == ring
+
+
+def test_what_the_algorithms_move() -> None:
+    """Four processes, one of which holds two workers; a ring's chunks make the payload twice round, less one hop."""
+    assert on_the_wire("allreduce", 1000, (2, 1, 1, 1)) == 2 * 3 * 1000
+    assert on_the_wire("ordered", 1000, (2, 1, 1, 1)) == 4 * 3 * 2 * 1000
+    assert on_the_wire("allreduce", 1000, (1,) * 7) == CONVENTIONS["ring"]["model"](1000, 7)
+    assert on_the_wire("ordered", 1000, (5,)) == 0
+
+
+class Alone:
+    """A team of one process that reads an interface."""
+
+    wire, rank, mean = "lo", 0, "allreduce"
+
+    def meet(self) -> None:
+        pass
+
+    def gathered(self, value: object) -> list[object]:
+        return [value]
+
+
+@pytest.mark.parametrize(
+    ("idle", "readings", "received"),
+    [
+        (0, [1000, 1800], 800),
+        (400, [1000, 1800], 780),
+        # other programs were there in the empty windows, and left
+        (20_000, [1000, 1800], None),
+        # a counter that began again
+        (0, [1000, 10], None),
+        # less than the payload is evidence against the ledger
+        (0, [1000, 1001], 1),
+    ],
+)
+def test_less_than_nothing_is_not_measured(
+    monkeypatch: pytest.MonkeyPatch, idle: int, readings: list[int], received: int | None
+) -> None:
+    counted = iter([0, idle, *readings])
+    monkeypatch.setattr(wire, "received_bytes", lambda interface: next(counted))
+    watched = wire.Wire(Alone(), Ledger(), (1,))  # type: ignore[arg-type]
+    with watched("model", 500):
+        pass
+    (row,) = watched.of_all()
+    assert row.received_bytes == received
+    assert list(counted) == []
+
+
+LONG = digits_suite(
+    [linear_fda(0.3)],
+    name="cut",
+    steps=100_000,
+    every_steps=50_000,
+    targets=[0.3],
+    workers=3,
+    batch_size=8,
+    workload='partition = "iid"',
+)
+
+
+@pytest.mark.slow
+def test_a_host_that_is_cut_off_is_named_and_nobody_waits_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "cut.toml").write_text(LONG)
+    asked = ("fdabench", "run", "cut.toml", "-o", "results", "--engine", "distributed", "--timeout", "5s")
+    try:
+        with hosts(3) as made, ThreadPoolExecutor(1) as apart:
+            done = apart.submit(made.run, [*asked, "--checkpoint-every", "1s", "-q"], tmp_path, 120)
+            wait_until(lambda: any((tmp_path / "results").glob("cells/*/checkpoint.pt")))
+            made.unplug(2)
+            cut, begun = done.result(), monotonic()
+    except PermissionError as error:
+        pytest.skip(f"no network namespaces here: {error}")
+    assert [each.returncode for each in cut] == [3, 3, 3], "\n".join(each.stderr for each in cut)
+    assert monotonic() - begun < 60
+    store = Store(tmp_path / "results")
+    record = store.read_record(store.read_lock()["cell"][0]["id"])
+    assert record is not None
+    assert record["state"] == "lost"
+    assert "no word from rank 2 of 3" in record["error"]

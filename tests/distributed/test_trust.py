@@ -1,0 +1,177 @@
+"""What the processes of a team believe: nothing that arrives is run, and nobody listens where nobody needs to ask."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+
+import fdabench
+from fdabench.engine.evaluate import Score
+from fdabench.engine.meeting import LOOPBACK, Meeting, opened
+from fdabench.engine.team import Processes
+from fdabench.engine.workers import CrewState
+from fdabench.errors import CutOffError
+from fdabench.run.encoding import Codec
+from fdabench.run.pack import records_for
+from support.launch import launch
+from support.suites import SYNCHRONOUS, digits_suite
+
+SUITE = digits_suite([SYNCHRONOUS], name="heard", steps=100_000, every_steps=50_000, targets=None, batch_size=8)
+
+
+def team_of(rank: int, size: int) -> Processes:
+    return Processes(rank, size, codec=Codec(records_for([]), torch.device("cpu")))
+
+
+def crew_of(rank: int) -> CrewState:
+    """Of another size in every process."""
+    rows = torch.full((rank + 1, 3), float(rank))
+    return CrewState(rows, torch.zeros(rank + 1, 0), [{"step": torch.tensor(1.0)}] * (rank + 1), [{}] * (rank + 1))
+
+
+def speak() -> dict[str, Any]:
+    """What a process hears; in `launch`'s group."""
+    import torch.distributed as dist
+
+    team = team_of(dist.get_rank(), dist.get_world_size())
+    return {
+        "told": team.told(lambda: (True, Score(0.5, float("inf")), team.rank)),
+        "nothing": team.told(lambda: None),
+        "gathered": team.gathered(crew_of(team.rank)),
+        "shown": team.shown(f"rank {team.rank} " + "x" * team.rank),
+    }
+
+
+def test_what_processes_tell_each_other_arrives_as_it_was() -> None:
+    first, second = launch(speak, 2)
+    for heard in (first, second):
+        assert heard["told"] == (True, Score(0.5, float("inf")), 0)
+        assert heard["nothing"] is None
+        assert heard["shown"] == ["rank 0 ", "rank 1 x"]
+    assert second["gathered"] == []
+    for rank, crew in enumerate(first["gathered"]):
+        assert isinstance(crew, CrewState)
+        assert torch.equal(crew.w_KD, crew_of(rank).w_KD)
+        assert len(crew.remembered) == rank + 1
+
+
+def hear_a_pickle() -> str:
+    """Rank 0 sends what would run code, were it unpickled."""
+    import pickle
+
+    import torch.distributed as dist
+
+    class Says(Codec):
+        def encoded(self, value: Any) -> bytes:
+            return pickle.dumps(value)
+
+    codec = Codec(records_for([]), torch.device("cpu"))
+    rank = dist.get_rank()
+    team = Processes(rank, 2, codec=Says(*codec) if rank == 0 else codec)
+    try:
+        team.told(lambda: [1, 2])
+    except CutOffError as error:
+        return str(error)
+    return "it was believed"
+
+
+def test_a_pickle_is_refused() -> None:
+    assert all("another process said what cannot be read" in heard for heard in launch(hear_a_pickle, 2))
+
+
+class Listener(NamedTuple):
+    """A socket on which somebody listens, by the kernel's table; the address in its hexadecimal digits."""
+
+    address: str
+    port: int
+    inode: str
+
+
+IN_LOOPBACK = "0100007F"
+
+
+def listeners() -> list[Listener]:
+    found = []
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            fields = line.split()
+            address, _, port = fields[1].rpartition(":")
+            if fields[3] == "0A":
+                found.append(Listener(address, int(port, 16), fields[9]))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="listeners are read from /proc")
+def test_a_store_listens_on_the_interface_of_its_address_only() -> None:
+    store, meeting = opened(2, 10.0)
+    assert meeting.host == LOOPBACK
+    assert {each.address for each in listeners() if each.port == meeting.port} == {IN_LOOPBACK}
+    meeting.store().set("said", "heard")
+    assert store.get("said") == b"heard"
+
+
+def test_an_address_that_is_none_of_this_machine_is_told() -> None:
+    with pytest.raises(
+        CutOffError, match=r"no store can be served at 192\.0\.2\.1:29411: .*one of rank 0's interfaces"
+    ):
+        Meeting("192.0.2.1", 29411, "x", 2, 5.0).served()
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CutOffError, match=f"no store can be served at {LOOPBACK}:{port}: Address already in use"):
+            Meeting(LOOPBACK, port, "x", 2, 5.0).served()
+
+
+def inodes_of(root: int) -> set[str]:
+    """Of the sockets that this process and all below it hold."""
+    pids, found = [root], set()
+    while pids:
+        pid = pids.pop()
+        try:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                pids += map(int, (task / "children").read_text().split())
+            for handle in Path(f"/proc/{pid}/fd").iterdir():
+                if (target := handle.readlink().name).startswith("socket:["):
+                    found.add(target.removeprefix("socket:[").removesuffix("]"))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="listeners are read from /proc")
+def test_processes_of_one_machine_listen_to_that_machine_only(tmp_path: Path) -> None:
+    """The store and gloo."""
+    (tmp_path / "heard.toml").write_text(SUITE)
+    command = [
+        sys.executable,
+        "-m",
+        "fdabench",
+        "run",
+        "heard.toml",
+        "--engine",
+        "distributed",
+        "--processes",
+        "2",
+        "-q",
+    ]
+    here = {"PYTHONPATH": str(Path(fdabench.__file__).parents[1]), "CUDA_VISIBLE_DEVICES": "", "PATH": "/usr/bin:/bin"}
+    program = subprocess.Popen(command, cwd=tmp_path, env=here, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline, addresses = time.monotonic() + 60, []
+        while len(addresses) < 3 and program.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+            mine = inodes_of(program.pid)
+            addresses = [each.address for each in listeners() if each.inode in mine]
+        assert len(addresses) >= 3, "a store, and gloo in two processes"
+        assert set(addresses) == {IN_LOOPBACK}
+    finally:
+        program.terminate()
+        program.communicate(timeout=60)

@@ -1,0 +1,171 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from fdabench.core.channel import Channel
+from fdabench.core.collective import Stacked
+from fdabench.core.ledger import Ledger
+from fdabench.core.strategy import Outcome, Round
+from fdabench.engine.choice import ENGINES
+from fdabench.engine.evaluate import BATCH, model_variance, score
+from fdabench.engine.flat import flat, load, parameters, views
+from fdabench.engine.loop import Course, Moment, run
+from fdabench.engine.memory import keep_freed_memory
+from fdabench.engine.rows import Examples, Rows
+from fdabench.engine.workers import Engine
+from fdabench.optimizers import Sgd
+from fdabench.results.costs import total_bytes
+from fdabench.strategies.synchronous import Synchronous
+from support.toy import PARAMETERS, data, equal_shares, make_workers, model, sampler, sequential_workers, train
+
+NO_STATISTICS = torch.empty(0)
+
+
+def test_views_share_memory_with_the_row() -> None:
+    net, row_D = model(), torch.zeros(PARAMETERS)
+    parts = list(views(row_D, list(net.parameters())))
+    assert [part.shape for part in parts] == [parameter.shape for parameter in net.parameters()]
+    parts[1].fill_(1.0)
+    assert row_D.sum() == parts[1].numel() == 8
+    assert row_D[128:136].sum() == 8
+
+
+def test_flatten_and_load_are_inverse() -> None:
+    net, w_D = model(), torch.arange(float(PARAMETERS))
+    load(net, w_D, NO_STATISTICS)
+    assert torch.equal(flat(parameters(net)), w_D)
+    w_D[0] = -5.0
+    assert next(net.parameters()).flatten()[0] == -5.0
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_gradients_are_those_of_separate_models(engine: Engine) -> None:
+    x, y = data()
+    w_KD = torch.randn(3, PARAMETERS, generator=torch.Generator().manual_seed(4))
+    g_KD = torch.full_like(w_KD, 9.0)
+    gradients = engine(model(), Rows(w_KD, g_KD, torch.empty(3, 0)), Examples(x, y), "fp32")
+    drawn = [np.arange(k * 20, k * 20 + 8 + k) for k in range(3)]
+    for _ in range(2):
+        losses = gradients(drawn, torch.empty(3, 0, dtype=torch.int64))
+        for k, (images, labels) in enumerate((x[indices], y[indices]) for indices in drawn):
+            alone = model()
+            load(alone, w_KD[k].clone(), NO_STATISTICS)
+            logits = alone(images)
+            loss = nn.functional.cross_entropy(logits, labels)
+            expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(alone.parameters()))])
+            assert torch.allclose(g_KD[k], expected, rtol=1e-5, atol=1e-7)
+            assert losses.loss_K[k] == pytest.approx(loss.item())
+            assert losses.accuracy_K[k] == pytest.approx((logits.argmax(1) == labels).float().mean().item())
+
+
+def test_workers_begin_alike_and_step_apart() -> None:
+    crew = make_workers(range(3), 3, Sgd(lr=0.1))
+    assert torch.equal(crew.weights(), flat(parameters(model())).expand(3, -1))
+    crew.step()
+    assert not torch.equal(crew.weights()[0], crew.weights()[1])
+
+
+def test_a_workers_steps_do_not_depend_on_the_others() -> None:
+    together = make_workers(range(3), 3, Sgd(lr=0.1, momentum=0.9))
+    alone = make_workers([1], 3, Sgd(lr=0.1, momentum=0.9))
+    for _ in range(5):
+        together.step()
+        alone.step()
+    assert torch.equal(together.weights()[1], alone.weights()[0])
+
+
+def test_the_moment_of_a_step_is_before_its_sync() -> None:
+    """Three synchronous steps: seen, the workers differ; handed on, they do not."""
+    seen: list[Moment] = []
+    apart: list[bool] = []
+
+    def see(moment: Moment) -> None:
+        seen.append(moment)
+        apart.append(not torch.equal(moment.w_KD[0], moment.w_KD[1]))
+
+    ran = train(Synchronous(), steps=3, on_step=see)
+    assert apart == [True] * 3
+    assert [moment.step for moment in seen] == [1, 2, 3]
+    assert [moment.round.index for moment in seen] == [0, 1, 2]
+    assert [moment.outcome.round.index for moment in seen] == [1, 2, 3]
+    assert torch.equal(ran.w_KD[0], ran.w_KD[1])
+
+
+def test_the_loop_ends_when_told_and_hands_the_last_sync_on() -> None:
+    crew, channel = make_workers(range(2), 2, Sgd(lr=0.1)), Channel(Stacked(equal_shares(2)), Ledger())
+    run(crew, [Course(Synchronous(), channel, 100, lambda moment: moment.step < 4)])
+    assert channel.ledger.step == 4
+    assert torch.equal(crew.weights()[0], crew.weights()[1])
+
+
+def test_what_a_strategy_returns_without_a_sync_is_not_looked_at() -> None:
+    class Idle:
+        def init(self, w_D: torch.Tensor) -> Round:
+            return Round(w_D, w_D, ())
+
+        def step(self, t: int, w_KD: torch.Tensor, r: Round, channel: Channel) -> Outcome:
+            return Outcome(torch.full_like(w_KD, 1e9), r, False)
+
+    ran = train(Idle(), steps=5)
+    assert ran.w_KD.abs().max() < 10
+    assert [entry.kind for entry in ran.entries] == ["initial"]
+
+
+@pytest.mark.parametrize("shares", [[0.25] * 4, [0.7, 0.1, 0.1, 0.1]])
+def test_model_variance_is_its_definition_and_free(shares: list[float]) -> None:
+    w_KD = torch.randn(4, 50, generator=torch.Generator().manual_seed(5))
+    channel = Channel(Stacked(torch.tensor(shares)), Ledger())
+    w64_KD, share_K = w_KD.double().numpy(), np.array(shares)
+    mean_D = share_K @ w64_KD
+    expected = share_K @ ((w64_KD - mean_D) ** 2).sum(1)
+    assert model_variance(w_KD, channel.collective.mean(w_KD), channel.collective) == pytest.approx(expected, rel=1e-5)
+    assert channel.ledger.entries == []
+
+
+def test_the_score_is_of_the_whole_test_set_and_draws_nothing() -> None:
+    """More than one batch, the last one not full."""
+    generator = torch.Generator().manual_seed(6)
+    x, y = torch.randn(2 * BATCH + 17, 1, 4, 4, generator=generator), torch.arange(2 * BATCH + 17) % 3
+    net, w_D = model(), torch.randn(PARAMETERS, generator=generator)
+    found = score(net, w_D, NO_STATISTICS, Examples(x, y))
+    load(net, w_D, NO_STATISTICS)
+    logits = net(x).detach()
+    assert found.accuracy == pytest.approx((logits.argmax(1) == y).double().mean().item(), abs=1e-12)
+    assert found.loss == pytest.approx(nn.functional.cross_entropy(logits, y).item(), rel=1e-5)
+
+
+def test_evaluating_changes_no_training() -> None:
+    x, y = data()
+    net = model()
+
+    def test(moment: Moment) -> None:
+        score(net, Stacked(equal_shares(4)).mean(moment.w_KD), NO_STATISTICS, Examples(x, y))
+        model_variance(moment.w_KD, moment.w_KD.mean(0), Stacked(equal_shares(4)))
+
+    watched, plain = train(Synchronous(), on_step=test), train(Synchronous())
+    assert torch.equal(watched.w_KD, plain.w_KD)
+    assert total_bytes(pd.DataFrame(watched.entries), 4, "paper") == total_bytes(
+        pd.DataFrame(plain.entries), 4, "paper"
+    )
+
+
+def test_evaluating_with_the_training_model_changes_no_training() -> None:
+    """As a cell does: there is one module, and both point it at their own weights."""
+    x, y = data()
+
+    def go(evaluate: bool) -> torch.Tensor:
+        net = model()
+        crew = sequential_workers(net, Sgd(lr=0.1), [sampler(k, 2) for k in range(2)], Examples(x, y))
+        for _ in range(5):
+            crew.step()
+            if evaluate:
+                score(net, torch.zeros(PARAMETERS), NO_STATISTICS, Examples(x, y))
+        return crew.weights()
+
+    assert torch.equal(go(True), go(False))
+
+
+def test_keeping_freed_memory_is_harmless_anywhere() -> None:
+    assert keep_freed_memory() is None

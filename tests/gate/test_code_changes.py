@@ -1,0 +1,223 @@
+"""What must be caught, by changing the code or the suite for real; and what must not be flagged."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import fdabench
+from fdabench.core.collective import Stacked
+from fdabench.core.ledger import Ledger
+from fdabench.core.strategy import synchronize
+from fdabench.gate.verdict import Checked, Verdict
+from fdabench.monitors.linear import Linear
+from fdabench.monitors.sketch import Sketch
+from fdabench.run import cell as run_cell
+from fdabench.run import setting
+from fdabench.strategies.fda import FDA
+from fdabench.strategies.fedavg import FedAvg
+from support.cells import CPU
+from support.gate_runs import DIGITS, CodeChange
+
+
+def failing(checked: Checked) -> set[tuple[str, str, str]]:
+    """Class, strategy and metric of what failed."""
+    return {(each.kind, " ".join(each.cell.split()[:1]), each.metric) for each in checked.failures}
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same machine, under another build of torch."""
+    real = run_cell.environment
+    monkeypatch.setattr(run_cell, "environment", lambda device: {**real(device), "torch": "2.99.0"})
+
+
+def test_nothing_changed(code_change: CodeChange) -> None:
+    checked = code_change.check()
+    assert checked.exit_code == 0
+    assert {each.verdict for each in checked.findings} == {Verdict.unchanged}
+    assert checked.why == ()
+    assert {kind: sum(checked.counts(kind).values()) for kind in "ABC"} == {"A": 27, "B": 26, "C": 3}
+
+
+def test_one_more_sync_in_a_hundred_steps(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = FDA.step
+
+    def step(self: FDA, t: int, w_KD: Tensor, r: Any, channel: Any) -> Any:
+        done = real(self, t, w_KD, r, channel)
+        return done if t != 98 or done.synced else synchronize(w_KD, r, self.server, channel, done.estimate)
+
+    monkeypatch.setattr(FDA, "step", step)
+    checked = code_change.check()
+    assert checked.exit_code == 1
+    assert ("B", "fda", "sync_steps") in failing(checked)
+    more = [each for each in checked.failures if each.metric == "syncs"]
+    assert {int(each.after) - int(each.before) for each in more} == {1}  # type: ignore[arg-type]
+    assert re.search(r"sync \d+: step none -> 99, estimate none -> 0\.0\d+ \(theta 0\.05\)", checked.why[0])
+
+
+def test_a_state_one_float_longer_anywhere(
+    code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
+) -> None:
+    real = Linear.state
+    longer = lambda self, u_KD, r: torch.nn.functional.pad(real(self, u_KD, r), (0, 1))  # noqa: E731
+    monkeypatch.setattr(Linear, "state", longer)
+    checked = code_change.check()
+    assert checked.exit_code == 1
+    (finding,) = [each for each in checked.failures if each.kind == "A"]
+    assert (finding.metric, finding.before, finding.after) == ("payload.state", 8, 12)
+
+
+def test_bytes_counted_at_another_dtype_anywhere(
+    code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
+) -> None:
+    """Fewer bytes are no better here: they are wrong."""
+    real = Ledger.record
+    monkeypatch.setattr(Ledger, "record", lambda self, kind, x: real(self, kind, x.to(torch.bfloat16)))
+    checked = code_change.check()
+    assert checked.exit_code == 1
+    assert {("A", "fedavg", "bytes_total"), ("A", "fda", "payload.model")} <= failing(checked)
+
+
+def test_theta_off_by_5_percent(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer syncs and fewer bytes, but others: it takes a reason to accept them."""
+    real = FDA.step
+    monkeypatch.setattr(FDA, "step", lambda self, *rest: real(replace(self, theta=1.05 * self.theta), *rest))
+    checked = code_change.check()
+    assert checked.exit_code == 1
+    assert ("B", "fda", "sync_steps") in failing(checked)
+    assert not [each for each in checked.failures if each.cell.startswith("fedavg")]
+
+
+def test_a_theta_that_was_resolved_wrongly_anywhere(
+    code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
+) -> None:
+    real = setting.strategy_of
+
+    def off(*arguments: Any) -> Any:
+        found = real(*arguments)
+        return replace(found, theta=1.05 * found.theta) if isinstance(found, FDA) else found
+
+    monkeypatch.setattr(setting, "strategy_of", off)
+    checked = code_change.check()
+    assert ("A", "fda", "theta") in failing(checked)
+    assert checked.exit_code == 1
+
+
+def test_another_theta_in_the_suite_is_another_cell(code_change: CodeChange) -> None:
+    checked = code_change.check(DIGITS.replace("theta = 0.05", "theta = 0.0525"))
+    assert (checked.exit_code, checked.word, checked.missing, checked.added) == (4, "changed", (), ())
+    linear, sketch = checked.changed
+    assert [each.text.split(":")[0] for each in (linear, sketch)] == [
+        "fda linear, theta 0.05 -> 0.0525",
+        "fda sketch, theta 0.05 -> 0.0525",
+    ]
+
+
+def test_a_sketch_of_half_the_width(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, bound = Sketch.state, Sketch.bound
+    monkeypatch.setattr(Sketch, "state", lambda self, u, r: state(replace(self, width=self.width // 2), u, r))
+    monkeypatch.setattr(Sketch, "bound", lambda self, s: bound(replace(self, width=self.width // 2), s))
+    checked = code_change.check()
+    assert checked.exit_code == 1
+    (finding,) = [each for each in checked.failures if each.metric == "payload.state"]
+    assert (finding.kind, finding.before, finding.after) == ("A", 4 * 61, 4 * 31)
+
+
+def test_a_seed_that_leaked_into_the_partition(
+    code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
+) -> None:
+    """By the axes that the seed is made from: known without running anything, so anywhere."""
+    monkeypatch.setitem(setting.SEED_AXES, "partition", (*setting.SEED_AXES["partition"], "batch_size"))  # type: ignore[arg-type]
+    checked = code_change.check()
+    assert checked.exit_code == 1
+    assert {("A", "fedavg", "seeds"), ("A", "fda", "seeds")} <= failing(checked)
+
+
+def test_a_draw_that_leaked_into_the_partition(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the seeds: who holds what is not the same."""
+    real = setting.numpy_generator
+    monkeypatch.setattr(setting, "numpy_generator", lambda seed: real(seed + 1))
+    checked = code_change.check()
+    assert checked.exit_code == 1
+    assert ("B", "fedavg", "partition") in failing(checked)
+
+
+def test_a_period_that_is_off_by_one_anywhere(
+    code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
+) -> None:
+    real = FedAvg.step
+    monkeypatch.setattr(FedAvg, "step", lambda self, *rest: real(replace(self, period=self.period + 1), *rest))
+    checked = code_change.check()
+    assert checked.exit_code == 1
+    assert {("A", "fedavg", "syncs"), ("A", "fedavg", "bytes_total"), ("A", "fedavg", "sync_steps")} <= failing(checked)
+    assert any("sync 1: step 7 -> 8, estimate" not in line and "sync 1: step" in line for line in checked.why)
+
+
+def test_another_machine_rounds_otherwise(
+    code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
+) -> None:
+    """Rounding differs for real: the sum over workers takes them the other way round, one product at a time."""
+    monkeypatch.setattr(Stacked, "mean", lambda self, x_KD: (x_KD.flip(0) * self.share_K.flip(0)[:, None]).sum(0))
+    checked = code_change.check()
+    assert checked.exit_code == 0, checked.failures
+    assert checked.counts("B") == {}
+    assert any("another environment (torch 2" in note for note in checked.notes)
+
+
+def test_the_vectorised_engine_is_another_environment_class(code_change: CodeChange) -> None:
+    checked = code_change.check(machine=replace(CPU, engine="vectorised"))
+    assert checked.exit_code == 0, checked.failures
+    assert any("engine sequential -> vectorised" in note for note in checked.notes)
+
+
+def test_cells_in_another_order_and_cells_more(code_change: CodeChange) -> None:
+    head, *strategies = DIGITS.split("[[strategy]]")
+    turned = "[[strategy]]".join([head, *reversed([f"{each}\n" for each in strategies])])
+    more = turned.replace("theta = 0.05", "theta = [0.2, 0.05]").replace("local_steps = 7", "local_steps = [9, 7]")
+    checked = code_change.check(more)
+    assert checked.exit_code == 0
+    assert {each.verdict for each in checked.findings} == {Verdict.unchanged}
+    assert len(checked.added) == 3
+
+
+def refactored(source: Path, target: Path) -> None:
+    """A copy of the package with other comments, docstrings and names of locals where the numbers are made."""
+    shutil.copytree(source, target)
+    changes: dict[str, Callable[[str], str]] = {
+        "strategies/fda.py": lambda text: text.replace("s_S", "mean_S").replace("u_KD", "drift_KD"),
+        "core/strategy.py": lambda text: text.replace("    u_D = channel", "    # the drifts' mean\n    u_D = channel"),
+        "monitors/linear.py": lambda text: text.replace(
+            "    def bound", "    # no more than the variance\n    def bound"
+        ),
+    }
+    for name, change in changes.items():
+        before = (target / name).read_text(encoding="utf-8")
+        assert change(before) != before
+        (target / name).write_text(change(before), encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_refactoring_changes_nothing(code_change: CodeChange, tmp_path: Path) -> None:
+    refactored(Path(fdabench.__file__).parent, tmp_path / "fdabench")
+    (tmp_path / "watched.toml").write_text(DIGITS)
+    old = code_change.results()
+    for arguments in (
+        ["run", "-q", "--jobs", "1", "watched.toml", "-o", "new"],
+        ["check", "new", "--against", str(old)],
+    ):
+        command = [sys.executable, "-m", "fdabench", *arguments]
+        done = subprocess.run(
+            command, cwd=tmp_path, env={"PYTHONPATH": "."}, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(": pass\n")
+    assert "A formula       27 unchanged (exact)" in done.stdout

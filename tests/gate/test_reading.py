@@ -1,0 +1,138 @@
+"""A baseline that was cut, merged or edited by hand closes the gate and tells the places; no traceback."""
+
+import math
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from fdabench.errors import NoComparisonError
+from fdabench.gate.baseline import dumps, first
+from fdabench.gate.check import check
+from fdabench.gate.margins import DEFAULTS
+from fdabench.gate.reading import read
+from fdabench.gate.runs import Snapshot, Sync
+from support.gate_runs import make_run, make_snapshot
+
+Refused = Callable[[str], str]
+NONSENSE = (math.nan, -1, 1.5, True, "x", "", "a\nb", [], ["x"], {}, {"x": "y"}, [{}], 10**30)
+
+
+@pytest.fixture
+def two() -> Snapshot:
+    return make_snapshot([make_run("a", seed, first_syncs=(Sync(4, 1.6), Sync(9, 1.7)), syncs=2) for seed in (0, 1)])
+
+
+@pytest.fixture
+def text(two: Snapshot) -> str:
+    return dumps(first(two, "abc"))
+
+
+@pytest.fixture
+def refused(tmp_path: Path) -> Refused:
+    def told(text: str) -> str:
+        (tmp_path / "b.toml").write_text(text)
+        with pytest.raises(NoComparisonError) as raised:
+            read(tmp_path / "b.toml")
+        return str(raised.value).replace(f"{tmp_path}/", "")
+
+    return told
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "said"),
+    [
+        ("bytes_total = 88000", "bytes_total = -5", "run a 0: bytes_total: expected a whole number, 0 or"),
+        ("bytes_total = 88000", "bytes_total = '9'", "bytes_total: expected a whole number, 0 or more, found '9'"),
+        ("accuracy = 0.9", "accuracy = 90.0", "run a 0: accuracy: expected a fraction from 0 to 1, found 90.0"),
+        ("accuracy = 0.9", "accuracy = nan", "run a 0: accuracy: nan is for runs that diverged"),
+        ("accuracy = 0.9", "acuracy = 0.9", "; did you mean 'accuracy'?"),
+        ("accuracy = 0.9, ", "", "run a 0: accuracy: is missing"),
+        ('id = "a 0", ', "", "run number 1: id: is missing"),
+        ('id = "a 1"', 'id = "a 0"', "run a 0: is there 2 times"),
+        ('cell = "a", seed = 0', 'cell = "a\\nb", seed = 0', "run a 0: cell: expected a line of text, found 'a\\nb'"),
+        ('state = "done"', 'state = "failed"', "expected one of done, target_reached, diverged, found 'failed'"),
+        ('environment = "here"', 'environment = "gone"', "run a 0: environment: gone is not among the environments"),
+        ('{ cell = "a", config', '{ cell = "b", config', "run a 0: cell: a is not among the cells"),
+        ('{ id = "here"', '{ id = "here", x = 1 }, { id = "here"', "environments: here is there 2 times"),
+        ('id = "here"', "id = 3", "environments[0]: id: expected a line of text, found 3"),
+        ("config = {  }", "config = 3", "cells[0]: config: expected a table, found 3"),
+        ('"4 1.6, 9 1.7"', '"4 1.6,, 9"', "first_syncs: expected steps with their estimates"),
+        ('"0.9" = 44000', '"0.8" = 44000', "bytes_to: '0.8' is not among the targets (0.9)"),
+        ('convention = "paper"', 'convention = "papr"', "expected one of paper, star, ring, upload, found 'papr'"),
+        ("hit = 1", "hit = 0", "hit: expected a whole number, 1 or more, found 0"),
+        ('reason = "first baseline"', "reason = 3", "history[0]: reason: expected text, found 3"),
+        ('schema = "2"', 'schema = "99"', "b.toml: baseline schema '99'; this fdabench reads '2'"),
+        ('schema = "2"\n', "", "b.toml: not a baseline: it has no schema; this fdabench reads '2'"),
+        (
+            'schema = "2"',
+            'schema = "1"',
+            "b.toml: written by an earlier version of fdabench; write it again: fdabench baseline save RESULTS -o ",
+        ),
+        ("hit = 1", "hit = = 1", "b.toml: not TOML: "),
+        ("hit = 1", "<<<<<<< mine\nhit = 1", "take either one's, then `fdabench baseline accept`"),
+    ],
+)
+def test_each_fault_is_told_with_its_place(text: str, refused: Refused, was: str, becomes: str, said: str) -> None:
+    assert was in text
+    assert said in refused(text.replace(was, becomes, 1))
+
+
+def test_all_faults_are_told_at_once_and_of_hundreds_the_first(text: str, refused: Refused) -> None:
+    said = refused(text.replace("syncs = 2", "syncs = -2"))
+    assert said.splitlines()[0] == "b.toml: not as fdabench wrote it: 2 faults"
+    assert len(said.splitlines()) == 3
+    many = refused(re.sub(r"\b(syncs|steps|seed|bytes_[mos]\w+|bytes_total|num_parameters) = \d+", r"\1 = 'x'", text))
+    assert many.splitlines()[0].endswith("16 faults")
+    assert (len(many.splitlines()), many.splitlines()[-1]) == (12, "and 6 more")
+
+
+def test_a_file_that_lost_its_last_runs_is_no_smaller_baseline(text: str, refused: Refused) -> None:
+    """Wherever it is cut; a merge that lost a line is TOML still."""
+    lines = text.splitlines(keepends=True)
+    (last,) = [line for line in lines if 'id = "a 1"' in line]
+    told = refused(text.replace(last, ""))
+    assert "[end] says runs = 2, and there are 1 run: the file was cut or merged" in told
+    start = text.index("convention")
+    assert {refused(text[:end]).split(":")[0] for end in range(start, len(text) - 1)} == {"b.toml"}
+
+
+def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NoComparisonError, match=r"absent.toml: no baseline here; `fdabench baseline save` writes one"):
+        read(tmp_path / "absent.toml")
+    with pytest.raises(NoComparisonError, match="cannot be read: it is no file"):
+        read(tmp_path)
+
+
+def test_a_baseline_from_an_editor_that_marks_files_is_read(text: str, tmp_path: Path) -> None:
+    for other in (f"\ufeff{text}", text.removesuffix("\n"), text.replace("\n", "\r\n")):
+        (tmp_path / "b.toml").write_text(other, encoding="utf-8", newline="")
+        assert dumps(read(tmp_path / "b.toml")) == text
+
+
+def test_no_value_ends_in_a_traceback(two: Snapshot, text: str, tmp_path: Path) -> None:
+    """Each value of the file in turn is replaced by nonsense: it is refused, or compared as any other."""
+    (tmp_path / "b.toml").write_text(text)
+    whole = _raw(tmp_path / "b.toml")
+    places: list[dict[str, Any]] = [whole, whole["runs"][0], whole["history"][0], whole["cells"][0], whole["end"]]
+    read_all_the_same = 0
+    for table in places:
+        for key, value in list(table.items()):
+            for nonsense in NONSENSE:
+                table[key] = nonsense
+                (tmp_path / "b.toml").write_text(tomli_w.dumps(whole))
+                try:
+                    check(read(tmp_path / "b.toml").snapshot, two, DEFAULTS, two, "b.toml")
+                    read_all_the_same += 1
+                except NoComparisonError:
+                    pass
+            table[key] = value
+    assert 10 < read_all_the_same < 120
+
+
+def _raw(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text())

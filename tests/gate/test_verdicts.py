@@ -1,0 +1,214 @@
+"""What the gate says of runs that are made up: the three answers, targets that are missed, limits, what is missing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fdabench.errors import NoComparisonError
+from fdabench.gate.check import check, check_limits
+from fdabench.gate.margins import DEFAULTS
+from fdabench.gate.runs import Run, Sync, Unfinished
+from fdabench.gate.verdict import Checked, Finding, Verdict
+from fdabench.gate.why import first_difference
+from support.gate_runs import make_run, make_snapshot
+
+Compare = Callable[..., Checked]
+SEEDS = range(5)
+NOISE = (0.0010, -0.0008, 0.0004, -0.0011, 0.0006)
+
+
+def cells(count: int = 4, accuracy: float = 0.9, seeds: Sequence[int] = SEEDS, **changes: Any) -> list[Run]:
+    return [make_run(f"cell {c}", s, accuracy + NOISE[(s + c) % 5], **changes) for c in range(count) for s in seeds]
+
+
+def moved(runs: Sequence[Run], points: float, cell: str = "cell 0") -> list[Run]:
+    """One cell's accuracy moved by so many points, and everybody's a little, as noise does."""
+    shift = {run.id: points / 100 if run.cell == cell else 0.0 for run in runs}
+    return [
+        replace(run, accuracy=run.accuracy + shift[run.id] + NOISE[i * 2 % 5] / 3, environment="there")
+        for i, run in enumerate(runs)
+    ]
+
+
+def of(checked: Checked, cell: str, metric: str) -> Finding:
+    (found,) = [each for each in checked.findings if (each.cell, each.metric, each.seed) == (cell, metric, None)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("points", "verdict"), [(-1.5, "fail"), (-0.5, "inconclusive"), (-0.05, "pass"), (1.5, "pass")]
+)
+def test_three_answers_about_accuracy(compared: Compare, points: float, verdict: str) -> None:
+    before = cells()
+    checked = compared(before, moved(before, points))
+    found = of(checked, "cell 0", "accuracy")
+    assert found.verdict == verdict
+    assert found.change == pytest.approx(points / 100, abs=2e-4)
+    low, high = found.interval or (0.0, 0.0)
+    assert low < found.change < high  # type: ignore[operator]
+    assert checked.exit_code == (1 if verdict == "fail" else 0)
+    assert replace(checked, strict=True).exit_code == (0 if verdict == "pass" else 1)
+
+
+def test_the_margin_is_the_suites(compared: Compare) -> None:
+    before = cells()
+    after = moved(before, -1.5)
+    assert of(compared(before, after, accuracy_margin=0.03), "cell 0", "accuracy").verdict == Verdict.passed
+
+
+def test_one_seed_cannot_tell_a_small_loss_but_a_collapse(compared: Compare) -> None:
+    before = cells(1, seeds=[0])
+    assert compared(before, moved(before, -1.5)).exit_code == 0
+    assert of(compared(before, moved(before, -1.5)), "cell 0", "accuracy").verdict == Verdict.inconclusive
+    assert compared(before, moved(before, -6.0)).exit_code == 1
+
+
+def test_a_cost_on_another_machine_is_noisy_and_on_this_one_exact(compared: Compare) -> None:
+    before = cells()
+    dearer = [replace(run, bytes_total=run.bytes_total + 40 + 8 * run.seed) for run in before]
+    here = compared(before, dearer)
+    assert {(each.kind, each.metric) for each in here.failures} == {("B", "bytes_total")}
+    assert compared(before, dearer, soft=0.01).exit_code == 0
+    assert compared(before, dearer, soft=0.0001).exit_code == 1
+    there = compared(before, [replace(run, environment="there") for run in dearer])
+    assert there.exit_code == 0
+    assert of(there, "cell 1", "bytes_total").verdict == Verdict.passed
+
+
+def test_a_small_cost_more_everywhere_is_told_by_all_cells_together(compared: Compare) -> None:
+    before = cells(6)
+    spread = [
+        replace(run, bytes_total=int(run.bytes_total * (1.02 + 5 * NOISE[i * 3 % 5]))) for i, run in enumerate(before)
+    ]
+    checked = compared(before, [replace(run, environment="there") for run in spread])
+    assert not checked.failures
+    assert [(level.metric, level.verdict) for level in checked.levels] == [("bytes_total", Verdict.fail)]
+    assert checked.exit_code == 1
+
+
+def test_a_cost_that_doubled_on_another_machine_fails(compared: Compare) -> None:
+    before = cells()
+    dearer = [
+        replace(run, bytes_total=(2000 + run.seed) * run.bytes_total // 1000, environment="there") for run in before
+    ]
+    checked = compared(before, dearer)
+    assert checked.exit_code == 1
+    assert of(checked, "cell 0", "bytes_total").change == pytest.approx(1.0, abs=0.01)
+
+
+def test_fewer_bytes_are_better_and_ask_for_a_new_baseline(compared: Compare) -> None:
+    before = cells(1)
+    checked = compared(before, [replace(run, bytes_to={"0.9": 40_000}) for run in before])
+    assert {each.verdict for each in checked.shown} == {Verdict.better}
+    assert checked.exit_code == 0
+
+
+def test_a_target_that_is_no_longer_reached_fails_here_and_is_a_bound_elsewhere(compared: Compare) -> None:
+    before = cells(1)
+    missed = [replace(run, bytes_to={} if run.seed == 0 else run.bytes_to) for run in before]
+    (failure,) = compared(before, missed).failures
+    assert (failure.metric, failure.after) == ("bytes_to 0.9", "missed")
+    elsewhere = compared(before, [replace(run, environment="there") for run in missed])
+    assert of(elsewhere, "cell 0", "bytes_to 0.9").verdict == Verdict.inconclusive
+    assert of(elsewhere, "cell 0", "bytes_to 0.9").note.startswith("≥: a seed misses the target now; ")
+    (won,) = compared(missed, before).shown
+    assert (won.verdict, won.before) == (Verdict.better, "missed")
+
+
+def test_divergence_fails_anywhere(compared: Compare) -> None:
+    before = cells(1)
+    gone = [replace(run, state="diverged", accuracy=float("nan"), environment="there") for run in before]
+    assert {each.metric for each in compared(before, gone).failures} == {"state"}
+    assert compared(gone, gone).exit_code == 0
+
+
+def test_formulas_hold_anywhere_and_a_smaller_number_is_no_better(compared: Compare) -> None:
+    before = cells(1)
+    after = [replace(run, payload={**run.payload, "state": (4,)}, environment="there") for run in before]
+    assert {(each.kind, each.metric) for each in compared(before, after).failures} == {("A", "payload.state")}
+
+
+def test_missing_runs_close_the_gate_and_new_ones_do_not(compared: Compare) -> None:
+    before = cells(2)
+    fewer = compared(before, before[:-1])
+    assert (fewer.exit_code, [run.who for run in fewer.missing]) == (4, ["cell 1 s4"])
+    more = compared(before[:-1], before)
+    assert (more.exit_code, more.added) == (0, ("cell 1 s4",))
+
+
+def test_a_regression_is_told_even_where_something_is_missing(compared: Compare) -> None:
+    before = cells(2)
+    assert compared(before, [replace(before[0], syncs=9), *before[1:-1]]).exit_code == 1
+
+
+def test_a_cell_without_a_result_closes_the_gate() -> None:
+    before = make_snapshot(cells(1))
+    after = replace(before, unfinished={"9": Unfinished("cell 9", "cell 9 s0", "failed")})
+    assert check(before, after, DEFAULTS, after, "b.toml").exit_code == 4
+    gone = Unfinished("cell 0", "cell 0 s0", "lost")
+    lost = replace(before, runs=before.runs[1:], unfinished={before.runs[0].id: gone})
+    assert check(before, lost, DEFAULTS, lost, "b.toml").missing == (gone,), "told once, with its state"
+
+
+def test_nothing_in_common_is_no_comparison_and_says_why() -> None:
+    before = make_snapshot(cells(1, seeds=[0, 1]))
+    for after, why in (
+        (
+            make_snapshot(cells(1, seeds=[3, 4])),
+            "; the same cells have the seeds 0, 1 in b.toml and 3, 4 in these results",
+        ),
+        (make_snapshot([make_run("other", 0)]), "; each cell has another configuration"),
+        (
+            replace(make_snapshot([make_run("o", 0)]), suite="o"),
+            "; b.toml is of the suite 'made up', these results of 'o'",
+        ),
+        (
+            replace(before, runs=(), unfinished={"9": Unfinished("c", "c s0", "failed")}),
+            "; these results: no run: none of 1 cells has a result",
+        ),
+    ):
+        with pytest.raises(NoComparisonError) as raised:
+            check(before, after, DEFAULTS, after, "b.toml")
+        assert str(raised.value) == f"b.toml and {after.suite} have no cell in common{why}"
+
+
+def test_limits_hold_for_every_run_of_their_cells() -> None:
+    own = make_snapshot(cells(2, accuracy=0.9))
+    limit = {"cells": [run.id for run in own.runs if run.cell == "cell 1"]}
+    for keys, broken in (
+        ({"min_accuracy": 0.8}, 0),
+        ({"min_accuracy": 0.9}, 2),
+        ({"max_bytes": 88_000.0}, 0),
+        ({"max_bytes": 87_999.0}, 5),
+        ({"target": 0.9, "max_bytes_to_target": 44_000.0, "max_steps_to_target": 49.0}, 5),
+        ({"target": 0.95, "max_bytes_to_target": 44_000.0}, 5),
+    ):
+        checked = check_limits(own, {**DEFAULTS, "limit": [{**limit, **keys}]})
+        assert len(checked.failures) == broken, keys
+        assert checked.exit_code == (1 if broken else 0)
+    with pytest.raises(NoComparisonError, match="nothing to compare with"):
+        check_limits(own, DEFAULTS)
+
+
+def test_a_limit_that_is_for_no_cell_is_broken() -> None:
+    """As one of a strategy that is misspelt: it would hold for ever."""
+    own = make_snapshot(cells(1))
+    idle = {"cells": [], "strategy": "fdaa", "max_bytes": 9.0}
+    kept = {"cells": [run.id for run in own.runs], "max_bytes": 1e9}
+    (failure,) = check_limits(own, {**DEFAULTS, "limit": [kept, idle]}).failures
+    assert (failure.cell, failure.before) == ("gate.limit[1]", "strategy = 'fdaa', max_bytes = 9.0")
+    assert (failure.after, failure.note) == (0, "no cell matches")
+
+
+def test_why_names_the_first_sync_that_differs() -> None:
+    old = make_run("c", 0, syncs=3, sync_steps="a", first_syncs=(Sync(4, 1.6), Sync(412, 1.51), Sync(500, 1.7)))
+    new = replace(old, sync_steps="b", first_syncs=(Sync(4, 1.6), Sync(398, 1.58), Sync(500, 1.7)))
+    assert first_difference(old, new) == "sync 2: step 412 -> 398, estimate 1.51 -> 1.58 (theta 1.5)"
+    shorter = replace(new, first_syncs=old.first_syncs[:2], syncs=2)
+    assert first_difference(old, shorter) == "sync 3: step 500 -> none, estimate 1.7 -> none (theta 1.5)"
+    assert first_difference(old, old) == ""
+    cut = replace(old, syncs=9)
+    late = replace(old, sync_steps="b", syncs=9, first_syncs=(*old.first_syncs, Sync(600, 1.9)))
+    assert first_difference(cut, late).startswith("the first 3 syncs are at the same steps")

@@ -1,1 +1,0 @@
-"""Results folders whose every number was worked out by hand."""

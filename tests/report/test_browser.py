@@ -1,0 +1,259 @@
+"""The page in a real browser: it stays within its file, sorts, filters, switches, and fits a phone."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from fdabench.report.build import build_report
+from fdabench.report.figures.tags import strategy_tag
+from fdabench.results.load import Results
+from support.browser_scripts import CONTRAST, DARK_FIGURES, OUTSIDE, SCROLLING, SIZES
+
+pytestmark = pytest.mark.browser
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+LABEL = "SketchFDA θ=1"
+
+
+def chromium() -> str | None:
+    return os.environ.get("FDABENCH_BROWSER") or next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser with a profile of its own; it is never downloaded."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed (the extra `dev` has it)"
+    )
+    path = chromium()
+    if path is None:
+        pytest.skip(f"no browser: none of {', '.join(NAMES)} is on PATH, and FDABENCH_BROWSER names none")
+    profile = tmp_path_factory.mktemp("profile")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch_persistent_context(profile, executable_path=path, headless=True, args=[*FLAGS])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def index(full: Results, tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("browsed")
+    build_report([full], out)
+    return (out / "index.html").as_uri()
+
+
+@pytest.fixture
+def page(browser: Any, index: str) -> Iterator[Any]:
+    """The page, loaded; whatever it says on the console or asks for fails the test."""
+    tab, faults = browser.new_page(), []
+    tab.on("console", lambda message: faults.append(f"console: {message.text}"))
+    tab.on("pageerror", lambda error: faults.append(f"error: {error}"))
+    tab.on(
+        "request", lambda request: faults.append(request.url) if not request.url.startswith(("data:", index)) else None
+    )
+    tab.goto(index)
+    yield tab
+    tab.close()
+    assert [fault for fault in faults if not fault.startswith(("data:", index))] == []
+
+
+def column(page: Any, number: int) -> list[str]:
+    """What the shown rows of the table of all cells say there."""
+    found: list[str] = page.locator("#cells-table tbody tr:visible").evaluate_all(
+        "(rows, number) => rows.map(row => row.cells[number].textContent.replace(/\\s/g, ' '))", number
+    )
+    return found
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_never_scrolls_sideways(page: Any, width: int, scheme: str) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_every_table_and_figure_fits_a_screen_of_1400_pixels(page: Any) -> None:
+    page.set_viewport_size({"width": 1400, "height": 900})
+    boxes = page.locator(".scroll, .picture")
+    assert boxes.count() > 15
+    assert boxes.evaluate_all(SCROLLING) == []
+    assert page.locator(".hint:visible").count() == 0
+
+
+def test_the_first_screen_has_the_sentence_and_the_caveats(page: Any) -> None:
+    """At 1400 by 900: title, date and machine, the sentence, the caveats, and the table after them."""
+    page.set_viewport_size({"width": 1400, "height": 900})
+    tops = [
+        page.locator(what).first.bounding_box()["y"]
+        for what in ("h1", ".facts", ".sentence", "#caveats", "#headline table thead")
+    ]
+    assert tops == sorted(tops)
+    assert tops[-1] < 900
+
+
+def test_what_scrolls_on_a_phone_says_so_and_keeps_its_first_column(page: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    boxes = page.locator(".scroll, .picture")
+    page.wait_for_function(f"({SCROLLING})(document.querySelectorAll('.overflowing')).length > 5")
+    told = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1 && e.previousElementSibling.hidden).length"
+    assert boxes.evaluate_all(told) == 0
+    assert page.locator(".hint:visible").first.inner_text().startswith("scroll →")
+    first = page.locator("#headline tbody th[scope=row]").first
+    before = first.bounding_box()
+    page.locator("#headline .scroll").evaluate("box => box.scrollLeft = 200")
+    after = first.bounding_box()
+    assert after["x"] == pytest.approx(before["x"], abs=1), "the first column stays"
+    widths = page.locator(".overflowing tbody th[scope=row]").evaluate_all("all => all.map(e => e.offsetWidth)")
+    assert max(widths) < 390 / 2
+
+
+def test_words_of_figures_are_twelve_pixels_high(page: Any) -> None:
+    page.set_viewport_size({"width": 1400, "height": 900})
+    sizes = page.locator("figure").evaluate_all(SIZES)
+    assert len(sizes) > 7
+    assert {name: size for name, size in sizes if size < 11.95} == {}
+
+
+def test_words_of_figures_stay_within_them(page: Any) -> None:
+    """With the fonts that this machine has: the file was laid out with those of another."""
+    page.set_viewport_size({"width": 1400, "height": 900})
+    assert page.locator("figure svg").evaluate_all(OUTSIDE) == []
+
+
+def test_figures_stand_out_in_the_dark_without_a_white_plate(page: Any) -> None:
+    """Each word of a figure, and its lines and marks, on the plate that the browser really paints."""
+    page.emulate_media(color_scheme="dark")
+    found = page.locator("figure svg").evaluate_all(DARK_FIGURES)
+    assert len(found) > 7
+    assert max(each["plate"] for each in found) < 0.05, "luminance of the plate"
+    assert min(each["words"] for each in found) >= 4.5
+    assert min(each["lines"] for each in found) >= 3
+
+
+def test_every_link_leads_somewhere_in_the_file_itself(page: Any) -> None:
+    links = page.locator("a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+    anchors = [link for link in links if not link.startswith("data:")]
+    assert all(link.startswith("#") and page.locator(f"[id='{link[1:]}']").count() == 1 for link in anchors)
+    assert len(links) - len(anchors) > 30
+    with page.expect_download() as caught:
+        page.locator("a[download='tables-headline.csv']").click()
+    assert "strategy" in caught.value.path().read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_the_keyboard_reaches_what_can_be_used_and_shows_where_it_is(page: Any) -> None:
+    for what in ("#cells-table thead button", ".scroll", ".picture", "a[download]", "summary"):
+        first = page.locator(what).first
+        first.focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        assert first.evaluate("e => e === document.activeElement"), what
+        assert first.evaluate("e => getComputedStyle(e).outlineStyle") == "solid", what
+
+
+def test_print_fits_its_paper(page: Any) -> None:
+    """A4 with margins of 15 mm; what scrolls on a screen is whole on paper."""
+    page.set_viewport_size({"width": 680, "height": 1000})
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 680
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    boxes = page.locator(".scroll, .picture")
+    assert boxes.evaluate_all("boxes => boxes.filter(box => box.scrollWidth > box.clientWidth + 1).length") == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_from_what_is_behind_them(page: Any, scheme: str) -> None:
+    """WCAG AA: 4.5 to 1 for text, on the colour that really lies behind it."""
+    page.emulate_media(color_scheme=scheme)
+    worst = page.evaluate(CONTRAST)
+    assert worst["ratio"] >= 4.5, worst
+
+
+def test_a_click_on_a_heading_sorts_by_number(page: Any) -> None:
+    heading = page.locator("#cells-table th", has_text="bytes")
+    before = column(page, 7)
+    heading.get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    ascending = column(page, 7)
+    sizes = [in_bytes(text) for text in ascending if text != "–"]
+    assert sizes == sorted(sizes)
+    assert sorted(ascending) == sorted(before) != ascending
+    heading.get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert [in_bytes(text) for text in column(page, 7) if text != "–"] == sizes[::-1]
+    assert column(page, 7)[-1] == "–", "what is missing stays last"
+
+
+def test_the_keyboard_sorts_by_words(page: Any) -> None:
+    page.locator("#cells-table th", has_text="label").get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    assert column(page, 2) == sorted(column(page, 2))
+    assert page.locator("th[aria-sort]").count() == 1
+    page.keyboard.press("Space")
+    assert column(page, 2) == sorted(column(page, 2), reverse=True)
+    assert "Sorted by label, descending" in page.locator("#cells-status").inner_text()
+
+
+def test_the_filter_keeps_the_cells_with_all_words(page: Any) -> None:
+    page.get_by_label("Show only cells").fill("sketchfda ID")
+    assert set(column(page, 2)) == {LABEL}
+    assert len(column(page, 2)) == 3
+    assert page.locator("#cells-status").inner_text() == "3 of 36 cells shown."
+    page.get_by_label("Show only cells").fill("no such cell")
+    assert column(page, 2) == []
+    page.get_by_label("Show only cells").fill("")
+    assert len(column(page, 2)) == 36
+
+
+@pytest.mark.parametrize("figure", ["pareto", "accuracy-bytes", "accuracy-steps"])
+def test_a_strategy_is_switched_off_and_on(page: Any, figure: str) -> None:
+    box = page.locator(f"#figure-{figure}")
+    parts = box.locator(f"svg .{strategy_tag(LABEL)}:visible")
+    others = box.locator(f"svg .{strategy_tag('Synchronous')}:visible")
+    elsewhere = page.locator(f"figure:not(#figure-{figure}) svg .{strategy_tag(LABEL)}:visible")
+    drawn, left, away = parts.count(), others.count(), elsewhere.count()
+    assert min(drawn, left, away) > 0
+    box.locator("summary").click()
+    box.get_by_label(LABEL).uncheck()
+    assert (parts.count(), others.count(), elsewhere.count()) == (0, left, away)
+    shown = {"pareto": "4 of 5 shown"}.get(figure, "5 of 6 shown")
+    assert shown in box.locator("summary").inner_text()
+    box.get_by_label(LABEL).focus()
+    page.keyboard.press("Space")
+    assert parts.count() == drawn
+
+
+def test_without_a_script_everything_is_there(browser: Any, index: str) -> None:
+    plain = browser.browser.new_context(java_script_enabled=False) if browser.browser else None
+    if plain is None:
+        pytest.skip("this browser opens no second context")
+    page = plain.new_page()
+    page.goto(index)
+    assert page.locator("#cells-table tbody tr:visible").count() == 36
+    assert page.locator("figure svg:visible").count() == page.locator("figure").count() > 7
+    assert page.locator(".switches:visible, #cells-filter:visible, thead button").count() == 0
+    plain.close()
+
+
+def test_every_part_has_a_name_for_who_cannot_see(page: Any) -> None:
+    named = "all => all.filter(e => !e.getAttribute('aria-labelledby') && !e.labels?.length).map(e => e.outerHTML)"
+    assert page.locator("[role=region], svg, input, nav, aside").evaluate_all(named) == []
+    levels = page.evaluate("Array.from(document.querySelectorAll('h1,h2,h3')).map(h => Number(h.tagName[1]))")
+    assert levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels)), json.dumps(levels)
+
+
+def in_bytes(text: str) -> float:
+    number, unit = text.rsplit(" ", 1)
+    return float(number.replace(" ", "")) * 1000 ** ("B", "kB", "MB", "GB").index(unit)

@@ -1,0 +1,120 @@
+"""`index.html` stands alone: its first screen says what, when and where; its links work when it is mailed by itself."""
+
+import base64
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fdabench.report.build import build_report
+from fdabench.report.data import combine
+from fdabench.report.figures.pareto import PARETO
+from fdabench.report.origin import origin
+from fdabench.report.page import shared
+from fdabench.report.tables import cells_table, headline_table
+from fdabench.results.load import Results
+from support.html_page import Page
+
+
+@pytest.fixture(scope="module")
+def folder(full: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("alone")
+    build_report([full], out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return Page((folder / "index.html").read_text(encoding="utf-8"))
+
+
+def test_every_link_works_in_a_page_that_was_mailed_alone(folder: Path, tmp_path: Path) -> None:
+    """`index.html` by itself in an empty folder: what it links to is in it."""
+    alone = tmp_path / "index.html"
+    alone.write_bytes((folder / "index.html").read_bytes())
+    page, text = Page(alone.read_text(encoding="utf-8")), alone.read_text(encoding="utf-8")
+    links = [*page.all("href"), *page.all("src")]
+    names = set(page.all("id"))
+    assert len([link for link in links if link.startswith("data:")]) > 30
+    broken = [link for link in links if not (link.startswith("data:") or (link[:1] == "#" and link[1:] in names))]
+    assert broken == []
+    assert not re.search(r"(?:src|href|action|url)\s*[=(]\s*[\"']?\s*(?:https?:)?//", text)
+    assert "@import" not in text
+
+
+def test_what_a_page_holds_of_a_file_is_the_file(folder: Path, page: Page) -> None:
+    held = [(attrs["download"], attrs["href"]) for _, attrs in page.elements if attrs.get("download")]
+    assert {str(name).rpartition(".")[2] for name, _ in held} == {"csv", "md", "tex", "pdf"}
+    for name, link in held:
+        content = base64.b64decode(str(link).partition("base64,")[2])
+        assert content == (folder / str(name).replace("-", "/", 1)).read_bytes(), name
+
+
+def test_a_large_file_is_named_and_lies_beside(full: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fdabench.report.build.PLOTS", (PARETO,))
+    monkeypatch.setattr("fdabench.report.build.LARGEST_EMBEDDED", 5000)
+    build_report([full], tmp_path)
+    page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert (tmp_path / "tables" / "cells.csv").stat().st_size > 5000
+    assert "beside this page: tables/cells.csv" in " ".join(page.text.split())
+    assert "tables-cells.csv" not in page.all("download")
+    assert "tables-conclusion.csv" in page.all("download")
+
+
+def test_every_file_of_the_report_is_named_or_held(folder: Path, page: Page) -> None:
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {"index.html"}
+    held = {name.replace("-", "/", 1) for name in page.all("download")}
+    assert [name for name in sorted(files - held) if name not in page.text] == []
+
+
+def test_date_revision_and_machine_stand_above_and_come_from_the_records(full: Results) -> None:
+    data = combine([full])
+    cells = list(data.records)
+    moments = {cells[0]: "2026-01-30T23:59:59+00:00", cells[1]: "2026-02-01T00:00:00+00:00"}
+    changed = {
+        cell: record | ({"ended": moments[cell]} if cell in moments else {}) for cell, record in data.records.items()
+    }
+    environment = {
+        "fdabench": "0.1.0",
+        "git": "abc1234",
+        "torch": "2.9.0",
+        "device": "Some CPU",
+        "platform": "Linux x86_64",
+    }
+    changed[cells[0]] |= {"state": "done", "environment": environment}
+    changed[cells[1]] |= {"state": "done", "environment": environment}
+    found = origin(replace(data, records={cell: changed[cell] for cell in cells[:2]}))
+    assert found == [
+        "2026-01-30 to 2026-02-01",
+        "fdabench 0.1.0 (git abc1234)",
+        "torch 2.9.0",
+        "Some CPU",
+        "Linux x86_64",
+    ]
+
+
+def test_records_without_a_date_or_a_machine_say_nothing(hand_made: Results, nothing: Results) -> None:
+    assert origin(combine([hand_made])) == []
+    assert origin(combine([nothing])) == []
+
+
+def test_caveats_beyond_the_third_are_folded(folder: Path) -> None:
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    caveats = text[text.index('<aside class="caveats"') : text.index("</aside>")]
+    open_part, folded = caveats.split("<details>")
+    assert open_part.count("<li") == 3
+    assert f"{folded.count('<li')} more" in folded
+
+
+def test_every_table_has_a_caption_and_headings_with_a_scope(page: Page) -> None:
+    tags = Counter(tag for tag, _ in page.elements)
+    assert tags["table"] == tags["caption"] > 8
+    assert all(attrs.get("scope") for tag, attrs in page.elements if tag == "th")
+
+
+def test_what_rows_share_stands_above_them(full: Results) -> None:
+    data = combine([full])
+    assert shared(headline_table(data)) == (0, 2)
+    assert shared(cells_table(data)) == ()

@@ -1,0 +1,241 @@
+"""Published numbers are what the files say; cells of one's own are laid beside the right ones, worked out by hand."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fdabench.published.facts import STRATEGIES, Fact, published
+from fdabench.report.build import build_report
+from fdabench.report.data import combine
+from fdabench.report.figures.published import PUBLISHED
+from fdabench.report.published import Comparison, compare
+from fdabench.report.render import house_style
+from fdabench.report.versus import versus_table
+from fdabench.results.load import Results, load
+from support.lenet5_results import LINEAR, MODEL_BYTES, WORKERS, SyntheticCell, write_lenet5_results
+
+# Epoch 100 of 10 workers is step 18,750. Seed 0 is at exactly 98 % at step 188, which is not above it.
+FIRST = SyntheticCell([(188, 0.98, 2), (375, 0.981, 4), (18_750, 0.987, 400)], (100, 200, 300, 375), seed=0)
+SECOND = SyntheticCell([(188, 0.9, 2), (375, 0.95, 4), (18_750, 0.989, 500)], (100, 200, 300, 375), seed=1)
+SGD = {"kind": "sgd", "lr": 0.01, "momentum": 0.0, "weight_decay": 0.0, "at_sync": "keep"}
+SERVER = {"kind": "adam-keras", "lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7}
+FEDADAM = {"kind": "fedadam", "local_epochs": 1.0, "server": SERVER}
+
+
+def compared(root: Path, *cells: SyntheticCell, **lock: Any) -> Comparison:
+    return compare(combine([load(write_lenet5_results(root / "hand", cells, **lock))]))
+
+
+def row(found: Comparison, quantity: str, **axes: Any) -> dict[str, Any]:
+    frame = found.frame[found.frame["quantity"] == quantity]
+    for key, value in axes.items():
+        frame = frame[frame[key] == value]
+    (only,) = frame.to_dict("records")
+    return {str(key): value for key, value in only.items()}
+
+
+def fact(quantity: str, **axes: Any) -> Fact:
+    """The one published number of these axes; the others are None."""
+    asked = {"workers": None, "theta": None, "epoch": None, "target": None, **axes}
+    (only,) = [each for each in published() if each.quantity == quantity and each.axes._asdict() == asked]
+    return only
+
+
+def test_published_numbers_are_those_of_the_files() -> None:
+    setting = {"model": "lenet5", "partition": "round-robin", "strategy": "LinearFDA"}
+    assert fact("rounds", **setting, workers=10, theta=1.0, epoch=100).value == 450
+    assert fact("accuracy", **setting, workers=10, theta=1.0, epoch=100).value == 0.9881
+    cost = fact("bytes", **setting, target=0.985)
+    assert (cost.value, cost.low, cost.high) == pytest.approx((0.6805e9, 0.0521e9, 4.543e9))
+    assert (cost.reached, cost.runs) == (48, 84)
+    assert fact("steps", **{**setting, "model": "vgg16star"}, workers=60, theta=50.0, target=0.994).value == 2188
+    label_8 = fact("rounds", model="vgg16star", partition="label(label=8)", strategy="FedAdam", target=0.995)
+    assert label_8.value == 645
+
+
+@pytest.mark.parametrize(
+    ("model", "strategy", "partition"),
+    [
+        ("lenet5", "NaiveFDA", "round-robin"),
+        ("lenet5", "GM(max)", "round-robin"),
+        ("lenet5", "Synchronous", "round-robin"),
+        ("lenet5", "FedAdam", "iid-file-order"),
+        ("vgg16star", "Synchronous", "round-robin"),
+        ("vgg16star", "FedAdam", "iid-file-order"),
+        ("densenet121", "LinearFDA", "iid-file-order"),
+        ("convnext-large-imagenet", "LinearFDA", "iid-file-order"),
+    ],
+)
+def test_iid_is_what_it_was_when_a_run_was_made(model: str, strategy: str, partition: str) -> None:
+    """Round robin until November 2023; FedAdam and all of CIFAR are later."""
+    found = {
+        each.axes.partition
+        for each in published()
+        if (each.axes.model, each.axes.strategy) == (model, strategy) and "(" not in each.axes.partition
+    }
+    assert found == {partition}
+
+
+def test_the_other_kind_of_iid_is_compared_and_told(tmp_path: Path) -> None:
+    contiguous = replace(FIRST, changes={"partition": {"kind": "iid-file-order"}})
+    found = compared(tmp_path, contiguous, SECOND)
+    rounds = found.frame[(found.frame["quantity"] == "rounds") & (found.frame["epoch"] == 100)]
+    told = rounds.set_index("differs")["measured"].to_dict()
+    assert told == {"": 500, "partition = iid-file-order (published: round-robin)": 400}
+
+
+def test_every_published_number_has_a_source_and_axes_of_its_own() -> None:
+    facts = published()
+    assert len({(each.axes, each.quantity) for each in facts}) == len(facts)
+    assert all(each.source and (each.axes.epoch is None) != (each.axes.target is None) for each in facts)
+    assert set(STRATEGIES.values()) < {each.axes.strategy for each in facts}
+
+
+def test_a_setting_that_was_run_twice_has_a_median_and_a_range() -> None:
+    twice = fact(
+        "rounds", model="lenet5", partition="round-robin", strategy="SketchFDA", workers=30, theta=5.0, epoch=100
+    )
+    assert (twice.value, twice.low, twice.high, twice.runs) == (37.5, 37, 38, 2)
+
+
+def test_a_seed_that_was_run_with_two_budgets_counts_once(tmp_path: Path) -> None:
+    """The longer run is taken: it has all that the shorter one has."""
+    short = replace(FIRST, evals=FIRST.evals[:2], changes={"budget": {"epochs": 2.0}})
+    folders = [
+        write_lenet5_results(tmp_path / name, cells) for name, cells in (("short", [short]), ("long", [FIRST, SECOND]))
+    ]
+    found = compare(combine([load(folder) for folder in folders]))
+    early = row(found, "rounds", target=0.98, workers="10")
+    assert (early["cells"], early["measured_low"], early["measured_high"]) == (2, 4, 500)
+    assert row(found, "accuracy", epoch=100)["cells"] == 2
+
+
+def test_accuracy_and_rounds_at_a_nominal_epoch_by_hand(tmp_path: Path) -> None:
+    found = compared(tmp_path, FIRST, SECOND)
+    accuracy, rounds = row(found, "accuracy", epoch=100), row(found, "rounds", epoch=100)
+    assert (accuracy["measured"], accuracy["measured_low"], accuracy["measured_high"]) == (0.988, 0.987, 0.989)
+    assert accuracy["points"] == pytest.approx(100 * (0.988 - 0.9881))
+    assert math.isnan(accuracy["ratio"])
+    assert (rounds["published"], rounds["measured"], rounds["ratio"], rounds["seeds"]) == (450, 450, 1.0, 2)
+
+
+def test_costs_to_a_target_by_hand(tmp_path: Path) -> None:
+    found = compared(tmp_path, FIRST, SECOND)
+    sync = 2 * WORKERS * MODEL_BYTES
+    # the initial distribution and three syncs by step 375, whose own sync comes after; all four by step 18,750
+    first, second = 4 * sync + 375 * 8 * WORKERS, 5 * sync + 18_750 * 8 * WORKERS
+    spent = row(found, "bytes", target=0.98)
+    assert (first, second) == (19_775_920, 26_182_400)
+    assert (spent["measured"], spent["measured_low"], spent["measured_high"]) == (22_979_160, first, second)
+    assert spent["ratio"] == pytest.approx(22_979_160 / 602.9e6)
+    assert (spent["measured_reached"], spent["cells"], spent["workers"], spent["theta"]) == (2, 2, "10", "1")
+    assert row(found, "steps", target=0.98)["measured"] == (375 + 18_750) / 2
+    assert row(found, "rounds", target=0.98)["measured"] == (4 + 500) / 2
+
+
+def test_costs_follow_the_paper_whatever_the_suite_counts(tmp_path: Path) -> None:
+    ring = compared(tmp_path / "ring", FIRST, convention="ring", reach="at")
+    assert row(ring, "bytes", target=0.98)["measured"] == 19_775_920
+
+
+def test_a_miss_is_counted_and_in_no_median(tmp_path: Path) -> None:
+    low = SyntheticCell([(18_750, 0.9805, 300)], (100,), seed=1)
+    spent = row(compared(tmp_path, FIRST, low), "steps", target=0.985)
+    assert (spent["measured"], spent["measured_reached"], spent["cells"]) == (18_750, 1, 2)
+    never = versus_table(compared(tmp_path / "never", low))
+    assert ("steps to 98.5 %", "not reached", "0/1") in {(line[5], line[7], line[8]) for line in never.rows}
+
+
+def test_rows_without_a_counterpart_are_left_out_but_counted(tmp_path: Path) -> None:
+    found = compared(tmp_path, FIRST, SECOND)
+    # two numbers at epochs 1 and 100, three costs to each of two targets
+    assert (found.matched, len(found.frame), found.left_out) == (10, 10, len(published()) - 10)
+    assert f"10 of {len(published())} published numbers have a counterpart" in versus_table(found).note
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dataset": "fashion-mnist"},
+        {"model": "mlp"},
+        {"workers": 7},
+        {"partition": {"kind": "iid"}},
+        {"partition": {"kind": "sorted", "fraction": 0.5}},
+        {"strategy": {**LINEAR, "theta": 1.1}},
+        {"strategy": {**LINEAR, "monitor": {"kind": "exact"}}},
+    ],
+    ids=str,
+)
+def test_other_settings_are_no_counterparts(tmp_path: Path, changes: dict[str, Any]) -> None:
+    cell = SyntheticCell(FIRST.evals, FIRST.syncs, changes=changes, strategy=changes.get("strategy"))
+    assert compared(tmp_path, cell).matched == 0
+
+
+@pytest.mark.parametrize(
+    ("partition", "named"),
+    [({"kind": "sorted", "fraction": 0.6}, "sorted(fraction=0.6)"), ({"kind": "label", "label": 0}, "label(label=0)")],
+    ids=str,
+)
+def test_the_other_partitions_of_the_paper_have_costs_only(
+    tmp_path: Path, partition: dict[str, Any], named: str
+) -> None:
+    found = compared(tmp_path, SyntheticCell(FIRST.evals, FIRST.syncs, changes={"partition": partition}))
+    assert set(found.frame["partition"]) == {named}
+    assert (found.matched, set(found.frame["target"])) == (6, {0.98, 0.985})
+
+
+def test_what_is_not_as_in_the_paper_is_told_and_not_pooled(tmp_path: Path) -> None:
+    changes = {"sampling": "shuffle", "batch_size": 64, "precision": "bf16", "eval": {"every_steps": 50}}
+    other = SyntheticCell(FIRST.evals, FIRST.syncs, seed=1, changes=changes)
+    found = compared(tmp_path, FIRST, other)
+    rows = found.frame[(found.frame["quantity"] == "steps") & (found.frame["target"] == 0.98)]
+    told = "batch_size = 64, sampling = shuffle, precision = bf16, eval.every_steps = 50"
+    assert dict(zip(rows["differs"], rows["cells"], strict=True)) == {"": 1, told: 1}
+
+
+def test_fedadam_as_in_the_paper_is_its_counterpart_and_other_servers_are_told(tmp_path: Path) -> None:
+    servers = (SERVER, {**SERVER, "kind": "adam-reddi", "lr": 0.01})
+    cells = [
+        SyntheticCell(
+            FIRST.evals, FIRST.syncs, label="FedAdam", state=0, strategy={**FEDADAM, "server": server},
+            changes={"optimizer": SGD},
+        )
+        for server in servers
+    ]  # fmt: skip
+    found = compared(tmp_path, *cells)
+    rows = found.frame[found.frame["quantity"] == "accuracy"]
+    assert list(rows["differs"]) == ["", "server.kind = adam-reddi, server.lr = 0.01"]
+
+
+def test_the_report_has_the_table_where_there_are_counterparts(tmp_path: Path, hand_made: Results) -> None:
+    results = load(write_lenet5_results(tmp_path / "hand", [FIRST, SECOND]))
+    written = {path.relative_to(tmp_path / "out").as_posix() for path in build_report([results], tmp_path / "out")}
+    assert {f"tables/published.{suffix}" for suffix in ("csv", "md", "tex")} <= written
+    assert "## Published and measured" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    without = {path.name for path in build_report([hand_made], tmp_path / "without")}
+    assert "published.csv" not in without
+    assert "Published and measured" not in (tmp_path / "without" / "summary.md").read_text(encoding="utf-8")
+
+
+def test_the_figure_has_the_cells_their_median_and_what_was_published(tmp_path: Path) -> None:
+    data = combine([load(write_lenet5_results(tmp_path / "hand", [FIRST, SECOND]))])
+    with house_style():
+        figure = PUBLISHED.draw(data)
+    assert figure is not None
+    assert [axes.get_xlabel() for axes in figure.axes] == ["local steps to 98 %", "local steps to 98.5 %"]
+    cells, median, known = ([line.get_xydata() for line in figure.axes[0].lines][i].tolist() for i in range(3))
+    assert cells == [[375, 19_775_920], [18_750, 26_182_400]]
+    assert median == [[(375 + 18_750) / 2, 22_979_160]]
+    assert known == [[2697, 602.9e6]]
+    # filled is measured, hollow is published: the colour is not the only difference
+    assert [figure.axes[0].lines[i].get_fillstyle() for i in (1, 2)] == ["full", "none"]
+    assert "2 cells of this report with K 10 and θ 1" in PUBLISHED.caption(data)
+
+
+def test_there_is_no_figure_where_nobody_reached_a_published_target(tmp_path: Path, full: Results) -> None:
+    low = load(write_lenet5_results(tmp_path / "low", [SyntheticCell([(18_750, 0.9, 300)], (100,))]))
+    assert PUBLISHED.draw(combine([low])) is None
+    assert PUBLISHED.draw(combine([full])) is None

@@ -1,0 +1,86 @@
+"""The theta sweep: drawn from three thetas of a monitor on, the paper's rules as lines where they are near."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fdabench.report.build import build_report
+from fdabench.report.data import ReportData, combine
+from fdabench.report.figures.canvas import BOUND
+from fdabench.report.figures.sweep import SWEEP, sweeps
+from fdabench.report.render import house_style
+from fdabench.results.load import load
+from support.lenet5_results import LINEAR, MODEL_BYTES, PARAMETERS, WORKERS, SyntheticCell, write_lenet5_results
+
+
+def cell(theta: float, hit: int, seed: int = 0, syncs: int = 1, **changes: Any) -> SyntheticCell:
+    """Reaches 98 % at the step `hit`, after `syncs` syncs."""
+    evals = [(1, 0.5, 1), (hit, 0.981, syncs + 1)]
+    table = {**LINEAR, "theta": theta, **changes}
+    return SyntheticCell(evals, range(1, syncs + 1), seed, f"LinearFDA θ={theta:g}", table)
+
+
+def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
+    return combine([load(write_lenet5_results(root / "sweep", cells))])
+
+
+def drawn(data: ReportData) -> Any:
+    with house_style():
+        figure = SWEEP.draw(data)
+    assert figure is not None
+    return figure
+
+
+def test_two_thetas_are_no_sweep(tmp_path: Path) -> None:
+    assert sweeps(data_of(tmp_path, cell(0.5, 100), cell(1.0, 100), cell(1.0, 200, seed=1))) == []
+
+
+def test_monitors_are_not_put_together_to_a_sweep(tmp_path: Path) -> None:
+    naive = SyntheticCell(
+        [(100, 0.981, 2)], (1,), label="NaiveFDA θ=3", strategy={**LINEAR, "monitor": {"kind": "naive"}, "theta": 3.0}
+    )
+    assert SWEEP.draw(data_of(tmp_path, cell(0.5, 100), cell(1.0, 100), naive)) is None
+
+
+def test_a_sweep_without_a_hit_is_not_drawn(tmp_path: Path) -> None:
+    cells = [SyntheticCell([(100, 0.5, 1)], (), strategy={**LINEAR, "theta": theta}) for theta in (1.0, 2.0, 3.0)]
+    assert SWEEP.draw(data_of(tmp_path, *cells)) is None
+
+
+def test_lines_go_through_the_geometric_means_by_hand(tmp_path: Path) -> None:
+    found = [cell(1.0, 100, syncs=4), cell(2.0, 100, syncs=2), cell(2.0, 400, seed=1, syncs=2), cell(4.0, 800)]
+    bytes_panel, steps_panel = drawn(data_of(tmp_path, *found)).axes
+    assert steps_panel.lines[1].get_xdata().tolist() == [1, 2, 4]
+    assert steps_panel.lines[1].get_ydata() == pytest.approx([100, 200, 800])
+    first = 5 * 2 * WORKERS * MODEL_BYTES + 100 * 8 * WORKERS
+    assert bytes_panel.lines[1].get_ydata()[0] == pytest.approx(first)
+    assert bytes_panel.get_xlabel() == "θ, squared L2 norm"
+
+
+def test_the_rules_of_the_paper_are_lines_with_their_names(tmp_path: Path) -> None:
+    axes = drawn(data_of(tmp_path, cell(1.0, 100), cell(2.0, 100), cell(4.0, 100))).axes[0]
+    names = {text.get_text(): text.get_position()[0] for text in axes.texts}
+    expected = {"hpc": 2.74e-5 * PARAMETERS, "balanced": 3.89e-5 * PARAMETERS, "fl": 4.91e-5 * PARAMETERS}
+    assert names == pytest.approx(expected)
+    assert {round(line.get_xdata()[0], 6) for line in axes.lines[2:]} == {round(x, 6) for x in expected.values()}
+
+
+def test_rules_far_from_every_theta_are_left_out(tmp_path: Path) -> None:
+    data = data_of(tmp_path, cell(0.1, 100), cell(0.2, 100), cell(0.57, 100))
+    assert {text.get_text() for text in drawn(data).axes[0].texts} == {"hpc"}
+    assert "hpc 2.74e-05" in SWEEP.caption(data)
+    assert "balanced" not in SWEEP.caption(data)
+
+
+def test_a_miss_is_a_bound(tmp_path: Path) -> None:
+    missed = SyntheticCell([(1, 0.5, 1), (900, 0.9, 2)], (1,), 1, "LinearFDA θ=4", {**LINEAR, "theta": 4.0})
+    data = data_of(tmp_path, cell(1.0, 100), cell(2.0, 100), cell(4.0, 100), missed)
+    arrows = [line for line in drawn(data).axes[1].lines if line.get_marker() is BOUND]
+    assert [tuple(arrow.get_xydata()[0]) for arrow in arrows] == [pytest.approx((4.0, 300.0))]
+
+
+def test_the_report_has_the_figure(tmp_path: Path) -> None:
+    cells = [cell(theta, 100) for theta in (1.0, 2.0, 4.0)]
+    written = build_report([load(write_lenet5_results(tmp_path / "sweep", cells))], tmp_path / "out")
+    assert tmp_path / "out" / "figures" / "theta-sweep.png" in written

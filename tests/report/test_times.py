@@ -1,0 +1,72 @@
+"""Time to the target on networks, and who is fastest where, on results made by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from fdabench.report.data import ReportData, combine
+from fdabench.report.figures.crossover import CROSSOVER, regions
+from fdabench.report.render import house_style
+from fdabench.report.times import duration, fastest, times_frame, times_tables
+from fdabench.results.load import load
+from support.lenet5_results import MODEL_BYTES, WORKERS, SyntheticCell, write_lenet5_results
+
+STEP_S = 1.0 / (375 * WORKERS)
+SYNCHRONOUS = {"kind": "synchronous"}
+# every cell below has 375 steps in one second, so a step of a worker takes 1 / 3,750 s
+MANY = SyntheticCell([(375, 0.99, 375)], tuple(range(1, 375)), label="Synchronous", strategy=SYNCHRONOUS, state=0)
+FEW = SyntheticCell([(375, 0.99, 3)], (100, 200))
+OWN = {"name": "slow", "bandwidth_mbps": 8e-6, "latency_ms": 0.0, "shared": True}
+
+
+def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
+    return combine([load(write_lenet5_results(root / "times", cells, network=[OWN]))])
+
+
+def test_seconds_by_hand_on_a_network_of_the_suites_own(tmp_path: Path) -> None:
+    """8 bits a second in one channel: as many seconds as bytes."""
+    frame = times_frame(data_of(tmp_path, MANY, FEW)).set_index(["strategy", "network"])["seconds"]
+    few = 3 * 2 * WORKERS * MODEL_BYTES + 375 * 8 * WORKERS
+    assert frame["LinearFDA", "slow"] == pytest.approx(few + 375 * STEP_S)
+    assert frame["Synchronous", "slow"] == pytest.approx(375 * 2 * WORKERS * MODEL_BYTES + 375 * STEP_S)
+    # 375 states, two syncs and the distribution wait for 80 ms each; of Synchronous 374 syncs and the distribution
+    wan = frame.xs("wan-100Mbps-40ms", level="network")
+    assert wan["LinearFDA"] == pytest.approx(378 * 0.08 + 8 * few / WORKERS / 100e6 + 375 * STEP_S)
+
+
+def test_the_fastest_of_each_network_and_of_fda(tmp_path: Path) -> None:
+    found = fastest(times_frame(data_of(tmp_path, MANY, FEW))).set_index("network")
+    assert found.loc["slow", "fastest"] == "LinearFDA"
+    assert set(found["fastest_fda"]) == {"LinearFDA"}
+    assert found.loc["slow", "reference_seconds"] > 100 * found.loc["slow", "seconds"]
+
+
+def test_who_missed_the_target_is_not_in_the_tables(tmp_path: Path) -> None:
+    never = SyntheticCell([(375, 0.5, 3)], (100, 200))
+    assert set(times_frame(data_of(tmp_path, MANY, never))["strategy"]) == {"Synchronous"}
+    assert times_tables(data_of(tmp_path / "none", never)) == []
+
+
+def test_the_map_agrees_with_the_seconds_at_its_corners(tmp_path: Path) -> None:
+    data = data_of(tmp_path, MANY, FEW)
+    found = regions(data.demands)
+    assert found["LinearFDA"][0, 0]
+    # Synchronous waits 375 times, FDA 378 times
+    assert found["Synchronous"][-1, -1]
+    assert (found["LinearFDA"] ^ found["Synchronous"]).all()
+    with house_style():
+        figure = CROSSOVER.draw(data)
+    assert figure is not None
+    assert figure.axes[0].get_xlabel() == "bandwidth of each worker's link"
+
+
+def test_one_strategy_alone_is_no_map(tmp_path: Path) -> None:
+    assert CROSSOVER.draw(data_of(tmp_path, FEW)) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.00402, "4.02 ms"), (4.13, "4.13 s"), (1650, "27.5 min"), (7200, "2.00 h"), (1e9, "11,574 d")],
+)
+def test_durations_are_written_in_the_unit_that_suits(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

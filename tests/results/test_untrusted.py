@@ -1,0 +1,69 @@
+"""Results folders of strangers, or damaged ones: refused in one message, never another exception, never outside."""
+
+import json
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import tomli_w
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from fdabench.errors import ResultError
+from fdabench.results.load import Results, load
+from fdabench.results.store import Store
+from support.lenet5_results import SyntheticCell, write_lenet5_results
+
+LONG = "a" * 4096
+
+
+@pytest.fixture(scope="session")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Read only."""
+    return write_lenet5_results(
+        tmp_path_factory.mktemp("good") / "good", [SyntheticCell([(100, 0.5, 1), (200, 0.99, 2)], [100])]
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["../../outside", "/outside", "..", ".hidden", "a/b", "a\0b", "a\nb", LONG, "", 3, None]
+)
+@pytest.mark.parametrize("place", ["suite", "id"])
+def test_names_that_lead_elsewhere_are_refused(good: Path, tmp_path: Path, place: str, name: object) -> None:
+    lock = Store(good).read_lock()
+    node = lock if place == "suite" else lock["cell"][0]
+    node[place] = name
+    if name is None:
+        del node[place]
+    lock["end"] = {"cells": len(lock["cell"])}
+    (tmp_path / "suite.lock.toml").write_text(tomli_w.dumps(lock), encoding="utf-8")
+    with pytest.raises(ResultError, match="is no name that fdabench gives") as caught:
+        load(tmp_path)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_state_that_no_cell_can_be_in_is_refused(good: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(good, tmp_path / "copy")
+    (path,) = copied.rglob("cell.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "dome"}))
+    with pytest.raises(ResultError, match=r"cell\.json: the state 'dome' is none that a cell can be in"):
+        load(copied)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 100), st.floats(0, 1, exclude_max=True), st.sampled_from([*range(8), "cut"]))
+@example(0, 0.0, "cut")
+def test_any_damage_is_read_or_refused(good: Path, file: int, place: float, damage: int | str) -> None:
+    """A flipped bit or a lost end, in any file."""
+    paths = sorted(path for path in good.rglob("*") if path.is_file())
+    path = paths[file % len(paths)]
+    whole = path.read_bytes()
+    at = int(place * len(whole))
+    flipped = bytes([whole[at] ^ (1 << damage)]) if isinstance(damage, int) else b""
+    path.write_bytes(whole[:at] + flipped + (whole[at + 1 :] if flipped else b""))
+    try:
+        with suppress(ResultError):
+            assert isinstance(load(good), Results)
+    finally:
+        path.write_bytes(whole)

@@ -1,0 +1,328 @@
+"""Cells: what they leave behind, what becomes of failures, what is done and what has to be done again."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import isnan
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pandas as pd
+import pytest
+import torch
+
+from fdabench.results.costs import CONVENTIONS, total_bytes
+from fdabench.results.load import load
+from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.results.store import FAILURES, TABLES, Record, Store
+from fdabench.run.cell import Watcher
+from fdabench.run.events import Ended, Moved, Started
+from fdabench.run.plan import bytes_bound, standings, tally
+from fdabench.run.pool import Place, run_cells
+from fdabench.run.shared import load_all
+from fdabench.strategies import STRATEGIES
+from fdabench.strategies.fda import FDA
+from fdabench.suite.cell import Cell
+from support.cells import run_cell
+
+Cells = Callable[..., list[Cell]]
+PERIODIC = ["Synchronous", "FedAvg", "FedAdam", "FedAvgM"]
+
+
+def place(store: Store, jobs: int, together: int = 1) -> Place:
+    digits = load_all(["digits"], Path("no-data"))
+    return Place(store, digits, torch.device("cpu"), "sequential", jobs, 1, together)
+
+
+def ledger(ran: Any, label: str) -> pd.DataFrame:
+    return ran.store.read_cell_table(ran.cells[label].id, "ledger").to_pandas()
+
+
+def test_every_cell_of_the_tiny_suite_is_done(ran: Any) -> None:
+    assert {label: record["state"] for label, record in ran.records.items()} == dict.fromkeys(ran.cells, "done")
+    assert len(ran.cells) == 9
+
+
+def test_a_cell_leaves_a_record_and_every_table(ran: Any) -> None:
+    for label, cell in ran.cells.items():
+        names = {path.name for path in ran.store.cell_dir(cell.id).iterdir()}
+        assert names == {"cell.json"} | {f"{table}.parquet" for table in TABLES}
+        record = ran.store.read_record(cell.id)
+        assert record is not None
+        assert (record["label"], record["config"], record["attempts"]) == (label, cell.config, 1)
+        assert (record["steps"], record["resolved"]["budget_steps"]) == (24, 24)
+        assert record["started"] <= record["ended"]
+        assert {"fdabench", "torch", "python", "device", "threads", "git"} <= set(record["environment"])
+
+
+def test_the_same_seed_gives_all_strategies_the_same_start_and_samples(ran: Any) -> None:
+    assert len({str(record["seeds"]) for record in ran.records.values()}) == 1
+    partitions = [ran.store.read_cell_table(cell.id, "partition") for cell in ran.cells.values()]
+    assert all(table.equals(partitions[0]) for table in partitions)
+    assert partitions[0].to_pandas()["samples"].sum() == 1438
+
+
+def test_tables_of_a_cell_agree_with_each_other(ran: Any) -> None:
+    results = load(ran.store.root)
+    for cell_id, evals in results.evals.groupby("cell_id"):
+        rounds = results.rounds[results.rounds["cell_id"] == cell_id]
+        facts = results.ledger[results.ledger["cell_id"] == cell_id]
+        assert list(evals["step"]) == [8, 16, 24]
+        assert len(rounds) == facts.loc[facts["kind"] == "model", "count"].sum()
+        assert (rounds["steps"].cumsum() == rounds["step"]).all()
+        assert list(evals["syncs"]) == [(rounds["step"] < step).sum() for step in evals["step"]]
+        assert list(evals["round"]) == list(evals["syncs"] + 1)
+        parts = evals["bytes_model"] + evals["bytes_state"] + evals["bytes_optimizer"]
+        assert (parts == evals["bytes_total"]).all()
+        asked = rounds[rounds["theta"].notna()]
+        assert (asked["estimate"] > asked["theta"]).all()
+
+
+def test_a_cell_run_again_gives_the_same_tables_but_for_the_clock(ran: Any, tmp_path: Path) -> None:
+    cell = ran.cells["SketchFDA"]
+    run_cell(cell, Store(tmp_path))
+    for name in TABLES:
+        first, again = (store.read_cell_table(cell.id, name).to_pandas() for store in (ran.store, Store(tmp_path)))
+        clocks = [column for column in CLOCK_COLUMNS if column in first]
+        pd.testing.assert_frame_equal(first.drop(columns=clocks), again.drop(columns=clocks), check_exact=True)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_bytes_are_foretold_exactly_for_periodic_strategies_and_bounded_for_fda(ran: Any, convention: str) -> None:
+    for label, cell in ran.cells.items():
+        bound = bytes_bound(cell, convention)
+        assert bound is not None
+        spent = total_bytes(ledger(ran, label), cell.config["workers"], convention).total
+        if label in PERIODIC:
+            assert bound.least == bound.most == spent, label
+        else:
+            assert bound.least < spent < bound.most, label
+
+
+def test_bytes_of_a_strategy_that_foretells_nothing_are_unknown(ran: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fdabench.run.plan.strategy_of", lambda config, catalogue: object())
+    assert [bytes_bound(cell, "paper") for cell in ran.cells.values()] == [None] * 9
+
+
+def test_a_cell_that_raises_is_recorded_as_failed_with_its_traceback(
+    cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any) -> NoReturn:
+        raise ZeroDivisionError("the strategy is broken")
+
+    monkeypatch.setattr(FDA, "step", broken)
+    cell, store = cells()[-1], Store(tmp_path / "results")
+    assert run_cell(cell, store)["state"] == "failed"
+    record = store.read_record(cell.id)
+    assert record is not None
+    assert (record["state"], record["attempts"]) == ("failed", 1)
+    assert record["error"].startswith("Traceback")
+    assert "in broken" in record["error"]
+    assert record["error"].rstrip().endswith("ZeroDivisionError: the strategy is broken")
+    assert [path.name for path in store.cell_dir(cell.id).iterdir()] == ["cell.json"]
+    monkeypatch.undo()
+    record = run_cell(cell, store)
+    assert (record["state"], record["attempts"]) == ("done", 2)
+    assert "error" not in record
+
+
+@pytest.mark.parametrize("error", [MemoryError("no more"), torch.OutOfMemoryError("CUDA out of memory")])
+def test_a_cell_without_memory_is_recorded_as_oom(
+    cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*args: Any) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(FDA, "step", full)
+    record = run_cell(cells()[-1], Store(tmp_path))
+    assert record["state"] == "oom"
+    assert str(error) in record["error"]
+
+
+def test_a_strategy_that_refuses_its_cell_is_recorded_as_failed(
+    cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thresholds per parameter come to a number only in the cell, and a strategy of others may refuse it there."""
+
+    @dataclass(frozen=True)
+    class Picky(FDA):
+        def __post_init__(self) -> None:
+            if self.theta > 1:
+                raise ValueError("theta: more than this strategy can do")
+
+    Picky.__module__ = FDA.__module__
+    monkeypatch.setitem(STRATEGIES, "fda", Picky)  # type: ignore[arg-type]
+    cell = cells("strategy.5.theta={per_parameter = 0.5}")[-1]
+    record = run_cell(cell, Store(tmp_path))
+    assert record["state"] == "failed"
+    assert "more than this strategy can do" in record["error"]
+
+
+def test_a_cell_that_is_stopped_says_interrupted_from_the_start(cells: Cells, tmp_path: Path) -> None:
+    cell, store = cells()[0], Store(tmp_path)
+    seen: list[Any] = []
+
+    def stop() -> bool:
+        seen.append(store.read_record(cell.id))
+        return len(seen) == 3
+
+    assert run_cell(cell, store, Watcher(stop_asked=stop))["state"] == "interrupted"
+    assert [record["state"] for record in seen] == ["interrupted"] * 3
+    assert {path.name for path in store.cell_dir(cell.id).iterdir()} == {"cell.json", "checkpoint.pt"}
+    assert standings([cell], store)[0][1:3] == ("to run", "interrupted")
+
+
+def test_a_cell_that_diverges_ends_at_once_and_is_a_result(cells: Cells, tmp_path: Path) -> None:
+    cell = cells("workload.0.optimizer={kind = 'sgd', lr = 1e30}", "eval.every_steps=4")[0]
+    record = run_cell(cell, Store(tmp_path))
+    assert (record["state"], record["steps"]) == ("diverged", 4)
+    assert standings([cell], Store(tmp_path))[0].status == "done"
+
+
+def test_a_cell_ends_when_the_last_target_is_reached(cells: Cells, tmp_path: Path) -> None:
+    overrides = ["eval.targets=[0.15]", "eval.stop_at_last_target=true", "eval.every_steps=2"]
+    record = run_cell(cells(*overrides)[0], Store(tmp_path))
+    assert record["state"] == "target_reached"
+    assert record["steps"] < 24
+    assert record["steps"] % 2 == 0
+
+
+def test_progress_is_told_at_every_evaluation(cells: Cells, tmp_path: Path) -> None:
+    told: list[Any] = []
+    run_cell(cells()[0], Store(tmp_path), Watcher(lambda cell_id, progress: told.append(progress)))
+    assert [(each.step, each.budget, each.syncs) for each in told] == [(8, 24, 7), (16, 24, 15), (24, 24, 23)]
+    assert all(isnan(each.fullness) for each in told)
+
+
+def test_what_is_done_is_done_and_what_was_never_begun_is_to_run(ran: Any, cells: Cells) -> None:
+    found = standings([*ran.cells.values(), *cells("seeds=[7]")], ran.store)
+    assert [(each.status, each.why) for each in found] == [("done", "")] * 9 + [("to run", "")] * 9
+    assert tally(found) == "9 done | 9 to run"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "why"),
+    [
+        ({"state": "failed"}, "failed", "failed"),
+        ({"state": "lost"}, "to run", "lost"),
+        ({"state": "oom"}, "failed", "oom"),
+        ({"state": "interrupted"}, "to run", "interrupted"),
+        ({"state": "target_reached"}, "done", ""),
+        ({"state": "diverged"}, "done", ""),
+        ({"environment": {"torch": "1.0"}}, "stale", f"torch 1.0 -> {torch.__version__}"),
+        ({"label": "Other", "attempts": 9}, "done", ""),
+    ],
+    ids=str,
+)
+def test_the_record_decides_where_a_cell_stands(
+    ran: Any, tmp_path: Path, change: Record, status: str, why: str
+) -> None:
+    cell, store = ran.cells["FedAvg"], Store(tmp_path)
+    shutil.copytree(ran.store.cell_dir(cell.id), store.cell_dir(cell.id))
+    store.write_record(cell.id, {**ran.records["FedAvg"], **change})
+    assert [each[:3] for each in standings([cell], store)] == [(cell, status, why)]
+
+
+@pytest.mark.parametrize(
+    ("file", "then"), [("engine/loop.py", "0" * 16), ("strategies/fedavg.py", None), ("strategies/gone.py", "1" * 16)]
+)
+def test_a_stale_cell_names_the_file_that_changed(ran: Any, tmp_path: Path, file: str, then: str | None) -> None:
+    cell, store = ran.cells["FedAvg"], Store(tmp_path)
+    code = {**ran.records["FedAvg"]["code"], file: then}
+    store.write_record(cell.id, {**ran.records["FedAvg"], "code": {k: v for k, v in code.items() if v}})
+    (found,) = standings([cell], store)
+    assert found.status == "stale"
+    assert found.why.startswith(f"{file} changed ({then or 'absent'} -> ")
+    assert tally([found]) == f"0 done | 1 stale: {file} changed | 0 to run"
+
+
+def test_a_stale_cell_names_every_file_that_changed_and_torch(ran: Any, tmp_path: Path) -> None:
+    """In a line the first three of them."""
+    cell, store, record = ran.cells["FedAvg"], Store(tmp_path), ran.records["FedAvg"]
+    code = dict.fromkeys(sorted(record["code"])[:3], "0" * 16)
+    environment = record["environment"] | {"torch": "1.0"}
+    store.write_record(cell.id, {**record, "code": record["code"] | code, "environment": environment})
+    (found,) = standings([cell], store)
+    versions = [("torch", "1.0", torch.__version__)]
+    expected = [*((file, "0" * 16, record["code"][file]) for file in code), *versions]
+    assert sorted(found.changed) == sorted(expected)
+    assert found.why.count(" changed (") == 3
+    assert found.why.endswith(" and 1 more")
+    assert tally([found]) == f"0 done | 1 stale: {', '.join(f'{file} changed' for file in code)} and 1 more | 0 to run"
+
+
+def test_a_cell_of_other_code_that_lost_its_label_is_found_by_its_configuration(ran: Any) -> None:
+    renamed = replace(ran.cells["FedAvg"], label="Mine", reference=True)
+    assert standings([renamed], ran.store)[0].status == "done"
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_loses_its_cell_and_no_other(cells: Cells, tmp_path: Path) -> None:
+    """It dies while the other process is at a cell of its own, which goes on undisturbed."""
+    first, second, *short = [longer(cell) for cell in cells("seeds=[0]")[:2]] + cells("seeds=[0]")[2:4]
+    store, killed = Store(tmp_path), False
+    ended: dict[str, Record] = {}
+    run = run_cells([first, second, *short], place(store, 2))
+    for event in run:
+        if isinstance(event, Moved) and event.cell == first and not killed:
+            os.kill(pid_at(store, first), signal.SIGKILL)
+            killed = True
+        elif isinstance(event, Ended):
+            ended[event.cell.id] = event.record
+        if len(ended) == 3:
+            break
+    run.close()
+    assert {cell_id: record["state"] for cell_id, record in ended.items()} == {
+        first.id: "lost",
+        short[0].id: "done",
+        short[1].id: "done",
+    }
+    record = store.read_record(first.id)
+    assert record is not None
+    assert record["state"] in FAILURES
+    assert "the process of this cell died: it ended by signal 9" in record["error"]
+    record = store.read_record(second.id)
+    assert record is not None
+    assert (record["state"], record["attempts"]) == ("interrupted", 1)
+    assert store.checkpoint_path(second.id).exists()
+    assert multiprocessing.active_children() == []
+
+
+def longer(cell: Cell) -> Cell:
+    return replace(cell, config={**cell.config, "budget": {"steps": 1_000_000}})
+
+
+def pid_at(store: Store, cell: Cell) -> int:
+    record = store.read_record(cell.id)
+    assert record is not None
+    return int(record["process"]["pid"])
+
+
+@pytest.mark.slow
+def test_closing_the_run_stops_its_cells(cells: Cells, tmp_path: Path) -> None:
+    long = [replace(cell, config={**cell.config, "budget": {"steps": 100_000}}) for cell in cells()[:3]]
+    store = Store(tmp_path)
+    events = run_cells(long, place(store, 2))
+    while not isinstance(next(events), Started):
+        pass
+    events.close()
+    assert multiprocessing.active_children() == []
+    states = [record["state"] for cell in long if (record := store.read_record(cell.id))]
+    assert states
+    assert set(states) == {"interrupted"}
+
+
+@pytest.mark.slow
+def test_closing_a_run_that_is_stopping_waits_for_nobody(cells: Cells, tmp_path: Path) -> None:
+    """A second Ctrl-C may come while the run is told about, not while it waits; the cell's process is halted."""
+    cell, store, asked = longer(cells()[0]), Store(tmp_path), False
+    events = run_cells([cell], place(store, 1), lambda: asked)
+    while not isinstance(next(events), Moved):
+        pass
+    os.kill(pid_at(store, cell), signal.SIGSTOP)
+    asked = True
+    events.close()
+    assert multiprocessing.active_children() == []

@@ -1,0 +1,404 @@
+"""A checkpoint that was changed, in every way: one remark, the cell begins at step 0 and ends as an undisturbed one."""
+
+import hashlib
+import json
+import os
+import pickle
+import random
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pytest
+import torch
+
+from fdabench.catalogue.kinds import BUILT_IN
+from fdabench.core.ledger import Entry
+from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.results.store import TABLES, Record, Store
+from fdabench.run.cell import Machine, Watcher, run_together
+from fdabench.run.checkpoint import Checkpoint
+from fdabench.run.encoding import codec_for
+from fdabench.run.snapshot import Snapshot
+from fdabench.run.state_schema import check, sizes_of
+from fdabench.suite.cell import Cell
+from fdabench.suite.reader import read_suite
+from support.cells import load_dataset
+from support.suites import digits_suite
+
+SUITE = digits_suite(
+    ['kind = "fedadam"\nlocal_steps = 2\nserver = { preset = "keras" }'],
+    name="mutated",
+    steps=12,
+    every_steps=3,
+    targets=[0.2],
+    batch_size=8,
+)
+STOP, DIGEST = 7, 32
+DIGITS = load_dataset({"dataset": "digits"})
+CPU = Machine(torch.device("cpu"), "sequential", lambda name: DIGITS)
+
+
+class Stopped(NamedTuple):
+    """A cell that was stopped, its checkpoint, and what its tables are when nobody disturbs it."""
+
+    cell: Cell
+    record: bytes
+    checkpoint: bytes
+    tables: dict[str, pd.DataFrame]
+
+
+def tables(store: Store, cell: Cell) -> dict[str, pd.DataFrame]:
+    frames = {name: store.read_cell_table(cell.id, name).to_pandas() for name in TABLES}
+    return {name: frame.drop(columns=[c for c in CLOCK_COLUMNS if c in frame]) for name, frame in frames.items()}
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
+    folder = tmp_path_factory.mktemp("mutated")
+    (folder / "mutated.toml").write_text(SUITE)
+    (cell,) = read_suite(folder / "mutated.toml").cells
+    whole, broken = Store(folder / "whole"), Store(folder / "broken")
+    run_together([cell], whole, CPU, Watcher())
+    steps = iter([False] * (STOP - 1))
+    (record,) = run_together([cell], broken, CPU, Watcher(stop_asked=lambda: next(steps, True)))
+    assert (record["state"], record["steps"]) == ("interrupted", STOP)
+    path = broken.checkpoint_path(cell.id)
+    return Stopped(cell, path.with_name("cell.json").read_bytes(), path.read_bytes(), tables(whole, cell))
+
+
+def gone_on(stopped: Stopped, folder: Path, put: Callable[[Path], object]) -> Record:
+    """The record of the cell after it was taken up again, with whatever `put` leaves where its checkpoint was.
+
+    Raises:
+        AssertionError: it has failed, or its tables are not those of a cell that nobody disturbed.
+    """
+    store = Store(folder / "results")
+    path = store.checkpoint_path(stopped.cell.id)
+    path.parent.mkdir(parents=True)
+    path.with_name("cell.json").write_bytes(stopped.record)
+    put(path)
+    (record,) = run_together([stopped.cell], store, CPU, Watcher())
+    assert record["state"] == "done", record
+    for name, frame in stopped.tables.items():
+        pd.testing.assert_frame_equal(tables(store, stopped.cell)[name], frame, check_exact=True, obj=name)
+    return record
+
+
+def assert_told(record: Record, reason: str = "") -> None:
+    """In one short line, which names the file."""
+    assert record["resumed_at_step"] == 0
+    (remark,) = record["remarks"]
+    assert "so it begins anew: " in remark
+    assert "checkpoint.pt: " in remark
+    assert reason in remark
+    assert remark.isprintable()
+    assert len(remark) < 600
+
+
+def mended(content: bytes) -> bytes:
+    """With a SHA-256 that fits."""
+    return content[:-DIGEST] + hashlib.sha256(content[:-DIGEST]).digest()
+
+
+def changed(stopped: Stopped, change: Callable[[Snapshot], Snapshot]) -> bytes:
+    """The checkpoint with another state in it, written as fdabench would write it."""
+    codec = codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
+    found = codec.decoded(stopped.checkpoint[:-DIGEST])
+    content = codec.encoded({**found, "snapshot": change(found["snapshot"])})
+    return content + hashlib.sha256(content).digest()
+
+
+def stand(**parts: Any) -> Callable[[Snapshot], Snapshot]:
+    return lambda state: state._replace(stand=state.stand._replace(**parts))
+
+
+def crew(change: Callable[[Any], dict[str, Any]]) -> Callable[[Snapshot], Snapshot]:
+    return lambda state: stand(crew=state.stand.crew._replace(**change(state.stand.crew)))(state)
+
+
+def round_with(name: str, make: Callable[[Any], Any]) -> Callable[[Snapshot], Snapshot]:
+    def change(state: Snapshot) -> Snapshot:
+        object.__setattr__(state.stand.round, name, make(getattr(state.stand.round, name)))
+        return state
+
+    return change
+
+
+def note(name: str, value: Any) -> Callable[[Snapshot], Snapshot]:
+    return lambda state: state._replace(notes={**state.notes, name: value})
+
+
+def without_note(name: str) -> Callable[[Snapshot], Snapshot]:
+    return lambda state: state._replace(notes={key: value for key, value in state.notes.items() if key != name})
+
+
+def rows(change: Callable[[Any], object]) -> Callable[[Snapshot], Snapshot]:
+    def altered(state: Snapshot) -> Snapshot:
+        found = json.loads(state.notes["rows"])
+        change(found)
+        return note("rows", json.dumps(found))(state)
+
+    return altered
+
+
+def entry(place: int, **parts: Any) -> Callable[[Snapshot], Snapshot]:
+    def altered(state: Snapshot) -> Snapshot:
+        whole = {name: getattr(state.entries[place], name) for name in Entry.__dataclass_fields__}
+        state.entries[place] = Entry(**{**whole, **parts})
+        return state
+
+    return altered
+
+
+NONE_OF_THESE: list[Any] = [None, "seven", 7.0, True, [], {}, float("nan"), torch.zeros(1)]
+STATES: dict[str, Callable[[Snapshot], Any]] = {
+    **{f"state {value!r}": lambda state, value=value: value for value in NONE_OF_THESE},
+    **{f"stand {value!r}": lambda state, value=value: state._replace(stand=value) for value in NONE_OF_THESE},
+    **{f"step {value!r}": stand(step=value) for value in (*NONE_OF_THESE, -1, 13, 10**30, 2)},
+    **{f"round {value!r}": stand(round=value) for value in NONE_OF_THESE},
+    **{f"crew {value!r}": stand(crew=value) for value in NONE_OF_THESE},
+    **{f"anchor_D {value!r}": round_with("anchor_D", lambda x, value=value: value) for value in (None, 0, "x", [])},
+    "anchor_D of another shape": round_with("anchor_D", lambda x: x[:-1]),
+    "anchor_D of two axes": round_with("anchor_D", lambda x: x[None]),
+    "anchor_D of other numbers": round_with("anchor_D", lambda x: x.double()),
+    "previous_D of another shape": round_with("previous_D", lambda x: torch.zeros(0)),
+    **{f"index {value!r}": round_with("index", lambda x, value=value: value) for value in (*NONE_OF_THESE[:4], -1, 8)},
+    **{f"served {value!r}": round_with("served", lambda x, value=value: value) for value in (None, 1, "yes")},
+    **{f"server {value!r}": round_with("server", lambda x, value=value: value) for value in (None, (), 1, "x", [])},
+    "server of two": round_with("server", lambda x: x[:2]),
+    "server's m of another shape": round_with("server", lambda x: (x[0][:3], *x[1:])),
+    "server's m of other numbers": round_with("server", lambda x: (x[0].half(), *x[1:])),
+    "server's n is text": round_with("server", lambda x: (*x[:2], "3")),
+    "w_KD of a worker more": crew(lambda c: {"w_KD": torch.cat([c.w_KD, c.w_KD[:1]])}),
+    "w_KD of a worker less": crew(lambda c: {"w_KD": c.w_KD[:1]}),
+    "w_KD of another model": crew(lambda c: {"w_KD": c.w_KD[:, 1:]}),
+    "w_KD turned": crew(lambda c: {"w_KD": c.w_KD.T}),
+    "w_KD of whole numbers": crew(lambda c: {"w_KD": c.w_KD.int()}),
+    "w_KD missing": crew(lambda c: {"w_KD": None}),
+    "b_KB of another shape": crew(lambda c: {"b_KB": torch.zeros(2, 1)}),
+    "b_KB missing": crew(lambda c: {"b_KB": None}),
+    **{f"remembered {value!r}": crew(lambda c, value=value: {"remembered": value}) for value in NONE_OF_THESE},
+    "remembered of one worker": crew(lambda c: {"remembered": c.remembered[:1]}),
+    "remembered of none": crew(lambda c: {"remembered": [None, None]}),
+    "a moment missing": crew(lambda c: {"remembered": [c.remembered[0], {"step": torch.tensor(7.0)}]}),
+    "a moment of another shape": crew(
+        lambda c: {"remembered": [{**m, "exp_avg": torch.zeros(3)} for m in c.remembered]}
+    ),
+    "all moments are text": crew(lambda c: {"remembered": [dict.fromkeys(m, "x") for m in c.remembered]}),
+    "no second moment": crew(
+        lambda c: {"remembered": [{"step": m["step"], "exp_avg": m["exp_avg"]} for m in c.remembered]}
+    ),
+    "moments of other names": crew(lambda c: {"remembered": [{"momentum_buffer": m["exp_avg"]} for m in c.remembered]}),
+    **{f"positions {value!r}": crew(lambda c, value=value: {"positions": value}) for value in NONE_OF_THESE},
+    "positions of one worker": crew(lambda c: {"positions": c.positions[:1]}),
+    "no rest": crew(lambda c: {"positions": [{"rng": p["rng"]} for p in c.positions]}),
+    "rest below zero": crew(lambda c: {"positions": [{**p, "rest": p["rest"] - 10**6} for p in c.positions]}),
+    "rest beyond the data": crew(lambda c: {"positions": [{**p, "rest": p["rest"] + 10**6} for p in c.positions]}),
+    "rest of reals": crew(lambda c: {"positions": [{**p, "rest": p["rest"] * 1.5} for p in c.positions]}),
+    "rest of two axes": crew(lambda c: {"positions": [{**p, "rest": p["rest"][None]} for p in c.positions]}),
+    "rest is a list": crew(lambda c: {"positions": [{**p, "rest": [1, 2]} for p in c.positions]}),
+    **{
+        f"generator {value!r}": crew(lambda c, value=value: {"positions": [{**p, "rng": value} for p in c.positions]})
+        for value in (None, {}, "PCG64", {"bit_generator": "MT19937"})
+    },
+    "ledger missing": lambda state: state._replace(entries=None),
+    "ledger of text": lambda state: state._replace(entries=["initial"]),
+    "ledger of None": lambda state: state._replace(entries=[None]),
+    **{f"kind {value!r}": entry(0, kind=value) for value in (None, "bribe", 3)},
+    **{f"count {value!r}": entry(1, count=value) for value in (*NONE_OF_THESE[:4], 0, -2, 10**9)},
+    **{f"first_step {value!r}": entry(1, first_step=value) for value in (None, -1, 1.0, 10**9)},
+    **{f"last_step {value!r}": entry(1, last_step=value) for value in (None, -1, STOP + 1, "6")},
+    **{f"elements {value!r}": entry(1, elements=value) for value in (None, -1, 1.5, 3)},
+    **{f"dtype {value!r}": entry(1, dtype=value) for value in (None, "float99", "nn", 32)},
+    **{f"payload_bytes {value!r}": entry(1, payload_bytes=value) for value in (None, -4, 1, 10**18)},
+    **{
+        f"wall_s {value!r}": note("wall_s", value) for value in (None, "1 s", -1.0, float("nan"), float("inf"), 3, True)
+    },
+    **{f"counted {value!r}": note("counted", value) for value in (None, "x", -1, 8, 1.0)},
+    **{f"last_sync {value!r}": note("last_sync", value) for value in (None, "x", -1, 8)},
+    **{f"trained {value!r}": note("trained", value) for value in (None, 0, torch.zeros(2), torch.zeros(2, 2))},
+    **{f"no {name}": without_note(name) for name in ("rows", "trained", "counted", "last_sync", "wall_s")},
+    "a note more": note("more", 1),
+    "notes missing": lambda state: state._replace(notes=None),
+    **{f"rows {value!r:.20}": note("rows", value) for value in (None, 7, "", "[]", "{}", "{", "[" * 10**5)},
+    "rows of another cell": rows(lambda found: [row.update(cell_id="../../x") for row in found["evals"]]),
+    "rows of no cell": rows(lambda found: [row.pop("cell_id") for row in found["evals"]]),
+    "rows with a column more": rows(lambda found: found["evals"][0].update(more=1)),
+    "an accuracy of text": rows(lambda found: found["evals"][0].update(test_accuracy="high")),
+    "an accuracy of None": rows(lambda found: found["evals"][0].update(test_accuracy=None)),
+    "a step beyond": rows(lambda found: found["evals"][-1].update(step=STOP + 1)),
+    "a step twice": rows(lambda found: found["evals"].append(found["evals"][-1])),
+    "steps below zero": rows(lambda found: found["rounds"][0].update(step=-1)),
+    "a round of None": rows(lambda found: found["rounds"].append(None)),
+    "no trace": rows(lambda found: found.pop("trace")),
+}
+"""Each makes another state of the one of a cell, and each is none of that cell."""
+
+
+def opened(path: Path, stopped: Stopped, told: list[str]) -> Checkpoint:
+    """As `run_together` opens it."""
+    cell, codec = stopped.cell, codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
+    about = json.loads(codec.decoded(stopped.checkpoint[:-DIGEST])["about"])
+    return Checkpoint(
+        path, about, codec, lambda state: check(state, sizes_of(cell.id, cell.config, BUILT_IN)), told.append
+    )
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_state_that_is_none_of_the_cell_is_refused(stopped: Stopped, tmp_path: Path, name: str) -> None:
+    """By a rule for the part that is not as it should be, even where its SHA-256 fits."""
+    told: list[str] = []
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(changed(stopped, STATES[name]))
+    assert opened(path, stopped, told).read() is None
+    (remark,) = told
+    assert ", expected " in remark or "rows is not JSON" in remark or "is no state of a generator" in remark
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STATES)
+def test_a_state_that_is_none_of_the_cell_is_told_and_not_used(stopped: Stopped, tmp_path: Path, name: str) -> None:
+    content = changed(stopped, STATES[name])
+    assert_told(gone_on(stopped, tmp_path, lambda path: path.write_bytes(content)))
+
+
+def test_a_state_that_is_written_again_is_used(stopped: Stopped, tmp_path: Path) -> None:
+    """Or the test above would hold whatever it wrote."""
+    content = changed(stopped, lambda state: state)
+    record = gone_on(stopped, tmp_path, lambda path: path.write_bytes(content))
+    assert (record["resumed_at_step"], record.get("remarks")) == (STOP, None)
+
+
+def test_one_bit_anywhere_is_found(stopped: Stopped, tmp_path: Path) -> None:
+    """At 200 places, and in each of the first bytes and of the last."""
+    rng, size = random.Random(0), len(stopped.checkpoint)
+    places = [*(rng.randrange(size) for _ in range(200)), *range(40), *range(size - DIGEST, size)]
+    store = Store(tmp_path / "results")
+    path = store.checkpoint_path(stopped.cell.id)
+    path.parent.mkdir(parents=True)
+    for place in places:
+        flipped = bytearray(stopped.checkpoint)
+        flipped[place] ^= 1 << rng.randrange(8)
+        path.write_bytes(flipped)
+        told: list[str] = []
+        checkpoint = opened(path, stopped, told)
+        assert checkpoint.read() is None, place
+        assert len(told) == 1, place
+    assert_told(gone_on(stopped, tmp_path / "run", lambda path: path.write_bytes(flipped)), "is damaged")
+
+
+def test_a_file_without_that_bit_is_read(stopped: Stopped, tmp_path: Path) -> None:
+    told: list[str] = []
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(stopped.checkpoint)
+    assert opened(path, stopped, told).read() is not None
+    assert told == []
+
+
+FILES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda whole: b"",
+    "one byte": lambda whole: whole[:1],
+    "its first line": lambda whole: whole[:17],
+    "half": lambda whole: whole[: len(whole) // 2],
+    "all but a byte": lambda whole: whole[:-1],
+    "a byte more": lambda whole: whole + b"\0",
+    "twice": lambda whole: whole * 2,
+    "zeros": lambda whole: bytes(len(whole)),
+    "random": lambda whole: random.Random(0).randbytes(len(whole)),
+    "a line of text": lambda whole: b"no checkpoint\n" * 100,
+    "half, with a SHA-256 that fits": lambda whole: mended(whole[: len(whole) // 2] + bytes(DIGEST)),
+    "a byte more, with a SHA-256 that fits": lambda whole: mended(whole[:-DIGEST] + bytes(1 + DIGEST)),
+    "no header": lambda whole: mended(whole[:17] + bytes(8 + DIGEST)),
+    "a header without end": lambda whole: mended(whole[:17] + b"\xff" * 8 + whole[25:]),
+    "a header of nothing": lambda whole: mended(whole[:17] + (2).to_bytes(8, "little") + b"{}" + bytes(DIGEST)),
+    "a header of a list": lambda whole: mended(whole[:17] + (2).to_bytes(8, "little") + b"[]" + bytes(DIGEST)),
+    "a deep header": lambda whole: mended(
+        whole[:17] + (200_000).to_bytes(8, "little") + b"[" * 200_000 + bytes(DIGEST)
+    ),
+    "tensors that would fill a disk": lambda whole: mended(whole.replace(b'"shape": [2, ', b'"shape": [9, ', 1)),
+    "tensors of less than nothing": lambda whole: mended(whole.replace(b'"shape": [2, ', b'"shape":[-2, ', 1)),
+    "tensors of other numbers": lambda whole: mended(whole.replace(b'"dtype": "float32"', b'"dtype": "float99"', 1)),
+    "a class of the system": lambda whole: mended(
+        whole.replace(b"fdabench.engine.loop:Stand", b"subprocess:Popen          ", 1)
+    ),
+    "an earlier fdabench's": lambda whole: b"PK\x03\x04" + whole,
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_no_checkpoint_is_told_and_not_used(stopped: Stopped, tmp_path: Path, name: str) -> None:
+    content = FILES[name](stopped.checkpoint)
+    assert content != stopped.checkpoint
+    assert_told(gone_on(stopped, tmp_path, lambda path: path.write_bytes(content)))
+
+
+def test_a_pickle_is_not_run(stopped: Stopped, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+
+    class Marks:
+        def __reduce__(self) -> Any:
+            return Path.touch, (mark,)
+
+    content = pickle.dumps(Marks())
+    assert_told(gone_on(stopped, tmp_path / "plain", lambda path: path.write_bytes(content)))
+    assert_told(gone_on(stopped, tmp_path / "torch", lambda path: torch.save(Marks(), path)), "an earlier fdabench")
+    assert not mark.exists()
+
+
+@pytest.fixture
+def in_a_minute() -> Iterator[None]:
+    """Who waits for a pipe is ended."""
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+
+
+def bound_socket(path: Path) -> None:
+    """Under a short name, as sockets want it."""
+    with socket.socket(socket.AF_UNIX) as made:
+        here = os.getcwd()
+        os.chdir(path.parent)
+        try:
+            made.bind(path.name)
+        finally:
+            os.chdir(here)
+
+
+NO_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "pipe": (os.mkfifo, "it is no file, but a pipe"),
+    "folder": (Path.mkdir, "it is no file, but a folder"),
+    "socket": (bound_socket, "it is no file, but a socket"),
+}
+
+
+@pytest.mark.parametrize("name", NO_FILES)
+@pytest.mark.usefixtures("in_a_minute")
+def test_what_is_no_file_is_told_and_holds_nobody_up(stopped: Stopped, tmp_path: Path, name: str) -> None:
+    put, reason = NO_FILES[name]
+    store = Store(tmp_path / "results")
+    record = gone_on(stopped, tmp_path, put)
+    assert record["resumed_at_step"] == 0
+    assert reason in record["remarks"][0]
+    assert store.read_record(stopped.cell.id) is not None
+
+
+@pytest.mark.parametrize("name", ["server 'x'", "no second moment", "all moments are text", "no rest", "no trace"])
+def test_a_state_from_which_no_step_can_be_made_is_told_and_not_used(
+    stopped: Stopped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What no rule forbids, such as the state of somebody else's server, still ends no cell."""
+    monkeypatch.setattr("fdabench.run.cell.check", lambda state, sizes: None)
+    content = changed(stopped, STATES[name])
+    record = gone_on(stopped, tmp_path, lambda path: path.write_bytes(content))
+    assert_told(record, "the first step from it ends in ")
+
+
+def test_the_state_of_a_cell_is_the_same_after_it_was_written_and_read(stopped: Stopped) -> None:
+    """To the byte."""
+    codec = codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
+    content = stopped.checkpoint[:-DIGEST]
+    assert codec.encoded(codec.decoded(content)) == content

@@ -1,0 +1,131 @@
+"""A cell depends on the code that decides its numbers, and on no other."""
+
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from fdabench.run import closure
+from fdabench.run.closure import code_of
+from fdabench.suite.cell import Cell
+from support.cells import train_cell
+
+READERS = {
+    "catalogue/kinds.py",
+    "results/costs.py",
+    "results/derive.py",
+    "run/shared.py",
+    "run/watched.py",
+    "suite/members.py",
+    *closure.WATCHING,
+}
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the package, which the hashes are taken of."""
+    root = tmp_path / "fdabench"
+    shutil.copytree(closure.ROOT, root, ignore=shutil.ignore_patterns("__pycache__", "report"))
+    closure._read.cache_clear()
+    monkeypatch.setattr(closure, "ROOT", root)
+    yield root
+    closure._read.cache_clear()
+
+
+def changed_by(edit: Callable[[str], str], path: Path, cells: dict[str, Cell]) -> set[str]:
+    """The labels of the cells whose code is another one after editing a file."""
+    before = {label: code_of(cell.config) for label, cell in cells.items()}
+    text = path.read_text(encoding="utf-8")
+    assert edit(text) != text
+    path.write_text(edit(text), encoding="utf-8")
+    closure._read.cache_clear()
+    return {label for label, cell in cells.items() if code_of(cell.config) != before[label]}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text + "\n# a remark at the end\n",
+        lambda text: text.replace("from math import sqrt", "from math import sqrt  # why"),
+        lambda text: re.sub(r'^""".*?"""', '"""Other words."""', text, flags=re.DOTALL),
+        lambda text: re.sub(r'class Sketch:\n    """.*?"""', "class Sketch:", text, flags=re.DOTALL),
+        lambda text: re.sub(r"reference: ClassVar\[str\] = .*", 'reference: ClassVar[str] = "other2030"', text),
+        lambda text: text.replace("\n\n\n", "\n\n\n\n\n"),
+        lambda text: text.replace("'", '"').replace("(depth, dim)", "(\n        depth,\n        dim,\n    )"),
+    ],
+    ids=["comment", "comment on a line", "docstring", "docstring gone", "reference", "blank lines", "layout"],
+)
+def test_words_and_layout_change_no_hash(copy: Path, ran: Any, edit: Callable[[str], str]) -> None:
+    assert changed_by(edit, copy / "monitors" / "sketch.py", ran.cells) == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "labels"),
+    [
+        ("monitors/sketch.py", "1 / sqrt(self.width)", "2 / sqrt(self.width)", {"SketchFDA"}),
+        ("monitors/naive.py", "s_S[0]", "2 * s_S[0]", {"NaiveFDA"}),
+        ("servers/momentum.py", "self.momentum * v_D", "v_D", {"FedAvgM"}),
+        ("strategies/fedavg.py", "if not ends", "if ends", {"FedAvg", "FedAdam", "FedAvgM"}),
+        ("strategies/synchronous.py", "Traffic(steps, steps)", "Traffic(0, steps)", {"Synchronous"}),
+        ("models/lenet5.py", "120", "121", set()),
+        ("partition/iid.py", "len(labels)", "len(labels) - 1", set()),
+        ("datasets/images.py", "255", "256", set()),
+        ("strategies/__init__.py", '"fda": FDA', '"fdaa": FDA', set()),
+        ("engine/wire.py", "EMPTY_WINDOWS = 20", "EMPTY_WINDOWS = 10", set()),
+        ("cli/main.py", "Print the version", "Print a version", set()),
+        ("results/files.py", "zstd", "snappy", set()),
+    ],
+)
+def test_code_changes_the_cells_that_run_it(
+    copy: Path, ran: Any, file: str, old: str, new: str, labels: set[str]
+) -> None:
+    """A registry is run by every cell, but what it names is not."""
+    found = changed_by(lambda text: text.replace(old, new), copy / file, ran.cells)
+    assert {label.split(" ")[0] for label in found} == labels
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("engine/loop.py", "t + 1", "t + 2"),
+        ("core/channel.py", "x_KD[0]", "x_KD[1]"),
+        ("core/strategy.py", "w_KD - r.anchor_D", "r.anchor_D - w_KD"),
+        ("engine/sequential.py", "gradient.copy_(found)", "gradient.add_(found)"),
+        ("engine/vectorised.py", "len(indices)", "len(indices) + 0"),
+        ("core/noise.py", "0x85EBCA6B", "0x85EBCA6C"),
+        ("partition/dirichlet.py", "alpha * prior", "alpha"),
+        ("datasets/digits.py", "== 4", "== 3"),
+        ("models/mlp.py", "192", "128"),
+        ("optimizers.py", "0.999", "0.99"),
+        ("run/simulate.py", "errors[0]", "errors[-1]"),
+        ("run/setting.py", "ones_like", "zeros_like"),
+        ("suite/construct.py", "steps_per_epoch)", "steps_per_epoch + 1)"),
+    ],
+)
+def test_what_every_cell_runs_changes_every_cell(copy: Path, ran: Any, file: str, old: str, new: str) -> None:
+    assert changed_by(lambda text: text.replace(old, new), copy / file, ran.cells) == set(ran.cells)
+
+
+@pytest.mark.parametrize("label", ["Synchronous", "FedAdam", "SketchFDA", "FedAvgM"])
+def test_every_file_that_runs_is_hashed(ran: Any, label: str) -> None:
+    """What is executed while a cell runs, seen by the interpreter, but for what only reads or stores numbers."""
+    (cell,) = [cell for name, cell in ran.cells.items() if name.split(" ")[0] == label]
+    config = {**cell.config, "budget": {"steps": 8}}
+    executed: set[str] = set()
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:
+        executed.add(frame.f_code.co_filename)
+
+    sys.setprofile(note)
+    try:
+        train_cell(config)
+    finally:
+        sys.setprofile(None)
+    files = {Path(name).relative_to(closure.ROOT).as_posix() for name in executed if str(closure.ROOT) in name}
+    assert "engine/loop.py" in files
+    assert files - READERS <= set(code_of(cell.config))

@@ -1,0 +1,130 @@
+"""What is told of runs beyond these machines: at the size that was run, the ledger's own numbers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fdabench.core.signs import random_signs
+from fdabench.results.costs import CONVENTIONS
+from fdabench.results.load import load
+from fdabench.results.store import Store
+from fdabench.run.extrapolate import Wish, estimates
+from fdabench.run.footprint import process_bytes
+from fdabench.suite.cell import Cell
+from support.cells import run_cell
+
+Change = Callable[..., list[Cell]]
+HUGE = Wish(10**6, 10**11, 10**6)
+
+
+def test_at_the_size_that_was_run_bytes_and_syncs_are_those_of_the_ledger(ran: Any) -> None:
+    """For every strategy, to the byte: the closed form knows all that crosses."""
+    results = load(ran.store.root)
+    runs = results.runs.set_index("label")
+    found = estimates(list(ran.cells.values()), Wish(), "paper", results)
+    assert [each.cell.label for each in found] == list(runs.index)
+    for each in found:
+        assert each.demands is not None
+        low, high = each.demands
+        assert low == high
+        assert low.wire_bytes == runs.at[each.cell.label, "bytes_total"]
+        assert each.syncs == (runs.at[each.cell.label, "syncs"],) * 2
+        assert each.measured is not None
+        assert (each.measured.as_predicted, each.measured.cells) == (1, 1)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_bytes_are_exact_whole_numbers_of_any_size(cells: Change, convention: str) -> None:
+    """Ten million times what a float can count one by one; the formula is written out by hand."""
+    workers, parameters, steps = HUGE
+    assert workers is not None
+    assert parameters is not None
+    assert steps is not None
+    n = 4 * parameters
+    sync = {"paper": 2 * workers * n, "star": 2 * workers * n, "upload": workers * n, "ring": 2 * (workers - 1) * n}
+    initial = {"paper": 2 * workers * n, "star": 2 * workers * n, "upload": 0, "ring": 0}
+    state = {"paper": workers * 8, "star": 2 * workers * 8, "upload": workers * 8, "ring": 2 * (workers - 1) * 8}
+    found = {each.cell.label: each for each in estimates(cells(), HUGE, convention)}
+    demands = {label: each.demands for label, each in found.items()}
+    ((low, high),) = [value for label, value in demands.items() if label == "Synchronous" and value is not None]
+    assert low.wire_bytes == high.wire_bytes == initial[convention] + steps * sync[convention]
+    linear = next(
+        each for each in found.values() if each.cell.label.startswith("LinearFDA") and "4" not in each.cell.label
+    )
+    assert linear.basis == "bound"
+    assert linear.demands is not None
+    states = initial[convention] + steps * state[convention]
+    assert [demand.wire_bytes for demand in linear.demands] == [states, states + steps * sync[convention]]
+
+
+def test_a_rate_that_was_measured_is_taken_over_and_theta_grows_with_the_parameters(ran: Any) -> None:
+    results = load(ran.store.root)
+    cell = next(cell for label, cell in ran.cells.items() if label.startswith("NaiveFDA"))
+    (here,) = estimates([cell], Wish(), "paper", results)
+    (there,) = estimates([cell], Wish(1000, 7 * here.here.parameters, 24_000), "paper", results)
+    assert here.syncs is not None
+    assert there.basis == "measured"
+    assert there.syncs == (1000 * here.syncs[0],) * 2
+    assert there.theta == pytest.approx(7 * 0.3)
+    assert here.compute_s is not None
+    assert there.compute_s == pytest.approx(7000 * here.compute_s)
+
+
+def test_without_a_whole_result_nothing_is_measured(ran: Any, tmp_path: Path) -> None:
+    """A cell that diverged has synced as it should not."""
+    store = Store(tmp_path / "copy")
+    store.write_lock(ran.store.read_lock())
+    for label, cell in ran.cells.items():
+        tables = {name: ran.store.read_cell_table(cell.id, name).to_pylist() for name in ("evals", "ledger", "rounds")}
+        tables |= {name: ran.store.read_cell_table(cell.id, name).to_pylist() for name in ("trace", "partition")}
+        store.write_tables(cell.id, tables, cell.canonical)
+        store.write_record(cell.id, {**ran.records[label], "state": "diverged"})
+    found = estimates(list(ran.cells.values()), Wish(), "paper", load(store.root))
+    assert {each.measured for each in found} == {None}
+    assert {each.basis for each in found} == {"exact", "bound"}
+
+
+def test_averaged_moments_are_counted(cells: Change, tmp_path: Path) -> None:
+    changes = 'workload.optimizer={ kind = "adam", lr = 1e-3, at_sync = "average" }'
+    cell = next(cell for cell in cells(changes) if cell.label.startswith("NaiveFDA"))
+    store = Store(tmp_path / "out")
+    store.write_lock({**EMPTY, "cell": [cell.locked()]})
+    run_cell(cell, store)
+    results = load(store.root)
+    (found,) = estimates([cell], Wish(), "ring", results)
+    assert found.measured is not None
+    assert found.measured.as_predicted == 1
+    assert results.runs["bytes_optimizer"].iloc[0] > 0
+
+
+EMPTY = {"suite": "tiny", "targets": [], "hit": 1, "reach": "at", "convention": "ring", "seeds": [0]}
+
+
+def test_memory_counts_every_vector_that_a_process_holds(cells: Change) -> None:
+    """Model, gradient, two global models, the drift and Adam's two moments; and what strategy and monitor add."""
+    numbers = 10**6
+    found = {cell.label: process_bytes(cell.config, numbers) for cell in cells("strategy.4.monitor=linear")}
+    assert found["Synchronous"] == found["FedAvg"] == 7 * 4 * numbers
+    assert found["FedAdam"] == 9 * 4 * numbers
+    assert found["FedAvgM"] == 8 * 4 * numbers
+    by_monitor = {
+        cell.config["strategy"]["monitor"]["kind"]: process_bytes(cell.config, numbers)
+        for cell in cells()
+        if "monitor" in cell.config["strategy"]
+    }
+    assert by_monitor["naive"] == 7 * 4 * numbers + 4
+    assert by_monitor["linear"] == 8 * 4 * numbers + 8
+    assert by_monitor["exact"] > 8 * 4 * numbers
+    for optimizer, vectors in (('{ kind = "sgd", lr = 0.1 }', 5), ('{ kind = "sgd", lr = 0.1, momentum = 0.9 }', 6)):
+        (first, *_) = cells(f"workload.optimizer={optimizer}")
+        assert process_bytes(first.config, numbers) == vectors * 4 * numbers
+
+
+def test_a_sketch_keeps_no_more_than_seven_bytes_for_each_parameter() -> None:
+    numbers = 1_000_000
+    signs = random_signs(numbers, 5, 250, 0, torch.device("cpu"))
+    parts = [signs.sign_D, *(part for matrix in signs.segments for part in (matrix.values(), matrix.col_indices()))]
+    assert 6 * numbers < sum(part.numel() * part.element_size() for part in parts) < 7 * numbers

@@ -1,0 +1,252 @@
+"""`fdabench run --executor ray`: on a real Ray of two nodes on this machine, one of which dies; and what it refuses."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+from uuid import uuid4
+
+import pandas as pd
+import pytest
+
+import fdabench
+from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.results.store import TABLES, Store
+from support.suites import SKETCH_FDA, SYNCHRONOUS, digits_suite
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'fdabench[ray]'")
+
+SUITE = digits_suite(
+    [SYNCHRONOUS, SKETCH_FDA],
+    name="far",
+    steps=400,
+    every_steps=100,
+    targets=[0.9],
+    workers=3,
+    head="seeds = [0, 1, 2]",
+)
+CLOCKS = ("started", "ended", "wall_s", "process", "attempts")
+MARK = "FDABENCH_TEST_RAY"
+
+
+class Cluster(NamedTuple):
+    """A head and another node, each with one processor."""
+
+    address: str
+    head: str
+    other: str
+    """What their processes have in their environment."""
+
+
+def marked(mark: str, words: str = "") -> list[int]:
+    """The processes that were started with this mark, and with these words in their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            mine = f"{MARK}={mark}".encode() in (path / "environ").read_bytes().split(b"\0")
+            if mine and words.encode() in (path / "cmdline").read_bytes():
+                found.append(int(path.name))
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
+def variables(**more: str) -> dict[str, str]:
+    home = str(Path(fdabench.__file__).parents[1])
+    quiet = {"RAY_USAGE_STATS_ENABLED": "0", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": home}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    return kept | quiet | more
+
+
+def start_node(mark: str, *arguments: str) -> None:
+    common = ["--num-cpus", "1", "--object-store-memory", "80000000", "--memory", "3000000000", "--disable-usage-stats"]
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", *arguments, *common]
+    done = subprocess.run(command, env=variables(**{MARK: mark}), capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """All its processes are gone at the end, whatever happened; found by a mark that only they have."""
+    marks = uuid4().hex, uuid4().hex
+    # a short path: sockets have no room for more
+    with TemporaryDirectory(dir="/tmp", prefix="ray-") as folder:
+        try:
+            port = free_port()
+            start_node(marks[0], "--head", "--port", str(port), "--include-dashboard=false", "--temp-dir", folder)
+            address = f"{node_ip(marks[0])}:{port}"
+            start_node(marks[1], "--address", address)
+            yield Cluster(address, *marks)
+        finally:
+            for mark in marks * 2:
+                for pid in marked(mark):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            time.sleep(1)
+
+
+def node_ip(mark: str) -> str:
+    (raylet, *_) = marked(mark, "raylet/raylet")
+    words = Path(f"/proc/{raylet}/cmdline").read_bytes().decode().split("\0")
+    return next(word.partition("=")[2] for word in words if word.startswith("--node_ip_address="))
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "fdabench", "run", "far.toml", "--device", "cpu", *arguments]
+
+
+def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), cwd=folder, env=variables(), capture_output=True, text=True, timeout=600, check=False
+    )
+
+
+def begin(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    # a shell in the background has what it starts ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return subprocess.Popen(
+        command(*arguments), cwd=folder, env=variables(), stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
+
+
+def records(results: Path) -> list[dict[str, object]]:
+    return [json.loads(path.read_bytes()) for path in results.glob("cells/*/cell.json")]
+
+
+def wait_until_under_way(results: Path, count: int) -> None:
+    deadline = time.monotonic() + 240
+    while sum(record["state"] == "interrupted" for record in records(results)) < count:
+        assert time.monotonic() < deadline, records(results)
+        time.sleep(0.05)
+
+
+def assert_same_results(left: Path, right: Path) -> None:
+    """Tables to the last bit and records, but for clocks, and for how often a cell was begun."""
+    for cell in Store(left).read_lock()["cell"]:
+        for name in TABLES:
+            file = f"cells/{cell['id']}/{name}.parquet"
+            frames = [
+                pd.read_parquet(root / file).drop(columns=[*CLOCK_COLUMNS], errors="ignore") for root in (left, right)
+            ]
+            pd.testing.assert_frame_equal(*frames, check_exact=True, obj=file)
+        mine, its = (Store(root).read_record(cell["id"]) for root in (left, right))
+        assert mine is not None
+        assert its is not None
+        assert {key: mine[key] for key in mine if key not in CLOCKS} == {
+            key: its[key] for key in its if key not in CLOCKS
+        }
+
+
+@pytest.mark.slow
+@needs_ray
+def test_a_node_that_dies_costs_time_and_nothing_else(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "far.toml").write_text(SUITE)
+    program = begin(tmp_path, "--executor", "ray", "--ray-address", cluster.address, "-o", "far")
+    try:
+        wait_until_under_way(tmp_path / "far", 2)
+        for pid in marked(cluster.other, "raylet/raylet"):
+            os.kill(pid, signal.SIGKILL)
+        out, err = program.communicate(timeout=400)
+    finally:
+        program.kill()
+    assert program.returncode == 0, err
+    assert "its node or its process died; it is begun again" in err
+    assert out.startswith("90 %: ")
+    assert "Traceback" not in err
+    assert sorted(record["attempts"] for record in records(tmp_path / "far")) == [1, 1, 1, 1, 1, 2]
+    assert call(tmp_path, "-o", "near", "--jobs", "1").returncode == 0
+    assert_same_results(tmp_path / "far", tmp_path / "near")
+    for root in ("far", "near"):
+        runs = pd.read_parquet(tmp_path / root / "runs.parquet").drop(columns=[*CLOCK_COLUMNS])
+        assert set(runs["state"]) == {"done"}
+
+
+@pytest.mark.slow
+@needs_ray
+def test_what_is_stopped_goes_on_without_ray_and_what_cannot_be_is_told(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "far.toml").write_text(SUITE)
+    on_ray = ("--executor", "ray", "--ray-address", cluster.address)
+    said = call(tmp_path, *on_ray, "--threads", "4", "-o", "never")
+    assert said.returncode == 2, said.stderr
+    assert "no node is big enough (6 cells): Synchronous" in said.stderr
+    assert not (tmp_path / "never").exists()
+    longer = ("--set", "budget.steps=3000", "--set", "eval.every_steps=1000", "-k", "s0", "-o", "out")
+    program = begin(tmp_path, *on_ray, *longer)
+    try:
+        wait_until_under_way(tmp_path / "out", 2)
+        time.sleep(1)
+        os.killpg(program.pid, signal.SIGINT)
+        _, err = program.communicate(timeout=120)
+    finally:
+        program.kill()
+    assert program.returncode == 130, err
+    assert "stopping: cells under way end at their next step" in err
+    assert err.splitlines()[-1].startswith("fdabench: interrupted; this goes on from here: fdabench run far.toml")
+    kept = {record["id"]: record for record in records(tmp_path / "out")}
+    assert [record["state"] for record in kept.values()] == ["interrupted"] * 2
+    assert all(Store(tmp_path / "out").checkpoint_path(str(cell_id)).exists() for cell_id in kept)
+    assert call(tmp_path, *longer, "--jobs", "1").returncode == 0
+    for record in records(tmp_path / "out"):
+        before = kept[record["id"]]
+        assert (record["state"], record["attempts"]) == ("done", 2)
+        assert record["resumed_at_step"] == before["steps"] != 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--executor", "rai"), "--executor rai: expected processes or ray; did you mean 'ray'?"),
+        (("--ray-address", "a:1"), "--ray-address a:1: that is for --executor ray"),
+    ],
+)
+def test_options_that_cannot_be_are_told(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    (tmp_path / "far.toml").write_text(SUITE)
+    said = call(tmp_path, *options)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert message in said.stderr
+    assert os.listdir(tmp_path) == ["far.toml"]
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
+def test_without_ray_it_is_said_how_to_get_it(tmp_path: Path) -> None:
+    (tmp_path / "far.toml").write_text(SUITE)
+    said = call(tmp_path, "--executor", "ray")
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr.endswith("Ray is not installed here: pip install 'fdabench[ray]'\n")
+    assert os.listdir(tmp_path) == ["far.toml"]
+
+
+@needs_ray
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379", "6379", "a:b"])
+def test_where_no_cluster_is_it_is_said_at_once(tmp_path: Path, address: str) -> None:
+    (tmp_path / "far.toml").write_text(SUITE)
+    said = call(tmp_path, "--executor", "ray", "--ray-address", address)
+    assert (said.returncode, said.stdout) == (2, ""), said.stderr
+    assert f"--executor ray: no cluster at {address}: " in said.stderr
+    assert "Traceback" not in said.stderr
+    assert os.listdir(tmp_path) == ["far.toml"]
+
+
+@pytest.mark.slow
+@needs_ray
+def test_something_else_that_listens_is_no_cluster(tmp_path: Path) -> None:
+    (tmp_path / "far.toml").write_text(SUITE)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        said = call(tmp_path, "--executor", "ray", "--ray-address", address)
+    assert (said.returncode, said.stdout) == (2, ""), said.stderr
+    assert f"no cluster at {address}: something listens there that is not the head of a Ray cluster" in said.stderr

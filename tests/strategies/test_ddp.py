@@ -1,0 +1,65 @@
+"""Gradient averaging: what it shares with Synchronous and with torch's own training on the joined batch."""
+
+import pytest
+import torch
+from torch import nn
+
+from fdabench.engine.loop import Moment
+from fdabench.optimizers import Adam, AdamW, LocalOptimizer, Sgd
+from fdabench.strategies.ddp import DDP
+from fdabench.strategies.synchronous import Synchronous
+from support.toy import STEPS, WORKERS, data, model, sampler, train
+
+LINEAR_UPDATES: dict[str, LocalOptimizer] = {
+    "sgd": Sgd(lr=0.2),
+    "momentum": Sgd(lr=0.1, momentum=0.9),
+    "nesterov": Sgd(lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3),
+}
+# as in test_strategies_identities.py: 30 steps in float64, each of which may also grow what is there by 1 + lr L <= 1.4
+ROUNDING = 1.5e-8
+
+
+@pytest.mark.parametrize("local", [*LINEAR_UPDATES.values(), Adam(lr=0.02), AdamW(lr=0.02, weight_decay=0.1)])
+def test_all_workers_hold_one_model_to_the_last_bit(local: LocalOptimizer) -> None:
+    def equal_rows(moment: Moment) -> None:
+        assert torch.equal(moment.w_KD, moment.w_KD[0].expand_as(moment.w_KD))
+
+    assert train(DDP(), local=local, on_step=equal_rows).syncs == list(range(1, STEPS + 1))
+
+
+@pytest.mark.parametrize("local", LINEAR_UPDATES)
+def test_where_the_update_is_linear_in_the_gradient_it_is_synchronous(local: str) -> None:
+    """The momentum of Synchronous' workers differs, but its mean is the momentum of the mean gradient."""
+    of_gradients = train(DDP(), local=LINEAR_UPDATES[local], dtype=torch.float64)
+    of_models = train(Synchronous(), local=LINEAR_UPDATES[local], dtype=torch.float64)
+    assert (of_gradients.w_KD - of_models.w_KD).abs().max() < ROUNDING
+
+
+def test_with_adam_it_is_not_synchronous() -> None:
+    of_gradients = train(DDP(), local=Adam(lr=0.02), dtype=torch.float64)
+    of_models = train(Synchronous(), local=Adam(lr=0.02), dtype=torch.float64)
+    assert (of_gradients.w_KD - of_models.w_KD).abs().max() > 1e-3
+
+
+def test_it_is_torchs_own_training_on_the_batches_of_all_workers() -> None:
+    """The oracle: one model, one torch.optim.Adam, the mean loss over the joined batch."""
+    net, samplers = model(torch.float64), [sampler(k, WORKERS) for k in range(WORKERS)]
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.02, eps=1e-8)
+    x, y = data()
+    for _ in range(STEPS):
+        drawn = torch.cat([torch.from_numpy(each.draw()) for each in samplers])
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x[drawn].double()), y[drawn]).backward()
+        optimizer.step()
+    plain_D = torch.cat([w.detach().flatten() for w in net.parameters()])
+    found = train(DDP(), local=Adam(lr=0.02), dtype=torch.float64)
+    assert (found.w_KD - plain_D).abs().max() < ROUNDING
+
+
+def test_what_crosses_are_the_initial_model_and_a_gradient_a_step() -> None:
+    entries = train(DDP()).entries
+    parameters = entries[0].elements
+    assert [(entry.kind, entry.first_step, entry.last_step, entry.count, entry.elements) for entry in entries] == [
+        ("initial", 0, 0, 1, parameters),
+        ("gradient", 1, STEPS, STEPS, parameters),
+    ]

@@ -1,0 +1,168 @@
+"""What every strategy has to do, whichever it is."""
+
+import pickle
+from dataclasses import FrozenInstanceError, fields
+from fractions import Fraction
+from math import inf, nan
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from fdabench.core.channel import Channel
+from fdabench.core.collective import Stacked
+from fdabench.core.ledger import Ledger
+from fdabench.core.strategy import Forecasts, Round, Strategy
+from fdabench.monitors import MONITORS
+from fdabench.results.costs import CONVENTIONS, SYNC_KINDS, Bytes, total_bytes
+from fdabench.servers import SERVERS
+from fdabench.strategies import STRATEGIES
+from support.strategies import ALL_STRATEGIES, CATALOGUE
+from support.toy import PARAMETERS, STEPS, WORKERS, TrainingRun, equal_shares, train
+
+every_strategy = pytest.mark.parametrize("name", ALL_STRATEGIES)
+
+
+@pytest.fixture(scope="module")
+def ran() -> dict[str, TrainingRun]:
+    return {name: train(strategy) for name, strategy in ALL_STRATEGIES.items()}
+
+
+def test_everybody_is_in_the_line_up() -> None:
+    assert {type(strategy) for strategy in ALL_STRATEGIES.values()} == set(CATALOGUE.strategies.values())
+    assert {type(strategy.monitor) for strategy in ALL_STRATEGIES.values() if hasattr(strategy, "monitor")} == set(
+        MONITORS.values()
+    )
+    assert {type(strategy.server) for strategy in ALL_STRATEGIES.values() if hasattr(strategy, "server")} == set(
+        SERVERS.values()
+    )
+
+
+@every_strategy
+def test_it_learns(name: str, ran: dict[str, TrainingRun]) -> None:
+    losses = ran[name].losses
+    assert sum(losses[-5:]) < 0.97 * sum(losses[:5])
+
+
+@every_strategy
+def test_it_synchronises_and_all_numbers_stay_finite(name: str, ran: dict[str, TrainingRun]) -> None:
+    assert ran[name].w_KD.isfinite().all()
+    assert 0 < len(ran[name].syncs) <= STEPS
+    assert ran[name].w_KD.shape == (WORKERS, PARAMETERS)
+
+
+@every_strategy
+def test_the_same_again_is_the_same_to_the_last_bit(name: str, ran: dict[str, TrainingRun]) -> None:
+    again = train(ALL_STRATEGIES[name])
+    assert torch.equal(again.w_KD, ran[name].w_KD)
+    assert again[1:] == ran[name][1:]
+
+
+@every_strategy
+def test_what_it_forecasts_is_what_it_sends(name: str, ran: dict[str, TrainingRun]) -> None:
+    strategy, syncs, entries = ALL_STRATEGIES[name], ran[name].syncs, ran[name].entries
+    assert isinstance(strategy, Forecasts)
+    traffic = strategy.traffic(STEPS, PARAMETERS)
+    states = [(entry.count, entry.elements) for entry in entries if entry.kind == "state"]
+    assert traffic.least_syncs <= len(syncs) <= traffic.most_syncs
+    assert states == [(traffic.states, traffic.state_size)] * bool(traffic.states)
+    assert sum(entry.count for entry in entries if entry.kind in SYNC_KINDS) == len(syncs)
+
+
+MODEL, STATE = 4 * PARAMETERS, {"Naive": 4, "Linear": 8, "Sketch": 5004, "Exact": 4 * (PARAMETERS + 1), "Kamp": 4}
+PRICES = {
+    # (initial, one sync, one state) for four workers
+    "paper": lambda state: (8 * MODEL, 8 * MODEL, 4 * state),
+    "star": lambda state: (8 * MODEL, 8 * MODEL, 8 * state),
+    "ring": lambda state: (0, 6 * MODEL, 6 * state),
+    "upload": lambda state: (0, 4 * MODEL, 4 * state),
+}
+
+
+@every_strategy
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_the_ledger_is_the_hand_count(convention: str, name: str, ran: dict[str, TrainingRun]) -> None:
+    speaker = getattr(ALL_STRATEGIES[name], "monitor", ALL_STRATEGIES[name])
+    initial, sync, state = PRICES[convention](STATE.get(type(speaker).__name__, 0))
+    expected = Bytes(initial + len(ran[name].syncs) * sync, STEPS * state, 0)
+    assert total_bytes(ran[name].ledger, WORKERS, convention) == expected
+
+
+@every_strategy
+def test_the_first_round_depends_on_the_model_alone(name: str) -> None:
+    w_D = torch.randn(PARAMETERS, generator=torch.Generator().manual_seed(1))
+    before_D = w_D.clone()
+    first, second = ALL_STRATEGIES[name].init(w_D), ALL_STRATEGIES[name].init(w_D)
+    assert torch.equal(w_D, before_D)
+    assert len(tensors(first)) >= 2
+    assert all(torch.equal(a, b) for a, b in zip(tensors(first), tensors(second), strict=True))
+    assert torch.equal(first.anchor_D, w_D)
+    assert first.index == 0
+
+
+def tensors(node: Any) -> list[Tensor]:
+    """All tensors in a round, those of the server's state included."""
+    if isinstance(node, Tensor):
+        return [node]
+    if isinstance(node, Round):
+        return [tensor for field in fields(node) for tensor in tensors(getattr(node, field.name))]
+    parts = node if isinstance(node, tuple) else ()
+    return [tensor for part in parts for tensor in tensors(part)]
+
+
+@every_strategy
+def test_a_step_changes_nothing_that_it_was_given(name: str) -> None:
+    """Three rounds, so that server states are more than zeros; at the end everybody holds the new global model."""
+    strategy, generator = ALL_STRATEGIES[name], torch.Generator().manual_seed(2)
+    channel = Channel(Stacked(equal_shares(WORKERS)), Ledger())
+    r, w_KD, syncs = strategy.init(torch.zeros(PARAMETERS)), torch.zeros(WORKERS, PARAMETERS), 0
+    for t in range(9):
+        w_KD = w_KD + 0.1 * torch.randn(WORKERS, PARAMETERS, generator=generator)
+        before = [tensor.clone() for tensor in (w_KD, *tensors(r))]
+        outcome = strategy.step(t, w_KD, r, channel)
+        assert all(torch.equal(was, now) for was, now in zip(before, (w_KD, *tensors(r)), strict=True))
+        if outcome.synced:
+            assert torch.equal(outcome.w_KD, outcome.round.anchor_D.expand(WORKERS, PARAMETERS))
+            assert torch.equal(outcome.round.previous_D, r.anchor_D)
+            syncs += 1
+        assert outcome.round.index == syncs
+        r, w_KD = outcome.round, outcome.w_KD.clone()
+    assert syncs > 2
+
+
+@every_strategy
+def test_it_is_a_value(name: str) -> None:
+    """Equal, hashable, frozen, and written down as what would make it again."""
+    strategy = ALL_STRATEGIES[name]
+    names = {
+        cls.__name__: cls for cls in (*CATALOGUE.strategies.values(), *MONITORS.values(), *SERVERS.values(), Fraction)
+    }
+    copies = [pickle.loads(pickle.dumps(strategy)), eval(repr(strategy), names | {"inf": inf, "nan": nan})]
+    for copy in copies:
+        assert copy == strategy
+        assert hash(copy) == hash(strategy)
+    for field in fields(strategy):
+        with pytest.raises(FrozenInstanceError):
+            setattr(strategy, field.name, None)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL_STRATEGIES if name.split("-")[0] in STRATEGIES])
+def test_it_cites_its_source(name: str) -> None:
+    assert type(ALL_STRATEGIES[name]).reference
+
+
+@every_strategy
+def test_a_round_begun_again_goes_the_same_way(name: str) -> None:
+    """All state is in the round: nothing is hidden in the strategy."""
+    strategy: Strategy = ALL_STRATEGIES[name]
+    train(strategy, steps=7)
+    w_KD = torch.randn(WORKERS, PARAMETERS, generator=torch.Generator().manual_seed(3))
+    one, other = (strategy.step(4, w_KD, strategy.init(torch.zeros(PARAMETERS)), channel()) for _ in range(2))
+    assert one.synced == other.synced
+    assert torch.equal(one.w_KD, other.w_KD)
+    assert isinstance(one.round, Round)
+
+
+def channel() -> Channel:
+    return Channel(Stacked(equal_shares(WORKERS)), Ledger())

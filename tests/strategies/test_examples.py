@@ -1,0 +1,47 @@
+"""What has to be equal to what, for the strategies of `examples/`."""
+
+from math import inf
+
+import pytest
+import torch
+
+from fdabench.core.rows import squared_norms
+from fdabench.engine.loop import Moment
+from fdabench.monitors.naive import Naive
+from fdabench.strategies.fda import FDA
+from fdabench.strategies.synchronous import Synchronous
+from support.strategies import CATALOGUE
+from support.toy import STEPS, TrainingRun, train
+
+THETAS = (0.01, 0.03, 0.06, 0.2)
+
+
+def kamp(theta: float, workers: int = 4) -> TrainingRun:
+    return train(CATALOGUE.strategies["kamp"](theta), workers=workers)
+
+
+def test_local_conditions_below_all_are_synchronous_and_above_all_never_ask() -> None:
+    never, plain = kamp(-inf), train(Synchronous())
+    assert torch.equal(never.w_KD, plain.w_KD)
+    assert never.syncs == plain.syncs == list(range(1, STEPS + 1))
+    assert kamp(inf).syncs == []
+
+
+@pytest.mark.parametrize("theta", THETAS)
+def test_one_worker_far_out_asks_no_later_than_the_mean_of_all(theta: float) -> None:
+    """max |u_k|^2 >= mean |u_k|^2; of one worker they are the same."""
+    assert kamp(theta).syncs[0] <= train(FDA(theta, Naive())).syncs[0]
+    assert kamp(theta, 1).syncs == train(FDA(theta, Naive()), workers=1).syncs
+
+
+@pytest.mark.parametrize("theta", THETAS)
+def test_while_nobody_asks_every_worker_is_within_its_ball(theta: float) -> None:
+    seen = []
+
+    def see(moment: Moment) -> None:
+        farthest = float(squared_norms(moment.w_KD - moment.round.anchor_D).max())
+        seen.append((farthest > theta, moment.outcome.synced))
+
+    train(CATALOGUE.strategies["kamp"](theta), on_step=see)
+    assert {outside == synced for outside, synced in seen} == {True}
+    assert len(set(seen)) == 2

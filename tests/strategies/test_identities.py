@@ -1,0 +1,300 @@
+"""What has to be equal to what, whatever the problem."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import inf
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fdabench.core.channel import Channel
+from fdabench.core.collective import Stacked
+from fdabench.core.ledger import Ledger
+from fdabench.core.strategy import Server
+from fdabench.engine.batches import Sampler
+from fdabench.engine.loop import Course, run
+from fdabench.engine.rows import Examples
+from fdabench.engine.workers import Workers
+from fdabench.monitors import MONITORS
+from fdabench.optimizers import Adam, AdamW, LocalOptimizer, Sgd
+from fdabench.servers import SERVERS
+from fdabench.servers.average import Average
+from fdabench.strategies.fda import FDA
+from fdabench.strategies.fedavg import FedAvg
+from fdabench.strategies.synchronous import Synchronous
+from support.toy import (
+    CLASSES,
+    STEPS,
+    WORKERS,
+    data,
+    equal_shares,
+    make_workers,
+    model,
+    sampler,
+    sequential_workers,
+    train,
+)
+
+LOCALS = {
+    "sgd": Sgd(lr=0.2),
+    "momentum": Sgd(lr=0.1, momentum=0.9),
+    "nesterov": Sgd(lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3),
+    "adam": Adam(lr=0.02),
+    "adamw": AdamW(lr=0.02, weight_decay=0.1),
+}
+PLAIN: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": lambda w: torch.optim.SGD(w, lr=0.2),
+    "momentum": lambda w: torch.optim.SGD(w, lr=0.1, momentum=0.9),
+    "nesterov": lambda w: torch.optim.SGD(w, lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3),
+    "adam": lambda w: torch.optim.Adam(w, lr=0.02, betas=(0.9, 0.999), eps=1e-8),
+    "adamw": lambda w: torch.optim.AdamW(w, lr=0.02, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1),
+}
+
+# Where only the order of sums differs, float64 is used, so that a slip of meaning is far above rounding. A step rounds
+# relative to 2^-53 over sums of at most 200 terms, 2e-14; 30 steps, each of which may also grow what is there already
+# by 1 + lr L <= 1.4: below 30 * 2e-14 * 1.4^30 = 1.5e-8. A wrong weight, batch or order is above 1e-3.
+ROUNDING = 1.5e-8
+
+
+@pytest.mark.parametrize("local", LOCALS)
+@pytest.mark.parametrize("monitor", MONITORS)
+def test_fda_with_a_theta_below_all_is_synchronous(monitor: str, local: str) -> None:
+    """Minus infinity, as a sketch may say that a variance is below zero."""
+    dynamic = train(FDA(-inf, MONITORS[monitor]()), local=LOCALS[local])
+    plain = train(Synchronous(), local=LOCALS[local])
+    assert torch.equal(dynamic.w_KD, plain.w_KD)
+    assert dynamic.syncs == plain.syncs == list(range(1, STEPS + 1))
+    assert [entry for entry in dynamic.entries if entry.kind != "state"] == plain.entries
+
+
+@pytest.mark.parametrize("monitor", MONITORS)
+def test_fda_with_an_infinite_theta_never_synchronises(monitor: str) -> None:
+    ran = train(FDA(inf, MONITORS[monitor]()))
+    apart = [
+        train(FDA(inf, MONITORS[monitor]()), workers=WORKERS, local_workers=[k], collective=lone())
+        for k in range(WORKERS)
+    ]
+    assert ran.syncs == []
+    assert {entry.kind for entry in ran.entries} == {"initial", "state"}
+    assert torch.equal(ran.w_KD, torch.cat([single.w_KD for single in apart]))
+
+
+def lone() -> Stacked:
+    return Stacked(equal_shares(1))
+
+
+@pytest.mark.parametrize("local", LOCALS)
+def test_fedavg_with_a_period_of_one_is_synchronous(local: str) -> None:
+    periodic = train(FedAvg(Fraction(1)), local=LOCALS[local])
+    plain = train(Synchronous(), local=LOCALS[local])
+    assert torch.equal(periodic.w_KD, plain.w_KD)
+    assert periodic.entries == plain.entries
+
+
+def test_synchronous_sgd_is_one_worker_with_one_big_batch() -> None:
+    """The mean of the gradients of equal batches is the gradient of their mean loss."""
+    x, y = data()
+    together = model(torch.float64)
+    optimizer = torch.optim.SGD(together.parameters(), lr=0.2)
+    samplers = [sampler(k, WORKERS) for k in range(WORKERS)]
+    for _ in range(STEPS):
+        drawn = torch.cat([torch.from_numpy(each.draw()) for each in samplers])
+        assert len(drawn) == 32
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(together(x[drawn].double()), y[drawn]).backward()
+        optimizer.step()
+    ran = train(Synchronous(), local=Sgd(lr=0.2), dtype=torch.float64)
+    assert (ran.w_KD - flat(together)).abs().max() < ROUNDING
+
+
+def flat(module: nn.Module) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
+
+
+@pytest.mark.parametrize("strategy", [Synchronous(), FedAvg(Fraction(7, 2)), FDA(0.05, MONITORS["linear"]())], ids=repr)
+@pytest.mark.parametrize("local", LOCALS)
+def test_one_worker_is_plain_training(local: str, strategy: object) -> None:
+    x, y = data()
+    plain = model(torch.float64)
+    optimizer, batches = PLAIN[local](plain.parameters()), sampler(0, 1)
+    losses = []
+    for _ in range(STEPS):
+        drawn = torch.from_numpy(batches.draw())
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(plain(x[drawn].double()), y[drawn])
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    ran = train(strategy, workers=1, local=LOCALS[local], dtype=torch.float64)
+    assert (ran.w_KD[0] - flat(plain)).abs().max() < ROUNDING
+    assert ran.losses == pytest.approx(losses, abs=ROUNDING)
+
+
+ORDERLY = [Synchronous(), FedAvg(Fraction(5)), *(FDA(0.03, MONITORS[name]()) for name in ("naive", "linear", "exact"))]
+
+
+@pytest.mark.parametrize("strategy", ORDERLY, ids=repr)
+def test_the_order_of_the_workers_does_not_matter(strategy: object) -> None:
+    order = [2, 0, 3, 1]
+    ran = train(strategy, dtype=torch.float64)
+    permuted = train(strategy, local_workers=order, dtype=torch.float64)
+    assert len(ran.syncs) > 1
+    assert permuted.syncs == ran.syncs
+    assert (permuted.w_KD - ran.w_KD[order]).abs().max() < ROUNDING
+
+
+def test_the_order_of_the_workers_does_not_matter_to_a_sketch() -> None:
+    """Its table is float32: 10 steps in which averages differ by 6 * 2^-24, growing by 1.4 a step, make 1.1e-4."""
+    order, strategy = [2, 0, 3, 1], FDA(0.03, MONITORS["sketch"]())
+    ran, permuted = train(strategy, steps=10), train(strategy, steps=10, local_workers=order)
+    assert len(ran.syncs) > 1
+    assert permuted.syncs == ran.syncs
+    assert (permuted.w_KD - ran.w_KD[order]).abs().max() < 1.1e-4
+
+
+@pytest.mark.parametrize("every", [1, 2, 7])
+@pytest.mark.parametrize("theta", [-1.0, 0.06, inf])
+def test_fda_looks_every_so_many_steps_and_only_then(every: int, theta: float) -> None:
+    ran = train(FDA(theta, MONITORS["naive"](), every=every))
+    looked = [step for step, estimate in enumerate(ran.estimates, 1) if estimate != "nan"]
+    assert looked == list(range(every, STEPS + 1, every))
+    assert ran.syncs == [step for step in looked if float.fromhex(ran.estimates[step - 1]) > theta]
+    assert sum(entry.count for entry in ran.entries if entry.kind == "state") == len(looked)
+
+
+def test_fda_stays_local_at_theta_itself() -> None:
+    """The paper synchronises when the estimate is above the threshold, not at it."""
+    first = train(FDA(inf, MONITORS["naive"]()), steps=1).estimates[0]
+    assert train(FDA(float.fromhex(first), MONITORS["naive"]()), steps=1).syncs == []
+
+
+@pytest.mark.parametrize(
+    ("period", "steps", "expected"),
+    [
+        (Fraction(4), 13, [4, 8, 12]),
+        (Fraction(3, 2), 9, [2, 3, 5, 6, 8, 9]),
+        (Fraction(125, 4), 250, [32, 63, 94, 125, 157, 188, 219, 250]),
+        (Fraction(375, 2), 1125, [188, 375, 563, 750, 938, 1125]),
+        (
+            Fraction(60000, 7 * 32),
+            3750,
+            [268, 536, 804, 1072, 1340, 1608, 1875, 2143, 2411, 2679, 2947, 3215, 3483, 3750],
+        ),
+    ],
+    ids=str,
+)
+def test_fedavg_synchronises_at_these_steps(period: Fraction, steps: int, expected: list[int]) -> None:
+    strategy, channel = FedAvg(period, Average()), Channel(Stacked(equal_shares(2)), Ledger())
+    w_KD = torch.zeros(2, 3)
+    r, syncs = strategy.init(w_KD[0]), []
+    for t in range(steps):
+        outcome = strategy.step(t, w_KD, r, channel)
+        r = outcome.round
+        syncs += [t + 1] * outcome.synced
+    assert syncs == expected
+    assert r.index == len(expected)
+
+
+class Fixed(Sampler):
+    """Always the same batch."""
+
+    def __init__(self, batch: Tensor) -> None:
+        self._batch = batch.numpy()
+
+    def draw(self):
+        return self._batch
+
+
+def test_workers_count_by_their_share_of_the_samples() -> None:
+    """Shares of 1/4 and 3/4: one synchronous step of SGD is the step on the weighted gradient."""
+    x, y = data()
+    ours, theirs = torch.arange(8), torch.arange(100, 108)
+    crew = sequential_workers(model(torch.float64), Sgd(lr=0.2), [Fixed(ours), Fixed(theirs)], Examples(x.double(), y))
+    channel = Channel(Stacked(torch.tensor([0.25, 0.75], dtype=torch.float64)), Ledger())
+    run(crew, [Course(Synchronous(), channel, 1, lambda moment: True)])
+    plain = model(torch.float64)
+    loss = sum(
+        share * nn.functional.cross_entropy(plain(x[drawn].double()), y[drawn])
+        for share, drawn in ((0.25, ours), (0.75, theirs))
+    )
+    gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(plain.parameters()))])
+    assert (crew.weights() - (flat(plain) - 0.2 * gradient)).abs().max() < ROUNDING
+    assert len(y.unique()) == CLASSES
+
+
+OPTIMIZERS: dict[str, tuple[Callable[[str], LocalOptimizer], int]] = {
+    "sgd": (lambda at_sync: Sgd(lr=0.1, at_sync=at_sync), 0),
+    "momentum": (lambda at_sync: Sgd(lr=0.1, momentum=0.9, at_sync=at_sync), 1),
+    "adam": (lambda at_sync: Adam(lr=0.01, at_sync=at_sync), 2),
+    "adamw": (lambda at_sync: AdamW(lr=0.01, at_sync=at_sync), 2),
+}
+"""How each is made, and how many numbers for each parameter it remembers."""
+
+
+def moments(crew: Workers) -> list[Tensor]:
+    """Copies of the optimizer's state, [K, D] each."""
+    return [torch.stack(rows) for rows in crew._moments(crew._optimized)]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_kept_state_is_each_workers_own(name: str) -> None:
+    crew, channel, before = stepped(name, "keep")
+    crew.adopt(0, torch.zeros_like(crew.weights()), channel)
+    assert len(before) == OPTIMIZERS[name][1]
+    assert all(torch.equal(was_KD, is_KD) for was_KD, is_KD in zip(before, moments(crew), strict=True))
+    assert channel.ledger.entries == []
+
+
+def stepped(name: str, at_sync: str) -> tuple[Workers, Channel, list[Tensor]]:
+    """Three workers after five steps, and their optimizer's state then."""
+    crew = make_workers(range(3), 3, OPTIMIZERS[name][0](at_sync))
+    for _ in range(5):
+        crew.step()
+    channel = Channel(Stacked(equal_shares(3)), Ledger())
+    channel.ledger.step = 5
+    return crew, channel, moments(crew)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_reset_state_is_that_of_a_new_optimizer(name: str) -> None:
+    """Five steps, a reset to the initial models, and one more is what one step alone on that batch is."""
+    crew, channel, _ = stepped(name, "reset")
+    other = make_workers(range(3), 3, OPTIMIZERS[name][0]("keep"))
+    crew.adopt(0, other.weights().clone(), channel)
+    crew.step()
+    for each in other._samplers:
+        for _ in range(5):
+            each.draw()
+    other.step()
+    assert torch.equal(crew.weights(), other.weights())
+    assert channel.ledger.entries == []
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_averaged_state_is_equal_everywhere_and_paid_for(name: str) -> None:
+    crew, channel, before = stepped(name, "average")
+    crew.adopt(0, torch.zeros_like(crew.weights()), channel)
+    after = moments(crew)
+    assert len(after) == OPTIMIZERS[name][1]
+    for was_KD, is_KD in zip(before, after, strict=True):
+        assert not torch.equal(was_KD[0], was_KD[1])
+        assert torch.equal(is_KD, channel.collective.mean(was_KD).expand_as(is_KD))
+    facts = [(entry.kind, entry.first_step, entry.count, entry.payload_bytes) for entry in channel.ledger.entries]
+    assert facts == [("optimizer", 5, 1, 4 * 163)] * len(after)
+
+
+@pytest.mark.parametrize("server", [cls() for cls in SERVERS.values()], ids=repr)
+def test_the_server_moves_the_global_model_and_its_state_goes_from_round_to_round(server: Server) -> None:
+    """Three rounds of mean drifts, through a strategy and through the server alone."""
+    strategy, channel = FedAvg(Fraction(1), server), Channel(Stacked(equal_shares(2)), Ledger())
+    drifts = torch.randn(3, 2, 6, generator=torch.Generator().manual_seed(10))
+    w_D = torch.ones(6)
+    r, state = strategy.init(w_D), server.init(w_D)
+    for t, u_KD in enumerate(drifts):
+        outcome = strategy.step(t, r.anchor_D + u_KD, r, channel)
+        w_D, state = server.apply(w_D, u_KD.mean(0), state)
+        assert torch.allclose(outcome.round.anchor_D, w_D, rtol=0, atol=1e-5)
+        assert torch.equal(outcome.round.previous_D, r.anchor_D)
+        assert torch.equal(outcome.w_KD, outcome.round.anchor_D.expand(2, 6))
+        r = outcome.round

@@ -1,0 +1,42 @@
+"""Cells trained in this process."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fdabench.datasets.base import Data
+from fdabench.results.store import Record, Store
+from fdabench.run.cell import Machine, Watcher, run_together
+from fdabench.run.shared import load_all
+from fdabench.run.simulate import Job, Simulated, simulate
+from fdabench.suite.cell import Cell
+
+NO_DATA = Path("no-data")
+"""A data folder that does not exist: the digits come with scikit-learn."""
+
+
+def load_dataset(config: Mapping[str, Any], root: Path = NO_DATA) -> Data:
+    """The data set of a cell's configuration, read from the folder `root`."""
+    return load_all([config["dataset"]], root)[config["dataset"]]
+
+
+CPU = Machine(torch.device("cpu"), "sequential", lambda name: load_dataset({"dataset": name}))
+"""Where cells of tests run: the processor, one worker after the other."""
+
+
+def train_cell(
+    config: Mapping[str, Any], root: Path = NO_DATA, stop_asked: Callable[[], bool] = lambda: False
+) -> Simulated:
+    """Train one cell without a results folder; raises what the cell raised."""
+    (done,) = simulate([Job("0" * 12, config)], load_dataset(config, root), stop_asked=stop_asked)
+    if isinstance(done, Exception):
+        raise done
+    return done
+
+
+def run_cell(cell: Cell, store: Store, watcher: Watcher | None = None) -> Record:
+    """Run one cell into a results folder, as a process of `fdabench run` does; gives its record."""
+    (record,) = run_together([cell], store, CPU, watcher or Watcher())
+    return record

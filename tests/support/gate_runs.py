@@ -1,0 +1,88 @@
+"""Runs for the gate: of the real program on the digits for a hundred steps, and runs without any training."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fdabench.gate.check import check
+from fdabench.gate.runs import Run, Snapshot
+from fdabench.gate.snapshots import snapshot
+from fdabench.gate.verdict import Checked
+from fdabench.results.load import load
+from fdabench.results.store import Store
+from fdabench.run.cell import Machine, Watcher, run_together
+from fdabench.suite.reader import read_suite
+from support.cells import CPU
+from support.suites import DIRICHLET, digits_suite
+
+DIGITS = digits_suite(
+    [
+        'kind = "fedavg"\nlocal_steps = 7',
+        'kind = "fda"\nmonitor = ["linear", { kind = "sketch", depth = 3, width = 20 }]\ntheta = 0.05',
+    ],
+    name="watched",
+    steps=100,
+    every_steps=20,
+    targets=[0.5, 0.99],
+    batch_size=16,
+    workload=f"partition = {DIRICHLET}",
+)
+PROTOCOL = {"convention": "paper", "targets": [0.9], "hit": 1, "reach": "at"}
+
+
+class CodeChange(NamedTuple):
+    """Runs a suite in this process with the code as it is now, and compares the results with those of before."""
+
+    folder: Path
+    before: Snapshot
+
+    def results(self, text: str = DIGITS, machine: Machine = CPU) -> Path:
+        """A new results folder."""
+        number = len(list(self.folder.glob("results-*")))
+        (self.folder / "watched.toml").write_text(text)
+        suite, store = read_suite(self.folder / "watched.toml"), Store(self.folder / f"results-{number}")
+        store.write_lock(suite.locked())
+        for cell in suite.cells:
+            run_together([cell], store, machine, Watcher())
+        return store.root
+
+    def check(self, text: str = DIGITS, machine: Machine = CPU) -> Checked:
+        results = load(self.results(text, machine))
+        after = snapshot(results, self.before.protocol)
+        return check(self.before, after, results.lock["gate"], snapshot(results), "before")
+
+
+def make_run(cell: str, seed: int, accuracy: float = 0.9, **changes: Any) -> Run:
+    """A run of FDA without training, in the environment `here`; `changes` replaces any of its fields."""
+    run = Run(
+        cell=cell,
+        seed=seed,
+        id=f"{cell} {seed}",
+        environment="here",
+        state="done",
+        num_parameters=1000,
+        seeds="5eed",
+        partition="5a5a",
+        payload={"initial": (4000,), "model": (4000,), "state": (8,)},
+        theta=1.5,
+        period=None,
+        steps=100,
+        syncs=0,
+        sync_steps="none",
+        first_syncs=(),
+        bytes_model=80_000,
+        bytes_state=8_000,
+        bytes_optimizer=0,
+        bytes_total=88_000,
+        accuracy=accuracy,
+        bytes_to={"0.9": 44_000},
+        steps_to={"0.9": 50},
+    )
+    return replace(run, **changes)
+
+
+def make_snapshot(runs: Sequence[Run], **protocol: Any) -> Snapshot:
+    """The runs as a results folder or a baseline holds them."""
+    environments = {run.environment: {"torch": run.environment} for run in runs}
+    return Snapshot("made up", {**PROTOCOL, **protocol}, environments, tuple(runs))

@@ -1,0 +1,48 @@
+"""Every strategy with every monitor and every server that it takes, made from the registries and from `examples/`.
+
+A strategy is found by its line in STRATEGIES, and an example because it is a plug-in. A strategy whose field has a new
+meaning also needs a value in VALUES.
+"""
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from fdabench.catalogue.load import load, read_file
+from fdabench.core.strategy import Strategy
+from fdabench.fields import SEED, STEPS, THRESHOLD
+from fdabench.suite.components import check_usable
+from fdabench.suite.members import Member, members
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+CATALOGUE = load([read_file("examples", path) for path in EXAMPLES], check_usable)
+
+VALUES = {STEPS.text: Fraction(5, 2), THRESHOLD.text: 0.06, SEED.text: 0}
+"""By the meaning of a field: a period of two and a half steps, a threshold that the toy crosses at times, a seed."""
+
+
+def _choices(member: Member) -> Iterator[tuple[str, Any]]:
+    if member.kinds:
+        yield from ((kind, cls()) for kind, cls in member.kinds.items())
+        return
+    values = [value for text, value in VALUES.items() if any(text == m.text for m in _meanings(member))]
+    if not values and member.required:
+        raise LookupError(f"VALUES has no value for the field {member.name}")
+    yield "", values[0] if values else member.default
+
+
+def _meanings(member: Member) -> list[Any]:
+    return [mark for mark in getattr(member.hint, "__metadata__", ()) if hasattr(mark, "text")]
+
+
+def _every_combination() -> Iterator[tuple[str, Strategy]]:
+    for kind, cls in CATALOGUE.strategies.items():
+        fields = members(cls, CATALOGUE)
+        for chosen in product(*(list(_choices(field)) for field in fields)):
+            name = "-".join([kind, *(kind_of_field for kind_of_field, _ in chosen if kind_of_field)])
+            yield name, cls(**{field.name: value for field, (_, value) in zip(fields, chosen, strict=True)})
+
+
+ALL_STRATEGIES: Mapping[str, Strategy] = dict(_every_combination())

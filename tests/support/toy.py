@@ -1,0 +1,127 @@
+"""A small classification problem and one way to train on it. Shape suffixes: K local workers, D parameters."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from fdabench.core.channel import Channel
+from fdabench.core.collective import Collective, Stacked
+from fdabench.core.ledger import Entry, Ledger
+from fdabench.core.seeds import numpy_generator, torch_generator
+from fdabench.core.strategy import Strategy
+from fdabench.engine.batches import Sampler, Shuffle
+from fdabench.engine.loop import Course, Moment, run
+from fdabench.engine.rows import Examples
+from fdabench.engine.sequential import Sequential
+from fdabench.engine.workers import Crew, Training, Workers
+from fdabench.models.base import Architecture, initialised
+from fdabench.optimizers import LocalOptimizer, Sgd
+
+CLASSES, SAMPLES, BATCH = 3, 240, 8
+STEPS, WORKERS = 30, 4
+PARAMETERS = 163
+"""(16 + 1) * 8 + (8 + 1) * 3."""
+
+
+class TrainingRun(NamedTuple):
+    """The results of `train`. `estimates` are hexadecimal text: NaN equals NaN there, and nothing is rounded."""
+
+    w_KD: Tensor
+    syncs: list[int]
+    estimates: list[str]
+    entries: list[Entry]
+    losses: list[float]
+
+    @property
+    def ledger(self) -> pd.DataFrame:
+        return pd.DataFrame(self.entries)
+
+
+@cache
+def data() -> tuple[Tensor, Tensor]:
+    """Three overlapping Gaussian clouds as images of 4 x 4 pixels."""
+    generator = torch_generator(7)
+    y = torch.arange(SAMPLES) % CLASSES
+    centers = torch.randn(CLASSES, 1, 4, 4, generator=generator)
+    return centers[y] + 0.7 * torch.randn(SAMPLES, 1, 4, 4, generator=generator), y
+
+
+def build(shape: tuple[int, ...], classes: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, classes))
+
+
+def model(dtype: torch.dtype = torch.float32) -> nn.Module:
+    """Always the same weights."""
+    return initialised(Architecture(build, None, "", ""), (1, 4, 4), CLASSES, 11).to(dtype)
+
+
+def sampler(worker: int, workers: int) -> Sampler:
+    """Worker `worker` of `workers` holds every `workers`-th sample. Its draws depend on no other worker."""
+    shard = np.arange(worker, SAMPLES, workers)
+    return Shuffle(shard, BATCH, "wrap", numpy_generator(100 + worker))
+
+
+def make_workers(
+    local_workers: Sequence[int], workers: int, local: LocalOptimizer, dtype: torch.dtype = torch.float32
+) -> Workers:
+    """The workers with the indices `local_workers`, out of `workers`."""
+    x, y = data()
+    return sequential_workers(
+        model(dtype), local, [sampler(k, workers) for k in local_workers], Examples(x.to(dtype), y)
+    )
+
+
+def sequential_workers(
+    net: nn.Module, local: LocalOptimizer, samplers: Sequence[Sampler], examples: Examples
+) -> Workers:
+    """One cell's workers, each with its sampler, whose gradients are computed one after the other."""
+    return Workers(Training(net, local, examples, Sequential), [Crew(net, samplers, range(len(samplers)))])
+
+
+def equal_shares(workers: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.full((workers,), 1 / workers, dtype=dtype)
+
+
+def train(
+    strategy: Strategy,
+    *,
+    workers: int = WORKERS,
+    steps: int = STEPS,
+    local: LocalOptimizer | None = None,
+    local_workers: Sequence[int] | None = None,
+    collective: Collective | None = None,
+    dtype: torch.dtype = torch.float32,
+    on_step: Callable[[Moment], None] = lambda event: None,
+) -> TrainingRun:
+    """Train the toy with a strategy.
+
+    Args:
+        strategy: decides after each step whether to synchronize.
+        workers: number of workers in all processes.
+        steps: local steps of each worker.
+        local: the local optimizer; by default SGD with a learning rate of 0.2.
+        local_workers: indices of the workers that this process holds; by default all.
+        collective: averages over the workers; by default in this process, with equal weights.
+        dtype: of the weights and the data.
+        on_step: called after each step.
+    """
+    local_workers = range(workers) if local_workers is None else local_workers
+    matrix = make_workers(local_workers, workers, local or Sgd(lr=0.2), dtype)
+    channel = Channel(collective or Stacked(equal_shares(workers, dtype)), Ledger())
+    result = TrainingRun(matrix.weights(), [], [], channel.ledger.entries, [])
+
+    def record(event: Moment) -> bool:
+        if event.outcome.synced:
+            result.syncs.append(event.step)
+        result.estimates.append(event.outcome.estimate.hex())
+        result.losses.append(float(event.losses.loss_K.mean()))
+        on_step(event)
+        return True
+
+    run(matrix, [Course(strategy, channel, steps, record)])
+    return result
