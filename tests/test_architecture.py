@@ -243,7 +243,7 @@ def test_reading_results_and_reporting_need_no_torch() -> None:
         ("fdabench.cli.constants, fdabench.cli.init", {"torch", "scipy", "matplotlib"}),
     ],
 )
-def test_commands_that_only_look_import_no_more_than_they_need(modules: str, absent: set[str]) -> None:
+def test_read_only_commands_import_no_more_than_they_need(modules: str, absent: set[str]) -> None:
     found = imported_by("-c", f"import {modules}")
     assert "rich" in found
     assert found & absent == set()

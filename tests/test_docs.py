@@ -103,7 +103,7 @@ def test_the_commands_of_a_workflow_parse_and_name_files_that_are_there(host: st
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("own_repository")
-def test_the_gate_of_ones_own_repository_works_as_written() -> None:
+def test_the_gate_of_another_repository_works_as_documented() -> None:
     """Each command of the page in turn; then `accept` finds nothing, as nothing changed."""
     (commands,) = [text for text in blocks(CI_PAGE, "sh") if text.startswith("fdabench run")]
     said = []
@@ -122,13 +122,13 @@ def test_every_suite_that_the_readme_runs_exists_and_is_good() -> None:
     assert all(read_suite(ROOT / path).cells for path in paths)
 
 
-def test_the_readme_names_everything_that_there_is() -> None:
+def test_the_readme_names_every_component() -> None:
     table = README.split("## What there is")[1].split("##")[0]
     for kinds in (STRATEGIES, MONITORS, SERVERS, DATASETS, MODELS, PARTITIONS, CONVENTIONS):
         assert {kind for kind in kinds if f"`{kind}`" not in table} == set()
 
 
-def test_the_documents_tell_every_exit_code() -> None:
+def test_the_documents_list_every_exit_code() -> None:
     text = README.split("Exit codes:")[1].split("\n\n")[0]
     gate = {1, NoComparisonError.exit_code}
     runs = {0, 2, SOME_FAILED, BUG, OUT_OF_TIME, INTERRUPTED, TERMINATED}

@@ -53,7 +53,7 @@ def test_a_step_must_be_pure_and_return_models_like_those_it_was_given(
     assert f"line {stepping.__code__.co_firstlineno + 1}: " in str(raised.value)
 
 
-def test_a_first_round_that_is_none_is_told_of_init() -> None:
+def test_an_init_that_returns_no_round_is_reported() -> None:
     step = checked("strategies", "step", lambda self, t, w_KD, r, channel: None, init=lambda self, w_D: ())
     with pytest.raises(
         TypeError, match=r"lambda>, line \d+: must return a Round, as `begin` makes it; it returned a tup"

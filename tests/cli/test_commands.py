@@ -43,7 +43,7 @@ LISTED: dict[str, Any] = {
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
-def test_the_version_is_told(here: InProcess) -> None:
+def test_the_version_is_printed(here: InProcess) -> None:
     said = here("--version")
     assert (said.exit_code, said.stdout) == (0, f"fdabench {__version__}\n")
 
@@ -182,7 +182,7 @@ def test_status_counts_states(here: InProcess, finished: Any) -> None:
     ]
 
 
-def test_status_tells_failures_and_what_is_to_do(here: InProcess, finished: Any) -> None:
+def test_status_lists_failures_and_remaining_cells(here: InProcess, finished: Any) -> None:
     store, lock = Store(Path("copy")), Store(finished.results).read_lock()
     store.write_lock({key: value for key, value in lock.items() if key != "schema"})
     store.write_record(lock["cell"][0]["id"], {"state": "failed"})
@@ -190,7 +190,7 @@ def test_status_tells_failures_and_what_is_to_do(here: InProcess, finished: Any)
     assert [(row["state"], row["cells"]) for row in rows] == [("failed", 1), ("pending", 1), ("all", 2)]
 
 
-def test_show_tells_a_cell_from_the_beginning_of_its_id(here: InProcess, finished: Any) -> None:
+def test_show_finds_a_cell_by_the_start_of_its_id(here: InProcess, finished: Any) -> None:
     fda = Store(finished.results).read_lock()["cell"][1]
     said = here("show", finished.results, fda["id"][:6])
     assert said.exit_code == 0
@@ -223,12 +223,12 @@ def test_show_refuses_what_names_no_cell_or_several(here: InProcess, finished: A
         assert re.search(rf"^  {cell['id']}  {cell['label']} \| digits", several.stderr, re.MULTILINE)
 
 
-def test_validate_says_what_a_suite_comes_to(here: InProcess) -> None:
+def test_validate_prints_the_size_of_a_suite(here: InProcess) -> None:
     said = here("validate", "tiny.toml")
     assert (said.exit_code, said.stdout) == (0, "tiny.toml: good; 2 cells = 2 strategies x 1 workload x 1 seed\n")
 
 
-def test_validate_tells_the_faults_of_every_file(here: InProcess) -> None:
+def test_validate_reports_the_errors_of_every_file(here: InProcess) -> None:
     for name in ("x", "y"):
         Path(f"{name}.toml").write_text(Path("tiny.toml").read_text().replace("theta", f"thet{name}"))
     said = here("validate", "x.toml", "tiny.toml", "y.toml")
@@ -322,7 +322,7 @@ def test_a_reader_that_goes_away_is_no_error(start: Callable[..., Any]) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("arguments", [["list", "models"], ["--help"], ["run", "--help"], ["validate", "--schema"]])
-def test_an_output_that_has_no_room_is_told_in_one_line(arguments: list[str]) -> None:
+def test_a_full_output_device_is_reported_in_one_line(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "fdabench", *arguments]
         said = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
@@ -343,12 +343,12 @@ def test_an_output_that_has_no_room_is_told_in_one_line(arguments: list[str]) ->
         (10**27, "1,000 YB"),
     ],
 )
-def test_bytes_are_told_in_decimal_units_and_three_figures(count: int, text: str) -> None:
+def test_bytes_are_written_in_decimal_units_and_three_digits(count: int, text: str) -> None:
     assert byte_size(count) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0.0 s"), (1.24, "1.2 s"), (42, "42 s"), (600, "10 min"), (11_100, "3 h 05 min")]
 )
-def test_times_are_told_as_people_say_them(seconds: float, text: str) -> None:
+def test_times_are_written_in_the_unit_that_suits(seconds: float, text: str) -> None:
     assert in_time(seconds) == text

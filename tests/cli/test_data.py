@@ -240,7 +240,7 @@ def test_data_that_cannot_be_trained_on_are_a_fault_of_the_plugin(
         ("raise type('Quit', (BaseException,), {})('no more')", "blobs.py: Quit: no more"),
     ],
 )
-def test_a_loader_that_raises_is_told_with_its_line(blobs: InProcess, body: str, said: str) -> None:
+def test_a_loader_that_raises_is_reported_with_its_line(blobs: InProcess, body: str, said: str) -> None:
     change("blobs.py", "    found = np.load(FILE)\n", f"    {body}\n    found = np.load(FILE)\n")
     (told,) = refused(blobs)
     assert told.startswith(f"blobs.py:{line_of(body)}: data set 'blobs': load: ")
@@ -270,14 +270,14 @@ MODEL_FAULTS = {
 
 
 @pytest.mark.parametrize(("old", "new", "fault"), MODEL_FAULTS.values(), ids=MODEL_FAULTS)
-def test_a_model_that_does_not_fit_is_told_by_validate(blobs: InProcess, old: str, new: str, fault: str) -> None:
+def test_validate_reports_a_model_that_does_not_fit(blobs: InProcess, old: str, new: str, fault: str) -> None:
     change("blobs.py", old, new)
     (told,) = refused(blobs, "validate")
     assert told.startswith("blobs.py:")
     assert f": model 'net' on data set 'blobs' (shape (2, 1, 1), 3 classes): {fault}" in told
 
 
-def test_a_model_that_gives_nan_is_told_before_anything_is_written(blobs: InProcess) -> None:
+def test_a_model_that_gives_nan_is_reported_before_anything_is_written(blobs: InProcess) -> None:
     change("blobs.py", "torch.nn.Linear(2, classes))", "torch.nn.Linear(2, classes), Nan())")
     change(
         "blobs.py",
@@ -332,7 +332,7 @@ PARTITIONS = {"halves": Halves}
         ("[range(60), range(3)]", "every sample belongs to one worker; sample 0 belongs to 2"),
     ],
 )
-def test_a_partition_that_raises_or_shares_out_wrongly_is_told_before_anything_is_written(
+def test_a_partition_that_raises_or_is_not_a_partition_is_reported_before_anything_is_written(
     blobs: InProcess, body: str, said: str
 ) -> None:
     with Path("blobs.py").open("a") as file:

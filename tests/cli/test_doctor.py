@@ -42,7 +42,7 @@ def test_numbers_are_the_same_twice_on_a_cpu(findings: dict[tuple[str, str], str
     assert findings["same numbers", "twice, cpu"] == "yes, to the last bit"
 
 
-def test_numbers_that_are_not_the_same_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_differing_numbers_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     given = iter([{"evals": "1", "rounds": "2"}, {"evals": "1", "rounds": "3"}])
     monkeypatch.setattr(doctor, "_numbers", lambda device, threads: next(given))
     monkeypatch.setattr(doctor, "usable_cores", lambda: 1)
@@ -50,11 +50,11 @@ def test_numbers_that_are_not_the_same_are_told(monkeypatch: pytest.MonkeyPatch)
     assert [finding.found for finding in doctor.determinism()] == ["no, not in rounds", "yes, to the last bit"]
 
 
-def test_numbers_do_not_depend_on_where_they_lie(findings: dict[tuple[str, str], str]) -> None:
+def test_numbers_do_not_depend_on_their_address(findings: dict[tuple[str, str], str]) -> None:
     assert findings["same numbers", "anywhere in memory"] == "yes, to the last bit"
 
 
-def test_a_sum_that_begins_at_the_first_aligned_number_is_named() -> None:
+def test_a_sum_that_starts_at_the_first_aligned_number_is_named() -> None:
     """As MKL's sdot does on some processors: what comes before it is added last."""
 
     def peeled(x_KD: Tensor) -> Tensor:

@@ -41,14 +41,14 @@ def test_numbers_are_read_exactly() -> None:
         ("workers=2,workers=2", "workers comes twice"),
     ],
 )
-def test_what_cannot_be_is_told_with_exit_2(here: InProcess, text: str, message: str) -> None:
+def test_an_impossible_request_is_refused_with_exit_2(here: InProcess, text: str, message: str) -> None:
     said = here("plan", "tiny.toml", "--extrapolate", text)
     assert (said.exit_code, said.stdout) == (2, "")
     assert message in said.stderr
     assert os.listdir(".") == ["tiny.toml"]
 
 
-def test_all_faults_are_told_at_once(here: InProcess) -> None:
+def test_all_errors_are_reported_at_once(here: InProcess) -> None:
     said = here("plan", "tiny.toml", "--extrapolate", "workers=0,paramters=5")
     assert len(said.stderr.splitlines()) == 2
 
@@ -83,7 +83,7 @@ def test_without_results_what_is_not_exact_is_a_bound(here: InProcess) -> None:
     assert "no results: syncs are bounds where they are not exact" in said.stderr
 
 
-def test_with_results_it_is_said_what_was_measured_and_what_was_checked(here: InProcess, finished: Any) -> None:
+def test_with_results_measured_and_checked_values_are_marked(here: InProcess, finished: Any) -> None:
     options = ("--extrapolate", "workers=1000", "--results", finished.results)
     said = here("plan", "tiny.toml", *options)
     assert said.exit_code == 0, said.output

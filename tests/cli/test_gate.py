@@ -174,7 +174,7 @@ def test_a_gate_that_sees_nothing_stays_closed(
     assert said in found.stderr
 
 
-def test_github_is_told_that_nothing_was_compared(here: InProcess, finished: Any) -> None:
+def test_github_gets_an_annotation_that_nothing_was_compared(here: InProcess, finished: Any) -> None:
     said = here("check", finished.results, "--baseline", "absent.toml", "--output-format", "github")
     assert said.exit_code == 4
     assert said.stdout.startswith("::error title=fdabench%3A not compared::absent.toml: no baseline here")

@@ -55,7 +55,7 @@ def test_a_folder_of_results_with_a_report_is_read_as_before(repo: InProcess) ->
     assert " 2 done | 0 to run" in repo("run", "tiny.toml", "--jobs", "1").stderr
 
 
-def test_what_is_untracked_or_in_no_repository_goes_where_it_always_went(
+def test_untracked_folders_keep_the_default_report_folder(
     here: InProcess, finished: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(finished.results, "results/tiny")
@@ -64,7 +64,7 @@ def test_what_is_untracked_or_in_no_repository_goes_where_it_always_went(
     assert here("report", "results/tiny").stdout.strip().endswith("begin with reports/tiny/index.html")
 
 
-def test_where_both_are_tracked_it_has_to_be_said(repo: InProcess) -> None:
+def test_where_both_folders_are_tracked_the_output_must_be_given(repo: InProcess) -> None:
     Path("results/tiny/report").mkdir()
     Path("results/tiny/report/index.html").write_text("as committed")
     git("add", "--force", "results")

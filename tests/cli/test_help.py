@@ -20,7 +20,7 @@ COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[
 MOST_LETTERS = 55
 
 
-def test_the_commands_stand_in_groups_in_one_line_each(here: InProcess) -> None:
+def test_the_commands_are_grouped_with_one_line_each(here: InProcess) -> None:
     said = here("-h").stdout
     groups = re.findall(r"^(\w+):\n((?:  +.*\n)+)", said, re.MULTILINE)
     listed = {name: re.findall(r"^  (\S+)  +(\S.*)$", lines, re.MULTILINE) for name, lines in groups}
@@ -44,7 +44,7 @@ def test_every_help_ends_with_an_example_and_the_exit_codes(here: InProcess, com
     assert codes == sorted(codes, key=int)
 
 
-def test_the_options_of_run_stand_in_groups(here: InProcess) -> None:
+def test_the_options_of_run_are_grouped(here: InProcess) -> None:
     said = here("run", "-h").stdout
     places = [said.index(f"\n{group}:\n") for group in (CELLS, LIFE, MACHINE, DISTRIBUTED)]
     assert places == sorted(places)
@@ -52,7 +52,7 @@ def test_the_options_of_run_stand_in_groups(here: InProcess) -> None:
 
 
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"baseline", "check"}))
-def test_every_option_says_what_holds_without_it(command: str) -> None:
+def test_every_option_states_its_default(command: str) -> None:
     """A default in its own words where the program has none to show."""
     silent = [
         option.name
@@ -98,7 +98,7 @@ def test_init_writes_a_suite_that_is_good_and_never_replaces_one(here: InProcess
     assert here("validate", "deeper/own.toml").stdout.startswith("deeper/own.toml: good; 12 cells")
 
 
-def test_the_suite_to_begin_with_runs_and_concludes(here: InProcess) -> None:
+def test_the_starter_suite_runs_and_concludes(here: InProcess) -> None:
     here("init", "own.toml")
     said = here("run", "own.toml", "-q", "--seeds", "0", "-k", "iid")
     assert said.exit_code == 0, said.stderr

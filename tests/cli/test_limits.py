@@ -42,7 +42,7 @@ def test_lengths_of_time(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "0s", "-1s", "1y", "30m1h", "1 h", "h", "1:30"])
-def test_what_is_no_length_of_time_is_told(text: str) -> None:
+def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected a length of time such as 90s, 30m, 1h30m or 2d"):
         parse_duration("--max-time", text)
 
@@ -56,7 +56,7 @@ def test_shares_are_disjoint_and_all(finished: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "a/b", "-1/4", "1/4/2"])
-def test_what_is_no_share_is_told(text: str) -> None:
+def test_an_invalid_share_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"--shard .*: expected I/N with I from 1 to N"):
         shard([], text)
 
@@ -108,7 +108,7 @@ def test_when_the_time_is_up_a_cell_under_way_is_kept(here: InProcess) -> None:
 
 
 @pytest.mark.parametrize("option", [("--max-time", "soon"), ("--checkpoint-every", "0"), ("--shard", "3/2")])
-def test_a_value_that_cannot_be_is_told_with_exit_2(here: InProcess, option: tuple[str, str]) -> None:
+def test_an_impossible_value_is_refused_with_exit_2(here: InProcess, option: tuple[str, str]) -> None:
     said = here("run", "tiny.toml", *option)
     assert said.exit_code == 2
     assert " ".join(option) in said.stderr
@@ -135,7 +135,7 @@ def test_two_runs_on_one_folder_do_each_cell_once(start: Start, finished: Any) -
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_with_the_cell_of_one_that_was_killed(start: Start) -> None:
+def test_a_run_resumes_the_cell_of_a_killed_run(start: Start) -> None:
     """The second waits while the first is at it; its processes, halted, hold the cell until they are gone."""
     long = ("--jobs", "1", "-k", "fda", "--set", "budget.steps=800", "--checkpoint-every", "0.1s")
     first = start("run", "tiny.toml", *long)

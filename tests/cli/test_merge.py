@@ -89,7 +89,7 @@ def test_shards_become_the_results_of_one_run(copies: Any, here: InProcess) -> N
     assert os.listdir("out") == ["joined"]
 
 
-def test_a_merged_folder_is_reported_and_gone_on_with(copies: Any, here: InProcess) -> None:
+def test_a_merged_folder_can_be_reported_and_resumed(copies: Any, here: InProcess) -> None:
     assert here("merge", *copies("one", "two"), "-o", "joined").exit_code == 0
     assert here("report", "joined", "-o", "page").exit_code == 0
     said = here("run", "tiny.toml", "-o", "joined", *QUICK)
@@ -133,7 +133,7 @@ def test_the_best_record_of_a_cell_is_taken(
     assert (record["state"], record["attempts"]) == (taken, 7)
 
 
-def test_a_cell_whose_process_died_before_it_told_anything_is_merged(parts: Path, here: InProcess) -> None:
+def test_a_cell_whose_process_died_before_its_first_message_is_merged(parts: Path, here: InProcess) -> None:
     """Its record is the least that there is."""
     for name in ("one", "other"):
         shutil.copytree(parts / "whole", name)
@@ -176,7 +176,9 @@ def test_other_numbers_of_the_same_cell_are_refused_by_name(copies: Any, here: I
     assert not Path("joined").exists()
 
 
-def test_all_that_is_damaged_or_foreign_is_told_at_once_and_nothing_is_written(copies: Any, here: InProcess) -> None:
+def test_all_damaged_or_foreign_folders_are_reported_at_once_and_nothing_is_written(
+    copies: Any, here: InProcess
+) -> None:
     one, two, other = copies("one", "two", "other")
     (two / "cells" / cell_ids(two)[1] / "rounds.parquet").write_bytes(b"not a table")
     lock = other / "suite.lock.toml"
@@ -236,7 +238,7 @@ def test_a_lock_that_makes_no_sense_is_refused(copies: Any, here: InProcess, dam
         (["one", "two", "-o", "tiny.toml/joined"], "tiny.toml/joined: cannot be written"),
     ],
 )
-def test_what_cannot_be_merged_is_told_with_exit_2(
+def test_folders_that_cannot_be_merged_are_refused_with_exit_2(
     copies: Any, here: InProcess, arguments: list[str], message: str
 ) -> None:
     copies("one", "two")

@@ -304,7 +304,7 @@ SERVERS = {"halves": 3}
 """
 
 
-def test_all_faults_of_a_plugin_are_told_at_once(own: InProcess) -> None:
+def test_all_errors_of_a_plugin_are_reported_at_once(own: InProcess) -> None:
     """What is declared wrongly, names that are taken, and fields that no suite can give."""
     with Path("mine.py").open("a") as file:
         file.write(SEVERAL.replace("@dataclass\nclass Thawed(Doubling)", "@dataclass\nclass Thawed"))
@@ -389,7 +389,7 @@ def test_list_shows_them_with_their_file(own: InProcess) -> None:
     )
 
 
-def test_faults_of_a_users_own_table_are_told_as_for_any_other(own: InProcess) -> None:
+def test_errors_in_a_plugin_components_table_are_reported_like_any_other(own: InProcess) -> None:
     change("own.toml", "first = 2", "frist = 2")
     said = refused(own)
     assert "unknown key of doubling; allowed: name, reference, optimizer, kind, first; did you mean 'first'?" in said

@@ -34,7 +34,7 @@ def concluded(text: str) -> tuple[str, list[str]]:
     ],
     ids=["quickstart", "kamp"],
 )
-def test_the_same_sentence_and_order_whatever_adds_up(
+def test_the_same_sentence_and_order_for_any_order_of_sums(
     suite: str, changes: tuple[str, ...], strategies: int, tmp_path: Path, call_in: Callable[..., CompletedProcess[str]]
 ) -> None:
     found = []

@@ -128,7 +128,7 @@ def test_cells_side_by_side_in_one_matrix_give_the_same_numbers(finished: Any, h
         assert one.equals(other)
 
 
-def test_every_evaluation_is_told_on_request(here: InProcess) -> None:
+def test_every_evaluation_is_printed_on_request(here: InProcess) -> None:
     quick = ("--jobs", 1, "--device", "cpu", "--set", "budget.steps=4", "--set", "eval.every_steps=2")
     said = here("run", "tiny.toml", "-v", *quick)
     assert said.exit_code == 0, said.output
@@ -201,7 +201,7 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_done_is_told_with_exit_2_and_nothing_is_written(
+def test_an_impossible_request_is_refused_with_exit_2_and_nothing_is_written(
     here: InProcess, arguments: list[str], message: str
 ) -> None:
     said = here(*arguments)
@@ -211,7 +211,7 @@ def test_what_cannot_be_done_is_told_with_exit_2_and_nothing_is_written(
     assert os.listdir(".") == ["tiny.toml"]
 
 
-def test_a_bad_suite_is_told_by_the_real_program_with_exit_2(fdabench_in: Fdabench, tmp_path: Path) -> None:
+def test_the_program_refuses_a_bad_suite_with_exit_2(fdabench_in: Fdabench, tmp_path: Path) -> None:
     said = fdabench_in("run", "tiny.toml", "-o", "out", "--set", "strategy.1.thetta=1", "--set", "budget.steps=-1")
     assert said.returncode == 2
     assert said.stdout == ""
@@ -224,7 +224,7 @@ def test_a_bad_suite_is_told_by_the_real_program_with_exit_2(fdabench_in: Fdaben
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
 
 
-def test_missing_data_is_told_before_anything_is_written(here: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_data_is_reported_before_anything_is_written(here: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a network: the download fails at once."""
     from fdabench.vision import torchvision
 
@@ -240,7 +240,7 @@ def test_missing_data_is_told_before_anything_is_written(here: InProcess, monkey
     assert not Path("out").exists()
 
 
-def test_a_partition_that_cannot_be_made_is_told_before_anything_is_written(here: InProcess) -> None:
+def test_an_impossible_partition_is_reported_before_anything_is_written(here: InProcess) -> None:
     partition = 'workload.0.partition={kind = "dirichlet", alpha = 1.0, min_samples = 1000}'
     said = here("run", "tiny.toml", "--set", partition, "-o", "out", "--device", "cpu")
     assert said.exit_code == 2, said.output
@@ -272,7 +272,7 @@ def said_so_far(program: subprocess.Popen[str], until: str) -> str:
     ("number", "exit_code", "word"),
     [(signal.SIGINT, 130, "interrupted"), pytest.param(signal.SIGTERM, 143, "terminated", marks=pytest.mark.slow)],
 )
-def test_a_stopped_run_keeps_what_is_done_and_goes_on_from_there(
+def test_a_stopped_run_keeps_finished_cells_and_resumes(
     start: Callable[..., subprocess.Popen[str]],
     here: InProcess,
     number: signal.Signals,
@@ -355,7 +355,7 @@ def test_a_process_that_is_terminated_by_itself_hands_its_cell_on(start: Callabl
 
 
 @pytest.mark.slow
-def test_a_run_afresh_that_is_stopped_goes_on_without_doing_all_again(
+def test_a_stopped_fresh_run_resumes_without_repeating_finished_cells(
     start: Callable[..., subprocess.Popen[str]],
 ) -> None:
     program = start("run", "tiny.toml", "--jobs", "1", "--fresh", *SLOW_SUITE)
@@ -368,7 +368,7 @@ def test_a_run_afresh_that_is_stopped_goes_on_without_doing_all_again(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.05, 1.0, 3.0])
-def test_a_run_that_is_stopped_while_it_begins_says_so(
+def test_a_run_that_is_stopped_while_it_starts_reports_that(
     start: Callable[..., subprocess.Popen[str]], delay: float
 ) -> None:
     """Also before its processes have imported anything."""

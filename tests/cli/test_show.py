@@ -130,7 +130,7 @@ def test_the_axis_of_the_timeline_ends_under_its_end(steps: int) -> None:
     assert len(line) == 1 + TIMELINE_WIDTH
 
 
-def test_status_tells_the_rate_and_the_time_left_of_a_running_cell(here: InProcess, finished: Any) -> None:
+def test_status_shows_the_rate_and_the_remaining_time_of_a_running_cell(here: InProcess, finished: Any) -> None:
     store, cell_id = under_way(finished)
     note = {"step": 10, "budget": 30, "accuracy": 0.5, "at": "2026-01-01T00:00:20+00:00"}
     (store.root / ".leases" / f"{cell_id}.progress.json").write_text(json.dumps(note))
@@ -161,7 +161,7 @@ def test_a_cell_on_another_host_runs_while_its_lease_is_touched(here: InProcess,
     assert "interrupted  1" in here("status", store.root).stdout
 
 
-def test_status_tells_why_cells_failed_and_how_to_see_more(failing: InProcess) -> None:
+def test_status_shows_why_cells_failed_and_the_command_for_details(failing: InProcess) -> None:
     failing("run", "tiny.toml", "-q", "-o", "out", "--jobs", "1", "--set", "strategy.0.kind=fails")
     text = failing("status", "out").stdout
     assert re.search(

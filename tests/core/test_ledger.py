@@ -57,7 +57,7 @@ def test_any_set_of_steps_can_be_read_back(steps: set[int]) -> None:
     assert sorted(step for step, _, _ in expanded(entries)) == sorted(steps)
 
 
-def test_an_even_pace_is_one_entry_whatever_comes_between() -> None:
+def test_an_even_pace_is_one_entry_despite_other_entries_between() -> None:
     found = [fact for t in range(1, 101) for fact in ([(t, "state", 2)] + [(t, "model", 5)] * (t % 10 == 0))]
     assert recorded(found) == [
         Entry("state", 1, 100, 100, 2, "float32", 8),
@@ -65,7 +65,7 @@ def test_an_even_pace_is_one_entry_whatever_comes_between() -> None:
     ]
 
 
-def test_a_change_of_pace_begins_an_entry() -> None:
+def test_a_change_of_pace_starts_a_new_entry() -> None:
     found = recorded([(step, "model", 1) for step in (2, 4, 6, 7, 8, 20)])
     assert [(entry.first_step, entry.last_step, entry.count) for entry in found] == [(2, 6, 3), (7, 8, 2), (20, 20, 1)]
 

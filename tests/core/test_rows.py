@@ -25,18 +25,18 @@ PATHS = [
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_rows_sums_do_not_depend_on_place_or_company(size: int) -> None:
+def test_a_rows_sums_do_not_depend_on_its_address_or_on_other_rows(size: int) -> None:
     assert differing_rows(size) == []
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_mean_does_not_depend_on_place(size: int) -> None:
+def test_a_mean_does_not_depend_on_addresses(size: int) -> None:
     assert differing_means(size) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS, ids=str)
-def test_nor_on_any_path_of_the_processor(path: dict[str, str]) -> None:
+def test_sums_and_means_are_equal_on_every_instruction_path(path: dict[str, str]) -> None:
     names = {name for each in PATHS for name in each}
     given = {key: value for key, value in os.environ.items() if key not in names} | {"OMP_NUM_THREADS": "1"} | path
     command = [sys.executable, row_placement.__file__]

@@ -61,7 +61,7 @@ FIRST_FILES = {
 @pytest.mark.parametrize(
     "failure", [URLError("no network"), RuntimeError("Error downloading"), OSError("read-only")], ids=repr
 )
-def test_missing_data_says_what_is_missing_where_and_what_to_do(
+def test_the_error_for_missing_data_names_the_files_the_folder_and_the_remedy(
     name: str, failure: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []

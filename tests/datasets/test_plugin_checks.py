@@ -86,7 +86,7 @@ def test_every_fault_says_what_was_found_and_what_is_allowed(data: Any, faults: 
     assert data_faults(data, SOURCE) == faults
 
 
-def test_the_hash_is_of_what_tensors_hold_and_not_of_how_they_lie_in_memory() -> None:
+def test_the_hash_covers_the_values_of_tensors_and_not_their_memory_layout() -> None:
     data = Data(torch.randn(6, 2, 4, 4), Y, torch.randn(2, 2, 4, 4), Y[:2], 3)
     assert data_hash(data) == data_hash(data.to(torch.device("cpu"))), "channels last"
     assert data_hash(data) == data_hash(replace(data, train_x=data.train_x.transpose(2, 3).clone().transpose(2, 3)))

@@ -65,7 +65,7 @@ def test_grey_pixels_are_between_0_and_1(name: str) -> None:
     assert float(data.train_x.mean()) == pytest.approx({"mnist": 0.1307, "fashion-mnist": 0.2860}[name], abs=1e-4)
 
 
-def test_coloured_pixels_are_normalised_by_channel() -> None:
+def test_color_pixels_are_normalized_by_channel() -> None:
     x = loaded("cifar10").train_x
     assert x.mean((0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=2e-3)
     assert x.std((0, 2, 3)).tolist() == pytest.approx([1, 1, 1], abs=2e-3)
@@ -112,7 +112,7 @@ def test_lenet5_learns_mnist_under_fda_with_few_syncs() -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_where_a_data_set_is_can_be_told_without_loading_it_for_use(name: str, tmp_path: Path) -> None:
+def test_a_data_set_is_located_without_loading_it(name: str, tmp_path: Path) -> None:
     there = DATASETS[name].there
     assert there is not None
     assert there(folder(name)) == (folder(name) / FILES[name].split("/")[0]).as_posix()

@@ -283,7 +283,7 @@ def test_the_backends_sums_have_the_same_syncs_and_nearly_the_same_numbers(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["a follower", "the leader"])
-def test_a_killed_process_ends_the_others_and_the_cell_goes_on(
+def test_a_killed_process_ends_the_others_and_the_cell_is_resumed(
     call: Call, start: Start, alone: Path, tmp_path: Path, victim: str
 ) -> None:
     suite(tmp_path, LONG, 3)
@@ -305,9 +305,7 @@ def test_a_killed_process_ends_the_others_and_the_cell_goes_on(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["a follower", "the leader"])
-def test_a_process_that_is_stopped_is_named_and_nobody_waits_for_ever(
-    start: Start, tmp_path: Path, victim: str
-) -> None:
+def test_a_stopped_process_is_named_and_no_process_waits_forever(start: Start, tmp_path: Path, victim: str) -> None:
     suite(tmp_path, LONG, 3)
     asked = ("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "3", "--timeout", "4s")
     program = start(*asked, "--checkpoint-every", "0.3s")
@@ -324,7 +322,7 @@ def test_a_process_that_is_stopped_is_named_and_nobody_waits_for_ever(
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_a_checkpoint_from_which_one_process_goes_on(
+def test_ctrl_c_leaves_a_checkpoint_from_which_one_process_resumes(
     call: Call, start: Start, alone: Path, tmp_path: Path
 ) -> None:
     suite(tmp_path, LONG, 3)
@@ -347,7 +345,7 @@ def plugged(tmp_path: Path, condition: str, then: str) -> None:
     (tmp_path / "mine.py").write_text(text)
 
 
-def test_a_strategy_that_branches_on_its_own_workers_is_told_by_name(call: Call, tmp_path: Path) -> None:
+def test_a_strategy_that_branches_on_its_local_workers_is_named(call: Call, tmp_path: Path) -> None:
     # the first worker's weights are not the second one's
     plugged(
         tmp_path, "t == FIRST and torch.distributed.get_rank() == 0", "return synchronize(w_KD, r, Average(), channel)"
@@ -362,7 +360,7 @@ def test_a_strategy_that_branches_on_its_own_workers_is_told_by_name(call: Call,
 
 
 @pytest.mark.slow
-def test_what_one_process_raises_is_told_as_the_cause(call: Call, tmp_path: Path) -> None:
+def test_the_exception_of_one_process_is_reported_as_the_cause(call: Call, tmp_path: Path) -> None:
     plugged(tmp_path, "t == FIRST and torch.distributed.get_rank() == 1", "raise ValueError('not with me')")
     done = call("fdabench", "run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
     assert done.returncode == 3
@@ -395,7 +393,7 @@ def test_what_every_process_raises_ends_the_cell_only(call: Call, tmp_path: Path
         (["--engine", "distributed", "--processes", "2", "--timeout", "soon"], "--timeout soon: expected a length of"),
     ],
 )
-def test_what_cannot_be_is_said_before_anything_is_written(
+def test_an_impossible_request_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -406,7 +404,7 @@ def test_what_cannot_be_is_said_before_anything_is_written(
     assert not (tmp_path / "results").exists()
 
 
-def test_a_half_told_team_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_process_group_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RANK", "0")
     suite(tmp_path, LONG, 3)

@@ -166,7 +166,7 @@ LONG = digits_suite(
 
 
 @pytest.mark.slow
-def test_a_host_that_is_cut_off_is_named_and_nobody_waits_for_ever(tmp_path: Path) -> None:
+def test_a_host_that_is_cut_off_is_named_and_no_process_waits_forever(tmp_path: Path) -> None:
     (tmp_path / "cut.toml").write_text(LONG)
     asked = ("fdabench", "run", "cut.toml", "-o", "results", "--engine", "distributed", "--timeout", "5s")
     try:

@@ -47,7 +47,7 @@ def speak() -> dict[str, Any]:
     }
 
 
-def test_what_processes_tell_each_other_arrives_as_it_was() -> None:
+def test_messages_between_processes_arrive_unchanged() -> None:
     first, second = launch(speak, 2)
     for heard in (first, second):
         assert heard["told"] == (True, Score(0.5, float("inf")), 0)
@@ -115,14 +115,14 @@ def test_a_store_listens_on_the_interface_of_its_address_only() -> None:
     assert store.get("said") == b"heard"
 
 
-def test_an_address_that_is_none_of_this_machine_is_told() -> None:
+def test_an_address_of_another_machine_is_reported() -> None:
     with pytest.raises(
         CutOffError, match=r"no store can be served at 192\.0\.2\.1:29411: .*one of rank 0's interfaces"
     ):
         Meeting("192.0.2.1", 29411, "x", 2, 5.0).served()
 
 
-def test_a_port_that_is_taken_is_told() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CutOffError, match=f"no store can be served at {LOOPBACK}:{port}: Address already in use"):

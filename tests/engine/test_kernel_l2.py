@@ -62,7 +62,7 @@ def test_steps_are_those_of_the_penalty_written_into_the_loss(engine: str) -> No
 
 
 @every_engine
-def test_gradients_of_biases_and_of_batch_normalisation_are_untouched(engine: str) -> None:
+def test_gradients_of_biases_and_of_batch_normalization_are_unchanged(engine: str) -> None:
     plain, decayed = workers(engine), workers(engine, kernel_l2=L2)
     w_KD = plain.weights().clone()
     plain.step()
@@ -80,7 +80,7 @@ def test_kernels_are_those_of_convolutions_and_of_linear_layers() -> None:
     assert not on_kernels(net(), 0.5).requires_grad
 
 
-def test_a_model_without_it_holds_no_row_for_it() -> None:
+def test_without_a_kernel_penalty_no_decay_vector_is_kept() -> None:
     assert workers("sequential")._decay_D is None
     with_it = workers("sequential", kernel_l2=L2)
     assert with_it._decay_D is not None

@@ -78,7 +78,7 @@ def test_both_engines_take_the_same_steps(build: Callable[[], nn.Module]) -> Non
 
 
 @every_engine
-def test_batches_of_unequal_size_are_each_their_own(engine: str) -> None:
+def test_batches_of_unequal_size_are_separate(engine: str) -> None:
     """Worker 1 holds fewer samples than a batch; alone it takes the steps that it takes among the others."""
 
     class Few:
@@ -97,7 +97,7 @@ def test_batches_of_unequal_size_are_each_their_own(engine: str) -> None:
 
 
 @every_model
-def test_a_sequential_workers_steps_do_not_depend_on_its_company(build: Callable[[], nn.Module]) -> None:
+def test_a_sequential_workers_steps_do_not_depend_on_the_other_workers(build: Callable[[], nn.Module]) -> None:
     """Bitwise, masks of dropout and running statistics included: any process may hold it."""
     together, alone = workers("sequential", build), workers("sequential", build, range(2, 3))
     for _ in range(5):
@@ -108,7 +108,7 @@ def test_a_sequential_workers_steps_do_not_depend_on_its_company(build: Callable
 
 
 @every_engine
-def test_running_statistics_are_those_of_a_model_of_ones_own(engine: str) -> None:
+def test_running_statistics_are_those_of_one_module_for_each_worker(engine: str) -> None:
     crew, net, mine = workers(engine, normalised), built(normalised), sampler(1, WORKERS)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
     for _ in range(5):
@@ -132,7 +132,7 @@ def test_the_evaluated_model_has_the_statistics_that_it_is_given() -> None:
 
 
 @every_model
-def test_a_row_is_the_model_and_kernels_lie_with_the_channels_last(build: Callable[[], nn.Module]) -> None:
+def test_a_row_is_the_model_with_kernels_in_channels_last_order(build: Callable[[], nn.Module]) -> None:
     net = built(build)
     before = [parameter.detach().clone() for parameter in net.parameters()]
     w_D, b_B = flat(parameters(net)), flat(list(statistics(net).values()))
@@ -143,7 +143,7 @@ def test_a_row_is_the_model_and_kernels_lie_with_the_channels_last(build: Callab
     assert torch.equal(w_D[:2], before[0][0, :, 0, 0])
 
 
-def test_auto_is_sequential_on_a_cpu_and_vectorised_elsewhere() -> None:
+def test_auto_is_sequential_on_a_cpu_and_vectorized_on_other_devices() -> None:
     assert engine_on("auto", torch.device("cpu")) == "sequential"
     assert engine_on("auto", torch.device("cuda")) == "vectorised"
     assert engine_on("vectorised", torch.device("cpu")) == "vectorised"
@@ -228,7 +228,7 @@ def test_float32_products_are_never_rounded_unless_asked() -> None:
 
 
 @every_engine
-def test_crews_side_by_side_are_crews_alone_also_when_others_end(engine: str) -> None:
+def test_cells_in_one_matrix_equal_cells_alone_also_when_others_end(engine: str) -> None:
     """Three crews with weights, batches and masks of their own; the second leaves after three steps."""
     nets = [built(dropping) for _ in range(3)]
     with torch.no_grad():

@@ -157,7 +157,7 @@ def test_rounds_hold_the_invariant_and_the_estimate_that_ended_them() -> None:
     assert rounds["round"].tolist() == list(range(1, len(rounds) + 1))
 
 
-def test_the_last_step_is_evaluated_whatever_the_cadence() -> None:
+def test_the_last_step_is_always_evaluated() -> None:
     rows = evals(go(SYNCHRONOUS, budget={"steps": 7}, eval={"every_steps": 5}))
     assert rows["step"].tolist() == [5, 7]
 
@@ -209,7 +209,7 @@ STRATEGIES = [
 ]
 
 
-def test_all_strategies_of_a_seed_begin_alike_and_see_the_same_batches() -> None:
+def test_all_strategies_of_a_seed_share_the_initial_model_and_the_batches() -> None:
     """The first training loss has the initial weights, the shards and the first batches in it."""
     first = {evals(go(table, budget={"steps": 1}))["train_loss"][0] for table in STRATEGIES}
     assert len(first) == 1

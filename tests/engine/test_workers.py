@@ -60,7 +60,7 @@ def test_gradients_are_those_of_separate_models(engine: Engine) -> None:
             assert losses.accuracy_K[k] == pytest.approx((logits.argmax(1) == labels).float().mean().item())
 
 
-def test_workers_begin_alike_and_step_apart() -> None:
+def test_workers_share_the_initial_model_and_step_independently() -> None:
     crew = make_workers(range(3), 3, Sgd(lr=0.1))
     assert torch.equal(crew.weights(), flat(parameters(model())).expand(3, -1))
     crew.step()
@@ -76,7 +76,7 @@ def test_a_workers_steps_do_not_depend_on_the_others() -> None:
     assert torch.equal(together.weights()[1], alone.weights()[0])
 
 
-def test_the_moment_of_a_step_is_before_its_sync() -> None:
+def test_a_step_event_has_the_models_before_the_sync() -> None:
     """Three synchronous steps: seen, the workers differ; handed on, they do not."""
     seen: list[Moment] = []
     apart: list[bool] = []
@@ -93,7 +93,7 @@ def test_the_moment_of_a_step_is_before_its_sync() -> None:
     assert torch.equal(ran.w_KD[0], ran.w_KD[1])
 
 
-def test_the_loop_ends_when_told_and_hands_the_last_sync_on() -> None:
+def test_the_loop_ends_on_request_and_passes_on_the_last_sync() -> None:
     crew, channel = make_workers(range(2), 2, Sgd(lr=0.1)), Channel(Stacked(equal_shares(2)), Ledger())
     run(crew, [Course(Synchronous(), channel, 100, lambda moment: moment.step < 4)])
     assert channel.ledger.step == 4

@@ -82,7 +82,7 @@ def assert_told(said: Any, path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "damage"), [*product(READ_BY_ALL, DAMAGES), *product(OTHERS, ["first half", "folder"])]
 )
-def test_whoever_reads_a_damaged_folder_says_which_file_it_is(
+def test_every_reader_of_a_damaged_folder_names_the_damaged_file(
     stopped: Any, hurt: Hurt, say: Say, file: str, damage: str
 ) -> None:
     path = hurt(file, damage)
@@ -125,7 +125,7 @@ def test_a_lock_that_is_cut_after_any_line_is_no_lock_of_fewer_cells(stopped: An
 
 @pytest.mark.parametrize("file", READ_BY_ALL)
 @pytest.mark.parametrize("damage", ["emptied", "first half", "folder"])
-def test_a_report_of_a_damaged_folder_is_not_begun(hurt: Hurt, say: Say, file: str, damage: str) -> None:
+def test_a_report_of_a_damaged_folder_writes_nothing(hurt: Hurt, say: Say, file: str, damage: str) -> None:
     path = hurt(file, damage)
     before = contents(RESULTS)
     said = say("report", RESULTS)
@@ -151,7 +151,7 @@ def test_a_cell_that_has_lost_a_table_is_planned_again(
 
 @pytest.mark.parametrize("key", ["attempts", "code", "environment", "steps", "together", "wall_s", "state", "config"])
 @pytest.mark.parametrize("wrong", [None, "x", -1, [], {}])
-def test_a_plan_with_a_record_of_somebody_elses_making_is_made_or_refused(
+def test_a_plan_with_a_foreign_record_is_made_or_refused(
     stopped: Any, hurt: Hurt, say: Say, key: str, wrong: object
 ) -> None:
     path = hurt("cells/DONE/cell.json", "intact")
@@ -219,7 +219,7 @@ def test_a_run_on_a_folder_without_a_sound_lock_or_record_says_what_to_do(stoppe
         pytest.param("hits.parquet", "folder", 2, marks=pytest.mark.slow),
     ],
 )
-def test_a_run_on_a_damaged_folder_ends_well_or_says_what_is_in_its_way(
+def test_a_run_on_a_damaged_folder_succeeds_or_names_the_damaged_file(
     stopped: Any, hurt: Hurt, say: Say, file: str, damage: str, exit_code: int
 ) -> None:
     path = hurt(file, damage)

@@ -67,7 +67,7 @@ def states(root: Path) -> list[tuple[str, int]]:
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_told_and_what_was_done_before_is_kept(on_a_disk: OnDisk) -> None:
+def test_a_full_disk_is_reported_and_finished_cells_are_kept(on_a_disk: OnDisk) -> None:
     """There is room for one cell and a little."""
     shutil.rmtree(RESULTS)
     small = "mkdir disk; mount -t tmpfs -o size=60k tmpfs disk; "
@@ -97,7 +97,7 @@ def test_a_read_only_folder_is_read_and_not_written(on_a_disk: OnDisk, stopped: 
 
 
 @pytest.mark.slow
-def test_a_folder_that_vanishes_is_told_and_what_is_under_way_is_kept(stopped: Any, tmp_path: Path) -> None:
+def test_a_folder_that_vanishes_is_reported_and_running_cells_are_kept(stopped: Any, tmp_path: Path) -> None:
     shutil.copy(stopped.folder / "hurt.toml", tmp_path)
     command = ["sh", "-c", f"exec {RUN} --set budget.steps=200000"]
     pipe = subprocess.PIPE
@@ -114,7 +114,7 @@ def test_a_folder_that_vanishes_is_told_and_what_is_under_way_is_kept(stopped: A
     ]
 
 
-def test_no_temporary_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_temporary_folder_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def none() -> str:
         raise FileNotFoundError(ENOENT, "No usable temporary directory found")
 
@@ -123,7 +123,7 @@ def test_no_temporary_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError
 
 
-def test_a_bug_is_told_where_there_is_no_room_for_its_traceback(
+def test_a_bug_is_reported_where_the_disk_is_too_full_for_its_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(**names: str) -> NoReturn:

@@ -100,7 +100,7 @@ NAMED = [
 
 
 @pytest.mark.parametrize("command", NAMED)
-def test_a_name_that_is_too_long_is_told(
+def test_a_name_that_is_too_long_is_reported(
     command: str, say: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "tiny.toml").write_text(SUITE)
@@ -137,7 +137,7 @@ def test_a_clock_that_goes_back_changes_no_number(sh: Sh, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_folder_that_is_moved_while_a_run_is_going_is_told(sh: Sh, tmp_path: Path) -> None:
+def test_a_folder_that_is_moved_during_a_run_is_reported(sh: Sh, tmp_path: Path) -> None:
     """And what is moved goes on where it was, when it is told where it is."""
     long = "exec " + RUN.replace("tiny.toml", "tiny.toml --set budget.steps=2000 --checkpoint-every 0.05s")
     pipe = subprocess.PIPE

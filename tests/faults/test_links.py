@@ -80,7 +80,7 @@ def _leased(store: Store, cell_id: str) -> None:
     assert Lease(store, cell_id).take()
 
 
-def test_a_run_writes_nothing_outside_and_says_what_is_in_its_way(stopped: Any, linked: Linked, say: Say) -> None:
+def test_a_run_writes_nothing_outside_and_names_the_link(stopped: Any, linked: Linked, say: Say) -> None:
     outside = linked("cells/UNDER_WAY")
     before = contents(outside)
     said = say("run", "hurt.toml", "--jobs", "1", "--device", "cpu")
@@ -113,7 +113,7 @@ def test_the_folder_itself_may_be_a_link(stopped: Any, linked: Linked, say: Say)
     assert say("show", RESULTS, stopped.done).exit_code == 0
 
 
-def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(stopped: Any, linked: Linked, say: Say) -> None:
+def test_a_pipe_in_the_place_of_a_file_blocks_no_command(stopped: Any, linked: Linked, say: Say) -> None:
     linked("cells/DONE/cell.json")
     path = RESULTS / "cells" / stopped.done / "cell.json"
     path.unlink()

@@ -22,7 +22,7 @@ RUN = f"exec {sys.executable} -m fdabench run hurt.toml -o out -j 1 --device cpu
 
 
 @pytest.mark.parametrize("kilobytes", [1_000_000, 950_000, 500_000])
-def test_a_small_address_space_is_told_before_anything_is_loaded(stopped: Any, kilobytes: int) -> None:
+def test_a_small_address_space_is_reported_before_anything_is_loaded(stopped: Any, kilobytes: int) -> None:
     """With 950,000 kB, OpenBLAS would ask for memory for ever."""
     said = subprocess.run(
         ["sh", "-c", f"ulimit -v {kilobytes}; {RUN}"], cwd=stopped.folder, capture_output=True, text=True, timeout=60
@@ -54,7 +54,7 @@ def test_a_want_of_memory_is_no_bug(error: Exception, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == f"fdabench: there is not enough memory: {str(error) or 'MemoryError'}\n"
 
 
-def test_processes_that_hang_before_they_begin_end_the_run(
+def test_processes_that_hang_at_their_start_end_the_run(
     stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start, begun = birth._started, []

@@ -73,7 +73,7 @@ def test_files_and_links_to_them_are_read(here: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
 @pytest.mark.parametrize("file", ["suite.lock.toml", "cells/DONE/cell.json", "cells/DONE/evals.parquet"])
-def test_a_results_folder_with_none_of_its_files_is_told(
+def test_a_results_folder_without_its_files_is_reported(
     stopped: Any, here: Path, say: Say, file: str, kind: str
 ) -> None:
     path = RESULTS / file.replace("DONE", stopped.done)
@@ -90,7 +90,7 @@ def test_a_results_folder_with_none_of_its_files_is_told(
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "folder"])
-def test_a_suite_a_plugin_or_a_baseline_that_is_no_file_is_told(here: Path, say: Say, kind: str) -> None:
+def test_a_suite_plugin_or_baseline_that_is_not_a_file_is_reported(here: Path, say: Say, kind: str) -> None:
     KINDS[kind](here / "other.toml")
     KINDS[kind](here / "other.py")
     Path("plugged.toml").write_text('plugins = ["other.py"]\n' + Path("hurt.toml").read_text())
@@ -106,7 +106,7 @@ def test_a_suite_a_plugin_or_a_baseline_that_is_no_file_is_told(here: Path, say:
         assert "other." in said.output
 
 
-def test_a_lock_of_a_cell_that_is_a_pipe_is_told(stopped: Any, here: Path) -> None:
+def test_a_lock_file_that_is_a_pipe_is_reported(stopped: Any, here: Path) -> None:
     path = RESULTS / ".leases" / f"{stopped.done}.lock"
     path.unlink()
     os.mkfifo(path)

@@ -63,7 +63,9 @@ def assert_plain(said: Any) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_printed_obeys_nobody(stopped: Any, labelled: Callable[[str], None], say: Say, name: str) -> None:
+def test_output_contains_no_control_characters_of_a_label(
+    stopped: Any, labelled: Callable[[str], None], say: Say, name: str
+) -> None:
     labelled(HOSTILE[name])
     whole = stopped.folder / RESULTS
     for command in (

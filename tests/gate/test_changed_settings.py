@@ -37,7 +37,7 @@ def runs(theta: float, total: int = 100_000, seeds: Sequence[int] = (0, 1, 2), *
     ]  # fmt: skip
 
 
-def test_another_theta_is_paired_and_told_and_keeps_the_gate_closed(compared: Compare) -> None:
+def test_another_theta_is_paired_reported_and_keeps_the_gate_closed(compared: Compare) -> None:
     same = [make_run("fedavg local_steps=5 | b #1", seed) for seed in (0, 1)]
     before = [*runs(1.0), *same]
     checked = compared(before, [*runs(0.6, 131_000, accuracy=0.904), *same])
@@ -67,7 +67,7 @@ def test_a_regression_beside_changed_settings_fails(compared: Compare) -> None:
     assert answer(checked) == "1 run compared: fail: 1 cell of fedavg; 3 changed settings, not judged"
 
 
-def test_where_all_settings_changed_there_is_still_something_to_tell(compared: Compare) -> None:
+def test_where_all_settings_changed_the_changes_are_counted(compared: Compare) -> None:
     checked = compared(runs(1.0), runs(0.6))
     assert (checked.exit_code, answer(checked)) == (4, "nothing to judge; 3 changed settings, not judged")
 
@@ -121,7 +121,7 @@ def test_one_sentence_for_each_strategy_and_one_row_for_each_cell(compared: Comp
     assert accuracy.startswith("accuracy 90.10 % -> 90.13 %")
 
 
-def test_a_failed_run_is_told_with_the_line_that_raised(compared: Compare) -> None:
+def test_a_failed_run_is_reported_with_the_line_that_raised(compared: Compare) -> None:
     run = make_run("fedavg | b #1", 0)
     checked = compared([run], [run])
     broken = Unfinished(
@@ -137,7 +137,7 @@ def test_a_failed_run_is_told_with_the_line_that_raised(compared: Compare) -> No
     assert (checked.exit_code, answer(checked)) == (4, "1 run compared: pass; 1 missing")
 
 
-def test_strategies_that_differ_in_a_setting_are_told_apart(compared: Compare) -> None:
+def test_strategies_that_differ_in_a_setting_have_different_labels(compared: Compare) -> None:
     before = [make_run(f"kamp theta={theta} | b #{theta}", 0) for theta in (1, 2)]
     checked = compared(before, [replace(before[0], syncs=3), before[1]])
     assert [sentence.strategy for sentence in sentences(checked)] == ["kamp theta=1"]
@@ -176,14 +176,14 @@ def test_annotations_name_the_suite_or_the_plug_in(tmp_path: Path) -> None:
     assert from_here(str(Path.cwd() / "a" / "kamp.py")) == "a/kamp.py"
 
 
-def test_a_span_is_one_number_where_both_ends_look_alike() -> None:
+def test_a_range_is_one_number_where_both_ends_are_written_equally() -> None:
     assert span([0.3101, 0.3399]) == "+31 to +34 %"
     assert span([0.375]) == "+37.5 %"
     assert span([0.011, 0.0849]) == "+1.1 to +8.5 %"
     assert span([-0.2, 0.3]) == "-20 to +30 %"
 
 
-def test_fewer_bytes_of_a_formula_are_said_to_be_wrong(compared: Compare) -> None:
+def test_fewer_bytes_of_a_formula_are_reported_as_wrong(compared: Compare) -> None:
     before = make_run("fedavg local_steps=5 | b #1", 0, period=5.0)
     (sentence,) = sentences(compared([before], [replace(before, bytes_total=44_000)]))
     assert sentence.text == "-50.0 % bytes in 1 of 1 run (a formula: must be equal); accuracy unchanged"

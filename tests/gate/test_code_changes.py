@@ -173,7 +173,7 @@ def test_another_machine_rounds_otherwise(
     assert any("another environment (torch 2" in note for note in checked.notes)
 
 
-def test_the_vectorised_engine_is_another_environment_class(code_change: CodeChange) -> None:
+def test_the_vectorized_engine_is_another_environment_class(code_change: CodeChange) -> None:
     checked = code_change.check(machine=replace(CPU, engine="vectorised"))
     assert checked.exit_code == 0, checked.failures
     assert any("engine sequential -> vectorised" in note for note in checked.notes)

@@ -48,7 +48,7 @@ def test_the_seed_is_not_in_the_name() -> None:
     assert cell_key({**CONFIG, "seed": 1}) == cell_key(CONFIG)
 
 
-def test_what_is_no_default_is_said() -> None:
+def test_values_other_than_the_defaults_are_shown() -> None:
     assert cell_key(CONFIG).startswith("synchronous | digits mlp | dirichlet 0.1 | K=4 b=32 #")
     changed = cell_key({**CONFIG, "sampling": "replacement", "averaging": "samples"})
     assert changed.startswith(

@@ -90,7 +90,7 @@ def test_a_comment_of_a_thousand_changes_is_one_that_is_taken(compared: Compare)
     assert "and 890 more: `fdabench check --output-format csv` has all" in text
 
 
-def test_limits_are_told_as_limits() -> None:
+def test_limits_are_written_as_limits() -> None:
     limit = Finding("limit", Verdict.fail, "a", 0, "max_bytes", 30_000.0, 31_000, note="past a limit")
     told = "max_bytes: 31.0 kB, the limit is 30.0 kB"
     checked = Checked("s", "its own limits", (limit,))

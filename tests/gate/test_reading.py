@@ -77,12 +77,12 @@ def refused(tmp_path: Path) -> Refused:
         ("hit = 1", "<<<<<<< mine\nhit = 1", "take either one's, then `fdabench baseline accept`"),
     ],
 )
-def test_each_fault_is_told_with_its_place(text: str, refused: Refused, was: str, becomes: str, said: str) -> None:
+def test_each_error_is_reported_with_its_place(text: str, refused: Refused, was: str, becomes: str, said: str) -> None:
     assert was in text
     assert said in refused(text.replace(was, becomes, 1))
 
 
-def test_all_faults_are_told_at_once_and_of_hundreds_the_first(text: str, refused: Refused) -> None:
+def test_all_errors_are_reported_at_once_and_of_hundreds_the_first(text: str, refused: Refused) -> None:
     said = refused(text.replace("syncs = 2", "syncs = -2"))
     assert said.splitlines()[0] == "b.toml: not as fdabench wrote it: 2 faults"
     assert len(said.splitlines()) == 3
@@ -101,7 +101,7 @@ def test_a_file_that_lost_its_last_runs_is_no_smaller_baseline(text: str, refuse
     assert {refused(text[:end]).split(":")[0] for end in range(start, len(text) - 1)} == {"b.toml"}
 
 
-def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+def test_something_other_than_a_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(NoComparisonError, match=r"absent.toml: no baseline here; `fdabench baseline save` writes one"):
         read(tmp_path / "absent.toml")
     with pytest.raises(NoComparisonError, match="cannot be read: it is no file"):

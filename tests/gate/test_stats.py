@@ -63,7 +63,7 @@ def test_a_loss_of_0_2_points_everywhere_is_found_by_all_cells_together(
     assert np.mean([any(each.verdict == Verdict.fail for each in findings) for findings, _ in found]) < 0.05
 
 
-def test_cells_that_lose_alike_in_a_seed_are_no_proof() -> None:
+def test_cells_that_lose_equally_in_a_seed_are_no_proof() -> None:
     """Three lucky seeds look like 24 cells that all won: the error over seeds, with 2 degrees of freedom, is larger."""
     rng = np.random.default_rng(0)
     alarms = [
@@ -156,7 +156,7 @@ def test_a_loss_of_two_margins_everywhere_is_found(shape: tuple[int, int]) -> No
     assert rates("equal", shape, 2 * MARGIN, 1000)[0] >= 0.9
 
 
-def test_more_seeds_pass_what_three_cannot_tell(simulated: Simulated) -> None:
+def test_more_seeds_pass_what_three_leave_undecided(simulated: Simulated) -> None:
     def share(seeds: int) -> float:
         return float(np.mean([f.verdict == Verdict.passed for findings, _ in simulated(seeds, 50) for f in findings]))
 
@@ -175,7 +175,7 @@ def test_a_variance_that_looks_small_is_moderated_and_one_that_looks_large_is_ke
     assert found[own > 4.5] == pytest.approx(own[own > 4.5])
 
 
-def test_cells_whose_noise_differs_lend_each_other_little() -> None:
+def test_cells_whose_noise_differs_share_little_variance() -> None:
     """Standard deviations from 0.1 to 10: d0 is small, so a cell's freedom is little more than its own 2."""
     rng = np.random.default_rng(3)
     losses = rng.normal(0, 1.0, (40, 3)) * np.geomspace(0.1, 10, 40)[:, None]
@@ -211,7 +211,7 @@ def test_one_seed_says_nothing_of_the_noise() -> None:
 
 
 @pytest.mark.parametrize(("lost", "verdict"), [(0.4, "fail"), (0.053, "inconclusive"), (0.02, "pass"), (-0.4, "pass")])
-def test_seeds_that_lost_exactly_the_same_are_told(lost: float, verdict: str) -> None:
+def test_seeds_that_lost_exactly_the_same_are_reported(lost: float, verdict: str) -> None:
     """As a cost on another machine that grows by the same syncs with each seed: its noise is small, not unknown."""
     (finding,), _ = judge([Sample("a", "bytes_total", np.full(3, np.log1p(lost)), 1.0, 1.0 + lost)], GATE)
     assert finding.verdict == verdict
@@ -219,7 +219,7 @@ def test_seeds_that_lost_exactly_the_same_are_told(lost: float, verdict: str) ->
     assert low < lost < high
 
 
-def test_cells_that_lost_exactly_the_same_are_told_together() -> None:
+def test_cells_that_lost_exactly_the_same_are_reported_together() -> None:
     samples = [Sample(str(i), "bytes_total", np.full(3, np.log(1.03)), 1.0, 1.03) for i in range(6)]
     findings, (level,) = judge(samples, GATE)
     assert {each.verdict for each in findings} == {Verdict.passed}

@@ -58,7 +58,7 @@ def test_the_margin_is_the_suites(compared: Compare) -> None:
     assert of(compared(before, after, accuracy_margin=0.03), "cell 0", "accuracy").verdict == Verdict.passed
 
 
-def test_one_seed_cannot_tell_a_small_loss_but_a_collapse(compared: Compare) -> None:
+def test_one_seed_shows_a_collapse_but_no_small_loss(compared: Compare) -> None:
     before = cells(1, seeds=[0])
     assert compared(before, moved(before, -1.5)).exit_code == 0
     assert of(compared(before, moved(before, -1.5)), "cell 0", "accuracy").verdict == Verdict.inconclusive
@@ -77,7 +77,7 @@ def test_a_cost_on_another_machine_is_noisy_and_on_this_one_exact(compared: Comp
     assert of(there, "cell 1", "bytes_total").verdict == Verdict.passed
 
 
-def test_a_small_cost_more_everywhere_is_told_by_all_cells_together(compared: Compare) -> None:
+def test_a_small_extra_cost_everywhere_is_found_by_all_cells_together(compared: Compare) -> None:
     before = cells(6)
     spread = [
         replace(run, bytes_total=int(run.bytes_total * (1.02 + 5 * NOISE[i * 3 % 5]))) for i, run in enumerate(before)
@@ -105,7 +105,7 @@ def test_fewer_bytes_are_better_and_ask_for_a_new_baseline(compared: Compare) ->
     assert checked.exit_code == 0
 
 
-def test_a_target_that_is_no_longer_reached_fails_here_and_is_a_bound_elsewhere(compared: Compare) -> None:
+def test_a_lost_target_fails_in_the_same_environment_and_is_a_bound_in_another(compared: Compare) -> None:
     before = cells(1)
     missed = [replace(run, bytes_to={} if run.seed == 0 else run.bytes_to) for run in before]
     (failure,) = compared(before, missed).failures
@@ -138,7 +138,7 @@ def test_missing_runs_close_the_gate_and_new_ones_do_not(compared: Compare) -> N
     assert (more.exit_code, more.added) == (0, ("cell 1 s4",))
 
 
-def test_a_regression_is_told_even_where_something_is_missing(compared: Compare) -> None:
+def test_a_regression_is_reported_even_where_runs_are_missing(compared: Compare) -> None:
     before = cells(2)
     assert compared(before, [replace(before[0], syncs=9), *before[1:-1]]).exit_code == 1
 

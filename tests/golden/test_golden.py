@@ -102,6 +102,6 @@ def test_ten_rows_are_written_down_for_every_strategy_of_the_suite(golden: dict[
     assert {label: len(rows) for label, rows in golden.items()} == dict.fromkeys(CELLS, 10)
 
 
-def test_the_numbers_tell_the_strategies_apart(golden: dict[str, list[Row]]) -> None:
+def test_the_numbers_differ_between_strategies(golden: dict[str, list[Row]]) -> None:
     assert len({rows[-1].loss for rows in golden.values()}) == len(golden)
     assert all(rows[-1].syncs > 0 for rows in golden.values()), "every strategy synchronises within the budget"

@@ -118,7 +118,7 @@ def test_the_published_names_are_all_but_the_last_layers(published: Any) -> None
 
 
 @pytest.mark.parametrize("error", [URLError("no network"), RuntimeError("invalid hash value")], ids=repr)
-def test_without_weights_it_says_how_to_get_them(
+def test_without_weights_the_error_says_how_to_get_them(
     published: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, error: Exception
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))

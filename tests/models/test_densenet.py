@@ -55,7 +55,7 @@ def test_all_parameters_have_the_shapes_of_torchvisions_and_their_order(name: st
 
 
 @every_size
-def test_batch_normalisation_and_dropout_are_the_papers(name: str) -> None:
+def test_batch_normalization_and_dropout_are_the_papers(name: str) -> None:
     modules = list(on_meta(name).modules())
     norms = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
     assert {(norm.eps, round(norm.momentum or 0, 12)) for norm in norms} == {(1.001e-5, 0.01)}

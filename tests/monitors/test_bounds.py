@@ -60,7 +60,7 @@ def test_each_bound_is_what_the_paper_says() -> None:
     assert estimate(Exact(), u_KD, r) == 13 - 8
 
 
-def test_linear_is_exact_when_the_drift_goes_on_as_before() -> None:
+def test_linear_is_exact_when_the_drift_keeps_its_direction() -> None:
     anchor_D, previous_D = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.0, 2.0, 1.0])
     u_KD = torch.stack([2 * (anchor_D - previous_D), 4 * (anchor_D - previous_D)])
     r = Round(anchor_D, previous_D, ())
@@ -68,7 +68,7 @@ def test_linear_is_exact_when_the_drift_goes_on_as_before() -> None:
 
 
 @given(drifts())
-def test_xi_is_the_normalised_last_global_step(drawn: tuple[Tensor, Round]) -> None:
+def test_xi_is_the_normalized_last_global_step(drawn: tuple[Tensor, Round]) -> None:
     _, r = drawn
     xi_D = r.direction_D
     assert float(xi_D.double().norm()) == pytest.approx(1, abs=1e-6)
@@ -112,7 +112,7 @@ def test_a_local_state_has_this_size(name: str, D: int) -> None:
 
 @pytest.mark.parametrize("name", MONITORS)
 @given(cuts=st.lists(st.booleans(), min_size=8, max_size=8))
-def test_a_workers_state_does_not_depend_on_its_company(name: str, cuts: list[bool]) -> None:
+def test_a_workers_state_does_not_depend_on_the_other_workers(name: str, cuts: list[bool]) -> None:
     """Nine workers, shared out over processes in any way: bitwise the same rows."""
     generator = torch.Generator().manual_seed(3)
     u_KD = torch.randn(9, 203, generator=generator)

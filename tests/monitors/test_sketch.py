@@ -92,7 +92,7 @@ def test_the_mean_of_sketches_is_the_sketch_of_the_mean() -> None:
     assert float(sketch.bound(s_S)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_each_number_lies_in_one_bucket_of_each_row() -> None:
+def test_each_number_is_in_one_bucket_of_each_row() -> None:
     table = Sketch(depth=3, width=7).state(torch.eye(40), Round(torch.zeros(40), torch.zeros(40), ()))[:, 1:]
     per_row = table.view(40, 3, 7)
     assert torch.equal(per_row.abs().sum(2), torch.ones(40, 3))

@@ -117,7 +117,7 @@ def test_smaller_alphas_are_more_heterogeneous() -> None:
 
 
 @pytest.mark.parametrize("shares", ["per-class", "per-worker"])
-def test_nobody_holds_fewer_than_min_samples(shares: str) -> None:
+def test_no_worker_has_fewer_than_min_samples(shares: str) -> None:
     labels = np.arange(1000) % 10
     sizes = [len(shard) for shard in Dirichlet(1e-300, shares, 50).split(labels, 20, numpy_generator(0))]
     assert sizes == [50] * 20

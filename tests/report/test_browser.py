@@ -119,20 +119,20 @@ def test_what_scrolls_on_a_phone_says_so_and_keeps_its_first_column(page: Any) -
     assert max(widths) < 390 / 2
 
 
-def test_words_of_figures_are_twelve_pixels_high(page: Any) -> None:
+def test_text_of_figures_is_twelve_pixels_high(page: Any) -> None:
     page.set_viewport_size({"width": 1400, "height": 900})
     sizes = page.locator("figure").evaluate_all(SIZES)
     assert len(sizes) > 7
     assert {name: size for name, size in sizes if size < 11.95} == {}
 
 
-def test_words_of_figures_stay_within_them(page: Any) -> None:
+def test_text_of_figures_stays_within_them(page: Any) -> None:
     """With the fonts that this machine has: the file was laid out with those of another."""
     page.set_viewport_size({"width": 1400, "height": 900})
     assert page.locator("figure svg").evaluate_all(OUTSIDE) == []
 
 
-def test_figures_stand_out_in_the_dark_without_a_white_plate(page: Any) -> None:
+def test_figures_have_enough_contrast_in_dark_mode_without_a_white_background(page: Any) -> None:
     """Each word of a figure, and its lines and marks, on the plate that the browser really paints."""
     page.emulate_media(color_scheme="dark")
     found = page.locator("figure svg").evaluate_all(DARK_FIGURES)
@@ -173,7 +173,7 @@ def test_print_fits_its_paper(page: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_stand_out_from_what_is_behind_them(page: Any, scheme: str) -> None:
+def test_text_has_enough_contrast_with_its_background(page: Any, scheme: str) -> None:
     """WCAG AA: 4.5 to 1 for text, on the colour that really lies behind it."""
     page.emulate_media(color_scheme=scheme)
     worst = page.evaluate(CONTRAST)
@@ -205,7 +205,7 @@ def test_the_keyboard_sorts_by_words(page: Any) -> None:
     assert "Sorted by label, descending" in page.locator("#cells-status").inner_text()
 
 
-def test_the_filter_keeps_the_cells_with_all_words(page: Any) -> None:
+def test_the_filter_keeps_the_cells_with_all_search_terms(page: Any) -> None:
     page.get_by_label("Show only cells").fill("sketchfda ID")
     assert set(column(page, 2)) == {LABEL}
     assert len(column(page, 2)) == 3
@@ -246,7 +246,7 @@ def test_without_a_script_everything_is_there(browser: Any, index: str) -> None:
     plain.close()
 
 
-def test_every_part_has_a_name_for_who_cannot_see(page: Any) -> None:
+def test_every_part_has_a_name_for_screen_readers(page: Any) -> None:
     named = "all => all.filter(e => !e.getAttribute('aria-labelledby') && !e.labels?.length).map(e => e.outerHTML)"
     assert page.locator("[role=region], svg, input, nav, aside").evaluate_all(named) == []
     levels = page.evaluate("Array.from(document.querySelectorAll('h1,h2,h3')).map(h => Number(h.tagName[1]))")

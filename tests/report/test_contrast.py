@@ -50,7 +50,7 @@ def test_contrast_is_that_of_the_guidelines(color: str, ratio: float) -> None:
     assert contrast(color) == pytest.approx(ratio, abs=0.005)
 
 
-def test_contrast_is_of_two_colours_in_either_order() -> None:
+def test_contrast_of_two_colors_does_not_depend_on_their_order() -> None:
     assert contrast("#777777", "#000000") == contrast("#000000", "#777777") == pytest.approx(4.69, abs=0.005)
 
 
@@ -62,12 +62,12 @@ def test_ink_can_be_read(color: str) -> None:
 
 @pytest.mark.parametrize("family", [*KNOWN, *STRANGERS])
 @pytest.mark.parametrize("variants", [1, 2, 5, 40])
-def test_every_strategy_has_a_colour_that_stands_out(family: str, variants: int) -> None:
+def test_every_strategy_has_a_color_with_enough_contrast(family: str, variants: int) -> None:
     looks = looks_of({f"{family} θ={i}": family for i in range(variants)} | {name: name for name in STRANGERS})
     assert min(contrast(look.color) for look in looks.values()) >= GRAPHICS
 
 
-def test_the_paper_s_four_keep_its_colours_and_markers() -> None:
+def test_the_papers_four_strategies_keep_its_colors_and_markers() -> None:
     looks = looks_of({name: name for name in KNOWN})
     red, green, blue = (to_rgba(looks[name].color)[:3] for name in ("SketchFDA", "LinearFDA", "FedAdam"))
     assert [int(np.argmax(color)) for color in (red, green, blue)] == [0, 1, 2]
@@ -75,7 +75,7 @@ def test_the_paper_s_four_keep_its_colours_and_markers() -> None:
     assert [looks[name].marker for name in ("LinearFDA", "SketchFDA", "FedAdam", "Synchronous")] == ["^", "*", "o", "s"]
 
 
-def test_shades_of_a_family_can_be_told_apart() -> None:
+def test_shades_of_a_family_are_distinguishable() -> None:
     """By brightness as well, in order, so that a printer without colours shows them."""
     for family in KNOWN:
         looks = looks_of({f"{family} {i}": family for i in range(5)})
@@ -85,13 +85,13 @@ def test_shades_of_a_family_can_be_told_apart() -> None:
 
 
 @pytest.mark.parametrize("name", [plot.name for plot in PLOTS])
-def test_whatever_is_drawn_stands_out(name: str, full: Results, tmp_path: Path) -> None:
+def test_everything_drawn_has_enough_contrast(name: str, full: Results, tmp_path: Path) -> None:
     figure = drawn(BY_NAME[name], full, tmp_path)
     faint = {what: round(ratio, 2) for what, ratio, least in measured(figure) if ratio < least}
     assert faint == {}
 
 
-def test_no_two_regions_of_a_map_differ_by_colour_alone(full: Results, tmp_path: Path) -> None:
+def test_no_two_regions_of_a_map_differ_by_color_alone(full: Results, tmp_path: Path) -> None:
     figure = drawn(BY_NAME["crossover"], full, tmp_path)
     keys = [handle for handle in figure.legends[0].legend_handles if isinstance(handle, Patch)]
     assert len(keys) > 1

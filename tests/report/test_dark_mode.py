@@ -29,7 +29,7 @@ GREATEST = contrast("white", CARD)
 
 
 @pytest.mark.parametrize("variants", [1, 5])
-def test_every_strategy_stands_out_in_the_dark(variants: int) -> None:
+def test_every_strategy_has_enough_contrast_in_dark_mode(variants: int) -> None:
     for family in KNOWN:
         for look in looks_of({f"{family} {i}": family for i in range(variants)}).values():
             assert contrast(dark(look.color), CARD) >= 3.0

@@ -21,7 +21,7 @@ def cell(label: str, evals: Evals, seed: int = 0, theta: float = 1.0) -> Synthet
     return SyntheticCell(evals, syncs, seed, label, {**LINEAR, "theta": theta})
 
 
-def test_a_hit_that_the_next_evaluation_lost_is_told(tmp_path: Path) -> None:
+def test_a_target_that_the_next_evaluation_misses_is_reported(tmp_path: Path) -> None:
     lost = cell("Lucky", [(10, 0.5, 1), (20, HIT, 1), (30, BELOW, 1), (40, HIT, 1)])
     kept = cell("Sure", [(10, 0.5, 2), (20, HIT, 3), (30, HIT, 3), (40, BELOW, 3)])
     said = caveats_of(tmp_path / "one", lost, kept)
@@ -29,7 +29,7 @@ def test_a_hit_that_the_next_evaluation_lost_is_told(tmp_path: Path) -> None:
     assert "at the next evaluation" not in caveats_of(tmp_path / "two", lost, kept, hit=2)
 
 
-def test_margins_within_one_evaluation_are_told(tmp_path: Path) -> None:
+def test_margins_within_one_evaluation_are_a_caveat(tmp_path: Path) -> None:
     """A state at each step is all that they send: A needed 10 to 20 of them, B 20 to 30, C 15 to 25."""
     first = [cell("A", [(10, 0.5, 1), (20, HIT, 1)], seed) for seed in (0, 1)]
     next_ = [cell("B", [(10, 0.5, 1), (20, 0.5, 1), (30, HIT, 1)], seed) for seed in (0, 1)]
@@ -40,7 +40,7 @@ def test_margins_within_one_evaluation_are_told(tmp_path: Path) -> None:
     assert "(C 2 of 2)" in said
 
 
-def test_a_target_that_was_chosen_after_the_runs_is_told(results_of: Callable[..., Results]) -> None:
+def test_a_target_chosen_after_the_runs_is_a_caveat(results_of: Callable[..., Results]) -> None:
     said = "\n".join(find_caveats(combine([results_of(reference="", seeds=(0,))])))
     assert "was chosen after the runs: the highest that 4 of 5 strategies reached" in said
     assert "eval.headline names one beforehand" in said
@@ -50,7 +50,7 @@ def test_a_target_that_the_reference_chose_is_no_caveat(results_of: Callable[...
     assert "chosen after the runs" not in "\n".join(find_caveats(combine([results_of(seeds=(0,))])))
 
 
-def test_two_thetas_are_told_and_one_or_three_are_not(tmp_path: Path) -> None:
+def test_two_thetas_are_a_note_and_one_or_three_are_not(tmp_path: Path) -> None:
     def thetas(*values: float) -> str:
         cells = [cell(f"LinearFDA θ={theta:g}", [(10, 0.5, 1), (20, HIT, 1)], 0, theta) for theta in values]
         return caveats_of(tmp_path / str(len(values)), *cells)

@@ -42,7 +42,7 @@ def test_bars_show_misses(full: Results) -> None:
     assert any(patch.get_hatch() for axes in figure.axes for patch in axes.patches)
 
 
-def test_pareto_names_who_is_not_there(full: Results) -> None:
+def test_the_pareto_figure_names_absent_strategies(full: Results) -> None:
     with house_style():
         figure = BY_NAME["pareto"].draw(combine([full]))
     assert figure is not None
@@ -53,14 +53,14 @@ def test_heterogeneity_needs_more_than_one_alpha(results_of: Callable[..., Resul
     assert BY_NAME["heterogeneity"].draw(combine([results_of(seeds=(0,))])) is None
 
 
-def test_iid_stands_at_the_right(full: Results) -> None:
+def test_iid_is_the_rightmost_value(full: Results) -> None:
     with house_style():
         figure = BY_NAME["heterogeneity"].draw(combine([full]))
     assert figure is not None
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["0.1", "IID"]
 
 
-def test_no_two_strategies_look_alike() -> None:
+def test_no_two_strategies_share_a_color_or_a_marker() -> None:
     labels = {f"{name} θ={theta}": name for name in ("LinearFDA", "SketchFDA", "Kamp", "Gossip") for theta in range(5)}
     looks = looks_of(labels)
     assert len({(look.marker, look.fill) for look in looks.values()}) == len(labels)

@@ -90,7 +90,7 @@ def test_a_margin_of_a_few_per_cent_keeps_the_order_of_the_suite(costs: tuple[fl
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_every_strategy_is_told_once_whatever_was_reached(data: st.DataObject) -> None:
+def test_every_strategy_is_named_once_for_any_reached_targets(data: st.DataObject) -> None:
     cost = st.none() | st.floats(0, 1e9)
     hits = {label: data.draw(st.lists(cost, min_size=4, max_size=4)) for label in "ABCD"}
     found = order(hits)
@@ -147,7 +147,7 @@ def test_without_a_reference_it_is_what_nearly_all_reached_and_chosen_after_the_
     assert (found.target, found.after_runs) == (0.7, True)
 
 
-def test_where_nobody_reached_it_the_next_below_is_taken() -> None:
+def test_without_a_reached_target_the_next_lower_one_is_taken() -> None:
     frame = hits_frame({"R": {0.5: ALL, 0.7: HALF, 0.9: NONE}})
     found = headline_of(lock("R", headline=0.9), frame)
     assert (found.chosen, found.target) == (0.9, 0.7)
@@ -170,7 +170,7 @@ def test_where_nobody_reached_it_the_next_below_is_taken() -> None:
         (NO_RATIO, "", "–"),
     ],
 )
-def test_a_bound_is_told_by_the_one_limit_that_is_known(ratio: Ratio, words: str, sign: str) -> None:
+def test_a_bound_shows_the_one_known_limit(ratio: Ratio, words: str, sign: str) -> None:
     assert (times(ratio), times_sign(ratio)) == (words, sign)
 
 
@@ -187,7 +187,7 @@ def test_where_the_reference_is_best_the_sentence_has_the_next() -> None:
     )
 
 
-def test_pairs_that_tell_nothing_are_told() -> None:
+def test_pairs_without_information_are_counted() -> None:
     hits: Hits = {"A": [1e6, 1e6, None], "B": [2e6, 2e6, None]}
     rows = outcomes(hits)
     one, other = (rows[rows["label"] == label] for label in hits)

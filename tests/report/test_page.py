@@ -82,7 +82,7 @@ def test_every_strategy_of_a_figure_has_its_switch(folder: Path, page: Page, ful
         assert strategy_tag("Synchronous") in (folder / f"figures/{name}.svg").read_text(encoding="utf-8"), name
 
 
-def test_the_conclusion_stands_first_then_the_caveats_the_table_and_the_figure(page: Page) -> None:
+def test_the_conclusion_comes_first_then_the_caveats_the_table_and_the_figure(page: Page) -> None:
     text = " ".join(page.text.split())
     places = [
         text.index(words)

@@ -44,7 +44,7 @@ def test_every_link_works_in_a_page_that_was_mailed_alone(folder: Path, tmp_path
     assert "@import" not in text
 
 
-def test_what_a_page_holds_of_a_file_is_the_file(folder: Path, page: Page) -> None:
+def test_an_embedded_file_equals_the_file(folder: Path, page: Page) -> None:
     held = [(attrs["download"], attrs["href"]) for _, attrs in page.elements if attrs.get("download")]
     assert {str(name).rpartition(".")[2] for name, _ in held} == {"csv", "md", "tex", "pdf"}
     for name, link in held:
@@ -52,7 +52,9 @@ def test_what_a_page_holds_of_a_file_is_the_file(folder: Path, page: Page) -> No
         assert content == (folder / str(name).replace("-", "/", 1)).read_bytes(), name
 
 
-def test_a_large_file_is_named_and_lies_beside(full: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_is_named_and_written_beside_the_page(
+    full: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("fdabench.report.build.PLOTS", (PARETO,))
     monkeypatch.setattr("fdabench.report.build.LARGEST_EMBEDDED", 5000)
     build_report([full], tmp_path)
@@ -63,13 +65,13 @@ def test_a_large_file_is_named_and_lies_beside(full: Results, tmp_path: Path, mo
     assert "tables-conclusion.csv" in page.all("download")
 
 
-def test_every_file_of_the_report_is_named_or_held(folder: Path, page: Page) -> None:
+def test_every_file_of_the_report_is_linked_or_embedded(folder: Path, page: Page) -> None:
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {"index.html"}
     held = {name.replace("-", "/", 1) for name in page.all("download")}
     assert [name for name in sorted(files - held) if name not in page.text] == []
 
 
-def test_date_revision_and_machine_stand_above_and_come_from_the_records(full: Results) -> None:
+def test_date_revision_and_machine_are_at_the_top_and_come_from_the_records(full: Results) -> None:
     data = combine([full])
     cells = list(data.records)
     moments = {cells[0]: "2026-01-30T23:59:59+00:00", cells[1]: "2026-02-01T00:00:00+00:00"}
@@ -114,7 +116,7 @@ def test_every_table_has_a_caption_and_headings_with_a_scope(page: Page) -> None
     assert all(attrs.get("scope") for tag, attrs in page.elements if tag == "th")
 
 
-def test_what_rows_share_stands_above_them(full: Results) -> None:
+def test_what_rows_share_is_written_above_them(full: Results) -> None:
     data = combine([full])
     assert shared(headline_table(data)) == (0, 2)
     assert shared(cells_table(data)) == ()

@@ -147,7 +147,7 @@ def test_intervals_are_not_wide_where_the_t_interval_is_right(case: Case) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("diverge", [0.1, 0.3])
-def test_who_diverges_is_not_flattered(diverge: float) -> None:
+def test_a_diverged_run_gets_no_better_score(diverge: float) -> None:
     """Both needed as much where they got there: the top must hardly ever be called cheaper."""
     random, case = np.random.default_rng(0), Case(3, 3, 1.0, 0.1, budget=1200, diverge=diverge)
     ratios = [ratio_of(case.draw(random), "cost") for _ in range(DRAWS)]
@@ -213,7 +213,7 @@ class TestWhatMustNotMatter:
         assert numbers(swapped) == pytest.approx(numbers(ratio), rel=1e-3, nan_ok=True)
         assert (swapped.bound, swapped.pairs) == (ratio.bound, ratio.pairs)
 
-    def test_a_workload_that_nobody_reached(self, case: Case) -> None:
+    def test_a_workload_without_a_reached_target(self, case: Case) -> None:
         top, bottom = frames(case)
         missed = [side.head(3).assign(workload=9, reached=False, cost=70.0, cost_limit=70.0) for side in (top, bottom)]
         more = paired_ratio(pd.concat([top, missed[0]]), pd.concat([bottom, missed[1]]), "cost")
@@ -250,7 +250,7 @@ def test_of_two_errors_the_larger_counts() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_whatever_was_missed_the_answer_is_an_interval_a_limit_or_nothing() -> None:
+def test_for_any_misses_the_result_is_an_interval_a_limit_or_nothing() -> None:
     random = np.random.default_rng(0)
     answers = set()
     for _ in range(400):

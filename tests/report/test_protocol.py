@@ -90,7 +90,7 @@ def test_fedopt_has_the_papers_1001_epochs(name: str, strategy: str) -> None:
     assert {cell.config["budget"]["epochs"] for cell in found} == {1001}
 
 
-def test_another_rate_of_a_densenet_is_told() -> None:
+def test_another_growth_rate_of_a_densenet_is_a_note() -> None:
     (cell, *_) = cells("cifar10-densenet121")
     changed = {**cell.config, "optimizer": {**cell.config["optimizer"], "lr": 0.01}}
     assert differences(changed, cell.label) == f"optimizer.lr = 0.01, {IMAGES}"

@@ -79,7 +79,7 @@ def test_iid_is_what_it_was_when_a_run_was_made(model: str, strategy: str, parti
     assert found == {partition}
 
 
-def test_the_other_kind_of_iid_is_compared_and_told(tmp_path: Path) -> None:
+def test_the_other_kind_of_iid_is_compared_with_a_note(tmp_path: Path) -> None:
     contiguous = replace(FIRST, changes={"partition": {"kind": "iid-file-order"}})
     found = compared(tmp_path, contiguous, SECOND)
     rounds = found.frame[(found.frame["quantity"] == "rounds") & (found.frame["epoch"] == 100)]
@@ -136,7 +136,7 @@ def test_costs_to_a_target_by_hand(tmp_path: Path) -> None:
     assert row(found, "rounds", target=0.98)["measured"] == (4 + 500) / 2
 
 
-def test_costs_follow_the_paper_whatever_the_suite_counts(tmp_path: Path) -> None:
+def test_costs_follow_the_paper_under_any_convention_of_the_suite(tmp_path: Path) -> None:
     ring = compared(tmp_path / "ring", FIRST, convention="ring", reach="at")
     assert row(ring, "bytes", target=0.98)["measured"] == 19_775_920
 
@@ -187,7 +187,7 @@ def test_the_other_partitions_of_the_paper_have_costs_only(
     assert (found.matched, set(found.frame["target"])) == (6, {0.98, 0.985})
 
 
-def test_what_is_not_as_in_the_paper_is_told_and_not_pooled(tmp_path: Path) -> None:
+def test_settings_other_than_the_papers_are_noted_and_not_pooled(tmp_path: Path) -> None:
     changes = {"sampling": "shuffle", "batch_size": 64, "precision": "bf16", "eval": {"every_steps": 50}}
     other = SyntheticCell(FIRST.evals, FIRST.syncs, seed=1, changes=changes)
     found = compared(tmp_path, FIRST, other)
@@ -196,7 +196,7 @@ def test_what_is_not_as_in_the_paper_is_told_and_not_pooled(tmp_path: Path) -> N
     assert dict(zip(rows["differs"], rows["cells"], strict=True)) == {"": 1, told: 1}
 
 
-def test_fedadam_as_in_the_paper_is_its_counterpart_and_other_servers_are_told(tmp_path: Path) -> None:
+def test_fedadam_as_in_the_paper_is_its_counterpart_and_other_servers_are_notes(tmp_path: Path) -> None:
     servers = (SERVER, {**SERVER, "kind": "adam-reddi", "lr": 0.01})
     cells = [
         SyntheticCell(
@@ -235,7 +235,7 @@ def test_the_figure_has_the_cells_their_median_and_what_was_published(tmp_path: 
     assert "2 cells of this report with K 10 and θ 1" in PUBLISHED.caption(data)
 
 
-def test_there_is_no_figure_where_nobody_reached_a_published_target(tmp_path: Path, full: Results) -> None:
+def test_without_a_reached_published_target_there_is_no_figure(tmp_path: Path, full: Results) -> None:
     low = load(write_lenet5_results(tmp_path / "low", [SyntheticCell([(18_750, 0.9, 300)], (100,))]))
     assert PUBLISHED.draw(combine([low])) is None
     assert PUBLISHED.draw(combine([full])) is None

@@ -42,7 +42,7 @@ def draws(name: str, data: ReportData) -> bool:
         return BY_NAME[name].draw(data) is not None
 
 
-def test_words_are_at_least_twelve_pixels_on_the_page(full: Results) -> None:
+def test_text_is_at_least_twelve_pixels_high_on_the_page(full: Results) -> None:
     data = combine([full])
     for plot in PLOTS:
         figure = render(plot, data)
@@ -86,7 +86,7 @@ def test_the_axis_of_accuracies_shows_what_matters() -> None:
     assert worth_showing([0.95, 0.97], [0.96, 0.97], [0.5]) == 0.95
 
 
-def test_who_stays_below_the_axis_is_named(full: Results) -> None:
+def test_strategies_below_the_axis_are_named(full: Results) -> None:
     data = combine([full])
     (label,) = (label for label in data.labels if label.startswith("FedAdam"))
     sound = data.evals[data.evals["state"] != "diverged"]
@@ -95,7 +95,7 @@ def test_who_stays_below_the_axis_is_named(full: Results) -> None:
     assert f"below this throughout: {label}" in figure.axes[0].get_xlabel().replace("\n", " ")
 
 
-def test_marks_that_would_cover_each_other_stand_side_by_side() -> None:
+def test_overlapping_marks_are_drawn_side_by_side() -> None:
     middles = pd.DataFrame(
         {"step": [100.0, 100.0, 101.0, 200.0], "bytes_total": [1e6, 1.01e6, 1e6, 9e6]}, index=["a", "b", "c", "far"]
     )
@@ -111,7 +111,7 @@ def test_marks_side_by_side_stay_within_the_panel(place: float) -> None:
     assert shifts_of(1, place) == [0.0]
 
 
-def test_no_two_marks_of_the_pareto_figure_lie_on_each_other(full: Results) -> None:
+def test_no_two_marks_of_the_pareto_figure_overlap(full: Results) -> None:
     """Every strategy reaches the target at the same step for the same bytes."""
     data = combine([full])
     same = data.outcomes.assign(step=100.0, bytes_total=1e7, reached=True)
@@ -124,7 +124,7 @@ def test_no_two_marks_of_the_pareto_figure_lie_on_each_other(full: Results) -> N
         assert min(np.linalg.norm(a - b) for a, b in combinations(spots, 2)) > figure.dpi * 8 / 72
 
 
-def test_every_mark_of_the_pareto_figure_lies_within_its_panel(full: Results) -> None:
+def test_every_mark_of_the_pareto_figure_is_within_its_panel(full: Results) -> None:
     """Also of a strategy that one seed alone brought there, far from the others."""
     data = combine([full])
     rows = data.outcomes.assign(step=100.0, bytes_total=1e7, reached=data.outcomes["label"] != "FedAvg τ=50")
@@ -153,7 +153,7 @@ def test_the_legend_lists_only_what_is_drawn(full: Results) -> None:
     assert keys == ["Synchronous"]
 
 
-def test_a_workload_that_nobody_finished_is_told(full: Results) -> None:
+def test_a_workload_without_a_finished_cell_is_reported(full: Results) -> None:
     data = combine([full])
     hard = data.workloads[-1][1]
     gone = data.outcomes.assign(reached=data.outcomes["reached"] & (data.outcomes["workload"] != hard))
@@ -218,7 +218,7 @@ def test_seeds_of_few_workers_are_shown(results_of: Callable[..., Results]) -> N
     assert all(len(line.get_xdata()) >= len(other.get_xdata()) for line, other in zip(single, lines, strict=True))
 
 
-def test_bounds_are_slim_arrows_and_no_words(full: Results) -> None:
+def test_bounds_are_slim_arrows_without_text(full: Results) -> None:
     figure = drawn("heterogeneity", combine([full]))
     assert not any("≥" in text.get_text() for panel in figure.axes for text in panel.texts)
     assert "arrow upwards" in BY_NAME["heterogeneity"].caption(combine([full]))

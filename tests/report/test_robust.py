@@ -109,7 +109,7 @@ def test_attainment_by_hand() -> None:
     assert shares == pytest.approx([0.25, 0.625])
 
 
-def test_who_missed_at_the_same_cost_was_still_on_the_way() -> None:
+def test_a_miss_at_the_same_cost_counts_as_still_at_risk() -> None:
     # at 10 two are on the way, one arrives: a half
     assert attainment([10, 10], [True, False])[1] == pytest.approx([0.5])
     assert attainment([10, 10], [False, False])[1].size == 0
@@ -189,7 +189,7 @@ def test_areas_by_hand() -> None:
     assert area(ratios[ratios["label"] == "b"], 2) == pytest.approx(0.75)
 
 
-def test_who_has_no_company_is_compared_with_nobody() -> None:
+def test_a_strategy_without_a_common_run_is_compared_with_none() -> None:
     alone = ratios_to_best(outcomes(("easy", 0, "a", 1.0)), "cost")
     assert alone.empty
     assert widest(alone) == 1

@@ -51,7 +51,7 @@ def test_one_seed_has_no_interval() -> None:
     assert not ratio.has_interval
 
 
-def test_one_seed_tells_what_the_evaluations_leave_open() -> None:
+def test_one_seed_reports_the_bound_between_two_evaluations() -> None:
     ratio = paired_ratio(costs([6.0], before=[5.0]), costs([2.0], before=[1.0]), "cost")
     assert (ratio.mean, ratio.grid_low, ratio.grid_high) == pytest.approx((3.0, 2.5, 6.0))
     assert not ratio.has_interval
@@ -100,7 +100,7 @@ def test_misses_of_both_sides_count_and_are_not_shrunk_to_no_difference() -> Non
     assert 1 < ratio.low < ratio.mean < ratio.high
 
 
-def test_pairs_in_which_nobody_got_there_tell_nothing() -> None:
+def test_pairs_in_which_neither_side_reached_the_target_carry_no_information() -> None:
     top = costs([80.0, 80.0, 80.0, 80.0], [False] * 4, ["v", "w", "w", "w"], limit=80.0)
     bottom = costs([80.0, 9.0, 10.0, 11.0], [False, True, True, True], ["v", "w", "w", "w"], limit=80.0)
     both, one = paired_ratio(top, bottom, "cost"), paired_ratio(top.iloc[1:], bottom.iloc[1:], "cost")
@@ -124,7 +124,7 @@ def test_more_misses_never_tighten_the_limit() -> None:
     assert limits[4] == 0
 
 
-def test_who_missed_gets_no_limit_from_above_alone() -> None:
+def test_a_strategy_that_missed_gets_no_upper_limit_alone() -> None:
     """Four pairs of two workloads, one miss: the t test leaves the lower end open, and the miss the upper one."""
     top = costs([51.0, 45.0, 90.0, 60.0], [True, True, False, True], ["v", "v", "w", "w"], limit=90.0)
     found = [
@@ -136,13 +136,13 @@ def test_who_missed_gets_no_limit_from_above_alone() -> None:
     assert "≤" not in found
 
 
-def test_two_seeds_and_a_miss_say_nothing() -> None:
+def test_two_seeds_and_a_miss_give_no_interval() -> None:
     """One pair of two is no evidence of anything at 95 %."""
     top = costs([20.0, 20.0], [False, False], limit=20.0)
     assert paired_ratio(top, costs([2.0, 9.0], limit=20.0), "cost") is NO_RATIO
 
 
-def test_who_diverged_never_got_there() -> None:
+def test_a_diverged_run_never_reached_the_target() -> None:
     """It counts as more than any cost, so it looks no better than one that ended its budget, nor than one that hit."""
     bottom = costs([9.0, 10.0, 11.0, 10.0, 9.5, 10.5])
     values, reached = [20.0, 21.0, 19.0, 20.0, 21.0, 22.0], [True] * 5 + [False]
@@ -155,7 +155,7 @@ def test_who_diverged_never_got_there() -> None:
     assert math.isnan(missed.high)
 
 
-def test_who_always_diverged_is_compared_with_nobody() -> None:
+def test_a_strategy_that_always_diverged_is_compared_with_none() -> None:
     never = costs([math.nan] * 3, [False] * 3)
     assert paired_ratio(never, costs([9.0, 10.0, 11.0]), "cost") is NO_RATIO
 
@@ -191,7 +191,7 @@ def test_outcomes_know_the_evaluation_before_and_the_end_of_the_budget(hand_made
     assert linear[["cost_bytes_before", "cost_bytes", "cost_bytes_limit"]].tolist() == [192, 384, 320 + 8 * 16]
 
 
-def test_a_cell_that_stopped_at_its_targets_would_have_gone_on_as_before() -> None:
+def test_a_cell_that_stopped_at_its_targets_counts_as_running_on() -> None:
     common = {"workload": "w", "target": 0.9, "bytes_total": 100.0, "syncs": 1, "step": 10, "step_before": 0}
     frame = pd.DataFrame(
         [

@@ -34,7 +34,7 @@ def test_hand_made_numbers(hand_made: Results) -> None:
     assert f"{ratio:.1f} times as many" in other
 
 
-def test_a_strategy_that_never_got_there_has_a_lower_limit_and_no_upper_one(full: Results) -> None:
+def test_a_strategy_that_never_reached_the_target_has_a_lower_limit_only(full: Results) -> None:
     text = closing_summary(full)
     line = next(line for line in text.splitlines() if line.startswith("  FedAdam"))
     assert re.search(r"0 of 6 runs +at least \d[\d.]* times as many", line)
@@ -48,7 +48,7 @@ def test_no_bound_has_an_interval_around_it(full: Results) -> None:
     assert not re.search(r"[≤≥]|at (least|most)[^;.]*\[", text)
 
 
-def test_a_suite_s_own_headline_target_is_named(results_of: Build) -> None:
+def test_the_headline_target_of_a_suite_is_named(results_of: Build) -> None:
     results = results_of(targets=(0.5, 0.9), seeds=(0,))
     text = closing_summary(replace(results, lock=results.lock | {"headline": 0.5}))
     assert text.startswith("50 %: ")
@@ -66,7 +66,7 @@ def test_counts_are_those_of_the_rows_that_are_shown(full: Results) -> None:
     assert "geometric means over 2 workloads, 3 seeds" in closing_summary(full)
 
 
-def test_a_workload_where_nobody_got_there_is_counted_and_said(full: Results) -> None:
+def test_a_workload_without_a_reached_target_is_counted_and_named(full: Results) -> None:
     hard = combine([full]).workloads[-1][1]
     of_hard = full.runs.loc[full.runs["workload"] == hard, "cell_id"]
     hits = full.hits.assign(reached=full.hits["reached"] & ~full.hits["cell_id"].isin(of_hard))
@@ -76,7 +76,7 @@ def test_a_workload_where_nobody_got_there_is_counted_and_said(full: Results) ->
     assert "of 6 pairs; in 3 neither reached it" in text
 
 
-def test_cells_without_a_result_are_said(full: Results) -> None:
+def test_cells_without_a_result_are_reported(full: Results) -> None:
     text = closing_summary(full)
     assert "2 cells diverged (counted as missed): NaiveFDA θ=1" in text
     assert "2 cells failed (left out): LinearFDA θ=1" in text
@@ -89,7 +89,7 @@ def test_one_seed(results_of: Build) -> None:
     assert "[" not in text
 
 
-def test_nobody_reached_the_target(results_of: Build) -> None:
+def test_the_summary_says_that_no_target_was_reached(results_of: Build) -> None:
     lines = closing_summary(results_of(targets=(0.9995,), seeds=(0,))).splitlines()
     assert lines[0].startswith("Nobody reached 99.95 % (the only target).")
     assert lines[1] == "Best accuracy and bytes in all (400 steps for all)"

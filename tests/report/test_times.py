@@ -41,7 +41,7 @@ def test_the_fastest_of_each_network_and_of_fda(tmp_path: Path) -> None:
     assert found.loc["slow", "reference_seconds"] > 100 * found.loc["slow", "seconds"]
 
 
-def test_who_missed_the_target_is_not_in_the_tables(tmp_path: Path) -> None:
+def test_a_strategy_that_missed_the_target_is_not_in_the_tables(tmp_path: Path) -> None:
     never = SyntheticCell([(375, 0.5, 3)], (100, 200))
     assert set(times_frame(data_of(tmp_path, MANY, never))["strategy"]) == {"Synchronous"}
     assert times_tables(data_of(tmp_path / "none", never)) == []

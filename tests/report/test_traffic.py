@@ -38,5 +38,5 @@ def test_one_average_that_was_not_measured_leaves_the_sum_unknown() -> None:
     assert "Not measured (–) in 1 cell:" in table.note
 
 
-def test_an_interface_that_nobody_read_is_no_fault() -> None:
+def test_an_interface_that_was_never_read_is_not_an_error() -> None:
     assert "Not measured" not in told(None, None).note

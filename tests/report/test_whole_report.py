@@ -35,7 +35,7 @@ def test_twice_the_same_bytes(built: Built, full: Results, tmp_path: Path) -> No
         assert first.read_bytes() == second.read_bytes(), first.name
 
 
-def test_every_file_is_told_and_there(built: Built) -> None:
+def test_every_file_is_named_and_exists(built: Built) -> None:
     out, written = built
     assert sorted(written) == sorted(path for path in out.rglob("*") if path.is_file())
     assert {path.suffix for path in written} == {".html", ".md", ".json", ".csv", ".tex", ".svg", ".pdf", ".png"}

@@ -52,7 +52,7 @@ def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_settings_are_rows_of_their_own(tmp_path: Path, axis: str, values: tuple[object, ...]) -> None:
+def test_each_setting_is_one_row(tmp_path: Path, axis: str, values: tuple[object, ...]) -> None:
     data = data_of(tmp_path, *cells_of(axis, values, (100, 1000)))
     frame = headline_frame(data, data.headline)
     assert len(data.workloads) == 2
@@ -106,7 +106,7 @@ def test_heterogeneity_draws_each_setting_for_itself(tmp_path: Path) -> None:
     ]
 
 
-def test_a_step_s_time_is_that_of_the_own_suite(full: Results) -> None:
+def test_the_time_of_a_step_is_that_of_the_same_suite(full: Results) -> None:
     """Two suites with the same workload, one on a machine that takes twice as long."""
     slow = replace(full, runs=full.runs.assign(worker_steps_per_s=full.runs["worker_steps_per_s"] / 2))
     steps = combine([full, slow]).demands.groupby("suite")["step_s"].first()

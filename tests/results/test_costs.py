@@ -212,7 +212,7 @@ def test_a_row_of_runs_has_the_axes_and_the_outcome() -> None:
     assert (done["final_accuracy"], done["best_accuracy"], done["worker_steps_per_s"]) == (0.9, 0.95, 50.0)
 
 
-def test_cells_that_failed_or_were_not_begun_are_rows_without_an_outcome() -> None:
+def test_cells_that_failed_or_never_started_are_rows_without_an_outcome() -> None:
     runs = derive_runs(LOCK, RECORDS, EVALS, FDA.assign(cell_id="aa")).set_index("cell_id")
     assert list(runs["state"]) == ["done", "failed", "pending"]
     assert runs.loc[["bb", "cc"], ["steps", "bytes_total", "final_accuracy"]].isna().all(axis=None)

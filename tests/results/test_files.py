@@ -223,7 +223,7 @@ def test_a_folder_without_a_lock_of_ours_is_refused(tmp_path: Path, content: byt
         Store(tmp_path).read_lock()
 
 
-def test_a_cell_that_was_never_begun_has_no_record(tmp_path: Path) -> None:
+def test_a_cell_that_never_started_has_no_record(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.read_record("a") is None
     store.write_record("a", {"state": "done"})

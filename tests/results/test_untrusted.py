@@ -30,7 +30,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "name", ["../../outside", "/outside", "..", ".hidden", "a/b", "a\0b", "a\nb", LONG, "", 3, None]
 )
 @pytest.mark.parametrize("place", ["suite", "id"])
-def test_names_that_lead_elsewhere_are_refused(good: Path, tmp_path: Path, place: str, name: object) -> None:
+def test_names_that_lead_out_of_the_folder_are_refused(good: Path, tmp_path: Path, place: str, name: object) -> None:
     lock = Store(good).read_lock()
     node = lock if place == "suite" else lock["cell"][0]
     node[place] = name

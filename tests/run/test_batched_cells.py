@@ -55,7 +55,7 @@ def test_cells_side_by_side_are_cells_one_by_one(mixed: list[Cell]) -> None:
             pd.testing.assert_frame_equal(table, tables(alone)[name], check_exact=True)
 
 
-def test_the_vectorised_engine_gives_the_same_cells_to_rounding(mixed: list[Cell]) -> None:
+def test_the_vectorized_engine_gives_the_same_cells_to_rounding(mixed: list[Cell]) -> None:
     for cell, done in zip(mixed, side_by_side(mixed, "vectorised"), strict=True):
         alone = train_cell(cell.config)
         for name, table in tables(done).items():
@@ -137,7 +137,7 @@ def test_shared_data_is_mapped_and_not_copied(tmp_path: Path) -> None:
         assert own == 0
 
 
-def test_no_room_for_the_data_is_told_with_the_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_full_disk_for_the_data_is_reported_with_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def full(*arguments: Any) -> NoReturn:
         raise OSError(28, "No space left on device")
 

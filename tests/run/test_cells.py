@@ -91,7 +91,7 @@ def test_a_cell_run_again_gives_the_same_tables_but_for_the_clock(ran: Any, tmp_
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_bytes_are_foretold_exactly_for_periodic_strategies_and_bounded_for_fda(ran: Any, convention: str) -> None:
+def test_bytes_are_forecast_exactly_for_periodic_strategies_and_bounded_for_fda(ran: Any, convention: str) -> None:
     for label, cell in ran.cells.items():
         bound = bytes_bound(cell, convention)
         assert bound is not None
@@ -102,7 +102,7 @@ def test_bytes_are_foretold_exactly_for_periodic_strategies_and_bounded_for_fda(
             assert bound.least < spent < bound.most, label
 
 
-def test_bytes_of_a_strategy_that_foretells_nothing_are_unknown(ran: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_of_a_strategy_without_a_forecast_are_unknown(ran: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fdabench.run.plan.strategy_of", lambda config, catalogue: object())
     assert [bytes_bound(cell, "paper") for cell in ran.cells.values()] == [None] * 9
 
@@ -190,14 +190,14 @@ def test_a_cell_ends_when_the_last_target_is_reached(cells: Cells, tmp_path: Pat
     assert record["steps"] % 2 == 0
 
 
-def test_progress_is_told_at_every_evaluation(cells: Cells, tmp_path: Path) -> None:
+def test_progress_is_reported_at_every_evaluation(cells: Cells, tmp_path: Path) -> None:
     told: list[Any] = []
     run_cell(cells()[0], Store(tmp_path), Watcher(lambda cell_id, progress: told.append(progress)))
     assert [(each.step, each.budget, each.syncs) for each in told] == [(8, 24, 7), (16, 24, 15), (24, 24, 23)]
     assert all(isnan(each.fullness) for each in told)
 
 
-def test_what_is_done_is_done_and_what_was_never_begun_is_to_run(ran: Any, cells: Cells) -> None:
+def test_finished_cells_are_done_and_cells_that_never_started_are_to_run(ran: Any, cells: Cells) -> None:
     found = standings([*ran.cells.values(), *cells("seeds=[7]")], ran.store)
     assert [(each.status, each.why) for each in found] == [("done", "")] * 9 + [("to run", "")] * 9
     assert tally(found) == "9 done | 9 to run"
@@ -217,7 +217,7 @@ def test_what_is_done_is_done_and_what_was_never_begun_is_to_run(ran: Any, cells
     ],
     ids=str,
 )
-def test_the_record_decides_where_a_cell_stands(
+def test_the_record_decides_the_status_of_a_cell(
     ran: Any, tmp_path: Path, change: Record, status: str, why: str
 ) -> None:
     cell, store = ran.cells["FedAvg"], Store(tmp_path)
@@ -316,7 +316,7 @@ def test_closing_the_run_stops_its_cells(cells: Cells, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_closing_a_run_that_is_stopping_waits_for_nobody(cells: Cells, tmp_path: Path) -> None:
+def test_closing_a_stopping_run_waits_for_no_process(cells: Cells, tmp_path: Path) -> None:
     """A second Ctrl-C may come while the run is told about, not while it waits; the cell's process is halted."""
     cell, store, asked = longer(cells()[0]), Store(tmp_path), False
     events = run_cells([cell], place(store, 1), lambda: asked)

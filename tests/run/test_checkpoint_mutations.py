@@ -261,7 +261,7 @@ def test_a_state_that_is_none_of_the_cell_is_refused(stopped: Stopped, tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STATES)
-def test_a_state_that_is_none_of_the_cell_is_told_and_not_used(stopped: Stopped, tmp_path: Path, name: str) -> None:
+def test_a_state_of_another_cell_is_reported_and_not_used(stopped: Stopped, tmp_path: Path, name: str) -> None:
     content = changed(stopped, STATES[name])
     assert_told(gone_on(stopped, tmp_path, lambda path: path.write_bytes(content)))
 
@@ -330,7 +330,7 @@ FILES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_no_checkpoint_is_told_and_not_used(stopped: Stopped, tmp_path: Path, name: str) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_reported_and_not_used(stopped: Stopped, tmp_path: Path, name: str) -> None:
     content = FILES[name](stopped.checkpoint)
     assert content != stopped.checkpoint
     assert_told(gone_on(stopped, tmp_path, lambda path: path.write_bytes(content)))
@@ -377,7 +377,9 @@ NO_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", NO_FILES)
 @pytest.mark.usefixtures("in_a_minute")
-def test_what_is_no_file_is_told_and_holds_nobody_up(stopped: Stopped, tmp_path: Path, name: str) -> None:
+def test_something_other_than_a_file_is_reported_and_blocks_nothing(
+    stopped: Stopped, tmp_path: Path, name: str
+) -> None:
     put, reason = NO_FILES[name]
     store = Store(tmp_path / "results")
     record = gone_on(stopped, tmp_path, put)
@@ -387,7 +389,7 @@ def test_what_is_no_file_is_told_and_holds_nobody_up(stopped: Stopped, tmp_path:
 
 
 @pytest.mark.parametrize("name", ["server 'x'", "no second moment", "all moments are text", "no rest", "no trace"])
-def test_a_state_from_which_no_step_can_be_made_is_told_and_not_used(
+def test_a_state_without_a_possible_next_step_is_reported_and_not_used(
     stopped: Stopped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """What no rule forbids, such as the state of somebody else's server, still ends no cell."""

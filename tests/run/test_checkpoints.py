@@ -135,7 +135,7 @@ VARIANTS = {
 @pytest.mark.parametrize("engine", ["sequential", "vectorised"])
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.usefixtures("forgetful")
-def test_optimizers_samplers_statistics_and_masks_go_on(
+def test_optimizers_samplers_statistics_and_masks_are_resumed(
     cells: Cells, tmp_path: Path, variant: str, engine: str
 ) -> None:
     """LinearFDA stays local for a while; its first stop is within a round, its second at a sync of FedAvg's."""
@@ -145,7 +145,7 @@ def test_optimizers_samplers_statistics_and_masks_go_on(
 
 
 @pytest.mark.parametrize("engine", ["sequential", "vectorised"])
-def test_cells_of_one_matrix_go_on_together_and_alone(cells: Cells, tmp_path: Path, engine: str) -> None:
+def test_cells_of_one_matrix_are_resumed_together_and_alone(cells: Cells, tmp_path: Path, engine: str) -> None:
     """Also beside one that has not begun and one that is done."""
     found = cells()
     whole, broken, on = Store(tmp_path / "whole"), Store(tmp_path / "broken"), machine(engine)
@@ -206,7 +206,7 @@ def test_the_clock_of_a_cell_adds_up(cells: Cells, tmp_path: Path) -> None:
     assert clock.iloc[0] < first["wall_s"] < clock.iloc[-1] <= second["wall_s"]
 
 
-def test_who_is_stopped_at_the_last_step_is_done(cells: Cells, tmp_path: Path) -> None:
+def test_a_cell_stopped_at_its_last_step_is_done(cells: Cells, tmp_path: Path) -> None:
     assert go(cells()[:1], Store(tmp_path), machine(), STEPS)[0]["state"] == "done"
 
 
@@ -353,7 +353,7 @@ def theirs(cells: Cells, strategy: type, monkeypatch: pytest.MonkeyPatch) -> Cel
     return next(cell for cell in cells() if cell.config["strategy"]["kind"] == "fedavg")
 
 
-def test_a_strategy_with_a_round_and_a_state_of_its_own_goes_on(
+def test_a_strategy_with_its_own_round_and_state_is_resumed(
     cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert_resumes([theirs(cells, Mine, monkeypatch)], tmp_path, "sequential", [1] * (STEPS - 1))
@@ -384,7 +384,7 @@ def test_a_state_that_cannot_be_stored_leaves_the_cell_without_checkpoints(
     assert (record["state"], record["resumed_at_step"], record["steps"]) == ("done", 0, STEPS)
 
 
-def test_no_room_for_a_checkpoint_is_said_and_the_cell_goes_on(
+def test_a_full_disk_for_a_checkpoint_is_a_warning_and_the_cell_continues(
     cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*arguments: Any) -> None:
@@ -398,7 +398,7 @@ def test_no_room_for_a_checkpoint_is_said_and_the_cell_goes_on(
     assert {path.suffix for path in Store(tmp_path).cell_dir(record["id"]).iterdir()} == {".json", ".parquet"}
 
 
-def test_the_record_says_where_it_went_on(stopped: tuple[Cell, Store]) -> None:
+def test_the_record_has_the_step_at_which_the_cell_resumed(stopped: tuple[Cell, Store]) -> None:
     cell, store = stopped
     before = json.loads((store.cell_dir(cell.id) / "cell.json").read_text())
     assert (before["state"], before["steps"], before["attempts"], before["resumed_at_step"]) == ("interrupted", 7, 1, 0)

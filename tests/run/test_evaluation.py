@@ -47,14 +47,14 @@ def averaging(cells: Cells, rule: str, momentum: float | None) -> Cell:
 
 @pytest.mark.parametrize("rule", ["virtual-mean", "synced"])
 @pytest.mark.parametrize("momentum", [0.0, NEARLY_NO_MOMENTUM])
-def test_fedavg_and_fedavgm_without_momentum_are_scored_alike(cells: Cells, rule: str, momentum: float) -> None:
+def test_fedavg_and_fedavgm_without_momentum_have_equal_scores(cells: Cells, rule: str, momentum: float) -> None:
     """One algorithm: the same accuracy for the same bytes, whatever the target."""
     plain, served = (averaging(cells, rule, each) for each in (None, momentum))
     columns = ["step", "syncs", "round", "after_sync", "bytes_total", "test_accuracy"]
     pd.testing.assert_frame_equal(evals(plain)[columns], evals(served)[columns], check_exact=True)
 
 
-def test_the_papers_rule_does_not_score_them_alike(cells: Cells) -> None:
+def test_the_papers_rule_scores_them_differently(cells: Cells) -> None:
     """A server's last model is staler than the mean of the workers, and its sync is paid for."""
     plain, served = (evals(averaging(cells, "paper", each)) for each in (None, NEARLY_NO_MOMENTUM))
     assert (plain["test_accuracy"] != served["test_accuracy"]).any()

@@ -70,7 +70,7 @@ def test_a_lease_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
         (platform.node(), 1.0, True),
     ],
 )
-def test_a_holder_elsewhere_is_believed_until_it_is_silent(
+def test_a_lease_of_another_host_is_respected_until_its_heartbeat_stops(
     tmp_path: Path, host: str, silent_s: float, free: bool
 ) -> None:
     """One on this host is not: its lock would be seen."""
@@ -79,7 +79,7 @@ def test_a_holder_elsewhere_is_believed_until_it_is_silent(
     assert Lease(Store(tmp_path), "a").take() is free, "the first did not keep what it did not get"
 
 
-def test_a_beat_is_heard(tmp_path: Path) -> None:
+def test_a_heartbeat_refreshes_the_lease(tmp_path: Path) -> None:
     lease = Lease(Store(tmp_path), "a")
     assert lease.take()
     path = held_by(tmp_path, "elsewhere", SILENT_S + 20)
@@ -88,7 +88,7 @@ def test_a_beat_is_heard(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"pid": 3}'])
-def test_a_damaged_name_of_the_holder_holds_nobody_up_for_ever(tmp_path: Path, content: str) -> None:
+def test_a_damaged_lease_file_blocks_no_run_forever(tmp_path: Path, content: str) -> None:
     path = held_by(tmp_path, "elsewhere", SILENT_S + 20)
     stamp = path.stat().st_mtime
     path.write_text(content)
@@ -96,7 +96,7 @@ def test_a_damaged_name_of_the_holder_holds_nobody_up_for_ever(tmp_path: Path, c
     assert Lease(Store(tmp_path), "a").take()
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / ".leases").write_text("a file where a folder should be")
     with pytest.raises(ResultError, match=r"\.leases.* cannot be written"):
         Lease(Store(tmp_path), "a").take()

@@ -42,7 +42,7 @@ def test_the_square_of_the_kernels_comes_from_the_architecture(
     assert make_training(config, setting, Sequential).kernel_l2 == coefficient
 
 
-def test_weights_that_are_not_there_are_told_before_anything_begins(cells: Cells, without_weights: None) -> None:
+def test_missing_weights_are_reported_before_anything_runs(cells: Cells, without_weights: None) -> None:
     """Once, however many cells need them."""
     with pytest.raises(TaskError, match=r"^these weights are nowhere$"):
         check_ready(cells(), load_all(["digits"], Path("nowhere")), torch.device("cpu"))

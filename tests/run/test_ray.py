@@ -177,7 +177,7 @@ def test_a_node_that_dies_costs_time_and_nothing_else(cluster: Cluster, tmp_path
 
 @pytest.mark.slow
 @needs_ray
-def test_what_is_stopped_goes_on_without_ray_and_what_cannot_be_is_told(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
     on_ray = ("--executor", "ray", "--ray-address", cluster.address)
     said = call(tmp_path, *on_ray, "--threads", "4", "-o", "never")
@@ -213,7 +213,7 @@ def test_what_is_stopped_goes_on_without_ray_and_what_cannot_be_is_told(cluster:
         (("--ray-address", "a:1"), "--ray-address a:1: that is for --executor ray"),
     ],
 )
-def test_options_that_cannot_be_are_told(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+def test_impossible_options_are_refused(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
     said = call(tmp_path, *options)
     assert (said.returncode, said.stdout) == (2, "")
@@ -222,7 +222,7 @@ def test_options_that_cannot_be_are_told(tmp_path: Path, options: tuple[str, ...
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
-def test_without_ray_it_is_said_how_to_get_it(tmp_path: Path) -> None:
+def test_without_ray_the_error_says_how_to_install_it(tmp_path: Path) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
     said = call(tmp_path, "--executor", "ray")
     assert (said.returncode, said.stdout) == (2, "")
@@ -232,7 +232,7 @@ def test_without_ray_it_is_said_how_to_get_it(tmp_path: Path) -> None:
 
 @needs_ray
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379", "6379", "a:b"])
-def test_where_no_cluster_is_it_is_said_at_once(tmp_path: Path, address: str) -> None:
+def test_without_a_cluster_the_error_comes_at_once(tmp_path: Path, address: str) -> None:
     (tmp_path / "far.toml").write_text(SUITE)
     said = call(tmp_path, "--executor", "ray", "--ray-address", address)
     assert (said.returncode, said.stdout) == (2, ""), said.stderr

@@ -39,7 +39,7 @@ def assert_same_tables(left: Store, right: Store, cell_id: str) -> None:
         assert mine.drop(columns="wall_s", errors="ignore").equals(its.drop(columns="wall_s", errors="ignore")), name
 
 
-def test_what_comes_back_is_what_a_cell_leaves_here(ran: Any, tmp_path: Path) -> None:
+def test_a_remote_cell_returns_the_files_that_a_local_cell_writes(ran: Any, tmp_path: Path) -> None:
     for label in ("Synchronous", "FedAdam"):
         cell, there = ran.cells[label], place(tmp_path)
         write_begun(cell, there)
@@ -59,7 +59,7 @@ def test_what_comes_back_is_what_a_cell_leaves_here(ran: Any, tmp_path: Path) ->
         assert names == {"cell.json", *(f"{name}.parquet" for name in TABLES)}
 
 
-def test_a_cell_that_is_stopped_sends_its_checkpoint_and_goes_on_from_it_elsewhere(ran: Any, tmp_path: Path) -> None:
+def test_a_stopped_cell_sends_its_checkpoint_and_resumes_on_another_machine(ran: Any, tmp_path: Path) -> None:
     """The first answer is no, at the beginning; the thread's is yes."""
     cell, there = long_cell(ran), place(tmp_path)
     answers = iter([False])
@@ -84,14 +84,14 @@ def long_cell(ran: Any) -> Cell:
     return Cell(config, cell.label, cell.reference)
 
 
-def test_other_code_elsewhere_is_told_before_anything_is_run(ran: Any) -> None:
+def test_other_code_on_another_node_is_reported_before_anything_is_run(ran: Any) -> None:
     cell = ran.cells["Synchronous"]
     parcel = Parcel(cell, {**code_of(cell.config), "strategies/synchronous.py": "other"}, None, None)
     with pytest.raises(TaskError, match=r"another version of fdabench: strategies/synchronous\.py differ there"):
         run_parcels(ERRAND, [parcel], asdict(DATA["digits"]), lambda message: None, bool)
 
 
-def test_each_time_that_a_cell_is_begun_is_an_attempt_also_if_nothing_comes_back(ran: Any, tmp_path: Path) -> None:
+def test_each_start_of_a_cell_is_an_attempt_even_without_a_result(ran: Any, tmp_path: Path) -> None:
     cell, there = ran.cells["FedAvg"], place(tmp_path)
     assert write_lost(cell.id, there.store, "its node died") is None
     write_begun(cell, there)

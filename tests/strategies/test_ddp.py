@@ -20,7 +20,7 @@ ROUNDING = 1.5e-8
 
 
 @pytest.mark.parametrize("local", [*LINEAR_UPDATES.values(), Adam(lr=0.02), AdamW(lr=0.02, weight_decay=0.1)])
-def test_all_workers_hold_one_model_to_the_last_bit(local: LocalOptimizer) -> None:
+def test_all_workers_have_the_same_model_to_the_last_bit(local: LocalOptimizer) -> None:
     def equal_rows(moment: Moment) -> None:
         assert torch.equal(moment.w_KD, moment.w_KD[0].expand_as(moment.w_KD))
 

@@ -29,7 +29,7 @@ def ran() -> dict[str, TrainingRun]:
     return {name: train(strategy) for name, strategy in ALL_STRATEGIES.items()}
 
 
-def test_everybody_is_in_the_line_up() -> None:
+def test_every_component_is_among_the_tested_strategies() -> None:
     assert {type(strategy) for strategy in ALL_STRATEGIES.values()} == set(CATALOGUE.strategies.values())
     assert {type(strategy.monitor) for strategy in ALL_STRATEGIES.values() if hasattr(strategy, "monitor")} == set(
         MONITORS.values()
@@ -46,7 +46,7 @@ def test_it_learns(name: str, ran: dict[str, TrainingRun]) -> None:
 
 
 @every_strategy
-def test_it_synchronises_and_all_numbers_stay_finite(name: str, ran: dict[str, TrainingRun]) -> None:
+def test_it_synchronizes_and_all_numbers_stay_finite(name: str, ran: dict[str, TrainingRun]) -> None:
     assert ran[name].w_KD.isfinite().all()
     assert 0 < len(ran[name].syncs) <= STEPS
     assert ran[name].w_KD.shape == (WORKERS, PARAMETERS)
@@ -153,7 +153,7 @@ def test_it_cites_its_source(name: str) -> None:
 
 
 @every_strategy
-def test_a_round_begun_again_goes_the_same_way(name: str) -> None:
+def test_a_step_from_an_equal_round_gives_an_equal_result(name: str) -> None:
     """All state is in the round: nothing is hidden in the strategy."""
     strategy: Strategy = ALL_STRATEGIES[name]
     train(strategy, steps=7)

@@ -35,7 +35,7 @@ def test_one_worker_far_out_asks_no_later_than_the_mean_of_all(theta: float) -> 
 
 
 @pytest.mark.parametrize("theta", THETAS)
-def test_while_nobody_asks_every_worker_is_within_its_ball(theta: float) -> None:
+def test_while_no_worker_signals_every_worker_is_within_its_ball(theta: float) -> None:
     seen = []
 
     def see(moment: Moment) -> None:

@@ -69,7 +69,7 @@ def test_fda_with_a_theta_below_all_is_synchronous(monitor: str, local: str) -> 
 
 
 @pytest.mark.parametrize("monitor", MONITORS)
-def test_fda_with_an_infinite_theta_never_synchronises(monitor: str) -> None:
+def test_fda_with_an_infinite_theta_never_synchronizes(monitor: str) -> None:
     ran = train(FDA(inf, MONITORS[monitor]()))
     apart = [
         train(FDA(inf, MONITORS[monitor]()), workers=WORKERS, local_workers=[k], collective=lone())
@@ -184,7 +184,7 @@ def test_fda_stays_local_at_theta_itself() -> None:
     ],
     ids=str,
 )
-def test_fedavg_synchronises_at_these_steps(period: Fraction, steps: int, expected: list[int]) -> None:
+def test_fedavg_synchronizes_at_these_steps(period: Fraction, steps: int, expected: list[int]) -> None:
     strategy, channel = FedAvg(period, Average()), Channel(Stacked(equal_shares(2)), Ledger())
     w_KD = torch.zeros(2, 3)
     r, syncs = strategy.init(w_KD[0]), []

@@ -20,7 +20,7 @@ from fdabench.suite.synonyms import WORDS, instead
         ("fedAvg", ["fedavgm", "fedavg"], "fedavg"),
     ],
 )
-def test_the_nearest_name_is_found_whatever_its_case(word: str, known: list[str], meant: str) -> None:
+def test_the_nearest_name_is_found_in_any_case(word: str, known: list[str], meant: str) -> None:
     assert nearest(word, known) == f"; did you mean {meant!r}?"
 
 
@@ -50,7 +50,7 @@ def keys(node: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from keys(part, f"{where}/{index}")
 
 
-def test_an_editor_has_words_for_every_key() -> None:
+def test_an_editor_has_a_description_of_every_key() -> None:
     found = dict(keys(suite_json_schema()))
     assert len(found) > 100
     assert [where for where, key in found.items() if not key.get("description", "").strip()] == []

@@ -219,7 +219,7 @@ FAULTS: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize(("override", "expected"), FAULTS.items(), ids=FAULTS)
-def test_a_fault_is_told_in_one_line(good: Table, read: Read, override: str, expected: list[str]) -> None:
+def test_an_error_is_reported_in_one_line(good: Table, read: Read, override: str, expected: list[str]) -> None:
     with pytest.raises(SuiteError) as caught:
         read(good, override)
     assert list(caught.value.faults) == expected
@@ -243,7 +243,7 @@ def test_numbers_that_no_run_could_hold_are_refused(good: Table, read: Read, ove
     assert {fault.split(":")[0] for fault in caught.value.faults} == {place}
 
 
-def test_all_faults_are_told_at_once(good: Table, read: Read) -> None:
+def test_all_errors_are_reported_at_once(good: Table, read: Read) -> None:
     overrides = [
         "name=a/b",
         "eval.targets=[2]",
@@ -269,7 +269,7 @@ def test_all_faults_are_told_at_once(good: Table, read: Read) -> None:
     assert str(caught.value).splitlines()[0].endswith("suite.toml: 8 faults")
 
 
-def test_a_fault_in_a_crossed_list_is_told_once(good: Table, read: Read) -> None:
+def test_an_error_in_a_crossed_list_is_reported_once(good: Table, read: Read) -> None:
     with pytest.raises(SuiteError) as caught:
         read(good, "workload.0.workers=[2, 4, 8]", "workload.0.batch_size=[8, 16, 0]", "seeds=[0, 1, 2]")
     assert caught.value.faults == ("workload[0].batch_size[2]: 0 is out of range: it must be at least 1",)
@@ -448,7 +448,7 @@ def test_values_of_every_type_are_refused_everywhere(good: Table, read: Read) ->
         (["budget.steps=2000000", "eval={every_epochs = 1e-300}"], "there would be 2e+06 evaluations"),
     ],
 )
-def test_what_comes_to_too_much_is_told_before_anything_is_run(
+def test_a_suite_that_is_too_large_is_refused_before_anything_is_run(
     read: Read, good: Table, overrides: list[str], fault: str
 ) -> None:
     with pytest.raises(SuiteError) as caught:
@@ -466,5 +466,5 @@ def test_what_comes_to_too_much_is_told_before_anything_is_run(
         "strategy.2.every=1000000000",
     ],
 )
-def test_what_is_large_and_could_be_held_is_not_refused(read: Read, good: Table, override: str) -> None:
+def test_a_large_value_that_fits_is_not_refused(read: Read, good: Table, override: str) -> None:
     assert read(good, override).cells

@@ -41,7 +41,7 @@ def suite(tmp_path: Path) -> Path:
         ),
     ],
 )
-def test_a_fault_of_the_evaluation_is_told(suite: Path, override: str, told: str) -> None:
+def test_an_error_in_the_evaluation_is_reported(suite: Path, override: str, told: str) -> None:
     with pytest.raises(SuiteError) as caught:
         read_suite(suite, [override])
     assert told in str(caught.value)

@@ -114,7 +114,7 @@ def test_lists_are_crossed_at_every_depth(good: Table, read: Read) -> None:
     assert len(suite.cells) == len(found) == 2 * 2 * 3 * 2
 
 
-def test_a_kind_alone_stands_for_its_table(good: Table, read: Read) -> None:
+def test_a_kind_alone_equals_a_table_with_that_kind(good: Table, read: Read) -> None:
     good["workload"][0]["partition"] = "iid"
     good["strategy"] = [
         {"kind": "fda", "monitor": "naive", "theta": 1},
@@ -260,7 +260,7 @@ def test_a_label_is_the_family_and_what_varies(
     assert [cell.label for cell in read(good).cells] == expected
 
 
-def test_labels_tell_all_strategies_of_a_workload_apart(read: Read) -> None:
+def test_labels_distinguish_all_strategies_of_a_workload(read: Read) -> None:
     cells = read(EXAMPLE).cells
     assert len({(cell.label, str(cell.config["strategy"])) for cell in cells}) == len({cell.label for cell in cells})
 
@@ -292,7 +292,7 @@ def test_exclude_leaves_out_what_matches_every_key(good: Table, read: Read, excl
     assert [cell.label for cell in read(good | {"exclude": [exclude]}).cells] == left
 
 
-def test_the_title_tells_cells_apart(good: Table, read: Read) -> None:
+def test_the_title_distinguishes_cells(good: Table, read: Read) -> None:
     good["workload"][0] |= {"workers": [2, 4], "partition": ["iid", {"kind": "dirichlet", "alpha": [0.1, 1]}]}
     cells = read(good, "seeds=[0, 1]").cells
     assert len({cell.title for cell in cells}) == len(cells) == 2 * 3 * 2 * 3

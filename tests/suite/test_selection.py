@@ -114,7 +114,7 @@ def test_an_override_of_nowhere_is_refused(good: Table, read: Read, override: st
         read(good, override)
 
 
-def test_faults_of_overrides_are_told_like_those_of_the_file(good: Table, read: Read) -> None:
+def test_errors_in_overrides_are_reported_like_those_of_the_file(good: Table, read: Read) -> None:
     with pytest.raises(SuiteError) as caught:
         read(good, "budget.stepps=3", "strategy.2.theta=-1", "workload.0.workers=many")
     assert sorted(caught.value.faults) == [

@@ -61,7 +61,7 @@ def test_every_axis_of_a_workload_is_tried() -> None:
 
 
 @pytest.mark.parametrize("axis", AXES)
-def test_a_list_on_any_axis_makes_workloads_of_their_own(good: Table, read: Read, axis: str) -> None:
+def test_a_list_on_any_axis_makes_one_workload_for_each_value(good: Table, read: Read, axis: str) -> None:
     good["workload"][0][axis] = list(TWO[axis])
     suite = read(good, "seeds=[0, 1]")
     found = workloads(suite)
@@ -109,7 +109,7 @@ def test_the_optimizer_of_a_strategy_makes_no_workload(good: Table, read: Read) 
     assert_told_apart(suite)
 
 
-def test_a_strategy_with_its_own_optimizer_is_compared_in_the_first_workload_and_told_so(
+def test_a_strategy_with_its_own_optimizer_is_compared_in_the_first_workload_with_a_note(
     good: Table, read: Read
 ) -> None:
     good["workload"][0]["optimizer"] = {"kind": "adam", "lr": [1e-3, 1e-4]}
@@ -123,7 +123,7 @@ def test_a_strategy_with_its_own_optimizer_is_compared_in_the_first_workload_and
     assert grid_line(suite) == "5 cells of 3 strategies x 2 workloads x 1 seed"
 
 
-def test_a_workload_is_the_same_whatever_the_order_of_its_keys(good: Table, read: Read) -> None:
+def test_a_workload_does_not_depend_on_the_order_of_its_keys(good: Table, read: Read) -> None:
     turned = {**good, "workload": [dict(reversed(good["workload"][0].items()))]}
     assert workloads(read(turned)) == workloads(read(good))
 
