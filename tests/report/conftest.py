@@ -2,18 +2,46 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from fdabench.report.build import build_report
 from fdabench.results.load import Results
 from support.digits_results import FULL, SIX, Strategy, Suite, write, write_by_hand
+from support.html_page import Page
 
 
 @pytest.fixture(scope="session")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Six strategies, two workloads, three seeds; misses, a divergence, a failure and a cell not run."""
     return write(tmp_path_factory.mktemp("results") / "full", FULL)
+
+
+class WrittenReport(NamedTuple):
+    """The folder of a report and the files that `build_report` says it wrote."""
+
+    folder: Path
+    files: list[Path]
+
+
+@pytest.fixture(scope="session")
+def citations() -> list[str]:
+    """A BibTeX entry whose title would be markup if the page did not escape it."""
+    return ["@article{somebody2024,\n  title = {<b>Bold</b> & plain}\n}"]
+
+
+@pytest.fixture(scope="session")
+def full_report(full: Results, citations: list[str], tmp_path_factory: pytest.TempPathFactory) -> WrittenReport:
+    """The report of `full`; tests only read it, since it takes seconds to draw."""
+    folder = tmp_path_factory.mktemp("report")
+    return WrittenReport(folder, build_report([full], folder, citations))
+
+
+@pytest.fixture(scope="session")
+def page(full_report: WrittenReport) -> Page:
+    """`index.html` of the report of `full`."""
+    return Page((full_report.folder / "index.html").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from fdabench.report.build import build_report
 from fdabench.report.figures.tags import strategy_tag
-from fdabench.results.load import Results
 from support.browser_scripts import CONTRAST, DARK_FIGURES, OUTSIDE, SCROLLING, SIZES
 
 pytestmark = pytest.mark.browser
@@ -47,10 +45,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def index(full: Results, tmp_path_factory: pytest.TempPathFactory) -> str:
-    out = tmp_path_factory.mktemp("browsed")
-    build_report([full], out)
-    return (out / "index.html").as_uri()
+def index(full_report: Any) -> str:
+    return (full_report.folder / "index.html").as_uri()
 
 
 @pytest.fixture

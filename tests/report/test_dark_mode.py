@@ -3,15 +3,13 @@
 import re
 from importlib.resources import files
 from itertools import pairwise
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fdabench.report.build import build_report
 from fdabench.report.contrast import contrast, mixed
 from fdabench.report.dark import CARD, dark, declarations, variable
 from fdabench.report.families import looks_of
-from fdabench.results.load import Results
 
 KNOWN = (
     "Synchronous",
@@ -61,9 +59,8 @@ def test_each_color_is_declared_once_for_light_and_for_dark_screens_and_paper_is
     assert style.index("--c000000:#000000") < style.index("@media") < style.index("--c000000:#ffffff")
 
 
-def test_no_color_of_a_figure_bypasses_its_variable(full: Results, tmp_path: Path) -> None:
-    build_report([full], tmp_path)
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+def test_no_color_of_a_figure_bypasses_its_variable(full_report: Any) -> None:
+    page = (full_report.folder / "index.html").read_text(encoding="utf-8")
     pictures = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
     assert re.findall(r"[:\"] ?#[0-9a-fA-F]{3,8}\b(?=[;\"])", re.sub(r"href=\"[^\"]*\"", "", pictures)) == []
     used = set(re.findall(r"var\((--c[0-9a-f]{6})\)", pictures))

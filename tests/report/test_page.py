@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -28,15 +29,8 @@ RUDE = "<script>alert('x')</script> \"q\" & 'r' $\\frac$ عربي 漢字 " + "lo
 
 
 @pytest.fixture(scope="module")
-def folder(full: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("page")
-    build_report([full], out, ["@article{somebody2024,\n  title = {<b>Bold</b> & plain}\n}"])
-    return out
-
-
-@pytest.fixture(scope="module")
-def page(folder: Path) -> Page:
-    return Page((folder / "index.html").read_text(encoding="utf-8"))
+def folder(full_report: Any) -> Path:
+    return full_report.folder
 
 
 def test_everything_that_is_opened_is_closed(page: Page) -> None:
@@ -207,6 +201,7 @@ def test_numbers_do_not_break(text: str, pieces: list[str]) -> None:
     assert [piece.replace("\u00a0", " ") for piece in nobreak(text).split(" ")] == pieces
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_each_suite_s_conclusion_says_whose_it_is(full: Results, hand_made: Results, tmp_path: Path) -> None:
     build_report([full, hand_made], tmp_path)
     names = [full.lock["suite"], hand_made.lock["suite"]]
@@ -217,7 +212,6 @@ def test_each_suite_s_conclusion_says_whose_it_is(full: Results, hand_made: Resu
     assert [line.removesuffix(":") for line in summary.splitlines() if line.removesuffix(":") in names] == names
 
 
-def test_one_suite_s_conclusion_needs_no_name(full: Results, tmp_path: Path) -> None:
-    build_report([full], tmp_path)
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+def test_one_suite_s_conclusion_needs_no_name(folder: Path) -> None:
+    page = (folder / "index.html").read_text(encoding="utf-8")
     assert "<h3>" not in page[page.index('id="conclusion-said"') : page.index('id="headline"')]

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,15 +20,8 @@ from support.html_page import Page
 
 
 @pytest.fixture(scope="module")
-def folder(full: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("alone")
-    build_report([full], out)
-    return out
-
-
-@pytest.fixture(scope="module")
-def page(folder: Path) -> Page:
-    return Page((folder / "index.html").read_text(encoding="utf-8"))
+def folder(full_report: Any) -> Path:
+    return full_report.folder
 
 
 def test_every_link_works_in_a_page_that_was_mailed_alone(folder: Path, tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from fdabench.report.build import build_report
 from fdabench.report.contrast import contrast
 from fdabench.report.data import ReportData, combine
 from fdabench.report.figures import PLOTS
@@ -188,11 +188,9 @@ def test_a_sweep_that_is_too_short_says_so_on_the_page(full: Results, nothing: R
     assert absence_sweep(combine([nothing])) == ""
 
 
-def test_reasons_are_on_the_page_and_in_the_summary(full: Results, tmp_path_factory: pytest.TempPathFactory) -> None:
-    out = tmp_path_factory.mktemp("reasons")
-    build_report([full], out)
+def test_reasons_are_on_the_page_and_in_the_summary(full: Results, full_report: Any) -> None:
     for name in ("index.html", "summary.md"):
-        text = (out / name).read_text(encoding="utf-8").replace("\u00a0", " ")
+        text = (full_report.folder / name).read_text(encoding="utf-8").replace("\u00a0", " ")
         assert absence_sweep(combine([full])) in text
         assert "How often within a factor of the fewest bytes: drawn from 8 pairs" in text
 

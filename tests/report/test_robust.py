@@ -3,13 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from fdabench.report.build import build_report
 from fdabench.report.data import combine
 from fdabench.report.figures.attainment import ATTAINMENT
 from fdabench.report.figures.profile import PROFILE
@@ -195,20 +194,19 @@ def test_a_strategy_without_a_common_run_is_compared_with_none() -> None:
     assert widest(alone) == 1
 
 
-def test_the_report_has_them_with_a_csv_beside(full: Results, tmp_path: Path) -> None:
-    build_report([full], tmp_path)
-    page = (tmp_path / "index.html").read_text()
+def test_the_report_has_them_with_a_csv_beside(full_report: Any) -> None:
+    page = (full_report.folder / "index.html").read_text()
     for name in ("middles", "restricted"):
         assert f'id="table-{name}"' in page
     assert 'id="figure-attainment"' in page
     assert 'id="figure-profile"' not in page, "two workloads of three seeds are fewer than the 8 pairs that it takes"
-    middles = pd.read_csv(tmp_path / "tables" / "middles.csv").set_index("strategy")
+    middles = pd.read_csv(full_report.folder / "tables" / "middles.csv").set_index("strategy")
     # of two workloads and three seeds; LinearFDA failed with one seed
     assert middles.loc["Synchronous", ["cells", "reached"]].tolist() == [6, 6]
     assert middles.loc["LinearFDA θ=1", "cells"] == 4
     assert middles.loc["FedAdam τ=50", "bytes_times_best_iqm"] == math.inf
     assert middles["profile_area"].between(0, 1).all()
-    restricted = pd.read_csv(tmp_path / "tables" / "restricted.csv")
+    restricted = pd.read_csv(full_report.folder / "tables" / "restricted.csv")
     never = restricted["reached"] == 0
     assert never.any()
     assert (restricted.loc[never, "steps_mean"] == restricted.loc[never, "steps_limit"]).all()

@@ -7,10 +7,12 @@ import pytest
 
 from fdabench.report.build import build_report
 from fdabench.report.data import ReportData, combine
+from fdabench.report.figures import PLOTS
 from fdabench.report.figures.canvas import BOUND
 from fdabench.report.figures.sweep import SWEEP, sweeps
 from fdabench.report.render import house_style
 from fdabench.results.load import load
+from support.html_page import Page
 from support.lenet5_results import LINEAR, MODEL_BYTES, PARAMETERS, WORKERS, SyntheticCell, write_lenet5_results
 
 
@@ -80,7 +82,15 @@ def test_a_miss_is_a_bound(tmp_path: Path) -> None:
     assert [tuple(arrow.get_xydata()[0]) for arrow in arrows] == [pytest.approx((4.0, 300.0))]
 
 
-def test_the_report_has_the_figure(tmp_path: Path) -> None:
+def test_the_page_shows_the_figure_with_its_caption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fdabench.report.build.PLOTS", tuple(plot for plot in PLOTS if plot is SWEEP))
     cells = [cell(theta, 100) for theta in (1.0, 2.0, 4.0)]
     written = build_report([load(write_lenet5_results(tmp_path / "sweep", cells))], tmp_path / "out")
-    assert tmp_path / "out" / "figures" / "theta-sweep.png" in written
+    figures = tmp_path / "out" / "figures"
+    assert {path for path in written if path.parent == figures} == {
+        figures / f"theta-sweep.{suffix}" for suffix in ("pdf", "png", "svg")
+    }
+    page = Page((tmp_path / "out" / "index.html").read_text(encoding="utf-8"))
+    assert "figure-theta-sweep" in page.all("id")
+    assert "Bytes of all workers and local steps of each worker until the headline target, 98 %" in page.text
+    assert "3 cells, 1 seed, paper accounting." in page.text.replace("\u00a0", " ")

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -22,14 +23,13 @@ Built = tuple[Path, list[Path]]
 
 
 @pytest.fixture(scope="module")
-def built(full: Results, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    out = tmp_path_factory.mktemp("report")
-    return out, build_report([full], out)
+def built(full_report: Any) -> Built:
+    return full_report.folder, full_report.files
 
 
-def test_twice_the_same_bytes(built: Built, full: Results, tmp_path: Path) -> None:
+def test_twice_the_same_bytes(built: Built, full: Results, tmp_path: Path, citations: list[str]) -> None:
     out, written = built
-    again = build_report([full], tmp_path)
+    again = build_report([full], tmp_path, citations)
     assert [path.relative_to(out) for path in written] == [path.relative_to(tmp_path) for path in again]
     for first, second in zip(written, again, strict=True):
         assert first.read_bytes() == second.read_bytes(), first.name
