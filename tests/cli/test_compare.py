@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.cells import run_suite
 from support.lenet5_results import SyntheticCell, write_lenet5_results
 
 InProcess = Callable[..., Any]
@@ -49,8 +50,7 @@ def test_two_results_side_by_side(here: InProcess) -> None:
     suite = Path("tiny.toml")
     suite.write_text(suite.read_text() + "every = 1\nname = 'FDA'\n")
     for out, theta in (("a", 0.3), ("b", 0.05)):
-        options = ("--seeds", "0..2", "--set", f"strategy.1.theta={theta}", "-o", out, "-j", "1", "-q")
-        assert here("run", suite, *options).exit_code == 0
+        run_suite(suite, Path(out), ["seeds=[0, 1, 2]", f"strategy.1.theta={theta}"])
     same = here("compare", "a", "a")
     assert same.exit_code == 0
     assert {line.split()[-1] for line in same.stdout.splitlines()[1:]} == {"same"}

@@ -155,6 +155,7 @@ def test_the_hash_is_recorded_for_the_cells_that_use_the_data_and_for_no_other(b
     assert hashed == {"blobs": ["data of blobs"], "digits": []}
 
 
+@pytest.mark.slow
 def test_two_processes_and_distributed_workers_record_the_same_hash(blobs: InProcess, fdabench_in: Fdabench) -> None:
     run(blobs)
     for more in (["--jobs", "2"], ["--engine", "distributed", "--processes", "2", "--jobs", "1"]):

@@ -1,31 +1,33 @@
-"""The suites of `examples/` through the real program, from another folder."""
+"""The suites of `examples/`, called from another folder."""
 
 import json
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 Fdabench = Callable[..., subprocess.CompletedProcess[str]]
+InProcess = Callable[..., Any]
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_example_runs_and_reports(fdabench_in: Fdabench, tmp_path: Path) -> None:
+def test_the_example_runs_and_reports(here: InProcess, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     short = ("--set", "budget.steps=60", "--seeds", "0..0")
-    said = fdabench_in("run", "examples/kamp.toml", "-o", "results", *short)
-    assert said.returncode == 0, said.stderr
+    said = here("run", "examples/kamp.toml", "-o", "results", "--jobs", "1", *short)
+    assert said.exit_code == 0, said.stderr
     assert "note: examples/kamp.toml: plug-in examples/kamp.py adds strategies.kamp" in said.stderr
     runs = pd.read_parquet(tmp_path / "results" / "runs.parquet").set_index("label")
     assert set(runs["state"]) == {"done"}
     assert 0 < runs.loc["kamp", "syncs"] < 60
     assert runs.loc["kamp", "bytes_state"] == runs.loc["NaiveFDA", "bytes_state"] == 60 * 4 * 4
     shutil.rmtree(tmp_path / "examples")
-    reported = fdabench_in("report", "results", "-o", "report")
-    assert reported.returncode == 0, reported.stderr
+    reported = here("report", "results", "-o", "report")
+    assert reported.exit_code == 0, reported.stderr
     assert "kamp" in json.dumps(json.loads((tmp_path / "report" / "summary.json").read_text()))
 
 

@@ -388,4 +388,9 @@ def test_the_ci_suite_runs_from_end_to_end(here: InProcess) -> None:
     assert said.exit_code == 0, said.output
     assert set(states(Path("out"))) <= {"done", "target_reached"}
     assert here("report", "out", "-o", "report").exit_code == 0
-    assert Path("report/summary.md").stat().st_size > 1000
+    summary = json.loads(Path("report/summary.json").read_text())
+    assert sum(summary["states"].values()) == len(states(Path("out")))
+    labels = {row["strategy"] for row in summary["headline"]}
+    text = Path("report/summary.md").read_text().replace("\u00a0", " ")
+    assert labels
+    assert {label for label in labels if label not in text} == set()

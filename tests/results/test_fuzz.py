@@ -26,6 +26,10 @@ from support.lenet5_results import SyntheticCell, write_lenet5_results
 
 SUITES = sorted((Path(__file__).parents[2] / "suites").rglob("*.toml"))
 WRONG: list[Any] = [None, -1, 10**30, float("nan"), "x", ["x"], {"kind": 3}]
+EACH_WRONG = [
+    pytest.param(value, id=repr(value), marks=() if n % 2 == 0 else pytest.mark.slow) for n, value in enumerate(WRONG)
+]
+"""Each takes seconds, as it goes to every place of a file; half of them are enough for the quick tests."""
 Where = tuple[str | int, ...]
 MANY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -73,7 +77,7 @@ def all_told(root: Path, form: str) -> None:
             read()
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+@pytest.mark.parametrize("wrong", EACH_WRONG)
 def test_a_record_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any) -> None:
     path = good / "cells" / ("0" * 12) / "cell.json"
     whole = path.read_bytes()
@@ -86,7 +90,7 @@ def test_a_record_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any)
         path.write_bytes(whole)
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+@pytest.mark.parametrize("wrong", EACH_WRONG)
 def test_a_lock_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any) -> None:
     path = Store(good).lock_path
     whole = path.read_bytes()

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 import torch
 
-from fdabench.catalogue.kinds import BUILT_IN
 from fdabench.engine.sequential import Sequential
 from fdabench.errors import TaskError
 from fdabench.models import MODELS
+from fdabench.results.store import Store
 from fdabench.run import estimate
 from fdabench.run.closure import code_of
 from fdabench.run.ready import check_ready
@@ -48,9 +49,15 @@ def test_missing_weights_are_reported_before_anything_runs(cells: Cells, without
         check_ready(cells(), load_all(["digits"], Path("nowhere")), torch.device("cpu"))
 
 
-def test_a_plan_fetches_no_weights(cells: Cells, without_weights: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "CALIBRATION_S", 0.01)
-    assert estimate._calibrated(estimate._kind(cells()[0]), BUILT_IN) > 0
+def test_a_plan_fetches_no_weights(
+    cells: Cells, without_weights: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With a clock that advances a quarter of a second per reading, calibration counts 3 steps in 1.25 s."""
+    readings = count()
+    monkeypatch.setattr(estimate, "perf_counter", lambda: next(readings) / 4)
+    cell = cells()[0]
+    worker_steps = 24 * cell.config["workers"]
+    assert estimate.estimated_seconds([cell], Store(tmp_path), jobs=1) == pytest.approx(worker_steps / (3 / 1.25))
 
 
 @pytest.mark.parametrize(

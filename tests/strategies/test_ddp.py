@@ -15,7 +15,7 @@ LINEAR_UPDATES: dict[str, LocalOptimizer] = {
     "momentum": Sgd(lr=0.1, momentum=0.9),
     "nesterov": Sgd(lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3),
 }
-# as in test_strategies_identities.py: 30 steps in float64, each of which may also grow what is there by 1 + lr L <= 1.4
+# as in test_identities.py: 30 steps in float64, each of which may also grow what is there by 1 + lr L <= 1.4
 ROUNDING = 1.5e-8
 
 

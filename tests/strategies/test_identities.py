@@ -233,8 +233,10 @@ OPTIMIZERS: dict[str, tuple[Callable[[str], LocalOptimizer], int]] = {
 
 
 def moments(crew: Workers) -> list[Tensor]:
-    """Copies of the optimizer's state, [K, D] each."""
-    return [torch.stack(rows) for rows in crew._moments(crew._optimized)]
+    """Copies of the optimizer's vectors, such as momentum: [K, D] for each of them."""
+    states = crew.state(0).remembered
+    names = [name for name, value in states[0].items() if torch.is_tensor(value) and value.dim()]
+    return [torch.stack([state[name] for state in states]) for name in names]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -260,12 +262,13 @@ def stepped(name: str, at_sync: str) -> tuple[Workers, Channel, list[Tensor]]:
 def test_reset_state_is_that_of_a_new_optimizer(name: str) -> None:
     """Five steps, a reset to the initial models, and one more is what one step alone on that batch is."""
     crew, channel, _ = stepped(name, "reset")
-    other = make_workers(range(3), 3, OPTIMIZERS[name][0]("keep"))
+    samplers = [sampler(k, 3) for k in range(3)]
+    for _ in range(5):
+        for each in samplers:
+            each.draw()
+    other = sequential_workers(model(), OPTIMIZERS[name][0]("keep"), samplers, Examples(*data()))
     crew.adopt(0, other.weights().clone(), channel)
     crew.step()
-    for each in other._samplers:
-        for _ in range(5):
-            each.draw()
     other.step()
     assert torch.equal(crew.weights(), other.weights())
     assert channel.ledger.entries == []

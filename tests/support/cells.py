@@ -1,17 +1,19 @@
 """Cells trained in this process."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from fdabench.datasets.base import Data
+from fdabench.results.load import load, write_derived
 from fdabench.results.store import Record, Store
 from fdabench.run.cell import Machine, Watcher, run_together
 from fdabench.run.shared import load_all
 from fdabench.run.simulate import Job, Simulated, simulate
 from fdabench.suite.cell import Cell
+from fdabench.suite.reader import read_suite
 
 NO_DATA = Path("no-data")
 """A data folder that does not exist: the digits come with scikit-learn."""
@@ -34,6 +36,15 @@ def train_cell(
     if isinstance(done, Exception):
         raise done
     return done
+
+
+def run_suite(path: Path, root: Path, overrides: Sequence[str] = ()) -> None:
+    """Run every cell of a suite into the folder `root`, and write the tables that `fdabench run` derives from them."""
+    suite, store = read_suite(path, overrides), Store(root)
+    store.write_lock(suite.locked())
+    for cell in suite.cells:
+        run_cell(cell, store)
+    write_derived(load(root))
 
 
 def run_cell(cell: Cell, store: Store, watcher: Watcher | None = None) -> Record:
