@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import Table
 from fdabench.report.text import byte_size, count
-from fdabench.run.plan import Bound, Standing, bytes_bound
+from fdabench.run.forecast import Bound, bytes_bound
+from fdabench.run.plan import Standing
 
 STATUSES = ("done", "failed", "stale", "to run")
 UNKNOWN = "unknown"

@@ -1,4 +1,4 @@
-"""What of a suite is done, what has to be done again and why, and what it will cost."""
+"""What of a suite is done, and what has to be done again and why."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,15 +7,9 @@ from typing import NamedTuple
 import torch
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.core.strategy import Forecasts
-from fdabench.results.costs import CONVENTIONS
 from fdabench.results.store import NOT_RETRIED, RESULTS, Store, taken_apart
 from fdabench.run.closure import code_of
-from fdabench.run.setting import budget_of, scale_of, strategy_of
 from fdabench.suite.cell import Cell
-
-BYTES_PER_NUMBER = 4
-
 
 SETTLED = ("done", "failed")
 """What is not run again by itself."""
@@ -108,27 +102,3 @@ def _reasons(standing: Standing) -> list[str]:
 def _few(texts: Sequence[str]) -> str:
     more = f" and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""
     return ", ".join(texts[:MOST_NAMED]) + more
-
-
-class Bound(NamedTuple):
-    """Bytes that a cell moves: exact where least == most."""
-
-    least: int
-    most: int
-
-
-def bytes_bound(cell: Cell, convention: str, catalogue: Catalogue = BUILT_IN) -> Bound | None:
-    """In closed form, for whole runs of the budget; None for a strategy that cannot say.
-
-    Averaged optimizer state is not in it.
-    """
-    strategy, steps = strategy_of(cell.config, catalogue), budget_of(cell.config, catalogue)
-    if not isinstance(strategy, Forecasts):
-        return None
-    workers, cost = cell.config["workers"], CONVENTIONS[convention]
-    num_parameters = scale_of(cell.config, catalogue).num_parameters
-    traffic = strategy.traffic(steps, num_parameters)
-    model, state = BYTES_PER_NUMBER * num_parameters, BYTES_PER_NUMBER * traffic.state_size
-    fixed = cost["initial"](model, workers) + traffic.states * cost["state"](state, workers)
-    sync = cost["model"](model, workers)
-    return Bound(fixed + traffic.least_syncs * sync, fixed + traffic.most_syncs * sync)

@@ -19,7 +19,8 @@ from fdabench.results.load import load
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.results.store import FAILURES, TABLES, Record, Store
 from fdabench.run.events import Ended, Moved, Started
-from fdabench.run.plan import bytes_bound, standings, tally
+from fdabench.run.forecast import bytes_bound
+from fdabench.run.plan import standings, tally
 from fdabench.run.pool import Place, run_cells
 from fdabench.run.shared import load_all
 from fdabench.strategies import STRATEGIES
@@ -102,7 +103,7 @@ def test_bytes_are_foretold_exactly_for_periodic_strategies_and_bounded_for_fda(
 
 
 def test_bytes_of_a_strategy_that_foretells_nothing_are_unknown(ran: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fdabench.run.plan.strategy_of", lambda config, catalogue: object())
+    monkeypatch.setattr("fdabench.run.forecast.strategy_of", lambda config, catalogue: object())
     assert [bytes_bound(cell, "paper") for cell in ran.cells.values()] == [None] * 9
 
 
