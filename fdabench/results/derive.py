@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from fdabench.results.costs import SYNC_KINDS, Bytes, Instant, bytes_at, total_bytes
+from fdabench.results.costs import SYNC_KINDS, Instant, bytes_at, total_bytes
 from fdabench.results.schema import HITS, RUNS
 from fdabench.results.store import RESULTS, Record
 from fdabench.results.workloads import Workload, describe, workloads_of
@@ -65,17 +65,12 @@ def _outcome(record: Record, evals: pd.DataFrame, ledger: pd.DataFrame, conventi
     return {
         "steps": steps,
         "syncs": int(ledger.loc[ledger["kind"].isin(SYNC_KINDS), "count"].sum()),
-        **_columns(spent),
-        "bytes_optimizer": spent.optimizer,
+        **spent.columns(),
         "final_accuracy": evals["test_accuracy"].iloc[-1],
         "best_accuracy": evals["test_accuracy"].max(),
         "wall_s": wall_s,
         "worker_steps_per_s": steps * config["workers"] / wall_s,
     }
-
-
-def _columns(spent: Bytes) -> dict[str, int]:
-    return {"bytes_model": spent.model, "bytes_state": spent.state, "bytes_total": spent.total}
 
 
 def derive_hits(
@@ -100,7 +95,7 @@ def derive_hits(
                     "step": instant.step,
                     "step_before": before.step,
                     "syncs": int(hit["syncs"]),
-                    **_columns(spent),
+                    **spent.columns(),
                     "bytes_before": bytes_at(ledger_of[cell_id], before, workers, lock["convention"]).total,
                 }
             rows.append(row)

@@ -75,8 +75,8 @@ def test_tables_of_a_cell_agree_with_each_other(ran: Any) -> None:
         assert (rounds["steps"].cumsum() == rounds["step"]).all()
         assert list(evals["syncs"]) == [(rounds["step"] < step).sum() for step in evals["step"]]
         assert list(evals["round"]) == list(evals["syncs"] + 1)
-        parts = evals["bytes_model"] + evals["bytes_state"] + evals["bytes_optimizer"]
-        assert (parts == evals["bytes_total"]).all()
+        parts = evals["paper_bytes_model"] + evals["paper_bytes_state"] + evals["paper_bytes_optimizer"]
+        assert (parts == evals["paper_bytes_total"]).all()
         asked = rounds[rounds["theta"].notna()]
         assert (asked["estimate"] > asked["theta"]).all()
 
