@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fdabench.formatting import target_name
 from fdabench.report.families import Look, family_of, looks_of
 from fdabench.report.outcomes import priced_evals, with_costs
 from fdabench.report.target import Headline, headline_of
-from fdabench.report.text import target_name
 from fdabench.results.costs import Instant
 from fdabench.results.load import Results
 from fdabench.results.networks import demand_at

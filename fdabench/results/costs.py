@@ -121,7 +121,7 @@ def bytes_at_each(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, conve
 
 def without_paper_prefix(evals: pd.DataFrame) -> pd.DataFrame:
     """Evaluations with `bytes_*` for `paper_bytes_*`: their bytes in the `paper` convention, as in the file."""
-    return evals.rename(columns={name: name.removeprefix(PAPER) for name in evals if str(name).startswith(PAPER)})
+    return evals.rename(columns=lambda name: str(name).removeprefix(PAPER))
 
 
 def collectives_at(ledger: pd.DataFrame, instant: Instant) -> int:

@@ -6,10 +6,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from fdabench.formatting import format_component
 from fdabench.results.costs import SYNC_KINDS, Instant, bytes_at, total_bytes
 from fdabench.results.schema import HITS, RUNS
 from fdabench.results.store import RESULTS, Record
-from fdabench.results.workloads import Workload, describe, workloads_of
+from fdabench.results.workloads import Workload, workloads_of
 
 
 def derive_runs(
@@ -43,7 +44,7 @@ def _axes(cell: Mapping[str, Any], workload: Workload, resolved: Mapping[str, An
         "batch_size": config["batch_size"],
         "precision": config.get("precision", "fp32"),
         "batch_statistics": config.get("batch_statistics", "local"),
-        "partition": describe(partition),
+        "partition": format_component(partition),
         "alpha": float("inf") if partition["kind"] == "iid" else partition.get("alpha", float("nan")),
         "strategy": strategy["kind"],
         "monitor": strategy.get("monitor", {}).get("kind", ""),

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fdabench.formatting import format_parameter
 from fdabench.results.dotted import dotted, varying
-from fdabench.results.names import number_text, partition_name
+from fdabench.results.names import partition_name
 
 _NOT_OF_IT = ("strategy", "optimizer", "seed", "budget", "eval")
 """Of a cell: strategies and seeds are what is compared, budget and evaluation are one for the whole suite; of the local
@@ -119,15 +120,9 @@ def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str]:
     )
 
 
-def describe(table: Mapping[str, Any]) -> str:
-    """`{kind = "dirichlet", alpha = 0.1}` as people write it: `dirichlet(alpha=0.1)`."""
-    rest = ", ".join(f"{key}={number_text(value)}" for key, value in table.items() if key != "kind")
-    return f"{table['kind']}({rest})" if rest else str(table["kind"])
-
-
 def _said(key: str, value: Any) -> str:
     """`adam`, `lr=0.001`, `sampling=replacement`."""
-    return str(value) if key.endswith(".kind") else f"{key.rpartition('.')[2]}={number_text(value)}"
+    return str(value) if key.endswith(".kind") else f"{key.rpartition('.')[2]}={format_parameter(value)}"
 
 
 def _json(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.formatting import listing
 from fdabench.results.store import NOT_RETRIED, RESULTS, Store, taken_apart
 from fdabench.run.closure import code_of
 from fdabench.suite.cell import Cell
@@ -62,7 +63,7 @@ def tally(found: Sequence[Standing]) -> str:
     reasons = dict.fromkeys(reason for each in found if each.status == "stale" for reason in _reasons(each))
     again = {each.status for each in found if each.why == FRESH}
     done = f"{counts['done']} done" + (f", {FRESH}" if "done" in again else "")
-    stale = [f"{counts['stale']} stale: {_few(list(reasons))}"] if counts["stale"] else []
+    stale = [f"{counts['stale']} stale: {listing(list(reasons), MOST_NAMED)}"] if counts["stale"] else []
     retry = f", {FRESH}" if "failed" in again else " (--retry-failed runs them again)"
     failed = [f"{counts['failed']} failed{retry}"] if counts["failed"] else []
     return " | ".join([done, *failed, *stale, f"{counts['to run']} to run"])
@@ -76,7 +77,7 @@ def _standing(cell: Cell, store: Store, catalogue: Catalogue) -> Standing:
         then, torch_then = {**record["code"]}, record["environment"]["torch"]
     changed = _changed(then | {"torch": torch_then}, code_of(cell.config, catalogue) | {"torch": torch.__version__})
     if changed:
-        return Standing(cell, "stale", _few([each.whole for each in changed]), changed)
+        return Standing(cell, "stale", listing([each.whole for each in changed], MOST_NAMED), changed)
     if record["state"] in RESULTS and (damaged := store.damaged_table(cell.id)):
         return Standing(cell, "stale", f"{damaged} damaged")
     return Standing(cell, "done") if record["state"] in RESULTS else Standing(cell, "failed", record["state"])
@@ -97,8 +98,3 @@ def _changed(then: dict[str, str], now: dict[str, str]) -> tuple[Change, ...]:
 
 def _reasons(standing: Standing) -> list[str]:
     return [change.brief for change in standing.changed] or [standing.why]
-
-
-def _few(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""
-    return ", ".join(texts[:MOST_NAMED]) + more

@@ -14,14 +14,13 @@ import pytest
 import typer
 
 from fdabench import __version__
-from fdabench.cli.console import in_time
 from fdabench.cli.main import app
 from fdabench.datasets import DATASETS
+from fdabench.formatting import byte_size
 from fdabench.models import MODELS
 from fdabench.monitors import MONITORS
 from fdabench.optimizers import OPTIMIZERS
 from fdabench.partition import PARTITIONS
-from fdabench.report.text import byte_size
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.networks import NETWORKS
 from fdabench.results.store import Store
@@ -345,10 +344,3 @@ def test_an_output_that_has_no_room_is_told_in_one_line(arguments: list[str]) ->
 )
 def test_bytes_are_told_in_decimal_units_and_three_figures(count: int, text: str) -> None:
     assert byte_size(count) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0.0 s"), (1.24, "1.2 s"), (42, "42 s"), (600, "10 min"), (11_100, "3 h 05 min")]
-)
-def test_times_are_told_as_people_say_them(seconds: float, text: str) -> None:
-    assert in_time(seconds) == text

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from fdabench.formatting import listing, target_name
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.families import Look
 from fdabench.report.figures.canvas import (
@@ -27,7 +28,6 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.error_scale import accuracy_axis, worth_showing
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
 from fdabench.report.figures.tags import drawing
-from fdabench.report.text import listing, target_name
 
 BAND_SEEDS = 2
 _LETTERS = 40

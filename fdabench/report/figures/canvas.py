@@ -17,11 +17,11 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from fdabench.formatting import byte_size, count, significant
 from fdabench.report.contrast import ink
 from fdabench.report.families import Look
 from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
-from fdabench.report.text import byte_size, count, significant
 
 Key = tuple[Artist, str]
 Limits = tuple[float, float]

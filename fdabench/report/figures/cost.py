@@ -10,13 +10,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
+from fdabench.formatting import byte_size, plural, target_name
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import MAX_PANELS, SMALL, Limits, byte_axis, panel_title, panels
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.words import broken_at
 from fdabench.report.headline import strategies_of
 from fdabench.report.stats import geometric_mean
-from fdabench.report.text import byte_size, plural, target_name
 
 TITLE = "Bytes to the target"
 _MISS_HATCH = "////"

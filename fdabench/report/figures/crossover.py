@@ -13,12 +13,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy import ndimage
 
+from fdabench.formatting import plural, target_name
 from fdabench.report.contrast import mixed
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import SMALL, Key, legend, panel_title, panels
 from fdabench.report.figures.plot import Plot, panels_shown
 from fdabench.report.headline import strategies_of
-from fdabench.report.text import plural, target_name
 from fdabench.report.times import demand_of, networks_of
 
 TITLE = "What is fastest on which network"

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fdabench.formatting import format_component, target_name
 from fdabench.report.data import ReportData
 from fdabench.report.families import Look
 from fdabench.report.figures.canvas import (
@@ -25,8 +26,6 @@ from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
 from fdabench.report.figures.tags import drawing
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.stats import geometric_mean
-from fdabench.report.text import target_name
-from fdabench.results.workloads import describe
 
 TITLE = "Heterogeneity: what unequal data costs"
 MOST_GROUPS = 4
@@ -49,7 +48,7 @@ def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
 
 
 def _but_alpha(partition: Mapping[str, Any]) -> str:
-    return describe({key: value for key, value in partition.items() if key != "alpha"})
+    return format_component(partition, without=("alpha",))
 
 
 def draw_heterogeneity(data: ReportData) -> Figure | None:

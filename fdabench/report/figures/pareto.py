@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
+from fdabench.formatting import listing, plural, target_name
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import (
     GREY,
@@ -33,7 +34,6 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.tags import drawing
 from fdabench.report.headline import strategies_of
-from fdabench.report.text import listing, plural, target_name
 
 # Points: of a panel within its axes, of two marks that cover each other, of two beside each other.
 _PANEL, _COVERED, _BESIDE = (165.0, 135.0), 7.0, 10.0

@@ -8,6 +8,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from fdabench.formatting import target_name
 from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import (
     SMALL,
@@ -24,7 +25,6 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.stats import geometric_mean
-from fdabench.report.text import target_name
 
 TITLE = "More workers: bytes and steps to the target"
 MOST_GROUPS, MOST_LINES = 3, 15

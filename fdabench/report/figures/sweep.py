@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fdabench.formatting import listing, target_name
 from fdabench.published.rules import RULES
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.families import Look, looks_of
@@ -26,7 +27,6 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.stats import geometric_mean
-from fdabench.report.text import listing, target_name
 
 TITLE = "Theta: what a looser threshold saves and costs"
 MOST_WORKLOADS, LEAST_THETAS = 4, 3

@@ -1,12 +1,17 @@
-"""How numbers, names and paths are written for people."""
+"""Text of numbers, lists, paths and settings: one function for each kind, used by the terminal, reports and the gate.
+
+Nothing here reads results or prints. `None`, NaN and infinity become a dash for people and `null` for programs.
+"""
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 DASH = "–"
+"""Stands where a number is missing."""
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
+_DURATION_UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
 _WITHIN_NUMBER = re.compile(r"(?<=\d) (?=[kMGTPEZY]?B\b|%)|(?<=\w) (?=[θτα][=/])")
 _FOLDERS = re.compile(r"(?<![\w.:/])(?:[A-Za-z]:\\|/)(?:[^/\\\s'\":,;()]+[/\\])+")
 
@@ -39,6 +44,15 @@ def byte_size(value: float) -> str:
     return f"{significant(value / 1000**power)} {_BYTE_UNITS[power]}"
 
 
+def format_duration(seconds: float) -> str:
+    """Three digits in the largest unit that is not more than the duration: 4.02 ms, 4.13 s, 27.5 min, 3.08 h."""
+    if not math.isfinite(seconds):
+        return DASH
+    size, unit = next(((size, unit) for size, unit in _DURATION_UNITS if seconds >= size), _DURATION_UNITS[-1])
+    value = seconds / size
+    return f"{count(value) if value >= 1000 else significant(value)} {unit}"
+
+
 def percent(fraction: float, decimals: int = 1) -> str:
     return f"{100 * fraction:.{decimals}f} %" if math.isfinite(fraction) else DASH
 
@@ -59,10 +73,59 @@ def plural(number: int, noun: str) -> str:
     return f"{count(number)} {noun}" + ("" if number == 1 else "s")
 
 
+def first_of(items: Sequence[str], most: int, rest: str = "and {} more") -> list[str]:
+    """The first `most` items and, where there are others, one more that counts them.
+
+    Args:
+        rest: the text of that item; `{}` is how many are not named.
+    """
+    left = len(items) - most
+    return [*items[:most], rest.format(left)] if left > 0 else list(items)
+
+
 def listing(items: Sequence[str], most: int = 6) -> str:
-    """The first few of many, and how many are not named."""
+    """The first `most` items in one line, and how many are not named: `a, b and 3 more`."""
     shown = ", ".join(items[:most])
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
+
+
+def format_parameter(value: Any) -> str:
+    """A setting's value in a name: `0.1` for a float, text and whole numbers as they are."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def format_component(table: Mapping[str, Any], without: Collection[str] = ()) -> str:
+    """A component's table in one line: `fda(theta=1, monitor=sketch(depth=5))`.
+
+    Args:
+        table: settings by key; `kind` names the component, and a nested table is a component as well.
+        without: keys that are left out.
+    """
+    parts = [
+        f"{key}={format_component(value) if isinstance(value, Mapping) else format_parameter(value)}"
+        for key, value in table.items()
+        if key != "kind" and key not in without
+    ]
+    inner = ", ".join(parts)
+    if "kind" not in table:
+        return inner
+    return f"{table['kind']}({inner})" if inner else str(table["kind"])
+
+
+def json_value(value: Any) -> Any:
+    """A value as JSON has it: mappings and lists of the same, numbers of NumPy and pandas as Python's.
+
+    NaN, infinity, and pandas' missing values are None, as JSON has no such numbers.
+    """
+    if isinstance(value, Mapping):
+        return {key: json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    # by name: pandas takes half a second to import, and most commands do without it
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
 def nobreak(text: str) -> str:
