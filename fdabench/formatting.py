@@ -140,10 +140,13 @@ def without_folders(text: str) -> str:
 
 def budget_text(configs: Sequence[Mapping[str, Any]]) -> str:
     """`600 steps for all`, or how far budgets lie apart."""
-    budgets = {_budget(config["budget"]) for config in configs}
-    if len(budgets) == 1:
-        return f"{budgets.pop()} for all"
-    return f"budgets differ: {', '.join(sorted(budgets))}"
+    budgets = distinct_budgets(configs)
+    return f"{budgets[0]} for all" if len(budgets) == 1 else f"budgets differ: {', '.join(budgets)}"
+
+
+def distinct_budgets(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The budgets of cells in words, each once."""
+    return sorted({_budget(config["budget"]) for config in configs})
 
 
 def _budget(budget: Mapping[str, Any]) -> str:

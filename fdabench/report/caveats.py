@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from fdabench.formatting import budget_text, format_component, listing, percent, plural, target_name, without_folders
+from fdabench.formatting import (
+    budget_text,
+    distinct_budgets,
+    format_component,
+    listing,
+    percent,
+    plural,
+    target_name,
+    without_folders,
+)
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.evaluations import hits_lost_again, margins_under_one_evaluation
 
@@ -138,9 +147,9 @@ def _optimizers(data: ReportData) -> Iterator[str]:
 
 
 def _budgets(data: ReportData) -> Iterator[str]:
-    text = budget_text(list(data.configs.values()))
-    if text.startswith("budgets differ"):
-        yield f"Not the same budget everywhere ({text}): a miss means something else in each."
+    configs = list(data.configs.values())
+    if len(distinct_budgets(configs)) > 1:
+        yield f"Not the same budget everywhere ({budget_text(configs)}): a miss means something else in each."
 
 
 def _tuning(data: ReportData) -> Iterator[str]:

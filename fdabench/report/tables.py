@@ -28,6 +28,16 @@ _CELL_COLUMNS = [
     "final_accuracy",
 ]
 
+_NOT_IN_CSV = [
+    "finished",
+    "workload_head",
+    "workload_rest",
+    "except_workers_id",
+    "except_partition_id",
+    "series",
+]
+"""Columns that only figures need."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReportTable(Table):
@@ -129,7 +139,7 @@ def ratio_in(row: Record, name: str) -> Ratio:
 
 def cells_table(data: ReportData) -> ReportTable:
     """All cells, those without a result too; the csv has every axis and each target's cost."""
-    frame = data.runs.drop(columns=["finished"])
+    frame = data.runs.drop(columns=_NOT_IN_CSV)
     for target, at_target in data.outcomes.groupby("target"):
         costs = at_target.set_index("cell_id")[["reached", "step", "syncs", "bytes_total"]]
         frame = frame.join(costs.add_suffix(f"_at_{target:g}"), on="cell_id")

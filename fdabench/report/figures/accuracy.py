@@ -44,7 +44,7 @@ def draw_accuracy(data: ReportData, x: str) -> Figure | None:
     of_workload = dict(list(evals.groupby(WORKLOAD)))
     for panel, pair in zip(axes, shown, strict=False):
         _panel(panel, data, of_workload[pair], x)
-        panel_title(panel, pair, len(data.locks))
+        panel_title(panel, data, pair)
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if (evals["label"] == label).any()}))
     return figure
 

@@ -50,7 +50,7 @@ def draw_attainment(data: ReportData) -> Figure | None:
     for panel, (pair, group) in zip(axes, groups, strict=False):
         present |= set(group["label"])
         _panel(panel, data, group)
-        panel_title(panel, pair, len(data.locks), data.apart(*pair))
+        panel_title(panel, data, pair, data.apart(*pair))
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
     return figure
 

@@ -42,7 +42,7 @@ def draw_cost(data: ReportData) -> Figure | None:
         _panel(panel, data, group, limits)
         panel.set_yticks(range(len(names[place])), names[place])
         panel.set_ylim(most[place // _COLUMNS] - 0.4, -0.6)
-        panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks), data.apart(str(pair[0]), str(pair[1])))
+        panel_title(panel, data, (str(pair[0]), str(pair[1])), data.apart(str(pair[0]), str(pair[1])))
     figure.legend(handles=_keys(), loc="outside lower center", ncols=2 if len(of_workload) == 1 else 3, frameon=False)
     return figure
 

@@ -53,7 +53,7 @@ def draw_crossover(data: ReportData) -> Figure | None:
     paints = _paints(data, {label for found in maps for label in found})
     for panel, (pair, group), found in zip(axes, shown, maps, strict=True):
         _panel(panel, data, group, {label: (region, paints[label]) for label, region in found.items()})
-        panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks))
+        panel_title(panel, data, (str(pair[0]), str(pair[1])))
     keys: list[Key] = [(_patch(paint), label) for label, paint in paints.items()]
     if any(ties(group).any() for _, group in shown):
         tie = Patch(facecolor=_TIE_PAINT, edgecolor=_EDGE, linestyle="--", linewidth=0.7)

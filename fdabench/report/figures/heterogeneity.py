@@ -29,7 +29,7 @@ from fdabench.report.stats import geometric_mean
 
 TITLE = "Heterogeneity: what unequal data costs"
 MOST_GROUPS = 4
-_GROUP = ["suite", "except_partition"]
+_GROUP = ["suite", "except_partition_id"]
 _IID = "iid"
 
 
@@ -38,11 +38,11 @@ def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     runs = data.finished.dropna(subset="alpha")
     others = runs["cell_id"].map(lambda cell_id: _but_alpha(data.configs[cell_id]["partition"]))
     found = []
-    for (suite, name), group in runs.groupby(_GROUP, sort=False):
-        mine = others[group.index]
+    for (suite, _), group in runs.groupby(_GROUP, sort=False):
+        mine, name = others[group.index], str(group["except_partition"].iloc[0])
         kinds = [kind for kind in dict.fromkeys(mine) if kind != _IID]
         for kind in kinds:
-            title = f"{name}, {kind}" if len(kinds) > 1 else str(name)
+            title = f"{name}, {kind}" if len(kinds) > 1 else name
             found.append(((str(suite), title), group[mine.isin([kind, _IID])]))
     return [(key, group) for key, group in found if group["alpha"].nunique() > 1]
 

@@ -55,7 +55,7 @@ def draw_pareto(data: ReportData) -> Figure | None:
     with_line = False
     for panel, (pair, group) in zip(axes, of_workload, strict=True):
         with_line |= _panel(panel, data, group)
-        panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks), data.apart(str(pair[0]), str(pair[1])))
+        panel_title(panel, data, (str(pair[0]), str(pair[1])), data.apart(str(pair[0]), str(pair[1])))
     if gone := workloads_without(data):
         figure.supxlabel(fill(f"not drawn: {_nobody(gone)}", int(figure.get_figwidth() * LETTERS_PER_INCH)), fontsize=8)
     frontier: Key = (Line2D([], [], color=GREY, linewidth=0.8, linestyle="--"), "not beaten in both")

@@ -38,14 +38,15 @@ def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
     """
     hits = data.outcomes[data.outcomes["reached"].astype(bool)]
     found = []
-    for (suite, name), group in hits.groupby(["suite", "except_workers"], sort=False):
+    for (suite, _), group in hits.groupby(["suite", "except_workers_id"], sort=False):
         headline = data.headlines[str(suite)].target
         numbers = group[group["target"] <= headline].groupby("target")["workers"].nunique()
         several = numbers.index[numbers > 1]
         if len(several):
             target = float(max(several))
             apart = "" if target == headline else f", to {target_name(target)} instead of {target_name(headline)}"
-            found.append((data.where(suite, f"{name}{apart}"), group[group["target"] == target]))
+            name = f"{group['except_workers'].iloc[0]}{apart}"
+            found.append((data.where(suite, name), group[group["target"] == target]))
     return found
 
 
