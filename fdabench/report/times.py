@@ -45,7 +45,7 @@ def times_frame(data: ReportData) -> pd.DataFrame:
                     "reached": len(mine),
                     "network": name,
                     "step_s": float(mine["step_s"].iloc[0]),
-                    "seconds": geometric_mean(pd.Series(seconds)),
+                    "seconds": geometric_mean(np.array(seconds)),
                 }
             )
     return pd.DataFrame(rows)
