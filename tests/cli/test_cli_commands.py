@@ -130,7 +130,7 @@ def test_plan_before_anything_ran_prices_every_cell(here: InProcess) -> None:
     assert re.search(r"to run +25\.5 MB$", synchronous)
     assert re.search(r"to run +824 kB to 25\.5 MB$", fda)
     assert everything == "in all: 2 cells, 26.4 MB to 51.1 MB"
-    assert re.fullmatch(r"0 done \| 2 to run: 26\.4 MB to 51\.1 MB, about [\d.]+ s with --jobs \d+", now)
+    assert re.fullmatch(r"0 done \| 2 to run: 26\.4 MB to 51\.1 MB, about [\d.]+ m?s with --jobs \d+", now)
     assert os.listdir(".") == ["tiny.toml"]
 
 
