@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from fdabench.results.costs import PAPER, Bytes
 from fdabench.results.store import Store
 
 PARAMETERS, WORKERS, SEEDS = 61_706, 10, 10
@@ -99,12 +100,12 @@ def _tables(name: str, config: dict[str, Any], evals: int) -> dict[str, list[dic
     for step in range(20, steps + 1, 20):
         syncs = step // period
         accuracy = top * (1 - 0.9 * math.exp(-step / (steps / 6))) + float(random.normal(0, 0.002))
-        spent = {"bytes_model": (syncs + 1) * model, "bytes_state": state * step, "bytes_optimizer": 0}
+        spent = Bytes((syncs + 1) * model, state * step, 0).columns(PAPER)
         seen = {"test_accuracy": accuracy, "test_loss": 1 - accuracy, "train_loss": 1 - accuracy}
         guess = {"estimate": theta * 0.6 if monitored else math.nan, "variance": 0.5, "train_accuracy": accuracy}
         place = {"cell_id": name, "step": step, "epoch": step / 187.5, "round": syncs + 1, "syncs": syncs}
-        total = {"bytes_total": sum(spent.values()), "after_sync": False, "wall_s": step / 100}
-        rows.append({**place, **spent, **total, **seen, **guess})
+        moment = {"after_sync": False, "wall_s": step / 100}
+        rows.append({**place, **spent, **moment, **seen, **guess})
     rounds = [
         {"round": i, "step": step, "steps": period, "estimate": theta * 1.05, "variance": 0.9, "theta": theta}
         for i, step in enumerate(synced, 1)

@@ -1,21 +1,21 @@
 """`fdabench baseline save | accept | show`: the small text file that people commit."""
 
-import math
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from fdabench.cli.check import load_or_closed
-from fdabench.cli.console import Table, print_table, remark, say
+from fdabench.cli.console import print_table, remark, say
 from fdabench.errors import UsageError
-from fdabench.gate.baseline import Baseline, Changes, accept, first, save
+from fdabench.formatting import count, percent, plural
+from fdabench.gate.baseline import Changes, accept, first, save
 from fdabench.gate.reading import read
 from fdabench.gate.runs import Run
 from fdabench.gate.snapshots import snapshot
 from fdabench.gate.units import readable
-from fdabench.report.text import count, percent, plural
 from fdabench.results.load import Results
 from fdabench.results.text import one_line
+from fdabench.tables import Table, column
 
 
 def save_baseline(root: Path, path: Path, force: bool) -> None:
@@ -55,36 +55,29 @@ def _told(found: Changes) -> str:
 def show_baseline(path: Path, form: str) -> None:
     """One row for each run; who accepted what, and why, to stderr."""
     baseline = read(path)
-    print_table(_table(baseline), form)
+    print_table(Table([_record(run) for run in baseline.snapshot.runs], _COLUMNS), form)
     for entry in baseline.history:
         code = f" with fdabench {entry.fdabench}" if entry.fdabench else ""
         remark(f"{entry.revision or 'no revision'}{code}: {plural(entry.runs, 'run')}: {one_line(entry.reason)}")
 
 
-def _table(baseline: Baseline) -> Table:
-    columns = ("cell", "seed", "id", "state", "steps", "syncs", "bytes", "accuracy", "environment")
-    rows = [
-        (
-            readable(run.cell),
-            str(run.seed),
-            run.id,
-            run.state,
-            count(run.steps),
-            count(run.syncs),
-            count(run.bytes_total),
-            percent(run.accuracy, 2),
-            run.environment,
-        )
-        for run in baseline.snapshot.runs
-    ]
-    return Table(columns, rows, [_record(run) for run in baseline.snapshot.runs])
-
-
 def _record(run: Run) -> dict[str, Any]:
-    """For programs; a run that diverged has no accuracy."""
+    """For programs; the accuracy of a run that diverged is NaN, which is printed as null."""
     told = {key: getattr(run, key) for key in ("cell", "seed", "id", "state", "steps", "syncs", "bytes_total")}
-    accuracy = run.accuracy if math.isfinite(run.accuracy) else None
-    return {**told, "accuracy": accuracy, "environment": run.environment}
+    return {**told, "accuracy": run.accuracy, "environment": run.environment}
+
+
+_COLUMNS = (
+    column("cell", write=readable),
+    column("seed"),
+    column("id"),
+    column("state"),
+    column("steps", write=count),
+    column("syncs", write=count),
+    column("bytes_total", "bytes", count),
+    column("accuracy", write=lambda accuracy: percent(accuracy, 2)),
+    column("environment"),
+)
 
 
 def _revision(results: Results) -> str:

@@ -1,17 +1,19 @@
 """One cell for people: configuration, outcome, evaluations, ledger under every convention, when it synchronized."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import tomli_w
 
-from fdabench.cli.console import Table, in_time, print_table, say
-from fdabench.cli.evaluations import COLUMNS, evaluation_records, evaluation_row, thinned
+from fdabench.cli.console import print_table, say
+from fdabench.cli.evaluations import COLUMNS, evaluation_records, thinned
 from fdabench.cli.inspected import Inspected
 from fdabench.cli.states import state_of
-from fdabench.report.text import DASH, byte_size, count, percent, target_name
+from fdabench.formatting import byte_size, count, format_duration, percent, target_name
 from fdabench.results.costs import CONVENTIONS, total_bytes
 from fdabench.results.store import Store
+from fdabench.tables import Column, Table, column
 
 MOST_EVALUATIONS = 20
 MOST_SYNCS = 12
@@ -43,7 +45,8 @@ def _say_run(found: Inspected) -> None:
     record = found.record
     about = {**record.get("resolved", {}), **record.get("environment", {})}
     about |= {key: record[key] for key in ("attempts", "started", "ended", "steps", "wall_s") if key in record}
-    print_table(Table(("", ""), [(key, f"{value}") for key, value in about.items()]), "plain")
+    records = [{"key": key, "value": value} for key, value in about.items()]
+    print_table(Table(records, (column("key", ""), column("value", ""))), "plain")
 
 
 def _say_outcome(found: Inspected) -> None:
@@ -51,41 +54,52 @@ def _say_outcome(found: Inspected) -> None:
     reached = found.evals[found.evals["test_accuracy"] == run["best_accuracy"]]
     best = f" at step {count(int(reached['step'].iloc[0]))}" if len(reached) else ""
     say(f"\naccuracy: {percent(run['final_accuracy'], 2)} at the end, {percent(run['best_accuracy'], 2)} at best{best}")
-    took = in_time(found.record["wall_s"])
+    took = format_duration(found.record["wall_s"])
     total = f"{byte_size(run['bytes_total'])} ({found.convention}), {count(run['syncs'])} syncs"
     say(f"in all: {count(run['steps'])} steps, {total}, {took}")
-    rows = [
-        (target_name(hit["target"]), *(_reached(hit) if hit["reached"] else ("missed", DASH, DASH, DASH)))
-        for _, hit in found.hits.iterrows()
-    ]
-    if rows:
+    if len(found.hits):
         say("")
-        print_table(Table(("target", "reached at step", "after step", "bytes", "syncs"), rows), "plain")
+        print_table(Table(_records(found.hits), _HITS), "plain")
 
 
-def _reached(hit: "pd.Series[float]") -> tuple[str, ...]:
-    return count(hit["step"]), count(hit["step_before"]), byte_size(hit["bytes_total"]), count(hit["syncs"])
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+_HITS = (
+    column("target", write=target_name),
+    Column("step", "reached at step", lambda hit: count(hit["step"]) if hit["reached"] else "missed"),
+    # a missed target has no numbers, which are written as a dash
+    column("step_before", "after step", count),
+    column("bytes_total", "bytes", byte_size),
+    column("syncs", "syncs", count),
+)
 
 
 def _say_evaluations(found: Inspected) -> None:
     records = evaluation_records(found)
-    shown = thinned([evaluation_row(record) for record in records], MOST_EVALUATIONS)
+    shown = thinned(records, MOST_EVALUATIONS)
     of = f"{len(shown)} of {len(records)}; --output-format json or csv has all" if len(shown) < len(records) else "all"
     say(f"\nevaluations ({of}):")
-    print_table(Table(COLUMNS, shown), "plain")
+    print_table(Table(shown, COLUMNS), "plain")
 
 
 def _say_ledger(found: Inspected) -> None:
     rows = [
-        (str(kind), count(mine["count"].sum()), ", ".join(f"{count(n)} B" for n in sorted(set(mine["payload_bytes"]))))
+        {"kind": kind, "collectives": mine["count"].sum(), "payloads": sorted(set(mine["payload_bytes"]))}
         for kind, mine in found.ledger.groupby("kind", sort=False)
     ]
+    columns = (
+        column("kind", "ledger"),
+        column("collectives", write=count),
+        column("payloads", "payload of one worker", lambda sizes: ", ".join(f"{count(n)} B" for n in sizes)),
+    )
     say("")
-    print_table(Table(("ledger", "collectives", "payload of one worker"), rows), "plain")
+    print_table(Table(rows, columns), "plain")
     say("")
     workers = found.cell.config["workers"]
-    costs = [(name, byte_size(total_bytes(found.ledger, workers, name).total)) for name in CONVENTIONS]
-    print_table(Table(("convention", "bytes, all workers"), costs), "plain")
+    costs = [{"convention": name, "bytes": total_bytes(found.ledger, workers, name).total} for name in CONVENTIONS]
+    print_table(Table(costs, (column("convention"), column("bytes", "bytes, all workers", byte_size))), "plain")
 
 
 def _say_timeline(rounds: pd.DataFrame, steps: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from fdabench.cli.console import Table, for_a_terminal, print_data, print_styled, print_table, print_text, remark, say
+from fdabench.cli.console import for_a_terminal, print_data, print_styled, print_table, print_text, remark, say
 from fdabench.cli.findings import blocks
 from fdabench.errors import NoComparisonError, ResultError, UsageError
 from fdabench.gate.check import check, check_limits
@@ -21,7 +21,7 @@ from fdabench.gate.reading import read
 from fdabench.gate.runs import Snapshot
 from fdabench.gate.snapshots import snapshot
 from fdabench.gate.verdict import Checked
-from fdabench.gate.words import COLUMNS, RECORD, as_data, as_record, head, hints, row_texts, summary
+from fdabench.gate.words import as_data, cell_table, finding_table, head, hints, summary
 from fdabench.results.load import Results, load
 from fdabench.results.store import Store
 
@@ -108,7 +108,7 @@ def _print(checked: Checked, question: Question) -> None:
     elif question.form == "github":
         _github(checked)
     elif question.form == "csv":
-        print_table(Table(RECORD, [], [as_record(checked, finding) for finding in checked.shown]), "csv")
+        print_table(finding_table(checked), "csv")
     else:
         _lines(checked, question)
 
@@ -120,7 +120,7 @@ def _lines(checked: Checked, question: Question) -> None:
     if shown and for_a_terminal(question.form):
         print_styled(partial(blocks, shown))
     elif shown:
-        print_table(Table(COLUMNS, [row_texts(row) for row in shown]), "plain")
+        print_table(cell_table(shown), "plain")
     nothing = ["all syncs are at the same steps"] if question.baseline or question.against else []
     for line in [*((checked.why or nothing) if question.why else ()), *summary(checked)]:
         say(line)

@@ -1,22 +1,20 @@
 """`fdabench compare`: two results folders side by side, or one's own beside the numbers of the FDA paper."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fdabench.cli.console import Table, print_table, remark
+from fdabench.cli.console import print_table, remark
 from fdabench.errors import ResultError, UsageError
+from fdabench.formatting import DASH, byte_size, percent
 from fdabench.gate.ab import Line, side_by_side
 from fdabench.gate.units import metric_name, readable, signed
 from fdabench.report.data import combine
 from fdabench.report.published import compare
-from fdabench.report.text import DASH, byte_size, percent
 from fdabench.report.versus import published_grids, versus_table
 from fdabench.results.load import load
-
-AB_COLUMNS = ("cell", "metric", "A", "B", "change", "95 % interval", "seeds", "verdict")
+from fdabench.tables import Column, Record, Table, column
 
 
 def print_comparison(roots: Sequence[Path], published: bool, form: str) -> None:
@@ -35,33 +33,44 @@ def print_comparison(roots: Sequence[Path], published: bool, form: str) -> None:
 def _print_sides(a: Path, b: Path, form: str) -> None:
     """One row for each cell and metric, and the mean over all cells; how they were paired, to stderr."""
     found = side_by_side(load(a), load(b))
-    print_table(Table(AB_COLUMNS, [_side_row(line) for line in found.lines], [_record(x) for x in found.lines]), form)
+    print_table(Table([_record(line) for line in found.lines], _COLUMNS), form)
     if found.differing:
         remark(f"some are paired by label and workload: their configurations differ in {', '.join(found.differing)}")
     if found.alone:
         remark(f"{found.alone} runs have no counterpart and are left out")
 
 
-def _side_row(line: Line) -> tuple[str, ...]:
-    accuracy = line.metric == "accuracy"
-    unit, digits, write = (" points", 2, percent) if accuracy else (" %", 1, byte_size)
-    interval = ", ".join(signed(end, digits) for end in line.interval) if line.interval else ""
-    return (
-        readable(line.cell),
-        metric_name(line.metric),
-        write(line.a),
-        write(line.b),
-        f"{line.bound}{signed(line.change, digits)}{unit}",
-        f"[{interval}]" if interval else DASH,
-        str(line.seeds),
-        line.verdict,
-    )
-
-
 def _record(line: Line) -> dict[str, Any]:
     low, high = line.interval or (None, None)
     record = {**asdict(line), "change_low": low, "change_high": high}
-    return {key: _plain(value) for key, value in record.items() if key != "interval"}
+    return {key: value for key, value in record.items() if key != "interval"}
+
+
+def _size(key: str) -> Callable[[Record], str]:
+    """The value of one side: an accuracy, or bytes."""
+    return lambda line: percent(line[key]) if line["metric"] == "accuracy" else byte_size(line[key])
+
+
+def _change(line: Record) -> str:
+    digits, unit = (2, " points") if line["metric"] == "accuracy" else (1, " %")
+    return f"{line['bound']}{signed(line['change'], digits)}{unit}"
+
+
+def _interval(line: Record) -> str:
+    ends, digits = (line["change_low"], line["change_high"]), 2 if line["metric"] == "accuracy" else 1
+    return DASH if None in ends else f"[{', '.join(signed(end, digits) for end in ends)}]"
+
+
+_COLUMNS = (
+    column("cell", write=readable),
+    column("metric", write=metric_name),
+    Column("a", "A", _size("a")),
+    Column("b", "B", _size("b")),
+    Column("change", "change", _change),
+    Column("interval", "95 % interval", _interval),
+    column("seeds"),
+    column("verdict"),
+)
 
 
 def _print_published(roots: Sequence[Path], form: str) -> None:
@@ -78,11 +87,5 @@ def _print_published(roots: Sequence[Path], form: str) -> None:
             "also sorted (0.6) and label (0, 8); thetas of the paper's Table 1"
         )
     table = versus_table(found)
-    records = [{str(key): _plain(value) for key, value in row.items()} for row in found.frame.to_dict("records")]
-    print_table(Table(table.columns, table.rows, records), form)
+    print_table(table, form)
     remark(table.note)
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

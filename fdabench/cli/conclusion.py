@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
-from fdabench.cli.console import AS_TABLE, Table, print_table, say
+from fdabench.cli.console import AS_TABLE, print_table, say
 from fdabench.report.conclusion import conclusion_table
 from fdabench.report.data import combine
 from fdabench.report.summary import closing_summary
@@ -18,11 +17,7 @@ def print_conclusion(results: Sequence[Results], form: str) -> None:
         form: one of `options.Format`.
     """
     if form in AS_TABLE:
-        table = conclusion_table(combine(results))
-        rows: list[dict[str, Any]] = [
-            {str(key): value for key, value in row.items()} for row in table.frame.to_dict("records")
-        ]
-        print_table(Table(table.columns, table.rows, rows), form)
+        print_table(conclusion_table(combine(results)), form)
     else:
         say("\n\n".join(closing_summary(result) for result in results))
 

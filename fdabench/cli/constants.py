@@ -2,32 +2,29 @@
 
 from collections.abc import Callable, Mapping
 
-from fdabench.cli.console import Table
-from fdabench.report.text import count
+from fdabench.formatting import count
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.networks import NETWORKS
+from fdabench.tables import Table, column
 
-_KINDS = ("initial", "model", "state")
+_KINDS = {
+    "initial": "initial distribution",
+    "model": "model sync of n bytes",
+    "state": "local state of n bytes",
+}
 
 
 def conventions() -> Table:
     """What collectives cost under each, as formulas of K workers and n bytes."""
-    rows = [(name, *(_formula(cost[kind]) for kind in _KINDS)) for name, cost in CONVENTIONS.items()]
-    return Table(("name", "initial distribution", "model sync of n bytes", "local state of n bytes"), rows)
+    records = [
+        {"name": name, **{title: _formula(cost[kind]) for kind, title in _KINDS.items()}}
+        for name, cost in CONVENTIONS.items()
+    ]
+    return Table(records, [column("name"), *map(column, _KINDS.values())])
 
 
 def networks() -> Table:
     """Those that have a name; a suite may describe others."""
-    rows = [
-        (
-            name,
-            f"{count(network.bandwidth / 1e6)} Mbit/s",
-            f"{network.latency * 1e3:g} ms",
-            "one channel for all" if network.shared else "each worker",
-            network.about,
-        )
-        for name, network in NETWORKS.items()
-    ]
     records = [
         {
             "name": name,
@@ -38,7 +35,14 @@ def networks() -> Table:
         }
         for name, network in NETWORKS.items()
     ]
-    return Table(("name", "bandwidth", "latency, one way", "whose", "about"), rows, records)
+    columns = (
+        column("name"),
+        column("bandwidth_mbps", "bandwidth", lambda mbps: f"{count(mbps)} Mbit/s"),
+        column("latency_ms", "latency, one way", lambda ms: f"{ms:g} ms"),
+        column("shared", "whose", lambda shared: "one channel for all" if shared else "each worker"),
+        column("about"),
+    )
+    return Table(records, columns)
 
 
 CONSTANTS: Mapping[str, Callable[[], Table]] = {"conventions": conventions, "networks": networks}

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.cli.console import Table, print_table
+from fdabench.cli.console import print_table
 from fdabench.datasets.base import data_dir
 from fdabench.errors import SuiteError
 from fdabench.gate.names import environment_class
 from fdabench.run.doctor import Finding, data_sets, determinism, devices, environment_here, versions
 from fdabench.run.ready import parse_device
 from fdabench.suite.reader import read_plugins
+from fdabench.tables import Table, column
 
 
 def print_doctor(folder: Path | None, form: str) -> None:
@@ -24,7 +25,7 @@ def print_doctor(folder: Path | None, form: str) -> None:
         *determinism(),
         *_environment_class(),
     ]
-    print_table(Table(("kind", "name", "found"), [tuple(finding) for finding in findings]), form)
+    print_table(Table([finding._asdict() for finding in findings], [*map(column, Finding._fields)]), form)
 
 
 def _plugins() -> tuple[Catalogue, list[Finding]]:

@@ -1,19 +1,33 @@
 """The evaluations of one cell as a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from fdabench.cli.console import Table
 from fdabench.cli.inspected import Inspected
-from fdabench.report.text import DASH, byte_size, count, percent, significant
+from fdabench.formatting import DASH, byte_size, count, percent, significant
+from fdabench.tables import Record, Table, column
 
-COLUMNS = ("step", "epoch", "accuracy", "test loss", "train loss", "bytes", "syncs", "estimate", "variance")
+
+def _diagnostic(value: Any) -> str:
+    return DASH if value is None else significant(float(value))
+
+
+COLUMNS = (
+    column("step", write=count),
+    column("epoch", write=lambda epoch: f"{epoch:.2f}"),
+    column("test_accuracy", "accuracy", lambda accuracy: percent(accuracy, 2)),
+    column("test_loss", "test loss", significant),
+    column("train_loss", "train loss", significant),
+    column("bytes_total", "bytes", byte_size),
+    column("syncs", write=count),
+    column("estimate", write=_diagnostic),
+    column("variance", write=_diagnostic),
+)
 
 
 def evaluations_table(cell: Inspected) -> Table:
     """All of them; programs get the columns of `evals`, bytes in the suite's convention."""
-    records = evaluation_records(cell)
-    return Table(COLUMNS, [evaluation_row(record) for record in records], records)
+    return Table(evaluation_records(cell), COLUMNS)
 
 
 def evaluation_records(cell: Inspected) -> list[dict[str, Any]]:
@@ -21,21 +35,7 @@ def evaluation_records(cell: Inspected) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def evaluation_row(record: Mapping[str, Any]) -> tuple[str, ...]:
-    return (
-        count(record["step"]),
-        f"{record['epoch']:.2f}",
-        percent(record["test_accuracy"], 2),
-        significant(record["test_loss"]),
-        significant(record["train_loss"]),
-        byte_size(record["bytes_total"]),
-        count(record["syncs"]),
-        _number(record["estimate"]),
-        _number(record["variance"]),
-    )
-
-
-def thinned(rows: Sequence[tuple[str, ...]], most: int) -> list[tuple[str, ...]]:
+def thinned(rows: Sequence[Record], most: int) -> list[Record]:
     """At most so many, evenly spaced, the first and the last among them.
 
     Args:
@@ -44,7 +44,3 @@ def thinned(rows: Sequence[tuple[str, ...]], most: int) -> list[tuple[str, ...]]
     if len(rows) <= most:
         return list(rows)
     return [rows[i * (len(rows) - 1) // (most - 1)] for i in range(most)]
-
-
-def _number(value: Any) -> str:
-    return DASH if value is None else significant(float(value))

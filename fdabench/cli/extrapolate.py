@@ -1,20 +1,20 @@
 """`fdabench plan --extrapolate`: what the strategies of a suite would cost with more workers and larger models."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from fdabench.cli.console import Table, print_table, remark, say
+from fdabench.cli.console import print_table, remark, say
 from fdabench.errors import ResultError, UsageError, nearest
-from fdabench.report.text import DASH, byte_size, count, significant
-from fdabench.report.times import duration
+from fdabench.formatting import DASH, byte_size, count, format_duration, significant
 from fdabench.results.load import Results, load
 from fdabench.results.networks import NETWORKS, Network
 from fdabench.run.extrapolate import Estimate, Wish, estimates
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import Expanded
 from fdabench.suite.select import select
+from fdabench.tables import Column, Record, Table, column
 
 MOST: Mapping[str, int] = {"workers": 10**6, "parameters": 10**11, "steps": 10**9}
 PAGE = "docs/extrapolation.md"
@@ -72,12 +72,10 @@ def print_extrapolation(suite: Expanded, wish: Wish, results: Path, chosen: str 
     found = estimates(cells, wish, convention, read, suite.catalogue)
     _tell(found, results if read else None)
     records = [_record(each, networks, convention) for each in found]
-    costs = ("strategy", "on", "K", "parameters", "steps", "theta", "syncs", "syncs are", f"bytes ({convention})")
-    print_table(Table((*costs, "memory of a process", "checked"), [_costs(each) for each in found], records), form)
+    print_table(Table(records, _costs(convention)), form)
     if form not in FOR_PROGRAMS:
         say("")
-        times = ("strategy", "on", "computing", *(f"talking on {name}" for name in networks))
-        print_table(Table(times, [_times(each, networks) for each in found]), form)
+        print_table(Table(records, _times(networks)), form)
 
 
 def _results(root: Path, cells: tuple[Cell, ...] | list[Cell], source: str) -> Results:
@@ -99,46 +97,63 @@ def _tell(found: list[Estimate], results: Path | None) -> None:
     remark(f"modelled: memory, computing, talking; with which formulas, and how far they hold: {PAGE}")
 
 
-def _on(each: Estimate) -> str:
-    config = each.cell.config
-    return f"{config['dataset']} {config['model']} b={config['batch_size']} {config['partition']['kind']}"
-
-
-def _costs(each: Estimate) -> tuple[str, ...]:
-    measured = each.measured
+def _costs(convention: str) -> tuple[Column, ...]:
+    """What people read of bytes and memory; of the records that programs get."""
     return (
-        each.cell.label,
-        _on(each),
-        count(each.there.workers),
-        count(each.there.parameters),
-        count(each.there.steps),
-        DASH if each.theta is None else significant(each.theta),
-        " to ".join(dict.fromkeys(count(syncs) for syncs in each.syncs or ())) or DASH,
-        _basis(each),
-        " to ".join(dict.fromkeys(byte_size(demand.wire_bytes) for demand in each.demands or ())) or DASH,
-        byte_size(each.memory),
-        DASH if measured is None else f"bytes of {measured.as_predicted} of {measured.cells} cells",
+        column("strategy"),
+        Column("on", "on", _on),
+        column("workers", "K", count),
+        column("parameters", write=count),
+        column("steps", write=count),
+        column("theta", write=lambda theta: DASH if theta is None else significant(theta)),
+        Column("syncs", "syncs", _range("syncs_least", "syncs_most", count)),
+        Column("syncs_basis", "syncs are", _basis),
+        Column("bytes", f"bytes ({convention})", _range("bytes_least", "bytes_most", byte_size)),
+        column("memory_bytes", "memory of a process", byte_size),
+        Column("checked", "checked", _checked),
     )
 
 
-def _times(each: Estimate, networks: Mapping[str, Network]) -> tuple[str, ...]:
-    computing = DASH if each.compute_s is None else duration(each.compute_s)
-    talking = [_span([_talking(demand, network) for demand in each.demands or ()]) for network in networks.values()]
-    return (each.cell.label, _on(each), computing, *talking)
+def _times(networks: Mapping[str, Network]) -> tuple[Column, ...]:
+    """Seconds of computing, and of communication on each network."""
+    return (
+        column("strategy"),
+        Column("on", "on", _on),
+        column("compute_s", "computing", lambda seconds: DASH if seconds is None else format_duration(seconds)),
+        *(
+            Column(name, f"talking on {name}", _range(f"{name}_least_s", f"{name}_most_s", format_duration))
+            for name in networks
+        ),
+    )
 
 
-def _basis(each: Estimate) -> str:
-    if each.basis != "measured":
-        return each.basis
-    return f"measured at K={each.here.workers} d={count(each.here.parameters)}"
+def _on(record: Record) -> str:
+    return f"{record['dataset']} {record['model']} b={record['batch_size']} {record['partition']}"
+
+
+def _range(low: str, high: str, write: Callable[[float], str]) -> Callable[[Record], str]:
+    """`1.2 MB to 3.4 MB`, one value where both are written alike, a dash where they are not known."""
+
+    def written(record: Record) -> str:
+        ends = [record[key] for key in (low, high) if record[key] is not None]
+        return " to ".join(dict.fromkeys(map(write, ends))) or DASH
+
+    return written
+
+
+def _basis(record: Record) -> str:
+    if record["syncs_basis"] != "measured":
+        return str(record["syncs_basis"])
+    return f"measured at K={record['measured_workers']} d={count(record['measured_parameters'])}"
+
+
+def _checked(record: Record) -> str:
+    cells = record["measured_cells"]
+    return f"bytes of {record['cells_as_predicted']} of {cells} cells" if cells else DASH
 
 
 def _talking(demand: Any, network: Network) -> float:
     return float(demand.seconds_on(network, 0.0))
-
-
-def _span(seconds: list[float]) -> str:
-    return " to ".join(dict.fromkeys(duration(each) for each in seconds)) or DASH
 
 
 def _record(each: Estimate, networks: Mapping[str, Network], convention: str) -> dict[str, Any]:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from fdabench.catalogue.kinds import Catalogue
-from fdabench.cli.console import AS_TABLE, Table, print_table, remark
+from fdabench.cli.console import AS_TABLE, print_table, remark
 from fdabench.cli.constants import CONSTANTS
 from fdabench.fields import SEED, STEPS, THRESHOLD
-from fdabench.report.text import DASH, count
+from fdabench.formatting import DASH, count
 from fdabench.suite.members import Member, members, threshold_rules
 from fdabench.suite.reader import read_plugins
+from fdabench.tables import Table, column
 
 
 def print_list(what: str, suite: Path | None, form: str) -> None:
@@ -28,10 +29,9 @@ def print_list(what: str, suite: Path | None, form: str) -> None:
 
 
 def _with_plugins(table: Table, catalogue: Catalogue, what: str) -> Table:
-    files = [_plugin(catalogue, what, row[0]) for row in table.rows]
-    rows = [(*row, file) for row, file in zip(table.rows, files, strict=True)]
-    records = [{**record, "plug-in": file or None} for record, file in zip(table.machine, files, strict=True)]
-    return Table((*table.columns, "plug-in"), rows, records)
+    files = [_plugin(catalogue, what, name) for name, *_ in table.rows]
+    records = [{**record, "plug-in": file or None} for record, file in zip(table.records, files, strict=True)]
+    return Table(records, [*table.columns, column("plug-in", write=lambda file: file or "")])
 
 
 def _plugin(catalogue: Catalogue, what: str, name: str) -> str:
@@ -42,10 +42,11 @@ def _plugin(catalogue: Catalogue, what: str, name: str) -> str:
 def _components(role: str) -> Callable[[Catalogue], Table]:
     def listed(catalogue: Catalogue) -> Table:
         kinds: Mapping[str, type[Any]] = getattr(catalogue, role)
-        keys = {kind: _keys(cls, catalogue) for kind, cls in kinds.items()}
-        rows = [(kind, ", ".join(keys[kind]) or DASH, _first_sentence(cls)) for kind, cls in kinds.items()]
-        records = [{"kind": kind, "keys": keys[kind], "about": _first_sentence(cls)} for kind, cls in kinds.items()]
-        return Table(("kind", "keys", "what it does"), rows, records)
+        records = [
+            {"kind": kind, "keys": _keys(cls, catalogue), "about": _first_sentence(cls)} for kind, cls in kinds.items()
+        ]
+        keys = column("keys", write=lambda found: ", ".join(found) or DASH)
+        return Table(records, (column("kind"), keys, column("about", "what it does")))
 
     return listed
 
@@ -90,10 +91,6 @@ def _notes(catalogue: Catalogue, what: str) -> Sequence[str]:
 
 
 def _datasets(catalogue: Catalogue) -> Table:
-    rows = [
-        (name, count(data.train_samples), "x".join(map(str, data.shape)), str(data.classes), data.about)
-        for name, data in catalogue.datasets.items()
-    ]
     records = [
         {
             "name": name,
@@ -104,19 +101,27 @@ def _datasets(catalogue: Catalogue) -> Table:
         }
         for name, data in catalogue.datasets.items()
     ]
-    return Table(("name", "training samples", "shape", "classes", "about"), rows, records)
+    columns = (
+        column("name"),
+        column("training_samples", "training samples", count),
+        column("shape", write=_shape),
+        column("classes"),
+        column("about"),
+    )
+    return Table(records, columns)
 
 
 def _models(catalogue: Catalogue) -> Table:
-    rows = [
-        (name, "x".join(map(str, model.takes)) if model.takes else "any", model.about)
-        for name, model in catalogue.models.items()
-    ]
     records = [
         {"name": name, "images": list(model.takes) if model.takes else None, "about": model.about}
         for name, model in catalogue.models.items()
     ]
-    return Table(("name", "images", "about"), rows, records)
+    return Table(records, (column("name"), column("images", write=_shape), column("about")))
+
+
+def _shape(sizes: Sequence[int] | None) -> str:
+    """`1x28x28`; a model that takes images of any shape has none."""
+    return "x".join(map(str, sizes)) if sizes else "any"
 
 
 _LISTS: Mapping[str, Callable[[Catalogue], Table]] = {

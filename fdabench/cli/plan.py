@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fdabench.catalogue.kinds import Catalogue
-from fdabench.cli.console import AS_TABLE, in_time, print_table, remark, say
+from fdabench.cli.console import AS_TABLE, print_table, remark, say
 from fdabench.cli.extrapolate import parse_wish, print_extrapolation
 from fdabench.cli.plan_table import cells_table, folded_table, priced, total
 from fdabench.cli.request import expand, grid_line, results_dir
 from fdabench.datasets.base import data_dir
-from fdabench.report.text import plural
+from fdabench.formatting import format_duration, plural
 from fdabench.results.store import Store
 from fdabench.run.estimate import estimated_seconds
 from fdabench.run.plan import SETTLED, afresh, standings, tally
@@ -51,7 +51,7 @@ def print_plan(wanted: Wanted, form: str) -> None:
     to_run = [each for each in costs if wanted.fresh or each.standing.status not in SETTLED]
     jobs = default_jobs(parse_device("auto"))
     seconds = estimated_seconds([each.standing.cell for each in to_run], store, jobs, suite.catalogue)
-    now = f": {total(to_run)}, about {in_time(seconds)} with --jobs {jobs}" if to_run else ""
+    now = f": {total(to_run)}, about {format_duration(seconds)} with --jobs {jobs}" if to_run else ""
     say(f"in all: {plural(len(found), 'cell')}, {total(costs)}")
     say(f"{tally(found)}{now}")
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fdabench.catalogue.kinds import Catalogue
-from fdabench.cli.console import Table
-from fdabench.report.text import byte_size, count
-from fdabench.run.plan import Bound, Standing, bytes_bound
+from fdabench.formatting import byte_size, count
+from fdabench.run.forecast import Bound, bytes_bound
+from fdabench.run.plan import Standing
+from fdabench.tables import Column, Table, column
 
 STATUSES = ("done", "failed", "stale", "to run")
 UNKNOWN = "unknown"
@@ -30,17 +31,31 @@ def folded_table(found: Sequence[Priced], convention: str) -> Table:
     groups: dict[str, list[Priced]] = {}
     for each in found:
         groups.setdefault(_without_seed(each), []).append(each)
-    rows = [_folded_row(group) for group in groups.values()]
-    return Table(("what", "seeds", "status", f"bytes of each ({convention})", "why"), rows, cell_records(found))
+    columns = (
+        column("what"),
+        column("seeds"),
+        column("status"),
+        column("bytes", f"bytes of each ({convention})"),
+        column("why"),
+    )
+    return Table([_folded(group) for group in groups.values()], columns, cell_records(found))
 
 
 def cells_table(found: Sequence[Priced], convention: str) -> Table:
     """One row for each cell."""
-    rows = [
-        (each.standing.cell.id, each.standing.cell.title, each.standing.status, span(each.bound), each.standing.why)
-        for each in found
-    ]
-    return Table(("cell", "what", "status", f"bytes ({convention})", "why"), rows, cell_records(found))
+    columns = (
+        column("cell"),
+        column("what"),
+        column("status"),
+        Column("bytes", f"bytes ({convention})", _bytes),
+        column("why"),
+    )
+    return Table(cell_records(found), columns)
+
+
+def _bytes(record: Mapping[str, Any]) -> str:
+    least, most = record["bytes_least"], record["bytes_most"]
+    return span(None if least is None else Bound(least, most))
 
 
 def cell_records(found: Sequence[Priced]) -> list[dict[str, Any]]:
@@ -84,11 +99,18 @@ def _without_seed(each: Priced) -> str:
     return json.dumps([cell.label, config], sort_keys=True)
 
 
-def _folded_row(group: Sequence[Priced]) -> tuple[str, ...]:
+def _folded(group: Sequence[Priced]) -> dict[str, str]:
+    """The row of a group, in words."""
     cell = group[0].standing.cell
     counts = Counter(each.standing.status for each in group)
     status = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts[name])
     bounds = dict.fromkeys(span(each.bound) for each in group)
     reasons = dict.fromkeys(each.standing.why for each in group if each.standing.why)
     title = cell.title.removesuffix(f" s{cell.config['seed']}")
-    return (title, str(len(group)), status, ", ".join(bounds), "; ".join(reasons))
+    return {
+        "what": title,
+        "seeds": str(len(group)),
+        "status": status,
+        "bytes": ", ".join(bounds),
+        "why": "; ".join(reasons),
+    }

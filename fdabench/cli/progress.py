@@ -11,9 +11,10 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from fdabench.cli.console import err, in_time, remark
+from fdabench.cli.console import err, remark
 from fdabench.cli.telling import Endings, moving, remarking
 from fdabench.errors import UsageError
+from fdabench.formatting import format_duration
 from fdabench.results.store import FAILURES
 from fdabench.run import events
 
@@ -105,7 +106,7 @@ class Clock:
     def left(self) -> str:
         share = self.done + sum(self.under_way.values())
         elapsed = monotonic() - self.begun
-        return f"{in_time(elapsed * (self.cells - share) / share)} left" if share > 0.02 else "..."
+        return f"{format_duration(elapsed * (self.cells - share) / share)} left" if share > 0.02 else "..."
 
 
 class InPipe:

@@ -12,6 +12,7 @@ from fdabench.cli.console import print_data, print_table, remark
 from fdabench.cli.evaluations import evaluations_table
 from fdabench.cli.inspected import inspect
 from fdabench.errors import ResultError, UsageError, nearest
+from fdabench.formatting import first_of
 from fdabench.results.load import load
 from fdabench.results.store import Store, taken_apart
 from fdabench.suite.cell import Cell
@@ -94,8 +95,7 @@ def _find(cells: dict[str, Cell], words: Sequence[str], root: Path) -> str:
         known = {word for cell in cells.values() for word in cell.title.split()} | set(cells)
         raise ResultError(f"{root}: no cell has all of {said!r}{nearest(strange[0], known) if strange else ''}")
     if len(found) > 1:
-        lines = [f"  {cell.id}  {cell.title}" for cell in found[:MOST_LISTED]]
-        more = [f"  and {len(found) - MOST_LISTED} more"] if len(found) > MOST_LISTED else []
-        listed = "\n".join([*lines, *more])
+        lines = [f"  {cell.id}  {cell.title}" for cell in found]
+        listed = "\n".join(first_of(lines, MOST_LISTED, "  and {} more"))
         raise ResultError(f"{root}: {len(found)} cells have all of {said!r}; give more words, or an id:\n{listed}")
     return found[0].id

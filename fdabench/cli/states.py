@@ -6,11 +6,10 @@ from contextlib import suppress
 from time import time
 
 from fdabench.results.store import Record, Store
+from fdabench.run.lease import SILENT_S
 
 RUNNING = "running"
 MOST_LETTERS = 200
-SILENT_S = 120.0
-"""A holder on another host that has not touched its lease for so long is taken to be gone."""
 
 
 def state_of(store: Store, cell_id: str, record: Record | None) -> str:

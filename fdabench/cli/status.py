@@ -2,15 +2,17 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fdabench.cli.console import AS_TABLE, Table, in_time, print_table, say
+from fdabench.cli.console import AS_TABLE, print_table, say
 from fdabench.cli.pace import Pace, pace
 from fdabench.cli.states import RUNNING, cause, state_of
-from fdabench.report.text import count, percent, significant
+from fdabench.formatting import count, first_of, format_duration, listing, percent, significant
 from fdabench.results.store import FAILURES, RESULTS, TO_DO, Record, Store, taken_apart
 from fdabench.suite.cell import Cell
+from fdabench.tables import Column, Table, column
 
 STATES = (*RESULTS, *FAILURES, RUNNING, *TO_DO)
 MOST_NAMES = 8
@@ -43,9 +45,9 @@ def print_status(root: Path, form: str) -> None:
             details = [(each.state, _detail(each)) for each in seen if each.state in (RUNNING, *FAILURES)]
             records = [
                 {**row, "details": [detail for state, detail in details if state == row["state"]]}
-                for row in table.machine
+                for row in table.records
             ]
-            table = Table(table.columns, table.rows, records)
+            table = replace(table, data=records)
         lines = [] if form in AS_TABLE else [*_running(seen), *_failed(seen, root)]
     print_table(table, form)
     for line in lines:
@@ -59,19 +61,17 @@ def _seen(store: Store, entry: Mapping[str, Any]) -> Seen:
 
 
 def _table(seen: Sequence[Seen], suite: str) -> Table:
-    rows, records = [], []
+    records = []
     for state in (*STATES, "all"):
         mine = [each for each in seen if state in (each.state, "all")]
         labels = list(dict.fromkeys(each.cell.label for each in mine))
         if mine or state == "all":
-            rows.append((state, count(len(mine)), suite if state == "all" else _few(labels)))
             records.append({"suite": suite, "state": state, "cells": len(mine), "which": labels})
-    return Table(("state", "cells", "which"), rows, records)
+    return Table(records, (column("state"), column("cells", write=count), Column("which", "which", _which)))
 
 
-def _few(names: Sequence[str]) -> str:
-    more = [f"and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else []
-    return ", ".join([*names[:MOST_NAMES], *more])
+def _which(record: Mapping[str, Any]) -> str:
+    return str(record["suite"]) if record["state"] == "all" else listing(record["which"], MOST_NAMES)
 
 
 def _detail(each: Seen) -> dict[str, Any]:
@@ -101,16 +101,14 @@ def _running(seen: Sequence[Seen]) -> Iterator[str]:
 def _pace(pace: Pace | None) -> str:
     if pace is None:
         return ""
-    left = f"{in_time(pace.left_s)} left  " if pace.left_s is not None else ""
+    left = f"{format_duration(pace.left_s)} left  " if pace.left_s is not None else ""
     rate = f"{significant(pace.steps_per_s)} steps/s  " if pace.steps_per_s else ""
     return f"{count(pace.step)}/{count(pace.budget)} steps  {percent(pace.accuracy)}  {rate}{left}"
 
 
 def _failed(seen: Sequence[Seen], root: Path) -> Iterator[str]:
     failed = [each for each in seen if each.state in FAILURES]
-    for each in failed[:MOST_FAILED]:
-        yield f"{each.state}  {each.cell.title}\n       {cause(each.record)}"
-    if len(failed) > MOST_FAILED:
-        yield f"and {len(failed) - MOST_FAILED} more; --output-format json has all"
+    lines = [f"{each.state}  {each.cell.title}\n       {cause(each.record)}" for each in failed]
+    yield from first_of(lines, MOST_FAILED, "and {} more; --output-format json has all")
     if failed:
         yield f"traceback: {shlex.join(['fdabench', 'show', root.as_posix(), failed[0].cell.id])}"

@@ -4,11 +4,10 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from fdabench.cli.console import in_time
 from fdabench.cli.inspected import inspect
 from fdabench.cli.states import cause
 from fdabench.errors import ResultError
-from fdabench.report.text import byte_size, count, percent
+from fdabench.formatting import byte_size, count, format_duration, percent
 from fdabench.results.store import FAILURES, Record, Store, taken_apart
 from fdabench.run import events
 from fdabench.run.recorder import Progress
@@ -47,7 +46,7 @@ class Endings:
         if not outcome:
             return f"{state}  {cell.title}"
         samples = record["steps"] * cell.config["workers"] * cell.config["batch_size"] / record["wall_s"]
-        took = f"{in_time(record['wall_s'])}  {count(samples)} samples/s"
+        took = f"{format_duration(record['wall_s'])}  {count(samples)} samples/s"
         return f"{state}  {cell.title}   {count(record['steps'])} steps  {outcome}  {took}"
 
     def _command(self, cell: Cell) -> str:

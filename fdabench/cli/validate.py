@@ -8,11 +8,12 @@ from typing import Any
 import typer
 
 from fdabench.catalogue.origin import installed
-from fdabench.cli.console import Table, print_data, print_table, remark, say
+from fdabench.cli.console import print_data, print_table, remark, say
 from fdabench.cli.request import grid_line, tell_notes
 from fdabench.errors import SuiteError, UsageError
 from fdabench.suite.editor import suite_json_schema
 from fdabench.suite.reader import plugins_named, read_plugins, read_suite
+from fdabench.tables import Table, column
 
 
 def validate_suites(paths: Sequence[Path], form: str) -> None:
@@ -59,13 +60,16 @@ def print_plugins(paths: Sequence[Path], form: str) -> None:
     """A row for each plug-in that reading these suites would run: its file, and who names it. Runs none of them."""
     if not paths:
         raise UsageError("validate: give a suite file")
-    rows = [
-        (each.path.as_posix(), f"{each.suite.as_posix()}: {each.place}")
+    records = [
+        {"plug-in": each.path.as_posix(), "named by": f"{each.suite.as_posix()}: {each.place}"}
         for path in paths
         for each in plugins_named(path)
     ]
-    rows += [(f"{package.name} = {package.value}", f"installed: {package.where}") for package in installed()]
-    print_table(Table(("plug-in", "named by"), rows), form)
+    records += [
+        {"plug-in": f"{package.name} = {package.value}", "named by": f"installed: {package.where}"}
+        for package in installed()
+    ]
+    print_table(Table(records, [column("plug-in"), column("named by")]), form)
 
 
 def print_schema(paths: Sequence[Path]) -> None:

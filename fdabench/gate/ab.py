@@ -15,6 +15,7 @@ from fdabench.gate.snapshots import snapshot
 from fdabench.gate.stats import ROUNDING, moderated
 from fdabench.gate.strangers import strangers
 from fdabench.report.paired import design_of, half_widths
+from fdabench.report.stats import geometric_mean
 from fdabench.results.dotted import dotted
 from fdabench.results.load import Results
 
@@ -149,4 +150,4 @@ def all_cells(family: Sequence[Sample]) -> Line:
 
 def _mean(family: Sequence[Sample], side: str) -> float:
     values = np.array([getattr(sample, side) for sample in family])
-    return float(values.mean() if family[0].metric == "accuracy" else np.exp(np.log(values).mean()))
+    return float(values.mean()) if family[0].metric == "accuracy" else geometric_mean(values)

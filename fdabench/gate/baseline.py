@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import tomli_w
 
 from fdabench.errors import UsageError
+from fdabench.formatting import listing
 from fdabench.gate.runs import Run, Snapshot, Sync
-from fdabench.report.text import listing
 from fdabench.results.files import write_whole
 
 BASELINE_SCHEMA = "2"

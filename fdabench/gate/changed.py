@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from fdabench.formatting import plural
 from fdabench.gate.runs import Pair, Run
 from fdabench.gate.units import points, span, strategy_kinds
-from fdabench.report.text import plural
 from fdabench.results.dotted import dotted
 
 _SAME = ("dataset", "model", "strategy.kind", "strategy.monitor.kind")

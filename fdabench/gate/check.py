@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fdabench.errors import NoComparisonError
+from fdabench.formatting import plural
 from fdabench.gate.changed import pair_changed
 from fdabench.gate.exact import formulas, reproducible
 from fdabench.gate.limits import broken_or_kept
@@ -14,7 +15,6 @@ from fdabench.gate.strangers import strangers
 from fdabench.gate.units import readable
 from fdabench.gate.verdict import OWN_LIMITS, Checked, Finding, Verdict
 from fdabench.gate.why import first_difference
-from fdabench.report.text import plural
 
 
 def check_limits(own: Snapshot, gate: Mapping[str, Any]) -> Checked:

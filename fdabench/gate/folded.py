@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fdabench.formatting import count, percent, target_name
 from fdabench.gate.exact import MISSED
 from fdabench.gate.units import is_bytes, metric_name, points, readable, sizes, span
 from fdabench.gate.verdict import Checked, Finding, Verdict
-from fdabench.report.text import count, percent, target_name
 
 _PARTS = ("bytes_model", "bytes_state", "bytes_optimizer")
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from fdabench.formatting import listing
 from fdabench.gate.changed import Changed
 from fdabench.gate.folded import facts
 from fdabench.gate.runs import Unfinished
 from fdabench.gate.units import readable
 from fdabench.gate.verdict import Checked, Finding, Level, Verdict
 from fdabench.gate.words import head, hints, level_line, summary
-from fdabench.report.text import listing
 
 
 def junit(checked: Checked, timestamp: str) -> str:

@@ -2,15 +2,18 @@
 
 import html
 from collections.abc import Sequence
+from dataclasses import replace
 
+from fdabench.formatting import first_of
 from fdabench.gate.folded import Row, rows
 from fdabench.gate.verdict import Checked
-from fdabench.gate.words import COLUMNS, answer, head, hints, level_line, row_texts, summary
+from fdabench.gate.words import answer, cell_table, head, hints, level_line, summary
+from fdabench.tables import column
 
 WORST = 10
 MOST = 100
 """Rows and lines that are folded: GitHub takes no comment of more than 65,536 characters."""
-_HEAD = "\n".join("| " + " | ".join(words) + " |" for words in (COLUMNS, ["---"] * len(COLUMNS)))
+_REST = "\nand {} more: `fdabench check --output-format csv` has all"
 
 
 def comment(checked: Checked) -> str:
@@ -18,8 +21,9 @@ def comment(checked: Checked) -> str:
     shown = rows(checked)
     parts = [f"### fdabench: {_plain(answer(checked))}", f"{_code(checked.suite)} against {_code(checked.against)}"]
     told = [*head(checked), *(level_line(level) for level in checked.levels)]
-    parts += ["\n".join(f"- {_plain(line)}" for line in told[: 2 * WORST])] if told else []
-    parts += [f"and {len(told) - 2 * WORST} more"] if len(told) > 2 * WORST else []
+    lines = [f"- {_plain(line)}" for line in told]
+    # an empty line ends the list
+    parts += ["\n".join(first_of(lines, 2 * WORST, "\nand {} more"))] if told else []
     parts += [_table(shown[:WORST])] if shown else []
     parts += [_folded(f"{len(shown) - WORST} more", _table(shown[WORST:]))] if len(shown) > WORST else []
     parts += ["\n".join(["```sh", *(_command(hint) for hint in hints(checked)), "```"])] if hints(checked) else []
@@ -36,15 +40,8 @@ def _command(hint: str) -> str:
 
 
 def _table(shown: Sequence[Row]) -> str:
-    lines = ["| " + " | ".join(_cells(row)) + " |" for row in shown[:MOST]]
-    return "\n".join([_HEAD, *lines, *_rest(len(shown))])
-
-
-def _cells(row: Row) -> list[str]:
-    """A name is code: its words are no headings, no HTML, and what looks like a mention is none."""
-    verdict, cell, run, what = row_texts(row)
-    texts = [verdict, _code(cell), _code(run) if run else "", _plain(what)]
-    return [text.replace("|", "\\|") for text in texts]
+    titles, rule, *lines = replace(cell_table(shown), columns=_COLUMNS).markdown(lambda text: text.replace("|", "\\|"))
+    return "\n".join([titles, rule, *first_of(lines, MOST, _REST)])
 
 
 def _plain(text: str) -> str:
@@ -60,12 +57,17 @@ def _code(text: str) -> str:
 
 
 def _listed(lines: Sequence[str]) -> str:
-    return "\n".join([*(f"- {_code(line)}" for line in lines[:MOST]), *_rest(len(lines))])
-
-
-def _rest(count: int) -> list[str]:
-    return [f"\nand {count - MOST} more: `fdabench check --output-format csv` has all"] if count > MOST else []
+    return "\n".join(first_of([f"- {_code(line)}" for line in lines], MOST, _REST))
 
 
 def _folded(title: str, inside: str) -> str:
     return f"<details><summary>{title}</summary>\n\n{inside}\n\n</details>"
+
+
+# a name is code: its words are no headings, no HTML, and what looks like a mention is none
+_COLUMNS = (
+    column("verdict"),
+    column("cell", write=_code),
+    column("run", write=lambda run: _code(run) if run else ""),
+    column("what changed", write=_plain),
+)

@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fdabench.formatting import format_parameter
+from fdabench.results.names import partition_name
 from fdabench.results.store import Record
 
 _CLASS = ("torch", "platform", "device", "capability", "blas", "threads", "deterministic")
@@ -30,9 +32,8 @@ def environment_class(record: Record) -> dict[str, Any]:
 
 def cell_key(config: Mapping[str, Any]) -> str:
     """What a person recognises a cell by, and a hash of all of it but the seed: the same whatever else a suite has."""
-    kind, *rest = config["partition"].values()
     whole = {key: value for key, value in config.items() if key != "seed"}
-    where = f"{kind} {rest[0]}" if rest else kind
+    where = partition_name(config["partition"])
     crew = f"K={config['workers']} b={config['batch_size']}"
     what = f"{config['dataset']} {config['model']}"
     others = [f"{key}={config[key]}" for key, value in _UNSAID.items() if config.get(key, value) != value]
@@ -43,15 +44,19 @@ def cell_key(config: Mapping[str, Any]) -> str:
 
 
 def _strategy(table: Mapping[str, Any]) -> str:
-    """`fda linear theta=0.3`: kinds of components, and the values of the strategy itself."""
+    """`fda linear theta=0.3`: kinds of components, and the values of the strategy itself.
+
+    Not its name in the literature, LinearFDA: the kinds are what plug-ins add, so an annotation finds the plug-in's
+    file by them, and a change of a display name leaves committed baselines as they are.
+    """
     kinds, values = [str(table["kind"])], []
     for key, value in sorted(table.items()):
         if isinstance(value, Mapping) and "kind" in value:
             kinds += [str(value["kind"])] if value["kind"] != "average" else []
         elif isinstance(value, Mapping):
-            values += [f"{key}.{name}={number:g}" for name, number in value.items()]
+            values += [f"{key}.{name}={format_parameter(number)}" for name, number in value.items()]
         elif key != "kind" and (key, value) != ("every", 1):
-            values.append(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}")
+            values.append(f"{key}={format_parameter(value)}")
     return " ".join(kinds + values)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from fdabench.errors import NoComparisonError, ResultError
+from fdabench.formatting import plural
 from fdabench.gate.baseline import BASELINE_SCHEMA, Baseline, Reason
 from fdabench.gate.names import digest
 from fdabench.gate.rules import faults
 from fdabench.gate.runs import PROTOCOL, Run, Snapshot, Sync
-from fdabench.report.text import plural
 from fdabench.results.files import read_bytes
 
 _FORMER = "1"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fdabench.errors import nearest
-from fdabench.report.text import plural
+from fdabench.formatting import plural
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.store import RESULTS
 from fdabench.results.text import one_line

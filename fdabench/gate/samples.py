@@ -10,6 +10,7 @@ import numpy as np
 from fdabench.gate.exact import is_formula
 from fdabench.gate.runs import Pair
 from fdabench.gate.stats import Losses
+from fdabench.report.stats import geometric_mean
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,8 @@ class _Cost(NamedTuple):
 def _costs(cell: str, metric: str, costs: Sequence[_Cost], bound: str) -> Sample:
     old, new = (np.array(side, dtype=float) for side in ([c.before for c in costs], [c.after for c in costs]))
     seeds = _seeds([cost.pair for cost in costs])
-    return Sample(cell, metric, np.log(new / old), _geometric_mean(old), _geometric_mean(new), bound, seeds)
+    return Sample(cell, metric, np.log(new / old), geometric_mean(old), geometric_mean(new), bound, seeds)
 
 
 def _seeds(pairs: Iterable[Pair]) -> tuple[int, ...]:
     return tuple(pair.before.seed for pair in pairs)
-
-
-def _geometric_mean(costs: Losses) -> float:
-    return math.exp(float(np.log(costs).mean())) if len(costs) else math.nan

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fdabench.formatting import plural
 from fdabench.gate.folded import facts
 from fdabench.gate.runs import GONE, Unfinished
 from fdabench.gate.units import points, span, strategy_kinds, strategy_of
 from fdabench.gate.verdict import Checked, Finding, Verdict
-from fdabench.report.text import plural
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-CONFIDENCE = 0.95
+from fdabench.report.paired import CONFIDENCE
+
 SUITE_ALPHA = 0.01
 """Of the tests for small losses everywhere, all of them together."""
 PRIOR_FREEDOM = 8.0

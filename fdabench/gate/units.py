@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from fdabench.report.text import byte_size, count, target_name
+from fdabench.formatting import byte_size, count, target_name
 
 _NAMES = {
     "bytes_total": "bytes",

@@ -6,23 +6,32 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from fdabench.formatting import first_of, json_value, plural
 from fdabench.gate.changed import Changed
 from fdabench.gate.folded import Row, rows
 from fdabench.gate.sentences import sentences, unchanged
 from fdabench.gate.units import metric_name, points, readable, signed
 from fdabench.gate.verdict import OWN_LIMITS, Checked, Finding, Level, Verdict
-from fdabench.report.text import plural
+from fdabench.tables import Table, column
 
-COLUMNS = ("verdict", "cell", "run", "what changed")
 _NUMBERS = ("change", "change_low", "change_high")
-RECORD = ("class", "verdict", "cell", "seed", "id", "metric", "before", "after", *_NUMBERS, "note")
+_RECORD = ("class", "verdict", "cell", "seed", "id", "metric", "before", "after", *_NUMBERS, "note")
 CLASSES = {"limit": "limits", "A": "A formula", "B": "B reproducible", "C": "C noisy"}
 ACCEPT = "if this is meant"
 
 
-def row_texts(row: Row) -> tuple[str, ...]:
-    """A row's texts under `COLUMNS`."""
-    return row.verdict.value, row.cell, row.id, "; ".join(row.facts)
+def cell_table(shown: Sequence[Row]) -> Table:
+    """One row for each cell with a number that is not unchanged."""
+    records = [
+        {"verdict": row.verdict.value, "cell": row.cell, "run": row.id, "what changed": "; ".join(row.facts)}
+        for row in shown
+    ]
+    return Table(records, [column(key) for key in ("verdict", "cell", "run", "what changed")])
+
+
+def finding_table(checked: Checked) -> Table:
+    """One row for each number that is not unchanged, for programs."""
+    return Table([as_record(checked, finding) for finding in checked.shown], [column(key) for key in _RECORD])
 
 
 def head(checked: Checked) -> list[str]:
@@ -64,7 +73,7 @@ def as_record(checked: Checked, finding: Finding) -> dict[str, Any]:
     """A finding for programs: numbers in full, changes as fractions, the id of its run."""
     low, high = finding.interval or (None, None)
     also = {"class": finding.kind, "change_low": low, "change_high": high, "id": _id(checked, finding)}
-    return {key: finite(also[key] if key in also else getattr(finding, key)) for key in RECORD}
+    return {key: json_value(also[key] if key in also else getattr(finding, key)) for key in _RECORD}
 
 
 def _id(checked: Checked, finding: Finding) -> str | None:
@@ -129,8 +138,8 @@ def level_line(level: Level) -> str:
 
 
 def _some(what: str, names: Sequence[str], most: int = 5) -> list[str]:
-    more = [f"  and {len(names) - most} more"] if len(names) > most else []
-    return [f"{what}: {plural(len(names), 'run')}", *(f"  {name}" for name in names[:most]), *more] if names else []
+    lines = [f"  {name}" for name in names]
+    return [f"{what}: {plural(len(names), 'run')}", *first_of(lines, most, "  and {} more")] if names else []
 
 
 def as_data(checked: Checked) -> dict[str, Any]:
@@ -152,7 +161,7 @@ def as_data(checked: Checked) -> dict[str, Any]:
         "why": list(checked.why),
         "hints": hints(checked),
     }
-    return {key: finite(entry) for key, entry in data.items()}
+    return {key: json_value(entry) for key, entry in data.items()}
 
 
 def _changed(each: Changed) -> dict[str, Any]:
@@ -170,12 +179,3 @@ def _changed(each: Changed) -> dict[str, Any]:
     ]
     settings = [setting._asdict() for setting in each.settings]
     return {"strategy": each.strategy, "settings": settings, "accuracy_change": each.accuracy, "runs": runs}
-
-
-def finite(entry: Any) -> Any:
-    """JSON has no NaN."""
-    if isinstance(entry, dict):
-        return {key: finite(inner) for key, inner in entry.items()}
-    if isinstance(entry, list | tuple):
-        return [finite(inner) for inner in entry]
-    return None if isinstance(entry, float) and not math.isfinite(entry) else entry

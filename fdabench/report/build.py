@@ -2,11 +2,11 @@
 
 import base64
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fdabench.formatting import json_value
 from fdabench.report.caveats import find_caveats
 from fdabench.report.conclusion import conclusion_table
 from fdabench.report.data import ReportData, combine, headline_targets
@@ -18,7 +18,7 @@ from fdabench.report.page import page_file
 from fdabench.report.render import Drawn, render
 from fdabench.report.robust import robust_tables
 from fdabench.report.summary import conclude, summary_text
-from fdabench.report.tables import Table, build_tables
+from fdabench.report.tables import ReportTable, build_tables
 from fdabench.report.times import times_tables
 from fdabench.report.versus import published_tables
 from fdabench.report.wire import wire_tables
@@ -64,7 +64,7 @@ def _embedded(files: Mapping[str, bytes]) -> dict[str, str]:
     }
 
 
-def page_content(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Table]) -> dict[str, Any]:
+def page_content(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[ReportTable]) -> dict[str, Any]:
     """All that a page says, whatever it is written in."""
     by_name = {table.name: table for table in tables}
     conclusions = [conclude(data, suite) for suite in data.locks]
@@ -92,7 +92,7 @@ def page_content(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Tabl
     }
 
 
-def _summary(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Table]) -> dict[str, Any]:
+def _summary(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[ReportTable]) -> dict[str, Any]:
     headline = next(table for table in tables if table.name == "headline")
     return {
         "schema": "1",
@@ -100,7 +100,7 @@ def _summary(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Table]) 
         "headline_targets": headline_targets(data),
         "conventions": {name: lock["convention"] for name, lock in data.locks.items()},
         "states": {str(state): int(number) for state, number in data.runs["state"].value_counts(sort=False).items()},
-        "headline": [_plain(row) for row in headline.frame.to_dict("records")],
+        "headline": json_value(headline.frame.to_dict("records")),
         "caveats": find_caveats(data),
         "commands": commands(data),
         "figures": [
@@ -121,13 +121,6 @@ def _summary(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Table]) 
             }
             for t in tables
         ],
-    }
-
-
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """JSON has no NaN."""
-    return {
-        str(key): None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()
     }
 
 

@@ -4,10 +4,18 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
+from fdabench.formatting import (
+    budget_text,
+    distinct_budgets,
+    format_component,
+    listing,
+    percent,
+    plural,
+    target_name,
+    without_folders,
+)
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.evaluations import hits_lost_again, margins_under_one_evaluation
-from fdabench.report.methods import flat
-from fdabench.report.text import budget_text, listing, percent, plural, target_name, without_folders
 
 FEW_SEEDS = 3
 LARGE_STATE = 0.1
@@ -130,7 +138,7 @@ def _optimizers(data: ReportData) -> Iterator[str]:
     for _, runs in data.runs.groupby(WORKLOAD, sort=False):
         found: dict[str, list[str]] = {}
         for cell_id, label in zip(runs["cell_id"], runs["label"], strict=True):
-            found.setdefault(flat(data.configs[cell_id]["optimizer"]), []).append(label)
+            found.setdefault(format_component(data.configs[cell_id]["optimizer"]), []).append(label)
         for optimizer, labels in found.items() if len(found) > 1 else ():
             said.setdefault(optimizer, []).extend(labels)
     if said:
@@ -139,9 +147,9 @@ def _optimizers(data: ReportData) -> Iterator[str]:
 
 
 def _budgets(data: ReportData) -> Iterator[str]:
-    text = budget_text(list(data.configs.values()))
-    if text.startswith("budgets differ"):
-        yield f"Not the same budget everywhere ({text}): a miss means something else in each."
+    configs = list(data.configs.values())
+    if len(distinct_budgets(configs)) > 1:
+        yield f"Not the same budget everywhere ({budget_text(configs)}): a miss means something else in each."
 
 
 def _tuning(data: ReportData) -> Iterator[str]:

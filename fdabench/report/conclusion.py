@@ -5,24 +5,15 @@ from typing import Any
 
 import pandas as pd
 
+from fdabench.formatting import DASH, byte_size, percent
 from fdabench.report.data import ReportData, only
 from fdabench.report.headline import strategies_of
 from fdabench.report.order import RULE, order_of
 from fdabench.report.ratios import times_sign
-from fdabench.report.stats import NO_RATIO, Ratio, geometric_mean, paired_ratio
-from fdabench.report.tables import Table
-from fdabench.report.text import DASH, byte_size, percent, target_name
+from fdabench.report.stats import NO_RATIO, geometric_mean, paired_ratio
+from fdabench.report.tables import ReportTable, ratio_in, table_of, target_column
+from fdabench.tables import Column, column, number
 
-COLUMNS = (
-    "suite",
-    "strategy",
-    "target",
-    "reached",
-    "bytes",
-    "times the bytes of the best",
-    "times the steps of the reference",
-    "best accuracy",
-)
 _NOTE = (
     "Over all workloads of a suite at its headline target. Bytes: geometric mean over the runs that reached it. First "
     "those that reached it as often as any, by bytes in runs that they have in common; then those that reached it "
@@ -32,11 +23,10 @@ _NOTE = (
 )
 
 
-def conclusion_table(data: ReportData) -> Table:
+def conclusion_table(data: ReportData) -> ReportTable:
     """One row for each suite and strategy, the best first."""
     frame = pd.DataFrame([row for suite in data.locks for row in _suite(only(data, suite), suite)])
-    rows = tuple(_shown({str(key): value for key, value in row.items()}) for row in frame.to_dict("records"))
-    return Table("conclusion", "The strategies over all workloads", _NOTE, frame, COLUMNS, rows, 5)
+    return table_of("conclusion", "The strategies over all workloads", _NOTE, frame, _COLUMNS)
 
 
 def _suite(data: ReportData, suite: str) -> list[dict[str, Any]]:
@@ -77,19 +67,17 @@ def _ratio(name: str, top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> dic
     }
 
 
-def _shown(row: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        row["suite"],
-        row["strategy"],
-        target_name(row["target"]) if math.isfinite(row["target"]) else "none",
-        f"{row['reached']}/{row['cells']}" if row["cells"] else DASH,
-        byte_size(row["bytes"]),
-        _ratio_text(row, "bytes_over_best"),
-        _ratio_text(row, "steps_over_reference"),
-        percent(row["best_accuracy"], 2),
-    )
+def _ratio_column(name: str, title: str) -> Column:
+    return Column(name, title, lambda row: times_sign(ratio_in(row, name)), "right")
 
 
-def _ratio_text(row: dict[str, Any], name: str) -> str:
-    low, high, pairs, bound = (row[f"{name}_{part}"] for part in ("low", "high", "pairs", "bound"))
-    return times_sign(Ratio(row[name], low, high, pairs, bound))
+_COLUMNS = (
+    column("suite"),
+    column("strategy"),
+    target_column(),
+    Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}" if row["cells"] else DASH, "right"),
+    number("bytes", "bytes", byte_size),
+    _ratio_column("bytes_over_best", "times the bytes of the best"),
+    _ratio_column("steps_over_reference", "times the steps of the reference"),
+    number("best_accuracy", "best accuracy", lambda accuracy: percent(accuracy, 2)),
+)

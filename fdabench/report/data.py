@@ -4,6 +4,7 @@
 `outcomes` has a row for each finished cell and target, with what it cost to reach it, or what was spent without.
 """
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fdabench.formatting import target_name
 from fdabench.report.families import Look, family_of, looks_of
 from fdabench.report.outcomes import priced_evals, with_costs
 from fdabench.report.target import Headline, headline_of
-from fdabench.report.text import target_name
 from fdabench.results.costs import Instant
 from fdabench.results.load import Results
 from fdabench.results.networks import demand_at
@@ -30,6 +31,8 @@ AXES = [
     *WORKLOAD,
     "except_workers",
     "except_partition",
+    "except_workers_id",
+    "except_partition_id",
     "workers",
     "alpha",
     "label",
@@ -114,6 +117,13 @@ class ReportData:
         """(suite, workload) in suite order."""
         return list(dict.fromkeys(zip(self.runs["suite"], self.runs["workload"], strict=True)))
 
+    @cached_property
+    def headings(self) -> Mapping[tuple[str, str], tuple[str, str]]:
+        """What stands above a panel, by (suite, workload): data, model, workers and batch size; all else."""
+        columns = ("suite", "workload", "workload_head", "workload_rest")
+        found = zip(*(self.runs[name] for name in columns), strict=True)
+        return {(suite, workload): (head, rest) for suite, workload, head, rest in found}
+
     def where(self, suite: object, workload: object) -> str:
         """The workload, and its suite before it where there are several."""
         return f"{suite}: {workload}" if len(self.locks) > 1 else str(workload)
@@ -163,17 +173,30 @@ def _key(suite: str, cell_id: str) -> str:
 
 
 def _runs(name: str, result: Results) -> pd.DataFrame:
-    runs, workloads = result.runs.copy(), workloads_of(result.lock["cell"])
+    runs, found = result.runs.copy(), workloads_of(result.lock["cell"])
+    workloads = [found[cell_id] for cell_id in runs["cell_id"]]
+    configs = {cell["id"]: cell["config"] for cell in result.lock["cell"]}
     parts = zip(runs["label"], runs["strategy"], runs["monitor"], strict=True)
     return runs.assign(
         suite=name,
         cell_id=[_key(name, cell_id) for cell_id in runs["cell_id"]],
-        except_workers=[workloads[cell_id].except_workers for cell_id in runs["cell_id"]],
-        except_partition=[workloads[cell_id].except_partition for cell_id in runs["cell_id"]],
+        workload_head=[workload.head for workload in workloads],
+        workload_rest=[workload.rest for workload in workloads],
+        except_workers=[workload.except_workers for workload in workloads],
+        except_partition=[workload.except_partition for workload in workloads],
+        except_workers_id=[workload.except_workers_id for workload in workloads],
+        except_partition_id=[workload.except_partition_id for workload in workloads],
+        series=[series_of(configs[cell_id]) for cell_id in runs["cell_id"]],
         family=[family_of(label, strategy, monitor) for label, strategy, monitor in parts],
         finished=runs["state"].isin(RESULTS),
         failed=runs["state"].isin(FAILURES),
     )
+
+
+def series_of(config: Mapping[str, Any]) -> str:
+    """What a cell's strategy is apart from its theta, local optimizer included: the same for all points of a sweep."""
+    strategy = {key: value for key, value in config["strategy"].items() if key != "theta"}
+    return json.dumps([strategy, config["optimizer"]], sort_keys=True)
 
 
 def _stack(pairs: Sequence[tuple[str, Results]], runs: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from fdabench.formatting import listing, plural, target_name
 from fdabench.report.data import ReportData, only
 from fdabench.report.order import order_of
 from fdabench.report.stats import PAIR
-from fdabench.report.text import listing, plural, target_name
 
 
 def hits_lost_again(data: ReportData) -> Iterator[str]:

@@ -1,14 +1,15 @@
 """Tables and pages as text: Markdown, LaTeX and CSV, from the templates beside this module."""
 
 import re
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from pandas.api.types import is_numeric_dtype
 
-from fdabench.report.tables import Table
-from fdabench.report.text import nobreak
+from fdabench.formatting import nobreak
+from fdabench.report.tables import ReportTable, records_of
 from fdabench.results.text import csv_cell, markdown_text
+from fdabench.tables import csv_text
 
 _TEX = {
     "\\": r"\textbackslash{}",
@@ -66,24 +67,19 @@ def environment() -> Environment:
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
     )
     found.filters.update(tex=tex, cell=markdown_cell, prose=markdown_text, nobreak=nobreak)
+    found.globals.update(markdown_cell=markdown_cell)
     return found
 
 
-def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
-    """A spreadsheet shows its text and computes none of it; everything else is left as it is."""
-    text = [name for name in frame if not is_numeric_dtype(frame[name])]
-    return frame.assign(
-        **{
-            str(name): pd.Series([csv_cell(value) for value in frame[name]], frame.index, frame[name].dtype)
-            for name in text
-        }
-    )
-
-
-def table_files(table: Table, templates: Environment) -> dict[str, bytes]:
+def table_files(table: ReportTable, templates: Environment) -> dict[str, bytes]:
     """The table by suffix: csv, md, tex."""
     return {
-        "csv": _without_formulas(table.frame).to_csv(index=False, lineterminator="\n").encode(),
-        "md": templates.get_template("table.md.j2").render(table=table).encode(),
+        "csv": csv_text(records_of(table.frame), [str(name) for name in table.frame], _csv_value).encode(),
+        "md": ("\n".join(table.markdown(markdown_cell)) + "\n").encode(),
         "tex": templates.get_template("table.tex.j2").render(table=table).encode(),
     }
+
+
+def _csv_value(value: Any) -> Any:
+    """Empty where there is no value; infinity is one, as of a target that is missed too often."""
+    return "" if pd.isna(value) else csv_cell(value)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+from fdabench.formatting import budget_text, count, listing, target_name, without_folders
 from fdabench.report.data import ReportData
-from fdabench.report.text import budget_text, count, listing, target_name, without_folders
 
 
 class Setting(NamedTuple):

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
+from fdabench.formatting import DASH, count, percent, significant
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.tables import Table
-from fdabench.report.text import DASH, count, percent, significant
+from fdabench.report.tables import ReportTable, workload_column
+from fdabench.tables import Column, Record, column
 
 MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 # what a floating-point number of epochs may be off by
@@ -25,23 +26,36 @@ def milestones_frame(data: ReportData) -> pd.DataFrame:
     return frame
 
 
-def milestones_tables(data: ReportData) -> list[Table]:
+def milestones_tables(data: ReportData) -> list[ReportTable]:
     """Nothing where no evaluation came at the end of a nominal epoch."""
     frame = milestones_frame(data)
     if frame.empty:
         return []
     epochs = sorted(set(frame["milestone"]))
-    rows = []
-    for (suite, workload, label), mine in frame.groupby([*WORKLOAD, "label"], sort=False):
-        means = mine.groupby("milestone")[["test_accuracy", "round"]].mean()
-        cells = [_cell(means.loc[epoch]) if epoch in means.index else DASH for epoch in epochs]
-        rows.append((data.where(suite, workload), str(label), *cells))
-    columns = ("workload", "strategy", *(f"epoch {epoch}" for epoch in epochs))
+    records = [
+        {"suite": suite, "workload": workload, "label": label}
+        | {f"epoch {epoch}": means for epoch, means in _means(mine).items()}
+        for (suite, workload, label), mine in frame.groupby([*WORKLOAD, "label"], sort=False)
+    ]
+    columns = (workload_column(data), column("label", "strategy"), *map(_epoch_column, epochs))
     note = "Test accuracy and, in brackets, rounds (syncs + 1), means over seeds; the csv has every seed."
-    return [Table("epochs", "Accuracy and rounds at nominal epochs", note, frame, columns, tuple(rows), len(epochs))]
+    title = "Accuracy and rounds at nominal epochs"
+    return [ReportTable(records=records, columns=columns, name="epochs", title=title, note=note, frame=frame)]
 
 
-def _cell(means: "pd.Series[float]") -> str:
+def _means(mine: pd.DataFrame) -> dict[int, Record]:
+    """Accuracy and rounds at each epoch, over seeds."""
+    means = mine.groupby("milestone")[["test_accuracy", "round"]].mean()
+    return {int(str(epoch)): {str(name): mean for name, mean in row.items()} for epoch, row in means.iterrows()}
+
+
+def _epoch_column(epoch: int) -> Column:
+    """A strategy that was not evaluated at that epoch has a dash."""
+    key = f"epoch {epoch}"
+    return Column(key, key, lambda row: _cell(row[key]) if key in row else DASH, "right")
+
+
+def _cell(means: Record) -> str:
     rounds = float(means["round"])
     return (
         f"{percent(float(means['test_accuracy']), 2)} ({count(rounds) if rounds.is_integer() else significant(rounds)})"

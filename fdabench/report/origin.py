@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from fdabench.formatting import listing, without_folders
 from fdabench.report.data import ReportData
-from fdabench.report.text import listing, without_folders
 from fdabench.results.store import RESULTS
 
 _MOST = 2

@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 
 from fdabench.report.target import Headline
-from fdabench.results.costs import bytes_at_each
+from fdabench.results.costs import bytes_at_each, without_paper_prefix
 from fdabench.results.load import Results
 
 
 def priced_evals(result: Results) -> pd.DataFrame:
-    """The evaluations, their bytes in the suite's convention: a cell's own table has them in the paper's."""
+    """The evaluations with `bytes_*` in the suite's convention in place of the file's `paper_bytes_*`."""
     convention = result.lock["convention"]
     if convention == "paper" or result.evals.empty:
-        return result.evals
+        return without_paper_prefix(result.evals)
     workers = dict(zip(result.runs["cell_id"], result.runs["workers"], strict=True))
     ledgers = dict(list(result.ledger.groupby("cell_id")))
     priced = [

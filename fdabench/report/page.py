@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from fdabench.formatting import count, plural
 from fdabench.report.dark import declarations, variable
 from fdabench.report.data import ReportData
 from fdabench.report.families import Look
@@ -18,8 +19,8 @@ from fdabench.report.figures.tags import strategy_tag
 from fdabench.report.inline import Inline, inline
 from fdabench.report.origin import origin
 from fdabench.report.render import Drawn
-from fdabench.report.tables import Table
-from fdabench.report.text import count, plural
+from fdabench.report.tables import ReportTable
+from fdabench.tables import Column, Table
 
 FIRST = "pareto"
 OPEN_CAVEATS = 3
@@ -28,6 +29,7 @@ ENLARGED = 1.2
 """A figure is so much larger on the page than in its files: its least words, 7.5 points, are 12 pixels high."""
 
 
+# keys of columns
 _ABOVE = ("suite", "workload", "target", "model", "partition", "topic")
 
 
@@ -106,24 +108,23 @@ def show(figure: Drawn, looks: Mapping[str, Look]) -> Shown:
     return Shown(figure, Markup(found.svg), round(found.width * ENLARGED), colors, switches)
 
 
-def shared(table: Table) -> tuple[int, ...]:
+def shared(table: ReportTable) -> tuple[int, ...]:
     """The columns whose values stand above the rows that share them: long names in each row make a table too wide."""
-    if table.name == "cells" or table.columns[0] not in _ABOVE:
+    if table.name == "cells" or table.columns[0].key not in _ABOVE:
         return ()
-    return tuple(i for i, name in enumerate(table.columns) if name in _ABOVE)
+    return tuple(i for i, each in enumerate(table.columns) if each.key in _ABOVE)
 
 
-def headings(table: Table, *left_out: int) -> list[tuple[str, bool]]:
-    """The columns that are shown, and whether they are of numbers."""
-    numeric = len(table.columns) - table.numeric
-    return [(name, i >= numeric) for i, name in enumerate(table.columns) if i not in left_out]
+def headings(table: Table, *left_out: int) -> list[Column]:
+    """The columns that are shown beside those that stand above their rows."""
+    return [each for i, each in enumerate(table.columns) if i not in left_out]
 
 
 def grouped(table: Table, *by: int) -> list[Group]:
     """Rows in their order, under what the columns `by` say."""
     keep = [i for i in range(len(table.columns)) if i not in by]
     return [
-        Group(", ".join(f"{table.columns[i]} {value}" if i else value for i, value in zip(by, key, strict=True)), rows)
+        Group(", ".join(f"{table.titles[i]} {value}" if i else value for i, value in zip(by, key, strict=True)), rows)
         for key, rows in (
             (key, [[row[i] for i in keep] for row in rows])
             for key, rows in groupby(table.rows, lambda row: tuple(row[i] for i in by))
@@ -131,7 +132,7 @@ def grouped(table: Table, *by: int) -> list[Group]:
     ]
 
 
-def _others(tables: Sequence[Table]) -> list[Table]:
+def _others(tables: Sequence[ReportTable]) -> list[ReportTable]:
     """Those that have no place of their own."""
     return [table for table in tables if table.name not in ("headline", "settings")]
 

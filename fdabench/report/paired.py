@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
+"""Of every interval, in reports and in the gate."""
 _POINTS, _ROUNDS = 33, 3
 _MOST_BENDS = 64
 

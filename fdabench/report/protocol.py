@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fdabench.formatting import significant
 from fdabench.published.facts import IID, iid_partition
 from fdabench.report.families import family_of
-from fdabench.report.text import significant
 from fdabench.results.dotted import dotted
 
 Flat = dict[str, Any]

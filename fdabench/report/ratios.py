@@ -2,8 +2,8 @@
 
 import math
 
+from fdabench.formatting import DASH, ratio_number
 from fdabench.report.stats import Ratio
-from fdabench.report.text import DASH, ratio_number
 
 
 def times(ratio: Ratio) -> str:

@@ -1,19 +1,21 @@
 """Two tables that misses and outliers move little: over all workloads, and within each up to a common budget."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
+from fdabench.formatting import DASH, byte_size, count, percent, ratio_number
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.profiles import area, ratios_to_best, widest
 from fdabench.report.resampling import LEAST_SEEDS_DRAWN, RESAMPLES, SEED, bootstrap_interval, interquartile_mean
 from fdabench.report.survival import common_end
-from fdabench.report.tables import Table
-from fdabench.report.text import DASH, byte_size, count, percent, ratio_number, target_name
+from fdabench.report.tables import ReportTable, table_of, target_column, workload_column
+from fdabench.tables import Column, Record, column, number
 
 
-def robust_tables(data: ReportData) -> list[Table]:
+def robust_tables(data: ReportData) -> list[ReportTable]:
     """Nothing where no target was reached."""
     if not data.shown["reached"].astype(bool).any():
         return []
@@ -72,22 +74,23 @@ def _bytes_up_to(end: float, group: pd.DataFrame, evals: pd.DataFrame) -> "pd.Se
     return group["cost_bytes"].astype(float).where(hit, by_then.where(ran > end, spent * (end / ran)))
 
 
-def _middles_table(data: ReportData, frame: pd.DataFrame) -> Table:
-    columns = ("strategy", "reached", "times the best's bytes", "final accuracy", "area under the profile")
-    rows = tuple(
-        (
-            row["strategy"],
-            f"{row['reached']}/{row['cells']}",
-            _with_interval(row, "bytes_times_best", lambda value: f"{ratio_number(value)}×"),
-            _with_interval(row, "final_accuracy", lambda value: percent(value, 2)),
-            f"{row['profile_area']:.2f}",
-        )
-        for row in frame.to_dict("records")
+def _middles_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
+    columns = (
+        column("strategy"),
+        Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}"),
+        _interval_column("bytes_times_best", "times the best's bytes", lambda value: f"{ratio_number(value)}×"),
+        _interval_column("final_accuracy", "final accuracy", lambda value: percent(value, 2)),
+        number("profile_area", "area under the profile", lambda area: f"{area:.2f}"),
     )
-    return Table("middles", "Interquartile means", _middles_note(data, frame), frame, columns, rows, 3)
+    return table_of("middles", "Interquartile means", _middles_note(data, frame), frame, columns)
 
 
-def _with_interval(row: dict[Any, Any], name: str, write: Any) -> str:
+def _interval_column(name: str, title: str, write: Callable[[float], str]) -> Column:
+    """An interquartile mean and its interval in brackets."""
+    return Column(f"{name}_iqm", title, lambda row: _with_interval(row, name, write), "right")
+
+
+def _with_interval(row: Record, name: str, write: Callable[[float], str]) -> str:
     middle, low, high = (row[f"{name}_{part}"] for part in ("iqm", "low", "high"))
     if middle == math.inf:
         return "missed too often"
@@ -107,19 +110,15 @@ def _middles_note(data: ReportData, frame: pd.DataFrame) -> str:
     )
 
 
-def _restricted_table(data: ReportData, frame: pd.DataFrame) -> Table:
-    columns = ("workload", "strategy", "target", "reached", "bytes", "steps", "of at most steps")
-    rows = tuple(
-        (
-            data.where(row["suite"], row["workload"]),
-            row["strategy"],
-            target_name(row["target"]),
-            f"{row['reached']}/{row['cells']}",
-            byte_size(row["bytes_mean"]),
-            count(row["steps_mean"]),
-            count(row["steps_limit"]),
-        )
-        for row in frame.to_dict("records")
+def _restricted_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
+    columns = (
+        workload_column(data),
+        column("strategy"),
+        target_column(),
+        Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}", "right"),
+        number("bytes_mean", "bytes", byte_size),
+        number("steps_mean", "steps", count),
+        number("steps_limit", "of at most steps", count),
     )
     note = (
         "Restricted means: what a seed needed to the target, or had made and spent at the last step up to which all of "
@@ -128,4 +127,4 @@ def _restricted_table(data: ReportData, frame: pd.DataFrame) -> Table:
         "miss is left out, so means of strategies that missed differently often can be compared. A seed that diverged "
         "never gets there; its bytes go on as fast as before."
     )
-    return Table("restricted", "Restricted means (misses counted)", note, frame, columns, rows, 4)
+    return table_of("restricted", "Restricted means (misses counted)", note, frame, columns)

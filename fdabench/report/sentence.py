@@ -2,10 +2,10 @@
 
 import pandas as pd
 
+from fdabench.formatting import byte_size, plural, target_name
 from fdabench.report.order import Order
 from fdabench.report.ratios import times
 from fdabench.report.stats import PAIR, Ratio, geometric_mean, paired_ratio
-from fdabench.report.text import byte_size, plural, target_name
 
 MOST_LEVEL = 3
 """Strategies named beside the best one that need about the same."""

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fdabench.report.paired import Estimate, LogCosts, design_of, estimate
@@ -59,9 +60,9 @@ class Ratio:
 NO_RATIO = Ratio(math.nan, math.nan, math.nan, 0)
 
 
-def geometric_mean(values: "pd.Series[float]") -> float:
-    """NaN of nothing."""
-    known = values.dropna()
+def geometric_mean(values: "pd.Series[float] | npt.NDArray[np.float64]") -> float:
+    """The geometric mean of what is no NaN; NaN where nothing is."""
+    known = pd.Series(values).dropna()
     if known.empty:
         return math.nan
     # as gmean of scipy without its checks: a report asks ten thousand times

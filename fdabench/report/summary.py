@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from fdabench.formatting import budget_text, byte_size, listing, percent, plural, ratio_number, target_name
 from fdabench.report.data import WORKLOAD, ReportData, combine, only
 from fdabench.report.headline import strategies_of
 from fdabench.report.order import RULE, Order, order_of
 from fdabench.report.ratios import times
 from fdabench.report.sentence import pair_words, runs_of, sentence_of
 from fdabench.report.stats import geometric_mean, paired_ratio
-from fdabench.report.text import budget_text, byte_size, listing, percent, plural, ratio_number, target_name
 from fdabench.results.load import Results
 
 Row = tuple[str, ...]

@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from fdabench.formatting import DASH, byte_size, count, percent, target_name
 from fdabench.report.data import ReportData
 from fdabench.report.headline import headline_frame
 from fdabench.report.methods import settings
 from fdabench.report.ratios import times_sign
 from fdabench.report.stats import Ratio
-from fdabench.report.text import DASH, byte_size, count, percent, target_name
+from fdabench.tables import Column, Record, Table, column, number
 
 _CELL_COLUMNS = [
     "cell_id",
@@ -27,36 +28,62 @@ _CELL_COLUMNS = [
     "final_accuracy",
 ]
 
+_NOT_IN_CSV = [
+    "finished",
+    "workload_head",
+    "workload_rest",
+    "except_workers_id",
+    "except_partition_id",
+    "series",
+]
+"""Columns that only figures need."""
 
-@dataclass(frozen=True)
-class Table:
-    """`frame` has every number in full; `rows` is what a person reads, under `columns`.
 
-    `values` has what the rows sort by, where that is a number: as many rows and columns, or nothing.
+@dataclass(frozen=True, kw_only=True)
+class ReportTable(Table):
+    """A table of the report: `name` is that of its files, `note` the paragraph below it.
+
+    `frame` is its csv: every number in full, and columns that people are not shown. Where people read a summary of it,
+    as a row for a strategy instead of one for each seed, `records` are that summary.
     """
 
     name: str
     title: str
     note: str
     frame: pd.DataFrame
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numeric: int
-    values: tuple[tuple[float | None, ...], ...] = ()
 
 
-def build_tables(data: ReportData) -> list[Table]:
+def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame, by column."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def table_of(name: str, title: str, note: str, frame: pd.DataFrame, columns: Sequence[Column]) -> ReportTable:
+    """A table with a row for each of the frame's."""
+    return ReportTable(records=records_of(frame), columns=columns, name=name, title=title, note=note, frame=frame)
+
+
+def workload_column(data: ReportData) -> Column:
+    """The workload, and its suite before it where the report has several."""
+    return Column("workload", "workload", lambda row: data.where(row["suite"], row["workload"]))
+
+
+def target_column() -> Column:
+    return column("target", write=lambda target: target_name(target) if math.isfinite(target) else "none")
+
+
+def build_tables(data: ReportData) -> list[ReportTable]:
     tables = [headline_table(data), cells_table(data), settings_table(data)]
     if data.outcomes["target"].nunique() > 1:
         tables.insert(1, targets_table(data))
     return tables
 
 
-def headline_table(data: ReportData) -> Table:
+def headline_table(data: ReportData) -> ReportTable:
     return _cost_table(data, "headline", "Cost to the target of each workload", data.shown)
 
 
-def targets_table(data: ReportData) -> Table:
+def targets_table(data: ReportData) -> ReportTable:
     return _cost_table(data, "targets", "Cost to every target", data.outcomes)
 
 
@@ -71,95 +98,76 @@ def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
     )
 
 
-def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame) -> Table:
+def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame) -> ReportTable:
     frame = headline_frame(data, outcomes)
     columns = (
-        "workload",
-        "strategy",
-        "target",
-        "reached",
-        "bytes",
-        "steps",
-        "rounds",
-        "final accuracy",
-        "fewer bytes than reference",
+        workload_column(data),
+        column("strategy"),
+        target_column(),
+        Column("reached", "reached", _reached, "right"),
+        number("bytes", "bytes", byte_size),
+        number("steps", "steps", count),
+        number("rounds", "rounds", count),
+        Column("final_accuracy", "final accuracy", _accuracy, "right"),
+        Column("bytes_ratio", "fewer bytes than reference", _ratio, "right"),
     )
-    rows = tuple(_cost_row(row, data) for row in _rows(frame))
-    return Table(name, title, _cost_note(data, frame), frame, columns, rows, 6)
+    return table_of(name, title, _cost_note(data, frame), frame, columns)
 
 
-def _cost_row(row: dict[str, Any], data: ReportData) -> tuple[str, ...]:
-    return (
-        data.where(row["suite"], row["workload"]),
-        row["strategy"],
-        target_name(row["target"]) if math.isfinite(row["target"]) else "none",
-        _reached(row),
-        byte_size(row["bytes"]),
-        count(row["steps"]),
-        count(row["rounds"]),
-        _accuracy(row["final_accuracy"], row["final_accuracy_sd"]),
-        "reference" if row["reference"] else _ratio(row),
-    )
-
-
-def _reached(row: dict[str, Any]) -> str:
+def _reached(row: Record) -> str:
     """Of the cells that have a result; what else happened stands beside it."""
     others = [f"{row[what]} {words}" for what, words in (("failed", "failed"), ("not_run", "not run")) if row[what]]
     extra = f" (+ {', '.join(others)})" if others else ""
     return (f"{row['reached']}/{row['cells']}" if math.isfinite(row["target"]) else f"{DASH}/{row['cells']}") + extra
 
 
-def _accuracy(mean: float, sd: float) -> str:
+def _accuracy(row: Record) -> str:
+    mean, sd = row["final_accuracy"], row["final_accuracy_sd"]
     spread = f" ± {100 * sd:.2f}" if math.isfinite(sd) else ""
     return f"{100 * mean:.2f}{spread} %" if math.isfinite(mean) else DASH
 
 
-def _ratio(row: dict[str, Any]) -> str:
-    low, high, pairs, bound = (row[f"bytes_ratio_{part}"] for part in ("low", "high", "pairs", "bound"))
-    return times_sign(Ratio(row["bytes_ratio"], low, high, pairs, bound))
+def _ratio(row: Record) -> str:
+    return "reference" if row["reference"] else times_sign(ratio_in(row, "bytes_ratio"))
 
 
-def cells_table(data: ReportData) -> Table:
+def ratio_in(row: Record, name: str) -> Ratio:
+    """The ratio that a row has under `name`, with its interval or limit."""
+    low, high, pairs, bound = (row[f"{name}_{part}"] for part in ("low", "high", "pairs", "bound"))
+    return Ratio(row[name], low, high, pairs, bound)
+
+
+def cells_table(data: ReportData) -> ReportTable:
     """All cells, those without a result too; the csv has every axis and each target's cost."""
-    frame = data.runs.drop(columns=["finished"])
+    frame = data.runs.drop(columns=_NOT_IN_CSV)
     for target, at_target in data.outcomes.groupby("target"):
         costs = at_target.set_index("cell_id")[["reached", "step", "syncs", "bytes_total"]]
         frame = frame.join(costs.add_suffix(f"_at_{target:g}"), on="cell_id")
-    columns = ("cell", *_CELL_COLUMNS[2:5], "state", "steps", "syncs", "bytes", "final accuracy", "reached")
     hits = {str(cell): mine.loc[mine["reached"], "target"].tolist() for cell, mine in data.outcomes.groupby("cell_id")}
-    runs = [(row, hits.get(row["cell_id"], [])) for row in _rows(data.runs[_CELL_COLUMNS])]
-    rows = tuple(_cell_row(row, mine) for row, mine in runs)
-    values = tuple(_cell_values(row, mine) for row, mine in runs)
-    return Table("cells", "All cells", f"{data.conventions} accounting.", frame, columns, rows, 5, values)
-
-
-def _cell_row(row: dict[str, Any], hits: Sequence[float]) -> tuple[str, ...]:
-    return (
-        row["cell_id"].rsplit(":", 1)[-1],
-        row["workload"],
-        row["label"],
-        str(row["seed"]),
-        row["state"],
-        count(row["steps"]),
-        count(row["syncs"]),
-        byte_size(row["bytes_total"]),
-        percent(row["final_accuracy"], 2),
-        ", ".join(target_name(target) for target in sorted(hits)) or DASH,
+    runs = records_of(data.runs[_CELL_COLUMNS])
+    # sorted by the highest target that was reached
+    records = [
+        run | {"targets": found, "reached": max(found, default=None)}
+        for run in runs
+        for found in [sorted(hits.get(run["cell_id"], []))]
+    ]
+    columns = (
+        column("cell_id", "cell", lambda cell_id: cell_id.rsplit(":", 1)[-1]),
+        column("workload"),
+        column("label"),
+        column("seed"),
+        column("state"),
+        number("steps", "steps", count),
+        number("syncs", "syncs", count),
+        number("bytes_total", "bytes", byte_size),
+        number("final_accuracy", "final accuracy", lambda accuracy: percent(accuracy, 2)),
+        Column("reached", "reached", lambda row: ", ".join(map(target_name, row["targets"])) or DASH, "right"),
     )
+    note = f"{data.conventions} accounting."
+    return ReportTable(records=records, columns=columns, name="cells", title="All cells", note=note, frame=frame)
 
 
-def _cell_values(row: dict[str, Any], hits: Sequence[float]) -> tuple[float | None, ...]:
-    """Numbers where the cell's row has them; a cell without a result has none."""
-    numbers = [row[column] for column in ("steps", "syncs", "bytes_total", "final_accuracy")]
-    known = [value if math.isfinite(value) else None for value in numbers]
-    return (None, None, None, row["seed"], None, *known, max(hits, default=None))
-
-
-def settings_table(data: ReportData) -> Table:
-    rows = tuple(tuple(row) for row in settings(data))
-    columns = ("topic", "item", "value")
-    return Table("settings", "Settings and methods", "", pd.DataFrame(rows, columns=list(columns)), columns, rows, 0)
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+def settings_table(data: ReportData) -> ReportTable:
+    columns = [column(key) for key in ("topic", "item", "value")]
+    frame = pd.DataFrame([tuple(row) for row in settings(data)], columns=[each.key for each in columns])
+    return table_of("settings", "Settings and methods", "", frame, columns)

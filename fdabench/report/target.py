@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fdabench.report.text import target_name
+from fdabench.formatting import target_name
 
 NEARLY = 0.8
 """Of cells, and of strategies: 4 of 5 are nearly all."""

@@ -1,18 +1,18 @@
 """Time to the target on networks: the table, and what is fastest where."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fdabench.formatting import DASH, format_duration, ratio_number
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.stats import geometric_mean
-from fdabench.report.tables import Table
-from fdabench.report.text import DASH, count, ratio_number, significant, target_name
+from fdabench.report.tables import ReportTable, table_of, target_column, workload_column
 from fdabench.results.networks import NETWORKS, Demand, Network
-
-_UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
+from fdabench.tables import Column, Record, column, number
 
 
 def networks_of(data: ReportData, suite: str) -> Mapping[str, Network]:
@@ -45,45 +45,57 @@ def times_frame(data: ReportData) -> pd.DataFrame:
                     "reached": len(mine),
                     "network": name,
                     "step_s": float(mine["step_s"].iloc[0]),
-                    "seconds": geometric_mean(pd.Series(seconds)),
+                    "seconds": geometric_mean(np.array(seconds)),
                 }
             )
     return pd.DataFrame(rows)
 
 
-def times_tables(data: ReportData) -> list[Table]:
+def times_tables(data: ReportData) -> list[ReportTable]:
     """Nothing where no target was reached."""
     frame = times_frame(data)
     return [] if frame.empty else [_fastest_table(data, frame), _times_table(data, frame)]
 
 
-def _times_table(data: ReportData, frame: pd.DataFrame) -> Table:
+def _times_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
+    """A row for each workload and strategy, a column for each network."""
     names = list(dict.fromkeys(frame["network"]))
-    rows = []
-    for (suite, workload, label), mine in frame.groupby([*WORKLOAD, "strategy"], sort=False):
-        seconds = {str(name): float(value) for name, value in zip(mine["network"], mine["seconds"], strict=True)}
-        shown = [duration(seconds[name]) if name in seconds else DASH for name in names]
-        first = mine.iloc[0]
-        rows.append((data.where(suite, workload), str(label), target_name(first["target"]), *shown))
-    columns = ("workload", "strategy", "target", *names)
-    return Table("times", "Time to the target on networks", _note(data, frame), frame, columns, tuple(rows), len(names))
-
-
-def _fastest_table(data: ReportData, times: pd.DataFrame) -> Table:
-    found = fastest(times)
-    rows = tuple(
-        (
-            data.where(row["suite"], row["workload"]),
-            row["network"],
-            row["fastest"],
-            row["fastest_fda"] or DASH,
-            duration(row["seconds"]),
-            f"{ratio_number(row['reference_seconds'] / row['seconds'])}×" if row["reference_seconds"] > 0 else DASH,
-        )
-        for row in found.to_dict("records")
+    records = [
+        {"suite": suite, "workload": workload, "strategy": label, "target": mine["target"].iloc[0]}
+        | {str(name): float(value) for name, value in zip(mine["network"], mine["seconds"], strict=True)}
+        for (suite, workload, label), mine in frame.groupby([*WORKLOAD, "strategy"], sort=False)
+    ]
+    columns = (workload_column(data), column("strategy"), target_column(), *map(_seconds_column, names))
+    return ReportTable(
+        records=records,
+        columns=columns,
+        name="times",
+        title="Time to the target on networks",
+        note=_note(data, frame),
+        frame=frame,
     )
-    columns = ("workload", "network", "fastest", "fastest of FDA", "time", "times faster than the reference")
-    return Table("fastest", "What is fastest on which network", _note(data, times), found, columns, rows, 2)
+
+
+def _seconds_column(network: str) -> Column:
+    """A suite's own network may be missing in the other suites."""
+    return Column(network, network, lambda row: format_duration(row.get(network, math.nan)), "right")
+
+
+def _fastest_table(data: ReportData, times: pd.DataFrame) -> ReportTable:
+    columns = (
+        workload_column(data),
+        column("network"),
+        column("fastest"),
+        column("fastest_fda", "fastest of FDA", lambda label: label or DASH),
+        number("seconds", "time", format_duration),
+        Column("reference_seconds", "times faster than the reference", _times_faster, "right"),
+    )
+    return table_of("fastest", "What is fastest on which network", _note(data, times), fastest(times), columns)
+
+
+def _times_faster(row: Record) -> str:
+    reference = row["reference_seconds"]
+    return f"{ratio_number(reference / row['seconds'])}×" if reference > 0 else DASH
 
 
 def fastest(times: pd.DataFrame) -> pd.DataFrame:
@@ -109,22 +121,13 @@ def fastest(times: pd.DataFrame) -> pd.DataFrame:
 
 def _note(data: ReportData, times: pd.DataFrame) -> str:
     steps = times.groupby(WORKLOAD, sort=False)["step_s"].first()
-    measured = ", ".join(dict.fromkeys(duration(float(seconds)) for seconds in steps))
+    measured = ", ".join(dict.fromkeys(format_duration(float(seconds)) for seconds in steps))
     return (
         f"Modelled, not timed: local steps x the seconds of one ({measured}: this simulation's time for each worker's "
         "step on one core, evaluations included) + the time of the collectives, from the ledger: each waits for two "
         "latencies (in a ring 2·(K−1)), and its bytes pass through one channel or each worker's own link; nothing "
         f"overlaps. {data.conventions} accounting. Geometric means over the seeds that reached the target."
     )
-
-
-def duration(seconds: float) -> str:
-    """Three digits in the unit that suits: 4.13 s, 27.5 min."""
-    if not np.isfinite(seconds):
-        return DASH
-    size, unit = next(((size, unit) for size, unit in _UNITS if seconds >= size), _UNITS[-1])
-    value = seconds / size
-    return f"{count(value) if value >= 1000 else significant(value)} {unit}"
 
 
 def demand_of(frame: pd.DataFrame) -> tuple[Demand, float]:

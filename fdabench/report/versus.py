@@ -1,39 +1,23 @@
 """Published and measured side by side, as a table."""
 
 import math
-from typing import Any
 
+from fdabench.formatting import DASH, byte_size, count, percent, ratio_number, target_name
 from fdabench.published.facts import GRIDS
 from fdabench.report.data import ReportData
 from fdabench.report.published import Comparison, compare
-from fdabench.report.tables import Table
-from fdabench.report.text import DASH, byte_size, count, percent, ratio_number, target_name
-
-COLUMNS = (
-    "model",
-    "partition",
-    "strategy",
-    "K",
-    "θ",
-    "quantity",
-    "published",
-    "measured",
-    "reached",
-    "seeds",
-    "measured / published",
-    "differs in",
-)
+from fdabench.report.tables import ReportTable, table_of
+from fdabench.tables import Column, Record, column
 
 
-def published_tables(data: ReportData) -> list[Table]:
+def published_tables(data: ReportData) -> list[ReportTable]:
     """The table, or nothing where no cell is a counterpart of a published number."""
     found = compare(data)
     return [versus_table(found)] if found.matched else []
 
 
-def versus_table(found: Comparison) -> Table:
-    rows = tuple(_row({str(key): value for key, value in row.items()}) for row in found.frame.to_dict("records"))
-    return Table("published", "Published and measured", _note(found), found.frame, COLUMNS, rows, 0)
+def versus_table(found: Comparison) -> ReportTable:
+    return table_of("published", "Published and measured", _note(found), found.frame, _COLUMNS)
 
 
 def tally(found: Comparison) -> str:
@@ -63,28 +47,19 @@ def _note(found: Comparison) -> str:
     return " ".join(notes)
 
 
-def _row(row: dict[str, Any]) -> tuple[str, ...]:
-    quantity = row["quantity"]
-    published = _ranged(quantity, row["published"], row["published_low"], row["published_high"])
+def _published(row: Record) -> str:
+    text = _ranged(row["quantity"], row["published"], row["published_low"], row["published_high"])
     runs = f" of {row['published_reached']}/{row['published_runs']}" if row["over_grid"] else ""
-    measured = _ranged(quantity, row["measured"], row["measured_low"], row["measured_high"])
-    return (
-        row["model"],
-        row["partition"],
-        row["strategy"],
-        row["workers"],
-        row["theta"] or DASH,
-        _quantity(row),
-        published + runs,
-        measured if row["measured_reached"] else "not reached",
-        f"{row['measured_reached']}/{row['cells']}",
-        str(row["seeds"]),
-        _change(row),
-        row["differs"] or DASH,
-    )
+    return text + runs
 
 
-def _quantity(row: dict[str, Any]) -> str:
+def _measured(row: Record) -> str:
+    if not row["measured_reached"]:
+        return "not reached"
+    return _ranged(row["quantity"], row["measured"], row["measured_low"], row["measured_high"])
+
+
+def _quantity(row: Record) -> str:
     if row["epoch"] is not None and math.isfinite(row["epoch"]):
         return f"{row['quantity']} at epoch {row['epoch']:.0f}"
     return f"{row['quantity']} to {target_name(row['target'])}"
@@ -103,7 +78,23 @@ def _written(quantity: str, value: float) -> str:
     return byte_size(value) if quantity == "bytes" else count(value)
 
 
-def _change(row: dict[str, Any]) -> str:
+def _change(row: Record) -> str:
     if math.isfinite(row["points"]):
         return f"{row['points']:+.2f} points"
     return f"{ratio_number(row['ratio'])}×" if math.isfinite(row["ratio"]) else DASH
+
+
+_COLUMNS = (
+    column("model"),
+    column("partition"),
+    column("strategy"),
+    column("workers", "K"),
+    column("theta", "θ", lambda theta: theta or DASH),
+    Column("quantity", "quantity", _quantity),
+    Column("published", "published", _published),
+    Column("measured", "measured", _measured),
+    Column("measured_reached", "reached", lambda row: f"{row['measured_reached']}/{row['cells']}"),
+    column("seeds"),
+    Column("ratio", "measured / published", _change),
+    column("differs", "differs in", lambda differs: differs or DASH),
+)

@@ -2,12 +2,12 @@
 
 import pandas as pd
 
+from fdabench.formatting import DASH, byte_size, count, plural
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.tables import Table
-from fdabench.report.text import DASH, byte_size, count, plural
+from fdabench.report.tables import ReportTable, workload_column
+from fdabench.tables import Column, Record, column, number
 
 _SUMS = ["count", "predicted_bytes", "received_bytes", "seconds"]
-_MEASURED = ("averages", "predicted", "on the wire", "ratio", "seconds")
 _NOTE = (
     "Averages between processes, over all of them and all seeds. Predicted: by the collective's algorithm, from the "
     "payload that the ledger has. On the wire: by the interfaces' counters, where they were read, without evaluations; "
@@ -32,24 +32,35 @@ def wire_frame(data: ReportData) -> pd.DataFrame:
     )
 
 
-def wire_tables(data: ReportData) -> list[Table]:
+def wire_tables(data: ReportData) -> list[ReportTable]:
     """Nothing where one process held all workers."""
     if data.wire.empty:
         return []
     frame = wire_frame(data)
     groups = frame.groupby([*WORKLOAD, "label", "processes", "mean", "kind"], sort=False)
-    rows = tuple(
-        (
-            data.where(suite, workload),
-            str(label),
-            f"{processes}, {mean}",
-            str(kind),
-            *_told(mine[_SUMS].sum(skipna=False)),
-        )
+    records = [
+        {"suite": suite, "workload": workload, "label": label, "processes": processes, "mean": mean, "kind": kind}
+        | {str(name): total for name, total in mine[_SUMS].sum(skipna=False).items()}
         for (suite, workload, label, processes, mean, kind), mine in groups
+    ]
+    columns = (
+        workload_column(data),
+        column("label", "strategy"),
+        Column("processes", "processes", lambda row: f"{row['processes']}, {row['mean']}"),
+        column("kind", "message"),
+        number("count", "averages", count),
+        number("predicted_bytes", "predicted", byte_size),
+        number("received_bytes", "on the wire", lambda size: DASH if pd.isna(size) else byte_size(size)),
+        Column("ratio", "ratio", _ratio, "right"),
+        number("seconds", "seconds", lambda seconds: f"{seconds:.2f}"),
     )
-    columns = ("workload", "strategy", "processes", "message", *_MEASURED)
-    return [Table("wire", "On the wire", _NOTE + _unmeasured(data.wire), frame, columns, rows, len(_MEASURED))]
+    note = _NOTE + _unmeasured(data.wire)
+    return [ReportTable(records=records, columns=columns, name="wire", title="On the wire", note=note, frame=frame)]
+
+
+def _ratio(row: Record) -> str:
+    received = row["received_bytes"]
+    return DASH if pd.isna(received) else f"{received / row['predicted_bytes']:.4f}"
 
 
 def _unmeasured(wire: pd.DataFrame) -> str:
@@ -58,9 +69,3 @@ def _unmeasured(wire: pd.DataFrame) -> str:
     known = paid["received_bytes"].notna().groupby(paid["cell_id"])
     partly = int((known.any() & ~known.all()).sum())
     return _NOT_MEASURED.format(cells=plural(partly, "cell")) if partly else ""
-
-
-def _told(sums: "pd.Series[float]") -> tuple[str, ...]:
-    predicted, received = sums["predicted_bytes"], sums["received_bytes"]
-    read = (DASH, DASH) if pd.isna(received) else (byte_size(received), f"{received / predicted:.4f}")
-    return (count(sums["count"]), byte_size(predicted), *read, f"{sums['seconds']:.2f}")

@@ -72,6 +72,19 @@ class Bytes(NamedTuple):
     def total(self) -> int:
         return self.model + self.state + self.optimizer
 
+    def columns(self, prefix: str = "") -> dict[str, int]:
+        """The columns of a table: `bytes_model`, `bytes_state`, `bytes_optimizer`, `bytes_total`.
+
+        Args:
+            prefix: `paper_` where the convention is not the suite's but `paper`.
+        """
+        parts = {**self._asdict(), "total": self.total}
+        return {f"{prefix}bytes_{part}": spent for part, spent in parts.items()}
+
+
+PAPER = "paper_"
+"""The prefix of byte columns that follow the `paper` convention whatever the suite's is."""
+
 
 def total_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> Bytes:
     """All that a cell's ledger cost."""
@@ -84,7 +97,17 @@ def bytes_at(ledger: pd.DataFrame, instant: Instant, workers: int, convention: s
 
 
 def bytes_at_each(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, convention: str) -> pd.DataFrame:
-    """What one cell had spent at each of its evaluations, E of them: `bytes_model`, `bytes_state`, ... of `evals`."""
+    """The evaluations of one cell, E of them, with what it had spent at each in a convention.
+
+    Args:
+        evals: rows of the cell's `evals`; `step` and `after_sync` are read.
+        ledger: the cell's ledger.
+        convention: a key of `CONVENTIONS`.
+
+    Returns:
+        The same rows with `bytes_model`, `bytes_state`, `bytes_optimizer` and `bytes_total` in place of the columns
+        `paper_bytes_*`.
+    """
     counts_ER = _counts(ledger, evals["step"].to_numpy(np.int64), evals["after_sync"].to_numpy(bool))
     cost, kinds = CONVENTIONS[convention], ledger["kind"].to_numpy(str)
     pairs = zip(kinds, ledger["payload_bytes"], strict=True)
@@ -93,7 +116,12 @@ def bytes_at_each(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, conve
         spent_ER[:, np.isin(kinds, of)].sum(axis=1) for of in (_MOVES_WEIGHTS, "state", "optimizer")
     )
     parts = {"bytes_model": model, "bytes_state": state, "bytes_optimizer": optimizer}
-    return evals.assign(**parts, bytes_total=model + state + optimizer)
+    return without_paper_prefix(evals).assign(**parts, bytes_total=model + state + optimizer)
+
+
+def without_paper_prefix(evals: pd.DataFrame) -> pd.DataFrame:
+    """Evaluations with `bytes_*` for `paper_bytes_*`: their bytes in the `paper` convention, as in the file."""
+    return evals.rename(columns=lambda name: str(name).removeprefix(PAPER))
 
 
 def collectives_at(ledger: pd.DataFrame, instant: Instant) -> int:

@@ -6,10 +6,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from fdabench.results.costs import SYNC_KINDS, Bytes, Instant, bytes_at, total_bytes
+from fdabench.formatting import format_component
+from fdabench.results.costs import SYNC_KINDS, Instant, bytes_at, total_bytes
 from fdabench.results.schema import HITS, RUNS
 from fdabench.results.store import RESULTS, Record
-from fdabench.results.workloads import Workload, describe, workloads_of
+from fdabench.results.workloads import Workload, workloads_of
 
 
 def derive_runs(
@@ -43,7 +44,7 @@ def _axes(cell: Mapping[str, Any], workload: Workload, resolved: Mapping[str, An
         "batch_size": config["batch_size"],
         "precision": config.get("precision", "fp32"),
         "batch_statistics": config.get("batch_statistics", "local"),
-        "partition": describe(partition),
+        "partition": format_component(partition),
         "alpha": float("inf") if partition["kind"] == "iid" else partition.get("alpha", float("nan")),
         "strategy": strategy["kind"],
         "monitor": strategy.get("monitor", {}).get("kind", ""),
@@ -65,17 +66,12 @@ def _outcome(record: Record, evals: pd.DataFrame, ledger: pd.DataFrame, conventi
     return {
         "steps": steps,
         "syncs": int(ledger.loc[ledger["kind"].isin(SYNC_KINDS), "count"].sum()),
-        **_columns(spent),
-        "bytes_optimizer": spent.optimizer,
+        **spent.columns(),
         "final_accuracy": evals["test_accuracy"].iloc[-1],
         "best_accuracy": evals["test_accuracy"].max(),
         "wall_s": wall_s,
         "worker_steps_per_s": steps * config["workers"] / wall_s,
     }
-
-
-def _columns(spent: Bytes) -> dict[str, int]:
-    return {"bytes_model": spent.model, "bytes_state": spent.state, "bytes_total": spent.total}
 
 
 def derive_hits(
@@ -100,7 +96,7 @@ def derive_hits(
                     "step": instant.step,
                     "step_before": before.step,
                     "syncs": int(hit["syncs"]),
-                    **_columns(spent),
+                    **spent.columns(),
                     "bytes_before": bytes_at(ledger_of[cell_id], before, workers, lock["convention"]).total,
                 }
             rows.append(row)

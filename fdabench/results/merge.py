@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from fdabench.errors import ResultError
+from fdabench.formatting import first_of
 from fdabench.regular import open_regular, read_regular
 from fdabench.results.files import write_whole, write_with
 from fdabench.results.load import Results, load, write_derived
@@ -185,5 +186,4 @@ def _new_folder(out: Path) -> Iterator[Path]:
 
 def _refuse(faults: Sequence[str]) -> None:
     if faults:
-        rest = len(faults) - MOST_TOLD
-        raise ResultError("\n".join([*faults[:MOST_TOLD], *([f"and {rest} more like these"] if rest > 0 else [])]))
+        raise ResultError("\n".join(first_of(faults, MOST_TOLD, "and {} more like these")))

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fdabench.formatting import format_parameter
+
 _FAMILIES = {"synchronous": "Synchronous", "ddp": "DDP", "fedavg": "FedAvg", "fedavgm": "FedAvgM", "fedadam": "FedAdam"}
 _UNSAID: Mapping[str, Mapping[str, Any]] = {"dirichlet": {"shares": "per-class", "min_samples": 1}}
 """Defaults of partitions, which a name leaves out."""
@@ -30,13 +32,8 @@ def partition_name(table: Mapping[str, Any]) -> str:
     values = [(key, value) for key, value in table.items() if key != "kind"]
     unsaid = _UNSAID.get(kind, {})
     said = [
-        number_text(value) if i == 0 or isinstance(value, str) else f"{key}={number_text(value)}"
+        format_parameter(value) if i == 0 or isinstance(value, str) else f"{key}={format_parameter(value)}"
         for i, (key, value) in enumerate(values)
         if key not in unsaid or unsaid[key] != value
     ]
     return f"{kind}({', '.join(said)})" if said else kind
-
-
-def number_text(value: Any) -> str:
-    """A setting's value in a name: `0.1` for a float, text and whole numbers as they are."""
-    return f"{value:g}" if isinstance(value, float) else str(value)

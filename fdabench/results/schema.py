@@ -1,8 +1,9 @@
 """The tables that a run leaves behind: columns, dtypes, units. One place, read by writers, readers and docs.
 
 A `step` is one local optimizer step by every worker, counted from 1; step 0 is the initial distribution.
-Bytes are totals over all workers. In a cell's own tables they follow the `paper` convention; in the derived
-tables (`runs`, `hits`) the convention of the suite. `ledger` has the facts that every convention is read from.
+Bytes are totals over all workers. Columns `bytes_*` (`runs`, `hits`) follow the convention of the suite; columns
+`paper_bytes_*` (`evals`) follow the `paper` convention whatever the suite says, as a cell belongs to several suites.
+`ledger` has the facts that every convention is computed from.
 """
 
 import pyarrow as pa
@@ -23,10 +24,10 @@ EVALS = _table(
     round=(_INT, "syncs + 1, as the paper counts"),
     syncs=(_INT, "model or gradient averagings completed before this evaluation"),
     after_sync=(_FLAG, "whether the sync of this step is among them, as where what a sync made is evaluated"),
-    bytes_model=(_INT, "bytes, all workers, paper convention: models, the initial one included, and gradients"),
-    bytes_state=(_INT, "bytes, all workers, paper convention: local states of the monitor"),
-    bytes_optimizer=(_INT, "bytes, all workers, paper convention: averaged optimizer state"),
-    bytes_total=(_INT, "bytes, all workers, paper convention"),
+    paper_bytes_model=(_INT, "bytes, all workers, paper convention: models, the initial one included, and gradients"),
+    paper_bytes_state=(_INT, "bytes, all workers, paper convention: local states of the monitor"),
+    paper_bytes_optimizer=(_INT, "bytes, all workers, paper convention: averaged optimizer state"),
+    paper_bytes_total=(_INT, "bytes, all workers, paper convention, whatever the suite's is"),
     test_accuracy=(
         _REAL,
         "fraction of the test set, or of the validation split; of which model: the suite's eval.model",

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fdabench.formatting import format_parameter
 from fdabench.results.dotted import dotted, varying
-from fdabench.results.names import number_text, partition_name
+from fdabench.results.names import partition_name
 
 _NOT_OF_IT = ("strategy", "optimizer", "seed", "budget", "eval")
 """Of a cell: strategies and seeds are what is compared, budget and evaluation are one for the whole suite; of the local
@@ -30,16 +31,25 @@ class Workload:
 
     Args:
         id: 12 hex digits, of all of its values.
-        title: data set, model, workers, batch size, partition, and whatever else varies within the suite; no two
-            workloads of a suite have the same one.
+        head: data set, model, number of workers and batch size.
+        rest: the partition, and whatever else varies within the suite.
         except_workers, except_partition: the title without the number of workers, or without the partition: the same
             for workloads that differ in nothing else.
+        except_workers_id, except_partition_id: 12 hex digits, of all values but those.
     """
 
     id: str
-    title: str
+    head: str
+    rest: str
     except_workers: str
     except_partition: str
+    except_workers_id: str
+    except_partition_id: str
+
+    @property
+    def title(self) -> str:
+        """Head and rest; no two workloads of a suite have the same one."""
+        return f"{self.head}, {self.rest}"
 
 
 def workloads_of(cells: Sequence[Cell]) -> dict[str, Workload]:
@@ -58,7 +68,8 @@ def workloads_of(cells: Sequence[Cell]) -> dict[str, Workload]:
         optimizers = {"optimizer": json.loads(optimizer)} if optimizer else {}
         flats.setdefault((rest, optimizer), dotted({**optimizers, **_rest(cell)}))
     found = {
-        key: Workload(_hash(key), *titles) for key, titles in zip(flats, _titles(list(flats.values())), strict=True)
+        key: Workload(_hash(key), *titles, _hash_without("workers", flat), _hash_without("partition", flat))
+        for (key, flat), titles in zip(flats.items(), _titles(list(flats.values())), strict=True)
     }
     return {cell_id: found[key] for cell_id, key in keys.items()}
 
@@ -85,14 +96,14 @@ def _keys(cells: Sequence[Cell]) -> dict[str, Key]:
     return keys
 
 
-def _titles(flats: Sequence[Flat]) -> list[tuple[str, str, str]]:
-    """Each title whole, without workers, and without the partition."""
+def _titles(flats: Sequence[Flat]) -> list[tuple[str, str, str, str]]:
+    """Each title's head and rest, and the title without workers, and without the partition."""
     keys = [key for key in varying(flats) if key not in _IN_BASE and not key.startswith("partition.")]
     said = [{key: _said(key, flat[key]) for key in keys if key in flat} for flat in flats]
     titles = [_title(flat, more) for flat, more in zip(flats, said, strict=True)]
     same: dict[str, list[int]] = {}
-    for i, (title, *_) in enumerate(titles):
-        same.setdefault(title, []).append(i)
+    for i, (head, rest, *_) in enumerate(titles):
+        same.setdefault(f"{head}, {rest}", []).append(i)
     for alike in same.values():  # too close for the digits of a title
         apart = varying([flats[i] for i in alike])
         for i in alike if len(alike) > 1 else ():
@@ -101,7 +112,7 @@ def _titles(flats: Sequence[Flat]) -> list[tuple[str, str, str]]:
     return titles
 
 
-def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str]:
+def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str, str]:
     """Args: `more` has what is said of a key besides the base."""
     precision, statistics = flat.get("precision", "fp32"), flat.get("batch_statistics", "local")
     model = f"{flat['model']}{'' if precision == 'fp32' else f' {precision}'}"
@@ -113,26 +124,26 @@ def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str]:
     no_workers = [text for key, text in more.items() if key != "workers"]
     no_partition = [text for key, text in more.items() if not key.startswith("partition.")]
     return (
-        ", ".join([data, workers, batch, where, *whole]),
+        ", ".join([data, workers, batch]),
+        ", ".join([where, *whole]),
         ", ".join([data, batch, where, *no_workers]),
         ", ".join([data, workers, batch, *no_partition]),
     )
 
 
-def describe(table: Mapping[str, Any]) -> str:
-    """`{kind = "dirichlet", alpha = 0.1}` as people write it: `dirichlet(alpha=0.1)`."""
-    rest = ", ".join(f"{key}={number_text(value)}" for key, value in table.items() if key != "kind")
-    return f"{table['kind']}({rest})" if rest else str(table["kind"])
-
-
 def _said(key: str, value: Any) -> str:
     """`adam`, `lr=0.001`, `sampling=replacement`."""
-    return str(value) if key.endswith(".kind") else f"{key.rpartition('.')[2]}={number_text(value)}"
+    return str(value) if key.endswith(".kind") else f"{key.rpartition('.')[2]}={format_parameter(value)}"
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _hash(key: Key) -> str:
-    return hashlib.sha256(_json(key).encode()).hexdigest()[:12]
+def _hash(value: Any) -> str:
+    return hashlib.sha256(_json(value).encode()).hexdigest()[:12]
+
+
+def _hash_without(setting: str, flat: Flat) -> str:
+    """Of all values but one setting, or one component with its own settings."""
+    return _hash({key: value for key, value in flat.items() if key.partition(".")[0] != setting})

@@ -9,26 +9,17 @@ from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.core.strategy import Forecasts, Traffic
-from fdabench.results.costs import CONVENTIONS, total_bytes
+from fdabench.results.costs import total_bytes
 from fdabench.results.load import Results
-from fdabench.results.networks import Demand, demand
-from fdabench.run.footprint import BYTES_PER_NUMBER, optimizer_vectors, process_bytes
-from fdabench.run.setting import Config, budget_of, scale_of, strategy_of
+from fdabench.results.networks import Demand
+from fdabench.run.footprint import process_bytes
+from fdabench.run.forecast import Forecast, Size, forecast, size_of
+from fdabench.run.setting import strategy_of
 from fdabench.suite.cell import Cell
 
 Basis = Literal["exact", "measured", "bound", "unknown"]
 
 _COMPLETE = ("done", "target_reached")
-
-
-class Size(NamedTuple):
-    """How large a run is."""
-
-    workers: int
-    parameters: int
-    steps: int
-    """Local steps of each worker."""
 
 
 class Measured(NamedTuple):
@@ -84,12 +75,12 @@ def _estimate(
     group: Sequence[Cell], wish: Wish, convention: str, results: Results | None, catalogue: Catalogue
 ) -> Estimate:
     config, strategy = group[0].config, strategy_of(group[0].config, catalogue)
-    here = Size(config["workers"], scale_of(config, catalogue).num_parameters, budget_of(config, catalogue))
+    here = size_of(config, catalogue)
     there = Size(*(old if new is None else new for old, new in zip(here, wish, strict=True)))
     measured = _measured(group, convention, results, catalogue)
     growth = Fraction(there.parameters, here.parameters)
     theta = getattr(strategy, "theta", None)
-    basis, syncs, demands = _traffic(strategy, config, there, convention, measured, catalogue)
+    basis, syncs, demands = _syncs(forecast(config, there, convention, catalogue), measured)
     return Estimate(
         group[0],
         here,
@@ -104,35 +95,20 @@ def _estimate(
     )
 
 
-def _traffic(
-    strategy: object, config: Config, there: Size, convention: str, measured: Measured | None, catalogue: Catalogue
+def _syncs(
+    found: Forecast | None, measured: Measured | None
 ) -> tuple[Basis, tuple[int, int] | None, tuple[Demand, Demand] | None]:
-    if not isinstance(strategy, Forecasts):
+    """Syncs and what they cost: exact, or the measured rate taken over, or the strategy's own bounds."""
+    if found is None:
         return "unknown", None, None
-    traffic = strategy.traffic(there.steps, there.parameters)
-    basis: Basis = "exact" if traffic.least_syncs == traffic.most_syncs else "bound"
-    least, most = traffic.least_syncs, traffic.most_syncs
-    if basis == "bound" and measured is not None:
-        syncs = min(max(round(measured.rate * there.steps), least), most)
-        basis, least, most = "measured", syncs, syncs
-    moments = _averaged_moments(config, catalogue)
-    low, high = (_demand(traffic, there, syncs, moments, convention) for syncs in (least, most))
-    return basis, (least, most), (low, high)
-
-
-def _demand(traffic: Traffic, size: Size, syncs: int, moments: int, convention: str) -> Demand:
-    """The ledger in closed form: the initial models, the local states, the syncs, and moments averaged at each."""
-    cost, workers = CONVENTIONS[convention], size.workers
-    model, state = BYTES_PER_NUMBER * size.parameters, BYTES_PER_NUMBER * traffic.state_size
-    spent = cost["initial"](model, workers) + traffic.states * cost["state"](state, workers)
-    spent += syncs * (cost["model"](model, workers) + moments * cost["optimizer"](model, workers))
-    collectives = 1 + traffic.states + syncs * (1 + moments)
-    return demand(size.steps, collectives, spent, workers, convention)
-
-
-def _averaged_moments(config: Config, catalogue: Catalogue) -> int:
-    """Vectors of the local optimizer that are averaged at a sync."""
-    return optimizer_vectors(config, catalogue) if config["optimizer"].get("at_sync") == "average" else 0
+    least, most = found.traffic.least_syncs, found.traffic.most_syncs
+    if least == most:
+        return "exact", (least, most), (found.least, found.most)
+    if measured is None:
+        return "bound", (least, most), (found.least, found.most)
+    # the bounds of this size hold whatever rate another size had
+    syncs = min(max(round(measured.rate * found.size.steps), least), most)
+    return "measured", (syncs, syncs), (found.demand(syncs), found.demand(syncs))
 
 
 def _measured(group: Sequence[Cell], convention: str, results: Results | None, catalogue: Catalogue) -> Measured | None:
@@ -153,12 +129,8 @@ def _measured(group: Sequence[Cell], convention: str, results: Results | None, c
 
 
 def _as_predicted(cell: Cell, steps: int, syncs: int, convention: str, results: Results, catalogue: Catalogue) -> bool:
-    strategy = strategy_of(cell.config, catalogue)
-    if not isinstance(strategy, Forecasts):
-        return False
-    size = Size(cell.config["workers"], scale_of(cell.config, catalogue).num_parameters, steps)
-    traffic = strategy.traffic(size.steps, size.parameters)
-    moments = _averaged_moments(cell.config, catalogue)
-    predicted = _demand(traffic, size, syncs, moments, convention).wire_bytes
+    """Whether the cell's ledger holds exactly the bytes of its forecast, given the steps and syncs that it made."""
+    size = size_of(cell.config, catalogue)._replace(steps=steps)
+    found = forecast(cell.config, size, convention, catalogue)
     ledger = results.ledger[results.ledger["cell_id"] == cell.id]
-    return predicted == total_bytes(ledger, size.workers, convention).total
+    return found is not None and found.demand(syncs).wire_bytes == total_bytes(ledger, size.workers, convention).total

@@ -1,4 +1,4 @@
-"""What of a suite is done, what has to be done again and why, and what it will cost."""
+"""What of a suite is done, and what has to be done again and why."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,15 +7,10 @@ from typing import NamedTuple
 import torch
 
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.core.strategy import Forecasts
-from fdabench.results.costs import CONVENTIONS
+from fdabench.formatting import listing
 from fdabench.results.store import NOT_RETRIED, RESULTS, Store, taken_apart
 from fdabench.run.closure import code_of
-from fdabench.run.setting import budget_of, scale_of, strategy_of
 from fdabench.suite.cell import Cell
-
-BYTES_PER_NUMBER = 4
-
 
 SETTLED = ("done", "failed")
 """What is not run again by itself."""
@@ -68,7 +63,7 @@ def tally(found: Sequence[Standing]) -> str:
     reasons = dict.fromkeys(reason for each in found if each.status == "stale" for reason in _reasons(each))
     again = {each.status for each in found if each.why == FRESH}
     done = f"{counts['done']} done" + (f", {FRESH}" if "done" in again else "")
-    stale = [f"{counts['stale']} stale: {_few(list(reasons))}"] if counts["stale"] else []
+    stale = [f"{counts['stale']} stale: {listing(list(reasons), MOST_NAMED)}"] if counts["stale"] else []
     retry = f", {FRESH}" if "failed" in again else " (--retry-failed runs them again)"
     failed = [f"{counts['failed']} failed{retry}"] if counts["failed"] else []
     return " | ".join([done, *failed, *stale, f"{counts['to run']} to run"])
@@ -82,7 +77,7 @@ def _standing(cell: Cell, store: Store, catalogue: Catalogue) -> Standing:
         then, torch_then = {**record["code"]}, record["environment"]["torch"]
     changed = _changed(then | {"torch": torch_then}, code_of(cell.config, catalogue) | {"torch": torch.__version__})
     if changed:
-        return Standing(cell, "stale", _few([each.whole for each in changed]), changed)
+        return Standing(cell, "stale", listing([each.whole for each in changed], MOST_NAMED), changed)
     if record["state"] in RESULTS and (damaged := store.damaged_table(cell.id)):
         return Standing(cell, "stale", f"{damaged} damaged")
     return Standing(cell, "done") if record["state"] in RESULTS else Standing(cell, "failed", record["state"])
@@ -103,32 +98,3 @@ def _changed(then: dict[str, str], now: dict[str, str]) -> tuple[Change, ...]:
 
 def _reasons(standing: Standing) -> list[str]:
     return [change.brief for change in standing.changed] or [standing.why]
-
-
-def _few(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""
-    return ", ".join(texts[:MOST_NAMED]) + more
-
-
-class Bound(NamedTuple):
-    """Bytes that a cell moves: exact where least == most."""
-
-    least: int
-    most: int
-
-
-def bytes_bound(cell: Cell, convention: str, catalogue: Catalogue = BUILT_IN) -> Bound | None:
-    """In closed form, for whole runs of the budget; None for a strategy that cannot say.
-
-    Averaged optimizer state is not in it.
-    """
-    strategy, steps = strategy_of(cell.config, catalogue), budget_of(cell.config, catalogue)
-    if not isinstance(strategy, Forecasts):
-        return None
-    workers, cost = cell.config["workers"], CONVENTIONS[convention]
-    num_parameters = scale_of(cell.config, catalogue).num_parameters
-    traffic = strategy.traffic(steps, num_parameters)
-    model, state = BYTES_PER_NUMBER * num_parameters, BYTES_PER_NUMBER * traffic.state_size
-    fixed = cost["initial"](model, workers) + traffic.states * cost["state"](state, workers)
-    sync = cost["model"](model, workers)
-    return Bound(fixed + traffic.least_syncs * sync, fixed + traffic.most_syncs * sync)

@@ -16,7 +16,7 @@ from fdabench.engine.evaluate import model_variance, score
 from fdabench.engine.loop import Moment
 from fdabench.engine.rows import Losses
 from fdabench.engine.wire import EVALUATION
-from fdabench.results.costs import Instant, bytes_at, syncs_at
+from fdabench.results.costs import PAPER, Instant, bytes_at, syncs_at
 from fdabench.results.derive import first_hit
 from fdabench.run.setting import Config, Setting
 
@@ -155,7 +155,7 @@ class Recorder:
             "round": syncs + 1,
             "syncs": syncs,
             "after_sync": instant.after_sync,
-            **self._spent(ledger, instant),
+            **bytes_at(ledger, instant, self._config["workers"], "paper").columns(PAPER),
             "test_accuracy": test.accuracy,
             "test_loss": test.loss,
             **self._means(),
@@ -166,16 +166,9 @@ class Recorder:
         self.evals.append(row)
         self._decide(row)
         fullness = variance / (self._theta or nan)
-        self._tell(Progress(row["step"], setting.budget, test.accuracy, row["bytes_total"], row["syncs"], fullness))
-
-    def _spent(self, ledger: pd.DataFrame, instant: Instant) -> Row:
-        spent = bytes_at(ledger, instant, self._config["workers"], "paper")
-        return {
-            "bytes_model": spent.model,
-            "bytes_state": spent.state,
-            "bytes_optimizer": spent.optimizer,
-            "bytes_total": spent.total,
-        }
+        self._tell(
+            Progress(row["step"], setting.budget, test.accuracy, row["paper_bytes_total"], row["syncs"], fullness)
+        )
 
     def _note_step(self, losses: Losses) -> None:
         # summed where they are: on an accelerator, each number that is read is a wait

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fdabench.cli.extrapolate import parse_wish
-from fdabench.report.text import byte_size
+from fdabench.formatting import byte_size
 from fdabench.run.extrapolate import Wish
 
 InProcess = Callable[..., Any]

@@ -52,7 +52,7 @@ def test_a_change_is_shown_explained_and_refused_until_it_is_accepted(
     assert re.fullmatch(r"fda linear: \+0\.0\d+ % bytes in 1 of 1 run \(limit 0 %\); accuracy unchanged", sentence)
     assert quiet == "unchanged: synchronous (1 run)"
     assert header.split() == ["verdict", "cell", "run", "what", "changed"]
-    assert row.startswith("fail     fda linear theta=0.3 | digits mlp | dirichlet 1.0 | K=2 b=32  ")
+    assert row.startswith("fail     fda linear theta=0.3 | digits mlp | dirichlet(1) | K=2 b=32  ")
     assert ": more than allowed (0 %); syncs happen at other steps" in row
     (run,) = re.findall(r"  ([0-9a-f]{12})  ", row)
     assert f"look: fdabench show {Path(finished.results).as_posix()} {run}" in said.stderr

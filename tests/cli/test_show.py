@@ -16,7 +16,7 @@ import pytest
 
 from fdabench.cli.cell_page import TIMELINE_WIDTH, axis
 from fdabench.cli.evaluations import thinned
-from fdabench.report.text import byte_size, count
+from fdabench.formatting import byte_size, count
 from fdabench.results.load import load
 from fdabench.results.store import Store
 
@@ -136,7 +136,7 @@ def test_status_shows_the_rate_and_the_remaining_time_of_a_running_cell(here: In
     (store.root / ".leases" / f"{cell_id}.progress.json").write_text(json.dumps(note))
     text = here("status", store.root).stdout
     assert "running  LinearFDA | " in text
-    assert f"10/30 steps  50.0 %  0.500 steps/s  40 s left  on {platform.node()}, process {os.getpid()}" in text
+    assert f"10/30 steps  50.0 %  0.500 steps/s  40.0 s left  on {platform.node()}, process {os.getpid()}" in text
     rows = {row["state"]: row for row in json.loads(here("status", store.root, "--output-format", "json").stdout)}
     (detail,) = rows["running"]["details"]
     assert (detail["step"], detail["steps_per_s"], detail["left_s"]) == (10, 0.5, 40.0)

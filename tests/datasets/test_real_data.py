@@ -108,7 +108,7 @@ def test_lenet5_learns_mnist_under_fda_with_few_syncs() -> None:
     row = done.tables["evals"][-1]
     assert row["test_accuracy"] > 0.75
     assert 1 <= len(done.tables["rounds"]) < 20
-    assert row["bytes_state"] == 8 * 80 * 4
+    assert row["paper_bytes_state"] == 8 * 80 * 4
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -83,8 +83,8 @@ def test_a_row_is_written_before_the_sync_of_its_step() -> None:
     assert rows["step"].tolist() == [10, 20, 30]
     assert rows["syncs"].tolist() == [0, 1, 2]
     assert rows["round"].tolist() == [1, 2, 3]
-    assert rows["bytes_model"].tolist() == [8 * D * K * rounds for rounds in (1, 2, 3)]
-    assert rows["bytes_total"].tolist() == rows["bytes_model"].tolist()
+    assert rows["paper_bytes_model"].tolist() == [8 * D * K * rounds for rounds in (1, 2, 3)]
+    assert rows["paper_bytes_total"].tolist() == rows["paper_bytes_model"].tolist()
 
 
 def test_a_servers_model_is_tested_after_its_step_and_pays_for_it() -> None:
@@ -93,7 +93,7 @@ def test_a_servers_model_is_tested_after_its_step_and_pays_for_it() -> None:
     rows = evals(go({"kind": "fedadam", "local_steps": 10, "server": KERAS}, eval=published))
     assert rows["after_sync"].tolist()[:4] == [False, True, False, True]
     assert rows["syncs"].tolist()[:4] == [0, 1, 1, 2]
-    assert rows["bytes_model"].tolist()[:4] == [8 * D * K * (1 + syncs) for syncs in (0, 1, 1, 2)]
+    assert rows["paper_bytes_model"].tolist()[:4] == [8 * D * K * (1 + syncs) for syncs in (0, 1, 1, 2)]
     losses = rows["test_loss"].tolist()
     assert losses[0] != losses[1] == losses[2] != losses[3]
 
@@ -125,8 +125,8 @@ def test_the_evaluated_model_is_the_mean_of_the_workers() -> None:
 def test_a_row_of_fda_pays_for_the_state_of_its_own_step() -> None:
     """A theta that is always crossed: at step n, n states and n - 1 syncs are over, and the distribution before."""
     rows = evals(go(fda("linear", 0.0), budget={"steps": 6}, eval={"every_steps": 2}))
-    assert rows["bytes_state"].tolist() == [8 * K * step for step in (2, 4, 6)]
-    assert rows["bytes_model"].tolist() == [8 * D * K * (1 + syncs) for syncs in (1, 3, 5)]
+    assert rows["paper_bytes_state"].tolist() == [8 * K * step for step in (2, 4, 6)]
+    assert rows["paper_bytes_model"].tolist() == [8 * D * K * (1 + syncs) for syncs in (1, 3, 5)]
 
 
 def test_the_ledger_is_the_papers_closed_form() -> None:
@@ -136,16 +136,16 @@ def test_the_ledger_is_the_papers_closed_form() -> None:
     assert 1 < len(syncs) < 40
     row = evals(done).iloc[-1]
     before = sum(step < 40 for step in syncs)
-    assert row["bytes_model"] == (before + 1) * 8 * D * K
-    assert row["bytes_state"] == 5004 * 40 * K
+    assert row["paper_bytes_model"] == (before + 1) * 8 * D * K
+    assert row["paper_bytes_state"] == 5004 * 40 * K
     kinds = {kind: rows["count"].sum() for kind, rows in pd.DataFrame(done.tables["ledger"]).groupby("kind")}
     assert kinds == {"initial": 1, "model": len(syncs), "state": 40}
 
 
 def test_averaged_optimizer_state_is_paid_for_after_its_sync() -> None:
     rows = evals(go(fedavg(10), optimizer=ADAM | {"at_sync": "average"}))
-    assert rows["bytes_optimizer"].tolist() == [0, 2 * 8 * D * K]
-    assert rows["bytes_total"].tolist() == [8 * D * K, 2 * 8 * D * K + 2 * 8 * D * K]
+    assert rows["paper_bytes_optimizer"].tolist() == [0, 2 * 8 * D * K]
+    assert rows["paper_bytes_total"].tolist() == [8 * D * K, 2 * 8 * D * K + 2 * 8 * D * K]
 
 
 def test_rounds_hold_the_invariant_and_the_estimate_that_ended_them() -> None:

@@ -49,8 +49,8 @@ def test_the_seed_is_not_in_the_name() -> None:
 
 
 def test_values_other_than_the_defaults_are_shown() -> None:
-    assert cell_key(CONFIG).startswith("synchronous | digits mlp | dirichlet 0.1 | K=4 b=32 #")
+    assert cell_key(CONFIG).startswith("synchronous | digits mlp | dirichlet(0.1) | K=4 b=32 #")
     changed = cell_key({**CONFIG, "sampling": "replacement", "averaging": "samples"})
     assert changed.startswith(
-        "synchronous | digits mlp | dirichlet 0.1 | K=4 b=32 sampling=replacement averaging=samples #"
+        "synchronous | digits mlp | dirichlet(0.1) | K=4 b=32 sampling=replacement averaging=samples #"
     )

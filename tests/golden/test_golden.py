@@ -54,7 +54,7 @@ def environment_line() -> str:
 
 def computed(cell: Cell) -> list[Row]:
     evals = train_cell(cell.config).tables["evals"]
-    return [Row(row["step"], row["syncs"], row["bytes_total"], row["test_loss"]) for row in evals]
+    return [Row(row["step"], row["syncs"], row["paper_bytes_total"], row["test_loss"]) for row in evals]
 
 
 def written() -> dict[str, list[Row]]:

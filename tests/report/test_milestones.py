@@ -25,7 +25,7 @@ def test_a_milestone_is_the_evaluation_in_which_the_epoch_ended(tmp_path: Path) 
 
 def test_the_table_has_means_over_seeds_and_rounds_in_brackets(tmp_path: Path) -> None:
     (table,) = milestones_tables(data_of(tmp_path, FIRST, SECOND))
-    assert table.columns[2:] == ("epoch 1", "epoch 2", "epoch 100")
+    assert table.titles[2:] == ("epoch 1", "epoch 2", "epoch 100")
     assert table.rows[0][2:] == ("85.00 % (3)", "95.00 % (4)", "98.70 % (400)")
 
 

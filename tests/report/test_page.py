@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from fdabench.formatting import nobreak
 from fdabench.report.build import build_report
 from fdabench.report.data import combine
 from fdabench.report.figures.accuracy import BYTES
@@ -21,7 +22,6 @@ from fdabench.report.inline import inline
 from fdabench.report.page import grouped
 from fdabench.report.render import Drawn
 from fdabench.report.tables import headline_table
-from fdabench.report.text import nobreak
 from fdabench.results.load import Results
 from support.html_page import Page
 

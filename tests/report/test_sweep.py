@@ -45,6 +45,34 @@ def test_monitors_are_not_put_together_to_a_sweep(tmp_path: Path) -> None:
     assert SWEEP.draw(data_of(tmp_path, cell(0.5, 100), cell(1.0, 100), naive)) is None
 
 
+def test_a_label_that_holds_a_theta_itself_is_no_series_of_its_own(tmp_path: Path) -> None:
+    """Series come from settings. What the labels have in common is what a series is called."""
+    names = {"linear": "mine θ=7", "naive": "mine θ=9"}
+    cells = [
+        Pretended(
+            [(1, 0.5, 1), (100, 0.981, 2)],
+            (1,),
+            label=f"{name} θ={theta:g}",
+            strategy={**LINEAR, "monitor": {"kind": monitor}, "theta": theta},
+        )
+        for monitor, name in names.items()
+        for theta in (1.0, 2.0, 4.0)
+    ]
+    ((_, group),) = sweeps(data_of(tmp_path, *cells))
+    assert list(dict.fromkeys(group["name"])) == list(names.values())
+    assert group.groupby("series")["theta"].apply(list).tolist() == [[1.0, 2.0, 4.0]] * 2
+
+
+def test_labels_with_nothing_in_common_are_one_sweep_under_its_family(tmp_path: Path) -> None:
+    thetas = {"tight": 1.0, "middle": 2.0, "loose": 4.0}
+    cells = [
+        Pretended([(1, 0.5, 1), (100, 0.981, 2)], (1,), label=label, strategy={**LINEAR, "theta": theta})
+        for label, theta in thetas.items()
+    ]
+    ((_, group),) = sweeps(data_of(tmp_path, *cells))
+    assert set(group["name"]) == {"LinearFDA"}
+
+
 def test_a_sweep_without_a_hit_is_not_drawn(tmp_path: Path) -> None:
     cells = [SyntheticCell([(100, 0.5, 1)], (), strategy={**LINEAR, "theta": theta}) for theta in (1.0, 2.0, 3.0)]
     assert SWEEP.draw(data_of(tmp_path, *cells)) is None

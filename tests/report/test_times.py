@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from fdabench.formatting import format_duration
 from fdabench.report.data import ReportData, combine
 from fdabench.report.figures.crossover import CROSSOVER, regions
 from fdabench.report.render import house_style
-from fdabench.report.times import duration, fastest, times_frame, times_tables
+from fdabench.report.times import fastest, times_frame, times_tables
 from fdabench.results.load import load
 from support.lenet5_results import MODEL_BYTES, WORKERS, SyntheticCell, write_lenet5_results
 
@@ -69,4 +70,4 @@ def test_one_strategy_alone_is_no_map(tmp_path: Path) -> None:
     [(0.00402, "4.02 ms"), (4.13, "4.13 s"), (1650, "27.5 min"), (7200, "2.00 h"), (1e9, "11,574 d")],
 )
 def test_durations_are_written_in_the_unit_that_suits(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text

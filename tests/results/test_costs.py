@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fdabench.formatting import format_component
 from fdabench.results.costs import CONVENTIONS, Bytes, Instant, bytes_at, bytes_at_each, collectives_at, total_bytes
 from fdabench.results.derive import derive_hits, derive_runs, first_hit
-from fdabench.results.workloads import describe
 
 K = 5
 COLUMNS = ["kind", "first_step", "last_step", "count", "elements", "dtype", "payload_bytes"]
@@ -154,7 +154,7 @@ def test_a_target_is_hit_at_the_first_of_so_many_evaluations(
     ],
 )
 def test_a_component_is_described_as_people_write_it(table: dict[str, Any], text: str) -> None:
-    assert describe(table) == text
+    assert format_component(table) == text
 
 
 CONFIG: dict[str, Any] = {

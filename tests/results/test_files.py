@@ -19,8 +19,8 @@ ROUND = {"round": 1, "step": 3, "steps": 3, "estimate": 1.5, "variance": 1.25, "
 
 # the contract that other people's scripts read; columns may be added, never renamed or dropped
 CONTRACT = {
-    "evals": "cell_id step epoch round syncs bytes_model bytes_state bytes_total test_accuracy test_loss train_loss "
-    "train_accuracy estimate variance wall_s",
+    "evals": "cell_id step epoch round syncs paper_bytes_model paper_bytes_state paper_bytes_total test_accuracy "
+    "test_loss train_loss train_accuracy estimate variance wall_s",
     "ledger": "kind first_step last_step count elements dtype payload_bytes",
     "rounds": "step steps estimate variance theta",
     "runs": "cell_id suite dataset model num_parameters workers batch_size partition alpha strategy monitor server "
@@ -29,6 +29,13 @@ CONTRACT = {
     "hits": "cell_id target reached step step_before syncs bytes_total bytes_before",
 }
 ALL = {**TABLES, "runs": schema.RUNS, "hits": schema.HITS}
+
+
+def test_bytes_of_another_convention_have_another_name() -> None:
+    """`runs` and `hits` have bytes in the suite's convention, `evals` in the paper's."""
+    evals, runs, hits = ({name for name in ALL[table].names if "bytes" in name} for table in ("evals", "runs", "hits"))
+    assert len(evals) == 4
+    assert not evals & (runs | hits)
 
 
 def test_writing_makes_the_folders_above(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.results.store import FAILURES, TABLES, Record, Store
 from fdabench.run.cell import Watcher
 from fdabench.run.events import Ended, Moved, Started
-from fdabench.run.plan import bytes_bound, standings, tally
+from fdabench.run.forecast import bytes_bound
+from fdabench.run.plan import standings, tally
 from fdabench.run.pool import Place, run_cells
 from fdabench.run.shared import load_all
 from fdabench.strategies import STRATEGIES
@@ -75,8 +76,8 @@ def test_tables_of_a_cell_agree_with_each_other(ran: Any) -> None:
         assert (rounds["steps"].cumsum() == rounds["step"]).all()
         assert list(evals["syncs"]) == [(rounds["step"] < step).sum() for step in evals["step"]]
         assert list(evals["round"]) == list(evals["syncs"] + 1)
-        parts = evals["bytes_model"] + evals["bytes_state"] + evals["bytes_optimizer"]
-        assert (parts == evals["bytes_total"]).all()
+        parts = evals["paper_bytes_model"] + evals["paper_bytes_state"] + evals["paper_bytes_optimizer"]
+        assert (parts == evals["paper_bytes_total"]).all()
         asked = rounds[rounds["theta"].notna()]
         assert (asked["estimate"] > asked["theta"]).all()
 
@@ -103,7 +104,7 @@ def test_bytes_are_forecast_exactly_for_periodic_strategies_and_bounded_for_fda(
 
 
 def test_bytes_of_a_strategy_without_a_forecast_are_unknown(ran: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fdabench.run.plan.strategy_of", lambda config, catalogue: object())
+    monkeypatch.setattr("fdabench.run.forecast.strategy_of", lambda config, catalogue: object())
     assert [bytes_bound(cell, "paper") for cell in ran.cells.values()] == [None] * 9
 
 

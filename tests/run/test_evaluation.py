@@ -50,7 +50,7 @@ def averaging(cells: Cells, rule: str, momentum: float | None) -> Cell:
 def test_fedavg_and_fedavgm_without_momentum_have_equal_scores(cells: Cells, rule: str, momentum: float) -> None:
     """One algorithm: the same accuracy for the same bytes, whatever the target."""
     plain, served = (averaging(cells, rule, each) for each in (None, momentum))
-    columns = ["step", "syncs", "round", "after_sync", "bytes_total", "test_accuracy"]
+    columns = ["step", "syncs", "round", "after_sync", "paper_bytes_total", "test_accuracy"]
     pd.testing.assert_frame_equal(evals(plain)[columns], evals(served)[columns], check_exact=True)
 
 
@@ -90,8 +90,8 @@ def test_synced_is_what_the_last_sync_made_and_pays_for_it(cells: Cells) -> None
     assert not virtual["after_sync"].any()
     # w + mean(w_k - w) and mean(w_k) differ in rounding only
     np.testing.assert_allclose(synced["test_loss"], virtual["test_loss"], rtol=1e-5)
-    per_sync = synced["bytes_total"].diff().iloc[-1]
-    assert (synced["bytes_total"] - virtual["bytes_total"]).tolist() == [per_sync] * 4
+    per_sync = synced["paper_bytes_total"].diff().iloc[-1]
+    assert (synced["paper_bytes_total"] - virtual["paper_bytes_total"]).tolist() == [per_sync] * 4
     assert synced["syncs"].tolist() == [1, 2, 3, 4]
     assert virtual["syncs"].tolist() == [0, 1, 2, 3]
 
@@ -113,7 +113,7 @@ def test_a_server_is_applied_to_the_virtual_mean_and_keeps_its_state(cells: Cell
     overrides = ("budget.steps=20", "eval.every_steps=5")
     virtual, synced = (evals(cells(*overrides, f"eval.model='{rule}'")[FEDADAM]) for rule in ("virtual-mean", "synced"))
     np.testing.assert_allclose(synced["test_loss"], virtual["test_loss"], rtol=1e-4)
-    assert (virtual["bytes_total"] < synced["bytes_total"]).all()
+    assert (virtual["paper_bytes_total"] < synced["paper_bytes_total"]).all()
 
 
 def test_the_last_epoch_of_a_budget_is_ended_and_evaluated(cells: Cells) -> None:

@@ -8,15 +8,17 @@ import pytest
 import torch
 
 from fdabench.core.signs import random_signs
-from fdabench.results.costs import CONVENTIONS
+from fdabench.results.costs import CONVENTIONS, total_bytes
 from fdabench.results.load import load
 from fdabench.results.store import Store
 from fdabench.run.extrapolate import Wish, estimates
 from fdabench.run.footprint import process_bytes
+from fdabench.run.forecast import bytes_bound
 from fdabench.suite.cell import Cell
 from support.cells import run_cell
 
 Change = Callable[..., list[Cell]]
+AVERAGED = 'workload.optimizer={ kind = "adam", lr = 1e-3, at_sync = "average" }'
 HUGE = Wish(10**6, 10**11, 10**6)
 
 
@@ -88,8 +90,7 @@ def test_without_a_whole_result_nothing_is_measured(ran: Any, tmp_path: Path) ->
 
 
 def test_averaged_moments_are_counted(cells: Change, tmp_path: Path) -> None:
-    changes = 'workload.optimizer={ kind = "adam", lr = 1e-3, at_sync = "average" }'
-    cell = next(cell for cell in cells(changes) if cell.label.startswith("NaiveFDA"))
+    cell = next(cell for cell in cells(AVERAGED) if cell.label.startswith("NaiveFDA"))
     store = Store(tmp_path / "out")
     store.write_lock({**EMPTY, "cell": [cell.locked()]})
     run_cell(cell, store)
@@ -98,6 +99,32 @@ def test_averaged_moments_are_counted(cells: Change, tmp_path: Path) -> None:
     assert found.measured is not None
     assert found.measured.as_predicted == 1
     assert results.runs["bytes_optimizer"].iloc[0] > 0
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_the_forecast_of_a_run_with_averaged_moments_is_its_ledger(
+    cells: Change, tmp_path: Path, convention: str
+) -> None:
+    (cell,) = [cell for cell in cells(AVERAGED) if cell.label == "FedAvgM"]
+    store = Store(tmp_path / "out")
+    run_cell(cell, store)
+    ledger = store.read_cell_table(cell.id, "ledger").to_pandas()
+    spent = total_bytes(ledger, cell.config["workers"], convention)
+    bound = bytes_bound(cell, convention)
+    assert spent.optimizer > spent.model / 2
+    assert bound == (spent.total, spent.total)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("changes", [(), (AVERAGED,)], ids=["moments kept", "moments averaged"])
+def test_plan_and_extrapolation_forecast_the_same_bytes(
+    cells: Change, changes: tuple[str, ...], convention: str
+) -> None:
+    found = {each.cell.id: each.demands for each in estimates(cells(*changes), Wish(), convention)}
+    for cell in cells(*changes):
+        demands = found[cell.id]
+        assert demands is not None
+        assert bytes_bound(cell, convention) == tuple(demand.wire_bytes for demand in demands)
 
 
 EMPTY = {"suite": "tiny", "targets": [], "hit": 1, "reach": "at", "convention": "ring", "seeds": [0]}

@@ -192,3 +192,16 @@ def test_a_headline_that_is_no_target_is_refused(good: Table, read: Read, change
     with pytest.raises(SuiteError) as refused:
         read(good)
     assert fault in refused.value.faults
+
+
+def test_ids_without_a_setting_are_shared_by_what_differs_in_nothing_else(good: Table, read: Read) -> None:
+    """Also where a title has too few digits to tell two workloads apart."""
+    first, other = ({"kind": "dirichlet", "alpha": alpha} for alpha in (0.5, 0.5 * (1 + 1e-9)))
+    good["workload"] = [
+        {**good["workload"][0], "workers": 2, "partition": first},
+        {**good["workload"][0], "workers": 4, "partition": first},
+        {**good["workload"][0], "workers": 8, "partition": other},
+    ]
+    found = sorted(set(workloads(read(good)).values()), key=lambda workload: int(workload.head.split("K=")[1][0]))
+    assert found[0].except_workers_id == found[1].except_workers_id != found[2].except_workers_id
+    assert len({workload.except_partition_id for workload in found}) == 3

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fdabench.results.costs import PAPER, Bytes
 from fdabench.results.load import Results, load
 from fdabench.results.store import Store
 
@@ -234,7 +235,7 @@ def _eval(
 
 def _spent(strategy: Strategy, step: int, syncs: int, workers: int) -> dict[str, int]:
     model, state = (syncs + 1) * 8 * PARAMETERS * workers, 4 * strategy.state * step * workers
-    return {"bytes_model": model, "bytes_state": state, "bytes_optimizer": 0, "bytes_total": model + state}
+    return Bytes(model, state, 0).columns(PAPER)
 
 
 def _ledger(strategy: Strategy, rounds: Sequence[Mapping[str, Any]], steps: int) -> list[dict[str, Any]]:
@@ -323,7 +324,7 @@ def _write_by_hand(store: Store, suite: Suite, strategy: Strategy, cell: dict[st
 
     ledger = [row("initial", 0, 0, 40), row("model", 1, 8, 40) if every else row("model", 2, 2, 40)]
     ledger += [] if every else [row("state", 1, 8, 8)]
-    reading: dict[str, float] = dict.fromkeys(("bytes_model", "bytes_state", "bytes_optimizer", "bytes_total"), 0)
+    reading: dict[str, float] = {**Bytes(0, 0, 0).columns(PAPER)}
     reading |= dict.fromkeys(("epoch", "test_loss", "train_loss", "train_accuracy", "variance", "wall_s"), 0.0)
     evals = [
         {

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fdabench.results.costs import PAPER, Bytes
 from fdabench.results.store import Store
 
 WORKERS, PARAMETERS, SAMPLES = 10, 61_706, 60_000
@@ -99,7 +100,7 @@ def _row(kind: str, first: int, last: int, payload: int) -> dict[str, Any]:
 
 
 def _eval(step: int, accuracy: float, round_: int, config: Mapping[str, Any]) -> dict[str, Any]:
-    reading: dict[str, Any] = dict.fromkeys(("bytes_model", "bytes_state", "bytes_optimizer", "bytes_total"), 0)
+    reading: dict[str, Any] = {**Bytes(0, 0, 0).columns(PAPER)}
     reading |= dict.fromkeys(("test_loss", "train_loss", "train_accuracy", "variance", "wall_s"), 0.0)
     epoch = step * config["workers"] * config["batch_size"] / SAMPLES
     where = {"step": step, "epoch": epoch, "round": round_, "syncs": round_ - 1, "after_sync": False}

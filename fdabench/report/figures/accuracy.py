@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from fdabench.formatting import listing, target_name
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.families import Look
 from fdabench.report.figures.canvas import (
@@ -27,7 +28,6 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.error_scale import accuracy_axis, worth_showing
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
 from fdabench.report.figures.tags import drawing
-from fdabench.report.text import listing, target_name
 
 BAND_SEEDS = 2
 _LETTERS = 40
@@ -44,7 +44,7 @@ def draw_accuracy(data: ReportData, x: str) -> Figure | None:
     of_workload = dict(list(evals.groupby(WORKLOAD)))
     for panel, pair in zip(axes, shown, strict=False):
         _panel(panel, data, of_workload[pair], x)
-        panel_title(panel, pair, len(data.locks))
+        panel_title(panel, data, pair)
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if (evals["label"] == label).any()}))
     return figure
 

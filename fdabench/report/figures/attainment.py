@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from fdabench.formatting import plural, target_name
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.families import Look
 from fdabench.report.figures.canvas import (
@@ -27,7 +28,6 @@ from fdabench.report.figures.plot import Plot, panels_shown
 from fdabench.report.figures.tags import drawing
 from fdabench.report.resampling import LEAST_SEEDS
 from fdabench.report.survival import attainment
-from fdabench.report.text import plural, target_name
 
 TITLE = "Seeds that have reached the target, by steps"
 
@@ -50,7 +50,7 @@ def draw_attainment(data: ReportData) -> Figure | None:
     for panel, (pair, group) in zip(axes, groups, strict=False):
         present |= set(group["label"])
         _panel(panel, data, group)
-        panel_title(panel, pair, len(data.locks), data.apart(*pair))
+        panel_title(panel, data, pair, data.apart(*pair))
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
     return figure
 

@@ -17,11 +17,12 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from fdabench.formatting import byte_size, count, significant
 from fdabench.report.contrast import ink
+from fdabench.report.data import ReportData
 from fdabench.report.families import Look
 from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
-from fdabench.report.text import byte_size, count, significant
 
 Key = tuple[Artist, str]
 Limits = tuple[float, float]
@@ -87,13 +88,11 @@ def panels(
     return figure, axes[:number]
 
 
-def panel_title(axes: Axes, workload: tuple[str, str], suites: int, apart: str = "") -> None:
+def panel_title(axes: Axes, data: ReportData, workload: tuple[str, str], apart: str = "") -> None:
     """The workload on two lines; the suite above where there are several, and below what sets the panel `apart`."""
-    suite, name = workload
-    dataset, workers, batch, partition = name.split(", ", 3)
-    prefix = f"{suite}\n" if suites > 1 else ""
-    rest = [broken_at(partition, TITLE_LETTERS), *([apart] if apart else [])]
-    axes.set_title("\n".join([f"{prefix}{dataset}, {workers}, {batch}", *rest]))
+    head, rest = data.headings[workload]
+    suite = [workload[0]] if len(data.locks) > 1 else []
+    axes.set_title("\n".join([*suite, head, broken_at(rest, TITLE_LETTERS), *([apart] if apart else [])]))
 
 
 def legend(figure: Figure, keys: Sequence[Key]) -> None:

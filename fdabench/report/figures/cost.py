@@ -10,13 +10,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
+from fdabench.formatting import byte_size, plural, target_name
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import MAX_PANELS, SMALL, Limits, byte_axis, panel_title, panels
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.words import broken_at
 from fdabench.report.headline import strategies_of
 from fdabench.report.stats import geometric_mean
-from fdabench.report.text import byte_size, plural, target_name
 
 TITLE = "Bytes to the target"
 _MISS_HATCH = "////"
@@ -42,7 +42,7 @@ def draw_cost(data: ReportData) -> Figure | None:
         _panel(panel, data, group, limits)
         panel.set_yticks(range(len(names[place])), names[place])
         panel.set_ylim(most[place // _COLUMNS] - 0.4, -0.6)
-        panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks), data.apart(str(pair[0]), str(pair[1])))
+        panel_title(panel, data, (str(pair[0]), str(pair[1])), data.apart(str(pair[0]), str(pair[1])))
     figure.legend(handles=_keys(), loc="outside lower center", ncols=2 if len(of_workload) == 1 else 3, frameon=False)
     return figure
 

@@ -13,12 +13,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy import ndimage
 
+from fdabench.formatting import plural, target_name
 from fdabench.report.contrast import mixed
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import SMALL, Key, legend, panel_title, panels
 from fdabench.report.figures.plot import Plot, panels_shown
 from fdabench.report.headline import strategies_of
-from fdabench.report.text import plural, target_name
 from fdabench.report.times import demand_of, networks_of
 
 TITLE = "What is fastest on which network"
@@ -53,7 +53,7 @@ def draw_crossover(data: ReportData) -> Figure | None:
     paints = _paints(data, {label for found in maps for label in found})
     for panel, (pair, group), found in zip(axes, shown, maps, strict=True):
         _panel(panel, data, group, {label: (region, paints[label]) for label, region in found.items()})
-        panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks))
+        panel_title(panel, data, (str(pair[0]), str(pair[1])))
     keys: list[Key] = [(_patch(paint), label) for label, paint in paints.items()]
     if any(ties(group).any() for _, group in shown):
         tie = Patch(facecolor=_TIE_PAINT, edgecolor=_EDGE, linestyle="--", linewidth=0.7)

@@ -5,10 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from fdabench.formatting import count, percent, plural, significant
 from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import GREY, faint_marker, limits_of, number_axis, panels
 from fdabench.report.figures.plot import Plot
-from fdabench.report.text import count, percent, plural, significant
 
 TITLE = "The monitors' estimates against the true model variance"
 MOST_POINTS = 1500

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fdabench.formatting import format_component, target_name
 from fdabench.report.data import ReportData
 from fdabench.report.families import Look
 from fdabench.report.figures.canvas import (
@@ -25,12 +26,10 @@ from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
 from fdabench.report.figures.tags import drawing
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.stats import geometric_mean
-from fdabench.report.text import target_name
-from fdabench.results.workloads import describe
 
 TITLE = "Heterogeneity: what unequal data costs"
 MOST_GROUPS = 4
-_GROUP = ["suite", "except_partition"]
+_GROUP = ["suite", "except_partition_id"]
 _IID = "iid"
 
 
@@ -39,17 +38,17 @@ def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     runs = data.finished.dropna(subset="alpha")
     others = runs["cell_id"].map(lambda cell_id: _but_alpha(data.configs[cell_id]["partition"]))
     found = []
-    for (suite, name), group in runs.groupby(_GROUP, sort=False):
-        mine = others[group.index]
+    for (suite, _), group in runs.groupby(_GROUP, sort=False):
+        mine, name = others[group.index], str(group["except_partition"].iloc[0])
         kinds = [kind for kind in dict.fromkeys(mine) if kind != _IID]
         for kind in kinds:
-            title = f"{name}, {kind}" if len(kinds) > 1 else str(name)
+            title = f"{name}, {kind}" if len(kinds) > 1 else name
             found.append(((str(suite), title), group[mine.isin([kind, _IID])]))
     return [(key, group) for key, group in found if group["alpha"].nunique() > 1]
 
 
 def _but_alpha(partition: Mapping[str, Any]) -> str:
-    return describe({key: value for key, value in partition.items() if key != "alpha"})
+    return format_component(partition, without=("alpha",))
 
 
 def draw_heterogeneity(data: ReportData) -> Figure | None:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
+from fdabench.formatting import listing, plural, target_name
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import (
     GREY,
@@ -33,7 +34,6 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.tags import drawing
 from fdabench.report.headline import strategies_of
-from fdabench.report.text import listing, plural, target_name
 
 # Points: of a panel within its axes, of two marks that cover each other, of two beside each other.
 _PANEL, _COVERED, _BESIDE = (165.0, 135.0), 7.0, 10.0
@@ -55,7 +55,7 @@ def draw_pareto(data: ReportData) -> Figure | None:
     with_line = False
     for panel, (pair, group) in zip(axes, of_workload, strict=True):
         with_line |= _panel(panel, data, group)
-        panel_title(panel, (str(pair[0]), str(pair[1])), len(data.locks), data.apart(str(pair[0]), str(pair[1])))
+        panel_title(panel, data, (str(pair[0]), str(pair[1])), data.apart(str(pair[0]), str(pair[1])))
     if gone := workloads_without(data):
         figure.supxlabel(fill(f"not drawn: {_nobody(gone)}", int(figure.get_figwidth() * LETTERS_PER_INCH)), fontsize=8)
     frontier: Key = (Line2D([], [], color=GREY, linewidth=0.8, linestyle="--"), "not beaten in both")

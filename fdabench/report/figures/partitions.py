@@ -37,7 +37,7 @@ def draw_partitions(data: ReportData) -> Figure | None:
     for panel, (_, cell) in zip(axes, shown.iterrows(), strict=True):
         table = data.partition[data.partition["cell_id"] == cell["cell_id"]]
         _heat_map(figure, panel, table.pivot(index="worker", columns="class_index", values="samples").fillna(0))
-        panel_title(panel, (cell["suite"], cell["workload"]), len(data.locks))
+        panel_title(panel, data, (cell["suite"], cell["workload"]))
     return figure
 
 

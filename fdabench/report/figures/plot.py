@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from fdabench.formatting import plural
 from fdabench.report.data import ReportData
-from fdabench.report.text import plural
 
 
 def nothing_to_say(_data: ReportData) -> str:

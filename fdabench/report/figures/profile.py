@@ -6,13 +6,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from fdabench.formatting import plural
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import legend, line_keys, marker, panels
 from fdabench.report.figures.plot import Plot
 from fdabench.report.figures.tags import drawing
 from fdabench.report.profiles import profile, ratios_to_best, widest
 from fdabench.report.stats import PAIR
-from fdabench.report.text import plural
 
 TITLE = "How often within a factor of the fewest bytes"
 LEAST_PAIRS = 8

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from fdabench.formatting import DASH, plural, target_name
 from fdabench.published.facts import GRIDS, IID, Fact, Quantity, published
 from fdabench.published.facts import Axes as Setting
 from fdabench.report.data import ReportData
@@ -28,7 +29,6 @@ from fdabench.report.figures.canvas import (
 )
 from fdabench.report.figures.plot import Plot, panels_shown
 from fdabench.report.published import counterparts, matching, measured
-from fdabench.report.text import DASH, plural, target_name
 
 TITLE = "Bytes against steps to the target, published and measured"
 Panel = tuple[str, str, float]

@@ -8,6 +8,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from fdabench.formatting import target_name
 from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import (
     SMALL,
@@ -24,7 +25,6 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.stats import geometric_mean
-from fdabench.report.text import target_name
 
 TITLE = "More workers: bytes and steps to the target"
 MOST_GROUPS, MOST_LINES = 3, 15
@@ -38,14 +38,15 @@ def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
     """
     hits = data.outcomes[data.outcomes["reached"].astype(bool)]
     found = []
-    for (suite, name), group in hits.groupby(["suite", "except_workers"], sort=False):
+    for (suite, _), group in hits.groupby(["suite", "except_workers_id"], sort=False):
         headline = data.headlines[str(suite)].target
         numbers = group[group["target"] <= headline].groupby("target")["workers"].nunique()
         several = numbers.index[numbers > 1]
         if len(several):
             target = float(max(several))
             apart = "" if target == headline else f", to {target_name(target)} instead of {target_name(headline)}"
-            found.append((data.where(suite, f"{name}{apart}"), group[group["target"] == target]))
+            name = f"{group['except_workers'].iloc[0]}{apart}"
+            found.append((data.where(suite, name), group[group["target"] == target]))
     return found
 
 

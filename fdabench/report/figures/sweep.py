@@ -1,12 +1,12 @@
 """What theta costs: bytes and steps to the target against it, with the thetas that the paper's rules give."""
 
-import re
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fdabench.formatting import listing, target_name
 from fdabench.published.rules import RULES
+from fdabench.report.caveats import LEAST_THETAS
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.families import Look, looks_of
 from fdabench.report.figures.canvas import (
@@ -26,10 +26,9 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
 from fdabench.report.figures.words import TITLE_LETTERS, broken_at
 from fdabench.report.stats import geometric_mean
-from fdabench.report.text import listing, target_name
 
 TITLE = "Theta: what a looser threshold saves and costs"
-MOST_WORKLOADS, LEAST_THETAS = 4, 3
+MOST_WORKLOADS = 4
 # A rule further from what was run would only stretch the axis.
 NEAR = 3.0
 _COST = {"cost_bytes": "bytes of all workers", "cost_steps": "local steps"}
@@ -37,21 +36,31 @@ _COST = {"cost_bytes": "bytes of all workers", "cost_steps": "local steps"}
 _SIDES = {"hpc": "right", "balanced": "center", "fl": "left"}
 
 
-def _without_theta(label: str) -> str:
-    return re.sub(r" θ(/d)?=\S+", "", label)
-
-
 def sweeps(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    """Outcomes of the strategies with at least three thetas on a workload; `series` is the label without theta."""
-    thetas = data.runs.set_index("cell_id")[["theta", "num_parameters"]]
-    rows = data.shown.join(thetas, on="cell_id").dropna(subset="theta")
-    rows = rows.assign(series=[_without_theta(label) for label in rows["label"]])
+    """Outcomes of the strategies with at least three thetas on a workload, by workload.
+
+    Rows of one sweep have the same `series`, which is made of the settings apart from theta; `name` is what it is
+    called in the legend.
+    """
+    rows = data.shown.join(data.runs.set_index("cell_id")[["theta", "num_parameters", "series"]], on="cell_id")
+    rows = rows.dropna(subset="theta")
     found = []
     for key, group in rows.groupby(WORKLOAD, sort=False):
-        several = group.groupby("series")["theta"].transform("nunique") >= LEAST_THETAS
-        if group.loc[several, "reached"].any():
-            found.append(((str(key[0]), str(key[1])), group[several]))
+        several = group[group.groupby("series")["theta"].transform("nunique") >= LEAST_THETAS]
+        if several["reached"].any():
+            found.append(((str(key[0]), str(key[1])), several.assign(name=several["series"].map(_names(several)))))
     return found
+
+
+def _names(rows: pd.DataFrame) -> dict[str, str]:
+    """The words that the labels of a series have in common, else its family; numbered where two would be the same."""
+    names: dict[str, str] = {}
+    for series, mine in rows.groupby("series", sort=False):
+        first, *others = [str(label).split(" ") for label in dict.fromkeys(mine["label"])]
+        name = " ".join(word for word in first if all(word in other for other in others)) or mine["family"].iloc[0]
+        same = sum(other == name or other.startswith(f"{name} #") for other in names.values())
+        names[str(series)] = f"{name} #{same + 1}" if same else name
+    return names
 
 
 def draw_sweep(data: ReportData) -> Figure | None:
@@ -73,7 +82,7 @@ def draw_sweep(data: ReportData) -> Figure | None:
 
 def _looks(shown: list[tuple[tuple[str, str], pd.DataFrame]]) -> dict[str, Look]:
     rows = pd.concat([group for _, group in shown])
-    return looks_of(dict(zip(rows["series"], rows["family"], strict=True)))
+    return looks_of(dict(zip(rows["name"], rows["family"], strict=True)))
 
 
 def near_rules(group: pd.DataFrame) -> dict[str, float]:
@@ -85,8 +94,8 @@ def near_rules(group: pd.DataFrame) -> dict[str, float]:
 
 def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, Look]) -> None:
     known = group.dropna(subset=cost)
-    for series, mine in known.groupby("series", sort=False):
-        _line(axes, mine, cost, looks[str(series)])
+    for name, mine in known.groupby("name", sort=False):
+        _line(axes, mine, cost, looks[str(name)])
     rules = near_rules(group)
     for name, theta in rules.items():
         axes.axvline(theta, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
@@ -135,8 +144,7 @@ def absence_sweep(data: ReportData) -> str:
     thetas = data.finished.dropna(subset="theta")
     if thetas.empty:
         return ""
-    series = thetas["label"].map(_without_theta)
-    most = int(thetas.groupby([thetas["suite"], thetas["workload"], series])["theta"].nunique().max())
+    most = int(thetas.groupby([*WORKLOAD, "series"])["theta"].nunique().max())
     if most < LEAST_THETAS:
         return f"{TITLE}: drawn from {LEAST_THETAS} thetas of one strategy on one workload on; here are {most}."
     return f"{TITLE}: no strategy with {LEAST_THETAS} thetas reached a target."

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fdabench.formatting import count, listing, significant
 from fdabench.report.data import ReportData
 from fdabench.report.families import Look
 from fdabench.report.figures.canvas import GREY, marker
@@ -17,7 +18,6 @@ from fdabench.report.figures.error_scale import accuracy_axis
 from fdabench.report.figures.plot import Plot
 from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.words import broken_at
-from fdabench.report.text import count, listing, significant
 
 TITLE = "When workers synchronised"
 MOST_CELLS = 8

@@ -1,0 +1,94 @@
+"""What a cell sends over its whole budget, in closed form: the ledger before the run.
+
+`fdabench plan` prices every cell of a suite with it, `fdabench plan --extrapolate` the same cells at another size. The
+number of syncs is the only quantity that a strategy may leave open; given it, bytes and collectives are exact. Running
+statistics of batch normalization (`batch_statistics = "averaged"`) are not included.
+"""
+
+from typing import NamedTuple
+
+from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.core.strategy import Forecasts, Traffic
+from fdabench.results.costs import CONVENTIONS
+from fdabench.results.networks import Demand, demand
+from fdabench.run.footprint import BYTES_PER_NUMBER, optimizer_vectors
+from fdabench.run.setting import Config, budget_of, scale_of, strategy_of
+from fdabench.suite.cell import Cell
+
+
+class Size(NamedTuple):
+    """How large a run is."""
+
+    workers: int
+    parameters: int
+    steps: int
+    """Local steps of each worker."""
+
+
+class Forecast(NamedTuple):
+    """The ledger of a run in closed form, as a function of its number of syncs."""
+
+    traffic: Traffic
+    """Bounds of the number of syncs, and the local states that the strategy sends."""
+    size: Size
+    moments: int
+    """Vectors of the local optimizer, one number for each parameter, that are averaged at each sync."""
+    convention: str
+
+    def demand(self, syncs: int) -> Demand:
+        """Bytes and sequential messages of a run with so many syncs.
+
+        A run sends the initial models once, the strategy's local states, and at each sync a model and `moments`
+        optimizer vectors.
+        """
+        cost, workers = CONVENTIONS[self.convention], self.size.workers
+        model, state = BYTES_PER_NUMBER * self.size.parameters, BYTES_PER_NUMBER * self.traffic.state_size
+        spent = cost["initial"](model, workers) + self.traffic.states * cost["state"](state, workers)
+        spent += syncs * (cost["model"](model, workers) + self.moments * cost["optimizer"](model, workers))
+        collectives = 1 + self.traffic.states + syncs * (1 + self.moments)
+        return demand(self.size.steps, collectives, spent, workers, self.convention)
+
+    @property
+    def least(self) -> Demand:
+        return self.demand(self.traffic.least_syncs)
+
+    @property
+    def most(self) -> Demand:
+        return self.demand(self.traffic.most_syncs)
+
+
+class Bound(NamedTuple):
+    """Bytes that a cell moves: exact where least == most."""
+
+    least: int
+    most: int
+
+
+def size_of(config: Config, catalogue: Catalogue = BUILT_IN) -> Size:
+    """The size at which the suite runs the cell."""
+    return Size(config["workers"], scale_of(config, catalogue).num_parameters, budget_of(config, catalogue))
+
+
+def forecast(config: Config, size: Size, convention: str, catalogue: Catalogue = BUILT_IN) -> Forecast | None:
+    """What a cell would send if it were run at `size`.
+
+    Args:
+        config: the cell's configuration.
+        size: workers, parameters and local steps; `size_of(config)` for the suite's own.
+        convention: a key of `results.costs.CONVENTIONS`.
+
+    Returns:
+        None for a strategy without `traffic`.
+    """
+    strategy = strategy_of(config, catalogue)
+    if not isinstance(strategy, Forecasts):
+        return None
+    averaged = config["optimizer"].get("at_sync") == "average"
+    moments = optimizer_vectors(config, catalogue) if averaged else 0
+    return Forecast(strategy.traffic(size.steps, size.parameters), size, moments, convention)
+
+
+def bytes_bound(cell: Cell, convention: str, catalogue: Catalogue = BUILT_IN) -> Bound | None:
+    """Bytes of all workers over the cell's whole budget; None for a strategy without `traffic`."""
+    found = forecast(cell.config, size_of(cell.config, catalogue), convention, catalogue)
+    return None if found is None else Bound(found.least.wire_bytes, found.most.wire_bytes)

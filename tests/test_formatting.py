@@ -1,0 +1,49 @@
+"""Text of numbers, lists and settings: one style everywhere."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fdabench.formatting import DASH, first_of, format_component, format_duration, json_value, listing
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 ms"), (1.24, "1.24 s"), (42, "42.0 s"), (600, "10.0 min"), (11_100, "3.08 h"), (math.inf, DASH)],
+)
+def test_a_duration_has_three_digits_and_one_unit(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+def test_a_list_ends_in_the_number_of_items_that_are_not_named() -> None:
+    assert listing(["a", "b", "c"], 3) == "a, b, c"
+    assert listing(["a", "b", "c"], 1) == "a and 2 more"
+    assert first_of(["a", "b", "c"], 1, "{} others") == ["a", "2 others"]
+    assert first_of(["a"], 1) == ["a"]
+
+
+def test_components_within_a_component_are_written_alike() -> None:
+    table = {"kind": "fda", "theta": 1.0, "monitor": {"kind": "sketch", "depth": 5}, "server": {"kind": "average"}}
+    assert format_component(table) == "fda(theta=1, monitor=sketch(depth=5), server=average)"
+    assert format_component(table, without=("server", "theta")) == "fda(monitor=sketch(depth=5))"
+    assert format_component({"per_parameter": 0.5}) == "per_parameter=0.5"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (math.nan, None),
+        (-math.inf, None),
+        (pd.NA, None),
+        (pd.NaT, None),
+        (np.int64(3), 3),
+        (np.float64("nan"), None),
+        ({"a": [1.5, (math.nan, "x")]}, {"a": [1.5, [None, "x"]]}),
+        (True, True),
+    ],
+)
+def test_what_is_no_number_is_null_for_programs(value: Any, expected: Any) -> None:
+    assert json_value(value) == expected
