@@ -128,8 +128,8 @@ def _in_file(root: Path, path: Path) -> Iterator[str]:
 def oversized(root: Path, larger: Mapping[str, int], max_lines: Mapping[str, int] = MAX_LINES) -> list[str]:
     """One line for each folder with too many files, file with too many lines and function with too many lines.
 
-    `larger` has other limits by name: `folder`, `folder/file.py` or `folder/file.py:function`. `max_lines` has the limit
-    of a file by the package at the top.
+    `larger` has other limits by name: `folder`, `folder/file.py` or `folder/file.py:function`. `max_lines` has the
+    limit of a file by the package at the top.
     """
     sizes: dict[str, tuple[int, int, str]] = {}
     for path in root.rglob("*.py"):
