@@ -251,9 +251,9 @@ def test_a_limit_that_cannot_be_is_refused_with_its_place(here: InProcess) -> No
     suite.write_text(suite.read_text() + ["\n[[gate.limit]]\nmax_byte = 3\n", "\nmargin = 1\n"][0])
     said = here("validate", suite)
     assert said.exit_code == 2
-    assert "max_steps_to_target; did you mean 'max_bytes'?" in said.stderr
+    assert 'max_steps_to_target; did you mean "max_bytes"?' in said.stderr
     suite.write_text(suite.read_text().replace("max_byte = 3", "target = 0.5\nmax_bytes_to_target = 3"))
-    assert "\ngate.limit[0].target: 0.5 is not among eval.targets (0.3, 0.99)" in here("validate", suite).stderr
+    assert "\ngate.limit.0.target: 0.5 is not among eval.targets (0.3, 0.99)" in here("validate", suite).stderr
 
 
 def test_forms_for_verdicts_are_refused_where_there_is_none(here: InProcess) -> None:
