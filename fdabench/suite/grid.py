@@ -14,12 +14,13 @@ from fdabench.published.rules import RULES, WARNING
 from fdabench.results.dotted import dotted, varying
 from fdabench.suite.axes import matches
 from fdabench.suite.cell import Cell
-from fdabench.suite.faults import Keys, faults_of
+from fdabench.suite.faults import faults_of
 from fdabench.suite.labels import labels
 from fdabench.suite.members import members
 from fdabench.suite.schema import STRATEGY_OPTIONS, Exclude, Suite, strategy_table, workload_table
 from fdabench.suite.spread import Variant, count, spread
 from fdabench.validation.messages import Issue, explain_value, format_names
+from fdabench.validation.schema_walk import Keys
 from fdabench.validation.toml_text import KeyPath, format_path, format_toml, format_value
 
 MOST_CELLS = 100_000

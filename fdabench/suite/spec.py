@@ -11,14 +11,14 @@ from functools import cache, reduce
 from operator import or_
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, create_model, model_validator
 
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.fields import SEED, STEPS, THRESHOLD
 from fdabench.published.rules import RULES
 from fdabench.suite.construct import Scale, construct
 from fdabench.suite.members import Kinds, Member, members
-from fdabench.validation.messages import did_you_mean, format_names
+from fdabench.validation.messages import STRICT_TABLE, did_you_mean, format_names
 from fdabench.validation.toml_text import format_value
 
 # beyond these nothing could run, nor be held in the tables
@@ -28,9 +28,9 @@ MOST_STATE = 10**8
 
 
 class Table(BaseModel):
-    """A TOML table: strict types, no unknown keys, finite numbers."""
+    """A TOML table of a suite."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = STRICT_TABLE
 
 
 def require_one_of(table: BaseModel, first: str, second: str) -> None:

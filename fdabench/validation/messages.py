@@ -3,11 +3,16 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from fdabench.errors import nearest_name
 from fdabench.results.text import one_line
+from fdabench.validation.schema_walk import properties_beside
 from fdabench.validation.toml_text import KeyPath, format_key, format_path, format_value
+
+STRICT_TABLE = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+"""Of a TOML table: strict types, no unknown keys, finite numbers."""
 
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
@@ -53,6 +58,20 @@ def format_issue(issue: Issue, origins: Mapping[KeyPath, str]) -> str:
 def line_origins(file: str, lines: Mapping[KeyPath, int]) -> dict[KeyPath, str]:
     """What `format_issue` puts before the paths of one file."""
     return {path: f"{file}:{line}:" for path, line in lines.items()}
+
+
+def table_issues(error: ValidationError, model: type[BaseModel]) -> list[Issue]:
+    """One issue for each error, for a model without components, whose locations are paths of the file."""
+    return [_issue(detail, model) for detail in error.errors(include_url=False)]
+
+
+def _issue(detail: ErrorDetails, model: type[BaseModel]) -> Issue:
+    path = detail["loc"]
+    if detail["type"] == "missing":
+        return Issue(path[:-1], explain_missing(str(path[-1])))
+    if detail["type"] == "extra_forbidden":
+        return Issue(path, explain_unknown(str(path[-1]), properties_beside(path, model)))
+    return Issue(path, explain(detail))
 
 
 def explain(detail: ErrorDetails) -> str:
