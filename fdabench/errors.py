@@ -87,11 +87,18 @@ class NoSuiteError(SuiteError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt name, whatever its case: `; did you mean 'theta'?`, or nothing. A name that begins with all
-    of the word, of at least three letters, is near as well.
+    """A hint for a misspelt name: `; did you mean 'theta'?`, or nothing."""
+    name = nearest_name(word, known)
+    return f"; did you mean {name!r}?" if name is not None else ""
+
+
+def nearest_name(word: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like a word, whatever the case of both; None where no name is like it.
+
+    A name that begins with all of the word counts as well, if the word has at least three letters.
     """
     names = {name.casefold(): name for name in known}
     wanted = word.casefold()
     begun = [name for name in names if len(wanted) >= 3 and name.startswith(wanted)]
     close = get_close_matches(wanted, list(names), n=1) or begun[:1]
-    return f"; did you mean {names[close[0]]!r}?" if close else ""
+    return names[close[0]] if close else None

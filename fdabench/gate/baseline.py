@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import tomli_w
-
 from fdabench.errors import UsageError
 from fdabench.formatting import listing
 from fdabench.gate.runs import Run, Snapshot, Sync
 from fdabench.results.files import write_whole
+from fdabench.validation.toml_text import format_toml
 
 BASELINE_SCHEMA = "2"
 KEPT_SYNCS = 32
@@ -74,23 +73,10 @@ def dumps(baseline: Baseline) -> str:
         "cells": [{"cell": cell, "config": dict(config)} for cell, config in cells.items()],
         "runs": [_table(run) for run in seen.runs],
     }
-    lines = [f"{key} = {_inline(value)}" for key, value in top.items()]
+    lines = [f"{key} = {format_toml(value)}" for key, value in top.items()]
     for name, tables in arrays.items():
-        lines += ["", f"{name} = [", *(f"    {_inline(table)}," for table in tables), "]"]
+        lines += ["", f"{name} = [", *(f"    {format_toml(table)}," for table in tables), "]"]
     return _HEAD + "\n".join([*lines, "", "[end]", f"runs = {len(seen.runs)}", ""])
-
-
-def _inline(value: Any) -> str:
-    """TOML on one line, whatever its length."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {_inline(inner)}" for key, inner in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_inline, value))}]"
-    return tomli_w.dumps({"_": value}).removeprefix("_ = ").rstrip("\n")
-
-
-def _key(key: str) -> str:
-    return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
 
 
 def _table(run: Run) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from fdabench.gate.exact import MISSED
 from fdabench.gate.runs import Run, Snapshot
 from fdabench.gate.verdict import Finding, Value, Verdict
+from fdabench.validation.toml_text import format_toml
 
 
 def broken_or_kept(seen: Snapshot, gate: Mapping[str, Any]) -> list[Finding]:
@@ -21,8 +22,8 @@ def broken_or_kept(seen: Snapshot, gate: Mapping[str, Any]) -> list[Finding]:
 
 
 def _idle(number: int, limit: Mapping[str, Any]) -> Finding:
-    keys = ", ".join(f"{key} = {value!r}" for key, value in limit.items() if key != "cells")
-    return Finding("limit", Verdict.fail, f"gate.limit[{number}]", None, "cells", keys, 0, note="no cell matches")
+    keys = ", ".join(f"{key} = {format_toml(value)}" for key, value in limit.items() if key != "cells")
+    return Finding("limit", Verdict.fail, f"gate.limit.{number}", None, "cells", keys, 0, note="no cell matches")
 
 
 def _of_run(run: Run, limit: Mapping[str, Any]) -> Iterator[Finding]:

@@ -1,12 +1,15 @@
 """What a suite lets the gate judge by, as its results hold it: margins and limits."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fdabench.errors import NoComparisonError
-from fdabench.gate.rules import Rule, is_table, list_of, number, of_table
+from fdabench.results.files import read_bytes
+from fdabench.validation.messages import STRICT_TABLE, format_issue, line_origins, table_issues
+from fdabench.validation.toml_text import key_lines
 
 DEFAULTS: Mapping[str, Any] = {
     "accuracy_margin": 0.005,
@@ -17,40 +20,53 @@ DEFAULTS: Mapping[str, Any] = {
 }
 """Of a results folder whose suite says nothing."""
 
+_Share = Annotated[float, Field(ge=0, lt=1)]
+_Amount = Annotated[float, Field(gt=0)]
+
+
+class _LimitTable(BaseModel):
+    # its other keys are what chose the cells, and say nothing any more
+    model_config = ConfigDict(**{**STRICT_TABLE, "extra": "ignore"})
+
+    cells: list[str]
+    target: _Amount | None = None
+    min_accuracy: _Amount | None = None
+    max_bytes: _Amount | None = None
+    max_bytes_to_target: _Amount | None = None
+    max_steps_to_target: _Amount | None = None
+
+
+class _GateTable(BaseModel):
+    model_config = STRICT_TABLE
+
+    accuracy_margin: _Share = DEFAULTS["accuracy_margin"]
+    cost_margin: _Share = DEFAULTS["cost_margin"]
+    soft: _Share = DEFAULTS["soft"]
+    one_seed_margins: Annotated[float, Field(ge=1)] = DEFAULTS["one_seed_margins"]
+    limit: list[_LimitTable] = []
+
+
+class _Lock(BaseModel):
+    """The frozen suite, of which only `[gate]` is looked at here."""
+
+    gate: _GateTable = _GateTable()
+
 
 def margins(lock: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The frozen suite's `[gate]`, which people may have edited.
 
     Args:
         lock: what `path` holds.
+        path: the file, for messages.
 
     Raises:
         NoComparisonError: nothing can be judged by it.
     """
-    gate = lock.get("gate", {})
-    found = [*of_table("gate.", gate, _GATE)] if is_table(gate) else ["gate: expected a table"]
-    if not found:
-        # its other keys are what chose the cells, and say nothing any more
-        limits = [{key: limit[key] for key in limit if key in _LIMIT} for limit in gate.get("limit", [])]
-        found = [fault for i, limit in enumerate(limits) for fault in of_table(f"gate.limit[{i}].", limit, _LIMIT)]
-    if found:
-        told = "\n".join([f"{path}: not as fdabench wrote it; `run` writes it anew when it is gone", *found])
-        raise NoComparisonError(told)
-    return {**DEFAULTS, **gate}
-
-
-def _positive(value: Any) -> bool:
-    return number(value) and 0 < value < math.inf
-
-
-_SHARE = Rule("a number from 0 to less than 1", lambda value: number(value) and 0 <= value < 1, needed=False)
-_AMOUNT = Rule("a number, more than 0", _positive, needed=False)
-_GATE = {
-    **dict.fromkeys(("accuracy_margin", "cost_margin", "soft"), _SHARE),
-    "one_seed_margins": Rule("a number, 1 or more", lambda value: _positive(value) and value >= 1, needed=False),
-    "limit": Rule("tables", list_of(is_table), needed=False),
-}
-_LIMIT = {
-    "cells": Rule("a list of ids", list_of(lambda value: isinstance(value, str))),
-    **dict.fromkeys(("target", "min_accuracy", "max_bytes", "max_bytes_to_target", "max_steps_to_target"), _AMOUNT),
-}
+    try:
+        _Lock.model_validate(lock)
+    except ValidationError as error:
+        origins = line_origins(path.as_posix(), key_lines(read_bytes(path).decode("utf-8-sig")))
+        found = [format_issue(issue, origins) for issue in table_issues(error, _Lock)]
+        first = f"{path}: not as fdabench wrote it; `run` writes it anew when it is gone"
+        raise NoComparisonError("\n".join([first, *found])) from error
+    return {**DEFAULTS, **lock.get("gate", {})}

@@ -10,9 +10,11 @@ from fdabench.errors import NoComparisonError, ResultError
 from fdabench.formatting import plural
 from fdabench.gate.baseline import BASELINE_SCHEMA, Baseline, Reason
 from fdabench.gate.names import digest
-from fdabench.gate.rules import faults
+from fdabench.gate.rules import RunTable, validate
 from fdabench.gate.runs import PROTOCOL, Run, Snapshot, Sync
 from fdabench.results.files import read_bytes
+from fdabench.validation.messages import format_issue, line_origins
+from fdabench.validation.toml_text import format_value, key_lines
 
 _FORMER = "1"
 """Of a file with 28 lines a run, which does not say what the settings were."""
@@ -25,33 +27,34 @@ def read(path: Path) -> Baseline:
     Raises:
         NoComparisonError: no such file, another schema, or a file that is not a baseline.
     """
-    raw = _table(path)
+    text = _text(path)
+    raw = _table(path, text)
     if raw.get("schema") == _FORMER:
         anew = f"fdabench baseline save RESULTS -o {path.as_posix()} --force"
         raise NoComparisonError(f"{path}: written by an earlier version of fdabench; write it again: {anew}")
     if raw.get("schema") != BASELINE_SCHEMA:
-        said = f"baseline schema {raw['schema']!r:.60}" if "schema" in raw else "not a baseline: it has no schema"
-        raise NoComparisonError(f"{path}: {said}; this fdabench reads {BASELINE_SCHEMA!r}")
+        said = (
+            f"baseline schema {format_value(raw['schema'])}" if "schema" in raw else "not a baseline: it has no schema"
+        )
+        raise NoComparisonError(f"{path}: {said}; this fdabench reads {format_value(BASELINE_SCHEMA)}")
     if "end" not in raw:
         raise NoComparisonError(f"{path}: its last lines, [end] with the number of runs, are missing: the file was cut")
-    found = faults(raw)
-    if found:
-        lines = [*found[:_MOST], *([f"and {len(found) - _MOST} more"] if len(found) > _MOST else [])]
-        told = "\n".join(lines)
-        raise NoComparisonError(f"{path}: not as fdabench wrote it: {plural(len(found), 'fault')}\n{told}")
-    protocol = {key: raw[key] for key in PROTOCOL}
-    configs = {table["cell"]: table["config"] for table in raw["cells"]}
-    runs = tuple(_run(table, configs[table["cell"]]) for table in raw["runs"])
-    history = tuple(Reason(**entry) for entry in raw["history"])
-    environments = {table["id"]: _without_id(table) for table in raw["environments"]}
-    return Baseline(Snapshot(raw["suite"], protocol, environments, runs), history)
+    file, issues = validate(raw)
+    if file is None:
+        origins = line_origins(path.as_posix(), key_lines(text))
+        lines = [format_issue(issue, origins) for issue in issues[:_MOST]]
+        more = [f"and {len(issues) - _MOST} more"] if len(issues) > _MOST else []
+        said = "\n".join([f"{path}: not as fdabench wrote it: {plural(len(issues), 'fault')}", *lines, *more])
+        raise NoComparisonError(said)
+    protocol = file.model_dump(include=set(PROTOCOL))
+    configs = {table.cell: table.config for table in file.cells}
+    runs = tuple(_run(table, configs[table.cell]) for table in file.runs)
+    history = tuple(Reason(**entry.model_dump()) for entry in file.history)
+    environments = {table.id: table.model_dump(exclude={"id"}) for table in file.environments}
+    return Baseline(Snapshot(file.suite, protocol, environments, runs), history)
 
 
-def _without_id(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in table.items() if key != "id"}
-
-
-def _table(path: Path) -> dict[str, Any]:
+def _text(path: Path) -> str:
     if not path.exists():
         raise NoComparisonError(f"{path}: no baseline here; `fdabench baseline save` writes one")
     try:
@@ -60,28 +63,32 @@ def _table(path: Path) -> dict[str, Any]:
         raise NoComparisonError(str(error)) from error
     try:
         # some editors put a mark in front
-        return tomllib.loads(content.decode("utf-8-sig"))
+        return content.decode("utf-8-sig")
+    except ValueError as error:
+        raise NoComparisonError(f"{path}: not TOML: {error}") from error
+
+
+def _table(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        branches = b"\n<<<<<<<" in content
+        branches = "\n<<<<<<<" in text
         hint = "; two branches changed it: take either one's, then `fdabench baseline accept`" if branches else ""
         raise NoComparisonError(f"{path}: not TOML: {error}{hint}") from error
 
 
-def _run(table: Mapping[str, Any], config: Mapping[str, Any]) -> Run:
-    optional: dict[str, Any] = {"theta": None, "period": None, "bytes_to": {}, "steps_to": {}}
-    sizes = table.get("payload", {}).items()
-    payload = {kind: tuple(size) if isinstance(size, list) else (size,) for kind, size in sizes}
-    return Run(**{**optional, **table, "payload": payload, "first_syncs": _syncs(table), "config": config})
+def _run(table: RunTable, config: Mapping[str, Any]) -> Run:
+    return Run(**{**table.model_dump(), "first_syncs": _syncs(table), "steps_to": {}, "config": config})
 
 
-def _syncs(table: Mapping[str, Any]) -> tuple[Sync, ...]:
+def _syncs(table: RunTable) -> tuple[Sync, ...]:
     """Those that are kept; of a period all, which nobody keeps, where its multiples have the hash that is kept."""
-    if "first_syncs" in table:
-        return tuple(_sync(text) for text in table["first_syncs"].split(", "))
+    if table.first_syncs is not None:
+        return tuple(_sync(text) for text in table.first_syncs.split(", "))
     # a fraction is carried over; as a float it may be a little more than it was
-    period = table.get("period", math.inf)
-    steps = [math.ceil(number * period - 1e-6) for number in range(1, table["syncs"] + 1)] if period < math.inf else []
-    return tuple(Sync(step, math.nan) for step in steps) if digest(steps) == table["sync_steps"] else ()
+    period = math.inf if table.period is None else table.period
+    steps = [math.ceil(number * period - 1e-6) for number in range(1, table.syncs + 1)] if period < math.inf else []
+    return tuple(Sync(step, math.nan) for step in steps) if digest(steps) == table.sync_steps else ()
 
 
 def _sync(text: str) -> Sync:

@@ -1,165 +1,181 @@
-"""What each value of a baseline may be: people merge the file and edit it by hand."""
+"""What a baseline file may hold, as pydantic models: people merge the file and edit it by hand."""
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Annotated, Any
 
-from fdabench.errors import nearest
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
 from fdabench.formatting import plural
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.store import RESULTS
-from fdabench.results.text import one_line
-
-Table = Mapping[str, Any]
-
-
-class Rule(NamedTuple):
-    """What a value may be, in words and as a test."""
-
-    allowed: str
-    holds: Callable[[Any], bool]
-    needed: bool = True
+from fdabench.validation.messages import STRICT_TABLE, Issue, explain_value, table_issues
+from fdabench.validation.toml_text import format_toml, format_value
 
 
-def faults(raw: Table) -> list[str]:
-    """One line for everything that fdabench would not have written."""
-    above = [*of_table("", raw, _TOP)]
-    if above:
-        return above  # what is inside cannot be looked at
-    # what an environment is told by is for `doctor` to say
-    named = [{key: value for key, value in table.items() if key == "id"} for table in raw["environments"]]
-    inside = [
-        fault
-        for name, tables, rules in (
-            ("history", raw["history"], _REASON),
-            ("environments", named, _ENVIRONMENT),
-            ("cells", raw["cells"], _CELL),
-        )
-        for i, table in enumerate(tables)
-        for fault in of_table(f"{name}[{i}]: ", table, rules)
-    ]
-    inside += [fault for i, run in enumerate(raw["runs"]) for fault in of_table(_place(run, i), run, _RUN)]
-    return inside or [*_together(raw)]
+def _check_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"expected a line of text, found {format_value(text)}")
+    return text
 
 
-def of_table(place: str, table: Table, rules: Mapping[str, Rule]) -> Iterator[str]:
-    """One line for each key that is unknown or missing, and for each value that no rule allows."""
-    for key in table:
-        if key not in rules:
-            yield one_line(f"{place}{key}: unknown key; allowed: {', '.join(rules)}{nearest(key, rules)}")
-    for key, rule in rules.items():
-        if key not in table:
-            if rule.needed:
-                yield one_line(f"{place}{key}: is missing")
-        elif not rule.holds(table[key]):
-            yield one_line(f"{place}{key}: expected {rule.allowed}, found {table[key]!r:.60}")
+def _check_named_line(text: str) -> str:
+    if not text:
+        raise ValueError("the text is empty")
+    return _check_line(text)
 
 
-def _place(run: Table, index: int) -> str:
-    return f"run {run['id'] if isinstance(run.get('id'), str) else f'number {index + 1}'}: "
+def _one_of(names: Collection[str]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(explain_value(name, names))
+        return name
+
+    return check
 
 
-def _together(raw: Table) -> Iterator[str]:
-    """What is wrong only beside something else."""
-    runs, targets = raw["runs"], {str(float(target)) for target in raw["targets"]}
-    if raw["end"] != {"runs": len(runs)}:
-        told = ", ".join(f"{key} = {value!r:.20}" for key, value in raw["end"].items())
-        yield f"[end] says {told or 'nothing'}, and there are {plural(len(runs), 'run')}: the file was cut or merged"
-    for target in sorted({target for run in runs for target in run.get("bytes_to", {})} - targets):
-        yield f"bytes_to: {target!r:.60} is not among the targets ({', '.join(sorted(targets)) or 'there are none'})"
-    for key, times in Counter(run["id"] for run in runs).items():
-        if times > 1:
-            yield f"run {key}: is there {times} times"
-    for name, key in (("environments", "id"), ("cells", "cell")):
-        for value, times in Counter(table[key] for table in raw[name]).items():
-            if times > 1:
-                yield f"{name}: {value} is there {times} times"
-    environments, cells = {table["id"] for table in raw["environments"]}, {table["cell"] for table in raw["cells"]}
-    for i, run in enumerate(runs):
-        if run["environment"] not in environments:
-            yield f"{_place(run, i)}environment: {run['environment']} is not among the environments"
-        if run["cell"] not in cells:
-            yield f"{_place(run, i)}cell: {run['cell']} is not among the cells"
-        if run["accuracy"] != run["accuracy"] and run["state"] != "diverged":
-            yield f"{_place(run, i)}accuracy: nan is for runs that diverged"
+def _check_accuracy(value: float) -> float:
+    # pydantic's own bounds refuse NaN
+    if not math.isnan(value) and not 0 <= value <= 1:
+        raise ValueError(f"{format_value(value)} is out of range: an accuracy is a fraction from 0 to 1")
+    return value
 
 
-def whole(value: Any) -> bool:
-    return type(value) is int and value >= 0
-
-
-def number(value: Any) -> bool:
-    return type(value) in (int, float)
-
-
-def _fraction(value: Any) -> bool:
-    return number(value) and 0 <= value <= 1
-
-
-def _sizes(value: Any) -> bool:
-    return whole(value) or (isinstance(value, list) and bool(value) and all(map(whole, value)))
-
-
-def _table_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and all(map(holds, value.values()))
-
-
-def list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(map(holds, value))
-
-
-def is_table(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
-def _is_syncs(value: Any) -> bool:
+def _check_syncs(text: str) -> str:
     """`4 0.3009, 9 0.4104`, or steps alone."""
-    if not isinstance(value, str):
-        return False
     try:
-        return all(int(one.split(" ")[0]) > 0 and len([*map(float, one.split(" "))]) <= 2 for one in value.split(", "))
+        good = all(int(one.split(" ")[0]) > 0 and len([*map(float, one.split(" "))]) <= 2 for one in text.split(", "))
     except ValueError:
-        return False
+        good = False
+    if not good:
+        raise ValueError(f'expected steps with their estimates, as in "4 0.31, 9 0.42", found {format_value(text)}')
+    return text
 
 
-def _one_of(names: Sequence[str]) -> Rule:
-    return Rule(f"one of {', '.join(names)}", lambda value: value in names)
+_OptionalLine = Annotated[str, AfterValidator(_check_line)]
+_Line = Annotated[str, AfterValidator(_check_named_line)]
+_Count = Annotated[int, Field(ge=0)]
+_Fraction = Annotated[float, Field(ge=0, le=1)]
+_Sizes = Annotated[
+    tuple[_Count, ...],
+    Field(min_length=1, strict=False),
+    # nearly always all messages of a kind have one size, and the file has that alone
+    BeforeValidator(lambda value: value if isinstance(value, list) else [value]),
+]
 
 
-_TEXT = Rule("a line of text", lambda value: isinstance(value, str) and value != "" and value.isprintable())
-_ANY_TEXT = Rule("text", lambda value: isinstance(value, str))
-_LINE_OR_NONE = Rule("a line of text", lambda value: isinstance(value, str) and value.isprintable(), needed=False)
-_WHOLE = Rule("a whole number, 0 or more", whole)
-_TABLES = Rule("tables", list_of(is_table))
-_TOP = {
-    "schema": _TEXT,
-    "suite": _TEXT,
-    "convention": _one_of(tuple(CONVENTIONS)),
-    "targets": Rule("a list of fractions from 0 to 1", list_of(_fraction)),
-    "hit": Rule("a whole number, 1 or more", lambda value: whole(value) and value > 0),
-    "reach": _one_of(("at", "strictly")),
-    "history": _TABLES,
-    "environments": _TABLES,
-    "cells": _TABLES,
-    "runs": _TABLES,
-    "end": Rule("a table", is_table),
-}
-_REASON = {
-    "reason": _ANY_TEXT,
-    "runs": _WHOLE,
-    **dict.fromkeys(("revision", "fdabench"), _LINE_OR_NONE),
-}
-_ENVIRONMENT = {"id": _TEXT}
-_CELL = {"cell": _TEXT, "config": Rule("a table", is_table)}
-_RUN = {
-    **dict.fromkeys(("cell", "id", "environment", "seeds", "partition", "sync_steps"), _TEXT),
-    **dict.fromkeys(("seed", "num_parameters", "steps", "syncs"), _WHOLE),
-    **dict.fromkeys(("bytes_model", "bytes_state", "bytes_optimizer", "bytes_total"), _WHOLE),
-    "state": _one_of(RESULTS),
-    "accuracy": Rule("a fraction from 0 to 1", lambda value: _fraction(value) or value != value),
-    "theta": Rule("a number, 0 or more", lambda value: number(value) and value >= 0, needed=False),
-    "period": Rule("a number, more than 0", lambda value: number(value) and value > 0, needed=False),
-    "first_syncs": Rule("steps with their estimates, as '4 0.31, 9 0.42'", _is_syncs, needed=False),
-    "payload": Rule("a table of whole numbers", _table_of(_sizes), needed=False),
-    "bytes_to": Rule("a table of whole numbers", _table_of(whole), needed=False),
-}
+class _Table(BaseModel):
+    model_config = STRICT_TABLE
+
+
+class ReasonTable(_Table):
+    """Why numbers were accepted: see `gate.baseline.Reason`."""
+
+    reason: str
+    runs: _Count
+    revision: _OptionalLine = ""
+    fdabench: _OptionalLine = ""
+
+
+class EnvironmentTable(_Table):
+    """What an environment consists of is for `doctor` to say."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: _Line
+
+
+class CellTable(_Table):
+    """A cell's configuration, once for all its seeds."""
+
+    cell: _Line
+    config: dict[str, Any]
+
+
+class RunTable(_Table):
+    """One run: see `gate.runs.Run`."""
+
+    cell: _Line
+    seed: _Count
+    id: _Line
+    state: Annotated[str, AfterValidator(_one_of(RESULTS))]
+    accuracy: Annotated[float, Field(allow_inf_nan=True), AfterValidator(_check_accuracy)]
+    """NaN for a run that diverged."""
+    bytes_total: _Count
+    bytes_to: dict[str, _Count] = {}
+    syncs: _Count
+    steps: _Count
+    num_parameters: _Count
+    theta: Annotated[float, Field(ge=0, allow_inf_nan=True)] | None = None
+    period: Annotated[float, Field(gt=0, allow_inf_nan=True)] | None = None
+    bytes_model: _Count
+    bytes_state: _Count
+    bytes_optimizer: _Count
+    payload: dict[str, _Sizes] = {}
+    partition: _Line
+    seeds: _Line
+    environment: _Line
+    sync_steps: _Line
+    first_syncs: Annotated[str, AfterValidator(_check_syncs)] | None = None
+
+
+class BaselineFile(_Table):
+    """All of a baseline file."""
+
+    schema_version: Annotated[str, Field(alias="schema")]
+    suite: _Line
+    convention: Annotated[str, AfterValidator(_one_of(tuple(CONVENTIONS)))]
+    targets: list[_Fraction]
+    hit: Annotated[int, Field(ge=1)]
+    reach: Annotated[str, AfterValidator(_one_of(("at", "strictly")))]
+    history: list[ReasonTable]
+    environments: list[EnvironmentTable]
+    cells: list[CellTable]
+    runs: list[RunTable]
+    end: dict[str, Any]
+    """`runs`, the number of runs: the last line of the file, so that a file that was cut anywhere is seen to be cut."""
+
+
+def validate(raw: dict[str, Any]) -> tuple[BaselineFile | None, list[Issue]]:
+    """The file's tables, or everything that fdabench would not have written."""
+    try:
+        file = BaselineFile.model_validate(raw)
+    except ValidationError as error:
+        return None, table_issues(error, BaselineFile)
+    issues = list(_inconsistencies(file))
+    return (None if issues else file), issues
+
+
+def _inconsistencies(file: BaselineFile) -> Iterator[Issue]:
+    """What is wrong only beside something else."""
+    if file.end != {"runs": len(file.runs)}:
+        said = ", ".join(f"{key} = {format_value(value)}" for key, value in file.end.items()) or "nothing"
+        yield Issue(
+            ("end",), f"it says {said}, but the file has {plural(len(file.runs), 'run')}: the file was cut or merged"
+        )
+    yield from _repeated("runs", "id", [run.id for run in file.runs])
+    yield from _repeated("environments", "id", [table.id for table in file.environments])
+    yield from _repeated("cells", "cell", [table.cell for table in file.cells])
+    targets = {str(target): target for target in file.targets}
+    environments, cells = {table.id for table in file.environments}, {table.cell for table in file.cells}
+    for i, run in enumerate(file.runs):
+        for target in run.bytes_to.keys() - targets.keys():
+            said = f"it is not among the targets, which are {format_toml(file.targets)}"
+            yield Issue(("runs", i, "bytes_to", target), said)
+        if run.environment not in environments:
+            yield Issue(("runs", i, "environment"), explain_value(run.environment, sorted(environments)))
+        if run.cell not in cells:
+            yield Issue(("runs", i, "cell"), explain_value(run.cell, sorted(cells)))
+        if math.isnan(run.accuracy) and run.state != "diverged":
+            yield Issue(
+                ("runs", i, "accuracy"), f'nan is for runs of the state "diverged"; it is {format_value(run.state)}'
+            )
+
+
+def _repeated(table: str, key: str, values: Sequence[str]) -> Iterator[Issue]:
+    """Values that should be there once, each at its last place."""
+    last = {value: i for i, value in enumerate(values)}
+    for value, times in Counter(values).items():
+        if times > 1:
+            yield Issue((table, last[value], key), f"{format_value(value)} is there {times} times")

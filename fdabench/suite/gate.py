@@ -52,7 +52,7 @@ def gate_table(gate: Gate, cells: Sequence[Cell]) -> dict[str, Any]:
 
 def idle_limits(gate: Gate, cells: Sequence[Cell]) -> list[str]:
     """A remark for each limit that is for no cell."""
-    return [f"gate.limit[{i}]: no cell matches" for i, limit in enumerate(gate.limit) if not _chosen(limit, cells)]
+    return [f"gate.limit.{i}: no cell matches" for i, limit in enumerate(gate.limit) if not _chosen(limit, cells)]
 
 
 def _values(limit: Limit) -> dict[str, Any]:

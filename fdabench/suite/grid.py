@@ -9,19 +9,22 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from fdabench.catalogue.kinds import Catalogue
-from fdabench.errors import nearest
 from fdabench.fields import THRESHOLD
 from fdabench.published.rules import RULES, WARNING
 from fdabench.results.dotted import dotted, varying
 from fdabench.suite.axes import matches
 from fdabench.suite.cell import Cell
-from fdabench.suite.faults import faults_of, shown
+from fdabench.suite.faults import faults_of
 from fdabench.suite.labels import labels
 from fdabench.suite.members import members
 from fdabench.suite.schema import STRATEGY_OPTIONS, Exclude, Suite, strategy_table, workload_table
 from fdabench.suite.spread import Variant, count, spread
+from fdabench.validation.messages import Issue, explain_value, format_names
+from fdabench.validation.schema_walk import Keys
+from fdabench.validation.toml_text import KeyPath, format_path, format_toml, format_value
 
 MOST_CELLS = 100_000
+NO_KINDS: Keys = {}
 
 Table = dict[str, Any]
 
@@ -30,11 +33,11 @@ class Checked(NamedTuple):
     """Tables that passed, and what is wrong with the others."""
 
     tables: list[Table]
-    faults: list[str]
+    faults: list[Issue]
     notes: list[str]
 
 
-Check = Callable[[Variant, str, Checked], None]
+Check = Callable[[Variant, KeyPath, Checked], None]
 
 
 @dataclass(frozen=True)
@@ -60,28 +63,27 @@ def check_excludes(raw: Any) -> Checked:
 def _check_all(raw: Any, name: str, check: Check) -> Checked:
     found = Checked([], [], [])
     for i, table in enumerate(raw if isinstance(raw, list) else []):
-        place = f"{name}[{i}]"
+        place = (name, i)
         if not isinstance(table, dict):
             continue
         if not 0 < count(table) <= MOST_CELLS:
-            found.faults.append(
-                f"{place}: its lists make {count(table)} variants; between 1 and {MOST_CELLS} are allowed"
-            )
+            said = f"its lists make {count(table)} variants; between 1 and {MOST_CELLS} are allowed"
+            found.faults.append(Issue(place, said))
             continue
         for variant in spread(table, place):
             check(variant, place, found)
     return found
 
 
-def _check_workload(catalogue: Catalogue, variant: Variant, place: str, found: Checked) -> None:
-    misfits = _misfits(catalogue, variant.value, lambda key: variant.places.get((key,), f"{place}.{key}"))
+def _check_workload(catalogue: Catalogue, variant: Variant, place: KeyPath, found: Checked) -> None:
+    misfits = _misfits(catalogue, variant.value, lambda key: variant.places.get((key,), (*place, key)))
     found.faults.extend(misfits)
     table = _validated(workload_table(catalogue), variant, found)
     if table is not None and not misfits:
         found.tables.append(table)
 
 
-def _misfits(catalogue: Catalogue, table: Table, place: Callable[[str], str]) -> list[str]:
+def _misfits(catalogue: Catalogue, table: Table, place: Callable[[str], KeyPath]) -> list[Issue]:
     """What does not fit together, in a table whose single values may be wrong as well."""
     name, workers, partition = table.get("dataset"), table.get("workers"), table.get("partition")
     data, model = catalogue.datasets.get(str(name)), catalogue.models.get(str(table.get("model")))
@@ -89,36 +91,38 @@ def _misfits(catalogue: Catalogue, table: Table, place: Callable[[str], str]) ->
         return []
     faults = []
     if isinstance(workers, int) and workers > data.train_samples:
-        faults.append(
-            f"{place('workers')}: {shown(workers)} workers, but {name} has {data.train_samples} training samples"
-        )
+        said = f"{format_value(workers)} workers, but {name} has {data.train_samples} training samples"
+        faults.append(Issue(place("workers"), said))
     batch_size = table.get("batch_size")
     if isinstance(batch_size, int) and batch_size > data.train_samples:
-        faults.append(
-            f"{place('batch_size')}: {shown(batch_size)} samples, but {name} has {data.train_samples} training samples"
-        )
+        said = f"{format_value(batch_size)} samples, but {name} has {data.train_samples} training samples"
+        faults.append(Issue(place("batch_size"), said))
     if model is not None and model.takes not in (None, data.shape):
-        faults.append(f"{place('model')}: it takes images of shape {model.takes}; {name} has {data.shape}")
+        said = f"{table['model']} takes images of shape {model.takes}, but those of {name} are {data.shape}"
+        faults.append(Issue(place("model"), said))
     label = partition.get("label") if isinstance(partition, dict) else None
     if isinstance(label, int) and label >= data.classes:
-        faults.append(f"{place('partition')}: label {label}; {name} has 0 to {data.classes - 1}")
+        said = f"there is no label {label}: {name} has 0 to {data.classes - 1}"
+        faults.append(Issue(place("partition"), said))
     return faults
 
 
-def _check_strategy(catalogue: Catalogue, variant: Variant, place: str, found: Checked) -> None:
+def _check_strategy(catalogue: Catalogue, variant: Variant, place: KeyPath, found: Checked) -> None:
     kind, known = variant.value.get("kind"), catalogue.strategies
     if not isinstance(kind, str) or kind not in known:
-        where = variant.places.get(("kind",), place)
-        said = "'kind' is missing" if kind is None else f"kind {shown(kind)} is unknown"
-        found.faults.append(f"{where}: {said}; allowed: {', '.join(known)}{nearest(str(kind), known)}")
+        said = f"kind is missing; allowed: {format_names(known)}" if kind is None else explain_value(kind, known)
+        found.faults.append(Issue(variant.places.get(("kind",), place), said))
         return
-    table = _validated(strategy_table(kind, catalogue), variant, found)
+    keys = {name: strategy_table(name, catalogue).model_fields for name in known}
+    table = _validated(strategy_table(kind, catalogue), variant, found, keys)
     if table is None:
         return
-    found.notes.extend(f"{place}: {note}" for note in _rule_notes(catalogue, variant.value))
+    where = format_path(place)
+    found.notes.extend(f"{where}: {note}" for note in _rule_notes(catalogue, variant.value))
     server = variant.value.get("server", {})
     if kind == "fedadam" and isinstance(server, dict) and not {"kind", "preset"} & set(server):
-        found.notes.append(f"{place}: no server.preset: FedAdam as in Reddi et al. (2021) is taken (preset = 'reddi')")
+        said = 'no server.preset: FedAdam as in Reddi et al. (2021) is taken (preset = "reddi")'
+        found.notes.append(f"{where}: {said}")
     found.tables.append(table)
 
 
@@ -133,17 +137,17 @@ def _rule_notes(catalogue: Catalogue, table: Table) -> list[str]:
     return [f"the rules for theta ({rules} per parameter) {WARNING}"] if named else []
 
 
-def _check_exclude(variant: Variant, place: str, found: Checked) -> None:
+def _check_exclude(variant: Variant, place: KeyPath, found: Checked) -> None:
     table = _validated(Exclude, variant, found)
     if table is not None:
         found.tables.append(table)
 
 
-def _validated(model: type[BaseModel], variant: Variant, found: Checked) -> Table | None:
+def _validated(model: type[BaseModel], variant: Variant, found: Checked, kinds: Keys = NO_KINDS) -> Table | None:
     try:
         return model.model_validate(variant.value).model_dump(exclude_none=True)
     except ValidationError as error:
-        found.faults.extend(faults_of(error, variant.value, model, variant.places))
+        found.faults.extend(faults_of(error, variant.value, model, variant.places, kinds))
         return None
 
 
@@ -163,7 +167,7 @@ def make_grid(suite: Suite, workloads: Checked, strategies: Checked, excludes: C
     repeated += [f"{twice} cells came up twice and are run once"] if twice > 1 else []
     repeated += _shared(workloads.tables, strategies.tables, named)
     idle = [exclude for exclude in excludes.tables if not any(matches(cell.config, exclude) for cell in cells)]
-    notes = [*strategies.notes, *repeated, *(f"exclude: no cell matches {table}" for table in idle)]
+    notes = [*strategies.notes, *repeated, *(f"exclude: no cell matches {format_toml(table)}" for table in idle)]
     return Grid(tuple(_told_apart(list(reversed(unique.values())))), tuple(dict.fromkeys(notes)))
 
 

@@ -1,6 +1,6 @@
 """The plug-ins that suites name, and those of installed packages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from fdabench.catalogue.origin import File, installed
 from fdabench.errors import PluginError, SuiteError
 from fdabench.suite.cell import Cell
 from fdabench.suite.components import check_usable, components
+from fdabench.validation.toml_text import KeyPath
 
 
 class Named(NamedTuple):
@@ -18,13 +19,16 @@ class Named(NamedTuple):
     suite: Path
     place: str
     path: Path
+    line: int
 
 
-def files_of(suite: Path, names: Any) -> list[Named]:
+def files_of(suite: Path, names: Any, lines: Mapping[KeyPath, int]) -> list[Named]:
     """Of one suite file, relative to it. What is no list of names is somebody else's fault to tell."""
     listed = names if isinstance(names, list) else []
     return [
-        Named(suite, f"plugins[{i}]", suite.parent / name) for i, name in enumerate(listed) if isinstance(name, str)
+        Named(suite, f"plugins.{i}", suite.parent / name, lines["plugins", i])
+        for i, name in enumerate(listed)
+        if isinstance(name, str)
     ]
 
 
@@ -37,7 +41,7 @@ def catalogue_with(source: str, named: Sequence[Named]) -> Catalogue:
     faults: list[str] = []
     files: dict[Path, File] = {}
     for each in named:
-        where = each.place if each.suite.as_posix() == source else f"{each.suite.as_posix()}: {each.place}"
+        where = f"{each.suite.as_posix()}:{each.line}: {each.place}"
         try:
             file = read_file(where, each.path)
             files.setdefault(each.path.resolve(), file)

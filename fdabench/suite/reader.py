@@ -2,10 +2,10 @@
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -17,13 +17,16 @@ from fdabench.regular import read_regular
 from fdabench.suite.cell import Cell
 from fdabench.suite.faults import faults_of
 from fdabench.suite.gate import gate_table, idle_limits
-from fdabench.suite.grid import MOST_CELLS, check_excludes, check_strategies, check_workloads, make_grid
+from fdabench.suite.grid import MOST_CELLS, NO_KINDS, check_excludes, check_strategies, check_workloads, make_grid
 from fdabench.suite.plugins import Named, catalogue_with, files_of, locked_plugins, plugin_notes
 from fdabench.suite.schema import Suite
 from fdabench.suite.sizes import size_faults
+from fdabench.validation.messages import Issue, format_issue, line_origins
+from fdabench.validation.toml_text import KeyPath, format_value, key_lines
 
 Raw = dict[str, Any]
 
+_BRACKETS = re.compile(r"\[(\d+)\]")
 _HANDED_OVER = re.compile(r"/dev/(stdin|fd/\d+)|/proc/self/fd/\d+")
 
 # of each pair one may be given, so a new value for one takes the place of the other
@@ -71,9 +74,12 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
         SuiteError: the file is missing or wrong; all its faults are in the message.
         UsageError: an override is not of the form KEY=VALUE.
     """
-    raw, named = _with_base(path, ())
+    raw, named, origins = _with_base(path, ())
     for override in overrides:
-        _override(raw, override)
+        for changed in _override(raw, override):
+            # whatever the file has there is gone
+            origins = {key: origin for key, origin in origins.items() if key[: len(changed)] != changed}
+            origins[changed] = "--set"
     source = path.as_posix()
     catalogue = catalogue_with(source, named)
     workloads = check_workloads(raw.get("workload"), catalogue)
@@ -81,26 +87,31 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
     excludes = check_excludes(raw.get("exclude"))
     faults = [*_check_top(raw), *workloads.faults, *strategies.faults, *excludes.faults]
     if faults:
-        raise SuiteError(source, dict.fromkeys(faults))
+        raise SuiteError(source, _formatted(faults, origins))
     suite = Suite.model_validate(raw)
     many = len(workloads.tables) * len(strategies.tables) * len(suite.seeds)
     if many > MOST_CELLS:
-        raise SuiteError(source, [f"{many} cells; at most {MOST_CELLS} are allowed"])
+        raise SuiteError(source, [f"the suite has {many} cells; at most {MOST_CELLS} are allowed"])
     grid = make_grid(suite, workloads, strategies, excludes)
     if not grid.cells:
-        raise SuiteError(source, ["exclude: nothing is left to run"])
+        raise SuiteError(source, _formatted([Issue(("exclude",), "nothing is left to run")], origins))
     pairs = [(cell.config["model"], cell.config["dataset"]) for cell in grid.cells]
-    if unfit := [*size_faults(grid.cells, catalogue), *misfits(pairs, catalogue)]:
+    if unfit := [*_formatted(size_faults(grid.cells, catalogue), origins), *misfits(pairs, catalogue)]:
         raise SuiteError(source, unfit)
     notes = (*plugin_notes(catalogue), *grid.notes, *idle_limits(suite.gate, grid.cells))
     return Expanded(suite, source, tuple(overrides), grid.cells, notes, catalogue)
 
 
-def _check_top(raw: Raw) -> list[str]:
+def _formatted(issues: Iterable[Issue], origins: Mapping[KeyPath, str]) -> list[str]:
+    """One line for each; a list that is crossed with others leads to the same issue many times."""
+    return list(dict.fromkeys(format_issue(issue, origins) for issue in issues))
+
+
+def _check_top(raw: Raw) -> list[Issue]:
     try:
         Suite.model_validate(raw)
     except ValidationError as error:
-        return faults_of(error, raw, Suite, {})
+        return faults_of(error, raw, Suite, {}, NO_KINDS)
     return []
 
 
@@ -119,31 +130,44 @@ def plugins_named(path: Path) -> list[Named]:
     Raises:
         SuiteError: the file cannot be read.
     """
-    return _with_base(path, ())[1]
+    return _with_base(path, ()).plugins
 
 
-def _with_base(path: Path, seen: tuple[Path, ...]) -> tuple[Raw, list[Named]]:
+class _File(NamedTuple):
+    """A suite file over the files that it extends."""
+
+    raw: Raw
+    plugins: list[Named]
+    origins: dict[KeyPath, str]
+    """The file and line of each key."""
+
+
+def _with_base(path: Path, seen: tuple[Path, ...]) -> _File:
     """The file's tables over those of the file that it extends; the plug-ins of both."""
     if path.resolve() in seen:
         raise SuiteError(path.as_posix(), ["extends: comes back to itself"])
     try:
-        raw = tomllib.loads(_content(path).decode("utf-8-sig"))
+        text = _content(path).decode("utf-8-sig")
+        raw = tomllib.loads(text)
     except FileNotFoundError as error:
         raise NoSuiteError(path.as_posix()) from error
     except OSError as error:
         raise SuiteError(path.as_posix(), [f"cannot be read: {error.strerror}"]) from error
     except (ValueError, RecursionError) as error:
         raise SuiteError(path.as_posix(), [f"not TOML: {error}"]) from error
-    base, named = raw.pop("extends", None), files_of(path, raw.get("plugins"))
+    lines = key_lines(text)
+    origins = line_origins(path.as_posix(), lines)
+    base, named = raw.pop("extends", None), files_of(path, raw.get("plugins"), lines)
     if base is None:
-        return raw, named
+        return _File(raw, named, origins)
     if not isinstance(base, str):
-        raise SuiteError(path.as_posix(), [f"extends: expected a string, found {base!r}"])
+        wrong = Issue(("extends",), f"expected a string, found {format_value(base)}")
+        raise SuiteError(path.as_posix(), _formatted([wrong], origins))
     try:
-        below, named_below = _with_base(path.parent / base, (*seen, path.resolve()))
+        below = _with_base(path.parent / base, (*seen, path.resolve()))
     except NoSuiteError as error:
-        raise SuiteError(path.as_posix(), [f"extends: {error}"]) from error
-    return _merged(below, raw), [*named_below, *named]
+        raise SuiteError(path.as_posix(), _formatted([Issue(("extends",), str(error))], origins)) from error
+    return _File(_merged(below.raw, raw), [*below.plugins, *named], below.origins | origins)
 
 
 def _content(path: Path) -> bytes:
@@ -163,33 +187,40 @@ def _merged(base: Raw, over: Raw) -> Raw:
     return merged
 
 
-def _override(raw: Raw, override: str) -> None:
-    """`eval.every_steps=50`, `workload.workers=[5]` (every workload), `strategy.2.theta=3`."""
+def _override(raw: Raw, override: str) -> list[KeyPath]:
+    """`eval.every_steps=50`, `workload.workers=[5]` (every workload), `strategy.2.theta=3`.
+
+    Returns:
+        The paths of the values that it set.
+    """
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise UsageError(f"--set {override}: expected KEY=VALUE, as in --set budget.steps=100")
     if key.strip().split(".")[0] == "plugins":
         raise UsageError(f"--set {override}: only a suite's file names plug-ins")
+    if bracket := _BRACKETS.search(key):
+        dotted = _BRACKETS.sub(r".\1", key.strip())
+        raise UsageError(f"--set {override}: there is no key {bracket.group()!r}; write {dotted}={text}")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except ValueError:
         value = text.strip()
-    _assign(raw, key.strip().split("."), value, override)
+    return _assign(raw, (), key.strip().split("."), value, override)
 
 
-def _assign(node: Any, keys: list[str], value: Any, override: str) -> None:
+def _assign(node: Any, above: KeyPath, keys: list[str], value: Any, override: str) -> list[KeyPath]:
+    """Set the value below `node`, which is at the path `above`; returns the paths that were set."""
     key, rest = keys[0], keys[1:]
     if isinstance(node, list) and not key.isdigit():
-        for entry in node:
-            _assign(entry, keys, value, override)
-        return
+        return [path for i, entry in enumerate(node) for path in _assign(entry, (*above, i), keys, value, override)]
     try:
         at: Any = int(key) if isinstance(node, list) else key
         if not rest:
             node[at] = value
             if isinstance(node, dict):
                 node.pop(_INSTEAD.get(key), None)
-        else:
-            _assign(node.setdefault(at, {}) if isinstance(node, dict) else node[at], rest, value, override)
+            return [(*above, at)]
+        below = node.setdefault(at, {}) if isinstance(node, dict) else node[at]
+        return _assign(below, (*above, at), rest, value, override)
     except (IndexError, TypeError) as error:
         raise UsageError(f"--set {override}: there is no {key!r} to set something in") from error

@@ -13,7 +13,7 @@ from fdabench.fields import NAME
 from fdabench.results.costs import CONVENTIONS
 from fdabench.suite.axes import Axes
 from fdabench.suite.gate import Gate
-from fdabench.suite.spec import MOST_EPOCHS, MOST_STEPS, Component, Table, component_table, one_of
+from fdabench.suite.spec import MOST_EPOCHS, MOST_STEPS, Component, Table, component_table, one_of, require_one_of
 
 # the most that a reader of the tables can hold exactly
 MOST_SEED = 2**53
@@ -34,8 +34,7 @@ class Budget(Table):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give either steps or epochs")
+        require_one_of(self, "steps", "epochs")
         return self
 
 
@@ -67,8 +66,7 @@ class Eval(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.every_steps is None) == (self.every_epochs is None):
-            raise ValueError("give either every_steps or every_epochs")
+        require_one_of(self, "every_steps", "every_epochs")
         if self.stop_at_last_target and not self.targets:
             raise ValueError("stop_at_last_target needs targets")
         return self
@@ -121,7 +119,7 @@ class Suite(Table):
         for i, limit in enumerate(self.gate.limit):
             if limit.target is not None and limit.target not in self.eval.targets:
                 known = ", ".join(f"{target:g}" for target in self.eval.targets) or "there are none"
-                raise ValueError(f"gate.limit[{i}].target: {limit.target:g} is not among eval.targets ({known})")
+                raise ValueError(f"gate.limit.{i}.target: {limit.target:g} is not among eval.targets ({known})")
         return self
 
 

@@ -8,39 +8,46 @@ from fdabench.catalogue.kinds import Catalogue
 from fdabench.suite.cell import Cell
 from fdabench.suite.construct import held_out_samples, span
 from fdabench.suite.spec import MOST_STEPS
+from fdabench.validation.messages import Issue
 
 MOST_EVALUATIONS = 10**6
 """Of a cell. Each is a row that its process holds until the end."""
 
 
-def size_faults(cells: Sequence[Cell], catalogue: Catalogue) -> list[str]:
+def size_faults(cells: Sequence[Cell], catalogue: Catalogue) -> list[Issue]:
     """What spans in epochs come to with a cell's number of samples, where that is too much; each once."""
     return list(dict.fromkeys(fault for cell in cells for fault in _faults(cell.config, catalogue)))
 
 
-def _faults(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[str]:
+def _faults(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Issue]:
     yield from _optimizer_faults(config, catalogue)
     workers, batch_size = config["workers"], config["batch_size"]
     whole = catalogue.datasets[config["dataset"]].train_samples
     held_out = held_out_samples(config["eval"], whole)
     left = whole - held_out
     if "validation" in config["eval"] and (held_out == 0 or left < workers):
-        yield f"eval.validation.share: of {whole} samples of {config['dataset']} it takes {held_out} and leaves {left}"
+        said = f"of {whole} samples of {config['dataset']} it takes {held_out} and leaves {left}"
+        yield Issue(("eval", "validation", "share"), said)
         return
     epoch = Fraction(left, workers * batch_size)
     steps = span(config["budget"], ("steps", "epochs"), epoch)
     where = f"for {config['dataset']}, workers = {workers} and batch_size = {batch_size}"
     if steps > MOST_STEPS:
-        yield f"budget: {where} it comes to {float(steps):.3g} local steps; at most {MOST_STEPS:.0e} are allowed"
+        said = f"{where} it comes to {float(steps):.3g} local steps; at most {MOST_STEPS:.0e} are allowed"
+        yield Issue(("budget",), said)
     # more than one in a step there is not
     evaluations = min(steps, steps / span(config["eval"], ("every_steps", "every_epochs"), epoch))
     if evaluations > MOST_EVALUATIONS:
         said = f"{float(evaluations):.3g} evaluations; at most {MOST_EVALUATIONS:.0e} are allowed"
-        yield f"eval: {where} there would be {said}: take a longer period"
+        yield Issue(("eval",), f"{where} there would be {said}: take a longer period")
 
 
-def _optimizer_faults(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[str]:
+def _optimizer_faults(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Issue]:
     """Corrected gradients keep the workers' optimizer states equal: there is nothing to do with them at a sync."""
     at_sync, kind = config["optimizer"].get("at_sync", "keep"), config["strategy"]["kind"]
     if at_sync != "keep" and hasattr(catalogue.strategies[kind], "correct"):
-        yield f"optimizer.at_sync: {at_sync!r} with strategy {kind!r}, which corrects gradients; only 'keep' is allowed"
+        # the optimizer may be the workload's or the strategy's own, so no one place in the file is meant
+        yield Issue(
+            (),
+            f'optimizer.at_sync: "{at_sync}" with strategy "{kind}", which corrects gradients; only "keep" is allowed',
+        )

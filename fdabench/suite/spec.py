@@ -11,14 +11,15 @@ from functools import cache, reduce
 from operator import or_
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, create_model, model_validator
 
 from fdabench.catalogue.kinds import Catalogue
-from fdabench.errors import nearest
 from fdabench.fields import SEED, STEPS, THRESHOLD
 from fdabench.published.rules import RULES
 from fdabench.suite.construct import Scale, construct
 from fdabench.suite.members import Kinds, Member, members
+from fdabench.validation.messages import STRICT_TABLE, did_you_mean, format_names
+from fdabench.validation.toml_text import format_value
 
 # beyond these nothing could run, nor be held in the tables
 MOST_STEPS, MOST_EPOCHS = 10**9, 10**6
@@ -27,16 +28,29 @@ MOST_STATE = 10**8
 
 
 class Table(BaseModel):
-    """A TOML table: strict types, no unknown keys, finite numbers."""
+    """A TOML table of a suite."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = STRICT_TABLE
+
+
+def require_one_of(table: BaseModel, first: str, second: str) -> None:
+    """
+    Raises:
+        ValueError: both keys of the table are given, or neither.
+    """
+    given = [getattr(table, key) is not None for key in (first, second)]
+    if all(given):
+        raise ValueError(f"both {first} and {second} are given; remove one of them")
+    if not any(given):
+        raise ValueError(f"neither {first} nor {second} is given; add one of them")
 
 
 def _constant(value: Any) -> Any:
     """A published rule by its name: a cell has the number that it came to."""
     if isinstance(value, str):
         if value not in RULES:
-            raise ValueError(f"expected a number or {_RULE_NAMES}, found {value!r}{nearest(value, RULES)}")
+            found = f"{format_value(value)}{did_you_mean(value, RULES)}"
+            raise ValueError(f"expected a number, or one of {format_names(RULES)}, found {found}")
         return RULES[value]
     return value
 
@@ -46,7 +60,6 @@ def _as_per_parameter(value: Any) -> Any:
     return {"per_parameter": _constant(value)} if isinstance(value, str) else value
 
 
-_RULE_NAMES = " or ".join(repr(name) for name in RULES)
 _Rule: TypeAlias = Literal[tuple(RULES)]  # type: ignore[valid-type]
 _Positive = Annotated[float, Field(gt=0)]
 
@@ -73,9 +86,8 @@ class Component(Table):
     @model_validator(mode="after")
     def _one_span(self) -> Self:
         for member in members(self.component, self.catalogue):
-            steps, epochs = member.span_keys
-            if member.means(STEPS) and (getattr(self, steps) is None) == (getattr(self, epochs) is None):
-                raise ValueError(f"give either {steps} or {epochs}")
+            if member.means(STEPS):
+                require_one_of(self, *member.span_keys)
         return self
 
     @model_validator(mode="after")

@@ -5,14 +5,14 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
-Loc = tuple[str, ...]
+from fdabench.validation.toml_text import KeyPath
 
 
 class Variant(NamedTuple):
-    """One choice from every list. `places` says where in the file the value at each location stood."""
+    """One choice from every list. `places` maps the path of each value in the variant to its path in the file."""
 
     value: Any
-    places: Mapping[Loc, str]
+    places: Mapping[KeyPath, KeyPath]
 
 
 def count(value: Any) -> int:
@@ -24,20 +24,25 @@ def count(value: Any) -> int:
     return 1
 
 
-def spread(value: Any, place: str) -> Iterator[Variant]:
-    """Every choice, the last list varying fastest."""
+def spread(value: Any, place: KeyPath) -> Iterator[Variant]:
+    """Every choice, the last list varying fastest.
+
+    Args:
+        value: the table, or a value of it.
+        place: the path of `value` in the file.
+    """
     if isinstance(value, list):
         for i, entry in enumerate(value):
-            yield from spread(entry, f"{place}[{i}]")
+            yield from spread(entry, (*place, i))
     elif isinstance(value, dict):
         yield from _spread_table(value, place)
     else:
         yield Variant(value, {(): place})
 
 
-def _spread_table(table: Mapping[str, Any], place: str) -> Iterator[Variant]:
-    choices = [list(spread(entry, f"{place}.{key}")) for key, entry in table.items()]
+def _spread_table(table: Mapping[str, Any], place: KeyPath) -> Iterator[Variant]:
+    choices = [list(spread(entry, (*place, key))) for key, entry in table.items()]
     for chosen in product(*choices):
         named = list(zip(table, chosen, strict=True))
-        places = {(key, *loc): where for key, variant in named for loc, where in variant.places.items()}
+        places = {(key, *path): where for key, variant in named for path, where in variant.places.items()}
         yield Variant({key: variant.value for key, variant in named}, {(): place, **places})

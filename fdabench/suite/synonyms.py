@@ -6,6 +6,7 @@ _PERIOD = "the period of a round is local_steps or local_epochs, of strategies t
 WORDS: Mapping[str, str] = {
     "num_clients": "workers",
     "clients": "workers",
+    "learning_rate": "lr",
     "local_iters": "local_steps",
     "period": _PERIOD,
     "h": _PERIOD,
@@ -23,4 +24,4 @@ def instead(key: str, allowed: Collection[str]) -> str:
     word = WORDS.get(key.casefold(), "")
     if not word or " " in word:
         return f"; {word}" if word else ""
-    return f"; did you mean {word!r}?" if word in allowed else ""
+    return f'; did you mean "{word}"?' if word in allowed else ""

@@ -234,7 +234,7 @@ def test_validate_reports_the_errors_of_every_file(here: InProcess) -> None:
     assert said.exit_code == 2
     assert said.stdout.startswith("tiny.toml: good")
     assert "x.toml: 2 faults" in said.stderr
-    assert "server; did you mean 'theta'?" in said.stderr
+    assert 'reference, optimizer; did you mean "theta"?' in said.stderr
 
 
 def test_the_schema_for_editors_knows_every_key(here: InProcess) -> None:

@@ -258,25 +258,25 @@ def test_a_plugin_that_cannot_be_used_is_the_users_fault_with_file_and_line(
     change("mine.py", old, new)
     message = refused(own)
     assert message.startswith("fdabench: own.toml: ")
-    assert "plugins[0]: mine.py" in message
+    assert "plugins.0: mine.py" in message
     assert said in message
 
 
 @pytest.mark.parametrize(
     ("plugins", "said"),
     [
-        ('["nowhere.py"]', "plugins[0]: 'nowhere.py': there is no such file"),
-        ('["mine.py", "sub"]', "plugins[1]: 'sub': expected the path of a Python file"),
+        ('["nowhere.py"]', "plugins.0: 'nowhere.py': there is no such file"),
+        ('["mine.py", "sub"]', "plugins.1: 'sub': expected the path of a Python file"),
         ('["https://example.org/mine.py"]', "expected the path of a Python file"),
         ('["file:///mine.py"]', "expected the path of a Python file"),
-        ('["folder.py"]', "plugins[0]: 'folder.py': there is no such file"),
+        ('["folder.py"]', "plugins.0: 'folder.py': there is no such file"),
         ('["a\\u0000.py"]', "expected the path of a Python file"),
         ('["' + "a" * 5000 + '.py"]', "cannot be read: File name too long"),
         ('["/dev/zero"]', "expected the path of a Python file"),
-        ('["zero.py"]', "plugins[0]: 'zero.py': there is no such file"),
+        ('["zero.py"]', "plugins.0: 'zero.py': there is no such file"),
         ('["huge.py"]', "larger than 1,000,000 bytes"),
-        ('"mine.py"', "plugins: expected a list, found 'mine.py'"),
-        ("[3]", "plugins[0]: expected a string, found 3"),
+        ('"mine.py"', 'plugins: expected a list, found "mine.py"'),
+        ("[3]", "plugins.0: expected a string, found 3"),
     ],
 )
 def test_what_is_no_plugin_is_refused(own: InProcess, plugins: str, said: str) -> None:
@@ -328,7 +328,7 @@ def test_two_plugins_with_one_name_are_refused_with_both_places(own: InProcess) 
     change("own.toml", '["mine.py"]', '["mine.py", "sub/other.py"]')
     said = refused(own)
     assert (
-        "plugins[1]: sub/other.py:26: 'doubling' is taken: of the strategies, 'doubling' is added by mine.py:26" in said
+        "plugins.1: sub/other.py:26: 'doubling' is taken: of the strategies, 'doubling' is added by mine.py:26" in said
     )
     shutil.move("sub/other.py", "sub/mine.py")
     change("own.toml", "sub/other.py", "sub/mine.py")
@@ -346,7 +346,7 @@ def test_a_file_that_is_extended_brings_its_plugins_relative_to_itself(own: InPr
     assert "plug-in base/mine.py adds strategies.doubling" in said.stderr
     assert "plug-in over.py adds strategies.twice" in said.stderr
     change("base/mine.py", "class Doubling:", "class Doubling")
-    assert "base/own.toml: plugins[0]: base/mine.py:12: SyntaxError" in refused(own)
+    assert "base/own.toml:3: plugins.0: base/mine.py:12: SyntaxError" in refused(own)
 
 
 def test_no_code_is_run_where_no_plugin_is_named(own: InProcess) -> None:
@@ -358,7 +358,7 @@ def test_no_code_is_run_where_no_plugin_is_named(own: InProcess) -> None:
     assert own("validate", "--plugins", "own.toml").stdout.splitlines()[1].split() == [
         "mine.py",
         "own.toml:",
-        "plugins[0]",
+        "plugins.0",
     ]
     assert not Path("ran").exists()
     own("validate", "own.toml")
@@ -392,13 +392,14 @@ def test_list_shows_them_with_their_file(own: InProcess) -> None:
 def test_errors_in_a_plugin_components_table_are_reported_like_any_other(own: InProcess) -> None:
     change("own.toml", "first = 2", "frist = 2")
     said = refused(own)
-    assert "unknown key of doubling; allowed: name, reference, optimizer, kind, first; did you mean 'first'?" in said
-    assert "strategy[1]: 'first' is missing" in said
+    allowed = "kind, first, name, reference, optimizer"
+    assert f'unknown key: doubling takes no frist; allowed: {allowed}; did you mean "first"?' in said
+    assert "strategy.1: first is missing; doubling needs it" in said
     change("own.toml", "frist = 2", "first = 0")
-    assert "strategy[1].first: 0 is out of range: it must be at least 1" in refused(own)
+    assert "strategy.1.first: 0 is out of range: it must be at least 1" in refused(own)
     change("mine.py", "    def init", "    def __post_init__(self):\n        {}['no']\n\n    def init")
     change("own.toml", "first = 0", "first = 1")
-    assert "strategy[1]: Doubling refuses it: KeyError: 'no'" in refused(own)
+    assert "strategy.1: Doubling refuses it: KeyError: 'no'" in refused(own)
 
 
 EVERYTHING = '''
@@ -509,7 +510,7 @@ def test_a_package_brings_a_plugin_along(own: InProcess, fdabench_in: Fdabench, 
     path = {"PYTHONPATH": f"{Path(fdabench.__file__).parents[1]}{os.pathsep}{package}", "PYTHONDONTWRITEBYTECODE": "1"}
     change("own.toml", 'plugins = ["mine.py"]', "")
     os.unlink("mine.py")
-    assert "kind 'doubling' is unknown" in refused(own)
+    assert '"doubling" is unknown' in refused(own)
     said = fdabench_in("run", "own.toml", "--jobs", "2", **path)
     assert said.returncode == 0, said.stderr
     assert "note: own.toml: plug-in double of fdabench-double 1.2 adds strategies.doubling" in said.stderr

@@ -184,12 +184,12 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
             "expected auto, sequential, vectorised or distributed; did you mean",
         ),
         (["run", "tiny.toml", "--set", "workload.precision=tf32", "--device", "cpu"], "'tf32' needs a CUDA device"),
-        (["run", "tiny.toml", "--set", "workload.precision=fp16"], "'fp16' is unknown; allowed: 'fp32', 'bf16'"),
+        (["run", "tiny.toml", "--set", "workload.precision=fp16"], '"fp16" is unknown; allowed: "fp32", "bf16"'),
         (["run", "tiny.toml", "nowhere.toml"], "nowhere.toml: no such file"),
         (["run", "tiny.toml", "--set", "strategy.1.theta=-1", "--set", "eval.targets=[2]"], "2 faults"),
         (["run", "tiny.toml", "-o", "tiny.toml"], "tiny.toml"),
         (["plan", "tiny.toml", "--output-format", "xml"], "xml"),
-        (["plan", "tiny.toml", "--set", "workload.0.model=lenet5"], "it takes images of shape"),
+        (["plan", "tiny.toml", "--set", "workload.0.model=lenet5"], "lenet5 takes images of shape"),
         (["validate"], "give a suite file, or --schema"),
         (["validate", "tiny.toml", "nowhere.toml"], "nowhere.toml: no such file"),
         (["status", "nowhere"], "nowhere: no results here"),
@@ -217,9 +217,9 @@ def test_the_program_refuses_a_bad_suite_with_exit_2(fdabench_in: Fdabench, tmp_
     assert said.stdout == ""
     assert said.stderr == (
         "fdabench: tiny.toml: 2 faults\n"
-        "budget.steps: -1 is out of range: it must be at least 1\n"
-        "strategy[1].thetta: unknown key of fda; allowed: name, reference, optimizer, kind, theta, monitor, every, "
-        "server; did you mean 'theta'?\n"
+        "--set budget.steps: -1 is out of range: it must be at least 1\n"
+        "--set strategy.1.thetta: unknown key: fda takes no thetta; allowed: kind, theta, monitor, every, server, "
+        'name, reference, optimizer; did you mean "theta"?\n'
     )
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
 

@@ -46,28 +46,42 @@ def refused(tmp_path: Path) -> Refused:
 @pytest.mark.parametrize(
     ("was", "becomes", "said"),
     [
-        ("bytes_total = 88000", "bytes_total = -5", "run a 0: bytes_total: expected a whole number, 0 or"),
-        ("bytes_total = 88000", "bytes_total = '9'", "bytes_total: expected a whole number, 0 or more, found '9'"),
-        ("accuracy = 0.9", "accuracy = 90.0", "run a 0: accuracy: expected a fraction from 0 to 1, found 90.0"),
-        ("accuracy = 0.9", "accuracy = nan", "run a 0: accuracy: nan is for runs that diverged"),
-        ("accuracy = 0.9", "acuracy = 0.9", "; did you mean 'accuracy'?"),
-        ("accuracy = 0.9, ", "", "run a 0: accuracy: is missing"),
-        ('id = "a 0", ', "", "run number 1: id: is missing"),
-        ('id = "a 1"', 'id = "a 0"', "run a 0: is there 2 times"),
-        ('cell = "a", seed = 0', 'cell = "a\\nb", seed = 0', "run a 0: cell: expected a line of text, found 'a\\nb'"),
-        ('state = "done"', 'state = "failed"', "expected one of done, target_reached, diverged, found 'failed'"),
-        ('environment = "here"', 'environment = "gone"', "run a 0: environment: gone is not among the environments"),
-        ('{ cell = "a", config', '{ cell = "b", config', "run a 0: cell: a is not among the cells"),
-        ('{ id = "here"', '{ id = "here", x = 1 }, { id = "here"', "environments: here is there 2 times"),
-        ('id = "here"', "id = 3", "environments[0]: id: expected a line of text, found 3"),
-        ("config = {  }", "config = 3", "cells[0]: config: expected a table, found 3"),
-        ('"4 1.6, 9 1.7"', '"4 1.6,, 9"', "first_syncs: expected steps with their estimates"),
-        ('"0.9" = 44000', '"0.8" = 44000', "bytes_to: '0.8' is not among the targets (0.9)"),
-        ('convention = "paper"', 'convention = "papr"', "expected one of paper, star, ring, upload, found 'papr'"),
-        ("hit = 1", "hit = 0", "hit: expected a whole number, 1 or more, found 0"),
-        ('reason = "first baseline"', "reason = 3", "history[0]: reason: expected text, found 3"),
-        ('schema = "2"', 'schema = "99"', "b.toml: baseline schema '99'; this fdabench reads '2'"),
-        ('schema = "2"\n', "", "b.toml: not a baseline: it has no schema; this fdabench reads '2'"),
+        (
+            "bytes_total = 88000",
+            "bytes_total = -5",
+            "b.toml:22: runs.0.bytes_total: -5 is out of range: it must be at ",
+        ),
+        ("bytes_total = 88000", "bytes_total = '9'", 'runs.0.bytes_total: expected a whole number, found "9"'),
+        (
+            "accuracy = 0.9",
+            "accuracy = 90.0",
+            "runs.0.accuracy: 90.0 is out of range: an accuracy is a fraction from 0 to",
+        ),
+        ("accuracy = 0.9", "accuracy = nan", 'runs.0.accuracy: nan is for runs of the state "diverged"; it is "done"'),
+        ("accuracy = 0.9", "acuracy = 0.9", "runs.0.acuracy: unknown key; allowed: cell, seed, id, state, accuracy, "),
+        ("accuracy = 0.9", "acuracy = 0.9", '; did you mean "accuracy"?'),
+        ("accuracy = 0.9, ", "", "runs.0: accuracy is missing"),
+        ('id = "a 1"', 'id = "a 0"', 'b.toml:23: runs.1.id: "a 0" is there 2 times'),
+        ('cell = "a", seed = 0', 'cell = "a\\nb", seed = 0', 'runs.0.cell: expected a line of text, found "a\\nb"'),
+        ('seeds = "5eed"', 'seeds = ""', "runs.0.seeds: the text is empty"),
+        ('state = "done"', 'state = "failed"', '"failed" is unknown; allowed: "done", "target_reached", "diverged"'),
+        ('environment = "here"', 'environment = "gone"', 'runs.0.environment: "gone" is unknown; allowed: "here"'),
+        ('{ cell = "a", config', '{ cell = "b", config', 'runs.0.cell: "a" is unknown; allowed: "b"'),
+        ('{ id = "here"', '{ id = "here", x = 1 }, { id = "here"', 'environments.1.id: "here" is there 2 times'),
+        ('id = "here"', "id = 3", "b.toml:14: environments.0.id: expected a string, found 3"),
+        ("config = {  }", "config = 3", "b.toml:18: cells.0.config: expected a table, found 3"),
+        ('"4 1.6, 9 1.7"', '"4 1.6,, 9"', "runs.0.first_syncs: expected steps with their estimates, as in "),
+        ('"0.9" = 44000', '"0.8" = 44000', 'runs.0.bytes_to."0.8": it is not among the targets, which are [0.9]'),
+        (
+            'convention = "paper"',
+            'convention = "papr"',
+            'allowed: "paper", "star", "ring", "upload"; did you mean "paper"?',
+        ),
+        ("hit = 1", "hit = 0", "b.toml:6: hit: 0 is out of range: it must be at least 1"),
+        ("hit = 1", "hit = true", "b.toml:6: hit: expected a whole number, found true"),
+        ('reason = "first baseline"', "reason = 3", "b.toml:10: history.0.reason: expected a string, found 3"),
+        ('schema = "2"', 'schema = "99"', 'b.toml: baseline schema "99"; this fdabench reads "2"'),
+        ('schema = "2"\n', "", 'b.toml: not a baseline: it has no schema; this fdabench reads "2"'),
         (
             'schema = "2"',
             'schema = "1"',
@@ -96,7 +110,7 @@ def test_a_file_that_lost_its_last_runs_is_no_smaller_baseline(text: str, refuse
     lines = text.splitlines(keepends=True)
     (last,) = [line for line in lines if 'id = "a 1"' in line]
     told = refused(text.replace(last, ""))
-    assert "[end] says runs = 2, and there are 1 run: the file was cut or merged" in told
+    assert "end: it says runs = 2, but the file has 1 run: the file was cut or merged" in told
     start = text.index("convention")
     assert {refused(text[:end]).split(":")[0] for end in range(start, len(text) - 1)} == {"b.toml"}
 

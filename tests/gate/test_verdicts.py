@@ -198,7 +198,7 @@ def test_a_limit_that_is_for_no_cell_is_broken() -> None:
     idle = {"cells": [], "strategy": "fdaa", "max_bytes": 9.0}
     kept = {"cells": [run.id for run in own.runs], "max_bytes": 1e9}
     (failure,) = check_limits(own, {**DEFAULTS, "limit": [kept, idle]}).failures
-    assert (failure.cell, failure.before) == ("gate.limit[1]", "strategy = 'fdaa', max_bytes = 9.0")
+    assert (failure.cell, failure.before) == ("gate.limit.1", 'strategy = "fdaa", max_bytes = 9.0')
     assert (failure.after, failure.note) == (0, "no cell matches")
 
 

@@ -49,7 +49,7 @@ def test_a_label_that_holds_a_theta_itself_is_no_series_of_its_own(tmp_path: Pat
     """Series come from settings. What the labels have in common is what a series is called."""
     names = {"linear": "mine θ=7", "naive": "mine θ=9"}
     cells = [
-        Pretended(
+        SyntheticCell(
             [(1, 0.5, 1), (100, 0.981, 2)],
             (1,),
             label=f"{name} θ={theta:g}",
@@ -66,7 +66,7 @@ def test_a_label_that_holds_a_theta_itself_is_no_series_of_its_own(tmp_path: Pat
 def test_labels_with_nothing_in_common_are_one_sweep_under_its_family(tmp_path: Path) -> None:
     thetas = {"tight": 1.0, "middle": 2.0, "loose": 4.0}
     cells = [
-        Pretended([(1, 0.5, 1), (100, 0.981, 2)], (1,), label=label, strategy={**LINEAR, "theta": theta})
+        SyntheticCell([(1, 0.5, 1), (100, 0.981, 2)], (1,), label=label, strategy={**LINEAR, "theta": theta})
         for label, theta in thetas.items()
     ]
     ((_, group),) = sweeps(data_of(tmp_path, *cells))

@@ -30,7 +30,7 @@ def test_what_is_near_nothing_has_no_hint() -> None:
 
 @pytest.mark.parametrize("word", WORDS)
 def test_words_of_other_tools_are_explained_in_any_case(word: str) -> None:
-    allowed = ["workers", "local_steps"]
+    allowed = ["workers", "local_steps", "lr"]
     assert instead(word, allowed) == instead(word.upper(), allowed) != ""
 
 

@@ -23,9 +23,9 @@ def suite(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("eval.model=mean", "eval.model: 'mean' is unknown"),
+        ("eval.model=mean", 'eval.model: "mean" is unknown'),
         ("eval.validation={share = 1.0}", "eval.validation.share: 1.0 is out of range: it must be less than 1"),
-        ("eval.validation={seed = 1}", "eval.validation: 'share' is missing"),
+        ("eval.validation={seed = 1}", "eval.validation: share is missing"),
         ("eval.validation={share = 0.1, size = 3}", "eval.validation.size: unknown key"),
         (
             "eval.validation={share = 1e-4}",
@@ -37,7 +37,7 @@ def suite(tmp_path: Path) -> Path:
         ),
         (
             "workload.optimizer.at_sync=reset",
-            "optimizer.at_sync: 'reset' with strategy 'ddp', which corrects gradients; only 'keep' is allowed",
+            'optimizer.at_sync: "reset" with strategy "ddp", which corrects gradients; only "keep" is allowed',
         ),
     ],
 )

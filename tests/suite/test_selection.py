@@ -62,7 +62,9 @@ def test_a_base_is_found_relative_to_the_file_that_extends_it(
 
 def test_a_missing_base_is_named(good: Table, tmp_path: Path) -> None:
     path = written(tmp_path / "over.toml", good | {"extends": "nowhere.toml"})
-    with pytest.raises(SuiteError, match=r"over\.toml: 1 fault\nextends: .*nowhere\.toml: no such file$"):
+    with pytest.raises(
+        SuiteError, match=r"over\.toml: 1 fault\n.*over\.toml:10: extends: .*nowhere\.toml: no such file$"
+    ):
         read_suite(path)
 
 
@@ -114,13 +116,19 @@ def test_an_override_of_nowhere_is_refused(good: Table, read: Read, override: st
         read(good, override)
 
 
+def test_an_index_in_brackets_is_refused_with_the_key_to_write(good: Table, read: Read) -> None:
+    """There is one notation, and it needs no quotes in a shell."""
+    with pytest.raises(UsageError, match=r"there is no key '\[2\]'; write strategy\.2\.theta=3"):
+        read(good, "strategy[2].theta=3")
+
+
 def test_errors_in_overrides_are_reported_like_those_of_the_file(good: Table, read: Read) -> None:
     with pytest.raises(SuiteError) as caught:
         read(good, "budget.stepps=3", "strategy.2.theta=-1", "workload.0.workers=many")
     assert sorted(caught.value.faults) == [
-        "budget.stepps: unknown key; allowed: steps, epochs; did you mean 'steps'?",
-        "strategy[2].theta: -1 is out of range: it must be at least 0",
-        "workload[0].workers: expected a whole number, found 'many'",
+        '--set budget.stepps: unknown key; allowed: steps, epochs; did you mean "steps"?',
+        "--set strategy.2.theta: -1 is out of range: it must be at least 0",
+        '--set workload.0.workers: expected a whole number, found "many"',
     ]
 
 

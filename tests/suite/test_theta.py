@@ -46,7 +46,7 @@ def test_a_rule_that_is_named_is_warned_of_once(good: Table, read: Read) -> None
     suite = cells(good, read, ["balanced", {"per_parameter": ["fl", "balanced"]}])
     (note,) = [note for note in suite.notes if "per parameter" in note]
     assert note.startswith(
-        "strategy[0]: the rules for theta (hpc 2.74e-05, balanced 3.89e-05, fl 4.91e-05 per parameter)"
+        "strategy.0: the rules for theta (hpc 2.74e-05, balanced 3.89e-05, fl 4.91e-05 per parameter)"
     )
     assert "four points" in note
     assert "sweep around it" in note

@@ -1,0 +1,148 @@
+"""Values, keys and paths of keys as TOML writes them, and the line on which each key of a file stands."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import tomli_w
+
+KeyPath = tuple[str | int, ...]
+"""Keys and indices from the top of a file to a value: `("strategy", 2, "theta")`."""
+
+MAX_SHOWN = 60
+"""Characters of a value that a message shows."""
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_TOKEN = re.compile(
+    r'''
+      """(?:\\.|[^\\])*?"{3,5}   # strings of several lines may end in one or two quotes of their own
+    | \'\'\'.*?\'{3,5}
+    | "(?:\\.|[^"\\\n])*"
+    | '[^'\n]*'
+    | \#[^\n]*
+    | [\[\]{},=\n]
+    | [^\s\[\]{},="'\#]+
+    ''',
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def format_toml(value: Any) -> str:
+    """A value as TOML writes it, on one line: `true`, `2020-01-01`, `{ kind = "iid" }`."""
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{format_key(key)} = {format_toml(inner)}" for key, inner in value.items())
+        return f"{{ {pairs} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(format_toml, value))}]"
+    return tomli_w.dumps({"_": value}).removeprefix("_ = ").rstrip("\n")
+
+
+def format_value(value: Any) -> str:
+    """The same for a message: cut to `MAX_SHOWN` characters, and never an exception."""
+    try:
+        text = format_toml(value)
+    except ValueError:
+        # Python converts no integer of more than 4,300 digits to text
+        return "a number of thousands of digits"
+    except TypeError:
+        # TOML has no such type: the value was not read from a file
+        text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
+
+
+def format_key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
+
+
+def format_path(path: KeyPath) -> str:
+    """`strategy.2.theta`: the notation of `--set`. Brackets would have to be quoted in a shell."""
+    return ".".join(str(step) if isinstance(step, int) else format_key(step) for step in path)
+
+
+def key_lines(text: str) -> dict[KeyPath, int]:
+    """The line, counted from 1, on which each table, key and array element of a TOML document begins.
+
+    What is inside an inline table has the line on which that begins, and so do elements of arrays in arrays.
+
+    Args:
+        text: a document that `tomllib` reads; tomllib itself keeps no positions.
+    """
+    lines: dict[KeyPath, int] = {}
+    sizes: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    for statement in _statements(text):
+        parsed = tomllib.loads(statement.text)
+        if statement.text.startswith("["):
+            table = _header_path(parsed, sizes)
+            for length in range(1, len(table) + 1):
+                lines.setdefault(table[:length], statement.line)
+            continue
+        for path in _paths(parsed):
+            index = next((step for step in path if isinstance(step, int)), len(statement.elements))
+            line = statement.elements[index] if index < len(statement.elements) else statement.line
+            lines.setdefault((*table, *path), line)
+    return lines
+
+
+class _Statement(NamedTuple):
+    """A header, or a key with its value, which may take several lines."""
+
+    text: str
+    line: int
+    elements: list[int]
+    """Where the value is an array, the line of each of its elements."""
+
+
+def _statements(text: str) -> Iterator[_Statement]:
+    start, line, depth, expects_element = 0, 1, 0, False
+    first_line, elements, is_array, is_header = 1, list[int](), False, False
+    previous = ""
+    for found in _TOKEN.finditer(text):
+        token = found.group()
+        if token == "\n" and depth == 0:
+            if previous:
+                yield _Statement(text[start : found.start()].strip(), first_line, elements)
+            start, first_line, elements, previous = found.end(), line + 1, [], ""
+            is_array = is_header = False
+        elif token[0] not in "#\n":
+            if not previous:
+                is_header = token == "["
+            if depth == 1 and is_array and expects_element and token not in ",]":
+                elements.append(line)
+                expects_element = False
+            if depth == 0 and token == "[" and previous == "=":
+                is_array = expects_element = True
+            elif depth == 1 and token == ",":
+                expects_element = True
+            # a header has no value that could go on in the next line
+            if not is_header:
+                depth += (token in "[{") - (token in "]}")
+            previous = token
+        line += token.count("\n")
+    if previous:
+        yield _Statement(text[start:].strip(), first_line, elements)
+
+
+def _header_path(parsed: Mapping[str, Any], sizes: dict[KeyPath, int]) -> KeyPath:
+    """The path of the table that `[a.b]` or `[[a.b]]` begins; `sizes` counts the tables of each array so far."""
+    path: KeyPath = ()
+    node: Any = parsed
+    while node:
+        ((key, node),) = node.items()
+        path += (key,)
+        if isinstance(node, list):
+            sizes[path] = sizes.get(path, 0) + 1
+            node = node[0]
+        if path in sizes:
+            path += (sizes[path] - 1,)
+    return path
+
+
+def _paths(value: Any, above: KeyPath = ()) -> Iterator[KeyPath]:
+    """Of everything in a value, the outermost first."""
+    if above:
+        yield above
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, each in inner:
+        yield from _paths(each, (*above, step))
