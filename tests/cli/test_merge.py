@@ -261,6 +261,7 @@ def test_a_disk_that_is_full_leaves_nothing(copies: Any, here: InProcess) -> Non
     assert sorted(os.listdir(".")) == ["one", "tiny.toml", "two"]
 
 
+@pytest.mark.slow
 def test_the_documented_job_array_gives_the_results_of_one_run(parts: Path, here: InProcess, tmp_path: Path) -> None:
     """The script as it stands in the documents, run by bash for each index; then the documented merge."""
     script, merge, *_ = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
