@@ -1,7 +1,6 @@
 """One cell for people: configuration, outcome, evaluations, ledger under every convention, when it synchronized."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import tomli_w
@@ -11,6 +10,7 @@ from fdabench.cli.evaluations import COLUMNS, evaluation_records, thinned
 from fdabench.cli.inspected import Inspected
 from fdabench.cli.states import state_of
 from fdabench.formatting import byte_size, count, format_duration, percent, target_name
+from fdabench.report.tables import records_of
 from fdabench.results.costs import CONVENTIONS, total_bytes
 from fdabench.results.store import Store
 from fdabench.tables import Column, Table, column
@@ -59,11 +59,7 @@ def _say_outcome(found: Inspected) -> None:
     say(f"in all: {count(run['steps'])} steps, {total}, {took}")
     if len(found.hits):
         say("")
-        print_table(Table(_records(found.hits), _HITS), "plain")
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+        print_table(Table(records_of(found.hits), _HITS), "plain")
 
 
 _HITS = (

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import pandas as pd
-
 from fdabench.cli.evaluations import evaluation_records
 from fdabench.cli.inspected import Inspected
 from fdabench.cli.states import state_of
+from fdabench.report.tables import records_of
 from fdabench.results.costs import CONVENTIONS, total_bytes
 from fdabench.results.store import Store
 
@@ -30,12 +29,12 @@ def cell_record(found: Inspected) -> dict[str, Any]:
         **{key: record.get(key, {}) for key in ("resolved", "environment")},
         "convention": found.convention,
         **{key: run[key] for key in ("final_accuracy", "best_accuracy", "syncs", "bytes_total")},
-        "targets": [_whole(row) for row in _rows(found.hits.drop(columns="cell_id"))],
+        "targets": [_whole(row) for row in records_of(found.hits.drop(columns="cell_id"))],
         "evaluations": evaluation_records(found),
-        "ledger": _rows(found.ledger.drop(columns="cell_id")),
+        "ledger": records_of(found.ledger.drop(columns="cell_id")),
         "bytes_by_convention": _costs(found) if found.has_result else {},
         "syncs_at": [int(step) for step in found.rounds["step"]],
-        "rounds": _rows(found.rounds.drop(columns="cell_id")),
+        "rounds": records_of(found.rounds.drop(columns="cell_id")),
     }
 
 
@@ -47,7 +46,3 @@ def _costs(found: Inspected) -> dict[str, int]:
 def _whole(hit: dict[str, Any]) -> dict[str, Any]:
     """Counts as whole numbers, which beside a miss are floats in pandas."""
     return {key: int(value) if key in _COUNTS and value == value else value for key, value in hit.items()}
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]

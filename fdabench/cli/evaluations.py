@@ -5,6 +5,7 @@ from typing import Any
 
 from fdabench.cli.inspected import Inspected
 from fdabench.formatting import DASH, byte_size, count, percent, significant
+from fdabench.report.tables import records_of
 from fdabench.tables import Record, Table, column
 
 
@@ -31,8 +32,7 @@ def evaluations_table(cell: Inspected) -> Table:
 
 
 def evaluation_records(cell: Inspected) -> list[dict[str, Any]]:
-    frame = cell.evals.drop(columns="cell_id")
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    return records_of(cell.evals.drop(columns="cell_id"))
 
 
 def thinned(rows: Sequence[Record], most: int) -> list[Record]:

@@ -49,9 +49,10 @@ def print_status(root: Path, form: str) -> None:
             ]
             table = replace(table, data=records)
         lines = [] if form in AS_TABLE else [*_running(seen), *_failed(seen, root)]
-    print_table(table, form)
-    for line in lines:
-        say(line)
+        # still inside `taken_apart`: a table writes its texts when it is printed, from whatever the files hold
+        print_table(table, form)
+        for line in lines:
+            say(line)
 
 
 def _seen(store: Store, entry: Mapping[str, Any]) -> Seen:

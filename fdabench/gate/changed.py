@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from fdabench.formatting import plural
+from fdabench.formatting import format_parameter, plural
 from fdabench.gate.runs import Pair, Run
 from fdabench.gate.units import points, span, strategy_kinds
 from fdabench.results.dotted import dotted
@@ -116,5 +116,5 @@ def _apart(one: Any, other: Any) -> float:
 
 
 def _value(value: Any) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = format_parameter(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

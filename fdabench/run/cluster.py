@@ -13,6 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from fdabench.errors import UsageError
+from fdabench.formatting import byte_size
 from fdabench.run.footprint import simulation_bytes
 from fdabench.run.pool import Place
 from fdabench.suite.cell import Cell
@@ -42,7 +43,7 @@ class Need(NamedTuple):
 
     def __str__(self) -> str:
         gpus = f", {self.gpus:g} GPU" if self.gpus else ""
-        return f"{self.cpus} CPU{gpus} and {self.memory / 1e9:.2f} GB"
+        return f"{self.cpus} CPU{gpus} and {byte_size(self.memory)}"
 
 
 @contextmanager

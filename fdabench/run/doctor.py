@@ -18,6 +18,7 @@ from fdabench import __version__
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.datasets.base import Data, Source
 from fdabench.engine.choice import ENGINES, engine_on
+from fdabench.formatting import byte_size
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.run.environment import device_name, environment, usable_cores
 from fdabench.run.placement import differing, sums
@@ -66,18 +67,18 @@ def devices() -> Iterator[Finding]:
     cpu = torch.device("cpu")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     capability = torch.backends.cpu.get_cpu_capability()
-    yield Finding("device", "cpu", f"{device_name(cpu)}, {capability}, {usable_cores()} cores, {_gb(memory)}")
+    yield Finding("device", "cpu", f"{device_name(cpu)}, {capability}, {usable_cores()} cores, {_memory(memory)}")
     for index in range(torch.cuda.device_count()):
         about = torch.cuda.get_device_properties(index)
-        yield Finding("device", f"cuda:{index}", f"{about.name}, {_gb(about.total_memory)}")
+        yield Finding("device", f"cuda:{index}", f"{about.name}, {_memory(about.total_memory)}")
     if not torch.cuda.is_available():
         built = "" if torch.version.cuda else ": this torch is built without CUDA"
         yield Finding("device", "cuda", f"none{built}")
-    yield Finding("device", "disk", f"{_gb(shutil.disk_usage(Path.cwd()).free)} free here")
+    yield Finding("device", "disk", f"{byte_size(shutil.disk_usage(Path.cwd()).free)} free here")
 
 
-def _gb(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count else "unknown memory"
+def _memory(count: int) -> str:
+    return byte_size(count) if count else "unknown memory"
 
 
 def data_sets(root: Path, catalogue: Catalogue) -> Iterator[Finding]:
