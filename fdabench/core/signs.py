@@ -64,6 +64,8 @@ def sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
     sparse product adds chunks of the same first bucket place by place; their diagonals are the buckets.
     """
     signs = random_signs(u_KD.shape[1], depth, width, seed, u_KD.device)
+    if not u_KD.is_cpu:
+        return _sketches_at_once(u_KD, signs, depth, width)
     # each product has operands of its own, so neither the row's place in memory nor its company shows
     sums = [u_KD.new_zeros(depth * width, signs.chunk) for _ in u_KD]
     pieces = zip(u_KD.split(SEGMENT, 1), signs.sign_D.split(SEGMENT), signs.segments, strict=True)
@@ -74,6 +76,20 @@ def sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
             torch.mul(piece_S, sign_S, out=used)
             sum_RC.addmm_(matrix, signed)
     return torch.stack([_diagonals(sum_RC.view(depth, width, signs.chunk)) for sum_RC in sums])
+
+
+def _sketches_at_once(u_KD: Tensor, signs: Signs, depth: int, width: int) -> Tensor:
+    """As `sketches`, by one sparse product for all workers: an accelerator waits for launches, not for memory."""
+    workers = len(u_KD)
+    sum_RX = u_KD.new_zeros(depth * width, workers * signs.chunk)  # X: worker after worker, each with its chunk
+    pieces = zip(u_KD.split(SEGMENT, 1), signs.sign_D.split(SEGMENT), signs.segments, strict=True)
+    for piece_KS, sign_S, matrix in pieces:
+        chunks = matrix.shape[1]
+        signed_KS = u_KD.new_zeros(workers, chunks * signs.chunk)
+        torch.mul(piece_KS, sign_S, out=signed_KS[:, : len(sign_S)])
+        sum_RX.addmm_(matrix, signed_KS.view(workers, chunks, signs.chunk).transpose(0, 1).reshape(chunks, -1))
+    sums_KRC = sum_RX.view(-1, workers, signs.chunk).transpose(0, 1)
+    return _diagonals(sums_KRC.reshape(workers * depth, width, signs.chunk)).view(workers, -1)
 
 
 def _diagonals(x: Tensor) -> Tensor:
