@@ -1,4 +1,4 @@
-"""How fast the engines are on one GPU, and what a CUDA graph and cuDNN's deterministic algorithms change.
+"""How fast the engines are on one GPU, and what a CUDA graph changes.
 
     python benchmarks/gpu.py [--json FILE]
 
@@ -8,7 +8,7 @@ moments at which the GPU has nothing left to do.
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -20,7 +20,7 @@ from cases import CLASSES, RATE, noise, samplers
 
 from fdabench.engine import vectorised
 from fdabench.engine.choice import ENGINES
-from fdabench.engine.rows import Examples
+from fdabench.engine.rows import Examples, Losses
 from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.models import MODELS
 from fdabench.models.base import initialised
@@ -35,7 +35,7 @@ REPEATS, SECONDS, BATCH = 5, 0.4, 32
 def without_graphs() -> Iterator[None]:
     """The vectorised engine launches each kernel by itself."""
 
-    def eager(function, device):
+    def eager(function: Callable[..., Losses], device: torch.device) -> Callable[..., Losses]:
         return lambda first, second: function(first.to(device), second.to(device))
 
     with patch.object(vectorised, "GraphedFunction", eager):
@@ -43,6 +43,7 @@ def without_graphs() -> Iterator[None]:
 
 
 def step_ms(engine: str, model: str, workers: int) -> float:
+    """Milliseconds of a local step of all workers: the median of a few measurements."""
     data = noise(model).to(CUDA)
     net = initialised(MODELS[model], data.shape, CLASSES, 0).to(CUDA)
     training = Training(net, Sgd(RATE), Examples(data.train_x, data.train_y), ENGINES[engine])
