@@ -22,7 +22,7 @@ from fdabench.datasets.base import data_dir
 from fdabench.results.load import Results, load, write_derived
 from fdabench.results.store import FAILURES, Store
 from fdabench.run.checkpoint import EVERY_S
-from fdabench.run.distributed import Plan
+from fdabench.run.distributed import Plan, check_devices
 from fdabench.run.environment import usable_cores
 from fdabench.run.events import Ended, Event
 from fdabench.run.executor import Executor
@@ -188,6 +188,8 @@ def _place(cells: Sequence[Cell], store: Store, own: Watched, request: Request, 
     device = parse_device(asked.device)
     engine = parse_engine("auto" if plan else asked.engine, device)
     processes = plan.size if plan else 1
+    if plan:
+        check_devices(device, plan)
     catalogue = own.catalogue
     data = load_all([cell.config["dataset"] for cell in cells], data_dir(request.data_dir), catalogue, own.data)
     check_ready(cells, data, device, catalogue, processes)

@@ -63,6 +63,8 @@ def sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
     the number at place p of the chunk goes to bucket b - p (modulo `width`), with the chunk's sign times its own. A
     sparse product adds chunks of the same first bucket place by place; their diagonals are the buckets.
     """
+    if not u_KD.is_cpu:
+        return _sketches_at_once(u_KD, depth, width, seed)
     signs = random_signs(u_KD.shape[1], depth, width, seed, u_KD.device)
     # each product has operands of its own, so neither the row's place in memory nor its company shows
     sums = [u_KD.new_zeros(depth * width, signs.chunk) for _ in u_KD]
@@ -74,6 +76,44 @@ def sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
             torch.mul(piece_S, sign_S, out=used)
             sum_RC.addmm_(matrix, signed)
     return torch.stack([_diagonals(sum_RC.view(depth, width, signs.chunk)) for sum_RC in sums])
+
+
+class PaddedRows(NamedTuple):
+    """One of `Signs.segments` as a table: every row of the sketch has as many chunks, some of them with sign 0."""
+
+    chunk_RP: Tensor
+    sign_RP: Tensor
+
+
+@lru_cache(maxsize=8)
+def _padded_rows(dim: int, depth: int, width: int, seed: int, device: torch.device) -> tuple[PaddedRows, ...]:
+    segments = random_signs(dim, depth, width, seed, torch.device("cpu")).segments
+    return tuple(PaddedRows(*(part.to(device) for part in _padded(matrix))) for matrix in segments)
+
+
+def _padded(matrix: Tensor) -> PaddedRows:
+    starts, chunk_N, sign_N = matrix.crow_indices().long(), matrix.col_indices().long(), matrix.values()
+    count_R = starts.diff()
+    place_P = torch.arange(int(count_R.max()))
+    used_RP = place_P < count_R[:, None]
+    at_RP = (starts[:-1, None] + place_P).where(used_RP, 0)
+    return PaddedRows(chunk_N[at_RP], sign_N[at_RP].where(used_RP, 0))
+
+
+def _sketches_at_once(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
+    """As `sketches` to rounding, by a few kernels for all workers: an accelerator waits for launches, not for memory.
+
+    A gather and a sum have the same bits each time, which the sparse product of cuSPARSE does not promise.
+    """
+    signs = random_signs(u_KD.shape[1], depth, width, seed, u_KD.device)
+    rows = _padded_rows(u_KD.shape[1], depth, width, seed, u_KD.device)
+    workers, sums_KRC = len(u_KD), u_KD.new_zeros(())
+    for piece_KS, sign_S, row in zip(u_KD.split(SEGMENT, 1), signs.sign_D.split(SEGMENT), rows, strict=True):
+        missing = -len(sign_S) % signs.chunk
+        signed_KS = torch.nn.functional.pad(piece_KS * sign_S, (0, missing))
+        chunk_KRPC = signed_KS.view(workers, -1, signs.chunk)[:, row.chunk_RP]
+        sums_KRC = sums_KRC + (chunk_KRPC * row.sign_RP[..., None]).sum(2)
+    return _diagonals(sums_KRC.view(workers * depth, width, signs.chunk)).view(workers, -1)
 
 
 def _diagonals(x: Tensor) -> Tensor:

@@ -17,15 +17,20 @@ def casting(precision: Precision, device: torch.device) -> AbstractContextManage
 
 @contextmanager
 def rounding(precision: Precision) -> Iterator[None]:
-    """Around forward and backward passes: whether float32 products may be rounded to TF32, as torch does by default."""
+    """Around forward and backward passes: whether float32 products may be rounded to TF32, as torch does by default.
+
+    cuDNN takes algorithms that give the same bits twice: by default it may add gradients of convolutions in any order.
+    """
     # torch has the second at run time only
     flags = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
-    before = [flag.fp32_precision for flag in flags]
+    before, deterministic = [flag.fp32_precision for flag in flags], torch.backends.cudnn.deterministic
     _set(flags, ["tf32" if precision == "tf32" else "ieee"] * len(flags))
+    torch.backends.cudnn.deterministic = True
     try:
         yield
     finally:
         _set(flags, before)
+        torch.backends.cudnn.deterministic = deterministic
 
 
 def _set(flags: Sequence[Any], values: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
 from fdabench.engine.batches import Indices
+from fdabench.engine.cuda_graph import GraphedFunction
 from fdabench.engine.flat import parameters, statistics, views
 from fdabench.engine.noise import dropouts
 from fdabench.engine.precision import Precision, casting, rounding
@@ -39,25 +41,37 @@ class Vectorised:
         kept = {*self._statistics, *self._keys}
         self._counters = {name: buffer for name, buffer in model.named_buffers() if name not in kept}
         self._mapped = vmap(grad_and_value(self._loss, has_aux=True))
+        self._graphs: dict[int, GraphedFunction] = {}
 
     def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> Losses:
         """Fill g_KD with the gradient of each worker's mean loss over the samples that it has drawn."""
         self._model.train()
+        stacks = list(_by_size(drawn))
+        if len(stacks) == 1 and self._examples.x.is_cuda:
+            return self._graphed(stacks[0][1], keys_KL)
         loss_K, accuracy_K = torch.empty_like(self._rows.w_KD[:, 0]), torch.empty_like(self._rows.w_KD[:, 0])
-        with rounding(self._precision), _normalised_in_float(self._model):
-            for members, indices in _by_size(drawn):
-                loss_K[members], accuracy_K[members] = self._together(members, indices, keys_KL[members])
+        for members, stack in stacks:
+            indices = torch.from_numpy(stack).to(self._examples.x.device, non_blocking=True)
+            loss_K[members], accuracy_K[members] = self._together(members, indices, keys_KL[members])
         return Losses(loss_K, accuracy_K)
 
-    def _together(self, members: Members, drawn: Indices, keys: Tensor) -> tuple[Tensor, Tensor]:
+    def _graphed(self, stack: Indices, keys_KL: Tensor) -> Losses:
+        """Losses and accuracies of all workers; a graph for each batch size."""
+        size = stack.shape[1]
+        if size not in self._graphs:
+            every_worker = slice(None)
+            self._graphs[size] = GraphedFunction(partial(self._together, every_worker), self._examples.x.device)
+        return self._graphs[size](torch.from_numpy(stack), keys_KL)
+
+    def _together(self, members: Members, indices: Tensor, keys: Tensor) -> Losses:
         """Losses and accuracies of these workers; their gradients and statistics go to their rows."""
-        indices = torch.from_numpy(drawn).to(self._examples.x.device, non_blocking=True)
         x, y = self._examples.x[indices], self._examples.y[indices]
-        g_MD, (loss_M, seen) = self._mapped(self._rows.w_KD[members], self._rows.b_KB[members], keys, x, y)
+        with rounding(self._precision), _normalised_in_float(self._model):
+            g_MD, (loss_M, seen) = self._mapped(self._rows.w_KD[members], self._rows.b_KB[members], keys, x, y)
         self._rows.g_KD[members] = g_MD
         if seen.statistics:
             self._rows.b_KB[members] = torch.cat([part.flatten(1) for part in seen.statistics.values()], 1)
-        return loss_M, seen.accuracy
+        return Losses(loss_M, seen.accuracy)
 
     def _loss(self, w_D: Tensor, b_B: Tensor, key_L: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, _Seen]:
         weights = dict(zip(self._names, views(w_D, self._like), strict=True))

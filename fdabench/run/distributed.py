@@ -146,6 +146,19 @@ def parse_wire(interface: str | None) -> str:
     return interface or ""
 
 
+def check_devices(device: torch.device, plan: Plan) -> None:
+    """Whether each process that this run starts has an accelerator of its own.
+
+    Raises:
+        UsageError: NCCL refuses two ranks on one CUDA device.
+    """
+    if device.type == "cuda" and plan.outside is None and plan.size > (count := torch.cuda.device_count()):
+        raise UsageError(
+            f"--processes {plan.size} --device cuda: NCCL needs a CUDA device for each process, and {count} "
+            f"{'is' if count == 1 else 'are'} here: take --processes {count}, or --device cpu"
+        )
+
+
 def own_device(device: torch.device, rank: int) -> torch.device:
     """Accelerators are shared out over the processes of a host."""
     return device if device.type == "cpu" else torch.device(device.type, rank % torch.cuda.device_count())

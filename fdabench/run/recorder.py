@@ -171,8 +171,8 @@ class Recorder:
         )
 
     def _note_step(self, losses: Losses) -> None:
-        # summed where they are: on an accelerator, each number that is read is a wait
-        seen_K2 = torch.stack([losses.loss_K.double(), losses.accuracy_K.double()], dim=1)
+        # summed where they are: on an accelerator, each number that is read is a wait; in float64, as the sum is
+        seen_K2 = torch.stack([losses.loss_K, losses.accuracy_K], dim=1)
         self._trained_K2, self._counted = self._trained_K2.to(seen_K2.device) + seen_K2, self._counted + 1
 
     def _means(self) -> Row:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fdabench.core.signs import CHUNK, SEGMENT
+from fdabench.core.signs import CHUNK, SEGMENT, _sketches_at_once, sketches
 from fdabench.core.strategy import Round
 from fdabench.monitors.sketch import Sketch
 
@@ -194,3 +194,9 @@ def test_the_median_is_as_sure_as_five_independent_rows(name: str, large_rows: d
     assert abs(float(median.std() / ideal.std()) - 1) < 4 / sqrt(2 * LARGE_SEEDS)
     correlations = torch.corrcoef(large_rows[name].T)[*torch.triu_indices(5, 5, 1)]
     assert abs(float(correlations.mean())) < 4 / sqrt(len(correlations) * LARGE_SEEDS)
+
+
+@pytest.mark.parametrize(("dim", "width"), [(1000, 7), (61_706, 250), (SEGMENT + CHUNK + 1, 250)])
+def test_the_sketches_of_an_accelerator_are_those_of_a_cpu_to_rounding(dim: int, width: int) -> None:
+    u_KD = torch.randn(3, dim, generator=torch.Generator().manual_seed(8))
+    assert torch.allclose(_sketches_at_once(u_KD, 5, width, 2), sketches(u_KD, 5, width, 2), rtol=1e-4, atol=1e-3)

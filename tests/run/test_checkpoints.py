@@ -101,6 +101,16 @@ def test_a_cell_stopped_at_every_single_step_is_the_same_cell(cells: Cells, tmp_
     assert_resumes([cell], tmp_path, "sequential", [1] * (STEPS - 1))
 
 
+@pytest.mark.cuda
+def test_cells_on_a_gpu_go_on_to_the_same_bits(cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Side by side in one matrix, whose steps are CUDA graphs from the third one on."""
+    cuda = torch.device("cuda")
+    digits = load_all(["digits"], Path("no-data"))["digits"].to(cuda)
+    on_cuda = Machine(cuda, "vectorised", lambda name: digits, 3600.0)
+    monkeypatch.setattr(f"{__name__}.machine", lambda engine: on_cuda)
+    assert_resumes(all_kinds(cells), tmp_path, "vectorised", [1, 4, 9])
+
+
 class Small(NamedTuple):
     """Layers with whatever a model can have to remember."""
 

@@ -1,0 +1,148 @@
+"""The engines on a CUDA device: the same numbers as each other, as without a graph, and as before an interruption."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from battery.toy import sampler
+from torch import Tensor, nn
+
+from fdabench.core.signs import sketches
+from fdabench.engine import vectorised
+from fdabench.engine.choice import ENGINES
+from fdabench.engine.rows import Examples, Losses
+from fdabench.engine.workers import Crew, Training, Workers
+from fdabench.models.dropout import Dropout
+from fdabench.optimizers import Adam
+
+pytestmark = pytest.mark.cuda
+
+CLASSES, WORKERS, STEPS = 3, 4, 8
+
+
+def smooth() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(2, 5, 3), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(), Dropout(0.2), nn.Linear(45, CLASSES)
+    )
+
+
+def pooled() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(2, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, CLASSES)
+    )
+
+
+def normalized() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(2, 5, 3, bias=False), nn.BatchNorm2d(5), nn.Tanh(), nn.Flatten(), nn.Linear(180, CLASSES)
+    )
+
+
+class Uncapturable(nn.Linear):
+    """Copies a number from the CPU at each step, which a capture forbids."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * torch.tensor(2.0).to(x.device)
+
+
+def uncapturable() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), Uncapturable(128, CLASSES))
+
+
+MODELS = {"smooth": smooth, "pooled": pooled, "normalized": normalized, "uncapturable": uncapturable}
+every_model = pytest.mark.parametrize("build", MODELS.values(), ids=MODELS)
+
+
+def workers(engine: str, build: Callable[[], nn.Module], held: range = range(WORKERS), crews: int = 1) -> Workers:
+    generator = torch.Generator().manual_seed(1)
+    x, y = torch.randn(240, 2, 8, 8, generator=generator), torch.arange(240) % CLASSES
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        net = build().cuda()
+    training = Training(net, Adam(lr=0.01), Examples(x.cuda(), y.cuda()), ENGINES[engine])
+    crew = [Crew(net, [sampler(k, WORKERS) for k in held], [100 + k for k in held]) for _ in range(crews)]
+    return Workers(training, crew)
+
+
+def copied(losses: Losses) -> tuple[Tensor, Tensor]:
+    """A replay overwrites what the one before it has returned."""
+    return losses.loss_K.clone(), losses.accuracy_K.clone()
+
+
+def steps(crew: Workers, count: int = STEPS) -> list[tuple[Tensor, Tensor]]:
+    return [copied(crew.step()) for _ in range(count)]
+
+
+def equal(one: Workers, other: Workers) -> bool:
+    return torch.equal(one.weights(), other.weights()) and torch.equal(one.statistics(), other.statistics())
+
+
+@every_model
+def test_both_engines_take_the_same_steps_to_rounding(build: Callable[[], nn.Module]) -> None:
+    one, other = workers("sequential", build), workers("vectorised", build)
+    for (loss_K, _), (same_K, _) in zip(steps(one), steps(other), strict=True):
+        assert torch.allclose(loss_K, same_K, rtol=1e-3, atol=1e-4)
+    assert torch.allclose(one.statistics(), other.statistics(), rtol=1e-3, atol=1e-4)
+
+
+@every_model
+def test_a_graph_changes_no_bit(build: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
+    graphed = workers("vectorised", build)
+    seen = steps(graphed)
+    (captured,) = (each._graph is not None for each in graphed._gradients._graphs.values())  # type: ignore[attr-defined]
+    assert captured == (build is not uncapturable)
+    monkeypatch.setattr(vectorised, "GraphedFunction", lambda function, device: on(function, device))
+    eager = workers("vectorised", build)
+    for (loss_K, accuracy_K), (same_K, right_K) in zip(seen, steps(eager), strict=True):
+        assert torch.equal(loss_K, same_K)
+        assert torch.equal(accuracy_K, right_K)
+    assert equal(graphed, eager)
+
+
+def on(function: Callable[..., Losses], device: torch.device) -> Callable[..., Losses]:
+    return lambda *inputs: function(*(each.to(device) for each in inputs))
+
+
+@every_model
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_same_steps_twice_have_the_same_bits(engine: str, build: Callable[[], nn.Module]) -> None:
+    one, other = workers(engine, build), workers(engine, build)
+    steps(one)
+    steps(other)
+    assert equal(one, other)
+
+
+@every_model
+def test_crews_of_one_matrix_are_crews_of_their_own_to_rounding(build: Callable[[], nn.Module]) -> None:
+    together, alone = workers("vectorised", build, crews=3), workers("vectorised", build)
+    for (loss_K, _), (same_K, _) in zip(steps(together), steps(alone), strict=True):
+        assert torch.allclose(loss_K.view(3, -1), same_K.expand(3, -1), rtol=1e-3, atol=1e-4)
+
+
+@every_model
+def test_going_on_from_a_state_changes_no_bit(build: Callable[[], nn.Module]) -> None:
+    one, other = workers("vectorised", build), workers("vectorised", build)
+    steps(one)
+    state: Any = deepcopy(one.state(0))
+    steps(one)
+    other.restore(0, state, STEPS)
+    steps(other)
+    assert equal(one, other)
+
+
+def test_what_remains_of_a_matrix_goes_on_with_a_graph_of_its_own() -> None:
+    together, alone = workers("vectorised", smooth, crews=3), workers("vectorised", smooth)
+    steps(together)
+    together.keep([1])
+    steps(together)
+    steps(alone, 2 * STEPS)
+    assert torch.allclose(together.weights(), alone.weights(), rtol=1e-2, atol=1e-3)
+
+
+def test_sketches_of_a_gpu_are_those_of_a_cpu_to_rounding() -> None:
+    u_KD = torch.randn(3, 70_001, generator=torch.Generator().manual_seed(5))
+    found = sketches(u_KD.cuda(), 5, 250, 7)
+    assert torch.allclose(found.cpu(), sketches(u_KD, 5, 250, 7), rtol=1e-4, atol=1e-3)
+    assert torch.equal(found, sketches(u_KD.cuda(), 5, 250, 7))
