@@ -1,9 +1,11 @@
 """Dynamic averaging by local conditions (Kamp et al., 2018): sync as soon as one worker leaves its ball."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
 from fdabench.core.rows import squared_norms
 from fdabench.core.strategy import Outcome, Round, Server, Traffic, begin, synchronize
@@ -17,6 +19,13 @@ class Kamp:
 
     theta: Threshold
     server: Server = Average()
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        formula="sync once ‖u_k‖² > θ at one worker",
+        references=(
+            "@inproceedings{kamp2018, title = {Efficient Decentralized Deep Learning by Dynamic Model Averaging}, "
+            "author = {Kamp, Michael and others}, booktitle = {ECML PKDD}, year = {2018}}",
+        ),
+    )
 
     def init(self, w_D: Tensor) -> Round:
         return begin(w_D, self.server)

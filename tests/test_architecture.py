@@ -16,25 +16,27 @@ ROOT = Path(fdabench.__file__).parent
 MAY_IMPORT = {
     "errors": "",
     "fields": "",
+    "component_info": "",
     "regular": "",
     "vision": "",
     "core": "errors fields",
-    "servers": "core fields",
-    "monitors": "core fields",
-    "strategies": "core fields servers monitors",
-    "partition": "errors fields",
-    "datasets": "errors vision",
-    "models": "errors core vision",
-    "optimizers": "fields",
+    "servers": "component_info core fields",
+    "monitors": "component_info core fields",
+    "strategies": "component_info core fields servers monitors",
+    "partition": "component_info errors fields",
+    "datasets": "component_info errors vision",
+    "models": "component_info errors core vision",
+    "optimizers": "component_info fields",
     "engine": "errors core models optimizers",
-    "catalogue": "errors fields regular core servers monitors strategies partition datasets models optimizers",
-    "results": "errors fields regular",
+    "catalogue": "component_info errors fields regular core servers monitors strategies partition datasets models "
+    "optimizers",
+    "results": "component_info errors fields regular",
     "published": "",
-    "suite": "errors fields regular catalogue core engine results published",
+    "suite": "component_info errors fields regular catalogue core engine results published",
     "run": "errors regular catalogue core datasets models optimizers engine results suite",
-    "report": "errors results published",
-    "gate": "errors results report",
-    "cli": "errors fields catalogue datasets results suite run report gate",
+    "report": "component_info errors results published",
+    "gate": "component_info errors results report",
+    "cli": "component_info errors fields catalogue datasets results suite run report gate",
     "__main__": "cli",
 }
 ONLY_IN = {  # third-party package: the packages or files that may import it
@@ -77,7 +79,7 @@ def violations(root: Path) -> list[str]:
 def _in_file(root: Path, path: Path) -> Iterator[str]:
     file, text = path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
     home = file.split("/")[0].removesuffix(".py")
-    lines, limit = text.count("\n"), MAX_LINES.get(home, 250)
+    lines, limit = text.count("\n"), MAX_LINES.get(home, 400)
     if lines > limit:
         yield f"{file}: {lines} lines, more than {limit}"
     for node in ast.walk(ast.parse(text)):
@@ -196,7 +198,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         ("engine/team.py", "dist.gather_object(mine, everyones)", "gather_object unpickles"),
         ("run/pack.py", "def f():\n    from pickle import loads", "pickle runs what it reads"),
         ("run/checkpoint.py", "torch.load(path)", "torch.load belongs in run/shared.py"),
-        ("report/page.py", "x = 1\n" * 251, "251 lines, more than 250"),
+        ("report/page.py", "x = 1\n" * 401, "401 lines, more than 400"),
     ],
 )
 def test_a_planted_breach_is_found(tmp_path: Path, file: str, text: str, breach: str) -> None:

@@ -1,7 +1,8 @@
 """Several results folders as one set of frames, with the columns that every table and figure needs.
 
-`runs` gains `family`, `finished`, and titles of the workload without its number of workers and without its partition;
-`outcomes` has a row for each finished cell and target, with what it cost to reach it, or what was spent without.
+`runs` gains `family`, `group`, `finished`, and titles of the workload without its number of workers and without its
+partition; `outcomes` has a row for each finished cell and target, with what it cost to reach it, or what was spent
+without.
 """
 
 import math
@@ -14,12 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdabench.report.families import Look, family_of, looks_of
+from fdabench.report.families import Look, Paint, looks_of, paint_of
 from fdabench.report.outcomes import priced_evals, with_costs
 from fdabench.report.target import Headline, headline_of
 from fdabench.report.text import target_name
 from fdabench.results.costs import Instant
 from fdabench.results.load import Results
+from fdabench.results.names import locked_info, strategy_family
 from fdabench.results.networks import demand_at
 from fdabench.results.store import FAILURES, RESULTS, Record
 from fdabench.results.workloads import workloads_of
@@ -57,6 +59,8 @@ class ReportData:
     partition: pd.DataFrame
     wire: pd.DataFrame
     looks: Mapping[str, Look]
+    paints: Mapping[str, Paint]
+    """The colors and markers that families declare."""
 
     @property
     def finished(self) -> pd.DataFrame:
@@ -129,6 +133,7 @@ def combine(results: Sequence[Results]) -> ReportData:
     pairs = list(zip(names, results, strict=True))
     runs = pd.concat([_runs(name, result) for name, result in pairs], ignore_index=True)
     families = dict(zip(runs["label"], runs["family"], strict=True))
+    paints = {family: paint for result in reversed(results) for family, paint in _paints(result).items()}
     stack = partial(_stack, pairs, runs)
     hits = {name: _hits(name, result, runs) for name, result in pairs}
     headlines = {name: headline_of(result.lock, hits[name]) for name, result in pairs}
@@ -145,7 +150,8 @@ def combine(results: Sequence[Results]) -> ReportData:
         trace=_keyed(pairs, [result.trace for result in results]),
         partition=stack([result.partition.rename(columns={"label": "class_index"}) for result in results]),
         wire=stack([result.wire for result in results]),
-        looks=looks_of(families),
+        looks=looks_of(families, paints),
+        paints=paints,
     )
 
 
@@ -164,16 +170,25 @@ def _key(suite: str, cell_id: str) -> str:
 
 def _runs(name: str, result: Results) -> pd.DataFrame:
     runs, workloads = result.runs.copy(), workloads_of(result.lock["cell"])
-    parts = zip(runs["label"], runs["strategy"], runs["monitor"], strict=True)
+    tables = {cell["id"]: cell["config"]["strategy"] for cell in result.lock["cell"]}
+    info = partial(locked_info, result.lock)
     return runs.assign(
         suite=name,
         cell_id=[_key(name, cell_id) for cell_id in runs["cell_id"]],
         except_workers=[workloads[cell_id].except_workers for cell_id in runs["cell_id"]],
         except_partition=[workloads[cell_id].except_partition for cell_id in runs["cell_id"]],
-        family=[family_of(label, strategy, monitor) for label, strategy, monitor in parts],
+        family=[strategy_family(tables[cell_id], info) for cell_id in runs["cell_id"]],
+        group=[info("strategies", kind).group for kind in runs["strategy"]],
         finished=runs["state"].isin(RESULTS),
         failed=runs["state"].isin(FAILURES),
     )
+
+
+def _paints(result: Results) -> dict[str, Paint]:
+    """By family, the color and marker that it declares."""
+    info = partial(locked_info, result.lock)
+    found = [(table, paint_of(table, info)) for table in (cell["config"]["strategy"] for cell in result.lock["cell"])]
+    return {strategy_family(table, info): paint for table, paint in found if paint is not None}
 
 
 def _stack(pairs: Sequence[tuple[str, Results]], runs: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

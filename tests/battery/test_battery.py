@@ -12,6 +12,7 @@ from torch import Tensor
 
 from battery.line_up import CATALOGUE, LINE_UP
 from battery.toy import PARAMETERS, STEPS, WORKERS, Ran, equal_shares, train
+from fdabench.component_info import info_of
 from fdabench.core.channel import Channel
 from fdabench.core.collective import Stacked
 from fdabench.core.ledger import Ledger
@@ -149,7 +150,7 @@ def test_it_is_a_value(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in LINE_UP if name.split("-")[0] in STRATEGIES])
 def test_it_cites_its_source(name: str) -> None:
-    assert type(LINE_UP[name]).reference
+    assert info_of(type(LINE_UP[name])).references
 
 
 @every_strategy

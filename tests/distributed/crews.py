@@ -10,7 +10,9 @@ from battery.toy import Ran, equal_shares, train
 
 from fdabench.core.collective import AllReduced, RankOrdered
 from fdabench.core.strategy import Strategy
-from fdabench.optimizers import Adam, AdamW, LocalOptimizer, Sgd
+from fdabench.optimizers.adam import Adam, AdamW
+from fdabench.optimizers.base import LocalOptimizer
+from fdabench.optimizers.sgd import Sgd
 
 STEPS = 20
 SHARES = (0.5, 0.2, 0.2, 0.1)

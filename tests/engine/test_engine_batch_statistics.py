@@ -13,7 +13,7 @@ from fdabench.core.ledger import Ledger
 from fdabench.engine.choice import ENGINES
 from fdabench.engine.rows import Examples
 from fdabench.engine.workers import BatchStatistics, Crew, Training, Workers
-from fdabench.optimizers import Sgd
+from fdabench.optimizers.sgd import Sgd
 
 K, CHANNELS, CLASSES = 3, 5, 3
 EXAMPLES = Examples(torch.randn(240, 2, 6, 6, generator=torch.Generator().manual_seed(1)), torch.arange(240) % CLASSES)

@@ -17,7 +17,8 @@ from fdabench.engine.noise import dropouts, keys, seeds_on
 from fdabench.engine.rows import Examples
 from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.models.dropout import Dropout
-from fdabench.optimizers import Adam, Sgd
+from fdabench.optimizers.adam import Adam
+from fdabench.optimizers.sgd import Sgd
 
 CLASSES, WORKERS, SIDE = 3, 4, 8
 EXAMPLES = Examples(

@@ -11,7 +11,7 @@ from fdabench.engine.choice import ENGINES
 from fdabench.engine.flat import flat, on_kernels, parameters
 from fdabench.engine.rows import Examples
 from fdabench.engine.workers import Crew, Training, Workers
-from fdabench.optimizers import Sgd
+from fdabench.optimizers.sgd import Sgd
 
 L2, WORKERS, CLASSES = 0.03, 3, 3
 EXAMPLES = Examples(torch.randn(240, 2, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(240) % CLASSES)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fdabench.results.store import Store
+from handmade.components import components_of
 
 WORKERS, PARAMETERS, SAMPLES = 10, 61_706, 60_000
 MODEL_BYTES = 4 * PARAMETERS
@@ -48,6 +49,7 @@ def write_paper(root: Path, cells: Sequence[Pretended], convention: str = "paper
             "hit": 1,
             "reach": "at",
             "convention": convention,
+            "components": components_of(entry["config"] for entry in entries),
             **lock,
             "cell": entries,
         }

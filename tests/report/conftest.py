@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from handmade.components import components_of
 
 from fdabench.results.load import Results, load
 from fdabench.results.store import Store
@@ -100,6 +101,7 @@ def write(root: Path, suite: Suite) -> Results:
             "hit": 1,
             "reach": "at",
             "convention": suite.convention,
+            "components": components_of(cell["config"] for cell in cells),
             "cell": cells,
         }
     )
@@ -335,6 +337,7 @@ def hand_made(tmp_path: Path) -> Results:
             "hit": 1,
             "reach": "at",
             "convention": "paper",
+            "components": components_of(cell["config"] for cell in cells),
             "cell": cells,
         }
     )

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from handmade.components import PAINTS
 
 from fdabench.report.build import build_report
 from fdabench.report.contrast import contrast, mixed
@@ -31,7 +32,7 @@ GREATEST = contrast("white", CARD)
 @pytest.mark.parametrize("variants", [1, 5])
 def test_every_strategy_stands_out_in_the_dark(variants: int) -> None:
     for family in KNOWN:
-        for look in looks_of({f"{family} {i}": family for i in range(variants)}).values():
+        for look in looks_of({f"{family} {i}": family for i in range(variants)}, PAINTS).values():
             assert contrast(dark(look.color), CARD) >= 3.0
             assert contrast(dark(look.color), CARD) >= min(contrast(look.color), GREATEST) * 0.99
 

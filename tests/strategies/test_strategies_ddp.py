@@ -6,7 +6,9 @@ from battery.toy import STEPS, WORKERS, data, model, sampler, train
 from torch import nn
 
 from fdabench.engine.loop import Moment
-from fdabench.optimizers import Adam, AdamW, LocalOptimizer, Sgd
+from fdabench.optimizers.adam import Adam, AdamW
+from fdabench.optimizers.base import LocalOptimizer
+from fdabench.optimizers.sgd import Sgd
 from fdabench.strategies.ddp import DDP
 from fdabench.strategies.synchronous import Synchronous
 
