@@ -121,7 +121,7 @@ def _ratio(row: dict[str, Any]) -> str:
 
 def cells_table(data: ReportData) -> Table:
     """All cells, those without a result too; the csv has every axis and each target's cost."""
-    frame = data.runs.drop(columns=["finished"])
+    frame = data.runs.drop(columns=["finished", "group"])
     for target, at_target in data.outcomes.groupby("target"):
         costs = at_target.set_index("cell_id")[["reached", "step", "syncs", "bytes_total"]]
         frame = frame.join(costs.add_suffix(f"_at_{target:g}"), on="cell_id")

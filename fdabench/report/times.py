@@ -68,7 +68,9 @@ def _times_table(data: ReportData, frame: pd.DataFrame) -> Table:
         first = mine.iloc[0]
         rows.append((data.where(suite, workload), str(label), target_name(first["target"]), *shown))
     columns = ("workload", "strategy", "target", *names)
-    return Table("times", "Time to the target on networks", _note(data, frame), frame, columns, tuple(rows), len(names))
+    shown_frame = frame.drop(columns="group")  # it is for `fastest` alone
+    title = "Time to the target on networks"
+    return Table("times", title, _note(data, frame), shown_frame, columns, tuple(rows), len(names))
 
 
 def _fastest_table(data: ReportData, times: pd.DataFrame) -> Table:
