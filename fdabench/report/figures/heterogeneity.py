@@ -31,7 +31,6 @@ from fdabench.results.workloads import describe
 TITLE = "Heterogeneity: what unequal data costs"
 MOST_GROUPS = 4
 _GROUP = ["suite", "except_partition"]
-_IID = "iid"
 
 
 def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
@@ -41,10 +40,11 @@ def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     found = []
     for (suite, name), group in runs.groupby(_GROUP, sort=False):
         mine = others[group.index]
-        kinds = [kind for kind in dict.fromkeys(mine) if kind != _IID]
+        iid = np.isinf(group["alpha"])
+        kinds = list(dict.fromkeys(mine[~iid]))
         for kind in kinds:
             title = f"{name}, {kind}" if len(kinds) > 1 else str(name)
-            found.append(((str(suite), title), group[mine.isin([kind, _IID])]))
+            found.append(((str(suite), title), group[(mine == kind) | iid]))
     return [(key, group) for key, group in found if group["alpha"].nunique() > 1]
 
 
