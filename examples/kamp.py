@@ -1,7 +1,6 @@
 """Dynamic averaging by local conditions (Kamp et al., 2018): sync as soon as one worker leaves its ball."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -19,12 +18,9 @@ class Kamp:
 
     theta: Threshold
     server: Server = Average()
-    info: ClassVar[ComponentInfo] = ComponentInfo(
+    info = ComponentInfo(
         formula="sync once ‖u_k‖² > θ at one worker",
-        references=(
-            "@inproceedings{kamp2018, title = {Efficient Decentralized Deep Learning by Dynamic Model Averaging}, "
-            "author = {Kamp, Michael and others}, booktitle = {ECML PKDD}, year = {2018}}",
-        ),
+        references=("@misc{kamp2018, title = {Efficient Decentralized Deep Learning by Dynamic Model Averaging}}",),
     )
 
     def init(self, w_D: Tensor) -> Round:
