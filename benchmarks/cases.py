@@ -25,7 +25,7 @@ from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.models import MODELS
 from fdabench.models.base import initialised
 from fdabench.monitors import MONITORS
-from fdabench.optimizers import Sgd
+from fdabench.optimizers.sgd import Sgd
 from fdabench.strategies import STRATEGIES
 from fdabench.strategies.fda import FDA
 

@@ -24,7 +24,7 @@ from fdabench.engine.rows import Examples, Losses
 from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.models import MODELS
 from fdabench.models.base import initialised
-from fdabench.optimizers import Sgd
+from fdabench.optimizers.sgd import Sgd
 
 CUDA = torch.device("cuda")
 SIZES = (("lenet5", 5), ("lenet5", 10), ("lenet5", 60), ("lenet5", 240), ("cnn", 5), ("cnn", 45), ("vgg16star", 5))

@@ -24,7 +24,7 @@ from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.models import MODELS
 from fdabench.models.base import initialised
 from fdabench.monitors.sketch import Sketch
-from fdabench.optimizers import Adam
+from fdabench.optimizers.adam import Adam
 from fdabench.results.store import Store
 from fdabench.run.events import Ended, Started
 from fdabench.run.pool import Place, run_cells

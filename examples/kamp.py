@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
 from fdabench.core.rows import squared_norms
 from fdabench.core.strategy import Outcome, Round, Server, Traffic, begin, synchronize
@@ -17,6 +18,10 @@ class Kamp:
 
     theta: Threshold
     server: Server = Average()
+    info = ComponentInfo(
+        formula="sync once ‖u_k‖² > θ at one worker",
+        references=("@misc{kamp2018, title = {Efficient Decentralized Deep Learning by Dynamic Model Averaging}}",),
+    )
 
     def init(self, w_D: Tensor) -> Round:
         return begin(w_D, self.server)

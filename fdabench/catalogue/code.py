@@ -1,4 +1,4 @@
-"""A hash of what a file says to the interpreter: comments, docstrings, citations and layout do not count."""
+"""A hash of what a file says to the interpreter: comments, docstrings, descriptions and layout do not count."""
 
 import ast
 import hashlib
@@ -28,13 +28,11 @@ def imported_modules(source: bytes) -> set[str]:
 def _code_only(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [part for part in node.body if not (_is_text(part) or _is_reference(part))] or [ast.Pass()]
+            node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ComponentInfo":
+            # what a component declares about itself changes none of its numbers
+            node.args, node.keywords = [], []
     return tree
-
-
-def _is_reference(node: ast.stmt) -> bool:
-    """What a component cites does not change its numbers."""
-    return isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "reference"
 
 
 def _is_text(node: ast.stmt) -> bool:

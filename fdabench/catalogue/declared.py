@@ -4,11 +4,13 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from string import Formatter
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from fdabench.component_info import ComponentInfo, info_of
 from fdabench.core.monitor import Monitor
 from fdabench.core.strategy import Server, Strategy
 from fdabench.datasets.base import Source
@@ -17,7 +19,7 @@ from fdabench.datasets.files import FileSource
 from fdabench.errors import nearest
 from fdabench.fields import NAME
 from fdabench.models.base import Architecture
-from fdabench.optimizers import LocalOptimizer
+from fdabench.optimizers.base import LocalOptimizer
 from fdabench.partition.base import Partition
 
 
@@ -124,8 +126,16 @@ def _value_faults(role: Role, component: Any) -> Iterator[str]:
             yield "load must be a function of a folder"
         if isinstance(component, FileSource):
             yield from _files_faults(component.files)
+        yield from _info_faults(component)
     elif not callable(component.build):
         yield "build must be a function of a shape and a number of classes"
+    else:
+        yield from _info_faults(component)
+
+
+def _info_faults(component: Source | Architecture) -> Iterator[str]:
+    if not isinstance(component.info, ComponentInfo):
+        yield f"info must be a fdabench.component_info.ComponentInfo; it is {component.info!r:.80}"
 
 
 def _files_faults(files: Any) -> Iterator[str]:
@@ -138,13 +148,30 @@ def _class_faults(role: Role, component: Any) -> Iterator[str]:
         found = component.__name__ if isinstance(component, type) else f"a {type(component).__name__}"
         yield f"a {role.one} is a frozen dataclass; {found} is none"
         return
+    names = [field.name for field in fields(component)]
     if not component.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         yield f"{component.__name__} is a dataclass that is not frozen: write @dataclass(frozen=True)"
+    if not isinstance(getattr(component, "info", ComponentInfo()), ComponentInfo) or "info" in names:
+        yield (
+            f"{component.__name__}.info is the component's description: give a field another name, and write "
+            "info: ClassVar[ComponentInfo] = ComponentInfo(...) for a description"
+        )
+    if faults := [f"{{{key}}}" for key in _label_keys(component) if key not in names]:
+        yield f"{component.__name__}.info.label names {', '.join(faults)}, which is no field of it"
     for method in role.needs:
         yield from _method_faults(role, component, method)
     for attribute in role.attributes:
         if not hasattr(component, attribute) and attribute not in component.__dataclass_fields__:
             yield f"{component.__name__} lacks {attribute}, which every {role.one} has"
+
+
+def _label_keys(component: type[Any]) -> list[str]:
+    """The fields that the label of a strategy's description names in braces."""
+    try:
+        parts = [key for _, key, _, _ in Formatter().parse(info_of(component).label)]
+    except ValueError:
+        return [info_of(component).label]
+    return [key for key in parts if key is not None]
 
 
 def _method_faults(role: Role, component: type[Any], name: str) -> Iterator[str]:

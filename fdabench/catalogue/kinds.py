@@ -6,6 +6,7 @@ from typing import Any
 
 from fdabench.catalogue.code import code_hash
 from fdabench.catalogue.origin import Origin
+from fdabench.component_info import ComponentInfo, info_of
 from fdabench.core.monitor import Monitor
 from fdabench.core.strategy import Server, Strategy
 from fdabench.datasets import DATASETS
@@ -13,7 +14,8 @@ from fdabench.datasets.base import Source
 from fdabench.models import MODELS
 from fdabench.models.base import Architecture
 from fdabench.monitors import MONITORS
-from fdabench.optimizers import OPTIMIZERS, LocalOptimizer
+from fdabench.optimizers import OPTIMIZERS
+from fdabench.optimizers.base import LocalOptimizer
 from fdabench.partition import PARTITIONS
 from fdabench.partition.base import Partition
 from fdabench.servers import SERVERS
@@ -57,6 +59,10 @@ class Catalogue:
     def plugin_of(self, role: str, name: str) -> Plugin | None:
         """Who added it; None where it is built in."""
         return next((plugin for plugin in self.plugins if name in plugin.adds.get(role, ())), None)
+
+    def info(self, role: str, name: str) -> ComponentInfo:
+        """What the component declares about itself; the default description of one that is not here."""
+        return info_of(getattr(self, role).get(name))
 
 
 BUILT_IN = Catalogue(STRATEGIES, MONITORS, SERVERS, OPTIMIZERS, PARTITIONS, DATASETS, MODELS)

@@ -12,11 +12,15 @@ from fdabench.catalogue.declared import ROLES, Fault, declared, line_of, lines_o
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue, Plugin
 from fdabench.catalogue.origin import MOST_BYTES, File, Origin
 from fdabench.catalogue.tried import is_fault_of, user_line
+from fdabench.component_info import info_of
 from fdabench.errors import PluginError
 from fdabench.regular import open_regular
 
 # a path has one slash where an address had two
 _ADDRESS = re.compile(r"(.*/)?[A-Za-z][A-Za-z0-9+.-]+:/")
+
+_LABELED = ("strategies", "monitors", "servers")
+"""The roles whose display names are in labels of strategies."""
 
 Trial = Callable[[Catalogue, str, str], None]
 
@@ -121,6 +125,13 @@ def _clashes(plugins: Sequence[Plugin]) -> list[str]:
         for role in ROLES
         for name in getattr(BUILT_IN, role.field)
     }
+    # labels are made of these names, and two strategies of one label would be one line in a figure
+    names = {
+        (role, name.casefold()): f"the name of the built-in {kind!r}"
+        for role in _LABELED
+        for kind, component in getattr(BUILT_IN, role).items()
+        if (name := info_of(component).label or info_of(component).name)
+    }
     files: dict[str, str] = {}
     for plugin in plugins:
         for file in plugin.sources:
@@ -131,6 +142,11 @@ def _clashes(plugins: Sequence[Plugin]) -> list[str]:
             if already := taken.get((role, name.casefold())):
                 faults.append(_said(plugin.origin, line, f"{name!r} is taken: of the {role}, {already}"))
             taken[role, name.casefold()] = f"{name!r} is added by {plugin.origin.path.as_posix()}:{line}"
+            info = info_of(plugin.adds[role][name])
+            said = (info.label or info.name) if role in _LABELED else ""
+            if said and (already := names.get((role, said.casefold()))):
+                faults.append(_said(plugin.origin, line, f"{name!r}: its name {said!r} is taken: it is {already}"))
+            names[role, said.casefold()] = f"the name of {name!r} of {plugin.origin.path.as_posix()}:{line}"
     return faults
 
 

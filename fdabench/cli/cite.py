@@ -4,8 +4,11 @@ from pathlib import Path
 
 from fdabench.cli.console import say
 from fdabench.suite.citations import citations
+from fdabench.suite.components import used_components
 from fdabench.suite.reader import read_suite
 
 
 def print_citations(path: Path) -> None:
-    say("\n\n".join(citations(cell.config for cell in read_suite(path).cells)))
+    suite = read_suite(path)
+    used = used_components(suite.cells, suite.catalogue)
+    say("\n\n".join(citations(suite.catalogue.info(role, name) for role, name in used)))

@@ -8,8 +8,10 @@ from typing import Any
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import AS_TABLE, print_table, remark
 from fdabench.cli.constants import CONSTANTS
+from fdabench.component_info import ComponentInfo
 from fdabench.fields import SEED, STEPS, THRESHOLD
 from fdabench.formatting import DASH, count
+from fdabench.suite.citations import reference_keys
 from fdabench.suite.members import Member, members, threshold_rules
 from fdabench.suite.reader import read_plugins
 from fdabench.tables import Table, column
@@ -21,11 +23,58 @@ def print_list(what: str, suite: Path | None, form: str) -> None:
     Below the table, what its keys may be given as, where that is more than a number or a word.
     """
     catalogue = read_plugins(suite)
-    table = CONSTANTS[what]() if what in CONSTANTS else _LISTS[what](catalogue)
+    table = CONSTANTS[what]() if what in CONSTANTS else _described(_LISTS[what](catalogue), catalogue, what)
+    if form not in AS_TABLE:
+        # a formula is as wide as a terminal, so it has a line of its own below the table
+        table = _narrow(table)
     print_table(_with_plugins(table, catalogue, what) if catalogue.plugins else table, form)
     if form not in AS_TABLE:
-        for note in _notes(catalogue, what):
+        for note in [*_formulas(catalogue, what), *_notes(catalogue, what)]:
             remark(note)
+
+
+def _described(table: Table, catalogue: Catalogue, role: str) -> Table:
+    """The table with what each component declares about itself; programs read every column, also the empty ones."""
+    infos = [catalogue.info(role, name) for name, *_ in table.rows]
+    records = [
+        {
+            **record,
+            "display_name": info.name or None,
+            "memory_vectors": info.memory_vectors,
+            "cites": reference_keys(info),
+            "formula": info.formula or None,
+        }
+        for record, info in zip(table.records, infos, strict=True)
+    ]
+    more = (
+        column("display_name", "display name", write=lambda name: name or DASH),
+        column("memory_vectors", "memory", write=_amount),
+        column("cites", write=lambda keys: ", ".join(keys) or DASH),
+        column("formula", write=lambda formula: formula or ""),
+    )
+    return Table(records, [*table.columns, *more])
+
+
+def _amount(vectors: float) -> str:
+    """`1.75 D`: vectors of D numbers, D being the number of parameters."""
+    return f"{vectors:g} D" if vectors else DASH
+
+
+def _narrow(table: Table) -> Table:
+    """Without display names and formulas, and without a column that is empty in every row."""
+    left_out = ("display_name", "formula")
+    columns = [each for i, each in enumerate(table.columns) if each.key not in left_out and _says_something(table, i)]
+    return Table(table.records, columns)
+
+
+def _says_something(table: Table, column: int) -> bool:
+    return any(row[column] not in ("", DASH) for row in table.rows)
+
+
+def _formulas(catalogue: Catalogue, what: str) -> Sequence[str]:
+    names: Mapping[str, Any] = {} if what in CONSTANTS else getattr(catalogue, what)
+    infos = {name: catalogue.info(what, name) for name in names}
+    return [f"{name} ({info.name or name}): {info.formula}" for name, info in infos.items() if info.formula]
 
 
 def _with_plugins(table: Table, catalogue: Catalogue, what: str) -> Table:

@@ -8,7 +8,7 @@ from fdabench.errors import ResultError, UsageError
 from fdabench.report.build import build_report
 from fdabench.results.load import load, write_derived
 from fdabench.run.repository import is_tracked
-from fdabench.suite.citations import citations
+from fdabench.suite.citations import locked_citations
 
 
 def write_report(roots: Sequence[Path], out: Path | None) -> None:
@@ -21,7 +21,7 @@ def write_report(roots: Sequence[Path], out: Path | None) -> None:
             # results that were archived can be reported; their derived tables are not read
             remark(f"note: {error}")
     folder = out or _default_folder(roots[0], results[0].lock["suite"])
-    cited = citations(cell["config"] for result in results for cell in result.lock["cell"])
+    cited = locked_citations(result.lock for result in results)
     written = build_report(results, folder, cited)
     say(f"{len(written)} files in {folder.as_posix()}; begin with {(folder / 'index.html').as_posix()}")
 

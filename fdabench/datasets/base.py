@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
+
 
 @dataclass(frozen=True)
 class Data:
@@ -39,7 +41,7 @@ class Source:
     shape: tuple[int, ...]
     classes: int
     about: str
-    reference: str
+    info: ComponentInfo = ComponentInfo()
     there: Callable[[Path], str] | None = None
     """Where under a folder it is, without a network; empty where it is not. None: only loading it would tell."""
 

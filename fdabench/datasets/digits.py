@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from fdabench.component_info import ComponentInfo
 from fdabench.datasets.base import Data, Source
 
 
@@ -23,5 +24,11 @@ def _there(root: Path) -> str:
 
 
 DIGITS = Source(
-    load, 1438, (1, 8, 8), 10, "8 x 8 digits of scikit-learn, pixels / 16; no download", "alpaydin1998", _there
+    load,
+    1438,
+    (1, 8, 8),
+    10,
+    "8 x 8 digits of scikit-learn, pixels / 16; no download",
+    ComponentInfo(name="Digits", references=("alpaydin1998",)),
+    _there,
 )

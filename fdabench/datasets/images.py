@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
 from fdabench.datasets.base import Data, Source
 from fdabench.errors import TaskError
 from fdabench.vision import torchvision
@@ -93,13 +94,45 @@ def _source(
     shape: tuple[int, int, int],
     classes: int,
     about: str,
-    reference: str,
+    info: ComponentInfo,
 ) -> Source:
     load, there = partial(_load, class_name, *normal), partial(_there, class_name)
-    return Source(load, train_samples, shape, classes, about, reference, there)
+    return Source(load, train_samples, shape, classes, about, info, there)
 
 
-MNIST = _source("MNIST", _UNIT, 60_000, (1, 28, 28), 10, "pixels / 255, as in the FDA paper", "lecun1998")
-FASHION_MNIST = _source("FashionMNIST", _UNIT, 60_000, (1, 28, 28), 10, "pixels / 255", "xiao2017")
-CIFAR10 = _source("CIFAR10", _CIFAR10, 50_000, (3, 32, 32), 10, _BY_CHANNEL, "krizhevsky2009")
-CIFAR100 = _source("CIFAR100", _CIFAR100, 50_000, (3, 32, 32), 100, _BY_CHANNEL, "krizhevsky2009")
+MNIST = _source(
+    "MNIST",
+    _UNIT,
+    60_000,
+    (1, 28, 28),
+    10,
+    "pixels / 255, as in the FDA paper",
+    ComponentInfo(name="MNIST", references=("lecun1998",)),
+)
+FASHION_MNIST = _source(
+    "FashionMNIST",
+    _UNIT,
+    60_000,
+    (1, 28, 28),
+    10,
+    "pixels / 255",
+    ComponentInfo(name="Fashion-MNIST", references=("xiao2017",)),
+)
+CIFAR10 = _source(
+    "CIFAR10",
+    _CIFAR10,
+    50_000,
+    (3, 32, 32),
+    10,
+    _BY_CHANNEL,
+    ComponentInfo(name="CIFAR-10", references=("krizhevsky2009",)),
+)
+CIFAR100 = _source(
+    "CIFAR100",
+    _CIFAR100,
+    50_000,
+    (3, 32, 32),
+    100,
+    _BY_CHANNEL,
+    ComponentInfo(name="CIFAR-100", references=("krizhevsky2009",)),
+)

@@ -14,7 +14,7 @@ from fdabench.engine.flat import flat, on_kernels, parameters, statistics
 from fdabench.engine.noise import dropouts, keys, seeds_on
 from fdabench.engine.precision import Precision
 from fdabench.engine.rows import Examples, Losses, Rows
-from fdabench.optimizers import LocalOptimizer
+from fdabench.optimizers.base import LocalOptimizer
 
 BatchStatistics = Literal["local", "averaged"]
 """Running statistics stay with their worker, as in the paper, or are averaged at every sync and counted."""

@@ -6,11 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+from fdabench.component_info import ComponentInfo
 from fdabench.gate.names import cell_key, digest, environment_class
 from fdabench.gate.places import from_here
 from fdabench.gate.runs import PROTOCOL, Run, Snapshot, Sync, Unfinished
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.load import Results
+from fdabench.results.names import locked_info
 from fdabench.results.store import RESULTS, Record
 
 
@@ -27,7 +29,8 @@ def snapshot(results: Results, protocol: Mapping[str, Any] | None = None) -> Sna
         if cell["id"] in finished:
             own = {name: by_cell.get(cell["id"], pd.DataFrame()) for name, by_cell in tables.items()}
             reached = hits.get(cell["id"], pd.DataFrame(columns=["target", "reached", "bytes_total", "step"]))
-            found.append(_run(finished[cell["id"]], totals.loc[cell["id"]], reached, own))
+            strategy = locked_info(lock, "strategies", cell["config"]["strategy"]["kind"])
+            found.append(_run(finished[cell["id"]], totals.loc[cell["id"]], reached, own, strategy))
     environments = {digest(kind): kind for kind in map(environment_class, finished.values())}
     unfinished = {
         cell["id"]: _unfinished(cell["id"], cell["config"], results.records.get(cell["id"]))
@@ -47,12 +50,17 @@ def _unfinished(key: str, config: Mapping[str, Any], record: Record | None) -> U
     return Unfinished(cell, f"{cell} s{config['seed']}", told.get("state", "pending"), key, error, place)
 
 
-def _run(record: Record, total: "pd.Series[Any]", hits: pd.DataFrame, own: Mapping[str, pd.DataFrame]) -> Run:
+def _run(
+    record: Record,
+    total: "pd.Series[Any]",
+    hits: pd.DataFrame,
+    own: Mapping[str, pd.DataFrame],
+    strategy: ComponentInfo,
+) -> Run:
     syncs = _syncs(own["rounds"])
     reached = hits[hits["reached"].astype(bool)]
     targets = [str(float(target)) for target in reached["target"]]
     config, resolved = record["config"], record["resolved"]
-    every_step = 1.0 if config["strategy"]["kind"] == "synchronous" else None
     return Run(
         cell=cell_key(config),
         seed=config["seed"],
@@ -64,7 +72,7 @@ def _run(record: Record, total: "pd.Series[Any]", hits: pd.DataFrame, own: Mappi
         partition=digest(own["partition"].drop(columns="cell_id", errors="ignore").to_numpy().tolist()),
         payload=_payload(own["ledger"]),
         theta=resolved.get("theta"),
-        period=resolved.get("period", every_step),
+        period=resolved.get("period", strategy.sync_period and float(strategy.sync_period)),
         steps=int(total["steps"]),
         syncs=int(total["syncs"]),
         sync_steps=digest([sync.step for sync in syncs]),

@@ -8,6 +8,8 @@ from math import erf, sqrt
 import torch
 from torch import Tensor, nn
 
+from fdabench.component_info import ComponentInfo
+
 Shape = tuple[int, ...]
 
 
@@ -18,7 +20,7 @@ class Architecture:
     build: Callable[[Shape, int], nn.Module]
     takes: Shape | None
     about: str
-    reference: str
+    info: ComponentInfo = ComponentInfo()
     kernel_l2: float = 0.0
     """The coefficient of |w|^2 in the loss, for kernels of linear layers and convolutions only: w has 2 * kernel_l2 * w
     added to its gradient. Losses are reported without it."""

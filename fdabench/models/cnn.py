@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from fdabench.component_info import ComponentInfo
 from fdabench.models.base import Architecture, Flatten, Shape, glorot
 
 
@@ -25,4 +26,9 @@ def build(shape: Shape, classes: int) -> nn.Module:
     return glorot(layers)
 
 
-CNN = Architecture(build, (3, 32, 32), "three convolutions, no batch normalisation; 89,834 parameters", "lecun1998")
+CNN = Architecture(
+    build,
+    (3, 32, 32),
+    "three convolutions, no batch normalisation; 89,834 parameters",
+    ComponentInfo(name="CNN", references=("lecun1998",)),
+)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fdabench.component_info import ComponentInfo
 from fdabench.errors import TaskError
 from fdabench.models.base import Architecture, GlobalAverage, Shape, glorot
 from fdabench.models.dropout import Dropout
@@ -73,7 +74,11 @@ def _how_to_get(file: str) -> str:
 
 
 _ABOUT = "ConvNeXt-Large, a head of 512; 197,068,580 parameters on cifar100"
-CONVNEXT_LARGE = Architecture(build, (3, 32, 32), _ABOUT, "liu2022")
+CONVNEXT_LARGE = Architecture(build, (3, 32, 32), _ABOUT, ComponentInfo(name="ConvNeXt-Large", references=("liu2022",)))
 CONVNEXT_LARGE_IMAGENET = Architecture(
-    build, (3, 32, 32), f"{_ABOUT}; begins from ImageNet's weights", "liu2022", pretrained=imagenet
+    build,
+    (3, 32, 32),
+    f"{_ABOUT}; begins from ImageNet's weights",
+    ComponentInfo(name="ConvNeXt-Large (ImageNet)", references=("liu2022",)),
+    pretrained=imagenet,
 )

@@ -11,6 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from fdabench.component_info import ComponentInfo
 from fdabench.models.base import Architecture, GlobalAverage, Shape, glorot, he_normal
 from fdabench.models.dropout import Dropout
 
@@ -65,9 +66,14 @@ def build(growth: int, blocks: Sequence[int], shape: Shape, classes: int) -> nn.
     return he_normal(glorot(nn.Sequential(*layers)))
 
 
-def _architecture(blocks: Sequence[int], about: str) -> Architecture:
-    return Architecture(partial(build, 32, blocks), (3, 32, 32), about, "huang2017", kernel_l2=1e-4)
+def _architecture(name: str, blocks: Sequence[int], about: str) -> Architecture:
+    info = ComponentInfo(name=name, references=("huang2017",))
+    return Architecture(partial(build, 32, blocks), (3, 32, 32), about, info, kernel_l2=1e-4)
 
 
-DENSENET121 = _architecture((6, 12, 24, 16), "58 dense layers, batch normalisation, dropout; 6,964,106 parameters")
-DENSENET201 = _architecture((6, 12, 48, 32), "98 dense layers, batch normalisation, dropout; 18,112,138 parameters")
+DENSENET121 = _architecture(
+    "DenseNet-121", (6, 12, 24, 16), "58 dense layers, batch normalisation, dropout; 6,964,106 parameters"
+)
+DENSENET201 = _architecture(
+    "DenseNet-201", (6, 12, 48, 32), "98 dense layers, batch normalisation, dropout; 18,112,138 parameters"
+)

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from fdabench.component_info import ComponentInfo
 from fdabench.models.base import Architecture, Flatten, Shape, glorot
 
 
@@ -23,4 +24,9 @@ def build(shape: Shape, classes: int) -> nn.Module:
     return glorot(layers)
 
 
-LENET5 = Architecture(build, (1, 28, 28), "two convolutions, tanh, average pooling; 61,706 parameters", "lecun1998")
+LENET5 = Architecture(
+    build,
+    (1, 28, 28),
+    "two convolutions, tanh, average pooling; 61,706 parameters",
+    ComponentInfo(name="LeNet-5", references=("lecun1998",)),
+)

@@ -4,6 +4,7 @@ from math import prod
 
 from torch import nn
 
+from fdabench.component_info import ComponentInfo
 from fdabench.models.base import Architecture, Shape, glorot
 
 
@@ -19,4 +20,9 @@ def build(shape: Shape, classes: int) -> nn.Module:
     return glorot(layers)
 
 
-MLP = Architecture(build, None, "two hidden layers of 192, ReLU; 51,466 parameters on digits", "rumelhart1986")
+MLP = Architecture(
+    build,
+    None,
+    "two hidden layers of 192, ReLU; 51,466 parameters on digits",
+    ComponentInfo(name="MLP", references=("rumelhart1986",)),
+)

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from fdabench.component_info import ComponentInfo
 from fdabench.models.base import Architecture, Flatten, Shape, glorot
 from fdabench.models.dropout import Dropout
 
@@ -35,5 +36,8 @@ def build(shape: Shape, classes: int) -> nn.Module:
 
 
 VGG16STAR = Architecture(
-    build, (1, 28, 28), "three blocks of two convolutions, dropout; 2,592,202 parameters", "simonyan2015"
+    build,
+    (1, 28, 28),
+    "three blocks of two convolutions, dropout; 2,592,202 parameters",
+    ComponentInfo(name="VGG16*", references=("simonyan2015",)),
 )

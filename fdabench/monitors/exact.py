@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
 from fdabench.core.rows import squared_norms
 from fdabench.core.strategy import Round
 
@@ -17,7 +18,13 @@ class Exact:
     S_k = (|u_k|^2, u_k) and H(S) = S_1 - |S_2|^2 = Var: 4 (d + 1) bytes.
     """
 
-    reference: ClassVar[str] = "theologitis2025"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="Exact",
+        formula="H = mean ‖u‖² − ‖ū‖², the drifts themselves are sent",
+        references=("theologitis2025",),
+        color="#B0529A",
+        marker="D",
+    )
 
     def size(self, num_parameters: int) -> int:
         return num_parameters + 1

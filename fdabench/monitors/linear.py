@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
 from fdabench.core.rows import dots, squared_norms
 from fdabench.core.strategy import Round
 
@@ -19,7 +20,14 @@ class Linear:
     xi is the direction of the last round's mean drift, which every worker knows from the last two global models.
     """
 
-    reference: ClassVar[str] = "theologitis2025"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="Linear",
+        formula="H = mean ‖u‖² − ⟨ξ, ū⟩², ξ the unit direction of the last round's mean drift",
+        references=("theologitis2025",),
+        memory_vectors=1,  # the direction xi, for the whole round
+        color="#009E73",
+        marker="^",
+    )
 
     def size(self, num_parameters: int) -> int:
         return 2

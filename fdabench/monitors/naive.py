@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
 from fdabench.core.rows import squared_norms
 from fdabench.core.strategy import Round
 
@@ -16,7 +17,13 @@ class Naive:
     Var = mean |u|^2 - |mean u|^2 <= mean |u|^2, so S_k = |u_k|^2 and H(S) = S.
     """
 
-    reference: ClassVar[str] = "theologitis2025"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="Naive",
+        formula="H = mean ‖u‖²",
+        references=("theologitis2025",),
+        color="#C98200",
+        marker="v",
+    )
 
     def size(self, num_parameters: int) -> int:
         return 1

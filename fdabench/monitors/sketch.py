@@ -11,6 +11,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
 from fdabench.core.rows import squared_norms
 from fdabench.core.signs import sketches
 from fdabench.core.strategy import Round
@@ -40,7 +41,14 @@ class Sketch:
     depth: Rows = 5
     width: Count = 250
     seed: Seed = 0
-    reference: ClassVar[str] = "alon1996 cormode2005"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="Sketch",
+        formula="H = mean ‖u‖² − M₂(sketch of ū)/(1+ε), M₂ the median of the rows' squared norms",
+        references=("alon1996", "cormode2005"),
+        memory_vectors=1.75,  # a sign for each number; for each chunk of 16 in 5 rows its place and sign
+        color="#D1260B",
+        marker="*",
+    )
 
     def __post_init__(self) -> None:
         if self.depth % 2 == 0:

@@ -8,6 +8,7 @@ import numpy as np
 from annotated_types import Gt
 from numpy.typing import NDArray
 
+from fdabench.component_info import ComponentInfo
 from fdabench.fields import Count
 from fdabench.partition.base import Indices, check_enough
 
@@ -27,7 +28,11 @@ class Dirichlet:
     alpha: Annotated[float, Gt(0)]
     shares: Literal["per-class", "per-worker"] = "per-class"
     min_samples: Count = 1
-    reference: ClassVar[str] = "yurochkin2019 hsu2019"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="Dirichlet",
+        formula="per-class: the workers' shares of each class ~ Dir(α); per-worker: its classes ~ Dir(α · prior)",
+        references=("yurochkin2019", "hsu2019"),
+    )
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
         check_enough(labels, workers, self.min_samples)

@@ -5,12 +5,15 @@ from typing import ClassVar
 
 import numpy as np
 
+from fdabench.component_info import ComponentInfo
 from fdabench.partition.base import Indices, check_enough, contiguous
 
 
 @dataclass(frozen=True)
 class Iid:
     """Shuffle the training set by the seed, then cut it into consecutive pieces."""
+
+    info: ClassVar[ComponentInfo] = ComponentInfo(name="IID", is_iid=True)
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
         check_enough(labels, workers)
@@ -24,6 +27,8 @@ class FileOrder:
     The IID of the paper's runs on CIFAR and of its FedAdam (authors' code since November 2023), and of their Label and
     `X %` partitions what is left; of LeNet-5's other runs it is `RoundRobin`.
     """
+
+    info: ClassVar[ComponentInfo] = ComponentInfo(name="IID in file order")
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
         check_enough(labels, workers)
@@ -39,7 +44,9 @@ class RoundRobin:
     samples of one group only: the workers are not alike, and FDA synchronizes more often.
     """
 
-    reference: ClassVar[str] = "theologitis2025"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="Round robin", formula="sample n belongs to worker n mod K", references=("theologitis2025",)
+    )
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
         check_enough(labels, workers)

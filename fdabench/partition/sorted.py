@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from annotated_types import Ge, Le
 
+from fdabench.component_info import ComponentInfo
 from fdabench.errors import PartitionError
 from fdabench.partition.base import Indices, check_enough, contiguous
 
@@ -16,7 +17,7 @@ class Sorted:
     """The first `fraction` of the file is sorted by class; each worker gets one piece of it and one of the rest."""
 
     fraction: Annotated[float, Ge(0), Le(1)]
-    reference: ClassVar[str] = "theologitis2025"
+    info: ClassVar[ComponentInfo] = ComponentInfo(name="X % sorted", references=("theologitis2025",))
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
         check_enough(labels, workers)
@@ -31,7 +32,7 @@ class Label:
     """All samples of class `label` first, then the others in file order, cut into consecutive pieces."""
 
     label: Annotated[int, Ge(0)]
-    reference: ClassVar[str] = "theologitis2025"
+    info: ClassVar[ComponentInfo] = ComponentInfo(name="Label Y", references=("theologitis2025",))
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
         check_enough(labels, workers)

@@ -36,6 +36,17 @@ STRATEGIES = {
     "gm": "GM(max)",
     "synchronous": "Synchronous",
 }
+"""The logs' names of strategies, and the paper's."""
+KINDS: Mapping[str, tuple[str, str]] = {
+    "LinearFDA": ("fda", "linear"),
+    "NaiveFDA": ("fda", "naive"),
+    "SketchFDA": ("fda", "sketch"),
+    "Synchronous": ("synchronous", ""),
+    "FedAdam": ("fedadam", ""),
+    "FedAvgM": ("fedavgm", ""),
+}
+"""By the paper's name of a strategy: the kinds of its counterpart in fdabench and of that one's monitor. Kinds, not
+display names, decide which cells are compared with a published number: plug-ins choose display names."""
 _COSTS: tuple[tuple[Quantity, str, int], ...] = (("bytes", "gb", GB), ("steps", "steps", 1), ("rounds", "rounds", 1))
 
 
@@ -54,6 +65,11 @@ GRIDS: Mapping[str, Grid] = {
     "densenet201": Grid("cifar10", tuple(range(5, 31, 5)), (350.0, 500.0, 600.0, 700.0, 800.0, 850.0, 900.0)),
     "convnext-large-imagenet": Grid("cifar100", (3, 5), (25.0, 50.0, 100.0, 150.0)),
 }
+
+
+def published_name(strategy: str, monitor: str) -> str:
+    """What the paper calls a strategy of this kind, with a monitor of this kind; empty if it has none such."""
+    return next((name for name, kinds in KINDS.items() if kinds == (strategy, monitor)), "")
 
 
 def iid_partition(model: str, strategy: str) -> str:

@@ -12,7 +12,7 @@ from fdabench.report.conclusion import conclusion_table
 from fdabench.report.data import ReportData, combine, headline_targets
 from fdabench.report.figures import PLOTS
 from fdabench.report.markup import environment, table_files
-from fdabench.report.methods import CONVENTIONS, ESTIMATES, commands
+from fdabench.report.methods import CONVENTIONS, commands, formulas
 from fdabench.report.milestones import milestones_tables
 from fdabench.report.page import page_file
 from fdabench.report.render import Drawn, render
@@ -69,7 +69,6 @@ def page_content(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Repo
     by_name = {table.name: table for table in tables}
     conclusions = [conclude(data, suite) for suite in data.locks]
     names = {figure.name for figure in drawn}
-    monitors = [kind for kind in dict.fromkeys(data.runs["monitor"]) if kind]
     return {
         "suites": list(data.locks),
         "descriptions": {name: lock.get("description", "") for name, lock in data.locks.items()},
@@ -87,7 +86,7 @@ def page_content(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Repo
         "not_drawn": [why for plot in PLOTS if plot.name not in names and (why := plot.absence(data))],
         "caveats": find_caveats(data),
         "commands": commands(data),
-        "estimates": {kind: ESTIMATES.get(kind, "declared by a plug-in") for kind in monitors},
+        "formulas": formulas(data),
         "conventions": {lock["convention"]: CONVENTIONS[lock["convention"]] for lock in data.locks.values()},
     }
 

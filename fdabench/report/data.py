@@ -1,7 +1,8 @@
 """Several results folders as one set of frames, with the columns that every table and figure needs.
 
-`runs` gains `family`, `finished`, and titles of the workload without its number of workers and without its partition;
-`outcomes` has a row for each finished cell and target, with what it cost to reach it, or what was spent without.
+`runs` gains `family`, `group`, `finished`, and titles of the workload without its number of workers and without its
+partition; `outcomes` has a row for each finished cell and target, with what it cost to reach it, or what was spent
+without.
 """
 
 import json
@@ -16,11 +17,12 @@ import numpy as np
 import pandas as pd
 
 from fdabench.formatting import target_name
-from fdabench.report.families import Look, family_of, looks_of
+from fdabench.report.families import Look, Paint, looks_of, paint_of
 from fdabench.report.outcomes import priced_evals, with_costs
 from fdabench.report.target import Headline, headline_of
 from fdabench.results.costs import Instant
 from fdabench.results.load import Results
+from fdabench.results.names import locked_info, strategy_family
 from fdabench.results.networks import demand_at
 from fdabench.results.store import FAILURES, RESULTS, Record
 from fdabench.results.workloads import workloads_of
@@ -60,6 +62,8 @@ class ReportData:
     partition: pd.DataFrame
     wire: pd.DataFrame
     looks: Mapping[str, Look]
+    paints: Mapping[str, Paint]
+    """The colors and markers that families declare."""
 
     @property
     def finished(self) -> pd.DataFrame:
@@ -139,6 +143,7 @@ def combine(results: Sequence[Results]) -> ReportData:
     pairs = list(zip(names, results, strict=True))
     runs = pd.concat([_runs(name, result) for name, result in pairs], ignore_index=True)
     families = dict(zip(runs["label"], runs["family"], strict=True))
+    paints = {family: paint for result in reversed(results) for family, paint in _paints(result).items()}
     stack = partial(_stack, pairs, runs)
     hits = {name: _hits(name, result, runs) for name, result in pairs}
     headlines = {name: headline_of(result.lock, hits[name]) for name, result in pairs}
@@ -155,7 +160,8 @@ def combine(results: Sequence[Results]) -> ReportData:
         trace=_keyed(pairs, [result.trace for result in results]),
         partition=stack([result.partition.rename(columns={"label": "class_index"}) for result in results]),
         wire=stack([result.wire for result in results]),
-        looks=looks_of(families),
+        looks=looks_of(families, paints),
+        paints=paints,
     )
 
 
@@ -176,7 +182,7 @@ def _runs(name: str, result: Results) -> pd.DataFrame:
     runs, found = result.runs.copy(), workloads_of(result.lock["cell"])
     workloads = [found[cell_id] for cell_id in runs["cell_id"]]
     configs = {cell["id"]: cell["config"] for cell in result.lock["cell"]}
-    parts = zip(runs["label"], runs["strategy"], runs["monitor"], strict=True)
+    info = partial(locked_info, result.lock)
     return runs.assign(
         suite=name,
         cell_id=[_key(name, cell_id) for cell_id in runs["cell_id"]],
@@ -187,7 +193,8 @@ def _runs(name: str, result: Results) -> pd.DataFrame:
         except_workers_id=[workload.except_workers_id for workload in workloads],
         except_partition_id=[workload.except_partition_id for workload in workloads],
         series=[series_of(configs[cell_id]) for cell_id in runs["cell_id"]],
-        family=[family_of(label, strategy, monitor) for label, strategy, monitor in parts],
+        family=[strategy_family(configs[cell_id]["strategy"], info) for cell_id in runs["cell_id"]],
+        group=[info("strategies", kind).group for kind in runs["strategy"]],
         finished=runs["state"].isin(RESULTS),
         failed=runs["state"].isin(FAILURES),
     )
@@ -197,6 +204,13 @@ def series_of(config: Mapping[str, Any]) -> str:
     """What a cell's strategy is apart from its theta, local optimizer included: the same for all points of a sweep."""
     strategy = {key: value for key, value in config["strategy"].items() if key != "theta"}
     return json.dumps([strategy, config["optimizer"]], sort_keys=True)
+
+
+def _paints(result: Results) -> dict[str, Paint]:
+    """By family, the color and marker that it declares."""
+    info = partial(locked_info, result.lock)
+    found = [(table, paint_of(table, info)) for table in (cell["config"]["strategy"] for cell in result.lock["cell"])]
+    return {strategy_family(table, info): paint for table, paint in found if paint is not None}
 
 
 def _stack(pairs: Sequence[tuple[str, Results]], runs: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -5,27 +5,19 @@ A family is what the field names a method: LinearFDA, FedAdam, Synchronous. Its 
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from zlib import crc32
 
 from fdabench.report.contrast import mixed
-from fdabench.results.names import strategy_family
+from fdabench.results.names import FindInfo, inner_info
 
+Paint = tuple[str, str]
+"""A color, `#rrggbb`, and a marker."""
 Dashes = Literal["-", "--", "-.", ":"] | tuple[float, tuple[float, ...]]
 
-# After Okabe and Ito, whom the colour-blind can follow, as dark as 3:1 on white asks; the paper's four keep its hue and
-# marker.
-_KNOWN = {
-    "Synchronous": ("#000000", "s"),
-    "LinearFDA": ("#009E73", "^"),
-    "SketchFDA": ("#D1260B", "*"),
-    "FedAdam": ("#0060A8", "o"),
-    "NaiveFDA": ("#C98200", "v"),
-    "ExactFDA": ("#B0529A", "D"),
-    "FedAvg": ("#3399DD", "P"),
-    "FedAvgM": ("#7A4A1E", "X"),
-    "DDP": ("#5B6770", "p"),
-}
+# Colors of strategies that declare none. They and the declared ones of built-in strategies (`ComponentInfo.color`) are
+# after Okabe and Ito, which color-blind readers can tell apart, made as dark as a contrast of 3:1 on white needs. The
+# paper's four strategies keep its hues and markers.
 _SPARE = (("#8A8A00", "h"), ("#6E6E6E", "H"), ("#5D3FD3", "<"), ("#00838F", ">"), ("#AD1457", "d"), ("#827717", "8"))
 _DASHES: tuple[Dashes, ...] = ("-", "--", "-.", ":", (0, (7, 2, 1, 2, 1, 2)), (0, (1, 3)), (0, (9, 3)))
 _FILLS = ("full", "none", "left", "bottom", "right", "top")
@@ -47,14 +39,26 @@ class Look:
         return {"*": 1.5, "P": 1.15, "X": 1.15}.get(self.marker, 1.0)
 
 
-def family_of(label: str, strategy: str, monitor: str) -> str:
-    """The name by what the strategy is, whatever a suite calls it: a user's own is known by its kind."""
-    return strategy_family(strategy, monitor)
+def paint_of(table: Mapping[str, Any], info: FindInfo) -> Paint | None:
+    """The color and marker that a strategy declares, or else its monitor or server; None where none does.
+
+    Args:
+        table: the strategy of a cell's configuration.
+        info: the description of a component, given its role and kind.
+    """
+    inner = [inner_info(str(part["kind"]), info) for part in table.values() if isinstance(part, Mapping)]
+    found = (each for each in (info("strategies", str(table["kind"])), *inner) if each.color)
+    return next(((each.color, each.marker or "o") for each in found), None)
 
 
-def looks_of(families: Mapping[str, str]) -> dict[str, Look]:
-    """A look for each label, from label -> family in suite order."""
-    paints = {**_KNOWN, **_paints({name for name in families.values() if name not in _KNOWN})}
+def looks_of(families: Mapping[str, str], declared: Mapping[str, Paint]) -> dict[str, Look]:
+    """A look for each label.
+
+    Args:
+        families: label -> family, in suite order.
+        declared: family -> color and marker, of families that declare them.
+    """
+    paints = {**declared, **_paints({name for name in families.values() if name not in declared})}
     looks: dict[str, Look] = {}
     for family in dict.fromkeys(families.values()):
         variants = [label for label, name in families.items() if name == family]
@@ -62,14 +66,14 @@ def looks_of(families: Mapping[str, str]) -> dict[str, Look]:
     return {label: looks[label] for label in families}
 
 
-def _paints(strangers: Set[str]) -> dict[str, tuple[str, str]]:
-    """A colour and a marker for each user's own: by its name, so the same in every report where no other has it."""
+def _paints(undeclared: Set[str]) -> dict[str, Paint]:
+    """A color and a marker by the family's name: the same in every report where no other family has it."""
     colors, markers = zip(*_SPARE, strict=True)
     every = [
         (color, markers[(i + turn) % len(markers)]) for turn in range(len(markers)) for i, color in enumerate(colors)
     ]
-    paints: dict[str, tuple[str, str]] = {}
-    for name in sorted(strangers):
+    paints: dict[str, Paint] = {}
+    for name in sorted(undeclared):
         first = crc32(name.encode()) % len(_SPARE)
         order = every[first : len(_SPARE)] + every[:first] + every[len(_SPARE) :]
         paints[name] = next((paint for paint in order if paint not in paints.values()), order[0])

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+from fdabench.component_info import ComponentInfo
 from fdabench.formatting import budget_text, count, listing, target_name, without_folders
 from fdabench.report.data import ReportData
+from fdabench.results.names import locked_info
 
 
 class Setting(NamedTuple):
@@ -20,12 +22,6 @@ CONVENTIONS = {
     "star": "model sync 2·K·n, local state 2·K·n, initial distribution 2·K·n",
     "ring": "model sync and local state 2·(K−1)·n, initial distribution free",
     "upload": "model sync and local state K·n, initial distribution free",
-}
-ESTIMATES = {
-    "naive": "H = mean ‖u‖²",
-    "linear": "H = mean ‖u‖² − ⟨ξ, ū⟩², ξ the unit direction of the last round's mean drift",
-    "sketch": "H = mean ‖u‖² − M₂(sketch of ū)/(1+ε), M₂ the median of the rows' squared norms",
-    "exact": "H = mean ‖u‖² − ‖ū‖², the drifts themselves are sent",
 }
 _AT_SYNC = {
     "keep": "each worker keeps its own across syncs",
@@ -46,10 +42,8 @@ _LAST_BATCH = {
     "drop": "samples that do not fill a batch are left out of that pass",
     "keep": "a smaller batch",
 }
-_SERVERS = {
-    "adam-keras": "Adam with bias correction, as Keras has it (the paper's setting)",
-    "adam-reddi": "Adam without bias correction, as in Reddi et al.",
-}
+_FORMULAS_OF = {"strategies": "strategy", "monitors": "monitor", "servers": "server"}
+"""The roles whose formulas the page prints, and what each is called there."""
 
 
 def settings(data: ReportData) -> list[Setting]:
@@ -63,6 +57,21 @@ _EVALUATED = {
     "paper": "mean of the workers' current models, not paid for; where a server's optimizer moves the model, "
     "the server's, after its step, paid for",
 }
+
+
+def formulas(data: ReportData) -> dict[str, str]:
+    """`naive monitor` -> its formula, for each strategy, monitor and server that the cells use.
+
+    A monitor without a formula is named as well: what its estimate bounds is the first question on it.
+    """
+    found: dict[str, str] = {}
+    for lock in data.locks.values():
+        for role, word in _FORMULAS_OF.items():
+            for kind, table in lock.get("components", {}).get(role, {}).items():
+                formula = ComponentInfo.from_table(table).formula
+                if formula or role == "monitors":
+                    found.setdefault(f"{kind} {word}", formula or "declares no formula")
+    return found
 
 
 def commands(data: ReportData) -> list[str]:
@@ -154,7 +163,8 @@ def _strategies(data: ReportData) -> list[Setting]:
     for _, run in data.runs.iterrows():
         parts = rows.setdefault(run["label"], {})
         resolved = data.records.get(run["cell_id"], {}).get("resolved", {})
-        for item, value in _described(data.configs[run["cell_id"]], resolved).items():
+        lock = data.locks[run["suite"]]
+        for item, value in _described(data.configs[run["cell_id"]], resolved, lock).items():
             known = parts.setdefault(item, [])
             if value not in known:
                 known.append(value)
@@ -166,9 +176,10 @@ def _joined(parts: Mapping[str, list[str]]) -> str:
     return "; ".join(f"{item}: {text}" for item, text in shown.items() if text)
 
 
-def _described(config: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, str]:
+def _described(config: Mapping[str, Any], resolved: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, str]:
     server = config["strategy"].get("server", {"kind": "average"})
-    meaning = f" ({_SERVERS[server['kind']]})" if server["kind"] in _SERVERS else ""
+    variant = locked_info(lock, "servers", server["kind"]).variant
+    meaning = f" ({variant})" if variant else ""
     numbers = [f"{key}={resolved[key]:.6g}" for key in ("theta", "period", "steps_per_epoch") if key in resolved]
     size = [f"d={count(resolved['num_parameters'])}"] if "num_parameters" in resolved else []
     return {

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fdabench.formatting import significant
-from fdabench.published.facts import IID, iid_partition
-from fdabench.report.families import family_of
+from fdabench.published.facts import IID, iid_partition, published_name
 from fdabench.results.dotted import dotted
 
 Flat = dict[str, Any]
@@ -71,18 +70,18 @@ def differences(config: Mapping[str, Any], label: str) -> str:
     A key that an older results folder does not have yet had the value of the protocol.
     """
     table = config["strategy"]
-    family = family_of(label, table["kind"], table.get("monitor", {}).get("kind", ""))
+    name = published_name(table["kind"], table.get("monitor", {}).get("kind", ""))
     flat = dotted(config)
-    of_family = _OF.get(family, {})
-    local = {} if "optimizer.kind" in of_family else _LOCAL.get(config["model"], {})
-    expected = {**_COMMON, "optimizer.at_sync": "keep", **local, **of_family}
+    of_strategy = _OF.get(name, {})
+    local = {} if "optimizer.kind" in of_strategy else _LOCAL.get(config["model"], {})
+    expected = {**_COMMON, "optimizer.at_sync": "keep", **local, **of_strategy}
     found = [_said(key, flat[key]) for key, value in expected.items() if key in flat and flat[key] != value]
     found += [
-        _said(key, flat[key]) for key in ("strategy.local_steps",) if key in flat and family in ("FedAdam", "FedAvgM")
+        _said(key, flat[key]) for key in ("strategy.local_steps",) if key in flat and name in ("FedAdam", "FedAvgM")
     ]
     every = {key: value for key, value in config["eval"].items() if key.startswith("every_")}
     found += [_said(f"eval.{key}", value) for key, value in every.items() if (key, value) != ("every_epochs", 1.0)]
-    partition, published = config["partition"]["kind"], iid_partition(config["model"], family)
+    partition, published = config["partition"]["kind"], iid_partition(config["model"], name)
     found += (
         [f"partition = {partition} (published: {published})"] if partition in IID and partition != published else []
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdabench.published.facts import GRIDS, IID, PARTITIONS, Axes, Fact, published
+from fdabench.published.facts import GRIDS, IID, PARTITIONS, Axes, Fact, published, published_name
 from fdabench.report.data import ReportData
 from fdabench.report.milestones import at_epoch
 from fdabench.report.protocol import differences
@@ -49,15 +49,17 @@ def compare(data: ReportData) -> Comparison:
 def counterparts(data: ReportData) -> pd.DataFrame:
     """Finished cells of the paper's data, models, partitions and strategies.
 
-    `differs` says what else is not as in the paper. Of cells that differ in how long they ran, or how often they were
-    tested, the longest stands for all: they are one run.
+    `published_as` is the paper's name of the strategy; `differs` says what else is not as in the paper. Of cells that
+    differ in how long they ran, or how often they were tested, the longest stands for all: they are one run.
     """
     runs = data.finished
     runs = runs[
         (runs["dataset"] == runs["model"].map({model: grid.dataset for model, grid in GRIDS.items()}))
         & runs["partition"].isin({*IID, *PARTITIONS.values()})
-        & runs["family"].isin({fact.axes.strategy for fact in published()})
     ]
+    names = [published_name(*kinds) for kinds in zip(runs["strategy"], runs["monitor"], strict=True)]
+    runs = runs.assign(published_as=names)
+    runs = runs[runs["published_as"].isin({fact.axes.strategy for fact in published()})]
     longest = runs.sort_values("steps", ascending=False, kind="stable")
     same = longest["cell_id"].map(lambda cell_id: _course(data.configs[cell_id])).duplicated()
     runs = runs[~same.reindex(runs.index)]
@@ -79,7 +81,7 @@ def matching(axes: Axes, cells: pd.DataFrame) -> pd.DataFrame:
     found = cells[
         (cells["model"] == axes.model)
         & cells["partition"].isin(partitions)
-        & (cells["family"] == axes.strategy)
+        & (cells["published_as"] == axes.strategy)
         & cells["workers"].isin([axes.workers] if axes.workers else GRIDS[axes.model].workers)
     ]
     known = [axes.theta] if axes.theta is not None else () if axes.workers else GRIDS[axes.model].thetas

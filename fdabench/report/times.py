@@ -30,6 +30,7 @@ def networks_of(data: ReportData, suite: str) -> Mapping[str, Network]:
 def times_frame(data: ReportData) -> pd.DataFrame:
     """One row for each workload, strategy that reached the target, and network: seconds, geometric mean over seeds."""
     rows: list[dict[str, Any]] = []
+    groups = dict(zip(data.runs["label"], data.runs["group"], strict=True))
     for (suite, workload, label), mine in data.demands.groupby([*WORKLOAD, "label"], sort=False):
         for name, network in networks_of(data, str(suite)).items():
             pairs = zip(mine["demand"], mine["step_s"], strict=True)
@@ -41,6 +42,7 @@ def times_frame(data: ReportData) -> pd.DataFrame:
                     "target": mine["target"].iloc[0],
                     "strategy": label,
                     "family": mine["family"].iloc[0],
+                    "group": groups.get(label, ""),
                     "reference": bool(mine["reference"].any()),
                     "reached": len(mine),
                     "network": name,
@@ -72,7 +74,7 @@ def _times_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
         name="times",
         title="Time to the target on networks",
         note=_note(data, frame),
-        frame=frame,
+        frame=frame.drop(columns="group"),  # `group` is for `fastest` alone
     )
 
 
@@ -104,7 +106,7 @@ def fastest(times: pd.DataFrame) -> pd.DataFrame:
     for (suite, workload, network), mine in times.groupby([*WORKLOAD, "network"], sort=False):
         ordered = mine.sort_values("seconds", kind="stable")
         reference = ordered.loc[ordered["reference"], "seconds"]
-        fda = ordered.loc[ordered["family"].str.endswith("FDA"), "strategy"]
+        fda = ordered.loc[ordered["group"] == "FDA", "strategy"]
         rows.append(
             {
                 "suite": suite,

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from fdabench.formatting import format_component
 from fdabench.results.costs import SYNC_KINDS, Instant, bytes_at, total_bytes
+from fdabench.results.names import locked_info
 from fdabench.results.schema import HITS, RUNS
 from fdabench.results.store import RESULTS, Record
 from fdabench.results.workloads import Workload, workloads_of
@@ -23,6 +24,8 @@ def derive_runs(
     for cell in lock["cell"]:
         record = records.get(cell["id"], {"state": "pending", "resolved": {}})
         axes = _axes(cell, workloads[cell["id"]], record.get("resolved", {}))
+        if locked_info(lock, "partitions", cell["config"]["partition"]["kind"]).is_iid:
+            axes["alpha"] = float("inf")
         row = {"suite": lock["suite"], **axes, "state": record["state"]}
         if record["state"] in RESULTS:
             row |= _outcome(record, evals_of[cell["id"]], ledger_of[cell["id"]], lock["convention"])
@@ -45,7 +48,7 @@ def _axes(cell: Mapping[str, Any], workload: Workload, resolved: Mapping[str, An
         "precision": config.get("precision", "fp32"),
         "batch_statistics": config.get("batch_statistics", "local"),
         "partition": format_component(partition),
-        "alpha": float("inf") if partition["kind"] == "iid" else partition.get("alpha", float("nan")),
+        "alpha": partition.get("alpha", float("nan")),
         "strategy": strategy["kind"],
         "monitor": strategy.get("monitor", {}).get("kind", ""),
         "server": strategy.get("server", {}).get("kind", "average"),

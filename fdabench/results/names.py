@@ -1,23 +1,54 @@
 """What strategies and partitions are called: one name for each in the terminal and in reports."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from fdabench.component_info import ComponentInfo
 from fdabench.formatting import format_parameter
 
-_FAMILIES = {"synchronous": "Synchronous", "ddp": "DDP", "fedavg": "FedAvg", "fedavgm": "FedAvgM", "fedadam": "FedAdam"}
+FindInfo = Callable[[str, str], ComponentInfo]
+"""The description of a component, given its role (`strategies`, `monitors`, ...) and its kind."""
+
 _UNSAID: Mapping[str, Mapping[str, Any]] = {"dirichlet": {"shares": "per-class", "min_samples": 1}}
 """Defaults of partitions, which a name leaves out."""
 
 
-def strategy_family(kind: str, monitor: str) -> str:
-    """What the literature calls a strategy: NaiveFDA, LinearFDA, FedAdam; the kind itself for one of a plug-in.
+def strategy_family(table: Mapping[str, Any], info: FindInfo) -> str:
+    """What the literature calls a strategy: NaiveFDA, LinearFDA, FedAdam.
+
+    It is what the strategy declares as its label or name, with the display names of its monitor and server in place of
+    `{monitor}` and `{server}`. A strategy without either is called by its kind, a monitor or server without a name by
+    its kind with a capital letter.
 
     Args:
-        kind: of the strategy.
-        monitor: kind of its monitor, empty without one.
+        table: the strategy of a cell's configuration, `kind` among its keys.
+        info: the description of a component, given its role and kind.
     """
-    return f"{monitor.capitalize()}FDA" if kind == "fda" else _FAMILIES.get(kind, kind)
+    kind = str(table["kind"])
+    own = info("strategies", kind)
+    names = {
+        key: inner_info(str(value["kind"]), info).name or str(value["kind"]).capitalize()
+        for key, value in table.items()
+        if isinstance(value, Mapping) and "kind" in value
+    }
+    # a field that is not in the table has no name to give
+    return (own.label or own.name or kind).format_map(defaultdict(str, names))
+
+
+def inner_info(kind: str, info: FindInfo) -> ComponentInfo:
+    """The description of a component that a field of another one holds: a monitor, or else a server."""
+    monitor = info("monitors", kind)
+    return info("servers", kind) if monitor == ComponentInfo() else monitor
+
+
+def locked_info(lock: Mapping[str, Any], role: str, kind: str) -> ComponentInfo:
+    """The description that a frozen suite keeps of a component; the default one where it keeps none.
+
+    Raises:
+        TypeError, ValueError: the lock holds something that no version of fdabench writes.
+    """
+    return ComponentInfo.from_table(lock.get("components", {}).get(role, {}).get(kind, {}))
 
 
 def partition_name(table: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import tomli_w
 
+from fdabench.component_info import ComponentInfo
 from fdabench.errors import ResultError
 from fdabench.fields import NAME
 from fdabench.results.files import (
@@ -130,6 +131,7 @@ class Store:
             raise ResultError(f"{self.lock_path}: schema {lock['schema']!s:.60}; this fdabench reads {SCHEMA_VERSION}")
         _check_names(lock, self.lock_path)
         _check_text(lock, self.lock_path)
+        _check_components(lock, self.lock_path)
         if lock.pop(_END, None) != {"cells": len(lock["cell"])}:
             raise ResultError(f"{self.lock_path}: its end, which counts its cells, is missing or wrong; {_ANEW}")
         targets = lock.get("targets", [])
@@ -225,6 +227,16 @@ def _check_text(lock: Mapping[str, Any], path: Path) -> None:
     for said, text, refused in (("description", lock.get("description", ""), ""), *labels, *settings):
         if isinstance(text, str) and (CONTROL.search(text) or any(sign in text for sign in refused)):
             raise ResultError(f"{path}: {said}: {text!a:.80} has control characters in it")
+
+
+def _check_components(lock: Mapping[str, Any], path: Path) -> None:
+    """Descriptions are printed and drawn; one that this version cannot read was damaged, or made by another version."""
+    try:
+        for kinds in lock.get("components", {}).values():
+            for table in kinds.values():
+                ComponentInfo.from_table(table)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ResultError(f"{path}: components: {error!s:.120}; {_ANEW}") from error
 
 
 def _owned(table: pa.Table, path: Path, cell_id: str) -> pa.Table:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 Lock = Mapping[str, Any]
 
-_WRITTEN_BY = ("fdabench", "source", "suite_revision")
+_WRITTEN_BY = ("fdabench", "source", "suite_revision", "components")
+"""Who ran it, and how that version describes its components: of no consequence for the numbers."""
 _JOINED = ("seeds", "cell")
 _SEEDS = "seeds="
 MOST_SHOWN = 60

@@ -1,6 +1,6 @@
 """Which files of fdabench a cell's numbers depend on, and a hash of what each of them says.
 
-A hash is of the code alone: comments, docstrings, citations and layout do not count. Registries are not followed, so
+A hash is of the code alone: comments, docstrings, descriptions and layout do not count. Registries are not followed, so
 a cell of one strategy does not depend on another's file.
 """
 
@@ -26,7 +26,7 @@ ALWAYS = (
     "engine/choice.py",
 )
 # what decides numbers; the others only read, show or store them
-FOLLOWED = ("core", "engine", "strategies", "monitors", "servers", "partition", "datasets", "models")
+FOLLOWED = ("core", "engine", "strategies", "monitors", "servers", "optimizers", "partition", "datasets", "models")
 WATCHING = ("engine/lockstep.py", "engine/wire.py")
 """They look at what crosses, and change none of it."""
 

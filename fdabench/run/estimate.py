@@ -18,7 +18,7 @@ from fdabench.engine.rows import Examples
 from fdabench.engine.sequential import Sequential
 from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.models.base import initialised
-from fdabench.optimizers import Sgd
+from fdabench.optimizers.sgd import Sgd
 from fdabench.results.store import RESULTS, Store, taken_apart
 from fdabench.run.setting import budget_of
 from fdabench.suite.cell import Cell

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from fdabench.catalogue.kinds import BUILT_IN, Catalogue
 from fdabench.core.strategy import Forecasts
 from fdabench.run.setting import Config, scale_of, strategy_of
+from fdabench.suite.components import components
 from fdabench.suite.construct import construct
 
 BYTES_PER_NUMBER = 4
@@ -19,8 +20,6 @@ RUNTIME_BYTES = 500_000_000
 _TRIAL = 8
 _ALWAYS = 5
 """The model, its gradient, the last two global models, and the drift while it is measured or averaged."""
-_MONITOR_BYTES: Mapping[str, int] = {"linear": 4, "sketch": 7}
-"""For each parameter, all through a round: the direction; a sign, and place and sign of each chunk of 16 in 5 rows."""
 
 
 def process_bytes(config: Config, num_parameters: int, catalogue: Catalogue = BUILT_IN) -> int:
@@ -28,9 +27,10 @@ def process_bytes(config: Config, num_parameters: int, catalogue: Catalogue = BU
     strategy = strategy_of(config, catalogue)
     state = strategy.traffic(1, num_parameters).state_size if isinstance(strategy, Forecasts) else 0
     vectors = _ALWAYS + optimizer_vectors(config, catalogue) + _vectors(strategy.init(torch.zeros(_TRIAL)).server)
-    monitor = config["strategy"].get("monitor", {}).get("kind", "")
-    tables = num_parameters * _MONITOR_BYTES.get(monitor, 0)
-    return BYTES_PER_NUMBER * (num_parameters * vectors + state) + tables
+    declared = (catalogue.info(*pair).memory_vectors for pair in components(config, catalogue))
+    # numbers of parameters may have more digits than a float
+    extra = sum((Fraction(vectors) for vectors in declared), Fraction())
+    return BYTES_PER_NUMBER * (num_parameters * vectors + state) + int(BYTES_PER_NUMBER * num_parameters * extra)
 
 
 def optimizer_vectors(config: Config, catalogue: Catalogue = BUILT_IN) -> int:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
 from fdabench.fields import Decay, Rate
 
 
@@ -24,7 +25,13 @@ class ReddiAdam:
     beta2: Decay = 0.99
     tau: Rate = 1e-3
     averages: ClassVar[bool] = False
-    reference: ClassVar[str] = "reddi2021"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="Adam (Reddi)",
+        formula="m ← β₁ m + (1−β₁) ū; v ← β₂ v + (1−β₂) ū², v₀ = τ²; w ← w + lr m/(√v + τ)",
+        references=("reddi2021",),
+        variant="Adam without bias correction, as in Reddi et al.",
+        preset="reddi",
+    )
 
     def init(self, w_D: Tensor) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(w_D), torch.full_like(w_D, self.tau**2)
@@ -50,7 +57,13 @@ class KerasAdam:
     beta2: Decay = 0.999
     eps: Rate = 1e-7
     averages: ClassVar[bool] = False
-    reference: ClassVar[str] = "kingma2015"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="Adam (Keras)",
+        formula="m, v as in Adam of ū, v₀ = 0; w ← w + lr √(1−β₂ⁿ)/(1−β₁ⁿ) m/(√v + ε) in round n",
+        references=("kingma2015",),
+        variant="Adam with bias correction, as Keras has it (the paper's setting)",
+        preset="keras",
+    )
 
     def init(self, w_D: Tensor) -> tuple[Tensor, Tensor, int]:
         return torch.zeros_like(w_D), torch.zeros_like(w_D), 0

@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
+
 
 @dataclass(frozen=True)
 class Average:
@@ -14,7 +16,7 @@ class Average:
     """
 
     averages: ClassVar[bool] = True
-    reference: ClassVar[str] = "mcmahan2017"
+    info: ClassVar[ComponentInfo] = ComponentInfo(name="Average", formula="w ← w + ū", references=("mcmahan2017",))
 
     def init(self, w_D: Tensor) -> tuple[()]:
         return ()

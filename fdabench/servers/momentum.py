@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
 from fdabench.fields import Decay, Rate
 
 
@@ -18,7 +19,9 @@ class Momentum:
 
     lr: Rate = 1.0
     momentum: Decay = 0.9
-    reference: ClassVar[str] = "hsu2019"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="Momentum", formula="v ← β v + ū; w ← w + lr v", references=("hsu2019",)
+    )
 
     @property
     def averages(self) -> bool:

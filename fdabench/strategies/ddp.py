@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
 from fdabench.core.strategy import Outcome, Round, Traffic, begin
 from fdabench.servers.average import Average
@@ -18,7 +19,14 @@ class DDP:
     one algorithm, to rounding; with Adam they are not, because Synchronous' workers keep moments of their own.
     """
 
-    reference: ClassVar[str] = "li2020"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="DDP",
+        formula="g_k ← ḡ at every step, before the local optimizers",
+        references=("li2020",),
+        sync_period=1,
+        color="#5B6770",
+        marker="p",
+    )
 
     def init(self, w_D: Tensor) -> Round:
         return begin(w_D, Average())

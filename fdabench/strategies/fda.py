@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
 from fdabench.core.monitor import Monitor
 from fdabench.core.periods import ends_period
@@ -26,7 +27,13 @@ class FDA:
     monitor: Monitor
     every: Count = 1
     server: Server = Average()
-    reference: ClassVar[str] = "theologitis2025"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="FDA",
+        formula="sync once H > θ; until then Var ≤ H ≤ θ",
+        references=("theologitis2025",),
+        label="{monitor}FDA",
+        group="FDA",
+    )
 
     def init(self, w_D: Tensor) -> Round:
         return begin(w_D, self.server)

@@ -3,31 +3,23 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
-from fdabench.core.channel import Channel
-from fdabench.core.strategy import Outcome, Round, Traffic
-from fdabench.fields import Steps
+from fdabench.component_info import ComponentInfo
 from fdabench.servers.adam import KerasAdam, ReddiAdam
 from fdabench.strategies.fedavg import FedAvg
 
 
 @dataclass(frozen=True)
-class FedAdam:
+class FedAdam(FedAvg):
     """As FedAvg, but the server takes an Adam step along the mean drift.
 
-    FedAvg(period, Adam): which Adam is said by name, because they differ where bytes are won.
+    FedAvg(period, Adam). A suite names which Adam, because the two differ in the early rounds, where bytes are saved.
     """
 
-    period: Steps
     server: ReddiAdam | KerasAdam = ReddiAdam()
-    reference: ClassVar[str] = "reddi2021"
-
-    def init(self, w_D: Tensor) -> Round:
-        return FedAvg(self.period, self.server).init(w_D)
-
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
-        return FedAvg(self.period, self.server).step(t, w_KD, r, channel)
-
-    def traffic(self, steps: int, num_parameters: int) -> Traffic:
-        return FedAvg(self.period, self.server).traffic(steps, num_parameters)
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="FedAdam",
+        formula="FedAvg with an Adam step along ū at the server",
+        references=("reddi2021",),
+        color="#0060A8",
+        marker="o",
+    )

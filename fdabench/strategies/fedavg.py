@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
 from fdabench.core.periods import ends_period
 from fdabench.core.strategy import Outcome, Round, Server, Traffic, begin, synchronize
@@ -21,7 +22,13 @@ class FedAvg:
 
     period: Steps
     server: Server = Average()
-    reference: ClassVar[str] = "mcmahan2017"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="FedAvg",
+        formula="after every τ local steps w ← w + ū, or what the server makes of ū",
+        references=("mcmahan2017",),
+        color="#3399DD",
+        marker="P",
+    )
 
     def init(self, w_D: Tensor) -> Round:
         return begin(w_D, self.server)

@@ -3,31 +3,23 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
-from fdabench.core.channel import Channel
-from fdabench.core.strategy import Outcome, Round, Traffic
-from fdabench.fields import Steps
+from fdabench.component_info import ComponentInfo
 from fdabench.servers.momentum import Momentum
 from fdabench.strategies.fedavg import FedAvg
 
 
 @dataclass(frozen=True)
-class FedAvgM:
+class FedAvgM(FedAvg):
     """As FedAvg, but the server keeps a momentum of the mean drifts.
 
     FedAvg(period, Momentum).
     """
 
-    period: Steps
     server: Momentum = Momentum()
-    reference: ClassVar[str] = "hsu2019"
-
-    def init(self, w_D: Tensor) -> Round:
-        return FedAvg(self.period, self.server).init(w_D)
-
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
-        return FedAvg(self.period, self.server).step(t, w_KD, r, channel)
-
-    def traffic(self, steps: int, num_parameters: int) -> Traffic:
-        return FedAvg(self.period, self.server).traffic(steps, num_parameters)
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="FedAvgM",
+        formula="FedAvg with a step along a momentum of ū at the server",
+        references=("hsu2019",),
+        color="#7A4A1E",
+        marker="X",
+    )

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
 from fdabench.core.strategy import Outcome, Round, Traffic, begin, synchronize
 from fdabench.servers.average import Average
@@ -17,7 +18,15 @@ class Synchronous:
     w_k <- mean_j w_j at every step: parameters are averaged after the local optimizer moved them, not gradients.
     """
 
-    reference: ClassVar[str] = "theologitis2025"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="Synchronous",
+        formula="w_k ← w̄ after every local step",
+        references=("theologitis2025",),
+        sync_period=1,
+        is_reference=True,
+        color="#000000",
+        marker="s",
+    )
 
     def init(self, w_D: Tensor) -> Round:
         return begin(w_D, Average())

@@ -1,60 +1,60 @@
-"""Which publications cells rest on, by their configurations alone: who reads results loads no method, and no torch."""
+"""Which publications components rest on: by the keys of `references.bib`, or as BibTeX entries of plug-ins."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
-_ROLES = {
-    "datasets": "dataset",
-    "models": "model",
-    "strategies": "strategy",
-    "optimizers": "optimizer",
-    "partitions": "partition",
-}
-_INNER_ROLES = ("monitors", "servers")
-References = Mapping[str, Mapping[str, str]]
-"""Role -> name -> keys of the bibliography, separated by spaces."""
+from fdabench.component_info import ComponentInfo
+from fdabench.errors import nearest
 
 
-def citations(configs: Iterable[Mapping[str, Any]]) -> list[str]:
-    """BibTeX entries of what is built in and of fdabench, sorted by key.
+def citations(infos: Iterable[ComponentInfo]) -> list[str]:
+    """BibTeX entries of what these components cite and of fdabench, sorted by key.
 
-    Plug-ins have none: they may not be here, and their `reference` may be in the author's own words.
+    A key that is in no bibliography here is left out: results may have been made by a later version.
     """
-    references, library = built_in_references(), bibliography()
-    texts = {text for config in configs for text in _cited(config, references)}
-    return [library[key] for key in sorted({"fdabench"} | {key for text in texts for key in text.split()})]
+    library = bibliography()
+    cited = {"fdabench": library["fdabench"]}
+    for text in {text for info in infos for text in info.references}:
+        if text.startswith("@"):
+            cited.setdefault(_key(text), text.strip())
+        elif text in library:
+            cited[text] = library[text]
+    return [cited[key] for key in sorted(cited)]
 
 
-def built_in_references() -> References:
-    """What `references.toml` says: the `reference` of each component that is built in."""
-    return tomllib.loads(_data("references.toml"))
+def locked_citations(locks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The same of the components that frozen suites describe, so that no component is loaded, and no torch."""
+    tables = [table for lock in locks for kinds in lock.get("components", {}).values() for table in kinds.values()]
+    return citations(ComponentInfo.from_table(table) for table in tables)
 
 
+def unknown_references(info: ComponentInfo) -> list[str]:
+    """What is wrong with the references of a component: neither a key of the bibliography nor an entry of its own."""
+    library, faults = bibliography(), []
+    for text in info.references:
+        if not text.startswith("@"):
+            if text not in library:
+                expected = "a key of fdabench's bibliography or a BibTeX entry that begins with @"
+                faults.append(f"info.references: {text!r:.80} is not {expected}{nearest(text, library)}")
+        elif _key(text) in library:
+            faults.append(f"info.references: fdabench has an entry {_key(text)!r}: cite it by this key alone")
+    return faults
+
+
+@cache
 def bibliography() -> dict[str, str]:
     """All entries of `references.bib` by key."""
-    entries = [entry.strip() for entry in re.split(r"\n(?=@)", _data("references.bib")) if entry.startswith("@")]
-    return {entry.split("{", 1)[1].split(",", 1)[0]: entry for entry in entries}
+    text = files("fdabench.suite").joinpath("references.bib").read_text(encoding="utf-8")
+    return {_key(entry): entry.strip() for entry in re.split(r"\n(?=@)", text) if entry.startswith("@")}
 
 
-def _cited(config: Mapping[str, Any], references: References) -> Iterable[str]:
-    """No plug-in takes a name that is built in, so a name tells what it is."""
-    for role, key in _ROLES.items():
-        part = config[key]
-        if isinstance(part, Mapping):
-            yield from _of_table((role,), part, references)
-        else:
-            yield references[role].get(part, "")
+def reference_keys(info: ComponentInfo) -> list[str]:
+    """`["alon1996", "cormode2005"]`: what a component cites, by key."""
+    return [_key(text) if text.startswith("@") else text for text in info.references]
 
 
-def _of_table(roles: Iterable[str], table: Mapping[str, Any], references: References) -> Iterable[str]:
-    yield from (references[role].get(table["kind"], "") for role in roles)
-    for inner in table.values():
-        if isinstance(inner, Mapping) and "kind" in inner:
-            yield from _of_table(_INNER_ROLES, inner, references)
-
-
-def _data(name: str) -> str:
-    return files("fdabench.suite").joinpath(name).read_text(encoding="utf-8")
+def _key(entry: str) -> str:
+    return entry.split("{", 1)[1].split(",", 1)[0].strip()

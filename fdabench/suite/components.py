@@ -1,6 +1,6 @@
 """Which components a cell's configuration names, by role and name; and whether a plug-in's can be named at all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from fractions import Fraction
 from types import NoneType, UnionType
@@ -8,10 +8,13 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.fields import SEED, STEPS, THRESHOLD
+from fdabench.suite.cell import Cell
+from fdabench.suite.citations import unknown_references
 from fdabench.suite.members import Member, members
 from fdabench.suite.schema import STRATEGY_OPTIONS, strategy_table
 from fdabench.suite.spec import one_of
 
+ROLE_NAMES = ("strategies", "monitors", "servers", "optimizers", "partitions", "datasets", "models")
 PLAIN = (bool, int, float, str)
 # columns of `runs` are read from fields of these names
 NUMBERS, PARTS = ("theta", "period", "alpha", "lr"), ("monitor", "server")
@@ -28,6 +31,20 @@ def components(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[tupl
     yield "datasets", config["dataset"]
 
 
+def used_components(cells: Iterable[Cell], catalogue: Catalogue) -> list[tuple[str, str]]:
+    """(role, name) of everything that any of the cells names, in the order of the catalogue."""
+    used = {pair for cell in cells for pair in components(cell.config, catalogue)}
+    return [(role, name) for role in ROLE_NAMES for name in getattr(catalogue, role) if (role, name) in used]
+
+
+def locked_components(used: Iterable[tuple[str, str]], catalogue: Catalogue) -> dict[str, dict[str, dict[str, Any]]]:
+    """What the frozen suite holds of the components in use: by role and name, what each declares about itself."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for role, name in used:
+        found.setdefault(role, {})[name] = catalogue.info(role, name).as_table()
+    return found
+
+
 def _parts(role: str, table: Mapping[str, Any], catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     """What a component's fields name, and what theirs do."""
     for member in members(getattr(catalogue, role)[table["kind"]], catalogue):
@@ -41,8 +58,10 @@ def _parts(role: str, table: Mapping[str, Any], catalogue: Catalogue) -> Iterato
 def check_usable(catalogue: Catalogue, role: str, name: str) -> None:
     """
     Raises:
-        TypeError: no suite could give this component's fields.
+        TypeError: no suite could give this component's fields, or it cites what is in no bibliography.
     """
+    if faults := unknown_references(catalogue.info(role, name)):
+        raise TypeError("; ".join(faults))
     if role in ("datasets", "models"):
         return
     cls: type[Any] = getattr(catalogue, role)[name]

@@ -96,7 +96,8 @@ def _without_tags(loc: Loc, raw: Any) -> KeyPath:
 
 def _is_tag(step: str, here: Any) -> bool:
     if isinstance(here, dict):
-        return step == "table" or step in (here.get("kind"), f"adam-{here.get('preset')}")
+        by_preset = "preset" in here and step.endswith(f"-{here['preset']}")
+        return step in ("table", here.get("kind")) or by_preset
     return here is not None and (step == "number" or step == here)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from fdabench.catalogue.kinds import Catalogue
+from fdabench.component_info import info_of
 from fdabench.fields import THRESHOLD
 from fdabench.published.rules import RULES, WARNING
 from fdabench.results.dotted import dotted, varying
@@ -119,11 +120,21 @@ def _check_strategy(catalogue: Catalogue, variant: Variant, place: KeyPath, foun
         return
     where = format_path(place)
     found.notes.extend(f"{where}: {note}" for note in _rule_notes(catalogue, variant.value))
-    server = variant.value.get("server", {})
-    if kind == "fedadam" and isinstance(server, dict) and not {"kind", "preset"} & set(server):
-        said = 'no server.preset: FedAdam as in Reddi et al. (2021) is taken (preset = "reddi")'
-        found.notes.append(f"{where}: {said}")
+    found.notes.extend(f"{where}: {note}" for note in _preset_notes(catalogue, variant.value))
     found.tables.append(table)
+
+
+def _preset_notes(catalogue: Catalogue, table: Table) -> list[str]:
+    """Which published form is used, of each field that holds one of several and where the table names none."""
+    notes = []
+    for member in members(catalogue.strategies[table["kind"]], catalogue):
+        variants = {kind: info_of(cls) for kind, cls in member.kinds.items()}
+        given = table.get(member.name, {})
+        unnamed = isinstance(given, dict) and not {"kind", "preset"} & set(given)
+        if unnamed and len(variants) > 1 and member.default_kind and all(info.preset for info in variants.values()):
+            used = variants[member.default_kind]
+            notes.append(f"no {member.name}.preset: preset = {used.preset!r} is used: {used.variant}")
+    return notes
 
 
 def _rule_notes(catalogue: Catalogue, table: Table) -> list[str]:
@@ -151,10 +162,10 @@ def _validated(model: type[BaseModel], variant: Variant, found: Checked, kinds: 
         return None
 
 
-def make_grid(suite: Suite, workloads: Checked, strategies: Checked, excludes: Checked) -> Grid:
+def make_grid(suite: Suite, workloads: Checked, strategies: Checked, excludes: Checked, catalogue: Catalogue) -> Grid:
     """Every workload with every strategy and seed, but for what is excluded and what came twice."""
-    named = labels(strategies.tables)
-    reference = _reference(strategies.tables, named)
+    named = labels(strategies.tables, catalogue)
+    reference = _reference(strategies.tables, named, catalogue)
     crossed = product(workloads.tables, zip(strategies.tables, named, strict=True), suite.seeds)
     cells = [
         Cell(_config(suite, workload, strategy, seed), label, label == reference)
@@ -200,11 +211,15 @@ def _detail(cell: Cell, keys: Sequence[str]) -> str:
     return " ".join(str(values[key]) if key.endswith(".kind") else text for key, text in said.items())
 
 
-def _reference(strategies: Sequence[Table], named: Sequence[str]) -> str | None:
-    """The label to compare with: the strategy that says so, else Synchronous where there is one."""
+def _reference(strategies: Sequence[Table], named: Sequence[str], catalogue: Catalogue) -> str | None:
+    """The label to compare with: the strategy that the suite marks, else one whose own description does."""
     flagged = [label for table, label in zip(strategies, named, strict=True) if table["reference"]]
-    plain = [label for table, label in zip(strategies, named, strict=True) if table["kind"] == "synchronous"]
-    return next(iter(flagged + plain), None)
+    usual = [
+        label
+        for table, label in zip(strategies, named, strict=True)
+        if catalogue.info("strategies", table["kind"]).is_reference
+    ]
+    return next(iter(flagged + usual), None)
 
 
 def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> Table:

@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fdabench.results import names
+from fdabench.catalogue.kinds import Catalogue
 from fdabench.results.dotted import dotted
+from fdabench.results.names import FindInfo, inner_info, strategy_family
 
 SYMBOLS = {
     "theta": "θ",
@@ -20,33 +21,32 @@ Table = Mapping[str, Any]
 Flat = dict[str, Any]
 
 
-def family(strategy: Table) -> str:
-    """NaiveFDA, LinearFDA, SketchFDA, FedAdam, ...; the kind itself for strategies of others."""
-    return names.strategy_family(str(strategy["kind"]), strategy.get("monitor", {}).get("kind", ""))
-
-
-def labels(strategies: Sequence[Table]) -> list[str]:
+def labels(strategies: Sequence[Table], catalogue: Catalogue) -> list[str]:
     """A label for each strategy table, no two of which have the same one.
 
     The name that it was given, or its family; where several have that in common, what varies among them too.
     """
+    info = catalogue.info
     flat = [_flat(table) for table in strategies]
+    families = [strategy_family(table, info) for table in strategies]
     of_family: dict[str, list[Flat]] = defaultdict(list)
     of_name: dict[str, list[Flat]] = defaultdict(list)
-    for table, values in zip(strategies, flat, strict=True):
-        of_family[family(table)].append(values)
+    for table, kin, values in zip(strategies, families, flat, strict=True):
+        of_family[kin].append(values)
         of_name[str(table.get("name"))].append(values)
     found = [
-        _label(name, values, of_name[name]) if (name := table.get("name")) else _label(kin, values, of_family[kin])
-        for table, kin, values in zip(strategies, map(family, strategies), flat, strict=True)
+        _label(name, values, of_name[name], info)
+        if (name := table.get("name"))
+        else _label(kin, values, of_family[kin], info)
+        for table, kin, values in zip(strategies, families, flat, strict=True)
     ]
     return _told_apart(found, flat)
 
 
-def _label(name: str, values: Flat, group: Sequence[Flat]) -> str:
+def _label(name: str, values: Flat, group: Sequence[Flat], info: FindInfo) -> str:
     keys = dict.fromkeys(key for other in group for key in other)
     varying = [key for key in keys if _varies(key, values, group)]
-    return " ".join([name, *(_said(key, values[key]) for key in varying if values.get(key) is not None)])
+    return " ".join([name, *(_said(key, values[key], info) for key in varying if values.get(key) is not None)])
 
 
 def _varies(key: str, values: Flat, group: Sequence[Flat]) -> bool:
@@ -64,9 +64,9 @@ def _told_apart(found: Sequence[str], flat: Sequence[Flat]) -> list[str]:
     return [f"{label} #{place + 1}" if place else label for label, place in zip(found, places, strict=True)]
 
 
-def _said(key: str, value: Any) -> str:
+def _said(key: str, value: Any, info: FindInfo) -> str:
     if key.endswith(".kind"):
-        return str(value).removeprefix("adam-")
+        return inner_info(str(value), info).preset or str(value)
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return f"{SYMBOLS.get(key, key.split('.')[-1])}={text}"
 

@@ -1,6 +1,6 @@
 """The plug-ins that suites name, and those of installed packages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,8 +8,7 @@ from fdabench.catalogue.kinds import Catalogue
 from fdabench.catalogue.load import load, read_file
 from fdabench.catalogue.origin import File, installed
 from fdabench.errors import PluginError, SuiteError
-from fdabench.suite.cell import Cell
-from fdabench.suite.components import check_usable, components
+from fdabench.suite.components import check_usable
 from fdabench.validation.toml_text import KeyPath
 
 
@@ -66,9 +65,11 @@ def _called(origin: Any) -> str:
     return f"plug-in {origin.name} of {origin.where}"
 
 
-def locked_plugins(cells: Sequence[Cell], catalogue: Catalogue) -> list[dict[str, Any]]:
-    """What the frozen suite holds of the plug-ins that its cells use: what they add, and hashes of their code."""
-    used = {pair for cell in cells for pair in components(cell.config, catalogue)}
+def locked_plugins(used: Iterable[tuple[str, str]], catalogue: Catalogue) -> list[dict[str, Any]]:
+    """What the frozen suite holds of the plug-ins that add a component in use: what they add, and hashes of their code.
+
+    `used` has the role and name of each component that a cell names.
+    """
     return [
         {"name": plugin.origin.name, "adds": plugin.names, "code": plugin.hashes}
         for plugin in catalogue.plugins

@@ -15,6 +15,7 @@ from fdabench.catalogue.kinds import Catalogue
 from fdabench.errors import NoSuiteError, SuiteError, UsageError
 from fdabench.regular import read_regular
 from fdabench.suite.cell import Cell
+from fdabench.suite.components import locked_components, used_components
 from fdabench.suite.faults import faults_of
 from fdabench.suite.gate import gate_table, idle_limits
 from fdabench.suite.grid import MOST_CELLS, NO_KINDS, check_excludes, check_strategies, check_workloads, make_grid
@@ -47,7 +48,7 @@ class Expanded:
 
     def locked(self) -> Raw:
         """What `suite.lock.toml` holds."""
-        suite = self.suite
+        suite, used = self.suite, used_components(self.cells, self.catalogue)
         return {
             "fdabench": __version__,
             "suite": suite.name,
@@ -55,7 +56,7 @@ class Expanded:
             "tuning": suite.tuning,
             "source": self.source,
             "overrides": list(self.overrides),
-            "plugins": locked_plugins(self.cells, self.catalogue),
+            "plugins": locked_plugins(used, self.catalogue),
             "seeds": list(suite.seeds),
             "targets": list(suite.eval.targets),
             **({} if suite.eval.headline is None else {"headline": suite.eval.headline}),
@@ -64,6 +65,7 @@ class Expanded:
             "convention": suite.accounting.convention,
             "network": [network.model_dump() for network in suite.network],
             "gate": gate_table(suite.gate, self.cells),
+            "components": locked_components(used, self.catalogue),
             "cell": [cell.locked() for cell in self.cells],
         }
 
@@ -92,7 +94,7 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
     many = len(workloads.tables) * len(strategies.tables) * len(suite.seeds)
     if many > MOST_CELLS:
         raise SuiteError(source, [f"the suite has {many} cells; at most {MOST_CELLS} are allowed"])
-    grid = make_grid(suite, workloads, strategies, excludes)
+    grid = make_grid(suite, workloads, strategies, excludes, catalogue)
     if not grid.cells:
         raise SuiteError(source, _formatted([Issue(("exclude",), "nothing is left to run")], origins))
     pairs = [(cell.config["model"], cell.config["dataset"]) for cell in grid.cells]

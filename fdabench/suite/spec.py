@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, create_model, model_validator
 
 from fdabench.catalogue.kinds import Catalogue
+from fdabench.component_info import info_of
 from fdabench.fields import SEED, STEPS, THRESHOLD
 from fdabench.published.rules import RULES
 from fdabench.suite.construct import Scale, construct
@@ -144,16 +145,22 @@ def one_of(kinds: Kinds, catalogue: Catalogue, default_kind: str | None = None) 
     # a class is hashable, though type[Any] does not say so
     tables: list[Any] = [component_table(kind, cls, catalogue) for kind, cls in kinds.items()]  # type: ignore[arg-type]
     choice: Any = tables[0] if len(tables) == 1 else Annotated[reduce(or_, tables), Field(discriminator="kind")]
-    return Annotated[choice, BeforeValidator(_as_table(default_kind))]
+    return Annotated[choice, BeforeValidator(_as_table(kinds, default_kind))]
 
 
-def _as_table(default_kind: str | None) -> Callable[[Any], Any]:
+def _as_table(kinds: Kinds, default_kind: str | None) -> Callable[[Any], Any]:
+    presets = {kind: info_of(cls).preset for kind, cls in kinds.items() if info_of(cls).preset}
+    methods = [kind.removesuffix(f"-{preset}") for kind, preset in presets.items()]
+
     def as_table(value: Any) -> Any:
         if isinstance(value, str):
             return {"kind": value}
-        if isinstance(value, dict) and isinstance(value.get("preset"), str) and value.get("kind", "adam") == "adam":
-            value = {**value, "kind": f"adam-{value['preset']}"}
-            del value["preset"]
+        if isinstance(value, dict) and isinstance(value.get("preset"), str):
+            preset = value["preset"]
+            named = [kind.removesuffix(f"-{preset}") for kind, known in presets.items() if known == preset]
+            method = value.get("kind", next(iter(named + methods), None))
+            if method in methods:
+                value = {key: found for key, found in value.items() if key != "preset"} | {"kind": f"{method}-{preset}"}
         if isinstance(value, dict) and "kind" not in value and default_kind is not None:
             value = {"kind": default_kind, **value}
         return value

@@ -84,5 +84,5 @@ def test_results_that_have_nothing_in_common_with_the_paper_are_refused(here: In
 
 def test_other_commands_give_csv_too(here: InProcess) -> None:
     header, *rows = csv.reader(io.StringIO(here("list", "models", "--output-format", "csv").stdout))
-    assert header == ["name", "images", "about"]
+    assert header == ["name", "images", "about", "display_name", "memory_vectors", "cites", "formula"]
     assert len({len(row) for row in [header, *rows]}) == 1

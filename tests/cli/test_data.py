@@ -66,8 +66,8 @@ def build(shape, classes):
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(2, classes))
 
 
-DATASETS = {"blobs": Source(load, 60, (2, 1, 1), 3, "three centers", "")}
-MODELS = {"net": Architecture(build, None, "one layer", "")}
+DATASETS = {"blobs": Source(load, 60, (2, 1, 1), 3, "three centers")}
+MODELS = {"net": Architecture(build, None, "one layer")}
 '''
 
 
@@ -179,8 +179,8 @@ def test_data_that_nothing_was_run_with_are_not_loaded_to_plan(blobs: InProcess)
 
 
 def test_files_are_hashed_instead_where_the_source_names_them(blobs: InProcess) -> None:
-    change("blobs.py", 'Source(load, 60, (2, 1, 1), 3, "three centers", "")', (
-        'FileSource(load, 60, (2, 1, 1), 3, "three centers", "", files=(FILE, "more.txt"))'))  # fmt: skip
+    change("blobs.py", 'Source(load, 60, (2, 1, 1), 3, "three centers")', (
+        'FileSource(load, 60, (2, 1, 1), 3, "three centers", files=(FILE, "more.txt"))'))  # fmt: skip
     Path("data").mkdir()
     Path("data/more.txt").write_text("one")
     run(blobs)

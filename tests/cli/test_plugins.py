@@ -377,6 +377,10 @@ def test_list_shows_them_with_their_file(own: InProcess) -> None:
         "kind": "doubling",
         "keys": ["first"],
         "about": "Sync after `first` steps, then after twice as many, and so on",
+        "display_name": None,
+        "memory_vectors": 0.0,
+        "cites": [],
+        "formula": None,
         "plug-in": "mine.py",
     }
     assert {row["plug-in"] for row in rows[:-1]} == {None}

@@ -15,7 +15,7 @@ from fdabench.errors import TaskError
 
 X, Y = torch.zeros(6, 1, 4, 4), torch.tensor([0, 1, 2, 0, 1, 2])
 GOOD = Data(X, Y, X[:2], Y[:2], 3)
-SOURCE = Source(lambda root: GOOD, 6, (1, 4, 4), 3, "six images", "")
+SOURCE = Source(lambda root: GOOD, 6, (1, 4, 4), 3, "six images")
 INPUT = "train_x must be float32 of shape [6, 1, 4, 4] (train_samples and shape of its Source); it is"
 
 
@@ -103,7 +103,7 @@ def test_the_hash_covers_the_values_of_tensors_and_not_their_memory_layout() -> 
 def test_the_hash_of_files_is_of_their_names_and_bytes(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"1")
     (tmp_path / "b.bin").write_bytes(b"2")
-    source = FileSource(SOURCE.load, 6, (1, 4, 4), 3, "", "", files=("a.bin", tmp_path / "b.bin"))
+    source = FileSource(SOURCE.load, 6, (1, 4, 4), 3, "", files=("a.bin", tmp_path / "b.bin"))
     before = files_hash(source, tmp_path)
     assert files_hash(replace(source, files=("b.bin", "a.bin")), tmp_path) != before
     (tmp_path / "b.bin").write_bytes(b"3")

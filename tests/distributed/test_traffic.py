@@ -59,7 +59,7 @@ def build(shape, classes):
     return nn.Sequential(Flatten(), nn.Linear(64, 4000), nn.ReLU(), nn.Linear(4000, classes))
 
 
-MODELS = {"wide": Architecture(build, None, "300,010 parameters: 1.2 MB", "none")}
+MODELS = {"wide": Architecture(build, None, "300,010 parameters: 1.2 MB")}
 """
 
 

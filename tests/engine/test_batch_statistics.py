@@ -12,7 +12,7 @@ from fdabench.core.ledger import Ledger
 from fdabench.engine.choice import ENGINES
 from fdabench.engine.rows import Examples
 from fdabench.engine.workers import BatchStatistics, Crew, Training, Workers
-from fdabench.optimizers import Sgd
+from fdabench.optimizers.sgd import Sgd
 from support.toy import sampler
 
 K, CHANNELS, CLASSES = 3, 5, 3

@@ -10,7 +10,7 @@ from fdabench.engine.choice import ENGINES
 from fdabench.engine.flat import flat, on_kernels, parameters
 from fdabench.engine.rows import Examples
 from fdabench.engine.workers import Crew, Training, Workers
-from fdabench.optimizers import Sgd
+from fdabench.optimizers.sgd import Sgd
 from support.toy import sampler
 
 L2, WORKERS, CLASSES = 0.03, 3, 3

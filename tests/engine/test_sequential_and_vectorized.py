@@ -16,7 +16,8 @@ from fdabench.engine.noise import dropouts, keys, seeds_on
 from fdabench.engine.rows import Examples
 from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.models.dropout import Dropout
-from fdabench.optimizers import Adam, Sgd
+from fdabench.optimizers.adam import Adam
+from fdabench.optimizers.sgd import Sgd
 from support.toy import sampler
 
 CLASSES, WORKERS, SIDE = 3, 4, 8

@@ -15,7 +15,7 @@ from fdabench.engine.loop import Course, Moment, run
 from fdabench.engine.memory import keep_freed_memory
 from fdabench.engine.rows import Examples, Rows
 from fdabench.engine.workers import Engine
-from fdabench.optimizers import Sgd
+from fdabench.optimizers.sgd import Sgd
 from fdabench.results.costs import total_bytes
 from fdabench.strategies.synchronous import Synchronous
 from support.toy import PARAMETERS, data, equal_shares, make_workers, model, sampler, sequential_workers, train

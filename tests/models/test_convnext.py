@@ -13,7 +13,7 @@ from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.errors import TaskError
 from fdabench.models import MODELS, convnext
 from fdabench.models.base import Architecture, count_parameters, glorot, initialised
-from fdabench.optimizers import Sgd
+from fdabench.optimizers.sgd import Sgd
 from fdabench.vision import torchvision
 
 SHAPE, CLASSES = (3, 32, 32), 5
@@ -47,7 +47,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_small_one_answers_and_its_head_is_glorots() -> None:
-    model = initialised(Architecture(build, SHAPE, "", ""), SHAPE, CLASSES, 0)
+    model = initialised(Architecture(build, SHAPE, ""), SHAPE, CLASSES, 0)
     logits = model(torch.rand(2, *SHAPE))
     assert logits.shape == (2, CLASSES)
     assert logits.isfinite().all()
@@ -80,7 +80,7 @@ def test_both_engines_take_the_same_steps_of_a_small_one() -> None:
             return self.rng.permutation(32)[:8]
 
     def workers(engine: str) -> Workers:
-        model = initialised(Architecture(build, SHAPE, "", ""), SHAPE, CLASSES, 0)
+        model = initialised(Architecture(build, SHAPE, ""), SHAPE, CLASSES, 0)
         training = Training(model, Sgd(lr=0.05), examples, ENGINES[engine])
         return Workers(training, [Crew(model, [Sampler(0), Sampler(1)], [1, 2])])
 
@@ -96,8 +96,8 @@ def test_pretrained_weights_fill_the_backbone_and_the_head_is_the_seeds(publishe
         for w in net.parameters():
             w.fill_(0.25)
     published.state = net.state_dict()
-    scratch = Architecture(build, SHAPE, "", "")
-    model = initialised(Architecture(build, SHAPE, "", "", pretrained=convnext.imagenet), SHAPE, CLASSES, 3)
+    scratch = Architecture(build, SHAPE, "")
+    model = initialised(Architecture(build, SHAPE, "", pretrained=convnext.imagenet), SHAPE, CLASSES, 3)
     drawn = initialised(scratch, SHAPE, CLASSES, 3)
     for (name, w), same in zip(model.named_parameters(), drawn.parameters(), strict=True):
         if name.startswith(("features.", "norm.")):
@@ -133,5 +133,5 @@ def test_counting_fetches_nothing() -> None:
     def refuse() -> NoReturn:
         raise AssertionError
 
-    architecture = Architecture(lambda shape, classes: glorot(nn.Linear(2, classes)), None, "", "", pretrained=refuse)
+    architecture = Architecture(lambda shape, classes: glorot(nn.Linear(2, classes)), None, "", pretrained=refuse)
     assert count_parameters(architecture, SHAPE, 3) == 9

@@ -13,11 +13,11 @@ from fdabench.models import MODELS
 from fdabench.models.base import Architecture, initialised
 from fdabench.models.densenet import build
 from fdabench.models.dropout import Dropout
-from fdabench.optimizers import Sgd
+from fdabench.optimizers.sgd import Sgd
 from fdabench.vision import torchvision
 
 SHAPE, CLASSES, BATCH = (3, 32, 32), 10, 8
-TINY = Architecture(partial(build, 4, (2, 2)), SHAPE, "", "", kernel_l2=1e-4)
+TINY = Architecture(partial(build, 4, (2, 2)), SHAPE, "", kernel_l2=1e-4)
 every_size = pytest.mark.parametrize("name", ["densenet121", "densenet201"])
 
 

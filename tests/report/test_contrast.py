@@ -25,6 +25,7 @@ from fdabench.report.figures import PLOTS
 from fdabench.report.figures.plot import Plot
 from fdabench.report.render import house_style
 from fdabench.results.load import Results, load
+from support.components import PAINTS
 from support.lenet5_results import LINEAR, SyntheticCell, write_lenet5_results
 
 GRAPHICS, TEXT = 3.0, 4.5
@@ -63,12 +64,12 @@ def test_ink_can_be_read(color: str) -> None:
 @pytest.mark.parametrize("family", [*KNOWN, *STRANGERS])
 @pytest.mark.parametrize("variants", [1, 2, 5, 40])
 def test_every_strategy_has_a_color_with_enough_contrast(family: str, variants: int) -> None:
-    looks = looks_of({f"{family} θ={i}": family for i in range(variants)} | {name: name for name in STRANGERS})
+    looks = looks_of({f"{family} θ={i}": family for i in range(variants)} | {name: name for name in STRANGERS}, PAINTS)
     assert min(contrast(look.color) for look in looks.values()) >= GRAPHICS
 
 
 def test_the_papers_four_strategies_keep_its_colors_and_markers() -> None:
-    looks = looks_of({name: name for name in KNOWN})
+    looks = looks_of({name: name for name in KNOWN}, PAINTS)
     red, green, blue = (to_rgba(looks[name].color)[:3] for name in ("SketchFDA", "LinearFDA", "FedAdam"))
     assert [int(np.argmax(color)) for color in (red, green, blue)] == [0, 1, 2]
     assert looks["Synchronous"].color == "#000000"
@@ -78,7 +79,7 @@ def test_the_papers_four_strategies_keep_its_colors_and_markers() -> None:
 def test_shades_of_a_family_are_distinguishable() -> None:
     """By brightness as well, in order, so that a printer without colours shows them."""
     for family in KNOWN:
-        looks = looks_of({f"{family} {i}": family for i in range(5)})
+        looks = looks_of({f"{family} {i}": family for i in range(5)}, PAINTS)
         steps = [contrast(look.color) for look in looks.values()]
         assert steps in (sorted(steps), sorted(steps, reverse=True))
         assert min(abs(a - b) for a, b in pairwise(steps)) > 0.2

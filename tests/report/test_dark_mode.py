@@ -10,6 +10,7 @@ import pytest
 from fdabench.report.contrast import contrast, mixed
 from fdabench.report.dark import CARD, dark, declarations, variable
 from fdabench.report.families import looks_of
+from support.components import PAINTS
 
 KNOWN = (
     "Synchronous",
@@ -29,7 +30,7 @@ GREATEST = contrast("white", CARD)
 @pytest.mark.parametrize("variants", [1, 5])
 def test_every_strategy_has_enough_contrast_in_dark_mode(variants: int) -> None:
     for family in KNOWN:
-        for look in looks_of({f"{family} {i}": family for i in range(variants)}).values():
+        for look in looks_of({f"{family} {i}": family for i in range(variants)}, PAINTS).values():
             assert contrast(dark(look.color), CARD) >= 3.0
             assert contrast(dark(look.color), CARD) >= min(contrast(look.color), GREATEST) * 0.99
 

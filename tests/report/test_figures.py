@@ -9,8 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from fdabench.catalogue.kinds import BUILT_IN
 from fdabench.report.data import ReportData, combine
-from fdabench.report.families import family_of, looks_of
+from fdabench.report.families import looks_of
 from fdabench.report.figures import PLOTS
 from fdabench.report.figures.canvas import number_axis
 from fdabench.report.figures.error_scale import accuracy_axis
@@ -18,6 +19,8 @@ from fdabench.report.figures.plot import Plot
 from fdabench.report.figures.tags import number_tags, strategy_tag
 from fdabench.report.render import house_style
 from fdabench.results.load import Results
+from fdabench.results.names import strategy_family
+from support.components import PAINTS
 
 BY_NAME = {plot.name: plot for plot in PLOTS}
 LONG = " with all that somebody wished to say of it at once, lr=0.001, momentum=0.9, and a thing or two more"
@@ -62,23 +65,24 @@ def test_iid_is_the_rightmost_value(full: Results) -> None:
 
 def test_no_two_strategies_share_a_color_or_a_marker() -> None:
     labels = {f"{name} θ={theta}": name for name in ("LinearFDA", "SketchFDA", "Kamp", "Gossip") for theta in range(5)}
-    looks = looks_of(labels)
+    looks = looks_of(labels, PAINTS)
     assert len({(look.marker, look.fill) for look in looks.values()}) == len(labels)
     assert len({look.color for look in looks.values()}) == len(labels)
 
 
 @pytest.mark.parametrize(
-    ("label", "strategy", "monitor", "family"),
+    ("strategy", "monitor", "family"),
     [
-        ("LinearFDA θ=1", "fda", "linear", "LinearFDA"),
-        ("mine", "fda", "sketch", "SketchFDA"),
-        ("GmFDA θ=2", "fda", "gm", "GmFDA"),
-        ("FedAvg E=1", "fedavg", "", "FedAvg"),
-        ("Kamp θ=1", "kamp", "", "kamp"),
+        ("fda", "linear", "LinearFDA"),
+        ("fda", "sketch", "SketchFDA"),
+        ("fda", "gm", "GmFDA"),
+        ("fedavg", "", "FedAvg"),
+        ("kamp", "", "kamp"),
     ],
 )
-def test_families(label: str, strategy: str, monitor: str, family: str) -> None:
-    assert family_of(label, strategy, monitor) == family
+def test_families(strategy: str, monitor: str, family: str) -> None:
+    table = {"kind": strategy} | ({"monitor": {"kind": monitor}} if monitor else {})
+    assert strategy_family(table, BUILT_IN.info) == family
 
 
 def laid_out(plot: Plot, data: ReportData) -> Figure:

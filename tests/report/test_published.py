@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from fdabench.published.facts import STRATEGIES, Fact, published
+from fdabench.catalogue.kinds import BUILT_IN
+from fdabench.published.facts import KINDS, STRATEGIES, Fact, published, published_name
 from fdabench.report.build import build_report
 from fdabench.report.data import combine
 from fdabench.report.figures.published import PUBLISHED
@@ -15,6 +16,7 @@ from fdabench.report.published import Comparison, compare
 from fdabench.report.render import house_style
 from fdabench.report.versus import versus_table
 from fdabench.results.load import Results, load
+from fdabench.results.names import strategy_family
 from support.lenet5_results import LINEAR, MODEL_BYTES, WORKERS, SyntheticCell, write_lenet5_results
 
 # Epoch 100 of 10 workers is step 18,750. Seed 0 is at exactly 98 % at step 188, which is not above it.
@@ -92,6 +94,14 @@ def test_every_published_number_has_a_source_and_axes_of_its_own() -> None:
     assert len({(each.axes, each.quantity) for each in facts}) == len(facts)
     assert all(each.source and (each.axes.epoch is None) != (each.axes.target is None) for each in facts)
     assert set(STRATEGIES.values()) < {each.axes.strategy for each in facts}
+
+
+def test_a_published_strategy_is_recognized_by_kinds_that_are_built_in() -> None:
+    for name, (strategy, monitor) in KINDS.items():
+        assert published_name(strategy, monitor) == name
+        table = {"kind": strategy} | ({"monitor": {"kind": monitor}} if monitor else {})
+        assert strategy_family(table, BUILT_IN.info) == name
+    assert {each.axes.strategy for each in published()} - set(KINDS) == {"GM(max)"}
 
 
 def test_a_setting_that_was_run_twice_has_a_median_and_a_range() -> None:

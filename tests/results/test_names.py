@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fdabench.catalogue.kinds import BUILT_IN
 from fdabench.partition.dirichlet import Dirichlet
 from fdabench.results.names import partition_name, strategy_family
 
@@ -35,4 +36,5 @@ def test_what_a_name_leaves_out_are_the_defaults() -> None:
     [("fda", "linear", "LinearFDA"), ("fda", "mine", "MineFDA"), ("fedavgm", "", "FedAvgM"), ("kamp", "", "kamp")],
 )
 def test_a_strategy_is_called_as_in_the_literature(kind: str, monitor: str, name: str) -> None:
-    assert strategy_family(kind, monitor) == name
+    table = {"kind": kind} | ({"monitor": {"kind": monitor}} if monitor else {})
+    assert strategy_family(table, BUILT_IN.info) == name

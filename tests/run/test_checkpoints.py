@@ -125,7 +125,7 @@ class Small(NamedTuple):
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model with dropout and batch normalisation, under the name of the multilayer perceptron."""
-    monkeypatch.setitem(MODELS, "mlp", Architecture(Small(), None, "", ""))  # type: ignore[index]
+    monkeypatch.setitem(MODELS, "mlp", Architecture(Small(), None, ""))  # type: ignore[index]
     monkeypatch.setattr("fdabench.run.cell.code_of", lambda config, catalogue: {})
 
 

@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from fdabench.engine.loop import Moment
-from fdabench.optimizers import Adam, AdamW, LocalOptimizer, Sgd
+from fdabench.optimizers.adam import Adam, AdamW
+from fdabench.optimizers.base import LocalOptimizer
+from fdabench.optimizers.sgd import Sgd
 from fdabench.strategies.ddp import DDP
 from fdabench.strategies.synchronous import Synchronous
 from support.toy import STEPS, WORKERS, data, model, sampler, train

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fdabench.component_info import info_of
 from fdabench.core.channel import Channel
 from fdabench.core.collective import Stacked
 from fdabench.core.ledger import Ledger
@@ -149,7 +150,7 @@ def test_it_is_a_value(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in ALL_STRATEGIES if name.split("-")[0] in STRATEGIES])
 def test_it_cites_its_source(name: str) -> None:
-    assert type(ALL_STRATEGIES[name]).reference
+    assert info_of(type(ALL_STRATEGIES[name])).references
 
 
 @every_strategy

@@ -17,7 +17,9 @@ from fdabench.engine.loop import Course, run
 from fdabench.engine.rows import Examples
 from fdabench.engine.workers import Workers
 from fdabench.monitors import MONITORS
-from fdabench.optimizers import Adam, AdamW, LocalOptimizer, Sgd
+from fdabench.optimizers.adam import Adam, AdamW
+from fdabench.optimizers.base import LocalOptimizer
+from fdabench.optimizers.sgd import Sgd
 from fdabench.servers import SERVERS
 from fdabench.servers.average import Average
 from fdabench.strategies.fda import FDA

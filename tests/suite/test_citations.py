@@ -1,4 +1,4 @@
-"""What a suite's cells rest on, also where a part of them is no longer here."""
+"""What a suite's cells rest on, also where a plug-in is no longer here."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -6,42 +6,52 @@ from pathlib import Path
 import pytest
 
 from fdabench.catalogue.kinds import BUILT_IN
-from fdabench.suite.citations import bibliography, built_in_references, citations
-from fdabench.suite.components import components
+from fdabench.component_info import ComponentInfo
+from fdabench.suite.citations import bibliography, citations, locked_citations, unknown_references
+from fdabench.suite.components import components, locked_components, used_components
 from fdabench.suite.reader import read_suite
 
 ROOT = Path(__file__).parents[2]
-
-
-def test_the_list_of_references_is_what_the_code_says() -> None:
-    roles = [field.name for field in fields(BUILT_IN) if field.name not in ("plugins", "data_hashes")]
-    code = {
-        role: {name: getattr(part, "reference", "") for name, part in getattr(BUILT_IN, role).items()} for role in roles
-    }
-    assert built_in_references() == code, "fdabench/suite/references.toml"
+ROLES = [field.name for field in fields(BUILT_IN) if field.name not in ("plugins", "data_hashes")]
+ENTRY = "@article{kamp2018,\n  title = {Efficient Decentralized Deep Learning}\n}"
 
 
 def test_every_reference_is_in_the_bibliography() -> None:
-    keys = {key for role in built_in_references().values() for text in role.values() for key in text.split()}
-    assert keys <= set(bibliography())
+    infos = {(role, name): BUILT_IN.info(role, name) for role in ROLES for name in getattr(BUILT_IN, role)}
+    assert len(infos) > 30
+    assert [fault for info in infos.values() for fault in unknown_references(info)] == []
+    assert {key for info in infos.values() for key in info.references} == set(bibliography()) - {"fdabench"}
 
 
 @pytest.mark.parametrize("name", ["suites/quickstart.toml", "suites/mnist.toml", "suites/ci.toml", "suites/cifar.toml"])
 def test_every_component_of_a_cell_is_cited(name: str) -> None:
     cells = read_suite(ROOT / name).cells
     used = {pair for cell in cells for pair in components(cell.config, BUILT_IN)}
-    texts = [getattr(getattr(BUILT_IN, role)[part], "reference", "") for role, part in used]
-    keys = {"fdabench"} | {key for text in texts for key in text.split()}
-    assert citations(cell.config for cell in cells) == [bibliography()[key] for key in sorted(keys)]
+    keys = {"fdabench"} | {key for role, part in used for key in BUILT_IN.info(role, part).references}
+    found = citations(BUILT_IN.info(*pair) for pair in used_components(cells, BUILT_IN))
+    assert found == [bibliography()[key] for key in sorted(keys)]
 
 
-def test_a_cell_with_a_plug_in_that_is_not_here_is_cited_for_the_rest() -> None:
-    config = dict(read_suite(ROOT / "suites" / "quickstart.toml").cells[0].config)
-    whole = citations([config])
-    sketch = {"kind": "no-such-strategy", "watch": {"kind": "sketch", "depth": 5, "width": 250}, "theta": 1.0}
-    found = citations([{**config, "strategy": sketch, "model": "no-such-model"}])
-    keys = ["fdabench", *getattr(BUILT_IN.monitors["sketch"], "reference", "").split()]
-    assert len(keys) > 1
-    assert {bibliography()[key] for key in keys} <= set(found)
-    dataset = BUILT_IN.datasets[config["dataset"]].reference
-    assert {bibliography()[key] for key in dataset.split()} <= set(found) & set(whole)
+def test_a_report_cites_what_its_locks_describe() -> None:
+    """A report reads the lock alone, so it cites a plug-in that is no longer here."""
+    suite = read_suite(ROOT / "suites" / "quickstart.toml")
+    lock = suite.locked()
+    whole = citations(BUILT_IN.info(*pair) for pair in used_components(suite.cells, BUILT_IN))
+    assert locked_citations([lock, lock]) == whole
+    lock["components"]["strategies"]["no-such-strategy"] = ComponentInfo(references=(ENTRY,)).as_table()
+    assert set(locked_citations([lock])) == {*whole, ENTRY}
+
+
+def test_a_reference_is_a_key_or_an_entry_with_a_key_of_its_own() -> None:
+    assert unknown_references(ComponentInfo(references=("mcmahan2017", ENTRY))) == []
+    (fault,) = unknown_references(ComponentInfo(references=("mcmahan2016",)))
+    assert "did you mean 'mcmahan2017'" in fault
+    (fault,) = unknown_references(ComponentInfo(references=("@misc{mcmahan2017, title = {x}}",)))
+    assert "cite it by this key alone" in fault
+
+
+def test_the_lock_describes_what_cells_use_and_leaves_out_defaults() -> None:
+    used = [("monitors", "naive"), ("partitions", "iid")]
+    assert locked_components(used, BUILT_IN)["partitions"] == {"iid": {"name": "IID", "is_iid": True}}
+    table = locked_components(used, BUILT_IN)["monitors"]["naive"]
+    assert ComponentInfo.from_table(table) == BUILT_IN.info("monitors", "naive")

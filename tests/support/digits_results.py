@@ -13,6 +13,7 @@ import numpy as np
 from fdabench.results.costs import PAPER, Bytes
 from fdabench.results.load import Results, load
 from fdabench.results.store import Store
+from support.components import components_of
 
 PARAMETERS = 50_890
 CLASSES = 10
@@ -100,6 +101,7 @@ def write(root: Path, suite: Suite) -> Results:
             "hit": 1,
             "reach": "at",
             "convention": suite.convention,
+            "components": components_of(cell["config"] for cell in cells),
             "cell": cells,
         }
     )
@@ -305,6 +307,7 @@ def write_by_hand(root: Path) -> Results:
             "hit": 1,
             "reach": "at",
             "convention": "paper",
+            "components": components_of(cell["config"] for cell in cells),
             "cell": cells,
         }
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from fdabench.results.costs import PAPER, Bytes
 from fdabench.results.store import Store
+from support.components import components_of
 
 WORKERS, PARAMETERS, SAMPLES = 10, 61_706, 60_000
 MODEL_BYTES = 4 * PARAMETERS
@@ -52,6 +53,7 @@ def write_lenet5_results(root: Path, cells: Sequence[SyntheticCell], convention:
             "hit": 1,
             "reach": "at",
             "convention": convention,
+            "components": components_of(entry["config"] for entry in entries),
             **lock,
             "cell": entries,
         }

@@ -9,7 +9,9 @@ import torch.distributed as dist
 
 from fdabench.core.collective import AllReduced, Collective, RankOrdered
 from fdabench.core.strategy import Strategy
-from fdabench.optimizers import Adam, AdamW, LocalOptimizer, Sgd
+from fdabench.optimizers.adam import Adam, AdamW
+from fdabench.optimizers.base import LocalOptimizer
+from fdabench.optimizers.sgd import Sgd
 from support.strategies import ALL_STRATEGIES
 from support.toy import TrainingRun, equal_shares, train
 

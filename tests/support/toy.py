@@ -20,7 +20,8 @@ from fdabench.engine.rows import Examples
 from fdabench.engine.sequential import Sequential
 from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.models.base import Architecture, initialised
-from fdabench.optimizers import LocalOptimizer, Sgd
+from fdabench.optimizers.base import LocalOptimizer
+from fdabench.optimizers.sgd import Sgd
 
 CLASSES, SAMPLES, BATCH = 3, 240, 8
 STEPS, WORKERS = 30, 4
@@ -57,7 +58,7 @@ def build(shape: tuple[int, ...], classes: int) -> nn.Module:
 
 def model(dtype: torch.dtype = torch.float32) -> nn.Module:
     """Always the same weights."""
-    return initialised(Architecture(build, None, "", ""), (1, 4, 4), CLASSES, 11).to(dtype)
+    return initialised(Architecture(build, None, ""), (1, 4, 4), CLASSES, 11).to(dtype)
 
 
 def sampler(worker: int, workers: int) -> Sampler:

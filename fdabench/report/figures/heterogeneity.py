@@ -30,7 +30,6 @@ from fdabench.report.stats import geometric_mean
 TITLE = "Heterogeneity: what unequal data costs"
 MOST_GROUPS = 4
 _GROUP = ["suite", "except_partition_id"]
-_IID = "iid"
 
 
 def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
@@ -40,10 +39,11 @@ def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     found = []
     for (suite, _), group in runs.groupby(_GROUP, sort=False):
         mine, name = others[group.index], str(group["except_partition"].iloc[0])
-        kinds = [kind for kind in dict.fromkeys(mine) if kind != _IID]
+        iid = np.isinf(group["alpha"])
+        kinds = list(dict.fromkeys(mine[~iid]))
         for kind in kinds:
             title = f"{name}, {kind}" if len(kinds) > 1 else name
-            found.append(((str(suite), title), group[mine.isin([kind, _IID])]))
+            found.append(((str(suite), title), group[(mine == kind) | iid]))
     return [(key, group) for key, group in found if group["alpha"].nunique() > 1]
 
 

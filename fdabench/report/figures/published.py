@@ -1,7 +1,7 @@
 """Bytes against steps to the target, a cloud for each strategy, the published medians beside: the paper's own form."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import pandas as pd
@@ -13,7 +13,7 @@ from fdabench.formatting import DASH, plural, target_name
 from fdabench.published.facts import GRIDS, IID, Fact, Quantity, published
 from fdabench.published.facts import Axes as Setting
 from fdabench.report.data import ReportData
-from fdabench.report.families import Look, looks_of
+from fdabench.report.families import Look, Paint, looks_of
 from fdabench.report.figures.canvas import (
     GREY,
     MAX_PANELS,
@@ -69,7 +69,7 @@ def draw_published(data: ReportData) -> Figure | None:
     if not found:
         return None
     shown = list(found.items())[:MAX_PANELS]
-    looks = _looks(found)
+    looks = _looks(found, data.paints)
     figure, axes = panels(len(shown), TITLE, 3.1, 3.0)
     for panel, ((model, partition, target), group) in zip(axes, shown, strict=True):
         for cloud in group:
@@ -81,9 +81,9 @@ def draw_published(data: ReportData) -> Figure | None:
     return figure
 
 
-def _looks(found: dict[Panel, list[Cloud]]) -> dict[str, Look]:
+def _looks(found: dict[Panel, list[Cloud]], paints: Mapping[str, Paint]) -> dict[str, Look]:
     names = dict.fromkeys(cloud.strategy for group in found.values() for cloud in group)
-    return looks_of({name: name for name in names})
+    return looks_of({name: name for name in names}, paints)
 
 
 def _cloud(axes: Axes, cloud: Cloud, look: Look) -> None:

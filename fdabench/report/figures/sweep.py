@@ -1,5 +1,7 @@
 """What theta costs: bytes and steps to the target against it, with the thetas that the paper's rules give."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -8,7 +10,7 @@ from fdabench.formatting import listing, target_name
 from fdabench.published.rules import RULES
 from fdabench.report.caveats import LEAST_THETAS
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.families import Look, looks_of
+from fdabench.report.families import Look, Paint, looks_of
 from fdabench.report.figures.canvas import (
     GREY,
     SMALL,
@@ -68,7 +70,7 @@ def draw_sweep(data: ReportData) -> Figure | None:
     if not found:
         return None
     shown = found[:MOST_WORKLOADS]
-    looks = _looks(shown)
+    looks = _looks(shown, data.paints)
     figure, axes = panels(2 * len(shown), TITLE, 3.5, 3.0, columns=2)
     for row, ((suite, workload), group) in enumerate(shown):
         apart = data.apart(suite, workload)
@@ -80,9 +82,9 @@ def draw_sweep(data: ReportData) -> Figure | None:
     return figure
 
 
-def _looks(shown: list[tuple[tuple[str, str], pd.DataFrame]]) -> dict[str, Look]:
+def _looks(shown: list[tuple[tuple[str, str], pd.DataFrame]], paints: Mapping[str, Paint]) -> dict[str, Look]:
     rows = pd.concat([group for _, group in shown])
-    return looks_of(dict(zip(rows["name"], rows["family"], strict=True)))
+    return looks_of(dict(zip(rows["name"], rows["family"], strict=True)), paints)
 
 
 def near_rules(group: pd.DataFrame) -> dict[str, float]:

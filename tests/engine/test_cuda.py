@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from battery.toy import sampler
 from torch import Tensor, nn
 
 from fdabench.core.signs import sketches
@@ -15,7 +14,8 @@ from fdabench.engine.choice import ENGINES
 from fdabench.engine.rows import Examples, Losses
 from fdabench.engine.workers import Crew, Training, Workers
 from fdabench.models.dropout import Dropout
-from fdabench.optimizers import Adam
+from fdabench.optimizers.adam import Adam
+from support.toy import sampler
 
 pytestmark = pytest.mark.cuda
 

@@ -1,0 +1,9 @@
+"""Local optimizers: what a worker steps with between syncs. A new one joins by a line here."""
+
+from collections.abc import Mapping
+
+from fdabench.optimizers.adam import Adam, AdamW
+from fdabench.optimizers.base import LocalOptimizer
+from fdabench.optimizers.sgd import Sgd
+
+OPTIMIZERS: Mapping[str, type[LocalOptimizer]] = {"sgd": Sgd, "adam": Adam, "adamw": AdamW}

@@ -1,0 +1,40 @@
+"""Stochastic gradient descent (Robbins and Monro, 1951), with momentum."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from fdabench.component_info import ComponentInfo
+from fdabench.fields import Decay, NonNegative, Rate
+from fdabench.optimizers.base import AtSync
+
+
+@dataclass(frozen=True)
+class Sgd:
+    """Stochastic gradient descent, torch.optim.SGD."""
+
+    lr: Rate
+    momentum: Decay = 0.0
+    nesterov: bool = False
+    weight_decay: NonNegative = 0.0
+    at_sync: AtSync = "keep"
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="SGD", formula="v ← μ v + g; w ← w − lr v", references=("robbins1951",)
+    )
+
+    def __post_init__(self) -> None:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov: needs a momentum > 0")
+
+    def build(self, rows: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            rows,
+            lr=self.lr,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
