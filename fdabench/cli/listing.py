@@ -8,7 +8,6 @@ from typing import Any
 from fdabench.catalogue.kinds import Catalogue
 from fdabench.cli.console import AS_TABLE, print_table, remark
 from fdabench.cli.constants import CONSTANTS
-from fdabench.component_info import ComponentInfo
 from fdabench.fields import SEED, STEPS, THRESHOLD
 from fdabench.formatting import DASH, count
 from fdabench.suite.citations import reference_keys

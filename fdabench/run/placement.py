@@ -13,6 +13,9 @@ from fdabench.core.collective import Stacked
 from fdabench.core.rows import dots, squared_norms
 from fdabench.core.signs import sketches
 
+BATCH = 32
+ONE_SAMPLE = "linear layers of one sample"
+"""MKL computes them as a product of a matrix and a vector; its bits depend on the matrix's address on AMD processors."""
 ROWS, NUMBERS = 4, 4_097
 """Long enough for the vector loops of every library, and no multiple of their lengths."""
 OFFSETS = range(16)
@@ -25,12 +28,14 @@ def sums() -> Mapping[str, Sum]:
     """What strategies and models make of rows that lie anywhere; by a name for people."""
     generator = torch.Generator().manual_seed(0)
     v_D = torch.randn(NUMBERS, generator=generator)
+    batch_BD = torch.randn(BATCH, NUMBERS, generator=generator)
     return {
         "norms": squared_norms,
         "inner products": lambda x_KD: dots(x_KD, v_D),
         "sketches": lambda x_KD: sketches(x_KD, 3, 50, 0),
         "means": Stacked(torch.full((ROWS,), 1 / ROWS)).mean,
-        "linear layers": lambda x_KD: nn.functional.linear(v_D[None], x_KD),
+        "linear layers": lambda x_KD: nn.functional.linear(batch_BD, x_KD),
+        ONE_SAMPLE: lambda x_KD: nn.functional.linear(batch_BD[:1], x_KD),
     }
 
 

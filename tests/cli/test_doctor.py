@@ -16,7 +16,7 @@ from fdabench.datasets import DATASETS
 from fdabench.errors import SuiteError
 from fdabench.gate.names import environment_class
 from fdabench.run import doctor
-from fdabench.run.placement import differing
+from fdabench.run.placement import ONE_SAMPLE, differing
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,9 @@ def test_differing_numbers_are_reported(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_numbers_do_not_depend_on_their_address(findings: dict[tuple[str, str], str]) -> None:
-    assert findings["same numbers", "anywhere in memory"] == "yes, to the last bit"
+    """A batch of one sample is torch's own product of a matrix and a vector: doctor names it where it differs."""
+    found = findings["same numbers", "anywhere in memory"]
+    assert found in ("yes, to the last bit", f"no, not in {ONE_SAMPLE}")
 
 
 def test_a_sum_that_starts_at_the_first_aligned_number_is_named() -> None:
