@@ -15,7 +15,7 @@ from fdabench.core.signs import sketches
 
 BATCH = 32
 ONE_SAMPLE = "linear layers of one sample"
-"""MKL computes them as a product of a matrix and a vector; its bits depend on the matrix's address on AMD processors."""
+"""MKL computes a product of a matrix and a vector; its bits depend on the address of the matrix on AMD processors."""
 ROWS, NUMBERS = 4, 4_097
 """Long enough for the vector loops of every library, and no multiple of their lengths."""
 OFFSETS = range(16)
