@@ -12,20 +12,20 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
-from fdabench.core.collective import Stacked
+from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.core.strategy import Outcome, Round, Strategy
-from fdabench.datasets.base import Data
-from fdabench.engine.batches import Sampler, Shuffle
+from fdabench.core.strategy import StepResult, Round, Strategy
+from fdabench.datasets.base import DatasetTensors
+from fdabench.engine.batches import Sampler, ShuffleSampler
 from fdabench.engine.choice import ENGINES
-from fdabench.engine.loop import Course, run
+from fdabench.engine.loop import CellLoop, train_loop
 from fdabench.engine.precision import Precision
-from fdabench.engine.rows import Examples
-from fdabench.engine.workers import Crew, Training, Workers
+from fdabench.engine.rows import LabeledData
+from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
 from fdabench.models import MODELS
-from fdabench.models.base import initialised
+from fdabench.models.base import init_model
 from fdabench.monitors import MONITORS
-from fdabench.optimizers.sgd import Sgd
+from fdabench.optimizers.sgd import SGD
 from fdabench.strategies import STRATEGIES
 from fdabench.strategies.fda import FDA
 
@@ -55,21 +55,21 @@ class Timing(NamedTuple):
         return self.samples / self.seconds
 
 
-def noise(model: str) -> Data:
+def noise(model: str) -> DatasetTensors:
     """Random images of the shape that a model takes, as many as MNIST has."""
-    shape = MODELS[model].takes or (1, 28, 28)
+    shape = MODELS[model].input_shape or (1, 28, 28)
     generator = torch.Generator().manual_seed(0)
     x, y = (torch.rand(n, *shape, generator=generator) for n in (SAMPLES, 10_000)), torch.arange(SAMPLES) % CLASSES
     train_x, test_x = x
-    return Data(train_x, y, test_x, y[:10_000], CLASSES).to(torch.device("cpu"))
+    return DatasetTensors(train_x, y, test_x, y[:10_000], CLASSES).to(torch.device("cpu"))
 
 
 def samplers(workers: int) -> list[Sampler]:
     shards = np.array_split(np.arange(SAMPLES), workers)
-    return [Shuffle(shard, BATCH, "wrap", np.random.default_rng(k)) for k, shard in enumerate(shards)]
+    return [ShuffleSampler(shard, BATCH, "wrap", np.random.default_rng(k)) for k, shard in enumerate(shards)]
 
 
-def loop_of(case: Case, data: Data) -> Callable[[float], Timing]:
+def loop_of(case: Case, data: DatasetTensors) -> Callable[[float], Timing]:
     """What does this work for about so many seconds."""
     if case.what == "floor":
         return _floor(case, data)
@@ -77,9 +77,9 @@ def loop_of(case: Case, data: Data) -> Callable[[float], Timing]:
     return _engine(workers, case) if case.what == "engine" else _strategy(workers, case)
 
 
-def _floor(case: Case, data: Data) -> Callable[[float], Timing]:
+def _floor(case: Case, data: DatasetTensors) -> Callable[[float], Timing]:
     """A model and an optimizer for each worker, one after the other, as torch's tutorials have it."""
-    models = [initialised(MODELS[case.model], data.shape, CLASSES, 0) for _ in range(case.workers)]
+    models = [init_model(MODELS[case.model], data.shape, CLASSES, 0) for _ in range(case.workers)]
     optimizers = [torch.optim.SGD(model.parameters(), RATE) for model in models]
     draws = samplers(case.workers)
     # channels first, as everybody's images are; with one channel, `contiguous` would not see the difference
@@ -87,7 +87,7 @@ def _floor(case: Case, data: Data) -> Callable[[float], Timing]:
 
     def step() -> None:
         for model, optimizer, sampler in zip(models, optimizers, draws, strict=True):
-            indices = torch.from_numpy(sampler.draw())
+            indices = torch.from_numpy(sampler.next_batch())
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(x[indices]), y[indices]).backward()
             optimizer.step()
@@ -107,10 +107,10 @@ def _timed(step: Callable[[], Any], workers: int, seconds: float) -> Timing:
     return Timing(steps * workers * BATCH, perf_counter() - begun, 0.0)
 
 
-def _workers(case: Case, data: Data) -> Workers:
-    model = initialised(MODELS[case.model], data.shape, CLASSES, 0)
-    training = Training(model, Sgd(RATE), Examples(data.train_x, data.train_y), ENGINES[case.engine], case.precision)
-    return Workers(training, [Crew(model, samplers(case.workers), range(case.workers))])
+def _workers(case: Case, data: DatasetTensors) -> Workers:
+    model = init_model(MODELS[case.model], data.shape, CLASSES, 0)
+    training = TrainingConfig(model, SGD(RATE), LabeledData(data.train_x, data.train_y), ENGINES[case.engine], case.precision)
+    return Workers(training, [WorkerGroup(model, samplers(case.workers), range(case.workers))])
 
 
 class _Watched:
@@ -122,7 +122,7 @@ class _Watched:
     def init(self, w_D: Tensor) -> Round:
         return self._strategy.init(w_D)
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
         begun = perf_counter()
         outcome = self._strategy.step(t, w_KD, r, channel)
         self.seconds += perf_counter() - begun
@@ -132,9 +132,9 @@ class _Watched:
 def _strategy(workers: Workers, case: Case) -> Callable[[float], Timing]:
     def go(seconds: float) -> Timing:
         watched, ledger = _Watched(_named(case)), Ledger()
-        channel = Channel(Stacked(torch.full((case.workers,), 1 / case.workers)), ledger)
+        channel = Channel(InProcessCollective(torch.full((case.workers,), 1 / case.workers)), ledger)
         begun = perf_counter()
-        run(workers, [Course(watched, channel, 10**9, lambda moment: perf_counter() - begun < seconds)])
+        train_loop(workers, [CellLoop(watched, channel, 10**9, lambda moment: perf_counter() - begun < seconds)])
         return Timing(ledger.step * case.workers * BATCH, perf_counter() - begun, watched.seconds)
 
     return go

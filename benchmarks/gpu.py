@@ -20,11 +20,11 @@ from cases import CLASSES, RATE, noise, samplers
 
 from fdabench.engine import vectorised
 from fdabench.engine.choice import ENGINES
-from fdabench.engine.rows import Examples, Losses
-from fdabench.engine.workers import Crew, Training, Workers
+from fdabench.engine.rows import LabeledData, BatchMetrics
+from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
 from fdabench.models import MODELS
-from fdabench.models.base import initialised
-from fdabench.optimizers.sgd import Sgd
+from fdabench.models.base import init_model
+from fdabench.optimizers.sgd import SGD
 
 CUDA = torch.device("cuda")
 SIZES = (("lenet5", 5), ("lenet5", 10), ("lenet5", 60), ("lenet5", 240), ("cnn", 5), ("cnn", 45), ("vgg16star", 5))
@@ -35,7 +35,7 @@ REPEATS, SECONDS, BATCH = 5, 0.4, 32
 def without_graphs() -> Iterator[None]:
     """The vectorised engine launches each kernel by itself."""
 
-    def eager(function: Callable[..., Losses], device: torch.device) -> Callable[..., Losses]:
+    def eager(function: Callable[..., BatchMetrics], device: torch.device) -> Callable[..., BatchMetrics]:
         return lambda first, second: function(first.to(device), second.to(device))
 
     with patch.object(vectorised, "GraphedFunction", eager):
@@ -45,9 +45,9 @@ def without_graphs() -> Iterator[None]:
 def step_ms(engine: str, model: str, workers: int) -> float:
     """Milliseconds of a local step of all workers: the median of a few measurements."""
     data = noise(model).to(CUDA)
-    net = initialised(MODELS[model], data.shape, CLASSES, 0).to(CUDA)
-    training = Training(net, Sgd(RATE), Examples(data.train_x, data.train_y), ENGINES[engine])
-    crew = Workers(training, [Crew(net, samplers(workers), list(range(workers)))])
+    net = init_model(MODELS[model], data.shape, CLASSES, 0).to(CUDA)
+    training = TrainingConfig(net, SGD(RATE), LabeledData(data.train_x, data.train_y), ENGINES[engine])
+    crew = Workers(training, [WorkerGroup(net, samplers(workers), list(range(workers)))])
     for _ in range(5):
         crew.step()
     count, found = max(1, round(SECONDS / _seconds(crew, 1))), []

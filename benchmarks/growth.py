@@ -13,22 +13,22 @@ import torch
 from cases import BATCH, noise, samplers
 
 from fdabench.core.channel import Channel
-from fdabench.core.collective import Stacked
+from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
 from fdabench.engine.evaluate import model_variance
-from fdabench.engine.loop import Course, Moment, run
-from fdabench.engine.memory import keep_freed_memory
-from fdabench.engine.rows import Examples
-from fdabench.engine.sequential import Sequential
-from fdabench.engine.workers import Crew, Training, Workers
+from fdabench.engine.loop import CellLoop, StepEvent, train_loop
+from fdabench.engine.memory import disable_malloc_trim
+from fdabench.engine.rows import LabeledData
+from fdabench.engine.sequential import SequentialGradients
+from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
 from fdabench.models import MODELS
-from fdabench.models.base import initialised
+from fdabench.models.base import init_model
 from fdabench.monitors.sketch import Sketch
 from fdabench.optimizers.adam import Adam
-from fdabench.results.store import Store
-from fdabench.run.events import Ended, Started
-from fdabench.run.pool import Place, run_cells
-from fdabench.run.shared import load_all
+from fdabench.results.store import ResultsFolder
+from fdabench.run.events import CellFinished, CellStarted
+from fdabench.run.pool import RunContext, run_cells
+from fdabench.run.shared import load_datasets
 from fdabench.strategies.fda import FDA
 from fdabench.suite.reader import read_suite
 
@@ -51,20 +51,20 @@ def _apart(*arguments: str) -> dict[str, Any]:
 
 def matrix(model: str, workers: int) -> dict[str, Any]:
     """SketchFDA with Adam, a sync and the true variance at every step: the most that memory has to hold."""
-    keep_freed_memory()
+    disable_malloc_trim()
     torch.set_num_threads(1)
-    data, net = noise(model), initialised(MODELS[model], MODELS[model].takes or (1, 28, 28), 10, 0)
-    training = Training(net, Adam(1e-3), Examples(data.train_x, data.train_y), Sequential)
-    crew = Workers(training, [Crew(net, samplers(workers), range(workers))])
-    channel = Channel(Stacked(torch.full((workers,), 1 / workers)), Ledger())
+    data, net = noise(model), init_model(MODELS[model], MODELS[model].input_shape or (1, 28, 28), 10, 0)
+    training = TrainingConfig(net, Adam(1e-3), LabeledData(data.train_x, data.train_y), SequentialGradients)
+    crew = Workers(training, [WorkerGroup(net, samplers(workers), range(workers))])
+    channel = Channel(InProcessCollective(torch.full((workers,), 1 / workers)), Ledger())
     times = [perf_counter()]
 
-    def note(moment: Moment) -> bool:
+    def note(moment: StepEvent) -> bool:
         model_variance(moment.w_KD, channel.collective)
         times.append(perf_counter())
         return True
 
-    run(crew, [Course(FDA(0.0, Sketch()), channel, 4, note)])
+    train_loop(crew, [CellLoop(FDA(0.0, Sketch()), channel, 4, note)])
     seconds, size = (times[-1] - times[1]) / 3, crew.weights().shape[1]
     speed = {"step_s": seconds, "samples_per_s": workers * BATCH / seconds, "peak_gib": _peak()}
     return {"what": model, "workers": workers, "parameters": size, **speed}
@@ -97,8 +97,8 @@ def cells(count: int) -> dict[str, Any]:
         root = Path(folder)
         (root / "many.toml").write_text(text, encoding="utf-8")
         found = read_suite(root / "many.toml").cells
-        place = Place(Store(root / "results"), load_all(["digits"], root), torch.device("cpu"), "sequential", 1, 1, 1)
-        moments = [perf_counter() for event in run_cells(found, place) if isinstance(event, Started | Ended)]
+        place = RunContext(ResultsFolder(root / "results"), load_datasets(["digits"], root), torch.device("cpu"), "sequential", 1, 1, 1)
+        moments = [perf_counter() for event in run_cells(found, place) if isinstance(event, CellStarted | CellFinished)]
     return {"what": "cells", "cells": count, "cell_s": (moments[-1] - moments[0]) / count}
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from fdabench.results.costs import PAPER, Bytes
-from fdabench.results.store import Store
+from fdabench.results.costs import PAPER, ByteCounts
+from fdabench.results.store import ResultsFolder
 
 PARAMETERS, WORKERS, SEEDS = 61_706, 10, 10
 THETAS = (0.5, 1, 2, 4, 8)
@@ -53,7 +53,7 @@ def grid(cells: int) -> Iterator[tuple[Strategy, int, int]]:
 
 def write(root: Path, cells: int, evals: int) -> None:
     """As a run leaves it: 2,000 points of a trace for each monitored cell, at most 200 syncs for each."""
-    store, locked, written = Store(root), [], dict[str, str]()
+    store, locked, written = ResultsFolder(root), [], dict[str, str]()
     for (label, table), workload, seed in grid(cells):
         config = _config(table, workload, seed, evals)
         name = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
@@ -100,7 +100,7 @@ def _tables(name: str, config: dict[str, Any], evals: int) -> dict[str, list[dic
     for step in range(20, steps + 1, 20):
         syncs = step // period
         accuracy = top * (1 - 0.9 * math.exp(-step / (steps / 6))) + float(random.normal(0, 0.002))
-        spent = Bytes((syncs + 1) * model, state * step, 0).columns(PAPER)
+        spent = ByteCounts((syncs + 1) * model, state * step, 0).columns(PAPER)
         seen = {"test_accuracy": accuracy, "test_loss": 1 - accuracy, "train_loss": 1 - accuracy}
         guess = {"estimate": theta * 0.6 if monitored else math.nan, "variance": 0.5, "train_accuracy": accuracy}
         place = {"cell_id": name, "step": step, "epoch": step / 187.5, "round": syncs + 1, "syncs": syncs}

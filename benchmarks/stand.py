@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from cases import Case, Timing, loop_of, noise
 
-from fdabench.engine.memory import keep_freed_memory
+from fdabench.engine.memory import disable_malloc_trim
 
 
 def timings(cases: Sequence[Case], repeats: int, seconds: float) -> Mapping[Case, list[Timing]]:
     """Each case timed `repeats` times for about `seconds`, in turns, one at a time."""
     found = defaultdict(list)
-    with _Stand(_nothing) as plain, _Stand(keep_freed_memory) as kept:
+    with _Stand(_nothing) as plain, _Stand(disable_malloc_trim) as kept:
         stands = {case: plain if case.what == "floor" else kept for case in cases}
         for case, stand in stands.items():
             stand.time(case, seconds / 4)

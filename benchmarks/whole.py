@@ -11,11 +11,11 @@ import torch
 from cases import BATCH, noise
 
 import fdabench.run.recorder as recorder
-from fdabench.engine.memory import keep_freed_memory
-from fdabench.results.store import Store
-from fdabench.run.events import Ended, Started
-from fdabench.run.pool import Place, run_cells
-from fdabench.run.simulate import Job, simulate
+from fdabench.engine.memory import disable_malloc_trim
+from fdabench.results.store import ResultsFolder
+from fdabench.run.events import CellFinished, CellStarted
+from fdabench.run.pool import RunContext, run_cells
+from fdabench.run.simulate import CellJob, train_cells
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 
@@ -54,7 +54,7 @@ def cells_of(strategy: str, epochs: int, every: int) -> list[Cell]:
 
 def spent(epochs: int) -> Spent:
     """A cell of SketchFDA that is evaluated every nominal epoch, its tables written."""
-    keep_freed_memory()
+    disable_malloc_trim()
     torch.set_num_threads(1)
     cell, data = cells_of(SKETCH, epochs, 1)[0], noise("lenet5")
     with (
@@ -64,11 +64,11 @@ def spent(epochs: int) -> Spent:
         TemporaryDirectory() as folder,
     ):
         begun = perf_counter()
-        (done,) = simulate([Job(cell.id, cell.config)], data)
+        (done,) = train_cells([CellJob(cell.id, cell.config)], data)
         ended = perf_counter()
         if isinstance(done, Exception):
             raise done
-        Store(Path(folder)).write_tables(cell.id, done.tables, cell.canonical)
+        ResultsFolder(Path(folder)).write_tables(cell.id, done.tables, cell.canonical_json)
         writing = perf_counter() - ended
     measured = scoring[0] + variance[0]
     return Spent(ended - begun - recording[0], measured, recording[0] - measured + writing)
@@ -98,7 +98,7 @@ def rate(jobs: int, epochs: int) -> float:
     """Worker samples per second of two cells of FedAvg with one local epoch, evaluated once at their end."""
     cells = cells_of(FEDAVG, epochs, epochs)
     with TemporaryDirectory() as folder:
-        place = Place(Store(Path(folder)), {"mnist": noise("lenet5")}, torch.device("cpu"), "sequential", jobs, 1, 1)
-        events = [(event, perf_counter()) for event in run_cells(cells, place) if isinstance(event, Started | Ended)]
-    samples: int = sum(event.record["steps"] for event, _ in events if isinstance(event, Ended)) * 10 * BATCH
+        place = RunContext(ResultsFolder(Path(folder)), {"mnist": noise("lenet5")}, torch.device("cpu"), "sequential", jobs, 1, 1)
+        events = [(event, perf_counter()) for event in run_cells(cells, place) if isinstance(event, CellStarted | CellFinished)]
+    samples: int = sum(event.record["steps"] for event, _ in events if isinstance(event, CellFinished)) * 10 * BATCH
     return float(samples / (events[-1][1] - events[0][1]))

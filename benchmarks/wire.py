@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from namespaces import INTERFACE, Hosts, hosts
 
-from fdabench.results.costs import Instant
+from fdabench.results.costs import EvalPoint
 from fdabench.results.networks import demand_at
-from fdabench.results.store import Record, Store
+from fdabench.results.store import Record, ResultsFolder
 
 SUITE = Path(__file__).resolve().parents[1] / "suites" / "wire.toml"
 HOSTS, CONVENTION, TARGET = 2, "ring", 0.9
@@ -46,7 +46,7 @@ def main() -> None:
     print(_markdown(table))
 
 
-def _measured(made: Hosts, rate: str, folder: Path) -> Store:
+def _measured(made: Hosts, rate: str, folder: Path) -> ResultsFolder:
     """Run the suite over links of this rate; what is done already is not run again."""
     if RATES[rate]:
         made.limit(RATES[rate])
@@ -55,25 +55,25 @@ def _measured(made: Hosts, rate: str, folder: Path) -> Store:
     done = made.run(["fdabench", "run", str(SUITE), "-o", f"results-{rate}", *asked], folder, 3600)
     if any(each.returncode for each in done):
         sys.exit("\n".join(each.stderr for each in done))
-    return Store(folder / f"results-{rate}")
+    return ResultsFolder(folder / f"results-{rate}")
 
 
-def _records(store: Store) -> list[Record]:
+def _records(store: ResultsFolder) -> list[Record]:
     found = (store.read_record(cell["id"]) for cell in store.read_lock()["cell"])
     return [record for record in found if record is not None]
 
 
-def _row(rate: str, store: Store, record: Record) -> dict[str, Any]:
+def _row(rate: str, store: ResultsFolder, record: Record) -> dict[str, Any]:
     """One cell on one kind of link: what its ledger says, what the counters said, and the clock."""
     cell_id, workers = record["id"], record["config"]["workers"]
     evals, ledger = (store.read_cell_table(cell_id, name).to_pandas() for name in ("evals", "ledger"))
-    wire = store.read_wire(cell_id)
+    wire = store.read_traffic(cell_id)
     assert wire is not None
     seen = wire.to_pandas()
     apart, paid = seen[seen["kind"] == "evaluation"], seen[seen["kind"] != "evaluation"]
     models = paid[paid["kind"] == "model"]
     last = evals.iloc[-1]
-    demand = demand_at(ledger, Instant(int(last["step"]), True), workers, CONVENTION)
+    demand = demand_at(ledger, EvalPoint(int(last["step"]), True), workers, CONVENTION)
     hit = evals[evals["test_accuracy"] > TARGET].head(1)
     before = apart[apart["step"] <= (hit["step"].iloc[0] if len(hit) else 0)]["seconds"].sum()
     return {

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.rows import squared_norms
-from fdabench.core.strategy import Outcome, Round, Server, Traffic, begin, synchronize
+from fdabench.core.rows import row_squared_norms
+from fdabench.core.strategy import StepResult, Round, ServerOptimizer, TrafficForecast, initial_round, synchronize
 from fdabench.fields import Threshold
 from fdabench.servers.average import Average
 
@@ -17,24 +17,24 @@ class Kamp:
     """Var(w_t) <= max_k |u_k|^2, so |u_k|^2 <= theta for all k keeps FDA's round invariant."""
 
     theta: Threshold
-    server: Server = Average()
+    server: ServerOptimizer = Average()
     info = ComponentInfo(
         formula="sync once ‖u_k‖² > θ at one worker",
         references=("@misc{kamp2018, title = {Efficient Decentralized Deep Learning by Dynamic Model Averaging}}",),
     )
 
     def init(self, w_D: Tensor) -> Round:
-        return begin(w_D, self.server)
+        return initial_round(w_D, self.server)
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
         u_KD = w_KD - r.anchor_D
-        outside_K1 = (squared_norms(u_KD)[:, None] > self.theta).to(u_KD.dtype)
+        outside_K1 = (row_squared_norms(u_KD)[:, None] > self.theta).to(u_KD.dtype)
         if channel.mean(outside_K1, "state").item() == 0:  # nobody is outside
-            return Outcome(w_KD, r, False)
+            return StepResult(w_KD, r, False)
         return synchronize(w_KD, r, self.server, channel)
 
-    def traffic(self, steps: int, num_parameters: int) -> Traffic:
-        return Traffic(0, steps, states=steps, state_size=1)
+    def traffic(self, steps: int, num_parameters: int) -> TrafficForecast:
+        return TrafficForecast(0, steps, num_states=steps, state_size=1)
 
 
 STRATEGIES = {"kamp": Kamp}

@@ -27,7 +27,7 @@ class UsageError(FdabenchError):
     """A command line that asks for something that cannot be."""
 
 
-class TaskError(FdabenchError):
+class WorkloadError(FdabenchError):
     """Data or a model is missing, or does not fit the workload."""
 
 
@@ -39,19 +39,19 @@ class ResultError(FdabenchError):
     """A results folder is missing, foreign or unreadable."""
 
 
-class LockstepError(FdabenchError):
+class RankDivergenceError(FdabenchError):
     """A strategy that branches on what only one process knows."""
 
     exit_code = 3
 
 
-class CutOffError(FdabenchError):
+class ProcessLostError(FdabenchError):
     """A process that holds some of the workers is not heard of any more."""
 
     exit_code = 3
 
 
-class NoComparisonError(FdabenchError):
+class NotComparedError(FdabenchError):
     """There was nothing to compare with; a gate that sees nothing stays closed."""
 
     exit_code = 4
@@ -78,7 +78,7 @@ class SuiteError(FdabenchError):
         super().__init__("\n".join([f"{source}: {count} fault{'s' * (count != 1)}", *self.faults]))
 
 
-class NoSuiteError(SuiteError):
+class SuiteNotFoundError(SuiteError):
     """A suite file that is not there."""
 
     def __init__(self, source: str) -> None:
@@ -86,7 +86,7 @@ class NoSuiteError(SuiteError):
         self.args = (f"{source}: no such file",)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt name: `; did you mean 'theta'?`, or nothing."""
     name = nearest_name(word, known)
     return f"; did you mean {name!r}?" if name is not None else ""

@@ -12,21 +12,21 @@ from annotated_types import Ge, Gt, Le, Lt
 
 
 @dataclass(frozen=True)
-class Meaning:
+class UnitTag:
     """What a number stands for, where its type alone does not say."""
 
     text: str
 
 
-STEPS = Meaning("local steps")
-THRESHOLD = Meaning("squared L2 norm")
-SEED = Meaning("seed")
+STEPS_TAG = UnitTag("local steps")
+THRESHOLD_TAG = UnitTag("squared L2 norm")
+SEED_TAG = UnitTag("seed")
 
-Steps = Annotated[Fraction, STEPS]
-Threshold = Annotated[float, THRESHOLD]
-Seed = Annotated[int, SEED]
+Steps = Annotated[Fraction, STEPS_TAG]
+Threshold = Annotated[float, THRESHOLD_TAG]
+Seed = Annotated[int, SEED_TAG]
 
-Rate = Annotated[float, Gt(0)]
+PositiveFloat = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Decay = Annotated[float, Ge(0), Lt(1)]
 Count = Annotated[int, Ge(1), Le(10**9)]

@@ -16,7 +16,7 @@ _WITHIN_NUMBER = re.compile(r"(?<=\d) (?=[kMGTPEZY]?B\b|%)|(?<=\w) (?=[θτα][=
 _FOLDERS = re.compile(r"(?<![\w.:/])(?:[A-Za-z]:\\|/)(?:[^/\\\s'\":,;()]+[/\\])+")
 
 
-def significant(value: float, digits: int = 3) -> str:
+def format_significant(value: float, digits: int = 3) -> str:
     """Without an exponent: 0.31, 5.3, 161, 4,000."""
     if not math.isfinite(value):
         return DASH
@@ -27,21 +27,21 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def count(value: float) -> str:
+def format_count(value: float) -> str:
     """A whole number, a comma at its thousands: 4,000."""
     return f"{value:,.0f}" if math.isfinite(value) else DASH
 
 
-def byte_size(value: float) -> str:
+def format_bytes(value: float) -> str:
     """Decimal units, as the paper counts: 1 GB is 10^9 bytes. Three figures; bytes below a thousand are whole."""
     if not math.isfinite(value):
         return DASH
     if value < 999.5:
-        return f"{count(value)} B"
+        return f"{format_count(value)} B"
     power = min(int(math.log10(value) // 3), len(_BYTE_UNITS) - 1)
     if float(f"{value / 1000**power:.3g}") >= 1000 and power < len(_BYTE_UNITS) - 1:
         power += 1
-    return f"{significant(value / 1000**power)} {_BYTE_UNITS[power]}"
+    return f"{format_significant(value / 1000**power)} {_BYTE_UNITS[power]}"
 
 
 def format_duration(seconds: float) -> str:
@@ -50,30 +50,30 @@ def format_duration(seconds: float) -> str:
         return DASH
     size, unit = next(((size, unit) for size, unit in _DURATION_UNITS if seconds >= size), _DURATION_UNITS[-1])
     value = seconds / size
-    return f"{count(value) if value >= 1000 else significant(value)} {unit}"
+    return f"{format_count(value) if value >= 1000 else format_significant(value)} {unit}"
 
 
-def percent(fraction: float, decimals: int = 1) -> str:
+def format_percent(fraction: float, decimals: int = 1) -> str:
     return f"{100 * fraction:.{decimals}f} %" if math.isfinite(fraction) else DASH
 
 
-def target_name(target: float) -> str:
+def format_target(target: float) -> str:
     """As short as it can be told apart: 98 %, 98.5 %."""
     return f"{100 * target:.10g} %"
 
 
-def ratio_number(value: float) -> str:
+def format_ratio(value: float) -> str:
     """Two digits below ten, whole numbers above: 1.9, 11, 340."""
     if not math.isfinite(value):
         return DASH
-    return count(value) if value >= 9.95 else significant(value, 2)
+    return format_count(value) if value >= 9.95 else format_significant(value, 2)
 
 
 def plural(number: int, noun: str) -> str:
-    return f"{count(number)} {noun}" + ("" if number == 1 else "s")
+    return f"{format_count(number)} {noun}" + ("" if number == 1 else "s")
 
 
-def first_of(items: Sequence[str], most: int, rest: str = "and {} more") -> list[str]:
+def truncate_list(items: Sequence[str], most: int, rest: str = "and {} more") -> list[str]:
     """The first `most` items and, where there are others, one more that counts them.
 
     Args:
@@ -83,7 +83,7 @@ def first_of(items: Sequence[str], most: int, rest: str = "and {} more") -> list
     return [*items[:most], rest.format(left)] if left > 0 else list(items)
 
 
-def listing(items: Sequence[str], most: int = 6) -> str:
+def join_first(items: Sequence[str], most: int = 6) -> str:
     """The first `most` items in one line, and how many are not named: `a, b and 3 more`."""
     shown = ", ".join(items[:most])
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
@@ -128,17 +128,17 @@ def json_value(value: Any) -> Any:
     return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
-def nobreak(text: str) -> str:
+def non_breaking(text: str) -> str:
     """A number and its unit stay on one line: for pages, which break lines where they like."""
     return _WITHIN_NUMBER.sub("\u00a0", text)
 
 
-def without_folders(text: str) -> str:
+def strip_paths(text: str) -> str:
     """A report travels: where a file lay on one machine says nothing on another."""
     return _FOLDERS.sub("", text)
 
 
-def budget_text(configs: Sequence[Mapping[str, Any]]) -> str:
+def describe_budget(configs: Sequence[Mapping[str, Any]]) -> str:
     """`600 steps for all`, or how far budgets lie apart."""
     budgets = distinct_budgets(configs)
     return f"{budgets[0]} for all" if len(budgets) == 1 else f"budgets differ: {', '.join(budgets)}"
@@ -152,5 +152,5 @@ def distinct_budgets(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 def _budget(budget: Mapping[str, Any]) -> str:
     """Whichever comes first, where there are two."""
     return " or ".join(
-        f"{count(value) if key == 'steps' else format(value, 'g')} {key}" for key, value in budget.items()
+        f"{format_count(value) if key == 'steps' else format(value, 'g')} {key}" for key, value in budget.items()
     )

@@ -16,11 +16,11 @@ import torch
 _FAILURE = "operator torchvision::nms does not exist"
 _SCHEMAS = tuple(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor" for name in ("nms", "qnms"))
 # a library's declarations last as long as somebody holds it
-_declared: list[torch.library.Library] = []
+_is_declared: list[torch.library.Library] = []
 
 
 @cache
-def torchvision(submodule: str) -> ModuleType:
+def import_torchvision(submodule: str) -> ModuleType:
     """`torchvision.<submodule>`, whichever torch stands beside it."""
     name = f"torchvision.{submodule}"
     try:
@@ -38,4 +38,4 @@ def _declare() -> None:
     library = torch.library.Library("torchvision", "FRAGMENT")
     for schema in _SCHEMAS:
         library.define(schema)
-    _declared.append(library)
+    _is_declared.append(library)

@@ -17,7 +17,7 @@ from fdabench.catalogue.kinds import BUILT_IN
 from fdabench.component_info import ComponentInfo, info_of
 from fdabench.errors import ResultError, SuiteError
 from fdabench.results.names import locked_info, strategy_family
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 from fdabench.run.footprint import process_bytes
 from fdabench.suite.reader import read_suite
 
@@ -225,8 +225,8 @@ def test_a_lock_without_descriptions_is_read_with_kinds_as_names() -> None:
     "table", [{"color": "red"}, {"no_such_key": 1}, {"name": "\x1b[2J"}, {"memory_vectors": "many"}, 3]
 )
 def test_a_lock_with_a_damaged_description_is_refused(tmp_path: Path, table: Any) -> None:
-    store, suite = Store(tmp_path), read_suite(Path(fdabench.__file__).parents[1] / "suites" / "ci.toml")
-    store.write_lock({**suite.locked(), "components": {"strategies": {"fda": table}}})
+    store, suite = ResultsFolder(tmp_path), read_suite(Path(fdabench.__file__).parents[1] / "suites" / "ci.toml")
+    store.write_lock({**suite.to_lock(), "components": {"strategies": {"fda": table}}})
     with pytest.raises(ResultError, match=r"suite\.lock\.toml: components: "):
         store.read_lock()
 

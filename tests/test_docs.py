@@ -18,16 +18,16 @@ from fdabench.cli.guard import BUG, INTERRUPTED, OUT_OF_TIME, TERMINATED
 from fdabench.cli.main import app
 from fdabench.cli.run import SOME_FAILED
 from fdabench.datasets import DATASETS
-from fdabench.errors import NoComparisonError
+from fdabench.errors import NotComparedError
 from fdabench.models import MODELS
 from fdabench.monitors import MONITORS
 from fdabench.partition import PARTITIONS
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.schema import HITS, RUNS
-from fdabench.results.store import FAILURES, RESULTS, TABLES, TO_DO
+from fdabench.results.store import FAILURE_STATES, SUCCESS_STATES, TABLES, PENDING_STATES
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
-from fdabench.suite.gate import Gate, Limit
+from fdabench.suite.gate import GateSettings, Limit
 from fdabench.suite.reader import read_suite
 from fdabench.suite.schema import Exclude, StrategyOptions, Suite, Workload
 
@@ -130,7 +130,7 @@ def test_the_readme_names_every_component() -> None:
 
 def test_the_documents_list_every_exit_code() -> None:
     text = README.split("Exit codes:")[1].split("\n\n")[0]
-    gate = {1, NoComparisonError.exit_code}
+    gate = {1, NotComparedError.exit_code}
     runs = {0, 2, SOME_FAILED, BUG, OUT_OF_TIME, INTERRUPTED, TERMINATED}
     assert {int(code) for code in re.findall(r"\b\d+\b", text)} == runs | gate
     pages = ((RUNS_PAGE.split("## Exit codes")[1], runs), (CI_PAGE.split("| exit code |")[1], {0, 2, *gate}))
@@ -155,7 +155,7 @@ def test_the_suite_in_the_documentation_is_good_and_has_every_key(tmp_path: Path
     shown = {key for table in tables["strategy"] for key in table}
     assert set(StrategyOptions.model_fields) <= shown
     assert all(f"`{key}`" in SUITES for key in Exclude.model_fields)
-    assert set(tables["gate"]) == set(Gate.model_fields)
+    assert set(tables["gate"]) == set(GateSettings.model_fields)
     assert set(tables["gate"]["limit"][0]) >= set(Limit.model_fields) - set(Exclude.model_fields)
 
 
@@ -176,7 +176,7 @@ def test_every_column_is_documented_with_its_unit(name: str) -> None:
 
 
 def test_every_state_is_documented() -> None:
-    assert [state for state in (*RESULTS, *FAILURES, *TO_DO) if f"`{state}`" not in RESULTS_PAGE] == []
+    assert [state for state in (*SUCCESS_STATES, *FAILURE_STATES, *PENDING_STATES) if f"`{state}`" not in RESULTS_PAGE] == []
 
 
 def test_a_strategy_in_30_lines_is_the_example() -> None:
@@ -197,7 +197,7 @@ def test_the_examples_of_every_role_run_as_the_page_says(tmp_path: Path, monkeyp
     page = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
     code = "\n".join(blocks(page, "python"))
     (suite,) = blocks(page, "toml")
-    assert [role.mapping for role in ROLES if f"\n{role.mapping} = " not in code] == []
+    assert [role.variable for role in ROLES if f"\n{role.variable} = " not in code] == []
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(code, encoding="utf-8")
     Path("mine.toml").write_text(suite, encoding="utf-8")

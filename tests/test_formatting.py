@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fdabench.formatting import DASH, first_of, format_component, format_duration, json_value, listing
+from fdabench.formatting import DASH, truncate_list, format_component, format_duration, json_value, join_first
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,10 @@ def test_a_duration_has_three_digits_and_one_unit(seconds: float, text: str) -> 
 
 
 def test_a_list_ends_in_the_number_of_items_that_are_not_named() -> None:
-    assert listing(["a", "b", "c"], 3) == "a, b, c"
-    assert listing(["a", "b", "c"], 1) == "a and 2 more"
-    assert first_of(["a", "b", "c"], 1, "{} others") == ["a", "2 others"]
-    assert first_of(["a"], 1) == ["a"]
+    assert join_first(["a", "b", "c"], 3) == "a, b, c"
+    assert join_first(["a", "b", "c"], 1) == "a and 2 more"
+    assert truncate_list(["a", "b", "c"], 1, "{} others") == ["a", "2 others"]
+    assert truncate_list(["a"], 1) == ["a"]
 
 
 def test_components_within_a_component_are_written_alike() -> None:

@@ -4,13 +4,13 @@ import csv
 import io
 import math
 
-from fdabench.formatting import byte_size
+from fdabench.formatting import format_bytes
 from fdabench.tables import Column, Table, column, csv_text, number
 
 COLUMNS = (
     column("strategy"),
     Column("reached", "reached", lambda record: f"{record['reached']}/{record['cells']}", "right"),
-    number("bytes", "bytes of all workers", byte_size),
+    number("bytes", "bytes of all workers", format_bytes),
 )
 RECORDS = (
     {"strategy": "a|b", "reached": 3, "cells": 3, "bytes": 1_000_000, "workloads": ["x", "y"]},

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fdabench.core.strategy import Outcome
+from fdabench.core.strategy import StepResult
 
 Method = Callable[..., Any]
-_CHECKED = "__fdabench_checked__"
+_CHECKED_ROLES = "__fdabench_checked__"
 
 
 def check_calls(adds: Mapping[str, Mapping[str, Any]]) -> None:
@@ -36,29 +36,29 @@ def _replace(component: type[Any], name: str, checked: Callable[[Method], Method
     """In the class that defines the method, unless that is fdabench's."""
     home = next((cls for cls in component.__mro__ if name in vars(cls)), object)
     method = vars(home).get(name)
-    if home.__module__.split(".")[0] == "fdabench" or not isfunction(method) or hasattr(method, _CHECKED):
+    if home.__module__.split(".")[0] == "fdabench" or not isfunction(method) or hasattr(method, _CHECKED_ROLES):
         return
     looked_at = wraps(method)(checked(method))
-    setattr(looked_at, _CHECKED, True)
+    setattr(looked_at, _CHECKED_ROLES, True)
     setattr(home, name, looked_at)
 
 
-def _refused(method: Any, what: str) -> TypeError:
+def _raise_plugin_error(method: Any, what: str) -> TypeError:
     return TypeError(f"{method.__qualname__}, line {method.__code__.co_firstlineno}: {what}")
 
 
 def _step(step: Method) -> Method:
-    def checked(self: Any, t: int, w_KD: Tensor, r: Any, channel: Any) -> Outcome:
+    def checked(self: Any, t: int, w_KD: Tensor, r: Any, channel: Any) -> StepResult:
         if not (
             isinstance(getattr(r, "anchor_D", None), Tensor) and isinstance(getattr(r, "previous_D", None), Tensor)
         ):
-            raise _refused(type(self).init, f"must return a Round, as `begin` makes it; it returned {_shown(r)}")
+            raise _raise_plugin_error(type(self).init, f"must return a Round, as `begin` makes it; it returned {_format_value(r)}")
         given = {"w_KD": w_KD, "r.anchor_D": r.anchor_D, "r.previous_D": r.previous_D}
         before = _versions(given.values())
         outcome = step(self, t, w_KD, r, channel)
         _unchanged(step, given, before)
-        if not isinstance(outcome, Outcome):
-            raise _refused(step, f"must return an Outcome; it returned {_shown(outcome)}")
+        if not isinstance(outcome, StepResult):
+            raise _raise_plugin_error(step, f"must return an Outcome; it returned {_format_value(outcome)}")
         if outcome.synced:
             _like(step, "the w_KD of its Outcome", outcome.w_KD, w_KD)
             _no_nan(step, "the w_KD of its Outcome", outcome.w_KD, w_KD)
@@ -86,8 +86,8 @@ def _state(state: Method) -> Method:
         _unchanged(state, {"u_KD": u_KD}, before)
         shape = (len(u_KD), self.size(u_KD.shape[1]))
         if not isinstance(s_KS, Tensor) or tuple(s_KS.shape) != shape:
-            raise _refused(
-                state, f"must return a tensor of shape [K, size] = {list(shape)}; it returned {_shown(s_KS)}"
+            raise _raise_plugin_error(
+                state, f"must return a tensor of shape [K, size] = {list(shape)}; it returned {_format_value(s_KS)}"
             )
         _no_nan(state, "the local state", s_KS, u_KD)
         return s_KS
@@ -99,7 +99,7 @@ def _bound(bound: Method) -> Method:
     def checked(self: Any, s_S: Tensor) -> Tensor:
         h = bound(self, s_S)
         if not isinstance(h, Tensor) or h.numel() != 1:
-            raise _refused(bound, f"must return a tensor with one number; it returned {_shown(h)}")
+            raise _raise_plugin_error(bound, f"must return a tensor with one number; it returned {_format_value(h)}")
         _no_nan(bound, "the bound", h, s_S)
         return h
 
@@ -113,7 +113,7 @@ def _apply(apply: Method) -> Method:
         moved = apply(self, w_D, u_D, state)
         _unchanged(apply, given, before)
         if not isinstance(moved, tuple) or len(moved) != 2:
-            raise _refused(apply, f"must return the next global model and the next state; it returned {_shown(moved)}")
+            raise _raise_plugin_error(apply, f"must return the next global model and the next state; it returned {_format_value(moved)}")
         _like(apply, "the global model", moved[0], w_D)
         _no_nan(apply, "the global model", moved[0], w_D, u_D)
         return moved
@@ -125,7 +125,7 @@ def _build(build: Method) -> Method:
     def checked(self: Any, rows: Any) -> torch.optim.Optimizer:
         optimizer = build(self, rows)
         if not isinstance(optimizer, torch.optim.Optimizer):
-            raise _refused(build, f"must return a torch.optim.Optimizer; it returned {_shown(optimizer)}")
+            raise _raise_plugin_error(build, f"must return a torch.optim.Optimizer; it returned {_format_value(optimizer)}")
         return optimizer
 
     return checked
@@ -138,17 +138,17 @@ def _split(split: Method) -> Method:
         given.flags.writeable = False
         shards = split(self, given, workers, rng)
         if not isinstance(shards, list | tuple) or len(shards) != workers:
-            raise _refused(split, f"must return a list of {workers} index arrays; it returned {_shown(shards)}")
+            raise _raise_plugin_error(split, f"must return a list of {workers} index arrays; it returned {_format_value(shards)}")
         parts = [np.asarray(shard) for shard in shards]
         if any(part.ndim != 1 or (part.size and part.dtype.kind not in "iu") for part in parts):
-            raise _refused(split, "each worker's part must be a one-dimensional array of whole numbers")
+            raise _raise_plugin_error(split, "each worker's part must be a one-dimensional array of whole numbers")
         held = np.concatenate([part.astype(np.int64) for part in parts])
         if held.size and not 0 <= held.min() <= held.max() < len(labels):
-            raise _refused(split, f"samples go from 0 to {len(labels) - 1}; found {held.min()} to {held.max()}")
+            raise _raise_plugin_error(split, f"samples go from 0 to {len(labels) - 1}; found {held.min()} to {held.max()}")
         times = np.bincount(held, minlength=len(labels))
         if (times != 1).any():
             at = int(np.nonzero(times != 1)[0][0])
-            raise _refused(split, f"every sample belongs to one worker; sample {at} belongs to {times[at]}")
+            raise _raise_plugin_error(split, f"every sample belongs to one worker; sample {at} belongs to {times[at]}")
         return list(shards)
 
     return checked
@@ -170,21 +170,21 @@ def _versions(tensors: Iterable[Tensor]) -> list[int]:
 def _unchanged(method: Method, given: Mapping[str, Tensor], before: list[int]) -> None:
     changed = [name for (name, tensor), was in zip(given.items(), before, strict=True) if tensor._version != was]
     if changed:
-        raise _refused(method, f"changed {', '.join(changed)} in place; it must return new tensors")
+        raise _raise_plugin_error(method, f"changed {', '.join(changed)} in place; it must return new tensors")
 
 
 def _like(method: Method, what: str, found: Any, wanted: Tensor) -> None:
     if not isinstance(found, Tensor) or found.shape != wanted.shape or found.dtype != wanted.dtype:
-        raise _refused(method, f"{what} must be {_shown(wanted)}; it is {_shown(found)}")
+        raise _raise_plugin_error(method, f"{what} must be {_format_value(wanted)}; it is {_format_value(found)}")
 
 
 def _no_nan(method: Method, what: str, found: Tensor, *given: Tensor) -> None:
     """A run that diverges is a result; NaN from finite numbers is a fault."""
     if found.isnan().any() and all(tensor.isfinite().all() for tensor in given):
-        raise _refused(method, f"{what} is NaN although what it was given is finite")
+        raise _raise_plugin_error(method, f"{what} is NaN although what it was given is finite")
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"a tensor of {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):

@@ -12,76 +12,76 @@ from typing import Any, NamedTuple
 
 from fdabench.component_info import ComponentInfo, info_of
 from fdabench.core.monitor import Monitor
-from fdabench.core.strategy import Server, Strategy
-from fdabench.datasets.base import Source
+from fdabench.core.strategy import ServerOptimizer, Strategy
+from fdabench.datasets.base import DatasetSpec
 from fdabench.datasets.checks import KNOWN
-from fdabench.datasets.files import FileSource
-from fdabench.errors import nearest
+from fdabench.datasets.files import FileBackedDatasetSpec
+from fdabench.errors import did_you_mean
 from fdabench.fields import NAME
-from fdabench.models.base import Architecture
+from fdabench.models.base import ModelSpec
 from fdabench.optimizers.base import LocalOptimizer
 from fdabench.partition.base import Partition
 
 
-class Role(NamedTuple):
+class ComponentRole(NamedTuple):
     """A part that components play. `needs` are methods, which take what those of `protocol` take."""
 
-    mapping: str
-    field: str
-    one: str
+    variable: str
+    registry_field: str
+    singular: str
     protocol: type[Any]
-    needs: tuple[str, ...] = ()
-    attributes: tuple[str, ...] = ()
+    required_methods: tuple[str, ...] = ()
+    required_attributes: tuple[str, ...] = ()
 
 
 ROLES = (
-    Role("STRATEGIES", "strategies", "strategy", Strategy, ("init", "step")),
-    Role("MONITORS", "monitors", "monitor", Monitor, ("size", "state", "bound")),
-    Role("SERVERS", "servers", "server", Server, ("init", "apply"), ("averages",)),
-    Role("OPTIMIZERS", "optimizers", "optimizer", LocalOptimizer, ("build",), ("at_sync",)),
-    Role("PARTITIONS", "partitions", "partition", Partition, ("split",)),
-    Role("DATASETS", "datasets", "data set", Source),
-    Role("MODELS", "models", "model", Architecture),
+    ComponentRole("STRATEGIES", "strategies", "strategy", Strategy, ("init", "step")),
+    ComponentRole("MONITORS", "monitors", "monitor", Monitor, ("size", "state", "bound")),
+    ComponentRole("SERVERS", "servers", "server", ServerOptimizer, ("init", "apply"), ("averages",)),
+    ComponentRole("OPTIMIZERS", "optimizers", "optimizer", LocalOptimizer, ("build",), ("at_sync",)),
+    ComponentRole("PARTITIONS", "partitions", "partition", Partition, ("split",)),
+    ComponentRole("DATASETS", "datasets", "data set", DatasetSpec),
+    ComponentRole("MODELS", "models", "model", ModelSpec),
 )
 
 
-class Fault(NamedTuple):
+class PluginIssue(NamedTuple):
     """What is wrong, and the line of the plug-in's file where it stands."""
 
     line: int
     what: str
 
 
-def declared(module: ModuleType, source: bytes) -> tuple[dict[str, dict[str, Any]], list[Fault]]:
+def read_declarations(module: ModuleType, source: bytes) -> tuple[dict[str, dict[str, Any]], list[PluginIssue]]:
     """Components by role and name, and every fault that can be seen without making one.
 
     A component that has one is left out, so that what remains can be looked at further.
     """
-    lines = lines_of(source)
-    mappings = {role: getattr(module, role.mapping) for role in ROLES if hasattr(module, role.mapping)}
+    lines = declaration_lines(source)
+    mappings = {role: getattr(module, role.variable) for role in ROLES if hasattr(module, role.variable)}
     if not mappings:
         return {}, [_nothing(module)]
     adds: dict[str, dict[str, Any]] = {}
     faults = []
     for role, found in mappings.items():
         if not isinstance(found, Mapping) or not found:
-            faults.append(Fault(lines.get((role.mapping, None), 1), f"{role.mapping} must be a dict with a name in it"))
+            faults.append(PluginIssue(lines.get((role.variable, None), 1), f"{role.variable} must be a dict with a name in it"))
             continue
-        adds[role.field] = {}
+        adds[role.registry_field] = {}
         for name, component in found.items():
-            wrong = [Fault(line_of(lines, role, name), what) for what in _component_faults(role, name, component)]
+            wrong = [PluginIssue(find_line(lines, role, name), what) for what in _component_issues(role, name, component)]
             faults += wrong
             if not wrong:
-                adds[role.field][name] = component
+                adds[role.registry_field][name] = component
     return adds, faults
 
 
-def line_of(lines: Mapping[tuple[str, Any], int], role: Role, name: Any) -> int:
+def find_line(lines: Mapping[tuple[str, Any], int], role: ComponentRole, name: Any) -> int:
     """Where a name stands, or else its mapping."""
-    return lines.get((role.mapping, name), lines.get((role.mapping, None), 1))
+    return lines.get((role.variable, name), lines.get((role.variable, None), 1))
 
 
-def lines_of(source: bytes) -> dict[tuple[str, Any], int]:
+def declaration_lines(source: bytes) -> dict[tuple[str, Any], int]:
     """The line of each mapping (name None) and of each name in it that is written out."""
     found: dict[tuple[str, Any], int] = {}
     for node in ast.parse(source).body:
@@ -95,27 +95,27 @@ def lines_of(source: bytes) -> dict[tuple[str, Any], int]:
     return found
 
 
-def _nothing(module: ModuleType) -> Fault:
-    known = [role.mapping for role in ROLES]
-    near = next((hint for name in vars(module) if name.isupper() and (hint := nearest(name, known))), "")
-    return Fault(1, f'adds nothing: expected STRATEGIES = {{"name": Class}}, or {", ".join(known[1:])}{near}')
+def _nothing(module: ModuleType) -> PluginIssue:
+    known = [role.variable for role in ROLES]
+    near = next((hint for name in vars(module) if name.isupper() and (hint := did_you_mean(name, known))), "")
+    return PluginIssue(1, f'adds nothing: expected STRATEGIES = {{"name": Class}}, or {", ".join(known[1:])}{near}')
 
 
-def _component_faults(role: Role, name: Any, component: Any) -> Iterator[str]:
-    said = f"{role.mapping}[{name!r:.80}]"
+def _component_issues(role: ComponentRole, name: Any, component: Any) -> Iterator[str]:
+    said = f"{role.variable}[{name!r:.80}]"
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         yield f"{said}: a name has only letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
-    elif not role.needs:
-        yield from (f"{said}: {fault}" for fault in _value_faults(role, component))
+    elif not role.required_methods:
+        yield from (f"{said}: {fault}" for fault in _value_issues(role, component))
     else:
-        yield from (f"{said}: {fault}" for fault in _class_faults(role, component))
+        yield from (f"{said}: {fault}" for fault in _class_issues(role, component))
 
 
-def _value_faults(role: Role, component: Any) -> Iterator[str]:
+def _value_issues(role: ComponentRole, component: Any) -> Iterator[str]:
     if not isinstance(component, role.protocol):
         kind = f"{role.protocol.__module__}.{role.protocol.__name__}"
-        yield f"a {role.one} is a {kind}, found {type(component).__name__}"
-    elif isinstance(component, Source):
+        yield f"a {role.singular} is a {kind}, found {type(component).__name__}"
+    elif isinstance(component, DatasetSpec):
         shape = component.shape if isinstance(component.shape, tuple | list) else (component.shape,)
         numbers = (component.train_samples, component.classes, *shape)
         if not all(isinstance(number, int) and 0 < number < 2**31 for number in numbers):
@@ -124,8 +124,8 @@ def _value_faults(role: Role, component: Any) -> Iterator[str]:
             yield f"shape must be (channels, height, width); it is {component.shape!r:.80}. {KNOWN}"
         if not callable(component.load):
             yield "load must be a function of a folder"
-        if isinstance(component, FileSource):
-            yield from _files_faults(component.files)
+        if isinstance(component, FileBackedDatasetSpec):
+            yield from _file_issues(component.files)
         yield from _info_faults(component)
     elif not callable(component.build):
         yield "build must be a function of a shape and a number of classes"
@@ -133,20 +133,20 @@ def _value_faults(role: Role, component: Any) -> Iterator[str]:
         yield from _info_faults(component)
 
 
-def _info_faults(component: Source | Architecture) -> Iterator[str]:
+def _info_faults(component: DatasetSpec | ModelSpec) -> Iterator[str]:
     if not isinstance(component.info, ComponentInfo):
         yield f"info must be a fdabench.component_info.ComponentInfo; it is {component.info!r:.80}"
 
 
-def _files_faults(files: Any) -> Iterator[str]:
+def _file_issues(files: Any) -> Iterator[str]:
     if not isinstance(files, tuple | list) or not files or not all(isinstance(file, str | Path) for file in files):
         yield f"files must be paths, at least one; it is {files!r:.80}"
 
 
-def _class_faults(role: Role, component: Any) -> Iterator[str]:
+def _class_issues(role: ComponentRole, component: Any) -> Iterator[str]:
     if not isinstance(component, type) or not is_dataclass(component):
         found = component.__name__ if isinstance(component, type) else f"a {type(component).__name__}"
-        yield f"a {role.one} is a frozen dataclass; {found} is none"
+        yield f"a {role.singular} is a frozen dataclass; {found} is none"
         return
     names = [field.name for field in fields(component)]
     if not component.__dataclass_params__.frozen:  # type: ignore[attr-defined]
@@ -158,11 +158,11 @@ def _class_faults(role: Role, component: Any) -> Iterator[str]:
         )
     if faults := [f"{{{key}}}" for key in _label_keys(component) if key not in names]:
         yield f"{component.__name__}.info.label names {', '.join(faults)}, which is no field of it"
-    for method in role.needs:
-        yield from _method_faults(role, component, method)
-    for attribute in role.attributes:
+    for method in role.required_methods:
+        yield from _method_issues(role, component, method)
+    for attribute in role.required_attributes:
         if not hasattr(component, attribute) and attribute not in component.__dataclass_fields__:
-            yield f"{component.__name__} lacks {attribute}, which every {role.one} has"
+            yield f"{component.__name__} lacks {attribute}, which every {role.singular} has"
 
 
 def _label_keys(component: type[Any]) -> list[str]:
@@ -174,7 +174,7 @@ def _label_keys(component: type[Any]) -> list[str]:
     return [key for key in parts if key is not None]
 
 
-def _method_faults(role: Role, component: type[Any], name: str) -> Iterator[str]:
+def _method_issues(role: ComponentRole, component: type[Any], name: str) -> Iterator[str]:
     method = getattr(component, name, None)
     wanted = inspect.signature(getattr(role.protocol, name))
     if not callable(method):

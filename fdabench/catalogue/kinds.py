@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fdabench.catalogue.code import code_hash
-from fdabench.catalogue.origin import Origin
+from fdabench.catalogue.origin import PluginSource
 from fdabench.component_info import ComponentInfo, info_of
 from fdabench.core.monitor import Monitor
-from fdabench.core.strategy import Server, Strategy
+from fdabench.core.strategy import ServerOptimizer, Strategy
 from fdabench.datasets import DATASETS
-from fdabench.datasets.base import Source
+from fdabench.datasets.base import DatasetSpec
 from fdabench.models import MODELS
-from fdabench.models.base import Architecture
+from fdabench.models.base import ModelSpec
 from fdabench.monitors import MONITORS
 from fdabench.optimizers import OPTIMIZERS
 from fdabench.optimizers.base import LocalOptimizer
@@ -26,8 +26,8 @@ from fdabench.strategies import STRATEGIES
 class Plugin:
     """What somebody adds: components by role (a field of the catalogue) and name, and the files that they stand in."""
 
-    origin: Origin
-    adds: Mapping[str, Mapping[str, Any]]
+    origin: PluginSource
+    components: Mapping[str, Mapping[str, Any]]
     sources: Mapping[str, bytes]
 
     @property
@@ -38,31 +38,31 @@ class Plugin:
     @property
     def names(self) -> list[str]:
         """`strategies.kamp`, ..."""
-        return [f"{role}.{name}" for role, found in self.adds.items() for name in found]
+        return [f"{role}.{name}" for role, found in self.components.items() for name in found]
 
 
 @dataclass(frozen=True, eq=False)
-class Catalogue:
+class Registry:
     """Components by the names that suites know them by. Equal to itself only, so that it can be a key of caches."""
 
     strategies: Mapping[str, type[Strategy]]
     monitors: Mapping[str, type[Monitor]]
-    servers: Mapping[str, type[Server]]
+    servers: Mapping[str, type[ServerOptimizer]]
     optimizers: Mapping[str, type[LocalOptimizer]]
     partitions: Mapping[str, type[Partition]]
-    datasets: Mapping[str, Source]
-    models: Mapping[str, Architecture]
+    datasets: Mapping[str, DatasetSpec]
+    models: Mapping[str, ModelSpec]
     plugins: tuple[Plugin, ...] = ()
     data_hashes: Mapping[str, str] = field(default_factory=dict)
     """By name of a data set that a plug-in adds: a hash of what it loads, once that is known (`run.watched`)."""
 
-    def plugin_of(self, role: str, name: str) -> Plugin | None:
+    def find_plugin(self, role: str, name: str) -> Plugin | None:
         """Who added it; None where it is built in."""
-        return next((plugin for plugin in self.plugins if name in plugin.adds.get(role, ())), None)
+        return next((plugin for plugin in self.plugins if name in plugin.components.get(role, ())), None)
 
     def info(self, role: str, name: str) -> ComponentInfo:
         """What the component declares about itself; the default description of one that is not here."""
         return info_of(getattr(self, role).get(name))
 
 
-BUILT_IN = Catalogue(STRATEGIES, MONITORS, SERVERS, OPTIMIZERS, PARTITIONS, DATASETS, MODELS)
+BUILT_IN = Registry(STRATEGIES, MONITORS, SERVERS, OPTIMIZERS, PARTITIONS, DATASETS, MODELS)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdabench.catalogue.contract import check_calls
-from fdabench.catalogue.declared import ROLES, Fault, declared, line_of, lines_of
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue, Plugin
-from fdabench.catalogue.origin import MOST_BYTES, File, Origin
-from fdabench.catalogue.tried import is_fault_of, user_line
+from fdabench.catalogue.declared import ROLES, PluginIssue, read_declarations, find_line, declaration_lines
+from fdabench.catalogue.kinds import BUILT_IN, Registry, Plugin
+from fdabench.catalogue.origin import MOST_BYTES, FilePlugin, PluginSource
+from fdabench.catalogue.tried import is_raised_by, find_user_line
 from fdabench.component_info import info_of
 from fdabench.errors import PluginError
 from fdabench.regular import open_regular
@@ -22,7 +22,7 @@ _ADDRESS = re.compile(r"(.*/)?[A-Za-z][A-Za-z0-9+.-]+:/")
 _LABELED = ("strategies", "monitors", "servers")
 """The roles whose display names are in labels of strategies."""
 
-Trial = Callable[[Catalogue, str, str], None]
+UsabilityCheck = Callable[[Registry, str, str], None]
 
 
 class _Loaded(NamedTuple):
@@ -30,25 +30,25 @@ class _Loaded(NamedTuple):
     faults: list[str]
 
 
-class Packed(NamedTuple):
+class PackedPlugins(NamedTuple):
     """A catalogue as other processes are sent it: classes cannot be sent, so each of them runs the plug-ins' code."""
 
-    origins: tuple[Origin, ...] = ()
+    origins: tuple[PluginSource, ...] = ()
     data_hashes: Mapping[str, str] = {}
 
-    def unpacked(self) -> Catalogue:
+    def unpacked(self) -> Registry:
         """
         Raises:
             PluginError: as `load`.
         """
-        return replace(load(self.origins), data_hashes=self.data_hashes)
+        return replace(load_plugins(self.origins), data_hashes=self.data_hashes)
 
 
-def packed(catalogue: Catalogue) -> Packed:
-    return Packed(tuple(plugin.origin for plugin in catalogue.plugins), catalogue.data_hashes)
+def pack_plugins(catalogue: Registry) -> PackedPlugins:
+    return PackedPlugins(tuple(plugin.origin for plugin in catalogue.plugins), catalogue.data_hashes)
 
 
-def read_file(where: str, path: Path) -> File:
+def read_plugin_file(where: str, path: Path) -> FilePlugin:
     """The file as it is now; it is not run.
 
     Raises:
@@ -66,10 +66,10 @@ def read_file(where: str, path: Path) -> File:
         raise PluginError([f"{said}: cannot be read: {getattr(error, 'strerror', None) or error}"]) from error
     if len(content) > MOST_BYTES:
         raise PluginError([f"{said}: larger than {MOST_BYTES:,} bytes; expected a file of Python"])
-    return File(where, path, content)
+    return FilePlugin(where, path, content)
 
 
-def load(origins: Sequence[Origin], trial: Trial = lambda catalogue, role, name: None) -> Catalogue:
+def load_plugins(origins: Sequence[PluginSource], trial: UsabilityCheck = lambda catalogue, role, name: None) -> Registry:
     """The built-in catalogue and what these add. `trial` is asked whether a component can be used, and raises if not.
 
     Raises:
@@ -79,39 +79,39 @@ def load(origins: Sequence[Origin], trial: Trial = lambda catalogue, role, name:
         return BUILT_IN
     loaded = [_one(origin) for origin in origins]
     plugins = tuple(each.plugin for each in loaded if each.plugin is not None)
-    added = {role.field: _with(getattr(BUILT_IN, role.field), plugins, role.field) for role in ROLES}
+    added = {role.registry_field: _with(getattr(BUILT_IN, role.registry_field), plugins, role.registry_field) for role in ROLES}
     catalogue = replace(BUILT_IN, plugins=plugins, **added)
     faults = [fault for each in loaded for fault in each.faults]
-    faults += [*_clashes(plugins), *(fault for plugin in plugins for fault in _unusable(catalogue, plugin, trial))]
+    faults += [*_clashes(plugins), *(fault for plugin in plugins for fault in _unusable_issues(catalogue, plugin, trial))]
     if faults:
         raise PluginError(faults)
     for plugin in plugins:
-        check_calls(plugin.adds)
+        check_calls(plugin.components)
     return catalogue
 
 
 def _with(built_in: Mapping[str, Any], plugins: Sequence[Plugin], role: str) -> dict[str, Any]:
-    return {**built_in, **{name: each for plugin in plugins for name, each in plugin.adds.get(role, {}).items()}}
+    return {**built_in, **{name: each for plugin in plugins for name, each in plugin.components.get(role, {}).items()}}
 
 
-def _one(origin: Origin) -> _Loaded:
+def _one(origin: PluginSource) -> _Loaded:
     """What raises while it is imported is the plug-in's fault, whatever it is: also `sys.exit`."""
     try:
-        module = origin.run()
-        sources = origin.sources(module)
+        module = origin.import_module()
+        sources = origin.source_files(module)
     except BaseException as error:
-        if not is_fault_of(error, origin.path):
+        if not is_raised_by(error, origin.path):
             raise
         text = traceback.format_exception_only(error)[-1].strip()
-        return _Loaded(None, [_said(origin, user_line(error, origin.path), text)])
+        return _Loaded(None, [_format_issues(origin, find_user_line(error, origin.path), text)])
     path = origin.path
-    main = origin.content if isinstance(origin, File) else path.read_bytes()
-    adds, faults = declared(module, main)
+    main = origin.content if isinstance(origin, FilePlugin) else path.read_bytes()
+    adds, faults = read_declarations(module, main)
     plugin = Plugin(origin, adds, sources) if adds else None
-    return _Loaded(plugin, [_said(origin, *fault) for fault in faults])
+    return _Loaded(plugin, [_format_issues(origin, *fault) for fault in faults])
 
 
-def _said(origin: Origin, line: int | None, what: str) -> str:
+def _format_issues(origin: PluginSource, line: int | None, what: str) -> str:
     at = f":{line}" if line else ""
     return f"{origin.where}: {origin.path.as_posix()}{at}: {what}"
 
@@ -121,9 +121,9 @@ def _clashes(plugins: Sequence[Plugin]) -> list[str]:
     faults = []
     # FedAvg beside fedavg would confuse people, and file systems
     taken = {
-        (role.field, name.casefold()): f"{name!r} is built in"
+        (role.registry_field, name.casefold()): f"{name!r} is built in"
         for role in ROLES
-        for name in getattr(BUILT_IN, role.field)
+        for name in getattr(BUILT_IN, role.registry_field)
     }
     # labels are made of these names, and two strategies of one label would be one line in a figure
     names = {
@@ -136,21 +136,21 @@ def _clashes(plugins: Sequence[Plugin]) -> list[str]:
     for plugin in plugins:
         for file in plugin.sources:
             if file in files:
-                faults.append(_said(plugin.origin, None, f"another {file} is {files[file]}: rename one of them"))
+                faults.append(_format_issues(plugin.origin, None, f"another {file} is {files[file]}: rename one of them"))
             files[file] = plugin.origin.path.as_posix()
         for role, name, line in _places(plugin):
             if already := taken.get((role, name.casefold())):
-                faults.append(_said(plugin.origin, line, f"{name!r} is taken: of the {role}, {already}"))
+                faults.append(_format_issues(plugin.origin, line, f"{name!r} is taken: of the {role}, {already}"))
             taken[role, name.casefold()] = f"{name!r} is added by {plugin.origin.path.as_posix()}:{line}"
-            info = info_of(plugin.adds[role][name])
+            info = info_of(plugin.components[role][name])
             said = (info.label or info.name) if role in _LABELED else ""
             if said and (already := names.get((role, said.casefold()))):
-                faults.append(_said(plugin.origin, line, f"{name!r}: its name {said!r} is taken: it is {already}"))
+                faults.append(_format_issues(plugin.origin, line, f"{name!r}: its name {said!r} is taken: it is {already}"))
             names[role, said.casefold()] = f"the name of {name!r} of {plugin.origin.path.as_posix()}:{line}"
     return faults
 
 
-def place_of(plugin: Plugin, role: str, name: str) -> str:
+def location_of(plugin: Plugin, role: str, name: str) -> str:
     """`mine.py:28`, where a plug-in adds this component."""
     lines = [line for found_role, found, line in _places(plugin) if (found_role, found) == (role, name)]
     return ":".join([plugin.origin.path.as_posix(), *map(str, lines)])
@@ -158,18 +158,18 @@ def place_of(plugin: Plugin, role: str, name: str) -> str:
 
 def _places(plugin: Plugin) -> Iterable[tuple[str, str, int]]:
     origin = plugin.origin
-    lines = lines_of(origin.content if isinstance(origin, File) else origin.path.read_bytes())
+    lines = declaration_lines(origin.content if isinstance(origin, FilePlugin) else origin.path.read_bytes())
     for role in ROLES:
-        for name in plugin.adds.get(role.field, {}):
-            yield role.field, name, line_of(lines, role, name)
+        for name in plugin.components.get(role.registry_field, {}):
+            yield role.registry_field, name, find_line(lines, role, name)
 
 
-def _unusable(catalogue: Catalogue, plugin: Plugin, trial: Trial) -> list[str]:
+def _unusable_issues(catalogue: Registry, plugin: Plugin, trial: UsabilityCheck) -> list[str]:
     faults = []
     for role, name, line in _places(plugin):
         try:
             trial(catalogue, role, name)
         except Exception as error:
             # a name in an annotation that is not there, a type that no suite can hold, ...
-            faults.append(_said(plugin.origin, *Fault(line, f"{name}: {error}")))
+            faults.append(_format_issues(plugin.origin, *PluginIssue(line, f"{name}: {error}")))
     return faults

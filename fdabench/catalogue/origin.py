@@ -14,7 +14,7 @@ MOST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
-class File:
+class FilePlugin:
     """A file that a suite names. `content` is read once: it is what is hashed and run, here and in every process."""
 
     where: str
@@ -27,7 +27,7 @@ class File:
         """How lists, locks and records speak of it."""
         return self.path.name
 
-    def run(self) -> ModuleType:
+    def import_module(self) -> ModuleType:
         """Its module; what it prints goes to stderr, as stdout carries results. Nothing is written beside it."""
         digest = hashlib.sha256(self.path.as_posix().encode() + b"\0" + self.content).hexdigest()[:16]
         name = f"fdabench_plugin_{digest}"
@@ -44,13 +44,13 @@ class File:
             raise
         return module
 
-    def sources(self, module: ModuleType) -> Mapping[str, bytes]:
+    def source_files(self, module: ModuleType) -> Mapping[str, bytes]:
         """The files that it consists of, by how records speak of them."""
         return {f"plug-in {self.name}": self.content}
 
 
 @dataclass(frozen=True)
-class Package:
+class EntryPointPlugin:
     """An entry point of an installed package, in the group `fdabench.plugins`."""
 
     where: str
@@ -64,14 +64,14 @@ class Package:
         module = sys.modules.get(self.value)
         return Path(getattr(module, "__file__", None) or self.value)
 
-    def run(self) -> ModuleType:
+    def import_module(self) -> ModuleType:
         with redirect_stdout(sys.stderr):
             module = EntryPoint(self.name, self.value, GROUP).load()
         if not isinstance(module, ModuleType):
             raise TypeError(f"the entry point {self.name} = {self.value!r} must name a module")
         return module
 
-    def sources(self, module: ModuleType) -> Mapping[str, bytes]:
+    def source_files(self, module: ModuleType) -> Mapping[str, bytes]:
         """A module's file, or every file of a package."""
         path = Path(str(module.__file__))
         paths = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
@@ -79,13 +79,13 @@ class Package:
         return {f"plug-in {each.relative_to(root).as_posix()}": each.read_bytes() for each in paths}
 
 
-Origin = File | Package
+PluginSource = FilePlugin | EntryPointPlugin
 
 
-def installed() -> tuple[Package, ...]:
+def installed_plugins() -> tuple[EntryPointPlugin, ...]:
     """The plug-ins of installed packages, by name; none of them is run."""
     found = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
-    return tuple(Package(_package(entry), entry.name, entry.value) for entry in found)
+    return tuple(EntryPointPlugin(_package(entry), entry.name, entry.value) for entry in found)
 
 
 def _package(entry: EntryPoint) -> str:

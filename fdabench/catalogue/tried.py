@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from fdabench.catalogue.kinds import Catalogue, Plugin
-from fdabench.errors import FdabenchError, TaskError
+from fdabench.catalogue.kinds import Registry, Plugin
+from fdabench.errors import FdabenchError, WorkloadError
 
 T = TypeVar("T")
 
 
-def tried(plugin: Plugin, what: str, call: Callable[[], T]) -> T:
+def attribute_errors(plugin: Plugin, what: str, call: Callable[[], T]) -> T:
     """What `call` returns.
 
     Raises:
@@ -23,12 +23,12 @@ def tried(plugin: Plugin, what: str, call: Callable[[], T]) -> T:
     except FdabenchError:
         raise
     except BaseException as error:
-        if not is_fault_of(error, plugin.origin.path):
+        if not is_raised_by(error, plugin.origin.path):
             raise
-        raise TaskError(f"{at(plugin.origin.path, error)}: {what}: {in_words(error)}") from error
+        raise WorkloadError(f"{location(plugin.origin.path, error)}: {what}: {format_error(error)}") from error
 
 
-def is_fault_of(error: BaseException, path: Path) -> bool:
+def is_raised_by(error: BaseException, path: Path) -> bool:
     """Whether an exception is the fault of code in `path` which we have called, and no signal's.
 
     Ctrl-C is never. Any other class that is no `Exception`, such as one that SIGTERM raises wherever the program is, is
@@ -40,28 +40,28 @@ def is_fault_of(error: BaseException, path: Path) -> bool:
     return not isinstance(error, KeyboardInterrupt) and bool(frames) and frames[-1].filename == str(path)
 
 
-def failure_of(error: BaseException, catalogue: Catalogue) -> Exception | None:
+def failure_of(error: BaseException, catalogue: Registry) -> Exception | None:
     """What a cell failed with, where plug-ins of the catalogue may have raised it; None where it is a signal's."""
     if isinstance(error, Exception):
         return error
-    if not any(is_fault_of(error, plugin.origin.path) for plugin in catalogue.plugins):
+    if not any(is_raised_by(error, plugin.origin.path) for plugin in catalogue.plugins):
         return None
-    raised = f"sys.exit({error.code!r})" if isinstance(error, SystemExit) else in_words(error)
+    raised = f"sys.exit({error.code!r})" if isinstance(error, SystemExit) else format_error(error)
     return RuntimeError(f"{raised} ends no cell").with_traceback(error.__traceback__)
 
 
-def at(path: Path, error: BaseException) -> str:
+def location(path: Path, error: BaseException) -> str:
     """`mine.py:28`, the last line of this file that took part; the file alone where none did."""
-    line = user_line(error, path)
+    line = find_user_line(error, path)
     return path.as_posix() if line is None else f"{path.as_posix()}:{line}"
 
 
-def in_words(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """`ValueError: I give up`; the class and the first line of the message."""
     return f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
 
 
-def user_line(error: BaseException, path: Path) -> int | None:
+def find_user_line(error: BaseException, path: Path) -> int | None:
     """The last line of this file that took part."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return error.lineno

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fdabench.cli.guard import guarded
+from fdabench.cli.guard import with_exit_codes
 from fdabench.cli.options import (
     OUTPUT,
     Chosen,
@@ -19,7 +19,7 @@ from fdabench.cli.options import (
 )
 
 
-@guarded
+@with_exit_codes
 def init(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not exist.")] = Path(
         "suite.toml"
@@ -34,7 +34,7 @@ def init(
     write_suite(file)
 
 
-@guarded
+@with_exit_codes
 def doctor(data_dir: DataDir = None, output_format: OutputFormat = Format.auto) -> None:
     """Check versions, devices, data and determinism.
 
@@ -45,7 +45,7 @@ def doctor(data_dir: DataDir = None, output_format: OutputFormat = Format.auto) 
     print_doctor(data_dir, output_format.value)
 
 
-@guarded
+@with_exit_codes
 def plan(
     suite: SuiteFile,
     out: ResultsOut = None,
@@ -84,19 +84,19 @@ def plan(
     A row for each strategy and workload has its number of seeds, which of them are done, stale (and why) or to run, and
     the bytes that each will send; totals are below. JSON and CSV have every cell.
     """
-    from fdabench.cli.plan import Wanted, print_larger, print_plan
+    from fdabench.cli.plan import PlanRequest, print_extrapolation_command, print_plan
     from fdabench.errors import UsageError
 
     if extrapolate is not None:
-        print_larger(suite, out, tuple(sets or ()), seeds, chosen, extrapolate, results, output_format.value)
+        print_extrapolation_command(suite, out, tuple(sets or ()), seeds, chosen, extrapolate, results, output_format.value)
     elif results is not None:
         raise UsageError("--results: that is for --extrapolate; -o names the results of a plan")
     else:
-        wanted = Wanted(suite, out, data_dir, tuple(sets or ()), seeds, chosen, fresh, verbose)
+        wanted = PlanRequest(suite, out, data_dir, tuple(sets or ()), seeds, chosen, fresh, verbose)
         print_plan(wanted, output_format.value)
 
 
-@guarded
+@with_exit_codes
 def merge(
     results: Annotated[
         list[Path], typer.Argument(metavar="RESULTS...", help="Two results folders or more.", show_default=False)

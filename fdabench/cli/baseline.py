@@ -4,15 +4,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from fdabench.cli.check import load_or_closed
-from fdabench.cli.console import print_table, remark, say
+from fdabench.cli.check import load_for_check
+from fdabench.cli.console import print_table, print_note, print_result
 from fdabench.errors import UsageError
-from fdabench.formatting import count, percent, plural
-from fdabench.gate.baseline import Changes, accept, first, save
-from fdabench.gate.reading import read
-from fdabench.gate.runs import Run
-from fdabench.gate.snapshots import snapshot
-from fdabench.gate.units import readable
+from fdabench.formatting import format_count, format_percent, plural
+from fdabench.gate.baseline import BaselineDiff, accept, new_baseline, save
+from fdabench.gate.reading import read_baseline
+from fdabench.gate.runs import RunSummary
+from fdabench.gate.snapshots import summarize_results
+from fdabench.gate.units import format_metric
 from fdabench.results.load import Results
 from fdabench.results.text import one_line
 from fdabench.tables import Table, column
@@ -25,10 +25,10 @@ def save_baseline(root: Path, path: Path, force: bool) -> None:
     """
     if path.exists() and not force:
         raise UsageError(f"{path}: is there already: `fdabench baseline accept` keeps its history, --force does not")
-    results = load_or_closed(root)
-    made = first(snapshot(results), _revision(results), _versions(results))
+    results = load_for_check(root)
+    made = new_baseline(summarize_results(results), _revision(results), _versions(results))
     save(path, made)
-    say(f"{path.as_posix()}: {plural(len(made.snapshot.runs), 'run')} of {made.snapshot.suite}; commit it")
+    print_result(f"{path.as_posix()}: {plural(len(made.snapshot.runs), 'run')} of {made.snapshot.suite}; commit it")
 
 
 def accept_results(root: Path, path: Path, reason: str) -> None:
@@ -37,16 +37,16 @@ def accept_results(root: Path, path: Path, reason: str) -> None:
         UsageError: the reason is empty, cells have no result, or they are of another suite.
         NoComparisonError: no baseline to change.
     """
-    old, results = read(path), load_or_closed(root)
-    new, found = accept(old, snapshot(results), reason, _revision(results), _versions(results))
+    old, results = read_baseline(path), load_for_check(root)
+    new, found = accept(old, summarize_results(results), reason, _revision(results), _versions(results))
     if new is old:
-        say(f"{path.as_posix()}: nothing differs; left as it is")
+        print_result(f"{path.as_posix()}: nothing differs; left as it is")
         return
     save(path, new)
-    say(f"{path.as_posix()}: {_told(found)}; commit it")
+    print_result(f"{path.as_posix()}: {_told(found)}; commit it")
 
 
-def _told(found: Changes) -> str:
+def _told(found: BaselineDiff) -> str:
     """`2 runs changed, 1 run added`; where none is, only how all are read."""
     told = [f"{plural(count, 'run')} {what}" for what, count in found._asdict().items() if count]
     return ", ".join(told) or "targets or accounting changed"
@@ -54,28 +54,28 @@ def _told(found: Changes) -> str:
 
 def show_baseline(path: Path, form: str) -> None:
     """One row for each run; who accepted what, and why, to stderr."""
-    baseline = read(path)
+    baseline = read_baseline(path)
     print_table(Table([_record(run) for run in baseline.snapshot.runs], _COLUMNS), form)
     for entry in baseline.history:
         code = f" with fdabench {entry.fdabench}" if entry.fdabench else ""
-        remark(f"{entry.revision or 'no revision'}{code}: {plural(entry.runs, 'run')}: {one_line(entry.reason)}")
+        print_note(f"{entry.revision or 'no revision'}{code}: {plural(entry.runs, 'run')}: {one_line(entry.reason)}")
 
 
-def _record(run: Run) -> dict[str, Any]:
+def _record(run: RunSummary) -> dict[str, Any]:
     """For programs; the accuracy of a run that diverged is NaN, which is printed as null."""
     told = {key: getattr(run, key) for key in ("cell", "seed", "id", "state", "steps", "syncs", "bytes_total")}
     return {**told, "accuracy": run.accuracy, "environment": run.environment}
 
 
 _COLUMNS = (
-    column("cell", write=readable),
+    column("cell", write=format_metric),
     column("seed"),
     column("id"),
     column("state"),
-    column("steps", write=count),
-    column("syncs", write=count),
-    column("bytes_total", "bytes", count),
-    column("accuracy", write=lambda accuracy: percent(accuracy, 2)),
+    column("steps", write=format_count),
+    column("syncs", write=format_count),
+    column("bytes_total", "bytes", format_count),
+    column("accuracy", write=lambda accuracy: format_percent(accuracy, 2)),
     column("environment"),
 )
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import pandas as pd
 import tomli_w
 
-from fdabench.cli.console import print_table, say
+from fdabench.cli.console import print_table, print_result
 from fdabench.cli.evaluations import COLUMNS, evaluation_records, thinned
-from fdabench.cli.inspected import Inspected
-from fdabench.cli.states import state_of
-from fdabench.formatting import byte_size, count, format_duration, percent, target_name
+from fdabench.cli.inspected import CellResults
+from fdabench.cli.states import live_state
+from fdabench.formatting import format_bytes, format_count, format_duration, format_percent, format_target
 from fdabench.report.tables import records_of
 from fdabench.results.costs import CONVENTIONS, total_bytes
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 from fdabench.tables import Column, Table, column
 
 MOST_EVALUATIONS = 20
@@ -23,12 +23,12 @@ TICKS = 4
 SHADES = " .:-=+*#"
 
 
-def print_page(found: Inspected) -> None:
+def print_page(found: CellResults) -> None:
     """Beginning with what was asked for, ending with what came of it, which is what a terminal shows."""
     cell, record = found.cell, found.record
-    state = state_of(Store(found.folder), cell.id, record or None)
-    say(f"{cell.title}\n{cell.id}  {cell.label}  seed {cell.config['seed']}  {state}\n")
-    say(tomli_w.dumps(cell.config))
+    state = live_state(ResultsFolder(found.folder), cell.id, record or None)
+    print_result(f"{cell.title}\n{cell.id}  {cell.label}  seed {cell.config['seed']}  {state}\n")
+    print_result(tomli_w.dumps(cell.config))
     if not record:
         return
     _say_run(found)
@@ -38,10 +38,10 @@ def print_page(found: Inspected) -> None:
         _say_ledger(found)
         _say_timeline(found.rounds, record["steps"])
     if "error" in record:
-        say(f"\n{record['error'].rstrip()}")
+        print_result(f"\n{record['error'].rstrip()}")
 
 
-def _say_run(found: Inspected) -> None:
+def _say_run(found: CellResults) -> None:
     record = found.record
     about = {**record.get("resolved", {}), **record.get("environment", {})}
     about |= {key: record[key] for key in ("attempts", "started", "ended", "steps", "wall_s") if key in record}
@@ -49,53 +49,53 @@ def _say_run(found: Inspected) -> None:
     print_table(Table(records, (column("key", ""), column("value", ""))), "plain")
 
 
-def _say_outcome(found: Inspected) -> None:
+def _say_outcome(found: CellResults) -> None:
     run = found.run
     reached = found.evals[found.evals["test_accuracy"] == run["best_accuracy"]]
-    best = f" at step {count(int(reached['step'].iloc[0]))}" if len(reached) else ""
-    say(f"\naccuracy: {percent(run['final_accuracy'], 2)} at the end, {percent(run['best_accuracy'], 2)} at best{best}")
+    best = f" at step {format_count(int(reached['step'].iloc[0]))}" if len(reached) else ""
+    print_result(f"\naccuracy: {format_percent(run['final_accuracy'], 2)} at the end, {format_percent(run['best_accuracy'], 2)} at best{best}")
     took = format_duration(found.record["wall_s"])
-    total = f"{byte_size(run['bytes_total'])} ({found.convention}), {count(run['syncs'])} syncs"
-    say(f"in all: {count(run['steps'])} steps, {total}, {took}")
+    total = f"{format_bytes(run['bytes_total'])} ({found.convention}), {format_count(run['syncs'])} syncs"
+    print_result(f"in all: {format_count(run['steps'])} steps, {total}, {took}")
     if len(found.hits):
-        say("")
+        print_result("")
         print_table(Table(records_of(found.hits), _HITS), "plain")
 
 
 _HITS = (
-    column("target", write=target_name),
-    Column("step", "reached at step", lambda hit: count(hit["step"]) if hit["reached"] else "missed"),
+    column("target", write=format_target),
+    Column("step", "reached at step", lambda hit: format_count(hit["step"]) if hit["reached"] else "missed"),
     # a missed target has no numbers, which are written as a dash
-    column("step_before", "after step", count),
-    column("bytes_total", "bytes", byte_size),
-    column("syncs", "syncs", count),
+    column("step_before", "after step", format_count),
+    column("bytes_total", "bytes", format_bytes),
+    column("syncs", "syncs", format_count),
 )
 
 
-def _say_evaluations(found: Inspected) -> None:
+def _say_evaluations(found: CellResults) -> None:
     records = evaluation_records(found)
     shown = thinned(records, MOST_EVALUATIONS)
     of = f"{len(shown)} of {len(records)}; --output-format json or csv has all" if len(shown) < len(records) else "all"
-    say(f"\nevaluations ({of}):")
+    print_result(f"\nevaluations ({of}):")
     print_table(Table(shown, COLUMNS), "plain")
 
 
-def _say_ledger(found: Inspected) -> None:
+def _say_ledger(found: CellResults) -> None:
     rows = [
         {"kind": kind, "collectives": mine["count"].sum(), "payloads": sorted(set(mine["payload_bytes"]))}
         for kind, mine in found.ledger.groupby("kind", sort=False)
     ]
     columns = (
         column("kind", "ledger"),
-        column("collectives", write=count),
-        column("payloads", "payload of one worker", lambda sizes: ", ".join(f"{count(n)} B" for n in sizes)),
+        column("collectives", write=format_count),
+        column("payloads", "payload of one worker", lambda sizes: ", ".join(f"{format_count(n)} B" for n in sizes)),
     )
-    say("")
+    print_result("")
     print_table(Table(rows, columns), "plain")
-    say("")
+    print_result("")
     workers = found.cell.config["workers"]
     costs = [{"convention": name, "bytes": total_bytes(found.ledger, workers, name).total} for name in CONVENTIONS]
-    print_table(Table(costs, (column("convention"), column("bytes", "bytes, all workers", byte_size))), "plain")
+    print_table(Table(costs, (column("convention"), column("bytes", "bytes, all workers", format_bytes))), "plain")
 
 
 def _say_timeline(rounds: pd.DataFrame, steps: int) -> None:
@@ -104,14 +104,14 @@ def _say_timeline(rounds: pd.DataFrame, steps: int) -> None:
     counts = pd.cut(rounds["step"], edges).value_counts(sort=False)
     full = max(1.0, steps / TIMELINE_WIDTH)
     shades = "".join(SHADES[min(len(SHADES) - 1, round((n / full) ** 0.5 * (len(SHADES) - 1)))] for n in counts)
-    say(f"\n{count(len(rounds))} syncs in {count(steps)} steps{_where([int(step) for step in rounds['step']])}")
-    say(f"|{shades}|\n{axis(steps)}")
+    print_result(f"\n{format_count(len(rounds))} syncs in {format_count(steps)} steps{_where([int(step) for step in rounds['step']])}")
+    print_result(f"|{shades}|\n{axis(steps)}")
 
 
 def _where(steps: Sequence[int]) -> str:
     if not steps or len(steps) > MOST_SYNCS:
         return ""
-    return f": at step{'s' * (len(steps) > 1)} {', '.join(count(step) for step in steps)}"
+    return f": at step{'s' * (len(steps) > 1)} {', '.join(format_count(step) for step in steps)}"
 
 
 def axis(steps: int) -> str:
@@ -122,7 +122,7 @@ def axis(steps: int) -> str:
     """
     line = "0"
     for tick in range(1, TICKS + 1):
-        text, end = count(steps * tick / TICKS), 1 + TIMELINE_WIDTH * tick // TICKS
+        text, end = format_count(steps * tick / TICKS), 1 + TIMELINE_WIDTH * tick // TICKS
         room = end - len(line)
         if len(text) < room:
             line += text.rjust(room)

@@ -3,17 +3,17 @@
 from typing import Any
 
 from fdabench.cli.evaluations import evaluation_records
-from fdabench.cli.inspected import Inspected
-from fdabench.cli.states import state_of
+from fdabench.cli.inspected import CellResults
+from fdabench.cli.states import live_state
 from fdabench.report.tables import records_of
 from fdabench.results.costs import CONVENTIONS, total_bytes
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 
 _COUNTS = ("step", "step_before", "syncs", "bytes_model", "bytes_state", "bytes_total")
 _SHOWN = ("attempts", "started", "ended", "steps", "wall_s", "remarks", "error", "plugin")
 
 
-def cell_record(found: Inspected) -> dict[str, Any]:
+def cell_record(found: CellResults) -> dict[str, Any]:
     """Accuracies are fractions, bytes whole numbers over all workers, times seconds."""
     cell, record, run = found.cell, found.record, found.run
     return {
@@ -21,9 +21,9 @@ def cell_record(found: Inspected) -> dict[str, Any]:
         "id": cell.id,
         "what": cell.title,
         "label": cell.label,
-        "reference": cell.reference,
+        "reference": cell.is_reference,
         "seed": cell.config["seed"],
-        "state": state_of(Store(found.folder), cell.id, record or None),
+        "state": live_state(ResultsFolder(found.folder), cell.id, record or None),
         "config": cell.config,
         **{key: record[key] for key in _SHOWN if key in record},
         **{key: record.get(key, {}) for key in ("resolved", "environment")},
@@ -38,7 +38,7 @@ def cell_record(found: Inspected) -> dict[str, Any]:
     }
 
 
-def _costs(found: Inspected) -> dict[str, int]:
+def _costs(found: CellResults) -> dict[str, int]:
     workers = found.cell.config["workers"]
     return {name: total_bytes(found.ledger, workers, name).total for name in CONVENTIONS}
 

@@ -7,27 +7,27 @@ from pathlib import Path
 
 import typer
 
-from fdabench.cli.console import for_a_terminal, print_data, print_styled, print_table, print_text, remark, say
-from fdabench.cli.findings import blocks
-from fdabench.errors import NoComparisonError, ResultError, UsageError
+from fdabench.cli.console import uses_rich, print_data, print_styled, print_table, print_text, print_note, print_result
+from fdabench.cli.findings import render_findings
+from fdabench.errors import NotComparedError, ResultError, UsageError
 from fdabench.gate.check import check, check_limits
-from fdabench.gate.folded import rows
-from fdabench.gate.github import annotations, refusal
+from fdabench.gate.folded import cell_rows
+from fdabench.gate.github import annotations, not_compared_annotation
 from fdabench.gate.junit import junit
-from fdabench.gate.margins import margins
-from fdabench.gate.markdown import comment
-from fdabench.gate.places import files_of
-from fdabench.gate.reading import read
-from fdabench.gate.runs import Snapshot
-from fdabench.gate.snapshots import snapshot
-from fdabench.gate.verdict import Checked
-from fdabench.gate.words import as_data, cell_table, finding_table, head, hints, summary
+from fdabench.gate.margins import read_gate_settings
+from fdabench.gate.markdown import pr_comment
+from fdabench.gate.places import source_files
+from fdabench.gate.reading import read_baseline
+from fdabench.gate.runs import ResultsSummary
+from fdabench.gate.snapshots import summarize_results
+from fdabench.gate.verdict import CheckResult
+from fdabench.gate.words import to_json, cell_table, finding_table, head, hints, summary
 from fdabench.results.load import Results, load
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 
 
 @dataclass(frozen=True)
-class Question:
+class CheckRequest:
     """What is to be compared with what, and how strictly; `form` is how the answer is printed."""
 
     results: Path
@@ -38,7 +38,7 @@ class Question:
     form: str
 
 
-def answer(question: Question) -> None:
+def run_check(question: CheckRequest) -> None:
     """Print what was found and end with its exit code.
 
     Raises:
@@ -47,64 +47,64 @@ def answer(question: Question) -> None:
     """
     try:
         checked = _checked(question)
-    except NoComparisonError as error:
+    except NotComparedError as error:
         if question.form == "github":
-            say(refusal(str(error)))
+            print_result(not_compared_annotation(str(error)))
         raise
     _print(checked, question)
     for hint in hints(checked):
-        remark(hint)
+        print_note(hint)
     if checked.exit_code:
         raise typer.Exit(checked.exit_code)
 
 
-def _checked(question: Question) -> Checked:
+def _checked(question: CheckRequest) -> CheckResult:
     if question.baseline and question.against:
         raise UsageError("give --baseline FILE or --against RESULTS, not both")
-    results = load_or_closed(question.results)
-    own, gate = snapshot(results), margins(results.lock, Store(results.root).lock_path)
+    results = load_for_check(question.results)
+    own, gate = summarize_results(results), read_gate_settings(results.lock, ResultsFolder(results.root).lock_path)
     before = _before(question)
     if before is None:
         found = check_limits(own, gate)
     else:
         against = (question.baseline or question.against or Path()).as_posix()
-        found = check(before, snapshot(results, before.protocol), gate, own, against)
+        found = check(before, summarize_results(results, before.protocol), gate, own, against)
     return replace(
         found,
         strict=question.strict,
         results=question.results.as_posix(),
         baseline=question.baseline.as_posix() if question.baseline else "",
-        files=files_of(results.lock),
+        files=source_files(results.lock),
     )
 
 
-def _before(question: Question) -> Snapshot | None:
+def _before(question: CheckRequest) -> ResultsSummary | None:
     if question.baseline:
-        return read(question.baseline).snapshot
-    return snapshot(load_or_closed(question.against)) if question.against else None
+        return read_baseline(question.baseline).snapshot
+    return summarize_results(load_for_check(question.against)) if question.against else None
 
 
-def load_or_closed(root: Path) -> Results:
+def load_for_check(root: Path) -> Results:
     """
     Raises:
         ResultError: no results here.
         NoComparisonError: results that cannot be read, as of another schema.
     """
-    if not Store(root).lock_path.exists():
-        raise ResultError(f"{root}: no results here: there is no {Store(root).lock_path.name}")
+    if not ResultsFolder(root).lock_path.exists():
+        raise ResultError(f"{root}: no results here: there is no {ResultsFolder(root).lock_path.name}")
     try:
         return load(root)
     except ResultError as error:
-        raise NoComparisonError(str(error)) from error
+        raise NotComparedError(str(error)) from error
 
 
-def _print(checked: Checked, question: Question) -> None:
+def _print(checked: CheckResult, question: CheckRequest) -> None:
     if question.form == "json":
-        print_data(as_data(checked))
+        print_data(to_json(checked))
     elif question.form == "junit":
         print_text(junit(checked, _ended(question.results)))
     elif question.form == "markdown":
-        print_text(comment(checked))
+        print_text(pr_comment(checked))
     elif question.form == "github":
         _github(checked)
     elif question.form == "csv":
@@ -113,32 +113,32 @@ def _print(checked: Checked, question: Question) -> None:
         _lines(checked, question)
 
 
-def _lines(checked: Checked, question: Question) -> None:
-    told, shown = head(checked), rows(checked)
+def _lines(checked: CheckResult, question: CheckRequest) -> None:
+    told, shown = head(checked), cell_rows(checked)
     for line in [*told, *([""] if told else [])]:
-        say(line)
-    if shown and for_a_terminal(question.form):
-        print_styled(partial(blocks, shown))
+        print_result(line)
+    if shown and uses_rich(question.form):
+        print_styled(partial(render_findings, shown))
     elif shown:
         print_table(cell_table(shown), "plain")
     nothing = ["all syncs are at the same steps"] if question.baseline or question.against else []
     for line in [*((checked.why or nothing) if question.why else ()), *summary(checked)]:
-        say(line)
+        print_result(line)
 
 
-def _github(checked: Checked) -> None:
+def _github(checked: CheckResult) -> None:
     """Annotations and the answer to stdout; the whole to the step's summary, where the runner names a file for it."""
     for line in [*annotations(checked), *summary(checked)]:
-        say(line)
+        print_result(line)
     page = os.environ.get("GITHUB_STEP_SUMMARY")
     if page:
         try:
             # other steps of the job write to it as well
             with open(page, "a", encoding="utf-8") as file:
-                file.write(comment(checked))
+                file.write(pr_comment(checked))
         except OSError as error:
             # the answer is the exit code, with or without a page
-            remark(f"GITHUB_STEP_SUMMARY: {page}: cannot be written: {error.strerror}; the summary is left out")
+            print_note(f"GITHUB_STEP_SUMMARY: {page}: cannot be written: {error.strerror}; the summary is left out")
 
 
 def _ended(root: Path) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fdabench.cli.console import say
+from fdabench.cli.console import print_result
 from fdabench.suite.citations import citations
 from fdabench.suite.components import used_components
 from fdabench.suite.reader import read_suite
@@ -11,4 +11,4 @@ from fdabench.suite.reader import read_suite
 def print_citations(path: Path) -> None:
     suite = read_suite(path)
     used = used_components(suite.cells, suite.catalogue)
-    say("\n\n".join(citations(suite.catalogue.info(role, name) for role, name in used)))
+    print_result("\n\n".join(citations(suite.catalogue.info(role, name) for role, name in used)))

@@ -5,14 +5,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fdabench.cli.console import print_table, remark
+from fdabench.cli.console import print_table, print_note
 from fdabench.errors import ResultError, UsageError
-from fdabench.formatting import DASH, byte_size, percent
-from fdabench.gate.ab import Line, side_by_side
-from fdabench.gate.units import metric_name, readable, signed
-from fdabench.report.data import combine
-from fdabench.report.published import compare
-from fdabench.report.versus import published_grids, versus_table
+from fdabench.formatting import DASH, format_bytes, format_percent
+from fdabench.gate.ab import ComparisonRow, side_by_side
+from fdabench.gate.units import metric_name, format_metric, format_signed_percent
+from fdabench.report.data import combine_results
+from fdabench.report.published import compare_with_published
+from fdabench.report.versus import published_grids, published_table
 from fdabench.results.load import load
 from fdabench.tables import Column, Record, Table, column
 
@@ -35,12 +35,12 @@ def _print_sides(a: Path, b: Path, form: str) -> None:
     found = side_by_side(load(a), load(b))
     print_table(Table([_record(line) for line in found.lines], _COLUMNS), form)
     if found.differing:
-        remark(f"some are paired by label and workload: their configurations differ in {', '.join(found.differing)}")
+        print_note(f"some are paired by label and workload: their configurations differ in {', '.join(found.differing)}")
     if found.alone:
-        remark(f"{found.alone} runs have no counterpart and are left out")
+        print_note(f"{found.alone} runs have no counterpart and are left out")
 
 
-def _record(line: Line) -> dict[str, Any]:
+def _record(line: ComparisonRow) -> dict[str, Any]:
     low, high = line.interval or (None, None)
     record = {**asdict(line), "change_low": low, "change_high": high}
     return {key: value for key, value in record.items() if key != "interval"}
@@ -48,21 +48,21 @@ def _record(line: Line) -> dict[str, Any]:
 
 def _size(key: str) -> Callable[[Record], str]:
     """The value of one side: an accuracy, or bytes."""
-    return lambda line: percent(line[key]) if line["metric"] == "accuracy" else byte_size(line[key])
+    return lambda line: format_percent(line[key]) if line["metric"] == "accuracy" else format_bytes(line[key])
 
 
 def _change(line: Record) -> str:
     digits, unit = (2, " points") if line["metric"] == "accuracy" else (1, " %")
-    return f"{line['bound']}{signed(line['change'], digits)}{unit}"
+    return f"{line['bound']}{format_signed_percent(line['change'], digits)}{unit}"
 
 
 def _interval(line: Record) -> str:
     ends, digits = (line["change_low"], line["change_high"]), 2 if line["metric"] == "accuracy" else 1
-    return DASH if None in ends else f"[{', '.join(signed(end, digits) for end in ends)}]"
+    return DASH if None in ends else f"[{', '.join(format_signed_percent(end, digits) for end in ends)}]"
 
 
 _COLUMNS = (
-    column("cell", write=readable),
+    column("cell", write=format_metric),
     column("metric", write=metric_name),
     Column("a", "A", _size("a")),
     Column("b", "B", _size("b")),
@@ -79,13 +79,13 @@ def _print_published(roots: Sequence[Path], form: str) -> None:
     Raises:
         ResultError: nothing in the results was published.
     """
-    found = compare(combine([load(root) for root in roots]))
+    found = compare_with_published(combine_results([load(root) for root in roots]))
     if not found.matched:
         raise ResultError(
             f"{', '.join(root.as_posix() for root in roots)}: none of the {found.total} published numbers has a "
             f"counterpart; there are some for {published_grids()}; partitions round-robin and iid-file-order, on mnist "
             "also sorted (0.6) and label (0, 8); thetas of the paper's Table 1"
         )
-    table = versus_table(found)
+    table = published_table(found)
     print_table(table, form)
-    remark(table.note)
+    print_note(table.note)

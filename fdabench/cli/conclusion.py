@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from fdabench.cli.console import AS_TABLE, print_table, say
+from fdabench.cli.console import AS_TABLE, print_table, print_result
 from fdabench.report.conclusion import conclusion_table
-from fdabench.report.data import combine
+from fdabench.report.data import combine_results
 from fdabench.report.summary import closing_summary
 from fdabench.results.load import Results
 
@@ -17,9 +17,9 @@ def print_conclusion(results: Sequence[Results], form: str) -> None:
         form: one of `options.Format`.
     """
     if form in AS_TABLE:
-        print_table(conclusion_table(combine(results)), form)
+        print_table(conclusion_table(combine_results(results)), form)
     else:
-        say("\n\n".join(closing_summary(result) for result in results))
+        print_result("\n\n".join(closing_summary(result) for result in results))
 
 
 @contextmanager

@@ -15,11 +15,11 @@ from rich.text import Text
 
 from fdabench.errors import UsageError
 from fdabench.formatting import json_value
-from fdabench.results.text import csv_cell, visible
+from fdabench.results.text import csv_cell, escape_control_characters
 from fdabench.tables import Table, csv_text
 
 
-class Quiet(Console):
+class PipeSafeConsole(Console):
     """rich ends the program with exit code 1 when the reader goes away; the guard knows better."""
 
     def on_broken_pipe(self) -> None:
@@ -29,28 +29,28 @@ class Quiet(Console):
 AS_TABLE = ("json", "csv", "markdown")
 """Forms that hold one table and nothing else; in the others lines of text may follow it."""
 
-out = Quiet(highlight=False, soft_wrap=True)
-err = Quiet(stderr=True, highlight=False, soft_wrap=True)
+out = PipeSafeConsole(highlight=False, soft_wrap=True)
+err = PipeSafeConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
-def say(text: str) -> None:
+def print_result(text: str) -> None:
     """A line of the result, as it is; what a terminal would obey is written out."""
-    out.print(visible(text), markup=False)
+    out.print(escape_control_characters(text), markup=False)
 
 
-def remark(text: str) -> None:
+def print_note(text: str) -> None:
     """A line that is not part of the result."""
-    err.print(visible(text), markup=False)
+    err.print(escape_control_characters(text), markup=False)
 
 
 def print_styled(lines_for: Callable[[int], Iterable[Text]]) -> None:
     """Lines in colours, made for the width of the terminal; what is longer is left to it."""
-    console = Quiet(highlight=False, soft_wrap=True)
+    console = PipeSafeConsole(highlight=False, soft_wrap=True)
     for line in lines_for(console.width):
         console.print(line)
 
 
-def for_a_terminal(output_format: str) -> bool:
+def uses_rich(output_format: str) -> bool:
     """`auto` is rich on a terminal, plain in a pipe."""
     return output_format == "rich" or (output_format == "auto" and out.is_terminal)
 
@@ -61,7 +61,7 @@ def print_table(table: Table, output_format: str) -> None:
     Raises:
         UsageError: a form that is for verdicts, not for tables.
     """
-    chosen = "rich" if for_a_terminal(output_format) else "plain" if output_format == "auto" else output_format
+    chosen = "rich" if uses_rich(output_format) else "plain" if output_format == "auto" else output_format
     if chosen not in _PRINTERS:
         raise UsageError(f"--output-format {chosen}: it is for `fdabench check`; here: {', '.join(_PRINTERS)}")
     _PRINTERS[chosen](table)
@@ -91,7 +91,7 @@ def _plain(table: Table) -> None:
     widths = [max(len(line[i]) for line in lines) for i in range(len(table.columns))]
     for line in lines:
         cells = zip(line, widths, table.columns, strict=True)
-        say("  ".join(f"{cell:{_SIDES[each.alignment]}{width}}" for cell, width, each in cells).rstrip())
+        print_result("  ".join(f"{cell:{_SIDES[each.alignment]}{width}}" for cell, width, each in cells).rstrip())
 
 
 def _json(table: Table) -> None:
@@ -106,7 +106,7 @@ def _csv(table: Table) -> None:
 
 def _markdown(table: Table) -> None:
     for line in table.markdown(lambda cell: cell.replace("|", "\\|")):
-        say(line)
+        print_result(line)
 
 
 _SIDES = {"left": "<", "right": ">"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from fdabench.formatting import count
+from fdabench.formatting import format_count
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.networks import NETWORKS
 from fdabench.tables import Table, column
@@ -37,7 +37,7 @@ def networks() -> Table:
     ]
     columns = (
         column("name"),
-        column("bandwidth_mbps", "bandwidth", lambda mbps: f"{count(mbps)} Mbit/s"),
+        column("bandwidth_mbps", "bandwidth", lambda mbps: f"{format_count(mbps)} Mbit/s"),
         column("latency_ms", "latency, one way", lambda ms: f"{ms:g} ms"),
         column("shared", "whose", lambda shared: "one channel for all" if shared else "each worker"),
         column("about"),

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.catalogue.kinds import BUILT_IN, Registry
 from fdabench.cli.console import print_table
 from fdabench.datasets.base import data_dir
 from fdabench.errors import SuiteError
 from fdabench.gate.names import environment_class
-from fdabench.run.doctor import Finding, data_sets, determinism, devices, environment_here, versions
+from fdabench.run.doctor import DoctorCheck, data_sets, determinism, devices, current_environment, versions
 from fdabench.run.ready import parse_device
-from fdabench.suite.reader import read_plugins
+from fdabench.suite.reader import read_registry
 from fdabench.tables import Table, column
 
 
@@ -25,21 +25,21 @@ def print_doctor(folder: Path | None, form: str) -> None:
         *determinism(),
         *_environment_class(),
     ]
-    print_table(Table([finding._asdict() for finding in findings], [*map(column, Finding._fields)]), form)
+    print_table(Table([finding._asdict() for finding in findings], [*map(column, DoctorCheck._fields)]), form)
 
 
-def _plugins() -> tuple[Catalogue, list[Finding]]:
+def _plugins() -> tuple[Registry, list[DoctorCheck]]:
     try:
-        catalogue = read_plugins(None)
+        catalogue = read_registry(None)
     except SuiteError as error:
-        return BUILT_IN, [Finding("plug-in", "installed", "; ".join(str(error).splitlines()))]
-    found = [Finding("plug-in", plugin.origin.path.as_posix(), ", ".join(plugin.names)) for plugin in catalogue.plugins]
-    return catalogue, found or [Finding("plug-in", "installed", "none")]
+        return BUILT_IN, [DoctorCheck("plug-in", "installed", "; ".join(str(error).splitlines()))]
+    found = [DoctorCheck("plug-in", plugin.origin.path.as_posix(), ", ".join(plugin.names)) for plugin in catalogue.plugins]
+    return catalogue, found or [DoctorCheck("plug-in", "installed", "none")]
 
 
-def _environment_class() -> Iterator[Finding]:
+def _environment_class() -> Iterator[DoctorCheck]:
     """What a baseline's runs must have in common with those here for `check` to compare them to the last bit."""
-    record = environment_here(parse_device("auto"))
-    yield Finding(
+    record = current_environment(parse_device("auto"))
+    yield DoctorCheck(
         "class", "environment", ", ".join(f"{key} {value}" for key, value in environment_class(record).items())
     )

@@ -2,28 +2,28 @@
 
 from contextlib import AbstractContextManager, nullcontext
 
-from fdabench.errors import UsageError, nearest
-from fdabench.run.executor import PROCESSES, Executor
+from fdabench.errors import UsageError, did_you_mean
+from fdabench.run.executor import LOCAL_BACKEND, Backend
 
 HERE, RAY = EXECUTORS = ("processes", "ray")
 
 
-def chosen_executor(
+def select_backend(
     name: str, ray_address: str | None, jobs: int | None, processes: int
-) -> AbstractContextManager[Executor]:
+) -> AbstractContextManager[Backend]:
     """Who runs cells that are held by so many processes each.
 
     Raises:
         UsageError: no such executor, an address for one that has none, or cells that are no single task.
     """
     if name not in EXECUTORS:
-        raise UsageError(f"--executor {name}: expected {' or '.join(EXECUTORS)}{nearest(name, EXECUTORS)}")
+        raise UsageError(f"--executor {name}: expected {' or '.join(EXECUTORS)}{did_you_mean(name, EXECUTORS)}")
     if name == HERE:
         if ray_address is not None:
             raise UsageError(f"--ray-address {ray_address}: that is for --executor {RAY}")
-        return nullcontext(PROCESSES)
+        return nullcontext(LOCAL_BACKEND)
     if processes > 1:
         raise UsageError(f"--executor {RAY}: a cell is one task there; leave --engine distributed away")
-    from fdabench.run.ray_pool import on_ray
+    from fdabench.run.ray_pool import ray_backend
 
-    return on_ray(ray_address, jobs)
+    return ray_backend(ray_address, jobs)

@@ -5,14 +5,14 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from fdabench.cli.console import print_table, remark, say
-from fdabench.errors import ResultError, UsageError, nearest
-from fdabench.formatting import DASH, byte_size, count, format_duration, significant
+from fdabench.cli.console import print_table, print_note, print_result
+from fdabench.errors import ResultError, UsageError, did_you_mean
+from fdabench.formatting import DASH, format_bytes, format_count, format_duration, format_significant
 from fdabench.results.load import Results, load
 from fdabench.results.networks import NETWORKS, Network
-from fdabench.run.extrapolate import Estimate, Wish, estimates
+from fdabench.run.extrapolate import CostEstimate, TargetScale, estimate_costs
 from fdabench.suite.cell import Cell
-from fdabench.suite.reader import Expanded
+from fdabench.suite.reader import LoadedSuite
 from fdabench.suite.select import select
 from fdabench.tables import Column, Record, Table, column
 
@@ -21,7 +21,7 @@ PAGE = "docs/extrapolation.md"
 FOR_PROGRAMS = ("json", "csv")
 
 
-def parse_wish(text: str) -> Wish:
+def parse_target_scale(text: str) -> TargetScale:
     """`workers=1e6,parameters=7e9`: whole numbers, exactly.
 
     Raises:
@@ -33,17 +33,17 @@ def parse_wish(text: str) -> Wish:
         name, _, value = (piece.strip() for piece in part.partition("="))
         if name not in MOST:
             faults.append(
-                f"{part.strip()!r}: expected {', '.join(f'{known}=N' for known in MOST)}{nearest(name, MOST)}"
+                f"{part.strip()!r}: expected {', '.join(f'{known}=N' for known in MOST)}{did_you_mean(name, MOST)}"
             )
         elif name in found:
             faults.append(f"{name} comes twice")
         elif (number := _whole(value, MOST[name])) is None:
-            faults.append(f"{name}={value:.40}: expected a whole number from 1 to {count(MOST[name])}, as 4096 or 1e6")
+            faults.append(f"{name}={value:.40}: expected a whole number from 1 to {format_count(MOST[name])}, as 4096 or 1e6")
         else:
             found[name] = number
     if faults:
         raise UsageError("\n".join(f"--extrapolate {fault}" for fault in faults))
-    return Wish(**found)
+    return TargetScale(**found)
 
 
 def _whole(text: str, most: int) -> int | None:
@@ -57,7 +57,7 @@ def _whole(text: str, most: int) -> int | None:
     return int(number)
 
 
-def print_extrapolation(suite: Expanded, wish: Wish, results: Path, chosen: str | None, named: bool, form: str) -> None:
+def print_extrapolation(suite: LoadedSuite, wish: TargetScale, results: Path, chosen: str | None, named: bool, form: str) -> None:
     """One row for each strategy and workload; what is measured and what is not stands beside it.
 
     Raises:
@@ -69,12 +69,12 @@ def print_extrapolation(suite: Expanded, wish: Wish, results: Path, chosen: str 
     networks = dict(NETWORKS) | {
         own.name: Network(own.bandwidth_mbps * 1e6, own.latency_ms * 1e-3, own.shared) for own in suite.suite.network
     }
-    found = estimates(cells, wish, convention, read, suite.catalogue)
+    found = estimate_costs(cells, wish, convention, read, suite.catalogue)
     _tell(found, results if read else None)
     records = [_record(each, networks, convention) for each in found]
     print_table(Table(records, _costs(convention)), form)
     if form not in FOR_PROGRAMS:
-        say("")
+        print_result("")
         print_table(Table(records, _times(networks)), form)
 
 
@@ -85,16 +85,16 @@ def _results(root: Path, cells: tuple[Cell, ...] | list[Cell], source: str) -> R
     return results
 
 
-def _tell(found: list[Estimate], results: Path | None) -> None:
+def _tell(found: list[CostEstimate], results: Path | None) -> None:
     if results is not None:
-        remark(
+        print_note(
             f"measured in {results.as_posix()}: sync rates, which are taken over as they are, and the time of a step"
         )
     elif any(each.basis == "bound" for each in found):
-        remark("no results: syncs are bounds where they are not exact; --results FOLDER takes measured rates")
-    if any(each.theta is not None and each.there.parameters != each.here.parameters for each in found):
-        remark("theta grows with the parameters, by the published rule: as much for each as in the suite")
-    remark(f"modelled: memory, computing, talking; with which formulas, and how far they hold: {PAGE}")
+        print_note("no results: syncs are bounds where they are not exact; --results FOLDER takes measured rates")
+    if any(each.theta is not None and each.projected_to.parameters != each.measured_at.parameters for each in found):
+        print_note("theta grows with the parameters, by the published rule: as much for each as in the suite")
+    print_note(f"modelled: memory, computing, talking; with which formulas, and how far they hold: {PAGE}")
 
 
 def _costs(convention: str) -> tuple[Column, ...]:
@@ -102,14 +102,14 @@ def _costs(convention: str) -> tuple[Column, ...]:
     return (
         column("strategy"),
         Column("on", "on", _on),
-        column("workers", "K", count),
-        column("parameters", write=count),
-        column("steps", write=count),
-        column("theta", write=lambda theta: DASH if theta is None else significant(theta)),
-        Column("syncs", "syncs", _range("syncs_least", "syncs_most", count)),
+        column("workers", "K", format_count),
+        column("parameters", write=format_count),
+        column("steps", write=format_count),
+        column("theta", write=lambda theta: DASH if theta is None else format_significant(theta)),
+        Column("syncs", "syncs", _range("syncs_least", "syncs_most", format_count)),
         Column("syncs_basis", "syncs are", _basis),
-        Column("bytes", f"bytes ({convention})", _range("bytes_least", "bytes_most", byte_size)),
-        column("memory_bytes", "memory of a process", byte_size),
+        Column("bytes", f"bytes ({convention})", _range("bytes_least", "bytes_most", format_bytes)),
+        column("memory_bytes", "memory of a process", format_bytes),
         Column("checked", "checked", _checked),
     )
 
@@ -144,7 +144,7 @@ def _range(low: str, high: str, write: Callable[[float], str]) -> Callable[[Reco
 def _basis(record: Record) -> str:
     if record["syncs_basis"] != "measured":
         return str(record["syncs_basis"])
-    return f"measured at K={record['measured_workers']} d={count(record['measured_parameters'])}"
+    return f"measured at K={record['measured_workers']} d={format_count(record['measured_parameters'])}"
 
 
 def _checked(record: Record) -> str:
@@ -156,7 +156,7 @@ def _talking(demand: Any, network: Network) -> float:
     return float(demand.seconds_on(network, 0.0))
 
 
-def _record(each: Estimate, networks: Mapping[str, Network], convention: str) -> dict[str, Any]:
+def _record(each: CostEstimate, networks: Mapping[str, Network], convention: str) -> dict[str, Any]:
     """For programs: bytes as whole numbers, seconds, and the size at which the rate was measured."""
     low, high = each.demands or (None, None)
     least, most = each.syncs or (None, None)
@@ -165,7 +165,7 @@ def _record(each: Estimate, networks: Mapping[str, Network], convention: str) ->
         "strategy": each.cell.label,
         **{key: each.cell.config[key] for key in ("dataset", "model", "batch_size")},
         "partition": each.cell.config["partition"]["kind"],
-        **each.there._asdict(),
+        **each.projected_to._asdict(),
         "theta": each.theta,
         "syncs_basis": each.basis,
         "syncs_least": least,
@@ -177,9 +177,9 @@ def _record(each: Estimate, networks: Mapping[str, Network], convention: str) ->
         "compute_s": each.compute_s,
         **{f"{name}_least_s": _talking(low, network) if low else None for name, network in networks.items()},
         **{f"{name}_most_s": _talking(high, network) if high else None for name, network in networks.items()},
-        "measured_workers": each.here.workers if measured else None,
-        "measured_parameters": each.here.parameters if measured else None,
+        "measured_workers": each.measured_at.workers if measured else None,
+        "measured_parameters": each.measured_at.parameters if measured else None,
         "measured_syncs_per_step": float(measured.rate) if measured else None,
         "measured_cells": measured.cells if measured else 0,
-        "cells_as_predicted": measured.as_predicted if measured else 0,
+        "cells_as_predicted": measured.predictions_hold if measured else 0,
     }

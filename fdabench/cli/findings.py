@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from fdabench.gate.folded import Row
+from fdabench.gate.folded import CellRow
 from fdabench.gate.verdict import Verdict
 
 _STYLES = {Verdict.fail: "bold red", Verdict.inconclusive: "yellow", Verdict.better: "green"}
 
 
-def blocks(rows: Sequence[Row], width: int) -> Iterator[Text]:
+def render_findings(rows: Sequence[CellRow], width: int) -> Iterator[Text]:
     """Verdict, cell and the id of its worst run; below, a line for each metric, broken at words where it is long."""
     for row in rows:
         line = Text(row.verdict.value, style=_STYLES.get(row.verdict, "")).append(f"  {row.cell}", style="bold")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fdabench.cli.guard import guarded
+from fdabench.cli.guard import with_exit_codes
 from fdabench.cli.options import Format, OutputFormat, ResultsDir, Verdicts, VerdictsFormat
 
 baselines = typer.Typer(
@@ -17,7 +17,7 @@ BaselineFile = Annotated[
 ]
 
 
-@guarded
+@with_exit_codes
 def check(
     results: ResultsDir,
     baseline: Annotated[
@@ -35,13 +35,13 @@ def check(
 
     Exit code 0: no. 1: yes. 4: it was not compared, or not all of it.
     """
-    from fdabench.cli.check import Question, answer
+    from fdabench.cli.check import CheckRequest, run_check
 
-    answer(Question(results, baseline, against, strict, why, output_format.value))
+    run_check(CheckRequest(results, baseline, against, strict, why, output_format.value))
 
 
 @baselines.command()
-@guarded
+@with_exit_codes
 def save(
     results: ResultsDir,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")] = Path(
@@ -56,7 +56,7 @@ def save(
 
 
 @baselines.command()
-@guarded
+@with_exit_codes
 def accept(
     results: ResultsDir,
     baseline: BaselineFile,
@@ -69,7 +69,7 @@ def accept(
 
 
 @baselines.command("show")
-@guarded
+@with_exit_codes
 def show_(
     baseline: Annotated[Path, typer.Argument(metavar="FILE", help="A baseline.", show_default=False)],
     output_format: OutputFormat = Format.auto,

@@ -17,11 +17,11 @@ import typer
 from fdabench import __version__
 from fdabench.cli.memory import check_address_space, is_out_of_memory
 from fdabench.errors import FdabenchError
-from fdabench.results.text import visible
+from fdabench.results.text import escape_control_characters
 
 USAGE, BUG, OUT_OF_TIME, INTERRUPTED, TERMINATED = 2, 70, 75, 130, 143
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-NO_WAY = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+UNWRITABLE_ERRNOS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
 """To a file that somebody named; whoever asks whether it is there is told so by the system."""
 
 P = ParamSpec("P")
@@ -31,11 +31,11 @@ class Terminated(BaseException):
     """SIGTERM: raised wherever the program is, so that what is under way can be left in order."""
 
 
-class OutOfTime(BaseException):
+class TimeLimitReached(BaseException):
     """The time that was given is up; what is left goes on with the next call."""
 
 
-def guarded(command: Callable[P, None]) -> Callable[P, None]:
+def with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
     """The command, ending in one of the documented exit codes."""
 
     @wraps(command)
@@ -47,7 +47,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             sys.stdout.flush()
         except typer.Exit:
             raise  # an exit code that the command chose
-        except OutOfTime:
+        except TimeLimitReached:
             _end(f"fdabench: the time is up; this goes on from here: {_again()}", OUT_OF_TIME)
         except FdabenchError as error:
             _end(f"fdabench: {error}", error.exit_code)
@@ -57,11 +57,11 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             _end(f"fdabench: terminated; this goes on from here: {_again()}", TERMINATED)
         except BrokenPipeError:
             # the reader went away, as `| head` does: nothing is wrong
-            _say_no_more()
+            _silence_stdout()
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in NO_ROOM:
+            if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
                 _end(_no_room(error), USAGE)
-            if isinstance(error, OSError) and error.errno in NO_WAY and error.filename is not None:
+            if isinstance(error, OSError) and error.errno in UNWRITABLE_ERRNOS and error.filename is not None:
                 _end(f"fdabench: {os.fsdecode(error.filename)}: {error.strerror}", USAGE)
             if is_out_of_memory(error):
                 _end(f"fdabench: there is not enough memory: {str(error) or type(error).__name__}", USAGE)
@@ -70,23 +70,23 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     return safely
 
 
-def with_help(app: Callable[[], object]) -> None:
+def run_app(app: Callable[[], object]) -> None:
     """The program, whose help is printed before any command begins."""
     try:
         app()
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if error.errno not in DISK_FULL_ERRNOS:
             raise
         typer.echo(_no_room(error), err=True)
         sys.exit(USAGE)
 
 
 def _no_room(error: OSError) -> str:
-    _say_no_more()
+    _silence_stdout()
     return f"fdabench: {error.filename or 'the output'}: cannot be written: {error.strerror}"
 
 
-def _say_no_more() -> None:
+def _silence_stdout() -> None:
     """What is left in stdout's buffer would fail once more when Python ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -101,7 +101,7 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _end(message: str, exit_code: int) -> NoReturn:
-    typer.echo(visible(message), err=True)
+    typer.echo(escape_control_characters(message), err=True)
     raise typer.Exit(exit_code)
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from fdabench.cli.console import say
+from fdabench.cli.console import print_result
 from fdabench.errors import UsageError
-from fdabench.results.files import write_whole
+from fdabench.results.files import atomic_write_bytes
 
 SUITE = """\
 # A suite: lists in [[workload]] and [[strategy]] are crossed; every combination with every seed is a cell.
@@ -55,5 +55,5 @@ def write_suite(path: Path) -> None:
         raise UsageError(f"init: {path}: expected a file that ends in .toml, as in: fdabench init suite.toml")
     if path.exists() or path.is_symlink():
         raise UsageError(f"init: {path}: is there already and is left as it is; name another file")
-    write_whole(path, SUITE.encode())
-    say(f"{path.as_posix()}: written; next: fdabench run {path.as_posix()}")
+    atomic_write_bytes(path, SUITE.encode())
+    print_result(f"{path.as_posix()}: written; next: fdabench run {path.as_posix()}")

@@ -6,14 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from fdabench.results.costs import bytes_at_each
+from fdabench.results.costs import add_byte_columns
 from fdabench.results.derive import derive_hits, derive_runs
-from fdabench.results.store import RESULTS, TABLES, Record, Store
+from fdabench.results.store import SUCCESS_STATES, TABLES, Record, ResultsFolder
 from fdabench.suite.cell import Cell
 
 
 @dataclass(frozen=True)
-class Inspected:
+class CellResults:
     """A cell and what it left behind; without a result the tables have no rows.
 
     `run` is its row of `runs` and `hits` its rows of `hits`, so all totals are the ledger's, in the suite's convention.
@@ -32,10 +32,10 @@ class Inspected:
 
     @property
     def has_result(self) -> bool:
-        return self.record.get("state") in RESULTS
+        return self.record.get("state") in SUCCESS_STATES
 
 
-def inspect(store: Store, lock: dict[str, Any], cell_id: str) -> Inspected:
+def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) -> CellResults:
     """
     Args:
         lock: the frozen suite, as `Store.read_lock` gives it.
@@ -48,24 +48,24 @@ def inspect(store: Store, lock: dict[str, Any], cell_id: str) -> Inspected:
     (entry,) = [cell for cell in lock["cell"] if cell["id"] == cell_id]
     alone, convention, workers = {**lock, "cell": [entry]}, lock["convention"], entry["config"]["workers"]
     record = store.read_record(cell_id) or {}
-    finished = record.get("state") in RESULTS
+    finished = record.get("state") in SUCCESS_STATES
     evals, ledger, rounds = (_table(store, cell_id, name, finished) for name in ("evals", "ledger", "rounds"))
     records = {cell_id: record} if record else {}
     runs, hits = derive_runs(alone, records, evals, ledger), derive_hits(alone, records, evals, ledger)
-    return Inspected(
+    return CellResults(
         store.root,
         Cell(entry["config"], entry["label"], entry["reference"]),
         record,
         convention,
         {str(key): value for key, value in runs.iloc[0].items()},
         hits,
-        bytes_at_each(evals, ledger, workers, convention) if finished else evals,
+        add_byte_columns(evals, ledger, workers, convention) if finished else evals,
         ledger,
         rounds,
     )
 
 
-def _table(store: Store, cell_id: str, name: str, finished: bool) -> pd.DataFrame:
+def _table(store: ResultsFolder, cell_id: str, name: str, finished: bool) -> pd.DataFrame:
     """With the cell's id in front, as all cells' tables together have it."""
     if not finished:
         return pd.DataFrame(columns=list(dict.fromkeys(["cell_id", *TABLES[name].names])))

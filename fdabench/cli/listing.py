@@ -5,14 +5,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from fdabench.catalogue.kinds import Catalogue
-from fdabench.cli.console import AS_TABLE, print_table, remark
+from fdabench.catalogue.kinds import Registry
+from fdabench.cli.console import AS_TABLE, print_table, print_note
 from fdabench.cli.constants import CONSTANTS
-from fdabench.fields import SEED, STEPS, THRESHOLD
-from fdabench.formatting import DASH, count
+from fdabench.fields import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
+from fdabench.formatting import DASH, format_count
 from fdabench.suite.citations import reference_keys
-from fdabench.suite.members import Member, members, threshold_rules
-from fdabench.suite.reader import read_plugins
+from fdabench.suite.members import ComponentField, component_fields, threshold_rules
+from fdabench.suite.reader import read_registry
 from fdabench.tables import Table, column
 
 
@@ -21,7 +21,7 @@ def print_list(what: str, suite: Path | None, form: str) -> None:
 
     Below the table, what its keys may be given as, where that is more than a number or a word.
     """
-    catalogue = read_plugins(suite)
+    catalogue = read_registry(suite)
     table = CONSTANTS[what]() if what in CONSTANTS else _described(_LISTS[what](catalogue), catalogue, what)
     if form not in AS_TABLE:
         # a formula is as wide as a terminal, so it has a line of its own below the table
@@ -29,10 +29,10 @@ def print_list(what: str, suite: Path | None, form: str) -> None:
     print_table(_with_plugins(table, catalogue, what) if catalogue.plugins else table, form)
     if form not in AS_TABLE:
         for note in [*_formulas(catalogue, what), *_notes(catalogue, what)]:
-            remark(note)
+            print_note(note)
 
 
-def _described(table: Table, catalogue: Catalogue, role: str) -> Table:
+def _described(table: Table, catalogue: Registry, role: str) -> Table:
     """The table with what each component declares about itself; programs read every column, also the empty ones."""
     infos = [catalogue.info(role, name) for name, *_ in table.rows]
     records = [
@@ -70,25 +70,25 @@ def _says_something(table: Table, column: int) -> bool:
     return any(row[column] not in ("", DASH) for row in table.rows)
 
 
-def _formulas(catalogue: Catalogue, what: str) -> Sequence[str]:
+def _formulas(catalogue: Registry, what: str) -> Sequence[str]:
     names: Mapping[str, Any] = {} if what in CONSTANTS else getattr(catalogue, what)
     infos = {name: catalogue.info(what, name) for name in names}
     return [f"{name} ({info.name or name}): {info.formula}" for name, info in infos.items() if info.formula]
 
 
-def _with_plugins(table: Table, catalogue: Catalogue, what: str) -> Table:
+def _with_plugins(table: Table, catalogue: Registry, what: str) -> Table:
     files = [_plugin(catalogue, what, name) for name, *_ in table.rows]
     records = [{**record, "plug-in": file or None} for record, file in zip(table.records, files, strict=True)]
     return Table(records, [*table.columns, column("plug-in", write=lambda file: file or "")])
 
 
-def _plugin(catalogue: Catalogue, what: str, name: str) -> str:
-    plugin = catalogue.plugin_of(what, name)
+def _plugin(catalogue: Registry, what: str, name: str) -> str:
+    plugin = catalogue.find_plugin(what, name)
     return "" if plugin is None else plugin.origin.path.as_posix()
 
 
-def _components(role: str) -> Callable[[Catalogue], Table]:
-    def listed(catalogue: Catalogue) -> Table:
+def _components(role: str) -> Callable[[Registry], Table]:
+    def listed(catalogue: Registry) -> Table:
         kinds: Mapping[str, type[Any]] = getattr(catalogue, role)
         records = [
             {"kind": kind, "keys": _keys(cls, catalogue), "about": _first_sentence(cls)} for kind, cls in kinds.items()
@@ -99,15 +99,15 @@ def _components(role: str) -> Callable[[Catalogue], Table]:
     return listed
 
 
-def _keys(cls: type[Any], catalogue: Catalogue) -> list[str]:
-    return [text for member in members(cls, catalogue) if (text := _key(member))]
+def _keys(cls: type[Any], catalogue: Registry) -> list[str]:
+    return [text for member in component_fields(cls, catalogue) if (text := _key(member))]
 
 
-def _key(member: Member) -> str:
-    if member.means(SEED):
+def _key(member: ComponentField) -> str:
+    if member.has_tag(SEED_TAG):
         return ""
-    if member.means(STEPS):
-        return " | ".join(member.span_keys)
+    if member.has_tag(STEPS_TAG):
+        return " | ".join(member.duration_keys)
     if member.required:
         return member.name
     default = member.default_kind or member.default
@@ -121,12 +121,12 @@ def _first_sentence(cls: type[Any]) -> str:
     return text.removesuffix(".")
 
 
-def _notes(catalogue: Catalogue, what: str) -> Sequence[str]:
+def _notes(catalogue: Registry, what: str) -> Sequence[str]:
     """The forms of thresholds and spans that components of this role have."""
     kinds: Mapping[str, type[Any]] = {} if what in (*CONSTANTS, "datasets", "models") else getattr(catalogue, what)
-    found = [member for cls in kinds.values() for member in members(cls, catalogue)]
-    thresholds = dict.fromkeys(member.name for member in found if member.means(THRESHOLD))
-    spans = dict.fromkeys(" | ".join(member.span_keys) for member in found if member.means(STEPS))
+    found = [member for cls in kinds.values() for member in component_fields(cls, catalogue)]
+    thresholds = dict.fromkeys(member.name for member in found if member.has_tag(THRESHOLD_TAG))
+    spans = dict.fromkeys(" | ".join(member.duration_keys) for member in found if member.has_tag(STEPS_TAG))
     rules = ", ".join(f'"{name}" ({constant:g})' for name, constant in threshold_rules().items())
     return [
         *(
@@ -138,20 +138,20 @@ def _notes(catalogue: Catalogue, what: str) -> Sequence[str]:
     ]
 
 
-def _datasets(catalogue: Catalogue) -> Table:
+def _datasets(catalogue: Registry) -> Table:
     records = [
         {
             "name": name,
             "training_samples": data.train_samples,
             "shape": list(data.shape),
             "classes": data.classes,
-            "about": data.about,
+            "about": data.description,
         }
         for name, data in catalogue.datasets.items()
     ]
     columns = (
         column("name"),
-        column("training_samples", "training samples", count),
+        column("training_samples", "training samples", format_count),
         column("shape", write=_shape),
         column("classes"),
         column("about"),
@@ -159,9 +159,9 @@ def _datasets(catalogue: Catalogue) -> Table:
     return Table(records, columns)
 
 
-def _models(catalogue: Catalogue) -> Table:
+def _models(catalogue: Registry) -> Table:
     records = [
-        {"name": name, "images": list(model.takes) if model.takes else None, "about": model.about}
+        {"name": name, "images": list(model.input_shape) if model.input_shape else None, "about": model.description}
         for name, model in catalogue.models.items()
     ]
     return Table(records, (column("name"), column("images", write=_shape), column("about")))
@@ -172,7 +172,7 @@ def _shape(sizes: Sequence[int] | None) -> str:
     return "x".join(map(str, sizes)) if sizes else "any"
 
 
-_LISTS: Mapping[str, Callable[[Catalogue], Table]] = {
+_LISTS: Mapping[str, Callable[[Registry], Table]] = {
     "strategies": _components("strategies"),
     "monitors": _components("monitors"),
     "servers": _components("servers"),

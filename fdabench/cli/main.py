@@ -9,11 +9,11 @@ import typer
 from fdabench import __version__
 from fdabench.cli.around import doctor, init, merge, plan
 from fdabench.cli.gate import baselines, check
-from fdabench.cli.guard import guarded, with_help
+from fdabench.cli.guard import with_exit_codes, run_app
 from fdabench.cli.help import ABOUT, GATE, LOOK, RUN, Command, Group, example
 from fdabench.cli.options import Format, OutputFormat, ResultsDir, SuiteFile
 from fdabench.cli.running import run
-from fdabench.errors import nearest
+from fdabench.errors import did_you_mean
 
 app = typer.Typer(
     cls=Group,
@@ -49,7 +49,7 @@ def _listed(word: str) -> Listed:
     try:
         return Listed(word)
     except ValueError:
-        raise typer.BadParameter(f"{word!r} is unknown; allowed: {_ALL_LISTED}{nearest(word, _NAMES)}") from None
+        raise typer.BadParameter(f"{word!r} is unknown; allowed: {_ALL_LISTED}{did_you_mean(word, _NAMES)}") from None
 
 
 def _version(asked: bool) -> None:
@@ -67,7 +67,7 @@ def _root(
     """Compare when and how workers synchronize in distributed and federated deep learning."""
 
 
-@guarded
+@with_exit_codes
 def validate(
     suites: Annotated[
         list[Path] | None, typer.Argument(metavar="SUITE.toml...", help="Suite files.", show_default=False)
@@ -89,7 +89,7 @@ def validate(
         validate_suites(suites or [], output_format.value)
 
 
-@guarded
+@with_exit_codes
 def status(results: ResultsDir, output_format: OutputFormat = Format.auto) -> None:
     """Say how far a run is, from any shell."""
     from fdabench.cli.status import print_status
@@ -97,7 +97,7 @@ def status(results: ResultsDir, output_format: OutputFormat = Format.auto) -> No
     print_status(results, output_format.value)
 
 
-@guarded
+@with_exit_codes
 def show(
     results: Annotated[
         list[str],
@@ -118,7 +118,7 @@ def show(
     print_what_is_asked(results, output_format.value)
 
 
-@guarded
+@with_exit_codes
 def report(
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Results folders.", show_default=False)],
     out: Annotated[
@@ -132,7 +132,7 @@ def report(
     write_report(results, out)
 
 
-@guarded
+@with_exit_codes
 def compare(
     results: Annotated[
         list[Path],
@@ -154,7 +154,7 @@ def compare(
     print_comparison(results, published, output_format.value)
 
 
-@guarded
+@with_exit_codes
 def list_(
     what: Annotated[Listed, typer.Argument(parser=_listed, metavar="WHAT", help=_ALL_LISTED, show_default=False)],
     suite: Annotated[
@@ -175,7 +175,7 @@ def list_(
     print_list(what.value, suite, output_format.value)
 
 
-@guarded
+@with_exit_codes
 def cite(suite: SuiteFile) -> None:
     """Print BibTeX of exactly what a suite uses."""
     from fdabench.cli.cite import print_citations
@@ -221,4 +221,4 @@ app.command(cls=Command, rich_help_panel=ABOUT, epilog=example("fdabench doctor"
 
 def main() -> None:
     """The `fdabench` program."""
-    with_help(app)
+    run_app(app)

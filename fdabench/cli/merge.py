@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from fdabench.cli.console import say
+from fdabench.cli.console import print_result
 from fdabench.errors import UsageError
 from fdabench.results.merge import merge
-from fdabench.results.store import FAILURES, RESULTS, TO_DO
+from fdabench.results.store import FAILURE_STATES, SUCCESS_STATES, PENDING_STATES
 
 
 def merge_results(roots: Sequence[Path], out: Path | None) -> None:
@@ -21,8 +21,8 @@ def merge_results(roots: Sequence[Path], out: Path | None) -> None:
         raise UsageError("merge: -o DIR says which new folder they go into")
     merged = merge(roots, out)
     counts = Counter(merged.runs["state"])
-    states = [f"{counts[state]} {state}" for state in (*RESULTS, *FAILURES, *TO_DO) if counts[state]]
-    say(
+    states = [f"{counts[state]} {state}" for state in (*SUCCESS_STATES, *FAILURE_STATES, *PENDING_STATES) if counts[state]]
+    print_result(
         f"{out.as_posix()}: {len(merged.runs)} cells of {merged.lock['suite']} from {len(roots)} folders: "
         f"{', '.join(states)}"
     )

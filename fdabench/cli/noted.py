@@ -7,27 +7,27 @@ from time import monotonic
 from fdabench.cli.pace import note_path
 from fdabench.errors import ResultError
 from fdabench.results.files import remove, write_json
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 from fdabench.run import events
 
 EVERY_S = 2.0
 """Seconds between two notes of one cell, at least."""
 
 
-class Notes:
+class ProgressNotes:
     """Writes down what a run tells of its cells. A note that cannot be written is left out: the run goes on."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ResultsFolder) -> None:
         self._store, self._due = store, dict[str, float]()
 
     def sees(self, event: events.Event) -> None:
-        if isinstance(event, events.Moved):
+        if isinstance(event, events.CellProgress):
             self._write(event)
-        elif isinstance(event, events.Ended):
+        elif isinstance(event, events.CellFinished):
             with suppress(ResultError):
                 remove(note_path(self._store, event.cell.id))
 
-    def _write(self, event: events.Moved) -> None:
+    def _write(self, event: events.CellProgress) -> None:
         if monotonic() < self._due.get(event.cell.id, 0.0):
             return
         self._due[event.cell.id] = monotonic() + EVERY_S

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from fdabench.errors import ResultError
 from fdabench.results.files import read_json
-from fdabench.results.store import Record, Store
+from fdabench.results.store import Record, ResultsFolder
 
 
-class Pace(NamedTuple):
+class CellPace(NamedTuple):
     """How far a cell is, and how fast it is."""
 
     step: int
@@ -25,7 +25,7 @@ class Pace(NamedTuple):
         return (self.budget - self.step) / self.steps_per_s if self.steps_per_s > 0 else None
 
 
-def pace(store: Store, cell_id: str, record: Record) -> Pace | None:
+def read_pace(store: ResultsFolder, cell_id: str, record: Record) -> CellPace | None:
     """
     Args:
         record: of a cell under way.
@@ -38,10 +38,10 @@ def pace(store: Store, cell_id: str, record: Record) -> Pace | None:
         at, began = datetime.fromisoformat(note["at"]), datetime.fromisoformat(record["started"])
         made, seconds = note["step"] - record.get("resumed_at_step", 0), (at - began).total_seconds()
         rate = made / seconds if seconds > 0 and made > 0 else 0.0
-        return Pace(int(note["step"]), int(note["budget"]), float(note["accuracy"]), rate) if at >= began else None
+        return CellPace(int(note["step"]), int(note["budget"]), float(note["accuracy"]), rate) if at >= began else None
     except (ResultError, LookupError, TypeError, ValueError):
         return None
 
 
-def note_path(store: Store, cell_id: str) -> Path:
-    return store.own(".leases", f"{cell_id}.progress.json")
+def note_path(store: ResultsFolder, cell_id: str) -> Path:
+    return store.safe_path(".leases", f"{cell_id}.progress.json")

@@ -24,7 +24,7 @@ def parse_duration(option: str, text: str) -> float:
     return seconds
 
 
-def shard(cells: Sequence[Cell], text: str) -> list[Cell]:
+def parse_shard(cells: Sequence[Cell], text: str) -> list[Cell]:
     """Every N-th cell from the I-th, for `I/N`: N runs with 1/N to N/N share all cells out.
 
     Raises:

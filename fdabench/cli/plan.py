@@ -4,23 +4,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fdabench.catalogue.kinds import Catalogue
-from fdabench.cli.console import AS_TABLE, print_table, remark, say
-from fdabench.cli.extrapolate import parse_wish, print_extrapolation
+from fdabench.catalogue.kinds import Registry
+from fdabench.cli.console import AS_TABLE, print_table, print_note, print_result
+from fdabench.cli.extrapolate import parse_target_scale, print_extrapolation
 from fdabench.cli.plan_table import cells_table, folded_table, priced, total
-from fdabench.cli.request import expand, grid_line, results_dir
+from fdabench.cli.request import load_suite, grid_summary, results_dir
 from fdabench.datasets.base import data_dir
 from fdabench.formatting import format_duration, plural
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 from fdabench.run.estimate import estimated_seconds
-from fdabench.run.plan import SETTLED, afresh, standings, tally
+from fdabench.run.plan import FINISHED_STATUSES, mark_all_to_run, cell_statuses, summarize
 from fdabench.run.ready import default_jobs, parse_device
-from fdabench.run.watched import watched
+from fdabench.run.watched import hash_plugin_data
 from fdabench.suite.cell import Cell
 from fdabench.suite.select import select
 
 
-class Wanted(NamedTuple):
+class PlanRequest(NamedTuple):
     """The command line of `plan`: the suite, which of its cells `run` would be asked for, and how much to print."""
 
     suite: Path
@@ -34,39 +34,39 @@ class Wanted(NamedTuple):
     """A row for every cell instead of one for each strategy and workload."""
 
 
-def print_plan(wanted: Wanted, form: str) -> None:
+def print_plan(wanted: PlanRequest, form: str) -> None:
     """A row for each strategy and workload, or for every cell; below, bytes and time of the cells to run."""
-    suite = expand(wanted.suite, wanted.sets, wanted.seeds)
-    store = Store(results_dir(suite, wanted.out))
+    suite = load_suite(wanted.suite, wanted.sets, wanted.seeds)
+    store = ResultsFolder(results_dir(suite, wanted.out))
     cells = select(suite.cells, wanted.chosen) if wanted.chosen else suite.cells
-    found = standings(cells, store, _watched(cells, store, wanted.data_dir, suite.catalogue))
+    found = cell_statuses(cells, store, _watched(cells, store, wanted.data_dir, suite.catalogue))
     if wanted.fresh:
-        found = afresh(found)
-    remark(f"{suite.suite.name}: {grid_line(suite)}  ->  {store.root.as_posix()}")
+        found = mark_all_to_run(found)
+    print_note(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
     convention = suite.suite.accounting.convention
     costs = priced(found, convention, suite.catalogue)
     print_table((cells_table if wanted.every else folded_table)(costs, convention), form)
     if form in AS_TABLE:
         return
-    to_run = [each for each in costs if wanted.fresh or each.standing.status not in SETTLED]
+    to_run = [each for each in costs if wanted.fresh or each.standing.status not in FINISHED_STATUSES]
     jobs = default_jobs(parse_device("auto"))
     seconds = estimated_seconds([each.standing.cell for each in to_run], store, jobs, suite.catalogue)
     now = f": {total(to_run)}, about {format_duration(seconds)} with --jobs {jobs}" if to_run else ""
-    say(f"in all: {plural(len(found), 'cell')}, {total(costs)}")
-    say(f"{tally(found)}{now}")
+    print_result(f"in all: {plural(len(found), 'cell')}, {total(costs)}")
+    print_result(f"{summarize(found)}{now}")
 
 
-def _watched(cells: Sequence[Cell], store: Store, data: Path | None, catalogue: Catalogue) -> Catalogue:
+def _watched(cells: Sequence[Cell], store: ResultsFolder, data: Path | None, catalogue: Registry) -> Registry:
     """Data that plug-ins load decide whether a result is stale; where there is no result they are left alone.
 
     Raises:
         TaskError: such data cannot be loaded.
     """
     begun = [cell.config["dataset"] for cell in cells if store.read_record(cell.id) is not None]
-    return watched(begun, data_dir(data), catalogue).catalogue
+    return hash_plugin_data(begun, data_dir(data), catalogue).catalogue
 
 
-def print_larger(
+def print_extrapolation_command(
     path: Path,
     out: Path | None,
     sets: Sequence[str],
@@ -81,6 +81,6 @@ def print_larger(
     Raises:
         UsageError: `wish` is not such a list of numbers.
     """
-    parsed = parse_wish(wish)
-    suite = expand(path, sets, seeds)
+    parsed = parse_target_scale(wish)
+    suite = load_suite(path, sets, seeds)
     print_extrapolation(suite, parsed, results or results_dir(suite, out), chosen, results is not None, form)

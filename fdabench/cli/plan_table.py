@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fdabench.catalogue.kinds import Catalogue
-from fdabench.formatting import byte_size, count
-from fdabench.run.forecast import Bound, bytes_bound
-from fdabench.run.plan import Standing
+from fdabench.catalogue.kinds import Registry
+from fdabench.formatting import format_bytes, format_count
+from fdabench.run.forecast import ByteRange, forecast_bytes
+from fdabench.run.plan import CellStatus
 from fdabench.tables import Column, Table, column
 
 STATUSES = ("done", "failed", "stale", "to run")
@@ -18,12 +18,12 @@ UNKNOWN = "unknown"
 class Priced(NamedTuple):
     """A cell, how it stands, and what it sends: exactly where least == most, None where that is not known."""
 
-    standing: Standing
-    bound: Bound | None
+    standing: CellStatus
+    bound: ByteRange | None
 
 
-def priced(found: Sequence[Standing], convention: str, catalogue: Catalogue) -> list[Priced]:
-    return [Priced(each, bytes_bound(each.cell, convention, catalogue)) for each in found]
+def priced(found: Sequence[CellStatus], convention: str, catalogue: Registry) -> list[Priced]:
+    return [Priced(each, forecast_bytes(each.cell, convention, catalogue)) for each in found]
 
 
 def folded_table(found: Sequence[Priced], convention: str) -> Table:
@@ -55,7 +55,7 @@ def cells_table(found: Sequence[Priced], convention: str) -> Table:
 
 def _bytes(record: Mapping[str, Any]) -> str:
     least, most = record["bytes_least"], record["bytes_most"]
-    return span(None if least is None else Bound(least, most))
+    return span(None if least is None else ByteRange(least, most))
 
 
 def cell_records(found: Sequence[Priced]) -> list[dict[str, Any]]:
@@ -67,9 +67,9 @@ def cell_records(found: Sequence[Priced]) -> list[dict[str, Any]]:
             "label": each.standing.cell.label,
             "seed": each.standing.cell.config["seed"],
             "status": each.standing.status,
-            "why": each.standing.why,
-            "bytes_least": None if each.bound is None else each.bound.least,
-            "bytes_most": None if each.bound is None else each.bound.most,
+            "why": each.standing.reason,
+            "bytes_least": None if each.bound is None else each.bound.low,
+            "bytes_most": None if each.bound is None else each.bound.high,
             "changed": [change._asdict() for change in each.standing.changed],
         }
         for each in found
@@ -81,16 +81,16 @@ def total(found: Sequence[Priced]) -> str:
     bounds = [each.bound for each in found if each.bound is not None]
     if not bounds:
         return UNKNOWN
-    text = span(Bound(sum(bound.least for bound in bounds), sum(bound.most for bound in bounds)))
+    text = span(ByteRange(sum(bound.low for bound in bounds), sum(bound.high for bound in bounds)))
     left_out = len(found) - len(bounds)
-    return f"{text} and that of {count(left_out)} cells that cannot say" if left_out else text
+    return f"{text} and that of {format_count(left_out)} cells that cannot say" if left_out else text
 
 
-def span(bound: Bound | None) -> str:
+def span(bound: ByteRange | None) -> str:
     """`990 MB` where it is exact, `824 kB to 25.5 MB` where it is not."""
     if bound is None:
         return UNKNOWN
-    return " to ".join(dict.fromkeys((byte_size(bound.least), byte_size(bound.most))))
+    return " to ".join(dict.fromkeys((format_bytes(bound.low), format_bytes(bound.high))))
 
 
 def _without_seed(each: Priced) -> str:
@@ -105,7 +105,7 @@ def _folded(group: Sequence[Priced]) -> dict[str, str]:
     counts = Counter(each.standing.status for each in group)
     status = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts[name])
     bounds = dict.fromkeys(span(each.bound) for each in group)
-    reasons = dict.fromkeys(each.standing.why for each in group if each.standing.why)
+    reasons = dict.fromkeys(each.standing.reason for each in group if each.standing.reason)
     title = cell.title.removesuffix(f" s{cell.config['seed']}")
     return {
         "what": title,

@@ -11,25 +11,25 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from fdabench.cli.console import err, remark
-from fdabench.cli.telling import Endings, moving, remarking
+from fdabench.cli.console import err, print_note
+from fdabench.cli.telling import ResultLines, format_progress, format_warning
 from fdabench.errors import UsageError
 from fdabench.formatting import format_duration
-from fdabench.results.store import FAILURES
+from fdabench.results.store import FAILURE_STATES
 from fdabench.run import events
 
 HEARTBEAT_S = 60.0
 
 
-class Watch(Protocol):
+class ProgressReporter(Protocol):
     """Somebody who is shown a run."""
 
-    def line(self, text: str) -> None: ...
+    def print_line(self, text: str) -> None: ...
 
-    def sees(self, event: events.Event) -> None: ...
+    def on_event(self, event: events.Event) -> None: ...
 
 
-class Loudness(Enum):
+class Verbosity(Enum):
     """How much is told of a run."""
 
     QUIET = "failures only"
@@ -37,7 +37,7 @@ class Loudness(Enum):
     VERBOSE = "cells and every evaluation"
 
     @classmethod
-    def asked(cls, quiet: bool, verbose: bool) -> Self:
+    def from_flags(cls, quiet: bool, verbose: bool) -> Self:
         """
         Raises:
             UsageError: both at once.
@@ -48,46 +48,46 @@ class Loudness(Enum):
 
 
 @contextmanager
-def watching(loudness: Loudness, cells: int, endings: Endings) -> Iterator[Watch]:
+def progress_reporter(loudness: Verbosity, cells: int, endings: ResultLines) -> Iterator[ProgressReporter]:
     """The right watch for where stderr goes, of a run of so many cells."""
-    if loudness is Loudness.QUIET:
-        yield Blind(endings)
+    if loudness is Verbosity.QUIET:
+        yield QuietReporter(endings)
         return
-    watch = OnTerminal(cells, endings) if err.is_terminal else InPipe(cells, endings)
-    with watch.live if isinstance(watch, OnTerminal) else nullcontext():
-        yield EachEvaluation(watch) if loudness is Loudness.VERBOSE else watch
+    watch = LiveReporter(cells, endings) if err.is_terminal else PlainReporter(cells, endings)
+    with watch.live if isinstance(watch, LiveReporter) else nullcontext():
+        yield VerboseReporter(watch) if loudness is Verbosity.VERBOSE else watch
 
 
-class Blind:
+class QuietReporter:
     """Shows failures only: they are never silent."""
 
-    def __init__(self, endings: Endings) -> None:
+    def __init__(self, endings: ResultLines) -> None:
         self._endings = endings
 
-    def line(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         pass
 
-    def sees(self, event: events.Event) -> None:
-        if isinstance(event, events.Ended) and event.record["state"] in FAILURES:
-            remark(self._endings.line(event.cell, event.record))
+    def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.CellFinished) and event.record["state"] in FAILURE_STATES:
+            print_note(self._endings.line(event.cell, event.record))
 
 
-class EachEvaluation:
+class VerboseReporter:
     """Beside what another watch shows, a line for every evaluation."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: ProgressReporter) -> None:
         self._watch = watch
 
-    def line(self, text: str) -> None:
-        self._watch.line(text)
+    def print_line(self, text: str) -> None:
+        self._watch.print_line(text)
 
-    def sees(self, event: events.Event) -> None:
-        if isinstance(event, events.Moved):
-            self.line(f"       {event.cell.title}   {moving(event.progress)}")
-        self._watch.sees(event)
+    def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.CellProgress):
+            self.print_line(f"       {event.cell.title}   {format_progress(event.progress)}")
+        self._watch.on_event(event)
 
 
-class Clock:
+class EtaEstimator:
     """Time left, from how much of the cells is done."""
 
     def __init__(self, cells: int) -> None:
@@ -95,13 +95,13 @@ class Clock:
         self.begun = monotonic()
         self.under_way: dict[str, float] = {}
 
-    def sees(self, event: events.Event) -> None:
-        if isinstance(event, events.Moved):
+    def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.CellProgress):
             self.under_way[event.cell.id] = event.progress.step / event.progress.budget
-        elif isinstance(event, events.Ended):
+        elif isinstance(event, events.CellFinished):
             self.under_way.pop(event.cell.id, None)
             self.done += 1
-            self.failed += event.record["state"] in FAILURES
+            self.failed += event.record["state"] in FAILURE_STATES
 
     def left(self) -> str:
         share = self.done + sum(self.under_way.values())
@@ -109,34 +109,34 @@ class Clock:
         return f"{format_duration(elapsed * (self.cells - share) / share)} left" if share > 0.02 else "..."
 
 
-class InPipe:
+class PlainReporter:
     """A line for each finished cell, and one a minute if nothing else happens."""
 
-    def __init__(self, cells: int, endings: Endings) -> None:
-        self._clock, self._last, self._endings = Clock(cells), monotonic(), endings
+    def __init__(self, cells: int, endings: ResultLines) -> None:
+        self._clock, self._last, self._endings = EtaEstimator(cells), monotonic(), endings
 
-    def line(self, text: str) -> None:
-        remark(text)
+    def print_line(self, text: str) -> None:
+        print_note(text)
         self._last = monotonic()
 
-    def sees(self, event: events.Event) -> None:
-        self._clock.sees(event)
+    def on_event(self, event: events.Event) -> None:
+        self._clock.on_event(event)
         clock = self._clock
-        if isinstance(event, events.Remarked):
-            self.line(remarking(event))
-        elif isinstance(event, events.Ended):
-            self.line(f"[{clock.done}/{clock.cells}] {self._endings.line(event.cell, event.record)}")
+        if isinstance(event, events.CellWarning):
+            self.print_line(format_warning(event))
+        elif isinstance(event, events.CellFinished):
+            self.print_line(f"[{clock.done}/{clock.cells}] {self._endings.line(event.cell, event.record)}")
         elif monotonic() - self._last > HEARTBEAT_S:
-            self.line(
+            self.print_line(
                 f"[{clock.done}/{clock.cells}] {len(clock.under_way)} running, {clock.failed} failed, {clock.left()}"
             )
 
 
-class OnTerminal:
+class LiveReporter:
     """Finished cells scroll by above; below, a line for each running cell, and a bar."""
 
-    def __init__(self, cells: int, endings: Endings) -> None:
-        self._clock, self._endings = Clock(cells), endings
+    def __init__(self, cells: int, endings: ResultLines) -> None:
+        self._clock, self._endings = EtaEstimator(cells), endings
         self._running: dict[str, str] = {}
         self._bar = Progress(
             BarColumn(30),
@@ -149,20 +149,20 @@ class OnTerminal:
         self._task = self._bar.add_task("", total=cells, failed="", left="...")
         self.live = Live(console=err, get_renderable=self._draw, refresh_per_second=4, transient=True)
 
-    def line(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         err.print(text, markup=False)
 
-    def sees(self, event: events.Event) -> None:
-        self._clock.sees(event)
-        if isinstance(event, events.Started):
+    def on_event(self, event: events.Event) -> None:
+        self._clock.on_event(event)
+        if isinstance(event, events.CellStarted):
             self._running[event.cell.id] = f" run  {event.cell.title}"
-        elif isinstance(event, events.Moved):
-            self._running[event.cell.id] = f" run  {event.cell.title}   {moving(event.progress)}"
-        elif isinstance(event, events.Remarked):
-            self.line(f" {remarking(event)}")
-        elif isinstance(event, events.Ended):
+        elif isinstance(event, events.CellProgress):
+            self._running[event.cell.id] = f" run  {event.cell.title}   {format_progress(event.progress)}"
+        elif isinstance(event, events.CellWarning):
+            self.print_line(f" {format_warning(event)}")
+        elif isinstance(event, events.CellFinished):
             self._running.pop(event.cell.id, None)
-            self.line(f" {self._endings.line(event.cell, event.record)}")
+            self.print_line(f" {self._endings.line(event.cell, event.record)}")
         failed = f"{self._clock.failed} failed" if self._clock.failed else ""
         self._bar.update(self._task, completed=self._clock.done, failed=failed, left=self._clock.left())
 

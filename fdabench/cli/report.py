@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fdabench.cli.console import remark, say
+from fdabench.cli.console import print_note, print_result
 from fdabench.errors import ResultError, UsageError
 from fdabench.report.build import build_report
 from fdabench.results.load import load, write_derived
@@ -19,11 +19,11 @@ def write_report(roots: Sequence[Path], out: Path | None) -> None:
             write_derived(result)
         except ResultError as error:
             # results that were archived can be reported; their derived tables are not read
-            remark(f"note: {error}")
+            print_note(f"note: {error}")
     folder = out or _default_folder(roots[0], results[0].lock["suite"])
     cited = locked_citations(result.lock for result in results)
     written = build_report(results, folder, cited)
-    say(f"{len(written)} files in {folder.as_posix()}; begin with {(folder / 'index.html').as_posix()}")
+    print_result(f"{len(written)} files in {folder.as_posix()}; begin with {(folder / 'index.html').as_posix()}")
 
 
 def _default_folder(root: Path, suite: str) -> Path:
@@ -38,7 +38,7 @@ def _default_folder(root: Path, suite: str) -> Path:
     if is_tracked(beside):
         both = f"{usual.as_posix()} and {beside.as_posix()}"
         raise UsageError(f"{both} are tracked by git: say where to write, as in -o {usual.as_posix()}")
-    remark(
+    print_note(
         f"note: {usual.as_posix()} is tracked by git: written to {beside.as_posix()}; "
         f"-o {usual.as_posix()} writes there"
     )

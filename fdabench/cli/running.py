@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from fdabench.cli.guard import guarded
+from fdabench.cli.guard import with_exit_codes
 from fdabench.cli.options import (
     CELLS,
     DISTRIBUTED,
@@ -22,7 +22,7 @@ from fdabench.cli.options import (
 )
 
 
-@guarded
+@with_exit_codes
 def run(
     suites: SuiteFiles,
     out: ResultsOut = None,
@@ -176,15 +176,15 @@ def run(
     Cells that are done are skipped. A cell is run again only when its configuration or the code behind its numbers has
     changed; `fdabench plan` names what changed.
     """
-    from fdabench.cli.progress import Loudness
-    from fdabench.cli.run import Hardware, Limits, Request, run_suites
-    from fdabench.cli.team import Asked
+    from fdabench.cli.progress import Verbosity
+    from fdabench.cli.run import ExecutionOptions, SelectionOptions, RunOptions, run_suites
+    from fdabench.cli.team import DistributedOptions
 
-    loudness = Loudness.asked(quiet, verbose)
-    team = Asked(processes, mean, timeout, measure_wire)
-    hardware = Hardware(jobs, threads, device, engine, together, checkpoint_every, team, executor, ray_address)
-    limits = Limits(chosen, shard, fresh, retry_failed, fail_fast, max_time)
-    request = Request(
+    loudness = Verbosity.from_flags(quiet, verbose)
+    team = DistributedOptions(processes, mean, timeout, measure_wire)
+    hardware = ExecutionOptions(jobs, threads, device, engine, together, checkpoint_every, team, executor, ray_address)
+    limits = SelectionOptions(chosen, shard, fresh, retry_failed, fail_fast, max_time)
+    request = RunOptions(
         tuple(suites), out, data_dir, hardware, tuple(sets or ()), seeds, limits, loudness, output_format.value
     )
     run_suites(request)

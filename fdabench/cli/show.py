@@ -8,15 +8,15 @@ from typing import Any
 from fdabench.cli.cell_page import print_page
 from fdabench.cli.cell_record import cell_record
 from fdabench.cli.conclusion import print_conclusion
-from fdabench.cli.console import print_data, print_table, remark
+from fdabench.cli.console import print_data, print_table, print_note
 from fdabench.cli.evaluations import evaluations_table
-from fdabench.cli.inspected import inspect
-from fdabench.errors import ResultError, UsageError, nearest
-from fdabench.formatting import first_of
+from fdabench.cli.inspected import read_cell_results
+from fdabench.errors import ResultError, UsageError, did_you_mean
+from fdabench.formatting import truncate_list
 from fdabench.results.load import load
-from fdabench.results.store import Store, taken_apart
+from fdabench.results.store import ResultsFolder, corruption_as_result_error
 from fdabench.suite.cell import Cell
-from fdabench.suite.select import by_words, text_of
+from fdabench.suite.select import parse_expression, selection_text
 
 LEAST_LETTERS = 4
 """Of the beginning of an id; a shorter text is a word."""
@@ -34,10 +34,10 @@ def show(arguments: Sequence[str], form: str) -> None:
         ResultError: no results there, or no cell or several match.
         UsageError: a cell is asked of several folders, or the words cannot be read.
     """
-    folders, words = _taken_apart(arguments)
+    folders, words = _split_words(arguments)
     if not words:
         results = [load(folder) for folder in folders]
-        with taken_apart(Path(", ".join(folder.as_posix() for folder in folders))):
+        with corruption_as_result_error(Path(", ".join(folder.as_posix() for folder in folders))):
             print_conclusion(results, form)
         if form in ("auto", "rich", "plain"):
             _hint(folders[0])
@@ -45,33 +45,33 @@ def show(arguments: Sequence[str], form: str) -> None:
         said = " ".join(words)
         raise UsageError(f"show: {said!r}: a cell is shown from one results folder; {len(folders)} are given")
     else:
-        with taken_apart(folders[0]):
-            _show_cell(Store(folders[0]), words, form)
+        with corruption_as_result_error(folders[0]):
+            _show_cell(ResultsFolder(folders[0]), words, form)
 
 
-def _taken_apart(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
+def _split_words(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
     """The folders in front, of which the first need not exist, and the words behind."""
     count = 1
-    while count < len(arguments) and Store(Path(arguments[count])).lock_path.is_file():
+    while count < len(arguments) and ResultsFolder(Path(arguments[count])).lock_path.is_file():
         count += 1
     return [Path(argument) for argument in arguments[:count]], list(arguments[count:])
 
 
 def _hint(folder: Path) -> None:
     """How one of the cells is shown, as a command that can be pasted."""
-    with taken_apart(folder):
-        for entry in Store(folder).read_lock()["cell"][:1]:
+    with corruption_as_result_error(folder):
+        for entry in ResultsFolder(folder).read_lock()["cell"][:1]:
             words = _cell(entry).title.replace("|", " ").split()
-            remark(f"one cell: {shlex.join(['fdabench', 'show', folder.as_posix(), *words])}")
+            print_note(f"one cell: {shlex.join(['fdabench', 'show', folder.as_posix(), *words])}")
 
 
 def _cell(entry: dict[str, Any]) -> Cell:
     return Cell(entry["config"], entry["label"], entry["reference"])
 
 
-def _show_cell(store: Store, words: Sequence[str], form: str) -> None:
+def _show_cell(store: ResultsFolder, words: Sequence[str], form: str) -> None:
     lock = store.read_lock()
-    found = inspect(store, lock, _find({cell["id"]: _cell(cell) for cell in lock["cell"]}, words, store.root))
+    found = read_cell_results(store, lock, _find({cell["id"]: _cell(cell) for cell in lock["cell"]}, words, store.root))
     if form == "json":
         print_data(cell_record(found))
     elif form in ("csv", "markdown"):
@@ -87,15 +87,15 @@ def _find(cells: dict[str, Cell], words: Sequence[str], root: Path) -> str:
         if len(begun) == 1:
             return begun[0]
     said = " ".join(words)
-    found = by_words(list(cells.values()), said)
+    found = parse_expression(list(cells.values()), said)
     if not found:
         strange = [
-            word for word in said.split() if not any(word.casefold() in text_of(cell) for cell in cells.values())
+            word for word in said.split() if not any(word.casefold() in selection_text(cell) for cell in cells.values())
         ]
         known = {word for cell in cells.values() for word in cell.title.split()} | set(cells)
-        raise ResultError(f"{root}: no cell has all of {said!r}{nearest(strange[0], known) if strange else ''}")
+        raise ResultError(f"{root}: no cell has all of {said!r}{did_you_mean(strange[0], known) if strange else ''}")
     if len(found) > 1:
         lines = [f"  {cell.id}  {cell.title}" for cell in found]
-        listed = "\n".join(first_of(lines, MOST_LISTED, "  and {} more"))
+        listed = "\n".join(truncate_list(lines, MOST_LISTED, "  and {} more"))
         raise ResultError(f"{root}: {len(found)} cells have all of {said!r}; give more words, or an id:\n{listed}")
     return found[0].id

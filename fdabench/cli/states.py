@@ -5,14 +5,14 @@ import platform
 from contextlib import suppress
 from time import time
 
-from fdabench.results.store import Record, Store
-from fdabench.run.lease import SILENT_S
+from fdabench.results.store import Record, ResultsFolder
+from fdabench.run.lease import EXPIRY_S
 
 RUNNING = "running"
 MOST_LETTERS = 200
 
 
-def state_of(store: Store, cell_id: str, record: Record | None) -> str:
+def live_state(store: ResultsFolder, cell_id: str, record: Record | None) -> str:
     """What its record says; `running` where that is `interrupted` and its process is alive.
 
     On this machine the system says whether it is; of another host, the lease that its holder touches.
@@ -37,13 +37,13 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _touched(store: Store, cell_id: str) -> bool:
+def _touched(store: ResultsFolder, cell_id: str) -> bool:
     with suppress(OSError):
-        return time() - store.own(".leases", f"{cell_id}.json").stat().st_mtime < SILENT_S
+        return time() - store.safe_path(".leases", f"{cell_id}.json").stat().st_mtime < EXPIRY_S
     return False
 
 
-def cause(record: Record) -> str:
+def describe_cause(record: Record) -> str:
     """Of a failure: the traceback's last line, cut off where it is long; in front a plug-in's file and line."""
     last = record.get("error", "").strip().splitlines()[-1:] or [""]
     text = "".join(letter if letter.isprintable() else " " for letter in last[0])

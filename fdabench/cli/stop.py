@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from time import monotonic
 from types import FrameType
 
-from fdabench.cli.guard import OutOfTime, Terminated
+from fdabench.cli.guard import TimeLimitReached, Terminated
 
 BY_SIGNAL = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
 
 @dataclass
-class Stop:
+class StopRequest:
     """Asked by a signal, by the clock, or by a cell that failed; whichever came first."""
 
     deadline: float = float("inf")
@@ -22,9 +22,9 @@ class Stop:
     out_of_time: bool = False
     failed: bool = False
 
-    def asked(self) -> bool:
-        self.out_of_time = self.out_of_time or (not self.by_other and monotonic() >= self.deadline)
-        return self.out_of_time or self.by_other
+    def is_requested(self) -> bool:
+        self.out_of_time = self.out_of_time or (not self.not_by_clock and monotonic() >= self.deadline)
+        return self.out_of_time or self.not_by_clock
 
     def raise_reason(self) -> None:
         """
@@ -34,10 +34,10 @@ class Stop:
         """
         self.raise_signal()
         if self.out_of_time:
-            raise OutOfTime
+            raise TimeLimitReached
 
     @property
-    def by_other(self) -> bool:
+    def not_by_clock(self) -> bool:
         """Than the clock."""
         return self.signum is not None or self.failed
 
@@ -47,7 +47,7 @@ class Stop:
 
 
 @contextmanager
-def noting_signals(stop: Stop) -> Iterator[None]:
+def capture_signals(stop: StopRequest) -> Iterator[None]:
     """Within, the first Ctrl-C or SIGTERM is noted; the next one is raised wherever the program is."""
 
     def note(signum: int, frame: FrameType | None) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import typer
 
-from fdabench.catalogue.origin import installed
-from fdabench.cli.console import print_data, print_table, remark, say
-from fdabench.cli.request import grid_line, tell_notes
+from fdabench.catalogue.origin import installed_plugins
+from fdabench.cli.console import print_data, print_table, print_note, print_result
+from fdabench.cli.request import grid_summary, print_notes
 from fdabench.errors import SuiteError, UsageError
 from fdabench.suite.editor import suite_json_schema
-from fdabench.suite.reader import plugins_named, read_plugins, read_suite
+from fdabench.suite.reader import list_plugin_files, read_registry, read_suite
 from fdabench.tables import Table, column
 
 
@@ -31,7 +31,7 @@ def validate_suites(paths: Sequence[Path], form: str) -> None:
     else:
         for row in rows:
             if row["good"]:
-                say(f"{row['file']}: good; {row['grid']}")
+                print_result(f"{row['file']}: good; {row['grid']}")
     if not all(row["good"] for row in rows):
         raise typer.Exit(SuiteError.exit_code)
 
@@ -40,9 +40,9 @@ def _checked(path: Path) -> dict[str, Any]:
     try:
         suite = read_suite(path)
     except SuiteError as error:
-        remark(str(error))
+        print_note(str(error))
         return {"file": path.as_posix(), "good": False, "faults": list(error.faults)}
-    tell_notes(suite)
+    print_notes(suite)
     return {
         "file": path.as_posix(),
         "good": True,
@@ -50,7 +50,7 @@ def _checked(path: Path) -> dict[str, Any]:
         "cells": len(suite.cells),
         "strategies": list(dict.fromkeys(cell.label for cell in suite.cells)),
         "seeds": list(suite.suite.seeds),
-        "grid": grid_line(suite),
+        "grid": grid_summary(suite),
         "notes": list(suite.notes),
         "faults": [],
     }
@@ -63,16 +63,16 @@ def print_plugins(paths: Sequence[Path], form: str) -> None:
     records = [
         {"plug-in": each.path.as_posix(), "named by": f"{each.suite.as_posix()}: {each.place}"}
         for path in paths
-        for each in plugins_named(path)
+        for each in list_plugin_files(path)
     ]
     records += [
         {"plug-in": f"{package.name} = {package.value}", "named by": f"installed: {package.where}"}
-        for package in installed()
+        for package in installed_plugins()
     ]
     print_table(Table(records, [column("plug-in"), column("named by")]), form)
 
 
 def print_schema(paths: Sequence[Path]) -> None:
     """The JSON Schema of suites, with what the plug-ins of the suite add."""
-    catalogue = read_plugins(paths[0] if paths else None)
-    say(json.dumps(suite_json_schema(catalogue), indent=2, ensure_ascii=False))
+    catalogue = read_registry(paths[0] if paths else None)
+    print_result(json.dumps(suite_json_schema(catalogue), indent=2, ensure_ascii=False))

@@ -13,8 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from fdabench.core.rows import settled
-from fdabench.errors import CutOffError
+from fdabench.core.rows import aligned_copy
+from fdabench.errors import ProcessLostError
 
 
 class Collective(Protocol):
@@ -27,84 +27,84 @@ class Collective(Protocol):
         """sum_k share_k x_k over all workers, shape [D]."""
         ...
 
-    def gather(self, x_KD: Tensor) -> Tensor:
+    def all_gather(self, x_KD: Tensor) -> Tensor:
         """The rows of all workers, in their order."""
         ...
 
 
 @dataclass(frozen=True)
-class Stacked:
+class InProcessCollective:
     """All workers are rows of this process."""
 
-    share_K: Tensor
+    weight_K: Tensor
 
     @property
     def num_workers(self) -> int:
-        return len(self.share_K)
+        return len(self.weight_K)
 
     def mean(self, x_KD: Tensor) -> Tensor:
-        return self.share_K @ settled(x_KD)
+        return self.weight_K @ aligned_copy(x_KD)
 
-    def gather(self, x_KD: Tensor) -> Tensor:
+    def all_gather(self, x_KD: Tensor) -> Tensor:
         return x_KD
 
 
 @dataclass(frozen=True)
-class AllReduced:
+class AllReduceCollective:
     """Some rows are here, the others in the processes of the default group; the sum's order is the backend's.
 
     `held` is how many rows each rank holds, in rank order.
     """
 
-    share_K: Tensor
-    held: tuple[int, ...]
+    weight_K: Tensor
+    rows_per_rank: tuple[int, ...]
 
     @property
     def num_workers(self) -> int:
-        return sum(self.held)
+        return sum(self.rows_per_rank)
 
     def mean(self, x_KD: Tensor) -> Tensor:
-        total_D = self.share_K @ settled(x_KD)
-        with crossing():
+        total_D = self.weight_K @ aligned_copy(x_KD)
+        with translate_dist_errors():
             dist.all_reduce(total_D)
         return total_D
 
-    def gather(self, x_KD: Tensor) -> Tensor:
-        return _gathered(x_KD, self.held)
+    def all_gather(self, x_KD: Tensor) -> Tensor:
+        return _all_gather_rows(x_KD, self.rows_per_rank)
 
 
 @dataclass(frozen=True)
-class RankOrdered:
+class AllGatherCollective:
     """As `AllReduced`, but every process gathers all rows and sums them in order: bitwise equal to `Stacked`.
 
     `share_K` has the weights of all workers, `held` how many rows each rank holds, in rank order.
     """
 
-    share_K: Tensor
-    held: tuple[int, ...]
+    weight_K: Tensor
+    rows_per_rank: tuple[int, ...]
 
     @property
     def num_workers(self) -> int:
-        return sum(self.held)
+        return sum(self.rows_per_rank)
 
     def mean(self, x_KD: Tensor) -> Tensor:
-        return self.share_K @ self.gather(x_KD)
+        return self.weight_K @ self.all_gather(x_KD)
 
-    def gather(self, x_KD: Tensor) -> Tensor:
-        return _gathered(x_KD, self.held)
+    def all_gather(self, x_KD: Tensor) -> Tensor:
+        return _all_gather_rows(x_KD, self.rows_per_rank)
 
 
-def _gathered(x_KD: Tensor, held: tuple[int, ...]) -> Tensor:
+def _all_gather_rows(x_KD: Tensor, held: tuple[int, ...]) -> Tensor:
     # the backends want as many rows from everybody
     padded_KD = torch.nn.functional.pad(x_KD, (0, 0, 0, max(held) - len(x_KD)))
     gathered = [torch.empty_like(padded_KD) for _ in held]
-    with crossing():
+    with translate_dist_errors():
         dist.all_gather(gathered, padded_KD)
     return torch.cat([rows[:count] for rows, count in zip(gathered, held, strict=True)])
 
 
 @contextmanager
-def crossing() -> Iterator[None]:
+def translate_dist_errors() -> Iterator[None]:
     """
     Raises:
         CutOffError: another process is gone, or was not heard of in time; the backends have no error of their own.
@@ -112,4 +112,4 @@ def crossing() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise CutOffError(f"cut off from another process: {error}") from error
+        raise ProcessLostError(f"cut off from another process: {error}") from error

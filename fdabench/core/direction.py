@@ -9,7 +9,7 @@ FIRST_DIRECTION_SEED = 12
 """Before anything has moved, all workers of all runs take the same random direction, as FDA's authors do."""
 
 
-def direction(anchor_D: Tensor, previous_D: Tensor) -> Tensor:
+def unit_direction(anchor_D: Tensor, previous_D: Tensor) -> Tensor:
     """xi, a unit vector along anchor - previous, shape [D]."""
     moved_D = anchor_D - previous_D
     if not moved_D.any():

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """`count` like collectives, evenly spaced from `first_step` to `last_step`; sizes are one worker's share of one."""
 
     kind: str
@@ -17,7 +17,7 @@ class Entry:
     dtype: str
     payload_bytes: int
 
-    def takes(self, other: "Entry") -> bool:
+    def can_extend_with(self, other: "LedgerEntry") -> bool:
         """Whether `other`, a single collective, goes on with this run at the same pace."""
         gap = other.first_step - self.last_step
         return (
@@ -26,7 +26,7 @@ class Entry:
             and (self.count == 1 or gap * (self.count - 1) == self.last_step - self.first_step)
         )
 
-    def extended(self, step: int) -> "Entry":
+    def extend_to(self, step: int) -> "LedgerEntry":
         return replace(self, last_step=step, count=self.count + 1)
 
     @property
@@ -39,22 +39,22 @@ class Ledger:
     """Every collective of a cell, in order. `step` is the local step now under way; the engine moves it on."""
 
     step: int = 0
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[LedgerEntry] = field(default_factory=list)
     _last_of_kind: dict[str, int] = field(default_factory=dict)
 
     def record(self, kind: str, message: Tensor) -> None:
         """Write down one collective into which each worker put a tensor like `message`."""
         payload = message.numel() * message.element_size()
         dtype = str(message.dtype).removeprefix("torch.")
-        entry = Entry(kind, self.step, self.step, 1, message.numel(), dtype, payload)
+        entry = LedgerEntry(kind, self.step, self.step, 1, message.numel(), dtype, payload)
         at = self._last_of_kind.get(kind)
-        if at is not None and self.entries[at].takes(entry):
-            self.entries[at] = self.entries[at].extended(self.step)
+        if at is not None and self.entries[at].can_extend_with(entry):
+            self.entries[at] = self.entries[at].extend_to(self.step)
         else:
             self._last_of_kind[kind] = len(self.entries)
             self.entries.append(entry)
 
-    def go_on_from(self, step: int, entries: list[Entry]) -> None:
+    def restore(self, step: int, entries: list[LedgerEntry]) -> None:
         """Be the ledger that had written down these entries by the end of this step."""
         self.step, self.entries[:] = step, entries
         self._last_of_kind = {entry.kind: at for at, entry in enumerate(entries)}

@@ -13,14 +13,14 @@ class Monitor(Protocol):
     Var(w) = 1/K sum_k |u_k|^2 - |mean u|^2, with drifts u_k = w_k - w_t0.
     """
 
-    def size(self, num_parameters: int) -> int:
+    def state_size(self, num_parameters: int) -> int:
         """S, the numbers in a local state."""
         ...
 
-    def state(self, u_KD: Tensor, r: Round) -> Tensor:
+    def local_state(self, u_KD: Tensor, r: Round) -> Tensor:
         """Local states S_k, shape [K, S]; row k depends on row k of the drifts and on the round only."""
         ...
 
-    def bound(self, s_S: Tensor) -> Tensor:
+    def variance_bound(self, s_S: Tensor) -> Tensor:
         """H(S) >= Var(w), from the average of the local states; a scalar."""
         ...

@@ -6,16 +6,16 @@ and under any transformation of the program (Salmon et al., Parallel random numb
 
 from torch import Tensor
 
-MASK = (1 << 32) - 1
+UINT32_MASK = (1 << 32) - 1
 
 
-def mixed(x: Tensor) -> Tensor:
+def murmur3_mix(x: Tensor) -> Tensor:
     """For whole numbers below 2^32 (int64), as many bits, mixed: the finaliser of MurmurHash3, which is one to one."""
-    x = ((x ^ (x >> 16)) * 0x85EBCA6B) & MASK
-    x = ((x ^ (x >> 13)) * 0xC2B2AE35) & MASK
+    x = ((x ^ (x >> 16)) * 0x85EBCA6B) & UINT32_MASK
+    x = ((x ^ (x >> 13)) * 0xC2B2AE35) & UINT32_MASK
     return x ^ (x >> 16)
 
 
-def key_for(seed: Tensor, counter: Tensor | int) -> Tensor:
+def derive_key(seed: Tensor, counter: Tensor | int) -> Tensor:
     """The key that a seed has for a counter."""
-    return mixed((mixed(seed) + counter) & MASK)
+    return murmur3_mix((murmur3_mix(seed) + counter) & UINT32_MASK)

@@ -3,6 +3,6 @@
 from fractions import Fraction
 
 
-def ends_period(t: int, period: Fraction | int) -> bool:
+def is_period_end(t: int, period: Fraction | int) -> bool:
     """Whether step `t` (from 0) completes a period; the fraction is carried over, exactly."""
     return (t + 1) // period > t // period

@@ -16,13 +16,13 @@ _LINE = 64
 """Bytes; torch's CPU allocator begins every tensor at a multiple of it."""
 
 
-def squared_norms(u_KD: Tensor) -> Tensor:
+def row_squared_norms(u_KD: Tensor) -> Tensor:
     """|u_k|^2, shape [K]; reads the rows once and writes no squares down."""
-    norm_K: Tensor = torch.linalg.vector_norm(_by_row(u_KD), dim=1)
+    norm_K: Tensor = torch.linalg.vector_norm(_with_contiguous_rows(u_KD), dim=1)
     return norm_K.square()
 
 
-def dots(u_KD: Tensor, v_D: Tensor) -> Tensor:
+def row_dots(u_KD: Tensor, v_D: Tensor) -> Tensor:
     """<u_k, v>, shape [K]: products, each rounded by itself, and ATen's sum of each block of them."""
     if not u_KD.is_cpu:
         dot_K: Tensor = torch.linalg.vecdot(u_KD, v_D)
@@ -36,13 +36,13 @@ def _dot(u_D: Tensor, v_D: Tensor) -> Tensor:
     return torch.stack([(u * v).sum() for u, v in zip(u_D.split(BLOCK), v_D.split(BLOCK), strict=True)]).sum()
 
 
-def settled(x_KD: Tensor) -> Tensor:
+def aligned_copy(x_KD: Tensor) -> Tensor:
     """The same numbers, row after row from the start of a cache line: what a BLAS makes of them has one answer."""
     if x_KD.is_contiguous() and x_KD.data_ptr() % _LINE == 0:
         return x_KD
     return x_KD.clone(memory_format=torch.contiguous_format)
 
 
-def _by_row(u_KD: Tensor) -> Tensor:
+def _with_contiguous_rows(u_KD: Tensor) -> Tensor:
     """A row's numbers beside each other: numbers that are apart are added in another order."""
     return u_KD if u_KD.stride(1) == 1 else u_KD.contiguous()

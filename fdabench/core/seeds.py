@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 
-def seed_for(purpose: str, axes: Mapping[str, Any]) -> int:
+def derive_seed(purpose: str, axes: Mapping[str, Any]) -> int:
     """63 bits from SHA-256 of the purpose and the canonical JSON of the axes."""
     text = json.dumps([purpose, axes], sort_keys=True, separators=(",", ":"))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fdabench.core.seeds import seed_for, torch_generator
+from fdabench.core.seeds import derive_seed, torch_generator
 
 CHUNK = 16
 """Neighbors that share a draw: one line of the cache, which is read at once anyway."""
@@ -18,7 +18,7 @@ SEGMENT = 1 << 16
 """Numbers that are added to the sketches of all workers before the next are read: they stay in a core's cache."""
 
 
-class Signs(NamedTuple):
+class CountSketchHashes(NamedTuple):
     """Where each number goes, and with which sign."""
 
     sign_D: Tensor
@@ -29,18 +29,18 @@ class Signs(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def random_signs(dim: int, depth: int, width: int, seed: int, device: torch.device) -> Signs:
+def draw_hashes(dim: int, depth: int, width: int, seed: int, device: torch.device) -> CountSketchHashes:
     """The same for all workers of a run, and built once for all cells of a process that have the same seed."""
     chunk = min(CHUNK, width)
     generator = torch_generator(seed)
     sign_D = torch.randint(2, (dim,), generator=generator) * 2.0 - 1.0
     sizes = [-(-len(part) // chunk) for part in sign_D.split(SEGMENT)]
-    drawn = [torch_generator(seed_for("segment", {"sketch": seed, "segment": i})) for i in range(len(sizes))]
-    matrices = (_placed(size, depth, width, source) for size, source in zip(sizes, drawn, strict=True))
-    return Signs(sign_D.to(device), tuple(matrix.to(device) for matrix in matrices), chunk)
+    drawn = [torch_generator(derive_seed("segment", {"sketch": seed, "segment": i})) for i in range(len(sizes))]
+    matrices = (_place_chunks(size, depth, width, source) for size, source in zip(sizes, drawn, strict=True))
+    return CountSketchHashes(sign_D.to(device), tuple(matrix.to(device) for matrix in matrices), chunk)
 
 
-def _placed(chunks: int, depth: int, width: int, generator: torch.Generator) -> Tensor:
+def _place_chunks(chunks: int, depth: int, width: int, generator: torch.Generator) -> Tensor:
     """A sparse matrix [R, chunks] with one sign in each column of each of `depth` times `width` rows."""
     bucket = torch.randint(width, (depth, chunks), generator=generator)
     sign = torch.randint(2, (depth, chunks), generator=generator) * 2.0 - 1.0
@@ -56,7 +56,7 @@ def _placed(chunks: int, depth: int, width: int, generator: torch.Generator) -> 
         )
 
 
-def sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
+def count_sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
     """One sketch for each row, shape [K, R]; linear in the row, and it depends on nothing else of the matrix.
 
     In each of `depth` rows of a sketch a chunk of C neighbors gets a first bucket b and a sign, drawn independently;
@@ -65,7 +65,7 @@ def sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
     """
     if not u_KD.is_cpu:
         return _sketches_at_once(u_KD, depth, width, seed)
-    signs = random_signs(u_KD.shape[1], depth, width, seed, u_KD.device)
+    signs = draw_hashes(u_KD.shape[1], depth, width, seed, u_KD.device)
     # each product has operands of its own, so neither the row's place in memory nor its company shows
     sums = [u_KD.new_zeros(depth * width, signs.chunk) for _ in u_KD]
     pieces = zip(u_KD.split(SEGMENT, 1), signs.sign_D.split(SEGMENT), signs.segments, strict=True)
@@ -87,7 +87,7 @@ class PaddedRows(NamedTuple):
 
 @lru_cache(maxsize=8)
 def _padded_rows(dim: int, depth: int, width: int, seed: int, device: torch.device) -> tuple[PaddedRows, ...]:
-    segments = random_signs(dim, depth, width, seed, torch.device("cpu")).segments
+    segments = draw_hashes(dim, depth, width, seed, torch.device("cpu")).segments
     return tuple(PaddedRows(*(part.to(device) for part in _padded(matrix))) for matrix in segments)
 
 
@@ -105,7 +105,7 @@ def _sketches_at_once(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor
 
     A gather and a sum have the same bits each time, which the sparse product of cuSPARSE does not promise.
     """
-    signs = random_signs(u_KD.shape[1], depth, width, seed, u_KD.device)
+    signs = draw_hashes(u_KD.shape[1], depth, width, seed, u_KD.device)
     rows = _padded_rows(u_KD.shape[1], depth, width, seed, u_KD.device)
     workers, sums_KRC = len(u_KD), u_KD.new_zeros(())
     for piece_KS, sign_S, row in zip(u_KD.split(SEGMENT, 1), signs.sign_D.split(SEGMENT), rows, strict=True):

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from torch import Tensor
 
 from fdabench.core.channel import Channel
-from fdabench.core.direction import direction
+from fdabench.core.direction import unit_direction
 
 
-class Server(Protocol):
+class ServerOptimizer(Protocol):
     """How the mean drift moves the global model (FedOpt's server optimizer; -u_D is its pseudo-gradient)."""
 
     @property
-    def averages(self) -> bool:
+    def is_plain_average(self) -> bool:
         """Whether the next global model is the workers' mean, and nothing else."""
         ...
 
@@ -27,7 +27,7 @@ class Server(Protocol):
         """The optimizer's state before the first round."""
         ...
 
-    def apply(self, w_D: Tensor, u_D: Tensor, state: Any) -> tuple[Tensor, Any]:
+    def update(self, w_D: Tensor, u_D: Tensor, state: Any) -> tuple[Tensor, Any]:
         """The next global model, given the present one and the mean drift; and the next state."""
         ...
 
@@ -38,22 +38,22 @@ class Round:
 
     anchor_D: Tensor
     """w_t0, the global model that this round started from."""
-    previous_D: Tensor
+    previous_anchor_D: Tensor
     """The global model that the round before started from."""
     server: Any
     """State of the server optimizer."""
     index: int = 0
     """Syncs made so far."""
-    served: bool = False
+    server_owns_model: bool = False
     """A server moves the global model elsewhere than to the workers' mean, so `anchor_D` is what the run hands out."""
 
     @cached_property
     def direction_D(self) -> Tensor:
         """xi, the direction in which the global model moved last; computed once in a round."""
-        return direction(self.anchor_D, self.previous_D)
+        return unit_direction(self.anchor_D, self.previous_anchor_D)
 
 
-class Outcome(NamedTuple):
+class StepResult(NamedTuple):
     """What a step led to. `w_KD` is what the workers hold next; it is looked at only after a sync."""
 
     w_KD: Tensor
@@ -70,7 +70,7 @@ class Strategy(Protocol):
         """The first round; all workers hold `w_D`."""
         ...
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
         """What happens after local step `t` (from 0), given the workers' models."""
         ...
 
@@ -99,33 +99,33 @@ class HasServer(Protocol):
     """A strategy whose syncs end in `server.apply`, so that a sync can be computed without being made."""
 
     @property
-    def server(self) -> Server: ...
+    def server(self) -> ServerOptimizer: ...
 
 
-class Traffic(NamedTuple):
+class TrafficForecast(NamedTuple):
     """What a strategy sends in a number of steps, known beforehand: exactly where least == most."""
 
-    least_syncs: int
-    most_syncs: int
-    states: int = 0
+    min_syncs: int
+    max_syncs: int
+    num_states: int = 0
     state_size: int = 0
     """Numbers in one local state."""
 
 
 @runtime_checkable
-class Forecasts(Protocol):
+class HasTrafficForecast(Protocol):
     """A strategy that knows beforehand what it will send; the others run as well, but `plan` cannot price them."""
 
-    def traffic(self, steps: int, num_parameters: int) -> Traffic: ...
+    def forecast_traffic(self, steps: int, num_parameters: int) -> TrafficForecast: ...
 
 
-def begin(w_D: Tensor, server: Server) -> Round:
+def initial_round(w_D: Tensor, server: ServerOptimizer) -> Round:
     """The first round: everybody holds `w_D`, nothing has moved yet."""
-    return Round(w_D, w_D, server.init(w_D), served=not server.averages)
+    return Round(w_D, w_D, server.init(w_D), server_owns_model=not server.is_plain_average)
 
 
-def synchronize(w_KD: Tensor, r: Round, server: Server, channel: Channel, estimate: float = nan) -> Outcome:
+def synchronize(w_KD: Tensor, r: Round, server: ServerOptimizer, channel: Channel, estimate: float = nan) -> StepResult:
     """End the round: average the drifts, let the server move the global model, hand it to all."""
     u_D = channel.mean(w_KD - r.anchor_D, "model")
-    w_D, state = server.apply(r.anchor_D, u_D, r.server)
-    return Outcome(w_D.expand_as(w_KD), Round(w_D, r.anchor_D, state, r.index + 1, r.served), True, estimate)
+    w_D, state = server.update(r.anchor_D, u_D, r.server)
+    return StepResult(w_D.expand_as(w_KD), Round(w_D, r.anchor_D, state, r.index + 1, r.server_owns_model), True, estimate)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from fdabench.datasets.base import Source
+from fdabench.datasets.base import DatasetSpec
 from fdabench.datasets.digits import DIGITS
 from fdabench.datasets.images import CIFAR10, CIFAR100, FASHION_MNIST, MNIST
 
-DATASETS: Mapping[str, Source] = {
+DATASETS: Mapping[str, DatasetSpec] = {
     "digits": DIGITS,
     "mnist": MNIST,
     "fashion-mnist": FASHION_MNIST,

@@ -12,7 +12,7 @@ from fdabench.component_info import ComponentInfo
 
 
 @dataclass(frozen=True)
-class Data:
+class DatasetTensors:
     """A training and a test set, whole in memory. `shape` is that of one image."""
 
     train_x: Tensor
@@ -25,24 +25,24 @@ class Data:
     def shape(self) -> tuple[int, ...]:
         return tuple(self.train_x.shape[1:])
 
-    def to(self, device: torch.device) -> "Data":
+    def to(self, device: torch.device) -> "DatasetTensors":
         """The same on a device, images with the channels last: up to three times as fast to convolve on a CPU."""
         train_x, test_x = (x.to(device, memory_format=torch.channels_last) for x in (self.train_x, self.test_x))
-        return Data(train_x, self.train_y.to(device), test_x, self.test_y.to(device), self.classes)
+        return DatasetTensors(train_x, self.train_y.to(device), test_x, self.test_y.to(device), self.classes)
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetSpec:
     """Where a data set comes from, and what is known of it before it is loaded."""
 
-    load: Callable[[Path], Data]
+    load: Callable[[Path], DatasetTensors]
     """Load it from torchvision's layout under a folder; raises TaskError where it is not there."""
     train_samples: int
     shape: tuple[int, ...]
     classes: int
-    about: str
+    description: str
     info: ComponentInfo = ComponentInfo()
-    there: Callable[[Path], str] | None = None
+    locate: Callable[[Path], str] | None = None
     """Where under a folder it is, without a network; empty where it is not. None: only loading it would tell."""
 
 

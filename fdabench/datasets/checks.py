@@ -9,19 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fdabench.datasets.base import Data, Source
+from fdabench.datasets.base import DatasetTensors, DatasetSpec
 
 PARTS = ("train_x", "train_y", "test_x", "test_y")
 KNOWN = "fdabench knows images, or what has their shape [N, C, H, W], and class labels only"
 
 
-def data_faults(data: Any, source: Source) -> list[str]:
+def data_errors(data: Any, source: DatasetSpec) -> list[str]:
     """What keeps `data`, which `source.load` returned, from being the data set that `source` declares.
 
     Inputs must be finite float32 of shape [N, *source.shape], labels int64 of shape [N] in 0..classes-1; N of the
     training set is `source.train_samples`, N of the test set at least 1.
     """
-    if not isinstance(data, Data):
+    if not isinstance(data, DatasetTensors):
         return [f"load must return a fdabench.datasets.base.Data; it returned {_kind(data)}"]
     faults = [
         f"{part} must be a torch.Tensor; it is {_kind(getattr(data, part))}"
@@ -38,12 +38,12 @@ def data_faults(data: Any, source: Source) -> list[str]:
     for part, num_samples in (("train", source.train_samples), ("test", num_test)):
         x, y = getattr(data, f"{part}_x"), getattr(data, f"{part}_y")
         declared = " (train_samples and shape of its Source)" if part == "train" else " (shape of its Source)"
-        faults += _input_faults(f"{part}_x", x, (num_samples, *source.shape), declared)
-        faults += _label_faults(f"{part}_y", y, num_samples, source.classes)
+        faults += _input_errors(f"{part}_x", x, (num_samples, *source.shape), declared)
+        faults += _label_errors(f"{part}_y", y, num_samples, source.classes)
     return faults
 
 
-def data_hash(data: Data) -> str:
+def data_hash(data: DatasetTensors) -> str:
     """The first 16 hex digits of SHA-256 over dtype, shape and bytes of the four tensors, in the order of `PARTS`."""
     digest = hashlib.sha256()
     for part in PARTS:
@@ -53,7 +53,7 @@ def data_hash(data: Data) -> str:
     return digest.hexdigest()[:16]
 
 
-def _input_faults(name: str, x: Tensor, shape: tuple[int, ...], declared: str) -> Iterator[str]:
+def _input_errors(name: str, x: Tensor, shape: tuple[int, ...], declared: str) -> Iterator[str]:
     if x.dtype != torch.float32 or tuple(x.shape) != shape:
         other_task = f". {KNOWN}" if x.ndim != 4 or not x.is_floating_point() else ""
         yield f"{name} must be float32 of shape {list(shape)}{declared}; it is {_said(x)}{other_task}"
@@ -66,7 +66,7 @@ def _input_faults(name: str, x: Tensor, shape: tuple[int, ...], declared: str) -
         yield f"{name}{at} is {x[tuple(at)].item()}; every value must be finite"
 
 
-def _label_faults(name: str, y: Tensor, num_samples: int, classes: int) -> Iterator[str]:
+def _label_errors(name: str, y: Tensor, num_samples: int, classes: int) -> Iterator[str]:
     if y.dtype != torch.int64 or tuple(y.shape) != (num_samples,):
         other_task = f". {KNOWN}" if y.ndim != 1 or y.is_floating_point() else ""
         yield f"{name} must be int64 of shape [{num_samples}]; it is {_said(y)}{other_task}"

@@ -5,10 +5,10 @@ from pathlib import Path
 import torch
 
 from fdabench.component_info import ComponentInfo
-from fdabench.datasets.base import Data, Source
+from fdabench.datasets.base import DatasetTensors, DatasetSpec
 
 
-def load(root: Path) -> Data:
+def load(root: Path) -> DatasetTensors:
     """Pixels / 16; every fifth sample is a test sample, as the file is in no order of class."""
     from sklearn.datasets import load_digits  # takes a second, and only this data set needs it
 
@@ -16,14 +16,14 @@ def load(root: Path) -> Data:
     x = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16
     y = torch.tensor(bunch.target, dtype=torch.int64)
     test = torch.arange(len(y)) % 5 == 4
-    return Data(x[~test], y[~test], x[test], y[test], 10)
+    return DatasetTensors(x[~test], y[~test], x[test], y[test], 10)
 
 
 def _there(root: Path) -> str:
     return "comes with scikit-learn"
 
 
-DIGITS = Source(
+DIGITS = DatasetSpec(
     load,
     1438,
     (1, 8, 8),

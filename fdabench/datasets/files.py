@@ -4,12 +4,12 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from fdabench.datasets.base import Source
-from fdabench.errors import TaskError
+from fdabench.datasets.base import DatasetSpec
+from fdabench.errors import WorkloadError
 
 
 @dataclass(frozen=True)
-class FileSource(Source):
+class FileBackedDatasetSpec(DatasetSpec):
     """A `Source` of which the bytes of `files` are hashed instead of the tensors that `load` returns.
 
     `plan` then reads the files and does not call `load`. What `load` reads besides `files` is not watched.
@@ -20,7 +20,7 @@ class FileSource(Source):
     `Path(__file__).resolve().parent / "name"`."""
 
 
-def files_hash(source: FileSource, data_root: Path) -> str:
+def files_hash(source: FileBackedDatasetSpec, data_root: Path) -> str:
     """The first 16 hex digits of SHA-256 over the names and the contents of `source.files`.
 
     Raises:
@@ -37,5 +37,5 @@ def files_hash(source: FileSource, data_root: Path) -> str:
             continue
         digest.update(f"{Path(file).name} {content.hexdigest()}\n".encode())
     if faults:
-        raise TaskError("\n".join(faults))
+        raise WorkloadError("\n".join(faults))
     return digest.hexdigest()[:16]

@@ -10,24 +10,24 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.datasets.base import Data, Source
-from fdabench.errors import TaskError
-from fdabench.vision import torchvision
+from fdabench.datasets.base import DatasetTensors, DatasetSpec
+from fdabench.errors import WorkloadError
+from fdabench.vision import import_torchvision
 
 Channels = tuple[float, ...]
 
 
-def _load(class_name: str, mean: Channels, std: Channels, root: Path) -> Data:
+def _load(class_name: str, mean: Channels, std: Channels, root: Path) -> DatasetTensors:
     train, test = (_fetch(class_name, root, train) for train in (True, False))
     shift, scale = torch.tensor(mean)[:, None, None], torch.tensor(std)[:, None, None]
     (train_x, train_y), (test_x, test_y) = ((_images(part), _labels(part)) for part in (train, test))
     for x in (train_x, test_x):
         x.sub_(shift).div_(scale)
-    return Data(train_x, train_y, test_x, test_y, int(train_y.max()) + 1)
+    return DatasetTensors(train_x, train_y, test_x, test_y, int(train_y.max()) + 1)
 
 
 def _part(class_name: str, root: Path, train: bool) -> Callable[..., Any]:
-    return partial(getattr(torchvision("datasets"), class_name), str(root), train=train)
+    return partial(getattr(import_torchvision("datasets"), class_name), str(root), train=train)
 
 
 def _fetch(class_name: str, root: Path, train: bool) -> Any:
@@ -39,7 +39,7 @@ def _fetch(class_name: str, root: Path, train: bool) -> Any:
     try:
         return make(download=True)
     except (OSError, RuntimeError) as error:
-        raise TaskError(_how_to_get(class_name, root)) from error
+        raise WorkloadError(_how_to_get(class_name, root)) from error
 
 
 def _there(class_name: str, root: Path) -> str:
@@ -95,9 +95,9 @@ def _source(
     classes: int,
     about: str,
     info: ComponentInfo,
-) -> Source:
+) -> DatasetSpec:
     load, there = partial(_load, class_name, *normal), partial(_there, class_name)
-    return Source(load, train_samples, shape, classes, about, info, there)
+    return DatasetSpec(load, train_samples, shape, classes, about, info, there)
 
 
 MNIST = _source(

@@ -6,43 +6,43 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fdabench.errors import TaskError
+from fdabench.errors import WorkloadError
 
 Indices = NDArray[np.int64]
 LastBatch = Literal["wrap", "drop", "keep"]
-Position = dict[str, Any]
+SamplerState = dict[str, Any]
 """Where a sampler stands: numbers, text and arrays only."""
 
 
 class Sampler(Protocol):
-    def draw(self) -> Indices:
+    def next_batch(self) -> Indices:
         """The next mini-batch, as indices into the training set."""
         ...
 
-    def position(self) -> Position: ...
+    def state_dict(self) -> SamplerState: ...
 
-    def go_to(self, position: Position) -> None:
+    def load_state_dict(self, position: SamplerState) -> None:
         """Draw from here on what a sampler at this position would."""
         ...
 
 
-class Placed:
+class RemappedSampler:
     """A sampler for a process that holds a part of the training set: `place` is where each sample is among those."""
 
     def __init__(self, sampler: Sampler, place: Indices) -> None:
         self._sampler, self._place = sampler, place
 
-    def draw(self) -> Indices:
-        return self._place[self._sampler.draw()]
+    def next_batch(self) -> Indices:
+        return self._place[self._sampler.next_batch()]
 
-    def position(self) -> Position:
-        return self._sampler.position()
+    def state_dict(self) -> SamplerState:
+        return self._sampler.state_dict()
 
-    def go_to(self, position: Position) -> None:
-        self._sampler.go_to(position)
+    def load_state_dict(self, position: SamplerState) -> None:
+        self._sampler.load_state_dict(position)
 
 
-class Shuffle:
+class ShuffleSampler:
     """Epochs without replacement: the shard in a new random order each time it is through.
 
     `last_batch`, what becomes of the samples that do not fill a batch at the end of an epoch: `wrap` fills it up from
@@ -51,41 +51,41 @@ class Shuffle:
 
     def __init__(self, shard: Indices, batch_size: int, last_batch: LastBatch, rng: np.random.Generator) -> None:
         if last_batch == "drop" and len(shard) < batch_size:
-            raise TaskError(
+            raise WorkloadError(
                 f"last_batch = 'drop' leaves a worker that holds {len(shard)} samples without any batch of "
                 f"{batch_size}: take 'wrap' or 'keep', a smaller batch_size, or min_samples in the partition"
             )
         self._shard, self._batch_size, self._last_batch, self._rng = shard, batch_size, last_batch, rng
         self._rest: Indices = shard[:0]
 
-    def draw(self) -> Indices:
-        while len(self._rest) < _ENOUGH[self._last_batch](self._batch_size):
+    def next_batch(self) -> Indices:
+        while len(self._rest) < _MIN_REMAINING[self._last_batch](self._batch_size):
             kept = self._rest if self._last_batch == "wrap" else self._rest[:0]
             self._rest = np.concatenate([kept, self._rng.permutation(self._shard)])
         batch, self._rest = self._rest[: self._batch_size], self._rest[self._batch_size :]
         return batch
 
-    def position(self) -> Position:
+    def state_dict(self) -> SamplerState:
         return {"rest": self._rest, "rng": self._rng.bit_generator.state}
 
-    def go_to(self, position: Position) -> None:
+    def load_state_dict(self, position: SamplerState) -> None:
         self._rest, self._rng.bit_generator.state = position["rest"], position["rng"]
 
 
-_ENOUGH: Mapping[LastBatch, Callable[[int], int]] = {"wrap": lambda b: b, "drop": lambda b: b, "keep": lambda b: 1}
+_MIN_REMAINING: Mapping[LastBatch, Callable[[int], int]] = {"wrap": lambda b: b, "drop": lambda b: b, "keep": lambda b: 1}
 
 
-class Replacement:
+class IndependentBatchSampler:
     """The FDA paper's: each batch is an independent draw of distinct samples of the shard."""
 
     def __init__(self, shard: Indices, batch_size: int, rng: np.random.Generator) -> None:
         self._shard, self._size, self._rng = shard, min(batch_size, len(shard)), rng
 
-    def draw(self) -> Indices:
+    def next_batch(self) -> Indices:
         return self._shard[self._rng.choice(len(self._shard), self._size, replace=False)]
 
-    def position(self) -> Position:
+    def state_dict(self) -> SamplerState:
         return {"rng": self._rng.bit_generator.state}
 
-    def go_to(self, position: Position) -> None:
+    def load_state_dict(self, position: SamplerState) -> None:
         self._rng.bit_generator.state = position["rng"]

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 import torch
 
-from fdabench.engine.sequential import Sequential
-from fdabench.engine.vectorised import Vectorised
-from fdabench.engine.workers import Engine
+from fdabench.engine.sequential import SequentialGradients
+from fdabench.engine.vectorised import VectorizedGradients
+from fdabench.engine.workers import GradientFnFactory
 
-ENGINES: Mapping[str, Engine] = {"sequential": Sequential, "vectorised": Vectorised}
-_FASTEST: Mapping[str, str] = {"cpu": "sequential"}
+ENGINES: Mapping[str, GradientFnFactory] = {"sequential": SequentialGradients, "vectorised": VectorizedGradients}
+_FASTEST_ON: Mapping[str, str] = {"cpu": "sequential"}
 
 
-def engine_on(name: str, device: torch.device) -> str:
+def resolve_engine(name: str, device: torch.device) -> str:
     """`auto` is the one that is fastest on this kind of device; both give the same numbers to rounding."""
-    return _FASTEST.get(device.type, "vectorised") if name == "auto" else name
+    return _FASTEST_ON.get(device.type, "vectorised") if name == "auto" else name

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fdabench.engine.rows import Losses
+from fdabench.engine.rows import BatchMetrics
 
 WARM_UP_CALLS = 2
 """Calls that run without a graph: libraries choose kernels and allocate workspaces then, which a capture forbids."""
@@ -25,15 +25,15 @@ class GraphedFunction:
     A function that cannot be captured, because it waits for the GPU or copies from the CPU, is called each time.
     """
 
-    def __init__(self, function: Callable[[Tensor, Tensor], Losses], device: torch.device) -> None:
+    def __init__(self, function: Callable[[Tensor, Tensor], BatchMetrics], device: torch.device) -> None:
         self._function, self._device = function, device
         self._calls = 0
         self._stream = torch.cuda.Stream(device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._inputs: tuple[Tensor, Tensor]
-        self._output: Losses
+        self._output: BatchMetrics
 
-    def __call__(self, first: Tensor, second: Tensor) -> Losses:
+    def __call__(self, first: Tensor, second: Tensor) -> BatchMetrics:
         """The function's output, which the next call overwrites; the inputs may be on the CPU."""
         if self._calls == 0:
             self._inputs = (torch.empty_like(first, device=self._device), torch.empty_like(second, device=self._device))
@@ -50,7 +50,7 @@ class GraphedFunction:
         self._graph.replay()
         return self._output
 
-    def _on_side_stream(self) -> Losses:
+    def _on_side_stream(self) -> BatchMetrics:
         """Without a graph, on the stream of the capture: cuBLAS has a workspace for each stream."""
         current = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(current)

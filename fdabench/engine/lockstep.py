@@ -4,39 +4,39 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 
-from fdabench.core.channel import unheard
+from fdabench.core.channel import no_announcement
 from fdabench.core.ledger import Ledger
-from fdabench.engine.team import Team
-from fdabench.errors import LockstepError
+from fdabench.engine.team import ProcessGroup
+from fdabench.errors import RankDivergenceError
 
 
 @dataclass(frozen=True)
-class Lockstep:
+class CollectiveOrderCheck:
     """Compares what every process is about to do, and lets none go on that is alone with it. Costs a round trip."""
 
     strategy: str
     ledger: Ledger
-    team: Team
+    team: ProcessGroup
 
     def __call__(self, what: str) -> None:
         """
         Raises:
             LockstepError: in every process, naming who is about to do what.
         """
-        said = self.team.shown(f"step {self.ledger.step}: {what}")
+        said = self.team.all_gather(f"step {self.ledger.step}: {what}")
         if len(set(said)) > 1:
-            raise LockstepError(
-                f"the strategy {self.strategy!r} does not do the same in every process: {_told_apart(said)}. It may "
+            raise RankDivergenceError(
+                f"the strategy {self.strategy!r} does not do the same in every process: {_describe_difference(said)}. It may "
                 "branch on t, on the round, and on what came out of the channel; on nothing else"
             )
 
 
-def watch(strategy: str, ledger: Ledger, team: Team) -> Callable[[str], None]:
+def make_consistency_check(strategy: str, ledger: Ledger, team: ProcessGroup) -> Callable[[str], None]:
     """What a channel tells what it is about to do."""
-    return Lockstep(strategy, ledger, team) if team.checked else unheard
+    return CollectiveOrderCheck(strategy, ledger, team) if team.check_consistency else no_announcement
 
 
-def _told_apart(said: list[str]) -> str:
+def _describe_difference(said: list[str]) -> str:
     """`rank 0, 1: step 3: averages ...; rank 2: step 3: ends it`."""
     by_words = groupby(sorted(range(len(said)), key=lambda rank: (said[rank], rank)), key=lambda rank: said[rank])
     return "; ".join(f"rank {', '.join(map(str, ranks))}: {words}" for words, ranks in by_words)

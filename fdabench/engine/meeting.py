@@ -13,7 +13,7 @@ from time import monotonic, sleep
 
 import torch.distributed as dist
 
-from fdabench.errors import CutOffError
+from fdabench.errors import ProcessLostError
 
 LOOK_S, SILENT_S = 0.05, 8.0
 LEADER, END = 0, "end"
@@ -21,7 +21,7 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Meeting:
+class Rendezvous:
     """Where a team of so many meets: a store at this address, in which its keys begin with its name."""
 
     host: str
@@ -41,9 +41,9 @@ class Meeting:
         try:
             return dist.TCPStore(self.host, self.port, None, False, limit, wait_for_workers=False)
         except RuntimeError as error:
-            raise CutOffError(f"no store at {self.host}:{self.port}: {error}") from error
+            raise ProcessLostError(f"no store at {self.host}:{self.port}: {error}") from error
 
-    def served(self) -> dist.TCPStore:
+    def is_server(self) -> dist.TCPStore:
         """The store itself, on the interface that has the meeting's address and on no other: it asks nobody who he is.
 
         Raises:
@@ -53,7 +53,7 @@ class Meeting:
         try:
             listener = _listener(self.host, self.port)
         except OSError as error:
-            raise CutOffError(
+            raise ProcessLostError(
                 f"no store can be served at {self.host}:{self.port}: {error.strerror}; "
                 "the address has to be one of rank 0's interfaces"
             ) from error
@@ -64,7 +64,7 @@ class Meeting:
                 host, port, None, True, limit, wait_for_workers=False, master_listen_fd=listener.detach()
             )
         except RuntimeError as error:
-            raise CutOffError(f"no store can be served at {host}:{port}: {error}") from error
+            raise ProcessLostError(f"no store can be served at {host}:{port}: {error}") from error
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -80,20 +80,20 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
-def opened(size: int, timeout_s: float) -> tuple[dist.TCPStore, Meeting]:
+def open_local_store(size: int, timeout_s: float) -> tuple[dist.TCPStore, Rendezvous]:
     """A meeting on this machine, which no other reaches, and the store that has to be held for as long as it lasts."""
-    store = Meeting(LOOPBACK, 0, "fdabench", size, timeout_s).served()
-    return store, Meeting(LOOPBACK, store.port, "fdabench", size, timeout_s)
+    store = Rendezvous(LOOPBACK, 0, "fdabench", size, timeout_s).is_server()
+    return store, Rendezvous(LOOPBACK, store.port, "fdabench", size, timeout_s)
 
 
-class Pulse:
+class HeartbeatMonitor:
     """Whether processes are alive, as far as their beats can be heard."""
 
     def __init__(self, store: dist.Store) -> None:
         self._store = store
         self._beats: dict[int, tuple[int, float]] = {}
 
-    def felt(self, rank: int) -> bool:
+    def is_alive(self, rank: int) -> bool:
         """Whether it has beaten a moment ago; in doubt, yes."""
         beat = self._store.add(f"beat/{rank}", 0)
         if rank not in self._beats or self._beats[rank][0] != beat:
@@ -101,25 +101,25 @@ class Pulse:
         return monotonic() - self._beats[rank][1] < SILENT_S
 
 
-def dismiss(meeting: Meeting) -> None:
+def request_shutdown(meeting: Rendezvous) -> None:
     """Tell a team that there is nothing more to do, from outside of it."""
     store = dist.PrefixStore(meeting.name, meeting.store())
     number = store.add("orders", 1)
     store.set(f"order/{number}", END)
 
 
-def see_off(meeting: Meeting) -> None:
+def wait_for_shutdown(meeting: Rendezvous) -> None:
     """Wait until all that follow have gone, or are dead; for whoever serves their store."""
     store = dist.PrefixStore(meeting.name, meeting.store())
-    deadline, pulse = monotonic() + meeting.timeout_s, Pulse(store)
+    deadline, pulse = monotonic() + meeting.timeout_s, HeartbeatMonitor(store)
     left = set(range(LEADER + 1, meeting.size))
     while left and monotonic() < deadline:
         came = {rank for rank in left if store.check([f"here/{rank}"])}
-        left -= {rank for rank in came if store.check([f"gone/{rank}"]) or not pulse.felt(rank)}
+        left -= {rank for rank in came if store.check([f"gone/{rank}"]) or not pulse.is_alive(rank)}
         sleep(LOOK_S)
 
 
-def wait_for(store: dist.Store, key: str, limit_s: float) -> str:
+def wait_for_key(store: dist.Store, key: str, limit_s: float) -> str:
     """What stands there, once it does. It is asked in a thread of its own: a store beyond a cut is not heard of again,
     and whoever asks cannot be called back.
 
@@ -132,9 +132,9 @@ def wait_for(store: dist.Store, key: str, limit_s: float) -> str:
         try:
             said = heard.get(timeout=limit_s)
         except Empty:
-            raise CutOffError(f"the store has not answered for {limit_s:g} s") from None
+            raise ProcessLostError(f"the store has not answered for {limit_s:g} s") from None
         if isinstance(said, Exception):
-            raise CutOffError(f"the store is gone: {said}") from said
+            raise ProcessLostError(f"the store is gone: {said}") from said
         if said is not None:
             return said
 

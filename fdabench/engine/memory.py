@@ -11,7 +11,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 30
 
 
-def keep_freed_memory() -> None:
+def disable_malloc_trim() -> None:
     """For the rest of this process; does nothing where the C library is not glibc."""
     if not sys.platform.startswith("linux"):
         return

@@ -10,13 +10,13 @@ Precision = Literal["fp32", "bf16", "tf32"]
 """fp32; bf16: torch's autocast; tf32: products of float32 with 10 bits of mantissa, on CUDA."""
 
 
-def casting(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     """Around a forward pass: where autocast chooses what is computed in bfloat16."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 @contextmanager
-def rounding(precision: Precision) -> Iterator[None]:
+def matmul_precision(precision: Precision) -> Iterator[None]:
     """Around forward and backward passes: whether float32 products may be rounded to TF32, as torch does by default.
 
     cuDNN takes algorithms that give the same bits twice: by default it may add gradients of convolutions in any order.

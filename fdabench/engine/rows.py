@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 
-class Rows(NamedTuple):
+class WorkerMatrix(NamedTuple):
     w_KD: Tensor
     """Weights."""
     g_KD: Tensor
@@ -17,14 +17,14 @@ class Rows(NamedTuple):
     """Running statistics of batch normalisation; they stay with their worker."""
 
 
-class Examples(NamedTuple):
+class LabeledData(NamedTuple):
     """A training set: images [N, channels, height, width] and labels [N]."""
 
     x: Tensor
     y: Tensor
 
 
-class Losses(NamedTuple):
+class BatchMetrics(NamedTuple):
     """What the local steps saw: mean cross-entropy of each worker's batch, and the fraction that it had right.
 
     What an architecture adds to the loss for its weights (`kernel_l2`) is not among it."""

@@ -6,31 +6,31 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.engine.batches import Indices
-from fdabench.engine.flat import parameters, statistics, views
-from fdabench.engine.noise import dropouts
-from fdabench.engine.precision import Precision, casting, rounding
-from fdabench.engine.rows import Examples, Losses, Rows
+from fdabench.engine.flat import parameters, running_stats, unflatten
+from fdabench.engine.noise import dropout_layers
+from fdabench.engine.precision import Precision, autocast, matmul_precision
+from fdabench.engine.rows import LabeledData, BatchMetrics, WorkerMatrix
 
 
-class Sequential:
+class SequentialGradients:
     """One model, bound to one worker's row after the other; its gradients are copied to its other row."""
 
-    def __init__(self, model: nn.Module, rows: Rows, examples: Examples, precision: Precision) -> None:
+    def __init__(self, model: nn.Module, rows: WorkerMatrix, examples: LabeledData, precision: Precision) -> None:
         self._model, self._examples, self._precision = model, examples, precision
-        self._dropouts = dropouts(model)
-        weights, buffers = parameters(model), list(statistics(model).values())
-        self._weights = [list(zip(weights, views(w_D, weights), strict=True)) for w_D in rows.w_KD]
+        self._dropouts = dropout_layers(model)
+        weights, buffers = parameters(model), list(running_stats(model).values())
+        self._weights = [list(zip(weights, unflatten(w_D, weights), strict=True)) for w_D in rows.w_KD]
         self._parameters = weights
-        self._gradients = [list(views(g_D, weights)) for g_D in rows.g_KD]
-        self._buffers = [list(zip(buffers, views(b_B, buffers), strict=True)) for b_B in rows.b_KB]
+        self._gradients = [list(unflatten(g_D, weights)) for g_D in rows.g_KD]
+        self._buffers = [list(zip(buffers, unflatten(b_B, buffers), strict=True)) for b_B in rows.b_KB]
 
-    def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> Losses:
+    def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics:
         """Fill g_KD with the gradient of each worker's mean loss over the samples that it has drawn."""
         self._model.train()
-        with rounding(self._precision):
+        with matmul_precision(self._precision):
             seen = [self._one(k, indices, key_L) for k, (indices, key_L) in enumerate(zip(drawn, keys_KL, strict=True))]
         losses, accuracies = zip(*seen, strict=True)
-        return Losses(torch.stack(losses), torch.stack(accuracies))
+        return BatchMetrics(torch.stack(losses), torch.stack(accuracies))
 
     def _one(self, k: int, indices: Indices, key_L: Tensor) -> tuple[Tensor, Tensor]:
         self._bind(k, key_L)
@@ -38,7 +38,7 @@ class Sequential:
         # indexing does not keep the layout in which the images are held
         x = self._examples.x.index_select(0, drawn).contiguous(memory_format=torch.channels_last)
         y = self._examples.y.index_select(0, drawn)
-        with casting(self._precision, x.device):
+        with autocast(self._precision, x.device):
             logits = self._model(x)
             loss = nn.functional.cross_entropy(logits, y)
         for gradient, found in zip(self._gradients[k], torch.autograd.grad(loss, self._parameters), strict=True):

@@ -14,36 +14,36 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from fdabench.core.collective import AllReduced, Collective, RankOrdered, Stacked, crossing
-from fdabench.errors import CutOffError
+from fdabench.core.collective import AllReduceCollective, Collective, AllGatherCollective, InProcessCollective, translate_dist_errors
+from fdabench.errors import ProcessLostError
 
 T = TypeVar("T")
-Mean = Literal["ordered", "allreduce"]
+Reduction = Literal["ordered", "allreduce"]
 """Sums in the order of the ranks, to the bits of one process; or in the backend's, with its traffic."""
 
 
 class Codec(Protocol):
     """Between what processes tell each other and bytes; it makes no other classes than it was told of."""
 
-    def encoded(self, value: Any) -> bytes: ...
+    def encode(self, value: Any) -> bytes: ...
 
-    def decoded(self, content: bytes) -> Any: ...
+    def decode(self, content: bytes) -> Any: ...
 
 
-class Plain:
+class JsonCodec:
     """For what JSON has a form for."""
 
-    def encoded(self, value: Any) -> bytes:
+    def encode(self, value: Any) -> bytes:
         return json.dumps(value).encode()
 
-    def decoded(self, content: bytes) -> Any:
+    def decode(self, content: bytes) -> Any:
         return json.loads(content)
 
 
-JSON = Plain()
+JSON = JsonCodec()
 
 
-class Team(Protocol):
+class ProcessGroup(Protocol):
     """As one process of it sees it."""
 
     @property
@@ -55,147 +55,147 @@ class Team(Protocol):
     def size(self) -> int: ...
 
     @property
-    def checked(self) -> bool:
+    def check_consistency(self) -> bool:
         """Whether its processes compare what they are about to do."""
         ...
 
     @property
-    def mean(self) -> Mean: ...
+    def reduction(self) -> Reduction: ...
 
     @property
-    def wire(self) -> str:
+    def network_interface(self) -> str:
         """The interface that is read around everything that crosses; empty if none is."""
         ...
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Wait until everybody is here."""
         ...
 
-    def held(self, workers: int) -> range:
+    def local_workers(self, workers: int) -> range:
         """The workers that this process holds, of so many."""
         ...
 
-    def collective(self, share_K: Tensor) -> Collective:
+    def make_collective(self, share_K: Tensor) -> Collective:
         """Averaging over them all, by the weights of all workers."""
         ...
 
-    def told(self, make: Callable[[], T]) -> T:
+    def broadcast(self, make: Callable[[], T]) -> T:
         """What rank 0 makes, in every process."""
         ...
 
-    def gathered(self, mine: T) -> list[T]:
+    def gather(self, mine: T) -> list[T]:
         """What each process brought, in rank order; in rank 0 only, elsewhere nothing."""
         ...
 
-    def shown(self, mine: T) -> list[T]:
+    def all_gather(self, mine: T) -> list[T]:
         """What each process brought, in rank order, in every process."""
         ...
 
 
 @dataclass(frozen=True)
-class Alone:
+class SingleProcess:
     """One process, which holds all workers."""
 
     rank: int = 0
     size: int = 1
-    checked: bool = False
-    mean: Mean = "ordered"
-    wire: str = ""
+    check_consistency: bool = False
+    reduction: Reduction = "ordered"
+    network_interface: str = ""
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         pass
 
-    def held(self, workers: int) -> range:
+    def local_workers(self, workers: int) -> range:
         return range(workers)
 
-    def collective(self, share_K: Tensor) -> Collective:
-        return Stacked(share_K)
+    def make_collective(self, share_K: Tensor) -> Collective:
+        return InProcessCollective(share_K)
 
-    def told(self, make: Callable[[], T]) -> T:
+    def broadcast(self, make: Callable[[], T]) -> T:
         return make()
 
-    def gathered(self, mine: T) -> list[T]:
+    def gather(self, mine: T) -> list[T]:
         return [mine]
 
-    def shown(self, mine: T) -> list[T]:
+    def all_gather(self, mine: T) -> list[T]:
         return [mine]
 
 
-ALONE = Alone()
+SINGLE_PROCESS = SingleProcess()
 
 
 @dataclass(frozen=True)
-class Processes:
+class TorchProcessGroup:
     """One of the default process group."""
 
     rank: int
     size: int
-    mean: Mean = "ordered"
-    checked: bool = False
-    wire: str = ""
+    reduction: Reduction = "ordered"
+    check_consistency: bool = False
+    network_interface: str = ""
     codec: Codec = JSON
 
-    def meet(self) -> None:
-        with crossing():
+    def barrier(self) -> None:
+        with translate_dist_errors():
             dist.barrier()
 
-    def held(self, workers: int) -> range:
-        shares = share_out(workers, self.size)
+    def local_workers(self, workers: int) -> range:
+        shares = split_evenly(workers, self.size)
         first = sum(shares[: self.rank])
         return range(first, first + shares[self.rank])
 
-    def collective(self, share_K: Tensor) -> Collective:
-        shares = share_out(len(share_K), self.size)
-        if self.mean == "ordered":
-            return RankOrdered(share_K, shares)
-        mine = self.held(len(share_K))
-        return AllReduced(share_K[mine.start : mine.stop], shares)
+    def make_collective(self, share_K: Tensor) -> Collective:
+        shares = split_evenly(len(share_K), self.size)
+        if self.reduction == "ordered":
+            return AllGatherCollective(share_K, shares)
+        mine = self.local_workers(len(share_K))
+        return AllReduceCollective(share_K[mine.start : mine.stop], shares)
 
-    def told(self, make: Callable[[], T]) -> T:
-        content = self.codec.encoded(make()) if self.rank == 0 else b""
+    def broadcast(self, make: Callable[[], T]) -> T:
+        content = self.codec.encode(make()) if self.rank == 0 else b""
         size = torch.tensor([len(content)])
-        with crossing():
+        with translate_dist_errors():
             dist.broadcast(size, 0)
             said = _as_tensor(content) if self.rank == 0 else torch.empty(int(size), dtype=torch.uint8)
             dist.broadcast(said, 0)
-        answer: T = self._decoded(said)
+        answer: T = self._decode(said)
         return answer
 
-    def gathered(self, mine: T) -> list[T]:
-        padded, sizes = self._padded(mine)
+    def gather(self, mine: T) -> list[T]:
+        padded, sizes = self._pad(mine)
         everyones = [torch.empty_like(padded) for _ in sizes] if self.rank == 0 else None
-        with crossing():
+        with translate_dist_errors():
             dist.gather(padded, everyones, 0)
-        return [self._decoded(each[:size]) for each, size in zip(everyones or [], sizes, strict=False)]
+        return [self._decode(each[:size]) for each, size in zip(everyones or [], sizes, strict=False)]
 
-    def shown(self, mine: T) -> list[T]:
-        padded, sizes = self._padded(mine)
+    def all_gather(self, mine: T) -> list[T]:
+        padded, sizes = self._pad(mine)
         everyones = [torch.empty_like(padded) for _ in sizes]
-        with crossing():
+        with translate_dist_errors():
             dist.all_gather(everyones, padded)
-        return [self._decoded(each[:size]) for each, size in zip(everyones, sizes, strict=True)]
+        return [self._decode(each[:size]) for each, size in zip(everyones, sizes, strict=True)]
 
-    def _padded(self, mine: object) -> tuple[Tensor, list[int]]:
+    def _pad(self, mine: object) -> tuple[Tensor, list[int]]:
         """As bytes, filled up to the longest of all (the backends want as many of everybody); and how many each has."""
-        content = _as_tensor(self.codec.encoded(mine))
+        content = _as_tensor(self.codec.encode(mine))
         sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
-        with crossing():
+        with translate_dist_errors():
             dist.all_gather(sizes, torch.tensor([len(content)]))
         lengths = [int(size) for size in sizes]
         return torch.nn.functional.pad(content, (0, max(lengths) - len(content))), lengths
 
-    def _decoded(self, said: Tensor) -> Any:
+    def _decode(self, said: Tensor) -> Any:
         try:
-            return self.codec.decoded(said.numpy().tobytes())
+            return self.codec.decode(said.numpy().tobytes())
         except Exception as error:
-            raise CutOffError(f"another process said what cannot be read: {type(error).__name__}: {error}") from error
+            raise ProcessLostError(f"another process said what cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _as_tensor(content: bytes) -> Tensor:
     return torch.from_numpy(np.frombuffer(bytearray(content), np.uint8))
 
 
-def share_out(workers: int, processes: int) -> tuple[int, ...]:
+def split_evenly(workers: int, processes: int) -> tuple[int, ...]:
     """How many workers each process holds: as even as can be, the first ones one more."""
     each, more = divmod(workers, processes)
     return tuple(each + (rank < more) for rank in range(processes))

@@ -14,17 +14,17 @@ from pathlib import Path
 from time import perf_counter
 
 from fdabench.core.ledger import Ledger
-from fdabench.engine.team import Mean, Team
+from fdabench.engine.team import Reduction, ProcessGroup
 from fdabench.errors import UsageError
 
 COUNTERS, NAMESPACE = Path("/proc/self/net/dev"), Path("/proc/self/ns/net")
-EMPTY_WINDOWS = 20
+IDLE_CALIBRATION_WINDOWS = 20
 EVALUATION = "evaluation"
 """Of what is measured and not a part of the method: it takes time and bytes, and nobody pays for it."""
 
 
 @dataclass(frozen=True)
-class Crossed:
+class CollectiveTraffic:
     """`count` collectives of one kind up to a step, as one process saw them, or all of them together."""
 
     step: int
@@ -34,34 +34,34 @@ class Crossed:
     """That one worker put into one of them."""
     predicted_bytes: int
     """Over all processes, by the algorithm of the collective."""
-    received_bytes: int | None
+    interface_rx_bytes: int | None
     """By the interface's counter; None where it is not read, or where what it said cannot be."""
     seconds: float
     """In the collectives, without the barriers, but with the wait for the others where there are none."""
 
-    def joins(self, other: "Crossed") -> bool:
+    def can_merge(self, other: "CollectiveTraffic") -> bool:
         """States are told of once between two syncs: there is one in every step."""
         return self.kind == other.kind == "state" and self.payload_bytes == other.payload_bytes
 
-    def __add__(self, other: "Crossed") -> "Crossed":
+    def __add__(self, other: "CollectiveTraffic") -> "CollectiveTraffic":
         return replace(
             other,
             count=self.count + other.count,
             predicted_bytes=self.predicted_bytes + other.predicted_bytes,
-            received_bytes=_sum([self.received_bytes, other.received_bytes]),
+            received_bytes=_sum([self.interface_rx_bytes, other.interface_rx_bytes]),
             seconds=self.seconds + other.seconds,
         )
 
 
 @dataclass
-class Wire:
+class TrafficMeter:
     """Times everything that crosses, and reads the team's interface around it if there is one to read."""
 
-    team: Team
+    team: ProcessGroup
     ledger: Ledger
     held: tuple[int, ...]
     """Workers of each process."""
-    rows: list[Crossed] = field(default_factory=list)
+    rows: list[CollectiveTraffic] = field(default_factory=list)
     _idle_bytes: float | None = None
 
     @contextmanager
@@ -71,46 +71,46 @@ class Wire:
         yield
         seconds = perf_counter() - begun
         received = self._received_since(before)
-        predicted = on_the_wire(self.team.mean, payload_bytes, self.held)
-        self._note(Crossed(self.ledger.step, kind, 1, payload_bytes, predicted, received, seconds))
+        predicted = expected_wire_bytes(self.team.reduction, payload_bytes, self.held)
+        self._note(CollectiveTraffic(self.ledger.step, kind, 1, payload_bytes, predicted, received, seconds))
 
     def _before(self) -> int:
         """The counter, before anybody sends."""
-        if not self.team.wire:
+        if not self.team.network_interface:
             return 0
         if self._idle_bytes is None:
             self._idle_bytes = self._idle()
-        before = received_bytes(self.team.wire)
-        self.team.meet()
+        before = interface_rx_bytes(self.team.network_interface)
+        self.team.barrier()
         return before
 
     def _received_since(self, before: int) -> int | None:
         """When everybody has all that was sent."""
-        if not self.team.wire:
+        if not self.team.network_interface:
             return None
-        self.team.meet()
-        after = received_bytes(self.team.wire)
+        self.team.barrier()
+        after = interface_rx_bytes(self.team.network_interface)
         # counters begin again where they are narrow, or where an interface was replaced
         return round(after - before - (self._idle_bytes or 0.0)) if after >= before else None
 
     def _idle(self) -> float:
         """Bytes of an empty window."""
-        self.team.meet()
-        before = received_bytes(self.team.wire)
-        for _ in range(2 * EMPTY_WINDOWS):
-            self.team.meet()
-        return (received_bytes(self.team.wire) - before) / EMPTY_WINDOWS
+        self.team.barrier()
+        before = interface_rx_bytes(self.team.network_interface)
+        for _ in range(2 * IDLE_CALIBRATION_WINDOWS):
+            self.team.barrier()
+        return (interface_rx_bytes(self.team.network_interface) - before) / IDLE_CALIBRATION_WINDOWS
 
-    def _note(self, crossed: Crossed) -> None:
-        if self.rows and self.rows[-1].joins(crossed):
+    def _note(self, crossed: CollectiveTraffic) -> None:
+        if self.rows and self.rows[-1].can_merge(crossed):
             self.rows[-1] += crossed
         else:
             self.rows.append(crossed)
 
-    def of_all(self) -> list[Crossed]:
+    def gather_all_ranks(self) -> list[CollectiveTraffic]:
         """Of all processes, in rank 0: bytes are summed over the interfaces, of which processes may share one."""
-        place = interface_id(self.team.wire) if self.team.wire else ("", self.team.rank, "")
-        seen = self.team.gathered((place, self.rows))
+        place = interface_id(self.team.network_interface) if self.team.network_interface else ("", self.team.rank, "")
+        seen = self.team.gather((place, self.rows))
         by_interface = dict(reversed(seen))
         alike = zip(*(rows for _, rows in seen), strict=True)
         bytes_of = zip(*by_interface.values(), strict=True)
@@ -134,7 +134,7 @@ def _possible(count: int | None) -> int | None:
     return None if count is None or count < 0 else count
 
 
-def on_the_wire(mean: Mean, payload_bytes: int, held: tuple[int, ...]) -> int:
+def expected_wire_bytes(mean: Reduction, payload_bytes: int, held: tuple[int, ...]) -> int:
     """Bytes over all processes for one average of a payload, without framing.
 
     `allreduce` goes around a ring twice with one partial sum of each process; `ordered` goes around once with all rows,
@@ -146,7 +146,7 @@ def on_the_wire(mean: Mean, payload_bytes: int, held: tuple[int, ...]) -> int:
     return processes * (processes - 1) * max(held) * payload_bytes
 
 
-def received_bytes(interface: str) -> int:
+def interface_rx_bytes(interface: str) -> int:
     """Since the interface is there, by the kernel's counter of this process' network namespace.
 
     Raises:

@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from fdabench.errors import NoComparisonError
-from fdabench.gate.runs import Pair
-from fdabench.gate.samples import Sample, accuracy_sample, target_sample, total_sample
-from fdabench.gate.snapshots import snapshot
-from fdabench.gate.stats import ROUNDING, moderated
-from fdabench.gate.strangers import strangers
+from fdabench.errors import NotComparedError
+from fdabench.gate.runs import RunPair
+from fdabench.gate.samples import MetricLosses, accuracy_sample, target_sample, total_sample
+from fdabench.gate.snapshots import summarize_results
+from fdabench.gate.stats import ROUNDING, moderated_t
+from fdabench.gate.strangers import explain_no_overlap
 from fdabench.report.paired import design_of, half_widths
 from fdabench.report.stats import geometric_mean
-from fdabench.results.dotted import dotted
+from fdabench.results.dotted import flatten_keys
 from fdabench.results.load import Results
 
 
 @dataclass(frozen=True)
-class Line:
+class ComparisonRow:
     """One metric of a cell over its seeds, or of all cells; accuracy changes by a fraction, costs by a ratio - 1.
 
     `verdict` is `same`, `better` or `worse` where the 95 % interval says so, else `unclear`.
@@ -39,34 +39,34 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Sides:
+class Comparison:
     """The lines, in which keys the paired configurations differ, and how many runs have no counterpart."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[ComparisonRow, ...]
     differing: tuple[str, ...]
     alone: int
 
 
-def side_by_side(a: Results, b: Results) -> Sides:
+def side_by_side(a: Results, b: Results) -> Comparison:
     """B against A, by A's targets and accounting; paired by id, the rest by label and workload.
 
     Raises:
         NoComparisonError: no run of one has a counterpart in the other.
     """
-    before = snapshot(a)
-    after = snapshot(b, before.protocol)
+    before = summarize_results(a)
+    after = summarize_results(b, before.protocol)
     old, new = before.by_id, after.by_id
     same = [(key, key) for key in old if key in new]
-    alike = same + _alike(a, b, old.keys() - new.keys(), new.keys() - old.keys())
+    alike = same + _same_settings(a, b, old.keys() - new.keys(), new.keys() - old.keys())
     if not alike:
-        told = strangers(before, after, str(a.root), str(b.root))
-        raise NoComparisonError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{told}")
-    pairs = [Pair(old[left], new[right]) for left, right in alike]
+        told = explain_no_overlap(before, after, str(a.root), str(b.root))
+        raise NotComparedError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{told}")
+    pairs = [RunPair(old[left], new[right]) for left, right in alike]
     lines = _lines(pairs, [str(float(target)) for target in before.protocol["targets"]])
-    return Sides(tuple(lines), _differing(a, b, alike), len(old) + len(new) - 2 * len(pairs))
+    return Comparison(tuple(lines), _differing(a, b, alike), len(old) + len(new) - 2 * len(pairs))
 
 
-def _alike(a: Results, b: Results, old: AbstractSet[str], new: AbstractSet[str]) -> list[tuple[str, str]]:
+def _same_settings(a: Results, b: Results, old: AbstractSet[str], new: AbstractSet[str]) -> list[tuple[str, str]]:
     there = {_place(cell): cell["id"] for cell in b.lock["cell"] if cell["id"] in new}
     mine = [(cell["id"], _place(cell)) for cell in a.lock["cell"] if cell["id"] in old]
     return [(key, there[place]) for key, place in mine if place in there]
@@ -79,7 +79,7 @@ def _place(cell: Mapping[str, Any]) -> str:
 
 
 def _differing(a: Results, b: Results, alike: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    left, right = ({cell["id"]: dotted(cell["config"]) for cell in side.lock["cell"]} for side in (a, b))
+    left, right = ({cell["id"]: flatten_keys(cell["config"]) for cell in side.lock["cell"]} for side in (a, b))
     keys = {
         key
         for one, other in alike
@@ -89,8 +89,8 @@ def _differing(a: Results, b: Results, alike: Sequence[tuple[str, str]]) -> tupl
     return tuple(sorted(keys))
 
 
-def _lines(pairs: Sequence[Pair], targets: Sequence[str]) -> list[Line]:
-    cells: dict[str, list[Pair]] = {}
+def _lines(pairs: Sequence[RunPair], targets: Sequence[str]) -> list[ComparisonRow]:
+    cells: dict[str, list[RunPair]] = {}
     for pair in pairs:
         cells.setdefault(pair.before.cell, []).append(pair)
     families = [[*_samples(cells, metric)] for metric in ("accuracy", "bytes_total", *targets)]
@@ -101,7 +101,7 @@ def _lines(pairs: Sequence[Pair], targets: Sequence[str]) -> list[Line]:
     return lines
 
 
-def _samples(cells: Mapping[str, Sequence[Pair]], metric: str) -> Iterable[Sample]:
+def _samples(cells: Mapping[str, Sequence[RunPair]], metric: str) -> Iterable[MetricLosses]:
     make = {"accuracy": accuracy_sample, "bytes_total": total_sample}.get(metric)
     for cell, pairs in cells.items():
         sample = make(cell, pairs) if make else target_sample(cell, metric, pairs)
@@ -109,15 +109,15 @@ def _samples(cells: Mapping[str, Sequence[Pair]], metric: str) -> Iterable[Sampl
             yield sample
 
 
-def _line(sample: Sample) -> Line:
-    (estimate,) = moderated([sample.losses])
+def _line(sample: MetricLosses) -> ComparisonRow:
+    (estimate,) = moderated_t([sample.losses])
     # seeds that cost the same ratio more did the same; accuracies may only be as coarse as the test set
     coarse = sample.metric == "accuracy" and float(np.ptp(sample.losses)) < ROUNDING
     interval = (-math.inf, math.inf) if coarse else estimate.interval
-    return _told(sample, sample.cell, estimate.mean, interval, len(sample.losses))
+    return _format_verdict(sample, sample.cell, estimate.mean, interval, len(sample.losses))
 
 
-def _told(sample: Sample, cell: str, mean: float, losses: tuple[float, float], seeds: int) -> Line:
+def _format_verdict(sample: MetricLosses, cell: str, mean: float, losses: tuple[float, float], seeds: int) -> ComparisonRow:
     low, high = losses
     if sample.metric == "accuracy":
         change, interval = 0.0 - mean, (-high, -low)
@@ -126,10 +126,10 @@ def _told(sample: Sample, cell: str, mean: float, losses: tuple[float, float], s
     known = math.isfinite(low)
     word = "same" if not sample.losses.any() else "worse" if low > 0 else "better" if high < 0 else "unclear"
     shown = interval if known and word != "same" else None
-    return Line(cell, sample.metric, sample.before, sample.after, change, shown, seeds, sample.bound, word)
+    return ComparisonRow(cell, sample.metric, sample.before, sample.after, change, shown, seeds, sample.bound, word)
 
 
-def all_cells(family: Sequence[Sample]) -> Line:
+def all_cells(family: Sequence[MetricLosses]) -> ComparisonRow:
     """Over all cells of one metric: the mean change of accuracy, the geometric mean of costs.
 
     Each cell counts as much as any other. The interval is over seeds, which cells may share: runs of one seed begin
@@ -144,10 +144,10 @@ def all_cells(family: Sequence[Sample]) -> Line:
     bound = bounds.pop() if len(bounds) == 1 else "~"
     a, b = (_mean(family, side) for side in ("before", "after"))
     name = "all cells (mean)" if family[0].metric == "accuracy" else "all cells (geometric mean)"
-    whole = Sample(name, family[0].metric, losses, a, b, bound)
-    return _told(whole, name, mean, (mean - half, mean + half), len(losses))
+    whole = MetricLosses(name, family[0].metric, losses, a, b, bound)
+    return _format_verdict(whole, name, mean, (mean - half, mean + half), len(losses))
 
 
-def _mean(family: Sequence[Sample], side: str) -> float:
+def _mean(family: Sequence[MetricLosses], side: str) -> float:
     values = np.array([getattr(sample, side) for sample in family])
     return float(values.mean()) if family[0].metric == "accuracy" else geometric_mean(values)

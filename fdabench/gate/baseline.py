@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdabench.errors import UsageError
-from fdabench.formatting import listing
-from fdabench.gate.runs import Run, Snapshot, Sync
-from fdabench.results.files import write_whole
+from fdabench.formatting import join_first
+from fdabench.gate.runs import RunSummary, ResultsSummary, Sync
+from fdabench.results.files import atomic_write_bytes
 from fdabench.validation.toml_text import format_toml
 
 BASELINE_SCHEMA = "2"
-KEPT_SYNCS = 32
+MAX_SYNC_STEPS = 32
 """Of a run whose syncs depend on data: enough for `check --why` to name the first that differs, mostly."""
 _HEAD = """\
 # What `fdabench check` compares with. Commit it; `fdabench baseline accept` changes it, and asks for a reason.
@@ -27,7 +27,7 @@ _LAST = ("payload", "partition", "seeds", "environment", "sync_steps", "first_sy
 
 
 @dataclass(frozen=True)
-class Reason:
+class AcceptedChange:
     """Why numbers were accepted: of how many runs, and by which code."""
 
     reason: str
@@ -42,11 +42,11 @@ class Reason:
 class Baseline:
     """The runs that were accepted, and the reasons, oldest first."""
 
-    snapshot: Snapshot
-    history: tuple[Reason, ...] = ()
+    snapshot: ResultsSummary
+    history: tuple[AcceptedChange, ...] = ()
 
 
-class Changes(NamedTuple):
+class BaselineDiff(NamedTuple):
     """How many runs of a baseline differ, are new, or are gone."""
 
     changed: int
@@ -55,7 +55,7 @@ class Changes(NamedTuple):
 
 
 def save(path: Path, baseline: Baseline) -> None:
-    write_whole(path, dumps(baseline).encode())
+    atomic_write_bytes(path, dumps(baseline).encode())
 
 
 def dumps(baseline: Baseline) -> str:
@@ -79,9 +79,9 @@ def dumps(baseline: Baseline) -> str:
     return _HEAD + "\n".join([*lines, "", "[end]", f"runs = {len(seen.runs)}", ""])
 
 
-def _table(run: Run) -> dict[str, Any]:
+def _table(run: RunSummary) -> dict[str, Any]:
     """What people look for first, hashes last; what a run does not have is left out. Syncs of a period are known."""
-    kept = () if run.period is not None else run.first_syncs[:KEPT_SYNCS]
+    kept = () if run.period is not None else run.first_syncs[:MAX_SYNC_STEPS]
     table = {**asdict(run), "first_syncs": ", ".join(map(_sync_text, kept))}
     table["payload"] = {kind: _size(sizes) for kind, sizes in sorted(run.payload.items())}
     table["bytes_to"] = dict(sorted(run.bytes_to.items()))
@@ -98,7 +98,7 @@ def _sync_text(sync: Sync) -> str:
     return f"{sync.step}" if math.isnan(sync.estimate) else f"{sync.step} {sync.estimate:.4g}"
 
 
-def first(seen: Snapshot, revision: str, fdabench: str = "") -> Baseline:
+def new_baseline(seen: ResultsSummary, revision: str, fdabench: str = "") -> Baseline:
     """
     Args:
         revision, fdabench: as in `Reason`.
@@ -107,10 +107,10 @@ def first(seen: Snapshot, revision: str, fdabench: str = "") -> Baseline:
         UsageError: a cell has no result, or there is none at all.
     """
     _must_be_whole(seen)
-    return Baseline(seen, (Reason("first baseline", len(seen.runs), revision, fdabench),))
+    return Baseline(seen, (AcceptedChange("first baseline", len(seen.runs), revision, fdabench),))
 
 
-def accept(old: Baseline, new: Snapshot, reason: str, revision: str, fdabench: str = "") -> tuple[Baseline, Changes]:
+def accept(old: Baseline, new: ResultsSummary, reason: str, revision: str, fdabench: str = "") -> tuple[Baseline, BaselineDiff]:
     """The baseline with what differs in `new`; runs that the suite no longer has go.
 
     A run of which only the environment differs stays as it is: nothing was found that had to be accepted.
@@ -131,7 +131,7 @@ def accept(old: Baseline, new: Snapshot, reason: str, revision: str, fdabench: s
             "run in common: `fdabench baseline save` makes another baseline"
         )
     runs = tuple(before[run.id] if _same(before.get(run.id), run) else run for run in new.runs)
-    found = Changes(
+    found = BaselineDiff(
         changed=sum(run.id in before and run is not before[run.id] for run in runs),
         added=len(after.keys() - before.keys()),
         removed=len(before.keys() - after.keys()),
@@ -141,16 +141,16 @@ def accept(old: Baseline, new: Snapshot, reason: str, revision: str, fdabench: s
     environments = {**old.snapshot.environments, **new.environments}
     kept = replace(new, runs=runs, environments=environments)
     # a reason is one line of the file
-    entry = Reason(" ".join(reason.split()), sum(found), revision, fdabench)
+    entry = AcceptedChange(" ".join(reason.split()), sum(found), revision, fdabench)
     return Baseline(kept, (*old.history, entry)), found
 
 
-def _same(old: Run | None, new: Run) -> bool:
+def _same(old: RunSummary | None, new: RunSummary) -> bool:
     return old is not None and _table(replace(new, environment=old.environment)) == _table(old)
 
 
-def _must_be_whole(seen: Snapshot) -> None:
+def _must_be_whole(seen: ResultsSummary) -> None:
     if seen.unfinished or not seen.runs:
-        names = sorted(f"{run.who} ({run.state})" for run in seen.unfinished.values())
-        told = listing(names, 3)
+        names = sorted(f"{run.name} ({run.state})" for run in seen.unfinished.values())
+        told = join_first(names, 3)
         raise UsageError(f"{seen.suite}: no baseline of results that are not whole; without a result: {told}")

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fdabench.formatting import format_parameter, plural
-from fdabench.gate.runs import Pair, Run
+from fdabench.gate.runs import RunPair, RunSummary
 from fdabench.gate.units import points, span, strategy_kinds
-from fdabench.results.dotted import dotted
+from fdabench.results.dotted import flatten_keys
 
 _SAME = ("dataset", "model", "strategy.kind", "strategy.monitor.kind")
 """Runs that differ in one of these answer different questions."""
 _NONE = "none"
 
 
-class Setting(NamedTuple):
+class SettingChange(NamedTuple):
     """A key of a cell's configuration and its two values; "none" where one side does not have it."""
 
     key: str
@@ -28,12 +28,12 @@ class Setting(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Changed:
+class ChangedRuns:
     """The runs of one strategy whose settings changed alike."""
 
     strategy: str
-    settings: tuple[Setting, ...]
-    pairs: tuple[Pair, ...]
+    settings: tuple[SettingChange, ...]
+    pairs: tuple[RunPair, ...]
 
     @property
     def text(self) -> str:
@@ -55,7 +55,7 @@ class Changed:
         return sum(known) / len(known) if known else math.nan
 
 
-def pair_changed(gone: Sequence[Run], added: Sequence[Run]) -> list[Changed]:
+def pair_changed(gone: Sequence[RunSummary], added: Sequence[RunSummary]) -> list[ChangedRuns]:
     """Pairs cells of one data set, model, strategy and monitor, those with the fewest differing settings first.
 
     Each cell is paired at most once, and its runs by seed. Where several cells differ in equally many settings, the
@@ -70,10 +70,10 @@ def pair_changed(gone: Sequence[Run], added: Sequence[Run]) -> list[Changed]:
         (*_distance(settings), one, other)
         for one, (config, seeds) in old.items()
         for other, (there, others) in new.items()
-        if seeds.keys() & others.keys() and _alike(config, there)
+        if seeds.keys() & others.keys() and _same_but(config, there)
         for settings in [_differing(config, there)]
     ]
-    groups: dict[tuple[str, str], tuple[tuple[Setting, ...], list[Pair]]] = {}
+    groups: dict[tuple[str, str], tuple[tuple[SettingChange, ...], list[RunPair]]] = {}
     taken: set[str] = set()
     for _, _, one, other in sorted(candidates):
         if f"< {one}" in taken or f"> {other}" in taken:
@@ -83,34 +83,34 @@ def pair_changed(gone: Sequence[Run], added: Sequence[Run]) -> list[Changed]:
         settings = _differing(config, there)
         key = (strategy_kinds(other), repr(settings))
         pairs = groups.setdefault(key, (settings, []))[1]
-        pairs += [Pair(seeds[seed], others[seed]) for seed in sorted(seeds.keys() & others.keys())]
-    return [Changed(strategy, settings, tuple(pairs)) for (strategy, _), (settings, pairs) in sorted(groups.items())]
+        pairs += [RunPair(seeds[seed], others[seed]) for seed in sorted(seeds.keys() & others.keys())]
+    return [ChangedRuns(strategy, settings, tuple(pairs)) for (strategy, _), (settings, pairs) in sorted(groups.items())]
 
 
-def _cells(runs: Iterable[Run]) -> dict[str, tuple[dict[str, Any], dict[int, Run]]]:
+def _cells(runs: Iterable[RunSummary]) -> dict[str, tuple[dict[str, Any], dict[int, RunSummary]]]:
     """Of each cell its settings and its runs by seed; a baseline that was edited may lack settings."""
-    found: dict[str, tuple[dict[str, Any], dict[int, Run]]] = {}
+    found: dict[str, tuple[dict[str, Any], dict[int, RunSummary]]] = {}
     for run in runs:
         if run.config:
-            found.setdefault(run.cell, (dotted(run.config), {}))[1][run.seed] = run
+            found.setdefault(run.cell, (flatten_keys(run.config), {}))[1][run.seed] = run
     return found
 
 
-def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _same_but(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(one.get(key) == other.get(key) for key in _SAME)
 
 
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[Setting, ...]:
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[SettingChange, ...]:
     keys = [key for key in {**one, **other} if one.get(key, _NONE) != other.get(key, _NONE)]
-    return tuple(Setting(key, one.get(key, _NONE), other.get(key, _NONE)) for key in keys)
+    return tuple(SettingChange(key, one.get(key, _NONE), other.get(key, _NONE)) for key in keys)
 
 
-def _distance(settings: Sequence[Setting]) -> tuple[int, float]:
+def _distance(settings: Sequence[SettingChange]) -> tuple[int, float]:
     """How many settings differ, and how far apart the numbers among them are, as the sum of their log ratios."""
-    return len(settings), sum(_apart(setting.before, setting.after) for setting in settings)
+    return len(settings), sum(_settings_apart(setting.before, setting.after) for setting in settings)
 
 
-def _apart(one: Any, other: Any) -> float:
+def _settings_apart(one: Any, other: Any) -> float:
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))
     return abs(math.log(other / one)) if numbers and one > 0 and other > 0 else 1.0
 

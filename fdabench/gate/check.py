@@ -3,41 +3,41 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fdabench.errors import NoComparisonError
+from fdabench.errors import NotComparedError
 from fdabench.formatting import plural
 from fdabench.gate.changed import pair_changed
-from fdabench.gate.exact import formulas, reproducible
-from fdabench.gate.limits import broken_or_kept
-from fdabench.gate.noisy import judge
-from fdabench.gate.runs import GONE, Pair, Run, Snapshot, Unfinished
+from fdabench.gate.exact import check_formula_metrics, check_reproducible_metrics
+from fdabench.gate.limits import check_limits_of_runs
+from fdabench.gate.noisy import check_noisy_metrics
+from fdabench.gate.runs import GONE, RunPair, RunSummary, ResultsSummary, UnfinishedRun
 from fdabench.gate.samples import samples
-from fdabench.gate.strangers import strangers
-from fdabench.gate.units import readable
-from fdabench.gate.verdict import OWN_LIMITS, Checked, Finding, Verdict
-from fdabench.gate.why import first_difference
+from fdabench.gate.strangers import explain_no_overlap
+from fdabench.gate.units import format_metric
+from fdabench.gate.verdict import OWN_LIMITS, CheckResult, Finding, Verdict
+from fdabench.gate.why import first_differing_sync
 
 
-def check_limits(own: Snapshot, gate: Mapping[str, Any]) -> Checked:
+def check_limits(own: ResultsSummary, gate: Mapping[str, Any]) -> CheckResult:
     """Limits alone, without a baseline.
 
     Raises:
         NoComparisonError: the suite sets no limit.
     """
     if not gate["limit"]:
-        raise NoComparisonError(
+        raise NotComparedError(
             f"{own.suite}: nothing to compare with: give --baseline FILE or --against RESULTS, or set limits in the "
             "suite ([[gate.limit]])"
         )
-    return Checked(
+    return CheckResult(
         own.suite,
         OWN_LIMITS,
-        tuple(broken_or_kept(own, gate)),
+        tuple(check_limits_of_runs(own, gate)),
         missing=tuple(sorted(own.unfinished.values())),
         ids={(run.cell, run.seed): run.id for run in own.runs},
     )
 
 
-def check(before: Snapshot, after: Snapshot, gate: Mapping[str, Any], own: Snapshot, against: str) -> Checked:
+def check(before: ResultsSummary, after: ResultsSummary, gate: Mapping[str, Any], own: ResultsSummary, against: str) -> CheckResult:
     """Pair runs by id, judge them, and pair those whose settings changed.
 
     Args:
@@ -48,25 +48,25 @@ def check(before: Snapshot, after: Snapshot, gate: Mapping[str, Any], own: Snaps
         NoComparisonError: they have no cell in common.
     """
     old, new = before.by_id, after.by_id
-    pairs = [Pair(old[key], run) for key, run in new.items() if key in old]
+    pairs = [RunPair(old[key], run) for key, run in new.items() if key in old]
     added = [run for key, run in new.items() if key not in old]
     gone = [run for key, run in old.items() if key not in {**new, **after.unfinished}]
     changed = pair_changed(gone, added)
     if not pairs and not changed:
-        told = strangers(before, after, against, "these results")
-        raise NoComparisonError(f"{against} and {after.suite} have no cell in common{told}")
+        told = explain_no_overlap(before, after, against, "these results")
+        raise NotComparedError(f"{against} and {after.suite} have no cell in common{told}")
     targets = tuple(str(float(target)) for target in before.protocol["targets"])
-    noisy, levels = judge(samples(pairs, targets), gate)
-    findings = [*broken_or_kept(own, gate), *_exact(pairs, gate, targets), *noisy]
+    noisy, levels = check_noisy_metrics(samples(pairs, targets), gate)
+    findings = [*check_limits_of_runs(own, gate), *_exact(pairs, gate, targets), *noisy]
     paired = {run.id for each in changed for pair in each.pairs for run in pair}
-    absent = [Unfinished(run.cell, run.who, GONE) for run in gone if run.id not in paired]
-    return Checked(
+    absent = [UnfinishedRun(run.cell, run.name, GONE) for run in gone if run.id not in paired]
+    return CheckResult(
         after.suite,
         against,
         tuple(findings),
         tuple(levels),
         missing=tuple(sorted([*after.unfinished.values(), *absent])),
-        added=tuple(run.who for run in added if run.id not in paired),
+        added=tuple(run.name for run in added if run.id not in paired),
         changed=tuple(changed),
         ids={(pair.after.cell, pair.after.seed): pair.after.id for pair in pairs},
         soft=gate["soft"],
@@ -75,36 +75,36 @@ def check(before: Snapshot, after: Snapshot, gate: Mapping[str, Any], own: Snaps
     )
 
 
-def _exact(pairs: Sequence[Pair], gate: Mapping[str, Any], targets: tuple[str, ...]) -> list[Finding]:
+def _exact(pairs: Sequence[RunPair], gate: Mapping[str, Any], targets: tuple[str, ...]) -> list[Finding]:
     found = []
     for pair in pairs:
-        found += formulas(*pair)
-        if pair.same_class:
-            found += reproducible(*pair, gate, targets)
+        found += check_formula_metrics(*pair)
+        if pair.same_environment:
+            found += check_reproducible_metrics(*pair, gate, targets)
         elif pair.after.state == "diverged" != pair.before.state:
             found.append(_diverged(*pair))
     return found
 
 
-def _diverged(before: Run, after: Run) -> Finding:
+def _diverged(before: RunSummary, after: RunSummary) -> Finding:
     note = "did not diverge before"
     return Finding("C", Verdict.fail, after.cell, after.seed, "state", before.state, after.state, note=note)
 
 
-def _notes(before: Snapshot, after: Snapshot, pairs: Sequence[Pair], own: Snapshot) -> tuple[str, ...]:
+def _notes(before: ResultsSummary, after: ResultsSummary, pairs: Sequence[RunPair], own: ResultsSummary) -> tuple[str, ...]:
     other = _differing(before.protocol, own.protocol)
     notes = [f"read by the baseline's {key}: {before.protocol[key]}" for key in other]
-    others = {(pair.before.environment, pair.after.environment): None for pair in pairs if not pair.same_class}
+    others = {(pair.before.environment, pair.after.environment): None for pair in pairs if not pair.same_environment}
     for there, here in others:
         old, new = before.environments[there], after.environments[here]
         changes = ", ".join(
-            f"{key} {_told(old.get(key))} -> {_told(new.get(key))}" for key in sorted(_differing(old, new))
+            f"{key} {_format_missing(old.get(key))} -> {_format_missing(new.get(key))}" for key in sorted(_differing(old, new))
         )
         notes.append(f"another environment ({changes}): bytes and syncs are judged by a margin, as accuracy is")
     return tuple(notes)
 
 
-def _told(value: object) -> str:
+def _format_missing(value: object) -> str:
     """`distributed x1` is an engine, and how many cells it advances together."""
     name, _, together = str(value).rpartition(" x")
     return f"{name}, {plural(int(together), 'cell')} at once" if name and together.isdecimal() else str(value)
@@ -114,6 +114,6 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [key for key in {**old, **new} if old.get(key) != new.get(key)]
 
 
-def _why(pairs: Sequence[Pair]) -> tuple[str, ...]:
-    told = ((f"{readable(pair.after.cell)} s{pair.after.seed}", first_difference(*pair)) for pair in pairs)
+def _why(pairs: Sequence[RunPair]) -> tuple[str, ...]:
+    told = ((f"{format_metric(pair.after.cell)} s{pair.after.seed}", first_differing_sync(*pair)) for pair in pairs)
     return tuple(f"{who}: {text}" for who, text in told if text)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fdabench.gate.runs import Run
+from fdabench.gate.runs import RunSummary
 from fdabench.gate.verdict import Finding, Value, Verdict
 
 _TOTALS = ("steps", "syncs", "sync_steps", "bytes_model", "bytes_state", "bytes_optimizer", "bytes_total")
@@ -13,21 +13,21 @@ MISSED = "missed"
 _OTHER = {"sync_steps": "syncs happen at other steps", "partition": "workers hold other samples"}
 
 
-def formulas(before: Run, after: Run) -> list[Finding]:
+def check_formula_metrics(before: RunSummary, after: RunSummary) -> list[Finding]:
     """Class A: what follows from the configuration alone. It is equal, or the code does something else than it did."""
     return [_formula(after, name, old, new) for name, old, new in _pairs(_formula_values(before, after), before, after)]
 
 
-def is_formula(before: Run, after: Run) -> bool:
+def is_formula(before: RunSummary, after: RunSummary) -> bool:
     """Whether all that was sent follows from the configuration: a fixed period, and every step made."""
     return before.period is not None and after.period is not None and before.state == after.state == "done"
 
 
-def _formula_values(before: Run, after: Run) -> list[str]:
+def _formula_values(before: RunSummary, after: RunSummary) -> list[str]:
     return ["num_parameters", "seeds", "theta", "period", *(_TOTALS if is_formula(before, after) else ())]
 
 
-def _pairs(names: list[str], before: Run, after: Run) -> Iterator[tuple[str, Value, Value]]:
+def _pairs(names: list[str], before: RunSummary, after: RunSummary) -> Iterator[tuple[str, Value, Value]]:
     for name in names:
         yield name, getattr(before, name), getattr(after, name)
     # a kind that only one of them sent was sent by chance, or shows in the totals
@@ -35,18 +35,18 @@ def _pairs(names: list[str], before: Run, after: Run) -> Iterator[tuple[str, Val
         yield f"payload.{kind}", _sizes(before, kind), _sizes(after, kind)
 
 
-def _sizes(run: Run, kind: str) -> Value:
+def _sizes(run: RunSummary, kind: str) -> Value:
     sizes = run.payload[kind]
     return sizes[0] if len(sizes) == 1 else ", ".join(map(str, sizes))
 
 
-def _formula(run: Run, name: str, old: Value, new: Value) -> Finding:
+def _formula(run: RunSummary, name: str, old: Value, new: Value) -> Finding:
     verdict = Verdict.unchanged if _equal(old, new) else Verdict.fail
     note = "" if verdict == Verdict.unchanged else "a formula: must be equal everywhere"
-    return Finding("A", verdict, run.cell, run.seed, name, old, new, relative(old, new), note=note)
+    return Finding("A", verdict, run.cell, run.seed, name, old, new, relative_change(old, new), note=note)
 
 
-def reproducible(before: Run, after: Run, gate: Mapping[str, Any], targets: tuple[str, ...]) -> list[Finding]:
+def check_reproducible_metrics(before: RunSummary, after: RunSummary, gate: Mapping[str, Any], targets: tuple[str, ...]) -> list[Finding]:
     """Class B, in the same environment."""
     soft = gate["soft"]
     totals = () if is_formula(before, after) else _TOTALS
@@ -60,15 +60,15 @@ def reproducible(before: Run, after: Run, gate: Mapping[str, Any], targets: tupl
     return found
 
 
-def _fact(run: Run, name: str, old: Value, new: Value, soft: float = 0.0) -> Finding:
+def _fact(run: RunSummary, name: str, old: Value, new: Value, soft: float = 0.0) -> Finding:
     """Neither better nor worse, only other; where changes are tolerated, the costs tell whether it matters."""
     verdict = Verdict.unchanged if old == new else Verdict.passed if soft > 0 else Verdict.fail
     note = "" if old == new else _OTHER.get(name, "reproducible here, and not the same")
     return Finding("B", verdict, run.cell, run.seed, name, old, new, note=note)
 
 
-def _cost(run: Run, name: str, old: int, new: int, soft: float) -> Finding:
-    change = relative(old, new)
+def _cost(run: RunSummary, name: str, old: int, new: int, soft: float) -> Finding:
+    change = relative_change(old, new)
     if old == new:
         verdict, note = Verdict.unchanged, ""
     elif new < old:
@@ -80,7 +80,7 @@ def _cost(run: Run, name: str, old: int, new: int, soft: float) -> Finding:
     return Finding("B", verdict, run.cell, run.seed, name, old, new, change, note=note)
 
 
-def _to_target(run: Run, name: str, old: int | None, new: int | None, soft: float) -> Finding:
+def _to_target(run: RunSummary, name: str, old: int | None, new: int | None, soft: float) -> Finding:
     if old is not None and new is not None:
         return _cost(run, name, old, new, soft)
     if old is None and new is None:
@@ -90,7 +90,7 @@ def _to_target(run: Run, name: str, old: int | None, new: int | None, soft: floa
     return Finding("B", Verdict.better, run.cell, run.seed, name, MISSED, new, note="now reached")
 
 
-def relative(old: Value, new: Value) -> float | None:
+def relative_change(old: Value, new: Value) -> float | None:
     """How much of the old the difference is; nothing where that has no meaning."""
     if isinstance(old, int | float) and isinstance(new, int | float) and old:
         return (new - old) / old

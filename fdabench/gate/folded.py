@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fdabench.formatting import count, percent, target_name
+from fdabench.formatting import format_count, format_percent, format_target
 from fdabench.gate.exact import MISSED
-from fdabench.gate.units import is_bytes, metric_name, points, readable, sizes, span
-from fdabench.gate.verdict import Checked, Finding, Verdict
+from fdabench.gate.units import is_bytes, metric_name, points, format_metric, sizes, span
+from fdabench.gate.verdict import CheckResult, Finding, Verdict
 
 _PARTS = ("bytes_model", "bytes_state", "bytes_optimizer")
 
 
 @dataclass(frozen=True)
-class Row:
+class CellRow:
     """A cell with a number that is not unchanged; `facts` has one text for each metric, all seeds together.
 
     `id` is a run of it that `fdabench show` takes: the one with the worst number.
@@ -25,19 +25,19 @@ class Row:
     findings: tuple[Finding, ...]
 
 
-def rows(checked: Checked) -> list[Row]:
+def cell_rows(checked: CheckResult) -> list[CellRow]:
     """The cell with the worst number first."""
     cells: dict[str, list[Finding]] = {}
-    for finding in checked.shown:
+    for finding in checked.changed_findings:
         cells.setdefault(finding.cell, []).append(finding)
     return [_row(checked, cell, findings) for cell, findings in cells.items()]
 
 
-def _row(checked: Checked, cell: str, findings: Sequence[Finding]) -> Row:
+def _row(checked: CheckResult, cell: str, findings: Sequence[Finding]) -> CellRow:
     of_cell = {seed: key for (name, seed), key in checked.ids.items() if name == cell}
     seeds = [finding.seed for finding in findings if finding.seed is not None] or sorted(of_cell)
     shown = of_cell.get(seeds[0], "") if seeds else ""
-    return Row(findings[0].verdict, readable(cell), shown, tuple(facts(findings, len(of_cell))), tuple(findings))
+    return CellRow(findings[0].verdict, format_metric(cell), shown, tuple(facts(findings, len(of_cell))), tuple(findings))
 
 
 def facts(findings: Sequence[Finding], runs: int) -> list[str]:
@@ -100,7 +100,7 @@ def _numbers(metric: str, findings: Sequence[Finding], where: str) -> str:
     missed = [finding for finding in findings if finding.after == MISSED and finding.before != MISSED]
     won = [finding for finding in findings if finding.before == MISSED and finding.after != MISSED]
     if missed or won:
-        target = target_name(float(metric.split(" ")[1]))
+        target = format_target(float(metric.split(" ")[1]))
         return f"{target} {'no longer' if missed else 'now'} reached{where}"
     worst = findings[0]
     before, after = values(worst)
@@ -116,10 +116,10 @@ def values(finding: Finding) -> tuple[str, str]:
     if not isinstance(before, int | float) or not isinstance(after, int | float):
         return str(before), str(after)
     if finding.metric == "accuracy" or "accuracy" in finding.metric:
-        return percent(before, 2), percent(after, 2)
+        return format_percent(before, 2), format_percent(after, 2)
     if is_bytes(finding.metric):
         return sizes(before, after)
-    texts = [count(value) if float(value).is_integer() else f"{value:.6g}" for value in (before, after)]
+    texts = [format_count(value) if float(value).is_integer() else f"{value:.6g}" for value in (before, after)]
     return texts[0], texts[1]
 
 

@@ -3,24 +3,24 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from fdabench.formatting import listing
-from fdabench.gate.changed import Changed
+from fdabench.formatting import join_first
+from fdabench.gate.changed import ChangedRuns
 from fdabench.gate.folded import facts
-from fdabench.gate.runs import Unfinished
-from fdabench.gate.units import readable
-from fdabench.gate.verdict import Checked, Finding, Level, Verdict
-from fdabench.gate.words import head, hints, level_line, summary
+from fdabench.gate.runs import UnfinishedRun
+from fdabench.gate.units import format_metric
+from fdabench.gate.verdict import CheckResult, Finding, SuiteWideTest, Verdict
+from fdabench.gate.words import head, hints, suite_test_line, summary
 
 
-def junit(checked: Checked, timestamp: str) -> str:
+def junit(checked: CheckResult, timestamp: str) -> str:
     """With the order and attributes of windyroad's JUnit schema. What is inconclusive is skipped, unless it fails.
 
     Args:
         timestamp: when the results were made, as `2026-11-23T12:50:39`.
     """
-    moved = _by_cell(checked.shown)
+    moved = _by_cell(checked.changed_findings)
     cases = [_case(checked, cell, moved.get(cell, [])) for cell in _by_cell(checked.findings)]
-    cases += [_level(checked, level) for level in checked.levels]
+    cases += [_level(checked, level) for level in checked.suite_wide_tests]
     cases += [_absent(checked, run) for run in checked.missing]
     cases += [_changed(checked, each) for each in checked.changed]
     told = {tag: str(sum(case.find(tag) is not None for case in cases)) for tag in ("failure", "error", "skipped")}
@@ -49,14 +49,14 @@ def _by_cell(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     return found
 
 
-def _new(checked: Checked, name: str) -> ET.Element:
+def _new(checked: CheckResult, name: str) -> ET.Element:
     return ET.Element("testcase", {"classname": f"fdabench.{checked.suite}", "name": name, "time": "0"})
 
 
-def _case(checked: Checked, cell: str, moved: Sequence[Finding]) -> ET.Element:
+def _case(checked: CheckResult, cell: str, moved: Sequence[Finding]) -> ET.Element:
     """A cell, all its seeds together, with what is not unchanged, the worst first; the ids are those of its runs."""
     ids = [key for (name, _), key in sorted(checked.ids.items()) if name == cell]
-    case = _new(checked, f"{readable(cell)} ({listing(ids, 3)})" if ids else cell)
+    case = _new(checked, f"{format_metric(cell)} ({join_first(ids, 3)})" if ids else cell)
     bad = [finding for finding in moved if finding.verdict in checked.failing]
     unsure = [finding for finding in moved if finding.verdict == Verdict.inconclusive]
     told = "; ".join(facts(bad or unsure, len(ids)))
@@ -68,20 +68,20 @@ def _case(checked: Checked, cell: str, moved: Sequence[Finding]) -> ET.Element:
     return case
 
 
-def _level(checked: Checked, level: Level) -> ET.Element:
+def _level(checked: CheckResult, level: SuiteWideTest) -> ET.Element:
     case = _new(checked, f"all cells together: {level.metric}")
     if level.verdict == Verdict.fail:
-        ET.SubElement(case, "failure", {"message": level_line(level), "type": "class C"})
+        ET.SubElement(case, "failure", {"message": suite_test_line(level), "type": "class C"})
     return case
 
 
-def _absent(checked: Checked, run: Unfinished) -> ET.Element:
-    case = _new(checked, f"{run.who} is there")
+def _absent(checked: CheckResult, run: UnfinishedRun) -> ET.Element:
+    case = _new(checked, f"{run.name} is there")
     ET.SubElement(case, "error", {"message": f"it has no result to compare: {run.reason}", "type": "missing"})
     return case
 
 
-def _changed(checked: Checked, each: Changed) -> ET.Element:
+def _changed(checked: CheckResult, each: ChangedRuns) -> ET.Element:
     case = _new(checked, each.text.split(":")[0])
     told = ET.SubElement(case, "error", {"message": each.text, "type": "changed settings"})
     told.text = "\n".join(hints(checked))

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fdabench.gate.exact import MISSED
-from fdabench.gate.runs import Run, Snapshot
+from fdabench.gate.runs import RunSummary, ResultsSummary
 from fdabench.gate.verdict import Finding, Value, Verdict
 from fdabench.validation.toml_text import format_toml
 
 
-def broken_or_kept(seen: Snapshot, gate: Mapping[str, Any]) -> list[Finding]:
+def check_limits_of_runs(seen: ResultsSummary, gate: Mapping[str, Any]) -> list[Finding]:
     """One finding for each limit and run; a limit that is for no cell guards nothing, and is broken itself."""
-    idle = [_idle(number, limit) for number, limit in enumerate(gate["limit"]) if not limit["cells"]]
+    idle = [_unmatched(number, limit) for number, limit in enumerate(gate["limit"]) if not limit["cells"]]
     return idle + [
         finding
         for limit in gate["limit"]
@@ -21,12 +21,12 @@ def broken_or_kept(seen: Snapshot, gate: Mapping[str, Any]) -> list[Finding]:
     ]
 
 
-def _idle(number: int, limit: Mapping[str, Any]) -> Finding:
+def _unmatched(number: int, limit: Mapping[str, Any]) -> Finding:
     keys = ", ".join(f"{key} = {format_toml(value)}" for key, value in limit.items() if key != "cells")
     return Finding("limit", Verdict.fail, f"gate.limit.{number}", None, "cells", keys, 0, note="no cell matches")
 
 
-def _of_run(run: Run, limit: Mapping[str, Any]) -> Iterator[Finding]:
+def _of_run(run: RunSummary, limit: Mapping[str, Any]) -> Iterator[Finding]:
     if "min_accuracy" in limit:
         yield _finding(run, "min_accuracy", limit["min_accuracy"], run.accuracy, run.accuracy >= limit["min_accuracy"])
     if "max_bytes" in limit:
@@ -39,6 +39,6 @@ def _of_run(run: Run, limit: Mapping[str, Any]) -> Iterator[Finding]:
             yield _finding(run, f"{key} {target}", limit[key], MISSED if cost is None else cost, kept)
 
 
-def _finding(run: Run, metric: str, limit: Value, found: Value, kept: bool) -> Finding:
+def _finding(run: RunSummary, metric: str, limit: Value, found: Value, kept: bool) -> Finding:
     verdict = Verdict.unchanged if kept else Verdict.fail
     return Finding("limit", verdict, run.cell, run.seed, metric, limit, found, note="" if kept else "past a limit")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fdabench.errors import NoComparisonError
+from fdabench.errors import NotComparedError
 from fdabench.results.files import read_bytes
 from fdabench.validation.messages import STRICT_TABLE, format_issue, line_origins, table_issues
 from fdabench.validation.toml_text import key_lines
@@ -52,7 +52,7 @@ class _Lock(BaseModel):
     gate: _GateTable = _GateTable()
 
 
-def margins(lock: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def read_gate_settings(lock: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The frozen suite's `[gate]`, which people may have edited.
 
     Args:
@@ -68,5 +68,5 @@ def margins(lock: Mapping[str, Any], path: Path) -> dict[str, Any]:
         origins = line_origins(path.as_posix(), key_lines(read_bytes(path).decode("utf-8-sig")))
         found = [format_issue(issue, origins) for issue in table_issues(error, _Lock)]
         first = f"{path}: not as fdabench wrote it; `run` writes it anew when it is gone"
-        raise NoComparisonError("\n".join([first, *found])) from error
+        raise NotComparedError("\n".join([first, *found])) from error
     return {**DEFAULTS, **lock.get("gate", {})}

@@ -4,32 +4,32 @@ import html
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fdabench.formatting import first_of
-from fdabench.gate.folded import Row, rows
-from fdabench.gate.verdict import Checked
-from fdabench.gate.words import answer, cell_table, head, hints, level_line, summary
+from fdabench.formatting import truncate_list
+from fdabench.gate.folded import CellRow, cell_rows
+from fdabench.gate.verdict import CheckResult
+from fdabench.gate.words import verdict_line, cell_table, head, hints, suite_test_line, summary
 from fdabench.tables import column
 
 WORST = 10
-MOST = 100
+MAX_LENGTH = 100
 """Rows and lines that are folded: GitHub takes no comment of more than 65,536 characters."""
 _REST = "\nand {} more: `fdabench check --output-format csv` has all"
 
 
-def comment(checked: Checked) -> str:
+def pr_comment(checked: CheckResult) -> str:
     """Only what is not unchanged; what was compared at all is one folded block."""
-    shown = rows(checked)
-    parts = [f"### fdabench: {_plain(answer(checked))}", f"{_code(checked.suite)} against {_code(checked.against)}"]
-    told = [*head(checked), *(level_line(level) for level in checked.levels)]
+    shown = cell_rows(checked)
+    parts = [f"### fdabench: {_plain(verdict_line(checked))}", f"{_code(checked.suite)} against {_code(checked.against)}"]
+    told = [*head(checked), *(suite_test_line(level) for level in checked.suite_wide_tests)]
     lines = [f"- {_plain(line)}" for line in told]
     # an empty line ends the list
-    parts += ["\n".join(first_of(lines, 2 * WORST, "\nand {} more"))] if told else []
+    parts += ["\n".join(truncate_list(lines, 2 * WORST, "\nand {} more"))] if told else []
     parts += [_table(shown[:WORST])] if shown else []
-    parts += [_folded(f"{len(shown) - WORST} more", _table(shown[WORST:]))] if len(shown) > WORST else []
+    parts += [_details_block(f"{len(shown) - WORST} more", _table(shown[WORST:]))] if len(shown) > WORST else []
     parts += ["\n".join(["```sh", *(_command(hint) for hint in hints(checked)), "```"])] if hints(checked) else []
-    parts += [_folded("why: the first sync that differs", _listed(checked.why))] if checked.why else []
+    parts += [_details_block("why: the first sync that differs", _listed(checked.why))] if checked.why else []
     compared = [line.replace("```", "'''") for line in summary(checked)]
-    parts.append(_folded("what was compared", "\n".join(["```", *compared, "```"])))
+    parts.append(_details_block("what was compared", "\n".join(["```", *compared, "```"])))
     return "\n\n".join(parts) + "\n"
 
 
@@ -39,9 +39,9 @@ def _command(hint: str) -> str:
     return f"{command}   # {what}"
 
 
-def _table(shown: Sequence[Row]) -> str:
+def _table(shown: Sequence[CellRow]) -> str:
     titles, rule, *lines = replace(cell_table(shown), columns=_COLUMNS).markdown(lambda text: text.replace("|", "\\|"))
-    return "\n".join([titles, rule, *first_of(lines, MOST, _REST)])
+    return "\n".join([titles, rule, *truncate_list(lines, MAX_LENGTH, _REST)])
 
 
 def _plain(text: str) -> str:
@@ -57,10 +57,10 @@ def _code(text: str) -> str:
 
 
 def _listed(lines: Sequence[str]) -> str:
-    return "\n".join(first_of([f"- {_code(line)}" for line in lines], MOST, _REST))
+    return "\n".join(truncate_list([f"- {_code(line)}" for line in lines], MAX_LENGTH, _REST))
 
 
-def _folded(title: str, inside: str) -> str:
+def _details_block(title: str, inside: str) -> str:
     return f"<details><summary>{title}</summary>\n\n{inside}\n\n</details>"
 
 

@@ -38,7 +38,7 @@ def cell_key(config: Mapping[str, Any]) -> str:
     what = f"{config['dataset']} {config['model']}"
     others = [f"{key}={config[key]}" for key, value in _UNSAID.items() if config.get(key, value) != value]
     crew = " ".join([crew, *others])
-    name = f"{_strategy(config['strategy'])} | {what} | {where} | {crew} #{digest(whole)[:6]}"
+    name = f"{_strategy(config['strategy'])} | {what} | {where} | {crew} #{short_hash(whole)[:6]}"
     # a plug-in's values may be any text, and a name stands in lines, tables and XML
     return "".join(character if character.isprintable() else " " for character in name)
 
@@ -60,6 +60,6 @@ def _strategy(table: Mapping[str, Any]) -> str:
     return " ".join(kinds + values)
 
 
-def digest(value: Mapping[str, Any] | Sequence[Any]) -> str:
+def short_hash(value: Mapping[str, Any] | Sequence[Any]) -> str:
     """Short, and the same for the same values in any process."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

@@ -10,7 +10,7 @@ from fdabench.gate.units import strategy_kinds
 _ROLES = ("strategies", "monitors", "servers")
 
 
-def files_of(lock: Mapping[str, Any]) -> dict[str, str]:
+def source_files(lock: Mapping[str, Any]) -> dict[str, str]:
     """The suite's file under "", and the plug-in file of each name that one adds; only files that are there.
 
     Args:
@@ -22,16 +22,16 @@ def files_of(lock: Mapping[str, Any]) -> dict[str, str]:
         for added in plugin.get("adds", []):
             role, _, name = str(added).partition(".")
             found |= {name: source.parent / str(plugin.get("name", ""))} if role in _ROLES else {}
-    return {name: from_here(str(path)) for name, path in found.items() if path.is_file()}
+    return {name: relative_to_cwd(str(path)) for name, path in found.items() if path.is_file()}
 
 
-def file_of(files: Mapping[str, str], strategy: str) -> str:
+def source_file(files: Mapping[str, str], strategy: str) -> str:
     """Of the plug-in that this strategy, its monitor or its server comes from, else of the suite, else nothing."""
     named = [files[word] for word in strategy_kinds(strategy).split(" ") if word in files]
     return named[0] if named else files.get("", "")
 
 
-def from_here(place: str) -> str:
+def relative_to_cwd(place: str) -> str:
     """A path relative to this folder where the file is below it, else the file's name alone.
 
     Args:

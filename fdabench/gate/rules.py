@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from fdabench.formatting import plural
 from fdabench.results.costs import CONVENTIONS
-from fdabench.results.store import RESULTS
+from fdabench.results.store import SUCCESS_STATES
 from fdabench.validation.messages import STRICT_TABLE, Issue, explain_value, table_issues
 from fdabench.validation.toml_text import format_toml, format_value
 
@@ -99,7 +99,7 @@ class RunTable(_Table):
     cell: _Line
     seed: _Count
     id: _Line
-    state: Annotated[str, AfterValidator(_one_of(RESULTS))]
+    state: Annotated[str, AfterValidator(_one_of(SUCCESS_STATES))]
     accuracy: Annotated[float, Field(allow_inf_nan=True), AfterValidator(_check_accuracy)]
     """NaN for a run that diverged."""
     bytes_total: _Count

@@ -21,7 +21,7 @@ class Sync(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Run:
+class RunSummary:
     """One seed of a cell. Bytes are over all workers, in the snapshot's convention."""
 
     cell: str
@@ -57,26 +57,26 @@ class Run:
     """The settings of its cell, without the seed."""
 
     @property
-    def who(self) -> str:
+    def name(self) -> str:
         return f"{self.cell} s{self.seed}"
 
 
-class Pair(NamedTuple):
+class RunPair(NamedTuple):
     """The same run, before and after."""
 
-    before: Run
-    after: Run
+    before: RunSummary
+    after: RunSummary
 
     @property
-    def same_class(self) -> bool:
+    def same_environment(self) -> bool:
         return self.before.environment == self.after.environment
 
 
-class Unfinished(NamedTuple):
+class UnfinishedRun(NamedTuple):
     """A run without a result: its name, the last line of its error, and the plug-in's `file:line` that raised it."""
 
     cell: str
-    who: str
+    name: str
     state: str
     id: str = ""
     error: str = ""
@@ -89,16 +89,16 @@ class Unfinished(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class ResultsSummary:
     """All runs that have a result, sorted; `protocol` is how they were read: convention, targets, hit, reach."""
 
     suite: str
     protocol: Mapping[str, Any]
     environments: Mapping[str, Mapping[str, Any]]
-    runs: tuple[Run, ...]
-    unfinished: Mapping[str, Unfinished] = field(default_factory=dict)
+    runs: tuple[RunSummary, ...]
+    unfinished: Mapping[str, UnfinishedRun] = field(default_factory=dict)
     """Runs without a result, by id."""
 
     @property
-    def by_id(self) -> dict[str, Run]:
+    def by_id(self) -> dict[str, RunSummary]:
         return {run.id: run for run in self.runs}

@@ -5,26 +5,26 @@ from dataclasses import dataclass
 
 from fdabench.formatting import plural
 from fdabench.gate.folded import facts
-from fdabench.gate.runs import GONE, Unfinished
+from fdabench.gate.runs import GONE, UnfinishedRun
 from fdabench.gate.units import points, span, strategy_kinds, strategy_of
-from fdabench.gate.verdict import Checked, Finding, Verdict
+from fdabench.gate.verdict import CheckResult, Finding, Verdict
 
 
 @dataclass(frozen=True)
-class Sentence:
+class StrategySentence:
     """`strategy: text`; a strategy with a run that has no result fails, whatever its other runs say."""
 
     strategy: str
     verdict: Verdict
     text: str
-    missing: tuple[Unfinished, ...] = ()
+    missing: tuple[UnfinishedRun, ...] = ()
 
     @property
     def line(self) -> str:
         return f"{self.strategy}: {self.text}"
 
 
-def sentences(checked: Checked) -> list[Sentence]:
+def sentences(checked: CheckResult) -> list[StrategySentence]:
     """Of every strategy with something to tell, the worst first."""
     found = _by_strategy(checked)
     order = list(reversed(Verdict))
@@ -32,20 +32,20 @@ def sentences(checked: Checked) -> list[Sentence]:
     return sorted(told, key=lambda sentence: order.index(sentence.verdict))
 
 
-def unchanged(checked: Checked) -> str:
+def unchanged(checked: CheckResult) -> str:
     """`unchanged: fedavg, synchronous (12 runs)`, or nothing."""
     quiet = {name: found for name, (found, missing) in _by_strategy(checked).items() if not _tells(found, missing)}
     runs = sum(_runs(checked, found) for found in quiet.values())
     return f"unchanged: {', '.join(quiet)} ({plural(runs, 'run')})" if quiet else ""
 
 
-def _by_strategy(checked: Checked) -> dict[str, tuple[list[Finding], list[Unfinished]]]:
+def _by_strategy(checked: CheckResult) -> dict[str, tuple[list[Finding], list[UnfinishedRun]]]:
     """By kinds alone where that tells strategies apart: `kamp`, not `kamp theta=1`."""
     cells = [finding.cell for finding in checked.findings] + [run.cell for run in checked.missing]
     full: dict[str, set[str]] = {}
     for name in map(strategy_of, cells):
         full.setdefault(strategy_kinds(name), set()).add(name)
-    found: dict[str, tuple[list[Finding], list[Unfinished]]] = {}
+    found: dict[str, tuple[list[Finding], list[UnfinishedRun]]] = {}
     for finding in checked.findings:
         found.setdefault(_name(finding.cell, full), ([], []))[0].append(finding)
     for run in checked.missing:
@@ -58,28 +58,28 @@ def _name(cell: str, full: dict[str, set[str]]) -> str:
     return kinds if len(full[kinds]) == 1 else strategy_of(cell)
 
 
-def _tells(findings: Sequence[Finding], missing: Sequence[Unfinished]) -> bool:
+def _tells(findings: Sequence[Finding], missing: Sequence[UnfinishedRun]) -> bool:
     return bool(missing) or any(finding.verdict != Verdict.unchanged for finding in findings)
 
 
-def _runs(checked: Checked, findings: Sequence[Finding]) -> int:
+def _runs(checked: CheckResult, findings: Sequence[Finding]) -> int:
     cells = {finding.cell for finding in findings}
     return sum(cell in cells for cell, _ in checked.ids)
 
 
-def _sentence(checked: Checked, name: str, findings: Sequence[Finding], missing: Sequence[Unfinished]) -> Sentence:
+def _sentence(checked: CheckResult, name: str, findings: Sequence[Finding], missing: Sequence[UnfinishedRun]) -> StrategySentence:
     runs = _runs(checked, findings)
     own = set(findings)
-    moved = [finding for finding in checked.shown if finding in own]
+    moved = [finding for finding in checked.changed_findings if finding in own]
     costs = [finding for finding in findings if finding.metric == "bytes_total" and finding.kind != "limit"]
     other = [finding for finding in moved if finding.metric != "accuracy" and finding not in costs]
     told = [*_absent(missing, runs + len(missing)), *_bytes(checked, costs), *_others(other, costs, runs)]
     told += _accuracy([finding for finding in findings if finding.metric == "accuracy"])
     verdict = Verdict.fail if missing else max((each.verdict for each in moved), key=list(Verdict).index)
-    return Sentence(name, verdict, "; ".join(told), tuple(missing))
+    return StrategySentence(name, verdict, "; ".join(told), tuple(missing))
 
 
-def _absent(missing: Sequence[Unfinished], runs: int) -> list[str]:
+def _absent(missing: Sequence[UnfinishedRun], runs: int) -> list[str]:
     """Runs without a result, by what became of them."""
     reasons: dict[str, int] = {}
     for run in missing:
@@ -88,7 +88,7 @@ def _absent(missing: Sequence[Unfinished], runs: int) -> list[str]:
     return [f"{number} of {plural(runs, 'run')} {what}" for what, number in reasons.items()]
 
 
-def _bytes(checked: Checked, costs: Sequence[Finding]) -> list[str]:
+def _bytes(checked: CheckResult, costs: Sequence[Finding]) -> list[str]:
     """`+8 to +17 % bytes in 6 of 6 runs (limit 0 %)`: of runs where bytes are reproducible, of cells elsewhere."""
     moved = [cost for cost in costs if cost.verdict != Verdict.unchanged]
     if not moved:

@@ -7,20 +7,20 @@ from typing import Any
 import pandas as pd
 
 from fdabench.component_info import ComponentInfo
-from fdabench.gate.names import cell_key, digest, environment_class
-from fdabench.gate.places import from_here
-from fdabench.gate.runs import PROTOCOL, Run, Snapshot, Sync, Unfinished
+from fdabench.gate.names import cell_key, short_hash, environment_class
+from fdabench.gate.places import relative_to_cwd
+from fdabench.gate.runs import PROTOCOL, RunSummary, ResultsSummary, Sync, UnfinishedRun
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.load import Results
 from fdabench.results.names import locked_info
-from fdabench.results.store import RESULTS, Record
+from fdabench.results.store import SUCCESS_STATES, Record
 
 
-def snapshot(results: Results, protocol: Mapping[str, Any] | None = None) -> Snapshot:
+def summarize_results(results: Results, protocol: Mapping[str, Any] | None = None) -> ResultsSummary:
     """The folder as the gate sees it, its costs read by another protocol where one is given."""
     read_by = {key: (protocol or results.lock)[key] for key in PROTOCOL}
     lock = {**results.lock, **read_by}
-    finished = {key: record for key, record in results.records.items() if record["state"] in RESULTS}
+    finished = {key: record for key, record in results.records.items() if record["state"] in SUCCESS_STATES}
     totals = derive_runs(lock, finished, results.evals, results.ledger).set_index("cell_id")
     hits = dict(list(derive_hits(lock, finished, results.evals, results.ledger).groupby("cell_id")))
     tables = {name: dict(list(getattr(results, name).groupby("cell_id"))) for name in ("ledger", "rounds", "partition")}
@@ -31,23 +31,23 @@ def snapshot(results: Results, protocol: Mapping[str, Any] | None = None) -> Sna
             reached = hits.get(cell["id"], pd.DataFrame(columns=["target", "reached", "bytes_total", "step"]))
             strategy = locked_info(lock, "strategies", cell["config"]["strategy"]["kind"])
             found.append(_run(finished[cell["id"]], totals.loc[cell["id"]], reached, own, strategy))
-    environments = {digest(kind): kind for kind in map(environment_class, finished.values())}
+    environments = {short_hash(kind): kind for kind in map(environment_class, finished.values())}
     unfinished = {
         cell["id"]: _unfinished(cell["id"], cell["config"], results.records.get(cell["id"]))
         for cell in lock["cell"]
         if cell["id"] not in finished
     }
     ordered = sorted(found, key=lambda run: (run.cell, run.seed, run.id))
-    return Snapshot(lock["suite"], read_by, environments, tuple(ordered), unfinished)
+    return ResultsSummary(lock["suite"], read_by, environments, tuple(ordered), unfinished)
 
 
-def _unfinished(key: str, config: Mapping[str, Any], record: Record | None) -> Unfinished:
+def _unfinished(key: str, config: Mapping[str, Any], record: Record | None) -> UnfinishedRun:
     """What became of a run that has no result. Its traceback is for `fdabench show`; its last line is the error."""
     cell, told = cell_key(config), record or {}
     lines = [" ".join(line.split()) for line in str(told.get("error", "")).splitlines() if line.strip()]
-    place = from_here(str(told.get("plugin", "")))
+    place = relative_to_cwd(str(told.get("plugin", "")))
     error = lines[-1] if lines else ""
-    return Unfinished(cell, f"{cell} s{config['seed']}", told.get("state", "pending"), key, error, place)
+    return UnfinishedRun(cell, f"{cell} s{config['seed']}", told.get("state", "pending"), key, error, place)
 
 
 def _run(
@@ -56,26 +56,26 @@ def _run(
     hits: pd.DataFrame,
     own: Mapping[str, pd.DataFrame],
     strategy: ComponentInfo,
-) -> Run:
+) -> RunSummary:
     syncs = _syncs(own["rounds"])
     reached = hits[hits["reached"].astype(bool)]
     targets = [str(float(target)) for target in reached["target"]]
     config, resolved = record["config"], record["resolved"]
-    return Run(
+    return RunSummary(
         cell=cell_key(config),
         seed=config["seed"],
         id=record["id"],
-        environment=digest(environment_class(record)),
+        environment=short_hash(environment_class(record)),
         state=record["state"],
         num_parameters=resolved["num_parameters"],
-        seeds=digest(record.get("seeds", {})),
-        partition=digest(own["partition"].drop(columns="cell_id", errors="ignore").to_numpy().tolist()),
+        seeds=short_hash(record.get("seeds", {})),
+        partition=short_hash(own["partition"].drop(columns="cell_id", errors="ignore").to_numpy().tolist()),
         payload=_payload(own["ledger"]),
         theta=resolved.get("theta"),
         period=resolved.get("period", strategy.sync_period and float(strategy.sync_period)),
         steps=int(total["steps"]),
         syncs=int(total["syncs"]),
-        sync_steps=digest([sync.step for sync in syncs]),
+        sync_steps=short_hash([sync.step for sync in syncs]),
         first_syncs=syncs,
         bytes_model=int(total["bytes_model"]),
         bytes_state=int(total["bytes_state"]),

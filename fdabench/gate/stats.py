@@ -16,7 +16,7 @@ from fdabench.report.paired import CONFIDENCE
 
 SUITE_ALPHA = 0.01
 """Of the tests for small losses everywhere, all of them together."""
-PRIOR_FREEDOM = 8.0
+PRIOR_DOF = 8.0
 """The most that the other cells' variances count, however alike they are: some cell may be noisier than they are."""
 ROUNDING = 1e-12
 """Losses that differ by less are the same."""
@@ -28,43 +28,43 @@ class Prior(NamedTuple):
     """What the cells' variances are drawn around, and how many degrees of freedom that knowledge counts."""
 
     variance: float
-    freedom: float
+    dof: float
 
 
-class Estimate(NamedTuple):
+class LossEstimate(NamedTuple):
     """A mean loss; without degrees of freedom its error is not known. An error of 0: all seeds lost the same."""
 
     mean: float
     error: float
-    freedom: float
+    dof: float
 
     @property
-    def known(self) -> bool:
-        return self.freedom > 0
+    def has_dof(self) -> bool:
+        return self.dof > 0
 
     def p_worse_than(self, margin: float) -> float:
         """One-sided, of the hypothesis that the true loss is at most `margin`."""
-        if not self.known or self.error == 0:
-            return float(not self.known or self.mean <= margin)
-        return float(special.stdtr(self.freedom, (margin - self.mean) / self.error))
+        if not self.has_dof or self.error == 0:
+            return float(not self.has_dof or self.mean <= margin)
+        return float(special.stdtr(self.dof, (margin - self.mean) / self.error))
 
     @property
     def upper(self) -> float:
         """The true loss is below this with 95 % confidence."""
-        return self.mean + self._quantile(CONFIDENCE) * self.error if self.known else math.inf
+        return self.mean + self._quantile(CONFIDENCE) * self.error if self.has_dof else math.inf
 
     @property
     def interval(self) -> tuple[float, float]:
         """95 %, two-sided."""
-        half = self._quantile((1 + CONFIDENCE) / 2) * self.error if self.known else math.inf
+        half = self._quantile((1 + CONFIDENCE) / 2) * self.error if self.has_dof else math.inf
         return self.mean - half, self.mean + half
 
     def _quantile(self, share: float) -> float:
         """Of Student's t; scipy.stats has it too, a hundred times slower."""
-        return float(special.stdtrit(self.freedom, share))
+        return float(special.stdtrit(self.dof, share))
 
 
-def moderated(cells: Sequence[Losses], least: float = 0.0) -> list[Estimate]:
+def moderated_t(cells: Sequence[Losses], least: float = 0.0) -> list[LossEstimate]:
     """Each cell's mean loss and its standard error, with a variance moderated by the variances of the other cells.
 
     The moderated variance is (d s^2 + d0 s0^2) / (d + d0), d = seeds - 1, on d + d0 degrees of freedom. d0 and s0^2
@@ -85,10 +85,10 @@ def moderated(cells: Sequence[Losses], least: float = 0.0) -> list[Estimate]:
     known = sum(d for _, d in telling)
     estimates = []
     for losses, s2, d in zip(cells, variances, freedoms, strict=True):
-        d0 = min(prior.freedom, known - (d if s2 > 0 else 0.0))
+        d0 = min(prior.dof, known - (d if s2 > 0 else 0.0))
         total = d + d0
         variance = max((d * s2 + d0 * prior.variance) / total, s2, least**2) if total > 0 else 0.0
-        estimates.append(Estimate(float(losses.mean()), math.sqrt(variance / len(losses)), total))
+        estimates.append(LossEstimate(float(losses.mean()), math.sqrt(variance / len(losses)), total))
     return estimates
 
 
@@ -105,14 +105,14 @@ def _prior(telling: Sequence[tuple[float, float]]) -> Prior:
         telling: each cell's variance, above 0, and its degrees of freedom.
     """
     if not telling:
-        return Prior(0.0, PRIOR_FREEDOM)
+        return Prior(0.0, PRIOR_DOF)
     logs = [math.log(s2) - float(special.digamma(d / 2)) + math.log(d / 2) for s2, d in telling]
     noise = float(np.mean([special.polygamma(1, d / 2) for _, d in telling]))
     upper = 1 + math.sqrt(2 / max(1, len(logs) - 1))
     excess = upper * float(np.var(logs, ddof=1)) - noise if len(logs) > 1 else 0.0
     half = _inverse_trigamma(excess) if excess > 0 else math.inf
     mean_log = float(np.mean(logs)) + (float(special.digamma(half)) - math.log(half) if excess > 0 else 0.0)
-    return Prior(math.exp(mean_log), min(PRIOR_FREEDOM, 2 * half))
+    return Prior(math.exp(mean_log), min(PRIOR_DOF, 2 * half))
 
 
 def _inverse_trigamma(value: float) -> float:
@@ -137,7 +137,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def everywhere(cells: Sequence[Losses], least: float = 0.0) -> Estimate | None:
+def suite_wide_test(cells: Sequence[Losses], least: float = 0.0) -> LossEstimate | None:
     """The mean loss over all cells, for losses too small to be seen in any one; None where it cannot be told.
 
     There are two standard errors of it: that over cells, on cells - 1 degrees of freedom, and that over seeds, on
@@ -150,7 +150,7 @@ def everywhere(cells: Sequence[Losses], least: float = 0.0) -> Estimate | None:
         return None
     table = np.stack(cells)
     mean, floor = float(table.mean()), least / math.sqrt(table.size)
-    both = [Estimate(mean, max(_error(table.mean(axis)), floor), table.shape[1 - axis] - 1.0) for axis in (0, 1)]
+    both = [LossEstimate(mean, max(_error(table.mean(axis)), floor), table.shape[1 - axis] - 1.0) for axis in (0, 1)]
     return max(both, key=lambda estimate: estimate.p_worse_than(0.0))
 
 

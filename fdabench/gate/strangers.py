@@ -1,9 +1,9 @@
 """Why two snapshots have no run in common, as far as that can be seen."""
 
-from fdabench.gate.runs import Snapshot
+from fdabench.gate.runs import ResultsSummary
 
 
-def strangers(before: Snapshot, after: Snapshot, there: str, here: str) -> str:
+def explain_no_overlap(before: ResultsSummary, after: ResultsSummary, there: str, here: str) -> str:
     """The end of a sentence that says that they have none: `; ...`, or nothing.
 
     Args:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from fdabench.gate.changed import Changed
-from fdabench.gate.runs import Unfinished
+from fdabench.gate.changed import ChangedRuns
+from fdabench.gate.runs import UnfinishedRun
 
 OWN_LIMITS = "its own limits"
 """What results are checked against where there is nothing older."""
@@ -44,12 +44,12 @@ class Finding:
     note: str = ""
 
     @property
-    def who(self) -> str:
+    def name(self) -> str:
         return self.cell if self.seed is None else f"{self.cell} s{self.seed}"
 
 
 @dataclass(frozen=True)
-class Level:
+class SuiteWideTest:
     """The test for small losses everywhere, of one metric, at level `alpha`; `loss` is positive where it is worse."""
 
     metric: str
@@ -61,16 +61,16 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckResult:
     """Everything that `check` found."""
 
     suite: str
     against: str
     findings: tuple[Finding, ...]
-    levels: tuple[Level, ...] = ()
-    missing: tuple[Unfinished, ...] = ()
+    suite_wide_tests: tuple[SuiteWideTest, ...] = ()
+    missing: tuple[UnfinishedRun, ...] = ()
     added: tuple[str, ...] = ()
-    changed: tuple[Changed, ...] = ()
+    changed: tuple[ChangedRuns, ...] = ()
     """Runs whose settings changed: they are not judged, and keep the gate closed until they are accepted."""
     ids: Mapping[tuple[str, int], str] = field(default_factory=dict)
     """Of every run that was compared, by cell and seed."""
@@ -86,18 +86,18 @@ class Checked:
     strict: bool = False
 
     @property
-    def shown(self) -> list[Finding]:
+    def changed_findings(self) -> list[Finding]:
         """Whatever is not unchanged, the worst first."""
         changed = [finding for finding in self.findings if finding.verdict != Verdict.unchanged]
         return sorted(changed, key=_badness)
 
     @property
     def failures(self) -> list[Finding]:
-        return [finding for finding in self.shown if finding.verdict in self.failing]
+        return [finding for finding in self.changed_findings if finding.verdict in self.failing]
 
     @property
     def regressed(self) -> bool:
-        return bool(self.failures) or any(level.verdict in self.failing for level in self.levels)
+        return bool(self.failures) or any(level.verdict in self.failing for level in self.suite_wide_tests)
 
     @property
     def exit_code(self) -> int:
@@ -105,7 +105,7 @@ class Checked:
         return 1 if self.regressed else 4 if self.missing or self.changed else 0
 
     @property
-    def word(self) -> str:
+    def status(self) -> str:
         """`changed` where settings did and all else is there."""
         if self.regressed:
             return "fail"
@@ -122,7 +122,7 @@ class Checked:
 
 def _badness(finding: Finding) -> tuple[int, float, str, str]:
     """Sorts the worst to the front; of one size as people count."""
-    return -list(Verdict).index(finding.verdict), -_size(finding), finding.who, finding.metric
+    return -list(Verdict).index(finding.verdict), -_size(finding), finding.name, finding.metric
 
 
 def _size(finding: Finding) -> float:

@@ -3,10 +3,10 @@
 import math
 from itertools import zip_longest
 
-from fdabench.gate.runs import Run, Sync
+from fdabench.gate.runs import RunSummary, Sync
 
 
-def first_difference(before: Run, after: Run) -> str:
+def first_differing_sync(before: RunSummary, after: RunSummary) -> str:
     """`sync 11: step 412 -> 398, estimate 1.51 -> 1.58 (theta 1.5)`; nothing where all syncs are the same."""
     if before.sync_steps == after.sync_steps:
         return ""
@@ -17,7 +17,7 @@ def first_difference(before: Run, after: Run) -> str:
     return f"the first {len(before.first_syncs)} syncs are at the same steps; --against OLD_RESULTS tells which is not"
 
 
-def _known(before: Run) -> int | None:
+def _known(before: RunSummary) -> int | None:
     """How many syncs can be laid side by side: all, unless the baseline kept only the first."""
     return None if len(before.first_syncs) >= before.syncs else len(before.first_syncs)
 
@@ -35,7 +35,7 @@ def _number(sync: Sync | None) -> str:
     return "none" if sync is None or math.isnan(sync.estimate) else f"{sync.estimate:.3g}"
 
 
-def _theta(before: Run, after: Run) -> str:
+def _theta(before: RunSummary, after: RunSummary) -> str:
     if after.theta is None:
         return ""
     changed = before.theta is not None and not math.isclose(before.theta, after.theta, rel_tol=1e-12)

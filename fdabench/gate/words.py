@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fdabench.formatting import first_of, json_value, plural
-from fdabench.gate.changed import Changed
-from fdabench.gate.folded import Row, rows
+from fdabench.formatting import truncate_list, json_value, plural
+from fdabench.gate.changed import ChangedRuns
+from fdabench.gate.folded import CellRow, cell_rows
 from fdabench.gate.sentences import sentences, unchanged
-from fdabench.gate.units import metric_name, points, readable, signed
-from fdabench.gate.verdict import OWN_LIMITS, Checked, Finding, Level, Verdict
+from fdabench.gate.units import metric_name, points, format_metric, format_signed_percent
+from fdabench.gate.verdict import OWN_LIMITS, CheckResult, Finding, SuiteWideTest, Verdict
 from fdabench.tables import Table, column
 
 _NUMBERS = ("change", "change_low", "change_high")
@@ -20,7 +20,7 @@ CLASSES = {"limit": "limits", "A": "A formula", "B": "B reproducible", "C": "C n
 ACCEPT = "if this is meant"
 
 
-def cell_table(shown: Sequence[Row]) -> Table:
+def cell_table(shown: Sequence[CellRow]) -> Table:
     """One row for each cell with a number that is not unchanged."""
     records = [
         {"verdict": row.verdict.value, "cell": row.cell, "run": row.id, "what changed": "; ".join(row.facts)}
@@ -29,12 +29,12 @@ def cell_table(shown: Sequence[Row]) -> Table:
     return Table(records, [column(key) for key in ("verdict", "cell", "run", "what changed")])
 
 
-def finding_table(checked: Checked) -> Table:
+def finding_table(checked: CheckResult) -> Table:
     """One row for each number that is not unchanged, for programs."""
-    return Table([as_record(checked, finding) for finding in checked.shown], [column(key) for key in _RECORD])
+    return Table([to_record(checked, finding) for finding in checked.changed_findings], [column(key) for key in _RECORD])
 
 
-def head(checked: Checked) -> list[str]:
+def head(checked: CheckResult) -> list[str]:
     """The sentences that answer the question: one for each strategy that changed, then the settings that did."""
     quiet = unchanged(checked)
     told = [sentence.line for sentence in sentences(checked)]
@@ -52,43 +52,43 @@ def show_command(results: str, run: str) -> str:
     return shlex.join(["fdabench", "show", results, run])
 
 
-def hints(checked: Checked) -> list[str]:
+def hints(checked: CheckResult) -> list[str]:
     """What to do next: how to look at the worst run, and how to accept where accepting helps.
 
     A limit is the suite's, and a run without a result is to be run.
     """
     shown = [run.id for run in checked.missing if run.id and run.error] or [
-        row.id for row in rows(checked) if row.id and row.verdict in checked.failing
+        row.id for row in cell_rows(checked) if row.id and row.verdict in checked.failing
     ]
     told = [f"look: {show_command(checked.results, shown[0])}"] if shown and checked.results else []
-    moved = {finding.verdict for finding in checked.shown if finding.kind != "limit"}
-    worse = bool(moved & set(checked.failing)) or any(level.verdict == Verdict.fail for level in checked.levels)
+    moved = {finding.verdict for finding in checked.changed_findings if finding.kind != "limit"}
+    worse = bool(moved & set(checked.failing)) or any(level.verdict == Verdict.fail for level in checked.suite_wide_tests)
     if checked.baseline and not checked.missing and (worse or checked.changed or Verdict.better in moved):
         why = ACCEPT if worse or checked.changed else "to keep what is better"
         told.append(f"{why}: {accept_command(checked.results, checked.baseline)}")
     return told
 
 
-def as_record(checked: Checked, finding: Finding) -> dict[str, Any]:
+def to_record(checked: CheckResult, finding: Finding) -> dict[str, Any]:
     """A finding for programs: numbers in full, changes as fractions, the id of its run."""
     low, high = finding.interval or (None, None)
     also = {"class": finding.kind, "change_low": low, "change_high": high, "id": _id(checked, finding)}
     return {key: json_value(also[key] if key in also else getattr(finding, key)) for key in _RECORD}
 
 
-def _id(checked: Checked, finding: Finding) -> str | None:
+def _id(checked: CheckResult, finding: Finding) -> str | None:
     return None if finding.seed is None else checked.ids.get((finding.cell, finding.seed))
 
 
-def summary(checked: Checked) -> list[str]:
+def summary(checked: CheckResult) -> list[str]:
     """What was compared, what was not, and the answer as the last line."""
-    lines = [f"{CLASSES[kind]:<15} {_tally(checked, kind)}" for kind in CLASSES if checked.counts(kind)]
-    lines += [level_line(level) for level in checked.levels]
+    lines = [f"{CLASSES[kind]:<15} {_count_verdicts(checked, kind)}" for kind in CLASSES if checked.counts(kind)]
+    lines += [suite_test_line(level) for level in checked.suite_wide_tests]
     lines += [f"note: {note}" for note in checked.notes]
-    missing = [f"{readable(run.cell)}{run.who.removeprefix(run.cell)} ({run.reason})" for run in checked.missing]
-    lines += _some("new, not in the baseline", [without_hash(name) for name in checked.added])
-    lines += _some("MISSING", missing)
-    return [*lines, f"{checked.suite} against {checked.against}: {answer(checked)}"]
+    missing = [f"{format_metric(run.cell)}{run.name.removeprefix(run.cell)} ({run.reason})" for run in checked.missing]
+    lines += _first_few("new, not in the baseline", [without_hash(name) for name in checked.added])
+    lines += _first_few("MISSING", missing)
+    return [*lines, f"{checked.suite} against {checked.against}: {verdict_line(checked)}"]
 
 
 def without_hash(who: str) -> str:
@@ -97,7 +97,7 @@ def without_hash(who: str) -> str:
     return f"{cell} {rest.partition(' ')[2]}".rstrip()
 
 
-def answer(checked: Checked) -> str:
+def verdict_line(checked: CheckResult) -> str:
     """`18 runs compared: pass; 12 changed settings, not judged`, or what failed, or what is missing."""
     compared = f"{plural(len(checked.ids), 'run')} {'checked' if checked.against == OWN_LIMITS else 'compared'}"
     told = [f"{compared}: {_judged(checked)}" if checked.ids or checked.regressed else "nothing to judge"]
@@ -107,11 +107,11 @@ def answer(checked: Checked) -> str:
     return "; ".join(told)
 
 
-def _judged(checked: Checked) -> str:
+def _judged(checked: CheckResult) -> str:
     """Of the runs that were compared."""
     if checked.regressed:
         failed = sorted({sentence.strategy for sentence in sentences(checked) if sentence.verdict in checked.failing})
-        worse = sum(row.verdict in checked.failing for row in rows(checked))
+        worse = sum(row.verdict in checked.failing for row in cell_rows(checked))
         where = f": {plural(worse, 'cell')} of {', '.join(failed)}" if worse and len(failed) <= 3 else ""
         return f"fail{where}" if worse else "fail: all cells together"
     better, unsure = (
@@ -122,39 +122,39 @@ def _judged(checked: Checked) -> str:
     return ", ".join(["pass", *told])
 
 
-def _tally(checked: Checked, kind: str) -> str:
+def _count_verdicts(checked: CheckResult, kind: str) -> str:
     counts = checked.counts(kind)
     equal = {"limit": "kept", "C": "unchanged"}.get(kind, "unchanged (exact)")
     told = [f"{counts[verdict]} {equal if verdict == Verdict.unchanged else verdict}" for verdict in Verdict]
     return ", ".join(text for text, verdict in zip(told, Verdict, strict=True) if counts[verdict])
 
 
-def level_line(level: Level) -> str:
+def suite_test_line(level: SuiteWideTest) -> str:
     """`all 6 cells together: accuracy -0.20 points on average, p = 0.004, fails below 0.01: fail`."""
     accuracy = level.metric == "accuracy"
-    loss = points(-level.loss) if accuracy else f"{signed(math.expm1(level.loss), 1)} %"
+    loss = points(-level.loss) if accuracy else f"{format_signed_percent(math.expm1(level.loss), 1)} %"
     test = f"p = {level.p_value:.2g}, fails below {level.alpha:.2g}"
     return f"all {level.cells} cells together: {metric_name(level.metric)} {loss} on average, {test}: {level.verdict}"
 
 
-def _some(what: str, names: Sequence[str], most: int = 5) -> list[str]:
+def _first_few(what: str, names: Sequence[str], most: int = 5) -> list[str]:
     lines = [f"  {name}" for name in names]
-    return [f"{what}: {plural(len(names), 'run')}", *first_of(lines, most, "  and {} more")] if names else []
+    return [f"{what}: {plural(len(names), 'run')}", *truncate_list(lines, most, "  and {} more")] if names else []
 
 
-def as_data(checked: Checked) -> dict[str, Any]:
+def to_json(checked: CheckResult) -> dict[str, Any]:
     """Everything but what is unchanged, of which there are only counts. Numbers in full, fractions; no NaN."""
     data = {
-        "verdict": checked.word,
+        "verdict": checked.status,
         "exit_code": checked.exit_code,
         "suite": checked.suite,
         "against": checked.against,
         "compared": len(checked.ids),
         "sentences": head(checked),
         "counts": {kind: {str(verdict): n for verdict, n in checked.counts(kind).items()} for kind in CLASSES},
-        "findings": [{**asdict(finding), "id": _id(checked, finding)} for finding in checked.shown],
+        "findings": [{**asdict(finding), "id": _id(checked, finding)} for finding in checked.changed_findings],
         "changed": [_changed(each) for each in checked.changed],
-        "suite_level": [asdict(level) for level in checked.levels],
+        "suite_level": [asdict(level) for level in checked.suite_wide_tests],
         "missing": [run._asdict() for run in checked.missing],
         "added": list(checked.added),
         "notes": list(checked.notes),
@@ -164,7 +164,7 @@ def as_data(checked: Checked) -> dict[str, Any]:
     return {key: json_value(entry) for key, entry in data.items()}
 
 
-def _changed(each: Changed) -> dict[str, Any]:
+def _changed(each: ChangedRuns) -> dict[str, Any]:
     runs = [
         {
             "seed": pair.after.seed,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from fdabench.models.base import Architecture
+from fdabench.models.base import ModelSpec
 from fdabench.models.cnn import CNN
 from fdabench.models.convnext import CONVNEXT_LARGE, CONVNEXT_LARGE_IMAGENET
 from fdabench.models.densenet import DENSENET121, DENSENET201
@@ -10,7 +10,7 @@ from fdabench.models.lenet5 import LENET5
 from fdabench.models.mlp import MLP
 from fdabench.models.vgg16star import VGG16STAR
 
-MODELS: Mapping[str, Architecture] = {
+MODELS: Mapping[str, ModelSpec] = {
     "mlp": MLP,
     "lenet5": LENET5,
     "vgg16star": VGG16STAR,

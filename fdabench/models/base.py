@@ -14,12 +14,12 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Architecture:
+class ModelSpec:
     """How to build a model, and which images it takes (None: any)."""
 
     build: Callable[[Shape, int], nn.Module]
-    takes: Shape | None
-    about: str
+    input_shape: Shape | None
+    description: str
     info: ComponentInfo = ComponentInfo()
     kernel_l2: float = 0.0
     """The coefficient of |w|^2 in the loss, for kernels of linear layers and convolutions only: w has 2 * kernel_l2 * w
@@ -42,7 +42,7 @@ class GlobalAverage(nn.Module):
         return x.mean((2, 3))
 
 
-def initialised(architecture: Architecture, shape: Shape, classes: int, seed: int) -> nn.Module:
+def init_model(architecture: ModelSpec, shape: Shape, classes: int, seed: int) -> nn.Module:
     """The model with initial weights drawn from `seed`; the global generator is left as it was.
 
     Raises:
@@ -58,7 +58,7 @@ def initialised(architecture: Architecture, shape: Shape, classes: int, seed: in
 
 
 @cache
-def count_parameters(architecture: Architecture, shape: Shape, classes: int) -> int:
+def count_parameters(architecture: ModelSpec, shape: Shape, classes: int) -> int:
     """Trainable parameters, without allocating any."""
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in architecture.build(shape, classes).parameters())

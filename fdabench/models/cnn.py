@@ -3,7 +3,7 @@
 from torch import nn
 
 from fdabench.component_info import ComponentInfo
-from fdabench.models.base import Architecture, Flatten, Shape, glorot
+from fdabench.models.base import ModelSpec, Flatten, Shape, glorot
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
@@ -26,7 +26,7 @@ def build(shape: Shape, classes: int) -> nn.Module:
     return glorot(layers)
 
 
-CNN = Architecture(
+CNN = ModelSpec(
     build,
     (3, 32, 32),
     "three convolutions, no batch normalisation; 89,834 parameters",

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.component_info import ComponentInfo
-from fdabench.errors import TaskError
-from fdabench.models.base import Architecture, GlobalAverage, Shape, glorot
+from fdabench.errors import WorkloadError
+from fdabench.models.base import ModelSpec, GlobalAverage, Shape, glorot
 from fdabench.models.dropout import Dropout
-from fdabench.vision import torchvision
+from fdabench.vision import import_torchvision
 
 HIDDEN = 512
 _NAMES = {"features": "features", "classifier.0": "norm"}
@@ -28,10 +28,10 @@ _NAMES = {"features": "features", "classifier.0": "norm"}
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    return with_head(torchvision("models").convnext_large(weights=None, stochastic_depth_prob=0.0), classes)
+    return replace_head(import_torchvision("models").convnext_large(weights=None, stochastic_depth_prob=0.0), classes)
 
 
-def with_head(net: Any, classes: int) -> nn.Module:
+def replace_head(net: Any, classes: int) -> nn.Module:
     """A torchvision ConvNeXt's backbone under the paper's head; [N, 3, H, W] to [N, classes]."""
     norm, _, last = net.classifier
     head = {
@@ -45,17 +45,17 @@ def with_head(net: Any, classes: int) -> nn.Module:
     return nn.Sequential(OrderedDict({"features": net.features, "norm": norm, "pool": GlobalAverage(), **head}))
 
 
-def imagenet() -> Mapping[str, Tensor]:
+def pretrained_imagenet() -> Mapping[str, Tensor]:
     """The backbone's weights as torchvision publishes them, by our names; downloaded on first use.
 
     Raises:
         TaskError: they are not in torch's cache and cannot be downloaded.
     """
-    weights = torchvision("models").ConvNeXt_Large_Weights.IMAGENET1K_V1
+    weights = import_torchvision("models").ConvNeXt_Large_Weights.IMAGENET1K_V1
     try:
         state = weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
-        raise TaskError(_how_to_get(Path(weights.url).name)) from error
+        raise WorkloadError(_how_to_get(Path(weights.url).name)) from error
     return {
         name.replace(theirs, ours, 1): tensor
         for theirs, ours in _NAMES.items()
@@ -74,11 +74,11 @@ def _how_to_get(file: str) -> str:
 
 
 _ABOUT = "ConvNeXt-Large, a head of 512; 197,068,580 parameters on cifar100"
-CONVNEXT_LARGE = Architecture(build, (3, 32, 32), _ABOUT, ComponentInfo(name="ConvNeXt-Large", references=("liu2022",)))
-CONVNEXT_LARGE_IMAGENET = Architecture(
+CONVNEXT_LARGE = ModelSpec(build, (3, 32, 32), _ABOUT, ComponentInfo(name="ConvNeXt-Large", references=("liu2022",)))
+CONVNEXT_LARGE_IMAGENET = ModelSpec(
     build,
     (3, 32, 32),
     f"{_ABOUT}; begins from ImageNet's weights",
     ComponentInfo(name="ConvNeXt-Large (ImageNet)", references=("liu2022",)),
-    pretrained=imagenet,
+    pretrained=pretrained_imagenet,
 )

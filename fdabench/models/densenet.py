@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.component_info import ComponentInfo
-from fdabench.models.base import Architecture, GlobalAverage, Shape, glorot, he_normal
+from fdabench.models.base import ModelSpec, GlobalAverage, Shape, glorot, he_normal
 from fdabench.models.dropout import Dropout
 
 BOTTLENECK = 4
@@ -66,9 +66,9 @@ def build(growth: int, blocks: Sequence[int], shape: Shape, classes: int) -> nn.
     return he_normal(glorot(nn.Sequential(*layers)))
 
 
-def _architecture(name: str, blocks: Sequence[int], about: str) -> Architecture:
+def _architecture(name: str, blocks: Sequence[int], about: str) -> ModelSpec:
     info = ComponentInfo(name=name, references=("huang2017",))
-    return Architecture(partial(build, 32, blocks), (3, 32, 32), about, info, kernel_l2=1e-4)
+    return ModelSpec(partial(build, 32, blocks), (3, 32, 32), about, info, kernel_l2=1e-4)
 
 
 DENSENET121 = _architecture(

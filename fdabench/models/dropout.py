@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from fdabench.core.noise import MASK, key_for
+from fdabench.core.noise import UINT32_MASK, derive_key
 
 
 class Dropout(nn.Module):
@@ -24,5 +24,5 @@ class Dropout(nn.Module):
         if not self.training:
             return x
         place = torch.arange(x.numel(), device=x.device).view(x.shape)
-        kept = key_for(place, self.key) >= int(self.rate * (MASK + 1))
+        kept = derive_key(place, self.key) >= int(self.rate * (UINT32_MASK + 1))
         return x * kept.to(x.dtype).div_(1 - self.rate)

@@ -3,7 +3,7 @@
 from torch import nn
 
 from fdabench.component_info import ComponentInfo
-from fdabench.models.base import Architecture, Flatten, Shape, glorot
+from fdabench.models.base import ModelSpec, Flatten, Shape, glorot
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
@@ -24,7 +24,7 @@ def build(shape: Shape, classes: int) -> nn.Module:
     return glorot(layers)
 
 
-LENET5 = Architecture(
+LENET5 = ModelSpec(
     build,
     (1, 28, 28),
     "two convolutions, tanh, average pooling; 61,706 parameters",

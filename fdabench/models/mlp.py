@@ -5,7 +5,7 @@ from math import prod
 from torch import nn
 
 from fdabench.component_info import ComponentInfo
-from fdabench.models.base import Architecture, Shape, glorot
+from fdabench.models.base import ModelSpec, Shape, glorot
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
@@ -20,7 +20,7 @@ def build(shape: Shape, classes: int) -> nn.Module:
     return glorot(layers)
 
 
-MLP = Architecture(
+MLP = ModelSpec(
     build,
     None,
     "two hidden layers of 192, ReLU; 51,466 parameters on digits",

@@ -5,12 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fdabench.models.base import Architecture, Shape, initialised
+from fdabench.models.base import ModelSpec, Shape, init_model
 
 BATCH = 2
 
 
-def shape_fault(architecture: Architecture, shape: Shape, classes: int) -> str:
+def shape_error(architecture: ModelSpec, shape: Shape, classes: int) -> str:
     """What keeps the model from giving `classes` numbers for each image of this shape; empty if nothing.
 
     A model that cannot be run on the meta device is run on the CPU. What `build` or `forward` raises comes through.
@@ -23,21 +23,21 @@ def shape_fault(architecture: Architecture, shape: Shape, classes: int) -> str:
             return "it has no trainable parameters"
         x = torch.zeros(BATCH, *shape)
         try:
-            return _output_fault(model, x, classes)
+            return _output_error(model, x, classes)
         except Exception:
             pass  # not every operation has a meta kernel; what the model itself does wrong is raised on the CPU again
-    return _output_fault(initialised(architecture, shape, classes, 0), torch.zeros(BATCH, *shape), classes)
+    return _output_error(init_model(architecture, shape, classes, 0), torch.zeros(BATCH, *shape), classes)
 
 
-def value_fault(architecture: Architecture, x: Tensor, classes: int, seed: int) -> str:
+def value_error(architecture: ModelSpec, x: Tensor, classes: int, seed: int) -> str:
     """What is wrong with the output of the model, with the initial weights of this seed, for the first images of `x`,
     shape [N, C, H, W]; empty if nothing.
     """
     images = x[:BATCH].cpu().clone()
-    return _output_fault(initialised(architecture, tuple(images.shape[1:]), classes, seed), images, classes)
+    return _output_error(init_model(architecture, tuple(images.shape[1:]), classes, seed), images, classes)
 
 
-def _output_fault(model: nn.Module, x: Tensor, classes: int) -> str:
+def _output_error(model: nn.Module, x: Tensor, classes: int) -> str:
     model.eval()
     with torch.no_grad():
         before = x._version

@@ -3,7 +3,7 @@
 from torch import nn
 
 from fdabench.component_info import ComponentInfo
-from fdabench.models.base import Architecture, Flatten, Shape, glorot
+from fdabench.models.base import ModelSpec, Flatten, Shape, glorot
 from fdabench.models.dropout import Dropout
 
 
@@ -35,7 +35,7 @@ def build(shape: Shape, classes: int) -> nn.Module:
     return glorot(layers)
 
 
-VGG16STAR = Architecture(
+VGG16STAR = ModelSpec(
     build,
     (1, 28, 28),
     "three blocks of two convolutions, dropout; 2,592,202 parameters",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.core.rows import squared_norms
+from fdabench.core.rows import row_squared_norms
 from fdabench.core.strategy import Round
 
 
@@ -26,11 +26,11 @@ class Exact:
         marker="D",
     )
 
-    def size(self, num_parameters: int) -> int:
+    def state_size(self, num_parameters: int) -> int:
         return num_parameters + 1
 
-    def state(self, u_KD: Tensor, r: Round) -> Tensor:
-        return torch.cat([squared_norms(u_KD)[:, None], u_KD], 1)
+    def local_state(self, u_KD: Tensor, r: Round) -> Tensor:
+        return torch.cat([row_squared_norms(u_KD)[:, None], u_KD], 1)
 
-    def bound(self, s_S: Tensor) -> Tensor:
+    def variance_bound(self, s_S: Tensor) -> Tensor:
         return s_S[0] - s_S[1:].square().sum()

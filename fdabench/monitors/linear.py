@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.core.rows import dots, squared_norms
+from fdabench.core.rows import row_dots, row_squared_norms
 from fdabench.core.strategy import Round
 
 
@@ -29,11 +29,11 @@ class Linear:
         marker="^",
     )
 
-    def size(self, num_parameters: int) -> int:
+    def state_size(self, num_parameters: int) -> int:
         return 2
 
-    def state(self, u_KD: Tensor, r: Round) -> Tensor:
-        return torch.stack([squared_norms(u_KD), dots(u_KD, r.direction_D)], 1)
+    def local_state(self, u_KD: Tensor, r: Round) -> Tensor:
+        return torch.stack([row_squared_norms(u_KD), row_dots(u_KD, r.direction_D)], 1)
 
-    def bound(self, s_S: Tensor) -> Tensor:
+    def variance_bound(self, s_S: Tensor) -> Tensor:
         return s_S[0] - s_S[1].square()

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.core.rows import squared_norms
+from fdabench.core.rows import row_squared_norms
 from fdabench.core.strategy import Round
 
 
@@ -25,11 +25,11 @@ class Naive:
         marker="v",
     )
 
-    def size(self, num_parameters: int) -> int:
+    def state_size(self, num_parameters: int) -> int:
         return 1
 
-    def state(self, u_KD: Tensor, r: Round) -> Tensor:
-        return squared_norms(u_KD)[:, None]
+    def local_state(self, u_KD: Tensor, r: Round) -> Tensor:
+        return row_squared_norms(u_KD)[:, None]
 
-    def bound(self, s_S: Tensor) -> Tensor:
+    def variance_bound(self, s_S: Tensor) -> Tensor:
         return s_S[0]

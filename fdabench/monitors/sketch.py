@@ -12,8 +12,8 @@ from annotated_types import Ge, Le
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.core.rows import squared_norms
-from fdabench.core.signs import sketches
+from fdabench.core.rows import row_squared_norms
+from fdabench.core.signs import count_sketches
 from fdabench.core.strategy import Round
 from fdabench.fields import Count, Seed
 
@@ -54,13 +54,13 @@ class Sketch:
         if self.depth % 2 == 0:
             raise ValueError(f"depth: {self.depth} is even; the median of the rows needs an odd number")
 
-    def size(self, num_parameters: int) -> int:
+    def state_size(self, num_parameters: int) -> int:
         return 1 + self.depth * self.width
 
-    def state(self, u_KD: Tensor, r: Round) -> Tensor:
-        sketch_KR = sketches(u_KD, self.depth, self.width, self.seed)
-        return torch.cat([squared_norms(u_KD)[:, None], sketch_KR], 1)
+    def local_state(self, u_KD: Tensor, r: Round) -> Tensor:
+        sketch_KR = count_sketches(u_KD, self.depth, self.width, self.seed)
+        return torch.cat([row_squared_norms(u_KD)[:, None], sketch_KR], 1)
 
-    def bound(self, s_S: Tensor) -> Tensor:
+    def variance_bound(self, s_S: Tensor) -> Tensor:
         rows_squared = s_S[1:].view(self.depth, self.width).square().sum(1)
         return s_S[0] - rows_squared.median(0).values / (1 + 1 / sqrt(self.width))

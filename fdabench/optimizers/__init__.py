@@ -4,6 +4,6 @@ from collections.abc import Mapping
 
 from fdabench.optimizers.adam import Adam, AdamW
 from fdabench.optimizers.base import LocalOptimizer
-from fdabench.optimizers.sgd import Sgd
+from fdabench.optimizers.sgd import SGD
 
-OPTIMIZERS: Mapping[str, type[LocalOptimizer]] = {"sgd": Sgd, "adam": Adam, "adamw": AdamW}
+OPTIMIZERS: Mapping[str, type[LocalOptimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fdabench.component_info import ComponentInfo
-from fdabench.fields import Decay, NonNegative, Rate
+from fdabench.fields import Decay, NonNegative, PositiveFloat
 from fdabench.optimizers.base import AtSync
 
 
@@ -16,12 +16,12 @@ from fdabench.optimizers.base import AtSync
 class Adam:
     """Adam, torch.optim.Adam; Keras' defaults differ from torch's in eps = 1e-7."""
 
-    lr: Rate
+    lr: PositiveFloat
     beta1: Decay = 0.9
     beta2: Decay = 0.999
-    eps: Rate = 1e-8
+    eps: PositiveFloat = 1e-8
     weight_decay: NonNegative = 0.0
-    at_sync: AtSync = "keep"
+    state_on_sync: AtSync = "keep"
     torch_class: ClassVar[type[torch.optim.Adam] | type[torch.optim.AdamW]] = torch.optim.Adam
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="Adam",

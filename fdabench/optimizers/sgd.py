@@ -8,19 +8,19 @@ import torch
 from torch import nn
 
 from fdabench.component_info import ComponentInfo
-from fdabench.fields import Decay, NonNegative, Rate
+from fdabench.fields import Decay, NonNegative, PositiveFloat
 from fdabench.optimizers.base import AtSync
 
 
 @dataclass(frozen=True)
-class Sgd:
+class SGD:
     """Stochastic gradient descent, torch.optim.SGD."""
 
-    lr: Rate
+    lr: PositiveFloat
     momentum: Decay = 0.0
     nesterov: bool = False
     weight_decay: NonNegative = 0.0
-    at_sync: AtSync = "keep"
+    state_on_sync: AtSync = "keep"
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="SGD", formula="v ← μ v + g; w ← w − lr v", references=("robbins1951",)
     )

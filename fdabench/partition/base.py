@@ -22,7 +22,7 @@ class Partition(Protocol):
         ...
 
 
-def check_enough(labels: Indices, workers: int, each: int = 1) -> None:
+def require_samples(labels: Indices, workers: int, each: int = 1) -> None:
     """
     Raises:
         PartitionError: fewer samples than the workers need.
@@ -32,6 +32,6 @@ def check_enough(labels: Indices, workers: int, each: int = 1) -> None:
         raise PartitionError(f"{need}, the training set has {len(labels)}: take fewer workers or a larger data set")
 
 
-def contiguous(order: Indices, workers: int) -> list[Indices]:
+def split_contiguous(order: Indices, workers: int) -> list[Indices]:
     """Consecutive pieces whose sizes differ by at most one."""
     return np.array_split(order, workers)

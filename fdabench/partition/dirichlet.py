@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fdabench.component_info import ComponentInfo
 from fdabench.fields import Count
-from fdabench.partition.base import Indices, check_enough
+from fdabench.partition.base import Indices, require_samples
 
 Weights = NDArray[np.float64]
 
@@ -35,9 +35,9 @@ class Dirichlet:
     )
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
-        check_enough(labels, workers, self.min_samples)
+        require_samples(labels, workers, self.min_samples)
         shards = _RULES[self.shares](labels, workers, self.alpha, rng)
-        return _topped_up([rng.permutation(shard) for shard in shards], self.min_samples)
+        return _enforce_min_samples([rng.permutation(shard) for shard in shards], self.min_samples)
 
 
 def _per_class(labels: Indices, workers: int, alpha: float, rng: np.random.Generator) -> list[Indices]:
@@ -95,7 +95,7 @@ def _take(left: Indices, mix: Weights, size: int, rng: np.random.Generator) -> I
     return taken
 
 
-def _topped_up(shards: list[Indices], least: int) -> list[Indices]:
+def _enforce_min_samples(shards: list[Indices], least: int) -> list[Indices]:
     """Every shard has at least `least` samples, taken from whichever shard is then the largest."""
     for worker in range(len(shards)):
         while len(shards[worker]) < least:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from fdabench.component_info import ComponentInfo
-from fdabench.partition.base import Indices, check_enough, contiguous
+from fdabench.partition.base import Indices, require_samples, split_contiguous
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class Iid:
     info: ClassVar[ComponentInfo] = ComponentInfo(name="IID", is_iid=True)
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
-        check_enough(labels, workers)
-        return contiguous(rng.permutation(len(labels)), workers)
+        require_samples(labels, workers)
+        return split_contiguous(rng.permutation(len(labels)), workers)
 
 
 @dataclass(frozen=True)
-class FileOrder:
+class IidFileOrder:
     """The training set in its original order, cut into consecutive pieces.
 
     The IID of the paper's runs on CIFAR and of its FedAdam (authors' code since November 2023), and of their Label and
@@ -31,8 +31,8 @@ class FileOrder:
     info: ClassVar[ComponentInfo] = ComponentInfo(name="IID in file order")
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
-        check_enough(labels, workers)
-        return contiguous(np.arange(len(labels)), workers)
+        require_samples(labels, workers)
+        return split_contiguous(np.arange(len(labels)), workers)
 
 
 @dataclass(frozen=True)
@@ -49,5 +49,5 @@ class RoundRobin:
     )
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
-        check_enough(labels, workers)
+        require_samples(labels, workers)
         return [np.arange(k, len(labels), workers) for k in range(workers)]

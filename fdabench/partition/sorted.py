@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 
 from fdabench.component_info import ComponentInfo
 from fdabench.errors import PartitionError
-from fdabench.partition.base import Indices, check_enough, contiguous
+from fdabench.partition.base import Indices, require_samples, split_contiguous
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Sorted:
     info: ClassVar[ComponentInfo] = ComponentInfo(name="X % sorted", references=("theologitis2025",))
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
-        check_enough(labels, workers)
+        require_samples(labels, workers)
         cut = int(len(labels) * Fraction(str(self.fraction)))
         by_class = np.argsort(labels[:cut], kind="stable")
-        rest = contiguous(np.arange(cut, len(labels)), workers)
-        return [np.concatenate(pair) for pair in zip(contiguous(by_class, workers), rest, strict=True)]
+        rest = split_contiguous(np.arange(cut, len(labels)), workers)
+        return [np.concatenate(pair) for pair in zip(split_contiguous(by_class, workers), rest, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Label:
     info: ClassVar[ComponentInfo] = ComponentInfo(name="Label Y", references=("theologitis2025",))
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
-        check_enough(labels, workers)
+        require_samples(labels, workers)
         chosen = labels == self.label
         if not chosen.any():
             raise PartitionError(f"label {self.label} does not occur; there are {sorted(set(labels.tolist()))}")
-        return contiguous(np.concatenate([np.flatnonzero(chosen), np.flatnonzero(~chosen)]), workers)
+        return split_contiguous(np.concatenate([np.flatnonzero(chosen), np.flatnonzero(~chosen)]), workers)

@@ -50,7 +50,7 @@ display names, decide which cells are compared with a published number: plug-ins
 _COSTS: tuple[tuple[Quantity, str, int], ...] = (("bytes", "gb", GB), ("steps", "steps", 1), ("rounds", "rounds", 1))
 
 
-class Grid(NamedTuple):
+class PaperGrid(NamedTuple):
     """A row of Table 1 of the paper."""
 
     dataset: str
@@ -58,12 +58,12 @@ class Grid(NamedTuple):
     thetas: tuple[float, ...]
 
 
-GRIDS: Mapping[str, Grid] = {
-    "lenet5": Grid("mnist", tuple(range(5, 61, 5)), (0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0)),
-    "vgg16star": Grid("mnist", tuple(range(5, 61, 5)), (20.0, 25.0, 30.0, 50.0, 75.0, 90.0, 100.0)),
-    "densenet121": Grid("cifar10", tuple(range(5, 31, 5)), (200.0, 250.0, 275.0, 300.0, 325.0, 350.0, 400.0)),
-    "densenet201": Grid("cifar10", tuple(range(5, 31, 5)), (350.0, 500.0, 600.0, 700.0, 800.0, 850.0, 900.0)),
-    "convnext-large-imagenet": Grid("cifar100", (3, 5), (25.0, 50.0, 100.0, 150.0)),
+GRIDS: Mapping[str, PaperGrid] = {
+    "lenet5": PaperGrid("mnist", tuple(range(5, 61, 5)), (0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0)),
+    "vgg16star": PaperGrid("mnist", tuple(range(5, 61, 5)), (20.0, 25.0, 30.0, 50.0, 75.0, 90.0, 100.0)),
+    "densenet121": PaperGrid("cifar10", tuple(range(5, 31, 5)), (200.0, 250.0, 275.0, 300.0, 325.0, 350.0, 400.0)),
+    "densenet201": PaperGrid("cifar10", tuple(range(5, 31, 5)), (350.0, 500.0, 600.0, 700.0, 800.0, 850.0, 900.0)),
+    "convnext-large-imagenet": PaperGrid("cifar100", (3, 5), (25.0, 50.0, 100.0, 150.0)),
 }
 
 
@@ -80,7 +80,7 @@ def iid_partition(model: str, strategy: str) -> str:
     return ROUND_ROBIN if model in ("lenet5", "vgg16star") and strategy != "FedAdam" else FILE_ORDER
 
 
-class Axes(NamedTuple):
+class PublishedSetting(NamedTuple):
     """What a number belongs to; `workers` and `theta` are None where it is over all of the paper's grid.
 
     A strategy without a threshold has theta None as well. Either `epoch` or `target` is given.
@@ -96,13 +96,13 @@ class Axes(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Fact:
+class PublishedResult:
     """A published number: accuracy as a fraction, bytes of all workers, steps of each worker, rounds = syncs + 1.
 
     `value` is a median over the runs that `reached` the target, of `runs` in all; NaN where none did.
     """
 
-    axes: Axes
+    axes: PublishedSetting
     quantity: Quantity
     value: float
     low: float
@@ -117,7 +117,7 @@ class Fact:
 
 
 @cache
-def published() -> tuple[Fact, ...]:
+def published() -> tuple[PublishedResult, ...]:
     """All of them: at nominal epochs, of single settings, and over the grid."""
     return (*_at_epochs(), *_of_settings(), *_over_grid())
 
@@ -127,11 +127,11 @@ def _rows(name: str) -> list[Row]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def _axes(row: Row) -> Axes:
+def _axes(row: Row) -> PublishedSetting:
     workers, theta, epoch, target = (row.get(key) for key in ("workers", "theta", "epoch", "target"))
     model = MODELS.get(row["model"], row["model"])
     strategy = STRATEGIES.get(row["strategy"], row["strategy"])
-    return Axes(
+    return PublishedSetting(
         model,
         iid_partition(model, strategy) if row["data"] == "IID" else PARTITIONS[row["data"]],
         strategy,
@@ -142,7 +142,7 @@ def _axes(row: Row) -> Axes:
     )
 
 
-def _at_epochs() -> Iterator[Fact]:
+def _at_epochs() -> Iterator[PublishedResult]:
     """A setting that was run twice has one value, the median, and a range."""
     for axes, group in groupby(sorted(_rows("nominal_epochs.csv"), key=_order), _axes):
         runs = list(group)
@@ -156,24 +156,24 @@ def _order(row: Row) -> tuple[str, str, str, int, float, int]:
     return axes.model, axes.partition, axes.strategy, axes.workers or 0, axes.theta or 0.0, axes.epoch or 0
 
 
-def _of_settings() -> Iterator[Fact]:
+def _of_settings() -> Iterator[PublishedResult]:
     for row in _rows("cost_of_settings.csv"):
         yield _fact(_axes(row), "bytes", [float(row["gb"]) * GB], "Figure 6")
         yield _fact(_axes(row), "steps", [float(row["steps"])], "Figure 6")
 
 
-def _fact(axes: Axes, quantity: Quantity, values: Iterable[float], source: str) -> Fact:
+def _fact(axes: PublishedSetting, quantity: Quantity, values: Iterable[float], source: str) -> PublishedResult:
     found = list(values)
-    return Fact(axes, quantity, median(found), min(found), max(found), len(found), len(found), source)
+    return PublishedResult(axes, quantity, median(found), min(found), max(found), len(found), len(found), source)
 
 
-def _over_grid() -> Iterator[Fact]:
+def _over_grid() -> Iterator[PublishedResult]:
     for row in _rows("cost_to_target.csv"):
         axes, reached, runs = _axes(row), int(row["runs_reached"]), int(row["runs_total"])
         source = "authors' logs, all K and theta"
         for quantity, column, unit in _COSTS:
             low, middle, high = (_number(row.get(f"{column}_{which}", "")) for which in ("min", "median", "max"))
-            yield Fact(axes, quantity, middle * unit, low * unit, high * unit, reached, runs, source)
+            yield PublishedResult(axes, quantity, middle * unit, low * unit, high * unit, reached, runs, source)
 
 
 def _number(text: str) -> float:

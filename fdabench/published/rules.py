@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 # squared L2 norm for each parameter; hpc: InfiniBand up to 56 Gbit/s, fl: a common channel of 0.5 Gbit/s
-RULES: Mapping[str, float] = {"hpc": 2.74e-5, "balanced": 3.89e-5, "fl": 4.91e-5}
+THETA_PER_PARAMETER: Mapping[str, float] = {"hpc": 2.74e-5, "balanced": 3.89e-5, "fl": 4.91e-5}
 
 # The points that the authors picked by hand, and what the lines through them give (their notebook's Figure 9).
 WARNING = (
@@ -16,4 +16,4 @@ WARNING = (
 
 def rule_of(per_parameter: float) -> str | None:
     """The name of a published constant; None for any other number."""
-    return next((name for name, constant in RULES.items() if constant == per_parameter), None)
+    return next((name for name, constant in THETA_PER_PARAMETER.items() if constant == per_parameter), None)

@@ -9,20 +9,20 @@ from typing import Any
 from fdabench.formatting import json_value
 from fdabench.report.caveats import find_caveats
 from fdabench.report.conclusion import conclusion_table
-from fdabench.report.data import ReportData, combine, headline_targets
+from fdabench.report.data import ReportData, combine_results, headline_targets
 from fdabench.report.figures import PLOTS
-from fdabench.report.markup import environment, table_files
+from fdabench.report.markup import jinja_environment, table_files
 from fdabench.report.methods import CONVENTIONS, commands, formulas
 from fdabench.report.milestones import milestones_tables
 from fdabench.report.page import page_file
-from fdabench.report.render import Drawn, render
+from fdabench.report.render import RenderedFigure, render
 from fdabench.report.robust import robust_tables
 from fdabench.report.summary import conclude, summary_text
 from fdabench.report.tables import ReportTable, build_tables
 from fdabench.report.times import times_tables
 from fdabench.report.versus import published_tables
-from fdabench.report.wire import wire_tables
-from fdabench.results.files import write_whole
+from fdabench.report.wire import traffic_tables
+from fdabench.results.files import atomic_write_bytes
 from fdabench.results.load import Results
 
 LARGEST_EMBEDDED = 64 * 1024
@@ -36,10 +36,10 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
     Raises:
         ResultError: `out` cannot be written.
     """
-    data = combine(results)
+    data = combine_results(results)
     drawn = [figure for plot in PLOTS if (figure := render(plot, data)) is not None]
     found = [*build_tables(data), *robust_tables(data), *published_tables(data), *times_tables(data)]
-    tables, templates = [conclusion_table(data), *found, *milestones_tables(data), *wire_tables(data)], environment()
+    tables, templates = [conclusion_table(data), *found, *milestones_tables(data), *traffic_tables(data)], jinja_environment()
     files: dict[str, bytes] = {
         f"figures/{figure.name}.{suffix}": content for figure in drawn for suffix, content in figure.files.items()
     }
@@ -51,7 +51,7 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
     # the last, as it names the others: where it is new, all of them are
     files["index.html"] = page_file(page, data, templates)
     for name, content in files.items():
-        write_whole(out / name, content)
+        atomic_write_bytes(out / name, content)
     return [out / name for name in files]
 
 
@@ -64,7 +64,7 @@ def _embedded(files: Mapping[str, bytes]) -> dict[str, str]:
     }
 
 
-def page_content(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[ReportTable]) -> dict[str, Any]:
+def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, Any]:
     """All that a page says, whatever it is written in."""
     by_name = {table.name: table for table in tables}
     conclusions = [conclude(data, suite) for suite in data.locks]
@@ -91,7 +91,7 @@ def page_content(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[Repo
     }
 
 
-def _summary(data: ReportData, drawn: Sequence[Drawn], tables: Sequence[ReportTable]) -> dict[str, Any]:
+def _summary(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, Any]:
     headline = next(table for table in tables if table.name == "headline")
     return {
         "schema": "1",

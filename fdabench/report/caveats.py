@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from fdabench.formatting import (
-    budget_text,
+    describe_budget,
     distinct_budgets,
     format_component,
-    listing,
-    percent,
+    join_first,
+    format_percent,
     plural,
-    target_name,
-    without_folders,
+    format_target,
+    strip_paths,
 )
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.evaluations import hits_lost_again, margins_under_one_evaluation
@@ -38,7 +38,7 @@ def _incomplete(data: ReportData) -> Iterator[str]:
         yield f"{share} have not run to the end and are missing everywhere: {_names(waiting)}."
     for _, run in runs[runs["failed"]].iterrows():
         error = str(data.records[run["cell_id"]].get("error") or "no error recorded").strip()
-        last_line = without_folders(error.splitlines()[-1])
+        last_line = strip_paths(error.splitlines()[-1])
         cell = f"{run['label']}, {run['workload']}, seed {run['seed']}"
         yield f"Failed, and missing everywhere: {cell} ({run['state']}: {last_line})."
     diverged = runs[runs["state"] == "diverged"]
@@ -49,7 +49,7 @@ def _incomplete(data: ReportData) -> Iterator[str]:
 
 
 def _names(runs: pd.DataFrame) -> str:
-    return listing([f"{row['label']} ({row['workload']}, seed {row['seed']})" for _, row in runs.iterrows()], 4)
+    return join_first([f"{row['label']} ({row['workload']}, seed {row['seed']})" for _, row in runs.iterrows()], 4)
 
 
 def _few_seeds(data: ReportData) -> Iterator[str]:
@@ -63,9 +63,9 @@ def _few_seeds(data: ReportData) -> Iterator[str]:
 
 
 def _unequal_hits(data: ReportData) -> Iterator[str]:
-    rates = data.headline.groupby("label", sort=False)["reached"].agg(["sum", "size"])
+    rates = data.at_suite_target.groupby("label", sort=False)["reached"].agg(["sum", "size"])
     if len(rates) and (rates["sum"] / rates["size"]).nunique() > 1:
-        counts = listing([f"{label} {row['sum']}/{row['size']}" for label, row in rates.iterrows()], 16)
+        counts = join_first([f"{label} {row['sum']}/{row['size']}" for label, row in rates.iterrows()], 16)
         yield (
             f"Unequal hit rates at the headline target: {counts}. A mean over hits is over the easier cells only; "
             "ratios count a miss as more than was spent."
@@ -76,8 +76,8 @@ def _chosen_after_runs(data: ReportData) -> Iterator[str]:
     for suite, headline in data.headlines.items():
         if headline.after_runs and not data.finished.empty:
             yield (
-                f"The headline target of {suite}, {target_name(headline.chosen)}, was chosen after the runs: "
-                f"{headline.how}. Another strategy may move it; eval.headline names one beforehand."
+                f"The headline target of {suite}, {format_target(headline.chosen)}, was chosen after the runs: "
+                f"{headline.reason}. Another strategy may move it; eval.headline names one beforehand."
             )
 
 
@@ -85,8 +85,8 @@ def _unreached(data: ReportData) -> Iterator[str]:
     best = data.outcomes.groupby([*WORKLOAD, "target"], sort=False)["reached"].any()
     missed = best[~best].reset_index().groupby(WORKLOAD, sort=False)["target"]
     for (suite, workload), targets in missed:
-        names = listing([target_name(target) for target in targets], 8)
-        yield f"Nobody reached {names} on {data.where(suite, workload)}."
+        names = join_first([format_target(target) for target in targets], 8)
+        yield f"Nobody reached {names} on {data.workload_title(suite, workload)}."
 
 
 def _no_target(data: ReportData) -> Iterator[str]:
@@ -99,7 +99,7 @@ def _mixed_environments(data: ReportData) -> Iterator[str]:
     for key in _ENVIRONMENT:
         found = sorted({str(record.get("environment", {}).get(key, "unknown")) for record in data.records.values()})
         if len(found) > 1:
-            yield f"Mixed environments: cells differ in {key} ({listing([without_folders(value) for value in found])})."
+            yield f"Mixed environments: cells differ in {key} ({join_first([strip_paths(value) for value in found])})."
 
 
 def _large_state(data: ReportData) -> Iterator[str]:
@@ -109,20 +109,20 @@ def _large_state(data: ReportData) -> Iterator[str]:
     share = (per_cell["state"] / per_cell["model"]).groupby("label", sort=False).max()
     for label, value in share[share > LARGE_STATE].items():
         yield (
-            f"{label}: one local state is {percent(value)} of one model. On a model this small, monitoring eats what "
+            f"{label}: one local state is {format_percent(value)} of one model. On a model this small, monitoring eats what "
             "it saves; do not carry its bytes over to larger models."
         )
 
 
 def _coarse(data: ReportData) -> Iterator[str]:
-    hits = data.headline[data.headline["reached"]]
+    hits = data.at_suite_target[data.at_suite_target["reached"]]
     if hits.empty:
         return
     gap = ((hits["step"] - hits["step_before"]) / hits["step"]).groupby(hits["label"], sort=False).median()
     if gap.max() > COARSE:
         yield (
             f"Coarse evaluation: the target was reached somewhere in the interval before the evaluation that saw it, "
-            f"which is up to {percent(gap.max(), 0)} of the steps (median of {gap.idxmax()})."
+            f"which is up to {format_percent(gap.max(), 0)} of the steps (median of {gap.idxmax()})."
         )
 
 
@@ -142,14 +142,14 @@ def _optimizers(data: ReportData) -> Iterator[str]:
         for optimizer, labels in found.items() if len(found) > 1 else ():
             said.setdefault(optimizer, []).extend(labels)
     if said:
-        parts = "; ".join(f"{name}: {listing(list(dict.fromkeys(labels)))}" for name, labels in said.items())
+        parts = "; ".join(f"{name}: {join_first(list(dict.fromkeys(labels)))}" for name, labels in said.items())
         yield f"Local optimizers differ, so not only the synchronisation is compared. {parts}."
 
 
 def _budgets(data: ReportData) -> Iterator[str]:
     configs = list(data.configs.values())
     if len(distinct_budgets(configs)) > 1:
-        yield f"Not the same budget everywhere ({budget_text(configs)}): a miss means something else in each."
+        yield f"Not the same budget everywhere ({describe_budget(configs)}): a miss means something else in each."
 
 
 def _tuning(data: ReportData) -> Iterator[str]:

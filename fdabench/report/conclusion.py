@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from fdabench.formatting import DASH, byte_size, percent
-from fdabench.report.data import ReportData, only
-from fdabench.report.headline import strategies_of
-from fdabench.report.order import RULE, order_of
-from fdabench.report.ratios import times_sign
+from fdabench.formatting import DASH, format_bytes, format_percent
+from fdabench.report.data import ReportData, for_suite
+from fdabench.report.headline import labels_in_order
+from fdabench.report.order import RULE, order_strategies
+from fdabench.report.ratios import format_times_sign
 from fdabench.report.stats import NO_RATIO, geometric_mean, paired_ratio
 from fdabench.report.tables import ReportTable, ratio_in, table_of, target_column
 from fdabench.tables import Column, column, number
@@ -25,20 +25,20 @@ _NOTE = (
 
 def conclusion_table(data: ReportData) -> ReportTable:
     """One row for each suite and strategy, the best first."""
-    frame = pd.DataFrame([row for suite in data.locks for row in _suite(only(data, suite), suite)])
+    frame = pd.DataFrame([row for suite in data.locks for row in _suite(for_suite(data, suite), suite)])
     return table_of("conclusion", "The strategies over all workloads", _NOTE, frame, _COLUMNS)
 
 
 def _suite(data: ReportData, suite: str) -> list[dict[str, Any]]:
-    outcomes = data.headline
-    known = order_of(outcomes).labels if len(outcomes) else ()
-    labels = [*known, *(label for label in strategies_of(data.runs) if label not in known)]
+    outcomes = data.at_suite_target
+    known = order_strategies(outcomes).labels if len(outcomes) else ()
+    labels = [*known, *(label for label in labels_in_order(data.runs) if label not in known)]
     best = outcomes[outcomes["label"] == known[0]] if known else outcomes
     return [{"suite": suite, "strategy": label, **_strategy(data, label, best)} for label in labels]
 
 
 def _strategy(data: ReportData, label: str, best: pd.DataFrame) -> dict[str, Any]:
-    outcomes, runs = data.headline, data.finished[data.finished["label"] == label]
+    outcomes, runs = data.at_suite_target, data.finished[data.finished["label"] == label]
     mine, reference = outcomes[outcomes["label"] == label], outcomes[outcomes["reference"].astype(bool)]
     hits = mine[mine["reached"].astype(bool)]
     return {
@@ -68,7 +68,7 @@ def _ratio(name: str, top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> dic
 
 
 def _ratio_column(name: str, title: str) -> Column:
-    return Column(name, title, lambda row: times_sign(ratio_in(row, name)), "right")
+    return Column(name, title, lambda row: format_times_sign(ratio_in(row, name)), "right")
 
 
 _COLUMNS = (
@@ -76,8 +76,8 @@ _COLUMNS = (
     column("strategy"),
     target_column(),
     Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}" if row["cells"] else DASH, "right"),
-    number("bytes", "bytes", byte_size),
+    number("bytes", "bytes", format_bytes),
     _ratio_column("bytes_over_best", "times the bytes of the best"),
     _ratio_column("steps_over_reference", "times the steps of the reference"),
-    number("best_accuracy", "best accuracy", lambda accuracy: percent(accuracy, 2)),
+    number("best_accuracy", "best accuracy", lambda accuracy: format_percent(accuracy, 2)),
 )

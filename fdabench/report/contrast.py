@@ -15,7 +15,7 @@ def contrast(color: Color, behind: Color = "white") -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def mixed(color: Color, other: Color, share: float) -> str:
+def blend(color: Color, other: Color, share: float) -> str:
     """So much of the other colour in it, in 0..1."""
     red, green, blue = ((1 - share) * a + share * b for a, b in zip(_rgb(color), _rgb(other), strict=True))
     return to_hex((red, green, blue))
@@ -28,13 +28,13 @@ def scaled_to_brightest(color: Color) -> str:
     return to_hex((red / largest, green / largest, blue / largest)) if largest > 0 else "#ffffff"
 
 
-def ink(color: Color) -> str:
+def readable_color(color: Color) -> str:
     """As much darker as words on white need it."""
-    shades = (mixed(color, "black", part / 20) for part in range(21))
+    shades = (blend(color, "black", part / 20) for part in range(21))
     return next(shade for shade in shades if contrast(shade) >= WORDS)
 
 
-def ink_on(behind: Color) -> str:
+def text_color_on(behind: Color) -> str:
     """Black or white, whichever can be read there; one of them always has 4.5 to 1."""
     return max("black", "white", key=lambda color: contrast(color, behind))
 

@@ -6,7 +6,7 @@ colors keep their order: whatever stands out on white stands out in the dark, an
 
 from collections.abc import Iterable
 
-from fdabench.report.contrast import Color, contrast, mixed, scaled_to_brightest
+from fdabench.report.contrast import Color, contrast, blend, scaled_to_brightest
 
 CARD = "#15181c"
 """Behind figures on a dark page: the page itself."""
@@ -17,7 +17,7 @@ _STRETCH = 1.25
 _SAME = 1.01
 
 
-def dark(color: str) -> str:
+def dark_color(color: str) -> str:
     """The color of the same hue that has on `CARD` at least the contrast of `color` on white; at most that of white."""
     wanted = min(contrast(color) ** _STRETCH, contrast("white", CARD))
     if wanted < _SAME:
@@ -34,7 +34,7 @@ def dark(color: str) -> str:
 def _shade(color: Color, place: float) -> str:
     """From black (0) over the brightest color of the same hue (1) to white (2)."""
     brightest = scaled_to_brightest(color)
-    return mixed("black", brightest, place) if place <= 1 else mixed(brightest, "white", place - 1)
+    return blend("black", brightest, place) if place <= 1 else blend(brightest, "white", place - 1)
 
 
 def variable(color: str) -> str:
@@ -46,5 +46,5 @@ def declarations(colors: Iterable[str]) -> str:
     """A style sheet with each color's values: as it is on white and on paper, and its counterpart on a dark screen."""
     found = sorted(set(colors))
     light = "".join(f"{variable(color)}:{color};" for color in found)
-    night = "".join(f"{variable(color)}:{dark(color)};" for color in found)
+    night = "".join(f"{variable(color)}:{dark_color(color)};" for color in found)
     return f":root{{{light}}}\n@media screen and (prefers-color-scheme: dark){{:root{{{night}}}}}\n"

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdabench.formatting import target_name
-from fdabench.report.families import Look, Paint, looks_of, paint_of
+from fdabench.formatting import format_target
+from fdabench.report.families import PlotStyle, Paint, assign_styles, paint_of
 from fdabench.report.outcomes import priced_evals, with_costs
 from fdabench.report.target import Headline, headline_of
-from fdabench.results.costs import Instant
+from fdabench.results.costs import EvalPoint
 from fdabench.results.load import Results
 from fdabench.results.names import locked_info, strategy_family
 from fdabench.results.networks import demand_at
-from fdabench.results.store import FAILURES, RESULTS, Record
+from fdabench.results.store import FAILURE_STATES, SUCCESS_STATES, Record
 from fdabench.results.workloads import workloads_of
 
 WORKLOAD = ["suite", "workload"]
@@ -61,7 +61,7 @@ class ReportData:
     trace: pd.DataFrame
     partition: pd.DataFrame
     wire: pd.DataFrame
-    looks: Mapping[str, Look]
+    looks: Mapping[str, PlotStyle]
     paints: Mapping[str, Paint]
     """The colors and markers that families declare."""
 
@@ -70,22 +70,22 @@ class ReportData:
         return self.runs[self.runs["finished"]]
 
     @property
-    def headline(self) -> pd.DataFrame:
+    def at_suite_target(self) -> pd.DataFrame:
         """The outcomes at each suite's headline target; of a suite where nobody reached it, at the next below."""
         return self.outcomes[self.outcomes["headline"]]
 
     @property
-    def shown(self) -> pd.DataFrame:
+    def at_workload_target(self) -> pd.DataFrame:
         """The same, but of a workload where nobody reached that, at the highest target below that somebody did."""
         return self.outcomes[self.outcomes["shown"]]
 
     def apart(self, suite: str, workload: str) -> str:
         """What a panel's title says where it shows another target than its suite's headline; else nothing."""
-        mine = self.shown[(self.shown["suite"] == suite) & (self.shown["workload"] == workload)]
+        mine = self.at_workload_target[(self.at_workload_target["suite"] == suite) & (self.at_workload_target["workload"] == workload)]
         headline = self.headlines[suite].target
         if mine.empty or math.isnan(headline) or float(mine["target"].iloc[0]) == headline:
             return ""
-        return f"to {target_name(float(mine['target'].iloc[0]))}: nobody reached {target_name(headline)}"
+        return f"to {format_target(float(mine['target'].iloc[0]))}: nobody reached {format_target(headline)}"
 
     @cached_property
     def demands(self) -> pd.DataFrame:
@@ -95,7 +95,7 @@ class ReportData:
         evaluations included: what one core of this machine would take for each worker. Kept, as two tables and a map
         ask for it.
         """
-        hits = self.shown[self.shown["reached"].astype(bool)]
+        hits = self.at_workload_target[self.at_workload_target["reached"].astype(bool)]
         rates = self.finished.groupby(WORKLOAD)["worker_steps_per_s"].median()
         of_hits = rates.reindex(pd.MultiIndex.from_frame(hits[WORKLOAD])).to_numpy(float)
         return hits.assign(demand=self._demands(hits), step_s=1 / of_hits)
@@ -107,7 +107,7 @@ class ReportData:
         moments = self.evals[["cell_id", "step", "after_sync"]]
         asked = hits[["cell_id", "step", "workers", "suite"]].merge(moments, on=["cell_id", "step"], how="left")
         found = [
-            demand_at(ledgers[cell], Instant(int(step), bool(after)), int(workers), self.locks[suite]["convention"])
+            demand_at(ledgers[cell], EvalPoint(int(step), bool(after)), int(workers), self.locks[suite]["convention"])
             for cell, step, workers, suite, after in asked.itertuples(index=False)
         ]
         return pd.Series(found, index=hits.index, dtype=object)
@@ -128,7 +128,7 @@ class ReportData:
         found = zip(*(self.runs[name] for name in columns), strict=True)
         return {(suite, workload): (head, rest) for suite, workload, head, rest in found}
 
-    def where(self, suite: object, workload: object) -> str:
+    def workload_title(self, suite: object, workload: object) -> str:
         """The workload, and its suite before it where there are several."""
         return f"{suite}: {workload}" if len(self.locks) > 1 else str(workload)
 
@@ -137,7 +137,7 @@ class ReportData:
         return list(dict.fromkeys(self.runs["label"]))
 
 
-def combine(results: Sequence[Results]) -> ReportData:
+def combine_results(results: Sequence[Results]) -> ReportData:
     """All cells of all results; a suite that comes twice gets a number, so that nothing is counted as one."""
     names = _suite_names([result.lock["suite"] for result in results])
     pairs = list(zip(names, results, strict=True))
@@ -160,7 +160,7 @@ def combine(results: Sequence[Results]) -> ReportData:
         trace=_keyed(pairs, [result.trace for result in results]),
         partition=stack([result.partition.rename(columns={"label": "class_index"}) for result in results]),
         wire=stack([result.wire for result in results]),
-        looks=looks_of(families, paints),
+        looks=assign_styles(families, paints),
         paints=paints,
     )
 
@@ -195,8 +195,8 @@ def _runs(name: str, result: Results) -> pd.DataFrame:
         series=[series_of(configs[cell_id]) for cell_id in runs["cell_id"]],
         family=[strategy_family(configs[cell_id]["strategy"], info) for cell_id in runs["cell_id"]],
         group=[info("strategies", kind).group for kind in runs["strategy"]],
-        finished=runs["state"].isin(RESULTS),
-        failed=runs["state"].isin(FAILURES),
+        finished=runs["state"].isin(SUCCESS_STATES),
+        failed=runs["state"].isin(FAILURE_STATES),
     )
 
 
@@ -235,7 +235,7 @@ def _hits(name: str, result: Results, runs: pd.DataFrame) -> pd.DataFrame:
     return hits.merge(axes, on="cell_id", how="left")
 
 
-def only(data: ReportData, suite: str) -> ReportData:
+def for_suite(data: ReportData, suite: str) -> ReportData:
     """One suite's share of the runs, outcomes and configurations."""
     runs = data.runs[data.runs["suite"] == suite]
     return replace(

@@ -4,25 +4,25 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from fdabench.formatting import listing, plural, target_name
-from fdabench.report.data import ReportData, only
-from fdabench.report.order import order_of
+from fdabench.formatting import join_first, plural, format_target
+from fdabench.report.data import ReportData, for_suite
+from fdabench.report.order import order_strategies
 from fdabench.report.stats import PAIR
 
 
 def hits_lost_again(data: ReportData) -> Iterator[str]:
     """A caveat for each suite that counts a single evaluation, where the next one was below the target again."""
     for suite, lock in data.locks.items():
-        hits = data.headline[(data.headline["suite"] == suite) & data.headline["reached"].astype(bool)]
+        hits = data.at_suite_target[(data.at_suite_target["suite"] == suite) & data.at_suite_target["reached"].astype(bool)]
         if lock["hit"] > 1 or hits.empty:
             continue
         lost = _lost(data, hits)
         if len(lost):
             counts = lost.groupby("label", sort=False).size()
-            names = listing([f"{label} {number}" for label, number in counts.items()], 16)
+            names = join_first([f"{label} {number}" for label, number in counts.items()], 16)
             yield (
                 f"Hits that rest on one evaluation: {len(lost)} of {plural(len(hits), 'run')} that reached "
-                f"{target_name(float(hits['target'].iloc[0]))} were below it again at the next evaluation ({names}). "
+                f"{format_target(float(hits['target'].iloc[0]))} were below it again at the next evaluation ({names}). "
                 "With eval.hit = 2 or more they would not count."
             )
 
@@ -42,8 +42,8 @@ def margins_under_one_evaluation(data: ReportData) -> Iterator[str]:
     most of the runs that two strategies have in common, either may need fewer.
     """
     for suite in data.locks:
-        outcomes = only(data, suite).headline
-        order = order_of(outcomes) if len(outcomes) else None
+        outcomes = for_suite(data, suite).at_suite_target
+        order = order_strategies(outcomes) if len(outcomes) else None
         if order is None or len(order.leading) < 2:
             continue
         hits = outcomes[outcomes["reached"].astype(bool)]
@@ -58,5 +58,5 @@ def margins_under_one_evaluation(data: ReportData) -> Iterator[str]:
         if found:
             yield (
                 f"Margins under one evaluation: in most runs {best} and these strategies reached the target within one "
-                f"evaluation interval of each other's bytes, so either may need fewer ({listing(found, 16)})."
+                f"evaluation interval of each other's bytes, so either may need fewer ({join_first(found, 16)})."
             )

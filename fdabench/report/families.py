@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from zlib import crc32
 
-from fdabench.report.contrast import mixed
+from fdabench.report.contrast import blend
 from fdabench.results.names import FindInfo, inner_info
 
 Paint = tuple[str, str]
@@ -24,7 +24,7 @@ _FILLS = ("full", "none", "left", "bottom", "right", "top")
 
 
 @dataclass(frozen=True)
-class Look:
+class PlotStyle:
     """How one strategy is drawn; colour is never the only difference."""
 
     family: str
@@ -51,7 +51,7 @@ def paint_of(table: Mapping[str, Any], info: FindInfo) -> Paint | None:
     return next(((each.color, each.marker or "o") for each in found), None)
 
 
-def looks_of(families: Mapping[str, str], declared: Mapping[str, Paint]) -> dict[str, Look]:
+def assign_styles(families: Mapping[str, str], declared: Mapping[str, Paint]) -> dict[str, PlotStyle]:
     """A look for each label.
 
     Args:
@@ -59,7 +59,7 @@ def looks_of(families: Mapping[str, str], declared: Mapping[str, Paint]) -> dict
         declared: family -> color and marker, of families that declare them.
     """
     paints = {**declared, **_paints({name for name in families.values() if name not in declared})}
-    looks: dict[str, Look] = {}
+    looks: dict[str, PlotStyle] = {}
     for family in dict.fromkeys(families.values()):
         variants = [label for label, name in families.items() if name == family]
         looks |= _variant_looks(family, variants, *paints[family])
@@ -80,10 +80,10 @@ def _paints(undeclared: Set[str]) -> dict[str, Paint]:
     return paints
 
 
-def _variant_looks(family: str, variants: Sequence[str], color: str, marker: str) -> dict[str, Look]:
+def _variant_looks(family: str, variants: Sequence[str], color: str, marker: str) -> dict[str, PlotStyle]:
     shades = _shades(color, len(variants))
     return {
-        label: Look(family, shades[i], marker, _DASHES[i % len(_DASHES)], _FILLS[i % len(_FILLS)])
+        label: PlotStyle(family, shades[i], marker, _DASHES[i % len(_DASHES)], _FILLS[i % len(_FILLS)])
         for i, label in enumerate(variants)
     }
 
@@ -91,4 +91,4 @@ def _variant_looks(family: str, variants: Sequence[str], color: str, marker: str
 def _shades(color: str, number: int) -> list[str]:
     """From the family's own colour towards black, as paler ones fade on paper, but not so far that its hue is lost."""
     end, most = ("white", 0.5) if color == "#000000" else ("black", 0.4)
-    return [mixed(color, end, most * i / max(number - 1, 1)) for i in range(number)]
+    return [blend(color, end, most * i / max(number - 1, 1)) for i in range(number)]

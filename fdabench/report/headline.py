@@ -77,5 +77,5 @@ def _columns(ratio: Ratio) -> dict[str, Any]:
     }
 
 
-def strategies_of(outcomes: pd.DataFrame) -> Sequence[str]:
+def labels_in_order(outcomes: pd.DataFrame) -> Sequence[str]:
     return list(dict.fromkeys(outcomes["label"]))

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from fdabench.report.dark import variable
 from fdabench.report.figures.tags import TAG, TITLE_TAG
-from fdabench.report.render import Drawn
+from fdabench.report.render import RenderedFigure
 
 _POINT_TO_PIXEL = 96 / 72
 _LINK = re.compile(r"url\(#([^)]+)\)")
@@ -26,7 +26,7 @@ _NO_TURN = re.compile(r"rotate\(-?0 [^)]*\) ?")
 
 
 @dataclass(frozen=True)
-class Inline:
+class InlineSvg:
     """`width` in CSS pixels; `tags` are the strategies that it can switch on and off; `colors` are hexadecimal."""
 
     svg: str
@@ -35,7 +35,7 @@ class Inline:
     colors: frozenset[str]
 
 
-def inline(figure: Drawn) -> Inline:
+def inline_svg(figure: RenderedFigure) -> InlineSvg:
     """The SVG as an element of HTML, without its title, each color a variable of the page (`dark.variable`).
 
     Identifiers begin with the figure's name, as a page has many figures.
@@ -57,7 +57,7 @@ def inline(figure: Drawn) -> Inline:
     width = round(float(root.attrib.pop("width").removesuffix("pt")) * _POINT_TO_PIXEL)
     del root.attrib["height"]
     _describe(root, figure)
-    return Inline(ElementTree.tostring(root, encoding="unicode"), width, frozenset(tags), frozenset(colors))
+    return InlineSvg(ElementTree.tostring(root, encoding="unicode"), width, frozenset(tags), frozenset(colors))
 
 
 def _drop(element: ElementTree.Element) -> None:
@@ -124,7 +124,7 @@ def _rounded(number: re.Match[str]) -> str:
     return f"{float(number.group()):.2f}".rstrip("0").rstrip(".")
 
 
-def _describe(root: ElementTree.Element, figure: Drawn) -> None:
+def _describe(root: ElementTree.Element, figure: RenderedFigure) -> None:
     """As one picture with a name and a description: its numbers one by one, as they are drawn, would tell nothing."""
     words = {"title": figure.title, "desc": figure.caption}
     for place, (tag, text) in enumerate(words.items()):

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fdabench.formatting import nobreak
+from fdabench.formatting import non_breaking
 from fdabench.report.tables import ReportTable, records_of
 from fdabench.results.text import csv_cell, markdown_text
 from fdabench.tables import csv_text
@@ -57,7 +57,7 @@ def markdown_cell(text: str) -> str:
     return markdown_text(text).replace("|", "\\|").replace("\n", " ")
 
 
-def environment() -> Environment:
+def jinja_environment() -> Environment:
     found = Environment(
         loader=PackageLoader("fdabench.report"),
         undefined=StrictUndefined,
@@ -66,7 +66,7 @@ def environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
     )
-    found.filters.update(tex=tex, cell=markdown_cell, prose=markdown_text, nobreak=nobreak)
+    found.filters.update(tex=tex, cell=markdown_cell, prose=markdown_text, nobreak=non_breaking)
     found.globals.update(markdown_cell=markdown_cell)
     return found
 

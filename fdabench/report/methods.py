@@ -6,12 +6,12 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from fdabench.component_info import ComponentInfo
-from fdabench.formatting import budget_text, count, listing, target_name, without_folders
+from fdabench.formatting import describe_budget, format_count, join_first, format_target, strip_paths
 from fdabench.report.data import ReportData
 from fdabench.results.names import locked_info
 
 
-class Setting(NamedTuple):
+class MethodRow(NamedTuple):
     topic: str
     item: str
     value: str
@@ -46,7 +46,7 @@ _FORMULAS_OF = {"strategies": "strategy", "monitors": "monitor", "servers": "ser
 """The roles whose formulas the page prints, and what each is called there."""
 
 
-def settings(data: ReportData) -> list[Setting]:
+def method_rows(data: ReportData) -> list[MethodRow]:
     configs = list(data.configs.values())
     return [*_suites(data), *_semantics(configs), *_strategies(data), *_environments(data)]
 
@@ -79,15 +79,15 @@ def commands(data: ReportData) -> list[str]:
     lines = []
     for lock in data.locks.values():
         source = str(lock.get("source", ""))
-        shown = without_folders(source) if PurePath(source).is_absolute() else source
+        shown = strip_paths(source) if PurePath(source).is_absolute() else source
         overrides = [
-            part for override in lock.get("overrides", []) for part in ("--set", without_folders(str(override)))
+            part for override in lock.get("overrides", []) for part in ("--set", strip_paths(str(override)))
         ]
         lines.append(shlex.join(["fdabench", "run", shown, *overrides]))
     return lines
 
 
-def _suites(data: ReportData) -> list[Setting]:
+def _suites(data: ReportData) -> list[MethodRow]:
     rows = []
     for name, lock in data.locks.items():
         consecutive, reach = lock["hit"], "above" if lock["reach"] == "strictly" else "at or above"
@@ -97,14 +97,14 @@ def _suites(data: ReportData) -> list[Setting]:
             else f"the first evaluation {reach} it"
         )
         rows += [
-            Setting(name, "description", without_folders(str(lock.get("description", ""))) or "none given"),
-            Setting(
-                name, "how hyper-parameters were chosen", without_folders(str(lock.get("tuning", ""))) or "not said"
+            MethodRow(name, "description", strip_paths(str(lock.get("description", ""))) or "none given"),
+            MethodRow(
+                name, "how hyper-parameters were chosen", strip_paths(str(lock.get("tuning", ""))) or "not said"
             ),
-            Setting(name, "seeds", listing([str(seed) for seed in lock["seeds"]], 20)),
-            Setting(name, "targets", listing([target_name(target) for target in lock["targets"]]) or "none"),
-            Setting(name, "a target is reached at", f"{rule}"),
-            Setting(
+            MethodRow(name, "seeds", join_first([str(seed) for seed in lock["seeds"]], 20)),
+            MethodRow(name, "targets", join_first([format_target(target) for target in lock["targets"]]) or "none"),
+            MethodRow(name, "a target is reached at", f"{rule}"),
+            MethodRow(
                 name,
                 "accounting",
                 f"{lock['convention']}: {CONVENTIONS.get(lock['convention'], 'a convention of its own')}"
@@ -114,25 +114,25 @@ def _suites(data: ReportData) -> list[Setting]:
     return rows
 
 
-def _semantics(configs: list[Mapping[str, Any]]) -> list[Setting]:
+def _semantics(configs: list[Mapping[str, Any]]) -> list[MethodRow]:
     topic = "semantics"
     optimizers = [config["optimizer"] for config in configs]
     return [
-        Setting(topic, "averaging", _declared((c["averaging"] for c in configs), _AVERAGING)),
-        Setting(
+        MethodRow(topic, "averaging", _declared((c["averaging"] for c in configs), _AVERAGING)),
+        MethodRow(
             topic, "optimizer state at a sync", _declared((o.get("at_sync", "keep") for o in optimizers), _AT_SYNC)
         ),
-        Setting(
+        MethodRow(
             topic,
             "Dirichlet",
             _declared((c["partition"]["shares"] for c in configs if "shares" in c["partition"]), _SHARES),
         ),
-        Setting(topic, "sampling", _declared((c["sampling"] for c in configs), _SAMPLING)),
-        Setting(topic, "last batch of a pass", _declared((c["last_batch"] for c in configs), _LAST_BATCH)),
-        Setting(topic, "budget", budget_text(configs)),
-        Setting(topic, "evaluation", _declared((_cadence(c["eval"]) for c in configs), {})),
-        Setting(topic, "evaluated model", _declared((c["eval"].get("model", "paper") for c in configs), _EVALUATED)),
-        Setting(topic, "evaluated on", _declared((_evaluated_on(c["eval"]) for c in configs), {})),
+        MethodRow(topic, "sampling", _declared((c["sampling"] for c in configs), _SAMPLING)),
+        MethodRow(topic, "last batch of a pass", _declared((c["last_batch"] for c in configs), _LAST_BATCH)),
+        MethodRow(topic, "budget", describe_budget(configs)),
+        MethodRow(topic, "evaluation", _declared((_cadence(c["eval"]) for c in configs), {})),
+        MethodRow(topic, "evaluated model", _declared((c["eval"].get("model", "paper") for c in configs), _EVALUATED)),
+        MethodRow(topic, "evaluated on", _declared((_evaluated_on(c["eval"]) for c in configs), {})),
     ]
 
 
@@ -157,7 +157,7 @@ def _cadence(table: Mapping[str, Any]) -> str:
     return " or ".join(f"every {value:g} {unit}" for unit, value in every.items())
 
 
-def _strategies(data: ReportData) -> list[Setting]:
+def _strategies(data: ReportData) -> list[MethodRow]:
     """One row for each strategy; what differs between its cells stands side by side."""
     rows: dict[str, dict[str, list[str]]] = {}
     for _, run in data.runs.iterrows():
@@ -168,7 +168,7 @@ def _strategies(data: ReportData) -> list[Setting]:
             known = parts.setdefault(item, [])
             if value not in known:
                 known.append(value)
-    return [Setting("strategy", label, _joined(parts)) for label, parts in rows.items()]
+    return [MethodRow("strategy", label, _joined(parts)) for label, parts in rows.items()]
 
 
 def _joined(parts: Mapping[str, list[str]]) -> str:
@@ -181,16 +181,16 @@ def _described(config: Mapping[str, Any], resolved: Mapping[str, Any], lock: Map
     variant = locked_info(lock, "servers", server["kind"]).variant
     meaning = f" ({variant})" if variant else ""
     numbers = [f"{key}={resolved[key]:.6g}" for key in ("theta", "period", "steps_per_epoch") if key in resolved]
-    size = [f"d={count(resolved['num_parameters'])}"] if "num_parameters" in resolved else []
+    size = [f"d={format_count(resolved['num_parameters'])}"] if "num_parameters" in resolved else []
     return {
-        "rule": flat(config["strategy"], without=("server",)),
-        "server": flat(server) + meaning,
-        "local optimizer": flat(config["optimizer"], without=("at_sync",)),
+        "rule": format_component(config["strategy"], without=("server",)),
+        "server": format_component(server) + meaning,
+        "local optimizer": format_component(config["optimizer"], without=("at_sync",)),
         "as run": ", ".join([*size, *numbers]),
     }
 
 
-def flat(table: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
+def format_component(table: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
     """`{kind = "fda", monitor = {kind = "sketch", depth = 5}}` as `fda(monitor=sketch(depth=5))`."""
     parts = [f"{key}={_value(value)}" for key, value in table.items() if key != "kind" and key not in without]
     inner = ", ".join(parts)
@@ -201,15 +201,15 @@ def flat(table: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return flat(value)
+        return format_component(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _environments(data: ReportData) -> list[Setting]:
+def _environments(data: ReportData) -> list[MethodRow]:
     found: dict[str, list[str]] = {}
     for record in data.records.values():
         for key, value in record.get("environment", {}).items():
             values = found.setdefault(key, [])
-            if (shown := without_folders(str(value))) not in values:
+            if (shown := strip_paths(str(value))) not in values:
                 values.append(shown)
-    return [Setting("environment", key, listing(values)) for key, values in found.items()]
+    return [MethodRow("environment", key, join_first(values)) for key, values in found.items()]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from fdabench.formatting import DASH, count, percent, significant
+from fdabench.formatting import DASH, format_count, format_percent, format_significant
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.tables import ReportTable, workload_column
 from fdabench.tables import Column, Record, column
@@ -58,5 +58,5 @@ def _epoch_column(epoch: int) -> Column:
 def _cell(means: Record) -> str:
     rounds = float(means["round"])
     return (
-        f"{percent(float(means['test_accuracy']), 2)} ({count(rounds) if rounds.is_integer() else significant(rounds)})"
+        f"{format_percent(float(means['test_accuracy']), 2)} ({format_count(rounds) if rounds.is_integer() else format_significant(rounds)})"
     )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fdabench.report.stats import PAIR
 
-TOLERATED = 0.2
+MAX_MISSES = 0.2
 """The share of its cells that a strategy may miss more than another, and stand beside it; so it may one cell."""
 RULE = (
     "less often: in more than one run and more than 1 in 5 fewer than another strategy, or in at most half of the runs "
@@ -41,7 +41,7 @@ class Order:
         return (*self.leading, *self.less_often, *self.never)
 
 
-def order_of(outcomes: pd.DataFrame) -> Order:
+def order_strategies(outcomes: pd.DataFrame) -> Order:
     """The order at one target.
 
     A strategy reaches it clearly less often if, among the cells that another has a result in too, the other reached it
@@ -77,7 +77,7 @@ def _clearly_worse(reached: Counts) -> npt.NDArray[np.bool_]:
     common, mine = known.T @ known, hit.T @ known
     more = mine.T - mine  # [this, other]: by how many cells the other reached it more often
     half = mine <= common / 2
-    many = (more >= 2) & (more > TOLERATED * common)
+    many = (more >= 2) & (more > MAX_MISSES * common)
     worse: npt.NDArray[np.bool_] = ((more > 0) & (half | many)).any(axis=1)
     return worse
 

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterable
 
-from fdabench.formatting import listing, without_folders
+from fdabench.formatting import join_first, strip_paths
 from fdabench.report.data import ReportData
-from fdabench.results.store import RESULTS
+from fdabench.results.store import SUCCESS_STATES
 
 _MOST = 2
 _DATE = len("2026-01-31")
 
 
-def origin(data: ReportData) -> list[str]:
+def provenance(data: ReportData) -> list[str]:
     """Date, revision and machine of the cells with a result, as far as their records say."""
-    records = [record for record in data.records.values() if record.get("state") in RESULTS]
+    records = [record for record in data.records.values() if record.get("state") in SUCCESS_STATES]
     known = [record.get("environment") or {} for record in records]
 
     def distinct(key: str) -> list[str]:
-        return sorted({without_folders(str(each[key])) for each in known if each.get(key)})
+        return sorted({strip_paths(str(each[key])) for each in known if each.get(key)})
 
     dates = sorted({str(moment)[:_DATE] for each in records if (moment := each.get("ended") or each.get("started"))})
     fdabench, git, torch = distinct("fdabench"), distinct("git"), distinct("torch")
@@ -31,7 +31,7 @@ def origin(data: ReportData) -> list[str]:
 
 
 def _some(values: Iterable[str]) -> str:
-    return listing(list(values), _MOST)
+    return join_first(list(values), _MOST)
 
 
 def _named(name: str, versions: list[str]) -> str:

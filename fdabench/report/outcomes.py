@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from fdabench.report.target import Headline
-from fdabench.results.costs import bytes_at_each, without_paper_prefix
+from fdabench.results.costs import add_byte_columns, without_paper_prefix
 from fdabench.results.load import Results
 
 
@@ -16,7 +16,7 @@ def priced_evals(result: Results) -> pd.DataFrame:
     workers = dict(zip(result.runs["cell_id"], result.runs["workers"], strict=True))
     ledgers = dict(list(result.ledger.groupby("cell_id")))
     priced = [
-        bytes_at_each(mine, ledgers[cell_id], int(workers[cell_id]), convention)
+        add_byte_columns(mine, ledgers[cell_id], int(workers[cell_id]), convention)
         for cell_id, mine in result.evals.groupby("cell_id", sort=False)
     ]
     return pd.concat(priced)

@@ -11,14 +11,14 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from fdabench.formatting import count, plural
+from fdabench.formatting import format_count, plural
 from fdabench.report.dark import declarations, variable
 from fdabench.report.data import ReportData
-from fdabench.report.families import Look
+from fdabench.report.families import PlotStyle
 from fdabench.report.figures.tags import strategy_tag
-from fdabench.report.inline import Inline, inline
-from fdabench.report.origin import origin
-from fdabench.report.render import Drawn
+from fdabench.report.inline import InlineSvg, inline_svg
+from fdabench.report.origin import provenance
+from fdabench.report.render import RenderedFigure
 from fdabench.report.tables import ReportTable
 from fdabench.tables import Column, Table
 
@@ -34,7 +34,7 @@ _ABOVE = ("suite", "workload", "target", "model", "partition", "topic")
 
 
 @dataclass(frozen=True)
-class Switch:
+class StrategyToggle:
     """What turns one strategy of a figure on and off."""
 
     label: str
@@ -44,14 +44,14 @@ class Switch:
 
 
 @dataclass(frozen=True)
-class Shown:
+class PageFigure:
     """A figure of the page, with its switches by family."""
 
-    drawn: Drawn
+    drawn: RenderedFigure
     svg: Markup
     width: int
     colors: frozenset[str]
-    switches: Mapping[str, Sequence[Switch]]
+    switches: Mapping[str, Sequence[StrategyToggle]]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Group:
 
 def page_file(content: Mapping[str, Any], data: ReportData, templates: Environment) -> bytes:
     """`index.html`, from all that a page says."""
-    shown = [show(figure, data.looks) for figure in content["figures"]]
+    shown = [page_figure(figure, data.looks) for figure in content["figures"]]
     colors = declarations(color for figure in shown for color in figure.colors)
     style, script = _asset("index.css") + colors, _asset("index.js")
     page = {
@@ -72,11 +72,11 @@ def page_file(content: Mapping[str, Any], data: ReportData, templates: Environme
         "first": next((figure for figure in shown if figure.drawn.name == FIRST), None),
         "figures": [figure for figure in shown if figure.drawn.name != FIRST],
         "facts": _facts(data),
-        "origin": origin(data),
+        "origin": provenance(data),
         "others": sorted(_others(content["tables"]), key=lambda table: table.name == "cells"),
         "style": Markup(style),
         "script": Markup(script),
-        "policy": policy(script),
+        "policy": content_security_policy(script),
         "suffixes": ("csv", "md", "tex"),
         "grouped": grouped,
         "shared": shared,
@@ -86,7 +86,7 @@ def page_file(content: Mapping[str, Any], data: ReportData, templates: Environme
     return templates.get_template("index.html.j2").render(page).encode()
 
 
-def policy(script: str) -> str:
+def content_security_policy(script: str) -> str:
     """Nothing from anywhere, and no script but this one.
 
     Styles are inline: each shape of a figure carries its own, which no hash can name. Pictures are those in figures.
@@ -98,14 +98,14 @@ def policy(script: str) -> str:
     )
 
 
-def show(figure: Drawn, looks: Mapping[str, Look]) -> Shown:
-    found: Inline = inline(figure)
-    switches: dict[str, list[Switch]] = {}
+def page_figure(figure: RenderedFigure, looks: Mapping[str, PlotStyle]) -> PageFigure:
+    found: InlineSvg = inline_svg(figure)
+    switches: dict[str, list[StrategyToggle]] = {}
     for label, look in looks.items():
         if (tag := strategy_tag(label)) in found.tags:
-            switches.setdefault(look.family, []).append(Switch(label, tag, variable(look.color.lower())))
+            switches.setdefault(look.family, []).append(StrategyToggle(label, tag, variable(look.color.lower())))
     colors = found.colors | {look.color.lower() for look in looks.values()}
-    return Shown(figure, Markup(found.svg), round(found.width * ENLARGED), colors, switches)
+    return PageFigure(figure, Markup(found.svg), round(found.width * ENLARGED), colors, switches)
 
 
 def shared(table: ReportTable) -> tuple[int, ...]:
@@ -141,8 +141,8 @@ def _facts(data: ReportData) -> list[str]:
     """How large the comparison is."""
     strategies = len(data.labels)
     return [
-        f"{count(len(data.finished))} of {plural(len(data.runs), 'cell')} with a result",
-        f"{count(strategies)} strategies" if strategies != 1 else "1 strategy",
+        f"{format_count(len(data.finished))} of {plural(len(data.runs), 'cell')} with a result",
+        f"{format_count(strategies)} strategies" if strategies != 1 else "1 strategy",
         plural(len(data.workloads), "workload"),
         plural(data.runs["seed"].nunique(), "seed"),
         f"{data.conventions} accounting",

@@ -114,7 +114,7 @@ class Differences:
 
 
 @dataclass(frozen=True)
-class Span:
+class CostRange:
     """D(d) by the costs at the hits, by those half way to the evaluation before, and its least and its most."""
 
     measured: Differences
@@ -123,8 +123,8 @@ class Span:
     most: Differences
 
 
-def span_of(top: LogCosts, bottom: LogCosts) -> Span:
-    return Span(
+def cost_range(top: LogCosts, bottom: LogCosts) -> CostRange:
+    return CostRange(
         _differences(top, bottom, top.most_n, bottom.most_n),
         _differences(top, bottom, top.middle_n, bottom.middle_n),
         _differences(top, bottom, top.least_n, bottom.most_n),
@@ -142,7 +142,7 @@ def _differences(top: LogCosts, bottom: LogCosts, top_n: Floats, bottom_n: Float
 
 
 @dataclass(frozen=True)
-class Estimate:
+class PairedEstimate:
     """On the log scale. An end is infinite where the data leave it open, NaN where one seed tells nothing of chance.
 
     `low` and `high` end the 95 % interval of the mean. `grid_low` and `grid_high` are what the evaluations and the
@@ -156,14 +156,14 @@ class Estimate:
     grid_high: float
 
 
-def estimate(top: LogCosts, bottom: LogCosts, design: Design) -> Estimate:
+def estimate(top: LogCosts, bottom: LogCosts, design: Design) -> PairedEstimate:
     """Mean over workloads of top - bottom, of n > 0 pairs."""
-    span, grid = span_of(top, bottom), _grid_bounds(top, bottom, design)
+    span, grid = cost_range(top, bottom), _grid_bounds(top, bottom, design)
     missed = not (top.reached_n.all() and bottom.reached_n.all())
     mean = _zero(span.measured, design) if missed else float(span.measured.center_n @ design.weight_n)
     if not design.has_chance:
-        return Estimate(mean, math.nan, math.nan, *grid)
-    return Estimate(mean, *(_cut_interval(span, design) if missed else _uncut_interval(span, design, grid)), *grid)
+        return PairedEstimate(mean, math.nan, math.nan, *grid)
+    return PairedEstimate(mean, *(_cut_interval(span, design) if missed else _uncut_interval(span, design, grid)), *grid)
 
 
 def _grid_bounds(top: LogCosts, bottom: LogCosts, design: Design) -> tuple[float, float]:
@@ -177,7 +177,7 @@ def _grid_bounds(top: LogCosts, bottom: LogCosts, design: Design) -> tuple[float
     )
 
 
-def _uncut_interval(span: Span, design: Design, grid: tuple[float, float]) -> tuple[float, float]:
+def _uncut_interval(span: CostRange, design: Design, grid: tuple[float, float]) -> tuple[float, float]:
     middle_n = span.middle.center_n
     mean, half = float(middle_n @ design.weight_n), float(half_widths(middle_n[None], design)[0])
     return min(mean - half, grid[0]), max(mean + half, grid[1])
@@ -210,7 +210,7 @@ def _zero(differences: Differences, design: Design) -> float:
     return float(np.interp(0, -means, bends)) if means[0] > 0 > means[-1] else math.nan
 
 
-def _cut_interval(span: Span, design: Design) -> tuple[float, float]:
+def _cut_interval(span: CostRange, design: Design) -> tuple[float, float]:
     """The least and the largest d that are not rejected; infinite where that holds however far it goes."""
     bends = np.unique(np.concatenate([span.middle.bends, span.least.bends, span.most.bends]))
     if not len(bends):
@@ -228,7 +228,7 @@ def _cut_interval(span: Span, design: Design) -> tuple[float, float]:
     return low, high
 
 
-def _held(span: Span, design: Design, shifts_g: Floats) -> Flags:
+def _held(span: CostRange, design: Design, shifts_g: Floats) -> Flags:
     """Which d are not rejected, by chance or by what the evaluations leave open: [g]."""
     least, most = span.least.at(shifts_g) @ design.weight_n, span.most.at(shifts_g) @ design.weight_n
     values_gn = span.middle.at(shifts_g)
@@ -237,7 +237,7 @@ def _held(span: Span, design: Design, shifts_g: Floats) -> Flags:
     return held
 
 
-def _edge(span: Span, design: Design, outside: float, inside: float) -> float:
+def _edge(span: CostRange, design: Design, outside: float, inside: float) -> float:
     """Where between a d that is rejected and one that is not the interval ends, on its safe side."""
     for _ in range(_ROUNDS):
         shifts = np.linspace(outside, inside, _POINTS)

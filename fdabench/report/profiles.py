@@ -28,7 +28,7 @@ def ratios_to_best(outcomes: pd.DataFrame, cost: str) -> pd.DataFrame:
     return found
 
 
-def weights_of(mine: pd.DataFrame) -> Floats:
+def workload_weights(mine: pd.DataFrame) -> Floats:
     """Each workload counts as much as any other, each of its seeds for its part; they add up to one."""
     of_workload = mine.groupby(["suite", "workload"])["ratio"].transform("size").to_numpy(float)
     return 1 / of_workload / mine.groupby(["suite", "workload"]).ngroups
@@ -36,18 +36,18 @@ def weights_of(mine: pd.DataFrame) -> Floats:
 
 def profile(mine: pd.DataFrame) -> tuple[Floats, Floats]:
     """Of one strategy: factors in rising order, and the fraction of workloads on which its ratio is at most that."""
-    ratios, weights = mine["ratio"].to_numpy(float), weights_of(mine)
+    ratios, weights = mine["ratio"].to_numpy(float), workload_weights(mine)
     factors = np.unique(ratios[np.isfinite(ratios)])
     return factors, np.array([weights[ratios <= factor].sum() for factor in factors])
 
 
-def widest(ratios: pd.DataFrame) -> float:
+def log2_range(ratios: pd.DataFrame) -> float:
     """log2 of the largest factor that anybody needed; where all were the best, one doubling."""
     finite = ratios.loc[np.isfinite(ratios["ratio"]), "ratio"]
     return (math.log2(float(finite.max())) if len(finite) else 0.0) or 1.0
 
 
-def area(mine: pd.DataFrame, doublings: float) -> float:
+def profile_area(mine: pd.DataFrame, doublings: float) -> float:
     """Mean height of a strategy's profile over log2 of the factor from 0 to `doublings`: 1 where it is always best."""
     under = np.clip(1 - np.log2(mine["ratio"].to_numpy(float)) / doublings, 0, None)
-    return float((under * weights_of(mine)).sum())
+    return float((under * workload_weights(mine)).sum())

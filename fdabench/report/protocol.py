@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fdabench.formatting import significant
+from fdabench.formatting import format_significant
 from fdabench.published.facts import IID, iid_partition, published_name
-from fdabench.results.dotted import dotted
+from fdabench.results.dotted import flatten_keys
 
 Flat = dict[str, Any]
 
@@ -64,23 +64,23 @@ _IMAGES: Mapping[str, str] = {
 """Data sets that are not read as in the paper."""
 
 
-def differences(config: Mapping[str, Any], label: str) -> str:
+def protocol_differences(config: Mapping[str, Any], label: str) -> str:
     """What of a cell is not as the paper's authors did it: `sampling = shuffle, lr = 0.002`; empty where all is.
 
     A key that an older results folder does not have yet had the value of the protocol.
     """
     table = config["strategy"]
     name = published_name(table["kind"], table.get("monitor", {}).get("kind", ""))
-    flat = dotted(config)
+    flat = flatten_keys(config)
     of_strategy = _OF.get(name, {})
     local = {} if "optimizer.kind" in of_strategy else _LOCAL.get(config["model"], {})
     expected = {**_COMMON, "optimizer.at_sync": "keep", **local, **of_strategy}
-    found = [_said(key, flat[key]) for key, value in expected.items() if key in flat and flat[key] != value]
+    found = [_format_difference(key, flat[key]) for key, value in expected.items() if key in flat and flat[key] != value]
     found += [
-        _said(key, flat[key]) for key in ("strategy.local_steps",) if key in flat and name in ("FedAdam", "FedAvgM")
+        _format_difference(key, flat[key]) for key in ("strategy.local_steps",) if key in flat and name in ("FedAdam", "FedAvgM")
     ]
     every = {key: value for key, value in config["eval"].items() if key.startswith("every_")}
-    found += [_said(f"eval.{key}", value) for key, value in every.items() if (key, value) != ("every_epochs", 1.0)]
+    found += [_format_difference(f"eval.{key}", value) for key, value in every.items() if (key, value) != ("every_epochs", 1.0)]
     partition, published = config["partition"]["kind"], iid_partition(config["model"], name)
     found += (
         [f"partition = {partition} (published: {published})"] if partition in IID and partition != published else []
@@ -89,7 +89,7 @@ def differences(config: Mapping[str, Any], label: str) -> str:
     return ", ".join(found)
 
 
-def _said(key: str, value: Any) -> str:
+def _format_difference(key: str, value: Any) -> str:
     """The key without the table that everybody would guess."""
-    text = significant(value, 6).rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    text = format_significant(value, 6).rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
     return f"{key.removeprefix('strategy.')} = {text}"

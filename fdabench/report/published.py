@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdabench.published.facts import GRIDS, IID, PARTITIONS, Axes, Fact, published, published_name
+from fdabench.published.facts import GRIDS, IID, PARTITIONS, PublishedSetting, PublishedResult, published, published_name
 from fdabench.report.data import ReportData
 from fdabench.report.milestones import at_epoch
-from fdabench.report.protocol import differences
-from fdabench.results.costs import Instant, bytes_at
+from fdabench.report.protocol import protocol_differences
+from fdabench.results.costs import EvalPoint, bytes_at
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Comparison:
         return self.total - self.matched
 
 
-def compare(data: ReportData) -> Comparison:
+def compare_with_published(data: ReportData) -> Comparison:
     """Published numbers beside the median, the lowest and the highest of the cells that measured the same.
 
     Costs follow the `paper` convention whatever the suite's, and a target is reached strictly above it, as the paper
@@ -64,7 +64,7 @@ def counterparts(data: ReportData) -> pd.DataFrame:
     same = longest["cell_id"].map(lambda cell_id: _course(data.configs[cell_id])).duplicated()
     runs = runs[~same.reindex(runs.index)]
     keys = zip(runs["cell_id"], runs["label"], strict=True)
-    return runs.assign(differs=[differences(data.configs[cell_id], label) for cell_id, label in keys])
+    return runs.assign(differs=[protocol_differences(data.configs[cell_id], label) for cell_id, label in keys])
 
 
 def _course(config: Mapping[str, Any]) -> str:
@@ -72,7 +72,7 @@ def _course(config: Mapping[str, Any]) -> str:
     return json.dumps({key: value for key, value in config.items() if key not in ("budget", "eval")}, sort_keys=True)
 
 
-def matching(axes: Axes, cells: pd.DataFrame) -> pd.DataFrame:
+def matching(axes: PublishedSetting, cells: pd.DataFrame) -> pd.DataFrame:
     """The cells of a published setting; of the whole grid of the paper where it has no number of workers.
 
     Of IID those of either kind: `differs` says where it is not the kind that was published.
@@ -93,15 +93,15 @@ def _close(theta: float, known: Sequence[float]) -> bool:
     return any(math.isclose(theta, other, rel_tol=1e-9) for other in known)
 
 
-def _rows(fact: Fact, cells: pd.DataFrame, data: ReportData) -> Iterator[dict[str, Any]]:
+def _rows(fact: PublishedResult, cells: pd.DataFrame, data: ReportData) -> Iterator[dict[str, Any]]:
     for differs, group in matching(fact.axes, cells).groupby("differs", sort=False):
-        values = [measured(fact.axes, cell, data) for cell in group.to_dict("records")]
+        values = [measure_cell(fact.axes, cell, data) for cell in group.to_dict("records")]
         shown = [value for value in values if value is not None]
         if shown:
             yield _row(fact, group, str(differs), np.array([value[fact.quantity] for value in shown]))
 
 
-def measured(axes: Axes, cell: Mapping[Any, Any], data: ReportData) -> dict[str, float] | None:
+def measure_cell(axes: PublishedSetting, cell: Mapping[Any, Any], data: ReportData) -> dict[str, float] | None:
     """What a cell had at the epoch or the target; NaN where it missed the target, None where it was not tested then."""
     evals = data.evals[data.evals["cell_id"] == cell["cell_id"]]
     if axes.epoch is not None:
@@ -113,14 +113,14 @@ def measured(axes: Axes, cell: Mapping[Any, Any], data: ReportData) -> dict[str,
     if hits.empty:
         return {"bytes": math.nan, "steps": math.nan, "rounds": math.nan}
     hit = hits.iloc[0]
-    instant = Instant(int(hit["step"]), bool(hit["after_sync"]))
+    instant = EvalPoint(int(hit["step"]), bool(hit["after_sync"]))
     ledger = data.ledger[data.ledger["cell_id"] == cell["cell_id"]]
     spent = bytes_at(ledger, instant, int(cell["workers"]), "paper").total
     return {"bytes": float(spent), "steps": float(instant.step), "rounds": float(hit["round"])}
 
 
 def _row(
-    fact: Fact, cells: pd.DataFrame, differs: str, values: "np.ndarray[Any, np.dtype[np.float64]]"
+    fact: PublishedResult, cells: pd.DataFrame, differs: str, values: "np.ndarray[Any, np.dtype[np.float64]]"
 ) -> dict[str, Any]:
     axes, known = fact.axes, values[np.isfinite(values)]
     middle, low, high = (float(f(known)) if len(known) else math.nan for f in (np.median, np.min, np.max))

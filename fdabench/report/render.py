@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import STYLE
-from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import TITLE_TAG, number_tags
 
 # Dates and versions would make each file new.
@@ -28,7 +28,7 @@ _ODD_LABELS = ("Glyph .* missing from font", "constrained_layout not applied")
 
 
 @dataclass(frozen=True)
-class Drawn:
+class RenderedFigure:
     """A figure that has something to show.
 
     `headroom`: points at the top of its files that the title takes. A page leaves them out, as its heading says it.
@@ -66,7 +66,7 @@ def _headroom(figure: Figure) -> float:
     return round(float(figure.bbox.y1 - min(lowest)) * _POINTS / figure.dpi, 2) if lowest else 0.0
 
 
-def render(plot: Plot, data: ReportData) -> Drawn | None:
+def render(plot: FigureSpec, data: ReportData) -> RenderedFigure | None:
     """The figure in each format, or None where it has nothing to show."""
     with house_style():
         figure = plot.draw(data)
@@ -80,4 +80,4 @@ def render(plot: Plot, data: ReportData) -> Drawn | None:
             sink = io.BytesIO()
             figure.savefig(sink, format=suffix, metadata=dict(metadata))
             files[suffix] = sink.getvalue()
-    return Drawn(plot.name, plot.title, plot.caption(data), files, headroom)
+    return RenderedFigure(plot.name, plot.title, plot.caption(data), files, headroom)

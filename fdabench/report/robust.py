@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from fdabench.formatting import DASH, byte_size, count, percent, ratio_number
+from fdabench.formatting import DASH, format_bytes, format_count, format_percent, format_ratio
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.profiles import area, ratios_to_best, widest
+from fdabench.report.profiles import profile_area, ratios_to_best, log2_range
 from fdabench.report.resampling import LEAST_SEEDS_DRAWN, RESAMPLES, SEED, bootstrap_interval, interquartile_mean
 from fdabench.report.survival import common_end
 from fdabench.report.tables import ReportTable, table_of, target_column, workload_column
@@ -17,7 +17,7 @@ from fdabench.tables import Column, Record, column, number
 
 def robust_tables(data: ReportData) -> list[ReportTable]:
     """Nothing where no target was reached."""
-    if not data.shown["reached"].astype(bool).any():
+    if not data.at_workload_target["reached"].astype(bool).any():
         return []
     middles, restricted = middles_frame(data), restricted_frame(data)
     return [*([] if middles.empty else [_middles_table(data, middles)]), _restricted_table(data, restricted)]
@@ -25,15 +25,15 @@ def robust_tables(data: ReportData) -> list[ReportTable]:
 
 def middles_frame(data: ReportData) -> pd.DataFrame:
     """One row for each strategy, over all workloads and seeds: interquartile means and the area of its profile."""
-    ratios = ratios_to_best(data.shown, "cost_bytes")
-    doublings = widest(ratios)
+    ratios = ratios_to_best(data.at_workload_target, "cost_bytes")
+    doublings = log2_range(ratios)
     sound = data.finished[data.finished["state"] != "diverged"]
     rows = []
     for label, mine in ratios.groupby("label", sort=False):
         accuracy = sound[sound["label"] == label]
         row = {"strategy": label, "cells": len(mine), "reached": int(mine["reached"].sum())}
         row |= _middle("bytes_times_best", mine, "ratio") | _middle("final_accuracy", accuracy, "final_accuracy")
-        rows.append(row | {"profile_area": area(mine, doublings), "profile_doublings": doublings})
+        rows.append(row | {"profile_area": profile_area(mine, doublings), "profile_doublings": doublings})
     return pd.DataFrame(rows)
 
 
@@ -51,7 +51,7 @@ def restricted_frame(data: ReportData) -> pd.DataFrame:
     whoever missed.
     """
     rows = []
-    for (suite, workload), group in data.shown.groupby(WORKLOAD, sort=False):
+    for (suite, workload), group in data.at_workload_target.groupby(WORKLOAD, sort=False):
         end = common_end(group["cost_steps"], group["reached"])
         spent = _bytes_up_to(end, group, data.evals)
         for label, mine in group.groupby("label", sort=False):
@@ -78,8 +78,8 @@ def _middles_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
     columns = (
         column("strategy"),
         Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}"),
-        _interval_column("bytes_times_best", "times the best's bytes", lambda value: f"{ratio_number(value)}×"),
-        _interval_column("final_accuracy", "final accuracy", lambda value: percent(value, 2)),
+        _interval_column("bytes_times_best", "times the best's bytes", lambda value: f"{format_ratio(value)}×"),
+        _interval_column("final_accuracy", "final accuracy", lambda value: format_percent(value, 2)),
         number("profile_area", "area under the profile", lambda area: f"{area:.2f}"),
     )
     return table_of("middles", "Interquartile means", _middles_note(data, frame), frame, columns)
@@ -103,9 +103,9 @@ def _middles_note(data: ReportData, frame: pd.DataFrame) -> str:
         f"Interquartile means (the middle half) over workloads and seeds, {data.conventions} accounting: bytes to each "
         "workload's target as a multiple of the fewest that any strategy needed there with the same seed, a miss being "
         "more than any number; final accuracy of what did not diverge. In brackets: 95 % bootstrap interval "
-        f"({count(RESAMPLES)} draws of seeds, within each workload and for all at once, generator seed {SEED}), where "
+        f"({format_count(RESAMPLES)} draws of seeds, within each workload and for all at once, generator seed {SEED}), where "
         f"each workload has {LEAST_SEEDS_DRAWN} seeds or more. Area under the performance profile: mean height up to "
-        f"{ratio_number(2 ** float(frame['profile_doublings'].iloc[0]))} times the best, on a log scale; 1 is always "
+        f"{format_ratio(2 ** float(frame['profile_doublings'].iloc[0]))} times the best, on a log scale; 1 is always "
         "the cheapest. Workloads and seeds that nobody reached are left out."
     )
 
@@ -116,9 +116,9 @@ def _restricted_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
         column("strategy"),
         target_column(),
         Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}", "right"),
-        number("bytes_mean", "bytes", byte_size),
-        number("steps_mean", "steps", count),
-        number("steps_limit", "of at most steps", count),
+        number("bytes_mean", "bytes", format_bytes),
+        number("steps_mean", "steps", format_count),
+        number("steps_limit", "of at most steps", format_count),
     )
     note = (
         "Restricted means: what a seed needed to the target, or had made and spent at the last step up to which all of "

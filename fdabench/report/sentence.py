@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from fdabench.formatting import byte_size, plural, target_name
+from fdabench.formatting import format_bytes, plural, format_target
 from fdabench.report.order import Order
-from fdabench.report.ratios import times
+from fdabench.report.ratios import format_times
 from fdabench.report.stats import PAIR, Ratio, geometric_mean, paired_ratio
 
 MOST_LEVEL = 3
@@ -26,7 +26,7 @@ def sentence_of(outcomes: pd.DataFrame, order: Order) -> str:
     needed = [f"{best} needed {_cost(mine)}"]
     needed += [f"{label} {_cost(outcomes[outcomes['label'] == label])}" for label in level[:MOST_LEVEL]]
     needed += [f"{len(level) - MOST_LEVEL} more about the same"] if len(level) > MOST_LEVEL else []
-    said = f"{target_name(float(outcomes['target'].iloc[0]))}: {', '.join(needed)}"
+    said = f"{format_target(float(outcomes['target'].iloc[0]))}: {', '.join(needed)}"
     behind = [label for label in others if label not in level]
     references = [label for label in behind if outcomes.loc[outcomes["label"] == label, "reference"].any()]
     beside = next(iter(references or behind), None)
@@ -36,15 +36,15 @@ def sentence_of(outcomes: pd.DataFrame, order: Order) -> str:
 
 
 def _cost(mine: pd.DataFrame) -> str:
-    size = byte_size(geometric_mean(mine.loc[mine["reached"], "bytes_total"]))
+    size = format_bytes(geometric_mean(mine.loc[mine["reached"], "bytes_total"]))
     return f"{size}{'' if mine['reached'].all() else ' where it got there'} ({runs_of(mine)})"
 
 
 def _other(theirs: pd.DataFrame, mine: pd.DataFrame, label: str) -> str:
     ratio = paired_ratio(theirs, mine, "cost_bytes")
     hits = theirs[theirs["reached"]]
-    cost = byte_size(geometric_mean(hits["bytes_total"])) if len(hits) else "did not get there"
-    found = times(ratio)
+    cost = format_bytes(geometric_mean(hits["bytes_total"])) if len(hits) else "did not get there"
+    found = format_times(ratio)
     pairs = pair_words(ratio, theirs, mine)
     told = f": {found}{f' ({pairs})' if pairs else ''}" if found else ", not comparable"
     return f"{label} {cost} ({runs_of(theirs)}){told}"

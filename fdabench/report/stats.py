@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fdabench.report.paired import Estimate, LogCosts, design_of, estimate
+from fdabench.report.paired import PairedEstimate, LogCosts, design_of, estimate
 
 PAIR = ["suite", "workload", "seed"]
 
@@ -109,7 +109,7 @@ def ratio_of(pairs: pd.DataFrame, cost: str) -> Ratio:
     return _ratio(_limited(found, top, bottom), blank)
 
 
-def _limited(found: Estimate, top: LogCosts, bottom: LogCosts) -> Estimate:
+def _limited(found: PairedEstimate, top: LogCosts, bottom: LogCosts) -> PairedEstimate:
     """The estimate without an end that a miss of one side leaves open: what was never reached may cost anything.
 
     So a strategy that missed gets "at least" and never "at most", which would read as an advantage. Where both sides
@@ -122,7 +122,7 @@ def _limited(found: Estimate, top: LogCosts, bottom: LogCosts) -> Estimate:
     return found
 
 
-def _ratio(found: Estimate, blank: Ratio) -> Ratio:
+def _ratio(found: PairedEstimate, blank: Ratio) -> Ratio:
     """What an estimate allows to say, on the scale of costs: an interval, one limit, or nothing."""
     grid_low, grid_high = (
         math.exp(end) if math.isfinite(end) else math.nan for end in (found.grid_low, found.grid_high)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fdabench.formatting import budget_text, byte_size, listing, percent, plural, ratio_number, target_name
-from fdabench.report.data import WORKLOAD, ReportData, combine, only
-from fdabench.report.headline import strategies_of
-from fdabench.report.order import RULE, Order, order_of
-from fdabench.report.ratios import times
+from fdabench.formatting import describe_budget, format_bytes, join_first, format_percent, plural, format_ratio, format_target
+from fdabench.report.data import WORKLOAD, ReportData, combine_results, for_suite
+from fdabench.report.headline import labels_in_order
+from fdabench.report.order import RULE, Order, order_strategies
+from fdabench.report.ratios import format_times
 from fdabench.report.sentence import pair_words, runs_of, sentence_of
 from fdabench.report.stats import geometric_mean, paired_ratio
 from fdabench.results.load import Results
@@ -43,7 +43,7 @@ class Conclusion:
 
 def closing_summary(results: Results) -> str:
     """Plain text without escape codes, for the end of a run."""
-    data = combine([results])
+    data = combine_results([results])
     return summary_text(conclude(data, next(iter(data.locks))))
 
 
@@ -55,7 +55,7 @@ def summary_text(said: Conclusion) -> str:
 
 def conclude(everything: ReportData, suite: str) -> Conclusion:
     """What one suite of a report says."""
-    data = only(everything, suite)
+    data = for_suite(everything, suite)
     targets = list(data.locks[suite]["targets"])
     left_out = _left_out(data)
     if data.finished.empty:
@@ -64,18 +64,18 @@ def conclude(everything: ReportData, suite: str) -> Conclusion:
         nothing = "No target is set, so no cost to a target is compared."
         return Conclusion(nothing, _accuracies(data), _best(data), (), left_out)
     headline = data.headlines[suite]
-    if data.headline.empty:
-        nobody = f"Nobody reached {target_name(headline.chosen)} ({headline.how})."
+    if data.at_suite_target.empty:
+        nobody = f"Nobody reached {format_target(headline.chosen)} ({headline.reason})."
         higher = _higher_targets(data, targets, headline.chosen)
         return Conclusion(nobody, _accuracies(data), _best(data), (), [*higher, *left_out])
-    outcomes = data.headline
-    order = order_of(outcomes)
+    outcomes = data.at_suite_target
+    order = order_strategies(outcomes)
     more = len(order.labels) - MOST_ROWS
     notes = [f"and {more} more: the report has them"] if more > 0 else []
     notes += ["level: within a tenth of the fewest bytes, in the order of the suite"] if order.level > 1 else []
     notes += [RULE] if order.less_often else []
     if headline.target < headline.chosen:
-        missed = f"{target_name(headline.chosen)} ({headline.how})"
+        missed = f"{format_target(headline.chosen)} ({headline.reason})"
         notes.append(f"nobody reached {missed}; {headline.name} is the highest target below it that anybody reached")
     notes += [*_higher_targets(data, targets, max(headline.target, headline.chosen)), *left_out]
     return Conclusion(sentence_of(outcomes, order), _title(data, suite), (), _rows(outcomes, order), notes)
@@ -83,15 +83,15 @@ def conclude(everything: ReportData, suite: str) -> Conclusion:
 
 def _title(data: ReportData, suite: str) -> str:
     """Counted from the rows that are compared, not from the suite."""
-    outcomes, headline = data.headline, data.headlines[suite]
+    outcomes, headline = data.at_suite_target, data.headlines[suite]
     reached = outcomes.groupby(WORKLOAD)["reached"].any()
     workloads, seeds = len(reached), outcomes["seed"].nunique()
     over = f"geometric means over {plural(workloads, 'workload')}, {plural(seeds, 'seed')}"
     where = "" if reached.all() else f"; reached on {int(reached.sum())} of {plural(workloads, 'workload')}"
     interval = ", 95 % CI" if seeds > 1 else ", no interval from one seed"
     convention = "" if data.conventions == "paper" else f"; {data.conventions} convention"
-    budget = budget_text([data.configs[cell_id] for cell_id in outcomes["cell_id"]])
-    how = f", {headline.how}" if headline.target == headline.chosen else ""
+    budget = describe_budget([data.configs[cell_id] for cell_id in outcomes["cell_id"]])
+    how = f", {headline.reason}" if headline.target == headline.chosen else ""
     return f"Bytes to {headline.name}{how} ({over}{interval}{where}; {budget}{convention})"
 
 
@@ -103,10 +103,10 @@ def _rows(outcomes: pd.DataFrame, order: Order) -> list[Row]:
         mine = outcomes[outcomes["label"] == label]
         ratio = paired_ratio(mine, best, "cost_bytes")
         compared = label != order.labels[0]
-        words = times(ratio) or "not comparable" if compared else ""
+        words = format_times(ratio) or "not comparable" if compared else ""
         remarks = [_group(order, label), pair_words(ratio, mine, best) if compared else ""]
         hits = mine[mine["reached"]]
-        size = byte_size(geometric_mean(hits["bytes_total"])) if len(hits) else ""
+        size = format_bytes(geometric_mean(hits["bytes_total"])) if len(hits) else ""
         rows.append((label, runs_of(mine), size, words, _steps(outcomes, mine), "; ".join(filter(None, remarks))))
     return rows
 
@@ -125,9 +125,9 @@ def _steps(outcomes: pd.DataFrame, mine: pd.DataFrame) -> str:
     if not ratio.pairs:
         return ""
     limit = ratio.low if ratio.bound == "≥" else ratio.high if ratio.bound else ratio.mean
-    number = ratio_number(limit if math.isfinite(limit) else ratio.mean)
+    number = format_ratio(limit if math.isfinite(limit) else ratio.mean)
     words = {"≥": "at least ", "≤": "at most ", "": ""}[ratio.bound]
-    return f"{words}{number}x the steps of {listing(strategies_of(reference))}"
+    return f"{words}{number}x the steps of {join_first(labels_in_order(reference))}"
 
 
 def _table(rows: Sequence[Row]) -> list[str]:
@@ -143,7 +143,7 @@ def _table(rows: Sequence[Row]) -> list[str]:
 
 
 def _accuracies(data: ReportData) -> str:
-    return f"Best accuracy and bytes in all ({budget_text(list(data.configs.values()))})"
+    return f"Best accuracy and bytes in all ({describe_budget(list(data.configs.values()))})"
 
 
 def _best(data: ReportData) -> list[Row]:
@@ -151,8 +151,8 @@ def _best(data: ReportData) -> list[Row]:
     finished = data.finished
     rows: list[Row] = []
     for label, runs in finished.groupby("label", sort=False):
-        size = byte_size(geometric_mean(runs["bytes_total"]))
-        rows.append((str(label), f"{percent(runs['best_accuracy'].mean())}", size, plural(len(runs), "cell")))
+        size = format_bytes(geometric_mean(runs["bytes_total"]))
+        rows.append((str(label), f"{format_percent(runs['best_accuracy'].mean())}", size, plural(len(runs), "cell")))
     rows.sort(key=lambda row: -finished.loc[finished["label"] == row[0], "best_accuracy"].mean())
     return rows
 
@@ -162,7 +162,7 @@ def _higher_targets(data: ReportData, targets: Sequence[float], top: float) -> l
     for target in sorted(target for target in targets if target > top):
         cells = data.outcomes.loc[data.outcomes["target"] == target, "reached"]
         who = f"{int(cells.sum())} of {plural(len(cells), 'run')}" if cells.any() else "nobody"
-        lines.append(f"{target_name(target)} was reached by {who}")
+        lines.append(f"{format_target(target)} was reached by {who}")
     return lines
 
 
@@ -175,7 +175,7 @@ def _left_out(data: ReportData) -> list[str]:
         "not run to the end (left out)": runs[~runs["finished"] & ~runs["failed"]],
     }
     return [
-        f"{plural(len(rows), 'cell')} {what}: {listing(list(dict.fromkeys(rows['label'])))}"
+        f"{plural(len(rows), 'cell')} {what}: {join_first(list(dict.fromkeys(rows['label'])))}"
         for what, rows in groups.items()
         if len(rows)
     ]

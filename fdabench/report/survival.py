@@ -17,7 +17,7 @@ from scipy import stats
 Floats = npt.NDArray[np.float64]
 
 
-def attainment(steps: npt.ArrayLike, reached: npt.ArrayLike) -> tuple[Floats, Floats]:
+def kaplan_meier(steps: npt.ArrayLike, reached: npt.ArrayLike) -> tuple[Floats, Floats]:
     """The share of cells that have reached the target by each step, with the steps at which it grows.
 
     A cell that missed counts among those that may still reach it up to the steps that it made, and for nothing after.

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from fdabench.formatting import DASH, byte_size, count, percent, target_name
+from fdabench.formatting import DASH, format_bytes, format_count, format_percent, format_target
 from fdabench.report.data import ReportData
 from fdabench.report.headline import headline_frame
-from fdabench.report.methods import settings
-from fdabench.report.ratios import times_sign
+from fdabench.report.methods import method_rows
+from fdabench.report.ratios import format_times_sign
 from fdabench.report.stats import Ratio
 from fdabench.tables import Column, Record, Table, column, number
 
@@ -65,11 +65,11 @@ def table_of(name: str, title: str, note: str, frame: pd.DataFrame, columns: Seq
 
 def workload_column(data: ReportData) -> Column:
     """The workload, and its suite before it where the report has several."""
-    return Column("workload", "workload", lambda row: data.where(row["suite"], row["workload"]))
+    return Column("workload", "workload", lambda row: data.workload_title(row["suite"], row["workload"]))
 
 
 def target_column() -> Column:
-    return column("target", write=lambda target: target_name(target) if math.isfinite(target) else "none")
+    return column("target", write=lambda target: format_target(target) if math.isfinite(target) else "none")
 
 
 def build_tables(data: ReportData) -> list[ReportTable]:
@@ -80,7 +80,7 @@ def build_tables(data: ReportData) -> list[ReportTable]:
 
 
 def headline_table(data: ReportData) -> ReportTable:
-    return _cost_table(data, "headline", "Cost to the target of each workload", data.shown)
+    return _cost_table(data, "headline", "Cost to the target of each workload", data.at_workload_target)
 
 
 def targets_table(data: ReportData) -> ReportTable:
@@ -105,9 +105,9 @@ def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame)
         column("strategy"),
         target_column(),
         Column("reached", "reached", _reached, "right"),
-        number("bytes", "bytes", byte_size),
-        number("steps", "steps", count),
-        number("rounds", "rounds", count),
+        number("bytes", "bytes", format_bytes),
+        number("steps", "steps", format_count),
+        number("rounds", "rounds", format_count),
         Column("final_accuracy", "final accuracy", _accuracy, "right"),
         Column("bytes_ratio", "fewer bytes than reference", _ratio, "right"),
     )
@@ -128,7 +128,7 @@ def _accuracy(row: Record) -> str:
 
 
 def _ratio(row: Record) -> str:
-    return "reference" if row["reference"] else times_sign(ratio_in(row, "bytes_ratio"))
+    return "reference" if row["reference"] else format_times_sign(ratio_in(row, "bytes_ratio"))
 
 
 def ratio_in(row: Record, name: str) -> Ratio:
@@ -157,11 +157,11 @@ def cells_table(data: ReportData) -> ReportTable:
         column("label"),
         column("seed"),
         column("state"),
-        number("steps", "steps", count),
-        number("syncs", "syncs", count),
-        number("bytes_total", "bytes", byte_size),
-        number("final_accuracy", "final accuracy", lambda accuracy: percent(accuracy, 2)),
-        Column("reached", "reached", lambda row: ", ".join(map(target_name, row["targets"])) or DASH, "right"),
+        number("steps", "steps", format_count),
+        number("syncs", "syncs", format_count),
+        number("bytes_total", "bytes", format_bytes),
+        number("final_accuracy", "final accuracy", lambda accuracy: format_percent(accuracy, 2)),
+        Column("reached", "reached", lambda row: ", ".join(map(format_target, row["targets"])) or DASH, "right"),
     )
     note = f"{data.conventions} accounting."
     return ReportTable(records=records, columns=columns, name="cells", title="All cells", note=note, frame=frame)
@@ -169,5 +169,5 @@ def cells_table(data: ReportData) -> ReportTable:
 
 def settings_table(data: ReportData) -> ReportTable:
     columns = [column(key) for key in ("topic", "item", "value")]
-    frame = pd.DataFrame([tuple(row) for row in settings(data)], columns=[each.key for each in columns])
+    frame = pd.DataFrame([tuple(row) for row in method_rows(data)], columns=[each.key for each in columns])
     return table_of("settings", "Settings and methods", "", frame, columns)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from fdabench.formatting import target_name
+from fdabench.formatting import format_target
 
-NEARLY = 0.8
+NEARLY_ALL = 0.8
 """Of cells, and of strategies: 4 of 5 are nearly all."""
 
 
@@ -26,12 +26,12 @@ class Headline:
 
     chosen: float
     target: float
-    how: str
+    reason: str
     after_runs: bool
 
     @property
     def name(self) -> str:
-        return target_name(self.target)
+        return format_target(self.target)
 
 
 def headline_of(lock: Mapping[str, Any], outcomes: pd.DataFrame) -> Headline:
@@ -64,7 +64,7 @@ def _choice(lock: Mapping[str, Any], targets: list[float], outcomes: pd.DataFram
     if names:
         mine = rows[rows["reference"].astype(bool)]
         least = mine.groupby(["workload", "target"])["reached"].mean().groupby("target").min()
-        high = [float(target) for target in least.index[least >= NEARLY]]
+        high = [float(target) for target in least.index[least >= NEARLY_ALL]]
         name = " and ".join(names)
         if high:
             return max(high), f"the highest that {name} reached in 4 of 5 of its runs of each workload", False
@@ -72,8 +72,8 @@ def _choice(lock: Mapping[str, Any], targets: list[float], outcomes: pd.DataFram
             return targets[0], f"the lowest, as {name} has no result yet", False
         return targets[0], f"the lowest, as {name} reached none in 4 of 5 of its runs of each workload", False
     shares = rows.groupby(["label", "target"])["reached"].mean()
-    nearly = (shares >= NEARLY).groupby("target").mean()
-    high = [float(target) for target in nearly.index[nearly >= NEARLY]]
+    nearly = (shares >= NEARLY_ALL).groupby("target").mean()
+    high = [float(target) for target in nearly.index[nearly >= NEARLY_ALL]]
     if high:
         return max(high), "the highest that 4 of 5 strategies reached in 4 of 5 of their runs", True
     return targets[0], "the lowest, as no other was reached by 4 of 5 strategies in 4 of 5 of their runs", True

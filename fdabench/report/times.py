@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdabench.formatting import DASH, format_duration, ratio_number
+from fdabench.formatting import DASH, format_duration, format_ratio
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.stats import geometric_mean
 from fdabench.report.tables import ReportTable, table_of, target_column, workload_column
-from fdabench.results.networks import NETWORKS, Demand, Network
+from fdabench.results.networks import NETWORKS, CommunicationDemand, Network
 from fdabench.tables import Column, Record, column, number
 
 
@@ -97,7 +97,7 @@ def _fastest_table(data: ReportData, times: pd.DataFrame) -> ReportTable:
 
 def _times_faster(row: Record) -> str:
     reference = row["reference_seconds"]
-    return f"{ratio_number(reference / row['seconds'])}×" if reference > 0 else DASH
+    return f"{format_ratio(reference / row['seconds'])}×" if reference > 0 else DASH
 
 
 def fastest(times: pd.DataFrame) -> pd.DataFrame:
@@ -132,7 +132,7 @@ def _note(data: ReportData, times: pd.DataFrame) -> str:
     )
 
 
-def demand_of(frame: pd.DataFrame) -> tuple[Demand, float]:
+def demand_of(frame: pd.DataFrame) -> tuple[CommunicationDemand, float]:
     """The middle cell of several seeds, by bytes, and its step's seconds."""
     middle = frame.iloc[np.argsort([demand.wire_bytes for demand in frame["demand"]])[len(frame) // 2]]
     return middle["demand"], float(middle["step_s"])

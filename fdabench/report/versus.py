@@ -2,25 +2,25 @@
 
 import math
 
-from fdabench.formatting import DASH, byte_size, count, percent, ratio_number, target_name
+from fdabench.formatting import DASH, format_bytes, format_count, format_percent, format_ratio, format_target
 from fdabench.published.facts import GRIDS
 from fdabench.report.data import ReportData
-from fdabench.report.published import Comparison, compare
+from fdabench.report.published import Comparison, compare_with_published
 from fdabench.report.tables import ReportTable, table_of
 from fdabench.tables import Column, Record, column
 
 
 def published_tables(data: ReportData) -> list[ReportTable]:
     """The table, or nothing where no cell is a counterpart of a published number."""
-    found = compare(data)
-    return [versus_table(found)] if found.matched else []
+    found = compare_with_published(data)
+    return [published_table(found)] if found.matched else []
 
 
-def versus_table(found: Comparison) -> ReportTable:
+def published_table(found: Comparison) -> ReportTable:
     return table_of("published", "Published and measured", _note(found), found.frame, _COLUMNS)
 
 
-def tally(found: Comparison) -> str:
+def coverage_note(found: Comparison) -> str:
     return f"{found.matched} of {found.total} published numbers have a counterpart; {found.left_out} are left out"
 
 
@@ -34,7 +34,7 @@ def published_grids() -> str:
 
 def _note(found: Comparison) -> str:
     notes = [
-        f"{tally(found)}. Published: arXiv 2405.20988 and its authors' logs, one run for each setting. Measured: "
+        f"{coverage_note(found)}. Published: arXiv 2405.20988 and its authors' logs, one run for each setting. Measured: "
         "median [lowest, highest] of the cells, K and θ being theirs. Costs in the `paper` convention; a target is "
         "reached at the first evaluation strictly above it; rounds are syncs + 1."
     ]
@@ -62,26 +62,26 @@ def _measured(row: Record) -> str:
 def _quantity(row: Record) -> str:
     if row["epoch"] is not None and math.isfinite(row["epoch"]):
         return f"{row['quantity']} at epoch {row['epoch']:.0f}"
-    return f"{row['quantity']} to {target_name(row['target'])}"
+    return f"{row['quantity']} to {format_target(row['target'])}"
 
 
 def _ranged(quantity: str, middle: float, low: float, high: float) -> str:
     """One value has no range, nor have equal ones."""
-    text = _written(quantity, middle)
+    text = _format_value(quantity, middle)
     spread = math.isfinite(low) and low != high
-    return f"{text} [{_written(quantity, low)}, {_written(quantity, high)}]" if spread else text
+    return f"{text} [{_format_value(quantity, low)}, {_format_value(quantity, high)}]" if spread else text
 
 
-def _written(quantity: str, value: float) -> str:
+def _format_value(quantity: str, value: float) -> str:
     if quantity == "accuracy":
-        return percent(value, 2)
-    return byte_size(value) if quantity == "bytes" else count(value)
+        return format_percent(value, 2)
+    return format_bytes(value) if quantity == "bytes" else format_count(value)
 
 
 def _change(row: Record) -> str:
     if math.isfinite(row["points"]):
         return f"{row['points']:+.2f} points"
-    return f"{ratio_number(row['ratio'])}×" if math.isfinite(row["ratio"]) else DASH
+    return f"{format_ratio(row['ratio'])}×" if math.isfinite(row["ratio"]) else DASH
 
 
 _COLUMNS = (

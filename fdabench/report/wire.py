@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from fdabench.formatting import DASH, byte_size, count, plural
+from fdabench.formatting import DASH, format_bytes, format_count, plural
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.tables import ReportTable, workload_column
 from fdabench.tables import Column, Record, column, number
@@ -16,7 +16,7 @@ _NOTE = (
 _NOT_MEASURED = " Not measured (–) in {cells}: an interface counted less than nothing beyond what it carries when idle."
 
 
-def wire_frame(data: ReportData) -> pd.DataFrame:
+def traffic_frame(data: ReportData) -> pd.DataFrame:
     """One row for each cell and kind of message."""
     records = data.records
     paid = data.wire[data.wire["kind"] != "evaluation"]
@@ -32,11 +32,11 @@ def wire_frame(data: ReportData) -> pd.DataFrame:
     )
 
 
-def wire_tables(data: ReportData) -> list[ReportTable]:
+def traffic_tables(data: ReportData) -> list[ReportTable]:
     """Nothing where one process held all workers."""
     if data.wire.empty:
         return []
-    frame = wire_frame(data)
+    frame = traffic_frame(data)
     groups = frame.groupby([*WORKLOAD, "label", "processes", "mean", "kind"], sort=False)
     records = [
         {"suite": suite, "workload": workload, "label": label, "processes": processes, "mean": mean, "kind": kind}
@@ -48,13 +48,13 @@ def wire_tables(data: ReportData) -> list[ReportTable]:
         column("label", "strategy"),
         Column("processes", "processes", lambda row: f"{row['processes']}, {row['mean']}"),
         column("kind", "message"),
-        number("count", "averages", count),
-        number("predicted_bytes", "predicted", byte_size),
-        number("received_bytes", "on the wire", lambda size: DASH if pd.isna(size) else byte_size(size)),
+        number("count", "averages", format_count),
+        number("predicted_bytes", "predicted", format_bytes),
+        number("received_bytes", "on the wire", lambda size: DASH if pd.isna(size) else format_bytes(size)),
         Column("ratio", "ratio", _ratio, "right"),
         number("seconds", "seconds", lambda seconds: f"{seconds:.2f}"),
     )
-    note = _NOTE + _unmeasured(data.wire)
+    note = _NOTE + _not_measured(data.wire)
     return [ReportTable(records=records, columns=columns, name="wire", title="On the wire", note=note, frame=frame)]
 
 
@@ -63,7 +63,7 @@ def _ratio(row: Record) -> str:
     return DASH if pd.isna(received) else f"{received / row['predicted_bytes']:.4f}"
 
 
-def _unmeasured(wire: pd.DataFrame) -> str:
+def _not_measured(wire: pd.DataFrame) -> str:
     """Of cells whose interface was read: nothing is known of some of their averages."""
     paid = wire[wire["kind"] != "evaluation"]
     known = paid["received_bytes"].notna().groupby(paid["cell_id"])

@@ -51,14 +51,14 @@ _MOVES_WEIGHTS = ("initial", "model", "gradient", "statistics")
 Counts = npt.NDArray[np.int64]
 
 
-class Instant(NamedTuple):
+class EvalPoint(NamedTuple):
     """An evaluation in a cell's course: at the end of local step `step`, before or after its sync."""
 
     step: int
     after_sync: bool = False
 
 
-class Bytes(NamedTuple):
+class ByteCounts(NamedTuple):
     """Bytes over all workers.
 
     `model` is what moves the weights: models, gradients, the initial distribution, and averaged running statistics.
@@ -86,17 +86,17 @@ PAPER = "paper_"
 """The prefix of byte columns that follow the `paper` convention whatever the suite's is."""
 
 
-def total_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> Bytes:
+def total_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> ByteCounts:
     """All that a cell's ledger cost."""
-    return _priced(ledger, ledger["count"].to_numpy(), workers, convention)
+    return _price(ledger, ledger["count"].to_numpy(), workers, convention)
 
 
-def bytes_at(ledger: pd.DataFrame, instant: Instant, workers: int, convention: str) -> Bytes:
+def bytes_at(ledger: pd.DataFrame, instant: EvalPoint, workers: int, convention: str) -> ByteCounts:
     """What had been spent at an evaluation."""
-    return _priced(ledger, _count_up_to(ledger, instant), workers, convention)
+    return _price(ledger, _count_up_to(ledger, instant), workers, convention)
 
 
-def bytes_at_each(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, convention: str) -> pd.DataFrame:
+def add_byte_columns(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, convention: str) -> pd.DataFrame:
     """The evaluations of one cell, E of them, with what it had spent at each in a convention.
 
     Args:
@@ -124,17 +124,17 @@ def without_paper_prefix(evals: pd.DataFrame) -> pd.DataFrame:
     return evals.rename(columns=lambda name: str(name).removeprefix(PAPER))
 
 
-def collectives_at(ledger: pd.DataFrame, instant: Instant) -> int:
+def collectives_at(ledger: pd.DataFrame, instant: EvalPoint) -> int:
     """How many collectives there had been by an evaluation."""
     return int(_count_up_to(ledger, instant).sum())
 
 
-def syncs_at(ledger: pd.DataFrame, instant: Instant) -> int:
+def syncs_at(ledger: pd.DataFrame, instant: EvalPoint) -> int:
     """How many syncs there had been by an evaluation: a step's gradients cross before it, its models after."""
     return int(_count_up_to(ledger, instant)[ledger["kind"].isin(SYNC_KINDS)].sum())
 
 
-def _count_up_to(ledger: pd.DataFrame, instant: Instant) -> Counts:
+def _count_up_to(ledger: pd.DataFrame, instant: EvalPoint) -> Counts:
     counts: Counts = _counts(ledger, np.array([instant.step]), np.array([instant.after_sync]))[0]
     return counts
 
@@ -153,9 +153,9 @@ def _counts(ledger: pd.DataFrame, steps_E: Counts, after_sync_E: npt.NDArray[np.
     return done
 
 
-def _priced(ledger: pd.DataFrame, counts: Counts, workers: int, convention: str) -> Bytes:
+def _price(ledger: pd.DataFrame, counts: Counts, workers: int, convention: str) -> ByteCounts:
     cost = CONVENTIONS[convention]
     spent = dict.fromkeys(cost, 0)
     for kind, count, payload in zip(ledger["kind"], counts, ledger["payload_bytes"], strict=True):
         spent[kind] += int(count) * cost[kind](int(payload), workers)
-    return Bytes(sum(spent[kind] for kind in _MOVES_WEIGHTS), spent["state"], spent["optimizer"])
+    return ByteCounts(sum(spent[kind] for kind in _MOVES_WEIGHTS), spent["state"], spent["optimizer"])

@@ -7,10 +7,10 @@ import pandas as pd
 import pyarrow as pa
 
 from fdabench.formatting import format_component
-from fdabench.results.costs import SYNC_KINDS, Instant, bytes_at, total_bytes
+from fdabench.results.costs import SYNC_KINDS, EvalPoint, bytes_at, total_bytes
 from fdabench.results.names import locked_info
 from fdabench.results.schema import HITS, RUNS
-from fdabench.results.store import RESULTS, Record
+from fdabench.results.store import SUCCESS_STATES, Record
 from fdabench.results.workloads import Workload, workloads_of
 
 
@@ -27,7 +27,7 @@ def derive_runs(
         if locked_info(lock, "partitions", cell["config"]["partition"]["kind"]).is_iid:
             axes["alpha"] = float("inf")
         row = {"suite": lock["suite"], **axes, "state": record["state"]}
-        if record["state"] in RESULTS:
+        if record["state"] in SUCCESS_STATES:
             row |= _outcome(record, evals_of[cell["id"]], ledger_of[cell["id"]], lock["convention"])
         rows.append(row)
     return _frame(rows, RUNS)
@@ -88,10 +88,10 @@ def derive_hits(
         workers = records[cell_id]["config"]["workers"]
         for target in lock["targets"]:
             row = {"cell_id": cell_id, "target": target, "reached": False}
-            at = first_hit(history["test_accuracy"], target, lock["hit"], lock["reach"])
+            at = first_evaluation_reaching(history["test_accuracy"], target, lock["hit"], lock["reach"])
             if at is not None:
                 hit = history.iloc[at]
-                instant = Instant(int(hit["step"]), bool(hit["after_sync"]))
+                instant = EvalPoint(int(hit["step"]), bool(hit["after_sync"]))
                 before = _before(history, at)
                 spent = bytes_at(ledger_of[cell_id], instant, workers, lock["convention"])
                 row |= {
@@ -106,11 +106,11 @@ def derive_hits(
     return _frame(rows, HITS)
 
 
-def _before(history: pd.DataFrame, at: int) -> Instant:
+def _before(history: pd.DataFrame, at: int) -> EvalPoint:
     """The evaluation before; before the first one there is the initial distribution."""
     if not at:
-        return Instant(0)
-    return Instant(int(history["step"].iloc[at - 1]), bool(history["after_sync"].iloc[at - 1]))
+        return EvalPoint(0)
+    return EvalPoint(int(history["step"].iloc[at - 1]), bool(history["after_sync"].iloc[at - 1]))
 
 
 def _frame(rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
@@ -118,7 +118,7 @@ def _frame(rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
     return frame
 
 
-def first_hit(accuracy: pd.Series, target: float, consecutive: int, reach: str) -> int | None:
+def first_evaluation_reaching(accuracy: pd.Series, target: float, consecutive: int, reach: str) -> int | None:
     """Position of the first evaluation of the first `consecutive` ones that reach `target`.
 
     `reach` is the suite's `eval.reach`: "at" counts an accuracy equal to the target, "strictly" does not.

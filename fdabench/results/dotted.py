@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten_keys(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """`{"server": {"lr": 0.1}}` as `{"server.lr": 0.1}`."""
     values: dict[str, Any] = {}
     for key, value in table.items():
-        values |= dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        values |= flatten_keys(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return values
 
 
-def varying(group: Sequence[Mapping[str, Any]]) -> list[str]:
+def varying_keys(group: Sequence[Mapping[str, Any]]) -> list[str]:
     """The keys whose values differ within the group, in their order; keys of a component among those of its kind."""
     keys = dict.fromkeys(key for values in group for key in values)
     return [key for key in keys if _varies(key, group)]

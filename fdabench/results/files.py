@@ -15,16 +15,16 @@ from fdabench.regular import open_regular, read_regular
 from fdabench.results.schema import SCHEMA_VERSION
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def atomic_write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` by `content`, or leave it as it was.
 
     Raises:
         ResultError: the folder cannot be written.
     """
-    write_with(path, lambda file: file.write(content))
+    atomic_write(path, lambda file: file.write(content))
 
 
-def write_with(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Replace `path` by what `write` puts into a file, or leave it as it was.
 
     Raises:
@@ -54,7 +54,7 @@ def _umask() -> int:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    atomic_write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def remove(path: Path) -> None:
@@ -101,10 +101,10 @@ def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]]
     table = pa.Table.from_pylist(list(rows), schema=schema.with_metadata(metadata))
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    write_whole(path, sink.getvalue().to_pybytes())
+    atomic_write_bytes(path, sink.getvalue().to_pybytes())
 
 
-def has_an_end(path: Path) -> bool:
+def has_parquet_footer(path: Path) -> bool:
     """Whether a Parquet file is there and its end is, which is written last and says where all else is."""
     try:
         with open_regular(path) as file:

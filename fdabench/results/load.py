@@ -10,7 +10,7 @@ import pyarrow as pa
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.files import write_table
 from fdabench.results.schema import HITS, RUNS, WIRE
-from fdabench.results.store import RESULTS, TABLES, Record, Store, taken_apart
+from fdabench.results.store import SUCCESS_STATES, TABLES, Record, ResultsFolder, corruption_as_result_error
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,18 @@ def load(root: Path) -> Results:
     Raises:
         ResultError: no results here, or files that cannot be read or do not fit together.
     """
-    with taken_apart(root):
+    with corruption_as_result_error(root):
         return _load(root)
 
 
 def _load(root: Path) -> Results:
-    store = Store(root)
+    store = ResultsFolder(root)
     lock = store.read_lock()
     found = {cell["id"]: store.read_record(cell["id"]) for cell in lock["cell"]}
     records = {cell_id: record for cell_id, record in found.items() if record is not None}
-    finished = [cell_id for cell_id, record in records.items() if record["state"] in RESULTS]
+    finished = [cell_id for cell_id, record in records.items() if record["state"] in SUCCESS_STATES]
     frames = {name: _stack([_one(store, cell, name) for cell in finished], schema) for name, schema in TABLES.items()}
-    wired = [_keyed(table, cell) for cell in finished if (table := store.read_wire(cell)) is not None]
+    wired = [_keyed(table, cell) for cell in finished if (table := store.read_traffic(cell)) is not None]
     runs = derive_runs(lock, records, frames["evals"], frames["ledger"])
     hits = derive_hits(lock, records, frames["evals"], frames["ledger"])
     return Results(root, lock, records, runs, hits, **frames, wire=_stack(wired, WIRE))
@@ -73,7 +73,7 @@ def _stack(tables: list[pa.Table], schema: pa.Schema) -> pd.DataFrame:
     return frame
 
 
-def _one(store: Store, cell_id: str, name: str) -> pa.Table:
+def _one(store: ResultsFolder, cell_id: str, name: str) -> pa.Table:
     return _keyed(store.read_cell_table(cell_id, name), cell_id)
 
 

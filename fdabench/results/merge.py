@@ -11,24 +11,24 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from fdabench.errors import ResultError
-from fdabench.formatting import first_of
+from fdabench.formatting import truncate_list
 from fdabench.regular import open_regular, read_regular
-from fdabench.results.files import write_whole, write_with
+from fdabench.results.files import atomic_write_bytes, atomic_write
 from fdabench.results.load import Results, load, write_derived
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import FAILURES, ON_REQUEST, RESULTS, TABLES, TO_DO, Record, Store
-from fdabench.results.union import Frozen, joined, other_suite
+from fdabench.results.store import FAILURE_STATES, OPTIONAL_TABLES, SUCCESS_STATES, TABLES, PENDING_STATES, Record, ResultsFolder
+from fdabench.results.union import LockedSuite, merge_locks, suite_mismatches
 
-MOST_TOLD = 20
+MAX_LISTED = 20
 _FACTS = ("state", "steps", "seeds", "resolved")
 """Of a cell's record, what its numbers go with; the rest says where and when it was run."""
-_PREFERRED = (*FAILURES, *TO_DO)
+_PREFERRED = (*FAILURE_STATES, *PENDING_STATES)
 
 
-class _Found(NamedTuple):
+class _FoundCell(NamedTuple):
     """A cell in one of the folders."""
 
-    store: Store
+    store: ResultsFolder
     record: Record
 
 
@@ -44,10 +44,10 @@ def merge(roots: Sequence[Path], out: Path) -> Results:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ResultError(f"{out}: is there already; a merge goes into a new folder, or an empty one")
     sources = _read(roots)
-    lock = joined([source.lock for source in sources])
+    lock = merge_locks([source.lock for source in sources])
     taken = _taken(sources, [(cell["id"], cell["label"]) for cell in lock["cell"]])
     with _new_folder(out) as folder:
-        store = Store(folder)
+        store = ResultsFolder(folder)
         store.write_lock(lock)
         for cell_id, found in taken.items():
             _copy(cell_id, found, store)
@@ -64,8 +64,8 @@ def _read(roots: Sequence[Path]) -> list[Results]:
             sources.append(_whole(root))
         except ResultError as error:
             faults.append(str(error))
-    frozen = [Frozen(source.root, source.lock) for source in sources]
-    faults += [fault for other in frozen[1:] for fault in other_suite(frozen[0], other)]
+    frozen = [LockedSuite(source.root, source.lock) for source in sources]
+    faults += [fault for other in frozen[1:] for fault in suite_mismatches(frozen[0], other)]
     _refuse(faults)
     return sources
 
@@ -75,8 +75,8 @@ def _whole(root: Path) -> Results:
     try:
         if not isinstance(source.lock["seeds"], list):
             raise TypeError("seeds is no list")
-        joined([source.lock])
-        other_suite(Frozen(root, source.lock), Frozen(root, source.lock))
+        merge_locks([source.lock])
+        suite_mismatches(LockedSuite(root, source.lock), LockedSuite(root, source.lock))
         for cell in source.lock["cell"]:
             if (record := source.records.get(cell["id"])) is not None:
                 _check_record(root, cell, record)
@@ -90,37 +90,37 @@ def _check_record(root: Path, cell: Record, record: Record) -> None:
     """Whether the record is the cell's, and can be weighed against another."""
     if (record["id"], record["config"]) != (cell["id"], cell["config"]):
         raise ResultError(f"{root}: cells/{cell['id']}/cell.json is of another cell than suite.lock.toml says")
-    _standing(_Found(Store(root), record))
-    Store(root).read_wire(cell["id"])
+    _status_rank(_FoundCell(ResultsFolder(root), record))
+    ResultsFolder(root).read_traffic(cell["id"])
     dict(record.get("code", {}))
 
 
-def _taken(sources: Sequence[Results], cells: Sequence[tuple[str, str]]) -> dict[str, _Found]:
+def _taken(sources: Sequence[Results], cells: Sequence[tuple[str, str]]) -> dict[str, _FoundCell]:
     """For each cell that was begun, whose files are taken; the first one's where several are as good."""
     taken, faults = {}, []
     for cell_id, label in cells:
-        found = [_Found(Store(each.root), each.records[cell_id]) for each in sources if cell_id in each.records]
+        found = [_FoundCell(ResultsFolder(each.root), each.records[cell_id]) for each in sources if cell_id in each.records]
         faults += [f"cell {cell_id} ({label}): {fault}" for fault in _conflicts(cell_id, found)]
         if found:
-            taken[cell_id] = min(found, key=_standing)
+            taken[cell_id] = min(found, key=_status_rank)
     _refuse(faults)
     return taken
 
 
-def _standing(found: _Found) -> tuple[int, int]:
+def _status_rank(found: _FoundCell) -> tuple[int, int]:
     """The less, the better: how it ended, and how far it got."""
     state = found.record["state"]
-    return (0 if state in RESULTS else 1 + _PREFERRED.index(state)), -int(found.record.get("steps", 0))
+    return (0 if state in SUCCESS_STATES else 1 + _PREFERRED.index(state)), -int(found.record.get("steps", 0))
 
 
-def _conflicts(cell_id: str, found: Sequence[_Found]) -> Iterator[str]:
+def _conflicts(cell_id: str, found: Sequence[_FoundCell]) -> Iterator[str]:
     # a process that died before it wrote anything has told of no code
     told = [each for each in found if "code" in each.record]
     for other in told[1:]:
         if differing := _differing(told[0].record["code"], other.record["code"]):
             yield f"{told[0].store.root} and {other.store.root} ran other code: {', '.join(differing)}"
             return
-    finished = [each for each in found if each.record["state"] in RESULTS]
+    finished = [each for each in found if each.record["state"] in SUCCESS_STATES]
     for other in finished[1:]:
         what = _difference(cell_id, finished[0], other)
         if what:
@@ -131,7 +131,7 @@ def _differing(left: Record, right: Record) -> list[str]:
     return [name for name in sorted({**left, **right}) if left.get(name) != right.get(name)]
 
 
-def _difference(cell_id: str, left: _Found, right: _Found) -> str:
+def _difference(cell_id: str, left: _FoundCell, right: _FoundCell) -> str:
     """The first thing in which two results of a cell are not the same, clocks aside."""
     for key in _FACTS:
         if left.record.get(key) != right.record.get(key):
@@ -154,16 +154,16 @@ def _first_difference(left: pa.Table, right: pa.Table) -> str:
     return ""
 
 
-def _copy(cell_id: str, found: _Found, store: Store) -> None:
+def _copy(cell_id: str, found: _FoundCell, store: ResultsFolder) -> None:
     """What the record promises and no more: a run may be at the folder just now. The record comes last."""
     origin, target = found.store.cell_dir(cell_id), store.cell_dir(cell_id)
     try:
-        if found.record["state"] in RESULTS:
-            for name in (*TABLES, *(name for name in ON_REQUEST if (origin / f"{name}.parquet").exists())):
-                write_whole(target / f"{name}.parquet", read_regular(origin / f"{name}.parquet"))
+        if found.record["state"] in SUCCESS_STATES:
+            for name in (*TABLES, *(name for name in OPTIONAL_TABLES if (origin / f"{name}.parquet").exists())):
+                atomic_write_bytes(target / f"{name}.parquet", read_regular(origin / f"{name}.parquet"))
         elif (checkpoint := found.store.checkpoint_path(cell_id)).exists():
             with open_regular(checkpoint) as kept:
-                write_with(store.checkpoint_path(cell_id), lambda file: shutil.copyfileobj(kept, file))
+                atomic_write(store.checkpoint_path(cell_id), lambda file: shutil.copyfileobj(kept, file))
     except OSError as error:
         raise ResultError(f"{origin}: cannot be read: {error.strerror}") from error
     store.write_record(cell_id, found.record)
@@ -186,4 +186,4 @@ def _new_folder(out: Path) -> Iterator[Path]:
 
 def _refuse(faults: Sequence[str]) -> None:
     if faults:
-        raise ResultError("\n".join(first_of(faults, MOST_TOLD, "and {} more like these")))
+        raise ResultError("\n".join(truncate_list(faults, MAX_LISTED, "and {} more like these")))

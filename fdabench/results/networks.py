@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fdabench.results.costs import Instant, bytes_at, collectives_at
+from fdabench.results.costs import EvalPoint, bytes_at, collectives_at
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,11 +49,11 @@ NETWORKS: Mapping[str, Network] = {
 }
 
 
-class Demand(NamedTuple):
+class CommunicationDemand(NamedTuple):
     """What a run asks of machines and network until some evaluation."""
 
     steps: int
-    trips: int
+    sequential_messages: int
     """Messages that wait for each other."""
     wire_bytes: int
     """Of all workers."""
@@ -61,23 +61,23 @@ class Demand(NamedTuple):
 
     def seconds(self, bandwidth: float | Floats, latency: float | Floats, step_s: float) -> float | Floats:
         """With a link of `bandwidth` bits per second for each worker, and local steps of `step_s` seconds."""
-        return self.steps * step_s + self.trips * latency + 8 * self.wire_bytes / self.workers / bandwidth
+        return self.steps * step_s + self.sequential_messages * latency + 8 * self.wire_bytes / self.workers / bandwidth
 
     def seconds_on(self, network: Network, step_s: float) -> float:
         return float(self.seconds(network.per_worker(self.workers), network.latency, step_s))
 
 
-def demand_at(ledger: pd.DataFrame, instant: Instant, workers: int, convention: str) -> Demand:
+def demand_at(ledger: pd.DataFrame, instant: EvalPoint, workers: int, convention: str) -> CommunicationDemand:
     """What it took to get to an evaluation; `ledger` is one cell's."""
     spent = bytes_at(ledger, instant, workers, convention)
     return demand(instant.step, collectives_at(ledger, instant), spent.total, workers, convention)
 
 
-def demand(steps: int, collectives: int, wire_bytes: int, workers: int, convention: str) -> Demand:
+def demand(steps: int, collectives: int, wire_bytes: int, workers: int, convention: str) -> CommunicationDemand:
     """Of so many steps and collectives that wait for each other, whose bytes over all workers are known."""
-    return Demand(steps, collectives * _trips(convention, workers), wire_bytes, workers)
+    return CommunicationDemand(steps, collectives * _sequential_messages(convention, workers), wire_bytes, workers)
 
 
-def _trips(convention: str, workers: int) -> int:
+def _sequential_messages(convention: str, workers: int) -> int:
     """Around the ring twice; else up and down, the answer to a local state included, which no convention prices."""
     return 2 * (workers - 1) if convention == "ring" else 2

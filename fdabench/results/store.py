@@ -18,22 +18,22 @@ from fdabench.component_info import ComponentInfo
 from fdabench.errors import ResultError
 from fdabench.fields import NAME
 from fdabench.results.files import (
-    has_an_end,
+    has_parquet_footer,
     read_bytes,
     read_json,
     read_table,
     write_json,
     write_table,
-    write_whole,
+    atomic_write_bytes,
 )
 from fdabench.results.schema import EVALS, LEDGER, PARTITION, ROUNDS, SCHEMA_VERSION, TRACE, WIRE
 from fdabench.results.text import CONTROL
 
-RESULTS = ("done", "target_reached", "diverged")
-FAILURES = ("failed", "oom", "lost")
-NOT_RETRIED = ("failed", "oom")
+SUCCESS_STATES = ("done", "target_reached", "diverged")
+FAILURE_STATES = ("failed", "oom", "lost")
+NO_RETRY_STATES = ("failed", "oom")
 """Failures that would come again; who is `lost` may have had bad luck."""
-TO_DO = ("interrupted", "pending")
+PENDING_STATES = ("interrupted", "pending")
 
 TABLES: Mapping[str, pa.Schema] = {
     "evals": EVALS,
@@ -43,7 +43,7 @@ TABLES: Mapping[str, pa.Schema] = {
     "partition": PARTITION,
 }
 
-ON_REQUEST: Mapping[str, pa.Schema] = {"wire": WIRE}
+OPTIONAL_TABLES: Mapping[str, pa.Schema] = {"wire": WIRE}
 """Tables that a cell has if somebody asked for them."""
 CHECKPOINT = "checkpoint.pt"
 _KINDS = {"attempts": int, **dict.fromkeys(("code", "environment", "resolved", "config", "process"), dict)}
@@ -56,16 +56,16 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Store:
+class ResultsFolder:
     """A results folder on disk."""
 
     root: Path
 
     @property
     def lock_path(self) -> Path:
-        return self.own("suite.lock.toml")
+        return self.safe_path("suite.lock.toml")
 
-    def own(self, *parts: str) -> Path:
+    def safe_path(self, *parts: str) -> Path:
         """A path in this folder. The folder itself may be a link; within, none leads out: who sends results to others
         would choose what is read and written there.
 
@@ -83,16 +83,16 @@ class Store:
         return path
 
     def cell_dir(self, cell_id: str) -> Path:
-        return self.own("cells", cell_id)
+        return self.safe_path("cells", cell_id)
 
     def cell_file(self, cell_id: str, name: str) -> Path:
-        return self.own("cells", cell_id, name)
+        return self.safe_path("cells", cell_id, name)
 
     def checkpoint_path(self, cell_id: str) -> Path:
         """Where a cell under way is kept, until it is done."""
         return self.cell_file(cell_id, CHECKPOINT)
 
-    def tidy(self, cell_id: str) -> None:
+    def remove_temp_files(self, cell_id: str) -> None:
         """Remove what a process that was killed while it wrote has left; for whoever is the only one to write here."""
         for path in self.cell_dir(cell_id).glob(".*"):
             # what cannot go does no harm
@@ -112,7 +112,7 @@ class Store:
         _check_text(lock, self.lock_path)
         content = tomli_w.dumps({"schema": SCHEMA_VERSION, **lock, _END: {"cells": len(lock["cell"])}})
         if not self.lock_path.exists() or read_bytes(self.lock_path) != content.encode():
-            write_whole(self.lock_path, content.encode())
+            atomic_write_bytes(self.lock_path, content.encode())
 
     def read_lock(self) -> dict[str, Any]:
         """
@@ -150,7 +150,7 @@ class Store:
             raise ResultError(f"{error}; without {path.parent.name}, its folder, `run` does the cell again") from error
         if record.get("schema") != SCHEMA_VERSION:
             raise ResultError(f"{path}: schema {record.get('schema')!s:.60}; this fdabench reads {SCHEMA_VERSION}")
-        if record.get("state") not in (*RESULTS, *FAILURES, *TO_DO):
+        if record.get("state") not in (*SUCCESS_STATES, *FAILURE_STATES, *PENDING_STATES):
             raise ResultError(f"{path}: the state {record.get('state')!r:.60} is none that a cell can be in")
         if record.get("id", cell_id) != cell_id:
             raise ResultError(
@@ -165,7 +165,7 @@ class Store:
     def damaged_table(self, cell_id: str) -> str:
         """A file that a cell with a result should have left, and that is missing or cut; empty where all are there."""
         files = [f"{name}.parquet" for name in TABLES]
-        return next((file for file in files if not has_an_end(self.cell_file(cell_id, file))), "")
+        return next((file for file in files if not has_parquet_footer(self.cell_file(cell_id, file))), "")
 
     def write_record(self, cell_id: str, record: Record) -> None:
         write_json(self.cell_file(cell_id, "cell.json"), {"schema": SCHEMA_VERSION, **record})
@@ -173,7 +173,7 @@ class Store:
     def write_tables(self, cell_id: str, tables: Mapping[str, Rows], config: str) -> None:
         """The cell's tables, each with the cell's canonical JSON in its metadata; an id in a row is the folder's."""
         about = {"cell_id": cell_id, "cell": config, "accounting": "paper"}
-        schema_of = {**TABLES, **ON_REQUEST}
+        schema_of = {**TABLES, **OPTIONAL_TABLES}
         for name, rows in tables.items():
             schema = schema_of[name]
             own = [{**row, "cell_id": cell_id} for row in rows] if "cell_id" in schema.names else rows
@@ -185,16 +185,16 @@ class Store:
             ResultError: as `read_table`; or its content is another cell's.
         """
         path = self.cell_file(cell_id, f"{name}.parquet")
-        return _owned(read_table(path, TABLES[name]), path, cell_id)
+        return _check_owned(read_table(path, TABLES[name]), path, cell_id)
 
-    def read_wire(self, cell_id: str) -> pa.Table | None:
+    def read_traffic(self, cell_id: str) -> pa.Table | None:
         """What the interfaces carried; None where nobody read them."""
         path = self.cell_file(cell_id, "wire.parquet")
-        return _owned(read_table(path, WIRE), path, cell_id) if path.exists() else None
+        return _check_owned(read_table(path, WIRE), path, cell_id) if path.exists() else None
 
 
 @contextmanager
-def taken_apart(root: Path) -> Iterator[None]:
+def corruption_as_result_error(root: Path) -> Iterator[None]:
     """Within, what was written is used: what fdabench wrote fits, so here a file was damaged since, or made by others.
 
     Raises:
@@ -239,7 +239,7 @@ def _check_components(lock: Mapping[str, Any], path: Path) -> None:
         raise ResultError(f"{path}: components: {error!s:.120}; {_ANEW}") from error
 
 
-def _owned(table: pa.Table, path: Path, cell_id: str) -> pa.Table:
+def _check_owned(table: pa.Table, path: Path, cell_id: str) -> pa.Table:
     """The table, if all that it says of its cell is the folder's name: whatever else it says would be another's."""
     said = [value.decode(errors="replace") for key, value in (table.schema.metadata or {}).items() if key == b"cell_id"]
     rows = table["cell_id"].unique().to_pylist() if "cell_id" in table.column_names else []

@@ -8,14 +8,14 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 _FORMULA = re.compile(r"[=+\-@\t\r](?!(inf|nan|[\d.]+(e[+-]?\d+)?)\Z)", re.IGNORECASE)
 
 
-def visible(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     """With its control characters written out, as in `\\x1b[2J`."""
     return CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 def one_line(text: str) -> str:
     """The same, with its line breaks and tabs written out as well."""
-    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+    return escape_control_characters(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def csv_cell(value: Any) -> Any:

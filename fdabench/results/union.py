@@ -16,32 +16,32 @@ _SEEDS = "seeds="
 MOST_SHOWN = 60
 
 
-class Frozen(NamedTuple):
+class LockedSuite(NamedTuple):
     """A folder's suite."""
 
     root: Path
     lock: Lock
 
 
-def other_suite(first: Frozen, other: Frozen) -> list[str]:
+def suite_mismatches(first: LockedSuite, other: LockedSuite) -> list[str]:
     """Why `other` holds no results of the suite of `first`; nothing where it does."""
     if other.lock["suite"] != first.lock["suite"]:
         return [f"{other.root}: holds results of the suite {other.lock['suite']!r}, not {first.lock['suite']!r}"]
     mine, its = _settings(first.lock), _settings(other.lock)
     told = [
-        f"{other.root}: {key} is {_shown(its.get(key))}; in {first.root} it is {_shown(mine.get(key))}"
+        f"{other.root}: {key} is {_format_value(its.get(key))}; in {first.root} it is {_format_value(mine.get(key))}"
         for key in {**mine, **its}
         if its.get(key) != mine.get(key)
     ]
     return told or _other_grid(first, other)
 
 
-def joined(locks: Sequence[Lock]) -> dict[str, Any]:
+def merge_locks(locks: Sequence[Lock]) -> dict[str, Any]:
     """One for locks of the same suite: their cells in the order of the first one's grid, their seeds as they come."""
     cells: dict[str, dict[str, Any]] = {}
     for lock in locks:
         for cell in lock["cell"]:
-            cells.setdefault(_but_for_seed(cell), {}).setdefault(cell["id"], cell)
+            cells.setdefault(_without_seed(cell), {}).setdefault(cell["id"], cell)
     ordered = [cell for alike in cells.values() for cell in alike.values()]
     seeds = list(dict.fromkeys(seed for lock in locks for seed in lock["seeds"]))
     one = {**locks[0], "seeds": seeds, "cell": ordered}
@@ -64,7 +64,7 @@ def _other_overrides(lock: Lock) -> list[str]:
     return [override for override in lock.get("overrides", []) if not override.replace(" ", "").startswith(_SEEDS)]
 
 
-def _other_grid(first: Frozen, other: Frozen) -> list[str]:
+def _other_grid(first: LockedSuite, other: LockedSuite) -> list[str]:
     mine, its = _grid(first.lock), _grid(other.lock)
     only = [(first.root, mine[key]) for key in mine if key not in its]
     only += [(other.root, its[key]) for key in its if key not in mine]
@@ -76,10 +76,10 @@ def _other_grid(first: Frozen, other: Frozen) -> list[str]:
 
 
 def _grid(lock: Lock) -> dict[str, Mapping[str, Any]]:
-    return {_but_for_seed(cell): cell for cell in lock["cell"]}
+    return {_without_seed(cell): cell for cell in lock["cell"]}
 
 
-def _but_for_seed(cell: Mapping[str, Any]) -> str:
+def _without_seed(cell: Mapping[str, Any]) -> str:
     config = {key: value for key, value in cell["config"].items() if key != "seed"}
     return json.dumps([cell["label"], cell["reference"], config], sort_keys=True)
 
@@ -98,6 +98,6 @@ def _without_cells(limit: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in limit.items() if key != "cells"}
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fdabench.formatting import format_parameter
-from fdabench.results.dotted import dotted, varying
+from fdabench.results.dotted import flatten_keys, varying_keys
 from fdabench.results.names import partition_name
 
 _NOT_OF_IT = ("strategy", "optimizer", "seed", "budget", "eval")
@@ -66,7 +66,7 @@ def workloads_of(cells: Sequence[Cell]) -> dict[str, Workload]:
     for cell in cells:
         rest, optimizer = keys[cell["id"]]
         optimizers = {"optimizer": json.loads(optimizer)} if optimizer else {}
-        flats.setdefault((rest, optimizer), dotted({**optimizers, **_rest(cell)}))
+        flats.setdefault((rest, optimizer), flatten_keys({**optimizers, **_rest(cell)}))
     found = {
         key: Workload(_hash(key), *titles, _hash_without("workers", flat), _hash_without("partition", flat))
         for (key, flat), titles in zip(flats.items(), _titles(list(flats.values())), strict=True)
@@ -98,14 +98,14 @@ def _keys(cells: Sequence[Cell]) -> dict[str, Key]:
 
 def _titles(flats: Sequence[Flat]) -> list[tuple[str, str, str, str]]:
     """Each title's head and rest, and the title without workers, and without the partition."""
-    keys = [key for key in varying(flats) if key not in _IN_BASE and not key.startswith("partition.")]
-    said = [{key: _said(key, flat[key]) for key in keys if key in flat} for flat in flats]
+    keys = [key for key in varying_keys(flats) if key not in _IN_BASE and not key.startswith("partition.")]
+    said = [{key: _format_setting(key, flat[key]) for key in keys if key in flat} for flat in flats]
     titles = [_title(flat, more) for flat, more in zip(flats, said, strict=True)]
     same: dict[str, list[int]] = {}
     for i, (head, rest, *_) in enumerate(titles):
         same.setdefault(f"{head}, {rest}", []).append(i)
     for alike in same.values():  # too close for the digits of a title
-        apart = varying([flats[i] for i in alike])
+        apart = varying_keys([flats[i] for i in alike])
         for i in alike if len(alike) > 1 else ():
             exact = {key: f"{key}={flats[i][key]!r}" for key in apart if key in flats[i]}
             titles[i] = _title(flats[i], said[i] | exact)
@@ -131,7 +131,7 @@ def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str, str]:
     )
 
 
-def _said(key: str, value: Any) -> str:
+def _format_setting(key: str, value: Any) -> str:
     """`adam`, `lr=0.001`, `sampling=replacement`."""
     return str(value) if key.endswith(".kind") else f"{key.rpartition('.')[2]}={format_parameter(value)}"
 

@@ -8,31 +8,31 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fdabench.catalogue.load import Packed
-from fdabench.datasets.base import Data
-from fdabench.engine.memory import keep_freed_memory
-from fdabench.errors import TaskError
-from fdabench.results.store import Record, Store
-from fdabench.run.cell import Machine, Watcher, run_together
-from fdabench.run.closure import code_of
+from fdabench.catalogue.load import PackedPlugins
+from fdabench.datasets.base import DatasetTensors
+from fdabench.engine.memory import disable_malloc_trim
+from fdabench.errors import WorkloadError
+from fdabench.results.store import Record, ResultsFolder
+from fdabench.run.cell import ExecutionContext, CellCallbacks, run_cells_batched
+from fdabench.run.closure import code_hashes
 from fdabench.run.recorder import Progress
 from fdabench.suite.cell import Cell
 
-ASK_S = 0.5
+STOP_POLL_S = 0.5
 """Between two questions whether to stop."""
 
 
-class Errand(NamedTuple):
+class RemoteConfig(NamedTuple):
     """What all cells of a run are computed with."""
 
     device: str
     engine: str
     threads: int
     checkpoint_s: float
-    plugins: Packed
+    plugins: PackedPlugins
 
 
-class Parcel(NamedTuple):
+class RemoteCell(NamedTuple):
     """A cell, and what is known of it: without these it begins as if for the first time."""
 
     cell: Cell
@@ -42,93 +42,93 @@ class Parcel(NamedTuple):
     checkpoint: bytes | None
 
 
-class Left(NamedTuple):
+class RemoteResult(NamedTuple):
     """What a cell left: its record, and its other files by name."""
 
     record: Record
     files: dict[str, bytes]
 
 
-class Began(NamedTuple):
+class RemoteStarted(NamedTuple):
     cell_id: str
 
 
-class Went(NamedTuple):
+class RemoteProgress(NamedTuple):
     cell_id: str
     progress: Progress
 
 
-class Noted(NamedTuple):
+class RemoteWarning(NamedTuple):
     cell_id: str
     text: str
 
 
-Message = Began | Went | Noted
+Message = RemoteStarted | RemoteProgress | RemoteWarning
 
 
-class Desk:
+class MessageActor:
     """Beside whoever gives the cells, for what has no time to wait for their end."""
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
         self._stopping = False
 
-    def tell(self, message: Message) -> None:
+    def put(self, message: Message) -> None:
         self._messages.append(message)
 
-    def heard(self) -> list[Message]:
+    def drain(self) -> list[Message]:
         messages, self._messages = self._messages, []
         return messages
 
-    def stop(self) -> None:
+    def request_stop(self) -> None:
         self._stopping = True
 
-    def stop_asked(self) -> bool:
+    def stop_requested(self) -> bool:
         return self._stopping
 
 
-def run_parcels(
-    errand: Errand,
-    parcels: Sequence[Parcel],
+def run_remote_cells(
+    errand: RemoteConfig,
+    parcels: Sequence[RemoteCell],
     data: Mapping[str, Any],
     tell: Callable[[Message], None],
     stop_asked: Callable[[], bool],
-) -> list[Left]:
+) -> list[RemoteResult]:
     """Run cells of one data set (the fields of its `Data`) side by side, in a folder that is gone afterwards.
 
     Raises:
         TaskError: the code here is not what the cells are to be run by.
     """
-    keep_freed_memory()
+    disable_malloc_trim()
     torch.set_num_threads(errand.threads)
     catalogue, device = errand.plugins.unpacked(), torch.device(errand.device)
     for parcel in parcels:
-        _check_code(parcel, code_of(parcel.cell.config, catalogue))
-    on_device = Data(**data).to(device)
-    machine = Machine(device, errand.engine, lambda name: on_device, errand.checkpoint_s, catalogue)
-    with TemporaryDirectory(prefix="fdabench-cells-") as folder, _Asking(stop_asked) as stop:
-        store = Store(Path(folder))
+        _check_code(parcel, code_hashes(parcel.cell.config, catalogue))
+    on_device = DatasetTensors(**data).to(device)
+    machine = ExecutionContext(device, errand.engine, lambda name: on_device, errand.checkpoint_s, catalogue)
+    with TemporaryDirectory(prefix="fdabench-cells-") as folder, _StopPoller(stop_asked) as stop:
+        store = ResultsFolder(Path(folder))
         for parcel in parcels:
             _unpack(parcel, store)
-            tell(Began(parcel.cell.id))
+            tell(RemoteStarted(parcel.cell.id))
         # whoever is told hears it before anything else can come to pass
         stop_asked()
-        watcher = Watcher(
-            lambda cell_id, progress: tell(Went(cell_id, progress)),
+        watcher = CellCallbacks(
+            lambda cell_id, progress: tell(RemoteProgress(cell_id, progress)),
             stop.is_set,
-            lambda cell_id, text: tell(Noted(cell_id, text)),
+            lambda cell_id, text: tell(RemoteWarning(cell_id, text)),
         )
-        records = run_together([parcel.cell for parcel in parcels], store, machine, watcher)
-        return [Left(record, _files(store.cell_dir(record["id"]))) for record in records]
+        records = run_cells_batched([parcel.cell for parcel in parcels], store, machine, watcher)
+        return [RemoteResult(record, _files(store.cell_dir(record["id"]))) for record in records]
 
 
-def _check_code(parcel: Parcel, here: Mapping[str, str]) -> None:
+def _check_code(parcel: RemoteCell, here: Mapping[str, str]) -> None:
     differing = [name for name in sorted({**parcel.code, **here}) if parcel.code.get(name) != here.get(name)]
     if differing:
-        raise TaskError(f"a node has another version of fdabench: {', '.join(differing)} differ there")
+        raise WorkloadError(f"a node has another version of fdabench: {', '.join(differing)} differ there")
 
 
-def _unpack(parcel: Parcel, store: Store) -> None:
+def _unpack(parcel: RemoteCell, store: ResultsFolder) -> None:
     store.cell_dir(parcel.cell.id).mkdir(parents=True)
     if parcel.record is not None:
         store.write_record(parcel.cell.id, parcel.record)
@@ -140,12 +140,12 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "cell.json"}
 
 
-class _Asking:
+class _StopPoller:
     """A thread of its own asks now and then: a step takes as long as it takes."""
 
     def __init__(self, stop_asked: Callable[[], bool]) -> None:
         self._stop_asked, self._stop, self._over = stop_asked, threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._ask, daemon=True)
+        self._thread = threading.Thread(target=self._poll, daemon=True)
 
     def __enter__(self) -> threading.Event:
         self._thread.start()
@@ -155,8 +155,8 @@ class _Asking:
         self._over.set()
         self._thread.join()
 
-    def _ask(self) -> None:
-        while not self._over.wait(ASK_S):
+    def _poll(self) -> None:
+        while not self._over.wait(STOP_POLL_S):
             try:
                 asked = self._stop_asked()
             except Exception:

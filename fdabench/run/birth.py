@@ -10,18 +10,18 @@ from multiprocessing.connection import Connection
 from time import monotonic
 from typing import Any
 
-from fdabench.engine.meeting import LEADER, opened
-from fdabench.run.child import Task, serve
-from fdabench.run.distributed import Plan, Table
-from fdabench.run.follow import HELD_BACK, follow_quietly
+from fdabench.engine.meeting import LEADER, open_local_store
+from fdabench.run.child import WorkerConfig, worker_main
+from fdabench.run.distributed import DistributedConfig, GroupConfig
+from fdabench.run.follow import BLOCKED_SIGNALS, run_local_follower
 from fdabench.suite.cell import Cell
 
-FIRST_SIGN_S = 300.0
+START_TIMEOUT_S = 300.0
 """For a process to say that it is ready. Libraries that are loaded from a slow disk take their time; some hang."""
 
 
 @dataclass(eq=False)
-class Child:
+class WorkerHandle:
     """A process as its parent sees it."""
 
     process: Any
@@ -29,29 +29,29 @@ class Child:
     cells: dict[str, Cell] = field(default_factory=dict)
     """Those that it has been given and that have not ended."""
     was_ready: bool = False
-    born_at: float = field(default_factory=monotonic)
+    started_at: float = field(default_factory=monotonic)
     """On the monotonic clock."""
-    given_up: bool = False
+    startup_timed_out: bool = False
     """As it never said anything."""
     idle: bool = False
-    left_at: float = 0.0
+    follower_died_at: float = 0.0
     """On the monotonic clock, when a process of its team was found dead."""
     followers: list[Any] = field(default_factory=list)
     """The other processes of its team, if it leads one that is ours."""
     store: Any = None
     """Where they meet; it is there for as long as somebody holds it."""
 
-    def give_up_if_silent(self) -> None:
+    def check_startup(self) -> None:
         """Kill it where it has had its time to begin and has not begun."""
-        if not self.was_ready and monotonic() - self.born_at > FIRST_SIGN_S:
-            self.given_up = True
+        if not self.was_ready and monotonic() - self.started_at > START_TIMEOUT_S:
+            self.startup_timed_out = True
             self.process.kill()
 
-    def cause_of_death(self) -> str:
+    def describe_exit(self) -> str:
         """Of a process that has been joined."""
-        if self.given_up:
-            return f"it did not begin within {FIRST_SIGN_S:g} s"
-        return cause_of_death(self.process.exitcode)
+        if self.startup_timed_out:
+            return f"it did not begin within {START_TIMEOUT_S:g} s"
+        return describe_exit(self.process.exitcode)
 
     def kill(self) -> None:
         """At once, and all that belong to it."""
@@ -62,36 +62,36 @@ class Child:
         self.pipe.close()
 
 
-def born(task: Task, plan: Plan | None) -> Child:
+def spawn_worker(task: WorkerConfig, plan: DistributedConfig | None) -> WorkerHandle:
     """A process that waits for cells, and those that hold their workers with it."""
     if plan is None:
-        return _born(task)
-    if plan.outside is not None:
-        return _born(task._replace(table=Table(plan.outside, plan.mean, plan.wire)))
-    store, meeting = opened(plan.size, plan.timeout_s)
-    table = Table(meeting, plan.mean, plan.wire)
-    child = _born(task._replace(table=table))
+        return _spawn(task)
+    if plan.external_rendezvous is not None:
+        return _spawn(task._replace(table=GroupConfig(plan.external_rendezvous, plan.mean, plan.wire)))
+    store, meeting = open_local_store(plan.size, plan.timeout_s)
+    table = GroupConfig(meeting, plan.mean, plan.wire)
+    child = _spawn(task._replace(table=table))
     child.store = store
     for rank in range(LEADER + 1, plan.size):
-        child.followers.append(_started(follow_quietly, task.kit, table, rank))
+        child.followers.append(_start_process(run_local_follower, task.kit, table, rank))
     return child
 
 
-def _born(task: Task) -> Child:
+def _spawn(task: WorkerConfig) -> WorkerHandle:
     ours, theirs = mp.get_context("spawn").Pipe()
-    process = _started(serve, theirs, task)
+    process = _start_process(worker_main, theirs, task)
     theirs.close()
-    return Child(process, ours)
+    return WorkerHandle(process, ours)
 
 
-def _started(target: Callable[..., None], *arguments: object) -> Any:
+def _start_process(target: Callable[..., None], *arguments: object) -> Any:
     process = mp.get_context("spawn").Process(target=target, args=arguments, daemon=True)
-    with _signals_held_back():
+    with _blocked_signals():
         process.start()
     return process
 
 
-def send(child: Child, message: object) -> None:
+def send(child: WorkerHandle, message: object) -> None:
     try:
         child.pipe.send(message)
     except OSError:
@@ -100,21 +100,21 @@ def send(child: Child, message: object) -> None:
 
 
 @contextmanager
-def _signals_held_back() -> Iterator[None]:
+def _blocked_signals() -> Iterator[None]:
     """A process that begins here sees no signal while it imports; one for this process waits until the end."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     # it is started with the first process, and lets signals through when it is
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_SIGNALS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def cause_of_death(exit_code: int) -> str:
+def describe_exit(exit_code: int) -> str:
     by = f"by signal {-exit_code} ({signal.strsignal(-exit_code)})" if exit_code < 0 else f"with exit code {exit_code}"
     hint = "; the system may have run out of memory" if exit_code == -signal.SIGKILL else ""
     return f"it ended {by}{hint}"

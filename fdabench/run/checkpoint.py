@@ -15,67 +15,67 @@ from typing import IO, Any
 
 from fdabench.errors import ResultError
 from fdabench.regular import open_regular
-from fdabench.results.files import remove, write_with
-from fdabench.run.encoding import FORM, Codec, read, write
-from fdabench.run.pack import UnstorableError, pack, unpack
-from fdabench.run.snapshot import Snapshot
+from fdabench.results.files import remove, atomic_write
+from fdabench.run.encoding import FORMAT_VERSION, Codec, read, write
+from fdabench.run.pack import NotSerializableError, to_plain, from_plain
+from fdabench.run.snapshot import CheckpointState
 
-EVERY_S = 60.0
-MOST_OF_THE_TIME = 0.01
+DEFAULT_INTERVAL_S = 60.0
+MAX_TIME_SHARE = 0.01
 """Large models are written less often, so that writing takes no more than this share."""
-_EARLIER = b"PK"
+_EARLIER_FORMATS = b"PK"
 """What the checkpoints of fdabench's first revisions began with."""
 _DIGEST, _PIECE = hashlib.sha256().digest_size, 1 << 20
 
 
-def _silent(text: str) -> None:
+def _no_warning(text: str) -> None:
     pass
 
 
 @dataclass
-class Checkpoint:
+class CheckpointFile:
     """Where one cell's state is written to, and when. `about` is all that has to be the same for it to be used, and
     `check` raises when a state that was read is none of the cell."""
 
     path: Path
-    about: Mapping[str, Any]
+    fingerprint: Mapping[str, Any]
     codec: Codec
     check: Callable[[Any], None]
-    remark: Callable[[str], None] = _silent
-    every_s: float = EVERY_S
-    _due: float = field(init=False)
-    _hopeless: bool = False
+    on_warning: Callable[[str], None] = _no_warning
+    interval_s: float = DEFAULT_INTERVAL_S
+    _next_due: float = field(init=False)
+    _disabled: bool = False
 
     def __post_init__(self) -> None:
-        self._due = monotonic() + self.every_s
+        self._next_due = monotonic() + self.interval_s
 
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """Whether it is time to write."""
-        return monotonic() >= self._due
+        return monotonic() >= self._next_due
 
-    def save(self, snapshot: Snapshot) -> None:
+    def save(self, snapshot: CheckpointState) -> None:
         """Write it down, or say why not; the cell goes on either way."""
-        if self._hopeless:
+        if self._disabled:
             return
         begun = monotonic()
         try:
-            packed = pack({"about": self._text(), "snapshot": snapshot}, self.codec.records)
-            write_with(self.path, lambda file: _write(file, packed))
-        except UnstorableError as error:
+            packed = to_plain({"about": self._text(), "snapshot": snapshot}, self.codec.records)
+            atomic_write(self.path, lambda file: _write(file, packed))
+        except NotSerializableError as error:
             self.give_up(error)
         except (ResultError, RuntimeError) as error:
             # no room, or no such folder any more: there may be one later
-            self.remark(f"no checkpoint: {error}")
+            self.on_warning(f"no checkpoint: {error}")
         took = monotonic() - begun
-        self._due = monotonic() + max(self.every_s, took / MOST_OF_THE_TIME)
+        self._next_due = monotonic() + max(self.interval_s, took / MAX_TIME_SHARE)
 
     def give_up(self, error: Exception) -> None:
         """There will never be any."""
-        if not self._hopeless:
-            self._hopeless = True
-            self.remark(f"no checkpoints: its state has {error} in it; if it is stopped, it begins anew")
+        if not self._disabled:
+            self._disabled = True
+            self.on_warning(f"no checkpoints: its state has {error} in it; if it is stopped, it begins anew")
 
-    def read(self) -> Snapshot | None:
+    def read(self) -> CheckpointState | None:
         """What was written last, if there is any, it is whole, fits the cell, and nothing that it depends on has
         changed."""
         if not os.path.lexists(self.path):
@@ -87,7 +87,7 @@ class Checkpoint:
             self.refuse(error)
             return None
         if snapshot is None:
-            self.remark("its checkpoint is of other code or another machine, so it begins anew")
+            self.on_warning("its checkpoint is of other code or another machine, so it begins anew")
         return snapshot
 
     def refuse(self, error: Exception) -> None:
@@ -96,15 +96,15 @@ class Checkpoint:
         if isinstance(error, LookupError):
             reason = f"it has no {error}"
         line = " ".join(reason.split()).encode("unicode_escape").decode()
-        self.remark(f"its checkpoint cannot be used, so it begins anew: {self.path}: {line:.300}")
+        self.on_warning(f"its checkpoint cannot be used, so it begins anew: {self.path}: {line:.300}")
 
-    def _read(self) -> Snapshot | None:
+    def _read(self) -> CheckpointState | None:
         with open_regular(self.path) as file:
             size = os.fstat(file.fileno()).st_size - _DIGEST
-            form = file.read(len(FORM))
-            if form.startswith(_EARLIER):
+            form = file.read(len(FORMAT_VERSION))
+            if form.startswith(_EARLIER_FORMATS):
                 raise ValueError("an earlier fdabench has written it")
-            if form != FORM or size < len(form):
+            if form != FORMAT_VERSION or size < len(form):
                 raise ValueError("it is no checkpoint, or cut short")
             file.seek(0)
             if _digest(file, size) != file.read():
@@ -115,22 +115,22 @@ class Checkpoint:
         about, state = (value for name, value in found if name in ("about", "snapshot"))
         if about != self._text():
             return None
-        snapshot: Snapshot = unpack(packed._replace(tree=state), self.codec.records)
+        snapshot: CheckpointState = from_plain(packed._replace(tree=state), self.codec.records)
         self.check(snapshot)
         return snapshot
 
     def _text(self) -> str:
-        return json.dumps(self.about, sort_keys=True)
+        return json.dumps(self.fingerprint, sort_keys=True)
 
     def remove(self) -> None:
         """There is a result; what is left of the checkpoint is a nuisance, and no more."""
         try:
             remove(self.path)
         except ResultError as error:
-            self.remark(str(error))
+            self.on_warning(str(error))
 
 
-class _Hashing:
+class _HashingWriter:
     """Writes, and hashes what it has written."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -142,7 +142,7 @@ class _Hashing:
 
 
 def _write(file: IO[bytes], packed: Any) -> None:
-    sink = _Hashing(file)
+    sink = _HashingWriter(file)
     write(sink, packed)
     file.write(sink.sha256.digest())
 

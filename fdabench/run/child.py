@@ -11,114 +11,114 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, NamedTuple
 
-from fdabench.catalogue.kinds import Catalogue
+from fdabench.catalogue.kinds import Registry
 from fdabench.engine.meeting import LEADER
-from fdabench.results.store import Record, Store
-from fdabench.run.cell import Machine, Watcher, run_together
-from fdabench.run.distributed import Table
-from fdabench.run.follow import Kit, heed_signals, seat_at
-from fdabench.run.lease import BEAT_S, Lease
-from fdabench.run.plan import SETTLED, standings
+from fdabench.results.store import Record, ResultsFolder
+from fdabench.run.cell import ExecutionContext, CellCallbacks, run_cells_batched
+from fdabench.run.distributed import GroupConfig
+from fdabench.run.follow import ComputeConfig, unblock_signals, make_rank_context
+from fdabench.run.lease import REFRESH_INTERVAL_S, Lease
+from fdabench.run.plan import FINISHED_STATUSES, cell_statuses
 from fdabench.run.recorder import Progress
-from fdabench.run.shared import mapped
+from fdabench.run.shared import mmap_loader
 from fdabench.suite.cell import Cell
 
 
-class Task(NamedTuple):
+class WorkerConfig(NamedTuple):
     """What a process is given when it begins."""
 
-    store: Store
-    kit: Kit
+    store: ResultsFolder
+    kit: ComputeConfig
     checkpoint_s: float
-    table: Table | None = None
+    table: GroupConfig | None = None
     """Where it meets the others that hold a cell's workers; without one, this process holds them all."""
 
 
-class Ready(NamedTuple):
+class WorkerReady(NamedTuple):
     """It waits for cells."""
 
 
-class Began(NamedTuple):
+class CellBegan(NamedTuple):
     cell_id: str
 
 
-class Went(NamedTuple):
+class CellAdvanced(NamedTuple):
     cell_id: str
     progress: Progress
 
 
-class Remark(NamedTuple):
+class CellRemark(NamedTuple):
     cell_id: str
     text: str
 
 
-class Busy(NamedTuple):
+class CellLocked(NamedTuple):
     """Another run is at this cell."""
 
     cell_id: str
 
 
-class Finished(NamedTuple):
+class CellDone(NamedTuple):
     cell_id: str
     record: Record
 
 
-class Broke(NamedTuple):
+class WorkerFailed(NamedTuple):
     """It cannot go on, for a reason that is not a cell's."""
 
     error: Exception
 
 
-class Offer(NamedTuple):
+class CellTask(NamedTuple):
     """A cell to run, unless somebody else has done it since it was begun so many times."""
 
     cell: Cell
     attempts: int
 
 
-class Stop(NamedTuple):
+class StopWorker(NamedTuple):
     """What it is sent, instead of cells, when it is to stop."""
 
 
-def serve(pipe: Connection, task: Task) -> None:
+def worker_main(pipe: Connection, task: WorkerConfig) -> None:
     """Run the cells that come through the pipe, and tell through it what happens."""
     stop = threading.Event()
-    _take_signals(stop)
-    task.kit.unpack()
-    machine: Machine | None = None
-    inbox: queue.SimpleQueue[Sequence[Offer]] = queue.SimpleQueue()
+    _install_signal_handlers(stop)
+    task.kit.apply()
+    machine: ExecutionContext | None = None
+    inbox: queue.SimpleQueue[Sequence[CellTask]] = queue.SimpleQueue()
     leases: dict[str, Lease] = {}
     threading.Thread(target=_listen, args=(pipe, inbox, stop, leases), daemon=True).start()
     # whoever does not listen any more is gone, and `_listen` has noticed
     with suppress(OSError):
         while not stop.is_set():
-            pipe.send(Ready())
+            pipe.send(WorkerReady())
             offers = inbox.get()
             try:
                 # not before there is a pipe to tell what a plug-in raises
-                machine = machine or _machine(task)
-                cells = [offer.cell for offer in offers if _taken(offer, task.store, machine.catalogue, leases, pipe)]
+                machine = machine or _make_context(task)
+                cells = [offer.cell for offer in offers if _acquire(offer, task.store, machine.catalogue, leases, pipe)]
                 _run(cells, task.store, machine, stop, pipe)
-                if machine.seat is not None and machine.seat.member.over:
+                if machine.seat is not None and machine.seat.member.has_left:
                     # the others are gone, and come with the next one
                     return
             except Exception as error:
-                pipe.send(Broke(error))
+                pipe.send(WorkerFailed(error))
                 return
             finally:
                 while leases:
-                    leases.popitem()[1].give_back()
+                    leases.popitem()[1].release()
 
 
-def _machine(task: Task) -> Machine:
+def _make_context(task: WorkerConfig) -> ExecutionContext:
     kit = task.kit
     catalogue = kit.plugins.unpacked()
-    seat = None if task.table is None else seat_at(task.table, LEADER, kit, catalogue)
+    seat = None if task.table is None else make_rank_context(task.table, LEADER, kit, catalogue)
     device = kit.device if seat is None else seat.device
-    return Machine(device, kit.engine, mapped(kit.folder, device), task.checkpoint_s, catalogue, seat)
+    return ExecutionContext(device, kit.engine, mmap_loader(kit.folder, device), task.checkpoint_s, catalogue, seat)
 
 
-def _take_signals(stop: threading.Event) -> None:
+def _install_signal_handlers(stop: threading.Event) -> None:
     """Ctrl-C reaches every process of a terminal, and is for the one that gives the cells."""
 
     def terminate(signum: int, frame: FrameType | None) -> None:
@@ -126,17 +126,17 @@ def _take_signals(stop: threading.Event) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, terminate)
-    heed_signals()
+    unblock_signals()
 
 
 def _listen(pipe: Connection, inbox: Any, stop: threading.Event, leases: Mapping[str, Lease]) -> None:
     """A thread of its own: a step takes as long as it takes, and asks nobody."""
     with suppress(EOFError, OSError):
         while True:
-            if not pipe.poll(BEAT_S):
+            if not pipe.poll(REFRESH_INTERVAL_S):
                 for lease in list(leases.values()):
-                    lease.beat()
-            elif isinstance(message := pipe.recv(), Stop):
+                    lease.refresh()
+            elif isinstance(message := pipe.recv(), StopWorker):
                 break
             else:
                 inbox.put(message)
@@ -144,37 +144,37 @@ def _listen(pipe: Connection, inbox: Any, stop: threading.Event, leases: Mapping
     inbox.put(())
 
 
-def _taken(offer: Offer, store: Store, catalogue: Catalogue, leases: dict[str, Lease], pipe: Connection) -> bool:
+def _acquire(offer: CellTask, store: ResultsFolder, catalogue: Registry, leases: dict[str, Lease], pipe: Connection) -> bool:
     """Whether the cell is ours to run."""
     cell = offer.cell
     lease = Lease(store, cell.id)
-    if not lease.take():
-        pipe.send(Busy(cell.id))
+    if not lease.acquire():
+        pipe.send(CellLocked(cell.id))
         return False
     leases[cell.id] = lease
     record = store.read_record(cell.id)
     if (
         record is not None
         and record["attempts"] > offer.attempts
-        and standings([cell], store, catalogue)[0].status in SETTLED
+        and cell_statuses([cell], store, catalogue)[0].status in FINISHED_STATUSES
     ):
-        pipe.send(Finished(cell.id, record))
+        pipe.send(CellDone(cell.id, record))
         return False
     return True
 
 
-def _run(cells: Sequence[Cell], store: Store, machine: Machine, stop: threading.Event, pipe: Connection) -> None:
+def _run(cells: Sequence[Cell], store: ResultsFolder, machine: ExecutionContext, stop: threading.Event, pipe: Connection) -> None:
     def tell(cell_id: str, progress: Progress) -> None:
         with suppress(OSError):
-            pipe.send(Went(cell_id, progress))
+            pipe.send(CellAdvanced(cell_id, progress))
 
     def remark(cell_id: str, text: str) -> None:
         with suppress(OSError):
-            pipe.send(Remark(cell_id, text))
+            pipe.send(CellRemark(cell_id, text))
 
     if not cells:
         return
     for cell in cells:
-        pipe.send(Began(cell.id))
-    for record in run_together(cells, store, machine, Watcher(tell, stop.is_set, remark)):
-        pipe.send(Finished(record["id"], record))
+        pipe.send(CellBegan(cell.id))
+    for record in run_cells_batched(cells, store, machine, CellCallbacks(tell, stop.is_set, remark)):
+        pipe.send(CellDone(record["id"], record))

@@ -11,13 +11,13 @@ from typing import Any
 
 import fdabench
 from fdabench.catalogue.code import code_hash, imported_modules
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.datasets.base import Source
-from fdabench.models.base import Architecture
-from fdabench.suite.components import components
+from fdabench.catalogue.kinds import BUILT_IN, Registry
+from fdabench.datasets.base import DatasetSpec
+from fdabench.models.base import ModelSpec
+from fdabench.suite.components import components_used
 
 ROOT = Path(fdabench.__file__).parent
-ALWAYS = (
+ALWAYS_HASHED = (
     "run/simulate.py",
     "run/recorder.py",
     "run/setting.py",
@@ -26,23 +26,23 @@ ALWAYS = (
     "engine/choice.py",
 )
 # what decides numbers; the others only read, show or store them
-FOLLOWED = ("core", "engine", "strategies", "monitors", "servers", "optimizers", "partition", "datasets", "models")
-WATCHING = ("engine/lockstep.py", "engine/wire.py")
+HASHED_PACKAGES = ("core", "engine", "strategies", "monitors", "servers", "optimizers", "partition", "datasets", "models")
+OBSERVER_MODULES = ("engine/lockstep.py", "engine/wire.py")
 """They look at what crosses, and change none of it."""
 
 
-def code_of(config: Mapping[str, Any], catalogue: Catalogue = BUILT_IN) -> dict[str, str]:
+def code_hashes(config: Mapping[str, Any], catalogue: Registry = BUILT_IN) -> dict[str, str]:
     """Hash by file, relative to the package, for all that this cell runs; of a plug-in, every file of its own and, as
     `data of NAME`, the data that it loads."""
     found: dict[str, str] = {}
-    pending = [*ALWAYS]
-    for role, name in components(config, catalogue):
-        plugin = catalogue.plugin_of(role, name)
+    pending = [*ALWAYS_HASHED]
+    for role, name in components_used(config, catalogue):
+        plugin = catalogue.find_plugin(role, name)
         if plugin is None:
-            pending.append(_home(getattr(catalogue, role)[name]))
+            pending.append(_home_module(getattr(catalogue, role)[name]))
         else:
             found |= plugin.hashes
-            pending += [file for source in plugin.sources.values() for file in _followed(source)]
+            pending += [file for source in plugin.sources.values() for file in _imported_files(source)]
         if role == "datasets" and name in catalogue.data_hashes:
             found[f"data of {name}"] = catalogue.data_hashes[name]
     while pending:
@@ -53,11 +53,11 @@ def code_of(config: Mapping[str, Any], catalogue: Catalogue = BUILT_IN) -> dict[
     return dict(sorted(found.items()))
 
 
-def _home(component: Any) -> str:
+def _home_module(component: Any) -> str:
     """The file of a class, or of the function that makes a model or loads data."""
     function = component
-    if isinstance(component, Architecture | Source):
-        function = component.build if isinstance(component, Architecture) else component.load
+    if isinstance(component, ModelSpec | DatasetSpec):
+        function = component.build if isinstance(component, ModelSpec) else component.load
     return _file(getattr(function, "func", function).__module__)
 
 
@@ -69,10 +69,10 @@ def _file(module: str) -> str:
 def _read(name: str) -> tuple[str, tuple[str, ...]]:
     """The hash of a file's code, and the files that it imports and that are followed."""
     source = (ROOT / name).read_bytes()
-    return code_hash(source), _followed(source)
+    return code_hash(source), _imported_files(source)
 
 
-def _followed(source: bytes) -> tuple[str, ...]:
+def _imported_files(source: bytes) -> tuple[str, ...]:
     own = sorted(_file(module) for module in imported_modules(source) if module.startswith("fdabench."))
-    followed = (file for file in own if file.split("/")[0] in FOLLOWED and file not in WATCHING)
+    followed = (file for file in own if file.split("/")[0] in HASHED_PACKAGES and file not in OBSERVER_MODULES)
     return tuple(file for file in followed if (ROOT / file).exists())

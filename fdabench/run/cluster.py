@@ -13,9 +13,9 @@ from typing import NamedTuple
 from torch import Tensor
 
 from fdabench.errors import UsageError
-from fdabench.formatting import byte_size
+from fdabench.formatting import format_bytes
 from fdabench.run.footprint import simulation_bytes
-from fdabench.run.pool import Place
+from fdabench.run.pool import RunContext
 from fdabench.suite.cell import Cell
 
 try:
@@ -29,7 +29,7 @@ CONNECT_S = 5.0
 ANSWER_S = 30.0
 
 
-class Need(NamedTuple):
+class ResourceRequest(NamedTuple):
     """What a task asks of its node."""
 
     cpus: int
@@ -43,11 +43,11 @@ class Need(NamedTuple):
 
     def __str__(self) -> str:
         gpus = f", {self.gpus:g} GPU" if self.gpus else ""
-        return f"{self.cpus} CPU{gpus} and {byte_size(self.memory)}"
+        return f"{self.cpus} CPU{gpus} and {format_bytes(self.memory)}"
 
 
 @contextmanager
-def joined(address: str | None) -> Iterator[None]:
+def connect(address: str | None) -> Iterator[None]:
     """The cluster at `address`, or where RAY_ADDRESS says, or the one that this machine is part of.
 
     Raises:
@@ -80,7 +80,7 @@ def _join(address: str) -> None:
         told = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UsageError(f"{where}: {told:.200}; `ray start --head` starts one, --ray-address names one") from error
     # it would tell on stdout, which is for the result, what becomes of nodes; we say that ourselves
-    ray._private.worker.print_to_stdstream = _say_nothing
+    ray._private.worker.print_to_stdstream = _discard_log
     # Ray takes this signal for itself
     signal.signal(signal.SIGTERM, terminated)
 
@@ -94,35 +94,35 @@ def _check_answer(address: str, where: str) -> None:
         raise UsageError(f"{where}: something listens there that is not the head of a Ray cluster") from error
 
 
-def _say_nothing(data: object, ignore_prefix: bool) -> None:
+def _discard_log(data: object, ignore_prefix: bool) -> None:
     pass
 
 
-def check_fits(cells: Sequence[Cell], place: Place, jobs: int | None) -> None:
+def check_resources(cells: Sequence[Cell], place: RunContext, jobs: int | None) -> None:
     """
     Raises:
         UsageError: the workers of a cell are to be spread over processes, or no node has what a cell needs.
     """
     if place.team is not None:
         raise UsageError("--executor ray: a cell is a task of one process; --engine distributed is for torchrun")
-    there = nodes()
-    needs = {cell.title: need_of([cell], place, jobs) for cell in cells}
+    there = alive_nodes()
+    needs = {cell.title: resources_for([cell], place, jobs) for cell in cells}
     missed = [f"{title} needs {need}" for title, need in needs.items() if not any(need.fits(node) for node in there)]
     if missed:
         most = {name: max((node.get(name, 0) for node in there), default=0) for name in ("CPU", "GPU", "memory")}
-        largest = Need(int(most["CPU"]), most["GPU"], int(most["memory"]))
+        largest = ResourceRequest(int(most["CPU"]), most["GPU"], int(most["memory"]))
         raise UsageError(f"--executor ray: no node is big enough ({len(missed)} cells): {missed[0]}; at most {largest}")
 
 
-def nodes() -> list[dict[str, float]]:
+def alive_nodes() -> list[dict[str, float]]:
     """What each node that is alive has, in all."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def need_of(cells: Sequence[Cell], place: Place, jobs: int | None) -> Need:
+def resources_for(cells: Sequence[Cell], place: RunContext, jobs: int | None) -> ResourceRequest:
     """On an accelerator `jobs` tasks share one."""
     gpus = 0.0 if place.device.type == "cpu" else 1 / (jobs or 1)
     fields = vars(place.data[cells[0].config["dataset"]]).values()
     # once as it came, once as it is used
     held = 2 * sum(value.nbytes for value in fields if isinstance(value, Tensor))
-    return Need(place.threads, gpus, sum(simulation_bytes(cell.config, place.catalogue) for cell in cells) + held)
+    return ResourceRequest(place.threads, gpus, sum(simulation_bytes(cell.config, place.catalogue) for cell in cells) + held)

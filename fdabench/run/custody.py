@@ -4,18 +4,18 @@ from datetime import UTC, datetime
 
 from fdabench.errors import ResultError
 from fdabench.regular import read_regular
-from fdabench.results.files import remove, write_whole
-from fdabench.results.store import CHECKPOINT, ON_REQUEST, RESULTS, TABLES, Record, Store
-from fdabench.run.away import Left, Parcel
-from fdabench.run.closure import code_of
-from fdabench.run.pool import Place
+from fdabench.results.files import remove, atomic_write_bytes
+from fdabench.results.store import CHECKPOINT, OPTIONAL_TABLES, SUCCESS_STATES, TABLES, Record, ResultsFolder
+from fdabench.run.away import RemoteResult, RemoteCell
+from fdabench.run.closure import code_hashes
+from fdabench.run.pool import RunContext
 from fdabench.suite.cell import Cell
 
-FILES = frozenset({CHECKPOINT, *(f"{name}.parquet" for name in (*TABLES, *ON_REQUEST))})
+FILES = frozenset({CHECKPOINT, *(f"{name}.parquet" for name in (*TABLES, *OPTIONAL_TABLES))})
 """What a cell leaves beside its record."""
 
 
-def parcel_of(cell: Cell, place: Place) -> Parcel:
+def make_remote_cell(cell: Cell, place: RunContext) -> RemoteCell:
     """With the checkpoint of whoever was at it last."""
     path = place.store.checkpoint_path(cell.id)
     try:
@@ -23,10 +23,10 @@ def parcel_of(cell: Cell, place: Place) -> Parcel:
     except OSError:
         # there is none, or nothing that could be sent: the cell begins at step 0
         checkpoint = None
-    return Parcel(cell, code_of(cell.config, place.catalogue), place.store.read_record(cell.id), checkpoint)
+    return RemoteCell(cell, code_hashes(cell.config, place.catalogue), place.store.read_record(cell.id), checkpoint)
 
 
-def write_begun(cell: Cell, place: Place) -> None:
+def record_started(cell: Cell, place: RunContext) -> None:
     """What stays true if nothing is heard of it any more: it was begun once more."""
     before = place.store.read_record(cell.id)
     record = {
@@ -36,12 +36,12 @@ def write_begun(cell: Cell, place: Place) -> None:
         "attempts": (before["attempts"] if before else 0) + 1,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "config": cell.config,
-        "code": code_of(cell.config, place.catalogue),
+        "code": code_hashes(cell.config, place.catalogue),
     }
     place.store.write_record(cell.id, record)
 
 
-def write_left(left: Left, store: Store) -> None:
+def record_result(left: RemoteResult, store: ResultsFolder) -> None:
     """The record last; a checkpoint goes when there is a result.
 
     Raises:
@@ -52,13 +52,13 @@ def write_left(left: Left, store: Store) -> None:
     if foreign:
         raise ResultError(f"cell {cell_id}: a node sent the file {foreign[0]!r:.60}, which no cell leaves")
     for name, content in left.files.items():
-        write_whole(store.cell_dir(cell_id) / name, content)
+        atomic_write_bytes(store.cell_dir(cell_id) / name, content)
     store.write_record(cell_id, left.record)
-    if left.record["state"] in RESULTS:
+    if left.record["state"] in SUCCESS_STATES:
         remove(store.checkpoint_path(cell_id))
 
 
-def write_lost(cell_id: str, store: Store, cause: str) -> Record | None:
+def record_lost(cell_id: str, store: ResultsFolder, cause: str) -> Record | None:
     """None where nothing was written when it began."""
     record = store.read_record(cell_id)
     if record is not None:

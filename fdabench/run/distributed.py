@@ -11,31 +11,31 @@ from typing import Any, NamedTuple, get_args
 
 import torch
 
-from fdabench.catalogue.kinds import Catalogue
+from fdabench.catalogue.kinds import Registry
 from fdabench.catalogue.tried import failure_of
-from fdabench.datasets.base import Data
-from fdabench.engine.meeting import LEADER, Meeting
-from fdabench.engine.member import Member
-from fdabench.engine.team import Mean, Processes
-from fdabench.engine.wire import received_bytes
-from fdabench.engine.workers import Engine
-from fdabench.errors import CutOffError, TaskError, UsageError, nearest
+from fdabench.datasets.base import DatasetTensors
+from fdabench.engine.meeting import LEADER, Rendezvous
+from fdabench.engine.member import RankCoordinator
+from fdabench.engine.team import Reduction, TorchProcessGroup
+from fdabench.engine.wire import interface_rx_bytes
+from fdabench.engine.workers import GradientFnFactory
+from fdabench.errors import ProcessLostError, WorkloadError, UsageError, did_you_mean
 from fdabench.run.encoding import codec_for
-from fdabench.run.simulate import Job, Simulated, simulate
+from fdabench.run.simulate import CellJob, TrainingResult, train_cells
 
-CHECK = "FDABENCH_CHECK"
+CHECK_ENV_VAR = "FDABENCH_CHECK"
 """Set to 1, every process compares with the others what it is about to do."""
 
 
-class Plan(NamedTuple):
+class DistributedConfig(NamedTuple):
     """The processes of each cell: how many, how they average, and how long they wait for each other."""
 
     size: int
-    mean: Mean
+    mean: Reduction
     timeout_s: float
-    outside: Meeting | None = None
+    external_rendezvous: Rendezvous | None = None
     """Where those meet that somebody else has started, as torchrun does; without it, a cell's processes are ours."""
-    serves: bool = False
+    hosts_store: bool = False
     """Whether this process holds the store of that meeting, which nobody else does."""
     wire: str = ""
     """The interface that is read around everything that crosses; empty if none is."""
@@ -43,57 +43,57 @@ class Plan(NamedTuple):
     """Of this process."""
 
     @property
-    def leads(self) -> bool:
+    def is_rank_zero(self) -> bool:
         return self.rank == LEADER
 
 
-class Table(NamedTuple):
+class GroupConfig(NamedTuple):
     """Where one team meets, and how it averages."""
 
-    meeting: Meeting
-    mean: Mean
+    meeting: Rendezvous
+    mean: Reduction
     wire: str
 
 
 @dataclass(frozen=True)
-class Seat:
+class RankContext:
     """What one process of a team runs its part of a cell with."""
 
-    member: Member
-    mean: Mean
+    member: RankCoordinator
+    mean: Reduction
     wire: str
     device: torch.device
-    engine: Engine
-    catalogue: Catalogue
+    engine: GradientFnFactory
+    catalogue: Registry
 
 
-def lead(job: Job, data: Data, seat: Seat, stop_asked: Callable[[], bool]) -> Simulated | Exception:
+def run_as_rank_zero(job: CellJob, data: DatasetTensors, seat: RankContext, stop_asked: Callable[[], bool]) -> TrainingResult | Exception:
     """Run a cell with the others; what it left or what went wrong, here or in another process."""
-    order = seat.member.order(json.dumps({"config": job.config, "data": _data_hash(job, seat)}))
-    done = _part_of(job, lambda name: data, seat, stop_asked)
-    return seat.member.settle(order, done).error if isinstance(done, Exception) else done
+    order = seat.member.broadcast_command(json.dumps({"config": job.config, "data": _data_hash(job, seat)}))
+    done = _run_command(job, lambda name: data, seat, stop_asked)
+    return seat.member.resolve_error(order, done).error if isinstance(done, Exception) else done
 
 
-def obey(load: Callable[[str], Data], seat: Seat) -> None:
+def run_as_follower(load: Callable[[str], DatasetTensors], seat: RankContext) -> None:
     """Run what the leader orders, until there is nothing more.
 
     Raises:
         CutOffError: the team is at its end, because processes were lost or one raised what the others did not.
     """
-    for order, text in seat.member.orders():
+    for order, text in seat.member.iter_commands():
         asked = json.loads(text)
-        done = _part_of(Job("", asked["config"]), partial(_same, load, asked["data"], seat), seat, lambda: False)
-        if isinstance(done, Exception) and not (verdict := seat.member.settle(order, done)).goes_on:
+        done = _run_command(CellJob("", asked["config"]), partial(_same, load, asked["data"], seat), seat, lambda: False)
+        if isinstance(done, Exception) and not (verdict := seat.member.resolve_error(order, done)).can_continue:
             told = type(done).__name__
-            raise CutOffError(f"rank {seat.member.rank} is at its end: {told}: {verdict.error}") from done
+            raise ProcessLostError(f"rank {seat.member.rank} is at its end: {told}: {verdict.error}") from done
 
 
-def _data_hash(job: Job, seat: Seat) -> str:
+def _data_hash(job: CellJob, seat: RankContext) -> str:
     """Of the data that a plug-in loaded in this process; empty for built-in data."""
     return seat.catalogue.data_hashes.get(job.config["dataset"], "")
 
 
-def _same(load: Callable[[str], Data], hash_of_leader: str, seat: Seat, name: str) -> Data:
+def _same(load: Callable[[str], DatasetTensors], hash_of_leader: str, seat: RankContext, name: str) -> DatasetTensors:
     """
     Raises:
         TaskError: in this process the plug-in has loaded other data than in that of rank 0.
@@ -101,20 +101,20 @@ def _same(load: Callable[[str], Data], hash_of_leader: str, seat: Seat, name: st
     mine = seat.catalogue.data_hashes.get(name, "")
     if mine != hash_of_leader:
         said = f"rank {seat.member.rank} has {mine or 'none'}, rank 0 has {hash_of_leader or 'none'}"
-        raise TaskError(f"the data of {name} differ: {said}")
+        raise WorkloadError(f"the data of {name} differ: {said}")
     return load(name)
 
 
-def _part_of(
-    job: Job, load: Callable[[str], Data], seat: Seat, stop_asked: Callable[[], bool]
-) -> Simulated | Exception:
+def _run_command(
+    job: CellJob, load: Callable[[str], DatasetTensors], seat: RankContext, stop_asked: Callable[[], bool]
+) -> TrainingResult | Exception:
     member = seat.member
     try:
         codec = codec_for(job.config, seat.catalogue, seat.device)
-        team = Processes(member.rank, member.size, seat.mean, os.environ.get(CHECK) == "1", seat.wire, codec)
-        member.join(seat.device)
+        team = TorchProcessGroup(member.rank, member.size, seat.mean, os.environ.get(CHECK_ENV_VAR) == "1", seat.wire, codec)
+        member.init_process_group(seat.device)
         data = load(job.config["dataset"])
-        (done,) = simulate([job], data, seat.engine, stop_asked, seat.catalogue, team)
+        (done,) = train_cells([job], data, seat.engine, stop_asked, seat.catalogue, team)
     except BaseException as error:
         # a plug-in's, a cell's or a connection's: the others are told, whatever it is
         failure = failure_of(error, seat.catalogue)
@@ -124,47 +124,47 @@ def _part_of(
     return done
 
 
-def parse_mean(text: str) -> Mean:
+def parse_reduction(text: str) -> Reduction:
     """
     Raises:
         UsageError: no such way to average.
     """
-    known: dict[str, Mean] = {name: name for name in get_args(Mean)}
+    known: dict[str, Reduction] = {name: name for name in get_args(Reduction)}
     if text not in known:
-        raise UsageError(f"--mean {text}: expected {' or '.join(known)}{nearest(text, known)}")
+        raise UsageError(f"--mean {text}: expected {' or '.join(known)}{did_you_mean(text, known)}")
     return known[text]
 
 
-def parse_wire(interface: str | None) -> str:
+def parse_network_interface(interface: str | None) -> str:
     """An interface whose counters can be read here; empty if none is asked for.
 
     Raises:
         UsageError: no such interface, or no counters.
     """
     if interface is not None:
-        received_bytes(interface)
+        interface_rx_bytes(interface)
     return interface or ""
 
 
-def check_devices(device: torch.device, plan: Plan) -> None:
+def check_devices(device: torch.device, plan: DistributedConfig) -> None:
     """Whether each process that this run starts has an accelerator of its own.
 
     Raises:
         UsageError: NCCL refuses two ranks on one CUDA device.
     """
-    if device.type == "cuda" and plan.outside is None and plan.size > (count := torch.cuda.device_count()):
+    if device.type == "cuda" and plan.external_rendezvous is None and plan.size > (count := torch.cuda.device_count()):
         raise UsageError(
             f"--processes {plan.size} --device cuda: NCCL needs a CUDA device for each process, and {count} "
             f"{'is' if count == 1 else 'are'} here: take --processes {count}, or --device cpu"
         )
 
 
-def own_device(device: torch.device, rank: int) -> torch.device:
+def device_for_rank(device: torch.device, rank: int) -> torch.device:
     """Accelerators are shared out over the processes of a host."""
     return device if device.type == "cpu" else torch.device(device.type, rank % torch.cuda.device_count())
 
 
-def from_environment(environment: Mapping[str, str], timeout_s: float) -> tuple[int, Meeting] | None:
+def rendezvous_from_env(environment: Mapping[str, str], timeout_s: float) -> tuple[int, Rendezvous] | None:
     """This process' rank and its team's meeting, as torchrun and its like say it; None where nobody does.
 
     Raises:
@@ -181,10 +181,10 @@ def from_environment(environment: Mapping[str, str], timeout_s: float) -> tuple[
         raise UsageError(f"RANK, WORLD_SIZE and MASTER_PORT are to be whole numbers: {error}") from error
     # what a team that was started again finds in the store is not its own
     name = f"fdabench/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}"
-    return rank, Meeting(environment["MASTER_ADDR"], port, name, size, timeout_s)
+    return rank, Rendezvous(environment["MASTER_ADDR"], port, name, size, timeout_s)
 
 
-def hosted(meeting: Meeting, rank: int, environment: Mapping[str, str]) -> Any:
+def host_store(meeting: Rendezvous, rank: int, environment: Mapping[str, str]) -> Any:
     """The meeting's store, if nobody but this process is there to serve it."""
     by_agent = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    return None if by_agent or rank != LEADER else meeting.served()
+    return None if by_agent or rank != LEADER else meeting.is_server()

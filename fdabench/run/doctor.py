@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import torch
 
 from fdabench import __version__
-from fdabench.catalogue.kinds import Catalogue
-from fdabench.datasets.base import Data, Source
-from fdabench.engine.choice import ENGINES, engine_on
-from fdabench.formatting import byte_size
+from fdabench.catalogue.kinds import Registry
+from fdabench.datasets.base import DatasetTensors, DatasetSpec
+from fdabench.engine.choice import ENGINES, resolve_engine
+from fdabench.formatting import format_bytes
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.run.environment import device_name, environment, usable_cores
-from fdabench.run.placement import differing, sums
-from fdabench.run.simulate import Job, simulate
+from fdabench.run.placement import differing_offsets, sums
+from fdabench.run.simulate import CellJob, train_cells
 from fdabench.suite.reader import read_suite
 
 SUITE = Path(__file__).with_name("doctor.toml")
@@ -30,21 +30,21 @@ _WORKS_WITHOUT = ("ray",)
 """Extras that a command is missing without, and nothing else."""
 
 
-class Finding(NamedTuple):
+class DoctorCheck(NamedTuple):
     """`name`, of what kind it is, and what was found of it."""
 
     kind: str
     name: str
-    found: str
+    result: str
 
 
-def versions() -> Iterator[Finding]:
+def versions() -> Iterator[DoctorCheck]:
     """Of fdabench, with its git revision, of Python, and of every package that it needs."""
     revision = environment(torch.device("cpu"))["git"]
-    yield Finding("version", "fdabench", f"{__version__} {revision}".strip())
-    yield Finding("version", "python", platform.python_version())
+    yield DoctorCheck("version", "fdabench", f"{__version__} {revision}".strip())
+    yield DoctorCheck("version", "python", platform.python_version())
     for name in (*_required(), *_WORKS_WITHOUT):
-        yield Finding("version", name, _version(name))
+        yield DoctorCheck("version", name, _version(name))
 
 
 def _required() -> list[str]:
@@ -62,70 +62,70 @@ def _version(name: str) -> str:
         return f"not installed: pip install 'fdabench[{name}]'" if name in _WORKS_WITHOUT else "not installed"
 
 
-def devices() -> Iterator[Finding]:
+def devices() -> Iterator[DoctorCheck]:
     """The CPU with its memory, every CUDA device, and the space where results would go."""
     cpu = torch.device("cpu")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     capability = torch.backends.cpu.get_cpu_capability()
-    yield Finding("device", "cpu", f"{device_name(cpu)}, {capability}, {usable_cores()} cores, {_memory(memory)}")
+    yield DoctorCheck("device", "cpu", f"{device_name(cpu)}, {capability}, {usable_cores()} cores, {_memory(memory)}")
     for index in range(torch.cuda.device_count()):
         about = torch.cuda.get_device_properties(index)
-        yield Finding("device", f"cuda:{index}", f"{about.name}, {_memory(about.total_memory)}")
+        yield DoctorCheck("device", f"cuda:{index}", f"{about.name}, {_memory(about.total_memory)}")
     if not torch.cuda.is_available():
         built = "" if torch.version.cuda else ": this torch is built without CUDA"
-        yield Finding("device", "cuda", f"none{built}")
-    yield Finding("device", "disk", f"{byte_size(shutil.disk_usage(Path.cwd()).free)} free here")
+        yield DoctorCheck("device", "cuda", f"none{built}")
+    yield DoctorCheck("device", "disk", f"{format_bytes(shutil.disk_usage(Path.cwd()).free)} free here")
 
 
 def _memory(count: int) -> str:
-    return byte_size(count) if count else "unknown memory"
+    return format_bytes(count) if count else "unknown memory"
 
 
-def data_sets(root: Path, catalogue: Catalogue) -> Iterator[Finding]:
+def data_sets(root: Path, catalogue: Registry) -> Iterator[DoctorCheck]:
     """Whether each could be read now; nothing is downloaded."""
     for name, source in catalogue.datasets.items():
-        yield Finding("data", name, _where(source, root))
+        yield DoctorCheck("data", name, _where(source, root))
 
 
-def _where(source: Source, root: Path) -> str:
-    if source.there is None:
+def _where(source: DatasetSpec, root: Path) -> str:
+    if source.locate is None:
         return "nobody can tell before it is loaded"
     return (
-        source.there(root) or f"not found under {root}: the first run that needs it downloads it, or says how to get it"
+        source.locate(root) or f"not found under {root}: the first run that needs it downloads it, or says how to get it"
     )
 
 
-def determinism() -> Iterator[Finding]:
+def determinism() -> Iterator[DoctorCheck]:
     """Whether the same cells give the same numbers, to the last bit: again, elsewhere in memory, with more threads."""
     cpu, most = torch.device("cpu"), usable_cores()
     alone = _numbers(cpu, 1)
-    yield Finding("same numbers", "twice, cpu", _sameness(alone, _numbers(cpu, 1)))
+    yield DoctorCheck("same numbers", "twice, cpu", _compare_runs(alone, _numbers(cpu, 1)))
     if torch.cuda.is_available():
         cuda = torch.device("cuda")
-        yield Finding("same numbers", "twice, cuda", _sameness(_numbers(cuda, 1), _numbers(cuda, 1)))
+        yield DoctorCheck("same numbers", "twice, cuda", _compare_runs(_numbers(cuda, 1), _numbers(cuda, 1)))
     with _threads(1):
-        yield Finding("same numbers", "anywhere in memory", _said(differing(sums())))
+        yield DoctorCheck("same numbers", "anywhere in memory", _format_difference(differing_offsets(sums())))
     if most > 1:
-        found = _sameness(alone, _numbers(cpu, most))
+        found = _compare_runs(alone, _numbers(cpu, most))
         expected = " (expected; keep --threads the same)" if found.startswith("no") else ""
-        yield Finding("same numbers", f"1 and {most} threads", found + expected)
+        yield DoctorCheck("same numbers", f"1 and {most} threads", found + expected)
 
 
-def _sameness(first: dict[str, str], second: dict[str, str]) -> str:
-    return _said([name for name in first if first[name] != second[name]])
+def _compare_runs(first: dict[str, str], second: dict[str, str]) -> str:
+    return _format_difference([name for name in first if first[name] != second[name]])
 
 
-def _said(unlike: Sequence[str]) -> str:
+def _format_difference(unlike: Sequence[str]) -> str:
     return f"no, not in {', '.join(unlike)}" if unlike else "yes, to the last bit"
 
 
 def _numbers(device: torch.device, threads: int) -> dict[str, str]:
     """All that the suite's cells leave, by table, without clocks."""
-    data = _pictures().to(device)
+    data = _synthetic_mnist().to(device)
     found: dict[str, str] = defaultdict(str)
     for cell in read_suite(SUITE).cells:
         with _threads(threads):
-            (outcome,) = simulate([Job(cell.id, cell.config)], data, ENGINES[engine_on("auto", device)])
+            (outcome,) = train_cells([CellJob(cell.id, cell.config)], data, ENGINES[resolve_engine("auto", device)])
         if isinstance(outcome, Exception):
             raise outcome
         for name, rows in outcome.tables.items():
@@ -134,19 +134,19 @@ def _numbers(device: torch.device, threads: int) -> dict[str, str]:
     return dict(found)
 
 
-def _pictures(samples: int = 600) -> Data:
+def _synthetic_mnist(samples: int = 600) -> DatasetTensors:
     """Noise in the shape of MNIST: what is computed with it is as long and as wide."""
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(samples, 1, 28, 28, generator=generator)
     y = torch.randint(10, (samples,), generator=generator)
     test = torch.arange(samples) % 6 == 5
-    return Data(x[~test], y[~test], x[test], y[test], 10)
+    return DatasetTensors(x[~test], y[~test], x[test], y[test], 10)
 
 
-def environment_here(device: torch.device) -> dict[str, Any]:
+def current_environment(device: torch.device) -> dict[str, Any]:
     """As the record of a cell has it that `run` does with one thread, which is its default."""
     with _threads(1):
-        return {"environment": environment(device), "engine": engine_on("auto", device)}
+        return {"environment": environment(device), "engine": resolve_engine("auto", device)}
 
 
 @contextmanager

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from fdabench.catalogue.kinds import Catalogue
-from fdabench.run.pack import Packed, Records, UnstorableError, pack, records_for, unpack
+from fdabench.catalogue.kinds import Registry
+from fdabench.run.pack import PlainState, RecordTypes, NotSerializableError, to_plain, records_for, from_plain
 from fdabench.run.setting import Config
-from fdabench.suite.components import components
+from fdabench.suite.components import components_used
 
-FORM = b"fdabench state 2\n"
+FORMAT_VERSION = b"fdabench state 2\n"
 _LENGTH, _CPU, _DEVICE = 8, "cpu", "device"
 _DTYPES: Mapping[str, torch.dtype] = {
     "bool": torch.bool,
@@ -56,40 +56,40 @@ class Source(Protocol):
 class Codec(NamedTuple):
     """Between values and bytes, for one cell."""
 
-    records: Records
+    records: RecordTypes
     device: torch.device
     """Of this process: what was on an accelerator is put there, the rest stays on the CPU."""
 
-    def encoded(self, value: Any) -> bytes:
+    def encode(self, value: Any) -> bytes:
         """
         Raises:
             UnstorableError: as `pack`.
         """
         sink = BytesIO()
-        write(sink, pack(value, self.records))
+        write(sink, to_plain(value, self.records))
         return sink.getvalue()
 
-    def decoded(self, content: bytes) -> Any:
+    def decode(self, content: bytes) -> Any:
         """
         Raises:
             UnstorableError, LookupError, TypeError, ValueError: `encoded` has not made this.
         """
-        return unpack(read(BytesIO(content), len(content), self.device), self.records)
+        return from_plain(read(BytesIO(content), len(content), self.device), self.records)
 
 
-def codec_for(config: Config, catalogue: Catalogue, device: torch.device) -> Codec:
+def codec_for(config: Config, catalogue: Registry, device: torch.device) -> Codec:
     """For the states of a cell."""
     return Codec(records_for(kinds_of(config, catalogue)), device)
 
 
-def kinds_of(config: Config, catalogue: Catalogue) -> list[type]:
+def kinds_of(config: Config, catalogue: Registry) -> list[type]:
     """The classes that may have states of their own: those of the optimizer, of the strategy and of its parts."""
     roles = ("strategies", "monitors", "servers", "optimizers")
-    named = [(role, name) for role, name in components(config, catalogue) if role in roles]
+    named = [(role, name) for role, name in components_used(config, catalogue) if role in roles]
     return [getattr(catalogue, role)[name] for role, name in named]
 
 
-def write(sink: Sink, packed: Packed) -> None:
+def write(sink: Sink, packed: PlainState) -> None:
     """All of a state; tensors that lie in one piece on the CPU are not copied.
 
     Raises:
@@ -98,7 +98,7 @@ def write(sink: Sink, packed: Packed) -> None:
     orders = [_order(x) for x in packed.tensors]
     about = [_about(x, order) for x, order in zip(packed.tensors, orders, strict=True)]
     header = json.dumps({"tree": packed.tree, "tensors": about}).encode()
-    sink.write(FORM)
+    sink.write(FORMAT_VERSION)
     sink.write(len(header).to_bytes(_LENGTH, "little"))
     sink.write(header)
     for x, order in zip(packed.tensors, orders, strict=True):
@@ -106,14 +106,14 @@ def write(sink: Sink, packed: Packed) -> None:
             sink.write(_bytes_of(x.permute(order).contiguous().cpu()))
 
 
-def read(source: Source, size: int, device: torch.device) -> Packed:
+def read(source: Source, size: int, device: torch.device) -> PlainState:
     """A state that takes `size` bytes, all there are.
 
     Raises:
         ValueError, LookupError, TypeError: it is cut, or `write` has not made it.
     """
-    left = size - len(FORM) - _LENGTH
-    if source.read(len(FORM)) != FORM:
+    left = size - len(FORMAT_VERSION) - _LENGTH
+    if source.read(len(FORMAT_VERSION)) != FORMAT_VERSION:
         raise ValueError("it is no state that this fdabench writes")
     length = int.from_bytes(source.read(_LENGTH), "little")
     if length > left:
@@ -138,13 +138,13 @@ def read(source: Source, size: int, device: torch.device) -> Packed:
         tensors.append(x if about["place"] == _CPU else x.to(device))
     if left:
         raise ValueError(f"{left} bytes too many")
-    return Packed(header["tree"], tensors)
+    return PlainState(header["tree"], tensors)
 
 
 def _about(x: Tensor, order: list[int]) -> dict[str, Any]:
     dtype = str(x.dtype).removeprefix("torch.")
     if dtype not in _DTYPES:
-        raise UnstorableError(f"a tensor of {dtype}")
+        raise NotSerializableError(f"a tensor of {dtype}")
     return {
         "dtype": dtype,
         "shape": list(x.shape),

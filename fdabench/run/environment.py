@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import fdabench
-from fdabench.run.repository import own_revision
+from fdabench.run.repository import package_revision
 
 _MKL = r"Math Kernel Library Version ([\d.]+)"
 _CHOICES = (
@@ -38,7 +38,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "blas": blas_path(),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "git": own_revision(),
+        "git": package_revision(),
     }
 
 

@@ -7,29 +7,29 @@ from fdabench.run.recorder import Progress
 from fdabench.suite.cell import Cell
 
 
-class Started(NamedTuple):
+class CellStarted(NamedTuple):
     cell: Cell
 
 
-class Moved(NamedTuple):
+class CellProgress(NamedTuple):
     cell: Cell
     progress: Progress
 
 
-class Remarked(NamedTuple):
+class CellWarning(NamedTuple):
     """Something is not as it should be; the cell runs on."""
 
     cell: Cell
     text: str
 
 
-class Ended(NamedTuple):
+class CellFinished(NamedTuple):
     cell: Cell
     record: Record
 
 
-class Tick(NamedTuple):
+class Idle(NamedTuple):
     """Nothing happened for a while."""
 
 
-Event = Started | Moved | Remarked | Ended | Tick
+Event = CellStarted | CellProgress | CellWarning | CellFinished | Idle

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from fdabench.run.events import Event
-from fdabench.run.pool import Place, run_cells
+from fdabench.run.pool import RunContext, run_cells
 from fdabench.suite.cell import Cell
 
 
@@ -14,21 +14,21 @@ class RunCells(Protocol):
     def __call__(
         self,
         cells: Sequence[Cell],
-        place: Place,
+        place: RunContext,
         stop_asked: Callable[[], bool],
         begun: Mapping[str, int] | None,
     ) -> Generator[Event]: ...
 
 
-def _nothing_to_check(cells: Sequence[Cell], place: Place) -> None:
+def _no_check(cells: Sequence[Cell], place: RunContext) -> None:
     pass
 
 
-class Executor(NamedTuple):
+class Backend(NamedTuple):
     """`check` tells, before anything is written, whether the cells can be run at all."""
 
     run_cells: RunCells
-    check: Callable[[Sequence[Cell], Place], None]
+    check: Callable[[Sequence[Cell], RunContext], None]
 
 
-PROCESSES = Executor(run_cells, _nothing_to_check)
+LOCAL_BACKEND = Backend(run_cells, _no_check)

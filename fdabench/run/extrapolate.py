@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.catalogue.kinds import BUILT_IN, Registry
 from fdabench.results.costs import total_bytes
 from fdabench.results.load import Results
-from fdabench.results.networks import Demand
+from fdabench.results.networks import CommunicationDemand
 from fdabench.run.footprint import process_bytes
-from fdabench.run.forecast import Forecast, Size, forecast, size_of
+from fdabench.run.forecast import Forecast, RunSize, forecast, run_size
 from fdabench.run.setting import strategy_of
 from fdabench.suite.cell import Cell
 
@@ -22,7 +22,7 @@ Basis = Literal["exact", "measured", "bound", "unknown"]
 _COMPLETE = ("done", "target_reached")
 
 
-class Measured(NamedTuple):
+class MeasuredSyncRate(NamedTuple):
     """What results say of a strategy's cells with the same workers, over their seeds."""
 
     rate: Fraction
@@ -30,30 +30,30 @@ class Measured(NamedTuple):
     step_s: float
     """Seconds of one worker's local step on a core of the machine that ran them, evaluations included."""
     cells: int
-    as_predicted: int
+    predictions_hold: int
     """Cells whose ledger holds exactly the bytes of the closed form, given their syncs."""
 
 
-class Estimate(NamedTuple):
+class CostEstimate(NamedTuple):
     """What one strategy would cost."""
 
     cell: Cell
     """The first of its cells."""
-    here: Size
-    there: Size
+    measured_at: RunSize
+    projected_to: RunSize
     theta: float | None
     """With as much for each parameter as here."""
     basis: Basis
     syncs: tuple[int, int] | None
     """At least and at most."""
-    demands: tuple[Demand, Demand] | None
+    demands: tuple[CommunicationDemand, CommunicationDemand] | None
     memory: int
     """Bytes of a process with one worker."""
     compute_s: float | None
-    measured: Measured | None
+    measured: MeasuredSyncRate | None
 
 
-class Wish(NamedTuple):
+class TargetScale(NamedTuple):
     """What is to be larger than in the suite; None: as it is there."""
 
     workers: int | None = None
@@ -61,27 +61,27 @@ class Wish(NamedTuple):
     steps: int | None = None
 
 
-def estimates(
-    cells: Sequence[Cell], wish: Wish, convention: str, results: Results | None = None, catalogue: Catalogue = BUILT_IN
-) -> list[Estimate]:
+def estimate_costs(
+    cells: Sequence[Cell], wish: TargetScale, convention: str, results: Results | None = None, catalogue: Registry = BUILT_IN
+) -> list[CostEstimate]:
     """One for each strategy and workload of the suite, in its order; seeds are taken together."""
     alike: dict[str, list[Cell]] = {}
     for cell in cells:
-        alike.setdefault(Cell({**cell.config, "seed": 0}, cell.label, False).canonical, []).append(cell)
+        alike.setdefault(Cell({**cell.config, "seed": 0}, cell.label, False).canonical_json, []).append(cell)
     return [_estimate(group, wish, convention, results, catalogue) for group in alike.values()]
 
 
 def _estimate(
-    group: Sequence[Cell], wish: Wish, convention: str, results: Results | None, catalogue: Catalogue
-) -> Estimate:
+    group: Sequence[Cell], wish: TargetScale, convention: str, results: Results | None, catalogue: Registry
+) -> CostEstimate:
     config, strategy = group[0].config, strategy_of(group[0].config, catalogue)
-    here = size_of(config, catalogue)
-    there = Size(*(old if new is None else new for old, new in zip(here, wish, strict=True)))
+    here = run_size(config, catalogue)
+    there = RunSize(*(old if new is None else new for old, new in zip(here, wish, strict=True)))
     measured = _measured(group, convention, results, catalogue)
     growth = Fraction(there.parameters, here.parameters)
     theta = getattr(strategy, "theta", None)
     basis, syncs, demands = _syncs(forecast(config, there, convention, catalogue), measured)
-    return Estimate(
+    return CostEstimate(
         group[0],
         here,
         there,
@@ -96,22 +96,22 @@ def _estimate(
 
 
 def _syncs(
-    found: Forecast | None, measured: Measured | None
-) -> tuple[Basis, tuple[int, int] | None, tuple[Demand, Demand] | None]:
+    found: Forecast | None, measured: MeasuredSyncRate | None
+) -> tuple[Basis, tuple[int, int] | None, tuple[CommunicationDemand, CommunicationDemand] | None]:
     """Syncs and what they cost: exact, or the measured rate taken over, or the strategy's own bounds."""
     if found is None:
         return "unknown", None, None
-    least, most = found.traffic.least_syncs, found.traffic.most_syncs
+    least, most = found.traffic.min_syncs, found.traffic.max_syncs
     if least == most:
-        return "exact", (least, most), (found.least, found.most)
+        return "exact", (least, most), (found.low, found.high)
     if measured is None:
-        return "bound", (least, most), (found.least, found.most)
+        return "bound", (least, most), (found.low, found.high)
     # the bounds of this size hold whatever rate another size had
     syncs = min(max(round(measured.rate * found.size.steps), least), most)
     return "measured", (syncs, syncs), (found.demand(syncs), found.demand(syncs))
 
 
-def _measured(group: Sequence[Cell], convention: str, results: Results | None, catalogue: Catalogue) -> Measured | None:
+def _measured(group: Sequence[Cell], convention: str, results: Results | None, catalogue: Registry) -> MeasuredSyncRate | None:
     """Over the seeds that have a whole result; None where there is none."""
     if results is None:
         return None
@@ -122,15 +122,15 @@ def _measured(group: Sequence[Cell], convention: str, results: Results | None, c
     mine = runs.loc[[cell.id for cell in found]]
     rate = Fraction(int(mine["syncs"].sum()), int(mine["steps"].sum()))
     equal = sum(
-        _as_predicted(cell, int(steps), int(syncs), convention, results, catalogue)
+        _predictions_hold(cell, int(steps), int(syncs), convention, results, catalogue)
         for cell, steps, syncs in zip(found, mine["steps"], mine["syncs"], strict=True)
     )
-    return Measured(rate, float(1 / mine["worker_steps_per_s"].median()), len(found), equal)
+    return MeasuredSyncRate(rate, float(1 / mine["worker_steps_per_s"].median()), len(found), equal)
 
 
-def _as_predicted(cell: Cell, steps: int, syncs: int, convention: str, results: Results, catalogue: Catalogue) -> bool:
+def _predictions_hold(cell: Cell, steps: int, syncs: int, convention: str, results: Results, catalogue: Registry) -> bool:
     """Whether the cell's ledger holds exactly the bytes of its forecast, given the steps and syncs that it made."""
-    size = size_of(cell.config, catalogue)._replace(steps=steps)
+    size = run_size(cell.config, catalogue)._replace(steps=steps)
     found = forecast(cell.config, size, convention, catalogue)
     ledger = results.ledger[results.ledger["cell_id"] == cell.id]
     return found is not None and found.demand(syncs).wire_bytes == total_bytes(ledger, size.workers, convention).total

@@ -7,19 +7,19 @@ from typing import NamedTuple
 
 import torch
 
-from fdabench.catalogue.kinds import Catalogue
-from fdabench.catalogue.load import Packed
+from fdabench.catalogue.kinds import Registry
+from fdabench.catalogue.load import PackedPlugins
 from fdabench.engine.choice import ENGINES
-from fdabench.engine.member import Member
-from fdabench.engine.memory import keep_freed_memory
-from fdabench.run.distributed import Seat, Table, obey, own_device
-from fdabench.run.shared import mapped
+from fdabench.engine.member import RankCoordinator
+from fdabench.engine.memory import disable_malloc_trim
+from fdabench.run.distributed import RankContext, GroupConfig, run_as_follower, device_for_rank
+from fdabench.run.shared import mmap_loader
 
-HELD_BACK = frozenset({signal.SIGINT, signal.SIGTERM})
+BLOCKED_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 """Signals that wait until a process has said what becomes of them; a process is born with them held back."""
 
 
-class Kit(NamedTuple):
+class ComputeConfig(NamedTuple):
     """What a process computes with."""
 
     folder: Path
@@ -27,43 +27,43 @@ class Kit(NamedTuple):
     device: torch.device
     engine: str
     threads: int
-    plugins: Packed
+    plugins: PackedPlugins
 
-    def unpack(self) -> None:
+    def apply(self) -> None:
         """Take the memory and the threads that it says."""
-        keep_freed_memory()
+        disable_malloc_trim()
         torch.set_num_threads(self.threads)
 
 
-def heed_signals() -> None:
+def unblock_signals() -> None:
     """What has been held back until now comes through."""
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_SIGNALS)
 
 
-def seat_at(table: Table, rank: int, kit: Kit, catalogue: Catalogue) -> Seat:
-    device = own_device(kit.device, rank)
-    return Seat(Member(table.meeting, rank), table.mean, table.wire, device, ENGINES[kit.engine], catalogue)
+def make_rank_context(table: GroupConfig, rank: int, kit: ComputeConfig, catalogue: Registry) -> RankContext:
+    device = device_for_rank(kit.device, rank)
+    return RankContext(RankCoordinator(table.meeting, rank), table.mean, table.wire, device, ENGINES[kit.engine], catalogue)
 
 
-def follow(kit: Kit, table: Table, rank: int) -> None:
+def run_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:
     """Be another process of the team, until the leader has nothing more to do.
 
     Raises:
         CutOffError: as `obey`.
     """
-    kit.unpack()
-    seat = seat_at(table, rank, kit, kit.plugins.unpacked())
+    kit.apply()
+    seat = make_rank_context(table, rank, kit, kit.plugins.unpacked())
     try:
-        obey(mapped(kit.folder, seat.device), seat)
+        run_as_follower(mmap_loader(kit.folder, seat.device), seat)
     finally:
-        seat.member.leave()
+        seat.member.shutdown()
 
 
-def follow_quietly(kit: Kit, table: Table, rank: int) -> None:
+def run_local_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:
     """As `follow`, for a process of which the leader tells what becomes of it; a terminal's Ctrl-C is not for it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    heed_signals()
+    unblock_signals()
     with suppress(Exception):
-        follow(kit, table, rank)
+        run_follower(kit, table, rank)

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.core.strategy import Forecasts
+from fdabench.catalogue.kinds import BUILT_IN, Registry
+from fdabench.core.strategy import HasTrafficForecast
 from fdabench.run.setting import Config, scale_of, strategy_of
-from fdabench.suite.components import components
-from fdabench.suite.construct import construct
+from fdabench.suite.components import components_used
+from fdabench.suite.construct import build_component
 
 BYTES_PER_NUMBER = 4
 RUNTIME_BYTES = 500_000_000
@@ -22,21 +22,21 @@ _ALWAYS = 5
 """The model, its gradient, the last two global models, and the drift while it is measured or averaged."""
 
 
-def process_bytes(config: Config, num_parameters: int, catalogue: Catalogue = BUILT_IN) -> int:
+def process_bytes(config: Config, num_parameters: int, catalogue: Registry = BUILT_IN) -> int:
     """Of a process with one worker, whose collectives sum on the way; without activations, data, and the libraries."""
     strategy = strategy_of(config, catalogue)
-    state = strategy.traffic(1, num_parameters).state_size if isinstance(strategy, Forecasts) else 0
+    state = strategy.forecast_traffic(1, num_parameters).state_size if isinstance(strategy, HasTrafficForecast) else 0
     vectors = _ALWAYS + optimizer_vectors(config, catalogue) + _vectors(strategy.init(torch.zeros(_TRIAL)).server)
-    declared = (catalogue.info(*pair).memory_vectors for pair in components(config, catalogue))
+    declared = (catalogue.info(*pair).memory_vectors for pair in components_used(config, catalogue))
     # numbers of parameters may have more digits than a float
     extra = sum((Fraction(vectors) for vectors in declared), Fraction())
     return BYTES_PER_NUMBER * (num_parameters * vectors + state) + int(BYTES_PER_NUMBER * num_parameters * extra)
 
 
-def optimizer_vectors(config: Config, catalogue: Catalogue = BUILT_IN) -> int:
+def optimizer_vectors(config: Config, catalogue: Registry = BUILT_IN) -> int:
     """How many numbers the local optimizer remembers of each parameter."""
     table = config["optimizer"]
-    local = construct(catalogue.optimizers[table["kind"]], table, scale_of(config, catalogue), catalogue)
+    local = build_component(catalogue.optimizers[table["kind"]], table, scale_of(config, catalogue), catalogue)
     row = nn.Parameter(torch.zeros(_TRIAL))
     row.grad = torch.zeros(_TRIAL)
     optimizer = local.build([row])
@@ -61,7 +61,7 @@ def _numbers(value: Any) -> Fraction:
     return Fraction()
 
 
-def simulation_bytes(config: Config, catalogue: Catalogue = BUILT_IN) -> int:
+def simulation_bytes(config: Config, catalogue: Registry = BUILT_IN) -> int:
     """Of a process with all workers of a cell, torch included; without activations and data."""
     workers = int(config["workers"])
     return RUNTIME_BYTES + workers * process_bytes(config, scale_of(config, catalogue).num_parameters, catalogue)

@@ -7,16 +7,16 @@ statistics of batch normalization (`batch_statistics = "averaged"`) are not incl
 
 from typing import NamedTuple
 
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.core.strategy import Forecasts, Traffic
+from fdabench.catalogue.kinds import BUILT_IN, Registry
+from fdabench.core.strategy import HasTrafficForecast, TrafficForecast
 from fdabench.results.costs import CONVENTIONS
-from fdabench.results.networks import Demand, demand
+from fdabench.results.networks import CommunicationDemand, demand
 from fdabench.run.footprint import BYTES_PER_NUMBER, optimizer_vectors
 from fdabench.run.setting import Config, budget_of, scale_of, strategy_of
 from fdabench.suite.cell import Cell
 
 
-class Size(NamedTuple):
+class RunSize(NamedTuple):
     """How large a run is."""
 
     workers: int
@@ -28,14 +28,14 @@ class Size(NamedTuple):
 class Forecast(NamedTuple):
     """The ledger of a run in closed form, as a function of its number of syncs."""
 
-    traffic: Traffic
+    traffic: TrafficForecast
     """Bounds of the number of syncs, and the local states that the strategy sends."""
-    size: Size
+    size: RunSize
     moments: int
     """Vectors of the local optimizer, one number for each parameter, that are averaged at each sync."""
     convention: str
 
-    def demand(self, syncs: int) -> Demand:
+    def demand(self, syncs: int) -> CommunicationDemand:
         """Bytes and sequential messages of a run with so many syncs.
 
         A run sends the initial models once, the strategy's local states, and at each sync a model and `moments`
@@ -43,33 +43,33 @@ class Forecast(NamedTuple):
         """
         cost, workers = CONVENTIONS[self.convention], self.size.workers
         model, state = BYTES_PER_NUMBER * self.size.parameters, BYTES_PER_NUMBER * self.traffic.state_size
-        spent = cost["initial"](model, workers) + self.traffic.states * cost["state"](state, workers)
+        spent = cost["initial"](model, workers) + self.traffic.num_states * cost["state"](state, workers)
         spent += syncs * (cost["model"](model, workers) + self.moments * cost["optimizer"](model, workers))
-        collectives = 1 + self.traffic.states + syncs * (1 + self.moments)
+        collectives = 1 + self.traffic.num_states + syncs * (1 + self.moments)
         return demand(self.size.steps, collectives, spent, workers, self.convention)
 
     @property
-    def least(self) -> Demand:
-        return self.demand(self.traffic.least_syncs)
+    def low(self) -> CommunicationDemand:
+        return self.demand(self.traffic.min_syncs)
 
     @property
-    def most(self) -> Demand:
-        return self.demand(self.traffic.most_syncs)
+    def high(self) -> CommunicationDemand:
+        return self.demand(self.traffic.max_syncs)
 
 
-class Bound(NamedTuple):
+class ByteRange(NamedTuple):
     """Bytes that a cell moves: exact where least == most."""
 
-    least: int
-    most: int
+    low: int
+    high: int
 
 
-def size_of(config: Config, catalogue: Catalogue = BUILT_IN) -> Size:
+def run_size(config: Config, catalogue: Registry = BUILT_IN) -> RunSize:
     """The size at which the suite runs the cell."""
-    return Size(config["workers"], scale_of(config, catalogue).num_parameters, budget_of(config, catalogue))
+    return RunSize(config["workers"], scale_of(config, catalogue).num_parameters, budget_of(config, catalogue))
 
 
-def forecast(config: Config, size: Size, convention: str, catalogue: Catalogue = BUILT_IN) -> Forecast | None:
+def forecast(config: Config, size: RunSize, convention: str, catalogue: Registry = BUILT_IN) -> Forecast | None:
     """What a cell would send if it were run at `size`.
 
     Args:
@@ -81,14 +81,14 @@ def forecast(config: Config, size: Size, convention: str, catalogue: Catalogue =
         None for a strategy without `traffic`.
     """
     strategy = strategy_of(config, catalogue)
-    if not isinstance(strategy, Forecasts):
+    if not isinstance(strategy, HasTrafficForecast):
         return None
     averaged = config["optimizer"].get("at_sync") == "average"
     moments = optimizer_vectors(config, catalogue) if averaged else 0
-    return Forecast(strategy.traffic(size.steps, size.parameters), size, moments, convention)
+    return Forecast(strategy.forecast_traffic(size.steps, size.parameters), size, moments, convention)
 
 
-def bytes_bound(cell: Cell, convention: str, catalogue: Catalogue = BUILT_IN) -> Bound | None:
+def forecast_bytes(cell: Cell, convention: str, catalogue: Registry = BUILT_IN) -> ByteRange | None:
     """Bytes of all workers over the cell's whole budget; None for a strategy without `traffic`."""
-    found = forecast(cell.config, size_of(cell.config, catalogue), convention, catalogue)
-    return None if found is None else Bound(found.least.wire_bytes, found.most.wire_bytes)
+    found = forecast(cell.config, run_size(cell.config, catalogue), convention, catalogue)
+    return None if found is None else ByteRange(found.low.wire_bytes, found.high.wire_bytes)

@@ -15,10 +15,10 @@ from filelock import FileLock, Timeout
 from fdabench.errors import ResultError
 from fdabench.regular import check_regular
 from fdabench.results.files import read_json, remove, write_json
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 
-BEAT_S = 20.0
-SILENT_S = 120.0
+REFRESH_INTERVAL_S = 20.0
+EXPIRY_S = 120.0
 """A holder on another host that was not heard of for so long is gone."""
 
 
@@ -29,11 +29,11 @@ class Lease:
         ResultError: a link leads out of the results folder.
     """
 
-    def __init__(self, store: Store, cell_id: str) -> None:
-        self._path, self._holder = (store.own(".leases", f"{cell_id}.{kind}") for kind in ("lock", "json"))
+    def __init__(self, store: ResultsFolder, cell_id: str) -> None:
+        self._path, self._holder = (store.safe_path(".leases", f"{cell_id}.{kind}") for kind in ("lock", "json"))
         self._lock = FileLock(self._path, blocking=False)
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Whether it is ours now.
 
         Raises:
@@ -47,35 +47,35 @@ class Lease:
             return False
         except OSError as error:
             raise ResultError(f"{self._path}: cannot be written: {error.strerror}") from error
-        if self._held_elsewhere():
+        if self._is_held_elsewhere():
             self._lock.release()
             return False
         write_json(self._holder, {"host": platform.node(), "pid": os.getpid()})
         return True
 
-    def beat(self) -> None:
+    def refresh(self) -> None:
         """Say that its holder is alive."""
         with suppress(OSError):
             os.utime(self._holder)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         with suppress(OSError):
             self._holder.unlink()
         self._lock.release()
 
-    def _held_elsewhere(self) -> bool:
+    def _is_held_elsewhere(self) -> bool:
         """Only where the lock is not seen by another host, or that host died a moment ago."""
         try:
             if read_json(self._holder).get("host") == platform.node():
                 return False
             # both times are those of the file system's clock
             os.utime(self._path)
-            return self._path.stat().st_mtime - self._holder.stat().st_mtime < SILENT_S
+            return self._path.stat().st_mtime - self._holder.stat().st_mtime < EXPIRY_S
         except (ResultError, OSError):
             return False
 
 
-def discard_checkpoints(cell_ids: Iterable[str], store: Store) -> None:
+def discard_checkpoints(cell_ids: Iterable[str], store: ResultsFolder) -> None:
     """Of cells that are done, or to begin anew, but for those that somebody is working on.
 
     Raises:
@@ -83,8 +83,8 @@ def discard_checkpoints(cell_ids: Iterable[str], store: Store) -> None:
     """
     for cell_id in cell_ids:
         lease = Lease(store, cell_id)
-        if store.checkpoint_path(cell_id).exists() and lease.take():
+        if store.checkpoint_path(cell_id).exists() and lease.acquire():
             try:
                 remove(store.checkpoint_path(cell_id))
             finally:
-                lease.give_back()
+                lease.release()

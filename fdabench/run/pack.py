@@ -16,23 +16,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fdabench.core.ledger import Entry
+from fdabench.core.ledger import LedgerEntry
 from fdabench.core.strategy import Round
-from fdabench.engine.evaluate import Score
-from fdabench.engine.loop import Stand
-from fdabench.engine.wire import Crossed
-from fdabench.engine.workers import CrewState
-from fdabench.run.snapshot import Snapshot
+from fdabench.engine.evaluate import EvalMetrics
+from fdabench.engine.loop import TrainingState
+from fdabench.engine.wire import CollectiveTraffic
+from fdabench.engine.workers import WorkerGroupState
+from fdabench.run.snapshot import CheckpointState
 
-OURS: tuple[type, ...] = (Snapshot, Stand, CrewState, Round, Entry, Score, Crossed)
-_AS_THEY_ARE = (type(None), bool, int, float, str)
+OWN_PACKAGE: tuple[type, ...] = (CheckpointState, TrainingState, WorkerGroupState, Round, LedgerEntry, EvalMetrics, CollectiveTraffic)
+_PLAIN_TYPES = (type(None), bool, int, float, str)
 
 
-class UnstorableError(Exception):
+class NotSerializableError(Exception):
     """A state that has something in it for which there is no form on disk, or that was stored by other code."""
 
 
-class Packed(NamedTuple):
+class PlainState(NamedTuple):
     """`tree` is JSON; where a tensor belongs, it has the tensor's place in `tensors`."""
 
     tree: Any
@@ -40,7 +40,7 @@ class Packed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Records:
+class RecordTypes:
     """The classes that a state may have in it."""
 
     ours: Mapping[str, type]
@@ -62,56 +62,56 @@ class Records:
         return kind if isinstance(kind, type) and _path(kind) == path and _names(kind) is not None else None
 
 
-def records_for(components: Iterable[type]) -> Records:
+def records_for(components: Iterable[type]) -> RecordTypes:
     """fdabench's own, and those of the files in which these components stand."""
     homes = {kind.__module__.split(".")[0] for kind in components}
-    return Records({_path(kind): kind for kind in OURS}, frozenset(homes - {"fdabench", "builtins"}))
+    return RecordTypes({_path(kind): kind for kind in OWN_PACKAGE}, frozenset(homes - {"fdabench", "builtins"}))
 
 
-def pack(value: Any, records: Records) -> Packed:
+def to_plain(value: Any, records: RecordTypes) -> PlainState:
     """
     Raises:
         UnstorableError: names the type that cannot be stored.
     """
     packer = _Packer(records)
-    return Packed(packer.pack(value), packer.tensors)
+    return PlainState(packer.to_plain(value), packer.tensors)
 
 
-def unpack(packed: Packed, records: Records) -> Any:
+def from_plain(packed: PlainState, records: RecordTypes) -> Any:
     """
     Raises:
         UnstorableError: a class is not among those allowed, is gone, or has other fields than it had.
         LookupError, TypeError, ValueError: `pack` has not made this.
     """
-    return _Unpacker(records, packed.tensors).unpack(packed.tree)
+    return _Unpacker(records, packed.tensors).from_plain(packed.tree)
 
 
 @dataclass
 class _Packer:
-    records: Records
+    records: RecordTypes
     tensors: list[Tensor] = field(default_factory=list)
     _places: dict[tuple[object, ...], int] = field(default_factory=dict)
 
-    def pack(self, value: Any) -> Any:
+    def to_plain(self, value: Any) -> Any:
         kind = type(value)
-        if kind in _AS_THEY_ARE:
+        if kind in _PLAIN_TYPES:
             return value
         if kind in _PACKERS:
             return _PACKERS[kind](self, value)
         if isinstance(value, np.generic):
             return {"number": self.array(np.asarray(value))}
         if _names(kind) is None:
-            raise UnstorableError(f"a {kind.__module__}.{kind.__qualname__}")
+            raise NotSerializableError(f"a {kind.__module__}.{kind.__qualname__}")
         if self.records.found(_path(kind)) is not kind:
-            raise UnstorableError(
+            raise NotSerializableError(
                 f"a {_path(kind)}, which is not at the top of a module of fdabench's states or of the cell's plug-ins"
             )
-        return {"record": _path(kind), "fields": {name: self.pack(getattr(value, name)) for name in _names(kind) or ()}}
+        return {"record": _path(kind), "fields": {name: self.to_plain(getattr(value, name)) for name in _names(kind) or ()}}
 
     def tensor(self, x: Tensor) -> Any:
         """Once, however often it is there."""
         if x.layout is not torch.strided or x.is_quantized:
-            raise UnstorableError(f"a tensor of the layout {str(x.layout).removeprefix('torch.')}")
+            raise NotSerializableError(f"a tensor of the layout {str(x.layout).removeprefix('torch.')}")
         key = (x.data_ptr(), x.dtype, x.shape, x.stride(), x.device) if x.numel() else (len(self.tensors),)
         if key not in self._places:
             self._places[key] = len(self.tensors)
@@ -120,7 +120,7 @@ class _Packer:
 
     def array(self, x: Any) -> Any:
         if x.dtype.hasobject or x.dtype.names:
-            raise UnstorableError("an array of Python objects or of records")
+            raise NotSerializableError("an array of Python objects or of records")
         flat = np.frombuffer(bytearray(x.tobytes()), np.uint8) if x.nbytes else np.empty(0, np.uint8)
         self.tensors.append(torch.from_numpy(flat))
         return [x.dtype.str, list(x.shape), len(self.tensors) - 1]
@@ -128,9 +128,9 @@ class _Packer:
 
 _PACKERS: Mapping[type, Callable[[_Packer, Any], Any]] = {
     Tensor: _Packer.tensor,
-    list: lambda packer, value: [packer.pack(each) for each in value],
-    tuple: lambda packer, value: {"tuple": [packer.pack(each) for each in value]},
-    dict: lambda packer, value: {"dict": [[packer.pack(key), packer.pack(each)] for key, each in value.items()]},
+    list: lambda packer, value: [packer.to_plain(each) for each in value],
+    tuple: lambda packer, value: {"tuple": [packer.to_plain(each) for each in value]},
+    dict: lambda packer, value: {"dict": [[packer.to_plain(key), packer.to_plain(each)] for key, each in value.items()]},
     np.ndarray: lambda packer, value: {"array": packer.array(value)},
     Fraction: lambda packer, value: {"fraction": [value.numerator, value.denominator]},
 }
@@ -138,12 +138,12 @@ _PACKERS: Mapping[type, Callable[[_Packer, Any], Any]] = {
 
 @dataclass(frozen=True)
 class _Unpacker:
-    records: Records
+    records: RecordTypes
     tensors: Sequence[Tensor]
 
-    def unpack(self, packed: Any) -> Any:
+    def from_plain(self, packed: Any) -> Any:
         if isinstance(packed, list):
-            return [self.unpack(each) for each in packed]
+            return [self.from_plain(each) for each in packed]
         if not isinstance(packed, dict):
             return packed
         if packed.keys() == {"record", "fields"}:
@@ -167,8 +167,8 @@ class _Unpacker:
         kind = self.records.found(path) if isinstance(path, str) else None
         if kind is None or not isinstance(stored, dict) or set(_names(kind) or ()) != set(stored):
             named = ", ".join(stored) if isinstance(stored, dict) else repr(stored)
-            raise UnstorableError(f"a {path!r:.80} with the fields {named:.200}")
-        values = {name: self.unpack(each) for name, each in stored.items()}
+            raise NotSerializableError(f"a {path!r:.80} with the fields {named:.200}")
+        values = {name: self.from_plain(each) for name, each in stored.items()}
         if issubclass(kind, tuple):
             return tuple.__new__(kind, [values[name] for name in _names(kind) or ()])
         record = object.__new__(kind)
@@ -180,8 +180,8 @@ class _Unpacker:
 
 _UNPACKERS: Mapping[str, Callable[[_Unpacker, Any], Any]] = {
     "tensor": _Unpacker.tensor,
-    "tuple": lambda unpacker, content: tuple(unpacker.unpack(each) for each in content),
-    "dict": lambda unpacker, content: {unpacker.unpack(key): unpacker.unpack(value) for key, value in content},
+    "tuple": lambda unpacker, content: tuple(unpacker.from_plain(each) for each in content),
+    "dict": lambda unpacker, content: {unpacker.from_plain(key): unpacker.from_plain(value) for key, value in content},
     "array": _Unpacker.array,
     "number": lambda unpacker, content: unpacker.array(content)[()],
     "fraction": lambda unpacker, content: Fraction(*content),

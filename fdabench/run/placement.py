@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from fdabench.core.collective import Stacked
-from fdabench.core.rows import dots, squared_norms
-from fdabench.core.signs import sketches
+from fdabench.core.collective import InProcessCollective
+from fdabench.core.rows import row_dots, row_squared_norms
+from fdabench.core.signs import count_sketches
 
 BATCH = 32
 ONE_SAMPLE = "linear layers of one sample"
@@ -30,26 +30,26 @@ def sums() -> Mapping[str, Sum]:
     v_D = torch.randn(NUMBERS, generator=generator)
     batch_BD = torch.randn(BATCH, NUMBERS, generator=generator)
     return {
-        "norms": squared_norms,
-        "inner products": lambda x_KD: dots(x_KD, v_D),
-        "sketches": lambda x_KD: sketches(x_KD, 3, 50, 0),
-        "means": Stacked(torch.full((ROWS,), 1 / ROWS)).mean,
+        "norms": row_squared_norms,
+        "inner products": lambda x_KD: row_dots(x_KD, v_D),
+        "sketches": lambda x_KD: count_sketches(x_KD, 3, 50, 0),
+        "means": InProcessCollective(torch.full((ROWS,), 1 / ROWS)).mean,
         "linear layers": lambda x_KD: nn.functional.linear(batch_BD, x_KD),
         ONE_SAMPLE: lambda x_KD: nn.functional.linear(batch_BD[:1], x_KD),
     }
 
 
-def placed(x_KD: Tensor, offset: int) -> Tensor:
+def at_offset(x_KD: Tensor, offset: int) -> Tensor:
     """A copy whose first number lies `offset` floats after the beginning of a line of the cache."""
     memory = torch.empty(x_KD.numel() + 2 * len(OFFSETS))
     begin = (-memory.data_ptr() // memory.element_size()) % len(OFFSETS) + offset
     return memory[begin : begin + x_KD.numel()].view(x_KD.shape).copy_(x_KD)
 
 
-def differing(by_name: Mapping[str, Sum]) -> list[str]:
+def differing_offsets(by_name: Mapping[str, Sum]) -> list[str]:
     """Names of the sums that have other bits at some place; takes milliseconds."""
     x_KD = torch.randn(ROWS, NUMBERS, generator=torch.Generator().manual_seed(1))
-    copies = [placed(x_KD, offset) for offset in OFFSETS]
+    copies = [at_offset(x_KD, offset) for offset in OFFSETS]
     return [
         name for name, total in by_name.items() if not all(torch.equal(total(copy), total(x_KD)) for copy in copies)
     ]

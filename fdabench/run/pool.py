@@ -8,50 +8,50 @@ from time import monotonic
 
 import torch
 
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.catalogue.load import packed
-from fdabench.datasets.base import Data
-from fdabench.engine.meeting import dismiss, see_off
-from fdabench.errors import CutOffError, TaskError
-from fdabench.results.store import Record, Store
-from fdabench.run.birth import Child, born, send
-from fdabench.run.checkpoint import EVERY_S
-from fdabench.run.child import Began, Broke, Busy, Finished, Offer, Ready, Remark, Stop, Task, Went
-from fdabench.run.distributed import Plan
-from fdabench.run.events import Ended, Event, Moved, Remarked, Started, Tick
-from fdabench.run.follow import Kit
+from fdabench.catalogue.kinds import BUILT_IN, Registry
+from fdabench.catalogue.load import pack_plugins
+from fdabench.datasets.base import DatasetTensors
+from fdabench.engine.meeting import request_shutdown, wait_for_shutdown
+from fdabench.errors import ProcessLostError, WorkloadError
+from fdabench.results.store import Record, ResultsFolder
+from fdabench.run.birth import WorkerHandle, spawn_worker, send
+from fdabench.run.checkpoint import DEFAULT_INTERVAL_S
+from fdabench.run.child import CellBegan, WorkerFailed, CellLocked, CellDone, CellTask, WorkerReady, CellRemark, StopWorker, WorkerConfig, CellAdvanced
+from fdabench.run.distributed import DistributedConfig
+from fdabench.run.events import CellFinished, Event, CellProgress, CellWarning, CellStarted, Idle
+from fdabench.run.follow import ComputeConfig
 from fdabench.run.lease import Lease
-from fdabench.run.order import grouped
+from fdabench.run.order import batch_cells
 from fdabench.run.plan import attempts
-from fdabench.run.shared import on_disk
+from fdabench.run.shared import export_datasets
 from fdabench.suite.cell import Cell
 
 TICK_S = 0.2
-MOST_STILLBORN = 3
-LEFT_S = 15.0
+MAX_FAILED_STARTS = 3
+ORPHAN_GRACE_S = 15.0
 """For a leader to say what became of a process of its team."""
-AGAIN_S = 1.0
+LOCK_RETRY_S = 1.0
 """Between two looks at a cell that another run is at."""
 
 
 @dataclass(frozen=True)
-class Place:
+class RunContext:
     """What cells run on, and where their results go."""
 
-    store: Store
-    data: Mapping[str, Data]
+    store: ResultsFolder
+    data: Mapping[str, DatasetTensors]
     device: torch.device
     engine: str
     jobs: int
     """Processes."""
     threads: int
     """Of each process. With another number sums are rounded in another order."""
-    together: int
+    cells_per_batch: int
     """Cells whose workers advance as one matrix, at most."""
-    catalogue: Catalogue = BUILT_IN
-    checkpoint_s: float = EVERY_S
+    catalogue: Registry = BUILT_IN
+    checkpoint_s: float = DEFAULT_INTERVAL_S
     """Seconds between the checkpoints of a cell, at least."""
-    team: Plan | None = None
+    team: DistributedConfig | None = None
     """The processes of each cell; without it, one holds all workers."""
 
 
@@ -61,7 +61,7 @@ def _never() -> bool:
 
 def run_cells(
     cells: Sequence[Cell],
-    place: Place,
+    place: RunContext,
     stop_asked: Callable[[], bool] = _never,
     begun: Mapping[str, int] | None = None,
 ) -> Generator[Event]:
@@ -77,12 +77,12 @@ def run_cells(
         TaskError: there is no room for the data, or processes die before they begin.
         ResultError: the results folder cannot be written.
     """
-    with on_disk(place.data) as folder:
-        kit = Kit(folder, place.device, place.engine, place.threads, packed(place.catalogue))
-        task = Task(place.store, kit, place.checkpoint_s)
-        groups = deque(grouped(cells, place.together, place.catalogue))
+    with export_datasets(place.data) as folder:
+        kit = ComputeConfig(folder, place.device, place.engine, place.threads, pack_plugins(place.catalogue))
+        task = WorkerConfig(place.store, kit, place.checkpoint_s)
+        groups = deque(batch_cells(cells, place.cells_per_batch, place.catalogue))
         known = attempts(cells, place.store) if begun is None else begun
-        pool = _Pool(task, place.team, place.jobs, groups, stop_asked, known)
+        pool = _LocalScheduler(task, place.team, place.jobs, groups, stop_asked, known)
         try:
             yield from pool.events()
         except GeneratorExit:
@@ -93,146 +93,146 @@ def run_cells(
             raise
         finally:
             pool.kill()
-            if place.team is not None and place.team.outside is not None:
-                dismiss(place.team.outside)
-                if place.team.serves:
-                    see_off(place.team.outside)
+            if place.team is not None and place.team.external_rendezvous is not None:
+                request_shutdown(place.team.external_rendezvous)
+                if place.team.hosts_store:
+                    wait_for_shutdown(place.team.external_rendezvous)
 
 
 @dataclass
-class _Pool:
+class _LocalScheduler:
     """Processes, and the cells that wait for one."""
 
-    task: Task
-    team: Plan | None
+    task: WorkerConfig
+    team: DistributedConfig | None
     jobs: int
     waiting: deque[list[Cell]]
     stop_asked: Callable[[], bool]
-    begun: Mapping[str, int]
+    planned_attempts: Mapping[str, int]
     """How often each cell had been when the run was planned."""
-    elsewhere: deque[tuple[float, Cell]] = field(default_factory=deque)
+    locked_cells: deque[tuple[float, Cell]] = field(default_factory=deque)
     """Cells that another run is at, and when to look again."""
-    children: list[Child] = field(default_factory=list)
+    workers: list[WorkerHandle] = field(default_factory=list)
     stopping: bool = False
-    stillborn: int = 0
-    told: bool = False
-    broken: Exception | None = None
+    failed_starts: int = 0
+    warned_locked: bool = False
+    startup_error: Exception | None = None
 
     def events(self) -> Iterator[Event]:
         """Until every cell has ended or, when asked to stop, until no cell is under way."""
-        while self.waiting or self.elsewhere or any(child.cells for child in self.children):
+        while self.waiting or self.locked_cells or any(child.cells for child in self.workers):
             if not self.stopping and self.stop_asked():
                 self._stop()
-            while self.elsewhere and self.elsewhere[0][0] <= monotonic():
-                self.waiting.append([self.elsewhere.popleft()[1]])
-            self._give()
-            heard = wait([child.pipe for child in self.children], TICK_S)
+            while self.locked_cells and self.locked_cells[0][0] <= monotonic():
+                self.waiting.append([self.locked_cells.popleft()[1]])
+            self._assign()
+            heard = wait([child.pipe for child in self.workers], TICK_S)
             if not heard:
-                self._end_what_hangs()
-                yield Tick()
-            for child in [child for child in self.children if child.pipe in heard]:
-                yield from self._hear(child)
-        if self.broken is not None:
-            raise self.broken
+                self._kill_hung_ranks()
+                yield Idle()
+            for child in [child for child in self.workers if child.pipe in heard]:
+                yield from self._on_message(child)
+        if self.startup_error is not None:
+            raise self.startup_error
 
     def kill(self) -> None:
         """At once; what idles has nothing to lose."""
-        for child in self.children:
+        for child in self.workers:
             child.kill()
-        self.children.clear()
+        self.workers.clear()
 
     def _stop(self) -> None:
         self.stopping = True
         self.waiting.clear()
-        self.elsewhere.clear()
-        for child in self.children:
+        self.locked_cells.clear()
+        for child in self.workers:
             if child.cells:
-                send(child, Stop())
+                send(child, StopWorker())
 
-    def _give(self) -> None:
+    def _assign(self) -> None:
         """Cells to whoever is idle, and processes to cells."""
-        for child in self.children:
+        for child in self.workers:
             if child.idle and self.waiting:
                 group = self.waiting.popleft()
                 child.idle, child.cells = False, {cell.id: cell for cell in group}
-                send(child, [Offer(cell, self.begun.get(cell.id, 0)) for cell in group])
-        free = sum(not child.cells for child in self.children)
-        while len(self.children) < self.jobs and free < len(self.waiting):
-            self.children.append(born(self.task, self.team))
+                send(child, [CellTask(cell, self.planned_attempts.get(cell.id, 0)) for cell in group])
+        free = sum(not child.cells for child in self.workers)
+        while len(self.workers) < self.jobs and free < len(self.waiting):
+            self.workers.append(spawn_worker(self.task, self.team))
             free += 1
 
-    def _hear(self, child: Child) -> Iterator[Event]:
+    def _on_message(self, child: WorkerHandle) -> Iterator[Event]:
         try:
             message = child.pipe.recv()
         except (EOFError, OSError):
-            yield from self._bury(child)
+            yield from self._on_worker_exit(child)
             return
         match message:
-            case Ready():
+            case WorkerReady():
                 child.was_ready = child.idle = True
-            case Began(cell_id):
-                yield Started(child.cells[cell_id])
-            case Went(cell_id, progress):
-                yield Moved(child.cells[cell_id], progress)
-            case Remark(cell_id, text):
-                yield Remarked(child.cells[cell_id], text)
-            case Busy(cell_id):
-                yield from self._later(child.cells.pop(cell_id))
-            case Finished(cell_id, record):
-                yield from self._finished(child.cells.pop(cell_id), record)
-            case Broke(error):
+            case CellBegan(cell_id):
+                yield CellStarted(child.cells[cell_id])
+            case CellAdvanced(cell_id, progress):
+                yield CellProgress(child.cells[cell_id], progress)
+            case CellRemark(cell_id, text):
+                yield CellWarning(child.cells[cell_id], text)
+            case CellLocked(cell_id):
+                yield from self._retry_later(child.cells.pop(cell_id))
+            case CellDone(cell_id, record):
+                yield from self._on_cell_finished(child.cells.pop(cell_id), record)
+            case WorkerFailed(error):
                 child.cells.clear()
-                self.broken = error
+                self.startup_error = error
                 self._stop()
 
-    def _end_what_hangs(self) -> None:
+    def _kill_hung_ranks(self) -> None:
         """Who hangs at birth tells nobody, nor does a leader that is stopped; those that follow it leave it then."""
-        for child in self.children:
-            child.give_up_if_silent()
+        for child in self.workers:
+            child.check_startup()
             if child.cells and any(not process.is_alive() for process in child.followers):
-                child.left_at = child.left_at or monotonic()
-                if monotonic() - child.left_at > LEFT_S:
+                child.follower_died_at = child.follower_died_at or monotonic()
+                if monotonic() - child.follower_died_at > ORPHAN_GRACE_S:
                     child.process.kill()
 
-    def _later(self, cell: Cell) -> Iterator[Event]:
-        if not self.told:
-            yield Remarked(cell, "another run is at it; this one goes on with the rest, and waits")
-        self.told = True
+    def _retry_later(self, cell: Cell) -> Iterator[Event]:
+        if not self.warned_locked:
+            yield CellWarning(cell, "another run is at it; this one goes on with the rest, and waits")
+        self.warned_locked = True
         if not self.stopping:
-            self.elsewhere.append((monotonic() + AGAIN_S, cell))
+            self.locked_cells.append((monotonic() + LOCK_RETRY_S, cell))
 
-    def _finished(self, cell: Cell, record: Record) -> Iterator[Event]:
+    def _on_cell_finished(self, cell: Cell, record: Record) -> Iterator[Event]:
         if record["state"] == "interrupted" and not self.stopping and not self.stop_asked():
             # somebody stopped this process, and not the run
             self.waiting.append([cell])
         else:
-            yield Ended(cell, record)
+            yield CellFinished(cell, record)
 
-    def _bury(self, child: Child) -> Iterator[Event]:
-        self.children.remove(child)
+    def _on_worker_exit(self, child: WorkerHandle) -> Iterator[Event]:
+        self.workers.remove(child)
         child.process.join()
         child.kill()
-        cause = child.cause_of_death()
-        self.stillborn = 0 if child.was_ready else self.stillborn + 1
-        if self.stillborn >= MOST_STILLBORN:
-            raise TaskError(f"the processes that run cells die before they begin: {cause}")
-        if self.team is not None and self.team.outside is not None and (self.waiting or self.elsewhere):
+        cause = child.describe_exit()
+        self.failed_starts = 0 if child.was_ready else self.failed_starts + 1
+        if self.failed_starts >= MAX_FAILED_STARTS:
+            raise WorkloadError(f"the processes that run cells die before they begin: {cause}")
+        if self.team is not None and self.team.external_rendezvous is not None and (self.waiting or self.locked_cells):
             # its team was started by somebody else, who may start another
-            self.broken = CutOffError("the processes of this run are at their end; started again, they go on from here")
+            self.startup_error = ProcessLostError("the processes of this run are at their end; started again, they go on from here")
             self.waiting.clear()
-            self.elsewhere.clear()
+            self.locked_cells.clear()
         lost = list(child.cells.values())
         if len(lost) > 1 and not self.stopping:
             self.waiting.extend([cell] for cell in lost)
         elif len(lost) == 1:
-            record = _lost(lost[0], self.task.store, child.process.pid, cause)
-            yield from self._later(lost[0]) if record is None else [Ended(lost[0], record)]
+            record = _lost_record(lost[0], self.task.store, child.process.pid, cause)
+            yield from self._retry_later(lost[0]) if record is None else [CellFinished(lost[0], record)]
 
 
-def _lost(cell: Cell, store: Store, pid: int, cause: str) -> Record | None:
+def _lost_record(cell: Cell, store: ResultsFolder, pid: int, cause: str) -> Record | None:
     """Its record, unless another run has taken the cell over; None while that run is at it."""
     lease = Lease(store, cell.id)
-    if not lease.take():
+    if not lease.acquire():
         return None
     try:
         record = store.read_record(cell.id) or {"id": cell.id, "config": cell.config, "attempts": 1}
@@ -241,4 +241,4 @@ def _lost(cell: Cell, store: Store, pid: int, cause: str) -> Record | None:
             store.write_record(cell.id, record)
         return record
     finally:
-        lease.give_back()
+        lease.release()

@@ -10,15 +10,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fdabench.core.periods import ends_period
+from fdabench.core.periods import is_period_end
 from fdabench.core.strategy import HasServer, Strategy
-from fdabench.engine.evaluate import model_variance, score
-from fdabench.engine.loop import Moment
-from fdabench.engine.rows import Losses
+from fdabench.engine.evaluate import model_variance, evaluate
+from fdabench.engine.loop import StepEvent
+from fdabench.engine.rows import BatchMetrics
 from fdabench.engine.wire import EVALUATION
-from fdabench.results.costs import PAPER, Instant, bytes_at, syncs_at
-from fdabench.results.derive import first_hit
-from fdabench.run.setting import Config, Setting
+from fdabench.results.costs import PAPER, EvalPoint, bytes_at, syncs_at
+from fdabench.results.derive import first_evaluation_reaching
+from fdabench.run.setting import Config, CellSetup
 
 TRACE_ROWS = 2000
 
@@ -33,11 +33,11 @@ class Progress(NamedTuple):
     accuracy: float
     bytes_total: int
     syncs: int
-    fullness: float
+    variance_over_theta: float
     """Model variance over theta; NaN without a threshold."""
 
 
-def evaluated(rule: str, strategy: Strategy, moment: Moment, mean_D: Tensor) -> tuple[Tensor, bool]:
+def evaluated_model(rule: str, strategy: Strategy, moment: StepEvent, mean_D: Tensor) -> tuple[Tensor, bool]:
     """The model that is evaluated at the end of a local step, by the suite's `eval.model`.
 
     Args:
@@ -48,13 +48,13 @@ def evaluated(rule: str, strategy: Strategy, moment: Moment, mean_D: Tensor) -> 
         The model's weights, shape [D], and whether the sync of this step, if there is one, is among what it took.
     """
     before, after = moment.round, moment.outcome.round
-    if rule == "synced" or (rule == "paper" and before.served):
+    if rule == "synced" or (rule == "paper" and before.server_owns_model):
         return after.anchor_D, moment.outcome.synced
-    if rule == "virtual-mean" and before.served:
+    if rule == "virtual-mean" and before.server_owns_model:
         if not isinstance(strategy, HasServer):
             # its server is nobody's but its own: what it has made is all that can be evaluated
             return after.anchor_D, moment.outcome.synced
-        w_D, _ = strategy.server.apply(before.anchor_D, mean_D - before.anchor_D, before.server)
+        w_D, _ = strategy.server.update(before.anchor_D, mean_D - before.anchor_D, before.server)
         return w_D, False
     return mean_D, False
 
@@ -64,7 +64,7 @@ class Recorder:
 
     def __init__(
         self,
-        setting: Setting,
+        setting: CellSetup,
         config: Config,
         cell_id: str,
         tell: Callable[[Progress], None],
@@ -83,33 +83,33 @@ class Recorder:
         self.trace: list[Row] = []
         self.state, self.wall_s = "done", 0.0
 
-    def notes(self) -> Row:
+    def state_dict(self) -> Row:
         """All that is written down so far, for a recorder that goes on from here."""
         rows = {"evals": self.evals, "rounds": self.rounds, "trace": self.trace}
         return {
             "rows": json.dumps(rows),
-            "trained": self._setting.channel.collective.gather(self._trained_K2),
+            "trained": self._setting.channel.collective.all_gather(self._trained_K2),
             "counted": self._counted,
             "last_sync": self._last_sync,
             "wall_s": self.wall_s,
         }
 
-    def go_on_from(self, notes: Row) -> None:
+    def load_state_dict(self, notes: Row) -> None:
         """Write below what another recorder has noted; the clock goes on where it stopped."""
         rows = json.loads(notes["rows"])
         self.evals, self.rounds, self.trace = rows["evals"], rows["rounds"], rows["trace"]
-        held = self._setting.team.held(len(self._setting.shards))
+        held = self._setting.team.local_workers(len(self._setting.shards))
         self._trained_K2, self._counted = notes["trained"][held.start : held.stop], notes["counted"]
         self._last_sync, self.wall_s = notes["last_sync"], notes["wall_s"]
         self._begun = perf_counter() - self.wall_s
 
-    def sees(self, moment: Moment) -> bool:
+    def on_step(self, moment: StepEvent) -> bool:
         """Take note of a moment; False ends the cell."""
-        self._note_step(moment.losses)
-        due = ends_period(moment.step - 1, self._setting.eval_period) or moment.step == self._setting.budget
+        self._record_step(moment.losses)
+        due = is_period_end(moment.step - 1, self._setting.eval_period) or moment.step == self._setting.budget
         if due or moment.outcome.synced:
-            with self._setting.channel.around(EVALUATION, 0):
-                self._look(moment, due)
+            with self._setting.channel.instrument(EVALUATION, 0):
+                self._measure(moment, due)
         if not isnan(moment.outcome.estimate) and moment.step % self._trace_every == 0:
             self.trace.append({"step": moment.step, "estimate": moment.outcome.estimate})
         # whoever has made the last step is not interrupted any more
@@ -118,16 +118,16 @@ class Recorder:
         self.wall_s = perf_counter() - self._begun
         return self.state == "done"
 
-    def _look(self, moment: Moment, due: bool) -> None:
+    def _measure(self, moment: StepEvent, due: bool) -> None:
         collective = self._setting.channel.collective
         mean_D = collective.mean(moment.w_KD)
         variance = model_variance(moment.w_KD, mean_D, collective)
         if moment.outcome.synced:
-            self._note_sync(moment, variance)
+            self._record_sync(moment, variance)
         if due:
             self._evaluate(moment, mean_D, variance)
 
-    def _note_sync(self, moment: Moment, variance: float) -> None:
+    def _record_sync(self, moment: StepEvent, variance: float) -> None:
         self.rounds.append(
             {
                 "round": moment.round.index + 1,
@@ -140,14 +140,14 @@ class Recorder:
         )
         self._last_sync = moment.step
 
-    def _evaluate(self, moment: Moment, mean_D: Tensor, variance: float) -> None:
+    def _evaluate(self, moment: StepEvent, mean_D: Tensor, variance: float) -> None:
         setting = self._setting
-        w_D, after_sync = evaluated(self._config["eval"]["model"], setting.strategy, moment, mean_D)
-        instant = Instant(moment.step, after_sync)
+        w_D, after_sync = evaluated_model(self._config["eval"]["model"], setting.strategy, moment, mean_D)
+        instant = EvalPoint(moment.step, after_sync)
         ledger = pd.DataFrame(setting.channel.ledger.entries)
         syncs = syncs_at(ledger, instant)
         mean_B = setting.channel.collective.mean(moment.b_KB)
-        test = setting.team.told(lambda: score(setting.crew.start, w_D, mean_B, self._test, self._config["precision"]))
+        test = setting.team.broadcast(lambda: evaluate(setting.crew.start, w_D, mean_B, self._test, self._config["precision"]))
         row = {
             "cell_id": self._cell_id,
             "step": moment.step,
@@ -164,28 +164,28 @@ class Recorder:
             "wall_s": perf_counter() - self._begun,
         }
         self.evals.append(row)
-        self._decide(row)
+        self._check_stop(row)
         fullness = variance / (self._theta or nan)
         self._tell(
             Progress(row["step"], setting.budget, test.accuracy, row["paper_bytes_total"], row["syncs"], fullness)
         )
 
-    def _note_step(self, losses: Losses) -> None:
+    def _record_step(self, losses: BatchMetrics) -> None:
         # summed where they are: on an accelerator, each number that is read is a wait; in float64, as the sum is
         seen_K2 = torch.stack([losses.loss_K, losses.accuracy_K], dim=1)
         self._trained_K2, self._counted = self._trained_K2.to(seen_K2.device) + seen_K2, self._counted + 1
 
     def _means(self) -> Row:
         """Of the local steps since the last evaluation."""
-        trained_K2 = self._setting.channel.collective.gather(self._trained_K2) / self._counted
+        trained_K2 = self._setting.channel.collective.all_gather(self._trained_K2) / self._counted
         loss, accuracy = trained_K2.mean(dim=0).tolist()
         self._trained_K2, self._counted = torch.zeros_like(self._trained_K2), 0
         return {"train_loss": loss, "train_accuracy": accuracy}
 
-    def _decide(self, row: Row) -> None:
+    def _check_stop(self, row: Row) -> None:
         if not (isfinite(row["train_loss"]) and isfinite(row["test_loss"])):
             self.state = "diverged"
         elif (target := self._config["eval"].get("stop_at")) is not None:
             accuracy = pd.Series([done["test_accuracy"] for done in self.evals])
-            if first_hit(accuracy, target, self._config["eval"]["hit"], self._config["eval"]["reach"]) is not None:
+            if first_evaluation_reaching(accuracy, target, self._config["eval"]["hit"], self._config["eval"]["reach"]) is not None:
                 self.state = "target_reached"

@@ -15,36 +15,36 @@ _GIT = ("git", "-c", "core.fsmonitor=false")
 
 
 @cache
-def own_revision() -> str:
+def package_revision() -> str:
     """The commit of fdabench: of the checkout that it is imported from, else of the one that it was built from.
 
     `+` at its end says that files of the checkout differed from the commit; empty where no repository was there.
     """
     root = PACKAGE.parent
     if (root / ".git").exists():
-        return _described(root, PACKAGE.name)
+        return _describe(root, PACKAGE.name)
     built = PACKAGE / REVISION
     return built.read_text(encoding="utf-8").strip() if built.is_file() else ""
 
 
 def revision_at(folder: Path) -> str:
     """The commit of the repository that holds this folder, with `+` where tracked files differ; empty outside one."""
-    return _described(folder, None)
+    return _describe(folder, None)
 
 
 def is_tracked(folder: Path) -> bool:
     """Whether git tracks files in this folder, which may not be there; False without git or outside a repository."""
-    return folder.is_dir() and bool(_asked(folder, "ls-files", "--", "."))
+    return folder.is_dir() and bool(_run_git(folder, "ls-files", "--", "."))
 
 
-def _described(folder: Path, untracked_in: str | None) -> str:
+def _describe(folder: Path, untracked_in: str | None) -> str:
     """`untracked_in` names a folder where a file that is not in the commit, and not ignored, counts as a difference."""
-    revision = _asked(folder, "describe", "--always", "--dirty=+", "--exclude=*")
-    new = untracked_in and _asked(folder, "ls-files", "--others", "--exclude-standard", "--", untracked_in)
+    revision = _run_git(folder, "describe", "--always", "--dirty=+", "--exclude=*")
+    new = untracked_in and _run_git(folder, "ls-files", "--others", "--exclude-standard", "--", untracked_in)
     return f"{revision}+" if revision and new and not revision.endswith("+") else revision
 
 
-def _asked(folder: Path, *arguments: str) -> str:
+def _run_git(folder: Path, *arguments: str) -> str:
     """What git answers about the repository of a folder; empty where it is not installed, or refuses."""
     command = [*_GIT, "-C", str(folder), *arguments]
     try:

@@ -25,14 +25,14 @@ def instance(where: str, found: Any, kind: type) -> None:
     require(isinstance(found, kind), where, found, f"a {kind.__name__}")
 
 
-def whole(where: str, found: Any, least: int, most: int | None = None) -> None:
+def integer(where: str, found: Any, least: int, most: int | None = None) -> None:
     """A whole number within bounds, both included."""
     true = type(found) is int and found >= least and (most is None or found <= most)
     upper = "" if most is None else f" and at most {most}"
     require(true, where, found, f"a whole number, at least {least}{upper}")
 
 
-def listed(where: str, found: Any, length: int | None = None) -> None:
+def list_of(where: str, found: Any, length: int | None = None) -> None:
     """A list, of so many."""
     size = "" if length is None else f" of {length}"
     require(isinstance(found, list) and length in (None, len(found)), where, found, f"a list{size}")

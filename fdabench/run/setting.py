@@ -10,21 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.core.channel import Channel, unseen
+from fdabench.catalogue.kinds import BUILT_IN, Registry
+from fdabench.core.channel import Channel, no_instrumentation
 from fdabench.core.ledger import Ledger
-from fdabench.core.seeds import numpy_generator, seed_for
+from fdabench.core.seeds import numpy_generator, derive_seed
 from fdabench.core.strategy import Strategy
-from fdabench.datasets.base import Data
-from fdabench.engine.batches import Indices, Placed, Replacement, Sampler, Shuffle
-from fdabench.engine.lockstep import watch
-from fdabench.engine.rows import Examples
-from fdabench.engine.team import ALONE, Team, share_out
-from fdabench.engine.wire import Wire
-from fdabench.engine.workers import Crew, Engine, Training
+from fdabench.datasets.base import DatasetTensors
+from fdabench.engine.batches import Indices, RemappedSampler, IndependentBatchSampler, Sampler, ShuffleSampler
+from fdabench.engine.lockstep import make_consistency_check
+from fdabench.engine.rows import LabeledData
+from fdabench.engine.team import SINGLE_PROCESS, ProcessGroup, split_evenly
+from fdabench.engine.wire import TrafficMeter
+from fdabench.engine.workers import WorkerGroup, GradientFnFactory, TrainingConfig
 from fdabench.errors import PartitionError
-from fdabench.models.base import count_parameters, initialised
-from fdabench.suite.construct import Scale, construct, held_out_samples, span
+from fdabench.models.base import count_parameters, init_model
+from fdabench.suite.construct import CellScale, build_component, held_out_samples, to_steps
 
 Config = Mapping[str, Any]
 
@@ -38,17 +38,17 @@ SEED_AXES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class Setting(NamedTuple):
+class CellSetup(NamedTuple):
     """A cell about to begin."""
 
-    data: Data
-    examples: Examples
+    data: DatasetTensors
+    examples: LabeledData
     """Of the training set, those that the workers held here learn from."""
-    held_out: Examples
+    held_out: LabeledData
     """What models are evaluated on: the test set, or the validation split where the suite has one."""
     shards: list[Indices]
     """Of all workers."""
-    crew: Crew
+    crew: WorkerGroup
     """The workers held here."""
     strategy: Strategy
     channel: Channel
@@ -58,49 +58,49 @@ class Setting(NamedTuple):
     """Local steps between evaluations."""
     epoch: Fraction
     """Local steps in a nominal epoch."""
-    team: Team
+    team: ProcessGroup
     """The processes that hold the workers."""
-    wire: Wire | None = None
+    wire: TrafficMeter | None = None
     """What watches over what crosses between them, where there are several."""
 
 
-def steps_per_epoch(config: Config, catalogue: Catalogue = BUILT_IN) -> Fraction:
+def steps_per_epoch(config: Config, catalogue: Registry = BUILT_IN) -> Fraction:
     """Local steps of each worker in a nominal epoch; not rounded."""
     return Fraction(train_samples_of(config, catalogue), config["workers"] * config["batch_size"])
 
 
-def train_samples_of(config: Config, catalogue: Catalogue = BUILT_IN) -> int:
+def train_samples_of(config: Config, catalogue: Registry = BUILT_IN) -> int:
     """Samples that the workers learn from: the training set, without the validation split where there is one."""
     whole = catalogue.datasets[config["dataset"]].train_samples
     return whole - held_out_samples(config["eval"], whole)
 
 
-def scale_of(config: Config, catalogue: Catalogue = BUILT_IN) -> Scale:
+def scale_of(config: Config, catalogue: Registry = BUILT_IN) -> CellScale:
     """What the strategy's spans, thresholds and seeds come to in this cell."""
     data = catalogue.datasets[config["dataset"]]
     parameters = count_parameters(catalogue.models[config["model"]], data.shape, data.classes)
-    return Scale(steps_per_epoch(config, catalogue), parameters, seeds_of(config)["sketch"])
+    return CellScale(steps_per_epoch(config, catalogue), parameters, seeds_of(config)["sketch"])
 
 
 def seeds_of(config: Config) -> dict[str, int]:
-    return {use: seed_for(use, {axis: config[axis] for axis in axes}) for use, axes in SEED_AXES.items()}
+    return {use: derive_seed(use, {axis: config[axis] for axis in axes}) for use, axes in SEED_AXES.items()}
 
 
-def budget_of(config: Config, catalogue: Catalogue = BUILT_IN) -> int:
+def budget_of(config: Config, catalogue: Registry = BUILT_IN) -> int:
     """Local steps of the budget; the step in which its last epoch ends is whole, so that the epoch is evaluated."""
-    return ceil(span(config["budget"], ("steps", "epochs"), steps_per_epoch(config, catalogue)))
+    return ceil(to_steps(config["budget"], ("steps", "epochs"), steps_per_epoch(config, catalogue)))
 
 
-def eval_period_of(config: Config, catalogue: Catalogue = BUILT_IN) -> Fraction:
-    return span(config["eval"], ("every_steps", "every_epochs"), steps_per_epoch(config, catalogue))
+def eval_period_of(config: Config, catalogue: Registry = BUILT_IN) -> Fraction:
+    return to_steps(config["eval"], ("every_steps", "every_epochs"), steps_per_epoch(config, catalogue))
 
 
-def strategy_of(config: Config, catalogue: Catalogue = BUILT_IN) -> Any:
+def strategy_of(config: Config, catalogue: Registry = BUILT_IN) -> Any:
     table = config["strategy"]
-    return construct(catalogue.strategies[table["kind"]], table, scale_of(config, catalogue), catalogue)
+    return build_component(catalogue.strategies[table["kind"]], table, scale_of(config, catalogue), catalogue)
 
 
-def resolved(config: Config, catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
+def resolved(config: Config, catalogue: Registry = BUILT_IN) -> dict[str, Any]:
     """What the configuration comes to in plain numbers."""
     strategy = strategy_of(config, catalogue)
     numbers = {
@@ -112,7 +112,7 @@ def resolved(config: Config, catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
     return numbers | {key: float(getattr(strategy, key)) for key in ("theta", "period") if hasattr(strategy, key)}
 
 
-def make_setting(config: Config, data: Data, catalogue: Catalogue = BUILT_IN, team: Team = ALONE) -> Setting:
+def build_cell(config: Config, data: DatasetTensors, catalogue: Registry = BUILT_IN, team: ProcessGroup = SINGLE_PROCESS) -> CellSetup:
     """What one process of the team needs of a cell; together they hold all of it.
 
     Raises:
@@ -120,22 +120,22 @@ def make_setting(config: Config, data: Data, catalogue: Catalogue = BUILT_IN, te
         PartitionError: the samples cannot be shared out as asked.
     """
     seeds, device = seeds_of(config), data.train_x.device
-    model = initialised(catalogue.models[config["model"]], data.shape, data.classes, seeds["weights"]).to(device)
-    shards = split(config, data, catalogue)
-    held = team.held(len(shards))
-    noise = [seed_for("worker", {"noise": seeds["noise"], "worker": k}) for k in held]
-    examples, drawn = _held(data, shards, samplers(config, shards), held)
+    model = init_model(catalogue.models[config["model"]], data.shape, data.classes, seeds["weights"]).to(device)
+    shards = partition_data(config, data, catalogue)
+    held = team.local_workers(len(shards))
+    noise = [derive_seed("worker", {"noise": seeds["noise"], "worker": k}) for k in held]
+    examples, drawn = _local_data(data, shards, make_samplers(config, shards), held)
     ledger = Ledger()
-    about = watch(config["strategy"]["kind"], ledger, team)
-    wire = Wire(team, ledger, share_out(len(shards), team.size)) if team.size > 1 else None
-    averaging = team.collective(shares(config, shards).to(device))
-    channel = Channel(averaging, ledger, about, wire or unseen)
-    return Setting(
+    about = make_consistency_check(config["strategy"]["kind"], ledger, team)
+    wire = TrafficMeter(team, ledger, split_evenly(len(shards), team.size)) if team.size > 1 else None
+    averaging = team.make_collective(averaging_weights(config, shards).to(device))
+    channel = Channel(averaging, ledger, about, wire or no_instrumentation)
+    return CellSetup(
         data,
         examples,
-        _held_out(config, data),
+        _evaluation_data(config, data),
         shards,
-        Crew(model, drawn, noise),
+        WorkerGroup(model, drawn, noise),
         strategy_of(config, catalogue),
         channel,
         budget_of(config, catalogue),
@@ -146,12 +146,12 @@ def make_setting(config: Config, data: Data, catalogue: Catalogue = BUILT_IN, te
     )
 
 
-def make_training(config: Config, setting: Setting, engine: Engine, catalogue: Catalogue = BUILT_IN) -> Training:
+def build_training(config: Config, setting: CellSetup, engine: GradientFnFactory, catalogue: Registry = BUILT_IN) -> TrainingConfig:
     """What cells with the same `matrix_of` have in common."""
-    local = construct(
+    local = build_component(
         catalogue.optimizers[config["optimizer"]["kind"]], config["optimizer"], scale_of(config, catalogue), catalogue
     )
-    return Training(
+    return TrainingConfig(
         setting.crew.start,
         local,
         setting.examples,
@@ -162,15 +162,15 @@ def make_training(config: Config, setting: Setting, engine: Engine, catalogue: C
     )
 
 
-def matrix_of(config: Config) -> str:
+def batch_key(config: Config) -> str:
     """Cells for which this is the same can be rows of one matrix of workers."""
     axes = ("dataset", "model", "batch_size", "optimizer", "precision", "batch_statistics")
     return json.dumps([config[axis] for axis in axes])
 
 
-def split(config: Config, data: Data, catalogue: Catalogue = BUILT_IN) -> list[Indices]:
+def partition_data(config: Config, data: DatasetTensors, catalogue: Registry = BUILT_IN) -> list[Indices]:
     """Each worker's training samples, as indices into the training set; none of them is in the validation split."""
-    rule = construct(
+    rule = build_component(
         catalogue.partitions[config["partition"]["kind"]], config["partition"], scale_of(config, catalogue), catalogue
     )
     labels, rng = data.train_y.numpy(force=True), numpy_generator(seeds_of(config)["partition"])
@@ -190,40 +190,40 @@ def split(config: Config, data: Data, catalogue: Catalogue = BUILT_IN) -> list[I
 def validation_indices(config: Config, train_samples: int) -> Indices:
     """The training samples that are held out, in order; drawn uniformly, by the data set and the split's seed alone."""
     split = config["eval"]["validation"]
-    rng = numpy_generator(seed_for("validation", {"dataset": config["dataset"], "seed": split["seed"]}))
+    rng = numpy_generator(derive_seed("validation", {"dataset": config["dataset"], "seed": split["seed"]}))
     return np.sort(rng.permutation(train_samples)[: held_out_samples(config["eval"], train_samples)])
 
 
-def _held_out(config: Config, data: Data) -> Examples:
+def _evaluation_data(config: Config, data: DatasetTensors) -> LabeledData:
     if "validation" not in config["eval"]:
-        return Examples(data.test_x, data.test_y)
+        return LabeledData(data.test_x, data.test_y)
     at = torch.from_numpy(validation_indices(config, len(data.train_y))).to(data.train_x.device)
     x = data.train_x.index_select(0, at).contiguous(memory_format=torch.channels_last)
-    return Examples(x, data.train_y.index_select(0, at))
+    return LabeledData(x, data.train_y.index_select(0, at))
 
 
-def samplers(config: Config, shards: list[Indices]) -> list[Sampler]:
+def make_samplers(config: Config, shards: list[Indices]) -> list[Sampler]:
     """One for each worker, each with a generator of its own."""
     size, seed = config["batch_size"], seeds_of(config)["batches"]
-    generators = [numpy_generator(seed_for("worker", {"batches": seed, "worker": k})) for k in range(len(shards))]
+    generators = [numpy_generator(derive_seed("worker", {"batches": seed, "worker": k})) for k in range(len(shards))]
     if config["sampling"] == "replacement":
-        return [Replacement(shard, size, rng) for shard, rng in zip(shards, generators, strict=True)]
-    return [Shuffle(shard, size, config["last_batch"], rng) for shard, rng in zip(shards, generators, strict=True)]
+        return [IndependentBatchSampler(shard, size, rng) for shard, rng in zip(shards, generators, strict=True)]
+    return [ShuffleSampler(shard, size, config["last_batch"], rng) for shard, rng in zip(shards, generators, strict=True)]
 
 
-def _held(data: Data, shards: list[Indices], drawn: list[Sampler], held: range) -> tuple[Examples, Sequence[Sampler]]:
+def _local_data(data: DatasetTensors, shards: list[Indices], drawn: list[Sampler], held: range) -> tuple[LabeledData, Sequence[Sampler]]:
     """The samples of the workers held here, and their samplers; a part is copied, the whole is what it was."""
     if len(held) == len(shards):
-        return Examples(data.train_x, data.train_y), drawn
+        return LabeledData(data.train_x, data.train_y), drawn
     mine = np.unique(np.concatenate([shards[k] for k in held]))
     place = np.zeros(len(data.train_y), dtype=np.int64)
     place[mine] = np.arange(len(mine))
     at = torch.from_numpy(mine).to(data.train_x.device)
     x = data.train_x.index_select(0, at).contiguous(memory_format=torch.channels_last)
-    return Examples(x, data.train_y.index_select(0, at)), [Placed(drawn[k], place) for k in held]
+    return LabeledData(x, data.train_y.index_select(0, at)), [RemappedSampler(drawn[k], place) for k in held]
 
 
-def shares(config: Config, shards: list[Indices]) -> Tensor:
+def averaging_weights(config: Config, shards: list[Indices]) -> Tensor:
     """Averaging weights, shape [K], summing to one."""
     sizes_K = torch.tensor([float(len(shard)) for shard in shards])
     weights_K = sizes_K if config["averaging"] == "samples" else torch.ones_like(sizes_K)

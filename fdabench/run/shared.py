@@ -12,21 +12,21 @@ from uuid import uuid4
 import torch
 from filelock import BaseFileLock, FileLock, Timeout
 
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.datasets.base import Data
-from fdabench.errors import TaskError
-from fdabench.run.watched import loaded
+from fdabench.catalogue.kinds import BUILT_IN, Registry
+from fdabench.datasets.base import DatasetTensors
+from fdabench.errors import WorkloadError
+from fdabench.run.watched import load_checked
 
 CPU = torch.device("cpu")
 _PREFIX, _LOCK = "fdabench-data-", ".lock"
 
 
-NOTHING: Mapping[str, Data] = {}
+NOTHING: Mapping[str, DatasetTensors] = {}
 
 
-def load_all(
-    names: Iterable[str], data_root: Path, catalogue: Catalogue = BUILT_IN, there: Mapping[str, Data] = NOTHING
-) -> dict[str, Data]:
+def load_datasets(
+    names: Iterable[str], data_root: Path, catalogue: Registry = BUILT_IN, there: Mapping[str, DatasetTensors] = NOTHING
+) -> dict[str, DatasetTensors]:
     """Data sets by name, on the CPU; `there` has those that are loaded already.
 
     Raises:
@@ -35,17 +35,17 @@ def load_all(
     found, faults = {}, []
     for name in dict.fromkeys(names):
         try:
-            data = there[name] if name in there else loaded(name, data_root, catalogue)
+            data = there[name] if name in there else load_checked(name, data_root, catalogue)
             found[name] = data.to(CPU)
-        except TaskError as error:
+        except WorkloadError as error:
             faults.append(str(error))
     if faults:
-        raise TaskError("\n".join(dict.fromkeys(faults)))
+        raise WorkloadError("\n".join(dict.fromkeys(faults)))
     return found
 
 
 @contextmanager
-def on_disk(data: Mapping[str, Data]) -> Iterator[Path]:
+def export_datasets(data: Mapping[str, DatasetTensors]) -> Iterator[Path]:
     """A temporary folder with these data sets, in the layout in which they are used. What processes that were killed
     have left there goes as well.
 
@@ -53,7 +53,7 @@ def on_disk(data: Mapping[str, Data]) -> Iterator[Path]:
         TaskError: there is no room for them.
     """
     root = _temporary()
-    _clear(root)
+    _remove_stale(root)
     folder = root / f"{_PREFIX}{uuid4().hex[:12]}"
     lock = FileLock(folder.with_suffix(_LOCK))
     try:
@@ -64,7 +64,7 @@ def on_disk(data: Mapping[str, Data]) -> Iterator[Path]:
             torch.save(asdict(each), folder / f"{name}.pt")
     except (OSError, RuntimeError) as error:
         _remove(folder, lock)
-        raise TaskError(f"no room for the data in {folder}; TMPDIR says where there is: {error}") from error
+        raise WorkloadError(f"no room for the data in {folder}; TMPDIR says where there is: {error}") from error
     try:
         yield folder
     finally:
@@ -75,10 +75,10 @@ def _temporary() -> Path:
     try:
         return Path(gettempdir())
     except FileNotFoundError as error:
-        raise TaskError(f"no room for the data; TMPDIR says where there is: {error.strerror}") from error
+        raise WorkloadError(f"no room for the data; TMPDIR says where there is: {error.strerror}") from error
 
 
-def _clear(root: Path) -> None:
+def _remove_stale(root: Path) -> None:
     """Remove the folders whose locks nobody holds any more."""
     for path in root.glob(f"{_PREFIX}*{_LOCK}"):
         lock = FileLock(path, blocking=False)
@@ -94,11 +94,11 @@ def _remove(folder: Path, lock: BaseFileLock) -> None:
     lock.release()
 
 
-def mapped(folder: Path, device: torch.device) -> Callable[[str], Data]:
+def mmap_loader(folder: Path, device: torch.device) -> Callable[[str], DatasetTensors]:
     """Data sets of `on_disk` by name. On a CPU their memory is shared; the last one used is kept."""
 
     @lru_cache(maxsize=1)
-    def load(name: str) -> Data:
-        return Data(**torch.load(folder / f"{name}.pt", mmap=True, weights_only=True)).to(device)
+    def load(name: str) -> DatasetTensors:
+        return DatasetTensors(**torch.load(folder / f"{name}.pt", mmap=True, weights_only=True)).to(device)
 
     return load

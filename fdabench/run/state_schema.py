@@ -13,20 +13,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fdabench.catalogue.kinds import Catalogue
-from fdabench.core.ledger import Entry
+from fdabench.catalogue.kinds import Registry
+from fdabench.core.ledger import LedgerEntry
 from fdabench.core.strategy import Round
-from fdabench.engine.flat import flat, parameters, statistics
-from fdabench.engine.loop import Stand
-from fdabench.engine.workers import CrewState
-from fdabench.models.base import Architecture, Shape
+from fdabench.engine.flat import flatten, parameters, running_stats
+from fdabench.engine.loop import TrainingState
+from fdabench.engine.workers import WorkerGroupState
+from fdabench.models.base import ModelSpec, Shape
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.schema import EVALS, ROUNDS, TRACE
 from fdabench.run.encoding import kinds_of
-from fdabench.run.rules import StateError, instance, listed, matrix, require, whole
+from fdabench.run.rules import StateError, instance, list_of, matrix, require, integer
 from fdabench.run.setting import Config, budget_of, scale_of, strategy_of
-from fdabench.run.snapshot import Snapshot
-from fdabench.suite.construct import construct
+from fdabench.run.snapshot import CheckpointState
+from fdabench.suite.construct import build_component
 
 
 class Sizes(NamedTuple):
@@ -50,7 +50,7 @@ class Sizes(NamedTuple):
     """What the local optimizer keeps of a row after a step."""
 
 
-def sizes_of(cell_id: str, config: Config, catalogue: Catalogue) -> Sizes:
+def sizes_of(cell_id: str, config: Config, catalogue: Registry) -> Sizes:
     """From the cell's configuration alone.
 
     Raises:
@@ -74,10 +74,10 @@ def sizes_of(cell_id: str, config: Config, catalogue: Catalogue) -> Sizes:
     )
 
 
-def _memory_of(config: Config, catalogue: Catalogue, dtype: torch.dtype) -> Mapping[str, Any]:
+def _memory_of(config: Config, catalogue: Registry, dtype: torch.dtype) -> Mapping[str, Any]:
     """Of a row of two numbers."""
     table = config["optimizer"]
-    local = construct(catalogue.optimizers[table["kind"]], table, scale_of(config, catalogue), catalogue)
+    local = build_component(catalogue.optimizers[table["kind"]], table, scale_of(config, catalogue), catalogue)
     row = nn.Parameter(torch.zeros(2, dtype=dtype))
     row.grad = torch.zeros_like(row)
     optimizer = local.build([row])
@@ -86,11 +86,11 @@ def _memory_of(config: Config, catalogue: Catalogue, dtype: torch.dtype) -> Mapp
 
 
 @cache
-def _rows_of(architecture: Architecture, shape: Shape, classes: int) -> tuple[Tensor, Tensor]:
+def _rows_of(architecture: ModelSpec, shape: Shape, classes: int) -> tuple[Tensor, Tensor]:
     """A worker's parameters and running statistics, without memory for them."""
     with torch.device("meta"):
         model = architecture.build(shape, classes)
-        return flat(parameters(model)), flat(list(statistics(model).values()))
+        return flatten(parameters(model)), flatten(list(running_stats(model).values()))
 
 
 def check(snapshot: Any, sizes: Sizes) -> None:
@@ -98,12 +98,12 @@ def check(snapshot: Any, sizes: Sizes) -> None:
     Raises:
         StateError: the first thing that is not as it has to be.
     """
-    instance("the state", snapshot, Snapshot)
+    instance("the state", snapshot, CheckpointState)
     stand = snapshot.stand
-    instance("stand", stand, Stand)
+    instance("stand", stand, TrainingState)
     crew = stand.crew
-    instance("stand.crew", crew, CrewState)
-    whole("stand.step", stand.step, 0, sizes.budget)
+    instance("stand.crew", crew, WorkerGroupState)
+    integer("stand.step", stand.step, 0, sizes.budget)
     matrix("stand.crew.w_KD", crew.w_KD, (sizes.workers, sizes.parameters), sizes.dtype)
     matrix("stand.crew.b_KB", crew.b_KB, (sizes.workers, sizes.statistics), sizes.dtype)
     _remembered(crew.remembered, sizes)
@@ -114,7 +114,7 @@ def check(snapshot: Any, sizes: Sizes) -> None:
 
 
 def _remembered(found: Any, sizes: Sizes) -> None:
-    listed("stand.crew.remembered", found, sizes.workers)
+    list_of("stand.crew.remembered", found, sizes.workers)
     for worker, memory in enumerate(found):
         where = f"stand.crew.remembered[{worker}]"
         require(isinstance(memory, dict), where, memory, "a table")
@@ -132,7 +132,7 @@ def _remembered(found: Any, sizes: Sizes) -> None:
 
 
 def _positions(found: Any, sizes: Sizes) -> None:
-    listed("stand.crew.positions", found, sizes.workers)
+    list_of("stand.crew.positions", found, sizes.workers)
     names = {"rng"} if sizes.draws == "replacement" else {"rest", "rng"}
     for worker, position in enumerate(found):
         where = f"stand.crew.positions[{worker}]"
@@ -153,7 +153,7 @@ def _round(found: Any, step: int, sizes: Sizes) -> None:
     row = (sizes.parameters,)
     matrix("stand.round.anchor_D", found.anchor_D, row, sizes.dtype)
     matrix("stand.round.previous_D", found.previous_D, row, sizes.dtype)
-    whole("stand.round.index", found.index, 0, step)
+    integer("stand.round.index", found.index, 0, step)
     require(type(found.served) is bool, "stand.round.served", found.served, "true or false")
     if sizes.built_in:
         _like("stand.round.server", found.server, sizes.first_server)
@@ -172,19 +172,19 @@ def _like(where: str, found: Any, first: Any) -> None:
 
 
 def _entries(found: Any, step: int) -> None:
-    listed("ledger", found)
+    list_of("ledger", found)
     for place, entry in enumerate(found):
         where = f"ledger[{place}]"
-        instance(where, entry, Entry)
+        instance(where, entry, LedgerEntry)
         require(entry.kind in CONVENTIONS["paper"], f"{where}.kind", entry.kind, "a kind of message that has a cost")
-        whole(f"{where}.first_step", entry.first_step, 0, step)
-        whole(f"{where}.last_step", entry.last_step, entry.first_step, step)
-        whole(f"{where}.count", entry.count, 1, entry.last_step - entry.first_step + 1)
-        whole(f"{where}.elements", entry.elements, 0)
+        integer(f"{where}.first_step", entry.first_step, 0, step)
+        integer(f"{where}.last_step", entry.last_step, entry.first_step, step)
+        integer(f"{where}.count", entry.count, 1, entry.last_step - entry.first_step + 1)
+        integer(f"{where}.elements", entry.elements, 0)
         dtype = getattr(torch, entry.dtype, None) if isinstance(entry.dtype, str) else None
         require(isinstance(dtype, torch.dtype), f"{where}.dtype", entry.dtype, "a dtype of torch")
         payload = entry.elements * dtype.itemsize if isinstance(dtype, torch.dtype) else 0
-        whole(f"{where}.payload_bytes", entry.payload_bytes, payload, payload)
+        integer(f"{where}.payload_bytes", entry.payload_bytes, payload, payload)
 
 
 Rule = Callable[[str, Any, int, Sizes], None]
@@ -202,7 +202,7 @@ def _clock(where: str, found: Any, step: int, sizes: Sizes) -> None:
 
 
 def _steps(where: str, found: Any, step: int, sizes: Sizes) -> None:
-    whole(where, found, 0, step)
+    integer(where, found, 0, step)
 
 
 def _trained(where: str, found: Any, step: int, sizes: Sizes) -> None:
@@ -217,12 +217,12 @@ def _rows(where: str, found: Any, step: int, sizes: Sizes) -> None:
         raise StateError(f"{where} is not JSON: {error!s:.80}") from error
     require(isinstance(tables, dict) and tables.keys() == ROWS.keys(), where, tables, f"the tables {', '.join(ROWS)}")
     for name, columns in ROWS.items():
-        listed(f"{where}.{name}", tables[name])
+        list_of(f"{where}.{name}", tables[name])
         before = 0
         for place, row in enumerate(tables[name]):
             at = f"{where}.{name}[{place}]"
             _row(at, row, columns, sizes)
-            whole(f"{at}.step", row["step"], before + 1, step)
+            integer(f"{at}.step", row["step"], before + 1, step)
             before = row["step"]
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from fdabench.core.strategy import Server
+from fdabench.core.strategy import ServerOptimizer
 from fdabench.servers.adam import KerasAdam, ReddiAdam
 from fdabench.servers.average import Average
 from fdabench.servers.momentum import Momentum
 
-SERVERS: Mapping[str, type[Server]] = {
+SERVERS: Mapping[str, type[ServerOptimizer]] = {
     "average": Average,
     "momentum": Momentum,
     "adam-reddi": ReddiAdam,

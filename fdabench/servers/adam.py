@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.fields import Decay, Rate
+from fdabench.fields import Decay, PositiveFloat
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class ReddiAdam:
     m <- beta1 m + (1 - beta1) u;  v <- beta2 v + (1 - beta2) u^2;  w <- w + lr m / (sqrt(v) + tau), u the mean drift.
     """
 
-    lr: Rate = 1e-2
+    lr: PositiveFloat = 1e-2
     beta1: Decay = 0.9
     beta2: Decay = 0.99
-    tau: Rate = 1e-3
-    averages: ClassVar[bool] = False
+    tau: PositiveFloat = 1e-3
+    is_plain_average: ClassVar[bool] = False
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="Adam (Reddi)",
         formula="m ← β₁ m + (1−β₁) ū; v ← β₂ v + (1−β₂) ū², v₀ = τ²; w ← w + lr m/(√v + τ)",
@@ -36,7 +36,7 @@ class ReddiAdam:
     def init(self, w_D: Tensor) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(w_D), torch.full_like(w_D, self.tau**2)
 
-    def apply(self, w_D: Tensor, u_D: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def update(self, w_D: Tensor, u_D: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         m_D, v_D = state
         m_D = self.beta1 * m_D + (1 - self.beta1) * u_D
         v_D = self.beta2 * v_D + (1 - self.beta2) * u_D.square()
@@ -52,11 +52,11 @@ class KerasAdam:
     m, v as above;  w <- w + lr sqrt(1 - beta2^n) / (1 - beta1^n) m / (sqrt(v) + eps) in round n = 1, 2, ...
     """
 
-    lr: Rate = 1e-3
+    lr: PositiveFloat = 1e-3
     beta1: Decay = 0.9
     beta2: Decay = 0.999
-    eps: Rate = 1e-7
-    averages: ClassVar[bool] = False
+    eps: PositiveFloat = 1e-7
+    is_plain_average: ClassVar[bool] = False
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="Adam (Keras)",
         formula="m, v as in Adam of ū, v₀ = 0; w ← w + lr √(1−β₂ⁿ)/(1−β₁ⁿ) m/(√v + ε) in round n",
@@ -68,7 +68,7 @@ class KerasAdam:
     def init(self, w_D: Tensor) -> tuple[Tensor, Tensor, int]:
         return torch.zeros_like(w_D), torch.zeros_like(w_D), 0
 
-    def apply(
+    def update(
         self, w_D: Tensor, u_D: Tensor, state: tuple[Tensor, Tensor, int]
     ) -> tuple[Tensor, tuple[Tensor, Tensor, int]]:
         m_D, v_D, n = state[0], state[1], state[2] + 1

@@ -15,11 +15,11 @@ class Average:
     w <- w + mean_k u_k.
     """
 
-    averages: ClassVar[bool] = True
+    is_plain_average: ClassVar[bool] = True
     info: ClassVar[ComponentInfo] = ComponentInfo(name="Average", formula="w ← w + ū", references=("mcmahan2017",))
 
     def init(self, w_D: Tensor) -> tuple[()]:
         return ()
 
-    def apply(self, w_D: Tensor, u_D: Tensor, state: tuple[()]) -> tuple[Tensor, tuple[()]]:
+    def update(self, w_D: Tensor, u_D: Tensor, state: tuple[()]) -> tuple[Tensor, tuple[()]]:
         return w_D + u_D, state

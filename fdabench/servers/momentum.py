@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.fields import Decay, Rate
+from fdabench.fields import Decay, PositiveFloat
 
 
 @dataclass(frozen=True)
@@ -17,19 +17,19 @@ class Momentum:
     v <- momentum v + mean_k u_k;  w <- w + lr v.
     """
 
-    lr: Rate = 1.0
+    lr: PositiveFloat = 1.0
     momentum: Decay = 0.9
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="Momentum", formula="v ← β v + ū; w ← w + lr v", references=("hsu2019",)
     )
 
     @property
-    def averages(self) -> bool:
+    def is_plain_average(self) -> bool:
         return self.lr == 1 and self.momentum == 0
 
     def init(self, w_D: Tensor) -> Tensor:
         return torch.zeros_like(w_D)
 
-    def apply(self, w_D: Tensor, u_D: Tensor, v_D: Tensor) -> tuple[Tensor, Tensor]:
+    def update(self, w_D: Tensor, u_D: Tensor, v_D: Tensor) -> tuple[Tensor, Tensor]:
         v_D = self.momentum * v_D + u_D
         return w_D + self.lr * v_D, v_D

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import Outcome, Round, Traffic, begin
+from fdabench.core.strategy import StepResult, Round, TrafficForecast, initial_round
 from fdabench.servers.average import Average
 
 
@@ -29,14 +29,14 @@ class DDP:
     )
 
     def init(self, w_D: Tensor) -> Round:
-        return begin(w_D, Average())
+        return initial_round(w_D, Average())
 
     def correct(self, t: int, g_KD: Tensor, r: Round, channel: Channel) -> Tensor:
         return channel.mean(g_KD, "gradient").expand_as(g_KD)
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
         w_D = w_KD[0].clone()  # equal gradients and equal states: the rows are equal to the last bit
-        return Outcome(w_D.expand_as(w_KD), Round(w_D, r.anchor_D, r.server, r.index + 1), True)
+        return StepResult(w_D.expand_as(w_KD), Round(w_D, r.anchor_D, r.server, r.index + 1), True)
 
-    def traffic(self, steps: int, num_parameters: int) -> Traffic:
-        return Traffic(steps, steps)
+    def forecast_traffic(self, steps: int, num_parameters: int) -> TrafficForecast:
+        return TrafficForecast(steps, steps)

@@ -8,8 +8,8 @@ from torch import Tensor
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
 from fdabench.core.monitor import Monitor
-from fdabench.core.periods import ends_period
-from fdabench.core.strategy import Outcome, Round, Server, Traffic, begin, synchronize
+from fdabench.core.periods import is_period_end
+from fdabench.core.strategy import StepResult, Round, ServerOptimizer, TrafficForecast, initial_round, synchronize
 from fdabench.fields import Count, Threshold
 from fdabench.servers.average import Average
 
@@ -26,7 +26,7 @@ class FDA:
     theta: Threshold
     monitor: Monitor
     every: Count = 1
-    server: Server = Average()
+    server: ServerOptimizer = Average()
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="FDA",
         formula="sync once H > θ; until then Var ≤ H ≤ θ",
@@ -36,18 +36,18 @@ class FDA:
     )
 
     def init(self, w_D: Tensor) -> Round:
-        return begin(w_D, self.server)
+        return initial_round(w_D, self.server)
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
-        if not ends_period(t, self.every):
-            return Outcome(w_KD, r, False)
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
+        if not is_period_end(t, self.every):
+            return StepResult(w_KD, r, False)
         u_KD = w_KD - r.anchor_D  # u_t^(k) = w_t^(k) - w_t0
-        s_S = channel.mean(self.monitor.state(u_KD, r), "state")  # S_t = 1/K sum_k S_t^(k)
-        h = self.monitor.bound(s_S).item()  # H(S_t) >= Var(w_t)
+        s_S = channel.mean(self.monitor.local_state(u_KD, r), "state")  # S_t = 1/K sum_k S_t^(k)
+        h = self.monitor.variance_bound(s_S).item()  # H(S_t) >= Var(w_t)
         if h <= self.theta:
-            return Outcome(w_KD, r, False, h)
+            return StepResult(w_KD, r, False, h)
         return synchronize(w_KD, r, self.server, channel, h)
 
-    def traffic(self, steps: int, num_parameters: int) -> Traffic:
+    def forecast_traffic(self, steps: int, num_parameters: int) -> TrafficForecast:
         checks = steps // self.every
-        return Traffic(0, checks, checks, self.monitor.size(num_parameters))
+        return TrafficForecast(0, checks, checks, self.monitor.state_size(num_parameters))

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.periods import ends_period
-from fdabench.core.strategy import Outcome, Round, Server, Traffic, begin, synchronize
+from fdabench.core.periods import is_period_end
+from fdabench.core.strategy import StepResult, Round, ServerOptimizer, TrafficForecast, initial_round, synchronize
 from fdabench.fields import Steps
 from fdabench.servers.average import Average
 
@@ -21,7 +21,7 @@ class FedAvg:
     """
 
     period: Steps
-    server: Server = Average()
+    server: ServerOptimizer = Average()
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="FedAvg",
         formula="after every τ local steps w ← w + ū, or what the server makes of ū",
@@ -31,13 +31,13 @@ class FedAvg:
     )
 
     def init(self, w_D: Tensor) -> Round:
-        return begin(w_D, self.server)
+        return initial_round(w_D, self.server)
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
-        if not ends_period(t, self.period):
-            return Outcome(w_KD, r, False)
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
+        if not is_period_end(t, self.period):
+            return StepResult(w_KD, r, False)
         return synchronize(w_KD, r, self.server, channel)
 
-    def traffic(self, steps: int, num_parameters: int) -> Traffic:
+    def forecast_traffic(self, steps: int, num_parameters: int) -> TrafficForecast:
         syncs = int(steps // self.period)
-        return Traffic(syncs, syncs)
+        return TrafficForecast(syncs, syncs)

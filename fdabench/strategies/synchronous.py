@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import Outcome, Round, Traffic, begin, synchronize
+from fdabench.core.strategy import StepResult, Round, TrafficForecast, initial_round, synchronize
 from fdabench.servers.average import Average
 
 
@@ -29,10 +29,10 @@ class Synchronous:
     )
 
     def init(self, w_D: Tensor) -> Round:
-        return begin(w_D, Average())
+        return initial_round(w_D, Average())
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
         return synchronize(w_KD, r, Average(), channel)
 
-    def traffic(self, steps: int, num_parameters: int) -> Traffic:
-        return Traffic(steps, steps)
+    def forecast_traffic(self, steps: int, num_parameters: int) -> TrafficForecast:
+        return TrafficForecast(steps, steps)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fdabench.suite.spec import Table
+from fdabench.suite.spec import TomlTable
 
 
-class Axes(Table):
+class CellFilter(TomlTable):
     """Cells that match every key that is given."""
 
     dataset: str | None = None
@@ -23,7 +23,7 @@ class Axes(Table):
     seed: int | None = None
 
 
-def matches(config: Mapping[str, Any], keys: Mapping[str, Any]) -> bool:
+def cell_matches(config: Mapping[str, Any], keys: Mapping[str, Any]) -> bool:
     """Whether a cell has all these values; components are named by their kind."""
     strategy, partition = config["strategy"], config["partition"]
     axes = {

@@ -17,21 +17,21 @@ class Cell:
 
     config: dict[str, Any]
     label: str
-    reference: bool
+    is_reference: bool
     detail: str = ""
 
     @property
-    def canonical(self) -> str:
+    def canonical_json(self) -> str:
         return json.dumps(self.config, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
     @property
     def id(self) -> str:
         """The first 12 hex digits of SHA-256 of the canonical JSON."""
-        return hashlib.sha256(self.canonical.encode()).hexdigest()[:12]
+        return hashlib.sha256(self.canonical_json.encode()).hexdigest()[:12]
 
-    def locked(self) -> dict[str, Any]:
+    def to_lock(self) -> dict[str, Any]:
         """As the frozen suite holds it."""
-        return {"id": self.id, "label": self.label, "reference": self.reference, "config": self.config}
+        return {"id": self.id, "label": self.label, "reference": self.is_reference, "config": self.config}
 
     @property
     def title(self) -> str:

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from fdabench.component_info import ComponentInfo
-from fdabench.errors import nearest
+from fdabench.errors import did_you_mean
 
 
 def citations(infos: Iterable[ComponentInfo]) -> list[str]:
@@ -38,7 +38,7 @@ def unknown_references(info: ComponentInfo) -> list[str]:
         if not text.startswith("@"):
             if text not in library:
                 expected = "a key of fdabench's bibliography or a BibTeX entry that begins with @"
-                faults.append(f"info.references: {text!r:.80} is not {expected}{nearest(text, library)}")
+                faults.append(f"info.references: {text!r:.80} is not {expected}{did_you_mean(text, library)}")
         elif _key(text) in library:
             faults.append(f"info.references: fdabench has an entry {_key(text)!r}: cite it by this key alone")
     return faults

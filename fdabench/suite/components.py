@@ -6,13 +6,13 @@ from fractions import Fraction
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from fdabench.catalogue.kinds import Catalogue
-from fdabench.fields import SEED, STEPS, THRESHOLD
+from fdabench.catalogue.kinds import Registry
+from fdabench.fields import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
 from fdabench.suite.cell import Cell
 from fdabench.suite.citations import unknown_references
-from fdabench.suite.members import Member, members
+from fdabench.suite.members import ComponentField, component_fields
 from fdabench.suite.schema import STRATEGY_OPTIONS, strategy_table
-from fdabench.suite.spec import one_of
+from fdabench.suite.spec import component_choice
 
 ROLE_NAMES = ("strategies", "monitors", "servers", "optimizers", "partitions", "datasets", "models")
 PLAIN = (bool, int, float, str)
@@ -20,7 +20,7 @@ PLAIN = (bool, int, float, str)
 NUMBERS, PARTS = ("theta", "period", "alpha", "lr"), ("monitor", "server")
 
 
-def components(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+def components_used(config: Mapping[str, Any], catalogue: Registry) -> Iterator[tuple[str, str]]:
     """(role, name) of everything that a cell names, as `("strategies", "fda")`."""
     yield "strategies", config["strategy"]["kind"]
     yield from _parts("strategies", config["strategy"], catalogue)
@@ -31,13 +31,13 @@ def components(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[tupl
     yield "datasets", config["dataset"]
 
 
-def used_components(cells: Iterable[Cell], catalogue: Catalogue) -> list[tuple[str, str]]:
+def used_components(cells: Iterable[Cell], catalogue: Registry) -> list[tuple[str, str]]:
     """(role, name) of everything that any of the cells names, in the order of the catalogue."""
-    used = {pair for cell in cells for pair in components(cell.config, catalogue)}
+    used = {pair for cell in cells for pair in components_used(cell.config, catalogue)}
     return [(role, name) for role in ROLE_NAMES for name in getattr(catalogue, role) if (role, name) in used]
 
 
-def locked_components(used: Iterable[tuple[str, str]], catalogue: Catalogue) -> dict[str, dict[str, dict[str, Any]]]:
+def locked_components(used: Iterable[tuple[str, str]], catalogue: Registry) -> dict[str, dict[str, dict[str, Any]]]:
     """What the frozen suite holds of the components in use: by role and name, what each declares about itself."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for role, name in used:
@@ -45,17 +45,17 @@ def locked_components(used: Iterable[tuple[str, str]], catalogue: Catalogue) -> 
     return found
 
 
-def _parts(role: str, table: Mapping[str, Any], catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+def _parts(role: str, table: Mapping[str, Any], catalogue: Registry) -> Iterator[tuple[str, str]]:
     """What a component's fields name, and what theirs do."""
-    for member in members(getattr(catalogue, role)[table["kind"]], catalogue):
-        if member.kinds:
+    for member in component_fields(getattr(catalogue, role)[table["kind"]], catalogue):
+        if member.component_classes:
             inner = table[member.name]
-            of = "monitors" if catalogue.monitors.get(inner["kind"]) is member.kinds[inner["kind"]] else "servers"
+            of = "monitors" if catalogue.monitors.get(inner["kind"]) is member.component_classes[inner["kind"]] else "servers"
             yield of, inner["kind"]
             yield from _parts(of, inner, catalogue)
 
 
-def check_usable(catalogue: Catalogue, role: str, name: str) -> None:
+def check_component_usable(catalogue: Registry, role: str, name: str) -> None:
     """
     Raises:
         TypeError: no suite could give this component's fields, or it cites what is in no bibliography.
@@ -73,36 +73,36 @@ def check_usable(catalogue: Catalogue, role: str, name: str) -> None:
             raise TypeError(f"the field {field.name!r} begins with '_', which no key of a suite does")
         if field.default_factory is not MISSING or not field.init:
             raise TypeError(f"the field {field.name!r} needs a plain default, or none")
-    for member in members(cls, catalogue):
+    for member in component_fields(cls, catalogue):
         _check_member(member)
     if role == "strategies":
         strategy_table(name, catalogue)
-    one_of({name: cls}, catalogue)
+    component_choice({name: cls}, catalogue)
 
 
-def _check_member(member: Member) -> None:
+def _check_member(member: ComponentField) -> None:
     said = f"the field {member.name!r}"
-    if member.kinds:
+    if member.component_classes:
         made = None if member.required else type(member.default)
         if made is not None and (member.default_kind is None or member.default != made()):
             raise TypeError(f"{said}: its default must be one that a plug-in or fdabench adds, made without values")
-    elif not (member.means(STEPS) or member.means(SEED) or member.means(THRESHOLD)):
-        if not _plain(member.hint):
-            raise TypeError(f"{said}: a suite can give numbers, strings, true and false, not {member.hint}")
+    elif not (member.has_tag(STEPS_TAG) or member.has_tag(SEED_TAG) or member.has_tag(THRESHOLD_TAG)):
+        if not _is_plain(member.type_hint):
+            raise TypeError(f"{said}: a suite can give numbers, strings, true and false, not {member.type_hint}")
         if not (member.required or isinstance(member.default, (*PLAIN, NoneType))):
             raise TypeError(f"{said}: its default must be a number, a string, true, false or None")
-    if member.name in PARTS and not member.kinds:
+    if member.name in PARTS and not member.component_classes:
         raise TypeError(f"{said}: results take it for a component; give it another name, or the type Monitor or Server")
-    if member.name in NUMBERS and _bare(member.hint) not in (int, float, Fraction):
+    if member.name in NUMBERS and _unwrap_optional(member.type_hint) not in (int, float, Fraction):
         raise TypeError(f"{said}: results take it for a number; give it another name, or the type float")
 
 
-def _bare(hint: Any) -> Any:
+def _unwrap_optional(hint: Any) -> Any:
     return get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
 
 
-def _plain(hint: Any) -> bool:
-    bare = _bare(hint)
+def _is_plain(hint: Any) -> bool:
+    bare = _unwrap_optional(hint)
     if get_origin(bare) in (Union, UnionType):
-        return all(part is NoneType or _plain(part) for part in get_args(bare))
+        return all(part is NoneType or _is_plain(part) for part in get_args(bare))
     return bare in PLAIN or (get_origin(bare) is Literal and all(isinstance(each, PLAIN) for each in get_args(bare)))

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.fields import SEED, STEPS, THRESHOLD
-from fdabench.suite.members import Member, members
+from fdabench.catalogue.kinds import BUILT_IN, Registry
+from fdabench.fields import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
+from fdabench.suite.members import ComponentField, component_fields
 
 
-class Scale(NamedTuple):
+class CellScale(NamedTuple):
     """What epochs, thresholds per parameter and seeds come to in one cell."""
 
     steps_per_epoch: Fraction
@@ -17,26 +17,26 @@ class Scale(NamedTuple):
     seed: int
 
 
-def construct(cls: type[Any], table: Mapping[str, Any], scale: Scale, catalogue: Catalogue = BUILT_IN) -> Any:
+def build_component(cls: type[Any], table: Mapping[str, Any], scale: CellScale, catalogue: Registry = BUILT_IN) -> Any:
     """The component that `table` describes.
 
     Raises:
         ValueError: the component itself refuses a value.
     """
-    return cls(**{member.name: _value(member, table, scale, catalogue) for member in members(cls, catalogue)})
+    return cls(**{member.name: _value(member, table, scale, catalogue) for member in component_fields(cls, catalogue)})
 
 
-def _value(member: Member, table: Mapping[str, Any], scale: Scale, catalogue: Catalogue) -> Any:
-    if member.means(SEED):
+def _value(member: ComponentField, table: Mapping[str, Any], scale: CellScale, catalogue: Registry) -> Any:
+    if member.has_tag(SEED_TAG):
         return scale.seed
-    if member.means(STEPS):
-        return span(table, member.span_keys, scale.steps_per_epoch)
+    if member.has_tag(STEPS_TAG):
+        return to_steps(table, member.duration_keys, scale.steps_per_epoch)
     # None is no value that a suite can give, so a table leaves it out
     value: Any = table.get(member.name) if member.default is None else table[member.name]
-    if member.means(THRESHOLD):
+    if member.has_tag(THRESHOLD_TAG):
         return value["per_parameter"] * scale.num_parameters if isinstance(value, Mapping) else value
-    if member.kinds:
-        return construct(member.kinds[value["kind"]], value, scale, catalogue)
+    if member.component_classes:
+        return build_component(member.component_classes[value["kind"]], value, scale, catalogue)
     return value
 
 
@@ -46,7 +46,7 @@ def held_out_samples(evaluation: Mapping[str, Any], train_samples: int) -> int:
     return round(split["share"] * train_samples) if split else 0
 
 
-def span(table: Mapping[str, Any], keys: tuple[str, str], steps_per_epoch: Fraction) -> Fraction:
+def to_steps(table: Mapping[str, Any], keys: tuple[str, str], steps_per_epoch: Fraction) -> Fraction:
     """A number of local steps that was given in steps or in epochs, exactly."""
     steps, epochs = (table.get(key) for key in keys)
     return Fraction(steps) if steps is not None else Fraction(str(epochs)) * steps_per_epoch

@@ -4,14 +4,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue
-from fdabench.suite.hover import text_of
+from fdabench.catalogue.kinds import BUILT_IN, Registry
+from fdabench.suite.hover import description_of
 from fdabench.suite.schema import Exclude, Suite, strategy_table, workload_table
 
 Schema = dict[str, Any]
 
 
-def suite_json_schema(catalogue: Catalogue = BUILT_IN) -> Schema:
+def suite_json_schema(catalogue: Registry = BUILT_IN) -> Schema:
     """JSON Schema, draft 2020-12. In workloads, strategies and excludes a list stands for each of its entries."""
     schema = Suite.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -43,7 +43,7 @@ def _described(node: Any) -> Any:
     if "properties" in node:
         table = (node.get("title", ""), node.get("description", ""))
         inside["properties"] = {
-            name: {"description": text_of(name, *table), **_described(key)} for name, key in node["properties"].items()
+            name: {"description": description_of(name, *table), **_described(key)} for name, key in node["properties"].items()
         }
     return inside
 

@@ -6,13 +6,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from fdabench.suite.synonyms import instead
+from fdabench.suite.synonyms import suggest_replacement
 from fdabench.validation.messages import Issue, explain, explain_missing, explain_unknown, explain_value, format_names
 from fdabench.validation.schema_walk import Keys, Loc, kind_of, kinds_at, properties_beside
 from fdabench.validation.toml_text import KeyPath, format_value
 
 
-def faults_of(
+def format_validation_errors(
     error: ValidationError, raw: Any, model: type[BaseModel], places: Mapping[KeyPath, KeyPath], kinds: Keys
 ) -> list[Issue]:
     """One issue for each error. Unknown keys come first: a key that is missing may be what one of them was meant to be.
@@ -33,10 +33,10 @@ def _issue(
     path, error = _without_tags(detail["loc"], raw), detail["type"]
     if error == "missing":
         owner = kind_of(properties_beside(detail["loc"], model))
-        return Issue(_place(path[:-1], places), explain_missing(str(path[-1]), owner))
+        return Issue(_location(path[:-1], places), explain_missing(str(path[-1]), owner))
     if error == "extra_forbidden":
-        return Issue((*_place(path[:-1], places), path[-1]), _unknown(detail["loc"], model, kinds))
-    place = _place(path, places)
+        return Issue((*_location(path[:-1], places), path[-1]), _unknown_key(detail["loc"], model, kinds))
+    place = _location(path, places)
     if error in ("union_tag_not_found", "model_attributes_type") and (known := kinds_at(detail["loc"], model)):
         found, allowed = detail["input"], format_names(known)
         if isinstance(found, dict):
@@ -63,13 +63,13 @@ def _inside(raw: Any, path: KeyPath) -> Mapping[str, Any]:
     return node if isinstance(node, dict) else {}
 
 
-def _unknown(loc: Loc, model: type[BaseModel], kinds: Keys) -> str:
+def _unknown_key(loc: Loc, model: type[BaseModel], kinds: Keys) -> str:
     key, properties = str(loc[-1]), properties_beside(loc, model)
     # `extends` is read before the tables are checked
     allowed = [*_kind_first(properties), *(["extends"] if "workload" in properties and len(loc) == 1 else [])]
     same_role = kinds if len(loc) == 1 else kinds_at(loc[:-2], model)
     takers = [kind for kind, keys in same_role.items() if key in keys]
-    return explain_unknown(key, allowed, kind_of(properties), takers, instead(key, allowed))
+    return explain_unknown(key, allowed, kind_of(properties), takers, suggest_replacement(key, allowed))
 
 
 def _kind_first(keys: Iterable[str]) -> list[str]:
@@ -101,6 +101,6 @@ def _is_tag(step: str, here: Any) -> bool:
     return here is not None and (step == "number" or step == here)
 
 
-def _place(path: KeyPath, places: Mapping[KeyPath, KeyPath]) -> KeyPath:
+def _location(path: KeyPath, places: Mapping[KeyPath, KeyPath]) -> KeyPath:
     known = next((path[:length] for length in range(len(path), -1, -1) if path[:length] in places), ())
     return (*places.get(known, ()), *path[len(known) :])

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from fdabench.suite.axes import Axes, matches
+from fdabench.suite.axes import CellFilter, cell_matches
 from fdabench.suite.cell import Cell
-from fdabench.suite.spec import Table
+from fdabench.suite.spec import TomlTable
 
 _Share = Annotated[float, Field(ge=0, lt=1)]
 _Fraction = Annotated[float, Field(gt=0, le=1)]
@@ -15,7 +15,7 @@ _Amount = Annotated[float, Field(gt=0)]
 _LIMITS = ("min_accuracy", "max_bytes", "max_bytes_to_target", "max_steps_to_target")
 
 
-class Limit(Axes):
+class Limit(CellFilter):
     """A limit for every run of the cells that match every key, whatever the baseline says."""
 
     target: _Fraction | None = None
@@ -34,7 +34,7 @@ class Limit(Axes):
         return self
 
 
-class Gate(Table):
+class GateSettings(TomlTable):
     """Margins are fractions: of the test set for accuracy, of the cost before for costs."""
 
     accuracy_margin: _Share = 0.005
@@ -44,13 +44,13 @@ class Gate(Table):
     limit: list[Limit] = Field(default=[])
 
 
-def gate_table(gate: Gate, cells: Sequence[Cell]) -> dict[str, Any]:
+def gate_to_lock(gate: GateSettings, cells: Sequence[Cell]) -> dict[str, Any]:
     """As the frozen suite holds it: each limit with the ids of its cells."""
     limits = [{**_values(limit), "cells": [cell.id for cell in _chosen(limit, cells)]} for limit in gate.limit]
     return {**gate.model_dump(exclude={"limit"}), "limit": limits}
 
 
-def idle_limits(gate: Gate, cells: Sequence[Cell]) -> list[str]:
+def unmatched_limits(gate: GateSettings, cells: Sequence[Cell]) -> list[str]:
     """A remark for each limit that is for no cell."""
     return [f"gate.limit.{i}: no cell matches" for i, limit in enumerate(gate.limit) if not _chosen(limit, cells)]
 
@@ -60,5 +60,5 @@ def _values(limit: Limit) -> dict[str, Any]:
 
 
 def _chosen(limit: Limit, cells: Sequence[Cell]) -> list[Cell]:
-    keys = limit.model_dump(include=set(Axes.model_fields), exclude_none=True)
-    return [cell for cell in cells if matches(cell.config, keys)]
+    keys = limit.model_dump(include=set(CellFilter.model_fields), exclude_none=True)
+    return [cell for cell in cells if cell_matches(cell.config, keys)]

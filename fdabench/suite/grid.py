@@ -8,83 +8,83 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from fdabench.catalogue.kinds import Catalogue
+from fdabench.catalogue.kinds import Registry
 from fdabench.component_info import info_of
-from fdabench.fields import THRESHOLD
-from fdabench.published.rules import RULES, WARNING
-from fdabench.results.dotted import dotted, varying
-from fdabench.suite.axes import matches
+from fdabench.fields import THRESHOLD_TAG
+from fdabench.published.rules import THETA_PER_PARAMETER, WARNING
+from fdabench.results.dotted import flatten_keys, varying_keys
+from fdabench.suite.axes import cell_matches
 from fdabench.suite.cell import Cell
-from fdabench.suite.faults import faults_of
+from fdabench.suite.faults import format_validation_errors
 from fdabench.suite.labels import labels
-from fdabench.suite.members import members
+from fdabench.suite.members import component_fields
 from fdabench.suite.schema import STRATEGY_OPTIONS, Exclude, Suite, strategy_table, workload_table
-from fdabench.suite.spread import Variant, count, spread
+from fdabench.suite.spread import Variant, count_variants, expand_lists
 from fdabench.validation.messages import Issue, explain_value, format_names
 from fdabench.validation.schema_walk import Keys
 from fdabench.validation.toml_text import KeyPath, format_path, format_toml, format_value
 
-MOST_CELLS = 100_000
+MAX_CELLS = 100_000
 NO_KINDS: Keys = {}
 
 Table = dict[str, Any]
 
 
-class Checked(NamedTuple):
+class ValidatedTables(NamedTuple):
     """Tables that passed, and what is wrong with the others."""
 
     tables: list[Table]
-    faults: list[Issue]
+    errors: list[Issue]
     notes: list[str]
 
 
-Check = Callable[[Variant, KeyPath, Checked], None]
+Check = Callable[[Variant, KeyPath, ValidatedTables], None]
 
 
 @dataclass(frozen=True)
-class Grid:
+class CellGrid:
     """A suite's cells in order, and remarks that are no faults."""
 
     cells: tuple[Cell, ...]
     notes: tuple[str, ...]
 
 
-def check_workloads(raw: Any, catalogue: Catalogue) -> Checked:
+def check_workloads(raw: Any, catalogue: Registry) -> ValidatedTables:
     return _check_all(raw, "workload", partial(_check_workload, catalogue))
 
 
-def check_strategies(raw: Any, catalogue: Catalogue) -> Checked:
+def check_strategies(raw: Any, catalogue: Registry) -> ValidatedTables:
     return _check_all(raw, "strategy", partial(_check_strategy, catalogue))
 
 
-def check_excludes(raw: Any) -> Checked:
+def check_excludes(raw: Any) -> ValidatedTables:
     return _check_all(raw, "exclude", _check_exclude)
 
 
-def _check_all(raw: Any, name: str, check: Check) -> Checked:
-    found = Checked([], [], [])
+def _check_all(raw: Any, name: str, check: Check) -> ValidatedTables:
+    found = ValidatedTables([], [], [])
     for i, table in enumerate(raw if isinstance(raw, list) else []):
         place = (name, i)
         if not isinstance(table, dict):
             continue
-        if not 0 < count(table) <= MOST_CELLS:
-            said = f"its lists make {count(table)} variants; between 1 and {MOST_CELLS} are allowed"
-            found.faults.append(Issue(place, said))
+        if not 0 < count_variants(table) <= MAX_CELLS:
+            said = f"its lists make {count_variants(table)} variants; between 1 and {MAX_CELLS} are allowed"
+            found.errors.append(Issue(place, said))
             continue
-        for variant in spread(table, place):
+        for variant in expand_lists(table, place):
             check(variant, place, found)
     return found
 
 
-def _check_workload(catalogue: Catalogue, variant: Variant, place: KeyPath, found: Checked) -> None:
-    misfits = _misfits(catalogue, variant.value, lambda key: variant.places.get((key,), (*place, key)))
-    found.faults.extend(misfits)
+def _check_workload(catalogue: Registry, variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
+    misfits = _misfits(catalogue, variant.value, lambda key: variant.locations.get((key,), (*place, key)))
+    found.errors.extend(misfits)
     table = _validated(workload_table(catalogue), variant, found)
     if table is not None and not misfits:
         found.tables.append(table)
 
 
-def _misfits(catalogue: Catalogue, table: Table, place: Callable[[str], KeyPath]) -> list[Issue]:
+def _misfits(catalogue: Registry, table: Table, place: Callable[[str], KeyPath]) -> list[Issue]:
     """What does not fit together, in a table whose single values may be wrong as well."""
     name, workers, partition = table.get("dataset"), table.get("workers"), table.get("partition")
     data, model = catalogue.datasets.get(str(name)), catalogue.models.get(str(table.get("model")))
@@ -98,8 +98,8 @@ def _misfits(catalogue: Catalogue, table: Table, place: Callable[[str], KeyPath]
     if isinstance(batch_size, int) and batch_size > data.train_samples:
         said = f"{format_value(batch_size)} samples, but {name} has {data.train_samples} training samples"
         faults.append(Issue(place("batch_size"), said))
-    if model is not None and model.takes not in (None, data.shape):
-        said = f"{table['model']} takes images of shape {model.takes}, but those of {name} are {data.shape}"
+    if model is not None and model.input_shape not in (None, data.shape):
+        said = f"{table['model']} takes images of shape {model.input_shape}, but those of {name} are {data.shape}"
         faults.append(Issue(place("model"), said))
     label = partition.get("label") if isinstance(partition, dict) else None
     if isinstance(label, int) and label >= data.classes:
@@ -108,11 +108,11 @@ def _misfits(catalogue: Catalogue, table: Table, place: Callable[[str], KeyPath]
     return faults
 
 
-def _check_strategy(catalogue: Catalogue, variant: Variant, place: KeyPath, found: Checked) -> None:
+def _check_strategy(catalogue: Registry, variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
     kind, known = variant.value.get("kind"), catalogue.strategies
     if not isinstance(kind, str) or kind not in known:
         said = f"kind is missing; allowed: {format_names(known)}" if kind is None else explain_value(kind, known)
-        found.faults.append(Issue(variant.places.get(("kind",), place), said))
+        found.errors.append(Issue(variant.locations.get(("kind",), place), said))
         return
     keys = {name: strategy_table(name, catalogue).model_fields for name in known}
     table = _validated(strategy_table(kind, catalogue), variant, found, keys)
@@ -124,11 +124,11 @@ def _check_strategy(catalogue: Catalogue, variant: Variant, place: KeyPath, foun
     found.tables.append(table)
 
 
-def _preset_notes(catalogue: Catalogue, table: Table) -> list[str]:
+def _preset_notes(catalogue: Registry, table: Table) -> list[str]:
     """Which published form is used, of each field that holds one of several and where the table names none."""
     notes = []
-    for member in members(catalogue.strategies[table["kind"]], catalogue):
-        variants = {kind: info_of(cls) for kind, cls in member.kinds.items()}
+    for member in component_fields(catalogue.strategies[table["kind"]], catalogue):
+        variants = {kind: info_of(cls) for kind, cls in member.component_classes.items()}
         given = table.get(member.name, {})
         unnamed = isinstance(given, dict) and not {"kind", "preset"} & set(given)
         if unnamed and len(variants) > 1 and member.default_kind and all(info.preset for info in variants.values()):
@@ -137,32 +137,32 @@ def _preset_notes(catalogue: Catalogue, table: Table) -> list[str]:
     return notes
 
 
-def _rule_notes(catalogue: Catalogue, table: Table) -> list[str]:
+def _rule_notes(catalogue: Registry, table: Table) -> list[str]:
     """What a published rule for theta is worth, where a table names one."""
-    fields = members(catalogue.strategies[table["kind"]], catalogue)
-    thresholds = [member.name for member in fields if member.means(THRESHOLD)]
+    fields = component_fields(catalogue.strategies[table["kind"]], catalogue)
+    thresholds = [member.name for member in fields if member.has_tag(THRESHOLD_TAG)]
     values = [table.get(name) for name in thresholds]
     given = [value.get("per_parameter") if isinstance(value, dict) else value for value in values]
     named = any(isinstance(value, str) for value in given)
-    rules = ", ".join(f"{name} {constant:g}" for name, constant in RULES.items())
+    rules = ", ".join(f"{name} {constant:g}" for name, constant in THETA_PER_PARAMETER.items())
     return [f"the rules for theta ({rules} per parameter) {WARNING}"] if named else []
 
 
-def _check_exclude(variant: Variant, place: KeyPath, found: Checked) -> None:
+def _check_exclude(variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
     table = _validated(Exclude, variant, found)
     if table is not None:
         found.tables.append(table)
 
 
-def _validated(model: type[BaseModel], variant: Variant, found: Checked, kinds: Keys = NO_KINDS) -> Table | None:
+def _validated(model: type[BaseModel], variant: Variant, found: ValidatedTables, kinds: Keys = NO_KINDS) -> Table | None:
     try:
         return model.model_validate(variant.value).model_dump(exclude_none=True)
     except ValidationError as error:
-        found.faults.extend(faults_of(error, variant.value, model, variant.places, kinds))
+        found.errors.extend(format_validation_errors(error, variant.value, model, variant.locations, kinds))
         return None
 
 
-def make_grid(suite: Suite, workloads: Checked, strategies: Checked, excludes: Checked, catalogue: Catalogue) -> Grid:
+def expand_grid(suite: Suite, workloads: ValidatedTables, strategies: ValidatedTables, excludes: ValidatedTables, catalogue: Registry) -> CellGrid:
     """Every workload with every strategy and seed, but for what is excluded and what came twice."""
     named = labels(strategies.tables, catalogue)
     reference = _reference(strategies.tables, named, catalogue)
@@ -171,18 +171,18 @@ def make_grid(suite: Suite, workloads: Checked, strategies: Checked, excludes: C
         Cell(_config(suite, workload, strategy, seed), label, label == reference)
         for workload, (strategy, label), seed in crossed
     ]
-    kept = [cell for cell in cells if not any(matches(cell.config, exclude) for exclude in excludes.tables)]
+    kept = [cell for cell in cells if not any(cell_matches(cell.config, exclude) for exclude in excludes.tables)]
     unique = {cell.id: cell for cell in reversed(kept)}
     twice = len(kept) - len(unique)
     repeated = ["1 cell came up twice and is run once"] if twice == 1 else []
     repeated += [f"{twice} cells came up twice and are run once"] if twice > 1 else []
-    repeated += _shared(workloads.tables, strategies.tables, named)
-    idle = [exclude for exclude in excludes.tables if not any(matches(cell.config, exclude) for cell in cells)]
+    repeated += _check_labels(workloads.tables, strategies.tables, named)
+    idle = [exclude for exclude in excludes.tables if not any(cell_matches(cell.config, exclude) for cell in cells)]
     notes = [*strategies.notes, *repeated, *(f"exclude: no cell matches {format_toml(table)}" for table in idle)]
-    return Grid(tuple(_told_apart(list(reversed(unique.values())))), tuple(dict.fromkeys(notes)))
+    return CellGrid(tuple(_distinguish_titles(list(reversed(unique.values())))), tuple(dict.fromkeys(notes)))
 
 
-def _shared(workloads: Sequence[Table], strategies: Sequence[Table], named: Sequence[str]) -> list[str]:
+def _check_labels(workloads: Sequence[Table], strategies: Sequence[Table], named: Sequence[str]) -> list[str]:
     """A remark on each strategy with an optimizer of its own, where workloads differ in nothing but theirs."""
     whole = {repr(table) for table in workloads}
     others = {repr({key: value for key, value in table.items() if key != "optimizer"}) for table in workloads}
@@ -196,22 +196,22 @@ def _shared(workloads: Sequence[Table], strategies: Sequence[Table], named: Sequ
     ]
 
 
-def _told_apart(cells: Sequence[Cell]) -> list[Cell]:
+def _distinguish_titles(cells: Sequence[Cell]) -> list[Cell]:
     """Cells that would have the same title get what differs between them as a detail."""
     same: dict[str, list[Table]] = {}
     for cell in cells:
-        same.setdefault(cell.title, []).append(dotted(cell.config))
-    keys = {title: varying(alike) for title, alike in same.items() if len(alike) > 1}
+        same.setdefault(cell.title, []).append(flatten_keys(cell.config))
+    keys = {title: varying_keys(alike) for title, alike in same.items() if len(alike) > 1}
     return [replace(cell, detail=_detail(cell, keys[cell.title])) if cell.title in keys else cell for cell in cells]
 
 
 def _detail(cell: Cell, keys: Sequence[str]) -> str:
-    values = dotted(cell.config)
+    values = flatten_keys(cell.config)
     said = {key: f"{key.rpartition('.')[2]}={values[key]}" for key in keys if key in values}
     return " ".join(str(values[key]) if key.endswith(".kind") else text for key, text in said.items())
 
 
-def _reference(strategies: Sequence[Table], named: Sequence[str], catalogue: Catalogue) -> str | None:
+def _reference(strategies: Sequence[Table], named: Sequence[str], catalogue: Registry) -> str | None:
     """The label to compare with: the strategy that the suite marks, else one whose own description does."""
     flagged = [label for table, label in zip(strategies, named, strict=True) if table["reference"]]
     usual = [
@@ -226,7 +226,7 @@ def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> Table:
     own = {key: value for key, value in strategy.items() if key not in STRATEGY_OPTIONS}
     cadence = suite.eval.model_dump(include={"every_steps", "every_epochs", "model", "validation"}, exclude_none=True)
     if suite.eval.stop_at_last_target:
-        cadence |= {"stop_at": max(suite.eval.targets), "hit": suite.eval.hit, "reach": suite.eval.reach}
+        cadence |= {"stop_at": max(suite.eval.targets), "hit": suite.eval.consecutive, "reach": suite.eval.comparison}
     return {
         **workload,
         "optimizer": strategy.get("optimizer", workload["optimizer"]),

@@ -110,7 +110,7 @@ IN: Mapping[tuple[str, str], str] = {
 """Where a key means something else in one table, by the table's title."""
 
 
-def text_of(key: str, title: str, about: str) -> str:
+def description_of(key: str, title: str, about: str) -> str:
     """The sentence for a key of the table of this title; of a key that only a plug-in has, what its table is about."""
     first = about.strip().split("\n\n")[0].replace("\n", " ")
     return IN.get((title, key)) or KEYS.get(key) or f"A key of {title}: {first}"

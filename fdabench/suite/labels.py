@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fdabench.catalogue.kinds import Catalogue
-from fdabench.results.dotted import dotted
+from fdabench.catalogue.kinds import Registry
+from fdabench.results.dotted import flatten_keys
 from fdabench.results.names import FindInfo, inner_info, strategy_family
 
 SYMBOLS = {
@@ -21,13 +21,13 @@ Table = Mapping[str, Any]
 Flat = dict[str, Any]
 
 
-def labels(strategies: Sequence[Table], catalogue: Catalogue) -> list[str]:
+def labels(strategies: Sequence[Table], catalogue: Registry) -> list[str]:
     """A label for each strategy table, no two of which have the same one.
 
     The name that it was given, or its family; where several have that in common, what varies among them too.
     """
     info = catalogue.info
-    flat = [_flat(table) for table in strategies]
+    flat = [_flatten(table) for table in strategies]
     families = [strategy_family(table, info) for table in strategies]
     of_family: dict[str, list[Flat]] = defaultdict(list)
     of_name: dict[str, list[Flat]] = defaultdict(list)
@@ -40,13 +40,13 @@ def labels(strategies: Sequence[Table], catalogue: Catalogue) -> list[str]:
         else _label(kin, values, of_family[kin], info)
         for table, kin, values in zip(strategies, families, flat, strict=True)
     ]
-    return _told_apart(found, flat)
+    return _make_unique(found, flat)
 
 
 def _label(name: str, values: Flat, group: Sequence[Flat], info: FindInfo) -> str:
     keys = dict.fromkeys(key for other in group for key in other)
     varying = [key for key in keys if _varies(key, values, group)]
-    return " ".join([name, *(_said(key, values[key], info) for key in varying if values.get(key) is not None)])
+    return " ".join([name, *(_format_varying(key, values[key], info) for key in varying if values.get(key) is not None)])
 
 
 def _varies(key: str, values: Flat, group: Sequence[Flat]) -> bool:
@@ -57,19 +57,19 @@ def _varies(key: str, values: Flat, group: Sequence[Flat]) -> bool:
     return len({repr(other.get(key)) for other in alike}) > 1
 
 
-def _told_apart(found: Sequence[str], flat: Sequence[Flat]) -> list[str]:
+def _make_unique(found: Sequence[str], flat: Sequence[Flat]) -> list[str]:
     """The second and later of different tables with one label, as of numbers too close for its digits, get a number."""
     same: dict[str, dict[str, int]] = defaultdict(dict)
     places = [same[label].setdefault(repr(values), len(same[label])) for label, values in zip(found, flat, strict=True)]
     return [f"{label} #{place + 1}" if place else label for label, place in zip(found, places, strict=True)]
 
 
-def _said(key: str, value: Any, info: FindInfo) -> str:
+def _format_varying(key: str, value: Any, info: FindInfo) -> str:
     if key.endswith(".kind"):
         return inner_info(str(value), info).preset or str(value)
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return f"{SYMBOLS.get(key, key.split('.')[-1])}={text}"
 
 
-def _flat(table: Table) -> Flat:
-    return {key: value for key, value in dotted(table).items() if key not in ("kind", "name", "reference")}
+def _flatten(table: Table) -> Flat:
+    return {key: value for key, value in flatten_keys(table).items() if key not in ("kind", "name", "reference")}

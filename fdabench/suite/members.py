@@ -5,26 +5,26 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue
+from fdabench.catalogue.kinds import BUILT_IN, Registry
 from fdabench.core.monitor import Monitor
-from fdabench.core.strategy import Server
-from fdabench.fields import Meaning
-from fdabench.published.rules import RULES
+from fdabench.core.strategy import ServerOptimizer
+from fdabench.fields import UnitTag
+from fdabench.published.rules import THETA_PER_PARAMETER
 
 Kinds = Mapping[str, type[Any]]
 
 
-class Member(NamedTuple):
+class ComponentField(NamedTuple):
     """One field of a frozen dataclass; `default` is MISSING where it must be given."""
 
     name: str
-    hint: Any
+    type_hint: Any
     default: Any
-    kinds: Kinds
+    component_classes: Kinds
     """The kinds of component that it may hold; empty where it holds none."""
 
-    def means(self, meaning: Meaning) -> bool:
-        return meaning in getattr(self.hint, "__metadata__", ())
+    def has_tag(self, meaning: UnitTag) -> bool:
+        return meaning in getattr(self.type_hint, "__metadata__", ())
 
     @property
     def required(self) -> bool:
@@ -32,16 +32,16 @@ class Member(NamedTuple):
 
     @property
     def default_kind(self) -> str | None:
-        return next((kind for kind, cls in self.kinds.items() if type(self.default) is cls), None)
+        return next((kind for kind, cls in self.component_classes.items() if type(self.default) is cls), None)
 
     @property
-    def span_keys(self) -> tuple[str, str]:
+    def duration_keys(self) -> tuple[str, str]:
         """The keys by which a suite gives a span of local steps: in steps, or in epochs."""
         prefix = "local" if self.name == "period" else self.name
         return f"{prefix}_steps", f"{prefix}_epochs"
 
 
-def members(cls: type[Any], catalogue: Catalogue = BUILT_IN) -> list[Member]:
+def component_fields(cls: type[Any], catalogue: Registry = BUILT_IN) -> list[ComponentField]:
     """
     Raises:
         TypeError: a component that is no dataclass, which is a fault of its author.
@@ -50,20 +50,20 @@ def members(cls: type[Any], catalogue: Catalogue = BUILT_IN) -> list[Member]:
         raise TypeError(f"{cls.__qualname__} must be a frozen dataclass")
     hints = get_type_hints(cls, include_extras=True)
     return [
-        Member(field.name, hints[field.name], field.default, _kinds(hints[field.name], catalogue))
+        ComponentField(field.name, hints[field.name], field.default, _kinds(hints[field.name], catalogue))
         for field in fields(cls)
     ]
 
 
 def threshold_rules() -> Mapping[str, float]:
     """Published constants of a threshold for each parameter of the model, by the names that a suite may give."""
-    return RULES
+    return THETA_PER_PARAMETER
 
 
-def _kinds(hint: Any, catalogue: Catalogue) -> Kinds:
+def _kinds(hint: Any, catalogue: Registry) -> Kinds:
     if hint is Monitor:
         return catalogue.monitors
-    if hint is Server:
+    if hint is ServerOptimizer:
         return catalogue.servers
     classes = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     registries: tuple[Kinds, ...] = (catalogue.servers, catalogue.monitors)

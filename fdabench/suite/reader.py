@@ -10,33 +10,33 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from fdabench import __version__
-from fdabench.catalogue.fit import misfits
-from fdabench.catalogue.kinds import Catalogue
-from fdabench.errors import NoSuiteError, SuiteError, UsageError
+from fdabench.catalogue.fit import incompatible_pairs
+from fdabench.catalogue.kinds import Registry
+from fdabench.errors import SuiteNotFoundError, SuiteError, UsageError
 from fdabench.regular import read_regular
 from fdabench.suite.cell import Cell
 from fdabench.suite.components import locked_components, used_components
-from fdabench.suite.faults import faults_of
-from fdabench.suite.gate import gate_table, idle_limits
-from fdabench.suite.grid import MOST_CELLS, NO_KINDS, check_excludes, check_strategies, check_workloads, make_grid
-from fdabench.suite.plugins import Named, catalogue_with, files_of, locked_plugins, plugin_notes
+from fdabench.suite.faults import format_validation_errors
+from fdabench.suite.gate import gate_to_lock, unmatched_limits
+from fdabench.suite.grid import MAX_CELLS, NO_KINDS, check_excludes, check_strategies, check_workloads, expand_grid
+from fdabench.suite.plugins import PluginReference, load_registry, plugin_files, plugins_to_lock, plugin_notes
 from fdabench.suite.schema import Suite
-from fdabench.suite.sizes import size_faults
+from fdabench.suite.sizes import size_errors
 from fdabench.validation.messages import Issue, format_issue, line_origins
 from fdabench.validation.toml_text import KeyPath, format_value, key_lines
 
 Raw = dict[str, Any]
 
 _BRACKETS = re.compile(r"\[(\d+)\]")
-_HANDED_OVER = re.compile(r"/dev/(stdin|fd/\d+)|/proc/self/fd/\d+")
+_STREAM_PATHS = re.compile(r"/dev/(stdin|fd/\d+)|/proc/self/fd/\d+")
 
 # of each pair one may be given, so a new value for one takes the place of the other
 _PAIRS = (("steps", "epochs"), ("every_steps", "every_epochs"), ("local_steps", "local_epochs"))
-_INSTEAD = {key: other for pair in _PAIRS for key, other in (pair, pair[::-1])}
+_EXCLUSIVE_WITH = {key: other for pair in _PAIRS for key, other in (pair, pair[::-1])}
 
 
 @dataclass(frozen=True)
-class Expanded:
+class LoadedSuite:
     """A suite that can be run: its settings, its cells, and remarks on how it was understood."""
 
     suite: Suite
@@ -44,9 +44,9 @@ class Expanded:
     overrides: tuple[str, ...]
     cells: tuple[Cell, ...]
     notes: tuple[str, ...]
-    catalogue: Catalogue
+    catalogue: Registry
 
-    def locked(self) -> Raw:
+    def to_lock(self) -> Raw:
         """What `suite.lock.toml` holds."""
         suite, used = self.suite, used_components(self.cells, self.catalogue)
         return {
@@ -56,21 +56,21 @@ class Expanded:
             "tuning": suite.tuning,
             "source": self.source,
             "overrides": list(self.overrides),
-            "plugins": locked_plugins(used, self.catalogue),
+            "plugins": plugins_to_lock(used, self.catalogue),
             "seeds": list(suite.seeds),
             "targets": list(suite.eval.targets),
             **({} if suite.eval.headline is None else {"headline": suite.eval.headline}),
-            "hit": suite.eval.hit,
-            "reach": suite.eval.reach,
+            "hit": suite.eval.consecutive,
+            "reach": suite.eval.comparison,
             "convention": suite.accounting.convention,
             "network": [network.model_dump() for network in suite.network],
-            "gate": gate_table(suite.gate, self.cells),
+            "gate": gate_to_lock(suite.gate, self.cells),
             "components": locked_components(used, self.catalogue),
-            "cell": [cell.locked() for cell in self.cells],
+            "cell": [cell.to_lock() for cell in self.cells],
         }
 
 
-def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
+def read_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:
     """
     Raises:
         SuiteError: the file is missing or wrong; all its faults are in the message.
@@ -83,25 +83,25 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> Expanded:
             origins = {key: origin for key, origin in origins.items() if key[: len(changed)] != changed}
             origins[changed] = "--set"
     source = path.as_posix()
-    catalogue = catalogue_with(source, named)
+    catalogue = load_registry(source, named)
     workloads = check_workloads(raw.get("workload"), catalogue)
     strategies = check_strategies(raw.get("strategy"), catalogue)
     excludes = check_excludes(raw.get("exclude"))
-    faults = [*_check_top(raw), *workloads.faults, *strategies.faults, *excludes.faults]
+    faults = [*_check_top(raw), *workloads.errors, *strategies.errors, *excludes.errors]
     if faults:
         raise SuiteError(source, _formatted(faults, origins))
     suite = Suite.model_validate(raw)
     many = len(workloads.tables) * len(strategies.tables) * len(suite.seeds)
-    if many > MOST_CELLS:
-        raise SuiteError(source, [f"the suite has {many} cells; at most {MOST_CELLS} are allowed"])
-    grid = make_grid(suite, workloads, strategies, excludes, catalogue)
+    if many > MAX_CELLS:
+        raise SuiteError(source, [f"the suite has {many} cells; at most {MAX_CELLS} are allowed"])
+    grid = expand_grid(suite, workloads, strategies, excludes, catalogue)
     if not grid.cells:
         raise SuiteError(source, _formatted([Issue(("exclude",), "nothing is left to run")], origins))
     pairs = [(cell.config["model"], cell.config["dataset"]) for cell in grid.cells]
-    if unfit := [*_formatted(size_faults(grid.cells, catalogue), origins), *misfits(pairs, catalogue)]:
+    if unfit := [*_formatted(size_errors(grid.cells, catalogue), origins), *incompatible_pairs(pairs, catalogue)]:
         raise SuiteError(source, unfit)
-    notes = (*plugin_notes(catalogue), *grid.notes, *idle_limits(suite.gate, grid.cells))
-    return Expanded(suite, source, tuple(overrides), grid.cells, notes, catalogue)
+    notes = (*plugin_notes(catalogue), *grid.notes, *unmatched_limits(suite.gate, grid.cells))
+    return LoadedSuite(suite, source, tuple(overrides), grid.cells, notes, catalogue)
 
 
 def _formatted(issues: Iterable[Issue], origins: Mapping[KeyPath, str]) -> list[str]:
@@ -113,20 +113,20 @@ def _check_top(raw: Raw) -> list[Issue]:
     try:
         Suite.model_validate(raw)
     except ValidationError as error:
-        return faults_of(error, raw, Suite, {}, NO_KINDS)
+        return format_validation_errors(error, raw, Suite, {}, NO_KINDS)
     return []
 
 
-def read_plugins(path: Path | None) -> Catalogue:
+def read_registry(path: Path | None) -> Registry:
     """What this suite may name, its plug-ins' included, whatever else stands in it; what any may, where there is none.
 
     Raises:
         SuiteError: the file cannot be read, or a plug-in not be used.
     """
-    return catalogue_with(path.as_posix(), plugins_named(path)) if path else catalogue_with("installed plug-ins", [])
+    return load_registry(path.as_posix(), list_plugin_files(path)) if path else load_registry("installed plug-ins", [])
 
 
-def plugins_named(path: Path) -> list[Named]:
+def list_plugin_files(path: Path) -> list[PluginReference]:
     """The plug-ins that a suite, or a file that it extends, names; none of them is run or even looked for.
 
     Raises:
@@ -139,7 +139,7 @@ class _File(NamedTuple):
     """A suite file over the files that it extends."""
 
     raw: Raw
-    plugins: list[Named]
+    plugins: list[PluginReference]
     origins: dict[KeyPath, str]
     """The file and line of each key."""
 
@@ -152,14 +152,14 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> _File:
         text = _content(path).decode("utf-8-sig")
         raw = tomllib.loads(text)
     except FileNotFoundError as error:
-        raise NoSuiteError(path.as_posix()) from error
+        raise SuiteNotFoundError(path.as_posix()) from error
     except OSError as error:
         raise SuiteError(path.as_posix(), [f"cannot be read: {error.strerror}"]) from error
     except (ValueError, RecursionError) as error:
         raise SuiteError(path.as_posix(), [f"not TOML: {error}"]) from error
     lines = key_lines(text)
     origins = line_origins(path.as_posix(), lines)
-    base, named = raw.pop("extends", None), files_of(path, raw.get("plugins"), lines)
+    base, named = raw.pop("extends", None), plugin_files(path, raw.get("plugins"), lines)
     if base is None:
         return _File(raw, named, origins)
     if not isinstance(base, str):
@@ -167,7 +167,7 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> _File:
         raise SuiteError(path.as_posix(), _formatted([wrong], origins))
     try:
         below = _with_base(path.parent / base, (*seen, path.resolve()))
-    except NoSuiteError as error:
+    except SuiteNotFoundError as error:
         raise SuiteError(path.as_posix(), _formatted([Issue(("extends",), str(error))], origins)) from error
     return _File(_merged(below.raw, raw), [*below.plugins, *named], below.origins | origins)
 
@@ -178,11 +178,11 @@ def _content(path: Path) -> bytes:
     Raises:
         OSError: it cannot be read, or is a folder, a pipe or a device.
     """
-    return path.read_bytes() if _HANDED_OVER.fullmatch(path.as_posix()) else read_regular(path)
+    return path.read_bytes() if _STREAM_PATHS.fullmatch(path.as_posix()) else read_regular(path)
 
 
 def _merged(base: Raw, over: Raw) -> Raw:
-    merged = {key: value for key, value in base.items() if _INSTEAD.get(key) not in over}
+    merged = {key: value for key, value in base.items() if _EXCLUSIVE_WITH.get(key) not in over}
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
         merged[key] = _merged(base[key], value) if both else value
@@ -220,7 +220,7 @@ def _assign(node: Any, above: KeyPath, keys: list[str], value: Any, override: st
         if not rest:
             node[at] = value
             if isinstance(node, dict):
-                node.pop(_INSTEAD.get(key), None)
+                node.pop(_EXCLUSIVE_WITH.get(key), None)
             return [(*above, at)]
         below = node.setdefault(at, {}) if isinstance(node, dict) else node[at]
         return _assign(below, (*above, at), rest, value, override)

@@ -5,47 +5,47 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
-from fdabench.catalogue.kinds import Catalogue
+from fdabench.catalogue.kinds import Registry
 from fdabench.engine.batches import LastBatch
 from fdabench.engine.precision import Precision
 from fdabench.engine.workers import BatchStatistics
 from fdabench.fields import NAME
 from fdabench.results.costs import CONVENTIONS
-from fdabench.suite.axes import Axes
-from fdabench.suite.gate import Gate
-from fdabench.suite.spec import MOST_EPOCHS, MOST_STEPS, Component, Table, component_table, one_of, require_one_of
+from fdabench.suite.axes import CellFilter
+from fdabench.suite.gate import GateSettings
+from fdabench.suite.spec import MAX_EPOCHS, MAX_STEPS, ComponentTable, TomlTable, make_component_table, component_choice, require_one_of
 
 # the most that a reader of the tables can hold exactly
-MOST_SEED = 2**53
-MOST_ENTRIES = 1000
+MAX_SEED = 2**53
+MAX_LIST_ENTRIES = 1000
 """Of a list that is told again for each cell."""
-Count = Annotated[int, Field(ge=1, le=MOST_STEPS)]
-Positive = Annotated[float, Field(gt=0, le=MOST_EPOCHS)]
+Count = Annotated[int, Field(ge=1, le=MAX_STEPS)]
+Positive = Annotated[float, Field(gt=0, le=MAX_EPOCHS)]
 Fraction01 = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Raw = dict[str, Any]
 
 
-class Budget(Table):
+class Budget(TomlTable):
     """What every strategy may spend: local steps per worker, or nominal epochs."""
 
     steps: Count | None = None
     epochs: Positive | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _exactly_one(self) -> Self:
         require_one_of(self, "steps", "epochs")
         return self
 
 
-class Validation(Table):
+class Validation(TomlTable):
     """Training samples that are held out: no worker learns from them, and the suite's models are evaluated on them."""
 
     share: Annotated[float, Field(gt=0, lt=1)]
-    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] = 0
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
 
 
-class Eval(Table):
+class Eval(TomlTable):
     """When a model is evaluated, which one, on what, and what counts as reaching a target.
 
     `model` is one rule for all methods of a suite. "virtual-mean": what a sync at this step would make, computed and
@@ -56,10 +56,10 @@ class Eval(Table):
 
     every_steps: Count | None = None
     every_epochs: Positive | None = None
-    targets: Annotated[list[Fraction01], Field(max_length=MOST_ENTRIES)] = []
+    targets: Annotated[list[Fraction01], Field(max_length=MAX_LIST_ENTRIES)] = []
     headline: Fraction01 | None = None
-    hit: Count = 1
-    reach: Literal["at", "strictly"] = "at"
+    consecutive: Count = 1
+    comparison: Literal["at", "strictly"] = "at"
     stop_at_last_target: bool = False
     model: Literal["virtual-mean", "synced", "paper"] = "virtual-mean"
     validation: Validation | None = None
@@ -82,13 +82,13 @@ class Eval(Table):
         return headline
 
 
-class Accounting(Table):
+class Accounting(TomlTable):
     """Which cost is read from the ledger."""
 
     convention: Literal[tuple(CONVENTIONS)] = "paper"  # type: ignore[valid-type]
 
 
-class OwnNetwork(Table):
+class CustomNetwork(TomlTable):
     """A network on which reports tell the time to accuracy."""
 
     name: Name
@@ -97,22 +97,22 @@ class OwnNetwork(Table):
     shared: bool = False
 
 
-class Suite(Table):
+class Suite(TomlTable):
     """A suite file; a list in a workload or a strategy is crossed with the others."""
 
     name: Name
     description: str = ""
     tuning: str = ""
     plugins: list[str] = []
-    seeds: Annotated[list[Annotated[int, Field(ge=0, le=MOST_SEED)]], Field(min_length=1)] = [0]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, le=MAX_SEED)]], Field(min_length=1)] = [0]
     budget: Budget
     eval: Eval
     accounting: Accounting = Accounting()
-    network: Annotated[list[OwnNetwork], Field(max_length=MOST_ENTRIES)] = []
+    network: Annotated[list[CustomNetwork], Field(max_length=MAX_LIST_ENTRIES)] = []
     workload: Annotated[list[Raw], Field(min_length=1)]
     strategy: Annotated[list[Raw], Field(min_length=1)]
     exclude: list[Raw] = []
-    gate: Gate = Gate()
+    gate: GateSettings = GateSettings()
 
     @model_validator(mode="after")
     def _limits_fit(self) -> Self:
@@ -123,7 +123,7 @@ class Suite(Table):
         return self
 
 
-class Workload(Table):
+class Workload(TomlTable):
     """What is learnt, by how many workers, from which share of the data. What may be named: see `workload_table`."""
 
     dataset: str
@@ -136,18 +136,18 @@ class Workload(Table):
     last_batch: LastBatch = "wrap"
     averaging: Literal["uniform", "samples"] = "uniform"
     precision: Precision = "fp32"
-    batch_statistics: BatchStatistics = "local"
+    batchnorm_stats: BatchStatistics = "local"
 
 
 @cache
-def workload_table(catalogue: Catalogue) -> type[Workload]:
+def workload_table(catalogue: Registry) -> type[Workload]:
     """A workload's table, where this may be named."""
     keys: dict[str, Any] = {
         "dataset": (Literal[tuple(catalogue.datasets)], ...),
         "model": (Literal[tuple(catalogue.models)], ...),
-        "optimizer": (one_of(catalogue.optimizers, catalogue), ...),
+        "optimizer": (component_choice(catalogue.optimizers, catalogue), ...),
         "partition": (
-            one_of(catalogue.partitions, catalogue),
+            component_choice(catalogue.partitions, catalogue),
             Field(default={"kind": "iid"}, validate_default=True),
         ),
     }
@@ -155,7 +155,7 @@ def workload_table(catalogue: Catalogue) -> type[Workload]:
     return create_model("Workload", __base__=Workload, __doc__=about, **keys)
 
 
-class StrategyOptions(Component):
+class StrategyOptions(ComponentTable):
     """What every strategy's table may have besides the strategy's own fields."""
 
     name: str | None = None
@@ -167,13 +167,13 @@ STRATEGY_OPTIONS = ("name", "reference", "optimizer")
 
 
 @cache
-def strategy_table(kind: str, catalogue: Catalogue) -> type[Component]:
+def strategy_table(kind: str, catalogue: Registry) -> type[ComponentTable]:
     """The table of one kind of strategy, options included."""
-    own = component_table(kind, catalogue.strategies[kind], catalogue)
-    optimizer = (one_of(catalogue.optimizers, catalogue) | None, None)
+    own = make_component_table(kind, catalogue.strategies[kind], catalogue)
+    optimizer = (component_choice(catalogue.optimizers, catalogue) | None, None)
     made = create_model(own.__name__, __base__=(own, StrategyOptions), __doc__=own.__doc__, optimizer=optimizer)
-    return cast(type[Component], made)
+    return cast(type[ComponentTable], made)
 
 
-class Exclude(Axes):
+class Exclude(CellFilter):
     """Cells to leave out: those that match every key."""

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Sequence
 
-from fdabench.errors import UsageError, nearest
+from fdabench.errors import UsageError, did_you_mean
 from fdabench.suite.cell import Cell
 
-MOST_WORDS = 200
+MAX_TERMS = 200
 
 _OPERATORS = {"and", "or", "not"}
 _TOKENS = re.compile(r"(?!(?:and|or|not)\()[^\s()]+\([^\s(),]+(?:, [^\s(),]+)*\)|[()]|[^\s()]+")
@@ -22,14 +22,14 @@ def select(cells: Sequence[Cell], expression: str) -> list[Cell]:
         UsageError: the expression cannot be read, or chooses nothing.
     """
     test = _parse(expression)
-    chosen = [cell for cell in cells if test(text_of(cell))]
+    chosen = [cell for cell in cells if test(selection_text(cell))]
     if not chosen:
         words = {word for cell in cells for word in re.findall(r"[^\s|]+", cell.title)}
-        raise UsageError(f"-k {expression!r} chooses none of {len(cells)} cells{nearest(expression, words)}")
+        raise UsageError(f"-k {expression!r} chooses none of {len(cells)} cells{did_you_mean(expression, words)}")
     return chosen
 
 
-def by_words(cells: Sequence[Cell], words: str) -> list[Cell]:
+def parse_expression(cells: Sequence[Cell], words: str) -> list[Cell]:
     """The cells that have all these words; an expression with and, or, not works as in `select`.
 
     Where some cells have them as whole words, only these: `s1` is not `s10` then.
@@ -40,13 +40,13 @@ def by_words(cells: Sequence[Cell], words: str) -> list[Cell]:
     plain = words.casefold().split()
     if not plain or _OPERATORS & set(plain):
         test = _parse(words)
-        return [cell for cell in cells if test(text_of(cell))]
-    found = [cell for cell in cells if all(word in text_of(cell) for word in plain)]
-    whole = [cell for cell in found if set(plain) <= set(text_of(cell).split())]
+        return [cell for cell in cells if test(selection_text(cell))]
+    found = [cell for cell in cells if all(word in selection_text(cell) for word in plain)]
+    whole = [cell for cell in found if set(plain) <= set(selection_text(cell).split())]
     return whole or found
 
 
-def text_of(cell: Cell) -> str:
+def selection_text(cell: Cell) -> str:
     """What the words of an expression are looked for in."""
     return f"{cell.title} {cell.id} {cell.config['strategy']['kind']}".casefold()
 
@@ -68,8 +68,8 @@ def parse_seeds(text: str) -> list[int]:
 
 def _parse(expression: str) -> Test:
     tokens = _TOKENS.findall(expression)
-    if len(tokens) > MOST_WORDS:
-        raise UsageError(f"-k: {len(tokens)} words; at most {MOST_WORDS} are allowed")
+    if len(tokens) > MAX_TERMS:
+        raise UsageError(f"-k: {len(tokens)} words; at most {MAX_TERMS} are allowed")
     test, rest = _any(tokens, expression)
     if rest:
         raise UsageError(f"-k {expression!r}: cannot be read at {rest[0]!r}")
@@ -85,18 +85,18 @@ def _any(tokens: list[str], whole: str) -> tuple[Test, list[str]]:
 
 
 def _all(tokens: list[str], whole: str) -> tuple[Test, list[str]]:
-    left, rest = _one(tokens, whole)
+    left, rest = _parse_term(tokens, whole)
     if rest[:1] != ["and"]:
         return left, rest
     right, rest = _all(rest[1:], whole)
     return (lambda text: left(text) and right(text)), rest
 
 
-def _one(tokens: list[str], whole: str) -> tuple[Test, list[str]]:
+def _parse_term(tokens: list[str], whole: str) -> tuple[Test, list[str]]:
     if not tokens or tokens[0] in ("and", "or", ")"):
         raise UsageError(f"-k {whole!r}: a word is missing {'at the end' if not tokens else f'before {tokens[0]!r}'}")
     if tokens[0] == "not":
-        test, rest = _one(tokens[1:], whole)
+        test, rest = _parse_term(tokens[1:], whole)
         return (lambda text: not test(text)), rest
     if tokens[0] == "(":
         test, rest = _any(tokens[1:], whole)

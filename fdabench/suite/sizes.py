@@ -4,23 +4,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from fdabench.catalogue.kinds import Catalogue
+from fdabench.catalogue.kinds import Registry
 from fdabench.suite.cell import Cell
-from fdabench.suite.construct import held_out_samples, span
-from fdabench.suite.spec import MOST_STEPS
+from fdabench.suite.construct import held_out_samples, to_steps
+from fdabench.suite.spec import MAX_STEPS
 from fdabench.validation.messages import Issue
 
-MOST_EVALUATIONS = 10**6
+MAX_EVALUATIONS = 10**6
 """Of a cell. Each is a row that its process holds until the end."""
 
 
-def size_faults(cells: Sequence[Cell], catalogue: Catalogue) -> list[Issue]:
+def size_errors(cells: Sequence[Cell], catalogue: Registry) -> list[Issue]:
     """What spans in epochs come to with a cell's number of samples, where that is too much; each once."""
-    return list(dict.fromkeys(fault for cell in cells for fault in _faults(cell.config, catalogue)))
+    return list(dict.fromkeys(fault for cell in cells for fault in _cell_errors(cell.config, catalogue)))
 
 
-def _faults(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Issue]:
-    yield from _optimizer_faults(config, catalogue)
+def _cell_errors(config: Mapping[str, Any], catalogue: Registry) -> Iterator[Issue]:
+    yield from _optimizer_errors(config, catalogue)
     workers, batch_size = config["workers"], config["batch_size"]
     whole = catalogue.datasets[config["dataset"]].train_samples
     held_out = held_out_samples(config["eval"], whole)
@@ -30,19 +30,19 @@ def _faults(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Issue]:
         yield Issue(("eval", "validation", "share"), said)
         return
     epoch = Fraction(left, workers * batch_size)
-    steps = span(config["budget"], ("steps", "epochs"), epoch)
+    steps = to_steps(config["budget"], ("steps", "epochs"), epoch)
     where = f"for {config['dataset']}, workers = {workers} and batch_size = {batch_size}"
-    if steps > MOST_STEPS:
-        said = f"{where} it comes to {float(steps):.3g} local steps; at most {MOST_STEPS:.0e} are allowed"
+    if steps > MAX_STEPS:
+        said = f"{where} it comes to {float(steps):.3g} local steps; at most {MAX_STEPS:.0e} are allowed"
         yield Issue(("budget",), said)
     # more than one in a step there is not
-    evaluations = min(steps, steps / span(config["eval"], ("every_steps", "every_epochs"), epoch))
-    if evaluations > MOST_EVALUATIONS:
-        said = f"{float(evaluations):.3g} evaluations; at most {MOST_EVALUATIONS:.0e} are allowed"
+    evaluations = min(steps, steps / to_steps(config["eval"], ("every_steps", "every_epochs"), epoch))
+    if evaluations > MAX_EVALUATIONS:
+        said = f"{float(evaluations):.3g} evaluations; at most {MAX_EVALUATIONS:.0e} are allowed"
         yield Issue(("eval",), f"{where} there would be {said}: take a longer period")
 
 
-def _optimizer_faults(config: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Issue]:
+def _optimizer_errors(config: Mapping[str, Any], catalogue: Registry) -> Iterator[Issue]:
     """Corrected gradients keep the workers' optimizer states equal: there is nothing to do with them at a sync."""
     at_sync, kind = config["optimizer"].get("at_sync", "keep"), config["strategy"]["kind"]
     if at_sync != "keep" and hasattr(catalogue.strategies[kind], "correct"):

@@ -13,22 +13,22 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, create_model, model_validator
 
-from fdabench.catalogue.kinds import Catalogue
+from fdabench.catalogue.kinds import Registry
 from fdabench.component_info import info_of
-from fdabench.fields import SEED, STEPS, THRESHOLD
-from fdabench.published.rules import RULES
-from fdabench.suite.construct import Scale, construct
-from fdabench.suite.members import Kinds, Member, members
+from fdabench.fields import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
+from fdabench.published.rules import THETA_PER_PARAMETER
+from fdabench.suite.construct import CellScale, build_component
+from fdabench.suite.members import Kinds, ComponentField, component_fields
 from fdabench.validation.messages import STRICT_TABLE, did_you_mean, format_names
 from fdabench.validation.toml_text import format_value
 
 # beyond these nothing could run, nor be held in the tables
-MOST_STEPS, MOST_EPOCHS = 10**9, 10**6
-MOST_STATE = 10**8
+MAX_STEPS, MAX_EPOCHS = 10**9, 10**6
+MAX_STATE_SIZE = 10**8
 """Numbers of a local state, without those of a model: 0.4 GB of each worker at every check."""
 
 
-class Table(BaseModel):
+class TomlTable(BaseModel):
     """A TOML table of a suite."""
 
     model_config = STRICT_TABLE
@@ -49,10 +49,10 @@ def require_one_of(table: BaseModel, first: str, second: str) -> None:
 def _constant(value: Any) -> Any:
     """A published rule by its name: a cell has the number that it came to."""
     if isinstance(value, str):
-        if value not in RULES:
-            found = f"{format_value(value)}{did_you_mean(value, RULES)}"
-            raise ValueError(f"expected a number, or one of {format_names(RULES)}, found {found}")
-        return RULES[value]
+        if value not in THETA_PER_PARAMETER:
+            found = f"{format_value(value)}{did_you_mean(value, THETA_PER_PARAMETER)}"
+            raise ValueError(f"expected a number, or one of {format_names(THETA_PER_PARAMETER)}, found {found}")
+        return THETA_PER_PARAMETER[value]
     return value
 
 
@@ -61,11 +61,11 @@ def _as_per_parameter(value: Any) -> Any:
     return {"per_parameter": _constant(value)} if isinstance(value, str) else value
 
 
-_Rule: TypeAlias = Literal[tuple(RULES)]  # type: ignore[valid-type]
+_Rule: TypeAlias = Literal[tuple(THETA_PER_PARAMETER)]  # type: ignore[valid-type]
 _Positive = Annotated[float, Field(gt=0)]
 
 
-class PerParameter(Table):
+class PerParameter(TomlTable):
     """A threshold that grows with the model: theta = per_parameter * number of parameters."""
 
     per_parameter: Annotated[_Positive, BeforeValidator(_constant, json_schema_input_type=_Positive | _Rule)]
@@ -78,23 +78,23 @@ _NumberOrTable = Annotated[
 Theta = Annotated[_NumberOrTable, BeforeValidator(_as_per_parameter, json_schema_input_type=_NumberOrTable | _Rule)]
 
 
-class Component(Table):
+class ComponentTable(TomlTable):
     """A table with a `kind`: the component of that kind has to accept it."""
 
     component: ClassVar[type[Any]]
-    catalogue: ClassVar[Catalogue]
+    catalogue: ClassVar[Registry]
 
     @model_validator(mode="after")
     def _one_span(self) -> Self:
-        for member in members(self.component, self.catalogue):
-            if member.means(STEPS):
-                require_one_of(self, *member.span_keys)
+        for member in component_fields(self.component, self.catalogue):
+            if member.has_tag(STEPS_TAG):
+                require_one_of(self, *member.duration_keys)
         return self
 
     @model_validator(mode="after")
     def _accepted(self) -> Self:
         try:
-            made = construct(self.component, self.model_dump(), Scale(Fraction(1), 1, 0), self.catalogue)
+            made = build_component(self.component, self.model_dump(), CellScale(Fraction(1), 1, 0), self.catalogue)
             _check_state(made, self.catalogue)
         except ValueError:
             raise
@@ -104,46 +104,46 @@ class Component(Table):
         return self
 
 
-def _check_state(component: Any, catalogue: Catalogue) -> None:
+def _check_state(component: Any, catalogue: Registry) -> None:
     """
     Raises:
         ValueError: a monitor whose local state no worker could send.
     """
     size = component.size(1) if type(component) in catalogue.monitors.values() else 0
-    if size > MOST_STATE:
-        raise ValueError(f"a local state of {size:.3g} numbers; at most {MOST_STATE:.0e} are allowed")
+    if size > MAX_STATE_SIZE:
+        raise ValueError(f"a local state of {size:.3g} numbers; at most {MAX_STATE_SIZE:.0e} are allowed")
 
 
 @cache
-def component_table(kind: str, cls: type[Any], catalogue: Catalogue) -> type[Component]:
+def make_component_table(kind: str, cls: type[Any], catalogue: Registry) -> type[ComponentTable]:
     """The table for components of this kind."""
     keys: dict[str, Any] = {"kind": (Literal[kind], ...)}
-    for member in members(cls, catalogue):
+    for member in component_fields(cls, catalogue):
         keys |= _keys(member, catalogue)
-    made = create_model(cls.__name__, __base__=Component, __doc__=cls.__doc__, **keys)
+    made = create_model(cls.__name__, __base__=ComponentTable, __doc__=cls.__doc__, **keys)
     made.component, made.catalogue = cls, catalogue
     return made
 
 
-def _keys(member: Member, catalogue: Catalogue) -> dict[str, Any]:
-    if member.means(SEED):
+def _keys(member: ComponentField, catalogue: Registry) -> dict[str, Any]:
+    if member.has_tag(SEED_TAG):
         return {}
-    if member.means(STEPS):
-        steps, epochs = member.span_keys
-        whole, real = Annotated[int, Field(ge=1, le=MOST_STEPS)], Annotated[float, Field(gt=0, le=MOST_EPOCHS)]
+    if member.has_tag(STEPS_TAG):
+        steps, epochs = member.duration_keys
+        whole, real = Annotated[int, Field(ge=1, le=MAX_STEPS)], Annotated[float, Field(gt=0, le=MAX_EPOCHS)]
         return {steps: (whole | None, None), epochs: (real | None, None)}
-    if member.means(THRESHOLD):
+    if member.has_tag(THRESHOLD_TAG):
         return {member.name: (Theta, ... if member.required else member.default)}
-    if member.kinds:
+    if member.component_classes:
         default = ... if member.required else Field(default={"kind": member.default_kind}, validate_default=True)
-        return {member.name: (one_of(member.kinds, catalogue, member.default_kind), default)}
-    return {member.name: (member.hint, ... if member.required else member.default)}
+        return {member.name: (component_choice(member.component_classes, catalogue, member.default_kind), default)}
+    return {member.name: (member.type_hint, ... if member.required else member.default)}
 
 
-def one_of(kinds: Kinds, catalogue: Catalogue, default_kind: str | None = None) -> Any:
+def component_choice(kinds: Kinds, catalogue: Registry, default_kind: str | None = None) -> Any:
     """The type of a key that holds one component: a table with a kind, or just the kind as a string."""
     # a class is hashable, though type[Any] does not say so
-    tables: list[Any] = [component_table(kind, cls, catalogue) for kind, cls in kinds.items()]  # type: ignore[arg-type]
+    tables: list[Any] = [make_component_table(kind, cls, catalogue) for kind, cls in kinds.items()]  # type: ignore[arg-type]
     choice: Any = tables[0] if len(tables) == 1 else Annotated[reduce(or_, tables), Field(discriminator="kind")]
     return Annotated[choice, BeforeValidator(_as_table(kinds, default_kind))]
 

@@ -12,19 +12,19 @@ class Variant(NamedTuple):
     """One choice from every list. `places` maps the path of each value in the variant to its path in the file."""
 
     value: Any
-    places: Mapping[KeyPath, KeyPath]
+    locations: Mapping[KeyPath, KeyPath]
 
 
-def count(value: Any) -> int:
+def count_variants(value: Any) -> int:
     """How many variants there are, without making them."""
     if isinstance(value, list):
-        return sum(count(entry) for entry in value)
+        return sum(count_variants(entry) for entry in value)
     if isinstance(value, dict):
-        return prod(count(entry) for entry in value.values())
+        return prod(count_variants(entry) for entry in value.values())
     return 1
 
 
-def spread(value: Any, place: KeyPath) -> Iterator[Variant]:
+def expand_lists(value: Any, place: KeyPath) -> Iterator[Variant]:
     """Every choice, the last list varying fastest.
 
     Args:
@@ -33,16 +33,16 @@ def spread(value: Any, place: KeyPath) -> Iterator[Variant]:
     """
     if isinstance(value, list):
         for i, entry in enumerate(value):
-            yield from spread(entry, (*place, i))
+            yield from expand_lists(entry, (*place, i))
     elif isinstance(value, dict):
-        yield from _spread_table(value, place)
+        yield from _expand_table(value, place)
     else:
         yield Variant(value, {(): place})
 
 
-def _spread_table(table: Mapping[str, Any], place: KeyPath) -> Iterator[Variant]:
-    choices = [list(spread(entry, (*place, key))) for key, entry in table.items()]
+def _expand_table(table: Mapping[str, Any], place: KeyPath) -> Iterator[Variant]:
+    choices = [list(expand_lists(entry, (*place, key))) for key, entry in table.items()]
     for chosen in product(*choices):
         named = list(zip(table, chosen, strict=True))
-        places = {(key, *path): where for key, variant in named for path, where in variant.places.items()}
+        places = {(key, *path): where for key, variant in named for path, where in variant.locations.items()}
         yield Variant({key: variant.value for key, variant in named}, {(): place, **places})

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 _PERIOD = "the period of a round is local_steps or local_epochs, of strategies that have one"
-WORDS: Mapping[str, str] = {
+KEYS_OF_OTHER_TOOLS: Mapping[str, str] = {
     "num_clients": "workers",
     "clients": "workers",
     "learning_rate": "lr",
@@ -19,9 +19,9 @@ WORDS: Mapping[str, str] = {
 """By key, in lower case: the key that is meant, or what to do instead."""
 
 
-def instead(key: str, allowed: Collection[str]) -> str:
+def suggest_replacement(key: str, allowed: Collection[str]) -> str:
     """A hint for a key that another tool has: `; did you mean 'workers'?`, or a sentence; empty for other keys."""
-    word = WORDS.get(key.casefold(), "")
+    word = KEYS_OF_OTHER_TOOLS.get(key.casefold(), "")
     if not word or " " in word:
         return f"; {word}" if word else ""
     return f'; did you mean "{word}"?' if word in allowed else ""

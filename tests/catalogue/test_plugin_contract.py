@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from fdabench.catalogue.contract import check_calls
-from fdabench.core.strategy import Outcome, begin
+from fdabench.core.strategy import StepResult, initial_round
 from fdabench.servers.average import Average
 
 W = torch.ones(2, 3)
-R = begin(W[0].clone(), Average())
+R = initial_round(W[0].clone(), Average())
 LABELS = np.array([0, 1, 0, 1, 0])
 
 
@@ -31,15 +31,15 @@ def stepping(outcome: Callable[[Tensor], Any]) -> Any:
 STEPS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "none": (lambda w_KD: None, "must return an Outcome; it returned None"),
     "tuple": (lambda w_KD: (w_KD, R, False), "must return an Outcome; it returned a tuple of 3"),
-    "in place": (lambda w_KD: Outcome(w_KD.zero_(), R, False), "changed w_KD in place; it must return new tensors"),
+    "in place": (lambda w_KD: StepResult(w_KD.zero_(), R, False), "changed w_KD in place; it must return new tensors"),
     "a view in place": (lambda w_KD: w_KD[0].add_(1) * 0, "changed w_KD in place"),
     "the anchor": (lambda w_KD: R.anchor_D.mul_(1), "changed r.anchor_D, r.previous_D in place"),
     "one row": (
-        lambda w_KD: Outcome(w_KD[:1], R, True),
+        lambda w_KD: StepResult(w_KD[:1], R, True),
         "the w_KD of its Outcome must be a tensor of float32 [2, 3]; it is a tensor of float32 [1, 3]",
     ),
-    "float64": (lambda w_KD: Outcome(w_KD.double(), R, True), "it is a tensor of float64 [2, 3]"),
-    "nan": (lambda w_KD: Outcome(w_KD * torch.nan, R, True), "is NaN although what it was given is finite"),
+    "float64": (lambda w_KD: StepResult(w_KD.double(), R, True), "it is a tensor of float64 [2, 3]"),
+    "nan": (lambda w_KD: StepResult(w_KD * torch.nan, R, True), "is NaN although what it was given is finite"),
 }  # fmt: skip
 
 
@@ -83,10 +83,10 @@ def test_a_mean_of_gradients_for_all_workers_is_not_noticed() -> None:
 
 
 def test_a_step_that_keeps_its_promise_is_not_noticed() -> None:
-    assert stepping(lambda w_KD: Outcome(w_KD, R, False)).w_KD.equal(W)
-    assert stepping(lambda w_KD: Outcome(w_KD.mean(0).expand_as(w_KD), R, True)).synced
+    assert stepping(lambda w_KD: StepResult(w_KD, R, False)).w_KD.equal(W)
+    assert stepping(lambda w_KD: StepResult(w_KD.mean(0).expand_as(w_KD), R, True)).synced
     diverged = W * torch.inf
-    step = checked("strategies", "step", lambda self, t, w_KD, r, channel: Outcome(w_KD - w_KD, r, True))
+    step = checked("strategies", "step", lambda self, t, w_KD, r, channel: StepResult(w_KD - w_KD, r, True))
     assert step(0, diverged, R, None).w_KD.isnan().all(), "what diverges is a result"
 
 
@@ -155,11 +155,11 @@ def test_an_optimizer_is_one_of_torch() -> None:
 
 def test_classes_of_fdabench_are_left_alone_and_others_are_wrapped_once() -> None:
     inherited = type("Mine", (Average,), {"__module__": "mine"})
-    before = Average.apply
+    before = Average.update
     check_calls({"servers": {"mine": inherited}})
-    assert inherited.apply is Average.apply is before
+    assert inherited.update is Average.update is before
     own = type("Own", (Average,), {"__module__": "mine", "apply": lambda self, w_D, u_D, state: (w_D, state)})
     check_calls({"servers": {"own": own}})
-    once = own.apply
+    once = own.update
     check_calls({"servers": {"own": own, "again": type("Sub", (own,), {"__module__": "mine"})}})
-    assert own.apply is once
+    assert own.update is once

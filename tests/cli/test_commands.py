@@ -16,14 +16,14 @@ import typer
 from fdabench import __version__
 from fdabench.cli.main import app
 from fdabench.datasets import DATASETS
-from fdabench.formatting import byte_size
+from fdabench.formatting import format_bytes
 from fdabench.models import MODELS
 from fdabench.monitors import MONITORS
 from fdabench.optimizers import OPTIMIZERS
 from fdabench.partition import PARTITIONS
 from fdabench.results.costs import CONVENTIONS
 from fdabench.results.networks import NETWORKS
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
 
@@ -152,8 +152,8 @@ def test_plan_of_a_finished_run_says_done(here: InProcess, finished: Any) -> Non
 
 
 def test_plan_names_the_file_that_makes_a_cell_stale(here: InProcess, finished: Any) -> None:
-    store, cell = Store(Path("copy")), Store(finished.results).read_lock()["cell"][1]
-    record = Store(finished.results).read_record(cell["id"])
+    store, cell = ResultsFolder(Path("copy")), ResultsFolder(finished.results).read_lock()["cell"][1]
+    record = ResultsFolder(finished.results).read_record(cell["id"])
     assert record is not None
     store.write_record(cell["id"], {**record, "code": {**record["code"], "monitors/linear.py": "0" * 16}})
     said = here("plan", "tiny.toml", "-o", "copy", "-k", "fda")
@@ -182,7 +182,7 @@ def test_status_counts_states(here: InProcess, finished: Any) -> None:
 
 
 def test_status_lists_failures_and_remaining_cells(here: InProcess, finished: Any) -> None:
-    store, lock = Store(Path("copy")), Store(finished.results).read_lock()
+    store, lock = ResultsFolder(Path("copy")), ResultsFolder(finished.results).read_lock()
     store.write_lock({key: value for key, value in lock.items() if key != "schema"})
     store.write_record(lock["cell"][0]["id"], {"state": "failed"})
     rows = json.loads(here("status", "copy", "--output-format", "json").stdout)
@@ -190,7 +190,7 @@ def test_status_lists_failures_and_remaining_cells(here: InProcess, finished: An
 
 
 def test_show_finds_a_cell_by_the_start_of_its_id(here: InProcess, finished: Any) -> None:
-    fda = Store(finished.results).read_lock()["cell"][1]
+    fda = ResultsFolder(finished.results).read_lock()["cell"][1]
     said = here("show", finished.results, fda["id"][:6])
     assert said.exit_code == 0
     text = said.stdout
@@ -205,8 +205,8 @@ def test_show_finds_a_cell_by_the_start_of_its_id(here: InProcess, finished: Any
 
 
 def test_show_of_a_cell_that_never_ran_has_its_configuration(here: InProcess, finished: Any) -> None:
-    lock = Store(finished.results).read_lock()
-    Store(Path("copy")).write_lock({key: value for key, value in lock.items() if key != "schema"})
+    lock = ResultsFolder(finished.results).read_lock()
+    ResultsFolder(Path("copy")).write_lock({key: value for key, value in lock.items() if key != "schema"})
     said = here("show", "copy", lock["cell"][0]["id"])
     assert said.exit_code == 0
     assert f"\n{lock['cell'][0]['id']}  Synchronous  seed 0  pending\n" in said.stdout
@@ -218,7 +218,7 @@ def test_show_refuses_what_names_no_cell_or_several(here: InProcess, finished: A
     assert (none.exit_code, several.exit_code) == (2, 2)
     assert "no cell has all of 'LinearFDA dirichle(1)'; did you mean 'dirichlet(1)'?" in none.stderr
     assert "2 cells have all of 'digits'; give more words, or an id:\n" in several.stderr
-    for cell in Store(finished.results).read_lock()["cell"]:
+    for cell in ResultsFolder(finished.results).read_lock()["cell"]:
         assert re.search(rf"^  {cell['id']}  {cell['label']} \| digits", several.stderr, re.MULTILINE)
 
 
@@ -296,8 +296,8 @@ def test_a_bug_of_ours_leaves_a_file_and_its_path(
 def test_a_record_that_is_damaged_or_of_another_schema_is_refused_by_name(
     here: InProcess, finished: Any, command: str, damage: str
 ) -> None:
-    lock = Store(finished.results).read_lock()
-    store, cell_id = Store(Path("copy")), lock["cell"][0]["id"]
+    lock = ResultsFolder(finished.results).read_lock()
+    store, cell_id = ResultsFolder(Path("copy")), lock["cell"][0]["id"]
     store.write_lock({key: value for key, value in lock.items() if key != "schema"})
     path = store.cell_dir(cell_id) / "cell.json"
     path.parent.mkdir(parents=True)
@@ -343,4 +343,4 @@ def test_a_full_output_device_is_reported_in_one_line(arguments: list[str]) -> N
     ],
 )
 def test_bytes_are_written_in_decimal_units_and_three_digits(count: int, text: str) -> None:
-    assert byte_size(count) == text
+    assert format_bytes(count) == text

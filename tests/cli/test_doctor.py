@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from fdabench.cli import doctor as cli_doctor
 from fdabench.cli.main import app
-from fdabench.core.rows import squared_norms
+from fdabench.core.rows import row_squared_norms
 from fdabench.datasets import DATASETS
 from fdabench.errors import SuiteError
 from fdabench.gate.names import environment_class
 from fdabench.run import doctor
-from fdabench.run.placement import ONE_SAMPLE, differing
+from fdabench.run.placement import ONE_SAMPLE, differing_offsets
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_differing_numbers_are_reported(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(doctor, "_numbers", lambda device, threads: next(given))
     monkeypatch.setattr(doctor, "usable_cores", lambda: 1)
     monkeypatch.setattr(doctor, "sums", dict)
-    assert [finding.found for finding in doctor.determinism()] == ["no, not in rounds", "yes, to the last bit"]
+    assert [finding.result for finding in doctor.determinism()] == ["no, not in rounds", "yes, to the last bit"]
 
 
 def test_numbers_do_not_depend_on_their_address(findings: dict[tuple[str, str], str]) -> None:
@@ -65,7 +65,7 @@ def test_a_sum_that_starts_at_the_first_aligned_number_is_named() -> None:
         before = (-x_KD.data_ptr() // 4) % 4
         return x_KD[0, before:].cumsum(0)[-1] + x_KD[0, :before].sum()
 
-    assert differing({"peeled": peeled, "norms": squared_norms}) == ["peeled"]
+    assert differing_offsets({"peeled": peeled, "norms": row_squared_norms}) == ["peeled"]
 
 
 def test_other_numbers_with_more_threads_are_expected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,16 +73,16 @@ def test_other_numbers_with_more_threads_are_expected(monkeypatch: pytest.Monkey
     monkeypatch.setattr(doctor, "usable_cores", lambda: 2)
     *_, last = doctor.determinism()
     assert last.name == "1 and 2 threads"
-    assert last.found == "no, not in evals (expected; keep --threads the same)"
+    assert last.result == "no, not in evals (expected; keep --threads the same)"
 
 
 @pytest.mark.parametrize("name", ["MKL_CBWR", "OPENBLAS_CORETYPE"])
 def test_another_path_of_the_blas_is_another_class(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library reads such a variable when it is loaded, so it belongs to a process as its threads do."""
     monkeypatch.delenv(name, raising=False)
-    usual = environment_class(doctor.environment_here(torch.device("cpu")))
+    usual = environment_class(doctor.current_environment(torch.device("cpu")))
     monkeypatch.setenv(name, "AVX2")
-    other = environment_class(doctor.environment_here(torch.device("cpu")))
+    other = environment_class(doctor.current_environment(torch.device("cpu")))
     assert other == usual | {"blas": f"{usual['blas']}, {name}=AVX2"}
 
 

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from fdabench.cli.extrapolate import parse_wish
-from fdabench.formatting import byte_size
-from fdabench.run.extrapolate import Wish
+from fdabench.cli.extrapolate import parse_target_scale
+from fdabench.formatting import format_bytes
+from fdabench.run.extrapolate import TargetScale
 
 InProcess = Callable[..., Any]
 PAGE = (Path(__file__).parents[2] / "docs" / "extrapolation.md").read_text(encoding="utf-8")
 
 
 def test_numbers_are_read_exactly() -> None:
-    assert parse_wish("workers=1e6,parameters=7e9") == Wish(1_000_000, 7_000_000_000)
-    assert parse_wish(" steps = 1_000 ") == Wish(steps=1000)
-    assert parse_wish("parameters=99999999999") == Wish(parameters=99_999_999_999)
+    assert parse_target_scale("workers=1e6,parameters=7e9") == TargetScale(1_000_000, 7_000_000_000)
+    assert parse_target_scale(" steps = 1_000 ") == TargetScale(steps=1000)
+    assert parse_target_scale("parameters=99999999999") == TargetScale(parameters=99_999_999_999)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_with_results_measured_and_checked_values_are_marked(here: InProcess, fi
 
 
 def test_large_counts_of_bytes_have_units() -> None:
-    assert [byte_size(10**power) for power in (3, 15, 18, 21, 24, 30)] == [
+    assert [format_bytes(10**power) for power in (3, 15, 18, 21, 24, 30)] == [
         "1.00 kB",
         "1.00 PB",
         "1.00 EB",
@@ -119,4 +119,4 @@ def test_the_worked_example_follows_from_its_formulas() -> None:
     states = {"NaiveFDA": 4, "LinearFDA": 8, "SketchFDA": 5004}
     for row in (dict(zip(columns, re.split(r" {2,}", line), strict=True)) for line in rows):
         sync = (int(row["syncs"]) + 1) * 2 * workers * n
-        assert row["bytes (paper)"] == byte_size(sync + steps * workers * states.get(row["strategy"], 0))
+        assert row["bytes (paper)"] == format_bytes(sync + steps * workers * states.get(row["strategy"], 0))

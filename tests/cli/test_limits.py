@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fdabench.cli.parts import parse_duration, shard
+from fdabench.cli.parts import parse_duration, parse_shard
 from fdabench.errors import UsageError
-from fdabench.results.store import TABLES, Store
+from fdabench.results.store import TABLES, ResultsFolder
 
 InProcess = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
@@ -24,7 +24,7 @@ ONE_FAILS = ("--set", 'strategy.0={kind = "fails"}')
 
 def records(results: Path) -> list[dict[str, Any]]:
     """Of the suite's cells in their order; those that were never begun are pending."""
-    store = Store(results)
+    store = ResultsFolder(results)
     found = [store.read_record(cell["id"]) for cell in store.read_lock()["cell"]]
     return [record or {"state": "pending", "attempts": 0} for record in found]
 
@@ -50,7 +50,7 @@ def test_an_invalid_duration_is_refused(text: str) -> None:
 def test_shares_are_disjoint_and_all(finished: Any) -> None:
     cells: Any = list(range(11))
     for count in (1, 3, 11, 15):
-        parts = [shard(cells, f"{index}/{count}") for index in range(1, count + 1)]
+        parts = [parse_shard(cells, f"{index}/{count}") for index in range(1, count + 1)]
         assert sorted(chain.from_iterable(parts)) == cells
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
@@ -58,7 +58,7 @@ def test_shares_are_disjoint_and_all(finished: Any) -> None:
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "a/b", "-1/4", "1/4/2"])
 def test_an_invalid_share_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"--shard .*: expected I/N with I from 1 to N"):
-        shard([], text)
+        parse_shard([], text)
 
 
 def test_a_share_is_run_and_the_rest_is_left(here: InProcess) -> None:
@@ -84,7 +84,7 @@ def test_after_a_failure_the_rest_is_left_where_that_is_asked_and_failures_are_r
 def test_a_lost_cell_is_run_again_without_being_asked(here: InProcess) -> None:
     assert here("run", "tiny.toml", "-o", "out", *QUICK).exit_code == 0
     lost = records(Path("out"))[0]
-    Store(Path("out")).write_record(lost["id"], {**lost, "state": "lost"})
+    ResultsFolder(Path("out")).write_record(lost["id"], {**lost, "state": "lost"})
     assert here("run", "tiny.toml", "-o", "out", *QUICK).exit_code == 0
     assert standing(Path("out")) == [("done", 2), ("done", 1)]
 
@@ -104,7 +104,7 @@ def test_when_the_time_is_up_a_cell_under_way_is_kept(here: InProcess) -> None:
     (under_way, _) = records(Path("results/tiny"))
     assert under_way["state"] == "interrupted"
     assert under_way["steps"] > 0
-    assert Store(Path("results/tiny")).checkpoint_path(under_way["id"]).exists()
+    assert ResultsFolder(Path("results/tiny")).checkpoint_path(under_way["id"]).exists()
 
 
 @pytest.mark.parametrize("option", [("--max-time", "soon"), ("--checkpoint-every", "0"), ("--shard", "3/2")])
@@ -128,7 +128,7 @@ def test_two_runs_on_one_folder_do_each_cell_once(start: Start, finished: Any) -
     for path in finished.results.glob("cells/*"):
         for name in TABLES:
             one, other = (
-                Store(root).read_cell_table(path.name, name).to_pandas().drop(columns="wall_s", errors="ignore")
+                ResultsFolder(root).read_cell_table(path.name, name).to_pandas().drop(columns="wall_s", errors="ignore")
                 for root in (finished.results, Path("results/tiny"))
             )
             pd.testing.assert_frame_equal(one, other, check_exact=True)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 
 # many calls in one process: each costs what it does and not what it imports
 CALLS = """
@@ -141,7 +141,7 @@ def folder(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (there / "bad.toml").write_text(suite.replace("budget", "bugdet"))
     for name in ("done", "failed"):
         shutil.copytree(finished.results, there / name)
-    store = Store(there / "failed")
+    store = ResultsFolder(there / "failed")
     ids = [cell["id"] for cell in store.read_lock()["cell"]]
     for name, cell_id in zip(("first", "second"), ids, strict=True):
         shutil.copytree(finished.results, there / name, ignore=shutil.ignore_patterns(cell_id))
@@ -155,7 +155,7 @@ def folder(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def said(folder: Path, variables: dict[str, str]) -> dict[tuple[str, str, str], Said]:
     """What every call of the matrix said, by case, command and form."""
-    cell = Store(folder / "done").read_lock()["cell"][1]["id"]
+    cell = ResultsFolder(folder / "done").read_lock()["cell"][1]["id"]
     found: dict[tuple[str, str, str], Said] = {}
     for terminal in (True, False):
         calls = [call for call in MATRIX if (call.form == "terminal") == terminal]

@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fdabench.cli.parts import shard
+from fdabench.cli.parts import parse_shard
 from fdabench.results.load import load, write_derived
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, Store
+from fdabench.results.store import TABLES, ResultsFolder
 from fdabench.suite.reader import read_suite
 from support.cells import run_cell
 
@@ -32,9 +32,9 @@ def parts(tmp_path_factory: pytest.TempPathFactory, finished: Any) -> Path:
     folder = tmp_path_factory.mktemp("parts")
     options = {"whole": ("1/1", ()), "one": ("1/2", ()), "two": ("2/2", ()), "other": ("1/1", ("seeds=[7]",))}
     for name, (share, more) in options.items():
-        suite, store = read_suite(finished.folder / "tiny.toml", [*CHANGES, *more]), Store(folder / name)
-        store.write_lock({**suite.locked(), "source": "tiny.toml"})
-        for cell in shard(suite.cells, share):
+        suite, store = read_suite(finished.folder / "tiny.toml", [*CHANGES, *more]), ResultsFolder(folder / name)
+        store.write_lock({**suite.to_lock(), "source": "tiny.toml"})
+        for cell in parse_shard(suite.cells, share):
             run_cell(cell, store)
         write_derived(load(store.root))
     return folder
@@ -47,11 +47,11 @@ def copies(parts: Path, here: InProcess) -> Callable[..., list[Path]]:
 
 
 def cell_ids(root: Path) -> list[str]:
-    return [cell["id"] for cell in Store(root).read_lock()["cell"]]
+    return [cell["id"] for cell in ResultsFolder(root).read_lock()["cell"]]
 
 
 def change_record(root: Path, cell_id: str, **changes: Any) -> None:
-    store = Store(root)
+    store = ResultsFolder(root)
     record = store.read_record(cell_id)
     assert record is not None
     store.write_record(cell_id, {**record, **changes})
@@ -75,7 +75,7 @@ def assert_same_results(left: Path, right: Path) -> None:
 def test_shards_become_the_results_of_one_run(copies: Any, here: InProcess) -> None:
     one, two, whole = copies("one", "two", "whole")
     crossed = {"step": 1, "kind": "model", "count": 1, "payload_bytes": 4, "predicted_bytes": 8, "received_bytes": 9}
-    Store(one).write_tables(cell_ids(one)[0], {"wire": [{**crossed, "seconds": 0.1}]}, "{}")
+    ResultsFolder(one).write_tables(cell_ids(one)[0], {"wire": [{**crossed, "seconds": 0.1}]}, "{}")
     before = {**all_files(one), **{f"two/{name}": text for name, text in all_files(two).items()}}
     said = here("merge", one, two, "-o", "out/joined")
     assert (said.exit_code, said.stdout) == (0, "out/joined: 2 cells of tiny from 2 folders: 2 done\n"), said.output
@@ -102,7 +102,7 @@ def test_runs_of_other_seeds_are_joined_as_if_run_at_once(copies: Any, here: InP
     whole, other = copies("whole", "other")
     assert here("merge", whole, other, "-o", "joined").exit_code == 0
     suite = read_suite(Path("tiny.toml"), [*CHANGES, "seeds=[0, 7]"])
-    Store(Path("expected")).write_lock(suite.locked())
+    ResultsFolder(Path("expected")).write_lock(suite.to_lock())
     assert Path("joined/suite.lock.toml").read_text() == Path("expected/suite.lock.toml").read_text()
     runs = pd.read_parquet("joined/runs.parquet")
     assert list(zip(runs["label"], runs["seed"], runs["state"], strict=True)) == [
@@ -128,7 +128,7 @@ def test_the_best_record_of_a_cell_is_taken(
         shutil.copytree(parts / "whole", name)
         change_record(Path(name), cell_ids(Path(name))[0], state=each, attempts=7 if each == taken else 3)
     assert here("merge", "one", "other", "-o", "joined").exit_code == 0
-    record = Store(Path("joined")).read_record(cell_ids(Path("joined"))[0])
+    record = ResultsFolder(Path("joined")).read_record(cell_ids(Path("joined"))[0])
     assert record is not None
     assert (record["state"], record["attempts"]) == (taken, 7)
 
@@ -137,8 +137,8 @@ def test_a_cell_whose_process_died_before_its_first_message_is_merged(parts: Pat
     """Its record is the least that there is."""
     for name in ("one", "other"):
         shutil.copytree(parts / "whole", name)
-    cell = Store(Path("one")).read_lock()["cell"][0]
-    Store(Path("one")).write_record(
+    cell = ResultsFolder(Path("one")).read_lock()["cell"][0]
+    ResultsFolder(Path("one")).write_record(
         cell["id"], {"id": cell["id"], "config": cell["config"], "attempts": 1, "state": "lost"}
     )
     assert here("merge", "one", "other", "-o", "joined").stdout.endswith("2 done\n")
@@ -149,17 +149,17 @@ def test_of_interrupted_cells_the_one_that_is_further_brings_its_checkpoint(part
         shutil.copytree(parts / "whole", name)
         cell_id = cell_ids(Path(name))[0]
         change_record(Path(name), cell_id, state="interrupted", steps=steps)
-        Store(Path(name)).checkpoint_path(cell_id).write_text(name)
+        ResultsFolder(Path(name)).checkpoint_path(cell_id).write_text(name)
     assert here("merge", "near", "far", "-o", "joined").exit_code == 0
-    assert Store(Path("joined")).checkpoint_path(cell_id).read_text() == "far"
-    assert {path.name for path in Store(Path("joined")).cell_dir(cell_id).iterdir()} == {"cell.json", "checkpoint.pt"}
+    assert ResultsFolder(Path("joined")).checkpoint_path(cell_id).read_text() == "far"
+    assert {path.name for path in ResultsFolder(Path("joined")).cell_dir(cell_id).iterdir()} == {"cell.json", "checkpoint.pt"}
 
 
 def test_other_numbers_of_the_same_cell_are_refused_by_name(copies: Any, here: InProcess) -> None:
     """Clocks may differ: `one` and `whole` were run at different times."""
     one, two, whole = copies("one", "two", "whole")
     first, second = cell_ids(whole)
-    store = Store(whole)
+    store = ResultsFolder(whole)
     evals = store.read_cell_table(first, "evals").to_pylist()
     evals[1]["test_accuracy"] = 0.5
     store.write_tables(first, {"evals": evals}, "{}")
@@ -188,7 +188,7 @@ def test_all_damaged_or_foreign_folders_are_reported_at_once_and_nothing_is_writ
     strange.write_text(strange.read_text().replace('suite = "tiny"', 'suite = "huge"'))
     shutil.copytree(one, "mixed")
     first = cell_ids(one)[0]
-    record = Store(one).read_record(first)
+    record = ResultsFolder(one).read_record(first)
     assert record is not None
     change_record(Path("mixed"), first, config={**record["config"], "seed": 1})
     before = sorted(os.listdir("."))

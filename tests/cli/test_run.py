@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, Store
+from fdabench.results.store import TABLES, ResultsFolder
 
 Fdabench = Callable[..., subprocess.CompletedProcess[str]]
 InProcess = Callable[..., Any]
@@ -42,11 +42,11 @@ def assert_same_cells(left: Path, right: Path, cell_ids: list[str]) -> None:
 
 
 def cell_ids(results: Path) -> list[str]:
-    return [cell["id"] for cell in Store(results).read_lock()["cell"]]
+    return [cell["id"] for cell in ResultsFolder(results).read_lock()["cell"]]
 
 
 def states(results: Path) -> list[str]:
-    records = [Store(results).read_record(cell_id) for cell_id in cell_ids(results)]
+    records = [ResultsFolder(results).read_record(cell_id) for cell_id in cell_ids(results)]
     return ["pending" if record is None else record["state"] for record in records]
 
 
@@ -121,10 +121,10 @@ def test_cells_side_by_side_in_one_matrix_give_the_same_numbers(finished: Any, h
     assert_same_cells(Path("side"), finished.results, cell_ids(finished.results))
     assert here(*arguments, "-o", "vectorised", "--engine", "vectorised", "--threads", 0).exit_code == 0
     for cell in cell_ids(finished.results):
-        record = Store(Path("vectorised")).read_record(cell)
+        record = ResultsFolder(Path("vectorised")).read_record(cell)
         assert record is not None
         assert (record["engine"], record["together"]) == ("vectorised", 2)
-        one, other = (Store(root).read_cell_table(cell, "ledger") for root in (Path("vectorised"), finished.results))
+        one, other = (ResultsFolder(root).read_cell_table(cell, "ledger") for root in (Path("vectorised"), finished.results))
         assert one.equals(other)
 
 
@@ -150,7 +150,7 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
     changes = ["--seeds", "3..3", "--set", fails, "--set", "budget.steps=4", "--set", "eval.every_steps=2"]
     said = failing("run", "tiny.toml", "--jobs", 1, "-o", "out", "--device", "cpu", "-q", *changes)
     assert said.exit_code == 3, said.output
-    lock = Store(Path("out")).read_lock()
+    lock = ResultsFolder(Path("out")).read_lock()
     assert lock["overrides"] == [fails, "budget.steps=4", "eval.every_steps=2", "seeds=[3]"]
     runs = pd.read_parquet("out/runs.parquet").set_index("label")
     assert runs.loc["Synchronous", ["state", "seed", "steps"]].tolist() == ["done", 3, 4]
@@ -231,12 +231,12 @@ def test_the_program_refuses_a_bad_suite_with_exit_2(fdabench_in: Fdabench, tmp_
 
 def test_missing_data_is_reported_before_anything_is_written(here: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a network: the download fails at once."""
-    from fdabench.vision import torchvision
+    from fdabench.vision import import_torchvision
 
     def no_network(self: Any) -> None:
         raise OSError("no network here")
 
-    monkeypatch.setattr(torchvision("datasets").MNIST, "download", no_network)
+    monkeypatch.setattr(import_torchvision("datasets").MNIST, "download", no_network)
     said = here("run", "tiny.toml", "--set", "workload.0.dataset=mnist", "--data-dir", "elsewhere", "-o", "out")
     assert said.exit_code == 2, said.output
     assert "MNIST: not found under elsewhere" in said.stderr
@@ -309,7 +309,7 @@ def test_a_stopped_run_keeps_finished_cells_and_resumes(
     assert states(results) == ["done", "done"]
     assert all(path.read_bytes() == content for path, content in kept.items())
     fda = cell_ids(results)[1]
-    record = Store(results).read_record(fda)
+    record = ResultsFolder(results).read_record(fda)
     assert record is not None
     assert 0 < record["resumed_at_step"] < 800
     assert here(*shlex.split(again)[1:], "-k", "fda", "-o", "whole", "--device", "cpu").exit_code == 0
@@ -352,7 +352,7 @@ def test_a_process_that_is_terminated_by_itself_hands_its_cell_on(start: Callabl
     os.kill(record["process"]["pid"], signal.SIGTERM)
     _, err = program.communicate(timeout=300)
     assert program.returncode == 0, err
-    after = Store(Path("results/tiny")).read_record(record["id"])
+    after = ResultsFolder(Path("results/tiny")).read_record(record["id"])
     assert after is not None
     assert (after["state"], after["attempts"]) == ("done", 2)
     assert after["resumed_at_step"] > 0

@@ -16,15 +16,15 @@ import pytest
 
 from fdabench.cli.cell_page import TIMELINE_WIDTH, axis
 from fdabench.cli.evaluations import thinned
-from fdabench.formatting import byte_size, count
+from fdabench.formatting import format_bytes, format_count
 from fdabench.results.load import load
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 
 InProcess = Callable[..., Any]
 
 
 def cells(results: Path) -> list[dict[str, Any]]:
-    return list(Store(results).read_lock()["cell"])
+    return list(ResultsFolder(results).read_lock()["cell"])
 
 
 def copied(finished: Any, name: str) -> Path:
@@ -32,9 +32,9 @@ def copied(finished: Any, name: str) -> Path:
     return Path(name)
 
 
-def under_way(finished: Any, **process: Any) -> tuple[Store, str]:
+def under_way(finished: Any, **process: Any) -> tuple[ResultsFolder, str]:
     """Results whose second cell is under way: by this process, if nothing else is said."""
-    store = Store(copied(finished, "copy"))
+    store = ResultsFolder(copied(finished, "copy"))
     cell_id = cells(store.root)[1]["id"]
     record = store.read_record(cell_id)
     assert record is not None
@@ -47,7 +47,7 @@ def under_way(finished: Any, **process: Any) -> tuple[Store, str]:
 def test_the_line_that_ends_a_cell_has_the_totals_of_the_report(finished: Any) -> None:
     for _, run in load(finished.results).runs.iterrows():
         (line,) = [line for line in finished.said.stderr.splitlines() if f"done  {run['label']} |" in line]
-        assert f"  {byte_size(run['bytes_total'])}  {count(run['syncs'])} syncs  " in line
+        assert f"  {format_bytes(run['bytes_total'])}  {format_count(run['syncs'])} syncs  " in line
     # 30 syncs and the start; the last evaluation is before the last sync and has one sync less
     assert "  25.5 MB  30 syncs  " in finished.said.stderr
 
@@ -90,9 +90,9 @@ def test_a_page_has_accuracies_targets_and_evaluations(here: InProcess, finished
     text = here("show", finished.results, cell["id"]).stdout
     final, best = (f"{100 * run[key]:.2f} %" for key in ("final_accuracy", "best_accuracy"))
     assert f"accuracy: {final} at the end, {best} at best at step " in text
-    assert f"in all: 30 steps, {byte_size(run['bytes_total'])} (paper), {run['syncs']} syncs, " in text
+    assert f"in all: 30 steps, {format_bytes(run['bytes_total'])} (paper), {run['syncs']} syncs, " in text
     hit = results.hits.set_index(["cell_id", "target"]).loc[(cell["id"], 0.3)]
-    at = [count(hit["step"]), count(hit["step_before"]), byte_size(hit["bytes_total"]), count(hit["syncs"])]
+    at = [format_count(hit["step"]), format_count(hit["step_before"]), format_bytes(hit["bytes_total"]), format_count(hit["syncs"])]
     assert f"30 % {' '.join(at)}" in " ".join(text.split())
     assert re.search(r"^99 % +missed +–", text, re.MULTILINE)
     steps = re.findall(r"^(\d+) +[\d.]+ +[\d.]+ % ", text.split("evaluations (all):")[1], re.MULTILINE)
@@ -126,7 +126,7 @@ def test_long_runs_are_thinned_to_their_first_last_and_evenly_between() -> None:
 def test_the_axis_of_the_timeline_ends_under_its_end(steps: int) -> None:
     line = axis(steps)
     assert line.startswith("0")
-    assert line.endswith(count(steps))
+    assert line.endswith(format_count(steps))
     assert len(line) == 1 + TIMELINE_WIDTH
 
 

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fdabench.core.ledger import Entry, Ledger
-from fdabench.results.costs import CONVENTIONS, Instant, bytes_at, total_bytes
+from fdabench.core.ledger import LedgerEntry, Ledger
+from fdabench.results.costs import CONVENTIONS, EvalPoint, bytes_at, total_bytes
 
 KINDS = ("initial", "model", "state", "statistics", "optimizer")
 Fact = tuple[int, str, int]
@@ -26,7 +26,7 @@ def at_steps(gapped: list[Fact]) -> list[Fact]:
     return found
 
 
-def recorded(found: list[Fact], dtype: torch.dtype = torch.float32) -> list[Entry]:
+def recorded(found: list[Fact], dtype: torch.dtype = torch.float32) -> list[LedgerEntry]:
     ledger = Ledger()
     for step, kind, size in found:
         ledger.step = step
@@ -34,7 +34,7 @@ def recorded(found: list[Fact], dtype: torch.dtype = torch.float32) -> list[Entr
     return ledger.entries
 
 
-def expanded(entries: list[Entry]) -> list[Fact]:
+def expanded(entries: list[LedgerEntry]) -> list[Fact]:
     """What the columns' documentation says that they mean: evenly spaced from the first step to the last."""
     found = []
     for entry in entries:
@@ -60,8 +60,8 @@ def test_any_set_of_steps_can_be_read_back(steps: set[int]) -> None:
 def test_an_even_pace_is_one_entry_despite_other_entries_between() -> None:
     found = [fact for t in range(1, 101) for fact in ([(t, "state", 2)] + [(t, "model", 5)] * (t % 10 == 0))]
     assert recorded(found) == [
-        Entry("state", 1, 100, 100, 2, "float32", 8),
-        Entry("model", 10, 100, 10, 5, "float32", 20),
+        LedgerEntry("state", 1, 100, 100, 2, "float32", 8),
+        LedgerEntry("model", 10, 100, 10, 5, "float32", 20),
     ]
 
 
@@ -72,7 +72,7 @@ def test_a_change_of_pace_starts_a_new_entry() -> None:
 
 def test_two_collectives_in_a_step_are_two() -> None:
     entries = recorded([(3, "optimizer", 4), (3, "optimizer", 4)])
-    assert entries == [Entry("optimizer", 3, 3, 1, 4, "float32", 16)] * 2
+    assert entries == [LedgerEntry("optimizer", 3, 3, 1, 4, "float32", 16)] * 2
 
 
 def test_unlike_messages_never_merge() -> None:
@@ -100,7 +100,7 @@ def test_bytes_at_a_step_are_those_of_a_plain_list(
     def price(kinds: tuple[str, ...], limit: float) -> int:
         return sum(cost[kind](4 * size, workers) for t, kind, size in found if kind in kinds and t <= limit)
 
-    spent = bytes_at(ledger, Instant(step), workers, convention)
+    spent = bytes_at(ledger, EvalPoint(step), workers, convention)
     assert spent.model == price(("initial",), step) + price(("model", "statistics"), step - 1)
     assert spent.state == price(("state",), step)
     assert spent.optimizer == price(("optimizer",), step - 1)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fdabench.core import rows
-from fdabench.core.rows import dots, squared_norms
+from fdabench.core.rows import row_dots, row_squared_norms
 from support import row_placement
 from support.row_placement import SIZES, differing_means, differing_rows, random_rows
 
@@ -55,7 +55,7 @@ def test_no_sum_over_a_row_is_left_to_a_blas(monkeypatch: pytest.MonkeyPatch) ->
     for name in ("vecdot", "matmul"):
         monkeypatch.setattr(torch.linalg, name, refuse)
     u_KD, v_D, _ = random_rows(37)
-    assert dots(u_KD, v_D).shape == squared_norms(u_KD).shape == (9,)
+    assert row_dots(u_KD, v_D).shape == row_squared_norms(u_KD).shape == (9,)
 
 
 @pytest.mark.parametrize("size", [0, 1, rows.BLOCK - 1, rows.BLOCK, rows.BLOCK + 1, 3 * rows.BLOCK])
@@ -64,11 +64,11 @@ def test_inner_products_are_those_of_float64(size: int) -> None:
     u_KD, v_D = torch.randn(3, size), torch.randn(size)
     exact = (u_KD.double() * v_D.double()).sum(1)
     allowed = 64 * 2**-24 * (u_KD.double() * v_D.double()).abs().sum(1)
-    assert (dots(u_KD, v_D).double() - exact).abs().le(allowed).all()
+    assert (row_dots(u_KD, v_D).double() - exact).abs().le(allowed).all()
 
 
 def test_what_is_no_number_stays_none() -> None:
     u_KD = torch.tensor([[1.0, float("nan")], [float("inf"), 1.0], [1.0, 2.0]])
-    first, second, third = dots(u_KD, torch.ones(2)).tolist()
+    first, second, third = row_dots(u_KD, torch.ones(2)).tolist()
     assert first != first
     assert (second, third) == (float("inf"), 3.0)

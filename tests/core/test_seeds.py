@@ -6,15 +6,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fdabench.core.periods import ends_period
-from fdabench.core.seeds import numpy_generator, seed_for, torch_generator
+from fdabench.core.periods import is_period_end
+from fdabench.core.seeds import numpy_generator, derive_seed, torch_generator
 
 
 def test_a_seed_is_63_bits_of_the_hash_of_its_axes() -> None:
     """A literal: seeds that change would change every published number."""
     text = '["weights",{"dataset":"digits","seed":0}]'
     assert (
-        seed_for("weights", {"seed": 0, "dataset": "digits"})
+        derive_seed("weights", {"seed": 0, "dataset": "digits"})
         == int(hashlib.sha256(text.encode()).hexdigest()[:16], 16) >> 1
     )
 
@@ -22,14 +22,14 @@ def test_a_seed_is_63_bits_of_the_hash_of_its_axes() -> None:
 def test_the_order_of_axes_does_not_matter_and_each_of_them_does() -> None:
     axes = {"seed": 1, "dataset": "digits", "partition": {"kind": "iid", "x": 0.5}}
     same = {"partition": {"x": 0.5, "kind": "iid"}, "dataset": "digits", "seed": 1}
-    assert seed_for("batches", axes) == seed_for("batches", same)
-    others = [seed_for("batches", axes | {key: "other"}) for key in axes] + [seed_for("weights", axes)]
-    assert len({seed_for("batches", axes), *others}) == 5
+    assert derive_seed("batches", axes) == derive_seed("batches", same)
+    others = [derive_seed("batches", axes | {key: "other"}) for key in axes] + [derive_seed("weights", axes)]
+    assert len({derive_seed("batches", axes), *others}) == 5
 
 
 @given(st.text(), st.dictionaries(st.text(), st.integers()))
 def test_seeds_fit_every_generator(purpose: str, axes: dict[str, int]) -> None:
-    seed = seed_for(purpose, axes)
+    seed = derive_seed(purpose, axes)
     assert 0 <= seed < 2**63
     assert numpy_generator(seed).random() == numpy_generator(seed).random()
     assert torch.rand(1, generator=torch_generator(seed)) == torch.rand(1, generator=torch_generator(seed))
@@ -46,5 +46,5 @@ def test_generators_leave_the_global_ones_alone() -> None:
 @given(st.fractions(min_value="1/7", max_value=50, max_denominator=90), st.integers(0, 300))
 def test_periods_end_as_often_as_they_fit(period, steps: int) -> None:
     """No fraction is lost: after n steps, floor(n / period) periods are over (at most one in a step)."""
-    ended = sum(ends_period(t, period) for t in range(steps))
+    ended = sum(is_period_end(t, period) for t in range(steps))
     assert ended == (steps // period if period >= 1 else steps)

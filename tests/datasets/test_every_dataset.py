@@ -11,7 +11,7 @@ import torch
 from fdabench import vision
 from fdabench.datasets import DATASETS, images
 from fdabench.datasets.base import data_dir
-from fdabench.errors import TaskError
+from fdabench.errors import WorkloadError
 
 
 def test_digits_are_as_announced() -> None:
@@ -73,7 +73,7 @@ def test_the_error_for_missing_data_names_the_files_the_folder_and_the_remedy(
 
     class_name, first_file = FIRST_FILES[name]
     monkeypatch.setattr(images, "torchvision", lambda submodule: SimpleNamespace(**{class_name: absent}))
-    with pytest.raises(TaskError) as caught:
+    with pytest.raises(WorkloadError) as caught:
         DATASETS[name].load(tmp_path)
     text = str(caught.value)
     assert text.startswith(f"{class_name}: not found under {tmp_path} and it cannot be downloaded from here")
@@ -149,14 +149,14 @@ def imports(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_nothing_is_declared_where_torchvision_imports(imports: Any) -> None:
     module = ModuleType("torchvision.datasets")
     imports.outcomes = [module]
-    assert vision.torchvision.__wrapped__("datasets") is module
+    assert vision.import_torchvision.__wrapped__("datasets") is module
     assert imports.declared == 0
 
 
 def test_the_schemas_are_declared_after_that_failure(imports: Any) -> None:
     module = ModuleType("torchvision.datasets")
     imports.outcomes = [RuntimeError("operator torchvision::nms does not exist"), module]
-    assert vision.torchvision.__wrapped__("datasets") is module
+    assert vision.import_torchvision.__wrapped__("datasets") is module
     assert imports.declared == 1
 
 
@@ -164,5 +164,5 @@ def test_the_schemas_are_declared_after_that_failure(imports: Any) -> None:
 def test_other_failures_are_not_hidden(imports: Any, error: Exception) -> None:
     imports.outcomes = [error]
     with pytest.raises(type(error), match=str(error)):
-        vision.torchvision.__wrapped__("datasets")
+        vision.import_torchvision.__wrapped__("datasets")
     assert imports.declared == 0

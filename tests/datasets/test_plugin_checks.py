@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from fdabench.datasets.base import Data, Source
-from fdabench.datasets.checks import KNOWN, data_faults, data_hash
-from fdabench.datasets.files import FileSource, files_hash
-from fdabench.errors import TaskError
+from fdabench.datasets.base import DatasetTensors, DatasetSpec
+from fdabench.datasets.checks import KNOWN, data_errors, data_hash
+from fdabench.datasets.files import FileBackedDatasetSpec, files_hash
+from fdabench.errors import WorkloadError
 
 X, Y = torch.zeros(6, 1, 4, 4), torch.tensor([0, 1, 2, 0, 1, 2])
-GOOD = Data(X, Y, X[:2], Y[:2], 3)
-SOURCE = Source(lambda root: GOOD, 6, (1, 4, 4), 3, "six images")
+GOOD = DatasetTensors(X, Y, X[:2], Y[:2], 3)
+SOURCE = DatasetSpec(lambda root: GOOD, 6, (1, 4, 4), 3, "six images")
 INPUT = "train_x must be float32 of shape [6, 1, 4, 4] (train_samples and shape of its Source); it is"
 
 
@@ -26,12 +26,12 @@ def with_value(tensor: torch.Tensor, at: tuple[int, ...], value: float) -> torch
 
 
 def test_what_is_as_declared_has_no_fault() -> None:
-    assert data_faults(GOOD, SOURCE) == []
-    assert data_faults(GOOD.to(torch.device("cpu")), SOURCE) == []
+    assert data_errors(GOOD, SOURCE) == []
+    assert data_errors(GOOD.to(torch.device("cpu")), SOURCE) == []
 
 
 def test_large_numbers_are_finite() -> None:
-    assert data_faults(replace(GOOD, train_x=X + 3e38, test_x=X[:2] + 3e38), SOURCE) == []
+    assert data_errors(replace(GOOD, train_x=X + 3e38, test_x=X[:2] + 3e38), SOURCE) == []
 
 
 FAULTS: dict[str, tuple[Any, list[str]]] = {
@@ -70,7 +70,7 @@ FAULTS: dict[str, tuple[Any, list[str]]] = {
     "no test set": (replace(GOOD, test_x=X[:0], test_y=Y[:0]), ["test_x must have at least 1 sample; it has none"]),
     "unequal": (replace(GOOD, test_y=Y[:1]), ["test_y must be int64 of shape [2]; it is [1] int64"]),
     "all at once": (
-        Data(X.long(), Y.float(), X[:2], Y[:2] + 5, 9),
+        DatasetTensors(X.long(), Y.float(), X[:2], Y[:2] + 5, 9),
         [
             "Data has classes = 9; its Source declares 3",
             f"{INPUT} [6, 1, 4, 4] int64. {KNOWN}",
@@ -83,11 +83,11 @@ FAULTS: dict[str, tuple[Any, list[str]]] = {
 
 @pytest.mark.parametrize(("data", "faults"), FAULTS.values(), ids=FAULTS)
 def test_every_fault_says_what_was_found_and_what_is_allowed(data: Any, faults: list[str]) -> None:
-    assert data_faults(data, SOURCE) == faults
+    assert data_errors(data, SOURCE) == faults
 
 
 def test_the_hash_covers_the_values_of_tensors_and_not_their_memory_layout() -> None:
-    data = Data(torch.randn(6, 2, 4, 4), Y, torch.randn(2, 2, 4, 4), Y[:2], 3)
+    data = DatasetTensors(torch.randn(6, 2, 4, 4), Y, torch.randn(2, 2, 4, 4), Y[:2], 3)
     assert data_hash(data) == data_hash(data.to(torch.device("cpu"))), "channels last"
     assert data_hash(data) == data_hash(replace(data, train_x=data.train_x.transpose(2, 3).clone().transpose(2, 3)))
     others = [
@@ -103,10 +103,10 @@ def test_the_hash_covers_the_values_of_tensors_and_not_their_memory_layout() -> 
 def test_the_hash_of_files_is_of_their_names_and_bytes(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"1")
     (tmp_path / "b.bin").write_bytes(b"2")
-    source = FileSource(SOURCE.load, 6, (1, 4, 4), 3, "", files=("a.bin", tmp_path / "b.bin"))
+    source = FileBackedDatasetSpec(SOURCE.load, 6, (1, 4, 4), 3, "", files=("a.bin", tmp_path / "b.bin"))
     before = files_hash(source, tmp_path)
     assert files_hash(replace(source, files=("b.bin", "a.bin")), tmp_path) != before
     (tmp_path / "b.bin").write_bytes(b"3")
     assert files_hash(source, tmp_path) != before
-    with pytest.raises(TaskError, match=r"(?s)no.bin: cannot be read: No such file.*nor.bin: cannot be read"):
+    with pytest.raises(WorkloadError, match=r"(?s)no.bin: cannot be read: No such file.*nor.bin: cannot be read"):
         files_hash(replace(source, files=("no.bin", "a.bin", "nor.bin")), tmp_path)

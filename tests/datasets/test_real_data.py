@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fdabench.datasets import DATASETS
-from fdabench.datasets.base import Data
+from fdabench.datasets.base import DatasetTensors
 from support.cells import train_cell
 
 pytestmark = pytest.mark.data
@@ -41,7 +41,7 @@ def folder(name: str) -> Path:
 
 
 @cache
-def loaded(name: str) -> Data:
+def loaded(name: str) -> DatasetTensors:
     return DATASETS[name].load(folder(name))
 
 
@@ -113,7 +113,7 @@ def test_lenet5_learns_mnist_under_fda_with_few_syncs() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_data_set_is_located_without_loading_it(name: str, tmp_path: Path) -> None:
-    there = DATASETS[name].there
+    there = DATASETS[name].locate
     assert there is not None
     assert there(folder(name)) == (folder(name) / FILES[name].split("/")[0]).as_posix()
     assert there(tmp_path) == ""

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 import torch
 
-from fdabench.core.collective import Stacked
+from fdabench.core.collective import InProcessCollective
 from support.launch import launch
 from support.rank_tasks import STEPS, cases, local_workers, run_both_reductions, run_in_rank_order
 from support.toy import TrainingRun, train
@@ -23,7 +23,7 @@ ALL_REDUCED_BOUND = STEPS * 6 * 2**-24 * 837
 def alone(name: str, workers: int) -> TrainingRun:
     case = cases()[name]
     return train(
-        case.strategy, workers=workers, steps=STEPS, local=case.local, collective=Stacked(case.shares(workers))
+        case.strategy, workers=workers, steps=STEPS, local=case.local, collective=InProcessCollective(case.shares(workers))
     )
 
 

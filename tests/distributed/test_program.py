@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 
 import fdabench
 from fdabench.cli.main import app
-from fdabench.engine.team import Processes, share_out
+from fdabench.engine.team import TorchProcessGroup, split_evenly
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, Record, Store
-from fdabench.run.setting import make_setting
-from fdabench.run.shared import load_all
+from fdabench.results.store import TABLES, Record, ResultsFolder
+from fdabench.run.setting import build_cell
+from fdabench.run.shared import load_datasets
 from fdabench.suite.reader import read_suite
 
 WORKLOAD = """
@@ -167,13 +167,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def records(folder: Path) -> dict[str, Record]:
     """By the strategy's label."""
-    store = Store(folder)
+    store = ResultsFolder(folder)
     cells = (store.read_record(cell["id"]) for cell in store.read_lock()["cell"])
     return {cell["label"]: cell for cell in cells if cell is not None}
 
 
 def tables(folder: Path, record: Record) -> dict[str, pd.DataFrame]:
-    found = {name: Store(folder).read_cell_table(record["id"], name).to_pandas() for name in TABLES}
+    found = {name: ResultsFolder(folder).read_cell_table(record["id"], name).to_pandas() for name in TABLES}
     return {name: table.drop(columns=[*CLOCK_COLUMNS], errors="ignore") for name, table in found.items()}
 
 
@@ -415,20 +415,20 @@ def test_an_incomplete_process_group_is_refused(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize(("workers", "processes"), [(5, 2), (4, 4), (7, 3), (2, 1)])
 def test_workers_are_shared_out_evenly_and_in_order(workers: int, processes: int) -> None:
-    shares = share_out(workers, processes)
+    shares = split_evenly(workers, processes)
     assert sum(shares) == workers
     assert max(shares) - min(shares) <= 1
-    held = [Processes(rank, processes).held(workers) for rank in range(processes)]
+    held = [TorchProcessGroup(rank, processes).local_workers(workers) for rank in range(processes)]
     assert [worker for part in held for worker in part] == list(range(workers))
 
 
 def test_each_process_holds_its_own_workers_samples_only(tmp_path: Path) -> None:
     config = read_suite(suite(tmp_path, LONG, 3)).cells[0].config
-    data = load_all(["digits"], Path("no-data"))["digits"]
-    whole = make_setting(config, data)
-    first, second = (make_setting(config, data, team=Processes(rank, 2)) for rank in range(2))
+    data = load_datasets(["digits"], Path("no-data"))["digits"]
+    whole = build_cell(config, data)
+    first, second = (build_cell(config, data, team=TorchProcessGroup(rank, 2)) for rank in range(2))
     assert len(first.examples.y) == len(whole.shards[0]) + len(whole.shards[1])
     assert len(second.examples.y) == len(whole.shards[2])
-    drawn = whole.crew.samplers[2].draw()
-    assert torch.equal(whole.examples.x[drawn], second.examples.x[second.crew.samplers[0].draw()])
+    drawn = whole.crew.samplers[2].next_batch()
+    assert torch.equal(whole.examples.x[drawn], second.examples.x[second.crew.samplers[0].next_batch()])
     assert json.dumps(second.channel.ledger.entries) == "[]"

@@ -12,9 +12,9 @@ import pytest
 import fdabench
 from fdabench.core.ledger import Ledger
 from fdabench.engine import wire
-from fdabench.engine.wire import on_the_wire
+from fdabench.engine.wire import expected_wire_bytes
 from fdabench.results.costs import CONVENTIONS, total_bytes
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 from support.suites import digits_suite, linear_fda
 
 sys.path.insert(0, str(Path(fdabench.__file__).parents[1] / "benchmarks"))
@@ -79,13 +79,13 @@ def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
         sleep(0.05)
 
 
-def run_on(made: Hosts, folder: Path, workers: int, mean: str) -> Store:
+def run_on(made: Hosts, folder: Path, workers: int, mean: str) -> ResultsFolder:
     (folder / "wide.py").write_text(WIDE)
     (folder / "wired.toml").write_text(SUITE.format(workers=workers))
     asked = ("--engine", "distributed", "--mean", mean, "--measure-wire", INTERFACE, "-q")
     done = made.run(["fdabench", "run", "wired.toml", "-o", "results", *asked], folder, 240)
     assert [each.returncode for each in done] == [0, 0], "\n".join(each.stderr for each in done)
-    return Store(folder / "results")
+    return ResultsFolder(folder / "results")
 
 
 @pytest.mark.slow
@@ -93,7 +93,7 @@ def run_on(made: Hosts, folder: Path, workers: int, mean: str) -> Store:
 def test_the_counters_agree_with_the_ledger(two_hosts: Hosts, tmp_path: Path, workers: int, mean: str) -> None:
     store = run_on(two_hosts, tmp_path, workers, mean)
     for cell in store.read_lock()["cell"]:
-        table, ledger = store.read_wire(cell["id"]), store.read_cell_table(cell["id"], "ledger").to_pandas()
+        table, ledger = store.read_traffic(cell["id"]), store.read_cell_table(cell["id"], "ledger").to_pandas()
         assert table is not None
         seen = table.to_pandas().query("kind != 'evaluation'")
         counted = ledger[ledger["kind"] != "initial"].groupby("kind")["count"].sum()
@@ -109,10 +109,10 @@ def test_the_counters_agree_with_the_ledger(two_hosts: Hosts, tmp_path: Path, wo
 
 def test_what_the_algorithms_move() -> None:
     """Four processes, one of which holds two workers; a ring's chunks make the payload twice round, less one hop."""
-    assert on_the_wire("allreduce", 1000, (2, 1, 1, 1)) == 2 * 3 * 1000
-    assert on_the_wire("ordered", 1000, (2, 1, 1, 1)) == 4 * 3 * 2 * 1000
-    assert on_the_wire("allreduce", 1000, (1,) * 7) == CONVENTIONS["ring"]["model"](1000, 7)
-    assert on_the_wire("ordered", 1000, (5,)) == 0
+    assert expected_wire_bytes("allreduce", 1000, (2, 1, 1, 1)) == 2 * 3 * 1000
+    assert expected_wire_bytes("ordered", 1000, (2, 1, 1, 1)) == 4 * 3 * 2 * 1000
+    assert expected_wire_bytes("allreduce", 1000, (1,) * 7) == CONVENTIONS["ring"]["model"](1000, 7)
+    assert expected_wire_bytes("ordered", 1000, (5,)) == 0
 
 
 class Alone:
@@ -145,11 +145,11 @@ def test_less_than_nothing_is_not_measured(
 ) -> None:
     counted = iter([0, idle, *readings])
     monkeypatch.setattr(wire, "received_bytes", lambda interface: next(counted))
-    watched = wire.Wire(Alone(), Ledger(), (1,))  # type: ignore[arg-type]
+    watched = wire.TrafficMeter(Alone(), Ledger(), (1,))  # type: ignore[arg-type]
     with watched("model", 500):
         pass
-    (row,) = watched.of_all()
-    assert row.received_bytes == received
+    (row,) = watched.gather_all_ranks()
+    assert row.interface_rx_bytes == received
     assert list(counted) == []
 
 
@@ -179,7 +179,7 @@ def test_a_host_that_is_cut_off_is_named_and_no_process_waits_forever(tmp_path: 
         pytest.skip(f"no network namespaces here: {error}")
     assert [each.returncode for each in cut] == [3, 3, 3], "\n".join(each.stderr for each in cut)
     assert monotonic() - begun < 60
-    store = Store(tmp_path / "results")
+    store = ResultsFolder(tmp_path / "results")
     record = store.read_record(store.read_lock()["cell"][0]["id"])
     assert record is not None
     assert record["state"] == "lost"

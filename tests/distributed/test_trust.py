@@ -11,11 +11,11 @@ import pytest
 import torch
 
 import fdabench
-from fdabench.engine.evaluate import Score
-from fdabench.engine.meeting import LOOPBACK, Meeting, opened
-from fdabench.engine.team import Processes
-from fdabench.engine.workers import CrewState
-from fdabench.errors import CutOffError
+from fdabench.engine.evaluate import EvalMetrics
+from fdabench.engine.meeting import LOOPBACK, Rendezvous, open_local_store
+from fdabench.engine.team import TorchProcessGroup
+from fdabench.engine.workers import WorkerGroupState
+from fdabench.errors import ProcessLostError
 from fdabench.run.encoding import Codec
 from fdabench.run.pack import records_for
 from support.launch import launch
@@ -24,14 +24,14 @@ from support.suites import SYNCHRONOUS, digits_suite
 SUITE = digits_suite([SYNCHRONOUS], name="heard", steps=100_000, every_steps=50_000, targets=None, batch_size=8)
 
 
-def team_of(rank: int, size: int) -> Processes:
-    return Processes(rank, size, codec=Codec(records_for([]), torch.device("cpu")))
+def team_of(rank: int, size: int) -> TorchProcessGroup:
+    return TorchProcessGroup(rank, size, codec=Codec(records_for([]), torch.device("cpu")))
 
 
-def crew_of(rank: int) -> CrewState:
+def crew_of(rank: int) -> WorkerGroupState:
     """Of another size in every process."""
     rows = torch.full((rank + 1, 3), float(rank))
-    return CrewState(rows, torch.zeros(rank + 1, 0), [{"step": torch.tensor(1.0)}] * (rank + 1), [{}] * (rank + 1))
+    return WorkerGroupState(rows, torch.zeros(rank + 1, 0), [{"step": torch.tensor(1.0)}] * (rank + 1), [{}] * (rank + 1))
 
 
 def speak() -> dict[str, Any]:
@@ -40,24 +40,24 @@ def speak() -> dict[str, Any]:
 
     team = team_of(dist.get_rank(), dist.get_world_size())
     return {
-        "told": team.told(lambda: (True, Score(0.5, float("inf")), team.rank)),
-        "nothing": team.told(lambda: None),
-        "gathered": team.gathered(crew_of(team.rank)),
-        "shown": team.shown(f"rank {team.rank} " + "x" * team.rank),
+        "told": team.broadcast(lambda: (True, EvalMetrics(0.5, float("inf")), team.rank)),
+        "nothing": team.broadcast(lambda: None),
+        "gathered": team.gather(crew_of(team.rank)),
+        "shown": team.all_gather(f"rank {team.rank} " + "x" * team.rank),
     }
 
 
 def test_messages_between_processes_arrive_unchanged() -> None:
     first, second = launch(speak, 2)
     for heard in (first, second):
-        assert heard["told"] == (True, Score(0.5, float("inf")), 0)
+        assert heard["told"] == (True, EvalMetrics(0.5, float("inf")), 0)
         assert heard["nothing"] is None
         assert heard["shown"] == ["rank 0 ", "rank 1 x"]
     assert second["gathered"] == []
     for rank, crew in enumerate(first["gathered"]):
-        assert isinstance(crew, CrewState)
+        assert isinstance(crew, WorkerGroupState)
         assert torch.equal(crew.w_KD, crew_of(rank).w_KD)
-        assert len(crew.remembered) == rank + 1
+        assert len(crew.optimizer_states) == rank + 1
 
 
 def hear_a_pickle() -> str:
@@ -72,10 +72,10 @@ def hear_a_pickle() -> str:
 
     codec = Codec(records_for([]), torch.device("cpu"))
     rank = dist.get_rank()
-    team = Processes(rank, 2, codec=Says(*codec) if rank == 0 else codec)
+    team = TorchProcessGroup(rank, 2, codec=Says(*codec) if rank == 0 else codec)
     try:
-        team.told(lambda: [1, 2])
-    except CutOffError as error:
+        team.broadcast(lambda: [1, 2])
+    except ProcessLostError as error:
         return str(error)
     return "it was believed"
 
@@ -108,7 +108,7 @@ def listeners() -> list[Listener]:
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="listeners are read from /proc")
 def test_a_store_listens_on_the_interface_of_its_address_only() -> None:
-    store, meeting = opened(2, 10.0)
+    store, meeting = open_local_store(2, 10.0)
     assert meeting.host == LOOPBACK
     assert {each.address for each in listeners() if each.port == meeting.port} == {IN_LOOPBACK}
     meeting.store().set("said", "heard")
@@ -117,16 +117,16 @@ def test_a_store_listens_on_the_interface_of_its_address_only() -> None:
 
 def test_an_address_of_another_machine_is_reported() -> None:
     with pytest.raises(
-        CutOffError, match=r"no store can be served at 192\.0\.2\.1:29411: .*one of rank 0's interfaces"
+        ProcessLostError, match=r"no store can be served at 192\.0\.2\.1:29411: .*one of rank 0's interfaces"
     ):
-        Meeting("192.0.2.1", 29411, "x", 2, 5.0).served()
+        Rendezvous("192.0.2.1", 29411, "x", 2, 5.0).is_server()
 
 
 def test_a_port_in_use_is_reported() -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(CutOffError, match=f"no store can be served at {LOOPBACK}:{port}: Address already in use"):
-            Meeting(LOOPBACK, port, "x", 2, 5.0).served()
+        with pytest.raises(ProcessLostError, match=f"no store can be served at {LOOPBACK}:{port}: Address already in use"):
+            Rendezvous(LOOPBACK, port, "x", 2, 5.0).is_server()
 
 
 def inodes_of(root: int) -> set[str]:

@@ -7,16 +7,16 @@ import torch
 from torch import nn
 
 from fdabench.core.channel import Channel
-from fdabench.core.collective import Stacked
+from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
 from fdabench.engine.choice import ENGINES
-from fdabench.engine.rows import Examples
-from fdabench.engine.workers import BatchStatistics, Crew, Training, Workers
-from fdabench.optimizers.sgd import Sgd
+from fdabench.engine.rows import LabeledData
+from fdabench.engine.workers import BatchStatistics, WorkerGroup, TrainingConfig, Workers
+from fdabench.optimizers.sgd import SGD
 from support.toy import sampler
 
 K, CHANNELS, CLASSES = 3, 5, 3
-EXAMPLES = Examples(torch.randn(240, 2, 6, 6, generator=torch.Generator().manual_seed(1)), torch.arange(240) % CLASSES)
+EXAMPLES = LabeledData(torch.randn(240, 2, 6, 6, generator=torch.Generator().manual_seed(1)), torch.arange(240) % CLASSES)
 
 
 def net(norm: nn.Module) -> nn.Module:
@@ -26,14 +26,14 @@ def net(norm: nn.Module) -> nn.Module:
 def synced(engine: str, norm: nn.Module, policy: BatchStatistics) -> tuple[Any, Workers, Channel]:
     """Five steps and a sync: the statistics before it, the workers after it, and what was sent."""
     model = net(norm)
-    crew = Crew(model, [sampler(k, K) for k in range(K)], list(range(K)))
-    workers = Workers(Training(model, Sgd(lr=0.05), EXAMPLES, ENGINES[engine], batch_statistics=policy), [crew])
+    crew = WorkerGroup(model, [sampler(k, K) for k in range(K)], list(range(K)))
+    workers = Workers(TrainingConfig(model, SGD(lr=0.05), EXAMPLES, ENGINES[engine], batch_statistics=policy), [crew])
     for _ in range(5):
         workers.step()
     before_KB = workers.statistics().clone()
-    channel = Channel(Stacked(torch.full((K,), 1 / K)), Ledger(step=5))
+    channel = Channel(InProcessCollective(torch.full((K,), 1 / K)), Ledger(step=5))
     w_D = channel.mean(workers.weights(), "model")
-    workers.adopt(0, w_D.expand(K, -1), channel)
+    workers.load_synced_models(0, w_D.expand(K, -1), channel)
     return before_KB, workers, channel
 
 

@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fdabench.core.seeds import numpy_generator
-from fdabench.engine.batches import LastBatch, Replacement, Shuffle
-from fdabench.errors import TaskError
+from fdabench.engine.batches import LastBatch, IndependentBatchSampler, ShuffleSampler
+from fdabench.errors import WorkloadError
 
 SHARD = np.arange(100, 110)
 
 
 def draws(last_batch: LastBatch, count: int, shard: np.ndarray = SHARD, size: int = 4) -> list[list[int]]:
-    sampler = Shuffle(shard, size, last_batch, numpy_generator(0))
-    return [sampler.draw().tolist() for _ in range(count)]
+    sampler = ShuffleSampler(shard, size, last_batch, numpy_generator(0))
+    return [sampler.next_batch().tolist() for _ in range(count)]
 
 
 def flat(batches: list[list[int]]) -> list[int]:
@@ -47,10 +47,10 @@ def test_drop_leaves_the_rest_of_each_epoch_out() -> None:
 @given(st.integers(1, 30), st.integers(1, 12), st.sampled_from(["wrap", "keep"]))
 def test_each_pass_has_every_sample_once(samples: int, size: int, last_batch: LastBatch) -> None:
     shard = np.arange(samples)
-    sampler = Shuffle(shard, size, last_batch, numpy_generator(1))
+    sampler = ShuffleSampler(shard, size, last_batch, numpy_generator(1))
     drawn: list[int] = []
     while len(drawn) < 4 * samples:
-        drawn += sampler.draw().tolist()
+        drawn += sampler.next_batch().tolist()
     for epoch in range(4):
         assert sorted(drawn[epoch * samples : (epoch + 1) * samples]) == shard.tolist()
 
@@ -60,24 +60,24 @@ def test_a_shard_smaller_than_a_batch() -> None:
     assert [len(batch) for batch in draws("wrap", 3, shard, 8)] == [8] * 3
     assert [sorted(batch) for batch in draws("keep", 2, shard, 8)] == [shard.tolist()] * 2
     advice = "holds 3 samples without any batch of 8: take 'wrap' or 'keep', a smaller batch_size, or min_samples"
-    with pytest.raises(TaskError, match=advice):
+    with pytest.raises(WorkloadError, match=advice):
         draws("drop", 1, shard, 8)
 
 
 @given(st.integers(1, 30), st.integers(1, 12))
 def test_replacement_draws_distinct_samples_of_the_shard(samples: int, size: int) -> None:
     shard = np.arange(samples) * 3
-    sampler = Replacement(shard, size, numpy_generator(2))
+    sampler = IndependentBatchSampler(shard, size, numpy_generator(2))
     for _ in range(5):
-        batch = sampler.draw().tolist()
+        batch = sampler.next_batch().tolist()
         assert len(set(batch)) == len(batch) == min(size, samples)
         assert set(batch) <= set(shard.tolist())
 
 
 def test_replacement_has_no_epochs() -> None:
     """Each of 10 samples is in a batch of 4 with chance 0.4: six standard deviations of 1,000 batches are 93."""
-    sampler = Replacement(SHARD, 4, numpy_generator(3))
-    batches = [sampler.draw().tolist() for _ in range(1000)]
+    sampler = IndependentBatchSampler(SHARD, 4, numpy_generator(3))
+    batches = [sampler.next_batch().tolist() for _ in range(1000)]
     times = np.bincount(flat(batches), minlength=110)[100:]
     assert np.abs(times - 400).max() < 93
     assert any(set(a) & set(b) for a, b in pairwise(batches))

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fdabench.core.signs import sketches
+from fdabench.core.signs import count_sketches
 from fdabench.engine import vectorised
 from fdabench.engine.choice import ENGINES
-from fdabench.engine.rows import Examples, Losses
-from fdabench.engine.workers import Crew, Training, Workers
+from fdabench.engine.rows import LabeledData, BatchMetrics
+from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
 from fdabench.models.dropout import Dropout
 from fdabench.optimizers.adam import Adam
 from support.toy import sampler
@@ -61,12 +61,12 @@ def workers(engine: str, build: Callable[[], nn.Module], held: range = range(WOR
     with torch.random.fork_rng():
         torch.manual_seed(3)
         net = build().cuda()
-    training = Training(net, Adam(lr=0.01), Examples(x.cuda(), y.cuda()), ENGINES[engine])
-    crew = [Crew(net, [sampler(k, WORKERS) for k in held], [100 + k for k in held]) for _ in range(crews)]
+    training = TrainingConfig(net, Adam(lr=0.01), LabeledData(x.cuda(), y.cuda()), ENGINES[engine])
+    crew = [WorkerGroup(net, [sampler(k, WORKERS) for k in held], [100 + k for k in held]) for _ in range(crews)]
     return Workers(training, crew)
 
 
-def copied(losses: Losses) -> tuple[Tensor, Tensor]:
+def copied(losses: BatchMetrics) -> tuple[Tensor, Tensor]:
     """A replay overwrites what the one before it has returned."""
     return losses.loss_K.clone(), losses.accuracy_K.clone()
 
@@ -101,7 +101,7 @@ def test_a_graph_changes_no_bit(build: Callable[[], nn.Module], monkeypatch: pyt
     assert equal(graphed, eager)
 
 
-def on(function: Callable[..., Losses], device: torch.device) -> Callable[..., Losses]:
+def on(function: Callable[..., BatchMetrics], device: torch.device) -> Callable[..., BatchMetrics]:
     return lambda *inputs: function(*(each.to(device) for each in inputs))
 
 
@@ -125,9 +125,9 @@ def test_crews_of_one_matrix_are_crews_of_their_own_to_rounding(build: Callable[
 def test_going_on_from_a_state_changes_no_bit(build: Callable[[], nn.Module]) -> None:
     one, other = workers("vectorised", build), workers("vectorised", build)
     steps(one)
-    state: Any = deepcopy(one.state(0))
+    state: Any = deepcopy(one.state_dict(0))
     steps(one)
-    other.restore(0, state, STEPS)
+    other.load_state_dict(0, state, STEPS)
     steps(other)
     assert equal(one, other)
 
@@ -135,7 +135,7 @@ def test_going_on_from_a_state_changes_no_bit(build: Callable[[], nn.Module]) ->
 def test_what_remains_of_a_matrix_goes_on_with_a_graph_of_its_own() -> None:
     together, alone = workers("vectorised", smooth, crews=3), workers("vectorised", smooth)
     steps(together)
-    together.keep([1])
+    together.retain_groups([1])
     steps(together)
     steps(alone, 2 * STEPS)
     assert torch.allclose(together.weights(), alone.weights(), rtol=1e-2, atol=1e-3)
@@ -143,6 +143,6 @@ def test_what_remains_of_a_matrix_goes_on_with_a_graph_of_its_own() -> None:
 
 def test_sketches_of_a_gpu_are_those_of_a_cpu_to_rounding() -> None:
     u_KD = torch.randn(3, 70_001, generator=torch.Generator().manual_seed(5))
-    found = sketches(u_KD.cuda(), 5, 250, 7)
-    assert torch.allclose(found.cpu(), sketches(u_KD, 5, 250, 7), rtol=1e-4, atol=1e-3)
-    assert torch.equal(found, sketches(u_KD.cuda(), 5, 250, 7))
+    found = count_sketches(u_KD.cuda(), 5, 250, 7)
+    assert torch.allclose(found.cpu(), count_sketches(u_KD, 5, 250, 7), rtol=1e-4, atol=1e-3)
+    assert torch.equal(found, count_sketches(u_KD.cuda(), 5, 250, 7))

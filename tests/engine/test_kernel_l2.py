@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.engine.choice import ENGINES
-from fdabench.engine.flat import flat, on_kernels, parameters
-from fdabench.engine.rows import Examples
-from fdabench.engine.workers import Crew, Training, Workers
-from fdabench.optimizers.sgd import Sgd
+from fdabench.engine.flat import flatten, kernel_mask, parameters
+from fdabench.engine.rows import LabeledData
+from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
+from fdabench.optimizers.sgd import SGD
 from support.toy import sampler
 
 L2, WORKERS, CLASSES = 0.03, 3, 3
-EXAMPLES = Examples(torch.randn(240, 2, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(240) % CLASSES)
+EXAMPLES = LabeledData(torch.randn(240, 2, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(240) % CLASSES)
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 
 
@@ -37,9 +37,9 @@ def net() -> nn.Sequential:
 
 def workers(engine: str, **options: Any) -> Workers:
     model = net()
-    training = Training(model, Sgd(lr=0.05, momentum=0.9), EXAMPLES, ENGINES[engine], **options)
+    training = TrainingConfig(model, SGD(lr=0.05, momentum=0.9), EXAMPLES, ENGINES[engine], **options)
     held = range(WORKERS)
-    return Workers(training, [Crew(model, [sampler(k, WORKERS) for k in held], list(held))])
+    return Workers(training, [WorkerGroup(model, [sampler(k, WORKERS) for k in held], list(held))])
 
 
 def penalty(model: nn.Module) -> Tensor:
@@ -52,13 +52,13 @@ def test_steps_are_those_of_the_penalty_written_into_the_loss(engine: str) -> No
     crew, model, mine = workers(engine, kernel_l2=L2), net(), sampler(1, WORKERS)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     for _ in range(4):
-        losses, drawn = crew.step(), torch.from_numpy(mine.draw())
+        losses, drawn = crew.step(), torch.from_numpy(mine.next_batch())
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(EXAMPLES.x[drawn]), EXAMPLES.y[drawn])
         (loss + penalty(model)).backward()
         optimizer.step()
         assert losses.loss_K[1].item() == pytest.approx(loss.item(), rel=1e-4), "reported without the penalty"
-    assert torch.allclose(crew.weights()[1], flat(parameters(model)), rtol=1e-4, atol=1e-5)
+    assert torch.allclose(crew.weights()[1], flatten(parameters(model)), rtol=1e-4, atol=1e-5)
 
 
 @every_engine
@@ -67,7 +67,7 @@ def test_gradients_of_biases_and_of_batch_normalization_are_unchanged(engine: st
     w_KD = plain.weights().clone()
     plain.step()
     decayed.step()
-    kernel_D = on_kernels(net(), 1.0).bool()
+    kernel_D = kernel_mask(net(), 1.0).bool()
     assert torch.equal(decayed.rows.g_KD[:, ~kernel_D], plain.rows.g_KD[:, ~kernel_D])
     added_KD = (decayed.rows.g_KD - plain.rows.g_KD)[:, kernel_D]
     assert torch.allclose(added_KD, 2 * L2 * w_KD[:, kernel_D], atol=1e-5)
@@ -76,8 +76,8 @@ def test_gradients_of_biases_and_of_batch_normalization_are_unchanged(engine: st
 def test_kernels_are_those_of_convolutions_and_of_linear_layers() -> None:
     """Conv 5 x 2 x 3 x 3, scale and shift of 5, conv 4 x 5 x 3 x 3 and 4 biases, linear 3 x 64 and 3 biases."""
     expected = [0.5] * 90 + [0.0] * 10 + [0.5] * 180 + [0.0] * 4 + [0.5] * 192 + [0.0] * 3
-    assert on_kernels(net(), 0.5).tolist() == expected
-    assert not on_kernels(net(), 0.5).requires_grad
+    assert kernel_mask(net(), 0.5).tolist() == expected
+    assert not kernel_mask(net(), 0.5).requires_grad
 
 
 def test_without_a_kernel_penalty_no_decay_vector_is_kept() -> None:

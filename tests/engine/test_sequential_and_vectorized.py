@@ -8,20 +8,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fdabench.core.noise import MASK, key_for, mixed
-from fdabench.engine.choice import ENGINES, engine_on
-from fdabench.engine.evaluate import score
-from fdabench.engine.flat import flat, load, parameters, statistics, views
-from fdabench.engine.noise import dropouts, keys, seeds_on
-from fdabench.engine.rows import Examples
-from fdabench.engine.workers import Crew, Training, Workers
+from fdabench.core.noise import UINT32_MASK, derive_key, murmur3_mix
+from fdabench.engine.choice import ENGINES, resolve_engine
+from fdabench.engine.evaluate import evaluate
+from fdabench.engine.flat import flatten, bind_parameters, parameters, running_stats, unflatten
+from fdabench.engine.noise import dropout_layers, dropout_keys, seed_tensor
+from fdabench.engine.rows import LabeledData
+from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
 from fdabench.models.dropout import Dropout
 from fdabench.optimizers.adam import Adam
-from fdabench.optimizers.sgd import Sgd
+from fdabench.optimizers.sgd import SGD
 from support.toy import sampler
 
 CLASSES, WORKERS, SIDE = 3, 4, 8
-EXAMPLES = Examples(
+EXAMPLES = LabeledData(
     torch.randn(240, 2, SIDE, SIDE, generator=torch.Generator().manual_seed(1)), torch.arange(240) % CLASSES
 )
 
@@ -62,8 +62,8 @@ def built(build: Callable[[], nn.Module]) -> nn.Module:
 
 def workers(engine: str, build: Callable[[], nn.Module], held: range = range(WORKERS), **options: Any) -> Workers:
     net = built(build)
-    training = Training(net, Sgd(lr=0.05, momentum=0.9), EXAMPLES, ENGINES[engine], **options)
-    return Workers(training, [Crew(net, [sampler(k, WORKERS) for k in held], [100 + k for k in held])])
+    training = TrainingConfig(net, SGD(lr=0.05, momentum=0.9), EXAMPLES, ENGINES[engine], **options)
+    return Workers(training, [WorkerGroup(net, [sampler(k, WORKERS) for k in held], [100 + k for k in held])])
 
 
 @every_model
@@ -87,9 +87,9 @@ def test_batches_of_unequal_size_are_separate(engine: str) -> None:
             return np.array([1, 5, 9])
 
     net = built(normalised)
-    training = Training(net, Sgd(lr=0.05), EXAMPLES, ENGINES[engine])
-    together = Workers(training, [Crew(net, [sampler(0, WORKERS), Few(), sampler(2, WORKERS)], [1, 2, 3])])
-    alone = Workers(training, [Crew(built(normalised), [Few()], [2])])
+    training = TrainingConfig(net, SGD(lr=0.05), EXAMPLES, ENGINES[engine])
+    together = Workers(training, [WorkerGroup(net, [sampler(0, WORKERS), Few(), sampler(2, WORKERS)], [1, 2, 3])])
+    alone = Workers(training, [WorkerGroup(built(normalised), [Few()], [2])])
     for _ in range(3):
         losses, mine = together.step(), alone.step()
         assert losses.loss_K[1] == pytest.approx(mine.loss_K[0].item(), rel=1e-5)
@@ -114,19 +114,19 @@ def test_running_statistics_are_those_of_one_module_for_each_worker(engine: str)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
     for _ in range(5):
         crew.step()
-        drawn = torch.from_numpy(mine.draw())
+        drawn = torch.from_numpy(mine.next_batch())
         optimizer.zero_grad()
         nn.functional.cross_entropy(net(EXAMPLES.x[drawn]), EXAMPLES.y[drawn]).backward()
         optimizer.step()
     expected = torch.cat([net[1].running_mean, net[1].running_var])  # type: ignore[list-item]
     assert torch.allclose(crew.statistics()[1], expected, rtol=1e-4, atol=1e-5)
-    assert list(statistics(net)) == ["1.running_mean", "1.running_var"]
+    assert list(running_stats(net)) == ["1.running_mean", "1.running_var"]
 
 
 def test_the_evaluated_model_has_the_statistics_that_it_is_given() -> None:
     net, generator = built(normalised), torch.Generator().manual_seed(4)
-    w_D, b_B = flat(parameters(net)), torch.rand(10, generator=generator)
-    found = score(net, w_D, b_B, EXAMPLES)
+    w_D, b_B = flatten(parameters(net)), torch.rand(10, generator=generator)
+    found = evaluate(net, w_D, b_B, EXAMPLES)
     net[1].running_mean, net[1].running_var = b_B[:5], b_B[5:]  # type: ignore[assignment]
     loss = nn.functional.cross_entropy(net.eval()(EXAMPLES.x), EXAMPLES.y)
     assert found.loss == pytest.approx(loss.item(), rel=1e-5)
@@ -136,18 +136,18 @@ def test_the_evaluated_model_has_the_statistics_that_it_is_given() -> None:
 def test_a_row_is_the_model_with_kernels_in_channels_last_order(build: Callable[[], nn.Module]) -> None:
     net = built(build)
     before = [parameter.detach().clone() for parameter in net.parameters()]
-    w_D, b_B = flat(parameters(net)), flat(list(statistics(net).values()))
-    load(net, w_D, b_B)
+    w_D, b_B = flatten(parameters(net)), flatten(list(running_stats(net).values()))
+    bind_parameters(net, w_D, b_B)
     assert all(torch.equal(was, now) for was, now in zip(before, net.parameters(), strict=True))
-    kernel = next(views(w_D, parameters(net)))
+    kernel = next(unflatten(w_D, parameters(net)))
     assert kernel.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(w_D[:2], before[0][0, :, 0, 0])
 
 
 def test_auto_is_sequential_on_a_cpu_and_vectorized_on_other_devices() -> None:
-    assert engine_on("auto", torch.device("cpu")) == "sequential"
-    assert engine_on("auto", torch.device("cuda")) == "vectorised"
-    assert engine_on("vectorised", torch.device("cpu")) == "vectorised"
+    assert resolve_engine("auto", torch.device("cpu")) == "sequential"
+    assert resolve_engine("auto", torch.device("cuda")) == "vectorised"
+    assert resolve_engine("vectorised", torch.device("cpu")) == "vectorised"
 
 
 def ones(dropout: Dropout, key: int, shape: tuple[int, ...]) -> Tensor:
@@ -166,7 +166,7 @@ def test_dropout_drops_as_many_as_it_should_and_keeps_the_mean(rate: float) -> N
 def test_masks_of_different_keys_and_places_are_independent() -> None:
     """Correlations of 100,000 coins, between neighbouring keys and between neighbouring places: six errors of 1 / n."""
     n, dropout = 100_000, Dropout(0.5)
-    coins = torch.stack([ones(dropout, key, (n,)) - 1 for key in (0, 1, 2, 1 << 16, MASK)]).double()
+    coins = torch.stack([ones(dropout, key, (n,)) - 1 for key in (0, 1, 2, 1 << 16, UINT32_MASK)]).double()
     apart = coins @ coins.T / n - torch.eye(len(coins))
     assert apart.abs().max() < 6 / n**0.5
     assert (coins[:, 1:] * coins[:, :-1]).mean(1).abs().max() < 6 / n**0.5
@@ -182,22 +182,22 @@ def test_the_mixing_is_the_published_one_and_one_to_one() -> None:
 
     def murmur(h: int) -> int:
         h ^= h >> 16
-        h = h * 0x85EBCA6B & MASK
+        h = h * 0x85EBCA6B & UINT32_MASK
         h ^= h >> 13
-        h = h * 0xC2B2AE35 & MASK
+        h = h * 0xC2B2AE35 & UINT32_MASK
         return h ^ h >> 16
 
-    numbers = [0, 1, 2, 12345, 1 << 31, MASK]
-    assert mixed(torch.tensor(numbers)).tolist() == [murmur(number) for number in numbers]
-    assert len(mixed(torch.arange(1_000_000)).unique()) == 1_000_000
+    numbers = [0, 1, 2, 12345, 1 << 31, UINT32_MASK]
+    assert murmur3_mix(torch.tensor(numbers)).tolist() == [murmur(number) for number in numbers]
+    assert len(murmur3_mix(torch.arange(1_000_000)).unique()) == 1_000_000
 
 
 def test_every_worker_step_and_layer_has_a_key_of_its_own() -> None:
-    seed_K = seeds_on([5, 6, 7 + (1 << 40)], torch.device("cpu"))
-    found = torch.cat([keys(seed_K, step, 4).flatten() for step in range(100)])
+    seed_K = seed_tensor([5, 6, 7 + (1 << 40)], torch.device("cpu"))
+    found = torch.cat([dropout_keys(seed_K, step, 4).flatten() for step in range(100)])
     assert len(found.unique()) == 3 * 100 * 4
-    assert keys(seed_K, 3, 4)[1, 2] == key_for(key_for(torch.tensor(6), 3), torch.tensor(2))
-    assert len(dropouts(built(dropping))) == 2
+    assert dropout_keys(seed_K, 3, 4)[1, 2] == derive_key(derive_key(torch.tensor(6), 3), torch.tensor(2))
+    assert len(dropout_layers(built(dropping))) == 2
 
 
 @every_engine
@@ -236,16 +236,16 @@ def test_cells_in_one_matrix_equal_cells_alone_also_when_others_end(engine: str)
         for net in nets[1:]:
             next(net.parameters()).mul_(0.5)
 
-    def crew(n: int) -> Crew:
-        return Crew(nets[n], [sampler(k + n, WORKERS) for k in range(2)], [10 * n, 10 * n + 1])
+    def crew(n: int) -> WorkerGroup:
+        return WorkerGroup(nets[n], [sampler(k + n, WORKERS) for k in range(2)], [10 * n, 10 * n + 1])
 
-    training = Training(built(dropping), Adam(lr=0.01), EXAMPLES, ENGINES[engine])
+    training = TrainingConfig(built(dropping), Adam(lr=0.01), EXAMPLES, ENGINES[engine])
     alone = [Workers(training, [crew(n)]) for n in range(3)]
     together = Workers(training, [crew(n) for n in range(3)])
     for step in range(6):
         if step == 3:
             assert torch.allclose(together.weights(1), alone[1].weights(), rtol=1e-4, atol=1e-5)
-            together.keep([0, 2])
+            together.retain_groups([0, 2])
         for each in (together, *alone):
             each.step()
     for n, at in ((0, 0), (2, 1)):

@@ -9,17 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from fdabench.core.collective import Stacked
+from fdabench.core.collective import InProcessCollective
 from fdabench.datasets import DATASETS
-from fdabench.engine.evaluate import score
-from fdabench.engine.flat import flat, parameters
-from fdabench.engine.rows import Examples
-from fdabench.engine.sequential import Sequential
+from fdabench.engine.evaluate import evaluate
+from fdabench.engine.flat import flatten, parameters
+from fdabench.engine.rows import LabeledData
+from fdabench.engine.sequential import SequentialGradients
 from fdabench.engine.workers import Workers
-from fdabench.errors import PartitionError, TaskError
+from fdabench.errors import PartitionError, WorkloadError
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.run.setting import SEED_AXES, Setting, make_setting, make_training, samplers, seeds_of, shares, split
-from fdabench.run.simulate import Simulated
+from fdabench.run.setting import SEED_AXES, CellSetup, build_cell, build_training, make_samplers, seeds_of, averaging_weights, partition_data
+from fdabench.run.simulate import TrainingResult
 from support.cells import train_cell
 
 NOWHERE = Path("nowhere")
@@ -65,15 +65,15 @@ def cell(strategy: dict[str, Any], **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def go(strategy: dict[str, Any], **changes: Any) -> Simulated:
+def go(strategy: dict[str, Any], **changes: Any) -> TrainingResult:
     return train_cell(cell(strategy, **changes))
 
 
-def weights(setting: Setting) -> Tensor:
-    return flat(parameters(setting.crew.start))
+def weights(setting: CellSetup) -> Tensor:
+    return flatten(parameters(setting.crew.start))
 
 
-def evals(done: Simulated) -> pd.DataFrame:
+def evals(done: TrainingResult) -> pd.DataFrame:
     return pd.DataFrame(done.tables["evals"])
 
 
@@ -112,12 +112,12 @@ def test_a_server_that_only_averages_is_tested_as_the_mean_of_the_workers() -> N
 
 def test_the_evaluated_model_is_the_mean_of_the_workers() -> None:
     config = cell(fda("naive", 1e9), budget={"steps": 7}, eval={"every_steps": 7})
-    setting = make_setting(config, DIGITS)
-    workers = Workers(make_training(config, setting, Sequential), [setting.crew])
+    setting = build_cell(config, DIGITS)
+    workers = Workers(build_training(config, setting, SequentialGradients), [setting.crew])
     for _ in range(7):
         workers.step()
-    mean_D = Stacked(torch.full((K,), 1 / K)).mean(workers.weights())
-    expected = score(setting.crew.start, mean_D, torch.empty(0), Examples(setting.data.test_x, setting.data.test_y))
+    mean_D = InProcessCollective(torch.full((K,), 1 / K)).mean(workers.weights())
+    expected = evaluate(setting.crew.start, mean_D, torch.empty(0), LabeledData(setting.data.test_x, setting.data.test_y))
     row = evals(train_cell(config)).iloc[0]
     assert (row["test_accuracy"], row["test_loss"]) == (expected.accuracy, expected.loss)
 
@@ -214,7 +214,7 @@ def test_all_strategies_of_a_seed_share_the_initial_model_and_the_batches() -> N
     first = {evals(go(table, budget={"steps": 1}))["train_loss"][0] for table in STRATEGIES}
     assert len(first) == 1
     assert evals(go(SYNCHRONOUS, budget={"steps": 1}, seed=1))["train_loss"][0] not in first
-    settings = [make_setting(cell(table), DIGITS) for table in STRATEGIES]
+    settings = [build_cell(cell(table), DIGITS) for table in STRATEGIES]
     for other in settings[1:]:
         assert torch.equal(weights(other), weights(settings[0]))
         assert all((a == b).all() for a, b in zip(other.shards, settings[0].shards, strict=True))
@@ -222,9 +222,9 @@ def test_all_strategies_of_a_seed_share_the_initial_model_and_the_batches() -> N
 
 def test_later_batches_are_the_same_too() -> None:
     config = cell(SYNCHRONOUS)
-    shards = split(config, DATASETS["digits"].load(NOWHERE))
+    shards = partition_data(config, DATASETS["digits"].load(NOWHERE))
     drawn = [
-        [[sampler.draw().tolist() for sampler in samplers(cell(table, optimizer=local), shards)] for _ in range(3)]
+        [[sampler.next_batch().tolist() for sampler in make_samplers(cell(table, optimizer=local), shards)] for _ in range(3)]
         for table, local in ((SYNCHRONOUS, ADAM), (fda("linear", 3.0), SGD))
     ]
     assert drawn[0] == drawn[1]
@@ -257,7 +257,7 @@ def test_seeds_depend_on_the_axes_they_may_and_on_no_others() -> None:
 def test_workers_draw_apart() -> None:
     """With equal shards, so that only their generators can differ."""
     shards = [DATASETS["digits"].load(NOWHERE).train_y.numpy().argsort()] * 3
-    drawn = [sampler.draw().tolist() for sampler in samplers(cell(SYNCHRONOUS, workers=3), shards)]
+    drawn = [sampler.next_batch().tolist() for sampler in make_samplers(cell(SYNCHRONOUS, workers=3), shards)]
     assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
 
 
@@ -277,26 +277,26 @@ def test_a_cell_run_twice_leaves_identical_tables(table: dict[str, Any], samplin
 
 def test_averaging_by_samples_weighs_each_worker_by_its_shard() -> None:
     skewed = {"partition": {"kind": "dirichlet", "alpha": 0.1, "shares": "per-class", "min_samples": 1}}
-    setting = make_setting(cell(SYNCHRONOUS, averaging="samples", **skewed), DIGITS)
+    setting = build_cell(cell(SYNCHRONOUS, averaging="samples", **skewed), DIGITS)
     sizes = [len(shard) for shard in setting.shards]
     assert len(set(sizes)) > 1
-    assert shares(cell(SYNCHRONOUS, averaging="samples"), setting.shards).tolist() == pytest.approx(
+    assert averaging_weights(cell(SYNCHRONOUS, averaging="samples"), setting.shards).tolist() == pytest.approx(
         [size / 1438 for size in sizes]
     )
     assert setting.channel.collective.mean(torch.eye(K)).tolist() == pytest.approx([size / 1438 for size in sizes])
-    assert shares(cell(SYNCHRONOUS), setting.shards).tolist() == [0.25] * K
+    assert averaging_weights(cell(SYNCHRONOUS), setting.shards).tolist() == [0.25] * K
 
 
 def test_a_shard_too_small_for_a_batch_is_refused_with_advice() -> None:
     config = cell(SYNCHRONOUS, workers=100, last_batch="drop", partition={"kind": "iid"})
-    with pytest.raises(TaskError, match=r"last_batch = 'drop' .* 1[45] samples without any batch of 16: take 'wrap'"):
-        make_setting(config, DIGITS)
+    with pytest.raises(WorkloadError, match=r"last_batch = 'drop' .* 1[45] samples without any batch of 16: take 'wrap'"):
+        build_cell(config, DIGITS)
 
 
 def test_an_empty_shard_is_refused_with_advice() -> None:
     config = cell(SYNCHRONOUS, workers=1000, partition={"kind": "sorted", "fraction": 0.5})
     with pytest.raises(PartitionError, match="sorted left worker 719 without samples: take fewer workers"):
-        make_setting(config, DIGITS)
+        build_cell(config, DIGITS)
 
 
 def test_the_partition_table_counts_every_sample() -> None:

@@ -5,17 +5,17 @@ import torch
 from torch import nn
 
 from fdabench.core.channel import Channel
-from fdabench.core.collective import Stacked
+from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.core.strategy import Outcome, Round
+from fdabench.core.strategy import StepResult, Round
 from fdabench.engine.choice import ENGINES
-from fdabench.engine.evaluate import BATCH, model_variance, score
-from fdabench.engine.flat import flat, load, parameters, views
-from fdabench.engine.loop import Course, Moment, run
-from fdabench.engine.memory import keep_freed_memory
-from fdabench.engine.rows import Examples, Rows
-from fdabench.engine.workers import Engine
-from fdabench.optimizers.sgd import Sgd
+from fdabench.engine.evaluate import BATCH, model_variance, evaluate
+from fdabench.engine.flat import flatten, bind_parameters, parameters, unflatten
+from fdabench.engine.loop import CellLoop, StepEvent, train_loop
+from fdabench.engine.memory import disable_malloc_trim
+from fdabench.engine.rows import LabeledData, WorkerMatrix
+from fdabench.engine.workers import GradientFnFactory
+from fdabench.optimizers.sgd import SGD
 from fdabench.results.costs import total_bytes
 from fdabench.strategies.synchronous import Synchronous
 from support.toy import PARAMETERS, data, equal_shares, make_workers, model, sampler, sequential_workers, train
@@ -25,7 +25,7 @@ NO_STATISTICS = torch.empty(0)
 
 def test_views_share_memory_with_the_row() -> None:
     net, row_D = model(), torch.zeros(PARAMETERS)
-    parts = list(views(row_D, list(net.parameters())))
+    parts = list(unflatten(row_D, list(net.parameters())))
     assert [part.shape for part in parts] == [parameter.shape for parameter in net.parameters()]
     parts[1].fill_(1.0)
     assert row_D.sum() == parts[1].numel() == 8
@@ -34,24 +34,24 @@ def test_views_share_memory_with_the_row() -> None:
 
 def test_flatten_and_load_are_inverse() -> None:
     net, w_D = model(), torch.arange(float(PARAMETERS))
-    load(net, w_D, NO_STATISTICS)
-    assert torch.equal(flat(parameters(net)), w_D)
+    bind_parameters(net, w_D, NO_STATISTICS)
+    assert torch.equal(flatten(parameters(net)), w_D)
     w_D[0] = -5.0
     assert next(net.parameters()).flatten()[0] == -5.0
 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
-def test_gradients_are_those_of_separate_models(engine: Engine) -> None:
+def test_gradients_are_those_of_separate_models(engine: GradientFnFactory) -> None:
     x, y = data()
     w_KD = torch.randn(3, PARAMETERS, generator=torch.Generator().manual_seed(4))
     g_KD = torch.full_like(w_KD, 9.0)
-    gradients = engine(model(), Rows(w_KD, g_KD, torch.empty(3, 0)), Examples(x, y), "fp32")
+    gradients = engine(model(), WorkerMatrix(w_KD, g_KD, torch.empty(3, 0)), LabeledData(x, y), "fp32")
     drawn = [np.arange(k * 20, k * 20 + 8 + k) for k in range(3)]
     for _ in range(2):
         losses = gradients(drawn, torch.empty(3, 0, dtype=torch.int64))
         for k, (images, labels) in enumerate((x[indices], y[indices]) for indices in drawn):
             alone = model()
-            load(alone, w_KD[k].clone(), NO_STATISTICS)
+            bind_parameters(alone, w_KD[k].clone(), NO_STATISTICS)
             logits = alone(images)
             loss = nn.functional.cross_entropy(logits, labels)
             expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(alone.parameters()))])
@@ -61,15 +61,15 @@ def test_gradients_are_those_of_separate_models(engine: Engine) -> None:
 
 
 def test_workers_share_the_initial_model_and_step_independently() -> None:
-    crew = make_workers(range(3), 3, Sgd(lr=0.1))
-    assert torch.equal(crew.weights(), flat(parameters(model())).expand(3, -1))
+    crew = make_workers(range(3), 3, SGD(lr=0.1))
+    assert torch.equal(crew.weights(), flatten(parameters(model())).expand(3, -1))
     crew.step()
     assert not torch.equal(crew.weights()[0], crew.weights()[1])
 
 
 def test_a_workers_steps_do_not_depend_on_the_others() -> None:
-    together = make_workers(range(3), 3, Sgd(lr=0.1, momentum=0.9))
-    alone = make_workers([1], 3, Sgd(lr=0.1, momentum=0.9))
+    together = make_workers(range(3), 3, SGD(lr=0.1, momentum=0.9))
+    alone = make_workers([1], 3, SGD(lr=0.1, momentum=0.9))
     for _ in range(5):
         together.step()
         alone.step()
@@ -78,10 +78,10 @@ def test_a_workers_steps_do_not_depend_on_the_others() -> None:
 
 def test_a_step_event_has_the_models_before_the_sync() -> None:
     """Three synchronous steps: seen, the workers differ; handed on, they do not."""
-    seen: list[Moment] = []
+    seen: list[StepEvent] = []
     apart: list[bool] = []
 
-    def see(moment: Moment) -> None:
+    def see(moment: StepEvent) -> None:
         seen.append(moment)
         apart.append(not torch.equal(moment.w_KD[0], moment.w_KD[1]))
 
@@ -94,8 +94,8 @@ def test_a_step_event_has_the_models_before_the_sync() -> None:
 
 
 def test_the_loop_ends_on_request_and_passes_on_the_last_sync() -> None:
-    crew, channel = make_workers(range(2), 2, Sgd(lr=0.1)), Channel(Stacked(equal_shares(2)), Ledger())
-    run(crew, [Course(Synchronous(), channel, 100, lambda moment: moment.step < 4)])
+    crew, channel = make_workers(range(2), 2, SGD(lr=0.1)), Channel(InProcessCollective(equal_shares(2)), Ledger())
+    train_loop(crew, [CellLoop(Synchronous(), channel, 100, lambda moment: moment.step < 4)])
     assert channel.ledger.step == 4
     assert torch.equal(crew.weights()[0], crew.weights()[1])
 
@@ -105,8 +105,8 @@ def test_what_a_strategy_returns_without_a_sync_is_not_looked_at() -> None:
         def init(self, w_D: torch.Tensor) -> Round:
             return Round(w_D, w_D, ())
 
-        def step(self, t: int, w_KD: torch.Tensor, r: Round, channel: Channel) -> Outcome:
-            return Outcome(torch.full_like(w_KD, 1e9), r, False)
+        def step(self, t: int, w_KD: torch.Tensor, r: Round, channel: Channel) -> StepResult:
+            return StepResult(torch.full_like(w_KD, 1e9), r, False)
 
     ran = train(Idle(), steps=5)
     assert ran.w_KD.abs().max() < 10
@@ -116,7 +116,7 @@ def test_what_a_strategy_returns_without_a_sync_is_not_looked_at() -> None:
 @pytest.mark.parametrize("shares", [[0.25] * 4, [0.7, 0.1, 0.1, 0.1]])
 def test_model_variance_is_its_definition_and_free(shares: list[float]) -> None:
     w_KD = torch.randn(4, 50, generator=torch.Generator().manual_seed(5))
-    channel = Channel(Stacked(torch.tensor(shares)), Ledger())
+    channel = Channel(InProcessCollective(torch.tensor(shares)), Ledger())
     w64_KD, share_K = w_KD.double().numpy(), np.array(shares)
     mean_D = share_K @ w64_KD
     expected = share_K @ ((w64_KD - mean_D) ** 2).sum(1)
@@ -129,8 +129,8 @@ def test_the_score_is_of_the_whole_test_set_and_draws_nothing() -> None:
     generator = torch.Generator().manual_seed(6)
     x, y = torch.randn(2 * BATCH + 17, 1, 4, 4, generator=generator), torch.arange(2 * BATCH + 17) % 3
     net, w_D = model(), torch.randn(PARAMETERS, generator=generator)
-    found = score(net, w_D, NO_STATISTICS, Examples(x, y))
-    load(net, w_D, NO_STATISTICS)
+    found = evaluate(net, w_D, NO_STATISTICS, LabeledData(x, y))
+    bind_parameters(net, w_D, NO_STATISTICS)
     logits = net(x).detach()
     assert found.accuracy == pytest.approx((logits.argmax(1) == y).double().mean().item(), abs=1e-12)
     assert found.loss == pytest.approx(nn.functional.cross_entropy(logits, y).item(), rel=1e-5)
@@ -140,9 +140,9 @@ def test_evaluating_changes_no_training() -> None:
     x, y = data()
     net = model()
 
-    def test(moment: Moment) -> None:
-        score(net, Stacked(equal_shares(4)).mean(moment.w_KD), NO_STATISTICS, Examples(x, y))
-        model_variance(moment.w_KD, moment.w_KD.mean(0), Stacked(equal_shares(4)))
+    def test(moment: StepEvent) -> None:
+        evaluate(net, InProcessCollective(equal_shares(4)).mean(moment.w_KD), NO_STATISTICS, LabeledData(x, y))
+        model_variance(moment.w_KD, moment.w_KD.mean(0), InProcessCollective(equal_shares(4)))
 
     watched, plain = train(Synchronous(), on_step=test), train(Synchronous())
     assert torch.equal(watched.w_KD, plain.w_KD)
@@ -157,15 +157,15 @@ def test_evaluating_with_the_training_model_changes_no_training() -> None:
 
     def go(evaluate: bool) -> torch.Tensor:
         net = model()
-        crew = sequential_workers(net, Sgd(lr=0.1), [sampler(k, 2) for k in range(2)], Examples(x, y))
+        crew = sequential_workers(net, SGD(lr=0.1), [sampler(k, 2) for k in range(2)], LabeledData(x, y))
         for _ in range(5):
             crew.step()
             if evaluate:
-                score(net, torch.zeros(PARAMETERS), NO_STATISTICS, Examples(x, y))
+                evaluate(net, torch.zeros(PARAMETERS), NO_STATISTICS, LabeledData(x, y))
         return crew.weights()
 
     assert torch.equal(go(True), go(False))
 
 
 def test_keeping_freed_memory_is_harmless_anywhere() -> None:
-    assert keep_freed_memory() is None
+    assert disable_malloc_trim() is None

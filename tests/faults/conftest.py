@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from fdabench.cli.main import app
 from fdabench.results.load import load, write_derived
-from fdabench.results.store import Store
-from fdabench.run.cell import Watcher
+from fdabench.results.store import ResultsFolder
+from fdabench.run.cell import CellCallbacks
 from fdabench.run.lease import Lease
 from fdabench.suite.reader import read_suite
 from support.cells import run_cell
@@ -44,18 +44,18 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
     """Read only: tests take copies."""
     folder = tmp_path_factory.mktemp("stopped")
     (folder / "hurt.toml").write_text(SUITE)
-    suite, store = read_suite(folder / "hurt.toml"), Store(folder / "results" / "hurt")
-    store.write_lock(suite.locked())
+    suite, store = read_suite(folder / "hurt.toml"), ResultsFolder(folder / "results" / "hurt")
+    store.write_lock(suite.to_lock())
     for cell in suite.cells[:2]:
         run_cell(cell, store)
     steps = count(1)
-    record = run_cell(suite.cells[2], store, Watcher(stop_asked=lambda: next(steps) > 2))
+    record = run_cell(suite.cells[2], store, CellCallbacks(should_stop=lambda: next(steps) > 2))
     assert record["state"] == "interrupted"
     write_derived(load(store.root))
     for cell in suite.cells:
         lease = Lease(store, cell.id)
-        assert lease.take()
-        lease.give_back()
+        assert lease.acquire()
+        lease.release()
     holder = store.root / ".leases" / f"{suite.cells[2].id}.json"
     holder.write_text('{"host": "elsewhere", "pid": 1}')
     # and was not heard of for an hour

@@ -14,7 +14,7 @@ import pytest
 
 from fdabench.errors import ResultError
 from fdabench.results.load import load
-from fdabench.results.store import TABLES, Store
+from fdabench.results.store import TABLES, ResultsFolder
 
 Say = Callable[..., Any]
 RESULTS = Path("results/hurt")
@@ -120,7 +120,7 @@ def test_a_lock_that_is_cut_after_any_line_is_no_lock_of_fewer_cells(stopped: An
     for kept in range(len(lines)):
         path.write_bytes(b"".join(lines[:kept]))
         with pytest.raises(ResultError, match=r"suite\.lock\.toml: "):
-            Store(RESULTS).read_lock()
+            ResultsFolder(RESULTS).read_lock()
 
 
 @pytest.mark.parametrize("file", READ_BY_ALL)
@@ -229,6 +229,6 @@ def test_a_run_on_a_damaged_folder_succeeds_or_names_the_damaged_file(
     assert_told(said, path)
     assert contents(RESULTS / "cells" / stopped.other) == before
     if exit_code == 0:
-        record = Store(RESULTS).read_record(stopped.under_way)
+        record = ResultsFolder(RESULTS).read_record(stopped.under_way)
         assert record is not None
         assert record["state"] == "done"

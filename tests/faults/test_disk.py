@@ -17,10 +17,10 @@ import pytest
 import typer
 
 import fdabench
-from fdabench.cli.guard import guarded
-from fdabench.errors import TaskError
-from fdabench.results.store import Store
-from fdabench.run.shared import on_disk
+from fdabench.cli.guard import with_exit_codes
+from fdabench.errors import WorkloadError
+from fdabench.results.store import ResultsFolder
+from fdabench.run.shared import export_datasets
 
 NAMESPACE = ("unshare", "--map-root-user", "--mount", "sh", "-ec")
 RESULTS = Path("results/hurt")
@@ -61,7 +61,7 @@ def told(said: subprocess.CompletedProcess[str]) -> str:
 
 
 def states(root: Path) -> list[tuple[str, int]]:
-    store = Store(root)
+    store = ResultsFolder(root)
     records = [store.read_record(cell["id"]) for cell in store.read_lock()["cell"]]
     return [(record["state"], record["attempts"]) if record else ("pending", 0) for record in records]
 
@@ -119,7 +119,7 @@ def test_a_missing_temporary_folder_is_reported(monkeypatch: pytest.MonkeyPatch)
         raise FileNotFoundError(ENOENT, "No usable temporary directory found")
 
     monkeypatch.setattr("fdabench.run.shared.gettempdir", none)
-    with pytest.raises(TaskError, match="TMPDIR says where there is: No usable temporary directory"), on_disk({}):
+    with pytest.raises(WorkloadError, match="TMPDIR says where there is: No usable temporary directory"), export_datasets({}):
         raise AssertionError
 
 
@@ -129,7 +129,7 @@ def test_a_bug_is_reported_where_the_disk_is_too_full_for_its_traceback(
     def full(**names: str) -> NoReturn:
         raise OSError(ENOSPC, "No space left on device")
 
-    @guarded
+    @with_exit_codes
     def broken() -> None:
         raise ZeroDivisionError("by nothing")
 

@@ -10,7 +10,7 @@ import pytest
 
 from fdabench.errors import ResultError
 from fdabench.results.load import load, write_derived
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 from fdabench.run.lease import Lease
 
 Say = Callable[..., Any]
@@ -56,13 +56,13 @@ def test_nothing_outside_is_read(stopped: Any, linked: Linked, say: Say, name: s
 def test_nothing_outside_is_written(stopped: Any, linked: Linked, name: str) -> None:
     outside = linked(name)
     before = contents(outside)
-    store, lock = Store(RESULTS), Store(stopped.folder / RESULTS).read_lock()
+    store, lock = ResultsFolder(RESULTS), ResultsFolder(stopped.folder / RESULTS).read_lock()
     refused = []
     for cell_id in (stopped.done, stopped.under_way):
         for write in (
             lambda cell_id=cell_id: store.write_record(cell_id, {}),
             lambda cell_id=cell_id: store.write_tables(cell_id, {"ledger": []}, "{}"),
-            lambda cell_id=cell_id: store.tidy(cell_id),
+            lambda cell_id=cell_id: store.remove_temp_files(cell_id),
             lambda cell_id=cell_id: store.checkpoint_path(cell_id),
             lambda cell_id=cell_id: _leased(store, cell_id),
             lambda: store.write_lock(lock),
@@ -76,8 +76,8 @@ def test_nothing_outside_is_written(stopped: Any, linked: Linked, name: str) -> 
     assert contents(outside) == before
 
 
-def _leased(store: Store, cell_id: str) -> None:
-    assert Lease(store, cell_id).take()
+def _leased(store: ResultsFolder, cell_id: str) -> None:
+    assert Lease(store, cell_id).acquire()
 
 
 def test_a_run_writes_nothing_outside_and_names_the_link(stopped: Any, linked: Linked, say: Say) -> None:

@@ -11,11 +11,11 @@ import pytest
 import torch
 import typer
 
-from fdabench.cli.guard import guarded
-from fdabench.errors import TaskError
-from fdabench.results.store import Store
+from fdabench.cli.guard import with_exit_codes
+from fdabench.errors import WorkloadError
+from fdabench.results.store import ResultsFolder
 from fdabench.run import birth
-from fdabench.run.pool import Place, run_cells
+from fdabench.run.pool import RunContext, run_cells
 from fdabench.suite.reader import read_suite
 
 RUN = f"exec {sys.executable} -m fdabench run hurt.toml -o out -j 1 --device cpu"
@@ -44,7 +44,7 @@ def test_a_small_address_space_is_reported_before_anything_is_loaded(stopped: An
     ],
 )
 def test_a_want_of_memory_is_no_bug(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    @guarded
+    @with_exit_codes
     def greedy() -> NoReturn:
         raise error
 
@@ -57,7 +57,7 @@ def test_a_want_of_memory_is_no_bug(error: Exception, capsys: pytest.CaptureFixt
 def test_processes_that_hang_at_their_start_end_the_run(
     stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start, begun = birth._started, []
+    start, begun = birth._start_process, []
 
     def hangs(target: object, pipe: Any, task: object) -> Any:
         begun.append(start(wait, [pipe], 600))
@@ -66,8 +66,8 @@ def test_processes_that_hang_at_their_start_end_the_run(
     monkeypatch.setattr(birth, "_started", hangs)
     monkeypatch.setattr(birth, "FIRST_SIGN_S", 0.3)
     cells = read_suite(stopped.folder / "hurt.toml").cells[:1]
-    place = Place(Store(tmp_path), {}, torch.device("cpu"), "sequential", 1, 1, 1)
-    with pytest.raises(TaskError, match=r"die before they begin: it did not begin within 0\.3 s"):
+    place = RunContext(ResultsFolder(tmp_path), {}, torch.device("cpu"), "sequential", 1, 1, 1)
+    with pytest.raises(WorkloadError, match=r"die before they begin: it did not begin within 0\.3 s"):
         list(run_cells(cells, place))
     assert not any(process.is_alive() for process in begun)
     assert len(begun) == 3

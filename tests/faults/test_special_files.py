@@ -15,7 +15,7 @@ import pytest
 from fdabench.errors import ResultError
 from fdabench.regular import NotRegularError, check_regular, open_regular, read_regular
 from fdabench.results.schema import EVALS
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 from fdabench.run.lease import Lease
 
 Say = Callable[..., Any]
@@ -111,12 +111,12 @@ def test_a_lock_file_that_is_a_pipe_is_reported(stopped: Any, here: Path) -> Non
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(ResultError, match="it is no file, but a pipe"):
-        Lease(Store(RESULTS), stopped.done).take()
+        Lease(ResultsFolder(RESULTS), stopped.done).acquire()
 
 
 def test_tables_and_records_of_another_cell_are_refused(stopped: Any, here: Path, say: Say) -> None:
     """Those without an id in their rows as well: their metadata has it."""
-    store = Store(RESULTS)
+    store = ResultsFolder(RESULTS)
     mine, its = (store.cell_dir(cell_id) for cell_id in (stopped.done, stopped.other))
     for name in ("ledger.parquet", "evals.parquet", "cell.json"):
         before = (mine / name).read_bytes()
@@ -132,7 +132,7 @@ def test_tables_and_records_of_another_cell_are_refused(stopped: Any, here: Path
 
 
 def test_rows_that_are_written_have_the_id_of_their_folder(here: Path, stopped: Any) -> None:
-    store = Store(RESULTS)
+    store = ResultsFolder(RESULTS)
     rows = store.read_cell_table(stopped.done, "evals").to_pylist()
     store.write_tables(stopped.done, {"evals": [{**row, "cell_id": "../../x"} for row in rows]}, "{}")
     found = store.read_cell_table(stopped.done, "evals")

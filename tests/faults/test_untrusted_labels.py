@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import tomli_w
 
-from fdabench.results.text import csv_cell, visible
+from fdabench.results.text import csv_cell, escape_control_characters
 
 Say = Callable[..., Any]
 RESULTS = Path("results/hurt")
@@ -138,4 +138,4 @@ def test_numbers_and_names_are_left_as_they_are(value: object) -> None:
 
 
 def test_what_an_error_says_reaches_a_terminal_as_text() -> None:
-    assert visible("a\x1b[2J\u202eb\n\tc") == "a\\x1b[2J\\u202eb\n\tc"
+    assert escape_control_characters("a\x1b[2J\u202eb\n\tc") == "a\\x1b[2J\\u202eb\n\tc"

@@ -8,30 +8,30 @@ import pytest
 
 from fdabench.gate.check import check
 from fdabench.gate.margins import DEFAULTS
-from fdabench.gate.runs import Run, Snapshot
-from fdabench.gate.snapshots import snapshot
-from fdabench.gate.verdict import Checked
+from fdabench.gate.runs import RunSummary, ResultsSummary
+from fdabench.gate.snapshots import summarize_results
+from fdabench.gate.verdict import CheckResult
 from fdabench.results.load import load
 from support.gate_runs import CodeChange, make_snapshot
 
 
 @pytest.fixture(scope="session")
-def unchanged_code(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+def unchanged_code(tmp_path_factory: pytest.TempPathFactory) -> ResultsSummary:
     """What the code does today."""
     folder = tmp_path_factory.mktemp("before")
-    return snapshot(load(CodeChange(folder, Snapshot("", {}, {}, ())).results()))
+    return summarize_results(load(CodeChange(folder, ResultsSummary("", {}, {}, ())).results()))
 
 
 @pytest.fixture
-def code_change(tmp_path: Path, unchanged_code: Snapshot) -> CodeChange:
+def code_change(tmp_path: Path, unchanged_code: ResultsSummary) -> CodeChange:
     return CodeChange(tmp_path, unchanged_code)
 
 
 @pytest.fixture
-def compared() -> Callable[..., Checked]:
+def compared() -> Callable[..., CheckResult]:
     """Check runs against runs, by the default margins or others."""
 
-    def compare(before: Sequence[Run], after: Sequence[Run], **gate: Any) -> Checked:
+    def compare(before: Sequence[RunSummary], after: Sequence[RunSummary], **gate: Any) -> CheckResult:
         new = make_snapshot(after)
         return check(make_snapshot(before), new, {**DEFAULTS, **gate}, new, "before")
 

@@ -8,51 +8,51 @@ from pathlib import Path
 import pytest
 
 from fdabench.errors import UsageError
-from fdabench.gate.baseline import KEPT_SYNCS, accept, dumps, first, save
-from fdabench.gate.names import digest
-from fdabench.gate.reading import read
-from fdabench.gate.runs import Snapshot, Sync, Unfinished
+from fdabench.gate.baseline import MAX_SYNC_STEPS, accept, dumps, new_baseline, save
+from fdabench.gate.names import short_hash
+from fdabench.gate.reading import read_baseline
+from fdabench.gate.runs import ResultsSummary, Sync, UnfinishedRun
 from support.gate_runs import make_run, make_snapshot
 
 
 @pytest.fixture
-def three() -> Snapshot:
+def three() -> ResultsSummary:
     syncs = tuple(Sync(step, 1.5 + step / 1000) for step in range(1, 101))
     return make_snapshot(
         [make_run("a", 0, first_syncs=syncs, syncs=100), make_run("a", 1), make_run("b", 0, bytes_to={})]
     )
 
 
-def test_what_was_saved_is_read_again(three: Snapshot, tmp_path: Path) -> None:
-    save(tmp_path / "b.toml", first(three, "abc"))
-    found = read(tmp_path / "b.toml")
-    assert dumps(found) == dumps(first(three, "abc"))
+def test_what_was_saved_is_read_again(three: ResultsSummary, tmp_path: Path) -> None:
+    save(tmp_path / "b.toml", new_baseline(three, "abc"))
+    found = read_baseline(tmp_path / "b.toml")
+    assert dumps(found) == dumps(new_baseline(three, "abc"))
     run, saved = three.runs[0], found.snapshot.runs[0]
-    assert saved.first_syncs == run.first_syncs[:KEPT_SYNCS]
+    assert saved.first_syncs == run.first_syncs[:MAX_SYNC_STEPS]
     assert replace(saved, first_syncs=run.first_syncs, steps_to=run.steps_to) == run
     assert (found.history[0].runs, found.history[0].revision) == (3, "abc")
 
 
 @pytest.mark.parametrize(("period", "steps"), [(7.0, range(7, 100, 7)), (22.0 / 3, (8, 15, 22, 30, 37, 44))])
 def test_syncs_of_a_period_are_not_kept_and_yet_known(
-    three: Snapshot, tmp_path: Path, period: float, steps: Sequence[int]
+    three: ResultsSummary, tmp_path: Path, period: float, steps: Sequence[int]
 ) -> None:
     syncs = tuple(Sync(step, math.nan) for step in steps)
-    hashed = digest(list(steps))
+    hashed = short_hash(list(steps))
     periodic = replace(three.runs[0], period=period, syncs=len(syncs), first_syncs=syncs, sync_steps=hashed)
     for run, known in ((periodic, list(steps)), (replace(periodic, sync_steps="otherwise"), [])):
-        save(tmp_path / "b.toml", first(replace(three, runs=(run,)), ""))
+        save(tmp_path / "b.toml", new_baseline(replace(three, runs=(run,)), ""))
         assert "first_syncs" not in (tmp_path / "b.toml").read_text()
-        assert [sync.step for sync in read(tmp_path / "b.toml").snapshot.runs[0].first_syncs] == known
+        assert [sync.step for sync in read_baseline(tmp_path / "b.toml").snapshot.runs[0].first_syncs] == known
 
 
-def test_accept_changes_only_what_differs(three: Snapshot, tmp_path: Path) -> None:
-    old = first(three, "abc")
+def test_accept_changes_only_what_differs(three: ResultsSummary, tmp_path: Path) -> None:
+    old = new_baseline(three, "abc")
     save(tmp_path / "b.toml", old)
     changed = replace(three.runs[1], syncs=7, environment="there")
     elsewhere = replace(three.runs[2], environment="there")
     after = make_snapshot([three.runs[0], changed, elsewhere])
-    new, count = accept(read(tmp_path / "b.toml"), after, " a reason ", "def")
+    new, count = accept(read_baseline(tmp_path / "b.toml"), after, " a reason ", "def")
     assert count == (1, 0, 0)
     before, now = (dumps(baseline).splitlines() for baseline in (old, new))
     reason, environment, run = [line for line in now if line not in before]
@@ -65,66 +65,66 @@ def test_accept_changes_only_what_differs(three: Snapshot, tmp_path: Path) -> No
     assert [entry.reason for entry in new.history] == ["first baseline", "a reason"]
 
 
-def test_each_run_is_one_line_and_the_last_line_counts_them(three: Snapshot) -> None:
-    *_, end, count = dumps(first(three, "")).splitlines()
+def test_each_run_is_one_line_and_the_last_line_counts_them(three: ResultsSummary) -> None:
+    *_, end, count = dumps(new_baseline(three, "")).splitlines()
     assert (end, count) == ("[end]", "runs = 3")
-    lines = [line for line in dumps(first(three, "")).splitlines() if ", seed = " in line]
+    lines = [line for line in dumps(new_baseline(three, "")).splitlines() if ", seed = " in line]
     assert [line.split(", ")[2] for line in lines] == ['id = "a 0"', 'id = "a 1"', 'id = "b 0"']
 
 
-def test_what_the_settings_were_is_kept_once_for_each_cell(three: Snapshot, tmp_path: Path) -> None:
+def test_what_the_settings_were_is_kept_once_for_each_cell(three: ResultsSummary, tmp_path: Path) -> None:
     config = {"dataset": "digits", "strategy": {"kind": "a b", "theta": 1.5, "quoted": 'a "b" \\ c\n'}, "x y": [1, 2.0]}
     known = replace(three, runs=tuple(replace(run, config=config) for run in three.runs[:2]))
-    save(tmp_path / "b.toml", first(known, "abc", "1.0 (def)"))
+    save(tmp_path / "b.toml", new_baseline(known, "abc", "1.0 (def)"))
     assert (tmp_path / "b.toml").read_text().count("digits") == 1
-    found = read(tmp_path / "b.toml")
+    found = read_baseline(tmp_path / "b.toml")
     assert [run.config for run in found.snapshot.runs] == [config, config]
     assert (found.history[0].revision, found.history[0].fdabench) == ("abc", "1.0 (def)")
 
 
-def test_accept_drops_what_the_suite_no_longer_has_and_adds_what_is_new(three: Snapshot) -> None:
+def test_accept_drops_what_the_suite_no_longer_has_and_adds_what_is_new(three: ResultsSummary) -> None:
     after = make_snapshot([three.runs[0], three.runs[1], make_run("c", 0)])
-    new, count = accept(first(three, ""), after, "b is gone", "")
+    new, count = accept(new_baseline(three, ""), after, "b is gone", "")
     assert count == (0, 1, 1)
     assert [run.cell for run in new.snapshot.runs] == ["a", "a", "c"]
 
 
-def test_accept_of_nothing_leaves_the_baseline(three: Snapshot) -> None:
-    old = first(three, "abc")
+def test_accept_of_nothing_leaves_the_baseline(three: ResultsSummary) -> None:
+    old = new_baseline(three, "abc")
     assert accept(old, three, "no reason at all", "def") == (old, (0, 0, 0))
     assert accept(old, three, "no reason at all", "def")[0] is old
 
 
-def test_the_results_of_another_suite_are_no_change_of_this_one(three: Snapshot) -> None:
+def test_the_results_of_another_suite_are_no_change_of_this_one(three: ResultsSummary) -> None:
     """All of its runs would go. A suite that was renamed, or whose cells are all others now, is meant."""
     strange = make_snapshot([make_run("z", 0)])
     other = replace(strange, suite="other")
     with pytest.raises(UsageError, match="the baseline is of the suite 'made up', the results are of 'other'"):
-        accept(first(three, ""), other, "a slip", "")
-    assert accept(first(three, ""), strange, "another budget", "")[1] == (0, 1, 3)
-    assert accept(first(three, ""), replace(three, suite="renamed", runs=three.runs[:2]), "a new name", "")[1] == (
+        accept(new_baseline(three, ""), other, "a slip", "")
+    assert accept(new_baseline(three, ""), strange, "another budget", "")[1] == (0, 1, 3)
+    assert accept(new_baseline(three, ""), replace(three, suite="renamed", runs=three.runs[:2]), "a new name", "")[1] == (
         0,
         0,
         1,
     )
 
 
-def test_a_reason_is_one_line(three: Snapshot) -> None:
-    new, _ = accept(first(three, ""), replace(three, runs=three.runs[:1]), " two\n lines ", "")
+def test_a_reason_is_one_line(three: ResultsSummary) -> None:
+    new, _ = accept(new_baseline(three, ""), replace(three, runs=three.runs[:1]), " two\n lines ", "")
     assert new.history[-1].reason == "two lines"
 
 
-def test_a_reason_and_whole_results_are_asked_for(three: Snapshot) -> None:
+def test_a_reason_and_whole_results_are_asked_for(three: ResultsSummary) -> None:
     with pytest.raises(UsageError, match="--reason is empty"):
-        accept(first(three, ""), three, "  ", "")
-    for refused in (replace(three, unfinished={"x": Unfinished("x", "x s0", "failed")}), replace(three, runs=())):
+        accept(new_baseline(three, ""), three, "  ", "")
+    for refused in (replace(three, unfinished={"x": UnfinishedRun("x", "x s0", "failed")}), replace(three, runs=())):
         with pytest.raises(UsageError, match="without a result"):
-            first(refused, "")
+            new_baseline(refused, "")
 
 
-def test_every_value_of_a_run_is_in_the_file(three: Snapshot) -> None:
+def test_every_value_of_a_run_is_in_the_file(three: ResultsSummary) -> None:
     """A change of any of them is a change of the file."""
-    text = dumps(first(three, ""))
+    text = dumps(new_baseline(three, ""))
     run = three.runs[0]
     for key, value in vars(run).items():
         other: dict[str, object] = {
@@ -140,4 +140,4 @@ def test_every_value_of_a_run_is_in_the_file(three: Snapshot) -> None:
             altered = replace(three, runs=tuple(replace(each, config={"x": 1}) for each in three.runs))
         if key == "environment":
             altered = replace(altered, environments={"here": {}, "herex": {}})
-        assert (dumps(first(altered, "")) != text) == (key != "steps_to"), key
+        assert (dumps(new_baseline(altered, "")) != text) == (key != "steps_to"), key

@@ -6,22 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from fdabench.gate.changed import pair_changed
-from fdabench.gate.folded import rows
+from fdabench.gate.folded import cell_rows
 from fdabench.gate.github import annotations
 from fdabench.gate.junit import junit
-from fdabench.gate.markdown import comment
-from fdabench.gate.places import file_of, files_of, from_here
-from fdabench.gate.runs import Run, Unfinished
+from fdabench.gate.markdown import pr_comment
+from fdabench.gate.places import source_file, source_files, relative_to_cwd
+from fdabench.gate.runs import RunSummary, UnfinishedRun
 from fdabench.gate.sentences import sentences, unchanged
 from fdabench.gate.units import span
-from fdabench.gate.verdict import Checked, Verdict
-from fdabench.gate.words import answer, as_data, head, hints
+from fdabench.gate.verdict import CheckResult, Verdict
+from fdabench.gate.words import verdict_line, to_json, head, hints
 from support.gate_runs import make_run
 
-Compare = Callable[..., Checked]
+Compare = Callable[..., CheckResult]
 
 
-def runs(theta: float, total: int = 100_000, seeds: Sequence[int] = (0, 1, 2), **changes: Any) -> list[Run]:
+def runs(theta: float, total: int = 100_000, seeds: Sequence[int] = (0, 1, 2), **changes: Any) -> list[RunSummary]:
     """One cell of an FDA with that theta; seed s sends `total` + 1000 s bytes."""
     config = {
         "dataset": "digits",
@@ -43,18 +43,18 @@ def test_another_theta_is_paired_reported_and_keeps_the_gate_closed(compared: Co
     checked = compared(before, [*runs(0.6, 131_000, accuracy=0.904), *same])
     (changed,) = checked.changed
     assert changed.text == ("fda linear, theta 1 -> 0.6: 3 runs, +30 to +31 % bytes, accuracy +0.4 points: not judged")
-    assert (checked.missing, checked.added, checked.exit_code, checked.word) == ((), (), 4, "changed")
-    assert answer(checked) == "2 runs compared: pass; 3 changed settings, not judged"
+    assert (checked.missing, checked.added, checked.exit_code, checked.status) == ((), (), 4, "changed")
+    assert verdict_line(checked) == "2 runs compared: pass; 3 changed settings, not judged"
     assert head(checked) == [changed.text, "unchanged: fedavg (2 runs)"]
     accepted = "if this is meant: fdabench baseline accept out/x --baseline 'b c.toml' --reason \"...\""
     known = replace(checked, results="out/x", baseline="b c.toml")
     assert hints(known) == [accepted]
-    assert accepted.removeprefix("if this is meant: ") in comment(known)
+    assert accepted.removeprefix("if this is meant: ") in pr_comment(known)
     assert changed.text in junit(known, "2026-11-23T12:50:39").replace("&gt;", ">")
     (line,) = annotations(known)
     assert line.startswith("::error title=fdabench%3A settings changed::fda linear, theta 1 -> 0.6: 3 runs, ")
     assert accepted in line
-    told = as_data(known)
+    told = to_json(known)
     assert (told["verdict"], told["compared"], told["sentences"]) == ("changed", 2, head(known))
     assert told["changed"][0]["settings"] == [{"key": "strategy.theta", "before": 1.0, "after": 0.6}]
     assert [run["bytes"] for run in told["changed"][0]["runs"]] == [131_000, 132_000, 133_000]
@@ -63,13 +63,13 @@ def test_another_theta_is_paired_reported_and_keeps_the_gate_closed(compared: Co
 def test_a_regression_beside_changed_settings_fails(compared: Compare) -> None:
     same = make_run("fedavg local_steps=5 | b #1", 0)
     checked = compared([*runs(1.0), same], [*runs(0.6), replace(same, syncs=9)])
-    assert (checked.exit_code, checked.word) == (1, "fail")
-    assert answer(checked) == "1 run compared: fail: 1 cell of fedavg; 3 changed settings, not judged"
+    assert (checked.exit_code, checked.status) == (1, "fail")
+    assert verdict_line(checked) == "1 run compared: fail: 1 cell of fedavg; 3 changed settings, not judged"
 
 
 def test_where_all_settings_changed_the_changes_are_counted(compared: Compare) -> None:
     checked = compared(runs(1.0), runs(0.6))
-    assert (checked.exit_code, answer(checked)) == (4, "nothing to judge; 3 changed settings, not judged")
+    assert (checked.exit_code, verdict_line(checked)) == (4, "nothing to judge; 3 changed settings, not judged")
 
 
 def test_the_fewest_settings_and_the_nearest_numbers_are_paired() -> None:
@@ -89,7 +89,7 @@ def test_what_is_no_change_of_a_setting_is_not_paired(compared: Compare) -> None
     checked = compared(runs(1.0, seeds=[0, 1]), runs(0.6, seeds=[1, 2]))
     (changed,) = checked.changed
     assert [pair.after.seed for pair in changed.pairs] == [1]
-    assert [run.who[-2:] for run in checked.missing] == ["s0"]
+    assert [run.name[-2:] for run in checked.missing] == ["s0"]
     assert [who[-2:] for who in checked.added] == ["s2"]
 
 
@@ -112,7 +112,7 @@ def test_one_sentence_for_each_strategy_and_one_row_for_each_cell(compared: Comp
     assert start == "kamp: +8 to +17 % bytes in 6 of 6 runs"
     assert end.startswith("accuracy not measurably changed (+0.03 points [")
     assert unchanged(checked) == "unchanged: fedavg (3 runs)"
-    iid, _ = sorted(rows(checked), key=lambda row: row.cell, reverse=True)
+    iid, _ = sorted(cell_rows(checked), key=lambda row: row.cell, reverse=True)
     assert iid.cell == "kamp theta=1 | digits mlp | iid"
     costs, total, syncs, accuracy = iid.facts
     assert costs == "bytes to 90 %: 13.2 MB -> 18.2 MB (+37.5 % in 3 of 3 runs)"
@@ -124,17 +124,17 @@ def test_one_sentence_for_each_strategy_and_one_row_for_each_cell(compared: Comp
 def test_a_failed_run_is_reported_with_the_line_that_raised(compared: Compare) -> None:
     run = make_run("fedavg | b #1", 0)
     checked = compared([run], [run])
-    broken = Unfinished(
+    broken = UnfinishedRun(
         "kamp theta=1 | b #2", "kamp theta=1 | b #2 s0", "failed", "abc", "NameError: no 'x'", "kamp.py:21"
     )
     checked = replace(checked, missing=(broken,), results="out")
     (sentence,) = sentences(checked)
     assert sentence.line == "kamp: 1 of 1 run without a result (kamp.py:21: NameError: no 'x')"
     assert annotations(checked)[0] == f"::error file=kamp.py,line=21,title=fdabench%3A kamp::{sentence.line}"
-    for text in (comment(checked), junit(checked, "2026-11-23T12:50:39")):
+    for text in (pr_comment(checked), junit(checked, "2026-11-23T12:50:39")):
         assert "kamp.py:21: NameError: no 'x'" in text
     assert hints(checked) == ["look: fdabench show out abc"]
-    assert (checked.exit_code, answer(checked)) == (4, "1 run compared: pass; 1 missing")
+    assert (checked.exit_code, verdict_line(checked)) == (4, "1 run compared: pass; 1 missing")
 
 
 def test_strategies_that_differ_in_a_setting_have_different_labels(compared: Compare) -> None:
@@ -164,16 +164,16 @@ def test_annotations_name_the_suite_or_the_plug_in(tmp_path: Path) -> None:
             {"name": "gone.py", "adds": ["monitors.other"]},
         ],
     }
-    files = files_of(lock)
+    files = source_files(lock)
     assert {key: Path(path).name for key, path in files.items()} == {"": "gate.toml", "kamp": "kamp.py"}
-    assert [Path(file_of(files, name)).name for name in ("kamp theta=1", "fda other", "")] == [
+    assert [Path(source_file(files, name)).name for name in ("kamp theta=1", "fda other", "")] == [
         "kamp.py",
         "gate.toml",
         "gate.toml",
     ]
-    assert file_of({}, "kamp") == ""
-    assert from_here("/elsewhere/kamp.py:21") == "kamp.py:21"
-    assert from_here(str(Path.cwd() / "a" / "kamp.py")) == "a/kamp.py"
+    assert source_file({}, "kamp") == ""
+    assert relative_to_cwd("/elsewhere/kamp.py:21") == "kamp.py:21"
+    assert relative_to_cwd(str(Path.cwd() / "a" / "kamp.py")) == "a/kamp.py"
 
 
 def test_a_range_is_one_number_where_both_ends_are_written_equally() -> None:
@@ -195,5 +195,5 @@ def test_a_cost_of_another_environment_says_why_it_cannot_be_judged(compared: Co
     checked = compared([before], [replace(before, bytes_total=90_000, environment="there")])
     (sentence,) = sentences(checked)
     assert sentence.text.startswith("+2.3 % bytes in 1 of 1 cell of another environment (1 inconclusive)")
-    (row,) = rows(checked)
+    (row,) = cell_rows(checked)
     assert row.facts[0].startswith("bytes 88.0 kB -> 90.0 kB (+2.3 %): the noise is not known: it takes more seeds")

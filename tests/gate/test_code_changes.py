@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 import fdabench
-from fdabench.core.collective import Stacked
+from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import synchronize
-from fdabench.gate.verdict import Checked, Verdict
+from fdabench.gate.verdict import CheckResult, Verdict
 from fdabench.monitors.linear import Linear
 from fdabench.monitors.sketch import Sketch
 from fdabench.run import cell as run_cell
@@ -28,7 +28,7 @@ from support.cells import CPU
 from support.gate_runs import DIGITS, CodeChange
 
 
-def failing(checked: Checked) -> set[tuple[str, str, str]]:
+def failing(checked: CheckResult) -> set[tuple[str, str, str]]:
     """Class, strategy and metric of what failed."""
     return {(each.kind, " ".join(each.cell.split()[:1]), each.metric) for each in checked.failures}
 
@@ -67,7 +67,7 @@ def test_one_more_sync_in_a_hundred_steps(code_change: CodeChange, monkeypatch: 
 def test_a_state_one_float_longer_anywhere(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
-    real = Linear.state
+    real = Linear.local_state
     longer = lambda self, u_KD, r: torch.nn.functional.pad(real(self, u_KD, r), (0, 1))  # noqa: E731
     monkeypatch.setattr(Linear, "state", longer)
     checked = code_change.check()
@@ -114,7 +114,7 @@ def test_a_theta_that_was_resolved_wrongly_anywhere(
 
 def test_another_theta_in_the_suite_is_another_cell(code_change: CodeChange) -> None:
     checked = code_change.check(DIGITS.replace("theta = 0.05", "theta = 0.0525"))
-    assert (checked.exit_code, checked.word, checked.missing, checked.added) == (4, "changed", (), ())
+    assert (checked.exit_code, checked.status, checked.missing, checked.added) == (4, "changed", (), ())
     linear, sketch = checked.changed
     assert [each.text.split(":")[0] for each in (linear, sketch)] == [
         "fda linear, theta 0.05 -> 0.0525",
@@ -123,7 +123,7 @@ def test_another_theta_in_the_suite_is_another_cell(code_change: CodeChange) -> 
 
 
 def test_a_sketch_of_half_the_width(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
-    state, bound = Sketch.state, Sketch.bound
+    state, bound = Sketch.local_state, Sketch.variance_bound
     monkeypatch.setattr(Sketch, "state", lambda self, u, r: state(replace(self, width=self.width // 2), u, r))
     monkeypatch.setattr(Sketch, "bound", lambda self, s: bound(replace(self, width=self.width // 2), s))
     checked = code_change.check()
@@ -166,7 +166,7 @@ def test_another_machine_rounds_otherwise(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
     """Rounding differs for real: the sum over workers takes them the other way round, one product at a time."""
-    monkeypatch.setattr(Stacked, "mean", lambda self, x_KD: (x_KD.flip(0) * self.share_K.flip(0)[:, None]).sum(0))
+    monkeypatch.setattr(InProcessCollective, "mean", lambda self, x_KD: (x_KD.flip(0) * self.share_K.flip(0)[:, None]).sum(0))
     checked = code_change.check()
     assert checked.exit_code == 0, checked.failures
     assert checked.counts("B") == {}

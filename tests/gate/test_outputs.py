@@ -10,20 +10,20 @@ from xml.etree import ElementTree as ET
 import pytest
 from xmlschema import XMLSchema
 
-from fdabench.cli.findings import blocks
-from fdabench.gate.folded import rows
+from fdabench.cli.findings import render_findings
+from fdabench.gate.folded import cell_rows
 from fdabench.gate.github import annotations
 from fdabench.gate.junit import junit
-from fdabench.gate.markdown import comment
-from fdabench.gate.verdict import Checked, Finding, Verdict
+from fdabench.gate.markdown import pr_comment
+from fdabench.gate.verdict import CheckResult, Finding, Verdict
 from support.gate_runs import make_run
 
-Compare = Callable[..., Checked]
+Compare = Callable[..., CheckResult]
 SCHEMA = XMLSchema(Path(__file__).with_name("junit.xsd"))
 
 
 @pytest.fixture
-def fifteen(compared: Compare) -> Checked:
+def fifteen(compared: Compare) -> CheckResult:
     """Fifteen runs that are worse, one that is better, one that is missing, one inconclusive, some unchanged."""
     before = [make_run(f"a | b {i:02}", 0, bytes_to={"0.9": 40_000}) for i in range(20)]
     after = [replace(run, syncs=i + 1) for i, run in enumerate(before[:15])]
@@ -32,8 +32,8 @@ def fifteen(compared: Compare) -> Checked:
     return compared(before, [*after, better, unsure, *before[17:19]])
 
 
-def test_a_comment_has_the_worst_ten_and_folds_the_rest(fifteen: Checked) -> None:
-    text = comment(fifteen)
+def test_a_comment_has_the_worst_ten_and_folds_the_rest(fifteen: CheckResult) -> None:
+    text = pr_comment(fifteen)
     visible, *folded = text.split("<details>")
     rows = [line for line in visible.splitlines() if line.startswith("| fail ")]
     assert len(rows) == 10
@@ -58,8 +58,8 @@ def test_the_worst_comes_first(compared: Compare) -> None:
         {"bytes_to": {"0.9": 20_000}},
     ]
     checked = compared(before, [replace(run, **change) for run, change in zip(before, changes, strict=True)])
-    assert [finding.cell for finding in checked.shown] == list("efdcbag")
-    assert [row.split("`")[1] for row in comment(checked).splitlines() if row.startswith("| ") and "`" in row] == list(
+    assert [finding.cell for finding in checked.changed_findings] == list("efdcbag")
+    assert [row.split("`")[1] for row in pr_comment(checked).splitlines() if row.startswith("| ") and "`" in row] == list(
         "efdcbag"
     )
 
@@ -68,7 +68,7 @@ def test_names_cannot_break_a_comment(compared: Compare) -> None:
     name = "a|b `c` <img src=x> *d* #123 @e & 😀"
     before = [make_run(name, seed) for seed in range(12)]
     checked = compared(before, [replace(run, sync_steps="<b>|") for run in before[:11]])
-    text = comment(checked)
+    text = pr_comment(checked)
     for line in re.sub(r"(?s)```.*```", "", text).splitlines():
         if line.startswith("| fail "):
             assert len(re.findall(r"(?<!\\)\|", line)) == 5, "four columns"
@@ -85,7 +85,7 @@ def test_a_comment_of_a_thousand_changes_is_one_that_is_taken(compared: Compare)
         for i in range(1000)
     ]
     checked = compared(before, [replace(run, sync_steps="x", syncs=9) for run in before])
-    text = comment(checked)
+    text = pr_comment(checked)
     assert len(text) < 65_536
     assert "and 890 more: `fdabench check --output-format csv` has all" in text
 
@@ -93,14 +93,14 @@ def test_a_comment_of_a_thousand_changes_is_one_that_is_taken(compared: Compare)
 def test_limits_are_written_as_limits() -> None:
     limit = Finding("limit", Verdict.fail, "a", 0, "max_bytes", 30_000.0, 31_000, note="past a limit")
     told = "max_bytes: 31.0 kB, the limit is 30.0 kB"
-    checked = Checked("s", "its own limits", (limit,))
+    checked = CheckResult("s", "its own limits", (limit,))
     assert annotations(checked) == [f"::error title=fdabench%3A a::a: {told}"]
     assert f'message="{told}"' in junit(checked, "2026-11-23T12:50:39")
 
 
 @pytest.mark.parametrize("width", [50, 80])
-def test_a_terminal_shows_every_number_whole(fifteen: Checked, width: int) -> None:
-    lines = [line.plain for line in blocks(rows(fifteen), width)]
+def test_a_terminal_shows_every_number_whole(fifteen: CheckResult, width: int) -> None:
+    lines = [line.plain for line in render_findings(cell_rows(fifteen), width)]
     assert lines[0] == "fail  a | b 00  a | b 00 0", "a block for each cell, as in the order of what is worst"
     assert lines[1] == "  syncs 0 -> 1"
     assert all(len(line) <= width for line in lines)
@@ -126,7 +126,7 @@ def test_annotations_are_what_the_runner_reads(compared: Compare) -> None:
     )
 
 
-def test_junit_is_valid_and_counts_right(fifteen: Checked) -> None:
+def test_junit_is_valid_and_counts_right(fifteen: CheckResult) -> None:
     for checked in (fifteen, replace(fifteen, strict=True)):
         text = junit(checked, "2026-11-23T12:50:39")
         SCHEMA.validate(text)
@@ -140,21 +140,21 @@ def test_junit_is_valid_and_counts_right(fifteen: Checked) -> None:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.attrib["timestamp"])
 
 
-def test_the_schema_refuses_what_readers_stumble_over(fifteen: Checked) -> None:
+def test_the_schema_refuses_what_readers_stumble_over(fifteen: CheckResult) -> None:
     good = junit(fifteen, "2026-11-23T12:50:39")
     for was, made in (("<properties />", ""), ('time="0"', ""), ("12:50:39", "12:50:39+00:00"), ("failure", "failed")):
         assert was in good
         assert not SCHEMA.is_valid(good.replace(was, made))
 
 
-def test_names_of_test_cases_are_unique(fifteen: Checked) -> None:
+def test_names_of_test_cases_are_unique(fifteen: CheckResult) -> None:
     names = [case.attrib["name"] for case in ET.fromstring(junit(fifteen, "2026-11-23T12:50:39")).iter("testcase")]
     assert len(set(names)) == len(names)
 
 
 def test_a_quiet_comment_when_nothing_changed(compared: Compare) -> None:
     runs: list[Any] = [make_run("a", 0)]
-    text = comment(compared(runs, runs))
+    text = pr_comment(compared(runs, runs))
     assert text.startswith("### fdabench: 1 run compared: pass\n")
     assert "| verdict |" not in text
     assert annotations(compared(runs, runs)) == []

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import tomli_w
 
-from fdabench.errors import NoComparisonError
-from fdabench.gate.baseline import dumps, first
+from fdabench.errors import NotComparedError
+from fdabench.gate.baseline import dumps, new_baseline
 from fdabench.gate.check import check
 from fdabench.gate.margins import DEFAULTS
-from fdabench.gate.reading import read
-from fdabench.gate.runs import Snapshot, Sync
+from fdabench.gate.reading import read_baseline
+from fdabench.gate.runs import ResultsSummary, Sync
 from support.gate_runs import make_run, make_snapshot
 
 Refused = Callable[[str], str]
@@ -23,21 +23,21 @@ NONSENSE = (math.nan, -1, 1.5, True, "x", "", "a\nb", [], ["x"], {}, {"x": "y"},
 
 
 @pytest.fixture
-def two() -> Snapshot:
+def two() -> ResultsSummary:
     return make_snapshot([make_run("a", seed, first_syncs=(Sync(4, 1.6), Sync(9, 1.7)), syncs=2) for seed in (0, 1)])
 
 
 @pytest.fixture
-def text(two: Snapshot) -> str:
-    return dumps(first(two, "abc"))
+def text(two: ResultsSummary) -> str:
+    return dumps(new_baseline(two, "abc"))
 
 
 @pytest.fixture
 def refused(tmp_path: Path) -> Refused:
     def told(text: str) -> str:
         (tmp_path / "b.toml").write_text(text)
-        with pytest.raises(NoComparisonError) as raised:
-            read(tmp_path / "b.toml")
+        with pytest.raises(NotComparedError) as raised:
+            read_baseline(tmp_path / "b.toml")
         return str(raised.value).replace(f"{tmp_path}/", "")
 
     return told
@@ -116,19 +116,19 @@ def test_a_file_that_lost_its_last_runs_is_no_smaller_baseline(text: str, refuse
 
 
 def test_something_other_than_a_file_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(NoComparisonError, match=r"absent.toml: no baseline here; `fdabench baseline save` writes one"):
-        read(tmp_path / "absent.toml")
-    with pytest.raises(NoComparisonError, match="cannot be read: it is no file"):
-        read(tmp_path)
+    with pytest.raises(NotComparedError, match=r"absent.toml: no baseline here; `fdabench baseline save` writes one"):
+        read_baseline(tmp_path / "absent.toml")
+    with pytest.raises(NotComparedError, match="cannot be read: it is no file"):
+        read_baseline(tmp_path)
 
 
 def test_a_baseline_from_an_editor_that_marks_files_is_read(text: str, tmp_path: Path) -> None:
     for other in (f"\ufeff{text}", text.removesuffix("\n"), text.replace("\n", "\r\n")):
         (tmp_path / "b.toml").write_text(other, encoding="utf-8", newline="")
-        assert dumps(read(tmp_path / "b.toml")) == text
+        assert dumps(read_baseline(tmp_path / "b.toml")) == text
 
 
-def test_no_value_ends_in_a_traceback(two: Snapshot, text: str, tmp_path: Path) -> None:
+def test_no_value_ends_in_a_traceback(two: ResultsSummary, text: str, tmp_path: Path) -> None:
     """Each value of the file in turn is replaced by nonsense: it is refused, or compared as any other."""
     (tmp_path / "b.toml").write_text(text)
     whole = _raw(tmp_path / "b.toml")
@@ -140,9 +140,9 @@ def test_no_value_ends_in_a_traceback(two: Snapshot, text: str, tmp_path: Path) 
                 table[key] = nonsense
                 (tmp_path / "b.toml").write_text(tomli_w.dumps(whole))
                 try:
-                    check(read(tmp_path / "b.toml").snapshot, two, DEFAULTS, two, "b.toml")
+                    check(read_baseline(tmp_path / "b.toml").snapshot, two, DEFAULTS, two, "b.toml")
                     read_all_the_same += 1
-                except NoComparisonError:
+                except NotComparedError:
                     pass
             table[key] = value
     assert 10 < read_all_the_same < 120

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from fdabench.gate.ab import all_cells
-from fdabench.gate.samples import Sample
+from fdabench.gate.samples import MetricLosses
 
 
-def sample(losses: list[float], seeds: tuple[int, ...]) -> Sample:
-    return Sample("a", "accuracy", np.array(losses), 0.9, 0.9, seeds=seeds)
+def sample(losses: list[float], seeds: tuple[int, ...]) -> MetricLosses:
+    return MetricLosses("a", "accuracy", np.array(losses), 0.9, 0.9, seeds=seeds)
 
 
 def test_cells_that_share_their_chance_are_no_independent_evidence() -> None:

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fdabench.gate.noisy import judge
-from fdabench.gate.samples import Sample
-from fdabench.gate.stats import Losses, everywhere, holm, moderated
-from fdabench.gate.verdict import Finding, Level, Verdict
+from fdabench.gate.noisy import check_noisy_metrics
+from fdabench.gate.samples import MetricLosses
+from fdabench.gate.stats import Losses, suite_wide_test, holm, moderated_t
+from fdabench.gate.verdict import Finding, SuiteWideTest, Verdict
 
 CELLS, SD, MARGIN = 24, 0.003, 0.005
 GATE = {"accuracy_margin": MARGIN, "cost_margin": 0.05, "one_seed_margins": 10.0}
-Judged = tuple[list[Finding], list[Level]]
+Judged = tuple[list[Finding], list[SuiteWideTest]]
 Simulated = Callable[..., list[Judged]]
 
 
@@ -28,8 +28,8 @@ def simulated() -> Simulated:
             before, after = rng.normal(0.9, SD, (2, CELLS, seeds))
             losses = before - after + everywhere
             losses[0] += bad
-            samples = [Sample(str(i), "accuracy", cell, 0.9, 0.9) for i, cell in enumerate(losses)]
-            judged.append(judge(samples, GATE))
+            samples = [MetricLosses(str(i), "accuracy", cell, 0.9, 0.9) for i, cell in enumerate(losses)]
+            judged.append(check_noisy_metrics(samples, GATE))
         return judged
 
     return simulate
@@ -67,7 +67,7 @@ def test_cells_that_lose_equally_in_a_seed_are_no_proof() -> None:
     """Three lucky seeds look like 24 cells that all won: the error over seeds, with 2 degrees of freedom, is larger."""
     rng = np.random.default_rng(0)
     alarms = [
-        everywhere(list(rng.normal(0, SD, (1, 3)) + rng.normal(0, SD / 10, (CELLS, 3)))).p_worse_than(0) < 0.01  # type: ignore[union-attr]
+        suite_wide_test(list(rng.normal(0, SD, (1, 3)) + rng.normal(0, SD / 10, (CELLS, 3)))).p_worse_than(0) < 0.01  # type: ignore[union-attr]
         for _ in range(1000)
     ]
     assert np.mean(alarms) <= 0.015
@@ -77,12 +77,12 @@ def test_cells_that_lose_equally_in_a_seed_are_no_proof() -> None:
 
 def test_of_the_errors_over_cells_and_over_seeds_the_more_careful_counts() -> None:
     table = np.array([[0.010, 0.011, 0.012], [0.020, 0.021, 0.022], [0.030, 0.031, 0.032], [0.040, 0.041, 0.042]])
-    over_cells = everywhere(list(table))
+    over_cells = suite_wide_test(list(table))
     assert over_cells is not None
-    assert over_cells.freedom == 3
-    over_seeds = everywhere(list(table - 0.01 * np.arange(4)[:, None] + 0.004))
+    assert over_cells.dof == 3
+    over_seeds = suite_wide_test(list(table - 0.01 * np.arange(4)[:, None] + 0.004))
     assert over_seeds is not None
-    assert over_seeds.freedom == 2
+    assert over_seeds.dof == 2
     expected = stats.ttest_1samp(table.mean(1), 0, alternative="greater").pvalue
     assert over_cells.p_worse_than(0.0) == pytest.approx(expected)
 
@@ -106,8 +106,8 @@ def rates(kind: str, shape: tuple[int, int], loss: float, draws: int = 4000) -> 
     rng = np.random.default_rng([*map(ord, kind), *shape])
     cell_fails, all_fail = 0, 0
     for _ in range(draws):
-        samples = [Sample(str(i), "accuracy", each, 0.9, 0.9) for i, each in enumerate(noisy(rng, shape, kind, loss))]
-        findings, levels = judge(samples, GATE)
+        samples = [MetricLosses(str(i), "accuracy", each, 0.9, 0.9) for i, each in enumerate(noisy(rng, shape, kind, loss))]
+        findings, levels = check_noisy_metrics(samples, GATE)
         cell_fails += any(finding.verdict == Verdict.fail for finding in findings)
         all_fail += any(level.verdict == Verdict.fail for level in levels)
     return cell_fails / draws, all_fail / draws
@@ -168,8 +168,8 @@ def test_a_variance_that_looks_small_is_moderated_and_one_that_looks_large_is_ke
     """2,000 cells of variance 4: s0^2 is 4, d0 is the most that is allowed, 8."""
     losses = np.random.default_rng(1).normal(0, 2.0, (2000, 3))
     own = losses.var(axis=1, ddof=1)
-    estimates = moderated(list(losses))
-    assert {estimate.freedom for estimate in estimates} == {10.0}
+    estimates = moderated_t(list(losses))
+    assert {estimate.dof for estimate in estimates} == {10.0}
     found = np.array([estimate.error**2 * 3 for estimate in estimates])
     assert found[own < 3.5] == pytest.approx((2 * own[own < 3.5] + 8 * 4.0) / 10, rel=0.1)
     assert found[own > 4.5] == pytest.approx(own[own > 4.5])
@@ -179,7 +179,7 @@ def test_cells_whose_noise_differs_share_little_variance() -> None:
     """Standard deviations from 0.1 to 10: d0 is small, so a cell's freedom is little more than its own 2."""
     rng = np.random.default_rng(3)
     losses = rng.normal(0, 1.0, (40, 3)) * np.geomspace(0.1, 10, 40)[:, None]
-    (freedom,) = {estimate.freedom for estimate in moderated(list(losses))}
+    (freedom,) = {estimate.dof for estimate in moderated_t(list(losses))}
     assert 2 < freedom < 4
 
 
@@ -189,46 +189,46 @@ def test_what_floats_leave_of_equal_losses_is_no_noise() -> None:
     alarms = []
     for _ in range(200):
         before, after = np.round(rng.normal(0.9, 0.01, (2, CELLS, 2)) * 360) / 360
-        samples = [Sample(str(i), "accuracy", losses, 0.9, 0.9) for i, losses in enumerate(before - after)]
-        alarms.append(failed(judge(samples, GATE)))
+        samples = [MetricLosses(str(i), "accuracy", losses, 0.9, 0.9) for i, losses in enumerate(before - after)]
+        alarms.append(failed(check_noisy_metrics(samples, GATE)))
     assert np.mean(alarms) <= 0.05
-    (estimate, _) = moderated([np.array([0.89 - 0.87, 0.91 - 0.89]), np.array([0.01, -0.01])])
-    assert estimate.error == pytest.approx(moderated([np.array([0.02, 0.02]), np.array([0.01, -0.01])])[0].error)
+    (estimate, _) = moderated_t([np.array([0.89 - 0.87, 0.91 - 0.89]), np.array([0.01, -0.01])])
+    assert estimate.error == pytest.approx(moderated_t([np.array([0.02, 0.02]), np.array([0.01, -0.01])])[0].error)
 
 
 def test_alone_a_cell_has_the_ordinary_t_test() -> None:
     losses = np.array([0.01, 0.02, 0.04])
-    (estimate,) = moderated([losses])
+    (estimate,) = moderated_t([losses])
     expected = stats.ttest_1samp(losses, 0.005, alternative="greater").pvalue
-    assert estimate.freedom == 2
+    assert estimate.dof == 2
     assert estimate.p_worse_than(0.005) == pytest.approx(expected)
 
 
 def test_one_seed_says_nothing_of_the_noise() -> None:
-    (estimate,) = moderated([np.array([0.02])])
-    assert not estimate.known
+    (estimate,) = moderated_t([np.array([0.02])])
+    assert not estimate.has_dof
     assert (estimate.p_worse_than(0.0), estimate.upper) == (1.0, float("inf"))
 
 
 @pytest.mark.parametrize(("lost", "verdict"), [(0.4, "fail"), (0.053, "inconclusive"), (0.02, "pass"), (-0.4, "pass")])
 def test_seeds_that_lost_exactly_the_same_are_reported(lost: float, verdict: str) -> None:
     """As a cost on another machine that grows by the same syncs with each seed: its noise is small, not unknown."""
-    (finding,), _ = judge([Sample("a", "bytes_total", np.full(3, np.log1p(lost)), 1.0, 1.0 + lost)], GATE)
+    (finding,), _ = check_noisy_metrics([MetricLosses("a", "bytes_total", np.full(3, np.log1p(lost)), 1.0, 1.0 + lost)], GATE)
     assert finding.verdict == verdict
     low, high = finding.interval or (0.0, 0.0)
     assert low < lost < high
 
 
 def test_cells_that_lost_exactly_the_same_are_reported_together() -> None:
-    samples = [Sample(str(i), "bytes_total", np.full(3, np.log(1.03)), 1.0, 1.03) for i in range(6)]
-    findings, (level,) = judge(samples, GATE)
+    samples = [MetricLosses(str(i), "bytes_total", np.full(3, np.log(1.03)), 1.0, 1.03) for i in range(6)]
+    findings, (level,) = check_noisy_metrics(samples, GATE)
     assert {each.verdict for each in findings} == {Verdict.passed}
     assert level.verdict == Verdict.fail
 
 
 def test_a_margin_of_nothing_divides_by_nothing() -> None:
-    sample = Sample("a", "bytes_total", np.full(3, 0.1), 1.0, 1.1)
-    (finding,), _ = judge([sample], {**GATE, "cost_margin": 0.0})
+    sample = MetricLosses("a", "bytes_total", np.full(3, 0.1), 1.0, 1.1)
+    (finding,), _ = check_noisy_metrics([sample], {**GATE, "cost_margin": 0.0})
     assert finding.verdict == Verdict.fail
 
 

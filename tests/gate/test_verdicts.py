@@ -6,24 +6,24 @@ from typing import Any
 
 import pytest
 
-from fdabench.errors import NoComparisonError
+from fdabench.errors import NotComparedError
 from fdabench.gate.check import check, check_limits
 from fdabench.gate.margins import DEFAULTS
-from fdabench.gate.runs import Run, Sync, Unfinished
-from fdabench.gate.verdict import Checked, Finding, Verdict
-from fdabench.gate.why import first_difference
+from fdabench.gate.runs import RunSummary, Sync, UnfinishedRun
+from fdabench.gate.verdict import CheckResult, Finding, Verdict
+from fdabench.gate.why import first_differing_sync
 from support.gate_runs import make_run, make_snapshot
 
-Compare = Callable[..., Checked]
+Compare = Callable[..., CheckResult]
 SEEDS = range(5)
 NOISE = (0.0010, -0.0008, 0.0004, -0.0011, 0.0006)
 
 
-def cells(count: int = 4, accuracy: float = 0.9, seeds: Sequence[int] = SEEDS, **changes: Any) -> list[Run]:
+def cells(count: int = 4, accuracy: float = 0.9, seeds: Sequence[int] = SEEDS, **changes: Any) -> list[RunSummary]:
     return [make_run(f"cell {c}", s, accuracy + NOISE[(s + c) % 5], **changes) for c in range(count) for s in seeds]
 
 
-def moved(runs: Sequence[Run], points: float, cell: str = "cell 0") -> list[Run]:
+def moved(runs: Sequence[RunSummary], points: float, cell: str = "cell 0") -> list[RunSummary]:
     """One cell's accuracy moved by so many points, and everybody's a little, as noise does."""
     shift = {run.id: points / 100 if run.cell == cell else 0.0 for run in runs}
     return [
@@ -32,7 +32,7 @@ def moved(runs: Sequence[Run], points: float, cell: str = "cell 0") -> list[Run]
     ]
 
 
-def of(checked: Checked, cell: str, metric: str) -> Finding:
+def of(checked: CheckResult, cell: str, metric: str) -> Finding:
     (found,) = [each for each in checked.findings if (each.cell, each.metric, each.seed) == (cell, metric, None)]
     return found
 
@@ -84,7 +84,7 @@ def test_a_small_extra_cost_everywhere_is_found_by_all_cells_together(compared: 
     ]
     checked = compared(before, [replace(run, environment="there") for run in spread])
     assert not checked.failures
-    assert [(level.metric, level.verdict) for level in checked.levels] == [("bytes_total", Verdict.fail)]
+    assert [(level.metric, level.verdict) for level in checked.suite_wide_tests] == [("bytes_total", Verdict.fail)]
     assert checked.exit_code == 1
 
 
@@ -101,7 +101,7 @@ def test_a_cost_that_doubled_on_another_machine_fails(compared: Compare) -> None
 def test_fewer_bytes_are_better_and_ask_for_a_new_baseline(compared: Compare) -> None:
     before = cells(1)
     checked = compared(before, [replace(run, bytes_to={"0.9": 40_000}) for run in before])
-    assert {each.verdict for each in checked.shown} == {Verdict.better}
+    assert {each.verdict for each in checked.changed_findings} == {Verdict.better}
     assert checked.exit_code == 0
 
 
@@ -113,7 +113,7 @@ def test_a_lost_target_fails_in_the_same_environment_and_is_a_bound_in_another(c
     elsewhere = compared(before, [replace(run, environment="there") for run in missed])
     assert of(elsewhere, "cell 0", "bytes_to 0.9").verdict == Verdict.inconclusive
     assert of(elsewhere, "cell 0", "bytes_to 0.9").note.startswith("≥: a seed misses the target now; ")
-    (won,) = compared(missed, before).shown
+    (won,) = compared(missed, before).changed_findings
     assert (won.verdict, won.before) == (Verdict.better, "missed")
 
 
@@ -133,7 +133,7 @@ def test_formulas_hold_anywhere_and_a_smaller_number_is_no_better(compared: Comp
 def test_missing_runs_close_the_gate_and_new_ones_do_not(compared: Compare) -> None:
     before = cells(2)
     fewer = compared(before, before[:-1])
-    assert (fewer.exit_code, [run.who for run in fewer.missing]) == (4, ["cell 1 s4"])
+    assert (fewer.exit_code, [run.name for run in fewer.missing]) == (4, ["cell 1 s4"])
     more = compared(before[:-1], before)
     assert (more.exit_code, more.added) == (0, ("cell 1 s4",))
 
@@ -145,9 +145,9 @@ def test_a_regression_is_reported_even_where_runs_are_missing(compared: Compare)
 
 def test_a_cell_without_a_result_closes_the_gate() -> None:
     before = make_snapshot(cells(1))
-    after = replace(before, unfinished={"9": Unfinished("cell 9", "cell 9 s0", "failed")})
+    after = replace(before, unfinished={"9": UnfinishedRun("cell 9", "cell 9 s0", "failed")})
     assert check(before, after, DEFAULTS, after, "b.toml").exit_code == 4
-    gone = Unfinished("cell 0", "cell 0 s0", "lost")
+    gone = UnfinishedRun("cell 0", "cell 0 s0", "lost")
     lost = replace(before, runs=before.runs[1:], unfinished={before.runs[0].id: gone})
     assert check(before, lost, DEFAULTS, lost, "b.toml").missing == (gone,), "told once, with its state"
 
@@ -165,11 +165,11 @@ def test_nothing_in_common_is_no_comparison_and_says_why() -> None:
             "; b.toml is of the suite 'made up', these results of 'o'",
         ),
         (
-            replace(before, runs=(), unfinished={"9": Unfinished("c", "c s0", "failed")}),
+            replace(before, runs=(), unfinished={"9": UnfinishedRun("c", "c s0", "failed")}),
             "; these results: no run: none of 1 cells has a result",
         ),
     ):
-        with pytest.raises(NoComparisonError) as raised:
+        with pytest.raises(NotComparedError) as raised:
             check(before, after, DEFAULTS, after, "b.toml")
         assert str(raised.value) == f"b.toml and {after.suite} have no cell in common{why}"
 
@@ -188,7 +188,7 @@ def test_limits_hold_for_every_run_of_their_cells() -> None:
         checked = check_limits(own, {**DEFAULTS, "limit": [{**limit, **keys}]})
         assert len(checked.failures) == broken, keys
         assert checked.exit_code == (1 if broken else 0)
-    with pytest.raises(NoComparisonError, match="nothing to compare with"):
+    with pytest.raises(NotComparedError, match="nothing to compare with"):
         check_limits(own, DEFAULTS)
 
 
@@ -205,10 +205,10 @@ def test_a_limit_that_is_for_no_cell_is_broken() -> None:
 def test_why_names_the_first_sync_that_differs() -> None:
     old = make_run("c", 0, syncs=3, sync_steps="a", first_syncs=(Sync(4, 1.6), Sync(412, 1.51), Sync(500, 1.7)))
     new = replace(old, sync_steps="b", first_syncs=(Sync(4, 1.6), Sync(398, 1.58), Sync(500, 1.7)))
-    assert first_difference(old, new) == "sync 2: step 412 -> 398, estimate 1.51 -> 1.58 (theta 1.5)"
+    assert first_differing_sync(old, new) == "sync 2: step 412 -> 398, estimate 1.51 -> 1.58 (theta 1.5)"
     shorter = replace(new, first_syncs=old.first_syncs[:2], syncs=2)
-    assert first_difference(old, shorter) == "sync 3: step 500 -> none, estimate 1.7 -> none (theta 1.5)"
-    assert first_difference(old, old) == ""
+    assert first_differing_sync(old, shorter) == "sync 3: step 500 -> none, estimate 1.7 -> none (theta 1.5)"
+    assert first_differing_sync(old, old) == ""
     cut = replace(old, syncs=9)
     late = replace(old, sync_steps="b", syncs=9, first_syncs=(*old.first_syncs, Sync(600, 1.9)))
-    assert first_difference(cut, late).startswith("the first 3 syncs are at the same steps")
+    assert first_differing_sync(cut, late).startswith("the first 3 syncs are at the same steps")

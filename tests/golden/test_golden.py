@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from fdabench.gate.names import environment_class
-from fdabench.run.doctor import environment_here
+from fdabench.run.doctor import current_environment
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 from support.cells import train_cell
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
 def environment_line() -> str:
     """The environment class here, in a line."""
-    found = environment_class(environment_here(torch.device("cpu")))
+    found = environment_class(current_environment(torch.device("cpu")))
     return ", ".join(f"{key} {value}" for key, value in found.items())
 
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.engine.choice import ENGINES
-from fdabench.engine.rows import Examples
-from fdabench.engine.workers import Crew, Training, Workers
-from fdabench.errors import TaskError
+from fdabench.engine.rows import LabeledData
+from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
+from fdabench.errors import WorkloadError
 from fdabench.models import MODELS, convnext
-from fdabench.models.base import Architecture, count_parameters, glorot, initialised
-from fdabench.optimizers.sgd import Sgd
-from fdabench.vision import torchvision
+from fdabench.models.base import ModelSpec, count_parameters, glorot, init_model
+from fdabench.optimizers.sgd import SGD
+from fdabench.vision import import_torchvision
 
 SHAPE, CLASSES = (3, 32, 32), 5
 FILE = "convnext_large-ea097f82.pth"
@@ -22,12 +22,12 @@ FILE = "convnext_large-ea097f82.pth"
 
 def small() -> Any:
     """Torchvision's network with two blocks, of 8 and 16 channels."""
-    made = torchvision("models.convnext")
+    made = import_torchvision("models.convnext")
     return made.ConvNeXt([made.CNBlockConfig(8, 16, 1), made.CNBlockConfig(16, None, 1)], stochastic_depth_prob=0.0)
 
 
 def build(shape: tuple[int, ...], classes: int) -> nn.Module:
-    return convnext.with_head(small(), classes)
+    return convnext.replace_head(small(), classes)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_small_one_answers_and_its_head_is_glorots() -> None:
-    model = initialised(Architecture(build, SHAPE, ""), SHAPE, CLASSES, 0)
+    model = init_model(ModelSpec(build, SHAPE, ""), SHAPE, CLASSES, 0)
     logits = model(torch.rand(2, *SHAPE))
     assert logits.shape == (2, CLASSES)
     assert logits.isfinite().all()
@@ -70,7 +70,7 @@ def test_the_head_is_the_papers_and_one_pixel_reaches_it() -> None:
 
 def test_both_engines_take_the_same_steps_of_a_small_one() -> None:
     generator = torch.Generator().manual_seed(1)
-    examples = Examples(torch.randn(32, *SHAPE, generator=generator), torch.arange(32) % CLASSES)
+    examples = LabeledData(torch.randn(32, *SHAPE, generator=generator), torch.arange(32) % CLASSES)
 
     class Sampler:
         def __init__(self, k: int) -> None:
@@ -80,9 +80,9 @@ def test_both_engines_take_the_same_steps_of_a_small_one() -> None:
             return self.rng.permutation(32)[:8]
 
     def workers(engine: str) -> Workers:
-        model = initialised(Architecture(build, SHAPE, ""), SHAPE, CLASSES, 0)
-        training = Training(model, Sgd(lr=0.05), examples, ENGINES[engine])
-        return Workers(training, [Crew(model, [Sampler(0), Sampler(1)], [1, 2])])
+        model = init_model(ModelSpec(build, SHAPE, ""), SHAPE, CLASSES, 0)
+        training = TrainingConfig(model, SGD(lr=0.05), examples, ENGINES[engine])
+        return Workers(training, [WorkerGroup(model, [Sampler(0), Sampler(1)], [1, 2])])
 
     one, other = (workers(engine) for engine in ENGINES)
     for _ in range(2):
@@ -96,9 +96,9 @@ def test_pretrained_weights_fill_the_backbone_and_the_head_is_the_seeds(publishe
         for w in net.parameters():
             w.fill_(0.25)
     published.state = net.state_dict()
-    scratch = Architecture(build, SHAPE, "")
-    model = initialised(Architecture(build, SHAPE, "", pretrained=convnext.imagenet), SHAPE, CLASSES, 3)
-    drawn = initialised(scratch, SHAPE, CLASSES, 3)
+    scratch = ModelSpec(build, SHAPE, "")
+    model = init_model(ModelSpec(build, SHAPE, "", pretrained=convnext.pretrained_imagenet), SHAPE, CLASSES, 3)
+    drawn = init_model(scratch, SHAPE, CLASSES, 3)
     for (name, w), same in zip(model.named_parameters(), drawn.parameters(), strict=True):
         if name.startswith(("features.", "norm.")):
             assert (w == 0.25).all(), name
@@ -109,10 +109,10 @@ def test_pretrained_weights_fill_the_backbone_and_the_head_is_the_seeds(publishe
 def test_the_published_names_are_all_but_the_last_layers(published: Any) -> None:
     """Of the real network's, on the meta device."""
     with torch.device("meta"):
-        published.state = torchvision("models").convnext_large(weights=None).state_dict()
-        model = convnext.with_head(torchvision("models").convnext_large(weights=None), 100)
+        published.state = import_torchvision("models").convnext_large(weights=None).state_dict()
+        model = convnext.replace_head(import_torchvision("models").convnext_large(weights=None), 100)
     named = dict(model.named_parameters())
-    found = convnext.imagenet()
+    found = convnext.pretrained_imagenet()
     assert {name: w.shape for name, w in found.items()}.items() <= {name: w.shape for name, w in named.items()}.items()
     assert {name.split(".")[0] for name in named.keys() - found.keys()} == {"hidden", "logits"}
 
@@ -123,8 +123,8 @@ def test_without_weights_the_error_says_how_to_get_them(
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     published.state = error
-    with pytest.raises(TaskError) as raised:
-        convnext.imagenet()
+    with pytest.raises(WorkloadError) as raised:
+        convnext.pretrained_imagenet()
     assert str(tmp_path / "checkpoints" / FILE) in str(raised.value)
     assert "take the model convnext-large" in str(raised.value)
 
@@ -133,5 +133,5 @@ def test_counting_fetches_nothing() -> None:
     def refuse() -> NoReturn:
         raise AssertionError
 
-    architecture = Architecture(lambda shape, classes: glorot(nn.Linear(2, classes)), None, "", pretrained=refuse)
+    architecture = ModelSpec(lambda shape, classes: glorot(nn.Linear(2, classes)), None, "", pretrained=refuse)
     assert count_parameters(architecture, SHAPE, 3) == 9

@@ -6,18 +6,18 @@ import torch
 from torch import nn
 
 from fdabench.engine.choice import ENGINES
-from fdabench.engine.evaluate import score
-from fdabench.engine.rows import Examples
-from fdabench.engine.workers import Crew, Training, Workers
+from fdabench.engine.evaluate import evaluate
+from fdabench.engine.rows import LabeledData
+from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
 from fdabench.models import MODELS
-from fdabench.models.base import Architecture, initialised
+from fdabench.models.base import ModelSpec, init_model
 from fdabench.models.densenet import build
 from fdabench.models.dropout import Dropout
-from fdabench.optimizers.sgd import Sgd
-from fdabench.vision import torchvision
+from fdabench.optimizers.sgd import SGD
+from fdabench.vision import import_torchvision
 
 SHAPE, CLASSES, BATCH = (3, 32, 32), 10, 8
-TINY = Architecture(partial(build, 4, (2, 2)), SHAPE, "", kernel_l2=1e-4)
+TINY = ModelSpec(partial(build, 4, (2, 2)), SHAPE, "", kernel_l2=1e-4)
 every_size = pytest.mark.parametrize("name", ["densenet121", "densenet201"])
 
 
@@ -26,16 +26,16 @@ def on_meta(name: str) -> nn.Module:
         return MODELS[name].build(SHAPE, CLASSES)
 
 
-def noise(samples: int) -> Examples:
+def noise(samples: int) -> LabeledData:
     generator = torch.Generator().manual_seed(2)
-    return Examples(torch.randn(samples, *SHAPE, generator=generator), torch.arange(samples) % CLASSES)
+    return LabeledData(torch.randn(samples, *SHAPE, generator=generator), torch.arange(samples) % CLASSES)
 
 
-def two_workers(architecture: Architecture, engine: str, examples: Examples, lr: float) -> Workers:
+def two_workers(architecture: ModelSpec, engine: str, examples: LabeledData, lr: float) -> Workers:
     """Each with half of the samples."""
-    model = initialised(architecture, SHAPE, CLASSES, 1)
-    local = Sgd(lr=lr, momentum=0.9, nesterov=True)
-    training = Training(model, local, examples, ENGINES[engine], kernel_l2=architecture.kernel_l2)
+    model = init_model(architecture, SHAPE, CLASSES, 1)
+    local = SGD(lr=lr, momentum=0.9, nesterov=True)
+    training = TrainingConfig(model, local, examples, ENGINES[engine], kernel_l2=architecture.kernel_l2)
 
     class Half:
         def __init__(self, k: int) -> None:
@@ -44,13 +44,13 @@ def two_workers(architecture: Architecture, engine: str, examples: Examples, lr:
         def draw(self) -> np.ndarray:
             return self.rng.permutation(self.samples)[:BATCH]
 
-    return Workers(training, [Crew(model, [Half(0), Half(1)], [7, 8])])
+    return Workers(training, [WorkerGroup(model, [Half(0), Half(1)], [7, 8])])
 
 
 @every_size
 def test_all_parameters_have_the_shapes_of_torchvisions_and_their_order(name: str) -> None:
     with torch.device("meta"):
-        theirs = getattr(torchvision("models"), name)(weights=None, num_classes=CLASSES)
+        theirs = getattr(import_torchvision("models"), name)(weights=None, num_classes=CLASSES)
     assert [w.shape for w in on_meta(name).parameters()] == [w.shape for w in theirs.parameters()]
 
 
@@ -79,7 +79,7 @@ def test_the_first_dense_block_sees_8_by_8_and_the_last_1_by_1() -> None:
 
 
 def test_a_dense_layer_passes_on_what_it_was_given() -> None:
-    dense = next(m for m in initialised(TINY, SHAPE, CLASSES, 0).modules() if type(m).__name__ == "_Dense")
+    dense = next(m for m in init_model(TINY, SHAPE, CLASSES, 0).modules() if type(m).__name__ == "_Dense")
     x = torch.randn(2, 8, 5, 5)
     assert torch.equal(dense(x)[:, :8], x)
     assert dense(x).shape == (2, 12, 5, 5)
@@ -107,7 +107,7 @@ def test_densenet121_trains() -> None:
     b_KB = workers.statistics()
     assert b_KB.shape[1] == 2 * 41_824
     assert not torch.allclose(b_KB[0], b_KB[1])
-    model = initialised(architecture, SHAPE, CLASSES, 1)
-    found = score(model, workers.weights().mean(0), b_KB.mean(0), examples)
+    model = init_model(architecture, SHAPE, CLASSES, 1)
+    found = evaluate(model, workers.weights().mean(0), b_KB.mean(0), examples)
     assert 0 < found.loss < 1e3
     assert 0 <= found.accuracy <= 1

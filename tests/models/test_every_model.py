@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.models import MODELS
-from fdabench.models.base import count_parameters, initialised
+from fdabench.models.base import count_parameters, init_model
 from fdabench.models.dropout import Dropout
 
 IMAGES, DIGITS = (3, 32, 32), (1, 28, 28)
@@ -38,14 +38,14 @@ def shape_of(name: str) -> tuple[int, ...]:
 
 
 def drawn(name: str, seed: int, classes: int = 10) -> nn.Module:
-    return initialised(MODELS[name], shape_of(name), classes, seed)
+    return init_model(MODELS[name], shape_of(name), classes, seed)
 
 
 @pytest.mark.parametrize(("name", "classes", "parameters"), [(*key, size) for key, size in PARAMETERS.items()])
 def test_a_model_has_this_many_parameters(name: str, classes: int, parameters: int) -> None:
     """All of them trainable; counted without allocating any, hence without pretrained weights."""
     assert count_parameters(MODELS[name], shape_of(name), classes) == parameters
-    assert f"{parameters:,} parameters" in MODELS[name].about
+    assert f"{parameters:,} parameters" in MODELS[name].description
     with torch.device("meta"):
         model = MODELS[name].build(shape_of(name), classes)
     assert sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad) == parameters
@@ -57,7 +57,7 @@ def test_every_model_has_its_parameters_counted() -> None:
 
 @every_model
 def test_a_model_takes_the_images_that_it_says(name: str) -> None:
-    assert MODELS[name].takes in (None, shape_of(name))
+    assert MODELS[name].input_shape in (None, shape_of(name))
 
 
 def test_the_layers_of_lenet5_are_those_of_the_paper() -> None:

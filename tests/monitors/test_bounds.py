@@ -72,7 +72,7 @@ def test_xi_is_the_normalized_last_global_step(drawn: tuple[Tensor, Round]) -> N
     _, r = drawn
     xi_D = r.direction_D
     assert float(xi_D.double().norm()) == pytest.approx(1, abs=1e-6)
-    step_D = (r.anchor_D - r.previous_D).double()
+    step_D = (r.anchor_D - r.previous_anchor_D).double()
     if step_D.any():
         assert torch.allclose(xi_D.double(), step_D / step_D.norm(), rtol=0, atol=1e-6)
 
@@ -105,8 +105,8 @@ SIZES = {"naive": lambda d: 4, "linear": lambda d: 8, "sketch": lambda d: 5004, 
 @pytest.mark.parametrize("D", [1, 7, 1000])
 def test_a_local_state_has_this_size(name: str, D: int) -> None:
     monitor = MONITORS[name]()
-    s_KS = monitor.state(torch.ones(3, D), Round(torch.ones(D), torch.zeros(D), ()))
-    assert s_KS.shape == (3, monitor.size(D))
+    s_KS = monitor.local_state(torch.ones(3, D), Round(torch.ones(D), torch.zeros(D), ()))
+    assert s_KS.shape == (3, monitor.state_size(D))
     assert s_KS[0].numel() * s_KS.element_size() == SIZES[name](D)
 
 
@@ -119,5 +119,5 @@ def test_a_workers_state_does_not_depend_on_the_other_workers(name: str, cuts: l
     r = Round(torch.randn(203, generator=generator), torch.randn(203, generator=generator), ())
     borders = [0, *(k + 1 for k, cut in enumerate(cuts) if cut), 9]
     monitor = MONITORS[name]()
-    parts = [monitor.state(u_KD[a:b].clone(), r) for a, b in pairwise(borders)]
-    assert torch.equal(torch.cat(parts), monitor.state(u_KD, r))
+    parts = [monitor.local_state(u_KD[a:b].clone(), r) for a, b in pairwise(borders)]
+    assert torch.equal(torch.cat(parts), monitor.local_state(u_KD, r))

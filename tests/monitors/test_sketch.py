@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fdabench.core.signs import CHUNK, SEGMENT, _sketches_at_once, sketches
+from fdabench.core.signs import CHUNK, SEGMENT, _sketches_at_once, count_sketches
 from fdabench.core.strategy import Round
 from fdabench.monitors.sketch import Sketch
 
@@ -38,7 +38,7 @@ VECTORS = vectors()
 def rows() -> dict[str, Tensor]:
     """For each vector, the estimates of |v|^2 by all rows of all sketches, relative to it: [seed, row]."""
     v_KD = torch.stack(list(VECTORS.values()))
-    found = torch.stack([Sketch(seed=seed).state(v_KD, NOWHERE) for seed in range(SEEDS)])
+    found = torch.stack([Sketch(seed=seed).local_state(v_KD, NOWHERE) for seed in range(SEEDS)])
     squared = found[:, :, 1:].view(SEEDS, len(v_KD), 5, 250).square().sum(3) / found[:, :, :1]
     return dict(zip(VECTORS, squared.double().unbind(1), strict=True))
 
@@ -77,7 +77,7 @@ def test_a_sketch_is_linear(numbers: list[int], a: int, b: int) -> None:
     """Whole numbers are summed without rounding, so this is an equality."""
     one, other = torch.tensor(numbers, dtype=torch.float32).view(2, 6)
     sketch, nowhere = Sketch(seed=4), Round(torch.zeros(6), torch.zeros(6), ())
-    ones, others, both = sketch.state(torch.stack([one, other, a * one + b * other]), nowhere)[:, 1:]
+    ones, others, both = sketch.local_state(torch.stack([one, other, a * one + b * other]), nowhere)[:, 1:]
     assert torch.equal(both, a * ones + b * others)
 
 
@@ -85,15 +85,15 @@ def test_the_mean_of_sketches_is_the_sketch_of_the_mean() -> None:
     """So H(S) = mean |u|^2 - M2(mean u) / (1 + eps)."""
     u_KD = torch.randn(4, D, generator=torch.Generator().manual_seed(6))
     sketch = Sketch(seed=1)
-    s_S = sketch.state(u_KD, NOWHERE).mean(0)
-    rows_squared = sketch.state(u_KD.mean(0)[None], NOWHERE)[0, 1:].view(5, 250).square().sum(1)
+    s_S = sketch.local_state(u_KD, NOWHERE).mean(0)
+    rows_squared = sketch.local_state(u_KD.mean(0)[None], NOWHERE)[0, 1:].view(5, 250).square().sum(1)
     middle = float(rows_squared.sort().values[2])
     expected = float(u_KD.square().sum(1).mean()) - middle / (1 + 1 / sqrt(250))
-    assert float(sketch.bound(s_S)) == pytest.approx(expected, rel=1e-5)
+    assert float(sketch.variance_bound(s_S)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_each_number_is_in_one_bucket_of_each_row() -> None:
-    table = Sketch(depth=3, width=7).state(torch.eye(40), Round(torch.zeros(40), torch.zeros(40), ()))[:, 1:]
+    table = Sketch(depth=3, width=7).local_state(torch.eye(40), Round(torch.zeros(40), torch.zeros(40), ()))[:, 1:]
     per_row = table.view(40, 3, 7)
     assert torch.equal(per_row.abs().sum(2), torch.ones(40, 3))
     assert set(per_row.unique().tolist()) == {-1.0, 0.0, 1.0}
@@ -102,10 +102,10 @@ def test_each_number_is_in_one_bucket_of_each_row() -> None:
 def test_the_seed_decides_and_nothing_else() -> None:
     v_KD = VECTORS["Gaussian"][None]
     torch.manual_seed(1)
-    first = Sketch(seed=1).state(v_KD, NOWHERE)
+    first = Sketch(seed=1).local_state(v_KD, NOWHERE)
     torch.manual_seed(2)
-    assert torch.equal(first, Sketch(seed=1).state(v_KD, NOWHERE))
-    assert not torch.equal(first, Sketch(seed=2).state(v_KD, NOWHERE))
+    assert torch.equal(first, Sketch(seed=1).local_state(v_KD, NOWHERE))
+    assert not torch.equal(first, Sketch(seed=2).local_state(v_KD, NOWHERE))
 
 
 @pytest.mark.parametrize("depth", [2, 4, 250])
@@ -128,7 +128,7 @@ STRUCTURED = VECTORS | {"comb": COMB}
 def narrow_rows() -> dict[str, Tensor]:
     """Estimates of |v|^2 relative to it, by one row of each of many independent sketches."""
     v_KD = torch.stack(list(STRUCTURED.values()))
-    found = torch.stack([Sketch(1, NARROW, seed).state(v_KD, NOWHERE) for seed in range(DRAWS)])
+    found = torch.stack([Sketch(1, NARROW, seed).local_state(v_KD, NOWHERE) for seed in range(DRAWS)])
     return dict(zip(STRUCTURED, (found[:, :, 1:].square().sum(2) / found[:, :, 0]).double().unbind(1), strict=True))
 
 
@@ -142,9 +142,9 @@ def test_a_row_keeps_the_guarantee_where_chunks_meet(name: str, narrow_rows: dic
 def test_a_sketch_loses_no_number(dim: int) -> None:
     """Whole numbers: no rounding. One at a time, each of them comes out in one bucket, with its own size."""
     sketch = Sketch(1, 40)
-    state_KS = sketch.state(torch.arange(1.0, dim + 1).diag(), NOWHERE)[:, 1:]
+    state_KS = sketch.local_state(torch.arange(1.0, dim + 1).diag(), NOWHERE)[:, 1:]
     assert state_KS.abs().sum(1).tolist() == [float(i) for i in range(1, dim + 1)]
-    assert torch.equal(sketch.state(torch.arange(1.0, dim + 1)[None], NOWHERE)[0, 1:], state_KS.sum(0))
+    assert torch.equal(sketch.local_state(torch.arange(1.0, dim + 1)[None], NOWHERE)[0, 1:], state_KS.sum(0))
 
 
 @pytest.mark.parametrize("dim", [SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT + 17])
@@ -153,7 +153,7 @@ def test_every_segment_is_in_the_sketch_and_is_drawn_by_itself(dim: int) -> None
     ends = sorted({0, dim - 1, *(i for i in (SEGMENT - 1, SEGMENT, 2 * SEGMENT) if i < dim)})
     ones = torch.zeros(len(ends), dim)
     ones[range(len(ends)), ends] = 1
-    found = Sketch().state(ones, NOWHERE)[:, 1:].view(len(ends), 5, 250)
+    found = Sketch().local_state(ones, NOWHERE)[:, 1:].view(len(ends), 5, 250)
     assert torch.equal(found.abs().sum(2), torch.ones(len(ends), 5))
     assert len(torch.unique(found.abs().flatten(1), dim=0)) == len(ends)
 
@@ -173,7 +173,7 @@ def large_vectors() -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def large_rows() -> dict[str, Tensor]:
     v_KD = torch.stack(list(large_vectors().values()))
-    found = torch.stack([Sketch(seed=seed).state(v_KD, NOWHERE) for seed in range(LARGE_SEEDS)])
+    found = torch.stack([Sketch(seed=seed).local_state(v_KD, NOWHERE) for seed in range(LARGE_SEEDS)])
     squared = found[:, :, 1:].view(LARGE_SEEDS, len(v_KD), 5, 250).square().sum(3) / found[:, :, :1]
     return dict(zip(large_vectors(), squared.double().unbind(1), strict=True))
 
@@ -199,4 +199,4 @@ def test_the_median_is_as_sure_as_five_independent_rows(name: str, large_rows: d
 @pytest.mark.parametrize(("dim", "width"), [(1000, 7), (61_706, 250), (SEGMENT + CHUNK + 1, 250)])
 def test_the_sketches_of_an_accelerator_are_those_of_a_cpu_to_rounding(dim: int, width: int) -> None:
     u_KD = torch.randn(3, dim, generator=torch.Generator().manual_seed(8))
-    assert torch.allclose(_sketches_at_once(u_KD, 5, width, 2), sketches(u_KD, 5, width, 2), rtol=1e-4, atol=1e-3)
+    assert torch.allclose(_sketches_at_once(u_KD, 5, width, 2), count_sketches(u_KD, 5, width, 2), rtol=1e-4, atol=1e-3)

@@ -7,7 +7,7 @@ from fdabench.core.seeds import numpy_generator
 from fdabench.errors import PartitionError
 from fdabench.partition.base import Partition
 from fdabench.partition.dirichlet import Dirichlet
-from fdabench.partition.iid import FileOrder, Iid, RoundRobin
+from fdabench.partition.iid import IidFileOrder, Iid, RoundRobin
 from fdabench.partition.sorted import Label, Sorted
 
 LABELS = np.array([2, 0, 1, 0, 2, 1, 0, 1, 2, 0])
@@ -19,7 +19,7 @@ def split(partition: Partition, workers: int, labels: np.ndarray = LABELS) -> li
 
 
 def test_file_order_cuts_the_file_into_pieces() -> None:
-    assert split(FileOrder(), 3) == [[0, 1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    assert split(IidFileOrder(), 3) == [[0, 1, 2, 3], [4, 5, 6], [7, 8, 9]]
 
 
 def test_round_robin_deals_the_file_out() -> None:
@@ -39,7 +39,7 @@ def test_sorted_sorts_the_first_part_of_the_file_and_leaves_the_rest() -> None:
 
 def test_sorted_wholly_and_not_at_all() -> None:
     assert split(Sorted(1.0), 2) == [[1, 3, 6, 9, 2], [5, 7, 0, 4, 8]]
-    assert split(Sorted(0.0), 2) == split(FileOrder(), 2)
+    assert split(Sorted(0.0), 2) == split(IidFileOrder(), 2)
 
 
 @pytest.mark.parametrize(("fraction", "count"), [(0.29, 29), (0.57, 57), (0.6, 60), (0.333, 33)])

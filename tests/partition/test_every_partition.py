@@ -12,13 +12,13 @@ from fdabench.errors import PartitionError
 from fdabench.partition import PARTITIONS
 from fdabench.partition.base import Indices, Partition
 from fdabench.partition.dirichlet import Dirichlet
-from fdabench.partition.iid import FileOrder, Iid, RoundRobin
+from fdabench.partition.iid import IidFileOrder, Iid, RoundRobin
 from fdabench.partition.sorted import Label, Sorted
 
 alphas = st.sampled_from([5e-324, 1e-300, 1e-30, 1e-3, 0.1, 1.0, 30.0, 1e6, 1e308])
 partitions = st.one_of(
     st.builds(Iid),
-    st.builds(FileOrder),
+    st.builds(IidFileOrder),
     st.builds(RoundRobin),
     st.builds(Dirichlet, alphas, st.sampled_from(["per-class", "per-worker"])),
     st.builds(Sorted, st.floats(0, 1)),
@@ -28,7 +28,7 @@ labels_of = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(lambda foun
 
 
 def test_no_partition_is_forgotten() -> None:
-    assert set(PARTITIONS.values()) == {Iid, FileOrder, RoundRobin, Dirichlet, Sorted, Label}
+    assert set(PARTITIONS.values()) == {Iid, IidFileOrder, RoundRobin, Dirichlet, Sorted, Label}
 
 
 @settings(max_examples=300)
@@ -69,7 +69,7 @@ def test_another_seed_gives_other_shards(partition: Partition) -> None:
 
 @pytest.mark.parametrize(
     "partition",
-    [Iid(), FileOrder(), RoundRobin(), Label(1), Dirichlet(0.1, "per-worker"), Dirichlet(1e-300, "per-worker")],
+    [Iid(), IidFileOrder(), RoundRobin(), Label(1), Dirichlet(0.1, "per-worker"), Dirichlet(1e-300, "per-worker")],
     ids=repr,
 )
 def test_shards_are_equal_but_for_one_sample(partition: Partition) -> None:
@@ -92,7 +92,7 @@ def test_500_workers_are_served_at_once(partition: Partition) -> None:
 
 
 @pytest.mark.parametrize(
-    "partition", [Iid(), FileOrder(), RoundRobin(), Dirichlet(1.0), Sorted(0.5), Label(0)], ids=repr
+    "partition", [Iid(), IidFileOrder(), RoundRobin(), Dirichlet(1.0), Sorted(0.5), Label(0)], ids=repr
 )
 def test_more_workers_than_samples_are_refused(partition: Partition) -> None:
     text = "6 workers need at least 6 samples, the training set has 5: take fewer workers or a larger data set"

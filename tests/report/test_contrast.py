@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fdabench.report.contrast import contrast, ink, ink_on
-from fdabench.report.data import ReportData, combine
-from fdabench.report.families import looks_of
+from fdabench.report.contrast import contrast, readable_color, text_color_on
+from fdabench.report.data import ReportData, combine_results
+from fdabench.report.families import assign_styles
 from fdabench.report.figures import PLOTS
-from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.render import house_style
 from fdabench.results.load import Results, load
 from support.components import PAINTS
@@ -57,19 +57,19 @@ def test_contrast_of_two_colors_does_not_depend_on_their_order() -> None:
 
 @pytest.mark.parametrize("color", ["#FFFFFF", "#009E73", "#3399DD", "#000000", "#808080"])
 def test_ink_can_be_read(color: str) -> None:
-    assert contrast(ink(color)) >= TEXT
-    assert contrast(ink_on(color), color) >= TEXT
+    assert contrast(readable_color(color)) >= TEXT
+    assert contrast(text_color_on(color), color) >= TEXT
 
 
 @pytest.mark.parametrize("family", [*KNOWN, *STRANGERS])
 @pytest.mark.parametrize("variants", [1, 2, 5, 40])
 def test_every_strategy_has_a_color_with_enough_contrast(family: str, variants: int) -> None:
-    looks = looks_of({f"{family} θ={i}": family for i in range(variants)} | {name: name for name in STRANGERS}, PAINTS)
+    looks = assign_styles({f"{family} θ={i}": family for i in range(variants)} | {name: name for name in STRANGERS}, PAINTS)
     assert min(contrast(look.color) for look in looks.values()) >= GRAPHICS
 
 
 def test_the_papers_four_strategies_keep_its_colors_and_markers() -> None:
-    looks = looks_of({name: name for name in KNOWN}, PAINTS)
+    looks = assign_styles({name: name for name in KNOWN}, PAINTS)
     red, green, blue = (to_rgba(looks[name].color)[:3] for name in ("SketchFDA", "LinearFDA", "FedAdam"))
     assert [int(np.argmax(color)) for color in (red, green, blue)] == [0, 1, 2]
     assert looks["Synchronous"].color == "#000000"
@@ -79,7 +79,7 @@ def test_the_papers_four_strategies_keep_its_colors_and_markers() -> None:
 def test_shades_of_a_family_are_distinguishable() -> None:
     """By brightness as well, in order, so that a printer without colours shows them."""
     for family in KNOWN:
-        looks = looks_of({f"{family} {i}": family for i in range(5)}, PAINTS)
+        looks = assign_styles({f"{family} {i}": family for i in range(5)}, PAINTS)
         steps = [contrast(look.color) for look in looks.values()]
         assert steps in (sorted(steps), sorted(steps, reverse=True))
         assert min(abs(a - b) for a, b in pairwise(steps)) > 0.2
@@ -108,10 +108,10 @@ def test_numbers_on_a_heat_map_can_be_read(full: Results, tmp_path: Path) -> Non
                 assert contrast(text.get_color(), tuple(cells[row, column, :3])) >= TEXT
 
 
-def drawn(plot: Plot, full: Results, folder: Path) -> Figure:
+def drawn(plot: FigureSpec, full: Results, folder: Path) -> Figure:
     """The figure of pretended results that have what it shows."""
     with house_style():
-        found = [plot.draw(data) for data in (combine([full]), special(folder))]
+        found = [plot.draw(data) for data in (combine_results([full]), special(folder))]
     figures = [figure for figure in found if figure is not None]
     assert figures, plot.name
     return figures[0]
@@ -132,7 +132,7 @@ def special(folder: Path) -> ReportData:
         for workers in (5, 10)
         for seed in range(4)
     ]
-    return combine([load(write_lenet5_results(folder / "special", sweep))])
+    return combine_results([load(write_lenet5_results(folder / "special", sweep))])
 
 
 def measured(figure: Figure) -> Iterator[tuple[str, float, float]]:

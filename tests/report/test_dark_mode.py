@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from fdabench.report.contrast import contrast, mixed
-from fdabench.report.dark import CARD, dark, declarations, variable
-from fdabench.report.families import looks_of
+from fdabench.report.contrast import contrast, blend
+from fdabench.report.dark import CARD, dark_color, declarations, variable
+from fdabench.report.families import assign_styles
 from support.components import PAINTS
 
 KNOWN = (
@@ -30,26 +30,26 @@ GREATEST = contrast("white", CARD)
 @pytest.mark.parametrize("variants", [1, 5])
 def test_every_strategy_has_enough_contrast_in_dark_mode(variants: int) -> None:
     for family in KNOWN:
-        for look in looks_of({f"{family} {i}": family for i in range(variants)}, PAINTS).values():
-            assert contrast(dark(look.color), CARD) >= 3.0
-            assert contrast(dark(look.color), CARD) >= min(contrast(look.color), GREATEST) * 0.99
+        for look in assign_styles({f"{family} {i}": family for i in range(variants)}, PAINTS).values():
+            assert contrast(dark_color(look.color), CARD) >= 3.0
+            assert contrast(dark_color(look.color), CARD) >= min(contrast(look.color), GREATEST) * 0.99
 
 
 def test_the_order_of_contrasts_stays() -> None:
-    greys = [mixed("black", "white", part / 20) for part in range(21)]
-    found = [contrast(dark(grey), CARD) for grey in greys]
+    greys = [blend("black", "white", part / 20) for part in range(21)]
+    found = [contrast(dark_color(grey), CARD) for grey in greys]
     assert all(above >= below for above, below in pairwise(found))
     assert found[0] == pytest.approx(GREATEST)
     assert found[-1] == 1.0
 
 
 def test_white_becomes_what_is_behind_and_black_becomes_white() -> None:
-    assert dark("#ffffff") == CARD
-    assert dark("#000000") == "#ffffff"
+    assert dark_color("#ffffff") == CARD
+    assert dark_color("#000000") == "#ffffff"
 
 
 def test_the_hue_stays() -> None:
-    red, green, blue = (int(dark("#d1260b")[at : at + 2], 16) for at in (1, 3, 5))
+    red, green, blue = (int(dark_color("#d1260b")[at : at + 2], 16) for at in (1, 3, 5))
     assert red > green > blue
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fdabench.report.caveats import find_caveats
-from fdabench.report.data import combine
+from fdabench.report.data import combine_results
 from fdabench.results.load import Results, load
 from support.lenet5_results import LINEAR, SyntheticCell, write_lenet5_results
 
@@ -13,7 +13,7 @@ Evals = list[tuple[int, float, int]]
 
 
 def caveats_of(root: Path, *cells: SyntheticCell, **lock: object) -> str:
-    return "\n".join(find_caveats(combine([load(write_lenet5_results(root, cells, **lock))])))
+    return "\n".join(find_caveats(combine_results([load(write_lenet5_results(root, cells, **lock))])))
 
 
 def cell(label: str, evals: Evals, seed: int = 0, theta: float = 1.0) -> SyntheticCell:
@@ -41,13 +41,13 @@ def test_margins_within_one_evaluation_are_a_caveat(tmp_path: Path) -> None:
 
 
 def test_a_target_chosen_after_the_runs_is_a_caveat(results_of: Callable[..., Results]) -> None:
-    said = "\n".join(find_caveats(combine([results_of(reference="", seeds=(0,))])))
+    said = "\n".join(find_caveats(combine_results([results_of(reference="", seeds=(0,))])))
     assert "was chosen after the runs: the highest that 4 of 5 strategies reached" in said
     assert "eval.headline names one beforehand" in said
 
 
 def test_a_target_that_the_reference_chose_is_no_caveat(results_of: Callable[..., Results]) -> None:
-    assert "chosen after the runs" not in "\n".join(find_caveats(combine([results_of(seeds=(0,))])))
+    assert "chosen after the runs" not in "\n".join(find_caveats(combine_results([results_of(seeds=(0,))])))
 
 
 def test_two_thetas_are_a_note_and_one_or_three_are_not(tmp_path: Path) -> None:

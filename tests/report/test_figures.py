@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from fdabench.catalogue.kinds import BUILT_IN
-from fdabench.report.data import ReportData, combine
-from fdabench.report.families import looks_of
+from fdabench.report.data import ReportData, combine_results
+from fdabench.report.families import assign_styles
 from fdabench.report.figures import PLOTS
 from fdabench.report.figures.canvas import number_axis
 from fdabench.report.figures.error_scale import accuracy_axis
-from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import number_tags, strategy_tag
 from fdabench.report.render import house_style
 from fdabench.results.load import Results
@@ -29,16 +29,16 @@ ELSEWHERE = ("published", "theta-sweep", "scaling", "profile")
 
 
 @pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
-def test_full_set_draws_and_empty_set_does_not(plot: Plot, full: Results, nothing: Results) -> None:
+def test_full_set_draws_and_empty_set_does_not(plot: FigureSpec, full: Results, nothing: Results) -> None:
     with house_style():
-        assert plot.draw(combine([full])) is not None
-        assert plot.draw(combine([nothing])) is None
-    assert len(plot.caption(combine([full]))) > 60
+        assert plot.draw(combine_results([full])) is not None
+        assert plot.draw(combine_results([nothing])) is None
+    assert len(plot.caption(combine_results([full]))) > 60
 
 
 def test_bars_show_misses(full: Results) -> None:
     with house_style():
-        figure = BY_NAME["bytes-to-target"].draw(combine([full]))
+        figure = BY_NAME["bytes-to-target"].draw(combine_results([full]))
     assert figure is not None
     words = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert any(word.startswith("≥ ") and "0/3" in word for word in words)
@@ -47,25 +47,25 @@ def test_bars_show_misses(full: Results) -> None:
 
 def test_the_pareto_figure_names_absent_strategies(full: Results) -> None:
     with house_style():
-        figure = BY_NAME["pareto"].draw(combine([full]))
+        figure = BY_NAME["pareto"].draw(combine_results([full]))
     assert figure is not None
     assert "not reached by FedAdam" in figure.axes[0].get_xlabel()
 
 
 def test_heterogeneity_needs_more_than_one_alpha(results_of: Callable[..., Results]) -> None:
-    assert BY_NAME["heterogeneity"].draw(combine([results_of(seeds=(0,))])) is None
+    assert BY_NAME["heterogeneity"].draw(combine_results([results_of(seeds=(0,))])) is None
 
 
 def test_iid_is_the_rightmost_value(full: Results) -> None:
     with house_style():
-        figure = BY_NAME["heterogeneity"].draw(combine([full]))
+        figure = BY_NAME["heterogeneity"].draw(combine_results([full]))
     assert figure is not None
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["0.1", "IID"]
 
 
 def test_no_two_strategies_share_a_color_or_a_marker() -> None:
     labels = {f"{name} θ={theta}": name for name in ("LinearFDA", "SketchFDA", "Kamp", "Gossip") for theta in range(5)}
-    looks = looks_of(labels, PAINTS)
+    looks = assign_styles(labels, PAINTS)
     assert len({(look.marker, look.fill) for look in looks.values()}) == len(labels)
     assert len({look.color for look in looks.values()}) == len(labels)
 
@@ -85,7 +85,7 @@ def test_families(strategy: str, monitor: str, family: str) -> None:
     assert strategy_family(table, BUILT_IN.info) == family
 
 
-def laid_out(plot: Plot, data: ReportData) -> Figure:
+def laid_out(plot: FigureSpec, data: ReportData) -> Figure:
     """With every place as in its files; a warning of the layout's fails the test."""
     with house_style():
         figure = plot.draw(data)
@@ -107,24 +107,24 @@ def relabelled(data: Any, suffix: str) -> Any:
 
 
 @pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
-def test_a_very_long_label_is_whole_and_within_the_figure(plot: Plot, full: Results) -> None:
-    figure = laid_out(plot, relabelled(combine([full]), LONG))
+def test_a_very_long_label_is_whole_and_within_the_figure(plot: FigureSpec, full: Results) -> None:
+    figure = laid_out(plot, relabelled(combine_results([full]), LONG))
     labels = [text for text in figure.findobj(Text) if text.get_visible() and "somebody" in text.get_text()]
     assert [text.get_text() for text in labels if not within(figure, text)] == []
     assert not any(a.get_window_extent().overlaps(b.get_window_extent()) for a, b in combinations(labels, 2))
 
 
 @pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
-def test_titles_of_several_suites_stay_apart(plot: Plot, full: Results) -> None:
+def test_titles_of_several_suites_stay_apart(plot: FigureSpec, full: Results) -> None:
     names = ("a-suite-with-a-long-name-of-its-own", "another-suite-with-a-name-that-is-as-long")
-    figure = laid_out(plot, combine([replace(full, lock=full.lock | {"suite": name}) for name in names]))
+    figure = laid_out(plot, combine_results([replace(full, lock=full.lock | {"suite": name}) for name in names]))
     titles = [axes.title for axes in figure.axes if axes.title.get_text()]
     assert [title.get_text() for title in titles if not within(figure, title)] == []
     assert not any(a.get_window_extent().overlaps(b.get_window_extent()) for a, b in combinations(titles, 2))
 
 
 def test_a_label_in_lines_is_switched_as_a_whole(full: Results) -> None:
-    figure = laid_out(BY_NAME["pareto"], relabelled(combine([full]), LONG))
+    figure = laid_out(BY_NAME["pareto"], relabelled(combine_results([full]), LONG))
     number_tags(figure)
     (key,) = [text for text in figure.legends[0].get_texts() if text.get_text().startswith("Synchronous")]
     assert "\n" in key.get_text()
@@ -138,7 +138,7 @@ def within(figure: Figure, text: Text) -> bool:
 
 @pytest.mark.parametrize("times", [1, 40, 1000])
 def test_numbers_on_a_heat_map_stay_in_their_cells(full: Results, times: int) -> None:
-    data = combine([full])
+    data = combine_results([full])
     figure = laid_out(
         BY_NAME["partitions"], replace(data, partition=data.partition.assign(samples=data.partition["samples"] * times))
     )
@@ -149,7 +149,7 @@ def test_numbers_on_a_heat_map_stay_in_their_cells(full: Results, times: int) ->
 
 
 def test_bars_are_as_thick_in_every_panel(full: Results) -> None:
-    data = combine([full])
+    data = combine_results([full])
     first = data.workloads[0][1]
     few = (data.outcomes["workload"] == first) & (data.outcomes["label"] != "Synchronous")
     figure = laid_out(BY_NAME["bytes-to-target"], replace(data, outcomes=data.outcomes[~few]))
@@ -186,8 +186,8 @@ def test_ticks_of_numbers_differ(limits: tuple[float, float]) -> None:
 
 def test_what_costs_nothing_is_drawn_or_left_out(results_of: Callable[..., Results]) -> None:
     """One worker in a ring sends nothing: there is no place for that on a log scale."""
-    data = combine([results_of(workers=(1,), convention="ring")])
-    assert (data.shown["cost_bytes"] == 0).all()
+    data = combine_results([results_of(workers=(1,), convention="ring")])
+    assert (data.at_workload_target["cost_bytes"] == 0).all()
     there = {plot.name for plot in PLOTS if plot.draw(data) is not None}
     for name in there:
         laid_out(BY_NAME[name], data)
@@ -197,7 +197,7 @@ def test_what_costs_nothing_is_drawn_or_left_out(results_of: Callable[..., Resul
 
 
 def test_a_single_cell_is_one_cell(one_cell: Results) -> None:
-    data = combine([one_cell])
+    data = combine_results([one_cell])
     for plot in PLOTS:
         with house_style():
             drawn = plot.draw(data) is not None

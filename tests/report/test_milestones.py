@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fdabench.report.data import ReportData, combine
+from fdabench.report.data import ReportData, combine_results
 from fdabench.report.milestones import milestones_frame, milestones_tables
 from fdabench.results.load import load
 from support.lenet5_results import SyntheticCell, write_lenet5_results
@@ -13,7 +13,7 @@ SECOND = SyntheticCell([(188, 0.8, 4), (376, 0.96, 5)], (100, 200, 300), seed=1)
 
 
 def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
-    return combine([load(write_lenet5_results(root / "epochs", cells))])
+    return combine_results([load(write_lenet5_results(root / "epochs", cells))])
 
 
 def test_a_milestone_is_the_evaluation_in_which_the_epoch_ended(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fdabench.report.order import Order, order_of
-from fdabench.report.ratios import times, times_sign
+from fdabench.report.order import Order, order_strategies
+from fdabench.report.ratios import format_times, format_times_sign
 from fdabench.report.sentence import pair_words, sentence_of
 from fdabench.report.stats import NO_RATIO, Ratio
 from fdabench.report.target import headline_of
@@ -40,7 +40,7 @@ def outcomes(hits: Hits, seeds: int = 100, reference: str = "") -> pd.DataFrame:
 
 
 def order(hits: Hits) -> Order:
-    return order_of(outcomes(hits))
+    return order_strategies(outcomes(hits))
 
 
 def test_bytes_decide_among_those_that_reach_it_as_often() -> None:
@@ -124,7 +124,7 @@ ALL, HALF, NONE = [True, True], [True, False], [False, False]
 def test_the_suite_names_its_headline_target() -> None:
     frame = hits_frame({"R": {0.5: ALL, 0.7: ALL, 0.9: NONE}})
     found = headline_of(lock("R", headline=0.5), frame)
-    assert (found.chosen, found.target, found.how, found.after_runs) == (0.5, 0.5, "named in the suite", False)
+    assert (found.chosen, found.target, found.reason, found.after_runs) == (0.5, 0.5, "named in the suite", False)
 
 
 def test_the_reference_chooses_on_its_worst_workload() -> None:
@@ -171,18 +171,18 @@ def test_without_a_reached_target_the_next_lower_one_is_taken() -> None:
     ],
 )
 def test_a_bound_shows_the_one_known_limit(ratio: Ratio, words: str, sign: str) -> None:
-    assert (times(ratio), times_sign(ratio)) == (words, sign)
+    assert (format_times(ratio), format_times_sign(ratio)) == (words, sign)
 
 
 def test_the_sentence_reads_from_the_best_strategy_s_side() -> None:
     rows = outcomes({"S": [200e6, 220e6], "F": [14e6, 14e6], "G": [90e6, 90e6]}, reference="S")
-    said = sentence_of(rows, order_of(rows))
+    said = sentence_of(rows, order_strategies(rows))
     assert said.startswith("90 %: F needed 14.0 MB (2 of 2 runs); S 210 MB (2 of 2 runs): 15 times as many")
 
 
 def test_where_the_reference_is_best_the_sentence_has_the_next() -> None:
     rows = outcomes({"S": [10e6, 10e6], "F": [40e6, 40e6]}, reference="S")
-    assert sentence_of(rows, order_of(rows)).startswith(
+    assert sentence_of(rows, order_strategies(rows)).startswith(
         "90 %: S needed 10.0 MB (2 of 2 runs); F 40.0 MB (2 of 2 runs): 4.0 "
     )
 

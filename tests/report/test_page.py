@@ -12,15 +12,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fdabench.formatting import nobreak
+from fdabench.formatting import non_breaking
 from fdabench.report.build import build_report
-from fdabench.report.data import combine
+from fdabench.report.data import combine_results
 from fdabench.report.figures.accuracy import BYTES
 from fdabench.report.figures.pareto import PARETO
 from fdabench.report.figures.tags import strategy_tag
-from fdabench.report.inline import inline
+from fdabench.report.inline import inline_svg
 from fdabench.report.page import grouped
-from fdabench.report.render import Drawn
+from fdabench.report.render import RenderedFigure
 from fdabench.report.tables import headline_table
 from fdabench.results.load import Results
 from support.html_page import Page
@@ -164,7 +164,7 @@ def test_a_figure_loses_what_only_a_file_needs() -> None:
         '<path id="g" d="M 0.123456 1\nL 2 3.000001"/>'
         f'</defs><g id="axes_1"><g id="{strategy_tag("a")}.1"><use xlink:href="#g" clip-path="url(#g)"/></g></g></svg>'
     )
-    found = inline(Drawn("name", "Title", "Words & more", {"svg": svg.encode()}))
+    found = inline_svg(RenderedFigure("name", "Title", "Words & more", {"svg": svg.encode()}))
     assert found.width == 96
     assert found.tags == {strategy_tag("a")}
     assert found.svg == (
@@ -180,13 +180,13 @@ def test_a_figure_s_places_are_rounded_and_its_factors_are_not() -> None:
         '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt" viewBox="0 0 72 36">'
         '<g transform="translate(1.23456 2) scale(0.015625)"/><text transform="rotate(-0 1.234 5)">a b</text></svg>'
     )
-    found = inline(Drawn("name", "Title", "Words", {"svg": svg.encode()})).svg
+    found = inline_svg(RenderedFigure("name", "Title", "Words", {"svg": svg.encode()})).svg
     assert '<g transform="translate(1.23 2) scale(0.015625)" />' in found
     assert "<text>a b</text>" in found
 
 
 def test_rows_are_grouped_under_what_they_share(full: Results) -> None:
-    table = headline_table(combine([full]))
+    table = headline_table(combine_results([full]))
     groups = grouped(table, 0, 2)
     assert len(groups) == 2
     assert groups[0].heading.endswith("target 95 %")
@@ -198,7 +198,7 @@ def test_rows_are_grouped_under_what_they_share(full: Results) -> None:
     [("4,000 steps", ["4,000", "steps"]), ("10.5 MB in all", ["10.5 MB", "in", "all"]), ("to 98 %", ["to", "98 %"])],
 )
 def test_numbers_do_not_break(text: str, pieces: list[str]) -> None:
-    assert [piece.replace("\u00a0", " ") for piece in nobreak(text).split(" ")] == pieces
+    assert [piece.replace("\u00a0", " ") for piece in non_breaking(text).split(" ")] == pieces
 
 
 @pytest.mark.usefixtures("few_figures")

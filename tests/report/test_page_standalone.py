@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from fdabench.report.build import build_report
-from fdabench.report.data import combine
+from fdabench.report.data import combine_results
 from fdabench.report.figures.pareto import PARETO
-from fdabench.report.origin import origin
+from fdabench.report.origin import provenance
 from fdabench.report.page import shared
 from fdabench.report.tables import cells_table, headline_table
 from fdabench.results.load import Results
@@ -66,7 +66,7 @@ def test_every_file_of_the_report_is_linked_or_embedded(folder: Path, page: Page
 
 
 def test_date_revision_and_machine_are_at_the_top_and_come_from_the_records(full: Results) -> None:
-    data = combine([full])
+    data = combine_results([full])
     cells = list(data.records)
     moments = {cells[0]: "2026-01-30T23:59:59+00:00", cells[1]: "2026-02-01T00:00:00+00:00"}
     changed = {
@@ -81,7 +81,7 @@ def test_date_revision_and_machine_are_at_the_top_and_come_from_the_records(full
     }
     changed[cells[0]] |= {"state": "done", "environment": environment}
     changed[cells[1]] |= {"state": "done", "environment": environment}
-    found = origin(replace(data, records={cell: changed[cell] for cell in cells[:2]}))
+    found = provenance(replace(data, records={cell: changed[cell] for cell in cells[:2]}))
     assert found == [
         "2026-01-30 to 2026-02-01",
         "fdabench 0.1.0 (git abc1234)",
@@ -92,8 +92,8 @@ def test_date_revision_and_machine_are_at_the_top_and_come_from_the_records(full
 
 
 def test_records_without_a_date_or_a_machine_say_nothing(hand_made: Results, nothing: Results) -> None:
-    assert origin(combine([hand_made])) == []
-    assert origin(combine([nothing])) == []
+    assert provenance(combine_results([hand_made])) == []
+    assert provenance(combine_results([nothing])) == []
 
 
 def test_caveats_beyond_the_third_are_folded(folder: Path) -> None:
@@ -111,6 +111,6 @@ def test_every_table_has_a_caption_and_headings_with_a_scope(page: Page) -> None
 
 
 def test_what_rows_share_is_written_above_them(full: Results) -> None:
-    data = combine([full])
+    data = combine_results([full])
     assert shared(headline_table(data)) == (0, 2)
     assert shared(cells_table(data)) == ()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fdabench.published.facts import GRIDS, IID, PARTITIONS
-from fdabench.report.protocol import differences
+from fdabench.report.protocol import protocol_differences
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 
@@ -71,7 +71,7 @@ def test_nothing_differs_from_the_protocol_but_what_a_suite_is_there_to_show(pat
     if "controls" in path.stem:
         allowed |= {f"server.lr = {lr}" for lr in ("0.003", "0.01")} | {"optimizer.lr = 0.1"}
     told = {
-        part for cell in read_suite(path).cells for part in differences(cell.config, cell.label).split(", ") if part
+        part for cell in read_suite(path).cells for part in protocol_differences(cell.config, cell.label).split(", ") if part
     }
     assert told <= allowed
 
@@ -93,4 +93,4 @@ def test_fedopt_has_the_papers_1001_epochs(name: str, strategy: str) -> None:
 def test_another_growth_rate_of_a_densenet_is_a_note() -> None:
     (cell, *_) = cells("cifar10-densenet121")
     changed = {**cell.config, "optimizer": {**cell.config["optimizer"], "lr": 0.01}}
-    assert differences(changed, cell.label) == f"optimizer.lr = 0.01, {IMAGES}"
+    assert protocol_differences(changed, cell.label) == f"optimizer.lr = 0.01, {IMAGES}"

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from fdabench.catalogue.kinds import BUILT_IN
-from fdabench.published.facts import KINDS, STRATEGIES, Fact, published, published_name
+from fdabench.published.facts import KINDS, STRATEGIES, PublishedResult, published, published_name
 from fdabench.report.build import build_report
-from fdabench.report.data import combine
+from fdabench.report.data import combine_results
 from fdabench.report.figures.published import PUBLISHED
-from fdabench.report.published import Comparison, compare
+from fdabench.report.published import Comparison, compare_with_published
 from fdabench.report.render import house_style
-from fdabench.report.versus import versus_table
+from fdabench.report.versus import published_table
 from fdabench.results.load import Results, load
 from fdabench.results.names import strategy_family
 from support.lenet5_results import LINEAR, MODEL_BYTES, WORKERS, SyntheticCell, write_lenet5_results
@@ -28,7 +28,7 @@ FEDADAM = {"kind": "fedadam", "local_epochs": 1.0, "server": SERVER}
 
 
 def compared(root: Path, *cells: SyntheticCell, **lock: Any) -> Comparison:
-    return compare(combine([load(write_lenet5_results(root / "hand", cells, **lock))]))
+    return compare_with_published(combine_results([load(write_lenet5_results(root / "hand", cells, **lock))]))
 
 
 def row(found: Comparison, quantity: str, **axes: Any) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def row(found: Comparison, quantity: str, **axes: Any) -> dict[str, Any]:
     return {str(key): value for key, value in only.items()}
 
 
-def fact(quantity: str, **axes: Any) -> Fact:
+def fact(quantity: str, **axes: Any) -> PublishedResult:
     """The one published number of these axes; the others are None."""
     asked = {"workers": None, "theta": None, "epoch": None, "target": None, **axes}
     (only,) = [each for each in published() if each.quantity == quantity and each.axes._asdict() == asked]
@@ -117,7 +117,7 @@ def test_a_seed_that_was_run_with_two_budgets_counts_once(tmp_path: Path) -> Non
     folders = [
         write_lenet5_results(tmp_path / name, cells) for name, cells in (("short", [short]), ("long", [FIRST, SECOND]))
     ]
-    found = compare(combine([load(folder) for folder in folders]))
+    found = compare_with_published(combine_results([load(folder) for folder in folders]))
     early = row(found, "rounds", target=0.98, workers="10")
     assert (early["cells"], early["measured_low"], early["measured_high"]) == (2, 4, 500)
     assert row(found, "accuracy", epoch=100)["cells"] == 2
@@ -155,7 +155,7 @@ def test_a_miss_is_counted_and_in_no_median(tmp_path: Path) -> None:
     low = SyntheticCell([(18_750, 0.9805, 300)], (100,), seed=1)
     spent = row(compared(tmp_path, FIRST, low), "steps", target=0.985)
     assert (spent["measured"], spent["measured_reached"], spent["cells"]) == (18_750, 1, 2)
-    never = versus_table(compared(tmp_path / "never", low))
+    never = published_table(compared(tmp_path / "never", low))
     assert ("steps to 98.5 %", "not reached", "0/1") in {(line[5], line[7], line[8]) for line in never.rows}
 
 
@@ -163,7 +163,7 @@ def test_rows_without_a_counterpart_are_left_out_but_counted(tmp_path: Path) -> 
     found = compared(tmp_path, FIRST, SECOND)
     # two numbers at epochs 1 and 100, three costs to each of two targets
     assert (found.matched, len(found.frame), found.left_out) == (10, 10, len(published()) - 10)
-    assert f"10 of {len(published())} published numbers have a counterpart" in versus_table(found).note
+    assert f"10 of {len(published())} published numbers have a counterpart" in published_table(found).note
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_the_report_has_the_table_where_there_are_counterparts(
 
 
 def test_the_figure_has_the_cells_their_median_and_what_was_published(tmp_path: Path) -> None:
-    data = combine([load(write_lenet5_results(tmp_path / "hand", [FIRST, SECOND]))])
+    data = combine_results([load(write_lenet5_results(tmp_path / "hand", [FIRST, SECOND]))])
     with house_style():
         figure = PUBLISHED.draw(data)
     assert figure is not None
@@ -250,5 +250,5 @@ def test_the_figure_has_the_cells_their_median_and_what_was_published(tmp_path: 
 
 def test_without_a_reached_published_target_there_is_no_figure(tmp_path: Path, full: Results) -> None:
     low = load(write_lenet5_results(tmp_path / "low", [SyntheticCell([(18_750, 0.9, 300)], (100,))]))
-    assert PUBLISHED.draw(combine([low])) is None
-    assert PUBLISHED.draw(combine([full])) is None
+    assert PUBLISHED.draw(combine_results([low])) is None
+    assert PUBLISHED.draw(combine_results([full])) is None

@@ -12,11 +12,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from fdabench.report.contrast import contrast
-from fdabench.report.data import ReportData, combine
+from fdabench.report.data import ReportData, combine_results
 from fdabench.report.figures import PLOTS
 from fdabench.report.figures.canvas import SMALL
 from fdabench.report.figures.cost import common_limits
-from fdabench.report.figures.crossover import TIE, regions, ties
+from fdabench.report.figures.crossover import TIE, fastest_regions, ties
 from fdabench.report.figures.error_scale import WORDS, worth_showing
 from fdabench.report.figures.pareto import piles, shifts_of, workloads_without
 from fdabench.report.figures.profile import LEAST_PAIRS, absence_profile
@@ -43,7 +43,7 @@ def draws(name: str, data: ReportData) -> bool:
 
 
 def test_text_is_at_least_twelve_pixels_high_on_the_page(full: Results) -> None:
-    data = combine([full])
+    data = combine_results([full])
     for plot in PLOTS:
         figure = render(plot, data)
         if figure is None:
@@ -58,7 +58,7 @@ def test_text_is_at_least_twelve_pixels_high_on_the_page(full: Results) -> None:
 
 
 def test_a_band_needs_two_seeds(full: Results, results_of: Callable[..., Results]) -> None:
-    two, one = (drawn("accuracy-bytes", combine([results_of(seeds=seeds)])) for seeds in ((0, 1), (0,)))
+    two, one = (drawn("accuracy-bytes", combine_results([results_of(seeds=seeds)])) for seeds in ((0, 1), (0,)))
     strategies = 6
     assert len(two.axes[0].collections) == strategies
     assert not one.axes[0].collections
@@ -68,7 +68,7 @@ def test_a_band_needs_two_seeds(full: Results, results_of: Callable[..., Results
 
 def test_every_axis_of_accuracies_has_one_scale_and_says_so(full: Results) -> None:
     """Also where nobody reaches 90 %."""
-    data = combine([full])
+    data = combine_results([full])
     low = replace(data, evals=data.evals.assign(test_accuracy=data.evals["test_accuracy"] * 0.5))
     for each in (data, low):
         panels = drawn("accuracy-bytes", each).axes
@@ -87,7 +87,7 @@ def test_the_axis_of_accuracies_shows_what_matters() -> None:
 
 
 def test_strategies_below_the_axis_are_named(full: Results) -> None:
-    data = combine([full])
+    data = combine_results([full])
     (label,) = (label for label in data.labels if label.startswith("FedAdam"))
     sound = data.evals[data.evals["state"] != "diverged"]
     low = sound.assign(test_accuracy=sound["test_accuracy"].where(sound["label"] != label, 0.1))
@@ -113,7 +113,7 @@ def test_marks_side_by_side_stay_within_the_panel(place: float) -> None:
 
 def test_no_two_marks_of_the_pareto_figure_overlap(full: Results) -> None:
     """Every strategy reaches the target at the same step for the same bytes."""
-    data = combine([full])
+    data = combine_results([full])
     same = data.outcomes.assign(step=100.0, bytes_total=1e7, reached=True)
     figure = drawn("pareto", replace(data, outcomes=same))
     figure.draw_without_rendering()
@@ -126,7 +126,7 @@ def test_no_two_marks_of_the_pareto_figure_overlap(full: Results) -> None:
 
 def test_every_mark_of_the_pareto_figure_is_within_its_panel(full: Results) -> None:
     """Also of a strategy that one seed alone brought there, far from the others."""
-    data = combine([full])
+    data = combine_results([full])
     rows = data.outcomes.assign(step=100.0, bytes_total=1e7, reached=data.outcomes["label"] != "FedAvg τ=50")
     alone = (rows["label"] == "FedAvg τ=50") & (rows["seed"] == rows["seed"].min())
     far = rows.assign(
@@ -147,14 +147,14 @@ def test_every_mark_of_the_pareto_figure_is_within_its_panel(full: Results) -> N
 
 
 def test_the_legend_lists_only_what_is_drawn(full: Results) -> None:
-    data = combine([full])
+    data = combine_results([full])
     one = data.outcomes.assign(step=100.0, bytes_total=1e7, reached=data.outcomes["label"] == "Synchronous")
     keys = [text.get_text() for text in drawn("pareto", replace(data, outcomes=one)).legends[0].get_texts()]
     assert keys == ["Synchronous"]
 
 
 def test_a_workload_without_a_finished_cell_is_reported(full: Results) -> None:
-    data = combine([full])
+    data = combine_results([full])
     hard = data.workloads[-1][1]
     gone = data.outcomes.assign(reached=data.outcomes["reached"] & (data.outcomes["workload"] != hard))
     left = replace(data, outcomes=gone)
@@ -165,9 +165,9 @@ def test_a_workload_without_a_finished_cell_is_reported(full: Results) -> None:
 
 
 def test_bars_of_all_panels_have_one_axis_and_no_bar_within_a_bar(full: Results) -> None:
-    data = combine([full])
+    data = combine_results([full])
     panels = drawn("bytes-to-target", data).axes
-    low, high = common_limits(data.shown)
+    low, high = common_limits(data.at_workload_target)
     assert len(panels) > 1
     for panel in panels:
         assert panel.get_xlim() == pytest.approx((low, high))
@@ -176,29 +176,29 @@ def test_bars_of_all_panels_have_one_axis_and_no_bar_within_a_bar(full: Results)
 
 
 def test_profiles_are_drawn_from_eight_pairs_on(full: Results, results_of: Callable[..., Results]) -> None:
-    few = combine([full])
+    few = combine_results([full])
     assert not draws("profile", few)
     assert f"drawn from {LEAST_PAIRS} pairs" in absence_profile(few)
-    assert draws("profile", combine([results_of(seeds=range(LEAST_PAIRS))]))
+    assert draws("profile", combine_results([results_of(seeds=range(LEAST_PAIRS))]))
 
 
 def test_a_sweep_that_is_too_short_says_so_on_the_page(full: Results, nothing: Results) -> None:
-    why = absence_sweep(combine([full]))
+    why = absence_sweep(combine_results([full]))
     assert why.endswith("drawn from 3 thetas of one strategy on one workload on; here are 1.")
-    assert absence_sweep(combine([nothing])) == ""
+    assert absence_sweep(combine_results([nothing])) == ""
 
 
 def test_reasons_are_on_the_page_and_in_the_summary(full: Results, full_report: Any) -> None:
     for name in ("index.html", "summary.md"):
         text = (full_report.folder / name).read_text(encoding="utf-8").replace("\u00a0", " ")
-        assert absence_sweep(combine([full])) in text
+        assert absence_sweep(combine_results([full])) in text
         assert "How often within a factor of the fewest bytes: drawn from 8 pairs" in text
 
 
 def test_near_ties_are_no_border(full: Results) -> None:
-    demands = combine([full]).demands
+    demands = combine_results([full]).demands
     group = next(group for _, group in demands.groupby(["suite", "workload"]) if group["label"].nunique() > 1)
-    close, found = ties(group), regions(group)
+    close, found = ties(group), fastest_regions(group)
     assert close.dtype == bool
     assert 0 < TIE < 1
     border = np.zeros_like(close)
@@ -208,7 +208,7 @@ def test_near_ties_are_no_border(full: Results) -> None:
 
 
 def test_seeds_of_few_workers_are_shown(results_of: Callable[..., Results]) -> None:
-    data = combine([results_of(seeds=(0, 1), workers=(2, 4))])
+    data = combine_results([results_of(seeds=(0, 1), workers=(2, 4))])
     panel = drawn("scaling", data).axes[0]
     single = [line for line in panel.lines if line.get_linestyle() == "None"]
     lines = [line for line in panel.lines if line.get_linestyle() != "None"]
@@ -217,6 +217,6 @@ def test_seeds_of_few_workers_are_shown(results_of: Callable[..., Results]) -> N
 
 
 def test_bounds_are_slim_arrows_without_text(full: Results) -> None:
-    figure = drawn("heterogeneity", combine([full]))
+    figure = drawn("heterogeneity", combine_results([full]))
     assert not any("≥" in text.get_text() for panel in figure.axes for text in panel.texts)
-    assert "arrow upwards" in BY_NAME["heterogeneity"].caption(combine([full]))
+    assert "arrow upwards" in BY_NAME["heterogeneity"].caption(combine_results([full]))

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fdabench.report.data import combine
+from fdabench.report.data import combine_results
 from fdabench.report.figures.attainment import ATTAINMENT
 from fdabench.report.figures.profile import PROFILE
-from fdabench.report.profiles import area, profile, ratios_to_best, widest
+from fdabench.report.profiles import profile_area, profile, ratios_to_best, log2_range
 from fdabench.report.resampling import bootstrap_interval, interquartile_mean
 from fdabench.report.robust import restricted_frame
-from fdabench.report.survival import attainment, common_end
+from fdabench.report.survival import kaplan_meier, common_end
 from fdabench.results.load import Results
 
 
@@ -103,15 +103,15 @@ def test_bootstrap_intervals_of_five_seeds_hold_the_truth(workloads: int, shared
 def test_attainment_by_hand() -> None:
     # costs 10, 20+, 30, 40+ (+: missed). At 10 one of four gets there: 3/4 are left. The second goes at 20 without.
     # At 30 one of the two that are left gets there: 3/4 x 1/2 = 3/8 are left.
-    costs, shares = attainment([10, 20, 30, 40], [True, False, True, False])
+    costs, shares = kaplan_meier([10, 20, 30, 40], [True, False, True, False])
     assert costs.tolist() == [10, 30]
     assert shares == pytest.approx([0.25, 0.625])
 
 
 def test_a_miss_at_the_same_cost_counts_as_still_at_risk() -> None:
     # at 10 two are on the way, one arrives: a half
-    assert attainment([10, 10], [True, False])[1] == pytest.approx([0.5])
-    assert attainment([10, 10], [False, False])[1].size == 0
+    assert kaplan_meier([10, 10], [True, False])[1] == pytest.approx([0.5])
+    assert kaplan_meier([10, 10], [False, False])[1].size == 0
 
 
 def test_the_common_end_is_where_the_first_miss_stopped() -> None:
@@ -123,7 +123,7 @@ def test_the_common_end_is_where_the_first_miss_stopped() -> None:
 
 def test_restricted_means_by_hand(hand_made: Results) -> None:
     """Synchronous reaches 90 % at steps 4 and 6, the other at 4 and 8, of 8: nobody missed, and the end is 8."""
-    synchronous, linear = restricted_frame(combine([hand_made])).to_dict("records")
+    synchronous, linear = restricted_frame(combine_results([hand_made])).to_dict("records")
     assert (synchronous["steps_mean"], linear["steps_mean"]) == (5, 6)
     assert (synchronous["bytes_mean"], linear["bytes_mean"]) == ((640 + 960) / 2, (384 + 448) / 2)
     assert synchronous["steps_limit"] == linear["steps_limit"] == 8
@@ -131,7 +131,7 @@ def test_restricted_means_by_hand(hand_made: Results) -> None:
 
 def test_restricted_means_count_misses_up_to_the_common_step(hand_made: Results) -> None:
     """One cell missed and stopped at step 6, where Synchronous had spent (1 + 5) * 160 bytes."""
-    data = combine([hand_made])
+    data = combine_results([hand_made])
     outcomes = data.outcomes.copy()
     last = outcomes.index[-1]
     outcomes.loc[last, ["reached", "cost_steps", "cost_bytes", "ran", "spent"]] = [False, 6.0, 416.0, 6, 416]
@@ -182,16 +182,16 @@ def test_profiles_by_hand() -> None:
 
 def test_areas_by_hand() -> None:
     ratios = ratios_to_best(COSTS, "cost")
-    assert widest(ratios) == 2
+    assert log2_range(ratios) == 2
     # over two doublings: a is at 1/4 for one and at 1/2 for one; b at 3/4 for both
-    assert area(ratios[ratios["label"] == "a"], 2) == pytest.approx((0.25 + 0.5) / 2)
-    assert area(ratios[ratios["label"] == "b"], 2) == pytest.approx(0.75)
+    assert profile_area(ratios[ratios["label"] == "a"], 2) == pytest.approx((0.25 + 0.5) / 2)
+    assert profile_area(ratios[ratios["label"] == "b"], 2) == pytest.approx(0.75)
 
 
 def test_a_strategy_without_a_common_run_is_compared_with_none() -> None:
     alone = ratios_to_best(outcomes(("easy", 0, "a", 1.0)), "cost")
     assert alone.empty
-    assert widest(alone) == 1
+    assert log2_range(alone) == 1
 
 
 def test_the_report_has_them_with_a_csv_beside(full_report: Any) -> None:
@@ -215,6 +215,6 @@ def test_the_report_has_them_with_a_csv_beside(full_report: Any) -> None:
 
 
 def test_one_workload_with_two_seeds_has_neither_figure(results_of: Callable[..., Results]) -> None:
-    data = combine([results_of(seeds=(0, 1))])
+    data = combine_results([results_of(seeds=(0, 1))])
     assert PROFILE.draw(data) is None
     assert ATTAINMENT.draw(data) is None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fdabench.report.data import ReportData, combine
+from fdabench.report.data import ReportData, combine_results
 from fdabench.report.figures.scaling import SCALING, groups_of
 from fdabench.report.render import house_style
 from fdabench.results.load import load
@@ -18,7 +18,7 @@ def cell(workers: int, step: int, accuracy: float = 0.981, seed: int = 0) -> Syn
 
 
 def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
-    return combine([load(write_lenet5_results(root / "scaling", cells))])
+    return combine_results([load(write_lenet5_results(root / "scaling", cells))])
 
 
 def drawn(data: ReportData) -> Any:
@@ -55,7 +55,7 @@ def test_a_point_that_some_seeds_missed_says_how_many_reached_it(tmp_path: Path)
 def test_titles_of_several_suites_stay_apart(tmp_path: Path) -> None:
     names = ("a-suite-with-a-long-name-of-its-own", "another-suite-with-a-name-that-is-as-long")
     one = load(write_lenet5_results(tmp_path / "one", [cell(5, 100), cell(20, 300)]))
-    figure = drawn(combine([replace(one, lock=one.lock | {"suite": name}) for name in names]))
+    figure = drawn(combine_results([replace(one, lock=one.lock | {"suite": name}) for name in names]))
     figure.draw_without_rendering()
     for left, right in zip(figure.axes[::2], figure.axes[1::2], strict=True):
         edges = [axes.title.get_window_extent() for axes in (left, right)]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fdabench.report.data import combine
+from fdabench.report.data import combine_results
 from fdabench.report.outcomes import with_costs
 from fdabench.report.stats import NO_RATIO, geometric_mean, paired_ratio
 from fdabench.report.target import Headline
@@ -182,7 +182,7 @@ def test_nothing_in_common() -> None:
 
 
 def test_outcomes_know_the_evaluation_before_and_the_end_of_the_budget(hand_made: Results) -> None:
-    outcomes = combine([hand_made]).outcomes.set_index(["label", "seed"])
+    outcomes = combine_results([hand_made]).outcomes.set_index(["label", "seed"])
     synchronous, linear = outcomes.loc[("Synchronous", 1)], outcomes.loc[("LinearFDA θ=1", 0)]
     # at steps 4 and 6 of 8, the last of which is synchronized too: (1 + 8) * 160 bytes
     assert synchronous[["cost_steps_before", "cost_steps", "cost_steps_limit"]].tolist() == [4, 6, 8]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fdabench.report.data import combine
+from fdabench.report.data import combine_results
 from fdabench.report.summary import closing_summary
 from fdabench.results.load import Results
 
@@ -58,7 +58,7 @@ def test_the_headline_target_of_a_suite_is_named(results_of: Build) -> None:
 
 def test_counts_are_those_of_the_rows_that_are_shown(full: Results) -> None:
     """After Ctrl-C, or with -k, a workload or a seed has no result yet."""
-    first = combine([full]).workloads[0][1]
+    first = combine_results([full]).workloads[0][1]
     runs = full.runs.assign(state=full.runs["state"].where(full.runs["workload"] == first, "pending"))
     kept = set(runs.loc[runs["workload"] == first, "cell_id"])
     one = replace(full, runs=runs, hits=full.hits[full.hits["cell_id"].isin(kept)])
@@ -67,7 +67,7 @@ def test_counts_are_those_of_the_rows_that_are_shown(full: Results) -> None:
 
 
 def test_a_workload_without_a_reached_target_is_counted_and_named(full: Results) -> None:
-    hard = combine([full]).workloads[-1][1]
+    hard = combine_results([full]).workloads[-1][1]
     of_hard = full.runs.loc[full.runs["workload"] == hard, "cell_id"]
     hits = full.hits.assign(reached=full.hits["reached"] & ~full.hits["cell_id"].isin(of_hard))
     lock = full.lock | {"headline": 0.95}

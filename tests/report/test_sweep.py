@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from fdabench.report.build import build_report
-from fdabench.report.data import ReportData, combine
+from fdabench.report.data import ReportData, combine_results
 from fdabench.report.figures import PLOTS
 from fdabench.report.figures.canvas import BOUND
-from fdabench.report.figures.sweep import SWEEP, sweeps
+from fdabench.report.figures.sweep import SWEEP, theta_sweeps
 from fdabench.report.render import house_style
 from fdabench.results.load import load
 from support.html_page import Page
@@ -24,7 +24,7 @@ def cell(theta: float, hit: int, seed: int = 0, syncs: int = 1, **changes: Any) 
 
 
 def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
-    return combine([load(write_lenet5_results(root / "sweep", cells))])
+    return combine_results([load(write_lenet5_results(root / "sweep", cells))])
 
 
 def drawn(data: ReportData) -> Any:
@@ -35,7 +35,7 @@ def drawn(data: ReportData) -> Any:
 
 
 def test_two_thetas_are_no_sweep(tmp_path: Path) -> None:
-    assert sweeps(data_of(tmp_path, cell(0.5, 100), cell(1.0, 100), cell(1.0, 200, seed=1))) == []
+    assert theta_sweeps(data_of(tmp_path, cell(0.5, 100), cell(1.0, 100), cell(1.0, 200, seed=1))) == []
 
 
 def test_monitors_are_not_put_together_to_a_sweep(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_label_that_holds_a_theta_itself_is_no_series_of_its_own(tmp_path: Pat
         for monitor, name in names.items()
         for theta in (1.0, 2.0, 4.0)
     ]
-    ((_, group),) = sweeps(data_of(tmp_path, *cells))
+    ((_, group),) = theta_sweeps(data_of(tmp_path, *cells))
     assert list(dict.fromkeys(group["name"])) == list(names.values())
     assert group.groupby("series")["theta"].apply(list).tolist() == [[1.0, 2.0, 4.0]] * 2
 
@@ -69,7 +69,7 @@ def test_labels_with_nothing_in_common_are_one_sweep_under_its_family(tmp_path: 
         SyntheticCell([(1, 0.5, 1), (100, 0.981, 2)], (1,), label=label, strategy={**LINEAR, "theta": theta})
         for label, theta in thetas.items()
     ]
-    ((_, group),) = sweeps(data_of(tmp_path, *cells))
+    ((_, group),) = theta_sweeps(data_of(tmp_path, *cells))
     assert set(group["name"]) == {"LinearFDA"}
 
 

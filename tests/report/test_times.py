@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from fdabench.formatting import format_duration
-from fdabench.report.data import ReportData, combine
-from fdabench.report.figures.crossover import CROSSOVER, regions
+from fdabench.report.data import ReportData, combine_results
+from fdabench.report.figures.crossover import CROSSOVER, fastest_regions
 from fdabench.report.render import house_style
 from fdabench.report.times import fastest, times_frame, times_tables
 from fdabench.results.load import load
@@ -21,7 +21,7 @@ OWN = {"name": "slow", "bandwidth_mbps": 8e-6, "latency_ms": 0.0, "shared": True
 
 
 def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
-    return combine([load(write_lenet5_results(root / "times", cells, network=[OWN]))])
+    return combine_results([load(write_lenet5_results(root / "times", cells, network=[OWN]))])
 
 
 def test_seconds_by_hand_on_a_network_of_the_suites_own(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_strategy_that_missed_the_target_is_not_in_the_tables(tmp_path: Path) 
 
 def test_the_map_agrees_with_the_seconds_at_its_corners(tmp_path: Path) -> None:
     data = data_of(tmp_path, MANY, FEW)
-    found = regions(data.demands)
+    found = fastest_regions(data.demands)
     assert found["LinearFDA"][0, 0]
     # Synchronous waits 375 times, FDA 378 times
     assert found["Synchronous"][-1, -1]

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pandas as pd
 
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.wire import wire_tables
+from fdabench.report.wire import traffic_tables
 
 CELL = {**dict.fromkeys(WORKLOAD, "w"), "label": "FDA", "seed": 0, "cell_id": "c", "count": 1, "seconds": 0.5}
 
@@ -21,7 +21,7 @@ def told(*received: int | None) -> Any:
     wire = pd.DataFrame(rows).astype({"received_bytes": "float64"})
     records = {"c": {"processes": 2, "mean": "ordered"}}
     data = SimpleNamespace(wire=wire, records=records, where=lambda suite, workload: "here")
-    (table,) = wire_tables(cast(ReportData, data))
+    (table,) = traffic_tables(cast(ReportData, data))
     return table
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from fdabench.report.build import build_report
 from fdabench.report.caveats import find_caveats
-from fdabench.report.data import combine
-from fdabench.report.markup import environment, table_files, tex
+from fdabench.report.data import combine_results
+from fdabench.report.markup import jinja_environment, table_files, tex
 from fdabench.report.tables import headline_table
 from fdabench.results.load import Results
 
@@ -51,15 +51,15 @@ def test_what_diverged_to_infinity_is_reported_all_the_same(hand_made: Results, 
 
 
 def test_a_workload_that_stays_below_the_headline_target_is_shown_at_its_own(full: Results) -> None:
-    hard = combine([full]).workloads[-1][1]
-    of_hard = combine([full]).runs.query("workload == @hard")["cell_id"].str.split(":").str[-1]
+    hard = combine_results([full]).workloads[-1][1]
+    of_hard = combine_results([full]).runs.query("workload == @hard")["cell_id"].str.split(":").str[-1]
     low, *_, high = full.lock["targets"]
     is_hard, target = full.hits["cell_id"].isin(of_hard), full.hits["target"]
     hits = full.hits.assign(reached=~is_hard & (target <= high) | is_hard & (target == low))
-    data = combine([replace(full, hits=hits, lock=full.lock | {"headline": high})])
-    assert set(data.headline["target"]) == {high}
+    data = combine_results([replace(full, hits=hits, lock=full.lock | {"headline": high})])
+    assert set(data.at_suite_target["target"]) == {high}
     assert data.apart("full", hard) == "to 90 %: nobody reached 99.9 %"
-    shown = data.shown.groupby("workload")["target"].unique().map(list)
+    shown = data.at_workload_target.groupby("workload")["target"].unique().map(list)
     assert shown.drop(hard).map(lambda targets: targets == [high]).all()
     assert shown[hard] == [low]
 
@@ -95,7 +95,7 @@ def test_summary_json(built: Built) -> None:
 
 
 def test_headline_by_hand(hand_made: Results) -> None:
-    table = headline_table(combine([hand_made]))
+    table = headline_table(combine_results([hand_made]))
     base, linear = table.frame.to_dict("records")
     assert (base["reached"], base["cells"]) == (2, 2)
     assert base["bytes"] == pytest.approx(math.sqrt(640 * 960))
@@ -128,7 +128,7 @@ def test_cells_table_has_every_cell(built: Built) -> None:
 
 
 def test_caveats_are_found(full: Results) -> None:
-    text = "\n".join(find_caveats(combine([full])))
+    text = "\n".join(find_caveats(combine_results([full])))
     for words in (
         "have not run to the end",
         "Failed, and missing everywhere: LinearFDA θ=1",
@@ -145,7 +145,7 @@ def test_caveats_are_found(full: Results) -> None:
 
 
 def test_a_state_larger_than_the_model_is_a_caveat(hand_made: Results) -> None:
-    assert any("one local state is 20.0 % of one model" in caveat for caveat in find_caveats(combine([hand_made])))
+    assert any("one local state is 20.0 % of one model" in caveat for caveat in find_caveats(combine_results([hand_made])))
 
 
 def test_nothing_to_show_is_still_a_report(nothing: Results, tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_nothing_to_show_is_still_a_report(nothing: Results, tmp_path: Path) -> 
 
 
 def test_two_results_side_by_side(hand_made: Results, full: Results) -> None:
-    data = combine([hand_made, full, hand_made])
+    data = combine_results([hand_made, full, hand_made])
     assert list(data.locks) == ["hand", "full", "hand #2"]
     assert data.runs["cell_id"].is_unique
     assert len(data.evals) == len(full.evals) + 2 * len(hand_made.evals)
@@ -163,7 +163,7 @@ def test_two_results_side_by_side(hand_made: Results, full: Results) -> None:
 
 
 def test_other_conventions_reach_the_curves(results_of: Callable[..., Results]) -> None:
-    data = combine([results_of(convention="upload", seeds=(0,))])
+    data = combine_results([results_of(convention="upload", seeds=(0,))])
     row = data.evals[data.evals["label"] == "FedAvg τ=50"].iloc[-1]
     assert row["bytes_total"] == 4 * 4 * 50_890 * 7
 
@@ -172,7 +172,7 @@ def test_tex_escapes(hand_made: Results) -> None:
     assert tex("a_b & 5 % of {x} ≥ θ~1\\") == (
         r"a\_b \& 5 \% of \{x\} $\geq$ $\theta$\textasciitilde{}1\textbackslash{}"
     )
-    source = table_files(headline_table(combine([hand_made])), environment())["tex"].decode()
+    source = table_files(headline_table(combine_results([hand_made])), jinja_environment())["tex"].decode()
     body = source.split("\\midrule")[1]
     assert r"LinearFDA $\theta$=1 & 90 \%" in body
     assert not re.search(r"(?<!\\)[%_#]", body)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fdabench.report.caveats import find_caveats
-from fdabench.report.data import ReportData, combine
+from fdabench.report.data import ReportData, combine_results
 from fdabench.report.figures.heterogeneity import groups_of as alphas_of
 from fdabench.report.figures.scaling import groups_of as workers_of
 from fdabench.report.headline import headline_frame
@@ -39,7 +39,7 @@ def cells_of(axis: str, values: tuple[object, ...], hits: tuple[int, ...]) -> li
 
 
 def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
-    return combine([load(write_lenet5_results(root / "pooled", cells))])
+    return combine_results([load(write_lenet5_results(root / "pooled", cells))])
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
 )
 def test_each_setting_is_one_row(tmp_path: Path, axis: str, values: tuple[object, ...]) -> None:
     data = data_of(tmp_path, *cells_of(axis, values, (100, 1000)))
-    frame = headline_frame(data, data.headline)
+    frame = headline_frame(data, data.at_suite_target)
     assert len(data.workloads) == 2
     assert (
         frame[["cells", "reached", "bytes_ratio_pairs"]].query("bytes_ratio_pairs > 0").values.tolist() == [[2] * 3] * 2
@@ -109,11 +109,11 @@ def test_heterogeneity_draws_each_setting_for_itself(tmp_path: Path) -> None:
 def test_the_time_of_a_step_is_that_of_the_same_suite(full: Results) -> None:
     """Two suites with the same workload, one on a machine that takes twice as long."""
     slow = replace(full, runs=full.runs.assign(worker_steps_per_s=full.runs["worker_steps_per_s"] / 2))
-    steps = combine([full, slow]).demands.groupby("suite")["step_s"].first()
+    steps = combine_results([full, slow]).demands.groupby("suite")["step_s"].first()
     assert steps["full #2"] == pytest.approx(2 * steps["full"])
 
 
 def test_old_results_without_the_newer_axes_are_read(results_of: Callable[..., Results]) -> None:
     results = results_of(seeds=(0,))
     assert "precision" not in results.lock["cell"][0]["config"]
-    assert combine([results]).workloads == [("pretended", "digits mlp, K=4, b=32, dirichlet(0.1)")]
+    assert combine_results([results]).workloads == [("pretended", "digits mlp, K=4, b=32, dirichlet(0.1)")]

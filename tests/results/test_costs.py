@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fdabench.formatting import format_component
-from fdabench.results.costs import CONVENTIONS, Bytes, Instant, bytes_at, bytes_at_each, collectives_at, total_bytes
-from fdabench.results.derive import derive_hits, derive_runs, first_hit
+from fdabench.results.costs import CONVENTIONS, ByteCounts, EvalPoint, bytes_at, add_byte_columns, collectives_at, total_bytes
+from fdabench.results.derive import derive_hits, derive_runs, first_evaluation_reaching
 
 K = 5
 COLUMNS = ["kind", "first_step", "last_step", "count", "elements", "dtype", "payload_bytes"]
@@ -35,7 +35,7 @@ FDA = ledger_of(("initial", 0, 0, 1, 400), ("state", 1, 20, 20, 8), ("model", 7,
     ],
 )
 def test_a_run_costs_what_the_convention_says(convention: str, model: int, state: int) -> None:
-    assert total_bytes(FDA, K, convention) == Bytes(model, state, 0)
+    assert total_bytes(FDA, K, convention) == ByteCounts(model, state, 0)
     assert total_bytes(FDA, K, convention).total == model + state
 
 
@@ -57,12 +57,12 @@ def test_averaged_optimizer_state_costs_as_much_as_a_model_of_its_size() -> None
 def test_an_evaluation_comes_after_the_states_and_before_the_sync_of_its_step(
     step: int, syncs: int, states: int
 ) -> None:
-    assert bytes_at(FDA, Instant(step), K, "paper") == Bytes(2 * 5 * 400 * (1 + syncs), 5 * 8 * states, 0)
+    assert bytes_at(FDA, EvalPoint(step), K, "paper") == ByteCounts(2 * 5 * 400 * (1 + syncs), 5 * 8 * states, 0)
 
 
 @pytest.mark.parametrize(("step", "syncs"), [(6, 0), (7, 1), (8, 1), (11, 2), (15, 3), (20, 3)])
 def test_an_evaluation_of_a_servers_model_pays_the_sync_of_its_step(step: int, syncs: int) -> None:
-    assert bytes_at(FDA, Instant(step, after_sync=True), K, "paper") == Bytes(
+    assert bytes_at(FDA, EvalPoint(step, after_sync=True), K, "paper") == ByteCounts(
         2 * 5 * 400 * (1 + syncs), 5 * 8 * step, 0
     )
 
@@ -97,13 +97,13 @@ def test_runs_of_collectives_cost_what_each_of_them_costs(
         return sum(cost[kind](n, workers) for kind, _, n in collectives if kind in kinds)
 
     for found, expected in (
-        (bytes_at(ledger, Instant(step), workers, convention), done),
+        (bytes_at(ledger, EvalPoint(step), workers, convention), done),
         (total_bytes(ledger, workers, convention), single),
     ):
         assert found.model == spent(("initial", "model"), expected)
         assert found.state == spent(("state",), expected)
         assert found.optimizer == spent(("optimizer",), expected)
-    assert collectives_at(ledger, Instant(step)) == len(done)
+    assert collectives_at(ledger, EvalPoint(step)) == len(done)
 
 
 @given(
@@ -117,8 +117,8 @@ def test_many_evaluations_at_once_cost_what_each_of_them_costs(
 ) -> None:
     rows = [(kind, first, first + stride * (count - 1), count, n) for kind, first, stride, count, n in runs]
     ledger = ledger_of(("initial", 0, 0, 1, 400), ("statistics", 3, 9, 3, 16), *rows)
-    found = bytes_at_each(pd.DataFrame(asked, columns=["step", "after_sync"]), ledger, workers, convention)
-    each = [bytes_at(ledger, Instant(step, after), workers, convention) for step, after in asked]
+    found = add_byte_columns(pd.DataFrame(asked, columns=["step", "after_sync"]), ledger, workers, convention)
+    each = [bytes_at(ledger, EvalPoint(step, after), workers, convention) for step, after in asked]
     columns = found[["bytes_model", "bytes_state", "bytes_optimizer", "bytes_total"]]
     assert columns.to_numpy().tolist() == [[*bill, bill.total] for bill in each]
 
@@ -142,7 +142,7 @@ def test_many_evaluations_at_once_cost_what_each_of_them_costs(
 def test_a_target_is_hit_at_the_first_of_so_many_evaluations(
     accuracy: list[float], target: float, hit: int, reach: str, position: int | None
 ) -> None:
-    assert first_hit(pd.Series(accuracy, dtype=float), target, hit, reach) == position
+    assert first_evaluation_reaching(pd.Series(accuracy, dtype=float), target, hit, reach) == position
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 
 from fdabench.errors import ResultError
 from fdabench.results import schema
-from fdabench.results.files import read_json, read_table, write_json, write_table, write_whole
-from fdabench.results.store import TABLES, Store
+from fdabench.results.files import read_json, read_table, write_json, write_table, atomic_write_bytes
+from fdabench.results.store import TABLES, ResultsFolder
 
 ROUND = {"round": 1, "step": 3, "steps": 3, "estimate": 1.5, "variance": 1.25, "theta": 1.0}
 
@@ -39,13 +39,13 @@ def test_bytes_of_another_convention_have_another_name() -> None:
 
 
 def test_writing_makes_the_folders_above(tmp_path: Path) -> None:
-    write_whole(tmp_path / "a" / "b" / "file", b"text")
+    atomic_write_bytes(tmp_path / "a" / "b" / "file", b"text")
     assert (tmp_path / "a" / "b" / "file").read_bytes() == b"text"
 
 
 def test_writing_again_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None:
     for content in (b"first, and long", b"second"):
-        write_whole(tmp_path / "file", content)
+        atomic_write_bytes(tmp_path / "file", content)
     assert (tmp_path / "file").read_bytes() == b"second"
     assert os.listdir(tmp_path) == ["file"]
 
@@ -57,11 +57,11 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside(
     def fails(*args: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    write_whole(tmp_path / "file", b"old")
+    atomic_write_bytes(tmp_path / "file", b"old")
     with monkeypatch.context() as patched:
         patched.setattr(f"fdabench.results.files.os.{step}", fails)
         with pytest.raises(ResultError, match=r"file: cannot be written: No space left on device"):
-            write_whole(tmp_path / "file", b"new")
+            atomic_write_bytes(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
 
@@ -72,11 +72,11 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_beside(
     def interrupted(*args: Any) -> None:
         raise KeyboardInterrupt
 
-    write_whole(tmp_path / "file", b"old")
+    atomic_write_bytes(tmp_path / "file", b"old")
     with monkeypatch.context() as patched:
         patched.setattr("fdabench.results.files.os.fsync", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            write_whole(tmp_path / "file", b"new")
+            atomic_write_bytes(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
 
@@ -84,13 +84,13 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_beside(
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match="cannot be written"):
-        write_whole(tmp_path / "file" / "inside", b"")
+        atomic_write_bytes(tmp_path / "file" / "inside", b"")
 
 
 def test_written_files_have_the_usual_permissions(tmp_path: Path) -> None:
     mask = os.umask(0o027)
     try:
-        write_whole(tmp_path / "file", b"")
+        atomic_write_bytes(tmp_path / "file", b"")
     finally:
         os.umask(mask)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
@@ -195,7 +195,7 @@ LOCK = {"suite": "s", "cell": [{"id": "a", "config": {"x": 0.1}}]}
 
 
 def test_the_lock_comes_back_and_is_written_only_when_it_changes(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = ResultsFolder(tmp_path)
     store.write_lock(LOCK)
     before = store.lock_path.stat().st_ino
     store.write_lock(LOCK)
@@ -206,11 +206,11 @@ def test_the_lock_comes_back_and_is_written_only_when_it_changes(tmp_path: Path)
 
 
 def test_a_folder_of_another_suite_is_refused_and_left_alone(tmp_path: Path) -> None:
-    Store(tmp_path).write_lock(LOCK)
-    before = Store(tmp_path).lock_path.read_bytes()
+    ResultsFolder(tmp_path).write_lock(LOCK)
+    before = ResultsFolder(tmp_path).lock_path.read_bytes()
     with pytest.raises(ResultError, match="holds results of the suite 's', not 'other'"):
-        Store(tmp_path).write_lock({**LOCK, "suite": "other"})
-    assert Store(tmp_path).lock_path.read_bytes() == before
+        ResultsFolder(tmp_path).write_lock({**LOCK, "suite": "other"})
+    assert ResultsFolder(tmp_path).lock_path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -227,11 +227,11 @@ def test_a_folder_without_a_lock_of_ours_is_refused(tmp_path: Path, content: byt
     if content is not None:
         (tmp_path / "suite.lock.toml").write_bytes(content)
     with pytest.raises(ResultError, match=fault):
-        Store(tmp_path).read_lock()
+        ResultsFolder(tmp_path).read_lock()
 
 
 def test_a_cell_that_never_started_has_no_record(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = ResultsFolder(tmp_path)
     assert store.read_record("a") is None
     store.write_record("a", {"state": "done"})
     assert store.read_record("a") == {"schema": schema.SCHEMA_VERSION, "state": "done"}
@@ -239,7 +239,7 @@ def test_a_cell_that_never_started_has_no_record(tmp_path: Path) -> None:
 
 
 def test_a_cells_tables_hold_its_configuration(tmp_path: Path) -> None:
-    Store(tmp_path).write_tables("abc", {"rounds": [ROUND]}, '{"seed":0}')
+    ResultsFolder(tmp_path).write_tables("abc", {"rounds": [ROUND]}, '{"seed":0}')
     path = tmp_path / "cells" / "abc" / "rounds.parquet"
     metadata = pq.read_schema(path).metadata
     assert (metadata[b"cell_id"], metadata[b"cell"], metadata[b"accounting"]) == (b"abc", b'{"seed":0}', b"paper")

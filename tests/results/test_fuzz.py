@@ -20,7 +20,7 @@ from fdabench.cli.show import show
 from fdabench.cli.status import print_status
 from fdabench.errors import FdabenchError
 from fdabench.results.load import load
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 from fdabench.suite.reader import read_suite
 from support.lenet5_results import SyntheticCell, write_lenet5_results
 
@@ -92,7 +92,7 @@ def test_a_record_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any)
 
 @pytest.mark.parametrize("wrong", EACH_WRONG)
 def test_a_lock_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any) -> None:
-    path = Store(good).lock_path
+    path = ResultsFolder(good).lock_path
     whole = path.read_bytes()
     lock = tomllib.loads(whole.decode())
     try:

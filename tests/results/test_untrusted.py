@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fdabench.errors import ResultError
 from fdabench.results.load import Results, load
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 from support.lenet5_results import SyntheticCell, write_lenet5_results
 
 LONG = "a" * 4096
@@ -31,7 +31,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 @pytest.mark.parametrize("place", ["suite", "id"])
 def test_names_that_lead_out_of_the_folder_are_refused(good: Path, tmp_path: Path, place: str, name: object) -> None:
-    lock = Store(good).read_lock()
+    lock = ResultsFolder(good).read_lock()
     node = lock if place == "suite" else lock["cell"][0]
     node[place] = name
     if name is None:

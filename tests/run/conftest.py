@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from fdabench.results.store import Record, Store
+from fdabench.results.store import Record, ResultsFolder
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 from support.cells import run_cell
@@ -35,7 +35,7 @@ class Ran(NamedTuple):
 
     cells: dict[str, Cell]
     records: dict[str, Record]
-    store: Store
+    store: ResultsFolder
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +44,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     root = tmp_path_factory.mktemp("tiny")
     (root / "tiny.toml").write_text(TINY)
     suite = read_suite(root / "tiny.toml")
-    cells, store = {cell.label: cell for cell in suite.cells}, Store(root / "results")
-    store.write_lock(suite.locked())
+    cells, store = {cell.label: cell for cell in suite.cells}, ResultsFolder(root / "results")
+    store.write_lock(suite.to_lock())
     return Ran(cells, {label: run_cell(cell, store) for label, cell in cells.items()}, store)
 
 

@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 import torch
 
-from fdabench.datasets.base import Data
+from fdabench.datasets.base import DatasetTensors
 from fdabench.engine.choice import ENGINES
-from fdabench.errors import TaskError
+from fdabench.errors import WorkloadError
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import Store
-from fdabench.run.cell import Machine, Watcher, run_together
-from fdabench.run.order import grouped, work
-from fdabench.run.ready import default_together
-from fdabench.run.shared import load_all, mapped, on_disk
-from fdabench.run.simulate import Job, Simulated, simulate
+from fdabench.results.store import ResultsFolder
+from fdabench.run.cell import ExecutionContext, CellCallbacks, run_cells_batched
+from fdabench.run.order import batch_cells, estimated_work
+from fdabench.run.ready import default_cells_per_batch
+from fdabench.run.shared import load_datasets, mmap_loader, export_datasets
+from fdabench.run.simulate import CellJob, TrainingResult, train_cells
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.suite.cell import Cell
 from support.cells import load_dataset, train_cell
@@ -27,7 +27,7 @@ Cells = Callable[..., list[Cell]]
 CPU = torch.device("cpu")
 
 
-def tables(done: Simulated) -> dict[str, pd.DataFrame]:
+def tables(done: TrainingResult) -> dict[str, pd.DataFrame]:
     return {
         name: pd.DataFrame(rows).drop(columns=[*CLOCK_COLUMNS, "cell_id"], errors="ignore")
         for name, rows in done.tables.items()
@@ -35,7 +35,7 @@ def tables(done: Simulated) -> dict[str, pd.DataFrame]:
 
 
 def side_by_side(cells: list[Cell], engine: str) -> list[Any]:
-    return simulate([Job(cell.id, cell.config) for cell in cells], load_dataset(cells[0].config), ENGINES[engine])
+    return train_cells([CellJob(cell.id, cell.config) for cell in cells], load_dataset(cells[0].config), ENGINES[engine])
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def test_a_strategy_that_fails_takes_no_other_cell_with_it(
         raise ZeroDivisionError("the strategy is broken")
 
     monkeypatch.setattr(FedAvg, "step", broken)
-    machine = Machine(CPU, "sequential", lambda name: load_all([name], tmp_path)[name])
-    records = run_together(mixed, Store(tmp_path / "results"), machine, Watcher())
+    machine = ExecutionContext(CPU, "sequential", lambda name: load_datasets([name], tmp_path)[name])
+    records = run_cells_batched(mixed, ResultsFolder(tmp_path / "results"), machine, CellCallbacks())
     states = {(record["label"], record["state"]) for record in records}
     assert {label for label, state in states if state == "failed"} == {"FedAvg", "FedAvgM", "FedAdam"}
     assert {state for label, state in states if not label.startswith("Fed")} == {"done"}
@@ -80,20 +80,20 @@ def test_a_strategy_that_fails_takes_no_other_cell_with_it(
 def test_cells_that_do_not_fit_together_are_run_one_by_one(
     cells: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def small(jobs: list[Job], *arguments: Any, **options: Any) -> Any:
+    def small(jobs: list[CellJob], *arguments: Any, **options: Any) -> Any:
         if len(jobs) > 1:
             raise torch.OutOfMemoryError("no room for so many")
-        return simulate(jobs, *arguments, **options)
+        return train_cells(jobs, *arguments, **options)
 
     monkeypatch.setattr("fdabench.run.cell.simulate", small)
-    machine = Machine(CPU, "sequential", lambda name: load_all([name], tmp_path)[name])
-    records = run_together(cells()[:3], Store(tmp_path / "results"), machine, Watcher())
+    machine = ExecutionContext(CPU, "sequential", lambda name: load_datasets([name], tmp_path)[name])
+    records = run_cells_batched(cells()[:3], ResultsFolder(tmp_path / "results"), machine, CellCallbacks())
     assert [(record["state"], record["together"]) for record in records] == [("done", 1)] * 3
 
 
 def test_only_cells_with_one_model_and_optimizer_share_a_matrix(cells: Cells) -> None:
     alike, other, bigger = cells(), cells("workload.optimizer.lr=0.1"), cells("workload.batch_size=8")
-    groups = grouped([*alike, *other, *bigger], 4)
+    groups = batch_cells([*alike, *other, *bigger], 4)
     assert sorted(len(group) for group in groups) == [1] * 3 + [4] * 6
     assert all(len({(c.config["batch_size"], c.config["optimizer"]["lr"]) for c in group}) == 1 for group in groups)
     assert sorted(cell.id for group in groups for cell in group) == sorted(c.id for c in [*alike, *other, *bigger])
@@ -101,20 +101,20 @@ def test_only_cells_with_one_model_and_optimizer_share_a_matrix(cells: Cells) ->
 
 def test_the_longest_cell_is_first(cells: Cells) -> None:
     quick, slow, wide = cells()[0], cells("budget.steps=48")[0], cells("workload.workers=30")[0]
-    assert sorted([quick, wide, slow], key=work, reverse=True) == [wide, slow, quick]
-    assert grouped([quick, wide, slow], 1) == [[wide], [slow], [quick]]
+    assert sorted([quick, wide, slow], key=estimated_work, reverse=True) == [wide, slow, quick]
+    assert batch_cells([quick, wide, slow], 1) == [[wide], [slow], [quick]]
 
 
 def test_a_cpu_is_left_with_one_cell_and_an_accelerator_is_filled(cells: Cells) -> None:
-    assert default_together(CPU, cells()) == 1
-    assert default_together(torch.device("cuda"), cells("workload.workers=60")) == 4
-    assert default_together(torch.device("cuda"), cells("workload.workers=1000")) == 1
+    assert default_cells_per_batch(CPU, cells()) == 1
+    assert default_cells_per_batch(torch.device("cuda"), cells("workload.workers=60")) == 4
+    assert default_cells_per_batch(torch.device("cuda"), cells("workload.workers=1000")) == 1
 
 
 def test_shared_data_is_the_data(tmp_path: Path) -> None:
-    loaded = load_all(["digits"], tmp_path)
-    with on_disk(loaded) as folder:
-        shared = mapped(folder, CPU)("digits")
+    loaded = load_datasets(["digits"], tmp_path)
+    with export_datasets(loaded) as folder:
+        shared = mmap_loader(folder, CPU)("digits")
         assert folder.exists()
     assert not folder.exists()
     for name, value in vars(loaded["digits"]).items():
@@ -124,9 +124,9 @@ def test_shared_data_is_the_data(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's map of a process's memory")
 def test_shared_data_is_mapped_and_not_copied(tmp_path: Path) -> None:
-    big = Data(torch.ones(20_000, 1, 28, 28), torch.zeros(20_000), torch.ones(1, 1, 28, 28), torch.zeros(1), 1)
-    with on_disk({"big": big}) as folder:
-        shared = mapped(folder, CPU)("big")
+    big = DatasetTensors(torch.ones(20_000, 1, 28, 28), torch.zeros(20_000), torch.ones(1, 1, 28, 28), torch.zeros(1), 1)
+    with export_datasets({"big": big}) as folder:
+        shared = mmap_loader(folder, CPU)("big")
         assert shared.train_x.sum() == 20_000 * 784
         lines = Path("/proc/self/smaps").read_text().split("big.pt\n")[1].splitlines()
         resident, own = (
@@ -143,7 +143,7 @@ def test_a_full_disk_for_the_data_is_reported_with_the_folder(monkeypatch: pytes
 
     monkeypatch.setattr(torch, "save", full)
     with (
-        pytest.raises(TaskError, match=r"no room for the data in .*TMPDIR.*No space left"),
-        on_disk(load_all(["digits"], tmp_path)),
+        pytest.raises(WorkloadError, match=r"no room for the data in .*TMPDIR.*No space left"),
+        export_datasets(load_datasets(["digits"], tmp_path)),
     ):
         pass

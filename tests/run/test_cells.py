@@ -17,13 +17,13 @@ import torch
 from fdabench.results.costs import CONVENTIONS, total_bytes
 from fdabench.results.load import load
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import FAILURES, TABLES, Record, Store
-from fdabench.run.cell import Watcher
-from fdabench.run.events import Ended, Moved, Started
-from fdabench.run.forecast import bytes_bound
-from fdabench.run.plan import standings, tally
-from fdabench.run.pool import Place, run_cells
-from fdabench.run.shared import load_all
+from fdabench.results.store import FAILURE_STATES, TABLES, Record, ResultsFolder
+from fdabench.run.cell import CellCallbacks
+from fdabench.run.events import CellFinished, CellProgress, CellStarted
+from fdabench.run.forecast import forecast_bytes
+from fdabench.run.plan import cell_statuses, summarize
+from fdabench.run.pool import RunContext, run_cells
+from fdabench.run.shared import load_datasets
 from fdabench.strategies import STRATEGIES
 from fdabench.strategies.fda import FDA
 from fdabench.suite.cell import Cell
@@ -33,9 +33,9 @@ Cells = Callable[..., list[Cell]]
 PERIODIC = ["Synchronous", "FedAvg", "FedAdam", "FedAvgM"]
 
 
-def place(store: Store, jobs: int, together: int = 1) -> Place:
-    digits = load_all(["digits"], Path("no-data"))
-    return Place(store, digits, torch.device("cpu"), "sequential", jobs, 1, together)
+def place(store: ResultsFolder, jobs: int, together: int = 1) -> RunContext:
+    digits = load_datasets(["digits"], Path("no-data"))
+    return RunContext(store, digits, torch.device("cpu"), "sequential", jobs, 1, together)
 
 
 def ledger(ran: Any, label: str) -> pd.DataFrame:
@@ -84,9 +84,9 @@ def test_tables_of_a_cell_agree_with_each_other(ran: Any) -> None:
 
 def test_a_cell_run_again_gives_the_same_tables_but_for_the_clock(ran: Any, tmp_path: Path) -> None:
     cell = ran.cells["SketchFDA"]
-    run_cell(cell, Store(tmp_path))
+    run_cell(cell, ResultsFolder(tmp_path))
     for name in TABLES:
-        first, again = (store.read_cell_table(cell.id, name).to_pandas() for store in (ran.store, Store(tmp_path)))
+        first, again = (store.read_cell_table(cell.id, name).to_pandas() for store in (ran.store, ResultsFolder(tmp_path)))
         clocks = [column for column in CLOCK_COLUMNS if column in first]
         pd.testing.assert_frame_equal(first.drop(columns=clocks), again.drop(columns=clocks), check_exact=True)
 
@@ -94,18 +94,18 @@ def test_a_cell_run_again_gives_the_same_tables_but_for_the_clock(ran: Any, tmp_
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_bytes_are_forecast_exactly_for_periodic_strategies_and_bounded_for_fda(ran: Any, convention: str) -> None:
     for label, cell in ran.cells.items():
-        bound = bytes_bound(cell, convention)
+        bound = forecast_bytes(cell, convention)
         assert bound is not None
         spent = total_bytes(ledger(ran, label), cell.config["workers"], convention).total
         if label in PERIODIC:
-            assert bound.least == bound.most == spent, label
+            assert bound.low == bound.high == spent, label
         else:
-            assert bound.least < spent < bound.most, label
+            assert bound.low < spent < bound.high, label
 
 
 def test_bytes_of_a_strategy_without_a_forecast_are_unknown(ran: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fdabench.run.forecast.strategy_of", lambda config, catalogue: object())
-    assert [bytes_bound(cell, "paper") for cell in ran.cells.values()] == [None] * 9
+    assert [forecast_bytes(cell, "paper") for cell in ran.cells.values()] == [None] * 9
 
 
 def test_a_cell_that_raises_is_recorded_as_failed_with_its_traceback(
@@ -115,7 +115,7 @@ def test_a_cell_that_raises_is_recorded_as_failed_with_its_traceback(
         raise ZeroDivisionError("the strategy is broken")
 
     monkeypatch.setattr(FDA, "step", broken)
-    cell, store = cells()[-1], Store(tmp_path / "results")
+    cell, store = cells()[-1], ResultsFolder(tmp_path / "results")
     assert run_cell(cell, store)["state"] == "failed"
     record = store.read_record(cell.id)
     assert record is not None
@@ -138,7 +138,7 @@ def test_a_cell_without_memory_is_recorded_as_oom(
         raise error
 
     monkeypatch.setattr(FDA, "step", full)
-    record = run_cell(cells()[-1], Store(tmp_path))
+    record = run_cell(cells()[-1], ResultsFolder(tmp_path))
     assert record["state"] == "oom"
     assert str(error) in record["error"]
 
@@ -157,35 +157,35 @@ def test_a_strategy_that_refuses_its_cell_is_recorded_as_failed(
     Picky.__module__ = FDA.__module__
     monkeypatch.setitem(STRATEGIES, "fda", Picky)  # type: ignore[arg-type]
     cell = cells("strategy.5.theta={per_parameter = 0.5}")[-1]
-    record = run_cell(cell, Store(tmp_path))
+    record = run_cell(cell, ResultsFolder(tmp_path))
     assert record["state"] == "failed"
     assert "more than this strategy can do" in record["error"]
 
 
 def test_a_cell_that_is_stopped_says_interrupted_from_the_start(cells: Cells, tmp_path: Path) -> None:
-    cell, store = cells()[0], Store(tmp_path)
+    cell, store = cells()[0], ResultsFolder(tmp_path)
     seen: list[Any] = []
 
     def stop() -> bool:
         seen.append(store.read_record(cell.id))
         return len(seen) == 3
 
-    assert run_cell(cell, store, Watcher(stop_asked=stop))["state"] == "interrupted"
+    assert run_cell(cell, store, CellCallbacks(should_stop=stop))["state"] == "interrupted"
     assert [record["state"] for record in seen] == ["interrupted"] * 3
     assert {path.name for path in store.cell_dir(cell.id).iterdir()} == {"cell.json", "checkpoint.pt"}
-    assert standings([cell], store)[0][1:3] == ("to run", "interrupted")
+    assert cell_statuses([cell], store)[0][1:3] == ("to run", "interrupted")
 
 
 def test_a_cell_that_diverges_ends_at_once_and_is_a_result(cells: Cells, tmp_path: Path) -> None:
     cell = cells("workload.0.optimizer={kind = 'sgd', lr = 1e30}", "eval.every_steps=4")[0]
-    record = run_cell(cell, Store(tmp_path))
+    record = run_cell(cell, ResultsFolder(tmp_path))
     assert (record["state"], record["steps"]) == ("diverged", 4)
-    assert standings([cell], Store(tmp_path))[0].status == "done"
+    assert cell_statuses([cell], ResultsFolder(tmp_path))[0].status == "done"
 
 
 def test_a_cell_ends_when_the_last_target_is_reached(cells: Cells, tmp_path: Path) -> None:
     overrides = ["eval.targets=[0.15]", "eval.stop_at_last_target=true", "eval.every_steps=2"]
-    record = run_cell(cells(*overrides)[0], Store(tmp_path))
+    record = run_cell(cells(*overrides)[0], ResultsFolder(tmp_path))
     assert record["state"] == "target_reached"
     assert record["steps"] < 24
     assert record["steps"] % 2 == 0
@@ -193,15 +193,15 @@ def test_a_cell_ends_when_the_last_target_is_reached(cells: Cells, tmp_path: Pat
 
 def test_progress_is_reported_at_every_evaluation(cells: Cells, tmp_path: Path) -> None:
     told: list[Any] = []
-    run_cell(cells()[0], Store(tmp_path), Watcher(lambda cell_id, progress: told.append(progress)))
+    run_cell(cells()[0], ResultsFolder(tmp_path), CellCallbacks(lambda cell_id, progress: told.append(progress)))
     assert [(each.step, each.budget, each.syncs) for each in told] == [(8, 24, 7), (16, 24, 15), (24, 24, 23)]
     assert all(isnan(each.fullness) for each in told)
 
 
 def test_finished_cells_are_done_and_cells_that_never_started_are_to_run(ran: Any, cells: Cells) -> None:
-    found = standings([*ran.cells.values(), *cells("seeds=[7]")], ran.store)
-    assert [(each.status, each.why) for each in found] == [("done", "")] * 9 + [("to run", "")] * 9
-    assert tally(found) == "9 done | 9 to run"
+    found = cell_statuses([*ran.cells.values(), *cells("seeds=[7]")], ran.store)
+    assert [(each.status, each.reason) for each in found] == [("done", "")] * 9 + [("to run", "")] * 9
+    assert summarize(found) == "9 done | 9 to run"
 
 
 @pytest.mark.parametrize(
@@ -221,57 +221,57 @@ def test_finished_cells_are_done_and_cells_that_never_started_are_to_run(ran: An
 def test_the_record_decides_the_status_of_a_cell(
     ran: Any, tmp_path: Path, change: Record, status: str, why: str
 ) -> None:
-    cell, store = ran.cells["FedAvg"], Store(tmp_path)
+    cell, store = ran.cells["FedAvg"], ResultsFolder(tmp_path)
     shutil.copytree(ran.store.cell_dir(cell.id), store.cell_dir(cell.id))
     store.write_record(cell.id, {**ran.records["FedAvg"], **change})
-    assert [each[:3] for each in standings([cell], store)] == [(cell, status, why)]
+    assert [each[:3] for each in cell_statuses([cell], store)] == [(cell, status, why)]
 
 
 @pytest.mark.parametrize(
     ("file", "then"), [("engine/loop.py", "0" * 16), ("strategies/fedavg.py", None), ("strategies/gone.py", "1" * 16)]
 )
 def test_a_stale_cell_names_the_file_that_changed(ran: Any, tmp_path: Path, file: str, then: str | None) -> None:
-    cell, store = ran.cells["FedAvg"], Store(tmp_path)
+    cell, store = ran.cells["FedAvg"], ResultsFolder(tmp_path)
     code = {**ran.records["FedAvg"]["code"], file: then}
     store.write_record(cell.id, {**ran.records["FedAvg"], "code": {k: v for k, v in code.items() if v}})
-    (found,) = standings([cell], store)
+    (found,) = cell_statuses([cell], store)
     assert found.status == "stale"
-    assert found.why.startswith(f"{file} changed ({then or 'absent'} -> ")
-    assert tally([found]) == f"0 done | 1 stale: {file} changed | 0 to run"
+    assert found.reason.startswith(f"{file} changed ({then or 'absent'} -> ")
+    assert summarize([found]) == f"0 done | 1 stale: {file} changed | 0 to run"
 
 
 def test_a_stale_cell_names_every_file_that_changed_and_torch(ran: Any, tmp_path: Path) -> None:
     """In a line the first three of them."""
-    cell, store, record = ran.cells["FedAvg"], Store(tmp_path), ran.records["FedAvg"]
+    cell, store, record = ran.cells["FedAvg"], ResultsFolder(tmp_path), ran.records["FedAvg"]
     code = dict.fromkeys(sorted(record["code"])[:3], "0" * 16)
     environment = record["environment"] | {"torch": "1.0"}
     store.write_record(cell.id, {**record, "code": record["code"] | code, "environment": environment})
-    (found,) = standings([cell], store)
+    (found,) = cell_statuses([cell], store)
     versions = [("torch", "1.0", torch.__version__)]
     expected = [*((file, "0" * 16, record["code"][file]) for file in code), *versions]
     assert sorted(found.changed) == sorted(expected)
-    assert found.why.count(" changed (") == 3
-    assert found.why.endswith(" and 1 more")
-    assert tally([found]) == f"0 done | 1 stale: {', '.join(f'{file} changed' for file in code)} and 1 more | 0 to run"
+    assert found.reason.count(" changed (") == 3
+    assert found.reason.endswith(" and 1 more")
+    assert summarize([found]) == f"0 done | 1 stale: {', '.join(f'{file} changed' for file in code)} and 1 more | 0 to run"
 
 
 def test_a_cell_of_other_code_that_lost_its_label_is_found_by_its_configuration(ran: Any) -> None:
     renamed = replace(ran.cells["FedAvg"], label="Mine", reference=True)
-    assert standings([renamed], ran.store)[0].status == "done"
+    assert cell_statuses([renamed], ran.store)[0].status == "done"
 
 
 @pytest.mark.slow
 def test_a_process_that_dies_loses_its_cell_and_no_other(cells: Cells, tmp_path: Path) -> None:
     """It dies while the other process is at a cell of its own, which goes on undisturbed."""
     first, second, *short = [longer(cell) for cell in cells("seeds=[0]")[:2]] + cells("seeds=[0]")[2:4]
-    store, killed = Store(tmp_path), False
+    store, killed = ResultsFolder(tmp_path), False
     ended: dict[str, Record] = {}
     run = run_cells([first, second, *short], place(store, 2))
     for event in run:
-        if isinstance(event, Moved) and event.cell == first and not killed:
+        if isinstance(event, CellProgress) and event.cell == first and not killed:
             os.kill(pid_at(store, first), signal.SIGKILL)
             killed = True
-        elif isinstance(event, Ended):
+        elif isinstance(event, CellFinished):
             ended[event.cell.id] = event.record
         if len(ended) == 3:
             break
@@ -283,7 +283,7 @@ def test_a_process_that_dies_loses_its_cell_and_no_other(cells: Cells, tmp_path:
     }
     record = store.read_record(first.id)
     assert record is not None
-    assert record["state"] in FAILURES
+    assert record["state"] in FAILURE_STATES
     assert "the process of this cell died: it ended by signal 9" in record["error"]
     record = store.read_record(second.id)
     assert record is not None
@@ -296,7 +296,7 @@ def longer(cell: Cell) -> Cell:
     return replace(cell, config={**cell.config, "budget": {"steps": 1_000_000}})
 
 
-def pid_at(store: Store, cell: Cell) -> int:
+def pid_at(store: ResultsFolder, cell: Cell) -> int:
     record = store.read_record(cell.id)
     assert record is not None
     return int(record["process"]["pid"])
@@ -305,9 +305,9 @@ def pid_at(store: Store, cell: Cell) -> int:
 @pytest.mark.slow
 def test_closing_the_run_stops_its_cells(cells: Cells, tmp_path: Path) -> None:
     long = [replace(cell, config={**cell.config, "budget": {"steps": 100_000}}) for cell in cells()[:3]]
-    store = Store(tmp_path)
+    store = ResultsFolder(tmp_path)
     events = run_cells(long, place(store, 2))
-    while not isinstance(next(events), Started):
+    while not isinstance(next(events), CellStarted):
         pass
     events.close()
     assert multiprocessing.active_children() == []
@@ -319,9 +319,9 @@ def test_closing_the_run_stops_its_cells(cells: Cells, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_closing_a_stopping_run_waits_for_no_process(cells: Cells, tmp_path: Path) -> None:
     """A second Ctrl-C may come while the run is told about, not while it waits; the cell's process is halted."""
-    cell, store, asked = longer(cells()[0]), Store(tmp_path), False
+    cell, store, asked = longer(cells()[0]), ResultsFolder(tmp_path), False
     events = run_cells([cell], place(store, 1), lambda: asked)
-    while not isinstance(next(events), Moved):
+    while not isinstance(next(events), CellProgress):
         pass
     os.kill(pid_at(store, cell), signal.SIGSTOP)
     asked = True

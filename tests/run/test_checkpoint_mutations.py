@@ -16,13 +16,13 @@ import pytest
 import torch
 
 from fdabench.catalogue.kinds import BUILT_IN
-from fdabench.core.ledger import Entry
+from fdabench.core.ledger import LedgerEntry
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, Record, Store
-from fdabench.run.cell import Machine, Watcher, run_together
-from fdabench.run.checkpoint import Checkpoint
+from fdabench.results.store import TABLES, Record, ResultsFolder
+from fdabench.run.cell import ExecutionContext, CellCallbacks, run_cells_batched
+from fdabench.run.checkpoint import CheckpointFile
 from fdabench.run.encoding import codec_for
-from fdabench.run.snapshot import Snapshot
+from fdabench.run.snapshot import CheckpointState
 from fdabench.run.state_schema import check, sizes_of
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
@@ -39,7 +39,7 @@ SUITE = digits_suite(
 )
 STOP, DIGEST = 7, 32
 DIGITS = load_dataset({"dataset": "digits"})
-CPU = Machine(torch.device("cpu"), "sequential", lambda name: DIGITS)
+CPU = ExecutionContext(torch.device("cpu"), "sequential", lambda name: DIGITS)
 
 
 class Stopped(NamedTuple):
@@ -51,7 +51,7 @@ class Stopped(NamedTuple):
     tables: dict[str, pd.DataFrame]
 
 
-def tables(store: Store, cell: Cell) -> dict[str, pd.DataFrame]:
+def tables(store: ResultsFolder, cell: Cell) -> dict[str, pd.DataFrame]:
     frames = {name: store.read_cell_table(cell.id, name).to_pandas() for name in TABLES}
     return {name: frame.drop(columns=[c for c in CLOCK_COLUMNS if c in frame]) for name, frame in frames.items()}
 
@@ -61,10 +61,10 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
     folder = tmp_path_factory.mktemp("mutated")
     (folder / "mutated.toml").write_text(SUITE)
     (cell,) = read_suite(folder / "mutated.toml").cells
-    whole, broken = Store(folder / "whole"), Store(folder / "broken")
-    run_together([cell], whole, CPU, Watcher())
+    whole, broken = ResultsFolder(folder / "whole"), ResultsFolder(folder / "broken")
+    run_cells_batched([cell], whole, CPU, CellCallbacks())
     steps = iter([False] * (STOP - 1))
-    (record,) = run_together([cell], broken, CPU, Watcher(stop_asked=lambda: next(steps, True)))
+    (record,) = run_cells_batched([cell], broken, CPU, CellCallbacks(should_stop=lambda: next(steps, True)))
     assert (record["state"], record["steps"]) == ("interrupted", STOP)
     path = broken.checkpoint_path(cell.id)
     return Stopped(cell, path.with_name("cell.json").read_bytes(), path.read_bytes(), tables(whole, cell))
@@ -76,12 +76,12 @@ def gone_on(stopped: Stopped, folder: Path, put: Callable[[Path], object]) -> Re
     Raises:
         AssertionError: it has failed, or its tables are not those of a cell that nobody disturbed.
     """
-    store = Store(folder / "results")
+    store = ResultsFolder(folder / "results")
     path = store.checkpoint_path(stopped.cell.id)
     path.parent.mkdir(parents=True)
     path.with_name("cell.json").write_bytes(stopped.record)
     put(path)
-    (record,) = run_together([stopped.cell], store, CPU, Watcher())
+    (record,) = run_cells_batched([stopped.cell], store, CPU, CellCallbacks())
     assert record["state"] == "done", record
     for name, frame in stopped.tables.items():
         pd.testing.assert_frame_equal(tables(store, stopped.cell)[name], frame, check_exact=True, obj=name)
@@ -104,58 +104,58 @@ def mended(content: bytes) -> bytes:
     return content[:-DIGEST] + hashlib.sha256(content[:-DIGEST]).digest()
 
 
-def changed(stopped: Stopped, change: Callable[[Snapshot], Snapshot]) -> bytes:
+def changed(stopped: Stopped, change: Callable[[CheckpointState], CheckpointState]) -> bytes:
     """The checkpoint with another state in it, written as fdabench would write it."""
     codec = codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
-    found = codec.decoded(stopped.checkpoint[:-DIGEST])
-    content = codec.encoded({**found, "snapshot": change(found["snapshot"])})
+    found = codec.decode(stopped.checkpoint[:-DIGEST])
+    content = codec.encode({**found, "snapshot": change(found["snapshot"])})
     return content + hashlib.sha256(content).digest()
 
 
-def stand(**parts: Any) -> Callable[[Snapshot], Snapshot]:
-    return lambda state: state._replace(stand=state.stand._replace(**parts))
+def stand(**parts: Any) -> Callable[[CheckpointState], CheckpointState]:
+    return lambda state: state._replace(stand=state.training._replace(**parts))
 
 
-def crew(change: Callable[[Any], dict[str, Any]]) -> Callable[[Snapshot], Snapshot]:
-    return lambda state: stand(crew=state.stand.crew._replace(**change(state.stand.crew)))(state)
+def crew(change: Callable[[Any], dict[str, Any]]) -> Callable[[CheckpointState], CheckpointState]:
+    return lambda state: stand(crew=state.training.crew._replace(**change(state.training.crew)))(state)
 
 
-def round_with(name: str, make: Callable[[Any], Any]) -> Callable[[Snapshot], Snapshot]:
-    def change(state: Snapshot) -> Snapshot:
-        object.__setattr__(state.stand.round, name, make(getattr(state.stand.round, name)))
+def round_with(name: str, make: Callable[[Any], Any]) -> Callable[[CheckpointState], CheckpointState]:
+    def change(state: CheckpointState) -> CheckpointState:
+        object.__setattr__(state.training.round, name, make(getattr(state.training.round, name)))
         return state
 
     return change
 
 
-def note(name: str, value: Any) -> Callable[[Snapshot], Snapshot]:
-    return lambda state: state._replace(notes={**state.notes, name: value})
+def note(name: str, value: Any) -> Callable[[CheckpointState], CheckpointState]:
+    return lambda state: state._replace(notes={**state.recorder, name: value})
 
 
-def without_note(name: str) -> Callable[[Snapshot], Snapshot]:
-    return lambda state: state._replace(notes={key: value for key, value in state.notes.items() if key != name})
+def without_note(name: str) -> Callable[[CheckpointState], CheckpointState]:
+    return lambda state: state._replace(notes={key: value for key, value in state.recorder.items() if key != name})
 
 
-def rows(change: Callable[[Any], object]) -> Callable[[Snapshot], Snapshot]:
-    def altered(state: Snapshot) -> Snapshot:
-        found = json.loads(state.notes["rows"])
+def rows(change: Callable[[Any], object]) -> Callable[[CheckpointState], CheckpointState]:
+    def altered(state: CheckpointState) -> CheckpointState:
+        found = json.loads(state.recorder["rows"])
         change(found)
         return note("rows", json.dumps(found))(state)
 
     return altered
 
 
-def entry(place: int, **parts: Any) -> Callable[[Snapshot], Snapshot]:
-    def altered(state: Snapshot) -> Snapshot:
-        whole = {name: getattr(state.entries[place], name) for name in Entry.__dataclass_fields__}
-        state.entries[place] = Entry(**{**whole, **parts})
+def entry(place: int, **parts: Any) -> Callable[[CheckpointState], CheckpointState]:
+    def altered(state: CheckpointState) -> CheckpointState:
+        whole = {name: getattr(state.ledger[place], name) for name in LedgerEntry.__dataclass_fields__}
+        state.ledger[place] = LedgerEntry(**{**whole, **parts})
         return state
 
     return altered
 
 
 NONE_OF_THESE: list[Any] = [None, "seven", 7.0, True, [], {}, float("nan"), torch.zeros(1)]
-STATES: dict[str, Callable[[Snapshot], Any]] = {
+STATES: dict[str, Callable[[CheckpointState], Any]] = {
     **{f"state {value!r}": lambda state, value=value: value for value in NONE_OF_THESE},
     **{f"stand {value!r}": lambda state, value=value: state._replace(stand=value) for value in NONE_OF_THESE},
     **{f"step {value!r}": stand(step=value) for value in (*NONE_OF_THESE, -1, 13, 10**30, 2)},
@@ -239,11 +239,11 @@ STATES: dict[str, Callable[[Snapshot], Any]] = {
 """Each makes another state of the one of a cell, and each is none of that cell."""
 
 
-def opened(path: Path, stopped: Stopped, told: list[str]) -> Checkpoint:
+def opened(path: Path, stopped: Stopped, told: list[str]) -> CheckpointFile:
     """As `run_together` opens it."""
     cell, codec = stopped.cell, codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
-    about = json.loads(codec.decoded(stopped.checkpoint[:-DIGEST])["about"])
-    return Checkpoint(
+    about = json.loads(codec.decode(stopped.checkpoint[:-DIGEST])["about"])
+    return CheckpointFile(
         path, about, codec, lambda state: check(state, sizes_of(cell.id, cell.config, BUILT_IN)), told.append
     )
 
@@ -277,7 +277,7 @@ def test_one_bit_anywhere_is_found(stopped: Stopped, tmp_path: Path) -> None:
     """At 200 places, and in each of the first bytes and of the last."""
     rng, size = random.Random(0), len(stopped.checkpoint)
     places = [*(rng.randrange(size) for _ in range(200)), *range(40), *range(size - DIGEST, size)]
-    store = Store(tmp_path / "results")
+    store = ResultsFolder(tmp_path / "results")
     path = store.checkpoint_path(stopped.cell.id)
     path.parent.mkdir(parents=True)
     for place in places:
@@ -381,7 +381,7 @@ def test_something_other_than_a_file_is_reported_and_blocks_nothing(
     stopped: Stopped, tmp_path: Path, name: str
 ) -> None:
     put, reason = NO_FILES[name]
-    store = Store(tmp_path / "results")
+    store = ResultsFolder(tmp_path / "results")
     record = gone_on(stopped, tmp_path, put)
     assert record["resumed_at_step"] == 0
     assert reason in record["remarks"][0]
@@ -403,4 +403,4 @@ def test_the_state_of_a_cell_is_the_same_after_it_was_written_and_read(stopped: 
     """To the byte."""
     codec = codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
     content = stopped.checkpoint[:-DIGEST]
-    assert codec.encoded(codec.decoded(content)) == content
+    assert codec.encode(codec.decode(content)) == content

@@ -17,17 +17,17 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import Outcome, Round, synchronize
+from fdabench.core.strategy import StepResult, Round, synchronize
 from fdabench.models import MODELS
-from fdabench.models.base import Architecture, Flatten
+from fdabench.models.base import ModelSpec, Flatten
 from fdabench.models.dropout import Dropout
 from fdabench.monitors import MONITORS
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, Record, Store
-from fdabench.run.cell import Machine, Watcher, run_together
-from fdabench.run.encoding import FORM, Codec
-from fdabench.run.pack import UnstorableError, pack, records_for, unpack
-from fdabench.run.shared import load_all
+from fdabench.results.store import TABLES, Record, ResultsFolder
+from fdabench.run.cell import ExecutionContext, CellCallbacks, run_cells_batched
+from fdabench.run.encoding import FORMAT_VERSION, Codec
+from fdabench.run.pack import NotSerializableError, to_plain, records_for, from_plain
+from fdabench.run.shared import load_datasets
 from fdabench.strategies import STRATEGIES
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.suite.cell import Cell
@@ -37,9 +37,9 @@ STEPS = 24
 KINDS = ["Synchronous", "DDP", "FedAvg", "FedAdam", "FedAvgM", "NaiveFDA", "LinearFDA", "SketchFDA", "ExactFDA"]
 
 
-def machine(engine: str = "sequential", every_s: float = 3600.0) -> Machine:
-    digits = load_all(["digits"], Path("no-data"))["digits"]
-    return Machine(torch.device("cpu"), engine, lambda name: digits, every_s)
+def machine(engine: str = "sequential", every_s: float = 3600.0) -> ExecutionContext:
+    digits = load_datasets(["digits"], Path("no-data"))["digits"]
+    return ExecutionContext(torch.device("cpu"), engine, lambda name: digits, every_s)
 
 
 def stops_after(steps: int, cells: int = 1) -> Callable[[], bool]:
@@ -48,16 +48,16 @@ def stops_after(steps: int, cells: int = 1) -> Callable[[], bool]:
     return lambda: next(left, True)
 
 
-def go(cells: list[Cell], store: Store, on: Machine, steps: int = 10**9) -> list[Record]:
-    return run_together(cells, store, on, Watcher(stop_asked=stops_after(steps, len(cells))))
+def go(cells: list[Cell], store: ResultsFolder, on: ExecutionContext, steps: int = 10**9) -> list[Record]:
+    return run_cells_batched(cells, store, on, CellCallbacks(should_stop=stops_after(steps, len(cells))))
 
 
-def tables(store: Store, cell: Cell) -> dict[str, pd.DataFrame]:
+def tables(store: ResultsFolder, cell: Cell) -> dict[str, pd.DataFrame]:
     found = {name: store.read_cell_table(cell.id, name).to_pandas() for name in TABLES}
     return {name: frame.drop(columns=[c for c in CLOCK_COLUMNS if c in frame]) for name, frame in found.items()}
 
 
-def assert_same(one: Store, other: Store, cells: list[Cell]) -> None:
+def assert_same(one: ResultsFolder, other: ResultsFolder, cells: list[Cell]) -> None:
     for cell in cells:
         expected, found = tables(one, cell), tables(other, cell)
         for name in TABLES:
@@ -66,7 +66,7 @@ def assert_same(one: Store, other: Store, cells: list[Cell]) -> None:
 
 def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int]) -> None:
     """Stopped after so many steps, again after so many more, and so on; equal to the cells run in one go."""
-    whole, broken, on = Store(root / "whole"), Store(root / "broken"), machine(engine)
+    whole, broken, on = ResultsFolder(root / "whole"), ResultsFolder(root / "broken"), machine(engine)
     assert {record["state"] for record in go(cells, whole, on)} == {"done"}
     made = 0
     for steps in stops:
@@ -105,8 +105,8 @@ def test_a_cell_stopped_at_every_single_step_is_the_same_cell(cells: Cells, tmp_
 def test_cells_on_a_gpu_go_on_to_the_same_bits(cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Side by side in one matrix, whose steps are CUDA graphs from the third one on."""
     cuda = torch.device("cuda")
-    digits = load_all(["digits"], Path("no-data"))["digits"].to(cuda)
-    on_cuda = Machine(cuda, "vectorised", lambda name: digits, 3600.0)
+    digits = load_datasets(["digits"], Path("no-data"))["digits"].to(cuda)
+    on_cuda = ExecutionContext(cuda, "vectorised", lambda name: digits, 3600.0)
     monkeypatch.setattr(f"{__name__}.machine", lambda engine: on_cuda)
     assert_resumes(all_kinds(cells), tmp_path, "vectorised", [1, 4, 9])
 
@@ -125,7 +125,7 @@ class Small(NamedTuple):
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model with dropout and batch normalisation, under the name of the multilayer perceptron."""
-    monkeypatch.setitem(MODELS, "mlp", Architecture(Small(), None, ""))  # type: ignore[index]
+    monkeypatch.setitem(MODELS, "mlp", ModelSpec(Small(), None, ""))  # type: ignore[index]
     monkeypatch.setattr("fdabench.run.cell.code_of", lambda config, catalogue: {})
 
 
@@ -158,11 +158,11 @@ def test_optimizers_samplers_statistics_and_masks_are_resumed(
 def test_cells_of_one_matrix_are_resumed_together_and_alone(cells: Cells, tmp_path: Path, engine: str) -> None:
     """Also beside one that has not begun and one that is done."""
     found = cells()
-    whole, broken, on = Store(tmp_path / "whole"), Store(tmp_path / "broken"), machine(engine)
+    whole, broken, on = ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "broken"), machine(engine)
     for group in (found[:4], [found[4]], [found[5]]):
         go(group, whole, on)
     assert_resumes(found[:4], tmp_path / "group", engine, [5])
-    assert_same(whole, Store(tmp_path / "group" / "broken"), found[:4])
+    assert_same(whole, ResultsFolder(tmp_path / "group" / "broken"), found[:4])
     go([found[4]], broken, on, 9)
     records = go([found[5], found[4]], broken, on)
     assert [(record["resumed_at_step"], record["together"]) for record in records] == [(0, 1), (9, 1)]
@@ -174,7 +174,7 @@ def test_checkpoints_are_made_by_the_clock_and_cost_no_bit(
 ) -> None:
     """With no time between them, one after each step; the last one is what is left when the process goes at once."""
     monkeypatch.setattr("fdabench.run.checkpoint.MOST_OF_THE_TIME", float("inf"))
-    cell, whole, killed = cells()[4], Store(tmp_path / "whole"), Store(tmp_path / "killed")
+    cell, whole, killed = cells()[4], ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "killed")
     go([cell], whole, machine())
     asked = 0
 
@@ -186,7 +186,7 @@ def test_checkpoints_are_made_by_the_clock_and_cost_no_bit(
         return False
 
     with pytest.raises(KeyboardInterrupt):
-        run_together([cell], killed, machine(every_s=0.0), Watcher(stop_asked=dies))
+        run_cells_batched([cell], killed, machine(every_s=0.0), CellCallbacks(should_stop=dies))
     record = killed.read_record(cell.id)
     assert record is not None
     assert (record["state"], record["attempts"]) == ("interrupted", 1)
@@ -201,13 +201,13 @@ def test_writing_takes_a_small_share_of_the_time(cells: Cells, tmp_path: Path, m
     clock = iter(range(0, 10**9, 1))
     monkeypatch.setattr("fdabench.run.checkpoint.monotonic", lambda: float(next(clock)))
     monkeypatch.setattr("fdabench.run.checkpoint.write_with", lambda path, write: written.append(next(clock)))
-    (record,) = go(cells("budget.steps=400", "eval.every_steps=400")[:1], Store(tmp_path), machine(every_s=1.0))
+    (record,) = go(cells("budget.steps=400", "eval.every_steps=400")[:1], ResultsFolder(tmp_path), machine(every_s=1.0))
     assert record["state"] == "done"
     assert len(written) == 2, "each took two ticks of a clock that is looked at once a step, so 200 go by"
 
 
 def test_the_clock_of_a_cell_adds_up(cells: Cells, tmp_path: Path) -> None:
-    cell, store = cells()[0], Store(tmp_path)
+    cell, store = cells()[0], ResultsFolder(tmp_path)
     (first,) = go([cell], store, machine(), 12)
     (second,) = go([cell], store, machine())
     assert 0 < first["wall_s"] < second["wall_s"]
@@ -217,56 +217,56 @@ def test_the_clock_of_a_cell_adds_up(cells: Cells, tmp_path: Path) -> None:
 
 
 def test_a_cell_stopped_at_its_last_step_is_done(cells: Cells, tmp_path: Path) -> None:
-    assert go(cells()[:1], Store(tmp_path), machine(), STEPS)[0]["state"] == "done"
+    assert go(cells()[:1], ResultsFolder(tmp_path), machine(), STEPS)[0]["state"] == "done"
 
 
 @pytest.fixture
-def stopped(cells: Cells, tmp_path: Path) -> tuple[Cell, Store]:
+def stopped(cells: Cells, tmp_path: Path) -> tuple[Cell, ResultsFolder]:
     """After seven steps."""
-    cell, store = cells()[4], Store(tmp_path / "results")
+    cell, store = cells()[4], ResultsFolder(tmp_path / "results")
     assert go([cell], store, machine(), 7)[0]["steps"] == 7
     return cell, store
 
 
-def begins_anew(stopped: tuple[Cell, Store], remark: str, on: Machine | None = None) -> None:
+def begins_anew(stopped: tuple[Cell, ResultsFolder], remark: str, on: ExecutionContext | None = None) -> None:
     cell, store = stopped
     (record,) = go([cell], store, on or machine())
     assert (record["state"], record["resumed_at_step"]) == ("done", 0)
     assert [text for text in record["remarks"] if remark in text], record["remarks"]
 
 
-def test_a_checkpoint_of_other_code_is_not_used(stopped: tuple[Cell, Store], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_of_other_code_is_not_used(stopped: tuple[Cell, ResultsFolder], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fdabench.run.cell.code_of", lambda config, catalogue: {"engine/loop.py": "0"})
     begins_anew(stopped, "of other code or another machine")
 
 
 def test_a_checkpoint_of_another_torch_is_not_used(
-    stopped: tuple[Cell, Store], monkeypatch: pytest.MonkeyPatch
+    stopped: tuple[Cell, ResultsFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "__version__", "1.0")
     begins_anew(stopped, "of other code or another machine")
 
 
-def test_a_checkpoint_of_another_engine_is_not_used(stopped: tuple[Cell, Store]) -> None:
+def test_a_checkpoint_of_another_engine_is_not_used(stopped: tuple[Cell, ResultsFolder]) -> None:
     begins_anew(stopped, "of other code or another machine", machine("vectorised"))
 
 
 def test_a_checkpoint_of_another_number_of_threads_is_not_used(
-    stopped: tuple[Cell, Store], monkeypatch: pytest.MonkeyPatch
+    stopped: tuple[Cell, ResultsFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     begins_anew(stopped, "of other code or another machine")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
-def test_a_checkpoint_that_is_cut_short_is_not_used(stopped: tuple[Cell, Store], share: float) -> None:
+def test_a_checkpoint_that_is_cut_short_is_not_used(stopped: tuple[Cell, ResultsFolder], share: float) -> None:
     cell, store = stopped
     path = store.checkpoint_path(cell.id)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     begins_anew(stopped, "cannot be used")
 
 
-def test_a_checkpoint_with_one_wrong_bit_is_not_used(stopped: tuple[Cell, Store]) -> None:
+def test_a_checkpoint_with_one_wrong_bit_is_not_used(stopped: tuple[Cell, ResultsFolder]) -> None:
     """Among the weights, where torch would not notice."""
     cell, store = stopped
     path = store.checkpoint_path(cell.id)
@@ -276,13 +276,13 @@ def test_a_checkpoint_with_one_wrong_bit_is_not_used(stopped: tuple[Cell, Store]
     begins_anew(stopped, "is damaged")
 
 
-def test_a_checkpoint_holds_no_code(stopped: tuple[Cell, Store]) -> None:
+def test_a_checkpoint_holds_no_code(stopped: tuple[Cell, ResultsFolder]) -> None:
     """JSON, and after it numbers and their SHA-256 only."""
     cell, store = stopped
     content = store.checkpoint_path(cell.id).read_bytes()
-    assert content.startswith(FORM)
-    begins = len(FORM) + 8
-    header = json.loads(content[begins : begins + int.from_bytes(content[len(FORM) : begins], "little")])
+    assert content.startswith(FORMAT_VERSION)
+    begins = len(FORMAT_VERSION) + 8
+    header = json.loads(content[begins : begins + int.from_bytes(content[len(FORMAT_VERSION) : begins], "little")])
     (about,) = (value for name, value in header["tree"]["dict"] if name == "about")
     assert json.loads(about)["cell"] == cell.id
     numbers = sum(math.prod(each["shape"]) * getattr(torch, each["dtype"]).itemsize for each in header["tensors"])
@@ -346,12 +346,12 @@ class Mine(FedAvg):
     """Somebody's own strategy, with a round of its own."""
 
     def init(self, w_D: Tensor) -> Round:
-        return OwnRound(w_D, w_D, Remembering().init(w_D), served=True, longest=2)
+        return OwnRound(w_D, w_D, Remembering().init(w_D), server_owns_model=True, longest=2)
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> Outcome:
+    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
         assert isinstance(r, OwnRound)
         if (t + 1) % r.longest:
-            return Outcome(w_KD, r, False)
+            return StepResult(w_KD, r, False)
         done = synchronize(w_KD, r, Remembering(), channel)  # type: ignore[arg-type]
         parts = {name: getattr(done.round, name) for name in ("anchor_D", "previous_D", "server", "index", "served")}
         return done._replace(round=OwnRound(**parts, longest=1 + r.longest % 4))
@@ -381,9 +381,9 @@ def test_a_state_that_cannot_be_stored_leaves_the_cell_without_checkpoints(
     cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It runs; it says so; stopped, it begins anew."""
-    cell, store, told = theirs(cells, Unstorable, monkeypatch), Store(tmp_path), []
-    watcher = Watcher(stop_asked=stops_after(9), remark=lambda cell_id, text: told.append((cell_id, text)))
-    (record,) = run_together([cell], store, machine(every_s=0.0), watcher)
+    cell, store, told = theirs(cells, Unstorable, monkeypatch), ResultsFolder(tmp_path), []
+    watcher = CellCallbacks(should_stop=stops_after(9), on_warning=lambda cell_id, text: told.append((cell_id, text)))
+    (record,) = run_cells_batched([cell], store, machine(every_s=0.0), watcher)
     assert (record["state"], record["steps"]) == ("interrupted", 9)
     assert record["remarks"] == [text for _, text in told]
     ((cell_id, text),) = told
@@ -401,14 +401,14 @@ def test_a_full_disk_for_a_checkpoint_is_a_warning_and_the_cell_continues(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("fdabench.run.checkpoint.write", full)
-    (record,) = go(cells()[:1], Store(tmp_path), machine(every_s=0.0))
+    (record,) = go(cells()[:1], ResultsFolder(tmp_path), machine(every_s=0.0))
     assert record["state"] == "done"
     assert "no checkpoint: " in record["remarks"][0]
     assert "No space left on device" in record["remarks"][0]
-    assert {path.suffix for path in Store(tmp_path).cell_dir(record["id"]).iterdir()} == {".json", ".parquet"}
+    assert {path.suffix for path in ResultsFolder(tmp_path).cell_dir(record["id"]).iterdir()} == {".json", ".parquet"}
 
 
-def test_the_record_has_the_step_at_which_the_cell_resumed(stopped: tuple[Cell, Store]) -> None:
+def test_the_record_has_the_step_at_which_the_cell_resumed(stopped: tuple[Cell, ResultsFolder]) -> None:
     cell, store = stopped
     before = json.loads((store.cell_dir(cell.id) / "cell.json").read_text())
     assert (before["state"], before["steps"], before["attempts"], before["resumed_at_step"]) == ("interrupted", 7, 1, 0)
@@ -435,8 +435,8 @@ NOTHING_OWN = records_for([])
     ids=lambda value: type(value).__name__,
 )
 def test_what_has_no_form_on_disk_is_refused(value: Any) -> None:
-    with pytest.raises(UnstorableError):
-        pack([value], NOTHING_OWN)
+    with pytest.raises(NotSerializableError):
+        to_plain([value], NOTHING_OWN)
 
 
 @pytest.mark.parametrize(
@@ -458,16 +458,16 @@ def test_what_has_no_form_on_disk_is_refused(value: Any) -> None:
 )
 def test_no_class_is_made_but_those_of_the_cells_own_files(change: Any) -> None:
     own = records_for([Mine])
-    packed = pack(Pair(1, torch.zeros(2)), own)
-    assert unpack(packed, own).seen == 1
+    packed = to_plain(Pair(1, torch.zeros(2)), own)
+    assert from_plain(packed, own).seen == 1
     for records, tree in ((own, {**packed.tree, **change}), (NOTHING_OWN, packed.tree)):
-        with pytest.raises(UnstorableError):
-            unpack(packed._replace(tree=tree), records)
+        with pytest.raises(NotSerializableError):
+            from_plain(packed._replace(tree=tree), records)
 
 
 def coded(value: Any) -> Any:
     codec = Codec(records_for([Mine]), torch.device("cpu"))
-    return codec.decoded(codec.encoded(value))
+    return codec.decode(codec.encode(value))
 
 
 def test_tensors_are_read_as_they_were_laid_out() -> None:
@@ -497,9 +497,9 @@ def test_what_was_one_tensor_is_one_again() -> None:
 def test_a_part_of_a_tensor_is_stored_as_a_part() -> None:
     big = torch.arange(1000.0)
     codec = Codec(NOTHING_OWN, torch.device("cpu"))
-    assert len(codec.encoded(big[10:20])) < 400
+    assert len(codec.encode(big[10:20])) < 400
     assert torch.equal(coded(big[10:20]), big[10:20])
-    (stored,) = pack([big], NOTHING_OWN).tensors
+    (stored,) = to_plain([big], NOTHING_OWN).tensors
     assert stored.data_ptr() == big.data_ptr(), "the whole of one is not copied"
 
 
@@ -510,7 +510,7 @@ def test_plain_values_are_what_they_were() -> None:
     assert math.isnan(coded(float("nan")))
 
 
-def test_what_was_left_half_written_goes(stopped: tuple[Cell, Store]) -> None:
+def test_what_was_left_half_written_goes(stopped: tuple[Cell, ResultsFolder]) -> None:
     """By a process that was killed while it wrote: nobody reads it, and the next attempt removes it."""
     cell, store = stopped
     for name in (".cell.json.x1", ".checkpoint.pt.x2", ".evals.parquet.x3"):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fdabench.run import closure
-from fdabench.run.closure import code_of
+from fdabench.run.closure import code_hashes
 from fdabench.suite.cell import Cell
 from support.cells import train_cell
 
@@ -22,7 +22,7 @@ READERS = {
     "run/shared.py",
     "run/watched.py",
     "suite/members.py",
-    *closure.WATCHING,
+    *closure.OBSERVER_MODULES,
 }
 
 
@@ -39,12 +39,12 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def changed_by(edit: Callable[[str], str], path: Path, cells: dict[str, Cell]) -> set[str]:
     """The labels of the cells whose code is another one after editing a file."""
-    before = {label: code_of(cell.config) for label, cell in cells.items()}
+    before = {label: code_hashes(cell.config) for label, cell in cells.items()}
     text = path.read_text(encoding="utf-8")
     assert edit(text) != text
     path.write_text(edit(text), encoding="utf-8")
     closure._read.cache_clear()
-    return {label for label, cell in cells.items() if code_of(cell.config) != before[label]}
+    return {label for label, cell in cells.items() if code_hashes(cell.config) != before[label]}
 
 
 @pytest.mark.parametrize(
@@ -141,4 +141,4 @@ def test_every_file_that_runs_is_hashed(ran: Any, label: str) -> None:
         sys.setprofile(None)
     files = {Path(name).relative_to(closure.ROOT).as_posix() for name in executed if str(closure.ROOT) in name}
     assert "engine/loop.py" in files
-    assert files - READERS <= set(code_of(cell.config))
+    assert files - READERS <= set(code_hashes(cell.config))

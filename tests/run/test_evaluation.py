@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from fdabench.results.derive import derive_hits
-from fdabench.run.setting import budget_of, make_setting, steps_per_epoch, train_samples_of, validation_indices
-from fdabench.run.simulate import Simulated
+from fdabench.run.setting import budget_of, build_cell, steps_per_epoch, train_samples_of, validation_indices
+from fdabench.run.simulate import TrainingResult
 from fdabench.suite.cell import Cell
 from support.cells import load_dataset, train_cell
 
@@ -29,9 +29,9 @@ def evals(cell: Cell) -> pd.DataFrame:
     return pd.DataFrame(ran(cell).tables["evals"])
 
 
-def ran(cell: Cell) -> Simulated:
+def ran(cell: Cell) -> TrainingResult:
     done = train_cell(cell.config)
-    assert isinstance(done, Simulated)
+    assert isinstance(done, TrainingResult)
     return done
 
 
@@ -132,7 +132,7 @@ VALIDATION = ("eval.validation={share=0.1, seed=3}",)
 def test_the_validation_split_is_left_out_of_training_and_is_what_is_evaluated(cells: Cells) -> None:
     cell = cells(*VALIDATION)[FEDAVG]
     data = load_dataset(cell.config)
-    setting, held_out = make_setting(cell.config, data), validation_indices(cell.config, 1438)
+    setting, held_out = build_cell(cell.config, data), validation_indices(cell.config, 1438)
     assert len(held_out) == 144
     assert train_samples_of(cell.config) == 1438 - 144
     assert sorted(np.concatenate([*setting.shards, held_out])) == list(range(1438))

@@ -7,26 +7,26 @@ from typing import Any
 import pytest
 import torch
 
-from fdabench.core.signs import random_signs
+from fdabench.core.signs import draw_hashes
 from fdabench.results.costs import CONVENTIONS, total_bytes
 from fdabench.results.load import load
-from fdabench.results.store import Store
-from fdabench.run.extrapolate import Wish, estimates
+from fdabench.results.store import ResultsFolder
+from fdabench.run.extrapolate import TargetScale, estimate_costs
 from fdabench.run.footprint import process_bytes
-from fdabench.run.forecast import bytes_bound
+from fdabench.run.forecast import forecast_bytes
 from fdabench.suite.cell import Cell
 from support.cells import run_cell
 
 Change = Callable[..., list[Cell]]
 AVERAGED = 'workload.optimizer={ kind = "adam", lr = 1e-3, at_sync = "average" }'
-HUGE = Wish(10**6, 10**11, 10**6)
+HUGE = TargetScale(10**6, 10**11, 10**6)
 
 
 def test_at_the_size_that_was_run_bytes_and_syncs_are_those_of_the_ledger(ran: Any) -> None:
     """For every strategy, to the byte: the closed form knows all that crosses."""
     results = load(ran.store.root)
     runs = results.runs.set_index("label")
-    found = estimates(list(ran.cells.values()), Wish(), "paper", results)
+    found = estimate_costs(list(ran.cells.values()), TargetScale(), "paper", results)
     assert [each.cell.label for each in found] == list(runs.index)
     for each in found:
         assert each.demands is not None
@@ -35,7 +35,7 @@ def test_at_the_size_that_was_run_bytes_and_syncs_are_those_of_the_ledger(ran: A
         assert low.wire_bytes == runs.at[each.cell.label, "bytes_total"]
         assert each.syncs == (runs.at[each.cell.label, "syncs"],) * 2
         assert each.measured is not None
-        assert (each.measured.as_predicted, each.measured.cells) == (1, 1)
+        assert (each.measured.predictions_hold, each.measured.cells) == (1, 1)
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
@@ -49,7 +49,7 @@ def test_bytes_are_exact_whole_numbers_of_any_size(cells: Change, convention: st
     sync = {"paper": 2 * workers * n, "star": 2 * workers * n, "upload": workers * n, "ring": 2 * (workers - 1) * n}
     initial = {"paper": 2 * workers * n, "star": 2 * workers * n, "upload": 0, "ring": 0}
     state = {"paper": workers * 8, "star": 2 * workers * 8, "upload": workers * 8, "ring": 2 * (workers - 1) * 8}
-    found = {each.cell.label: each for each in estimates(cells(), HUGE, convention)}
+    found = {each.cell.label: each for each in estimate_costs(cells(), HUGE, convention)}
     demands = {label: each.demands for label, each in found.items()}
     ((low, high),) = [value for label, value in demands.items() if label == "Synchronous" and value is not None]
     assert low.wire_bytes == high.wire_bytes == initial[convention] + steps * sync[convention]
@@ -65,8 +65,8 @@ def test_bytes_are_exact_whole_numbers_of_any_size(cells: Change, convention: st
 def test_a_rate_that_was_measured_is_taken_over_and_theta_grows_with_the_parameters(ran: Any) -> None:
     results = load(ran.store.root)
     cell = next(cell for label, cell in ran.cells.items() if label.startswith("NaiveFDA"))
-    (here,) = estimates([cell], Wish(), "paper", results)
-    (there,) = estimates([cell], Wish(1000, 7 * here.here.parameters, 24_000), "paper", results)
+    (here,) = estimate_costs([cell], TargetScale(), "paper", results)
+    (there,) = estimate_costs([cell], TargetScale(1000, 7 * here.measured_at.parameters, 24_000), "paper", results)
     assert here.syncs is not None
     assert there.basis == "measured"
     assert there.syncs == (1000 * here.syncs[0],) * 2
@@ -77,27 +77,27 @@ def test_a_rate_that_was_measured_is_taken_over_and_theta_grows_with_the_paramet
 
 def test_without_a_whole_result_nothing_is_measured(ran: Any, tmp_path: Path) -> None:
     """A cell that diverged has synced as it should not."""
-    store = Store(tmp_path / "copy")
+    store = ResultsFolder(tmp_path / "copy")
     store.write_lock(ran.store.read_lock())
     for label, cell in ran.cells.items():
         tables = {name: ran.store.read_cell_table(cell.id, name).to_pylist() for name in ("evals", "ledger", "rounds")}
         tables |= {name: ran.store.read_cell_table(cell.id, name).to_pylist() for name in ("trace", "partition")}
         store.write_tables(cell.id, tables, cell.canonical)
         store.write_record(cell.id, {**ran.records[label], "state": "diverged"})
-    found = estimates(list(ran.cells.values()), Wish(), "paper", load(store.root))
+    found = estimate_costs(list(ran.cells.values()), TargetScale(), "paper", load(store.root))
     assert {each.measured for each in found} == {None}
     assert {each.basis for each in found} == {"exact", "bound"}
 
 
 def test_averaged_moments_are_counted(cells: Change, tmp_path: Path) -> None:
     cell = next(cell for cell in cells(AVERAGED) if cell.label.startswith("NaiveFDA"))
-    store = Store(tmp_path / "out")
-    store.write_lock({**EMPTY, "cell": [cell.locked()]})
+    store = ResultsFolder(tmp_path / "out")
+    store.write_lock({**EMPTY, "cell": [cell.to_lock()]})
     run_cell(cell, store)
     results = load(store.root)
-    (found,) = estimates([cell], Wish(), "ring", results)
+    (found,) = estimate_costs([cell], TargetScale(), "ring", results)
     assert found.measured is not None
-    assert found.measured.as_predicted == 1
+    assert found.measured.predictions_hold == 1
     assert results.runs["bytes_optimizer"].iloc[0] > 0
 
 
@@ -106,11 +106,11 @@ def test_the_forecast_of_a_run_with_averaged_moments_is_its_ledger(
     cells: Change, tmp_path: Path, convention: str
 ) -> None:
     (cell,) = [cell for cell in cells(AVERAGED) if cell.label == "FedAvgM"]
-    store = Store(tmp_path / "out")
+    store = ResultsFolder(tmp_path / "out")
     run_cell(cell, store)
     ledger = store.read_cell_table(cell.id, "ledger").to_pandas()
     spent = total_bytes(ledger, cell.config["workers"], convention)
-    bound = bytes_bound(cell, convention)
+    bound = forecast_bytes(cell, convention)
     assert spent.optimizer > spent.model / 2
     assert bound == (spent.total, spent.total)
 
@@ -120,11 +120,11 @@ def test_the_forecast_of_a_run_with_averaged_moments_is_its_ledger(
 def test_plan_and_extrapolation_forecast_the_same_bytes(
     cells: Change, changes: tuple[str, ...], convention: str
 ) -> None:
-    found = {each.cell.id: each.demands for each in estimates(cells(*changes), Wish(), convention)}
+    found = {each.cell.id: each.demands for each in estimate_costs(cells(*changes), TargetScale(), convention)}
     for cell in cells(*changes):
         demands = found[cell.id]
         assert demands is not None
-        assert bytes_bound(cell, convention) == tuple(demand.wire_bytes for demand in demands)
+        assert forecast_bytes(cell, convention) == tuple(demand.wire_bytes for demand in demands)
 
 
 EMPTY = {"suite": "tiny", "targets": [], "hit": 1, "reach": "at", "convention": "ring", "seeds": [0]}
@@ -152,6 +152,6 @@ def test_memory_counts_every_vector_that_a_process_holds(cells: Change) -> None:
 
 def test_a_sketch_keeps_no_more_than_seven_bytes_for_each_parameter() -> None:
     numbers = 1_000_000
-    signs = random_signs(numbers, 5, 250, 0, torch.device("cpu"))
+    signs = draw_hashes(numbers, 5, 250, 0, torch.device("cpu"))
     parts = [signs.sign_D, *(part for matrix in signs.segments for part in (matrix.values(), matrix.col_indices()))]
     assert 6 * numbers < sum(part.numel() * part.element_size() for part in parts) < 7 * numbers

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from fdabench.errors import ResultError
-from fdabench.results.store import Store
-from fdabench.run.lease import SILENT_S, Lease, discard_checkpoints
-from fdabench.run.shared import load_all, on_disk
+from fdabench.results.store import ResultsFolder
+from fdabench.run.lease import EXPIRY_S, Lease, discard_checkpoints
+from fdabench.run.shared import load_datasets, export_datasets
 
 HOLD = """
 import sys
@@ -36,16 +36,16 @@ def held_by(root: Path, host: str, silent_s: float) -> Path:
 
 
 def test_a_lease_is_taken_by_one_and_again_when_it_is_back(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = ResultsFolder(tmp_path)
     first, second, other = Lease(store, "a"), Lease(store, "a"), Lease(store, "b")
-    assert first.take()
-    assert not second.take()
-    assert other.take()
+    assert first.acquire()
+    assert not second.acquire()
+    assert other.acquire()
     holder = json.loads((tmp_path / ".leases" / "a.json").read_text())
     assert holder["pid"] == os.getpid()
-    first.give_back()
-    assert second.take()
-    second.give_back()
+    first.release()
+    assert second.acquire()
+    second.release()
     assert [path.name for path in (tmp_path / ".leases").glob("a*")] == ["a.lock"]
 
 
@@ -55,18 +55,18 @@ def test_a_lease_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "True\n"
-    assert not Lease(Store(tmp_path), "a").take()
+    assert not Lease(ResultsFolder(tmp_path), "a").acquire()
     holder.kill()
     holder.communicate()
-    assert Lease(Store(tmp_path), "a").take()
+    assert Lease(ResultsFolder(tmp_path), "a").acquire()
 
 
 @pytest.mark.parametrize(
     ("host", "silent_s", "free"),
     [
         ("elsewhere", 1.0, False),
-        ("elsewhere", SILENT_S - 20, False),
-        ("elsewhere", SILENT_S + 20, True),
+        ("elsewhere", EXPIRY_S - 20, False),
+        ("elsewhere", EXPIRY_S + 20, True),
         (platform.node(), 1.0, True),
     ],
 )
@@ -75,40 +75,40 @@ def test_a_lease_of_another_host_is_respected_until_its_heartbeat_stops(
 ) -> None:
     """One on this host is not: its lock would be seen."""
     held_by(tmp_path, host, silent_s)
-    assert Lease(Store(tmp_path), "a").take() is free
-    assert Lease(Store(tmp_path), "a").take() is free, "the first did not keep what it did not get"
+    assert Lease(ResultsFolder(tmp_path), "a").acquire() is free
+    assert Lease(ResultsFolder(tmp_path), "a").acquire() is free, "the first did not keep what it did not get"
 
 
 def test_a_heartbeat_refreshes_the_lease(tmp_path: Path) -> None:
-    lease = Lease(Store(tmp_path), "a")
-    assert lease.take()
-    path = held_by(tmp_path, "elsewhere", SILENT_S + 20)
-    lease.beat()
+    lease = Lease(ResultsFolder(tmp_path), "a")
+    assert lease.acquire()
+    path = held_by(tmp_path, "elsewhere", EXPIRY_S + 20)
+    lease.refresh()
     assert time.time() - path.stat().st_mtime < 60
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"pid": 3}'])
 def test_a_damaged_lease_file_blocks_no_run_forever(tmp_path: Path, content: str) -> None:
-    path = held_by(tmp_path, "elsewhere", SILENT_S + 20)
+    path = held_by(tmp_path, "elsewhere", EXPIRY_S + 20)
     stamp = path.stat().st_mtime
     path.write_text(content)
     os.utime(path, (stamp, stamp))
-    assert Lease(Store(tmp_path), "a").take()
+    assert Lease(ResultsFolder(tmp_path), "a").acquire()
 
 
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / ".leases").write_text("a file where a folder should be")
     with pytest.raises(ResultError, match=r"\.leases.* cannot be written"):
-        Lease(Store(tmp_path), "a").take()
+        Lease(ResultsFolder(tmp_path), "a").acquire()
 
 
 def test_checkpoints_are_discarded_but_for_those_in_use(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = ResultsFolder(tmp_path)
     for cell_id in ("a", "b"):
         store.cell_dir(cell_id).mkdir(parents=True)
         store.checkpoint_path(cell_id).write_bytes(b"")
     mine = Lease(store, "a")
-    assert mine.take()
+    assert mine.acquire()
     discard_checkpoints(["a", "b", "c"], store)
     assert [store.checkpoint_path(cell_id).exists() for cell_id in ("a", "b")] == [True, False]
 
@@ -120,8 +120,8 @@ def test_data_that_a_killed_run_has_left_goes_with_the_next(tmp_path: Path, monk
     dead.mkdir()
     (dead / "digits.pt").write_bytes(b"1")
     (tmp_path / "fdabench-data-dead.lock").write_bytes(b"")
-    digits = load_all(["digits"], tmp_path)
-    with on_disk(digits) as one, on_disk(digits) as other:
+    digits = load_datasets(["digits"], tmp_path)
+    with export_datasets(digits) as one, export_datasets(digits) as other:
         assert not dead.exists()
         assert one != other
         assert (one / "digits.pt").exists()

@@ -9,22 +9,22 @@ from typing import Any, NoReturn
 import pytest
 import torch
 
-from fdabench.engine.sequential import Sequential
-from fdabench.errors import TaskError
+from fdabench.engine.sequential import SequentialGradients
+from fdabench.errors import WorkloadError
 from fdabench.models import MODELS
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 from fdabench.run import estimate
-from fdabench.run.closure import code_of
-from fdabench.run.ready import check_ready
-from fdabench.run.setting import make_setting, make_training
-from fdabench.run.shared import load_all
+from fdabench.run.closure import code_hashes
+from fdabench.run.ready import check_runnable
+from fdabench.run.setting import build_cell, build_training
+from fdabench.run.shared import load_datasets
 from fdabench.suite.cell import Cell
 
 Cells = Callable[..., list[Cell]]
 
 
 def missing() -> NoReturn:
-    raise TaskError("these weights are nowhere")
+    raise WorkloadError("these weights are nowhere")
 
 
 @pytest.fixture
@@ -39,14 +39,14 @@ def test_the_square_of_the_kernels_comes_from_the_architecture(
 ) -> None:
     monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], kernel_l2=coefficient))  # type: ignore[index]
     config = cells()[0].config
-    setting = make_setting(config, load_all(["digits"], Path("nowhere"))["digits"])
-    assert make_training(config, setting, Sequential).kernel_l2 == coefficient
+    setting = build_cell(config, load_datasets(["digits"], Path("nowhere"))["digits"])
+    assert build_training(config, setting, SequentialGradients).kernel_l2 == coefficient
 
 
 def test_missing_weights_are_reported_before_anything_runs(cells: Cells, without_weights: None) -> None:
     """Once, however many cells need them."""
-    with pytest.raises(TaskError, match=r"^these weights are nowhere$"):
-        check_ready(cells(), load_all(["digits"], Path("nowhere")), torch.device("cpu"))
+    with pytest.raises(WorkloadError, match=r"^these weights are nowhere$"):
+        check_runnable(cells(), load_datasets(["digits"], Path("nowhere")), torch.device("cpu"))
 
 
 def test_a_plan_fetches_no_weights(
@@ -57,7 +57,7 @@ def test_a_plan_fetches_no_weights(
     monkeypatch.setattr(estimate, "perf_counter", lambda: next(readings) / 4)
     cell = cells()[0]
     worker_steps = 24 * cell.config["workers"]
-    assert estimate.estimated_seconds([cell], Store(tmp_path), jobs=1) == pytest.approx(worker_steps / (3 / 1.25))
+    assert estimate.estimated_seconds([cell], ResultsFolder(tmp_path), jobs=1) == pytest.approx(worker_steps / (3 / 1.25))
 
 
 @pytest.mark.parametrize(
@@ -71,5 +71,5 @@ def test_a_plan_fetches_no_weights(
 )
 def test_a_cell_depends_on_its_models_file_and_on_no_other_models(cells: Cells, model: str, file: str) -> None:
     config: Any = {**cells()[0].config, "dataset": "cifar100", "model": model}
-    files = {name for name in code_of(config) if name.startswith("models/")}
+    files = {name for name in code_hashes(config) if name.startswith("models/")}
     assert files == {file, "models/base.py", "models/dropout.py"}

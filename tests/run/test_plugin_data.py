@@ -7,18 +7,18 @@ from typing import Any, cast
 
 import pytest
 
-from fdabench.catalogue.kinds import BUILT_IN, Catalogue, Plugin
-from fdabench.catalogue.load import Packed, packed
-from fdabench.catalogue.origin import File
+from fdabench.catalogue.kinds import BUILT_IN, Registry, Plugin
+from fdabench.catalogue.load import PackedPlugins, pack_plugins
+from fdabench.catalogue.origin import FilePlugin
 from fdabench.datasets.digits import DIGITS
-from fdabench.errors import TaskError
-from fdabench.run.distributed import Seat, _same
-from fdabench.run.watched import watched
+from fdabench.errors import WorkloadError
+from fdabench.run.distributed import RankContext, _same
+from fdabench.run.watched import hash_plugin_data
 
 NOWHERE = Path("no-data")
 
 
-def with_mine(loads: list[Path]) -> Catalogue:
+def with_mine(loads: list[Path]) -> Registry:
     """A catalogue whose data set `mine`, the digits, comes from a plug-in; `loads` notes each time it is loaded."""
 
     def load(root: Path) -> Any:
@@ -26,30 +26,30 @@ def with_mine(loads: list[Path]) -> Catalogue:
         return DIGITS.load(root)
 
     mine = replace(DIGITS, load=load)
-    origin = File("plugins[0]", Path("mine.py"), b'DATASETS = {"mine": 1}')
+    origin = FilePlugin("plugins[0]", Path("mine.py"), b'DATASETS = {"mine": 1}')
     plugin = Plugin(origin, {"datasets": {"mine": mine}}, {})
     return replace(BUILT_IN, datasets={**BUILT_IN.datasets, "mine": mine}, plugins=(plugin,))
 
 
 def test_data_of_a_plugin_are_loaded_and_hashed_once_and_built_in_data_not_at_all() -> None:
     loads: list[Path] = []
-    found = watched(["mine", "digits", "mnist", "mine"], NOWHERE, with_mine(loads))
+    found = hash_plugin_data(["mine", "digits", "mnist", "mine"], NOWHERE, with_mine(loads))
     assert (loads, set(found.data), set(found.catalogue.data_hashes)) == ([NOWHERE], {"mine"}, {"mine"})
-    assert watched(["digits", "mnist"], NOWHERE, BUILT_IN).catalogue.data_hashes == {}
+    assert hash_plugin_data(["digits", "mnist"], NOWHERE, BUILT_IN).catalogue.data_hashes == {}
 
 
 def test_other_processes_are_sent_the_hashes() -> None:
-    assert Packed((), {"mine": "a"}).unpacked().data_hashes == {"mine": "a"}
-    assert packed(replace(BUILT_IN, data_hashes={"mine": "a"})) == Packed((), {"mine": "a"})
+    assert PackedPlugins((), {"mine": "a"}).unpacked().data_hashes == {"mine": "a"}
+    assert pack_plugins(replace(BUILT_IN, data_hashes={"mine": "a"})) == PackedPlugins((), {"mine": "a"})
 
 
 def test_a_process_that_has_loaded_other_data_than_rank_0_takes_no_part() -> None:
     seat = SimpleNamespace(catalogue=SimpleNamespace(data_hashes={"mine": "a"}), member=SimpleNamespace(rank=1))
-    here = cast(Seat, seat)
+    here = cast(RankContext, seat)
     data = DIGITS.load(NOWHERE)
     assert _same(lambda name: data, "a", here, "mine") is data
     assert _same(lambda name: data, "", here, "digits") is data
-    with pytest.raises(TaskError, match="the data of mine differ: rank 1 has a, rank 0 has b"):
+    with pytest.raises(WorkloadError, match="the data of mine differ: rank 1 has a, rank 0 has b"):
         _same(lambda name: data, "b", here, "mine")
-    with pytest.raises(TaskError, match="rank 1 has none, rank 0 has b"):
+    with pytest.raises(WorkloadError, match="rank 1 has none, rank 0 has b"):
         _same(lambda name: data, "b", here, "other")

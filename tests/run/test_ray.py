@@ -20,7 +20,7 @@ import pytest
 
 import fdabench
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, Store
+from fdabench.results.store import TABLES, ResultsFolder
 from support.suites import SKETCH_FDA, SYNCHRONOUS, digits_suite
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'fdabench[ray]'")
@@ -136,14 +136,14 @@ def wait_until_under_way(results: Path, count: int) -> None:
 
 def assert_same_results(left: Path, right: Path) -> None:
     """Tables to the last bit and records, but for clocks, and for how often a cell was begun."""
-    for cell in Store(left).read_lock()["cell"]:
+    for cell in ResultsFolder(left).read_lock()["cell"]:
         for name in TABLES:
             file = f"cells/{cell['id']}/{name}.parquet"
             frames = [
                 pd.read_parquet(root / file).drop(columns=[*CLOCK_COLUMNS], errors="ignore") for root in (left, right)
             ]
             pd.testing.assert_frame_equal(*frames, check_exact=True, obj=file)
-        mine, its = (Store(root).read_record(cell["id"]) for root in (left, right))
+        mine, its = (ResultsFolder(root).read_record(cell["id"]) for root in (left, right))
         assert mine is not None
         assert its is not None
         assert {key: mine[key] for key in mine if key not in CLOCKS} == {
@@ -198,7 +198,7 @@ def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cl
     assert err.splitlines()[-1].startswith("fdabench: interrupted; this goes on from here: fdabench run far.toml")
     kept = {record["id"]: record for record in records(tmp_path / "out")}
     assert [record["state"] for record in kept.values()] == ["interrupted"] * 2
-    assert all(Store(tmp_path / "out").checkpoint_path(str(cell_id)).exists() for cell_id in kept)
+    assert all(ResultsFolder(tmp_path / "out").checkpoint_path(str(cell_id)).exists() for cell_id in kept)
     assert call(tmp_path, *longer, "--jobs", "1").returncode == 0
     for record in records(tmp_path / "out"):
         before = kept[record["id"]]

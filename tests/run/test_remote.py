@@ -8,32 +8,32 @@ from typing import Any
 import pytest
 import torch
 
-from fdabench.catalogue.load import Packed
-from fdabench.errors import TaskError
-from fdabench.results.store import TABLES, Store
-from fdabench.run.away import Began, Errand, Left, Message, Parcel, Went, run_parcels
-from fdabench.run.closure import code_of
-from fdabench.run.custody import write_begun, write_left, write_lost
-from fdabench.run.pool import Place
-from fdabench.run.shared import load_all
+from fdabench.catalogue.load import PackedPlugins
+from fdabench.errors import WorkloadError
+from fdabench.results.store import TABLES, ResultsFolder
+from fdabench.run.away import RemoteStarted, RemoteConfig, RemoteResult, Message, RemoteCell, RemoteProgress, run_remote_cells
+from fdabench.run.closure import code_hashes
+from fdabench.run.custody import record_started, record_result, record_lost
+from fdabench.run.pool import RunContext
+from fdabench.run.shared import load_datasets
 from fdabench.suite.cell import Cell
 
-DATA = load_all(["digits"], Path("no-data"))
-ERRAND = Errand("cpu", "sequential", 1, 60.0, Packed())
+DATA = load_datasets(["digits"], Path("no-data"))
+ERRAND = RemoteConfig("cpu", "sequential", 1, 60.0, PackedPlugins())
 
 
 def away(cell: Cell, *, record: Any = None, checkpoint: bytes | None = None, stop: Callable[[], bool] = bool) -> Any:
     heard: list[Message] = []
-    parcel = Parcel(cell, code_of(cell.config), record, checkpoint)
-    (left,) = run_parcels(ERRAND, [parcel], asdict(DATA["digits"]), heard.append, stop)
+    parcel = RemoteCell(cell, code_hashes(cell.config), record, checkpoint)
+    (left,) = run_remote_cells(ERRAND, [parcel], asdict(DATA["digits"]), heard.append, stop)
     return left, heard
 
 
-def place(root: Path) -> Place:
-    return Place(Store(root), DATA, torch.device("cpu"), "sequential", 1, 1, 1)
+def place(root: Path) -> RunContext:
+    return RunContext(ResultsFolder(root), DATA, torch.device("cpu"), "sequential", 1, 1, 1)
 
 
-def assert_same_tables(left: Store, right: Store, cell_id: str) -> None:
+def assert_same_tables(left: ResultsFolder, right: ResultsFolder, cell_id: str) -> None:
     for name in TABLES:
         mine, its = (store.read_cell_table(cell_id, name).to_pandas() for store in (left, right))
         assert mine.drop(columns="wall_s", errors="ignore").equals(its.drop(columns="wall_s", errors="ignore")), name
@@ -42,12 +42,12 @@ def assert_same_tables(left: Store, right: Store, cell_id: str) -> None:
 def test_a_remote_cell_returns_the_files_that_a_local_cell_writes(ran: Any, tmp_path: Path) -> None:
     for label in ("Synchronous", "FedAdam"):
         cell, there = ran.cells[label], place(tmp_path)
-        write_begun(cell, there)
+        record_started(cell, there)
         left, heard = away(cell)
-        write_left(left, there.store)
+        record_result(left, there.store)
         assert_same_tables(there.store, ran.store, cell.id)
-        assert heard[0] == Began(cell.id)
-        assert all(isinstance(message, Went) for message in heard[1:])
+        assert heard[0] == RemoteStarted(cell.id)
+        assert all(isinstance(message, RemoteProgress) for message in heard[1:])
         mine, its = there.store.read_record(cell.id), ran.store.read_record(cell.id)
         assert mine is not None
         assert its is not None
@@ -66,37 +66,37 @@ def test_a_stopped_cell_sends_its_checkpoint_and_resumes_on_another_machine(ran:
     left, _ = away(cell, stop=lambda: next(answers, True))
     assert left.record["state"] == "interrupted"
     assert 0 < left.record["steps"] < 1500
-    write_left(left, there.store)
+    record_result(left, there.store)
     checkpoint = there.store.checkpoint_path(cell.id).read_bytes()
     again, _ = away(cell, record=there.store.read_record(cell.id), checkpoint=checkpoint)
     assert (again.record["state"], again.record["attempts"]) == ("done", 2)
     assert again.record["resumed_at_step"] == left.record["steps"]
-    write_left(again, there.store)
+    record_result(again, there.store)
     assert not there.store.checkpoint_path(cell.id).exists()
     whole, _ = away(cell)
-    write_left(Left(whole.record, whole.files), Store(tmp_path / "whole"))
-    assert_same_tables(there.store, Store(tmp_path / "whole"), cell.id)
+    record_result(RemoteResult(whole.record, whole.files), ResultsFolder(tmp_path / "whole"))
+    assert_same_tables(there.store, ResultsFolder(tmp_path / "whole"), cell.id)
 
 
 def long_cell(ran: Any) -> Cell:
     cell: Cell = ran.cells["Synchronous"]
     config = {**cell.config, "budget": {"steps": 1500}, "eval": {**cell.config["eval"], "every_steps": 500}}
-    return Cell(config, cell.label, cell.reference)
+    return Cell(config, cell.label, cell.is_reference)
 
 
 def test_other_code_on_another_node_is_reported_before_anything_is_run(ran: Any) -> None:
     cell = ran.cells["Synchronous"]
-    parcel = Parcel(cell, {**code_of(cell.config), "strategies/synchronous.py": "other"}, None, None)
-    with pytest.raises(TaskError, match=r"another version of fdabench: strategies/synchronous\.py differ there"):
-        run_parcels(ERRAND, [parcel], asdict(DATA["digits"]), lambda message: None, bool)
+    parcel = RemoteCell(cell, {**code_hashes(cell.config), "strategies/synchronous.py": "other"}, None, None)
+    with pytest.raises(WorkloadError, match=r"another version of fdabench: strategies/synchronous\.py differ there"):
+        run_remote_cells(ERRAND, [parcel], asdict(DATA["digits"]), lambda message: None, bool)
 
 
 def test_each_start_of_a_cell_is_an_attempt_even_without_a_result(ran: Any, tmp_path: Path) -> None:
     cell, there = ran.cells["FedAvg"], place(tmp_path)
-    assert write_lost(cell.id, there.store, "its node died") is None
-    write_begun(cell, there)
-    write_begun(cell, there)
-    lost = write_lost(cell.id, there.store, "its node died")
+    assert record_lost(cell.id, there.store, "its node died") is None
+    record_started(cell, there)
+    record_started(cell, there)
+    lost = record_lost(cell.id, there.store, "its node died")
     assert lost is not None
     assert (lost["state"], lost["attempts"]) == ("lost", 2)
     left, _ = away(cell, record=lost)

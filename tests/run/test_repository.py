@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fdabench.run import repository
-from fdabench.run.repository import is_tracked, own_revision, revision_at
+from fdabench.run.repository import is_tracked, package_revision, revision_at
 
 ROOT = Path(repository.__file__).parents[2]
 
@@ -65,26 +65,26 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = tmp_path / "fdabench"
     package.mkdir(exist_ok=True)
     monkeypatch.setattr(repository, "PACKAGE", package)
-    own_revision.cache_clear()
+    package_revision.cache_clear()
     yield package
-    own_revision.cache_clear()
+    package_revision.cache_clear()
 
 
 def test_an_installed_package_says_what_it_was_built_from(package: Path) -> None:
-    assert own_revision() == ""
-    own_revision.cache_clear()
+    assert package_revision() == ""
+    package_revision.cache_clear()
     (package / "revision.txt").write_text("abcdef0+\n")
-    assert own_revision() == "abcdef0+"
+    assert package_revision() == "abcdef0+"
 
 
 def test_a_checkout_is_asked_itself_and_a_new_file_of_the_package_is_a_difference(repo: Path, package: Path) -> None:
     (package / "revision.txt").write_text("0123456")
     (repo / ".gitignore").write_text("revision.txt\n")
     clean = git(repo, "rev-parse", "--short", "HEAD")
-    assert own_revision() == clean
-    own_revision.cache_clear()
+    assert package_revision() == clean
+    package_revision.cache_clear()
     (package / "new.py").write_text("")
-    assert own_revision() == f"{clean}+"
+    assert package_revision() == f"{clean}+"
 
 
 @pytest.mark.slow

@@ -5,17 +5,17 @@ from math import sqrt
 import pytest
 import torch
 
-from fdabench.core.strategy import Server
+from fdabench.core.strategy import ServerOptimizer
 from fdabench.servers.adam import KerasAdam, ReddiAdam
 from fdabench.servers.average import Average
 from fdabench.servers.momentum import Momentum
 
 
-def two_rounds(server: Server) -> list[float]:
+def two_rounds(server: ServerOptimizer) -> list[float]:
     w_D = torch.zeros(1, dtype=torch.float64)
     state, found = server.init(w_D), []
     for drift in (1.0, -2.0):
-        w_D, state = server.apply(w_D, torch.tensor([drift], dtype=torch.float64), state)
+        w_D, state = server.update(w_D, torch.tensor([drift], dtype=torch.float64), state)
         found.append(w_D.item())
     return found
 
@@ -57,7 +57,7 @@ def test_keras_adam_is_torchs_but_for_the_place_of_eps() -> None:
     state = server.init(ours_D)
     for n in range(1, 21):
         u_D = 1e-3 * torch.randn(50, dtype=torch.float64, generator=generator)
-        ours_D, state = server.apply(ours_D, u_D, state)
+        ours_D, state = server.update(ours_D, u_D, state)
         optimizer.param_groups[0]["eps"] = eps / sqrt(1 - beta2**n)
         theirs.grad = -u_D
         optimizer.step()
@@ -68,7 +68,7 @@ def test_momentum_of_nothing_is_the_average() -> None:
     generator = torch.Generator().manual_seed(9)
     w_D, u_D = torch.randn(2, 100, generator=generator)
     server = Momentum(lr=1.0, momentum=0.0)
-    assert torch.equal(server.apply(w_D, u_D, server.init(w_D))[0], Average().apply(w_D, u_D, ())[0])
+    assert torch.equal(server.update(w_D, u_D, server.init(w_D))[0], Average().update(w_D, u_D, ())[0])
 
 
 def test_the_defaults_are_the_published_ones() -> None:

@@ -4,18 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from fdabench.engine.loop import Moment
+from fdabench.engine.loop import StepEvent
 from fdabench.optimizers.adam import Adam, AdamW
 from fdabench.optimizers.base import LocalOptimizer
-from fdabench.optimizers.sgd import Sgd
+from fdabench.optimizers.sgd import SGD
 from fdabench.strategies.ddp import DDP
 from fdabench.strategies.synchronous import Synchronous
 from support.toy import STEPS, WORKERS, data, model, sampler, train
 
 LINEAR_UPDATES: dict[str, LocalOptimizer] = {
-    "sgd": Sgd(lr=0.2),
-    "momentum": Sgd(lr=0.1, momentum=0.9),
-    "nesterov": Sgd(lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3),
+    "sgd": SGD(lr=0.2),
+    "momentum": SGD(lr=0.1, momentum=0.9),
+    "nesterov": SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3),
 }
 # as in test_identities.py: 30 steps in float64, each of which may also grow what is there by 1 + lr L <= 1.4
 ROUNDING = 1.5e-8
@@ -23,7 +23,7 @@ ROUNDING = 1.5e-8
 
 @pytest.mark.parametrize("local", [*LINEAR_UPDATES.values(), Adam(lr=0.02), AdamW(lr=0.02, weight_decay=0.1)])
 def test_all_workers_have_the_same_model_to_the_last_bit(local: LocalOptimizer) -> None:
-    def equal_rows(moment: Moment) -> None:
+    def equal_rows(moment: StepEvent) -> None:
         assert torch.equal(moment.w_KD, moment.w_KD[0].expand_as(moment.w_KD))
 
     assert train(DDP(), local=local, on_step=equal_rows).syncs == list(range(1, STEPS + 1))
@@ -49,7 +49,7 @@ def test_it_is_torchs_own_training_on_the_batches_of_all_workers() -> None:
     optimizer = torch.optim.Adam(net.parameters(), lr=0.02, eps=1e-8)
     x, y = data()
     for _ in range(STEPS):
-        drawn = torch.cat([torch.from_numpy(each.draw()) for each in samplers])
+        drawn = torch.cat([torch.from_numpy(each.next_batch()) for each in samplers])
         optimizer.zero_grad()
         nn.functional.cross_entropy(net(x[drawn].double()), y[drawn]).backward()
         optimizer.step()

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from fdabench.component_info import info_of
 from fdabench.core.channel import Channel
-from fdabench.core.collective import Stacked
+from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.core.strategy import Forecasts, Round, Strategy
+from fdabench.core.strategy import HasTrafficForecast, Round, Strategy
 from fdabench.monitors import MONITORS
-from fdabench.results.costs import CONVENTIONS, SYNC_KINDS, Bytes, total_bytes
+from fdabench.results.costs import CONVENTIONS, SYNC_KINDS, ByteCounts, total_bytes
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
 from support.strategies import ALL_STRATEGIES, CATALOGUE
@@ -63,11 +63,11 @@ def test_the_same_again_is_the_same_to_the_last_bit(name: str, ran: dict[str, Tr
 @every_strategy
 def test_what_it_forecasts_is_what_it_sends(name: str, ran: dict[str, TrainingRun]) -> None:
     strategy, syncs, entries = ALL_STRATEGIES[name], ran[name].syncs, ran[name].entries
-    assert isinstance(strategy, Forecasts)
-    traffic = strategy.traffic(STEPS, PARAMETERS)
+    assert isinstance(strategy, HasTrafficForecast)
+    traffic = strategy.forecast_traffic(STEPS, PARAMETERS)
     states = [(entry.count, entry.elements) for entry in entries if entry.kind == "state"]
-    assert traffic.least_syncs <= len(syncs) <= traffic.most_syncs
-    assert states == [(traffic.states, traffic.state_size)] * bool(traffic.states)
+    assert traffic.min_syncs <= len(syncs) <= traffic.max_syncs
+    assert states == [(traffic.num_states, traffic.state_size)] * bool(traffic.num_states)
     assert sum(entry.count for entry in entries if entry.kind in SYNC_KINDS) == len(syncs)
 
 
@@ -86,7 +86,7 @@ PRICES = {
 def test_the_ledger_is_the_hand_count(convention: str, name: str, ran: dict[str, TrainingRun]) -> None:
     speaker = getattr(ALL_STRATEGIES[name], "monitor", ALL_STRATEGIES[name])
     initial, sync, state = PRICES[convention](STATE.get(type(speaker).__name__, 0))
-    expected = Bytes(initial + len(ran[name].syncs) * sync, STEPS * state, 0)
+    expected = ByteCounts(initial + len(ran[name].syncs) * sync, STEPS * state, 0)
     assert total_bytes(ran[name].ledger, WORKERS, convention) == expected
 
 
@@ -116,7 +116,7 @@ def tensors(node: Any) -> list[Tensor]:
 def test_a_step_changes_nothing_that_it_was_given(name: str) -> None:
     """Three rounds, so that server states are more than zeros; at the end everybody holds the new global model."""
     strategy, generator = ALL_STRATEGIES[name], torch.Generator().manual_seed(2)
-    channel = Channel(Stacked(equal_shares(WORKERS)), Ledger())
+    channel = Channel(InProcessCollective(equal_shares(WORKERS)), Ledger())
     r, w_KD, syncs = strategy.init(torch.zeros(PARAMETERS)), torch.zeros(WORKERS, PARAMETERS), 0
     for t in range(9):
         w_KD = w_KD + 0.1 * torch.randn(WORKERS, PARAMETERS, generator=generator)
@@ -125,7 +125,7 @@ def test_a_step_changes_nothing_that_it_was_given(name: str) -> None:
         assert all(torch.equal(was, now) for was, now in zip(before, (w_KD, *tensors(r)), strict=True))
         if outcome.synced:
             assert torch.equal(outcome.w_KD, outcome.round.anchor_D.expand(WORKERS, PARAMETERS))
-            assert torch.equal(outcome.round.previous_D, r.anchor_D)
+            assert torch.equal(outcome.round.previous_anchor_D, r.anchor_D)
             syncs += 1
         assert outcome.round.index == syncs
         r, w_KD = outcome.round, outcome.w_KD.clone()
@@ -166,4 +166,4 @@ def test_a_step_from_an_equal_round_gives_an_equal_result(name: str) -> None:
 
 
 def channel() -> Channel:
-    return Channel(Stacked(equal_shares(WORKERS)), Ledger())
+    return Channel(InProcessCollective(equal_shares(WORKERS)), Ledger())

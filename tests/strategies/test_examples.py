@@ -5,8 +5,8 @@ from math import inf
 import pytest
 import torch
 
-from fdabench.core.rows import squared_norms
-from fdabench.engine.loop import Moment
+from fdabench.core.rows import row_squared_norms
+from fdabench.engine.loop import StepEvent
 from fdabench.monitors.naive import Naive
 from fdabench.strategies.fda import FDA
 from fdabench.strategies.synchronous import Synchronous
@@ -38,8 +38,8 @@ def test_one_worker_far_out_asks_no_later_than_the_mean_of_all(theta: float) -> 
 def test_while_no_worker_signals_every_worker_is_within_its_ball(theta: float) -> None:
     seen = []
 
-    def see(moment: Moment) -> None:
-        farthest = float(squared_norms(moment.w_KD - moment.round.anchor_D).max())
+    def see(moment: StepEvent) -> None:
+        farthest = float(row_squared_norms(moment.w_KD - moment.round.anchor_D).max())
         seen.append((farthest > theta, moment.outcome.synced))
 
     train(CATALOGUE.strategies["kamp"](theta), on_step=see)

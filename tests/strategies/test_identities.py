@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
-from fdabench.core.collective import Stacked
+from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.core.strategy import Server
+from fdabench.core.strategy import ServerOptimizer
 from fdabench.engine.batches import Sampler
-from fdabench.engine.loop import Course, run
-from fdabench.engine.rows import Examples
+from fdabench.engine.loop import CellLoop, train_loop
+from fdabench.engine.rows import LabeledData
 from fdabench.engine.workers import Workers
 from fdabench.monitors import MONITORS
 from fdabench.optimizers.adam import Adam, AdamW
 from fdabench.optimizers.base import LocalOptimizer
-from fdabench.optimizers.sgd import Sgd
+from fdabench.optimizers.sgd import SGD
 from fdabench.servers import SERVERS
 from fdabench.servers.average import Average
 from fdabench.strategies.fda import FDA
@@ -39,9 +39,9 @@ from support.toy import (
 )
 
 LOCALS = {
-    "sgd": Sgd(lr=0.2),
-    "momentum": Sgd(lr=0.1, momentum=0.9),
-    "nesterov": Sgd(lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3),
+    "sgd": SGD(lr=0.2),
+    "momentum": SGD(lr=0.1, momentum=0.9),
+    "nesterov": SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3),
     "adam": Adam(lr=0.02),
     "adamw": AdamW(lr=0.02, weight_decay=0.1),
 }
@@ -82,8 +82,8 @@ def test_fda_with_an_infinite_theta_never_synchronizes(monitor: str) -> None:
     assert torch.equal(ran.w_KD, torch.cat([single.w_KD for single in apart]))
 
 
-def lone() -> Stacked:
-    return Stacked(equal_shares(1))
+def lone() -> InProcessCollective:
+    return InProcessCollective(equal_shares(1))
 
 
 @pytest.mark.parametrize("local", LOCALS)
@@ -101,12 +101,12 @@ def test_synchronous_sgd_is_one_worker_with_one_big_batch() -> None:
     optimizer = torch.optim.SGD(together.parameters(), lr=0.2)
     samplers = [sampler(k, WORKERS) for k in range(WORKERS)]
     for _ in range(STEPS):
-        drawn = torch.cat([torch.from_numpy(each.draw()) for each in samplers])
+        drawn = torch.cat([torch.from_numpy(each.next_batch()) for each in samplers])
         assert len(drawn) == 32
         optimizer.zero_grad()
         nn.functional.cross_entropy(together(x[drawn].double()), y[drawn]).backward()
         optimizer.step()
-    ran = train(Synchronous(), local=Sgd(lr=0.2), dtype=torch.float64)
+    ran = train(Synchronous(), local=SGD(lr=0.2), dtype=torch.float64)
     assert (ran.w_KD - flat(together)).abs().max() < ROUNDING
 
 
@@ -122,7 +122,7 @@ def test_one_worker_is_plain_training(local: str, strategy: object) -> None:
     optimizer, batches = PLAIN[local](plain.parameters()), sampler(0, 1)
     losses = []
     for _ in range(STEPS):
-        drawn = torch.from_numpy(batches.draw())
+        drawn = torch.from_numpy(batches.next_batch())
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(plain(x[drawn].double()), y[drawn])
         loss.backward()
@@ -187,7 +187,7 @@ def test_fda_stays_local_at_theta_itself() -> None:
     ids=str,
 )
 def test_fedavg_synchronizes_at_these_steps(period: Fraction, steps: int, expected: list[int]) -> None:
-    strategy, channel = FedAvg(period, Average()), Channel(Stacked(equal_shares(2)), Ledger())
+    strategy, channel = FedAvg(period, Average()), Channel(InProcessCollective(equal_shares(2)), Ledger())
     w_KD = torch.zeros(2, 3)
     r, syncs = strategy.init(w_KD[0]), []
     for t in range(steps):
@@ -212,9 +212,9 @@ def test_workers_count_by_their_share_of_the_samples() -> None:
     """Shares of 1/4 and 3/4: one synchronous step of SGD is the step on the weighted gradient."""
     x, y = data()
     ours, theirs = torch.arange(8), torch.arange(100, 108)
-    crew = sequential_workers(model(torch.float64), Sgd(lr=0.2), [Fixed(ours), Fixed(theirs)], Examples(x.double(), y))
-    channel = Channel(Stacked(torch.tensor([0.25, 0.75], dtype=torch.float64)), Ledger())
-    run(crew, [Course(Synchronous(), channel, 1, lambda moment: True)])
+    crew = sequential_workers(model(torch.float64), SGD(lr=0.2), [Fixed(ours), Fixed(theirs)], LabeledData(x.double(), y))
+    channel = Channel(InProcessCollective(torch.tensor([0.25, 0.75], dtype=torch.float64)), Ledger())
+    train_loop(crew, [CellLoop(Synchronous(), channel, 1, lambda moment: True)])
     plain = model(torch.float64)
     loss = sum(
         share * nn.functional.cross_entropy(plain(x[drawn].double()), y[drawn])
@@ -226,17 +226,17 @@ def test_workers_count_by_their_share_of_the_samples() -> None:
 
 
 OPTIMIZERS: dict[str, tuple[Callable[[str], LocalOptimizer], int]] = {
-    "sgd": (lambda at_sync: Sgd(lr=0.1, at_sync=at_sync), 0),
-    "momentum": (lambda at_sync: Sgd(lr=0.1, momentum=0.9, at_sync=at_sync), 1),
-    "adam": (lambda at_sync: Adam(lr=0.01, at_sync=at_sync), 2),
-    "adamw": (lambda at_sync: AdamW(lr=0.01, at_sync=at_sync), 2),
+    "sgd": (lambda at_sync: SGD(lr=0.1, state_on_sync=at_sync), 0),
+    "momentum": (lambda at_sync: SGD(lr=0.1, momentum=0.9, state_on_sync=at_sync), 1),
+    "adam": (lambda at_sync: Adam(lr=0.01, state_on_sync=at_sync), 2),
+    "adamw": (lambda at_sync: AdamW(lr=0.01, state_on_sync=at_sync), 2),
 }
 """How each is made, and how many numbers for each parameter it remembers."""
 
 
 def moments(crew: Workers) -> list[Tensor]:
     """Copies of the optimizer's vectors, such as momentum: [K, D] for each of them."""
-    states = crew.state(0).remembered
+    states = crew.state_dict(0).optimizer_states
     names = [name for name, value in states[0].items() if torch.is_tensor(value) and value.dim()]
     return [torch.stack([state[name] for state in states]) for name in names]
 
@@ -244,7 +244,7 @@ def moments(crew: Workers) -> list[Tensor]:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_kept_state_is_each_workers_own(name: str) -> None:
     crew, channel, before = stepped(name, "keep")
-    crew.adopt(0, torch.zeros_like(crew.weights()), channel)
+    crew.load_synced_models(0, torch.zeros_like(crew.weights()), channel)
     assert len(before) == OPTIMIZERS[name][1]
     assert all(torch.equal(was_KD, is_KD) for was_KD, is_KD in zip(before, moments(crew), strict=True))
     assert channel.ledger.entries == []
@@ -255,7 +255,7 @@ def stepped(name: str, at_sync: str) -> tuple[Workers, Channel, list[Tensor]]:
     crew = make_workers(range(3), 3, OPTIMIZERS[name][0](at_sync))
     for _ in range(5):
         crew.step()
-    channel = Channel(Stacked(equal_shares(3)), Ledger())
+    channel = Channel(InProcessCollective(equal_shares(3)), Ledger())
     channel.ledger.step = 5
     return crew, channel, moments(crew)
 
@@ -267,9 +267,9 @@ def test_reset_state_is_that_of_a_new_optimizer(name: str) -> None:
     samplers = [sampler(k, 3) for k in range(3)]
     for _ in range(5):
         for each in samplers:
-            each.draw()
-    other = sequential_workers(model(), OPTIMIZERS[name][0]("keep"), samplers, Examples(*data()))
-    crew.adopt(0, other.weights().clone(), channel)
+            each.next_batch()
+    other = sequential_workers(model(), OPTIMIZERS[name][0]("keep"), samplers, LabeledData(*data()))
+    crew.load_synced_models(0, other.weights().clone(), channel)
     crew.step()
     other.step()
     assert torch.equal(crew.weights(), other.weights())
@@ -279,7 +279,7 @@ def test_reset_state_is_that_of_a_new_optimizer(name: str) -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_averaged_state_is_equal_everywhere_and_paid_for(name: str) -> None:
     crew, channel, before = stepped(name, "average")
-    crew.adopt(0, torch.zeros_like(crew.weights()), channel)
+    crew.load_synced_models(0, torch.zeros_like(crew.weights()), channel)
     after = moments(crew)
     assert len(after) == OPTIMIZERS[name][1]
     for was_KD, is_KD in zip(before, after, strict=True):
@@ -290,16 +290,16 @@ def test_averaged_state_is_equal_everywhere_and_paid_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("server", [cls() for cls in SERVERS.values()], ids=repr)
-def test_the_server_moves_the_global_model_and_its_state_goes_from_round_to_round(server: Server) -> None:
+def test_the_server_moves_the_global_model_and_its_state_goes_from_round_to_round(server: ServerOptimizer) -> None:
     """Three rounds of mean drifts, through a strategy and through the server alone."""
-    strategy, channel = FedAvg(Fraction(1), server), Channel(Stacked(equal_shares(2)), Ledger())
+    strategy, channel = FedAvg(Fraction(1), server), Channel(InProcessCollective(equal_shares(2)), Ledger())
     drifts = torch.randn(3, 2, 6, generator=torch.Generator().manual_seed(10))
     w_D = torch.ones(6)
     r, state = strategy.init(w_D), server.init(w_D)
     for t, u_KD in enumerate(drifts):
         outcome = strategy.step(t, r.anchor_D + u_KD, r, channel)
-        w_D, state = server.apply(w_D, u_KD.mean(0), state)
+        w_D, state = server.update(w_D, u_KD.mean(0), state)
         assert torch.allclose(outcome.round.anchor_D, w_D, rtol=0, atol=1e-5)
-        assert torch.equal(outcome.round.previous_D, r.anchor_D)
+        assert torch.equal(outcome.round.previous_anchor_D, r.anchor_D)
         assert torch.equal(outcome.w_KD, outcome.round.anchor_D.expand(2, 6))
         r = outcome.round

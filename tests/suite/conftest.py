@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import tomli_w
 
-from fdabench.suite.reader import Expanded, read_suite
+from fdabench.suite.reader import LoadedSuite, read_suite
 from support.suites import SYNCHRONOUS, digits_suite
 
 GOOD = digits_suite(
@@ -28,7 +28,7 @@ GOOD = digits_suite(
 )
 
 Table = dict[str, Any]
-Read = Callable[..., Expanded]
+Read = Callable[..., LoadedSuite]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def good() -> Table:
 def read(tmp_path: Path) -> Read:
     """Read a suite given as text or as tables, with overrides."""
 
-    def read_it(suite: str | Table, *overrides: str) -> Expanded:
+    def read_it(suite: str | Table, *overrides: str) -> LoadedSuite:
         path = tmp_path / "suite.toml"
         path.write_text(suite if isinstance(suite, str) else tomli_w.dumps(suite), encoding="utf-8")
         return read_suite(path, overrides)

@@ -8,7 +8,7 @@ import pytest
 from fdabench.catalogue.kinds import BUILT_IN
 from fdabench.component_info import ComponentInfo
 from fdabench.suite.citations import bibliography, citations, locked_citations, unknown_references
-from fdabench.suite.components import components, locked_components, used_components
+from fdabench.suite.components import components_used, locked_components, used_components
 from fdabench.suite.reader import read_suite
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ def test_every_reference_is_in_the_bibliography() -> None:
 @pytest.mark.parametrize("name", ["suites/quickstart.toml", "suites/mnist.toml", "suites/ci.toml", "suites/cifar.toml"])
 def test_every_component_of_a_cell_is_cited(name: str) -> None:
     cells = read_suite(ROOT / name).cells
-    used = {pair for cell in cells for pair in components(cell.config, BUILT_IN)}
+    used = {pair for cell in cells for pair in components_used(cell.config, BUILT_IN)}
     keys = {"fdabench"} | {key for role, part in used for key in BUILT_IN.info(role, part).references}
     found = citations(BUILT_IN.info(*pair) for pair in used_components(cells, BUILT_IN))
     assert found == [bibliography()[key] for key in sorted(keys)]
@@ -35,7 +35,7 @@ def test_every_component_of_a_cell_is_cited(name: str) -> None:
 def test_a_report_cites_what_its_locks_describe() -> None:
     """A report reads the lock alone, so it cites a plug-in that is no longer here."""
     suite = read_suite(ROOT / "suites" / "quickstart.toml")
-    lock = suite.locked()
+    lock = suite.to_lock()
     whole = citations(BUILT_IN.info(*pair) for pair in used_components(suite.cells, BUILT_IN))
     assert locked_citations([lock, lock]) == whole
     lock["components"]["strategies"]["no-such-strategy"] = ComponentInfo(references=(ENTRY,)).as_table()

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from fdabench.errors import nearest
+from fdabench.errors import did_you_mean
 from fdabench.suite.editor import suite_json_schema
-from fdabench.suite.synonyms import WORDS, instead
+from fdabench.suite.synonyms import KEYS_OF_OTHER_TOOLS, suggest_replacement
 
 
 @pytest.mark.parametrize(
@@ -21,21 +21,21 @@ from fdabench.suite.synonyms import WORDS, instead
     ],
 )
 def test_the_nearest_name_is_found_in_any_case(word: str, known: list[str], meant: str) -> None:
-    assert nearest(word, known) == f"; did you mean {meant!r}?"
+    assert did_you_mean(word, known) == f"; did you mean {meant!r}?"
 
 
 def test_what_is_near_nothing_has_no_hint() -> None:
-    assert nearest("x", ["synchronous"]) == nearest("s", ["synchronous"]) == nearest("monitor", ["theta"]) == ""
+    assert did_you_mean("x", ["synchronous"]) == did_you_mean("s", ["synchronous"]) == did_you_mean("monitor", ["theta"]) == ""
 
 
-@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("word", KEYS_OF_OTHER_TOOLS)
 def test_words_of_other_tools_are_explained_in_any_case(word: str) -> None:
     allowed = ["workers", "local_steps", "lr"]
-    assert instead(word, allowed) == instead(word.upper(), allowed) != ""
+    assert suggest_replacement(word, allowed) == suggest_replacement(word.upper(), allowed) != ""
 
 
 def test_a_key_is_not_proposed_where_it_is_not_allowed() -> None:
-    assert instead("clients", ["steps", "epochs"]) == instead("steps", ["epochs"]) == ""
+    assert suggest_replacement("clients", ["steps", "epochs"]) == suggest_replacement("steps", ["epochs"]) == ""
 
 
 def keys(node: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

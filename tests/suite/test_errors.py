@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fdabench.errors import FdabenchError, SuiteError
-from fdabench.suite.reader import Expanded, read_suite
+from fdabench.suite.reader import LoadedSuite, read_suite
 from fdabench.suite.schema import Exclude, Suite, Workload
 
-Read = Callable[..., Expanded]
+Read = Callable[..., LoadedSuite]
 Table = dict[str, Any]
 
 TOP = ", ".join([*Suite.model_fields, "extends"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fdabench.suite.cell import Cell
-from fdabench.suite.reader import Expanded, read_suite
+from fdabench.suite.reader import LoadedSuite, read_suite
 
 SUITES = Path(__file__).parents[2] / "suites"
 
@@ -62,11 +62,11 @@ workers = 10
 alpha = 0.1
 """
 
-Read = Callable[..., Expanded]
+Read = Callable[..., LoadedSuite]
 Table = dict[str, Any]
 
 
-def by_label(suite: Expanded) -> dict[str, Cell]:
+def by_label(suite: LoadedSuite) -> dict[str, Cell]:
     return {cell.label: cell for cell in suite.cells}
 
 
@@ -98,7 +98,7 @@ def test_the_documented_example_crosses_to_its_cells(read: Read) -> None:
     (fedadam,) = {str(c.config["optimizer"]) for c in suite.cells if c.label == "FedAdam"}
     assert "'sgd'" in fedadam
     assert {c.config["optimizer"]["eps"] for c in suite.cells if c.label != "FedAdam"} == {1e-7}
-    assert [c.reference for c in suite.cells] == [c.label == "Synchronous" for c in suite.cells]
+    assert [c.is_reference for c in suite.cells] == [c.label == "Synchronous" for c in suite.cells]
 
 
 def test_lists_are_crossed_at_every_depth(good: Table, read: Read) -> None:
@@ -155,7 +155,7 @@ def test_duplicates_run_once_and_are_remarked(good: Table, read: Read) -> None:
 
 def test_the_id_is_twelve_hex_digits_of_the_canonical_json() -> None:
     cell = Cell({"b": [1, {"d": 0.1}], "a": "θ"}, "label", False)
-    assert cell.canonical == '{"a":"\\u03b8","b":[1,{"d":0.1}]}'
+    assert cell.canonical_json == '{"a":"\\u03b8","b":[1,{"d":0.1}]}'
     assert cell.id == "bab6b54f6211"
 
 
@@ -266,10 +266,10 @@ def test_labels_distinguish_all_strategies_of_a_workload(read: Read) -> None:
 
 
 def test_the_reference_is_the_flagged_one_else_synchronous_else_none(good: Table, read: Read) -> None:
-    assert [cell.reference for cell in read(good).cells] == [True, False, False]
-    assert [cell.reference for cell in read(good, "strategy.1.reference=true").cells] == [False, True, False]
+    assert [cell.is_reference for cell in read(good).cells] == [True, False, False]
+    assert [cell.is_reference for cell in read(good, "strategy.1.reference=true").cells] == [False, True, False]
     good["strategy"] = good["strategy"][1:]
-    assert [cell.reference for cell in read(good).cells] == [False, False]
+    assert [cell.is_reference for cell in read(good).cells] == [False, False]
 
 
 def test_an_exclude_that_matches_nothing_is_remarked(good: Table, read: Read) -> None:
@@ -303,7 +303,7 @@ def test_the_lock_can_be_written_as_toml_and_holds_every_config(good: Table, rea
     import tomli_w
 
     suite = read(good, "budget.steps=7")
-    lock = tomllib.loads(tomli_w.dumps(suite.locked()))
+    lock = tomllib.loads(tomli_w.dumps(suite.to_lock()))
     assert lock["overrides"] == ["budget.steps=7"]
     assert {entry["id"]: entry["config"] for entry in lock["cell"]} == {c.id: c.config for c in suite.cells}
     assert {entry["id"]: Cell(entry["config"], "", False).id for entry in lock["cell"]} == {

@@ -9,10 +9,10 @@ import pytest
 import tomli_w
 
 from fdabench.errors import SuiteError, UsageError
-from fdabench.suite.reader import Expanded, read_suite
-from fdabench.suite.select import by_words, parse_seeds, select
+from fdabench.suite.reader import LoadedSuite, read_suite
+from fdabench.suite.select import parse_expression, parse_seeds, select
 
-Read = Callable[..., Expanded]
+Read = Callable[..., LoadedSuite]
 Table = dict[str, Any]
 
 
@@ -26,7 +26,7 @@ def test_a_suite_is_laid_over_its_base_key_by_key(good: Table, tmp_path: Path) -
     over = {"extends": "base.toml", "name": "over", "budget": {"steps": 7}, "eval": {"hit": 3}, "seeds": [5]}
     suite = read_suite(written(tmp_path / "over.toml", over)).suite
     assert (suite.name, suite.budget.steps, suite.seeds) == ("over", 7, [5])
-    assert (suite.eval.hit, suite.eval.every_steps, suite.eval.targets) == (3, 10, [0.5])
+    assert (suite.eval.consecutive, suite.eval.every_steps, suite.eval.targets) == (3, 10, [0.5])
 
 
 def test_a_budget_in_steps_takes_the_place_of_one_in_epochs(good: Table, tmp_path: Path) -> None:
@@ -92,12 +92,12 @@ def test_bases_that_go_in_a_circle_are_refused(good: Table, tmp_path: Path) -> N
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_override_sets_what_it_names(
-    good: Table, read: Read, override: str, changed: Callable[[Expanded], bool]
+    good: Table, read: Read, override: str, changed: Callable[[LoadedSuite], bool]
 ) -> None:
     assert not changed(read(good))
     suite = read(good, override)
     assert changed(suite)
-    assert suite.locked()["overrides"] == [override]
+    assert suite.to_lock()["overrides"] == [override]
 
 
 def test_later_overrides_win(good: Table, read: Read) -> None:
@@ -189,10 +189,10 @@ def test_the_name_of_a_partition_is_one_word(good: Table, read: Read, expression
 def test_words_are_whole_where_some_cells_have_them_whole(good: Table, read: Read) -> None:
     good["seeds"] = list(range(12))
     cells = read(good).cells
-    assert {cell.config["seed"] for cell in by_words(cells, "s1")} == {1}
-    assert {cell.config["seed"] for cell in by_words(cells, "s1 or s11")} == {1, 10, 11}
-    assert by_words(cells, "s1 nobody") == []
-    assert {cell.label for cell in by_words(cells, "FDA")} == {cell.label for cell in cells if "FDA" in cell.label}
+    assert {cell.config["seed"] for cell in parse_expression(cells, "s1")} == {1}
+    assert {cell.config["seed"] for cell in parse_expression(cells, "s1 or s11")} == {1, 10, 11}
+    assert parse_expression(cells, "s1 nobody") == []
+    assert {cell.label for cell in parse_expression(cells, "FDA")} == {cell.label for cell in cells if "FDA" in cell.label}
 
 
 def test_a_cell_is_chosen_by_its_id(good: Table, read: Read) -> None:

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from fdabench.published.rules import RULES, rule_of
+from fdabench.published.rules import THETA_PER_PARAMETER, rule_of
 from fdabench.run.setting import resolved
 from fdabench.suite.editor import suite_json_schema
-from fdabench.suite.reader import Expanded
+from fdabench.suite.reader import LoadedSuite
 
-Read = Callable[..., Expanded]
+Read = Callable[..., LoadedSuite]
 Table = dict[str, Any]
 
 
-def cells(good: Table, read: Read, theta: Any) -> Expanded:
+def cells(good: Table, read: Read, theta: Any) -> LoadedSuite:
     """LinearFDA alone, with this theta."""
     return read(good | {"strategy": [{"kind": "fda", "monitor": "linear", "theta": theta}]})
 
@@ -39,7 +39,7 @@ def test_a_rule_comes_to_so_much_for_each_parameter(good: Table, read: Read) -> 
 def test_rules_are_crossed_like_other_values(good: Table, read: Read) -> None:
     suite = cells(good, read, ["hpc", {"per_parameter": ["balanced", "fl"]}, 1.0])
     thetas = [cell.config["strategy"]["theta"] for cell in suite.cells]
-    assert thetas == [{"per_parameter": constant} for constant in RULES.values()] + [1.0]
+    assert thetas == [{"per_parameter": constant} for constant in THETA_PER_PARAMETER.values()] + [1.0]
 
 
 def test_a_rule_that_is_named_is_warned_of_once(good: Table, read: Read) -> None:

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fdabench.cli.request import grid_line
+from fdabench.cli.request import grid_summary
 from fdabench.errors import SuiteError
 from fdabench.results.workloads import Workload, workloads_of
 from fdabench.suite import schema
-from fdabench.suite.reader import Expanded
+from fdabench.suite.reader import LoadedSuite
 
 Table = dict[str, Any]
-Read = Callable[..., Expanded]
+Read = Callable[..., LoadedSuite]
 
 ADAM = {"kind": "adam", "lr": 1e-3}
 TWO: dict[str, tuple[Any, Any]] = {
@@ -43,13 +43,13 @@ WITHIN = [
 ]
 
 
-def workloads(suite: Expanded) -> dict[str, Workload]:
-    return workloads_of(suite.locked()["cell"])
+def workloads(suite: LoadedSuite) -> dict[str, Workload]:
+    return workloads_of(suite.to_lock()["cell"])
 
 
-def assert_told_apart(suite: Expanded) -> None:
+def assert_told_apart(suite: LoadedSuite) -> None:
     """Workload, strategy and seed name one cell; so does a title."""
-    found, cells = workloads(suite), suite.locked()["cell"]
+    found, cells = workloads(suite), suite.to_lock()["cell"]
     keys = Counter((found[c["id"]].id, c["label"], c["config"]["seed"]) for c in cells)
     assert max(keys.values()) == 1
     assert len({w.title for w in found.values()}) == len({w.id for w in found.values()})
@@ -67,7 +67,7 @@ def test_a_list_on_any_axis_makes_one_workload_for_each_value(good: Table, read:
     found = workloads(suite)
     assert_told_apart(suite)
     assert len({workload.id for workload in found.values()}) == 2
-    assert grid_line(suite) == "12 cells = 3 strategies x 2 workloads x 2 seeds"
+    assert grid_summary(suite) == "12 cells = 3 strategies x 2 workloads x 2 seeds"
 
 
 @pytest.mark.parametrize(("axis", "values"), WITHIN, ids=str)
@@ -75,7 +75,7 @@ def test_a_list_within_a_table_does_too(good: Table, read: Read, axis: str, valu
     good["workload"][0][axis] = values
     suite = read(good, "seeds=[0, 1]")
     assert_told_apart(suite)
-    assert grid_line(suite) == "12 cells = 3 strategies x 2 workloads x 2 seeds"
+    assert grid_summary(suite) == "12 cells = 3 strategies x 2 workloads x 2 seeds"
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -84,7 +84,7 @@ def test_lists_on_several_axes(good: Table, read: Read, axes: set[str], tables: 
     changed = {axis: list(TWO[axis]) for axis in axes} | dict(tables)
     suite = read({**good, "workload": [{**good["workload"][0], **changed}]})
     assert_told_apart(suite)
-    assert grid_line(suite).startswith(f"{len(suite.cells)} cells = 3 strategies x {len(suite.cells) // 3} workload")
+    assert grid_summary(suite).startswith(f"{len(suite.cells)} cells = 3 strategies x {len(suite.cells) // 3} workload")
 
 
 def test_a_title_has_the_base_and_exactly_what_varies(good: Table, read: Read) -> None:
@@ -120,7 +120,7 @@ def test_a_strategy_with_its_own_optimizer_is_compared_in_the_first_workload_wit
     assert own.title.endswith("lr=0.001")
     assert any(note.startswith("FedAvg: with an optimizer of its own") for note in suite.notes)
     assert_told_apart(suite)
-    assert grid_line(suite) == "5 cells of 3 strategies x 2 workloads x 1 seed"
+    assert grid_summary(suite) == "5 cells of 3 strategies x 2 workloads x 1 seed"
 
 
 def test_a_workload_does_not_depend_on_the_order_of_its_keys(good: Table, read: Read) -> None:
@@ -171,10 +171,10 @@ def test_no_two_strategies_have_one_label(
 def test_the_headline_target_is_frozen_with_the_suite(good: Table, read: Read) -> None:
     good["eval"] |= {"targets": [0.3, 0.5], "headline": 0.5}
     named = read(good)
-    assert named.locked()["headline"] == 0.5
+    assert named.to_lock()["headline"] == 0.5
     del good["eval"]["headline"]
     unnamed = read(good)
-    assert "headline" not in unnamed.locked()
+    assert "headline" not in unnamed.to_lock()
     assert [cell.id for cell in named.cells] == [cell.id for cell in unnamed.cells]
 
 

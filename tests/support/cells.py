@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from fdabench.datasets.base import Data
+from fdabench.datasets.base import DatasetTensors
 from fdabench.results.load import load, write_derived
-from fdabench.results.store import Record, Store
-from fdabench.run.cell import Machine, Watcher, run_together
-from fdabench.run.shared import load_all
-from fdabench.run.simulate import Job, Simulated, simulate
+from fdabench.results.store import Record, ResultsFolder
+from fdabench.run.cell import ExecutionContext, CellCallbacks, run_cells_batched
+from fdabench.run.shared import load_datasets
+from fdabench.run.simulate import CellJob, TrainingResult, train_cells
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 
@@ -19,20 +19,20 @@ NO_DATA = Path("no-data")
 """A data folder that does not exist: the digits come with scikit-learn."""
 
 
-def load_dataset(config: Mapping[str, Any], root: Path = NO_DATA) -> Data:
+def load_dataset(config: Mapping[str, Any], root: Path = NO_DATA) -> DatasetTensors:
     """The data set of a cell's configuration, read from the folder `root`."""
-    return load_all([config["dataset"]], root)[config["dataset"]]
+    return load_datasets([config["dataset"]], root)[config["dataset"]]
 
 
-CPU = Machine(torch.device("cpu"), "sequential", lambda name: load_dataset({"dataset": name}))
+CPU = ExecutionContext(torch.device("cpu"), "sequential", lambda name: load_dataset({"dataset": name}))
 """Where cells of tests run: the processor, one worker after the other."""
 
 
 def train_cell(
     config: Mapping[str, Any], root: Path = NO_DATA, stop_asked: Callable[[], bool] = lambda: False
-) -> Simulated:
+) -> TrainingResult:
     """Train one cell without a results folder; raises what the cell raised."""
-    (done,) = simulate([Job("0" * 12, config)], load_dataset(config, root), stop_asked=stop_asked)
+    (done,) = train_cells([CellJob("0" * 12, config)], load_dataset(config, root), stop_asked=stop_asked)
     if isinstance(done, Exception):
         raise done
     return done
@@ -40,14 +40,14 @@ def train_cell(
 
 def run_suite(path: Path, root: Path, overrides: Sequence[str] = ()) -> None:
     """Run every cell of a suite into the folder `root`, and write the tables that `fdabench run` derives from them."""
-    suite, store = read_suite(path, overrides), Store(root)
-    store.write_lock(suite.locked())
+    suite, store = read_suite(path, overrides), ResultsFolder(root)
+    store.write_lock(suite.to_lock())
     for cell in suite.cells:
         run_cell(cell, store)
     write_derived(load(root))
 
 
-def run_cell(cell: Cell, store: Store, watcher: Watcher | None = None) -> Record:
+def run_cell(cell: Cell, store: ResultsFolder, watcher: CellCallbacks | None = None) -> Record:
     """Run one cell into a results folder, as a process of `fdabench run` does; gives its record."""
-    (record,) = run_together([cell], store, CPU, watcher or Watcher())
+    (record,) = run_cells_batched([cell], store, CPU, watcher or CellCallbacks())
     return record

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fdabench.results.costs import PAPER, Bytes
+from fdabench.results.costs import PAPER, ByteCounts
 from fdabench.results.load import Results, load
-from fdabench.results.store import Store
+from fdabench.results.store import ResultsFolder
 from support.components import components_of
 
 PARAMETERS = 50_890
@@ -82,7 +82,7 @@ SIX = (
 
 def write(root: Path, suite: Suite) -> Results:
     """Write every cell of the suite into the folder `root`, and load it as a report does."""
-    store, cells = Store(root), []
+    store, cells = ResultsFolder(root), []
     for partition in suite.partitions:
         for workers in suite.workers:
             for strategy in suite.strategies:
@@ -133,7 +133,7 @@ def _cell(suite: Suite, strategy: Strategy, partition: Mapping[str, Any], worker
     return {"id": name, "label": strategy.label, "reference": strategy.label == suite.reference, "config": config}
 
 
-def _run(store: Store, suite: Suite, strategy: Strategy, cell: dict[str, Any], state: str) -> None:
+def _run(store: ResultsFolder, suite: Suite, strategy: Strategy, cell: dict[str, Any], state: str) -> None:
     config = cell["config"]
     resolved: dict[str, Any] = {"num_parameters": PARAMETERS, "train_samples": 1437, "steps_per_epoch": 11.2}
     if "theta" in strategy.table:
@@ -237,7 +237,7 @@ def _eval(
 
 def _spent(strategy: Strategy, step: int, syncs: int, workers: int) -> dict[str, int]:
     model, state = (syncs + 1) * 8 * PARAMETERS * workers, 4 * strategy.state * step * workers
-    return Bytes(model, state, 0).columns(PAPER)
+    return ByteCounts(model, state, 0).columns(PAPER)
 
 
 def _ledger(strategy: Strategy, rounds: Sequence[Mapping[str, Any]], steps: int) -> list[dict[str, Any]]:
@@ -286,7 +286,7 @@ def write_by_hand(root: Path) -> Results:
     evaluation being made before the sync of its step: (1 + 3) * 160 and (1 + 5) * 160 bytes. The other sends a state
     of 8 bytes at each step, synchronises at step 2 and reaches it at step 4 (seed 0) and at step 8 (seed 1).
     """
-    store, cells = Store(root), []
+    store, cells = ResultsFolder(root), []
     linear = fda("linear", 1.0)
     for strategy, hits in ((synchronous(), (4, 6)), (linear, (4, 8))):
         for seed, hit in enumerate(hits):
@@ -314,7 +314,7 @@ def write_by_hand(root: Path) -> Results:
     return load(root)
 
 
-def _write_by_hand(store: Store, suite: Suite, strategy: Strategy, cell: dict[str, Any], hit: int) -> None:
+def _write_by_hand(store: ResultsFolder, suite: Suite, strategy: Strategy, cell: dict[str, Any], hit: int) -> None:
     every = strategy.label == "Synchronous"
 
     def row(kind: str, first: int, last: int, payload: int) -> dict[str, Any]:
@@ -327,7 +327,7 @@ def _write_by_hand(store: Store, suite: Suite, strategy: Strategy, cell: dict[st
 
     ledger = [row("initial", 0, 0, 40), row("model", 1, 8, 40) if every else row("model", 2, 2, 40)]
     ledger += [] if every else [row("state", 1, 8, 8)]
-    reading: dict[str, float] = {**Bytes(0, 0, 0).columns(PAPER)}
+    reading: dict[str, float] = {**ByteCounts(0, 0, 0).columns(PAPER)}
     reading |= dict.fromkeys(("epoch", "test_loss", "train_loss", "train_accuracy", "variance", "wall_s"), 0.0)
     evals = [
         {

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdabench.gate.check import check
-from fdabench.gate.runs import Run, Snapshot
-from fdabench.gate.snapshots import snapshot
-from fdabench.gate.verdict import Checked
+from fdabench.gate.runs import RunSummary, ResultsSummary
+from fdabench.gate.snapshots import summarize_results
+from fdabench.gate.verdict import CheckResult
 from fdabench.results.load import load
-from fdabench.results.store import Store
-from fdabench.run.cell import Machine, Watcher, run_together
+from fdabench.results.store import ResultsFolder
+from fdabench.run.cell import ExecutionContext, CellCallbacks, run_cells_batched
 from fdabench.suite.reader import read_suite
 from support.cells import CPU
 from support.suites import DIRICHLET, digits_suite
@@ -35,27 +35,27 @@ class CodeChange(NamedTuple):
     """Runs a suite in this process with the code as it is now, and compares the results with those of before."""
 
     folder: Path
-    before: Snapshot
+    before: ResultsSummary
 
-    def results(self, text: str = DIGITS, machine: Machine = CPU) -> Path:
+    def results(self, text: str = DIGITS, machine: ExecutionContext = CPU) -> Path:
         """A new results folder."""
         number = len(list(self.folder.glob("results-*")))
         (self.folder / "watched.toml").write_text(text)
-        suite, store = read_suite(self.folder / "watched.toml"), Store(self.folder / f"results-{number}")
-        store.write_lock(suite.locked())
+        suite, store = read_suite(self.folder / "watched.toml"), ResultsFolder(self.folder / f"results-{number}")
+        store.write_lock(suite.to_lock())
         for cell in suite.cells:
-            run_together([cell], store, machine, Watcher())
+            run_cells_batched([cell], store, machine, CellCallbacks())
         return store.root
 
-    def check(self, text: str = DIGITS, machine: Machine = CPU) -> Checked:
+    def check(self, text: str = DIGITS, machine: ExecutionContext = CPU) -> CheckResult:
         results = load(self.results(text, machine))
-        after = snapshot(results, self.before.protocol)
-        return check(self.before, after, results.lock["gate"], snapshot(results), "before")
+        after = summarize_results(results, self.before.protocol)
+        return check(self.before, after, results.lock["gate"], summarize_results(results), "before")
 
 
-def make_run(cell: str, seed: int, accuracy: float = 0.9, **changes: Any) -> Run:
+def make_run(cell: str, seed: int, accuracy: float = 0.9, **changes: Any) -> RunSummary:
     """A run of FDA without training, in the environment `here`; `changes` replaces any of its fields."""
-    run = Run(
+    run = RunSummary(
         cell=cell,
         seed=seed,
         id=f"{cell} {seed}",
@@ -82,7 +82,7 @@ def make_run(cell: str, seed: int, accuracy: float = 0.9, **changes: Any) -> Run
     return replace(run, **changes)
 
 
-def make_snapshot(runs: Sequence[Run], **protocol: Any) -> Snapshot:
+def make_snapshot(runs: Sequence[RunSummary], **protocol: Any) -> ResultsSummary:
     """The runs as a results folder or a baseline holds them."""
     environments = {run.environment: {"torch": run.environment} for run in runs}
-    return Snapshot("made up", {**PROTOCOL, **protocol}, environments, tuple(runs))
+    return ResultsSummary("made up", {**PROTOCOL, **protocol}, environments, tuple(runs))

@@ -22,7 +22,7 @@ import pandas as pd
 
 import fdabench
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, Store
+from fdabench.results.store import TABLES, ResultsFolder
 from support.suites import SKETCH_FDA, SYNCHRONOUS, digits_suite
 
 SUITE = digits_suite(
@@ -99,7 +99,7 @@ def kill_one(program: subprocess.Popen[str], results: Path, rng: random.Random, 
 
 def tables(results: Path) -> dict[str, pd.DataFrame]:
     """All tables of all cells, without the columns that hold wall-clock times."""
-    store, found = Store(results), {}
+    store, found = ResultsFolder(results), {}
     for cell in store.read_lock()["cell"]:
         for name in TABLES:
             frame = store.read_cell_table(cell["id"], name).to_pandas()

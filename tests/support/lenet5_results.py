@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fdabench.results.costs import PAPER, Bytes
-from fdabench.results.store import Store
+from fdabench.results.costs import PAPER, ByteCounts
+from fdabench.results.store import ResultsFolder
 from support.components import components_of
 
 WORKERS, PARAMETERS, SAMPLES = 10, 61_706, 60_000
@@ -38,7 +38,7 @@ class SyntheticCell:
 
 def write_lenet5_results(root: Path, cells: Sequence[SyntheticCell], convention: str = "paper", **lock: Any) -> Path:
     """Write all cells into the folder `root` and return it; `lock` replaces entries of the lock file."""
-    store = Store(root)
+    store = ResultsFolder(root)
     entries = [_entry(i, cell) for i, cell in enumerate(cells)]
     store.write_lock(
         {
@@ -84,7 +84,7 @@ def _entry(index: int, cell: SyntheticCell) -> dict[str, Any]:
     return {"id": f"{index:012x}", "label": cell.label, "reference": index == 0 or cell.reference, "config": config}
 
 
-def _write(store: Store, entry: Mapping[str, Any], cell: SyntheticCell) -> None:
+def _write(store: ResultsFolder, entry: Mapping[str, Any], cell: SyntheticCell) -> None:
     config, steps = entry["config"], cell.evals[-1][0]
     ledger = [_row("initial", 0, 0, MODEL_BYTES), *(_row("model", step, step, MODEL_BYTES) for step in cell.syncs)]
     ledger += [_row("state", 1, steps, cell.state)] if cell.state else []
@@ -102,7 +102,7 @@ def _row(kind: str, first: int, last: int, payload: int) -> dict[str, Any]:
 
 
 def _eval(step: int, accuracy: float, round_: int, config: Mapping[str, Any]) -> dict[str, Any]:
-    reading: dict[str, Any] = {**Bytes(0, 0, 0).columns(PAPER)}
+    reading: dict[str, Any] = {**ByteCounts(0, 0, 0).columns(PAPER)}
     reading |= dict.fromkeys(("test_loss", "train_loss", "train_accuracy", "variance", "wall_s"), 0.0)
     epoch = step * config["workers"] * config["batch_size"] / SAMPLES
     where = {"step": step, "epoch": epoch, "round": round_, "syncs": round_ - 1, "after_sync": False}

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import torch
 import torch.distributed as dist
 
-from fdabench.core.collective import AllReduced, Collective, RankOrdered
+from fdabench.core.collective import AllReduceCollective, Collective, AllGatherCollective
 from fdabench.core.strategy import Strategy
 from fdabench.optimizers.adam import Adam, AdamW
 from fdabench.optimizers.base import LocalOptimizer
-from fdabench.optimizers.sgd import Sgd
+from fdabench.optimizers.sgd import SGD
 from support.strategies import ALL_STRATEGIES
 from support.toy import TrainingRun, equal_shares, train
 
@@ -34,12 +34,12 @@ class Case(NamedTuple):
 def cases() -> dict[str, Case]:
     """Every strategy with SGD; and one that uses everything with each local optimizer and with weights."""
     sketch = ALL_STRATEGIES["fda-sketch-adam-reddi"]
-    plain = {name: Case(strategy, Sgd(lr=0.2)) for name, strategy in ALL_STRATEGIES.items()}
+    plain = {name: Case(strategy, SGD(lr=0.2)) for name, strategy in ALL_STRATEGIES.items()}
     return plain | {
         "adam": Case(sketch, Adam(lr=0.02)),
         "adamw": Case(sketch, AdamW(lr=0.02, weight_decay=0.1)),
-        "averaged optimizer state": Case(sketch, Adam(lr=0.02, at_sync="average")),
-        "weighted": Case(sketch, Sgd(lr=0.2, momentum=0.9), weighted=True),
+        "averaged optimizer state": Case(sketch, Adam(lr=0.02, state_on_sync="average")),
+        "weighted": Case(sketch, SGD(lr=0.2, momentum=0.9), weighted=True),
     }
 
 
@@ -53,7 +53,7 @@ def run_in_rank_order(layouts: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...
     """Every case in every layout (number of workers of each rank), with the mean that sums in rank order."""
     return {
         layout: {
-            name: _train(case, layout, RankOrdered(case.shares(sum(layout)), layout)) for name, case in cases().items()
+            name: _train(case, layout, AllGatherCollective(case.shares(sum(layout)), layout)) for name, case in cases().items()
         }
         for layout in layouts
     }
@@ -66,7 +66,7 @@ def run_both_reductions(layouts: Sequence[tuple[int, ...]], layout: tuple[int, .
 
 def _all_reduced(case: Case, layout: tuple[int, ...]) -> TrainingRun:
     rows = local_workers(dist.get_rank(), layout)
-    return _train(case, layout, AllReduced(case.shares(sum(layout))[rows.start : rows.stop], layout))
+    return _train(case, layout, AllReduceCollective(case.shares(sum(layout))[rows.start : rows.stop], layout))
 
 
 def _train(case: Case, layout: tuple[int, ...], collective: Collective) -> TrainingRun:

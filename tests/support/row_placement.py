@@ -10,8 +10,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from fdabench.core.collective import Stacked
-from fdabench.core.rows import dots, squared_norms
+from fdabench.core.collective import InProcessCollective
+from fdabench.core.rows import row_dots, row_squared_norms
 from fdabench.core.strategy import Round
 from fdabench.monitors import MONITORS
 
@@ -41,8 +41,8 @@ def random_rows(size: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def sums(v_D: Tensor, w_D: Tensor) -> dict[str, Sum]:
     r = Round(v_D, w_D, ())
-    found: dict[str, Sum] = {"squared_norms": squared_norms, "dots": lambda u_KD: dots(u_KD, v_D)}
-    return found | {name: partial(made().state, r=r) for name, made in MONITORS.items()}
+    found: dict[str, Sum] = {"squared_norms": row_squared_norms, "dots": lambda u_KD: row_dots(u_KD, v_D)}
+    return found | {name: partial(made().local_state, r=r) for name, made in MONITORS.items()}
 
 
 def copies(u_KD: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -72,7 +72,7 @@ def differing_means(size: int) -> list[str]:
     u_KD, *_ = random_rows(size)
     found = []
     for count in range(1, MAX_ROWS + 1):
-        mean = Stacked(torch.full((count,), 1 / count)).mean
+        mean = InProcessCollective(torch.full((count,), 1 / count)).mean
         here = mean(u_KD[:count].clone())
         copied = [placed(u_KD[:count], offset) for offset in OFFSETS]
         copied += [torch.nn.functional.pad(u_KD[:count], (3, 4))[:, 3:-4], u_KD[:count].T.contiguous().T]

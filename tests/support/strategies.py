@@ -10,22 +10,22 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from fdabench.catalogue.load import load, read_file
+from fdabench.catalogue.load import load_plugins, read_plugin_file
 from fdabench.core.strategy import Strategy
-from fdabench.fields import SEED, STEPS, THRESHOLD
-from fdabench.suite.components import check_usable
-from fdabench.suite.members import Member, members
+from fdabench.fields import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
+from fdabench.suite.components import check_component_usable
+from fdabench.suite.members import ComponentField, component_fields
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
-CATALOGUE = load([read_file("examples", path) for path in EXAMPLES], check_usable)
+CATALOGUE = load_plugins([read_plugin_file("examples", path) for path in EXAMPLES], check_component_usable)
 
-VALUES = {STEPS.text: Fraction(5, 2), THRESHOLD.text: 0.06, SEED.text: 0}
+VALUES = {STEPS_TAG.text: Fraction(5, 2), THRESHOLD_TAG.text: 0.06, SEED_TAG.text: 0}
 """By the meaning of a field: a period of two and a half steps, a threshold that the toy crosses at times, a seed."""
 
 
-def _choices(member: Member) -> Iterator[tuple[str, Any]]:
-    if member.kinds:
-        yield from ((kind, cls()) for kind, cls in member.kinds.items())
+def _choices(member: ComponentField) -> Iterator[tuple[str, Any]]:
+    if member.component_classes:
+        yield from ((kind, cls()) for kind, cls in member.component_classes.items())
         return
     values = [value for text, value in VALUES.items() if any(text == m.text for m in _meanings(member))]
     if not values and member.required:
@@ -33,13 +33,13 @@ def _choices(member: Member) -> Iterator[tuple[str, Any]]:
     yield "", values[0] if values else member.default
 
 
-def _meanings(member: Member) -> list[Any]:
-    return [mark for mark in getattr(member.hint, "__metadata__", ()) if hasattr(mark, "text")]
+def _meanings(member: ComponentField) -> list[Any]:
+    return [mark for mark in getattr(member.type_hint, "__metadata__", ()) if hasattr(mark, "text")]
 
 
 def _every_combination() -> Iterator[tuple[str, Strategy]]:
     for kind, cls in CATALOGUE.strategies.items():
-        fields = members(cls, CATALOGUE)
+        fields = component_fields(cls, CATALOGUE)
         for chosen in product(*(list(_choices(field)) for field in fields)):
             name = "-".join([kind, *(kind_of_field for kind_of_field, _ in chosen if kind_of_field)])
             yield name, cls(**{field.name: value for field, (_, value) in zip(fields, chosen, strict=True)})

@@ -10,18 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
-from fdabench.core.collective import Collective, Stacked
-from fdabench.core.ledger import Entry, Ledger
+from fdabench.core.collective import Collective, InProcessCollective
+from fdabench.core.ledger import LedgerEntry, Ledger
 from fdabench.core.seeds import numpy_generator, torch_generator
 from fdabench.core.strategy import Strategy
-from fdabench.engine.batches import Sampler, Shuffle
-from fdabench.engine.loop import Course, Moment, run
-from fdabench.engine.rows import Examples
-from fdabench.engine.sequential import Sequential
-from fdabench.engine.workers import Crew, Training, Workers
-from fdabench.models.base import Architecture, initialised
+from fdabench.engine.batches import Sampler, ShuffleSampler
+from fdabench.engine.loop import CellLoop, StepEvent, train_loop
+from fdabench.engine.rows import LabeledData
+from fdabench.engine.sequential import SequentialGradients
+from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
+from fdabench.models.base import ModelSpec, init_model
 from fdabench.optimizers.base import LocalOptimizer
-from fdabench.optimizers.sgd import Sgd
+from fdabench.optimizers.sgd import SGD
 
 CLASSES, SAMPLES, BATCH = 3, 240, 8
 STEPS, WORKERS = 30, 4
@@ -35,7 +35,7 @@ class TrainingRun(NamedTuple):
     w_KD: Tensor
     syncs: list[int]
     estimates: list[str]
-    entries: list[Entry]
+    entries: list[LedgerEntry]
     losses: list[float]
 
     @property
@@ -58,13 +58,13 @@ def build(shape: tuple[int, ...], classes: int) -> nn.Module:
 
 def model(dtype: torch.dtype = torch.float32) -> nn.Module:
     """Always the same weights."""
-    return initialised(Architecture(build, None, ""), (1, 4, 4), CLASSES, 11).to(dtype)
+    return init_model(ModelSpec(build, None, ""), (1, 4, 4), CLASSES, 11).to(dtype)
 
 
 def sampler(worker: int, workers: int) -> Sampler:
     """Worker `worker` of `workers` holds every `workers`-th sample. Its draws depend on no other worker."""
     shard = np.arange(worker, SAMPLES, workers)
-    return Shuffle(shard, BATCH, "wrap", numpy_generator(100 + worker))
+    return ShuffleSampler(shard, BATCH, "wrap", numpy_generator(100 + worker))
 
 
 def make_workers(
@@ -73,15 +73,15 @@ def make_workers(
     """The workers with the indices `local_workers`, out of `workers`."""
     x, y = data()
     return sequential_workers(
-        model(dtype), local, [sampler(k, workers) for k in local_workers], Examples(x.to(dtype), y)
+        model(dtype), local, [sampler(k, workers) for k in local_workers], LabeledData(x.to(dtype), y)
     )
 
 
 def sequential_workers(
-    net: nn.Module, local: LocalOptimizer, samplers: Sequence[Sampler], examples: Examples
+    net: nn.Module, local: LocalOptimizer, samplers: Sequence[Sampler], examples: LabeledData
 ) -> Workers:
     """One cell's workers, each with its sampler, whose gradients are computed one after the other."""
-    return Workers(Training(net, local, examples, Sequential), [Crew(net, samplers, range(len(samplers)))])
+    return Workers(TrainingConfig(net, local, examples, SequentialGradients), [WorkerGroup(net, samplers, range(len(samplers)))])
 
 
 def equal_shares(workers: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -97,7 +97,7 @@ def train(
     local_workers: Sequence[int] | None = None,
     collective: Collective | None = None,
     dtype: torch.dtype = torch.float32,
-    on_step: Callable[[Moment], None] = lambda event: None,
+    on_step: Callable[[StepEvent], None] = lambda event: None,
 ) -> TrainingRun:
     """Train the toy with a strategy.
 
@@ -112,11 +112,11 @@ def train(
         on_step: called after each step.
     """
     local_workers = range(workers) if local_workers is None else local_workers
-    matrix = make_workers(local_workers, workers, local or Sgd(lr=0.2), dtype)
-    channel = Channel(collective or Stacked(equal_shares(workers, dtype)), Ledger())
+    matrix = make_workers(local_workers, workers, local or SGD(lr=0.2), dtype)
+    channel = Channel(collective or InProcessCollective(equal_shares(workers, dtype)), Ledger())
     result = TrainingRun(matrix.weights(), [], [], channel.ledger.entries, [])
 
-    def record(event: Moment) -> bool:
+    def record(event: StepEvent) -> bool:
         if event.outcome.synced:
             result.syncs.append(event.step)
         result.estimates.append(event.outcome.estimate.hex())
@@ -124,5 +124,5 @@ def train(
         on_step(event)
         return True
 
-    run(matrix, [Course(strategy, channel, steps, record)])
+    train_loop(matrix, [CellLoop(strategy, channel, steps, record)])
     return result

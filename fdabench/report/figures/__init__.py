@@ -8,14 +8,14 @@ from fdabench.report.figures.estimate import ESTIMATE
 from fdabench.report.figures.heterogeneity import HETEROGENEITY
 from fdabench.report.figures.pareto import PARETO
 from fdabench.report.figures.partitions import PARTITIONS
-from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.profile import PROFILE
 from fdabench.report.figures.published import PUBLISHED
 from fdabench.report.figures.scaling import SCALING
 from fdabench.report.figures.sweep import SWEEP
 from fdabench.report.figures.timeline import TIMELINE
 
-PLOTS: tuple[Plot, ...] = (
+PLOTS: tuple[FigureSpec, ...] = (
     PARETO,
     PUBLISHED,
     COST,

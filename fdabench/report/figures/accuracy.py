@@ -10,14 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from fdabench.formatting import listing, target_name
+from fdabench.formatting import join_first, format_target
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.families import Look
+from fdabench.report.families import PlotStyle
 from fdabench.report.figures.canvas import (
     MAX_PANELS,
     byte_axis,
     legend,
-    limits_of,
+    log_limits,
     line_keys,
     marker,
     panel_title,
@@ -26,8 +26,8 @@ from fdabench.report.figures.canvas import (
     target_lines,
 )
 from fdabench.report.figures.error_scale import accuracy_axis, worth_showing
-from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
-from fdabench.report.figures.tags import drawing
+from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
+from fdabench.report.figures.tags import tag_artists
 
 BAND_SEEDS = 2
 _LETTERS = 40
@@ -51,11 +51,11 @@ def draw_accuracy(data: ReportData, x: str) -> Figure | None:
 
 def _panel(axes: Axes, data: ReportData, evals: pd.DataFrame, x: str) -> None:
     for place, (label, mine) in enumerate(evals.groupby("label", sort=False)):
-        with drawing(axes, str(label)):
+        with tag_artists(axes, str(label)):
             _strategy(axes, mine, x, data.looks[str(label)], place)
     targets = list(data.locks[evals["suite"].iloc[0]]["targets"])
     target_lines(axes, targets)
-    (byte_axis if x == "bytes_total" else step_axis)(axes.xaxis, limits_of(evals[x]))
+    (byte_axis if x == "bytes_total" else step_axis)(axes.xaxis, log_limits(evals[x]))
     shown, below = what_matters(evals, targets)
     accuracy_axis(axes, shown, targets)
     axes.set_xlabel("\n".join([_X_LABEL[x], *_below(below)]))
@@ -74,10 +74,10 @@ def what_matters(evals: pd.DataFrame, targets: Sequence[float]) -> tuple["pd.Ser
 
 
 def _below(labels: Sequence[str]) -> list[str]:
-    return [fill(f"below this throughout: {listing(labels, 3)}", _LETTERS)] if labels else []
+    return [fill(f"below this throughout: {join_first(labels, 3)}", _LETTERS)] if labels else []
 
 
-def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: Look, place: int) -> None:
+def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: PlotStyle, place: int) -> None:
     """Mean and band where three or more sound seeds were evaluated at the same step; thin lines for the rest."""
     sound = mine[mine["state"] != "diverged"]
     seeds = sound["cell_id"].nunique()
@@ -118,14 +118,14 @@ def _shared(sound: pd.DataFrame, x: str, seeds: int) -> pd.DataFrame:
     return frame[steps.size() == seeds]
 
 
-def _line(axes: Axes, xs: "pd.Series[float]", ys: "pd.Series[float]", look: Look, place: int) -> None:
+def _line(axes: Axes, xs: "pd.Series[float]", ys: "pd.Series[float]", look: PlotStyle, place: int) -> None:
     """Each strategy's markers at other evaluations, as one line may lie on another."""
     every = _every(len(xs))
     marks = (place % every, every)
     axes.plot(xs, ys, color=look.color, linestyle=look.dashes, markevery=marks, zorder=3, **marker(look, 4.5))
 
 
-def _thin(axes: Axes, cell: pd.DataFrame, x: str, look: Look, *, marked: bool) -> None:
+def _thin(axes: Axes, cell: pd.DataFrame, x: str, look: PlotStyle, *, marked: bool) -> None:
     marks = {**marker(look, 3.5), "markevery": _every(len(cell))} if marked else {}
     axes.plot(
         cell[x],
@@ -146,23 +146,23 @@ def _every(points: int) -> int:
 def caption_accuracy(data: ReportData, x: str) -> str:
     targets = sorted({target for lock in data.locks.values() for target in lock["targets"]})
     lines = (
-        f" Dotted: target{'s' * (len(targets) != 1)} {listing([target_name(t) for t in targets])}." if targets else ""
+        f" Dotted: target{'s' * (len(targets) != 1)} {join_first([format_target(t) for t in targets])}." if targets else ""
     )
     across = " (bytes: geometric mean over them)" if x == "bytes_total" else ""
     return (
         f"Accuracy of the mean of the workers' models on the test set against {_X_LABEL[x]}, log scale. "
-        f"{cells_and_seeds(data)}. Line: mean over seeds{across}; band: lowest to highest seed, over the steps at "
+        f"{sample_note(data)}. Line: mean over seeds{across}; band: lowest to highest seed, over the steps at "
         f"which every seed was evaluated. Thin lines: single seeds, where there are fewer than {BAND_SEEDS} or where "
         f"only some went on; ✕: diverged.{lines} The axis of accuracies has the error on a log scale and begins a "
         "little below the lowest target and what three quarters of the strategies ended at; what lies below is cut."
-        + panels_shown(len(data.workloads), MAX_PANELS, "workloads")
+        + truncation_note(len(data.workloads), MAX_PANELS, "workloads")
     )
 
 
-BYTES = Plot(
+BYTES = FigureSpec(
     "accuracy-bytes",
     _TITLE["bytes_total"],
     partial(caption_accuracy, x="bytes_total"),
     partial(draw_accuracy, x="bytes_total"),
 )
-STEPS = Plot("accuracy-steps", _TITLE["step"], partial(caption_accuracy, x="step"), partial(draw_accuracy, x="step"))
+STEPS = FigureSpec("accuracy-steps", _TITLE["step"], partial(caption_accuracy, x="step"), partial(draw_accuracy, x="step"))

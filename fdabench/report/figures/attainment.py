@@ -11,38 +11,38 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from fdabench.formatting import plural, target_name
+from fdabench.formatting import plural, format_target
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.families import Look
+from fdabench.report.families import PlotStyle
 from fdabench.report.figures.canvas import (
     MAX_PANELS,
     legend,
-    limits_of,
+    log_limits,
     line_keys,
     marker,
     panel_title,
     panels,
     step_axis,
 )
-from fdabench.report.figures.plot import Plot, panels_shown
-from fdabench.report.figures.tags import drawing
+from fdabench.report.figures.plot import FigureSpec, truncation_note
+from fdabench.report.figures.tags import tag_artists
 from fdabench.report.resampling import LEAST_SEEDS
-from fdabench.report.survival import attainment
+from fdabench.report.survival import kaplan_meier
 
 TITLE = "Seeds that have reached the target, by steps"
 
 
-def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+def groups_by_workload(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     """Workloads where somebody reached the target, and seeds are enough for a share to mean something."""
     return [
         ((str(pair[0]), str(pair[1])), group)
-        for pair, group in data.shown.groupby(WORKLOAD, sort=False)
+        for pair, group in data.at_workload_target.groupby(WORKLOAD, sort=False)
         if group["reached"].any() and group.groupby("label")["seed"].nunique().max() >= LEAST_SEEDS
     ]
 
 
 def draw_attainment(data: ReportData) -> Figure | None:
-    groups = groups_of(data)
+    groups = groups_by_workload(data)
     if not groups:
         return None
     figure, axes = panels(min(len(groups), MAX_PANELS), TITLE, 3.1, 2.4)
@@ -56,26 +56,26 @@ def draw_attainment(data: ReportData) -> Figure | None:
 
 
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
-    limits = limits_of(group["cost_steps"])
+    limits = log_limits(group["cost_steps"])
     end = float(group["cost_steps"].max())
     for label, mine in group.groupby("label", sort=False):
-        with drawing(axes, str(label)):
+        with tag_artists(axes, str(label)):
             _strategy(axes, mine, data.looks[str(label)], limits[0], end)
     step_axis(axes.xaxis, limits)
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
-    axes.set_xlabel(f"local steps of each worker until {target_name(group['target'].iloc[0])}")
+    axes.set_xlabel(f"local steps of each worker until {format_target(group['target'].iloc[0])}")
     axes.set_ylabel("seeds that got there, %")
     axes.grid(visible=True)
 
 
-def _strategy(axes: Axes, mine: pd.DataFrame, look: Look, begin: float, end: float) -> None:
+def _strategy(axes: Axes, mine: pd.DataFrame, look: PlotStyle, begin: float, end: float) -> None:
     """Up to where it is known: all arrived, or the last of those that missed had made its steps.
 
     One that diverged is on the way to the end.
     """
     made, reached = mine["cost_steps"].astype(float).fillna(end).to_numpy(), mine["reached"].to_numpy(bool)
-    steps, shares = attainment(made, reached)
+    steps, shares = kaplan_meier(made, reached)
     xs, heights = np.concatenate([[begin], steps, [made.max()]]), np.concatenate([[0.0], shares, [0.0, *shares][-1:]])
     style: dict[str, Any] = {"color": look.color, "linestyle": look.dashes, "clip_on": False}
     marks = list(range(1, len(steps) + 1, max(1, len(steps) // 6)))
@@ -88,7 +88,7 @@ def _strategy(axes: Axes, mine: pd.DataFrame, look: Look, begin: float, end: flo
 
 
 def caption_attainment(data: ReportData) -> str:
-    groups = groups_of(data)
+    groups = groups_by_workload(data)
     rows = pd.concat([group for _, group in groups])
     missed = int((~rows["reached"].astype(bool)).sum())
     cells, seeds = plural(len(rows), "cell"), plural(rows["seed"].nunique(), "seed")
@@ -98,8 +98,8 @@ def caption_attainment(data: ReportData) -> str:
         f"{plural(missed, 'cell')} missed the target, censored: each counts among those on the way up to the steps "
         "that it made, where a vertical stroke stands, and says nothing about more; a cell that diverged is on the "
         "way to the end. A curve ends where nobody is on the way any more."
-        + panels_shown(len(groups), MAX_PANELS, "workloads")
+        + truncation_note(len(groups), MAX_PANELS, "workloads")
     )
 
 
-ATTAINMENT = Plot("attainment", TITLE, caption_attainment, draw_attainment)
+ATTAINMENT = FigureSpec("attainment", TITLE, caption_attainment, draw_attainment)

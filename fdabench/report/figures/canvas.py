@@ -17,12 +17,12 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from fdabench.formatting import byte_size, count, significant
-from fdabench.report.contrast import ink
+from fdabench.formatting import format_bytes, format_count, format_significant
+from fdabench.report.contrast import readable_color
 from fdabench.report.data import ReportData
-from fdabench.report.families import Look
+from fdabench.report.families import PlotStyle
 from fdabench.report.figures.tags import TITLE_TAG
-from fdabench.report.figures.words import TITLE_LETTERS, broken_at
+from fdabench.report.figures.words import TITLE_LETTERS, wrap_label
 
 Key = tuple[Artist, str]
 Limits = tuple[float, float]
@@ -92,14 +92,14 @@ def panel_title(axes: Axes, data: ReportData, workload: tuple[str, str], apart: 
     """The workload on two lines; the suite above where there are several, and below what sets the panel `apart`."""
     head, rest = data.headings[workload]
     suite = [workload[0]] if len(data.locks) > 1 else []
-    axes.set_title("\n".join([*suite, head, broken_at(rest, TITLE_LETTERS), *([apart] if apart else [])]))
+    axes.set_title("\n".join([*suite, head, wrap_label(rest, TITLE_LETTERS), *([apart] if apart else [])]))
 
 
 def legend(figure: Figure, keys: Sequence[Key]) -> None:
     """Under the panels, never over the data; as many columns as the width carries."""
     handles, names = zip(*keys, strict=True)
     letters = int(figure.get_figwidth() * LETTERS_PER_INCH)
-    broken = [broken_at(name, letters - KEY_LETTERS) for name in names]
+    broken = [wrap_label(name, letters - KEY_LETTERS) for name in names]
     longest = max(len(line) for name in broken for line in name.split("\n"))
     columns = min(max(1, letters // (longest + KEY_LETTERS)), len(names), 6)
     rows = math.ceil(len(names) / columns) * max(name.count("\n") + 1 for name in broken)
@@ -109,18 +109,18 @@ def legend(figure: Figure, keys: Sequence[Key]) -> None:
         text.set_label(name)
 
 
-def line_keys(looks: Mapping[str, Look]) -> list[Key]:
+def line_keys(looks: Mapping[str, PlotStyle]) -> list[Key]:
     return [
         (Line2D([], [], color=look.color, linestyle=look.dashes, **marker(look)), label)
-        for label, look in told_apart(looks).items()
+        for label, look in limit_legend(looks).items()
     ]
 
 
-def marker_keys(looks: Mapping[str, Look]) -> list[Key]:
-    return [(Line2D([], [], linestyle="", **marker(look)), label) for label, look in told_apart(looks).items()]
+def marker_keys(looks: Mapping[str, PlotStyle]) -> list[Key]:
+    return [(Line2D([], [], linestyle="", **marker(look)), label) for label, look in limit_legend(looks).items()]
 
 
-def told_apart(looks: Mapping[str, Look]) -> Mapping[str, Look]:
+def limit_legend(looks: Mapping[str, PlotStyle]) -> Mapping[str, PlotStyle]:
     """Every strategy; only families where there are more than an eye can follow, as in a sweep."""
     if len(looks) <= MOST_KEYS:
         return looks
@@ -130,7 +130,7 @@ def told_apart(looks: Mapping[str, Look]) -> Mapping[str, Look]:
     return {names[family]: first[family] for family in variants}
 
 
-def marker(look: Look, scale: float = 5.5) -> dict[str, Any]:
+def marker(look: PlotStyle, scale: float = 5.5) -> dict[str, Any]:
     """Marker settings of a line: shape by family, filling by variant."""
     return {
         "marker": look.marker,
@@ -143,24 +143,24 @@ def marker(look: Look, scale: float = 5.5) -> dict[str, Any]:
     }
 
 
-def faint_marker(look: Look, scale: float) -> dict[str, Any]:
+def faint_marker(look: PlotStyle, scale: float) -> dict[str, Any]:
     """For one cell of many: only its inside is faint, as an outline has to be seen."""
     pale = {"markerfacecolor": to_rgba(look.color, FAINT), "markeredgewidth": 0.5}
     return {"linestyle": "", **marker(look, scale), **pale}
 
 
-def bound_sign(axes: Axes, place: float, value: float, look: Look) -> None:
+def mark_lower_bound(axes: Axes, place: float, value: float, look: PlotStyle) -> None:
     """An arrow upwards from a point that is a lower bound: slim, as many may stand side by side."""
-    axes.plot([place], [value], linestyle="", marker=BOUND, markersize=24, markeredgecolor=ink(look.color),
+    axes.plot([place], [value], linestyle="", marker=BOUND, markersize=24, markeredgecolor=readable_color(look.color),
               markerfacecolor="none", markeredgewidth=1.1, zorder=6, clip_on=False)  # fmt: skip
 
 
 def byte_axis(axis: Axis, limits: Limits) -> None:
-    log_axis(axis, limits, FuncFormatter(lambda value, _: _short(byte_size(value))))
+    log_axis(axis, limits, FuncFormatter(lambda value, _: _short(format_bytes(value))))
 
 
 def step_axis(axis: Axis, limits: Limits) -> None:
-    log_axis(axis, limits, FuncFormatter(lambda value, _: count(value)))
+    log_axis(axis, limits, FuncFormatter(lambda value, _: format_count(value)))
 
 
 def number_axis(axis: Axis, limits: Limits) -> None:
@@ -174,11 +174,11 @@ def _short(size: str) -> str:
 
 def _plain(value: float) -> str:
     """0.5 rather than 0.50."""
-    text = significant(value, 2)
+    text = format_significant(value, 2)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def limits_of(values: npt.ArrayLike) -> Limits:
+def log_limits(values: npt.ArrayLike) -> Limits:
     """The range of what a log scale can show, with a margin."""
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known) & (known > 0)]

@@ -10,12 +10,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from fdabench.formatting import byte_size, plural, target_name
+from fdabench.formatting import format_bytes, plural, format_target
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import MAX_PANELS, SMALL, Limits, byte_axis, panel_title, panels
-from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
-from fdabench.report.figures.words import broken_at
-from fdabench.report.headline import strategies_of
+from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note, the_target
+from fdabench.report.figures.words import wrap_label
+from fdabench.report.headline import labels_in_order
 from fdabench.report.stats import geometric_mean
 
 TITLE = "Bytes to the target"
@@ -28,11 +28,11 @@ _BAR, _LINE, _AROUND = 0.27, 0.12, 0.75
 
 
 def draw_cost(data: ReportData) -> Figure | None:
-    rows = data.shown
-    if data.headline.empty:
+    rows = data.at_workload_target
+    if data.at_suite_target.empty:
         return None
     of_workload = list(rows.groupby(WORKLOAD, sort=False))[:MAX_PANELS]
-    names = [[broken_at(label, _LETTERS) for label in strategies_of(group)] for _, group in of_workload]
+    names = [[wrap_label(label, _LETTERS) for label in labels_in_order(group)] for _, group in of_workload]
     lines = max(name.count("\n") + 1 for labels in names for name in labels)
     most = [max(map(len, names[i : i + _COLUMNS])) for i in range(0, len(names), _COLUMNS)]
     heights = [max(_BAR, _LINE * (lines + 1)) * bars + _AROUND for bars in most]
@@ -56,10 +56,10 @@ def _keys() -> list[Line2D | Patch]:
 
 
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, limits: Limits) -> None:
-    for position, label in enumerate(strategies_of(group)):
+    for position, label in enumerate(labels_in_order(group)):
         _bar(axes, group[group["label"] == label], position, limits[0], data.looks[label].color)
     byte_axis(axes.xaxis, limits)
-    axes.set_xlabel(f"bytes of all workers to {target_name(group['target'].iloc[0])}")
+    axes.set_xlabel(f"bytes of all workers to {format_target(group['target'].iloc[0])}")
     axes.grid(visible=True, axis="x")
     axes.tick_params(axis="y", length=0)
 
@@ -80,12 +80,12 @@ def _bar(axes: Axes, mine: pd.DataFrame, position: int, floor: float, color: str
         return
     missed = not mine["reached"].all()
     if cost == 0:  # as of one worker in a ring
-        axes.text(floor, position, f" {byte_size(0)}, {_words(mine)}", va="center", fontsize=SMALL)
+        axes.text(floor, position, f" {format_bytes(0)}, {_words(mine)}", va="center", fontsize=SMALL)
         return
     look: dict[str, Any] = {"alpha": 0.45, "hatch": _MISS_HATCH} if missed else {"alpha": 0.8}
     axes.barh(position, cost - floor, left=floor, height=0.62, color=color, edgecolor="black", linewidth=0.6, **look)
     _seeds(axes, mine, position)
-    words = f"{'≥ ' if missed else ''}{byte_size(cost)}, {_words(mine)}"
+    words = f"{'≥ ' if missed else ''}{format_bytes(cost)}, {_words(mine)}"
     end = (max(cost, float(mine["cost_bytes"].max())), position)
     axes.annotate(words, end, xytext=(5, 0), textcoords="offset points", va="center", fontsize=SMALL)
 
@@ -114,17 +114,17 @@ def _words(mine: pd.DataFrame) -> str:
 
 
 def caption_cost(data: ReportData) -> str:
-    rows = data.shown
+    rows = data.at_workload_target
     missed = int((~rows["reached"]).sum())
     of_all = f" {missed} of {plural(len(rows), 'cell')} missed it"
     misses = f"{of_all}; hatched bars count what those had spent, so the truth is more."
     return (
         f"Bytes of all workers until the first evaluation at {the_target(data)}. "
-        f"{cells_and_seeds(data)}. Bar: geometric mean over seeds; dots: single seeds, joined from lowest to "
+        f"{sample_note(data)}. Bar: geometric mean over seeds; dots: single seeds, joined from lowest to "
         "highest; n/N: seeds that reached the target; states: the share of the bytes that was local states. All "
         "panels have the same axis, logarithmic from an arbitrary power of ten: compare where bars end, not how long "
-        "they are." + (misses if missed else "") + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
+        "they are." + (misses if missed else "") + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
 
 
-COST = Plot("bytes-to-target", TITLE, caption_cost, draw_cost)
+COST = FigureSpec("bytes-to-target", TITLE, caption_cost, draw_cost)

@@ -13,12 +13,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy import ndimage
 
-from fdabench.formatting import plural, target_name
-from fdabench.report.contrast import mixed
+from fdabench.formatting import plural, format_target
+from fdabench.report.contrast import blend
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import SMALL, Key, legend, panel_title, panels
-from fdabench.report.figures.plot import Plot, panels_shown
-from fdabench.report.headline import strategies_of
+from fdabench.report.figures.plot import FigureSpec, truncation_note
+from fdabench.report.headline import labels_in_order
 from fdabench.report.times import demand_of, networks_of
 
 TITLE = "What is fastest on which network"
@@ -49,7 +49,7 @@ def draw_crossover(data: ReportData) -> Figure | None:
         return None
     shown = several[:MOST_WORKLOADS]
     figure, axes = panels(len(shown), TITLE, 4.5, 3.3, columns=2)
-    maps = [regions(group) for _, group in shown]
+    maps = [fastest_regions(group) for _, group in shown]
     paints = _paints(data, {label for found in maps for label in found})
     for panel, (pair, group), found in zip(axes, shown, maps, strict=True):
         _panel(panel, data, group, {label: (region, paints[label]) for label, region in found.items()})
@@ -62,10 +62,10 @@ def draw_crossover(data: ReportData) -> Figure | None:
     return figure
 
 
-def regions(group: pd.DataFrame) -> dict[str, Region]:
+def fastest_regions(group: pd.DataFrame) -> dict[str, Region]:
     """Where on the map, [latency, bandwidth], each strategy is the fastest; strategies that never are, are left out."""
     best = np.argmin(_seconds(group), axis=0)
-    return {label: best == i for i, label in enumerate(strategies_of(group)) if (best == i).any()}
+    return {label: best == i for i, label in enumerate(labels_in_order(group)) if (best == i).any()}
 
 
 def ties(group: pd.DataFrame) -> Region:
@@ -78,7 +78,7 @@ def ties(group: pd.DataFrame) -> Region:
 def _seconds(group: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Of each strategy, [strategy, latency, bandwidth]."""
     found = []
-    for label in strategies_of(group):
+    for label in labels_in_order(group):
         demand, step_s = demand_of(group[group["label"] == label])
         found.append(demand.seconds(BANDWIDTHS[None, :], LATENCIES[:, None], step_s))
     return np.stack(np.broadcast_arrays(*found))
@@ -105,7 +105,7 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, found: Mapping[str
         axis.set_minor_locator(NullLocator())
     axes.tick_params(axis="x", rotation=30)
     axes.set_xlabel("bandwidth of each worker's link")
-    axes.set_ylabel(f"latency, one way (to {target_name(group['target'].iloc[0])})")
+    axes.set_ylabel(f"latency, one way (to {format_target(group['target'].iloc[0])})")
 
 
 def _label(axes: Axes, free: Region, label: str) -> None:
@@ -123,7 +123,7 @@ def _paints(data: ReportData, winners: Set[str]) -> dict[str, Paint]:
     """Pale, as text has to be read on it; a hatch for each, as pale colours are hard to tell apart."""
     shown = [label for label in data.labels if label in winners]
     return {
-        label: (mixed(data.looks[label].color, "white", 0.6), hatch)
+        label: (blend(data.looks[label].color, "white", 0.6), hatch)
         for label, hatch in zip(shown, cycle(_HATCHES), strict=False)
     }
 
@@ -173,8 +173,8 @@ def caption_crossover(data: ReportData) -> str:
         f"Each strategy's median seed by bytes, of at most {plural(int(seeds), 'seed')}; under the pale band the "
         f"second is within {100 * TIE:.0f} % of the fastest, so there is no clear border. Compute time and model as in "
         "the table of times. "
-        f"Accounting: {data.conventions}." + panels_shown(total, MOST_WORKLOADS, "workloads")
+        f"Accounting: {data.conventions}." + truncation_note(total, MOST_WORKLOADS, "workloads")
     )
 
 
-CROSSOVER = Plot("crossover", TITLE, caption_crossover, draw_crossover)
+CROSSOVER = FigureSpec("crossover", TITLE, caption_crossover, draw_crossover)

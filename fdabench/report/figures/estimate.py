@@ -5,10 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fdabench.formatting import count, percent, plural, significant
+from fdabench.formatting import format_count, format_percent, plural, format_significant
 from fdabench.report.data import ReportData
-from fdabench.report.figures.canvas import GREY, faint_marker, limits_of, number_axis, panels
-from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.canvas import GREY, faint_marker, log_limits, number_axis, panels
+from fdabench.report.figures.plot import FigureSpec
 
 TITLE = "The monitors' estimates against the true model variance"
 MOST_POINTS = 1500
@@ -16,7 +16,7 @@ MOST_POINTS = 1500
 _ROUNDING = 1e-4
 
 
-def pairs_of(data: ReportData) -> pd.DataFrame:
+def estimate_pairs(data: ReportData) -> pd.DataFrame:
     """Estimate and exact variance at the same step: just before syncs, and at evaluations."""
     columns = ["cell_id", "label", "family", "estimate", "variance"]
     parts = [data.rounds[columns].assign(at="sync"), data.evals[columns].assign(at="evaluation")]
@@ -25,13 +25,13 @@ def pairs_of(data: ReportData) -> pd.DataFrame:
     return pairs.dropna(subset=["estimate", "variance"])
 
 
-def drawable(pairs: pd.DataFrame) -> pd.DataFrame:
+def positive_only(pairs: pd.DataFrame) -> pd.DataFrame:
     """What a log scale can show."""
     return pairs[(pairs["estimate"] > 0) & (pairs["variance"] > 0)]
 
 
 def draw_estimate(data: ReportData) -> Figure | None:
-    pairs = drawable(pairs_of(data))
+    pairs = positive_only(estimate_pairs(data))
     if pairs.empty:
         return None
     families = list(dict.fromkeys(pairs["family"]))
@@ -61,7 +61,7 @@ def _panel(axes: Axes, data: ReportData, pairs: pd.DataFrame, family: str) -> No
             rasterized=True,
             **{**faint_marker(look, 3.5), "fillstyle": fill},
         )
-    span = limits_of(pd.concat([pairs["variance"], pairs["estimate"]]))
+    span = log_limits(pd.concat([pairs["variance"], pairs["estimate"]]))
     axes.axline((1, 1), (10, 10), color=GREY, linestyle="--", linewidth=0.9, zorder=5)
     number_axis(axes.xaxis, span)
     number_axis(axes.yaxis, span)
@@ -74,20 +74,20 @@ def _panel(axes: Axes, data: ReportData, pairs: pd.DataFrame, family: str) -> No
 def _over(mine: pd.DataFrame) -> str:
     below = float((mine["estimate"] < mine["variance"] * (1 - _ROUNDING)).mean())
     middle = float((mine["estimate"] / mine["variance"]).median())
-    return f"median {significant(middle)} × the truth\ntoo low in {percent(below)} of {count(len(mine))}"
+    return f"median {format_significant(middle)} × the truth\ntoo low in {format_percent(below)} of {format_count(len(mine))}"
 
 
 def caption_estimate(data: ReportData) -> str:
-    pairs = pairs_of(data)
-    hidden = len(pairs) - len(drawable(pairs))
+    pairs = estimate_pairs(data)
+    hidden = len(pairs) - len(positive_only(pairs))
     left_out = f" {hidden} pairs that are not positive are left out." if hidden else ""
     return (
         "What the monitor held the model variance to be at most against the exact variance (squared L2 norms), just "
         f"before syncs and at evaluations; {plural(len(pairs), 'pair')} from "
         f"{plural(pairs['cell_id'].nunique(), 'cell')}, all variants of a monitor together. Points above the diagonal "
         "are over-estimates, the safe side. At most "
-        f"{count(MOST_POINTS)} evenly chosen points of a kind are drawn; the percentages are of all.{left_out}"
+        f"{format_count(MOST_POINTS)} evenly chosen points of a kind are drawn; the percentages are of all.{left_out}"
     )
 
 
-ESTIMATE = Plot("estimate-variance", TITLE, caption_estimate, draw_estimate)
+ESTIMATE = FigureSpec("estimate-variance", TITLE, caption_estimate, draw_estimate)

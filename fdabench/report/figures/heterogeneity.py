@@ -8,23 +8,23 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fdabench.formatting import format_component, target_name
+from fdabench.formatting import format_component, format_target
 from fdabench.report.data import ReportData
-from fdabench.report.families import Look
+from fdabench.report.families import PlotStyle
 from fdabench.report.figures.canvas import (
-    bound_sign,
+    mark_lower_bound,
     byte_axis,
     faint_marker,
     legend,
-    limits_of,
+    log_limits,
     line_keys,
     marker,
     panels,
 )
 from fdabench.report.figures.error_scale import accuracy_axis
-from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown
-from fdabench.report.figures.tags import drawing
-from fdabench.report.figures.words import TITLE_LETTERS, broken_at
+from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
+from fdabench.report.figures.tags import tag_artists
+from fdabench.report.figures.words import TITLE_LETTERS, wrap_label
 from fdabench.report.stats import geometric_mean
 
 TITLE = "Heterogeneity: what unequal data costs"
@@ -59,11 +59,11 @@ def draw_heterogeneity(data: ReportData) -> Figure | None:
     figure, axes = panels(2 * len(shown), TITLE, 3.5, 2.6, columns=2)
     for row, (key, runs) in enumerate(shown):
         places = _places(runs["alpha"])
-        outcomes = data.headline[data.headline["cell_id"].isin(runs["cell_id"])]
+        outcomes = data.at_suite_target[data.at_suite_target["cell_id"].isin(runs["cell_id"])]
         _costs(axes[2 * row], data, outcomes, places)
         _accuracies(axes[2 * row + 1], data, runs[runs["state"] != "diverged"], places)
         for panel in axes[2 * row : 2 * row + 2]:
-            panel.set_title(broken_at(data.where(key[0], key[1]), TITLE_LETTERS))
+            panel.set_title(wrap_label(data.workload_title(key[0], key[1]), TITLE_LETTERS))
             _alpha_axis(panel, places)
     present = set(pd.concat([runs["label"] for _, runs in shown]))
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
@@ -89,8 +89,8 @@ def _costs(axes: Axes, data: ReportData, outcomes: pd.DataFrame, places: dict[fl
         axes.set_yticks([])
         return
     _lines(axes, data, outcomes.dropna(subset="cost_bytes"), "cost_bytes", places)
-    byte_axis(axes.yaxis, limits_of(outcomes["cost_bytes"]))
-    axes.set_ylabel(f"bytes of all workers to {target_name(outcomes['target'].iloc[0])}")
+    byte_axis(axes.yaxis, log_limits(outcomes["cost_bytes"]))
+    axes.set_ylabel(f"bytes of all workers to {format_target(outcomes['target'].iloc[0])}")
 
 
 def _accuracies(axes: Axes, data: ReportData, runs: pd.DataFrame, places: dict[float, float]) -> None:
@@ -105,11 +105,11 @@ def _lines(axes: Axes, data: ReportData, frame: pd.DataFrame, column: str, place
     for index, label in enumerate(labels):
         mine, look = frame[frame["label"] == label], data.looks[label]
         shift = 0.5 * ((index + 0.5) / len(labels) - 0.5)
-        with drawing(axes, label):
+        with tag_artists(axes, label):
             _strategy(axes, mine, column, mine["alpha"].map(places) + shift, look)
 
 
-def _strategy(axes: Axes, mine: pd.DataFrame, column: str, where: "pd.Series[float]", look: Look) -> None:
+def _strategy(axes: Axes, mine: pd.DataFrame, column: str, where: "pd.Series[float]", look: PlotStyle) -> None:
     axes.plot(where, mine[column].astype(float), **faint_marker(look, 3))
     by_place = mine[column].astype(float).groupby(where)
     middle = by_place.agg(geometric_mean) if column == "cost_bytes" else by_place.mean()
@@ -118,7 +118,7 @@ def _strategy(axes: Axes, mine: pd.DataFrame, column: str, where: "pd.Series[flo
         return
     bounds = middle[~mine["reached"].groupby(where).all()]
     for place, value in bounds.items():
-        bound_sign(axes, float(str(place)), float(value), look)
+        mark_lower_bound(axes, float(str(place)), float(value), look)
 
 
 def caption_heterogeneity(data: ReportData) -> str:
@@ -127,9 +127,9 @@ def caption_heterogeneity(data: ReportData) -> str:
         "Left: bytes of all workers to the headline target, log scale, geometric mean over seeds; an arrow upwards "
         "where a seed missed it and what it had spent stands in, so that the truth is more. Right: accuracy "
         "at the last evaluation, mean over seeds, error on a log scale. Small points: single cells. Smaller α gives "
-        f"each class to fewer workers. {cells_and_seeds(data)}; partitions without an α are not shown."
-        + panels_shown(len(groups), MOST_GROUPS, "groups")
+        f"each class to fewer workers. {sample_note(data)}; partitions without an α are not shown."
+        + truncation_note(len(groups), MOST_GROUPS, "groups")
     )
 
 
-HETEROGENEITY = Plot("heterogeneity", TITLE, caption_heterogeneity, draw_heterogeneity)
+HETEROGENEITY = FigureSpec("heterogeneity", TITLE, caption_heterogeneity, draw_heterogeneity)

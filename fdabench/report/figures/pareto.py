@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from fdabench.formatting import listing, plural, target_name
+from fdabench.formatting import join_first, plural, format_target
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import (
     GREY,
@@ -24,16 +24,16 @@ from fdabench.report.figures.canvas import (
     byte_axis,
     faint_marker,
     legend,
-    limits_of,
+    log_limits,
     marker,
     marker_keys,
     panel_title,
     panels,
     step_axis,
 )
-from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
-from fdabench.report.figures.tags import drawing
-from fdabench.report.headline import strategies_of
+from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note, the_target
+from fdabench.report.figures.tags import tag_artists
+from fdabench.report.headline import labels_in_order
 
 # Points: of a panel within its axes, of two marks that cover each other, of two beside each other.
 _PANEL, _COVERED, _BESIDE = (165.0, 135.0), 7.0, 10.0
@@ -45,7 +45,7 @@ TITLE = "Bytes against steps to the target"
 
 
 def draw_pareto(data: ReportData) -> Figure | None:
-    rows = data.shown
+    rows = data.at_workload_target
     hits = _drawable(rows)
     if hits.empty:
         return None
@@ -59,7 +59,7 @@ def draw_pareto(data: ReportData) -> Figure | None:
     if gone := workloads_without(data):
         figure.supxlabel(fill(f"not drawn: {_nobody(gone)}", int(figure.get_figwidth() * LETTERS_PER_INCH)), fontsize=8)
     frontier: Key = (Line2D([], [], color=GREY, linewidth=0.8, linestyle="--"), "not beaten in both")
-    shown = strategies_of(pd.concat([_drawable(group) for _, group in of_workload]))
+    shown = labels_in_order(pd.concat([_drawable(group) for _, group in of_workload]))
     keys = marker_keys({label: data.looks[label] for label in shown})
     legend(figure, [*keys, frontier] if with_line else keys)
     return figure
@@ -67,8 +67,8 @@ def draw_pareto(data: ReportData) -> Figure | None:
 
 def workloads_without(data: ReportData) -> list[str]:
     """Where nobody reached a target at a cost, by name."""
-    groups = data.shown.groupby(WORKLOAD, sort=False)
-    return [data.where(*pair) for pair, group in groups if _drawable(group).empty]
+    groups = data.at_workload_target.groupby(WORKLOAD, sort=False)
+    return [data.workload_title(*pair) for pair, group in groups if _drawable(group).empty]
 
 
 def _nobody(workloads: Sequence[str]) -> str:
@@ -86,18 +86,18 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
     middles = hits.groupby("label", sort=False)[["step", "bytes_total"]].median().astype(float)
     for label, mine in hits.groupby("label", sort=False):
         if len(mine) > 1:  # else it is its own median
-            with drawing(axes, str(label)):
+            with tag_artists(axes, str(label)):
                 axes.plot(mine["step"], mine["bytes_total"], zorder=2, **faint_marker(data.looks[str(label)], 3.5))
-    limits = limits_of(hits["step"]), limits_of(hits["bytes_total"])
+    limits = log_limits(hits["step"]), log_limits(hits["bytes_total"])
     step_axis(axes.xaxis, limits[0])
     byte_axis(axes.yaxis, limits[1])
     axes.set_xlim(*limits[0])  # marks that are shifted have no part in matplotlib's own limits
     axes.set_ylim(*limits[1])
     for together in piles(middles, *limits):
         _pile(axes, data, group, middles.loc[together], limits[0])
-    never = [label for label in strategies_of(group) if label not in middles.index]
-    missing = "\n" + _wrapped(f"not reached by {listing(never, 2)}") if never else ""
-    axes.set_xlabel(f"local steps to {target_name(group['target'].iloc[0])}{missing}")
+    never = [label for label in labels_in_order(group) if label not in middles.index]
+    missing = "\n" + _wrapped(f"not reached by {join_first(never, 2)}") if never else ""
+    axes.set_xlabel(f"local steps to {format_target(group['target'].iloc[0])}{missing}")
     axes.set_ylabel("bytes of all workers")
     axes.grid(visible=True)
     return _frontier(axes, middles)
@@ -141,7 +141,7 @@ def _pile(axes: Axes, data: ReportData, group: pd.DataFrame, middles: pd.DataFra
     counts = []
     for label, shift in zip(middles.index, shifts, strict=True):
         place = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
-        with drawing(axes, str(label)):
+        with tag_artists(axes, str(label)):
             axes.plot(step, spent, linestyle="", zorder=4, transform=place, **marker(data.looks[str(label)], 8))
         mine = group[group["label"] == label]
         counts.append((int(mine["reached"].sum()), len(mine)))
@@ -170,7 +170,7 @@ def _frontier(axes: Axes, middles: pd.DataFrame) -> bool:
 
 
 def caption_pareto(data: ReportData) -> str:
-    rows = data.shown
+    rows = data.at_workload_target
     missed = int((~rows["reached"]).sum())
     gone = workloads_without(data)
     nobody = f" Not drawn: {_nobody(gone)}." if gone else ""
@@ -178,9 +178,9 @@ def caption_pareto(data: ReportData) -> str:
     return (
         "Bytes of all workers against local steps of each worker until the first evaluation at "
         f"{the_target(data)}, both on log scales; down and left is better. "
-        f"{cells_and_seeds(data)}. Faint: one cell each; bold: median over the seeds that reached it, or the one "
+        f"{sample_note(data)}. Faint: one cell each; bold: median over the seeds that reached it, or the one "
         f"that did; marks that would cover each other stand side by side on a line.{left_out}{nobody}"
-        + panels_shown(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
+        + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
 
 
@@ -188,4 +188,4 @@ def _missed(cells: int) -> str:
     return f"{plural(cells, 'cell')} that missed it {'are' if cells != 1 else 'is'}"
 
 
-PARETO = Plot("pareto", TITLE, caption_pareto, draw_pareto)
+PARETO = FigureSpec("pareto", TITLE, caption_pareto, draw_pareto)

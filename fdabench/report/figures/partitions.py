@@ -4,10 +4,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fdabench.report.contrast import ink_on
+from fdabench.report.contrast import text_color_on
 from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import SMALL, panel_title, panels
-from fdabench.report.figures.plot import Plot, panels_shown
+from fdabench.report.figures.plot import FigureSpec, truncation_note
 
 TITLE = "Who holds which classes"
 MOST = 6
@@ -18,7 +18,7 @@ _WIDE = 236
 _DIGIT, _FILLED = 0.64, 0.85
 
 
-def chosen(data: ReportData) -> pd.DataFrame:
+def select_cells(data: ReportData) -> pd.DataFrame:
     """One cell for each workload's partition: that of its lowest seed with a result."""
     if data.partition.empty:
         return data.finished.head(0)
@@ -29,7 +29,7 @@ def chosen(data: ReportData) -> pd.DataFrame:
 
 
 def draw_partitions(data: ReportData) -> Figure | None:
-    cells = chosen(data)
+    cells = select_cells(data)
     if cells.empty:
         return None
     shown = cells.head(MOST)
@@ -60,7 +60,7 @@ def _heat_map(figure: Figure, axes: Axes, samples: pd.DataFrame) -> None:
                 ha="center",
                 va="center",
                 fontsize=SMALL,
-                color=ink_on(shades[row, column]),
+                color=text_color_on(shades[row, column]),
             )
 
 
@@ -75,13 +75,13 @@ def _ticks(axes: Axes, samples: pd.DataFrame) -> None:
 
 
 def caption_partitions(data: ReportData) -> str:
-    cells = chosen(data)
+    cells = select_cells(data)
     seeds = ", ".join(str(seed) for seed in sorted(set(cells.head(MOST)["seed"])))
     return (
         f"Training samples of each class that each worker holds, at seed {seeds}; every strategy of a seed has "
         "the same partition. Darkest: all samples of the largest class with one worker."
-        + panels_shown(len(cells), MOST, "partitions")
+        + truncation_note(len(cells), MOST, "partitions")
     )
 
 
-PARTITIONS = Plot("partitions", TITLE, caption_partitions, draw_partitions)
+PARTITIONS = FigureSpec("partitions", TITLE, caption_partitions, draw_partitions)

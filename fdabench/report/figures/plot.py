@@ -9,13 +9,13 @@ from fdabench.formatting import plural
 from fdabench.report.data import ReportData
 
 
-def nothing_to_say(_data: ReportData) -> str:
+def no_caption(_data: ReportData) -> str:
     """Of a figure whose absence needs no reason."""
     return ""
 
 
 @dataclass(frozen=True)
-class Plot:
+class FigureSpec:
     """`caption` says what was measured, over how many cells and seeds, in which convention.
 
     `draw` answers None where there is nothing to show; then there is no caption either, and `absence` says why where a
@@ -26,10 +26,10 @@ class Plot:
     title: str
     caption: Callable[[ReportData], str]
     draw: Callable[[ReportData], Figure | None]
-    absence: Callable[[ReportData], str] = nothing_to_say
+    absence: Callable[[ReportData], str] = no_caption
 
 
-def panels_shown(total: int, most: int, what: str) -> str:
+def truncation_note(total: int, most: int, what: str) -> str:
     """Never silent about panels that did not fit."""
     return f" The first {most} of {total} {what} are shown." if total > most else ""
 
@@ -41,7 +41,7 @@ def the_target(data: ReportData) -> str:
     return f"{several} (a panel whose title names another shows that)"
 
 
-def cells_and_seeds(data: ReportData) -> str:
+def sample_note(data: ReportData) -> str:
     finished = data.finished
     missing = len(data.runs) - len(finished)
     left_out = f" ({missing} more without a result are missing)" if missing else ""

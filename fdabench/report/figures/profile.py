@@ -9,9 +9,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from fdabench.formatting import plural
 from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import legend, line_keys, marker, panels
-from fdabench.report.figures.plot import Plot
-from fdabench.report.figures.tags import drawing
-from fdabench.report.profiles import profile, ratios_to_best, widest
+from fdabench.report.figures.plot import FigureSpec
+from fdabench.report.figures.tags import tag_artists
+from fdabench.report.profiles import profile, ratios_to_best, log2_range
 from fdabench.report.stats import PAIR
 
 TITLE = "How often within a factor of the fewest bytes"
@@ -20,16 +20,16 @@ LEAST_PAIRS = 8
 
 
 def draw_profile(data: ReportData) -> Figure | None:
-    ratios = ratios_to_best(data.shown, "cost_bytes")
+    ratios = ratios_to_best(data.at_workload_target, "cost_bytes")
     if ratios.groupby(PAIR).ngroups < LEAST_PAIRS:
         return None
     figure, (axes,) = panels(1, TITLE, 6.2, 3.2)
-    end = widest(ratios) * 1.03
+    end = log2_range(ratios) * 1.03
     for label, mine in ratios.groupby("label", sort=False):
         factors, parts = profile(mine)
         look, xs = data.looks[str(label)], np.concatenate([[0.0], np.log2(factors), [end]])
         heights = np.concatenate([[0.0], parts, parts[-1:] if len(parts) else [0.0]])
-        with drawing(axes, str(label)):
+        with tag_artists(axes, str(label)):
             # markers where it climbs
             every = list(range(1, len(xs) - 1, max(1, len(factors) // 6)))
             line: dict[str, Any] = {"color": look.color, "linestyle": look.dashes, "clip_on": False}
@@ -47,7 +47,7 @@ def draw_profile(data: ReportData) -> Figure | None:
 
 
 def caption_profile(data: ReportData) -> str:
-    ratios, rows = ratios_to_best(data.shown, "cost_bytes"), data.shown
+    ratios, rows = ratios_to_best(data.at_workload_target, "cost_bytes"), data.at_workload_target
     missed, left_out = int((~ratios["reached"].astype(bool)).sum()), len(rows) - len(ratios)
     hopeless = f" {plural(left_out, 'cell')} left out, of workloads and seeds that nobody reached." if left_out else ""
     return (
@@ -64,10 +64,10 @@ def caption_profile(data: ReportData) -> str:
 
 def absence_profile(data: ReportData) -> str:
     """Why there is no figure although somebody reached a target."""
-    pairs = ratios_to_best(data.shown, "cost_bytes").groupby(PAIR).ngroups
+    pairs = ratios_to_best(data.at_workload_target, "cost_bytes").groupby(PAIR).ngroups
     if not pairs:
         return ""
     return f"{TITLE}: drawn from {LEAST_PAIRS} pairs of workload and seed that somebody reached on; here are {pairs}."
 
 
-PROFILE = Plot("profile", TITLE, caption_profile, draw_profile, absence_profile)
+PROFILE = FigureSpec("profile", TITLE, caption_profile, draw_profile, absence_profile)

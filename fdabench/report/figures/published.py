@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fdabench.formatting import DASH, plural, target_name
-from fdabench.published.facts import GRIDS, IID, Fact, Quantity, published
-from fdabench.published.facts import Axes as Setting
+from fdabench.formatting import DASH, plural, format_target
+from fdabench.published.facts import GRIDS, IID, PublishedResult, Quantity, published
+from fdabench.published.facts import PublishedSetting as Setting
 from fdabench.report.data import ReportData
-from fdabench.report.families import Look, Paint, looks_of
+from fdabench.report.families import PlotStyle, Paint, assign_styles
 from fdabench.report.figures.canvas import (
     GREY,
     MAX_PANELS,
@@ -21,43 +21,43 @@ from fdabench.report.figures.canvas import (
     byte_axis,
     faint_marker,
     legend,
-    limits_of,
+    log_limits,
     marker,
     marker_keys,
     panels,
     step_axis,
 )
-from fdabench.report.figures.plot import Plot, panels_shown
-from fdabench.report.published import counterparts, matching, measured
+from fdabench.report.figures.plot import FigureSpec, truncation_note
+from fdabench.report.published import counterparts, matching, measure_cell
 
 TITLE = "Bytes against steps to the target, published and measured"
 Panel = tuple[str, str, float]
 
 
-class Cloud(NamedTuple):
+class PointCloud(NamedTuple):
     """One strategy: the cells that reached the target, in `bytes` and `steps`, and what was published of it."""
 
     strategy: str
     cells: pd.DataFrame
-    facts: dict[Quantity, Fact]
+    facts: dict[Quantity, PublishedResult]
 
 
-def clouds(data: ReportData) -> dict[Panel, list[Cloud]]:
+def point_clouds(data: ReportData) -> dict[Panel, list[PointCloud]]:
     """By model, partition and target; only where cells reached it."""
     cells = counterparts(data)
-    found: dict[Panel, list[Cloud]] = {}
+    found: dict[Panel, list[PointCloud]] = {}
     for axes, facts in _settings():
-        rows = [measured(axes, cell, data) for cell in matching(axes, cells).to_dict("records")]
+        rows = [measure_cell(axes, cell, data) for cell in matching(axes, cells).to_dict("records")]
         hits = pd.DataFrame([row for row in rows if row is not None and math.isfinite(row["steps"])])
         if len(hits) and axes.target is not None:
             key = (axes.model, "IID" if axes.partition in IID else axes.partition, axes.target)
-            found.setdefault(key, []).append(Cloud(axes.strategy, hits, facts))
+            found.setdefault(key, []).append(PointCloud(axes.strategy, hits, facts))
     return found
 
 
-def _settings() -> Iterator[tuple[Setting, dict[Quantity, Fact]]]:
+def _settings() -> Iterator[tuple[Setting, dict[Quantity, PublishedResult]]]:
     """The costs over the paper's grid."""
-    by_axes: dict[Setting, dict[Quantity, Fact]] = {}
+    by_axes: dict[Setting, dict[Quantity, PublishedResult]] = {}
     for fact in published():
         if fact.over_grid:
             by_axes.setdefault(fact.axes, {})[fact.quantity] = fact
@@ -65,7 +65,7 @@ def _settings() -> Iterator[tuple[Setting, dict[Quantity, Fact]]]:
 
 
 def draw_published(data: ReportData) -> Figure | None:
-    found = clouds(data)
+    found = point_clouds(data)
     if not found:
         return None
     shown = list(found.items())[:MAX_PANELS]
@@ -76,17 +76,17 @@ def draw_published(data: ReportData) -> Figure | None:
             _cloud(panel, cloud, looks[cloud.strategy])
         _frame(panel, group)
         panel.set_title(f"{GRIDS[model].dataset} {model}, {partition}")
-        panel.set_xlabel(f"local steps to {target_name(target)}")
+        panel.set_xlabel(f"local steps to {format_target(target)}")
     legend(figure, [*marker_keys(looks), *_keys()])
     return figure
 
 
-def _looks(found: dict[Panel, list[Cloud]], paints: Mapping[str, Paint]) -> dict[str, Look]:
+def _looks(found: dict[Panel, list[PointCloud]], paints: Mapping[str, Paint]) -> dict[str, PlotStyle]:
     names = dict.fromkeys(cloud.strategy for group in found.values() for cloud in group)
-    return looks_of({name: name for name in names}, paints)
+    return assign_styles({name: name for name in names}, paints)
 
 
-def _cloud(axes: Axes, cloud: Cloud, look: Look) -> None:
+def _cloud(axes: Axes, cloud: PointCloud, look: PlotStyle) -> None:
     cells, hollow = cloud.cells, {**marker(look, 8), "fillstyle": "none", "markeredgewidth": 1.2}
     axes.plot(cells["steps"], cells["bytes"], zorder=2, **faint_marker(look, 3.5))
     axes.plot(cells["steps"].median(), cells["bytes"].median(), linestyle="", zorder=5, **marker(look, 8))
@@ -97,15 +97,15 @@ def _cloud(axes: Axes, cloud: Cloud, look: Look) -> None:
         axes.plot(steps.value, spent.value, linestyle="", zorder=4, **hollow)
 
 
-def _frame(axes: Axes, group: list[Cloud]) -> None:
+def _frame(axes: Axes, group: list[PointCloud]) -> None:
     extents = {name: [*_extent(group, name)] for name in ("steps", "bytes")}
-    step_axis(axes.xaxis, limits_of(extents["steps"]))
-    byte_axis(axes.yaxis, limits_of(extents["bytes"]))
+    step_axis(axes.xaxis, log_limits(extents["steps"]))
+    byte_axis(axes.yaxis, log_limits(extents["bytes"]))
     axes.set_ylabel("bytes of all workers, paper accounting")
     axes.grid(visible=True)
 
 
-def _extent(group: list[Cloud], quantity: Quantity) -> Iterator[float]:
+def _extent(group: list[PointCloud], quantity: Quantity) -> Iterator[float]:
     for cloud in group:
         yield from cloud.cells[quantity]
         yield from (cloud.facts[quantity].low, cloud.facts[quantity].high)
@@ -114,7 +114,7 @@ def _extent(group: list[Cloud], quantity: Quantity) -> Iterator[float]:
 def _keys() -> list[Key]:
     """In grey: small, filled and hollow, whatever the strategy."""
     return [
-        (Line2D([], [], **faint_marker(Look("", GREY, "o", "-", "full"), 3.5)), "one cell"),
+        (Line2D([], [], **faint_marker(PlotStyle("", GREY, "o", "-", "full"), 3.5)), "one cell"),
         (Line2D([], [], color=GREY, marker="o", linestyle="", markersize=7), "median"),
         (
             Line2D([], [], color=GREY, marker="o", linestyle=":", markersize=7, fillstyle="none"),
@@ -124,7 +124,7 @@ def _keys() -> list[Key]:
 
 
 def caption_published(data: ReportData) -> str:
-    found = clouds(data)
+    found = point_clouds(data)
     cells = counterparts(data)
     workers, thetas = (
         ", ".join(f"{value:g}" for value in sorted(set(cells[key].dropna()))) for key in ("workers", "theta")
@@ -136,8 +136,8 @@ def caption_published(data: ReportData) -> str:
         f"the target, log scales. Filled: {plural(len(cells), 'cell')} of this report with K {workers} and "
         f"θ {thetas or DASH}; those that missed the target are left out. Hollow: the median that the FDA paper's "
         "authors published over all of their K and θ, dotted from the lowest to the highest; misses are "
-        f"left out there as well.{differs}" + panels_shown(len(found), MAX_PANELS, "targets")
+        f"left out there as well.{differs}" + truncation_note(len(found), MAX_PANELS, "targets")
     )
 
 
-PUBLISHED = Plot("published", TITLE, caption_published, draw_published)
+PUBLISHED = FigureSpec("published", TITLE, caption_published, draw_published)

@@ -8,7 +8,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from fdabench.formatting import target_name
+from fdabench.formatting import format_target
 from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import (
     SMALL,
@@ -16,14 +16,14 @@ from fdabench.report.figures.canvas import (
     byte_axis,
     faint_marker,
     legend,
-    limits_of,
+    log_limits,
     line_keys,
     marker,
     panels,
     step_axis,
 )
-from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
-from fdabench.report.figures.words import TITLE_LETTERS, broken_at
+from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note, the_target
+from fdabench.report.figures.words import TITLE_LETTERS, wrap_label
 from fdabench.report.stats import geometric_mean
 
 TITLE = "More workers: bytes and steps to the target"
@@ -44,9 +44,9 @@ def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
         several = numbers.index[numbers > 1]
         if len(several):
             target = float(max(several))
-            apart = "" if target == headline else f", to {target_name(target)} instead of {target_name(headline)}"
+            apart = "" if target == headline else f", to {format_target(target)} instead of {format_target(headline)}"
             name = f"{group['except_workers'].iloc[0]}{apart}"
-            found.append((data.where(suite, name), group[group["target"] == target]))
+            found.append((data.workload_title(suite, name), group[group["target"] == target]))
     return found
 
 
@@ -64,8 +64,8 @@ def draw_scaling(data: ReportData) -> Figure | None:
             (axes[2 * row + 1], "step", "local steps of each worker", step_axis),
         ):
             _lines(panel, data, shown, column, scale)
-            panel.set_title(broken_at(name, TITLE_LETTERS))
-            panel.set_ylabel(f"{unit} to {target_name(hits['target'].iloc[0])}")
+            panel.set_title(wrap_label(name, TITLE_LETTERS))
+            panel.set_ylabel(f"{unit} to {format_target(hits['target'].iloc[0])}")
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
     return figure
 
@@ -92,7 +92,7 @@ def _lines(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("workers K")
-    scale(axes.yaxis, limits_of(hits[column].astype(float)))
+    scale(axes.yaxis, log_limits(hits[column].astype(float)))
     axes.grid(visible=True)
 
 
@@ -116,8 +116,8 @@ def caption_scaling(data: ReportData) -> str:
         f"{the_target(data)}; "
         "faint: one cell each; n/N: seeds that reached it, where some missed it. A strategy without a point at some "
         "number of workers missed it there. Both on log scales. "
-        f"{cells_and_seeds(data)}.{left_out}" + panels_shown(len(groups), MOST_GROUPS, "groups")
+        f"{sample_note(data)}.{left_out}" + truncation_note(len(groups), MOST_GROUPS, "groups")
     )
 
 
-SCALING = Plot("scaling", TITLE, caption_scaling, draw_scaling)
+SCALING = FigureSpec("scaling", TITLE, caption_scaling, draw_scaling)

@@ -6,27 +6,27 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fdabench.formatting import listing, target_name
-from fdabench.published.rules import RULES
+from fdabench.formatting import join_first, format_target
+from fdabench.published.rules import THETA_PER_PARAMETER
 from fdabench.report.caveats import LEAST_THETAS
 from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.families import Look, Paint, looks_of
+from fdabench.report.families import PlotStyle, Paint, assign_styles
 from fdabench.report.figures.canvas import (
     GREY,
     SMALL,
-    bound_sign,
+    mark_lower_bound,
     byte_axis,
     faint_marker,
     legend,
-    limits_of,
+    log_limits,
     line_keys,
     marker,
     number_axis,
     panels,
     step_axis,
 )
-from fdabench.report.figures.plot import Plot, cells_and_seeds, panels_shown, the_target
-from fdabench.report.figures.words import TITLE_LETTERS, broken_at
+from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note, the_target
+from fdabench.report.figures.words import TITLE_LETTERS, wrap_label
 from fdabench.report.stats import geometric_mean
 
 TITLE = "Theta: what a looser threshold saves and costs"
@@ -38,13 +38,13 @@ _COST = {"cost_bytes": "bytes of all workers", "cost_steps": "local steps"}
 _SIDES = {"hpc": "right", "balanced": "center", "fl": "left"}
 
 
-def sweeps(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+def theta_sweeps(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     """Outcomes of the strategies with at least three thetas on a workload, by workload.
 
     Rows of one sweep have the same `series`, which is made of the settings apart from theta; `name` is what it is
     called in the legend.
     """
-    rows = data.shown.join(data.runs.set_index("cell_id")[["theta", "num_parameters", "series"]], on="cell_id")
+    rows = data.at_workload_target.join(data.runs.set_index("cell_id")[["theta", "num_parameters", "series"]], on="cell_id")
     rows = rows.dropna(subset="theta")
     found = []
     for key, group in rows.groupby(WORKLOAD, sort=False):
@@ -66,7 +66,7 @@ def _names(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def draw_sweep(data: ReportData) -> Figure | None:
-    found = sweeps(data)
+    found = theta_sweeps(data)
     if not found:
         return None
     shown = found[:MOST_WORKLOADS]
@@ -74,61 +74,61 @@ def draw_sweep(data: ReportData) -> Figure | None:
     figure, axes = panels(2 * len(shown), TITLE, 3.5, 3.0, columns=2)
     for row, ((suite, workload), group) in enumerate(shown):
         apart = data.apart(suite, workload)
-        title = broken_at(data.where(suite, workload) + (f", {apart}" if apart else ""), TITLE_LETTERS)
+        title = wrap_label(data.workload_title(suite, workload) + (f", {apart}" if apart else ""), TITLE_LETTERS)
         for panel, cost in zip(axes[2 * row : 2 * row + 2], _COST, strict=True):
             _panel(panel, group, cost, looks)
-            panel.set_title(title, pad=38 if near_rules(group) else 6)
+            panel.set_title(title, pad=38 if rules_in_range(group) else 6)
     legend(figure, line_keys(looks))
     return figure
 
 
-def _looks(shown: list[tuple[tuple[str, str], pd.DataFrame]], paints: Mapping[str, Paint]) -> dict[str, Look]:
+def _looks(shown: list[tuple[tuple[str, str], pd.DataFrame]], paints: Mapping[str, Paint]) -> dict[str, PlotStyle]:
     rows = pd.concat([group for _, group in shown])
-    return looks_of(dict(zip(rows["name"], rows["family"], strict=True)), paints)
+    return assign_styles(dict(zip(rows["name"], rows["family"], strict=True)), paints)
 
 
-def near_rules(group: pd.DataFrame) -> dict[str, float]:
+def rules_in_range(group: pd.DataFrame) -> dict[str, float]:
     """The rules' thetas for this model, by name; those far from every theta that was run are left out."""
     size = float(group["num_parameters"].iloc[0])
     low, high = group["theta"].min() / NEAR, group["theta"].max() * NEAR
-    return {name: constant * size for name, constant in RULES.items() if low <= constant * size <= high}
+    return {name: constant * size for name, constant in THETA_PER_PARAMETER.items() if low <= constant * size <= high}
 
 
-def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, Look]) -> None:
+def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, PlotStyle]) -> None:
     known = group.dropna(subset=cost)
     for name, mine in known.groupby("name", sort=False):
         _line(axes, mine, cost, looks[str(name)])
-    rules = near_rules(group)
+    rules = rules_in_range(group)
     for name, theta in rules.items():
         axes.axvline(theta, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
         axes.text(
             theta, 1.02, name, transform=axes.get_xaxis_transform(), rotation=90, ha=_SIDES[name], va="bottom",
             fontsize=SMALL, color=GREY,
         )  # fmt: skip
-    thetas, costs = limits_of([*group["theta"], *rules.values()]), limits_of(known[cost])
+    thetas, costs = log_limits([*group["theta"], *rules.values()]), log_limits(known[cost])
     axes.set(xlim=thetas, ylim=costs)  # before the scale: every theta may have hit at the same step
     number_axis(axes.xaxis, thetas)
     (byte_axis if cost == "cost_bytes" else step_axis)(axes.yaxis, costs)
     axes.set_xlabel("θ, squared L2 norm")
-    axes.set_ylabel(f"{_COST[cost]} to {target_name(group['target'].iloc[0])}")
+    axes.set_ylabel(f"{_COST[cost]} to {format_target(group['target'].iloc[0])}")
     axes.grid(visible=True)
 
 
-def _line(axes: Axes, mine: pd.DataFrame, cost: str, look: Look) -> None:
+def _line(axes: Axes, mine: pd.DataFrame, cost: str, look: PlotStyle) -> None:
     """Through the geometric means of the seeds; ≥ where a seed missed the target and what it had spent stands in."""
     at_theta = mine.groupby("theta")
     middle = at_theta[cost].agg(geometric_mean)
     axes.plot(mine["theta"], mine[cost], zorder=2, **faint_marker(look, 3))
     axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, zorder=3, **marker(look, 5))
     for theta in middle.index[~at_theta["reached"].all()]:
-        bound_sign(axes, float(theta), float(middle[theta]), look)
+        mark_lower_bound(axes, float(theta), float(middle[theta]), look)
 
 
 def caption_sweep(data: ReportData) -> str:
-    found = sweeps(data)
-    rules = dict.fromkeys(name for _, group in found[:MOST_WORKLOADS] for name in near_rules(group))
+    found = theta_sweeps(data)
+    rules = dict.fromkeys(name for _, group in found[:MOST_WORKLOADS] for name in rules_in_range(group))
     lines = (
-        f" Dashed: theta by the FDA paper's rules ({listing([f'{name} {RULES[name]:g}' for name in rules])} per "
+        f" Dashed: theta by the FDA paper's rules ({join_first([f'{name} {THETA_PER_PARAMETER[name]:g}' for name in rules])} per "
         "parameter), each a line through four hand-picked points."
         if rules
         else ""
@@ -137,7 +137,7 @@ def caption_sweep(data: ReportData) -> str:
         f"Bytes of all workers and local steps of each worker until {the_target(data)}, "
         "against theta, all on log scales. Lines: geometric mean over seeds; faint: one cell each; "
         f"arrow upwards: a seed missed the target and what it had spent stands in, so that the truth is more.{lines} "
-        f"{cells_and_seeds(data)}." + panels_shown(len(found), MOST_WORKLOADS, "workloads")
+        f"{sample_note(data)}." + truncation_note(len(found), MOST_WORKLOADS, "workloads")
     )
 
 
@@ -152,4 +152,4 @@ def absence_sweep(data: ReportData) -> str:
     return f"{TITLE}: no strategy with {LEAST_THETAS} thetas reached a target."
 
 
-SWEEP = Plot("theta-sweep", TITLE, caption_sweep, draw_sweep, absence_sweep)
+SWEEP = FigureSpec("theta-sweep", TITLE, caption_sweep, draw_sweep, absence_sweep)

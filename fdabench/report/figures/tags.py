@@ -21,7 +21,7 @@ def strategy_tag(label: str) -> str:
 
 
 @contextmanager
-def drawing(axes: Axes, label: str) -> Iterator[None]:
+def tag_artists(axes: Axes, label: str) -> Iterator[None]:
     """Whatever is added to the axes meanwhile is of that strategy."""
     before = set(axes.get_children())
     yield

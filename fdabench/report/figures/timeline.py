@@ -10,14 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fdabench.formatting import count, listing, significant
+from fdabench.formatting import format_count, join_first, format_significant
 from fdabench.report.data import ReportData
-from fdabench.report.families import Look
+from fdabench.report.families import PlotStyle
 from fdabench.report.figures.canvas import GREY, marker
 from fdabench.report.figures.error_scale import accuracy_axis
-from fdabench.report.figures.plot import Plot
+from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import TITLE_TAG
-from fdabench.report.figures.words import broken_at
+from fdabench.report.figures.words import wrap_label
 
 TITLE = "When workers synchronised"
 MOST_CELLS = 8
@@ -41,7 +41,7 @@ def chosen_cells(data: ReportData) -> pd.DataFrame:
     return chosen
 
 
-def window(data: ReportData, cells: pd.DataFrame) -> tuple[float, bool]:
+def zoom_window(data: ReportData, cells: pd.DataFrame) -> tuple[float, bool]:
     """The last step shown, and whether that is the whole run: no more teeth than an eye can tell apart."""
     last = float(cells["steps"].max())
     ends = []
@@ -56,7 +56,7 @@ def draw_timeline(data: ReportData) -> Figure | None:
     cells = chosen_cells(data)
     if cells.empty:
         return None
-    end, _ = window(data, cells)
+    end, _ = zoom_window(data, cells)
     figure = Figure(figsize=(7, 1.9 + 0.95 * len(cells)), layout="constrained")
     figure.suptitle(TITLE, gid=TITLE_TAG)
     axes = list(np.atleast_1d(figure.subplots(len(cells) + 1, 1, sharex=True, height_ratios=[1.7, *[1] * len(cells)])))
@@ -77,7 +77,7 @@ def _accuracy(axes: Axes, data: ReportData, cells: pd.DataFrame, end: float) -> 
             mine["test_accuracy"],
             color=look.color,
             linestyle=look.dashes,
-            label=broken_at(label, _LETTERS, 1),
+            label=wrap_label(label, _LETTERS, 1),
             markevery=max(1, len(mine) // 8),
             **marker(look, 4.5),
         )
@@ -92,11 +92,11 @@ def _cell(axes: Axes, data: ReportData, cell: Mapping[str, Any], end: float) -> 
     look = data.looks[cell["label"]]
     syncs = data.rounds[data.rounds["cell_id"] == cell["cell_id"]]
     shown = syncs[syncs["step"] <= end]
-    top = _teeth(axes, data, cell["cell_id"], shown, look, end)
+    top = _sync_teeth(axes, data, cell["cell_id"], shown, look, end)
     _ticks(axes, shown["step"].to_numpy(float), (-0.22 * top, -0.06 * top), look.color)
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set_ylim(-0.25 * top, 1.15 * top)
-    axes.set_yticks([0, top], ["0", significant(top, 2)])
+    axes.set_yticks([0, top], ["0", format_significant(top, 2)])
     axes.grid(visible=False)
     axes.text(1.01, 0.5, _words(cell, syncs), transform=axes.transAxes, va="center", fontsize=7.5)
 
@@ -107,12 +107,12 @@ def _ticks(axes: Axes, steps: npt.NDArray[np.float64], span: tuple[float, float]
     axes.plot(np.repeat(steps, 3), heights, color=color, linewidth=0.6, solid_capstyle="butt")
 
 
-def _teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame, look: Look, end: float) -> float:
+def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame, look: PlotStyle, end: float) -> float:
     """The estimate where there is a monitor; else the model variance, which nobody watched. Gives the axis' top."""
     trace = data.trace[(data.trace["cell_id"] == cell_id) & (data.trace["step"] <= end)].dropna(subset="estimate")
     theta = float(syncs["theta"].iloc[0]) if len(syncs) else math.nan
     if len(trace):
-        _saw(axes, trace.set_index("step")["estimate"], syncs["step"], look, "-")
+        _sync_sawtooth(axes, trace.set_index("step")["estimate"], syncs["step"], look, "-")
         axes.set_ylabel("estimate")
         if math.isfinite(theta):
             axes.axhline(theta, color=GREY, linewidth=0.9, linestyle="--")
@@ -121,7 +121,7 @@ def _teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame, look
     known = (
         pd.concat([evals.set_index("step")["variance"], syncs.set_index("step")["variance"]]).groupby(level=0).last()
     )
-    _saw(axes, known, syncs["step"], look, ":")
+    _sync_sawtooth(axes, known, syncs["step"], look, ":")
     axes.set_ylabel("variance")
     return _top(known)
 
@@ -132,7 +132,7 @@ def _top(values: "pd.Series[float]") -> float:
     return highest if highest > 0 else 1.0
 
 
-def _saw(axes: Axes, values: "pd.Series[float]", syncs: "pd.Series[int]", look: Look, dashes: str) -> None:
+def _sync_sawtooth(axes: Axes, values: "pd.Series[float]", syncs: "pd.Series[int]", look: PlotStyle, dashes: str) -> None:
     """Down to nothing at each sync, as all workers then hold the same model."""
     steps = np.concatenate([[0], values.index.to_numpy(float), syncs.to_numpy(float)])
     heights = np.concatenate([[0.0], values.to_numpy(float), np.zeros(len(syncs))])
@@ -141,18 +141,18 @@ def _saw(axes: Axes, values: "pd.Series[float]", syncs: "pd.Series[int]", look: 
 
 
 def _words(cell: Mapping[str, Any], syncs: pd.DataFrame) -> str:
-    gap = f"\n{significant(float(syncs['steps'].mean()), 2)} steps apart" if len(syncs) else ""
-    return f"{broken_at(cell['label'], _LETTERS, 2)}\n{count(len(syncs))} syncs in {count(cell['steps'])} steps{gap}"
+    gap = f"\n{format_significant(float(syncs['steps'].mean()), 2)} steps apart" if len(syncs) else ""
+    return f"{wrap_label(cell['label'], _LETTERS, 2)}\n{format_count(len(syncs))} syncs in {format_count(cell['steps'])} steps{gap}"
 
 
 def caption_timeline(data: ReportData) -> str:
     cells = chosen_cells(data)
-    end, whole = window(data, cells)
+    end, whole = zoom_window(data, cells)
     first = cells.iloc[0]
     labels = data.finished["label"].nunique()
     some = f" {len(cells)} of {labels} strategies: one variant of each family." if len(cells) < labels else ""
-    part = "" if whole else f" Only the first {count(end)} steps are shown, so that single syncs can be told apart."
-    seeds = listing([str(seed) for seed in sorted(set(cells["seed"]))])
+    part = "" if whole else f" Only the first {format_count(end)} steps are shown, so that single syncs can be told apart."
+    seeds = join_first([str(seed) for seed in sorted(set(cells["seed"]))])
     return (
         f"One cell for each strategy ({first['workload']}; seed {seeds}).{some}{part} Ticks: syncs. Solid: the "
         "monitor's estimate, up to about 2 000 evenly spaced steps of a run; dashed: theta. Dotted: the exact model "
@@ -161,4 +161,4 @@ def caption_timeline(data: ReportData) -> str:
     )
 
 
-TIMELINE = Plot("sync-timeline", TITLE, caption_timeline, draw_timeline)
+TIMELINE = FigureSpec("sync-timeline", TITLE, caption_timeline, draw_timeline)
