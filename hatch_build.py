@@ -7,7 +7,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-INTO = "fdabench/revision.txt"  # fdabench/run/repository.py reads it
+INTO = "fdabench/revision.txt"  # fdabench/experiment/git.py reads it
 
 
 class RevisionHook(BuildHookInterface):  # type: ignore[type-arg]

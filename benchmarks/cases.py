@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.core.strategy import StepResult, Round, Strategy
+from fdabench.core.strategy import Round, StepResult, Strategy
 from fdabench.datasets.base import DatasetTensors
-from fdabench.engine.batches import Sampler, ShuffleSampler
-from fdabench.engine.choice import ENGINES
+from fdabench.engine.arrays import LabeledData
+from fdabench.engine.gradients.selection import ENGINES
 from fdabench.engine.loop import CellLoop, train_loop
 from fdabench.engine.precision import Precision
-from fdabench.engine.rows import LabeledData
-from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
+from fdabench.engine.sampling import Sampler, ShuffleSampler
+from fdabench.engine.workers import TrainingConfig, WorkerGroup, Workers
 from fdabench.models import MODELS
 from fdabench.models.base import init_model
 from fdabench.monitors import MONITORS
@@ -109,7 +109,9 @@ def _timed(step: Callable[[], Any], workers: int, seconds: float) -> Timing:
 
 def _workers(case: Case, data: DatasetTensors) -> Workers:
     model = init_model(MODELS[case.model], data.shape, CLASSES, 0)
-    training = TrainingConfig(model, SGD(RATE), LabeledData(data.train_x, data.train_y), ENGINES[case.engine], case.precision)
+    training = TrainingConfig(
+        model, SGD(RATE), LabeledData(data.train_x, data.train_y), ENGINES[case.engine], case.precision
+    )
     return Workers(training, [WorkerGroup(model, samplers(case.workers), range(case.workers))])
 
 

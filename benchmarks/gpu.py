@@ -18,10 +18,10 @@ from unittest.mock import patch
 import torch
 from cases import CLASSES, RATE, noise, samplers
 
-from fdabench.engine import vectorised
-from fdabench.engine.choice import ENGINES
-from fdabench.engine.rows import LabeledData, BatchMetrics
-from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
+from fdabench.engine.arrays import BatchMetrics, LabeledData
+from fdabench.engine.gradients import vectorized as vectorized
+from fdabench.engine.gradients.selection import ENGINES
+from fdabench.engine.workers import TrainingConfig, WorkerGroup, Workers
 from fdabench.models import MODELS
 from fdabench.models.base import init_model
 from fdabench.optimizers.sgd import SGD
@@ -33,12 +33,12 @@ REPEATS, SECONDS, BATCH = 5, 0.4, 32
 
 @contextmanager
 def without_graphs() -> Iterator[None]:
-    """The vectorised engine launches each kernel by itself."""
+    """The vectorized engine launches each kernel by itself."""
 
     def eager(function: Callable[..., BatchMetrics], device: torch.device) -> Callable[..., BatchMetrics]:
         return lambda first, second: function(first.to(device), second.to(device))
 
-    with patch.object(vectorised, "GraphedFunction", eager):
+    with patch.object(vectorized, "GraphedFunction", eager):
         yield
 
 
@@ -72,16 +72,16 @@ def main() -> None:
     given = parser.parse_args()
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; milliseconds of a step")
     print(
-        "| model | K | sequential | vectorised, no graph | vectorised | samples/s | against sequential |\n|"
+        "| model | K | sequential | vectorized, no graph | vectorized | samples/s | against sequential |\n|"
         + "---|" * 7
     )
     rows = []
     for model, workers in SIZES:
         with without_graphs():
-            eager = step_ms("vectorised", model, workers)
-        one, other = step_ms("sequential", model, workers), step_ms("vectorised", model, workers)
+            eager = step_ms("vectorized", model, workers)
+        one, other = step_ms("sequential", model, workers), step_ms("vectorized", model, workers)
         rate = 1e3 * workers * BATCH / other
-        rows.append({"model": model, "workers": workers, "sequential": one, "no_graph": eager, "vectorised": other})
+        rows.append({"model": model, "workers": workers, "sequential": one, "no_graph": eager, "vectorized": other})
         print(
             f"| {model} | {workers} | {one:.2f} | {eager:.2f} | {other:.2f} | {rate:,.0f} | {one / other:.1f} x |",
             flush=True,

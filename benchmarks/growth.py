@@ -15,20 +15,20 @@ from cases import BATCH, noise, samplers
 from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
+from fdabench.engine.allocator import disable_malloc_trim
+from fdabench.engine.arrays import LabeledData
 from fdabench.engine.evaluate import model_variance
+from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.loop import CellLoop, StepEvent, train_loop
-from fdabench.engine.memory import disable_malloc_trim
-from fdabench.engine.rows import LabeledData
-from fdabench.engine.sequential import SequentialGradients
-from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
+from fdabench.engine.workers import TrainingConfig, WorkerGroup, Workers
+from fdabench.execution.events import CellFinished, CellStarted
+from fdabench.execution.local_backend import RunContext, run_cells
+from fdabench.execution.shared_data import load_datasets
 from fdabench.models import MODELS
 from fdabench.models.base import init_model
 from fdabench.monitors.sketch import Sketch
 from fdabench.optimizers.adam import Adam
-from fdabench.results.store import ResultsFolder
-from fdabench.run.events import CellFinished, CellStarted
-from fdabench.run.pool import RunContext, run_cells
-from fdabench.run.shared import load_datasets
+from fdabench.results.folder import ResultsFolder
 from fdabench.strategies.fda import FDA
 from fdabench.suite.reader import read_suite
 
@@ -97,7 +97,9 @@ def cells(count: int) -> dict[str, Any]:
         root = Path(folder)
         (root / "many.toml").write_text(text, encoding="utf-8")
         found = read_suite(root / "many.toml").cells
-        place = RunContext(ResultsFolder(root / "results"), load_datasets(["digits"], root), torch.device("cpu"), "sequential", 1, 1, 1)
+        place = RunContext(
+            ResultsFolder(root / "results"), load_datasets(["digits"], root), torch.device("cpu"), "sequential", 1, 1, 1
+        )
         moments = [perf_counter() for event in run_cells(found, place) if isinstance(event, CellStarted | CellFinished)]
     return {"what": "cells", "cells": count, "cell_s": (moments[-1] - moments[0]) / count}
 

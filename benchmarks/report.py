@@ -19,12 +19,20 @@ from typing import Any
 
 import numpy as np
 
-from fdabench.results.costs import PAPER, ByteCounts
-from fdabench.results.store import ResultsFolder
+from fdabench.accounting.costs import PAPER, ByteCounts
+from fdabench.results.folder import ResultsFolder
 
 PARAMETERS, WORKERS, SEEDS = 61_706, 10, 10
 THETAS = (0.5, 1, 2, 4, 8)
-ADAM = {"kind": "adam", "lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7, "weight_decay": 0.0, "at_sync": "keep"}
+ADAM = {
+    "kind": "adam",
+    "lr": 1e-3,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "eps": 1e-7,
+    "weight_decay": 0.0,
+    "state_on_sync": "keep",
+}
 AVERAGE = {"kind": "average"}
 LONG = ("trace.parquet", "rounds.parquet", "ledger.parquet", "partition.parquet")
 Strategy = tuple[str, dict[str, Any]]
@@ -68,7 +76,13 @@ def write(root: Path, cells: int, evals: int) -> None:
         store.write_tables(name, tables, json.dumps(config))
         store.write_record(name, _record(name, config, evals))
     frozen = {"fdabench": "0.1.0", "suite": "pretended", "description": "", "tuning": "none", "source": "x.toml"}
-    rules = {"overrides": [], "seeds": [*range(SEEDS)], "targets": [0.9, 0.95, 0.97], "hit": 1, "reach": "at"}
+    rules = {
+        "overrides": [],
+        "seeds": [*range(SEEDS)],
+        "targets": [0.9, 0.95, 0.97],
+        "consecutive": 1,
+        "comparison": ">=",
+    }
     store.write_lock({**frozen, **rules, "convention": "paper", "cell": locked})
 
 

@@ -20,7 +20,7 @@ from others import ENVS, Measurement, measure
 from stand import timings
 from whole import rate, spent
 
-from fdabench.run.environment import device_name, usable_cores
+from fdabench.experiment.environment import device_name, usable_cores
 
 STRATEGIES = ("synchronous", "fedavg", "fedavgm", "fedadam", "fda-naive", "fda-linear", "fda-exact", "fda-sketch")
 SIZES = (("lenet5", 5), ("lenet5", 10), ("lenet5", 60), ("cnn", 10), ("vgg16star", 5))
@@ -32,13 +32,13 @@ def engines(repeats: int, seconds: float) -> list[Row]:
     """The engine alone, for models and numbers of workers; and what else it can be asked for."""
     floors = [Case("floor", *size) for size in SIZES]
     own = [Case("engine", *size) for size in SIZES]
-    more = [Case("engine", "lenet5", 10, engine="vectorised"), Case("engine", "vgg16star", 5, precision="bf16")]
+    more = [Case("engine", "lenet5", 10, engine="vectorized"), Case("engine", "vgg16star", 5, precision="bf16")]
     found = timings([*floors, *own, *more], repeats, seconds)
     return [_against_floor(case, found) for case in (*own, *more)]
 
 
 def strategies(model: str, workers: int, repeats: int, seconds: float) -> list[Row]:
-    """The whole loop with each strategy; FDA's never synchronise, so that their share is the monitoring."""
+    """The whole loop with each strategy; FDA's never synchronize, so that their share is the monitoring."""
     floor, own = Case("floor", model, workers), [Case(what, model, workers) for what in STRATEGIES]
     found = timings([floor, *own], repeats, seconds)
     return [_against_floor(case, found) | {"added": _added(found[case])} for case in own]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from cases import Case, Timing, loop_of, noise
 
-from fdabench.engine.memory import disable_malloc_trim
+from fdabench.engine.allocator import disable_malloc_trim
 
 
 def timings(cases: Sequence[Case], repeats: int, seconds: float) -> Mapping[Case, list[Timing]]:

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import torch
 from cases import BATCH, noise
 
-import fdabench.run.recorder as recorder
-from fdabench.engine.memory import disable_malloc_trim
-from fdabench.results.store import ResultsFolder
-from fdabench.run.events import CellFinished, CellStarted
-from fdabench.run.pool import RunContext, run_cells
-from fdabench.run.simulate import CellJob, train_cells
+import fdabench.experiment.recorder as recorder
+from fdabench.engine.allocator import disable_malloc_trim
+from fdabench.execution.events import CellFinished, CellStarted
+from fdabench.execution.local_backend import RunContext, run_cells
+from fdabench.experiment.train import CellJob, train_cells
+from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 
@@ -98,7 +98,13 @@ def rate(jobs: int, epochs: int) -> float:
     """Worker samples per second of two cells of FedAvg with one local epoch, evaluated once at their end."""
     cells = cells_of(FEDAVG, epochs, epochs)
     with TemporaryDirectory() as folder:
-        place = RunContext(ResultsFolder(Path(folder)), {"mnist": noise("lenet5")}, torch.device("cpu"), "sequential", jobs, 1, 1)
-        events = [(event, perf_counter()) for event in run_cells(cells, place) if isinstance(event, CellStarted | CellFinished)]
+        place = RunContext(
+            ResultsFolder(Path(folder)), {"mnist": noise("lenet5")}, torch.device("cpu"), "sequential", jobs, 1, 1
+        )
+        events = [
+            (event, perf_counter())
+            for event in run_cells(cells, place)
+            if isinstance(event, CellStarted | CellFinished)
+        ]
     samples: int = sum(event.record["steps"] for event, _ in events if isinstance(event, CellFinished)) * 10 * BATCH
     return float(samples / (events[-1][1] - events[0][1]))

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from namespaces import INTERFACE, Hosts, hosts
 
-from fdabench.results.costs import EvalPoint
-from fdabench.results.networks import demand_at
-from fdabench.results.store import Record, ResultsFolder
+from fdabench.accounting.costs import EvalPoint
+from fdabench.accounting.network_time import demand_at
+from fdabench.results.folder import Record, ResultsFolder
 
 SUITE = Path(__file__).resolve().parents[1] / "suites" / "wire.toml"
 HOSTS, CONVENTION, TARGET = 2, "ring", 0.9
@@ -50,8 +50,8 @@ def _measured(made: Hosts, rate: str, folder: Path) -> ResultsFolder:
     """Run the suite over links of this rate; what is done already is not run again."""
     if RATES[rate]:
         made.limit(RATES[rate])
-    asked = ["--engine", "distributed", "--mean", "allreduce", "-q"]
-    asked += ["--measure-wire", INTERFACE] if rate == READ else []
+    asked = ["--engine", "distributed", "--reduction", "allreduce", "-q"]
+    asked += ["--network-interface", INTERFACE] if rate == READ else []
     done = made.run(["fdabench", "run", str(SUITE), "-o", f"results-{rate}", *asked], folder, 3600)
     if any(each.returncode for each in done):
         sys.exit("\n".join(each.stderr for each in done))

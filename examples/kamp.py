@@ -6,9 +6,9 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.rows import row_squared_norms
-from fdabench.core.strategy import StepResult, Round, ServerOptimizer, TrafficForecast, initial_round, synchronize
-from fdabench.fields import Threshold
+from fdabench.core.row_sums import row_squared_norms
+from fdabench.core.strategy import Round, ServerOptimizer, StepResult, TrafficForecast, initial_round, synchronize
+from fdabench.hyperparameters import Threshold
 from fdabench.servers.average import Average
 
 
@@ -33,7 +33,7 @@ class Kamp:
             return StepResult(w_KD, r, False)
         return synchronize(w_KD, r, self.server, channel)
 
-    def traffic(self, steps: int, num_parameters: int) -> TrafficForecast:
+    def forecast_traffic(self, steps: int, num_parameters: int) -> TrafficForecast:
         return TrafficForecast(0, steps, num_states=steps, state_size=1)
 
 

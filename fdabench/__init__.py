@@ -1,3 +1,3 @@
-"""fdabench: when and how workers should synchronise, measured in bytes and accuracy."""
+"""fdabench: when and how workers should synchronize, measured in bytes and accuracy."""
 
 __version__ = "0.1.0"

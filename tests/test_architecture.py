@@ -19,49 +19,57 @@ TESTS = Path(__file__).parent
 
 MAY_IMPORT = {
     "errors": "",
-    "fields": "",
+    "hyperparameters": "",
+    "regular_files": "",
+    "torchvision_compat": "",
     "component_info": "",
-    "regular": "",
     "formatting": "",
     "tables": "formatting",
-    "vision": "",
-    "core": "errors fields",
-    "servers": "component_info core fields",
-    "monitors": "component_info core fields",
-    "strategies": "component_info core fields servers monitors",
-    "partition": "component_info errors fields",
-    "datasets": "component_info errors vision",
-    "models": "component_info errors core vision",
-    "optimizers": "component_info fields",
-    "engine": "errors core models optimizers",
-    "catalogue": "component_info errors fields regular core servers monitors strategies partition datasets models "
-    "optimizers",
-    "results": "component_info errors fields regular formatting",
-    "validation": "errors results",
     "published": "",
-    "suite": "component_info errors fields regular catalogue core engine results published validation",
-    "run": "errors regular formatting catalogue core datasets models optimizers engine results suite",
-    "report": "component_info errors formatting tables results published",
-    "gate": "component_info errors formatting tables results validation report",
-    "cli": "component_info errors fields formatting tables catalogue datasets results suite run report gate",
+    "accounting": "errors",
+    "core": "errors hyperparameters",
+    "servers": "component_info core hyperparameters",
+    "monitors": "component_info core hyperparameters",
+    "strategies": "component_info core hyperparameters servers monitors",
+    "partitions": "component_info errors hyperparameters",
+    "datasets": "component_info errors torchvision_compat",
+    "models": "component_info errors core torchvision_compat",
+    "optimizers": "component_info hyperparameters",
+    "distributed": "errors core",
+    "engine": "errors core models optimizers",
+    "registry": "component_info errors hyperparameters regular_files published core servers monitors strategies partitions "
+    "datasets models optimizers",
+    "results": "component_info errors hyperparameters regular_files formatting accounting",
+    "validation": "errors results",
+    "suite": "component_info errors hyperparameters regular_files registry engine results published accounting validation",
+    "experiment": "errors regular_files formatting accounting core partitions datasets models distributed engine registry results "
+    "suite",
+    "planning": "formatting accounting core datasets models optimizers engine registry results suite experiment",
+    "execution": "errors regular_files formatting datasets distributed engine registry results suite experiment planning",
+    "analysis": "component_info formatting accounting published results",
+    "report": "component_info errors formatting tables accounting analysis published results",
+    "gate": "component_info errors formatting tables accounting analysis results validation report",
+    "cli": "component_info errors hyperparameters formatting tables accounting registry datasets results analysis suite experiment "
+    "planning execution report gate",
     "__main__": "cli",
 }
 ONLY_IN = {  # third-party package: the packages or files that may import it
-    "torch.distributed": "core/collective.py engine/team.py engine/meeting.py engine/member.py",
-    "torch": "vision core servers monitors strategies datasets models optimizers engine run catalogue",
-    "torchvision": "vision.py",
+    "torch.distributed": "core/collective.py distributed",
+    "torch": "torchvision_compat core servers monitors strategies datasets models optimizers distributed engine registry "
+    "experiment planning execution",
+    "torchvision": "torchvision_compat.py",
     "sklearn": "datasets/digits.py",
     "pydantic": "suite validation gate",
     "pydantic_core": "suite validation",
-    "pandas": "results run report gate cli",
+    "pandas": "results accounting experiment planning execution analysis report gate cli",
     "pyarrow": "results",
     "matplotlib": "report",
     "jinja2": "report",
-    "scipy": "report gate",
+    "scipy": "analysis report gate",
     "typer": "cli",
     "rich": "cli",
-    "filelock": "run",
-    "ray": "run/ray_pool.py run/cluster.py",
+    "filelock": "execution",
+    "ray": "execution/ray_backend.py execution/ray_cluster.py",
 }
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_FOLDER_FILES = 400, 60, 15
 MAX_LINES = {"strategies": 90, "monitors": 90, "servers": 90}
@@ -97,8 +105,8 @@ UNPICKLING = (
     "send_object_list",
     "recv_object_list",
 )
-MAPPED = "run/shared.py"
-RECORDS, DYNAMIC, OTHERS_CODE = "core/channel.py", "vision.py", "catalogue/origin.py"
+MAPPED = "execution/shared_data.py"
+RECORDS, DYNAMIC, OTHERS_CODE = "core/channel.py", "torchvision_compat.py", "registry/plugin_source.py"
 HEAVY = {"torch", "numpy", "pandas", "pyarrow", "matplotlib", "scipy"}
 
 
@@ -269,7 +277,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     [
         ("engine/loop.py", "from fdabench.strategies.fda import FDA", "engine may not import strategies"),
         ("strategies/mine.py", "import fdabench.engine.loop", "strategies may not import engine"),
-        ("core/channel.py", "from fdabench import run", "core may not import run"),
+        ("core/channel.py", "from fdabench import suite", "core may not import suite"),
         ("errors.py", "from fdabench.core import ledger", "errors may not import core"),
         ("report/page.py", "import torch.nn.functional as F", "torch belongs in"),
         ("cli/show.py", "def f():\n    import torch", "torch belongs in"),
@@ -282,12 +290,12 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         ("models/convnext.py", "from torchvision.models import convnext_large", "torchvision belongs in"),
         ("strategies/mine.py", "import pydantic", "pydantic belongs in"),
         ("results/load.py", "exec(code)", "others' code is run in"),
-        ("report/build.py", "from fdabench.catalogue.load import load", "report may not import catalogue"),
+        ("report/build.py", "from fdabench.registry.plugin_loading import load", "report may not import registry"),
         ("strategies/mine.py", "channel.ledger.record('model', x)", "the ledger is written in"),
         ("suite/grid.py", "from . import cell", "relative import"),
         ("engine/team.py", "dist.gather_object(mine, everyones)", "gather_object unpickles"),
         ("run/pack.py", "def f():\n    from pickle import loads", "pickle runs what it reads"),
-        ("run/checkpoint.py", "torch.load(path)", "torch.load belongs in run/shared.py"),
+        ("run/checkpoint.py", "torch.load(path)", "torch.load belongs in execution/shared_data.py"),
     ],
 )
 def test_a_planted_breach_is_found(tmp_path: Path, file: str, text: str, breach: str) -> None:
@@ -321,7 +329,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_reading_results_and_reporting_need_no_torch() -> None:
-    found = imported_by("-c", "import fdabench.results.load, fdabench.report.build, fdabench.cli.report")
+    found = imported_by("-c", "import fdabench.results.load, fdabench.report.build, fdabench.cli.commands.report")
     assert "pandas" in found
     assert "torch" not in found
 
@@ -329,9 +337,9 @@ def test_reading_results_and_reporting_need_no_torch() -> None:
 @pytest.mark.parametrize(
     ("modules", "absent"),
     [
-        ("fdabench.cli.show", {"torch"}),
-        ("fdabench.cli.status", {"torch", "pandas", "scipy", "matplotlib"}),
-        ("fdabench.cli.constants, fdabench.cli.init", {"torch", "scipy", "matplotlib"}),
+        ("fdabench.cli.commands.show", {"torch"}),
+        ("fdabench.cli.commands.status", {"torch", "pandas", "scipy", "matplotlib"}),
+        ("fdabench.cli.constants, fdabench.cli.commands.init", {"torch", "scipy", "matplotlib"}),
     ],
 )
 def test_read_only_commands_import_no_more_than_they_need(modules: str, absent: set[str]) -> None:

@@ -13,12 +13,12 @@ import pytest
 
 import fdabench
 from fdabench import component_info
-from fdabench.catalogue.kinds import BUILT_IN
 from fdabench.component_info import ComponentInfo, info_of
 from fdabench.errors import ResultError, SuiteError
+from fdabench.planning.memory import process_bytes
+from fdabench.registry.registry import BUILT_IN
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.names import locked_info, strategy_family
-from fdabench.results.store import ResultsFolder
-from fdabench.run.footprint import process_bytes
 from fdabench.suite.reader import read_suite
 
 MONITOR = '''
@@ -30,7 +30,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.core.rows import squared_norms
+from fdabench.core.row_sums import squared_norms
 from fdabench.core.strategy import Round
 
 

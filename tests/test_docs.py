@@ -13,21 +13,21 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from fdabench.catalogue.declared import ROLES
-from fdabench.cli.guard import BUG, INTERRUPTED, OUT_OF_TIME, TERMINATED
+from fdabench.accounting.costs import CONVENTIONS
+from fdabench.cli.commands.run import SOME_FAILED
+from fdabench.cli.exit_codes import BUG, INTERRUPTED, OUT_OF_TIME, TERMINATED
 from fdabench.cli.main import app
-from fdabench.cli.run import SOME_FAILED
 from fdabench.datasets import DATASETS
 from fdabench.errors import NotComparedError
 from fdabench.models import MODELS
 from fdabench.monitors import MONITORS
-from fdabench.partition import PARTITIONS
-from fdabench.results.costs import CONVENTIONS
+from fdabench.partitions import PARTITIONS
+from fdabench.registry.plugin_checks import ROLES
+from fdabench.results.folder import FAILURE_STATES, PENDING_STATES, SUCCESS_STATES, TABLES
 from fdabench.results.schema import HITS, RUNS
-from fdabench.results.store import FAILURE_STATES, SUCCESS_STATES, TABLES, PENDING_STATES
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
-from fdabench.suite.gate import GateSettings, Limit
+from fdabench.suite.gate_settings import GateSettings, Limit
 from fdabench.suite.reader import read_suite
 from fdabench.suite.schema import Exclude, StrategyOptions, Suite, Workload
 
@@ -176,7 +176,9 @@ def test_every_column_is_documented_with_its_unit(name: str) -> None:
 
 
 def test_every_state_is_documented() -> None:
-    assert [state for state in (*SUCCESS_STATES, *FAILURE_STATES, *PENDING_STATES) if f"`{state}`" not in RESULTS_PAGE] == []
+    assert [
+        state for state in (*SUCCESS_STATES, *FAILURE_STATES, *PENDING_STATES) if f"`{state}`" not in RESULTS_PAGE
+    ] == []
 
 
 def test_a_strategy_in_30_lines_is_the_example() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fdabench.formatting import DASH, truncate_list, format_component, format_duration, json_value, join_first
+from fdabench.formatting import DASH, format_component, format_duration, join_first, json_value, truncate_list
 
 
 @pytest.mark.parametrize(

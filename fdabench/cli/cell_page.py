@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import pandas as pd
 import tomli_w
 
-from fdabench.cli.console import print_table, print_result
+from fdabench.accounting.costs import CONVENTIONS, total_bytes
+from fdabench.cli.cell_results import CellResults
+from fdabench.cli.console import print_result, print_table
 from fdabench.cli.evaluations import COLUMNS, evaluation_records, thinned
-from fdabench.cli.inspected import CellResults
 from fdabench.cli.states import live_state
 from fdabench.formatting import format_bytes, format_count, format_duration, format_percent, format_target
-from fdabench.report.tables import records_of
-from fdabench.results.costs import CONVENTIONS, total_bytes
-from fdabench.results.store import ResultsFolder
+from fdabench.report.tables.build import records_of
+from fdabench.results.folder import ResultsFolder
 from fdabench.tables import Column, Table, column
 
 MOST_EVALUATIONS = 20
@@ -53,7 +53,9 @@ def _say_outcome(found: CellResults) -> None:
     run = found.run
     reached = found.evals[found.evals["test_accuracy"] == run["best_accuracy"]]
     best = f" at step {format_count(int(reached['step'].iloc[0]))}" if len(reached) else ""
-    print_result(f"\naccuracy: {format_percent(run['final_accuracy'], 2)} at the end, {format_percent(run['best_accuracy'], 2)} at best{best}")
+    print_result(
+        f"\naccuracy: {format_percent(run['final_accuracy'], 2)} at the end, {format_percent(run['best_accuracy'], 2)} at best{best}"
+    )
     took = format_duration(found.record["wall_s"])
     total = f"{format_bytes(run['bytes_total'])} ({found.convention}), {format_count(run['syncs'])} syncs"
     print_result(f"in all: {format_count(run['steps'])} steps, {total}, {took}")
@@ -104,7 +106,9 @@ def _say_timeline(rounds: pd.DataFrame, steps: int) -> None:
     counts = pd.cut(rounds["step"], edges).value_counts(sort=False)
     full = max(1.0, steps / TIMELINE_WIDTH)
     shades = "".join(SHADES[min(len(SHADES) - 1, round((n / full) ** 0.5 * (len(SHADES) - 1)))] for n in counts)
-    print_result(f"\n{format_count(len(rounds))} syncs in {format_count(steps)} steps{_where([int(step) for step in rounds['step']])}")
+    print_result(
+        f"\n{format_count(len(rounds))} syncs in {format_count(steps)} steps{_where([int(step) for step in rounds['step']])}"
+    )
     print_result(f"|{shades}|\n{axis(steps)}")
 
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from fdabench.accounting.costs import CONVENTIONS, total_bytes
+from fdabench.cli.cell_results import CellResults
 from fdabench.cli.evaluations import evaluation_records
-from fdabench.cli.inspected import CellResults
 from fdabench.cli.states import live_state
-from fdabench.report.tables import records_of
-from fdabench.results.costs import CONVENTIONS, total_bytes
-from fdabench.results.store import ResultsFolder
+from fdabench.report.tables.build import records_of
+from fdabench.results.folder import ResultsFolder
 
 _COUNTS = ("step", "step_before", "syncs", "bytes_model", "bytes_state", "bytes_total")
 _SHOWN = ("attempts", "started", "ended", "steps", "wall_s", "remarks", "error", "plugin")

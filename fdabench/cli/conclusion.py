@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from fdabench.cli.console import AS_TABLE, print_table, print_result
-from fdabench.report.conclusion import conclusion_table
-from fdabench.report.data import combine_results
+from fdabench.analysis.data import combine_results
+from fdabench.cli.console import AS_TABLE, print_result, print_table
 from fdabench.report.summary import closing_summary
+from fdabench.report.tables.conclusion import conclusion_table
 from fdabench.results.load import Results
 
 

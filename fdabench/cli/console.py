@@ -15,7 +15,7 @@ from rich.text import Text
 
 from fdabench.errors import UsageError
 from fdabench.formatting import json_value
-from fdabench.results.text import csv_cell, escape_control_characters
+from fdabench.results.escaping import csv_cell, escape_control_characters
 from fdabench.tables import Table, csv_text
 
 
@@ -44,7 +44,7 @@ def print_note(text: str) -> None:
 
 
 def print_styled(lines_for: Callable[[int], Iterable[Text]]) -> None:
-    """Lines in colours, made for the width of the terminal; what is longer is left to it."""
+    """Lines in colors, made for the width of the terminal; what is longer is left to it."""
     console = PipeSafeConsole(highlight=False, soft_wrap=True)
     for line in lines_for(console.width):
         console.print(line)

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+from fdabench.accounting.costs import CONVENTIONS
+from fdabench.accounting.network_time import NETWORKS
 from fdabench.formatting import format_count
-from fdabench.results.costs import CONVENTIONS
-from fdabench.results.networks import NETWORKS
 from fdabench.tables import Table, column
 
 _KINDS = {

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fdabench.cli.inspected import CellResults
+from fdabench.cli.cell_results import CellResults
 from fdabench.formatting import DASH, format_bytes, format_count, format_percent, format_significant
-from fdabench.report.tables import records_of
+from fdabench.report.tables.build import records_of
 from fdabench.tables import Record, Table, column
 
 

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from fdabench import __version__
-from fdabench.cli.around import doctor, init, merge, plan
-from fdabench.cli.gate import baselines, check
-from fdabench.cli.guard import with_exit_codes, run_app
+from fdabench.cli.commands.gate import baselines, check
+from fdabench.cli.commands.run_command import run
+from fdabench.cli.commands.setup import doctor, init, merge, plan
+from fdabench.cli.exit_codes import run_app, with_exit_codes
 from fdabench.cli.help import ABOUT, GATE, LOOK, RUN, Command, Group, example
 from fdabench.cli.options import Format, OutputFormat, ResultsDir, SuiteFile
-from fdabench.cli.running import run
 from fdabench.errors import did_you_mean
 
 app = typer.Typer(
@@ -79,7 +79,7 @@ def validate(
     output_format: OutputFormat = Format.auto,
 ) -> None:
     """Check suite files; tell all faults at once."""
-    from fdabench.cli.validate import print_plugins, print_schema, validate_suites
+    from fdabench.cli.commands.validate import print_plugins, print_schema, validate_suites
 
     if schema:
         print_schema(suites or [])
@@ -92,7 +92,7 @@ def validate(
 @with_exit_codes
 def status(results: ResultsDir, output_format: OutputFormat = Format.auto) -> None:
     """Say how far a run is, from any shell."""
-    from fdabench.cli.status import print_status
+    from fdabench.cli.commands.status import print_status
 
     print_status(results, output_format.value)
 
@@ -113,7 +113,7 @@ def show(
 
     A cell's page has its configuration, accuracies, targets, evaluations, ledger, costs and sync timeline.
     """
-    from fdabench.cli.show import show as print_what_is_asked
+    from fdabench.cli.commands.show import show as print_what_is_asked
 
     print_what_is_asked(results, output_format.value)
 
@@ -127,7 +127,7 @@ def report(
     ] = None,
 ) -> None:
     """Write a page, its tables and figures, and a summary."""
-    from fdabench.cli.report import write_report
+    from fdabench.cli.commands.report import write_report
 
     write_report(results, out)
 
@@ -149,7 +149,7 @@ def compare(
 
     Each row has a cell's cost or accuracy in A and in B, the change, its interval and a verdict.
     """
-    from fdabench.cli.compare import print_comparison
+    from fdabench.cli.commands.compare import print_comparison
 
     print_comparison(results, published, output_format.value)
 
@@ -170,7 +170,7 @@ def list_(
     if what.value in CONSTANTS and suite is None:
         print_table(CONSTANTS[what.value](), output_format.value)
         return
-    from fdabench.cli.listing import print_list
+    from fdabench.cli.commands.list import print_list
 
     print_list(what.value, suite, output_format.value)
 
@@ -178,7 +178,7 @@ def list_(
 @with_exit_codes
 def cite(suite: SuiteFile) -> None:
     """Print BibTeX of exactly what a suite uses."""
-    from fdabench.cli.cite import print_citations
+    from fdabench.cli.commands.cite import print_citations
 
     print_citations(suite)
 

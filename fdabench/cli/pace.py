@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from fdabench.errors import ResultError
 from fdabench.results.files import read_json
-from fdabench.results.store import Record, ResultsFolder
+from fdabench.results.folder import Record, ResultsFolder
 
 
 class CellPace(NamedTuple):

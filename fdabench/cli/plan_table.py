@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fdabench.catalogue.kinds import Registry
+from fdabench.experiment.status import CellStatus
 from fdabench.formatting import format_bytes, format_count
-from fdabench.run.forecast import ByteRange, forecast_bytes
-from fdabench.run.plan import CellStatus
+from fdabench.planning.forecast import ByteRange, forecast_bytes
+from fdabench.registry.registry import Registry
 from fdabench.tables import Column, Table, column
 
 STATUSES = ("done", "failed", "stale", "to run")
@@ -22,8 +22,8 @@ class Priced(NamedTuple):
     bound: ByteRange | None
 
 
-def priced(found: Sequence[CellStatus], convention: str, catalogue: Registry) -> list[Priced]:
-    return [Priced(each, forecast_bytes(each.cell, convention, catalogue)) for each in found]
+def priced(found: Sequence[CellStatus], convention: str, registry: Registry) -> list[Priced]:
+    return [Priced(each, forecast_bytes(each.cell, convention, registry)) for each in found]
 
 
 def folded_table(found: Sequence[Priced], convention: str) -> Table:

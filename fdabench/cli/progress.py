@@ -12,11 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from fdabench.cli.console import err, print_note
-from fdabench.cli.telling import ResultLines, format_progress, format_warning
+from fdabench.cli.event_lines import ResultLines, format_progress, format_warning
 from fdabench.errors import UsageError
+from fdabench.execution import events
 from fdabench.formatting import format_duration
-from fdabench.results.store import FAILURE_STATES
-from fdabench.run import events
+from fdabench.results.folder import FAILURE_STATES
 
 HEARTBEAT_S = 60.0
 

@@ -5,8 +5,8 @@ import platform
 from contextlib import suppress
 from time import time
 
-from fdabench.results.store import Record, ResultsFolder
-from fdabench.run.lease import EXPIRY_S
+from fdabench.execution.lease import EXPIRY_S
+from fdabench.results.folder import Record, ResultsFolder
 
 RUNNING = "running"
 MOST_LETTERS = 200

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 from types import FrameType
 
-from fdabench.cli.guard import TimeLimitReached, Terminated
+from fdabench.cli.exit_codes import Terminated, TimeLimitReached
 
 BY_SIGNAL = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 

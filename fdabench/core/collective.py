@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from fdabench.core.rows import aligned_copy
+from fdabench.core.row_sums import aligned_copy
 from fdabench.errors import ProcessLostError
 
 

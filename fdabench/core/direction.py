@@ -9,9 +9,9 @@ FIRST_DIRECTION_SEED = 12
 """Before anything has moved, all workers of all runs take the same random direction, as FDA's authors do."""
 
 
-def unit_direction(anchor_D: Tensor, previous_D: Tensor) -> Tensor:
+def unit_direction(anchor_D: Tensor, previous_anchor_D: Tensor) -> Tensor:
     """xi, a unit vector along anchor - previous, shape [D]."""
-    moved_D = anchor_D - previous_D
+    moved_D = anchor_D - previous_anchor_D
     if not moved_D.any():
         random_D = torch.randn(anchor_D.shape, generator=torch_generator(FIRST_DIRECTION_SEED))
         moved_D = random_D.to(anchor_D)

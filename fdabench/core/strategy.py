@@ -64,7 +64,7 @@ class StepResult(NamedTuple):
 
 
 class Strategy(Protocol):
-    """When to synchronise, and how. Frozen; all state is in the round."""
+    """When to synchronize, and how. Frozen; all state is in the round."""
 
     def init(self, w_D: Tensor) -> Round:
         """The first round; all workers hold `w_D`."""
@@ -128,4 +128,6 @@ def synchronize(w_KD: Tensor, r: Round, server: ServerOptimizer, channel: Channe
     """End the round: average the drifts, let the server move the global model, hand it to all."""
     u_D = channel.mean(w_KD - r.anchor_D, "model")
     w_D, state = server.update(r.anchor_D, u_D, r.server)
-    return StepResult(w_D.expand_as(w_KD), Round(w_D, r.anchor_D, state, r.index + 1, r.server_owns_model), True, estimate)
+    return StepResult(
+        w_D.expand_as(w_KD), Round(w_D, r.anchor_D, state, r.index + 1, r.server_owns_model), True, estimate
+    )

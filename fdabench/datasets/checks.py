@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fdabench.datasets.base import DatasetTensors, DatasetSpec
+from fdabench.datasets.base import DatasetSpec, DatasetTensors
 
 PARTS = ("train_x", "train_y", "test_x", "test_y")
 KNOWN = "fdabench knows images, or what has their shape [N, C, H, W], and class labels only"

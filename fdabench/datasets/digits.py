@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from fdabench.component_info import ComponentInfo
-from fdabench.datasets.base import DatasetTensors, DatasetSpec
+from fdabench.datasets.base import DatasetSpec, DatasetTensors
 
 
 def load(root: Path) -> DatasetTensors:

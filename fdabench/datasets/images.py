@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.datasets.base import DatasetTensors, DatasetSpec
+from fdabench.datasets.base import DatasetSpec, DatasetTensors
 from fdabench.errors import WorkloadError
-from fdabench.vision import import_torchvision
+from fdabench.torchvision_compat import import_torchvision
 
 Channels = tuple[float, ...]
 
@@ -84,7 +84,7 @@ _UNIT: tuple[Channels, Channels] = ((0.0,), (1.0,))
 _CIFAR10 = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 _CIFAR100 = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 
-_BY_CHANNEL = "normalised by channel; no augmentation"
+_BY_CHANNEL = "normalized by channel; no augmentation"
 
 
 def _source(

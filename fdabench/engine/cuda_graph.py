@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fdabench.engine.rows import BatchMetrics
+from fdabench.engine.arrays import BatchMetrics
 
 WARM_UP_CALLS = 2
 """Calls that run without a graph: libraries choose kernels and allocate workspaces then, which a capture forbids."""

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.collective import Collective
-from fdabench.core.rows import row_squared_norms
-from fdabench.engine.flat import bind_parameters
+from fdabench.core.row_sums import row_squared_norms
+from fdabench.engine.arrays import LabeledData
+from fdabench.engine.flatten import bind_parameters
 from fdabench.engine.precision import Precision, autocast, matmul_precision
-from fdabench.engine.rows import LabeledData
 
 BATCH, ACCELERATOR_BATCH = 200, 5000
 """Images at a time: what fits a CPU's cache is fastest there."""
@@ -22,7 +22,9 @@ class EvalMetrics(NamedTuple):
     loss: float
 
 
-def evaluate(model: nn.Module, w_D: Tensor, b_B: Tensor, test: LabeledData, precision: Precision = "fp32") -> EvalMetrics:
+def evaluate(
+    model: nn.Module, w_D: Tensor, b_B: Tensor, test: LabeledData, precision: Precision = "fp32"
+) -> EvalMetrics:
     """The model with weights `w_D` and running statistics `b_B` on the whole of a test set."""
     bind_parameters(model, w_D, b_B)
     model.eval()

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import CorrectsGradients, StepResult, Round, Strategy
-from fdabench.engine.rows import BatchMetrics
+from fdabench.core.strategy import CorrectsGradients, Round, StepResult, Strategy
+from fdabench.engine.arrays import BatchMetrics
 from fdabench.engine.workers import WorkerGroupState, Workers
 
 

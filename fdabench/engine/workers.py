@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
-from fdabench.engine.batches import Indices, SamplerState, Sampler
-from fdabench.engine.flat import flatten, kernel_mask, parameters, running_stats
-from fdabench.engine.noise import dropout_layers, dropout_keys, seed_tensor
+from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
+from fdabench.engine.dropout_keys import dropout_keys, dropout_layers, seed_tensor
+from fdabench.engine.flatten import flatten, kernel_mask, parameters, running_stats
 from fdabench.engine.precision import Precision
-from fdabench.engine.rows import LabeledData, BatchMetrics, WorkerMatrix
+from fdabench.engine.sampling import Indices, Sampler, SamplerState
 from fdabench.optimizers.base import LocalOptimizer
 
 BatchStatistics = Literal["local", "averaged"]
@@ -21,7 +21,7 @@ BatchStatistics = Literal["local", "averaged"]
 
 
 class GradientFn(Protocol):
-    """How the gradients of all rows are found: `Sequential` or `Vectorised`, to rounding the same."""
+    """How the gradients of all rows are found: `Sequential` or `Vectorized`, to rounding the same."""
 
     def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics: ...
 
@@ -29,7 +29,9 @@ class GradientFn(Protocol):
 class GradientFnFactory(Protocol):
     """Makes the gradients of a matrix of workers."""
 
-    def __call__(self, model: nn.Module, rows: WorkerMatrix, examples: LabeledData, precision: Precision) -> GradientFn: ...
+    def __call__(
+        self, model: nn.Module, rows: WorkerMatrix, examples: LabeledData, precision: Precision
+    ) -> GradientFn: ...
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class TrainingConfig:
     precision: Precision = "fp32"
     kernel_l2: float = 0.0
     """As in `models.base.Architecture`."""
-    batch_statistics: BatchStatistics = "local"
+    batchnorm_stats: BatchStatistics = "local"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ class WorkerGroupState(NamedTuple):
     def shard(self, held: range) -> "WorkerGroupState":
         """Of some of its workers."""
         rows = slice(held.start, held.stop)
-        return WorkerGroupState(self.w_KD[rows], self.b_KB[rows], self.optimizer_states[rows], self.sampler_states[rows])
+        return WorkerGroupState(
+            self.w_KD[rows], self.b_KB[rows], self.optimizer_states[rows], self.sampler_states[rows]
+        )
 
     @staticmethod
     def concat(parts: Sequence["WorkerGroupState"]) -> "WorkerGroupState":
@@ -154,7 +158,7 @@ class Workers:
         """Go on from other models; running statistics and the optimizer's state are treated as the training says."""
         self.weights(crew).copy_(w_KD)
         b_KB = self.statistics(crew)
-        if self._training.batch_statistics == "averaged" and b_KB.numel():
+        if self._training.batchnorm_stats == "averaged" and b_KB.numel():
             b_KB.copy_(channel.mean(b_KB, "statistics").expand_as(b_KB))
         mine = self._optimized[self._slices[crew]]
         if self._training.local.state_on_sync == "reset":

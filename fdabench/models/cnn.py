@@ -1,9 +1,9 @@
-"""A small convolutional network for CIFAR, without batch normalisation, that a CPU can train."""
+"""A small convolutional network for CIFAR, without batch normalization, that a CPU can train."""
 
 from torch import nn
 
 from fdabench.component_info import ComponentInfo
-from fdabench.models.base import ModelSpec, Flatten, Shape, glorot
+from fdabench.models.base import Flatten, ModelSpec, Shape, glorot
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
@@ -29,6 +29,6 @@ def build(shape: Shape, classes: int) -> nn.Module:
 CNN = ModelSpec(
     build,
     (3, 32, 32),
-    "three convolutions, no batch normalisation; 89,834 parameters",
+    "three convolutions, no batch normalization; 89,834 parameters",
     ComponentInfo(name="CNN", references=("lecun1998",)),
 )

@@ -1,10 +1,10 @@
 """ConvNeXt-Large (Liu et al., 2022) with the FDA paper's head, from scratch or from ImageNet's weights.
 
-The backbone is torchvision's, without stochastic depth: the paper runs it as in inference. A layer normalisation stands
+The backbone is torchvision's, without stochastic depth: the paper runs it as in inference. A layer normalization stands
 before the global average, as in Keras' backbone without its top; of a 32 x 32 image one pixel is left there.
 
-What differs from the paper: it feeds raw pixels and normalises them within the model by ImageNet's mean and deviation,
-while fdabench's `cifar100` is normalised by its own before. Its ImageNet weights are Keras'. It first trains the head
+What differs from the paper: it feeds raw pixels and normalizes them within the model by ImageNet's mean and deviation,
+while fdabench's `cifar100` is normalized by its own before. Its ImageNet weights are Keras'. It first trains the head
 alone, for 5 epochs; that is not done here.
 """
 
@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from fdabench.component_info import ComponentInfo
 from fdabench.errors import WorkloadError
-from fdabench.models.base import ModelSpec, GlobalAverage, Shape, glorot
+from fdabench.models.base import GlobalAverage, ModelSpec, Shape, glorot
 from fdabench.models.dropout import Dropout
-from fdabench.vision import import_torchvision
+from fdabench.torchvision_compat import import_torchvision
 
 HIDDEN = 512
 _NAMES = {"features": "features", "classifier.0": "norm"}

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from fdabench.core.noise import UINT32_MASK, derive_key
+from fdabench.core.counter_rng import UINT32_MASK, derive_key
 
 
 class Dropout(nn.Module):

@@ -3,7 +3,7 @@
 from torch import nn
 
 from fdabench.component_info import ComponentInfo
-from fdabench.models.base import ModelSpec, Flatten, Shape, glorot
+from fdabench.models.base import Flatten, ModelSpec, Shape, glorot
 
 
 def build(shape: Shape, classes: int) -> nn.Module:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.core.rows import row_dots, row_squared_norms
+from fdabench.core.row_sums import row_dots, row_squared_norms
 from fdabench.core.strategy import Round
 
 

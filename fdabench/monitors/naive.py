@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.core.rows import row_squared_norms
+from fdabench.core.row_sums import row_squared_norms
 from fdabench.core.strategy import Round
 
 

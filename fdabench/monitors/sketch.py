@@ -12,10 +12,10 @@ from annotated_types import Ge, Le
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.core.rows import row_squared_norms
-from fdabench.core.signs import count_sketches
+from fdabench.core.count_sketch import count_sketches
+from fdabench.core.row_sums import row_squared_norms
 from fdabench.core.strategy import Round
-from fdabench.fields import Count, Seed
+from fdabench.hyperparameters import Count, Seed
 
 Rows = Annotated[int, Ge(1), Le(999)]
 """Each costs a pass over the drift; a few dozen make the median as sure as one may wish."""

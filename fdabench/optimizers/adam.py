@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fdabench.component_info import ComponentInfo
-from fdabench.fields import Decay, NonNegative, PositiveFloat
+from fdabench.hyperparameters import Decay, NonNegative, PositiveFloat
 from fdabench.optimizers.base import AtSync
 
 

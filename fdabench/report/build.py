@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fdabench.analysis.data import ReportData, combine_results, headline_targets
+from fdabench.analysis.epochs import milestones_tables
 from fdabench.formatting import json_value
 from fdabench.report.caveats import find_caveats
-from fdabench.report.conclusion import conclusion_table
-from fdabench.report.data import ReportData, combine_results, headline_targets
 from fdabench.report.figures import PLOTS
-from fdabench.report.markup import jinja_environment, table_files
 from fdabench.report.methods import CONVENTIONS, commands, formulas
-from fdabench.report.milestones import milestones_tables
-from fdabench.report.page import page_file
-from fdabench.report.render import RenderedFigure, render
-from fdabench.report.robust import robust_tables
+from fdabench.report.page.markup import jinja_environment, table_files
+from fdabench.report.page.page import page_file
+from fdabench.report.page.render import RenderedFigure, render
 from fdabench.report.summary import conclude, summary_text
-from fdabench.report.tables import ReportTable, build_tables
-from fdabench.report.times import times_tables
-from fdabench.report.versus import published_tables
-from fdabench.report.wire import traffic_tables
+from fdabench.report.tables.build import ReportTable, build_tables
+from fdabench.report.tables.conclusion import conclusion_table
+from fdabench.report.tables.published import published_tables
+from fdabench.report.tables.robust import robust_tables
+from fdabench.report.tables.times import times_tables
+from fdabench.report.tables.traffic import traffic_tables
 from fdabench.results.files import atomic_write_bytes
 from fdabench.results.load import Results
 
@@ -39,7 +39,10 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
     data = combine_results(results)
     drawn = [figure for plot in PLOTS if (figure := render(plot, data)) is not None]
     found = [*build_tables(data), *robust_tables(data), *published_tables(data), *times_tables(data)]
-    tables, templates = [conclusion_table(data), *found, *milestones_tables(data), *traffic_tables(data)], jinja_environment()
+    tables, templates = (
+        [conclusion_table(data), *found, *milestones_tables(data), *traffic_tables(data)],
+        jinja_environment(),
+    )
     files: dict[str, bytes] = {
         f"figures/{figure.name}.{suffix}": content for figure in drawn for suffix, content in figure.files.items()
     }

@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.analysis.evaluations import hits_lost_again, margins_under_one_evaluation
 from fdabench.formatting import (
     describe_budget,
     distinct_budgets,
     format_component,
-    join_first,
     format_percent,
-    plural,
     format_target,
+    join_first,
+    plural,
     strip_paths,
 )
-from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.evaluations import hits_lost_again, margins_under_one_evaluation
 
 FEW_SEEDS = 3
 LARGE_STATE = 0.1
@@ -143,7 +143,7 @@ def _optimizers(data: ReportData) -> Iterator[str]:
             said.setdefault(optimizer, []).extend(labels)
     if said:
         parts = "; ".join(f"{name}: {join_first(list(dict.fromkeys(labels)))}" for name, labels in said.items())
-        yield f"Local optimizers differ, so not only the synchronisation is compared. {parts}."
+        yield f"Local optimizers differ, so not only the synchronization is compared. {parts}."
 
 
 def _budgets(data: ReportData) -> Iterator[str]:

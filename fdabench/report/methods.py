@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+from fdabench.analysis.data import ReportData
 from fdabench.component_info import ComponentInfo
-from fdabench.formatting import describe_budget, format_count, join_first, format_target, strip_paths
-from fdabench.report.data import ReportData
+from fdabench.formatting import describe_budget, format_count, format_target, join_first, strip_paths
 from fdabench.results.names import locked_info
 
 
@@ -80,9 +80,7 @@ def commands(data: ReportData) -> list[str]:
     for lock in data.locks.values():
         source = str(lock.get("source", ""))
         shown = strip_paths(source) if PurePath(source).is_absolute() else source
-        overrides = [
-            part for override in lock.get("overrides", []) for part in ("--set", strip_paths(str(override)))
-        ]
+        overrides = [part for override in lock.get("overrides", []) for part in ("--set", strip_paths(str(override)))]
         lines.append(shlex.join(["fdabench", "run", shown, *overrides]))
     return lines
 
@@ -90,7 +88,7 @@ def commands(data: ReportData) -> list[str]:
 def _suites(data: ReportData) -> list[MethodRow]:
     rows = []
     for name, lock in data.locks.items():
-        consecutive, reach = lock["hit"], "above" if lock["reach"] == "strictly" else "at or above"
+        consecutive, reach = lock["consecutive"], "above" if lock["comparison"] == "strictly" else "at or above"
         rule = (
             f"the first of {consecutive} consecutive evaluations {reach} it"
             if consecutive > 1
@@ -98,9 +96,7 @@ def _suites(data: ReportData) -> list[MethodRow]:
         )
         rows += [
             MethodRow(name, "description", strip_paths(str(lock.get("description", ""))) or "none given"),
-            MethodRow(
-                name, "how hyper-parameters were chosen", strip_paths(str(lock.get("tuning", ""))) or "not said"
-            ),
+            MethodRow(name, "how hyper-parameters were chosen", strip_paths(str(lock.get("tuning", ""))) or "not said"),
             MethodRow(name, "seeds", join_first([str(seed) for seed in lock["seeds"]], 20)),
             MethodRow(name, "targets", join_first([format_target(target) for target in lock["targets"]]) or "none"),
             MethodRow(name, "a target is reached at", f"{rule}"),
@@ -120,7 +116,9 @@ def _semantics(configs: list[Mapping[str, Any]]) -> list[MethodRow]:
     return [
         MethodRow(topic, "averaging", _declared((c["averaging"] for c in configs), _AVERAGING)),
         MethodRow(
-            topic, "optimizer state at a sync", _declared((o.get("at_sync", "keep") for o in optimizers), _AT_SYNC)
+            topic,
+            "optimizer state at a sync",
+            _declared((o.get("state_on_sync", "keep") for o in optimizers), _AT_SYNC),
         ),
         MethodRow(
             topic,
@@ -185,7 +183,7 @@ def _described(config: Mapping[str, Any], resolved: Mapping[str, Any], lock: Map
     return {
         "rule": format_component(config["strategy"], without=("server",)),
         "server": format_component(server) + meaning,
-        "local optimizer": format_component(config["optimizer"], without=("at_sync",)),
+        "local optimizer": format_component(config["optimizer"], without=("state_on_sync",)),
         "as run": ", ".join([*size, *numbers]),
     }
 

@@ -2,8 +2,8 @@
 
 import math
 
+from fdabench.analysis.stats import Ratio
 from fdabench.formatting import DASH, format_ratio
-from fdabench.report.stats import Ratio
 
 
 def format_times(ratio: Ratio) -> str:

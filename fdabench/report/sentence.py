@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from fdabench.formatting import format_bytes, plural, format_target
-from fdabench.report.order import Order
+from fdabench.analysis.order import Order
+from fdabench.analysis.stats import PAIR, Ratio, geometric_mean, paired_ratio
+from fdabench.formatting import format_bytes, format_target, plural
 from fdabench.report.ratios import format_times
-from fdabench.report.stats import PAIR, Ratio, geometric_mean, paired_ratio
 
 MOST_LEVEL = 3
 """Strategies named beside the best one that need about the same."""

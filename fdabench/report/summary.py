@@ -6,13 +6,21 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fdabench.formatting import describe_budget, format_bytes, join_first, format_percent, plural, format_ratio, format_target
-from fdabench.report.data import WORKLOAD, ReportData, combine_results, for_suite
-from fdabench.report.headline import labels_in_order
-from fdabench.report.order import RULE, Order, order_strategies
+from fdabench.analysis.data import WORKLOAD, ReportData, combine_results, for_suite
+from fdabench.analysis.headline import labels_in_order
+from fdabench.analysis.order import RULE, Order, order_strategies
+from fdabench.analysis.stats import geometric_mean, paired_ratio
+from fdabench.formatting import (
+    describe_budget,
+    format_bytes,
+    format_percent,
+    format_ratio,
+    format_target,
+    join_first,
+    plural,
+)
 from fdabench.report.ratios import format_times
 from fdabench.report.sentence import pair_words, runs_of, sentence_of
-from fdabench.report.stats import geometric_mean, paired_ratio
 from fdabench.results.load import Results
 
 Row = tuple[str, ...]

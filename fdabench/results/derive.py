@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from fdabench.accounting.costs import SYNC_KINDS, EvalPoint, bytes_at, total_bytes
 from fdabench.formatting import format_component
-from fdabench.results.costs import SYNC_KINDS, EvalPoint, bytes_at, total_bytes
+from fdabench.results.folder import SUCCESS_STATES, Record
 from fdabench.results.names import locked_info
 from fdabench.results.schema import HITS, RUNS
-from fdabench.results.store import SUCCESS_STATES, Record
 from fdabench.results.workloads import Workload, workloads_of
 
 
@@ -46,7 +46,7 @@ def _axes(cell: Mapping[str, Any], workload: Workload, resolved: Mapping[str, An
         "workers": config["workers"],
         "batch_size": config["batch_size"],
         "precision": config.get("precision", "fp32"),
-        "batch_statistics": config.get("batch_statistics", "local"),
+        "batchnorm_stats": config.get("batchnorm_stats", "local"),
         "partition": format_component(partition),
         "alpha": partition.get("alpha", float("nan")),
         "strategy": strategy["kind"],
@@ -88,7 +88,7 @@ def derive_hits(
         workers = records[cell_id]["config"]["workers"]
         for target in lock["targets"]:
             row = {"cell_id": cell_id, "target": target, "reached": False}
-            at = first_evaluation_reaching(history["test_accuracy"], target, lock["hit"], lock["reach"])
+            at = first_evaluation_reaching(history["test_accuracy"], target, lock["consecutive"], lock["comparison"])
             if at is not None:
                 hit = history.iloc[at]
                 instant = EvalPoint(int(hit["step"]), bool(hit["after_sync"]))
@@ -118,12 +118,12 @@ def _frame(rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
     return frame
 
 
-def first_evaluation_reaching(accuracy: pd.Series, target: float, consecutive: int, reach: str) -> int | None:
+def first_evaluation_reaching(accuracy: pd.Series, target: float, consecutive: int, comparison: str) -> int | None:
     """Position of the first evaluation of the first `consecutive` ones that reach `target`.
 
-    `reach` is the suite's `eval.reach`: "at" counts an accuracy equal to the target, "strictly" does not.
+    `comparison` is the suite's `eval.comparison`: ">=" counts an accuracy that is equal to the target, ">" does not.
     """
-    reached = (accuracy > target) if reach == "strictly" else (accuracy >= target)
+    reached = (accuracy > target) if comparison == ">" else (accuracy >= target)
     run_length = 0
     for position, ok in enumerate(reached):
         run_length = run_length + 1 if ok else 0

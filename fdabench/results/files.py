@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fdabench.errors import ResultError
-from fdabench.regular import open_regular, read_regular
+from fdabench.regular_files import open_regular, read_regular
 from fdabench.results.schema import SCHEMA_VERSION
 
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.files import write_table
+from fdabench.results.folder import SUCCESS_STATES, TABLES, Record, ResultsFolder, corruption_as_result_error
 from fdabench.results.schema import HITS, RUNS, WIRE
-from fdabench.results.store import SUCCESS_STATES, TABLES, Record, ResultsFolder, corruption_as_result_error
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _load(root: Path) -> Results:
 
 
 def write_derived(results: Results) -> None:
-    """`runs.parquet` and `hits.parquet`, beside the cells they are made from."""
+    """`runs.parquet` and `targets.parquet`, beside the cells they are made from."""
     about = {"suite": results.lock["suite"], "accounting": results.lock["convention"]}
     for name, schema, frame in (("runs", RUNS, results.runs), ("hits", HITS, results.hits)):
         table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)

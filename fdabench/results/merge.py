@@ -12,12 +12,20 @@ import pyarrow as pa
 
 from fdabench.errors import ResultError
 from fdabench.formatting import truncate_list
-from fdabench.regular import open_regular, read_regular
-from fdabench.results.files import atomic_write_bytes, atomic_write
+from fdabench.regular_files import open_regular, read_regular
+from fdabench.results.files import atomic_write, atomic_write_bytes
+from fdabench.results.folder import (
+    FAILURE_STATES,
+    OPTIONAL_TABLES,
+    PENDING_STATES,
+    SUCCESS_STATES,
+    TABLES,
+    Record,
+    ResultsFolder,
+)
 from fdabench.results.load import Results, load, write_derived
+from fdabench.results.merge_locks import LockedSuite, merge_locks, suite_mismatches
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import FAILURE_STATES, OPTIONAL_TABLES, SUCCESS_STATES, TABLES, PENDING_STATES, Record, ResultsFolder
-from fdabench.results.union import LockedSuite, merge_locks, suite_mismatches
 
 MAX_LISTED = 20
 _FACTS = ("state", "steps", "seeds", "resolved")
@@ -99,7 +107,9 @@ def _taken(sources: Sequence[Results], cells: Sequence[tuple[str, str]]) -> dict
     """For each cell that was begun, whose files are taken; the first one's where several are as good."""
     taken, faults = {}, []
     for cell_id, label in cells:
-        found = [_FoundCell(ResultsFolder(each.root), each.records[cell_id]) for each in sources if cell_id in each.records]
+        found = [
+            _FoundCell(ResultsFolder(each.root), each.records[cell_id]) for each in sources if cell_id in each.records
+        ]
         faults += [f"cell {cell_id} ({label}): {fault}" for fault in _conflicts(cell_id, found)]
         if found:
             taken[cell_id] = min(found, key=_status_rank)

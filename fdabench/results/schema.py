@@ -55,7 +55,7 @@ LEDGER = _table(
 
 ROUNDS = _table(
     round=(_INT, "index of the round that this sync ended, from 1"),
-    step=(_INT, "local steps made when it synchronised"),
+    step=(_INT, "local steps made when it synchronized"),
     steps=(_INT, "local steps since the last sync"),
     estimate=(_REAL, "H(S) that ended the round; NaN without a monitor"),
     variance=(_REAL, "model variance just before the sync, squared L2 norm"),
@@ -94,7 +94,7 @@ RUNS = _table(
     workers=(_INT, "workers"),
     batch_size=(_INT, "samples per worker and step"),
     precision=(_TEXT, "what products are computed in"),
-    batch_statistics=(_TEXT, "running statistics of batch normalisation at a sync: local | averaged"),
+    batchnorm_stats=(_TEXT, "running statistics of batch normalization at a sync: local | averaged"),
     partition=(_TEXT, "kind, with its parameters"),
     alpha=(_REAL, "Dirichlet concentration; infinity for IID; NaN for other partitions"),
     strategy=(_TEXT, "kind"),

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from fdabench.formatting import format_parameter
-from fdabench.results.dotted import flatten_keys, varying_keys
+from fdabench.results.flatten_keys import flatten_keys, varying_keys
 from fdabench.results.names import partition_name
 
 _NOT_OF_IT = ("strategy", "optimizer", "seed", "budget", "eval")
 """Of a cell: strategies and seeds are what is compared, budget and evaluation are one for the whole suite; of the local
 optimizer see `workloads_of`.
 """
-_IN_BASE = ("dataset", "model", "workers", "batch_size", "precision", "batch_statistics")
+_IN_BASE = ("dataset", "model", "workers", "batch_size", "precision", "batchnorm_stats")
 """What every title says, where it is no default; so does it of the partition."""
 
 Flat = Mapping[str, Any]
@@ -114,7 +114,7 @@ def _titles(flats: Sequence[Flat]) -> list[tuple[str, str, str, str]]:
 
 def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str, str]:
     """Args: `more` has what is said of a key besides the base."""
-    precision, statistics = flat.get("precision", "fp32"), flat.get("batch_statistics", "local")
+    precision, statistics = flat.get("precision", "fp32"), flat.get("batchnorm_stats", "local")
     model = f"{flat['model']}{'' if precision == 'fp32' else f' {precision}'}"
     data = f"{flat['dataset']} {model}{'' if statistics == 'local' else ' (averaged statistics)'}"
     workers, batch = f"K={flat['workers']}", f"b={flat['batch_size']}"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.fields import Decay, PositiveFloat
+from fdabench.hyperparameters import Decay, PositiveFloat
 
 
 @dataclass(frozen=True)

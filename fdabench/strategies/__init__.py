@@ -1,4 +1,4 @@
-"""Strategies: when to synchronise, and how. A new one joins by a line here."""
+"""Strategies: when to synchronize, and how. A new one joins by a line here."""
 
 from collections.abc import Mapping
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import StepResult, Round, TrafficForecast, initial_round
+from fdabench.core.strategy import Round, StepResult, TrafficForecast, initial_round
 from fdabench.servers.average import Average
 
 

@@ -8,9 +8,9 @@ from torch import Tensor
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
 from fdabench.core.monitor import Monitor
-from fdabench.core.periods import is_period_end
-from fdabench.core.strategy import StepResult, Round, ServerOptimizer, TrafficForecast, initial_round, synchronize
-from fdabench.fields import Count, Threshold
+from fdabench.core.schedule import is_period_end
+from fdabench.core.strategy import Round, ServerOptimizer, StepResult, TrafficForecast, initial_round, synchronize
+from fdabench.hyperparameters import Count, Threshold
 from fdabench.servers.average import Average
 
 
@@ -18,7 +18,7 @@ from fdabench.servers.average import Average
 class FDA:
     """Average the models when the monitor estimates that their variance exceeds theta; train locally until then.
 
-    Keep the round invariant Var(w_t) <= theta: stay local while H(S_t) <= theta, synchronise otherwise.
+    Keep the round invariant Var(w_t) <= theta: stay local while H(S_t) <= theta, synchronize otherwise.
 
     The monitor is asked every `every` steps.
     """

@@ -1,4 +1,4 @@
-"""FedAvg, also called local SGD: synchronise after a fixed number of local steps (McMahan et al., 2017)."""
+"""FedAvg, also called local SGD: synchronize after a fixed number of local steps (McMahan et al., 2017)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,9 +7,9 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.periods import is_period_end
-from fdabench.core.strategy import StepResult, Round, ServerOptimizer, TrafficForecast, initial_round, synchronize
-from fdabench.fields import Steps
+from fdabench.core.schedule import is_period_end
+from fdabench.core.strategy import Round, ServerOptimizer, StepResult, TrafficForecast, initial_round, synchronize
+from fdabench.hyperparameters import Steps
 from fdabench.servers.average import Average
 
 

@@ -39,7 +39,7 @@ class Cell:
         c = self.config
         where = partition_name(c["partition"])
         precision = "" if c["precision"] == "fp32" else f" {c['precision']}"
-        statistics = "" if c["batch_statistics"] == "local" else " averaged-statistics"
+        statistics = "" if c["batchnorm_stats"] == "local" else " averaged-statistics"
         crew = f"K={c['workers']} b={c['batch_size']} s{c['seed']}"
         what = f"{c['dataset']} {c['model']}{precision}{statistics}"
         return " | ".join(filter(None, (self.label, what, where, self.detail, crew)))

@@ -4,14 +4,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from fdabench.catalogue.kinds import BUILT_IN, Registry
-from fdabench.suite.hover import description_of
+from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.suite.key_descriptions import description_of
 from fdabench.suite.schema import Exclude, Suite, strategy_table, workload_table
 
 Schema = dict[str, Any]
 
 
-def suite_json_schema(catalogue: Registry = BUILT_IN) -> Schema:
+def suite_json_schema(registry: Registry = BUILT_IN) -> Schema:
     """JSON Schema, draft 2020-12. In workloads, strategies and excludes a list stands for each of its entries."""
     schema = Suite.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -19,8 +19,8 @@ def suite_json_schema(catalogue: Registry = BUILT_IN) -> Schema:
     # what is missing here may stand in the file that this one extends
     del schema["required"]
     tables = {
-        "workload": [TypeAdapter(workload_table(catalogue)).json_schema()],
-        "strategy": [TypeAdapter(strategy_table(kind, catalogue)).json_schema() for kind in catalogue.strategies],
+        "workload": [TypeAdapter(workload_table(registry)).json_schema()],
+        "strategy": [TypeAdapter(strategy_table(kind, registry)).json_schema() for kind in registry.strategies],
         "exclude": [TypeAdapter(Exclude).json_schema()],
     }
     for key, variants in tables.items():
@@ -43,7 +43,8 @@ def _described(node: Any) -> Any:
     if "properties" in node:
         table = (node.get("title", ""), node.get("description", ""))
         inside["properties"] = {
-            name: {"description": description_of(name, *table), **_described(key)} for name, key in node["properties"].items()
+            name: {"description": description_of(name, *table), **_described(key)}
+            for name, key in node["properties"].items()
         }
     return inside
 

@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from fdabench.catalogue.kinds import Registry
 from fdabench.component_info import info_of
-from fdabench.fields import THRESHOLD_TAG
-from fdabench.published.rules import THETA_PER_PARAMETER, WARNING
-from fdabench.results.dotted import flatten_keys, varying_keys
-from fdabench.suite.axes import cell_matches
+from fdabench.hyperparameters import THRESHOLD_TAG
+from fdabench.published.theta_rules import THETA_PER_PARAMETER, WARNING
+from fdabench.registry.component_fields import component_fields
+from fdabench.registry.registry import Registry
+from fdabench.results.flatten_keys import flatten_keys, varying_keys
 from fdabench.suite.cell import Cell
-from fdabench.suite.faults import format_validation_errors
+from fdabench.suite.expansion import Variant, count_variants, expand_lists
 from fdabench.suite.labels import labels
-from fdabench.suite.members import component_fields
+from fdabench.suite.matching import cell_matches
 from fdabench.suite.schema import STRATEGY_OPTIONS, Exclude, Suite, strategy_table, workload_table
-from fdabench.suite.spread import Variant, count_variants, expand_lists
+from fdabench.suite.validation_errors import format_validation_errors
 from fdabench.validation.messages import Issue, explain_value, format_names
 from fdabench.validation.schema_walk import Keys
 from fdabench.validation.toml_text import KeyPath, format_path, format_toml, format_value
@@ -49,12 +49,12 @@ class CellGrid:
     notes: tuple[str, ...]
 
 
-def check_workloads(raw: Any, catalogue: Registry) -> ValidatedTables:
-    return _check_all(raw, "workload", partial(_check_workload, catalogue))
+def check_workloads(raw: Any, registry: Registry) -> ValidatedTables:
+    return _check_all(raw, "workload", partial(_check_workload, registry))
 
 
-def check_strategies(raw: Any, catalogue: Registry) -> ValidatedTables:
-    return _check_all(raw, "strategy", partial(_check_strategy, catalogue))
+def check_strategies(raw: Any, registry: Registry) -> ValidatedTables:
+    return _check_all(raw, "strategy", partial(_check_strategy, registry))
 
 
 def check_excludes(raw: Any) -> ValidatedTables:
@@ -76,18 +76,18 @@ def _check_all(raw: Any, name: str, check: Check) -> ValidatedTables:
     return found
 
 
-def _check_workload(catalogue: Registry, variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
-    misfits = _misfits(catalogue, variant.value, lambda key: variant.locations.get((key,), (*place, key)))
+def _check_workload(registry: Registry, variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
+    misfits = _misfits(registry, variant.value, lambda key: variant.locations.get((key,), (*place, key)))
     found.errors.extend(misfits)
-    table = _validated(workload_table(catalogue), variant, found)
+    table = _validated(workload_table(registry), variant, found)
     if table is not None and not misfits:
         found.tables.append(table)
 
 
-def _misfits(catalogue: Registry, table: Table, place: Callable[[str], KeyPath]) -> list[Issue]:
+def _misfits(registry: Registry, table: Table, place: Callable[[str], KeyPath]) -> list[Issue]:
     """What does not fit together, in a table whose single values may be wrong as well."""
     name, workers, partition = table.get("dataset"), table.get("workers"), table.get("partition")
-    data, model = catalogue.datasets.get(str(name)), catalogue.models.get(str(table.get("model")))
+    data, model = registry.datasets.get(str(name)), registry.models.get(str(table.get("model")))
     if data is None:
         return []
     faults = []
@@ -108,26 +108,26 @@ def _misfits(catalogue: Registry, table: Table, place: Callable[[str], KeyPath])
     return faults
 
 
-def _check_strategy(catalogue: Registry, variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
-    kind, known = variant.value.get("kind"), catalogue.strategies
+def _check_strategy(registry: Registry, variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
+    kind, known = variant.value.get("kind"), registry.strategies
     if not isinstance(kind, str) or kind not in known:
         said = f"kind is missing; allowed: {format_names(known)}" if kind is None else explain_value(kind, known)
         found.errors.append(Issue(variant.locations.get(("kind",), place), said))
         return
-    keys = {name: strategy_table(name, catalogue).model_fields for name in known}
-    table = _validated(strategy_table(kind, catalogue), variant, found, keys)
+    keys = {name: strategy_table(name, registry).model_fields for name in known}
+    table = _validated(strategy_table(kind, registry), variant, found, keys)
     if table is None:
         return
     where = format_path(place)
-    found.notes.extend(f"{where}: {note}" for note in _rule_notes(catalogue, variant.value))
-    found.notes.extend(f"{where}: {note}" for note in _preset_notes(catalogue, variant.value))
+    found.notes.extend(f"{where}: {note}" for note in _rule_notes(registry, variant.value))
+    found.notes.extend(f"{where}: {note}" for note in _preset_notes(registry, variant.value))
     found.tables.append(table)
 
 
-def _preset_notes(catalogue: Registry, table: Table) -> list[str]:
+def _preset_notes(registry: Registry, table: Table) -> list[str]:
     """Which published form is used, of each field that holds one of several and where the table names none."""
     notes = []
-    for member in component_fields(catalogue.strategies[table["kind"]], catalogue):
+    for member in component_fields(registry.strategies[table["kind"]], registry):
         variants = {kind: info_of(cls) for kind, cls in member.component_classes.items()}
         given = table.get(member.name, {})
         unnamed = isinstance(given, dict) and not {"kind", "preset"} & set(given)
@@ -137,9 +137,9 @@ def _preset_notes(catalogue: Registry, table: Table) -> list[str]:
     return notes
 
 
-def _rule_notes(catalogue: Registry, table: Table) -> list[str]:
+def _rule_notes(registry: Registry, table: Table) -> list[str]:
     """What a published rule for theta is worth, where a table names one."""
-    fields = component_fields(catalogue.strategies[table["kind"]], catalogue)
+    fields = component_fields(registry.strategies[table["kind"]], registry)
     thresholds = [member.name for member in fields if member.has_tag(THRESHOLD_TAG)]
     values = [table.get(name) for name in thresholds]
     given = [value.get("per_parameter") if isinstance(value, dict) else value for value in values]
@@ -154,7 +154,9 @@ def _check_exclude(variant: Variant, place: KeyPath, found: ValidatedTables) -> 
         found.tables.append(table)
 
 
-def _validated(model: type[BaseModel], variant: Variant, found: ValidatedTables, kinds: Keys = NO_KINDS) -> Table | None:
+def _validated(
+    model: type[BaseModel], variant: Variant, found: ValidatedTables, kinds: Keys = NO_KINDS
+) -> Table | None:
     try:
         return model.model_validate(variant.value).model_dump(exclude_none=True)
     except ValidationError as error:
@@ -162,10 +164,12 @@ def _validated(model: type[BaseModel], variant: Variant, found: ValidatedTables,
         return None
 
 
-def expand_grid(suite: Suite, workloads: ValidatedTables, strategies: ValidatedTables, excludes: ValidatedTables, catalogue: Registry) -> CellGrid:
+def expand_grid(
+    suite: Suite, workloads: ValidatedTables, strategies: ValidatedTables, excludes: ValidatedTables, registry: Registry
+) -> CellGrid:
     """Every workload with every strategy and seed, but for what is excluded and what came twice."""
-    named = labels(strategies.tables, catalogue)
-    reference = _reference(strategies.tables, named, catalogue)
+    named = labels(strategies.tables, registry)
+    reference = _reference(strategies.tables, named, registry)
     crossed = product(workloads.tables, zip(strategies.tables, named, strict=True), suite.seeds)
     cells = [
         Cell(_config(suite, workload, strategy, seed), label, label == reference)
@@ -211,13 +215,13 @@ def _detail(cell: Cell, keys: Sequence[str]) -> str:
     return " ".join(str(values[key]) if key.endswith(".kind") else text for key, text in said.items())
 
 
-def _reference(strategies: Sequence[Table], named: Sequence[str], catalogue: Registry) -> str | None:
+def _reference(strategies: Sequence[Table], named: Sequence[str], registry: Registry) -> str | None:
     """The label to compare with: the strategy that the suite marks, else one whose own description does."""
     flagged = [label for table, label in zip(strategies, named, strict=True) if table["reference"]]
     usual = [
         label
         for table, label in zip(strategies, named, strict=True)
-        if catalogue.info("strategies", table["kind"]).is_reference
+        if registry.info("strategies", table["kind"]).is_reference
     ]
     return next(iter(flagged + usual), None)
 
@@ -226,7 +230,11 @@ def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> Table:
     own = {key: value for key, value in strategy.items() if key not in STRATEGY_OPTIONS}
     cadence = suite.eval.model_dump(include={"every_steps", "every_epochs", "model", "validation"}, exclude_none=True)
     if suite.eval.stop_at_last_target:
-        cadence |= {"stop_at": max(suite.eval.targets), "hit": suite.eval.consecutive, "reach": suite.eval.comparison}
+        cadence |= {
+            "stop_at": max(suite.eval.targets),
+            "consecutive": suite.eval.consecutive,
+            "comparison": suite.eval.comparison,
+        }
     return {
         **workload,
         "optimizer": strategy.get("optimizer", workload["optimizer"]),

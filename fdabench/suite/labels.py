@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fdabench.catalogue.kinds import Registry
-from fdabench.results.dotted import flatten_keys
+from fdabench.registry.registry import Registry
+from fdabench.results.flatten_keys import flatten_keys
 from fdabench.results.names import FindInfo, inner_info, strategy_family
 
 SYMBOLS = {
@@ -21,12 +21,12 @@ Table = Mapping[str, Any]
 Flat = dict[str, Any]
 
 
-def labels(strategies: Sequence[Table], catalogue: Registry) -> list[str]:
+def labels(strategies: Sequence[Table], registry: Registry) -> list[str]:
     """A label for each strategy table, no two of which have the same one.
 
     The name that it was given, or its family; where several have that in common, what varies among them too.
     """
-    info = catalogue.info
+    info = registry.info
     flat = [_flatten(table) for table in strategies]
     families = [strategy_family(table, info) for table in strategies]
     of_family: dict[str, list[Flat]] = defaultdict(list)
@@ -46,7 +46,9 @@ def labels(strategies: Sequence[Table], catalogue: Registry) -> list[str]:
 def _label(name: str, values: Flat, group: Sequence[Flat], info: FindInfo) -> str:
     keys = dict.fromkeys(key for other in group for key in other)
     varying = [key for key in keys if _varies(key, values, group)]
-    return " ".join([name, *(_format_varying(key, values[key], info) for key in varying if values.get(key) is not None)])
+    return " ".join(
+        [name, *(_format_varying(key, values[key], info) for key in varying if values.get(key) is not None)]
+    )
 
 
 def _varies(key: str, values: Flat, group: Sequence[Flat]) -> bool:

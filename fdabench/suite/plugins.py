@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fdabench.catalogue.kinds import Registry
-from fdabench.catalogue.load import load_plugins, read_plugin_file
-from fdabench.catalogue.origin import FilePlugin, installed_plugins
 from fdabench.errors import PluginError, SuiteError
-from fdabench.suite.components import check_component_usable
+from fdabench.registry.plugin_loading import load_plugins, read_plugin_file
+from fdabench.registry.plugin_source import FilePlugin, installed_plugins
+from fdabench.registry.registry import Registry
+from fdabench.suite.component_use import check_component_usable
 from fdabench.validation.toml_text import KeyPath
 
 
@@ -54,9 +54,9 @@ def load_registry(source: str, named: Sequence[PluginReference]) -> Registry:
         raise SuiteError(source, error.faults) from error
 
 
-def plugin_notes(catalogue: Registry) -> list[str]:
+def plugin_notes(registry: Registry) -> list[str]:
     """`plug-in kamp.py adds strategies.kamp`, for each of them."""
-    return [f"{_plugin_name(each.origin)} adds {', '.join(each.names)}" for each in catalogue.plugins]
+    return [f"{_plugin_name(each.origin)} adds {', '.join(each.names)}" for each in registry.plugins]
 
 
 def _plugin_name(origin: Any) -> str:
@@ -65,13 +65,13 @@ def _plugin_name(origin: Any) -> str:
     return f"plug-in {origin.name} of {origin.where}"
 
 
-def plugins_to_lock(used: Iterable[tuple[str, str]], catalogue: Registry) -> list[dict[str, Any]]:
+def plugins_to_lock(used: Iterable[tuple[str, str]], registry: Registry) -> list[dict[str, Any]]:
     """What the frozen suite holds of the plug-ins that add a component in use: what they add, and hashes of their code.
 
     `used` has the role and name of each component that a cell names.
     """
     return [
         {"name": plugin.origin.name, "adds": plugin.names, "code": plugin.hashes}
-        for plugin in catalogue.plugins
-        if any(catalogue.find_plugin(role, name) is plugin for role, name in used)
+        for plugin in registry.plugins
+        if any(registry.find_plugin(role, name) is plugin for role, name in used)
     ]

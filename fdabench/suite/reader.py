@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from fdabench import __version__
-from fdabench.catalogue.fit import incompatible_pairs
-from fdabench.catalogue.kinds import Registry
-from fdabench.errors import SuiteNotFoundError, SuiteError, UsageError
-from fdabench.regular import read_regular
+from fdabench.errors import SuiteError, SuiteNotFoundError, UsageError
+from fdabench.registry.compatibility import incompatible_pairs
+from fdabench.registry.registry import Registry
+from fdabench.regular_files import read_regular
 from fdabench.suite.cell import Cell
-from fdabench.suite.components import locked_components, used_components
-from fdabench.suite.faults import format_validation_errors
-from fdabench.suite.gate import gate_to_lock, unmatched_limits
+from fdabench.suite.component_use import locked_components, used_components
+from fdabench.suite.gate_settings import gate_to_lock, unmatched_limits
 from fdabench.suite.grid import MAX_CELLS, NO_KINDS, check_excludes, check_strategies, check_workloads, expand_grid
-from fdabench.suite.plugins import PluginReference, load_registry, plugin_files, plugins_to_lock, plugin_notes
+from fdabench.suite.plugins import PluginReference, load_registry, plugin_files, plugin_notes, plugins_to_lock
 from fdabench.suite.schema import Suite
 from fdabench.suite.sizes import size_errors
+from fdabench.suite.validation_errors import format_validation_errors
 from fdabench.validation.messages import Issue, format_issue, line_origins
 from fdabench.validation.toml_text import KeyPath, format_value, key_lines
 
@@ -44,11 +44,11 @@ class LoadedSuite:
     overrides: tuple[str, ...]
     cells: tuple[Cell, ...]
     notes: tuple[str, ...]
-    catalogue: Registry
+    registry: Registry
 
     def to_lock(self) -> Raw:
         """What `suite.lock.toml` holds."""
-        suite, used = self.suite, used_components(self.cells, self.catalogue)
+        suite, used = self.suite, used_components(self.cells, self.registry)
         return {
             "fdabench": __version__,
             "suite": suite.name,
@@ -56,16 +56,16 @@ class LoadedSuite:
             "tuning": suite.tuning,
             "source": self.source,
             "overrides": list(self.overrides),
-            "plugins": plugins_to_lock(used, self.catalogue),
+            "plugins": plugins_to_lock(used, self.registry),
             "seeds": list(suite.seeds),
             "targets": list(suite.eval.targets),
             **({} if suite.eval.headline is None else {"headline": suite.eval.headline}),
-            "hit": suite.eval.consecutive,
-            "reach": suite.eval.comparison,
+            "consecutive": suite.eval.consecutive,
+            "comparison": suite.eval.comparison,
             "convention": suite.accounting.convention,
             "network": [network.model_dump() for network in suite.network],
             "gate": gate_to_lock(suite.gate, self.cells),
-            "components": locked_components(used, self.catalogue),
+            "components": locked_components(used, self.registry),
             "cell": [cell.to_lock() for cell in self.cells],
         }
 
@@ -83,9 +83,9 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:
             origins = {key: origin for key, origin in origins.items() if key[: len(changed)] != changed}
             origins[changed] = "--set"
     source = path.as_posix()
-    catalogue = load_registry(source, named)
-    workloads = check_workloads(raw.get("workload"), catalogue)
-    strategies = check_strategies(raw.get("strategy"), catalogue)
+    registry = load_registry(source, named)
+    workloads = check_workloads(raw.get("workload"), registry)
+    strategies = check_strategies(raw.get("strategy"), registry)
     excludes = check_excludes(raw.get("exclude"))
     faults = [*_check_top(raw), *workloads.errors, *strategies.errors, *excludes.errors]
     if faults:
@@ -94,14 +94,14 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:
     many = len(workloads.tables) * len(strategies.tables) * len(suite.seeds)
     if many > MAX_CELLS:
         raise SuiteError(source, [f"the suite has {many} cells; at most {MAX_CELLS} are allowed"])
-    grid = expand_grid(suite, workloads, strategies, excludes, catalogue)
+    grid = expand_grid(suite, workloads, strategies, excludes, registry)
     if not grid.cells:
         raise SuiteError(source, _formatted([Issue(("exclude",), "nothing is left to run")], origins))
     pairs = [(cell.config["model"], cell.config["dataset"]) for cell in grid.cells]
-    if unfit := [*_formatted(size_errors(grid.cells, catalogue), origins), *incompatible_pairs(pairs, catalogue)]:
+    if unfit := [*_formatted(size_errors(grid.cells, registry), origins), *incompatible_pairs(pairs, registry)]:
         raise SuiteError(source, unfit)
-    notes = (*plugin_notes(catalogue), *grid.notes, *unmatched_limits(suite.gate, grid.cells))
-    return LoadedSuite(suite, source, tuple(overrides), grid.cells, notes, catalogue)
+    notes = (*plugin_notes(registry), *grid.notes, *unmatched_limits(suite.gate, grid.cells))
+    return LoadedSuite(suite, source, tuple(overrides), grid.cells, notes, registry)
 
 
 def _formatted(issues: Iterable[Issue], origins: Mapping[KeyPath, str]) -> list[str]:

@@ -5,15 +5,23 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
-from fdabench.catalogue.kinds import Registry
-from fdabench.engine.batches import LastBatch
+from fdabench.accounting.costs import CONVENTIONS
 from fdabench.engine.precision import Precision
+from fdabench.engine.sampling import LastBatch
 from fdabench.engine.workers import BatchStatistics
-from fdabench.fields import NAME
-from fdabench.results.costs import CONVENTIONS
-from fdabench.suite.axes import CellFilter
-from fdabench.suite.gate import GateSettings
-from fdabench.suite.spec import MAX_EPOCHS, MAX_STEPS, ComponentTable, TomlTable, make_component_table, component_choice, require_one_of
+from fdabench.hyperparameters import NAME
+from fdabench.registry.registry import Registry
+from fdabench.suite.component_tables import (
+    MAX_EPOCHS,
+    MAX_STEPS,
+    ComponentTable,
+    TomlTable,
+    component_choice,
+    make_component_table,
+    require_one_of,
+)
+from fdabench.suite.gate_settings import GateSettings
+from fdabench.suite.matching import CellFilter
 
 # the most that a reader of the tables can hold exactly
 MAX_SEED = 2**53
@@ -59,7 +67,7 @@ class Eval(TomlTable):
     targets: Annotated[list[Fraction01], Field(max_length=MAX_LIST_ENTRIES)] = []
     headline: Fraction01 | None = None
     consecutive: Count = 1
-    comparison: Literal["at", "strictly"] = "at"
+    comparison: Literal[">=", ">"] = ">="
     stop_at_last_target: bool = False
     model: Literal["virtual-mean", "synced", "paper"] = "virtual-mean"
     validation: Validation | None = None
@@ -124,7 +132,7 @@ class Suite(TomlTable):
 
 
 class Workload(TomlTable):
-    """What is learnt, by how many workers, from which share of the data. What may be named: see `workload_table`."""
+    """What is learned, by how many workers, from which share of the data. What may be named: see `workload_table`."""
 
     dataset: str
     model: str
@@ -140,18 +148,18 @@ class Workload(TomlTable):
 
 
 @cache
-def workload_table(catalogue: Registry) -> type[Workload]:
+def workload_table(registry: Registry) -> type[Workload]:
     """A workload's table, where this may be named."""
     keys: dict[str, Any] = {
-        "dataset": (Literal[tuple(catalogue.datasets)], ...),
-        "model": (Literal[tuple(catalogue.models)], ...),
-        "optimizer": (component_choice(catalogue.optimizers, catalogue), ...),
+        "dataset": (Literal[tuple(registry.datasets)], ...),
+        "model": (Literal[tuple(registry.models)], ...),
+        "optimizer": (component_choice(registry.optimizers, registry), ...),
         "partition": (
-            component_choice(catalogue.partitions, catalogue),
+            component_choice(registry.partitions, registry),
             Field(default={"kind": "iid"}, validate_default=True),
         ),
     }
-    about = "What is learnt, by how many workers, from which share of the data."
+    about = "What is learned, by how many workers, from which share of the data."
     return create_model("Workload", __base__=Workload, __doc__=about, **keys)
 
 
@@ -167,10 +175,10 @@ STRATEGY_OPTIONS = ("name", "reference", "optimizer")
 
 
 @cache
-def strategy_table(kind: str, catalogue: Registry) -> type[ComponentTable]:
+def strategy_table(kind: str, registry: Registry) -> type[ComponentTable]:
     """The table of one kind of strategy, options included."""
-    own = make_component_table(kind, catalogue.strategies[kind], catalogue)
-    optimizer = (component_choice(catalogue.optimizers, catalogue) | None, None)
+    own = make_component_table(kind, registry.strategies[kind], registry)
+    optimizer = (component_choice(registry.optimizers, registry) | None, None)
     made = create_model(own.__name__, __base__=(own, StrategyOptions), __doc__=own.__doc__, optimizer=optimizer)
     return cast(type[ComponentTable], made)
 

@@ -4,25 +4,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from fdabench.catalogue.kinds import Registry
+from fdabench.registry.build_component import held_out_samples, to_steps
+from fdabench.registry.registry import Registry
 from fdabench.suite.cell import Cell
-from fdabench.suite.construct import held_out_samples, to_steps
-from fdabench.suite.spec import MAX_STEPS
+from fdabench.suite.component_tables import MAX_STEPS
 from fdabench.validation.messages import Issue
 
 MAX_EVALUATIONS = 10**6
 """Of a cell. Each is a row that its process holds until the end."""
 
 
-def size_errors(cells: Sequence[Cell], catalogue: Registry) -> list[Issue]:
+def size_errors(cells: Sequence[Cell], registry: Registry) -> list[Issue]:
     """What spans in epochs come to with a cell's number of samples, where that is too much; each once."""
-    return list(dict.fromkeys(fault for cell in cells for fault in _cell_errors(cell.config, catalogue)))
+    return list(dict.fromkeys(fault for cell in cells for fault in _cell_errors(cell.config, registry)))
 
 
-def _cell_errors(config: Mapping[str, Any], catalogue: Registry) -> Iterator[Issue]:
-    yield from _optimizer_errors(config, catalogue)
+def _cell_errors(config: Mapping[str, Any], registry: Registry) -> Iterator[Issue]:
+    yield from _optimizer_errors(config, registry)
     workers, batch_size = config["workers"], config["batch_size"]
-    whole = catalogue.datasets[config["dataset"]].train_samples
+    whole = registry.datasets[config["dataset"]].train_samples
     held_out = held_out_samples(config["eval"], whole)
     left = whole - held_out
     if "validation" in config["eval"] and (held_out == 0 or left < workers):
@@ -42,12 +42,12 @@ def _cell_errors(config: Mapping[str, Any], catalogue: Registry) -> Iterator[Iss
         yield Issue(("eval",), f"{where} there would be {said}: take a longer period")
 
 
-def _optimizer_errors(config: Mapping[str, Any], catalogue: Registry) -> Iterator[Issue]:
+def _optimizer_errors(config: Mapping[str, Any], registry: Registry) -> Iterator[Issue]:
     """Corrected gradients keep the workers' optimizer states equal: there is nothing to do with them at a sync."""
-    at_sync, kind = config["optimizer"].get("at_sync", "keep"), config["strategy"]["kind"]
-    if at_sync != "keep" and hasattr(catalogue.strategies[kind], "correct"):
+    state_on_sync, kind = config["optimizer"].get("state_on_sync", "keep"), config["strategy"]["kind"]
+    if state_on_sync != "keep" and hasattr(registry.strategies[kind], "correct"):
         # the optimizer may be the workload's or the strategy's own, so no one place in the file is meant
         yield Issue(
             (),
-            f'optimizer.at_sync: "{at_sync}" with strategy "{kind}", which corrects gradients; only "keep" is allowed',
+            f'optimizer.state_on_sync: "{state_on_sync}" with strategy "{kind}", which corrects gradients; only "keep" is allowed',
         )

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from fdabench.errors import nearest_name
-from fdabench.results.text import one_line
+from fdabench.results.escaping import one_line
 from fdabench.validation.schema_walk import properties_beside
 from fdabench.validation.toml_text import KeyPath, format_key, format_path, format_value
 

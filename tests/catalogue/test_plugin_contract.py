@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fdabench.catalogue.contract import check_calls
 from fdabench.core.strategy import StepResult, initial_round
+from fdabench.registry.call_checks import check_calls
 from fdabench.servers.average import Average
 
 W = torch.ones(2, 3)
@@ -29,14 +29,14 @@ def stepping(outcome: Callable[[Tensor], Any]) -> Any:
 
 
 STEPS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
-    "none": (lambda w_KD: None, "must return an Outcome; it returned None"),
-    "tuple": (lambda w_KD: (w_KD, R, False), "must return an Outcome; it returned a tuple of 3"),
+    "none": (lambda w_KD: None, "must return a StepResult; it returned None"),
+    "tuple": (lambda w_KD: (w_KD, R, False), "must return a StepResult; it returned a tuple of 3"),
     "in place": (lambda w_KD: StepResult(w_KD.zero_(), R, False), "changed w_KD in place; it must return new tensors"),
     "a view in place": (lambda w_KD: w_KD[0].add_(1) * 0, "changed w_KD in place"),
-    "the anchor": (lambda w_KD: R.anchor_D.mul_(1), "changed r.anchor_D, r.previous_D in place"),
+    "the anchor": (lambda w_KD: R.anchor_D.mul_(1), "changed r.anchor_D, r.previous_anchor_D in place"),
     "one row": (
         lambda w_KD: StepResult(w_KD[:1], R, True),
-        "the w_KD of its Outcome must be a tensor of float32 [2, 3]; it is a tensor of float32 [1, 3]",
+        "the w_KD of its StepResult must be a tensor of float32 [2, 3]; it is a tensor of float32 [1, 3]",
     ),
     "float64": (lambda w_KD: StepResult(w_KD.double(), R, True), "it is a tensor of float64 [2, 3]"),
     "nan": (lambda w_KD: StepResult(w_KD * torch.nan, R, True), "is NaN although what it was given is finite"),
@@ -56,7 +56,7 @@ def test_a_step_must_be_pure_and_return_models_like_those_it_was_given(
 def test_an_init_that_returns_no_round_is_reported() -> None:
     step = checked("strategies", "step", lambda self, t, w_KD, r, channel: None, init=lambda self, w_D: ())
     with pytest.raises(
-        TypeError, match=r"lambda>, line \d+: must return a Round, as `begin` makes it; it returned a tup"
+        TypeError, match=r"lambda>, line \d+: must return a Round, as `initial_round` makes it; it returned a tup"
     ):
         step(0, W.clone(), (), None)
 
@@ -104,8 +104,8 @@ MONITORS: dict[str, tuple[Any, Any, str]] = {
 @pytest.mark.parametrize(("state", "bound", "said"), MONITORS.values(), ids=MONITORS)
 def test_a_monitor_gives_a_state_for_each_worker_and_one_bound(state: Any, bound: Any, said: str) -> None:
     size = {"size": lambda self, num_parameters: 1}
-    make = checked("monitors", "state", lambda self, u_KD, r: state(u_KD), **size)
-    judge = checked("monitors", "bound", lambda self, s_S: bound(s_S), **size)
+    make = checked("monitors", "local_state", lambda self, u_KD, r: state(u_KD), **size)
+    judge = checked("monitors", "variance_bound", lambda self, s_S: bound(s_S), **size)
     with pytest.raises(TypeError) as raised:
         judge(make(W.clone(), R).mean(0))
     assert said in str(raised.value)
@@ -121,7 +121,7 @@ SERVERS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize(("move", "said"), SERVERS.values(), ids=SERVERS)
 def test_a_server_returns_a_new_model_and_its_state(move: Any, said: str) -> None:
-    apply = checked("servers", "apply", lambda self, w_D, u_D, state: move(w_D, u_D))
+    apply = checked("servers", "update", lambda self, w_D, u_D, state: move(w_D, u_D))
     with pytest.raises(TypeError) as raised:
         apply(W[0].clone(), W[1].clone(), ())
     assert said in str(raised.value)
@@ -158,7 +158,7 @@ def test_classes_of_fdabench_are_left_alone_and_others_are_wrapped_once() -> Non
     before = Average.update
     check_calls({"servers": {"mine": inherited}})
     assert inherited.update is Average.update is before
-    own = type("Own", (Average,), {"__module__": "mine", "apply": lambda self, w_D, u_D, state: (w_D, state)})
+    own = type("Own", (Average,), {"__module__": "mine", "update": lambda self, w_D, u_D, state: (w_D, state)})
     check_calls({"servers": {"own": own}})
     once = own.update
     check_calls({"servers": {"own": own, "again": type("Sub", (own,), {"__module__": "mine"})}})

@@ -14,16 +14,16 @@ import pytest
 import typer
 
 from fdabench import __version__
+from fdabench.accounting.costs import CONVENTIONS
+from fdabench.accounting.network_time import NETWORKS
 from fdabench.cli.main import app
 from fdabench.datasets import DATASETS
 from fdabench.formatting import format_bytes
 from fdabench.models import MODELS
 from fdabench.monitors import MONITORS
 from fdabench.optimizers import OPTIMIZERS
-from fdabench.partition import PARTITIONS
-from fdabench.results.costs import CONVENTIONS
-from fdabench.results.networks import NETWORKS
-from fdabench.results.store import ResultsFolder
+from fdabench.partitions import PARTITIONS
+from fdabench.results.folder import ResultsFolder
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
 
@@ -280,7 +280,7 @@ def test_a_bug_of_ours_leaves_a_file_and_its_path(
     def broken(*args: Any) -> NoReturn:
         raise AssertionError("this cannot happen")
 
-    monkeypatch.setattr("fdabench.cli.status.print_status", broken)
+    monkeypatch.setattr("fdabench.cli.commands.status.print_status", broken)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     said = here("status", ".")
     assert said.exit_code == 70

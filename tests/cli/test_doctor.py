@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from typer.testing import CliRunner
 
-from fdabench.cli import doctor as cli_doctor
+from fdabench.cli.commands import doctor as cli_doctor
 from fdabench.cli.main import app
-from fdabench.core.rows import row_squared_norms
+from fdabench.core.row_sums import row_squared_norms
 from fdabench.datasets import DATASETS
 from fdabench.errors import SuiteError
-from fdabench.gate.names import environment_class
-from fdabench.run import doctor
-from fdabench.run.placement import ONE_SAMPLE, differing_offsets
+from fdabench.execution import doctor
+from fdabench.gate.baseline.keys import environment_class
+from fdabench.planning.placement import ONE_SAMPLE, differing_offsets
 
 
 @pytest.fixture(scope="module")

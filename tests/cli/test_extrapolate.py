@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from fdabench.cli.extrapolate import parse_target_scale
+from fdabench.cli.commands.extrapolate import parse_target_scale
 from fdabench.formatting import format_bytes
-from fdabench.run.extrapolate import TargetScale
+from fdabench.planning.extrapolate import TargetScale
 
 InProcess = Callable[..., Any]
 PAGE = (Path(__file__).parents[2] / "docs" / "extrapolation.md").read_text(encoding="utf-8")

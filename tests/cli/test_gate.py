@@ -24,7 +24,7 @@ def saved(here: InProcess, finished: Any) -> Path:
 
 @pytest.fixture
 def changed(saved: Path) -> Path:
-    """As if FDA had synchronised one step earlier once: its second sync, and so its bytes and its hash."""
+    """As if FDA had synchronized one step earlier once: its second sync, and so its bytes and its hash."""
     text = saved.read_text()
     (syncs,) = re.findall(r'first_syncs = "\d+ [\d.]+, (\d+) ', text)
     text = re.sub(r'(first_syncs = "\d+ [\d.]+, )\d+ ', rf"\g<1>{int(syncs) - 1} ", text)

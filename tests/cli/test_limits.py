@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fdabench.cli.parts import parse_duration, parse_shard
+from fdabench.cli.option_values import parse_duration, parse_shard
 from fdabench.errors import UsageError
-from fdabench.results.store import TABLES, ResultsFolder
+from fdabench.results.folder import TABLES, ResultsFolder
 
 InProcess = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from fdabench.results.store import ResultsFolder
+from fdabench.results.folder import ResultsFolder
 
 # many calls in one process: each costs what it does and not what it imports
 CALLS = """

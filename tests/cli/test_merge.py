@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fdabench.cli.parts import parse_shard
+from fdabench.cli.option_values import parse_shard
+from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.load import load, write_derived
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, ResultsFolder
 from fdabench.suite.reader import read_suite
 from support.cells import run_cell
 
@@ -65,7 +65,7 @@ def assert_same_results(left: Path, right: Path) -> None:
     """The frozen suites to the letter; all tables to the last bit, clocks aside."""
     assert (left / "suite.lock.toml").read_text() == (right / "suite.lock.toml").read_text()
     files = [f"cells/{cell_id}/{name}.parquet" for cell_id in cell_ids(left) for name in TABLES]
-    for file in [*files, "runs.parquet", "hits.parquet"]:
+    for file in [*files, "runs.parquet", "targets.parquet"]:
         one, other = (
             pd.read_parquet(root / file).drop(columns=[*CLOCK_COLUMNS], errors="ignore") for root in (left, right)
         )
@@ -83,7 +83,7 @@ def test_shards_become_the_results_of_one_run(copies: Any, here: InProcess) -> N
     for root, at in ((one, 0), (two, 1)):
         path = f"cells/{cell_ids(whole)[at]}/cell.json"
         assert (Path("out/joined") / path).read_bytes() == (root / path).read_bytes()
-    wire = f"cells/{cell_ids(whole)[0]}/wire.parquet"
+    wire = f"cells/{cell_ids(whole)[0]}/traffic.parquet"
     assert Path("out/joined", wire).read_bytes() == (one / wire).read_bytes()
     assert before == {**all_files(one), **{f"two/{name}": text for name, text in all_files(two).items()}}
     assert os.listdir("out") == ["joined"]
@@ -152,7 +152,10 @@ def test_of_interrupted_cells_the_one_that_is_further_brings_its_checkpoint(part
         ResultsFolder(Path(name)).checkpoint_path(cell_id).write_text(name)
     assert here("merge", "near", "far", "-o", "joined").exit_code == 0
     assert ResultsFolder(Path("joined")).checkpoint_path(cell_id).read_text() == "far"
-    assert {path.name for path in ResultsFolder(Path("joined")).cell_dir(cell_id).iterdir()} == {"cell.json", "checkpoint.pt"}
+    assert {path.name for path in ResultsFolder(Path("joined")).cell_dir(cell_id).iterdir()} == {
+        "cell.json",
+        "checkpoint.pt",
+    }
 
 
 def test_other_numbers_of_the_same_cell_are_refused_by_name(copies: Any, here: InProcess) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pytest
 
-from fdabench.results.store import ResultsFolder
+from fdabench.results.folder import ResultsFolder
 from support.suites import SGD, SYNCHRONOUS, digits_suite
 
 Fdabench = Callable[..., subprocess.CompletedProcess[str]]
@@ -34,7 +34,7 @@ MINE = '''
 from dataclasses import dataclass
 
 from fdabench.core.strategy import Outcome, begin, synchronize
-from fdabench.fields import Count
+from fdabench.hyperparameters import Count
 from fdabench.servers.average import Average
 
 
@@ -414,7 +414,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from fdabench.core.rows import squared_norms
+from fdabench.core.row_sums import squared_norms
 from fdabench.core.strategy import Server
 from fdabench.datasets.digits import DIGITS
 from fdabench.models.mlp import MLP
@@ -424,12 +424,12 @@ from fdabench.servers.average import Average
 @dataclass(frozen=True)
 class Half:
     share: float = 0.5
-    averages = False
+    is_plain_average = False
 
     def init(self, w_D):
         return ()
 
-    def apply(self, w_D, u_D, state):
+    def update(self, w_D, u_D, state):
         return w_D + self.share * u_D, state
 
 
@@ -437,20 +437,20 @@ class Half:
 class Norm:
     scale: float = 1.0
 
-    def size(self, num_parameters):
+    def state_size(self, num_parameters):
         return 1
 
-    def state(self, u_KD, r):
+    def local_state(self, u_KD, r):
         return self.scale * squared_norms(u_KD)[:, None]
 
-    def bound(self, s_S):
+    def variance_bound(self, s_S):
         return s_S[0]
 
 
 @dataclass(frozen=True)
 class Plain:
     speed: float
-    at_sync: str = "keep"
+    state_on_sync: str = "keep"
 
     def build(self, rows):
         return torch.optim.SGD(rows, lr=self.speed)

@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, ResultsFolder
 
 Fdabench = Callable[..., subprocess.CompletedProcess[str]]
 InProcess = Callable[..., Any]
@@ -53,7 +53,7 @@ def states(results: Path) -> list[str]:
 def test_a_run_ends_well_and_leaves_the_files_of_the_contract(finished: Any) -> None:
     assert finished.said.returncode == 0, finished.said.stderr
     names = {path.name for path in finished.results.iterdir()}
-    assert names == {"suite.lock.toml", "cells", "runs.parquet", "hits.parquet", ".leases"}
+    assert names == {"suite.lock.toml", "cells", "runs.parquet", "targets.parquet", ".leases"}
     folders = sorted((finished.results / "cells").iterdir())
     assert [folder.name for folder in folders] == sorted(cell_ids(finished.results))
     assert all({path.name for path in folder.iterdir()} == CELL_FILES for folder in folders)
@@ -116,15 +116,17 @@ def test_a_chosen_cell_run_afresh_by_one_job_gives_the_same_numbers(finished: An
 
 def test_cells_side_by_side_in_one_matrix_give_the_same_numbers(finished: Any, here: InProcess) -> None:
     """One process, both cells at once, by the engine that an accelerator would have: syncs and bytes are equal."""
-    arguments = ("run", "tiny.toml", "--jobs", 1, "--together", 2, "--device", "cpu", "-q")
+    arguments = ("run", "tiny.toml", "--jobs", 1, "--cells-per-batch", 2, "--device", "cpu", "-q")
     assert here(*arguments, "-o", "side").exit_code == 0
     assert_same_cells(Path("side"), finished.results, cell_ids(finished.results))
-    assert here(*arguments, "-o", "vectorised", "--engine", "vectorised", "--threads", 0).exit_code == 0
+    assert here(*arguments, "-o", "vectorized", "--engine", "vectorized", "--threads", 0).exit_code == 0
     for cell in cell_ids(finished.results):
-        record = ResultsFolder(Path("vectorised")).read_record(cell)
+        record = ResultsFolder(Path("vectorized")).read_record(cell)
         assert record is not None
-        assert (record["engine"], record["together"]) == ("vectorised", 2)
-        one, other = (ResultsFolder(root).read_cell_table(cell, "ledger") for root in (Path("vectorised"), finished.results))
+        assert (record["engine"], record["together"]) == ("vectorized", 2)
+        one, other = (
+            ResultsFolder(root).read_cell_table(cell, "ledger") for root in (Path("vectorized"), finished.results)
+        )
         assert one.equals(other)
 
 
@@ -183,10 +185,10 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
         ),
         (["run", "tiny.toml", "--jobs", "0"], "--jobs"),
         (["run", "tiny.toml", "--threads", "-1"], "--threads"),
-        (["run", "tiny.toml", "--together", "0"], "--together"),
+        (["run", "tiny.toml", "--cells-per-batch", "0"], "--cells-per-batch"),
         (
             ["run", "tiny.toml", "--engine", "vektorised"],
-            "expected auto, sequential, vectorised or distributed; did you mean",
+            "expected auto, sequential, vectorized or distributed; did you mean",
         ),
         (["run", "tiny.toml", "--set", "workload.precision=tf32", "--device", "cpu"], "'tf32' needs a CUDA device"),
         (["run", "tiny.toml", "--set", "workload.precision=fp16"], '"fp16" is unknown; allowed: "fp32", "bf16"'),
@@ -231,7 +233,7 @@ def test_the_program_refuses_a_bad_suite_with_exit_2(fdabench_in: Fdabench, tmp_
 
 def test_missing_data_is_reported_before_anything_is_written(here: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a network: the download fails at once."""
-    from fdabench.vision import import_torchvision
+    from fdabench.torchvision_compat import import_torchvision
 
     def no_network(self: Any) -> None:
         raise OSError("no network here")

@@ -17,8 +17,8 @@ import pytest
 from fdabench.cli.cell_page import TIMELINE_WIDTH, axis
 from fdabench.cli.evaluations import thinned
 from fdabench.formatting import format_bytes, format_count
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load
-from fdabench.results.store import ResultsFolder
 
 InProcess = Callable[..., Any]
 
@@ -92,7 +92,12 @@ def test_a_page_has_accuracies_targets_and_evaluations(here: InProcess, finished
     assert f"accuracy: {final} at the end, {best} at best at step " in text
     assert f"in all: 30 steps, {format_bytes(run['bytes_total'])} (paper), {run['syncs']} syncs, " in text
     hit = results.hits.set_index(["cell_id", "target"]).loc[(cell["id"], 0.3)]
-    at = [format_count(hit["step"]), format_count(hit["step_before"]), format_bytes(hit["bytes_total"]), format_count(hit["syncs"])]
+    at = [
+        format_count(hit["step"]),
+        format_count(hit["step_before"]),
+        format_bytes(hit["bytes_total"]),
+        format_count(hit["syncs"]),
+    ]
     assert f"30 % {' '.join(at)}" in " ".join(text.split())
     assert re.search(r"^99 % +missed +–", text, re.MULTILINE)
     steps = re.findall(r"^(\d+) +[\d.]+ +[\d.]+ % ", text.split("evaluations (all):")[1], re.MULTILINE)

@@ -2,7 +2,7 @@ import torch
 
 from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
-from fdabench.core.ledger import LedgerEntry, Ledger
+from fdabench.core.ledger import Ledger, LedgerEntry
 
 
 def test_the_mean_is_weighted_by_the_shares() -> None:

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fdabench.core.ledger import LedgerEntry, Ledger
-from fdabench.results.costs import CONVENTIONS, EvalPoint, bytes_at, total_bytes
+from fdabench.accounting.costs import CONVENTIONS, EvalPoint, bytes_at, total_bytes
+from fdabench.core.ledger import Ledger, LedgerEntry
 
 KINDS = ("initial", "model", "state", "statistics", "optimizer")
 Fact = tuple[int, str, int]

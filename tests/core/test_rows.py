@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
-from fdabench.core import rows
-from fdabench.core.rows import row_dots, row_squared_norms
+from fdabench.core import row_sums as rows
+from fdabench.core.row_sums import row_dots, row_squared_norms
 from support import row_placement
 from support.row_placement import SIZES, differing_means, differing_rows, random_rows
 

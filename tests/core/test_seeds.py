@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fdabench.core.periods import is_period_end
-from fdabench.core.seeds import numpy_generator, derive_seed, torch_generator
+from fdabench.core.schedule import is_period_end
+from fdabench.core.seeds import derive_seed, numpy_generator, torch_generator
 
 
 def test_a_seed_is_63_bits_of_the_hash_of_its_axes() -> None:

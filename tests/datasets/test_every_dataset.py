@@ -8,7 +8,7 @@ from urllib.error import URLError
 import pytest
 import torch
 
-from fdabench import vision
+from fdabench import torchvision_compat as vision
 from fdabench.datasets import DATASETS, images
 from fdabench.datasets.base import data_dir
 from fdabench.errors import WorkloadError
@@ -72,7 +72,7 @@ def test_the_error_for_missing_data_names_the_files_the_folder_and_the_remedy(
         raise failure if download else RuntimeError("Dataset not found. You can use download=True to download it")
 
     class_name, first_file = FIRST_FILES[name]
-    monkeypatch.setattr(images, "torchvision", lambda submodule: SimpleNamespace(**{class_name: absent}))
+    monkeypatch.setattr(images, "import_torchvision", lambda submodule: SimpleNamespace(**{class_name: absent}))
     with pytest.raises(WorkloadError) as caught:
         DATASETS[name].load(tmp_path)
     text = str(caught.value)
@@ -85,15 +85,15 @@ def test_the_error_for_missing_data_names_the_files_the_folder_and_the_remedy(
 
 
 def test_torchvisions_pixels_become_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Grey ones have no channel axis, coloured ones have it last."""
+    """Grey ones have no channel axis, colored ones have it last."""
 
     def made(data: Any, targets: Any) -> Any:
         return lambda root, train, download: SimpleNamespace(data=data, targets=targets)
 
     grey = torch.tensor([[[0, 255], [51, 102]]], dtype=torch.uint8)
-    colour = torch.arange(12, dtype=torch.uint8).view(1, 2, 2, 3).numpy()
-    classes = SimpleNamespace(MNIST=made(grey, torch.tensor([7])), CIFAR10=made(colour, [3]))
-    monkeypatch.setattr(images, "torchvision", lambda submodule: classes)
+    color = torch.arange(12, dtype=torch.uint8).view(1, 2, 2, 3).numpy()
+    classes = SimpleNamespace(MNIST=made(grey, torch.tensor([7])), CIFAR10=made(color, [3]))
+    monkeypatch.setattr(images, "import_torchvision", lambda submodule: classes)
     mnist, cifar = DATASETS["mnist"].load(tmp_path), DATASETS["cifar10"].load(tmp_path)
     assert torch.allclose(mnist.train_x, torch.tensor([[[[0.0, 1.0], [0.2, 0.4]]]]))
     assert (mnist.train_y.tolist(), cifar.train_y.tolist()) == ([7], [3])
@@ -104,7 +104,7 @@ def test_torchvisions_pixels_become_images(tmp_path: Path, monkeypatch: pytest.M
 
 SHIM = """
 import importlib, warnings
-from fdabench import vision
+from fdabench import torchvision_compat as vision
 try:
     importlib.import_module("torchvision.datasets")
     plain = True

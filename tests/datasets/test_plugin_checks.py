@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fdabench.datasets.base import DatasetTensors, DatasetSpec
+from fdabench.datasets.base import DatasetSpec, DatasetTensors
 from fdabench.datasets.checks import KNOWN, data_errors, data_hash
 from fdabench.datasets.files import FileBackedDatasetSpec, files_hash
 from fdabench.errors import WorkloadError

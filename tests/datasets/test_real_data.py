@@ -82,7 +82,7 @@ def test_lenet5_learns_mnist_under_fda_with_few_syncs() -> None:
         "last_batch": "wrap",
         "averaging": "uniform",
         "precision": "fp32",
-        "batch_statistics": "local",
+        "batchnorm_stats": "local",
         "partition": {"kind": "iid-file-order"},
         "optimizer": {
             "kind": "adam",
@@ -91,7 +91,7 @@ def test_lenet5_learns_mnist_under_fda_with_few_syncs() -> None:
             "beta2": 0.999,
             "eps": 1e-7,
             "weight_decay": 0.0,
-            "at_sync": "keep",
+            "state_on_sync": "keep",
         },
         "strategy": {
             "kind": "fda",

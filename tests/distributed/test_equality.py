@@ -23,7 +23,11 @@ ALL_REDUCED_BOUND = STEPS * 6 * 2**-24 * 837
 def alone(name: str, workers: int) -> TrainingRun:
     case = cases()[name]
     return train(
-        case.strategy, workers=workers, steps=STEPS, local=case.local, collective=InProcessCollective(case.shares(workers))
+        case.strategy,
+        workers=workers,
+        steps=STEPS,
+        local=case.local,
+        collective=InProcessCollective(case.shares(workers)),
     )
 
 

@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 
 import fdabench
 from fdabench.cli.main import app
-from fdabench.engine.team import TorchProcessGroup, split_evenly
+from fdabench.distributed.process_group import TorchProcessGroup, split_evenly
+from fdabench.execution.shared_data import load_datasets
+from fdabench.experiment.build import build_cell
+from fdabench.results.folder import TABLES, Record, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, Record, ResultsFolder
-from fdabench.run.setting import build_cell
-from fdabench.run.shared import load_datasets
 from fdabench.suite.reader import read_suite
 
 WORKLOAD = """
@@ -264,7 +264,7 @@ def test_the_backends_sums_have_the_same_syncs_and_nearly_the_same_numbers(
     call: Call, alone: Path, tmp_path: Path
 ) -> None:
     suite(tmp_path, EVERY_STRATEGY, 5)
-    asked = ("--engine", "distributed", "--processes", "2", "--mean", "allreduce", "--measure-wire", "lo")
+    asked = ("--engine", "distributed", "--processes", "2", "--reduction", "allreduce", "--network-interface", "lo")
     assert call("fdabench", "run", "suite.toml", "-o", "spread", *asked).returncode == 0
     ones, others = records(alone / "everyone"), records(tmp_path / "spread")
     for label, record in ones.items():
@@ -384,10 +384,13 @@ def test_what_every_process_raises_ends_the_cell_only(call: Call, tmp_path: Path
     ("arguments", "message"),
     [
         (["--engine", "distributed"], "say --processes N, or start it with torchrun"),
-        (["--measure-wire", "lo"], "--measure-wire lo: that is for --engine distributed"),
-        (["--engine", "distributed", "--processes", "2", "--measure-wire", "eth99"], "eth99: no such interface here"),
+        (["--network-interface", "lo"], "--network-interface lo: that is for --engine distributed"),
+        (
+            ["--engine", "distributed", "--processes", "2", "--network-interface", "eth99"],
+            "eth99: no such interface here",
+        ),
         (["--processes", "2"], "--processes 2: that is for --engine distributed"),
-        (["--engine", "distributed", "--processes", "2", "--mean", "alreduce"], "did you mean 'allreduce'?"),
+        (["--engine", "distributed", "--processes", "2", "--reduction", "alreduce"], "did you mean 'allreduce'?"),
         (["--engine", "distributed", "--processes", "2", "--executor", "ray"], "a cell is one task there"),
         (["--engine", "distributed", "--processes", "4"], "workers = 3 cannot be shared out over 4 processes"),
         (["--engine", "distributed", "--processes", "2", "--timeout", "soon"], "--timeout soon: expected a length of"),

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 import fdabench
+from fdabench.accounting.costs import CONVENTIONS, total_bytes
 from fdabench.core.ledger import Ledger
-from fdabench.engine import wire
-from fdabench.engine.wire import expected_wire_bytes
-from fdabench.results.costs import CONVENTIONS, total_bytes
-from fdabench.results.store import ResultsFolder
+from fdabench.distributed import traffic_meter as wire
+from fdabench.distributed.traffic_meter import expected_wire_bytes
+from fdabench.results.folder import ResultsFolder
 from support.suites import digits_suite, linear_fda
 
 sys.path.insert(0, str(Path(fdabench.__file__).parents[1] / "benchmarks"))
@@ -82,7 +82,7 @@ def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
 def run_on(made: Hosts, folder: Path, workers: int, mean: str) -> ResultsFolder:
     (folder / "wide.py").write_text(WIDE)
     (folder / "wired.toml").write_text(SUITE.format(workers=workers))
-    asked = ("--engine", "distributed", "--mean", mean, "--measure-wire", INTERFACE, "-q")
+    asked = ("--engine", "distributed", "--reduction", mean, "--network-interface", INTERFACE, "-q")
     done = made.run(["fdabench", "run", "wired.toml", "-o", "results", *asked], folder, 240)
     assert [each.returncode for each in done] == [0, 0], "\n".join(each.stderr for each in done)
     return ResultsFolder(folder / "results")
@@ -144,7 +144,7 @@ def test_less_than_nothing_is_not_measured(
     monkeypatch: pytest.MonkeyPatch, idle: int, readings: list[int], received: int | None
 ) -> None:
     counted = iter([0, idle, *readings])
-    monkeypatch.setattr(wire, "received_bytes", lambda interface: next(counted))
+    monkeypatch.setattr(wire, "interface_rx_bytes", lambda interface: next(counted))
     watched = wire.TrafficMeter(Alone(), Ledger(), (1,))  # type: ignore[arg-type]
     with watched("model", 500):
         pass

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 import fdabench
+from fdabench.distributed.process_group import TorchProcessGroup
+from fdabench.distributed.rendezvous import LOOPBACK, Rendezvous, open_local_store
 from fdabench.engine.evaluate import EvalMetrics
-from fdabench.engine.meeting import LOOPBACK, Rendezvous, open_local_store
-from fdabench.engine.team import TorchProcessGroup
 from fdabench.engine.workers import WorkerGroupState
 from fdabench.errors import ProcessLostError
-from fdabench.run.encoding import Codec
-from fdabench.run.pack import records_for
+from fdabench.experiment.checkpoint.encoding import Codec
+from fdabench.experiment.checkpoint.serialize import records_for
 from support.launch import launch
 from support.suites import SYNCHRONOUS, digits_suite
 
@@ -31,7 +31,9 @@ def team_of(rank: int, size: int) -> TorchProcessGroup:
 def crew_of(rank: int) -> WorkerGroupState:
     """Of another size in every process."""
     rows = torch.full((rank + 1, 3), float(rank))
-    return WorkerGroupState(rows, torch.zeros(rank + 1, 0), [{"step": torch.tensor(1.0)}] * (rank + 1), [{}] * (rank + 1))
+    return WorkerGroupState(
+        rows, torch.zeros(rank + 1, 0), [{"step": torch.tensor(1.0)}] * (rank + 1), [{}] * (rank + 1)
+    )
 
 
 def speak() -> dict[str, Any]:
@@ -125,7 +127,9 @@ def test_an_address_of_another_machine_is_reported() -> None:
 def test_a_port_in_use_is_reported() -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ProcessLostError, match=f"no store can be served at {LOOPBACK}:{port}: Address already in use"):
+        with pytest.raises(
+            ProcessLostError, match=f"no store can be served at {LOOPBACK}:{port}: Address already in use"
+        ):
             Rendezvous(LOOPBACK, port, "x", 2, 5.0).is_server()
 
 

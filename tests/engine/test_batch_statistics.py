@@ -1,4 +1,4 @@
-"""Running statistics of batch normalisation at a sync: local to their worker, or averaged and counted."""
+"""Running statistics of batch normalization at a sync: local to their worker, or averaged and counted."""
 
 from typing import Any
 
@@ -9,14 +9,16 @@ from torch import nn
 from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.engine.choice import ENGINES
-from fdabench.engine.rows import LabeledData
-from fdabench.engine.workers import BatchStatistics, WorkerGroup, TrainingConfig, Workers
+from fdabench.engine.arrays import LabeledData
+from fdabench.engine.gradients.selection import ENGINES
+from fdabench.engine.workers import BatchStatistics, TrainingConfig, WorkerGroup, Workers
 from fdabench.optimizers.sgd import SGD
 from support.toy import sampler
 
 K, CHANNELS, CLASSES = 3, 5, 3
-EXAMPLES = LabeledData(torch.randn(240, 2, 6, 6, generator=torch.Generator().manual_seed(1)), torch.arange(240) % CLASSES)
+EXAMPLES = LabeledData(
+    torch.randn(240, 2, 6, 6, generator=torch.Generator().manual_seed(1)), torch.arange(240) % CLASSES
+)
 
 
 def net(norm: nn.Module) -> nn.Module:
@@ -27,7 +29,7 @@ def synced(engine: str, norm: nn.Module, policy: BatchStatistics) -> tuple[Any, 
     """Five steps and a sync: the statistics before it, the workers after it, and what was sent."""
     model = net(norm)
     crew = WorkerGroup(model, [sampler(k, K) for k in range(K)], list(range(K)))
-    workers = Workers(TrainingConfig(model, SGD(lr=0.05), EXAMPLES, ENGINES[engine], batch_statistics=policy), [crew])
+    workers = Workers(TrainingConfig(model, SGD(lr=0.05), EXAMPLES, ENGINES[engine], batchnorm_stats=policy), [crew])
     for _ in range(5):
         workers.step()
     before_KB = workers.statistics().clone()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fdabench.core.seeds import numpy_generator
-from fdabench.engine.batches import LastBatch, IndependentBatchSampler, ShuffleSampler
+from fdabench.engine.sampling import IndependentBatchSampler, LastBatch, ShuffleSampler
 from fdabench.errors import WorkloadError
 
 SHARD = np.arange(100, 110)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fdabench.core.signs import count_sketches
-from fdabench.engine import vectorised
-from fdabench.engine.choice import ENGINES
-from fdabench.engine.rows import LabeledData, BatchMetrics
-from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
+from fdabench.core.count_sketch import count_sketches
+from fdabench.engine.arrays import BatchMetrics, LabeledData
+from fdabench.engine.gradients import vectorized as vectorized
+from fdabench.engine.gradients.selection import ENGINES
+from fdabench.engine.workers import TrainingConfig, WorkerGroup, Workers
 from fdabench.models.dropout import Dropout
 from fdabench.optimizers.adam import Adam
 from support.toy import sampler
@@ -81,7 +81,7 @@ def equal(one: Workers, other: Workers) -> bool:
 
 @every_model
 def test_both_engines_take_the_same_steps_to_rounding(build: Callable[[], nn.Module]) -> None:
-    one, other = workers("sequential", build), workers("vectorised", build)
+    one, other = workers("sequential", build), workers("vectorized", build)
     for (loss_K, _), (same_K, _) in zip(steps(one), steps(other), strict=True):
         assert torch.allclose(loss_K, same_K, rtol=1e-3, atol=1e-4)
     assert torch.allclose(one.statistics(), other.statistics(), rtol=1e-3, atol=1e-4)
@@ -89,12 +89,12 @@ def test_both_engines_take_the_same_steps_to_rounding(build: Callable[[], nn.Mod
 
 @every_model
 def test_a_graph_changes_no_bit(build: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
-    graphed = workers("vectorised", build)
+    graphed = workers("vectorized", build)
     seen = steps(graphed)
     (captured,) = (each._graph is not None for each in graphed._gradients._graphs.values())  # type: ignore[attr-defined]
     assert captured == (build is not uncapturable)
-    monkeypatch.setattr(vectorised, "GraphedFunction", lambda function, device: on(function, device))
-    eager = workers("vectorised", build)
+    monkeypatch.setattr(vectorized, "GraphedFunction", lambda function, device: on(function, device))
+    eager = workers("vectorized", build)
     for (loss_K, accuracy_K), (same_K, right_K) in zip(seen, steps(eager), strict=True):
         assert torch.equal(loss_K, same_K)
         assert torch.equal(accuracy_K, right_K)
@@ -116,14 +116,14 @@ def test_the_same_steps_twice_have_the_same_bits(engine: str, build: Callable[[]
 
 @every_model
 def test_crews_of_one_matrix_are_crews_of_their_own_to_rounding(build: Callable[[], nn.Module]) -> None:
-    together, alone = workers("vectorised", build, crews=3), workers("vectorised", build)
+    together, alone = workers("vectorized", build, crews=3), workers("vectorized", build)
     for (loss_K, _), (same_K, _) in zip(steps(together), steps(alone), strict=True):
         assert torch.allclose(loss_K.view(3, -1), same_K.expand(3, -1), rtol=1e-3, atol=1e-4)
 
 
 @every_model
 def test_going_on_from_a_state_changes_no_bit(build: Callable[[], nn.Module]) -> None:
-    one, other = workers("vectorised", build), workers("vectorised", build)
+    one, other = workers("vectorized", build), workers("vectorized", build)
     steps(one)
     state: Any = deepcopy(one.state_dict(0))
     steps(one)
@@ -133,7 +133,7 @@ def test_going_on_from_a_state_changes_no_bit(build: Callable[[], nn.Module]) ->
 
 
 def test_what_remains_of_a_matrix_goes_on_with_a_graph_of_its_own() -> None:
-    together, alone = workers("vectorised", smooth, crews=3), workers("vectorised", smooth)
+    together, alone = workers("vectorized", smooth, crews=3), workers("vectorized", smooth)
     steps(together)
     together.retain_groups([1])
     steps(together)

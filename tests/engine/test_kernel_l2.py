@@ -6,15 +6,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fdabench.engine.choice import ENGINES
-from fdabench.engine.flat import flatten, kernel_mask, parameters
-from fdabench.engine.rows import LabeledData
-from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
+from fdabench.engine.arrays import LabeledData
+from fdabench.engine.flatten import flatten, kernel_mask, parameters
+from fdabench.engine.gradients.selection import ENGINES
+from fdabench.engine.workers import TrainingConfig, WorkerGroup, Workers
 from fdabench.optimizers.sgd import SGD
 from support.toy import sampler
 
 L2, WORKERS, CLASSES = 0.03, 3, 3
-EXAMPLES = LabeledData(torch.randn(240, 2, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(240) % CLASSES)
+EXAMPLES = LabeledData(
+    torch.randn(240, 2, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(240) % CLASSES
+)
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 
 

@@ -1,4 +1,4 @@
-"""The sequential and the vectorised engine: to rounding the same, for layers of every kind."""
+"""The sequential and the vectorized engine: to rounding the same, for layers of every kind."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fdabench.core.noise import UINT32_MASK, derive_key, murmur3_mix
-from fdabench.engine.choice import ENGINES, resolve_engine
+from fdabench.core.counter_rng import UINT32_MASK, derive_key, murmur3_mix
+from fdabench.engine.arrays import LabeledData
+from fdabench.engine.dropout_keys import dropout_keys, dropout_layers, seed_tensor
 from fdabench.engine.evaluate import evaluate
-from fdabench.engine.flat import flatten, bind_parameters, parameters, running_stats, unflatten
-from fdabench.engine.noise import dropout_layers, dropout_keys, seed_tensor
-from fdabench.engine.rows import LabeledData
-from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
+from fdabench.engine.flatten import bind_parameters, flatten, parameters, running_stats, unflatten
+from fdabench.engine.gradients.selection import ENGINES, resolve_engine
+from fdabench.engine.workers import TrainingConfig, WorkerGroup, Workers
 from fdabench.models.dropout import Dropout
 from fdabench.optimizers.adam import Adam
 from fdabench.optimizers.sgd import SGD
@@ -42,13 +42,13 @@ def dropping() -> nn.Module:
     )
 
 
-def normalised() -> nn.Module:
+def normalized() -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(2, 5, 3, bias=False), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten(), nn.Linear(180, CLASSES)
     )
 
 
-MODELS = {"convolutional": convolutional, "dropping": dropping, "normalised": normalised}
+MODELS = {"convolutional": convolutional, "dropping": dropping, "normalized": normalized}
 every_model = pytest.mark.parametrize("build", MODELS.values(), ids=MODELS)
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 
@@ -83,13 +83,13 @@ def test_batches_of_unequal_size_are_separate(engine: str) -> None:
     """Worker 1 holds fewer samples than a batch; alone it takes the steps that it takes among the others."""
 
     class Few:
-        def draw(self) -> Any:
+        def next_batch(self) -> Any:
             return np.array([1, 5, 9])
 
-    net = built(normalised)
+    net = built(normalized)
     training = TrainingConfig(net, SGD(lr=0.05), EXAMPLES, ENGINES[engine])
     together = Workers(training, [WorkerGroup(net, [sampler(0, WORKERS), Few(), sampler(2, WORKERS)], [1, 2, 3])])
-    alone = Workers(training, [WorkerGroup(built(normalised), [Few()], [2])])
+    alone = Workers(training, [WorkerGroup(built(normalized), [Few()], [2])])
     for _ in range(3):
         losses, mine = together.step(), alone.step()
         assert losses.loss_K[1] == pytest.approx(mine.loss_K[0].item(), rel=1e-5)
@@ -110,7 +110,7 @@ def test_a_sequential_workers_steps_do_not_depend_on_the_other_workers(build: Ca
 
 @every_engine
 def test_running_statistics_are_those_of_one_module_for_each_worker(engine: str) -> None:
-    crew, net, mine = workers(engine, normalised), built(normalised), sampler(1, WORKERS)
+    crew, net, mine = workers(engine, normalized), built(normalized), sampler(1, WORKERS)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
     for _ in range(5):
         crew.step()
@@ -124,7 +124,7 @@ def test_running_statistics_are_those_of_one_module_for_each_worker(engine: str)
 
 
 def test_the_evaluated_model_has_the_statistics_that_it_is_given() -> None:
-    net, generator = built(normalised), torch.Generator().manual_seed(4)
+    net, generator = built(normalized), torch.Generator().manual_seed(4)
     w_D, b_B = flatten(parameters(net)), torch.rand(10, generator=generator)
     found = evaluate(net, w_D, b_B, EXAMPLES)
     net[1].running_mean, net[1].running_var = b_B[:5], b_B[5:]  # type: ignore[assignment]
@@ -146,8 +146,8 @@ def test_a_row_is_the_model_with_kernels_in_channels_last_order(build: Callable[
 
 def test_auto_is_sequential_on_a_cpu_and_vectorized_on_other_devices() -> None:
     assert resolve_engine("auto", torch.device("cpu")) == "sequential"
-    assert resolve_engine("auto", torch.device("cuda")) == "vectorised"
-    assert resolve_engine("vectorised", torch.device("cpu")) == "vectorised"
+    assert resolve_engine("auto", torch.device("cuda")) == "vectorized"
+    assert resolve_engine("vectorized", torch.device("cpu")) == "vectorized"
 
 
 def ones(dropout: Dropout, key: int, shape: tuple[int, ...]) -> Tensor:
@@ -164,7 +164,7 @@ def test_dropout_drops_as_many_as_it_should_and_keeps_the_mean(rate: float) -> N
 
 
 def test_masks_of_different_keys_and_places_are_independent() -> None:
-    """Correlations of 100,000 coins, between neighbouring keys and between neighbouring places: six errors of 1 / n."""
+    """Correlations of 100,000 coins, between neighboring keys and between neighboring places: six errors of 1 / n."""
     n, dropout = 100_000, Dropout(0.5)
     coins = torch.stack([ones(dropout, key, (n,)) - 1 for key in (0, 1, 2, 1 << 16, UINT32_MASK)]).double()
     apart = coins @ coins.T / n - torch.eye(len(coins))
@@ -178,7 +178,7 @@ def test_dropout_does_nothing_when_the_model_is_tested() -> None:
 
 
 def test_the_mixing_is_the_published_one_and_one_to_one() -> None:
-    """MurmurHash3's finaliser in plain Python; no two of a million numbers come to the same."""
+    """MurmurHash3's finalizer in plain Python; no two of a million numbers come to the same."""
 
     def murmur(h: int) -> int:
         h ^= h >> 16
@@ -201,7 +201,7 @@ def test_every_worker_step_and_layer_has_a_key_of_its_own() -> None:
 
 
 @every_engine
-@pytest.mark.parametrize("build", [convolutional, normalised])
+@pytest.mark.parametrize("build", [convolutional, normalized])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_precision_is_of_the_products_alone(engine: str, precision: str, build: Callable[[], nn.Module]) -> None:
     crew = workers(engine, build, precision=precision)

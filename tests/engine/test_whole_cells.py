@@ -11,23 +11,40 @@ from torch import Tensor
 
 from fdabench.core.collective import InProcessCollective
 from fdabench.datasets import DATASETS
+from fdabench.engine.arrays import LabeledData
 from fdabench.engine.evaluate import evaluate
-from fdabench.engine.flat import flatten, parameters
-from fdabench.engine.rows import LabeledData
-from fdabench.engine.sequential import SequentialGradients
+from fdabench.engine.flatten import flatten, parameters
+from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.workers import Workers
 from fdabench.errors import PartitionError, WorkloadError
+from fdabench.experiment.build import (
+    SEED_AXES,
+    CellSetup,
+    averaging_weights,
+    build_cell,
+    build_training,
+    make_samplers,
+    partition_data,
+    seeds_of,
+)
+from fdabench.experiment.train import TrainingResult
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.run.setting import SEED_AXES, CellSetup, build_cell, build_training, make_samplers, seeds_of, averaging_weights, partition_data
-from fdabench.run.simulate import TrainingResult
 from support.cells import train_cell
 
 NOWHERE = Path("nowhere")
 DIGITS = DATASETS["digits"].load(NOWHERE)
 D, K = 51_466, 4
 KERAS = {"kind": "adam-keras", "lr": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7}
-SGD = {"kind": "sgd", "lr": 0.1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "at_sync": "keep"}
-ADAM = {"kind": "adam", "lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7, "weight_decay": 0.0, "at_sync": "keep"}
+SGD = {"kind": "sgd", "lr": 0.1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "state_on_sync": "keep"}
+ADAM = {
+    "kind": "adam",
+    "lr": 1e-3,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "eps": 1e-7,
+    "weight_decay": 0.0,
+    "state_on_sync": "keep",
+}
 AVERAGE = {"kind": "average"}
 SYNCHRONOUS: dict[str, Any] = {"kind": "synchronous"}
 
@@ -55,7 +72,7 @@ def cell(strategy: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "last_batch": "wrap",
         "averaging": "uniform",
         "precision": "fp32",
-        "batch_statistics": "local",
+        "batchnorm_stats": "local",
         "partition": {"kind": "dirichlet", "alpha": 1.0, "shares": "per-class", "min_samples": 1},
         "optimizer": ADAM,
         "strategy": strategy,
@@ -117,7 +134,9 @@ def test_the_evaluated_model_is_the_mean_of_the_workers() -> None:
     for _ in range(7):
         workers.step()
     mean_D = InProcessCollective(torch.full((K,), 1 / K)).mean(workers.weights())
-    expected = evaluate(setting.crew.start, mean_D, torch.empty(0), LabeledData(setting.data.test_x, setting.data.test_y))
+    expected = evaluate(
+        setting.crew.start, mean_D, torch.empty(0), LabeledData(setting.data.test_x, setting.data.test_y)
+    )
     row = evals(train_cell(config)).iloc[0]
     assert (row["test_accuracy"], row["test_loss"]) == (expected.accuracy, expected.loss)
 
@@ -143,7 +162,7 @@ def test_the_ledger_is_the_papers_closed_form() -> None:
 
 
 def test_averaged_optimizer_state_is_paid_for_after_its_sync() -> None:
-    rows = evals(go(fedavg(10), optimizer=ADAM | {"at_sync": "average"}))
+    rows = evals(go(fedavg(10), optimizer=ADAM | {"state_on_sync": "average"}))
     assert rows["paper_bytes_optimizer"].tolist() == [0, 2 * 8 * D * K]
     assert rows["paper_bytes_total"].tolist() == [8 * D * K, 2 * 8 * D * K + 2 * 8 * D * K]
 
@@ -181,7 +200,7 @@ def test_a_run_that_explodes_ends_as_diverged() -> None:
 
 
 def test_a_run_ends_at_its_target() -> None:
-    goal = {"every_steps": 5, "stop_at": 0.8, "hit": 2, "reach": "at"}
+    goal = {"every_steps": 5, "stop_at": 0.8, "consecutive": 2, "comparison": ">="}
     done = go(SYNCHRONOUS, budget={"steps": 400}, eval=goal)
     rows = evals(done)
     assert done.state == "target_reached"
@@ -191,7 +210,7 @@ def test_a_run_ends_at_its_target() -> None:
 
 
 def test_a_run_that_misses_its_target_is_done() -> None:
-    done = go(SYNCHRONOUS, eval={"every_steps": 10, "stop_at": 1.0, "hit": 1, "reach": "strictly"})
+    done = go(SYNCHRONOUS, eval={"every_steps": 10, "stop_at": 1.0, "consecutive": 1, "comparison": ">"})
     assert (done.state, done.steps) == ("done", 20)
 
 
@@ -224,7 +243,10 @@ def test_later_batches_are_the_same_too() -> None:
     config = cell(SYNCHRONOUS)
     shards = partition_data(config, DATASETS["digits"].load(NOWHERE))
     drawn = [
-        [[sampler.next_batch().tolist() for sampler in make_samplers(cell(table, optimizer=local), shards)] for _ in range(3)]
+        [
+            [sampler.next_batch().tolist() for sampler in make_samplers(cell(table, optimizer=local), shards)]
+            for _ in range(3)
+        ]
         for table, local in ((SYNCHRONOUS, ADAM), (fda("linear", 3.0), SGD))
     ]
     assert drawn[0] == drawn[1]
@@ -289,7 +311,9 @@ def test_averaging_by_samples_weighs_each_worker_by_its_shard() -> None:
 
 def test_a_shard_too_small_for_a_batch_is_refused_with_advice() -> None:
     config = cell(SYNCHRONOUS, workers=100, last_batch="drop", partition={"kind": "iid"})
-    with pytest.raises(WorkloadError, match=r"last_batch = 'drop' .* 1[45] samples without any batch of 16: take 'wrap'"):
+    with pytest.raises(
+        WorkloadError, match=r"last_batch = 'drop' .* 1[45] samples without any batch of 16: take 'wrap'"
+    ):
         build_cell(config, DIGITS)
 
 

@@ -4,19 +4,19 @@ import pytest
 import torch
 from torch import nn
 
+from fdabench.accounting.costs import total_bytes
 from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.core.strategy import StepResult, Round
-from fdabench.engine.choice import ENGINES
-from fdabench.engine.evaluate import BATCH, model_variance, evaluate
-from fdabench.engine.flat import flatten, bind_parameters, parameters, unflatten
+from fdabench.core.strategy import Round, StepResult
+from fdabench.engine.allocator import disable_malloc_trim
+from fdabench.engine.arrays import LabeledData, WorkerMatrix
+from fdabench.engine.evaluate import BATCH, evaluate, model_variance
+from fdabench.engine.flatten import bind_parameters, flatten, parameters, unflatten
+from fdabench.engine.gradients.selection import ENGINES
 from fdabench.engine.loop import CellLoop, StepEvent, train_loop
-from fdabench.engine.memory import disable_malloc_trim
-from fdabench.engine.rows import LabeledData, WorkerMatrix
 from fdabench.engine.workers import GradientFnFactory
 from fdabench.optimizers.sgd import SGD
-from fdabench.results.costs import total_bytes
 from fdabench.strategies.synchronous import Synchronous
 from support.toy import PARAMETERS, data, equal_shares, make_workers, model, sampler, sequential_workers, train
 
@@ -155,12 +155,12 @@ def test_evaluating_with_the_training_model_changes_no_training() -> None:
     """As a cell does: there is one module, and both point it at their own weights."""
     x, y = data()
 
-    def go(evaluate: bool) -> torch.Tensor:
+    def go(evaluating: bool) -> torch.Tensor:
         net = model()
         crew = sequential_workers(net, SGD(lr=0.1), [sampler(k, 2) for k in range(2)], LabeledData(x, y))
         for _ in range(5):
             crew.step()
-            if evaluate:
+            if evaluating:
                 evaluate(net, torch.zeros(PARAMETERS), NO_STATISTICS, LabeledData(x, y))
         return crew.weights()
 

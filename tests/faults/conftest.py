@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fdabench.cli.main import app
+from fdabench.execution.lease import Lease
+from fdabench.experiment.run_cell import CellCallbacks
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load, write_derived
-from fdabench.results.store import ResultsFolder
-from fdabench.run.cell import CellCallbacks
-from fdabench.run.lease import Lease
 from fdabench.suite.reader import read_suite
 from support.cells import run_cell
 from support.suites import FEDAVG, SGD, SYNCHRONOUS, digits_suite, linear_fda

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from fdabench.errors import ResultError
+from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.load import load
-from fdabench.results.store import TABLES, ResultsFolder
 
 Say = Callable[..., Any]
 RESULTS = Path("results/hurt")
@@ -26,7 +26,7 @@ OTHERS = [
     ".leases/UNDER_WAY.json",
     ".leases/UNDER_WAY.lock",
     "runs.parquet",
-    "hits.parquet",
+    "targets.parquet",
 ]
 
 
@@ -216,7 +216,7 @@ def test_a_run_on_a_folder_without_a_sound_lock_or_record_says_what_to_do(stoppe
         pytest.param(".leases/UNDER_WAY.lock", "random", 0, marks=pytest.mark.slow),
         pytest.param(".leases/UNDER_WAY.lock", "folder", 2, marks=pytest.mark.slow),
         pytest.param("runs.parquet", "random", 0, marks=pytest.mark.slow),
-        pytest.param("hits.parquet", "folder", 2, marks=pytest.mark.slow),
+        pytest.param("targets.parquet", "folder", 2, marks=pytest.mark.slow),
     ],
 )
 def test_a_run_on_a_damaged_folder_succeeds_or_names_the_damaged_file(

@@ -17,10 +17,10 @@ import pytest
 import typer
 
 import fdabench
-from fdabench.cli.guard import with_exit_codes
+from fdabench.cli.exit_codes import with_exit_codes
 from fdabench.errors import WorkloadError
-from fdabench.results.store import ResultsFolder
-from fdabench.run.shared import export_datasets
+from fdabench.execution.shared_data import export_datasets
+from fdabench.results.folder import ResultsFolder
 
 NAMESPACE = ("unshare", "--map-root-user", "--mount", "sh", "-ec")
 RESULTS = Path("results/hurt")
@@ -118,8 +118,11 @@ def test_a_missing_temporary_folder_is_reported(monkeypatch: pytest.MonkeyPatch)
     def none() -> str:
         raise FileNotFoundError(ENOENT, "No usable temporary directory found")
 
-    monkeypatch.setattr("fdabench.run.shared.gettempdir", none)
-    with pytest.raises(WorkloadError, match="TMPDIR says where there is: No usable temporary directory"), export_datasets({}):
+    monkeypatch.setattr("fdabench.execution.shared_data.gettempdir", none)
+    with (
+        pytest.raises(WorkloadError, match="TMPDIR says where there is: No usable temporary directory"),
+        export_datasets({}),
+    ):
         raise AssertionError
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from fdabench.errors import ResultError
+from fdabench.execution.lease import Lease
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load, write_derived
-from fdabench.results.store import ResultsFolder
-from fdabench.run.lease import Lease
 
 Say = Callable[..., Any]
 Linked = Callable[[str], Path]

@@ -11,11 +11,11 @@ import pytest
 import torch
 import typer
 
-from fdabench.cli.guard import with_exit_codes
+from fdabench.cli.exit_codes import with_exit_codes
 from fdabench.errors import WorkloadError
-from fdabench.results.store import ResultsFolder
-from fdabench.run import birth
-from fdabench.run.pool import RunContext, run_cells
+from fdabench.execution import birth
+from fdabench.execution.local_backend import RunContext, run_cells
+from fdabench.results.folder import ResultsFolder
 from fdabench.suite.reader import read_suite
 
 RUN = f"exec {sys.executable} -m fdabench run hurt.toml -o out -j 1 --device cpu"

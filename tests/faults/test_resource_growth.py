@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 
-from fdabench.results.store import Store
-from fdabench.run.cell import Machine, Watcher, run_together
-from fdabench.run.shared import load_all
+from fdabench.results.folder import Store
+from fdabench.experiment.run_cell import Machine, Watcher, run_together
+from fdabench.execution.shared_data import load_all
 from fdabench.suite.reader import read_suite
 
 steps, leak = int(sys.argv[1]), sys.argv[2] == "leak"

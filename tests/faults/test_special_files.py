@@ -13,10 +13,10 @@ import pyarrow as pa
 import pytest
 
 from fdabench.errors import ResultError
-from fdabench.regular import NotRegularError, check_regular, open_regular, read_regular
+from fdabench.execution.lease import Lease
+from fdabench.regular_files import NotRegularError, check_regular, open_regular, read_regular
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.schema import EVALS
-from fdabench.results.store import ResultsFolder
-from fdabench.run.lease import Lease
 
 Say = Callable[..., Any]
 RESULTS = Path("results/hurt")

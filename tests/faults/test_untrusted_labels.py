@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import tomli_w
 
-from fdabench.results.text import csv_cell, escape_control_characters
+from fdabench.results.escaping import csv_cell, escape_control_characters
 
 Say = Callable[..., Any]
 RESULTS = Path("results/hurt")
@@ -38,7 +38,7 @@ REFUSED = ("tab", "terminal", "annotation", "bidi")
 
 
 @pytest.fixture
-def labelled(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def labeled(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """A copy of the results, in which a strategy has another label; and where we are then."""
     shutil.copytree(stopped.folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
@@ -64,9 +64,9 @@ def assert_plain(said: Any) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_output_contains_no_control_characters_of_a_label(
-    stopped: Any, labelled: Callable[[str], None], say: Say, name: str
+    stopped: Any, labeled: Callable[[str], None], say: Say, name: str
 ) -> None:
-    labelled(HOSTILE[name])
+    labeled(HOSTILE[name])
     whole = stopped.folder / RESULTS
     for command in (
         ["status", RESULTS],
@@ -80,11 +80,9 @@ def test_output_contains_no_control_characters_of_a_label(
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_programs_read_stays_what_it_is(
-    stopped: Any, labelled: Callable[[str], None], say: Say, name: str
-) -> None:
+def test_what_programs_read_stays_what_it_is(stopped: Any, labeled: Callable[[str], None], say: Say, name: str) -> None:
     """A spreadsheet computes what begins as a formula; XML has no control characters."""
-    labelled(HOSTILE[name])
+    labeled(HOSTILE[name])
     whole = stopped.folder / RESULTS
     said = say("compare", RESULTS, whole, "--output-format", "csv")
     for row in csv.reader(io.StringIO(said.stdout)):
@@ -101,8 +99,8 @@ def is_formula(cell: str) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_report_stays_a_page(labelled: Callable[[str], None], say: Say, name: str) -> None:
-    labelled(HOSTILE[name])
+def test_a_report_stays_a_page(labeled: Callable[[str], None], say: Say, name: str) -> None:
+    labeled(HOSTILE[name])
     said = say("report", RESULTS, "-o", "out")
     assert_plain(said)
     if name in REFUSED:

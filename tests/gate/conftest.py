@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from fdabench.gate.check import check
-from fdabench.gate.margins import DEFAULTS
-from fdabench.gate.runs import RunSummary, ResultsSummary
-from fdabench.gate.snapshots import summarize_results
-from fdabench.gate.verdict import CheckResult
+from fdabench.gate.baseline.model import ResultsSummary, RunSummary
+from fdabench.gate.baseline.snapshot import summarize_results
+from fdabench.gate.compare.check import check
+from fdabench.gate.compare.settings import DEFAULTS
+from fdabench.gate.compare.verdict import CheckResult
 from fdabench.results.load import load
 from support.gate_runs import CodeChange, make_snapshot
 

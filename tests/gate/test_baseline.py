@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from fdabench.errors import UsageError
-from fdabench.gate.baseline import MAX_SYNC_STEPS, accept, dumps, new_baseline, save
-from fdabench.gate.names import short_hash
-from fdabench.gate.reading import read_baseline
-from fdabench.gate.runs import ResultsSummary, Sync, UnfinishedRun
+from fdabench.gate.baseline.keys import short_hash
+from fdabench.gate.baseline.model import ResultsSummary, Sync, UnfinishedRun
+from fdabench.gate.baseline.read import read_baseline
+from fdabench.gate.baseline.write import MAX_SYNC_STEPS, accept, dumps, new_baseline, save
 from support.gate_runs import make_run, make_snapshot
 
 
@@ -102,7 +102,9 @@ def test_the_results_of_another_suite_are_no_change_of_this_one(three: ResultsSu
     with pytest.raises(UsageError, match="the baseline is of the suite 'made up', the results are of 'other'"):
         accept(new_baseline(three, ""), other, "a slip", "")
     assert accept(new_baseline(three, ""), strange, "another budget", "")[1] == (0, 1, 3)
-    assert accept(new_baseline(three, ""), replace(three, suite="renamed", runs=three.runs[:2]), "a new name", "")[1] == (
+    assert accept(new_baseline(three, ""), replace(three, suite="renamed", runs=three.runs[:2]), "a new name", "")[
+        1
+    ] == (
         0,
         0,
         1,

@@ -5,17 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fdabench.gate.changed import pair_changed
-from fdabench.gate.folded import cell_rows
-from fdabench.gate.github import annotations
-from fdabench.gate.junit import junit
-from fdabench.gate.markdown import pr_comment
-from fdabench.gate.places import source_file, source_files, relative_to_cwd
-from fdabench.gate.runs import RunSummary, UnfinishedRun
-from fdabench.gate.sentences import sentences, unchanged
-from fdabench.gate.units import span
-from fdabench.gate.verdict import CheckResult, Verdict
-from fdabench.gate.words import verdict_line, to_json, head, hints
+from fdabench.gate.baseline.model import RunSummary, UnfinishedRun
+from fdabench.gate.compare.changed_settings import pair_changed
+from fdabench.gate.compare.verdict import CheckResult, Verdict
+from fdabench.gate.output.cell_rows import cell_rows
+from fdabench.gate.output.github import annotations
+from fdabench.gate.output.junit import junit
+from fdabench.gate.output.markdown import pr_comment
+from fdabench.gate.output.sentences import sentences, unchanged
+from fdabench.gate.output.source_files import relative_to_cwd, source_file, source_files
+from fdabench.gate.output.text import head, hints, to_json, verdict_line
+from fdabench.gate.output.units import span
 from support.gate_runs import make_run
 
 Compare = Callable[..., CheckResult]

@@ -17,11 +17,11 @@ import fdabench
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import synchronize
-from fdabench.gate.verdict import CheckResult, Verdict
+from fdabench.execution import cell as run_cell
+from fdabench.execution import setting
+from fdabench.gate.compare.verdict import CheckResult, Verdict
 from fdabench.monitors.linear import Linear
 from fdabench.monitors.sketch import Sketch
-from fdabench.run import cell as run_cell
-from fdabench.run import setting
 from fdabench.strategies.fda import FDA
 from fdabench.strategies.fedavg import FedAvg
 from support.cells import CPU
@@ -166,7 +166,9 @@ def test_another_machine_rounds_otherwise(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
     """Rounding differs for real: the sum over workers takes them the other way round, one product at a time."""
-    monkeypatch.setattr(InProcessCollective, "mean", lambda self, x_KD: (x_KD.flip(0) * self.share_K.flip(0)[:, None]).sum(0))
+    monkeypatch.setattr(
+        InProcessCollective, "mean", lambda self, x_KD: (x_KD.flip(0) * self.share_K.flip(0)[:, None]).sum(0)
+    )
     checked = code_change.check()
     assert checked.exit_code == 0, checked.failures
     assert checked.counts("B") == {}
@@ -174,9 +176,9 @@ def test_another_machine_rounds_otherwise(
 
 
 def test_the_vectorized_engine_is_another_environment_class(code_change: CodeChange) -> None:
-    checked = code_change.check(machine=replace(CPU, engine="vectorised"))
+    checked = code_change.check(machine=replace(CPU, engine="vectorized"))
     assert checked.exit_code == 0, checked.failures
-    assert any("engine sequential -> vectorised" in note for note in checked.notes)
+    assert any("engine sequential -> vectorized" in note for note in checked.notes)
 
 
 def test_cells_in_another_order_and_cells_more(code_change: CodeChange) -> None:
@@ -196,7 +198,7 @@ def refactored(source: Path, target: Path) -> None:
         "strategies/fda.py": lambda text: text.replace("s_S", "mean_S").replace("u_KD", "drift_KD"),
         "core/strategy.py": lambda text: text.replace("    u_D = channel", "    # the drifts' mean\n    u_D = channel"),
         "monitors/linear.py": lambda text: text.replace(
-            "    def bound", "    # no more than the variance\n    def bound"
+            "    def variance_bound", "    # no more than the variance\n    def variance_bound"
         ),
     }
     for name, change in changes.items():

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fdabench.gate.names import cell_key
+from fdabench.gate.baseline.keys import cell_key
 
 CONFIG: dict[str, Any] = {
     "dataset": "digits",
@@ -17,7 +17,7 @@ CONFIG: dict[str, Any] = {
     "last_batch": "wrap",
     "averaging": "uniform",
     "precision": "fp32",
-    "batch_statistics": "local",
+    "batchnorm_stats": "local",
     "strategy": {"kind": "synchronous", "server": {"kind": "average"}},
     "budget": {"steps": 60},
     "eval": {"every_steps": 20},
@@ -34,7 +34,7 @@ CONFIG: dict[str, Any] = {
         {"last_batch": "drop"},
         {"averaging": "samples"},
         {"precision": "bf16"},
-        {"batch_statistics": "averaged"},
+        {"batchnorm_stats": "averaged"},
         {"workers": 5},
         {"batch_size": 16},
     ],

@@ -10,12 +10,12 @@ from xml.etree import ElementTree as ET
 import pytest
 from xmlschema import XMLSchema
 
-from fdabench.cli.findings import render_findings
-from fdabench.gate.folded import cell_rows
-from fdabench.gate.github import annotations
-from fdabench.gate.junit import junit
-from fdabench.gate.markdown import pr_comment
-from fdabench.gate.verdict import CheckResult, Finding, Verdict
+from fdabench.cli.finding_blocks import render_findings
+from fdabench.gate.compare.verdict import CheckResult, Finding, Verdict
+from fdabench.gate.output.cell_rows import cell_rows
+from fdabench.gate.output.github import annotations
+from fdabench.gate.output.junit import junit
+from fdabench.gate.output.markdown import pr_comment
 from support.gate_runs import make_run
 
 Compare = Callable[..., CheckResult]
@@ -59,9 +59,9 @@ def test_the_worst_comes_first(compared: Compare) -> None:
     ]
     checked = compared(before, [replace(run, **change) for run, change in zip(before, changes, strict=True)])
     assert [finding.cell for finding in checked.changed_findings] == list("efdcbag")
-    assert [row.split("`")[1] for row in pr_comment(checked).splitlines() if row.startswith("| ") and "`" in row] == list(
-        "efdcbag"
-    )
+    assert [
+        row.split("`")[1] for row in pr_comment(checked).splitlines() if row.startswith("| ") and "`" in row
+    ] == list("efdcbag")
 
 
 def test_names_cannot_break_a_comment(compared: Compare) -> None:

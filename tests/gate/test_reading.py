@@ -11,11 +11,11 @@ import pytest
 import tomli_w
 
 from fdabench.errors import NotComparedError
-from fdabench.gate.baseline import dumps, new_baseline
-from fdabench.gate.check import check
-from fdabench.gate.margins import DEFAULTS
-from fdabench.gate.reading import read_baseline
-from fdabench.gate.runs import ResultsSummary, Sync
+from fdabench.gate.baseline.model import ResultsSummary, Sync
+from fdabench.gate.baseline.read import read_baseline
+from fdabench.gate.baseline.write import dumps, new_baseline
+from fdabench.gate.compare.check import check
+from fdabench.gate.compare.settings import DEFAULTS
 from support.gate_runs import make_run, make_snapshot
 
 Refused = Callable[[str], str]
@@ -77,8 +77,8 @@ def refused(tmp_path: Path) -> Refused:
             'convention = "papr"',
             'allowed: "paper", "star", "ring", "upload"; did you mean "paper"?',
         ),
-        ("hit = 1", "hit = 0", "b.toml:6: hit: 0 is out of range: it must be at least 1"),
-        ("hit = 1", "hit = true", "b.toml:6: hit: expected a whole number, found true"),
+        ("consecutive = 1", "consecutive = 0", "b.toml:6: hit: 0 is out of range: it must be at least 1"),
+        ("consecutive = 1", "hit = true", "b.toml:6: consecutive: expected a whole number, found true"),
         ('reason = "first baseline"', "reason = 3", "b.toml:10: history.0.reason: expected a string, found 3"),
         ('schema = "2"', 'schema = "99"', 'b.toml: baseline schema "99"; this fdabench reads "2"'),
         ('schema = "2"\n', "", 'b.toml: not a baseline: it has no schema; this fdabench reads "2"'),
@@ -87,8 +87,8 @@ def refused(tmp_path: Path) -> Refused:
             'schema = "1"',
             "b.toml: written by an earlier version of fdabench; write it again: fdabench baseline save RESULTS -o ",
         ),
-        ("hit = 1", "hit = = 1", "b.toml: not TOML: "),
-        ("hit = 1", "<<<<<<< mine\nhit = 1", "take either one's, then `fdabench baseline accept`"),
+        ("consecutive = 1", "hit = = 1", "b.toml: not TOML: "),
+        ("consecutive = 1", "<<<<<<< mine\nconsecutive = 1", "take either one's, then `fdabench baseline accept`"),
     ],
 )
 def test_each_error_is_reported_with_its_place(text: str, refused: Refused, was: str, becomes: str, said: str) -> None:

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from fdabench.gate.ab import all_cells
-from fdabench.gate.samples import MetricLosses
+from fdabench.gate.compare.samples import MetricLosses
+from fdabench.gate.compare.side_by_side import all_cells
 
 
 def sample(losses: list[float], seeds: tuple[int, ...]) -> MetricLosses:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fdabench.gate.noisy import check_noisy_metrics
-from fdabench.gate.samples import MetricLosses
-from fdabench.gate.stats import Losses, suite_wide_test, holm, moderated_t
-from fdabench.gate.verdict import Finding, SuiteWideTest, Verdict
+from fdabench.gate.compare.noisy import check_noisy_metrics
+from fdabench.gate.compare.samples import MetricLosses
+from fdabench.gate.compare.stats import Losses, holm, moderated_t, suite_wide_test
+from fdabench.gate.compare.verdict import Finding, SuiteWideTest, Verdict
 
 CELLS, SD, MARGIN = 24, 0.003, 0.005
 GATE = {"accuracy_margin": MARGIN, "cost_margin": 0.05, "one_seed_margins": 10.0}
@@ -106,7 +106,9 @@ def rates(kind: str, shape: tuple[int, int], loss: float, draws: int = 4000) -> 
     rng = np.random.default_rng([*map(ord, kind), *shape])
     cell_fails, all_fail = 0, 0
     for _ in range(draws):
-        samples = [MetricLosses(str(i), "accuracy", each, 0.9, 0.9) for i, each in enumerate(noisy(rng, shape, kind, loss))]
+        samples = [
+            MetricLosses(str(i), "accuracy", each, 0.9, 0.9) for i, each in enumerate(noisy(rng, shape, kind, loss))
+        ]
         findings, levels = check_noisy_metrics(samples, GATE)
         cell_fails += any(finding.verdict == Verdict.fail for finding in findings)
         all_fail += any(level.verdict == Verdict.fail for level in levels)
@@ -213,7 +215,9 @@ def test_one_seed_says_nothing_of_the_noise() -> None:
 @pytest.mark.parametrize(("lost", "verdict"), [(0.4, "fail"), (0.053, "inconclusive"), (0.02, "pass"), (-0.4, "pass")])
 def test_seeds_that_lost_exactly_the_same_are_reported(lost: float, verdict: str) -> None:
     """As a cost on another machine that grows by the same syncs with each seed: its noise is small, not unknown."""
-    (finding,), _ = check_noisy_metrics([MetricLosses("a", "bytes_total", np.full(3, np.log1p(lost)), 1.0, 1.0 + lost)], GATE)
+    (finding,), _ = check_noisy_metrics(
+        [MetricLosses("a", "bytes_total", np.full(3, np.log1p(lost)), 1.0, 1.0 + lost)], GATE
+    )
     assert finding.verdict == verdict
     low, high = finding.interval or (0.0, 0.0)
     assert low < lost < high

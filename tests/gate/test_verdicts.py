@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from fdabench.errors import NotComparedError
-from fdabench.gate.check import check, check_limits
-from fdabench.gate.margins import DEFAULTS
-from fdabench.gate.runs import RunSummary, Sync, UnfinishedRun
-from fdabench.gate.verdict import CheckResult, Finding, Verdict
-from fdabench.gate.why import first_differing_sync
+from fdabench.gate.baseline.model import RunSummary, Sync, UnfinishedRun
+from fdabench.gate.compare.check import check, check_limits
+from fdabench.gate.compare.first_difference import first_differing_sync
+from fdabench.gate.compare.settings import DEFAULTS
+from fdabench.gate.compare.verdict import CheckResult, Finding, Verdict
 from support.gate_runs import make_run, make_snapshot
 
 Compare = Callable[..., CheckResult]

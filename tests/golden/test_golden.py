@@ -16,8 +16,8 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from fdabench.gate.names import environment_class
-from fdabench.run.doctor import current_environment
+from fdabench.gate.baseline.keys import environment_class
+from fdabench.planning.doctor import current_environment
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 from support.cells import train_cell
@@ -104,4 +104,4 @@ def test_ten_rows_are_written_down_for_every_strategy_of_the_suite(golden: dict[
 
 def test_the_numbers_differ_between_strategies(golden: dict[str, list[Row]]) -> None:
     assert len({rows[-1].loss for rows in golden.values()}) == len(golden)
-    assert all(rows[-1].syncs > 0 for rows in golden.values()), "every strategy synchronises within the budget"
+    assert all(rows[-1].syncs > 0 for rows in golden.values()), "every strategy synchronizes within the budget"

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fdabench.engine.choice import ENGINES
-from fdabench.engine.rows import LabeledData
-from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
+from fdabench.engine.arrays import LabeledData
+from fdabench.engine.gradients.selection import ENGINES
+from fdabench.engine.workers import TrainingConfig, WorkerGroup, Workers
 from fdabench.errors import WorkloadError
 from fdabench.models import MODELS, convnext
 from fdabench.models.base import ModelSpec, count_parameters, glorot, init_model
 from fdabench.optimizers.sgd import SGD
-from fdabench.vision import import_torchvision
+from fdabench.torchvision_compat import import_torchvision
 
 SHAPE, CLASSES = (3, 32, 32), 5
 FILE = "convnext_large-ea097f82.pth"
@@ -42,7 +42,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Any:
     entry = SimpleNamespace(url=f"https://example.org/{FILE}", get_state_dict=get_state_dict)
     made = SimpleNamespace(state={})
     module = SimpleNamespace(ConvNeXt_Large_Weights=SimpleNamespace(IMAGENET1K_V1=entry))
-    monkeypatch.setattr(convnext, "torchvision", lambda submodule: module)
+    monkeypatch.setattr(convnext, "import_torchvision", lambda submodule: module)
     return made
 
 
@@ -76,7 +76,7 @@ def test_both_engines_take_the_same_steps_of_a_small_one() -> None:
         def __init__(self, k: int) -> None:
             self.rng = np.random.default_rng(k)
 
-        def draw(self) -> Any:
+        def next_batch(self) -> Any:
             return self.rng.permutation(32)[:8]
 
     def workers(engine: str) -> Workers:

@@ -5,16 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from fdabench.engine.choice import ENGINES
+from fdabench.engine.arrays import LabeledData
 from fdabench.engine.evaluate import evaluate
-from fdabench.engine.rows import LabeledData
-from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
+from fdabench.engine.gradients.selection import ENGINES
+from fdabench.engine.workers import TrainingConfig, WorkerGroup, Workers
 from fdabench.models import MODELS
 from fdabench.models.base import ModelSpec, init_model
 from fdabench.models.densenet import build
 from fdabench.models.dropout import Dropout
 from fdabench.optimizers.sgd import SGD
-from fdabench.vision import import_torchvision
+from fdabench.torchvision_compat import import_torchvision
 
 SHAPE, CLASSES, BATCH = (3, 32, 32), 10, 8
 TINY = ModelSpec(partial(build, 4, (2, 2)), SHAPE, "", kernel_l2=1e-4)
@@ -41,7 +41,7 @@ def two_workers(architecture: ModelSpec, engine: str, examples: LabeledData, lr:
         def __init__(self, k: int) -> None:
             self.samples, self.rng = np.arange(k, len(examples.y), 2), np.random.default_rng(k)
 
-        def draw(self) -> np.ndarray:
+        def next_batch(self) -> np.ndarray:
             return self.rng.permutation(self.samples)[:BATCH]
 
     return Workers(training, [WorkerGroup(model, [Half(0), Half(1)], [7, 8])])

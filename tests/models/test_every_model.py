@@ -125,7 +125,7 @@ def test_a_model_answers_with_a_logit_for_each_class(name: str, classes: int) ->
 
 @every_model
 def test_nothing_is_kept_in_buffers(name: str) -> None:
-    """But for the running statistics of batch normalisation, and dropout's keys, which the engine gives anew."""
+    """But for the running statistics of batch normalization, and dropout's keys, which the engine gives anew."""
     with torch.device("meta"):
         model = MODELS[name].build(shape_of(name), 10)
     for module in model.modules():

@@ -29,7 +29,7 @@ def drifts(draw: st.DrawFn) -> tuple[Tensor, Round]:
 
 
 def estimate(monitor: object, u_KD: Tensor, r: Round) -> float:
-    return float(monitor.bound(monitor.state(u_KD, r).mean(0)))
+    return float(monitor.variance_bound(monitor.local_state(u_KD, r).mean(0)))
 
 
 def tolerance(u_KD: Tensor) -> float:
@@ -61,9 +61,9 @@ def test_each_bound_is_what_the_paper_says() -> None:
 
 
 def test_linear_is_exact_when_the_drift_keeps_its_direction() -> None:
-    anchor_D, previous_D = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.0, 2.0, 1.0])
-    u_KD = torch.stack([2 * (anchor_D - previous_D), 4 * (anchor_D - previous_D)])
-    r = Round(anchor_D, previous_D, ())
+    anchor_D, previous_anchor_D = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.0, 2.0, 1.0])
+    u_KD = torch.stack([2 * (anchor_D - previous_anchor_D), 4 * (anchor_D - previous_anchor_D)])
+    r = Round(anchor_D, previous_anchor_D, ())
     assert estimate(Linear(), u_KD, r) == pytest.approx(estimate(Exact(), u_KD, r), abs=tolerance(u_KD))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fdabench.core.signs import CHUNK, SEGMENT, _sketches_at_once, count_sketches
+from fdabench.core.count_sketch import CHUNK, SEGMENT, _sketches_at_once, count_sketches
 from fdabench.core.strategy import Round
 from fdabench.monitors.sketch import Sketch
 

@@ -5,10 +5,10 @@ import pytest
 
 from fdabench.core.seeds import numpy_generator
 from fdabench.errors import PartitionError
-from fdabench.partition.base import Partition
-from fdabench.partition.dirichlet import Dirichlet
-from fdabench.partition.iid import IidFileOrder, Iid, RoundRobin
-from fdabench.partition.sorted import Label, Sorted
+from fdabench.partitions.base import Partition
+from fdabench.partitions.dirichlet import Dirichlet
+from fdabench.partitions.iid import Iid, IidFileOrder, RoundRobin
+from fdabench.partitions.sorted import Label, Sorted
 
 LABELS = np.array([2, 0, 1, 0, 2, 1, 0, 1, 2, 0])
 """Ten samples: class 0 at 1, 3, 6, 9; class 1 at 2, 5, 7; class 2 at 0, 4, 8."""

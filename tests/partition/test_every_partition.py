@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from fdabench.core.seeds import numpy_generator
 from fdabench.errors import PartitionError
-from fdabench.partition import PARTITIONS
-from fdabench.partition.base import Indices, Partition
-from fdabench.partition.dirichlet import Dirichlet
-from fdabench.partition.iid import IidFileOrder, Iid, RoundRobin
-from fdabench.partition.sorted import Label, Sorted
+from fdabench.partitions import PARTITIONS
+from fdabench.partitions.base import Indices, Partition
+from fdabench.partitions.dirichlet import Dirichlet
+from fdabench.partitions.iid import Iid, IidFileOrder, RoundRobin
+from fdabench.partitions.sorted import Label, Sorted
 
 alphas = st.sampled_from([5e-324, 1e-300, 1e-30, 1e-3, 0.1, 1.0, 30.0, 1e6, 1e308])
 partitions = st.one_of(

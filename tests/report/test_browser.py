@@ -170,7 +170,7 @@ def test_print_fits_its_paper(page: Any) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_enough_contrast_with_its_background(page: Any, scheme: str) -> None:
-    """WCAG AA: 4.5 to 1 for text, on the colour that really lies behind it."""
+    """WCAG AA: 4.5 to 1 for text, on the color that really lies behind it."""
     page.emulate_media(color_scheme=scheme)
     worst = page.evaluate(CONTRAST)
     assert worst["ratio"] >= 4.5, worst
@@ -243,7 +243,7 @@ def test_without_a_script_everything_is_there(browser: Any, index: str) -> None:
 
 
 def test_every_part_has_a_name_for_screen_readers(page: Any) -> None:
-    named = "all => all.filter(e => !e.getAttribute('aria-labelledby') && !e.labels?.length).map(e => e.outerHTML)"
+    named = "all => all.filter(e => !e.getAttribute('aria-labeledby') && !e.labels?.length).map(e => e.outerHTML)"
     assert page.locator("[role=region], svg, input, nav, aside").evaluate_all(named) == []
     levels = page.evaluate("Array.from(document.querySelectorAll('h1,h2,h3')).map(h => Number(h.tagName[1]))")
     assert levels.count(1) == 1

@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fdabench.report.contrast import contrast, readable_color, text_color_on
-from fdabench.report.data import ReportData, combine_results
-from fdabench.report.families import assign_styles
+from fdabench.analysis.data import ReportData, combine_results
 from fdabench.report.figures import PLOTS
 from fdabench.report.figures.plot import FigureSpec
-from fdabench.report.render import house_style
+from fdabench.report.page.render import house_style
+from fdabench.report.style.contrast import contrast, readable_color, text_color_on
+from fdabench.report.style.looks import assign_styles
 from fdabench.results.load import Results, load
 from support.components import PAINTS
 from support.lenet5_results import LINEAR, SyntheticCell, write_lenet5_results
@@ -64,7 +64,9 @@ def test_ink_can_be_read(color: str) -> None:
 @pytest.mark.parametrize("family", [*KNOWN, *STRANGERS])
 @pytest.mark.parametrize("variants", [1, 2, 5, 40])
 def test_every_strategy_has_a_color_with_enough_contrast(family: str, variants: int) -> None:
-    looks = assign_styles({f"{family} θ={i}": family for i in range(variants)} | {name: name for name in STRANGERS}, PAINTS)
+    looks = assign_styles(
+        {f"{family} θ={i}": family for i in range(variants)} | {name: name for name in STRANGERS}, PAINTS
+    )
     assert min(contrast(look.color) for look in looks.values()) >= GRAPHICS
 
 
@@ -77,7 +79,7 @@ def test_the_papers_four_strategies_keep_its_colors_and_markers() -> None:
 
 
 def test_shades_of_a_family_are_distinguishable() -> None:
-    """By brightness as well, in order, so that a printer without colours shows them."""
+    """By brightness as well, in order, so that a printer without colors shows them."""
     for family in KNOWN:
         looks = assign_styles({f"{family} {i}": family for i in range(5)}, PAINTS)
         steps = [contrast(look.color) for look in looks.values()]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from fdabench.report.contrast import contrast, blend
-from fdabench.report.dark import CARD, dark_color, declarations, variable
-from fdabench.report.families import assign_styles
+from fdabench.report.style.contrast import blend, contrast
+from fdabench.report.style.dark import CARD, dark_color, declarations, variable
+from fdabench.report.style.looks import assign_styles
 from support.components import PAINTS
 
 KNOWN = (
@@ -36,8 +36,8 @@ def test_every_strategy_has_enough_contrast_in_dark_mode(variants: int) -> None:
 
 
 def test_the_order_of_contrasts_stays() -> None:
-    greys = [blend("black", "white", part / 20) for part in range(21)]
-    found = [contrast(dark_color(grey), CARD) for grey in greys]
+    grays = [blend("black", "white", part / 20) for part in range(21)]
+    found = [contrast(dark_color(grey), CARD) for grey in grays]
     assert all(above >= below for above, below in pairwise(found))
     assert found[0] == pytest.approx(GREATEST)
     assert found[-1] == 1.0

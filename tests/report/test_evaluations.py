@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from fdabench.analysis.data import combine_results
 from fdabench.report.caveats import find_caveats
-from fdabench.report.data import combine_results
 from fdabench.results.load import Results, load
 from support.lenet5_results import LINEAR, SyntheticCell, write_lenet5_results
 

@@ -9,15 +9,15 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from fdabench.catalogue.kinds import BUILT_IN
-from fdabench.report.data import ReportData, combine_results
-from fdabench.report.families import assign_styles
+from fdabench.analysis.data import ReportData, combine_results
+from fdabench.registry.registry import BUILT_IN
 from fdabench.report.figures import PLOTS
 from fdabench.report.figures.canvas import number_axis
 from fdabench.report.figures.error_scale import accuracy_axis
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import number_tags, strategy_tag
-from fdabench.report.render import house_style
+from fdabench.report.page.render import house_style
+from fdabench.report.style.looks import assign_styles
 from fdabench.results.load import Results
 from fdabench.results.names import strategy_family
 from support.components import PAINTS
@@ -94,7 +94,7 @@ def laid_out(plot: FigureSpec, data: ReportData) -> Figure:
     return figure
 
 
-def relabelled(data: Any, suffix: str) -> Any:
+def relabeled(data: Any, suffix: str) -> Any:
     """The same results of strategies with longer names."""
     return replace(
         data,
@@ -108,7 +108,7 @@ def relabelled(data: Any, suffix: str) -> Any:
 
 @pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
 def test_a_very_long_label_is_whole_and_within_the_figure(plot: FigureSpec, full: Results) -> None:
-    figure = laid_out(plot, relabelled(combine_results([full]), LONG))
+    figure = laid_out(plot, relabeled(combine_results([full]), LONG))
     labels = [text for text in figure.findobj(Text) if text.get_visible() and "somebody" in text.get_text()]
     assert [text.get_text() for text in labels if not within(figure, text)] == []
     assert not any(a.get_window_extent().overlaps(b.get_window_extent()) for a, b in combinations(labels, 2))
@@ -124,7 +124,7 @@ def test_titles_of_several_suites_stay_apart(plot: FigureSpec, full: Results) ->
 
 
 def test_a_label_in_lines_is_switched_as_a_whole(full: Results) -> None:
-    figure = laid_out(BY_NAME["pareto"], relabelled(combine_results([full]), LONG))
+    figure = laid_out(BY_NAME["pareto"], relabeled(combine_results([full]), LONG))
     number_tags(figure)
     (key,) = [text for text in figure.legends[0].get_texts() if text.get_text().startswith("Synchronous")]
     assert "\n" in key.get_text()

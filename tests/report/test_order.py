@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fdabench.report.order import Order, order_strategies
+from fdabench.analysis.order import Order, order_strategies
+from fdabench.analysis.stats import NO_RATIO, Ratio
+from fdabench.analysis.target import headline_of
 from fdabench.report.ratios import format_times, format_times_sign
 from fdabench.report.sentence import pair_words, sentence_of
-from fdabench.report.stats import NO_RATIO, Ratio
-from fdabench.report.target import headline_of
 
 Hits = dict[str, list[float | None]]
 """Of each strategy the bytes in each run, None where it missed."""

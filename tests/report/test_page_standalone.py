@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from fdabench.analysis.data import combine_results
 from fdabench.report.build import build_report
-from fdabench.report.data import combine_results
 from fdabench.report.figures.pareto import PARETO
-from fdabench.report.origin import provenance
-from fdabench.report.page import shared
-from fdabench.report.tables import cells_table, headline_table
+from fdabench.report.page.page import shared
+from fdabench.report.provenance import provenance
+from fdabench.report.tables.build import cells_table, headline_table
 from fdabench.results.load import Results
 from support.html_page import Page
 

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from fdabench.report.paired import LogCosts, design_of, estimate, half_widths
-from fdabench.report.stats import NO_RATIO, PAIR, Ratio, columns_of, paired_ratio, ratio_of
+from fdabench.analysis.paired import LogCosts, design_of, estimate, half_widths
+from fdabench.analysis.stats import NO_RATIO, PAIR, Ratio, columns_of, paired_ratio, ratio_of
 
 DRAWS = 600
 Values = npt.NDArray[Any]

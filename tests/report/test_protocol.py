@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fdabench.published.facts import GRIDS, IID, PARTITIONS
-from fdabench.report.protocol import protocol_differences
+from fdabench.analysis.protocol import protocol_differences
+from fdabench.published.results import GRIDS, IID, PARTITIONS
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 
@@ -54,7 +54,7 @@ def test_nothing_differs_from_the_protocol_but_what_a_suite_is_there_to_show(pat
         "eval.every_steps = 10",
         "eval.every_steps = 40",
         "eval.every_steps = 100",
-        "batch_statistics = averaged",
+        "batchnorm_stats = averaged",
     }
     if path.stem.startswith("cifar10-"):
         allowed.add(IMAGES)
@@ -71,7 +71,10 @@ def test_nothing_differs_from_the_protocol_but_what_a_suite_is_there_to_show(pat
     if "controls" in path.stem:
         allowed |= {f"server.lr = {lr}" for lr in ("0.003", "0.01")} | {"optimizer.lr = 0.1"}
     told = {
-        part for cell in read_suite(path).cells for part in protocol_differences(cell.config, cell.label).split(", ") if part
+        part
+        for cell in read_suite(path).cells
+        for part in protocol_differences(cell.config, cell.label).split(", ")
+        if part
     }
     assert told <= allowed
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from fdabench.catalogue.kinds import BUILT_IN
-from fdabench.published.facts import KINDS, STRATEGIES, PublishedResult, published, published_name
+from fdabench.analysis.data import combine_results
+from fdabench.analysis.published import Comparison, compare_with_published
+from fdabench.published.results import KINDS, STRATEGIES, PublishedResult, published, published_name
+from fdabench.registry.registry import BUILT_IN
 from fdabench.report.build import build_report
-from fdabench.report.data import combine_results
 from fdabench.report.figures.published import PUBLISHED
-from fdabench.report.published import Comparison, compare_with_published
-from fdabench.report.render import house_style
-from fdabench.report.versus import published_table
+from fdabench.report.page.render import house_style
+from fdabench.report.tables.published import published_table
 from fdabench.results.load import Results, load
 from fdabench.results.names import strategy_family
 from support.lenet5_results import LINEAR, MODEL_BYTES, WORKERS, SyntheticCell, write_lenet5_results
@@ -22,7 +22,7 @@ from support.lenet5_results import LINEAR, MODEL_BYTES, WORKERS, SyntheticCell, 
 # Epoch 100 of 10 workers is step 18,750. Seed 0 is at exactly 98 % at step 188, which is not above it.
 FIRST = SyntheticCell([(188, 0.98, 2), (375, 0.981, 4), (18_750, 0.987, 400)], (100, 200, 300, 375), seed=0)
 SECOND = SyntheticCell([(188, 0.9, 2), (375, 0.95, 4), (18_750, 0.989, 500)], (100, 200, 300, 375), seed=1)
-SGD = {"kind": "sgd", "lr": 0.01, "momentum": 0.0, "weight_decay": 0.0, "at_sync": "keep"}
+SGD = {"kind": "sgd", "lr": 0.01, "momentum": 0.0, "weight_decay": 0.0, "state_on_sync": "keep"}
 SERVER = {"kind": "adam-keras", "lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7}
 FEDADAM = {"kind": "fedadam", "local_epochs": 1.0, "server": SERVER}
 
@@ -243,7 +243,7 @@ def test_the_figure_has_the_cells_their_median_and_what_was_published(tmp_path: 
     assert cells == [[375, 19_775_920], [18_750, 26_182_400]]
     assert median == [[(375 + 18_750) / 2, 22_979_160]]
     assert known == [[2697, 602.9e6]]
-    # filled is measured, hollow is published: the colour is not the only difference
+    # filled is measured, hollow is published: the color is not the only difference
     assert [figure.axes[0].lines[i].get_fillstyle() for i in (1, 2)] == ["full", "none"]
     assert "2 cells of this report with K 10 and θ 1" in PUBLISHED.caption(data)
 

@@ -11,8 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from fdabench.report.contrast import contrast
-from fdabench.report.data import ReportData, combine_results
+from fdabench.analysis.data import ReportData, combine_results
 from fdabench.report.figures import PLOTS
 from fdabench.report.figures.canvas import SMALL
 from fdabench.report.figures.cost import common_limits
@@ -21,7 +20,8 @@ from fdabench.report.figures.error_scale import WORDS, worth_showing
 from fdabench.report.figures.pareto import piles, shifts_of, workloads_without
 from fdabench.report.figures.profile import LEAST_PAIRS, absence_profile
 from fdabench.report.figures.sweep import absence_sweep
-from fdabench.report.render import house_style, render
+from fdabench.report.page.render import house_style, render
+from fdabench.report.style.contrast import contrast
 from fdabench.results.load import Results
 
 BY_NAME = {plot.name: plot for plot in PLOTS}

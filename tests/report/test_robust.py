@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fdabench.report.data import combine_results
+from fdabench.analysis.data import combine_results
+from fdabench.analysis.profiles import log2_range, profile, profile_area, ratios_to_best
+from fdabench.analysis.resampling import bootstrap_interval, interquartile_mean
+from fdabench.analysis.survival import common_end, kaplan_meier
 from fdabench.report.figures.attainment import ATTAINMENT
 from fdabench.report.figures.profile import PROFILE
-from fdabench.report.profiles import profile_area, profile, ratios_to_best, log2_range
-from fdabench.report.resampling import bootstrap_interval, interquartile_mean
-from fdabench.report.robust import restricted_frame
-from fdabench.report.survival import kaplan_meier, common_end
+from fdabench.report.tables.robust import restricted_frame
 from fdabench.results.load import Results
 
 

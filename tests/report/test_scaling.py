@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from fdabench.report.data import ReportData, combine_results
+from fdabench.analysis.data import ReportData, combine_results
 from fdabench.report.figures.scaling import SCALING, groups_of
-from fdabench.report.render import house_style
+from fdabench.report.page.render import house_style
 from fdabench.results.load import load
 from support.lenet5_results import SyntheticCell, write_lenet5_results
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fdabench.report.data import combine_results
-from fdabench.report.outcomes import with_costs
-from fdabench.report.stats import NO_RATIO, geometric_mean, paired_ratio
-from fdabench.report.target import Headline
+from fdabench.analysis.data import combine_results
+from fdabench.analysis.outcomes import with_costs
+from fdabench.analysis.stats import NO_RATIO, geometric_mean, paired_ratio
+from fdabench.analysis.target import Headline
 from fdabench.results.load import Results
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fdabench.report.data import combine_results
+from fdabench.analysis.data import combine_results
 from fdabench.report.summary import closing_summary
 from fdabench.results.load import Results
 

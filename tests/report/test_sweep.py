@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from fdabench.analysis.data import ReportData, combine_results
 from fdabench.report.build import build_report
-from fdabench.report.data import ReportData, combine_results
 from fdabench.report.figures import PLOTS
 from fdabench.report.figures.canvas import BOUND
 from fdabench.report.figures.sweep import SWEEP, theta_sweeps
-from fdabench.report.render import house_style
+from fdabench.report.page.render import house_style
 from fdabench.results.load import load
 from support.html_page import Page
 from support.lenet5_results import LINEAR, MODEL_BYTES, PARAMETERS, WORKERS, SyntheticCell, write_lenet5_results

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from fdabench.analysis.data import ReportData, combine_results
 from fdabench.formatting import format_duration
-from fdabench.report.data import ReportData, combine_results
 from fdabench.report.figures.crossover import CROSSOVER, fastest_regions
-from fdabench.report.render import house_style
-from fdabench.report.times import fastest, times_frame, times_tables
+from fdabench.report.page.render import house_style
+from fdabench.report.tables.times import fastest, times_frame, times_tables
 from fdabench.results.load import load
 from support.lenet5_results import MODEL_BYTES, WORKERS, SyntheticCell, write_lenet5_results
 

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pandas as pd
 
-from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.wire import traffic_tables
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.report.tables.traffic import traffic_tables
 
 CELL = {**dict.fromkeys(WORKLOAD, "w"), "label": "FDA", "seed": 0, "cell_id": "c", "count": 1, "seconds": 0.5}
 

@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from fdabench.analysis.data import combine_results
 from fdabench.report.build import build_report
 from fdabench.report.caveats import find_caveats
-from fdabench.report.data import combine_results
-from fdabench.report.markup import jinja_environment, table_files, tex
-from fdabench.report.tables import headline_table
+from fdabench.report.page.markup import jinja_environment, table_files, tex
+from fdabench.report.tables.build import headline_table
 from fdabench.results.load import Results
 
 Built = tuple[Path, list[Path]]
@@ -145,7 +145,9 @@ def test_caveats_are_found(full: Results) -> None:
 
 
 def test_a_state_larger_than_the_model_is_a_caveat(hand_made: Results) -> None:
-    assert any("one local state is 20.0 % of one model" in caveat for caveat in find_caveats(combine_results([hand_made])))
+    assert any(
+        "one local state is 20.0 % of one model" in caveat for caveat in find_caveats(combine_results([hand_made]))
+    )
 
 
 def test_nothing_to_show_is_still_a_report(nothing: Results, tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from fdabench.analysis.data import ReportData, combine_results
+from fdabench.analysis.headline import headline_frame
 from fdabench.report.caveats import find_caveats
-from fdabench.report.data import ReportData, combine_results
 from fdabench.report.figures.heterogeneity import groups_of as alphas_of
 from fdabench.report.figures.scaling import groups_of as workers_of
-from fdabench.report.headline import headline_frame
 from fdabench.report.summary import closing_summary
 from fdabench.results.load import Results, load
 from support.lenet5_results import LINEAR, SyntheticCell, write_lenet5_results
@@ -45,7 +45,7 @@ def data_of(root: Path, *cells: SyntheticCell) -> ReportData:
 @pytest.mark.parametrize(
     ("axis", "values"),
     [
-        ("optimizer", tuple({"kind": "adam", "lr": lr, "at_sync": "keep"} for lr in RATES)),
+        ("optimizer", tuple({"kind": "adam", "lr": lr, "state_on_sync": "keep"} for lr in RATES)),
         ("sampling", ("shuffle", "replacement")),
         ("last_batch", ("wrap", "drop")),
         ("averaging", ("uniform", "samples")),
@@ -72,7 +72,7 @@ def test_settings_have_no_interval_from_one_seed(tmp_path: Path) -> None:
 
 
 def test_an_optimizer_that_all_strategies_of_a_workload_share_is_no_caveat(tmp_path: Path) -> None:
-    rates = tuple({"kind": "adam", "lr": lr, "at_sync": "keep"} for lr in RATES)
+    rates = tuple({"kind": "adam", "lr": lr, "state_on_sync": "keep"} for lr in RATES)
     same = data_of(tmp_path / "same", *cells_of("optimizer", rates, (100, 1000)))
     assert not any(caveat.startswith("Local optimizers differ") for caveat in find_caveats(same))
     other = SyntheticCell([(100, 0.981, 2)], (1,), label="Other", changes={"optimizer": {"kind": "sgd", "lr": 0.1}})

@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fdabench.accounting.costs import (
+    CONVENTIONS,
+    ByteCounts,
+    EvalPoint,
+    add_byte_columns,
+    bytes_at,
+    collectives_at,
+    total_bytes,
+)
 from fdabench.formatting import format_component
-from fdabench.results.costs import CONVENTIONS, ByteCounts, EvalPoint, bytes_at, add_byte_columns, collectives_at, total_bytes
 from fdabench.results.derive import derive_hits, derive_runs, first_evaluation_reaching
 
 K = 5
@@ -21,7 +29,7 @@ def ledger_of(*rows: tuple[str, int, int, int, int]) -> pd.DataFrame:
     return pd.DataFrame(full, columns=COLUMNS)
 
 
-# a model of 100 numbers; FDA that monitors 8 bytes in each of 20 steps and synchronises at steps 7, 11 and 15
+# a model of 100 numbers; FDA that monitors 8 bytes in each of 20 steps and synchronizes at steps 7, 11 and 15
 FDA = ledger_of(("initial", 0, 0, 1, 400), ("state", 1, 20, 20, 8), ("model", 7, 15, 3, 400))
 
 
@@ -124,7 +132,7 @@ def test_many_evaluations_at_once_cost_what_each_of_them_costs(
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "target", "hit", "reach", "position"),
+    ("accuracy", "target", "consecutive", "comparison", "position"),
     [
         ([0.1, 0.5, 0.9], 0.5, 1, "at", 1),
         ([0.1, 0.5, 0.9], 0.5, 1, "strictly", 2),
@@ -170,8 +178,8 @@ CONFIG: dict[str, Any] = {
 LOCK: dict[str, Any] = {
     "suite": "s",
     "targets": [0.5, 0.9, 0.99],
-    "hit": 1,
-    "reach": "at",
+    "consecutive": 1,
+    "comparison": ">=",
     "convention": "paper",
     "cell": [{"id": name, "label": "LinearFDA", "reference": False, "config": CONFIG} for name in ("aa", "bb", "cc")],
 }
@@ -240,7 +248,7 @@ def test_a_hit_of_a_servers_model_pays_for_the_sync_that_made_it() -> None:
 
 
 def test_hits_follow_the_suites_convention_and_count() -> None:
-    lock = {**LOCK, "convention": "ring", "hit": 2, "targets": [0.5], "reach": "strictly"}
+    lock = {**LOCK, "convention": "ring", "consecutive": 2, "targets": [0.5], "comparison": ">"}
     (hit,) = derive_hits(lock, RECORDS, EVALS, FDA.assign(cell_id="aa")).to_dict("records")
     assert (hit["step"], hit["bytes_model"], hit["bytes_state"]) == (10, 2 * 4 * 400, 2 * 4 * 8 * 10)
     assert hit["bytes_before"] == 2 * 4 * 8 * 5

@@ -12,8 +12,8 @@ import pytest
 
 from fdabench.errors import ResultError
 from fdabench.results import schema
-from fdabench.results.files import read_json, read_table, write_json, write_table, atomic_write_bytes
-from fdabench.results.store import TABLES, ResultsFolder
+from fdabench.results.files import atomic_write_bytes, read_json, read_table, write_json, write_table
+from fdabench.results.folder import TABLES, ResultsFolder
 
 ROUND = {"round": 1, "step": 3, "steps": 3, "estimate": 1.5, "variance": 1.25, "theta": 1.0}
 

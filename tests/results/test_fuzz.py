@@ -16,11 +16,11 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fdabench.cli.show import show
-from fdabench.cli.status import print_status
+from fdabench.cli.commands.show import show
+from fdabench.cli.commands.status import print_status
 from fdabench.errors import FdabenchError
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load
-from fdabench.results.store import ResultsFolder
 from fdabench.suite.reader import read_suite
 from support.lenet5_results import SyntheticCell, write_lenet5_results
 

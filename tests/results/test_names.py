@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from fdabench.catalogue.kinds import BUILT_IN
-from fdabench.partition.dirichlet import Dirichlet
+from fdabench.partitions.dirichlet import Dirichlet
+from fdabench.registry.registry import BUILT_IN
 from fdabench.results.names import partition_name, strategy_family
 
 PARTITIONS: list[tuple[dict[str, Any], str]] = [

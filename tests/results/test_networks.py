@@ -3,12 +3,12 @@
 import pandas as pd
 import pytest
 
-from fdabench.results.costs import EvalPoint
-from fdabench.results.networks import NETWORKS, CommunicationDemand, Network, demand_at
+from fdabench.accounting.costs import EvalPoint
+from fdabench.accounting.network_time import NETWORKS, CommunicationDemand, Network, demand_at
 
 COLUMNS = ["kind", "first_step", "last_step", "count", "elements", "dtype", "payload_bytes"]
 K, MODEL, STATE = 5, 1000, 8
-# FDA that tells 8 bytes at each of 20 steps and synchronises a model of 1,000 bytes at steps 7 and 11
+# FDA that tells 8 bytes at each of 20 steps and synchronizes a model of 1,000 bytes at steps 7 and 11
 LEDGER = pd.DataFrame(
     [
         ("initial", 0, 0, 1, MODEL // 4, "float32", MODEL),
@@ -28,7 +28,7 @@ def test_what_a_run_asks_of_a_network_by_hand() -> None:
     assert demand_at(LEDGER, EvalPoint(11, after_sync=True), K, "paper").sequential_messages == 28
 
 
-def test_around_a_ring_goes_one_trip_for_each_neighbour_twice() -> None:
+def test_around_a_ring_goes_one_trip_for_each_neighbor_twice() -> None:
     demand = demand_at(LEDGER, EvalPoint(10), K, "ring")
     assert demand.sequential_messages == 12 * 2 * (K - 1)
     assert demand.wire_bytes == 2 * (K - 1) * (MODEL + 10 * STATE)

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fdabench.errors import ResultError
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load
-from fdabench.results.store import ResultsFolder
 from support.lenet5_results import SyntheticCell, write_lenet5_results
 
 LONG = "a" * 4096

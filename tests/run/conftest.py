@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from fdabench.results.store import Record, ResultsFolder
+from fdabench.results.folder import Record, ResultsFolder
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 from support.cells import run_cell

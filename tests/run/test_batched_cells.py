@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from fdabench.datasets.base import DatasetTensors
-from fdabench.engine.choice import ENGINES
+from fdabench.engine.gradients.selection import ENGINES
 from fdabench.errors import WorkloadError
+from fdabench.execution.batching import batch_cells, estimated_work
+from fdabench.execution.preflight import default_cells_per_batch
+from fdabench.execution.shared_data import export_datasets, load_datasets, mmap_loader
+from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
+from fdabench.experiment.train import CellJob, TrainingResult, train_cells
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import ResultsFolder
-from fdabench.run.cell import ExecutionContext, CellCallbacks, run_cells_batched
-from fdabench.run.order import batch_cells, estimated_work
-from fdabench.run.ready import default_cells_per_batch
-from fdabench.run.shared import load_datasets, mmap_loader, export_datasets
-from fdabench.run.simulate import CellJob, TrainingResult, train_cells
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.suite.cell import Cell
 from support.cells import load_dataset, train_cell
@@ -35,7 +35,9 @@ def tables(done: TrainingResult) -> dict[str, pd.DataFrame]:
 
 
 def side_by_side(cells: list[Cell], engine: str) -> list[Any]:
-    return train_cells([CellJob(cell.id, cell.config) for cell in cells], load_dataset(cells[0].config), ENGINES[engine])
+    return train_cells(
+        [CellJob(cell.id, cell.config) for cell in cells], load_dataset(cells[0].config), ENGINES[engine]
+    )
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def test_cells_side_by_side_are_cells_one_by_one(mixed: list[Cell]) -> None:
 
 
 def test_the_vectorized_engine_gives_the_same_cells_to_rounding(mixed: list[Cell]) -> None:
-    for cell, done in zip(mixed, side_by_side(mixed, "vectorised"), strict=True):
+    for cell, done in zip(mixed, side_by_side(mixed, "vectorized"), strict=True):
         alone = train_cell(cell.config)
         for name, table in tables(done).items():
             pd.testing.assert_frame_equal(table, tables(alone)[name], rtol=1e-4, atol=1e-5)
@@ -85,7 +87,7 @@ def test_cells_that_do_not_fit_together_are_run_one_by_one(
             raise torch.OutOfMemoryError("no room for so many")
         return train_cells(jobs, *arguments, **options)
 
-    monkeypatch.setattr("fdabench.run.cell.simulate", small)
+    monkeypatch.setattr("fdabench.experiment.run_cell.simulate", small)
     machine = ExecutionContext(CPU, "sequential", lambda name: load_datasets([name], tmp_path)[name])
     records = run_cells_batched(cells()[:3], ResultsFolder(tmp_path / "results"), machine, CellCallbacks())
     assert [(record["state"], record["together"]) for record in records] == [("done", 1)] * 3
@@ -124,7 +126,9 @@ def test_shared_data_is_the_data(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's map of a process's memory")
 def test_shared_data_is_mapped_and_not_copied(tmp_path: Path) -> None:
-    big = DatasetTensors(torch.ones(20_000, 1, 28, 28), torch.zeros(20_000), torch.ones(1, 1, 28, 28), torch.zeros(1), 1)
+    big = DatasetTensors(
+        torch.ones(20_000, 1, 28, 28), torch.zeros(20_000), torch.ones(1, 1, 28, 28), torch.zeros(1), 1
+    )
     with export_datasets({"big": big}) as folder:
         shared = mmap_loader(folder, CPU)("big")
         assert shared.train_x.sum() == 20_000 * 784

@@ -14,16 +14,16 @@ import pandas as pd
 import pytest
 import torch
 
-from fdabench.results.costs import CONVENTIONS, total_bytes
+from fdabench.accounting.costs import CONVENTIONS, total_bytes
+from fdabench.execution.events import CellFinished, CellProgress, CellStarted
+from fdabench.execution.local_backend import RunContext, run_cells
+from fdabench.execution.shared_data import load_datasets
+from fdabench.experiment.run_cell import CellCallbacks
+from fdabench.experiment.status import cell_statuses, summarize
+from fdabench.planning.forecast import forecast_bytes
+from fdabench.results.folder import FAILURE_STATES, TABLES, Record, ResultsFolder
 from fdabench.results.load import load
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import FAILURE_STATES, TABLES, Record, ResultsFolder
-from fdabench.run.cell import CellCallbacks
-from fdabench.run.events import CellFinished, CellProgress, CellStarted
-from fdabench.run.forecast import forecast_bytes
-from fdabench.run.plan import cell_statuses, summarize
-from fdabench.run.pool import RunContext, run_cells
-from fdabench.run.shared import load_datasets
 from fdabench.strategies import STRATEGIES
 from fdabench.strategies.fda import FDA
 from fdabench.suite.cell import Cell
@@ -86,7 +86,9 @@ def test_a_cell_run_again_gives_the_same_tables_but_for_the_clock(ran: Any, tmp_
     cell = ran.cells["SketchFDA"]
     run_cell(cell, ResultsFolder(tmp_path))
     for name in TABLES:
-        first, again = (store.read_cell_table(cell.id, name).to_pandas() for store in (ran.store, ResultsFolder(tmp_path)))
+        first, again = (
+            store.read_cell_table(cell.id, name).to_pandas() for store in (ran.store, ResultsFolder(tmp_path))
+        )
         clocks = [column for column in CLOCK_COLUMNS if column in first]
         pd.testing.assert_frame_equal(first.drop(columns=clocks), again.drop(columns=clocks), check_exact=True)
 
@@ -104,7 +106,7 @@ def test_bytes_are_forecast_exactly_for_periodic_strategies_and_bounded_for_fda(
 
 
 def test_bytes_of_a_strategy_without_a_forecast_are_unknown(ran: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fdabench.run.forecast.strategy_of", lambda config, catalogue: object())
+    monkeypatch.setattr("fdabench.planning.forecast.strategy_of", lambda config, registry: object())
     assert [forecast_bytes(cell, "paper") for cell in ran.cells.values()] == [None] * 9
 
 
@@ -252,7 +254,9 @@ def test_a_stale_cell_names_every_file_that_changed_and_torch(ran: Any, tmp_path
     assert sorted(found.changed) == sorted(expected)
     assert found.reason.count(" changed (") == 3
     assert found.reason.endswith(" and 1 more")
-    assert summarize([found]) == f"0 done | 1 stale: {', '.join(f'{file} changed' for file in code)} and 1 more | 0 to run"
+    assert (
+        summarize([found]) == f"0 done | 1 stale: {', '.join(f'{file} changed' for file in code)} and 1 more | 0 to run"
+    )
 
 
 def test_a_cell_of_other_code_that_lost_its_label_is_found_by_its_configuration(ran: Any) -> None:

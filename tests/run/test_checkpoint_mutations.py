@@ -15,15 +15,15 @@ import pandas as pd
 import pytest
 import torch
 
-from fdabench.catalogue.kinds import BUILT_IN
 from fdabench.core.ledger import LedgerEntry
+from fdabench.experiment.checkpoint.encoding import codec_for
+from fdabench.experiment.checkpoint.file import CheckpointFile
+from fdabench.experiment.checkpoint.state import CheckpointState
+from fdabench.experiment.checkpoint.state_schema import check, sizes_of
+from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
+from fdabench.registry.registry import BUILT_IN
+from fdabench.results.folder import TABLES, Record, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, Record, ResultsFolder
-from fdabench.run.cell import ExecutionContext, CellCallbacks, run_cells_batched
-from fdabench.run.checkpoint import CheckpointFile
-from fdabench.run.encoding import codec_for
-from fdabench.run.snapshot import CheckpointState
-from fdabench.run.state_schema import check, sizes_of
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 from support.cells import load_dataset
@@ -165,7 +165,7 @@ STATES: dict[str, Callable[[CheckpointState], Any]] = {
     "anchor_D of another shape": round_with("anchor_D", lambda x: x[:-1]),
     "anchor_D of two axes": round_with("anchor_D", lambda x: x[None]),
     "anchor_D of other numbers": round_with("anchor_D", lambda x: x.double()),
-    "previous_D of another shape": round_with("previous_D", lambda x: torch.zeros(0)),
+    "previous_anchor_D of another shape": round_with("previous_anchor_D", lambda x: torch.zeros(0)),
     **{f"index {value!r}": round_with("index", lambda x, value=value: value) for value in (*NONE_OF_THESE[:4], -1, 8)},
     **{f"served {value!r}": round_with("served", lambda x, value=value: value) for value in (None, 1, "yes")},
     **{f"server {value!r}": round_with("server", lambda x, value=value: value) for value in (None, (), 1, "x", [])},
@@ -393,7 +393,7 @@ def test_a_state_without_a_possible_next_step_is_reported_and_not_used(
     stopped: Stopped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """What no rule forbids, such as the state of somebody else's server, still ends no cell."""
-    monkeypatch.setattr("fdabench.run.cell.check", lambda state, sizes: None)
+    monkeypatch.setattr("fdabench.experiment.run_cell.check", lambda state, sizes: None)
     content = changed(stopped, STATES[name])
     record = gone_on(stopped, tmp_path, lambda path: path.write_bytes(content))
     assert_told(record, "the first step from it ends in ")

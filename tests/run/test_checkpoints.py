@@ -17,17 +17,17 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import StepResult, Round, synchronize
+from fdabench.core.strategy import Round, StepResult, synchronize
+from fdabench.execution.shared_data import load_datasets
+from fdabench.experiment.checkpoint.encoding import FORMAT_VERSION, Codec
+from fdabench.experiment.checkpoint.serialize import NotSerializableError, from_plain, records_for, to_plain
+from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
 from fdabench.models import MODELS
-from fdabench.models.base import ModelSpec, Flatten
+from fdabench.models.base import Flatten, ModelSpec
 from fdabench.models.dropout import Dropout
 from fdabench.monitors import MONITORS
+from fdabench.results.folder import TABLES, Record, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, Record, ResultsFolder
-from fdabench.run.cell import ExecutionContext, CellCallbacks, run_cells_batched
-from fdabench.run.encoding import FORMAT_VERSION, Codec
-from fdabench.run.pack import NotSerializableError, to_plain, records_for, from_plain
-from fdabench.run.shared import load_datasets
 from fdabench.strategies import STRATEGIES
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.suite.cell import Cell
@@ -106,9 +106,9 @@ def test_cells_on_a_gpu_go_on_to_the_same_bits(cells: Cells, tmp_path: Path, mon
     """Side by side in one matrix, whose steps are CUDA graphs from the third one on."""
     cuda = torch.device("cuda")
     digits = load_datasets(["digits"], Path("no-data"))["digits"].to(cuda)
-    on_cuda = ExecutionContext(cuda, "vectorised", lambda name: digits, 3600.0)
+    on_cuda = ExecutionContext(cuda, "vectorized", lambda name: digits, 3600.0)
     monkeypatch.setattr(f"{__name__}.machine", lambda engine: on_cuda)
-    assert_resumes(all_kinds(cells), tmp_path, "vectorised", [1, 4, 9])
+    assert_resumes(all_kinds(cells), tmp_path, "vectorized", [1, 4, 9])
 
 
 class Small(NamedTuple):
@@ -124,25 +124,25 @@ class Small(NamedTuple):
 
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model with dropout and batch normalisation, under the name of the multilayer perceptron."""
+    """A model with dropout and batch normalization, under the name of the multilayer perceptron."""
     monkeypatch.setitem(MODELS, "mlp", ModelSpec(Small(), None, ""))  # type: ignore[index]
-    monkeypatch.setattr("fdabench.run.cell.code_of", lambda config, catalogue: {})
+    monkeypatch.setattr("fdabench.experiment.run_cell.code_of", lambda config, registry: {})
 
 
-SGD = "workload.optimizer={kind = 'sgd', lr = 0.05, momentum = 0.9, nesterov = true, at_sync = 'average'}"
+SGD = "workload.optimizer={kind = 'sgd', lr = 0.05, momentum = 0.9, nesterov = true, state_on_sync = 'average'}"
 VARIANTS = {
     "adam": [],
-    "adam reset": ["workload.optimizer.at_sync=reset"],
-    "adam averaged": ["workload.optimizer.at_sync=average"],
+    "adam reset": ["workload.optimizer.state_on_sync=reset"],
+    "adam averaged": ["workload.optimizer.state_on_sync=average"],
     "momentum": [SGD],
     "plain sgd": ["workload.optimizer={kind = 'sgd', lr = 0.05}"],
     "adamw, replacement": ["workload.optimizer={kind = 'adamw', lr = 1e-3}", "workload.sampling=replacement"],
     "small batches": ["workload.last_batch=keep", "workload.batch_size=100"],
-    "statistics averaged": ["workload.batch_statistics=averaged"],
+    "statistics averaged": ["workload.batchnorm_stats=averaged"],
 }
 
 
-@pytest.mark.parametrize("engine", ["sequential", "vectorised"])
+@pytest.mark.parametrize("engine", ["sequential", "vectorized"])
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.usefixtures("forgetful")
 def test_optimizers_samplers_statistics_and_masks_are_resumed(
@@ -154,7 +154,7 @@ def test_optimizers_samplers_statistics_and_masks_are_resumed(
     assert_resumes([found["FedAvg"]], tmp_path / "fedavg", engine, [5, 5])
 
 
-@pytest.mark.parametrize("engine", ["sequential", "vectorised"])
+@pytest.mark.parametrize("engine", ["sequential", "vectorized"])
 def test_cells_of_one_matrix_are_resumed_together_and_alone(cells: Cells, tmp_path: Path, engine: str) -> None:
     """Also beside one that has not begun and one that is done."""
     found = cells()
@@ -173,7 +173,7 @@ def test_checkpoints_are_made_by_the_clock_and_cost_no_bit(
     cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With no time between them, one after each step; the last one is what is left when the process goes at once."""
-    monkeypatch.setattr("fdabench.run.checkpoint.MOST_OF_THE_TIME", float("inf"))
+    monkeypatch.setattr("fdabench.experiment.checkpoint.file.MAX_TIME_SHARE", float("inf"))
     cell, whole, killed = cells()[4], ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "killed")
     go([cell], whole, machine())
     asked = 0
@@ -199,8 +199,10 @@ def test_writing_takes_a_small_share_of_the_time(cells: Cells, tmp_path: Path, m
     """However short the time between checkpoints is said to be."""
     written: list[float] = []
     clock = iter(range(0, 10**9, 1))
-    monkeypatch.setattr("fdabench.run.checkpoint.monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr("fdabench.run.checkpoint.write_with", lambda path, write: written.append(next(clock)))
+    monkeypatch.setattr("fdabench.experiment.checkpoint.file.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(
+        "fdabench.experiment.checkpoint.file.write_with", lambda path, write: written.append(next(clock))
+    )
     (record,) = go(cells("budget.steps=400", "eval.every_steps=400")[:1], ResultsFolder(tmp_path), machine(every_s=1.0))
     assert record["state"] == "done"
     assert len(written) == 2, "each took two ticks of a clock that is looked at once a step, so 200 go by"
@@ -235,8 +237,10 @@ def begins_anew(stopped: tuple[Cell, ResultsFolder], remark: str, on: ExecutionC
     assert [text for text in record["remarks"] if remark in text], record["remarks"]
 
 
-def test_a_checkpoint_of_other_code_is_not_used(stopped: tuple[Cell, ResultsFolder], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fdabench.run.cell.code_of", lambda config, catalogue: {"engine/loop.py": "0"})
+def test_a_checkpoint_of_other_code_is_not_used(
+    stopped: tuple[Cell, ResultsFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fdabench.experiment.run_cell.code_of", lambda config, registry: {"engine/loop.py": "0"})
     begins_anew(stopped, "of other code or another machine")
 
 
@@ -248,7 +252,7 @@ def test_a_checkpoint_of_another_torch_is_not_used(
 
 
 def test_a_checkpoint_of_another_engine_is_not_used(stopped: tuple[Cell, ResultsFolder]) -> None:
-    begins_anew(stopped, "of other code or another machine", machine("vectorised"))
+    begins_anew(stopped, "of other code or another machine", machine("vectorized"))
 
 
 def test_a_checkpoint_of_another_number_of_threads_is_not_used(
@@ -314,13 +318,13 @@ class Memory:
 class Remembering:
     """Moves the model with all that it remembers, so a wrong bit in it is a wrong bit in the model."""
 
-    averages = False
+    is_plain_average = False
     reference = "nobody"
 
     def init(self, w_D: Tensor) -> Memory:
         return Memory(None, [], {}, Fraction(1, 3), np.zeros((2, 3), np.float16))
 
-    def apply(self, w_D: Tensor, u_D: Tensor, state: Memory) -> tuple[Tensor, Memory]:
+    def update(self, w_D: Tensor, u_D: Tensor, state: Memory) -> tuple[Tensor, Memory]:
         pair = Pair(1, u_D) if state.pair is None else Pair(state.pair.seen + 1, 0.9 * state.pair.mean_D + 0.1 * u_D)
         norm = float(u_D.norm()) + sum(state.norms) * 1e-3 + float(state.table.sum())
         memory = Memory(
@@ -353,13 +357,15 @@ class Mine(FedAvg):
         if (t + 1) % r.longest:
             return StepResult(w_KD, r, False)
         done = synchronize(w_KD, r, Remembering(), channel)  # type: ignore[arg-type]
-        parts = {name: getattr(done.round, name) for name in ("anchor_D", "previous_D", "server", "index", "served")}
+        parts = {
+            name: getattr(done.round, name) for name in ("anchor_D", "previous_anchor_D", "server", "index", "served")
+        }
         return done._replace(round=OwnRound(**parts, longest=1 + r.longest % 4))
 
 
 def theirs(cells: Cells, strategy: type, monkeypatch: pytest.MonkeyPatch) -> Cell:
     monkeypatch.setitem(STRATEGIES, "fedavg", strategy)  # type: ignore[arg-type]
-    monkeypatch.setattr("fdabench.run.cell.code_of", lambda config, catalogue: {})
+    monkeypatch.setattr("fdabench.experiment.run_cell.code_of", lambda config, registry: {})
     return next(cell for cell in cells() if cell.config["strategy"]["kind"] == "fedavg")
 
 
@@ -400,7 +406,7 @@ def test_a_full_disk_for_a_checkpoint_is_a_warning_and_the_cell_continues(
     def full(*arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fdabench.run.checkpoint.write", full)
+    monkeypatch.setattr("fdabench.experiment.checkpoint.file.write", full)
     (record,) = go(cells()[:1], ResultsFolder(tmp_path), machine(every_s=0.0))
     assert record["state"] == "done"
     assert "no checkpoint: " in record["remarks"][0]
@@ -449,7 +455,7 @@ def test_what_has_no_form_on_disk_is_refused(value: Any) -> None:
         {"record": f"{__name__}:Round"},
         {"record": "os:system"},
         {"record": "subprocess:Popen", "fields": {}},
-        {"record": "fdabench.run.cell:Machine"},
+        {"record": "fdabench.experiment.run_cell:Machine"},
         {"record": 7},
         {"fields": [1, 2]},
         {"fields": {"seen": 1}},

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from fdabench.run import closure
-from fdabench.run.closure import code_hashes
+from fdabench.execution import closure
+from fdabench.experiment.code_fingerprint import code_hashes
 from fdabench.suite.cell import Cell
 from support.cells import train_cell
 
 READERS = {
-    "catalogue/kinds.py",
+    "registry/kinds.py",
     "results/costs.py",
     "results/derive.py",
     "run/shared.py",
@@ -84,7 +84,7 @@ def test_words_and_layout_change_no_hash(copy: Path, ran: Any, edit: Callable[[s
         ("monitors/naive.py", "s_S[0]", "2 * s_S[0]", {"NaiveFDA"}),
         ("servers/momentum.py", "self.momentum * v_D", "v_D", {"FedAvgM"}),
         ("strategies/fedavg.py", "if not ends", "if ends", {"FedAvg", "FedAdam", "FedAvgM"}),
-        ("strategies/synchronous.py", "Traffic(steps, steps)", "Traffic(0, steps)", {"Synchronous"}),
+        ("strategies/synchronous.py", "TrafficForecast(steps, steps)", "TrafficForecast(0, steps)", {"Synchronous"}),
         ("models/lenet5.py", "120", "121", set()),
         ("partition/iid.py", "len(labels)", "len(labels) - 1", set()),
         ("datasets/images.py", "255", "256", set()),
@@ -109,7 +109,7 @@ def test_code_changes_the_cells_that_run_it(
         ("core/channel.py", "x_KD[0]", "x_KD[1]"),
         ("core/strategy.py", "w_KD - r.anchor_D", "r.anchor_D - w_KD"),
         ("engine/sequential.py", "gradient.copy_(found)", "gradient.add_(found)"),
-        ("engine/vectorised.py", "len(indices)", "len(indices) + 0"),
+        ("engine/vectorized.py", "len(indices)", "len(indices) + 0"),
         ("core/noise.py", "0x85EBCA6B", "0x85EBCA6C"),
         ("partition/dirichlet.py", "alpha * prior", "alpha"),
         ("datasets/digits.py", "== 4", "== 3"),

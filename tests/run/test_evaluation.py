@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
+from fdabench.experiment.build import budget_of, build_cell, steps_per_epoch, train_samples_of, validation_indices
+from fdabench.experiment.train import TrainingResult
 from fdabench.results.derive import derive_hits
-from fdabench.run.setting import budget_of, build_cell, steps_per_epoch, train_samples_of, validation_indices
-from fdabench.run.simulate import TrainingResult
 from fdabench.suite.cell import Cell
 from support.cells import load_dataset, train_cell
 
@@ -154,7 +154,7 @@ def test_a_validation_split_changes_what_is_measured(cells: Cells) -> None:
 
 def test_hits_of_one_rule_are_comparable(cells: Cells) -> None:
     """By the paper's rule FedAvgM without momentum costs up to twice FedAvg's bytes."""
-    lock = {"targets": [0.2, 0.3, 0.5], "hit": 1, "reach": "at", "convention": "paper"}
+    lock = {"targets": [0.2, 0.3, 0.5], "consecutive": 1, "comparison": ">=", "convention": "paper"}
     costs = []
     for momentum in (None, 0.0):
         cell = averaging(cells, "virtual-mean", momentum)

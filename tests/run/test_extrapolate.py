@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 import torch
 
-from fdabench.core.signs import draw_hashes
-from fdabench.results.costs import CONVENTIONS, total_bytes
+from fdabench.accounting.costs import CONVENTIONS, total_bytes
+from fdabench.core.count_sketch import draw_hashes
+from fdabench.planning.extrapolate import TargetScale, estimate_costs
+from fdabench.planning.forecast import forecast_bytes
+from fdabench.planning.memory import process_bytes
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load
-from fdabench.results.store import ResultsFolder
-from fdabench.run.extrapolate import TargetScale, estimate_costs
-from fdabench.run.footprint import process_bytes
-from fdabench.run.forecast import forecast_bytes
 from fdabench.suite.cell import Cell
 from support.cells import run_cell
 
 Change = Callable[..., list[Cell]]
-AVERAGED = 'workload.optimizer={ kind = "adam", lr = 1e-3, at_sync = "average" }'
+AVERAGED = 'workload.optimizer={ kind = "adam", lr = 1e-3, state_on_sync = "average" }'
 HUGE = TargetScale(10**6, 10**11, 10**6)
 
 
@@ -127,7 +127,7 @@ def test_plan_and_extrapolation_forecast_the_same_bytes(
         assert forecast_bytes(cell, convention) == tuple(demand.wire_bytes for demand in demands)
 
 
-EMPTY = {"suite": "tiny", "targets": [], "hit": 1, "reach": "at", "convention": "ring", "seeds": [0]}
+EMPTY = {"suite": "tiny", "targets": [], "consecutive": 1, "comparison": ">=", "convention": "ring", "seeds": [0]}
 
 
 def test_memory_counts_every_vector_that_a_process_holds(cells: Change) -> None:

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from fdabench.errors import ResultError
-from fdabench.results.store import ResultsFolder
-from fdabench.run.lease import EXPIRY_S, Lease, discard_checkpoints
-from fdabench.run.shared import load_datasets, export_datasets
+from fdabench.execution.lease import EXPIRY_S, Lease, discard_checkpoints
+from fdabench.execution.shared_data import export_datasets, load_datasets
+from fdabench.results.folder import ResultsFolder
 
 HOLD = """
 import sys
 from pathlib import Path
-from fdabench.results.store import Store
-from fdabench.run.lease import Lease
+from fdabench.results.folder import Store
+from fdabench.execution.lease import Lease
 lease = Lease(Store(Path(sys.argv[1])), "a")
 print(lease.take(), flush=True)
 sys.stdin.read()

@@ -9,15 +9,15 @@ from typing import Any, NoReturn
 import pytest
 import torch
 
-from fdabench.engine.sequential import SequentialGradients
+from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.errors import WorkloadError
+from fdabench.execution import estimate
+from fdabench.execution.preflight import check_runnable
+from fdabench.execution.shared_data import load_datasets
+from fdabench.experiment.build import build_cell, build_training
+from fdabench.experiment.code_fingerprint import code_hashes
 from fdabench.models import MODELS
-from fdabench.results.store import ResultsFolder
-from fdabench.run import estimate
-from fdabench.run.closure import code_hashes
-from fdabench.run.ready import check_runnable
-from fdabench.run.setting import build_cell, build_training
-from fdabench.run.shared import load_datasets
+from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 
 Cells = Callable[..., list[Cell]]
@@ -57,7 +57,9 @@ def test_a_plan_fetches_no_weights(
     monkeypatch.setattr(estimate, "perf_counter", lambda: next(readings) / 4)
     cell = cells()[0]
     worker_steps = 24 * cell.config["workers"]
-    assert estimate.estimated_seconds([cell], ResultsFolder(tmp_path), jobs=1) == pytest.approx(worker_steps / (3 / 1.25))
+    assert estimate.estimated_seconds([cell], ResultsFolder(tmp_path), jobs=1) == pytest.approx(
+        worker_steps / (3 / 1.25)
+    )
 
 
 @pytest.mark.parametrize(

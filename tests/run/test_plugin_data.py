@@ -7,19 +7,19 @@ from typing import Any, cast
 
 import pytest
 
-from fdabench.catalogue.kinds import BUILT_IN, Registry, Plugin
-from fdabench.catalogue.load import PackedPlugins, pack_plugins
-from fdabench.catalogue.origin import FilePlugin
 from fdabench.datasets.digits import DIGITS
 from fdabench.errors import WorkloadError
-from fdabench.run.distributed import RankContext, _same
-from fdabench.run.watched import hash_plugin_data
+from fdabench.execution.plugin_data import hash_plugin_data
+from fdabench.experiment.distributed_cell import RankContext, _same
+from fdabench.registry.plugin_loading import PackedPlugins, pack_plugins
+from fdabench.registry.plugin_source import FilePlugin
+from fdabench.registry.registry import BUILT_IN, Plugin, Registry
 
 NOWHERE = Path("no-data")
 
 
 def with_mine(loads: list[Path]) -> Registry:
-    """A catalogue whose data set `mine`, the digits, comes from a plug-in; `loads` notes each time it is loaded."""
+    """A registry whose data set `mine`, the digits, comes from a plug-in; `loads` notes each time it is loaded."""
 
     def load(root: Path) -> Any:
         loads.append(root)
@@ -34,8 +34,8 @@ def with_mine(loads: list[Path]) -> Registry:
 def test_data_of_a_plugin_are_loaded_and_hashed_once_and_built_in_data_not_at_all() -> None:
     loads: list[Path] = []
     found = hash_plugin_data(["mine", "digits", "mnist", "mine"], NOWHERE, with_mine(loads))
-    assert (loads, set(found.data), set(found.catalogue.data_hashes)) == ([NOWHERE], {"mine"}, {"mine"})
-    assert hash_plugin_data(["digits", "mnist"], NOWHERE, BUILT_IN).catalogue.data_hashes == {}
+    assert (loads, set(found.data), set(found.registry.data_hashes)) == ([NOWHERE], {"mine"}, {"mine"})
+    assert hash_plugin_data(["digits", "mnist"], NOWHERE, BUILT_IN).registry.data_hashes == {}
 
 
 def test_other_processes_are_sent_the_hashes() -> None:
@@ -44,7 +44,7 @@ def test_other_processes_are_sent_the_hashes() -> None:
 
 
 def test_a_process_that_has_loaded_other_data_than_rank_0_takes_no_part() -> None:
-    seat = SimpleNamespace(catalogue=SimpleNamespace(data_hashes={"mine": "a"}), member=SimpleNamespace(rank=1))
+    seat = SimpleNamespace(registry=SimpleNamespace(data_hashes={"mine": "a"}), member=SimpleNamespace(rank=1))
     here = cast(RankContext, seat)
     data = DIGITS.load(NOWHERE)
     assert _same(lambda name: data, "a", here, "mine") is data

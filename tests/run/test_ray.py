@@ -19,8 +19,8 @@ import pandas as pd
 import pytest
 
 import fdabench
+from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, ResultsFolder
 from support.suites import SKETCH_FDA, SYNCHRONOUS, digits_suite
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'fdabench[ray]'")

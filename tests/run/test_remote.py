@@ -8,14 +8,22 @@ from typing import Any
 import pytest
 import torch
 
-from fdabench.catalogue.load import PackedPlugins
 from fdabench.errors import WorkloadError
-from fdabench.results.store import TABLES, ResultsFolder
-from fdabench.run.away import RemoteStarted, RemoteConfig, RemoteResult, Message, RemoteCell, RemoteProgress, run_remote_cells
-from fdabench.run.closure import code_hashes
-from fdabench.run.custody import record_started, record_result, record_lost
-from fdabench.run.pool import RunContext
-from fdabench.run.shared import load_datasets
+from fdabench.execution.local_backend import RunContext
+from fdabench.execution.remote_folder import record_lost, record_result, record_started
+from fdabench.execution.remote_worker import (
+    Message,
+    RemoteCell,
+    RemoteConfig,
+    RemoteProgress,
+    RemoteResult,
+    RemoteStarted,
+    run_remote_cells,
+)
+from fdabench.execution.shared_data import load_datasets
+from fdabench.experiment.code_fingerprint import code_hashes
+from fdabench.registry.plugin_loading import PackedPlugins
+from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.suite.cell import Cell
 
 DATA = load_datasets(["digits"], Path("no-data"))

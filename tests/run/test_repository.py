@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fdabench.run import repository
-from fdabench.run.repository import is_tracked, package_revision, revision_at
+from fdabench.execution import repository
+from fdabench.experiment.git import is_tracked, package_revision, revision_at
 
 ROOT = Path(repository.__file__).parents[2]
 
@@ -127,7 +127,7 @@ def built(source: Path, out: Path) -> str:
 
 
 def installed_says(out: Path) -> str:
-    said = "from fdabench.run.repository import own_revision as r, PACKAGE as p; print(p); print(r())"
+    said = "from fdabench.experiment.git import own_revision as r, PACKAGE as p; print(p); print(r())"
     environment = {**os.environ, "PYTHONPATH": str(out / "site")}
     done = subprocess.run(
         [sys.executable, "-c", said], cwd=out, env=environment, capture_output=True, text=True, check=True

@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from fdabench.accounting.costs import CONVENTIONS, SYNC_KINDS, ByteCounts, total_bytes
 from fdabench.component_info import info_of
 from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import HasTrafficForecast, Round, Strategy
 from fdabench.monitors import MONITORS
-from fdabench.results.costs import CONVENTIONS, SYNC_KINDS, ByteCounts, total_bytes
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
-from support.strategies import ALL_STRATEGIES, CATALOGUE
+from support.strategies import ALL_STRATEGIES, REGISTRY
 from support.toy import PARAMETERS, STEPS, WORKERS, TrainingRun, equal_shares, train
 
 every_strategy = pytest.mark.parametrize("name", ALL_STRATEGIES)
@@ -31,7 +31,7 @@ def ran() -> dict[str, TrainingRun]:
 
 
 def test_every_component_is_among_the_tested_strategies() -> None:
-    assert {type(strategy) for strategy in ALL_STRATEGIES.values()} == set(CATALOGUE.strategies.values())
+    assert {type(strategy) for strategy in ALL_STRATEGIES.values()} == set(REGISTRY.strategies.values())
     assert {type(strategy.monitor) for strategy in ALL_STRATEGIES.values() if hasattr(strategy, "monitor")} == set(
         MONITORS.values()
     )
@@ -137,7 +137,7 @@ def test_it_is_a_value(name: str) -> None:
     """Equal, hashable, frozen, and written down as what would make it again."""
     strategy = ALL_STRATEGIES[name]
     names = {
-        cls.__name__: cls for cls in (*CATALOGUE.strategies.values(), *MONITORS.values(), *SERVERS.values(), Fraction)
+        cls.__name__: cls for cls in (*REGISTRY.strategies.values(), *MONITORS.values(), *SERVERS.values(), Fraction)
     }
     copies = [pickle.loads(pickle.dumps(strategy)), eval(repr(strategy), names | {"inf": inf, "nan": nan})]
     for copy in copies:

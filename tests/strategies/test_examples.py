@@ -5,19 +5,19 @@ from math import inf
 import pytest
 import torch
 
-from fdabench.core.rows import row_squared_norms
+from fdabench.core.row_sums import row_squared_norms
 from fdabench.engine.loop import StepEvent
 from fdabench.monitors.naive import Naive
 from fdabench.strategies.fda import FDA
 from fdabench.strategies.synchronous import Synchronous
-from support.strategies import CATALOGUE
+from support.strategies import REGISTRY
 from support.toy import STEPS, TrainingRun, train
 
 THETAS = (0.01, 0.03, 0.06, 0.2)
 
 
 def kamp(theta: float, workers: int = 4) -> TrainingRun:
-    return train(CATALOGUE.strategies["kamp"](theta), workers=workers)
+    return train(REGISTRY.strategies["kamp"](theta), workers=workers)
 
 
 def test_local_conditions_below_all_are_synchronous_and_above_all_never_ask() -> None:
@@ -42,6 +42,6 @@ def test_while_no_worker_signals_every_worker_is_within_its_ball(theta: float) -
         farthest = float(row_squared_norms(moment.w_KD - moment.round.anchor_D).max())
         seen.append((farthest > theta, moment.outcome.synced))
 
-    train(CATALOGUE.strategies["kamp"](theta), on_step=see)
+    train(REGISTRY.strategies["kamp"](theta), on_step=see)
     assert {outside == synced for outside, synced in seen} == {True}
     assert len(set(seen)) == 2

@@ -12,9 +12,9 @@ from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import ServerOptimizer
-from fdabench.engine.batches import Sampler
+from fdabench.engine.arrays import LabeledData
 from fdabench.engine.loop import CellLoop, train_loop
-from fdabench.engine.rows import LabeledData
+from fdabench.engine.sampling import Sampler
 from fdabench.engine.workers import Workers
 from fdabench.monitors import MONITORS
 from fdabench.optimizers.adam import Adam, AdamW
@@ -166,7 +166,7 @@ def test_fda_looks_every_so_many_steps_and_only_then(every: int, theta: float) -
 
 
 def test_fda_stays_local_at_theta_itself() -> None:
-    """The paper synchronises when the estimate is above the threshold, not at it."""
+    """The paper synchronizes when the estimate is above the threshold, not at it."""
     first = train(FDA(inf, MONITORS["naive"]()), steps=1).estimates[0]
     assert train(FDA(float.fromhex(first), MONITORS["naive"]()), steps=1).syncs == []
 
@@ -204,7 +204,7 @@ class Fixed(Sampler):
     def __init__(self, batch: Tensor) -> None:
         self._batch = batch.numpy()
 
-    def draw(self):
+    def next_batch(self):
         return self._batch
 
 
@@ -212,7 +212,9 @@ def test_workers_count_by_their_share_of_the_samples() -> None:
     """Shares of 1/4 and 3/4: one synchronous step of SGD is the step on the weighted gradient."""
     x, y = data()
     ours, theirs = torch.arange(8), torch.arange(100, 108)
-    crew = sequential_workers(model(torch.float64), SGD(lr=0.2), [Fixed(ours), Fixed(theirs)], LabeledData(x.double(), y))
+    crew = sequential_workers(
+        model(torch.float64), SGD(lr=0.2), [Fixed(ours), Fixed(theirs)], LabeledData(x.double(), y)
+    )
     channel = Channel(InProcessCollective(torch.tensor([0.25, 0.75], dtype=torch.float64)), Ledger())
     train_loop(crew, [CellLoop(Synchronous(), channel, 1, lambda moment: True)])
     plain = model(torch.float64)
@@ -226,10 +228,10 @@ def test_workers_count_by_their_share_of_the_samples() -> None:
 
 
 OPTIMIZERS: dict[str, tuple[Callable[[str], LocalOptimizer], int]] = {
-    "sgd": (lambda at_sync: SGD(lr=0.1, state_on_sync=at_sync), 0),
-    "momentum": (lambda at_sync: SGD(lr=0.1, momentum=0.9, state_on_sync=at_sync), 1),
-    "adam": (lambda at_sync: Adam(lr=0.01, state_on_sync=at_sync), 2),
-    "adamw": (lambda at_sync: AdamW(lr=0.01, state_on_sync=at_sync), 2),
+    "sgd": (lambda state_on_sync: SGD(lr=0.1, state_on_sync=state_on_sync), 0),
+    "momentum": (lambda state_on_sync: SGD(lr=0.1, momentum=0.9, state_on_sync=state_on_sync), 1),
+    "adam": (lambda state_on_sync: Adam(lr=0.01, state_on_sync=state_on_sync), 2),
+    "adamw": (lambda state_on_sync: AdamW(lr=0.01, state_on_sync=state_on_sync), 2),
 }
 """How each is made, and how many numbers for each parameter it remembers."""
 
@@ -250,9 +252,9 @@ def test_kept_state_is_each_workers_own(name: str) -> None:
     assert channel.ledger.entries == []
 
 
-def stepped(name: str, at_sync: str) -> tuple[Workers, Channel, list[Tensor]]:
+def stepped(name: str, state_on_sync: str) -> tuple[Workers, Channel, list[Tensor]]:
     """Three workers after five steps, and their optimizer's state then."""
-    crew = make_workers(range(3), 3, OPTIMIZERS[name][0](at_sync))
+    crew = make_workers(range(3), 3, OPTIMIZERS[name][0](state_on_sync))
     for _ in range(5):
         crew.step()
     channel = Channel(InProcessCollective(equal_shares(3)), Ledger())

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from fdabench.catalogue.kinds import BUILT_IN
 from fdabench.component_info import ComponentInfo
+from fdabench.registry.registry import BUILT_IN
 from fdabench.suite.citations import bibliography, citations, locked_citations, unknown_references
-from fdabench.suite.components import components_used, locked_components, used_components
+from fdabench.suite.component_use import components_used, locked_components, used_components
 from fdabench.suite.reader import read_suite
 
 ROOT = Path(__file__).parents[2]

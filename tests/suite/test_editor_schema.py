@@ -25,7 +25,12 @@ def test_the_nearest_name_is_found_in_any_case(word: str, known: list[str], mean
 
 
 def test_what_is_near_nothing_has_no_hint() -> None:
-    assert did_you_mean("x", ["synchronous"]) == did_you_mean("s", ["synchronous"]) == did_you_mean("monitor", ["theta"]) == ""
+    assert (
+        did_you_mean("x", ["synchronous"])
+        == did_you_mean("s", ["synchronous"])
+        == did_you_mean("monitor", ["theta"])
+        == ""
+    )
 
 
 @pytest.mark.parametrize("word", KEYS_OF_OTHER_TOOLS)

@@ -31,7 +31,7 @@ FAULTS: dict[str, list[str]] = {
         f'budgets: unknown key; allowed: {TOP}; did you mean "budget"?',
     ],
     "eval.target=[0.5]": [
-        "eval.target: unknown key; allowed: every_steps, every_epochs, targets, headline, hit, reach, "
+        "eval.target: unknown key; allowed: every_steps, every_epochs, targets, headline, consecutive, comparison, "
         'stop_at_last_target, model, validation; did you mean "targets"?',
     ],
     "workload.0.batchsize=3": [
@@ -39,7 +39,7 @@ FAULTS: dict[str, list[str]] = {
     ],
     "workload.0.optimizer.learning_rate=3": [
         "workload.0.optimizer.learning_rate: unknown key: adam takes no learning_rate; allowed: kind, lr, "
-        'beta1, beta2, eps, weight_decay, at_sync; did you mean "lr"?',
+        'beta1, beta2, eps, weight_decay, state_on_sync; did you mean "lr"?',
     ],
     "workload.0.partition.alhpa=3": [
         "workload.0.partition.alhpa: unknown key: dirichlet takes no alhpa; allowed: kind, alpha, shares, "
@@ -116,7 +116,7 @@ FAULTS: dict[str, list[str]] = {
     "accounting.convention=rign": [
         'accounting.convention: "rign" is unknown; allowed: "paper", "star", "ring", "upload"; did you mean "ring"?',
     ],
-    "eval.reach=over": ['eval.reach: "over" is unknown; allowed: "at", "strictly"'],
+    "eval.comparison=over": ['eval.comparison: "over" is unknown; allowed: "at", "strictly"'],
     # wrong types
     "seeds=3": ["seeds: expected a list, found 3"],
     "seeds=[[1]]": ["seeds.0: expected a whole number, found [1]"],
@@ -168,7 +168,7 @@ FAULTS: dict[str, list[str]] = {
     "eval.targets=[0.5, 98]": [
         "eval.targets.1: 98 is out of range: it must be at most 1; a fraction, so 98 % is 0.98",
     ],
-    "eval.hit=0": ["eval.hit: 0 is out of range: it must be at least 1"],
+    "eval.consecutive=0": ["eval.consecutive: 0 is out of range: it must be at least 1"],
     "budget.steps=0": ["budget.steps: 0 is out of range: it must be at least 1"],
     "seeds=[0, -1]": ["seeds.1: -1 is out of range: it must be at least 0"],
     "workload.0.optimizer.lr=0": [
@@ -583,10 +583,10 @@ def test_a_fault_names_the_file_and_the_line_of_its_key(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text(BASE)
     (tmp_path / "suite.toml").write_text(LINES)
     with pytest.raises(SuiteError) as caught:
-        read_suite(tmp_path / "suite.toml", ["eval.hit=0", "workload.workers=0"])
+        read_suite(tmp_path / "suite.toml", ["eval.consecutive=0", "workload.workers=0"])
     told = [fault.removeprefix(f"{tmp_path}/").split(": unknown")[0] for fault in caught.value.faults]
     assert sorted(told) == [
-        "--set eval.hit: 0 is out of range: it must be at least 1",
+        "--set eval.consecutive: 0 is out of range: it must be at least 1",
         "--set workload.0.workers: 0 is out of range: it must be at least 1",
         "--set workload.1.workers: 0 is out of range: it must be at least 1",
         'base.toml:17: workload.0.optimizer: kind is missing; allowed: "sgd", "adam", "adamw"',

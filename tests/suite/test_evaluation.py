@@ -36,8 +36,8 @@ def suite(tmp_path: Path) -> Path:
             "eval.validation.share: of 1438 samples of digits it takes 1437 and leaves 1",
         ),
         (
-            "workload.optimizer.at_sync=reset",
-            'optimizer.at_sync: "reset" with strategy "ddp", which corrects gradients; only "keep" is allowed',
+            "workload.optimizer.state_on_sync=reset",
+            'optimizer.state_on_sync: "reset" with strategy "ddp", which corrects gradients; only "keep" is allowed',
         ),
     ],
 )

@@ -24,7 +24,7 @@ steps = 4000                      # local steps per worker (or epochs = 20)
 [eval]
 every_steps = 100                 # or every_epochs = 1
 targets = [0.97, 0.98]
-hit = 1                           # consecutive evaluations at or above the target; 3 is robust to noise
+consecutive = 1                           # consecutive evaluations at or above the target; 3 is robust to noise
 stop_at_last_target = false
 
 [accounting]
@@ -171,7 +171,7 @@ def test_the_ids_of_a_suite_are_those_of_earlier_versions(good: Table, ids: Call
         ["description=words"],
         ["tuning=words"],
         ["eval.targets=[0.7, 0.8]"],
-        ["eval.hit=3"],
+        ["eval.consecutive=3"],
         ["accounting.convention=ring"],
         ["strategy.0.name=Mine", "strategy.1.reference=true"],
         ["strategy.2.theta=1", "workload.0.partition.alpha=1", "strategy.1.local_epochs=1.0"],
@@ -206,7 +206,7 @@ def test_the_order_of_keys_and_tables_does_not_change_the_ids(good: Table, ids: 
         "workload.0.averaging=samples",
         "workload.0.partition.alpha=0.5",
         "workload.0.optimizer.lr=1e-2",
-        "workload.0.optimizer.at_sync=reset",
+        "workload.0.optimizer.state_on_sync=reset",
     ],
 )
 def test_what_decides_the_numbers_changes_every_id(good: Table, ids: Callable[..., list[str]], change: str) -> None:

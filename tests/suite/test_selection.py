@@ -10,7 +10,7 @@ import tomli_w
 
 from fdabench.errors import SuiteError, UsageError
 from fdabench.suite.reader import LoadedSuite, read_suite
-from fdabench.suite.select import parse_expression, parse_seeds, select
+from fdabench.suite.selection import parse_expression, parse_seeds, select
 
 Read = Callable[..., LoadedSuite]
 Table = dict[str, Any]
@@ -23,7 +23,7 @@ def written(path: Path, suite: Table) -> Path:
 
 def test_a_suite_is_laid_over_its_base_key_by_key(good: Table, tmp_path: Path) -> None:
     written(tmp_path / "base.toml", good)
-    over = {"extends": "base.toml", "name": "over", "budget": {"steps": 7}, "eval": {"hit": 3}, "seeds": [5]}
+    over = {"extends": "base.toml", "name": "over", "budget": {"steps": 7}, "eval": {"consecutive": 3}, "seeds": [5]}
     suite = read_suite(written(tmp_path / "over.toml", over)).suite
     assert (suite.name, suite.budget.steps, suite.seeds) == ("over", 7, [5])
     assert (suite.eval.consecutive, suite.eval.every_steps, suite.eval.targets) == (3, 10, [0.5])
@@ -192,7 +192,9 @@ def test_words_are_whole_where_some_cells_have_them_whole(good: Table, read: Rea
     assert {cell.config["seed"] for cell in parse_expression(cells, "s1")} == {1}
     assert {cell.config["seed"] for cell in parse_expression(cells, "s1 or s11")} == {1, 10, 11}
     assert parse_expression(cells, "s1 nobody") == []
-    assert {cell.label for cell in parse_expression(cells, "FDA")} == {cell.label for cell in cells if "FDA" in cell.label}
+    assert {cell.label for cell in parse_expression(cells, "FDA")} == {
+        cell.label for cell in cells if "FDA" in cell.label
+    }
 
 
 def test_a_cell_is_chosen_by_its_id(good: Table, read: Read) -> None:

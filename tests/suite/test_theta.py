@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fdabench.published.rules import THETA_PER_PARAMETER, rule_of
-from fdabench.run.setting import resolved
+from fdabench.experiment.build import resolved
+from fdabench.published.theta_rules import THETA_PER_PARAMETER, rule_of
 from fdabench.suite.editor import suite_json_schema
 from fdabench.suite.reader import LoadedSuite
 

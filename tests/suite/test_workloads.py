@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fdabench.cli.request import grid_summary
+from fdabench.cli.suites import grid_summary
 from fdabench.errors import SuiteError
 from fdabench.results.workloads import Workload, workloads_of
 from fdabench.suite import schema
@@ -29,13 +29,13 @@ TWO: dict[str, tuple[Any, Any]] = {
     "last_batch": ("wrap", "drop"),
     "averaging": ("uniform", "samples"),
     "precision": ("fp32", "bf16"),
-    "batch_statistics": ("local", "averaged"),
+    "batchnorm_stats": ("local", "averaged"),
 }
 """Two values for each axis of a workload. There is one small data set, and one model for it."""
 AXES = [axis for axis, (one, other) in TWO.items() if one != other]
 WITHIN = [
     ("optimizer", {"kind": "adam", "lr": [1e-3, 1.0000001e-3]}),
-    ("optimizer", {"kind": "adam", "lr": 1e-3, "at_sync": ["keep", "reset"]}),
+    ("optimizer", {"kind": "adam", "lr": 1e-3, "state_on_sync": ["keep", "reset"]}),
     ("optimizer", [ADAM, {"kind": "sgd", "lr": 1e-3}]),
     ("partition", {"kind": "dirichlet", "alpha": [0.1, 0.1000001]}),
     ("partition", {"kind": "dirichlet", "alpha": 0.1, "shares": ["per-class", "per-worker"]}),
@@ -185,7 +185,7 @@ def test_the_headline_target_is_frozen_with_the_suite(good: Table, read: Read) -
         ({"headline": 0.7, "targets": []}, "eval.headline: 0.7 is not among eval.targets (there are none)"),
         ({"headline": 70}, "eval.headline: 70 is out of range: it must be at most 1; a fraction, so 98 % is 0.98"),
     ],
-    ids=["another", "no targets", "in per cent"],
+    ids=["another", "no targets", "in percent"],
 )
 def test_a_headline_that_is_no_target_is_refused(good: Table, read: Read, changes: Table, fault: str) -> None:
     good["eval"] |= {"targets": [0.3, 0.5], **changes}

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from fdabench.datasets.base import DatasetTensors
+from fdabench.execution.shared_data import load_datasets
+from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
+from fdabench.experiment.train import CellJob, TrainingResult, train_cells
+from fdabench.results.folder import Record, ResultsFolder
 from fdabench.results.load import load, write_derived
-from fdabench.results.store import Record, ResultsFolder
-from fdabench.run.cell import ExecutionContext, CellCallbacks, run_cells_batched
-from fdabench.run.shared import load_datasets
-from fdabench.run.simulate import CellJob, TrainingResult, train_cells
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 

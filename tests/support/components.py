@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from fdabench.catalogue.kinds import BUILT_IN
-from fdabench.report.families import Paint, paint_of
+from fdabench.registry.registry import BUILT_IN
+from fdabench.report.style.looks import Paint, paint_of
 from fdabench.results.names import strategy_family
 
 _ROLES = {"strategy": "strategies", "optimizer": "optimizers", "partition": "partitions"}

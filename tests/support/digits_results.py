@@ -10,16 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from fdabench.results.costs import PAPER, ByteCounts
+from fdabench.accounting.costs import PAPER, ByteCounts
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load
-from fdabench.results.store import ResultsFolder
 from support.components import components_of
 
 PARAMETERS = 50_890
 CLASSES = 10
 SKETCH = 5 * 250 + 1
-ADAM = {"kind": "adam", "lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7, "weight_decay": 0.0, "at_sync": "keep"}
-SGD = {"kind": "sgd", "lr": 0.01, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "at_sync": "keep"}
+ADAM = {
+    "kind": "adam",
+    "lr": 1e-3,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "eps": 1e-7,
+    "weight_decay": 0.0,
+    "state_on_sync": "keep",
+}
+SGD = {"kind": "sgd", "lr": 0.01, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "state_on_sync": "keep"}
 DIRICHLET = {"kind": "dirichlet", "alpha": 0.1, "shares": "per-class"}
 
 
@@ -98,8 +106,8 @@ def write(root: Path, suite: Suite) -> Results:
             "overrides": ["budget.steps=400"],
             "seeds": list(suite.seeds),
             "targets": list(suite.targets),
-            "hit": 1,
-            "reach": "at",
+            "consecutive": 1,
+            "comparison": ">=",
             "convention": suite.convention,
             "components": components_of(cell["config"] for cell in cells),
             "cell": cells,
@@ -216,8 +224,8 @@ def _tables(strategy: Strategy, config: Mapping[str, Any], steps: int, state: st
 def _eval(
     strategy: Strategy, workers: int, hard: float, at: Step, state: str, random: np.random.Generator
 ) -> dict[str, Any]:
-    learnt = strategy.top * (1 - 0.9 * math.exp(-at.number / (strategy.slowness * hard))) + random.normal(0, 0.002)
-    accuracy = 0.1 if state == "diverged" and at.number > 40 else min(learnt, 0.999)
+    learned = strategy.top * (1 - 0.9 * math.exp(-at.number / (strategy.slowness * hard))) + random.normal(0, 0.002)
+    accuracy = 0.1 if state == "diverged" and at.number > 40 else min(learned, 0.999)
     return {
         "step": at.number,
         "epoch": at.number / 11.2,
@@ -284,7 +292,7 @@ def write_by_hand(root: Path) -> Results:
 
     One sync costs 2 * 2 * 40 = 160 bytes. Synchronous reaches 90 % at step 4 of seed 0 and step 6 of seed 1, an
     evaluation being made before the sync of its step: (1 + 3) * 160 and (1 + 5) * 160 bytes. The other sends a state
-    of 8 bytes at each step, synchronises at step 2 and reaches it at step 4 (seed 0) and at step 8 (seed 1).
+    of 8 bytes at each step, synchronizes at step 2 and reaches it at step 4 (seed 0) and at step 8 (seed 1).
     """
     store, cells = ResultsFolder(root), []
     linear = fda("linear", 1.0)
@@ -304,8 +312,8 @@ def write_by_hand(root: Path) -> Results:
             "overrides": [],
             "seeds": [0, 1],
             "targets": [0.9],
-            "hit": 1,
-            "reach": "at",
+            "consecutive": 1,
+            "comparison": ">=",
             "convention": "paper",
             "components": components_of(cell["config"] for cell in cells),
             "cell": cells,

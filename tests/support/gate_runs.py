@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fdabench.gate.check import check
-from fdabench.gate.runs import RunSummary, ResultsSummary
-from fdabench.gate.snapshots import summarize_results
-from fdabench.gate.verdict import CheckResult
+from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
+from fdabench.gate.baseline.model import ResultsSummary, RunSummary
+from fdabench.gate.baseline.snapshot import summarize_results
+from fdabench.gate.compare.check import check
+from fdabench.gate.compare.verdict import CheckResult
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load
-from fdabench.results.store import ResultsFolder
-from fdabench.run.cell import ExecutionContext, CellCallbacks, run_cells_batched
 from fdabench.suite.reader import read_suite
 from support.cells import CPU
 from support.suites import DIRICHLET, digits_suite
@@ -28,7 +28,7 @@ DIGITS = digits_suite(
     batch_size=16,
     workload=f"partition = {DIRICHLET}",
 )
-PROTOCOL = {"convention": "paper", "targets": [0.9], "hit": 1, "reach": "at"}
+PROTOCOL = {"convention": "paper", "targets": [0.9], "consecutive": 1, "comparison": ">="}
 
 
 class CodeChange(NamedTuple):

@@ -21,8 +21,8 @@ from pathlib import Path
 import pandas as pd
 
 import fdabench
+from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
-from fdabench.results.store import TABLES, ResultsFolder
 from support.suites import SKETCH_FDA, SYNCHRONOUS, digits_suite
 
 SUITE = digits_suite(

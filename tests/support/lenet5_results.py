@@ -11,13 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fdabench.results.costs import PAPER, ByteCounts
-from fdabench.results.store import ResultsFolder
+from fdabench.accounting.costs import PAPER, ByteCounts
+from fdabench.results.folder import ResultsFolder
 from support.components import components_of
 
 WORKERS, PARAMETERS, SAMPLES = 10, 61_706, 60_000
 MODEL_BYTES = 4 * PARAMETERS
-ADAM = {"kind": "adam", "lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7, "weight_decay": 0.0, "at_sync": "keep"}
+ADAM = {
+    "kind": "adam",
+    "lr": 1e-3,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "eps": 1e-7,
+    "weight_decay": 0.0,
+    "state_on_sync": "keep",
+}
 LINEAR = {"kind": "fda", "monitor": {"kind": "linear"}, "theta": 1.0, "every": 1, "server": {"kind": "average"}}
 
 
@@ -50,8 +58,8 @@ def write_lenet5_results(root: Path, cells: Sequence[SyntheticCell], convention:
             "overrides": [],
             "seeds": sorted({cell.seed for cell in cells}),
             "targets": [0.98],
-            "hit": 1,
-            "reach": "at",
+            "consecutive": 1,
+            "comparison": ">=",
             "convention": convention,
             "components": components_of(entry["config"] for entry in entries),
             **lock,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 import torch.distributed as dist
 
-from fdabench.core.collective import AllReduceCollective, Collective, AllGatherCollective
+from fdabench.core.collective import AllGatherCollective, AllReduceCollective, Collective
 from fdabench.core.strategy import Strategy
 from fdabench.optimizers.adam import Adam, AdamW
 from fdabench.optimizers.base import LocalOptimizer
@@ -53,7 +53,8 @@ def run_in_rank_order(layouts: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...
     """Every case in every layout (number of workers of each rank), with the mean that sums in rank order."""
     return {
         layout: {
-            name: _train(case, layout, AllGatherCollective(case.shares(sum(layout)), layout)) for name, case in cases().items()
+            name: _train(case, layout, AllGatherCollective(case.shares(sum(layout)), layout))
+            for name, case in cases().items()
         }
         for layout in layouts
     }

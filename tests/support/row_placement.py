@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fdabench.core.collective import InProcessCollective
-from fdabench.core.rows import row_dots, row_squared_norms
+from fdabench.core.row_sums import row_dots, row_squared_norms
 from fdabench.core.strategy import Round
 from fdabench.monitors import MONITORS
 

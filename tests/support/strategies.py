@@ -10,14 +10,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from fdabench.catalogue.load import load_plugins, read_plugin_file
 from fdabench.core.strategy import Strategy
-from fdabench.fields import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
-from fdabench.suite.components import check_component_usable
-from fdabench.suite.members import ComponentField, component_fields
+from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
+from fdabench.registry.component_fields import ComponentField, component_fields
+from fdabench.registry.plugin_loading import load_plugins, read_plugin_file
+from fdabench.suite.component_use import check_component_usable
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
-CATALOGUE = load_plugins([read_plugin_file("examples", path) for path in EXAMPLES], check_component_usable)
+REGISTRY = load_plugins([read_plugin_file("examples", path) for path in EXAMPLES], check_component_usable)
 
 VALUES = {STEPS_TAG.text: Fraction(5, 2), THRESHOLD_TAG.text: 0.06, SEED_TAG.text: 0}
 """By the meaning of a field: a period of two and a half steps, a threshold that the toy crosses at times, a seed."""
@@ -38,8 +38,8 @@ def _meanings(member: ComponentField) -> list[Any]:
 
 
 def _every_combination() -> Iterator[tuple[str, Strategy]]:
-    for kind, cls in CATALOGUE.strategies.items():
-        fields = component_fields(cls, CATALOGUE)
+    for kind, cls in REGISTRY.strategies.items():
+        fields = component_fields(cls, REGISTRY)
         for chosen in product(*(list(_choices(field)) for field in fields)):
             name = "-".join([kind, *(kind_of_field for kind_of_field, _ in chosen if kind_of_field)])
             yield name, cls(**{field.name: value for field, (_, value) in zip(fields, chosen, strict=True)})

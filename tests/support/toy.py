@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
 from fdabench.core.collective import Collective, InProcessCollective
-from fdabench.core.ledger import LedgerEntry, Ledger
+from fdabench.core.ledger import Ledger, LedgerEntry
 from fdabench.core.seeds import numpy_generator, torch_generator
 from fdabench.core.strategy import Strategy
-from fdabench.engine.batches import Sampler, ShuffleSampler
+from fdabench.engine.arrays import LabeledData
+from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.loop import CellLoop, StepEvent, train_loop
-from fdabench.engine.rows import LabeledData
-from fdabench.engine.sequential import SequentialGradients
-from fdabench.engine.workers import WorkerGroup, TrainingConfig, Workers
+from fdabench.engine.sampling import Sampler, ShuffleSampler
+from fdabench.engine.workers import TrainingConfig, WorkerGroup, Workers
 from fdabench.models.base import ModelSpec, init_model
 from fdabench.optimizers.base import LocalOptimizer
 from fdabench.optimizers.sgd import SGD
@@ -81,7 +81,9 @@ def sequential_workers(
     net: nn.Module, local: LocalOptimizer, samplers: Sequence[Sampler], examples: LabeledData
 ) -> Workers:
     """One cell's workers, each with its sampler, whose gradients are computed one after the other."""
-    return Workers(TrainingConfig(net, local, examples, SequentialGradients), [WorkerGroup(net, samplers, range(len(samplers)))])
+    return Workers(
+        TrainingConfig(net, local, examples, SequentialGradients), [WorkerGroup(net, samplers, range(len(samplers)))]
+    )
 
 
 def equal_shares(workers: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -10,15 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from fdabench.formatting import join_first, format_target
-from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.families import PlotStyle
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.formatting import format_target, join_first
 from fdabench.report.figures.canvas import (
     MAX_PANELS,
     byte_axis,
     legend,
-    log_limits,
     line_keys,
+    log_limits,
     marker,
     panel_title,
     panels,
@@ -28,6 +27,7 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.error_scale import accuracy_axis, worth_showing
 from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
 from fdabench.report.figures.tags import tag_artists
+from fdabench.report.style.looks import PlotStyle
 
 BAND_SEEDS = 2
 _LETTERS = 40
@@ -146,7 +146,9 @@ def _every(points: int) -> int:
 def caption_accuracy(data: ReportData, x: str) -> str:
     targets = sorted({target for lock in data.locks.values() for target in lock["targets"]})
     lines = (
-        f" Dotted: target{'s' * (len(targets) != 1)} {join_first([format_target(t) for t in targets])}." if targets else ""
+        f" Dotted: target{'s' * (len(targets) != 1)} {join_first([format_target(t) for t in targets])}."
+        if targets
+        else ""
     )
     across = " (bytes: geometric mean over them)" if x == "bytes_total" else ""
     return (
@@ -165,4 +167,6 @@ BYTES = FigureSpec(
     partial(caption_accuracy, x="bytes_total"),
     partial(draw_accuracy, x="bytes_total"),
 )
-STEPS = FigureSpec("accuracy-steps", _TITLE["step"], partial(caption_accuracy, x="step"), partial(draw_accuracy, x="step"))
+STEPS = FigureSpec(
+    "accuracy-steps", _TITLE["step"], partial(caption_accuracy, x="step"), partial(draw_accuracy, x="step")
+)

@@ -11,14 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from fdabench.formatting import plural, format_target
-from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.families import PlotStyle
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.analysis.resampling import LEAST_SEEDS
+from fdabench.analysis.survival import kaplan_meier
+from fdabench.formatting import format_target, plural
 from fdabench.report.figures.canvas import (
     MAX_PANELS,
     legend,
-    log_limits,
     line_keys,
+    log_limits,
     marker,
     panel_title,
     panels,
@@ -26,8 +27,7 @@ from fdabench.report.figures.canvas import (
 )
 from fdabench.report.figures.plot import FigureSpec, truncation_note
 from fdabench.report.figures.tags import tag_artists
-from fdabench.report.resampling import LEAST_SEEDS
-from fdabench.report.survival import kaplan_meier
+from fdabench.report.style.looks import PlotStyle
 
 TITLE = "Seeds that have reached the target, by steps"
 

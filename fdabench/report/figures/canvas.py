@@ -17,12 +17,12 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from fdabench.analysis.data import ReportData
 from fdabench.formatting import format_bytes, format_count, format_significant
-from fdabench.report.contrast import readable_color
-from fdabench.report.data import ReportData
-from fdabench.report.families import PlotStyle
 from fdabench.report.figures.tags import TITLE_TAG
-from fdabench.report.figures.words import TITLE_LETTERS, wrap_label
+from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
+from fdabench.report.style.contrast import readable_color
+from fdabench.report.style.looks import PlotStyle
 
 Key = tuple[Artist, str]
 Limits = tuple[float, float]
@@ -188,7 +188,7 @@ def log_limits(values: npt.ArrayLike) -> Limits:
 
 
 def log_axis(axis: Axis, limits: Limits, formatter: FuncFormatter) -> None:
-    """A log scale with at least two labelled ticks, however narrow the range."""
+    """A log scale with at least two labeled ticks, however narrow the range."""
     axis._set_axes_scale("log")  # type: ignore[attr-defined]
     decades = math.log10(limits[1] / limits[0])
     subs = (1.0,) if decades > 2.8 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)

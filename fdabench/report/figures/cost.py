@@ -10,13 +10,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from fdabench.formatting import format_bytes, plural, format_target
-from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.analysis.headline import labels_in_order
+from fdabench.analysis.stats import geometric_mean
+from fdabench.formatting import format_bytes, format_target, plural
 from fdabench.report.figures.canvas import MAX_PANELS, SMALL, Limits, byte_axis, panel_title, panels
-from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note, the_target
-from fdabench.report.figures.words import wrap_label
-from fdabench.report.headline import labels_in_order
-from fdabench.report.stats import geometric_mean
+from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, truncation_note
+from fdabench.report.figures.wrapping import wrap_label
 
 TITLE = "Bytes to the target"
 _MISS_HATCH = "////"
@@ -123,7 +123,9 @@ def caption_cost(data: ReportData) -> str:
         f"{sample_note(data)}. Bar: geometric mean over seeds; dots: single seeds, joined from lowest to "
         "highest; n/N: seeds that reached the target; states: the share of the bytes that was local states. All "
         "panels have the same axis, logarithmic from an arbitrary power of ten: compare where bars end, not how long "
-        "they are." + (misses if missed else "") + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
+        "they are."
+        + (misses if missed else "")
+        + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
 
 

@@ -13,13 +13,13 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy import ndimage
 
-from fdabench.formatting import plural, format_target
-from fdabench.report.contrast import blend
-from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.analysis.headline import labels_in_order
+from fdabench.formatting import format_target, plural
 from fdabench.report.figures.canvas import SMALL, Key, legend, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
-from fdabench.report.headline import labels_in_order
-from fdabench.report.times import demand_of, networks_of
+from fdabench.report.style.contrast import blend
+from fdabench.report.tables.times import demand_of, networks_of
 
 TITLE = "What is fastest on which network"
 MOST_WORKLOADS = 6
@@ -39,7 +39,7 @@ _TIMES = {1e-6: "1 µs", 1e-5: "10 µs", 1e-4: "0.1 ms", 1e-3: "1 ms", 1e-2: "10
 
 Region = npt.NDArray[np.bool_]
 Paint = tuple[str, str]
-"""A colour and a hatch."""
+"""A color and a hatch."""
 
 
 def draw_crossover(data: ReportData) -> Figure | None:
@@ -89,8 +89,8 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, found: Mapping[str
     axes.set_yscale("log")
     named = _named(data, group)
     free = ~_taken(named)
-    for region, (colour, hatch) in found.values():
-        area = axes.contourf(BANDWIDTHS, LATENCIES, region, levels=[0.5, 1.5], colors=[colour], hatches=[hatch])
+    for region, (color, hatch) in found.values():
+        area = axes.contourf(BANDWIDTHS, LATENCIES, region, levels=[0.5, 1.5], colors=[color], hatches=[hatch])
         area.set(edgecolor=_EDGE, linewidth=0.7)
     close = ties(group)
     if close.any():
@@ -120,7 +120,7 @@ def _label(axes: Axes, free: Region, label: str) -> None:
 
 
 def _paints(data: ReportData, winners: Set[str]) -> dict[str, Paint]:
-    """Pale, as text has to be read on it; a hatch for each, as pale colours are hard to tell apart."""
+    """Pale, as text has to be read on it; a hatch for each, as pale colors are hard to tell apart."""
     shown = [label for label in data.labels if label in winners]
     return {
         label: (blend(data.looks[label].color, "white", 0.6), hatch)
@@ -129,8 +129,8 @@ def _paints(data: ReportData, winners: Set[str]) -> dict[str, Paint]:
 
 
 def _patch(paint: Paint) -> Patch:
-    colour, hatch = paint
-    return Patch(facecolor=colour, hatch=hatch, edgecolor=_EDGE, linewidth=0.7)
+    color, hatch = paint
+    return Patch(facecolor=color, hatch=hatch, edgecolor=_EDGE, linewidth=0.7)
 
 
 def _named(data: ReportData, group: pd.DataFrame) -> list[tuple[str, float, float]]:
@@ -168,7 +168,7 @@ def caption_crossover(data: ReportData) -> str:
     total = data.demands.groupby(WORKLOAD).ngroups
     seeds = data.demands.groupby([*WORKLOAD, "label"]).size().max()
     return (
-        "The strategy with the shortest modelled time to the workload's target, of those that reached it, where each "
+        "The strategy with the shortest modeled time to the workload's target, of those that reached it, where each "
         "worker has a link of its own; dots are the named networks (a shared channel as what each worker has of it). "
         f"Each strategy's median seed by bytes, of at most {plural(int(seeds), 'seed')}; under the pale band the "
         f"second is within {100 * TIE:.0f} % of the fastest, so there is no clear border. Compute time and model as in "

@@ -1,4 +1,4 @@
-"""An axis of accuracies: one scale for every figure, the logarithm of the error, as the last per cent matters."""
+"""An axis of accuracies: one scale for every figure, the logarithm of the error, as the last percent matters."""
 
 from collections.abc import Sequence
 

@@ -5,8 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fdabench.formatting import format_count, format_percent, plural, format_significant
-from fdabench.report.data import ReportData
+from fdabench.analysis.data import ReportData
+from fdabench.formatting import format_count, format_percent, format_significant, plural
 from fdabench.report.figures.canvas import GREY, faint_marker, log_limits, number_axis, panels
 from fdabench.report.figures.plot import FigureSpec
 

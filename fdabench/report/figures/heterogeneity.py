@@ -8,24 +8,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fdabench.analysis.data import ReportData
+from fdabench.analysis.stats import geometric_mean
 from fdabench.formatting import format_component, format_target
-from fdabench.report.data import ReportData
-from fdabench.report.families import PlotStyle
 from fdabench.report.figures.canvas import (
-    mark_lower_bound,
     byte_axis,
     faint_marker,
     legend,
-    log_limits,
     line_keys,
+    log_limits,
+    mark_lower_bound,
     marker,
     panels,
 )
 from fdabench.report.figures.error_scale import accuracy_axis
 from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
 from fdabench.report.figures.tags import tag_artists
-from fdabench.report.figures.words import TITLE_LETTERS, wrap_label
-from fdabench.report.stats import geometric_mean
+from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
+from fdabench.report.style.looks import PlotStyle
 
 TITLE = "Heterogeneity: what unequal data costs"
 MOST_GROUPS = 4

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from fdabench.formatting import join_first, plural, format_target
-from fdabench.report.data import WORKLOAD, ReportData
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.analysis.headline import labels_in_order
+from fdabench.formatting import format_target, join_first, plural
 from fdabench.report.figures.canvas import (
     GREY,
     LETTERS_PER_INCH,
@@ -31,9 +32,8 @@ from fdabench.report.figures.canvas import (
     panels,
     step_axis,
 )
-from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note, the_target
+from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, truncation_note
 from fdabench.report.figures.tags import tag_artists
-from fdabench.report.headline import labels_in_order
 
 # Points: of a panel within its axes, of two marks that cover each other, of two beside each other.
 _PANEL, _COVERED, _BESIDE = (165.0, 135.0), 7.0, 10.0

@@ -4,10 +4,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fdabench.report.contrast import text_color_on
-from fdabench.report.data import ReportData
+from fdabench.analysis.data import ReportData
 from fdabench.report.figures.canvas import SMALL, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
+from fdabench.report.style.contrast import text_color_on
 
 TITLE = "Who holds which classes"
 MOST = 6

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from fdabench.analysis.data import ReportData
 from fdabench.formatting import plural
-from fdabench.report.data import ReportData
 
 
 def no_caption(_data: ReportData) -> str:

@@ -6,13 +6,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.analysis.profiles import log2_range, profile, ratios_to_best
+from fdabench.analysis.stats import PAIR
 from fdabench.formatting import plural
-from fdabench.report.data import WORKLOAD, ReportData
 from fdabench.report.figures.canvas import legend, line_keys, marker, panels
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import tag_artists
-from fdabench.report.profiles import profile, ratios_to_best, log2_range
-from fdabench.report.stats import PAIR
 
 TITLE = "How often within a factor of the fewest bytes"
 LEAST_PAIRS = 8

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fdabench.formatting import DASH, plural, format_target
-from fdabench.published.facts import GRIDS, IID, PublishedResult, Quantity, published
-from fdabench.published.facts import PublishedSetting as Setting
-from fdabench.report.data import ReportData
-from fdabench.report.families import PlotStyle, Paint, assign_styles
+from fdabench.analysis.data import ReportData
+from fdabench.analysis.published import counterparts, matching, measure_cell
+from fdabench.formatting import DASH, format_target, plural
+from fdabench.published.results import GRIDS, IID, PublishedResult, Quantity, published
+from fdabench.published.results import PublishedSetting as Setting
 from fdabench.report.figures.canvas import (
     GREY,
     MAX_PANELS,
@@ -28,7 +28,7 @@ from fdabench.report.figures.canvas import (
     step_axis,
 )
 from fdabench.report.figures.plot import FigureSpec, truncation_note
-from fdabench.report.published import counterparts, matching, measure_cell
+from fdabench.report.style.looks import Paint, PlotStyle, assign_styles
 
 TITLE = "Bytes against steps to the target, published and measured"
 Panel = tuple[str, str, float]

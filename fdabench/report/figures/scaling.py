@@ -8,23 +8,23 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from fdabench.analysis.data import ReportData
+from fdabench.analysis.stats import geometric_mean
 from fdabench.formatting import format_target
-from fdabench.report.data import ReportData
 from fdabench.report.figures.canvas import (
     SMALL,
     Limits,
     byte_axis,
     faint_marker,
     legend,
-    log_limits,
     line_keys,
+    log_limits,
     marker,
     panels,
     step_axis,
 )
-from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note, the_target
-from fdabench.report.figures.words import TITLE_LETTERS, wrap_label
-from fdabench.report.stats import geometric_mean
+from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, truncation_note
+from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
 
 TITLE = "More workers: bytes and steps to the target"
 MOST_GROUPS, MOST_LINES = 3, 15

@@ -6,28 +6,28 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fdabench.formatting import join_first, format_target
-from fdabench.published.rules import THETA_PER_PARAMETER
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.analysis.stats import geometric_mean
+from fdabench.formatting import format_target, join_first
+from fdabench.published.theta_rules import THETA_PER_PARAMETER
 from fdabench.report.caveats import LEAST_THETAS
-from fdabench.report.data import WORKLOAD, ReportData
-from fdabench.report.families import PlotStyle, Paint, assign_styles
 from fdabench.report.figures.canvas import (
     GREY,
     SMALL,
-    mark_lower_bound,
     byte_axis,
     faint_marker,
     legend,
-    log_limits,
     line_keys,
+    log_limits,
+    mark_lower_bound,
     marker,
     number_axis,
     panels,
     step_axis,
 )
-from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note, the_target
-from fdabench.report.figures.words import TITLE_LETTERS, wrap_label
-from fdabench.report.stats import geometric_mean
+from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, truncation_note
+from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
+from fdabench.report.style.looks import Paint, PlotStyle, assign_styles
 
 TITLE = "Theta: what a looser threshold saves and costs"
 MOST_WORKLOADS = 4
@@ -44,7 +44,9 @@ def theta_sweeps(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]
     Rows of one sweep have the same `series`, which is made of the settings apart from theta; `name` is what it is
     called in the legend.
     """
-    rows = data.at_workload_target.join(data.runs.set_index("cell_id")[["theta", "num_parameters", "series"]], on="cell_id")
+    rows = data.at_workload_target.join(
+        data.runs.set_index("cell_id")[["theta", "num_parameters", "series"]], on="cell_id"
+    )
     rows = rows.dropna(subset="theta")
     found = []
     for key, group in rows.groupby(WORKLOAD, sort=False):

@@ -1,4 +1,4 @@
-"""When each strategy synchronised: a tick per sync, the estimate as a saw-tooth under theta, accuracy above."""
+"""When each strategy synchronized: a tick per sync, the estimate as a saw-tooth under theta, accuracy above."""
 
 import math
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fdabench.formatting import format_count, join_first, format_significant
-from fdabench.report.data import ReportData
-from fdabench.report.families import PlotStyle
+from fdabench.analysis.data import ReportData
+from fdabench.formatting import format_count, format_significant, join_first
 from fdabench.report.figures.canvas import GREY, marker
 from fdabench.report.figures.error_scale import accuracy_axis
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import TITLE_TAG
-from fdabench.report.figures.words import wrap_label
+from fdabench.report.figures.wrapping import wrap_label
+from fdabench.report.style.looks import PlotStyle
 
-TITLE = "When workers synchronised"
+TITLE = "When workers synchronized"
 MOST_CELLS = 8
 TEETH = 60
 _LETTERS = 34
@@ -132,7 +132,9 @@ def _top(values: "pd.Series[float]") -> float:
     return highest if highest > 0 else 1.0
 
 
-def _sync_sawtooth(axes: Axes, values: "pd.Series[float]", syncs: "pd.Series[int]", look: PlotStyle, dashes: str) -> None:
+def _sync_sawtooth(
+    axes: Axes, values: "pd.Series[float]", syncs: "pd.Series[int]", look: PlotStyle, dashes: str
+) -> None:
     """Down to nothing at each sync, as all workers then hold the same model."""
     steps = np.concatenate([[0], values.index.to_numpy(float), syncs.to_numpy(float)])
     heights = np.concatenate([[0.0], values.to_numpy(float), np.zeros(len(syncs))])
@@ -151,7 +153,9 @@ def caption_timeline(data: ReportData) -> str:
     first = cells.iloc[0]
     labels = data.finished["label"].nunique()
     some = f" {len(cells)} of {labels} strategies: one variant of each family." if len(cells) < labels else ""
-    part = "" if whole else f" Only the first {format_count(end)} steps are shown, so that single syncs can be told apart."
+    part = (
+        "" if whole else f" Only the first {format_count(end)} steps are shown, so that single syncs can be told apart."
+    )
     seeds = join_first([str(seed) for seed in sorted(set(cells["seed"]))])
     return (
         f"One cell for each strategy ({first['workload']}; seed {seeds}).{some}{part} Ticks: syncs. Solid: the "

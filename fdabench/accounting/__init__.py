@@ -1,0 +1,1 @@
+"""What communication costs: bytes under each convention, and time on each network."""

@@ -1,0 +1,1 @@
+"""Numbers and statistics of results: no drawing, no printing."""

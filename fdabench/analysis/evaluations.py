@@ -1,0 +1,64 @@
+"""Where an order rests on one evaluation: hits that the next one lost, and margins that lie within one interval."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from fdabench.analysis.data import ReportData, for_suite
+from fdabench.analysis.order import order_strategies
+from fdabench.analysis.stats import PAIR
+from fdabench.formatting import format_target, join_first, plural
+
+
+def hits_lost_again(data: ReportData) -> Iterator[str]:
+    """A caveat for each suite that counts a single evaluation, where the next one was below the target again."""
+    for suite, lock in data.locks.items():
+        hits = data.at_suite_target[
+            (data.at_suite_target["suite"] == suite) & data.at_suite_target["reached"].astype(bool)
+        ]
+        if lock["consecutive"] > 1 or hits.empty:
+            continue
+        lost = _lost(data, hits)
+        if len(lost):
+            counts = lost.groupby("label", sort=False).size()
+            names = join_first([f"{label} {number}" for label, number in counts.items()], 16)
+            yield (
+                f"Hits that rest on one evaluation: {len(lost)} of {plural(len(hits), 'run')} that reached "
+                f"{format_target(float(hits['target'].iloc[0]))} were below it again at the next evaluation ({names}). "
+                "With eval.consecutive = 2 or more they would not count."
+            )
+
+
+def _lost(data: ReportData, hits: pd.DataFrame) -> pd.DataFrame:
+    after = data.evals[["cell_id", "step", "test_accuracy"]].merge(
+        hits[["cell_id", "step", "target"]], on="cell_id", suffixes=("", "_hit")
+    )
+    after = after[after["step"] > after["step_hit"]].sort_values("step").drop_duplicates("cell_id")
+    return hits[hits["cell_id"].isin(after.loc[after["test_accuracy"] < after["target"], "cell_id"])]
+
+
+def margins_under_one_evaluation(data: ReportData) -> Iterator[str]:
+    """A caveat for each suite in which evaluations are too far apart to tell the best strategy from others.
+
+    The bytes to a target lie between those of the hit and those of the evaluation before; where these spans overlap in
+    most of the runs that two strategies have in common, either may need fewer.
+    """
+    for suite in data.locks:
+        outcomes = for_suite(data, suite).at_suite_target
+        order = order_strategies(outcomes) if len(outcomes) else None
+        if order is None or len(order.leading) < 2:
+            continue
+        hits = outcomes[outcomes["reached"].astype(bool)]
+        best, *others = order.leading
+        found = []
+        for label in others:
+            both = hits[hits["label"] == best].merge(hits[hits["label"] == label], on=PAIR, suffixes=("", "_other"))
+            overlap = both["cost_bytes_before"] < both["cost_bytes_other"]
+            overlap &= both["cost_bytes_before_other"] < both["cost_bytes"]
+            if 2 * int(overlap.sum()) > len(both):
+                found.append(f"{label} {int(overlap.sum())} of {len(both)}")
+        if found:
+            yield (
+                f"Margins under one evaluation: in most runs {best} and these strategies reached the target within one "
+                f"evaluation interval of each other's bytes, so either may need fewer ({join_first(found, 16)})."
+            )

@@ -1,0 +1,81 @@
+"""Who reached the target, at what cost, and how that compares with the reference: numbers only, no words."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.analysis.stats import NO_RATIO, PAIR, Ratio, columns_of, geometric_mean, ratio_of
+
+
+def headline_frame(data: ReportData, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """One row for each workload, target and strategy, in suite order; strategies with no result are rows too.
+
+    `bytes`, `steps` and `rounds` are geometric means over the cells that reached the target; `missed` says how many
+    are not in them. `bytes_ratio` is the reference's bytes divided by the strategy's, paired by seed.
+    """
+    targets = outcomes.groupby(WORKLOAD)["target"].unique().to_dict()
+    found = dict(list(outcomes.groupby([*WORKLOAD, "target", "label"])))
+    pairs = dict(list(_with_reference(outcomes).groupby([*WORKLOAD, "target", "label"])))
+    rows = []
+    for (suite, workload), runs in data.runs.groupby(WORKLOAD, sort=False):
+        of_label = dict(list(runs.groupby("label", sort=False)))
+        for target in sorted(targets.get((suite, workload), ())) or [math.nan]:
+            for label, mine in of_label.items():
+                axes = {"suite": suite, "workload": workload, "strategy": label, "target": target}
+                key = (suite, workload, target, label)
+                ratio = ratio_of(pairs[key], "cost_bytes") if key in pairs else NO_RATIO
+                rows.append(axes | _cost(found.get(key, outcomes.head(0))) | _state(mine) | _columns(ratio))
+    return pd.DataFrame(rows)
+
+
+def _with_reference(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Each outcome beside the reference's of the same workload, target and seed; the reference's own are left out."""
+    same, reference = [*PAIR, "target"], outcomes["reference"].astype(bool)
+    columns = [*same, *columns_of("cost_bytes")]
+    return outcomes.loc[reference, columns].merge(
+        outcomes.loc[~reference, [*columns, "label"]], on=same, suffixes=("_t", "_b")
+    )
+
+
+def _cost(mine: pd.DataFrame) -> dict[str, Any]:
+    hits = mine[mine["reached"].astype(bool)]
+    return {
+        "reached": len(hits),
+        "missed": len(mine) - len(hits),
+        "bytes": geometric_mean(hits["bytes_total"]),
+        "bytes_state": float(hits["bytes_state"].mean()) if len(hits) else math.nan,
+        "steps": geometric_mean(hits["step"]),
+        "rounds": geometric_mean(hits["rounds"]),
+    }
+
+
+def _state(runs: pd.DataFrame) -> dict[str, Any]:
+    """Final accuracy is over every seed with a result that did not diverge."""
+    finished = runs[runs["finished"]]
+    accuracy = finished.loc[finished["state"] != "diverged", "final_accuracy"]
+    return {
+        "reference": bool(runs["reference"].any()),
+        "cells": len(finished),
+        "diverged": int((finished["state"] == "diverged").sum()),
+        "failed": int(runs["failed"].sum()),
+        "not_run": int(len(runs) - len(finished) - runs["failed"].sum()),
+        "final_accuracy": float(accuracy.mean()) if len(accuracy) else math.nan,
+        "final_accuracy_sd": float(accuracy.std(ddof=1)) if len(accuracy) > 1 else math.nan,
+    }
+
+
+def _columns(ratio: Ratio) -> dict[str, Any]:
+    return {
+        "bytes_ratio": ratio.mean,
+        "bytes_ratio_low": ratio.low,
+        "bytes_ratio_high": ratio.high,
+        "bytes_ratio_bound": ratio.bound,
+        "bytes_ratio_pairs": ratio.pairs,
+    }
+
+
+def labels_in_order(outcomes: pd.DataFrame) -> Sequence[str]:
+    return list(dict.fromkeys(outcomes["label"]))

@@ -1,0 +1,111 @@
+"""In which order strategies are told: by bytes among those that reach the target as often as any, then the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fdabench.analysis.stats import PAIR
+
+MAX_MISSES = 0.2
+"""The share of its cells that a strategy may miss more than another, and stand beside it; so it may one cell."""
+RULE = (
+    "less often: in more than one run and more than 1 in 5 fewer than another strategy, or in at most half of the runs "
+    "where another reached it in more"
+)
+
+LEVEL = 1.1
+"""Strategies of a group whose bytes lie within this factor of the fewest keep the order of the suite."""
+
+Counts = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Labels, the best first.
+
+    Args:
+        leading: those that reach the target as often as any; of these the first `level` need about the same bytes.
+        less_often, never: those that reach it clearly less often, and not at all.
+    """
+
+    leading: tuple[str, ...]
+    level: int
+    less_often: tuple[str, ...]
+    never: tuple[str, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (*self.leading, *self.less_often, *self.never)
+
+
+def order_strategies(outcomes: pd.DataFrame) -> Order:
+    """The order at one target.
+
+    A strategy reaches it clearly less often if, among the cells that another has a result in too, the other reached it
+    in more, and either this one in at most half of them, or the other in at least two more and in more than 1 in 5
+    more: one run alone decides nothing. Within a group bytes decide, on cells that strategies have in common, so a
+    cheap hit on an easy workload does not lead. Those within a tenth of the fewest, and after them those within
+    a tenth of the next, keep the order of the suite: a margin that last bits can turn round orders nothing.
+
+    Args:
+        outcomes: rows at one target, in suite order, with suite, workload, seed, label, reached and bytes_total.
+    """
+    labels = [str(label) for label in dict.fromkeys(outcomes["label"])]
+    rows = outcomes.assign(reached=outcomes["reached"].astype(float))
+    reached = rows.pivot_table(index=PAIR, columns="label", values="reached", sort=False)[labels].to_numpy(float)
+    hits = dict(zip(labels, np.nansum(reached, axis=0), strict=True))
+    worse = dict(zip(labels, _clearly_worse(reached), strict=True))
+    some = [label for label in labels if hits[label] > 0]
+    costs = _log_bytes(rows)
+    leading = _by_bytes([label for label in some if not worse[label]], costs)
+    less_often = _by_bytes([label for label in some if worse[label]], costs)
+    return Order(
+        leading=tuple(label for rank in leading for label in rank),
+        level=len(leading[0]) if leading else 0,
+        less_often=tuple(label for rank in less_often for label in rank),
+        never=tuple(label for label in labels if not hits[label]),
+    )
+
+
+def _clearly_worse(reached: Counts) -> npt.NDArray[np.bool_]:
+    """Args: `reached` has a row for each workload and seed, a column for each strategy; NaN without a result."""
+    known = np.isfinite(reached).astype(float)
+    hit = np.nan_to_num(reached)
+    common, mine = known.T @ known, hit.T @ known
+    more = mine.T - mine  # [this, other]: by how many cells the other reached it more often
+    half = mine <= common / 2
+    many = (more >= 2) & (more > MAX_MISSES * common)
+    worse: npt.NDArray[np.bool_] = ((more > 0) & (half | many)).any(axis=1)
+    return worse
+
+
+def _log_bytes(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of hits; a row for each workload and seed, a column for each strategy."""
+    hits = rows[rows["reached"] > 0]
+    logs = np.log(hits["bytes_total"].astype(float).clip(lower=1))  # one worker in a ring pays nothing
+    return hits.assign(logs=logs).pivot_table(index=PAIR, columns="label", values="logs", sort=False)
+
+
+def _by_bytes(labels: Sequence[str], costs: pd.DataFrame) -> list[list[str]]:
+    """Ranks of strategies that need about the same, the fewest bytes first; within a rank as the labels come.
+
+    The cells that all strategies with the most hits reached are the common ones. A strategy that missed some of these
+    is put where its costs stand beside the mean of those strategies on the others.
+    """
+    if not labels:
+        return []
+    mine = costs[list(labels)]
+    hits = mine.count()
+    common = mine[list(hits.index[hits == hits.max()])].dropna().mean(axis=1)
+    scores = (mine.loc[common.index].sub(common, axis=0)).mean() if len(common) else mine.mean()
+    ordered = sorted(labels, key=lambda label: (float(scores.fillna(np.inf)[label]), label))
+    ranks: list[list[str]] = []
+    for label in ordered:
+        if ranks and float(scores[label]) <= float(scores[ranks[-1][0]]) + np.log(LEVEL):
+            ranks[-1].append(label)
+        else:
+            ranks.append([label])
+    return [sorted(rank, key=list(labels).index) for rank in ranks]

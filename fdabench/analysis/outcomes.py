@@ -1,0 +1,51 @@
+"""What reaching a target cost, in the suite's own convention; or what was spent without reaching it."""
+
+import numpy as np
+import pandas as pd
+
+from fdabench.accounting.costs import add_byte_columns, without_paper_prefix
+from fdabench.analysis.target import Headline
+from fdabench.results.load import Results
+
+
+def priced_evals(result: Results) -> pd.DataFrame:
+    """The evaluations with `bytes_*` in the suite's convention in place of the file's `paper_bytes_*`."""
+    convention = result.lock["convention"]
+    if convention == "paper" or result.evals.empty:
+        return without_paper_prefix(result.evals)
+    workers = dict(zip(result.runs["cell_id"], result.runs["workers"], strict=True))
+    ledgers = dict(list(result.ledger.groupby("cell_id")))
+    priced = [
+        add_byte_columns(mine, ledgers[cell_id], int(workers[cell_id]), convention)
+        for cell_id, mine in result.evals.groupby("cell_id", sort=False)
+    ]
+    return pd.concat(priced)
+
+
+def with_costs(frame: pd.DataFrame, target: Headline) -> pd.DataFrame:
+    """Outcomes from one suite's hits with their cells' axes and what those `spent` and `ran`: costs, and what is shown.
+
+    Costs are those of the hit, or what was spent where the target was missed. `..._before` are those of the evaluation
+    before the hit, at least one step; `..._limit` those at the end of the workload's budget. `headline` marks the
+    headline target, `shown` what figures and tables show of each workload: the same, but where nobody reached that on
+    a workload the highest target below it that somebody did.
+    """
+    reached = frame["reached"].astype(bool)
+    below = frame[reached & (frame["target"] <= target.chosen)]
+    of_workload = below.groupby("workload")["target"].max().clip(upper=target.target)
+    # A diverged cell stopped early and never gets there: what it spent by then bounds nothing.
+    spent = frame[["spent", "ran"]].astype(float).where(frame["state"] != "diverged", np.nan)
+    # A cell that stopped at its targets would have gone on as far as the others, at the same bytes a step.
+    budget = spent["ran"].groupby(frame["workload"]).transform("max")
+    return frame.assign(
+        reached=reached,
+        headline=frame["target"] == target.target,
+        shown=frame["target"] == frame["workload"].map(of_workload).fillna(target.chosen),
+        cost_bytes=frame["bytes_total"].astype(float).where(reached, spent["spent"]),
+        cost_steps=frame["step"].astype(float).where(reached, spent["ran"]),
+        cost_bytes_before=frame["bytes_before"].astype(float),
+        cost_steps_before=frame["step_before"].astype(float).clip(lower=1),
+        cost_bytes_limit=spent["spent"] * (budget / spent["ran"]),
+        cost_steps_limit=budget.where(spent["ran"].notna()),
+        rounds=frame["syncs"].astype(float) + 1,
+    )

@@ -1,0 +1,167 @@
+"""One's own cells beside the published numbers that they are counterparts of."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fdabench.accounting.costs import EvalPoint, bytes_at
+from fdabench.analysis.data import ReportData
+from fdabench.analysis.epochs import at_epoch
+from fdabench.analysis.protocol import protocol_differences
+from fdabench.published.results import (
+    GRIDS,
+    IID,
+    PARTITIONS,
+    PublishedResult,
+    PublishedSetting,
+    published,
+    published_name,
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`frame` has a row for each published number and each way in which its counterparts differ from the protocol.
+
+    `matched` of the `total` published numbers have a counterpart.
+    """
+
+    frame: pd.DataFrame
+    matched: int
+    total: int
+
+    @property
+    def left_out(self) -> int:
+        return self.total - self.matched
+
+
+def compare_with_published(data: ReportData) -> Comparison:
+    """Published numbers beside the median, the lowest and the highest of the cells that measured the same.
+
+    Costs follow the `paper` convention whatever the suite's, and a target is reached strictly above it, as the paper
+    counts.
+    """
+    cells, facts = counterparts(data), published()
+    # most suites have no cell of the paper's, and none has to be looked for under each number
+    rows = [row for fact in facts for row in _rows(fact, cells, data)] if len(cells) else []
+    matched = len({(row["axes"], row["quantity"]) for row in rows})
+    frame = pd.DataFrame(rows)
+    return Comparison(frame.drop(columns="axes") if rows else frame, matched, len(facts))
+
+
+def counterparts(data: ReportData) -> pd.DataFrame:
+    """Finished cells of the paper's data, models, partitions and strategies.
+
+    `published_as` is the paper's name of the strategy; `differs` says what else is not as in the paper. Of cells that
+    differ in how long they ran, or how often they were tested, the longest stands for all: they are one run.
+    """
+    runs = data.finished
+    runs = runs[
+        (runs["dataset"] == runs["model"].map({model: grid.dataset for model, grid in GRIDS.items()}))
+        & runs["partition"].isin({*IID, *PARTITIONS.values()})
+    ]
+    names = [published_name(*kinds) for kinds in zip(runs["strategy"], runs["monitor"], strict=True)]
+    runs = runs.assign(published_as=names)
+    runs = runs[runs["published_as"].isin({fact.axes.strategy for fact in published()})]
+    longest = runs.sort_values("steps", ascending=False, kind="stable")
+    same = longest["cell_id"].map(lambda cell_id: _course(data.configs[cell_id])).duplicated()
+    runs = runs[~same.reindex(runs.index)]
+    keys = zip(runs["cell_id"], runs["label"], strict=True)
+    return runs.assign(differs=[protocol_differences(data.configs[cell_id], label) for cell_id, label in keys])
+
+
+def _course(config: Mapping[str, Any]) -> str:
+    """What decides a cell's numbers, but for where they end."""
+    return json.dumps({key: value for key, value in config.items() if key not in ("budget", "eval")}, sort_keys=True)
+
+
+def matching(axes: PublishedSetting, cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells of a published setting; of the whole grid of the paper where it has no number of workers.
+
+    Of IID those of either kind: `differs` says where it is not the kind that was published.
+    """
+    partitions = IID if axes.partition in IID else (axes.partition,)
+    found = cells[
+        (cells["model"] == axes.model)
+        & cells["partition"].isin(partitions)
+        & (cells["published_as"] == axes.strategy)
+        & cells["workers"].isin([axes.workers] if axes.workers else GRIDS[axes.model].workers)
+    ]
+    known = [axes.theta] if axes.theta is not None else () if axes.workers else GRIDS[axes.model].thetas
+    of_theta = np.array([not math.isfinite(theta) or _close(theta, known) for theta in found["theta"]], dtype=bool)
+    return found[of_theta]
+
+
+def _close(theta: float, known: Sequence[float]) -> bool:
+    return any(math.isclose(theta, other, rel_tol=1e-9) for other in known)
+
+
+def _rows(fact: PublishedResult, cells: pd.DataFrame, data: ReportData) -> Iterator[dict[str, Any]]:
+    for differs, group in matching(fact.axes, cells).groupby("differs", sort=False):
+        values = [measure_cell(fact.axes, cell, data) for cell in group.to_dict("records")]
+        shown = [value for value in values if value is not None]
+        if shown:
+            yield _row(fact, group, str(differs), np.array([value[fact.quantity] for value in shown]))
+
+
+def measure_cell(axes: PublishedSetting, cell: Mapping[Any, Any], data: ReportData) -> dict[str, float] | None:
+    """What a cell had at the epoch or the target; NaN where it missed the target, None where it was not tested then."""
+    evals = data.evals[data.evals["cell_id"] == cell["cell_id"]]
+    if axes.epoch is not None:
+        there = at_epoch(evals, axes.epoch)
+        if there.empty or cell["state"] == "diverged":
+            return None
+        return {"accuracy": float(there["test_accuracy"].iloc[0]), "rounds": float(there["round"].iloc[0])}
+    hits = evals[evals["test_accuracy"] > axes.target]
+    if hits.empty:
+        return {"bytes": math.nan, "steps": math.nan, "rounds": math.nan}
+    hit = hits.iloc[0]
+    instant = EvalPoint(int(hit["step"]), bool(hit["after_sync"]))
+    ledger = data.ledger[data.ledger["cell_id"] == cell["cell_id"]]
+    spent = bytes_at(ledger, instant, int(cell["workers"]), "paper").total
+    return {"bytes": float(spent), "steps": float(instant.step), "rounds": float(hit["round"])}
+
+
+def _row(
+    fact: PublishedResult, cells: pd.DataFrame, differs: str, values: "np.ndarray[Any, np.dtype[np.float64]]"
+) -> dict[str, Any]:
+    axes, known = fact.axes, values[np.isfinite(values)]
+    middle, low, high = (float(f(known)) if len(known) else math.nan for f in (np.median, np.min, np.max))
+    is_accuracy = fact.quantity == "accuracy"
+    return {
+        "axes": axes,
+        "model": axes.model,
+        "partition": axes.partition,
+        "workers": _listed(cells["workers"]),
+        "strategy": axes.strategy,
+        "theta": _listed(cells["theta"]),
+        "quantity": fact.quantity,
+        "epoch": axes.epoch,
+        "target": axes.target,
+        "over_grid": fact.over_grid,
+        "published": fact.value,
+        "published_low": fact.low,
+        "published_high": fact.high,
+        "published_reached": fact.reached,
+        "published_runs": fact.runs,
+        "measured": middle,
+        "measured_low": low,
+        "measured_high": high,
+        "measured_reached": len(known),
+        "cells": len(values),
+        "seeds": int(cells["seed"].nunique()),
+        "ratio": math.nan if is_accuracy else middle / fact.value,
+        "points": 100 * (middle - fact.value) if is_accuracy else math.nan,
+        "differs": differs,
+        "source": fact.source,
+    }
+
+
+def _listed(values: "pd.Series[Any]") -> str:
+    """`5, 10`; empty where there is none, as for a strategy without theta."""
+    return ", ".join(f"{value:g}" for value in sorted(set(values.dropna())))

@@ -1,0 +1,72 @@
+"""The middle of many cells, and how far chance moves it: interquartile means with stratified bootstrap intervals.
+
+Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice, NeurIPS 2021.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from fdabench.analysis.paired import CONFIDENCE
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.generic]
+
+SEED, RESAMPLES = 0, 2000
+LEAST_SEEDS = 3
+LEAST_SEEDS_DRAWN = 5
+_CUT = 0.25
+
+
+def interquartile_mean(values: npt.ArrayLike) -> float:
+    """Mean of the middle half: a quarter of the values is left out at each end. NaN of nothing.
+
+    Misses may stand in as infinity: the mean is a number as long as they fill no more than the upper quarter.
+    """
+    known = np.asarray(values, dtype=float)
+    return float(stats.trim_mean(known, _CUT)) if known.size else math.nan
+
+
+def bootstrap_interval(values_n: Floats, workloads_n: Labels, seeds_n: Labels) -> tuple[float, float]:
+    """A 95 % percentile interval of the interquartile mean of n cells, over draws of their seeds.
+
+    Seeds are drawn anew in two ways: within each workload by itself, and for all workloads at once, as what a seed
+    decides (start weights, batches) may be shared by them. The interval covers both. One seed less is drawn than
+    there are, so that the variance of a mean of draws is that of a mean of seeds (Rao and Wu, JASA 83, 1988).
+
+    Args:
+        values_n: one value for each workload and seed; infinite where the target was missed.
+    NaN where a workload has fewer than five seeds: the range of four values, which no draw leaves, holds the middle of
+    their distribution in 88 % of samples only.
+    """
+    seeds, column_n = np.unique(seeds_n, return_inverse=True)
+    workloads, row_n = np.unique(workloads_n, return_inverse=True)
+    if not len(values_n) or np.bincount(row_n).min() < LEAST_SEEDS_DRAWN:
+        return math.nan, math.nan
+    table_WS = np.full((len(workloads), len(seeds)), np.nan)
+    table_WS[row_n, column_n] = values_n
+    random = np.random.default_rng(SEED)
+    alone = np.concatenate([_drawn(random, row_S[None, ~np.isnan(row_S)]) for row_S in table_WS], axis=1)
+    ends = [_quantiles(alone), _quantiles(_drawn(random, table_WS))]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def _drawn(random: np.random.Generator, table_WS: Floats) -> Floats:
+    """Columns drawn with replacement, one fewer than there are: [draws, values]."""
+    seeds = table_WS.shape[1]
+    drawn: Floats = table_WS[:, random.integers(0, seeds, (RESAMPLES, seeds - 1))].swapaxes(0, 1)
+    return drawn.reshape(RESAMPLES, -1)
+
+
+def _quantiles(drawn_rn: Floats) -> tuple[float, float]:
+    """Of the interquartile means of each draw; NaN is what a workload has no cell of."""
+    ordered_rn, known_r = np.sort(drawn_rn, axis=1), (~np.isnan(drawn_rn)).sum(axis=1)
+    cut_r, places = (_CUT * known_r).astype(int), np.arange(drawn_rn.shape[1])
+    middle_rn = (places >= cut_r[:, None]) & (places < (known_r - cut_r)[:, None])
+    means = np.where(middle_rn, ordered_rn, 0).sum(axis=1) / middle_rn.sum(axis=1)
+    tail = (1 - CONFIDENCE) / 2
+    # no interpolation, as between a number and infinity there is none
+    low, high = np.quantile(means, [tail, 1 - tail], method="inverted_cdf")
+    return float(low), float(high)

@@ -1,0 +1,73 @@
+"""One cell as its folder has it: for the line that a run prints when it has ended, and for `fdabench show`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fdabench.accounting.costs import add_byte_columns
+from fdabench.results.derive import derive_hits, derive_runs
+from fdabench.results.folder import SUCCESS_STATES, TABLES, Record, ResultsFolder
+from fdabench.suite.cell import Cell
+
+
+@dataclass(frozen=True)
+class CellResults:
+    """A cell and what it left behind; without a result the tables have no rows.
+
+    `run` is its row of `runs` and `hits` its rows of `hits`, so all totals are the ledger's, in the suite's convention.
+    Bytes of `evals` are in that convention, too.
+    """
+
+    folder: Path
+    cell: Cell
+    record: Record
+    convention: str
+    run: dict[str, Any]
+    hits: pd.DataFrame
+    evals: pd.DataFrame
+    ledger: pd.DataFrame
+    rounds: pd.DataFrame
+
+    @property
+    def has_result(self) -> bool:
+        return self.record.get("state") in SUCCESS_STATES
+
+
+def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) -> CellResults:
+    """
+    Args:
+        lock: the frozen suite, as `Store.read_lock` gives it.
+        cell_id: of one of its cells.
+
+    Raises:
+        ResultError: a file of the cell cannot be read.
+        LookupError, TypeError, ValueError: files do not fit together (see `taken_apart`).
+    """
+    (entry,) = [cell for cell in lock["cell"] if cell["id"] == cell_id]
+    alone, convention, workers = {**lock, "cell": [entry]}, lock["convention"], entry["config"]["workers"]
+    record = store.read_record(cell_id) or {}
+    finished = record.get("state") in SUCCESS_STATES
+    evals, ledger, rounds = (_table(store, cell_id, name, finished) for name in ("evals", "ledger", "rounds"))
+    records = {cell_id: record} if record else {}
+    runs, hits = derive_runs(alone, records, evals, ledger), derive_hits(alone, records, evals, ledger)
+    return CellResults(
+        store.root,
+        Cell(entry["config"], entry["label"], entry["reference"]),
+        record,
+        convention,
+        {str(key): value for key, value in runs.iloc[0].items()},
+        hits,
+        add_byte_columns(evals, ledger, workers, convention) if finished else evals,
+        ledger,
+        rounds,
+    )
+
+
+def _table(store: ResultsFolder, cell_id: str, name: str, finished: bool) -> pd.DataFrame:
+    """With the cell's id in front, as all cells' tables together have it."""
+    if not finished:
+        return pd.DataFrame(columns=list(dict.fromkeys(["cell_id", *TABLES[name].names])))
+    frame: pd.DataFrame = store.read_cell_table(cell_id, name).to_pandas()
+    return frame if "cell_id" in frame else frame.assign(cell_id=cell_id)

@@ -1,0 +1,93 @@
+"""`fdabench compare`: two results folders side by side, or one's own beside the numbers of the FDA paper."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fdabench.analysis.data import combine_results
+from fdabench.analysis.published import compare_with_published
+from fdabench.cli.console import print_note, print_table
+from fdabench.errors import ResultError, UsageError
+from fdabench.formatting import DASH, format_bytes, format_percent
+from fdabench.gate.compare.side_by_side import ComparisonRow, side_by_side
+from fdabench.gate.output.units import format_metric, format_signed_percent, metric_name
+from fdabench.report.tables.published import published_grids, published_table
+from fdabench.results.load import load
+from fdabench.tables import Column, Record, Table, column
+
+
+def print_comparison(roots: Sequence[Path], published: bool, form: str) -> None:
+    """
+    Raises:
+        UsageError: neither `--published` nor two results folders.
+    """
+    if published:
+        _print_published(roots, form)
+    elif len(roots) == 2:
+        _print_sides(roots[0], roots[1], form)
+    else:
+        raise UsageError("compare: give two results folders, A and B, or --published")
+
+
+def _print_sides(a: Path, b: Path, form: str) -> None:
+    """One row for each cell and metric, and the mean over all cells; how they were paired, to stderr."""
+    found = side_by_side(load(a), load(b))
+    print_table(Table([_record(line) for line in found.lines], _COLUMNS), form)
+    if found.differing:
+        print_note(
+            f"some are paired by label and workload: their configurations differ in {', '.join(found.differing)}"
+        )
+    if found.alone:
+        print_note(f"{found.alone} runs have no counterpart and are left out")
+
+
+def _record(line: ComparisonRow) -> dict[str, Any]:
+    low, high = line.interval or (None, None)
+    record = {**asdict(line), "change_low": low, "change_high": high}
+    return {key: value for key, value in record.items() if key != "interval"}
+
+
+def _size(key: str) -> Callable[[Record], str]:
+    """The value of one side: an accuracy, or bytes."""
+    return lambda line: format_percent(line[key]) if line["metric"] == "accuracy" else format_bytes(line[key])
+
+
+def _change(line: Record) -> str:
+    digits, unit = (2, " points") if line["metric"] == "accuracy" else (1, " %")
+    return f"{line['bound']}{format_signed_percent(line['change'], digits)}{unit}"
+
+
+def _interval(line: Record) -> str:
+    ends, digits = (line["change_low"], line["change_high"]), 2 if line["metric"] == "accuracy" else 1
+    return DASH if None in ends else f"[{', '.join(format_signed_percent(end, digits) for end in ends)}]"
+
+
+_COLUMNS = (
+    column("cell", write=format_metric),
+    column("metric", write=metric_name),
+    Column("a", "A", _size("a")),
+    Column("b", "B", _size("b")),
+    Column("change", "change", _change),
+    Column("interval", "95 % interval", _interval),
+    column("seeds"),
+    column("verdict"),
+)
+
+
+def _print_published(roots: Sequence[Path], form: str) -> None:
+    """One row for each published number that has a counterpart; what it means and what is left out, to stderr.
+
+    Raises:
+        ResultError: nothing in the results was published.
+    """
+    found = compare_with_published(combine_results([load(root) for root in roots]))
+    if not found.matched:
+        raise ResultError(
+            f"{', '.join(root.as_posix() for root in roots)}: none of the {found.total} published numbers has a "
+            f"counterpart; there are some for {published_grids()}; partitions round-robin and iid-file-order, on mnist "
+            "also sorted (0.6) and label (0, 8); thetas of the paper's Table 1"
+        )
+    table = published_table(found)
+    print_table(table, form)
+    print_note(table.note)

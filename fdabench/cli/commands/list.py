@@ -1,0 +1,183 @@
+"""`fdabench list`: what a suite may name, from the components themselves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from fdabench.cli.console import AS_TABLE, print_note, print_table
+from fdabench.cli.constants import CONSTANTS
+from fdabench.formatting import DASH, format_count
+from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
+from fdabench.registry.component_fields import ComponentField, component_fields, threshold_rules
+from fdabench.registry.registry import Registry
+from fdabench.suite.citations import reference_keys
+from fdabench.suite.reader import read_registry
+from fdabench.tables import Table, column
+
+
+def print_list(what: str, suite: Path | None, form: str) -> None:
+    """Where there are plug-ins, of installed packages or of the suite, also the file that each name comes from.
+
+    Below the table, what its keys may be given as, where that is more than a number or a word.
+    """
+    registry = read_registry(suite)
+    table = CONSTANTS[what]() if what in CONSTANTS else _described(_LISTS[what](registry), registry, what)
+    if form not in AS_TABLE:
+        # a formula is as wide as a terminal, so it has a line of its own below the table
+        table = _narrow(table)
+    print_table(_with_plugins(table, registry, what) if registry.plugins else table, form)
+    if form not in AS_TABLE:
+        for note in [*_formulas(registry, what), *_notes(registry, what)]:
+            print_note(note)
+
+
+def _described(table: Table, registry: Registry, role: str) -> Table:
+    """The table with what each component declares about itself; programs read every column, also the empty ones."""
+    infos = [registry.info(role, name) for name, *_ in table.rows]
+    records = [
+        {
+            **record,
+            "display_name": info.name or None,
+            "memory_vectors": info.memory_vectors,
+            "cites": reference_keys(info),
+            "formula": info.formula or None,
+        }
+        for record, info in zip(table.records, infos, strict=True)
+    ]
+    more = (
+        column("display_name", "display name", write=lambda name: name or DASH),
+        column("memory_vectors", "memory", write=_amount),
+        column("cites", write=lambda keys: ", ".join(keys) or DASH),
+        column("formula", write=lambda formula: formula or ""),
+    )
+    return Table(records, [*table.columns, *more])
+
+
+def _amount(vectors: float) -> str:
+    """`1.75 D`: vectors of D numbers, D being the number of parameters."""
+    return f"{vectors:g} D" if vectors else DASH
+
+
+def _narrow(table: Table) -> Table:
+    """Without display names and formulas, and without a column that is empty in every row."""
+    left_out = ("display_name", "formula")
+    columns = [each for i, each in enumerate(table.columns) if each.key not in left_out and _says_something(table, i)]
+    return Table(table.records, columns)
+
+
+def _says_something(table: Table, column: int) -> bool:
+    return any(row[column] not in ("", DASH) for row in table.rows)
+
+
+def _formulas(registry: Registry, what: str) -> Sequence[str]:
+    names: Mapping[str, Any] = {} if what in CONSTANTS else getattr(registry, what)
+    infos = {name: registry.info(what, name) for name in names}
+    return [f"{name} ({info.name or name}): {info.formula}" for name, info in infos.items() if info.formula]
+
+
+def _with_plugins(table: Table, registry: Registry, what: str) -> Table:
+    files = [_plugin(registry, what, name) for name, *_ in table.rows]
+    records = [{**record, "plug-in": file or None} for record, file in zip(table.records, files, strict=True)]
+    return Table(records, [*table.columns, column("plug-in", write=lambda file: file or "")])
+
+
+def _plugin(registry: Registry, what: str, name: str) -> str:
+    plugin = registry.find_plugin(what, name)
+    return "" if plugin is None else plugin.origin.path.as_posix()
+
+
+def _components(role: str) -> Callable[[Registry], Table]:
+    def listed(registry: Registry) -> Table:
+        kinds: Mapping[str, type[Any]] = getattr(registry, role)
+        records = [
+            {"kind": kind, "keys": _keys(cls, registry), "about": _first_sentence(cls)} for kind, cls in kinds.items()
+        ]
+        keys = column("keys", write=lambda found: ", ".join(found) or DASH)
+        return Table(records, (column("kind"), keys, column("about", "what it does")))
+
+    return listed
+
+
+def _keys(cls: type[Any], registry: Registry) -> list[str]:
+    return [text for member in component_fields(cls, registry) if (text := _key(member))]
+
+
+def _key(member: ComponentField) -> str:
+    if member.has_tag(SEED_TAG):
+        return ""
+    if member.has_tag(STEPS_TAG):
+        return " | ".join(member.duration_keys)
+    if member.required:
+        return member.name
+    default = member.default_kind or member.default
+    return (
+        f"{member.name} = {float(default):g}" if isinstance(default, float | Fraction) else f"{member.name} = {default}"
+    )
+
+
+def _first_sentence(cls: type[Any]) -> str:
+    text = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+    return text.removesuffix(".")
+
+
+def _notes(registry: Registry, what: str) -> Sequence[str]:
+    """The forms of thresholds and spans that components of this role have."""
+    kinds: Mapping[str, type[Any]] = {} if what in (*CONSTANTS, "datasets", "models") else getattr(registry, what)
+    found = [member for cls in kinds.values() for member in component_fields(cls, registry)]
+    thresholds = dict.fromkeys(member.name for member in found if member.has_tag(THRESHOLD_TAG))
+    spans = dict.fromkeys(" | ".join(member.duration_keys) for member in found if member.has_tag(STEPS_TAG))
+    rules = ", ".join(f'"{name}" ({constant:g})' for name, constant in threshold_rules().items())
+    return [
+        *(
+            f"{name}: a squared L2 norm, in one of three forms: a number, as {name} = 1.0; a number for each parameter "
+            f"of the model, as {name} = {{ per_parameter = 3.89e-5 }}; a published rule per parameter: {rules}"
+            for name in thresholds
+        ),
+        *(f"{keys}: the length of a round, in local steps or in passes over the data; give one" for keys in spans),
+    ]
+
+
+def _datasets(registry: Registry) -> Table:
+    records = [
+        {
+            "name": name,
+            "training_samples": data.train_samples,
+            "shape": list(data.shape),
+            "classes": data.classes,
+            "about": data.description,
+        }
+        for name, data in registry.datasets.items()
+    ]
+    columns = (
+        column("name"),
+        column("training_samples", "training samples", format_count),
+        column("shape", write=_shape),
+        column("classes"),
+        column("about"),
+    )
+    return Table(records, columns)
+
+
+def _models(registry: Registry) -> Table:
+    records = [
+        {"name": name, "images": list(model.input_shape) if model.input_shape else None, "about": model.description}
+        for name, model in registry.models.items()
+    ]
+    return Table(records, (column("name"), column("images", write=_shape), column("about")))
+
+
+def _shape(sizes: Sequence[int] | None) -> str:
+    """`1x28x28`; a model that takes images of any shape has none."""
+    return "x".join(map(str, sizes)) if sizes else "any"
+
+
+_LISTS: Mapping[str, Callable[[Registry], Table]] = {
+    "strategies": _components("strategies"),
+    "monitors": _components("monitors"),
+    "servers": _components("servers"),
+    "optimizers": _components("optimizers"),
+    "partitions": _components("partitions"),
+    "datasets": _datasets,
+    "models": _models,
+}

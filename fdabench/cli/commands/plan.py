@@ -1,0 +1,86 @@
+"""`fdabench plan`: what `run` would do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from fdabench.cli.commands.extrapolate import parse_target_scale, print_extrapolation
+from fdabench.cli.console import AS_TABLE, print_note, print_result, print_table
+from fdabench.cli.plan_table import cells_table, folded_table, priced, total
+from fdabench.cli.suites import grid_summary, load_suite, results_dir
+from fdabench.datasets.base import data_dir
+from fdabench.execution.plugin_data import hash_plugin_data
+from fdabench.execution.preflight import default_jobs, parse_device
+from fdabench.experiment.status import FINISHED_STATUSES, cell_statuses, mark_all_to_run, summarize
+from fdabench.formatting import format_duration, plural
+from fdabench.planning.time import estimated_seconds
+from fdabench.registry.registry import Registry
+from fdabench.results.folder import ResultsFolder
+from fdabench.suite.cell import Cell
+from fdabench.suite.selection import select
+
+
+class PlanRequest(NamedTuple):
+    """The command line of `plan`: the suite, which of its cells `run` would be asked for, and how much to print."""
+
+    suite: Path
+    out: Path | None
+    data_dir: Path | None
+    sets: tuple[str, ...]
+    seeds: str | None
+    chosen: str | None
+    fresh: bool
+    every: bool
+    """A row for every cell instead of one for each strategy and workload."""
+
+
+def print_plan(wanted: PlanRequest, form: str) -> None:
+    """A row for each strategy and workload, or for every cell; below, bytes and time of the cells to run."""
+    suite = load_suite(wanted.suite, wanted.sets, wanted.seeds)
+    store = ResultsFolder(results_dir(suite, wanted.out))
+    cells = select(suite.cells, wanted.chosen) if wanted.chosen else suite.cells
+    found = cell_statuses(cells, store, _watched(cells, store, wanted.data_dir, suite.registry))
+    if wanted.fresh:
+        found = mark_all_to_run(found)
+    print_note(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
+    convention = suite.suite.accounting.convention
+    costs = priced(found, convention, suite.registry)
+    print_table((cells_table if wanted.every else folded_table)(costs, convention), form)
+    if form in AS_TABLE:
+        return
+    to_run = [each for each in costs if wanted.fresh or each.standing.status not in FINISHED_STATUSES]
+    jobs = default_jobs(parse_device("auto"))
+    seconds = estimated_seconds([each.standing.cell for each in to_run], store, jobs, suite.registry)
+    now = f": {total(to_run)}, about {format_duration(seconds)} with --jobs {jobs}" if to_run else ""
+    print_result(f"in all: {plural(len(found), 'cell')}, {total(costs)}")
+    print_result(f"{summarize(found)}{now}")
+
+
+def _watched(cells: Sequence[Cell], store: ResultsFolder, data: Path | None, registry: Registry) -> Registry:
+    """Data that plug-ins load decide whether a result is stale; where there is no result they are left alone.
+
+    Raises:
+        TaskError: such data cannot be loaded.
+    """
+    begun = [cell.config["dataset"] for cell in cells if store.read_record(cell.id) is not None]
+    return hash_plugin_data(begun, data_dir(data), registry).registry
+
+
+def print_extrapolation_command(
+    path: Path,
+    out: Path | None,
+    sets: Sequence[str],
+    seeds: str | None,
+    chosen: str | None,
+    wish: str,
+    results: Path | None,
+    form: str,
+) -> None:
+    """What the suite's strategies would cost with other numbers of workers, parameters and steps.
+
+    Raises:
+        UsageError: `wish` is not such a list of numbers.
+    """
+    parsed = parse_target_scale(wish)
+    suite = load_suite(path, sets, seeds)
+    print_extrapolation(suite, parsed, results or results_dir(suite, out), chosen, results is not None, form)

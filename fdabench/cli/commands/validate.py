@@ -1,0 +1,78 @@
+"""`fdabench validate`: suite files only, all faults of all files at once."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from fdabench.cli.console import print_data, print_note, print_result, print_table
+from fdabench.cli.suites import grid_summary, print_notes
+from fdabench.errors import SuiteError, UsageError
+from fdabench.registry.plugin_source import installed_plugins
+from fdabench.suite.editor import suite_json_schema
+from fdabench.suite.reader import list_plugin_files, read_registry, read_suite
+from fdabench.tables import Table, column
+
+
+def validate_suites(paths: Sequence[Path], form: str) -> None:
+    """A line for each good file; each bad one with its faults, and then exit 2.
+
+    With `json` a row for each file, good or not, with its cells, notes and faults; the faults go to stderr as well.
+    """
+    if not paths:
+        raise UsageError("validate: give a suite file, or --schema")
+    if form in ("csv", "markdown"):
+        raise UsageError(f"--output-format {form}: validate prints lines, or json")
+    rows = [_checked(path) for path in paths]
+    if form == "json":
+        print_data(rows)
+    else:
+        for row in rows:
+            if row["good"]:
+                print_result(f"{row['file']}: good; {row['grid']}")
+    if not all(row["good"] for row in rows):
+        raise typer.Exit(SuiteError.exit_code)
+
+
+def _checked(path: Path) -> dict[str, Any]:
+    try:
+        suite = read_suite(path)
+    except SuiteError as error:
+        print_note(str(error))
+        return {"file": path.as_posix(), "good": False, "faults": list(error.faults)}
+    print_notes(suite)
+    return {
+        "file": path.as_posix(),
+        "good": True,
+        "name": suite.suite.name,
+        "cells": len(suite.cells),
+        "strategies": list(dict.fromkeys(cell.label for cell in suite.cells)),
+        "seeds": list(suite.suite.seeds),
+        "grid": grid_summary(suite),
+        "notes": list(suite.notes),
+        "faults": [],
+    }
+
+
+def print_plugins(paths: Sequence[Path], form: str) -> None:
+    """A row for each plug-in that reading these suites would run: its file, and who names it. Runs none of them."""
+    if not paths:
+        raise UsageError("validate: give a suite file")
+    records = [
+        {"plug-in": each.path.as_posix(), "named by": f"{each.suite.as_posix()}: {each.place}"}
+        for path in paths
+        for each in list_plugin_files(path)
+    ]
+    records += [
+        {"plug-in": f"{package.name} = {package.value}", "named by": f"installed: {package.where}"}
+        for package in installed_plugins()
+    ]
+    print_table(Table(records, [column("plug-in"), column("named by")]), form)
+
+
+def print_schema(paths: Sequence[Path]) -> None:
+    """The JSON Schema of suites, with what the plug-ins of the suite add."""
+    registry = read_registry(paths[0] if paths else None)
+    print_result(json.dumps(suite_json_schema(registry), indent=2, ensure_ascii=False))

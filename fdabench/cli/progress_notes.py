@@ -1,0 +1,41 @@
+"""Notes of how far cells under way are, beside their leases, for `fdabench status`; gone when a cell has ended."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from time import monotonic
+
+from fdabench.cli.pace import note_path
+from fdabench.errors import ResultError
+from fdabench.execution import events
+from fdabench.results.files import remove, write_json
+from fdabench.results.folder import ResultsFolder
+
+EVERY_S = 2.0
+"""Seconds between two notes of one cell, at least."""
+
+
+class ProgressNotes:
+    """Writes down what a run tells of its cells. A note that cannot be written is left out: the run goes on."""
+
+    def __init__(self, store: ResultsFolder) -> None:
+        self._store, self._due = store, dict[str, float]()
+
+    def sees(self, event: events.Event) -> None:
+        if isinstance(event, events.CellProgress):
+            self._write(event)
+        elif isinstance(event, events.CellFinished):
+            with suppress(ResultError):
+                remove(note_path(self._store, event.cell.id))
+
+    def _write(self, event: events.CellProgress) -> None:
+        if monotonic() < self._due.get(event.cell.id, 0.0):
+            return
+        self._due[event.cell.id] = monotonic() + EVERY_S
+        progress = event.progress
+        note = {"step": progress.step, "budget": progress.budget, "accuracy": progress.accuracy, "at": _now()}
+        with suppress(ResultError):
+            write_json(note_path(self._store, event.cell.id), note)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

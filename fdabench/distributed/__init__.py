@@ -1,0 +1,1 @@
+"""Ranks: process group, rendezvous, heartbeats and control of a cell whose workers are in several processes."""

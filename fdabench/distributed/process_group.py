@@ -1,0 +1,209 @@
+"""The processes that hold a cell's workers between them: who holds which, and what they tell each other.
+
+All that is said here is about the run, never a part of the method, and crosses unmetered: as tensors of bytes that a
+codec makes and reads, so that nothing that arrives is run.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from fdabench.core.collective import (
+    AllGatherCollective,
+    AllReduceCollective,
+    Collective,
+    InProcessCollective,
+    translate_dist_errors,
+)
+from fdabench.errors import ProcessLostError
+
+T = TypeVar("T")
+Reduction = Literal["ordered", "allreduce"]
+"""Sums in the order of the ranks, to the bits of one process; or in the backend's, with its traffic."""
+
+
+class Codec(Protocol):
+    """Between what processes tell each other and bytes; it makes no other classes than it was told of."""
+
+    def encode(self, value: Any) -> bytes: ...
+
+    def decode(self, content: bytes) -> Any: ...
+
+
+class JsonCodec:
+    """For what JSON has a form for."""
+
+    def encode(self, value: Any) -> bytes:
+        return json.dumps(value).encode()
+
+    def decode(self, content: bytes) -> Any:
+        return json.loads(content)
+
+
+JSON = JsonCodec()
+
+
+class ProcessGroup(Protocol):
+    """As one process of it sees it."""
+
+    @property
+    def rank(self) -> int:
+        """Who writes results has rank 0."""
+        ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def check_consistency(self) -> bool:
+        """Whether its processes compare what they are about to do."""
+        ...
+
+    @property
+    def reduction(self) -> Reduction: ...
+
+    @property
+    def network_interface(self) -> str:
+        """The interface that is read around everything that crosses; empty if none is."""
+        ...
+
+    def barrier(self) -> None:
+        """Wait until everybody is here."""
+        ...
+
+    def local_workers(self, workers: int) -> range:
+        """The workers that this process holds, of so many."""
+        ...
+
+    def make_collective(self, share_K: Tensor) -> Collective:
+        """Averaging over them all, by the weights of all workers."""
+        ...
+
+    def broadcast(self, make: Callable[[], T]) -> T:
+        """What rank 0 makes, in every process."""
+        ...
+
+    def gather(self, mine: T) -> list[T]:
+        """What each process brought, in rank order; in rank 0 only, elsewhere nothing."""
+        ...
+
+    def all_gather(self, mine: T) -> list[T]:
+        """What each process brought, in rank order, in every process."""
+        ...
+
+
+@dataclass(frozen=True)
+class SingleProcess:
+    """One process, which holds all workers."""
+
+    rank: int = 0
+    size: int = 1
+    check_consistency: bool = False
+    reduction: Reduction = "ordered"
+    network_interface: str = ""
+
+    def barrier(self) -> None:
+        pass
+
+    def local_workers(self, workers: int) -> range:
+        return range(workers)
+
+    def make_collective(self, share_K: Tensor) -> Collective:
+        return InProcessCollective(share_K)
+
+    def broadcast(self, make: Callable[[], T]) -> T:
+        return make()
+
+    def gather(self, mine: T) -> list[T]:
+        return [mine]
+
+    def all_gather(self, mine: T) -> list[T]:
+        return [mine]
+
+
+SINGLE_PROCESS = SingleProcess()
+
+
+@dataclass(frozen=True)
+class TorchProcessGroup:
+    """One of the default process group."""
+
+    rank: int
+    size: int
+    reduction: Reduction = "ordered"
+    check_consistency: bool = False
+    network_interface: str = ""
+    codec: Codec = JSON
+
+    def barrier(self) -> None:
+        with translate_dist_errors():
+            dist.barrier()
+
+    def local_workers(self, workers: int) -> range:
+        shares = split_evenly(workers, self.size)
+        first = sum(shares[: self.rank])
+        return range(first, first + shares[self.rank])
+
+    def make_collective(self, share_K: Tensor) -> Collective:
+        shares = split_evenly(len(share_K), self.size)
+        if self.reduction == "ordered":
+            return AllGatherCollective(share_K, shares)
+        mine = self.local_workers(len(share_K))
+        return AllReduceCollective(share_K[mine.start : mine.stop], shares)
+
+    def broadcast(self, make: Callable[[], T]) -> T:
+        content = self.codec.encode(make()) if self.rank == 0 else b""
+        size = torch.tensor([len(content)])
+        with translate_dist_errors():
+            dist.broadcast(size, 0)
+            said = _as_tensor(content) if self.rank == 0 else torch.empty(int(size), dtype=torch.uint8)
+            dist.broadcast(said, 0)
+        answer: T = self._decode(said)
+        return answer
+
+    def gather(self, mine: T) -> list[T]:
+        padded, sizes = self._pad(mine)
+        everyones = [torch.empty_like(padded) for _ in sizes] if self.rank == 0 else None
+        with translate_dist_errors():
+            dist.gather(padded, everyones, 0)
+        return [self._decode(each[:size]) for each, size in zip(everyones or [], sizes, strict=False)]
+
+    def all_gather(self, mine: T) -> list[T]:
+        padded, sizes = self._pad(mine)
+        everyones = [torch.empty_like(padded) for _ in sizes]
+        with translate_dist_errors():
+            dist.all_gather(everyones, padded)
+        return [self._decode(each[:size]) for each, size in zip(everyones, sizes, strict=True)]
+
+    def _pad(self, mine: object) -> tuple[Tensor, list[int]]:
+        """As bytes, filled up to the longest of all (the backends want as many of everybody); and how many each has."""
+        content = _as_tensor(self.codec.encode(mine))
+        sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
+        with translate_dist_errors():
+            dist.all_gather(sizes, torch.tensor([len(content)]))
+        lengths = [int(size) for size in sizes]
+        return torch.nn.functional.pad(content, (0, max(lengths) - len(content))), lengths
+
+    def _decode(self, said: Tensor) -> Any:
+        try:
+            return self.codec.decode(said.numpy().tobytes())
+        except Exception as error:
+            raise ProcessLostError(
+                f"another process said what cannot be read: {type(error).__name__}: {error}"
+            ) from error
+
+
+def _as_tensor(content: bytes) -> Tensor:
+    return torch.from_numpy(np.frombuffer(bytearray(content), np.uint8))
+
+
+def split_evenly(workers: int, processes: int) -> tuple[int, ...]:
+    """How many workers each process holds: as even as can be, the first ones one more."""
+    each, more = divmod(workers, processes)
+    return tuple(each + (rank < more) for rank in range(processes))

@@ -1,0 +1,54 @@
+"""A worker as a row of numbers, and the model's tensors as views of it. Shape suffixes: D = parameters, B = statistics.
+
+Kernels of convolutions lie in a row with the channels last, as CPUs and tensor cores want them. Statistics are what a
+model learns without gradients: the running means and variances of batch normalization.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+def unflatten(row: Tensor, like: Sequence[Tensor]) -> Iterator[Tensor]:
+    """A flat row as tensors of the shapes of others, sharing its memory."""
+    parts = row.split([tensor.numel() for tensor in like])
+    return (_reshape(part, tensor.shape) for part, tensor in zip(parts, like, strict=True))
+
+
+def _reshape(part: Tensor, shape: torch.Size) -> Tensor:
+    if len(shape) != 4:
+        return part.view(shape)
+    outputs, inputs, height, width = shape
+    return part.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
+
+
+def flatten(tensors: Sequence[Tensor]) -> Tensor:
+    """The inverse of `views`: one row, which shares no memory with the tensors."""
+    if not tensors:
+        return torch.empty(0)
+    channels_last = (x.permute(0, 2, 3, 1) if x.dim() == 4 else x for x in tensors)
+    return torch.cat([x.detach().flatten() for x in channels_last])
+
+
+def parameters(model: nn.Module) -> list[nn.Parameter]:
+    return list(model.parameters())
+
+
+def kernel_mask(model: nn.Module, value: float) -> Tensor:
+    """A flat row with `value` where the kernels of linear layers and convolutions lie, and zero elsewhere."""
+    layers = (module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d))
+    kernels = {id(layer.weight) for layer in layers}
+    return torch.cat([torch.full_like(w.detach(), value * (id(w) in kernels)).flatten() for w in parameters(model)])
+
+
+def running_stats(model: nn.Module) -> dict[str, Tensor]:
+    """Buffers by name; those that count or hold keys are not among them."""
+    return {name: buffer for name, buffer in model.named_buffers() if buffer.is_floating_point()}
+
+
+def bind_parameters(model: nn.Module, w_D: Tensor, b_B: Tensor) -> None:
+    """Point the model at flat rows of weights and of statistics."""
+    for tensors, row in ((parameters(model), w_D), (list(running_stats(model).values()), b_B)):
+        for tensor, view in zip(tensors, unflatten(row, tensors), strict=True):
+            tensor.data = view

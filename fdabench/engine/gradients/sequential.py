@@ -1,0 +1,54 @@
+"""Gradients worker by worker: what a CPU does fastest. Shape suffixes as in `engine.rows`."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
+from fdabench.engine.dropout_keys import dropout_layers
+from fdabench.engine.flatten import parameters, running_stats, unflatten
+from fdabench.engine.precision import Precision, autocast, matmul_precision
+from fdabench.engine.sampling import Indices
+
+
+class SequentialGradients:
+    """One model, bound to one worker's row after the other; its gradients are copied to its other row."""
+
+    def __init__(self, model: nn.Module, rows: WorkerMatrix, examples: LabeledData, precision: Precision) -> None:
+        self._model, self._examples, self._precision = model, examples, precision
+        self._dropouts = dropout_layers(model)
+        weights, buffers = parameters(model), list(running_stats(model).values())
+        self._weights = [list(zip(weights, unflatten(w_D, weights), strict=True)) for w_D in rows.w_KD]
+        self._parameters = weights
+        self._gradients = [list(unflatten(g_D, weights)) for g_D in rows.g_KD]
+        self._buffers = [list(zip(buffers, unflatten(b_B, buffers), strict=True)) for b_B in rows.b_KB]
+
+    def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics:
+        """Fill g_KD with the gradient of each worker's mean loss over the samples that it has drawn."""
+        self._model.train()
+        with matmul_precision(self._precision):
+            seen = [self._one(k, indices, key_L) for k, (indices, key_L) in enumerate(zip(drawn, keys_KL, strict=True))]
+        losses, accuracies = zip(*seen, strict=True)
+        return BatchMetrics(torch.stack(losses), torch.stack(accuracies))
+
+    def _one(self, k: int, indices: Indices, key_L: Tensor) -> tuple[Tensor, Tensor]:
+        self._bind(k, key_L)
+        drawn = torch.from_numpy(indices).to(self._examples.x.device)
+        # indexing does not keep the layout in which the images are held
+        x = self._examples.x.index_select(0, drawn).contiguous(memory_format=torch.channels_last)
+        y = self._examples.y.index_select(0, drawn)
+        with autocast(self._precision, x.device):
+            logits = self._model(x)
+            loss = nn.functional.cross_entropy(logits, y)
+        for gradient, found in zip(self._gradients[k], torch.autograd.grad(loss, self._parameters), strict=True):
+            gradient.copy_(found)
+        return loss.detach(), (logits.detach().argmax(1) == y).float().mean()
+
+    def _bind(self, k: int, key_L: Tensor) -> None:
+        for parameter, weight in self._weights[k]:
+            parameter.data = weight
+        for buffer, statistic in self._buffers[k]:
+            buffer.data = statistic
+        for dropout, key in zip(self._dropouts, key_L, strict=True):
+            dropout.key = key

@@ -1,0 +1,111 @@
+"""Gradients of all workers at once, by torch.func.vmap: what a GPU does fastest. Shape suffixes as in `engine.rows`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+
+from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
+from fdabench.engine.cuda_graph import GraphedFunction
+from fdabench.engine.dropout_keys import dropout_layers
+from fdabench.engine.flatten import parameters, running_stats, unflatten
+from fdabench.engine.precision import Precision, autocast, matmul_precision
+from fdabench.engine.sampling import Indices
+
+WorkerIndex = slice | Indices
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+class _StepAux(NamedTuple):
+    """What a worker's pass leaves besides the gradient."""
+
+    accuracy: Tensor
+    statistics: dict[str, Tensor]
+
+
+class VectorizedGradients:
+    """One model as a pure function of a worker's row, mapped over the rows."""
+
+    def __init__(self, model: nn.Module, rows: WorkerMatrix, examples: LabeledData, precision: Precision) -> None:
+        self._model, self._rows, self._examples, self._precision = model, rows, examples, precision
+        self._names = [name for name, _ in model.named_parameters()]
+        self._like = [parameter.detach() for parameter in parameters(model)]
+        self._statistics = {name: buffer.detach() for name, buffer in running_stats(model).items()}
+        held = {id(module): name for name, module in model.named_modules()}
+        self._keys = [f"{held[id(dropout)]}.key" for dropout in dropout_layers(model)]
+        kept = {*self._statistics, *self._keys}
+        self._counters = {name: buffer for name, buffer in model.named_buffers() if name not in kept}
+        self._mapped = vmap(grad_and_value(self._loss, has_aux=True))
+        self._graphs: dict[int, GraphedFunction] = {}
+
+    def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics:
+        """Fill g_KD with the gradient of each worker's mean loss over the samples that it has drawn."""
+        self._model.train()
+        stacks = list(_group_by_batch_size(drawn))
+        if len(stacks) == 1 and self._examples.x.is_cuda:
+            return self._graphed(stacks[0][1], keys_KL)
+        loss_K, accuracy_K = torch.empty_like(self._rows.w_KD[:, 0]), torch.empty_like(self._rows.w_KD[:, 0])
+        for members, stack in stacks:
+            indices = torch.from_numpy(stack).to(self._examples.x.device, non_blocking=True)
+            loss_K[members], accuracy_K[members] = self._stacked_gradients(members, indices, keys_KL[members])
+        return BatchMetrics(loss_K, accuracy_K)
+
+    def _graphed(self, stack: Indices, keys_KL: Tensor) -> BatchMetrics:
+        """Losses and accuracies of all workers; a graph for each batch size."""
+        size = stack.shape[1]
+        if size not in self._graphs:
+            every_worker = slice(None)
+            self._graphs[size] = GraphedFunction(
+                partial(self._stacked_gradients, every_worker), self._examples.x.device
+            )
+        return self._graphs[size](torch.from_numpy(stack), keys_KL)
+
+    def _stacked_gradients(self, members: WorkerIndex, indices: Tensor, keys: Tensor) -> BatchMetrics:
+        """Losses and accuracies of these workers; their gradients and statistics go to their rows."""
+        x, y = self._examples.x[indices], self._examples.y[indices]
+        with matmul_precision(self._precision), _float_batch_norm(self._model):
+            g_MD, (loss_M, seen) = self._mapped(self._rows.w_KD[members], self._rows.b_KB[members], keys, x, y)
+        self._rows.g_KD[members] = g_MD
+        if seen.statistics:
+            self._rows.b_KB[members] = torch.cat([part.flatten(1) for part in seen.statistics.values()], 1)
+        return BatchMetrics(loss_M, seen.accuracy)
+
+    def _loss(self, w_D: Tensor, b_B: Tensor, key_L: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, _StepAux]:
+        weights = dict(zip(self._names, unflatten(w_D, self._like), strict=True))
+        before = list(self._statistics.values())
+        # batch normalization writes into what it is given, and counts its batches
+        counters = {name: buffer.clone() for name, buffer in self._counters.items()}
+        running = {name: part.clone() for name, part in zip(self._statistics, unflatten(b_B, before), strict=True)}
+        keys = dict(zip(self._keys, key_L, strict=True))
+        with autocast(self._precision, x.device):
+            logits = functional_call(self._model, {**weights, **running, **counters, **keys}, (x,))
+            loss = nn.functional.cross_entropy(logits, y)
+        return loss, _StepAux((logits.argmax(1) == y).float().mean(), running)
+
+
+@contextmanager
+def _float_batch_norm(model: nn.Module) -> Iterator[None]:
+    """Mapped over workers, the gradient of batch normalization cannot mix bfloat16 with its float32 weights."""
+    norms = [module for module in model.modules() if isinstance(module, _NORMS)]
+    hooks = [norm.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(),)) for norm in norms]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _group_by_batch_size(drawn: Sequence[Indices]) -> Iterator[tuple[WorkerIndex, Indices]]:
+    """Workers whose batches can be stacked, and the stack: almost always all of them."""
+    sizes = np.array([len(indices) for indices in drawn])
+    if (sizes == sizes[0]).all():
+        yield slice(None), np.stack(drawn)
+        return
+    for size in np.unique(sizes):
+        members = np.flatnonzero(sizes == size)
+        yield members, np.stack([indices for indices in drawn if len(indices) == size])

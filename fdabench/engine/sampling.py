@@ -1,0 +1,95 @@
+"""Which samples a worker sees next. One sampler for each worker, each with a generator of its own."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fdabench.errors import WorkloadError
+
+Indices = NDArray[np.int64]
+LastBatch = Literal["wrap", "drop", "keep"]
+SamplerState = dict[str, Any]
+"""Where a sampler stands: numbers, text and arrays only."""
+
+
+class Sampler(Protocol):
+    def next_batch(self) -> Indices:
+        """The next mini-batch, as indices into the training set."""
+        ...
+
+    def state_dict(self) -> SamplerState: ...
+
+    def load_state_dict(self, position: SamplerState) -> None:
+        """Draw from here on what a sampler at this position would."""
+        ...
+
+
+class RemappedSampler:
+    """A sampler for a process that holds a part of the training set: `place` is where each sample is among those."""
+
+    def __init__(self, sampler: Sampler, place: Indices) -> None:
+        self._sampler, self._place = sampler, place
+
+    def next_batch(self) -> Indices:
+        return self._place[self._sampler.next_batch()]
+
+    def state_dict(self) -> SamplerState:
+        return self._sampler.state_dict()
+
+    def load_state_dict(self, position: SamplerState) -> None:
+        self._sampler.load_state_dict(position)
+
+
+class ShuffleSampler:
+    """Epochs without replacement: the shard in a new random order each time it is through.
+
+    `last_batch`, what becomes of the samples that do not fill a batch at the end of an epoch: `wrap` fills it up from
+    the next epoch, so all batches are full and no sample is lost; `drop` leaves them out; `keep` makes a small batch.
+    """
+
+    def __init__(self, shard: Indices, batch_size: int, last_batch: LastBatch, rng: np.random.Generator) -> None:
+        if last_batch == "drop" and len(shard) < batch_size:
+            raise WorkloadError(
+                f"last_batch = 'drop' leaves a worker that holds {len(shard)} samples without any batch of "
+                f"{batch_size}: take 'wrap' or 'keep', a smaller batch_size, or min_samples in the partition"
+            )
+        self._shard, self._batch_size, self._last_batch, self._rng = shard, batch_size, last_batch, rng
+        self._rest: Indices = shard[:0]
+
+    def next_batch(self) -> Indices:
+        while len(self._rest) < _MIN_REMAINING[self._last_batch](self._batch_size):
+            kept = self._rest if self._last_batch == "wrap" else self._rest[:0]
+            self._rest = np.concatenate([kept, self._rng.permutation(self._shard)])
+        batch, self._rest = self._rest[: self._batch_size], self._rest[self._batch_size :]
+        return batch
+
+    def state_dict(self) -> SamplerState:
+        return {"rest": self._rest, "rng": self._rng.bit_generator.state}
+
+    def load_state_dict(self, position: SamplerState) -> None:
+        self._rest, self._rng.bit_generator.state = position["rest"], position["rng"]
+
+
+_MIN_REMAINING: Mapping[LastBatch, Callable[[int], int]] = {
+    "wrap": lambda b: b,
+    "drop": lambda b: b,
+    "keep": lambda b: 1,
+}
+
+
+class IndependentBatchSampler:
+    """The FDA paper's: each batch is an independent draw of distinct samples of the shard."""
+
+    def __init__(self, shard: Indices, batch_size: int, rng: np.random.Generator) -> None:
+        self._shard, self._size, self._rng = shard, min(batch_size, len(shard)), rng
+
+    def next_batch(self) -> Indices:
+        return self._shard[self._rng.choice(len(self._shard), self._size, replace=False)]
+
+    def state_dict(self) -> SamplerState:
+        return {"rng": self._rng.bit_generator.state}
+
+    def load_state_dict(self, position: SamplerState) -> None:
+        self._rng.bit_generator.state = position["rng"]

@@ -1,0 +1,34 @@
+"""Who runs the cells of a suite: the processes of this machine, or somebody else's."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from fdabench.execution.events import Event
+from fdabench.execution.local_backend import RunContext, run_cells
+from fdabench.suite.cell import Cell
+
+
+class RunCells(Protocol):
+    """As `run.pool.run_cells`."""
+
+    def __call__(
+        self,
+        cells: Sequence[Cell],
+        place: RunContext,
+        stop_asked: Callable[[], bool],
+        begun: Mapping[str, int] | None,
+    ) -> Generator[Event]: ...
+
+
+def _no_check(cells: Sequence[Cell], place: RunContext) -> None:
+    pass
+
+
+class Backend(NamedTuple):
+    """`check` tells, before anything is written, whether the cells can be run at all."""
+
+    run_cells: RunCells
+    check: Callable[[Sequence[Cell], RunContext], None]
+
+
+LOCAL_BACKEND = Backend(run_cells, _no_check)

@@ -1,0 +1,71 @@
+"""What every process that runs cells, or parts of them, begins with; and the processes that do as a leader says."""
+
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from fdabench.distributed.coordinator import RankCoordinator
+from fdabench.engine.allocator import disable_malloc_trim
+from fdabench.engine.gradients.selection import ENGINES
+from fdabench.execution.shared_data import mmap_loader
+from fdabench.experiment.distributed_cell import GroupConfig, RankContext, device_for_rank, run_as_follower
+from fdabench.registry.plugin_loading import PackedPlugins
+from fdabench.registry.registry import Registry
+
+BLOCKED_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+"""Signals that wait until a process has said what becomes of them; a process is born with them held back."""
+
+
+class ComputeConfig(NamedTuple):
+    """What a process computes with."""
+
+    folder: Path
+    """Of the data, as `run.shared.on_disk` leaves it."""
+    device: torch.device
+    engine: str
+    threads: int
+    plugins: PackedPlugins
+
+    def apply(self) -> None:
+        """Take the memory and the threads that it says."""
+        disable_malloc_trim()
+        torch.set_num_threads(self.threads)
+
+
+def unblock_signals() -> None:
+    """What has been held back until now comes through."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_SIGNALS)
+
+
+def make_rank_context(table: GroupConfig, rank: int, kit: ComputeConfig, registry: Registry) -> RankContext:
+    device = device_for_rank(kit.device, rank)
+    return RankContext(
+        RankCoordinator(table.meeting, rank), table.mean, table.wire, device, ENGINES[kit.engine], registry
+    )
+
+
+def run_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:
+    """Be another process of the team, until the leader has nothing more to do.
+
+    Raises:
+        CutOffError: as `obey`.
+    """
+    kit.apply()
+    seat = make_rank_context(table, rank, kit, kit.plugins.unpacked())
+    try:
+        run_as_follower(mmap_loader(kit.folder, seat.device), seat)
+    finally:
+        seat.member.shutdown()
+
+
+def run_local_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:
+    """As `follow`, for a process of which the leader tells what becomes of it; a terminal's Ctrl-C is not for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    unblock_signals()
+    with suppress(Exception):
+        run_follower(kit, table, rank)

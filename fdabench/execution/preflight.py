@@ -1,0 +1,130 @@
+"""Whether cells can begin at all: data and weights are there, and can be shared out. Before anything is written."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from fdabench.datasets.base import DatasetTensors
+from fdabench.engine.gradients.selection import ENGINES, resolve_engine
+from fdabench.engine.sampling import Indices
+from fdabench.errors import FdabenchError, UsageError, WorkloadError, did_you_mean
+from fdabench.experiment.build import make_samplers, partition_data, seeds_of
+from fdabench.experiment.environment import usable_cores
+from fdabench.registry.compatibility import non_finite_outputs
+from fdabench.registry.plugin_errors import attribute_errors
+from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.suite.cell import Cell
+
+WORKERS_TO_FILL_ACCELERATOR = 256
+
+
+def check_runnable(
+    cells: Sequence[Cell],
+    data: Mapping[str, DatasetTensors],
+    device: torch.device,
+    registry: Registry = BUILT_IN,
+    processes: int = 1,
+) -> None:
+    """Whether they can begin, each in so many processes.
+
+    Raises:
+        TaskError: cells cannot be shared out, or not be computed as asked, or weights are missing; all that is wrong is
+            in the message.
+    """
+    faults = [
+        fault for name in data for fault in _partition_errors(_cells_with("dataset", name, cells), data[name], registry)
+    ]
+    faults += _missing_weights(cells, registry)
+    faults += _non_finite_outputs(cells, data, registry)
+    if device.type != "cuda" and _cells_with("precision", "tf32", cells):
+        faults.append("precision = 'tf32' needs a CUDA device; on a CPU there are 'fp32' and 'bf16'")
+    few = sorted({cell.config["workers"] for cell in cells if cell.config["workers"] < processes})
+    faults += [f"workers = {workers} cannot be shared out over {processes} processes" for workers in few]
+    if faults:
+        raise WorkloadError("\n".join(dict.fromkeys(faults)))
+
+
+def _cells_with(axis: str, value: str, cells: Sequence[Cell]) -> list[Cell]:
+    return [cell for cell in cells if cell.config[axis] == value]
+
+
+def _partition_errors(cells: Sequence[Cell], data: DatasetTensors, registry: Registry) -> list[str]:
+    axes = ("partition", "workers", "batch_size", "sampling", "last_batch", "seed")
+    distinct = {json.dumps([cell.config[axis] for axis in axes]): cell for cell in cells}
+    faults = []
+    for cell in distinct.values():
+        try:
+            shards = _partition(cell, data, registry)
+            make_samplers(cell.config, shards)
+        except FdabenchError as error:
+            faults.append(f"{cell.title}: {error}")
+    return faults
+
+
+def _partition(cell: Cell, data: DatasetTensors, registry: Registry) -> list[Indices]:
+    kind = cell.config["partition"]["kind"]
+    plugin = registry.find_plugin("partitions", kind)
+    if plugin is None:
+        return partition_data(cell.config, data, registry)
+    return attribute_errors(plugin, f"partition {kind!r}: split", lambda: partition_data(cell.config, data, registry))
+
+
+def _missing_weights(cells: Sequence[Cell], registry: Registry) -> list[str]:
+    """Pretrained weights are fetched once here, not by every process at the same time."""
+    faults = []
+    for name in dict.fromkeys(cell.config["model"] for cell in cells):
+        fetch = registry.models[name].pretrained
+        try:
+            _ = fetch() if fetch is not None else None
+        except WorkloadError as error:
+            faults.append(str(error))
+    return faults
+
+
+def _non_finite_outputs(cells: Sequence[Cell], data: Mapping[str, DatasetTensors], registry: Registry) -> list[str]:
+    pairs = {(cell.config["model"], cell.config["dataset"]): cell for cell in cells}
+    return [
+        fault
+        for (model, name), cell in pairs.items()
+        if name in data
+        for fault in non_finite_outputs(
+            model, data[name].test_x, data[name].classes, seeds_of(cell.config)["weights"], registry
+        )
+    ]
+
+
+def parse_device(text: str) -> torch.device:
+    """
+    Raises:
+        UsageError: no such device here.
+    """
+    if text == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = text.partition(":")
+    if text != "cpu" and (kind != "cuda" or (index and not index.isdigit())):
+        raise UsageError(f"--device {text}: expected auto, cpu, cuda or cuda:0")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"--device {text}: {torch.cuda.device_count()} CUDA devices here")
+    return torch.device(text)
+
+
+def parse_engine(text: str, device: torch.device) -> str:
+    """
+    Raises:
+        UsageError: no such engine.
+    """
+    if text not in (names := ("auto", *ENGINES)):
+        raise UsageError(f"--engine {text}: expected {', '.join(names)} or distributed{did_you_mean(text, names)}")
+    return resolve_engine(text, device)
+
+
+def default_jobs(device: torch.device, processes: int = 1) -> int:
+    """A process for each core, where each cell takes so many; one cell at a time on an accelerator."""
+    return max(1, usable_cores() // processes) if device.type == "cpu" else 1
+
+
+def default_cells_per_batch(device: torch.device, cells: Sequence[Cell]) -> int:
+    """Cells whose workers make one matrix: what fills an accelerator; a CPU is fastest with one."""
+    most = max((cell.config["workers"] for cell in cells), default=1)
+    return 1 if device.type == "cpu" else max(1, WORKERS_TO_FILL_ACCELERATOR // most)

@@ -1,0 +1,270 @@
+"""Cells as tasks of a Ray cluster, whose nodes need nothing but fdabench: what cells depend on is sent there, what they
+leave is written here. Events, stops and records are those of `run.pool`.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from fdabench.errors import WorkloadError
+from fdabench.execution.backend import Backend
+from fdabench.execution.batching import batch_cells
+from fdabench.execution.events import CellFinished, CellProgress, CellStarted, CellWarning, Event, Idle
+from fdabench.execution.lease import REFRESH_INTERVAL_S, Lease
+from fdabench.execution.local_backend import LOCK_RETRY_S, TICK_S, RunContext
+from fdabench.execution.ray_cluster import alive_nodes, check_resources, connect, resources_for
+from fdabench.execution.remote_folder import make_remote_cell, record_lost, record_result, record_started
+from fdabench.execution.remote_worker import (
+    Message,
+    MessageActor,
+    RemoteCell,
+    RemoteConfig,
+    RemoteProgress,
+    RemoteResult,
+    RemoteStarted,
+    RemoteWarning,
+    run_remote_cells,
+)
+from fdabench.experiment.status import FINISHED_STATUSES, attempts, cell_statuses
+from fdabench.registry.plugin_loading import pack_plugins
+from fdabench.results.folder import Record
+from fdabench.suite.cell import Cell
+
+try:
+    import ray
+    from ray.exceptions import RayError, RayTaskError, TaskCancelledError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+except ModuleNotFoundError:
+    pass  # `joined` says so, to whoever asks for it
+
+MAX_TRIES = 3
+"""A cell whose node or process dies is begun again, so often in one run."""
+
+
+@contextmanager
+def ray_backend(address: str | None, jobs: int | None) -> Iterator[Backend]:
+    """A cluster to run cells on, at most `jobs` at a time, or as many as it has processors for.
+
+    Raises:
+        UsageError: Ray is not installed, or there is no cluster.
+    """
+    with connect(address):
+        yield Backend(partial(_run_cells, jobs), partial(check_resources, jobs=jobs))
+
+
+def _on_node(
+    errand: RemoteConfig, parcels: Sequence[RemoteCell], data: Mapping[str, Any], desk: Any
+) -> list[RemoteResult]:
+    return run_remote_cells(errand, parcels, data, desk.tell.remote, lambda: bool(ray.get(desk.stop_asked.remote())))
+
+
+def _run_cells(
+    jobs: int | None,
+    cells: Sequence[Cell],
+    place: RunContext,
+    stop_asked: Callable[[], bool],
+    begun: Mapping[str, int] | None,
+) -> Generator[Event]:
+    """As `run.pool.run_cells`, but a cell whose node dies is begun again elsewhere; each time is an attempt.
+
+    Raises:
+        TaskError: the nodes cannot run cells.
+        ResultError: the results folder cannot be written.
+    """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    desk = ray.remote(MessageActor).options(num_cpus=0, scheduling_strategy=here).remote()
+    data = {name: ray.put(asdict(each)) for name, each in place.data.items()}
+    known = attempts(cells, place.store) if begun is None else begun
+    groups = deque(batch_cells(cells, place.cells_per_batch, place.registry))
+    driver = _RayScheduler(place, jobs, desk, data, groups, stop_asked, known)
+    try:
+        yield from driver.events()
+    except GeneratorExit:
+        if not (driver.stopping or stop_asked()):
+            driver.stop_asked = lambda: True
+            deque(driver.events(), maxlen=0)
+        raise
+    finally:
+        driver.shutdown()
+        ray.kill(desk)
+
+
+@dataclass
+class _Task:
+    cells: dict[str, Cell]
+    leases: list[Lease]
+    began: set[str] = field(default_factory=set)
+
+
+@dataclass
+class _RayScheduler:
+    """What is under way on the cluster, and what waits for it."""
+
+    place: RunContext
+    jobs: int | None
+    actor: Any
+    data: Mapping[str, Any]
+    """References to the fields of each data set."""
+    waiting: deque[list[Cell]]
+    stop_asked: Callable[[], bool]
+    planned_attempts: Mapping[str, int]
+    locked_cells: deque[tuple[float, Cell]] = field(default_factory=deque)
+    tasks: dict[Any, _Task] = field(default_factory=dict)
+    tries: Counter[str] = field(default_factory=Counter)
+    stopping: bool = False
+    warned_locked: bool = False
+    refreshed_at: float = field(default_factory=monotonic)
+
+    def events(self) -> Iterator[Event]:
+        """Until every cell has ended or, when asked to stop, until no cell is under way."""
+        while self.waiting or self.locked_cells or self.tasks:
+            if not self.stopping and self.stop_asked():
+                self._stop()
+            while self.locked_cells and self.locked_cells[0][0] <= monotonic():
+                self.waiting.append([self.locked_cells.popleft()[1]])
+            yield from self._assign()
+            if not self.tasks:
+                time.sleep(TICK_S)
+            ended = ray.wait(list(self.tasks), timeout=TICK_S)[0] if self.tasks else []
+            heard = ray.get(self.actor.heard.remote())
+            for message in heard:
+                yield from self._on_message(message)
+            for task in ended:
+                yield from self._on_task_end(task)
+            if not heard and not ended:
+                yield Idle()
+            self._refresh_leases()
+
+    def shutdown(self) -> None:
+        for ref, task in self.tasks.items():
+            ray.cancel(ref, force=True)
+            _release(task)
+        self.tasks.clear()
+
+    def _stop(self) -> None:
+        self.stopping = True
+        self.waiting.clear()
+        self.locked_cells.clear()
+        self.actor.stop.remote()
+        for ref, task in self.tasks.items():
+            if not task.began:
+                ray.cancel(ref)
+
+    def _assign(self) -> Iterator[Event]:
+        while self.waiting and len(self.tasks) < (self.jobs or self._capacity()):
+            task = _Task({}, [])
+            for cell in self.waiting.popleft():
+                yield from self._acquire(cell, task)
+            if task.cells:
+                self.tasks[self._submit(task)] = task
+
+    def _capacity(self) -> int:
+        """Tasks that the cluster has the processors for; more would only wait there, and hold their cells."""
+        return max(1, sum(int(node.get("CPU", 0) // self.place.threads) for node in alive_nodes()))
+
+    def _acquire(self, cell: Cell, task: _Task) -> Iterator[Event]:
+        """Into the task, unless another run is at it or has done it."""
+        store, lease = self.place.store, Lease(self.place.store, cell.id)
+        if not lease.acquire():
+            if not self.warned_locked:
+                yield CellWarning(cell, "another run is at it; this one goes on with the rest, and waits")
+            self.warned_locked = True
+            self.locked_cells.append((monotonic() + LOCK_RETRY_S, cell))
+            return
+        record = store.read_record(cell.id)
+        done_since = (
+            record is not None and record["attempts"] > self.planned_attempts.get(cell.id, 0) + self.tries[cell.id]
+        )
+        if (
+            record is not None
+            and done_since
+            and cell_statuses([cell], store, self.place.registry)[0].status in FINISHED_STATUSES
+        ):
+            lease.release()
+            yield CellFinished(cell, record)
+            return
+        task.cells[cell.id] = cell
+        task.leases.append(lease)
+
+    def _submit(self, task: _Task) -> Any:
+        cells, place = list(task.cells.values()), self.place
+        need = resources_for(cells, place, self.jobs)
+        if not any(need.fits(node) for node in alive_nodes()):
+            _release(task)
+            raise WorkloadError(f"no node that is left is big enough: {cells[0].title} needs {need}")
+        options = {"num_cpus": need.cpus, "num_gpus": need.gpus, "memory": need.memory, "max_retries": 0}
+        errand = RemoteConfig(
+            place.device.type, place.engine, place.threads, place.checkpoint_s, pack_plugins(place.registry)
+        )
+        parcels = [make_remote_cell(cell, place) for cell in cells]
+        data = self.data[cells[0].config["dataset"]]
+        return ray.remote(_on_node).options(**options).remote(errand, parcels, data, self.actor)
+
+    def _on_message(self, message: Message) -> Iterator[Event]:
+        """What comes after a task has ended is old."""
+        for task in self.tasks.values():
+            if (cell := task.cells.get(message.cell_id)) is not None:
+                match message:
+                    case RemoteStarted():
+                        task.began.add(cell.id)
+                        record_started(cell, self.place)
+                        yield CellStarted(cell)
+                    case RemoteProgress(_, progress):
+                        yield CellProgress(cell, progress)
+                    case RemoteWarning(_, text):
+                        yield CellWarning(cell, text)
+
+    def _on_task_end(self, ref: Any) -> Iterator[Event]:
+        task = self.tasks.pop(ref)
+        try:
+            for left in ray.get(ref):
+                cell = task.cells[left.record["id"]]
+                record_result(left, self.place.store)
+                yield from self._on_cell_finished(cell, left.record)
+        except TaskCancelledError:
+            return
+        except RayTaskError as error:
+            cause = getattr(error, "cause", error)
+            told = str(cause).strip().splitlines()[-1:] or [type(cause).__name__]
+            raise WorkloadError(f"a node cannot run cells, for which it needs fdabench: {told[0]:.300}") from error
+        except RayError as error:
+            yield from self._lost(task, error)
+        finally:
+            _release(task)
+
+    def _on_cell_finished(self, cell: Cell, record: Record) -> Iterator[Event]:
+        if record["state"] == "interrupted" and not self.stopping:
+            # somebody stopped its process, and not the run
+            self.waiting.append([cell])
+        else:
+            yield CellFinished(cell, record)
+
+    def _lost(self, task: _Task, error: Exception) -> Iterator[Event]:
+        """Its node or its process died. Of several that shared a matrix nobody knows which it was: each by itself."""
+        cause = str(error).strip().splitlines()[0]
+        for cell in task.cells.values():
+            self.tries[cell.id] += 1
+            if self.tries[cell.id] < MAX_TRIES and not self.stopping:
+                yield CellWarning(cell, "its node or its process died; it is begun again")
+                self.waiting.append([cell])
+            elif cell.id not in task.began and not self.stopping:
+                raise WorkloadError(f"the processes that run cells die before they begin: {cause:.300}")
+            elif (record := record_lost(cell.id, self.place.store, cause)) is not None:
+                yield CellFinished(cell, record)
+
+    def _refresh_leases(self) -> None:
+        if monotonic() - self.refreshed_at > REFRESH_INTERVAL_S:
+            self.refreshed_at = monotonic()
+            for task in self.tasks.values():
+                for lease in task.leases:
+                    lease.refresh()
+
+
+def _release(task: _Task) -> None:
+    while task.leases:
+        task.leases.pop().release()

@@ -1,0 +1,130 @@
+"""A Ray cluster: how it is joined, and what its nodes have."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from torch import Tensor
+
+from fdabench.errors import UsageError
+from fdabench.execution.local_backend import RunContext
+from fdabench.formatting import format_bytes
+from fdabench.planning.memory import simulation_bytes
+from fdabench.suite.cell import Cell
+
+try:
+    import ray
+
+    INSTALLED = True
+except ModuleNotFoundError:
+    INSTALLED = False
+
+CONNECT_S = 5.0
+ANSWER_S = 30.0
+
+
+class ResourceRequest(NamedTuple):
+    """What a task asks of its node."""
+
+    cpus: int
+    gpus: float
+    memory: int
+    """Bytes."""
+
+    def fits(self, node: Mapping[str, float]) -> bool:
+        there = (node.get("CPU", 0), node.get("GPU", 0), node.get("memory", 0))
+        return all(asked <= found for asked, found in zip(self, there, strict=True))
+
+    def __str__(self) -> str:
+        gpus = f", {self.gpus:g} GPU" if self.gpus else ""
+        return f"{self.cpus} CPU{gpus} and {format_bytes(self.memory)}"
+
+
+@contextmanager
+def connect(address: str | None) -> Iterator[None]:
+    """The cluster at `address`, or where RAY_ADDRESS says, or the one that this machine is part of.
+
+    Raises:
+        UsageError: Ray is not installed, or there is no cluster.
+    """
+    if not INSTALLED:
+        raise UsageError("--executor ray: Ray is not installed here: pip install 'fdabench[ray]'")
+    _join(address or os.environ.get("RAY_ADDRESS") or "auto")
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _join(address: str) -> None:
+    where = f"--executor ray: no cluster at {address}"
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address != "auto":
+        # Ray itself would try for minutes, and then end the process
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+        except (OSError, ValueError, OverflowError) as error:
+            raise UsageError(f"{where}: {error}; expected HOST:PORT, as `ray start --head` tells it") from error
+        if not address.startswith("ray://"):
+            _check_answer(address, where)
+    terminated = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        told = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UsageError(f"{where}: {told:.200}; `ray start --head` starts one, --ray-address names one") from error
+    # it would tell on stdout, which is for the result, what becomes of nodes; we say that ourselves
+    ray._private.worker.print_to_stdstream = _discard_log
+    # Ray takes this signal for itself
+    signal.signal(signal.SIGTERM, terminated)
+
+
+def _check_answer(address: str, where: str) -> None:
+    """Whether it is Ray that listens there: asked by a process of its own, which can be left."""
+    question = "import sys, ray; ray._raylet.GcsClient(address=sys.argv[1])"
+    try:
+        subprocess.run([sys.executable, "-c", question, address], capture_output=True, check=True, timeout=ANSWER_S)
+    except subprocess.SubprocessError as error:
+        raise UsageError(f"{where}: something listens there that is not the head of a Ray cluster") from error
+
+
+def _discard_log(data: object, ignore_prefix: bool) -> None:
+    pass
+
+
+def check_resources(cells: Sequence[Cell], place: RunContext, jobs: int | None) -> None:
+    """
+    Raises:
+        UsageError: the workers of a cell are to be spread over processes, or no node has what a cell needs.
+    """
+    if place.team is not None:
+        raise UsageError("--executor ray: a cell is a task of one process; --engine distributed is for torchrun")
+    there = alive_nodes()
+    needs = {cell.title: resources_for([cell], place, jobs) for cell in cells}
+    missed = [f"{title} needs {need}" for title, need in needs.items() if not any(need.fits(node) for node in there)]
+    if missed:
+        most = {name: max((node.get(name, 0) for node in there), default=0) for name in ("CPU", "GPU", "memory")}
+        largest = ResourceRequest(int(most["CPU"]), most["GPU"], int(most["memory"]))
+        raise UsageError(f"--executor ray: no node is big enough ({len(missed)} cells): {missed[0]}; at most {largest}")
+
+
+def alive_nodes() -> list[dict[str, float]]:
+    """What each node that is alive has, in all."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def resources_for(cells: Sequence[Cell], place: RunContext, jobs: int | None) -> ResourceRequest:
+    """On an accelerator `jobs` tasks share one."""
+    gpus = 0.0 if place.device.type == "cpu" else 1 / (jobs or 1)
+    fields = vars(place.data[cells[0].config["dataset"]]).values()
+    # once as it came, once as it is used
+    held = 2 * sum(value.nbytes for value in fields if isinstance(value, Tensor))
+    return ResourceRequest(
+        place.threads, gpus, sum(simulation_bytes(cell.config, place.registry) for cell in cells) + held
+    )

@@ -1,0 +1,104 @@
+"""Data sets decoded once and mapped by every process that runs cells, instead of a copy for each."""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from tempfile import gettempdir
+from uuid import uuid4
+
+import torch
+from filelock import BaseFileLock, FileLock, Timeout
+
+from fdabench.datasets.base import DatasetTensors
+from fdabench.errors import WorkloadError
+from fdabench.execution.plugin_data import load_checked
+from fdabench.registry.registry import BUILT_IN, Registry
+
+CPU = torch.device("cpu")
+_PREFIX, _LOCK = "fdabench-data-", ".lock"
+
+
+NOTHING: Mapping[str, DatasetTensors] = {}
+
+
+def load_datasets(
+    names: Iterable[str], data_root: Path, registry: Registry = BUILT_IN, there: Mapping[str, DatasetTensors] = NOTHING
+) -> dict[str, DatasetTensors]:
+    """Data sets by name, on the CPU; `there` has those that are loaded already.
+
+    Raises:
+        TaskError: data is missing, or a plug-in's cannot be trained on; all faults are in the message.
+    """
+    found, faults = {}, []
+    for name in dict.fromkeys(names):
+        try:
+            data = there[name] if name in there else load_checked(name, data_root, registry)
+            found[name] = data.to(CPU)
+        except WorkloadError as error:
+            faults.append(str(error))
+    if faults:
+        raise WorkloadError("\n".join(dict.fromkeys(faults)))
+    return found
+
+
+@contextmanager
+def export_datasets(data: Mapping[str, DatasetTensors]) -> Iterator[Path]:
+    """A temporary folder with these data sets, in the layout in which they are used. What processes that were killed
+    have left there goes as well.
+
+    Raises:
+        TaskError: there is no room for them.
+    """
+    root = _temporary()
+    _remove_stale(root)
+    folder = root / f"{_PREFIX}{uuid4().hex[:12]}"
+    lock = FileLock(folder.with_suffix(_LOCK))
+    try:
+        # before the folder, so that there is none without
+        lock.acquire()
+        folder.mkdir(mode=0o700)
+        for name, each in data.items():
+            torch.save(asdict(each), folder / f"{name}.pt")
+    except (OSError, RuntimeError) as error:
+        _remove(folder, lock)
+        raise WorkloadError(f"no room for the data in {folder}; TMPDIR says where there is: {error}") from error
+    try:
+        yield folder
+    finally:
+        _remove(folder, lock)
+
+
+def _temporary() -> Path:
+    try:
+        return Path(gettempdir())
+    except FileNotFoundError as error:
+        raise WorkloadError(f"no room for the data; TMPDIR says where there is: {error.strerror}") from error
+
+
+def _remove_stale(root: Path) -> None:
+    """Remove the folders whose locks nobody holds any more."""
+    for path in root.glob(f"{_PREFIX}*{_LOCK}"):
+        lock = FileLock(path, blocking=False)
+        # another's folder, or another person's
+        with suppress(Timeout, OSError):
+            lock.acquire()
+            _remove(path.with_suffix(""), lock)
+
+
+def _remove(folder: Path, lock: BaseFileLock) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
+
+
+def mmap_loader(folder: Path, device: torch.device) -> Callable[[str], DatasetTensors]:
+    """Data sets of `on_disk` by name. On a CPU their memory is shared; the last one used is kept."""
+
+    @lru_cache(maxsize=1)
+    def load(name: str) -> DatasetTensors:
+        return DatasetTensors(**torch.load(folder / f"{name}.pt", mmap=True, weights_only=True)).to(device)
+
+    return load

@@ -1,0 +1,1 @@
+"""Checkpoints of cells: state, serialization, files."""

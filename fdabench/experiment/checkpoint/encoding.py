@@ -1,0 +1,171 @@
+"""A state as bytes, for a file or for another process: a line that says so, its tree as JSON, and its tensors' numbers.
+
+    fdabench state 2
+    length of the JSON, 8 bytes, the lowest first
+    {"tree": ..., "tensors": [{"dtype": "float32", "shape": [5, 2592202], "order": [0, 1], "place": "cpu"}, ...]}
+    the numbers of each tensor, one after the other, as they lie in memory
+
+Nothing of it is code, and nothing in it names any but the classes that `pack.Records` allows.
+"""
+
+import json
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from fdabench.experiment.build import Config
+from fdabench.experiment.checkpoint.serialize import (
+    NotSerializableError,
+    PlainState,
+    RecordTypes,
+    from_plain,
+    records_for,
+    to_plain,
+)
+from fdabench.registry.registry import Registry
+from fdabench.suite.component_use import components_used
+
+FORMAT_VERSION = b"fdabench state 2\n"
+_LENGTH, _CPU, _DEVICE = 8, "cpu", "device"
+_DTYPES: Mapping[str, torch.dtype] = {
+    "bool": torch.bool,
+    "uint8": torch.uint8,
+    "int8": torch.int8,
+    "int16": torch.int16,
+    "int32": torch.int32,
+    "int64": torch.int64,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "complex64": torch.complex64,
+    "complex128": torch.complex128,
+}
+
+
+class Sink(Protocol):
+    """Where bytes go."""
+
+    def write(self, content: Any, /) -> object: ...
+
+
+class Source(Protocol):
+    """Where bytes come from."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def readinto(self, content: Any, /) -> int | None: ...
+
+
+class Codec(NamedTuple):
+    """Between values and bytes, for one cell."""
+
+    records: RecordTypes
+    device: torch.device
+    """Of this process: what was on an accelerator is put there, the rest stays on the CPU."""
+
+    def encode(self, value: Any) -> bytes:
+        """
+        Raises:
+            UnstorableError: as `pack`.
+        """
+        sink = BytesIO()
+        write(sink, to_plain(value, self.records))
+        return sink.getvalue()
+
+    def decode(self, content: bytes) -> Any:
+        """
+        Raises:
+            UnstorableError, LookupError, TypeError, ValueError: `encoded` has not made this.
+        """
+        return from_plain(read(BytesIO(content), len(content), self.device), self.records)
+
+
+def codec_for(config: Config, registry: Registry, device: torch.device) -> Codec:
+    """For the states of a cell."""
+    return Codec(records_for(kinds_of(config, registry)), device)
+
+
+def kinds_of(config: Config, registry: Registry) -> list[type]:
+    """The classes that may have states of their own: those of the optimizer, of the strategy and of its parts."""
+    roles = ("strategies", "monitors", "servers", "optimizers")
+    named = [(role, name) for role, name in components_used(config, registry) if role in roles]
+    return [getattr(registry, role)[name] for role, name in named]
+
+
+def write(sink: Sink, packed: PlainState) -> None:
+    """All of a state; tensors that lie in one piece on the CPU are not copied.
+
+    Raises:
+        UnstorableError: numbers of a kind that has no form on disk.
+    """
+    orders = [_order(x) for x in packed.tensors]
+    about = [_about(x, order) for x, order in zip(packed.tensors, orders, strict=True)]
+    header = json.dumps({"tree": packed.tree, "tensors": about}).encode()
+    sink.write(FORMAT_VERSION)
+    sink.write(len(header).to_bytes(_LENGTH, "little"))
+    sink.write(header)
+    for x, order in zip(packed.tensors, orders, strict=True):
+        if x.numel():
+            sink.write(_bytes_of(x.permute(order).contiguous().cpu()))
+
+
+def read(source: Source, size: int, device: torch.device) -> PlainState:
+    """A state that takes `size` bytes, all there are.
+
+    Raises:
+        ValueError, LookupError, TypeError: it is cut, or `write` has not made it.
+    """
+    left = size - len(FORMAT_VERSION) - _LENGTH
+    if source.read(len(FORMAT_VERSION)) != FORMAT_VERSION:
+        raise ValueError("it is no state that this fdabench writes")
+    length = int.from_bytes(source.read(_LENGTH), "little")
+    if length > left:
+        raise ValueError("it is cut short")
+    header = json.loads(source.read(length))
+    left -= length
+    tensors = []
+    for about in header["tensors"]:
+        dtype, shape, order = _DTYPES[about["dtype"]], about["shape"], about["order"]
+        if not all(type(extent) is int and extent >= 0 for extent in shape) or sorted(order) != list(range(len(shape))):
+            raise ValueError(f"a tensor of the shape {shape!r:.60}, with its axes as in {order!r:.60}")
+        count = 1
+        for extent in shape:
+            count *= extent
+        left -= count * dtype.itemsize
+        if left < 0:
+            raise ValueError("it is cut short")
+        as_stored = torch.empty([shape[axis] for axis in order], dtype=dtype)
+        if count and source.readinto(_bytes_of(as_stored)) != as_stored.nbytes:
+            raise ValueError("it is cut short")
+        x = as_stored.permute([order.index(axis) for axis in range(len(shape))])
+        tensors.append(x if about["place"] == _CPU else x.to(device))
+    if left:
+        raise ValueError(f"{left} bytes too many")
+    return PlainState(header["tree"], tensors)
+
+
+def _about(x: Tensor, order: list[int]) -> dict[str, Any]:
+    dtype = str(x.dtype).removeprefix("torch.")
+    if dtype not in _DTYPES:
+        raise NotSerializableError(f"a tensor of {dtype}")
+    return {
+        "dtype": dtype,
+        "shape": list(x.shape),
+        "order": order,
+        "place": _CPU if x.is_cpu else _DEVICE,
+    }
+
+
+def _order(x: Tensor) -> list[int]:
+    """The axes as they lie in memory, so that a matrix that was transposed is read as one, and adds up in its order."""
+    strides = x.stride()
+    order = sorted(range(x.dim()), key=lambda axis: -strides[axis])
+    return order if x.permute(order).is_contiguous() else list(range(x.dim()))
+
+
+def _bytes_of(x: Tensor) -> memoryview:
+    return memoryview(x.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]

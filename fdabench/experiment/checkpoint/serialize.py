@@ -1,0 +1,212 @@
+"""A course's state as plain containers, numbers, text and tensors: what a file or a message can hold without code.
+
+Records (dataclasses and named tuples, such as a round or the state of somebody's own server) are stored by their
+fields and the name of their class. Only classes of an allow-list are stored and made again: fdabench's own records of
+a state, and those of the files in which the cell's components stand. Reading imports and runs nothing.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from fractions import Fraction
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fdabench.core.ledger import LedgerEntry
+from fdabench.core.strategy import Round
+from fdabench.distributed.traffic_meter import CollectiveTraffic
+from fdabench.engine.evaluate import EvalMetrics
+from fdabench.engine.loop import TrainingState
+from fdabench.engine.workers import WorkerGroupState
+from fdabench.experiment.checkpoint.state import CheckpointState
+
+OWN_PACKAGE: tuple[type, ...] = (
+    CheckpointState,
+    TrainingState,
+    WorkerGroupState,
+    Round,
+    LedgerEntry,
+    EvalMetrics,
+    CollectiveTraffic,
+)
+_PLAIN_TYPES = (type(None), bool, int, float, str)
+
+
+class NotSerializableError(Exception):
+    """A state that has something in it for which there is no form on disk, or that was stored by other code."""
+
+
+class PlainState(NamedTuple):
+    """`tree` is JSON; where a tensor belongs, it has the tensor's place in `tensors`."""
+
+    tree: Any
+    tensors: list[Tensor]
+
+
+@dataclass(frozen=True)
+class RecordTypes:
+    """The classes that a state may have in it."""
+
+    ours: Mapping[str, type]
+    packages: frozenset[str] = frozenset()
+    """Names of the outermost packages, or modules, of the components that others wrote."""
+
+    def found(self, path: str) -> type | None:
+        """The class of this name, if it is allowed and its module is loaded."""
+        if path in self.ours:
+            return self.ours[path]
+        module, _, name = path.partition(":")
+        if module.split(".")[0] not in self.packages:
+            return None
+        try:
+            kind = attrgetter(name)(sys.modules[module])
+        except (KeyError, AttributeError):
+            return None
+        # a class that its module only imports is somebody else's
+        return kind if isinstance(kind, type) and _path(kind) == path and _names(kind) is not None else None
+
+
+def records_for(components: Iterable[type]) -> RecordTypes:
+    """fdabench's own, and those of the files in which these components stand."""
+    homes = {kind.__module__.split(".")[0] for kind in components}
+    return RecordTypes({_path(kind): kind for kind in OWN_PACKAGE}, frozenset(homes - {"fdabench", "builtins"}))
+
+
+def to_plain(value: Any, records: RecordTypes) -> PlainState:
+    """
+    Raises:
+        UnstorableError: names the type that cannot be stored.
+    """
+    packer = _Packer(records)
+    return PlainState(packer.to_plain(value), packer.tensors)
+
+
+def from_plain(packed: PlainState, records: RecordTypes) -> Any:
+    """
+    Raises:
+        UnstorableError: a class is not among those allowed, is gone, or has other fields than it had.
+        LookupError, TypeError, ValueError: `pack` has not made this.
+    """
+    return _Unpacker(records, packed.tensors).from_plain(packed.tree)
+
+
+@dataclass
+class _Packer:
+    records: RecordTypes
+    tensors: list[Tensor] = field(default_factory=list)
+    _places: dict[tuple[object, ...], int] = field(default_factory=dict)
+
+    def to_plain(self, value: Any) -> Any:
+        kind = type(value)
+        if kind in _PLAIN_TYPES:
+            return value
+        if kind in _PACKERS:
+            return _PACKERS[kind](self, value)
+        if isinstance(value, np.generic):
+            return {"number": self.array(np.asarray(value))}
+        if _names(kind) is None:
+            raise NotSerializableError(f"a {kind.__module__}.{kind.__qualname__}")
+        if self.records.found(_path(kind)) is not kind:
+            raise NotSerializableError(
+                f"a {_path(kind)}, which is not at the top of a module of fdabench's states or of the cell's plug-ins"
+            )
+        return {
+            "record": _path(kind),
+            "fields": {name: self.to_plain(getattr(value, name)) for name in _names(kind) or ()},
+        }
+
+    def tensor(self, x: Tensor) -> Any:
+        """Once, however often it is there."""
+        if x.layout is not torch.strided or x.is_quantized:
+            raise NotSerializableError(f"a tensor of the layout {str(x.layout).removeprefix('torch.')}")
+        key = (x.data_ptr(), x.dtype, x.shape, x.stride(), x.device) if x.numel() else (len(self.tensors),)
+        if key not in self._places:
+            self._places[key] = len(self.tensors)
+            self.tensors.append(x.detach().resolve_conj().resolve_neg())
+        return {"tensor": self._places[key]}
+
+    def array(self, x: Any) -> Any:
+        if x.dtype.hasobject or x.dtype.names:
+            raise NotSerializableError("an array of Python objects or of records")
+        flat = np.frombuffer(bytearray(x.tobytes()), np.uint8) if x.nbytes else np.empty(0, np.uint8)
+        self.tensors.append(torch.from_numpy(flat))
+        return [x.dtype.str, list(x.shape), len(self.tensors) - 1]
+
+
+_PACKERS: Mapping[type, Callable[[_Packer, Any], Any]] = {
+    Tensor: _Packer.tensor,
+    list: lambda packer, value: [packer.to_plain(each) for each in value],
+    tuple: lambda packer, value: {"tuple": [packer.to_plain(each) for each in value]},
+    dict: lambda packer, value: {
+        "dict": [[packer.to_plain(key), packer.to_plain(each)] for key, each in value.items()]
+    },
+    np.ndarray: lambda packer, value: {"array": packer.array(value)},
+    Fraction: lambda packer, value: {"fraction": [value.numerator, value.denominator]},
+}
+
+
+@dataclass(frozen=True)
+class _Unpacker:
+    records: RecordTypes
+    tensors: Sequence[Tensor]
+
+    def from_plain(self, packed: Any) -> Any:
+        if isinstance(packed, list):
+            return [self.from_plain(each) for each in packed]
+        if not isinstance(packed, dict):
+            return packed
+        if packed.keys() == {"record", "fields"}:
+            return self.made(packed["record"], packed["fields"])
+        ((tag, content),) = packed.items()
+        return _UNPACKERS[tag](self, content)
+
+    def tensor(self, place: Any) -> Tensor:
+        if type(place) is not int or place < 0:
+            raise ValueError(f"{place!r:.60} is no tensor's place")
+        return self.tensors[place]
+
+    def array(self, content: Any) -> Any:
+        dtype, shape, place = content
+        flat = self.tensor(place)
+        if flat.dtype != torch.uint8 or flat.dim() != 1 or np.dtype(dtype).hasobject:
+            raise ValueError(f"an array of {dtype!r:.60} that was not stored as bytes")
+        return flat.numpy().view(np.dtype(dtype)).reshape(shape).copy()
+
+    def made(self, path: Any, stored: Any) -> Any:
+        kind = self.records.found(path) if isinstance(path, str) else None
+        if kind is None or not isinstance(stored, dict) or set(_names(kind) or ()) != set(stored):
+            named = ", ".join(stored) if isinstance(stored, dict) else repr(stored)
+            raise NotSerializableError(f"a {path!r:.80} with the fields {named:.200}")
+        values = {name: self.from_plain(each) for name, each in stored.items()}
+        if issubclass(kind, tuple):
+            return tuple.__new__(kind, [values[name] for name in _names(kind) or ()])
+        record = object.__new__(kind)
+        for name, value in values.items():
+            # as it was, without what its constructor would make of it; it may be frozen
+            object.__setattr__(record, name, value)
+        return record
+
+
+_UNPACKERS: Mapping[str, Callable[[_Unpacker, Any], Any]] = {
+    "tensor": _Unpacker.tensor,
+    "tuple": lambda unpacker, content: tuple(unpacker.from_plain(each) for each in content),
+    "dict": lambda unpacker, content: {unpacker.from_plain(key): unpacker.from_plain(value) for key, value in content},
+    "array": _Unpacker.array,
+    "number": lambda unpacker, content: unpacker.array(content)[()],
+    "fraction": lambda unpacker, content: Fraction(*content),
+}
+
+
+def _names(kind: type) -> tuple[str, ...] | None:
+    """The fields of a dataclass or a named tuple; None for any other class."""
+    if is_dataclass(kind):
+        return tuple(field.name for field in fields(kind))
+    return getattr(kind, "_fields", None) if issubclass(kind, tuple) else None
+
+
+def _path(kind: type) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"

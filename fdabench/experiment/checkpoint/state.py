@@ -1,0 +1,100 @@
+"""A cell between two local steps, and who keeps it; where its workers are in several processes, put together and shared
+out again."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, NamedTuple, Protocol
+
+from fdabench.core.ledger import LedgerEntry
+from fdabench.distributed.process_group import ProcessGroup
+from fdabench.engine.loop import TrainingState
+from fdabench.engine.workers import WorkerGroupState
+
+CONTROL_INTERVAL_S = 0.25
+"""Between two times that the processes of a team agree on what to do."""
+
+
+class CheckpointState(NamedTuple):
+    """All that is needed to go on from there."""
+
+    training: TrainingState
+    ledger: list[LedgerEntry]
+    """Of the ledger."""
+    recorder: dict[str, Any]
+    """The recorder's."""
+
+
+class Checkpointer(Protocol):
+    """Who keeps snapshots of a cell under way, now and then."""
+
+    def is_due(self) -> bool: ...
+
+    def save(self, snapshot: CheckpointState) -> None: ...
+
+    def give_up(self, error: Exception) -> None:
+        """Told why there is no snapshot that could be kept."""
+        ...
+
+
+class NullCheckpointer:
+    """Nobody does."""
+
+    def is_due(self) -> bool:
+        return False
+
+    def save(self, snapshot: CheckpointState) -> None:
+        pass
+
+    def give_up(self, error: Exception) -> None:
+        pass
+
+
+NO_CHECKPOINTS = NullCheckpointer()
+
+
+def gather_state(stand: TrainingState, team: ProcessGroup) -> TrainingState | None:
+    """With the workers of all processes, in rank 0; None elsewhere."""
+    parts = team.gather(stand.crew)
+    return stand._replace(crew=WorkerGroupState.concat(parts)) if parts else None
+
+
+def shard_state(snapshot: CheckpointState, team: ProcessGroup) -> CheckpointState:
+    """With the workers that this process holds."""
+    crew = snapshot.training.crew
+    return snapshot._replace(
+        training=snapshot.training._replace(crew=crew.shard(team.local_workers(len(crew.sampler_states))))
+    )
+
+
+class StepControl:
+    """Whether to stop and whether to keep a snapshot. One process asks whenever it wants to know."""
+
+    def __init__(self, stop_asked: Callable[[], bool], due: Callable[[], bool]) -> None:
+        self.should_stop, self.should_checkpoint = stop_asked, due
+
+
+class BroadcastStepControl:
+    """What rank 0 wants, and at the same step in every process: `stop` is asked once in a step, and `keep` after it.
+
+    The processes speak about it a few times a second and not at every step, which may be short.
+    """
+
+    def __init__(self, wishes: StepControl, team: ProcessGroup) -> None:
+        self._wishes, self._team = wishes, team
+        self._left, self._apart, self._spoken, self._keep = 1, 1, monotonic(), False
+
+    def should_stop(self) -> bool:
+        self._left -= 1
+        if self._left:
+            return False
+        stop, self._keep, self._left = self._team.broadcast(self._broadcast_wish)
+        return stop
+
+    def should_checkpoint(self) -> bool:
+        keep, self._keep = self._keep, False
+        return keep
+
+    def _broadcast_wish(self) -> tuple[bool, bool, int]:
+        a_step, self._spoken = (monotonic() - self._spoken) / self._apart, monotonic()
+        self._apart = min(max(int(CONTROL_INTERVAL_S / max(a_step, 1e-6)), 1), 2 * self._apart)
+        return self._wishes.should_stop(), self._wishes.should_checkpoint(), self._apart

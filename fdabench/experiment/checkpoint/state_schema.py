@@ -1,0 +1,251 @@
+"""What the state of a cell has to be, checked whole before a cell goes on from it: types, shapes and bounds.
+
+A table for each record names its fields, each with a rule. A field more in a record needs a line more here.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from math import isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fdabench.accounting.costs import CONVENTIONS
+from fdabench.core.ledger import LedgerEntry
+from fdabench.core.strategy import Round
+from fdabench.engine.flatten import flatten, parameters, running_stats
+from fdabench.engine.loop import TrainingState
+from fdabench.engine.workers import WorkerGroupState
+from fdabench.experiment.build import Config, budget_of, scale_of, strategy_of
+from fdabench.experiment.checkpoint.encoding import kinds_of
+from fdabench.experiment.checkpoint.state import CheckpointState
+from fdabench.experiment.checkpoint.validators import StateError, instance, integer, list_of, matrix, require
+from fdabench.models.base import ModelSpec, Shape
+from fdabench.registry.build_component import build_component
+from fdabench.registry.registry import Registry
+from fdabench.results.schema import EVALS, ROUNDS, TRACE
+
+
+class Sizes(NamedTuple):
+    """What the state of a cell is measured by."""
+
+    cell_id: str
+    workers: int
+    parameters: int
+    statistics: int
+    dtype: torch.dtype
+    budget: int
+    samples: int
+    """Of the training set."""
+    draws: str
+    """The workload's `sampling`."""
+    built_in: bool
+    """Whether its strategy, server and optimizer are fdabench's: what those of others grow into is not known."""
+    first_server: Any
+    """The state of the server before the first round, on no device."""
+    first_memory: Mapping[str, Any]
+    """What the local optimizer keeps of a row after a step."""
+
+
+def sizes_of(cell_id: str, config: Config, registry: Registry) -> Sizes:
+    """From the cell's configuration alone.
+
+    Raises:
+        Exception: whatever a component raises that cannot be used; the cell raises it again when it is run.
+    """
+    source = registry.datasets[config["dataset"]]
+    row_D, row_B = _rows_of(registry.models[config["model"]], source.shape, source.classes)
+    built_in = all(kind.__module__.startswith("fdabench.") for kind in kinds_of(config, registry))
+    return Sizes(
+        cell_id,
+        config["workers"],
+        row_D.numel(),
+        row_B.numel(),
+        row_D.dtype,
+        budget_of(config, registry),
+        source.train_samples,
+        config["sampling"],
+        built_in,
+        strategy_of(config, registry).init(row_D).server if built_in else None,
+        _memory_of(config, registry, row_D.dtype) if built_in else {},
+    )
+
+
+def _memory_of(config: Config, registry: Registry, dtype: torch.dtype) -> Mapping[str, Any]:
+    """Of a row of two numbers."""
+    table = config["optimizer"]
+    local = build_component(registry.optimizers[table["kind"]], table, scale_of(config, registry), registry)
+    row = nn.Parameter(torch.zeros(2, dtype=dtype))
+    row.grad = torch.zeros_like(row)
+    optimizer = local.build([row])
+    optimizer.step()
+    return dict(optimizer.state[row])
+
+
+@cache
+def _rows_of(architecture: ModelSpec, shape: Shape, classes: int) -> tuple[Tensor, Tensor]:
+    """A worker's parameters and running statistics, without memory for them."""
+    with torch.device("meta"):
+        model = architecture.build(shape, classes)
+        return flatten(parameters(model)), flatten(list(running_stats(model).values()))
+
+
+def check(snapshot: Any, sizes: Sizes) -> None:
+    """
+    Raises:
+        StateError: the first thing that is not as it has to be.
+    """
+    instance("the state", snapshot, CheckpointState)
+    stand = snapshot.stand
+    instance("stand", stand, TrainingState)
+    crew = stand.crew
+    instance("stand.crew", crew, WorkerGroupState)
+    integer("stand.step", stand.step, 0, sizes.budget)
+    matrix("stand.crew.w_KD", crew.w_KD, (sizes.workers, sizes.parameters), sizes.dtype)
+    matrix("stand.crew.b_KB", crew.b_KB, (sizes.workers, sizes.statistics), sizes.dtype)
+    _remembered(crew.remembered, sizes)
+    _positions(crew.positions, sizes)
+    _round(stand.round, stand.step, sizes)
+    _entries(snapshot.entries, stand.step)
+    _fields("notes", snapshot.notes, NOTES, stand.step, sizes)
+
+
+def _remembered(found: Any, sizes: Sizes) -> None:
+    list_of("stand.crew.remembered", found, sizes.workers)
+    for worker, memory in enumerate(found):
+        where = f"stand.crew.remembered[{worker}]"
+        require(isinstance(memory, dict), where, memory, "a table")
+        # a sync may have reset it
+        if not sizes.built_in or not memory:
+            continue
+        first = sizes.first_memory
+        require(memory.keys() == first.keys(), where, list(memory), f"the names {', '.join(first)}")
+        for name, value in memory.items():
+            if isinstance(first[name], Tensor):
+                shape = (sizes.parameters,) if first[name].dim() else ()
+                matrix(f"{where}.{name}", value, shape, first[name].dtype)
+            else:
+                require(type(value) is type(first[name]), f"{where}.{name}", value, type(first[name]).__name__)
+
+
+def _positions(found: Any, sizes: Sizes) -> None:
+    list_of("stand.crew.positions", found, sizes.workers)
+    names = {"rng"} if sizes.draws == "replacement" else {"rest", "rng"}
+    for worker, position in enumerate(found):
+        where = f"stand.crew.positions[{worker}]"
+        require(isinstance(position, dict) and position.keys() == names, where, position, f"{sorted(names)}")
+        if "rest" in names:
+            rest = position["rest"]
+            true = isinstance(rest, np.ndarray) and rest.dtype == np.int64 and rest.ndim == 1
+            true = true and (not rest.size or (rest.min() >= 0 and rest.max() < sizes.samples))
+            require(true, f"{where}.rest", rest, f"an array of places in {sizes.samples} samples")
+        try:
+            np.random.PCG64(0).state = position["rng"]
+        except Exception as error:
+            raise StateError(f"{where}.rng is no state of a generator: {error!s:.80}") from error
+
+
+def _round(found: Any, step: int, sizes: Sizes) -> None:
+    instance("stand.round", found, Round)
+    row = (sizes.parameters,)
+    matrix("stand.round.anchor_D", found.anchor_D, row, sizes.dtype)
+    matrix("stand.round.previous_anchor_D", found.previous_anchor_D, row, sizes.dtype)
+    integer("stand.round.index", found.index, 0, step)
+    require(
+        type(found.server_owns_model) is bool, "stand.round.server_owns_model", found.server_owns_model, "true or false"
+    )
+    if sizes.built_in:
+        _like("stand.round.server", found.server, sizes.first_server)
+
+
+def _like(where: str, found: Any, first: Any) -> None:
+    """Of the types and shapes of a built-in server's first state, which stay what they are."""
+    if isinstance(first, Tensor):
+        matrix(where, found, tuple(first.shape), first.dtype)
+        return
+    require(type(found) is type(first), where, found, f"of the type {type(first).__name__}")
+    if isinstance(first, tuple):
+        require(len(found) == len(first), where, found, f"{len(first)} of them")
+        for place, (mine, its) in enumerate(zip(found, first, strict=True)):
+            _like(f"{where}[{place}]", mine, its)
+
+
+def _entries(found: Any, step: int) -> None:
+    list_of("ledger", found)
+    for place, entry in enumerate(found):
+        where = f"ledger[{place}]"
+        instance(where, entry, LedgerEntry)
+        require(entry.kind in CONVENTIONS["paper"], f"{where}.kind", entry.kind, "a kind of message that has a cost")
+        integer(f"{where}.first_step", entry.first_step, 0, step)
+        integer(f"{where}.last_step", entry.last_step, entry.first_step, step)
+        integer(f"{where}.count", entry.count, 1, entry.last_step - entry.first_step + 1)
+        integer(f"{where}.elements", entry.elements, 0)
+        dtype = getattr(torch, entry.dtype, None) if isinstance(entry.dtype, str) else None
+        require(isinstance(dtype, torch.dtype), f"{where}.dtype", entry.dtype, "a dtype of torch")
+        payload = entry.elements * dtype.itemsize if isinstance(dtype, torch.dtype) else 0
+        integer(f"{where}.payload_bytes", entry.payload_bytes, payload, payload)
+
+
+Rule = Callable[[str, Any, int, Sizes], None]
+
+
+def _fields(where: str, found: Any, rules: Mapping[str, Rule], step: int, sizes: Sizes) -> None:
+    require(isinstance(found, dict), where, found, "a table")
+    require(found.keys() == rules.keys(), where, list(found), f"the names {', '.join(rules)}")
+    for name, rule in rules.items():
+        rule(f"{where}.{name}", found[name], step, sizes)
+
+
+def _clock(where: str, found: Any, step: int, sizes: Sizes) -> None:
+    require(type(found) is float and isfinite(found) and found >= 0, where, found, "seconds, at least 0")
+
+
+def _steps(where: str, found: Any, step: int, sizes: Sizes) -> None:
+    integer(where, found, 0, step)
+
+
+def _trained(where: str, found: Any, step: int, sizes: Sizes) -> None:
+    matrix(where, found, (sizes.workers, 2), torch.float64)
+
+
+def _rows(where: str, found: Any, step: int, sizes: Sizes) -> None:
+    require(isinstance(found, str), where, found, "text")
+    try:
+        tables = json.loads(found)
+    except (ValueError, RecursionError) as error:
+        raise StateError(f"{where} is not JSON: {error!s:.80}") from error
+    require(isinstance(tables, dict) and tables.keys() == ROWS.keys(), where, tables, f"the tables {', '.join(ROWS)}")
+    for name, columns in ROWS.items():
+        list_of(f"{where}.{name}", tables[name])
+        before = 0
+        for place, row in enumerate(tables[name]):
+            at = f"{where}.{name}[{place}]"
+            _row(at, row, columns, sizes)
+            integer(f"{at}.step", row["step"], before + 1, step)
+            before = row["step"]
+
+
+def _row(where: str, row: Any, columns: Mapping[str, str], sizes: Sizes) -> None:
+    require(isinstance(row, dict), where, row, "a row")
+    require(row.keys() == columns.keys(), where, list(row), f"the columns {', '.join(columns)}")
+    for name, kind in columns.items():
+        require(type(row[name]) in _PYTHON_OF[kind], f"{where}.{name}", row[name], f"of the type {kind}")
+    require(row.get("cell_id", sizes.cell_id) == sizes.cell_id, f"{where}.cell_id", row.get("cell_id"), sizes.cell_id)
+
+
+_PYTHON_OF: Mapping[str, Sequence[type]] = {"string": (str,), "int64": (int,), "double": (float, int), "bool": (bool,)}
+ROWS: Mapping[str, Mapping[str, str]] = {
+    table: {field.name: str(field.type) for field in schema}
+    for table, schema in (("evals", EVALS), ("rounds", ROUNDS), ("trace", TRACE))
+}
+NOTES: Mapping[str, Rule] = {
+    "rows": _rows,
+    "trained": _trained,
+    "counted": _steps,
+    "last_sync": _steps,
+    "wall_s": _clock,
+}
+"""What the recorder notes."""

@@ -1,0 +1,89 @@
+"""Which files of fdabench a cell's numbers depend on, and a hash of what each of them says.
+
+A hash is of the code alone: comments, docstrings, descriptions and layout do not count. Registries are not followed, so
+a cell of one strategy does not depend on another's file.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import fdabench
+from fdabench.datasets.base import DatasetSpec
+from fdabench.models.base import ModelSpec
+from fdabench.registry.code_hash import code_hash, imported_modules
+from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.suite.component_use import components_used
+
+ROOT = Path(fdabench.__file__).parent
+ALWAYS_HASHED = (
+    "experiment/train.py",
+    "experiment/recorder.py",
+    "experiment/build.py",
+    "experiment/checkpoint/state.py",
+    "registry/build_component.py",
+    "engine/gradients/selection.py",
+)
+# what decides numbers; the others only read, show or store them
+HASHED_PACKAGES = (
+    "core",
+    "engine",
+    "distributed",
+    "strategies",
+    "monitors",
+    "servers",
+    "optimizers",
+    "partitions",
+    "datasets",
+    "models",
+)
+OBSERVER_MODULES = ("distributed/consistency.py", "distributed/traffic_meter.py")
+"""They look at what crosses, and change none of it."""
+
+
+def code_hashes(config: Mapping[str, Any], registry: Registry = BUILT_IN) -> dict[str, str]:
+    """Hash by file, relative to the package, for all that this cell runs; of a plug-in, every file of its own and, as
+    `data of NAME`, the data that it loads."""
+    found: dict[str, str] = {}
+    pending = [*ALWAYS_HASHED]
+    for role, name in components_used(config, registry):
+        plugin = registry.find_plugin(role, name)
+        if plugin is None:
+            pending.append(_home_module(getattr(registry, role)[name]))
+        else:
+            found |= plugin.hashes
+            pending += [file for source in plugin.sources.values() for file in _imported_files(source)]
+        if role == "datasets" and name in registry.data_hashes:
+            found[f"data of {name}"] = registry.data_hashes[name]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found[name], imports = _read(name)
+            pending += imports
+    return dict(sorted(found.items()))
+
+
+def _home_module(component: Any) -> str:
+    """The file of a class, or of the function that makes a model or loads data."""
+    function = component
+    if isinstance(component, ModelSpec | DatasetSpec):
+        function = component.build if isinstance(component, ModelSpec) else component.load
+    return _file(getattr(function, "func", function).__module__)
+
+
+def _file(module: str) -> str:
+    return module.removeprefix("fdabench.").replace(".", "/") + ".py"
+
+
+@cache
+def _read(name: str) -> tuple[str, tuple[str, ...]]:
+    """The hash of a file's code, and the files that it imports and that are followed."""
+    source = (ROOT / name).read_bytes()
+    return code_hash(source), _imported_files(source)
+
+
+def _imported_files(source: bytes) -> tuple[str, ...]:
+    own = sorted(_file(module) for module in imported_modules(source) if module.startswith("fdabench."))
+    followed = (file for file in own if file.split("/")[0] in HASHED_PACKAGES and file not in OBSERVER_MODULES)
+    return tuple(file for file in followed if (ROOT / file).exists())

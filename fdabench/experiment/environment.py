@@ -1,0 +1,70 @@
+"""What a result may depend on besides its configuration and fdabench's code."""
+
+import os
+import platform
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import fdabench
+from fdabench.experiment.git import package_revision
+
+_MKL = r"Math Kernel Library Version ([\d.]+)"
+_CHOICES = (
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_DEBUG_CPU_TYPE",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+)
+"""Variables by which MKL, oneDNN and OpenBLAS take other instructions than they would by themselves."""
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions, device, vector instructions, BLAS, threads; of a checkout or what was built from one, the revision."""
+    return {
+        "fdabench": fdabench.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": device_name(device),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "blas": blas_path(),
+        "threads": torch.get_num_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "git": package_revision(),
+    }
+
+
+def blas_path() -> str:
+    """The library of matrix products, and what this process asks of it: the processor decides about everything else.
+
+    `MKL 2024.2, MKL_CBWR=AVX2`; a variable that is not set is not named.
+    """
+    built = re.search(_MKL, torch.__config__.show()) if torch.backends.mkl.is_available() else None
+    other = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    library = f"MKL {built[1]}" if built else other[1] if other else "unknown"
+    return ", ".join([library, *(f"{name}={os.environ[name]}" for name in _CHOICES if os.environ.get(name))])
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
+
+
+@cache
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,198 @@
+"""What is written down while a cell runs, and when it is over."""
+
+import json
+from collections.abc import Callable
+from math import isfinite, isnan, nan
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from fdabench.accounting.costs import PAPER, EvalPoint, bytes_at, syncs_at
+from fdabench.core.schedule import is_period_end
+from fdabench.core.strategy import HasServer, Strategy
+from fdabench.distributed.traffic_meter import EVALUATION
+from fdabench.engine.arrays import BatchMetrics
+from fdabench.engine.evaluate import evaluate, model_variance
+from fdabench.engine.loop import StepEvent
+from fdabench.experiment.build import CellSetup, Config
+from fdabench.results.derive import first_evaluation_reaching
+
+TRACE_ROWS = 2000
+
+Row = dict[str, Any]
+
+
+class Progress(NamedTuple):
+    """How far a cell is."""
+
+    step: int
+    budget: int
+    accuracy: float
+    bytes_total: int
+    syncs: int
+    variance_over_theta: float
+    """Model variance over theta; NaN without a threshold."""
+
+
+def evaluated_model(rule: str, strategy: Strategy, moment: StepEvent, mean_D: Tensor) -> tuple[Tensor, bool]:
+    """The model that is evaluated at the end of a local step, by the suite's `eval.model`.
+
+    Args:
+        rule: "virtual-mean", "synced" or "paper", as `suite.schema.Eval` explains.
+        mean_D: the mean of the workers' models before the sync of this step, shape [D].
+
+    Returns:
+        The model's weights, shape [D], and whether the sync of this step, if there is one, is among what it took.
+    """
+    before, after = moment.round, moment.outcome.round
+    if rule == "synced" or (rule == "paper" and before.server_owns_model):
+        return after.anchor_D, moment.outcome.synced
+    if rule == "virtual-mean" and before.server_owns_model:
+        if not isinstance(strategy, HasServer):
+            # its server is nobody's but its own: what it has made is all that can be evaluated
+            return after.anchor_D, moment.outcome.synced
+        w_D, _ = strategy.server.update(before.anchor_D, mean_D - before.anchor_D, before.server)
+        return w_D, False
+    return mean_D, False
+
+
+class Recorder:
+    """Sees every moment of a cell; evaluates when it is due and decides whether the cell goes on."""
+
+    def __init__(
+        self,
+        setting: CellSetup,
+        config: Config,
+        cell_id: str,
+        tell: Callable[[Progress], None],
+        stop_asked: Callable[[], bool],
+    ) -> None:
+        self._setting, self._config, self._cell_id = setting, config, cell_id
+        self._test = setting.held_out
+        self._tell, self._stop_asked = tell, stop_asked
+        self._theta = float(getattr(setting.strategy, "theta", nan))
+        self._trace_every = max(1, setting.budget // TRACE_ROWS)
+        self._begun = perf_counter()
+        # a row for each worker held here
+        self._trained_K2, self._counted, self._last_sync = torch.zeros(len(setting.crew.samplers), 2).double(), 0, 0
+        self.evals: list[Row] = []
+        self.rounds: list[Row] = []
+        self.trace: list[Row] = []
+        self.state, self.wall_s = "done", 0.0
+
+    def state_dict(self) -> Row:
+        """All that is written down so far, for a recorder that goes on from here."""
+        rows = {"evals": self.evals, "rounds": self.rounds, "trace": self.trace}
+        return {
+            "rows": json.dumps(rows),
+            "trained": self._setting.channel.collective.all_gather(self._trained_K2),
+            "counted": self._counted,
+            "last_sync": self._last_sync,
+            "wall_s": self.wall_s,
+        }
+
+    def load_state_dict(self, notes: Row) -> None:
+        """Write below what another recorder has noted; the clock goes on where it stopped."""
+        rows = json.loads(notes["rows"])
+        self.evals, self.rounds, self.trace = rows["evals"], rows["rounds"], rows["trace"]
+        held = self._setting.team.local_workers(len(self._setting.shards))
+        self._trained_K2, self._counted = notes["trained"][held.start : held.stop], notes["counted"]
+        self._last_sync, self.wall_s = notes["last_sync"], notes["wall_s"]
+        self._begun = perf_counter() - self.wall_s
+
+    def on_step(self, moment: StepEvent) -> bool:
+        """Take note of a moment; False ends the cell."""
+        self._record_step(moment.losses)
+        due = is_period_end(moment.step - 1, self._setting.eval_period) or moment.step == self._setting.budget
+        if due or moment.outcome.synced:
+            with self._setting.channel.instrument(EVALUATION, 0):
+                self._measure(moment, due)
+        if not isnan(moment.outcome.estimate) and moment.step % self._trace_every == 0:
+            self.trace.append({"step": moment.step, "estimate": moment.outcome.estimate})
+        # whoever has made the last step is not interrupted any more
+        if self.state == "done" and moment.step < self._setting.budget and self._stop_asked():
+            self.state = "interrupted"
+        self.wall_s = perf_counter() - self._begun
+        return self.state == "done"
+
+    def _measure(self, moment: StepEvent, due: bool) -> None:
+        collective = self._setting.channel.collective
+        mean_D = collective.mean(moment.w_KD)
+        variance = model_variance(moment.w_KD, mean_D, collective)
+        if moment.outcome.synced:
+            self._record_sync(moment, variance)
+        if due:
+            self._evaluate(moment, mean_D, variance)
+
+    def _record_sync(self, moment: StepEvent, variance: float) -> None:
+        self.rounds.append(
+            {
+                "round": moment.round.index + 1,
+                "step": moment.step,
+                "steps": moment.step - self._last_sync,
+                "estimate": moment.outcome.estimate,
+                "variance": variance,
+                "theta": self._theta,
+            }
+        )
+        self._last_sync = moment.step
+
+    def _evaluate(self, moment: StepEvent, mean_D: Tensor, variance: float) -> None:
+        setting = self._setting
+        w_D, after_sync = evaluated_model(self._config["eval"]["model"], setting.strategy, moment, mean_D)
+        instant = EvalPoint(moment.step, after_sync)
+        ledger = pd.DataFrame(setting.channel.ledger.entries)
+        syncs = syncs_at(ledger, instant)
+        mean_B = setting.channel.collective.mean(moment.b_KB)
+        test = setting.team.broadcast(
+            lambda: evaluate(setting.crew.start, w_D, mean_B, self._test, self._config["precision"])
+        )
+        row = {
+            "cell_id": self._cell_id,
+            "step": moment.step,
+            "epoch": float(moment.step / setting.epoch),
+            "round": syncs + 1,
+            "syncs": syncs,
+            "after_sync": instant.after_sync,
+            **bytes_at(ledger, instant, self._config["workers"], "paper").columns(PAPER),
+            "test_accuracy": test.accuracy,
+            "test_loss": test.loss,
+            **self._means(),
+            "estimate": moment.outcome.estimate,
+            "variance": variance,
+            "wall_s": perf_counter() - self._begun,
+        }
+        self.evals.append(row)
+        self._check_stop(row)
+        fullness = variance / (self._theta or nan)
+        self._tell(
+            Progress(row["step"], setting.budget, test.accuracy, row["paper_bytes_total"], row["syncs"], fullness)
+        )
+
+    def _record_step(self, losses: BatchMetrics) -> None:
+        # summed where they are: on an accelerator, each number that is read is a wait; in float64, as the sum is
+        seen_K2 = torch.stack([losses.loss_K, losses.accuracy_K], dim=1)
+        self._trained_K2, self._counted = self._trained_K2.to(seen_K2.device) + seen_K2, self._counted + 1
+
+    def _means(self) -> Row:
+        """Of the local steps since the last evaluation."""
+        trained_K2 = self._setting.channel.collective.all_gather(self._trained_K2) / self._counted
+        loss, accuracy = trained_K2.mean(dim=0).tolist()
+        self._trained_K2, self._counted = torch.zeros_like(self._trained_K2), 0
+        return {"train_loss": loss, "train_accuracy": accuracy}
+
+    def _check_stop(self, row: Row) -> None:
+        if not (isfinite(row["train_loss"]) and isfinite(row["test_loss"])):
+            self.state = "diverged"
+        elif (target := self._config["eval"].get("stop_at")) is not None:
+            accuracy = pd.Series([done["test_accuracy"] for done in self.evals])
+            if (
+                first_evaluation_reaching(
+                    accuracy, target, self._config["eval"]["consecutive"], self._config["eval"]["comparison"]
+                )
+                is not None
+            ):
+                self.state = "target_reached"

@@ -1,0 +1,244 @@
+"""One cell in its folder: the record before and after, the tables in between, and what to do when it fails."""
+
+import os
+import platform
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from itertools import groupby
+from typing import NamedTuple
+
+import torch
+
+from fdabench.datasets.base import DatasetTensors
+from fdabench.engine.gradients.selection import ENGINES
+from fdabench.errors import ProcessLostError
+from fdabench.experiment.build import resolved, seeds_of
+from fdabench.experiment.checkpoint.encoding import codec_for
+from fdabench.experiment.checkpoint.file import DEFAULT_INTERVAL_S, CheckpointFile
+from fdabench.experiment.checkpoint.state import CheckpointState
+from fdabench.experiment.checkpoint.state_schema import check, sizes_of
+from fdabench.experiment.code_fingerprint import code_hashes
+from fdabench.experiment.distributed_cell import RankContext, run_as_rank_zero
+from fdabench.experiment.environment import environment
+from fdabench.experiment.recorder import Progress
+from fdabench.experiment.train import CellJob, ResumeError, TrainingResult, train_cells
+from fdabench.registry.plugin_errors import failure_of
+from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.results.folder import SUCCESS_STATES, Record, ResultsFolder
+from fdabench.suite.cell import Cell
+from fdabench.suite.component_use import components_used
+
+_SAME_BITS = ("torch", "numpy", "platform", "device", "capability", "blas", "threads")
+"""Of the environment: what a cell has to go on with if it is to go on to the same last bit."""
+
+
+class CellCallbacks(NamedTuple):
+    """Who follows a cell: told how far it is, asked whether to stop, told what is not as it should be."""
+
+    on_progress: Callable[[str, Progress], None] = lambda cell_id, progress: None
+    should_stop: Callable[[], bool] = lambda: False
+    on_warning: Callable[[str, str], None] = lambda cell_id, text: None
+
+
+@dataclass(frozen=True)
+class ExecutionContext:
+    """What cells run on. `load` gives a data set by name, on the device."""
+
+    device: torch.device
+    engine: str
+    load: Callable[[str], DatasetTensors]
+    checkpoint_s: float = DEFAULT_INTERVAL_S
+    """Seconds between checkpoints, at least."""
+    registry: Registry = BUILT_IN
+    seat: RankContext | None = None
+    """Among the processes that hold the workers; without one, this process holds them all."""
+
+    @property
+    def execution_metadata(self) -> dict[str, str | int]:
+        """How the workers are held and averaged."""
+        if self.seat is None:
+            return {"engine": self.engine, "processes": 1, "mean": "ordered"}
+        return {"engine": "distributed", "processes": self.seat.member.size, "mean": self.seat.mean}
+
+
+@dataclass
+class _PreparedCell:
+    """A cell that is about to run, from where its last checkpoint left it."""
+
+    cell: Cell
+    checkpoint: CheckpointFile
+    remarks: list[str]
+    resumed: CheckpointState | None
+    record: Record = field(default_factory=dict)
+
+    @property
+    def completed_steps(self) -> int:
+        """Local steps that lie behind."""
+        return self.resumed.training.step if self.resumed else 0
+
+
+def run_cells_batched(
+    cells: Sequence[Cell], store: ResultsFolder, machine: ExecutionContext, watcher: CellCallbacks
+) -> list[Record]:
+    """Run cells side by side and leave their folders complete; what goes wrong becomes a record, never an exception.
+
+    A record says `interrupted` from the start, which stays true if nothing follows. A cell with a checkpoint goes on
+    from there, with those that are as far. Cells that do not fit into memory together are run one by one.
+    """
+    begun = sorted((_prepare(cell, store, machine, watcher) for cell in cells), key=lambda each: each.completed_steps)
+    records = {}
+    for _, group in groupby(begun, key=lambda each: each.completed_steps):
+        for record in _run_batch(list(group), store, machine, watcher):
+            records[record["id"]] = record
+    return [records[cell.id] for cell in cells]
+
+
+def _prepare(cell: Cell, store: ResultsFolder, machine: ExecutionContext, watcher: CellCallbacks) -> _PreparedCell:
+    remarks: list[str] = []
+    store.remove_temp_files(cell.id)
+
+    def on_warning(text: str) -> None:
+        remarks.append(text)
+        watcher.on_warning(cell.id, text)
+
+    about = {"cell": cell.id, "code": code_hashes(cell.config, machine.registry), "engine": machine.engine}
+    if machine.execution_metadata["mean"] != "ordered":
+        about["sums"] = machine.execution_metadata
+    about |= {key: environment(machine.device)[key] for key in _SAME_BITS}
+    checkpoint = CheckpointFile(
+        store.checkpoint_path(cell.id),
+        about,
+        codec_for(cell.config, machine.registry, machine.device),
+        lambda state: check(state, sizes_of(cell.id, cell.config, machine.registry)),
+        on_warning,
+        machine.checkpoint_s,
+    )
+    return _PreparedCell(cell, checkpoint, remarks, checkpoint.read())
+
+
+def _run_batch(
+    group: Sequence[_PreparedCell], store: ResultsFolder, machine: ExecutionContext, watcher: CellCallbacks
+) -> list[Record]:
+    for each in group:
+        each.record = _write_start_record(each, store, machine, len(group))
+    try:
+        outcomes = _train(group, machine, watcher)
+    except BaseException as error:
+        failure = failure_of(error, machine.registry)
+        if failure is None:
+            raise
+        if len(group) > 1:
+            return [record for each in group for record in run_cells_batched([each.cell], store, machine, watcher)]
+        outcomes = [failure]
+    return [_finish(each, done, store, machine, watcher) for each, done in zip(group, outcomes, strict=True)]
+
+
+def _finish(
+    begun: _PreparedCell,
+    done: TrainingResult | Exception,
+    store: ResultsFolder,
+    machine: ExecutionContext,
+    watcher: CellCallbacks,
+) -> Record:
+    """The record of how it ended, or of how it did from its beginning where its checkpoint was none to go on from."""
+    if not isinstance(done, ResumeError):
+        return _write_end_record(store, begun, done, machine.registry)
+    begun.checkpoint.refuse(done)
+    begun.checkpoint.remove()
+    if machine.seat is not None and machine.seat.member.has_left:
+        return _write_end_record(
+            store, begun, ProcessLostError(f"the next run begins it anew: {done}"), machine.registry
+        )
+    begun.resumed = None
+    return _run_batch([begun], store, machine, watcher)[0]
+
+
+def _train(
+    group: Sequence[_PreparedCell], machine: ExecutionContext, watcher: CellCallbacks
+) -> list[TrainingResult | Exception]:
+    jobs = [
+        CellJob(
+            each.cell.id, each.cell.config, partial(watcher.on_progress, each.cell.id), each.checkpoint, each.resumed
+        )
+        for each in group
+    ]
+    data = machine.load(group[0].cell.config["dataset"])
+    if machine.seat is not None:
+        return [run_as_rank_zero(job, data, machine.seat, watcher.should_stop) for job in jobs]
+    return train_cells(jobs, data, ENGINES[machine.engine], watcher.should_stop, machine.registry)
+
+
+def _write_start_record(begun: _PreparedCell, store: ResultsFolder, machine: ExecutionContext, together: int) -> Record:
+    cell = begun.cell
+    before = store.read_record(cell.id)
+    record = {
+        "id": cell.id,
+        "state": "interrupted",
+        "label": cell.label,
+        "attempts": (before["attempts"] if before else 0) + 1,
+        "resumed_at_step": begun.completed_steps,
+        "started": _now(),
+        "process": {"host": platform.node(), "pid": os.getpid()},
+        "config": cell.config,
+        "resolved": _resolved(cell, machine.registry),
+        "seeds": seeds_of(cell.config),
+        "code": code_hashes(cell.config, machine.registry),
+        "environment": environment(machine.device),
+        **machine.execution_metadata,
+        "together": together,
+    }
+    store.write_record(cell.id, record)
+    return record
+
+
+def _resolved(cell: Cell, registry: Registry) -> Record:
+    try:
+        return resolved(cell.config, registry)
+    except Exception:
+        # a strategy may refuse what the cell's numbers come to; it says so again when it is run
+        return {}
+
+
+def _write_end_record(
+    store: ResultsFolder, begun: _PreparedCell, done: TrainingResult | Exception, registry: Registry
+) -> Record:
+    """The record of how it ended; the checkpoint stays until there is a result, which is written before it goes."""
+    cell = begun.cell
+    if isinstance(done, TrainingResult):
+        outcome = {"state": done.state, "steps": done.steps, "wall_s": done.wall_s}
+    else:
+        text = "".join(traceback.format_exception(done))
+        outcome = {"state": _state_after(done), "error": text, **_plugin_location(done, cell, registry)}
+    if begun.remarks:
+        outcome["remarks"] = begun.remarks
+    if isinstance(done, TrainingResult) and done.state in SUCCESS_STATES:
+        store.write_tables(cell.id, done.tables, cell.canonical_json)
+    closed = {**begun.record, **outcome, "ended": _now()}
+    store.write_record(cell.id, closed)
+    if closed["state"] in SUCCESS_STATES:
+        begun.checkpoint.remove()
+    return closed
+
+
+def _plugin_location(error: Exception, cell: Cell, registry: Registry) -> Record:
+    """The user's file and line where it was raised; the file alone where what it returned led to it."""
+    plugins = [registry.find_plugin(role, name) for role, name in components_used(cell.config, registry)]
+    paths = {str(plugin.origin.path) for plugin in plugins if plugin is not None}
+    lines = [
+        f"{each.filename}:{each.lineno}" for each in traceback.extract_tb(error.__traceback__) if each.filename in paths
+    ]
+    return {"plugin": lines[-1] if lines else ", ".join(sorted(paths))} if paths else {}
+
+
+def _state_after(error: Exception) -> str:
+    """Whatever a strategy, a data set or torch raises is this cell's failure, not the suite's."""
+    if isinstance(error, ProcessLostError):
+        return "lost"
+    return "oom" if isinstance(error, MemoryError | torch.OutOfMemoryError) else "failed"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,102 @@
+"""What of a suite is done, and what has to be done again and why."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from fdabench.experiment.code_fingerprint import code_hashes
+from fdabench.formatting import join_first
+from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.results.folder import NO_RETRY_STATES, SUCCESS_STATES, ResultsFolder, corruption_as_result_error
+from fdabench.suite.cell import Cell
+
+FINISHED_STATUSES = ("done", "failed")
+"""What is not run again by itself."""
+
+
+MAX_LISTED = 3
+"""Changes that are named in a line; programs are told all."""
+
+
+class CodeChange(NamedTuple):
+    """A file of a cell's code, the data of a plug-in, or torch, as it was and as it is: hashes, versions, `absent`."""
+
+    what: str
+    before: str
+    after: str
+
+    @property
+    def summary(self) -> str:
+        return f"torch {self.before} -> {self.after}" if self.what == "torch" else f"{self.what} changed"
+
+    @property
+    def detail(self) -> str:
+        return self.summary if self.what == "torch" else f"{self.summary} ({self.before} -> {self.after})"
+
+
+class CellStatus(NamedTuple):
+    """One cell: `done`, `failed`, `stale` or `to run`; and why, with all that has changed since it was run."""
+
+    cell: Cell
+    status: str
+    reason: str = ""
+    changed: tuple[CodeChange, ...] = ()
+
+
+def cell_statuses(cells: Sequence[Cell], store: ResultsFolder, registry: Registry = BUILT_IN) -> list[CellStatus]:
+    return [_cell_status(cell, store, registry) for cell in cells]
+
+
+FRESH = "run again because of --fresh"
+
+
+def mark_all_to_run(found: Sequence[CellStatus]) -> list[CellStatus]:
+    """The same where what is settled is run again as well: `why` says so."""
+    return [each._replace(reason=FRESH) if each.status in FINISHED_STATUSES else each for each in found]
+
+
+def summarize(found: Sequence[CellStatus]) -> str:
+    """`20 done | 1 failed | 3 stale: monitors/sketch.py changed | 1 to run`; `8 done, run again because of --fresh`."""
+    counts = Counter(each.status for each in found)
+    reasons = dict.fromkeys(reason for each in found if each.status == "stale" for reason in _reasons(each))
+    again = {each.status for each in found if each.reason == FRESH}
+    done = f"{counts['done']} done" + (f", {FRESH}" if "done" in again else "")
+    stale = [f"{counts['stale']} stale: {join_first(list(reasons), MAX_LISTED)}"] if counts["stale"] else []
+    retry = f", {FRESH}" if "failed" in again else " (--retry-failed runs them again)"
+    failed = [f"{counts['failed']} failed{retry}"] if counts["failed"] else []
+    return " | ".join([done, *failed, *stale, f"{counts['to run']} to run"])
+
+
+def _cell_status(cell: Cell, store: ResultsFolder, registry: Registry) -> CellStatus:
+    record = store.read_record(cell.id)
+    if record is None or record["state"] not in (*SUCCESS_STATES, *NO_RETRY_STATES):
+        return CellStatus(cell, "to run", "" if record is None else record["state"])
+    with corruption_as_result_error(store.cell_dir(cell.id)):
+        then, torch_then = {**record["code"]}, record["environment"]["torch"]
+    changed = _changed(then | {"torch": torch_then}, code_hashes(cell.config, registry) | {"torch": torch.__version__})
+    if changed:
+        return CellStatus(cell, "stale", join_first([each.detail for each in changed], MAX_LISTED), changed)
+    if record["state"] in SUCCESS_STATES and (damaged := store.damaged_table(cell.id)):
+        return CellStatus(cell, "stale", f"{damaged} damaged")
+    return (
+        CellStatus(cell, "done") if record["state"] in SUCCESS_STATES else CellStatus(cell, "failed", record["state"])
+    )
+
+
+def attempts(cells: Sequence[Cell], store: ResultsFolder) -> dict[str, int]:
+    """How often each cell was begun."""
+    records = {cell.id: store.read_record(cell.id) for cell in cells}
+    with corruption_as_result_error(store.root):
+        return {cell_id: record["attempts"] if record else 0 for cell_id, record in records.items()}
+
+
+def _changed(then: dict[str, str], now: dict[str, str]) -> tuple[CodeChange, ...]:
+    names = sorted(then.keys() | now.keys())
+    changes = (CodeChange(name, then.get(name, "absent"), now.get(name, "absent")) for name in names)
+    return tuple(change for change in changes if change.before != change.after)
+
+
+def _reasons(standing: CellStatus) -> list[str]:
+    return [change.summary for change in standing.changed] or [standing.reason]

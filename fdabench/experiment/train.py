@@ -1,0 +1,168 @@
+"""Cells from start to end, in this process: configurations in, tables out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import OutOfMemoryError
+
+from fdabench.datasets.base import DatasetTensors
+from fdabench.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from fdabench.engine.gradients.sequential import SequentialGradients
+from fdabench.engine.loop import CellLoop, StepEvent, TrainingState, train_loop
+from fdabench.engine.workers import GradientFnFactory, Workers
+from fdabench.errors import ProcessLostError, RankDivergenceError
+from fdabench.experiment.build import CellSetup, Config, build_cell, build_training
+from fdabench.experiment.checkpoint.serialize import NotSerializableError
+from fdabench.experiment.checkpoint.state import (
+    NO_CHECKPOINTS,
+    BroadcastStepControl,
+    Checkpointer,
+    CheckpointState,
+    StepControl,
+    gather_state,
+    shard_state,
+)
+from fdabench.experiment.recorder import Progress, Recorder
+from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.results.folder import Rows
+
+
+@dataclass(frozen=True)
+class CellJob:
+    """A cell to simulate, whom to tell how far it is, who keeps it, and where it goes on from."""
+
+    cell_id: str
+    config: Config
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    checkpointer: Checkpointer = NO_CHECKPOINTS
+    checkpoint: CheckpointState | None = None
+
+
+class TrainingResult(NamedTuple):
+    """What a cell left: its state, how many steps it made, seconds of training and evaluation, and its tables."""
+
+    state: str
+    steps: int
+    wall_s: float
+    tables: dict[str, Rows]
+
+
+class ResumeError(Exception):
+    """A cell could not make a step from the state that it was to go on from."""
+
+
+class _TrainedCell(NamedTuple):
+    """A cell under way; `errors` gets what it raises."""
+
+    job: CellJob
+    setting: CellSetup
+    recorder: Recorder
+    control: StepControl | BroadcastStepControl
+    errors: list[Exception]
+
+    def loop(self) -> CellLoop:
+        setting = self.setting
+        resumed = setting.team.broadcast(lambda: self.job.checkpoint)
+        if resumed is not None:
+            setting.channel.ledger.restore(resumed.training.step, resumed.ledger)
+            self.recorder.load_state_dict(resumed.recorder)
+        return CellLoop(
+            setting.strategy,
+            setting.channel,
+            setting.budget,
+            self._on_step,
+            self.errors.append,
+            self._on_step_end,
+            shard_state(resumed, setting.team).training if resumed else None,
+        )
+
+    def _on_step(self, moment: StepEvent) -> bool:
+        self.setting.channel.before_collective("synchronizes" if moment.outcome.synced else "goes on without a sync")
+        return self.recorder.on_step(moment)
+
+    def _on_step_end(self, stand: Callable[[], TrainingState]) -> None:
+        state = self.recorder.state
+        if state == "interrupted" or (state == "done" and self.control.should_checkpoint()):
+            notes = self.recorder.state_dict()
+            try:
+                of_all = gather_state(stand(), self.setting.team)
+            except NotSerializableError as error:
+                # in every process alike, before anything crosses
+                self.job.checkpointer.give_up(error)
+                return
+            if of_all is not None:
+                self.job.checkpointer.save(CheckpointState(of_all, self.setting.channel.ledger.entries, notes))
+
+    def result(self) -> TrainingResult | Exception:
+        recorder, ledger = self.recorder, self.setting.channel.ledger
+        if self.errors:
+            return self._blame_checkpoint(self.errors[0], ledger.step)
+        tables: dict[str, Rows] = {
+            "evals": recorder.evals,
+            "ledger": [asdict(entry) for entry in ledger.entries],
+            "rounds": recorder.rounds,
+            "trace": recorder.trace,
+            "partition": partition_rows(self.setting),
+        }
+        if self.setting.wire is not None:
+            tables["wire"] = [asdict(row) for row in self.setting.wire.gather_all_ranks()]
+        return TrainingResult(recorder.state, ledger.step, recorder.wall_s, tables)
+
+    def _blame_checkpoint(self, error: Exception, step: int) -> Exception:
+        """What went wrong at the first step from a stored state is that state's fault, as far as one knows."""
+        resumed = self.job.checkpoint
+        innocent = isinstance(error, MemoryError | OutOfMemoryError | ProcessLostError | RankDivergenceError)
+        if resumed is None or innocent or step > resumed.training.step + 1:
+            return error
+        unusable = ResumeError(f"the first step from it ends in {type(error).__name__}: {error}")
+        unusable.__cause__ = error
+        return unusable
+
+
+def train_cells(
+    jobs: Sequence[CellJob],
+    data: DatasetTensors,
+    engine: GradientFnFactory = SequentialGradients,
+    stop_asked: Callable[[], bool] = lambda: False,
+    registry: Registry = BUILT_IN,
+    team: ProcessGroup = SINGLE_PROCESS,
+) -> list[TrainingResult | Exception]:
+    """Run cells with the same `matrix_of`, all as far, side by side; for each, what it left or what it raised.
+
+    Every process of a team calls this with the same configurations; where a cell goes on from is known to rank 0.
+
+    Raises:
+        TaskError, PartitionError: as `make_setting`.
+    """
+    settings = [build_cell(job.config, data, registry, team) for job in jobs]
+    training = build_training(jobs[0].config, settings[0], engine, registry)
+    workers = Workers(training, [setting.crew for setting in settings])
+    cells = [_cell(job, setting, stop_asked) for job, setting in zip(jobs, settings, strict=True)]
+    try:
+        train_loop(workers, [cell.loop() for cell in cells])
+    except Exception as error:
+        # what the engine or an optimizer raises; of several cells nobody knows which it was
+        if len(cells) > 1:
+            raise
+        cells[0].errors.append(error)
+    return [cell.result() for cell in cells]
+
+
+def _cell(job: CellJob, setting: CellSetup, stop_asked: Callable[[], bool]) -> _TrainedCell:
+    alone = StepControl(stop_asked, job.checkpointer.is_due)
+    wishes = alone if setting.team.size == 1 else BroadcastStepControl(alone, setting.team)
+    return _TrainedCell(
+        job, setting, Recorder(setting, job.config, job.cell_id, job.on_progress, wishes.should_stop), wishes, []
+    )
+
+
+def partition_rows(setting: CellSetup) -> list[dict[str, Any]]:
+    """How many samples of each class each worker holds."""
+    labels = setting.data.train_y.numpy(force=True)
+    return [
+        {"worker": worker, "label": label, "samples": int(samples)}
+        for worker, shard in enumerate(setting.shards)
+        for label, samples in enumerate(np.bincount(labels[shard], minlength=setting.data.classes))
+    ]

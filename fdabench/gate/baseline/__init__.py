@@ -1,0 +1,1 @@
+"""The baseline file and what it holds."""

@@ -1,0 +1,104 @@
+"""What the gate keeps of a results folder: the totals of each run, and what tells one run from another.
+
+A *run* is one seed of a cell. Runs are paired by id, so neither the order of a suite's tables nor what else is in it
+matters; `cell` is the same for all seeds of a cell, and readable.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+GONE = "gone"
+"""The state of a run that a baseline has and the results do not."""
+PROTOCOL = ("convention", "targets", "consecutive", "comparison")
+
+
+class Sync(NamedTuple):
+    """A sync; the estimate is NaN without a monitor."""
+
+    step: int
+    estimate: float
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One seed of a cell. Bytes are over all workers, in the snapshot's convention."""
+
+    cell: str
+    seed: int
+    id: str
+    environment: str
+    state: str
+    num_parameters: int
+    seeds: str
+    """Hash of what every draw is seeded with."""
+    partition: str
+    """Hash of how many samples of each class each worker holds."""
+    payload: Mapping[str, tuple[int, ...]]
+    """Bytes that one worker puts into one collective, by kind; all sizes that occurred."""
+    theta: float | None
+    period: float | None
+    steps: int
+    syncs: int
+    sync_steps: str
+    """Hash of the steps that synchronized."""
+    first_syncs: tuple[Sync, ...]
+    """All of them, or the first, where this was read from a baseline file."""
+    bytes_model: int
+    bytes_state: int
+    bytes_optimizer: int
+    bytes_total: int
+    accuracy: float
+    bytes_to: Mapping[str, int]
+    """Bytes to each target; a target that was missed is absent."""
+    steps_to: Mapping[str, int]
+    """The same in steps; for limits, not in baselines."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """The settings of its cell, without the seed."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.cell} s{self.seed}"
+
+
+class RunPair(NamedTuple):
+    """The same run, before and after."""
+
+    before: RunSummary
+    after: RunSummary
+
+    @property
+    def same_environment(self) -> bool:
+        return self.before.environment == self.after.environment
+
+
+class UnfinishedRun(NamedTuple):
+    """A run without a result: its name, the last line of its error, and the plug-in's `file:line` that raised it."""
+
+    cell: str
+    name: str
+    state: str
+    id: str = ""
+    error: str = ""
+    place: str = ""
+
+    @property
+    def reason(self) -> str:
+        """`kamp.py:21: NameError: name 'thta' is not defined`, or the state alone."""
+        return ": ".join(text for text in (self.place, self.error) if text) or self.state
+
+
+@dataclass(frozen=True)
+class ResultsSummary:
+    """All runs that have a result, sorted; `protocol` is how they were read: convention, targets, hit, reach."""
+
+    suite: str
+    protocol: Mapping[str, Any]
+    environments: Mapping[str, Mapping[str, Any]]
+    runs: tuple[RunSummary, ...]
+    unfinished: Mapping[str, UnfinishedRun] = field(default_factory=dict)
+    """Runs without a result, by id."""
+
+    @property
+    def by_id(self) -> dict[str, RunSummary]:
+        return {run.id: run for run in self.runs}

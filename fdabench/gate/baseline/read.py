@@ -1,0 +1,96 @@
+"""A baseline as it is read again."""
+
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fdabench.errors import NotComparedError, ResultError
+from fdabench.formatting import plural
+from fdabench.gate.baseline.keys import short_hash
+from fdabench.gate.baseline.model import PROTOCOL, ResultsSummary, RunSummary, Sync
+from fdabench.gate.baseline.schema import RunTable, validate
+from fdabench.gate.baseline.write import BASELINE_SCHEMA, AcceptedChange, Baseline
+from fdabench.results.files import read_bytes
+from fdabench.validation.messages import format_issue, line_origins
+from fdabench.validation.toml_text import format_value, key_lines
+
+_FORMER = "1"
+"""Of a file with 28 lines a run, which does not say what the settings were."""
+_MOST = 10
+"""Faults that are told; a merge gone wrong has hundreds."""
+
+
+def read_baseline(path: Path) -> Baseline:
+    """
+    Raises:
+        NoComparisonError: no such file, another schema, or a file that is not a baseline.
+    """
+    text = _text(path)
+    raw = _table(path, text)
+    if raw.get("schema") == _FORMER:
+        anew = f"fdabench baseline save RESULTS -o {path.as_posix()} --force"
+        raise NotComparedError(f"{path}: written by an earlier version of fdabench; write it again: {anew}")
+    if raw.get("schema") != BASELINE_SCHEMA:
+        said = (
+            f"baseline schema {format_value(raw['schema'])}" if "schema" in raw else "not a baseline: it has no schema"
+        )
+        raise NotComparedError(f"{path}: {said}; this fdabench reads {format_value(BASELINE_SCHEMA)}")
+    if "end" not in raw:
+        raise NotComparedError(f"{path}: its last lines, [end] with the number of runs, are missing: the file was cut")
+    file, issues = validate(raw)
+    if file is None:
+        origins = line_origins(path.as_posix(), key_lines(text))
+        lines = [format_issue(issue, origins) for issue in issues[:_MOST]]
+        more = [f"and {len(issues) - _MOST} more"] if len(issues) > _MOST else []
+        said = "\n".join([f"{path}: not as fdabench wrote it: {plural(len(issues), 'fault')}", *lines, *more])
+        raise NotComparedError(said)
+    protocol = file.model_dump(include=set(PROTOCOL))
+    configs = {table.cell: table.config for table in file.cells}
+    runs = tuple(_run(table, configs[table.cell]) for table in file.runs)
+    history = tuple(AcceptedChange(**entry.model_dump()) for entry in file.history)
+    environments = {table.id: table.model_dump(exclude={"id"}) for table in file.environments}
+    return Baseline(ResultsSummary(file.suite, protocol, environments, runs), history)
+
+
+def _text(path: Path) -> str:
+    if not path.exists():
+        raise NotComparedError(f"{path}: no baseline here; `fdabench baseline save` writes one")
+    try:
+        content = read_bytes(path)
+    except ResultError as error:
+        raise NotComparedError(str(error)) from error
+    try:
+        # some editors put a mark in front
+        return content.decode("utf-8-sig")
+    except ValueError as error:
+        raise NotComparedError(f"{path}: not TOML: {error}") from error
+
+
+def _table(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        branches = "\n<<<<<<<" in text
+        hint = "; two branches changed it: take either one's, then `fdabench baseline accept`" if branches else ""
+        raise NotComparedError(f"{path}: not TOML: {error}{hint}") from error
+
+
+def _run(table: RunTable, config: Mapping[str, Any]) -> RunSummary:
+    return RunSummary(**{**table.model_dump(), "first_syncs": _syncs(table), "steps_to": {}, "config": config})
+
+
+def _syncs(table: RunTable) -> tuple[Sync, ...]:
+    """Those that are kept; of a period all, which nobody keeps, where its multiples have the hash that is kept."""
+    if table.first_syncs is not None:
+        return tuple(_sync(text) for text in table.first_syncs.split(", "))
+    # a fraction is carried over; as a float it may be a little more than it was
+    period = math.inf if table.period is None else table.period
+    steps = [math.ceil(number * period - 1e-6) for number in range(1, table.syncs + 1)] if period < math.inf else []
+    return tuple(Sync(step, math.nan) for step in steps) if short_hash(steps) == table.sync_steps else ()
+
+
+def _sync(text: str) -> Sync:
+    step, _, estimate = text.partition(" ")
+    return Sync(int(step), float(estimate or "nan"))

@@ -1,0 +1,181 @@
+"""What a baseline file may hold, as pydantic models: people merge the file and edit it by hand."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from fdabench.accounting.costs import CONVENTIONS
+from fdabench.formatting import plural
+from fdabench.results.folder import SUCCESS_STATES
+from fdabench.validation.messages import STRICT_TABLE, Issue, explain_value, table_issues
+from fdabench.validation.toml_text import format_toml, format_value
+
+
+def _check_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"expected a line of text, found {format_value(text)}")
+    return text
+
+
+def _check_named_line(text: str) -> str:
+    if not text:
+        raise ValueError("the text is empty")
+    return _check_line(text)
+
+
+def _one_of(names: Collection[str]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(explain_value(name, names))
+        return name
+
+    return check
+
+
+def _check_accuracy(value: float) -> float:
+    # pydantic's own bounds refuse NaN
+    if not math.isnan(value) and not 0 <= value <= 1:
+        raise ValueError(f"{format_value(value)} is out of range: an accuracy is a fraction from 0 to 1")
+    return value
+
+
+def _check_syncs(text: str) -> str:
+    """`4 0.3009, 9 0.4104`, or steps alone."""
+    try:
+        good = all(int(one.split(" ")[0]) > 0 and len([*map(float, one.split(" "))]) <= 2 for one in text.split(", "))
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(f'expected steps with their estimates, as in "4 0.31, 9 0.42", found {format_value(text)}')
+    return text
+
+
+_OptionalLine = Annotated[str, AfterValidator(_check_line)]
+_Line = Annotated[str, AfterValidator(_check_named_line)]
+_Count = Annotated[int, Field(ge=0)]
+_Fraction = Annotated[float, Field(ge=0, le=1)]
+_Sizes = Annotated[
+    tuple[_Count, ...],
+    Field(min_length=1, strict=False),
+    # nearly always all messages of a kind have one size, and the file has that alone
+    BeforeValidator(lambda value: value if isinstance(value, list) else [value]),
+]
+
+
+class _Table(BaseModel):
+    model_config = STRICT_TABLE
+
+
+class ReasonTable(_Table):
+    """Why numbers were accepted: see `gate.baseline.Reason`."""
+
+    reason: str
+    runs: _Count
+    revision: _OptionalLine = ""
+    fdabench: _OptionalLine = ""
+
+
+class EnvironmentTable(_Table):
+    """What an environment consists of is for `doctor` to say."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: _Line
+
+
+class CellTable(_Table):
+    """A cell's configuration, once for all its seeds."""
+
+    cell: _Line
+    config: dict[str, Any]
+
+
+class RunTable(_Table):
+    """One run: see `gate.runs.Run`."""
+
+    cell: _Line
+    seed: _Count
+    id: _Line
+    state: Annotated[str, AfterValidator(_one_of(SUCCESS_STATES))]
+    accuracy: Annotated[float, Field(allow_inf_nan=True), AfterValidator(_check_accuracy)]
+    """NaN for a run that diverged."""
+    bytes_total: _Count
+    bytes_to: dict[str, _Count] = {}
+    syncs: _Count
+    steps: _Count
+    num_parameters: _Count
+    theta: Annotated[float, Field(ge=0, allow_inf_nan=True)] | None = None
+    period: Annotated[float, Field(gt=0, allow_inf_nan=True)] | None = None
+    bytes_model: _Count
+    bytes_state: _Count
+    bytes_optimizer: _Count
+    payload: dict[str, _Sizes] = {}
+    partition: _Line
+    seeds: _Line
+    environment: _Line
+    sync_steps: _Line
+    first_syncs: Annotated[str, AfterValidator(_check_syncs)] | None = None
+
+
+class BaselineFile(_Table):
+    """All of a baseline file."""
+
+    schema_version: Annotated[str, Field(alias="schema")]
+    suite: _Line
+    convention: Annotated[str, AfterValidator(_one_of(tuple(CONVENTIONS)))]
+    targets: list[_Fraction]
+    hit: Annotated[int, Field(ge=1)]
+    reach: Annotated[str, AfterValidator(_one_of((">=", ">")))]
+    history: list[ReasonTable]
+    environments: list[EnvironmentTable]
+    cells: list[CellTable]
+    runs: list[RunTable]
+    end: dict[str, Any]
+    """`runs`, the number of runs: the last line of the file, so that a file that was cut anywhere is seen to be cut."""
+
+
+def validate(raw: dict[str, Any]) -> tuple[BaselineFile | None, list[Issue]]:
+    """The file's tables, or everything that fdabench would not have written."""
+    try:
+        file = BaselineFile.model_validate(raw)
+    except ValidationError as error:
+        return None, table_issues(error, BaselineFile)
+    issues = list(_inconsistencies(file))
+    return (None if issues else file), issues
+
+
+def _inconsistencies(file: BaselineFile) -> Iterator[Issue]:
+    """What is wrong only beside something else."""
+    if file.end != {"runs": len(file.runs)}:
+        said = ", ".join(f"{key} = {format_value(value)}" for key, value in file.end.items()) or "nothing"
+        yield Issue(
+            ("end",), f"it says {said}, but the file has {plural(len(file.runs), 'run')}: the file was cut or merged"
+        )
+    yield from _repeated("runs", "id", [run.id for run in file.runs])
+    yield from _repeated("environments", "id", [table.id for table in file.environments])
+    yield from _repeated("cells", "cell", [table.cell for table in file.cells])
+    targets = {str(target): target for target in file.targets}
+    environments, cells = {table.id for table in file.environments}, {table.cell for table in file.cells}
+    for i, run in enumerate(file.runs):
+        for target in run.bytes_to.keys() - targets.keys():
+            said = f"it is not among the targets, which are {format_toml(file.targets)}"
+            yield Issue(("runs", i, "bytes_to", target), said)
+        if run.environment not in environments:
+            yield Issue(("runs", i, "environment"), explain_value(run.environment, sorted(environments)))
+        if run.cell not in cells:
+            yield Issue(("runs", i, "cell"), explain_value(run.cell, sorted(cells)))
+        if math.isnan(run.accuracy) and run.state != "diverged":
+            yield Issue(
+                ("runs", i, "accuracy"), f'nan is for runs of the state "diverged"; it is {format_value(run.state)}'
+            )
+
+
+def _repeated(table: str, key: str, values: Sequence[str]) -> Iterator[Issue]:
+    """Values that should be there once, each at its last place."""
+    last = {value: i for i, value in enumerate(values)}
+    for value, times in Counter(values).items():
+        if times > 1:
+            yield Issue((table, last[value], key), f"{format_value(value)} is there {times} times")

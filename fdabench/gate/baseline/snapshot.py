@@ -1,0 +1,100 @@
+"""A results folder as the gate sees it."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from fdabench.component_info import ComponentInfo
+from fdabench.gate.baseline.keys import cell_key, environment_class, short_hash
+from fdabench.gate.baseline.model import PROTOCOL, ResultsSummary, RunSummary, Sync, UnfinishedRun
+from fdabench.gate.output.source_files import relative_to_cwd
+from fdabench.results.derive import derive_hits, derive_runs
+from fdabench.results.folder import SUCCESS_STATES, Record
+from fdabench.results.load import Results
+from fdabench.results.names import locked_info
+
+
+def summarize_results(results: Results, protocol: Mapping[str, Any] | None = None) -> ResultsSummary:
+    """The folder as the gate sees it, its costs read by another protocol where one is given."""
+    read_by = {key: (protocol or results.lock)[key] for key in PROTOCOL}
+    lock = {**results.lock, **read_by}
+    finished = {key: record for key, record in results.records.items() if record["state"] in SUCCESS_STATES}
+    totals = derive_runs(lock, finished, results.evals, results.ledger).set_index("cell_id")
+    hits = dict(list(derive_hits(lock, finished, results.evals, results.ledger).groupby("cell_id")))
+    tables = {name: dict(list(getattr(results, name).groupby("cell_id"))) for name in ("ledger", "rounds", "partition")}
+    found = []
+    for cell in results.lock["cell"]:
+        if cell["id"] in finished:
+            own = {name: by_cell.get(cell["id"], pd.DataFrame()) for name, by_cell in tables.items()}
+            reached = hits.get(cell["id"], pd.DataFrame(columns=["target", "reached", "bytes_total", "step"]))
+            strategy = locked_info(lock, "strategies", cell["config"]["strategy"]["kind"])
+            found.append(_run(finished[cell["id"]], totals.loc[cell["id"]], reached, own, strategy))
+    environments = {short_hash(kind): kind for kind in map(environment_class, finished.values())}
+    unfinished = {
+        cell["id"]: _unfinished(cell["id"], cell["config"], results.records.get(cell["id"]))
+        for cell in lock["cell"]
+        if cell["id"] not in finished
+    }
+    ordered = sorted(found, key=lambda run: (run.cell, run.seed, run.id))
+    return ResultsSummary(lock["suite"], read_by, environments, tuple(ordered), unfinished)
+
+
+def _unfinished(key: str, config: Mapping[str, Any], record: Record | None) -> UnfinishedRun:
+    """What became of a run that has no result. Its traceback is for `fdabench show`; its last line is the error."""
+    cell, told = cell_key(config), record or {}
+    lines = [" ".join(line.split()) for line in str(told.get("error", "")).splitlines() if line.strip()]
+    place = relative_to_cwd(str(told.get("plugin", "")))
+    error = lines[-1] if lines else ""
+    return UnfinishedRun(cell, f"{cell} s{config['seed']}", told.get("state", "pending"), key, error, place)
+
+
+def _run(
+    record: Record,
+    total: "pd.Series[Any]",
+    hits: pd.DataFrame,
+    own: Mapping[str, pd.DataFrame],
+    strategy: ComponentInfo,
+) -> RunSummary:
+    syncs = _syncs(own["rounds"])
+    reached = hits[hits["reached"].astype(bool)]
+    targets = [str(float(target)) for target in reached["target"]]
+    config, resolved = record["config"], record["resolved"]
+    return RunSummary(
+        cell=cell_key(config),
+        seed=config["seed"],
+        id=record["id"],
+        environment=short_hash(environment_class(record)),
+        state=record["state"],
+        num_parameters=resolved["num_parameters"],
+        seeds=short_hash(record.get("seeds", {})),
+        partition=short_hash(own["partition"].drop(columns="cell_id", errors="ignore").to_numpy().tolist()),
+        payload=_payload(own["ledger"]),
+        theta=resolved.get("theta"),
+        period=resolved.get("period", strategy.sync_period and float(strategy.sync_period)),
+        steps=int(total["steps"]),
+        syncs=int(total["syncs"]),
+        sync_steps=short_hash([sync.step for sync in syncs]),
+        first_syncs=syncs,
+        bytes_model=int(total["bytes_model"]),
+        bytes_state=int(total["bytes_state"]),
+        bytes_optimizer=int(total["bytes_optimizer"]),
+        bytes_total=int(total["bytes_total"]),
+        accuracy=float(total["final_accuracy"]),
+        bytes_to=dict(zip(targets, map(int, reached["bytes_total"]), strict=True)),
+        steps_to=dict(zip(targets, map(int, reached["step"]), strict=True)),
+        config={key: value for key, value in config.items() if key != "seed"},
+    )
+
+
+def _syncs(rounds: pd.DataFrame) -> tuple[Sync, ...]:
+    if rounds.empty:
+        return ()
+    pairs = zip(rounds["step"], rounds["estimate"].astype(float).fillna(math.nan), strict=True)
+    return tuple(Sync(int(step), float(estimate)) for step, estimate in pairs)
+
+
+def _payload(ledger: pd.DataFrame) -> dict[str, tuple[int, ...]]:
+    sizes = ledger.groupby("kind")["payload_bytes"].unique()
+    return {str(kind): tuple(sorted(int(size) for size in found)) for kind, found in sizes.items()}

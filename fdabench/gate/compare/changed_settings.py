@@ -1,0 +1,122 @@
+"""Runs whose settings changed since the baseline: paired by the settings that did not, told, and not judged."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from fdabench.formatting import format_parameter, plural
+from fdabench.gate.baseline.model import RunPair, RunSummary
+from fdabench.gate.output.units import points, span, strategy_kinds
+from fdabench.results.flatten_keys import flatten_keys
+
+_SAME = ("dataset", "model", "strategy.kind", "strategy.monitor.kind")
+"""Runs that differ in one of these answer different questions."""
+_NONE = "none"
+
+
+class SettingChange(NamedTuple):
+    """A key of a cell's configuration and its two values; "none" where one side does not have it."""
+
+    key: str
+    before: Any
+    after: Any
+
+    @property
+    def text(self) -> str:
+        return f"{self.key.removeprefix('strategy.')} {_value(self.before)} -> {_value(self.after)}"
+
+
+@dataclass(frozen=True)
+class ChangedRuns:
+    """The runs of one strategy whose settings changed alike."""
+
+    strategy: str
+    settings: tuple[SettingChange, ...]
+    pairs: tuple[RunPair, ...]
+
+    @property
+    def text(self) -> str:
+        """`fda linear, theta 1 -> 0.6: 12 runs, +31 to +34 % bytes, accuracy +0.4 points: not judged`."""
+        what = ", ".join(setting.text for setting in self.settings)
+        costs = [pair.after.bytes_total / pair.before.bytes_total - 1 for pair in self.pairs if pair.before.bytes_total]
+        told = [plural(len(self.pairs), "run")]
+        told += [f"{span(costs)} bytes" if any(costs) else "bytes equal"] if costs else []
+        told += [f"accuracy {points(self.accuracy)}"] if math.isfinite(self.accuracy) else []
+        diverged = sum(pair.after.state == "diverged" for pair in self.pairs)
+        told += [f"{diverged} diverged"] if diverged else []
+        return f"{self.strategy}, {what}: {', '.join(told)}: not judged"
+
+    @property
+    def accuracy(self) -> float:
+        """The mean change, a fraction of the test set; NaN where no pair of runs has both."""
+        changes = [pair.after.accuracy - pair.before.accuracy for pair in self.pairs]
+        known = [change for change in changes if math.isfinite(change)]
+        return sum(known) / len(known) if known else math.nan
+
+
+def pair_changed(gone: Sequence[RunSummary], added: Sequence[RunSummary]) -> list[ChangedRuns]:
+    """Pairs cells of one data set, model, strategy and monitor, those with the fewest differing settings first.
+
+    Each cell is paired at most once, and its runs by seed. Where several cells differ in equally many settings, the
+    ones whose numbers lie nearest are paired.
+
+    Args:
+        gone: runs of the baseline whose id the results do not have.
+        added: runs of the results whose id the baseline does not have.
+    """
+    old, new = _cells(gone), _cells(added)
+    candidates = [
+        (*_distance(settings), one, other)
+        for one, (config, seeds) in old.items()
+        for other, (there, others) in new.items()
+        if seeds.keys() & others.keys() and _same_but(config, there)
+        for settings in [_differing(config, there)]
+    ]
+    groups: dict[tuple[str, str], tuple[tuple[SettingChange, ...], list[RunPair]]] = {}
+    taken: set[str] = set()
+    for _, _, one, other in sorted(candidates):
+        if f"< {one}" in taken or f"> {other}" in taken:
+            continue
+        taken |= {f"< {one}", f"> {other}"}
+        (config, seeds), (there, others) = old[one], new[other]
+        settings = _differing(config, there)
+        key = (strategy_kinds(other), repr(settings))
+        pairs = groups.setdefault(key, (settings, []))[1]
+        pairs += [RunPair(seeds[seed], others[seed]) for seed in sorted(seeds.keys() & others.keys())]
+    return [
+        ChangedRuns(strategy, settings, tuple(pairs)) for (strategy, _), (settings, pairs) in sorted(groups.items())
+    ]
+
+
+def _cells(runs: Iterable[RunSummary]) -> dict[str, tuple[dict[str, Any], dict[int, RunSummary]]]:
+    """Of each cell its settings and its runs by seed; a baseline that was edited may lack settings."""
+    found: dict[str, tuple[dict[str, Any], dict[int, RunSummary]]] = {}
+    for run in runs:
+        if run.config:
+            found.setdefault(run.cell, (flatten_keys(run.config), {}))[1][run.seed] = run
+    return found
+
+
+def _same_but(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(one.get(key) == other.get(key) for key in _SAME)
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[SettingChange, ...]:
+    keys = [key for key in {**one, **other} if one.get(key, _NONE) != other.get(key, _NONE)]
+    return tuple(SettingChange(key, one.get(key, _NONE), other.get(key, _NONE)) for key in keys)
+
+
+def _distance(settings: Sequence[SettingChange]) -> tuple[int, float]:
+    """How many settings differ, and how far apart the numbers among them are, as the sum of their log ratios."""
+    return len(settings), sum(_settings_apart(setting.before, setting.after) for setting in settings)
+
+
+def _settings_apart(one: Any, other: Any) -> float:
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))
+    return abs(math.log(other / one)) if numbers and one > 0 and other > 0 else 1.0
+
+
+def _value(value: Any) -> str:
+    text = format_parameter(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,124 @@
+"""All of it in order: limits, formulas, what is reproducible here, what is noisy."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fdabench.errors import NotComparedError
+from fdabench.formatting import plural
+from fdabench.gate.baseline.model import GONE, ResultsSummary, RunPair, RunSummary, UnfinishedRun
+from fdabench.gate.compare.changed_settings import pair_changed
+from fdabench.gate.compare.exact import check_formula_metrics, check_reproducible_metrics
+from fdabench.gate.compare.first_difference import first_differing_sync
+from fdabench.gate.compare.limits import check_limits_of_runs
+from fdabench.gate.compare.no_overlap import explain_no_overlap
+from fdabench.gate.compare.noisy import check_noisy_metrics
+from fdabench.gate.compare.samples import samples
+from fdabench.gate.compare.verdict import OWN_LIMITS, CheckResult, Finding, Verdict
+from fdabench.gate.output.units import format_metric
+
+
+def check_limits(own: ResultsSummary, gate: Mapping[str, Any]) -> CheckResult:
+    """Limits alone, without a baseline.
+
+    Raises:
+        NoComparisonError: the suite sets no limit.
+    """
+    if not gate["limit"]:
+        raise NotComparedError(
+            f"{own.suite}: nothing to compare with: give --baseline FILE or --against RESULTS, or set limits in the "
+            "suite ([[gate.limit]])"
+        )
+    return CheckResult(
+        own.suite,
+        OWN_LIMITS,
+        tuple(check_limits_of_runs(own, gate)),
+        missing=tuple(sorted(own.unfinished.values())),
+        ids={(run.cell, run.seed): run.id for run in own.runs},
+    )
+
+
+def check(
+    before: ResultsSummary, after: ResultsSummary, gate: Mapping[str, Any], own: ResultsSummary, against: str
+) -> CheckResult:
+    """Pair runs by id, judge them, and pair those whose settings changed.
+
+    Args:
+        before, after: read by the same protocol.
+        own: the same results as `after`, read by their own suite's protocol, which limits are for.
+
+    Raises:
+        NoComparisonError: they have no cell in common.
+    """
+    old, new = before.by_id, after.by_id
+    pairs = [RunPair(old[key], run) for key, run in new.items() if key in old]
+    added = [run for key, run in new.items() if key not in old]
+    gone = [run for key, run in old.items() if key not in {**new, **after.unfinished}]
+    changed = pair_changed(gone, added)
+    if not pairs and not changed:
+        told = explain_no_overlap(before, after, against, "these results")
+        raise NotComparedError(f"{against} and {after.suite} have no cell in common{told}")
+    targets = tuple(str(float(target)) for target in before.protocol["targets"])
+    noisy, levels = check_noisy_metrics(samples(pairs, targets), gate)
+    findings = [*check_limits_of_runs(own, gate), *_exact(pairs, gate, targets), *noisy]
+    paired = {run.id for each in changed for pair in each.pairs for run in pair}
+    absent = [UnfinishedRun(run.cell, run.name, GONE) for run in gone if run.id not in paired]
+    return CheckResult(
+        after.suite,
+        against,
+        tuple(findings),
+        tuple(levels),
+        missing=tuple(sorted([*after.unfinished.values(), *absent])),
+        added=tuple(run.name for run in added if run.id not in paired),
+        changed=tuple(changed),
+        ids={(pair.after.cell, pair.after.seed): pair.after.id for pair in pairs},
+        soft=gate["soft"],
+        notes=_notes(before, after, pairs, own),
+        why=_why(pairs),
+    )
+
+
+def _exact(pairs: Sequence[RunPair], gate: Mapping[str, Any], targets: tuple[str, ...]) -> list[Finding]:
+    found = []
+    for pair in pairs:
+        found += check_formula_metrics(*pair)
+        if pair.same_environment:
+            found += check_reproducible_metrics(*pair, gate, targets)
+        elif pair.after.state == "diverged" != pair.before.state:
+            found.append(_diverged(*pair))
+    return found
+
+
+def _diverged(before: RunSummary, after: RunSummary) -> Finding:
+    note = "did not diverge before"
+    return Finding("C", Verdict.fail, after.cell, after.seed, "state", before.state, after.state, note=note)
+
+
+def _notes(
+    before: ResultsSummary, after: ResultsSummary, pairs: Sequence[RunPair], own: ResultsSummary
+) -> tuple[str, ...]:
+    other = _differing(before.protocol, own.protocol)
+    notes = [f"read by the baseline's {key}: {before.protocol[key]}" for key in other]
+    others = {(pair.before.environment, pair.after.environment): None for pair in pairs if not pair.same_environment}
+    for there, here in others:
+        old, new = before.environments[there], after.environments[here]
+        changes = ", ".join(
+            f"{key} {_format_missing(old.get(key))} -> {_format_missing(new.get(key))}"
+            for key in sorted(_differing(old, new))
+        )
+        notes.append(f"another environment ({changes}): bytes and syncs are judged by a margin, as accuracy is")
+    return tuple(notes)
+
+
+def _format_missing(value: object) -> str:
+    """`distributed x1` is an engine, and how many cells it advances together."""
+    name, _, together = str(value).rpartition(" x")
+    return f"{name}, {plural(int(together), 'cell')} at once" if name and together.isdecimal() else str(value)
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return [key for key in {**old, **new} if old.get(key) != new.get(key)]
+
+
+def _why(pairs: Sequence[RunPair]) -> tuple[str, ...]:
+    told = ((f"{format_metric(pair.after.cell)} s{pair.after.seed}", first_differing_sync(*pair)) for pair in pairs)
+    return tuple(f"{who}: {text}" for who, text in told if text)

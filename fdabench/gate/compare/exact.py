@@ -1,0 +1,105 @@
+"""Classes A and B: numbers that are equal or changed. A everywhere; B wherever the environment is the same."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fdabench.gate.baseline.model import RunSummary
+from fdabench.gate.compare.verdict import Finding, Value, Verdict
+
+_TOTALS = ("steps", "syncs", "sync_steps", "bytes_model", "bytes_state", "bytes_optimizer", "bytes_total")
+_COSTS = ("syncs", "bytes_model", "bytes_state", "bytes_optimizer", "bytes_total")
+MISSED = "missed"
+_OTHER = {"sync_steps": "syncs happen at other steps", "partition": "workers hold other samples"}
+
+
+def check_formula_metrics(before: RunSummary, after: RunSummary) -> list[Finding]:
+    """Class A: what follows from the configuration alone. It is equal, or the code does something else than it did."""
+    return [_formula(after, name, old, new) for name, old, new in _pairs(_formula_values(before, after), before, after)]
+
+
+def is_formula(before: RunSummary, after: RunSummary) -> bool:
+    """Whether all that was sent follows from the configuration: a fixed period, and every step made."""
+    return before.period is not None and after.period is not None and before.state == after.state == "done"
+
+
+def _formula_values(before: RunSummary, after: RunSummary) -> list[str]:
+    return ["num_parameters", "seeds", "theta", "period", *(_TOTALS if is_formula(before, after) else ())]
+
+
+def _pairs(names: list[str], before: RunSummary, after: RunSummary) -> Iterator[tuple[str, Value, Value]]:
+    for name in names:
+        yield name, getattr(before, name), getattr(after, name)
+    # a kind that only one of them sent was sent by chance, or shows in the totals
+    for kind in sorted(before.payload.keys() & after.payload.keys()):
+        yield f"payload.{kind}", _sizes(before, kind), _sizes(after, kind)
+
+
+def _sizes(run: RunSummary, kind: str) -> Value:
+    sizes = run.payload[kind]
+    return sizes[0] if len(sizes) == 1 else ", ".join(map(str, sizes))
+
+
+def _formula(run: RunSummary, name: str, old: Value, new: Value) -> Finding:
+    verdict = Verdict.unchanged if _equal(old, new) else Verdict.fail
+    note = "" if verdict == Verdict.unchanged else "a formula: must be equal everywhere"
+    return Finding("A", verdict, run.cell, run.seed, name, old, new, relative_change(old, new), note=note)
+
+
+def check_reproducible_metrics(
+    before: RunSummary, after: RunSummary, gate: Mapping[str, Any], targets: tuple[str, ...]
+) -> list[Finding]:
+    """Class B, in the same environment."""
+    soft = gate["soft"]
+    totals = () if is_formula(before, after) else _TOTALS
+    found = [_fact(after, name, getattr(before, name), getattr(after, name)) for name in ("state", "partition")]
+    for name in totals:
+        old, new = getattr(before, name), getattr(after, name)
+        found.append(_cost(after, name, old, new, soft) if name in _COSTS else _fact(after, name, old, new, soft))
+    for target in targets:
+        old, new = before.bytes_to.get(target), after.bytes_to.get(target)
+        found.append(_to_target(after, f"bytes_to {target}", old, new, soft))
+    return found
+
+
+def _fact(run: RunSummary, name: str, old: Value, new: Value, soft: float = 0.0) -> Finding:
+    """Neither better nor worse, only other; where changes are tolerated, the costs tell whether it matters."""
+    verdict = Verdict.unchanged if old == new else Verdict.passed if soft > 0 else Verdict.fail
+    note = "" if old == new else _OTHER.get(name, "reproducible here, and not the same")
+    return Finding("B", verdict, run.cell, run.seed, name, old, new, note=note)
+
+
+def _cost(run: RunSummary, name: str, old: int, new: int, soft: float) -> Finding:
+    change = relative_change(old, new)
+    if old == new:
+        verdict, note = Verdict.unchanged, ""
+    elif new < old:
+        verdict, note = Verdict.better, ""
+    elif change is not None and change <= soft:
+        verdict, note = Verdict.passed, f"within what is allowed ({100 * soft:g} %)"
+    else:
+        verdict, note = Verdict.fail, f"more than allowed ({100 * soft:g} %)"
+    return Finding("B", verdict, run.cell, run.seed, name, old, new, change, note=note)
+
+
+def _to_target(run: RunSummary, name: str, old: int | None, new: int | None, soft: float) -> Finding:
+    if old is not None and new is not None:
+        return _cost(run, name, old, new, soft)
+    if old is None and new is None:
+        return Finding("B", Verdict.unchanged, run.cell, run.seed, name, MISSED, MISSED)
+    if new is None:
+        return Finding("B", Verdict.fail, run.cell, run.seed, name, old, MISSED, note="no longer reached")
+    return Finding("B", Verdict.better, run.cell, run.seed, name, MISSED, new, note="now reached")
+
+
+def relative_change(old: Value, new: Value) -> float | None:
+    """How much of the old the difference is; nothing where that has no meaning."""
+    if isinstance(old, int | float) and isinstance(new, int | float) and old:
+        return (new - old) / old
+    return None
+
+
+def _equal(old: Value, new: Value) -> bool:
+    if isinstance(old, float) and isinstance(new, float):
+        return math.isclose(old, new, rel_tol=1e-12)  # a file's last digit is no change
+    return old == new

@@ -1,0 +1,44 @@
+"""Limits that a suite sets itself, whatever was before. They hold for every run of the cells that they are for."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fdabench.gate.baseline.model import ResultsSummary, RunSummary
+from fdabench.gate.compare.exact import MISSED
+from fdabench.gate.compare.verdict import Finding, Value, Verdict
+from fdabench.validation.toml_text import format_toml
+
+
+def check_limits_of_runs(seen: ResultsSummary, gate: Mapping[str, Any]) -> list[Finding]:
+    """One finding for each limit and run; a limit that is for no cell guards nothing, and is broken itself."""
+    idle = [_unmatched(number, limit) for number, limit in enumerate(gate["limit"]) if not limit["cells"]]
+    return idle + [
+        finding
+        for limit in gate["limit"]
+        for run in seen.runs
+        if run.id in limit["cells"]
+        for finding in _of_run(run, limit)
+    ]
+
+
+def _unmatched(number: int, limit: Mapping[str, Any]) -> Finding:
+    keys = ", ".join(f"{key} = {format_toml(value)}" for key, value in limit.items() if key != "cells")
+    return Finding("limit", Verdict.fail, f"gate.limit.{number}", None, "cells", keys, 0, note="no cell matches")
+
+
+def _of_run(run: RunSummary, limit: Mapping[str, Any]) -> Iterator[Finding]:
+    if "min_accuracy" in limit:
+        yield _finding(run, "min_accuracy", limit["min_accuracy"], run.accuracy, run.accuracy >= limit["min_accuracy"])
+    if "max_bytes" in limit:
+        yield _finding(run, "max_bytes", limit["max_bytes"], run.bytes_total, run.bytes_total <= limit["max_bytes"])
+    for key, costs in (("max_bytes_to_target", run.bytes_to), ("max_steps_to_target", run.steps_to)):
+        if key in limit:
+            target = str(float(limit["target"]))
+            cost = costs.get(target)
+            kept = cost is not None and cost <= limit[key]
+            yield _finding(run, f"{key} {target}", limit[key], MISSED if cost is None else cost, kept)
+
+
+def _finding(run: RunSummary, metric: str, limit: Value, found: Value, kept: bool) -> Finding:
+    verdict = Verdict.unchanged if kept else Verdict.fail
+    return Finding("limit", verdict, run.cell, run.seed, metric, limit, found, note="" if kept else "past a limit")

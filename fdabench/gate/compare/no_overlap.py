@@ -1,0 +1,23 @@
+"""Why two snapshots have no run in common, as far as that can be seen."""
+
+from fdabench.gate.baseline.model import ResultsSummary
+
+
+def explain_no_overlap(before: ResultsSummary, after: ResultsSummary, there: str, here: str) -> str:
+    """The end of a sentence that says that they have none: `; ...`, or nothing.
+
+    Args:
+        there, here: what the two are called.
+    """
+    for seen, name in ((before, there), (after, here)):
+        if not seen.runs:
+            of = f": none of {len(seen.unfinished)} cells has a result" if seen.unfinished else ""
+            return f"; {name}: no run{of}"
+    if before.suite != after.suite:
+        return f"; {there} is of the suite {before.suite!r}, {here} of {after.suite!r}"
+    cells = {run.cell for run in before.runs} & {run.cell for run in after.runs}
+    if not cells:
+        return "; each cell has another configuration"
+    seeds = (sorted({run.seed for run in seen.runs if run.cell in cells}) for seen in (before, after))
+    old, new = (", ".join(map(str, one)) for one in seeds)
+    return f"; the same cells have the seeds {old} in {there} and {new} in {here}"

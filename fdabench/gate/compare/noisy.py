@@ -1,0 +1,97 @@
+"""Class C: accuracy everywhere, and costs across environments. Not worse than a margin, over the seeds of a cell."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fdabench.gate.compare.samples import MetricLosses
+from fdabench.gate.compare.stats import SUITE_ALPHA, LossEstimate, holm, moderated_t, suite_wide_test
+from fdabench.gate.compare.verdict import Finding, SuiteWideTest, Verdict
+
+ALPHA = 0.05
+NEGLIGIBLE = 0.1
+"""Of a margin: a smaller loss of all cells is none, however sure, and no noise is believed to be smaller."""
+_BOUNDS = {"": "", "≥": "≥: a seed misses the target now", "≤": "≤: a seed missed the target before"}
+
+
+def check_noisy_metrics(
+    found: Sequence[MetricLosses], gate: Mapping[str, Any]
+) -> tuple[list[Finding], list[SuiteWideTest]]:
+    """Each metric is a family: variance moderated over its cells, Holm over its cells, one test for all of them."""
+    families: dict[str, list[MetricLosses]] = {}
+    for sample in found:
+        families.setdefault(sample.metric, []).append(sample)
+    findings = [finding for family in families.values() for finding in _family(family, gate)]
+    return findings, _suite_wide_tests(families, gate)
+
+
+def _family(family: Sequence[MetricLosses], gate: Mapping[str, Any]) -> list[Finding]:
+    changed = [sample for sample in family if len(sample.losses) and sample.losses.any()]
+    margin = _margin(family[0].metric, gate)
+    estimates = moderated_t([sample.losses for sample in changed], NEGLIGIBLE * margin)
+    adjusted = holm([estimate.p_worse_than(margin) for estimate in estimates])
+    rest = [sample for sample in family if len(sample.losses) and not sample.losses.any()]
+    equal = [_finding(sample, Verdict.unchanged, (0.0, 0.0), "") for sample in rest]
+    judged = [
+        _test_metric(sample, estimate, p_value, margin, gate)
+        for sample, estimate, p_value in zip(changed, estimates, adjusted, strict=True)
+    ]
+    return equal + judged
+
+
+def _margin(metric: str, gate: Mapping[str, Any]) -> float:
+    return float(gate["accuracy_margin"]) if metric == "accuracy" else math.log1p(gate["cost_margin"])
+
+
+def _test_metric(
+    sample: MetricLosses, estimate: LossEstimate, p_value: float, margin: float, gate: Mapping[str, Any]
+) -> Finding:
+    verdict, note = _verdict(estimate, p_value, margin, gate["one_seed_margins"])
+    if (verdict == Verdict.passed and sample.bound == "≥") or (verdict == Verdict.fail and sample.bound == "≤"):
+        verdict, note = Verdict.inconclusive, "a bound, which cannot tell"
+    return _finding(sample, verdict, estimate.interval, note)
+
+
+def _verdict(estimate: LossEstimate, p_value: float, margin: float, alone: float) -> tuple[Verdict, str]:
+    if not estimate.has_dof:
+        if estimate.mean > alone * margin:
+            return Verdict.fail, f"more than {alone:g} margins worse, whatever the noise"
+        return Verdict.inconclusive, "the noise is not known: it takes more seeds"
+    if p_value < ALPHA:
+        return Verdict.fail, f"worse by more than the margin, p = {p_value:.2g}"
+    if estimate.upper < margin:
+        return Verdict.passed, "not worse by the margin"
+    return Verdict.inconclusive, "neither worse than the margin nor surely within it"
+
+
+def _finding(sample: MetricLosses, verdict: Verdict, losses: tuple[float, float], note: str) -> Finding:
+    """The interval as a change from before to after: accuracy lost is a change downwards."""
+    mean, (low, high) = float(sample.losses.mean()), losses
+    if sample.metric == "accuracy":
+        change, interval = 0.0 - mean, (-high, -low)
+    else:
+        change, interval = math.expm1(mean), (math.expm1(low), math.expm1(min(high, 700.0)))
+    seeds = f"{len(sample.losses)} seed{'s' * (len(sample.losses) != 1)}"
+    told = "; ".join(text for text in (_BOUNDS[sample.bound], note, seeds) if text)
+    known = interval if math.isfinite(low) else None
+    return Finding("C", verdict, sample.cell, None, sample.metric, sample.before, sample.after, change, known, told)
+
+
+def _suite_wide_tests(families: Mapping[str, Sequence[MetricLosses]], gate: Mapping[str, Any]) -> list[SuiteWideTest]:
+    tested = {}
+    for metric, family in families.items():
+        changed = [sample.losses for sample in family if sample.losses.any() and not sample.bound]
+        estimate = suite_wide_test(changed, NEGLIGIBLE * _margin(metric, gate)) if changed else None
+        if estimate is not None:
+            tested[metric] = (len(changed), estimate)
+    alpha = SUITE_ALPHA / max(1, len(tested))
+    return [
+        _suite_wide_test(metric, cells, estimate, alpha, NEGLIGIBLE * _margin(metric, gate))
+        for metric, (cells, estimate) in tested.items()
+    ]
+
+
+def _suite_wide_test(metric: str, cells: int, estimate: LossEstimate, alpha: float, negligible: float) -> SuiteWideTest:
+    p_value = estimate.p_worse_than(0.0)
+    lost = p_value < alpha and estimate.mean > negligible
+    return SuiteWideTest(metric, cells, estimate.mean, p_value, alpha, Verdict.fail if lost else Verdict.passed)

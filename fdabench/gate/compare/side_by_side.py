@@ -1,0 +1,155 @@
+"""Two results folders side by side: what each number changed by, how surely, and over all cells."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fdabench.analysis.paired import design_of, half_widths
+from fdabench.analysis.stats import geometric_mean
+from fdabench.errors import NotComparedError
+from fdabench.gate.baseline.model import RunPair
+from fdabench.gate.baseline.snapshot import summarize_results
+from fdabench.gate.compare.no_overlap import explain_no_overlap
+from fdabench.gate.compare.samples import MetricLosses, accuracy_sample, target_sample, total_sample
+from fdabench.gate.compare.stats import ROUNDING, moderated_t
+from fdabench.results.flatten_keys import flatten_keys
+from fdabench.results.load import Results
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One metric of a cell over its seeds, or of all cells; accuracy changes by a fraction, costs by a ratio - 1.
+
+    `verdict` is `same`, `better` or `worse` where the 95 % interval says so, else `unclear`.
+    """
+
+    cell: str
+    metric: str
+    a: float
+    b: float
+    change: float
+    interval: tuple[float, float] | None
+    seeds: int
+    bound: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The lines, in which keys the paired configurations differ, and how many runs have no counterpart."""
+
+    lines: tuple[ComparisonRow, ...]
+    differing: tuple[str, ...]
+    alone: int
+
+
+def side_by_side(a: Results, b: Results) -> Comparison:
+    """B against A, by A's targets and accounting; paired by id, the rest by label and workload.
+
+    Raises:
+        NoComparisonError: no run of one has a counterpart in the other.
+    """
+    before = summarize_results(a)
+    after = summarize_results(b, before.protocol)
+    old, new = before.by_id, after.by_id
+    same = [(key, key) for key in old if key in new]
+    alike = same + _same_settings(a, b, old.keys() - new.keys(), new.keys() - old.keys())
+    if not alike:
+        told = explain_no_overlap(before, after, str(a.root), str(b.root))
+        raise NotComparedError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{told}")
+    pairs = [RunPair(old[left], new[right]) for left, right in alike]
+    lines = _lines(pairs, [str(float(target)) for target in before.protocol["targets"]])
+    return Comparison(tuple(lines), _differing(a, b, alike), len(old) + len(new) - 2 * len(pairs))
+
+
+def _same_settings(a: Results, b: Results, old: AbstractSet[str], new: AbstractSet[str]) -> list[tuple[str, str]]:
+    there = {_place(cell): cell["id"] for cell in b.lock["cell"] if cell["id"] in new}
+    mine = [(cell["id"], _place(cell)) for cell in a.lock["cell"] if cell["id"] in old]
+    return [(key, there[place]) for key, place in mine if place in there]
+
+
+def _place(cell: Mapping[str, Any]) -> str:
+    config = cell["config"]
+    axes = [config[key] for key in ("dataset", "model", "workers", "batch_size", "partition", "seed")]
+    return f"{cell['label']} {axes}"
+
+
+def _differing(a: Results, b: Results, alike: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    left, right = ({cell["id"]: flatten_keys(cell["config"]) for cell in side.lock["cell"]} for side in (a, b))
+    keys = {
+        key
+        for one, other in alike
+        for key in {**left[one], **right[other]}
+        if left[one].get(key) != right[other].get(key)
+    }
+    return tuple(sorted(keys))
+
+
+def _lines(pairs: Sequence[RunPair], targets: Sequence[str]) -> list[ComparisonRow]:
+    cells: dict[str, list[RunPair]] = {}
+    for pair in pairs:
+        cells.setdefault(pair.before.cell, []).append(pair)
+    families = [[*_samples(cells, metric)] for metric in ("accuracy", "bytes_total", *targets)]
+    lines = []
+    for family in families:
+        lines += [_line(sample) for sample in family]
+        lines += [all_cells(family)] if len(family) > 1 else []
+    return lines
+
+
+def _samples(cells: Mapping[str, Sequence[RunPair]], metric: str) -> Iterable[MetricLosses]:
+    make = {"accuracy": accuracy_sample, "bytes_total": total_sample}.get(metric)
+    for cell, pairs in cells.items():
+        sample = make(cell, pairs) if make else target_sample(cell, metric, pairs)
+        if sample is not None and len(sample.losses):
+            yield sample
+
+
+def _line(sample: MetricLosses) -> ComparisonRow:
+    (estimate,) = moderated_t([sample.losses])
+    # seeds that cost the same ratio more did the same; accuracies may only be as coarse as the test set
+    coarse = sample.metric == "accuracy" and float(np.ptp(sample.losses)) < ROUNDING
+    interval = (-math.inf, math.inf) if coarse else estimate.interval
+    return _format_verdict(sample, sample.cell, estimate.mean, interval, len(sample.losses))
+
+
+def _format_verdict(
+    sample: MetricLosses, cell: str, mean: float, losses: tuple[float, float], seeds: int
+) -> ComparisonRow:
+    low, high = losses
+    if sample.metric == "accuracy":
+        change, interval = 0.0 - mean, (-high, -low)
+    else:
+        change, interval = math.expm1(mean), (math.expm1(low), math.expm1(min(high, 700.0)))
+    known = math.isfinite(low)
+    word = "same" if not sample.losses.any() else "worse" if low > 0 else "better" if high < 0 else "unclear"
+    shown = interval if known and word != "same" else None
+    return ComparisonRow(cell, sample.metric, sample.before, sample.after, change, shown, seeds, sample.bound, word)
+
+
+def all_cells(family: Sequence[MetricLosses]) -> ComparisonRow:
+    """Over all cells of one metric: the mean change of accuracy, the geometric mean of costs.
+
+    Each cell counts as much as any other. The interval is over seeds, which cells may share: runs of one seed begin
+    from the same weights and draw the same batches, so they are no independent evidence.
+    """
+    losses = np.concatenate([sample.losses for sample in family])
+    cells = np.repeat(np.arange(len(family)), [len(sample.losses) for sample in family])
+    design = design_of(cells, np.concatenate([sample.seeds for sample in family]))
+    mean = float(losses @ design.weight_n)
+    half = float(half_widths(losses[None], design)[0]) if design.has_chance else math.inf
+    bounds = {sample.bound for sample in family}
+    bound = bounds.pop() if len(bounds) == 1 else "~"
+    a, b = (_mean(family, side) for side in ("before", "after"))
+    name = "all cells (mean)" if family[0].metric == "accuracy" else "all cells (geometric mean)"
+    whole = MetricLosses(name, family[0].metric, losses, a, b, bound)
+    return _format_verdict(whole, name, mean, (mean - half, mean + half), len(losses))
+
+
+def _mean(family: Sequence[MetricLosses], side: str) -> float:
+    values = np.array([getattr(sample, side) for sample in family])
+    return float(values.mean()) if family[0].metric == "accuracy" else geometric_mean(values)

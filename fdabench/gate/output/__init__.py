@@ -1,0 +1,1 @@
+"""The result of the gate as text, Markdown, JUnit XML and annotations."""

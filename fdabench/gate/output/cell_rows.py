@@ -1,0 +1,139 @@
+"""What the gate found, one row for each cell: a cause shows in many numbers, and people look for the cause."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fdabench.formatting import format_count, format_percent, format_target
+from fdabench.gate.compare.exact import MISSED
+from fdabench.gate.compare.verdict import CheckResult, Finding, Verdict
+from fdabench.gate.output.units import format_metric, is_bytes, metric_name, points, sizes, span
+
+_PARTS = ("bytes_model", "bytes_state", "bytes_optimizer")
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """A cell with a number that is not unchanged; `facts` has one text for each metric, all seeds together.
+
+    `id` is a run of it that `fdabench show` takes: the one with the worst number.
+    """
+
+    verdict: Verdict
+    cell: str
+    id: str
+    facts: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def cell_rows(checked: CheckResult) -> list[CellRow]:
+    """The cell with the worst number first."""
+    cells: dict[str, list[Finding]] = {}
+    for finding in checked.changed_findings:
+        cells.setdefault(finding.cell, []).append(finding)
+    return [_row(checked, cell, findings) for cell, findings in cells.items()]
+
+
+def _row(checked: CheckResult, cell: str, findings: Sequence[Finding]) -> CellRow:
+    of_cell = {seed: key for (name, seed), key in checked.ids.items() if name == cell}
+    seeds = [finding.seed for finding in findings if finding.seed is not None] or sorted(of_cell)
+    shown = of_cell.get(seeds[0], "") if seeds else ""
+    return CellRow(
+        findings[0].verdict, format_metric(cell), shown, tuple(facts(findings, len(of_cell))), tuple(findings)
+    )
+
+
+def facts(findings: Sequence[Finding], runs: int) -> list[str]:
+    """One text for each metric that says something of its own, costs first; the parts of a total are told by it.
+
+    Args:
+        findings: what is not unchanged, of one cell or of all cells of a strategy.
+        runs: how many runs were compared there.
+    """
+    metrics: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=_order):
+        metrics.setdefault(finding.metric, []).append(finding)
+    told_by = {"sync_steps": ("syncs",), **dict.fromkeys(_PARTS, ("bytes_total",))}
+    own = {
+        metric: found
+        for metric, found in metrics.items()
+        if not any(other in metrics for other in told_by.get(metric, ()))
+    }
+    texts = [_fact(metric, found, runs) for metric, found in own.items()]
+    notes = [_note(found[0]) for found in own.values()]
+    # what is said of several metrics is said once, after the last
+    return [
+        f"{text}: {note}" if note and note != after else text
+        for text, note, after in zip(texts, notes, [*notes, ""][1:], strict=True)
+    ]
+
+
+def _note(finding: Finding) -> str:
+    """Of a number that changed; the texts of limits and accuracy, and of what is no number, have theirs."""
+    told = finding.kind == "limit" or finding.metric == "accuracy" or finding.change is None
+    return "" if told else finding.note
+
+
+def _order(finding: Finding) -> int:
+    """Limits, formulas, costs, other facts, accuracy last."""
+    if finding.metric.startswith("bytes_t"):
+        return 2
+    first = {"limit": 0, "A": 1}.get(finding.kind, 3)
+    return 5 if finding.metric == "accuracy" else 4 if finding.metric == "sync_steps" else first
+
+
+def _fact(metric: str, findings: Sequence[Finding], runs: int) -> str:
+    """A metric over the runs in which it is not unchanged."""
+    worst = findings[0]
+    where = f" in {len(findings)} of {runs} runs" if runs > 1 and worst.seed is not None else ""
+    if worst.kind == "limit":
+        return f"{limit_text(worst)}{where}"
+    if metric == "accuracy":
+        return accuracy_text(worst)
+    if metric == "sync_steps" and worst.kind == "B":
+        return f"syncs happen at other steps{where}"
+    if metric == "partition":
+        return f"workers hold other samples{where}"
+    if metric == "state":
+        return f"{worst.before} before, {worst.after} now{where}"
+    return _numbers(metric, findings, where)
+
+
+def _numbers(metric: str, findings: Sequence[Finding], where: str) -> str:
+    missed = [finding for finding in findings if finding.after == MISSED and finding.before != MISSED]
+    won = [finding for finding in findings if finding.before == MISSED and finding.after != MISSED]
+    if missed or won:
+        target = format_target(float(metric.split(" ")[1]))
+        return f"{target} {'no longer' if missed else 'now'} reached{where}"
+    worst = findings[0]
+    before, after = values(worst)
+    changes = [finding.change for finding in findings if finding.change is not None]
+    colon = ":" if metric.startswith("bytes_to ") else ""
+    text = f"{metric_name(metric)}{colon} {before} -> {after}{' at worst' if len(set(changes)) > 1 else ''}"
+    return f"{text} ({span(changes)}{where})" if changes else f"{text}{where}"
+
+
+def values(finding: Finding) -> tuple[str, str]:
+    """The two numbers with their units."""
+    before, after = finding.before, finding.after
+    if not isinstance(before, int | float) or not isinstance(after, int | float):
+        return str(before), str(after)
+    if finding.metric == "accuracy" or "accuracy" in finding.metric:
+        return format_percent(before, 2), format_percent(after, 2)
+    if is_bytes(finding.metric):
+        return sizes(before, after)
+    texts = [format_count(value) if float(value).is_integer() else f"{value:.6g}" for value in (before, after)]
+    return texts[0], texts[1]
+
+
+def limit_text(finding: Finding) -> str:
+    """`max_bytes: 31.0 kB, the limit is 30.0 kB`."""
+    limit, found = values(finding)
+    note = f" ({finding.note})" if finding.metric == "cells" else ""
+    return f"{metric_name(finding.metric)}: {found}, the limit is {limit}{note}"
+
+
+def accuracy_text(finding: Finding) -> str:
+    """`accuracy 91.20 % -> 91.30 % (+0.1 points [-3.0, +3.2]), within the margin`."""
+    before, after = values(finding)
+    told = f" ({points(finding.change, finding.interval)})" if finding.change is not None else ""
+    return f"accuracy {before} -> {after}{told}, {finding.note}"

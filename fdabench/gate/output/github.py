@@ -1,0 +1,75 @@
+"""What the gate found, as annotations of a GitHub workflow: lines that its runner reads from stdout."""
+
+from collections.abc import Iterator
+
+from fdabench.gate.compare.verdict import CheckResult, Verdict
+from fdabench.gate.output.sentences import StrategySentence, sentences
+from fdabench.gate.output.source_files import source_file
+from fdabench.gate.output.text import hints, suite_test_line, verdict_line
+
+MAX_ANNOTATIONS = 10
+"""GitHub shows ten errors, ten warnings and ten notices of a step, and drops the others."""
+_LEVELS = {Verdict.fail: "error", Verdict.inconclusive: "warning", Verdict.better: "notice"}
+
+
+def annotations(checked: CheckResult) -> list[str]:
+    """`::error file=...,title=...::...` for a strategy that fails, `::warning` where it is inconclusive, `::notice`
+    where it is better; the answer with the command that accepts, where something was not compared."""
+    found = [_of_strategy(checked, sentence) for sentence in sentences(checked)]
+    shown = [line for level in ("error", "warning", "notice") for line in _first(found, level)]
+    return [*shown, *_others(checked)]
+
+
+def not_compared_annotation(text: str) -> str:
+    """The annotation of a gate that saw nothing."""
+    return _line("error", "fdabench: not compared", text)
+
+
+def _first(found: list[tuple[str, str]], level: str) -> list[str]:
+    """The last places are for what is told of all strategies."""
+    lines = [line for kind, line in found if kind == level]
+    more = (
+        [_line(level, "fdabench: more", f"{len(lines) - MAX_ANNOTATIONS + 3} more strategies")]
+        if len(lines) > MAX_ANNOTATIONS - 3
+        else []
+    )
+    return [*lines[: MAX_ANNOTATIONS - 3], *more]
+
+
+def _of_strategy(checked: CheckResult, sentence: StrategySentence) -> tuple[str, str]:
+    """Its level and its line."""
+    level = "error" if sentence.verdict in checked.failing else _LEVELS.get(sentence.verdict, "")
+    file, _, line = next((run.place for run in sentence.missing if run.place), "").partition(":")
+    return level, _line(
+        level,
+        f"fdabench: {sentence.strategy}",
+        sentence.line,
+        file or source_file(checked.files, sentence.strategy),
+        line,
+    )
+
+
+def _others(checked: CheckResult) -> Iterator[str]:
+    for level in checked.suite_wide_tests:
+        if level.verdict == Verdict.fail:
+            yield _line("error", "fdabench: all cells together", suite_test_line(level), checked.files.get("", ""))
+    if checked.changed and not checked.regressed:
+        told = "\n".join([*(each.text for each in checked.changed[:MAX_ANNOTATIONS]), *hints(checked)])
+        yield _line("error", "fdabench: settings changed", told, checked.files.get("", ""))
+    if checked.missing:
+        yield _line("error", "fdabench: not compared", verdict_line(checked), checked.files.get("", ""))
+
+
+def _line(level: str, title: str, text: str, file: str = "", line: str = "") -> str:
+    """With the runner's escapes, without which a message ends at its first line."""
+    place = {"file": file, "line": line if file and line.isdecimal() else "", "title": title}
+    told = ",".join(f"{key}={_property(value)}" for key, value in place.items() if value)
+    return f"::{level} {told}::{_escape(text)}"
+
+
+def _property(text: str) -> str:
+    return _escape(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,0 +1,88 @@
+"""What the gate found, as JUnit XML, which nearly every CI reads: a test case for each cell."""
+
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
+
+from fdabench.formatting import join_first
+from fdabench.gate.baseline.model import UnfinishedRun
+from fdabench.gate.compare.changed_settings import ChangedRuns
+from fdabench.gate.compare.verdict import CheckResult, Finding, SuiteWideTest, Verdict
+from fdabench.gate.output.cell_rows import facts
+from fdabench.gate.output.text import head, hints, suite_test_line, summary
+from fdabench.gate.output.units import format_metric
+
+
+def junit(checked: CheckResult, timestamp: str) -> str:
+    """With the order and attributes of windyroad's JUnit schema. What is inconclusive is skipped, unless it fails.
+
+    Args:
+        timestamp: when the results were made, as `2026-11-23T12:50:39`.
+    """
+    moved = _by_cell(checked.changed_findings)
+    cases = [_case(checked, cell, moved.get(cell, [])) for cell in _by_cell(checked.findings)]
+    cases += [_level(checked, level) for level in checked.suite_wide_tests]
+    cases += [_absent(checked, run) for run in checked.missing]
+    cases += [_changed(checked, each) for each in checked.changed]
+    told = {tag: str(sum(case.find(tag) is not None for case in cases)) for tag in ("failure", "error", "skipped")}
+    suite = ET.Element(
+        "testsuite",
+        {"id": "0", "package": "fdabench", "name": checked.suite, "timestamp": timestamp, "hostname": "localhost"}
+        | {"tests": str(len(cases)), "failures": told["failure"], "errors": told["error"], "skipped": told["skipped"]}
+        | {"time": "0"},
+    )
+    ET.SubElement(suite, "properties")
+    suite.extend(cases)
+    ET.SubElement(suite, "system-out").text = "\n".join(
+        [*head(checked), *hints(checked), *checked.why, *summary(checked)]
+    )
+    ET.SubElement(suite, "system-err")
+    root = ET.Element("testsuites")
+    root.append(suite)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _by_cell(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(finding.cell, []).append(finding)
+    return found
+
+
+def _new(checked: CheckResult, name: str) -> ET.Element:
+    return ET.Element("testcase", {"classname": f"fdabench.{checked.suite}", "name": name, "time": "0"})
+
+
+def _case(checked: CheckResult, cell: str, moved: Sequence[Finding]) -> ET.Element:
+    """A cell, all its seeds together, with what is not unchanged, the worst first; the ids are those of its runs."""
+    ids = [key for (name, _), key in sorted(checked.ids.items()) if name == cell]
+    case = _new(checked, f"{format_metric(cell)} ({join_first(ids, 3)})" if ids else cell)
+    bad = [finding for finding in moved if finding.verdict in checked.failing]
+    unsure = [finding for finding in moved if finding.verdict == Verdict.inconclusive]
+    told = "; ".join(facts(bad or unsure, len(ids)))
+    if bad:
+        failure = ET.SubElement(case, "failure", {"message": told, "type": f"class {bad[0].kind}"})
+        failure.text = "\n".join(facts(moved, len(ids)))
+    elif unsure:
+        ET.SubElement(case, "skipped", {"message": told})
+    return case
+
+
+def _level(checked: CheckResult, level: SuiteWideTest) -> ET.Element:
+    case = _new(checked, f"all cells together: {level.metric}")
+    if level.verdict == Verdict.fail:
+        ET.SubElement(case, "failure", {"message": suite_test_line(level), "type": "class C"})
+    return case
+
+
+def _absent(checked: CheckResult, run: UnfinishedRun) -> ET.Element:
+    case = _new(checked, f"{run.name} is there")
+    ET.SubElement(case, "error", {"message": f"it has no result to compare: {run.reason}", "type": "missing"})
+    return case
+
+
+def _changed(checked: CheckResult, each: ChangedRuns) -> ET.Element:
+    case = _new(checked, each.text.split(":")[0])
+    told = ET.SubElement(case, "error", {"message": each.text, "type": "changed settings"})
+    told.text = "\n".join(hints(checked))
+    return case

@@ -1,0 +1,76 @@
+"""What the gate found, as a comment on a pull request: sentences, the worst ten cells, the rest folded away."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fdabench.formatting import truncate_list
+from fdabench.gate.compare.verdict import CheckResult
+from fdabench.gate.output.cell_rows import CellRow, cell_rows
+from fdabench.gate.output.text import cell_table, head, hints, suite_test_line, summary, verdict_line
+from fdabench.tables import column
+
+WORST = 10
+MAX_LENGTH = 100
+"""Rows and lines that are folded: GitHub takes no comment of more than 65,536 characters."""
+_REST = "\nand {} more: `fdabench check --output-format csv` has all"
+
+
+def pr_comment(checked: CheckResult) -> str:
+    """Only what is not unchanged; what was compared at all is one folded block."""
+    shown = cell_rows(checked)
+    parts = [
+        f"### fdabench: {_plain(verdict_line(checked))}",
+        f"{_code(checked.suite)} against {_code(checked.against)}",
+    ]
+    told = [*head(checked), *(suite_test_line(level) for level in checked.suite_wide_tests)]
+    lines = [f"- {_plain(line)}" for line in told]
+    # an empty line ends the list
+    parts += ["\n".join(truncate_list(lines, 2 * WORST, "\nand {} more"))] if told else []
+    parts += [_table(shown[:WORST])] if shown else []
+    parts += [_details_block(f"{len(shown) - WORST} more", _table(shown[WORST:]))] if len(shown) > WORST else []
+    parts += ["\n".join(["```sh", *(_command(hint) for hint in hints(checked)), "```"])] if hints(checked) else []
+    parts += [_details_block("why: the first sync that differs", _listed(checked.why))] if checked.why else []
+    compared = [line.replace("```", "'''") for line in summary(checked)]
+    parts.append(_details_block("what was compared", "\n".join(["```", *compared, "```"])))
+    return "\n\n".join(parts) + "\n"
+
+
+def _command(hint: str) -> str:
+    """`fdabench show ...   # look`, which can be pasted whole."""
+    what, _, command = hint.partition(": ")
+    return f"{command}   # {what}"
+
+
+def _table(shown: Sequence[CellRow]) -> str:
+    titles, rule, *lines = replace(cell_table(shown), columns=_COLUMNS).markdown(lambda text: text.replace("|", "\\|"))
+    return "\n".join([titles, rule, *truncate_list(lines, MAX_LENGTH, _REST)])
+
+
+def _plain(text: str) -> str:
+    """Words of others in a sentence: no HTML, no mention, no number of an issue, no emphasis."""
+    for character in "\\`*_[]":
+        text = text.replace(character, f"\\{character}")
+    text = html.escape(text, quote=False)
+    return text.replace("@", "@<!-- -->").replace("#", "#<!-- -->")
+
+
+def _code(text: str) -> str:
+    return f"`{text.replace('`', chr(39))}`"
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\n".join(truncate_list([f"- {_code(line)}" for line in lines], MAX_LENGTH, _REST))
+
+
+def _details_block(title: str, inside: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{inside}\n\n</details>"
+
+
+# a name is code: its words are no headings, no HTML, and what looks like a mention is none
+_COLUMNS = (
+    column("verdict"),
+    column("cell", write=_code),
+    column("run", write=lambda run: _code(run) if run else ""),
+    column("what changed", write=_plain),
+)

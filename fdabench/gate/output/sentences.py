@@ -1,0 +1,146 @@
+"""What the gate found, one sentence for each strategy: bytes first, then accuracy, then what is broken or missing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fdabench.formatting import plural
+from fdabench.gate.baseline.model import GONE, UnfinishedRun
+from fdabench.gate.compare.verdict import CheckResult, Finding, Verdict
+from fdabench.gate.output.cell_rows import facts
+from fdabench.gate.output.units import points, span, strategy_kinds, strategy_of
+
+
+@dataclass(frozen=True)
+class StrategySentence:
+    """`strategy: text`; a strategy with a run that has no result fails, whatever its other runs say."""
+
+    strategy: str
+    verdict: Verdict
+    text: str
+    missing: tuple[UnfinishedRun, ...] = ()
+
+    @property
+    def line(self) -> str:
+        return f"{self.strategy}: {self.text}"
+
+
+def sentences(checked: CheckResult) -> list[StrategySentence]:
+    """Of every strategy with something to tell, the worst first."""
+    found = _by_strategy(checked)
+    order = list(reversed(Verdict))
+    told = [_sentence(checked, name, *each) for name, each in found.items() if _tells(*each)]
+    return sorted(told, key=lambda sentence: order.index(sentence.verdict))
+
+
+def unchanged(checked: CheckResult) -> str:
+    """`unchanged: fedavg, synchronous (12 runs)`, or nothing."""
+    quiet = {name: found for name, (found, missing) in _by_strategy(checked).items() if not _tells(found, missing)}
+    runs = sum(_runs(checked, found) for found in quiet.values())
+    return f"unchanged: {', '.join(quiet)} ({plural(runs, 'run')})" if quiet else ""
+
+
+def _by_strategy(checked: CheckResult) -> dict[str, tuple[list[Finding], list[UnfinishedRun]]]:
+    """By kinds alone where that tells strategies apart: `kamp`, not `kamp theta=1`."""
+    cells = [finding.cell for finding in checked.findings] + [run.cell for run in checked.missing]
+    full: dict[str, set[str]] = {}
+    for name in map(strategy_of, cells):
+        full.setdefault(strategy_kinds(name), set()).add(name)
+    found: dict[str, tuple[list[Finding], list[UnfinishedRun]]] = {}
+    for finding in checked.findings:
+        found.setdefault(_name(finding.cell, full), ([], []))[0].append(finding)
+    for run in checked.missing:
+        found.setdefault(_name(run.cell, full), ([], []))[1].append(run)
+    return found
+
+
+def _name(cell: str, full: dict[str, set[str]]) -> str:
+    kinds = strategy_kinds(cell)
+    return kinds if len(full[kinds]) == 1 else strategy_of(cell)
+
+
+def _tells(findings: Sequence[Finding], missing: Sequence[UnfinishedRun]) -> bool:
+    return bool(missing) or any(finding.verdict != Verdict.unchanged for finding in findings)
+
+
+def _runs(checked: CheckResult, findings: Sequence[Finding]) -> int:
+    cells = {finding.cell for finding in findings}
+    return sum(cell in cells for cell, _ in checked.ids)
+
+
+def _sentence(
+    checked: CheckResult, name: str, findings: Sequence[Finding], missing: Sequence[UnfinishedRun]
+) -> StrategySentence:
+    runs = _runs(checked, findings)
+    own = set(findings)
+    moved = [finding for finding in checked.changed_findings if finding in own]
+    costs = [finding for finding in findings if finding.metric == "bytes_total" and finding.kind != "limit"]
+    other = [finding for finding in moved if finding.metric != "accuracy" and finding not in costs]
+    told = [*_absent(missing, runs + len(missing)), *_bytes(checked, costs), *_others(other, costs, runs)]
+    told += _accuracy([finding for finding in findings if finding.metric == "accuracy"])
+    verdict = Verdict.fail if missing else max((each.verdict for each in moved), key=list(Verdict).index)
+    return StrategySentence(name, verdict, "; ".join(told), tuple(missing))
+
+
+def _absent(missing: Sequence[UnfinishedRun], runs: int) -> list[str]:
+    """Runs without a result, by what became of them."""
+    reasons: dict[str, int] = {}
+    for run in missing:
+        what = "gone from the results" if run.state == GONE else f"without a result ({run.reason})"
+        reasons[what] = reasons.get(what, 0) + 1
+    return [f"{number} of {plural(runs, 'run')} {what}" for what, number in reasons.items()]
+
+
+def _bytes(checked: CheckResult, costs: Sequence[Finding]) -> list[str]:
+    """`+8 to +17 % bytes in 6 of 6 runs (limit 0 %)`: of runs where bytes are reproducible, of cells elsewhere."""
+    moved = [cost for cost in costs if cost.verdict != Verdict.unchanged]
+    if not moved:
+        return ["bytes unchanged"] if costs else []
+    changes = [cost.change for cost in moved if cost.change is not None]
+    exact = costs[0].seed is not None
+    share = f"{len(moved)} of {plural(len(costs), 'run' if exact else 'cell')}"
+    if not changes:
+        return [f"bytes changed in {share}"]
+    if exact:
+        formula = any(cost.kind == "A" for cost in moved)
+        allowed = "a formula: must be equal" if formula else f"limit {100 * checked.soft:g} %"
+        return [f"{span(changes)} bytes in {share} ({allowed})"]
+    judged = ", ".join(f"{n} {verdict}" for verdict in Verdict if (n := sum(c.verdict == verdict for c in moved)))
+    return [f"{span(changes)} bytes in {share} of another environment ({judged})"]
+
+
+def _others(findings: Sequence[Finding], costs: Sequence[Finding], runs: int) -> list[str]:
+    """What bytes do not tell: broken limits, formulas, targets that are lost or won, other steps or samples."""
+    told = any(cost.verdict != Verdict.unchanged for cost in costs)
+    own = [
+        finding
+        for finding in findings
+        if not told
+        or finding.kind == "limit"
+        or (finding.kind == "A" and finding.metric not in ("syncs", "sync_steps", "bytes_model"))
+        or finding.metric in ("state", "partition")
+        or (finding.metric.startswith("bytes_to ") and finding.change is None)
+    ]
+    return facts(own, runs)
+
+
+def _accuracy(cells: Sequence[Finding]) -> list[str]:
+    """The mean over the strategy's cells, with the mean of their intervals: it holds whatever their errors share."""
+    if not cells:
+        return []
+    if all(cell.verdict == Verdict.unchanged for cell in cells):
+        return ["accuracy unchanged"]
+    change = sum(cell.change or 0.0 for cell in cells) / len(cells)
+    known = [cell.interval for cell in cells if cell.interval is not None]
+    low, high = (sum(ends) / len(cells) for ends in zip(*known, strict=True)) if known else (0.0, 0.0)
+    whole = (low, high) if len(known) == len(cells) else None
+    failed = sum(cell.verdict == Verdict.fail for cell in cells)
+    unsure = sum(cell.verdict == Verdict.inconclusive for cell in cells)
+    also = f", {unsure} inconclusive" if unsure else ""
+    told = points(change, whole)
+    if failed:
+        return [f"accuracy worse by more than the margin in {failed} of {plural(len(cells), 'cell')} ({told}{also})"]
+    if whole is None:
+        return [f"accuracy {told} (noise unknown with one seed{also})"]
+    if low <= 0 <= high:
+        return [f"accuracy not measurably changed ({told}{also})"]
+    return [f"accuracy {'higher' if low > 0 else 'lower'} ({told}{also})"]

@@ -1,0 +1,1 @@
+"""What cells would cost: bytes, memory, time; and what this machine is."""

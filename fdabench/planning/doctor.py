@@ -1,0 +1,160 @@
+"""What this machine is and has, and whether it gives the same numbers twice: what `fdabench doctor` tells."""
+
+import json
+import os
+import platform
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from fdabench import __version__
+from fdabench.datasets.base import DatasetSpec, DatasetTensors
+from fdabench.engine.gradients.selection import ENGINES, resolve_engine
+from fdabench.experiment.environment import device_name, environment, usable_cores
+from fdabench.experiment.train import CellJob, train_cells
+from fdabench.formatting import format_bytes
+from fdabench.planning.placement import differing_offsets, sums
+from fdabench.registry.registry import Registry
+from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.suite.reader import read_suite
+
+SUITE = Path(__file__).with_name("doctor.toml")
+_WORKS_WITHOUT = ("ray",)
+"""Extras that a command is missing without, and nothing else."""
+
+
+class DoctorCheck(NamedTuple):
+    """`name`, of what kind it is, and what was found of it."""
+
+    kind: str
+    name: str
+    result: str
+
+
+def versions() -> Iterator[DoctorCheck]:
+    """Of fdabench, with its git revision, of Python, and of every package that it needs."""
+    revision = environment(torch.device("cpu"))["git"]
+    yield DoctorCheck("version", "fdabench", f"{__version__} {revision}".strip())
+    yield DoctorCheck("version", "python", platform.python_version())
+    for name in (*_required(), *_WORKS_WITHOUT):
+        yield DoctorCheck("version", name, _version(name))
+
+
+def _required() -> list[str]:
+    try:
+        lines = metadata.requires("fdabench") or []
+    except metadata.PackageNotFoundError:
+        lines = ["torch", "torchvision", "numpy"]
+    return [re.split(r"[^\w.-]", line)[0] for line in lines if "extra ==" not in line]
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return f"not installed: pip install 'fdabench[{name}]'" if name in _WORKS_WITHOUT else "not installed"
+
+
+def devices() -> Iterator[DoctorCheck]:
+    """The CPU with its memory, every CUDA device, and the space where results would go."""
+    cpu = torch.device("cpu")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    capability = torch.backends.cpu.get_cpu_capability()
+    yield DoctorCheck("device", "cpu", f"{device_name(cpu)}, {capability}, {usable_cores()} cores, {_memory(memory)}")
+    for index in range(torch.cuda.device_count()):
+        about = torch.cuda.get_device_properties(index)
+        yield DoctorCheck("device", f"cuda:{index}", f"{about.name}, {_memory(about.total_memory)}")
+    if not torch.cuda.is_available():
+        built = "" if torch.version.cuda else ": this torch is built without CUDA"
+        yield DoctorCheck("device", "cuda", f"none{built}")
+    yield DoctorCheck("device", "disk", f"{format_bytes(shutil.disk_usage(Path.cwd()).free)} free here")
+
+
+def _memory(count: int) -> str:
+    return format_bytes(count) if count else "unknown memory"
+
+
+def data_sets(root: Path, registry: Registry) -> Iterator[DoctorCheck]:
+    """Whether each could be read now; nothing is downloaded."""
+    for name, source in registry.datasets.items():
+        yield DoctorCheck("data", name, _where(source, root))
+
+
+def _where(source: DatasetSpec, root: Path) -> str:
+    if source.locate is None:
+        return "nobody can tell before it is loaded"
+    return (
+        source.locate(root)
+        or f"not found under {root}: the first run that needs it downloads it, or says how to get it"
+    )
+
+
+def determinism() -> Iterator[DoctorCheck]:
+    """Whether the same cells give the same numbers, to the last bit: again, elsewhere in memory, with more threads."""
+    cpu, most = torch.device("cpu"), usable_cores()
+    alone = _numbers(cpu, 1)
+    yield DoctorCheck("same numbers", "twice, cpu", _compare_runs(alone, _numbers(cpu, 1)))
+    if torch.cuda.is_available():
+        cuda = torch.device("cuda")
+        yield DoctorCheck("same numbers", "twice, cuda", _compare_runs(_numbers(cuda, 1), _numbers(cuda, 1)))
+    with _threads(1):
+        yield DoctorCheck("same numbers", "anywhere in memory", _format_difference(differing_offsets(sums())))
+    if most > 1:
+        found = _compare_runs(alone, _numbers(cpu, most))
+        expected = " (expected; keep --threads the same)" if found.startswith("no") else ""
+        yield DoctorCheck("same numbers", f"1 and {most} threads", found + expected)
+
+
+def _compare_runs(first: dict[str, str], second: dict[str, str]) -> str:
+    return _format_difference([name for name in first if first[name] != second[name]])
+
+
+def _format_difference(unlike: Sequence[str]) -> str:
+    return f"no, not in {', '.join(unlike)}" if unlike else "yes, to the last bit"
+
+
+def _numbers(device: torch.device, threads: int) -> dict[str, str]:
+    """All that the suite's cells leave, by table, without clocks."""
+    data = _synthetic_mnist().to(device)
+    found: dict[str, str] = defaultdict(str)
+    for cell in read_suite(SUITE).cells:
+        with _threads(threads):
+            (outcome,) = train_cells([CellJob(cell.id, cell.config)], data, ENGINES[resolve_engine("auto", device)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        for name, rows in outcome.tables.items():
+            kept = [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
+            found[name] += json.dumps(kept)
+    return dict(found)
+
+
+def _synthetic_mnist(samples: int = 600) -> DatasetTensors:
+    """Noise in the shape of MNIST: what is computed with it is as long and as wide."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(samples, 1, 28, 28, generator=generator)
+    y = torch.randint(10, (samples,), generator=generator)
+    test = torch.arange(samples) % 6 == 5
+    return DatasetTensors(x[~test], y[~test], x[test], y[test], 10)
+
+
+def current_environment(device: torch.device) -> dict[str, Any]:
+    """As the record of a cell has it that `run` does with one thread, which is its default."""
+    with _threads(1):
+        return {"environment": environment(device), "engine": resolve_engine("auto", device)}
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,144 @@
+"""What strategies would cost far beyond the machines at hand: in closed form, from sync rates that were measured.
+
+Bytes are whole numbers of any size. What is not known is said: a sync rate is exact (a periodic strategy), measured (in
+other cells, and taken over), or a bound.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+from fdabench.accounting.costs import total_bytes
+from fdabench.accounting.network_time import CommunicationDemand
+from fdabench.experiment.build import strategy_of
+from fdabench.planning.forecast import Forecast, RunSize, forecast, run_size
+from fdabench.planning.memory import process_bytes
+from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.results.load import Results
+from fdabench.suite.cell import Cell
+
+Basis = Literal["exact", "measured", "bound", "unknown"]
+
+_COMPLETE = ("done", "target_reached")
+
+
+class MeasuredSyncRate(NamedTuple):
+    """What results say of a strategy's cells with the same workers, over their seeds."""
+
+    rate: Fraction
+    """Syncs in each local step."""
+    step_s: float
+    """Seconds of one worker's local step on a core of the machine that ran them, evaluations included."""
+    cells: int
+    predictions_hold: int
+    """Cells whose ledger holds exactly the bytes of the closed form, given their syncs."""
+
+
+class CostEstimate(NamedTuple):
+    """What one strategy would cost."""
+
+    cell: Cell
+    """The first of its cells."""
+    measured_at: RunSize
+    projected_to: RunSize
+    theta: float | None
+    """With as much for each parameter as here."""
+    basis: Basis
+    syncs: tuple[int, int] | None
+    """At least and at most."""
+    demands: tuple[CommunicationDemand, CommunicationDemand] | None
+    memory: int
+    """Bytes of a process with one worker."""
+    compute_s: float | None
+    measured: MeasuredSyncRate | None
+
+
+class TargetScale(NamedTuple):
+    """What is to be larger than in the suite; None: as it is there."""
+
+    workers: int | None = None
+    parameters: int | None = None
+    steps: int | None = None
+
+
+def estimate_costs(
+    cells: Sequence[Cell],
+    wish: TargetScale,
+    convention: str,
+    results: Results | None = None,
+    registry: Registry = BUILT_IN,
+) -> list[CostEstimate]:
+    """One for each strategy and workload of the suite, in its order; seeds are taken together."""
+    alike: dict[str, list[Cell]] = {}
+    for cell in cells:
+        alike.setdefault(Cell({**cell.config, "seed": 0}, cell.label, False).canonical_json, []).append(cell)
+    return [_estimate(group, wish, convention, results, registry) for group in alike.values()]
+
+
+def _estimate(
+    group: Sequence[Cell], wish: TargetScale, convention: str, results: Results | None, registry: Registry
+) -> CostEstimate:
+    config, strategy = group[0].config, strategy_of(group[0].config, registry)
+    here = run_size(config, registry)
+    there = RunSize(*(old if new is None else new for old, new in zip(here, wish, strict=True)))
+    measured = _measured(group, convention, results, registry)
+    growth = Fraction(there.parameters, here.parameters)
+    theta = getattr(strategy, "theta", None)
+    basis, syncs, demands = _syncs(forecast(config, there, convention, registry), measured)
+    return CostEstimate(
+        group[0],
+        here,
+        there,
+        None if theta is None else float(theta * growth),
+        basis,
+        syncs,
+        demands,
+        process_bytes(config, there.parameters, registry),
+        None if measured is None else float(there.steps * growth) * measured.step_s,
+        measured,
+    )
+
+
+def _syncs(
+    found: Forecast | None, measured: MeasuredSyncRate | None
+) -> tuple[Basis, tuple[int, int] | None, tuple[CommunicationDemand, CommunicationDemand] | None]:
+    """Syncs and what they cost: exact, or the measured rate taken over, or the strategy's own bounds."""
+    if found is None:
+        return "unknown", None, None
+    least, most = found.traffic.min_syncs, found.traffic.max_syncs
+    if least == most:
+        return "exact", (least, most), (found.low, found.high)
+    if measured is None:
+        return "bound", (least, most), (found.low, found.high)
+    # the bounds of this size hold whatever rate another size had
+    syncs = min(max(round(measured.rate * found.size.steps), least), most)
+    return "measured", (syncs, syncs), (found.demand(syncs), found.demand(syncs))
+
+
+def _measured(
+    group: Sequence[Cell], convention: str, results: Results | None, registry: Registry
+) -> MeasuredSyncRate | None:
+    """Over the seeds that have a whole result; None where there is none."""
+    if results is None:
+        return None
+    runs = results.runs.set_index("cell_id")
+    found = [cell for cell in group if cell.id in runs.index and runs.at[cell.id, "state"] in _COMPLETE]
+    if not found:
+        return None
+    mine = runs.loc[[cell.id for cell in found]]
+    rate = Fraction(int(mine["syncs"].sum()), int(mine["steps"].sum()))
+    equal = sum(
+        _predictions_hold(cell, int(steps), int(syncs), convention, results, registry)
+        for cell, steps, syncs in zip(found, mine["steps"], mine["syncs"], strict=True)
+    )
+    return MeasuredSyncRate(rate, float(1 / mine["worker_steps_per_s"].median()), len(found), equal)
+
+
+def _predictions_hold(
+    cell: Cell, steps: int, syncs: int, convention: str, results: Results, registry: Registry
+) -> bool:
+    """Whether the cell's ledger holds exactly the bytes of its forecast, given the steps and syncs that it made."""
+    size = run_size(cell.config, registry)._replace(steps=steps)
+    found = forecast(cell.config, size, convention, registry)
+    ledger = results.ledger[results.ledger["cell_id"] == cell.id]
+    return found is not None and found.demand(syncs).wire_bytes == total_bytes(ledger, size.workers, convention).total

@@ -1,0 +1,67 @@
+"""How much memory a process with one worker needs: in closed form, from vectors that are counted by making them."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fdabench.core.strategy import HasTrafficForecast
+from fdabench.experiment.build import Config, scale_of, strategy_of
+from fdabench.registry.build_component import build_component
+from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.suite.component_use import components_used
+
+BYTES_PER_NUMBER = 4
+RUNTIME_BYTES = 500_000_000
+"""What Python, torch and pandas take before there is any model."""
+_TRIAL = 8
+_ALWAYS = 5
+"""The model, its gradient, the last two global models, and the drift while it is measured or averaged."""
+
+
+def process_bytes(config: Config, num_parameters: int, registry: Registry = BUILT_IN) -> int:
+    """Of a process with one worker, whose collectives sum on the way; without activations, data, and the libraries."""
+    strategy = strategy_of(config, registry)
+    state = strategy.forecast_traffic(1, num_parameters).state_size if isinstance(strategy, HasTrafficForecast) else 0
+    vectors = _ALWAYS + optimizer_vectors(config, registry) + _vectors(strategy.init(torch.zeros(_TRIAL)).server)
+    declared = (registry.info(*pair).memory_vectors for pair in components_used(config, registry))
+    # numbers of parameters may have more digits than a float
+    extra = sum((Fraction(vectors) for vectors in declared), Fraction())
+    return BYTES_PER_NUMBER * (num_parameters * vectors + state) + int(BYTES_PER_NUMBER * num_parameters * extra)
+
+
+def optimizer_vectors(config: Config, registry: Registry = BUILT_IN) -> int:
+    """How many numbers the local optimizer remembers of each parameter."""
+    table = config["optimizer"]
+    local = build_component(registry.optimizers[table["kind"]], table, scale_of(config, registry), registry)
+    row = nn.Parameter(torch.zeros(_TRIAL))
+    row.grad = torch.zeros(_TRIAL)
+    optimizer = local.build([row])
+    optimizer.step()
+    return _vectors(dict(optimizer.state[row]))
+
+
+def _vectors(value: Any) -> int:
+    """Numbers for each of the trial's parameters, in tensors wherever they are kept."""
+    return int(_numbers(value) / _TRIAL)
+
+
+def _numbers(value: Any) -> Fraction:
+    if isinstance(value, Tensor):
+        return Fraction(value.numel() if value.dim() else 0)
+    if isinstance(value, Mapping):
+        return sum((_numbers(each) for each in value.values()), Fraction())
+    if isinstance(value, list | tuple):
+        return sum((_numbers(each) for each in value), Fraction())
+    if is_dataclass(value) and not isinstance(value, type):
+        return sum((_numbers(getattr(value, field.name)) for field in fields(value)), Fraction())
+    return Fraction()
+
+
+def simulation_bytes(config: Config, registry: Registry = BUILT_IN) -> int:
+    """Of a process with all workers of a cell, torch included; without activations and data."""
+    workers = int(config["workers"])
+    return RUNTIME_BYTES + workers * process_bytes(config, scale_of(config, registry).num_parameters, registry)

@@ -1,0 +1,55 @@
+"""Whether sums have the same bits wherever their numbers lie in memory.
+
+A row of a matrix begins anywhere in a line of the cache, and which worker is which row is a matter of how workers are
+shared out over processes. A BLAS that begins at the first aligned number would give a worker another number there.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from fdabench.core.collective import InProcessCollective
+from fdabench.core.count_sketch import count_sketches
+from fdabench.core.row_sums import row_dots, row_squared_norms
+
+BATCH = 32
+ONE_SAMPLE = "linear layers of one sample"
+"""MKL computes a product of a matrix and a vector; its bits depend on the address of the matrix on AMD processors."""
+ROWS, NUMBERS = 4, 4_097
+"""Long enough for the vector loops of every library, and no multiple of their lengths."""
+OFFSETS = range(16)
+"""In floats: all places in a line of the cache."""
+
+Sum = Callable[[Tensor], Tensor]
+
+
+def sums() -> Mapping[str, Sum]:
+    """What strategies and models make of rows that lie anywhere; by a name for people."""
+    generator = torch.Generator().manual_seed(0)
+    v_D = torch.randn(NUMBERS, generator=generator)
+    batch_BD = torch.randn(BATCH, NUMBERS, generator=generator)
+    return {
+        "norms": row_squared_norms,
+        "inner products": lambda x_KD: row_dots(x_KD, v_D),
+        "sketches": lambda x_KD: count_sketches(x_KD, 3, 50, 0),
+        "means": InProcessCollective(torch.full((ROWS,), 1 / ROWS)).mean,
+        "linear layers": lambda x_KD: nn.functional.linear(batch_BD, x_KD),
+        ONE_SAMPLE: lambda x_KD: nn.functional.linear(batch_BD[:1], x_KD),
+    }
+
+
+def at_offset(x_KD: Tensor, offset: int) -> Tensor:
+    """A copy whose first number lies `offset` floats after the beginning of a line of the cache."""
+    memory = torch.empty(x_KD.numel() + 2 * len(OFFSETS))
+    begin = (-memory.data_ptr() // memory.element_size()) % len(OFFSETS) + offset
+    return memory[begin : begin + x_KD.numel()].view(x_KD.shape).copy_(x_KD)
+
+
+def differing_offsets(by_name: Mapping[str, Sum]) -> list[str]:
+    """Names of the sums that have other bits at some place; takes milliseconds."""
+    x_KD = torch.randn(ROWS, NUMBERS, generator=torch.Generator().manual_seed(1))
+    copies = [at_offset(x_KD, offset) for offset in OFFSETS]
+    return [
+        name for name, total in by_name.items() if not all(torch.equal(total(copy), total(x_KD)) for copy in copies)
+    ]

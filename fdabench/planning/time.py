@@ -1,0 +1,81 @@
+"""How long cells will take: from cells like them that are done, else from a second of training on noise."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from fdabench.core.seeds import numpy_generator
+from fdabench.engine.arrays import LabeledData
+from fdabench.engine.gradients.sequential import SequentialGradients
+from fdabench.engine.precision import Precision
+from fdabench.engine.sampling import IndependentBatchSampler
+from fdabench.engine.workers import TrainingConfig, WorkerGroup, Workers
+from fdabench.experiment.build import budget_of
+from fdabench.models.base import init_model
+from fdabench.optimizers.sgd import SGD
+from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.results.folder import SUCCESS_STATES, ResultsFolder, corruption_as_result_error
+from fdabench.suite.cell import Cell
+
+CALIBRATION_S = 1.0
+
+
+class SpeedKey(NamedTuple):
+    """What the speed of a local step depends on most."""
+
+    dataset: str
+    model: str
+    batch_size: int
+    precision: Precision
+
+
+def estimated_seconds(cells: Sequence[Cell], store: ResultsFolder, jobs: int, registry: Registry = BUILT_IN) -> float:
+    """Wall time of these cells on `jobs` processes of one thread. Calibrated: without evaluations."""
+    kinds = {_speed_key(cell) for cell in cells}
+    measured = _measured_seconds(cells, store)
+    speeds = {kind: measured[kind] if kind in measured else _calibrated_seconds(kind, registry) for kind in kinds}
+    steps = [budget_of(cell.config, registry) * cell.config["workers"] for cell in cells]
+    work = [float(count) / speeds[_speed_key(cell)] for count, cell in zip(steps, cells, strict=True)]
+    return max(sum(work) / max(1, min(jobs, len(cells))), max(work, default=0.0))
+
+
+def _speed_key(cell: Cell) -> SpeedKey:
+    return SpeedKey(*(cell.config[axis] for axis in SpeedKey._fields))
+
+
+def _measured_seconds(cells: Sequence[Cell], store: ResultsFolder) -> Mapping[SpeedKey, float]:
+    """Worker steps per second of the cells that have a result, by kind."""
+    speeds = defaultdict(list)
+    for cell in cells:
+        record = store.read_record(cell.id)
+        if record is not None and record["state"] in SUCCESS_STATES:
+            with corruption_as_result_error(store.cell_dir(cell.id)):
+                steps = record["steps"] * cell.config["workers"] * record["together"]
+                speeds[_speed_key(cell)].append(steps / record["wall_s"])
+    return {kind: median(found) for kind, found in speeds.items()}
+
+
+def _calibrated_seconds(kind: SpeedKey, registry: Registry) -> float:
+    """Worker steps per second of one worker on noise of the right shape, by one thread."""
+    data = registry.datasets[kind.dataset]
+    # how fast a step is does not depend on the weights: a plan downloads none
+    model = init_model(replace(registry.models[kind.model], pretrained=None), data.shape, data.classes, 0)
+    x, y = torch.rand(kind.batch_size, *data.shape), torch.zeros(kind.batch_size, dtype=torch.int64)
+    sampler = IndependentBatchSampler(np.arange(kind.batch_size), kind.batch_size, numpy_generator(0))
+    training = TrainingConfig(model, SGD(lr=1e-3), LabeledData(x, y), SequentialGradients, kind.precision)
+    worker, threads = Workers(training, [WorkerGroup(model, [sampler], [0])]), torch.get_num_threads()
+    torch.set_num_threads(1)
+    worker.step()
+    begun, steps = perf_counter(), 0
+    while perf_counter() - begun < CALIBRATION_S:
+        worker.step()
+        steps += 1
+    speed = steps / (perf_counter() - begun)
+    torch.set_num_threads(threads)
+    return speed

@@ -1,0 +1,203 @@
+"""What the methods of a plug-in's components must return, and must leave as it is: looked at in each call.
+
+A strategy that changes the workers' models in place, or a partition that shuffles the labels it is given, would make
+wrong numbers without a word. The methods of the classes that a plug-in itself defines are replaced, once, by ones that
+call them and then look; classes of fdabench are left alone. No model is copied: a change in place is seen by torch's
+version counter. Shape suffixes as in `core.strategy` and `core.monitor`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from inspect import isfunction
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fdabench.core.strategy import StepResult
+
+Method = Callable[..., Any]
+_CHECKED_ROLES = "__fdabench_checked__"
+
+
+def check_calls(adds: Mapping[str, Mapping[str, Any]]) -> None:
+    """Have the methods of these components, by role and name, checked in each call from now on: they raise TypeError
+    with their name and line where they do not do what their role promises.
+    """
+    for role, methods in _CHECKS.items():
+        for component in adds.get(role, {}).values():
+            for name, checked in methods.items():
+                _replace(component, name, checked)
+
+
+def _replace(component: type[Any], name: str, checked: Callable[[Method], Method]) -> None:
+    """In the class that defines the method, unless that is fdabench's."""
+    home = next((cls for cls in component.__mro__ if name in vars(cls)), object)
+    method = vars(home).get(name)
+    if home.__module__.split(".")[0] == "fdabench" or not isfunction(method) or hasattr(method, _CHECKED_ROLES):
+        return
+    looked_at = wraps(method)(checked(method))
+    setattr(looked_at, _CHECKED_ROLES, True)
+    setattr(home, name, looked_at)
+
+
+def _raise_plugin_error(method: Any, what: str) -> TypeError:
+    return TypeError(f"{method.__qualname__}, line {method.__code__.co_firstlineno}: {what}")
+
+
+def _step(step: Method) -> Method:
+    def checked(self: Any, t: int, w_KD: Tensor, r: Any, channel: Any) -> StepResult:
+        if not (
+            isinstance(getattr(r, "anchor_D", None), Tensor)
+            and isinstance(getattr(r, "previous_anchor_D", None), Tensor)
+        ):
+            raise _raise_plugin_error(
+                type(self).init, f"must return a Round, as `initial_round` makes it; it returned {_format_value(r)}"
+            )
+        given = {"w_KD": w_KD, "r.anchor_D": r.anchor_D, "r.previous_anchor_D": r.previous_anchor_D}
+        before = _versions(given.values())
+        outcome = step(self, t, w_KD, r, channel)
+        _unchanged(step, given, before)
+        if not isinstance(outcome, StepResult):
+            raise _raise_plugin_error(step, f"must return a StepResult; it returned {_format_value(outcome)}")
+        if outcome.synced:
+            _like(step, "the w_KD of its StepResult", outcome.w_KD, w_KD)
+            _no_nan(step, "the w_KD of its StepResult", outcome.w_KD, w_KD)
+        return outcome
+
+    return checked
+
+
+def _correct(correct: Method) -> Method:
+    def checked(self: Any, t: int, g_KD: Tensor, r: Any, channel: Any) -> Tensor:
+        before = _versions([g_KD])
+        corrected_KD: Tensor = correct(self, t, g_KD, r, channel)
+        _unchanged(correct, {"g_KD": g_KD}, before)
+        _like(correct, "the gradients", corrected_KD, g_KD)
+        _no_nan(correct, "a corrected gradient", corrected_KD, g_KD)
+        return corrected_KD
+
+    return checked
+
+
+def _state(state: Method) -> Method:
+    def checked(self: Any, u_KD: Tensor, r: Any) -> Tensor:
+        before = _versions([u_KD])
+        s_KS = state(self, u_KD, r)
+        _unchanged(state, {"u_KD": u_KD}, before)
+        shape = (len(u_KD), self.size(u_KD.shape[1]))
+        if not isinstance(s_KS, Tensor) or tuple(s_KS.shape) != shape:
+            raise _raise_plugin_error(
+                state, f"must return a tensor of shape [K, size] = {list(shape)}; it returned {_format_value(s_KS)}"
+            )
+        _no_nan(state, "the local state", s_KS, u_KD)
+        return s_KS
+
+    return checked
+
+
+def _bound(bound: Method) -> Method:
+    def checked(self: Any, s_S: Tensor) -> Tensor:
+        h = bound(self, s_S)
+        if not isinstance(h, Tensor) or h.numel() != 1:
+            raise _raise_plugin_error(bound, f"must return a tensor with one number; it returned {_format_value(h)}")
+        _no_nan(bound, "the bound", h, s_S)
+        return h
+
+    return checked
+
+
+def _apply(apply: Method) -> Method:
+    def checked(self: Any, w_D: Tensor, u_D: Tensor, state: Any) -> tuple[Tensor, Any]:
+        given = {"w_D": w_D, "u_D": u_D}
+        before = _versions(given.values())
+        moved = apply(self, w_D, u_D, state)
+        _unchanged(apply, given, before)
+        if not isinstance(moved, tuple) or len(moved) != 2:
+            raise _raise_plugin_error(
+                apply, f"must return the next global model and the next state; it returned {_format_value(moved)}"
+            )
+        _like(apply, "the global model", moved[0], w_D)
+        _no_nan(apply, "the global model", moved[0], w_D, u_D)
+        return moved
+
+    return checked
+
+
+def _build(build: Method) -> Method:
+    def checked(self: Any, rows: Any) -> torch.optim.Optimizer:
+        optimizer = build(self, rows)
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise _raise_plugin_error(
+                build, f"must return a torch.optim.Optimizer; it returned {_format_value(optimizer)}"
+            )
+        return optimizer
+
+    return checked
+
+
+def _split(split: Method) -> Method:
+    def checked(self: Any, labels: NDArray[np.int64], workers: int, rng: Any) -> list[NDArray[np.int64]]:
+        # the array shares memory with the data set's labels
+        given = labels.view()
+        given.flags.writeable = False
+        shards = split(self, given, workers, rng)
+        if not isinstance(shards, list | tuple) or len(shards) != workers:
+            raise _raise_plugin_error(
+                split, f"must return a list of {workers} index arrays; it returned {_format_value(shards)}"
+            )
+        parts = [np.asarray(shard) for shard in shards]
+        if any(part.ndim != 1 or (part.size and part.dtype.kind not in "iu") for part in parts):
+            raise _raise_plugin_error(split, "each worker's part must be a one-dimensional array of whole numbers")
+        held = np.concatenate([part.astype(np.int64) for part in parts])
+        if held.size and not 0 <= held.min() <= held.max() < len(labels):
+            raise _raise_plugin_error(
+                split, f"samples go from 0 to {len(labels) - 1}; found {held.min()} to {held.max()}"
+            )
+        times = np.bincount(held, minlength=len(labels))
+        if (times != 1).any():
+            at = int(np.nonzero(times != 1)[0][0])
+            raise _raise_plugin_error(split, f"every sample belongs to one worker; sample {at} belongs to {times[at]}")
+        return list(shards)
+
+    return checked
+
+
+_CHECKS: Mapping[str, Mapping[str, Callable[[Method], Method]]] = {
+    "strategies": {"step": _step, "correct": _correct},
+    "monitors": {"local_state": _state, "variance_bound": _bound},
+    "servers": {"update": _apply},
+    "optimizers": {"build": _build},
+    "partitions": {"split": _split},
+}
+
+
+def _versions(tensors: Iterable[Tensor]) -> list[int]:
+    return [tensor._version for tensor in tensors]
+
+
+def _unchanged(method: Method, given: Mapping[str, Tensor], before: list[int]) -> None:
+    changed = [name for (name, tensor), was in zip(given.items(), before, strict=True) if tensor._version != was]
+    if changed:
+        raise _raise_plugin_error(method, f"changed {', '.join(changed)} in place; it must return new tensors")
+
+
+def _like(method: Method, what: str, found: Any, wanted: Tensor) -> None:
+    if not isinstance(found, Tensor) or found.shape != wanted.shape or found.dtype != wanted.dtype:
+        raise _raise_plugin_error(method, f"{what} must be {_format_value(wanted)}; it is {_format_value(found)}")
+
+
+def _no_nan(method: Method, what: str, found: Tensor, *given: Tensor) -> None:
+    """A run that diverges is a result; NaN from finite numbers is a fault."""
+    if found.isnan().any() and all(tensor.isfinite().all() for tensor in given):
+        raise _raise_plugin_error(method, f"{what} is NaN although what it was given is finite")
+
+
+def _format_value(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return f"a {type(value).__name__} of {len(value)}"
+    return "None" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,70 @@
+"""The fields of a component's dataclass, and what each means to a suite."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from types import UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from fdabench.core.monitor import Monitor
+from fdabench.core.strategy import ServerOptimizer
+from fdabench.hyperparameters import UnitTag
+from fdabench.published.theta_rules import THETA_PER_PARAMETER
+from fdabench.registry.registry import BUILT_IN, Registry
+
+Kinds = Mapping[str, type[Any]]
+
+
+class ComponentField(NamedTuple):
+    """One field of a frozen dataclass; `default` is MISSING where it must be given."""
+
+    name: str
+    type_hint: Any
+    default: Any
+    component_classes: Kinds
+    """The kinds of component that it may hold; empty where it holds none."""
+
+    def has_tag(self, meaning: UnitTag) -> bool:
+        return meaning in getattr(self.type_hint, "__metadata__", ())
+
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
+    @property
+    def default_kind(self) -> str | None:
+        return next((kind for kind, cls in self.component_classes.items() if type(self.default) is cls), None)
+
+    @property
+    def duration_keys(self) -> tuple[str, str]:
+        """The keys by which a suite gives a span of local steps: in steps, or in epochs."""
+        prefix = "local" if self.name == "period" else self.name
+        return f"{prefix}_steps", f"{prefix}_epochs"
+
+
+def component_fields(cls: type[Any], registry: Registry = BUILT_IN) -> list[ComponentField]:
+    """
+    Raises:
+        TypeError: a component that is no dataclass, which is a fault of its author.
+    """
+    if not is_dataclass(cls):
+        raise TypeError(f"{cls.__qualname__} must be a frozen dataclass")
+    hints = get_type_hints(cls, include_extras=True)
+    return [
+        ComponentField(field.name, hints[field.name], field.default, _kinds(hints[field.name], registry))
+        for field in fields(cls)
+    ]
+
+
+def threshold_rules() -> Mapping[str, float]:
+    """Published constants of a threshold for each parameter of the model, by the names that a suite may give."""
+    return THETA_PER_PARAMETER
+
+
+def _kinds(hint: Any, registry: Registry) -> Kinds:
+    if hint is Monitor:
+        return registry.monitors
+    if hint is ServerOptimizer:
+        return registry.servers
+    classes = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    registries: tuple[Kinds, ...] = (registry.servers, registry.monitors)
+    return {kind: cls for registry in registries for kind, cls in registry.items() if cls in classes}

@@ -1,0 +1,192 @@
+"""What a plug-in declares: mappings named as the package's own registries, checked before anybody uses them."""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from string import Formatter
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from fdabench.component_info import ComponentInfo, info_of
+from fdabench.core.monitor import Monitor
+from fdabench.core.strategy import ServerOptimizer, Strategy
+from fdabench.datasets.base import DatasetSpec
+from fdabench.datasets.checks import KNOWN
+from fdabench.datasets.files import FileBackedDatasetSpec
+from fdabench.errors import did_you_mean
+from fdabench.hyperparameters import NAME
+from fdabench.models.base import ModelSpec
+from fdabench.optimizers.base import LocalOptimizer
+from fdabench.partitions.base import Partition
+
+
+class ComponentRole(NamedTuple):
+    """A part that components play. `needs` are methods, which take what those of `protocol` take."""
+
+    variable: str
+    registry_field: str
+    singular: str
+    protocol: type[Any]
+    required_methods: tuple[str, ...] = ()
+    required_attributes: tuple[str, ...] = ()
+
+
+ROLES = (
+    ComponentRole("STRATEGIES", "strategies", "strategy", Strategy, ("init", "step")),
+    ComponentRole("MONITORS", "monitors", "monitor", Monitor, ("state_size", "local_state", "variance_bound")),
+    ComponentRole("SERVERS", "servers", "server", ServerOptimizer, ("init", "update"), ("is_plain_average",)),
+    ComponentRole("OPTIMIZERS", "optimizers", "optimizer", LocalOptimizer, ("build",), ("state_on_sync",)),
+    ComponentRole("PARTITIONS", "partitions", "partition", Partition, ("split",)),
+    ComponentRole("DATASETS", "datasets", "data set", DatasetSpec),
+    ComponentRole("MODELS", "models", "model", ModelSpec),
+)
+
+
+class PluginIssue(NamedTuple):
+    """What is wrong, and the line of the plug-in's file where it stands."""
+
+    line: int
+    what: str
+
+
+def read_declarations(module: ModuleType, source: bytes) -> tuple[dict[str, dict[str, Any]], list[PluginIssue]]:
+    """Components by role and name, and every fault that can be seen without making one.
+
+    A component that has one is left out, so that what remains can be looked at further.
+    """
+    lines = declaration_lines(source)
+    mappings = {role: getattr(module, role.variable) for role in ROLES if hasattr(module, role.variable)}
+    if not mappings:
+        return {}, [_nothing(module)]
+    adds: dict[str, dict[str, Any]] = {}
+    faults = []
+    for role, found in mappings.items():
+        if not isinstance(found, Mapping) or not found:
+            faults.append(
+                PluginIssue(lines.get((role.variable, None), 1), f"{role.variable} must be a dict with a name in it")
+            )
+            continue
+        adds[role.registry_field] = {}
+        for name, component in found.items():
+            wrong = [
+                PluginIssue(find_line(lines, role, name), what) for what in _component_issues(role, name, component)
+            ]
+            faults += wrong
+            if not wrong:
+                adds[role.registry_field][name] = component
+    return adds, faults
+
+
+def find_line(lines: Mapping[tuple[str, Any], int], role: ComponentRole, name: Any) -> int:
+    """Where a name stands, or else its mapping."""
+    return lines.get((role.variable, name), lines.get((role.variable, None), 1))
+
+
+def declaration_lines(source: bytes) -> dict[tuple[str, Any], int]:
+    """The line of each mapping (name None) and of each name in it that is written out."""
+    found: dict[tuple[str, Any], int] = {}
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
+            continue
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            if isinstance(target, ast.Name):
+                found[target.id, None] = node.lineno
+                keys = node.value.keys if isinstance(node.value, ast.Dict) else []
+                found |= {(target.id, key.value): key.lineno for key in keys if isinstance(key, ast.Constant)}
+    return found
+
+
+def _nothing(module: ModuleType) -> PluginIssue:
+    known = [role.variable for role in ROLES]
+    near = next((hint for name in vars(module) if name.isupper() and (hint := did_you_mean(name, known))), "")
+    return PluginIssue(1, f'adds nothing: expected STRATEGIES = {{"name": Class}}, or {", ".join(known[1:])}{near}')
+
+
+def _component_issues(role: ComponentRole, name: Any, component: Any) -> Iterator[str]:
+    said = f"{role.variable}[{name!r:.80}]"
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
+        yield f"{said}: a name has only letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
+    elif not role.required_methods:
+        yield from (f"{said}: {fault}" for fault in _value_issues(role, component))
+    else:
+        yield from (f"{said}: {fault}" for fault in _class_issues(role, component))
+
+
+def _value_issues(role: ComponentRole, component: Any) -> Iterator[str]:
+    if not isinstance(component, role.protocol):
+        kind = f"{role.protocol.__module__}.{role.protocol.__name__}"
+        yield f"a {role.singular} is a {kind}, found {type(component).__name__}"
+    elif isinstance(component, DatasetSpec):
+        shape = component.shape if isinstance(component.shape, tuple | list) else (component.shape,)
+        numbers = (component.train_samples, component.classes, *shape)
+        if not all(isinstance(number, int) and 0 < number < 2**31 for number in numbers):
+            yield "train_samples, classes and shape must be whole numbers above 0"
+        elif not isinstance(component.shape, tuple) or len(shape) != 3:
+            yield f"shape must be (channels, height, width); it is {component.shape!r:.80}. {KNOWN}"
+        if not callable(component.load):
+            yield "load must be a function of a folder"
+        if isinstance(component, FileBackedDatasetSpec):
+            yield from _file_issues(component.files)
+        yield from _info_faults(component)
+    elif not callable(component.build):
+        yield "build must be a function of a shape and a number of classes"
+    else:
+        yield from _info_faults(component)
+
+
+def _info_faults(component: DatasetSpec | ModelSpec) -> Iterator[str]:
+    if not isinstance(component.info, ComponentInfo):
+        yield f"info must be a fdabench.component_info.ComponentInfo; it is {component.info!r:.80}"
+
+
+def _file_issues(files: Any) -> Iterator[str]:
+    if not isinstance(files, tuple | list) or not files or not all(isinstance(file, str | Path) for file in files):
+        yield f"files must be paths, at least one; it is {files!r:.80}"
+
+
+def _class_issues(role: ComponentRole, component: Any) -> Iterator[str]:
+    if not isinstance(component, type) or not is_dataclass(component):
+        found = component.__name__ if isinstance(component, type) else f"a {type(component).__name__}"
+        yield f"a {role.singular} is a frozen dataclass; {found} is none"
+        return
+    names = [field.name for field in fields(component)]
+    if not component.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        yield f"{component.__name__} is a dataclass that is not frozen: write @dataclass(frozen=True)"
+    if not isinstance(getattr(component, "info", ComponentInfo()), ComponentInfo) or "info" in names:
+        yield (
+            f"{component.__name__}.info is the component's description: give a field another name, and write "
+            "info: ClassVar[ComponentInfo] = ComponentInfo(...) for a description"
+        )
+    if faults := [f"{{{key}}}" for key in _label_keys(component) if key not in names]:
+        yield f"{component.__name__}.info.label names {', '.join(faults)}, which is no field of it"
+    for method in role.required_methods:
+        yield from _method_issues(role, component, method)
+    for attribute in role.required_attributes:
+        if not hasattr(component, attribute) and attribute not in component.__dataclass_fields__:
+            yield f"{component.__name__} lacks {attribute}, which every {role.singular} has"
+
+
+def _label_keys(component: type[Any]) -> list[str]:
+    """The fields that the label of a strategy's description names in braces."""
+    try:
+        parts = [key for _, key, _, _ in Formatter().parse(info_of(component).label)]
+    except ValueError:
+        return [info_of(component).label]
+    return [key for key in parts if key is not None]
+
+
+def _method_issues(role: ComponentRole, component: type[Any], name: str) -> Iterator[str]:
+    method = getattr(component, name, None)
+    wanted = inspect.signature(getattr(role.protocol, name))
+    if not callable(method):
+        yield f"{component.__name__} lacks {name}{wanted}"
+        return
+    try:
+        inspect.signature(method).bind(*wanted.parameters)
+    except TypeError:
+        yield f"{component.__name__}.{name}{inspect.signature(method)} should be {name}{wanted}"
+    except ValueError:
+        return  # made of something that has no signature to look at

@@ -1,0 +1,187 @@
+"""From where plug-ins come from to a registry with what they add; a name is never taken twice."""
+
+import re
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fdabench.component_info import info_of
+from fdabench.errors import PluginError
+from fdabench.registry.call_checks import check_calls
+from fdabench.registry.plugin_checks import ROLES, PluginIssue, declaration_lines, find_line, read_declarations
+from fdabench.registry.plugin_errors import find_user_line, is_raised_by
+from fdabench.registry.plugin_source import MOST_BYTES, FilePlugin, PluginSource
+from fdabench.registry.registry import BUILT_IN, Plugin, Registry
+from fdabench.regular_files import open_regular
+
+# a path has one slash where an address had two
+_ADDRESS = re.compile(r"(.*/)?[A-Za-z][A-Za-z0-9+.-]+:/")
+
+_LABELED = ("strategies", "monitors", "servers")
+"""The roles whose display names are in labels of strategies."""
+
+UsabilityCheck = Callable[[Registry, str, str], None]
+
+
+class _Loaded(NamedTuple):
+    plugin: Plugin | None
+    faults: list[str]
+
+
+class PackedPlugins(NamedTuple):
+    """A registry as other processes are sent it: classes cannot be sent, so each of them runs the plug-ins' code."""
+
+    origins: tuple[PluginSource, ...] = ()
+    data_hashes: Mapping[str, str] = {}
+
+    def unpacked(self) -> Registry:
+        """
+        Raises:
+            PluginError: as `load`.
+        """
+        return replace(load_plugins(self.origins), data_hashes=self.data_hashes)
+
+
+def pack_plugins(registry: Registry) -> PackedPlugins:
+    return PackedPlugins(tuple(plugin.origin for plugin in registry.plugins), registry.data_hashes)
+
+
+def read_plugin_file(where: str, path: Path) -> FilePlugin:
+    """The file as it is now; it is not run.
+
+    Raises:
+        PluginError: it is no Python file that can be read.
+    """
+    said = f"{where}: {path.as_posix()!r}"
+    if _ADDRESS.match(path.as_posix()) or path.suffix != ".py" or not path.name.isprintable():
+        raise PluginError([f"{said}: expected the path of a Python file, as in plugins = ['my_strategy.py']"])
+    try:
+        if not path.is_file():
+            raise PluginError([f"{said}: there is no such file"])
+        with open_regular(path) as file:
+            content = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise PluginError([f"{said}: cannot be read: {getattr(error, 'strerror', None) or error}"]) from error
+    if len(content) > MOST_BYTES:
+        raise PluginError([f"{said}: larger than {MOST_BYTES:,} bytes; expected a file of Python"])
+    return FilePlugin(where, path, content)
+
+
+def load_plugins(
+    origins: Sequence[PluginSource], trial: UsabilityCheck = lambda registry, role, name: None
+) -> Registry:
+    """The built-in registry and what these add. `trial` is asked whether a component can be used, and raises if not.
+
+    Raises:
+        PluginError: one of them cannot be used; every fault is in the message, with the plug-in's file and line.
+    """
+    if not origins:
+        return BUILT_IN
+    loaded = [_one(origin) for origin in origins]
+    plugins = tuple(each.plugin for each in loaded if each.plugin is not None)
+    added = {
+        role.registry_field: _with(getattr(BUILT_IN, role.registry_field), plugins, role.registry_field)
+        for role in ROLES
+    }
+    registry = replace(BUILT_IN, plugins=plugins, **added)
+    faults = [fault for each in loaded for fault in each.faults]
+    faults += [
+        *_clashes(plugins),
+        *(fault for plugin in plugins for fault in _unusable_issues(registry, plugin, trial)),
+    ]
+    if faults:
+        raise PluginError(faults)
+    for plugin in plugins:
+        check_calls(plugin.components)
+    return registry
+
+
+def _with(built_in: Mapping[str, Any], plugins: Sequence[Plugin], role: str) -> dict[str, Any]:
+    return {**built_in, **{name: each for plugin in plugins for name, each in plugin.components.get(role, {}).items()}}
+
+
+def _one(origin: PluginSource) -> _Loaded:
+    """What raises while it is imported is the plug-in's fault, whatever it is: also `sys.exit`."""
+    try:
+        module = origin.import_module()
+        sources = origin.source_files(module)
+    except BaseException as error:
+        if not is_raised_by(error, origin.path):
+            raise
+        text = traceback.format_exception_only(error)[-1].strip()
+        return _Loaded(None, [_format_issues(origin, find_user_line(error, origin.path), text)])
+    path = origin.path
+    main = origin.content if isinstance(origin, FilePlugin) else path.read_bytes()
+    adds, faults = read_declarations(module, main)
+    plugin = Plugin(origin, adds, sources) if adds else None
+    return _Loaded(plugin, [_format_issues(origin, *fault) for fault in faults])
+
+
+def _format_issues(origin: PluginSource, line: int | None, what: str) -> str:
+    at = f":{line}" if line else ""
+    return f"{origin.where}: {origin.path.as_posix()}{at}: {what}"
+
+
+def _clashes(plugins: Sequence[Plugin]) -> list[str]:
+    """Names that are taken already, each with both places."""
+    faults = []
+    # FedAvg beside fedavg would confuse people, and file systems
+    taken = {
+        (role.registry_field, name.casefold()): f"{name!r} is built in"
+        for role in ROLES
+        for name in getattr(BUILT_IN, role.registry_field)
+    }
+    # labels are made of these names, and two strategies of one label would be one line in a figure
+    names = {
+        (role, name.casefold()): f"the name of the built-in {kind!r}"
+        for role in _LABELED
+        for kind, component in getattr(BUILT_IN, role).items()
+        if (name := info_of(component).label or info_of(component).name)
+    }
+    files: dict[str, str] = {}
+    for plugin in plugins:
+        for file in plugin.sources:
+            if file in files:
+                faults.append(
+                    _format_issues(plugin.origin, None, f"another {file} is {files[file]}: rename one of them")
+                )
+            files[file] = plugin.origin.path.as_posix()
+        for role, name, line in _places(plugin):
+            if already := taken.get((role, name.casefold())):
+                faults.append(_format_issues(plugin.origin, line, f"{name!r} is taken: of the {role}, {already}"))
+            taken[role, name.casefold()] = f"{name!r} is added by {plugin.origin.path.as_posix()}:{line}"
+            info = info_of(plugin.components[role][name])
+            said = (info.label or info.name) if role in _LABELED else ""
+            if said and (already := names.get((role, said.casefold()))):
+                faults.append(
+                    _format_issues(plugin.origin, line, f"{name!r}: its name {said!r} is taken: it is {already}")
+                )
+            names[role, said.casefold()] = f"the name of {name!r} of {plugin.origin.path.as_posix()}:{line}"
+    return faults
+
+
+def location_of(plugin: Plugin, role: str, name: str) -> str:
+    """`mine.py:28`, where a plug-in adds this component."""
+    lines = [line for found_role, found, line in _places(plugin) if (found_role, found) == (role, name)]
+    return ":".join([plugin.origin.path.as_posix(), *map(str, lines)])
+
+
+def _places(plugin: Plugin) -> Iterable[tuple[str, str, int]]:
+    origin = plugin.origin
+    lines = declaration_lines(origin.content if isinstance(origin, FilePlugin) else origin.path.read_bytes())
+    for role in ROLES:
+        for name in plugin.components.get(role.registry_field, {}):
+            yield role.registry_field, name, find_line(lines, role, name)
+
+
+def _unusable_issues(registry: Registry, plugin: Plugin, trial: UsabilityCheck) -> list[str]:
+    faults = []
+    for role, name, line in _places(plugin):
+        try:
+            trial(registry, role, name)
+        except Exception as error:
+            # a name in an annotation that is not there, a type that no suite can hold, ...
+            faults.append(_format_issues(plugin.origin, *PluginIssue(line, f"{name}: {error}")))
+    return faults

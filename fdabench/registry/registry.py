@@ -1,0 +1,68 @@
+"""What a suite may name, as one value that is passed to whoever reads suites or makes settings from cells."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fdabench.component_info import ComponentInfo, info_of
+from fdabench.core.monitor import Monitor
+from fdabench.core.strategy import ServerOptimizer, Strategy
+from fdabench.datasets import DATASETS
+from fdabench.datasets.base import DatasetSpec
+from fdabench.models import MODELS
+from fdabench.models.base import ModelSpec
+from fdabench.monitors import MONITORS
+from fdabench.optimizers import OPTIMIZERS
+from fdabench.optimizers.base import LocalOptimizer
+from fdabench.partitions import PARTITIONS
+from fdabench.partitions.base import Partition
+from fdabench.registry.code_hash import code_hash
+from fdabench.registry.plugin_source import PluginSource
+from fdabench.servers import SERVERS
+from fdabench.strategies import STRATEGIES
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """What somebody adds: components by role (a field of the registry) and name, and the files that they stand in."""
+
+    origin: PluginSource
+    components: Mapping[str, Mapping[str, Any]]
+    sources: Mapping[str, bytes]
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Of the code of each file."""
+        return {name: code_hash(source) for name, source in self.sources.items()}
+
+    @property
+    def names(self) -> list[str]:
+        """`strategies.kamp`, ..."""
+        return [f"{role}.{name}" for role, found in self.components.items() for name in found]
+
+
+@dataclass(frozen=True, eq=False)
+class Registry:
+    """Components by the names that suites know them by. Equal to itself only, so that it can be a key of caches."""
+
+    strategies: Mapping[str, type[Strategy]]
+    monitors: Mapping[str, type[Monitor]]
+    servers: Mapping[str, type[ServerOptimizer]]
+    optimizers: Mapping[str, type[LocalOptimizer]]
+    partitions: Mapping[str, type[Partition]]
+    datasets: Mapping[str, DatasetSpec]
+    models: Mapping[str, ModelSpec]
+    plugins: tuple[Plugin, ...] = ()
+    data_hashes: Mapping[str, str] = field(default_factory=dict)
+    """By name of a data set that a plug-in adds: a hash of what it loads, once that is known (`run.watched`)."""
+
+    def find_plugin(self, role: str, name: str) -> Plugin | None:
+        """Who added it; None where it is built in."""
+        return next((plugin for plugin in self.plugins if name in plugin.components.get(role, ())), None)
+
+    def info(self, role: str, name: str) -> ComponentInfo:
+        """What the component declares about itself; the default description of one that is not here."""
+        return info_of(getattr(self, role).get(name))
+
+
+BUILT_IN = Registry(STRATEGIES, MONITORS, SERVERS, OPTIMIZERS, PARTITIONS, DATASETS, MODELS)

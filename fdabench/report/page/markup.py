@@ -1,0 +1,85 @@
+"""Tables and pages as text: Markdown, LaTeX and CSV, from the templates beside this module."""
+
+import re
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from fdabench.formatting import non_breaking
+from fdabench.report.tables.build import ReportTable, records_of
+from fdabench.results.escaping import csv_cell, markdown_text
+from fdabench.tables import csv_text
+
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "θ": r"$\theta$",
+    "α": r"$\alpha$",
+    "ε": r"$\varepsilon$",
+    "ξ": r"$\xi$",
+    "τ": r"$\tau$",
+    "β": r"$\beta$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "∞": r"$\infty$",
+    "·": r"$\cdot$",
+    "−": "$-$",
+    "–": "--",
+    "‖": r"$\Vert$",
+    "²": r"$^2$",
+    "₂": r"$_2$",
+    "⟨": r"$\langle$",
+    "⟩": r"$\rangle$",
+    "ū": r"$\bar{u}$",
+}
+_TEX_SPECIAL = re.compile("|".join(map(re.escape, _TEX)))
+
+
+def tex(text: str) -> str:
+    """Safe in a LaTeX table cell; symbols beyond Latin become commands."""
+    return _TEX_SPECIAL.sub(lambda found: _TEX[found.group()], text)
+
+
+def markdown_cell(text: str) -> str:
+    return markdown_text(text).replace("|", "\\|").replace("\n", " ")
+
+
+def jinja_environment() -> Environment:
+    found = Environment(
+        loader=PackageLoader("fdabench.report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+    )
+    found.filters.update(tex=tex, cell=markdown_cell, prose=markdown_text, nobreak=non_breaking)
+    found.globals.update(markdown_cell=markdown_cell)
+    return found
+
+
+def table_files(table: ReportTable, templates: Environment) -> dict[str, bytes]:
+    """The table by suffix: csv, md, tex."""
+    return {
+        "csv": csv_text(records_of(table.frame), [str(name) for name in table.frame], _csv_value).encode(),
+        "md": ("\n".join(table.markdown(markdown_cell)) + "\n").encode(),
+        "tex": templates.get_template("table.tex.j2").render(table=table).encode(),
+    }
+
+
+def _csv_value(value: Any) -> Any:
+    """Empty where there is no value; infinity is one, as of a target that is missed too often."""
+    return "" if pd.isna(value) else csv_cell(value)

@@ -1,0 +1,153 @@
+"""The report as one page of HTML: everything is in the file, nothing is fetched, and the same bytes come out twice."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import groupby
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from fdabench.analysis.data import ReportData
+from fdabench.formatting import format_count, plural
+from fdabench.report.figures.tags import strategy_tag
+from fdabench.report.page.inline import InlineSvg, inline_svg
+from fdabench.report.page.render import RenderedFigure
+from fdabench.report.provenance import provenance
+from fdabench.report.style.dark import declarations, variable
+from fdabench.report.style.looks import PlotStyle
+from fdabench.report.tables.build import ReportTable
+from fdabench.tables import Column, Table
+
+FIRST = "pareto"
+OPEN_CAVEATS = 3
+"""The others are folded."""
+ENLARGED = 1.2
+"""A figure is so much larger on the page than in its files: its least words, 7.5 points, are 12 pixels high."""
+
+
+# keys of columns
+_ABOVE = ("suite", "workload", "target", "model", "partition", "topic")
+
+
+@dataclass(frozen=True)
+class StrategyToggle:
+    """What turns one strategy of a figure on and off."""
+
+    label: str
+    tag: str
+    color: str
+    """The name of a CSS variable."""
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """A figure of the page, with its switches by family."""
+
+    drawn: RenderedFigure
+    svg: Markup
+    width: int
+    colors: frozenset[str]
+    switches: Mapping[str, Sequence[StrategyToggle]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of a table that share what their heading says."""
+
+    heading: str
+    rows: Sequence[Sequence[str]]
+
+
+def page_file(content: Mapping[str, Any], data: ReportData, templates: Environment) -> bytes:
+    """`index.html`, from all that a page says."""
+    shown = [page_figure(figure, data.looks) for figure in content["figures"]]
+    colors = declarations(color for figure in shown for color in figure.colors)
+    style, script = _asset("index.css") + colors, _asset("index.js")
+    page = {
+        **content,
+        "first": next((figure for figure in shown if figure.drawn.name == FIRST), None),
+        "figures": [figure for figure in shown if figure.drawn.name != FIRST],
+        "facts": _facts(data),
+        "origin": provenance(data),
+        "others": sorted(_others(content["tables"]), key=lambda table: table.name == "cells"),
+        "style": Markup(style),
+        "script": Markup(script),
+        "policy": content_security_policy(script),
+        "suffixes": ("csv", "md", "tex"),
+        "grouped": grouped,
+        "shared": shared,
+        "open_caveats": OPEN_CAVEATS,
+        "headings": headings,
+    }
+    return templates.get_template("index.html.j2").render(page).encode()
+
+
+def content_security_policy(script: str) -> str:
+    """Nothing from anywhere, and no script but this one.
+
+    Styles are inline: each shape of a figure carries its own, which no hash can name. Pictures are those in figures.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def page_figure(figure: RenderedFigure, looks: Mapping[str, PlotStyle]) -> PageFigure:
+    found: InlineSvg = inline_svg(figure)
+    switches: dict[str, list[StrategyToggle]] = {}
+    for label, look in looks.items():
+        if (tag := strategy_tag(label)) in found.tags:
+            switches.setdefault(look.family, []).append(StrategyToggle(label, tag, variable(look.color.lower())))
+    colors = found.colors | {look.color.lower() for look in looks.values()}
+    return PageFigure(figure, Markup(found.svg), round(found.width * ENLARGED), colors, switches)
+
+
+def shared(table: ReportTable) -> tuple[int, ...]:
+    """The columns whose values stand above the rows that share them: long names in each row make a table too wide."""
+    if table.name == "cells" or table.columns[0].key not in _ABOVE:
+        return ()
+    return tuple(i for i, each in enumerate(table.columns) if each.key in _ABOVE)
+
+
+def headings(table: Table, *left_out: int) -> list[Column]:
+    """The columns that are shown beside those that stand above their rows."""
+    return [each for i, each in enumerate(table.columns) if i not in left_out]
+
+
+def grouped(table: Table, *by: int) -> list[Group]:
+    """Rows in their order, under what the columns `by` say."""
+    keep = [i for i in range(len(table.columns)) if i not in by]
+    return [
+        Group(", ".join(f"{table.titles[i]} {value}" if i else value for i, value in zip(by, key, strict=True)), rows)
+        for key, rows in (
+            (key, [[row[i] for i in keep] for row in rows])
+            for key, rows in groupby(table.rows, lambda row: tuple(row[i] for i in by))
+        )
+    ]
+
+
+def _others(tables: Sequence[ReportTable]) -> list[ReportTable]:
+    """Those that have no place of their own."""
+    return [table for table in tables if table.name not in ("headline", "settings")]
+
+
+def _facts(data: ReportData) -> list[str]:
+    """How large the comparison is."""
+    strategies = len(data.labels)
+    return [
+        f"{format_count(len(data.finished))} of {plural(len(data.runs), 'cell')} with a result",
+        f"{format_count(strategies)} strategies" if strategies != 1 else "1 strategy",
+        plural(len(data.workloads), "workload"),
+        plural(data.runs["seed"].nunique(), "seed"),
+        f"{data.conventions} accounting",
+    ]
+
+
+def _asset(name: str) -> str:
+    return files("fdabench.report").joinpath("templates", name).read_text(encoding="utf-8")

@@ -1,0 +1,38 @@
+"""Where and when a report's numbers were made, from the records of its cells: never from the clock of who reports."""
+
+from collections.abc import Iterable
+
+from fdabench.analysis.data import ReportData
+from fdabench.formatting import join_first, strip_paths
+from fdabench.results.folder import SUCCESS_STATES
+
+_MOST = 2
+_DATE = len("2026-01-31")
+
+
+def provenance(data: ReportData) -> list[str]:
+    """Date, revision and machine of the cells with a result, as far as their records say."""
+    records = [record for record in data.records.values() if record.get("state") in SUCCESS_STATES]
+    known = [record.get("environment") or {} for record in records]
+
+    def distinct(key: str) -> list[str]:
+        return sorted({strip_paths(str(each[key])) for each in known if each.get(key)})
+
+    dates = sorted({str(moment)[:_DATE] for each in records if (moment := each.get("ended") or each.get("started"))})
+    fdabench, git, torch = distinct("fdabench"), distinct("git"), distinct("torch")
+    found = [
+        " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "",
+        _named("fdabench", fdabench) + (f" (git {_some(git)})" if git else ""),
+        _named("torch", torch),
+        _some(distinct("device")),
+        _some(distinct("platform")),
+    ]
+    return [part for part in found if part]
+
+
+def _some(values: Iterable[str]) -> str:
+    return join_first(list(values), _MOST)
+
+
+def _named(name: str, versions: list[str]) -> str:
+    return f"{name} {_some(versions)}" if versions else ""

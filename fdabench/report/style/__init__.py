@@ -1,0 +1,1 @@
+"""Colors, markers and contrast."""

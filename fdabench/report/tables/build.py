@@ -1,0 +1,173 @@
+"""The tables of a report: full numbers for programs, rounded ones for people."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from fdabench.analysis.data import ReportData
+from fdabench.analysis.headline import headline_frame
+from fdabench.analysis.stats import Ratio
+from fdabench.formatting import DASH, format_bytes, format_count, format_percent, format_target
+from fdabench.report.methods import method_rows
+from fdabench.report.ratios import format_times_sign
+from fdabench.tables import Column, Record, Table, column, number
+
+_CELL_COLUMNS = [
+    "cell_id",
+    "suite",
+    "workload",
+    "label",
+    "seed",
+    "state",
+    "steps",
+    "syncs",
+    "bytes_total",
+    "final_accuracy",
+]
+
+_NOT_IN_CSV = [
+    "finished",
+    "workload_head",
+    "workload_rest",
+    "except_workers_id",
+    "except_partition_id",
+    "series",
+]
+"""Columns that only figures need."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportTable(Table):
+    """A table of the report: `name` is that of its files, `note` the paragraph below it.
+
+    `frame` is its csv: every number in full, and columns that people are not shown. Where people read a summary of it,
+    as a row for a strategy instead of one for each seed, `records` are that summary.
+    """
+
+    name: str
+    title: str
+    note: str
+    frame: pd.DataFrame
+
+
+def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame, by column."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def table_of(name: str, title: str, note: str, frame: pd.DataFrame, columns: Sequence[Column]) -> ReportTable:
+    """A table with a row for each of the frame's."""
+    return ReportTable(records=records_of(frame), columns=columns, name=name, title=title, note=note, frame=frame)
+
+
+def workload_column(data: ReportData) -> Column:
+    """The workload, and its suite before it where the report has several."""
+    return Column("workload", "workload", lambda row: data.workload_title(row["suite"], row["workload"]))
+
+
+def target_column() -> Column:
+    return column("target", write=lambda target: format_target(target) if math.isfinite(target) else "none")
+
+
+def build_tables(data: ReportData) -> list[ReportTable]:
+    tables = [headline_table(data), cells_table(data), settings_table(data)]
+    if data.outcomes["target"].nunique() > 1:
+        tables.insert(1, targets_table(data))
+    return tables
+
+
+def headline_table(data: ReportData) -> ReportTable:
+    return _cost_table(data, "headline", "Cost to the target of each workload", data.at_workload_target)
+
+
+def targets_table(data: ReportData) -> ReportTable:
+    return _cost_table(data, "targets", "Cost to every target", data.outcomes)
+
+
+def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
+    missed = int(frame["missed"].sum())
+    left_out = f" {missed} misses are left out of the means (the lower n in n/N)." if missed else ""
+    return (
+        f"Geometric means over the seeds that reached the target, all workers, {data.conventions} accounting; "
+        "rounds are syncs + 1. Accuracy: last evaluation, mean ± sd over seeds. Fewer bytes: the reference's bytes "
+        "divided by the strategy's, geometric mean of seed pairs with a 95 % interval over seeds and evaluations; "
+        f"at least, at most: the one limit (97.5 %) that misses leave.{left_out}"
+    )
+
+
+def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame) -> ReportTable:
+    frame = headline_frame(data, outcomes)
+    columns = (
+        workload_column(data),
+        column("strategy"),
+        target_column(),
+        Column("reached", "reached", _reached, "right"),
+        number("bytes", "bytes", format_bytes),
+        number("steps", "steps", format_count),
+        number("rounds", "rounds", format_count),
+        Column("final_accuracy", "final accuracy", _accuracy, "right"),
+        Column("bytes_ratio", "fewer bytes than reference", _ratio, "right"),
+    )
+    return table_of(name, title, _cost_note(data, frame), frame, columns)
+
+
+def _reached(row: Record) -> str:
+    """Of the cells that have a result; what else happened stands beside it."""
+    others = [f"{row[what]} {words}" for what, words in (("failed", "failed"), ("not_run", "not run")) if row[what]]
+    extra = f" (+ {', '.join(others)})" if others else ""
+    return (f"{row['reached']}/{row['cells']}" if math.isfinite(row["target"]) else f"{DASH}/{row['cells']}") + extra
+
+
+def _accuracy(row: Record) -> str:
+    mean, sd = row["final_accuracy"], row["final_accuracy_sd"]
+    spread = f" ± {100 * sd:.2f}" if math.isfinite(sd) else ""
+    return f"{100 * mean:.2f}{spread} %" if math.isfinite(mean) else DASH
+
+
+def _ratio(row: Record) -> str:
+    return "reference" if row["reference"] else format_times_sign(ratio_in(row, "bytes_ratio"))
+
+
+def ratio_in(row: Record, name: str) -> Ratio:
+    """The ratio that a row has under `name`, with its interval or limit."""
+    low, high, pairs, bound = (row[f"{name}_{part}"] for part in ("low", "high", "pairs", "bound"))
+    return Ratio(row[name], low, high, pairs, bound)
+
+
+def cells_table(data: ReportData) -> ReportTable:
+    """All cells, those without a result too; the csv has every axis and each target's cost."""
+    frame = data.runs.drop(columns=_NOT_IN_CSV)
+    for target, at_target in data.outcomes.groupby("target"):
+        costs = at_target.set_index("cell_id")[["reached", "step", "syncs", "bytes_total"]]
+        frame = frame.join(costs.add_suffix(f"_at_{target:g}"), on="cell_id")
+    hits = {str(cell): mine.loc[mine["reached"], "target"].tolist() for cell, mine in data.outcomes.groupby("cell_id")}
+    runs = records_of(data.runs[_CELL_COLUMNS])
+    # sorted by the highest target that was reached
+    records = [
+        run | {"targets": found, "reached": max(found, default=None)}
+        for run in runs
+        for found in [sorted(hits.get(run["cell_id"], []))]
+    ]
+    columns = (
+        column("cell_id", "cell", lambda cell_id: cell_id.rsplit(":", 1)[-1]),
+        column("workload"),
+        column("label"),
+        column("seed"),
+        column("state"),
+        number("steps", "steps", format_count),
+        number("syncs", "syncs", format_count),
+        number("bytes_total", "bytes", format_bytes),
+        number("final_accuracy", "final accuracy", lambda accuracy: format_percent(accuracy, 2)),
+        Column("reached", "reached", lambda row: ", ".join(map(format_target, row["targets"])) or DASH, "right"),
+    )
+    note = f"{data.conventions} accounting."
+    return ReportTable(records=records, columns=columns, name="cells", title="All cells", note=note, frame=frame)
+
+
+def settings_table(data: ReportData) -> ReportTable:
+    columns = [column(key) for key in ("topic", "item", "value")]
+    frame = pd.DataFrame([tuple(row) for row in method_rows(data)], columns=[each.key for each in columns])
+    return table_of("settings", "Settings and methods", "", frame, columns)

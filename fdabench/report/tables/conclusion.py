@@ -1,0 +1,83 @@
+"""The numbers of the conclusion in full: what it says in words is rounded."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from fdabench.analysis.data import ReportData, for_suite
+from fdabench.analysis.headline import labels_in_order
+from fdabench.analysis.order import RULE, order_strategies
+from fdabench.analysis.stats import NO_RATIO, geometric_mean, paired_ratio
+from fdabench.formatting import DASH, format_bytes, format_percent
+from fdabench.report.ratios import format_times_sign
+from fdabench.report.tables.build import ReportTable, ratio_in, table_of, target_column
+from fdabench.tables import Column, column, number
+
+_NOTE = (
+    "Over all workloads of a suite at its headline target. Bytes: geometric mean over the runs that reached it. First "
+    "those that reached it as often as any, by bytes in runs that they have in common; then those that reached it "
+    f"{RULE}; then those that never did. Ratios: geometric means of seed pairs with a 95 % interval over seeds and "
+    "evaluations; at least, at most: the one limit (97.5 %) that misses leave. Best accuracy: mean over seeds of the "
+    "best evaluation."
+)
+
+
+def conclusion_table(data: ReportData) -> ReportTable:
+    """One row for each suite and strategy, the best first."""
+    frame = pd.DataFrame([row for suite in data.locks for row in _suite(for_suite(data, suite), suite)])
+    return table_of("conclusion", "The strategies over all workloads", _NOTE, frame, _COLUMNS)
+
+
+def _suite(data: ReportData, suite: str) -> list[dict[str, Any]]:
+    outcomes = data.at_suite_target
+    known = order_strategies(outcomes).labels if len(outcomes) else ()
+    labels = [*known, *(label for label in labels_in_order(data.runs) if label not in known)]
+    best = outcomes[outcomes["label"] == known[0]] if known else outcomes
+    return [{"suite": suite, "strategy": label, **_strategy(data, label, best)} for label in labels]
+
+
+def _strategy(data: ReportData, label: str, best: pd.DataFrame) -> dict[str, Any]:
+    outcomes, runs = data.at_suite_target, data.finished[data.finished["label"] == label]
+    mine, reference = outcomes[outcomes["label"] == label], outcomes[outcomes["reference"].astype(bool)]
+    hits = mine[mine["reached"].astype(bool)]
+    return {
+        "target": float(outcomes["target"].iloc[0]) if len(outcomes) else math.nan,
+        "reached": len(hits),
+        "cells": len(mine),
+        "bytes": geometric_mean(hits["bytes_total"]),
+        **_ratio("bytes_over_best", mine, best, "cost_bytes"),
+        **_ratio("steps_over_reference", mine, reference, "cost_steps"),
+        "best_accuracy": float(runs["best_accuracy"].mean()),
+        "bytes_in_all": geometric_mean(runs["bytes_total"]),
+        "cells_with_a_result": len(runs),
+    }
+
+
+def _ratio(name: str, top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> dict[str, Any]:
+    # the same runs are as dear as themselves, whatever is known of their costs
+    ratio = NO_RATIO if top["cell_id"].equals(bottom["cell_id"]) else paired_ratio(top, bottom, cost)
+    return {
+        name: ratio.mean,
+        f"{name}_low": ratio.low,
+        f"{name}_high": ratio.high,
+        f"{name}_bound": ratio.bound,
+        f"{name}_pairs": ratio.pairs,
+        f"{name}_left_out": ratio.left_out,
+    }
+
+
+def _ratio_column(name: str, title: str) -> Column:
+    return Column(name, title, lambda row: format_times_sign(ratio_in(row, name)), "right")
+
+
+_COLUMNS = (
+    column("suite"),
+    column("strategy"),
+    target_column(),
+    Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}" if row["cells"] else DASH, "right"),
+    number("bytes", "bytes", format_bytes),
+    _ratio_column("bytes_over_best", "times the bytes of the best"),
+    _ratio_column("steps_over_reference", "times the steps of the reference"),
+    number("best_accuracy", "best accuracy", lambda accuracy: format_percent(accuracy, 2)),
+)

@@ -1,0 +1,130 @@
+"""Two tables that misses and outliers move little: over all workloads, and within each up to a common budget."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.analysis.profiles import log2_range, profile_area, ratios_to_best
+from fdabench.analysis.resampling import LEAST_SEEDS_DRAWN, RESAMPLES, SEED, bootstrap_interval, interquartile_mean
+from fdabench.analysis.survival import common_end
+from fdabench.formatting import DASH, format_bytes, format_count, format_percent, format_ratio
+from fdabench.report.tables.build import ReportTable, table_of, target_column, workload_column
+from fdabench.tables import Column, Record, column, number
+
+
+def robust_tables(data: ReportData) -> list[ReportTable]:
+    """Nothing where no target was reached."""
+    if not data.at_workload_target["reached"].astype(bool).any():
+        return []
+    middles, restricted = middles_frame(data), restricted_frame(data)
+    return [*([] if middles.empty else [_middles_table(data, middles)]), _restricted_table(data, restricted)]
+
+
+def middles_frame(data: ReportData) -> pd.DataFrame:
+    """One row for each strategy, over all workloads and seeds: interquartile means and the area of its profile."""
+    ratios = ratios_to_best(data.at_workload_target, "cost_bytes")
+    doublings = log2_range(ratios)
+    sound = data.finished[data.finished["state"] != "diverged"]
+    rows = []
+    for label, mine in ratios.groupby("label", sort=False):
+        accuracy = sound[sound["label"] == label]
+        row = {"strategy": label, "cells": len(mine), "reached": int(mine["reached"].sum())}
+        row |= _middle("bytes_times_best", mine, "ratio") | _middle("final_accuracy", accuracy, "final_accuracy")
+        rows.append(row | {"profile_area": profile_area(mine, doublings), "profile_doublings": doublings})
+    return pd.DataFrame(rows)
+
+
+def _middle(name: str, mine: pd.DataFrame, column: str) -> dict[str, Any]:
+    workloads = mine.groupby(WORKLOAD).ngroup().to_numpy()
+    low, high = bootstrap_interval(mine[column].to_numpy(float), workloads, mine["seed"].to_numpy())
+    return {f"{name}_iqm": interquartile_mean(mine[column]), f"{name}_low": low, f"{name}_high": high}
+
+
+def restricted_frame(data: ReportData) -> pd.DataFrame:
+    """One row for each workload and strategy: mean steps and bytes to the target, both up to the workload's end.
+
+    The end is the step up to which every cell of the workload is known. A cell that had not reached the target by then
+    counts with the end, and with the bytes that it had spent there. No cell is left out, so means can be compared,
+    whoever missed.
+    """
+    rows = []
+    for (suite, workload), group in data.at_workload_target.groupby(WORKLOAD, sort=False):
+        end = common_end(group["cost_steps"], group["reached"])
+        spent = _bytes_up_to(end, group, data.evals)
+        for label, mine in group.groupby("label", sort=False):
+            steps = mine["cost_steps"].astype(float).where(mine["reached"].astype(bool), end).clip(upper=end)
+            row: dict[str, Any] = {"suite": suite, "workload": workload, "strategy": label}
+            row |= {"target": mine["target"].iloc[0], "cells": len(mine), "reached": int(mine["reached"].sum())}
+            rows.append(
+                row
+                | {"steps_limit": end, "steps_mean": float(steps.mean()), "bytes_mean": float(spent[mine.index].mean())}
+            )
+    return pd.DataFrame(rows)
+
+
+def _bytes_up_to(end: float, group: pd.DataFrame, evals: pd.DataFrame) -> "pd.Series[float]":
+    """To the target, or spent at step `end` before it; of a cell that diverged earlier, as if it had gone on so."""
+    hit = group["reached"].astype(bool) & (group["cost_steps"] <= end)
+    ran, spent = group["ran"].astype(float), group["spent"].astype(float)
+    early = evals[evals["cell_id"].isin(group.loc[~hit & (ran > end), "cell_id"]) & (evals["step"] <= end)]
+    by_then = group["cell_id"].map(early.groupby("cell_id")["bytes_total"].max()).astype(float)
+    return group["cost_bytes"].astype(float).where(hit, by_then.where(ran > end, spent * (end / ran)))
+
+
+def _middles_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
+    columns = (
+        column("strategy"),
+        Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}"),
+        _interval_column("bytes_times_best", "times the best's bytes", lambda value: f"{format_ratio(value)}×"),
+        _interval_column("final_accuracy", "final accuracy", lambda value: format_percent(value, 2)),
+        number("profile_area", "area under the profile", lambda area: f"{area:.2f}"),
+    )
+    return table_of("middles", "Interquartile means", _middles_note(data, frame), frame, columns)
+
+
+def _interval_column(name: str, title: str, write: Callable[[float], str]) -> Column:
+    """An interquartile mean and its interval in brackets."""
+    return Column(f"{name}_iqm", title, lambda row: _with_interval(row, name, write), "right")
+
+
+def _with_interval(row: Record, name: str, write: Callable[[float], str]) -> str:
+    middle, low, high = (row[f"{name}_{part}"] for part in ("iqm", "low", "high"))
+    if middle == math.inf:
+        return "missed too often"
+    interval = "" if math.isnan(low) else f" [{write(low)}, {write(high) if high < math.inf else '∞'}]"
+    return f"{write(middle)}{interval}" if math.isfinite(middle) else DASH
+
+
+def _middles_note(data: ReportData, frame: pd.DataFrame) -> str:
+    return (
+        f"Interquartile means (the middle half) over workloads and seeds, {data.conventions} accounting: bytes to each "
+        "workload's target as a multiple of the fewest that any strategy needed there with the same seed, a miss being "
+        "more than any number; final accuracy of what did not diverge. In brackets: 95 % bootstrap interval "
+        f"({format_count(RESAMPLES)} draws of seeds, within each workload and for all at once, generator seed {SEED}), where "
+        f"each workload has {LEAST_SEEDS_DRAWN} seeds or more. Area under the performance profile: mean height up to "
+        f"{format_ratio(2 ** float(frame['profile_doublings'].iloc[0]))} times the best, on a log scale; 1 is always "
+        "the cheapest. Workloads and seeds that nobody reached are left out."
+    )
+
+
+def _restricted_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
+    columns = (
+        workload_column(data),
+        column("strategy"),
+        target_column(),
+        Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}", "right"),
+        number("bytes_mean", "bytes", format_bytes),
+        number("steps_mean", "steps", format_count),
+        number("steps_limit", "of at most steps", format_count),
+    )
+    note = (
+        "Restricted means: what a seed needed to the target, or had made and spent at the last step up to which all of "
+        f"the workload's cells are known, whichever came first; plain means over seeds, {data.conventions} accounting. "
+        "Bytes end at the same step as steps, since a limit in bytes would come at another step for each strategy. No "
+        "miss is left out, so means of strategies that missed differently often can be compared. A seed that diverged "
+        "never gets there; its bytes go on as fast as before."
+    )
+    return table_of("restricted", "Restricted means (misses counted)", note, frame, columns)

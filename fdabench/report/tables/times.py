@@ -1,0 +1,138 @@
+"""Time to the target on networks: the table, and what is fastest where."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fdabench.accounting.network_time import NETWORKS, CommunicationDemand, Network
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.analysis.stats import geometric_mean
+from fdabench.formatting import DASH, format_duration, format_ratio
+from fdabench.report.tables.build import ReportTable, table_of, target_column, workload_column
+from fdabench.tables import Column, Record, column, number
+
+
+def networks_of(data: ReportData, suite: str) -> Mapping[str, Network]:
+    """The named networks, and the suite's own."""
+    own = data.locks[suite].get("network", [])
+    return {
+        **NETWORKS,
+        **{
+            each["name"]: Network(each["bandwidth_mbps"] * 1e6, each["latency_ms"] * 1e-3, each["shared"])
+            for each in own
+        },
+    }
+
+
+def times_frame(data: ReportData) -> pd.DataFrame:
+    """One row for each workload, strategy that reached the target, and network: seconds, geometric mean over seeds."""
+    rows: list[dict[str, Any]] = []
+    groups = dict(zip(data.runs["label"], data.runs["group"], strict=True))
+    for (suite, workload, label), mine in data.demands.groupby([*WORKLOAD, "label"], sort=False):
+        for name, network in networks_of(data, str(suite)).items():
+            pairs = zip(mine["demand"], mine["step_s"], strict=True)
+            seconds = [demand.seconds_on(network, step_s) for demand, step_s in pairs]
+            rows.append(
+                {
+                    "suite": suite,
+                    "workload": workload,
+                    "target": mine["target"].iloc[0],
+                    "strategy": label,
+                    "family": mine["family"].iloc[0],
+                    "group": groups.get(label, ""),
+                    "reference": bool(mine["reference"].any()),
+                    "reached": len(mine),
+                    "network": name,
+                    "step_s": float(mine["step_s"].iloc[0]),
+                    "seconds": geometric_mean(np.array(seconds)),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def times_tables(data: ReportData) -> list[ReportTable]:
+    """Nothing where no target was reached."""
+    frame = times_frame(data)
+    return [] if frame.empty else [_fastest_table(data, frame), _times_table(data, frame)]
+
+
+def _times_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
+    """A row for each workload and strategy, a column for each network."""
+    names = list(dict.fromkeys(frame["network"]))
+    records = [
+        {"suite": suite, "workload": workload, "strategy": label, "target": mine["target"].iloc[0]}
+        | {str(name): float(value) for name, value in zip(mine["network"], mine["seconds"], strict=True)}
+        for (suite, workload, label), mine in frame.groupby([*WORKLOAD, "strategy"], sort=False)
+    ]
+    columns = (workload_column(data), column("strategy"), target_column(), *map(_seconds_column, names))
+    return ReportTable(
+        records=records,
+        columns=columns,
+        name="times",
+        title="Time to the target on networks",
+        note=_note(data, frame),
+        frame=frame.drop(columns="group"),  # `group` is for `fastest` alone
+    )
+
+
+def _seconds_column(network: str) -> Column:
+    """A suite's own network may be missing in the other suites."""
+    return Column(network, network, lambda row: format_duration(row.get(network, math.nan)), "right")
+
+
+def _fastest_table(data: ReportData, times: pd.DataFrame) -> ReportTable:
+    columns = (
+        workload_column(data),
+        column("network"),
+        column("fastest"),
+        column("fastest_fda", "fastest of FDA", lambda label: label or DASH),
+        number("seconds", "time", format_duration),
+        Column("reference_seconds", "times faster than the reference", _times_faster, "right"),
+    )
+    return table_of("fastest", "What is fastest on which network", _note(data, times), fastest(times), columns)
+
+
+def _times_faster(row: Record) -> str:
+    reference = row["reference_seconds"]
+    return f"{format_ratio(reference / row['seconds'])}×" if reference > 0 else DASH
+
+
+def fastest(times: pd.DataFrame) -> pd.DataFrame:
+    """One row for each workload and network; of FDA's variants the fastest one has the theta for that network."""
+    rows = []
+    for (suite, workload, network), mine in times.groupby([*WORKLOAD, "network"], sort=False):
+        ordered = mine.sort_values("seconds", kind="stable")
+        reference = ordered.loc[ordered["reference"], "seconds"]
+        fda = ordered.loc[ordered["group"] == "FDA", "strategy"]
+        rows.append(
+            {
+                "suite": suite,
+                "workload": workload,
+                "network": network,
+                "fastest": ordered["strategy"].iloc[0],
+                "seconds": float(ordered["seconds"].iloc[0]),
+                "reference_seconds": float(reference.iloc[0]) if len(reference) else np.nan,
+                "fastest_fda": fda.iloc[0] if len(fda) else "",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _note(data: ReportData, times: pd.DataFrame) -> str:
+    steps = times.groupby(WORKLOAD, sort=False)["step_s"].first()
+    measured = ", ".join(dict.fromkeys(format_duration(float(seconds)) for seconds in steps))
+    return (
+        f"Modeled, not timed: local steps x the seconds of one ({measured}: this simulation's time for each worker's "
+        "step on one core, evaluations included) + the time of the collectives, from the ledger: each waits for two "
+        "latencies (in a ring 2·(K−1)), and its bytes pass through one channel or each worker's own link; nothing "
+        f"overlaps. {data.conventions} accounting. Geometric means over the seeds that reached the target."
+    )
+
+
+def demand_of(frame: pd.DataFrame) -> tuple[CommunicationDemand, float]:
+    """The middle cell of several seeds, by bytes, and its step's seconds."""
+    middle = frame.iloc[np.argsort([demand.wire_bytes for demand in frame["demand"]])[len(frame) // 2]]
+    return middle["demand"], float(middle["step_s"])

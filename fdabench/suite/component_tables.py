@@ -1,0 +1,168 @@
+"""From a component's dataclass to the table that a suite may write for it, as a pydantic model.
+
+A strategy, monitor, server, optimizer or partition is a frozen dataclass that knows nothing of suites. Its fields
+say what they mean (`fdabench.hyperparameters`), and that is enough to check a table with all its faults at once, and to give
+editors a JSON Schema.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache, reduce
+from operator import or_
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, create_model, model_validator
+
+from fdabench.component_info import info_of
+from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
+from fdabench.published.theta_rules import THETA_PER_PARAMETER
+from fdabench.registry.build_component import CellScale, build_component
+from fdabench.registry.component_fields import ComponentField, Kinds, component_fields
+from fdabench.registry.registry import Registry
+from fdabench.validation.messages import STRICT_TABLE, did_you_mean, format_names
+from fdabench.validation.toml_text import format_value
+
+# beyond these nothing could run, nor be held in the tables
+MAX_STEPS, MAX_EPOCHS = 10**9, 10**6
+MAX_STATE_SIZE = 10**8
+"""Numbers of a local state, without those of a model: 0.4 GB of each worker at every check."""
+
+
+class TomlTable(BaseModel):
+    """A TOML table of a suite."""
+
+    model_config = STRICT_TABLE
+
+
+def require_one_of(table: BaseModel, first: str, second: str) -> None:
+    """
+    Raises:
+        ValueError: both keys of the table are given, or neither.
+    """
+    given = [getattr(table, key) is not None for key in (first, second)]
+    if all(given):
+        raise ValueError(f"both {first} and {second} are given; remove one of them")
+    if not any(given):
+        raise ValueError(f"neither {first} nor {second} is given; add one of them")
+
+
+def _constant(value: Any) -> Any:
+    """A published rule by its name: a cell has the number that it came to."""
+    if isinstance(value, str):
+        if value not in THETA_PER_PARAMETER:
+            found = f"{format_value(value)}{did_you_mean(value, THETA_PER_PARAMETER)}"
+            raise ValueError(f"expected a number, or one of {format_names(THETA_PER_PARAMETER)}, found {found}")
+        return THETA_PER_PARAMETER[value]
+    return value
+
+
+def _as_per_parameter(value: Any) -> Any:
+    """`theta = "balanced"` is `theta = { per_parameter = "balanced" }`."""
+    return {"per_parameter": _constant(value)} if isinstance(value, str) else value
+
+
+_Rule: TypeAlias = Literal[tuple(THETA_PER_PARAMETER)]  # type: ignore[valid-type]
+_Positive = Annotated[float, Field(gt=0)]
+
+
+class PerParameter(TomlTable):
+    """A threshold that grows with the model: theta = per_parameter * number of parameters."""
+
+    per_parameter: Annotated[_Positive, BeforeValidator(_constant, json_schema_input_type=_Positive | _Rule)]
+
+
+_NumberOrTable = Annotated[
+    Annotated[float, Field(ge=0), Tag("number")] | Annotated[PerParameter, Tag("table")],
+    Discriminator(lambda value: "table" if isinstance(value, dict | PerParameter) else "number"),
+]
+Theta = Annotated[_NumberOrTable, BeforeValidator(_as_per_parameter, json_schema_input_type=_NumberOrTable | _Rule)]
+
+
+class ComponentTable(TomlTable):
+    """A table with a `kind`: the component of that kind has to accept it."""
+
+    component: ClassVar[type[Any]]
+    registry: ClassVar[Registry]
+
+    @model_validator(mode="after")
+    def _one_span(self) -> Self:
+        for member in component_fields(self.component, self.registry):
+            if member.has_tag(STEPS_TAG):
+                require_one_of(self, *member.duration_keys)
+        return self
+
+    @model_validator(mode="after")
+    def _accepted(self) -> Self:
+        try:
+            made = build_component(self.component, self.model_dump(), CellScale(Fraction(1), 1, 0), self.registry)
+            _check_state(made, self.registry)
+        except ValueError:
+            raise
+        except Exception as error:
+            # a plug-in's `__post_init__` may raise anything
+            raise ValueError(f"{self.component.__name__} refuses it: {type(error).__name__}: {error}") from error
+        return self
+
+
+def _check_state(component: Any, registry: Registry) -> None:
+    """
+    Raises:
+        ValueError: a monitor whose local state no worker could send.
+    """
+    size = component.state_size(1) if type(component) in registry.monitors.values() else 0
+    if size > MAX_STATE_SIZE:
+        raise ValueError(f"a local state of {size:.3g} numbers; at most {MAX_STATE_SIZE:.0e} are allowed")
+
+
+@cache
+def make_component_table(kind: str, cls: type[Any], registry: Registry) -> type[ComponentTable]:
+    """The table for components of this kind."""
+    keys: dict[str, Any] = {"kind": (Literal[kind], ...)}
+    for member in component_fields(cls, registry):
+        keys |= _keys(member, registry)
+    made = create_model(cls.__name__, __base__=ComponentTable, __doc__=cls.__doc__, **keys)
+    made.component, made.registry = cls, registry
+    return made
+
+
+def _keys(member: ComponentField, registry: Registry) -> dict[str, Any]:
+    if member.has_tag(SEED_TAG):
+        return {}
+    if member.has_tag(STEPS_TAG):
+        steps, epochs = member.duration_keys
+        whole, real = Annotated[int, Field(ge=1, le=MAX_STEPS)], Annotated[float, Field(gt=0, le=MAX_EPOCHS)]
+        return {steps: (whole | None, None), epochs: (real | None, None)}
+    if member.has_tag(THRESHOLD_TAG):
+        return {member.name: (Theta, ... if member.required else member.default)}
+    if member.component_classes:
+        default = ... if member.required else Field(default={"kind": member.default_kind}, validate_default=True)
+        return {member.name: (component_choice(member.component_classes, registry, member.default_kind), default)}
+    return {member.name: (member.type_hint, ... if member.required else member.default)}
+
+
+def component_choice(kinds: Kinds, registry: Registry, default_kind: str | None = None) -> Any:
+    """The type of a key that holds one component: a table with a kind, or just the kind as a string."""
+    # a class is hashable, though type[Any] does not say so
+    tables: list[Any] = [make_component_table(kind, cls, registry) for kind, cls in kinds.items()]  # type: ignore[arg-type]
+    choice: Any = tables[0] if len(tables) == 1 else Annotated[reduce(or_, tables), Field(discriminator="kind")]
+    return Annotated[choice, BeforeValidator(_as_table(kinds, default_kind))]
+
+
+def _as_table(kinds: Kinds, default_kind: str | None) -> Callable[[Any], Any]:
+    presets = {kind: info_of(cls).preset for kind, cls in kinds.items() if info_of(cls).preset}
+    methods = [kind.removesuffix(f"-{preset}") for kind, preset in presets.items()]
+
+    def as_table(value: Any) -> Any:
+        if isinstance(value, str):
+            return {"kind": value}
+        if isinstance(value, dict) and isinstance(value.get("preset"), str):
+            preset = value["preset"]
+            named = [kind.removesuffix(f"-{preset}") for kind, known in presets.items() if known == preset]
+            method = value.get("kind", next(iter(named + methods), None))
+            if method in methods:
+                value = {key: found for key, found in value.items() if key != "preset"} | {"kind": f"{method}-{preset}"}
+        if isinstance(value, dict) and "kind" not in value and default_kind is not None:
+            value = {"kind": default_kind, **value}
+        return value
+
+    return as_table

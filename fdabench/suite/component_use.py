@@ -1,0 +1,112 @@
+"""Which components a cell's configuration names, by role and name; and whether a plug-in's can be named at all."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, fields
+from fractions import Fraction
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
+from fdabench.registry.component_fields import ComponentField, component_fields
+from fdabench.registry.registry import Registry
+from fdabench.suite.cell import Cell
+from fdabench.suite.citations import unknown_references
+from fdabench.suite.component_tables import component_choice
+from fdabench.suite.schema import STRATEGY_OPTIONS, strategy_table
+
+ROLE_NAMES = ("strategies", "monitors", "servers", "optimizers", "partitions", "datasets", "models")
+PLAIN = (bool, int, float, str)
+# columns of `runs` are read from fields of these names
+NUMBERS, PARTS = ("theta", "period", "alpha", "lr"), ("monitor", "server")
+
+
+def components_used(config: Mapping[str, Any], registry: Registry) -> Iterator[tuple[str, str]]:
+    """(role, name) of everything that a cell names, as `("strategies", "fda")`."""
+    yield "strategies", config["strategy"]["kind"]
+    yield from _parts("strategies", config["strategy"], registry)
+    for role, key in (("optimizers", "optimizer"), ("partitions", "partition")):
+        yield role, config[key]["kind"]
+        yield from _parts(role, config[key], registry)
+    yield "models", config["model"]
+    yield "datasets", config["dataset"]
+
+
+def used_components(cells: Iterable[Cell], registry: Registry) -> list[tuple[str, str]]:
+    """(role, name) of everything that any of the cells names, in the order of the registry."""
+    used = {pair for cell in cells for pair in components_used(cell.config, registry)}
+    return [(role, name) for role in ROLE_NAMES for name in getattr(registry, role) if (role, name) in used]
+
+
+def locked_components(used: Iterable[tuple[str, str]], registry: Registry) -> dict[str, dict[str, dict[str, Any]]]:
+    """What the frozen suite holds of the components in use: by role and name, what each declares about itself."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for role, name in used:
+        found.setdefault(role, {})[name] = registry.info(role, name).as_table()
+    return found
+
+
+def _parts(role: str, table: Mapping[str, Any], registry: Registry) -> Iterator[tuple[str, str]]:
+    """What a component's fields name, and what theirs do."""
+    for member in component_fields(getattr(registry, role)[table["kind"]], registry):
+        if member.component_classes:
+            inner = table[member.name]
+            of = (
+                "monitors"
+                if registry.monitors.get(inner["kind"]) is member.component_classes[inner["kind"]]
+                else "servers"
+            )
+            yield of, inner["kind"]
+            yield from _parts(of, inner, registry)
+
+
+def check_component_usable(registry: Registry, role: str, name: str) -> None:
+    """
+    Raises:
+        TypeError: no suite could give this component's fields, or it cites what is in no bibliography.
+    """
+    if faults := unknown_references(registry.info(role, name)):
+        raise TypeError("; ".join(faults))
+    if role in ("datasets", "models"):
+        return
+    cls: type[Any] = getattr(registry, role)[name]
+    taken = {"kind", *(STRATEGY_OPTIONS if role == "strategies" else ())}
+    for field in fields(cls):
+        if field.name in taken:
+            raise TypeError(f"the field {field.name!r} is a key that the suite's table has already")
+        if field.name.startswith("_"):
+            raise TypeError(f"the field {field.name!r} begins with '_', which no key of a suite does")
+        if field.default_factory is not MISSING or not field.init:
+            raise TypeError(f"the field {field.name!r} needs a plain default, or none")
+    for member in component_fields(cls, registry):
+        _check_member(member)
+    if role == "strategies":
+        strategy_table(name, registry)
+    component_choice({name: cls}, registry)
+
+
+def _check_member(member: ComponentField) -> None:
+    said = f"the field {member.name!r}"
+    if member.component_classes:
+        made = None if member.required else type(member.default)
+        if made is not None and (member.default_kind is None or member.default != made()):
+            raise TypeError(f"{said}: its default must be one that a plug-in or fdabench adds, made without values")
+    elif not (member.has_tag(STEPS_TAG) or member.has_tag(SEED_TAG) or member.has_tag(THRESHOLD_TAG)):
+        if not _is_plain(member.type_hint):
+            raise TypeError(f"{said}: a suite can give numbers, strings, true and false, not {member.type_hint}")
+        if not (member.required or isinstance(member.default, (*PLAIN, NoneType))):
+            raise TypeError(f"{said}: its default must be a number, a string, true, false or None")
+    if member.name in PARTS and not member.component_classes:
+        raise TypeError(f"{said}: results take it for a component; give it another name, or the type Monitor or Server")
+    if member.name in NUMBERS and _unwrap_optional(member.type_hint) not in (int, float, Fraction):
+        raise TypeError(f"{said}: results take it for a number; give it another name, or the type float")
+
+
+def _unwrap_optional(hint: Any) -> Any:
+    return get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
+
+
+def _is_plain(hint: Any) -> bool:
+    bare = _unwrap_optional(hint)
+    if get_origin(bare) in (Union, UnionType):
+        return all(part is NoneType or _is_plain(part) for part in get_args(bare))
+    return bare in PLAIN or (get_origin(bare) is Literal and all(isinstance(each, PLAIN) for each in get_args(bare)))

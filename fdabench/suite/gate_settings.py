@@ -1,0 +1,64 @@
+"""What `fdabench check` is to judge by. Kept in the frozen suite; it changes no number, so no cell's id."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from fdabench.suite.cell import Cell
+from fdabench.suite.component_tables import TomlTable
+from fdabench.suite.matching import CellFilter, cell_matches
+
+_Share = Annotated[float, Field(ge=0, lt=1)]
+_Fraction = Annotated[float, Field(gt=0, le=1)]
+_Amount = Annotated[float, Field(gt=0)]
+_LIMITS = ("min_accuracy", "max_bytes", "max_bytes_to_target", "max_steps_to_target")
+
+
+class Limit(CellFilter):
+    """A limit for every run of the cells that match every key, whatever the baseline says."""
+
+    target: _Fraction | None = None
+    min_accuracy: _Fraction | None = None
+    max_bytes: _Amount | None = None
+    max_bytes_to_target: _Amount | None = None
+    max_steps_to_target: _Amount | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if all(getattr(self, key) is None for key in _LIMITS):
+            raise ValueError(f"sets no limit; there are {', '.join(_LIMITS)}")
+        to_target = self.max_bytes_to_target is not None or self.max_steps_to_target is not None
+        if to_target != (self.target is not None):
+            raise ValueError("target goes with max_bytes_to_target or max_steps_to_target")
+        return self
+
+
+class GateSettings(TomlTable):
+    """Margins are fractions: of the test set for accuracy, of the cost before for costs."""
+
+    accuracy_margin: _Share = 0.005
+    cost_margin: _Share = 0.05
+    soft: _Share = 0.0
+    one_seed_margins: Annotated[float, Field(ge=1)] = 10.0
+    limit: list[Limit] = Field(default=[])
+
+
+def gate_to_lock(gate: GateSettings, cells: Sequence[Cell]) -> dict[str, Any]:
+    """As the frozen suite holds it: each limit with the ids of its cells."""
+    limits = [{**_values(limit), "cells": [cell.id for cell in _chosen(limit, cells)]} for limit in gate.limit]
+    return {**gate.model_dump(exclude={"limit"}), "limit": limits}
+
+
+def unmatched_limits(gate: GateSettings, cells: Sequence[Cell]) -> list[str]:
+    """A remark for each limit that is for no cell."""
+    return [f"gate.limit.{i}: no cell matches" for i, limit in enumerate(gate.limit) if not _chosen(limit, cells)]
+
+
+def _values(limit: Limit) -> dict[str, Any]:
+    return limit.model_dump(include={"target", *_LIMITS}, exclude_none=True)
+
+
+def _chosen(limit: Limit, cells: Sequence[Cell]) -> list[Cell]:
+    keys = limit.model_dump(include=set(CellFilter.model_fields), exclude_none=True)
+    return [cell for cell in cells if cell_matches(cell.config, keys)]

@@ -1,0 +1,116 @@
+"""What an editor shows of a suite's keys: one sentence for each."""
+
+from collections.abc import Mapping
+
+_CHOSEN = "Of the cells that are meant: "
+
+KEYS: Mapping[str, str] = {
+    "name": "The label of the strategy; else it is made from what varies.",
+    "description": "What the suite shows; printed in reports.",
+    "tuning": "How the values were chosen; printed in every report.",
+    "plugins": "Python files that add components, relative to this file; reading the suite runs them.",
+    "seeds": "Each cell is run once for each seed; strategies of a seed share initial weights, partition and batches.",
+    "budget": "What every strategy may spend: steps or epochs.",
+    "eval": "When the model is tested, and which accuracies are targets.",
+    "accounting": "Which cost is read from the ledger; no cell is run again for another one.",
+    "network": "Networks on which reports tell the time to accuracy, beside those of `fdabench list networks`.",
+    "workload": "What is learned, by how many workers, on which data; lists are crossed.",
+    "strategy": "When and how workers synchronize; lists are crossed.",
+    "exclude": "Leaves out the cells that match every key.",
+    "gate": "What `fdabench check` judges by; it changes no number.",
+    "convention": "paper, star, ring or upload: how bytes are counted.",
+    "steps": "Local steps of each worker; or give epochs.",
+    "epochs": "Nominal epochs: steps * workers * batch_size / training samples; or give steps.",
+    "every_steps": "Local steps between evaluations; or give every_epochs.",
+    "every_epochs": "Nominal epochs between evaluations, fractions carried over; or give every_steps.",
+    "targets": "Test accuracies as fractions: 0.98 is 98 %.",
+    "consecutive": "Evaluations in a row that must reach a target.",
+    "comparison": ">= counts an accuracy that is equal to the target; > does not.",
+    "headline": "The target at which strategies are compared first; one of targets.",
+    "validation": "Training samples that are held out: no worker learns from them, and models are evaluated on them.",
+    "share": "The share of the training set that is held out.",
+    "seed": "What the held out samples are drawn with.",
+    "stop_at_last_target": "Ends a cell when it has reached the highest target.",
+    "accuracy_margin": "A loss of accuracy up to this fraction of the test set is none.",
+    "cost_margin": "A cost that is noisy may be larger by this fraction.",
+    "soft": "Costs that are reproducible may be larger by this fraction.",
+    "one_seed_margins": "With one seed, a loss of more margins than this fails.",
+    "limit": "Limits for every run of the cells that match, whatever the baseline says.",
+    "target": "One of eval.targets; goes with max_bytes_to_target or max_steps_to_target.",
+    "min_accuracy": "The least test accuracy at the last evaluation, as a fraction.",
+    "max_bytes": "The most bytes in all.",
+    "max_bytes_to_target": "The most bytes until the target is reached.",
+    "max_steps_to_target": "The most local steps until the target is reached.",
+    "bandwidth_mbps": "Megabits per second.",
+    "latency_ms": "Milliseconds, one way.",
+    "shared": "true: one channel for all workers; false: each worker has a link of its own.",
+    "kind": "Which component this table describes; `fdabench list` names them all.",
+    "preset": "Which published Adam: reddi or keras.",
+    "lr": "The learning rate.",
+    "beta1": "Decay of the mean of gradients.",
+    "beta2": "Decay of the mean of squared gradients.",
+    "eps": "Added to the denominator.",
+    "tau": "Added to the denominator: the degree of adaptivity of Reddi et al. (2021).",
+    "momentum": "Decay of the velocity.",
+    "nesterov": "Nesterov's momentum; needs a momentum above 0.",
+    "weight_decay": "The coefficient of the weights: in the gradient or, of AdamW, apart from it.",
+    "state_on_sync": "What becomes of a worker's optimizer state at a sync: keep, reset, or average (metered).",
+    "alpha": "Dirichlet's concentration: the smaller, the more the workers' data differ.",
+    "shares": "per-class: each class is shared out; per-worker: each worker draws its classes (Hsu et al., 2019).",
+    "min_samples": "The least number of samples of each worker.",
+    "label": "The class whose samples one worker has.",
+    "fraction": "The share of the samples that is sorted by class.",
+    "per_parameter": "Times the number of parameters is theta: a number, or a rule of the FDA paper by name.",
+    "depth": "Rows of the sketch; an odd number.",
+    "width": "Numbers in each row of the sketch.",
+    "dataset": "`fdabench list datasets` names them all.",
+    "model": "`fdabench list models` names them all.",
+    "workers": "How many workers there are.",
+    "batch_size": "Samples in a mini-batch of one worker.",
+    "optimizer": "The local optimizer, as a table with a kind; a strategy's own takes the place of the workload's.",
+    "partition": "Who holds which training samples.",
+    "sampling": "shuffle: passes over the worker's data; replacement: independent draws, as in the FDA paper.",
+    "last_batch": "What becomes of samples left over at the end of a pass: wrap, drop or keep.",
+    "averaging": "uniform: all workers weigh the same; samples: by the number of their samples.",
+    "precision": "fp32, bf16 or tf32, of products only.",
+    "batchnorm_stats": "Running statistics stay with their worker (local) or are averaged at each sync and counted.",
+    "reference": "The strategy that the others are compared with; else Synchronous.",
+    "local_steps": "Local steps between syncs; or give local_epochs.",
+    "local_epochs": "Nominal epochs between syncs, also a fraction; or give local_steps.",
+    "server": "How the mean drift moves the global model.",
+    "theta": "Synchronize when the estimate of the model variance exceeds this: a number, a rule's name, or a table.",
+    "monitor": "How the model variance is estimated.",
+    "every": "Local steps between two looks at the monitor.",
+    "extends": "Another suite file, relative to this one; tables of this file stand over those of that one.",
+}
+
+IN: Mapping[tuple[str, str], str] = {
+    ("Suite", "name"): "Names the suite and the folder of its results: letters, digits, '.', '_' and '-'.",
+    ("OwnNetwork", "name"): "The network's name.",
+    ("Eval", "model"): "Which model is evaluated, by one rule for all methods: virtual-mean, synced or paper.",
+    **{
+        (table, key): f"{_CHOSEN}{what}."
+        for table in ("Limit", "Exclude")
+        for key, what in {
+            "dataset": "the data set",
+            "model": "the model",
+            "workers": "the number of workers",
+            "batch_size": "the batch size",
+            "partition": "the partition's kind",
+            "alpha": "the partition's alpha",
+            "strategy": "the strategy's kind",
+            "monitor": "the monitor's kind",
+            "theta": "theta",
+            "precision": "the precision",
+            "batchnorm_stats": "the batch statistics",
+            "seed": "the seed",
+        }.items()
+    },
+}
+"""Where a key means something else in one table, by the table's title."""
+
+
+def description_of(key: str, title: str, about: str) -> str:
+    """The sentence for a key of the table of this title; of a key that only a plug-in has, what its table is about."""
+    first = about.strip().split("\n\n")[0].replace("\n", " ")
+    return IN.get((title, key)) or KEYS.get(key) or f"A key of {title}: {first}"

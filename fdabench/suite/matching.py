@@ -1,0 +1,37 @@
+"""The keys by which a suite speaks of some of its cells, in `[[exclude]]` and in `[[gate.limit]]`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fdabench.suite.component_tables import TomlTable
+
+
+class CellFilter(TomlTable):
+    """Cells that match every key that is given."""
+
+    dataset: str | None = None
+    model: str | None = None
+    workers: int | None = None
+    batch_size: int | None = None
+    partition: str | None = None
+    alpha: float | None = None
+    strategy: str | None = None
+    monitor: str | None = None
+    theta: float | None = None
+    precision: str | None = None
+    batchnorm_stats: str | None = None
+    seed: int | None = None
+
+
+def cell_matches(config: Mapping[str, Any], keys: Mapping[str, Any]) -> bool:
+    """Whether a cell has all these values; components are named by their kind."""
+    strategy, partition = config["strategy"], config["partition"]
+    axes = {
+        **config,
+        "partition": partition["kind"],
+        "alpha": partition.get("alpha"),
+        "strategy": strategy["kind"],
+        "monitor": strategy.get("monitor", {}).get("kind"),
+        "theta": strategy.get("theta"),
+    }
+    return all(axes[key] == value for key, value in keys.items())
