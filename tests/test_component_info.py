@@ -30,7 +30,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.core.row_sums import squared_norms
+from fdabench.core.row_sums import row_squared_norms
 from fdabench.core.strategy import Round
 
 
@@ -46,7 +46,7 @@ class Doubled:
         return 1
 
     def state(self, u_KD: Tensor, r: Round) -> Tensor:
-        return 2 * squared_norms(u_KD)[:, None]
+        return 2 * row_squared_norms(u_KD)[:, None]
 
     def bound(self, s_S: Tensor) -> Tensor:
         return s_S[0]

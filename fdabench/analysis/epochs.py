@@ -57,4 +57,7 @@ def _epoch_column(epoch: int) -> Column:
 
 def _cell(means: Record) -> str:
     rounds = float(means["round"])
-    return f"{format_percent(float(means['test_accuracy']), 2)} ({format_count(rounds) if rounds.is_integer() else format_significant(rounds)})"
+    return (
+        f"{format_percent(float(means['test_accuracy']), 2)} "
+        f"({format_count(rounds) if rounds.is_integer() else format_significant(rounds)})"
+    )

@@ -54,7 +54,8 @@ def _say_outcome(found: CellResults) -> None:
     reached = found.evals[found.evals["test_accuracy"] == run["best_accuracy"]]
     best = f" at step {format_count(int(reached['step'].iloc[0]))}" if len(reached) else ""
     print_result(
-        f"\naccuracy: {format_percent(run['final_accuracy'], 2)} at the end, {format_percent(run['best_accuracy'], 2)} at best{best}"
+        f"\naccuracy: {format_percent(run['final_accuracy'], 2)} at the end, "
+        f"{format_percent(run['best_accuracy'], 2)} at best{best}"
     )
     took = format_duration(found.record["wall_s"])
     total = f"{format_bytes(run['bytes_total'])} ({found.convention}), {format_count(run['syncs'])} syncs"
@@ -107,7 +108,8 @@ def _say_timeline(rounds: pd.DataFrame, steps: int) -> None:
     full = max(1.0, steps / TIMELINE_WIDTH)
     shades = "".join(SHADES[min(len(SHADES) - 1, round((n / full) ** 0.5 * (len(SHADES) - 1)))] for n in counts)
     print_result(
-        f"\n{format_count(len(rounds))} syncs in {format_count(steps)} steps{_where([int(step) for step in rounds['step']])}"
+        f"\n{format_count(len(rounds))} syncs in {format_count(steps)} "
+        f"steps{_where([int(step) for step in rounds['step']])}"
     )
     print_result(f"|{shades}|\n{axis(steps)}")
 

@@ -45,7 +45,10 @@ class ResultLines:
         """One line for a result; three for a failure."""
         state = record["state"]
         if state in FAILURE_STATES:
-            return f"{state}  {cell.title}\n       {describe_cause(record)}\n       {self._command(cell)} has the traceback"
+            return (
+                f"{state}  {cell.title}\n       {describe_cause(record)}\n       {self._command(cell)} has the "
+                f"traceback"
+            )
         outcome = self._totals(cell) if "wall_s" in record else ""
         if not outcome:
             return f"{state}  {cell.title}"

@@ -26,7 +26,8 @@ class CollectiveOrderCheck:
         said = self.team.all_gather(f"step {self.ledger.step}: {what}")
         if len(set(said)) > 1:
             raise RankDivergenceError(
-                f"the strategy {self.strategy!r} does not do the same in every process: {_describe_difference(said)}. It may "
+                f"the strategy {self.strategy!r} does not do the same in every process: "
+                f"{_describe_difference(said)}. It may "
                 "branch on t, on the round, and on what came out of the channel; on nothing else"
             )
 

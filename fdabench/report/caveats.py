@@ -109,7 +109,8 @@ def _large_state(data: ReportData) -> Iterator[str]:
     share = (per_cell["state"] / per_cell["model"]).groupby("label", sort=False).max()
     for label, value in share[share > LARGE_STATE].items():
         yield (
-            f"{label}: one local state is {format_percent(value)} of one model. On a model this small, monitoring eats what "
+            f"{label}: one local state is {format_percent(value)} of one model. On a model this small, monitoring "
+            f"eats what "
             "it saves; do not carry its bytes over to larger models."
         )
 

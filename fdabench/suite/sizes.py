@@ -49,5 +49,6 @@ def _optimizer_errors(config: Mapping[str, Any], registry: Registry) -> Iterator
         # the optimizer may be the workload's or the strategy's own, so no one place in the file is meant
         yield Issue(
             (),
-            f'optimizer.state_on_sync: "{state_on_sync}" with strategy "{kind}", which corrects gradients; only "keep" is allowed',
+            f'optimizer.state_on_sync: "{state_on_sync}" with strategy "{kind}", which corrects gradients; '
+            'only "keep" is allowed',
         )

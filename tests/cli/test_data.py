@@ -1,4 +1,4 @@
-"""Data sets and models of a plug-in through the real program: they are checked, and a change of data is seen."""
+"""DatasetTensors sets and models of a plug-in through the real program: they are checked, and a change of data is seen."""
 
 import json
 import os
@@ -49,9 +49,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fdabench.datasets.base import Data, Source
-from fdabench.datasets.files import FileSource
-from fdabench.models.base import Architecture
+from fdabench.datasets.base import DatasetTensors, DatasetSpec
+from fdabench.datasets.files import FileBackedDatasetSpec
+from fdabench.models.base import ModelSpec
 
 FILE = Path(__file__).resolve().parent / "blobs.npz"
 
@@ -59,15 +59,15 @@ FILE = Path(__file__).resolve().parent / "blobs.npz"
 def load(root):
     found = np.load(FILE)
     x, y = torch.from_numpy(found["x"]), torch.from_numpy(found["y"])
-    return Data(x[:60], y[:60], x[60:], y[60:], 3)
+    return DatasetTensors(x[:60], y[:60], x[60:], y[60:], 3)
 
 
 def build(shape, classes):
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(2, classes))
 
 
-DATASETS = {"blobs": Source(load, 60, (2, 1, 1), 3, "three centers")}
-MODELS = {"net": Architecture(build, None, "one layer")}
+DATASETS = {"blobs": DatasetSpec(load, 60, (2, 1, 1), 3, "three centers")}
+MODELS = {"net": ModelSpec(build, None, "one layer")}
 '''
 
 
@@ -179,8 +179,8 @@ def test_data_that_nothing_was_run_with_are_not_loaded_to_plan(blobs: InProcess)
 
 
 def test_files_are_hashed_instead_where_the_source_names_them(blobs: InProcess) -> None:
-    change("blobs.py", 'Source(load, 60, (2, 1, 1), 3, "three centers")', (
-        'FileSource(load, 60, (2, 1, 1), 3, "three centers", files=(FILE, "more.txt"))'))  # fmt: skip
+    change("blobs.py", 'DatasetSpec(load, 60, (2, 1, 1), 3, "three centers")', (
+        'FileBackedDatasetSpec(load, 60, (2, 1, 1), 3, "three centers", files=(FILE, "more.txt"))'))  # fmt: skip
     Path("data").mkdir()
     Path("data/more.txt").write_text("one")
     run(blobs)
@@ -204,22 +204,22 @@ def test_files_are_hashed_instead_where_the_source_names_them(blobs: InProcess) 
 KNOWN = "fdabench knows images, or what has their shape [N, C, H, W], and class labels only"
 DATA_FAULTS: dict[str, tuple[str, str, list[str]]] = {
     "sequences": (
-        "    return Data(",
-        "    x = y = torch.zeros(80, 32, dtype=torch.int64)\n    return Data(",
+        "    return DatasetTensors(",
+        "    x = y = torch.zeros(80, 32, dtype=torch.int64)\n    return DatasetTensors(",
         [
-            "train_x must be float32 of shape [60, 2, 1, 1] (train_samples and shape of its Source); "
+            "train_x must be float32 of shape [60, 2, 1, 1] (train_samples and shape of its DatasetSpec); "
             f"it is [60, 32] int64. {KNOWN}",
             f"train_y must be int64 of shape [60]; it is [60, 32] int64. {KNOWN}",
-            f"test_x must be float32 of shape [20, 2, 1, 1] (shape of its Source); it is [20, 32] int64. {KNOWN}",
+            f"test_x must be float32 of shape [20, 2, 1, 1] (shape of its DatasetSpec); it is [20, 32] int64. {KNOWN}",
             f"test_y must be int64 of shape [20]; it is [20, 32] int64. {KNOWN}",
         ],
     ),
     "nan": (
-        "    return Data(",
-        "    x[7, 1] = torch.nan\n    y[3] = 9\n    return Data(",
+        "    return DatasetTensors(",
+        "    x[7, 1] = torch.nan\n    y[3] = 9\n    return DatasetTensors(",
         ["train_x[7, 1, 0, 0] is nan; every value must be finite", "train_y[3] is 9; classes = 3 allows 0 to 2"],
     ),
-    "nothing": ("    return Data(", "    return None\n    Data(", [
+    "nothing": ("    return DatasetTensors(", "    return None\n    DatasetTensors(", [
         "load must return a fdabench.datasets.base.Data; it returned None"]),
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from fdabench.cli.main import app
 from fdabench.core.row_sums import row_squared_norms
 from fdabench.datasets import DATASETS
 from fdabench.errors import SuiteError
-from fdabench.execution import doctor
+from fdabench.planning import doctor
 from fdabench.gate.baseline.keys import environment_class
 from fdabench.planning.placement import ONE_SAMPLE, differing_offsets
 
@@ -103,7 +103,7 @@ def test_an_installed_plugin_that_is_broken_is_a_finding(monkeypatch: pytest.Mon
     def broken(path: object) -> Any:
         raise SuiteError("installed plug-ins", ["kamp 1.0: no such module"])
 
-    monkeypatch.setattr(cli_doctor, "read_plugins", broken)
+    monkeypatch.setattr(cli_doctor, "read_registry", broken)
     monkeypatch.setattr(cli_doctor, "determinism", lambda: iter(()))
     said = CliRunner().invoke(app, ["doctor", "--output-format", "json"])
     assert said.exit_code == 0, said.output

@@ -33,7 +33,7 @@ MINE = '''
 
 from dataclasses import dataclass
 
-from fdabench.core.strategy import Outcome, begin, synchronize
+from fdabench.core.strategy import StepResult, initial_round, synchronize
 from fdabench.hyperparameters import Count
 from fdabench.servers.average import Average
 
@@ -45,11 +45,11 @@ class Doubling:
     first: Count
 
     def init(self, w_D):
-        return begin(w_D, Average())
+        return initial_round(w_D, Average())
 
     def step(self, t, w_KD, r, channel):
         if t + 1 < self.first * (2 ** (r.index + 1) - 1):
-            return Outcome(w_KD, r, False)
+            return StepResult(w_KD, r, False)
         return synchronize(w_KD, r, Average(), channel)
 
 
@@ -414,8 +414,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from fdabench.core.row_sums import squared_norms
-from fdabench.core.strategy import Server
+from fdabench.core.row_sums import row_squared_norms
+from fdabench.core.strategy import ServerOptimizer
 from fdabench.datasets.digits import DIGITS
 from fdabench.models.mlp import MLP
 from fdabench.servers.average import Average
@@ -441,7 +441,7 @@ class Norm:
         return 1
 
     def local_state(self, u_KD, r):
-        return self.scale * squared_norms(u_KD)[:, None]
+        return self.scale * row_squared_norms(u_KD)[:, None]
 
     def variance_bound(self, s_S):
         return s_S[0]

@@ -90,7 +90,7 @@ from os import getpid
 
 import torch
 
-from fdabench.core.strategy import Outcome, begin, synchronize
+from fdabench.core.strategy import StepResult, initial_round, synchronize
 from fdabench.servers.average import Average
 
 FIRST = 3
@@ -101,12 +101,12 @@ class Mine:
     """{says}"""
 
     def init(self, w_D):
-        return begin(w_D, Average())
+        return initial_round(w_D, Average())
 
     def step(self, t, w_KD, r, channel):
         if {condition}:
             {then}
-        return Outcome(w_KD, r, False)
+        return StepResult(w_KD, r, False)
 
 
 STRATEGIES = {{"mine": Mine}}
@@ -151,14 +151,14 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(tmp_path: Path) -> Iterator[Start]:
     programs: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: object, module: str | None = "fdabench") -> subprocess.Popen[str]:
+    def initial_round(*arguments: object, module: str | None = "fdabench") -> subprocess.Popen[str]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         command = [sys.executable, "-m", *([module] if module else []), *map(str, arguments)]
         programs.append(subprocess.Popen(command, cwd=tmp_path, env=environment(), start_new_session=True, **pipes))
         return programs[-1]
 
-    yield begin
+    yield initial_round
     for program in programs:
         if program.poll() is None:
             os.killpg(program.pid, signal.SIGKILL)

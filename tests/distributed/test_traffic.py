@@ -52,14 +52,14 @@ theta = 0.05
 WIDE = """
 from torch import nn
 
-from fdabench.models.base import Architecture, Flatten
+from fdabench.models.base import ModelSpec, Flatten
 
 
 def build(shape, classes):
     return nn.Sequential(Flatten(), nn.Linear(64, 4000), nn.ReLU(), nn.Linear(4000, classes))
 
 
-MODELS = {"wide": Architecture(build, None, "300,010 parameters: 1.2 MB")}
+MODELS = {"wide": ModelSpec(build, None, "300,010 parameters: 1.2 MB")}
 """
 
 
@@ -115,15 +115,15 @@ def test_what_the_algorithms_move() -> None:
     assert expected_wire_bytes("ordered", 1000, (5,)) == 0
 
 
-class Alone:
+class OneProcess:
     """A team of one process that reads an interface."""
 
-    wire, rank, mean = "lo", 0, "allreduce"
+    network_interface, rank, reduction = "lo", 0, "allreduce"
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         pass
 
-    def gathered(self, value: object) -> list[object]:
+    def gather(self, value: object) -> list[object]:
         return [value]
 
 
@@ -145,7 +145,7 @@ def test_less_than_nothing_is_not_measured(
 ) -> None:
     counted = iter([0, idle, *readings])
     monkeypatch.setattr(wire, "interface_rx_bytes", lambda interface: next(counted))
-    watched = wire.TrafficMeter(Alone(), Ledger(), (1,))  # type: ignore[arg-type]
+    watched = wire.TrafficMeter(OneProcess(), Ledger(), (1,))  # type: ignore[arg-type]
     with watched("model", 500):
         pass
     (row,) = watched.gather_all_ranks()

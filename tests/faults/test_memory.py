@@ -13,7 +13,7 @@ import typer
 
 from fdabench.cli.exit_codes import with_exit_codes
 from fdabench.errors import WorkloadError
-from fdabench.execution import birth
+from fdabench.execution import worker_handle as birth
 from fdabench.execution.local_backend import RunContext, run_cells
 from fdabench.results.folder import ResultsFolder
 from fdabench.suite.reader import read_suite
@@ -63,8 +63,8 @@ def test_processes_that_hang_at_their_start_end_the_run(
         begun.append(start(wait, [pipe], 600))
         return begun[-1]
 
-    monkeypatch.setattr(birth, "_started", hangs)
-    monkeypatch.setattr(birth, "FIRST_SIGN_S", 0.3)
+    monkeypatch.setattr(birth, "_start_process", hangs)
+    monkeypatch.setattr(birth, "START_TIMEOUT_S", 0.3)
     cells = read_suite(stopped.folder / "hurt.toml").cells[:1]
     place = RunContext(ResultsFolder(tmp_path), {}, torch.device("cpu"), "sequential", 1, 1, 1)
     with pytest.raises(WorkloadError, match=r"die before they begin: it did not begin within 0\.3 s"):

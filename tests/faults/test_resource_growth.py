@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 
-from fdabench.results.folder import Store
-from fdabench.experiment.run_cell import Machine, Watcher, run_together
-from fdabench.execution.shared_data import load_all
+from fdabench.results.folder import ResultsFolder
+from fdabench.experiment.run_cell import ExecutionContext, CellCallbacks, run_cells_batched
+from fdabench.execution.shared_data import load_datasets
 from fdabench.suite.reader import read_suite
 
 steps, leak = int(sys.argv[1]), sys.argv[2] == "leak"
@@ -40,8 +40,8 @@ def stop_asked():
         samples.append([sys.getallocatedblocks(), resident, len(os.listdir("/proc/self/fd"))])
     return False
 
-machine = Machine(torch.device("cpu"), "sequential", lambda name: data[name], checkpoint_s=2.0)
-(record,) = run_together([cell], Store(Path("out")), machine, Watcher(stop_asked=stop_asked))
+machine = ExecutionContext(torch.device("cpu"), "sequential", lambda name: data[name], checkpoint_s=2.0)
+(record,) = run_together([cell], ResultsFolder(Path("out")), machine, CellCallbacks(stop_asked=stop_asked))
 sizes = {path.name: path.stat().st_size for path in Path("out").rglob("*") if path.is_file()}
 print(json.dumps({"state": record["state"], "steps": record["steps"], "samples": samples, "sizes": sizes}))
 """

@@ -17,8 +17,8 @@ import fdabench
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import synchronize
-from fdabench.execution import cell as run_cell
-from fdabench.execution import setting
+from fdabench.experiment import run_cell
+from fdabench.experiment import build as setting
 from fdabench.gate.compare.verdict import CheckResult, Verdict
 from fdabench.monitors.linear import Linear
 from fdabench.monitors.sketch import Sketch
@@ -68,8 +68,8 @@ def test_a_state_one_float_longer_anywhere(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
     real = Linear.local_state
-    longer = lambda self, u_KD, r: torch.nn.functional.pad(real(self, u_KD, r), (0, 1))  # noqa: E731
-    monkeypatch.setattr(Linear, "state", longer)
+    longer = lambda self, u_KD, r: torch.nn.functional.pad(real(self, u_KD, r), (0, 1))
+    monkeypatch.setattr(Linear, "local_state", longer)
     checked = code_change.check()
     assert checked.exit_code == 1
     (finding,) = [each for each in checked.failures if each.kind == "A"]

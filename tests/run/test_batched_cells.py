@@ -87,7 +87,7 @@ def test_cells_that_do_not_fit_together_are_run_one_by_one(
             raise torch.OutOfMemoryError("no room for so many")
         return train_cells(jobs, *arguments, **options)
 
-    monkeypatch.setattr("fdabench.experiment.run_cell.simulate", small)
+    monkeypatch.setattr("fdabench.experiment.run_cell.train_cells", small)
     machine = ExecutionContext(CPU, "sequential", lambda name: load_datasets([name], tmp_path)[name])
     records = run_cells_batched(cells()[:3], ResultsFolder(tmp_path / "results"), machine, CellCallbacks())
     assert [(record["state"], record["together"]) for record in records] == [("done", 1)] * 3

@@ -113,7 +113,7 @@ def changed(stopped: Stopped, change: Callable[[CheckpointState], CheckpointStat
 
 
 def stand(**parts: Any) -> Callable[[CheckpointState], CheckpointState]:
-    return lambda state: state._replace(stand=state.training._replace(**parts))
+    return lambda state: state._replace(training=state.training._replace(**parts))
 
 
 def crew(change: Callable[[Any], dict[str, Any]]) -> Callable[[CheckpointState], CheckpointState]:
@@ -129,11 +129,11 @@ def round_with(name: str, make: Callable[[Any], Any]) -> Callable[[CheckpointSta
 
 
 def note(name: str, value: Any) -> Callable[[CheckpointState], CheckpointState]:
-    return lambda state: state._replace(notes={**state.recorder, name: value})
+    return lambda state: state._replace(recorder={**state.recorder, name: value})
 
 
 def without_note(name: str) -> Callable[[CheckpointState], CheckpointState]:
-    return lambda state: state._replace(notes={key: value for key, value in state.recorder.items() if key != name})
+    return lambda state: state._replace(recorder={key: value for key, value in state.recorder.items() if key != name})
 
 
 def rows(change: Callable[[Any], object]) -> Callable[[CheckpointState], CheckpointState]:
@@ -157,7 +157,7 @@ def entry(place: int, **parts: Any) -> Callable[[CheckpointState], CheckpointSta
 NONE_OF_THESE: list[Any] = [None, "seven", 7.0, True, [], {}, float("nan"), torch.zeros(1)]
 STATES: dict[str, Callable[[CheckpointState], Any]] = {
     **{f"state {value!r}": lambda state, value=value: value for value in NONE_OF_THESE},
-    **{f"stand {value!r}": lambda state, value=value: state._replace(stand=value) for value in NONE_OF_THESE},
+    **{f"stand {value!r}": lambda state, value=value: state._replace(training=value) for value in NONE_OF_THESE},
     **{f"step {value!r}": stand(step=value) for value in (*NONE_OF_THESE, -1, 13, 10**30, 2)},
     **{f"round {value!r}": stand(round=value) for value in NONE_OF_THESE},
     **{f"crew {value!r}": stand(crew=value) for value in NONE_OF_THESE},
@@ -167,7 +167,7 @@ STATES: dict[str, Callable[[CheckpointState], Any]] = {
     "anchor_D of other numbers": round_with("anchor_D", lambda x: x.double()),
     "previous_anchor_D of another shape": round_with("previous_anchor_D", lambda x: torch.zeros(0)),
     **{f"index {value!r}": round_with("index", lambda x, value=value: value) for value in (*NONE_OF_THESE[:4], -1, 8)},
-    **{f"served {value!r}": round_with("served", lambda x, value=value: value) for value in (None, 1, "yes")},
+    **{f"server_owns_model {value!r}": round_with("server_owns_model", lambda x, value=value: value) for value in (None, 1, "yes")},
     **{f"server {value!r}": round_with("server", lambda x, value=value: value) for value in (None, (), 1, "x", [])},
     "server of two": round_with("server", lambda x: x[:2]),
     "server's m of another shape": round_with("server", lambda x: (x[0][:3], *x[1:])),
@@ -181,33 +181,33 @@ STATES: dict[str, Callable[[CheckpointState], Any]] = {
     "w_KD missing": crew(lambda c: {"w_KD": None}),
     "b_KB of another shape": crew(lambda c: {"b_KB": torch.zeros(2, 1)}),
     "b_KB missing": crew(lambda c: {"b_KB": None}),
-    **{f"remembered {value!r}": crew(lambda c, value=value: {"remembered": value}) for value in NONE_OF_THESE},
-    "remembered of one worker": crew(lambda c: {"remembered": c.remembered[:1]}),
-    "remembered of none": crew(lambda c: {"remembered": [None, None]}),
-    "a moment missing": crew(lambda c: {"remembered": [c.remembered[0], {"step": torch.tensor(7.0)}]}),
+    **{f"remembered {value!r}": crew(lambda c, value=value: {"optimizer_states": value}) for value in NONE_OF_THESE},
+    "remembered of one worker": crew(lambda c: {"optimizer_states": c.optimizer_states[:1]}),
+    "remembered of none": crew(lambda c: {"optimizer_states": [None, None]}),
+    "a moment missing": crew(lambda c: {"optimizer_states": [c.optimizer_states[0], {"step": torch.tensor(7.0)}]}),
     "a moment of another shape": crew(
-        lambda c: {"remembered": [{**m, "exp_avg": torch.zeros(3)} for m in c.remembered]}
+        lambda c: {"optimizer_states": [{**m, "exp_avg": torch.zeros(3)} for m in c.optimizer_states]}
     ),
-    "all moments are text": crew(lambda c: {"remembered": [dict.fromkeys(m, "x") for m in c.remembered]}),
+    "all moments are text": crew(lambda c: {"optimizer_states": [dict.fromkeys(m, "x") for m in c.optimizer_states]}),
     "no second moment": crew(
-        lambda c: {"remembered": [{"step": m["step"], "exp_avg": m["exp_avg"]} for m in c.remembered]}
+        lambda c: {"optimizer_states": [{"step": m["step"], "exp_avg": m["exp_avg"]} for m in c.optimizer_states]}
     ),
-    "moments of other names": crew(lambda c: {"remembered": [{"momentum_buffer": m["exp_avg"]} for m in c.remembered]}),
-    **{f"positions {value!r}": crew(lambda c, value=value: {"positions": value}) for value in NONE_OF_THESE},
-    "positions of one worker": crew(lambda c: {"positions": c.positions[:1]}),
-    "no rest": crew(lambda c: {"positions": [{"rng": p["rng"]} for p in c.positions]}),
-    "rest below zero": crew(lambda c: {"positions": [{**p, "rest": p["rest"] - 10**6} for p in c.positions]}),
-    "rest beyond the data": crew(lambda c: {"positions": [{**p, "rest": p["rest"] + 10**6} for p in c.positions]}),
-    "rest of reals": crew(lambda c: {"positions": [{**p, "rest": p["rest"] * 1.5} for p in c.positions]}),
-    "rest of two axes": crew(lambda c: {"positions": [{**p, "rest": p["rest"][None]} for p in c.positions]}),
-    "rest is a list": crew(lambda c: {"positions": [{**p, "rest": [1, 2]} for p in c.positions]}),
+    "moments of other names": crew(lambda c: {"optimizer_states": [{"momentum_buffer": m["exp_avg"]} for m in c.optimizer_states]}),
+    **{f"positions {value!r}": crew(lambda c, value=value: {"sampler_states": value}) for value in NONE_OF_THESE},
+    "positions of one worker": crew(lambda c: {"sampler_states": c.sampler_states[:1]}),
+    "no rest": crew(lambda c: {"sampler_states": [{"rng": p["rng"]} for p in c.sampler_states]}),
+    "rest below zero": crew(lambda c: {"sampler_states": [{**p, "rest": p["rest"] - 10**6} for p in c.sampler_states]}),
+    "rest beyond the data": crew(lambda c: {"sampler_states": [{**p, "rest": p["rest"] + 10**6} for p in c.sampler_states]}),
+    "rest of reals": crew(lambda c: {"sampler_states": [{**p, "rest": p["rest"] * 1.5} for p in c.sampler_states]}),
+    "rest of two axes": crew(lambda c: {"sampler_states": [{**p, "rest": p["rest"][None]} for p in c.sampler_states]}),
+    "rest is a list": crew(lambda c: {"sampler_states": [{**p, "rest": [1, 2]} for p in c.sampler_states]}),
     **{
-        f"generator {value!r}": crew(lambda c, value=value: {"positions": [{**p, "rng": value} for p in c.positions]})
+        f"generator {value!r}": crew(lambda c, value=value: {"sampler_states": [{**p, "rng": value} for p in c.sampler_states]})
         for value in (None, {}, "PCG64", {"bit_generator": "MT19937"})
     },
-    "ledger missing": lambda state: state._replace(entries=None),
-    "ledger of text": lambda state: state._replace(entries=["initial"]),
-    "ledger of None": lambda state: state._replace(entries=[None]),
+    "ledger missing": lambda state: state._replace(ledger=None),
+    "ledger of text": lambda state: state._replace(ledger=["initial"]),
+    "ledger of None": lambda state: state._replace(ledger=[None]),
     **{f"kind {value!r}": entry(0, kind=value) for value in (None, "bribe", 3)},
     **{f"count {value!r}": entry(1, count=value) for value in (*NONE_OF_THESE[:4], 0, -2, 10**9)},
     **{f"first_step {value!r}": entry(1, first_step=value) for value in (None, -1, 1.0, 10**9)},
@@ -223,7 +223,7 @@ STATES: dict[str, Callable[[CheckpointState], Any]] = {
     **{f"trained {value!r}": note("trained", value) for value in (None, 0, torch.zeros(2), torch.zeros(2, 2))},
     **{f"no {name}": without_note(name) for name in ("rows", "trained", "counted", "last_sync", "wall_s")},
     "a note more": note("more", 1),
-    "notes missing": lambda state: state._replace(notes=None),
+    "notes missing": lambda state: state._replace(recorder=None),
     **{f"rows {value!r:.20}": note("rows", value) for value in (None, 7, "", "[]", "{}", "{", "[" * 10**5)},
     "rows of another cell": rows(lambda found: [row.update(cell_id="../../x") for row in found["evals"]]),
     "rows of no cell": rows(lambda found: [row.pop("cell_id") for row in found["evals"]]),

@@ -126,7 +126,7 @@ class Small(NamedTuple):
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model with dropout and batch normalization, under the name of the multilayer perceptron."""
     monkeypatch.setitem(MODELS, "mlp", ModelSpec(Small(), None, ""))  # type: ignore[index]
-    monkeypatch.setattr("fdabench.experiment.run_cell.code_of", lambda config, registry: {})
+    monkeypatch.setattr("fdabench.experiment.run_cell.code_hashes", lambda config, registry: {})
 
 
 SGD = "workload.optimizer={kind = 'sgd', lr = 0.05, momentum = 0.9, nesterov = true, state_on_sync = 'average'}"
@@ -201,7 +201,7 @@ def test_writing_takes_a_small_share_of_the_time(cells: Cells, tmp_path: Path, m
     clock = iter(range(0, 10**9, 1))
     monkeypatch.setattr("fdabench.experiment.checkpoint.file.monotonic", lambda: float(next(clock)))
     monkeypatch.setattr(
-        "fdabench.experiment.checkpoint.file.write_with", lambda path, write: written.append(next(clock))
+        "fdabench.experiment.checkpoint.file.atomic_write", lambda path, write: written.append(next(clock))
     )
     (record,) = go(cells("budget.steps=400", "eval.every_steps=400")[:1], ResultsFolder(tmp_path), machine(every_s=1.0))
     assert record["state"] == "done"
@@ -240,7 +240,7 @@ def begins_anew(stopped: tuple[Cell, ResultsFolder], remark: str, on: ExecutionC
 def test_a_checkpoint_of_other_code_is_not_used(
     stopped: tuple[Cell, ResultsFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fdabench.experiment.run_cell.code_of", lambda config, registry: {"engine/loop.py": "0"})
+    monkeypatch.setattr("fdabench.experiment.run_cell.code_hashes", lambda config, registry: {"engine/loop.py": "0"})
     begins_anew(stopped, "of other code or another machine")
 
 
@@ -358,14 +358,14 @@ class Mine(FedAvg):
             return StepResult(w_KD, r, False)
         done = synchronize(w_KD, r, Remembering(), channel)  # type: ignore[arg-type]
         parts = {
-            name: getattr(done.round, name) for name in ("anchor_D", "previous_anchor_D", "server", "index", "served")
+            name: getattr(done.round, name) for name in ("anchor_D", "previous_anchor_D", "server", "index", "server_owns_model")
         }
         return done._replace(round=OwnRound(**parts, longest=1 + r.longest % 4))
 
 
 def theirs(cells: Cells, strategy: type, monkeypatch: pytest.MonkeyPatch) -> Cell:
     monkeypatch.setitem(STRATEGIES, "fedavg", strategy)  # type: ignore[arg-type]
-    monkeypatch.setattr("fdabench.experiment.run_cell.code_of", lambda config, registry: {})
+    monkeypatch.setattr("fdabench.experiment.run_cell.code_hashes", lambda config, registry: {})
     return next(cell for cell in cells() if cell.config["strategy"]["kind"] == "fedavg")
 
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from fdabench.execution import closure
+from fdabench.experiment import code_fingerprint as closure
 from fdabench.experiment.code_fingerprint import code_hashes
 from fdabench.suite.cell import Cell
 from support.cells import train_cell
 
 READERS = {
-    "registry/kinds.py",
-    "results/costs.py",
+    "registry/registry.py",
+    "accounting/costs.py",
     "results/derive.py",
-    "run/shared.py",
-    "run/watched.py",
-    "suite/members.py",
+    "execution/shared_data.py",
+    "execution/plugin_data.py",
+    "registry/component_fields.py",
     *closure.OBSERVER_MODULES,
 }
 
@@ -58,8 +58,8 @@ def changed_by(edit: Callable[[str], str], path: Path, cells: dict[str, Cell]) -
         lambda text: text.replace('("alon1996", "cormode2005")', '("other2030",)'),
         lambda text: text.replace("\n\n\n", "\n\n\n\n\n"),
         lambda text: text.replace(
-            "torch.cat([squared_norms(u_KD)[:, None], sketch_KR], 1)",
-            "torch.cat(\n            [squared_norms(u_KD)[:, None], sketch_KR],\n            1,\n        )",
+            "torch.cat([row_squared_norms(u_KD)[:, None], sketch_KR], 1)",
+            "torch.cat(\n            [row_squared_norms(u_KD)[:, None], sketch_KR],\n            1,\n        )",
         ),
     ],
     ids=[
@@ -86,10 +86,10 @@ def test_words_and_layout_change_no_hash(copy: Path, ran: Any, edit: Callable[[s
         ("strategies/fedavg.py", "if not ends", "if ends", {"FedAvg", "FedAdam", "FedAvgM"}),
         ("strategies/synchronous.py", "TrafficForecast(steps, steps)", "TrafficForecast(0, steps)", {"Synchronous"}),
         ("models/lenet5.py", "120", "121", set()),
-        ("partition/iid.py", "len(labels)", "len(labels) - 1", set()),
+        ("partitions/iid.py", "len(labels)", "len(labels) - 1", set()),
         ("datasets/images.py", "255", "256", set()),
         ("strategies/__init__.py", '"fda": FDA', '"fdaa": FDA', set()),
-        ("engine/wire.py", "EMPTY_WINDOWS = 20", "EMPTY_WINDOWS = 10", set()),
+        ("distributed/traffic_meter.py", "EMPTY_WINDOWS = 20", "EMPTY_WINDOWS = 10", set()),
         ("cli/main.py", "Print the version", "Print a version", set()),
         ("results/files.py", "zstd", "snappy", set()),
     ],
@@ -108,16 +108,16 @@ def test_code_changes_the_cells_that_run_it(
         ("engine/loop.py", "t + 1", "t + 2"),
         ("core/channel.py", "x_KD[0]", "x_KD[1]"),
         ("core/strategy.py", "w_KD - r.anchor_D", "r.anchor_D - w_KD"),
-        ("engine/sequential.py", "gradient.copy_(found)", "gradient.add_(found)"),
-        ("engine/vectorized.py", "len(indices)", "len(indices) + 0"),
-        ("core/noise.py", "0x85EBCA6B", "0x85EBCA6C"),
-        ("partition/dirichlet.py", "alpha * prior", "alpha"),
+        ("engine/gradients/sequential.py", "gradient.copy_(found)", "gradient.add_(found)"),
+        ("engine/gradients/vectorized.py", "len(indices)", "len(indices) + 0"),
+        ("core/counter_rng.py", "0x85EBCA6B", "0x85EBCA6C"),
+        ("partitions/dirichlet.py", "alpha * prior", "alpha"),
         ("datasets/digits.py", "== 4", "== 3"),
         ("models/mlp.py", "192", "128"),
         ("optimizers/adam.py", "0.999", "0.99"),
-        ("run/simulate.py", "errors[0]", "errors[-1]"),
-        ("run/setting.py", "ones_like", "zeros_like"),
-        ("suite/construct.py", "steps_per_epoch)", "steps_per_epoch + 1)"),
+        ("experiment/train.py", "errors[0]", "errors[-1]"),
+        ("experiment/build.py", "ones_like", "zeros_like"),
+        ("registry/build_component.py", "steps_per_epoch)", "steps_per_epoch + 1)"),
     ],
 )
 def test_what_every_cell_runs_changes_every_cell(copy: Path, ran: Any, file: str, old: str, new: str) -> None:

@@ -18,9 +18,9 @@ from fdabench.results.folder import ResultsFolder
 HOLD = """
 import sys
 from pathlib import Path
-from fdabench.results.folder import Store
+from fdabench.results.folder import ResultsFolder
 from fdabench.execution.lease import Lease
-lease = Lease(Store(Path(sys.argv[1])), "a")
+lease = Lease(ResultsFolder(Path(sys.argv[1])), "a")
 print(lease.take(), flush=True)
 sys.stdin.read()
 """

@@ -11,7 +11,7 @@ import torch
 
 from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.errors import WorkloadError
-from fdabench.execution import estimate
+from fdabench.planning import time as estimate
 from fdabench.execution.preflight import check_runnable
 from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.build import build_cell, build_training

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fdabench.execution import repository
+from fdabench.experiment import git as repository
 from fdabench.experiment.git import is_tracked, package_revision, revision_at
 
 ROOT = Path(repository.__file__).parents[2]

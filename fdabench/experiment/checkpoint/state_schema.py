@@ -99,24 +99,24 @@ def check(snapshot: Any, sizes: Sizes) -> None:
         StateError: the first thing that is not as it has to be.
     """
     instance("the state", snapshot, CheckpointState)
-    stand = snapshot.stand
-    instance("stand", stand, TrainingState)
-    crew = stand.crew
-    instance("stand.crew", crew, WorkerGroupState)
-    integer("stand.step", stand.step, 0, sizes.budget)
-    matrix("stand.crew.w_KD", crew.w_KD, (sizes.workers, sizes.parameters), sizes.dtype)
-    matrix("stand.crew.b_KB", crew.b_KB, (sizes.workers, sizes.statistics), sizes.dtype)
-    _remembered(crew.remembered, sizes)
-    _positions(crew.positions, sizes)
-    _round(stand.round, stand.step, sizes)
-    _entries(snapshot.entries, stand.step)
-    _fields("notes", snapshot.notes, NOTES, stand.step, sizes)
+    training = snapshot.training
+    instance("training", training, TrainingState)
+    crew = training.crew
+    instance("training.crew", crew, WorkerGroupState)
+    integer("training.step", training.step, 0, sizes.budget)
+    matrix("training.crew.w_KD", crew.w_KD, (sizes.workers, sizes.parameters), sizes.dtype)
+    matrix("training.crew.b_KB", crew.b_KB, (sizes.workers, sizes.statistics), sizes.dtype)
+    _optimizer_states(crew.optimizer_states, sizes)
+    _sampler_states(crew.sampler_states, sizes)
+    _round(training.round, training.step, sizes)
+    _entries(snapshot.ledger, training.step)
+    _fields("recorder", snapshot.recorder, NOTES, training.step, sizes)
 
 
-def _remembered(found: Any, sizes: Sizes) -> None:
-    list_of("stand.crew.remembered", found, sizes.workers)
+def _optimizer_states(found: Any, sizes: Sizes) -> None:
+    list_of("training.crew.optimizer_states", found, sizes.workers)
     for worker, memory in enumerate(found):
-        where = f"stand.crew.remembered[{worker}]"
+        where = f"training.crew.optimizer_states[{worker}]"
         require(isinstance(memory, dict), where, memory, "a table")
         # a sync may have reset it
         if not sizes.built_in or not memory:
@@ -131,11 +131,11 @@ def _remembered(found: Any, sizes: Sizes) -> None:
                 require(type(value) is type(first[name]), f"{where}.{name}", value, type(first[name]).__name__)
 
 
-def _positions(found: Any, sizes: Sizes) -> None:
-    list_of("stand.crew.positions", found, sizes.workers)
+def _sampler_states(found: Any, sizes: Sizes) -> None:
+    list_of("training.crew.sampler_states", found, sizes.workers)
     names = {"rng"} if sizes.draws == "replacement" else {"rest", "rng"}
     for worker, position in enumerate(found):
-        where = f"stand.crew.positions[{worker}]"
+        where = f"training.crew.sampler_states[{worker}]"
         require(isinstance(position, dict) and position.keys() == names, where, position, f"{sorted(names)}")
         if "rest" in names:
             rest = position["rest"]
@@ -149,16 +149,16 @@ def _positions(found: Any, sizes: Sizes) -> None:
 
 
 def _round(found: Any, step: int, sizes: Sizes) -> None:
-    instance("stand.round", found, Round)
+    instance("training.round", found, Round)
     row = (sizes.parameters,)
-    matrix("stand.round.anchor_D", found.anchor_D, row, sizes.dtype)
-    matrix("stand.round.previous_anchor_D", found.previous_anchor_D, row, sizes.dtype)
-    integer("stand.round.index", found.index, 0, step)
+    matrix("training.round.anchor_D", found.anchor_D, row, sizes.dtype)
+    matrix("training.round.previous_anchor_D", found.previous_anchor_D, row, sizes.dtype)
+    integer("training.round.index", found.index, 0, step)
     require(
-        type(found.server_owns_model) is bool, "stand.round.server_owns_model", found.server_owns_model, "true or false"
+        type(found.server_owns_model) is bool, "training.round.server_owns_model", found.server_owns_model, "true or false"
     )
     if sizes.built_in:
-        _like("stand.round.server", found.server, sizes.first_server)
+        _like("training.round.server", found.server, sizes.first_server)
 
 
 def _like(where: str, found: Any, first: Any) -> None:

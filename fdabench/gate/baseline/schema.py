@@ -127,8 +127,8 @@ class BaselineFile(_Table):
     suite: _Line
     convention: Annotated[str, AfterValidator(_one_of(tuple(CONVENTIONS)))]
     targets: list[_Fraction]
-    hit: Annotated[int, Field(ge=1)]
-    reach: Annotated[str, AfterValidator(_one_of((">=", ">")))]
+    consecutive: Annotated[int, Field(ge=1)]
+    comparison: Annotated[str, AfterValidator(_one_of((">=", ">")))]
     history: list[ReasonTable]
     environments: list[EnvironmentTable]
     cells: list[CellTable]

@@ -74,7 +74,10 @@ def _panel(axes: Axes, data: ReportData, pairs: pd.DataFrame, family: str) -> No
 def _over(mine: pd.DataFrame) -> str:
     below = float((mine["estimate"] < mine["variance"] * (1 - _ROUNDING)).mean())
     middle = float((mine["estimate"] / mine["variance"]).median())
-    return f"median {format_significant(middle)} × the truth\ntoo low in {format_percent(below)} of {format_count(len(mine))}"
+    return (
+        f"median {format_significant(middle)} × the truth\ntoo low in {format_percent(below)} of "
+        f"{format_count(len(mine))}"
+    )
 
 
 def caption_estimate(data: ReportData) -> str:

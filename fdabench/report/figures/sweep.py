@@ -130,7 +130,8 @@ def caption_sweep(data: ReportData) -> str:
     found = theta_sweeps(data)
     rules = dict.fromkeys(name for _, group in found[:MOST_WORKLOADS] for name in rules_in_range(group))
     lines = (
-        f" Dashed: theta by the FDA paper's rules ({join_first([f'{name} {THETA_PER_PARAMETER[name]:g}' for name in rules])} per "
+        f" Dashed: theta by the FDA paper's rules "
+        f"({join_first([f'{name} {THETA_PER_PARAMETER[name]:g}' for name in rules])} per "
         "parameter), each a line through four hand-picked points."
         if rules
         else ""

@@ -144,7 +144,10 @@ def _sync_sawtooth(
 
 def _words(cell: Mapping[str, Any], syncs: pd.DataFrame) -> str:
     gap = f"\n{format_significant(float(syncs['steps'].mean()), 2)} steps apart" if len(syncs) else ""
-    return f"{wrap_label(cell['label'], _LETTERS, 2)}\n{format_count(len(syncs))} syncs in {format_count(cell['steps'])} steps{gap}"
+    return (
+        f"{wrap_label(cell['label'], _LETTERS, 2)}\n{format_count(len(syncs))} syncs in "
+        f"{format_count(cell['steps'])} steps{gap}"
+    )
 
 
 def caption_timeline(data: ReportData) -> str:

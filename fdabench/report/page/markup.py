@@ -59,7 +59,7 @@ def markdown_cell(text: str) -> str:
 
 def jinja_environment() -> Environment:
     found = Environment(
-        loader=PackageLoader("fdabench.report"),
+        loader=PackageLoader("fdabench.report.page"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -150,4 +150,4 @@ def _facts(data: ReportData) -> list[str]:
 
 
 def _asset(name: str) -> str:
-    return files("fdabench.report").joinpath("templates", name).read_text(encoding="utf-8")
+    return files("fdabench.report.page").joinpath("templates", name).read_text(encoding="utf-8")

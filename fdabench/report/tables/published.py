@@ -34,7 +34,8 @@ def published_grids() -> str:
 
 def _note(found: Comparison) -> str:
     notes = [
-        f"{coverage_note(found)}. Published: arXiv 2405.20988 and its authors' logs, one run for each setting. Measured: "
+        f"{coverage_note(found)}. Published: arXiv 2405.20988 and its authors' logs, one run for each setting. "
+        f"Measured: "
         "median [lowest, highest] of the cells, K and θ being theirs. Costs in the `paper` convention; a target is "
         "reached at the first evaluation strictly above it; rounds are syncs + 1."
     ]
