@@ -50,8 +50,9 @@ MAY_IMPORT = {
     "planning": "formatting accounting core datasets models optimizers engine registry results suite experiment",
     "execution": "errors regular_files formatting datasets distributed engine registry results suite experiment "
     "planning",
-    "analysis": "component_info formatting accounting published results",
-    "report": "component_info errors formatting tables accounting analysis published results",
+    "style": "component_info results",
+    "analysis": "component_info formatting accounting published results style",
+    "report": "component_info errors style formatting tables accounting analysis published results",
     "gate": "component_info errors formatting tables accounting analysis results validation report",
     "cli": "component_info errors hyperparameters formatting tables accounting registry datasets results analysis "
     "suite experiment "
@@ -69,7 +70,7 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "pydantic_core": "suite validation",
     "pandas": "results accounting experiment planning execution analysis report gate cli",
     "pyarrow": "results",
-    "matplotlib": "report",
+    "matplotlib": "report style",
     "jinja2": "report",
     "scipy": "analysis report gate",
     "typer": "cli",
@@ -81,14 +82,12 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_FOLDER_FILES = 400, 60, 15
 MAX_LINES = {"strategies": 90, "monitors": 90, "servers": 90}
 """Of a file in these packages: an algorithm and its reference fit on one page."""
 LARGER = {
-    "cli": 43,
+    "cli": 25,
+    "cli/commands": 19,
     "cli/commands/run_command.py:run": 165,  # the options of a command are its parameters
-    "engine": 19,
-    "gate": 27,
-    "report": 36,
     "report/figures": 19,  # one file for each figure
-    "run": 37,
-    "suite": 21,
+    "execution": 16,
+    "suite": 20,
 }
 """Folders with more files and functions with more lines than the limits. These numbers may only fall."""
 LARGER_TESTS = {
@@ -242,9 +241,14 @@ def test_files_functions_and_folders_are_within_their_limits() -> None:
     [
         ("report/page/page.py", "x = 1\n" * 401, {}, "report/page/page.py: 401 lines, more than 400"),
         ("monitors/mine.py", "x = 1\n" * 91, {}, "monitors/mine.py: 91 lines, more than 90"),
-        ("execution/local_backend.py", "def f():\n" + "    x = 1\n" * 60, {}, "execution/local_backend.py:f: 61 lines, more than 60"),
+        (
+            "execution/local_backend.py",
+            "def f():\n" + "    x = 1\n" * 60,
+            {},
+            "execution/local_backend.py:f: 61 lines, more than 60",
+        ),
         ("execution/local_backend.py", "def f():\n" + "    x = 1\n" * 60, {"execution/local_backend.py:f": 61}, ""),
-        ("execution/local_backend.py", "", {"run": 0}, "run: 1 files, more than 0"),
+        ("execution/local_backend.py", "", {"execution": 0}, "execution: 1 files, more than 0"),
     ],
 )
 def test_a_planted_size_is_found(tmp_path: Path, file: str, text: str, larger: dict[str, int], message: str) -> None:
@@ -296,7 +300,11 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         ("models/convnext.py", "from torchvision.models import convnext_large", "torchvision belongs in"),
         ("strategies/mine.py", "import pydantic", "pydantic belongs in"),
         ("results/load.py", "exec(code)", "others' code is run in"),
-        ("report/build.py", "from fdabench.registry.plugin_loading import load_plugins", "report may not import registry"),
+        (
+            "report/build.py",
+            "from fdabench.registry.plugin_loading import load_plugins",
+            "report may not import registry",
+        ),
         ("strategies/mine.py", "channel.ledger.record('model', x)", "the ledger is written in"),
         ("suite/grid.py", "from . import cell", "relative import"),
         ("distributed/process_group.py", "dist.gather_object(mine, everyones)", "gather_object unpickles"),

@@ -21,11 +21,11 @@ from fdabench.accounting.network_time import demand_at
 from fdabench.analysis.outcomes import priced_evals, with_costs
 from fdabench.analysis.target import Headline, headline_of
 from fdabench.formatting import format_target
-from fdabench.report.style.looks import Paint, PlotStyle, assign_styles, paint_of
 from fdabench.results.folder import FAILURE_STATES, SUCCESS_STATES, Record
 from fdabench.results.load import Results
 from fdabench.results.names import locked_info, strategy_family
 from fdabench.results.workloads import workloads_of
+from fdabench.style.looks import Paint, PlotStyle, assign_styles, paint_of
 
 WORKLOAD = ["suite", "workload"]
 """What groups the cells that may be compared; within a suite a title stands for one workload."""

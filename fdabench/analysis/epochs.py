@@ -1,13 +1,7 @@
-"""Accuracy and rounds at round numbers of nominal epochs, as papers print them."""
+"""Evaluations at the ends of nominal epochs."""
 
 import pandas as pd
 
-from fdabench.analysis.data import WORKLOAD, ReportData
-from fdabench.formatting import DASH, format_count, format_percent, format_significant
-from fdabench.report.tables.build import ReportTable, workload_column
-from fdabench.tables import Column, Record, column
-
-MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 # what a floating-point number of epochs may be off by
 _SLACK = 1e-9
 
@@ -16,48 +10,3 @@ def at_epoch(evals: pd.DataFrame, epoch: int) -> pd.DataFrame:
     """The evaluations in whose step that nominal epoch ended."""
     late, step = evals["epoch"] - epoch, evals["epoch"] / evals["step"]
     return evals[(late > -_SLACK) & (late < step - _SLACK)]
-
-
-def milestones_frame(data: ReportData) -> pd.DataFrame:
-    """One row for each cell and milestone: its first evaluation at that epoch, less than a step late."""
-    found = [at_epoch(data.evals, epoch).drop_duplicates("cell_id").assign(milestone=epoch) for epoch in MILESTONES]
-    columns = [*WORKLOAD, "label", "seed", "milestone", "step", "test_accuracy", "round", "bytes_total", "cell_id"]
-    frame: pd.DataFrame = pd.concat(found, ignore_index=True)[columns]
-    return frame
-
-
-def milestones_tables(data: ReportData) -> list[ReportTable]:
-    """Nothing where no evaluation came at the end of a nominal epoch."""
-    frame = milestones_frame(data)
-    if frame.empty:
-        return []
-    epochs = sorted(set(frame["milestone"]))
-    records = [
-        {"suite": suite, "workload": workload, "label": label}
-        | {f"epoch {epoch}": means for epoch, means in _means(mine).items()}
-        for (suite, workload, label), mine in frame.groupby([*WORKLOAD, "label"], sort=False)
-    ]
-    columns = (workload_column(data), column("label", "strategy"), *map(_epoch_column, epochs))
-    note = "Test accuracy and, in brackets, rounds (syncs + 1), means over seeds; the csv has every seed."
-    title = "Accuracy and rounds at nominal epochs"
-    return [ReportTable(records=records, columns=columns, name="epochs", title=title, note=note, frame=frame)]
-
-
-def _means(mine: pd.DataFrame) -> dict[int, Record]:
-    """Accuracy and rounds at each epoch, over seeds."""
-    means = mine.groupby("milestone")[["test_accuracy", "round"]].mean()
-    return {int(str(epoch)): {str(name): mean for name, mean in row.items()} for epoch, row in means.iterrows()}
-
-
-def _epoch_column(epoch: int) -> Column:
-    """A strategy that was not evaluated at that epoch has a dash."""
-    key = f"epoch {epoch}"
-    return Column(key, key, lambda row: _cell(row[key]) if key in row else DASH, "right")
-
-
-def _cell(means: Record) -> str:
-    rounds = float(means["round"])
-    return (
-        f"{format_percent(float(means['test_accuracy']), 2)} "
-        f"({format_count(rounds) if rounds.is_integer() else format_significant(rounds)})"
-    )

@@ -37,7 +37,7 @@ def data_errors(data: Any, source: DatasetSpec) -> list[str]:
         faults.append("test_x must have at least 1 sample; it has none")
     for part, num_samples in (("train", source.train_samples), ("test", num_test)):
         x, y = getattr(data, f"{part}_x"), getattr(data, f"{part}_y")
-        declared = " (train_samples and shape of its Source)" if part == "train" else " (shape of its Source)"
+        declared = " (train_samples and shape of its DatasetSpec)" if part == "train" else " (shape of its DatasetSpec)"
         faults += _input_errors(f"{part}_x", x, (num_samples, *source.shape), declared)
         faults += _label_errors(f"{part}_y", y, num_samples, source.classes)
     return faults

@@ -107,7 +107,7 @@ class _TrainedCell(NamedTuple):
             "partition": partition_rows(self.setting),
         }
         if self.setting.wire is not None:
-            tables["wire"] = [asdict(row) for row in self.setting.wire.gather_all_ranks()]
+            tables["traffic"] = [asdict(row) for row in self.setting.wire.gather_all_ranks()]
         return TrainingResult(recorder.state, ledger.step, recorder.wall_s, tables)
 
     def _blame_checkpoint(self, error: Exception, step: int) -> Exception:

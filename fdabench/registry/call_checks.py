@@ -87,7 +87,7 @@ def _state(state: Method) -> Method:
         before = _versions([u_KD])
         s_KS = state(self, u_KD, r)
         _unchanged(state, {"u_KD": u_KD}, before)
-        shape = (len(u_KD), self.size(u_KD.shape[1]))
+        shape = (len(u_KD), self.state_size(u_KD.shape[1]))
         if not isinstance(s_KS, Tensor) or tuple(s_KS.shape) != shape:
             raise _raise_plugin_error(
                 state, f"must return a tensor of shape [K, size] = {list(shape)}; it returned {_format_value(s_KS)}"

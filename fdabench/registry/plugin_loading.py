@@ -105,7 +105,7 @@ def _with(built_in: Mapping[str, Any], plugins: Sequence[Plugin], role: str) -> 
 def _one(origin: PluginSource) -> _Loaded:
     """What raises while it is imported is the plug-in's fault, whatever it is: also `sys.exit`."""
     try:
-        module = origin.import_module()
+        module = origin.import_plugin()
         sources = origin.source_files(module)
     except BaseException as error:
         if not is_raised_by(error, origin.path):

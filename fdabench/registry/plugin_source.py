@@ -27,7 +27,7 @@ class FilePlugin:
         """How lists, locks and records speak of it."""
         return self.path.name
 
-    def import_module(self) -> ModuleType:
+    def import_plugin(self) -> ModuleType:
         """Its module; what it prints goes to stderr, as stdout carries results. Nothing is written beside it."""
         digest = hashlib.sha256(self.path.as_posix().encode() + b"\0" + self.content).hexdigest()[:16]
         name = f"fdabench_plugin_{digest}"
@@ -64,7 +64,7 @@ class EntryPointPlugin:
         module = sys.modules.get(self.value)
         return Path(getattr(module, "__file__", None) or self.value)
 
-    def import_module(self) -> ModuleType:
+    def import_plugin(self) -> ModuleType:
         with redirect_stdout(sys.stderr):
             module = EntryPoint(self.name, self.value, GROUP).load()
         if not isinstance(module, ModuleType):

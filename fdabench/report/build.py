@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from fdabench.analysis.data import ReportData, combine_results, headline_targets
-from fdabench.analysis.epochs import milestones_tables
 from fdabench.formatting import json_value
 from fdabench.report.caveats import find_caveats
 from fdabench.report.figures import PLOTS
@@ -18,6 +17,7 @@ from fdabench.report.page.render import RenderedFigure, render
 from fdabench.report.summary import conclude, summary_text
 from fdabench.report.tables.build import ReportTable, build_tables
 from fdabench.report.tables.conclusion import conclusion_table
+from fdabench.report.tables.epochs import milestones_tables
 from fdabench.report.tables.published import published_tables
 from fdabench.report.tables.robust import robust_tables
 from fdabench.report.tables.times import times_tables

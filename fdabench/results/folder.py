@@ -43,7 +43,7 @@ TABLES: Mapping[str, pa.Schema] = {
     "partition": PARTITION,
 }
 
-OPTIONAL_TABLES: Mapping[str, pa.Schema] = {"wire": WIRE}
+OPTIONAL_TABLES: Mapping[str, pa.Schema] = {"traffic": WIRE}
 """Tables that a cell has if somebody asked for them."""
 CHECKPOINT = "checkpoint.pt"
 _KINDS = {"attempts": int, **dict.fromkeys(("code", "environment", "resolved", "config", "process"), dict)}

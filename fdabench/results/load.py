@@ -61,7 +61,7 @@ def _load(root: Path) -> Results:
 def write_derived(results: Results) -> None:
     """`runs.parquet` and `targets.parquet`, beside the cells they are made from."""
     about = {"suite": results.lock["suite"], "accounting": results.lock["convention"]}
-    for name, schema, frame in (("runs", RUNS, results.runs), ("hits", HITS, results.hits)):
+    for name, schema, frame in (("runs", RUNS, results.runs), ("targets", HITS, results.hits)):
         table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
         write_table(results.root / f"{name}.parquet", schema, table.to_pylist(), about)
 

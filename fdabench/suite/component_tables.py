@@ -1,8 +1,8 @@
 """From a component's dataclass to the table that a suite may write for it, as a pydantic model.
 
 A strategy, monitor, server, optimizer or partition is a frozen dataclass that knows nothing of suites. Its fields
-say what they mean (`fdabench.hyperparameters`), and that is enough to check a table with all its faults at once, and to give
-editors a JSON Schema.
+say what they mean (`fdabench.hyperparameters`), and that is enough to check a table with all its faults at
+once, and to give editors a JSON Schema.
 """
 
 from collections.abc import Callable

@@ -161,7 +161,7 @@ def test_plan_names_the_file_that_makes_a_cell_stale(here: InProcess, finished: 
     assert "0 done | 1 stale: monitors/linear.py changed | 0 to run" in said.stdout
     rows = json.loads(here("plan", "tiny.toml", "-o", "copy", "-k", "fda", "--output-format", "json").stdout)
     now = record["code"]["monitors/linear.py"]
-    assert [row["changed"] for row in rows] == [[{"what": "monitors/linear.py", "then": "0" * 16, "now": now}]]
+    assert [row["changed"] for row in rows] == [[{"what": "monitors/linear.py", "before": "0" * 16, "after": now}]]
 
 
 def test_plan_follows_the_choice_of_cells_and_the_convention(here: InProcess) -> None:

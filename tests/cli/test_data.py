@@ -1,4 +1,4 @@
-"""DatasetTensors sets and models of a plug-in through the real program: they are checked, and a change of data is seen."""
+"""Data sets and models of a plug-in through the real program: they are checked, and a change of data is seen."""
 
 import json
 import os
@@ -136,8 +136,8 @@ def test_a_change_of_the_data_makes_its_cells_stale_and_plan_names_both_hashes(b
         assert row["status"] == "stale"
         (changed,) = row["changed"]
         assert changed["what"] == "data of blobs"
-        assert len({changed["then"], changed["now"]} & {row["why"][-17:-1], row["why"][-37:-21]}) == 2, row["why"]
-        assert row["why"] == f"data of blobs changed ({changed['then']} -> {changed['now']})"
+        assert len({changed["before"], changed["after"]} & {row["why"][-17:-1], row["why"][-37:-21]}) == 2, row["why"]
+        assert row["why"] == f"data of blobs changed ({changed['before']} -> {changed['after']})"
     assert "2 stale: data of blobs changed | 0 to run" in blobs("plan", "blobs.toml").stdout
     said = run(blobs)
     assert " 2 done | 2 stale: data of blobs changed | 0 to run" in said

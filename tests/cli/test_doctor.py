@@ -14,8 +14,8 @@ from fdabench.cli.main import app
 from fdabench.core.row_sums import row_squared_norms
 from fdabench.datasets import DATASETS
 from fdabench.errors import SuiteError
-from fdabench.planning import doctor
 from fdabench.gate.baseline.keys import environment_class
+from fdabench.planning import doctor
 from fdabench.planning.placement import ONE_SAMPLE, differing_offsets
 
 
@@ -26,7 +26,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], 
     said = CliRunner().invoke(app, ["doctor", "--data-dir", str(empty), "--output-format", "json"])
     assert said.exit_code == 0, said.output
     assert torch.get_num_threads() == threads
-    return {(row["kind"], row["name"]): row["found"] for row in json.loads(said.stdout)}
+    return {(row["kind"], row["name"]): row["result"] for row in json.loads(said.stdout)}
 
 
 def test_versions_are_those_that_are_installed(findings: dict[tuple[str, str], str]) -> None:
@@ -108,4 +108,4 @@ def test_an_installed_plugin_that_is_broken_is_a_finding(monkeypatch: pytest.Mon
     said = CliRunner().invoke(app, ["doctor", "--output-format", "json"])
     assert said.exit_code == 0, said.output
     (finding,) = [row for row in json.loads(said.stdout) if row["kind"] == "plug-in"]
-    assert "kamp 1.0: no such module" in finding["found"]
+    assert "kamp 1.0: no such module" in finding["result"]

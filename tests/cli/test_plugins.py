@@ -209,7 +209,7 @@ def test_a_strategy_that_raises_fails_its_cell_and_the_screen_names_the_users_li
     assert told["raises"] == f"mine.py:{place['Raises']}: really"
     above = {name: line - 1 for name, line in place.items()}
     assert told["silent"] == (
-        f"mine.py: TypeError: Silent.step, line {above['Silent']}: must return an Outcome; it returned None"
+        f"mine.py: TypeError: Silent.step, line {above['Silent']}: must return a StepResult; it returned None"
     )
     assert told["meddles"] == (
         f"mine.py: TypeError: Meddles.step, line {above['Meddles']}: changed w_KD in place; it must return new tensors"
@@ -242,7 +242,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "long name": ('"doubling"', '"a" * 5000', "at most 64"),
     "number for a name": ('"doubling"', "3", "a name has only letters, digits"),
     "own name": ("first: Count", "name: str", "mine.py:26: doubling: the field 'name' is a key that the suite's table"),
-    "tensor": ("first: Count", "first: Outcome", "the field 'first': a suite can give numbers, strings"),
+    "tensor": ("first: Count", "first: StepResult", "the field 'first': a suite can give numbers, strings"),
     "annotation": ("first: Count", "first: 'Cuont'", "mine.py:26: doubling: name 'Cuont' is not defined"),
     "theta": ("first: Count", "theta: str", "the field 'theta': results take it for a number"),
     "monitor": ("first: Count", "monitor: str", "the field 'monitor': results take it for a component"),

@@ -111,11 +111,11 @@ try:
 except RuntimeError as error:
     assert "operator torchvision::nms does not exist" in str(error), error
     plain = False
-datasets = vision.torchvision("datasets")
+datasets = vision.import_torchvision("datasets")
 assert datasets.MNIST.__name__ == "MNIST"
-assert bool(vision._declared) == (not plain), (plain, vision._declared)
+assert bool(vision._is_declared) == (not plain), (plain, vision._is_declared)
 from torchvision.transforms import v2
-assert vision.torchvision("datasets") is datasets
+assert vision.import_torchvision("datasets") is datasets
 print("plain" if plain else "declared")
 """
 
@@ -153,7 +153,7 @@ def test_nothing_is_declared_where_torchvision_imports(imports: Any) -> None:
     assert imports.declared == 0
 
 
-def test_the_schemas_are_declared_after_that_failure(imports: Any) -> None:
+def test_the_schemas_are_is_declared_after_that_failure(imports: Any) -> None:
     module = ModuleType("torchvision.datasets")
     imports.outcomes = [RuntimeError("operator torchvision::nms does not exist"), module]
     assert vision.import_torchvision.__wrapped__("datasets") is module

@@ -16,7 +16,7 @@ from fdabench.errors import WorkloadError
 X, Y = torch.zeros(6, 1, 4, 4), torch.tensor([0, 1, 2, 0, 1, 2])
 GOOD = DatasetTensors(X, Y, X[:2], Y[:2], 3)
 SOURCE = DatasetSpec(lambda root: GOOD, 6, (1, 4, 4), 3, "six images")
-INPUT = "train_x must be float32 of shape [6, 1, 4, 4] (train_samples and shape of its Source); it is"
+INPUT = "train_x must be float32 of shape [6, 1, 4, 4] (train_samples and shape of its DatasetSpec); it is"
 
 
 def with_value(tensor: torch.Tensor, at: tuple[int, ...], value: float) -> torch.Tensor:

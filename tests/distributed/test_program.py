@@ -274,7 +274,7 @@ def test_the_backends_sums_have_the_same_syncs_and_nearly_the_same_numbers(
         # a sum of five terms is rounded otherwise by 2^-24 of its size; 24 steps of Adam at 1e-3 make little of that
         assert (mine["evals"]["test_loss"] - theirs["evals"]["test_loss"]).abs().max() < 1e-4
     assert call("fdabench", "report", "spread", "-o", "told").returncode == 0
-    told = pd.read_csv(tmp_path / "told" / "tables" / "wire.csv")
+    told = pd.read_csv(tmp_path / "told" / "tables" / "traffic.csv")
     assert len(told) == 12  # models of eight strategies, states of four
     # other programs use the loopback as well; where nothing else does, test_distributed_wire compares to 1 %
     received = told[told["kind"] == "model"]["received_bytes"]

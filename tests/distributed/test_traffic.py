@@ -149,7 +149,7 @@ def test_less_than_nothing_is_not_measured(
     with watched("model", 500):
         pass
     (row,) = watched.gather_all_ranks()
-    assert row.interface_rx_bytes == received
+    assert row.received_bytes == received
     assert list(counted) == []
 
 

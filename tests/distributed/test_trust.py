@@ -69,7 +69,7 @@ def hear_a_pickle() -> str:
     import torch.distributed as dist
 
     class Says(Codec):
-        def encoded(self, value: Any) -> bytes:
+        def encode(self, value: Any) -> bytes:
             return pickle.dumps(value)
 
     codec = Codec(records_for([]), torch.device("cpu"))

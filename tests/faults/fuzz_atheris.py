@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["fdabench.suite", "fdabench.results", "
     from fdabench.results.load import load
     from fdabench.suite.reader import read_suite
 
-from support.lenet5_results import SyntheticCell, write_lenet5_results
+from support.lenet5_results import SyntheticCell, write_lenet5_results  # noqa: E402
 
 Target = Callable[[bytes], None]
 

@@ -16,9 +16,9 @@ from torch import Tensor
 import fdabench
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.core.strategy import synchronize
-from fdabench.experiment import run_cell
+from fdabench.core.strategy import Round, synchronize
 from fdabench.experiment import build as setting
+from fdabench.experiment import run_cell
 from fdabench.gate.compare.verdict import CheckResult, Verdict
 from fdabench.monitors.linear import Linear
 from fdabench.monitors.sketch import Sketch
@@ -68,7 +68,10 @@ def test_a_state_one_float_longer_anywhere(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
     real = Linear.local_state
-    longer = lambda self, u_KD, r: torch.nn.functional.pad(real(self, u_KD, r), (0, 1))
+
+    def longer(self: Linear, u_KD: torch.Tensor, r: Round) -> torch.Tensor:
+        return torch.nn.functional.pad(real(self, u_KD, r), (0, 1))
+
     monkeypatch.setattr(Linear, "local_state", longer)
     checked = code_change.check()
     assert checked.exit_code == 1
@@ -124,8 +127,8 @@ def test_another_theta_in_the_suite_is_another_cell(code_change: CodeChange) -> 
 
 def test_a_sketch_of_half_the_width(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
     state, bound = Sketch.local_state, Sketch.variance_bound
-    monkeypatch.setattr(Sketch, "state", lambda self, u, r: state(replace(self, width=self.width // 2), u, r))
-    monkeypatch.setattr(Sketch, "bound", lambda self, s: bound(replace(self, width=self.width // 2), s))
+    monkeypatch.setattr(Sketch, "local_state", lambda self, u, r: state(replace(self, width=self.width // 2), u, r))
+    monkeypatch.setattr(Sketch, "variance_bound", lambda self, s: bound(replace(self, width=self.width // 2), s))
     checked = code_change.check()
     assert checked.exit_code == 1
     (finding,) = [each for each in checked.failures if each.metric == "payload.state"]
@@ -167,7 +170,7 @@ def test_another_machine_rounds_otherwise(
 ) -> None:
     """Rounding differs for real: the sum over workers takes them the other way round, one product at a time."""
     monkeypatch.setattr(
-        InProcessCollective, "mean", lambda self, x_KD: (x_KD.flip(0) * self.share_K.flip(0)[:, None]).sum(0)
+        InProcessCollective, "mean", lambda self, x_KD: (x_KD.flip(0) * self.weight_K.flip(0)[:, None]).sum(0)
     )
     checked = code_change.check()
     assert checked.exit_code == 0, checked.failures

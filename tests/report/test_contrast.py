@@ -22,9 +22,9 @@ from fdabench.analysis.data import ReportData, combine_results
 from fdabench.report.figures import PLOTS
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.page.render import house_style
-from fdabench.report.style.contrast import contrast, readable_color, text_color_on
-from fdabench.report.style.looks import assign_styles
 from fdabench.results.load import Results, load
+from fdabench.style.contrast import contrast, readable_color, text_color_on
+from fdabench.style.looks import assign_styles
 from support.components import PAINTS
 from support.lenet5_results import LINEAR, SyntheticCell, write_lenet5_results
 

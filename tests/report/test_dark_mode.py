@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from fdabench.report.style.contrast import blend, contrast
-from fdabench.report.style.dark import CARD, dark_color, declarations, variable
-from fdabench.report.style.looks import assign_styles
+from fdabench.style.contrast import blend, contrast
+from fdabench.style.dark import CARD, dark_color, declarations, variable
+from fdabench.style.looks import assign_styles
 from support.components import PAINTS
 
 KNOWN = (
@@ -73,5 +73,5 @@ def test_no_color_of_a_figure_bypasses_its_variable(full_report: Any) -> None:
 
 
 def test_the_background_is_that_of_the_dark_page() -> None:
-    style = files("fdabench.report").joinpath("templates", "index.css").read_text(encoding="utf-8")
+    style = files("fdabench.report.page").joinpath("templates", "index.css").read_text(encoding="utf-8")
     assert style.count(f"--page: {CARD};") == style.count(f"--card: {CARD};") == 1

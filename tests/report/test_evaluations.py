@@ -26,7 +26,7 @@ def test_a_target_that_the_next_evaluation_misses_is_reported(tmp_path: Path) ->
     kept = cell("Sure", [(10, 0.5, 2), (20, HIT, 3), (30, HIT, 3), (40, BELOW, 3)])
     said = caveats_of(tmp_path / "one", lost, kept)
     assert "1 of 2 runs that reached 98 % were below it again at the next evaluation (Lucky 1)" in said
-    assert "at the next evaluation" not in caveats_of(tmp_path / "two", lost, kept, hit=2)
+    assert "at the next evaluation" not in caveats_of(tmp_path / "two", lost, kept, consecutive=2)
 
 
 def test_margins_within_one_evaluation_are_a_caveat(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from fdabench.report.figures.error_scale import accuracy_axis
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import number_tags, strategy_tag
 from fdabench.report.page.render import house_style
-from fdabench.report.style.looks import assign_styles
 from fdabench.results.load import Results
 from fdabench.results.names import strategy_family
+from fdabench.style.looks import assign_styles
 from support.components import PAINTS
 
 BY_NAME = {plot.name: plot for plot in PLOTS}

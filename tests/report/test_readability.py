@@ -21,8 +21,8 @@ from fdabench.report.figures.pareto import piles, shifts_of, workloads_without
 from fdabench.report.figures.profile import LEAST_PAIRS, absence_profile
 from fdabench.report.figures.sweep import absence_sweep
 from fdabench.report.page.render import house_style, render
-from fdabench.report.style.contrast import contrast
 from fdabench.results.load import Results
+from fdabench.style.contrast import contrast
 
 BY_NAME = {plot.name: plot for plot in PLOTS}
 PANEL_POINTS = 165.0

@@ -20,7 +20,7 @@ def told(*received: int | None) -> Any:
     ]
     wire = pd.DataFrame(rows).astype({"received_bytes": "float64"})
     records = {"c": {"processes": 2, "mean": "ordered"}}
-    data = SimpleNamespace(wire=wire, records=records, where=lambda suite, workload: "here")
+    data = SimpleNamespace(wire=wire, records=records, workload_title=lambda suite, workload: "here")
     (table,) = traffic_tables(cast(ReportData, data))
     return table
 

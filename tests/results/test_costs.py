@@ -134,23 +134,23 @@ def test_many_evaluations_at_once_cost_what_each_of_them_costs(
 @pytest.mark.parametrize(
     ("accuracy", "target", "consecutive", "comparison", "position"),
     [
-        ([0.1, 0.5, 0.9], 0.5, 1, "at", 1),
-        ([0.1, 0.5, 0.9], 0.5, 1, "strictly", 2),
-        ([0.5], 0.5, 1, "at", 0),
-        ([0.5], 0.5, 1, "strictly", None),
-        ([0.1, 0.2], 0.5, 1, "at", None),
-        ([0.6, 0.4, 0.6, 0.6, 0.6], 0.5, 3, "at", 2),
-        ([0.6, 0.6, 0.4, 0.6, 0.6], 0.5, 3, "at", None),
-        ([0.6, 0.6, 0.6], 0.5, 3, "at", 0),
-        ([0.4, 0.5, 0.5, 0.5, 0.6, 0.6, 0.6], 0.5, 3, "strictly", 4),
-        ([float("nan"), 0.6], 0.5, 1, "at", 1),
-        ([], 0.5, 1, "at", None),
+        ([0.1, 0.5, 0.9], 0.5, 1, ">=", 1),
+        ([0.1, 0.5, 0.9], 0.5, 1, ">", 2),
+        ([0.5], 0.5, 1, ">=", 0),
+        ([0.5], 0.5, 1, ">", None),
+        ([0.1, 0.2], 0.5, 1, ">=", None),
+        ([0.6, 0.4, 0.6, 0.6, 0.6], 0.5, 3, ">=", 2),
+        ([0.6, 0.6, 0.4, 0.6, 0.6], 0.5, 3, ">=", None),
+        ([0.6, 0.6, 0.6], 0.5, 3, ">=", 0),
+        ([0.4, 0.5, 0.5, 0.5, 0.6, 0.6, 0.6], 0.5, 3, ">", 4),
+        ([float("nan"), 0.6], 0.5, 1, ">=", 1),
+        ([], 0.5, 1, ">=", None),
     ],
 )
 def test_a_target_is_hit_at_the_first_of_so_many_evaluations(
-    accuracy: list[float], target: float, hit: int, reach: str, position: int | None
+    accuracy: list[float], target: float, consecutive: int, comparison: str, position: int | None
 ) -> None:
-    assert first_evaluation_reaching(pd.Series(accuracy, dtype=float), target, hit, reach) == position
+    assert first_evaluation_reaching(pd.Series(accuracy, dtype=float), target, consecutive, comparison) == position
 
 
 @pytest.mark.parametrize(

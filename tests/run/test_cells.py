@@ -197,7 +197,7 @@ def test_progress_is_reported_at_every_evaluation(cells: Cells, tmp_path: Path) 
     told: list[Any] = []
     run_cell(cells()[0], ResultsFolder(tmp_path), CellCallbacks(lambda cell_id, progress: told.append(progress)))
     assert [(each.step, each.budget, each.syncs) for each in told] == [(8, 24, 7), (16, 24, 15), (24, 24, 23)]
-    assert all(isnan(each.fullness) for each in told)
+    assert all(isnan(each.variance_over_theta) for each in told)
 
 
 def test_finished_cells_are_done_and_cells_that_never_started_are_to_run(ran: Any, cells: Cells) -> None:
@@ -260,7 +260,7 @@ def test_a_stale_cell_names_every_file_that_changed_and_torch(ran: Any, tmp_path
 
 
 def test_a_cell_of_other_code_that_lost_its_label_is_found_by_its_configuration(ran: Any) -> None:
-    renamed = replace(ran.cells["FedAvg"], label="Mine", reference=True)
+    renamed = replace(ran.cells["FedAvg"], label="Mine", is_reference=True)
     assert cell_statuses([renamed], ran.store)[0].status == "done"
 
 

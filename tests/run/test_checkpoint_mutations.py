@@ -167,7 +167,10 @@ STATES: dict[str, Callable[[CheckpointState], Any]] = {
     "anchor_D of other numbers": round_with("anchor_D", lambda x: x.double()),
     "previous_anchor_D of another shape": round_with("previous_anchor_D", lambda x: torch.zeros(0)),
     **{f"index {value!r}": round_with("index", lambda x, value=value: value) for value in (*NONE_OF_THESE[:4], -1, 8)},
-    **{f"server_owns_model {value!r}": round_with("server_owns_model", lambda x, value=value: value) for value in (None, 1, "yes")},
+    **{
+        f"server_owns_model {value!r}": round_with("server_owns_model", lambda x, value=value: value)
+        for value in (None, 1, "yes")
+    },
     **{f"server {value!r}": round_with("server", lambda x, value=value: value) for value in (None, (), 1, "x", [])},
     "server of two": round_with("server", lambda x: x[:2]),
     "server's m of another shape": round_with("server", lambda x: (x[0][:3], *x[1:])),
@@ -192,17 +195,23 @@ STATES: dict[str, Callable[[CheckpointState], Any]] = {
     "no second moment": crew(
         lambda c: {"optimizer_states": [{"step": m["step"], "exp_avg": m["exp_avg"]} for m in c.optimizer_states]}
     ),
-    "moments of other names": crew(lambda c: {"optimizer_states": [{"momentum_buffer": m["exp_avg"]} for m in c.optimizer_states]}),
+    "moments of other names": crew(
+        lambda c: {"optimizer_states": [{"momentum_buffer": m["exp_avg"]} for m in c.optimizer_states]}
+    ),
     **{f"positions {value!r}": crew(lambda c, value=value: {"sampler_states": value}) for value in NONE_OF_THESE},
     "positions of one worker": crew(lambda c: {"sampler_states": c.sampler_states[:1]}),
     "no rest": crew(lambda c: {"sampler_states": [{"rng": p["rng"]} for p in c.sampler_states]}),
     "rest below zero": crew(lambda c: {"sampler_states": [{**p, "rest": p["rest"] - 10**6} for p in c.sampler_states]}),
-    "rest beyond the data": crew(lambda c: {"sampler_states": [{**p, "rest": p["rest"] + 10**6} for p in c.sampler_states]}),
+    "rest beyond the data": crew(
+        lambda c: {"sampler_states": [{**p, "rest": p["rest"] + 10**6} for p in c.sampler_states]}
+    ),
     "rest of reals": crew(lambda c: {"sampler_states": [{**p, "rest": p["rest"] * 1.5} for p in c.sampler_states]}),
     "rest of two axes": crew(lambda c: {"sampler_states": [{**p, "rest": p["rest"][None]} for p in c.sampler_states]}),
     "rest is a list": crew(lambda c: {"sampler_states": [{**p, "rest": [1, 2]} for p in c.sampler_states]}),
     **{
-        f"generator {value!r}": crew(lambda c, value=value: {"sampler_states": [{**p, "rng": value} for p in c.sampler_states]})
+        f"generator {value!r}": crew(
+            lambda c, value=value: {"sampler_states": [{**p, "rng": value} for p in c.sampler_states]}
+        )
         for value in (None, {}, "PCG64", {"bit_generator": "MT19937"})
     },
     "ledger missing": lambda state: state._replace(ledger=None),
@@ -323,7 +332,7 @@ FILES: dict[str, Callable[[bytes], bytes]] = {
     "tensors of less than nothing": lambda whole: mended(whole.replace(b'"shape": [2, ', b'"shape":[-2, ', 1)),
     "tensors of other numbers": lambda whole: mended(whole.replace(b'"dtype": "float32"', b'"dtype": "float99"', 1)),
     "a class of the system": lambda whole: mended(
-        whole.replace(b"fdabench.engine.loop:Stand", b"subprocess:Popen          ", 1)
+        whole.replace(b"fdabench.engine.loop:TrainingState", b"subprocess:Popen                  ", 1)
     ),
     "an earlier fdabench's": lambda whole: b"PK\x03\x04" + whole,
 }

@@ -358,7 +358,8 @@ class Mine(FedAvg):
             return StepResult(w_KD, r, False)
         done = synchronize(w_KD, r, Remembering(), channel)  # type: ignore[arg-type]
         parts = {
-            name: getattr(done.round, name) for name in ("anchor_D", "previous_anchor_D", "server", "index", "server_owns_model")
+            name: getattr(done.round, name)
+            for name in ("anchor_D", "previous_anchor_D", "server", "index", "server_owns_model")
         }
         return done._replace(round=OwnRound(**parts, longest=1 + r.longest % 4))
 

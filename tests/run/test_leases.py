@@ -21,7 +21,7 @@ from pathlib import Path
 from fdabench.results.folder import ResultsFolder
 from fdabench.execution.lease import Lease
 lease = Lease(ResultsFolder(Path(sys.argv[1])), "a")
-print(lease.take(), flush=True)
+print(lease.acquire(), flush=True)
 sys.stdin.read()
 """
 

@@ -11,12 +11,12 @@ import torch
 
 from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.errors import WorkloadError
-from fdabench.planning import time as estimate
 from fdabench.execution.preflight import check_runnable
 from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.build import build_cell, build_training
 from fdabench.experiment.code_fingerprint import code_hashes
 from fdabench.models import MODELS
+from fdabench.planning import time as estimate
 from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 

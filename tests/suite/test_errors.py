@@ -116,7 +116,7 @@ FAULTS: dict[str, list[str]] = {
     "accounting.convention=rign": [
         'accounting.convention: "rign" is unknown; allowed: "paper", "star", "ring", "upload"; did you mean "ring"?',
     ],
-    "eval.comparison=over": ['eval.comparison: "over" is unknown; allowed: "at", "strictly"'],
+    "eval.comparison=over": ['eval.comparison: "over" is unknown; allowed: ">=", ">"'],
     # wrong types
     "seeds=3": ["seeds: expected a list, found 3"],
     "seeds=[[1]]": ["seeds.0: expected a whole number, found [1]"],

@@ -5,8 +5,8 @@ from dataclasses import fields
 from typing import Any
 
 from fdabench.registry.registry import BUILT_IN
-from fdabench.report.style.looks import Paint, paint_of
 from fdabench.results.names import strategy_family
+from fdabench.style.looks import Paint, paint_of
 
 _ROLES = {"strategy": "strategies", "optimizer": "optimizers", "partition": "partitions"}
 _TABLES = [{"kind": kind} for kind in BUILT_IN.strategies if kind != "fda"]

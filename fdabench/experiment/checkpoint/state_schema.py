@@ -155,7 +155,10 @@ def _round(found: Any, step: int, sizes: Sizes) -> None:
     matrix("training.round.previous_anchor_D", found.previous_anchor_D, row, sizes.dtype)
     integer("training.round.index", found.index, 0, step)
     require(
-        type(found.server_owns_model) is bool, "training.round.server_owns_model", found.server_owns_model, "true or false"
+        type(found.server_owns_model) is bool,
+        "training.round.server_owns_model",
+        found.server_owns_model,
+        "true or false",
     )
     if sizes.built_in:
         _like("training.round.server", found.server, sizes.first_server)

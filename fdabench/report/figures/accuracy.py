@@ -27,7 +27,7 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.error_scale import accuracy_axis, worth_showing
 from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
 from fdabench.report.figures.tags import tag_artists
-from fdabench.report.style.looks import PlotStyle
+from fdabench.style.looks import PlotStyle
 
 BAND_SEEDS = 2
 _LETTERS = 40

@@ -27,7 +27,7 @@ from fdabench.report.figures.canvas import (
 )
 from fdabench.report.figures.plot import FigureSpec, truncation_note
 from fdabench.report.figures.tags import tag_artists
-from fdabench.report.style.looks import PlotStyle
+from fdabench.style.looks import PlotStyle
 
 TITLE = "Seeds that have reached the target, by steps"
 

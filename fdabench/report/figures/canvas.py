@@ -21,8 +21,8 @@ from fdabench.analysis.data import ReportData
 from fdabench.formatting import format_bytes, format_count, format_significant
 from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
-from fdabench.report.style.contrast import readable_color
-from fdabench.report.style.looks import PlotStyle
+from fdabench.style.contrast import readable_color
+from fdabench.style.looks import PlotStyle
 
 Key = tuple[Artist, str]
 Limits = tuple[float, float]

@@ -18,8 +18,8 @@ from fdabench.analysis.headline import labels_in_order
 from fdabench.formatting import format_target, plural
 from fdabench.report.figures.canvas import SMALL, Key, legend, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
-from fdabench.report.style.contrast import blend
 from fdabench.report.tables.times import demand_of, networks_of
+from fdabench.style.contrast import blend
 
 TITLE = "What is fastest on which network"
 MOST_WORKLOADS = 6

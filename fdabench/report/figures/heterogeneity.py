@@ -25,7 +25,7 @@ from fdabench.report.figures.error_scale import accuracy_axis
 from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
 from fdabench.report.figures.tags import tag_artists
 from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
-from fdabench.report.style.looks import PlotStyle
+from fdabench.style.looks import PlotStyle
 
 TITLE = "Heterogeneity: what unequal data costs"
 MOST_GROUPS = 4

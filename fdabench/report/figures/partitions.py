@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from fdabench.analysis.data import ReportData
 from fdabench.report.figures.canvas import SMALL, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
-from fdabench.report.style.contrast import text_color_on
+from fdabench.style.contrast import text_color_on
 
 TITLE = "Who holds which classes"
 MOST = 6

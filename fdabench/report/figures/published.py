@@ -28,7 +28,7 @@ from fdabench.report.figures.canvas import (
     step_axis,
 )
 from fdabench.report.figures.plot import FigureSpec, truncation_note
-from fdabench.report.style.looks import Paint, PlotStyle, assign_styles
+from fdabench.style.looks import Paint, PlotStyle, assign_styles
 
 TITLE = "Bytes against steps to the target, published and measured"
 Panel = tuple[str, str, float]

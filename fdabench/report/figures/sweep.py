@@ -27,7 +27,7 @@ from fdabench.report.figures.canvas import (
 )
 from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, truncation_note
 from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
-from fdabench.report.style.looks import Paint, PlotStyle, assign_styles
+from fdabench.style.looks import Paint, PlotStyle, assign_styles
 
 TITLE = "Theta: what a looser threshold saves and costs"
 MOST_WORKLOADS = 4

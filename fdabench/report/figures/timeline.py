@@ -17,7 +17,7 @@ from fdabench.report.figures.error_scale import accuracy_axis
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.wrapping import wrap_label
-from fdabench.report.style.looks import PlotStyle
+from fdabench.style.looks import PlotStyle
 
 TITLE = "When workers synchronized"
 MOST_CELLS = 8

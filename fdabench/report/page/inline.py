@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from fdabench.report.figures.tags import TAG, TITLE_TAG
 from fdabench.report.page.render import RenderedFigure
-from fdabench.report.style.dark import variable
+from fdabench.style.dark import variable
 
 _POINT_TO_PIXEL = 96 / 72
 _LINK = re.compile(r"url\(#([^)]+)\)")

@@ -17,9 +17,9 @@ from fdabench.report.figures.tags import strategy_tag
 from fdabench.report.page.inline import InlineSvg, inline_svg
 from fdabench.report.page.render import RenderedFigure
 from fdabench.report.provenance import provenance
-from fdabench.report.style.dark import declarations, variable
-from fdabench.report.style.looks import PlotStyle
 from fdabench.report.tables.build import ReportTable
+from fdabench.style.dark import declarations, variable
+from fdabench.style.looks import PlotStyle
 from fdabench.tables import Column, Table
 
 FIRST = "pareto"

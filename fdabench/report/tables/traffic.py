@@ -55,7 +55,7 @@ def traffic_tables(data: ReportData) -> list[ReportTable]:
         number("seconds", "seconds", lambda seconds: f"{seconds:.2f}"),
     )
     note = _NOTE + _not_measured(data.wire)
-    return [ReportTable(records=records, columns=columns, name="wire", title="On the wire", note=note, frame=frame)]
+    return [ReportTable(records=records, columns=columns, name="traffic", title="On the wire", note=note, frame=frame)]
 
 
 def _ratio(row: Record) -> str:

@@ -6,7 +6,7 @@ colors keep their order: whatever stands out on white stands out in the dark, an
 
 from collections.abc import Iterable
 
-from fdabench.report.style.contrast import Color, blend, contrast, scaled_to_brightest
+from fdabench.style.contrast import Color, blend, contrast, scaled_to_brightest
 
 CARD = "#15181c"
 """Behind figures on a dark page: the page itself."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from zlib import crc32
 
-from fdabench.report.style.contrast import blend
 from fdabench.results.names import FindInfo, inner_info
+from fdabench.style.contrast import blend
 
 Paint = tuple[str, str]
 """A color, `#rrggbb`, and a marker."""

@@ -1,1 +1,0 @@
-"""Colors, markers and contrast."""

@@ -1,0 +1,1 @@
+"""Colors and markers of strategies, and their contrast."""
