@@ -103,7 +103,7 @@ MONITORS: dict[str, tuple[Any, Any, str]] = {
 
 @pytest.mark.parametrize(("state", "bound", "said"), MONITORS.values(), ids=MONITORS)
 def test_a_monitor_gives_a_state_for_each_worker_and_one_bound(state: Any, bound: Any, said: str) -> None:
-    size = {"size": lambda self, num_parameters: 1}
+    size = {"state_size": lambda self, num_parameters: 1}
     make = checked("monitors", "local_state", lambda self, u_KD, r: state(u_KD), **size)
     judge = checked("monitors", "variance_bound", lambda self, s_S: bound(s_S), **size)
     with pytest.raises(TypeError) as raised:

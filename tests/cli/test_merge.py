@@ -75,7 +75,7 @@ def assert_same_results(left: Path, right: Path) -> None:
 def test_shards_become_the_results_of_one_run(copies: Any, here: InProcess) -> None:
     one, two, whole = copies("one", "two", "whole")
     crossed = {"step": 1, "kind": "model", "count": 1, "payload_bytes": 4, "predicted_bytes": 8, "received_bytes": 9}
-    ResultsFolder(one).write_tables(cell_ids(one)[0], {"wire": [{**crossed, "seconds": 0.1}]}, "{}")
+    ResultsFolder(one).write_tables(cell_ids(one)[0], {"traffic": [{**crossed, "seconds": 0.1}]}, "{}")
     before = {**all_files(one), **{f"two/{name}": text for name, text in all_files(two).items()}}
     said = here("merge", one, two, "-o", "out/joined")
     assert (said.exit_code, said.stdout) == (0, "out/joined: 2 cells of tiny from 2 folders: 2 done\n"), said.output

@@ -83,7 +83,7 @@ def test_pandas_alone_reads_every_table_and_its_configuration(finished: Any) -> 
             held = json.loads(pq.read_schema(folder / f"{name}.parquet").metadata[b"cell"])
             assert held == record["config"]
         assert list(pd.read_parquet(folder / "evals.parquet")["step"]) == [10, 20, 30]
-    runs, hits = (pd.read_parquet(finished.results / f"{name}.parquet") for name in ("runs", "hits"))
+    runs, hits = (pd.read_parquet(finished.results / f"{name}.parquet") for name in ("runs", "targets"))
     assert set(runs["label"]) == {"Synchronous", "LinearFDA"}
     assert set(runs["cell_id"]) == set(cell_ids(finished.results))
     assert list(hits.groupby("cell_id")["target"].apply(list)) == [[0.3, 0.99]] * 2

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fdabench.analysis.data import ReportData, combine_results
-from fdabench.analysis.epochs import milestones_frame, milestones_tables
+from fdabench.report.tables.epochs import milestones_frame, milestones_tables
 from fdabench.results.load import load
 from support.lenet5_results import SyntheticCell, write_lenet5_results
 
