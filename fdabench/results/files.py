@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from fdabench.errors import ResultError
 from fdabench.regular_files import open_regular, read_regular
-from fdabench.results.schema import SCHEMA_VERSION
+from fdabench.results.schema import SCHEMA_VERSION, other_version
 
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:
@@ -128,7 +128,7 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
         raise ResultError(f"{path}: not a readable Parquet file: {error}") from error
     version = (table.schema.metadata or {}).get(b"fdabench_schema", b"none").decode(errors="replace")
     if version != SCHEMA_VERSION:
-        raise ResultError(f"{path}: schema version {version}; this fdabench reads {SCHEMA_VERSION}")
+        raise ResultError(other_version(path, version))
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise ResultError(f"{path}: column {missing[0]!r} is missing")

@@ -27,7 +27,7 @@ from fdabench.results.files import (
     write_json,
     write_table,
 )
-from fdabench.results.schema import EVALS, LEDGER, PARTITION, ROUNDS, SCHEMA_VERSION, TRACE, WIRE
+from fdabench.results.schema import EVALS, LEDGER, PARTITION, ROUNDS, SCHEMA_VERSION, TRACE, WIRE, other_version
 
 SUCCESS_STATES = ("done", "target_reached", "diverged")
 FAILURE_STATES = ("failed", "oom", "lost")
@@ -128,7 +128,7 @@ class ResultsFolder:
         if "schema" not in lock:
             raise ResultError(f"{self.lock_path}: its first line, the schema, is missing; {_ANEW}")
         if lock["schema"] != SCHEMA_VERSION:
-            raise ResultError(f"{self.lock_path}: schema {lock['schema']!s:.60}; this fdabench reads {SCHEMA_VERSION}")
+            raise ResultError(other_version(self.lock_path, lock["schema"]))
         _check_names(lock, self.lock_path)
         _check_text(lock, self.lock_path)
         _check_components(lock, self.lock_path)
@@ -149,7 +149,7 @@ class ResultsFolder:
         except ResultError as error:
             raise ResultError(f"{error}; without {path.parent.name}, its folder, `run` does the cell again") from error
         if record.get("schema") != SCHEMA_VERSION:
-            raise ResultError(f"{path}: schema {record.get('schema')!s:.60}; this fdabench reads {SCHEMA_VERSION}")
+            raise ResultError(other_version(path, record.get("schema")))
         if record.get("state") not in (*SUCCESS_STATES, *FAILURE_STATES, *PENDING_STATES):
             raise ResultError(f"{path}: the state {record.get('state')!r:.60} is none that a cell can be in")
         if record.get("id", cell_id) != cell_id:

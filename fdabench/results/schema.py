@@ -8,7 +8,8 @@ Bytes are totals over all workers. Columns `bytes_*` (`runs`, `hits`) follow the
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
+"""Version 2 renamed keys, columns and tables; nothing converts results of version 1."""
 
 
 def _table(**columns: tuple[pa.DataType, str]) -> pa.Schema:
@@ -134,3 +135,16 @@ HITS = _table(
 )
 
 CLOCK_COLUMNS = ("wall_s", "worker_steps_per_s")
+
+
+def other_version(place: object, found: object) -> str:
+    """The message about results of another schema version.
+
+    Args:
+        place: the file that has the version.
+        found: the version that it has.
+    """
+    return (
+        f"{place}: results of schema version {found!s:.60}; this fdabench reads version {SCHEMA_VERSION}. Run the "
+        "suite again into another folder (-o), or read these results with the fdabench that wrote them."
+    )

@@ -158,7 +158,9 @@ def test_a_missing_table_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_foreign_table_is_refused_by_its_version(tmp_path: Path, metadata: Any) -> None:
     table = pa.Table.from_pylist([ROUND]).replace_schema_metadata(metadata)
     pq.write_table(table, tmp_path / "rounds.parquet")
-    with pytest.raises(ResultError, match=r"rounds\.parquet: schema version .*; this fdabench reads 1"):
+    with pytest.raises(
+        ResultError, match=r"rounds\.parquet: results of schema version .*; this fdabench reads version 2"
+    ):
         read_table(tmp_path / "rounds.parquet", schema.ROUNDS)
 
 
@@ -220,7 +222,7 @@ def test_a_folder_of_another_suite_is_refused_and_left_alone(tmp_path: Path) -> 
         (b"a = ", "not TOML"),
         (b"\xff", "not TOML"),
         (b"a = 1", "its first line, the schema, is missing; `run` writes it anew"),
-        (b'schema = "2"', "schema 2; this fdabench reads 1"),
+        (b'schema = "1"', "schema version 1; this fdabench reads version 2"),
     ],
 )
 def test_a_folder_without_a_lock_of_ours_is_refused(tmp_path: Path, content: bytes | None, fault: str) -> None:
