@@ -42,13 +42,13 @@ class Doubled:
         name="Doubled", formula="H = 2 mean ‖u‖²", references=(REFERENCE,), memory_vectors=3
     )
 
-    def size(self, num_parameters: int) -> int:
+    def state_size(self, num_parameters: int) -> int:
         return 1
 
-    def state(self, u_KD: Tensor, r: Round) -> Tensor:
+    def local_state(self, u_KD: Tensor, r: Round) -> Tensor:
         return 2 * row_squared_norms(u_KD)[:, None]
 
-    def bound(self, s_S: Tensor) -> Tensor:
+    def variance_bound(self, s_S: Tensor) -> Tensor:
         return s_S[0]
 '''
 ENTRY = "@article{doubled2030,\n  title = {Twice is Enough},\n  year = {2030}\n}"
