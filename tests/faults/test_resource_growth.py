@@ -26,7 +26,7 @@ steps, leak = int(sys.argv[1]), sys.argv[2] == "leak"
 torch.set_num_threads(1)
 overrides = [f"budget.steps={steps}", f"eval.every_steps={steps // 5}"]
 (cell,) = read_suite(Path("long.toml"), overrides).cells
-data = load_all(["digits"], Path("no-data"))
+data = load_datasets(["digits"], Path("no-data"))
 samples, kept, step = [], [], 0
 
 def stop_asked():
@@ -41,7 +41,7 @@ def stop_asked():
     return False
 
 machine = ExecutionContext(torch.device("cpu"), "sequential", lambda name: data[name], checkpoint_s=2.0)
-(record,) = run_together([cell], ResultsFolder(Path("out")), machine, CellCallbacks(stop_asked=stop_asked))
+(record,) = run_cells_batched([cell], ResultsFolder(Path("out")), machine, CellCallbacks(should_stop=stop_asked))
 sizes = {path.name: path.stat().st_size for path in Path("out").rglob("*") if path.is_file()}
 print(json.dumps({"state": record["state"], "steps": record["steps"], "samples": samples, "sizes": sizes}))
 """

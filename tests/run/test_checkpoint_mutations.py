@@ -249,7 +249,7 @@ STATES: dict[str, Callable[[CheckpointState], Any]] = {
 
 
 def opened(path: Path, stopped: Stopped, told: list[str]) -> CheckpointFile:
-    """As `run_together` opens it."""
+    """As `run_cells_batched` opens it."""
     cell, codec = stopped.cell, codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
     about = json.loads(codec.decode(stopped.checkpoint[:-DIGEST])["about"])
     return CheckpointFile(
