@@ -3,8 +3,8 @@
 Every process of `suites/wire.toml` has a network namespace and a link of its own, which `tc` slows down. Measured: the
 interfaces' counters around every average and, in runs of their own because that takes barriers, the clock without
 evaluations. Predicted: the bytes by the collective's algorithm, which is the ledger read as `ring`; the time by
-`results.networks`, from the ledger, the time of a local step on links without a limit, and what Ethernet leaves of a
-link for the payload. Needs root and iproute2, and a machine with a core for each host.
+`accounting.network_time`, from the ledger, the time of a local step on links without a limit, and what Ethernet leaves
+of a link for the payload. Needs root and iproute2, and a machine with a core for each host.
 """
 
 import sys

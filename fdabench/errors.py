@@ -1,16 +1,16 @@
 """Everything that fdabench raises on purpose.
 
-FdabenchError            a message for a person; `exit_code` is what the shell sees
-├── SuiteError           a suite file is wrong; carries every fault found           (2)
-│   └── NoSuiteError     there is no such file                                      (2)
-├── PluginError          a plug-in cannot be used; carries every fault found        (2)
-├── UsageError           a command was called with something that cannot be         (2)
-├── TaskError            data or a model is missing or does not fit                 (2)
-├── PartitionError       the samples cannot be shared out as asked                  (2)
-├── ResultError          a results folder is missing, foreign or unreadable         (2)
-├── LockstepError        a strategy does otherwise in one process than in another   (3)
-├── CutOffError          a process of a distributed run is not heard of any more    (3)
-└── NoComparisonError    no baseline, no common cell, another schema                (4)
+FdabenchError              a message for a person; `exit_code` is what the shell sees
+├── SuiteError             a suite file is wrong; carries every fault found                (2)
+│   └── SuiteNotFoundError there is no such file                                           (2)
+├── PluginError            a plug-in cannot be used; carries every fault found             (2)
+├── UsageError             a command line asks for something that cannot be                (2)
+├── WorkloadError          data or a model is missing or does not fit                      (2)
+├── PartitionError         the samples cannot be shared out as asked                       (2)
+├── ResultError            a results folder is missing, foreign or unreadable              (2)
+├── RankDivergenceError    a strategy takes another branch in one process than in another  (3)
+├── ProcessLostError       a process of a distributed run does not answer any more         (3)
+└── NotComparedError       no baseline, no common cell, another schema                     (4)
 """
 
 from collections.abc import Iterable

@@ -4,6 +4,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+pytest_plugins = ["support.cells"]
+
 settings.register_profile("fdabench", deadline=None, max_examples=60, derandomize=True, database=None)
 settings.load_profile("fdabench")
 

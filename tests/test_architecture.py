@@ -96,8 +96,8 @@ LARGER_TESTS = {
     "cli/test_run.py": 403,
     "distributed/test_program.py": 437,
     "report": 24,
-    "run/test_checkpoint_mutations.py": 415,
-    "run/test_checkpoints.py": 526,
+    "experiment/test_checkpoint_mutations.py": 415,
+    "experiment/test_checkpoints.py": 526,
     "suite/test_errors.py": 638,
 }
 """The same for tests; a file is listed with its lines."""

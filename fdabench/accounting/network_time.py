@@ -1,7 +1,7 @@
 """How long a run takes on a network, read from its ledger: never a rerun.
 
 Time is steps x the compute time of a step + the time of the collectives. A collective takes its trips, each a latency,
-and the time of its bytes (`results.costs`, in the suite's convention): all of them through one channel where that is
+and the time of its bytes (`accounting.costs`, in the suite's convention): all of them through one channel where that is
 shared, a K-th of them through each worker's own link otherwise. Nothing overlaps, and workers are equally fast.
 
 Where this is pessimistic: the check of an FDA step waits for its 8 bytes, which a real system would send during the

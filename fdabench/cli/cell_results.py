@@ -43,7 +43,7 @@ def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) 
 
     Raises:
         ResultError: a file of the cell cannot be read.
-        LookupError, TypeError, ValueError: files do not fit together (see `taken_apart`).
+        LookupError, TypeError, ValueError: files do not fit together (see `corruption_as_result_error`).
     """
     (entry,) = [cell for cell in lock["cell"] if cell["id"] == cell_id]
     alone, convention, workers = {**lock, "cell": [entry]}, lock["convention"], entry["config"]["workers"]

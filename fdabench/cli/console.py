@@ -34,7 +34,7 @@ err = PipeSafeConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_result(text: str) -> None:
-    """A line of the result, as it is; what a terminal would obey is written out."""
+    """A line of the result, as it is; a character that a terminal would interpret is written out."""
     out.print(escape_control_characters(text), markup=False)
 
 

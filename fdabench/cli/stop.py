@@ -30,7 +30,7 @@ class StopRequest:
         """
         Raises:
             KeyboardInterrupt, Terminated: what the signal would have been without somebody to note it.
-            OutOfTime: the clock was first.
+            TimeLimitReached: the clock was first.
         """
         self.raise_signal()
         if self.out_of_time:

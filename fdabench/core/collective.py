@@ -75,7 +75,7 @@ class AllReduceCollective:
 
 @dataclass(frozen=True)
 class AllGatherCollective:
-    """As `AllReduced`, but every process gathers all rows and sums them in order: bitwise equal to `Stacked`.
+    """Every process gathers all rows and sums them in rank order: bitwise equal to `InProcessCollective`.
 
     `share_K` has the weights of all workers, `held` how many rows each rank holds, in rank order.
     """
@@ -107,7 +107,7 @@ def _all_gather_rows(x_KD: Tensor, held: tuple[int, ...]) -> Tensor:
 def translate_dist_errors() -> Iterator[None]:
     """
     Raises:
-        CutOffError: another process is gone, or was not heard of in time; the backends have no error of their own.
+        ProcessLostError: another process is gone, or was not heard of in time; the backends have no error of their own.
     """
     try:
         yield

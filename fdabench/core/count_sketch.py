@@ -29,15 +29,22 @@ class CountSketchHashes(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def draw_hashes(dim: int, depth: int, width: int, seed: int, device: torch.device) -> CountSketchHashes:
-    """The same for all workers of a run, and built once for all cells of a process that have the same seed."""
+def draw_hashes(dim: int, depth: int, width: int, seed: int) -> CountSketchHashes:
+    """Draw the signs and places of a sketch on the CPU, once for all workers and all cells with the same seed.
+
+    Args:
+        dim: numbers of the vectors to be sketched.
+        depth: rows of a sketch.
+        width: buckets of a row.
+        seed: of the draw; the same arguments give the same hashes.
+    """
     chunk = min(CHUNK, width)
     generator = torch_generator(seed)
     sign_D = torch.randint(2, (dim,), generator=generator) * 2.0 - 1.0
     sizes = [-(-len(part) // chunk) for part in sign_D.split(SEGMENT)]
     drawn = [torch_generator(derive_seed("segment", {"sketch": seed, "segment": i})) for i in range(len(sizes))]
     matrices = (_place_chunks(size, depth, width, source) for size, source in zip(sizes, drawn, strict=True))
-    return CountSketchHashes(sign_D.to(device), tuple(matrix.to(device) for matrix in matrices), chunk)
+    return CountSketchHashes(sign_D, tuple(matrices), chunk)
 
 
 def _place_chunks(chunks: int, depth: int, width: int, generator: torch.Generator) -> Tensor:
@@ -65,7 +72,7 @@ def count_sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
     """
     if not u_KD.is_cpu:
         return _sketches_at_once(u_KD, depth, width, seed)
-    signs = draw_hashes(u_KD.shape[1], depth, width, seed, u_KD.device)
+    signs = draw_hashes(u_KD.shape[1], depth, width, seed)
     # each product has operands of its own, so neither the row's place in memory nor its company shows
     sums = [u_KD.new_zeros(depth * width, signs.chunk) for _ in u_KD]
     pieces = zip(u_KD.split(SEGMENT, 1), signs.sign_D.split(SEGMENT), signs.segments, strict=True)
@@ -79,16 +86,26 @@ def count_sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
 
 
 class PaddedRows(NamedTuple):
-    """One of `Signs.segments` as a table: every row of the sketch has as many chunks, some of them with sign 0."""
+    """One of `CountSketchHashes.segments` as a table: all rows have equally many chunks, some of them with sign 0."""
 
     chunk_RP: Tensor
     sign_RP: Tensor
 
 
+class GatherHashes(NamedTuple):
+    """`CountSketchHashes` on an accelerator, which gathers chunks in place of a sparse product."""
+
+    sign_D: Tensor
+    rows: tuple[PaddedRows, ...]
+    """One for each segment."""
+    chunk: int
+
+
 @lru_cache(maxsize=8)
-def _padded_rows(dim: int, depth: int, width: int, seed: int, device: torch.device) -> tuple[PaddedRows, ...]:
-    segments = draw_hashes(dim, depth, width, seed, torch.device("cpu")).segments
-    return tuple(PaddedRows(*(part.to(device) for part in _padded(matrix))) for matrix in segments)
+def _gather_hashes(dim: int, depth: int, width: int, seed: int, device: torch.device) -> GatherHashes:
+    hashes = draw_hashes(dim, depth, width, seed)
+    rows = (PaddedRows(*(part.to(device) for part in _padded(matrix))) for matrix in hashes.segments)
+    return GatherHashes(hashes.sign_D.to(device), tuple(rows), hashes.chunk)
 
 
 def _padded(matrix: Tensor) -> PaddedRows:
@@ -101,14 +118,13 @@ def _padded(matrix: Tensor) -> PaddedRows:
 
 
 def _sketches_at_once(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
-    """As `sketches` to rounding, by a few kernels for all workers: an accelerator waits for launches, not for memory.
+    """As `count_sketches` to rounding, by a few kernels for all workers: on an accelerator launches cost most.
 
     A gather and a sum have the same bits each time, which the sparse product of cuSPARSE does not promise.
     """
-    signs = draw_hashes(u_KD.shape[1], depth, width, seed, u_KD.device)
-    rows = _padded_rows(u_KD.shape[1], depth, width, seed, u_KD.device)
+    signs = _gather_hashes(u_KD.shape[1], depth, width, seed, u_KD.device)
     workers, sums_KRC = len(u_KD), u_KD.new_zeros(())
-    for piece_KS, sign_S, row in zip(u_KD.split(SEGMENT, 1), signs.sign_D.split(SEGMENT), rows, strict=True):
+    for piece_KS, sign_S, row in zip(u_KD.split(SEGMENT, 1), signs.sign_D.split(SEGMENT), signs.rows, strict=True):
         missing = -len(sign_S) % signs.chunk
         signed_KS = torch.nn.functional.pad(piece_KS * sign_S, (0, missing))
         chunk_KRPC = signed_KS.view(workers, -1, signs.chunk)[:, row.chunk_RP]

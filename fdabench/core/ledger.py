@@ -1,4 +1,4 @@
-"""What crossed the wire. Facts only: what they cost is decided on reading (`results.costs`)."""
+"""What crossed the wire. Facts only: what they cost is decided on reading (`accounting.costs`)."""
 
 from dataclasses import dataclass, field, replace
 

@@ -36,7 +36,7 @@ class DatasetSpec:
     """Where a data set comes from, and what is known of it before it is loaded."""
 
     load: Callable[[Path], DatasetTensors]
-    """Load it from torchvision's layout under a folder; raises TaskError where it is not there."""
+    """Load it from torchvision's layout under a folder; raises WorkloadError where it is not there."""
     train_samples: int
     shape: tuple[int, ...]
     classes: int

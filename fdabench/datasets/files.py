@@ -24,7 +24,7 @@ def files_hash(source: FileBackedDatasetSpec, data_root: Path) -> str:
     """The first 16 hex digits of SHA-256 over the names and the contents of `source.files`.
 
     Raises:
-        TaskError: a file cannot be read; all that cannot are in the message.
+        WorkloadError: a file cannot be read; all that cannot are in the message.
     """
     digest, faults = hashlib.sha256(), []
     for file in source.files:

@@ -21,7 +21,7 @@ class CollectiveOrderCheck:
     def __call__(self, what: str) -> None:
         """
         Raises:
-            LockstepError: in every process, naming who is about to do what.
+            RankDivergenceError: in every process, naming who is about to do what.
         """
         said = self.team.all_gather(f"step {self.ledger.step}: {what}")
         if len(set(said)) > 1:

@@ -36,7 +36,7 @@ class RankCoordinator:
     def __init__(self, meeting: Rendezvous, rank: int) -> None:
         """
         Raises:
-            CutOffError: there is no store.
+            ProcessLostError: there is no store.
         """
         self.rank, self.size, self._timeout_s = rank, meeting.size, meeting.timeout_s
         self._local = meeting.host == LOOPBACK
@@ -50,7 +50,7 @@ class RankCoordinator:
         """Wait for the others, the first time.
 
         Raises:
-            CutOffError: they did not come in time; names them.
+            ProcessLostError: they did not come in time; names them.
         """
         if dist.is_initialized():
             return
@@ -89,7 +89,7 @@ class RankCoordinator:
         """What there is to do, as it comes, with its number; until the end.
 
         Raises:
-            CutOffError: the store is gone, and with it whoever gave the orders.
+            ProcessLostError: the store is gone, and with it whoever gave the orders.
         """
         number = 1
         while (text := wait_for_key(self._store, f"order/{number}", self._timeout_s)) != END:

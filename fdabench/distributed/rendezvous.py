@@ -35,7 +35,7 @@ class Rendezvous:
         """A way to it.
 
         Raises:
-            CutOffError: nobody answers there.
+            ProcessLostError: nobody answers there.
         """
         limit = timedelta(seconds=self.timeout_s)
         try:
@@ -47,7 +47,7 @@ class Rendezvous:
         """The store itself, on the interface that has the meeting's address and on no other: it asks nobody who he is.
 
         Raises:
-            CutOffError: the port is taken, or no interface of this machine has the address.
+            ProcessLostError: the port is taken, or no interface of this machine has the address.
         """
         limit = timedelta(seconds=self.timeout_s)
         try:
@@ -124,7 +124,7 @@ def wait_for_key(store: dist.Store, key: str, limit_s: float) -> str:
     and whoever asks cannot be called back.
 
     Raises:
-        CutOffError: the store is gone, or has not answered for so long.
+        ProcessLostError: the store is gone, or has not answered for so long.
     """
     heard: SimpleQueue[str | Exception | None] = SimpleQueue()
     threading.Thread(target=_listen, args=(store, key, heard), daemon=True).start()

@@ -1,4 +1,4 @@
-"""Keys for dropout: fresh for each worker, step and layer. Shape suffixes as in `engine.rows`."""
+"""Keys for dropout: fresh for each worker, step and layer. Shape suffixes as in `engine.arrays`."""
 
 from collections.abc import Sequence
 

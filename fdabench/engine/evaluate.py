@@ -1,4 +1,4 @@
-"""What is measured without being paid for. Shape suffixes as in `engine.rows`."""
+"""What is measured without being paid for. Shape suffixes as in `engine.arrays`."""
 
 from typing import NamedTuple
 

@@ -24,7 +24,7 @@ def _reshape(part: Tensor, shape: torch.Size) -> Tensor:
 
 
 def flatten(tensors: Sequence[Tensor]) -> Tensor:
-    """The inverse of `views`: one row, which shares no memory with the tensors."""
+    """The inverse of `unflatten`: one row, which shares no memory with the tensors."""
     if not tensors:
         return torch.empty(0)
     channels_last = (x.permute(0, 2, 3, 1) if x.dim() == 4 else x for x in tensors)

@@ -1,4 +1,4 @@
-"""The workers held by this process, as one matrix, crew by crew. Shape suffixes as in `engine.rows`."""
+"""The workers held by this process, as one matrix, crew by crew. Shape suffixes as in `engine.arrays`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

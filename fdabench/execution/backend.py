@@ -9,7 +9,7 @@ from fdabench.suite.cell import Cell
 
 
 class RunCells(Protocol):
-    """As `run.pool.run_cells`."""
+    """As `execution.local_backend.run_cells`."""
 
     def __call__(
         self,

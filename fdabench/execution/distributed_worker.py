@@ -23,7 +23,7 @@ class ComputeConfig(NamedTuple):
     """What a process computes with."""
 
     folder: Path
-    """Of the data, as `run.shared.on_disk` leaves it."""
+    """Of the data, as `execution.shared_data.export_datasets` leaves it."""
     device: torch.device
     engine: str
     threads: int
@@ -52,7 +52,7 @@ def run_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:
     """Be another process of the team, until the leader has nothing more to do.
 
     Raises:
-        CutOffError: as `obey`.
+        ProcessLostError: as `run_as_follower`.
     """
     kit.apply()
     seat = make_rank_context(table, rank, kit, kit.plugins.unpacked())
@@ -63,7 +63,7 @@ def run_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:
 
 
 def run_local_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:
-    """As `follow`, for a process of which the leader tells what becomes of it; a terminal's Ctrl-C is not for it."""
+    """As `run_follower`, for a process that the leader started: it ignores Ctrl-C, because the leader ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     unblock_signals()

@@ -85,7 +85,7 @@ def run_cells(
     by itself.
 
     Raises:
-        TaskError: there is no room for the data, or processes die before they begin.
+        WorkloadError: there is no room for the data, or processes die before they begin.
         ResultError: the results folder cannot be written.
     """
     with export_datasets(place.data) as folder:

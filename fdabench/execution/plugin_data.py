@@ -28,7 +28,7 @@ def hash_plugin_data(names: Iterable[str], data_root: Path, registry: Registry) 
     `FileSource`, its files. The others are neither hashed nor loaded.
 
     Raises:
-        TaskError: data is missing, or cannot be trained on; all faults are in the message.
+        WorkloadError: data is missing, or cannot be trained on; all faults are in the message.
     """
     data: dict[str, DatasetTensors] = {}
     hashes: dict[str, str] = {}
@@ -53,7 +53,7 @@ def hash_plugin_data(names: Iterable[str], data_root: Path, registry: Registry) 
 def load_checked(name: str, data_root: Path, registry: Registry) -> DatasetTensors:
     """
     Raises:
-        TaskError: it is missing or, of a plug-in, cannot be trained on; all its faults are in the message.
+        WorkloadError: it is missing or, of a plug-in, cannot be trained on; all its faults are in the message.
     """
     source, plugin = registry.datasets[name], registry.find_plugin("datasets", name)
     if plugin is None:

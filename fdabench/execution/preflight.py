@@ -29,8 +29,8 @@ def check_runnable(
     """Whether they can begin, each in so many processes.
 
     Raises:
-        TaskError: cells cannot be shared out, or not be computed as asked, or weights are missing; all that is wrong is
-            in the message.
+        WorkloadError: cells cannot be shared out, or not be computed as asked, or weights are missing; the message
+            has all faults.
     """
     faults = [
         fault for name in data for fault in _partition_errors(_cells_with("dataset", name, cells), data[name], registry)

@@ -1,5 +1,5 @@
 """Cells as tasks of a Ray cluster, whose nodes need nothing but fdabench: what cells depend on is sent there, what they
-leave is written here. Events, stops and records are those of `run.pool`.
+leave is written here. Events, stops and records are those of `execution.local_backend`.
 """
 
 import time
@@ -70,10 +70,10 @@ def _run_cells(
     stop_asked: Callable[[], bool],
     begun: Mapping[str, int] | None,
 ) -> Generator[Event]:
-    """As `run.pool.run_cells`, but a cell whose node dies is begun again elsewhere; each time is an attempt.
+    """As `execution.local_backend.run_cells`, but a cell whose node dies is begun again elsewhere, as a new attempt.
 
     Raises:
-        TaskError: the nodes cannot run cells.
+        WorkloadError: the nodes cannot run cells.
         ResultError: the results folder cannot be written.
     """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

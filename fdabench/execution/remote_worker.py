@@ -97,7 +97,7 @@ def run_remote_cells(
     """Run cells of one data set (the fields of its `Data`) side by side, in a folder that is gone afterwards.
 
     Raises:
-        TaskError: the code here is not what the cells are to be run by.
+        WorkloadError: the code here is not what the cells are to be run by.
     """
     disable_malloc_trim()
     torch.set_num_threads(errand.threads)

@@ -30,7 +30,7 @@ def load_datasets(
     """Data sets by name, on the CPU; `there` has those that are loaded already.
 
     Raises:
-        TaskError: data is missing, or a plug-in's cannot be trained on; all faults are in the message.
+        WorkloadError: data is missing, or a plug-in's cannot be trained on; all faults are in the message.
     """
     found, faults = {}, []
     for name in dict.fromkeys(names):
@@ -50,7 +50,7 @@ def export_datasets(data: Mapping[str, DatasetTensors]) -> Iterator[Path]:
     have left there goes as well.
 
     Raises:
-        TaskError: there is no room for them.
+        WorkloadError: there is no room for them.
     """
     root = _temporary()
     _remove_stale(root)
@@ -95,7 +95,7 @@ def _remove(folder: Path, lock: BaseFileLock) -> None:
 
 
 def mmap_loader(folder: Path, device: torch.device) -> Callable[[str], DatasetTensors]:
-    """Data sets of `on_disk` by name. On a CPU their memory is shared; the last one used is kept."""
+    """Data sets of `export_datasets` by name. On a CPU their memory is shared; the last one used is kept."""
 
     @lru_cache(maxsize=1)
     def load(name: str) -> DatasetTensors:

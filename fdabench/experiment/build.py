@@ -118,7 +118,7 @@ def build_cell(
     """What one process of the team needs of a cell; together they hold all of it.
 
     Raises:
-        TaskError: a worker is left without a batch, or pretrained weights are not there.
+        WorkloadError: a worker is left without a batch, or pretrained weights are not there.
         PartitionError: the samples cannot be shared out as asked.
     """
     seeds, device = seeds_of(config), data.train_x.device
@@ -151,7 +151,7 @@ def build_cell(
 def build_training(
     config: Config, setting: CellSetup, engine: GradientFnFactory, registry: Registry = BUILT_IN
 ) -> TrainingConfig:
-    """What cells with the same `matrix_of` have in common."""
+    """What cells with the same `batch_key` have in common."""
     local = build_component(
         registry.optimizers[config["optimizer"]["kind"]], config["optimizer"], scale_of(config, registry), registry
     )

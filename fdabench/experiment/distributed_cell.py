@@ -80,7 +80,7 @@ def run_as_follower(load: Callable[[str], DatasetTensors], seat: RankContext) ->
     """Run what the leader orders, until there is nothing more.
 
     Raises:
-        CutOffError: the team is at its end, because processes were lost or one raised what the others did not.
+        ProcessLostError: the team is at its end, because processes were lost or one raised what the others did not.
     """
     for order, text in seat.member.iter_commands():
         asked = json.loads(text)
@@ -100,7 +100,7 @@ def _data_hash(job: CellJob, seat: RankContext) -> str:
 def _same(load: Callable[[str], DatasetTensors], hash_of_leader: str, seat: RankContext, name: str) -> DatasetTensors:
     """
     Raises:
-        TaskError: in this process the plug-in has loaded other data than in that of rank 0.
+        WorkloadError: in this process the plug-in has loaded other data than in that of rank 0.
     """
     mine = seat.registry.data_hashes.get(name, "")
     if mine != hash_of_leader:

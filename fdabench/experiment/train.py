@@ -129,12 +129,12 @@ def train_cells(
     registry: Registry = BUILT_IN,
     team: ProcessGroup = SINGLE_PROCESS,
 ) -> list[TrainingResult | Exception]:
-    """Run cells with the same `matrix_of`, all as far, side by side; for each, what it left or what it raised.
+    """Run cells with the same `batch_key`, all as far, side by side; for each, what it left or what it raised.
 
     Every process of a team calls this with the same configurations; where a cell goes on from is known to rank 0.
 
     Raises:
-        TaskError, PartitionError: as `make_setting`.
+        WorkloadError, PartitionError: as `build_cell`.
     """
     settings = [build_cell(job.config, data, registry, team) for job in jobs]
     training = build_training(jobs[0].config, settings[0], engine, registry)

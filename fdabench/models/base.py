@@ -25,7 +25,7 @@ class ModelSpec:
     """The coefficient of |w|^2 in the loss, for kernels of linear layers and convolutions only: w has 2 * kernel_l2 * w
     added to its gradient. Losses are reported without it."""
     pretrained: Callable[[], Mapping[str, Tensor]] | None = None
-    """Weights to begin from by name, or TaskError where there are none; those that it does not name are drawn."""
+    """Weights to begin from by name, or WorkloadError where there are none; those that it does not name are drawn."""
 
 
 class Flatten(nn.Module):
@@ -46,7 +46,7 @@ def init_model(architecture: ModelSpec, shape: Shape, classes: int, seed: int) -
     """The model with initial weights drawn from `seed`; the global generator is left as it was.
 
     Raises:
-        TaskError: its pretrained weights are not there.
+        WorkloadError: its pretrained weights are not there.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -49,7 +49,7 @@ def pretrained_imagenet() -> Mapping[str, Tensor]:
     """The backbone's weights as torchvision publishes them, by our names; downloaded on first use.
 
     Raises:
-        TaskError: they are not in torch's cache and cannot be downloaded.
+        WorkloadError: they are not in torch's cache and cannot be downloaded.
     """
     weights = import_torchvision("models").ConvNeXt_Large_Weights.IMAGENET1K_V1
     try:

@@ -29,9 +29,9 @@ class Sketch:
 
     Each of `depth` rows adds each number, with a random sign, to a random one of `width` buckets; M2, the median over
     the rows of their squared norms, estimates |mean u|^2, because a sketch is linear. A row is unbiased, and its
-    relative variance is at most 2 / width, for every vector: two numbers of different chunks (`core.signs`) meet in a
-    row with probability 1 / width, numbers of one chunk never; the sign of either is fair whatever else was drawn, and
-    chunks are drawn for each row anew, so the rows' errors are uncorrelated and the median removes them.
+    relative variance is at most 2 / width, for every vector: two numbers of different chunks (`core.count_sketch`) meet
+    in a row with probability 1 / width, numbers of one chunk never; the sign of either is fair whatever else was
+    drawn, and chunks are drawn for each row anew, so the rows' errors are uncorrelated and the median removes them.
 
     H(S) >= Var holds with high probability, not always: P(M2 > (1 + eps) |u|^2) is .088 for five rows of 250 whose
     buckets are Gaussian. In 3,000 seeds at D = 61,706 it was .095, .081 and .083 for a constant, a Gaussian and a

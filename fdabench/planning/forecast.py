@@ -75,7 +75,7 @@ def forecast(config: Config, size: RunSize, convention: str, registry: Registry 
     Args:
         config: the cell's configuration.
         size: workers, parameters and local steps; `size_of(config)` for the suite's own.
-        convention: a key of `results.costs.CONVENTIONS`.
+        convention: a key of `accounting.costs.CONVENTIONS`.
 
     Returns:
         None for a strategy without `traffic`.

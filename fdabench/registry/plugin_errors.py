@@ -15,7 +15,7 @@ def attribute_errors(plugin: Plugin, what: str, call: Callable[[], T]) -> T:
     """What `call` returns.
 
     Raises:
-        TaskError: the plug-in raised anything, or calls `sys.exit`; `what` it was asked for is in the message.
+        WorkloadError: the plug-in raised anything, or calls `sys.exit`; `what` it was asked for is in the message.
         FdabenchError: what the plug-in raised on purpose, as it is.
     """
     try:

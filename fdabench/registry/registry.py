@@ -54,7 +54,7 @@ class Registry:
     models: Mapping[str, ModelSpec]
     plugins: tuple[Plugin, ...] = ()
     data_hashes: Mapping[str, str] = field(default_factory=dict)
-    """By name of a data set that a plug-in adds: a hash of what it loads, once that is known (`run.watched`)."""
+    """By name of a plug-in's data set: a hash of what it loads, once that is known (`execution.plugin_data`)."""
 
     def find_plugin(self, role: str, name: str) -> Plugin | None:
         """Who added it; None where it is built in."""

@@ -56,7 +56,7 @@ def labeled(stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 
 def assert_plain(said: Any) -> None:
-    """Nothing that a terminal or a runner of jobs would obey."""
+    """Nothing that a terminal or a runner of jobs would interpret."""
     for text in (said.stdout, said.stderr):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text), ascii(text)
         assert not re.search(r"^::error title=forged", text, re.MULTILINE), text

@@ -1,9 +1,10 @@
-"""Cells trained in this process."""
+"""Cells trained in this process, and as fixtures a tiny suite on the digits of which each cell was trained once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pytest
 import torch
 
 from fdabench.datasets.base import DatasetTensors
@@ -14,6 +15,7 @@ from fdabench.results.folder import Record, ResultsFolder
 from fdabench.results.load import load, write_derived
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
+from support.suites import DIRICHLET, FOUR_MONITORS, SYNCHRONOUS, digits_suite, linear_fda
 
 NO_DATA = Path("no-data")
 """A data folder that does not exist: the digits come with scikit-learn."""
@@ -51,3 +53,51 @@ def run_cell(cell: Cell, store: ResultsFolder, watcher: CellCallbacks | None = N
     """Run one cell into a results folder, as a process of `fdabench run` does; gives its record."""
     (record,) = run_cells_batched([cell], store, CPU, watcher or CellCallbacks())
     return record
+
+
+TINY = digits_suite(
+    [
+        SYNCHRONOUS,
+        'kind = "fedavg"\nlocal_epochs = 0.5',
+        'kind = "fedadam"\nlocal_steps = 5\nserver = { preset = "keras" }',
+        'kind = "fedavgm"\nlocal_steps = 7',
+        FOUR_MONITORS,
+        linear_fda(0.3) + "\nevery = 4",
+    ],
+    steps=24,
+    every_steps=8,
+    workers=3,
+    workload=f"partition = {DIRICHLET}",
+)
+
+Change = Callable[..., list[Cell]]
+
+
+class Ran(NamedTuple):
+    """The tiny suite's cells by label, what became of each, and where."""
+
+    cells: dict[str, Cell]
+    records: dict[str, Record]
+    store: ResultsFolder
+
+
+@pytest.fixture(scope="session")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Read only."""
+    root = tmp_path_factory.mktemp("tiny")
+    (root / "tiny.toml").write_text(TINY)
+    suite = read_suite(root / "tiny.toml")
+    cells, store = {cell.label: cell for cell in suite.cells}, ResultsFolder(root / "results")
+    store.write_lock(suite.to_lock())
+    return Ran(cells, {label: run_cell(cell, store) for label, cell in cells.items()}, store)
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Change:
+    """The tiny suite's cells, after overrides."""
+
+    def changed(*overrides: str) -> list[Cell]:
+        (tmp_path / "tiny.toml").write_text(TINY)
+        return list(read_suite(tmp_path / "tiny.toml", overrides).cells)
+
+    return changed

@@ -35,7 +35,7 @@ def accept_results(root: Path, path: Path, reason: str) -> None:
     """
     Raises:
         UsageError: the reason is empty, cells have no result, or they are of another suite.
-        NoComparisonError: no baseline to change.
+        NotComparedError: no baseline to change.
     """
     old, results = read_baseline(path), load_for_check(root)
     new, found = accept(old, summarize_results(results), reason, _revision(results), _versions(results))

@@ -43,7 +43,7 @@ def run_check(question: CheckRequest) -> None:
 
     Raises:
         UsageError: both a baseline and older results are given.
-        NoComparisonError: there is nothing to compare with.
+        NotComparedError: there is nothing to compare with.
     """
     try:
         checked = _checked(question)
@@ -88,7 +88,7 @@ def load_for_check(root: Path) -> Results:
     """
     Raises:
         ResultError: no results here.
-        NoComparisonError: results that cannot be read, as of another schema.
+        NotComparedError: results that cannot be read, as of another schema.
     """
     if not ResultsFolder(root).lock_path.exists():
         raise ResultError(f"{root}: no results here: there is no {ResultsFolder(root).lock_path.name}")

@@ -60,7 +60,7 @@ def _watched(cells: Sequence[Cell], store: ResultsFolder, data: Path | None, reg
     """Data that plug-ins load decide whether a result is stale; where there is no result they are left alone.
 
     Raises:
-        TaskError: such data cannot be loaded.
+        WorkloadError: such data cannot be loaded.
     """
     begun = [cell.config["dataset"] for cell in cells if store.read_record(cell.id) is not None]
     return hash_plugin_data(begun, data_dir(data), registry).registry

@@ -128,7 +128,7 @@ def _run_suite(
     """Whether a cell failed, now or before.
 
     Raises:
-        KeyboardInterrupt, Terminated, OutOfTime: cells are left; all is saved and the summary is printed.
+        KeyboardInterrupt, Terminated, TimeLimitReached: cells are left; all is saved and the summary is printed.
     """
     store = ResultsFolder(_folder(suite, request))
     chosen = _chosen(suite, request.limits)

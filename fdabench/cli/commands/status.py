@@ -63,7 +63,7 @@ def print_status(root: Path, form: str) -> None:
             ]
             table = replace(table, data=records)
         lines = [] if form in AS_TABLE else [*_running(seen), *_failed(seen, root)]
-        # still inside `taken_apart`: a table writes its texts when it is printed, from whatever the files hold
+        # within `corruption_as_result_error`: a table formats values when it is printed, and files may hold anything
         print_table(table, form)
         for line in lines:
             print_result(line)

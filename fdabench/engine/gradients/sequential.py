@@ -1,4 +1,4 @@
-"""Gradients worker by worker: what a CPU does fastest. Shape suffixes as in `engine.rows`."""
+"""Gradients worker by worker: fastest on a CPU. Shape suffixes as in `engine.arrays`."""
 
 from collections.abc import Sequence
 

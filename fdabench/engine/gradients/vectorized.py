@@ -1,4 +1,4 @@
-"""Gradients of all workers at once, by torch.func.vmap: what a GPU does fastest. Shape suffixes as in `engine.rows`."""
+"""Gradients of all workers at once, by torch.func.vmap: fastest on a GPU. Shape suffixes as in `engine.arrays`."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

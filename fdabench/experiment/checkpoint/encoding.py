@@ -70,7 +70,7 @@ class Codec(NamedTuple):
     def encode(self, value: Any) -> bytes:
         """
         Raises:
-            UnstorableError: as `pack`.
+            NotSerializableError: as `to_plain`.
         """
         sink = BytesIO()
         write(sink, to_plain(value, self.records))
@@ -79,7 +79,7 @@ class Codec(NamedTuple):
     def decode(self, content: bytes) -> Any:
         """
         Raises:
-            UnstorableError, LookupError, TypeError, ValueError: `encoded` has not made this.
+            NotSerializableError, LookupError, TypeError, ValueError: `encode` has not made this.
         """
         return from_plain(read(BytesIO(content), len(content), self.device), self.records)
 
@@ -100,7 +100,7 @@ def write(sink: Sink, packed: PlainState) -> None:
     """All of a state; tensors that lie in one piece on the CPU are not copied.
 
     Raises:
-        UnstorableError: numbers of a kind that has no form on disk.
+        NotSerializableError: numbers of a kind that has no form on disk.
     """
     orders = [_order(x) for x in packed.tensors]
     about = [_about(x, order) for x, order in zip(packed.tensors, orders, strict=True)]

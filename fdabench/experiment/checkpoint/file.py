@@ -1,7 +1,7 @@
-"""A cell's course on disk, so that a cell that is stopped or killed goes on from there to the same last bit.
+"""The checkpoint of a cell: a cell that was stopped or killed resumes from it and gets the same bits.
 
-One file beside the cell's record: the state as `run.encoding` writes it, and the SHA-256 of all that. It holds no code.
-It is used whole or not at all: whatever does not fit is told in one line, and the cell begins at step 0.
+It is one file beside the cell's record: the state as `experiment.checkpoint.encoding` writes it, and its SHA-256. It
+holds no code. A file of which any part does not fit is not used: one remark says why, and the cell begins at step 0.
 """
 
 import hashlib

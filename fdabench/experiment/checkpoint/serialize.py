@@ -79,7 +79,7 @@ def records_for(components: Iterable[type]) -> RecordTypes:
 def to_plain(value: Any, records: RecordTypes) -> PlainState:
     """
     Raises:
-        UnstorableError: names the type that cannot be stored.
+        NotSerializableError: names the type that cannot be stored.
     """
     packer = _Packer(records)
     return PlainState(packer.to_plain(value), packer.tensors)
@@ -88,8 +88,8 @@ def to_plain(value: Any, records: RecordTypes) -> PlainState:
 def from_plain(packed: PlainState, records: RecordTypes) -> Any:
     """
     Raises:
-        UnstorableError: a class is not among those allowed, is gone, or has other fields than it had.
-        LookupError, TypeError, ValueError: `pack` has not made this.
+        NotSerializableError: a class is not among those allowed, is gone, or has other fields than it had.
+        LookupError, TypeError, ValueError: `to_plain` has not made this.
     """
     return _Unpacker(records, packed.tensors).from_plain(packed.tree)
 

@@ -25,7 +25,7 @@ _MOST = 10
 def read_baseline(path: Path) -> Baseline:
     """
     Raises:
-        NoComparisonError: no such file, another schema, or a file that is not a baseline.
+        NotComparedError: no such file, another schema, or a file that is not a baseline.
     """
     text = _text(path)
     raw = _table(path, text)

@@ -94,7 +94,7 @@ class CellTable(_Table):
 
 
 class RunTable(_Table):
-    """One run: see `gate.runs.Run`."""
+    """One run: see `gate.baseline.model.Run`."""
 
     cell: _Line
     seed: _Count

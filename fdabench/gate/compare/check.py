@@ -21,7 +21,7 @@ def check_limits(own: ResultsSummary, gate: Mapping[str, Any]) -> CheckResult:
     """Limits alone, without a baseline.
 
     Raises:
-        NoComparisonError: the suite sets no limit.
+        NotComparedError: the suite sets no limit.
     """
     if not gate["limit"]:
         raise NotComparedError(
@@ -47,7 +47,7 @@ def check(
         own: the same results as `after`, read by their own suite's protocol, which limits are for.
 
     Raises:
-        NoComparisonError: they have no cell in common.
+        NotComparedError: they have no cell in common.
     """
     old, new = before.by_id, after.by_id
     pairs = [RunPair(old[key], run) for key, run in new.items() if key in old]

@@ -60,7 +60,7 @@ def read_gate_settings(lock: Mapping[str, Any], path: Path) -> dict[str, Any]:
         path: the file, for messages.
 
     Raises:
-        NoComparisonError: nothing can be judged by it.
+        NotComparedError: nothing can be judged by it.
     """
     try:
         _Lock.model_validate(lock)

@@ -51,7 +51,7 @@ def side_by_side(a: Results, b: Results) -> Comparison:
     """B against A, by A's targets and accounting; paired by id, the rest by label and workload.
 
     Raises:
-        NoComparisonError: no run of one has a counterpart in the other.
+        NotComparedError: no run of one has a counterpart in the other.
     """
     before = summarize_results(a)
     after = summarize_results(b, before.protocol)

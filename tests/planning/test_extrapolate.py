@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from fdabench.accounting.costs import CONVENTIONS, total_bytes
 from fdabench.core.count_sketch import draw_hashes
@@ -152,6 +151,6 @@ def test_memory_counts_every_vector_that_a_process_holds(cells: Change) -> None:
 
 def test_a_sketch_keeps_no_more_than_seven_bytes_for_each_parameter() -> None:
     numbers = 1_000_000
-    signs = draw_hashes(numbers, 5, 250, 0, torch.device("cpu"))
+    signs = draw_hashes(numbers, 5, 250, 0)
     parts = [signs.sign_D, *(part for matrix in signs.segments for part in (matrix.values(), matrix.col_indices()))]
     assert 6 * numbers < sum(part.numel() * part.element_size() for part in parts) < 7 * numbers
