@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib.style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from fdabench.analysis.data import ReportData
@@ -16,11 +19,9 @@ from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import TITLE_TAG, number_tags
 
 # Dates and versions would make each file new.
-_METADATA: Mapping[str, Mapping[str, Any]] = {
-    "svg": {"Date": None, "Creator": None},
-    "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
-    "png": {"Software": None},
-}
+_SVG_METADATA: Mapping[str, Any] = {"Date": None, "Creator": None}
+_PDF_METADATA: Mapping[str, Any] = {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None}
+_PNG_METADATA: Mapping[str, Any] = {"Software": None}
 
 _POINTS = 72
 """In an inch."""
@@ -66,6 +67,18 @@ def _headroom(figure: Figure) -> float:
     return round(float(figure.bbox.y1 - min(lowest)) * _POINTS / figure.dpi, 2) if lowest else 0.0
 
 
+def _print(figure: Figure) -> dict[str, bytes]:
+    """The bytes of each format. `Figure.savefig` would draw each one twice, the first time for its layout."""
+    png, svg, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    dpi = figure.dpi
+    FigureCanvasAgg(figure).print_png(png, metadata=dict(_PNG_METADATA))  # type: ignore[no-untyped-call]
+    FigureCanvasSVG(figure).print_svg(svg, metadata=dict(_SVG_METADATA))  # type: ignore[no-untyped-call]
+    # the SVG canvas leaves its own resolution behind, and images within a PDF have the figure's
+    figure.set_dpi(dpi)
+    FigureCanvasPdf(figure).print_pdf(pdf, metadata=dict(_PDF_METADATA))  # type: ignore[no-untyped-call]
+    return {"svg": svg.getvalue(), "pdf": pdf.getvalue(), "png": png.getvalue()}
+
+
 def render(plot: FigureSpec, data: ReportData) -> RenderedFigure | None:
     """The figure in each format, or None where it has nothing to show."""
     with house_style():
@@ -75,9 +88,5 @@ def render(plot: FigureSpec, data: ReportData) -> RenderedFigure | None:
         _lay_out(figure)
         number_tags(figure)
         headroom = _headroom(figure)
-        files = {}
-        for suffix, metadata in _METADATA.items():
-            sink = io.BytesIO()
-            figure.savefig(sink, format=suffix, metadata=dict(metadata))
-            files[suffix] = sink.getvalue()
+        files = _print(figure)
     return RenderedFigure(plot.name, plot.title, plot.caption(data), files, headroom)
