@@ -3,13 +3,19 @@
 from collections.abc import Mapping
 
 from fdabench.core.strategy import ServerOptimizer
+from fdabench.servers.adagrad import Adagrad
 from fdabench.servers.adam import KerasAdam, ReddiAdam
 from fdabench.servers.average import Average
 from fdabench.servers.momentum import Momentum
+from fdabench.servers.nesterov import Nesterov
+from fdabench.servers.yogi import Yogi
 
 SERVERS: Mapping[str, type[ServerOptimizer]] = {
     "average": Average,
     "momentum": Momentum,
+    "nesterov": Nesterov,
     "adam-reddi": ReddiAdam,
     "adam-keras": KerasAdam,
+    "yogi": Yogi,
+    "adagrad": Adagrad,
 }

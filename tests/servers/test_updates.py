@@ -1,20 +1,28 @@
 """Every server against numbers worked by hand: one weight that begins at 0, and mean drifts of 1 and then -2."""
 
+from collections.abc import Sequence
 from math import sqrt
 
 import pytest
 import torch
 
 from fdabench.core.strategy import ServerOptimizer
+from fdabench.servers.adagrad import Adagrad
 from fdabench.servers.adam import KerasAdam, ReddiAdam
 from fdabench.servers.average import Average
 from fdabench.servers.momentum import Momentum
+from fdabench.servers.nesterov import Nesterov
+from fdabench.servers.yogi import Yogi
 
 
 def two_rounds(server: ServerOptimizer) -> list[float]:
+    return rounds(server, (1.0, -2.0))
+
+
+def rounds(server: ServerOptimizer, drifts: Sequence[float]) -> list[float]:
     w_D = torch.zeros(1, dtype=torch.float64)
     state, found = server.init(w_D), []
-    for drift in (1.0, -2.0):
+    for drift in drifts:
         w_D, state = server.update(w_D, torch.tensor([drift], dtype=torch.float64), state)
         found.append(w_D.item())
     return found
@@ -64,14 +72,64 @@ def test_keras_adam_is_torchs_but_for_the_place_of_eps() -> None:
     assert (ours_D - theirs.detach()).abs().max() < 1e-12
 
 
-def test_momentum_of_nothing_is_the_average() -> None:
+FOUR_DRIFTS = (1.0, 2.0, -1.0, 0.5)
+
+
+def test_nesterov() -> None:
+    """v = 1, 2.9, 1.61, 1.949; steps 0.7 (u + 0.9 v)."""
+    assert rounds(Nesterov(), FOUR_DRIFTS) == pytest.approx([1.33, 4.557, 4.8713, 6.44917], abs=1e-9)
+
+
+def test_yogi() -> None:
+    """m = 0.1, 0.29, 0.161, 0.1949; v from 1e-6 by 0.01 u^2, up each time because v stays below u^2."""
+    found = rounds(Yogi(lr=0.1), FOUR_DRIFTS)
+    assert found == pytest.approx([0.099005, 0.228118, 0.293578, 0.371227], abs=1e-6)
+
+
+def test_yogi_lets_the_second_moment_fall_slowly() -> None:
+    """After a drift of 1, v = 0.01 + 1e-6; a drift of 0 leaves it, where Adam's v falls by a factor of beta2."""
+    server, w_D = Yogi(), torch.zeros(1, dtype=torch.float64)
+    _, state = server.update(w_D, torch.ones_like(w_D), server.init(w_D))
+    _, (_, v_D) = server.update(w_D, torch.zeros_like(w_D), state)
+    assert v_D.item() == pytest.approx(0.01 + 1e-6, rel=1e-12)
+
+
+def test_adagrad() -> None:
+    """v = 1, 5, 6, 6.25 and 1e-6."""
+    found = rounds(Adagrad(lr=0.1), FOUR_DRIFTS)
+    assert found == pytest.approx([0.0999, 0.189303, 0.148495, 0.168487], abs=1e-6)
+
+
+def test_nesterov_is_torchs_sgd_on_the_pseudo_gradient() -> None:
+    server = Nesterov(lr=0.3, momentum=0.8)
+    generator = torch.Generator().manual_seed(10)
+    ours_D = torch.randn(50, dtype=torch.float64, generator=generator)
+    theirs = torch.nn.Parameter(ours_D.clone())
+    optimizer = torch.optim.SGD([theirs], lr=0.3, momentum=0.8, nesterov=True)
+    state = server.init(ours_D)
+    for _ in range(20):
+        u_D = 1e-2 * torch.randn(50, dtype=torch.float64, generator=generator)
+        ours_D, state = server.update(ours_D, u_D, state)
+        theirs.grad = -u_D
+        optimizer.step()
+    assert (ours_D - theirs.detach()).abs().max() < 1e-14
+
+
+@pytest.mark.parametrize("server", [Momentum(lr=1.0, momentum=0.0), Nesterov(lr=1.0, momentum=0.0)])
+def test_momentum_of_nothing_is_the_average(server: Momentum | Nesterov) -> None:
     generator = torch.Generator().manual_seed(9)
     w_D, u_D = torch.randn(2, 100, generator=generator)
-    server = Momentum(lr=1.0, momentum=0.0)
+    assert server.is_plain_average
     assert torch.equal(server.update(w_D, u_D, server.init(w_D))[0], Average().update(w_D, u_D, ())[0])
 
 
 def test_the_defaults_are_the_published_ones() -> None:
-    """Reddi et al. (2021): beta1 0.9, beta2 0.99, tau 1e-3. Keras, as the FDA paper ran it: 1e-3, 0.9, 0.999, 1e-7."""
+    """Reddi et al. (2021): beta1 0.9, beta2 0.99, tau 1e-3. Keras, as the FDA paper ran it: 1e-3, 0.9, 0.999, 1e-7.
+
+    OpenDiLoCo and torchft: 0.7, 0.9. Flower's lr of FedYogi and FedAdagrad: 1e-2, 1e-1.
+    """
+    assert Nesterov() == Nesterov(lr=0.7, momentum=0.9)
+    assert Yogi() == Yogi(lr=1e-2, beta1=0.9, beta2=0.99, tau=1e-3)
+    assert Adagrad() == Adagrad(lr=1e-1, tau=1e-3)
     assert ReddiAdam() == ReddiAdam(beta1=0.9, beta2=0.99, tau=1e-3)
     assert KerasAdam() == KerasAdam(lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-7)

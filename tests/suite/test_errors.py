@@ -15,14 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fdabench.errors import FdabenchError, SuiteError
+from fdabench.strategies import STRATEGIES
 from fdabench.suite.reader import LoadedSuite, read_suite
 from fdabench.suite.schema import Exclude, Suite, Workload
 
 Read = Callable[..., LoadedSuite]
 Table = dict[str, Any]
-
 TOP = ", ".join([*Suite.model_fields, "extends"])
 WORKLOAD, AXES = (", ".join(table.model_fields) for table in (Workload, Exclude))
+STRATEGY_NAMES = ", ".join(f'"{name}"' for name in STRATEGIES)
 
 # override of the good suite: the lines that it should lead to
 FAULTS: dict[str, list[str]] = {
@@ -89,11 +90,10 @@ FAULTS: dict[str, list[str]] = {
         '"densenet201", "convnext-large", "convnext-large-imagenet"; did you mean "mlp"?',
     ],
     "strategy.2.kind=fdaa": [
-        'strategy.2.kind: "fdaa" is unknown; allowed: "synchronous", "ddp", "fedavg", "fedadam", "fedavgm", '
-        '"fda"; did you mean "fda"?',
+        'strategy.2.kind: "fdaa" is unknown; allowed: ' + STRATEGY_NAMES + '; did you mean "fda"?',
     ],
     "strategy.2.kind=3": [
-        'strategy.2.kind: 3 is unknown; allowed: "synchronous", "ddp", "fedavg", "fedadam", "fedavgm", "fda"',
+        "strategy.2.kind: 3 is unknown; allowed: " + STRATEGY_NAMES,
     ],
     "strategy.2.monitor=linaer": [
         'strategy.2.monitor: kind "linaer" is unknown; allowed: "naive", "linear", "sketch", "exact"; did '
@@ -147,7 +147,7 @@ FAULTS: dict[str, list[str]] = {
     "strategy.2.theta=inf": ["strategy.2.theta: expected a finite number, found inf"],
     "strategy.2.reference=1": ["strategy.2.reference: expected true or false, found 1"],
     "strategy.2.kind={a = 1}": [
-        'strategy.2.kind: { a = 1 } is unknown; allowed: "synchronous", "ddp", "fedavg", "fedadam", "fedavgm", "fda"',
+        "strategy.2.kind: { a = 1 } is unknown; allowed: " + STRATEGY_NAMES,
     ],
     # out of range
     "strategy.2.theta=-1": [
@@ -260,7 +260,7 @@ FAULTS: dict[str, list[str]] = {
     # missing
     'strategy.2={kind = "fda", monitor = "naive"}': ["strategy.2: theta is missing; fda needs it"],
     "strategy.2={theta = 1}": [
-        'strategy.2: kind is missing; allowed: "synchronous", "ddp", "fedavg", "fedadam", "fedavgm", "fda"',
+        "strategy.2: kind is missing; allowed: " + STRATEGY_NAMES,
     ],
     "workload.0.optimizer=adam": ["workload.0.optimizer: lr is missing; adam needs it"],
     "workload.0.optimizer={lr = 0.1}": [
