@@ -14,6 +14,7 @@ import fdabench.experiment.recorder as recorder
 from fdabench.engine.allocator import disable_malloc_trim
 from fdabench.execution.events import CellFinished, CellStarted
 from fdabench.execution.local_backend import RunContext, run_cells
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import CellJob, train_cells
 from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
@@ -64,7 +65,7 @@ def spent(epochs: int) -> Spent:
         TemporaryDirectory() as folder,
     ):
         begun = perf_counter()
-        (done,) = train_cells([CellJob(cell.id, cell.config)], data)
+        (done,) = train_cells([CellJob(cell.id, ResolvedCell(cell.config))], data)
         ended = perf_counter()
         if isinstance(done, Exception):
             raise done

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "regular_files": "",
     "torchvision_compat": "",
     "component_info": "",
+    "cell_config": "",
     "formatting": "",
     "tables": "formatting",
     "published": "",
@@ -37,26 +38,23 @@ MAY_IMPORT = {
     "optimizers": "component_info hyperparameters",
     "distributed": "errors core",
     "engine": "errors core models optimizers",
-    "registry": "component_info errors hyperparameters regular_files published core servers monitors strategies "
-    "partitions "
-    "datasets models optimizers",
+    "registry": "cell_config component_info errors hyperparameters regular_files published core servers monitors "
+    "strategies partitions datasets models optimizers",
     "results": "component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors results",
-    "suite": "component_info errors hyperparameters regular_files registry engine results published accounting "
-    "validation",
-    "experiment": "errors regular_files formatting accounting core partitions datasets models distributed engine "
-    "registry results "
-    "suite",
+    "suite": "cell_config component_info errors hyperparameters regular_files registry engine results published "
+    "accounting validation",
+    "experiment": "cell_config errors regular_files formatting accounting core partitions datasets models optimizers "
+    "distributed engine registry results suite",
     "planning": "formatting accounting core datasets models optimizers engine registry results suite experiment",
-    "execution": "errors regular_files formatting datasets distributed engine registry results suite experiment "
-    "planning",
+    "execution": "cell_config errors regular_files formatting datasets distributed engine registry results suite "
+    "experiment planning",
     "style": "component_info results",
     "analysis": "component_info formatting accounting published results style",
     "report": "component_info errors style formatting tables accounting analysis published results",
     "gate": "component_info errors formatting tables accounting analysis results validation report",
-    "cli": "component_info errors hyperparameters formatting tables accounting registry datasets results analysis "
-    "suite experiment "
-    "planning execution report gate",
+    "cli": "cell_config component_info errors hyperparameters formatting tables accounting registry datasets "
+    "results analysis suite experiment planning execution report gate",
     "__main__": "cli",
 }
 ONLY_IN = {  # third-party package: the packages or files that may import it
@@ -66,7 +64,7 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "experiment planning execution",
     "torchvision": "torchvision_compat.py",
     "sklearn": "datasets/digits.py",
-    "pydantic": "suite validation gate",
+    "pydantic": "cell_config.py suite validation gate",
     "pydantic_core": "suite validation",
     "pandas": "results accounting experiment planning execution analysis report gate cli",
     "pyarrow": "results",
@@ -96,7 +94,7 @@ LARGER_TESTS = {
     "cli/test_run.py": 403,
     "distributed/test_program.py": 437,
     "report": 24,
-    "experiment/test_checkpoint_mutations.py": 415,
+    "experiment/test_checkpoint_mutations.py": 414,
     "experiment/test_checkpoints.py": 526,
     "suite/test_errors.py": 638,
 }

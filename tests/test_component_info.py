@@ -15,6 +15,7 @@ import fdabench
 from fdabench import component_info
 from fdabench.component_info import ComponentInfo, info_of
 from fdabench.errors import ResultError, SuiteError
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.planning.memory import process_bytes
 from fdabench.registry.registry import BUILT_IN
 from fdabench.results.folder import ResultsFolder
@@ -209,7 +210,11 @@ def test_every_built_in_component_has_a_display_name_of_its_own() -> None:
 
 def test_declared_memory_is_counted_for_every_parameter() -> None:
     cells = read_suite(Path(fdabench.__file__).parents[1] / "suites" / "ci.toml").cells
-    by_monitor = {cell.config["strategy"].get("monitor", {}).get("kind"): cell.config for cell in cells}
+    by_monitor = {
+        monitor.kind: ResolvedCell(cell.config)
+        for cell in cells
+        if (monitor := cell.config.strategy.component("monitor"))
+    }
     naive, linear, sketch = (process_bytes(by_monitor[kind], 10**12) for kind in ("naive", "linear", "sketch"))
     assert linear - naive == 4 * 10**12 + 4
     assert sketch - naive == 7 * 10**12 + 4 * 1250
@@ -280,7 +285,7 @@ server = [{ kind = "heavy", preset = "slow" }, { preset = "keras" }, { preset = 
     text = SUITE.split("[[strategy]]")[0].replace("[budget]", 'plugins = ["mine.py"]\n[budget]') + strategies
     (tmp_path / "suite.toml").write_text(text)
     suite = read_suite(tmp_path / "suite.toml")
-    kinds = [cell.config["strategy"]["server"]["kind"] for cell in suite.cells]
+    kinds = [server.kind for cell in suite.cells if (server := cell.config.strategy.component("server"))]
     assert kinds == ["heavy-slow", "adam-keras", "heavy-slow"]
     assert [cell.label for cell in suite.cells] == [
         "FedAvg slow server lr=1",

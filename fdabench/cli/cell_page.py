@@ -27,8 +27,8 @@ def print_page(found: CellResults) -> None:
     """Beginning with what was asked for, ending with what came of it, which is what a terminal shows."""
     cell, record = found.cell, found.record
     state = live_state(ResultsFolder(found.folder), cell.id, record or None)
-    print_result(f"{cell.title}\n{cell.id}  {cell.label}  seed {cell.config['seed']}  {state}\n")
-    print_result(tomli_w.dumps(cell.config))
+    print_result(f"{cell.title}\n{cell.id}  {cell.label}  seed {cell.config.seed}  {state}\n")
+    print_result(tomli_w.dumps(cell.config.to_dict()))
     if not record:
         return
     _say_run(found)
@@ -96,7 +96,7 @@ def _say_ledger(found: CellResults) -> None:
     print_result("")
     print_table(Table(rows, columns), "plain")
     print_result("")
-    workers = found.cell.config["workers"]
+    workers = found.cell.config.workers
     costs = [{"convention": name, "bytes": total_bytes(found.ledger, workers, name).total} for name in CONVENTIONS]
     print_table(Table(costs, (column("convention"), column("bytes", "bytes, all workers", format_bytes))), "plain")
 

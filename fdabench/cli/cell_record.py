@@ -22,9 +22,9 @@ def cell_record(found: CellResults) -> dict[str, Any]:
         "what": cell.title,
         "label": cell.label,
         "reference": cell.is_reference,
-        "seed": cell.config["seed"],
+        "seed": cell.config.seed,
         "state": live_state(ResultsFolder(found.folder), cell.id, record or None),
-        "config": cell.config,
+        "config": cell.config.to_dict(),
         **{key: record[key] for key in _SHOWN if key in record},
         **{key: record.get(key, {}) for key in ("resolved", "environment")},
         "convention": found.convention,
@@ -39,7 +39,7 @@ def cell_record(found: CellResults) -> dict[str, Any]:
 
 
 def _costs(found: CellResults) -> dict[str, int]:
-    workers = found.cell.config["workers"]
+    workers = found.cell.config.workers
     return {name: total_bytes(found.ledger, workers, name).total for name in CONVENTIONS}
 
 

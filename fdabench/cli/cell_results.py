@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from fdabench.accounting.costs import add_byte_columns
+from fdabench.cell_config import CellConfig
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.folder import SUCCESS_STATES, TABLES, Record, ResultsFolder
 from fdabench.suite.cell import Cell
@@ -54,7 +55,7 @@ def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) 
     runs, hits = derive_runs(alone, records, evals, ledger), derive_hits(alone, records, evals, ledger)
     return CellResults(
         store.root,
-        Cell(entry["config"], entry["label"], entry["reference"]),
+        Cell(CellConfig.from_table(entry["config"]), entry["label"], entry["reference"]),
         record,
         convention,
         {str(key): value for key, value in runs.iloc[0].items()},

@@ -88,7 +88,7 @@ def run_follower_ranks(
         signal.signal(signum, signal.SIG_IGN)
     on = parse_device(device)
     for index, suite in enumerate(suites):
-        names = [cell.config["dataset"] for cell in suite.cells]
+        names = [cell.config.dataset for cell in suite.cells]
         own = hash_plugin_data(names, data_root, suite.registry)
         data = load_datasets(names, data_root, own.registry, own.data)
         with export_datasets(data) as folder:

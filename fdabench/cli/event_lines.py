@@ -52,7 +52,7 @@ class ResultLines:
         outcome = self._totals(cell) if "wall_s" in record else ""
         if not outcome:
             return f"{state}  {cell.title}"
-        samples = record["steps"] * cell.config["workers"] * cell.config["batch_size"] / record["wall_s"]
+        samples = record["steps"] * cell.config.workers * cell.config.batch_size / record["wall_s"]
         took = f"{format_duration(record['wall_s'])}  {format_count(samples)} samples/s"
         return f"{state}  {cell.title}   {format_count(record['steps'])} steps  {outcome}  {took}"
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.status import CellStatus
 from fdabench.formatting import format_bytes, format_count
 from fdabench.planning.forecast import ByteRange, forecast_bytes
@@ -16,14 +17,14 @@ UNKNOWN = "unknown"
 
 
 class Priced(NamedTuple):
-    """A cell, how it stands, and what it sends: exactly where least == most, None where that is not known."""
+    """A cell, how it stands, and what it sends: exactly where low == high, None where that is not known."""
 
     standing: CellStatus
     bound: ByteRange | None
 
 
 def priced(found: Sequence[CellStatus], convention: str, registry: Registry) -> list[Priced]:
-    return [Priced(each, forecast_bytes(each.cell, convention, registry)) for each in found]
+    return [Priced(each, forecast_bytes(ResolvedCell(each.cell.config, registry), convention)) for each in found]
 
 
 def folded_table(found: Sequence[Priced], convention: str) -> Table:
@@ -65,7 +66,7 @@ def cell_records(found: Sequence[Priced]) -> list[dict[str, Any]]:
             "cell": each.standing.cell.id,
             "what": each.standing.cell.title,
             "label": each.standing.cell.label,
-            "seed": each.standing.cell.config["seed"],
+            "seed": each.standing.cell.config.seed,
             "status": each.standing.status,
             "why": each.standing.reason,
             "bytes_least": None if each.bound is None else each.bound.low,
@@ -95,8 +96,7 @@ def span(bound: ByteRange | None) -> str:
 
 def _without_seed(each: Priced) -> str:
     cell = each.standing.cell
-    config: Mapping[str, Any] = {key: value for key, value in cell.config.items() if key != "seed"}
-    return json.dumps([cell.label, config], sort_keys=True)
+    return json.dumps([cell.label, cell.config.model_dump(exclude={"seed"})], sort_keys=True)
 
 
 def _folded(group: Sequence[Priced]) -> dict[str, str]:
@@ -106,7 +106,7 @@ def _folded(group: Sequence[Priced]) -> dict[str, str]:
     status = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts[name])
     bounds = dict.fromkeys(span(each.bound) for each in group)
     reasons = dict.fromkeys(each.standing.reason for each in group if each.standing.reason)
-    title = cell.title.removesuffix(f" s{cell.config['seed']}")
+    title = cell.title.removesuffix(f" s{cell.config.seed}")
     return {
         "what": title,
         "seeds": str(len(group)),

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
-from fdabench.experiment.build import batch_key, budget_of, scale_of
+from fdabench.experiment.build import batch_key
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.registry.registry import BUILT_IN, Registry
 from fdabench.suite.cell import Cell
 
 
 def estimated_work(cell: Cell, registry: Registry = BUILT_IN) -> float:
     """How long a cell takes, for the order only: numbers that pass through the model's weights."""
-    config = cell.config
-    samples = float(budget_of(config, registry) * config["workers"] * config["batch_size"])
-    return samples * scale_of(config, registry).num_parameters
+    resolved = ResolvedCell(cell.config, registry)
+    samples = float(resolved.budget_steps * cell.config.workers * cell.config.batch_size)
+    return samples * resolved.num_parameters
 
 
 def batch_cells(cells: Sequence[Cell], together: int, registry: Registry = BUILT_IN) -> list[list[Cell]]:

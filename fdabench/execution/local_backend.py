@@ -248,7 +248,7 @@ def _lost_record(cell: Cell, store: ResultsFolder, pid: int, cause: str) -> Reco
     if not lease.acquire():
         return None
     try:
-        record = store.read_record(cell.id) or {"id": cell.id, "config": cell.config, "attempts": 1}
+        record = store.read_record(cell.id) or {"id": cell.id, "config": cell.config.to_dict(), "attempts": 1}
         if record.get("state", "interrupted") == "interrupted" and record.get("process", {}).get("pid", pid) == pid:
             record |= {"state": "lost", "error": f"the process of this cell died: {cause}"}
             store.write_record(cell.id, record)

@@ -1,16 +1,17 @@
 """Whether cells can begin at all: data and weights are there, and can be shared out. Before anything is written."""
 
-import json
 from collections.abc import Mapping, Sequence
 
 import torch
 
+from fdabench.cell_config import canonical_json
 from fdabench.datasets.base import DatasetTensors
 from fdabench.engine.gradients.selection import ENGINES, resolve_engine
 from fdabench.engine.sampling import Indices
 from fdabench.errors import FdabenchError, UsageError, WorkloadError, did_you_mean
-from fdabench.experiment.build import make_samplers, partition_data, seeds_of
+from fdabench.experiment.build import make_samplers, partition_data
 from fdabench.experiment.environment import usable_cores
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.registry.compatibility import non_finite_outputs
 from fdabench.registry.plugin_errors import attribute_errors
 from fdabench.registry.registry import BUILT_IN, Registry
@@ -33,47 +34,45 @@ def check_runnable(
             has all faults.
     """
     faults = [
-        fault for name in data for fault in _partition_errors(_cells_with("dataset", name, cells), data[name], registry)
+        fault
+        for name in data
+        for fault in _partition_errors([cell for cell in cells if cell.config.dataset == name], data[name], registry)
     ]
     faults += _missing_weights(cells, registry)
     faults += _non_finite_outputs(cells, data, registry)
-    if device.type != "cuda" and _cells_with("precision", "tf32", cells):
+    if device.type != "cuda" and any(cell.config.precision == "tf32" for cell in cells):
         faults.append("precision = 'tf32' needs a CUDA device; on a CPU there are 'fp32' and 'bf16'")
-    few = sorted({cell.config["workers"] for cell in cells if cell.config["workers"] < processes})
+    few = sorted({cell.config.workers for cell in cells if cell.config.workers < processes})
     faults += [f"workers = {workers} cannot be shared out over {processes} processes" for workers in few]
     if faults:
         raise WorkloadError("\n".join(dict.fromkeys(faults)))
 
 
-def _cells_with(axis: str, value: str, cells: Sequence[Cell]) -> list[Cell]:
-    return [cell for cell in cells if cell.config[axis] == value]
-
-
 def _partition_errors(cells: Sequence[Cell], data: DatasetTensors, registry: Registry) -> list[str]:
-    axes = ("partition", "workers", "batch_size", "sampling", "last_batch", "seed")
-    distinct = {json.dumps([cell.config[axis] for axis in axes]): cell for cell in cells}
+    axes = {"partition", "workers", "batch_size", "sampling", "last_batch", "seed"}
+    distinct = {canonical_json(cell.config.model_dump(include=axes)): cell for cell in cells}
     faults = []
     for cell in distinct.values():
         try:
-            shards = _partition(cell, data, registry)
-            make_samplers(cell.config, shards)
+            resolved = ResolvedCell(cell.config, registry)
+            make_samplers(resolved, _partition(resolved, data))
         except FdabenchError as error:
             faults.append(f"{cell.title}: {error}")
     return faults
 
 
-def _partition(cell: Cell, data: DatasetTensors, registry: Registry) -> list[Indices]:
-    kind = cell.config["partition"]["kind"]
-    plugin = registry.find_plugin("partitions", kind)
+def _partition(cell: ResolvedCell, data: DatasetTensors) -> list[Indices]:
+    kind = cell.config.partition.kind
+    plugin = cell.registry.find_plugin("partitions", kind)
     if plugin is None:
-        return partition_data(cell.config, data, registry)
-    return attribute_errors(plugin, f"partition {kind!r}: split", lambda: partition_data(cell.config, data, registry))
+        return partition_data(cell, data)
+    return attribute_errors(plugin, f"partition {kind!r}: split", lambda: partition_data(cell, data))
 
 
 def _missing_weights(cells: Sequence[Cell], registry: Registry) -> list[str]:
     """Pretrained weights are fetched once here, not by every process at the same time."""
     faults = []
-    for name in dict.fromkeys(cell.config["model"] for cell in cells):
+    for name in dict.fromkeys(cell.config.model for cell in cells):
         fetch = registry.models[name].pretrained
         try:
             _ = fetch() if fetch is not None else None
@@ -83,13 +82,13 @@ def _missing_weights(cells: Sequence[Cell], registry: Registry) -> list[str]:
 
 
 def _non_finite_outputs(cells: Sequence[Cell], data: Mapping[str, DatasetTensors], registry: Registry) -> list[str]:
-    pairs = {(cell.config["model"], cell.config["dataset"]): cell for cell in cells}
+    pairs = {(cell.config.model, cell.config.dataset): cell for cell in cells}
     return [
         fault
         for (model, name), cell in pairs.items()
         if name in data
         for fault in non_finite_outputs(
-            model, data[name].test_x, data[name].classes, seeds_of(cell.config)["weights"], registry
+            model, data[name].test_x, data[name].classes, ResolvedCell(cell.config, registry).seeds["weights"], registry
         )
     ]
 
@@ -126,5 +125,5 @@ def default_jobs(device: torch.device, processes: int = 1) -> int:
 
 def default_cells_per_batch(device: torch.device, cells: Sequence[Cell]) -> int:
     """Cells whose workers make one matrix: what fills an accelerator; a CPU is fastest with one."""
-    most = max((cell.config["workers"] for cell in cells), default=1)
+    most = max((cell.config.workers for cell in cells), default=1)
     return 1 if device.type == "cpu" else max(1, WORKERS_TO_FILL_ACCELERATOR // most)

@@ -202,7 +202,7 @@ class _RayScheduler:
             place.device.type, place.engine, place.threads, place.checkpoint_s, pack_plugins(place.registry)
         )
         parcels = [make_remote_cell(cell, place) for cell in cells]
-        data = self.data[cells[0].config["dataset"]]
+        data = self.data[cells[0].config.dataset]
         return ray.remote(_on_node).options(**options).remote(errand, parcels, data, self.actor)
 
     def _on_message(self, message: Message) -> Iterator[Event]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fdabench.errors import UsageError
 from fdabench.execution.local_backend import RunContext
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.formatting import format_bytes
 from fdabench.planning.memory import simulation_bytes
 from fdabench.suite.cell import Cell
@@ -122,9 +123,9 @@ def alive_nodes() -> list[dict[str, float]]:
 def resources_for(cells: Sequence[Cell], place: RunContext, jobs: int | None) -> ResourceRequest:
     """On an accelerator `jobs` tasks share one."""
     gpus = 0.0 if place.device.type == "cpu" else 1 / (jobs or 1)
-    fields = vars(place.data[cells[0].config["dataset"]]).values()
+    fields = vars(place.data[cells[0].config.dataset]).values()
     # once as it came, once as it is used
     held = 2 * sum(value.nbytes for value in fields if isinstance(value, Tensor))
     return ResourceRequest(
-        place.threads, gpus, sum(simulation_bytes(cell.config, place.registry) for cell in cells) + held
+        place.threads, gpus, sum(simulation_bytes(ResolvedCell(cell.config, place.registry)) for cell in cells) + held
     )

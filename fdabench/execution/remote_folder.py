@@ -35,7 +35,7 @@ def record_started(cell: Cell, place: RunContext) -> None:
         "label": cell.label,
         "attempts": (before["attempts"] if before else 0) + 1,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": cell.config,
+        "config": cell.config.to_dict(),
         "code": code_hashes(cell.config, place.registry),
     }
     place.store.write_record(cell.id, record)

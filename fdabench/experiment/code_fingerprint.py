@@ -4,12 +4,12 @@ A hash is of the code alone: comments, docstrings, descriptions and layout do no
 a cell of one strategy does not depend on another's file.
 """
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import fdabench
+from fdabench.cell_config import CellConfig
 from fdabench.datasets.base import DatasetSpec
 from fdabench.models.base import ModelSpec
 from fdabench.registry.code_hash import code_hash, imported_modules
@@ -21,6 +21,7 @@ ALWAYS_HASHED = (
     "experiment/train.py",
     "experiment/recorder.py",
     "experiment/build.py",
+    "experiment/resolved_cell.py",
     "experiment/checkpoint/state.py",
     "registry/build_component.py",
     "engine/gradients/selection.py",
@@ -42,7 +43,7 @@ OBSERVER_MODULES = ("distributed/consistency.py", "distributed/traffic_meter.py"
 """They look at what crosses, and change none of it."""
 
 
-def code_hashes(config: Mapping[str, Any], registry: Registry = BUILT_IN) -> dict[str, str]:
+def code_hashes(config: CellConfig, registry: Registry = BUILT_IN) -> dict[str, str]:
     """Hash by file, relative to the package, for all that this cell runs; of a plug-in, every file of its own and, as
     `data of NAME`, the data that it loads."""
     found: dict[str, str] = {}

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, get_args
 
 import torch
 
+from fdabench.cell_config import CellConfig
 from fdabench.datasets.base import DatasetTensors
 from fdabench.distributed.coordinator import RankCoordinator
 from fdabench.distributed.process_group import Reduction, TorchProcessGroup
@@ -19,6 +20,7 @@ from fdabench.distributed.traffic_meter import interface_rx_bytes
 from fdabench.engine.workers import GradientFnFactory
 from fdabench.errors import ProcessLostError, UsageError, WorkloadError, did_you_mean
 from fdabench.experiment.checkpoint.encoding import codec_for
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import CellJob, TrainingResult, train_cells
 from fdabench.registry.plugin_errors import failure_of
 from fdabench.registry.registry import Registry
@@ -71,7 +73,9 @@ def run_as_rank_zero(
     job: CellJob, data: DatasetTensors, seat: RankContext, stop_asked: Callable[[], bool]
 ) -> TrainingResult | Exception:
     """Run a cell with the others; what it left or what went wrong, here or in another process."""
-    order = seat.member.broadcast_command(json.dumps({"config": job.config, "data": _data_hash(job, seat)}))
+    order = seat.member.broadcast_command(
+        json.dumps({"config": job.cell.config.to_dict(), "data": _data_hash(job, seat)})
+    )
     done = _run_command(job, lambda name: data, seat, stop_asked)
     return seat.member.resolve_error(order, done).error if isinstance(done, Exception) else done
 
@@ -84,9 +88,8 @@ def run_as_follower(load: Callable[[str], DatasetTensors], seat: RankContext) ->
     """
     for order, text in seat.member.iter_commands():
         asked = json.loads(text)
-        done = _run_command(
-            CellJob("", asked["config"]), partial(_same, load, asked["data"], seat), seat, lambda: False
-        )
+        cell = ResolvedCell(CellConfig.from_table(asked["config"]), seat.registry)
+        done = _run_command(CellJob("", cell), partial(_same, load, asked["data"], seat), seat, lambda: False)
         if isinstance(done, Exception) and not (verdict := seat.member.resolve_error(order, done)).can_continue:
             told = type(done).__name__
             raise ProcessLostError(f"rank {seat.member.rank} is at its end: {told}: {verdict.error}") from done
@@ -94,7 +97,7 @@ def run_as_follower(load: Callable[[str], DatasetTensors], seat: RankContext) ->
 
 def _data_hash(job: CellJob, seat: RankContext) -> str:
     """Of the data that a plug-in loaded in this process; empty for built-in data."""
-    return seat.registry.data_hashes.get(job.config["dataset"], "")
+    return seat.registry.data_hashes.get(job.cell.config.dataset, "")
 
 
 def _same(load: Callable[[str], DatasetTensors], hash_of_leader: str, seat: RankContext, name: str) -> DatasetTensors:
@@ -114,13 +117,13 @@ def _run_command(
 ) -> TrainingResult | Exception:
     member = seat.member
     try:
-        codec = codec_for(job.config, seat.registry, seat.device)
+        codec = codec_for(job.cell.config, seat.registry, seat.device)
         team = TorchProcessGroup(
             member.rank, member.size, seat.mean, os.environ.get(CHECK_ENV_VAR) == "1", seat.wire, codec
         )
         member.init_process_group(seat.device)
-        data = load(job.config["dataset"])
-        (done,) = train_cells([job], data, seat.engine, stop_asked, seat.registry, team)
+        data = load(job.cell.config.dataset)
+        (done,) = train_cells([job], data, seat.engine, stop_asked, team)
     except BaseException as error:
         # a plug-in's, a cell's or a connection's: the others are told, whatever it is
         failure = failure_of(error, seat.registry)

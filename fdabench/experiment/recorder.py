@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from fdabench.accounting.costs import PAPER, EvalPoint, bytes_at, syncs_at
+from fdabench.cell_config import CellConfig
 from fdabench.core.schedule import is_period_end
 from fdabench.core.strategy import HasServer, Strategy
 from fdabench.distributed.traffic_meter import EVALUATION
 from fdabench.engine.arrays import BatchMetrics
 from fdabench.engine.evaluate import evaluate, model_variance
 from fdabench.engine.loop import StepEvent
-from fdabench.experiment.build import CellSetup, Config
+from fdabench.experiment.build import CellSetup
 from fdabench.results.derive import first_evaluation_reaching
 
 TRACE_ROWS = 2000
@@ -65,7 +66,7 @@ class Recorder:
     def __init__(
         self,
         setting: CellSetup,
-        config: Config,
+        config: CellConfig,
         cell_id: str,
         tell: Callable[[Progress], None],
         stop_asked: Callable[[], bool],
@@ -142,13 +143,13 @@ class Recorder:
 
     def _evaluate(self, moment: StepEvent, mean_D: Tensor, variance: float) -> None:
         setting = self._setting
-        w_D, after_sync = evaluated_model(self._config["eval"]["model"], setting.strategy, moment, mean_D)
+        w_D, after_sync = evaluated_model(self._config.eval.model, setting.strategy, moment, mean_D)
         instant = EvalPoint(moment.step, after_sync)
         ledger = pd.DataFrame(setting.channel.ledger.entries)
         syncs = syncs_at(ledger, instant)
         mean_B = setting.channel.collective.mean(moment.b_KB)
         test = setting.team.broadcast(
-            lambda: evaluate(setting.crew.start, w_D, mean_B, self._test, self._config["precision"])
+            lambda: evaluate(setting.crew.start, w_D, mean_B, self._test, self._config.precision)
         )
         row = {
             "cell_id": self._cell_id,
@@ -157,7 +158,7 @@ class Recorder:
             "round": syncs + 1,
             "syncs": syncs,
             "after_sync": instant.after_sync,
-            **bytes_at(ledger, instant, self._config["workers"], "paper").columns(PAPER),
+            **bytes_at(ledger, instant, self._config.workers, "paper").columns(PAPER),
             "test_accuracy": test.accuracy,
             "test_loss": test.loss,
             **self._means(),
@@ -187,12 +188,8 @@ class Recorder:
     def _check_stop(self, row: Row) -> None:
         if not (isfinite(row["train_loss"]) and isfinite(row["test_loss"])):
             self.state = "diverged"
-        elif (target := self._config["eval"].get("stop_at")) is not None:
+        elif (target := self._config.eval.stop_at) is not None:
             accuracy = pd.Series([done["test_accuracy"] for done in self.evals])
-            if (
-                first_evaluation_reaching(
-                    accuracy, target, self._config["eval"]["consecutive"], self._config["eval"]["comparison"]
-                )
-                is not None
-            ):
+            rule = self._config.eval
+            if first_evaluation_reaching(accuracy, target, rule.consecutive, rule.comparison) is not None:
                 self.state = "target_reached"

@@ -15,7 +15,6 @@ import torch
 from fdabench.datasets.base import DatasetTensors
 from fdabench.engine.gradients.selection import ENGINES
 from fdabench.errors import ProcessLostError
-from fdabench.experiment.build import resolved, seeds_of
 from fdabench.experiment.checkpoint.encoding import codec_for
 from fdabench.experiment.checkpoint.file import DEFAULT_INTERVAL_S, CheckpointFile
 from fdabench.experiment.checkpoint.state import CheckpointState
@@ -24,6 +23,7 @@ from fdabench.experiment.code_fingerprint import code_hashes
 from fdabench.experiment.distributed_cell import RankContext, run_as_rank_zero
 from fdabench.experiment.environment import environment
 from fdabench.experiment.recorder import Progress
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import CellJob, ResumeError, TrainingResult, train_cells
 from fdabench.registry.plugin_errors import failure_of
 from fdabench.registry.registry import BUILT_IN, Registry
@@ -69,6 +69,7 @@ class _PreparedCell:
     """A cell that is about to run, from where its last checkpoint left it."""
 
     cell: Cell
+    resolved: ResolvedCell
     checkpoint: CheckpointFile
     remarks: list[str]
     resumed: CheckpointState | None
@@ -98,6 +99,7 @@ def run_cells_batched(
 
 def _prepare(cell: Cell, store: ResultsFolder, machine: ExecutionContext, watcher: CellCallbacks) -> _PreparedCell:
     remarks: list[str] = []
+    resolved = ResolvedCell(cell.config, machine.registry)
     store.remove_temp_files(cell.id)
 
     def on_warning(text: str) -> None:
@@ -112,11 +114,11 @@ def _prepare(cell: Cell, store: ResultsFolder, machine: ExecutionContext, watche
         store.checkpoint_path(cell.id),
         about,
         codec_for(cell.config, machine.registry, machine.device),
-        lambda state: check(state, sizes_of(cell.id, cell.config, machine.registry)),
+        lambda state: check(state, sizes_of(cell.id, resolved)),
         on_warning,
         machine.checkpoint_s,
     )
-    return _PreparedCell(cell, checkpoint, remarks, checkpoint.read())
+    return _PreparedCell(cell, resolved, checkpoint, remarks, checkpoint.read())
 
 
 def _run_batch(
@@ -160,15 +162,13 @@ def _train(
     group: Sequence[_PreparedCell], machine: ExecutionContext, watcher: CellCallbacks
 ) -> list[TrainingResult | Exception]:
     jobs = [
-        CellJob(
-            each.cell.id, each.cell.config, partial(watcher.on_progress, each.cell.id), each.checkpoint, each.resumed
-        )
+        CellJob(each.cell.id, each.resolved, partial(watcher.on_progress, each.cell.id), each.checkpoint, each.resumed)
         for each in group
     ]
-    data = machine.load(group[0].cell.config["dataset"])
+    data = machine.load(group[0].cell.config.dataset)
     if machine.seat is not None:
         return [run_as_rank_zero(job, data, machine.seat, watcher.should_stop) for job in jobs]
-    return train_cells(jobs, data, ENGINES[machine.engine], watcher.should_stop, machine.registry)
+    return train_cells(jobs, data, ENGINES[machine.engine], watcher.should_stop)
 
 
 def _write_start_record(begun: _PreparedCell, store: ResultsFolder, machine: ExecutionContext, together: int) -> Record:
@@ -182,9 +182,9 @@ def _write_start_record(begun: _PreparedCell, store: ResultsFolder, machine: Exe
         "resumed_at_step": begun.completed_steps,
         "started": _now(),
         "process": {"host": platform.node(), "pid": os.getpid()},
-        "config": cell.config,
-        "resolved": _resolved(cell, machine.registry),
-        "seeds": seeds_of(cell.config),
+        "config": cell.config.to_dict(),
+        "resolved": _numbers(begun.resolved),
+        "seeds": dict(begun.resolved.seeds),
         "code": code_hashes(cell.config, machine.registry),
         "environment": environment(machine.device),
         **machine.execution_metadata,
@@ -194,9 +194,9 @@ def _write_start_record(begun: _PreparedCell, store: ResultsFolder, machine: Exe
     return record
 
 
-def _resolved(cell: Cell, registry: Registry) -> Record:
+def _numbers(resolved: ResolvedCell) -> Record:
     try:
-        return resolved(cell.config, registry)
+        return resolved.numbers()
     except Exception:
         # a strategy may refuse what the cell's numbers come to; it says so again when it is run
         return {}

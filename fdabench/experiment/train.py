@@ -13,7 +13,7 @@ from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.loop import CellLoop, StepEvent, TrainingState, train_loop
 from fdabench.engine.workers import GradientFnFactory, Workers
 from fdabench.errors import ProcessLostError, RankDivergenceError
-from fdabench.experiment.build import CellSetup, Config, build_cell, build_training
+from fdabench.experiment.build import CellSetup, build_cell, build_training
 from fdabench.experiment.checkpoint.serialize import NotSerializableError
 from fdabench.experiment.checkpoint.state import (
     NO_CHECKPOINTS,
@@ -25,7 +25,7 @@ from fdabench.experiment.checkpoint.state import (
     shard_state,
 )
 from fdabench.experiment.recorder import Progress, Recorder
-from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.results.folder import Rows
 
 
@@ -34,7 +34,7 @@ class CellJob:
     """A cell to simulate, whom to tell how far it is, who keeps it, and where it goes on from."""
 
     cell_id: str
-    config: Config
+    cell: ResolvedCell
     on_progress: Callable[[Progress], None] = lambda progress: None
     checkpointer: Checkpointer = NO_CHECKPOINTS
     checkpoint: CheckpointState | None = None
@@ -126,7 +126,6 @@ def train_cells(
     data: DatasetTensors,
     engine: GradientFnFactory = SequentialGradients,
     stop_asked: Callable[[], bool] = lambda: False,
-    registry: Registry = BUILT_IN,
     team: ProcessGroup = SINGLE_PROCESS,
 ) -> list[TrainingResult | Exception]:
     """Run cells with the same `batch_key`, all as far, side by side; for each, what it left or what it raised.
@@ -136,8 +135,8 @@ def train_cells(
     Raises:
         WorkloadError, PartitionError: as `build_cell`.
     """
-    settings = [build_cell(job.config, data, registry, team) for job in jobs]
-    training = build_training(jobs[0].config, settings[0], engine, registry)
+    settings = [build_cell(job.cell, data, team) for job in jobs]
+    training = build_training(jobs[0].cell, settings[0], engine)
     workers = Workers(training, [setting.crew for setting in settings])
     cells = [_cell(job, setting, stop_asked) for job, setting in zip(jobs, settings, strict=True)]
     try:
@@ -154,7 +153,7 @@ def _cell(job: CellJob, setting: CellSetup, stop_asked: Callable[[], bool]) -> _
     alone = StepControl(stop_asked, job.checkpointer.is_due)
     wishes = alone if setting.team.size == 1 else BroadcastStepControl(alone, setting.team)
     return _TrainedCell(
-        job, setting, Recorder(setting, job.config, job.cell_id, job.on_progress, wishes.should_stop), wishes, []
+        job, setting, Recorder(setting, job.cell.config, job.cell_id, job.on_progress, wishes.should_stop), wishes, []
     )
 
 

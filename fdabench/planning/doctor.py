@@ -18,6 +18,7 @@ from fdabench import __version__
 from fdabench.datasets.base import DatasetSpec, DatasetTensors
 from fdabench.engine.gradients.selection import ENGINES, resolve_engine
 from fdabench.experiment.environment import device_name, environment, usable_cores
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import CellJob, train_cells
 from fdabench.formatting import format_bytes
 from fdabench.planning.placement import differing_offsets, sums
@@ -126,7 +127,9 @@ def _numbers(device: torch.device, threads: int) -> dict[str, str]:
     found: dict[str, str] = defaultdict(str)
     for cell in read_suite(SUITE).cells:
         with _threads(threads):
-            (outcome,) = train_cells([CellJob(cell.id, cell.config)], data, ENGINES[resolve_engine("auto", device)])
+            (outcome,) = train_cells(
+                [CellJob(cell.id, ResolvedCell(cell.config))], data, ENGINES[resolve_engine("auto", device)]
+            )
         if isinstance(outcome, Exception):
             raise outcome
         for name, rows in outcome.tables.items():

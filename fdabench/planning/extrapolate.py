@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from fdabench.accounting.costs import total_bytes
 from fdabench.accounting.network_time import CommunicationDemand
-from fdabench.experiment.build import strategy_of
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.planning.forecast import Forecast, RunSize, forecast, run_size
 from fdabench.planning.memory import process_bytes
 from fdabench.registry.registry import BUILT_IN, Registry
@@ -71,20 +71,22 @@ def estimate_costs(
     """One for each strategy and workload of the suite, in its order; seeds are taken together."""
     alike: dict[str, list[Cell]] = {}
     for cell in cells:
-        alike.setdefault(Cell({**cell.config, "seed": 0}, cell.label, False).canonical_json, []).append(cell)
+        alike.setdefault(Cell(cell.config.model_copy(update={"seed": 0}), cell.label, False).canonical_json, []).append(
+            cell
+        )
     return [_estimate(group, wish, convention, results, registry) for group in alike.values()]
 
 
 def _estimate(
     group: Sequence[Cell], wish: TargetScale, convention: str, results: Results | None, registry: Registry
 ) -> CostEstimate:
-    config, strategy = group[0].config, strategy_of(group[0].config, registry)
-    here = run_size(config, registry)
+    cell = ResolvedCell(group[0].config, registry)
+    here = run_size(cell)
     there = RunSize(*(old if new is None else new for old, new in zip(here, wish, strict=True)))
     measured = _measured(group, convention, results, registry)
     growth = Fraction(there.parameters, here.parameters)
-    theta = getattr(strategy, "theta", None)
-    basis, syncs, demands = _syncs(forecast(config, there, convention, registry), measured)
+    theta = getattr(cell.strategy, "theta", None)
+    basis, syncs, demands = _syncs(forecast(cell, there, convention), measured)
     return CostEstimate(
         group[0],
         here,
@@ -93,7 +95,7 @@ def _estimate(
         basis,
         syncs,
         demands,
-        process_bytes(config, there.parameters, registry),
+        process_bytes(cell, there.parameters),
         None if measured is None else float(there.steps * growth) * measured.step_s,
         measured,
     )
@@ -138,7 +140,8 @@ def _predictions_hold(
     cell: Cell, steps: int, syncs: int, convention: str, results: Results, registry: Registry
 ) -> bool:
     """Whether the cell's ledger holds exactly the bytes of its forecast, given the steps and syncs that it made."""
-    size = run_size(cell.config, registry)._replace(steps=steps)
-    found = forecast(cell.config, size, convention, registry)
+    resolved = ResolvedCell(cell.config, registry)
+    size = run_size(resolved)._replace(steps=steps)
+    found = forecast(resolved, size, convention)
     ledger = results.ledger[results.ledger["cell_id"] == cell.id]
     return found is not None and found.demand(syncs).wire_bytes == total_bytes(ledger, size.workers, convention).total

@@ -10,10 +10,8 @@ from typing import NamedTuple
 from fdabench.accounting.costs import CONVENTIONS
 from fdabench.accounting.network_time import CommunicationDemand, demand
 from fdabench.core.strategy import HasTrafficForecast, TrafficForecast
-from fdabench.experiment.build import Config, budget_of, scale_of, strategy_of
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.planning.memory import BYTES_PER_NUMBER, optimizer_vectors
-from fdabench.registry.registry import BUILT_IN, Registry
-from fdabench.suite.cell import Cell
 
 
 class RunSize(NamedTuple):
@@ -58,37 +56,36 @@ class Forecast(NamedTuple):
 
 
 class ByteRange(NamedTuple):
-    """Bytes that a cell moves: exact where least == most."""
+    """Bytes that a cell moves: exact where low == high."""
 
     low: int
     high: int
 
 
-def run_size(config: Config, registry: Registry = BUILT_IN) -> RunSize:
+def run_size(cell: ResolvedCell) -> RunSize:
     """The size at which the suite runs the cell."""
-    return RunSize(config["workers"], scale_of(config, registry).num_parameters, budget_of(config, registry))
+    return RunSize(cell.config.workers, cell.num_parameters, cell.budget_steps)
 
 
-def forecast(config: Config, size: RunSize, convention: str, registry: Registry = BUILT_IN) -> Forecast | None:
+def forecast(cell: ResolvedCell, size: RunSize, convention: str) -> Forecast | None:
     """What a cell would send if it were run at `size`.
 
     Args:
-        config: the cell's configuration.
-        size: workers, parameters and local steps; `size_of(config)` for the suite's own.
+        cell: the cell, with the components that it names.
+        size: workers, parameters and local steps; `run_size(cell)` for the suite's own.
         convention: a key of `accounting.costs.CONVENTIONS`.
 
     Returns:
-        None for a strategy without `traffic`.
+        None for a strategy without `forecast_traffic`.
     """
-    strategy = strategy_of(config, registry)
+    strategy = cell.strategy
     if not isinstance(strategy, HasTrafficForecast):
         return None
-    averaged = config["optimizer"].get("state_on_sync") == "average"
-    moments = optimizer_vectors(config, registry) if averaged else 0
+    moments = optimizer_vectors(cell.optimizer) if cell.optimizer.state_on_sync == "average" else 0
     return Forecast(strategy.forecast_traffic(size.steps, size.parameters), size, moments, convention)
 
 
-def forecast_bytes(cell: Cell, convention: str, registry: Registry = BUILT_IN) -> ByteRange | None:
-    """Bytes of all workers over the cell's whole budget; None for a strategy without `traffic`."""
-    found = forecast(cell.config, run_size(cell.config, registry), convention, registry)
+def forecast_bytes(cell: ResolvedCell, convention: str) -> ByteRange | None:
+    """Bytes of all workers over the cell's whole budget; None for a strategy without `forecast_traffic`."""
+    found = forecast(cell, run_size(cell), convention)
     return None if found is None else ByteRange(found.low.wire_bytes, found.high.wire_bytes)

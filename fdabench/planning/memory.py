@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.strategy import HasTrafficForecast
-from fdabench.experiment.build import Config, scale_of, strategy_of
-from fdabench.registry.build_component import build_component
-from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.experiment.resolved_cell import ResolvedCell
+from fdabench.optimizers.base import LocalOptimizer
 from fdabench.suite.component_use import components_used
 
 BYTES_PER_NUMBER = 4
@@ -22,21 +21,19 @@ _ALWAYS = 5
 """The model, its gradient, the last two global models, and the drift while it is measured or averaged."""
 
 
-def process_bytes(config: Config, num_parameters: int, registry: Registry = BUILT_IN) -> int:
+def process_bytes(cell: ResolvedCell, num_parameters: int) -> int:
     """Of a process with one worker, whose collectives sum on the way; without activations, data, and the libraries."""
-    strategy = strategy_of(config, registry)
+    strategy = cell.strategy
     state = strategy.forecast_traffic(1, num_parameters).state_size if isinstance(strategy, HasTrafficForecast) else 0
-    vectors = _ALWAYS + optimizer_vectors(config, registry) + _vectors(strategy.init(torch.zeros(_TRIAL)).server)
-    declared = (registry.info(*pair).memory_vectors for pair in components_used(config, registry))
+    vectors = _ALWAYS + optimizer_vectors(cell.optimizer) + _vectors(strategy.init(torch.zeros(_TRIAL)).server)
+    declared = (cell.registry.info(*pair).memory_vectors for pair in components_used(cell.config, cell.registry))
     # numbers of parameters may have more digits than a float
     extra = sum((Fraction(vectors) for vectors in declared), Fraction())
     return BYTES_PER_NUMBER * (num_parameters * vectors + state) + int(BYTES_PER_NUMBER * num_parameters * extra)
 
 
-def optimizer_vectors(config: Config, registry: Registry = BUILT_IN) -> int:
+def optimizer_vectors(local: LocalOptimizer) -> int:
     """How many numbers the local optimizer remembers of each parameter."""
-    table = config["optimizer"]
-    local = build_component(registry.optimizers[table["kind"]], table, scale_of(config, registry), registry)
     row = nn.Parameter(torch.zeros(_TRIAL))
     row.grad = torch.zeros(_TRIAL)
     optimizer = local.build([row])
@@ -61,7 +58,6 @@ def _numbers(value: Any) -> Fraction:
     return Fraction()
 
 
-def simulation_bytes(config: Config, registry: Registry = BUILT_IN) -> int:
+def simulation_bytes(cell: ResolvedCell) -> int:
     """Of a process with all workers of a cell, torch included; without activations and data."""
-    workers = int(config["workers"])
-    return RUNTIME_BYTES + workers * process_bytes(config, scale_of(config, registry).num_parameters, registry)
+    return RUNTIME_BYTES + cell.config.workers * process_bytes(cell, cell.num_parameters)

@@ -16,7 +16,7 @@ from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.precision import Precision
 from fdabench.engine.sampling import IndependentBatchSampler
 from fdabench.engine.workers import TrainingConfig, WorkerGroup, Workers
-from fdabench.experiment.build import budget_of
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.models.base import init_model
 from fdabench.optimizers.sgd import SGD
 from fdabench.registry.registry import BUILT_IN, Registry
@@ -40,13 +40,14 @@ def estimated_seconds(cells: Sequence[Cell], store: ResultsFolder, jobs: int, re
     kinds = {_speed_key(cell) for cell in cells}
     measured = _measured_seconds(cells, store)
     speeds = {kind: measured[kind] if kind in measured else _calibrated_seconds(kind, registry) for kind in kinds}
-    steps = [budget_of(cell.config, registry) * cell.config["workers"] for cell in cells]
+    steps = [ResolvedCell(cell.config, registry).budget_steps * cell.config.workers for cell in cells]
     work = [float(count) / speeds[_speed_key(cell)] for count, cell in zip(steps, cells, strict=True)]
     return max(sum(work) / max(1, min(jobs, len(cells))), max(work, default=0.0))
 
 
 def _speed_key(cell: Cell) -> SpeedKey:
-    return SpeedKey(*(cell.config[axis] for axis in SpeedKey._fields))
+    c = cell.config
+    return SpeedKey(c.dataset, c.model, c.batch_size, c.precision)
 
 
 def _measured_seconds(cells: Sequence[Cell], store: ResultsFolder) -> Mapping[SpeedKey, float]:
@@ -56,7 +57,7 @@ def _measured_seconds(cells: Sequence[Cell], store: ResultsFolder) -> Mapping[Sp
         record = store.read_record(cell.id)
         if record is not None and record["state"] in SUCCESS_STATES:
             with corruption_as_result_error(store.cell_dir(cell.id)):
-                steps = record["steps"] * cell.config["workers"] * record["together"]
+                steps = record["steps"] * cell.config.workers * record["together"]
                 speeds[_speed_key(cell)].append(steps / record["wall_s"])
     return {kind: median(found) for kind, found in speeds.items()}
 

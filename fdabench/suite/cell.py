@@ -1,10 +1,10 @@
 """One point of the grid: everything that decides its numbers, as plain data, and the id that follows from it."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from fdabench.cell_config import CellConfig
 from fdabench.results.names import partition_name
 
 
@@ -15,14 +15,14 @@ class Cell:
     `detail` is what tells it from cells of the suite whose titles would be the same: `lr=0.001`; mostly empty.
     """
 
-    config: dict[str, Any]
+    config: CellConfig
     label: str
     is_reference: bool
     detail: str = ""
 
     @property
     def canonical_json(self) -> str:
-        return json.dumps(self.config, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return self.config.canonical_json()
 
     @property
     def id(self) -> str:
@@ -31,15 +31,15 @@ class Cell:
 
     def to_lock(self) -> dict[str, Any]:
         """As the frozen suite holds it."""
-        return {"id": self.id, "label": self.label, "reference": self.is_reference, "config": self.config}
+        return {"id": self.id, "label": self.label, "reference": self.is_reference, "config": self.config.to_dict()}
 
     @property
     def title(self) -> str:
         """One line that tells it from the others: for progress, `-k` and errors."""
         c = self.config
-        where = partition_name(c["partition"])
-        precision = "" if c["precision"] == "fp32" else f" {c['precision']}"
-        statistics = "" if c["batchnorm_stats"] == "local" else " averaged-statistics"
-        crew = f"K={c['workers']} b={c['batch_size']} s{c['seed']}"
-        what = f"{c['dataset']} {c['model']}{precision}{statistics}"
-        return " | ".join(filter(None, (self.label, what, where, self.detail, crew)))
+        where = partition_name(c.partition.to_table())
+        precision = "" if c.precision == "fp32" else f" {c.precision}"
+        statistics = "" if c.batchnorm_stats == "local" else " averaged-statistics"
+        workers = f"K={c.workers} b={c.batch_size} s{c.seed}"
+        what = f"{c.dataset} {c.model}{precision}{statistics}"
+        return " | ".join(filter(None, (self.label, what, where, self.detail, workers)))

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, create_model, model_validator
 
+from fdabench.cell_config import ComponentConfig
 from fdabench.component_info import info_of
 from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
 from fdabench.published.theta_rules import THETA_PER_PARAMETER
@@ -94,7 +95,8 @@ class ComponentTable(TomlTable):
     @model_validator(mode="after")
     def _accepted(self) -> Self:
         try:
-            made = build_component(self.component, self.model_dump(), CellScale(Fraction(1), 1, 0), self.registry)
+            given = ComponentConfig.from_table(self.model_dump(exclude_none=True))
+            made = build_component(self.component, given, CellScale(Fraction(1), 1, 0), self.registry)
             _check_state(made, self.registry)
         except ValueError:
             raise

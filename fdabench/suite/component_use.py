@@ -1,11 +1,12 @@
 """Which components a cell's configuration names, by role and name; and whether a plug-in's can be named at all."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, fields
 from fractions import Fraction
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from fdabench.cell_config import CellConfig, ComponentConfig
 from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
 from fdabench.registry.component_fields import ComponentField, component_fields
 from fdabench.registry.registry import Registry
@@ -20,15 +21,14 @@ PLAIN = (bool, int, float, str)
 NUMBERS, PARTS = ("theta", "period", "alpha", "lr"), ("monitor", "server")
 
 
-def components_used(config: Mapping[str, Any], registry: Registry) -> Iterator[tuple[str, str]]:
+def components_used(config: CellConfig, registry: Registry) -> Iterator[tuple[str, str]]:
     """(role, name) of everything that a cell names, as `("strategies", "fda")`."""
-    yield "strategies", config["strategy"]["kind"]
-    yield from _parts("strategies", config["strategy"], registry)
-    for role, key in (("optimizers", "optimizer"), ("partitions", "partition")):
-        yield role, config[key]["kind"]
-        yield from _parts(role, config[key], registry)
-    yield "models", config["model"]
-    yield "datasets", config["dataset"]
+    top = (("strategies", config.strategy), ("optimizers", config.optimizer), ("partitions", config.partition))
+    for role, component in top:
+        yield role, component.kind
+        yield from _parts(role, component, registry)
+    yield "models", config.model
+    yield "datasets", config.dataset
 
 
 def used_components(cells: Iterable[Cell], registry: Registry) -> list[tuple[str, str]]:
@@ -45,18 +45,15 @@ def locked_components(used: Iterable[tuple[str, str]], registry: Registry) -> di
     return found
 
 
-def _parts(role: str, table: Mapping[str, Any], registry: Registry) -> Iterator[tuple[str, str]]:
+def _parts(role: str, component: ComponentConfig, registry: Registry) -> Iterator[tuple[str, str]]:
     """What a component's fields name, and what theirs do."""
-    for member in component_fields(getattr(registry, role)[table["kind"]], registry):
-        if member.component_classes:
-            inner = table[member.name]
-            of = (
-                "monitors"
-                if registry.monitors.get(inner["kind"]) is member.component_classes[inner["kind"]]
-                else "servers"
-            )
-            yield of, inner["kind"]
-            yield from _parts(of, inner, registry)
+    for member in component_fields(getattr(registry, role)[component.kind], registry):
+        inner = component.component(member.name)
+        if inner is not None:
+            is_monitor = registry.monitors.get(inner.kind) is member.component_classes[inner.kind]
+            inner_role = "monitors" if is_monitor else "servers"
+            yield inner_role, inner.kind
+            yield from _parts(inner_role, inner, registry)
 
 
 def check_component_usable(registry: Registry, role: str, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from fdabench.cell_config import CellConfig
 from fdabench.component_info import info_of
 from fdabench.hyperparameters import THRESHOLD_TAG
 from fdabench.published.theta_rules import THETA_PER_PARAMETER, WARNING
@@ -204,13 +205,13 @@ def _distinguish_titles(cells: Sequence[Cell]) -> list[Cell]:
     """Cells that would have the same title get what differs between them as a detail."""
     same: dict[str, list[Table]] = {}
     for cell in cells:
-        same.setdefault(cell.title, []).append(flatten_keys(cell.config))
+        same.setdefault(cell.title, []).append(flatten_keys(cell.config.to_dict()))
     keys = {title: varying_keys(alike) for title, alike in same.items() if len(alike) > 1}
     return [replace(cell, detail=_detail(cell, keys[cell.title])) if cell.title in keys else cell for cell in cells]
 
 
 def _detail(cell: Cell, keys: Sequence[str]) -> str:
-    values = flatten_keys(cell.config)
+    values = flatten_keys(cell.config.to_dict())
     said = {key: f"{key.rpartition('.')[2]}={values[key]}" for key in keys if key in values}
     return " ".join(str(values[key]) if key.endswith(".kind") else text for key, text in said.items())
 
@@ -226,7 +227,7 @@ def _reference(strategies: Sequence[Table], named: Sequence[str], registry: Regi
     return next(iter(flagged + usual), None)
 
 
-def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> Table:
+def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> CellConfig:
     own = {key: value for key, value in strategy.items() if key not in STRATEGY_OPTIONS}
     cadence = suite.eval.model_dump(include={"every_steps", "every_epochs", "model", "validation"}, exclude_none=True)
     if suite.eval.stop_at_last_target:
@@ -235,11 +236,13 @@ def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> Table:
             "consecutive": suite.eval.consecutive,
             "comparison": suite.eval.comparison,
         }
-    return {
-        **workload,
-        "optimizer": strategy.get("optimizer", workload["optimizer"]),
-        "strategy": own,
-        "budget": suite.budget.model_dump(exclude_none=True),
-        "eval": cadence,
-        "seed": seed,
-    }
+    return CellConfig.from_table(
+        {
+            **workload,
+            "optimizer": strategy.get("optimizer", workload["optimizer"]),
+            "strategy": own,
+            "budget": suite.budget.model_dump(exclude_none=True),
+            "eval": cadence,
+            "seed": seed,
+        }
+    )

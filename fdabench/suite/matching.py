@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fdabench.cell_config import CellConfig
 from fdabench.suite.component_tables import TomlTable
 
 
@@ -23,15 +24,16 @@ class CellFilter(TomlTable):
     seed: int | None = None
 
 
-def cell_matches(config: Mapping[str, Any], keys: Mapping[str, Any]) -> bool:
+def cell_matches(config: CellConfig, keys: Mapping[str, Any]) -> bool:
     """Whether a cell has all these values; components are named by their kind."""
-    strategy, partition = config["strategy"], config["partition"]
+    strategy, partition = config.strategy, config.partition
+    monitor = strategy.component("monitor")
     axes = {
-        **config,
-        "partition": partition["kind"],
-        "alpha": partition.get("alpha"),
-        "strategy": strategy["kind"],
-        "monitor": strategy.get("monitor", {}).get("kind"),
-        "theta": strategy.get("theta"),
+        **config.to_dict(),
+        "partition": partition.kind,
+        "alpha": partition.parameters.get("alpha"),
+        "strategy": strategy.kind,
+        "monitor": None if monitor is None else monitor.kind,
+        "theta": strategy.parameters.get("theta"),
     }
     return all(axes[key] == value for key, value in keys.items())

@@ -97,7 +97,7 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:
     grid = expand_grid(suite, workloads, strategies, excludes, registry)
     if not grid.cells:
         raise SuiteError(source, _formatted([Issue(("exclude",), "nothing is left to run")], origins))
-    pairs = [(cell.config["model"], cell.config["dataset"]) for cell in grid.cells]
+    pairs = [(cell.config.model, cell.config.dataset) for cell in grid.cells]
     if unfit := [*_formatted(size_errors(grid.cells, registry), origins), *incompatible_pairs(pairs, registry)]:
         raise SuiteError(source, unfit)
     notes = (*plugin_notes(registry), *grid.notes, *unmatched_limits(suite.gate, grid.cells))

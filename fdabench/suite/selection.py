@@ -48,7 +48,7 @@ def parse_expression(cells: Sequence[Cell], words: str) -> list[Cell]:
 
 def selection_text(cell: Cell) -> str:
     """What the words of an expression are looked for in."""
-    return f"{cell.title} {cell.id} {cell.config['strategy']['kind']}".casefold()
+    return f"{cell.title} {cell.id} {cell.config.strategy.kind}".casefold()
 
 
 def parse_seeds(text: str) -> list[int]:

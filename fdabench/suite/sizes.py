@@ -1,9 +1,9 @@
 """Cells that nothing could hold, or whose settings exclude each other: told when a suite is read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any
 
+from fdabench.cell_config import CellConfig
 from fdabench.registry.build_component import held_out_samples, to_steps
 from fdabench.registry.registry import Registry
 from fdabench.suite.cell import Cell
@@ -19,32 +19,32 @@ def size_errors(cells: Sequence[Cell], registry: Registry) -> list[Issue]:
     return list(dict.fromkeys(fault for cell in cells for fault in _cell_errors(cell.config, registry)))
 
 
-def _cell_errors(config: Mapping[str, Any], registry: Registry) -> Iterator[Issue]:
+def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
     yield from _optimizer_errors(config, registry)
-    workers, batch_size = config["workers"], config["batch_size"]
-    whole = registry.datasets[config["dataset"]].train_samples
-    held_out = held_out_samples(config["eval"], whole)
+    workers, batch_size = config.workers, config.batch_size
+    whole = registry.datasets[config.dataset].train_samples
+    held_out = held_out_samples(config.eval, whole)
     left = whole - held_out
-    if "validation" in config["eval"] and (held_out == 0 or left < workers):
-        said = f"of {whole} samples of {config['dataset']} it takes {held_out} and leaves {left}"
+    if config.eval.validation is not None and (held_out == 0 or left < workers):
+        said = f"of {whole} samples of {config.dataset} it takes {held_out} and leaves {left}"
         yield Issue(("eval", "validation", "share"), said)
         return
     epoch = Fraction(left, workers * batch_size)
-    steps = to_steps(config["budget"], ("steps", "epochs"), epoch)
-    where = f"for {config['dataset']}, workers = {workers} and batch_size = {batch_size}"
+    steps = to_steps(config.budget.steps, config.budget.epochs, epoch)
+    where = f"for {config.dataset}, workers = {workers} and batch_size = {batch_size}"
     if steps > MAX_STEPS:
         said = f"{where} it comes to {float(steps):.3g} local steps; at most {MAX_STEPS:.0e} are allowed"
         yield Issue(("budget",), said)
     # more than one in a step there is not
-    evaluations = min(steps, steps / to_steps(config["eval"], ("every_steps", "every_epochs"), epoch))
+    evaluations = min(steps, steps / to_steps(config.eval.every_steps, config.eval.every_epochs, epoch))
     if evaluations > MAX_EVALUATIONS:
         said = f"{float(evaluations):.3g} evaluations; at most {MAX_EVALUATIONS:.0e} are allowed"
         yield Issue(("eval",), f"{where} there would be {said}: take a longer period")
 
 
-def _optimizer_errors(config: Mapping[str, Any], registry: Registry) -> Iterator[Issue]:
+def _optimizer_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
     """Corrected gradients keep the workers' optimizer states equal: there is nothing to do with them at a sync."""
-    state_on_sync, kind = config["optimizer"].get("state_on_sync", "keep"), config["strategy"]["kind"]
+    state_on_sync, kind = config.optimizer.parameters.get("state_on_sync", "keep"), config.strategy.kind
     if state_on_sync != "keep" and hasattr(registry.strategies[kind], "correct"):
         # the optimizer may be the workload's or the strategy's own, so no one place in the file is meant
         yield Issue(

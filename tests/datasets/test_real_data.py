@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from fdabench.cell_config import CellConfig
 from fdabench.datasets import DATASETS
 from fdabench.datasets.base import DatasetTensors
 from support.cells import train_cell
@@ -104,7 +105,7 @@ def test_lenet5_learns_mnist_under_fda_with_few_syncs() -> None:
         "eval": {"every_steps": 80, "model": "virtual-mean"},
         "seed": 0,
     }
-    done = train_cell(config, folder("mnist"))
+    done = train_cell(CellConfig.from_table(config), folder("mnist"))
     row = done.tables["evals"][-1]
     assert row["test_accuracy"] > 0.75
     assert 1 <= len(done.tables["rounds"]) < 20

@@ -20,6 +20,7 @@ from fdabench.cli.main import app
 from fdabench.distributed.process_group import TorchProcessGroup, split_evenly
 from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.build import build_cell
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.results.folder import TABLES, Record, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.reader import read_suite
@@ -360,24 +361,23 @@ def test_a_strategy_that_branches_on_its_local_workers_is_named(call: Call, tmp_
 
 
 @pytest.mark.slow
-def test_the_exception_of_one_process_is_reported_as_the_cause(call: Call, tmp_path: Path) -> None:
-    plugged(tmp_path, "t == FIRST and torch.distributed.get_rank() == 1", "raise ValueError('not with me')")
+@pytest.mark.parametrize(
+    ("condition", "error", "reported"),
+    [
+        ("torch.distributed.get_rank() == 1", "not with me", ("rank 1 of 2", "ValueError: not with me")),
+        ("True", "with nobody", ("mine.py", "ValueError: with nobody")),
+    ],
+    ids=["one process", "every process"],
+)
+def test_an_exception_of_a_strategy_ends_its_cell_only_and_names_the_cause(
+    call: Call, tmp_path: Path, condition: str, error: str, reported: tuple[str, str]
+) -> None:
+    plugged(tmp_path, f"t == FIRST and {condition}", f"raise ValueError({error!r})")
     done = call("fdabench", "run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
     assert done.returncode == 3
     found = {record["config"]["strategy"]["kind"]: record for record in records(tmp_path / "spread").values()}
     assert (found["synchronous"]["state"], found["mine"]["state"]) == ("done", "failed")
-    assert "rank 1 of 2" in found["mine"]["error"]
-    assert "ValueError: not with me" in found["mine"]["error"]
-
-
-@pytest.mark.slow
-def test_what_every_process_raises_ends_the_cell_only(call: Call, tmp_path: Path) -> None:
-    plugged(tmp_path, "t == FIRST", "raise ValueError('with nobody')")
-    done = call("fdabench", "run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
-    assert done.returncode == 3
-    found = {record["config"]["strategy"]["kind"]: record for record in records(tmp_path / "spread").values()}
-    assert (found["synchronous"]["state"], found["mine"]["state"]) == ("done", "failed")
-    assert "mine.py" in found["mine"]["error"]
+    assert all(text in found["mine"]["error"] for text in reported)
 
 
 @pytest.mark.parametrize(
@@ -426,10 +426,10 @@ def test_workers_are_shared_out_evenly_and_in_order(workers: int, processes: int
 
 
 def test_each_process_holds_its_own_workers_samples_only(tmp_path: Path) -> None:
-    config = read_suite(suite(tmp_path, LONG, 3)).cells[0].config
+    cell = ResolvedCell(read_suite(suite(tmp_path, LONG, 3)).cells[0].config)
     data = load_datasets(["digits"], Path("no-data"))["digits"]
-    whole = build_cell(config, data)
-    first, second = (build_cell(config, data, team=TorchProcessGroup(rank, 2)) for rank in range(2))
+    whole = build_cell(cell, data)
+    first, second = (build_cell(cell, data, team=TorchProcessGroup(rank, 2)) for rank in range(2))
     assert len(first.examples.y) == len(whole.shards[0]) + len(whole.shards[1])
     assert len(second.examples.y) == len(whole.shards[2])
     drawn = whole.crew.samplers[2].next_batch()

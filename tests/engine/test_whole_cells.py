@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fdabench.cell_config import CellConfig
 from fdabench.core.collective import InProcessCollective
 from fdabench.datasets import DATASETS
 from fdabench.engine.arrays import LabeledData
@@ -18,15 +19,14 @@ from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.workers import Workers
 from fdabench.errors import PartitionError, WorkloadError
 from fdabench.experiment.build import (
-    SEED_AXES,
     CellSetup,
     averaging_weights,
     build_cell,
     build_training,
     make_samplers,
     partition_data,
-    seeds_of,
 )
+from fdabench.experiment.resolved_cell import SEED_AXES, ResolvedCell
 from fdabench.experiment.train import TrainingResult
 from fdabench.results.schema import CLOCK_COLUMNS
 from support.cells import train_cell
@@ -61,9 +61,9 @@ def fda(monitor: str, theta: float, every: int = 1) -> dict[str, Any]:
     return {"kind": "fda", "theta": theta, "monitor": table, "every": every, "server": AVERAGE}
 
 
-def cell(strategy: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """A cell's configuration as the grid makes it."""
-    return {
+def cell(strategy: dict[str, Any], **changes: Any) -> ResolvedCell:
+    """A cell as the grid makes it."""
+    table = {
         "dataset": "digits",
         "model": "mlp",
         "workers": K,
@@ -80,10 +80,11 @@ def cell(strategy: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "seed": 0,
         "eval": EVAL | changes.pop("eval", {"every_steps": 10}),
     } | changes
+    return ResolvedCell(CellConfig.from_table(table))
 
 
 def go(strategy: dict[str, Any], **changes: Any) -> TrainingResult:
-    return train_cell(cell(strategy, **changes))
+    return train_cell(cell(strategy, **changes).config)
 
 
 def weights(setting: CellSetup) -> Tensor:
@@ -128,16 +129,16 @@ def test_a_server_that_only_averages_is_tested_as_the_mean_of_the_workers() -> N
 
 
 def test_the_evaluated_model_is_the_mean_of_the_workers() -> None:
-    config = cell(fda("naive", 1e9), budget={"steps": 7}, eval={"every_steps": 7})
-    setting = build_cell(config, DIGITS)
-    workers = Workers(build_training(config, setting, SequentialGradients), [setting.crew])
+    resolved = cell(fda("naive", 1e9), budget={"steps": 7}, eval={"every_steps": 7})
+    setting = build_cell(resolved, DIGITS)
+    workers = Workers(build_training(resolved, setting, SequentialGradients), [setting.crew])
     for _ in range(7):
         workers.step()
     mean_D = InProcessCollective(torch.full((K,), 1 / K)).mean(workers.weights())
     expected = evaluate(
         setting.crew.start, mean_D, torch.empty(0), LabeledData(setting.data.test_x, setting.data.test_y)
     )
-    row = evals(train_cell(config)).iloc[0]
+    row = evals(train_cell(resolved.config)).iloc[0]
     assert (row["test_accuracy"], row["test_loss"]) == (expected.accuracy, expected.loss)
 
 
@@ -215,7 +216,7 @@ def test_a_run_that_misses_its_target_is_done() -> None:
 
 
 def test_a_run_can_be_stopped() -> None:
-    done = train_cell(cell(SYNCHRONOUS), stop_asked=lambda: True)
+    done = train_cell(cell(SYNCHRONOUS).config, stop_asked=lambda: True)
     assert (done.state, done.steps) == ("interrupted", 1)
 
 
@@ -253,11 +254,11 @@ def test_later_batches_are_the_same_too() -> None:
 
 
 def test_seeds_depend_on_the_axes_they_may_and_on_no_others() -> None:
-    before = seeds_of(cell(SYNCHRONOUS))
+    before = cell(SYNCHRONOUS).seeds
     free = [{"strategy": table} for table in STRATEGIES]
     free += [{"optimizer": SGD}, {"averaging": "samples"}, {"budget": {"steps": 9}}, {"eval": {"every_steps": 1}}]
     for change in free:
-        assert seeds_of(cell(SYNCHRONOUS) | change) == before
+        assert cell(**({"strategy": SYNCHRONOUS} | change)).seeds == before
     for axis, value in {
         "seed": 1,
         "dataset": "mnist",
@@ -268,7 +269,7 @@ def test_seeds_depend_on_the_axes_they_may_and_on_no_others() -> None:
         "sampling": "replacement",
         "last_batch": "drop",
     }.items():
-        after = seeds_of(cell(SYNCHRONOUS) | {axis: value})
+        after = cell(SYNCHRONOUS, **{axis: value}).seeds
         assert {use for use in before if after[use] != before[use]} == {
             use for use in SEED_AXES if axis in SEED_AXES[use]
         }
@@ -302,11 +303,11 @@ def test_averaging_by_samples_weighs_each_worker_by_its_shard() -> None:
     setting = build_cell(cell(SYNCHRONOUS, averaging="samples", **skewed), DIGITS)
     sizes = [len(shard) for shard in setting.shards]
     assert len(set(sizes)) > 1
-    assert averaging_weights(cell(SYNCHRONOUS, averaging="samples"), setting.shards).tolist() == pytest.approx(
+    assert averaging_weights(cell(SYNCHRONOUS, averaging="samples").config, setting.shards).tolist() == pytest.approx(
         [size / 1438 for size in sizes]
     )
     assert setting.channel.collective.mean(torch.eye(K)).tolist() == pytest.approx([size / 1438 for size in sizes])
-    assert averaging_weights(cell(SYNCHRONOUS), setting.shards).tolist() == [0.25] * K
+    assert averaging_weights(cell(SYNCHRONOUS).config, setting.shards).tolist() == [0.25] * K
 
 
 def test_a_shard_too_small_for_a_batch_is_refused_with_advice() -> None:

@@ -88,7 +88,8 @@ def test_a_stopped_cell_sends_its_checkpoint_and_resumes_on_another_machine(ran:
 
 def long_cell(ran: Any) -> Cell:
     cell: Cell = ran.cells["Synchronous"]
-    config = {**cell.config, "budget": {"steps": 1500}, "eval": {**cell.config["eval"], "every_steps": 500}}
+    evaluation = {"every_steps": 500, "model": cell.config.eval.model}
+    config = cell.config.with_changes({"budget": {"steps": 1500}, "eval": evaluation})
     return Cell(config, cell.label, cell.is_reference)
 
 

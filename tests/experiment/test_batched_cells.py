@@ -15,6 +15,7 @@ from fdabench.errors import WorkloadError
 from fdabench.execution.batching import batch_cells, estimated_work
 from fdabench.execution.preflight import default_cells_per_batch
 from fdabench.execution.shared_data import export_datasets, load_datasets, mmap_loader
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
 from fdabench.experiment.train import CellJob, TrainingResult, train_cells
 from fdabench.results.folder import ResultsFolder
@@ -36,7 +37,7 @@ def tables(done: TrainingResult) -> dict[str, pd.DataFrame]:
 
 def side_by_side(cells: list[Cell], engine: str) -> list[Any]:
     return train_cells(
-        [CellJob(cell.id, cell.config) for cell in cells], load_dataset(cells[0].config), ENGINES[engine]
+        [CellJob(cell.id, ResolvedCell(cell.config)) for cell in cells], load_dataset(cells[0].config), ENGINES[engine]
     )
 
 
@@ -44,7 +45,7 @@ def side_by_side(cells: list[Cell], engine: str) -> list[Any]:
 def mixed(cells: Cells) -> list[Cell]:
     """Every strategy, two seeds, and one cell that ends early."""
     found = cells("seeds=[0, 1]")
-    short = {**found[0].config, "budget": {"steps": 5}}
+    short = found[0].config.with_changes({"budget": {"steps": 5}})
     return [replace(found[0], config=short), *found[1:]]
 
 
@@ -97,7 +98,8 @@ def test_only_cells_with_one_model_and_optimizer_share_a_matrix(cells: Cells) ->
     alike, other, bigger = cells(), cells("workload.optimizer.lr=0.1"), cells("workload.batch_size=8")
     groups = batch_cells([*alike, *other, *bigger], 4)
     assert sorted(len(group) for group in groups) == [1] * 3 + [4] * 6
-    assert all(len({(c.config["batch_size"], c.config["optimizer"]["lr"]) for c in group}) == 1 for group in groups)
+    shared = [{(c.config.batch_size, c.config.optimizer.parameters["lr"]) for c in group} for group in groups]
+    assert all(len(each) == 1 for each in shared)
     assert sorted(cell.id for group in groups for cell in group) == sorted(c.id for c in [*alike, *other, *bigger])
 
 

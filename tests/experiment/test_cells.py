@@ -18,6 +18,7 @@ from fdabench.accounting.costs import CONVENTIONS, total_bytes
 from fdabench.execution.events import CellFinished, CellProgress, CellStarted
 from fdabench.execution.local_backend import RunContext, run_cells
 from fdabench.execution.shared_data import load_datasets
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.run_cell import CellCallbacks
 from fdabench.experiment.status import cell_statuses, summarize
 from fdabench.planning.forecast import forecast_bytes
@@ -53,7 +54,7 @@ def test_a_cell_leaves_a_record_and_every_table(ran: Any) -> None:
         assert names == {"cell.json"} | {f"{table}.parquet" for table in TABLES}
         record = ran.store.read_record(cell.id)
         assert record is not None
-        assert (record["label"], record["config"], record["attempts"]) == (label, cell.config, 1)
+        assert (record["label"], record["config"], record["attempts"]) == (label, cell.config.to_dict(), 1)
         assert (record["steps"], record["resolved"]["budget_steps"]) == (24, 24)
         assert record["started"] <= record["ended"]
         assert {"fdabench", "torch", "python", "device", "threads", "git"} <= set(record["environment"])
@@ -96,9 +97,9 @@ def test_a_cell_run_again_gives_the_same_tables_but_for_the_clock(ran: Any, tmp_
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_bytes_are_forecast_exactly_for_periodic_strategies_and_bounded_for_fda(ran: Any, convention: str) -> None:
     for label, cell in ran.cells.items():
-        bound = forecast_bytes(cell, convention)
+        bound = forecast_bytes(ResolvedCell(cell.config), convention)
         assert bound is not None
-        spent = total_bytes(ledger(ran, label), cell.config["workers"], convention).total
+        spent = total_bytes(ledger(ran, label), cell.config.workers, convention).total
         if label in PERIODIC:
             assert bound.low == bound.high == spent, label
         else:
@@ -106,8 +107,8 @@ def test_bytes_are_forecast_exactly_for_periodic_strategies_and_bounded_for_fda(
 
 
 def test_bytes_of_a_strategy_without_a_forecast_are_unknown(ran: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fdabench.planning.forecast.strategy_of", lambda config, registry: object())
-    assert [forecast_bytes(cell, "paper") for cell in ran.cells.values()] == [None] * 9
+    monkeypatch.setattr(ResolvedCell, "strategy", object())
+    assert [forecast_bytes(ResolvedCell(cell.config), "paper") for cell in ran.cells.values()] == [None] * 9
 
 
 def test_a_cell_that_raises_is_recorded_as_failed_with_its_traceback(
@@ -297,7 +298,7 @@ def test_a_process_that_dies_loses_its_cell_and_no_other(cells: Cells, tmp_path:
 
 
 def longer(cell: Cell) -> Cell:
-    return replace(cell, config={**cell.config, "budget": {"steps": 1_000_000}})
+    return replace(cell, config=cell.config.with_changes({"budget": {"steps": 1_000_000}}))
 
 
 def pid_at(store: ResultsFolder, cell: Cell) -> int:
@@ -308,7 +309,7 @@ def pid_at(store: ResultsFolder, cell: Cell) -> int:
 
 @pytest.mark.slow
 def test_closing_the_run_stops_its_cells(cells: Cells, tmp_path: Path) -> None:
-    long = [replace(cell, config={**cell.config, "budget": {"steps": 100_000}}) for cell in cells()[:3]]
+    long = [replace(cell, config=cell.config.with_changes({"budget": {"steps": 100_000}})) for cell in cells()[:3]]
     store = ResultsFolder(tmp_path)
     events = run_cells(long, place(store, 2))
     while not isinstance(next(events), CellStarted):

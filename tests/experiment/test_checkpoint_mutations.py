@@ -20,13 +20,14 @@ from fdabench.experiment.checkpoint.encoding import codec_for
 from fdabench.experiment.checkpoint.file import CheckpointFile
 from fdabench.experiment.checkpoint.state import CheckpointState
 from fdabench.experiment.checkpoint.state_schema import check, sizes_of
-from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
+from fdabench.experiment.resolved_cell import ResolvedCell
+from fdabench.experiment.run_cell import CellCallbacks, run_cells_batched
 from fdabench.registry.registry import BUILT_IN
 from fdabench.results.folder import TABLES, Record, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
-from support.cells import load_dataset
+from support.cells import CPU
 from support.suites import digits_suite
 
 SUITE = digits_suite(
@@ -38,8 +39,6 @@ SUITE = digits_suite(
     batch_size=8,
 )
 STOP, DIGEST = 7, 32
-DIGITS = load_dataset({"dataset": "digits"})
-CPU = ExecutionContext(torch.device("cpu"), "sequential", lambda name: DIGITS)
 
 
 class Stopped(NamedTuple):
@@ -253,7 +252,7 @@ def opened(path: Path, stopped: Stopped, told: list[str]) -> CheckpointFile:
     cell, codec = stopped.cell, codec_for(stopped.cell.config, BUILT_IN, torch.device("cpu"))
     about = json.loads(codec.decode(stopped.checkpoint[:-DIGEST])["about"])
     return CheckpointFile(
-        path, about, codec, lambda state: check(state, sizes_of(cell.id, cell.config, BUILT_IN)), told.append
+        path, about, codec, lambda state: check(state, sizes_of(cell.id, ResolvedCell(cell.config))), told.append
     )
 
 

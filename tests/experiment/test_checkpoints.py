@@ -84,13 +84,13 @@ def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int])
 def all_kinds(cells: Cells) -> list[Cell]:
     """The tiny suite's cells, and one that averages gradients. The other strategies are FedAvg with another server."""
     found = cells()
-    return [*found, replace(found[0], config={**found[0].config, "strategy": {"kind": "ddp"}}, label="DDP")]
+    return [*found, replace(found[0], config=found[0].config.with_changes({"strategy": {"kind": "ddp"}}), label="DDP")]
 
 
 def test_every_strategy_and_monitor_is_here(cells: Cells) -> None:
-    found = [cell.config["strategy"] for cell in all_kinds(cells)]
-    assert {STRATEGIES[table["kind"]].step for table in found} == {cls.step for cls in STRATEGIES.values()}
-    assert {table["monitor"]["kind"] for table in found if "monitor" in table} == set(MONITORS)
+    found = [cell.config.strategy for cell in all_kinds(cells)]
+    assert {STRATEGIES[strategy.kind].step for strategy in found} == {cls.step for cls in STRATEGIES.values()}
+    assert {monitor.kind for strategy in found if (monitor := strategy.component("monitor"))} == set(MONITORS)
     assert {cell.label.split(" ")[0] for cell in all_kinds(cells)} == set(KINDS)
 
 
@@ -367,7 +367,7 @@ class Mine(FedAvg):
 def theirs(cells: Cells, strategy: type, monkeypatch: pytest.MonkeyPatch) -> Cell:
     monkeypatch.setitem(STRATEGIES, "fedavg", strategy)  # type: ignore[arg-type]
     monkeypatch.setattr("fdabench.experiment.run_cell.code_hashes", lambda config, registry: {})
-    return next(cell for cell in cells() if cell.config["strategy"]["kind"] == "fedavg")
+    return next(cell for cell in cells() if cell.config.strategy.kind == "fedavg")
 
 
 def test_a_strategy_with_its_own_round_and_state_is_resumed(

@@ -22,6 +22,7 @@ READERS = {
     "execution/shared_data.py",
     "execution/plugin_data.py",
     "registry/component_fields.py",
+    "cell_config.py",
     *closure.OBSERVER_MODULES,
 }
 
@@ -128,7 +129,7 @@ def test_what_every_cell_runs_changes_every_cell(copy: Path, ran: Any, file: str
 def test_every_file_that_runs_is_hashed(ran: Any, label: str) -> None:
     """What is executed while a cell runs, seen by the interpreter, but for what only reads or stores numbers."""
     (cell,) = [cell for name, cell in ran.cells.items() if name.split(" ")[0] == label]
-    config = {**cell.config, "budget": {"steps": 8}}
+    config = cell.config.with_changes({"budget": {"steps": 8}})
     executed: set[str] = set()
 
     def note(frame: FrameType, event: str, argument: Any) -> None:

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from fdabench.experiment.build import budget_of, build_cell, steps_per_epoch, train_samples_of, validation_indices
+from fdabench.engine.sampling import Indices
+from fdabench.experiment.build import build_cell, validation_indices
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import TrainingResult
 from fdabench.results.derive import derive_hits
 from fdabench.suite.cell import Cell
@@ -22,7 +24,7 @@ NEARLY_NO_MOMENTUM = 1e-9
 
 
 def with_strategy(cell: Cell, **strategy: Any) -> Cell:
-    return replace(cell, config={**cell.config, "strategy": strategy})
+    return replace(cell, config=cell.config.with_changes({"strategy": strategy}))
 
 
 def evals(cell: Cell) -> pd.DataFrame:
@@ -119,8 +121,9 @@ def test_a_server_is_applied_to_the_virtual_mean_and_keeps_its_state(cells: Cell
 def test_the_last_epoch_of_a_budget_is_ended_and_evaluated(cells: Cells) -> None:
     """1,438 / (3 * 32) = 14.98 steps an epoch: five are 74.9 steps, so the fifth ends in step 75."""
     cell = cells("budget.epochs=5", "eval.every_epochs=1")[FEDAVG]
-    assert steps_per_epoch(cell.config) == Fraction(1438, 96)
-    assert budget_of(cell.config) == 75
+    resolved = ResolvedCell(cell.config)
+    assert resolved.steps_per_epoch == Fraction(1438, 96)
+    assert resolved.budget_steps == 75
     found = evals(cell)
     assert found["step"].tolist() == [15, 30, 45, 60, 75]
     assert found["epoch"].iloc[-1] >= 5
@@ -129,22 +132,28 @@ def test_the_last_epoch_of_a_budget_is_ended_and_evaluated(cells: Cells) -> None
 VALIDATION = ("eval.validation={share=0.1, seed=3}",)
 
 
+def held_out_of(cell: Cell) -> Indices:
+    assert cell.config.eval.validation is not None
+    return validation_indices(cell.config, cell.config.eval.validation, 1438)
+
+
 def test_the_validation_split_is_left_out_of_training_and_is_what_is_evaluated(cells: Cells) -> None:
     cell = cells(*VALIDATION)[FEDAVG]
     data = load_dataset(cell.config)
-    setting, held_out = build_cell(cell.config, data), validation_indices(cell.config, 1438)
+    resolved = ResolvedCell(cell.config)
+    setting, held_out = build_cell(resolved, data), held_out_of(cell)
     assert len(held_out) == 144
-    assert train_samples_of(cell.config) == 1438 - 144
+    assert resolved.train_samples == 1438 - 144
     assert sorted(np.concatenate([*setting.shards, held_out])) == list(range(1438))
     assert torch.equal(setting.held_out.y, data.train_y[torch.from_numpy(held_out)])
     assert torch.equal(setting.held_out.x, data.train_x[torch.from_numpy(held_out)])
 
 
 def test_the_split_depends_on_its_own_seed_alone(cells: Cells) -> None:
-    first, *others = (validation_indices(cell.config, 1438) for cell in cells(*VALIDATION, "seeds=[0, 1]"))
+    first, *others = (held_out_of(cell) for cell in cells(*VALIDATION, "seeds=[0, 1]"))
     assert all(np.array_equal(first, other) for other in others)
     other_seed = cells("eval.validation={share=0.1, seed=4}")[0]
-    assert not np.array_equal(first, validation_indices(other_seed.config, 1438))
+    assert not np.array_equal(first, held_out_of(other_seed))
 
 
 def test_a_validation_split_changes_what_is_measured(cells: Cells) -> None:
@@ -160,6 +169,6 @@ def test_hits_of_one_rule_are_comparable(cells: Cells) -> None:
         cell = averaging(cells, "virtual-mean", momentum)
         tables = ran(cell).tables
         frames = (pd.DataFrame(tables[name]).assign(cell_id=cell.id) for name in ("evals", "ledger"))
-        costs.append(derive_hits(lock, {cell.id: {"config": cell.config}}, *frames).drop(columns="cell_id"))
+        costs.append(derive_hits(lock, {cell.id: {"config": cell.config.to_dict()}}, *frames).drop(columns="cell_id"))
     assert costs[0]["reached"].any()
     pd.testing.assert_frame_equal(*costs, check_exact=True)

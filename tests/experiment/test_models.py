@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ from fdabench.execution.preflight import check_runnable
 from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.build import build_cell, build_training
 from fdabench.experiment.code_fingerprint import code_hashes
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.models import MODELS
 from fdabench.planning import time as estimate
 from fdabench.results.folder import ResultsFolder
@@ -39,8 +40,8 @@ def test_the_square_of_the_kernels_comes_from_the_architecture(
 ) -> None:
     monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], kernel_l2=coefficient))  # type: ignore[index]
     config = cells()[0].config
-    setting = build_cell(config, load_datasets(["digits"], Path("nowhere"))["digits"])
-    assert build_training(config, setting, SequentialGradients).kernel_l2 == coefficient
+    setting = build_cell(ResolvedCell(config), load_datasets(["digits"], Path("nowhere"))["digits"])
+    assert build_training(ResolvedCell(config), setting, SequentialGradients).kernel_l2 == coefficient
 
 
 def test_missing_weights_are_reported_before_anything_runs(cells: Cells, without_weights: None) -> None:
@@ -56,7 +57,7 @@ def test_a_plan_fetches_no_weights(
     readings = count()
     monkeypatch.setattr(estimate, "perf_counter", lambda: next(readings) / 4)
     cell = cells()[0]
-    worker_steps = 24 * cell.config["workers"]
+    worker_steps = 24 * cell.config.workers
     assert estimate.estimated_seconds([cell], ResultsFolder(tmp_path), jobs=1) == pytest.approx(
         worker_steps / (3 / 1.25)
     )
@@ -72,6 +73,6 @@ def test_a_plan_fetches_no_weights(
     ],
 )
 def test_a_cell_depends_on_its_models_file_and_on_no_other_models(cells: Cells, model: str, file: str) -> None:
-    config: Any = {**cells()[0].config, "dataset": "cifar100", "model": model}
+    config = cells()[0].config.with_changes({"dataset": "cifar100", "model": model})
     files = {name for name in code_hashes(config) if name.startswith("models/")}
     assert files == {file, "models/base.py", "models/dropout.py"}

@@ -19,9 +19,11 @@ from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import Round, synchronize
 from fdabench.experiment import build as setting
 from fdabench.experiment import run_cell
+from fdabench.experiment.resolved_cell import SEED_AXES
 from fdabench.gate.compare.verdict import CheckResult, Verdict
 from fdabench.monitors.linear import Linear
 from fdabench.monitors.sketch import Sketch
+from fdabench.registry.build_component import build_component
 from fdabench.strategies.fda import FDA
 from fdabench.strategies.fedavg import FedAvg
 from support.cells import CPU
@@ -103,13 +105,11 @@ def test_theta_off_by_5_percent(code_change: CodeChange, monkeypatch: pytest.Mon
 def test_a_theta_that_was_resolved_wrongly_anywhere(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
-    real = setting.strategy_of
-
     def off(*arguments: Any) -> Any:
-        found = real(*arguments)
+        found = build_component(*arguments)
         return replace(found, theta=1.05 * found.theta) if isinstance(found, FDA) else found
 
-    monkeypatch.setattr(setting, "strategy_of", off)
+    monkeypatch.setattr("fdabench.experiment.resolved_cell.build_component", off)
     checked = code_change.check()
     assert ("A", "fda", "theta") in failing(checked)
     assert checked.exit_code == 1
@@ -139,7 +139,7 @@ def test_a_seed_that_leaked_into_the_partition(
     code_change: CodeChange, monkeypatch: pytest.MonkeyPatch, elsewhere: None
 ) -> None:
     """By the axes that the seed is made from: known without running anything, so anywhere."""
-    monkeypatch.setitem(setting.SEED_AXES, "partition", (*setting.SEED_AXES["partition"], "batch_size"))  # type: ignore[arg-type]
+    monkeypatch.setitem(SEED_AXES, "partition", (*SEED_AXES["partition"], "batch_size"))  # type: ignore[arg-type]
     checked = code_change.check()
     assert checked.exit_code == 1
     assert {("A", "fedavg", "seeds"), ("A", "fda", "seeds")} <= failing(checked)

@@ -84,12 +84,12 @@ def test_the_first_steps_are_those_written_down(golden: dict[str, list[Row]], la
     assert [row.loss for row in found] == pytest.approx([row.loss for row in golden[label]], abs=LOSS, rel=0)
 
 
-@pytest.mark.parametrize("label", [label for label, cell in CELLS.items() if cell.config["strategy"]["kind"] == "fda"])
+@pytest.mark.parametrize("label", [label for label, cell in CELLS.items() if cell.config.strategy.kind == "fda"])
 def test_no_sync_hangs_by_a_rounding(label: str) -> None:
     """Otherwise the written numbers would hold on one class of processors only."""
     config = CELLS[label].config
     trace = train_cell(config).tables["trace"]
-    theta = config["strategy"]["theta"]
+    theta = config.strategy.parameters["theta"]
     assert len(trace) == 20
     assert min(abs(row["estimate"] / theta - 1) for row in trace) > CLEAR_OF_THETA
 

@@ -8,6 +8,7 @@ import pytest
 
 from fdabench.accounting.costs import CONVENTIONS, total_bytes
 from fdabench.core.count_sketch import draw_hashes
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.planning.extrapolate import TargetScale, estimate_costs
 from fdabench.planning.forecast import forecast_bytes
 from fdabench.planning.memory import process_bytes
@@ -108,8 +109,8 @@ def test_the_forecast_of_a_run_with_averaged_moments_is_its_ledger(
     store = ResultsFolder(tmp_path / "out")
     run_cell(cell, store)
     ledger = store.read_cell_table(cell.id, "ledger").to_pandas()
-    spent = total_bytes(ledger, cell.config["workers"], convention)
-    bound = forecast_bytes(cell, convention)
+    spent = total_bytes(ledger, cell.config.workers, convention)
+    bound = forecast_bytes(ResolvedCell(cell.config), convention)
     assert spent.optimizer > spent.model / 2
     assert bound == (spent.total, spent.total)
 
@@ -123,7 +124,7 @@ def test_plan_and_extrapolation_forecast_the_same_bytes(
     for cell in cells(*changes):
         demands = found[cell.id]
         assert demands is not None
-        assert forecast_bytes(cell, convention) == tuple(demand.wire_bytes for demand in demands)
+        assert forecast_bytes(ResolvedCell(cell.config), convention) == tuple(demand.wire_bytes for demand in demands)
 
 
 EMPTY = {"suite": "tiny", "targets": [], "consecutive": 1, "comparison": ">=", "convention": "ring", "seeds": [0]}
@@ -132,21 +133,22 @@ EMPTY = {"suite": "tiny", "targets": [], "consecutive": 1, "comparison": ">=", "
 def test_memory_counts_every_vector_that_a_process_holds(cells: Change) -> None:
     """Model, gradient, two global models, the drift and Adam's two moments; and what strategy and monitor add."""
     numbers = 10**6
-    found = {cell.label: process_bytes(cell.config, numbers) for cell in cells("strategy.4.monitor=linear")}
+    linear = cells("strategy.4.monitor=linear")
+    found = {cell.label: process_bytes(ResolvedCell(cell.config), numbers) for cell in linear}
     assert found["Synchronous"] == found["FedAvg"] == 7 * 4 * numbers
     assert found["FedAdam"] == 9 * 4 * numbers
     assert found["FedAvgM"] == 8 * 4 * numbers
     by_monitor = {
-        cell.config["strategy"]["monitor"]["kind"]: process_bytes(cell.config, numbers)
+        monitor.kind: process_bytes(ResolvedCell(cell.config), numbers)
         for cell in cells()
-        if "monitor" in cell.config["strategy"]
+        if (monitor := cell.config.strategy.component("monitor")) is not None
     }
     assert by_monitor["naive"] == 7 * 4 * numbers + 4
     assert by_monitor["linear"] == 8 * 4 * numbers + 8
     assert by_monitor["exact"] > 8 * 4 * numbers
     for optimizer, vectors in (('{ kind = "sgd", lr = 0.1 }', 5), ('{ kind = "sgd", lr = 0.1, momentum = 0.9 }', 6)):
         (first, *_) = cells(f"workload.optimizer={optimizer}")
-        assert process_bytes(first.config, numbers) == vectors * 4 * numbers
+        assert process_bytes(ResolvedCell(first.config), numbers) == vectors * 4 * numbers
 
 
 def test_a_sketch_keeps_no_more_than_seven_bytes_for_each_parameter() -> None:

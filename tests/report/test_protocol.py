@@ -31,7 +31,7 @@ def cells(name: str) -> tuple[Cell, ...]:
 @pytest.mark.parametrize("model", GRIDS)
 def test_a_whole_suite_has_every_setting_of_table_1(model: str) -> None:
     grid, found = GRIDS[model], cells(WHOLE[model])
-    fda = [cell.config for cell in found if cell.config["strategy"]["kind"] == "fda"]
+    fda = [cell.config.to_dict() for cell in found if cell.config.strategy.kind == "fda"]
     monitors = {"linear", "sketch"} | ({"naive"} if model == "lenet5" else set())
     partitions = BIASED.get(model, {"iid-file-order"})
     assert partitions <= {*IID, *PARTITIONS.values()}
@@ -43,9 +43,7 @@ def test_a_whole_suite_has_every_setting_of_table_1(model: str) -> None:
     assert {each["workers"] for each in fda} == set(grid.workers)
     assert {each["strategy"]["theta"] for each in fda} == set(grid.thetas)
     assert {each["dataset"] for each in fda} == {grid.dataset}
-    assert sum(cell.config["strategy"]["kind"] == "synchronous" for cell in found) == len(grid.workers) * len(
-        partitions
-    )
+    assert sum(cell.config.strategy.kind == "synchronous" for cell in found) == len(grid.workers) * len(partitions)
 
 
 @pytest.mark.parametrize("path", sorted(PAPER.glob("*.toml")), ids=lambda path: path.stem)
@@ -73,7 +71,7 @@ def test_nothing_differs_from_the_protocol_but_what_a_suite_is_there_to_show(pat
     told = {
         part
         for cell in read_suite(path).cells
-        for part in protocol_differences(cell.config, cell.label).split(", ")
+        for part in protocol_differences(cell.config.to_dict(), cell.label).split(", ")
         if part
     }
     assert told <= allowed
@@ -89,11 +87,11 @@ def test_nothing_differs_from_the_protocol_but_what_a_suite_is_there_to_show(pat
 )
 def test_fedopt_has_the_papers_1001_epochs(name: str, strategy: str) -> None:
     found = cells(name)
-    assert {cell.config["strategy"]["kind"] for cell in found} == {strategy}
-    assert {cell.config["budget"]["epochs"] for cell in found} == {1001}
+    assert {cell.config.strategy.kind for cell in found} == {strategy}
+    assert {cell.config.budget.epochs for cell in found} == {1001}
 
 
 def test_another_growth_rate_of_a_densenet_is_a_note() -> None:
     (cell, *_) = cells("cifar10-densenet121")
-    changed = {**cell.config, "optimizer": {**cell.config["optimizer"], "lr": 0.01}}
-    assert protocol_differences(changed, cell.label) == f"optimizer.lr = 0.01, {IMAGES}"
+    changed = cell.config.with_changes({"optimizer": {**cell.config.optimizer.to_table(), "lr": 0.01}})
+    assert protocol_differences(changed.to_dict(), cell.label) == f"optimizer.lr = 0.01, {IMAGES}"

@@ -1,5 +1,7 @@
 """From a suite file to its cells."""
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fdabench.cell_config import CellConfig, ComponentConfig, canonical_json
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import LoadedSuite, read_suite
 
@@ -88,16 +91,15 @@ def test_the_documented_example_crosses_to_its_cells(read: Read) -> None:
     suite = read(EXAMPLE)
     strategies, workloads, seeds = 3 + 3 * 3, 2 * 3 - 1, 3
     assert len(suite.cells) == strategies * workloads * seeds
-    assert {(c.config["workers"], c.config["partition"].get("alpha")) for c in suite.cells} == {
+    assert {(c.config.workers, c.config.partition.parameters.get("alpha")) for c in suite.cells} == {
         (5, None),
         (5, 1.0),
         (5, 0.1),
         (10, None),
         (10, 1.0),
     }
-    (fedadam,) = {str(c.config["optimizer"]) for c in suite.cells if c.label == "FedAdam"}
-    assert "'sgd'" in fedadam
-    assert {c.config["optimizer"]["eps"] for c in suite.cells if c.label != "FedAdam"} == {1e-7}
+    assert {c.config.optimizer.kind for c in suite.cells if c.label == "FedAdam"} == {"sgd"}
+    assert {c.config.optimizer.parameters["eps"] for c in suite.cells if c.label != "FedAdam"} == {1e-7}
     assert [c.is_reference for c in suite.cells] == [c.label == "Synchronous" for c in suite.cells]
 
 
@@ -108,7 +110,7 @@ def test_lists_are_crossed_at_every_depth(good: Table, read: Read) -> None:
     ]
     suite = read(good)
     found = {
-        (c.config["workers"], c.config["optimizer"]["lr"], str(c.config["strategy"]["monitor"]), c.label)
+        (c.config.workers, c.config.optimizer.parameters["lr"], str(c.config.strategy.parameters["monitor"]), c.label)
         for c in suite.cells
     }
     assert len(suite.cells) == len(found) == 2 * 2 * 3 * 2
@@ -123,17 +125,18 @@ def test_a_kind_alone_equals_a_table_with_that_kind(good: Table, read: Read) -> 
         {"kind": "fda", "monitor": "linear", "theta": 1, "server": {"kind": "adam", "preset": "reddi"}},
     ]
     configs = [cell.config for cell in read(good).cells]
-    assert {str(config["partition"]) for config in configs} == {"{'kind': 'iid'}"}
-    assert configs[0]["strategy"]["monitor"] == {"kind": "naive"}
-    servers = [config["strategy"]["server"]["kind"] for config in configs]
+    assert [config.partition.to_table() for config in configs] == [{"kind": "iid"}] * 4
+    assert configs[0].strategy.component("monitor") == ComponentConfig("naive")
+    servers = [server.kind for config in configs if (server := config.strategy.component("server"))]
     assert servers == ["average", "momentum", "adam-keras", "adam-reddi"]
 
 
 def test_fedadam_without_a_preset_says_which_adam_it_takes(good: Table, read: Read) -> None:
     good["strategy"] = [{"kind": "fedadam", "local_steps": 5, "server": {"lr": 0.5}}]
     suite = read(good)
-    assert suite.cells[0].config["strategy"]["server"]["kind"] == "adam-reddi"
-    assert suite.cells[0].config["strategy"]["server"]["lr"] == 0.5
+    server = suite.cells[0].config.strategy.component("server")
+    assert server is not None
+    assert (server.kind, server.parameters["lr"]) == ("adam-reddi", 0.5)
     (note,) = suite.notes
     assert "strategy.0: no server.preset" in note
     assert "reddi" in note
@@ -153,10 +156,11 @@ def test_duplicates_run_once_and_are_remarked(good: Table, read: Read) -> None:
     assert suite.notes == ("9 cells came up twice and are run once",)
 
 
-def test_the_id_is_twelve_hex_digits_of_the_canonical_json() -> None:
-    cell = Cell({"b": [1, {"d": 0.1}], "a": "θ"}, "label", False)
-    assert cell.canonical_json == '{"a":"\\u03b8","b":[1,{"d":0.1}]}'
-    assert cell.id == "bab6b54f6211"
+def test_the_id_is_twelve_hex_digits_of_the_canonical_json(good: Table, read: Read) -> None:
+    assert canonical_json({"b": {"d": 0.1, "c": 1}, "a": "θ"}) == '{"a":"\\u03b8","b":{"c":1,"d":0.1}}'
+    (cell, *_) = read(good).cells
+    assert cell.id == hashlib.sha256(cell.canonical_json.encode()).hexdigest()[:12]
+    assert cell.canonical_json == json.dumps(cell.config.to_dict(), sort_keys=True, separators=(",", ":"))
 
 
 def test_the_ids_of_a_suite_are_those_of_earlier_versions(good: Table, ids: Callable[..., list[str]]) -> None:
@@ -262,7 +266,7 @@ def test_a_label_is_the_family_and_what_varies(
 
 def test_labels_distinguish_all_strategies_of_a_workload(read: Read) -> None:
     cells = read(EXAMPLE).cells
-    assert len({(cell.label, str(cell.config["strategy"])) for cell in cells}) == len({cell.label for cell in cells})
+    assert len({(cell.label, str(cell.config.strategy)) for cell in cells}) == len({cell.label for cell in cells})
 
 
 def test_the_reference_is_the_flagged_one_else_synchronous_else_none(good: Table, read: Read) -> None:
@@ -305,7 +309,7 @@ def test_the_lock_can_be_written_as_toml_and_holds_every_config(good: Table, rea
     suite = read(good, "budget.steps=7")
     lock = tomllib.loads(tomli_w.dumps(suite.to_lock()))
     assert lock["overrides"] == ["budget.steps=7"]
-    assert {entry["id"]: entry["config"] for entry in lock["cell"]} == {c.id: c.config for c in suite.cells}
-    assert {entry["id"]: Cell(entry["config"], "", False).id for entry in lock["cell"]} == {
+    assert {entry["id"]: entry["config"] for entry in lock["cell"]} == {c.id: c.config.to_dict() for c in suite.cells}
+    assert {entry["id"]: Cell(CellConfig.from_table(entry["config"]), "", False).id for entry in lock["cell"]} == {
         c.id: c.id for c in suite.cells
     }

@@ -78,12 +78,15 @@ def test_bases_that_go_in_a_circle_are_refused(good: Table, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("override", "changed"),
     [
-        ("budget.steps=7", lambda s: {c.config["budget"]["steps"] for c in s.cells} == {7}),
-        ("budget={epochs = 2}", lambda s: {str(c.config["budget"]) for c in s.cells} == {"{'epochs': 2.0}"}),
-        ("seeds=[3, 4]", lambda s: {c.config["seed"] for c in s.cells} == {3, 4}),
+        ("budget.steps=7", lambda s: {c.config.budget.steps for c in s.cells} == {7}),
+        ("budget={epochs = 2}", lambda s: {c.config.budget.epochs for c in s.cells} == {2.0}),
+        ("seeds=[3, 4]", lambda s: {c.config.seed for c in s.cells} == {3, 4}),
         ("seeds.0=9", lambda s: s.suite.seeds == [9]),
-        ("workload.workers=[2, 5]", lambda s: {c.config["workers"] for c in s.cells} == {2, 5}),
-        ("strategy.2.theta=[0.5, 3]", lambda s: {c.config["strategy"].get("theta") for c in s.cells} == {None, 0.5, 3}),
+        ("workload.workers=[2, 5]", lambda s: {c.config.workers for c in s.cells} == {2, 5}),
+        (
+            "strategy.2.theta=[0.5, 3]",
+            lambda s: {c.config.strategy.parameters.get("theta") for c in s.cells} == {None, 0.5, 3},
+        ),
         ("strategy.2.monitor=naive", lambda s: s.cells[2].label == "NaiveFDA"),
         ("accounting.convention=ring", lambda s: s.suite.accounting.convention == "ring"),
         (" name =other", lambda s: s.suite.name == "other"),
@@ -183,14 +186,14 @@ def test_the_name_of_a_partition_is_one_word(good: Table, read: Read, expression
         {"kind": "dirichlet", "alpha": [0.1, 1.0]},
         {"kind": "dirichlet", "alpha": 0.1, "shares": "per-worker"},
     ]
-    assert {cell.config["partition"]["alpha"] for cell in select(read(good).cells, expression)} == alphas
+    assert {cell.config.partition.parameters["alpha"] for cell in select(read(good).cells, expression)} == alphas
 
 
 def test_words_are_whole_where_some_cells_have_them_whole(good: Table, read: Read) -> None:
     good["seeds"] = list(range(12))
     cells = read(good).cells
-    assert {cell.config["seed"] for cell in parse_expression(cells, "s1")} == {1}
-    assert {cell.config["seed"] for cell in parse_expression(cells, "s1 or s11")} == {1, 10, 11}
+    assert {cell.config.seed for cell in parse_expression(cells, "s1")} == {1}
+    assert {cell.config.seed for cell in parse_expression(cells, "s1 or s11")} == {1, 10, 11}
     assert parse_expression(cells, "s1 nobody") == []
     assert {cell.label for cell in parse_expression(cells, "FDA")} == {
         cell.label for cell in cells if "FDA" in cell.label

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fdabench.experiment.build import resolved
+from fdabench.cell_config import ScaledThreshold
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.published.theta_rules import THETA_PER_PARAMETER, rule_of
 from fdabench.suite.editor import suite_json_schema
 from fdabench.suite.reader import LoadedSuite
@@ -26,20 +27,20 @@ def test_a_rule_is_the_same_cell_as_its_number(good: Table, read: Read, name: st
     for theta in (name, {"per_parameter": name}):
         (cell,) = cells(good, read, theta).cells
         assert cell.id == number.id
-        assert cell.config["strategy"]["theta"] == {"per_parameter": constant}
+        assert cell.config.strategy.parameters["theta"] == ScaledThreshold(constant)
     assert rule_of(constant) == name
 
 
 def test_a_rule_comes_to_so_much_for_each_parameter(good: Table, read: Read) -> None:
     (cell,) = cells(good, read, "balanced").cells
-    numbers = resolved(cell.config)
+    numbers = ResolvedCell(cell.config).numbers()
     assert numbers["theta"] == pytest.approx(3.89e-5 * numbers["num_parameters"])
 
 
 def test_rules_are_crossed_like_other_values(good: Table, read: Read) -> None:
     suite = cells(good, read, ["hpc", {"per_parameter": ["balanced", "fl"]}, 1.0])
-    thetas = [cell.config["strategy"]["theta"] for cell in suite.cells]
-    assert thetas == [{"per_parameter": constant} for constant in THETA_PER_PARAMETER.values()] + [1.0]
+    thetas = [cell.config.strategy.parameters["theta"] for cell in suite.cells]
+    assert thetas == [ScaledThreshold(constant) for constant in THETA_PER_PARAMETER.values()] + [1.0]
 
 
 def test_a_rule_that_is_named_is_warned_of_once(good: Table, read: Read) -> None:
@@ -57,7 +58,7 @@ def test_a_number_is_not_warned_of(good: Table, read: Read) -> None:
 
 
 def test_an_override_may_name_a_rule(good: Table, read: Read) -> None:
-    assert read(good, "strategy.2.theta=fl").cells[2].config["strategy"]["theta"] == {"per_parameter": 4.91e-5}
+    assert read(good, "strategy.2.theta=fl").cells[2].config.strategy.parameters["theta"] == ScaledThreshold(4.91e-5)
 
 
 def test_other_keys_of_that_name_are_not_meant(good: Table, read: Read) -> None:

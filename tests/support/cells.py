@@ -1,14 +1,16 @@
 """Cells trained in this process, and as fixtures a tiny suite on the digits of which each cell was trained once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import torch
 
+from fdabench.cell_config import CellConfig
 from fdabench.datasets.base import DatasetTensors
 from fdabench.execution.shared_data import load_datasets
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
 from fdabench.experiment.train import CellJob, TrainingResult, train_cells
 from fdabench.results.folder import Record, ResultsFolder
@@ -21,20 +23,20 @@ NO_DATA = Path("no-data")
 """A data folder that does not exist: the digits come with scikit-learn."""
 
 
-def load_dataset(config: Mapping[str, Any], root: Path = NO_DATA) -> DatasetTensors:
+def load_dataset(config: CellConfig, root: Path = NO_DATA) -> DatasetTensors:
     """The data set of a cell's configuration, read from the folder `root`."""
-    return load_datasets([config["dataset"]], root)[config["dataset"]]
+    return load_datasets([config.dataset], root)[config.dataset]
 
 
-CPU = ExecutionContext(torch.device("cpu"), "sequential", lambda name: load_dataset({"dataset": name}))
+CPU = ExecutionContext(torch.device("cpu"), "sequential", lambda name: load_datasets([name], NO_DATA)[name])
 """Where cells of tests run: the processor, one worker after the other."""
 
 
 def train_cell(
-    config: Mapping[str, Any], root: Path = NO_DATA, stop_asked: Callable[[], bool] = lambda: False
+    config: CellConfig, root: Path = NO_DATA, stop_asked: Callable[[], bool] = lambda: False
 ) -> TrainingResult:
     """Train one cell without a results folder; raises what the cell raised."""
-    (done,) = train_cells([CellJob("0" * 12, config)], load_dataset(config, root), stop_asked=stop_asked)
+    (done,) = train_cells([CellJob("0" * 12, ResolvedCell(config))], load_dataset(config, root), stop_asked=stop_asked)
     if isinstance(done, Exception):
         raise done
     return done

@@ -167,8 +167,8 @@ def _record(each: CostEstimate, networks: Mapping[str, Network], convention: str
     measured = each.measured
     return {
         "strategy": each.cell.label,
-        **{key: each.cell.config[key] for key in ("dataset", "model", "batch_size")},
-        "partition": each.cell.config["partition"]["kind"],
+        **each.cell.config.model_dump(include={"dataset", "model", "batch_size"}),
+        "partition": each.cell.config.partition.kind,
         **each.projected_to._asdict(),
         "theta": each.theta,
         "syncs_basis": each.basis,

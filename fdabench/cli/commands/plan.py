@@ -62,7 +62,7 @@ def _watched(cells: Sequence[Cell], store: ResultsFolder, data: Path | None, reg
     Raises:
         WorkloadError: such data cannot be loaded.
     """
-    begun = [cell.config["dataset"] for cell in cells if store.read_record(cell.id) is not None]
+    begun = [cell.config.dataset for cell in cells if store.read_record(cell.id) is not None]
     return hash_plugin_data(begun, data_dir(data), registry).registry
 
 

@@ -133,7 +133,7 @@ def _run_suite(
     store = ResultsFolder(_folder(suite, request))
     chosen = _chosen(suite, request.limits)
     begun = attempts(chosen, store)
-    own = hash_plugin_data([cell.config["dataset"] for cell in chosen], data_dir(request.data_dir), suite.registry)
+    own = hash_plugin_data([cell.config.dataset for cell in chosen], data_dir(request.data_dir), suite.registry)
     standing = cell_statuses(chosen, store, own.registry)
     if request.limits.fresh:
         standing = mark_all_to_run(standing)
@@ -205,7 +205,7 @@ def _place(
     if plan:
         check_devices(device, plan)
     registry = own.registry
-    data = load_datasets([cell.config["dataset"] for cell in cells], data_dir(request.data_dir), registry, own.data)
+    data = load_datasets([cell.config.dataset for cell in cells], data_dir(request.data_dir), registry, own.data)
     check_runnable(cells, data, device, registry, processes)
     jobs = (
         1

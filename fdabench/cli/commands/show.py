@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fdabench.cell_config import CellConfig
 from fdabench.cli.cell_page import print_page
 from fdabench.cli.cell_record import cell_record
 from fdabench.cli.cell_results import read_cell_results
@@ -66,7 +67,7 @@ def _hint(folder: Path) -> None:
 
 
 def _cell(entry: dict[str, Any]) -> Cell:
-    return Cell(entry["config"], entry["label"], entry["reference"])
+    return Cell(CellConfig.from_table(entry["config"]), entry["label"], entry["reference"])
 
 
 def _show_cell(store: ResultsFolder, words: Sequence[str], form: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fdabench.cell_config import CellConfig
 from fdabench.cli.console import AS_TABLE, print_result, print_table
 from fdabench.cli.pace import CellPace, read_pace
 from fdabench.cli.states import RUNNING, describe_cause, live_state
@@ -70,7 +71,10 @@ def print_status(root: Path, form: str) -> None:
 
 
 def _seen(store: ResultsFolder, entry: Mapping[str, Any]) -> CellView:
-    cell, record = Cell(entry["config"], entry["label"], entry["reference"]), store.read_record(entry["id"])
+    cell, record = (
+        Cell(CellConfig.from_table(entry["config"]), entry["label"], entry["reference"]),
+        store.read_record(entry["id"]),
+    )
     state = live_state(store, entry["id"], record)
     return CellView(
         cell, state, record or {}, read_pace(store, entry["id"], record) if record and state == RUNNING else None

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from fdabench.experiment.build import Config
+from fdabench.cell_config import CellConfig
 from fdabench.experiment.checkpoint.serialize import (
     NotSerializableError,
     PlainState,
@@ -84,12 +84,12 @@ class Codec(NamedTuple):
         return from_plain(read(BytesIO(content), len(content), self.device), self.records)
 
 
-def codec_for(config: Config, registry: Registry, device: torch.device) -> Codec:
+def codec_for(config: CellConfig, registry: Registry, device: torch.device) -> Codec:
     """For the states of a cell."""
     return Codec(records_for(kinds_of(config, registry)), device)
 
 
-def kinds_of(config: Config, registry: Registry) -> list[type]:
+def kinds_of(config: CellConfig, registry: Registry) -> list[type]:
     """The classes that may have states of their own: those of the optimizer, of the strategy and of its parts."""
     roles = ("strategies", "monitors", "servers", "optimizers")
     named = [(role, name) for role, name in components_used(config, registry) if role in roles]

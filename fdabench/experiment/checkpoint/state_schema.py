@@ -19,13 +19,12 @@ from fdabench.core.strategy import Round
 from fdabench.engine.flatten import flatten, parameters, running_stats
 from fdabench.engine.loop import TrainingState
 from fdabench.engine.workers import WorkerGroupState
-from fdabench.experiment.build import Config, budget_of, scale_of, strategy_of
 from fdabench.experiment.checkpoint.encoding import kinds_of
 from fdabench.experiment.checkpoint.state import CheckpointState
 from fdabench.experiment.checkpoint.validators import StateError, instance, integer, list_of, matrix, require
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.models.base import ModelSpec, Shape
-from fdabench.registry.build_component import build_component
-from fdabench.registry.registry import Registry
+from fdabench.optimizers.base import LocalOptimizer
 from fdabench.results.schema import EVALS, ROUNDS, TRACE
 
 
@@ -50,34 +49,32 @@ class Sizes(NamedTuple):
     """What the local optimizer keeps of a row after a step."""
 
 
-def sizes_of(cell_id: str, config: Config, registry: Registry) -> Sizes:
+def sizes_of(cell_id: str, cell: ResolvedCell) -> Sizes:
     """From the cell's configuration alone.
 
     Raises:
         Exception: whatever a component raises that cannot be used; the cell raises it again when it is run.
     """
-    source = registry.datasets[config["dataset"]]
-    row_D, row_B = _rows_of(registry.models[config["model"]], source.shape, source.classes)
-    built_in = all(kind.__module__.startswith("fdabench.") for kind in kinds_of(config, registry))
+    config, source = cell.config, cell.dataset
+    row_D, row_B = _rows_of(cell.model, source.shape, source.classes)
+    built_in = all(kind.__module__.startswith("fdabench.") for kind in kinds_of(config, cell.registry))
     return Sizes(
         cell_id,
-        config["workers"],
+        config.workers,
         row_D.numel(),
         row_B.numel(),
         row_D.dtype,
-        budget_of(config, registry),
+        cell.budget_steps,
         source.train_samples,
-        config["sampling"],
+        config.sampling,
         built_in,
-        strategy_of(config, registry).init(row_D).server if built_in else None,
-        _memory_of(config, registry, row_D.dtype) if built_in else {},
+        cell.strategy.init(row_D).server if built_in else None,
+        _memory_of(cell.optimizer, row_D.dtype) if built_in else {},
     )
 
 
-def _memory_of(config: Config, registry: Registry, dtype: torch.dtype) -> Mapping[str, Any]:
+def _memory_of(local: LocalOptimizer, dtype: torch.dtype) -> Mapping[str, Any]:
     """Of a row of two numbers."""
-    table = config["optimizer"]
-    local = build_component(registry.optimizers[table["kind"]], table, scale_of(config, registry), registry)
     row = nn.Parameter(torch.zeros(2, dtype=dtype))
     row.grad = torch.zeros_like(row)
     optimizer = local.build([row])
