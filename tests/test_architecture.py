@@ -55,6 +55,8 @@ MAY_IMPORT = {
     "gate": "component_info errors formatting tables accounting analysis results validation report",
     "cli": "cell_config component_info errors hyperparameters formatting tables accounting registry datasets "
     "results analysis suite experiment planning execution report gate",
+    "api": "cell_config component_info core datasets errors execution experiment hyperparameters models optimizers "
+    "partitions report results servers suite",
     "__main__": "cli",
 }
 ONLY_IN = {  # third-party package: the packages or files that may import it

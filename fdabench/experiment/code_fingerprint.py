@@ -4,6 +4,8 @@ A hash is of the code alone: comments, docstrings, descriptions and layout do no
 a cell of one strategy does not depend on another's file.
 """
 
+import ast
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -84,7 +86,25 @@ def _read(name: str) -> tuple[str, tuple[str, ...]]:
     return code_hash(source), _imported_files(source)
 
 
+def _names(source: bytes) -> set[str]:
+    """What the file imports by name, and the attributes that it reads, as in `api.synchronize`."""
+    nodes = list(ast.walk(ast.parse(source)))
+    imported = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    return imported | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
+@cache
+def _api_homes() -> Mapping[str, str]:
+    """The module that each name of `fdabench.api` comes from, read from its import statements."""
+    tree = ast.parse((ROOT / "api.py").read_bytes())
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
+
+
 def _imported_files(source: bytes) -> tuple[str, ...]:
-    own = sorted(_file(module) for module in imported_modules(source) if module.startswith("fdabench."))
+    modules = imported_modules(source)
+    if "fdabench.api" in modules:
+        modules |= {home for name, home in _api_homes().items() if name in _names(source)}
+    own = sorted(_file(module) for module in modules if module.startswith("fdabench."))
     followed = (file for file in own if file.split("/")[0] in HASHED_PACKAGES and file not in OBSERVER_MODULES)
     return tuple(file for file in followed if (ROOT / file).exists())

@@ -29,10 +29,17 @@ def _code_only(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ComponentInfo":
+        elif isinstance(node, ast.Call) and _called_name(node) == "ComponentInfo":
             # what a component declares about itself changes none of its numbers
             node.args, node.keywords = [], []
     return tree
+
+
+def _called_name(call: ast.Call) -> str:
+    """`ComponentInfo` of `ComponentInfo(...)` and of `api.ComponentInfo(...)`."""
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr
+    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def _is_text(node: ast.stmt) -> bool:
