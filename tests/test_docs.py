@@ -41,7 +41,7 @@ DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
-    *(f"docs/{page}.md" for page in ("suites", "extend", "results", "runs", "clusters", "extrapolation", "ci")),
+    *(f"docs/{page}.md" for page in ("suites", "extend", "api", "results", "runs", "clusters", "extrapolation", "ci")),
 )
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
