@@ -59,7 +59,7 @@ from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.status import cell_statuses
 from fdabench.hyperparameters import Count, Decay, NonNegative, PositiveFloat, Seed, Steps, Threshold
 from fdabench.models.base import ModelSpec
-from fdabench.optimizers.base import AtSync, LocalOptimizer
+from fdabench.optimizers.base import AtSync, LocalOptimizer, LRSchedule
 from fdabench.partitions.base import Partition
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load, write_derived
@@ -78,6 +78,7 @@ __all__ = [  # noqa: RUF022  by group
     "DatasetTensors",
     "FileBackedDatasetSpec",
     "HasTrafficForecast",
+    "LRSchedule",
     "LocalOptimizer",
     "ModelSpec",
     "Monitor",

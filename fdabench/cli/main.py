@@ -34,6 +34,7 @@ class Listed(StrEnum):
     monitors = "monitors"
     servers = "servers"
     optimizers = "optimizers"
+    schedules = "schedules"
     datasets = "datasets"
     models = "models"
     partitions = "partitions"

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
+from fdabench.core.row_sums import row_squared_norms
 from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
 from fdabench.engine.dropout_keys import dropout_keys, dropout_layers, seed_tensor
 from fdabench.engine.flatten import flatten, kernel_mask, parameters, running_stats
 from fdabench.engine.precision import Precision
 from fdabench.engine.sampling import Indices, Sampler, SamplerState
-from fdabench.optimizers.base import LocalOptimizer
+from fdabench.optimizers.base import ClipsGradients, HasSchedule, LocalOptimizer, scheduled_lr
 
 BatchStatistics = Literal["local", "averaged"]
 """Running statistics stay with their worker, as in the paper, or are averaged at every sync and counted."""
@@ -46,6 +47,8 @@ class TrainingConfig:
     kernel_l2: float = 0.0
     """As in `models.base.Architecture`."""
     batchnorm_stats: BatchStatistics = "local"
+    steps: int = 0
+    """Local steps of the budget, which a schedule of the learning rate is stretched to."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,9 @@ class Workers:
         training = self._training
         self._gradients = training.engine(training.model, self.rows, training.examples, training.precision)
         self._optimizer = training.local.build(self._optimized)
+        local = training.local
+        self._scheduled = local if isinstance(local, HasSchedule) and local.schedule is not None else None
+        self._clip = local.clip if isinstance(local, ClipsGradients) else None
 
     def weights(self, crew: int = 0) -> Tensor:
         """The models of one crew, shape [its workers, D]."""
@@ -144,7 +150,13 @@ class Workers:
         return losses
 
     def update(self) -> None:
-        """One step of every worker's local optimizer with the gradients as they are now."""
+        """One step of every worker's local optimizer with the gradients as they are now, after they are clipped."""
+        if self._clip is not None:
+            # as torch.nn.utils.clip_grad_norm_ for each worker
+            norm_K = row_squared_norms(self.rows.g_KD).sqrt()
+            self.rows.g_KD.mul_((self._clip / (norm_K + 1e-6)).clamp(max=1.0)[:, None])
+        if self._scheduled is not None:
+            self._optimizer.param_groups[0]["lr"] = scheduled_lr(self._scheduled, self._t, self._training.steps)
         self._optimizer.step()
         self._t += 1
 

@@ -60,7 +60,7 @@ def ray_backend(address: str | None, jobs: int | None) -> Iterator[Backend]:
 def _on_node(
     errand: RemoteConfig, parcels: Sequence[RemoteCell], data: Mapping[str, Any], desk: Any
 ) -> list[RemoteResult]:
-    return run_remote_cells(errand, parcels, data, desk.tell.remote, lambda: bool(ray.get(desk.stop_asked.remote())))
+    return run_remote_cells(errand, parcels, data, desk.put.remote, lambda: bool(ray.get(desk.stop_requested.remote())))
 
 
 def _run_cells(
@@ -131,7 +131,7 @@ class _RayScheduler:
             if not self.tasks:
                 time.sleep(TICK_S)
             ended = ray.wait(list(self.tasks), timeout=TICK_S)[0] if self.tasks else []
-            heard = ray.get(self.actor.heard.remote())
+            heard = ray.get(self.actor.drain.remote())
             for message in heard:
                 yield from self._on_message(message)
             for task in ended:
@@ -150,7 +150,7 @@ class _RayScheduler:
         self.stopping = True
         self.waiting.clear()
         self.locked_cells.clear()
-        self.actor.stop.remote()
+        self.actor.request_stop.remote()
         for ref, task in self.tasks.items():
             if not task.began:
                 ray.cancel(ref)

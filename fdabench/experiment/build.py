@@ -96,13 +96,17 @@ def build_training(cell: ResolvedCell, setting: CellSetup, engine: GradientFnFac
         cell.config.precision,
         cell.model.kernel_l2,
         cell.config.batchnorm_stats,
+        cell.budget_steps,
     )
 
 
 def batch_key(config: CellConfig) -> str:
     """Cells for which this is the same can be rows of one matrix of workers."""
-    axes = ("dataset", "model", "batch_size", "optimizer", "precision", "batchnorm_stats")
-    return canonical_json(config.model_dump(include=set(axes)))
+    axes = {"dataset", "model", "batch_size", "optimizer", "precision", "batchnorm_stats"}
+    if config.optimizer.component("schedule") is not None:
+        # the learning rate depends on the local steps of the budget
+        axes |= {"budget", "workers", "eval"}
+    return canonical_json(config.model_dump(include=axes, exclude_none=True))
 
 
 def partition_data(cell: ResolvedCell, data: DatasetTensors) -> list[Indices]:

@@ -1,9 +1,17 @@
-"""Local optimizers: what a worker steps with between syncs. A new one joins by a line here."""
+"""Local optimizers, and schedules of their learning rates. A new one joins by a line here."""
 
 from collections.abc import Mapping
 
 from fdabench.optimizers.adam import Adam, AdamW
-from fdabench.optimizers.base import LocalOptimizer
+from fdabench.optimizers.base import LocalOptimizer, LRSchedule
+from fdabench.optimizers.schedules import ConstantLR, CosineLR, LinearLR, StepLR
 from fdabench.optimizers.sgd import SGD
 
 OPTIMIZERS: Mapping[str, type[LocalOptimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+
+SCHEDULES: Mapping[str, type[LRSchedule]] = {
+    "constant": ConstantLR,
+    "step": StepLR,
+    "cosine": CosineLR,
+    "linear": LinearLR,
+}

@@ -9,7 +9,7 @@ from torch import nn
 
 from fdabench.component_info import ComponentInfo
 from fdabench.hyperparameters import Decay, NonNegative, PositiveFloat
-from fdabench.optimizers.base import AtSync
+from fdabench.optimizers.base import AtSync, LRSchedule
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Adam:
     eps: PositiveFloat = 1e-8
     weight_decay: NonNegative = 0.0
     state_on_sync: AtSync = "keep"
+    schedule: LRSchedule | None = None
+    clip: PositiveFloat | None = None
     torch_class: ClassVar[type[torch.optim.Adam] | type[torch.optim.AdamW]] = torch.optim.Adam
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="Adam",

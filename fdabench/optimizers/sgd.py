@@ -9,7 +9,7 @@ from torch import nn
 
 from fdabench.component_info import ComponentInfo
 from fdabench.hyperparameters import Decay, NonNegative, PositiveFloat
-from fdabench.optimizers.base import AtSync
+from fdabench.optimizers.base import AtSync, LRSchedule
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class SGD:
     nesterov: bool = False
     weight_decay: NonNegative = 0.0
     state_on_sync: AtSync = "keep"
+    schedule: LRSchedule | None = None
+    clip: PositiveFloat | None = None
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="SGD", formula="v ← μ v + g; w ← w − lr v", references=("robbins1951",)
     )

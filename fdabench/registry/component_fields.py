@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 from fdabench.core.monitor import Monitor
 from fdabench.core.strategy import ServerOptimizer
 from fdabench.hyperparameters import UnitTag
+from fdabench.optimizers.base import LRSchedule
 from fdabench.published.theta_rules import THETA_PER_PARAMETER
 from fdabench.registry.registry import BUILT_IN, Registry
 
@@ -66,5 +67,7 @@ def _kinds(hint: Any, registry: Registry) -> Kinds:
     if hint is ServerOptimizer:
         return registry.servers
     classes = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if LRSchedule in classes:
+        return registry.schedules
     registries: tuple[Kinds, ...] = (registry.servers, registry.monitors)
     return {kind: cls for registry in registries for kind, cls in registry.items() if cls in classes}

@@ -19,7 +19,7 @@ from fdabench.datasets.files import FileBackedDatasetSpec
 from fdabench.errors import did_you_mean
 from fdabench.hyperparameters import NAME
 from fdabench.models.base import ModelSpec
-from fdabench.optimizers.base import LocalOptimizer
+from fdabench.optimizers.base import LocalOptimizer, LRSchedule
 from fdabench.partitions.base import Partition
 
 
@@ -39,6 +39,7 @@ ROLES = (
     ComponentRole("MONITORS", "monitors", "monitor", Monitor, ("state_size", "local_state", "variance_bound")),
     ComponentRole("SERVERS", "servers", "server", ServerOptimizer, ("init", "update"), ("is_plain_average",)),
     ComponentRole("OPTIMIZERS", "optimizers", "optimizer", LocalOptimizer, ("build",), ("state_on_sync",)),
+    ComponentRole("SCHEDULES", "schedules", "schedule", LRSchedule, ("factor",)),
     ComponentRole("PARTITIONS", "partitions", "partition", Partition, ("split",)),
     ComponentRole("DATASETS", "datasets", "data set", DatasetSpec),
     ComponentRole("MODELS", "models", "model", ModelSpec),

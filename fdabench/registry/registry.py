@@ -12,8 +12,8 @@ from fdabench.datasets.base import DatasetSpec
 from fdabench.models import MODELS
 from fdabench.models.base import ModelSpec
 from fdabench.monitors import MONITORS
-from fdabench.optimizers import OPTIMIZERS
-from fdabench.optimizers.base import LocalOptimizer
+from fdabench.optimizers import OPTIMIZERS, SCHEDULES
+from fdabench.optimizers.base import LocalOptimizer, LRSchedule
 from fdabench.partitions import PARTITIONS
 from fdabench.partitions.base import Partition
 from fdabench.registry.code_hash import code_hash
@@ -49,6 +49,7 @@ class Registry:
     monitors: Mapping[str, type[Monitor]]
     servers: Mapping[str, type[ServerOptimizer]]
     optimizers: Mapping[str, type[LocalOptimizer]]
+    schedules: Mapping[str, type[LRSchedule]]
     partitions: Mapping[str, type[Partition]]
     datasets: Mapping[str, DatasetSpec]
     models: Mapping[str, ModelSpec]
@@ -65,4 +66,4 @@ class Registry:
         return info_of(getattr(self, role).get(name))
 
 
-BUILT_IN = Registry(STRATEGIES, MONITORS, SERVERS, OPTIMIZERS, PARTITIONS, DATASETS, MODELS)
+BUILT_IN = Registry(STRATEGIES, MONITORS, SERVERS, OPTIMIZERS, SCHEDULES, PARTITIONS, DATASETS, MODELS)

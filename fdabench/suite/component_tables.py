@@ -136,6 +136,8 @@ def _keys(member: ComponentField, registry: Registry) -> dict[str, Any]:
         return {steps: (whole | None, None), epochs: (real | None, None)}
     if member.has_tag(THRESHOLD_TAG):
         return {member.name: (Theta, ... if member.required else member.default)}
+    if member.component_classes and member.default is None:
+        return {member.name: (component_choice(member.component_classes, registry) | None, None)}
     if member.component_classes:
         default = ... if member.required else Field(default={"kind": member.default_kind}, validate_default=True)
         return {member.name: (component_choice(member.component_classes, registry, member.default_kind), default)}

@@ -15,7 +15,9 @@ from fdabench.suite.citations import unknown_references
 from fdabench.suite.component_tables import component_choice
 from fdabench.suite.schema import STRATEGY_OPTIONS, strategy_table
 
-ROLE_NAMES = ("strategies", "monitors", "servers", "optimizers", "partitions", "datasets", "models")
+ROLE_NAMES = ("strategies", "monitors", "servers", "optimizers", "schedules", "partitions", "datasets", "models")
+INNER_ROLES = ("monitors", "servers", "schedules")
+"""Roles of components that are fields of others."""
 PLAIN = (bool, int, float, str)
 # columns of `runs` are read from fields of these names
 NUMBERS, PARTS = ("theta", "period", "alpha", "lr"), ("monitor", "server")
@@ -50,8 +52,8 @@ def _parts(role: str, component: ComponentConfig, registry: Registry) -> Iterato
     for member in component_fields(getattr(registry, role)[component.kind], registry):
         inner = component.component(member.name)
         if inner is not None:
-            is_monitor = registry.monitors.get(inner.kind) is member.component_classes[inner.kind]
-            inner_role = "monitors" if is_monitor else "servers"
+            cls = member.component_classes[inner.kind]
+            inner_role = next(name for name in INNER_ROLES if getattr(registry, name).get(inner.kind) is cls)
             yield inner_role, inner.kind
             yield from _parts(inner_role, inner, registry)
 
@@ -84,7 +86,7 @@ def check_component_usable(registry: Registry, role: str, name: str) -> None:
 def _check_member(member: ComponentField) -> None:
     said = f"the field {member.name!r}"
     if member.component_classes:
-        made = None if member.required else type(member.default)
+        made = None if member.required or member.default is None else type(member.default)
         if made is not None and (member.default_kind is None or member.default != made()):
             raise TypeError(f"{said}: its default must be one that a plug-in or fdabench adds, made without values")
     elif not (member.has_tag(STEPS_TAG) or member.has_tag(SEED_TAG) or member.has_tag(THRESHOLD_TAG)):

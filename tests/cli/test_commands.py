@@ -21,7 +21,7 @@ from fdabench.datasets import DATASETS
 from fdabench.formatting import format_bytes
 from fdabench.models import MODELS
 from fdabench.monitors import MONITORS
-from fdabench.optimizers import OPTIMIZERS
+from fdabench.optimizers import OPTIMIZERS, SCHEDULES
 from fdabench.partitions import PARTITIONS
 from fdabench.results.folder import ResultsFolder
 from fdabench.servers import SERVERS
@@ -33,6 +33,7 @@ LISTED: dict[str, Any] = {
     "monitors": MONITORS,
     "servers": SERVERS,
     "optimizers": OPTIMIZERS,
+    "schedules": SCHEDULES,
     "datasets": DATASETS,
     "models": MODELS,
     "partitions": PARTITIONS,

@@ -153,3 +153,14 @@ def test_a_full_disk_for_the_data_is_reported_with_the_folder(monkeypatch: pytes
         export_datasets(load_datasets(["digits"], tmp_path)),
     ):
         pass
+
+
+def test_cells_with_a_schedule_share_a_batch_only_with_the_same_budget(cells: Cells) -> None:
+    """The learning rate of a step depends on the budget."""
+    scheduled = 'workload.optimizer={kind = "sgd", lr = 0.1, schedule = "linear"}'
+    short, long = cells(scheduled, "budget.steps=6"), cells(scheduled, "budget.steps=12")
+    groups = batch_cells([*short, *long], 4)
+    assert all(len({cell.config.budget.steps for cell in group}) == 1 for group in groups)
+    plain = 'workload.optimizer={kind = "sgd", lr = 0.1}'
+    mixed = batch_cells([*cells(plain, "budget.steps=6")[:1], *cells(plain, "budget.steps=12")[:1]], 4)
+    assert [len(group) for group in mixed] == [2]

@@ -82,9 +82,11 @@ def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int])
 
 
 def all_kinds(cells: Cells) -> list[Cell]:
-    """The tiny suite's cells, and one that averages gradients. The other strategies are FedAvg with another server."""
-    found = cells()
-    return [*found, replace(found[0], config=found[0].config.with_changes({"strategy": {"kind": "ddp"}}), label="DDP")]
+    """The tiny suite's cells, and one that averages gradients, clips them and follows a schedule."""
+    found, warmup = cells(), {"kind": "constant", "warmup": 0.5, "warmup_steps": 0}
+    local = {**found[0].config.optimizer.to_table(), "schedule": warmup, "clip": 0.5}
+    ddp = found[0].config.with_changes({"strategy": {"kind": "ddp"}, "optimizer": local})
+    return [*found, replace(found[0], config=ddp, label="DDP")]
 
 
 def test_every_strategy_and_monitor_is_here(cells: Cells) -> None:
@@ -456,7 +458,7 @@ def test_what_has_no_form_on_disk_is_refused(value: Any) -> None:
         {"record": f"{__name__}:Round"},
         {"record": "os:system"},
         {"record": "subprocess:Popen", "fields": {}},
-        {"record": "fdabench.experiment.run_cell:Machine"},
+        {"record": "fdabench.experiment.run_cell:ExecutionContext"},
         {"record": 7},
         {"fields": [1, 2]},
         {"fields": {"seen": 1}},
@@ -496,8 +498,7 @@ def test_numbers_of_every_kind_are_read_to_the_last_bit(dtype: torch.dtype) -> N
 
 
 def test_what_was_one_tensor_is_one_again() -> None:
-    w_D = torch.randn(5)
-    one, other = coded([w_D, w_D])
+    one, other = coded([torch.randn(5)] * 2)
     assert one.data_ptr() == other.data_ptr()
 
 
@@ -512,8 +513,7 @@ def test_a_part_of_a_tensor_is_stored_as_a_part() -> None:
 
 def test_plain_values_are_what_they_were() -> None:
     value = [None, True, -0.0, float("inf"), 2**200, "\x00\ud800\n", {"a": 1, 2: (3,)}, Fraction(1, 3), np.float32(0.1)]
-    found = coded(value)
-    assert repr(found) == repr(value)
+    assert repr(coded(value)) == repr(value)
     assert math.isnan(coded(float("nan")))
 
 

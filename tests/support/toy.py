@@ -68,22 +68,25 @@ def sampler(worker: int, workers: int) -> Sampler:
 
 
 def make_workers(
-    local_workers: Sequence[int], workers: int, local: LocalOptimizer, dtype: torch.dtype = torch.float32
+    local_workers: Sequence[int],
+    workers: int,
+    local: LocalOptimizer,
+    dtype: torch.dtype = torch.float32,
+    steps: int = 0,
 ) -> Workers:
-    """The workers with the indices `local_workers`, out of `workers`."""
+    """The workers with the indices `local_workers`, out of `workers`; `steps` is the budget of a schedule."""
     x, y = data()
     return sequential_workers(
-        model(dtype), local, [sampler(k, workers) for k in local_workers], LabeledData(x.to(dtype), y)
+        model(dtype), local, [sampler(k, workers) for k in local_workers], LabeledData(x.to(dtype), y), steps
     )
 
 
 def sequential_workers(
-    net: nn.Module, local: LocalOptimizer, samplers: Sequence[Sampler], examples: LabeledData
+    net: nn.Module, local: LocalOptimizer, samplers: Sequence[Sampler], examples: LabeledData, steps: int = 0
 ) -> Workers:
     """One cell's workers, each with its sampler, whose gradients are computed one after the other."""
-    return Workers(
-        TrainingConfig(net, local, examples, SequentialGradients), [WorkerGroup(net, samplers, range(len(samplers)))]
-    )
+    training = TrainingConfig(net, local, examples, SequentialGradients, steps=steps)
+    return Workers(training, [WorkerGroup(net, samplers, range(len(samplers)))])
 
 
 def equal_shares(workers: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -134,7 +134,7 @@ def _notes(registry: Registry, what: str) -> Sequence[str]:
             f"of the model, as {name} = {{ per_parameter = 3.89e-5 }}; a published rule per parameter: {rules}"
             for name in thresholds
         ),
-        *(f"{keys}: the length of a round, in local steps or in passes over the data; give one" for keys in spans),
+        *(f"{keys}: in local steps, or in passes over the data; give one" for keys in spans),
     ]
 
 
@@ -177,6 +177,7 @@ _LISTS: Mapping[str, Callable[[Registry], Table]] = {
     "monitors": _components("monitors"),
     "servers": _components("servers"),
     "optimizers": _components("optimizers"),
+    "schedules": _components("schedules"),
     "partitions": _components("partitions"),
     "datasets": _datasets,
     "models": _models,
