@@ -390,7 +390,7 @@ def test_what_every_process_raises_ends_the_cell_only(call: Call, tmp_path: Path
             "eth99: no such interface here",
         ),
         (["--processes", "2"], "--processes 2: that is for --engine distributed"),
-        (["--engine", "distributed", "--processes", "2", "--reduction", "alreduce"], "did you mean 'allreduce'?"),
+        (["--engine", "distributed", "--processes", "2", "--reduction", "alreduce"], 'did you mean "allreduce"?'),
         (["--engine", "distributed", "--processes", "2", "--executor", "ray"], "a cell is one task there"),
         (["--engine", "distributed", "--processes", "4"], "workers = 3 cannot be shared out over 4 processes"),
         (["--engine", "distributed", "--processes", "2", "--timeout", "soon"], "--timeout soon: expected a length of"),
