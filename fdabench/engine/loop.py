@@ -1,7 +1,7 @@
-"""The training loop: it alternates local steps and whatever the strategies make of them, and knows no strategy.
+"""The training loop: local steps of all workers, alternating with `Strategy.step`. It depends on no one strategy.
 
-Several cells may share one matrix of workers: each has a crew of it, a strategy, a ledger and an end of its own, and
-none sees another's rows.
+Several cells may share one matrix of workers. Each has its own group of rows, strategy, ledger and last step, and none
+can read the rows of another.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,25 +18,25 @@ from fdabench.engine.workers import WorkerGroupState, Workers
 
 
 class StepEvent(NamedTuple):
-    """The end of a local step, seen before its sync, if any, is handed to the workers: when the paper evaluates."""
+    """The end of a local step, before the result of a sync is loaded into the workers. The paper evaluates then."""
 
     step: int
-    """Local steps made, from 1."""
+    """The number of local steps so far, at least 1."""
     losses: BatchMetrics
     outcome: StepResult
     round: Round
     """The round that this step belongs to."""
     w_KD: Tensor
-    """The workers' models before the sync."""
+    """The models of the workers before the sync."""
     b_KB: Tensor
     """Their running statistics."""
 
 
 class TrainingState(NamedTuple):
-    """All that a course is between two local steps, but for its ledger."""
+    """The complete state of a cell between two local steps, apart from its ledger."""
 
     step: int
-    """Local steps made."""
+    """The number of local steps so far."""
     round: Round
     crew: WorkerGroupState
 
@@ -51,22 +51,22 @@ def _pass(stand: Callable[[], TrainingState]) -> None:
 
 @dataclass(frozen=True)
 class CellLoop:
-    """One cell's way through the loop: `steps` local steps, or until `goes_on`, which sees every moment, says no."""
+    """The training of one cell: `steps` local steps, or fewer if `on_step` returns False."""
 
     strategy: Strategy
     channel: Channel
     steps: int
     on_step: Callable[[StepEvent], bool]
     on_error: Callable[[Exception], None] = _raise
-    """Told what its strategy or its observer raised; the other cells go on."""
+    """Called with what the strategy or `on_step` raised. This cell ends; the others continue."""
     on_step_end: Callable[[Callable[[], TrainingState]], None] = _pass
-    """Called after each local step, and its sync if any, with a way to ask how things stand."""
+    """Called after each local step and its sync, with a function that returns the state of the cell."""
     initial_state: TrainingState | None = None
-    """Where the course goes on from, if not from the beginning; its ledger does as well."""
+    """The state of a checkpoint to resume from; the ledger of `channel` must be restored to the same step."""
 
     @property
     def start_step(self) -> int:
-        """Local steps that lie behind."""
+        """The number of local steps before this loop: 0 unless the cell is resumed."""
         return self.initial_state.step if self.initial_state else 0
 
 
@@ -74,11 +74,16 @@ class _ActiveCell(NamedTuple):
     course: CellLoop
     round: Round
     corrects: CorrectsGradients | None
-    """The strategy, if it changes gradients; asked once, because most change none."""
+    """The strategy if it changes gradients; determined once, because an isinstance check of a protocol is slow."""
 
 
 def train_loop(workers: Workers, courses: Sequence[CellLoop]) -> None:
-    """Run all courses side by side; the n-th has the n-th crew. All have made as many steps."""
+    """Train several cells step by step in one matrix of workers.
+
+    Args:
+        workers: all workers of this process; group n belongs to cell n.
+        courses: the cells. All must have the same `start_step`.
+    """
     going: list[_ActiveCell | None] = [_start_cell(course, workers, crew) for crew, course in enumerate(courses)]
     (t,) = {course.start_step for course in courses}
     while any(going):
@@ -112,7 +117,7 @@ def _initial_round(course: CellLoop, workers: Workers, crew: int) -> Round:
 
 
 def _correct_gradients(workers: Workers, crew: int, going: _ActiveCell, t: int) -> _ActiveCell | None:
-    """The course with the gradients that its strategy wants for local step t; None if the strategy failed."""
+    """Let the strategy of a cell replace the gradients of local step t. Returns None if the strategy raised."""
     if going.corrects is None:
         return going
     channel, g_KD = going.course.channel, workers.gradients(crew)
@@ -127,11 +132,11 @@ def _correct_gradients(workers: Workers, crew: int, going: _ActiveCell, t: int) 
 
 
 def _advance(workers: Workers, crew: int, going: _ActiveCell, t: int, losses: BatchMetrics) -> _ActiveCell | None:
-    """The course after local step t; None at its end."""
+    """The cell after local step t; None if that was its last step or an error ended it."""
     try:
         r, more = _step(workers, crew, going, t, workers.metrics_of(crew, losses))
     except Exception as error:
-        # whatever a strategy raises is its own cell's failure
+        # an exception of a strategy fails its own cell only
         going.course.on_error(error)
         return None
     return going._replace(round=r) if more and t + 1 < going.course.steps else None
