@@ -109,28 +109,28 @@ class Workers:
 
     Args:
         training: the settings that all workers share.
-        crews: the worker group of each cell; together they fill the matrix.
+        groups: the worker group of each cell; together they fill the matrix.
     """
 
-    def __init__(self, training: TrainingConfig, crews: Sequence[WorkerGroup]) -> None:
+    def __init__(self, training: TrainingConfig, groups: Sequence[WorkerGroup]) -> None:
         self._training = training
         self._layers = len(dropout_layers(training.model))
         self._t = 0
         # the penalty adds 2 * kernel_l2 * w to the gradient; most models have no penalty, so the product is skipped
         l2 = training.kernel_l2
         self._decay_D = kernel_mask(training.model, 2 * l2) if l2 else None
-        sizes = [len(crew.samplers) for crew in crews]
-        starts = [flatten(parameters(crew.start)).expand(size, -1) for crew, size in zip(crews, sizes, strict=True)]
-        running = [flatten(list(running_stats(crew.start).values())) for crew in crews]
+        sizes = [len(group.samplers) for group in groups]
+        starts = [flatten(parameters(group.start)).expand(size, -1) for group, size in zip(groups, sizes, strict=True)]
+        running = [flatten(list(running_stats(group.start).values())) for group in groups]
         b_KB = torch.cat([b_B.expand(size, -1) for b_B, size in zip(running, sizes, strict=True)])
-        self._allocate(list(crews), torch.cat(starts), b_KB)
+        self._allocate(list(groups), torch.cat(starts), b_KB)
 
-    def _allocate(self, crews: list[WorkerGroup], w_KD: Tensor, b_KB: Tensor) -> None:
+    def _allocate(self, groups: list[WorkerGroup], w_KD: Tensor, b_KB: Tensor) -> None:
         self.rows = WorkerMatrix(w_KD, torch.zeros_like(w_KD), b_KB.to(w_KD))
-        self._crews = crews
-        self._samplers = list(chain.from_iterable(crew.samplers for crew in crews))
-        self._seed_K = seed_tensor([seed for crew in crews for seed in crew.noise], w_KD.device)
-        ends = accumulate((len(crew.samplers) for crew in crews), initial=0)
+        self._groups = groups
+        self._samplers = list(chain.from_iterable(group.samplers for group in groups))
+        self._seed_K = seed_tensor([seed for group in groups for seed in group.noise], w_KD.device)
+        ends = accumulate((len(group.samplers) for group in groups), initial=0)
         self._slices = [slice(*span) for span in pairwise(ends)]
         self._optimized = [nn.Parameter(w_D) for w_D in self.rows.w_KD]
         for row, g_D in zip(self._optimized, self.rows.g_KD, strict=True):
@@ -139,17 +139,17 @@ class Workers:
         self._gradients = training.engine(training.model, self.rows, training.examples, training.precision)
         self._optimizer = training.local.build(self._optimized)
 
-    def weights(self, crew: int = 0) -> Tensor:
+    def weights(self, group: int = 0) -> Tensor:
         """The models of one group, shape [its workers, D]."""
-        return self.rows.w_KD[self._slices[crew]]
+        return self.rows.w_KD[self._slices[group]]
 
-    def statistics(self, crew: int = 0) -> Tensor:
+    def statistics(self, group: int = 0) -> Tensor:
         """The running statistics of one group, shape [its workers, B]."""
-        return self.rows.b_KB[self._slices[crew]]
+        return self.rows.b_KB[self._slices[group]]
 
-    def gradients(self, crew: int = 0) -> Tensor:
+    def gradients(self, group: int = 0) -> Tensor:
         """The gradients of one group, shape [its workers, D]; `update` uses them."""
-        return self.rows.g_KD[self._slices[crew]]
+        return self.rows.g_KD[self._slices[group]]
 
     def step(self) -> BatchMetrics:
         """Make one local optimizer step of every worker on its next mini-batch."""
@@ -170,28 +170,28 @@ class Workers:
         self._optimizer.step()
         self._t += 1
 
-    def metrics_of(self, crew: int, losses: BatchMetrics) -> BatchMetrics:
+    def metrics_of(self, group: int, losses: BatchMetrics) -> BatchMetrics:
         """The part of `losses` that belongs to one group."""
-        span = self._slices[crew]
+        span = self._slices[group]
         return BatchMetrics(losses.loss_K[span], losses.accuracy_K[span])
 
     @torch.no_grad()
-    def load_synced_models(self, crew: int, w_KD: Tensor, channel: Channel) -> None:
+    def load_synced_models(self, group: int, w_KD: Tensor, channel: Channel) -> None:
         """Replace the models of one group after a sync.
 
         Running statistics follow `TrainingConfig.batchnorm_stats`, optimizer states follow `state_on_sync`. Averages of
         either go through `channel`, which records them.
         """
-        self.weights(crew).copy_(w_KD)
-        b_KB = self.statistics(crew)
+        self.weights(group).copy_(w_KD)
+        b_KB = self.statistics(group)
         if self._training.batchnorm_stats == "averaged" and b_KB.numel():
             b_KB.copy_(channel.mean(b_KB, "statistics").expand_as(b_KB))
-        mine = self._optimized[self._slices[crew]]
+        rows = self._optimized[self._slices[group]]
         if self._training.local.state_on_sync == "reset":
-            for row in mine:
+            for row in rows:
                 self._optimizer.state.pop(row, None)
         elif self._training.local.state_on_sync == "average":
-            for moments in self._moments(mine):
+            for moments in self._moments(rows):
                 mean_D = channel.mean(torch.stack(moments), "optimizer")
                 for moment_D in moments:
                     moment_D.copy_(mean_D)
@@ -202,33 +202,33 @@ class Workers:
         kinds = [kind for kind, value in states[0].items() if torch.is_tensor(value) and value.dim()]
         return [[state[kind] for state in states] for kind in kinds]
 
-    def state_dict(self, crew: int) -> WorkerGroupState:
+    def state_dict(self, group: int) -> WorkerGroupState:
         """The state of one group. It shares memory with the workers: copy or write it before the next step."""
-        span = self._slices[crew]
-        remembered = [dict(self._optimizer.state[row]) for row in self._optimized[span]]
+        span = self._slices[group]
+        optimizer_states = [dict(self._optimizer.state[row]) for row in self._optimized[span]]
         return WorkerGroupState(
-            self.weights(crew),
-            self.statistics(crew),
-            remembered,
+            self.weights(group),
+            self.statistics(group),
+            optimizer_states,
             [sampler.state_dict() for sampler in self._samplers[span]],
         )
 
     @torch.no_grad()
-    def load_state_dict(self, crew: int, state: WorkerGroupState, step: int) -> None:
+    def load_state_dict(self, group: int, state: WorkerGroupState, step: int) -> None:
         """Restore one group to its state after `step` local steps. All groups must be at the same step."""
-        self._t, span = step, self._slices[crew]
-        self.weights(crew).copy_(state.w_KD)
-        self.statistics(crew).copy_(state.b_KB)
-        for row, remembered in zip(self._optimized[span], state.optimizer_states, strict=True):
-            self._optimizer.state[row] = remembered
+        self._t, span = step, self._slices[group]
+        self.weights(group).copy_(state.w_KD)
+        self.statistics(group).copy_(state.b_KB)
+        for row, optimizer_states in zip(self._optimized[span], state.optimizer_states, strict=True):
+            self._optimizer.state[row] = optimizer_states
         for sampler, position in zip(self._samplers[span], state.sampler_states, strict=True):
             sampler.load_state_dict(position)
 
     @torch.no_grad()
-    def retain_groups(self, crews: Sequence[int]) -> None:
+    def retain_groups(self, groups: Sequence[int]) -> None:
         """Keep only the groups with these indices, and renumber them from 0 in this order."""
-        kept = [k for crew in crews for k in range(len(self._optimized))[self._slices[crew]]]
+        kept = [k for group in groups for k in range(len(self._optimized))[self._slices[group]]]
         states = [self._optimizer.state[self._optimized[k]] for k in kept]
-        self._allocate([self._crews[crew] for crew in crews], self.rows.w_KD[kept], self.rows.b_KB[kept])
+        self._allocate([self._groups[group] for group in groups], self.rows.w_KD[kept], self.rows.b_KB[kept])
         for row, state in zip(self._optimized, states, strict=True):
             self._optimizer.state[row] = state

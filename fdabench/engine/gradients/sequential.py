@@ -28,11 +28,14 @@ class SequentialGradients:
         """Write the gradient of each worker's mean loss over its batch into `g_KD`."""
         self._model.train()
         with matmul_precision(self._precision):
-            seen = [self._one(k, indices, key_L) for k, (indices, key_L) in enumerate(zip(drawn, keys_KL, strict=True))]
+            seen = [
+                self._worker_gradients(k, indices, key_L)
+                for k, (indices, key_L) in enumerate(zip(drawn, keys_KL, strict=True))
+            ]
         losses, accuracies = zip(*seen, strict=True)
         return BatchMetrics(torch.stack(losses), torch.stack(accuracies))
 
-    def _one(self, k: int, indices: Indices, key_L: Tensor) -> tuple[Tensor, Tensor]:
+    def _worker_gradients(self, k: int, indices: Indices, key_L: Tensor) -> tuple[Tensor, Tensor]:
         self._bind(k, key_L)
         drawn = torch.from_numpy(indices).to(self._examples.x.device)
         # indexing does not keep the channels-last layout of the images

@@ -36,10 +36,10 @@ class VectorizedGradients:
         self._names = [name for name, _ in model.named_parameters()]
         self._like = [parameter.detach() for parameter in parameters(model)]
         self._statistics = {name: buffer.detach() for name, buffer in running_stats(model).items()}
-        held = {id(module): name for name, module in model.named_modules()}
-        self._keys = [f"{held[id(dropout)]}.key" for dropout in dropout_layers(model)]
-        kept = {*self._statistics, *self._keys}
-        self._counters = {name: buffer for name, buffer in model.named_buffers() if name not in kept}
+        module_names = {id(module): name for name, module in model.named_modules()}
+        self._keys = [f"{module_names[id(dropout)]}.key" for dropout in dropout_layers(model)]
+        excluded = {*self._statistics, *self._keys}
+        self._counters = {name: buffer for name, buffer in model.named_buffers() if name not in excluded}
         self._mapped = vmap(grad_and_value(self._loss, has_aux=True))
         self._graphs: dict[int, GraphedFunction] = {}
 
