@@ -1,4 +1,4 @@
-"""From a component's table, already checked, to the component itself."""
+"""Builds components from their tables in a suite, which have been validated before."""
 
 from collections.abc import Mapping
 from fractions import Fraction
