@@ -1,64 +1,65 @@
-"""Everything that fdabench raises on purpose.
+"""The exceptions that fdabench raises for its users. Any other exception is a bug.
 
-FdabenchError              a message for a person; `exit_code` is what the shell sees
-├── SuiteError             a suite file is wrong; carries every fault found                (2)
-│   └── SuiteNotFoundError there is no such file                                           (2)
-├── PluginError            a plug-in cannot be used; carries every fault found             (2)
-├── UsageError             a command line asks for something that cannot be                (2)
-├── WorkloadError          data or a model is missing or does not fit                      (2)
-├── PartitionError         the samples cannot be shared out as asked                       (2)
-├── ResultError            a results folder is missing, foreign or unreadable              (2)
-├── RankDivergenceError    a strategy takes another branch in one process than in another  (3)
-├── ProcessLostError       a process of a distributed run does not answer any more         (3)
-└── NotComparedError       no baseline, no common cell, another schema                     (4)
+FdabenchError              base class; `exit_code` is the exit status of the command, in parentheses below
+├── SuiteError             a suite file is invalid; lists every fault                      (2)
+│   └── SuiteNotFoundError the suite file does not exist                                   (2)
+├── PluginError            a plug-in cannot be used; lists every fault                     (2)
+├── UsageError             the options of a command are invalid or conflict                (2)
+├── WorkloadError          data or a model is missing, or they do not fit together         (2)
+├── PartitionError         the samples cannot be partitioned as requested                  (2)
+├── ResultError            a results folder is missing, unreadable or not fdabench's       (2)
+├── RankDivergenceError    ranks issued different collectives                              (3)
+├── ProcessLostError       a process of a distributed run exited or does not respond       (3)
+└── NotComparedError       there is nothing to compare: no baseline, cell or known schema  (4)
 """
 
+import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class FdabenchError(Exception):
-    """A fault that a person can mend; the text says where, what was found and what is allowed."""
+    """Base class of errors that a user can fix. The message says where the fault is, its value and what is allowed."""
 
     exit_code = 2
 
 
 class UsageError(FdabenchError):
-    """A command line that asks for something that cannot be."""
+    """The options of a command are invalid or conflict."""
 
 
 class WorkloadError(FdabenchError):
-    """Data or a model is missing, or does not fit the workload."""
+    """Data or a model is missing, or they do not fit together."""
 
 
 class PartitionError(FdabenchError):
-    """The samples cannot be shared out over the workers as asked."""
+    """The samples cannot be partitioned over the workers as requested."""
 
 
 class ResultError(FdabenchError):
-    """A results folder is missing, foreign or unreadable."""
+    """A results folder is missing, unreadable or was not written by fdabench."""
 
 
 class RankDivergenceError(FdabenchError):
-    """A strategy that branches on what only one process knows."""
+    """Ranks issued different collectives: the strategy branched on rank-local data."""
 
     exit_code = 3
 
 
 class ProcessLostError(FdabenchError):
-    """A process that holds some of the workers is not heard of any more."""
+    """A process of a distributed run exited, or did not respond within the timeout."""
 
     exit_code = 3
 
 
 class NotComparedError(FdabenchError):
-    """There was nothing to compare with; a gate that sees nothing stays closed."""
+    """The gate found nothing to compare, which fails the check: no baseline, no common cell, or another schema."""
 
     exit_code = 4
 
 
 class PluginError(FdabenchError):
-    """A plug-in that cannot be used; `faults` has one line for each thing that is wrong."""
+    """A plug-in cannot be used; `faults` has one line for each fault."""
 
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults = tuple(faults)
@@ -69,7 +70,7 @@ class PluginError(FdabenchError):
 
 
 class SuiteError(FdabenchError):
-    """A suite that cannot be run; `faults` has one line for each thing that is wrong."""
+    """A suite file is invalid; `faults` has one line for each fault, `source` is the name of the file."""
 
     def __init__(self, source: str, faults: Iterable[str]) -> None:
         self.source = source
@@ -79,7 +80,7 @@ class SuiteError(FdabenchError):
 
 
 class SuiteNotFoundError(SuiteError):
-    """A suite file that is not there."""
+    """The suite file does not exist."""
 
     def __init__(self, source: str) -> None:
         super().__init__(source, ["no such file"])
@@ -87,18 +88,18 @@ class SuiteNotFoundError(SuiteError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt name: `; did you mean 'theta'?`, or nothing."""
-    name = nearest_name(word, known)
-    return f"; did you mean {name!r}?" if name is not None else ""
+    """A hint for a misspelled name, as the end of a sentence; empty if no known name is similar.
 
+    The name is quoted as TOML quotes it. Case is ignored. A name that begins with `word` is similar as well, if `word`
+    has at least three letters.
 
-def nearest_name(word: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like a word, whatever the case of both; None where no name is like it.
-
-    A name that begins with all of the word counts as well, if the word has at least three letters.
+    >>> did_you_mean("thetta", ["theta", "period"])
+    '; did you mean "theta"?'
+    >>> did_you_mean("x", ["theta", "period"])
+    ''
     """
     names = {name.casefold(): name for name in known}
     wanted = word.casefold()
-    begun = [name for name in names if len(wanted) >= 3 and name.startswith(wanted)]
-    close = get_close_matches(wanted, list(names), n=1) or begun[:1]
-    return names[close[0]] if close else None
+    with_prefix = [name for name in names if len(wanted) >= 3 and name.startswith(wanted)]
+    similar = get_close_matches(wanted, list(names), n=1) or with_prefix[:1]
+    return f"; did you mean {json.dumps(names[similar[0]], ensure_ascii=False)}?" if similar else ""

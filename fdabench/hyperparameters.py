@@ -1,7 +1,7 @@
-"""Types of a strategy's fields that say what a number means, and so how a suite may give it.
+"""Types for the fields of components. They declare the unit or the bounds of a number.
 
-`Steps` may be given in local steps or in epochs, `Threshold` absolutely or per parameter, and a `Seed` is never
-given: it is derived from the axes of the cell. The others are bounds.
+A suite may give `Steps` in local steps or in epochs, and a `Threshold` as an absolute value or per parameter. A `Seed`
+has no key in a suite: it is derived from the settings of the cell. The other types have bounds only.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 @dataclass(frozen=True)
 class UnitTag:
-    """What a number stands for, where its type alone does not say."""
+    """The unit of a number, as the metadata of an `Annotated` type."""
 
     text: str
 
@@ -30,7 +30,7 @@ PositiveFloat = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Decay = Annotated[float, Ge(0), Lt(1)]
 Count = Annotated[int, Ge(1), Le(10**9)]
-"""No more of anything could be held."""
+"""The upper bound refuses values that no memory could hold."""
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a suite, or what a plug-in adds, may be called: it becomes a folder, a file, a word on a command line."""

@@ -1,4 +1,4 @@
-"""Opening files that somebody else may have put there: regular files only, as one would wait for a pipe for ever."""
+"""Opens files that fdabench may not have written: regular files only, because opening a pipe may block forever."""
 
 import os
 from errno import EINVAL
@@ -16,21 +16,21 @@ _KINDS = {
 
 
 class NotRegularError(OSError):
-    """What is at a path is a folder, a pipe, a socket or a device; `strerror` says which."""
+    """A path is a folder, a pipe, a socket or a device; `strerror` says which."""
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """The file, open for reading. Links are followed. Nothing is read of a pipe or a device, and nobody waits for one.
+    """Open a file for reading. Links are followed. The call neither reads from a pipe or a device nor blocks on one.
 
     Raises:
         NotRegularError: it is no regular file.
         OSError: it cannot be opened.
     """
-    # without O_NONBLOCK, opening a pipe waits until somebody writes to it
+    # without O_NONBLOCK, opening a pipe blocks until a process opens it for writing
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError:
-        # a socket, or a pipe without permission to read: said as what it is, where that can be seen
+        # a socket, or a pipe without read permission: report its kind instead, if it can be determined
         check_regular(path)
         raise
     try:
@@ -53,7 +53,7 @@ def read_regular(path: Path) -> bytes:
 
 
 def check_regular(path: Path) -> None:
-    """Whether a regular file is there, or nothing is; for files that others open.
+    """Check that a path is a regular file or does not exist, before a library opens it.
 
     Raises:
         NotRegularError: something else is there.

@@ -257,7 +257,7 @@ def plugin_faults(folder: Path, code: str) -> str:
         ("info = ComponentInfo(name='fedavg')", "its name 'fedavg' is taken: it is the name of the built-in 'fedavg'"),
         ("info = ComponentInfo(label='{watch}FDA')", "Mine.info.label names {watch}, which is no field of it"),
         ("info = ComponentInfo(label='{')", "Mine.info.label names {{}, which is no field of it"),
-        ("info = ComponentInfo(references=('mcmahan2016',))", "did you mean 'mcmahan2017'?"),
+        ("info = ComponentInfo(references=('mcmahan2016',))", 'did you mean "mcmahan2017"?'),
         ("info = ComponentInfo(color='red')", "color: expected #rrggbb"),
     ],
 )

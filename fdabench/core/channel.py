@@ -1,4 +1,7 @@
-"""A collective that writes down everything it carries: the only way for workers to learn of each other."""
+"""Metered averaging: the only way in which a strategy learns anything about other workers.
+
+A `Channel` wraps a `Collective` and records each message in a `Ledger`. The engine passes one to the strategy.
+"""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -11,31 +14,49 @@ from fdabench.core.ledger import Ledger
 
 
 def no_announcement(what: str) -> None:
-    pass
+    """The default of `Channel.before_collective`: do nothing."""
 
 
 def no_instrumentation(kind: str, payload_bytes: int) -> AbstractContextManager[object]:
+    """The default of `Channel.instrument`: measure nothing."""
     return nullcontext()
 
 
 @dataclass(frozen=True)
 class Channel:
-    """What a strategy is handed. `kind` is what the message is: model, state, statistics or optimizer."""
+    """Averages tensors over all workers and records what each worker sent.
+
+    The `kind` of a message says what it contains: `initial`, `model`, `state`, `gradient`, `statistics` or `optimizer`.
+    """
 
     collective: Collective
     ledger: Ledger
     before_collective: Callable[[str], None] = no_announcement
-    """Told what is about to cross, before it does."""
+    """Called before each collective with a description of it; distributed runs compare these between ranks."""
     instrument: Callable[[str, int], AbstractContextManager[object]] = no_instrumentation
-    """Held around everything that crosses, with its kind and the bytes of one worker."""
+    """Makes a context that is entered around each collective, from its kind and the payload of one worker in bytes."""
 
     def broadcast_initial(self, w_D: Tensor) -> Tensor:
-        """The initial model, to every worker. Each process draws it from the seed, so it is counted and not sent."""
+        """Record the broadcast of the initial model, shape [D], and return it.
+
+        Nothing is sent: each process computes the same model from the seed.
+        """
         self.ledger.record("initial", w_D)
         return w_D
 
     def mean(self, x_KD: Tensor, kind: str) -> Tensor:
-        """Average over all workers, shape [D]; one row is what one worker put in."""
+        """Average the rows of all workers and record the message.
+
+        Args:
+            x_KD: one row for each worker of this process, shape [K, D].
+            kind: what the message contains.
+
+        Returns:
+            The weighted mean over the workers of all processes, shape [D]; equal in every process.
+
+        Raises:
+            ProcessLostError: another process of the cell does not respond.
+        """
         self.before_collective(f"averages {x_KD.shape[1]:,} numbers of kind {kind!r}")
         self.ledger.record(kind, x_KD[0])
         with self.instrument(kind, x_KD[0].nbytes):

@@ -1,7 +1,9 @@
-"""Averaging over all workers, wherever they are. Shape suffixes: K = workers held here, D = numbers in each row.
+"""Unmetered averaging over the workers of one process or of several.
 
-`share_K` are the averaging weights of the workers held here: 1/K each, or each worker's share of the samples. They sum
-to one over all workers. Everything is a float tensor on one device; the result is equal in every process.
+Shape suffixes: K = workers of this process, D = numbers in each row.
+
+`weight_K` has the averaging weights of the workers: 1 / number of workers each, or each worker's fraction of the
+samples. They sum to one over all workers. Inputs are float tensors on one device. The result is equal in every process.
 """
 
 from collections.abc import Iterator
@@ -18,23 +20,33 @@ from fdabench.errors import ProcessLostError
 
 
 class Collective(Protocol):
-    """Unmetered averaging. Strategies never see one: they are handed a `Channel`."""
+    """Averages and gathers rows, without recording them. Strategies use a `Channel` instead.
+
+    Every process must call the same methods in the same order. Both methods raise ProcessLostError when another process
+    does not respond.
+    """
 
     @property
-    def num_workers(self) -> int: ...
+    def num_workers(self) -> int:
+        """The number of workers in all processes."""
+        ...
 
     def mean(self, x_KD: Tensor) -> Tensor:
-        """sum_k share_k x_k over all workers, shape [D]."""
+        """sum_k weight_k x_k over all workers, shape [D]."""
         ...
 
     def all_gather(self, x_KD: Tensor) -> Tensor:
-        """The rows of all workers, in their order."""
+        """The rows of all workers in worker order, shape [num_workers, D]."""
         ...
 
 
 @dataclass(frozen=True)
 class InProcessCollective:
-    """All workers are rows of this process."""
+    """Averages over workers that are all in this process.
+
+    Args:
+        weight_K: the averaging weights of all workers.
+    """
 
     weight_K: Tensor
 
@@ -51,9 +63,11 @@ class InProcessCollective:
 
 @dataclass(frozen=True)
 class AllReduceCollective:
-    """Some rows are here, the others in the processes of the default group; the sum's order is the backend's.
+    """Averages over the default process group by `all_reduce`; the backend chooses the order of the sum.
 
-    `held` is how many rows each rank holds, in rank order.
+    Args:
+        weight_K: the averaging weights of the workers of this process.
+        rows_per_rank: the number of workers of each rank, in rank order.
     """
 
     weight_K: Tensor
@@ -75,9 +89,13 @@ class AllReduceCollective:
 
 @dataclass(frozen=True)
 class AllGatherCollective:
-    """Every process gathers all rows and sums them in rank order: bitwise equal to `InProcessCollective`.
+    """Averages over the default process group: gathers all rows and sums them in rank order.
 
-    `share_K` has the weights of all workers, `held` how many rows each rank holds, in rank order.
+    The result is bitwise equal to that of `InProcessCollective`.
+
+    Args:
+        weight_K: the averaging weights of the workers of all processes.
+        rows_per_rank: the number of workers of each rank, in rank order.
     """
 
     weight_K: Tensor
@@ -94,20 +112,21 @@ class AllGatherCollective:
         return _all_gather_rows(x_KD, self.rows_per_rank)
 
 
-def _all_gather_rows(x_KD: Tensor, held: tuple[int, ...]) -> Tensor:
-    # the backends want as many rows from everybody
-    padded_KD = torch.nn.functional.pad(x_KD, (0, 0, 0, max(held) - len(x_KD)))
-    gathered = [torch.empty_like(padded_KD) for _ in held]
+def _all_gather_rows(x_KD: Tensor, rows_per_rank: tuple[int, ...]) -> Tensor:
+    # `all_gather` needs tensors of the same shape from all ranks
+    padded_KD = torch.nn.functional.pad(x_KD, (0, 0, 0, max(rows_per_rank) - len(x_KD)))
+    outputs = [torch.empty_like(padded_KD) for _ in rows_per_rank]
     with translate_dist_errors():
-        dist.all_gather(gathered, padded_KD)
-    return torch.cat([rows[:count] for rows, count in zip(gathered, held, strict=True)])
+        dist.all_gather(outputs, padded_KD)
+    return torch.cat([rows[:count] for rows, count in zip(outputs, rows_per_rank, strict=True)])
 
 
 @contextmanager
 def translate_dist_errors() -> Iterator[None]:
-    """
+    """Convert errors of `torch.distributed` collectives, which raise a plain RuntimeError.
+
     Raises:
-        ProcessLostError: another process is gone, or was not heard of in time; the backends have no error of their own.
+        ProcessLostError: another process exited, or did not respond within the timeout.
     """
     try:
         yield

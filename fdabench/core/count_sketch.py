@@ -1,6 +1,9 @@
-"""Random signs in random places: what sketches of a long vector are made with (Charikar et al., 2002).
+"""Count sketches: random linear projections of long vectors to a few numbers (Charikar et al., 2002).
 
-Shape suffixes: K = workers, D = numbers of a vector, C = numbers of a chunk, R = depth * width numbers of a sketch.
+`monitors.sketch` estimates the norm of the mean drift from them.
+
+Shape suffixes: K = workers, D = numbers of a vector, S = numbers of a segment, C = numbers of a chunk,
+R = depth * width numbers of a sketch, P = chunks that are added to one bucket, padded.
 """
 
 import warnings
@@ -13,30 +16,31 @@ from torch import Tensor
 from fdabench.core.seeds import derive_seed, torch_generator
 
 CHUNK = 16
-"""Neighbors that share a draw: one line of the cache, which is read at once anyway."""
+"""Neighboring numbers that share one hash: they fill one cache line, which the processor loads as a whole."""
 SEGMENT = 1 << 16
-"""Numbers that are added to the sketches of all workers before the next are read: they stay in a core's cache."""
+"""Numbers that are added to the sketches of all workers before the next are read, so that they stay in the cache."""
 
 
 class CountSketchHashes(NamedTuple):
-    """Where each number goes, and with which sign."""
+    """The bucket and the sign of each number of a vector."""
 
     sign_D: Tensor
-    """Of each number, in all rows of the sketch."""
+    """The sign of each number, which is the same in all rows of the sketch."""
     segments: tuple[Tensor, ...]
-    """For each segment of the vector a sparse matrix [R, chunks]: for each row, a chunk's first bucket and its sign."""
+    """A sparse matrix [R, chunks] for each segment of the vector: the first bucket and the sign of each chunk."""
     chunk: int
+    """Numbers in one chunk: `CHUNK`, or `width` where that is smaller."""
 
 
 @lru_cache(maxsize=8)
 def draw_hashes(dim: int, depth: int, width: int, seed: int) -> CountSketchHashes:
-    """Draw the signs and places of a sketch on the CPU, once for all workers and all cells with the same seed.
+    """Draw the signs and buckets of a sketch on the CPU. Workers and cells with the same seed share the result.
 
     Args:
-        dim: numbers of the vectors to be sketched.
-        depth: rows of a sketch.
-        width: buckets of a row.
-        seed: of the draw; the same arguments give the same hashes.
+        dim: the length D of the vectors to be sketched.
+        depth: the number of rows of a sketch.
+        width: the number of buckets in a row.
+        seed: the seed of the draw; the same arguments give the same hashes.
     """
     chunk = min(CHUNK, width)
     generator = torch_generator(seed)
@@ -56,7 +60,7 @@ def _place_chunks(chunks: int, depth: int, width: int, generator: torch.Generato
     starts = torch.zeros(depth * width + 1, dtype=torch.int32)
     starts[1:] = torch.bincount(row.flatten(), minlength=depth * width).cumsum(0)
     with warnings.catch_warnings():
-        # torch says once that CSR is in beta, and in some versions that it trusts the indices given
+        # torch warns once that CSR is in beta, and in some versions that invariants are not checked
         warnings.simplefilter("ignore", UserWarning)
         return torch.sparse_csr_tensor(
             starts, (order % chunks).int(), sign.flatten()[order], (depth * width, chunks), check_invariants=False
@@ -64,16 +68,26 @@ def _place_chunks(chunks: int, depth: int, width: int, generator: torch.Generato
 
 
 def count_sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
-    """One sketch for each row, shape [K, R]; linear in the row, and it depends on nothing else of the matrix.
+    """Sketch each row. A sketch is linear in its row and depends on no other row of the matrix.
 
-    In each of `depth` rows of a sketch a chunk of C neighbors gets a first bucket b and a sign, drawn independently;
-    the number at place p of the chunk goes to bucket b - p (modulo `width`), with the chunk's sign times its own. A
-    sparse product adds chunks of the same first bucket place by place; their diagonals are the buckets.
+    For each of the `depth` rows of a sketch, a chunk of C neighboring numbers has a first bucket b and a sign, drawn
+    independently. The number at position p of the chunk is added to bucket b - p (modulo `width`), multiplied by the
+    sign of the chunk and by its own. A sparse product adds the chunks with the same first bucket element by element;
+    sums over diagonals of the result are the buckets.
+
+    Args:
+        u_KD: the vectors, shape [K, D].
+        depth: the number of rows of a sketch.
+        width: the number of buckets in a row.
+        seed: the seed of the hashes.
+
+    Returns:
+        Shape [K, R].
     """
     if not u_KD.is_cpu:
         return _sketches_at_once(u_KD, depth, width, seed)
     signs = draw_hashes(u_KD.shape[1], depth, width, seed)
-    # each product has operands of its own, so neither the row's place in memory nor its company shows
+    # each product has its own operands, so the bits do not depend on a row's address or on the number of rows
     sums = [u_KD.new_zeros(depth * width, signs.chunk) for _ in u_KD]
     pieces = zip(u_KD.split(SEGMENT, 1), signs.sign_D.split(SEGMENT), signs.segments, strict=True)
     for piece_KS, sign_S, matrix in pieces:
@@ -86,14 +100,14 @@ def count_sketches(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
 
 
 class PaddedRows(NamedTuple):
-    """One of `CountSketchHashes.segments` as a table: all rows have equally many chunks, some of them with sign 0."""
+    """One of `CountSketchHashes.segments` as dense tensors, shape [R, P]; unused entries have the sign 0."""
 
     chunk_RP: Tensor
     sign_RP: Tensor
 
 
 class GatherHashes(NamedTuple):
-    """`CountSketchHashes` on an accelerator, which gathers chunks in place of a sparse product."""
+    """`CountSketchHashes` for an accelerator, which gathers chunks instead of computing a sparse product."""
 
     sign_D: Tensor
     rows: tuple[PaddedRows, ...]
@@ -118,9 +132,9 @@ def _padded(matrix: Tensor) -> PaddedRows:
 
 
 def _sketches_at_once(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor:
-    """As `count_sketches` to rounding, by a few kernels for all workers: on an accelerator launches cost most.
+    """Equal `count_sketches` up to rounding, with few kernels for all workers: on a GPU, launches cost most.
 
-    A gather and a sum have the same bits each time, which the sparse product of cuSPARSE does not promise.
+    Gather and sum are deterministic; the sparse product of cuSPARSE is not guaranteed to be.
     """
     signs = _gather_hashes(u_KD.shape[1], depth, width, seed, u_KD.device)
     workers, sums_KRC = len(u_KD), u_KD.new_zeros(())
@@ -133,8 +147,8 @@ def _sketches_at_once(u_KD: Tensor, depth: int, width: int, seed: int) -> Tensor
 
 
 def _diagonals(x: Tensor) -> Tensor:
-    """sum_p x[row, (b + p) mod width, p] for each row and bucket b, as one vector."""
+    """sum_p x[row, (b + p) mod width, p] for each row and bucket b, flattened; `x` has shape [depth, width, C]."""
     depth, width, chunk = x.shape
-    around = torch.cat([x, x[:, : chunk - 1]], 1)
-    diagonals = around.as_strided((depth, width, chunk), (around.stride(0), chunk, chunk + 1))
+    wrapped = torch.cat([x, x[:, : chunk - 1]], 1)
+    diagonals = wrapped.as_strided((depth, width, chunk), (wrapped.stride(0), chunk, chunk + 1))
     return diagonals.sum(2).flatten()

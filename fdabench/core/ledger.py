@@ -1,4 +1,13 @@
-"""What crossed the wire. Facts only: what they cost is decided on reading (`accounting.costs`)."""
+"""The record of all messages of a cell: their kind, size and step. `accounting.costs` converts it to bytes.
+
+>>> import torch
+>>> ledger = Ledger()
+>>> for step in (10, 20, 30):
+...     ledger.step = step
+...     ledger.record("model", torch.zeros(5))
+>>> ledger.entries
+[LedgerEntry(kind='model', first_step=10, last_step=30, count=3, elements=5, dtype='float32', payload_bytes=20)]
+"""
 
 from dataclasses import dataclass, field, replace
 
@@ -7,7 +16,17 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """`count` like collectives, evenly spaced from `first_step` to `last_step`; sizes are one worker's share of one."""
+    """A run of equal collectives at evenly spaced steps.
+
+    Args:
+        kind: what the messages contain, such as `model` or `state`.
+        first_step: the local step of the first collective.
+        last_step: the local step of the last one.
+        count: the number of collectives.
+        elements: numbers that one worker sends in one collective.
+        dtype: their type, such as `float32`.
+        payload_bytes: bytes that one worker sends in one collective.
+    """
 
     kind: str
     first_step: int
@@ -18,7 +37,7 @@ class LedgerEntry:
     payload_bytes: int
 
     def can_extend_with(self, other: "LedgerEntry") -> bool:
-        """Whether `other`, a single collective, goes on with this run at the same pace."""
+        """Whether `other`, a single collective, is the next one of this run: equal, and after the same interval."""
         gap = other.first_step - self.last_step
         return (
             self._message == other._message
@@ -27,6 +46,7 @@ class LedgerEntry:
         )
 
     def extend_to(self, step: int) -> "LedgerEntry":
+        """This run with one more collective, at `step`."""
         return replace(self, last_step=step, count=self.count + 1)
 
     @property
@@ -36,14 +56,14 @@ class LedgerEntry:
 
 @dataclass
 class Ledger:
-    """Every collective of a cell, in order. `step` is the local step now under way; the engine moves it on."""
+    """All collectives of a cell in order, run-length encoded. The engine sets `step` to the current local step."""
 
     step: int = 0
     entries: list[LedgerEntry] = field(default_factory=list)
     _last_of_kind: dict[str, int] = field(default_factory=dict)
 
     def record(self, kind: str, message: Tensor) -> None:
-        """Write down one collective into which each worker put a tensor like `message`."""
+        """Record one collective to which each worker contributes a tensor of the shape and dtype of `message`."""
         payload = message.numel() * message.element_size()
         dtype = str(message.dtype).removeprefix("torch.")
         entry = LedgerEntry(kind, self.step, self.step, 1, message.numel(), dtype, payload)
@@ -55,6 +75,6 @@ class Ledger:
             self.entries.append(entry)
 
     def restore(self, step: int, entries: list[LedgerEntry]) -> None:
-        """Be the ledger that had written down these entries by the end of this step."""
+        """Replace the contents by the entries of a checkpoint that was written after local step `step`."""
         self.step, self.entries[:] = step, entries
         self._last_of_kind = {entry.kind: at for at, entry in enumerate(entries)}

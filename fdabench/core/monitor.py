@@ -1,4 +1,7 @@
-"""What a monitor is. Shape suffixes: K = workers held by this process, D = parameters, S = numbers in a local state."""
+"""The protocol of monitors, which bound the model variance from a small message of each worker.
+
+Shape suffixes: K = workers of this process, D = parameters, S = numbers in a local state.
+"""
 
 from typing import Protocol
 
@@ -8,19 +11,27 @@ from fdabench.core.strategy import Round
 
 
 class Monitor(Protocol):
-    """A local state that is averaged over the workers, and what its average says of the model variance.
+    """Computes a local state of each worker, and an upper bound of the model variance from the mean of the states.
 
-    Var(w) = 1/K sum_k |u_k|^2 - |mean u|^2, with drifts u_k = w_k - w_t0.
+    Var(w) = 1/K sum_k |u_k|^2 - |mean u|^2, with the drifts u_k = w_k - w_t0 (Theologitis et al., EDBT 2025).
     """
 
     def state_size(self, num_parameters: int) -> int:
-        """S, the numbers in a local state."""
+        """S, the number of float32 values in a local state, for a model of `num_parameters` parameters."""
         ...
 
     def local_state(self, u_KD: Tensor, r: Round) -> Tensor:
-        """Local states S_k, shape [K, S]; row k depends on row k of the drifts and on the round only."""
+        """Compute the local states S_k.
+
+        Args:
+            u_KD: the drifts, shape [K, D]. They must not be changed in place.
+            r: the current round.
+
+        Returns:
+            Shape [K, S]. Row k may depend on row k of the drifts and on the round only.
+        """
         ...
 
     def variance_bound(self, s_S: Tensor) -> Tensor:
-        """H(S) >= Var(w), from the average of the local states; a scalar."""
+        """H(S) >= Var(w), a tensor with one number, from the mean of the local states of all workers, shape [S]."""
         ...

@@ -1,29 +1,31 @@
-"""Sums over the rows of a matrix with a row for each worker. Shape suffixes: K = workers, D = parameters.
+"""Reproducible sums over the rows of a matrix with one row for each worker.
 
-A row's sum has the same bits wherever the row lies in memory and whichever rows lie beside it, because a worker has to
-get the same number in one process and in several. A BLAS does not promise that: the order in which it adds may depend
-on the address of the first number (MKL's sdot, on some processors) and on the number of rows (a matrix product). ATen's
-own sums take the numbers of a contiguous row in an order that depends on how many they are, on the processor's vector
-instructions and on the number of threads, and those are the same for all rows of a run.
+Shape suffixes: K = workers, D = parameters.
+
+The sum of a row is bitwise independent of the row's address and of the other rows, so a worker gets the same number in
+one process and in several. BLAS does not guarantee that: the order of its additions may depend on the address of the
+first number (MKL's sdot, on some processors) and on the number of rows (matrix products). The order of ATen's own sums
+over a contiguous row depends on the length of the row, on the processor's vector instructions and on the number of
+threads, which are the same for all rows of a run.
 """
 
 import torch
 from torch import Tensor
 
 BLOCK = 1 << 16
-"""Products that are written down at a time: 256 KiB stay in a core's cache until they are added."""
+"""Products that are stored at a time: 256 KiB, which stay in the cache until they are added."""
 _LINE = 64
-"""Bytes; torch's CPU allocator begins every tensor at a multiple of it."""
+"""The alignment in bytes of tensors from torch's CPU allocator."""
 
 
 def row_squared_norms(u_KD: Tensor) -> Tensor:
-    """|u_k|^2, shape [K]; reads the rows once and writes no squares down."""
+    """|u_k|^2, shape [K]; reads the rows once and stores no squares."""
     norm_K: Tensor = torch.linalg.vector_norm(_with_contiguous_rows(u_KD), dim=1)
     return norm_K.square()
 
 
 def row_dots(u_KD: Tensor, v_D: Tensor) -> Tensor:
-    """<u_k, v>, shape [K]: products, each rounded by itself, and ATen's sum of each block of them."""
+    """<u_k, v>, shape [K]. On a CPU, the products are rounded one by one and summed block by block by ATen."""
     if not u_KD.is_cpu:
         dot_K: Tensor = torch.linalg.vecdot(u_KD, v_D)
         return dot_K
@@ -37,12 +39,12 @@ def _dot(u_D: Tensor, v_D: Tensor) -> Tensor:
 
 
 def aligned_copy(x_KD: Tensor) -> Tensor:
-    """The same numbers, row after row from the start of a cache line: what a BLAS makes of them has one answer."""
+    """`x_KD`, contiguous and aligned to a cache line, so that the result of a BLAS call on it is reproducible."""
     if x_KD.is_contiguous() and x_KD.data_ptr() % _LINE == 0:
         return x_KD
     return x_KD.clone(memory_format=torch.contiguous_format)
 
 
 def _with_contiguous_rows(u_KD: Tensor) -> Tensor:
-    """A row's numbers beside each other: numbers that are apart are added in another order."""
+    """`u_KD` with contiguous rows, as ATen adds strided numbers in another order."""
     return u_KD if u_KD.stride(1) == 1 else u_KD.contiguous()

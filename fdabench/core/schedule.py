@@ -1,8 +1,12 @@
-"""Periods that need not be whole: an epoch of 187.5 steps ends after steps 188, 375, 563, 750, ..."""
+"""Periods with a fractional number of steps, such as an epoch of 187.5 steps.
+
+>>> [t + 1 for t in range(751) if is_period_end(t, Fraction(375, 2))]
+[188, 375, 563, 750]
+"""
 
 from fractions import Fraction
 
 
 def is_period_end(t: int, period: Fraction | int) -> bool:
-    """Whether step `t` (from 0) completes a period; the fraction is carried over, exactly."""
+    """Whether local step `t`, counted from 0, completes a period of `period` steps. The arithmetic is exact."""
     return (t + 1) // period > t // period

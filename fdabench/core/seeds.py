@@ -1,6 +1,7 @@
-"""Seeds by axis: each random draw is seeded by a hash of the axes that it may depend on, and of nothing else.
+"""Seeds of random draws: a hash of the purpose of a draw and of the settings that it may depend on.
 
-So all strategies of a repeat see the same start, partition and batches, and adding one changes no other.
+All strategies of a repetition therefore have the same initial model, partition and batches, and a cell that is added to
+a suite changes no other cell.
 """
 
 import hashlib
@@ -13,7 +14,15 @@ import torch
 
 
 def derive_seed(purpose: str, axes: Mapping[str, Any]) -> int:
-    """63 bits from SHA-256 of the purpose and the canonical JSON of the axes."""
+    """Hash a purpose and settings to a seed.
+
+    Args:
+        purpose: what is drawn, such as `segment`.
+        axes: the settings that the draw may depend on, as JSON values.
+
+    Returns:
+        63 bits of the SHA-256 of both as canonical JSON.
+    """
     text = json.dumps([purpose, axes], sort_keys=True, separators=(",", ":"))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

@@ -1,7 +1,9 @@
-"""What a strategy is. Shape suffixes: K = workers held by this process, D = parameters.
+"""The protocols of strategies and server optimizers, and the state that they work on.
 
-A strategy is the paper's pseudo-code, run by every process alike. It may branch on the step `t`, on the round,
-and on what came out of the channel: on nothing else, or processes would wait for each other for ever.
+Shape suffixes: K = workers of this process, D = parameters.
+
+A strategy is the pseudo-code of a paper. Every process of a cell runs it. It may branch on the step `t`, on the round
+and on results of the channel only: a branch on rank-local data would make ranks issue different collectives and hang.
 """
 
 from dataclasses import dataclass
@@ -16,116 +18,158 @@ from fdabench.core.direction import unit_direction
 
 
 class ServerOptimizer(Protocol):
-    """How the mean drift moves the global model (FedOpt's server optimizer; -u_D is its pseudo-gradient)."""
+    """Updates the global model from the mean drift: the server optimizer of FedOpt (Reddi et al., 2021).
+
+    The pseudo-gradient of FedOpt is -u_D.
+    """
 
     @property
     def is_plain_average(self) -> bool:
-        """Whether the next global model is the workers' mean, and nothing else."""
+        """Whether the next global model is always the mean of the workers' models."""
         ...
 
     def init(self, w_D: Tensor) -> Any:
-        """The optimizer's state before the first round."""
+        """The optimizer state before the first round, for the initial model `w_D`, shape [D]."""
         ...
 
     def update(self, w_D: Tensor, u_D: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """The next global model, given the present one and the mean drift; and the next state."""
+        """Compute the next global model. No argument may be changed in place.
+
+        Args:
+            w_D: the global model at the start of the round, shape [D].
+            u_D: the mean drift of the workers, shape [D].
+            state: the state that the previous update or `init` returned.
+
+        Returns:
+            The next global model, shape [D], and the next state.
+        """
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """What every worker remembers since the last sync. Replicated: identical in every process."""
+    """The state of a strategy since the last sync. It is replicated: identical in every process."""
 
     anchor_D: Tensor
-    """w_t0, the global model that this round started from."""
+    """w_t0, the global model at the start of this round."""
     previous_anchor_D: Tensor
-    """The global model that the round before started from."""
+    """The global model at the start of the previous round."""
     server: Any
-    """State of the server optimizer."""
+    """The state of the server optimizer."""
     index: int = 0
-    """Syncs made so far."""
+    """The number of syncs so far."""
     server_owns_model: bool = False
-    """A server moves the global model elsewhere than to the workers' mean, so `anchor_D` is what the run hands out."""
+    """Whether a server optimizer other than the plain average updates the global model.
+
+    `anchor_D` is then the model that is evaluated, and otherwise the mean of the workers' models."""
 
     @cached_property
     def direction_D(self) -> Tensor:
-        """xi, the direction in which the global model moved last; computed once in a round."""
+        """xi, the unit direction of the last update of the global model; computed once in a round."""
         return unit_direction(self.anchor_D, self.previous_anchor_D)
 
 
 class StepResult(NamedTuple):
-    """What a step led to. `w_KD` is what the workers hold next; it is looked at only after a sync."""
+    """The result of `Strategy.step`."""
 
     w_KD: Tensor
+    """The models that the workers continue with, shape [K, D]. The engine reads them only if `synced` is true."""
     round: Round
+    """The round that the next step belongs to."""
     synced: bool
+    """Whether the workers were synchronized in this step."""
     estimate: float = nan
-    """H(S), what the monitor holds the model variance to be at most; NaN if nobody looked."""
+    """H(S), the monitor's upper bound of the model variance; NaN where no monitor was evaluated."""
 
 
 class Strategy(Protocol):
-    """When to synchronize, and how. Frozen; all state is in the round."""
+    """Decides when the workers synchronize, and how. Strategies are frozen dataclasses; all state is in the round."""
 
     def init(self, w_D: Tensor) -> Round:
-        """The first round; all workers hold `w_D`."""
+        """The first round. All workers start from the model `w_D`, shape [D]."""
         ...
 
     def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
-        """What happens after local step `t` (from 0), given the workers' models."""
+        """Decide what happens after a local step. No argument may be changed in place.
+
+        Args:
+            t: the local step that the workers just made, from 0.
+            w_KD: the models of the workers of this process after that step, shape [K, D].
+            r: the round that this step belongs to.
+            channel: averages over the workers of all processes and records the messages.
+
+        Returns:
+            The next models and round.
+        """
         ...
 
 
 @runtime_checkable
 class CorrectsGradients(Protocol):
-    """A strategy that changes the gradients of a local step before the local optimizers use them."""
+    """A strategy that replaces the gradients of a local step before the local optimizers use them."""
 
     def correct(self, t: int, g_KD: Tensor, r: Round, channel: Channel) -> Tensor:
-        """The gradients that the local optimizers step with.
+        """Compute the gradients for the local optimizers.
 
         Args:
-            t: the local step that is being made, from 0.
-            g_KD: each worker's gradient on its own mini-batch, the L2 penalty of its kernels included.
+            t: the current local step, from 0.
+            g_KD: the gradient of each worker on its own mini-batch, the L2 penalty of its kernels included. It must
+                not be changed in place.
             r: the round that this step belongs to.
-            channel: what crosses it is metered, as in `step`.
+            channel: averages over the workers of all processes and records the messages, as in `step`.
 
         Returns:
-            Shape [K, D]; `g_KD` itself is not changed.
+            Shape [K, D].
         """
         ...
 
 
 @runtime_checkable
 class HasServer(Protocol):
-    """A strategy whose syncs end in `server.apply`, so that a sync can be computed without being made."""
+    """A strategy whose syncs end in `server.update`, so that the result of a sync can be computed without making it."""
 
     @property
     def server(self) -> ServerOptimizer: ...
 
 
 class TrafficForecast(NamedTuple):
-    """What a strategy sends in a number of steps, known beforehand: exactly where least == most."""
+    """The messages that a strategy will send in a number of steps; exact if `min_syncs` equals `max_syncs`."""
 
     min_syncs: int
     max_syncs: int
     num_states: int = 0
+    """The number of local states that each worker sends."""
     state_size: int = 0
-    """Numbers in one local state."""
+    """The number of values in one local state."""
 
 
 @runtime_checkable
 class HasTrafficForecast(Protocol):
-    """A strategy that knows beforehand what it will send; the others run as well, but `plan` cannot price them."""
+    """A strategy that can forecast its messages. Without this method a strategy runs, but `plan` shows no bytes."""
 
-    def forecast_traffic(self, steps: int, num_parameters: int) -> TrafficForecast: ...
+    def forecast_traffic(self, steps: int, num_parameters: int) -> TrafficForecast:
+        """The messages of `steps` local steps with a model of `num_parameters` parameters."""
+        ...
 
 
 def initial_round(w_D: Tensor, server: ServerOptimizer) -> Round:
-    """The first round: everybody holds `w_D`, nothing has moved yet."""
+    """The first round of a strategy with this server optimizer; all workers start from `w_D`, shape [D]."""
     return Round(w_D, w_D, server.init(w_D), server_owns_model=not server.is_plain_average)
 
 
 def synchronize(w_KD: Tensor, r: Round, server: ServerOptimizer, channel: Channel, estimate: float = nan) -> StepResult:
-    """End the round: average the drifts, let the server move the global model, hand it to all."""
+    """End the round: average the drifts, update the global model by the server optimizer, and assign it to all workers.
+
+    Args:
+        w_KD: the models of the workers of this process, shape [K, D].
+        r: the round that ends.
+        server: the server optimizer.
+        channel: records one message of kind `model`.
+        estimate: the monitor's bound of the model variance, if one was evaluated.
+
+    Returns:
+        The result that `Strategy.step` returns, with the next round.
+    """
     u_D = channel.mean(w_KD - r.anchor_D, "model")
     w_D, state = server.update(r.anchor_D, u_D, r.server)
     return StepResult(

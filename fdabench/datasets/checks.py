@@ -1,5 +1,6 @@
-"""Whether what a plug-in's data set loaded can be trained on, and a hash of it. Built-in data sets need neither:
-torchvision compares its files with the checksums that it knows, and scikit-learn's digits come with the package.
+"""Checks and a hash of the tensors that a plug-in's data set loaded.
+
+Built-in data sets need neither: torchvision verifies the checksums of its files, and scikit-learn contains the digits.
 """
 
 import hashlib
@@ -16,13 +17,13 @@ KNOWN = "fdabench knows images, or what has their shape [N, C, H, W], and class 
 
 
 def data_errors(data: Any, source: DatasetSpec) -> list[str]:
-    """What keeps `data`, which `source.load` returned, from being the data set that `source` declares.
+    """The differences between `data`, which `source.load` returned, and what `source` declares; empty if none.
 
     Inputs must be finite float32 of shape [N, *source.shape], labels int64 of shape [N] in 0..classes-1; N of the
     training set is `source.train_samples`, N of the test set at least 1.
     """
     if not isinstance(data, DatasetTensors):
-        return [f"load must return a fdabench.datasets.base.Data; it returned {_kind(data)}"]
+        return [f"load must return a fdabench.datasets.base.DatasetTensors; it returned {_kind(data)}"]
     faults = [
         f"{part} must be a torch.Tensor; it is {_kind(getattr(data, part))}"
         for part in PARTS
@@ -31,7 +32,7 @@ def data_errors(data: Any, source: DatasetSpec) -> list[str]:
     if faults:
         return faults
     if data.classes != source.classes:
-        faults.append(f"Data has classes = {data.classes!r}; its Source declares {source.classes}")
+        faults.append(f"the DatasetTensors have classes = {data.classes!r}; the DatasetSpec declares {source.classes}")
     num_test = len(data.test_x) if data.test_x.ndim else 0
     if num_test == 0:
         faults.append("test_x must have at least 1 sample; it has none")

@@ -1,4 +1,4 @@
-"""A data set whose files say whether it has changed."""
+"""Data sets whose changes are detected by hashing files instead of the loaded tensors."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from fdabench.errors import WorkloadError
 
 @dataclass(frozen=True)
 class FileBackedDatasetSpec(DatasetSpec):
-    """A `Source` of which the bytes of `files` are hashed instead of the tensors that `load` returns.
+    """A `DatasetSpec` whose `files` are hashed instead of the tensors that `load` returns.
 
-    `plan` then reads the files and does not call `load`. What `load` reads besides `files` is not watched.
+    `plan` then reads the files and does not call `load`. Changes of other files that `load` reads are not detected.
     """
 
     files: tuple[str | Path, ...] = ()
@@ -24,7 +24,7 @@ def files_hash(source: FileBackedDatasetSpec, data_root: Path) -> str:
     """The first 16 hex digits of SHA-256 over the names and the contents of `source.files`.
 
     Raises:
-        WorkloadError: a file cannot be read; all that cannot are in the message.
+        WorkloadError: a file cannot be read; the message lists all such files.
     """
     digest, faults = hashlib.sha256(), []
     for file in source.files:

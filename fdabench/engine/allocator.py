@@ -1,7 +1,7 @@
-"""Ask the C library to keep freed memory: a training step frees and asks for the same blocks again and again.
+"""Makes the C library keep freed memory, because a training step frees and allocates the same blocks repeatedly.
 
-By default glibc hands blocks of more than 128 kB back to the system at once and pays a page fault for each page when
-they are needed again, which is up to a fifth of a step of LeNet-5 on a CPU. Both thresholds have to be raised.
+By default glibc returns blocks of more than 128 kB to the system at once. Each page then faults when it is allocated
+again, which takes up to a fifth of a step of LeNet-5 on a CPU. Both thresholds below must be raised to prevent that.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ _KEPT_BYTES = 1 << 30
 
 
 def disable_malloc_trim() -> None:
-    """For the rest of this process; does nothing where the C library is not glibc."""
+    """Keep freed memory for the rest of this process. Does nothing if the C library is not glibc."""
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

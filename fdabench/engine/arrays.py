@@ -1,6 +1,6 @@
-"""All workers held by a process, as matrices with a row for each; and the data they learn from.
+"""The arrays of the engine: one row for each worker, and the training data.
 
-Shape suffixes: K = workers held by this process, D = parameters, B = statistics, L = dropout layers.
+Shape suffixes: K = workers of this process, D = parameters, B = statistics, L = dropout layers.
 """
 
 from typing import NamedTuple
@@ -9,6 +9,8 @@ from torch import Tensor
 
 
 class WorkerMatrix(NamedTuple):
+    """The state of all workers of this process; row k belongs to worker k."""
+
     w_KD: Tensor
     """Weights."""
     g_KD: Tensor
@@ -25,9 +27,9 @@ class LabeledData(NamedTuple):
 
 
 class BatchMetrics(NamedTuple):
-    """What the local steps saw: mean cross-entropy of each worker's batch, and the fraction that it had right.
+    """The mean cross-entropy of each worker's batch, and its accuracy as a fraction.
 
-    What an architecture adds to the loss for its weights (`kernel_l2`) is not among it."""
+    The L2 penalty of a model (`kernel_l2`) is not included."""
 
     loss_K: Tensor
     accuracy_K: Tensor

@@ -1,4 +1,4 @@
-"""Keys for dropout: fresh for each worker, step and layer. Shape suffixes as in `engine.arrays`."""
+"""Keys of dropout masks: a different one for each worker, step and layer. Shape suffixes as in `engine.arrays`."""
 
 from collections.abc import Sequence
 
@@ -15,14 +15,14 @@ def dropout_layers(model: nn.Module) -> list[Dropout]:
 
 
 def seed_tensor(seeds: Sequence[int], device: torch.device) -> Tensor:
-    """32 bits of each worker's seed, shape [K]."""
+    """The low 32 bits of each worker's seed, int64, shape [K]."""
     return torch.tensor([seed & UINT32_MASK for seed in seeds], dtype=torch.int64, device=device)
 
 
 def dropout_keys(seed_K: Tensor, step: int, layers: int) -> Tensor:
-    """Shape [K, L]."""
+    """The key of each worker and dropout layer at a local step, shape [K, L]."""
     if not layers:
-        # most models have no dropout, and hashing an empty tensor launches as many kernels as hashing keys
+        # most models have no dropout, and hashing an empty tensor launches as many kernels as hashing a full one
         return seed_K.new_empty(len(seed_K), 0)
     layer_L = torch.arange(layers, device=seed_K.device)
     return derive_key(derive_key(seed_K, step)[:, None], layer_L)

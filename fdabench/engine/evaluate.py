@@ -1,4 +1,4 @@
-"""What is measured without being paid for. Shape suffixes as in `engine.arrays`."""
+"""Measurements that the ledger does not record: accuracy, loss and variance. Shape suffixes as in `engine.arrays`."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from fdabench.engine.flatten import bind_parameters
 from fdabench.engine.precision import Precision, autocast, matmul_precision
 
 BATCH, ACCELERATOR_BATCH = 200, 5000
-"""Images at a time: what fits a CPU's cache is fastest there."""
+"""Images in a forward pass; on a CPU, a batch that fits the cache is fastest."""
 
 
 class EvalMetrics(NamedTuple):
@@ -25,7 +25,7 @@ class EvalMetrics(NamedTuple):
 def evaluate(
     model: nn.Module, w_D: Tensor, b_B: Tensor, test: LabeledData, precision: Precision = "fp32"
 ) -> EvalMetrics:
-    """The model with weights `w_D` and running statistics `b_B` on the whole of a test set."""
+    """Evaluate the model with weights `w_D` and running statistics `b_B` on the whole test set."""
     bind_parameters(model, w_D, b_B)
     model.eval()
     size = BATCH if test.x.is_cpu else ACCELERATOR_BATCH
@@ -40,6 +40,6 @@ def evaluate(
 
 
 def model_variance(w_KD: Tensor, mean_D: Tensor, collective: Collective) -> float:
-    """Var(w) = mean_k |w_k - mean w|^2, computed as it is defined; never through a channel."""
+    """Var(w) = mean_k |w_k - mean w|^2 over all workers, by its definition, without recording a message."""
     apart_KD = w_KD - mean_D
     return float(collective.mean(row_squared_norms(apart_KD)[:, None]))

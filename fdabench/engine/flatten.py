@@ -1,7 +1,7 @@
-"""A worker as a row of numbers, and the model's tensors as views of it. Shape suffixes: D = parameters, B = statistics.
+"""Conversion between the tensors of a model and one flat row. Shape suffixes: D = parameters, B = statistics.
 
-Kernels of convolutions lie in a row with the channels last, as CPUs and tensor cores want them. Statistics are what a
-model learns without gradients: the running means and variances of batch normalization.
+Convolution kernels are stored with the channels last, which is the fastest layout on CPUs and tensor cores. Statistics
+are the running means and variances of batch normalization.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 def unflatten(row: Tensor, like: Sequence[Tensor]) -> Iterator[Tensor]:
-    """A flat row as tensors of the shapes of others, sharing its memory."""
+    """Views of a flat row, with the shapes of the tensors in `like`."""
     parts = row.split([tensor.numel() for tensor in like])
     return (_reshape(part, tensor.shape) for part, tensor in zip(parts, like, strict=True))
 
@@ -36,19 +36,19 @@ def parameters(model: nn.Module) -> list[nn.Parameter]:
 
 
 def kernel_mask(model: nn.Module, value: float) -> Tensor:
-    """A flat row with `value` where the kernels of linear layers and convolutions lie, and zero elsewhere."""
+    """A flat row, shape [D]: `value` at kernels of linear layers and convolutions, and zero elsewhere."""
     layers = (module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d))
     kernels = {id(layer.weight) for layer in layers}
     return torch.cat([torch.full_like(w.detach(), value * (id(w) in kernels)).flatten() for w in parameters(model)])
 
 
 def running_stats(model: nn.Module) -> dict[str, Tensor]:
-    """Buffers by name; those that count or hold keys are not among them."""
+    """The floating-point buffers of a model by name; batch counters and dropout keys are integers and left out."""
     return {name: buffer for name, buffer in model.named_buffers() if buffer.is_floating_point()}
 
 
 def bind_parameters(model: nn.Module, w_D: Tensor, b_B: Tensor) -> None:
-    """Point the model at flat rows of weights and of statistics."""
+    """Make the parameters and running statistics of the model views of two flat rows."""
     for tensors, row in ((parameters(model), w_D), (list(running_stats(model).values()), b_B)):
         for tensor, view in zip(tensors, unflatten(row, tensors), strict=True):
             tensor.data = view

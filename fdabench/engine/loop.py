@@ -1,7 +1,7 @@
-"""The training loop: it alternates local steps and whatever the strategies make of them, and knows no strategy.
+"""The training loop: local steps of all workers, alternating with `Strategy.step`. It depends on no one strategy.
 
-Several cells may share one matrix of workers: each has a crew of it, a strategy, a ledger and an end of its own, and
-none sees another's rows.
+Several cells may share one matrix of workers. Each has its own group of rows, strategy, ledger and last step, and none
+can read the rows of another.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,25 +18,25 @@ from fdabench.engine.workers import WorkerGroupState, Workers
 
 
 class StepEvent(NamedTuple):
-    """The end of a local step, seen before its sync, if any, is handed to the workers: when the paper evaluates."""
+    """The end of a local step, before the result of a sync is loaded into the workers. The paper evaluates then."""
 
     step: int
-    """Local steps made, from 1."""
+    """The number of local steps so far, at least 1."""
     losses: BatchMetrics
     outcome: StepResult
     round: Round
     """The round that this step belongs to."""
     w_KD: Tensor
-    """The workers' models before the sync."""
+    """The models of the workers before the sync."""
     b_KB: Tensor
     """Their running statistics."""
 
 
 class TrainingState(NamedTuple):
-    """All that a course is between two local steps, but for its ledger."""
+    """The complete state of a cell between two local steps, apart from its ledger."""
 
     step: int
-    """Local steps made."""
+    """The number of local steps so far."""
     round: Round
     crew: WorkerGroupState
 
@@ -45,105 +45,110 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def _pass(stand: Callable[[], TrainingState]) -> None:
+def _pass(state: Callable[[], TrainingState]) -> None:
     pass
 
 
 @dataclass(frozen=True)
 class CellLoop:
-    """One cell's way through the loop: `steps` local steps, or until `goes_on`, which sees every moment, says no."""
+    """The training of one cell: `steps` local steps, or fewer if `on_step` returns False."""
 
     strategy: Strategy
     channel: Channel
     steps: int
     on_step: Callable[[StepEvent], bool]
     on_error: Callable[[Exception], None] = _raise
-    """Told what its strategy or its observer raised; the other cells go on."""
+    """Called with what the strategy or `on_step` raised. This cell ends; the others continue."""
     on_step_end: Callable[[Callable[[], TrainingState]], None] = _pass
-    """Called after each local step, and its sync if any, with a way to ask how things stand."""
+    """Called after each local step and its sync, with a function that returns the state of the cell."""
     initial_state: TrainingState | None = None
-    """Where the course goes on from, if not from the beginning; its ledger does as well."""
+    """The state of a checkpoint to resume from; the ledger of `channel` must be restored to the same step."""
 
     @property
     def start_step(self) -> int:
-        """Local steps that lie behind."""
+        """The number of local steps before this loop: 0 unless the cell is resumed."""
         return self.initial_state.step if self.initial_state else 0
 
 
 class _ActiveCell(NamedTuple):
-    course: CellLoop
+    cell: CellLoop
     round: Round
     corrects: CorrectsGradients | None
-    """The strategy, if it changes gradients; asked once, because most change none."""
+    """The strategy if it changes gradients; determined once, because an isinstance check of a protocol is slow."""
 
 
-def train_loop(workers: Workers, courses: Sequence[CellLoop]) -> None:
-    """Run all courses side by side; the n-th has the n-th crew. All have made as many steps."""
-    going: list[_ActiveCell | None] = [_start_cell(course, workers, crew) for crew, course in enumerate(courses)]
-    (t,) = {course.start_step for course in courses}
-    while any(going):
-        left = [crew for crew, each in enumerate(going) if each is not None]
-        if len(left) < len(going):
+def train_loop(workers: Workers, cells: Sequence[CellLoop]) -> None:
+    """Train several cells step by step in one matrix of workers.
+
+    Args:
+        workers: all workers of this process; group n belongs to cell n.
+        cells: the cells. All must have the same `start_step`.
+    """
+    active: list[_ActiveCell | None] = [_start_cell(cell, workers, group) for group, cell in enumerate(cells)]
+    (t,) = {cell.start_step for cell in cells}
+    while any(active):
+        left = [group for group, each in enumerate(active) if each is not None]
+        if len(left) < len(active):
             workers.retain_groups(left)
         losses = workers.backward()
-        going = [_correct_gradients(workers, crew, each, t) for crew, each in enumerate(filter(None, going))]
+        active = [_correct_gradients(workers, group, each, t) for group, each in enumerate(filter(None, active))]
         workers.update()
-        going = [each and _advance(workers, crew, each, t, losses) for crew, each in enumerate(going)]
+        active = [each and _advance(workers, group, each, t, losses) for group, each in enumerate(active)]
         t += 1
 
 
-def _start_cell(course: CellLoop, workers: Workers, crew: int) -> _ActiveCell | None:
+def _start_cell(cell: CellLoop, workers: Workers, group: int) -> _ActiveCell | None:
     try:
-        if course.start_step >= course.steps:
+        if cell.start_step >= cell.steps:
             return None
-        strategy = course.strategy
+        strategy = cell.strategy
         corrects = strategy if isinstance(strategy, CorrectsGradients) else None
-        return _ActiveCell(course, _initial_round(course, workers, crew), corrects)
+        return _ActiveCell(cell, _initial_round(cell, workers, group), corrects)
     except Exception as error:
-        course.on_error(error)
+        cell.on_error(error)
         return None
 
 
-def _initial_round(course: CellLoop, workers: Workers, crew: int) -> Round:
-    if course.initial_state is None:
-        return course.strategy.init(course.channel.broadcast_initial(workers.weights(crew)[0].clone()))
-    workers.load_state_dict(crew, course.initial_state.crew, course.initial_state.step)
-    return course.initial_state.round
+def _initial_round(cell: CellLoop, workers: Workers, group: int) -> Round:
+    if cell.initial_state is None:
+        return cell.strategy.init(cell.channel.broadcast_initial(workers.weights(group)[0].clone()))
+    workers.load_state_dict(group, cell.initial_state.crew, cell.initial_state.step)
+    return cell.initial_state.round
 
 
-def _correct_gradients(workers: Workers, crew: int, going: _ActiveCell, t: int) -> _ActiveCell | None:
-    """The course with the gradients that its strategy wants for local step t; None if the strategy failed."""
-    if going.corrects is None:
-        return going
-    channel, g_KD = going.course.channel, workers.gradients(crew)
+def _correct_gradients(workers: Workers, group: int, active: _ActiveCell, t: int) -> _ActiveCell | None:
+    """Let the strategy of a cell replace the gradients of local step t. Returns None if the strategy raised."""
+    if active.corrects is None:
+        return active
+    channel, g_KD = active.cell.channel, workers.gradients(group)
     channel.ledger.step = t + 1
     try:
         with torch.no_grad():
-            g_KD.copy_(going.corrects.correct(t, g_KD, going.round, channel))
+            g_KD.copy_(active.corrects.correct(t, g_KD, active.round, channel))
     except Exception as error:
-        going.course.on_error(error)
+        active.cell.on_error(error)
         return None
-    return going
+    return active
 
 
-def _advance(workers: Workers, crew: int, going: _ActiveCell, t: int, losses: BatchMetrics) -> _ActiveCell | None:
-    """The course after local step t; None at its end."""
+def _advance(workers: Workers, group: int, active: _ActiveCell, t: int, losses: BatchMetrics) -> _ActiveCell | None:
+    """The cell after local step t; None if that was its last step or an error ended it."""
     try:
-        r, more = _step(workers, crew, going, t, workers.metrics_of(crew, losses))
+        r, more = _step(workers, group, active, t, workers.metrics_of(group, losses))
     except Exception as error:
-        # whatever a strategy raises is its own cell's failure
-        going.course.on_error(error)
+        # an exception of a strategy fails its own cell only
+        active.cell.on_error(error)
         return None
-    return going._replace(round=r) if more and t + 1 < going.course.steps else None
+    return active._replace(round=r) if more and t + 1 < active.cell.steps else None
 
 
-def _step(workers: Workers, crew: int, going: _ActiveCell, t: int, losses: BatchMetrics) -> tuple[Round, bool]:
-    course, w_KD = going.course, workers.weights(crew)
-    course.channel.ledger.step = t + 1
+def _step(workers: Workers, group: int, active: _ActiveCell, t: int, losses: BatchMetrics) -> tuple[Round, bool]:
+    cell, w_KD = active.cell, workers.weights(group)
+    cell.channel.ledger.step = t + 1
     with torch.no_grad():
-        outcome = course.strategy.step(t, w_KD, going.round, course.channel)
-    more = course.on_step(StepEvent(t + 1, losses, outcome, going.round, w_KD, workers.statistics(crew)))
+        outcome = cell.strategy.step(t, w_KD, active.round, cell.channel)
+    more = cell.on_step(StepEvent(t + 1, losses, outcome, active.round, w_KD, workers.statistics(group)))
     if outcome.synced:
-        workers.load_synced_models(crew, outcome.w_KD, course.channel)
-    course.on_step_end(lambda: TrainingState(t + 1, outcome.round, workers.state_dict(crew)))
+        workers.load_synced_models(group, outcome.w_KD, cell.channel)
+    cell.on_step_end(lambda: TrainingState(t + 1, outcome.round, workers.state_dict(group)))
     return outcome.round, more

@@ -1,4 +1,4 @@
-"""What the products of a training step are computed in. Weights, drifts, monitors and sums are float32 in any case."""
+"""The precision of matrix products and convolutions. Weights, drifts, monitors and sums are always float32."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,17 +11,17 @@ Precision = Literal["fp32", "bf16", "tf32"]
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """Around a forward pass: where autocast chooses what is computed in bfloat16."""
+    """A context for forward passes: torch's autocast to bfloat16 if the precision is `bf16`."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 @contextmanager
 def matmul_precision(precision: Precision) -> Iterator[None]:
-    """Around forward and backward passes: whether float32 products may be rounded to TF32, as torch does by default.
+    """A context for forward and backward passes: allows TF32 if the precision is `tf32`, and forbids it otherwise.
 
-    cuDNN takes algorithms that give the same bits twice: by default it may add gradients of convolutions in any order.
+    It also selects deterministic cuDNN algorithms; by default cuDNN may add gradients of convolutions in any order.
     """
-    # torch has the second at run time only
+    # torch's type stubs lack the second one
     flags = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
     before, deterministic = [flag.fp32_precision for flag in flags], torch.backends.cudnn.deterministic
     _set(flags, ["tf32" if precision == "tf32" else "ieee"] * len(flags))

@@ -1,4 +1,4 @@
-"""Which samples a worker sees next. One sampler for each worker, each with a generator of its own."""
+"""Samplers draw the mini-batches of a worker. Each worker has its own sampler with its own generator."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
@@ -11,23 +11,32 @@ from fdabench.errors import WorkloadError
 Indices = NDArray[np.int64]
 LastBatch = Literal["wrap", "drop", "keep"]
 SamplerState = dict[str, Any]
-"""Where a sampler stands: numbers, text and arrays only."""
+"""The state of a sampler: numbers, text and arrays only, so that a checkpoint can store it."""
 
 
 class Sampler(Protocol):
+    """Draws the mini-batches of one worker."""
+
     def next_batch(self) -> Indices:
-        """The next mini-batch, as indices into the training set."""
+        """Draw the next mini-batch, as indices into the training set."""
         ...
 
-    def state_dict(self) -> SamplerState: ...
+    def state_dict(self) -> SamplerState:
+        """The state after the last batch."""
+        ...
 
     def load_state_dict(self, position: SamplerState) -> None:
-        """Draw from here on what a sampler at this position would."""
+        """Continue from a state that `state_dict` returned."""
         ...
 
 
 class RemappedSampler:
-    """A sampler for a process that holds a part of the training set: `place` is where each sample is among those."""
+    """Converts the indices of another sampler for a process that stores a part of the training set.
+
+    Args:
+        sampler: draws indices into the whole training set.
+        place: the position of each sample of the training set in the stored part.
+    """
 
     def __init__(self, sampler: Sampler, place: Indices) -> None:
         self._sampler, self._place = sampler, place
@@ -43,10 +52,17 @@ class RemappedSampler:
 
 
 class ShuffleSampler:
-    """Epochs without replacement: the shard in a new random order each time it is through.
+    """Draws without replacement: a new random order of the shard in each epoch.
 
-    `last_batch`, what becomes of the samples that do not fill a batch at the end of an epoch: `wrap` fills it up from
-    the next epoch, so all batches are full and no sample is lost; `drop` leaves them out; `keep` makes a small batch.
+    Args:
+        shard: the samples of this worker.
+        batch_size: samples in a mini-batch.
+        last_batch: what happens to samples that do not fill a batch at the end of an epoch. `wrap` fills the batch
+            from the next epoch, `drop` skips them, `keep` makes a smaller batch.
+        rng: the generator of this worker.
+
+    Raises:
+        WorkloadError: `drop` would leave no batch, because the shard is smaller than a batch.
     """
 
     def __init__(self, shard: Indices, batch_size: int, last_batch: LastBatch, rng: np.random.Generator) -> None:
@@ -80,7 +96,7 @@ _MIN_REMAINING: Mapping[LastBatch, Callable[[int], int]] = {
 
 
 class IndependentBatchSampler:
-    """The FDA paper's: each batch is an independent draw of distinct samples of the shard."""
+    """Draws each batch independently, as the FDA paper does: distinct samples of the shard, without epochs."""
 
     def __init__(self, shard: Indices, batch_size: int, rng: np.random.Generator) -> None:
         self._shard, self._size, self._rng = shard, min(batch_size, len(shard)), rng

@@ -1,4 +1,7 @@
-"""The workers held by this process, as one matrix, crew by crew. Shape suffixes as in `engine.arrays`."""
+"""The workers of this process as the rows of one matrix, and their local steps. Shape suffixes as in `engine.arrays`.
+
+Several cells may share the matrix. The workers of one cell are a group: consecutive rows, numbered from 0.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,17 +21,25 @@ from fdabench.engine.sampling import Indices, Sampler, SamplerState
 from fdabench.optimizers.base import ClipsGradients, HasSchedule, LocalOptimizer, scheduled_lr
 
 BatchStatistics = Literal["local", "averaged"]
-"""Running statistics stay with their worker, as in the paper, or are averaged at every sync and counted."""
+"""`local`: running statistics stay with their worker, as in the FDA paper. `averaged`: they are averaged at every sync,
+and the ledger records the message."""
 
 
 class GradientFn(Protocol):
-    """How the gradients of all rows are found: `Sequential` or `Vectorized`, to rounding the same."""
+    """Computes the gradients of all workers. `SequentialGradients` and `VectorizedGradients` agree up to rounding."""
 
-    def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics: ...
+    def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics:
+        """Write the gradients into `WorkerMatrix.g_KD`.
+
+        Args:
+            drawn: the mini-batch of each worker, as indices into the training set.
+            keys_KL: the dropout key of each worker and layer.
+        """
+        ...
 
 
 class GradientFnFactory(Protocol):
-    """Makes the gradients of a matrix of workers."""
+    """Makes a `GradientFn` for a matrix of workers."""
 
     def __call__(
         self, model: nn.Module, rows: WorkerMatrix, examples: LabeledData, precision: Precision
@@ -37,7 +48,7 @@ class GradientFnFactory(Protocol):
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What all rows of a matrix have in common."""
+    """The settings that all workers of a matrix share."""
 
     model: nn.Module
     local: LocalOptimizer
@@ -45,7 +56,7 @@ class TrainingConfig:
     engine: GradientFnFactory
     precision: Precision = "fp32"
     kernel_l2: float = 0.0
-    """As in `models.base.Architecture`."""
+    """As in `models.base.ModelSpec`."""
     batchnorm_stats: BatchStatistics = "local"
     steps: int = 0
     """Local steps of the budget, which a schedule of the learning rate is stretched to."""
@@ -53,7 +64,13 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class WorkerGroup:
-    """The workers of one cell before their first step: where they start, what they see, and their seeds for dropout."""
+    """The workers of one cell before their first step.
+
+    Args:
+        start: the initial model, which all of them share.
+        samplers: one for each worker.
+        noise: the seed of each worker's dropout masks.
+    """
 
     start: nn.Module
     samplers: Sequence[Sampler]
@@ -61,17 +78,17 @@ class WorkerGroup:
 
 
 class WorkerGroupState(NamedTuple):
-    """All that the workers of a crew are between two local steps."""
+    """The complete state of a worker group between two local steps."""
 
     w_KD: Tensor
     b_KB: Tensor
     optimizer_states: list[dict[str, Any]]
-    """What the local optimizer keeps of each row."""
+    """The state of the local optimizer for each worker."""
     sampler_states: list[SamplerState]
-    """Where each worker's sampler stands."""
+    """The state of each worker's sampler."""
 
     def shard(self, held: range) -> "WorkerGroupState":
-        """Of some of its workers."""
+        """The state of the workers in the range `held`."""
         rows = slice(held.start, held.stop)
         return WorkerGroupState(
             self.w_KD[rows], self.b_KB[rows], self.optimizer_states[rows], self.sampler_states[rows]
@@ -79,7 +96,7 @@ class WorkerGroupState(NamedTuple):
 
     @staticmethod
     def concat(parts: Sequence["WorkerGroupState"]) -> "WorkerGroupState":
-        """Of the workers of all parts, in this order."""
+        """The state of the workers of all parts, in this order."""
         if len(parts) == 1:
             return parts[0]
         return WorkerGroupState(
@@ -91,27 +108,32 @@ class WorkerGroupState(NamedTuple):
 
 
 class Workers:
-    """Row k of `rows.w_KD` is the model of the k-th worker; one elementwise optimizer steps them all."""
+    """Trains all workers of this process. Row k of `rows.w_KD` is the model of worker k.
 
-    def __init__(self, training: TrainingConfig, crews: Sequence[WorkerGroup]) -> None:
+    Args:
+        training: the settings that all workers share.
+        groups: the worker group of each cell; together they fill the matrix.
+    """
+
+    def __init__(self, training: TrainingConfig, groups: Sequence[WorkerGroup]) -> None:
         self._training = training
         self._layers = len(dropout_layers(training.model))
         self._t = 0
-        # a gradient of 2 * kernel_l2 * w; most models have none, and pay nothing
+        # the penalty adds 2 * kernel_l2 * w to the gradient; most models have no penalty, so the product is skipped
         l2 = training.kernel_l2
         self._decay_D = kernel_mask(training.model, 2 * l2) if l2 else None
-        sizes = [len(crew.samplers) for crew in crews]
-        starts = [flatten(parameters(crew.start)).expand(size, -1) for crew, size in zip(crews, sizes, strict=True)]
-        running = [flatten(list(running_stats(crew.start).values())) for crew in crews]
+        sizes = [len(group.samplers) for group in groups]
+        starts = [flatten(parameters(group.start)).expand(size, -1) for group, size in zip(groups, sizes, strict=True)]
+        running = [flatten(list(running_stats(group.start).values())) for group in groups]
         b_KB = torch.cat([b_B.expand(size, -1) for b_B, size in zip(running, sizes, strict=True)])
-        self._allocate(list(crews), torch.cat(starts), b_KB)
+        self._allocate(list(groups), torch.cat(starts), b_KB)
 
-    def _allocate(self, crews: list[WorkerGroup], w_KD: Tensor, b_KB: Tensor) -> None:
+    def _allocate(self, groups: list[WorkerGroup], w_KD: Tensor, b_KB: Tensor) -> None:
         self.rows = WorkerMatrix(w_KD, torch.zeros_like(w_KD), b_KB.to(w_KD))
-        self._crews = crews
-        self._samplers = list(chain.from_iterable(crew.samplers for crew in crews))
-        self._seed_K = seed_tensor([seed for crew in crews for seed in crew.noise], w_KD.device)
-        ends = accumulate((len(crew.samplers) for crew in crews), initial=0)
+        self._groups = groups
+        self._samplers = list(chain.from_iterable(group.samplers for group in groups))
+        self._seed_K = seed_tensor([seed for group in groups for seed in group.noise], w_KD.device)
+        ends = accumulate((len(group.samplers) for group in groups), initial=0)
         self._slices = [slice(*span) for span in pairwise(ends)]
         self._optimized = [nn.Parameter(w_D) for w_D in self.rows.w_KD]
         for row, g_D in zip(self._optimized, self.rows.g_KD, strict=True):
@@ -123,26 +145,26 @@ class Workers:
         self._scheduled = local if isinstance(local, HasSchedule) and local.schedule is not None else None
         self._clip = local.clip if isinstance(local, ClipsGradients) else None
 
-    def weights(self, crew: int = 0) -> Tensor:
-        """The models of one crew, shape [its workers, D]."""
-        return self.rows.w_KD[self._slices[crew]]
+    def weights(self, group: int = 0) -> Tensor:
+        """The models of one group, shape [its workers, D]."""
+        return self.rows.w_KD[self._slices[group]]
 
-    def statistics(self, crew: int = 0) -> Tensor:
-        """The running statistics of one crew, shape [its workers, B]."""
-        return self.rows.b_KB[self._slices[crew]]
+    def statistics(self, group: int = 0) -> Tensor:
+        """The running statistics of one group, shape [its workers, B]."""
+        return self.rows.b_KB[self._slices[group]]
 
-    def gradients(self, crew: int = 0) -> Tensor:
-        """The gradients of one crew, shape [its workers, D]: what `update` steps with."""
-        return self.rows.g_KD[self._slices[crew]]
+    def gradients(self, group: int = 0) -> Tensor:
+        """The gradients of one group, shape [its workers, D]; `update` uses them."""
+        return self.rows.g_KD[self._slices[group]]
 
     def step(self) -> BatchMetrics:
-        """One local optimizer step by every worker on a fresh mini-batch."""
+        """Make one local optimizer step of every worker on its next mini-batch."""
         losses = self.backward()
         self.update()
         return losses
 
     def backward(self) -> BatchMetrics:
-        """The gradients of every worker on a fresh mini-batch, the L2 penalty of its kernels included."""
+        """Compute the gradient of every worker on its next mini-batch, the L2 penalty of its kernels included."""
         drawn = [sampler.next_batch() for sampler in self._samplers]
         losses = self._gradients(drawn, dropout_keys(self._seed_K, self._t, self._layers))
         if self._decay_D is not None:
@@ -150,7 +172,7 @@ class Workers:
         return losses
 
     def update(self) -> None:
-        """One step of every worker's local optimizer with the gradients as they are now, after they are clipped."""
+        """Clip the gradients and make one step of every worker's local optimizer with them."""
         if self._clip is not None:
             # as torch.nn.utils.clip_grad_norm_ for each worker
             norm_K = row_squared_norms(self.rows.g_KD).sqrt()
@@ -160,61 +182,65 @@ class Workers:
         self._optimizer.step()
         self._t += 1
 
-    def metrics_of(self, crew: int, losses: BatchMetrics) -> BatchMetrics:
-        """What one crew saw."""
-        span = self._slices[crew]
+    def metrics_of(self, group: int, losses: BatchMetrics) -> BatchMetrics:
+        """The part of `losses` that belongs to one group."""
+        span = self._slices[group]
         return BatchMetrics(losses.loss_K[span], losses.accuracy_K[span])
 
     @torch.no_grad()
-    def load_synced_models(self, crew: int, w_KD: Tensor, channel: Channel) -> None:
-        """Go on from other models; running statistics and the optimizer's state are treated as the training says."""
-        self.weights(crew).copy_(w_KD)
-        b_KB = self.statistics(crew)
+    def load_synced_models(self, group: int, w_KD: Tensor, channel: Channel) -> None:
+        """Replace the models of one group after a sync.
+
+        Running statistics follow `TrainingConfig.batchnorm_stats`, optimizer states follow `state_on_sync`. Averages of
+        either go through `channel`, which records them.
+        """
+        self.weights(group).copy_(w_KD)
+        b_KB = self.statistics(group)
         if self._training.batchnorm_stats == "averaged" and b_KB.numel():
             b_KB.copy_(channel.mean(b_KB, "statistics").expand_as(b_KB))
-        mine = self._optimized[self._slices[crew]]
+        rows = self._optimized[self._slices[group]]
         if self._training.local.state_on_sync == "reset":
-            for row in mine:
+            for row in rows:
                 self._optimizer.state.pop(row, None)
         elif self._training.local.state_on_sync == "average":
-            for moments in self._moments(mine):
+            for moments in self._moments(rows):
                 mean_D = channel.mean(torch.stack(moments), "optimizer")
                 for moment_D in moments:
                     moment_D.copy_(mean_D)
 
     def _moments(self, rows: Sequence[nn.Parameter]) -> list[list[Tensor]]:
-        """What the optimizer remembers of each row, such as momentum: for each kind, a vector for each row."""
+        """The vectors of the optimizer's state, such as momentum: for each kind, one vector for each row."""
         states = [self._optimizer.state[row] for row in rows]
         kinds = [kind for kind, value in states[0].items() if torch.is_tensor(value) and value.dim()]
         return [[state[kind] for state in states] for kind in kinds]
 
-    def state_dict(self, crew: int) -> WorkerGroupState:
-        """Shares memory with the workers: to be written down before they move on."""
-        span = self._slices[crew]
-        remembered = [dict(self._optimizer.state[row]) for row in self._optimized[span]]
+    def state_dict(self, group: int) -> WorkerGroupState:
+        """The state of one group. It shares memory with the workers: copy or write it before the next step."""
+        span = self._slices[group]
+        optimizer_states = [dict(self._optimizer.state[row]) for row in self._optimized[span]]
         return WorkerGroupState(
-            self.weights(crew),
-            self.statistics(crew),
-            remembered,
+            self.weights(group),
+            self.statistics(group),
+            optimizer_states,
             [sampler.state_dict() for sampler in self._samplers[span]],
         )
 
     @torch.no_grad()
-    def load_state_dict(self, crew: int, state: WorkerGroupState, step: int) -> None:
-        """Go on as a crew that was in this state after `step` local steps, as all crews of the matrix have to be."""
-        self._t, span = step, self._slices[crew]
-        self.weights(crew).copy_(state.w_KD)
-        self.statistics(crew).copy_(state.b_KB)
-        for row, remembered in zip(self._optimized[span], state.optimizer_states, strict=True):
-            self._optimizer.state[row] = remembered
+    def load_state_dict(self, group: int, state: WorkerGroupState, step: int) -> None:
+        """Restore one group to its state after `step` local steps. All groups must be at the same step."""
+        self._t, span = step, self._slices[group]
+        self.weights(group).copy_(state.w_KD)
+        self.statistics(group).copy_(state.b_KB)
+        for row, optimizer_states in zip(self._optimized[span], state.optimizer_states, strict=True):
+            self._optimizer.state[row] = optimizer_states
         for sampler, position in zip(self._samplers[span], state.sampler_states, strict=True):
             sampler.load_state_dict(position)
 
     @torch.no_grad()
-    def retain_groups(self, crews: Sequence[int]) -> None:
-        """Go on with some crews only, numbered anew."""
-        kept = [k for crew in crews for k in range(len(self._optimized))[self._slices[crew]]]
+    def retain_groups(self, groups: Sequence[int]) -> None:
+        """Keep only the groups with these indices, and renumber them from 0 in this order."""
+        kept = [k for group in groups for k in range(len(self._optimized))[self._slices[group]]]
         states = [self._optimizer.state[self._optimized[k]] for k in kept]
-        self._allocate([self._crews[crew] for crew in crews], self.rows.w_KD[kept], self.rows.b_KB[kept])
+        self._allocate([self._groups[group] for group in groups], self.rows.w_KD[kept], self.rows.b_KB[kept])
         for row, state in zip(self._optimized, states, strict=True):
             self._optimizer.state[row] = state

@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al., 2014) whose masks belong to a worker and a step, not to the order of execution."""
+"""Dropout (Srivastava et al., 2014) whose masks are a function of worker, step and layer, not of execution order."""
 
 import torch
 from torch import Tensor, nn
@@ -7,10 +7,10 @@ from fdabench.core.counter_rng import UINT32_MASK, derive_key
 
 
 class Dropout(nn.Module):
-    """Sets each number to zero with probability `rate` and divides the others by 1 - rate, while training.
+    """In training, sets each number to zero with probability `rate` and divides the others by 1 - rate.
 
-    Which ones is a hash of `key` and of the number's place in the batch. The engine gives a fresh key to each worker,
-    step and layer; so a worker's masks are the same whichever engine, device or process computes them.
+    The mask is a hash of `key` and of the position in the batch. The engine sets a different key for each worker, step
+    and layer, so the masks of a worker do not depend on the engine, the device or the process.
     """
 
     key: Tensor

@@ -1,4 +1,4 @@
-"""The oracle: every worker sends its whole drift. For tests, plots, and as the best that a monitor can do."""
+"""The exact variance, for which every worker sends its whole drift: a reference for tests, figures and monitors."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ from fdabench.core.strategy import Round
 
 @dataclass(frozen=True)
 class Exact:
-    """Know the variance exactly, by sending the whole drift: an oracle to compare with, as dear as a sync.
+    """Compute the exact variance from the whole drifts: a reference, as expensive as a sync.
 
     S_k = (|u_k|^2, u_k) and H(S) = S_1 - |S_2|^2 = Var: 4 (d + 1) bytes.
     """

@@ -1,7 +1,7 @@
-"""What a local optimizer is: torch.optim's, over the rows of the worker matrix, one for each worker.
+"""The protocol of local optimizers: settings that build a torch optimizer with one parameter for each worker.
 
-The fused kernels round the end of a tensor unlike its middle: with a tensor for each worker, that does not depend on
-how many workers share its process.
+Fused kernels round the end of a tensor differently from its middle. With one tensor for each worker, the result does
+not depend on the number of workers in the process.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 AtSync = Literal["keep", "reset", "average"]
-"""What becomes of a worker's optimizer state when its model is replaced: `keep` it (as the FDA paper does), `reset` it,
-or `average` it over the workers, which is metered."""
+"""What a sync does to the optimizer state of the workers: `keep` it, as in the FDA paper, `reset` it, or `average` it
+over the workers, which the ledger records."""
 
 
 class LRSchedule(Protocol):
@@ -32,12 +32,23 @@ class LRSchedule(Protocol):
 
 
 class LocalOptimizer(Protocol):
-    """Hyper-parameters, and the torch optimizer they make."""
+    """The settings of a local optimizer. Local optimizers are frozen dataclasses."""
 
     @property
-    def state_on_sync(self) -> AtSync: ...
+    def state_on_sync(self) -> AtSync:
+        """What a sync does to the optimizer state."""
+        ...
 
-    def build(self, rows: Sequence[nn.Parameter]) -> torch.optim.Optimizer: ...
+    def build(self, rows: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        """Build the optimizer.
+
+        Args:
+            rows: the model of each worker as one flat parameter, shape [D].
+
+        Returns:
+            A torch optimizer whose step is elementwise within a parameter.
+        """
+        ...
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""What a partition is: who holds which training samples."""
+"""The protocol of partitions, which assign the training samples to workers, and helpers that several of them share."""
 
 from typing import Protocol
 
@@ -11,21 +11,30 @@ Indices = NDArray[np.int64]
 
 
 class Partition(Protocol):
-    """A rule that shares samples out. Frozen; all randomness comes from `rng`."""
+    """Assigns the samples to workers. Partitions are frozen dataclasses; all random numbers come from `rng`."""
 
     def split(self, labels: Indices, workers: int, rng: np.random.Generator) -> list[Indices]:
-        """Index arrays, one for each worker: disjoint, together all of `labels`. Who runs a cell refuses empty ones.
+        """Split the training set.
+
+        Args:
+            labels: the class of each sample, shape [N], int64. They must not be changed in place.
+            workers: the number of workers.
+            rng: the generator of this cell's partition.
+
+        Returns:
+            An index array for each worker. Each sample is in exactly one of them. A cell with an empty one is refused.
 
         Raises:
-            PartitionError: it cannot be done; the message says what would help.
+            PartitionError: the samples cannot be split as requested; the message says what would help.
         """
         ...
 
 
 def require_samples(labels: Indices, workers: int, each: int = 1) -> None:
-    """
+    """Check that there are at least `each` samples for each worker.
+
     Raises:
-        PartitionError: fewer samples than the workers need.
+        PartitionError: there are fewer.
     """
     if workers * each > len(labels):
         need = f"{workers} workers need at least {workers * each} samples"
@@ -33,5 +42,5 @@ def require_samples(labels: Indices, workers: int, each: int = 1) -> None:
 
 
 def split_contiguous(order: Indices, workers: int) -> list[Indices]:
-    """Consecutive pieces whose sizes differ by at most one."""
+    """Cut an index array into consecutive pieces, one for each worker, whose sizes differ by at most one."""
     return np.array_split(order, workers)

@@ -1,4 +1,4 @@
-"""Dirichlet partitions. The field has two that differ a lot; which one is always said by name."""
+"""Dirichlet partitions. The literature has two schemes under this name, which give very different shards."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ def _per_worker(labels: Indices, workers: int, alpha: float, rng: np.random.Gene
     prior = np.array([len(pool) for pool in pools]) / len(labels)
     sizes = [len(piece) for piece in np.array_split(labels, workers)]
     shards: list[Indices] = [np.empty(0, dtype=np.int64)] * workers
-    # in random order, because the last ones served take what the others left
+    # in random order, because the last workers get the samples that the others left
     for worker in rng.permutation(workers):
         mix = _dirichlet(rng, alpha * prior)
         taken = _take(np.array([len(pool) for pool in pools]), mix, sizes[worker], rng)
@@ -72,8 +72,8 @@ _RULES: Mapping[str, Callable[[Indices, int, float, np.random.Generator], list[I
 
 
 def _dirichlet(rng: np.random.Generator, alpha: Weights) -> Weights:
-    """A draw from Dir(alpha); its limit, all on one entry, where alpha is too small for floating point."""
-    # sums of what lies outside would be infinite, or zero
+    """A draw from Dir(alpha); where alpha is too small for floating point, the limit, with all weight on one entry."""
+    # outside this range the sum of alpha would overflow or vanish
     alpha = np.clip(alpha, 1e-300, 1e300)
     with np.errstate(all="ignore"):
         share = rng.dirichlet(alpha)

@@ -1,1 +1,1 @@
-"""What a suite may name: what is built in, and what plug-ins add."""
+"""The components that a suite may name: built-in ones, and those that plug-ins add."""

@@ -1,4 +1,4 @@
-"""From the configuration of a component, already checked, to the component itself."""
+"""Builds components from their configurations, which have been validated before."""
 
 from fractions import Fraction
 from typing import Any, NamedTuple

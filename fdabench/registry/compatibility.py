@@ -1,4 +1,4 @@
-"""Whether the models of plug-ins fit the data sets that they are named with; what is built in says what it takes."""
+"""Checks that the models of plug-ins fit the data sets of their cells; built-in models declare their input shape."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -30,7 +30,7 @@ def non_finite_outputs(model: str, x: Tensor, classes: int, seed: int, registry:
 
 
 def _pair_errors(model: str, what: str, look: Callable[[], str], registry: Registry) -> list[str]:
-    """Of a model that a plug-in adds; of others there are none."""
+    """The errors of `look`, for a model that a plug-in adds; none for a built-in model."""
     plugin = registry.find_plugin("models", model)
     if plugin is None:
         return []

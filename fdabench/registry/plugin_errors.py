@@ -1,4 +1,4 @@
-"""Calls of a plug-in's code whose faults are the plug-in's: told with its file and line, never as a bug of fdabench."""
+"""Attributes exceptions in a plug-in's code to the plug-in, with its file and line, instead of to fdabench."""
 
 import traceback
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def is_raised_by(error: BaseException, path: Path) -> bool:
 
 
 def failure_of(error: BaseException, registry: Registry) -> Exception | None:
-    """What a cell failed with, where plug-ins of the registry may have raised it; None where it is a signal's."""
+    """The failure of a cell if it or a plug-in of the registry raised `error`; None if a signal did."""
     if isinstance(error, Exception):
         return error
     if not any(is_raised_by(error, plugin.origin.path) for plugin in registry.plugins):

@@ -1,4 +1,4 @@
-"""From where plug-ins come from to a registry with what they add; a name is never taken twice."""
+"""Loads plug-ins into a registry. Two components of a role cannot have the same name."""
 
 import re
 import traceback
@@ -31,15 +31,16 @@ class _Loaded(NamedTuple):
 
 
 class PackedPlugins(NamedTuple):
-    """A registry as other processes are sent it: classes cannot be sent, so each of them runs the plug-ins' code."""
+    """A serializable registry. Classes of plug-ins cannot be serialized, so each process imports the plug-ins."""
 
     origins: tuple[PluginSource, ...] = ()
     data_hashes: Mapping[str, str] = {}
 
     def unpacked(self) -> Registry:
-        """
+        """Load the plug-ins in this process.
+
         Raises:
-            PluginError: as `load`.
+            PluginError: as `load_plugins`.
         """
         return replace(load_plugins(self.origins), data_hashes=self.data_hashes)
 

@@ -1,4 +1,4 @@
-"""Where a plug-in comes from: a file that a suite names, or an installed package; and how its code is run."""
+"""The two sources of plug-ins, files that a suite names and installed packages, and the import of their code."""
 
 import hashlib
 import sys
@@ -24,7 +24,7 @@ class FilePlugin:
 
     @property
     def name(self) -> str:
-        """How lists, locks and records speak of it."""
+        """The name of the plug-in in lists, locks and records."""
         return self.path.name
 
     def import_plugin(self) -> ModuleType:
@@ -60,7 +60,7 @@ class EntryPointPlugin:
 
     @property
     def path(self) -> Path:
-        """Of its module, without running it; its name where that cannot be found."""
+        """The file of its module if it was imported, and otherwise the module's name."""
         module = sys.modules.get(self.value)
         return Path(getattr(module, "__file__", None) or self.value)
 

@@ -1,4 +1,4 @@
-"""What a suite may name, as one value that is passed to whoever reads suites or makes settings from cells."""
+"""The registry: all components that a suite may name, as one value that functions take as an argument."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from fdabench.strategies import STRATEGIES
 
 @dataclass(frozen=True)
 class Plugin:
-    """What somebody adds: components by role (a field of the registry) and name, and the files that they stand in."""
+    """A loaded plug-in: its components by role (a field of `Registry`) and name, and the contents of its files."""
 
     origin: PluginSource
     components: Mapping[str, Mapping[str, Any]]
@@ -32,7 +32,7 @@ class Plugin:
 
     @property
     def hashes(self) -> dict[str, str]:
-        """Of the code of each file."""
+        """The hash of the code of each file, by file name."""
         return {name: code_hash(source) for name, source in self.sources.items()}
 
     @property
@@ -58,7 +58,7 @@ class Registry:
     """By name of a plug-in's data set: a hash of what it loads, once that is known (`execution.plugin_data`)."""
 
     def find_plugin(self, role: str, name: str) -> Plugin | None:
-        """Who added it; None where it is built in."""
+        """The plug-in that added a component; None if it is built in."""
         return next((plugin for plugin in self.plugins if name in plugin.components.get(role, ())), None)
 
     def info(self, role: str, name: str) -> ComponentInfo:

@@ -20,7 +20,7 @@ class FDA:
 
     Keep the round invariant Var(w_t) <= theta: stay local while H(S_t) <= theta, synchronize otherwise.
 
-    The monitor is asked every `every` steps.
+    The monitor is evaluated every `every` steps.
     """
 
     theta: Threshold

@@ -15,12 +15,13 @@ from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, crea
 
 from fdabench.cell_config import ComponentConfig
 from fdabench.component_info import info_of
+from fdabench.errors import did_you_mean
 from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
 from fdabench.published.theta_rules import THETA_PER_PARAMETER
 from fdabench.registry.build_component import CellScale, build_component
 from fdabench.registry.component_fields import ComponentField, Kinds, component_fields
 from fdabench.registry.registry import Registry
-from fdabench.validation.messages import STRICT_TABLE, did_you_mean, format_names
+from fdabench.validation.messages import STRICT_TABLE, format_names
 from fdabench.validation.toml_text import format_value
 
 # beyond these nothing could run, nor be held in the tables

@@ -33,7 +33,7 @@ def components_used(config: CellConfig, registry: Registry) -> Iterator[tuple[st
     yield "datasets", config.dataset
 
 
-def used_components(cells: Iterable[Cell], registry: Registry) -> list[tuple[str, str]]:
+def distinct_components(cells: Iterable[Cell], registry: Registry) -> list[tuple[str, str]]:
     """(role, name) of everything that any of the cells names, in the order of the registry."""
     used = {pair for cell in cells for pair in components_used(cell.config, registry)}
     return [(role, name) for role in ROLE_NAMES for name in getattr(registry, role) if (role, name) in used]

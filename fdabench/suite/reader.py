@@ -15,7 +15,7 @@ from fdabench.registry.compatibility import incompatible_pairs
 from fdabench.registry.registry import Registry
 from fdabench.regular_files import read_regular
 from fdabench.suite.cell import Cell
-from fdabench.suite.component_use import locked_components, used_components
+from fdabench.suite.component_use import distinct_components, locked_components
 from fdabench.suite.gate_settings import gate_to_lock, unmatched_limits
 from fdabench.suite.grid import MAX_CELLS, NO_KINDS, check_excludes, check_strategies, check_workloads, expand_grid
 from fdabench.suite.plugins import PluginReference, load_registry, plugin_files, plugin_notes, plugins_to_lock
@@ -48,7 +48,7 @@ class LoadedSuite:
 
     def to_lock(self) -> Raw:
         """What `suite.lock.toml` holds."""
-        suite, used = self.suite, used_components(self.cells, self.registry)
+        suite, used = self.suite, distinct_components(self.cells, self.registry)
         return {
             "fdabench": __version__,
             "suite": suite.name,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from fdabench.errors import nearest_name
+from fdabench.errors import did_you_mean
 from fdabench.results.escaping import one_line
 from fdabench.validation.schema_walk import properties_beside
 from fdabench.validation.toml_text import KeyPath, format_key, format_path, format_value
@@ -131,12 +131,6 @@ def explain_missing(key: str, owner: str = "") -> str:
 def format_names(names: Iterable[str]) -> str:
     """`"fedavg", "fda"`: as values of a TOML file."""
     return ", ".join(map(format_value, names))
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "theta"?`, or nothing where no known name is near."""
-    name = nearest_name(word, known)
-    return f"; did you mean {format_value(name)}?" if name is not None else ""
 
 
 def _quoted(expected: str) -> list[str]:

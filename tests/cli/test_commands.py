@@ -81,7 +81,7 @@ def test_list_names_everything_in_the_registry(here: InProcess, what: str) -> No
 def test_list_of_what_there_is_not_names_what_is_nearest(here: InProcess) -> None:
     said = here("list", "strategy")
     assert said.exit_code == 2
-    assert f"'strategy' is unknown; allowed: {', '.join(LISTED)}; did you mean 'strategies'?" in said.stderr
+    assert f"'strategy' is unknown; allowed: {', '.join(LISTED)}; did you mean \"strategies\"?" in said.stderr
 
 
 @pytest.mark.parametrize("what", LISTED)
@@ -217,7 +217,7 @@ def test_show_of_a_cell_that_never_ran_has_its_configuration(here: InProcess, fi
 def test_show_refuses_what_names_no_cell_or_several(here: InProcess, finished: Any) -> None:
     none, several = here("show", finished.results, "LinearFDA", "dirichle(1)"), here("show", finished.results, "digits")
     assert (none.exit_code, several.exit_code) == (2, 2)
-    assert "no cell has all of 'LinearFDA dirichle(1)'; did you mean 'dirichlet(1)'?" in none.stderr
+    assert "no cell has all of 'LinearFDA dirichle(1)'; did you mean \"dirichlet(1)\"?" in none.stderr
     assert "2 cells have all of 'digits'; give more words, or an id:\n" in several.stderr
     for cell in ResultsFolder(finished.results).read_lock()["cell"]:
         assert re.search(rf"^  {cell['id']}  {cell['label']} \| digits", several.stderr, re.MULTILINE)

@@ -220,7 +220,7 @@ DATA_FAULTS: dict[str, tuple[str, str, list[str]]] = {
         ["train_x[7, 1, 0, 0] is nan; every value must be finite", "train_y[3] is 9; classes = 3 allows 0 to 2"],
     ),
     "nothing": ("    return DatasetTensors(", "    return None\n    DatasetTensors(", [
-        "load must return a fdabench.datasets.base.Data; it returned None"]),
+        "load must return a fdabench.datasets.base.DatasetTensors; it returned None"]),
 }  # fmt: skip
 
 

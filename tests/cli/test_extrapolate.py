@@ -37,7 +37,7 @@ def test_numbers_are_read_exactly() -> None:
         ("workers=many", "expected a whole number"),
         ("workers", "expected a whole number"),
         ("", "expected workers=N, parameters=N, steps=N"),
-        ("wrokers=5", "did you mean 'workers'?"),
+        ("wrokers=5", 'did you mean "workers"?'),
         ("workers=2,workers=2", "workers comes twice"),
     ],
 )

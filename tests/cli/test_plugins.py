@@ -228,7 +228,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "exits": ("STRATEGIES =", "exit(0)\nSTRATEGIES =", "mine.py:26: SystemExit: 0"),
     "import": ("from dataclasses", "import nowhere\nfrom dataclasses", "mine.py:4: ModuleNotFoundError: "),
     "nothing": ("STRATEGIES =", "STRATEGY =", "mine.py:1: adds nothing: expected STRATEGIES = {\"name\": Class}"),
-    "near": ("STRATEGIES =", "STRATEGY =", "did you mean 'STRATEGIES'?"),
+    "near": ("STRATEGIES =", "STRATEGY =", 'did you mean "STRATEGIES"?'),
     "no dict": ('{"doubling": Doubling}', "[Doubling]", "mine.py:26: STRATEGIES must be a dict"),
     "no class": ('": Doubling}', '": Doubling(2)}', "a strategy is a frozen dataclass; a Doubling is none"),
     "no dataclass": ("@dataclass(frozen=True)", "", "a strategy is a frozen dataclass; Doubling is none"),

@@ -35,8 +35,8 @@ def test_large_numbers_are_finite() -> None:
 
 
 FAULTS: dict[str, tuple[Any, list[str]]] = {
-    "nothing": (None, ["load must return a fdabench.datasets.base.Data; it returned None"]),
-    "tuple": ((X, Y), ["load must return a fdabench.datasets.base.Data; it returned a tuple"]),
+    "nothing": (None, ["load must return a fdabench.datasets.base.DatasetTensors; it returned None"]),
+    "tuple": ((X, Y), ["load must return a fdabench.datasets.base.DatasetTensors; it returned a tuple"]),
     "array": (replace(GOOD, test_y=np.zeros(2)), ["test_y must be a torch.Tensor; it is a numpy.ndarray"]),
     "float64": (replace(GOOD, train_x=X.double()), [f"{INPUT} [6, 1, 4, 4] float64"]),
     "sequences": (replace(GOOD, train_x=X.flatten(1).long()), [f"{INPUT} [6, 16] int64. {KNOWN}"]),
@@ -66,13 +66,13 @@ FAULTS: dict[str, tuple[Any, list[str]]] = {
         [f"train_y must be int64 of shape [6]; it is [6, 3] float32. {KNOWN}"],
     ),
     "int32": (replace(GOOD, train_y=Y.int()), ["train_y must be int64 of shape [6]; it is [6] int32"]),
-    "classes": (replace(GOOD, classes=4), ["Data has classes = 4; its Source declares 3"]),
+    "classes": (replace(GOOD, classes=4), ["the DatasetTensors have classes = 4; the DatasetSpec declares 3"]),
     "no test set": (replace(GOOD, test_x=X[:0], test_y=Y[:0]), ["test_x must have at least 1 sample; it has none"]),
     "unequal": (replace(GOOD, test_y=Y[:1]), ["test_y must be int64 of shape [2]; it is [1] int64"]),
     "all at once": (
         DatasetTensors(X.long(), Y.float(), X[:2], Y[:2] + 5, 9),
         [
-            "Data has classes = 9; its Source declares 3",
+            "the DatasetTensors have classes = 9; the DatasetSpec declares 3",
             f"{INPUT} [6, 1, 4, 4] int64. {KNOWN}",
             f"train_y must be int64 of shape [6]; it is [6] float32. {KNOWN}",
             "test_y[0] is 5; classes = 3 allows 0 to 2",

@@ -390,7 +390,7 @@ def test_an_exception_of_a_strategy_ends_its_cell_only_and_names_the_cause(
             "eth99: no such interface here",
         ),
         (["--processes", "2"], "--processes 2: that is for --engine distributed"),
-        (["--engine", "distributed", "--processes", "2", "--reduction", "alreduce"], "did you mean 'allreduce'?"),
+        (["--engine", "distributed", "--processes", "2", "--reduction", "alreduce"], 'did you mean "allreduce"?'),
         (["--engine", "distributed", "--processes", "2", "--executor", "ray"], "a cell is one task there"),
         (["--engine", "distributed", "--processes", "4"], "workers = 3 cannot be shared out over 4 processes"),
         (["--engine", "distributed", "--processes", "2", "--timeout", "soon"], "--timeout soon: expected a length of"),

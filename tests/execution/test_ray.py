@@ -209,7 +209,7 @@ def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cl
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--executor", "rai"), "--executor rai: expected processes or ray; did you mean 'ray'?"),
+        (("--executor", "rai"), '--executor rai: expected processes or ray; did you mean "ray"?'),
         (("--ray-address", "a:1"), "--ray-address a:1: that is for --executor ray"),
     ],
 )

@@ -21,7 +21,7 @@ from fdabench.suite.synonyms import KEYS_OF_OTHER_TOOLS, suggest_replacement
     ],
 )
 def test_the_nearest_name_is_found_in_any_case(word: str, known: list[str], meant: str) -> None:
-    assert did_you_mean(word, known) == f"; did you mean {meant!r}?"
+    assert did_you_mean(word, known) == f'; did you mean "{meant}"?'
 
 
 def test_what_is_near_nothing_has_no_hint() -> None:

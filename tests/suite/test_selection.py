@@ -225,7 +225,7 @@ def test_an_expression_that_cannot_be_read_says_where(good: Table, read: Read, e
 
 
 def test_choosing_nothing_is_refused_with_the_nearest_word(good: Table, read: Read) -> None:
-    with pytest.raises(UsageError, match="chooses none of 3 cells; did you mean 'Synchronous'"):
+    with pytest.raises(UsageError, match='chooses none of 3 cells; did you mean "Synchronous"'):
         select(read(good).cells, "Sinchronous")
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from fdabench.cli.console import print_result
 from fdabench.suite.citations import citations
-from fdabench.suite.component_use import used_components
+from fdabench.suite.component_use import distinct_components
 from fdabench.suite.reader import read_suite
 
 
 def print_citations(path: Path) -> None:
     suite = read_suite(path)
-    used = used_components(suite.cells, suite.registry)
+    used = distinct_components(suite.cells, suite.registry)
     print_result("\n\n".join(citations(suite.registry.info(role, name) for role, name in used)))

@@ -1,1 +1,1 @@
-"""The gradients of all workers: one at a time, or all at once."""
+"""The two engines, which compute the gradients of all workers: one worker after another, or all of them by vmap."""

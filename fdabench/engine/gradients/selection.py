@@ -1,4 +1,4 @@
-"""Which engine is used where."""
+"""The engines by name, and the choice of `--engine auto`."""
 
 from collections.abc import Mapping
 
@@ -13,5 +13,5 @@ _FASTEST_ON: Mapping[str, str] = {"cpu": "sequential"}
 
 
 def resolve_engine(name: str, device: torch.device) -> str:
-    """`auto` is the one that is fastest on this kind of device; both give the same numbers to rounding."""
+    """Replace `auto` by the fastest engine on this kind of device. Both engines agree up to rounding."""
     return _FASTEST_ON.get(device.type, "vectorized") if name == "auto" else name

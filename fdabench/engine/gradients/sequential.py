@@ -1,4 +1,4 @@
-"""Gradients worker by worker: fastest on a CPU. Shape suffixes as in `engine.arrays`."""
+"""Gradients of one worker after another: fastest on a CPU. Shape suffixes as in `engine.arrays`."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from fdabench.engine.sampling import Indices
 
 
 class SequentialGradients:
-    """One model, bound to one worker's row after the other; its gradients are copied to its other row."""
+    """Binds one model to the row of each worker in turn, and copies the gradients to the worker's row of `g_KD`."""
 
     def __init__(self, model: nn.Module, rows: WorkerMatrix, examples: LabeledData, precision: Precision) -> None:
         self._model, self._examples, self._precision = model, examples, precision
@@ -25,17 +25,20 @@ class SequentialGradients:
         self._buffers = [list(zip(buffers, unflatten(b_B, buffers), strict=True)) for b_B in rows.b_KB]
 
     def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics:
-        """Fill g_KD with the gradient of each worker's mean loss over the samples that it has drawn."""
+        """Write the gradient of each worker's mean loss over its batch into `g_KD`."""
         self._model.train()
         with matmul_precision(self._precision):
-            seen = [self._one(k, indices, key_L) for k, (indices, key_L) in enumerate(zip(drawn, keys_KL, strict=True))]
+            seen = [
+                self._worker_gradients(k, indices, key_L)
+                for k, (indices, key_L) in enumerate(zip(drawn, keys_KL, strict=True))
+            ]
         losses, accuracies = zip(*seen, strict=True)
         return BatchMetrics(torch.stack(losses), torch.stack(accuracies))
 
-    def _one(self, k: int, indices: Indices, key_L: Tensor) -> tuple[Tensor, Tensor]:
+    def _worker_gradients(self, k: int, indices: Indices, key_L: Tensor) -> tuple[Tensor, Tensor]:
         self._bind(k, key_L)
         drawn = torch.from_numpy(indices).to(self._examples.x.device)
-        # indexing does not keep the layout in which the images are held
+        # indexing does not keep the channels-last layout of the images
         x = self._examples.x.index_select(0, drawn).contiguous(memory_format=torch.channels_last)
         y = self._examples.y.index_select(0, drawn)
         with autocast(self._precision, x.device):

@@ -22,29 +22,29 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class _StepAux(NamedTuple):
-    """What a worker's pass leaves besides the gradient."""
+    """The outputs of one worker's forward pass besides the loss."""
 
     accuracy: Tensor
     statistics: dict[str, Tensor]
 
 
 class VectorizedGradients:
-    """One model as a pure function of a worker's row, mapped over the rows."""
+    """Maps one model, as a pure function of a worker's row, over the rows of all workers."""
 
     def __init__(self, model: nn.Module, rows: WorkerMatrix, examples: LabeledData, precision: Precision) -> None:
         self._model, self._rows, self._examples, self._precision = model, rows, examples, precision
         self._names = [name for name, _ in model.named_parameters()]
         self._like = [parameter.detach() for parameter in parameters(model)]
         self._statistics = {name: buffer.detach() for name, buffer in running_stats(model).items()}
-        held = {id(module): name for name, module in model.named_modules()}
-        self._keys = [f"{held[id(dropout)]}.key" for dropout in dropout_layers(model)]
-        kept = {*self._statistics, *self._keys}
-        self._counters = {name: buffer for name, buffer in model.named_buffers() if name not in kept}
+        module_names = {id(module): name for name, module in model.named_modules()}
+        self._keys = [f"{module_names[id(dropout)]}.key" for dropout in dropout_layers(model)]
+        excluded = {*self._statistics, *self._keys}
+        self._counters = {name: buffer for name, buffer in model.named_buffers() if name not in excluded}
         self._mapped = vmap(grad_and_value(self._loss, has_aux=True))
         self._graphs: dict[int, GraphedFunction] = {}
 
     def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics:
-        """Fill g_KD with the gradient of each worker's mean loss over the samples that it has drawn."""
+        """Write the gradient of each worker's mean loss over its batch into `g_KD`."""
         self._model.train()
         stacks = list(_group_by_batch_size(drawn))
         if len(stacks) == 1 and self._examples.x.is_cuda:
@@ -56,7 +56,7 @@ class VectorizedGradients:
         return BatchMetrics(loss_K, accuracy_K)
 
     def _graphed(self, stack: Indices, keys_KL: Tensor) -> BatchMetrics:
-        """Losses and accuracies of all workers; a graph for each batch size."""
+        """Losses and accuracies of all workers, by one CUDA graph for each batch size."""
         size = stack.shape[1]
         if size not in self._graphs:
             every_worker = slice(None)
@@ -66,7 +66,7 @@ class VectorizedGradients:
         return self._graphs[size](torch.from_numpy(stack), keys_KL)
 
     def _stacked_gradients(self, members: WorkerIndex, indices: Tensor, keys: Tensor) -> BatchMetrics:
-        """Losses and accuracies of these workers; their gradients and statistics go to their rows."""
+        """Losses and accuracies of these workers; writes their gradients and running statistics into their rows."""
         x, y = self._examples.x[indices], self._examples.y[indices]
         with matmul_precision(self._precision), _float_batch_norm(self._model):
             g_MD, (loss_M, seen) = self._mapped(self._rows.w_KD[members], self._rows.b_KB[members], keys, x, y)
@@ -78,7 +78,7 @@ class VectorizedGradients:
     def _loss(self, w_D: Tensor, b_B: Tensor, key_L: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, _StepAux]:
         weights = dict(zip(self._names, unflatten(w_D, self._like), strict=True))
         before = list(self._statistics.values())
-        # batch normalization writes into what it is given, and counts its batches
+        # batch normalization updates its buffers and its batch counter in place
         counters = {name: buffer.clone() for name, buffer in self._counters.items()}
         running = {name: part.clone() for name, part in zip(self._statistics, unflatten(b_B, before), strict=True)}
         keys = dict(zip(self._keys, key_L, strict=True))
@@ -90,7 +90,7 @@ class VectorizedGradients:
 
 @contextmanager
 def _float_batch_norm(model: nn.Module) -> Iterator[None]:
-    """Mapped over workers, the gradient of batch normalization cannot mix bfloat16 with its float32 weights."""
+    """Convert inputs of batch normalization to float32: under vmap its gradient cannot mix bfloat16 and float32."""
     norms = [module for module in model.modules() if isinstance(module, _NORMS)]
     hooks = [norm.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(),)) for norm in norms]
     try:
@@ -101,7 +101,7 @@ def _float_batch_norm(model: nn.Module) -> Iterator[None]:
 
 
 def _group_by_batch_size(drawn: Sequence[Indices]) -> Iterator[tuple[WorkerIndex, Indices]]:
-    """Workers whose batches can be stacked, and the stack: almost always all of them."""
+    """Group workers by batch size: their indices and their stacked batches. Almost always there is one group."""
     sizes = np.array([len(indices) for indices in drawn])
     if (sizes == sizes[0]).all():
         yield slice(None), np.stack(drawn)

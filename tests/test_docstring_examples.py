@@ -1,0 +1,23 @@
+"""The examples in the docstrings of the package give the output that stands beside them."""
+
+import doctest
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import fdabench
+
+ROOT = Path(fdabench.__file__).parent
+MODULES = [
+    ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted(ROOT.rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_module_are_true(name: str) -> None:
+    found = doctest.testmod(import_module(name))
+    assert found.attempted
+    assert not found.failed
