@@ -45,7 +45,7 @@ from fdabench.errors import (
     UsageError,
     WorkloadError,
 )
-from fdabench.execution.events import CellFinished, CellProgress, CellStarted, CellWarning, Event, Idle
+from fdabench.execution.events import CellFinished, CellProgress, CellStarted, CellWarning, Event, Idle, log_event
 from fdabench.execution.local_backend import RunContext, run_cells
 from fdabench.execution.plugin_data import hash_plugin_data
 from fdabench.execution.preflight import (
@@ -63,6 +63,7 @@ from fdabench.optimizers.base import AtSync, LocalOptimizer, LRSchedule
 from fdabench.partitions.base import Partition
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load, write_derived
+from fdabench.run_log import rotate, run_log
 from fdabench.servers.average import Average
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import LoadedSuite, read_suite
@@ -162,10 +163,23 @@ def run_suite(
         ResultError: the folder holds the results of something else, or cannot be written.
     """
     suite = read_suite(Path(path), overrides)
-    store, root = (
-        ResultsFolder(Path(out or Path("results") / suite.suite.name)),
-        data_dir(Path(datasets) if datasets else None),
-    )
+    store = ResultsFolder(Path(out or Path("results") / suite.suite.name))
+    to_run, context = _plan(suite, store, jobs, device, data_dir(Path(datasets) if datasets else None))
+    store.write_lock(suite.to_lock())
+    rotate(store.root)
+    with run_log(store.root):
+        for event in run_cells(to_run, context):
+            log_event(event)
+            on_event(event)
+    results = load(store.root)
+    write_derived(results)
+    return results
+
+
+def _plan(
+    suite: LoadedSuite, store: ResultsFolder, jobs: int | None, device: str, root: Path
+) -> tuple[list[Cell], RunContext]:
+    """The cells that have no result, and what they run on; every fault of data and device, before anything is written."""
     hashed = hash_plugin_data([cell.config.dataset for cell in suite.cells], root, suite.registry)
     statuses = cell_statuses(suite.cells, store, hashed.registry)
     to_run = [each.cell for each in statuses if each.status not in ("done", "failed")]
@@ -182,12 +196,7 @@ def run_suite(
         default_cells_per_batch(where, to_run),
         hashed.registry,
     )
-    store.write_lock(suite.to_lock())
-    for event in run_cells(to_run, context):
-        on_event(event)
-    results = load(store.root)
-    write_derived(results)
-    return results
+    return to_run, context
 
 
 def load_results(root: Path | str) -> Results:

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "regular_files": "",
     "torchvision_compat": "",
     "component_info": "",
+    "run_log": "regular_files",
     "cell_config": "",
     "formatting": "",
     "tables": "formatting",
@@ -42,21 +43,21 @@ MAY_IMPORT = {
     "strategies partitions datasets models optimizers",
     "results": "component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors results",
-    "suite": "cell_config component_info errors hyperparameters regular_files registry engine results published "
-    "accounting validation",
-    "experiment": "cell_config errors regular_files formatting accounting core partitions datasets models optimizers "
-    "distributed engine registry results suite",
+    "suite": "cell_config component_info errors hyperparameters regular_files registry engine results "
+    "published accounting validation",
+    "experiment": "cell_config errors regular_files formatting accounting core partitions datasets models "
+    "optimizers distributed engine registry results suite",
     "planning": "formatting accounting core datasets models optimizers engine registry results suite experiment",
-    "execution": "cell_config errors regular_files formatting datasets distributed engine registry results suite "
-    "experiment planning",
+    "execution": "run_log cell_config errors regular_files formatting datasets distributed engine registry results "
+    "suite experiment planning",
     "style": "component_info results",
     "analysis": "component_info formatting accounting published results style",
     "report": "component_info errors style formatting tables accounting analysis published results",
     "gate": "component_info errors formatting tables accounting analysis results validation report",
-    "cli": "cell_config component_info errors hyperparameters formatting tables accounting registry datasets "
-    "results analysis suite experiment planning execution report gate",
-    "api": "cell_config component_info core datasets errors execution experiment hyperparameters models optimizers "
-    "partitions report results servers suite",
+    "cli": "run_log cell_config component_info errors hyperparameters formatting tables accounting registry "
+    "datasets results analysis suite experiment planning execution report gate",
+    "api": "run_log cell_config component_info core datasets errors execution experiment hyperparameters "
+    "models optimizers partitions report results servers suite",
     "__main__": "cli",
 }
 ONLY_IN = {  # third-party package: the packages or files that may import it

@@ -1,5 +1,6 @@
 """A process of a team: it averages with the others, hears what to do next, and settles with them what went wrong."""
 
+import logging
 import os
 import platform
 import socket
@@ -15,6 +16,8 @@ import torch.distributed as dist
 
 from fdabench.distributed.rendezvous import END, LEADER, LOOK_S, LOOPBACK, HeartbeatMonitor, Rendezvous, wait_for_key
 from fdabench.errors import ProcessLostError
+
+logger = logging.getLogger(__name__)
 
 HEARTBEAT_INTERVAL_S = 1.0
 ERROR_GRACE_S = 5.0
@@ -61,6 +64,7 @@ class RankCoordinator:
         try:
             group = dist.PrefixStore("group", self._store)
             dist.init_process_group(backend, store=group, rank=self.rank, world_size=self.size, timeout=limit)
+            logger.info("rank %d of %d has joined over %s", self.rank, self.size, backend)
         except RuntimeError as error:
             absent = self._format_ranks(self._missing_ranks()) or "a process"
             raise ProcessLostError(f"{absent} did not come: {error}") from error
@@ -101,6 +105,7 @@ class RankCoordinator:
         does not lead has to end then, because its connections do so with its process.
         """
         raised = not isinstance(error, ProcessLostError)
+        logger.warning("rank %d of %d: %s: %s", self.rank, self.size, type(error).__name__, error)
         self._store.set(
             _command(order, self.rank), f"raised {type(error).__name__}: {error}" if raised else _PROCESS_LOST
         )

@@ -14,6 +14,7 @@ from fdabench.execution.shared_data import mmap_loader
 from fdabench.experiment.distributed_cell import GroupConfig, RankContext, device_for_rank, run_as_follower
 from fdabench.registry.plugin_loading import PackedPlugins
 from fdabench.registry.registry import Registry
+from fdabench.run_log import run_log
 
 BLOCKED_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 """Signals that wait until a process has said what becomes of them; a process is born with them held back."""
@@ -28,6 +29,8 @@ class ComputeConfig(NamedTuple):
     engine: str
     threads: int
     plugins: PackedPlugins
+    log_folder: Path | None = None
+    """The results folder, whose log this process appends to."""
 
     def apply(self) -> None:
         """Take the memory and the threads that it says."""
@@ -55,11 +58,12 @@ def run_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:
         ProcessLostError: as `run_as_follower`.
     """
     kit.apply()
-    seat = make_rank_context(table, rank, kit, kit.plugins.unpacked())
-    try:
-        run_as_follower(mmap_loader(kit.folder, seat.device), seat)
-    finally:
-        seat.member.shutdown()
+    with run_log(kit.log_folder, rank):
+        seat = make_rank_context(table, rank, kit, kit.plugins.unpacked())
+        try:
+            run_as_follower(mmap_loader(kit.folder, seat.device), seat)
+        finally:
+            seat.member.shutdown()
 
 
 def run_local_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:

@@ -1,10 +1,13 @@
 """What a run tells of its cells."""
 
+import logging
 from typing import NamedTuple
 
 from fdabench.experiment.recorder import Progress
-from fdabench.results.folder import Record
+from fdabench.results.folder import FAILURE_STATES, Record
 from fdabench.suite.cell import Cell
+
+logger = logging.getLogger(__name__)
 
 
 class CellStarted(NamedTuple):
@@ -33,3 +36,22 @@ class Idle(NamedTuple):
 
 
 Event = CellStarted | CellProgress | CellWarning | CellFinished | Idle
+
+
+def log_event(event: Event) -> None:
+    """Write an event to the log: the start and the end of cells, and remarks on them.
+
+    Args:
+        event: as a backend yields it.
+    """
+    match event:
+        case CellStarted(cell):
+            logger.info("started: %s", cell.title, extra={"cell": cell.id})
+        case CellWarning(cell, text):
+            logger.warning("%s", text, extra={"cell": cell.id})
+        case CellFinished(cell, record):
+            steps, seconds = record.get("steps", 0), record.get("wall_s", 0.0)
+            level = logging.ERROR if record["state"] in FAILURE_STATES else logging.INFO
+            cause = str(record.get("error", "")).strip().splitlines()[-1:]
+            about = (record["state"], steps, seconds, cause[0] if cause else cell.title)
+            logger.log(level, "%s after %d steps in %.1f s: %s", *about, extra={"cell": cell.id})

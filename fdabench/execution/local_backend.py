@@ -89,7 +89,8 @@ def run_cells(
         ResultError: the results folder cannot be written.
     """
     with export_datasets(place.data) as folder:
-        kit = ComputeConfig(folder, place.device, place.engine, place.threads, pack_plugins(place.registry))
+        plugins, log_folder = pack_plugins(place.registry), place.store.root.absolute()
+        kit = ComputeConfig(folder, place.device, place.engine, place.threads, plugins, log_folder)
         task = WorkerConfig(place.store, kit, place.checkpoint_s)
         groups = deque(batch_cells(cells, place.cells_per_batch, place.registry))
         known = attempts(cells, place.store) if begun is None else begun

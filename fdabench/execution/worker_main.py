@@ -21,6 +21,7 @@ from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_ce
 from fdabench.experiment.status import FINISHED_STATUSES, cell_statuses
 from fdabench.registry.registry import Registry
 from fdabench.results.folder import Record, ResultsFolder
+from fdabench.run_log import run_log
 from fdabench.suite.cell import Cell
 
 
@@ -90,7 +91,7 @@ def worker_main(pipe: Connection, task: WorkerConfig) -> None:
     leases: dict[str, Lease] = {}
     threading.Thread(target=_listen, args=(pipe, inbox, stop, leases), daemon=True).start()
     # whoever does not listen any more is gone, and `_listen` has noticed
-    with suppress(OSError):
+    with run_log(task.kit.log_folder), suppress(OSError):
         while not stop.is_set():
             pipe.send(WorkerReady())
             offers = inbox.get()

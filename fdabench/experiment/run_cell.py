@@ -1,5 +1,6 @@
 """One cell in its folder: the record before and after, the tables in between, and what to do when it fails."""
 
+import logging
 import os
 import platform
 import traceback
@@ -30,6 +31,8 @@ from fdabench.registry.registry import BUILT_IN, Registry
 from fdabench.results.folder import SUCCESS_STATES, Record, ResultsFolder
 from fdabench.suite.cell import Cell
 from fdabench.suite.component_use import components_used
+
+logger = logging.getLogger(__name__)
 
 _SAME_BITS = ("torch", "numpy", "platform", "device", "capability", "blas", "threads")
 """Of the environment: what a cell has to go on with if it is to go on to the same last bit."""
@@ -118,7 +121,10 @@ def _prepare(cell: Cell, store: ResultsFolder, machine: ExecutionContext, watche
         on_warning,
         machine.checkpoint_s,
     )
-    return _PreparedCell(cell, resolved, checkpoint, remarks, checkpoint.read())
+    resumed = checkpoint.read()
+    if resumed is not None:
+        logger.info("resumed from step %d", resumed.training.step, extra={"cell": cell.id})
+    return _PreparedCell(cell, resolved, checkpoint, remarks, resumed)
 
 
 def _run_batch(

@@ -1,5 +1,6 @@
 """`fdabench run`: run what is missing, show how far it is, print the summary."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from fdabench.cli.stop import StopRequest, capture_signals
 from fdabench.cli.suites import grid_summary, load_suite, results_dir
 from fdabench.datasets.base import data_dir
 from fdabench.execution.backend import Backend
-from fdabench.execution.events import CellFinished, Event
+from fdabench.execution.events import CellFinished, Event, log_event
 from fdabench.execution.lease import discard_checkpoints
 from fdabench.execution.local_backend import RunContext
 from fdabench.execution.plugin_data import HashedData, hash_plugin_data
@@ -39,11 +40,14 @@ from fdabench.experiment.git import revision_at
 from fdabench.experiment.status import CellStatus, attempts, cell_statuses, mark_all_to_run, summarize
 from fdabench.results.folder import FAILURE_STATES, ResultsFolder
 from fdabench.results.load import Results, load, write_derived
+from fdabench.run_log import rotate, run_log
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import LoadedSuite
 from fdabench.suite.selection import select
 
 SOME_FAILED = 3
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,13 @@ def _run_suite(
     with progress_reporter(request.loudness, len(to_run), ResultLines(store, lock)) as watch:
         watch.print_line(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
         watch.print_line(f" {summarize(standing)}")
-        with capture_signals(stop), closing(executor.run_cells(to_run, place, stop.is_requested, begun)) as told:
+        rotate(store.root)
+        with (
+            run_log(store.root),
+            capture_signals(stop),
+            closing(executor.run_cells(to_run, place, stop.is_requested, begun)) as told,
+        ):
+            logger.info("%s: %d of %d cells to run: %s", suite.suite.name, len(to_run), len(chosen), suite.source)
             ended = _follow(told, watch, ProgressNotes(store), stop, request.limits.fail_fast)
     results = load(store.root)
     write_derived(results)
@@ -183,6 +193,7 @@ def _follow(
     """The states of the cells that have ended and need no more."""
     ended, stopping = [], False
     for event in told:
+        log_event(event)
         watch.on_event(event)
         notes.sees(event)
         if isinstance(event, CellFinished) and event.record["state"] != "interrupted":
