@@ -179,7 +179,7 @@ def run_suite(
 def _plan(
     suite: LoadedSuite, store: ResultsFolder, jobs: int | None, device: str, root: Path
 ) -> tuple[list[Cell], RunContext]:
-    """The cells that have no result, and what they run on; every fault of data and device, before anything is written."""
+    """The cells without a result, and what they run on. Faults of data and device come before anything is written."""
     hashed = hash_plugin_data([cell.config.dataset for cell in suite.cells], root, suite.registry)
     statuses = cell_statuses(suite.cells, store, hashed.registry)
     to_run = [each.cell for each in statuses if each.status not in ("done", "failed")]

@@ -1,8 +1,8 @@
 """The log of a run: `run.log` in the results folder, which every process of the run appends to.
 
 Modules log to `logging.getLogger(__name__)`, below the logger `fdabench`. A program that imports fdabench sees nothing
-of it unless it configures logging. `fdabench run` and `api.run_suite` write records of level INFO and above to the file.
-A record about a cell has its id: `logger.info("resumed from step %d", step, extra={"cell": cell_id})`.
+of it unless it configures logging. `fdabench run` and `api.run_suite` write records of level INFO and above to the
+file. A record about a cell has its id: `logger.info("resumed from step %d", step, extra={"cell": cell_id})`.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Who runs the cells of a suite: the processes of this machine, or somebody else's."""
+"""The interface of backends, which run the cells of a suite: processes of this machine, or a Ray cluster."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -25,7 +25,7 @@ def _no_check(cells: Sequence[Cell], place: RunContext) -> None:
 
 
 class Backend(NamedTuple):
-    """`check` tells, before anything is written, whether the cells can be run at all."""
+    """A backend. `check` raises UsageError, before anything is written, where the cells cannot be run at all."""
 
     run_cells: RunCells
     check: Callable[[Sequence[Cell], RunContext], None]

@@ -1,4 +1,4 @@
-"""Which cells run first, and which together."""
+"""The order of cells, and which of them are computed as one batch."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,23 @@ from fdabench.suite.cell import Cell
 
 
 def estimated_work(cell: Cell, registry: Registry = BUILT_IN) -> float:
-    """How long a cell takes, for the order only: numbers that pass through the model's weights."""
+    """An estimate of how long a cell takes, in units that only compare cells: samples times parameters."""
     resolved = ResolvedCell(cell.config, registry)
     samples = float(resolved.budget_steps * cell.config.workers * cell.config.batch_size)
     return samples * resolved.num_parameters
 
 
 def batch_cells(cells: Sequence[Cell], together: int, registry: Registry = BUILT_IN) -> list[list[Cell]]:
-    """Cells that can share a matrix, at most `together` to a group; the longest group first."""
+    """Group cells whose workers can be rows of one matrix.
+
+    Args:
+        cells: of one suite.
+        together: cells in a group, at most.
+        registry: the components that the cells name.
+
+    Returns:
+        Groups with equal `batch_key`, the one with the most work first, so that no long cell is left for the end.
+    """
     alike: dict[str, list[Cell]] = {}
     for cell in cells:
         alike.setdefault(batch_key(cell.config), []).append(cell)

@@ -1,4 +1,4 @@
-"""What every process that runs cells, or parts of them, begins with; and the processes that do as a leader says."""
+"""The start of every process that trains, and the follower ranks of distributed cells."""
 
 import signal
 from contextlib import suppress
@@ -17,14 +17,14 @@ from fdabench.registry.registry import Registry
 from fdabench.run_log import run_log
 
 BLOCKED_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
-"""Signals that wait until a process has said what becomes of them; a process is born with them held back."""
+"""Signals that are blocked while a process starts, until it has installed its handlers."""
 
 
 class ComputeConfig(NamedTuple):
-    """What a process computes with."""
+    """Settings that all processes of a run share."""
 
     folder: Path
-    """Of the data, as `execution.shared_data.export_datasets` leaves it."""
+    """The folder of the data sets that `execution.shared_data.export_datasets` has written."""
     device: torch.device
     engine: str
     threads: int
@@ -33,13 +33,13 @@ class ComputeConfig(NamedTuple):
     """The results folder, whose log this process appends to."""
 
     def apply(self) -> None:
-        """Take the memory and the threads that it says."""
+        """Set the number of threads and the behavior of the memory allocator in this process."""
         disable_malloc_trim()
         torch.set_num_threads(self.threads)
 
 
 def unblock_signals() -> None:
-    """What has been held back until now comes through."""
+    """Deliver the signals that were blocked."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_SIGNALS)
 
@@ -52,7 +52,7 @@ def make_rank_context(table: GroupConfig, rank: int, kit: ComputeConfig, registr
 
 
 def run_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:
-    """Be another process of the team, until the leader has nothing more to do.
+    """Run the follower rank of a group until its leader ends it.
 
     Raises:
         ProcessLostError: as `run_as_follower`.
@@ -67,7 +67,7 @@ def run_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:
 
 
 def run_local_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:
-    """As `run_follower`, for a process that the leader started: it ignores Ctrl-C, because the leader ends it."""
+    """Run a follower that this run has started. It ignores Ctrl-C, because the parent ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     unblock_signals()

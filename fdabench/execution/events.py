@@ -1,4 +1,4 @@
-"""What a run tells of its cells."""
+"""Events of a run: what a backend reports of its cells while they run."""
 
 import logging
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class CellProgress(NamedTuple):
 
 
 class CellWarning(NamedTuple):
-    """Something is not as it should be; the cell runs on."""
+    """A problem that does not end the cell, such as a checkpoint that could not be read."""
 
     cell: Cell
     text: str
@@ -32,7 +32,7 @@ class CellFinished(NamedTuple):
 
 
 class Idle(NamedTuple):
-    """Nothing happened for a while."""
+    """No event for about 0.2 seconds; progress displays use it to refresh."""
 
 
 Event = CellStarted | CellProgress | CellWarning | CellFinished | Idle

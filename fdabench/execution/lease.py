@@ -1,8 +1,9 @@
-"""Which process works on a cell, where several may.
+"""Leases: which process runs a cell, where several runs share a results folder.
 
-A lease is a lock of the system, which takes it back when its process ends, however it ends: no cell is done twice, and
-none is left because somebody was killed. Beside it stands who holds it, in a file that is touched now and then: where
-locks are not seen by other hosts, a holder on another one counts as alive until it has not been heard of for a while.
+A lease is a file lock, which the operating system releases when its process ends in any way. So no cell is run twice,
+and none stays locked after a kill. A file beside the lock names the holder and is touched every `REFRESH_INTERVAL_S`
+seconds. Where other hosts do not see the lock, a holder on another host counts as alive until that file is `EXPIRY_S`
+seconds old.
 """
 
 import os
@@ -19,11 +20,11 @@ from fdabench.results.folder import ResultsFolder
 
 REFRESH_INTERVAL_S = 20.0
 EXPIRY_S = 120.0
-"""A holder on another host that was not heard of for so long is gone."""
+"""Seconds after which a holder on another host counts as dead."""
 
 
 class Lease:
-    """For one cell; whoever has taken it is the only one to write into the cell's folder.
+    """The lease of one cell. Only its holder writes into the folder of the cell.
 
     Raises:
         ResultError: a link leads out of the results folder.
@@ -34,7 +35,10 @@ class Lease:
         self._lock = FileLock(self._path, blocking=False)
 
     def acquire(self) -> bool:
-        """Whether it is ours now.
+        """Try to acquire the lease; does not wait.
+
+        Returns:
+            Whether this process holds it now.
 
         Raises:
             ResultError: the results folder cannot be written.
@@ -54,7 +58,7 @@ class Lease:
         return True
 
     def refresh(self) -> None:
-        """Say that its holder is alive."""
+        """Touch the file that tells other hosts that the holder is alive."""
         with suppress(OSError):
             os.utime(self._holder)
 
@@ -64,11 +68,11 @@ class Lease:
         self._lock.release()
 
     def _is_held_elsewhere(self) -> bool:
-        """Only where the lock is not seen by another host, or that host died a moment ago."""
+        """Whether a process of another host holds the lease, although the lock could be acquired here."""
         try:
             if read_json(self._holder).get("host") == platform.node():
                 return False
-            # both times are those of the file system's clock
+            # compares two times of the clock of the file system
             os.utime(self._path)
             return self._path.stat().st_mtime - self._holder.stat().st_mtime < EXPIRY_S
         except (ResultError, OSError):
@@ -76,7 +80,7 @@ class Lease:
 
 
 def discard_checkpoints(cell_ids: Iterable[str], store: ResultsFolder) -> None:
-    """Of cells that are done, or to begin anew, but for those that somebody is working on.
+    """Remove the checkpoints of these cells, unless another process runs the cell.
 
     Raises:
         ResultError: the results folder cannot be written.

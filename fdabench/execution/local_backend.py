@@ -1,4 +1,7 @@
-"""Cells in processes of their own, a few at a time. What happens is told as events; nothing is printed here."""
+"""The local backend: worker processes on this machine run cells, several at a time.
+
+`run_cells` yields events; it prints nothing.
+"""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -40,30 +43,30 @@ from fdabench.suite.cell import Cell
 TICK_S = 0.2
 MAX_FAILED_STARTS = 3
 ORPHAN_GRACE_S = 15.0
-"""For a leader to say what became of a process of its team."""
+"""Seconds that the leader of a group has to report the failure of another rank before it is killed."""
 LOCK_RETRY_S = 1.0
-"""Between two looks at a cell that another run is at."""
+"""Seconds between two attempts to acquire a cell that another run holds."""
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What cells run on, and where their results go."""
+    """What cells are computed with, and the folder that their results are written to."""
 
     store: ResultsFolder
     data: Mapping[str, DatasetTensors]
     device: torch.device
     engine: str
     jobs: int
-    """Processes."""
+    """Worker processes that run at the same time, at most."""
     threads: int
     """Of each process. With another number sums are rounded in another order."""
     cells_per_batch: int
-    """Cells whose workers advance as one matrix, at most."""
+    """Cells that are computed as one batch, at most."""
     registry: Registry = BUILT_IN
     checkpoint_s: float = DEFAULT_INTERVAL_S
     """Seconds between the checkpoints of a cell, at least."""
     team: DistributedConfig | None = None
-    """The processes of each cell; without it, one holds all workers."""
+    """The ranks of each cell; None where one process holds all workers of a cell."""
 
 
 def _never() -> bool:
@@ -76,13 +79,23 @@ def run_cells(
     stop_asked: Callable[[], bool] = _never,
     begun: Mapping[str, int] | None = None,
 ) -> Generator[Event]:
-    """Run all cells, the longest first. When asked to stop, those under way end at their next step, with a checkpoint,
-    and the others do not begin. Closing the iterator does the same, and at once where it had been asked already. A cell
-    that another run is at is waited for, and not done again if it is done then; `begun` says how often each had been
-    begun when this run was planned.
+    """Run all cells, those with the most work first.
 
-    A cell whose process dies is `lost`; of several that shared a matrix nobody knows which it was, so each is run again
-    by itself.
+    A request to stop ends running cells at their next step, with a checkpoint; other cells do not start. Closing the
+    generator requests a stop as well; if one was requested before, the processes are killed. A cell that another run
+    holds is waited for, and is not run again if that run finishes it.
+
+    A cell whose process dies has the state `lost`. If the process ran several cells as one batch, it is unknown which
+    of them was the cause, so each is run again alone.
+
+    Args:
+        cells: to be run.
+        place: what they are computed with.
+        stop_asked: returns whether a stop was requested; called several times a second.
+        begun: for each cell the attempts before this run was planned. Default: read from the results folder.
+
+    Yields:
+        Events, in the order in which they happen.
 
     Raises:
         WorkloadError: there is no room for the data, or processes die before they begin.
@@ -98,7 +111,7 @@ def run_cells(
         try:
             yield from pool.events()
         except GeneratorExit:
-            # who closes a pool that is stopping already will not wait for it
+            # a caller that closes a scheduler which is already stopping does not wait for it
             if not (pool.stopping or stop_asked()):
                 pool.stop_asked = lambda: True
                 deque(pool.events(), maxlen=0)
@@ -113,7 +126,7 @@ def run_cells(
 
 @dataclass
 class _LocalScheduler:
-    """Processes, and the cells that wait for one."""
+    """Assigns waiting cells to worker processes and turns their messages into events."""
 
     task: WorkerConfig
     team: DistributedConfig | None
@@ -121,9 +134,9 @@ class _LocalScheduler:
     waiting: deque[list[Cell]]
     stop_asked: Callable[[], bool]
     planned_attempts: Mapping[str, int]
-    """How often each cell had been when the run was planned."""
+    """Attempts of each cell when the run was planned."""
     locked_cells: deque[tuple[float, Cell]] = field(default_factory=deque)
-    """Cells that another run is at, and when to look again."""
+    """Cells that another run holds, with the time of the next attempt to acquire them."""
     workers: list[WorkerHandle] = field(default_factory=list)
     stopping: bool = False
     failed_starts: int = 0
@@ -131,7 +144,7 @@ class _LocalScheduler:
     startup_error: Exception | None = None
 
     def events(self) -> Iterator[Event]:
-        """Until every cell has ended or, when asked to stop, until no cell is under way."""
+        """Yield events until every cell has ended or, after a request to stop, until no cell is running."""
         while self.waiting or self.locked_cells or any(child.cells for child in self.workers):
             if not self.stopping and self.stop_asked():
                 self._stop()
@@ -148,7 +161,7 @@ class _LocalScheduler:
             raise self.startup_error
 
     def kill(self) -> None:
-        """At once; what idles has nothing to lose."""
+        """Kill all processes. Running cells keep their last checkpoints."""
         for child in self.workers:
             child.kill()
         self.workers.clear()
@@ -162,7 +175,7 @@ class _LocalScheduler:
                 send(child, StopWorker())
 
     def _assign(self) -> None:
-        """Cells to whoever is idle, and processes to cells."""
+        """Give cells to idle processes, and start processes for cells that wait."""
         for child in self.workers:
             if child.idle and self.waiting:
                 group = self.waiting.popleft()
@@ -198,7 +211,7 @@ class _LocalScheduler:
                 self._stop()
 
     def _kill_hung_ranks(self) -> None:
-        """Who hangs at birth tells nobody, nor does a leader that is stopped; those that follow it leave it then."""
+        """Kill processes that hang: those that do not start in time, and leaders that do not report a dead rank."""
         for child in self.workers:
             child.check_startup()
             if child.cells and any(not process.is_alive() for process in child.followers):
@@ -215,7 +228,7 @@ class _LocalScheduler:
 
     def _on_cell_finished(self, cell: Cell, record: Record) -> Iterator[Event]:
         if record["state"] == "interrupted" and not self.stopping and not self.stop_asked():
-            # somebody stopped this process, and not the run
+            # the process was stopped from outside, and the run was not
             self.waiting.append([cell])
         else:
             yield CellFinished(cell, record)
@@ -229,7 +242,7 @@ class _LocalScheduler:
         if self.failed_starts >= MAX_FAILED_STARTS:
             raise WorkloadError(f"the processes that run cells die before they begin: {cause}")
         if self.team is not None and self.team.external_rendezvous is not None and (self.waiting or self.locked_cells):
-            # its team was started by somebody else, who may start another
+            # another program, such as torchrun, started the group and may start it again
             self.startup_error = ProcessLostError(
                 "the processes of this run are at their end; started again, they go on from here"
             )
@@ -244,7 +257,7 @@ class _LocalScheduler:
 
 
 def _lost_record(cell: Cell, store: ResultsFolder, pid: int, cause: str) -> Record | None:
-    """Its record, unless another run has taken the cell over; None while that run is at it."""
+    """The record of a lost cell, unless another run has continued it; None while that run holds the cell."""
     lease = Lease(store, cell.id)
     if not lease.acquire():
         return None

@@ -1,5 +1,6 @@
-"""Data sets of plug-ins: loaded with every fault told as the plug-in's, and hashed, so that a cell is stale when they
-have changed.
+"""Data sets of plug-ins: loads them, reports faults with the line of the plug-in, and hashes them.
+
+The hash is part of a cell's code, so the cell is stale when the data have changed.
 """
 
 from collections.abc import Iterable
@@ -17,15 +18,22 @@ from fdabench.registry.registry import Registry
 
 
 class HashedData(NamedTuple):
-    """The registry with the hashes of data, and what had to be loaded to know them."""
+    """A registry with the hashes of plug-ins' data, and the data sets that had to be loaded for that."""
 
     registry: Registry
     data: dict[str, DatasetTensors]
 
 
 def hash_plugin_data(names: Iterable[str], data_root: Path, registry: Registry) -> HashedData:
-    """Hash the data of those of these data sets that plug-ins add, each once: the tensors that `load` returns or, of a
-    `FileSource`, its files. The others are neither hashed nor loaded.
+    """Hash the data sets that plug-ins add.
+
+    The hash is taken of the tensors that `load` returns or, of a `FileBackedDatasetSpec`, of its files. Built-in data
+    sets are neither hashed nor loaded.
+
+    Args:
+        names: of data sets; each is hashed once.
+        data_root: the folder of the data sets.
+        registry: where the names are looked up.
 
     Raises:
         WorkloadError: data is missing, or cannot be trained on; all faults are in the message.
@@ -51,7 +59,8 @@ def hash_plugin_data(names: Iterable[str], data_root: Path, registry: Registry) 
 
 
 def load_checked(name: str, data_root: Path, registry: Registry) -> DatasetTensors:
-    """
+    """Load a data set, and check the tensors of a plug-in.
+
     Raises:
         WorkloadError: it is missing or, of a plug-in, cannot be trained on; all its faults are in the message.
     """

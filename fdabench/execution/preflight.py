@@ -1,4 +1,4 @@
-"""Whether cells can begin at all: data and weights are there, and can be shared out. Before anything is written."""
+"""Checks before anything is written: data and weights exist, and each worker gets samples; and default settings."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,7 +27,14 @@ def check_runnable(
     registry: Registry = BUILT_IN,
     processes: int = 1,
 ) -> None:
-    """Whether they can begin, each in so many processes.
+    """Check that all cells can start.
+
+    Args:
+        cells: to be run.
+        data: the data sets that they use, by name.
+        device: that they are to run on.
+        registry: the components that they name.
+        processes: that share the workers of each cell.
 
     Raises:
         WorkloadError: cells cannot be shared out, or not be computed as asked, or weights are missing; the message
@@ -119,11 +126,11 @@ def parse_engine(text: str, device: torch.device) -> str:
 
 
 def default_jobs(device: torch.device, processes: int = 1) -> int:
-    """A process for each core, where each cell takes so many; one cell at a time on an accelerator."""
+    """Cells that run at the same time: as many as fit the cores with `processes` each; one on an accelerator."""
     return max(1, usable_cores() // processes) if device.type == "cpu" else 1
 
 
 def default_cells_per_batch(device: torch.device, cells: Sequence[Cell]) -> int:
-    """Cells whose workers make one matrix: what fills an accelerator; a CPU is fastest with one."""
+    """Cells in one batch: as many as fill an accelerator with workers; a CPU is fastest with one."""
     most = max((cell.config.workers for cell in cells), default=1)
     return 1 if device.type == "cpu" else max(1, WORKERS_TO_FILL_ACCELERATOR // most)

@@ -1,5 +1,7 @@
-"""Cells as tasks of a Ray cluster, whose nodes need nothing but fdabench: what cells depend on is sent there, what they
-leave is written here. Events, stops and records are those of `execution.local_backend`.
+"""The Ray backend: cells are tasks of a cluster whose nodes need nothing but fdabench.
+
+What a cell depends on is sent to its node, and its results are written here. Events, stops and records are those of
+`execution.local_backend`.
 """
 
 import time
@@ -40,15 +42,19 @@ try:
     from ray.exceptions import RayError, RayTaskError, TaskCancelledError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ModuleNotFoundError:
-    pass  # `joined` says so, to whoever asks for it
+    pass  # `ray_cluster.connect` raises UsageError
 
 MAX_TRIES = 3
-"""A cell whose node or process dies is begun again, so often in one run."""
+"""Attempts of a cell whose node or process dies, in one run."""
 
 
 @contextmanager
 def ray_backend(address: str | None, jobs: int | None) -> Iterator[Backend]:
-    """A cluster to run cells on, at most `jobs` at a time, or as many as it has processors for.
+    """Connect to a cluster.
+
+    Args:
+        address: `HOST:PORT`; None: as RAY_ADDRESS says, or the cluster of this machine.
+        jobs: tasks that run at the same time; None: as many as the cluster has processors for.
 
     Raises:
         UsageError: Ray is not installed, or there is no cluster.
@@ -70,7 +76,7 @@ def _run_cells(
     stop_asked: Callable[[], bool],
     begun: Mapping[str, int] | None,
 ) -> Generator[Event]:
-    """As `execution.local_backend.run_cells`, but a cell whose node dies is begun again elsewhere, as a new attempt.
+    """As `execution.local_backend.run_cells`; a cell whose node dies is started again on another node.
 
     Raises:
         WorkloadError: the nodes cannot run cells.
@@ -103,7 +109,7 @@ class _Task:
 
 @dataclass
 class _RayScheduler:
-    """What is under way on the cluster, and what waits for it."""
+    """Submits waiting cells as tasks and turns their messages into events."""
 
     place: RunContext
     jobs: int | None
@@ -121,7 +127,7 @@ class _RayScheduler:
     refreshed_at: float = field(default_factory=monotonic)
 
     def events(self) -> Iterator[Event]:
-        """Until every cell has ended or, when asked to stop, until no cell is under way."""
+        """Yield events until every cell has ended or, after a request to stop, until no cell is running."""
         while self.waiting or self.locked_cells or self.tasks:
             if not self.stopping and self.stop_asked():
                 self._stop()
@@ -164,11 +170,11 @@ class _RayScheduler:
                 self.tasks[self._submit(task)] = task
 
     def _capacity(self) -> int:
-        """Tasks that the cluster has the processors for; more would only wait there, and hold their cells."""
+        """Tasks that the cluster has processors for. More would wait in the cluster and hold their cells."""
         return max(1, sum(int(node.get("CPU", 0) // self.place.threads) for node in alive_nodes()))
 
     def _acquire(self, cell: Cell, task: _Task) -> Iterator[Event]:
-        """Into the task, unless another run is at it or has done it."""
+        """Add the cell to the task, unless another run holds it or has finished it."""
         store, lease = self.place.store, Lease(self.place.store, cell.id)
         if not lease.acquire():
             if not self.warned_locked:
@@ -206,7 +212,7 @@ class _RayScheduler:
         return ray.remote(_on_node).options(**options).remote(errand, parcels, data, self.actor)
 
     def _on_message(self, message: Message) -> Iterator[Event]:
-        """What comes after a task has ended is old."""
+        """Yield the event of a message. Messages of tasks that have ended are dropped."""
         for task in self.tasks.values():
             if (cell := task.cells.get(message.cell_id)) is not None:
                 match message:
@@ -239,13 +245,13 @@ class _RayScheduler:
 
     def _on_cell_finished(self, cell: Cell, record: Record) -> Iterator[Event]:
         if record["state"] == "interrupted" and not self.stopping:
-            # somebody stopped its process, and not the run
+            # the process was stopped from outside, and the run was not
             self.waiting.append([cell])
         else:
             yield CellFinished(cell, record)
 
     def _lost(self, task: _Task, error: Exception) -> Iterator[Event]:
-        """Its node or its process died. Of several that shared a matrix nobody knows which it was: each by itself."""
+        """Start the cells of a dead node or process again, each alone, because any of a batch may be the cause."""
         cause = str(error).strip().splitlines()[0]
         for cell in task.cells.values():
             self.tries[cell.id] += 1

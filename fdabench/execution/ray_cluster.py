@@ -1,4 +1,4 @@
-"""A Ray cluster: how it is joined, and what its nodes have."""
+"""Connects to a Ray cluster, and compares what cells need with the resources of its nodes."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ ANSWER_S = 30.0
 
 
 class ResourceRequest(NamedTuple):
-    """What a task asks of its node."""
+    """The resources that a task requests of its node."""
 
     cpus: int
     gpus: float
@@ -49,7 +49,7 @@ class ResourceRequest(NamedTuple):
 
 @contextmanager
 def connect(address: str | None) -> Iterator[None]:
-    """The cluster at `address`, or where RAY_ADDRESS says, or the one that this machine is part of.
+    """Connect to the cluster at `address`, at RAY_ADDRESS, or of this machine, and disconnect at the end.
 
     Raises:
         UsageError: Ray is not installed, or there is no cluster.
@@ -67,7 +67,7 @@ def _join(address: str) -> None:
     where = f"--executor ray: no cluster at {address}"
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address != "auto":
-        # Ray itself would try for minutes, and then end the process
+        # Ray tries for minutes and then ends the process
         try:
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
         except (OSError, ValueError, OverflowError) as error:
@@ -80,14 +80,14 @@ def _join(address: str) -> None:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         told = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UsageError(f"{where}: {told:.200}; `ray start --head` starts one, --ray-address names one") from error
-    # it would tell on stdout, which is for the result, what becomes of nodes; we say that ourselves
+    # Ray prints messages about nodes to stdout, which is for results; events report the same
     ray._private.worker.print_to_stdstream = _discard_log
-    # Ray takes this signal for itself
+    # ray.init has replaced the handler
     signal.signal(signal.SIGTERM, terminated)
 
 
 def _check_answer(address: str, where: str) -> None:
-    """Whether it is Ray that listens there: asked by a process of its own, which can be left."""
+    """Check in a process, which can be killed, that the head of a Ray cluster listens there."""
     question = "import sys, ray; ray._raylet.GcsClient(address=sys.argv[1])"
     try:
         subprocess.run([sys.executable, "-c", question, address], capture_output=True, check=True, timeout=ANSWER_S)
@@ -100,9 +100,10 @@ def _discard_log(data: object, ignore_prefix: bool) -> None:
 
 
 def check_resources(cells: Sequence[Cell], place: RunContext, jobs: int | None) -> None:
-    """
+    """Check that for each cell there is a node with enough processors, GPUs and memory.
+
     Raises:
-        UsageError: the workers of a cell are to be spread over processes, or no node has what a cell needs.
+        UsageError: `--engine distributed` was asked for, or no node has what a cell needs.
     """
     if place.team is not None:
         raise UsageError("--executor ray: a cell is a task of one process; --engine distributed is for torchrun")
@@ -116,15 +117,15 @@ def check_resources(cells: Sequence[Cell], place: RunContext, jobs: int | None) 
 
 
 def alive_nodes() -> list[dict[str, float]]:
-    """What each node that is alive has, in all."""
+    """The resources of each node that is alive."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def resources_for(cells: Sequence[Cell], place: RunContext, jobs: int | None) -> ResourceRequest:
-    """On an accelerator `jobs` tasks share one."""
+    """What a batch of cells needs. On an accelerator `jobs` tasks share one."""
     gpus = 0.0 if place.device.type == "cpu" else 1 / (jobs or 1)
     fields = vars(place.data[cells[0].config.dataset]).values()
-    # once as it came, once as it is used
+    # the data set as received, and on the device
     held = 2 * sum(value.nbytes for value in fields if isinstance(value, Tensor))
     return ResourceRequest(
         place.threads, gpus, sum(simulation_bytes(ResolvedCell(cell.config, place.registry)) for cell in cells) + held

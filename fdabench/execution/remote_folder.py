@@ -1,4 +1,4 @@
-"""The results folder of cells that run elsewhere: what is sent there of it, and what is written into it."""
+"""The results folder of cells that run on other nodes: what is sent to a node, and how its results are written."""
 
 from datetime import UTC, datetime
 
@@ -12,22 +12,22 @@ from fdabench.results.folder import CHECKPOINT, OPTIONAL_TABLES, SUCCESS_STATES,
 from fdabench.suite.cell import Cell
 
 FILES = frozenset({CHECKPOINT, *(f"{name}.parquet" for name in (*TABLES, *OPTIONAL_TABLES))})
-"""What a cell leaves beside its record."""
+"""Files that a cell may write beside its record."""
 
 
 def make_remote_cell(cell: Cell, place: RunContext) -> RemoteCell:
-    """With the checkpoint of whoever was at it last."""
+    """The cell with its record and its last checkpoint, if it has one."""
     path = place.store.checkpoint_path(cell.id)
     try:
         checkpoint = read_regular(path)
     except OSError:
-        # there is none, or nothing that could be sent: the cell begins at step 0
+        # without a readable checkpoint the cell starts at step 0
         checkpoint = None
     return RemoteCell(cell, code_hashes(cell.config, place.registry), place.store.read_record(cell.id), checkpoint)
 
 
 def record_started(cell: Cell, place: RunContext) -> None:
-    """What stays true if nothing is heard of it any more: it was begun once more."""
+    """Write the record of a cell that has started: `interrupted`, which stays true if its node dies."""
     before = place.store.read_record(cell.id)
     record = {
         "id": cell.id,
@@ -42,7 +42,7 @@ def record_started(cell: Cell, place: RunContext) -> None:
 
 
 def record_result(left: RemoteResult, store: ResultsFolder) -> None:
-    """The record last; a checkpoint goes when there is a result.
+    """Write the files of a cell, then its record; remove the checkpoint of a cell that is done.
 
     Raises:
         ResultError: the results folder cannot be written, or a node names a file that no cell leaves.
@@ -59,7 +59,7 @@ def record_result(left: RemoteResult, store: ResultsFolder) -> None:
 
 
 def record_lost(cell_id: str, store: ResultsFolder, cause: str) -> Record | None:
-    """None where nothing was written when it began."""
+    """Write the record of a cell whose process died; None if the cell had not started."""
     record = store.read_record(cell_id)
     if record is not None:
         record |= {"state": "lost", "error": f"the process of this cell died: {cause}"}

@@ -1,4 +1,4 @@
-"""Cells on a machine that shares nothing with ours: what is sent there, how they run, what comes back."""
+"""Cells on another machine without a shared file system: what is sent there, how they run, what is sent back."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -19,11 +19,11 @@ from fdabench.results.folder import Record, ResultsFolder
 from fdabench.suite.cell import Cell
 
 STOP_POLL_S = 0.5
-"""Between two questions whether to stop."""
+"""Seconds between two requests whether to stop."""
 
 
 class RemoteConfig(NamedTuple):
-    """What all cells of a run are computed with."""
+    """Settings that all cells of a run share."""
 
     device: str
     engine: str
@@ -33,17 +33,17 @@ class RemoteConfig(NamedTuple):
 
 
 class RemoteCell(NamedTuple):
-    """A cell, and what is known of it: without these it begins as if for the first time."""
+    """A cell with its record and checkpoint; without these it starts as if for the first time."""
 
     cell: Cell
     code: Mapping[str, str]
-    """Hashes of the code that it is to be run by."""
+    """Hashes of the code on the machine that started the run."""
     record: Record | None
     checkpoint: bytes | None
 
 
 class RemoteResult(NamedTuple):
-    """What a cell left: its record, and its other files by name."""
+    """The record of a cell, and its other files by name."""
 
     record: Record
     files: dict[str, bytes]
@@ -67,7 +67,7 @@ Message = RemoteStarted | RemoteProgress | RemoteWarning
 
 
 class MessageActor:
-    """Beside whoever gives the cells, for what has no time to wait for their end."""
+    """An actor on the node of the driver that collects messages of running cells and passes on a request to stop."""
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
@@ -94,10 +94,20 @@ def run_remote_cells(
     tell: Callable[[Message], None],
     stop_asked: Callable[[], bool],
 ) -> list[RemoteResult]:
-    """Run cells of one data set (the fields of its `Data`) side by side, in a folder that is gone afterwards.
+    """Run cells of one data set as one batch, in a temporary results folder.
+
+    Args:
+        errand: settings of the run.
+        parcels: the cells.
+        data: the fields of the `DatasetTensors`.
+        tell: sends a message to the driver.
+        stop_asked: asks the driver whether to stop.
+
+    Returns:
+        The record and the files of each cell.
 
     Raises:
-        WorkloadError: the code here is not what the cells are to be run by.
+        WorkloadError: fdabench or a plug-in differs between the two machines.
     """
     disable_malloc_trim()
     torch.set_num_threads(errand.threads)
@@ -111,7 +121,7 @@ def run_remote_cells(
         for parcel in parcels:
             _unpack(parcel, store)
             tell(RemoteStarted(parcel.cell.id))
-        # whoever is told hears it before anything else can come to pass
+        # this call returns only after the driver has received the messages before it
         stop_asked()
         watcher = CellCallbacks(
             lambda cell_id, progress: tell(RemoteProgress(cell_id, progress)),
@@ -141,7 +151,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 class _StopPoller:
-    """A thread of its own asks now and then: a step takes as long as it takes."""
+    """Asks in a thread whether to stop, because the main thread is busy for as long as a step takes."""
 
     def __init__(self, stop_asked: Callable[[], bool]) -> None:
         self._stop_asked, self._stop, self._over = stop_asked, threading.Event(), threading.Event()
@@ -160,7 +170,7 @@ class _StopPoller:
             try:
                 asked = self._stop_asked()
             except Exception:
-                # nobody is there any more to say so
+                # the driver is gone
                 asked = True
             if asked:
                 self._stop.set()

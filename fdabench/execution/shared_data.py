@@ -1,4 +1,4 @@
-"""Data sets decoded once and mapped by every process that runs cells, instead of a copy for each."""
+"""Data sets in shared memory: decoded once into files that every process of a run maps."""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,7 +27,13 @@ NOTHING: Mapping[str, DatasetTensors] = {}
 def load_datasets(
     names: Iterable[str], data_root: Path, registry: Registry = BUILT_IN, there: Mapping[str, DatasetTensors] = NOTHING
 ) -> dict[str, DatasetTensors]:
-    """Data sets by name, on the CPU; `there` has those that are loaded already.
+    """Load data sets by name, on the CPU.
+
+    Args:
+        names: of data sets; each is loaded once.
+        data_root: their folder.
+        registry: where the names are looked up.
+        there: data sets that are loaded already.
 
     Raises:
         WorkloadError: data is missing, or a plug-in's cannot be trained on; all faults are in the message.
@@ -46,8 +52,9 @@ def load_datasets(
 
 @contextmanager
 def export_datasets(data: Mapping[str, DatasetTensors]) -> Iterator[Path]:
-    """A temporary folder with these data sets, in the layout in which they are used. What processes that were killed
-    have left there goes as well.
+    """Write data sets into a temporary folder, which is removed at the end.
+
+    Folders that killed processes have left are removed as well.
 
     Raises:
         WorkloadError: there is no room for them.
@@ -57,7 +64,7 @@ def export_datasets(data: Mapping[str, DatasetTensors]) -> Iterator[Path]:
     folder = root / f"{_PREFIX}{uuid4().hex[:12]}"
     lock = FileLock(folder.with_suffix(_LOCK))
     try:
-        # before the folder, so that there is none without
+        # a folder without a lock would be removed as stale by another run
         lock.acquire()
         folder.mkdir(mode=0o700)
         for name, each in data.items():
@@ -82,7 +89,7 @@ def _remove_stale(root: Path) -> None:
     """Remove the folders whose locks nobody holds any more."""
     for path in root.glob(f"{_PREFIX}*{_LOCK}"):
         lock = FileLock(path, blocking=False)
-        # another's folder, or another person's
+        # a running process holds it, or it belongs to another user
         with suppress(Timeout, OSError):
             lock.acquire()
             _remove(path.with_suffix(""), lock)
@@ -95,7 +102,10 @@ def _remove(folder: Path, lock: BaseFileLock) -> None:
 
 
 def mmap_loader(folder: Path, device: torch.device) -> Callable[[str], DatasetTensors]:
-    """Data sets of `export_datasets` by name. On a CPU their memory is shared; the last one used is kept."""
+    """A function that maps a data set of `export_datasets`, given its name.
+
+    On a CPU all processes share its memory. The last data set is cached.
+    """
 
     @lru_cache(maxsize=1)
     def load(name: str) -> DatasetTensors:

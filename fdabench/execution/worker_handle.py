@@ -1,4 +1,4 @@
-"""Processes that run cells, as their parent sees them: how they are born, spoken to, and what they died of."""
+"""Worker processes from the side of their parent: start, send, kill, and the reason of an exit."""
 
 import multiprocessing as mp
 import signal
@@ -17,44 +17,44 @@ from fdabench.experiment.distributed_cell import DistributedConfig, GroupConfig
 from fdabench.suite.cell import Cell
 
 START_TIMEOUT_S = 300.0
-"""For a process to say that it is ready. Libraries that are loaded from a slow disk take their time; some hang."""
+"""Seconds that a process has to report that it is ready. Imports from a slow disk take long, and some hang."""
 
 
 @dataclass(eq=False)
 class WorkerHandle:
-    """A process as its parent sees it."""
+    """A worker process and, of a distributed cell, the follower ranks of its group."""
 
     process: Any
     pipe: Connection
     cells: dict[str, Cell] = field(default_factory=dict)
-    """Those that it has been given and that have not ended."""
+    """Cells that it was given and that have not ended."""
     was_ready: bool = False
     started_at: float = field(default_factory=monotonic)
     """On the monotonic clock."""
     startup_timed_out: bool = False
-    """As it never said anything."""
+    """Whether it was killed because it did not report in time."""
     idle: bool = False
     follower_died_at: float = 0.0
-    """On the monotonic clock, when a process of its team was found dead."""
+    """When a follower was found dead, on the monotonic clock; 0 before."""
     followers: list[Any] = field(default_factory=list)
-    """The other processes of its team, if it leads one that is ours."""
+    """The other ranks of its group, if this run started them."""
     store: Any = None
-    """Where they meet; it is there for as long as somebody holds it."""
+    """The store of the rendezvous; it exists as long as this reference."""
 
     def check_startup(self) -> None:
-        """Kill it where it has had its time to begin and has not begun."""
+        """Kill the process if it did not report within `START_TIMEOUT_S`."""
         if not self.was_ready and monotonic() - self.started_at > START_TIMEOUT_S:
             self.startup_timed_out = True
             self.process.kill()
 
     def describe_exit(self) -> str:
-        """Of a process that has been joined."""
+        """Why the process ended; it must have been joined."""
         if self.startup_timed_out:
             return f"it did not begin within {START_TIMEOUT_S:g} s"
         return describe_exit(self.process.exitcode)
 
     def kill(self) -> None:
-        """At once, and all that belong to it."""
+        """Kill the process and its followers, and wait for them."""
         for process in (self.process, *self.followers):
             process.kill()
         for process in (self.process, *self.followers):
@@ -63,7 +63,7 @@ class WorkerHandle:
 
 
 def spawn_worker(task: WorkerConfig, plan: DistributedConfig | None) -> WorkerHandle:
-    """A process that waits for cells, and those that hold their workers with it."""
+    """Start a worker process and, for distributed cells, its followers."""
     if plan is None:
         return _spawn(task)
     if plan.external_rendezvous is not None:
@@ -95,17 +95,17 @@ def send(child: WorkerHandle, message: object) -> None:
     try:
         child.pipe.send(message)
     except OSError:
-        # it died just now, which the other end of the pipe will tell
+        # the process has just died; reading its pipe reports that
         return
 
 
 @contextmanager
 def _blocked_signals() -> Iterator[None]:
-    """A process that begins here sees no signal while it imports; one for this process waits until the end."""
+    """Block signals while a process starts, so that none interrupts its imports; the parent gets its own afterwards."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # it is started with the first process, and lets signals through when it is
+    # multiprocessing starts it with the first process, and unblocks signals when it does
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_SIGNALS)
     try:

@@ -1,5 +1,7 @@
-"""A process that runs cells. It stops at the next step, with a checkpoint, when it is told to, on SIGTERM, or when the
-process that gave it its cells is gone.
+"""The main function of worker processes, which run cells that their parent sends through a pipe.
+
+A worker process stops at the next step, with a checkpoint, on a message of its parent, on SIGTERM, or when the parent
+is gone.
 """
 
 import queue
@@ -26,17 +28,17 @@ from fdabench.suite.cell import Cell
 
 
 class WorkerConfig(NamedTuple):
-    """What a process is given when it begins."""
+    """The arguments of a worker process."""
 
     store: ResultsFolder
     kit: ComputeConfig
     checkpoint_s: float
     table: GroupConfig | None = None
-    """Where it meets the others that hold a cell's workers; without one, this process holds them all."""
+    """The group of ranks that it leads; None where it holds all workers of a cell."""
 
 
 class WorkerReady(NamedTuple):
-    """It waits for cells."""
+    """The process is ready for cells."""
 
 
 class CellBegan(NamedTuple):
@@ -54,7 +56,7 @@ class CellRemark(NamedTuple):
 
 
 class CellLocked(NamedTuple):
-    """Another run is at this cell."""
+    """Another run holds this cell."""
 
     cell_id: str
 
@@ -65,24 +67,24 @@ class CellDone(NamedTuple):
 
 
 class WorkerFailed(NamedTuple):
-    """It cannot go on, for a reason that is not a cell's."""
+    """The process ends because of an error that is not a cell's."""
 
     error: Exception
 
 
 class CellTask(NamedTuple):
-    """A cell to run, unless somebody else has done it since it was begun so many times."""
+    """A cell to run, unless another run has finished it in a later attempt than `attempts`."""
 
     cell: Cell
     attempts: int
 
 
 class StopWorker(NamedTuple):
-    """What it is sent, instead of cells, when it is to stop."""
+    """Sent in place of cells: stop at the next step."""
 
 
 def worker_main(pipe: Connection, task: WorkerConfig) -> None:
-    """Run the cells that come through the pipe, and tell through it what happens."""
+    """Run the cells that the parent sends through the pipe, and send back what happens."""
     stop = threading.Event()
     _install_signal_handlers(stop)
     task.kit.apply()
@@ -90,18 +92,18 @@ def worker_main(pipe: Connection, task: WorkerConfig) -> None:
     inbox: queue.SimpleQueue[Sequence[CellTask]] = queue.SimpleQueue()
     leases: dict[str, Lease] = {}
     threading.Thread(target=_listen, args=(pipe, inbox, stop, leases), daemon=True).start()
-    # whoever does not listen any more is gone, and `_listen` has noticed
+    # a pipe that cannot be written means that the parent is gone, and `_listen` has set `stop`
     with run_log(task.kit.log_folder), suppress(OSError):
         while not stop.is_set():
             pipe.send(WorkerReady())
             offers = inbox.get()
             try:
-                # not before there is a pipe to tell what a plug-in raises
+                # within the try block, because loading a plug-in may raise anything
                 machine = machine or _make_context(task)
                 cells = [offer.cell for offer in offers if _acquire(offer, task.store, machine.registry, leases, pipe)]
                 _run(cells, task.store, machine, stop, pipe)
                 if machine.seat is not None and machine.seat.member.has_left:
-                    # the others are gone, and come with the next one
+                    # the other ranks are gone; the parent starts a new group
                     return
             except Exception as error:
                 pipe.send(WorkerFailed(error))
@@ -120,7 +122,7 @@ def _make_context(task: WorkerConfig) -> ExecutionContext:
 
 
 def _install_signal_handlers(stop: threading.Event) -> None:
-    """Ctrl-C reaches every process of a terminal, and is for the one that gives the cells."""
+    """Ignore Ctrl-C, which a terminal sends to all processes and the parent handles; SIGTERM stops at the next step."""
 
     def terminate(signum: int, frame: FrameType | None) -> None:
         stop.set()
@@ -131,7 +133,7 @@ def _install_signal_handlers(stop: threading.Event) -> None:
 
 
 def _listen(pipe: Connection, inbox: Any, stop: threading.Event, leases: Mapping[str, Lease]) -> None:
-    """A thread of its own: a step takes as long as it takes, and asks nobody."""
+    """Read messages in a thread, because the main thread is busy for as long as a step takes."""
     with suppress(EOFError, OSError):
         while True:
             if not pipe.poll(REFRESH_INTERVAL_S):
@@ -148,7 +150,7 @@ def _listen(pipe: Connection, inbox: Any, stop: threading.Event, leases: Mapping
 def _acquire(
     offer: CellTask, store: ResultsFolder, registry: Registry, leases: dict[str, Lease], pipe: Connection
 ) -> bool:
-    """Whether the cell is ours to run."""
+    """Whether this process has acquired the cell and it still has to be run."""
     cell = offer.cell
     lease = Lease(store, cell.id)
     if not lease.acquire():

@@ -1,4 +1,4 @@
-"""From a cell's configuration to everything that takes part in it. Shape suffix: K = workers held by this process."""
+"""Builds what a cell is trained with, from its configuration. Shape suffix: K = workers held by this process."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -27,17 +27,17 @@ from fdabench.registry.build_component import held_out_samples
 
 
 class CellSetup(NamedTuple):
-    """A cell about to begin."""
+    """Everything that one process needs to train a cell."""
 
     data: DatasetTensors
     examples: LabeledData
-    """Of the training set, those that the workers held here learn from."""
+    """The training samples of the workers held by this process."""
     held_out: LabeledData
-    """What models are evaluated on: the test set, or the validation split where the suite has one."""
+    """The samples that models are evaluated on: the test set, or the validation split if the suite has one."""
     shards: list[Indices]
-    """Of all workers."""
+    """The training samples of each worker of all processes, as indices."""
     crew: WorkerGroup
-    """The workers held here."""
+    """The workers held by this process."""
     strategy: Strategy
     channel: Channel
     budget: int
@@ -49,11 +49,16 @@ class CellSetup(NamedTuple):
     team: ProcessGroup
     """The processes that hold the workers."""
     wire: TrafficMeter | None = None
-    """What watches over what crosses between them, where there are several."""
+    """Measures the messages between the processes; None with one process."""
 
 
 def build_cell(cell: ResolvedCell, data: DatasetTensors, team: ProcessGroup = SINGLE_PROCESS) -> CellSetup:
-    """What one process of the team needs of a cell; together they hold all of it.
+    """Build what one process of a group needs to train a cell.
+
+    Args:
+        cell: the cell, with the components that it names.
+        data: its data set, on the device to train on.
+        team: the processes that hold its workers.
 
     Raises:
         WorkloadError: a worker is left without a batch, or pretrained weights are not there.
@@ -87,7 +92,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, team: ProcessGroup = SI
 
 
 def build_training(cell: ResolvedCell, setting: CellSetup, engine: GradientFnFactory) -> TrainingConfig:
-    """What cells with the same `batch_key` have in common."""
+    """The settings that cells with the same `batch_key` share."""
     return TrainingConfig(
         setting.crew.start,
         cell.optimizer,
@@ -101,7 +106,7 @@ def build_training(cell: ResolvedCell, setting: CellSetup, engine: GradientFnFac
 
 
 def batch_key(config: CellConfig) -> str:
-    """Cells for which this is the same can be rows of one matrix of workers."""
+    """A text that is equal for cells whose workers can be rows of one matrix."""
     axes = {"dataset", "model", "batch_size", "optimizer", "precision", "batchnorm_stats"}
     if config.optimizer.component("schedule") is not None:
         # the learning rate depends on the local steps of the budget
@@ -129,7 +134,7 @@ def partition_data(cell: ResolvedCell, data: DatasetTensors) -> list[Indices]:
 
 
 def validation_indices(config: CellConfig, split: ValidationConfig, train_samples: int) -> Indices:
-    """The training samples that are held out, in order; drawn uniformly, by the data set and the split's seed alone."""
+    """The indices of the validation split, sorted; the draw depends on the data set and the seed of the split only."""
     rng = numpy_generator(derive_seed("validation", {"dataset": config.dataset, "seed": split.seed}))
     return np.sort(rng.permutation(train_samples)[: held_out_samples(config.eval, train_samples)])
 
@@ -143,7 +148,7 @@ def _evaluation_data(config: CellConfig, data: DatasetTensors) -> LabeledData:
 
 
 def make_samplers(cell: ResolvedCell, shards: list[Indices]) -> list[Sampler]:
-    """One for each worker, each with a generator of its own."""
+    """One sampler for each worker, each with its own generator."""
     config, size, seed = cell.config, cell.config.batch_size, cell.seeds["batches"]
     generators = [numpy_generator(derive_seed("worker", {"batches": seed, "worker": k})) for k in range(len(shards))]
     if config.sampling == "replacement":
@@ -154,7 +159,7 @@ def make_samplers(cell: ResolvedCell, shards: list[Indices]) -> list[Sampler]:
 def _local_data(
     data: DatasetTensors, shards: list[Indices], drawn: list[Sampler], held: range
 ) -> tuple[LabeledData, Sequence[Sampler]]:
-    """The samples of the workers held here, and their samplers; a part is copied, the whole is what it was."""
+    """The samples of the workers held by this process, and their samplers; copied only if some are left out."""
     if len(held) == len(shards):
         return LabeledData(data.train_x, data.train_y), drawn
     mine = np.unique(np.concatenate([shards[k] for k in held]))

@@ -1,7 +1,7 @@
-"""Which files of fdabench a cell's numbers depend on, and a hash of what each of them says.
+"""The files of fdabench that the numbers of a cell depend on, with a hash of each.
 
 A hash is of the code alone: comments, docstrings, descriptions and layout do not count. Registries are not followed, so
-a cell of one strategy does not depend on another's file.
+a cell of one strategy does not depend on the file of another.
 """
 
 import ast
@@ -28,7 +28,7 @@ ALWAYS_HASHED = (
     "registry/build_component.py",
     "engine/gradients/selection.py",
 )
-# what decides numbers; the others only read, show or store them
+# packages that decide numbers; the others read, show or store them
 HASHED_PACKAGES = (
     "core",
     "engine",
@@ -42,12 +42,19 @@ HASHED_PACKAGES = (
     "models",
 )
 OBSERVER_MODULES = ("distributed/consistency.py", "distributed/traffic_meter.py")
-"""They look at what crosses, and change none of it."""
+"""Modules that observe messages and change none."""
 
 
 def code_hashes(config: CellConfig, registry: Registry = BUILT_IN) -> dict[str, str]:
-    """Hash by file, relative to the package, for all that this cell runs; of a plug-in, every file of its own and, as
-    `data of NAME`, the data that it loads."""
+    """The hash of each file that a cell runs.
+
+    Args:
+        config: of the cell.
+        registry: the components that it names.
+
+    Returns:
+        By file, relative to the package. Of a plug-in all of its files and, as `data of NAME`, the data that it loads.
+    """
     found: dict[str, str] = {}
     pending = [*ALWAYS_HASHED]
     for role, name in components_used(config, registry):

@@ -1,5 +1,7 @@
-"""A cell whose workers are in several processes: one leads, the others do as it says, and the simulation's code runs in
-each with the workers that it holds.
+"""Distributed cells: several processes hold the workers of one cell.
+
+Rank 0 is the leader; the followers run the cells that it broadcasts. Each rank runs the code of the simulation with the
+workers that it holds.
 """
 
 import json
@@ -26,21 +28,21 @@ from fdabench.registry.plugin_errors import failure_of
 from fdabench.registry.registry import Registry
 
 CHECK_ENV_VAR = "FDABENCH_CHECK"
-"""Set to 1, every process compares with the others what it is about to do."""
+"""An environment variable. With 1, all ranks compare each collective with the others before they start it."""
 
 
 class DistributedConfig(NamedTuple):
-    """The processes of each cell: how many, how they average, and how long they wait for each other."""
+    """The processes of each cell: their number, how they average, and how long they wait for each other."""
 
     size: int
     mean: Reduction
     timeout_s: float
     external_rendezvous: Rendezvous | None = None
-    """Where those meet that somebody else has started, as torchrun does; without it, a cell's processes are ours."""
+    """The rendezvous of processes that another program has started, such as torchrun; None: this run starts them."""
     hosts_store: bool = False
-    """Whether this process holds the store of that meeting, which nobody else does."""
+    """Whether this process serves the store of that rendezvous."""
     wire: str = ""
-    """The interface that is read around everything that crosses; empty if none is."""
+    """The network interface whose byte counters are read around each collective; empty: none."""
     rank: int = LEADER
     """Of this process."""
 
@@ -50,7 +52,7 @@ class DistributedConfig(NamedTuple):
 
 
 class GroupConfig(NamedTuple):
-    """Where one team meets, and how it averages."""
+    """The rendezvous of one group of ranks, and how it averages."""
 
     meeting: Rendezvous
     mean: Reduction
@@ -59,7 +61,7 @@ class GroupConfig(NamedTuple):
 
 @dataclass(frozen=True)
 class RankContext:
-    """What one process of a team runs its part of a cell with."""
+    """What one rank trains its part of a cell with."""
 
     member: RankCoordinator
     mean: Reduction
@@ -72,7 +74,11 @@ class RankContext:
 def run_as_rank_zero(
     job: CellJob, data: DatasetTensors, seat: RankContext, stop_asked: Callable[[], bool]
 ) -> TrainingResult | Exception:
-    """Run a cell with the others; what it left or what went wrong, here or in another process."""
+    """Run a cell as the leader.
+
+    Returns:
+        Its result, or the exception that is the cause of its failure in any rank.
+    """
     order = seat.member.broadcast_command(
         json.dumps({"config": job.cell.config.to_dict(), "data": _data_hash(job, seat)})
     )
@@ -81,10 +87,10 @@ def run_as_rank_zero(
 
 
 def run_as_follower(load: Callable[[str], DatasetTensors], seat: RankContext) -> None:
-    """Run what the leader orders, until there is nothing more.
+    """Run the cells that the leader broadcasts, until it ends the group.
 
     Raises:
-        ProcessLostError: the team is at its end, because processes were lost or one raised what the others did not.
+        ProcessLostError: the group has ended, because ranks were lost or one raised what the others did not.
     """
     for order, text in seat.member.iter_commands():
         asked = json.loads(text)
@@ -96,14 +102,15 @@ def run_as_follower(load: Callable[[str], DatasetTensors], seat: RankContext) ->
 
 
 def _data_hash(job: CellJob, seat: RankContext) -> str:
-    """Of the data that a plug-in loaded in this process; empty for built-in data."""
+    """The hash of the data that a plug-in loaded in this process; empty for built-in data."""
     return seat.registry.data_hashes.get(job.cell.config.dataset, "")
 
 
 def _same(load: Callable[[str], DatasetTensors], hash_of_leader: str, seat: RankContext, name: str) -> DatasetTensors:
-    """
+    """Load a data set, after a comparison of its hash with that of rank 0.
+
     Raises:
-        WorkloadError: in this process the plug-in has loaded other data than in that of rank 0.
+        WorkloadError: the plug-in has loaded other data in this process than in rank 0.
     """
     mine = seat.registry.data_hashes.get(name, "")
     if mine != hash_of_leader:
@@ -125,7 +132,7 @@ def _run_command(
         data = load(job.cell.config.dataset)
         (done,) = train_cells([job], data, seat.engine, stop_asked, team)
     except BaseException as error:
-        # a plug-in's, a cell's or a connection's: the others are told, whatever it is
+        # an error of a plug-in, a cell or a connection is reported to the other ranks
         failure = failure_of(error, seat.registry)
         if failure is None:
             raise
@@ -134,9 +141,10 @@ def _run_command(
 
 
 def parse_reduction(text: str) -> Reduction:
-    """
+    """The value of `--reduction`.
+
     Raises:
-        UsageError: no such way to average.
+        UsageError: there is no such reduction.
     """
     known: dict[str, Reduction] = {name: name for name in get_args(Reduction)}
     if text not in known:
@@ -145,7 +153,7 @@ def parse_reduction(text: str) -> Reduction:
 
 
 def parse_network_interface(interface: str | None) -> str:
-    """An interface whose counters can be read here; empty if none is asked for.
+    """The value of `--network-interface`, an interface whose counters can be read; empty if it is not given.
 
     Raises:
         UsageError: no such interface, or no counters.
@@ -156,7 +164,7 @@ def parse_network_interface(interface: str | None) -> str:
 
 
 def check_devices(device: torch.device, plan: DistributedConfig) -> None:
-    """Whether each process that this run starts has an accelerator of its own.
+    """Check that each process that this run starts has its own accelerator.
 
     Raises:
         UsageError: NCCL refuses two ranks on one CUDA device.
@@ -169,15 +177,15 @@ def check_devices(device: torch.device, plan: DistributedConfig) -> None:
 
 
 def device_for_rank(device: torch.device, rank: int) -> torch.device:
-    """Accelerators are shared out over the processes of a host."""
+    """The device of a rank: accelerators of a host are assigned to its ranks in turn."""
     return device if device.type == "cpu" else torch.device(device.type, rank % torch.cuda.device_count())
 
 
 def rendezvous_from_env(environment: Mapping[str, str], timeout_s: float) -> tuple[int, Rendezvous] | None:
-    """This process' rank and its team's meeting, as torchrun and its like say it; None where nobody does.
+    """The rank of this process and its rendezvous, from the variables that torchrun sets; None without them.
 
     Raises:
-        UsageError: said in part, or not in numbers.
+        UsageError: some of the variables are missing or are no numbers.
     """
     if "RANK" not in environment:
         return None
@@ -188,12 +196,12 @@ def rendezvous_from_env(environment: Mapping[str, str], timeout_s: float) -> tup
         rank, size, port = (int(environment[name]) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
     except ValueError as error:
         raise UsageError(f"RANK, WORLD_SIZE and MASTER_PORT are to be whole numbers: {error}") from error
-    # what a team that was started again finds in the store is not its own
+    # after a restart the store has the keys of the group before
     name = f"fdabench/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     return rank, Rendezvous(environment["MASTER_ADDR"], port, name, size, timeout_s)
 
 
 def host_store(meeting: Rendezvous, rank: int, environment: Mapping[str, str]) -> Any:
-    """The meeting's store, if nobody but this process is there to serve it."""
+    """The store of the rendezvous, if this process has to serve it."""
     by_agent = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     return None if by_agent or rank != LEADER else meeting.is_server()

@@ -1,4 +1,4 @@
-"""What a result may depend on besides its configuration and fdabench's code."""
+"""The environment of a result: versions, device and libraries that its last bits may depend on."""
 
 import os
 import platform
@@ -22,11 +22,11 @@ _CHOICES = (
     "DNNL_MAX_CPU_ISA",
     "OPENBLAS_CORETYPE",
 )
-"""Variables by which MKL, oneDNN and OpenBLAS take other instructions than they would by themselves."""
+"""Environment variables that make MKL, oneDNN and OpenBLAS use other instructions."""
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, device, vector instructions, BLAS, threads; of a checkout or what was built from one, the revision."""
+    """Versions, device, vector instructions, BLAS, threads, and the git revision if there is a repository."""
     return {
         "fdabench": fdabench.__version__,
         "python": platform.python_version(),
@@ -43,7 +43,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def blas_path() -> str:
-    """The library of matrix products, and what this process asks of it: the processor decides about everything else.
+    """The BLAS library, and the variables that select its instructions.
 
     `MKL 2024.2, MKL_CBWR=AVX2`; a variable that is not set is not named.
     """

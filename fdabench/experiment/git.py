@@ -1,4 +1,4 @@
-"""What git knows: revisions of this package and of a suite, and whether files are tracked. Nothing without git."""
+"""Git revisions of this package and of a suite, and whether files are tracked; empty answers without git."""
 
 import subprocess
 from functools import cache
@@ -8,9 +8,9 @@ import fdabench
 
 PACKAGE = Path(fdabench.__file__).parent
 REVISION = "revision.txt"
-"""In the package, where it was built from a repository: hatch_build.py writes it."""
+"""A file that hatch_build.py writes into packages that are built from a repository."""
 GIT_S = 10.0
-# a repository may name a program that git would run to look for changes
+# the configuration of a repository may name a program that git runs to look for changes
 _GIT = ("git", "-c", "core.fsmonitor=false")
 
 
@@ -45,7 +45,7 @@ def _describe(folder: Path, untracked_in: str | None) -> str:
 
 
 def _run_git(folder: Path, *arguments: str) -> str:
-    """What git answers about the repository of a folder; empty where it is not installed, or refuses."""
+    """The output of a git command in a folder; empty if git is not installed or fails."""
     command = [*_GIT, "-C", str(folder), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=GIT_S, errors="replace")

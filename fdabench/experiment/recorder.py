@@ -1,4 +1,4 @@
-"""What is written down while a cell runs, and when it is over."""
+"""Records the tables of a running cell, evaluates its model, and decides when it ends."""
 
 import json
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def evaluated_model(rule: str, strategy: Strategy, moment: StepEvent, mean_D: Te
         return after.anchor_D, moment.outcome.synced
     if rule == "virtual-mean" and before.server_owns_model:
         if not isinstance(strategy, HasServer):
-            # its server is nobody's but its own: what it has made is all that can be evaluated
+            # its server is not visible from outside, so only the model of the last sync can be evaluated
             return after.anchor_D, moment.outcome.synced
         w_D, _ = strategy.server.update(before.anchor_D, mean_D - before.anchor_D, before.server)
         return w_D, False
@@ -61,7 +61,7 @@ def evaluated_model(rule: str, strategy: Strategy, moment: StepEvent, mean_D: Te
 
 
 class Recorder:
-    """Sees every moment of a cell; evaluates when it is due and decides whether the cell goes on."""
+    """Observes every step of a cell: evaluates when that is due, writes rows, and ends the cell."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Recorder:
         self._theta = float(getattr(setting.strategy, "theta", nan))
         self._trace_every = max(1, setting.budget // TRACE_ROWS)
         self._begun = perf_counter()
-        # a row for each worker held here
+        # a row for each worker held by this process
         self._trained_K2, self._counted, self._last_sync = torch.zeros(len(setting.crew.samplers), 2).double(), 0, 0
         self.evals: list[Row] = []
         self.rounds: list[Row] = []
@@ -85,7 +85,7 @@ class Recorder:
         self.state, self.wall_s = "done", 0.0
 
     def state_dict(self) -> Row:
-        """All that is written down so far, for a recorder that goes on from here."""
+        """What a recorder needs to continue from here: rows, sums and clock."""
         rows = {"evals": self.evals, "rounds": self.rounds, "trace": self.trace}
         return {
             "rows": json.dumps(rows),
@@ -96,7 +96,7 @@ class Recorder:
         }
 
     def load_state_dict(self, notes: Row) -> None:
-        """Write below what another recorder has noted; the clock goes on where it stopped."""
+        """Continue after another recorder; the clock continues from its time."""
         rows = json.loads(notes["rows"])
         self.evals, self.rounds, self.trace = rows["evals"], rows["rounds"], rows["trace"]
         held = self._setting.team.local_workers(len(self._setting.shards))
@@ -105,7 +105,7 @@ class Recorder:
         self._begun = perf_counter() - self.wall_s
 
     def on_step(self, moment: StepEvent) -> bool:
-        """Take note of a moment; False ends the cell."""
+        """Record a step; returns False to end the cell."""
         self._record_step(moment.losses)
         due = is_period_end(moment.step - 1, self._setting.eval_period) or moment.step == self._setting.budget
         if due or moment.outcome.synced:
@@ -113,7 +113,7 @@ class Recorder:
                 self._measure(moment, due)
         if not isnan(moment.outcome.estimate) and moment.step % self._trace_every == 0:
             self.trace.append({"step": moment.step, "estimate": moment.outcome.estimate})
-        # whoever has made the last step is not interrupted any more
+        # a cell that has made its last step is done, not interrupted
         if self.state == "done" and moment.step < self._setting.budget and self._stop_asked():
             self.state = "interrupted"
         self.wall_s = perf_counter() - self._begun
@@ -174,12 +174,12 @@ class Recorder:
         )
 
     def _record_step(self, losses: BatchMetrics) -> None:
-        # summed where they are: on an accelerator, each number that is read is a wait; in float64, as the sum is
+        # summed on the device, because reading a number from an accelerator waits for it; in float64, as the sum
         seen_K2 = torch.stack([losses.loss_K, losses.accuracy_K], dim=1)
         self._trained_K2, self._counted = self._trained_K2.to(seen_K2.device) + seen_K2, self._counted + 1
 
     def _means(self) -> Row:
-        """Of the local steps since the last evaluation."""
+        """Mean training loss and accuracy of the local steps since the last evaluation."""
         trained_K2 = self._setting.channel.collective.all_gather(self._trained_K2) / self._counted
         loss, accuracy = trained_K2.mean(dim=0).tolist()
         self._trained_K2, self._counted = torch.zeros_like(self._trained_K2), 0

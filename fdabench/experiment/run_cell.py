@@ -1,4 +1,4 @@
-"""One cell in its folder: the record before and after, the tables in between, and what to do when it fails."""
+"""Runs cells and writes their folders: the record at the start and at the end, tables, and failures."""
 
 import logging
 import os
@@ -35,11 +35,11 @@ from fdabench.suite.component_use import components_used
 logger = logging.getLogger(__name__)
 
 _SAME_BITS = ("torch", "numpy", "platform", "device", "capability", "blas", "threads")
-"""Of the environment: what a cell has to go on with if it is to go on to the same last bit."""
+"""Parts of the environment that must be equal for a cell to resume with the same bits."""
 
 
 class CellCallbacks(NamedTuple):
-    """Who follows a cell: told how far it is, asked whether to stop, told what is not as it should be."""
+    """Functions that are called while cells run: with progress, to ask whether to stop, and with remarks."""
 
     on_progress: Callable[[str, Progress], None] = lambda cell_id, progress: None
     should_stop: Callable[[], bool] = lambda: False
@@ -48,7 +48,7 @@ class CellCallbacks(NamedTuple):
 
 @dataclass(frozen=True)
 class ExecutionContext:
-    """What cells run on. `load` gives a data set by name, on the device."""
+    """What cells are computed with. `load` returns a data set by name, on the device."""
 
     device: torch.device
     engine: str
@@ -57,11 +57,11 @@ class ExecutionContext:
     """Seconds between checkpoints, at least."""
     registry: Registry = BUILT_IN
     seat: RankContext | None = None
-    """Among the processes that hold the workers; without one, this process holds them all."""
+    """This process' place among the ranks of a cell; None where it holds all workers."""
 
     @property
     def execution_metadata(self) -> dict[str, str | int]:
-        """How the workers are held and averaged."""
+        """How the workers of a cell are distributed and averaged, as its record says it."""
         if self.seat is None:
             return {"engine": self.engine, "processes": 1, "mean": "ordered"}
         return {"engine": "distributed", "processes": self.seat.member.size, "mean": self.seat.mean}
@@ -69,7 +69,7 @@ class ExecutionContext:
 
 @dataclass
 class _PreparedCell:
-    """A cell that is about to run, from where its last checkpoint left it."""
+    """A cell that is about to run, with its last checkpoint."""
 
     cell: Cell
     resolved: ResolvedCell
@@ -80,17 +80,27 @@ class _PreparedCell:
 
     @property
     def completed_steps(self) -> int:
-        """Local steps that lie behind."""
+        """Local steps that were made before the checkpoint."""
         return self.resumed.training.step if self.resumed else 0
 
 
 def run_cells_batched(
     cells: Sequence[Cell], store: ResultsFolder, machine: ExecutionContext, watcher: CellCallbacks
 ) -> list[Record]:
-    """Run cells side by side and leave their folders complete; what goes wrong becomes a record, never an exception.
+    """Run cells as one batch and write their folders. A failure becomes a record, not an exception.
 
-    A record says `interrupted` from the start, which stays true if nothing follows. A cell with a checkpoint goes on
-    from there, with those that are as far. Cells that do not fit into memory together are run one by one.
+    A record has the state `interrupted` from the start, which stays true if the process dies. A cell with a checkpoint
+    resumes from it, in a batch with the cells that have made as many steps. Cells that do not fit into memory together
+    are run one by one.
+
+    Args:
+        cells: with equal `batch_key`.
+        store: the results folder.
+        machine: what they are computed with.
+        watcher: is called while they run.
+
+    Returns:
+        The final record of each cell, in the order of `cells`.
     """
     begun = sorted((_prepare(cell, store, machine, watcher) for cell in cells), key=lambda each: each.completed_steps)
     records = {}
@@ -151,7 +161,7 @@ def _finish(
     machine: ExecutionContext,
     watcher: CellCallbacks,
 ) -> Record:
-    """The record of how it ended, or of how it did from its beginning where its checkpoint was none to go on from."""
+    """Write the final record. A cell whose checkpoint failed in its first step runs again from step 0 before that."""
     if not isinstance(done, ResumeError):
         return _write_end_record(store, begun, done, machine.registry)
     begun.checkpoint.refuse(done)
@@ -204,14 +214,14 @@ def _numbers(resolved: ResolvedCell) -> Record:
     try:
         return resolved.numbers()
     except Exception:
-        # a strategy may refuse what the cell's numbers come to; it says so again when it is run
+        # a strategy may refuse the numbers of the cell; it raises the same error again when the cell is trained
         return {}
 
 
 def _write_end_record(
     store: ResultsFolder, begun: _PreparedCell, done: TrainingResult | Exception, registry: Registry
 ) -> Record:
-    """The record of how it ended; the checkpoint stays until there is a result, which is written before it goes."""
+    """Write tables and final record; the checkpoint is removed after them, and only if there is a result."""
     cell = begun.cell
     if isinstance(done, TrainingResult):
         outcome = {"state": done.state, "steps": done.steps, "wall_s": done.wall_s}
@@ -230,7 +240,7 @@ def _write_end_record(
 
 
 def _plugin_location(error: Exception, cell: Cell, registry: Registry) -> Record:
-    """The user's file and line where it was raised; the file alone where what it returned led to it."""
+    """The file and line of a plug-in that raised the error; only the file if a value that it returned was the cause."""
     plugins = [registry.find_plugin(role, name) for role, name in components_used(cell.config, registry)]
     paths = {str(plugin.origin.path) for plugin in plugins if plugin is not None}
     lines = [
@@ -240,7 +250,7 @@ def _plugin_location(error: Exception, cell: Cell, registry: Registry) -> Record
 
 
 def _state_after(error: Exception) -> str:
-    """Whatever a strategy, a data set or torch raises is this cell's failure, not the suite's."""
+    """The state of a cell after an error of its strategy, its data set or torch."""
     if isinstance(error, ProcessLostError):
         return "lost"
     return "oom" if isinstance(error, MemoryError | torch.OutOfMemoryError) else "failed"

@@ -1,4 +1,4 @@
-"""What of a suite is done, and what has to be done again and why."""
+"""The status of each cell of a suite: done, failed, stale or to run, and why."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from fdabench.results.folder import NO_RETRY_STATES, SUCCESS_STATES, ResultsFold
 from fdabench.suite.cell import Cell
 
 FINISHED_STATUSES = ("done", "failed")
-"""What is not run again by itself."""
+"""Statuses of cells that are not run again unless that is asked for."""
 
 
 MAX_LISTED = 3
-"""Changes that are named in a line; programs are told all."""
+"""Changes that a line of text names; JSON has all."""
 
 
 class CodeChange(NamedTuple):
-    """A file of a cell's code, the data of a plug-in, or torch, as it was and as it is: hashes, versions, `absent`."""
+    """A change of a file, the data of a plug-in, or torch: hashes or versions before and after, or `absent`."""
 
     what: str
     before: str
@@ -37,7 +37,7 @@ class CodeChange(NamedTuple):
 
 
 class CellStatus(NamedTuple):
-    """One cell: `done`, `failed`, `stale` or `to run`; and why, with all that has changed since it was run."""
+    """The status of one cell, and all that has changed since it was run."""
 
     cell: Cell
     status: str
@@ -53,7 +53,7 @@ FRESH = "run again because of --fresh"
 
 
 def mark_all_to_run(found: Sequence[CellStatus]) -> list[CellStatus]:
-    """The same where what is settled is run again as well: `why` says so."""
+    """The statuses for a run of all cells, with the reason."""
     return [each._replace(reason=FRESH) if each.status in FINISHED_STATUSES else each for each in found]
 
 
@@ -86,7 +86,7 @@ def _cell_status(cell: Cell, store: ResultsFolder, registry: Registry) -> CellSt
 
 
 def attempts(cells: Sequence[Cell], store: ResultsFolder) -> dict[str, int]:
-    """How often each cell was begun."""
+    """The number of attempts of each cell."""
     records = {cell.id: store.read_record(cell.id) for cell in cells}
     with corruption_as_result_error(store.root):
         return {cell_id: record["attempts"] if record else 0 for cell_id, record in records.items()}

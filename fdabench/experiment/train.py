@@ -1,4 +1,4 @@
-"""Cells from start to end, in this process: configurations in, tables out."""
+"""Trains cells from start to end in this process: takes configurations and returns tables."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -31,7 +31,7 @@ from fdabench.results.folder import Rows
 
 @dataclass(frozen=True)
 class CellJob:
-    """A cell to simulate, whom to tell how far it is, who keeps it, and where it goes on from."""
+    """A cell to train, with its callbacks and the checkpoint that it resumes from."""
 
     cell_id: str
     cell: ResolvedCell
@@ -41,7 +41,7 @@ class CellJob:
 
 
 class TrainingResult(NamedTuple):
-    """What a cell left: its state, how many steps it made, seconds of training and evaluation, and its tables."""
+    """The result of a cell: state, local steps, seconds of training and evaluation, and tables."""
 
     state: str
     steps: int
@@ -50,11 +50,11 @@ class TrainingResult(NamedTuple):
 
 
 class ResumeError(Exception):
-    """A cell could not make a step from the state that it was to go on from."""
+    """A cell could not make a step from the state of its checkpoint."""
 
 
 class _TrainedCell(NamedTuple):
-    """A cell under way; `errors` gets what it raises."""
+    """A cell that is being trained; `errors` collects what it raises."""
 
     job: CellJob
     setting: CellSetup
@@ -89,7 +89,7 @@ class _TrainedCell(NamedTuple):
             try:
                 of_all = gather_state(stand(), self.setting.team)
             except NotSerializableError as error:
-                # in every process alike, before anything crosses
+                # all ranks raise this alike, before any communication
                 self.job.checkpointer.give_up(error)
                 return
             if of_all is not None:
@@ -111,7 +111,7 @@ class _TrainedCell(NamedTuple):
         return TrainingResult(recorder.state, ledger.step, recorder.wall_s, tables)
 
     def _blame_checkpoint(self, error: Exception, step: int) -> Exception:
-        """What went wrong at the first step from a stored state is that state's fault, as far as one knows."""
+        """An error in the first step after a checkpoint is blamed on the checkpoint."""
         resumed = self.job.checkpoint
         innocent = isinstance(error, MemoryError | OutOfMemoryError | ProcessLostError | RankDivergenceError)
         if resumed is None or innocent or step > resumed.training.step + 1:
@@ -128,9 +128,19 @@ def train_cells(
     stop_asked: Callable[[], bool] = lambda: False,
     team: ProcessGroup = SINGLE_PROCESS,
 ) -> list[TrainingResult | Exception]:
-    """Run cells with the same `batch_key`, all as far, side by side; for each, what it left or what it raised.
+    """Train cells as one batch.
 
-    Every process of a team calls this with the same configurations; where a cell goes on from is known to rank 0.
+    Every rank of a group calls this with the same configurations; only rank 0 has the checkpoints.
+
+    Args:
+        jobs: cells with equal `batch_key` that have made as many steps.
+        data: their data set, on the device.
+        engine: how gradients are computed.
+        stop_asked: returns whether to stop at the next step.
+        team: the processes that hold the workers.
+
+    Returns:
+        For each cell its result, or the exception that it raised.
 
     Raises:
         WorkloadError, PartitionError: as `build_cell`.
@@ -142,7 +152,7 @@ def train_cells(
     try:
         train_loop(workers, [cell.loop() for cell in cells])
     except Exception as error:
-        # what the engine or an optimizer raises; of several cells nobody knows which it was
+        # an error of the engine or an optimizer; with several cells it is unknown which is the cause
         if len(cells) > 1:
             raise
         cells[0].errors.append(error)
@@ -158,7 +168,7 @@ def _cell(job: CellJob, setting: CellSetup, stop_asked: Callable[[], bool]) -> _
 
 
 def partition_rows(setting: CellSetup) -> list[dict[str, Any]]:
-    """How many samples of each class each worker holds."""
+    """Rows of the table `partition`: the samples of each class that each worker has."""
     labels = setting.data.train_y.numpy(force=True)
     return [
         {"worker": worker, "label": label, "samples": int(samples)}

@@ -1,11 +1,11 @@
-"""A state as bytes, for a file or for another process: a line that says so, its tree as JSON, and its tensors' numbers.
+"""A state as bytes, for a file or for another process: a line with the version, a tree as JSON, and tensors.
 
     fdabench state 2
     length of the JSON, 8 bytes, the lowest first
     {"tree": ..., "tensors": [{"dtype": "float32", "shape": [5, 2592202], "order": [0, 1], "place": "cpu"}, ...]}
     the numbers of each tensor, one after the other, as they lie in memory
 
-Nothing of it is code, and nothing in it names any but the classes that `pack.Records` allows.
+It contains no code, and names no classes but those that `serialize.RecordTypes` allows.
 """
 
 import json
@@ -47,13 +47,13 @@ _DTYPES: Mapping[str, torch.dtype] = {
 
 
 class Sink(Protocol):
-    """Where bytes go."""
+    """A binary file that is written."""
 
     def write(self, content: Any, /) -> object: ...
 
 
 class Source(Protocol):
-    """Where bytes come from."""
+    """A binary file that is read."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -61,11 +61,11 @@ class Source(Protocol):
 
 
 class Codec(NamedTuple):
-    """Between values and bytes, for one cell."""
+    """Encodes and decodes the states of one cell."""
 
     records: RecordTypes
     device: torch.device
-    """Of this process: what was on an accelerator is put there, the rest stays on the CPU."""
+    """The device of this process: tensors that were on an accelerator are moved there, the others stay on the CPU."""
 
     def encode(self, value: Any) -> bytes:
         """
@@ -85,19 +85,19 @@ class Codec(NamedTuple):
 
 
 def codec_for(config: CellConfig, registry: Registry, device: torch.device) -> Codec:
-    """For the states of a cell."""
+    """The codec for the states of a cell."""
     return Codec(records_for(kinds_of(config, registry)), device)
 
 
 def kinds_of(config: CellConfig, registry: Registry) -> list[type]:
-    """The classes that may have states of their own: those of the optimizer, of the strategy and of its parts."""
+    """The classes of a cell whose state may contain classes of their modules: strategy, monitor, server, optimizer."""
     roles = ("strategies", "monitors", "servers", "optimizers")
     named = [(role, name) for role, name in components_used(config, registry) if role in roles]
     return [getattr(registry, role)[name] for role, name in named]
 
 
 def write(sink: Sink, packed: PlainState) -> None:
-    """All of a state; tensors that lie in one piece on the CPU are not copied.
+    """Write a state. Contiguous tensors on the CPU are not copied.
 
     Raises:
         NotSerializableError: numbers of a kind that has no form on disk.
@@ -114,7 +114,7 @@ def write(sink: Sink, packed: PlainState) -> None:
 
 
 def read(source: Source, size: int, device: torch.device) -> PlainState:
-    """A state that takes `size` bytes, all there are.
+    """Read a state of `size` bytes, which is the whole file.
 
     Raises:
         ValueError, LookupError, TypeError: it is cut, or `write` has not made it.
@@ -161,7 +161,7 @@ def _about(x: Tensor, order: list[int]) -> dict[str, Any]:
 
 
 def _order(x: Tensor) -> list[int]:
-    """The axes as they lie in memory, so that a matrix that was transposed is read as one, and adds up in its order."""
+    """The order of the axes in memory. A transposed matrix is read as one, so that sums over it round alike."""
     strides = x.stride()
     order = sorted(range(x.dim()), key=lambda axis: -strides[axis])
     return order if x.permute(order).is_contiguous() else list(range(x.dim()))

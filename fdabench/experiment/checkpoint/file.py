@@ -22,9 +22,9 @@ from fdabench.results.files import atomic_write, remove
 
 DEFAULT_INTERVAL_S = 60.0
 MAX_TIME_SHARE = 0.01
-"""Large models are written less often, so that writing takes no more than this share."""
+"""The share of the time that writing may take; large models are written less often."""
 _EARLIER_FORMATS = b"PK"
-"""What the checkpoints of fdabench's first revisions began with."""
+"""The first bytes of checkpoints of an earlier format."""
 _DIGEST, _PIECE = hashlib.sha256().digest_size, 1 << 20
 
 
@@ -34,8 +34,11 @@ def _no_warning(text: str) -> None:
 
 @dataclass
 class CheckpointFile:
-    """Where one cell's state is written to, and when. `about` is all that has to be the same for it to be used, and
-    `check` raises when a state that was read is none of the cell."""
+    """The checkpoint file of one cell, and when it is written.
+
+    `about` has to be equal for a checkpoint to be used: code, engine, versions. `check` raises where a state that was
+    read does not belong to the cell.
+    """
 
     path: Path
     fingerprint: Mapping[str, Any]
@@ -50,11 +53,11 @@ class CheckpointFile:
         self._next_due = monotonic() + self.interval_s
 
     def is_due(self) -> bool:
-        """Whether it is time to write."""
+        """Whether the interval since the last checkpoint is over."""
         return monotonic() >= self._next_due
 
     def save(self, snapshot: CheckpointState) -> None:
-        """Write it down, or say why not; the cell goes on either way."""
+        """Write a checkpoint, or remark why that failed; the cell goes on in both cases."""
         if self._disabled:
             return
         begun = monotonic()
@@ -64,26 +67,25 @@ class CheckpointFile:
         except NotSerializableError as error:
             self.give_up(error)
         except (ResultError, RuntimeError) as error:
-            # no room, or no such folder any more: there may be one later
+            # the disk is full or the folder was removed; a later attempt may succeed
             self.on_warning(f"no checkpoint: {error}")
         took = monotonic() - begun
         self._next_due = monotonic() + max(self.interval_s, took / MAX_TIME_SHARE)
 
     def give_up(self, error: Exception) -> None:
-        """There will never be any."""
+        """Write no checkpoints of this cell any more."""
         if not self._disabled:
             self._disabled = True
             self.on_warning(f"no checkpoints: its state has {error} in it; if it is stopped, it begins anew")
 
     def read(self) -> CheckpointState | None:
-        """What was written last, if there is any, it is whole, fits the cell, and nothing that it depends on has
-        changed."""
+        """The last checkpoint; None if there is none, it is damaged, or what it depends on has changed."""
         if not os.path.lexists(self.path):
             return None
         try:
             snapshot = self._read()
         except Exception as error:
-            # whatever is wrong with the file, the cell can still be run from its beginning
+            # whatever is wrong with the file, the cell can run from step 0
             self.refuse(error)
             return None
         if snapshot is None:
@@ -91,7 +93,7 @@ class CheckpointFile:
         return snapshot
 
     def refuse(self, error: Exception) -> None:
-        """Say in one line why it is not used."""
+        """Remark in one line why the checkpoint is not used."""
         reason = getattr(error, "strerror", None) or f"{error}" or type(error).__name__
         if isinstance(error, LookupError):
             reason = f"it has no {error}"
@@ -123,7 +125,7 @@ class CheckpointFile:
         return json.dumps(self.fingerprint, sort_keys=True)
 
     def remove(self) -> None:
-        """There is a result; what is left of the checkpoint is a nuisance, and no more."""
+        """Remove the checkpoint of a cell that has a result; a failure is only remarked."""
         try:
             remove(self.path)
         except ResultError as error:
@@ -131,7 +133,7 @@ class CheckpointFile:
 
 
 class _HashingWriter:
-    """Writes, and hashes what it has written."""
+    """A file that hashes what is written to it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self.sha256 = file, hashlib.sha256()

@@ -1,8 +1,8 @@
-"""A course's state as plain containers, numbers, text and tensors: what a file or a message can hold without code.
+"""Converts the state of a cell to plain containers, numbers, text and tensors, and back.
 
-Records (dataclasses and named tuples, such as a round or the state of somebody's own server) are stored by their
-fields and the name of their class. Only classes of an allow-list are stored and made again: fdabench's own records of
-a state, and those of the files in which the cell's components stand. Reading imports and runs nothing.
+Records (dataclasses and named tuples, such as a round or the state of a plug-in's server) are stored by their fields
+and the name of their class. Only classes of an allow-list are stored and built again: fdabench's own records, and those
+of the modules that the cell's components are defined in. Reading imports and runs nothing.
 """
 
 import sys
@@ -37,11 +37,11 @@ _PLAIN_TYPES = (type(None), bool, int, float, str)
 
 
 class NotSerializableError(Exception):
-    """A state that has something in it for which there is no form on disk, or that was stored by other code."""
+    """A state contains a value that cannot be stored, or was stored by other code."""
 
 
 class PlainState(NamedTuple):
-    """`tree` is JSON; where a tensor belongs, it has the tensor's place in `tensors`."""
+    """`tree` is JSON; it refers to tensors by their index in `tensors`."""
 
     tree: Any
     tensors: list[Tensor]
@@ -49,11 +49,11 @@ class PlainState(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordTypes:
-    """The classes that a state may have in it."""
+    """The allow-list of record classes."""
 
     ours: Mapping[str, type]
     packages: frozenset[str] = frozenset()
-    """Names of the outermost packages, or modules, of the components that others wrote."""
+    """Names of the top-level packages or modules of plug-ins' components."""
 
     def found(self, path: str) -> type | None:
         """The class of this name, if it is allowed and its module is loaded."""
@@ -66,12 +66,12 @@ class RecordTypes:
             kind = attrgetter(name)(sys.modules[module])
         except (KeyError, AttributeError):
             return None
-        # a class that its module only imports is somebody else's
+        # a class that the module only imports is not on the list
         return kind if isinstance(kind, type) and _path(kind) == path and _names(kind) is not None else None
 
 
 def records_for(components: Iterable[type]) -> RecordTypes:
-    """fdabench's own, and those of the files in which these components stand."""
+    """fdabench's own records, and those of the modules that define these components."""
     homes = {kind.__module__.split(".")[0] for kind in components}
     return RecordTypes({_path(kind): kind for kind in OWN_PACKAGE}, frozenset(homes - {"fdabench", "builtins"}))
 
@@ -120,7 +120,7 @@ class _Packer:
         }
 
     def tensor(self, x: Tensor) -> Any:
-        """Once, however often it is there."""
+        """Store a tensor once, even if the state contains it several times."""
         if x.layout is not torch.strided or x.is_quantized:
             raise NotSerializableError(f"a tensor of the layout {str(x.layout).removeprefix('torch.')}")
         key = (x.data_ptr(), x.dtype, x.shape, x.stride(), x.device) if x.numel() else (len(self.tensors),)
@@ -186,7 +186,7 @@ class _Unpacker:
             return tuple.__new__(kind, [values[name] for name in _names(kind) or ()])
         record = object.__new__(kind)
         for name, value in values.items():
-            # as it was, without what its constructor would make of it; it may be frozen
+            # without calling the constructor, which may change values; the class may be frozen
             object.__setattr__(record, name, value)
         return record
 

@@ -1,5 +1,7 @@
-"""A cell between two local steps, and who keeps it; where its workers are in several processes, put together and shared
-out again."""
+"""The state of a cell between two local steps, and when it is saved.
+
+With several processes, the state is gathered in rank 0 before it is saved, and each process resumes from its part.
+"""
 
 from collections.abc import Callable
 from time import monotonic
@@ -11,11 +13,11 @@ from fdabench.engine.loop import TrainingState
 from fdabench.engine.workers import WorkerGroupState
 
 CONTROL_INTERVAL_S = 0.25
-"""Between two times that the processes of a team agree on what to do."""
+"""Seconds between two agreements of the ranks whether to stop or save."""
 
 
 class CheckpointState(NamedTuple):
-    """All that is needed to go on from there."""
+    """Everything that is needed to resume a cell."""
 
     training: TrainingState
     ledger: list[LedgerEntry]
@@ -25,19 +27,19 @@ class CheckpointState(NamedTuple):
 
 
 class Checkpointer(Protocol):
-    """Who keeps snapshots of a cell under way, now and then."""
+    """Saves states of a running cell."""
 
     def is_due(self) -> bool: ...
 
     def save(self, snapshot: CheckpointState) -> None: ...
 
     def give_up(self, error: Exception) -> None:
-        """Told why there is no snapshot that could be kept."""
+        """Called with the reason if the state cannot be saved at all."""
         ...
 
 
 class NullCheckpointer:
-    """Nobody does."""
+    """Saves nothing."""
 
     def is_due(self) -> bool:
         return False
@@ -53,13 +55,13 @@ NO_CHECKPOINTS = NullCheckpointer()
 
 
 def gather_state(stand: TrainingState, team: ProcessGroup) -> TrainingState | None:
-    """With the workers of all processes, in rank 0; None elsewhere."""
+    """The state with the workers of all processes, in rank 0; None in other ranks."""
     parts = team.gather(stand.crew)
     return stand._replace(crew=WorkerGroupState.concat(parts)) if parts else None
 
 
 def shard_state(snapshot: CheckpointState, team: ProcessGroup) -> CheckpointState:
-    """With the workers that this process holds."""
+    """The part of a state that this process resumes from."""
     crew = snapshot.training.crew
     return snapshot._replace(
         training=snapshot.training._replace(crew=crew.shard(team.local_workers(len(crew.sampler_states))))
@@ -67,16 +69,17 @@ def shard_state(snapshot: CheckpointState, team: ProcessGroup) -> CheckpointStat
 
 
 class StepControl:
-    """Whether to stop and whether to keep a snapshot. One process asks whenever it wants to know."""
+    """Whether to stop, and whether to save, in a single process."""
 
     def __init__(self, stop_asked: Callable[[], bool], due: Callable[[], bool]) -> None:
         self.should_stop, self.should_checkpoint = stop_asked, due
 
 
 class BroadcastStepControl:
-    """What rank 0 wants, and at the same step in every process: `stop` is asked once in a step, and `keep` after it.
+    """Whether to stop, and whether to save: rank 0 decides, and all ranks act at the same step.
 
-    The processes speak about it a few times a second and not at every step, which may be short.
+    Both are asked once in every step, in this order. The ranks communicate a few times a second and not at every step,
+    which may be short.
     """
 
     def __init__(self, wishes: StepControl, team: ProcessGroup) -> None:

@@ -1,7 +1,4 @@
-"""What the state of a cell has to be, checked whole before a cell goes on from it: types, shapes and bounds.
-
-A table for each record names its fields, each with a rule. A field more in a record needs a line more here.
-"""
+"""Checks the state of a checkpoint before a cell resumes from it: types, shapes and bounds of every value."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +26,7 @@ from fdabench.results.schema import EVALS, ROUNDS, TRACE
 
 
 class Sizes(NamedTuple):
-    """What the state of a cell is measured by."""
+    """The sizes that the state of a cell must have."""
 
     cell_id: str
     workers: int
@@ -38,19 +35,19 @@ class Sizes(NamedTuple):
     dtype: torch.dtype
     budget: int
     samples: int
-    """Of the training set."""
+    """Samples of the training set."""
     draws: str
     """The workload's `sampling`."""
     built_in: bool
-    """Whether its strategy, server and optimizer are fdabench's: what those of others grow into is not known."""
+    """Whether strategy, server and optimizer are built in; the states of plug-ins have no known shape."""
     first_server: Any
-    """The state of the server before the first round, on no device."""
+    """The state of the server before the first round, on the meta device."""
     first_memory: Mapping[str, Any]
-    """What the local optimizer keeps of a row after a step."""
+    """The state of the local optimizer for one row, after a step."""
 
 
 def sizes_of(cell_id: str, cell: ResolvedCell) -> Sizes:
-    """From the cell's configuration alone.
+    """The sizes that follow from the configuration of a cell.
 
     Raises:
         Exception: whatever a component raises that cannot be used; the cell raises it again when it is run.
@@ -74,7 +71,7 @@ def sizes_of(cell_id: str, cell: ResolvedCell) -> Sizes:
 
 
 def _memory_of(local: LocalOptimizer, dtype: torch.dtype) -> Mapping[str, Any]:
-    """Of a row of two numbers."""
+    """The optimizer's state for a row of two numbers."""
     row = nn.Parameter(torch.zeros(2, dtype=dtype))
     row.grad = torch.zeros_like(row)
     optimizer = local.build([row])
@@ -84,16 +81,17 @@ def _memory_of(local: LocalOptimizer, dtype: torch.dtype) -> Mapping[str, Any]:
 
 @cache
 def _rows_of(architecture: ModelSpec, shape: Shape, classes: int) -> tuple[Tensor, Tensor]:
-    """A worker's parameters and running statistics, without memory for them."""
+    """A worker's parameters and running statistics on the meta device, which takes no memory."""
     with torch.device("meta"):
         model = architecture.build(shape, classes)
         return flatten(parameters(model)), flatten(list(running_stats(model).values()))
 
 
 def check(snapshot: Any, sizes: Sizes) -> None:
-    """
+    """Check a state.
+
     Raises:
-        StateError: the first thing that is not as it has to be.
+        StateError: names the first part that does not fit, with what was found.
     """
     instance("the state", snapshot, CheckpointState)
     training = snapshot.training
@@ -162,7 +160,7 @@ def _round(found: Any, step: int, sizes: Sizes) -> None:
 
 
 def _like(where: str, found: Any, first: Any) -> None:
-    """Of the types and shapes of a built-in server's first state, which stay what they are."""
+    """Compare types and shapes with those of the server's first state, which do not change."""
     if isinstance(first, Tensor):
         matrix(where, found, tuple(first.shape), first.dtype)
         return
@@ -248,4 +246,4 @@ NOTES: Mapping[str, Rule] = {
     "last_sync": _steps,
     "wall_s": _clock,
 }
-"""What the recorder notes."""
+"""Rules for the state of the recorder, by field."""
