@@ -1,4 +1,4 @@
-"""Whether all processes do the same: a strategy that branches otherwise in one of them would wait there for ever."""
+"""Checks that all ranks do the same: a strategy that takes another branch in one rank would wait forever."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,16 +12,17 @@ from fdabench.errors import RankDivergenceError
 
 @dataclass(frozen=True)
 class CollectiveOrderCheck:
-    """Compares what every process is about to do, and lets none go on that is alone with it. Costs a round trip."""
+    """Compares what each rank is about to do, before it does it. Costs a round trip for each collective."""
 
     strategy: str
     ledger: Ledger
     team: ProcessGroup
 
     def __call__(self, what: str) -> None:
-        """
+        """Compare what the ranks are about to do.
+
         Raises:
-            RankDivergenceError: in every process, naming who is about to do what.
+            RankDivergenceError: they differ. Raised in every rank; names what each is about to do.
         """
         said = self.team.all_gather(f"step {self.ledger.step}: {what}")
         if len(set(said)) > 1:
@@ -33,7 +34,7 @@ class CollectiveOrderCheck:
 
 
 def make_consistency_check(strategy: str, ledger: Ledger, team: ProcessGroup) -> Callable[[str], None]:
-    """What a channel tells what it is about to do."""
+    """The function that a channel calls before each collective."""
     return CollectiveOrderCheck(strategy, ledger, team) if team.check_consistency else no_announcement
 
 

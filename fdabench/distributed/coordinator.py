@@ -1,4 +1,4 @@
-"""A process of a team: it averages with the others, hears what to do next, and settles with them what went wrong."""
+"""The control plane of one rank: commands of the leader, heartbeats, and agreement on errors."""
 
 import logging
 import os
@@ -21,25 +21,26 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_INTERVAL_S = 1.0
 ERROR_GRACE_S = 5.0
-"""Of a process that raised something, until the others have raised it as well."""
+"""Seconds that a rank waits after its own exception for the others to raise theirs."""
 _PROCESS_LOST = "cut off"
 
 
 class ErrorResolution(NamedTuple):
-    """What a team makes of an error that one of its processes met."""
+    """What the ranks agreed on after an error in one of them."""
 
     error: Exception
     can_continue: bool
-    """Every process raised something of its own, so none waits for another."""
+    """Whether every rank raised an exception itself, so that none waits for another and the group can go on."""
 
 
 class RankCoordinator:
-    """A process of a team, from `join` to `leave` in the default process group."""
+    """One rank of a group, from its registration in the store to `shutdown`."""
 
     def __init__(self, meeting: Rendezvous, rank: int) -> None:
-        """
+        """Register the rank in the store and start its heartbeat.
+
         Raises:
-            ProcessLostError: there is no store.
+            ProcessLostError: the store does not answer.
         """
         self.rank, self.size, self._timeout_s = rank, meeting.size, meeting.timeout_s
         self._local = meeting.host == LOOPBACK
@@ -50,10 +51,10 @@ class RankCoordinator:
         threading.Thread(target=_send_heartbeats, args=(beats, rank, self._over), daemon=True).start()
 
     def init_process_group(self, device: torch.device) -> None:
-        """Wait for the others, the first time.
+        """Initialize the default process group; waits for the other ranks. Later calls do nothing.
 
         Raises:
-            ProcessLostError: they did not come in time; names them.
+            ProcessLostError: ranks did not join in time; names them.
         """
         if dist.is_initialized():
             return
@@ -71,11 +72,11 @@ class RankCoordinator:
 
     @property
     def has_left(self) -> bool:
-        """It has left."""
+        """Whether `shutdown` was called."""
         return self._over.is_set()
 
     def shutdown(self) -> None:
-        """Say goodbye; whoever serves the store waits for that."""
+        """Leave the group. The process that serves the store waits for this."""
         if not self.has_left:
             self._over.set()
             with suppress(RuntimeError):
@@ -84,16 +85,20 @@ class RankCoordinator:
                 dist.destroy_process_group()
 
     def broadcast_command(self, text: str) -> int:
-        """Tell the others what to do next; the number of the order."""
+        """Send a command to the other ranks.
+
+        Returns:
+            The number of the command.
+        """
         number = self._store.add("orders", 1)
         self._store.set(f"order/{number}", text)
         return number
 
     def iter_commands(self) -> Iterator[tuple[int, str]]:
-        """What there is to do, as it comes, with its number; until the end.
+        """Yield the commands of the leader with their numbers, until it ends the group.
 
         Raises:
-            ProcessLostError: the store is gone, and with it whoever gave the orders.
+            ProcessLostError: the store is gone, and the leader with it.
         """
         number = 1
         while (text := wait_for_key(self._store, f"order/{number}", self._timeout_s)) != END:
@@ -101,8 +106,14 @@ class RankCoordinator:
             number += 1
 
     def resolve_error(self, order: int, error: Exception) -> ErrorResolution:
-        """Compare notes with the others after an error. The team is at its end unless all raised something; whoever
-        does not lead has to end then, because its connections do so with its process.
+        """Agree with the other ranks on an error.
+
+        The group ends unless all ranks raised an exception. A follower has to end its process then, because that
+        closes its connections.
+
+        Args:
+            order: the number of the command that failed.
+            error: what this rank raised.
         """
         raised = not isinstance(error, ProcessLostError)
         logger.warning("rank %d of %d: %s: %s", self.rank, self.size, type(error).__name__, error)
@@ -110,7 +121,7 @@ class RankCoordinator:
             _command(order, self.rank), f"raised {type(error).__name__}: {error}" if raised else _PROCESS_LOST
         )
         if not raised and self.rank != LEADER:
-            # the store may be beyond the cut, and would be waited for
+            # the store may be unreachable as well, and a call would wait for it
             self.shutdown()
             return ErrorResolution(error, can_continue=False)
         if not (raised and self._all_reported(order, ERROR_GRACE_S)):
@@ -137,7 +148,11 @@ class RankCoordinator:
         return error
 
     def _all_reported(self, order: int, limit_s: float) -> bool:
-        """Wait for a word of everybody who is alive; whether everybody has said one."""
+        """Wait until every rank that is alive has reported.
+
+        Returns:
+            Whether all ranks have reported.
+        """
         deadline = monotonic() + limit_s
         pulse = HeartbeatMonitor(self._store)
         while True:
@@ -161,7 +176,7 @@ class RankCoordinator:
 
 
 def _use_loopback() -> None:
-    """gloo listens on the interface that this names, else on the one that has the host's name."""
+    """Make gloo listen on the loopback interface; by default it takes the one with the name of the host."""
     known = {name for _, name in socket.if_nameindex()}
     loopback = next((name for name in ("lo", "lo0") if name in known), None)
     if loopback is not None:
@@ -177,5 +192,5 @@ def _send_heartbeats(store: dist.PrefixStore, rank: int, over: threading.Event) 
         while not over.wait(HEARTBEAT_INTERVAL_S):
             store.add(f"beat/{rank}", 1)
     except RuntimeError:
-        # the store is gone, and so is whoever would look
+        # the store is gone, so no rank reads the heartbeat
         return

@@ -1,7 +1,7 @@
-"""The processes that hold a cell's workers between them: who holds which, and what they tell each other.
+"""The processes that hold the workers of a cell: which rank has which, and messages between them.
 
-All that is said here is about the run, never a part of the method, and crosses unmetered: as tensors of bytes that a
-codec makes and reads, so that nothing that arrives is run.
+These messages belong to the run, not to the method, so they are not metered. They are tensors of bytes that a codec
+encodes and decodes, so nothing that a rank receives is executed.
 """
 
 import json
@@ -25,11 +25,11 @@ from fdabench.errors import ProcessLostError
 
 T = TypeVar("T")
 Reduction = Literal["ordered", "allreduce"]
-"""Sums in the order of the ranks, to the bits of one process; or in the backend's, with its traffic."""
+"""`ordered`: sums in rank order, with the bits of one process. `allreduce`: the sums and traffic of the backend."""
 
 
 class Codec(Protocol):
-    """Between what processes tell each other and bytes; it makes no other classes than it was told of."""
+    """Encodes messages as bytes and decodes them; it builds only classes of its allow-list."""
 
     def encode(self, value: Any) -> bytes: ...
 
@@ -37,7 +37,7 @@ class Codec(Protocol):
 
 
 class JsonCodec:
-    """For what JSON has a form for."""
+    """A codec for values that JSON can hold."""
 
     def encode(self, value: Any) -> bytes:
         return json.dumps(value).encode()
@@ -50,11 +50,11 @@ JSON = JsonCodec()
 
 
 class ProcessGroup(Protocol):
-    """As one process of it sees it."""
+    """The process group, from the side of one rank."""
 
     @property
     def rank(self) -> int:
-        """Who writes results has rank 0."""
+        """The rank of this process; rank 0 writes results."""
         ...
 
     @property
@@ -62,7 +62,7 @@ class ProcessGroup(Protocol):
 
     @property
     def check_consistency(self) -> bool:
-        """Whether its processes compare what they are about to do."""
+        """Whether the ranks compare each collective before they start it."""
         ...
 
     @property
@@ -70,37 +70,37 @@ class ProcessGroup(Protocol):
 
     @property
     def network_interface(self) -> str:
-        """The interface that is read around everything that crosses; empty if none is."""
+        """The network interface whose counters are read around each collective; empty: none."""
         ...
 
     def barrier(self) -> None:
-        """Wait until everybody is here."""
+        """Wait until all ranks have called this."""
         ...
 
     def local_workers(self, workers: int) -> range:
-        """The workers that this process holds, of so many."""
+        """The indices of the workers that this process holds."""
         ...
 
     def make_collective(self, share_K: Tensor) -> Collective:
-        """Averaging over them all, by the weights of all workers."""
+        """The collective that averages over all workers, given their weights."""
         ...
 
     def broadcast(self, make: Callable[[], T]) -> T:
-        """What rank 0 makes, in every process."""
+        """The value of rank 0, in every rank."""
         ...
 
     def gather(self, mine: T) -> list[T]:
-        """What each process brought, in rank order; in rank 0 only, elsewhere nothing."""
+        """The value of each rank, in rank order; in rank 0 only, an empty list elsewhere."""
         ...
 
     def all_gather(self, mine: T) -> list[T]:
-        """What each process brought, in rank order, in every process."""
+        """The value of each rank, in rank order, in every rank."""
         ...
 
 
 @dataclass(frozen=True)
 class SingleProcess:
-    """One process, which holds all workers."""
+    """A single process, which holds all workers."""
 
     rank: int = 0
     size: int = 1
@@ -132,7 +132,7 @@ SINGLE_PROCESS = SingleProcess()
 
 @dataclass(frozen=True)
 class TorchProcessGroup:
-    """One of the default process group."""
+    """A rank of torch's default process group."""
 
     rank: int
     size: int
@@ -182,7 +182,7 @@ class TorchProcessGroup:
         return [self._decode(each[:size]) for each, size in zip(everyones, sizes, strict=True)]
 
     def _pad(self, mine: object) -> tuple[Tensor, list[int]]:
-        """As bytes, filled up to the longest of all (the backends want as many of everybody); and how many each has."""
+        """Bytes padded to the longest message of all ranks, because backends need equal sizes; and the sizes."""
         content = _as_tensor(self.codec.encode(mine))
         sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
         with translate_dist_errors():
@@ -204,6 +204,6 @@ def _as_tensor(content: bytes) -> Tensor:
 
 
 def split_evenly(workers: int, processes: int) -> tuple[int, ...]:
-    """How many workers each process holds: as even as can be, the first ones one more."""
+    """The number of workers of each rank: as equal as possible, the first ranks have one more."""
     each, more = divmod(workers, processes)
     return tuple(each + (rank < more) for rank in range(processes))

@@ -1,7 +1,7 @@
-"""How the processes of a team find each other, and what they leave each other in writing: a store that outlives them.
+"""The rendezvous of the ranks of a group: a key-value store that they share.
 
-Averages cross a process group, where everybody waits for everybody. What must not wait stands in the store: which cell
-comes next, what went wrong, and a beat by which one knows the living from the dead.
+Averages go through a process group, where all ranks wait for each other. Messages that must not wait are keys of the
+store: commands, errors, and heartbeats.
 """
 
 import socket
@@ -22,20 +22,20 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """Where a team of so many meets: a store at this address, in which its keys begin with its name."""
+    """The address of a store, the prefix of the group's keys, and the size of the group."""
 
     host: str
     port: int
     name: str
     size: int
     timeout_s: float
-    """How long a process waits for another one."""
+    """Seconds that a rank waits for another one."""
 
     def store(self) -> dist.TCPStore:
-        """A way to it.
+        """Connect to the store.
 
         Raises:
-            ProcessLostError: nobody answers there.
+            ProcessLostError: no store answers at the address.
         """
         limit = timedelta(seconds=self.timeout_s)
         try:
@@ -44,7 +44,7 @@ class Rendezvous:
             raise ProcessLostError(f"no store at {self.host}:{self.port}: {error}") from error
 
     def is_server(self) -> dist.TCPStore:
-        """The store itself, on the interface that has the meeting's address and on no other: it asks nobody who he is.
+        """Serve the store, on the interface with the address of the rendezvous only, because it has no authentication.
 
         Raises:
             ProcessLostError: the port is taken, or no interface of this machine has the address.
@@ -59,7 +59,7 @@ class Rendezvous:
             ) from error
         host, port = listener.getsockname()[:2]
         try:
-            # the store closes the listener when it goes
+            # the store closes the listener when it is deleted
             return dist.TCPStore(
                 host, port, None, True, limit, wait_for_workers=False, master_listen_fd=listener.detach()
             )
@@ -81,20 +81,20 @@ def _listener(host: str, port: int) -> socket.socket:
 
 
 def open_local_store(size: int, timeout_s: float) -> tuple[dist.TCPStore, Rendezvous]:
-    """A meeting on this machine, which no other reaches, and the store that has to be held for as long as it lasts."""
+    """A rendezvous on the loopback interface, and its store, which exists as long as the reference to it."""
     store = Rendezvous(LOOPBACK, 0, "fdabench", size, timeout_s).is_server()
     return store, Rendezvous(LOOPBACK, store.port, "fdabench", size, timeout_s)
 
 
 class HeartbeatMonitor:
-    """Whether processes are alive, as far as their beats can be heard."""
+    """Tells from heartbeats whether ranks are alive."""
 
     def __init__(self, store: dist.Store) -> None:
         self._store = store
         self._beats: dict[int, tuple[int, float]] = {}
 
     def is_alive(self, rank: int) -> bool:
-        """Whether it has beaten a moment ago; in doubt, yes."""
+        """Whether the rank has sent a heartbeat recently; true if that is not known."""
         beat = self._store.add(f"beat/{rank}", 0)
         if rank not in self._beats or self._beats[rank][0] != beat:
             self._beats[rank] = beat, monotonic()
@@ -102,14 +102,14 @@ class HeartbeatMonitor:
 
 
 def request_shutdown(meeting: Rendezvous) -> None:
-    """Tell a team that there is nothing more to do, from outside of it."""
+    """End a group from outside: its followers get no more commands."""
     store = dist.PrefixStore(meeting.name, meeting.store())
     number = store.add("orders", 1)
     store.set(f"order/{number}", END)
 
 
 def wait_for_shutdown(meeting: Rendezvous) -> None:
-    """Wait until all that follow have gone, or are dead; for whoever serves their store."""
+    """Wait until all followers have left or are dead; called by the process that serves their store."""
     store = dist.PrefixStore(meeting.name, meeting.store())
     deadline, pulse = monotonic() + meeting.timeout_s, HeartbeatMonitor(store)
     left = set(range(LEADER + 1, meeting.size))
@@ -120,11 +120,12 @@ def wait_for_shutdown(meeting: Rendezvous) -> None:
 
 
 def wait_for_key(store: dist.Store, key: str, limit_s: float) -> str:
-    """What stands there, once it does. It is asked in a thread of its own: a store beyond a cut is not heard of again,
-    and whoever asks cannot be called back.
+    """Wait for a key of the store and return its value.
+
+    A thread reads the store, because a call to a store that cannot be reached any more never returns.
 
     Raises:
-        ProcessLostError: the store is gone, or has not answered for so long.
+        ProcessLostError: the store is gone, or has not answered within the timeout.
     """
     heard: SimpleQueue[str | Exception | None] = SimpleQueue()
     threading.Thread(target=_listen, args=(store, key, heard), daemon=True).start()
@@ -140,7 +141,7 @@ def wait_for_key(store: dist.Store, key: str, limit_s: float) -> str:
 
 
 def _listen(store: dist.Store, key: str, heard: "SimpleQueue[str | Exception | None]") -> None:
-    """Put what stands there, once it does; until then now and then nothing, or an error at the end."""
+    """Put the value of the key into the queue, before that empty values as signs of life, or an error at the end."""
     try:
         while not store.check([key]):
             heard.put(None)

@@ -1,10 +1,9 @@
-"""How long workers averaged and, by an interface's own counters, what it carried: the ledger is a claim, and this the
-evidence.
+"""Measures collectives: their time and, by the counters of a network interface, their bytes. It verifies the ledger.
 
-Where an interface is read, two barriers enclose every window, so that what belongs to a collective arrives within it;
-what empty windows carry is measured first and taken off. What remains above the payload is framing: headers and
-acknowledgements. Where less than nothing remains, or a counter went back, nothing was measured. A count below the
-payload stays: it is what would contradict the ledger.
+Where an interface is read, two barriers enclose each collective, so that all its bytes arrive between them. The bytes
+of empty windows are measured first and subtracted. What remains above the payload is framing: headers and
+acknowledgements. If the result is negative, or a counter was reset, the bytes count as not measured. A result below the
+payload is kept, because it would contradict the ledger.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,27 +19,27 @@ from fdabench.errors import UsageError
 COUNTERS, NAMESPACE = Path("/proc/self/net/dev"), Path("/proc/self/ns/net")
 IDLE_CALIBRATION_WINDOWS = 20
 EVALUATION = "evaluation"
-"""Of what is measured and not a part of the method: it takes time and bytes, and nobody pays for it."""
+"""The kind of evaluations, which take time and bytes but do not belong to the method."""
 
 
 @dataclass(frozen=True)
 class CollectiveTraffic:
-    """`count` collectives of one kind up to a step, as one process saw them, or all of them together."""
+    """`count` collectives of one kind up to a step, of one rank or of all."""
 
     step: int
     kind: str
     count: int
     payload_bytes: int
-    """That one worker put into one of them."""
+    """Bytes that one worker contributes to one of them."""
     predicted_bytes: int
-    """Over all processes, by the algorithm of the collective."""
+    """Bytes over all ranks, as the algorithm of the collective predicts."""
     received_bytes: int | None
-    """By the interface's counter; None where it is not read, or where what it said cannot be."""
+    """Bytes by the counter of the interface; None where it is not read or its result is not possible."""
     seconds: float
-    """In the collectives, without the barriers, but with the wait for the others where there are none."""
+    """Seconds in the collectives, without the barriers; where there are none, waiting for other ranks is included."""
 
     def can_merge(self, other: "CollectiveTraffic") -> bool:
-        """States are told of once between two syncs: there is one in every step."""
+        """Kinds of which one row covers all messages between two syncs, because there is one in each step."""
         return self.kind == other.kind == "state" and self.payload_bytes == other.payload_bytes
 
     def __add__(self, other: "CollectiveTraffic") -> "CollectiveTraffic":
@@ -55,12 +54,12 @@ class CollectiveTraffic:
 
 @dataclass
 class TrafficMeter:
-    """Times everything that crosses, and reads the team's interface around it if there is one to read."""
+    """Measures the time of each collective, and reads the interface around it if there is one."""
 
     team: ProcessGroup
     ledger: Ledger
     held: tuple[int, ...]
-    """Workers of each process."""
+    """The number of workers of each rank."""
     rows: list[CollectiveTraffic] = field(default_factory=list)
     _idle_bytes: float | None = None
 
@@ -75,7 +74,7 @@ class TrafficMeter:
         self._note(CollectiveTraffic(self.ledger.step, kind, 1, payload_bytes, predicted, received, seconds))
 
     def _before(self) -> int:
-        """The counter, before anybody sends."""
+        """The counter before any rank sends."""
         if not self.team.network_interface:
             return 0
         if self._idle_bytes is None:
@@ -85,16 +84,16 @@ class TrafficMeter:
         return before
 
     def _received_since(self, before: int) -> int | None:
-        """When everybody has all that was sent."""
+        """The bytes when all ranks have received everything."""
         if not self.team.network_interface:
             return None
         self.team.barrier()
         after = interface_rx_bytes(self.team.network_interface)
-        # counters begin again where they are narrow, or where an interface was replaced
+        # a narrow counter wraps around, and a replaced interface starts at 0
         return round(after - before - (self._idle_bytes or 0.0)) if after >= before else None
 
     def _idle(self) -> float:
-        """Bytes of an empty window."""
+        """Bytes of a window without a collective."""
         self.team.barrier()
         before = interface_rx_bytes(self.team.network_interface)
         for _ in range(2 * IDLE_CALIBRATION_WINDOWS):
@@ -108,7 +107,7 @@ class TrafficMeter:
             self.rows.append(crossed)
 
     def gather_all_ranks(self) -> list[CollectiveTraffic]:
-        """Of all processes, in rank 0: bytes are summed over the interfaces, of which processes may share one."""
+        """The rows of all ranks, in rank 0: bytes are summed over interfaces, counted once if ranks share one."""
         place = interface_id(self.team.network_interface) if self.team.network_interface else ("", self.team.rank, "")
         seen = self.team.gather((place, self.rows))
         by_interface = dict(reversed(seen))
@@ -130,15 +129,15 @@ def _sum(counts: Sequence[int | None]) -> int | None:
 
 
 def _possible(count: int | None) -> int | None:
-    """Nothing is measured where less than nothing crossed: the empty windows carried what belongs to other programs."""
+    """None for a negative number of bytes: other programs sent through the interface in the empty windows."""
     return None if count is None or count < 0 else count
 
 
 def expected_wire_bytes(mean: Reduction, payload_bytes: int, held: tuple[int, ...]) -> int:
-    """Bytes over all processes for one average of a payload, without framing.
+    """Bytes over all ranks for one average of a payload, without framing.
 
-    `allreduce` goes around a ring twice with one partial sum of each process; `ordered` goes around once with all rows,
-    of which each process sends as many as the one that holds most.
+    `allreduce` sends one partial sum of each rank around a ring twice. `ordered` sends all rows around once, and each
+    rank sends as many rows as the rank with the most workers.
     """
     processes = len(held)
     if mean == "allreduce":
@@ -147,7 +146,7 @@ def expected_wire_bytes(mean: Reduction, payload_bytes: int, held: tuple[int, ..
 
 
 def interface_rx_bytes(interface: str) -> int:
-    """Since the interface is there, by the kernel's counter of this process' network namespace.
+    """Bytes that the interface has received, by the counter of the kernel in this network namespace.
 
     Raises:
         UsageError: no such counter here.
@@ -165,6 +164,6 @@ def interface_rx_bytes(interface: str) -> int:
 
 
 def interface_id(interface: str) -> tuple[str, int, str]:
-    """Equal for two processes that read the same counter."""
+    """An identity of the counter, equal for two processes that read the same one."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text()
     return boot, NAMESPACE.stat().st_ino, interface

@@ -1,4 +1,4 @@
-"""What this machine is and has, and whether it gives the same numbers twice: what `fdabench doctor` tells."""
+"""What `fdabench doctor` prints: versions, devices, data, and whether this machine computes the same numbers twice."""
 
 import json
 import os
@@ -28,11 +28,11 @@ from fdabench.suite.reader import read_suite
 
 SUITE = Path(__file__).with_name("doctor.toml")
 _WORKS_WITHOUT = ("ray",)
-"""Extras that a command is missing without, and nothing else."""
+"""Optional packages, without which one command does not work."""
 
 
 class DoctorCheck(NamedTuple):
-    """`name`, of what kind it is, and what was found of it."""
+    """One line of the output: a kind, a name, and what was found."""
 
     kind: str
     name: str
@@ -40,7 +40,7 @@ class DoctorCheck(NamedTuple):
 
 
 def versions() -> Iterator[DoctorCheck]:
-    """Of fdabench, with its git revision, of Python, and of every package that it needs."""
+    """Versions of fdabench, with its git revision, of Python, and of every package that it needs."""
     revision = environment(torch.device("cpu"))["git"]
     yield DoctorCheck("version", "fdabench", f"{__version__} {revision}".strip())
     yield DoctorCheck("version", "python", platform.python_version())
@@ -64,7 +64,7 @@ def _version(name: str) -> str:
 
 
 def devices() -> Iterator[DoctorCheck]:
-    """The CPU with its memory, every CUDA device, and the space where results would go."""
+    """The CPU and its memory, every CUDA device, and free space for results."""
     cpu = torch.device("cpu")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     capability = torch.backends.cpu.get_cpu_capability()
@@ -83,7 +83,7 @@ def _memory(count: int) -> str:
 
 
 def data_sets(root: Path, registry: Registry) -> Iterator[DoctorCheck]:
-    """Whether each could be read now; nothing is downloaded."""
+    """Whether each data set could be read now; nothing is downloaded."""
     for name, source in registry.datasets.items():
         yield DoctorCheck("data", name, _where(source, root))
 
@@ -122,7 +122,7 @@ def _format_difference(unlike: Sequence[str]) -> str:
 
 
 def _numbers(device: torch.device, threads: int) -> dict[str, str]:
-    """All that the suite's cells leave, by table, without clocks."""
+    """The tables of all cells of the suite, without times."""
     data = _synthetic_mnist().to(device)
     found: dict[str, str] = defaultdict(str)
     for cell in read_suite(SUITE).cells:
@@ -139,7 +139,7 @@ def _numbers(device: torch.device, threads: int) -> dict[str, str]:
 
 
 def _synthetic_mnist(samples: int = 600) -> DatasetTensors:
-    """Noise in the shape of MNIST: what is computed with it is as long and as wide."""
+    """Noise in the shape of MNIST, so that computations have the same sizes."""
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(samples, 1, 28, 28, generator=generator)
     y = torch.randint(10, (samples,), generator=generator)
@@ -148,7 +148,7 @@ def _synthetic_mnist(samples: int = 600) -> DatasetTensors:
 
 
 def current_environment(device: torch.device) -> dict[str, Any]:
-    """As the record of a cell has it that `run` does with one thread, which is its default."""
+    """The environment as the record of a cell has it that `run` computes with one thread, the default."""
     with _threads(1):
         return {"environment": environment(device), "engine": resolve_engine("auto", device)}
 

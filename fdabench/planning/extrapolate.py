@@ -1,7 +1,7 @@
-"""What strategies would cost far beyond the machines at hand: in closed form, from sync rates that were measured.
+"""What strategies would cost at a scale that no machine here reaches: in closed form, with measured sync rates.
 
-Bytes are whole numbers of any size. What is not known is said: a sync rate is exact (a periodic strategy), measured (in
-other cells, and taken over), or a bound.
+Bytes are integers of any size. Each estimate says its basis: the sync rate is exact (a periodic strategy), measured (in
+cells of another size), or a bound.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _COMPLETE = ("done", "target_reached")
 
 
 class MeasuredSyncRate(NamedTuple):
-    """What results say of a strategy's cells with the same workers, over their seeds."""
+    """The sync rate and speed of a strategy's cells with the same workers, over their seeds."""
 
     rate: Fraction
     """Syncs in each local step."""
@@ -42,7 +42,7 @@ class CostEstimate(NamedTuple):
     measured_at: RunSize
     projected_to: RunSize
     theta: float | None
-    """With as much for each parameter as here."""
+    """Theta at the projected size, with the same value for each parameter."""
     basis: Basis
     syncs: tuple[int, int] | None
     """At least and at most."""
@@ -54,7 +54,7 @@ class CostEstimate(NamedTuple):
 
 
 class TargetScale(NamedTuple):
-    """What is to be larger than in the suite; None: as it is there."""
+    """The projected size; None: as in the suite."""
 
     workers: int | None = None
     parameters: int | None = None
@@ -68,7 +68,7 @@ def estimate_costs(
     results: Results | None = None,
     registry: Registry = BUILT_IN,
 ) -> list[CostEstimate]:
-    """One for each strategy and workload of the suite, in its order; seeds are taken together."""
+    """One estimate for each strategy and workload of the suite, in its order, over all seeds."""
     alike: dict[str, list[Cell]] = {}
     for cell in cells:
         alike.setdefault(Cell(cell.config.model_copy(update={"seed": 0}), cell.label, False).canonical_json, []).append(
@@ -112,7 +112,7 @@ def _syncs(
         return "exact", (least, most), (found.low, found.high)
     if measured is None:
         return "bound", (least, most), (found.low, found.high)
-    # the bounds of this size hold whatever rate another size had
+    # the bounds of the projected size hold, whatever rate was measured at another
     syncs = min(max(round(measured.rate * found.size.steps), least), most)
     return "measured", (syncs, syncs), (found.demand(syncs), found.demand(syncs))
 
@@ -120,7 +120,7 @@ def _syncs(
 def _measured(
     group: Sequence[Cell], convention: str, results: Results | None, registry: Registry
 ) -> MeasuredSyncRate | None:
-    """Over the seeds that have a whole result; None where there is none."""
+    """The rate over the seeds that ran to the end; None if there is none."""
     if results is None:
         return None
     runs = results.runs.set_index("cell_id")

@@ -1,4 +1,4 @@
-"""How much memory a process with one worker needs: in closed form, from vectors that are counted by making them."""
+"""The memory of a process with one worker, in closed form; vectors are counted by a trial of each component."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -22,7 +22,7 @@ _ALWAYS = 5
 
 
 def process_bytes(cell: ResolvedCell, num_parameters: int) -> int:
-    """Of a process with one worker, whose collectives sum on the way; without activations, data, and the libraries."""
+    """Bytes of a process with one worker, without activations, data, and libraries. Collectives sum in the network."""
     strategy = cell.strategy
     state = strategy.forecast_traffic(1, num_parameters).state_size if isinstance(strategy, HasTrafficForecast) else 0
     vectors = _ALWAYS + optimizer_vectors(cell.optimizer) + _vectors(strategy.init(torch.zeros(_TRIAL)).server)
@@ -33,7 +33,7 @@ def process_bytes(cell: ResolvedCell, num_parameters: int) -> int:
 
 
 def optimizer_vectors(local: LocalOptimizer) -> int:
-    """How many numbers the local optimizer remembers of each parameter."""
+    """The numbers that the local optimizer keeps of each parameter."""
     row = nn.Parameter(torch.zeros(_TRIAL))
     row.grad = torch.zeros(_TRIAL)
     optimizer = local.build([row])
@@ -42,7 +42,7 @@ def optimizer_vectors(local: LocalOptimizer) -> int:
 
 
 def _vectors(value: Any) -> int:
-    """Numbers for each of the trial's parameters, in tensors wherever they are kept."""
+    """The numbers in all tensors of a value, for each parameter of the trial."""
     return int(_numbers(value) / _TRIAL)
 
 
@@ -59,5 +59,5 @@ def _numbers(value: Any) -> Fraction:
 
 
 def simulation_bytes(cell: ResolvedCell) -> int:
-    """Of a process with all workers of a cell, torch included; without activations and data."""
+    """Bytes of a process with all workers of a cell, torch included, without activations and data."""
     return RUNTIME_BYTES + cell.config.workers * process_bytes(cell, cell.num_parameters)

@@ -1,7 +1,7 @@
 """Whether sums have the same bits wherever their numbers lie in memory.
 
-A row of a matrix begins anywhere in a line of the cache, and which worker is which row is a matter of how workers are
-shared out over processes. A BLAS that begins at the first aligned number would give a worker another number there.
+A row of a matrix may start anywhere in a cache line, and the row of a worker depends on how workers are distributed
+over processes. A BLAS that starts at the first aligned number would compute other bits for it there.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ BATCH = 32
 ONE_SAMPLE = "linear layers of one sample"
 """MKL computes a product of a matrix and a vector; its bits depend on the address of the matrix on AMD processors."""
 ROWS, NUMBERS = 4, 4_097
-"""Long enough for the vector loops of every library, and no multiple of their lengths."""
+"""Longer than the vector loops of every library, and no multiple of their lengths."""
 OFFSETS = range(16)
 """In floats: all places in a line of the cache."""
 
@@ -25,7 +25,7 @@ Sum = Callable[[Tensor], Tensor]
 
 
 def sums() -> Mapping[str, Sum]:
-    """What strategies and models make of rows that lie anywhere; by a name for people."""
+    """Sums that strategies and models compute over rows, by a name for people."""
     generator = torch.Generator().manual_seed(0)
     v_D = torch.randn(NUMBERS, generator=generator)
     batch_BD = torch.randn(BATCH, NUMBERS, generator=generator)
@@ -40,14 +40,14 @@ def sums() -> Mapping[str, Sum]:
 
 
 def at_offset(x_KD: Tensor, offset: int) -> Tensor:
-    """A copy whose first number lies `offset` floats after the beginning of a line of the cache."""
+    """A copy whose first number is `offset` floats after the start of a cache line."""
     memory = torch.empty(x_KD.numel() + 2 * len(OFFSETS))
     begin = (-memory.data_ptr() // memory.element_size()) % len(OFFSETS) + offset
     return memory[begin : begin + x_KD.numel()].view(x_KD.shape).copy_(x_KD)
 
 
 def differing_offsets(by_name: Mapping[str, Sum]) -> list[str]:
-    """Names of the sums that have other bits at some place; takes milliseconds."""
+    """Names of the sums whose bits depend on the place in memory; takes milliseconds."""
     x_KD = torch.randn(ROWS, NUMBERS, generator=torch.Generator().manual_seed(1))
     copies = [at_offset(x_KD, offset) for offset in OFFSETS]
     return [

@@ -1,4 +1,4 @@
-"""How long cells will take: from cells like them that are done, else from a second of training on noise."""
+"""Estimates the time of cells: from similar cells that are done, else from a second of training on noise."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ def _measured_seconds(cells: Sequence[Cell], store: ResultsFolder) -> Mapping[Sp
 def _calibrated_seconds(kind: SpeedKey, registry: Registry) -> float:
     """Worker steps per second of one worker on noise of the right shape, by one thread."""
     data = registry.datasets[kind.dataset]
-    # how fast a step is does not depend on the weights: a plan downloads none
+    # the speed of a step does not depend on the weights, so a plan downloads none
     model = init_model(replace(registry.models[kind.model], pretrained=None), data.shape, data.classes, 0)
     x, y = torch.rand(kind.batch_size, *data.shape), torch.zeros(kind.batch_size, dtype=torch.int64)
     sampler = IndependentBatchSampler(np.arange(kind.batch_size), kind.batch_size, numpy_generator(0))
