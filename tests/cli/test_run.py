@@ -53,7 +53,7 @@ def states(results: Path) -> list[str]:
 def test_a_run_ends_well_and_leaves_the_files_of_the_contract(finished: Any) -> None:
     assert finished.said.returncode == 0, finished.said.stderr
     names = {path.name for path in finished.results.iterdir()}
-    assert names == {"suite.lock.toml", "cells", "runs.parquet", "targets.parquet", ".leases"}
+    assert names == {"suite.lock.toml", "cells", "runs.parquet", "targets.parquet", "run.log", ".leases"}
     folders = sorted((finished.results / "cells").iterdir())
     assert [folder.name for folder in folders] == sorted(cell_ids(finished.results))
     assert all({path.name for path in folder.iterdir()} == CELL_FILES for folder in folders)

@@ -152,7 +152,7 @@ def _run_suite(
         watch.print_line(f" {summarize(standing)}")
         rotate(store.root)
         with (
-            run_log(store.root),
+            run_log(store.root if to_run else None),
             capture_signals(stop),
             closing(executor.run_cells(to_run, place, stop.is_requested, begun)) as told,
         ):
