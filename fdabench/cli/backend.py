@@ -1,4 +1,4 @@
-"""`--executor` and `--ray-address` of `run`."""
+"""The backend that `fdabench run` uses, from its options `--executor` and `--ray-address`."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -11,10 +11,19 @@ HERE, RAY = EXECUTORS = ("processes", "ray")
 def select_backend(
     name: str, ray_address: str | None, jobs: int | None, processes: int
 ) -> AbstractContextManager[Backend]:
-    """Who runs cells that are held by so many processes each.
+    """Return a context manager that opens and closes the backend for `--executor`.
+
+    Ray is imported only when it is chosen.
+
+    Args:
+        name: the value of `--executor`, one of `EXECUTORS`.
+        ray_address: the value of `--ray-address`, or None.
+        jobs: cells to run at the same time; None lets the backend choose.
+        processes: processes that share the workers of one cell.
 
     Raises:
-        UsageError: no such executor, an address for one that has none, or cells that are no single task.
+        UsageError: the name is unknown, an address is given without Ray, or Ray is chosen for a cell that needs several
+            processes.
     """
     if name not in EXECUTORS:
         raise UsageError(f"--executor {name}: expected {' or '.join(EXECUTORS)}{did_you_mean(name, EXECUTORS)}")

@@ -1,4 +1,7 @@
-"""One cell for people: configuration, outcome, evaluations, ledger under every convention, when it synchronized."""
+"""The text page of one cell, which `fdabench show` prints.
+
+It has the configuration, the outcome, the evaluations, the ledger with its cost under each convention, and the syncs.
+"""
 
 from collections.abc import Sequence
 
@@ -17,14 +20,18 @@ from fdabench.tables import Column, Table, column
 
 MOST_EVALUATIONS = 20
 MOST_SYNCS = 12
-"""That are named by their step below the timeline."""
+"""Syncs whose steps are listed above the timeline. If there are more, only their number is printed."""
 TIMELINE_WIDTH = 60
 TICKS = 4
 SHADES = " .:-=+*#"
+"""From no sync to a sync in every step."""
 
 
 def print_page(found: CellResults) -> None:
-    """Beginning with what was asked for, ending with what came of it, which is what a terminal shows."""
+    """Print the page of a cell, the configuration first and the outcome last, so that a terminal shows the outcome.
+
+    A cell without a record has only its configuration. A failed cell ends with its traceback.
+    """
     cell, record = found.cell, found.record
     state = live_state(ResultsFolder(found.folder), cell.id, record or None)
     print_result(f"{cell.title}\n{cell.id}  {cell.label}  seed {cell.config.seed}  {state}\n")
@@ -68,7 +75,7 @@ def _say_outcome(found: CellResults) -> None:
 _HITS = (
     column("target", write=format_target),
     Column("step", "reached at step", lambda hit: format_count(hit["step"]) if hit["reached"] else "missed"),
-    # a missed target has no numbers, which are written as a dash
+    # a missed target has no numbers; a dash is printed
     column("step_before", "after step", format_count),
     column("bytes_total", "bytes", format_bytes),
     column("syncs", "syncs", format_count),
@@ -102,7 +109,7 @@ def _say_ledger(found: CellResults) -> None:
 
 
 def _say_timeline(rounds: pd.DataFrame, steps: int) -> None:
-    """How dense the syncs are along the run, darkest where every step synchronizes; step numbers below."""
+    """Print the density of syncs along the run. The darkest character stands for a sync in every step."""
     edges = [steps * i / TIMELINE_WIDTH for i in range(TIMELINE_WIDTH + 1)]
     counts = pd.cut(rounds["step"], edges).value_counts(sort=False)
     full = max(1.0, steps / TIMELINE_WIDTH)
@@ -121,10 +128,15 @@ def _where(steps: Sequence[int]) -> str:
 
 
 def axis(steps: int) -> str:
-    """Step numbers under the timeline, each ending below its place; numbers that would touch are left out.
+    """Format step numbers for the line under the timeline.
+
+    Each number ends below its position. Numbers that would touch are left out.
 
     Args:
         steps: local steps of the whole run.
+
+    >>> axis(4000)
+    '0          1,000          2,000          3,000          4,000'
     """
     line = "0"
     for tick in range(1, TICKS + 1):

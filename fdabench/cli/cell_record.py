@@ -1,4 +1,4 @@
-"""One cell for programs: everything that its page says, and its tables whole."""
+"""One cell as a JSON object, which `fdabench show --output-format json` prints."""
 
 from typing import Any
 
@@ -14,7 +14,10 @@ _SHOWN = ("attempts", "started", "ended", "steps", "wall_s", "remarks", "error",
 
 
 def cell_record(found: CellResults) -> dict[str, Any]:
-    """Accuracies are fractions, bytes whole numbers over all workers, times seconds."""
+    """Return everything that the page of the cell shows, and its tables without truncation.
+
+    Accuracies are fractions, bytes are integers over all workers, and times are in seconds.
+    """
     cell, record, run = found.cell, found.record, found.run
     return {
         "folder": found.folder.as_posix(),
@@ -44,5 +47,5 @@ def _costs(found: CellResults) -> dict[str, int]:
 
 
 def _whole(hit: dict[str, Any]) -> dict[str, Any]:
-    """Counts as whole numbers, which beside a miss are floats in pandas."""
+    """Convert counts to integers. pandas makes a column of integers float if a row misses its target."""
     return {key: int(value) if key in _COUNTS and value == value else value for key, value in hit.items()}

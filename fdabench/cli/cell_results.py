@@ -1,4 +1,7 @@
-"""One cell as its folder has it: for the line that a run prints when it has ended, and for `fdabench show`."""
+"""The results of one cell, read from its folder.
+
+`fdabench run` reads them for the line that it prints when a cell ends, and `fdabench show` for the page of a cell.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +18,10 @@ from fdabench.suite.cell import Cell
 
 @dataclass(frozen=True)
 class CellResults:
-    """A cell and what it left behind; without a result the tables have no rows.
+    """A cell with its record and its tables. The tables of a cell without a result have no rows.
 
-    `run` is its row of `runs` and `hits` its rows of `hits`, so all totals are the ledger's, in the suite's convention.
-    Bytes of `evals` are in that convention, too.
+    `run` is the row of the cell in the table `runs`, and `hits` are its rows in `hits`. All totals are those of the
+    ledger, and all bytes are counted by the suite's convention.
     """
 
     folder: Path
@@ -33,18 +36,21 @@ class CellResults:
 
     @property
     def has_result(self) -> bool:
+        """Whether the cell ended with a result."""
         return self.record.get("state") in SUCCESS_STATES
 
 
 def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) -> CellResults:
-    """
+    """Read the record and the tables of one cell.
+
     Args:
-        lock: the frozen suite, as `Store.read_lock` gives it.
-        cell_id: of one of its cells.
+        store: the results folder.
+        lock: the frozen suite, as `ResultsFolder.read_lock` returns it.
+        cell_id: the id of a cell of the frozen suite.
 
     Raises:
         ResultError: a file of the cell cannot be read.
-        LookupError, TypeError, ValueError: files do not fit together (see `corruption_as_result_error`).
+        LookupError, TypeError, ValueError: the files contradict each other (see `corruption_as_result_error`).
     """
     (entry,) = [cell for cell in lock["cell"] if cell["id"] == cell_id]
     alone, convention, workers = {**lock, "cell": [entry]}, lock["convention"], entry["config"]["workers"]
@@ -67,7 +73,7 @@ def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) 
 
 
 def _table(store: ResultsFolder, cell_id: str, name: str, finished: bool) -> pd.DataFrame:
-    """With the cell's id in front, as all cells' tables together have it."""
+    """Read a table of the cell with the cell's id in the first column, as in the tables of all cells."""
     if not finished:
         return pd.DataFrame(columns=list(dict.fromkeys(["cell_id", *TABLES[name].names])))
     frame: pd.DataFrame = store.read_cell_table(cell_id, name).to_pandas()

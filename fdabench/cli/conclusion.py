@@ -1,4 +1,4 @@
-"""The conclusion of results, as `run` prints it at its end and `show` from results alone."""
+"""Prints the conclusion of results: `run` at its end, `show` from results folders alone."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +11,10 @@ from fdabench.results.load import Results
 
 
 def print_conclusion(results: Sequence[Results], form: str) -> None:
-    """
+    """Print the conclusion of each results folder, or one table of all of them.
+
     Args:
-        results: one folder or several; each says its own.
+        results: one results folder or several.
         form: one of `options.Format`.
     """
     if form in AS_TABLE:
@@ -24,7 +25,9 @@ def print_conclusion(results: Sequence[Results], form: str) -> None:
 
 @contextmanager
 def concluding(form: str) -> Iterator[Callable[[Results], None]]:
-    """Takes the results of each suite of a run. Text is printed at once; a table of all at the end, also after a stop.
+    """Yield a function that takes the results of each suite of a run and prints their conclusion.
+
+    Text is printed at once. A table has the rows of all suites and is printed when the context ends, also after a stop.
 
     Args:
         form: one of `options.Format`.

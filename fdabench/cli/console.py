@@ -1,7 +1,7 @@
-"""The only place that prints. stdout carries the result, stderr the progress; no escape codes in a pipe.
+"""All output of the commands is printed here: the result to stdout, progress and notes to stderr.
 
-Programs read numbers as numbers and lists as lists; what is no number (NaN, infinity, a missing value) is null. In a
-row of CSV a list is one field, its items separated by `; `.
+Output to a pipe has no escape codes. In JSON and CSV, numbers stay numbers. NaN, infinity and missing values are null.
+JSON keeps lists; in CSV the items of a list are joined by `; ` in one field.
 """
 
 import json
@@ -20,46 +20,61 @@ from fdabench.tables import Table, csv_text
 
 
 class PipeSafeConsole(Console):
-    """rich ends the program with exit code 1 when the reader goes away; the guard knows better."""
+    """A rich console that raises BrokenPipeError when the reader of the pipe is closed.
+
+    rich itself would end the program with exit code 1; `with_exit_codes` ends it without an error instead.
+    """
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
 AS_TABLE = ("json", "csv", "markdown")
-"""Forms that hold one table and nothing else; in the others lines of text may follow it."""
+"""Formats in which the output is one table and nothing else. In the others, lines of text may follow the table."""
 
 out = PipeSafeConsole(highlight=False, soft_wrap=True)
 err = PipeSafeConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_result(text: str) -> None:
-    """A line of the result, as it is; a character that a terminal would interpret is written out."""
+    """Print a line of the result to stdout.
+
+    Control characters are escaped, so that the terminal does not interpret them.
+    """
     out.print(escape_control_characters(text), markup=False)
 
 
 def print_note(text: str) -> None:
-    """A line that is not part of the result."""
+    """Print a line that is not part of the result to stderr."""
     err.print(escape_control_characters(text), markup=False)
 
 
 def print_styled(lines_for: Callable[[int], Iterable[Text]]) -> None:
-    """Lines in colors, made for the width of the terminal; what is longer is left to it."""
+    """Print lines with styles to stdout.
+
+    Args:
+        lines_for: returns the lines, given the width of the terminal in columns. A longer line is wrapped by the
+            terminal.
+    """
     console = PipeSafeConsole(highlight=False, soft_wrap=True)
     for line in lines_for(console.width):
         console.print(line)
 
 
 def uses_rich(output_format: str) -> bool:
-    """`auto` is rich on a terminal, plain in a pipe."""
+    """Whether a table is drawn by rich: the format is `rich`, or it is `auto` and stdout is a terminal."""
     return output_format == "rich" or (output_format == "auto" and out.is_terminal)
 
 
 def print_table(table: Table, output_format: str) -> None:
-    """`auto` is rich on a terminal, plain in a pipe.
+    """Print a table to stdout.
+
+    Args:
+        table: the table.
+        output_format: one of `options.Format`; `auto` is `rich` on a terminal and `plain` in a pipe.
 
     Raises:
-        UsageError: a form that is for verdicts, not for tables.
+        UsageError: the format is one that only `fdabench check` has.
     """
     chosen = "rich" if uses_rich(output_format) else "plain" if output_format == "auto" else output_format
     if chosen not in _PRINTERS:
@@ -68,19 +83,19 @@ def print_table(table: Table, output_format: str) -> None:
 
 
 def print_data(value: Any) -> None:
-    """JSON, for programs."""
+    """Print a value as indented JSON. NaN and infinity become null."""
     sys.stdout.write(json.dumps(json_value(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def print_text(text: str) -> None:
-    """A document of its own, to the letter."""
+    """Print a complete document to stdout, without changes and without a newline at its end."""
     sys.stdout.write(text)
 
 
 def _rich(table: Table) -> None:
     drawn = RichTable(box=None, pad_edge=False, header_style="bold")
     for each in table.columns:
-        drawn.add_column(each.title, justify=each.alignment, overflow="fold")  # a number without its end is another
+        drawn.add_column(each.title, justify=each.alignment, overflow="fold")  # fold: a truncated number is wrong
     for row in table.rows:
         drawn.add_row(*row)
     Console(highlight=False).print(drawn)

@@ -1,4 +1,7 @@
-"""`fdabench list conventions` and `networks`: what a suite may name and no plug-in adds, so without torch."""
+"""The tables of `fdabench list conventions` and `fdabench list networks`.
+
+No plug-in can add to these names, so this module needs neither a registry nor torch.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -15,7 +18,7 @@ _KINDS = {
 
 
 def conventions() -> Table:
-    """What collectives cost under each, as formulas of K workers and n bytes."""
+    """Return the cost of each kind of collective under each convention, as a formula of K workers and n bytes."""
     records = [
         {"name": name, **{title: _formula(cost[kind]) for kind, title in _KINDS.items()}}
         for name, cost in CONVENTIONS.items()
@@ -24,7 +27,7 @@ def conventions() -> Table:
 
 
 def networks() -> Table:
-    """Those that have a name; a suite may describe others."""
+    """Return the built-in networks. A suite may describe others."""
     records = [
         {
             "name": name,
@@ -49,7 +52,7 @@ CONSTANTS: Mapping[str, Callable[[], Table]] = {"conventions": conventions, "net
 
 
 def _formula(cost: Callable[[int, int], int]) -> str:
-    """Read off the cost itself, at two numbers of workers: it is linear in both."""
+    """Derive the formula from two values of the cost, which is linear in the number of workers and in the bytes."""
     per_worker = cost(1, 3) - cost(1, 2)
     constant = cost(1, 2) - 2 * per_worker
     if per_worker == 0:

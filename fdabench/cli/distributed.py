@@ -1,4 +1,8 @@
-"""Cells over several processes: those that `run` starts itself, or those that torchrun has started."""
+"""Distributed cells of `fdabench run`: several processes share the workers of each cell.
+
+`run` starts the processes itself, or torchrun has started them. Under torchrun, rank 0 runs the suites and the other
+ranks call `run_follower_ranks`.
+"""
 
 import os
 import signal
@@ -28,7 +32,7 @@ DISTRIBUTED = "distributed"
 
 
 class DistributedOptions(NamedTuple):
-    """What the command line of `run` says of them."""
+    """The options of `run` for distributed cells, as they are on the command line."""
 
     processes: int | None
     mean: str
@@ -38,14 +42,22 @@ class DistributedOptions(NamedTuple):
 
 @dataclass(frozen=True)
 class DistributedLaunch:
-    """This process among those of a run."""
+    """The process group of a run, as this process is part of it."""
 
     plan: DistributedConfig
     store: Any = None
-    """Held for as long as the run lasts, where this process is the one to serve it."""
+    """The store of the process group if this process serves it, otherwise None. The store closes when this reference is
+    dropped, so it is kept until the run ends.
+    """
 
     def config_for_suite(self, index: int) -> DistributedConfig:
-        """For the suite at this place of the command line: each has a team of its own."""
+        """Return the configuration of the process group for one suite.
+
+        Each suite of a run under torchrun has a process group of its own.
+
+        Args:
+            index: the position of the suite on the command line, from 0.
+        """
         outside = self.plan.external_rendezvous
         if outside is None:
             return self.plan
@@ -53,10 +65,18 @@ class DistributedLaunch:
 
 
 def parse_distributed(engine: str, asked: DistributedOptions) -> DistributedLaunch | None:
-    """None where one process holds all workers.
+    """Check the options for distributed cells.
+
+    Args:
+        engine: the value of `--engine`.
+        asked: the other options.
+
+    Returns:
+        None if one process holds all workers of a cell.
 
     Raises:
-        UsageError: not to be had, or said of a run that is not distributed.
+        UsageError: a value is invalid or not available on this machine, or an option is given that needs `--engine
+            distributed`.
     """
     mean, timeout_s = parse_reduction(asked.mean), parse_duration("--timeout", asked.timeout)
     if engine != DISTRIBUTED:
@@ -83,7 +103,17 @@ def parse_distributed(engine: str, asked: DistributedOptions) -> DistributedLaun
 def run_follower_ranks(
     suites: Sequence[LoadedSuite], team: DistributedLaunch, device: str, threads: int, data_root: Path
 ) -> None:
-    """Do what the process of rank 0 orders, suite by suite. It heeds signals for all, and stops them at one step."""
+    """Run the cells that the process of rank 0 assigns, suite by suite.
+
+    This process ignores SIGINT and SIGTERM. Rank 0 handles them and stops all ranks at the same step.
+
+    Args:
+        suites: the suites of the command line, in the order in which rank 0 runs them.
+        team: the process group; this process has a rank above 0.
+        device: the value of `--device`.
+        threads: the value of `--threads`; 0 is taken as 1.
+        data_root: the folder of the data sets.
+    """
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
     on = parse_device(device)

@@ -1,4 +1,4 @@
-"""The evaluations of one cell as a table."""
+"""The evaluations of one cell as a table, for the text page of a cell and for `show --output-format csv`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,19 +27,24 @@ COLUMNS = (
 
 
 def evaluations_table(cell: CellResults) -> Table:
-    """All of them; programs get the columns of `evals`, bytes in the suite's convention."""
+    """Return all evaluations. Programs get the columns of the table `evals`, with bytes by the suite's convention."""
     return Table(evaluation_records(cell), COLUMNS)
 
 
 def evaluation_records(cell: CellResults) -> list[dict[str, Any]]:
+    """Return one record for each evaluation, without the id of the cell."""
     return records_of(cell.evals.drop(columns="cell_id"))
 
 
 def thinned(rows: Sequence[Record], most: int) -> list[Record]:
-    """At most so many, evenly spaced, the first and the last among them.
+    """Return at most `most` rows, evenly spaced, with the first and the last among them.
 
     Args:
-        most: 2 or more.
+        rows: the rows.
+        most: at least 2.
+
+    >>> thinned([{"step": step} for step in range(10)], 3)
+    [{'step': 0}, {'step': 4}, {'step': 9}]
     """
     if len(rows) <= most:
         return list(rows)

@@ -1,4 +1,4 @@
-"""What a run tells of its cells, as lines."""
+"""Formats the events of a run as the lines that `run` prints to stderr."""
 
 import shlex
 from dataclasses import dataclass
@@ -15,11 +15,15 @@ from fdabench.suite.cell import Cell
 
 
 def format_warning(event: events.CellWarning) -> str:
+    """Format a warning about a cell as one line."""
     return f"note  {event.cell.title}: {event.text}"
 
 
 def format_progress(progress: Progress) -> str:
-    """`2,400/4,000 steps  97.2 %  41.0 MB  37 syncs  Var/θ 0.44`, at the last evaluation."""
+    """Format the progress at the last evaluation: `2,400/4,000 steps  97.2 %  41.0 MB  37 syncs  Var/θ 0.44`.
+
+    The last part is left out for a strategy without a threshold.
+    """
     full = (
         f"  Var/θ {progress.variance_over_theta:.2f}"
         if progress.variance_over_theta == progress.variance_over_theta
@@ -35,14 +39,17 @@ def _outcome(accuracy: float, total: float, syncs: float) -> str:
 
 @dataclass(frozen=True)
 class ResultLines:
-    """How cells of one results folder ended. Totals are those of their ledgers, as in `plan` and the report."""
+    """Formats how the cells of one results folder ended.
+
+    Totals are those of the ledgers, as in `plan` and the report.
+    """
 
     store: ResultsFolder
     lock: dict[str, Any]
     """The frozen suite."""
 
     def line(self, cell: Cell, record: Record) -> str:
-        """One line for a result; three for a failure."""
+        """Format the end of a cell: one line for a result, three lines for a failure."""
         state = record["state"]
         if state in FAILURE_STATES:
             return (
@@ -60,7 +67,10 @@ class ResultLines:
         return shlex.join(["fdabench", "show", self.store.root.as_posix(), cell.id])
 
     def _totals(self, cell: Cell) -> str:
-        """Empty where there is no result, or its files are not to be seen yet; what is damaged is told later."""
+        """Return accuracy, bytes and syncs; empty if there is no result, or its files cannot be read.
+
+        A damaged file is reported when the conclusion of the run is computed.
+        """
         try:
             with corruption_as_result_error(self.store.root):
                 found = read_cell_results(self.store, self.lock, cell.id)

@@ -1,4 +1,8 @@
-"""From exceptions to exit codes: what a person did wrong is one message, a bug of ours is a file and its path."""
+"""Converts exceptions to exit codes and messages.
+
+An error of the user is one message. An unexpected exception is a bug of fdabench: its traceback is written to a file,
+and the message has the path of the file.
+"""
 
 import errno
 import os
@@ -22,21 +26,21 @@ from fdabench.results.escaping import escape_control_characters
 USAGE, BUG, OUT_OF_TIME, INTERRUPTED, TERMINATED = 2, 70, 75, 130, 143
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 UNWRITABLE_ERRNOS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
-"""To a file that somebody named; whoever asks whether it is there is told so by the system."""
+"""Errors of the system for a file name that the user gave, such as a name that is too long or a missing permission."""
 
 P = ParamSpec("P")
 
 
 class Terminated(BaseException):
-    """SIGTERM: raised wherever the program is, so that what is under way can be left in order."""
+    """Raised by SIGTERM, so that `finally` blocks run before the program ends."""
 
 
 class TimeLimitReached(BaseException):
-    """The time that was given is up; what is left goes on with the next call."""
+    """The time of `--max-time` is over and cells are left. The same command continues them."""
 
 
 def with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
-    """The command, ending in one of the documented exit codes."""
+    """Wrap a command so that it ends with one of the documented exit codes and never with a traceback."""
 
     @wraps(command)
     def safely(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -46,7 +50,7 @@ def with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
             sys.stdout.flush()
         except typer.Exit:
-            raise  # an exit code that the command chose
+            raise  # the command chose the exit code
         except TimeLimitReached:
             _end(f"fdabench: the time is up; this goes on from here: {_again()}", OUT_OF_TIME)
         except FdabenchError as error:
@@ -56,7 +60,7 @@ def with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
         except Terminated:
             _end(f"fdabench: terminated; this goes on from here: {_again()}", TERMINATED)
         except BrokenPipeError:
-            # the reader went away, as `| head` does: nothing is wrong
+            # the reader of the pipe was closed, as by `| head`: this is no error
             _silence_stdout()
         except Exception as error:
             if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
@@ -71,7 +75,7 @@ def with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def run_app(app: Callable[[], object]) -> None:
-    """The program, whose help is printed before any command begins."""
+    """Run the program. typer prints help before a command begins, so a full disk is reported here for that output."""
     try:
         app()
     except OSError as error:
@@ -87,12 +91,12 @@ def _no_room(error: OSError) -> str:
 
 
 def _silence_stdout() -> None:
-    """What is left in stdout's buffer would fail once more when Python ends."""
+    """Redirect stdout to the null device. Python flushes the rest of the buffer at exit, which would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _again() -> str:
-    """The same command, which does not do again what is done."""
+    """Return the command that continues the run: the same one without `--fresh`, which would start over."""
     return shlex.join(["fdabench", *(argument for argument in sys.argv[1:] if argument != "--fresh")])
 
 
@@ -106,7 +110,10 @@ def _end(message: str, exit_code: int) -> NoReturn:
 
 
 def _bug_report() -> str:
-    """Where the traceback is; where there is no room for it, what it ends with."""
+    """Write the traceback to a temporary file and return a clause that names the file.
+
+    If the file cannot be written, the clause has the last line of the traceback.
+    """
     said = traceback.format_exc()
     try:
         handle, name = tempfile.mkstemp(prefix="fdabench-bug-", suffix=".txt")

@@ -1,4 +1,7 @@
-"""What the gate found, on a terminal: a block for each cell, so that no number is cut to fit a column."""
+"""Formats the findings of `fdabench check` for a terminal: one block of lines for each cell.
+
+A table would truncate numbers to the width of its columns.
+"""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -12,7 +15,12 @@ _STYLES = {Verdict.fail: "bold red", Verdict.inconclusive: "yellow", Verdict.bet
 
 
 def render_findings(rows: Sequence[CellRow], width: int) -> Iterator[Text]:
-    """Verdict, cell and the id of its worst run; below, a line for each metric, broken at words where it is long."""
+    """Yield a line with the verdict, the cell and the id of its worst run, then a line for each metric.
+
+    Args:
+        rows: the cells with findings.
+        width: columns of the terminal. Longer lines are wrapped between words.
+    """
     for row in rows:
         line = Text(row.verdict.value, style=_STYLES.get(row.verdict, "")).append(f"  {row.cell}", style="bold")
         yield line.append(f"  {row.id}", style="dim") if row.id else line

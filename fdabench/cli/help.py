@@ -1,4 +1,4 @@
-"""The help of commands: options under their panels, commands under theirs, as plain text that needs no rich."""
+"""Formats the help of commands as plain text: options and commands are grouped under panels, as in rich's help."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,10 +20,10 @@ Rows = list[tuple[str, str]]
 
 
 class Command(TyperCommand):
-    """A command whose options stand under their panels."""
+    """A command whose help groups the options under their panels."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """In the order of the first option of each panel; those of none are under `Options`."""
+        """Write the panels in the order of their first options. Options without a panel are under `Options`."""
         panels: dict[str, Rows] = {}
         for parameter in self.get_params(ctx):
             row = parameter.get_help_record(ctx)
@@ -34,12 +34,15 @@ class Command(TyperCommand):
         _write(formatter, panels)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """As it is, line by line."""
+        """Write the epilog without rewrapping its lines."""
         _write_lines(formatter, self.epilog or "")
 
 
 class Group(TyperGroup):
-    """Commands that stand under their panels, in the order of the first command of each."""
+    """A group of commands whose help lists the commands under their panels.
+
+    Panels are in the order of their first commands.
+    """
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         panels: dict[str, Rows] = {}
@@ -52,7 +55,7 @@ class Group(TyperGroup):
         _write(formatter, panels)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """As it is, line by line."""
+        """Write the epilog without rewrapping its lines."""
         _write_lines(formatter, self.epilog or "")
 
 
@@ -68,12 +71,12 @@ def _write_lines(formatter: Any, text: str) -> None:
 
 
 def example(command: str, *more_codes: int, others: Mapping[int, str] | None = None) -> str:
-    """What stands below the options: a command that works, and the exit codes.
+    """Return the epilog of a command's help: an example, and the exit codes.
 
     Args:
-        command: the example.
-        more_codes: keys of EXIT_CODES, beside those that every command has.
-        others: codes that mean something of their own here.
+        command: the example, a command line that works.
+        more_codes: keys of `EXIT_CODES`, in addition to those that every command has.
+        others: exit codes that have a meaning of their own for this command.
     """
     codes = {code: EXIT_CODES[code] for code in (*_COMMON, *more_codes)} | dict(others or {})
     lines = [f"  {code:<4}{meaning}" for code, meaning in sorted(codes.items())]

@@ -1,4 +1,7 @@
-"""The command line. Each command imports what it needs when it is called, so that `--help` answers at once."""
+"""The command line `fdabench`, which joins all commands.
+
+Each command imports its modules when it is called, so that `--help` does not wait for torch and pandas.
+"""
 
 from enum import StrEnum
 from pathlib import Path
@@ -28,7 +31,7 @@ app = typer.Typer(
 
 
 class Listed(StrEnum):
-    """What there is to choose from."""
+    """The values of the argument of `fdabench list`."""
 
     strategies = "strategies"
     monitors = "monitors"
@@ -221,5 +224,5 @@ app.command(cls=Command, rich_help_panel=ABOUT, epilog=example("fdabench doctor"
 
 
 def main() -> None:
-    """The `fdabench` program."""
+    """Run the program. This is the entry point that the package installs."""
     run_app(app)

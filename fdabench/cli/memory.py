@@ -1,24 +1,31 @@
-"""Where there is too little memory to begin with: told before the libraries are loaded, which would fail or hang."""
+"""Detects too little memory: the limit of the address space before libraries are loaded, and exceptions afterwards.
+
+With too little address space, the libraries would fail or hang while they are loaded.
+"""
 
 import errno
 
 from fdabench.errors import UsageError
 
 LEAST_BYTES = 1_300_000_000
-"""Of address space. With less (two cores, one process), torch's files cannot be mapped; and in a narrow range of limits
-OpenBLAS, as SciPy brings it, asks for its buffer for ever while it is loaded, where no signal is heard."""
+"""Bytes of address space that fdabench needs at least, measured with two cores and one process.
+
+With less, the files of torch cannot be mapped. Slightly below that, OpenBLAS (part of SciPy) requests its buffer in an
+endless loop while it is loaded, and does not react to signals.
+"""
 _SAID = ("failed to map segment", "cannot allocate memory", "can't allocate memory", "can't start new thread")
-"""By the loader, by torch and by Python, in exceptions of several types."""
+"""Messages of the dynamic loader, of torch and of Python, in exceptions of several types."""
 
 
 def check_address_space() -> None:
-    """
+    """Check the limit of the address space, which `ulimit -v` sets. Windows has no such limit.
+
     Raises:
-        UsageError: the system limits it to less than fdabench can begin with.
+        UsageError: the limit is below `LEAST_BYTES`.
     """
     try:
         import resource
-    except ImportError:  # Windows knows no such limit
+    except ImportError:  # Windows
         return
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and limit < LEAST_BYTES:
@@ -29,7 +36,7 @@ def check_address_space() -> None:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether it says that there is no memory, or no room for a thread."""
+    """Whether the exception reports too little memory, or that no thread can be started."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     return any(words in str(error).lower() for words in _SAID)

@@ -1,4 +1,4 @@
-"""Values of options that have a form of their own: a length of time, a share of the cells."""
+"""Parses option values that have a format of their own: durations and shares of the cells."""
 
 import re
 from collections.abc import Sequence
@@ -11,10 +11,17 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?
 
 
 def parse_duration(option: str, text: str) -> float:
-    """Seconds: `90`, `90s`, `30m`, `1h30m`, `2d`.
+    """Parse a duration such as `90`, `90s`, `30m`, `1h30m` or `2d` and return seconds.
+
+    Args:
+        option: the name of the option, for the message.
+        text: the value of the option.
 
     Raises:
-        UsageError: anything else, or no time at all.
+        UsageError: the text is no duration, or it is 0.
+
+    >>> parse_duration("--max-time", "1h30m")
+    5400.0
     """
     found = _DURATION.fullmatch(text.strip())
     parts = zip(found.groups(), _SECONDS.values(), strict=True) if found else []
@@ -25,10 +32,16 @@ def parse_duration(option: str, text: str) -> float:
 
 
 def parse_shard(cells: Sequence[Cell], text: str) -> list[Cell]:
-    """Every N-th cell from the I-th, for `I/N`: N runs with 1/N to N/N share all cells out.
+    """Select every N-th cell, starting with the I-th, for the value `I/N` of `--shard`.
+
+    The shares 1/N to N/N have each cell exactly once.
+
+    Args:
+        cells: all cells.
+        text: the value of the option.
 
     Raises:
-        UsageError: not of this form, or no such share.
+        UsageError: the text does not have this form, or I is not in 1..N.
     """
     found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
     index, count = (int(number) for number in found.groups()) if found else (0, 0)

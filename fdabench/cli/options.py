@@ -1,4 +1,4 @@
-"""Options that several commands have, and the panels that they stand under in `--help`."""
+"""Options and arguments that several commands share, and the panels under which `--help` lists them."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,7 @@ CELLS, LIFE, MACHINE, DISTRIBUTED, OUTPUT = "Cells", "Stop and go on", "Machine"
 
 
 class Format(StrEnum):
-    """How a result is printed."""
+    """The values of `--output-format`."""
 
     auto = "auto"
     rich = "rich"
@@ -21,7 +21,7 @@ class Format(StrEnum):
 
 
 class Verdicts(StrEnum):
-    """How what `check` found is printed."""
+    """The values of `--output-format` of `fdabench check`."""
 
     auto = "auto"
     rich = "rich"

@@ -1,4 +1,4 @@
-"""How far a cell under way is, as a run has noted it beside the cell's lease."""
+"""The progress of running cells, read from notes beside their leases. `progress_notes` writes the notes."""
 
 from datetime import datetime
 from pathlib import Path
@@ -10,28 +10,31 @@ from fdabench.results.folder import Record, ResultsFolder
 
 
 class CellPace(NamedTuple):
-    """How far a cell is, and how fast it is."""
+    """How many steps of a cell are done, and how many are done per second."""
 
     step: int
     budget: int
     accuracy: float
-    """At the last evaluation, fraction of the test set."""
+    """At the last evaluation, as a fraction of the test set."""
     steps_per_s: float
-    """Local steps of each worker per second since this attempt began; 0 before there is a second one to tell."""
+    """Local steps of each worker per second since this attempt began; 0 before its first step."""
 
     @property
     def left_s(self) -> float | None:
-        """Seconds to the end of the budget; None while the rate is not known."""
+        """Seconds to the end of the budget; None if the rate is not known yet."""
         return (self.budget - self.step) / self.steps_per_s if self.steps_per_s > 0 else None
 
 
 def read_pace(store: ResultsFolder, cell_id: str, record: Record) -> CellPace | None:
-    """
+    """Read the progress of a running cell.
+
     Args:
-        record: of a cell under way.
+        store: the results folder.
+        cell_id: the id of the cell.
+        record: the record of the cell, which has the start of this attempt.
 
     Returns:
-        None where nothing was noted in this attempt yet, or not by a fdabench that notes.
+        None if this attempt has written no note yet, or the note cannot be read.
     """
     try:
         note = read_json(note_path(store, cell_id))
@@ -44,4 +47,5 @@ def read_pace(store: ResultsFolder, cell_id: str, record: Record) -> CellPace | 
 
 
 def note_path(store: ResultsFolder, cell_id: str) -> Path:
+    """The path of the note of a cell."""
     return store.safe_path(".leases", f"{cell_id}.progress.json")

@@ -1,4 +1,4 @@
-"""What `fdabench plan` found, as tables: folded over seeds, or cell by cell, and as rows for programs."""
+"""The tables of `fdabench plan`: one row for each strategy and workload, or one row for each cell."""
 
 import json
 from collections import Counter
@@ -17,18 +17,26 @@ UNKNOWN = "unknown"
 
 
 class Priced(NamedTuple):
-    """A cell, how it stands, and what it sends: exactly where low == high, None where that is not known."""
+    """A cell with its status and the bytes that it sends."""
 
     standing: CellStatus
     bound: ByteRange | None
+    """Exact if low == high; None if the bytes cannot be forecast."""
 
 
 def priced(found: Sequence[CellStatus], convention: str, registry: Registry) -> list[Priced]:
+    """Forecast the bytes of each cell.
+
+    Args:
+        found: the cells with their statuses.
+        convention: how bytes are counted, a name of `CONVENTIONS`.
+        registry: the components that the cells name.
+    """
     return [Priced(each, forecast_bytes(ResolvedCell(each.cell.config, registry), convention)) for each in found]
 
 
 def folded_table(found: Sequence[Priced], convention: str) -> Table:
-    """One row for each strategy and workload: how many seeds, how they stand, what one of them sends."""
+    """Return one row for each strategy and workload: number of seeds, their statuses, and the bytes of one seed."""
     groups: dict[str, list[Priced]] = {}
     for each in found:
         groups.setdefault(_without_seed(each), []).append(each)
@@ -43,7 +51,7 @@ def folded_table(found: Sequence[Priced], convention: str) -> Table:
 
 
 def cells_table(found: Sequence[Priced], convention: str) -> Table:
-    """One row for each cell."""
+    """Return one row for each cell."""
     columns = (
         column("cell"),
         column("what"),
@@ -60,7 +68,10 @@ def _bytes(record: Mapping[str, Any]) -> str:
 
 
 def cell_records(found: Sequence[Priced]) -> list[dict[str, Any]]:
-    """For programs: a row for each cell, bytes as whole numbers, and all that has changed since it was run."""
+    """Return one record for each cell, for programs.
+
+    Bytes are integers. `changed` has everything that has changed since the cell was run.
+    """
     return [
         {
             "cell": each.standing.cell.id,
@@ -78,7 +89,7 @@ def cell_records(found: Sequence[Priced]) -> list[dict[str, Any]]:
 
 
 def total(found: Sequence[Priced]) -> str:
-    """What these cells send together; cells that cannot say beforehand are counted apart."""
+    """Format the bytes of these cells together. Cells whose bytes cannot be forecast are counted separately."""
     bounds = [each.bound for each in found if each.bound is not None]
     if not bounds:
         return UNKNOWN
@@ -88,7 +99,7 @@ def total(found: Sequence[Priced]) -> str:
 
 
 def span(bound: ByteRange | None) -> str:
-    """`990 MB` where it is exact, `824 kB to 25.5 MB` where it is not."""
+    """Format a range of bytes: `990 MB` if it is exact, otherwise `824 kB to 25.5 MB`; `unknown` for None."""
     if bound is None:
         return UNKNOWN
     return " to ".join(dict.fromkeys((format_bytes(bound.low), format_bytes(bound.high))))
@@ -100,7 +111,7 @@ def _without_seed(each: Priced) -> str:
 
 
 def _folded(group: Sequence[Priced]) -> dict[str, str]:
-    """The row of a group, in words."""
+    """Return the row of one strategy and workload as texts."""
     cell = group[0].standing.cell
     counts = Counter(each.standing.status for each in group)
     status = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts[name])

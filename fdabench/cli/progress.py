@@ -1,4 +1,8 @@
-"""How far a run is: live on a terminal; in a pipe a line for each finished cell and a heartbeat a minute."""
+"""Reports the progress of a run on stderr.
+
+On a terminal the display is updated in place. In a pipe there is a line for each finished cell, and a line every minute
+if no cell ends.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -19,10 +23,11 @@ from fdabench.formatting import format_duration
 from fdabench.results.folder import FAILURE_STATES
 
 HEARTBEAT_S = 60.0
+"""Seconds without output after which `PlainReporter` prints a line."""
 
 
 class ProgressReporter(Protocol):
-    """Somebody who is shown a run."""
+    """Receives the events of a run and prints them."""
 
     def print_line(self, text: str) -> None: ...
 
@@ -30,7 +35,7 @@ class ProgressReporter(Protocol):
 
 
 class Verbosity(Enum):
-    """How much is told of a run."""
+    """How much of a run is printed."""
 
     QUIET = "failures only"
     NORMAL = "cells"
@@ -38,9 +43,10 @@ class Verbosity(Enum):
 
     @classmethod
     def from_flags(cls, quiet: bool, verbose: bool) -> Self:
-        """
+        """Return the verbosity for `--quiet` and `--verbose`.
+
         Raises:
-            UsageError: both at once.
+            UsageError: both are given.
         """
         if quiet and verbose:
             raise UsageError("--quiet and --verbose: give one of them")
@@ -49,7 +55,15 @@ class Verbosity(Enum):
 
 @contextmanager
 def progress_reporter(loudness: Verbosity, cells: int, endings: ResultLines) -> Iterator[ProgressReporter]:
-    """The right watch for where stderr goes, of a run of so many cells."""
+    """Yield the reporter for a run.
+
+    On a terminal, the reporter updates its lines in place. In a pipe, it appends lines.
+
+    Args:
+        loudness: how much is printed.
+        cells: the number of cells that the run will run.
+        endings: formats the end of each cell.
+    """
     if loudness is Verbosity.QUIET:
         yield QuietReporter(endings)
         return
@@ -59,7 +73,7 @@ def progress_reporter(loudness: Verbosity, cells: int, endings: ResultLines) -> 
 
 
 class QuietReporter:
-    """Shows failures only: they are never silent."""
+    """Prints failed cells only."""
 
     def __init__(self, endings: ResultLines) -> None:
         self._endings = endings
@@ -73,7 +87,7 @@ class QuietReporter:
 
 
 class VerboseReporter:
-    """Beside what another watch shows, a line for every evaluation."""
+    """Prints a line for every evaluation, in addition to what another reporter prints."""
 
     def __init__(self, watch: ProgressReporter) -> None:
         self._watch = watch
@@ -88,7 +102,7 @@ class VerboseReporter:
 
 
 class EtaEstimator:
-    """Time left, from how much of the cells is done."""
+    """Estimates the time left from the share of the work that is done."""
 
     def __init__(self, cells: int) -> None:
         self.cells, self.done, self.failed = cells, 0, 0
@@ -104,13 +118,14 @@ class EtaEstimator:
             self.failed += event.record["state"] in FAILURE_STATES
 
     def left(self) -> str:
+        """Format the time left; `...` until 2 % of one cell is done."""
         share = self.done + sum(self.under_way.values())
         elapsed = monotonic() - self.begun
         return f"{format_duration(elapsed * (self.cells - share) / share)} left" if share > 0.02 else "..."
 
 
 class PlainReporter:
-    """A line for each finished cell, and one a minute if nothing else happens."""
+    """Prints a line for each finished cell, and a line every `HEARTBEAT_S` seconds if nothing else is printed."""
 
     def __init__(self, cells: int, endings: ResultLines) -> None:
         self._clock, self._last, self._endings = EtaEstimator(cells), monotonic(), endings
@@ -133,7 +148,7 @@ class PlainReporter:
 
 
 class LiveReporter:
-    """Finished cells scroll by above; below, a line for each running cell, and a bar."""
+    """Displays a line for each running cell and a progress bar. Lines of finished cells scroll above them."""
 
     def __init__(self, cells: int, endings: ResultLines) -> None:
         self._clock, self._endings = EtaEstimator(cells), endings

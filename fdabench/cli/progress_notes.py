@@ -1,4 +1,4 @@
-"""Notes of how far cells under way are, beside their leases, for `fdabench status`; gone when a cell has ended."""
+"""Writes the progress of running cells to notes beside their leases, which `fdabench status` reads."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,12 +15,16 @@ EVERY_S = 2.0
 
 
 class ProgressNotes:
-    """Writes down what a run tells of its cells. A note that cannot be written is left out: the run goes on."""
+    """Writes a note when a cell makes progress and removes it when the cell ends.
+
+    A note that cannot be written is left out, and the run continues.
+    """
 
     def __init__(self, store: ResultsFolder) -> None:
         self._store, self._due = store, dict[str, float]()
 
     def sees(self, event: events.Event) -> None:
+        """Write or remove the note of the cell that the event is about."""
         if isinstance(event, events.CellProgress):
             self._write(event)
         elif isinstance(event, events.CellFinished):

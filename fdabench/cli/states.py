@@ -1,4 +1,4 @@
-"""The state of a cell as its record says it, and whether somebody is at it."""
+"""The state of a cell from its record, and whether a process is running it."""
 
 import os
 import platform
@@ -13,9 +13,15 @@ MOST_LETTERS = 200
 
 
 def live_state(store: ResultsFolder, cell_id: str, record: Record | None) -> str:
-    """What its record says; `running` where that is `interrupted` and its process is alive.
+    """Return the state in the record, `pending` without a record, or `running` while a process runs the cell.
 
-    On this machine the system says whether it is; of another host, the lease that its holder touches.
+    The record of a running cell has the state `interrupted`. For a process on this host, the operating system reports
+    whether it is alive. For one on another host, the cell counts as running while its lease is touched.
+
+    Args:
+        store: the results folder.
+        cell_id: the id of the cell.
+        record: the record of the cell; None if it was never run.
     """
     if record is None:
         return "pending"
@@ -38,13 +44,17 @@ def _alive(pid: int) -> bool:
 
 
 def _touched(store: ResultsFolder, cell_id: str) -> bool:
+    """Whether the lease of the cell was touched in the last `EXPIRY_S` seconds."""
     with suppress(OSError):
         return time() - store.safe_path(".leases", f"{cell_id}.json").stat().st_mtime < EXPIRY_S
     return False
 
 
 def describe_cause(record: Record) -> str:
-    """Of a failure: the traceback's last line, cut off where it is long; in front a plug-in's file and line."""
+    """Return the last line of the traceback of a failed cell, truncated to `MOST_LETTERS` characters.
+
+    If a plug-in raised the error, its file and line are in front.
+    """
     last = record.get("error", "").strip().splitlines()[-1:] or [""]
     text = "".join(letter if letter.isprintable() else " " for letter in last[0])
     shown = text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."

@@ -1,4 +1,8 @@
-"""Whether a run has been asked to stop, and by whom. The first signal asks; the second one does not."""
+"""Requests to stop a run: by a signal, by `--max-time`, or by `--fail-fast`.
+
+The first signal requests a stop, and the run ends at the next step of its cells. The second signal raises an exception
+at once.
+"""
 
 import signal
 from collections.abc import Iterator
@@ -14,23 +18,26 @@ BY_SIGNAL = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
 @dataclass
 class StopRequest:
-    """Asked by a signal, by the clock, or by a cell that failed; whichever came first."""
+    """Whether a run was asked to stop, and why. A signal takes precedence over the time limit."""
 
     deadline: float = float("inf")
-    """On the monotonic clock, in seconds."""
+    """Seconds on the monotonic clock at which the time limit is reached."""
     signum: int | None = None
+    """The signal that was received, or None."""
     out_of_time: bool = False
     failed: bool = False
 
     def is_requested(self) -> bool:
+        """Whether a stop was requested. The time limit is checked here."""
         self.out_of_time = self.out_of_time or (not self.not_by_clock and monotonic() >= self.deadline)
         return self.out_of_time or self.not_by_clock
 
     def raise_reason(self) -> None:
-        """
+        """Raise the exception for the reason of the stop; return if there is none, or a failed cell was the reason.
+
         Raises:
-            KeyboardInterrupt, Terminated: what the signal would have been without somebody to note it.
-            TimeLimitReached: the clock was first.
+            KeyboardInterrupt, Terminated: a signal was received.
+            TimeLimitReached: the time limit was reached, before a cell failed.
         """
         self.raise_signal()
         if self.out_of_time:
@@ -38,24 +45,28 @@ class StopRequest:
 
     @property
     def not_by_clock(self) -> bool:
-        """Than the clock."""
+        """Whether a signal or a failed cell requested the stop."""
         return self.signum is not None or self.failed
 
     def raise_signal(self) -> None:
+        """Raise the exception that the received signal stands for; return if none was received."""
         if self.signum is not None:
             raise BY_SIGNAL[signal.Signals(self.signum)]
 
 
 @contextmanager
 def capture_signals(stop: StopRequest) -> Iterator[None]:
-    """Within, the first Ctrl-C or SIGTERM is noted; the next one is raised wherever the program is."""
+    """Record the first SIGINT or SIGTERM in `stop` while the context is open; the next one raises an exception.
+
+    The previous handlers are restored at the end.
+    """
 
     def note(signum: int, frame: FrameType | None) -> None:
         again, stop.signum = stop.signum is not None, signum
         if again:
             stop.raise_signal()
 
-    # whoever started this program with Ctrl-C ignored, as a shell does in the background, means it
+    # a signal that is ignored stays ignored: shells ignore Ctrl-C for programs in the background
     heeded = [signum for signum in BY_SIGNAL if signal.getsignal(signum) is not signal.SIG_IGN]
     before = {signum: signal.signal(signum, note) for signum in heeded}
     try:

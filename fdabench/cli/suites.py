@@ -1,4 +1,4 @@
-"""What `run`, `plan` and others ask of a suite, turned into cells."""
+"""Loads a suite with the options of the command line, for `run`, `plan` and `validate`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,16 @@ from fdabench.suite.selection import parse_seeds
 
 
 def load_suite(path: Path, sets: Sequence[str], seeds: str | None) -> LoadedSuite:
-    """The suite with its overrides; remarks on how it was understood go to stderr."""
+    """Read a suite and print its notes to stderr.
+
+    Args:
+        path: the suite file.
+        sets: values of `--set`, such as `budget.steps=100`.
+        seeds: the value of `--seeds`, or None for the suite's seeds.
+
+    Raises:
+        SuiteError: the suite or an override is wrong.
+    """
     overrides = [*sets, *([f"seeds={parse_seeds(seeds)}"] if seeds else [])]
     expanded = read_suite(path, overrides)
     print_notes(expanded)
@@ -18,17 +27,21 @@ def load_suite(path: Path, sets: Sequence[str], seeds: str | None) -> LoadedSuit
 
 
 def print_notes(expanded: LoadedSuite) -> None:
-    """How the suite was understood, to stderr."""
+    """Print to stderr how the suite was interpreted, where that may be unexpected."""
     for note in expanded.notes:
         print_note(f"note: {expanded.source}: {note}")
 
 
 def results_dir(expanded: LoadedSuite, out: Path | None) -> Path:
+    """The results folder: the value of `--out`, or `results/<suite name>`."""
     return out or Path("results") / expanded.suite.name
 
 
 def grid_summary(expanded: LoadedSuite) -> str:
-    """`24 cells = 6 strategies x 2 workloads x 2 seeds`; without the product where cells are excluded."""
+    """Return `24 cells = 6 strategies x 2 workloads x 2 seeds`.
+
+    If cells are excluded, `of` replaces the equals sign.
+    """
     labels = {cell.label for cell in expanded.cells}
     workloads = set(workloads_of([cell.to_lock() for cell in expanded.cells]).values())
     cells, seeds = len(expanded.cells), len(expanded.suite.seeds)

@@ -1,4 +1,4 @@
-"""`fdabench baseline save | accept | show`: the small text file that people commit."""
+"""`fdabench baseline save | accept | show`: writes and prints the baseline, a text file that is committed to git."""
 
 import subprocess
 from pathlib import Path
@@ -19,9 +19,17 @@ from fdabench.tables import Table, column
 
 
 def save_baseline(root: Path, path: Path, force: bool) -> None:
-    """
+    """Write a new baseline from results.
+
+    Args:
+        root: the results folder.
+        path: the file to write.
+        force: replace a baseline that exists; its history is lost.
+
     Raises:
-        UsageError: a baseline is there, whose history would be lost; or cells have no result.
+        UsageError: the file exists and `force` is not given, or cells have no result.
+        ResultError: there are no results, or the file cannot be written.
+        NotComparedError: the results cannot be read.
     """
     if path.exists() and not force:
         raise UsageError(f"{path}: is there already: `fdabench baseline accept` keeps its history, --force does not")
@@ -32,10 +40,18 @@ def save_baseline(root: Path, path: Path, force: bool) -> None:
 
 
 def accept_results(root: Path, path: Path, reason: str) -> None:
-    """
+    """Replace the values of a baseline by those of results, and add an entry with the reason to its history.
+
+    The file is not written if nothing differs.
+
+    Args:
+        root: the results folder.
+        path: the baseline.
+        reason: why the new numbers are right.
+
     Raises:
-        UsageError: the reason is empty, cells have no result, or they are of another suite.
-        NotComparedError: no baseline to change.
+        UsageError: the reason is empty, cells have no result, or the results are of another suite.
+        NotComparedError: there is no baseline, or the results cannot be read.
     """
     old, results = read_baseline(path), load_for_check(root)
     new, found = accept(old, summarize_results(results), reason, _revision(results), _versions(results))
@@ -47,13 +63,18 @@ def accept_results(root: Path, path: Path, reason: str) -> None:
 
 
 def _told(found: BaselineDiff) -> str:
-    """`2 runs changed, 1 run added`; where none is, only how all are read."""
+    """Format the differences: `2 runs changed, 1 run added`. If no run differs, the targets or the accounting do."""
     told = [f"{plural(count, 'run')} {what}" for what, count in found._asdict().items() if count]
     return ", ".join(told) or "targets or accounting changed"
 
 
 def show_baseline(path: Path, form: str) -> None:
-    """One row for each run; who accepted what, and why, to stderr."""
+    """Print one row for each run to stdout, and the history of the baseline to stderr.
+
+    Args:
+        path: the baseline.
+        form: one of `options.Format`.
+    """
     baseline = read_baseline(path)
     print_table(Table([_record(run) for run in baseline.snapshot.runs], _COLUMNS), form)
     for entry in baseline.history:
@@ -62,7 +83,7 @@ def show_baseline(path: Path, form: str) -> None:
 
 
 def _record(run: RunSummary) -> dict[str, Any]:
-    """For programs; the accuracy of a run that diverged is NaN, which is printed as null."""
+    """Return the row of a run. The accuracy of a run that diverged is NaN, which is printed as null."""
     told = {key: getattr(run, key) for key in ("cell", "seed", "id", "state", "steps", "syncs", "bytes_total")}
     return {**told, "accuracy": run.accuracy, "environment": run.environment}
 
@@ -81,9 +102,9 @@ _COLUMNS = (
 
 
 def _revision(results: Results) -> str:
-    """The commit of the repository that the suite's file is in, with `+` where files differ; empty where none is found.
+    """Return the commit of the repository that holds the suite file, followed by `+` if files differ from the commit.
 
-    Results do not record it, so it is that of now.
+    It is empty if there is no such repository. Results do not record the commit, so the current one is used.
     """
     source = Path(str(results.lock.get("source", "")))
     if not source.is_file():
@@ -96,7 +117,7 @@ def _revision(results: Results) -> str:
 
 
 def _versions(results: Results) -> str:
-    """The versions of fdabench that the results come from, each with its commit where it was a checkout."""
+    """Return the versions of fdabench that computed the results, each with its commit if it ran from a git checkout."""
     environments = [record.get("environment", {}) for record in results.records.values()]
     told = {(about.get("fdabench", ""), about.get("git", "")) for about in environments}
     return ", ".join(f"{version} ({commit})" if commit else version for version, commit in sorted(told) if version)

@@ -1,4 +1,7 @@
-"""`fdabench check`: has anything become worse? The answer is the exit code: 0, 1, or 4 where nothing was compared."""
+"""`fdabench check`: compares results with a baseline, with older results, or with the limits of the suite.
+
+The exit code is 0 if nothing is worse, 1 if something is, and 4 if not everything could be compared.
+"""
 
 import os
 from dataclasses import dataclass, replace
@@ -28,7 +31,7 @@ from fdabench.results.load import Results, load
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """What is to be compared with what, and how strictly; `form` is how the answer is printed."""
+    """The command line of `check`: what is compared, how strictly, and in which format the findings are printed."""
 
     results: Path
     baseline: Path | None
@@ -39,11 +42,12 @@ class CheckRequest:
 
 
 def run_check(question: CheckRequest) -> None:
-    """Print what was found and end with its exit code.
+    """Compare, print the findings and exit with the exit code of the result.
 
     Raises:
         UsageError: both a baseline and older results are given.
         NotComparedError: there is nothing to compare with.
+        typer.Exit: the exit code is not 0.
     """
     try:
         checked = _checked(question)
@@ -85,10 +89,11 @@ def _before(question: CheckRequest) -> ResultsSummary | None:
 
 
 def load_for_check(root: Path) -> Results:
-    """
+    """Load results for the gate.
+
     Raises:
-        ResultError: no results here.
-        NotComparedError: results that cannot be read, as of another schema.
+        ResultError: there are no results in the folder.
+        NotComparedError: the results cannot be read, for example because their schema is another one.
     """
     if not ResultsFolder(root).lock_path.exists():
         raise ResultError(f"{root}: no results here: there is no {ResultsFolder(root).lock_path.name}")
@@ -127,21 +132,24 @@ def _lines(checked: CheckResult, question: CheckRequest) -> None:
 
 
 def _github(checked: CheckResult) -> None:
-    """Annotations and the answer to stdout; the whole to the step's summary, where the runner names a file for it."""
+    """Print annotations and the summary to stdout.
+
+    The Markdown report is appended to the file that GITHUB_STEP_SUMMARY names, if it is set.
+    """
     for line in [*annotations(checked), *summary(checked)]:
         print_result(line)
     page = os.environ.get("GITHUB_STEP_SUMMARY")
     if page:
         try:
-            # other steps of the job write to it as well
+            # append: other steps of the job write to the same file
             with open(page, "a", encoding="utf-8") as file:
                 file.write(pr_comment(checked))
         except OSError as error:
-            # the answer is the exit code, with or without a page
+            # the exit code reports the result even if this file is missing
             print_note(f"GITHUB_STEP_SUMMARY: {page}: cannot be written: {error.strerror}; the summary is left out")
 
 
 def _ended(root: Path) -> str:
-    """When the last cell ended, without its zone, as JUnit's schema has it."""
+    """Return when the last cell ended, without a time zone, as the JUnit schema requires."""
     ends = [record.get("ended", "") for record in load(root).records.values()]
     return max(ends, default="")[:19] or "1970-01-01T00:00:00"

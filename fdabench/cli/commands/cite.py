@@ -1,4 +1,4 @@
-"""`fdabench cite`: BibTeX of what a suite uses."""
+"""`fdabench cite`: prints BibTeX entries for the components that a suite uses."""
 
 from pathlib import Path
 
@@ -9,6 +9,11 @@ from fdabench.suite.reader import read_suite
 
 
 def print_citations(path: Path) -> None:
+    """Print the references of all strategies, models and other components in the cells of a suite.
+
+    Raises:
+        SuiteError: the suite is wrong.
+    """
     suite = read_suite(path)
     used = distinct_components(suite.cells, suite.registry)
     print_result("\n\n".join(citations(suite.registry.info(role, name) for role, name in used)))

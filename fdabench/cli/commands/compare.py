@@ -1,4 +1,4 @@
-"""`fdabench compare`: two results folders side by side, or one's own beside the numbers of the FDA paper."""
+"""`fdabench compare`: compares two results folders, or results with the published numbers of the FDA paper."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -18,9 +18,16 @@ from fdabench.tables import Column, Record, Table, column
 
 
 def print_comparison(roots: Sequence[Path], published: bool, form: str) -> None:
-    """
+    """Print a table with one row for each value that is compared.
+
+    Args:
+        roots: two results folders, or one or more with `published`.
+        published: compare with the numbers of the FDA paper.
+        form: one of `options.Format`.
+
     Raises:
-        UsageError: neither `--published` nor two results folders.
+        UsageError: `published` is not given and there are not two results folders.
+        ResultError: results cannot be read, or none of the published numbers has a counterpart.
     """
     if published:
         _print_published(roots, form)
@@ -31,7 +38,7 @@ def print_comparison(roots: Sequence[Path], published: bool, form: str) -> None:
 
 
 def _print_sides(a: Path, b: Path, form: str) -> None:
-    """One row for each cell and metric, and the mean over all cells; how they were paired, to stderr."""
+    """Print one row for each cell and metric, and the mean over all cells. Notes on the pairing go to stderr."""
     found = side_by_side(load(a), load(b))
     print_table(Table([_record(line) for line in found.lines], _COLUMNS), form)
     if found.differing:
@@ -49,7 +56,7 @@ def _record(line: ComparisonRow) -> dict[str, Any]:
 
 
 def _size(key: str) -> Callable[[Record], str]:
-    """The value of one side: an accuracy, or bytes."""
+    """Return a function that formats the value of one side, an accuracy or bytes."""
     return lambda line: format_percent(line[key]) if line["metric"] == "accuracy" else format_bytes(line[key])
 
 
@@ -76,10 +83,10 @@ _COLUMNS = (
 
 
 def _print_published(roots: Sequence[Path], form: str) -> None:
-    """One row for each published number that has a counterpart; what it means and what is left out, to stderr.
+    """Print one row for each published number that has a counterpart. What is left out is noted on stderr.
 
     Raises:
-        ResultError: nothing in the results was published.
+        ResultError: none of the published numbers has a counterpart in the results.
     """
     found = compare_with_published(combine_results([load(root) for root in roots]))
     if not found.matched:

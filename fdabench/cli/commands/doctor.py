@@ -1,4 +1,4 @@
-"""`fdabench doctor`: versions, devices, data, and whether numbers come out the same twice."""
+"""`fdabench doctor`: checks versions, devices, data sets, plug-ins, and whether training is deterministic."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,12 @@ from fdabench.tables import Table, column
 
 
 def print_doctor(folder: Path | None, form: str) -> None:
-    """One row for each thing that was looked at; what is missing is told, and is no failure."""
+    """Print one row for each check. Missing parts are rows too; they do not change the exit code.
+
+    Args:
+        folder: the folder of the data sets, or None for the default.
+        form: one of `options.Format`.
+    """
     registry, added = _plugins()
     findings = [
         *versions(),
@@ -29,6 +34,7 @@ def print_doctor(folder: Path | None, form: str) -> None:
 
 
 def _plugins() -> tuple[Registry, list[DoctorCheck]]:
+    """Return the registry with the installed plug-ins and a row for each; without them if one of them is faulty."""
     try:
         registry = read_registry(None)
     except SuiteError as error:
@@ -40,7 +46,7 @@ def _plugins() -> tuple[Registry, list[DoctorCheck]]:
 
 
 def _environment_class() -> Iterator[DoctorCheck]:
-    """What a baseline's runs must have in common with those here for `check` to compare them to the last bit."""
+    """Yield what `check` requires to be equal, here and in a baseline, for a comparison to the last bit."""
     record = current_environment(parse_device("auto"))
     yield DoctorCheck(
         "class", "environment", ", ".join(f"{key} {value}" for key, value in environment_class(record).items())

@@ -1,4 +1,4 @@
-"""`fdabench plan --extrapolate`: what the strategies of a suite would cost with more workers and larger models."""
+"""`fdabench plan --extrapolate`: the cost of the strategies of a suite with more workers and larger models."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -17,15 +17,20 @@ from fdabench.suite.selection import select
 from fdabench.tables import Column, Record, Table, column
 
 MOST: Mapping[str, int] = {"workers": 10**6, "parameters": 10**11, "steps": 10**9}
+"""The largest value of each key of `--extrapolate`."""
 PAGE = "docs/extrapolation.md"
+"""The documentation that the note below the tables names."""
 FOR_PROGRAMS = ("json", "csv")
 
 
 def parse_target_scale(text: str) -> TargetScale:
-    """`workers=1e6,parameters=7e9`: whole numbers, exactly.
+    """Parse the value of `--extrapolate`, such as `workers=1e6,parameters=7e9`. The numbers are exact integers.
 
     Raises:
-        UsageError: something else; all that is wrong is in the message.
+        UsageError: a key or a value is wrong; the message has all faults.
+
+    >>> parse_target_scale("workers=1e6").workers
+    1000000
     """
     found: dict[str, int] = {}
     faults = []
@@ -53,7 +58,7 @@ def _whole(text: str, most: int) -> int | None:
         number = Decimal(text.replace("_", ""))
     except InvalidOperation:
         return None
-    # compared before it is expanded: 1e999999999 has a billion digits
+    # compare before converting to int: 1e999999999 has a billion digits
     if not number.is_finite() or not 1 <= number <= most or number != number.to_integral_value():
         return None
     return int(number)
@@ -62,10 +67,18 @@ def _whole(text: str, most: int) -> int | None:
 def print_extrapolation(
     suite: LoadedSuite, wish: TargetScale, results: Path, chosen: str | None, named: bool, form: str
 ) -> None:
-    """One row for each strategy and workload; what is measured and what is not stands beside it.
+    """Print one row for each strategy and workload, and whether its syncs are measured, exact or a bound.
+
+    Args:
+        suite: the suite.
+        wish: the workers, parameters and steps to extrapolate to.
+        results: a results folder with measured sync rates.
+        chosen: the value of `-k`, which selects cells, or None.
+        named: whether the user named `results`; otherwise it is used only if it exists.
+        form: one of `options.Format`.
 
     Raises:
-        ResultError: the results that were named cannot be read, or hold no cell of the suite.
+        ResultError: the results cannot be read, or have no cell of the suite.
     """
     cells = select(suite.cells, chosen) if chosen else suite.cells
     read = _results(results, cells, suite.source) if named or (results / "suite.lock.toml").exists() else None
@@ -102,7 +115,7 @@ def _tell(found: list[CostEstimate], results: Path | None) -> None:
 
 
 def _costs(convention: str) -> tuple[Column, ...]:
-    """What people read of bytes and memory; of the records that programs get."""
+    """Return the columns for syncs, bytes and memory."""
     return (
         column("strategy"),
         Column("on", "on", _on),
@@ -119,7 +132,7 @@ def _costs(convention: str) -> tuple[Column, ...]:
 
 
 def _times(networks: Mapping[str, Network]) -> tuple[Column, ...]:
-    """Seconds of computing, and of communication on each network."""
+    """Return the columns for seconds of computation, and of communication on each network."""
     return (
         column("strategy"),
         Column("on", "on", _on),
@@ -136,7 +149,10 @@ def _on(record: Record) -> str:
 
 
 def _range(low: str, high: str, write: Callable[[float], str]) -> Callable[[Record], str]:
-    """`1.2 MB to 3.4 MB`, one value where both are written alike, a dash where they are not known."""
+    """Return a function that formats two values of a record as `1.2 MB to 3.4 MB`.
+
+    Values with the same text are printed once. A dash stands for unknown values.
+    """
 
     def written(record: Record) -> str:
         ends = [record[key] for key in (low, high) if record[key] is not None]
@@ -161,7 +177,10 @@ def _talking(demand: Any, network: Network) -> float:
 
 
 def _record(each: CostEstimate, networks: Mapping[str, Network], convention: str) -> dict[str, Any]:
-    """For programs: bytes as whole numbers, seconds, and the size at which the rate was measured."""
+    """Return the estimate for programs.
+
+    Bytes are integers, times are in seconds, and the scale of the measured rate is included.
+    """
     low, high = each.demands or (None, None)
     least, most = each.syncs or (None, None)
     measured = each.measured

@@ -1,4 +1,4 @@
-"""The commands of the gate: `check`, and `baseline save | accept | show`."""
+"""Declares the options of the commands of the gate: `check`, and `baseline save | accept | show`."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`fdabench init`: a commented suite to begin with."""
+"""`fdabench init`: writes a suite with comments, as a start for suites of one's own."""
 
 from pathlib import Path
 
@@ -46,10 +46,11 @@ theta = 1.0                       # a list is a sweep: [0.5, 1.0, 2.0]
 
 
 def write_suite(path: Path) -> None:
-    """
+    """Write the suite to a new file.
+
     Raises:
-        UsageError: the file is there already, or is no TOML file by its name.
-        ResultError: it cannot be written.
+        UsageError: the file exists, or its name does not end in `.toml`.
+        ResultError: the file cannot be written.
     """
     if path.suffix != ".toml":
         raise UsageError(f"init: {path}: expected a file that ends in .toml, as in: fdabench init suite.toml")

@@ -1,4 +1,4 @@
-"""`fdabench list`: what a suite may name, from the components themselves."""
+"""`fdabench list`: prints the names that a suite may use, with what the components declare about themselves."""
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -17,14 +17,22 @@ from fdabench.tables import Table, column
 
 
 def print_list(what: str, suite: Path | None, form: str) -> None:
-    """Where there are plug-ins, of installed packages or of the suite, also the file that each name comes from.
+    """Print one row for each name. Formulas and the forms of keys that take more than a number or a word are on stderr.
 
-    Below the table, what its keys may be given as, where that is more than a number or a word.
+    If there are plug-ins, installed or named by the suite, a column has the file that each name comes from.
+
+    Args:
+        what: a role such as `strategies`, or a key of `CONSTANTS`.
+        suite: a suite file whose plug-ins are loaded, or None.
+        form: one of `options.Format`.
+
+    Raises:
+        SuiteError: the suite or a plug-in is wrong.
     """
     registry = read_registry(suite)
     table = CONSTANTS[what]() if what in CONSTANTS else _described(_LISTS[what](registry), registry, what)
     if form not in AS_TABLE:
-        # a formula is as wide as a terminal, so it has a line of its own below the table
+        # a formula can be as wide as a terminal, so it is printed on its own line below the table
         table = _narrow(table)
     print_table(_with_plugins(table, registry, what) if registry.plugins else table, form)
     if form not in AS_TABLE:
@@ -33,7 +41,7 @@ def print_list(what: str, suite: Path | None, form: str) -> None:
 
 
 def _described(table: Table, registry: Registry, role: str) -> Table:
-    """The table with what each component declares about itself; programs read every column, also the empty ones."""
+    """Add columns for the `ComponentInfo` of each component. Output for programs keeps columns that are empty."""
     infos = [registry.info(role, name) for name, *_ in table.rows]
     records = [
         {
@@ -55,12 +63,12 @@ def _described(table: Table, registry: Registry, role: str) -> Table:
 
 
 def _amount(vectors: float) -> str:
-    """`1.75 D`: vectors of D numbers, D being the number of parameters."""
+    """Format memory as a multiple of D, the number of parameters: `1.75 D`."""
     return f"{vectors:g} D" if vectors else DASH
 
 
 def _narrow(table: Table) -> Table:
-    """Without display names and formulas, and without a column that is empty in every row."""
+    """Remove the columns for display names and formulas, and every column that is empty in all rows."""
     left_out = ("display_name", "formula")
     columns = [each for i, each in enumerate(table.columns) if each.key not in left_out and _says_something(table, i)]
     return Table(table.records, columns)
@@ -122,7 +130,7 @@ def _first_sentence(cls: type[Any]) -> str:
 
 
 def _notes(registry: Registry, what: str) -> Sequence[str]:
-    """The forms of thresholds and spans that components of this role have."""
+    """Return the forms in which the thresholds and durations of the components of this role can be given."""
     kinds: Mapping[str, type[Any]] = {} if what in (*CONSTANTS, "datasets", "models") else getattr(registry, what)
     found = [member for cls in kinds.values() for member in component_fields(cls, registry)]
     thresholds = dict.fromkeys(member.name for member in found if member.has_tag(THRESHOLD_TAG))
@@ -168,7 +176,7 @@ def _models(registry: Registry) -> Table:
 
 
 def _shape(sizes: Sequence[int] | None) -> str:
-    """`1x28x28`; a model that takes images of any shape has none."""
+    """Format a shape: `1x28x28`; `any` for a model that accepts images of any shape."""
     return "x".join(map(str, sizes)) if sizes else "any"
 
 

@@ -1,4 +1,4 @@
-"""`fdabench merge`: the results folders of a suite's shards, or of its runs of other seeds, as one."""
+"""`fdabench merge`: joins the results folders of a suite's shards, or of runs with other seeds."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,9 +11,15 @@ from fdabench.results.merge import merge
 
 
 def merge_results(roots: Sequence[Path], out: Path | None) -> None:
-    """
+    """Write the results of several folders to a new folder and print how many cells have which state.
+
+    Args:
+        roots: at least two results folders of the same suite.
+        out: the new folder.
+
     Raises:
-        UsageError: nothing to merge, or nowhere to.
+        UsageError: fewer than two folders are given, or `out` is None.
+        ResultError: the folders cannot be merged.
     """
     if len(roots) < 2:
         raise UsageError("merge: give two results folders or more, as in: fdabench merge A B -o C")

@@ -1,4 +1,4 @@
-"""`fdabench plan`: what `run` would do."""
+"""`fdabench plan`: prints what `fdabench run` would do."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ from fdabench.suite.selection import select
 
 
 class PlanRequest(NamedTuple):
-    """The command line of `plan`: the suite, which of its cells `run` would be asked for, and how much to print."""
+    """The command line of `plan`: the suite, which of its cells are selected, and how much is printed."""
 
     suite: Path
     out: Path | None
@@ -31,11 +31,20 @@ class PlanRequest(NamedTuple):
     chosen: str | None
     fresh: bool
     every: bool
-    """A row for every cell instead of one for each strategy and workload."""
+    """Print a row for every cell instead of one for each strategy and workload."""
 
 
 def print_plan(wanted: PlanRequest, form: str) -> None:
-    """A row for each strategy and workload, or for every cell; below, bytes and time of the cells to run."""
+    """Print a row for each strategy and workload, or for every cell; then the bytes and the time of the cells to run.
+
+    Args:
+        wanted: the command line.
+        form: one of `options.Format`.
+
+    Raises:
+        SuiteError: the suite is wrong.
+        WorkloadError: data that a plug-in loads is needed to decide whether a result is stale, and cannot be loaded.
+    """
     suite = load_suite(wanted.suite, wanted.sets, wanted.seeds)
     store = ResultsFolder(results_dir(suite, wanted.out))
     cells = select(suite.cells, wanted.chosen) if wanted.chosen else suite.cells
@@ -57,7 +66,9 @@ def print_plan(wanted: PlanRequest, form: str) -> None:
 
 
 def _watched(cells: Sequence[Cell], store: ResultsFolder, data: Path | None, registry: Registry) -> Registry:
-    """Data that plug-ins load decide whether a result is stale; where there is no result they are left alone.
+    """Return the registry with hashes of the data that plug-ins load, which decide whether a result is stale.
+
+    Data sets whose cells have no results are not loaded.
 
     Raises:
         WorkloadError: such data cannot be loaded.
@@ -76,10 +87,21 @@ def print_extrapolation_command(
     results: Path | None,
     form: str,
 ) -> None:
-    """What the suite's strategies would cost with other numbers of workers, parameters and steps.
+    """Print the cost of the suite's strategies with other numbers of workers, parameters and steps.
+
+    Args:
+        path: the suite file.
+        out: the value of `--out`, or None.
+        sets: values of `--set`.
+        seeds: the value of `--seeds`, or None.
+        chosen: the value of `-k`, or None.
+        wish: the value of `--extrapolate`.
+        results: the value of `--results`, or None for the results folder of the suite.
+        form: one of `options.Format`.
 
     Raises:
-        UsageError: `wish` is not such a list of numbers.
+        UsageError: `wish` is wrong.
+        ResultError: the results cannot be read, or have no cell of the suite.
     """
     parsed = parse_target_scale(wish)
     suite = load_suite(path, sets, seeds)

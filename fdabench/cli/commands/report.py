@@ -1,4 +1,4 @@
-"""`fdabench report`: one page, and beside it its tables, figures and summary."""
+"""`fdabench report`: writes a report, which is an HTML page with its tables, figures and a summary."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +12,22 @@ from fdabench.suite.citations import locked_citations
 
 
 def write_report(roots: Sequence[Path], out: Path | None) -> None:
-    """Read the results, bring their derived tables up to date, and write the report."""
+    """Load results, update their derived tables and write the report.
+
+    Args:
+        roots: results folders.
+        out: the folder of the report, or None for `reports/<suite>`.
+
+    Raises:
+        ResultError: results cannot be read, or the report cannot be written.
+        UsageError: `out` is not given, and git tracks files in both default folders.
+    """
     results = [load(root) for root in roots]
     for result in results:
         try:
             write_derived(result)
         except ResultError as error:
-            # results that were archived can be reported; their derived tables are not read
+            # results in a read-only folder can be reported: the report does not read their derived tables
             print_note(f"note: {error}")
     folder = out or _default_folder(roots[0], results[0].lock["suite"])
     cited = locked_citations(result.lock for result in results)
@@ -27,10 +36,10 @@ def write_report(roots: Sequence[Path], out: Path | None) -> None:
 
 
 def _default_folder(root: Path, suite: str) -> Path:
-    """`reports/<suite>`; where git tracks files there, `report` beside the results, which is said.
+    """Return `reports/<suite>`. If git tracks files there, return `report` in the results folder and print a note.
 
     Raises:
-        UsageError: git tracks files in both.
+        UsageError: git tracks files in both folders.
     """
     usual, beside = Path("reports") / suite, root / "report"
     if not is_tracked(usual):

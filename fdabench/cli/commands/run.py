@@ -1,4 +1,4 @@
-"""`fdabench run`: run what is missing, show how far it is, print the summary."""
+"""`fdabench run`: runs the cells without a current result, reports progress and prints the conclusion."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -46,13 +46,17 @@ from fdabench.suite.reader import LoadedSuite
 from fdabench.suite.selection import select
 
 SOME_FAILED = 3
+"""The exit code if a cell failed."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ExecutionOptions:
-    """What the command line of `run` says of where cells run; None: what fits."""
+    """The options of `run` for where and how cells are computed.
+
+    None stands for a default that depends on the machine.
+    """
 
     jobs: int | None
     threads: int
@@ -67,7 +71,7 @@ class ExecutionOptions:
 
 @dataclass(frozen=True)
 class SelectionOptions:
-    """What the command line of `run` says of which cells are run, and for how long."""
+    """The options of `run` for which cells are run, and when the run stops."""
 
     chosen: str | None
     shard: str | None
@@ -94,7 +98,14 @@ class RunOptions:
 
 
 def run_suites(request: RunOptions) -> None:
-    """Every suite is read before anything of the first is run."""
+    """Run the suites one after another. All suites are read before the first one is run.
+
+    Raises:
+        UsageError: an option is wrong.
+        SuiteError: a suite is wrong.
+        KeyboardInterrupt, Terminated, TimeLimitReached: the run was stopped and cells are left.
+        typer.Exit: a cell failed; the exit code is `SOME_FAILED`.
+    """
     limits = request.limits
     team = parse_distributed(request.hardware.engine, request.hardware.team)
     stop = StopRequest(
@@ -129,10 +140,14 @@ def _run_suite(
     executor: Backend,
     conclude: Callable[[Results], None],
 ) -> bool:
-    """Whether a cell failed, now or before.
+    """Run the cells of one suite and print its conclusion.
+
+    Returns:
+        Whether a cell failed, in this run or in an earlier one.
 
     Raises:
-        KeyboardInterrupt, Terminated, TimeLimitReached: cells are left; all is saved and the summary is printed.
+        KeyboardInterrupt, Terminated, TimeLimitReached: cells are left. Results are saved and the conclusion is
+            printed.
     """
     store = ResultsFolder(_folder(suite, request))
     chosen = _chosen(suite, request.limits)
@@ -169,14 +184,14 @@ def _run_suite(
 
 
 def _locked(suite: LoadedSuite) -> dict[str, Any]:
-    """With the revision of the repository that holds the suite's file, where there is one."""
+    """Return the frozen suite. If a git repository holds the suite file, its revision is added."""
     locked, revision = suite.to_lock(), revision_at(Path(suite.source).parent)
-    # TOML has plain values before tables
+    # TOML requires plain values before tables
     return {"suite_revision": revision, **locked} if revision else locked
 
 
 def _chosen(suite: LoadedSuite, limits: SelectionOptions) -> Sequence[Cell]:
-    """By the expression, and of these a share."""
+    """Select cells by `-k`, and then by `--shard`."""
     found = select(suite.cells, limits.chosen) if limits.chosen else suite.cells
     return parse_shard(found, limits.shard) if limits.shard else found
 
@@ -190,7 +205,11 @@ def _is_to_run(each: CellStatus, limits: SelectionOptions) -> bool:
 def _follow(
     told: Iterable[Event], watch: ProgressReporter, notes: ProgressNotes, stop: StopRequest, fail_fast: bool
 ) -> list[str]:
-    """The states of the cells that have ended and need no more."""
+    """Pass the events of the run to the log, to the reporter and to the notes, and request a stop for `--fail-fast`.
+
+    Returns:
+        The states of the cells that ended, without interrupted ones.
+    """
     ended, stopping = [], False
     for event in told:
         log_event(event)
@@ -208,7 +227,14 @@ def _follow(
 def _place(
     cells: Sequence[Cell], store: ResultsFolder, own: HashedData, request: RunOptions, plan: DistributedConfig | None
 ) -> RunContext:
-    """Where these cells run; every fault of the hardware and of the data is told before anything is written."""
+    """Return what the cells are computed with, after checking the device, the engine and the data.
+
+    All faults are raised here, before anything is written.
+
+    Raises:
+        UsageError: the device or the engine is not available.
+        WorkloadError: data cannot be loaded, or a cell cannot be run with it.
+    """
     asked = request.hardware
     device = parse_device(asked.device)
     engine = parse_engine("auto" if plan else asked.engine, device)

@@ -1,4 +1,4 @@
-"""The command `run`, option by option."""
+"""Declares the options of the command `run`."""
 
 from typing import Annotated
 

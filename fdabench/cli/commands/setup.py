@@ -1,4 +1,4 @@
-"""What comes before a run, and after runs in several places: `init`, `doctor`, `plan` and `merge`."""
+"""Declares the options of `init`, `doctor`, `plan` and `merge`."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`fdabench show`: what results conclude, or one cell of them; from the folder alone."""
+"""`fdabench show`: prints the conclusion of results, or the page of one cell, from results folders alone."""
 
 import shlex
 from collections.abc import Sequence
@@ -20,20 +20,21 @@ from fdabench.suite.cell import Cell
 from fdabench.suite.selection import parse_expression, selection_text
 
 LEAST_LETTERS = 4
-"""Of the beginning of an id; a shorter text is a word."""
+"""A text with at least this many letters may be the beginning of an id. A shorter one is a word of the title."""
 MOST_LISTED = 20
+"""Cells that the message lists if several match."""
 
 
 def show(arguments: Sequence[str], form: str) -> None:
-    """The conclusion of one results folder or several; with words after a folder, one of its cells.
+    """Print the conclusion of one results folder or several, or one cell if words follow a folder.
 
     Args:
-        arguments: results folders, then an id, the beginning of one, or words of a cell's title.
-        form: one of `options.Format`; `csv` and `markdown` of a cell are its evaluations.
+        arguments: results folders, then optionally a cell: its id, the beginning of its id, or words of its title.
+        form: one of `options.Format`. `csv` and `markdown` print the evaluations of a cell.
 
     Raises:
-        ResultError: no results there, or no cell or several match.
-        UsageError: a cell is asked of several folders, or the words cannot be read.
+        ResultError: there are no results, no cell matches, or several match.
+        UsageError: words follow more than one folder, or the words cannot be parsed.
     """
     folders, words = _split_words(arguments)
     if not words:
@@ -51,7 +52,7 @@ def show(arguments: Sequence[str], form: str) -> None:
 
 
 def _split_words(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The folders in front, of which the first need not exist, and the words behind."""
+    """Return the folders and the words after them. The first argument is a folder even if it does not exist."""
     count = 1
     while count < len(arguments) and ResultsFolder(Path(arguments[count])).lock_path.is_file():
         count += 1
@@ -59,7 +60,7 @@ def _split_words(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 
 def _hint(folder: Path) -> None:
-    """How one of the cells is shown, as a command that can be pasted."""
+    """Print the command that shows the first cell, ready to paste."""
     with corruption_as_result_error(folder):
         for entry in ResultsFolder(folder).read_lock()["cell"][:1]:
             words = _cell(entry).title.replace("|", " ").split()
@@ -82,7 +83,12 @@ def _show_cell(store: ResultsFolder, words: Sequence[str], form: str) -> None:
 
 
 def _find(cells: dict[str, Cell], words: Sequence[str], root: Path) -> str:
-    """The id of the one cell that is meant."""
+    """Return the id of the cell that the words select.
+
+    Raises:
+        ResultError: no cell matches, or several do.
+        UsageError: the words cannot be parsed.
+    """
     if len(words) == 1 and len(words[0]) >= LEAST_LETTERS:
         begun = [cell_id for cell_id in cells if cell_id.startswith(words[0])]
         if len(begun) == 1:

@@ -1,4 +1,4 @@
-"""`fdabench status`: how far a run is, read from its folder."""
+"""`fdabench status`: prints how many cells are done, running or failed, read from the results folder."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,21 +35,26 @@ MOST_FAILED = 10
 
 
 class CellView(NamedTuple):
-    """One cell as it is now."""
+    """The current state of one cell."""
 
     cell: Cell
     state: str
     record: Record
     pace: CellPace | None
+    """The progress of a running cell; None if the cell is not running, or has written no note yet."""
 
 
 def print_status(root: Path, form: str) -> None:
-    """A row for each state that occurs and one for all; below, how fast cells run and where, and what made them fail.
+    """Print a row for each state that occurs and one for all cells, then the progress of running cells and the errors.
 
-    Programs get all labels of a state, and of running and failed cells the same as rows under `details`.
+    JSON has all labels of a state. Its key `details` has a record for each running and each failed cell.
+
+    Args:
+        root: the results folder.
+        form: one of `options.Format`.
 
     Raises:
-        ResultError: no results here, or files that cannot be read or do not fit together.
+        ResultError: there are no results, or files cannot be read or contradict each other.
     """
     with corruption_as_result_error(root):
         store = ResultsFolder(root)
@@ -64,7 +69,7 @@ def print_status(root: Path, form: str) -> None:
             ]
             table = replace(table, data=records)
         lines = [] if form in AS_TABLE else [*_running(seen), *_failed(seen, root)]
-        # within `corruption_as_result_error`: a table formats values when it is printed, and files may hold anything
+        # inside `corruption_as_result_error`: values are formatted when the table is printed, and may be of any type
         print_table(table, form)
         for line in lines:
             print_result(line)

@@ -1,4 +1,7 @@
-"""`fdabench validate`: suite files only, all faults of all files at once."""
+"""`fdabench validate`: checks suite files and prints all faults of all files.
+
+It also prints plug-ins and the schema.
+"""
 
 import json
 from collections.abc import Sequence
@@ -17,9 +20,17 @@ from fdabench.tables import Table, column
 
 
 def validate_suites(paths: Sequence[Path], form: str) -> None:
-    """A line for each good file; each bad one with its faults, and then exit 2.
+    """Print a line for each valid file to stdout, and the faults of each invalid one to stderr.
 
-    With `json` a row for each file, good or not, with its cells, notes and faults; the faults go to stderr as well.
+    With `json`, stdout has a record for each file, with its cells, notes and faults.
+
+    Args:
+        paths: suite files.
+        form: one of `options.Format`, except `csv` and `markdown`.
+
+    Raises:
+        UsageError: there is no file, or the format is not supported.
+        typer.Exit: a file is invalid; the exit code is 2.
     """
     if not paths:
         raise UsageError("validate: give a suite file, or --schema")
@@ -57,7 +68,17 @@ def _checked(path: Path) -> dict[str, Any]:
 
 
 def print_plugins(paths: Sequence[Path], form: str) -> None:
-    """A row for each plug-in that reading these suites would run: its file, and who names it. Runs none of them."""
+    """Print a row for each plug-in that reading these suites would run, with its file and what names it.
+
+    No code of a plug-in is run.
+
+    Args:
+        paths: suite files.
+        form: one of `options.Format`.
+
+    Raises:
+        UsageError: there is no file.
+    """
     if not paths:
         raise UsageError("validate: give a suite file")
     records = [
@@ -73,6 +94,6 @@ def print_plugins(paths: Sequence[Path], form: str) -> None:
 
 
 def print_schema(paths: Sequence[Path]) -> None:
-    """The JSON Schema of suites, with what the plug-ins of the suite add."""
+    """Print the JSON Schema of suites, with the components that the plug-ins of the first suite add."""
     registry = read_registry(paths[0] if paths else None)
     print_result(json.dumps(suite_json_schema(registry), indent=2, ensure_ascii=False))
