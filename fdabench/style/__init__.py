@@ -1,1 +1,1 @@
-"""Colors and markers of strategies, and their contrast."""
+"""Colors and markers of strategies in figures, and the contrast of colors. `analysis` and `report` use them."""

@@ -1,7 +1,7 @@
-"""The colors of a page's figures as CSS variables, so that a dark page shows them on its own background.
+"""The colors of figures as CSS variables, so that a report in dark mode draws figures on its own background.
 
-A color's dark counterpart has at least the contrast that the color has on white, up to what white has in the dark, and
-colors keep their order: whatever stands out on white stands out in the dark, and what is faint stays faint.
+Each color has a dark counterpart. Its contrast to the dark background is at least the contrast of the color to white,
+but not more than that of white. The order of the contrasts is kept, so what is faint on white is faint in dark mode.
 """
 
 from collections.abc import Iterable
@@ -9,16 +9,19 @@ from collections.abc import Iterable
 from fdabench.style.contrast import Color, blend, contrast, scaled_to_brightest
 
 CARD = "#15181c"
-"""Behind figures on a dark page: the page itself."""
+"""The background of a page in dark mode, and so the color behind its figures."""
 _STEPS = 24
-# thin lines look fainter on a dark background than on white
+# exponent of the contrast: thin lines look fainter on a dark background than on white
 _STRETCH = 1.25
-# below it a color is what is behind it
+# a color with less contrast to white is treated as white
 _SAME = 1.01
 
 
 def dark_color(color: str) -> str:
-    """The color of the same hue that has on `CARD` at least the contrast of `color` on white; at most that of white."""
+    """Return the color of the same hue whose contrast to `CARD` is that of `color` to white, slightly increased.
+
+    It is not more than the contrast of white to `CARD`. The color is found by bisection.
+    """
     wanted = min(contrast(color) ** _STRETCH, contrast("white", CARD))
     if wanted < _SAME:
         return CARD
@@ -32,18 +35,22 @@ def dark_color(color: str) -> str:
 
 
 def _shade(color: Color, place: float) -> str:
-    """From black (0) over the brightest color of the same hue (1) to white (2)."""
+    """Return the shade at a position: black at 0, the brightest color of the same hue at 1, white at 2."""
     brightest = scaled_to_brightest(color)
     return blend("black", brightest, place) if place <= 1 else blend(brightest, "white", place - 1)
 
 
 def variable(color: str) -> str:
-    """The name of a color's variable: `#009e73` is `--c009e73`."""
+    """Return the name of the CSS variable of a color.
+
+    >>> variable("#009e73")
+    '--c009e73'
+    """
     return f"--c{color.removeprefix('#')}"
 
 
 def declarations(colors: Iterable[str]) -> str:
-    """A style sheet with each color's values: as it is on white and on paper, and its counterpart on a dark screen."""
+    """Return a style sheet that declares a variable for each color, with another value on a screen in dark mode."""
     found = sorted(set(colors))
     light = "".join(f"{variable(color)}:{color};" for color in found)
     night = "".join(f"{variable(color)}:{dark_color(color)};" for color in found)

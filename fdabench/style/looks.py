@@ -1,6 +1,7 @@
-"""One color and one marker for each family of strategies, one shade and dash for each variant, everywhere.
+"""Assigns a color, a marker, a line style and a fill to each strategy, the same in all figures of a report.
 
-A family is what the field names a method: LinearFDA, FedAdam, Synchronous. Its variants differ in theta or period.
+A family is a method, such as LinearFDA, FedAdam or Synchronous. Its variants differ in settings such as theta or
+period. Each family has a color and a marker, and each variant has a shade, a line style and a fill.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -12,12 +13,13 @@ from fdabench.results.names import FindInfo, inner_info
 from fdabench.style.contrast import blend
 
 Paint = tuple[str, str]
-"""A color, `#rrggbb`, and a marker."""
+"""A color `#rrggbb` and a marker of matplotlib."""
 Dashes = Literal["-", "--", "-.", ":"] | tuple[float, tuple[float, ...]]
+"""A line style of matplotlib."""
 
-# Colors of strategies that declare none. They and the declared ones of built-in strategies (`ComponentInfo.color`) are
-# after Okabe and Ito, which color-blind readers can tell apart, made as dark as a contrast of 3:1 on white needs. The
-# paper's four strategies keep its hues and markers.
+# Colors of strategies that declare none. These colors and those of the built-in strategies (`ComponentInfo.color`) are
+# based on Okabe and Ito's, which color-blind readers can distinguish, darkened to a contrast of 3:1 on white. The
+# four strategies of the FDA paper have the hues and markers of its figures.
 _SPARE = (("#8A8A00", "h"), ("#6E6E6E", "H"), ("#5D3FD3", "<"), ("#00838F", ">"), ("#AD1457", "d"), ("#827717", "8"))
 _DASHES: tuple[Dashes, ...] = ("-", "--", "-.", ":", (0, (7, 2, 1, 2, 1, 2)), (0, (1, 3)), (0, (9, 3)))
 _FILLS = ("full", "none", "left", "bottom", "right", "top")
@@ -25,7 +27,7 @@ _FILLS = ("full", "none", "left", "bottom", "right", "top")
 
 @dataclass(frozen=True)
 class PlotStyle:
-    """How one strategy is drawn; color is never the only difference."""
+    """How one strategy is drawn. Two strategies never differ in color only."""
 
     family: str
     color: str
@@ -35,16 +37,16 @@ class PlotStyle:
 
     @property
     def size(self) -> float:
-        """A star looks smaller than a square of the same size."""
+        """The factor of the marker size, which makes markers of different shapes look equally large."""
         return {"*": 1.5, "P": 1.15, "X": 1.15}.get(self.marker, 1.0)
 
 
 def paint_of(table: Mapping[str, Any], info: FindInfo) -> Paint | None:
-    """The color and marker that a strategy declares, or else its monitor or server; None where none does.
+    """Return the color and marker that a strategy declares, or those of its monitor or server; None if none does.
 
     Args:
         table: the strategy of a cell's configuration.
-        info: the description of a component, given its role and kind.
+        info: returns the description of a component, given its role and kind.
     """
     inner = [inner_info(str(part["kind"]), info) for part in table.values() if isinstance(part, Mapping)]
     found = (each for each in (info("strategies", str(table["kind"])), *inner) if each.color)
@@ -52,11 +54,14 @@ def paint_of(table: Mapping[str, Any], info: FindInfo) -> Paint | None:
 
 
 def assign_styles(families: Mapping[str, str], declared: Mapping[str, Paint]) -> dict[str, PlotStyle]:
-    """A look for each label.
+    """Assign a style to each label.
 
     Args:
-        families: label -> family, in suite order.
-        declared: family -> color and marker, of families that declare them.
+        families: label -> family, in the order of the suite.
+        declared: family -> color and marker, for families that declare them.
+
+    Returns:
+        Label -> style, in the same order.
     """
     paints = {**declared, **_paints({name for name in families.values() if name not in declared})}
     looks: dict[str, PlotStyle] = {}
@@ -67,7 +72,10 @@ def assign_styles(families: Mapping[str, str], declared: Mapping[str, Paint]) ->
 
 
 def _paints(undeclared: Set[str]) -> dict[str, Paint]:
-    """A color and a marker by the family's name: the same in every report where no other family has it."""
+    """Return a color and a marker for each family, chosen by a hash of its name.
+
+    So a family is drawn the same way in every report, unless another family of the report has the same hash.
+    """
     colors, markers = zip(*_SPARE, strict=True)
     every = [
         (color, markers[(i + turn) % len(markers)]) for turn in range(len(markers)) for i, color in enumerate(colors)
@@ -89,6 +97,9 @@ def _variant_looks(family: str, variants: Sequence[str], color: str, marker: str
 
 
 def _shades(color: str, number: int) -> list[str]:
-    """From the family's own color towards black, as paler ones fade on paper, but not so far that its hue is lost."""
+    """Return shades from the color of the family toward black. Paler shades would be hard to see on paper.
+
+    The last shade is still light enough to recognize the hue. Shades of black go toward white instead.
+    """
     end, most = ("white", 0.5) if color == "#000000" else ("black", 0.4)
     return [blend(color, end, most * i / max(number - 1, 1)) for i in range(number)]
