@@ -1,1 +1,1 @@
-"""Checks of TOML files with pydantic, and their error messages: suites and baselines use the same ones."""
+"""Validation of TOML files with pydantic, and the error messages. Suites and baselines share it."""

@@ -1,4 +1,8 @@
-"""Error messages for a table that pydantic refused: the value that was found, what is allowed, the nearest name."""
+"""Error messages for TOML tables that pydantic rejects.
+
+A message has the value that was found, what is allowed, and the nearest name for a misspelled one. `suite` and `gate`
+prefix it with the file and the line.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
@@ -12,7 +16,7 @@ from fdabench.validation.schema_walk import properties_beside
 from fdabench.validation.toml_text import KeyPath, format_key, format_path, format_value
 
 STRICT_TABLE = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-"""Of a TOML table: strict types, no unknown keys, finite numbers."""
+"""The pydantic configuration of every TOML table: strict types, no unknown keys, finite numbers."""
 
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
@@ -35,19 +39,23 @@ _TYPES = {
 
 
 class Issue(NamedTuple):
-    """What is wrong with the value, or in the table, at a path."""
+    """A fault of the value or of the table at a path."""
 
     path: KeyPath
     message: str
 
 
 def format_issue(issue: Issue, origins: Mapping[KeyPath, str]) -> str:
-    """`suite.toml:27: strategy.2.theta: -1 is out of range: ...`, on one line.
+    """Format a fault on one line: `suite.toml:27: strategy.2.theta: -1 is out of range: ...`.
 
     Args:
-        issue: an empty path stands for the whole file, whose name is said elsewhere.
-        origins: what stands before a path, such as `suite.toml:27:`. Without an entry for the path itself, that of the
-            table which holds it is used.
+        issue: the fault. An empty path stands for the whole file; the caller names the file then.
+        origins: path -> the text in front of the message, such as `suite.toml:27:`. A path without an entry has the
+            text of the nearest table above it.
+
+    >>> issue = Issue(("strategy", 2, "theta"), "-1 is out of range")
+    >>> format_issue(issue, {("strategy", 2): "suite.toml:27:"})
+    'suite.toml:27: strategy.2.theta: -1 is out of range'
     """
     above = (issue.path[:length] for length in range(len(issue.path), 0, -1))
     origin = next((origins[path] for path in above if path in origins), "")
@@ -56,12 +64,21 @@ def format_issue(issue: Issue, origins: Mapping[KeyPath, str]) -> str:
 
 
 def line_origins(file: str, lines: Mapping[KeyPath, int]) -> dict[KeyPath, str]:
-    """What `format_issue` puts before the paths of one file."""
+    """Return the argument `origins` of `format_issue` for one file.
+
+    Args:
+        file: the name of the file.
+        lines: path -> line, as `key_lines` returns it.
+    """
     return {path: f"{file}:{line}:" for path, line in lines.items()}
 
 
 def table_issues(error: ValidationError, model: type[BaseModel]) -> list[Issue]:
-    """One issue for each error, for a model without components, whose locations are paths of the file."""
+    """Return one fault for each error of a pydantic model.
+
+    The locations of the errors must be paths of the file. That is not so for tables of components, whose locations also
+    have the kind.
+    """
     return [_issue(detail, model) for detail in error.errors(include_url=False)]
 
 
@@ -75,7 +92,10 @@ def _issue(detail: ErrorDetails, model: type[BaseModel]) -> Issue:
 
 
 def explain(detail: ErrorDetails) -> str:
-    """What pydantic found, as a sentence; unknown and missing keys are for `explain_unknown` and `explain_missing`."""
+    """Return the message for an error, except those for unknown and missing keys.
+
+    `explain_unknown` and `explain_missing` return the messages for these.
+    """
     kind, found, context = detail["type"], detail.get("input"), detail.get("ctx", {})
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
@@ -100,21 +120,28 @@ def explain(detail: ErrorDetails) -> str:
 
 
 def explain_value(found: object, allowed: Collection[str]) -> str:
-    """`"fdaa" is unknown; allowed: "fedavg", "fda"; did you mean "fda"?`"""
+    """Return the message for an unknown name.
+
+    >>> explain_value("fdaa", ["fedavg", "fda"])
+    '"fdaa" is unknown; allowed: "fedavg", "fda"; did you mean "fda"?'
+    """
     return f"{format_value(found)} is unknown; allowed: {format_names(allowed)}{did_you_mean(str(found), allowed)}"
 
 
 def explain_unknown(
     key: str, allowed: Iterable[str], owner: str = "", others: Collection[str] = (), hint: str = ""
 ) -> str:
-    """`unknown key: synchronous takes no theta (fda does); allowed: kind, name`
+    """Return the message for an unknown key.
 
     Args:
-        key: the key that the table may not have.
-        allowed: the keys that it may have.
-        owner: the kind of component that the table is for, if it is for one.
-        others: kinds of the same role that take this key.
-        hint: what to write instead, where more is known than the names of keys.
+        key: the unknown key.
+        allowed: the keys that are allowed in the table.
+        owner: the kind of the component that the table describes; empty if it describes none.
+        others: kinds of the same role that have this key.
+        hint: replaces the suggestion of the nearest key.
+
+    >>> explain_unknown("theta", ["kind", "name"], "synchronous", ["fda"])
+    'unknown key: synchronous takes no theta (fda does); allowed: kind, name'
     """
     allowed = list(allowed)
     verb = "does" if len(others) == 1 else "do"
@@ -124,15 +151,23 @@ def explain_unknown(
 
 
 def explain_missing(key: str, owner: str = "") -> str:
-    """`theta is missing; fda needs it`"""
+    """Return the message for a missing key.
+
+    >>> explain_missing("theta", "fda")
+    'theta is missing; fda needs it'
+    """
     return f"{format_key(key)} is missing" + (f"; {owner} needs it" if owner else "")
 
 
 def format_names(names: Iterable[str]) -> str:
-    """`"fedavg", "fda"`: as values of a TOML file."""
+    """Format names as TOML values.
+
+    >>> print(format_names(["fedavg", "fda"]))
+    "fedavg", "fda"
+    """
     return ", ".join(map(format_value, names))
 
 
 def _quoted(expected: str) -> list[str]:
-    """The names in pydantic's text `'sgd', 'adam' or 'adamw'`."""
+    """Return the names in a text of pydantic such as `'sgd', 'adam' or 'adamw'`."""
     return expected.split("'")[1::2]

@@ -1,4 +1,4 @@
-"""What a pydantic model allows at the location of an error, read from its JSON Schema: which keys, which kinds."""
+"""Finds which keys and kinds a pydantic model allows at the location of an error, by reading its JSON Schema."""
 
 from collections.abc import Collection, Mapping
 from functools import cache
@@ -7,20 +7,30 @@ from typing import Any
 from pydantic import BaseModel
 
 Loc = tuple[int | str, ...]
-"""pydantic's path of an error, which also has the kind that was chosen of several."""
+"""The location of an error as pydantic returns it. It includes the kind of a component, which is no key of the file."""
 Keys = Mapping[str, Collection[str]]
-"""The keys of a table, by the kind of component that the table is for."""
+"""Kind of component -> the keys of its table."""
 
 
 def properties_beside(loc: Loc, model: type[BaseModel]) -> dict[str, Any]:
-    """The keys allowed beside the last step of `loc`, with their schemas."""
+    """Return the keys that are allowed in the table of the last key of `loc`, with their schemas.
+
+    Args:
+        loc: the location of an error.
+        model: the model that was validated.
+    """
     schema = _schema(model)
     properties: dict[str, Any] = _resolved(_node(loc[:-1], schema), schema).get("properties", {})
     return properties
 
 
 def kinds_at(loc: Loc, model: type[BaseModel]) -> Keys:
-    """The kinds that a component at `loc` may have, with the keys of each; empty where `loc` holds no component."""
+    """Return the kinds that the component at `loc` may have, with the keys of each; empty if there is no component.
+
+    Args:
+        loc: the location of an error.
+        model: the model that was validated.
+    """
     schema = _schema(model)
     tables = [option.get("properties", {}) for option in _options(_node(loc, schema), schema)]
     return {kind: properties for properties in tables if (kind := kind_of(properties))}
@@ -55,7 +65,7 @@ def _child(node: Any, step: int | str, schema: Any) -> Any:
 def _options(node: Any, schema: Any) -> list[Any]:
     node = _resolved(node, schema)
     found = [_resolved(option, schema) for key in ("oneOf", "anyOf") for option in node.get(key, [])]
-    # the union of kinds of an optional component is one of two options itself
+    # an optional component is a union of null and a union of kinds
     return [inner for option in found for inner in (_options(option, schema) or [option])]
 
 
@@ -66,6 +76,6 @@ def _resolved(node: Any, schema: Any) -> Any:
 
 
 def kind_of(properties: Mapping[str, Any]) -> str:
-    """The kind of component that a table with these keys is for; empty where it is for none."""
+    """Return the kind of the component whose table has these properties; empty if the table describes none."""
     kind: str = properties.get("kind", {}).get("const", "")
     return kind

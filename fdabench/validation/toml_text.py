@@ -1,4 +1,4 @@
-"""Values, keys and paths of keys as TOML writes them, and the line on which each key of a file stands."""
+"""Formats values, keys and paths as TOML, and finds the line of each key in a TOML file."""
 
 import re
 import tomllib
@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import tomli_w
 
 KeyPath = tuple[str | int, ...]
-"""Keys and indices from the top of a file to a value: `("strategy", 2, "theta")`."""
+"""Keys and indices from the root of a file to a value: `("strategy", 2, "theta")`."""
 
 MAX_SHOWN = 60
-"""Characters of a value that a message shows."""
+"""The number of characters to which a message truncates a value."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _TOKEN = re.compile(
@@ -29,7 +29,11 @@ _TOKEN = re.compile(
 
 
 def format_toml(value: Any) -> str:
-    """A value as TOML writes it, on one line: `true`, `2020-01-01`, `{ kind = "iid" }`."""
+    """Format a value as TOML on one line.
+
+    >>> format_toml({"kind": "dirichlet", "alpha": 0.5})
+    '{ kind = "dirichlet", alpha = 0.5 }'
+    """
     if isinstance(value, Mapping):
         pairs = ", ".join(f"{format_key(key)} = {format_toml(inner)}" for key, inner in value.items())
         return f"{{ {pairs} }}"
@@ -39,34 +43,46 @@ def format_toml(value: Any) -> str:
 
 
 def format_value(value: Any) -> str:
-    """The same for a message: cut to `MAX_SHOWN` characters, and never an exception."""
+    """Format a value as TOML for a message, truncated to `MAX_SHOWN` characters.
+
+    This never raises: a value that TOML cannot represent is formatted by `repr`.
+    """
     try:
         text = format_toml(value)
     except ValueError:
-        # Python converts no integer of more than 4,300 digits to text
+        # Python refuses to convert an integer of more than 4,300 digits to text
         return "a number of thousands of digits"
     except TypeError:
-        # TOML has no such type: the value was not read from a file
+        # TOML has no such type, so the value does not come from a file
         text = repr(value)
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 def format_key(key: str) -> str:
+    """Format a key as TOML, in quotes if it needs them."""
     return key if _BARE_KEY.fullmatch(key) else tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
 
 
 def format_path(path: KeyPath) -> str:
-    """`strategy.2.theta`: the notation of `--set`. Brackets would have to be quoted in a shell."""
+    """Format a path in the notation of `--set`. Brackets are not used because a shell requires quotes around them.
+
+    >>> format_path(("strategy", 2, "theta"))
+    'strategy.2.theta'
+    """
     return ".".join(str(step) if isinstance(step, int) else format_key(step) for step in path)
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
-    """The line, counted from 1, on which each table, key and array element of a TOML document begins.
+    """Return the line, counted from 1, on which each table, key and array element of a TOML document begins.
 
-    What is inside an inline table has the line on which that begins, and so do elements of arrays in arrays.
+    Everything inside an inline table has the line of the inline table. The elements of a nested array have the line of
+    the nested array. `tomllib` does not report positions, so the document is split into statements first.
 
     Args:
-        text: a document that `tomllib` reads; tomllib itself keeps no positions.
+        text: a valid TOML document.
+
+    >>> key_lines("seeds = [0, 1]")
+    {('seeds',): 1, ('seeds', 0): 1, ('seeds', 1): 1}
     """
     lines: dict[KeyPath, int] = {}
     sizes: dict[KeyPath, int] = {}
@@ -86,15 +102,20 @@ def key_lines(text: str) -> dict[KeyPath, int]:
 
 
 class _Statement(NamedTuple):
-    """A header, or a key with its value, which may take several lines."""
+    """A table header, or a key with its value. The value may take several lines."""
 
     text: str
     line: int
+    """The line on which the statement begins."""
     elements: list[int]
-    """Where the value is an array, the line of each of its elements."""
+    """The line of each element if the value is an array, otherwise empty."""
 
 
 def _statements(text: str) -> Iterator[_Statement]:
+    """Split a document into statements.
+
+    It tracks the depth of brackets, since a value in brackets may take several lines.
+    """
     start, line, depth, expects_element = 0, 1, 0, False
     first_line, elements, is_array, is_header = 1, list[int](), False, False
     previous = ""
@@ -115,7 +136,7 @@ def _statements(text: str) -> Iterator[_Statement]:
                 is_array = expects_element = True
             elif depth == 1 and token == ",":
                 expects_element = True
-            # a header has no value that could go on in the next line
+            # a header ends with its line, so its brackets are not counted
             if not is_header:
                 depth += (token in "[{") - (token in "]}")
             previous = token
@@ -125,7 +146,12 @@ def _statements(text: str) -> Iterator[_Statement]:
 
 
 def _header_path(parsed: Mapping[str, Any], sizes: dict[KeyPath, int]) -> KeyPath:
-    """The path of the table that `[a.b]` or `[[a.b]]` begins; `sizes` counts the tables of each array so far."""
+    """Return the path of the table that the header `[a.b]` or `[[a.b]]` begins.
+
+    Args:
+        parsed: the header, parsed as a document.
+        sizes: the number of tables in each array so far; updated.
+    """
     path: KeyPath = ()
     node: Any = parsed
     while node:
@@ -140,7 +166,7 @@ def _header_path(parsed: Mapping[str, Any], sizes: dict[KeyPath, int]) -> KeyPat
 
 
 def _paths(value: Any, above: KeyPath = ()) -> Iterator[KeyPath]:
-    """Of everything in a value, the outermost first."""
+    """Yield the path of every value in a nested value, outer values first."""
     if above:
         yield above
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
