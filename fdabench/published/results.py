@@ -1,4 +1,4 @@
-"""The published numbers as values, each with the axes it belongs to, in fdabench's names and units."""
+"""Reads the published numbers from the CSV files of this package, with names and units of fdabench."""
 
 import csv
 import math
@@ -21,14 +21,16 @@ MODELS = {
     "DenseNet201": "densenet201",
     "ConvNeXtLarge": "convnext-large-imagenet",
 }
+"""The published name of a model -> its name in fdabench."""
 FILE_ORDER, ROUND_ROBIN = "iid-file-order", "round-robin"
 IID = (ROUND_ROBIN, FILE_ORDER)
-"""What the logs call IID: by which of them a sample's worker was found depends on when the run was made."""
+"""The partitions that the logs call IID. Which of the two a run used depends on its date (see `iid_partition`)."""
 PARTITIONS = {
     "Label0": "label(label=0)",
     "Label8": "label(label=8)",
     "60%": "sorted(fraction=0.6)",
 }
+"""The published name of a partition -> its label in fdabench."""
 STRATEGIES = {
     "linear": "LinearFDA",
     "naive": "NaiveFDA",
@@ -36,7 +38,7 @@ STRATEGIES = {
     "gm": "GM(max)",
     "synchronous": "Synchronous",
 }
-"""The logs' names of strategies, and the paper's."""
+"""The name of a strategy in the logs -> its name in the paper."""
 KINDS: Mapping[str, tuple[str, str]] = {
     "LinearFDA": ("fda", "linear"),
     "NaiveFDA": ("fda", "naive"),
@@ -45,13 +47,16 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "FedAdam": ("fedadam", ""),
     "FedAvgM": ("fedavgm", ""),
 }
-"""By the paper's name of a strategy: the kinds of its counterpart in fdabench and of that one's monitor. Kinds, not
-display names, decide which cells are compared with a published number: plug-ins choose display names."""
+"""The name of a strategy in the paper -> the kinds of its counterpart in fdabench and of the monitor.
+
+Cells are matched with published numbers by kinds and not by display names, since plug-ins choose display names freely.
+"""
 _COSTS: tuple[tuple[Quantity, str, int], ...] = (("bytes", "gb", GB), ("steps", "steps", 1), ("rounds", "rounds", 1))
+"""Quantity, beginning of its column names in `cost_to_target.csv`, and unit."""
 
 
 class PaperGrid(NamedTuple):
-    """A row of Table 1 of the paper."""
+    """A row of Table 1 of the paper: what each model was trained on, with which numbers of workers and which thetas."""
 
     dataset: str
     workers: tuple[int, ...]
@@ -65,25 +70,40 @@ GRIDS: Mapping[str, PaperGrid] = {
     "densenet201": PaperGrid("cifar10", tuple(range(5, 31, 5)), (350.0, 500.0, 600.0, 700.0, 800.0, 850.0, 900.0)),
     "convnext-large-imagenet": PaperGrid("cifar100", (3, 5), (25.0, 50.0, 100.0, 150.0)),
 }
+"""The model in fdabench -> its row of Table 1."""
 
 
 def published_name(strategy: str, monitor: str) -> str:
-    """What the paper calls a strategy of this kind, with a monitor of this kind; empty if it has none such."""
+    """Return the paper's name of a strategy with a monitor; empty if the paper does not have it.
+
+    Args:
+        strategy: the kind of the strategy.
+        monitor: the kind of its monitor; empty if it has none.
+
+    >>> published_name("fda", "sketch")
+    'SketchFDA'
+    """
     return next((name for name, kinds in KINDS.items() if kinds == (strategy, monitor)), "")
 
 
 def iid_partition(model: str, strategy: str) -> str:
-    """How samples were shared out in the published runs that are called IID; names of model and strategy as here.
+    """Return the partition of the published runs that are called IID.
 
-    Round robin until November 2023, when LeNet-5 and most of VGG16* were run; FedAdam and CIFAR came later.
+    The authors' code assigned samples round robin until November 2023, when LeNet-5 and most of VGG16* were run. The
+    runs of FedAdam and on CIFAR are later and use blocks in file order.
+
+    Args:
+        model: its name in fdabench.
+        strategy: its name in the paper.
     """
     return ROUND_ROBIN if model in ("lenet5", "vgg16star") and strategy != "FedAdam" else FILE_ORDER
 
 
 class PublishedSetting(NamedTuple):
-    """What a number belongs to; `workers` and `theta` are None where it is over all of the paper's grid.
+    """The setting of a published number. `epoch` or `target` is given, not both.
 
-    A strategy without a threshold has theta None as well. Either `epoch` or `target` is given.
+    `workers` and `theta` are None if the number is over the whole grid of the paper. `theta` is also None for a
+    strategy without a threshold.
     """
 
     model: str
@@ -97,9 +117,11 @@ class PublishedSetting(NamedTuple):
 
 @dataclass(frozen=True)
 class PublishedResult:
-    """A published number: accuracy as a fraction, bytes of all workers, steps of each worker, rounds = syncs + 1.
+    """A published number, with its range over runs.
 
-    `value` is a median over the runs that `reached` the target, of `runs` in all; NaN where none did.
+    Accuracies are fractions, bytes are of all workers, steps are of each worker, and rounds are syncs + 1. `value` is
+    the median over the runs that reached the target, or NaN if none did. `low` and `high` are their minimum and
+    maximum.
     """
 
     axes: PublishedSetting
@@ -108,17 +130,20 @@ class PublishedResult:
     low: float
     high: float
     reached: int
+    """The number of runs that reached the target."""
     runs: int
+    """The number of all runs."""
     source: str
 
     @property
     def over_grid(self) -> bool:
+        """Whether the number is over the whole grid of the paper."""
         return self.axes.workers is None
 
 
 @cache
 def published() -> tuple[PublishedResult, ...]:
-    """All of them: at nominal epochs, of single settings, and over the grid."""
+    """Return all published numbers: at nominal epochs, of single settings, and over the grid. They are read once."""
     return (*_at_epochs(), *_of_settings(), *_over_grid())
 
 
@@ -143,7 +168,7 @@ def _axes(row: Row) -> PublishedSetting:
 
 
 def _at_epochs() -> Iterator[PublishedResult]:
-    """A setting that was run twice has one value, the median, and a range."""
+    """Yield accuracy and rounds at nominal epochs. A setting that was run twice has the median as its value."""
     for axes, group in groupby(sorted(_rows("nominal_epochs.csv"), key=_order), _axes):
         runs = list(group)
         source = f"authors' logs, nominal epoch {axes.epoch}"
