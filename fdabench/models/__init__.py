@@ -1,4 +1,4 @@
-"""Models. A new one joins by a line here."""
+"""The built-in models. To add one, write a module with a `ModelSpec` and add a line to `MODELS`."""
 
 from collections.abc import Mapping
 

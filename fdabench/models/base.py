@@ -1,4 +1,4 @@
-"""The type of models, their initialization, and layers that several of them share."""
+"""`ModelSpec`, the description of a model, and its initialization and layers that several models share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,28 +11,38 @@ from torch import Tensor, nn
 from fdabench.component_info import ComponentInfo
 
 Shape = tuple[int, ...]
+"""The shape of one input, [channels, height, width], without the batch dimension."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """How to build a model."""
+    """How to build a model, and what `fdabench list models` prints about it."""
 
     build: Callable[[Shape, int], nn.Module]
     """Builds the model from the shape of one input and the number of classes."""
     input_shape: Shape | None
     """The shape of one input that the model accepts, [channels, height, width]; None if it accepts any."""
     description: str
+    """One line without a period, for `fdabench list models`."""
     info: ComponentInfo = ComponentInfo()
+    """Display name and references."""
     kernel_l2: float = 0.0
-    """The coefficient of |w|^2 in the loss, for kernels of linear layers and convolutions only: w has 2 * kernel_l2 * w
-    added to its gradient. Losses are reported without it."""
+    """The coefficient c of the L2 penalty c |w|^2, for the kernels of linear layers and convolutions only.
+
+    The gradient of w gets the term 2 c w. Reported losses do not include the penalty.
+    """
     pretrained: Callable[[], Mapping[str, Tensor]] | None = None
-    """Returns pretrained weights by parameter name; raises WorkloadError if they are missing. Parameters that are not
-    among them are initialized from the seed."""
+    """Returns pretrained weights by parameter name.
+
+    Other parameters are initialized from the seed. It raises WorkloadError if the weights are missing.
+    """
 
 
 class Flatten(nn.Module):
-    """Flattens images pixel by pixel, which is their order in channels-last memory and in Keras."""
+    """Flattens images pixel by pixel: [N, C, H, W] to [N, H W C].
+
+    This is the order of numbers in channels-last memory and in Keras.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(0, 2, 3, 1).flatten(1)
@@ -48,8 +58,14 @@ class GlobalAverage(nn.Module):
 def init_model(architecture: ModelSpec, shape: Shape, classes: int, seed: int) -> nn.Module:
     """Build a model with initial weights drawn from `seed`. The state of torch's global generator does not change.
 
+    Args:
+        architecture: the model; its pretrained weights, if any, replace the drawn ones.
+        shape: the shape of one input.
+        classes: the number of classes, and so of outputs.
+        seed: the seed of the initial weights.
+
     Raises:
-        WorkloadError: its pretrained weights are missing.
+        WorkloadError: the pretrained weights of the model are missing.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -62,13 +78,18 @@ def init_model(architecture: ModelSpec, shape: Shape, classes: int, seed: int) -
 
 @cache
 def count_parameters(architecture: ModelSpec, shape: Shape, classes: int) -> int:
-    """The number of trainable parameters, computed on the meta device, which allocates no memory."""
+    """Return the number of trainable parameters. The model is built on the meta device, which allocates no memory."""
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in architecture.build(shape, classes).parameters())
 
 
 def he_normal(model: nn.Module) -> nn.Module:
-    """Initialize kernels of convolutions as Keras' he_normal: a normal truncated at 2 sigma, of variance 2 / fan-in."""
+    """Initialize the kernels of convolutions as Keras' he_normal does, and return the model.
+
+    The weights are drawn from a normal distribution that is truncated at 2 sigma and has the variance 2 / fan-in.
+
+    Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
+    """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             # truncation reduces the standard deviation by this factor
@@ -80,7 +101,13 @@ def he_normal(model: nn.Module) -> nn.Module:
 
 
 def glorot(model: nn.Module) -> nn.Module:
-    """Initialize kernels as Glorot-uniform and biases as zero: Keras' defaults, which the FDA paper uses."""
+    """Initialize kernels as Glorot-uniform and biases as zero, and return the model.
+
+    These are the defaults of Keras, which the FDA paper uses.
+
+    Source: X. Glorot and Y. Bengio, Understanding the Difficulty of Training Deep Feedforward Neural Networks, AISTATS
+    2010.
+    """
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             nn.init.xavier_uniform_(module.weight)

@@ -7,6 +7,10 @@ from fdabench.models.base import Flatten, ModelSpec, Shape, glorot
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
+    """Build the network: [N, C, H, W] to [N, classes].
+
+    Height and width must be at least 8, because three max-pools halve them.
+    """
     channels, height, width = shape
     layers = nn.Sequential(
         nn.Conv2d(channels, 16, 3, padding=1),

@@ -1,11 +1,15 @@
-"""ConvNeXt-Large (Liu et al., 2022) with the FDA paper's head, from scratch or from ImageNet's weights.
+"""ConvNeXt-Large (Liu et al., 2022) with the head of the FDA paper, trained from scratch or from ImageNet weights.
 
-The backbone is torchvision's, without stochastic depth: the paper runs it as in inference. A layer normalization stands
-before the global average, as in Keras' backbone without its top; of a 32 x 32 image one pixel is left there.
+The backbone is torchvision's, without stochastic depth, because the paper runs the backbone in inference mode. A layer
+normalization is applied before the global average, as in Keras' backbone without its top. An image of 32 x 32 is
+reduced to one pixel there.
 
-What differs from the paper: it feeds raw pixels and normalizes them within the model by ImageNet's mean and deviation,
-while fdabench's `cifar100` is normalized by its own before. Its ImageNet weights are Keras'. It first trains the head
-alone, for 5 epochs; that is not done here.
+Differences from the paper:
+
+- The paper feeds raw pixels and normalizes them in the model by the mean and deviation of ImageNet. fdabench's
+  `cifar100` is normalized by its own mean and deviation.
+- The paper uses Keras' ImageNet weights, fdabench torchvision's.
+- The paper trains only the head for the first 5 epochs. fdabench trains all layers from the beginning.
 """
 
 from collections import OrderedDict
@@ -23,16 +27,26 @@ from fdabench.models.dropout import Dropout
 from fdabench.torchvision_compat import import_torchvision
 
 HIDDEN = 512
+"""Units of the hidden layer of the head."""
 _NAMES = {"features": "features", "classifier.0": "norm"}
-"""Torchvision's names of what is kept of its model, and ours."""
+"""The names of the parts of torchvision's model that are used -> their names here."""
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
+    """Build the model with initial weights from the seed: [N, 3, H, W] to [N, classes]."""
     return replace_head(import_torchvision("models").convnext_large(weights=None, stochastic_depth_prob=0.0), classes)
 
 
 def replace_head(net: Any, classes: int) -> nn.Module:
-    """A torchvision ConvNeXt's backbone under the paper's head; [N, 3, H, W] to [N, classes]."""
+    """Replace the head of a torchvision ConvNeXt by that of the paper.
+
+    Args:
+        net: the torchvision model; its backbone is used and not copied.
+        classes: the number of classes.
+
+    Returns:
+        The model, [N, 3, H, W] to [N, classes].
+    """
     norm, _, last = net.classifier
     head = {
         "hidden": nn.Linear(last.in_features, HIDDEN),
@@ -46,10 +60,12 @@ def replace_head(net: Any, classes: int) -> nn.Module:
 
 
 def pretrained_imagenet() -> Mapping[str, Tensor]:
-    """The backbone's weights as torchvision publishes them, by our names; downloaded on first use.
+    """Return the weights of the backbone that torchvision publishes, by parameter name.
+
+    They are downloaded on first use.
 
     Raises:
-        WorkloadError: they are not in torch's cache and cannot be downloaded.
+        WorkloadError: the weights are not in torch's cache and cannot be downloaded.
     """
     weights = import_torchvision("models").ConvNeXt_Large_Weights.IMAGENET1K_V1
     try:

@@ -1,8 +1,9 @@
-"""DenseNet-121 and -201 (Huang et al., 2017) as the FDA paper has them: ImageNet's topology on 32 x 32 images.
+"""DenseNet-121 and DenseNet-201 (Huang et al., 2017) as in the FDA paper: the ImageNet topology for images of 32 x 32.
 
-The stem (a 7 x 7 convolution and a max-pool, both of stride 2) leaves 8 x 8 to the first dense block and one pixel to
-the last. Regularized with dropout of 0.2 after each convolution of a dense block and 1e-4 |w|^2 on kernels. The paper
-normalizes CIFAR-10 by ImageNet's mean and deviation, fdabench's `cifar10` by its own.
+The stem is a 7 x 7 convolution and a max-pool, both of stride 2. It reduces 32 x 32 to 8 x 8 for the first dense block;
+the last block has one pixel. Regularization is a dropout of 0.2 after each convolution of a dense block, and a penalty
+of 1e-4 |w|^2 on kernels. The paper normalizes CIFAR-10 by the mean and deviation of ImageNet, fdabench's `cifar10` by
+its own.
 """
 
 from collections.abc import Sequence
@@ -16,11 +17,13 @@ from fdabench.models.base import GlobalAverage, ModelSpec, Shape, glorot, he_nor
 from fdabench.models.dropout import Dropout
 
 BOTTLENECK = 4
+"""The 1 x 1 convolution of a dense layer has this many times `growth` channels."""
 DROPOUT = 0.2
+"""The probability that a number is set to zero after each convolution of a dense block."""
 
 
 class _Dense(nn.Module):
-    """x and `growth` channels computed from it: [N, C, H, W] to [N, C + growth, H, W]."""
+    """Appends `growth` channels, which two convolutions compute from x: [N, C, H, W] to [N, C + growth, H, W]."""
 
     def __init__(self, channels: int, growth: int) -> None:
         super().__init__()
@@ -38,7 +41,7 @@ class _Dense(nn.Module):
 
 
 def _normalized(channels: int) -> tuple[nn.Module, ...]:
-    # Keras says which part of the running statistics stays, torch which part is new
+    # momentum is the share of the new statistics in torch, and that of the old ones in Keras
     return nn.BatchNorm2d(channels, eps=1.001e-5, momentum=1 - 0.99), nn.ReLU()
 
 
@@ -48,12 +51,19 @@ def _stem(inputs: int, channels: int) -> list[nn.Module]:
 
 
 def _transition(channels: int) -> list[nn.Module]:
-    """Half of the channels, half of the height and width."""
+    """Return layers that halve the number of channels, the height and the width."""
     return [*_normalized(channels), nn.Conv2d(channels, channels // 2, 1, bias=False), nn.AvgPool2d(2)]
 
 
 def build(growth: int, blocks: Sequence[int], shape: Shape, classes: int) -> nn.Module:
-    """A DenseNet with so many layers in each block, each adding `growth` channels; [N, C, H, W] to [N, classes]."""
+    """Build a DenseNet: [N, C, H, W] to [N, classes].
+
+    Args:
+        growth: channels that each dense layer appends.
+        blocks: the number of dense layers in each block.
+        shape: the shape of one input.
+        classes: the number of classes.
+    """
     channels = 2 * growth
     layers = _stem(shape[0], channels)
     for block, depth in enumerate(blocks):

@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al., 2014) whose masks are a function of worker, step and layer, not of execution order."""
+"""Dropout (Srivastava et al., 2014) whose masks depend on worker, step and layer, and not on the order of execution."""
 
 import torch
 from torch import Tensor, nn
@@ -7,13 +7,17 @@ from fdabench.core.counter_rng import UINT32_MASK, derive_key
 
 
 class Dropout(nn.Module):
-    """In training, sets each number to zero with probability `rate` and divides the others by 1 - rate.
+    """Sets each number to zero with probability `rate` and divides the others by 1 - rate; in training only.
 
-    The mask is a hash of `key` and of the position in the batch. The engine sets a different key for each worker, step
-    and layer, so the masks of a worker do not depend on the engine, the device or the process.
+    The mask is a hash of `key` and of the position in the batch. The engine sets another key for each worker, step and
+    layer. So the masks of a worker do not depend on the engine, the device or the process.
+
+    Args:
+        rate: probability in [0, 1).
     """
 
     key: Tensor
+    """The key of the masks: int64, shape []."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""LeNet-5 (LeCun et al., 1998) as the FDA paper has it: tanh, average pooling, Glorot-uniform kernels."""
+"""LeNet-5 (LeCun et al., 1998) as in the FDA paper: tanh, average pooling, Glorot-uniform kernels."""
 
 from torch import nn
 
@@ -7,6 +7,7 @@ from fdabench.models.base import Flatten, ModelSpec, Shape, glorot
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
+    """Build the network for images of 28 x 28: [N, C, 28, 28] to [N, classes]."""
     layers = nn.Sequential(
         nn.Conv2d(shape[0], 6, 5, padding=2),
         nn.Tanh(),

@@ -1,4 +1,4 @@
-"""A multilayer perceptron for small images."""
+"""A multilayer perceptron for small images: two hidden layers with ReLU."""
 
 from math import prod
 
@@ -9,6 +9,7 @@ from fdabench.models.base import ModelSpec, Shape, glorot
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
+    """Build the network: [N, *shape] to [N, classes]."""
     layers = nn.Sequential(
         nn.Flatten(),
         nn.Linear(prod(shape), 192),

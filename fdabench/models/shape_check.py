@@ -1,4 +1,4 @@
-"""A forward pass to see whether a model fits a data set: on torch's meta device, where nothing is computed."""
+"""Checks that the model of a plug-in can be applied to the images of a data set. `registry.compatibility` calls it."""
 
 from typing import Any
 
@@ -8,12 +8,24 @@ from torch import Tensor, nn
 from fdabench.models.base import ModelSpec, Shape, init_model
 
 BATCH = 2
+"""Images in the batch of the check."""
 
 
 def shape_error(architecture: ModelSpec, shape: Shape, classes: int) -> str:
-    """What keeps the model from giving `classes` numbers for each image of this shape; empty if nothing.
+    """Apply a model to a batch of zeros, on torch's meta device if possible, which computes no values.
 
-    A model that cannot be run on the meta device is run on the CPU. What `build` or `forward` raises comes through.
+    A model with an operation that has no meta kernel is run on the CPU.
+
+    Args:
+        architecture: the model.
+        shape: the shape of one image.
+        classes: the number of outputs that the model must have for each image.
+
+    Returns:
+        What is wrong with the model; empty if nothing is.
+
+    Raises:
+        Exception: whatever `build` or `forward` of the model raises.
     """
     with torch.device("meta"):
         model = architecture.build(shape, classes)
@@ -25,13 +37,21 @@ def shape_error(architecture: ModelSpec, shape: Shape, classes: int) -> str:
         try:
             return _output_error(model, x, classes)
         except Exception:
-            pass  # not every operation has a meta kernel; what the model itself does wrong is raised on the CPU again
+            pass  # an operation may have no meta kernel; an error of the model itself is raised again on the CPU
     return _output_error(init_model(architecture, shape, classes, 0), torch.zeros(BATCH, *shape), classes)
 
 
 def value_error(architecture: ModelSpec, x: Tensor, classes: int, seed: int) -> str:
-    """What is wrong with the output of the model, with the initial weights of this seed, for the first images of `x`,
-    shape [N, C, H, W]; empty if nothing.
+    """Apply a model with initial weights to the first images of a data set.
+
+    Args:
+        architecture: the model.
+        x: images, shape [N, C, H, W].
+        classes: the number of outputs that the model must have for each image.
+        seed: the seed of the initial weights.
+
+    Returns:
+        What is wrong with the output, for example that it is not finite; empty if nothing is.
     """
     images = x[:BATCH].cpu().clone()
     return _output_error(init_model(architecture, tuple(images.shape[1:]), classes, seed), images, classes)

@@ -1,4 +1,4 @@
-"""VGG16* of the FDA paper: VGG16 (Simonyan and Zisserman, 2015) without its widest blocks, for 28 x 28 images."""
+"""VGG16* of the FDA paper: VGG16 (Simonyan and Zisserman, 2015) without its two widest blocks, for 28 x 28 images."""
 
 from torch import nn
 
@@ -18,6 +18,10 @@ def _block(narrow: int, wide: int) -> list[nn.Module]:
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
+    """Build the network: [N, C, H, W] to [N, classes].
+
+    Height and width must be at least 8, because three max-pools halve them.
+    """
     channels, height, width = shape
     layers = nn.Sequential(
         *_block(channels, 64),
