@@ -1,4 +1,7 @@
-"""Local optimizers, and schedules of their learning rates. A new one joins by a line here."""
+"""The local optimizers, and the schedules of their learning rates.
+
+To add one, write a module and add a line to `OPTIMIZERS` or `SCHEDULES`.
+"""
 
 from collections.abc import Mapping
 

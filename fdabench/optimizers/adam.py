@@ -1,4 +1,5 @@
-"""Adam (Kingma and Ba, 2015), and AdamW (Loshchilov and Hutter, 2019), which decays weights apart from the gradient."""
+"""Adam (Kingma and Ba, 2015), and AdamW (Loshchilov and Hutter, 2019), which decouples weight decay from the gradient.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,18 @@ from fdabench.optimizers.base import AtSync, LRSchedule
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam, torch.optim.Adam; Keras' defaults differ from torch's in eps = 1e-7."""
+    """Adam, torch.optim.Adam; Keras' defaults differ from torch's in eps = 1e-7.
+
+    Args:
+        lr: learning rate; with a schedule, its peak.
+        beta1: decay of the mean of gradients, in [0, 1).
+        beta2: decay of the mean of squared gradients, in [0, 1).
+        eps: added to the denominator.
+        weight_decay: coefficient λ of the term λ w that is added to the gradient.
+        state_on_sync: what a sync does to the means (see `AtSync`).
+        schedule: how the learning rate changes; None keeps it constant.
+        clip: the largest L2 norm of a worker's gradient; None does not limit it.
+    """
 
     lr: PositiveFloat
     beta1: Decay = 0.9
@@ -32,13 +44,18 @@ class Adam:
     )
 
     def build(self, rows: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        """Build the torch optimizer (see `LocalOptimizer.build`)."""
         betas = (self.beta1, self.beta2)
         return self.torch_class(rows, lr=self.lr, betas=betas, eps=self.eps, weight_decay=self.weight_decay, fused=True)
 
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """AdamW, torch.optim.AdamW: weight decay apart from the gradient."""
+    """AdamW, torch.optim.AdamW: weight decay apart from the gradient.
+
+    Args:
+        weight_decay: coefficient λ; each step multiplies w by 1 - lr λ.
+    """
 
     weight_decay: NonNegative = 0.01
     torch_class: ClassVar[type[torch.optim.Adam] | type[torch.optim.AdamW]] = torch.optim.AdamW

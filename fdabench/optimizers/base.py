@@ -1,7 +1,8 @@
-"""The protocol of local optimizers: settings that build a torch optimizer with one parameter for each worker.
+"""The protocols of local optimizers and of learning-rate schedules.
 
-Fused kernels round the end of a tensor differently from its middle. With one tensor for each worker, the result does
-not depend on the number of workers in the process.
+A local optimizer holds settings. It builds a torch optimizer that has one parameter for each worker. Fused kernels
+round the last elements of a tensor differently from the others, so one tensor for all workers would make the result
+depend on the number of workers in the process.
 """
 
 from collections.abc import Sequence
@@ -11,19 +12,22 @@ import torch
 from torch import nn
 
 AtSync = Literal["keep", "reset", "average"]
-"""What a sync does to the optimizer state of the workers: `keep` it, as in the FDA paper, `reset` it, or `average` it
-over the workers, which the ledger records."""
+"""What a sync does to the optimizer state of the workers.
+
+`keep`, as in the FDA paper, does not change it, and `reset` sets it to its initial value. `average` replaces it by the
+mean over the workers; the ledger records the bytes.
+"""
 
 
 class LRSchedule(Protocol):
-    """A learning rate that changes from step to step."""
+    """A learning rate that changes from step to step. Schedules are frozen dataclasses."""
 
     def factor(self, t: int, steps: int) -> float:
-        """The learning rate of one local step, as a share of the optimizer's `lr`.
+        """Return the learning rate of one local step, as a factor of the optimizer's `lr`.
 
         Args:
             t: the local step, from 0.
-            steps: local steps of the budget, whether or not the cell makes all of them.
+            steps: local steps of the budget, even if the cell ends earlier.
 
         Returns:
             At least 0.
@@ -53,7 +57,10 @@ class LocalOptimizer(Protocol):
 
 @runtime_checkable
 class HasSchedule(Protocol):
-    """A local optimizer whose learning rate may follow a schedule; with None it stays as it is."""
+    """A local optimizer whose learning rate may follow a schedule.
+
+    If `schedule` is None, the learning rate is constant.
+    """
 
     @property
     def lr(self) -> float: ...
@@ -64,14 +71,14 @@ class HasSchedule(Protocol):
 
 @runtime_checkable
 class ClipsGradients(Protocol):
-    """A local optimizer that may bound the norm of each worker's gradient; with None it does not."""
+    """A local optimizer that may clip the L2 norm of each worker's gradient. If `clip` is None, it does not."""
 
     @property
     def clip(self) -> float | None: ...
 
 
 def scheduled_lr(optimizer: HasSchedule, t: int, steps: int) -> float:
-    """The learning rate of a local step.
+    """Return the learning rate of a local step.
 
     Args:
         optimizer: its `lr` is the peak of its schedule.

@@ -1,7 +1,7 @@
-"""Learning-rate schedules: the learning rate of a local step as a share of the optimizer's `lr`.
+"""Learning-rate schedules: the learning rate of a local step as a factor of the optimizer's `lr`.
 
-A schedule is a function of the step and of the budget alone, so all workers of a cell have the same learning rate, and
-it is the same wherever the cell is computed. It is given with the local optimizer:
+A schedule depends on the step and the budget only. So all workers of a cell have the same learning rate, on every
+engine and in every process. A suite sets it as a key of the local optimizer:
 
     optimizer = { kind = "sgd", lr = 0.1, schedule = { kind = "cosine", warmup = 0.05, final = 0.01 } }
 
@@ -21,19 +21,23 @@ from fdabench.component_info import ComponentInfo
 from fdabench.hyperparameters import PositiveFloat, Steps
 
 Warmup = Annotated[float, Ge(0), Lt(1)]
+"""The length of the warm-up as a share of the budget."""
 WarmupSteps = Annotated[int, Ge(0), Le(10**9)]
+"""The length of the warm-up in local steps."""
 FinalShare = Annotated[float, Ge(0), Le(1)]
+"""The learning rate at the end of the budget, as a factor of `lr`."""
 
 
 def _warmup_steps(warmup: float, warmup_steps: int, steps: int) -> int:
-    """Steps of the warm-up; a share of the budget is rounded up."""
+    """Return the steps of the warm-up. A share of the budget is rounded up."""
     return warmup_steps or ceil(Fraction(str(warmup)) * steps)
 
 
 def _check_warmup(warmup: float, warmup_steps: int) -> None:
-    """
+    """Check that the length of the warm-up is given once.
+
     Raises:
-        ValueError: the warm-up is given twice.
+        ValueError: it is given both as a share and in steps.
     """
     if warmup and warmup_steps:
         raise ValueError("both warmup and warmup_steps are given; remove one of them")
@@ -44,6 +48,13 @@ class ConstantLR:
     """The learning rate stays as it is after a linear warm-up.
 
     With a warm-up of W steps, lr(t) = lr (t + 1) / W for t < W (Goyal et al., 2017).
+
+    Args:
+        warmup: length of the warm-up as a share of the budget.
+        warmup_steps: length of the warm-up in local steps; give one of the two.
+
+    >>> [ConstantLR(warmup_steps=4).factor(t, steps=8) for t in range(5)]
+    [0.25, 0.5, 0.75, 1.0, 1.0]
     """
 
     warmup: Warmup = 0.0
@@ -63,7 +74,16 @@ class ConstantLR:
 class StepLR:
     """The learning rate falls by a factor at regular intervals, as torch.optim.lr_scheduler.StepLR does it.
 
-    lr(t) = lr gamma^floor(t / interval), times the ramp of the warm-up.
+    lr(t) = lr gamma^floor(t / interval), times the factor of the warm-up.
+
+    Args:
+        interval: local steps between two decreases.
+        gamma: the factor of each decrease.
+        warmup: as in `ConstantLR`.
+        warmup_steps: as in `ConstantLR`.
+
+    >>> [StepLR(interval=2, gamma=0.5).factor(t, steps=6) for t in range(6)]
+    [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
     """
 
     interval: Steps
@@ -85,8 +105,13 @@ class StepLR:
 class CosineLR:
     """The learning rate falls along half a cosine to a share of itself at the end of the budget.
 
-    After a warm-up of W of T steps, lr(t) = lr (final + (1 - final) (1 + cos(pi (t - W) / (T - W))) / 2), as Loshchilov
-    and Hutter (2017) without restarts.
+    After a warm-up of W of T steps, lr(t) = lr (final + (1 - final) (1 + cos(pi (t - W) / (T - W))) / 2), as in
+    Loshchilov and Hutter (2017), without restarts.
+
+    Args:
+        final: the factor at the end of the budget.
+        warmup: as in `ConstantLR`.
+        warmup_steps: as in `ConstantLR`.
     """
 
     final: FinalShare = 0.0
@@ -111,6 +136,14 @@ class LinearLR:
     """The learning rate falls linearly to a share of itself at the end of the budget.
 
     After a warm-up of W of T steps, lr(t) = lr (final + (1 - final) (1 - (t - W) / (T - W))).
+
+    Args:
+        final: the factor at the end of the budget.
+        warmup: as in `ConstantLR`.
+        warmup_steps: as in `ConstantLR`.
+
+    >>> [LinearLR(final=0.5).factor(t, steps=4) for t in range(5)]
+    [1.0, 0.875, 0.75, 0.625, 0.5]
     """
 
     final: FinalShare = 0.0
@@ -129,10 +162,17 @@ class LinearLR:
 
 
 def _ramp(t: int, warmup_steps: int) -> float:
-    """The share of the warm-up that step t has: the first step has a part of the learning rate, not 0."""
+    """Return the factor of a linear warm-up at step t. It is not 0 at the first step.
+
+    >>> [_ramp(t, 4) for t in range(5)]
+    [0.25, 0.5, 0.75, 1.0, 1.0]
+    """
     return min(1.0, (t + 1) / warmup_steps) if warmup_steps else 1.0
 
 
 def _progress(t: int, start: int, steps: int) -> float:
-    """How much of the budget after the warm-up lies behind step t, from 0; 1 at its end and beyond."""
+    """Return which share of the steps after the warm-up precedes step t.
+
+    It is 0 at `start`, and 1 at the end of the budget and later.
+    """
     return min(1.0, (t - start) / (steps - start)) if steps > start else 1.0

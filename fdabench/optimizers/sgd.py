@@ -14,7 +14,20 @@ from fdabench.optimizers.base import AtSync, LRSchedule
 
 @dataclass(frozen=True)
 class SGD:
-    """Stochastic gradient descent, torch.optim.SGD."""
+    """Stochastic gradient descent, torch.optim.SGD.
+
+    Args:
+        lr: learning rate; with a schedule, its peak.
+        momentum: decay of the velocity, in [0, 1).
+        nesterov: use Nesterov's momentum, which needs a momentum above 0.
+        weight_decay: coefficient λ of the term λ w that is added to the gradient.
+        state_on_sync: what a sync does to the velocity (see `AtSync`).
+        schedule: how the learning rate changes; None keeps it constant.
+        clip: the largest L2 norm of a worker's gradient; None does not limit it.
+
+    Raises:
+        ValueError: `nesterov` is given without a momentum.
+    """
 
     lr: PositiveFloat
     momentum: Decay = 0.0
@@ -32,6 +45,7 @@ class SGD:
             raise ValueError("nesterov: needs a momentum > 0")
 
     def build(self, rows: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        """Build the torch optimizer (see `LocalOptimizer.build`)."""
         return torch.optim.SGD(
             rows,
             lr=self.lr,
