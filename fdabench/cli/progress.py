@@ -29,9 +29,13 @@ HEARTBEAT_S = 60.0
 class ProgressReporter(Protocol):
     """Receives the events of a run and prints them."""
 
-    def print_line(self, text: str) -> None: ...
+    def print_line(self, text: str) -> None:
+        """Print a line that is about the run and not about an event."""
+        ...
 
-    def on_event(self, event: events.Event) -> None: ...
+    def on_event(self, event: events.Event) -> None:
+        """Update the display for an event, which the run passes on in order."""
+        ...
 
 
 class Verbosity(Enum):

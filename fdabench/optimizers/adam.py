@@ -1,5 +1,4 @@
-"""Adam (Kingma and Ba, 2015), and AdamW (Loshchilov and Hutter, 2019), which decouples weight decay from the gradient.
-"""
+"""Adam (Kingma and Ba, 2015), and AdamW (Loshchilov and Hutter, 2019), which decouples weight decay from gradients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,28 +14,26 @@ from fdabench.optimizers.base import AtSync, LRSchedule
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam, torch.optim.Adam; Keras' defaults differ from torch's in eps = 1e-7.
-
-    Args:
-        lr: learning rate; with a schedule, its peak.
-        beta1: decay of the mean of gradients, in [0, 1).
-        beta2: decay of the mean of squared gradients, in [0, 1).
-        eps: added to the denominator.
-        weight_decay: coefficient λ of the term λ w that is added to the gradient.
-        state_on_sync: what a sync does to the means (see `AtSync`).
-        schedule: how the learning rate changes; None keeps it constant.
-        clip: the largest L2 norm of a worker's gradient; None does not limit it.
-    """
+    """Adam, torch.optim.Adam; Keras' defaults differ from torch's in eps = 1e-7."""
 
     lr: PositiveFloat
+    """The learning rate; with a schedule, its peak."""
     beta1: Decay = 0.9
+    """The decay of the mean of gradients, in [0, 1)."""
     beta2: Decay = 0.999
+    """The decay of the mean of squared gradients, in [0, 1)."""
     eps: PositiveFloat = 1e-8
+    """Added to the denominator."""
     weight_decay: NonNegative = 0.0
+    """The coefficient λ of the term λ w that is added to the gradient."""
     state_on_sync: AtSync = "keep"
+    """What a sync does to the two means (see `AtSync`)."""
     schedule: LRSchedule | None = None
+    """How the learning rate changes; None keeps it constant."""
     clip: PositiveFloat | None = None
+    """The largest L2 norm of a worker's gradient; None does not limit it."""
     torch_class: ClassVar[type[torch.optim.Adam] | type[torch.optim.AdamW]] = torch.optim.Adam
+    """The optimizer that `build` returns."""
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="Adam",
         formula="m ← β₁ m + (1−β₁) g; v ← β₂ v + (1−β₂) g²; w ← w − lr m̂/(√v̂ + ε)",
@@ -51,13 +48,10 @@ class Adam:
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """AdamW, torch.optim.AdamW: weight decay apart from the gradient.
-
-    Args:
-        weight_decay: coefficient λ; each step multiplies w by 1 - lr λ.
-    """
+    """AdamW, torch.optim.AdamW: weight decay apart from the gradient."""
 
     weight_decay: NonNegative = 0.01
+    """The coefficient λ; each step multiplies w by 1 - lr λ."""
     torch_class: ClassVar[type[torch.optim.Adam] | type[torch.optim.AdamW]] = torch.optim.AdamW
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="AdamW", formula="as Adam, and w ← (1 − lr λ) w apart from it", references=("loshchilov2019",)

@@ -48,13 +48,6 @@ class ConstantLR:
     """The learning rate stays as it is after a linear warm-up.
 
     With a warm-up of W steps, lr(t) = lr (t + 1) / W for t < W (Goyal et al., 2017).
-
-    Args:
-        warmup: length of the warm-up as a share of the budget.
-        warmup_steps: length of the warm-up in local steps; give one of the two.
-
-    >>> [ConstantLR(warmup_steps=4).factor(t, steps=8) for t in range(5)]
-    [0.25, 0.5, 0.75, 1.0, 1.0]
     """
 
     warmup: Warmup = 0.0
@@ -67,6 +60,11 @@ class ConstantLR:
         _check_warmup(self.warmup, self.warmup_steps)
 
     def factor(self, t: int, steps: int) -> float:
+        """Return the factor of `lr` at step t (see `LRSchedule.factor`).
+
+        >>> [ConstantLR(warmup_steps=4).factor(t, steps=8) for t in range(5)]
+        [0.25, 0.5, 0.75, 1.0, 1.0]
+        """
         return _ramp(t, _warmup_steps(self.warmup, self.warmup_steps, steps))
 
 
@@ -74,20 +72,13 @@ class ConstantLR:
 class StepLR:
     """The learning rate falls by a factor at regular intervals, as torch.optim.lr_scheduler.StepLR does it.
 
-    lr(t) = lr gamma^floor(t / interval), times the factor of the warm-up.
-
-    Args:
-        interval: local steps between two decreases.
-        gamma: the factor of each decrease.
-        warmup: as in `ConstantLR`.
-        warmup_steps: as in `ConstantLR`.
-
-    >>> [StepLR(interval=2, gamma=0.5).factor(t, steps=6) for t in range(6)]
-    [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+    lr(t) = lr gamma^floor(t / interval), times the ramp of the warm-up.
     """
 
     interval: Steps
+    """Local steps between two decreases."""
     gamma: PositiveFloat = 0.1
+    """The factor of each decrease."""
     warmup: Warmup = 0.0
     warmup_steps: WarmupSteps = 0
     info: ClassVar[ComponentInfo] = ComponentInfo(name="step", formula="lr(t) = lr γ^⌊t/interval⌋")
@@ -96,6 +87,11 @@ class StepLR:
         _check_warmup(self.warmup, self.warmup_steps)
 
     def factor(self, t: int, steps: int) -> float:
+        """Return the factor of `lr` at step t (see `LRSchedule.factor`).
+
+        >>> [StepLR(interval=2, gamma=0.5).factor(t, steps=6) for t in range(6)]
+        [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+        """
         ramp = _ramp(t, _warmup_steps(self.warmup, self.warmup_steps, steps))
         falls: int = t // self.interval
         return ramp * self.gamma**falls
@@ -105,13 +101,8 @@ class StepLR:
 class CosineLR:
     """The learning rate falls along half a cosine to a share of itself at the end of the budget.
 
-    After a warm-up of W of T steps, lr(t) = lr (final + (1 - final) (1 + cos(pi (t - W) / (T - W))) / 2), as in
-    Loshchilov and Hutter (2017), without restarts.
-
-    Args:
-        final: the factor at the end of the budget.
-        warmup: as in `ConstantLR`.
-        warmup_steps: as in `ConstantLR`.
+    After a warm-up of W of T steps, lr(t) = lr (final + (1 - final) (1 + cos(pi (t - W) / (T - W))) / 2), as Loshchilov
+    and Hutter (2017) without restarts.
     """
 
     final: FinalShare = 0.0
@@ -125,6 +116,7 @@ class CosineLR:
         _check_warmup(self.warmup, self.warmup_steps)
 
     def factor(self, t: int, steps: int) -> float:
+        """Return the factor of `lr` at step t (see `LRSchedule.factor`)."""
         start = _warmup_steps(self.warmup, self.warmup_steps, steps)
         if t < start:
             return _ramp(t, start)
@@ -136,14 +128,6 @@ class LinearLR:
     """The learning rate falls linearly to a share of itself at the end of the budget.
 
     After a warm-up of W of T steps, lr(t) = lr (final + (1 - final) (1 - (t - W) / (T - W))).
-
-    Args:
-        final: the factor at the end of the budget.
-        warmup: as in `ConstantLR`.
-        warmup_steps: as in `ConstantLR`.
-
-    >>> [LinearLR(final=0.5).factor(t, steps=4) for t in range(5)]
-    [1.0, 0.875, 0.75, 0.625, 0.5]
     """
 
     final: FinalShare = 0.0
@@ -155,6 +139,11 @@ class LinearLR:
         _check_warmup(self.warmup, self.warmup_steps)
 
     def factor(self, t: int, steps: int) -> float:
+        """Return the factor of `lr` at step t (see `LRSchedule.factor`).
+
+        >>> [LinearLR(final=0.5).factor(t, steps=4) for t in range(5)]
+        [1.0, 0.875, 0.75, 0.625, 0.5]
+        """
         start = _warmup_steps(self.warmup, self.warmup_steps, steps)
         if t < start:
             return _ramp(t, start)

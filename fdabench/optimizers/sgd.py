@@ -14,28 +14,22 @@ from fdabench.optimizers.base import AtSync, LRSchedule
 
 @dataclass(frozen=True)
 class SGD:
-    """Stochastic gradient descent, torch.optim.SGD.
-
-    Args:
-        lr: learning rate; with a schedule, its peak.
-        momentum: decay of the velocity, in [0, 1).
-        nesterov: use Nesterov's momentum, which needs a momentum above 0.
-        weight_decay: coefficient λ of the term λ w that is added to the gradient.
-        state_on_sync: what a sync does to the velocity (see `AtSync`).
-        schedule: how the learning rate changes; None keeps it constant.
-        clip: the largest L2 norm of a worker's gradient; None does not limit it.
-
-    Raises:
-        ValueError: `nesterov` is given without a momentum.
-    """
+    """Stochastic gradient descent, torch.optim.SGD."""
 
     lr: PositiveFloat
+    """The learning rate; with a schedule, its peak."""
     momentum: Decay = 0.0
+    """The decay of the velocity, in [0, 1)."""
     nesterov: bool = False
+    """Use Nesterov's momentum, which needs a momentum above 0."""
     weight_decay: NonNegative = 0.0
+    """The coefficient λ of the term λ w that is added to the gradient."""
     state_on_sync: AtSync = "keep"
+    """What a sync does to the velocity (see `AtSync`)."""
     schedule: LRSchedule | None = None
+    """How the learning rate changes; None keeps it constant."""
     clip: PositiveFloat | None = None
+    """The largest L2 norm of a worker's gradient; None does not limit it."""
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="SGD", formula="v ← μ v + g; w ← w − lr v", references=("robbins1951",)
     )
