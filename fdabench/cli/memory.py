@@ -10,8 +10,8 @@ from fdabench.errors import UsageError
 LEAST_BYTES = 1_300_000_000
 """Bytes of address space that fdabench needs at least, measured with two cores and one process.
 
-With less, the files of torch cannot be mapped. Slightly below that, OpenBLAS (part of SciPy) requests its buffer in an
-endless loop while it is loaded, and does not react to signals.
+With less, the files of torch cannot be mapped. In a narrow range of limits, OpenBLAS (part of SciPy) requests its
+buffer in an endless loop while it is loaded, and does not react to signals.
 """
 _SAID = ("failed to map segment", "cannot allocate memory", "can't allocate memory", "can't start new thread")
 """Messages of the dynamic loader, of torch and of Python, in exceptions of several types."""
