@@ -28,10 +28,12 @@ class ComponentField(NamedTuple):
     """The components that the field may contain, by kind; empty if its value is not a component."""
 
     def has_tag(self, meaning: UnitTag) -> bool:
+        """Whether the annotation of the field contains this tag of `fdabench.hyperparameters`."""
         return meaning in getattr(self.type_hint, "__metadata__", ())
 
     @property
     def required(self) -> bool:
+        """Whether the field has no default."""
         return self.default is MISSING
 
     @property

@@ -30,6 +30,7 @@ class Cell:
 
     @property
     def canonical_json(self) -> str:
+        """The configuration as JSON with sorted keys, from which the id is computed."""
         return self.config.canonical_json()
 
     @property
