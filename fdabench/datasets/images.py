@@ -113,6 +113,7 @@ def _source(
     about: str,
     info: ComponentInfo,
 ) -> DatasetSpec:
+    """Create the specification of a data set of torchvision; `normal` is (mean, standard deviation) by channel."""
     load, there = partial(_load, class_name, *normal), partial(_there, class_name)
     return DatasetSpec(load, train_samples, shape, classes, about, info, there)
 

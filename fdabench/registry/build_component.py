@@ -43,6 +43,7 @@ def build_component(cls: type[Any], component: ComponentConfig, scale: CellScale
 
 
 def _value(member: ComponentField, component: ComponentConfig, scale: CellScale, registry: Registry) -> Any:
+    """The value of one field, converted to the units of the component, and built if it is a component itself."""
     given = component.parameters
     if member.has_tag(SEED_TAG):
         return scale.seed

@@ -52,6 +52,8 @@ def _raise_plugin_error(method: Any, what: str) -> TypeError:
 
 
 def _step(step: Method) -> Method:
+    """Check `Strategy.step`: the round that `init` made, the result, and that no argument changes in place."""
+
     def checked(self: Any, t: int, w_KD: Tensor, r: Any, channel: Any) -> StepResult:
         if not (
             isinstance(getattr(r, "anchor_D", None), Tensor)
@@ -75,6 +77,8 @@ def _step(step: Method) -> Method:
 
 
 def _correct(correct: Method) -> Method:
+    """Check `Strategy.correct`: the corrected gradients have the shape of the gradients."""
+
     def checked(self: Any, t: int, g_KD: Tensor, r: Any, channel: Any) -> Tensor:
         before = _versions([g_KD])
         corrected_KD: Tensor = correct(self, t, g_KD, r, channel)
@@ -87,6 +91,8 @@ def _correct(correct: Method) -> Method:
 
 
 def _state(state: Method) -> Method:
+    """Check `Monitor.local_state`: its shape is [K, state_size(D)]."""
+
     def checked(self: Any, u_KD: Tensor, r: Any) -> Tensor:
         before = _versions([u_KD])
         s_KS = state(self, u_KD, r)
@@ -103,6 +109,8 @@ def _state(state: Method) -> Method:
 
 
 def _bound(bound: Method) -> Method:
+    """Check `Monitor.variance_bound`: a tensor with one element."""
+
     def checked(self: Any, s_S: Tensor) -> Tensor:
         h = bound(self, s_S)
         if not isinstance(h, Tensor) or h.numel() != 1:
@@ -114,6 +122,8 @@ def _bound(bound: Method) -> Method:
 
 
 def _apply(apply: Method) -> Method:
+    """Check `ServerOptimizer.update`: the next global model, which has the shape of the global model, and a state."""
+
     def checked(self: Any, w_D: Tensor, u_D: Tensor, state: Any) -> tuple[Tensor, Any]:
         given = {"w_D": w_D, "u_D": u_D}
         before = _versions(given.values())
@@ -131,6 +141,8 @@ def _apply(apply: Method) -> Method:
 
 
 def _build(build: Method) -> Method:
+    """Check `LocalOptimizer.build`: a torch optimizer."""
+
     def checked(self: Any, rows: Any) -> torch.optim.Optimizer:
         optimizer = build(self, rows)
         if not isinstance(optimizer, torch.optim.Optimizer):
@@ -143,6 +155,8 @@ def _build(build: Method) -> Method:
 
 
 def _split(split: Method) -> Method:
+    """Check `Partition.split`: each sample belongs to exactly one worker, and the labels are not changed."""
+
     def checked(self: Any, labels: NDArray[np.int64], workers: int, rng: Any) -> list[NDArray[np.int64]]:
         # the array shares memory with the labels of the data set, so an assignment to it must raise
         given = labels.view()

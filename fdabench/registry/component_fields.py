@@ -73,6 +73,7 @@ def threshold_rules() -> Mapping[str, float]:
 
 
 def _kinds(hint: Any, registry: Registry) -> Kinds:
+    """The components that a field with this type may contain, by kind; empty if it contains none."""
     if hint is Monitor:
         return registry.monitors
     if hint is ServerOptimizer:

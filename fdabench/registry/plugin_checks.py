@@ -145,6 +145,7 @@ def _component_issues(role: ComponentRole, name: Any, component: Any) -> Iterato
 
 
 def _value_issues(role: ComponentRole, component: Any) -> Iterator[str]:
+    """Yield the errors of a data set or a model, which is a value and not a class."""
     if not isinstance(component, role.protocol):
         kind = f"{role.protocol.__module__}.{role.protocol.__name__}"
         yield f"a {role.singular} is a {kind}, found {type(component).__name__}"
@@ -177,6 +178,7 @@ def _file_issues(files: Any) -> Iterator[str]:
 
 
 def _class_issues(role: ComponentRole, component: Any) -> Iterator[str]:
+    """Yield the errors of the class of a component: not a frozen dataclass, or without a required method."""
     if not isinstance(component, type) or not is_dataclass(component):
         found = component.__name__ if isinstance(component, type) else f"a {type(component).__name__}"
         yield f"a {role.singular} is a frozen dataclass; {found} is none"
@@ -208,6 +210,7 @@ def _label_keys(component: type[Any]) -> list[str]:
 
 
 def _method_issues(role: ComponentRole, component: type[Any], name: str) -> Iterator[str]:
+    """Yield an error if a method is missing or does not accept the parameters of the protocol's method."""
     method = getattr(component, name, None)
     wanted = inspect.signature(getattr(role.protocol, name))
     if not callable(method):

@@ -109,7 +109,7 @@ class ComponentTable(TomlTable):
         except ValueError:
             raise
         except Exception as error:
-            # `__post_init__` of a plug-in may raise any class; pydantic reports only ValueError
+            # `__post_init__` of a plug-in may raise any class; pydantic converts ValueError to a validation error
             raise ValueError(f"{self.component.__name__} refuses it: {type(error).__name__}: {error}") from error
         return self
 
@@ -143,6 +143,7 @@ def make_component_table(kind: str, cls: type[Any], registry: Registry) -> type[
 
 
 def _keys(member: ComponentField, registry: Registry) -> dict[str, Any]:
+    """The keys of a component's table for one of its fields, with pydantic's types and defaults."""
     if member.has_tag(SEED_TAG):
         return {}
     if member.has_tag(STEPS_TAG):

@@ -76,6 +76,7 @@ def check_excludes(raw: Any) -> ValidatedTables:
 
 
 def _check_all(raw: Any, name: str, check: Check) -> ValidatedTables:
+    """Expand the lists in each table of a kind and call `check` for each variant."""
     found = ValidatedTables([], [], [])
     for i, table in enumerate(raw if isinstance(raw, list) else []):
         place = (name, i)
@@ -91,6 +92,7 @@ def _check_all(raw: Any, name: str, check: Check) -> ValidatedTables:
 
 
 def _check_workload(registry: Registry, variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
+    """Validate one variant of a workload, and add it or its errors to `found`."""
     misfits = _misfits(registry, variant.value, lambda key: variant.locations.get((key,), (*place, key)))
     found.errors.extend(misfits)
     table = _validated(workload_table(registry), variant, found)
@@ -131,6 +133,7 @@ def _misfits(registry: Registry, table: Table, place: Callable[[str], KeyPath]) 
 
 
 def _check_strategy(registry: Registry, variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
+    """Validate one variant of a strategy, and add it, its notes or its errors to `found`."""
     kind, known = variant.value.get("kind"), registry.strategies
     if not isinstance(kind, str) or kind not in known:
         said = f"kind is missing; allowed: {format_names(known)}" if kind is None else explain_value(kind, known)
@@ -269,6 +272,7 @@ def _reference(strategies: Sequence[Table], named: Sequence[str], registry: Regi
 
 
 def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> CellConfig:
+    """The configuration of one cell. The optimizer of the strategy, if it has one, replaces that of the workload."""
     own = {key: value for key, value in strategy.items() if key not in STRATEGY_OPTIONS}
     cadence = suite.eval.model_dump(include={"every_steps", "every_epochs", "model", "validation"}, exclude_none=True)
     if suite.eval.stop_at_last_target:

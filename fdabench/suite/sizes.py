@@ -24,6 +24,7 @@ def size_errors(cells: Sequence[Cell], registry: Registry) -> list[Issue]:
 
 
 def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
+    """Yield the errors of one cell: of its optimizer, validation split, budget and number of evaluations."""
     yield from _optimizer_errors(config, registry)
     workers, batch_size = config.workers, config.batch_size
     whole = registry.datasets[config.dataset].train_samples

@@ -37,6 +37,7 @@ def format_validation_errors(
 def _issue(
     detail: ErrorDetails, raw: Any, model: type[BaseModel], places: Mapping[KeyPath, KeyPath], kinds: Keys
 ) -> Issue:
+    """Convert one error of pydantic; arguments as in `format_validation_errors`."""
     path, error = _without_tags(detail["loc"], raw), detail["type"]
     if error == "missing":
         owner = kind_of(properties_beside(detail["loc"], model))
