@@ -1,4 +1,7 @@
-"""Data sets. A new one joins by a line here."""
+"""The built-in data sets, by the names that suites use. `registry.registry` adds them to the built-in registry.
+
+To add a data set, write a `DatasetSpec` and add a line to `DATASETS`.
+"""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,7 @@
-"""The types of data sets. Shapes: images [N, channels, height, width] float32, labels [N] int64."""
+"""The types of data sets: the tensors of a loaded one, and the specification of how to load it.
+
+Images are float32 of shape [N, channels, height, width], labels int64 of shape [N].
+"""
 
 import os
 from collections.abc import Callable
@@ -13,7 +16,15 @@ from fdabench.component_info import ComponentInfo
 
 @dataclass(frozen=True)
 class DatasetTensors:
-    """A training and a test set in memory. `shape` is the shape of one image, `classes` the number of classes."""
+    """A data set in memory.
+
+    Args:
+        train_x: images of the training set.
+        train_y: labels of the training set, in 0..classes-1.
+        test_x: images of the test set.
+        test_y: labels of the test set.
+        classes: the number of classes.
+    """
 
     train_x: Tensor
     train_y: Tensor
@@ -23,30 +34,42 @@ class DatasetTensors:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The shape of one image: channels, height, width."""
         return tuple(self.train_x.shape[1:])
 
     def to(self, device: torch.device) -> "DatasetTensors":
-        """Copy to a device, images with the channels last, which makes convolutions up to 3 times as fast on a CPU."""
+        """Copy the tensors to a device.
+
+        Images get the memory format `channels_last`, which makes convolutions on a CPU up to 3 times as fast.
+        """
         train_x, test_x = (x.to(device, memory_format=torch.channels_last) for x in (self.train_x, self.test_x))
         return DatasetTensors(train_x, self.train_y.to(device), test_x, self.test_y.to(device), self.classes)
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """How to load a data set, and its properties before it is loaded."""
+    """How to load a data set, and its properties, which a plan needs without loading it."""
 
     load: Callable[[Path], DatasetTensors]
-    """Loads the data set from the data folder, in torchvision's layout; raises WorkloadError if it is missing."""
+    """Loads the data set from the data folder, which has torchvision's layout.
+
+    Raises WorkloadError if it is missing."""
     train_samples: int
+    """Samples of the training set."""
     shape: tuple[int, ...]
+    """The shape of one image: channels, height, width."""
     classes: int
+    """The number of classes."""
     description: str
+    """One line for `fdabench list datasets`."""
     info: ComponentInfo = ComponentInfo()
+    """Display name and references."""
     locate: Callable[[Path], str] | None = None
-    """Returns where the files are in the data folder, without using a network, or "" if they are missing. None if that
-    can be found out by loading only."""
+    """Returns the path of the files in the data folder, or "" if they are missing, without network access.
+
+    None if only `load` can find out."""
 
 
 def data_dir(chosen: Path | None) -> Path:
-    """The data folder: `chosen` (`--data-dir`), else the environment variable FDABENCH_DATA, else `data`."""
+    """The data folder: `chosen` (from `--data-dir`), else the environment variable FDABENCH_DATA, else `data`."""
     return chosen or Path(os.environ.get("FDABENCH_DATA") or "data")

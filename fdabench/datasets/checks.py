@@ -1,4 +1,4 @@
-"""Checks and a hash of the tensors that a plug-in's data set loaded.
+"""Checks and hashes the tensors that a plug-in's data set loaded; `execution.plugin_data` calls both.
 
 Built-in data sets need neither: torchvision verifies the checksums of its files, and scikit-learn contains the digits.
 """
@@ -17,10 +17,14 @@ KNOWN = "fdabench knows images, or what has their shape [N, C, H, W], and class 
 
 
 def data_errors(data: Any, source: DatasetSpec) -> list[str]:
-    """The differences between `data`, which `source.load` returned, and what `source` declares; empty if none.
+    """The differences between a loaded data set and its specification; empty if there are none.
 
-    Inputs must be finite float32 of shape [N, *source.shape], labels int64 of shape [N] in 0..classes-1; N of the
-    training set is `source.train_samples`, N of the test set at least 1.
+    Inputs must be finite float32 of shape [N, *source.shape], labels int64 of shape [N] in 0..classes-1. N of the
+    training set must be `source.train_samples`, N of the test set at least 1.
+
+    Args:
+        data: what `source.load` returned.
+        source: the specification.
     """
     if not isinstance(data, DatasetTensors):
         return [f"load must return a fdabench.datasets.base.DatasetTensors; it returned {_kind(data)}"]
@@ -59,7 +63,7 @@ def _input_errors(name: str, x: Tensor, shape: tuple[int, ...], declared: str) -
         other_task = f". {KNOWN}" if x.ndim != 4 or not x.is_floating_point() else ""
         yield f"{name} must be float32 of shape {list(shape)}{declared}; it is {_said(x)}{other_task}"
         return
-    if x.sum().isfinite():  # one pass without another tensor; a sum of finite numbers may still overflow
+    if x.sum().isfinite():  # fast path without another tensor; the sum of finite numbers may overflow, so see below
         return
     finite = torch.isfinite(x)
     if not finite.all():
@@ -79,10 +83,11 @@ def _label_errors(name: str, y: Tensor, num_samples: int, classes: int) -> Itera
 
 
 def _said(tensor: Tensor) -> str:
-    """`[1085, 32] int64`."""
+    """The shape and dtype of a tensor in messages, such as `[1085, 32] int64`."""
     return f"{list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def _kind(value: Any) -> str:
+    """The type of a value in messages, such as `a numpy.ndarray`."""
     kind = f"{type(value).__module__}.{type(value).__name__}"
     return "None" if value is None else f"a {kind.removeprefix('builtins.')}"

@@ -1,4 +1,4 @@
-"""scikit-learn's digits: real handwriting, 8 x 8 pixels, that needs no download."""
+"""The digits of scikit-learn: 1797 handwritten digits of 8 x 8 pixels, which scikit-learn contains."""
 
 from pathlib import Path
 
@@ -9,8 +9,14 @@ from fdabench.datasets.base import DatasetSpec, DatasetTensors
 
 
 def load(root: Path) -> DatasetTensors:
-    """Pixels / 16; every fifth sample is a test sample, as the file is in no order of class."""
-    from sklearn.datasets import load_digits  # takes a second, and only this data set needs it
+    """Load the digits. Pixels are divided by 16, and every fifth sample is a test sample.
+
+    The samples are not sorted by class, so the test set has about the same share of each class.
+
+    Args:
+        root: the data folder; not used.
+    """
+    from sklearn.datasets import load_digits  # the import takes a second, and only this data set needs it
 
     bunch = load_digits()
     x = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16

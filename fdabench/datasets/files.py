@@ -1,4 +1,7 @@
-"""Data sets whose changes are detected by hashing files instead of the loaded tensors."""
+"""Data sets of plug-ins whose changes are detected by hashing files instead of the loaded tensors.
+
+`execution.plugin_data` calls `files_hash`.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,16 +15,22 @@ from fdabench.errors import WorkloadError
 class FileBackedDatasetSpec(DatasetSpec):
     """A `DatasetSpec` whose `files` are hashed instead of the tensors that `load` returns.
 
-    `plan` then reads the files and does not call `load`. Changes of other files that `load` reads are not detected.
+    `fdabench plan` then reads the files and does not call `load`. Changes of other files that `load` reads are not
+    detected.
     """
 
     files: tuple[str | Path, ...] = ()
-    """Paths, absolute or relative to the data folder (`--data-dir`); at least one. A file beside the plug-in is
-    `Path(__file__).resolve().parent / "name"`."""
+    """Paths, absolute or relative to the data folder (`--data-dir`); at least one.
+
+    Write `Path(__file__).resolve().parent / "name"` for a file beside the plug-in."""
 
 
 def files_hash(source: FileBackedDatasetSpec, data_root: Path) -> str:
     """The first 16 hex digits of SHA-256 over the names and the contents of `source.files`.
+
+    Args:
+        source: the specification of the data set.
+        data_root: the data folder.
 
     Raises:
         WorkloadError: a file cannot be read; the message lists all such files.

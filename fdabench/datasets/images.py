@@ -1,4 +1,7 @@
-"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100, as torchvision reads them."""
+"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100, read and, if necessary, downloaded by torchvision.
+
+Images are normalized by channel and not augmented.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,6 +21,11 @@ Channels = tuple[float, ...]
 
 
 def _load(class_name: str, mean: Channels, std: Channels, root: Path) -> DatasetTensors:
+    """Load both parts of a data set; pixels are scaled to [0, 1], then (x - mean) / std by channel.
+
+    Raises:
+        WorkloadError: the files are neither in `root` nor can be downloaded. The message says how to get them.
+    """
     train, test = (_fetch(class_name, root, train) for train in (True, False))
     shift, scale = torch.tensor(mean)[:, None, None], torch.tensor(std)[:, None, None]
     (train_x, train_y), (test_x, test_y) = ((_images(part), _labels(part)) for part in (train, test))
@@ -27,10 +35,16 @@ def _load(class_name: str, mean: Channels, std: Channels, root: Path) -> Dataset
 
 
 def _part(class_name: str, root: Path, train: bool) -> Callable[..., Any]:
+    """torchvision's class of a data set with its arguments; the caller adds `download`."""
     return partial(getattr(import_torchvision("datasets"), class_name), str(root), train=train)
 
 
 def _fetch(class_name: str, root: Path, train: bool) -> Any:
+    """Read one part of a data set; download it if the files are missing.
+
+    Raises:
+        WorkloadError: the download failed.
+    """
     make = _part(class_name, root, train)
     try:
         return make(download=False)
@@ -43,7 +57,7 @@ def _fetch(class_name: str, root: Path, train: bool) -> Any:
 
 
 def _there(class_name: str, root: Path) -> str:
-    """torchvision's own look at its files, with their checksums where it has them."""
+    """The path of the files, or "" if they are missing. torchvision verifies the checksums of those that have one."""
     try:
         for train in (True, False):
             _part(class_name, root, train)(download=False)
@@ -70,7 +84,10 @@ _LAYOUT: Mapping[str, str] = {
 
 
 def _images(part: Any) -> Tensor:
-    """Pixels in [0, 1], channels first; torchvision has MNIST as [N, H, W] tensors, CIFAR as [N, H, W, C] arrays."""
+    """Convert images to float32 in [0, 1] of shape [N, C, H, W].
+
+    torchvision stores MNIST as tensors of shape [N, H, W] and CIFAR as arrays of shape [N, H, W, C].
+    """
     x = torch.as_tensor(np.asarray(part.data))
     x = x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2)
     return x.contiguous().to(torch.float32).div_(255)
@@ -96,6 +113,7 @@ def _source(
     about: str,
     info: ComponentInfo,
 ) -> DatasetSpec:
+    """Create the specification of a data set of torchvision; `normal` is (mean, standard deviation) by channel."""
     load, there = partial(_load, class_name, *normal), partial(_there, class_name)
     return DatasetSpec(load, train_samples, shape, classes, about, info, there)
 

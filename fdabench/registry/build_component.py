@@ -1,4 +1,7 @@
-"""Builds components from their configurations, which have been validated before."""
+"""Builds components from their configurations.
+
+`suite.component_tables` builds each component once to validate it; `experiment.resolved_cell` builds those of a cell.
+"""
 
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -10,7 +13,13 @@ from fdabench.registry.registry import BUILT_IN, Registry
 
 
 class CellScale(NamedTuple):
-    """What epochs, thresholds per parameter and seeds come to in one cell."""
+    """The numbers of a cell that convert epochs to steps, thresholds per parameter to theta, and give the seed.
+
+    Args:
+        steps_per_epoch: local steps of each worker in a nominal epoch.
+        num_parameters: trainable parameters of the model.
+        seed: for fields that are tagged as a seed, such as that of a sketch.
+    """
 
     steps_per_epoch: Fraction
     num_parameters: int
@@ -18,29 +27,30 @@ class CellScale(NamedTuple):
 
 
 def build_component(cls: type[Any], component: ComponentConfig, scale: CellScale, registry: Registry = BUILT_IN) -> Any:
-    """The component that a configuration describes.
+    """Build the component that a configuration describes, including the components in its fields.
 
     Args:
         cls: the class that `component.kind` names.
         component: the values of its fields, as a suite gives them.
-        scale: what the cell makes of epochs, thresholds per parameter and seeds.
+        scale: converts epochs, thresholds per parameter and seeds.
         registry: where the components that its fields name are looked up.
 
     Raises:
-        ValueError: the component itself refuses a value.
+        ValueError: the constructor of a built-in component rejects a value. That of a plug-in may raise any class.
     """
     members = component_fields(cls, registry)
     return cls(**{member.name: _value(member, component, scale, registry) for member in members})
 
 
 def _value(member: ComponentField, component: ComponentConfig, scale: CellScale, registry: Registry) -> Any:
+    """The value of one field, converted to the units of the component, and built if it is a component itself."""
     given = component.parameters
     if member.has_tag(SEED_TAG):
         return scale.seed
     if member.has_tag(STEPS_TAG):
         steps, epochs = (given.get(key) for key in member.duration_keys)
         return to_steps(steps, epochs, scale.steps_per_epoch)
-    # None is no value that a suite can give, so a table leaves it out
+    # TOML has no null, so the table of a field whose value is None has no such key
     value = given.get(member.name) if member.default is None else given[member.name]
     if isinstance(value, ScaledThreshold):
         return value.per_parameter * scale.num_parameters
@@ -50,11 +60,20 @@ def _value(member: ComponentField, component: ComponentConfig, scale: CellScale,
 
 
 def held_out_samples(evaluation: EvalConfig, train_samples: int) -> int:
-    """Training samples that the validation split of a cell takes; 0 without one."""
+    """The number of training samples in the validation split of a cell; 0 if the cell has none."""
     split = evaluation.validation
     return round(split.share * train_samples) if split else 0
 
 
 def to_steps(steps: object, epochs: object, steps_per_epoch: Fraction) -> Fraction:
-    """A number of local steps of which one is given, in steps or in epochs, exactly; the other is None."""
+    """Convert a duration that is given in steps or in epochs to local steps, without rounding.
+
+    Args:
+        steps: the number of local steps, or None.
+        epochs: the number of nominal epochs; read only if `steps` is None.
+        steps_per_epoch: local steps of each worker in a nominal epoch.
+
+    >>> to_steps(None, 0.1, Fraction(75, 2))
+    Fraction(15, 4)
+    """
     return Fraction(str(steps)) if steps is not None else Fraction(str(epochs)) * steps_per_epoch

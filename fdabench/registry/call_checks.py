@@ -1,9 +1,11 @@
-"""What the methods of a plug-in's components must return, and must leave as it is: looked at in each call.
+"""Wraps the methods of plug-ins' components so that every call checks the return value and the arguments.
 
-A strategy that changes the workers' models in place, or a partition that shuffles the labels it is given, would make
-wrong numbers without a word. The methods of the classes that a plug-in itself defines are replaced, once, by ones that
-call them and then look; classes of fdabench are left alone. No model is copied: a change in place is seen by torch's
-version counter. Shape suffixes as in `core.strategy` and `core.monitor`.
+Without the checks, a strategy that changes the workers' models in place, or a partition that shuffles the labels that
+it receives, would produce wrong results silently. `registry.plugin_loading` calls `check_calls` for each plug-in.
+It wraps each method of the plug-in's own classes once, and no method of fdabench's classes.
+
+Changes in place are detected by torch's version counter of a tensor, so no model is copied. Shape suffixes are those
+of `core.strategy` and `core.monitor`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -23,8 +25,10 @@ _CHECKED_ROLES = "__fdabench_checked__"
 
 
 def check_calls(adds: Mapping[str, Mapping[str, Any]]) -> None:
-    """Have the methods of these components, by role and name, checked in each call from now on: they raise TypeError
-    with their name and line where they do not do what their role promises.
+    """Wrap the methods of components, by role and name, in checks of the protocol of their role.
+
+    A wrapped method raises TypeError, with its name and line, if it returns a value of another type or shape than the
+    protocol requires, returns NaN for finite arguments, or changes an argument in place.
     """
     for role, methods in _CHECKS.items():
         for component in adds.get(role, {}).values():
@@ -33,7 +37,7 @@ def check_calls(adds: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _replace(component: type[Any], name: str, checked: Callable[[Method], Method]) -> None:
-    """In the class that defines the method, unless that is fdabench's."""
+    """Replace a method by its checked version, in the class that defines it; skipped if that is fdabench's class."""
     home = next((cls for cls in component.__mro__ if name in vars(cls)), object)
     method = vars(home).get(name)
     if home.__module__.split(".")[0] == "fdabench" or not isfunction(method) or hasattr(method, _CHECKED_ROLES):
@@ -48,6 +52,8 @@ def _raise_plugin_error(method: Any, what: str) -> TypeError:
 
 
 def _step(step: Method) -> Method:
+    """Check `Strategy.step`: the round that `init` made, the result, and that no argument changes in place."""
+
     def checked(self: Any, t: int, w_KD: Tensor, r: Any, channel: Any) -> StepResult:
         if not (
             isinstance(getattr(r, "anchor_D", None), Tensor)
@@ -71,6 +77,8 @@ def _step(step: Method) -> Method:
 
 
 def _correct(correct: Method) -> Method:
+    """Check `Strategy.correct`: the corrected gradients have the shape of the gradients."""
+
     def checked(self: Any, t: int, g_KD: Tensor, r: Any, channel: Any) -> Tensor:
         before = _versions([g_KD])
         corrected_KD: Tensor = correct(self, t, g_KD, r, channel)
@@ -83,6 +91,8 @@ def _correct(correct: Method) -> Method:
 
 
 def _state(state: Method) -> Method:
+    """Check `Monitor.local_state`: its shape is [K, state_size(D)]."""
+
     def checked(self: Any, u_KD: Tensor, r: Any) -> Tensor:
         before = _versions([u_KD])
         s_KS = state(self, u_KD, r)
@@ -99,6 +109,8 @@ def _state(state: Method) -> Method:
 
 
 def _bound(bound: Method) -> Method:
+    """Check `Monitor.variance_bound`: a tensor with one element."""
+
     def checked(self: Any, s_S: Tensor) -> Tensor:
         h = bound(self, s_S)
         if not isinstance(h, Tensor) or h.numel() != 1:
@@ -110,6 +122,8 @@ def _bound(bound: Method) -> Method:
 
 
 def _apply(apply: Method) -> Method:
+    """Check `ServerOptimizer.update`: the next global model, which has the shape of the global model, and a state."""
+
     def checked(self: Any, w_D: Tensor, u_D: Tensor, state: Any) -> tuple[Tensor, Any]:
         given = {"w_D": w_D, "u_D": u_D}
         before = _versions(given.values())
@@ -127,6 +141,8 @@ def _apply(apply: Method) -> Method:
 
 
 def _build(build: Method) -> Method:
+    """Check `LocalOptimizer.build`: a torch optimizer."""
+
     def checked(self: Any, rows: Any) -> torch.optim.Optimizer:
         optimizer = build(self, rows)
         if not isinstance(optimizer, torch.optim.Optimizer):
@@ -139,8 +155,10 @@ def _build(build: Method) -> Method:
 
 
 def _split(split: Method) -> Method:
+    """Check `Partition.split`: each sample belongs to exactly one worker, and the labels are not changed."""
+
     def checked(self: Any, labels: NDArray[np.int64], workers: int, rng: Any) -> list[NDArray[np.int64]]:
-        # the array shares memory with the data set's labels
+        # the array shares memory with the labels of the data set, so an assignment to it must raise
         given = labels.view()
         given.flags.writeable = False
         shards = split(self, given, workers, rng)
@@ -190,7 +208,10 @@ def _like(method: Method, what: str, found: Any, wanted: Tensor) -> None:
 
 
 def _no_nan(method: Method, what: str, found: Tensor, *given: Tensor) -> None:
-    """A run that diverges is a result; NaN from finite numbers is a fault."""
+    """Raise TypeError if a result contains NaN although all inputs are finite.
+
+    Other inputs mean that the run diverges, which is a valid result.
+    """
     if found.isnan().any() and all(tensor.isfinite().all() for tensor in given):
         raise _raise_plugin_error(method, f"{what} is NaN although what it was given is finite")
 

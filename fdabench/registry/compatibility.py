@@ -1,4 +1,8 @@
-"""Checks that the models of plug-ins fit the data sets of their cells; built-in models declare their input shape."""
+"""Checks that the models of plug-ins accept the images of the data sets in their cells.
+
+`suite.reader` checks shapes when it reads a suite, and `execution.preflight` checks output values before a run.
+Built-in models need neither, because they declare the shape that they accept.
+"""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -13,7 +17,12 @@ from fdabench.registry.registry import Registry
 
 
 def incompatible_pairs(pairs: Iterable[tuple[str, str]], registry: Registry) -> list[str]:
-    """What keeps models of plug-ins from taking the images of data sets, by pairs of their names."""
+    """The errors of models of plug-ins that do not accept the images of a data set.
+
+    Args:
+        pairs: (model, data set) names.
+        registry: contains both.
+    """
     faults = []
     for model, dataset in dict.fromkeys(pairs):
         source = registry.datasets[dataset]
@@ -24,13 +33,21 @@ def incompatible_pairs(pairs: Iterable[tuple[str, str]], registry: Registry) -> 
 
 
 def non_finite_outputs(model: str, x: Tensor, classes: int, seed: int, registry: Registry) -> list[str]:
-    """What is wrong with the output of a plug-in's model for the first of these images, shape [N, C, H, W]."""
+    """The errors in the output of a plug-in's model with its initial weights, such as values that are not finite.
+
+    Args:
+        model: the name of the model.
+        x: images, shape [N, C, H, W]; only the first two are used.
+        classes: the number of classes.
+        seed: of the initial weights.
+        registry: contains the model.
+    """
     look = partial(value_error, registry.models[model], x, classes, seed)
     return _pair_errors(model, f"model {model!r}", look, registry)
 
 
 def _pair_errors(model: str, what: str, look: Callable[[], str], registry: Registry) -> list[str]:
-    """The errors of `look`, for a model that a plug-in adds; none for a built-in model."""
+    """Call `look` and return the error that it returns or raises; without a call, none for a built-in model."""
     plugin = registry.find_plugin("models", model)
     if plugin is None:
         return []

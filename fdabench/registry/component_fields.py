@@ -1,4 +1,7 @@
-"""The fields of a component's dataclass, and what each means to a suite."""
+"""Describes the fields of a component's dataclass: name, type, default, and the components that a field may contain.
+
+`build_component`, `suite.component_tables` and `fdabench list` use the descriptions.
+"""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -16,36 +19,44 @@ Kinds = Mapping[str, type[Any]]
 
 
 class ComponentField(NamedTuple):
-    """One field of a frozen dataclass; `default` is MISSING where it must be given."""
+    """One field of a frozen dataclass. `default` is `dataclasses.MISSING` if the field has none."""
 
     name: str
     type_hint: Any
     default: Any
     component_classes: Kinds
-    """The kinds of component that it may hold; empty where it holds none."""
+    """The components that the field may contain, by kind; empty if its value is not a component."""
 
     def has_tag(self, meaning: UnitTag) -> bool:
+        """Whether the annotation of the field contains this tag of `fdabench.hyperparameters`."""
         return meaning in getattr(self.type_hint, "__metadata__", ())
 
     @property
     def required(self) -> bool:
+        """Whether the field has no default."""
         return self.default is MISSING
 
     @property
     def default_kind(self) -> str | None:
+        """The kind of the component that is the default; None if the default is not a component."""
         return next((kind for kind, cls in self.component_classes.items() if type(self.default) is cls), None)
 
     @property
     def duration_keys(self) -> tuple[str, str]:
-        """The keys by which a suite gives a span of local steps: in steps, or in epochs."""
+        """The two keys with which a suite gives this duration: in local steps, or in nominal epochs."""
         prefix = "local" if self.name == "period" else self.name
         return f"{prefix}_steps", f"{prefix}_epochs"
 
 
 def component_fields(cls: type[Any], registry: Registry = BUILT_IN) -> list[ComponentField]:
-    """
+    """Describe the fields of a component.
+
+    Args:
+        cls: the class of the component.
+        registry: where the components that a field may contain are looked up.
+
     Raises:
-        TypeError: a component that is no dataclass, which is a fault of its author.
+        TypeError: the class is not a dataclass. Its author must decorate it with `@dataclass(frozen=True)`.
     """
     if not is_dataclass(cls):
         raise TypeError(f"{cls.__qualname__} must be a frozen dataclass")
@@ -57,11 +68,12 @@ def component_fields(cls: type[Any], registry: Registry = BUILT_IN) -> list[Comp
 
 
 def threshold_rules() -> Mapping[str, float]:
-    """Published constants of a threshold for each parameter of the model, by the names that a suite may give."""
+    """The published rules for theta: the threshold per parameter of the model, by the name that a suite may give."""
     return THETA_PER_PARAMETER
 
 
 def _kinds(hint: Any, registry: Registry) -> Kinds:
+    """The components that a field with this type may contain, by kind; empty if it contains none."""
     if hint is Monitor:
         return registry.monitors
     if hint is ServerOptimizer:

@@ -1,4 +1,7 @@
-"""What a plug-in declares: mappings named as the package's own registries, checked before anybody uses them."""
+"""Reads and checks the declarations of a plug-in: dicts of components that are named `STRATEGIES`, `MODELS`, ...
+
+The names are those of the built-in dicts. `registry.plugin_loading` calls it once the module is imported.
+"""
 
 import ast
 import inspect
@@ -24,7 +27,16 @@ from fdabench.partitions.base import Partition
 
 
 class ComponentRole(NamedTuple):
-    """A part that components play. `needs` are methods, which take what those of `protocol` take."""
+    """A role of components, and what a component of a plug-in must have in this role.
+
+    Args:
+        variable: the name of the dict in the plug-in's module.
+        registry_field: the field of `Registry`.
+        singular: the name of one component in messages.
+        protocol: the protocol of the role; for data sets and models, which are values, their class.
+        required_methods: methods that must accept the parameters of the protocol's methods; empty for values.
+        required_attributes: attributes or fields that the class must have.
+    """
 
     variable: str
     registry_field: str
@@ -47,16 +59,22 @@ ROLES = (
 
 
 class PluginIssue(NamedTuple):
-    """What is wrong, and the line of the plug-in's file where it stands."""
+    """An error in a plug-in, and its line in the plug-in's file."""
 
     line: int
     what: str
 
 
 def read_declarations(module: ModuleType, source: bytes) -> tuple[dict[str, dict[str, Any]], list[PluginIssue]]:
-    """Components by role and name, and every fault that can be seen without making one.
+    """Read the components that a plug-in declares and check them without creating an instance.
 
-    A component that has one is left out, so that what remains can be looked at further.
+    Args:
+        module: the imported module of the plug-in.
+        source: its source code, in which the lines of errors are looked up.
+
+    Returns:
+        The components without errors, by role and name, and all errors. The components are returned although others
+        have errors, so that the caller can check them further and report everything at once.
     """
     lines = declaration_lines(source)
     mappings = {role: getattr(module, role.variable) for role in ROLES if hasattr(module, role.variable)}
@@ -82,12 +100,22 @@ def read_declarations(module: ModuleType, source: bytes) -> tuple[dict[str, dict
 
 
 def find_line(lines: Mapping[tuple[str, Any], int], role: ComponentRole, name: Any) -> int:
-    """Where a name stands, or else its mapping."""
+    """The line that declares a component; if it is unknown, the line of the dict; otherwise 1.
+
+    Args:
+        lines: as `declaration_lines` returns them.
+        role: the role of the component.
+        name: the key of the component in the dict.
+    """
     return lines.get((role.variable, name), lines.get((role.variable, None), 1))
 
 
 def declaration_lines(source: bytes) -> dict[tuple[str, Any], int]:
-    """The line of each mapping (name None) and of each name in it that is written out."""
+    """The lines of top-level assignments, by (variable, None), and of the literal keys of dicts, by (variable, key).
+
+    >>> declaration_lines(b'STRATEGIES = {\\n    "mine": Mine,\\n}')
+    {('STRATEGIES', None): 1, ('STRATEGIES', 'mine'): 2}
+    """
     found: dict[tuple[str, Any], int] = {}
     for node in ast.parse(source).body:
         if not isinstance(node, ast.Assign | ast.AnnAssign):
@@ -117,6 +145,7 @@ def _component_issues(role: ComponentRole, name: Any, component: Any) -> Iterato
 
 
 def _value_issues(role: ComponentRole, component: Any) -> Iterator[str]:
+    """Yield the errors of a data set or a model, which is a value and not a class."""
     if not isinstance(component, role.protocol):
         kind = f"{role.protocol.__module__}.{role.protocol.__name__}"
         yield f"a {role.singular} is a {kind}, found {type(component).__name__}"
@@ -149,6 +178,7 @@ def _file_issues(files: Any) -> Iterator[str]:
 
 
 def _class_issues(role: ComponentRole, component: Any) -> Iterator[str]:
+    """Yield the errors of the class of a component: not a frozen dataclass, or without a required method."""
     if not isinstance(component, type) or not is_dataclass(component):
         found = component.__name__ if isinstance(component, type) else f"a {type(component).__name__}"
         yield f"a {role.singular} is a frozen dataclass; {found} is none"
@@ -171,7 +201,7 @@ def _class_issues(role: ComponentRole, component: Any) -> Iterator[str]:
 
 
 def _label_keys(component: type[Any]) -> list[str]:
-    """The fields that the label of a strategy's description names in braces."""
+    """The names in braces in the label of a component's description; the whole label if its format is invalid."""
     try:
         parts = [key for _, key, _, _ in Formatter().parse(info_of(component).label)]
     except ValueError:
@@ -180,6 +210,7 @@ def _label_keys(component: type[Any]) -> list[str]:
 
 
 def _method_issues(role: ComponentRole, component: type[Any], name: str) -> Iterator[str]:
+    """Yield an error if a method is missing or does not accept the parameters of the protocol's method."""
     method = getattr(component, name, None)
     wanted = inspect.signature(getattr(role.protocol, name))
     if not callable(method):
@@ -190,4 +221,4 @@ def _method_issues(role: ComponentRole, component: type[Any], name: str) -> Iter
     except TypeError:
         yield f"{component.__name__}.{name}{inspect.signature(method)} should be {name}{wanted}"
     except ValueError:
-        return  # made of something that has no signature to look at
+        return  # inspect finds no signature, for example of a function written in C

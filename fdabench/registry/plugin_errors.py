@@ -1,4 +1,7 @@
-"""Attributes exceptions in a plug-in's code to the plug-in, with its file and line, instead of to fdabench."""
+"""Converts exceptions that a plug-in's code raises to errors that name the plug-in's file and line.
+
+The user then gets a message instead of a traceback through fdabench.
+"""
 
 import traceback
 from collections.abc import Callable
@@ -12,11 +15,16 @@ T = TypeVar("T")
 
 
 def attribute_errors(plugin: Plugin, what: str, call: Callable[[], T]) -> T:
-    """What `call` returns.
+    """Call a function that runs code of a plug-in, and return its result.
+
+    Args:
+        plugin: whose code runs.
+        what: describes the call in the error message, such as `model 'mine'`.
+        call: the function.
 
     Raises:
-        WorkloadError: the plug-in raised anything, or calls `sys.exit`; `what` it was asked for is in the message.
-        FdabenchError: what the plug-in raised on purpose, as it is.
+        WorkloadError: the call raised another exception than FdabenchError, or called `sys.exit`.
+        FdabenchError: as the call raised it.
     """
     try:
         return call()
@@ -29,10 +37,11 @@ def attribute_errors(plugin: Plugin, what: str, call: Callable[[], T]) -> T:
 
 
 def is_raised_by(error: BaseException, path: Path) -> bool:
-    """Whether an exception is the fault of code in `path` which we have called, and no signal's.
+    """Whether the code in `path`, which fdabench called, caused an exception, and not a signal.
 
-    Ctrl-C is never. Any other class that is no `Exception`, such as one that SIGTERM raises wherever the program is, is
-    where the file itself raises it.
+    An `Exception` or `SystemExit` is always attributed to the code, a `KeyboardInterrupt` never. A handler of SIGTERM
+    can raise any other `BaseException` at an arbitrary point of the program, so such an exception is attributed to the
+    code only if a line of the file raised it.
     """
     if isinstance(error, Exception | SystemExit):
         return True
@@ -41,7 +50,16 @@ def is_raised_by(error: BaseException, path: Path) -> bool:
 
 
 def failure_of(error: BaseException, registry: Registry) -> Exception | None:
-    """The failure of a cell if it or a plug-in of the registry raised `error`; None if a signal did."""
+    """The exception to record as the failure of a cell; None if a signal caused `error`.
+
+    Args:
+        error: raised while the cell ran.
+        registry: contains the plug-ins whose code may have raised it.
+
+    Returns:
+        `error` itself if it is an `Exception`. If a plug-in called `sys.exit` or raised another `BaseException`, a
+        RuntimeError with its traceback.
+    """
     if isinstance(error, Exception):
         return error
     if not any(is_raised_by(error, plugin.origin.path) for plugin in registry.plugins):
@@ -51,18 +69,24 @@ def failure_of(error: BaseException, registry: Registry) -> Exception | None:
 
 
 def location(path: Path, error: BaseException) -> str:
-    """`mine.py:28`, the last line of this file that took part; the file alone where none did."""
+    """The innermost line of a file in the traceback, such as `mine.py:28`; the file alone if it has no line there."""
     line = find_user_line(error, path)
     return path.as_posix() if line is None else f"{path.as_posix()}:{line}"
 
 
 def format_error(error: BaseException) -> str:
-    """`ValueError: I give up`; the class and the first line of the message."""
+    """The class and the first line of the message, such as `ValueError: theta is negative`.
+
+    >>> format_error(ValueError("theta is negative"))
+    'ValueError: theta is negative'
+    >>> format_error(RuntimeError())
+    'RuntimeError'
+    """
     return f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
 
 
 def find_user_line(error: BaseException, path: Path) -> int | None:
-    """The last line of this file that took part."""
+    """The number of the innermost line of a file in the traceback of an exception; None if it has no line there."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return error.lineno
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]

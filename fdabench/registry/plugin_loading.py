@@ -1,4 +1,8 @@
-"""Loads plug-ins into a registry. Two components of a role cannot have the same name."""
+"""Imports plug-ins, checks their components, and creates a registry of these and the built-in components.
+
+`suite.plugins` loads the plug-ins of a suite, and worker processes load them again from `PackedPlugins`. Two components
+of the same role cannot have the same name.
+"""
 
 import re
 import traceback
@@ -16,11 +20,11 @@ from fdabench.registry.plugin_source import MOST_BYTES, FilePlugin, PluginSource
 from fdabench.registry.registry import BUILT_IN, Plugin, Registry
 from fdabench.regular_files import open_regular
 
-# a path has one slash where an address had two
+# matches URLs; `Path` has reduced their `//` to one slash
 _ADDRESS = re.compile(r"(.*/)?[A-Za-z][A-Za-z0-9+.-]+:/")
 
 _LABELED = ("strategies", "monitors", "servers")
-"""The roles whose display names are in labels of strategies."""
+"""The roles whose display names occur in labels of strategies."""
 
 UsabilityCheck = Callable[[Registry, str, str], None]
 
@@ -31,7 +35,11 @@ class _Loaded(NamedTuple):
 
 
 class PackedPlugins(NamedTuple):
-    """A serializable registry. Classes of plug-ins cannot be serialized, so each process imports the plug-ins."""
+    """A registry in a form that can be pickled.
+
+    Classes of plug-ins cannot be pickled, because other processes cannot import their modules by name. Each process
+    imports the plug-ins itself.
+    """
 
     origins: tuple[PluginSource, ...] = ()
     data_hashes: Mapping[str, str] = {}
@@ -46,14 +54,20 @@ class PackedPlugins(NamedTuple):
 
 
 def pack_plugins(registry: Registry) -> PackedPlugins:
+    """Create the form of a registry that can be sent to another process."""
     return PackedPlugins(tuple(plugin.origin for plugin in registry.plugins), registry.data_hashes)
 
 
 def read_plugin_file(where: str, path: Path) -> FilePlugin:
-    """The file as it is now; it is not run.
+    """Read the file of a plug-in without running it.
+
+    Args:
+        where: the place that names the plug-in, such as `suite.toml:3: plugins.0`.
+        path: the file.
 
     Raises:
-        PluginError: it is no Python file that can be read.
+        PluginError: the file is missing, cannot be read, is larger than `MOST_BYTES`, or has no name that ends in
+            `.py`.
     """
     said = f"{where}: {path.as_posix()!r}"
     if _ADDRESS.match(path.as_posix()) or path.suffix != ".py" or not path.name.isprintable():
@@ -73,10 +87,15 @@ def read_plugin_file(where: str, path: Path) -> FilePlugin:
 def load_plugins(
     origins: Sequence[PluginSource], trial: UsabilityCheck = lambda registry, role, name: None
 ) -> Registry:
-    """The built-in registry and what these add. `trial` is asked whether a component can be used, and raises if not.
+    """Import plug-ins and create a registry of the built-in components and theirs.
+
+    Args:
+        origins: the plug-ins.
+        trial: called with the registry, the role and the name of each component that they add; it raises if a suite
+            could not use the component. Default: no check.
 
     Raises:
-        PluginError: one of them cannot be used; every fault is in the message, with the plug-in's file and line.
+        PluginError: a plug-in cannot be used. The message contains all errors, with the plug-in's file and line.
     """
     if not origins:
         return BUILT_IN
@@ -104,7 +123,7 @@ def _with(built_in: Mapping[str, Any], plugins: Sequence[Plugin], role: str) -> 
 
 
 def _one(origin: PluginSource) -> _Loaded:
-    """What raises while it is imported is the plug-in's fault, whatever it is: also `sys.exit`."""
+    """Import one plug-in. Any exception during the import, also that of `sys.exit`, is an error of the plug-in."""
     try:
         module = origin.import_plugin()
         sources = origin.source_files(module)
@@ -126,15 +145,15 @@ def _format_issues(origin: PluginSource, line: int | None, what: str) -> str:
 
 
 def _clashes(plugins: Sequence[Plugin]) -> list[str]:
-    """Names that are taken already, each with both places."""
+    """The errors about names and files that two plug-ins, or a plug-in and fdabench, have in common."""
     faults = []
-    # FedAvg beside fedavg would confuse people, and file systems
+    # names that differ only in case are not allowed: they are easily confused, and some file systems ignore case
     taken = {
         (role.registry_field, name.casefold()): f"{name!r} is built in"
         for role in ROLES
         for name in getattr(BUILT_IN, role.registry_field)
     }
-    # labels are made of these names, and two strategies of one label would be one line in a figure
+    # labels contain these display names, and a figure draws strategies with the same label as one line
     names = {
         (role, name.casefold()): f"the name of the built-in {kind!r}"
         for role in _LABELED
@@ -164,12 +183,13 @@ def _clashes(plugins: Sequence[Plugin]) -> list[str]:
 
 
 def location_of(plugin: Plugin, role: str, name: str) -> str:
-    """`mine.py:28`, where a plug-in adds this component."""
+    """The file and line where a plug-in declares a component, such as `mine.py:28`."""
     lines = [line for found_role, found, line in _places(plugin) if (found_role, found) == (role, name)]
     return ":".join([plugin.origin.path.as_posix(), *map(str, lines)])
 
 
 def _places(plugin: Plugin) -> Iterable[tuple[str, str, int]]:
+    """Yield (role, name, line) of each component that a plug-in declares."""
     origin = plugin.origin
     lines = declaration_lines(origin.content if isinstance(origin, FilePlugin) else origin.path.read_bytes())
     for role in ROLES:
@@ -183,6 +203,6 @@ def _unusable_issues(registry: Registry, plugin: Plugin, trial: UsabilityCheck) 
         try:
             trial(registry, role, name)
         except Exception as error:
-            # a name in an annotation that is not there, a type that no suite can hold, ...
+            # for example an annotation with an undefined name, or a type that a suite cannot express
             faults.append(_format_issues(plugin.origin, *PluginIssue(line, f"{name}: {error}")))
     return faults

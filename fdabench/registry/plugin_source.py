@@ -1,4 +1,7 @@
-"""The two sources of plug-ins, files that a suite names and installed packages, and the import of their code."""
+"""The two sources of plug-ins, files that a suite names and installed packages, and the import of their code.
+
+No other module of fdabench imports the code of plug-ins.
+"""
 
 import hashlib
 import sys
@@ -15,27 +18,31 @@ MOST_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class FilePlugin:
-    """A file that a suite names. `content` is read once: it is what is hashed and run, here and in every process."""
+    """A plug-in file that a suite names."""
 
     where: str
     """The place in the suite that names it."""
     path: Path
     content: bytes
+    """Read once. This and every worker process hash and run it, so a later change of the file has no effect."""
 
     @property
     def name(self) -> str:
-        """The name of the plug-in in lists, locks and records."""
+        """The name of the plug-in in `fdabench list`, lock files and records."""
         return self.path.name
 
     def import_plugin(self) -> ModuleType:
-        """Its module; what it prints goes to stderr, as stdout carries results. Nothing is written beside it."""
+        """Run the file as a module, once in a process, and return the module.
+
+        Output of its `print` calls goes to stderr, because stdout contains results. No bytecode file is written.
+        """
         digest = hashlib.sha256(self.path.as_posix().encode() + b"\0" + self.content).hexdigest()[:16]
         name = f"fdabench_plugin_{digest}"
         if name in sys.modules:
             return sys.modules[name]
         module = ModuleType(name)
         module.__file__ = str(self.path)
-        sys.modules[name] = module  # dataclasses look for their annotations there
+        sys.modules[name] = module  # `dataclass` looks up annotations in the module of the class
         try:
             with redirect_stdout(sys.stderr):
                 exec(compile(self.content, str(self.path), "exec", dont_inherit=True), module.__dict__)
@@ -45,7 +52,7 @@ class FilePlugin:
         return module
 
     def source_files(self, module: ModuleType) -> Mapping[str, bytes]:
-        """The files that it consists of, by how records speak of them."""
+        """The contents of the plug-in's files, by their name in records."""
         return {f"plug-in {self.name}": self.content}
 
 
@@ -54,7 +61,7 @@ class EntryPointPlugin:
     """An entry point of an installed package, in the group `fdabench.plugins`."""
 
     where: str
-    """The package and its version."""
+    """The name and version of the package."""
     name: str
     value: str
 
@@ -65,6 +72,11 @@ class EntryPointPlugin:
         return Path(getattr(module, "__file__", None) or self.value)
 
     def import_plugin(self) -> ModuleType:
+        """Import the module that the entry point names; output goes to stderr, as for a file.
+
+        Raises:
+            TypeError: the entry point does not name a module.
+        """
         with redirect_stdout(sys.stderr):
             module = EntryPoint(self.name, self.value, GROUP).load()
         if not isinstance(module, ModuleType):
@@ -72,7 +84,7 @@ class EntryPointPlugin:
         return module
 
     def source_files(self, module: ModuleType) -> Mapping[str, bytes]:
-        """A module's file, or every file of a package."""
+        """The contents of the module's file, or of all Python files if it is a package, by their name in records."""
         path = Path(str(module.__file__))
         paths = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
         root = path.parent.parent if path.name == "__init__.py" else path.parent
@@ -83,7 +95,7 @@ PluginSource = FilePlugin | EntryPointPlugin
 
 
 def installed_plugins() -> tuple[EntryPointPlugin, ...]:
-    """The plug-ins of installed packages, by name; none of them is run."""
+    """The plug-ins of installed packages, sorted by name. Their code is not imported."""
     found = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
     return tuple(EntryPointPlugin(_package(entry), entry.name, entry.value) for entry in found)
 

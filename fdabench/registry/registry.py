@@ -1,4 +1,7 @@
-"""The registry: all components that a suite may name, as one value that functions take as an argument."""
+"""The registry: all components that a suite may name, as one immutable value.
+
+Functions receive it as an argument. Loading plug-ins creates another registry instead of changing the built-in one.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +27,13 @@ from fdabench.strategies import STRATEGIES
 
 @dataclass(frozen=True)
 class Plugin:
-    """A loaded plug-in: its components by role (a field of `Registry`) and name, and the contents of its files."""
+    """A loaded plug-in.
+
+    Args:
+        origin: the file or the entry point that it was imported from.
+        components: by role, which is a field of `Registry`, and name.
+        sources: the contents of its files, by their name in records.
+    """
 
     origin: PluginSource
     components: Mapping[str, Mapping[str, Any]]
@@ -37,13 +46,16 @@ class Plugin:
 
     @property
     def names(self) -> list[str]:
-        """`strategies.kamp`, ..."""
+        """The components that it adds, such as `strategies.kamp`."""
         return [f"{role}.{name}" for role, found in self.components.items() for name in found]
 
 
 @dataclass(frozen=True, eq=False)
 class Registry:
-    """Components by the names that suites know them by. Equal to itself only, so that it can be a key of caches."""
+    """The components of each role, by the names that suites use.
+
+    A registry is equal to itself only (`eq=False`), so that it is hashable and can be an argument of cached functions.
+    """
 
     strategies: Mapping[str, type[Strategy]]
     monitors: Mapping[str, type[Monitor]]
@@ -55,14 +67,14 @@ class Registry:
     models: Mapping[str, ModelSpec]
     plugins: tuple[Plugin, ...] = ()
     data_hashes: Mapping[str, str] = field(default_factory=dict)
-    """By name of a plug-in's data set: a hash of what it loads, once that is known (`execution.plugin_data`)."""
+    """Hashes of the data sets of plug-ins, by name; `execution.plugin_data` adds them when it has computed them."""
 
     def find_plugin(self, role: str, name: str) -> Plugin | None:
         """The plug-in that added a component; None if it is built in."""
         return next((plugin for plugin in self.plugins if name in plugin.components.get(role, ())), None)
 
     def info(self, role: str, name: str) -> ComponentInfo:
-        """What the component declares about itself; the default description of one that is not here."""
+        """The description of a component; the default description if the registry does not contain it."""
         return info_of(getattr(self, role).get(name))
 
 

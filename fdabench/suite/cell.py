@@ -1,4 +1,7 @@
-"""One point of the grid: everything that decides its numbers, as plain data, and the id that follows from it."""
+"""A cell: one point of a suite's grid, with its configuration as plain data and the id computed from it.
+
+`suite.grid` creates cells; planning, execution and the results folder use them.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,9 +13,14 @@ from fdabench.results.names import partition_name
 
 @dataclass(frozen=True)
 class Cell:
-    """`config` decides the numbers and so the id; `label` and `reference` are how the suite speaks of it.
+    """One training run of a suite.
 
-    `detail` is what tells it from cells of the suite whose titles would be the same: `lr=0.001`; mostly empty.
+    Args:
+        config: everything that determines the results. The id is a hash of it.
+        label: the name of the strategy in plots and tables. It is not part of the id.
+        is_reference: whether the other strategies are compared with this one.
+        detail: the settings that distinguish this cell from cells with the same title, such as `lr=0.001`; empty
+            if the title is unique.
     """
 
     config: CellConfig
@@ -22,6 +30,7 @@ class Cell:
 
     @property
     def canonical_json(self) -> str:
+        """The configuration as JSON with sorted keys, from which the id is computed."""
         return self.config.canonical_json()
 
     @property
@@ -30,12 +39,12 @@ class Cell:
         return hashlib.sha256(self.canonical_json.encode()).hexdigest()[:12]
 
     def to_lock(self) -> dict[str, Any]:
-        """As the frozen suite holds it."""
+        """The entry of this cell in `suite.lock.toml`."""
         return {"id": self.id, "label": self.label, "reference": self.is_reference, "config": self.config.to_dict()}
 
     @property
     def title(self) -> str:
-        """One line that tells it from the others: for progress, `-k` and errors."""
+        """One line that identifies the cell within its suite; used by progress output, `-k` and error messages."""
         c = self.config
         where = partition_name(c.partition.to_table())
         precision = "" if c.precision == "fp32" else f" {c.precision}"

@@ -1,4 +1,7 @@
-"""Which publications components rest on: by the keys of `references.bib`, or as BibTeX entries of plug-ins."""
+"""The publications that components cite: keys of `references.bib`, or BibTeX entries that a plug-in contains.
+
+`fdabench cite` and reports print them. The check of a plug-in rejects references that neither form matches.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,9 +14,10 @@ from fdabench.errors import did_you_mean
 
 
 def citations(infos: Iterable[ComponentInfo]) -> list[str]:
-    """BibTeX entries of what these components cite and of fdabench, sorted by key.
+    """The BibTeX entries of fdabench itself and of everything that the components cite, sorted by key.
 
-    A key that is in no bibliography here is left out: results may have been made by a later version.
+    Keys that `references.bib` does not contain are skipped, because a later version of fdabench may have written
+    the results.
     """
     library = bibliography()
     cited = {"fdabench": library["fdabench"]}
@@ -26,13 +30,20 @@ def citations(infos: Iterable[ComponentInfo]) -> list[str]:
 
 
 def locked_citations(locks: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The same of the components that frozen suites describe, so that no component is loaded, and no torch."""
+    """The BibTeX entries for the components that lock files describe, as `citations`.
+
+    It reads the descriptions in the lock files, so neither the components nor torch are imported.
+    """
     tables = [table for lock in locks for kinds in lock.get("components", {}).values() for table in kinds.values()]
     return citations(ComponentInfo.from_table(table) for table in tables)
 
 
 def unknown_references(info: ComponentInfo) -> list[str]:
-    """What is wrong with the references of a component: neither a key of the bibliography nor an entry of its own."""
+    """The errors in the references of a component; empty if there are none.
+
+    A reference must be a key of `references.bib` or a complete BibTeX entry. An entry whose key `references.bib`
+    already has is an error too: the component must cite it by its key.
+    """
     library, faults = bibliography(), []
     for text in info.references:
         if not text.startswith("@"):
@@ -46,13 +57,13 @@ def unknown_references(info: ComponentInfo) -> list[str]:
 
 @cache
 def bibliography() -> dict[str, str]:
-    """All entries of `references.bib` by key."""
+    """All BibTeX entries of `references.bib`, by key."""
     text = files("fdabench.suite").joinpath("references.bib").read_text(encoding="utf-8")
     return {_key(entry): entry.strip() for entry in re.split(r"\n(?=@)", text) if entry.startswith("@")}
 
 
 def reference_keys(info: ComponentInfo) -> list[str]:
-    """`["alon1996", "cormode2005"]`: what a component cites, by key."""
+    """The keys of everything that a component cites, such as `["alon1996", "cormode2005"]`."""
     return [_key(text) if text.startswith("@") else text for text in info.references]
 
 

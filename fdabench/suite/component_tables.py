@@ -1,8 +1,8 @@
-"""From a component's dataclass to the table that a suite may write for it, as a pydantic model.
+"""Creates pydantic models of the TOML tables that describe components, from the dataclasses of the components.
 
-A strategy, monitor, server, optimizer or partition is a frozen dataclass that knows nothing of suites. Its fields
-say what they mean (`fdabench.hyperparameters`), and that is enough to check a table with all its faults at
-once, and to give editors a JSON Schema.
+A strategy, monitor, server, optimizer or partition is a frozen dataclass that does not depend on suites. The
+annotations of its fields (`fdabench.hyperparameters`) determine the keys of its table. The models report all errors
+of a table at once, and `suite.editor` derives the JSON Schema from them.
 """
 
 from collections.abc import Callable
@@ -24,22 +24,23 @@ from fdabench.registry.registry import Registry
 from fdabench.validation.messages import STRICT_TABLE, format_names
 from fdabench.validation.toml_text import format_value
 
-# beyond these nothing could run, nor be held in the tables
+# longer budgets could not be run, and their evaluations would not fit into the tables of results
 MAX_STEPS, MAX_EPOCHS = 10**9, 10**6
 MAX_STATE_SIZE = 10**8
-"""Numbers of a local state, without those of a model: 0.4 GB of each worker at every check."""
+"""The largest local state of a monitor for a model with one parameter: 0.4 GB per worker at every check."""
 
 
 class TomlTable(BaseModel):
-    """A TOML table of a suite."""
+    """A TOML table of a suite; unknown keys and values of another type are errors."""
 
     model_config = STRICT_TABLE
 
 
 def require_one_of(table: BaseModel, first: str, second: str) -> None:
-    """
+    """Check that exactly one of two keys is given.
+
     Raises:
-        ValueError: both keys of the table are given, or neither.
+        ValueError: both keys of the table are given, or neither is.
     """
     given = [getattr(table, key) is not None for key in (first, second)]
     if all(given):
@@ -49,7 +50,10 @@ def require_one_of(table: BaseModel, first: str, second: str) -> None:
 
 
 def _constant(value: Any) -> Any:
-    """A published rule by its name: a cell has the number that it came to."""
+    """Replace the name of a published rule for theta by its constant; return other values unchanged.
+
+    The configuration of a cell contains the constant, so its id does not depend on the name.
+    """
     if isinstance(value, str):
         if value not in THETA_PER_PARAMETER:
             found = f"{format_value(value)}{did_you_mean(value, THETA_PER_PARAMETER)}"
@@ -59,7 +63,7 @@ def _constant(value: Any) -> Any:
 
 
 def _as_per_parameter(value: Any) -> Any:
-    """`theta = "balanced"` is `theta = { per_parameter = "balanced" }`."""
+    """Convert `theta = "balanced"` to `theta = { per_parameter = "balanced" }`."""
     return {"per_parameter": _constant(value)} if isinstance(value, str) else value
 
 
@@ -68,7 +72,7 @@ _Positive = Annotated[float, Field(gt=0)]
 
 
 class PerParameter(TomlTable):
-    """A threshold that grows with the model: theta = per_parameter * number of parameters."""
+    """A threshold that is proportional to the size of the model: theta = per_parameter * number of parameters."""
 
     per_parameter: Annotated[_Positive, BeforeValidator(_constant, json_schema_input_type=_Positive | _Rule)]
 
@@ -81,7 +85,10 @@ Theta = Annotated[_NumberOrTable, BeforeValidator(_as_per_parameter, json_schema
 
 
 class ComponentTable(TomlTable):
-    """A table with a `kind`: the component of that kind has to accept it."""
+    """A table with a `kind`. Validation builds the component and fails if its constructor raises.
+
+    `make_component_table` creates one subclass for each kind.
+    """
 
     component: ClassVar[type[Any]]
     registry: ClassVar[Registry]
@@ -102,15 +109,16 @@ class ComponentTable(TomlTable):
         except ValueError:
             raise
         except Exception as error:
-            # a plug-in's `__post_init__` may raise anything
+            # `__post_init__` of a plug-in may raise any class; pydantic converts ValueError to a validation error
             raise ValueError(f"{self.component.__name__} refuses it: {type(error).__name__}: {error}") from error
         return self
 
 
 def _check_state(component: Any, registry: Registry) -> None:
-    """
+    """Check the size of the local state, if the component is a monitor.
+
     Raises:
-        ValueError: a monitor whose local state no worker could send.
+        ValueError: the local state has more than `MAX_STATE_SIZE` numbers.
     """
     size = component.state_size(1) if type(component) in registry.monitors.values() else 0
     if size > MAX_STATE_SIZE:
@@ -119,7 +127,13 @@ def _check_state(component: Any, registry: Registry) -> None:
 
 @cache
 def make_component_table(kind: str, cls: type[Any], registry: Registry) -> type[ComponentTable]:
-    """The table for components of this kind."""
+    """Create the pydantic model of the table for one kind of component.
+
+    Args:
+        kind: the value of the key `kind`.
+        cls: the frozen dataclass of the component.
+        registry: where the components that its fields may name are looked up.
+    """
     keys: dict[str, Any] = {"kind": (Literal[kind], ...)}
     for member in component_fields(cls, registry):
         keys |= _keys(member, registry)
@@ -129,6 +143,7 @@ def make_component_table(kind: str, cls: type[Any], registry: Registry) -> type[
 
 
 def _keys(member: ComponentField, registry: Registry) -> dict[str, Any]:
+    """The keys of a component's table for one of its fields, with pydantic's types and defaults."""
     if member.has_tag(SEED_TAG):
         return {}
     if member.has_tag(STEPS_TAG):
@@ -146,14 +161,25 @@ def _keys(member: ComponentField, registry: Registry) -> dict[str, Any]:
 
 
 def component_choice(kinds: Kinds, registry: Registry, default_kind: str | None = None) -> Any:
-    """The type of a key that holds one component: a table with a kind, or just the kind as a string."""
-    # a class is hashable, though type[Any] does not say so
+    """The type of a key whose value is one component: a table with a kind, or the kind alone as a string.
+
+    Args:
+        kinds: the kinds that are allowed, with their classes.
+        registry: where the components that their fields may name are looked up.
+        default_kind: the kind of a table that has no key `kind`. Default: such a table is an error.
+    """
+    # @cache requires hashable arguments; classes are hashable, but mypy does not accept type[Any] as Hashable
     tables: list[Any] = [make_component_table(kind, cls, registry) for kind, cls in kinds.items()]  # type: ignore[arg-type]
     choice: Any = tables[0] if len(tables) == 1 else Annotated[reduce(or_, tables), Field(discriminator="kind")]
     return Annotated[choice, BeforeValidator(_as_table(kinds, default_kind))]
 
 
 def _as_table(kinds: Kinds, default_kind: str | None) -> Callable[[Any], Any]:
+    """Create the function that converts the short forms of a component to a table with a full `kind`.
+
+    The string `"adam-reddi"` becomes `{kind = "adam-reddi"}`, and `{preset = "reddi"}` becomes the kind whose
+    description has that preset.
+    """
     presets = {kind: info_of(cls).preset for kind, cls in kinds.items() if info_of(cls).preset}
     methods = [kind.removesuffix(f"-{preset}") for kind, preset in presets.items()]
 

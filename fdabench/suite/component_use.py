@@ -1,4 +1,8 @@
-"""Which components a cell's configuration names, by role and name; and whether a plug-in's can be named at all."""
+"""Finds the components that the configurations of cells use, and checks that a suite can describe a component.
+
+The lock file and `fdabench cite` need the components in use. `registry.plugin_loading` calls
+`check_component_usable` for each component of a plug-in.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, fields
@@ -17,14 +21,14 @@ from fdabench.suite.schema import STRATEGY_OPTIONS, strategy_table
 
 ROLE_NAMES = ("strategies", "monitors", "servers", "optimizers", "schedules", "partitions", "datasets", "models")
 INNER_ROLES = ("monitors", "servers", "schedules")
-"""Roles of components that are fields of others."""
+"""Roles of components that are fields of other components."""
 PLAIN = (bool, int, float, str)
-# columns of `runs` are read from fields of these names
+# the table `runs` has a column for each field of these names, so their types are fixed
 NUMBERS, PARTS = ("theta", "period", "alpha", "lr"), ("monitor", "server")
 
 
 def components_used(config: CellConfig, registry: Registry) -> Iterator[tuple[str, str]]:
-    """(role, name) of everything that a cell names, as `("strategies", "fda")`."""
+    """Yield (role, name) of each component that a cell uses, such as `("strategies", "fda")`."""
     top = (("strategies", config.strategy), ("optimizers", config.optimizer), ("partitions", config.partition))
     for role, component in top:
         yield role, component.kind
@@ -34,13 +38,13 @@ def components_used(config: CellConfig, registry: Registry) -> Iterator[tuple[st
 
 
 def distinct_components(cells: Iterable[Cell], registry: Registry) -> list[tuple[str, str]]:
-    """(role, name) of everything that any of the cells names, in the order of the registry."""
+    """(role, name) of each component that at least one of the cells uses, in the order of the registry."""
     used = {pair for cell in cells for pair in components_used(cell.config, registry)}
     return [(role, name) for role in ROLE_NAMES for name in getattr(registry, role) if (role, name) in used]
 
 
 def locked_components(used: Iterable[tuple[str, str]], registry: Registry) -> dict[str, dict[str, dict[str, Any]]]:
-    """What the frozen suite holds of the components in use: by role and name, what each declares about itself."""
+    """The entries of the lock file for the components in use: the description of each, by role and name."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for role, name in used:
         found.setdefault(role, {})[name] = registry.info(role, name).as_table()
@@ -48,7 +52,7 @@ def locked_components(used: Iterable[tuple[str, str]], registry: Registry) -> di
 
 
 def _parts(role: str, component: ComponentConfig, registry: Registry) -> Iterator[tuple[str, str]]:
-    """What a component's fields name, and what theirs do."""
+    """Yield (role, name) of the components in the fields of a component, and recursively of those in their fields."""
     for member in component_fields(getattr(registry, role)[component.kind], registry):
         inner = component.component(member.name)
         if inner is not None:
@@ -59,9 +63,15 @@ def _parts(role: str, component: ComponentConfig, registry: Registry) -> Iterato
 
 
 def check_component_usable(registry: Registry, role: str, name: str) -> None:
-    """
+    """Check that a table of a suite can describe a component, and that its references are valid.
+
+    Args:
+        registry: contains the component.
+        role: a field of `Registry`, such as `"strategies"`.
+        name: the name of the component in that role.
+
     Raises:
-        TypeError: no suite could give this component's fields, or it cites what is in no bibliography.
+        TypeError: a field has a name, a type or a default that no table can have, or a reference is not known.
     """
     if faults := unknown_references(registry.info(role, name)):
         raise TypeError("; ".join(faults))
@@ -84,6 +94,11 @@ def check_component_usable(registry: Registry, role: str, name: str) -> None:
 
 
 def _check_member(member: ComponentField) -> None:
+    """Check the type and the default of one field.
+
+    Raises:
+        TypeError: a suite could not give the field, or the tables of results could not contain it.
+    """
     said = f"the field {member.name!r}"
     if member.component_classes:
         made = None if member.required or member.default is None else type(member.default)
@@ -101,10 +116,12 @@ def _check_member(member: ComponentField) -> None:
 
 
 def _unwrap_optional(hint: Any) -> Any:
+    """The type within `Annotated[type, ...]`; other types unchanged."""
     return get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
 
 
 def _is_plain(hint: Any) -> bool:
+    """Whether a TOML value can have this type: a number, a string, true or false, or None where the key is absent."""
     bare = _unwrap_optional(hint)
     if get_origin(bare) in (Union, UnionType):
         return all(part is NoneType or _is_plain(part) for part in get_args(bare))

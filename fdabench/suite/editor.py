@@ -1,4 +1,7 @@
-"""The JSON Schema of suite files, for completion and checks in an editor."""
+"""Generates the JSON Schema of suite files, with which editors complete and check them.
+
+`fdabench validate` prints it.
+"""
 
 from typing import Any
 
@@ -12,11 +15,17 @@ Schema = dict[str, Any]
 
 
 def suite_json_schema(registry: Registry = BUILT_IN) -> Schema:
-    """JSON Schema, draft 2020-12. In workloads, strategies and excludes a list stands for each of its entries."""
+    """The JSON Schema of suite files, draft 2020-12.
+
+    In workloads, strategies and excludes each key also accepts a list, because the grid crosses lists.
+
+    Args:
+        registry: the components whose names and tables the schema allows.
+    """
     schema = Suite.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["properties"]["extends"] = {"type": "string", "description": "Another suite file, relative to this one."}
-    # what is missing here may stand in the file that this one extends
+    # no key is required, because the file that this one extends may contain it
     del schema["required"]
     tables = {
         "workload": [TypeAdapter(workload_table(registry)).json_schema()],
@@ -34,7 +43,7 @@ def suite_json_schema(registry: Registry = BUILT_IN) -> Schema:
 
 
 def _described(node: Any) -> Any:
-    """The same with a description of every key of every table, which editors show."""
+    """A copy of the schema in which every key of every table has a description, which editors display."""
     if isinstance(node, list):
         return [_described(part) for part in node]
     if not isinstance(node, dict):
@@ -50,7 +59,7 @@ def _described(node: Any) -> Any:
 
 
 def _or_lists(table: Schema) -> Schema:
-    """Each key of a table may also be a list of what it takes."""
+    """A copy of the schema of a table in which each key except `kind` also accepts a list of its values."""
     if "properties" not in table:
         return table
     keys = {

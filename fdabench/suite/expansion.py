@@ -1,4 +1,8 @@
-"""Lists in a table are crossed: one table with lists becomes many without, each value remembering where it stood."""
+"""Expands a table that contains lists into the Cartesian product of its values.
+
+Each variant records the path of every value in the file, so that an error in a variant is reported at its line.
+`suite.grid` expands workloads, strategies and excludes.
+"""
 
 from collections.abc import Iterator, Mapping
 from itertools import product
@@ -9,14 +13,18 @@ from fdabench.validation.toml_text import KeyPath
 
 
 class Variant(NamedTuple):
-    """One choice from every list. `places` maps the path of each value in the variant to its path in the file."""
+    """One choice from every list. `locations` maps the path of each value in the variant to its path in the file."""
 
     value: Any
     locations: Mapping[KeyPath, KeyPath]
 
 
 def count_variants(value: Any) -> int:
-    """How many variants there are, without making them."""
+    """The number of variants that `expand_lists` yields, computed without creating them.
+
+    >>> count_variants({"workers": [5, 10], "model": "lenet5", "optimizer": {"lr": [0.1, 0.01, 0.001]}})
+    6
+    """
     if isinstance(value, list):
         return sum(count_variants(entry) for entry in value)
     if isinstance(value, dict):
@@ -25,11 +33,14 @@ def count_variants(value: Any) -> int:
 
 
 def expand_lists(value: Any, place: KeyPath) -> Iterator[Variant]:
-    """Every choice, the last list varying fastest.
+    """Yield one variant for each combination of list entries; the last list varies fastest.
 
     Args:
-        value: the table, or a value of it.
+        value: a table, or a value of a table.
         place: the path of `value` in the file.
+
+    >>> [variant.value for variant in expand_lists({"workers": [5, 10], "seed": [0, 1]}, ())]
+    [{'workers': 5, 'seed': 0}, {'workers': 5, 'seed': 1}, {'workers': 10, 'seed': 0}, {'workers': 10, 'seed': 1}]
     """
     if isinstance(value, list):
         for i, entry in enumerate(value):

@@ -1,4 +1,7 @@
-"""What `fdabench check` is to judge by. Kept in the frozen suite; it changes no number, so no cell's id."""
+"""The table `[gate]` of a suite: the margins and limits that `fdabench check` applies.
+
+The lock file contains it. It affects no result, so it is not part of the configuration or the id of a cell.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
@@ -35,7 +38,7 @@ class Limit(CellFilter):
 
 
 class GateSettings(TomlTable):
-    """Margins are fractions: of the test set for accuracy, of the cost before for costs."""
+    """The table `[gate]`. Margins are fractions: of the test set for accuracies, of the baseline's cost for costs."""
 
     accuracy_margin: _Share = 0.005
     cost_margin: _Share = 0.05
@@ -45,13 +48,13 @@ class GateSettings(TomlTable):
 
 
 def gate_to_lock(gate: GateSettings, cells: Sequence[Cell]) -> dict[str, Any]:
-    """As the frozen suite holds it: each limit with the ids of its cells."""
+    """The gate's entry in `suite.lock.toml`, in which each limit has the ids of the cells that it applies to."""
     limits = [{**_values(limit), "cells": [cell.id for cell in _chosen(limit, cells)]} for limit in gate.limit]
     return {**gate.model_dump(exclude={"limit"}), "limit": limits}
 
 
 def unmatched_limits(gate: GateSettings, cells: Sequence[Cell]) -> list[str]:
-    """A remark for each limit that is for no cell."""
+    """One note for each limit that applies to no cell."""
     return [f"gate.limit.{i}: no cell matches" for i, limit in enumerate(gate.limit) if not _chosen(limit, cells)]
 
 

@@ -1,4 +1,8 @@
-"""From a suite's tables to its cells: cross the lists, check every variant, leave out what is excluded."""
+"""Validates the workloads, strategies and excludes of a suite and expands them into cells.
+
+`suite.reader` first calls the three check functions, which expand lists and collect the errors of all variants. If
+there are none it calls `expand_grid`, which crosses workloads, strategies and seeds and removes excluded cells.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +36,7 @@ Table = dict[str, Any]
 
 
 class ValidatedTables(NamedTuple):
-    """Tables that passed, and what is wrong with the others."""
+    """The variants that are valid, the errors of the others, and notes on how valid variants were interpreted."""
 
     tables: list[Table]
     errors: list[Issue]
@@ -44,25 +48,35 @@ Check = Callable[[Variant, KeyPath, ValidatedTables], None]
 
 @dataclass(frozen=True)
 class CellGrid:
-    """A suite's cells in order, and remarks that are no faults."""
+    """The cells of a suite in order, and notes for the user that are not errors."""
 
     cells: tuple[Cell, ...]
     notes: tuple[str, ...]
 
 
 def check_workloads(raw: Any, registry: Registry) -> ValidatedTables:
+    """Expand and validate the `workload` tables.
+
+    Args:
+        raw: the value of the key `workload` in the suite file. Entries that are not tables are skipped, because the
+            validation of `Suite` reports them.
+        registry: the components that the tables may name.
+    """
     return _check_all(raw, "workload", partial(_check_workload, registry))
 
 
 def check_strategies(raw: Any, registry: Registry) -> ValidatedTables:
+    """Expand and validate the `strategy` tables; arguments as in `check_workloads`."""
     return _check_all(raw, "strategy", partial(_check_strategy, registry))
 
 
 def check_excludes(raw: Any) -> ValidatedTables:
+    """Expand and validate the `exclude` tables; argument as in `check_workloads`."""
     return _check_all(raw, "exclude", _check_exclude)
 
 
 def _check_all(raw: Any, name: str, check: Check) -> ValidatedTables:
+    """Expand the lists in each table of a kind and call `check` for each variant."""
     found = ValidatedTables([], [], [])
     for i, table in enumerate(raw if isinstance(raw, list) else []):
         place = (name, i)
@@ -78,6 +92,7 @@ def _check_all(raw: Any, name: str, check: Check) -> ValidatedTables:
 
 
 def _check_workload(registry: Registry, variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
+    """Validate one variant of a workload, and add it or its errors to `found`."""
     misfits = _misfits(registry, variant.value, lambda key: variant.locations.get((key,), (*place, key)))
     found.errors.extend(misfits)
     table = _validated(workload_table(registry), variant, found)
@@ -86,7 +101,15 @@ def _check_workload(registry: Registry, variant: Variant, place: KeyPath, found:
 
 
 def _misfits(registry: Registry, table: Table, place: Callable[[str], KeyPath]) -> list[Issue]:
-    """What does not fit together, in a table whose single values may be wrong as well."""
+    """The conflicts between values of a workload, such as more workers than training samples.
+
+    It runs before single values are validated, so each value may have the wrong type.
+
+    Args:
+        registry: contains the data sets and models.
+        table: one variant of a workload.
+        place: returns the path in the file of a key of the table.
+    """
     name, workers, partition = table.get("dataset"), table.get("workers"), table.get("partition")
     data, model = registry.datasets.get(str(name)), registry.models.get(str(table.get("model")))
     if data is None:
@@ -110,6 +133,7 @@ def _misfits(registry: Registry, table: Table, place: Callable[[str], KeyPath]) 
 
 
 def _check_strategy(registry: Registry, variant: Variant, place: KeyPath, found: ValidatedTables) -> None:
+    """Validate one variant of a strategy, and add it, its notes or its errors to `found`."""
     kind, known = variant.value.get("kind"), registry.strategies
     if not isinstance(kind, str) or kind not in known:
         said = f"kind is missing; allowed: {format_names(known)}" if kind is None else explain_value(kind, known)
@@ -126,7 +150,10 @@ def _check_strategy(registry: Registry, variant: Variant, place: KeyPath, found:
 
 
 def _preset_notes(registry: Registry, table: Table) -> list[str]:
-    """Which published form is used, of each field that holds one of several and where the table names none."""
+    """One note for each field whose component has several published presets and for which the table names none.
+
+    The note names the preset that is used.
+    """
     notes = []
     for member in component_fields(registry.strategies[table["kind"]], registry):
         variants = {kind: info_of(cls) for kind, cls in member.component_classes.items()}
@@ -139,7 +166,7 @@ def _preset_notes(registry: Registry, table: Table) -> list[str]:
 
 
 def _rule_notes(registry: Registry, table: Table) -> list[str]:
-    """What a published rule for theta is worth, where a table names one."""
+    """A warning about the published rules for theta, if the table names one of them; otherwise no note."""
     fields = component_fields(registry.strategies[table["kind"]], registry)
     thresholds = [member.name for member in fields if member.has_tag(THRESHOLD_TAG)]
     values = [table.get(name) for name in thresholds]
@@ -168,7 +195,17 @@ def _validated(
 def expand_grid(
     suite: Suite, workloads: ValidatedTables, strategies: ValidatedTables, excludes: ValidatedTables, registry: Registry
 ) -> CellGrid:
-    """Every workload with every strategy and seed, but for what is excluded and what came twice."""
+    """Create one cell for each combination of workload, strategy and seed.
+
+    Excluded combinations are removed. Of cells with the same id the first is kept, and a note counts the others.
+
+    Args:
+        suite: the settings that all cells have in common, and the seeds.
+        workloads: validated by `check_workloads`, without errors.
+        strategies: validated by `check_strategies`, without errors.
+        excludes: validated by `check_excludes`, without errors.
+        registry: the components that the tables name.
+    """
     named = labels(strategies.tables, registry)
     reference = _reference(strategies.tables, named, registry)
     crossed = product(workloads.tables, zip(strategies.tables, named, strict=True), suite.seeds)
@@ -188,7 +225,10 @@ def expand_grid(
 
 
 def _check_labels(workloads: Sequence[Table], strategies: Sequence[Table], named: Sequence[str]) -> list[str]:
-    """A remark on each strategy with an optimizer of its own, where workloads differ in nothing but theirs."""
+    """One note for each strategy that has its own optimizer, if some workloads differ only in their optimizer.
+
+    The strategy's optimizer replaces that of the workload, so such workloads give the same cells for it.
+    """
     whole = {repr(table) for table in workloads}
     others = {repr({key: value for key, value in table.items() if key != "optimizer"}) for table in workloads}
     own = [label for table, label in zip(strategies, named, strict=True) if table.get("optimizer")]
@@ -202,7 +242,7 @@ def _check_labels(workloads: Sequence[Table], strategies: Sequence[Table], named
 
 
 def _distinguish_titles(cells: Sequence[Cell]) -> list[Cell]:
-    """Cells that would have the same title get what differs between them as a detail."""
+    """Set `detail` of cells that have the same title to the settings in which they differ."""
     same: dict[str, list[Table]] = {}
     for cell in cells:
         same.setdefault(cell.title, []).append(flatten_keys(cell.config.to_dict()))
@@ -217,7 +257,11 @@ def _detail(cell: Cell, keys: Sequence[str]) -> str:
 
 
 def _reference(strategies: Sequence[Table], named: Sequence[str], registry: Registry) -> str | None:
-    """The label to compare with: the strategy that the suite marks, else one whose own description does."""
+    """The label of the reference strategy.
+
+    It is the first strategy that the suite marks with `reference = true`, or else the first whose description has
+    `is_reference`. None if there is neither.
+    """
     flagged = [label for table, label in zip(strategies, named, strict=True) if table["reference"]]
     usual = [
         label
@@ -228,6 +272,7 @@ def _reference(strategies: Sequence[Table], named: Sequence[str], registry: Regi
 
 
 def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> CellConfig:
+    """The configuration of one cell. The optimizer of the strategy, if it has one, replaces that of the workload."""
     own = {key: value for key, value in strategy.items() if key not in STRATEGY_OPTIONS}
     cadence = suite.eval.model_dump(include={"every_steps", "every_epochs", "model", "validation"}, exclude_none=True)
     if suite.eval.stop_at_last_target:

@@ -1,4 +1,4 @@
-"""What an editor shows of a suite's keys: one sentence for each."""
+"""Descriptions of the keys of suite files, one sentence for each; `suite.editor` adds them to the JSON Schema."""
 
 from collections.abc import Mapping
 
@@ -115,10 +115,23 @@ IN: Mapping[tuple[str, str], str] = {
         }.items()
     },
 }
-"""Where a key means something else in one table, by the table's title."""
+"""Descriptions that differ from `KEYS` in one table, by the table's title and the key."""
 
 
 def description_of(key: str, title: str, about: str) -> str:
-    """The sentence for a key of the table of this title; of a key that only a plug-in has, what its table is about."""
+    """The description of a key.
+
+    A key that only a plug-in's component has gets the first paragraph of the table's own description.
+
+    Args:
+        key: the name of the key.
+        title: the title of its table in the JSON Schema, such as `"Eval"`.
+        about: the description of its table in the JSON Schema.
+
+    >>> description_of("bandwidth_mbps", "CustomNetwork", "")
+    'Megabits per second.'
+    >>> description_of("strength", "MyStrategy", "Averages with a pull.")
+    'A key of MyStrategy: Averages with a pull.'
+    """
     first = about.strip().split("\n\n")[0].replace("\n", " ")
     return IN.get((title, key)) or KEYS.get(key) or f"A key of {title}: {first}"

@@ -1,4 +1,7 @@
-"""What a strategy is called in plots: its name in the literature, and whatever varies within the suite."""
+"""Labels of strategies in plots and tables: the name in the literature, and the settings that vary in the suite.
+
+`suite.grid` calls `labels` once for all strategies of a suite.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -22,9 +25,17 @@ Flat = dict[str, Any]
 
 
 def labels(strategies: Sequence[Table], registry: Registry) -> list[str]:
-    """A label for each strategy table, no two of which have the same one.
+    """Create one label for each strategy table; different tables get different labels.
 
-    The name that it was given, or its family; where several have that in common, what varies among them too.
+    A label begins with the table's `name`, or with the name of the strategy's family if it has none. If several
+    tables have the same beginning, the settings in which they differ follow.
+
+    Args:
+        strategies: validated tables, lists expanded.
+        registry: contains the components that the tables name.
+
+    Returns:
+        The labels, in the order of `strategies`.
     """
     info = registry.info
     flat = [_flatten(table) for table in strategies]
@@ -52,7 +63,11 @@ def _label(name: str, values: Flat, group: Sequence[Flat], info: FindInfo) -> st
 
 
 def _varies(key: str, values: Flat, group: Sequence[Flat]) -> bool:
-    """Whether `key` tells this table from others; keys of a component from others with the same kind of component."""
+    """Whether the value of `key` differs within the group.
+
+    A key of an inner component, such as `server.lr`, is compared only with tables whose inner component has the same
+    kind.
+    """
     component = key.rpartition(".")[0]
     kind = f"{component}.kind"
     alike = [other for other in group if key == kind or not component or other.get(kind) == values.get(kind)]
@@ -60,7 +75,10 @@ def _varies(key: str, values: Flat, group: Sequence[Flat]) -> bool:
 
 
 def _make_unique(found: Sequence[str], flat: Sequence[Flat]) -> list[str]:
-    """The second and later of different tables with one label, as of numbers too close for its digits, get a number."""
+    """Append `#2`, `#3`, ... to labels that different tables have in common.
+
+    This happens if numbers differ in digits that the label does not show.
+    """
     same: dict[str, dict[str, int]] = defaultdict(dict)
     places = [same[label].setdefault(repr(values), len(same[label])) for label, values in zip(found, flat, strict=True)]
     return [f"{label} #{place + 1}" if place else label for label, place in zip(found, places, strict=True)]

@@ -1,4 +1,4 @@
-"""The keys by which a suite speaks of some of its cells, in `[[exclude]]` and in `[[gate.limit]]`."""
+"""Selects cells by their settings, for the tables `[[exclude]]` and `[[gate.limit]]`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from fdabench.suite.component_tables import TomlTable
 
 
 class CellFilter(TomlTable):
-    """Cells that match every key that is given."""
+    """A table that selects the cells which match every key that is given."""
 
     dataset: str | None = None
     model: str | None = None
@@ -25,7 +25,12 @@ class CellFilter(TomlTable):
 
 
 def cell_matches(config: CellConfig, keys: Mapping[str, Any]) -> bool:
-    """Whether a cell has all these values; components are named by their kind."""
+    """Whether a cell has all of the given values.
+
+    Args:
+        config: the configuration of the cell.
+        keys: names of fields of `CellFilter`, with the values to match. Components are compared by their kind.
+    """
     strategy, partition = config.strategy, config.partition
     monitor = strategy.component("monitor")
     axes = {

@@ -1,4 +1,7 @@
-"""The plug-ins that suites name, and those of installed packages."""
+"""Loads the plug-ins that a suite names and those of installed packages, and records them in the lock file.
+
+`suite.reader` calls it before it validates the tables of a suite.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +16,14 @@ from fdabench.validation.toml_text import KeyPath
 
 
 class PluginReference(NamedTuple):
-    """A plug-in as a suite's file names it: which file, at which place, and what it is called there."""
+    """An entry of the key `plugins` of a suite file.
+
+    Args:
+        suite: the suite file.
+        place: the path of the entry in it, such as `plugins.0`.
+        path: the file of the plug-in.
+        line: the line of the entry in the suite file.
+    """
 
     suite: Path
     place: str
@@ -22,7 +32,15 @@ class PluginReference(NamedTuple):
 
 
 def plugin_files(suite: Path, names: Any, lines: Mapping[KeyPath, int]) -> list[PluginReference]:
-    """Of one suite file, relative to it. What is no list of names is somebody else's fault to tell."""
+    """The plug-ins that one suite file names.
+
+    Values of the wrong type are skipped, because the validation of `Suite` reports them.
+
+    Args:
+        suite: the suite file. Paths of plug-ins are relative to its folder.
+        names: the value of its key `plugins`.
+        lines: the line of each key in the file.
+    """
     listed = names if isinstance(names, list) else []
     return [
         PluginReference(suite, f"plugins.{i}", suite.parent / name, lines["plugins", i])
@@ -32,10 +50,14 @@ def plugin_files(suite: Path, names: Any, lines: Mapping[KeyPath, int]) -> list[
 
 
 def load_registry(source: str, named: Sequence[PluginReference]) -> Registry:
-    """What is built in, what installed packages add, and what these files add; each file once.
+    """Create the registry of the built-in components, those of installed packages and those of the given files.
+
+    Args:
+        source: the name of the suite in the error message.
+        named: the files to load. A file that is named twice is loaded once.
 
     Raises:
-        SuiteError: a plug-in cannot be used; all faults of all of them are in the message.
+        SuiteError: a plug-in cannot be used. The message contains all errors of all plug-ins.
     """
     faults: list[str] = []
     files: dict[Path, FilePlugin] = {}
@@ -55,7 +77,7 @@ def load_registry(source: str, named: Sequence[PluginReference]) -> Registry:
 
 
 def plugin_notes(registry: Registry) -> list[str]:
-    """`plug-in kamp.py adds strategies.kamp`, for each of them."""
+    """One note for each plug-in, such as `plug-in kamp.py adds strategies.kamp`."""
     return [f"{_plugin_name(each.origin)} adds {', '.join(each.names)}" for each in registry.plugins]
 
 
@@ -66,9 +88,13 @@ def _plugin_name(origin: Any) -> str:
 
 
 def plugins_to_lock(used: Iterable[tuple[str, str]], registry: Registry) -> list[dict[str, Any]]:
-    """What the frozen suite holds of the plug-ins that add a component in use: what they add, and hashes of their code.
+    """The entries of the lock file for the plug-ins that add a component in use.
 
-    `used` has the role and name of each component that a cell names.
+    An entry has the name of the plug-in, the components that it adds, and the hashes of its code.
+
+    Args:
+        used: (role, name) of each component that a cell uses.
+        registry: contains the plug-ins.
     """
     return [
         {"name": plugin.origin.name, "adds": plugin.names, "code": plugin.hashes}

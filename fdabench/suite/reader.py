@@ -1,4 +1,7 @@
-"""Suite files: TOML, `extends`, `--set`, and every fault of a file in one go."""
+"""Reads suite files: parses TOML, follows `extends`, applies `--set`, and reports all errors of a file at once.
+
+`cli` and `api` call `read_suite`, which returns the cells to plan or run.
+"""
 
 import re
 import tomllib
@@ -30,14 +33,23 @@ Raw = dict[str, Any]
 _BRACKETS = re.compile(r"\[(\d+)\]")
 _STREAM_PATHS = re.compile(r"/dev/(stdin|fd/\d+)|/proc/self/fd/\d+")
 
-# of each pair one may be given, so a new value for one takes the place of the other
+# only one key of each pair may be given, so a new value for one removes the other
 _PAIRS = (("steps", "epochs"), ("every_steps", "every_epochs"), ("local_steps", "local_epochs"))
 _EXCLUSIVE_WITH = {key: other for pair in _PAIRS for key, other in (pair, pair[::-1])}
 
 
 @dataclass(frozen=True)
 class LoadedSuite:
-    """A suite that can be run: its settings, its cells, and remarks on how it was understood."""
+    """A valid suite.
+
+    Args:
+        suite: the settings.
+        source: the path of the file as the user gave it.
+        overrides: the values of `--set`.
+        cells: the cells, in order; at least one.
+        notes: for the user, on how the file was interpreted.
+        registry: the built-in components and those of plug-ins.
+    """
 
     suite: Suite
     source: str
@@ -47,7 +59,7 @@ class LoadedSuite:
     registry: Registry
 
     def to_lock(self) -> Raw:
-        """What `suite.lock.toml` holds."""
+        """The contents of `suite.lock.toml`."""
         suite, used = self.suite, distinct_components(self.cells, self.registry)
         return {
             "fdabench": __version__,
@@ -71,15 +83,20 @@ class LoadedSuite:
 
 
 def read_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:
-    """
+    """Read and validate a suite file, and expand it into cells. This runs the code of the plug-ins that it names.
+
+    Args:
+        path: the suite file.
+        overrides: values of `--set`, of the form KEY=VALUE. They replace values of the file.
+
     Raises:
-        SuiteError: the file is missing or wrong; all its faults are in the message.
+        SuiteError: the file is missing or invalid. The message contains all errors that were found.
         UsageError: an override is not of the form KEY=VALUE.
     """
     raw, named, origins = _with_base(path, ())
     for override in overrides:
         for changed in _override(raw, override):
-            # whatever the file has there is gone
+            # the override replaces everything below this key, so the lines of the file no longer apply
             origins = {key: origin for key, origin in origins.items() if key[: len(changed)] != changed}
             origins[changed] = "--set"
     source = path.as_posix()
@@ -105,7 +122,7 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:
 
 
 def _formatted(issues: Iterable[Issue], origins: Mapping[KeyPath, str]) -> list[str]:
-    """One line for each; a list that is crossed with others leads to the same issue many times."""
+    """One line for each different issue. Crossing lists creates variants that have the same issue."""
     return list(dict.fromkeys(format_issue(issue, origins) for issue in issues))
 
 
@@ -118,25 +135,28 @@ def _check_top(raw: Raw) -> list[Issue]:
 
 
 def read_registry(path: Path | None) -> Registry:
-    """What this suite may name, its plug-ins' included, whatever else stands in it; what any may, where there is none.
+    """The components that a suite may name. The tables of the suite are not validated.
+
+    Args:
+        path: a suite file, whose plug-ins are loaded. None: only plug-ins of installed packages are loaded.
 
     Raises:
-        SuiteError: the file cannot be read, or a plug-in not be used.
+        SuiteError: the file cannot be read, or a plug-in cannot be used.
     """
     return load_registry(path.as_posix(), list_plugin_files(path)) if path else load_registry("installed plug-ins", [])
 
 
 def list_plugin_files(path: Path) -> list[PluginReference]:
-    """The plug-ins that a suite, or a file that it extends, names; none of them is run or even looked for.
+    """The plug-ins that a suite and the files that it extends name. The files of the plug-ins are not opened.
 
     Raises:
-        SuiteError: the file cannot be read.
+        SuiteError: the suite, or a file that it extends, cannot be read.
     """
     return _with_base(path, ()).plugins
 
 
 class _File(NamedTuple):
-    """A suite file over the files that it extends."""
+    """A suite file, merged with the files that it extends."""
 
     raw: Raw
     plugins: list[PluginReference]
@@ -145,7 +165,12 @@ class _File(NamedTuple):
 
 
 def _with_base(path: Path, seen: tuple[Path, ...]) -> _File:
-    """The file's tables over those of the file that it extends; the plug-ins of both."""
+    """Read a file and, recursively, the file that it extends, and merge them. Values of this file have precedence.
+
+    Args:
+        path: the file.
+        seen: the files that extend this one, to detect a cycle.
+    """
     if path.resolve() in seen:
         raise SuiteError(path.as_posix(), ["extends: comes back to itself"])
     try:
@@ -173,15 +198,16 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> _File:
 
 
 def _content(path: Path) -> bytes:
-    """Of a regular file, or of what a shell hands over as one: `run /dev/stdin`, `run <(make-suite)`.
+    """The contents of a regular file, or of a stream of the shell: `run /dev/stdin`, `run <(make-suite)`.
 
     Raises:
-        OSError: it cannot be read, or is a folder, a pipe or a device.
+        OSError: the file cannot be read, or is a folder, another pipe or a device.
     """
     return path.read_bytes() if _STREAM_PATHS.fullmatch(path.as_posix()) else read_regular(path)
 
 
 def _merged(base: Raw, over: Raw) -> Raw:
+    """A copy of `base` with the values of `over`. Tables are merged key by key; lists are replaced as a whole."""
     merged = {key: value for key, value in base.items() if _EXCLUSIVE_WITH.get(key) not in over}
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
@@ -190,10 +216,16 @@ def _merged(base: Raw, over: Raw) -> Raw:
 
 
 def _override(raw: Raw, override: str) -> list[KeyPath]:
-    """`eval.every_steps=50`, `workload.workers=[5]` (every workload), `strategy.2.theta=3`.
+    """Apply one `--set` to the tables of a suite, in place.
+
+    Examples are `eval.every_steps=50`, `workload.workers=[5]` (in every workload) and `strategy.2.theta=3`. A value
+    that is not TOML is taken as a string.
 
     Returns:
-        The paths of the values that it set.
+        The paths of the values that were set.
+
+    Raises:
+        UsageError: the override is not of the form KEY=VALUE, or the tables have no such key.
     """
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
@@ -211,7 +243,18 @@ def _override(raw: Raw, override: str) -> list[KeyPath]:
 
 
 def _assign(node: Any, above: KeyPath, keys: list[str], value: Any, override: str) -> list[KeyPath]:
-    """Set the value below `node`, which is at the path `above`; returns the paths that were set."""
+    """Set a value below `node`.
+
+    Args:
+        node: a table or a list of the suite.
+        above: the path of `node`.
+        keys: the path of the value, relative to `node`. A list without an index means each of its entries.
+        value: the new value.
+        override: the argument of `--set`, for error messages.
+
+    Returns:
+        The paths of the values that were set.
+    """
     key, rest = keys[0], keys[1:]
     if isinstance(node, list) and not key.isdigit():
         return [path for i, entry in enumerate(node) for path in _assign(entry, (*above, i), keys, value, override)]

@@ -1,4 +1,8 @@
-"""The tables of a suite file. Workloads and strategies are checked one variant at a time, after lists are crossed."""
+"""Pydantic models of the tables of a suite file.
+
+`Suite` leaves the entries of `workload`, `strategy` and `exclude` unvalidated, because they may contain lists.
+`suite.grid` expands the lists and validates each variant with `workload_table`, `strategy_table` and `Exclude`.
+"""
 
 from functools import cache
 from typing import Annotated, Any, Literal, Self, cast
@@ -23,10 +27,10 @@ from fdabench.suite.component_tables import (
 from fdabench.suite.gate_settings import GateSettings
 from fdabench.suite.matching import CellFilter
 
-# the most that a reader of the tables can hold exactly
+# float64 represents every integer up to here, so programs that read the tables get the exact seed
 MAX_SEED = 2**53
 MAX_LIST_ENTRIES = 1000
-"""Of a list that is told again for each cell."""
+"""Entries of a list whose length multiplies the rows of the tables of results, such as the targets; at most."""
 Count = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Positive = Annotated[float, Field(gt=0, le=MAX_EPOCHS)]
 Fraction01 = Annotated[float, Field(gt=0, le=1)]
@@ -35,7 +39,7 @@ Raw = dict[str, Any]
 
 
 class Budget(TomlTable):
-    """What every strategy may spend: local steps per worker, or nominal epochs."""
+    """The length of every run: local steps of each worker, or nominal epochs."""
 
     steps: Count | None = None
     epochs: Positive | None = None
@@ -47,19 +51,22 @@ class Budget(TomlTable):
 
 
 class Validation(TomlTable):
-    """Training samples that are held out: no worker learns from them, and the suite's models are evaluated on them."""
+    """A validation split: training samples on which models are evaluated and on which no worker trains."""
 
     share: Annotated[float, Field(gt=0, lt=1)]
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
 
 
 class Eval(TomlTable):
-    """When a model is evaluated, which one, on what, and what counts as reaching a target.
+    """When a model is evaluated, which model, on which samples, and when a target counts as reached.
 
-    `model` is one rule for all methods of a suite. "virtual-mean": what a sync at this step would make, computed and
-    not paid for: the server's step on the mean of the workers' current models. "synced": the global model that the
-    last sync made, this step's included, and paid for. "paper": the mean of the workers' models, unpaid, but with a
-    server optimizer the global model, paid for; a rule for replications, because it favors plain averaging.
+    The rule `model` is the same for all strategies of a suite:
+
+    - "virtual-mean": the global model that a sync at this step would create, from the server's update with the mean
+      of the workers' current models. Its bytes are not counted.
+    - "synced": the global model of the last sync, including one at this step. Its bytes were counted at the sync.
+    - "paper": the rule of the FDA paper, for replications. It is the mean of the workers' models, whose bytes are not
+      counted; with a server optimizer it is the global model of the last sync. It favors plain averaging.
     """
 
     every_steps: Count | None = None
@@ -82,7 +89,7 @@ class Eval(TomlTable):
     @field_validator("headline")
     @classmethod
     def _one_of_the_targets(cls, headline: float | None, so_far: ValidationInfo) -> float | None:
-        """Targets that are wrong themselves are told on their own."""
+        """Check that the headline is one of the targets; skipped if the targets are invalid themselves."""
         targets = so_far.data.get("targets")
         if headline is not None and targets is not None and headline not in targets:
             known = ", ".join(f"{target:g}" for target in targets) or "there are none"
@@ -91,13 +98,13 @@ class Eval(TomlTable):
 
 
 class Accounting(TomlTable):
-    """Which cost is read from the ledger."""
+    """The convention by which bytes are computed from the ledger."""
 
     convention: Literal[tuple(CONVENTIONS)] = "paper"  # type: ignore[valid-type]
 
 
 class CustomNetwork(TomlTable):
-    """A network on which reports tell the time to accuracy."""
+    """A network for which reports compute the time to accuracy."""
 
     name: Name
     bandwidth_mbps: Annotated[float, Field(gt=0, le=1e9)]
@@ -106,7 +113,7 @@ class CustomNetwork(TomlTable):
 
 
 class Suite(TomlTable):
-    """A suite file; a list in a workload or a strategy is crossed with the others."""
+    """A suite file. Lists in workloads and strategies are expanded to all combinations of their entries."""
 
     name: Name
     description: str = ""
@@ -132,7 +139,10 @@ class Suite(TomlTable):
 
 
 class Workload(TomlTable):
-    """What is learned, by how many workers, from which share of the data. What may be named: see `workload_table`."""
+    """All settings of a cell except the strategy and the seed.
+
+    `workload_table` creates the subclass that restricts names of components to those of a registry.
+    """
 
     dataset: str
     model: str
@@ -149,7 +159,7 @@ class Workload(TomlTable):
 
 @cache
 def workload_table(registry: Registry) -> type[Workload]:
-    """A workload's table, where this may be named."""
+    """Create the pydantic model of a workload whose components must be in the registry."""
     keys: dict[str, Any] = {
         "dataset": (Literal[tuple(registry.datasets)], ...),
         "model": (Literal[tuple(registry.models)], ...),
@@ -164,7 +174,7 @@ def workload_table(registry: Registry) -> type[Workload]:
 
 
 class StrategyOptions(ComponentTable):
-    """What every strategy's table may have besides the strategy's own fields."""
+    """The keys that the table of every strategy has in addition to the fields of the strategy."""
 
     name: str | None = None
     reference: bool = False
@@ -176,7 +186,7 @@ STRATEGY_OPTIONS = ("name", "reference", "optimizer")
 
 @cache
 def strategy_table(kind: str, registry: Registry) -> type[ComponentTable]:
-    """The table of one kind of strategy, options included."""
+    """Create the pydantic model of the table of one kind of strategy, including the keys of `StrategyOptions`."""
     own = make_component_table(kind, registry.strategies[kind], registry)
     optimizer = (component_choice(registry.optimizers, registry) | None, None)
     made = create_model(own.__name__, __base__=(own, StrategyOptions), __doc__=own.__doc__, optimizer=optimizer)
@@ -184,4 +194,4 @@ def strategy_table(kind: str, registry: Registry) -> type[ComponentTable]:
 
 
 class Exclude(CellFilter):
-    """Cells to leave out: those that match every key."""
+    """Removes the cells that match every key from the grid."""

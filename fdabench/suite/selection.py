@@ -1,4 +1,8 @@
-"""Choosing cells: `-k "FDA and not (naive or s1)"`, and `--seeds 0..4`."""
+"""Selects cells by an expression, `-k "FDA and not (naive or s1)"`, and parses ranges of seeds, `--seeds 0..4`.
+
+An expression consists of words joined by `and`, `or`, `not` and parentheses. A word matches a cell if the cell's
+title, id or kind of strategy contains it, in upper or lower case.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -10,16 +14,20 @@ MAX_TERMS = 200
 
 _OPERATORS = {"and", "or", "not"}
 _TOKENS = re.compile(r"(?!(?:and|or|not)\()[^\s()]+\([^\s(),]+(?:, [^\s(),]+)*\)|[()]|[^\s()]+")
-"""Words, and parentheses by themselves; those of a name such as `dirichlet(0.1, per-worker)` belong to the word."""
+"""Matches words and single parentheses. A name such as `dirichlet(0.1, per-worker)` is one word."""
 
 Test = Callable[[str], bool]
 
 
 def select(cells: Sequence[Cell], expression: str) -> list[Cell]:
-    """The cells whose title or id has the words, which may be joined by and, or, not and parentheses.
+    """Return the cells that match an expression.
+
+    Args:
+        cells: to select from.
+        expression: the argument of `-k`.
 
     Raises:
-        UsageError: the expression cannot be read, or chooses nothing.
+        UsageError: the expression has a syntax error, or no cell matches.
     """
     test = _parse(expression)
     chosen = [cell for cell in cells if test(selection_text(cell))]
@@ -30,12 +38,20 @@ def select(cells: Sequence[Cell], expression: str) -> list[Cell]:
 
 
 def parse_expression(cells: Sequence[Cell], words: str) -> list[Cell]:
-    """The cells that have all these words; an expression with and, or, not works as in `select`.
+    """Return the cells that contain all of the given words.
 
-    Where some cells have them as whole words, only these: `s1` is not `s10` then.
+    If some cells contain all of them as whole words, only those cells are returned: `s1` then does not match `s10`.
+    Text that contains `and`, `or` or `not` is an expression as in `select`.
+
+    Args:
+        cells: to select from.
+        words: separated by blanks.
+
+    Returns:
+        The cells that match, possibly none.
 
     Raises:
-        UsageError: an expression cannot be read.
+        UsageError: the expression has a syntax error.
     """
     plain = words.casefold().split()
     if not plain or _OPERATORS & set(plain):
@@ -47,15 +63,20 @@ def parse_expression(cells: Sequence[Cell], words: str) -> list[Cell]:
 
 
 def selection_text(cell: Cell) -> str:
-    """What the words of an expression are looked for in."""
+    """The text in which the words of an expression are searched for, in lower case."""
     return f"{cell.title} {cell.id} {cell.config.strategy.kind}".casefold()
 
 
 def parse_seeds(text: str) -> list[int]:
-    """`0..4` is 0 to 4; `0,2,7` is just these.
+    """Parse the argument of `--seeds`: a range that includes both ends, or a list.
+
+    >>> parse_seeds("0..4")
+    [0, 1, 2, 3, 4]
+    >>> parse_seeds("0,2,7")
+    [0, 2, 7]
 
     Raises:
-        UsageError: it is neither.
+        UsageError: the text has neither form, or the range has more than 10 000 seeds.
     """
     if match := re.fullmatch(r"(\d{1,9})\.\.(\d{1,9})", text):
         first, last = int(match[1]), int(match[2])
@@ -67,6 +88,11 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def _parse(expression: str) -> Test:
+    """Compile an expression to a function of the text of a cell, by recursive descent.
+
+    `_any` parses operands of `or`, `_all` operands of `and`, `_parse_term` a word, `not` or a group in parentheses.
+    Each returns its function and the tokens that remain.
+    """
     tokens = _TOKENS.findall(expression)
     if len(tokens) > MAX_TERMS:
         raise UsageError(f"-k: {len(tokens)} words; at most {MAX_TERMS} are allowed")

@@ -1,4 +1,8 @@
-"""Cells that nothing could hold, or whose settings exclude each other: told when a suite is read."""
+"""Checks cells for sizes that could not be run and for settings that exclude each other.
+
+`suite.reader` calls `size_errors` once the grid is expanded, because the number of local steps in an epoch depends on
+the data set, the workers and the batch size.
+"""
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -11,15 +15,16 @@ from fdabench.suite.component_tables import MAX_STEPS
 from fdabench.validation.messages import Issue
 
 MAX_EVALUATIONS = 10**6
-"""Of a cell. Each is a row that its process holds until the end."""
+"""Evaluations of a cell, at most. The process of the cell keeps one row for each in memory until the cell ends."""
 
 
 def size_errors(cells: Sequence[Cell], registry: Registry) -> list[Issue]:
-    """What spans in epochs come to with a cell's number of samples, where that is too much; each once."""
+    """The errors of all cells, each reported once."""
     return list(dict.fromkeys(fault for cell in cells for fault in _cell_errors(cell.config, registry)))
 
 
 def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
+    """Yield the errors of one cell: of its optimizer, validation split, budget and number of evaluations."""
     yield from _optimizer_errors(config, registry)
     workers, batch_size = config.workers, config.batch_size
     whole = registry.datasets[config.dataset].train_samples
@@ -35,7 +40,7 @@ def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
     if steps > MAX_STEPS:
         said = f"{where} it comes to {float(steps):.3g} local steps; at most {MAX_STEPS:.0e} are allowed"
         yield Issue(("budget",), said)
-    # more than one in a step there is not
+    # there is at most one evaluation in a step
     evaluations = min(steps, steps / to_steps(config.eval.every_steps, config.eval.every_epochs, epoch))
     if evaluations > MAX_EVALUATIONS:
         said = f"{float(evaluations):.3g} evaluations; at most {MAX_EVALUATIONS:.0e} are allowed"
@@ -43,10 +48,13 @@ def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
 
 
 def _optimizer_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
-    """Corrected gradients keep the workers' optimizer states equal: there is nothing to do with them at a sync."""
+    """Yield an error if a strategy that corrects gradients has a `state_on_sync` other than "keep".
+
+    With corrected gradients all workers have the same optimizer state, so a sync need not reset or average it.
+    """
     state_on_sync, kind = config.optimizer.parameters.get("state_on_sync", "keep"), config.strategy.kind
     if state_on_sync != "keep" and hasattr(registry.strategies[kind], "correct"):
-        # the optimizer may be the workload's or the strategy's own, so no one place in the file is meant
+        # no path: the optimizer may be that of the workload or that of the strategy
         yield Issue(
             (),
             f'optimizer.state_on_sync: "{state_on_sync}" with strategy "{kind}", which corrects gradients; '

@@ -1,4 +1,4 @@
-"""Keys that other tools have, and what stands for them in a suite."""
+"""Keys of other tools, and the keys of a suite that replace them, for the error message about an unknown key."""
 
 from collections.abc import Collection, Mapping
 
@@ -16,11 +16,21 @@ KEYS_OF_OTHER_TOOLS: Mapping[str, str] = {
     "server_lr": "write server = { lr = 0.1 }, of strategies that have a server",
     "lr_schedule": "it is no key of a suite: a plug-in's optimizer can have one",
 }
-"""By key, in lower case: the key that is meant, or what to do instead."""
+"""By key in lower case: the key of a suite with the same meaning, or a sentence that says what to write instead."""
 
 
 def suggest_replacement(key: str, allowed: Collection[str]) -> str:
-    """A hint for a key that another tool has: `; did you mean 'workers'?`, or a sentence; empty for other keys."""
+    """The end of the error message for a key of another tool; empty for other keys.
+
+    Args:
+        key: the unknown key.
+        allowed: the keys that its table has. A key that is not among them is not suggested.
+
+    >>> suggest_replacement("num_clients", ["workers", "batch_size"])
+    '; did you mean "workers"?'
+    >>> suggest_replacement("num_clients", ["steps", "epochs"])
+    ''
+    """
     word = KEYS_OF_OTHER_TOOLS.get(key.casefold(), "")
     if not word or " " in word:
         return f"; {word}" if word else ""

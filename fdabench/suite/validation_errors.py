@@ -1,4 +1,7 @@
-"""From pydantic's errors for a table of a suite to the path of each in the file, and a message for it."""
+"""Converts pydantic's validation errors of a suite's table to issues with a path in the file and a message.
+
+`suite.reader` calls it for the suite as a whole, `suite.grid` for each variant of a workload, strategy or exclude.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,13 +18,17 @@ from fdabench.validation.toml_text import KeyPath, format_value
 def format_validation_errors(
     error: ValidationError, raw: Any, model: type[BaseModel], places: Mapping[KeyPath, KeyPath], kinds: Keys
 ) -> list[Issue]:
-    """One issue for each error. Unknown keys come first: a key that is missing may be what one of them was meant to be.
+    """Create one issue for each error.
+
+    Unknown keys come first, because a misspelled key causes two errors: the unknown key and the missing one.
 
     Args:
-        error: what `model` raised.
-        raw: what was validated.
+        error: raised by `model`.
+        raw: the value that was validated.
+        model: the pydantic model that validated it.
         places: the path in the file of each value in `raw`.
-        kinds: the keys that the other kinds of the same role take, where `model` is one kind's table.
+        kinds: if `model` is the table of one kind of component, the keys of all kinds of the same role. The message
+            about an unknown key names the kinds that have it.
     """
     details = sorted(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
     return [_issue(detail, raw, model, places, kinds) for detail in details]
@@ -30,6 +37,7 @@ def format_validation_errors(
 def _issue(
     detail: ErrorDetails, raw: Any, model: type[BaseModel], places: Mapping[KeyPath, KeyPath], kinds: Keys
 ) -> Issue:
+    """Convert one error of pydantic; arguments as in `format_validation_errors`."""
     path, error = _without_tags(detail["loc"], raw), detail["type"]
     if error == "missing":
         owner = kind_of(properties_beside(detail["loc"], model))
@@ -47,7 +55,7 @@ def _issue(
     if error == "union_tag_invalid" and "kind" in _inside(raw, path):
         return Issue((*place, "kind"), explain_value(detail["ctx"]["tag"], list(kinds_at(detail["loc"], model))))
     if error == "value_error":
-        # a component says which of its fields is wrong, as in ValueError("depth: 4 is even")
+        # the message of a component begins with the name of the field, as in ValueError("depth: 4 is even")
         key, colon, message = explain(detail).partition(": ")
         if colon and key in _inside(raw, path):
             return Issue((*place, key), message)
@@ -55,7 +63,7 @@ def _issue(
 
 
 def _inside(raw: Any, path: KeyPath) -> Mapping[str, Any]:
-    """The table at a path of `raw`; empty where there is none."""
+    """The table at a path of `raw`; an empty table if there is none."""
     node = raw
     for step in path:
         inside = step in node if isinstance(node, dict) else isinstance(node, list)
@@ -73,21 +81,25 @@ def _unknown_key(loc: Loc, model: type[BaseModel], kinds: Keys) -> str:
 
 
 def _kind_first(keys: Iterable[str]) -> list[str]:
-    """A component's own keys before the options that every strategy has."""
+    """The keys with `kind` and those after it first, so that a strategy's own keys precede those of every strategy."""
     keys = list(keys)
     start = keys.index("kind") if "kind" in keys else 0
     return keys[start:] + keys[:start]
 
 
 def _without_tags(loc: Loc, raw: Any) -> KeyPath:
-    """pydantic puts the chosen kind into the location of what is inside; the file has no such level."""
+    """The location of an error without the tags of unions.
+
+    Pydantic inserts the tag of the chosen variant, such as the kind of a component, into locations. The file has no
+    such level.
+    """
     kept: list[str | int] = []
     here = raw
     for i, step in enumerate(loc):
         inside = isinstance(here, dict) and step in here
         last = i == len(loc) - 1
         if inside and not last and _is_tag(str(step), here) and loc[i + 1] in here:
-            continue  # a kind that is also one of its table's keys
+            continue  # the tag has the same name as one of the table's keys
         if inside or isinstance(step, int) or (last and not _is_tag(step, here)):
             kept.append(step)
             here = here[step] if inside or (isinstance(here, list) and isinstance(step, int)) else None
@@ -95,6 +107,7 @@ def _without_tags(loc: Loc, raw: Any) -> KeyPath:
 
 
 def _is_tag(step: str, here: Any) -> bool:
+    """Whether a step of a location is the tag of a union, and not a key of the value `here`."""
     if isinstance(here, dict):
         by_preset = "preset" in here and step.endswith(f"-{here['preset']}")
         return step in ("table", here.get("kind")) or by_preset
@@ -102,5 +115,6 @@ def _is_tag(step: str, here: Any) -> bool:
 
 
 def _location(path: KeyPath, places: Mapping[KeyPath, KeyPath]) -> KeyPath:
+    # the longest part of the path that the file contains; the rest are keys that are missing or have defaults
     known = next((path[:length] for length in range(len(path), -1, -1) if path[:length] in places), ())
     return (*places.get(known, ()), *path[len(known) :])

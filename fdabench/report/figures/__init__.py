@@ -1,4 +1,4 @@
-"""The figures of a report, in the order in which they are read."""
+"""The figures of a report, in the order in which the report shows them. `report.build` draws each of `PLOTS`."""
 
 from fdabench.report.figures.accuracy import BYTES, STEPS
 from fdabench.report.figures.attainment import ATTAINMENT

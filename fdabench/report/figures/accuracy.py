@@ -1,4 +1,4 @@
-"""How accuracy grows with bytes sent, and with local steps made."""
+"""Two figures: test accuracy against the bytes sent, and against local steps."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -36,7 +36,16 @@ _TITLE = {"bytes_total": "Test accuracy against bytes sent", "step": "Test accur
 
 
 def draw_accuracy(data: ReportData, x: str) -> Figure | None:
-    evals = data.evals[data.evals[x] > 0]  # what a log scale can show
+    """Draw one panel for each workload, with one line for each strategy.
+
+    Args:
+        data: the results.
+        x: the column of the x axis, `"bytes_total"` or `"step"`.
+
+    Returns:
+        The figure; None if no evaluation has a positive x.
+    """
+    evals = data.evals[data.evals[x] > 0]  # the x axis is logarithmic
     if evals.empty:
         return None
     shown = [pair for pair in data.workloads if ((evals["suite"] == pair[0]) & (evals["workload"] == pair[1])).any()]
@@ -63,7 +72,15 @@ def _panel(axes: Axes, data: ReportData, evals: pd.DataFrame, x: str) -> None:
 
 
 def what_matters(evals: pd.DataFrame, targets: Sequence[float]) -> tuple["pd.Series[float]", list[str]]:
-    """The accuracies within the panel, and the strategies that stay below it."""
+    """Select what a panel shows.
+
+    Args:
+        evals: the evaluations of one workload.
+        targets: test accuracies in 0..1.
+
+    Returns:
+        The accuracies within the panel's range, and the labels of the strategies whose accuracies are all below it.
+    """
     accuracies = evals["test_accuracy"].dropna()
     if accuracies.empty:
         return pd.Series([0.0]), []
@@ -78,7 +95,11 @@ def _below(labels: Sequence[str]) -> list[str]:
 
 
 def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: PlotStyle, place: int) -> None:
-    """Mean and band where three or more sound seeds were evaluated at the same step; thin lines for the rest."""
+    """Draw one strategy.
+
+    If at least `BAND_SEEDS` seeds did not diverge, a line shows their mean and a band their range, over the steps at
+    which all of them were evaluated. Thin lines show diverged seeds, and seeds that continue beyond these steps.
+    """
     sound = mine[mine["state"] != "diverged"]
     seeds = sound["cell_id"].nunique()
     shared = _shared(sound, x, seeds) if seeds >= BAND_SEEDS else None
@@ -105,7 +126,15 @@ def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: PlotStyle, place: in
 
 
 def _shared(sound: pd.DataFrame, x: str, seeds: int) -> pd.DataFrame:
-    """Over the steps at which every seed was evaluated; a band of the survivors would flatter."""
+    """The mean and the range over seeds, for the steps at which every seed was evaluated.
+
+    Other steps are left out, because the mean over the seeds that reach a late step would be biased.
+
+    Args:
+        sound: the evaluations of the seeds that did not diverge.
+        x: the column of the x axis; its geometric mean over seeds is used.
+        seeds: the number of these seeds.
+    """
     steps = sound.assign(log_x=np.log(sound[x].astype(float))).groupby("step")
     frame = pd.DataFrame(
         {
@@ -119,7 +148,7 @@ def _shared(sound: pd.DataFrame, x: str, seeds: int) -> pd.DataFrame:
 
 
 def _line(axes: Axes, xs: "pd.Series[float]", ys: "pd.Series[float]", look: PlotStyle, place: int) -> None:
-    """Each strategy's markers at other evaluations, as one line may lie on another."""
+    """Draw a mean. Strategies have markers at different evaluations, so that overlapping lines can be distinguished."""
     every = _every(len(xs))
     marks = (place % every, every)
     axes.plot(xs, ys, color=look.color, linestyle=look.dashes, markevery=marks, zorder=3, **marker(look, 4.5))
@@ -139,7 +168,7 @@ def _thin(axes: Axes, cell: pd.DataFrame, x: str, look: PlotStyle, *, marked: bo
 
 
 def _every(points: int) -> int:
-    """About six markers on a line, however many points it has."""
+    """The number of points for each marker, so that a line has about six markers."""
     return max(1, points // 6)
 
 

@@ -1,6 +1,7 @@
-"""How the share of seeds that have reached the target grows with the steps.
+"""A figure: the share of seeds that have reached the target, against local steps (Kaplan-Meier estimate).
 
-Of steps, not of bytes: a budget ends at a step that is set beforehand, whatever a run does.
+The axis has steps instead of bytes, because the estimate requires that censoring does not depend on the run. A budget
+ends at a step that is known in advance; the bytes sent by then depend on the run.
 """
 
 from typing import Any
@@ -33,7 +34,11 @@ TITLE = "Seeds that have reached the target, by steps"
 
 
 def groups_by_workload(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    """Workloads where somebody reached the target, and seeds are enough for a share to mean something."""
+    """The outcomes of each workload on which a cell reached the target and a strategy has at least `LEAST_SEEDS` seeds.
+
+    Returns:
+        Pairs of (suite, workload) and the workload's rows of `data.at_workload_target`.
+    """
     return [
         ((str(pair[0]), str(pair[1])), group)
         for pair, group in data.at_workload_target.groupby(WORKLOAD, sort=False)
@@ -42,6 +47,7 @@ def groups_by_workload(data: ReportData) -> list[tuple[tuple[str, str], pd.DataF
 
 
 def draw_attainment(data: ReportData) -> Figure | None:
+    """Draw one panel for each workload of `groups_by_workload`; None if there is none."""
     groups = groups_by_workload(data)
     if not groups:
         return None
@@ -70,9 +76,17 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
 
 
 def _strategy(axes: Axes, mine: pd.DataFrame, look: PlotStyle, begin: float, end: float) -> None:
-    """Up to where it is known: all arrived, or the last of those that missed had made its steps.
+    """Draw the curve of one strategy, and a vertical stroke for each seed that missed the target.
 
-    One that diverged is on the way to the end.
+    The curve ends at the last hit if all seeds reached the target, and otherwise at the last step of those that
+    missed it. A diverged seed counts as missing the target until `end`.
+
+    Args:
+        axes: the panel.
+        mine: the outcomes of the strategy.
+        look: its color and markers.
+        begin: the lower limit of the x axis.
+        end: the largest number of steps of any strategy on the workload.
     """
     made, reached = mine["cost_steps"].astype(float).fillna(end).to_numpy(), mine["reached"].to_numpy(bool)
     steps, shares = kaplan_meier(made, reached)
@@ -82,7 +96,7 @@ def _strategy(axes: Axes, mine: pd.DataFrame, look: PlotStyle, begin: float, end
     axes.plot(xs, heights, drawstyle="steps-post", markevery=marks, **style, **marker(look, 4.5))
     missed = made[~reached]
     if len(missed):
-        # by then as many were there as had arrived before
+        # the height of the curve at the step at which each of these seeds ended
         levels = np.concatenate([[0.0], shares])[np.searchsorted(steps, missed, side="right")]
         axes.plot(missed, levels, "|", color=look.color, markersize=8, markeredgewidth=1.4, clip_on=False, zorder=4)
 

@@ -1,4 +1,4 @@
-"""What all figures share: panels, legends outside of the data, axes that read in bytes, steps and accuracy."""
+"""Helpers for all figures: panels, legends, markers and logarithmic axes with units, and matplotlib's settings."""
 
 import math
 import re
@@ -30,12 +30,12 @@ Limits = tuple[float, float]
 MAX_PANELS = 12
 MOST_KEYS = 20
 ROWS_FORESEEN, ROW_INCHES = 3, 0.17
-# of a legend; a key and what is around it take as much room as so many letters
+# for the width of a legend: a handle with its padding is as wide as KEY_LETTERS letters
 LETTERS_PER_INCH, KEY_LETTERS = 12, 9
 SMALL = 7.5
-"""Points: the least size of words, which a page shows as 12 pixels."""
+"""The smallest font size, in points. The page of a report shows it as 12 pixels."""
 BOUND = Path([(0, 0), (0, 1), (-0.25, 0.72), (0, 1), (0.25, 0.72)], [1, 2, 1, 2, 2])
-"""A slim arrow upwards from a point."""
+"""A marker: a narrow arrow that points upwards from the data point."""
 GREY = "#6E6E6E"
 FAINT = 0.35
 STYLE: Mapping[str, Any] = {
@@ -56,12 +56,12 @@ STYLE: Mapping[str, Any] = {
     "lines.linewidth": 1.3,
     "lines.markersize": 5,
     "svg.hashsalt": "fdabench",
-    # words stay words: they can be searched, copied and read aloud
+    # text stays text instead of paths: it can be searched and copied, and screen readers can read it
     "svg.fonttype": "none",
     "figure.dpi": 150,
     "savefig.dpi": 150,
     "text.hinting": "none",
-    # two dollar signs in a label are no formula
+    # text between two dollar signs in a label is not a formula
     "text.parse_math": False,
     "figure.constrained_layout.w_pad": 0.08,
     "figure.constrained_layout.h_pad": 0.06,
@@ -72,10 +72,17 @@ STYLE: Mapping[str, Any] = {
 def panels(
     number: int, title: str, width: float, height: float | Sequence[float], columns: int = 3
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with `number` panels of the given size in inches; the surplus of the last row is removed.
+    """Create a figure with a grid of panels. Unused places of the last row stay empty.
 
     Args:
-        height: of each row, or one for all.
+        number: of panels.
+        title: of the figure.
+        width: of a panel, in inches.
+        height: of each row, in inches, or one value for all rows.
+        columns: panels in a row, at most.
+
+    Returns:
+        The figure, and the panels from left to right and from top to bottom.
     """
     across = min(number, columns)
     heights = list(height) if isinstance(height, Sequence) else [height] * math.ceil(number / across)
@@ -89,14 +96,23 @@ def panels(
 
 
 def panel_title(axes: Axes, data: ReportData, workload: tuple[str, str], apart: str = "") -> None:
-    """The workload on two lines; the suite above where there are several, and below what sets the panel `apart`."""
+    """Set the title of a panel to the workload, on two lines.
+
+    If the report has several suites, the name of the suite precedes it.
+
+    Args:
+        axes: the panel.
+        data: the results.
+        workload: (suite, workload).
+        apart: a last line, for a panel that shows another target than the headline.
+    """
     head, rest = data.headings[workload]
     suite = [workload[0]] if len(data.locks) > 1 else []
     axes.set_title("\n".join([*suite, head, wrap_label(rest, TITLE_LETTERS), *([apart] if apart else [])]))
 
 
 def legend(figure: Figure, keys: Sequence[Key]) -> None:
-    """Under the panels, never over the data; as many columns as the width carries."""
+    """Add a legend below the panels, with as many columns as fit. A legend with many rows makes the figure higher."""
     handles, names = zip(*keys, strict=True)
     letters = int(figure.get_figwidth() * LETTERS_PER_INCH)
     broken = [wrap_label(name, letters - KEY_LETTERS) for name in names]
@@ -110,6 +126,7 @@ def legend(figure: Figure, keys: Sequence[Key]) -> None:
 
 
 def line_keys(looks: Mapping[str, PlotStyle]) -> list[Key]:
+    """Legend entries with lines and markers, by label."""
     return [
         (Line2D([], [], color=look.color, linestyle=look.dashes, **marker(look)), label)
         for label, look in limit_legend(looks).items()
@@ -117,11 +134,12 @@ def line_keys(looks: Mapping[str, PlotStyle]) -> list[Key]:
 
 
 def marker_keys(looks: Mapping[str, PlotStyle]) -> list[Key]:
+    """Legend entries with markers, by label."""
     return [(Line2D([], [], linestyle="", **marker(look)), label) for label, look in limit_legend(looks).items()]
 
 
 def limit_legend(looks: Mapping[str, PlotStyle]) -> Mapping[str, PlotStyle]:
-    """Every strategy; only families where there are more than an eye can follow, as in a sweep."""
+    """The entries of a legend: all strategies, or only their families if there are more than `MOST_KEYS` strategies."""
     if len(looks) <= MOST_KEYS:
         return looks
     variants = Counter(look.family for look in looks.values())
@@ -131,7 +149,12 @@ def limit_legend(looks: Mapping[str, PlotStyle]) -> Mapping[str, PlotStyle]:
 
 
 def marker(look: PlotStyle, scale: float = 5.5) -> dict[str, Any]:
-    """Marker settings of a line: shape by family, filling by variant."""
+    """Keyword arguments of `Axes.plot` for the markers of a line: shape by family, fill by variant.
+
+    Args:
+        look: the style of the strategy.
+        scale: the size in points, of a square.
+    """
     return {
         "marker": look.marker,
         "markersize": scale * look.size,
@@ -144,42 +167,49 @@ def marker(look: PlotStyle, scale: float = 5.5) -> dict[str, Any]:
 
 
 def faint_marker(look: PlotStyle, scale: float) -> dict[str, Any]:
-    """For one cell of many: only its inside is faint, as an outline has to be seen."""
+    """Keyword arguments of `Axes.plot` for the points of single cells: as `marker`, but the interior is transparent."""
     pale = {"markerfacecolor": to_rgba(look.color, FAINT), "markeredgewidth": 0.5}
     return {"linestyle": "", **marker(look, scale), **pale}
 
 
 def mark_lower_bound(axes: Axes, place: float, value: float, look: PlotStyle) -> None:
-    """An arrow upwards from a point that is a lower bound: slim, as many may stand side by side."""
+    """Draw an arrow upwards from a point that is a lower bound."""
     axes.plot([place], [value], linestyle="", marker=BOUND, markersize=24, markeredgecolor=readable_color(look.color),
               markerfacecolor="none", markeredgewidth=1.1, zorder=6, clip_on=False)  # fmt: skip
 
 
 def byte_axis(axis: Axis, limits: Limits) -> None:
+    """Make an axis logarithmic, labeled in bytes, kB, MB, ..."""
     log_axis(axis, limits, FuncFormatter(lambda value, _: _short(format_bytes(value))))
 
 
 def step_axis(axis: Axis, limits: Limits) -> None:
+    """Make an axis logarithmic, labeled with counts."""
     log_axis(axis, limits, FuncFormatter(lambda value, _: format_count(value)))
 
 
 def number_axis(axis: Axis, limits: Limits) -> None:
+    """Make an axis logarithmic, labeled with numbers of two significant digits."""
     log_axis(axis, limits, FuncFormatter(lambda value, _: _plain(value)))
 
 
 def _short(size: str) -> str:
-    """10 MB rather than 10.0 MB: a tick is a round number."""
+    """Remove zero decimals from a size, because ticks are round numbers.
+
+    >>> _short("10.0 MB")
+    '10 MB'
+    """
     return re.sub(r"\.0+(?= )", "", size)
 
 
 def _plain(value: float) -> str:
-    """0.5 rather than 0.50."""
+    """Two significant digits without trailing zeros: `0.5` instead of `0.50`."""
     text = format_significant(value, 2)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def log_limits(values: npt.ArrayLike) -> Limits:
-    """The range of what a log scale can show, with a margin."""
+    """The limits of a logarithmic axis: the range of the positive, finite values, with a margin."""
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known) & (known > 0)]
     low, high = (float(known.min()), float(known.max())) if known.size else (1.0, 10.0)
@@ -188,11 +218,17 @@ def log_limits(values: npt.ArrayLike) -> Limits:
 
 
 def log_axis(axis: Axis, limits: Limits, formatter: FuncFormatter) -> None:
-    """A log scale with at least two labeled ticks, however narrow the range."""
+    """Make an axis logarithmic, with at least two labeled ticks for any range.
+
+    Args:
+        axis: the x or y axis.
+        limits: its range; both above 0.
+        formatter: formats the tick labels.
+    """
     axis._set_axes_scale("log")  # type: ignore[attr-defined]
     decades = math.log10(limits[1] / limits[0])
     subs = (1.0,) if decades > 2.8 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
-    # Within a decade powers of ten are too few, and what LogLocator falls back on is too many.
+    # within a decade LogLocator gives too few ticks, and its fallback too many
     narrow = decades < 0.75
     axis.set_major_locator(MaxNLocator(4) if narrow else LogLocator(base=10, subs=subs, numticks=7))
     axis.set_major_formatter(formatter)
@@ -202,5 +238,6 @@ def log_axis(axis: Axis, limits: Limits, formatter: FuncFormatter) -> None:
 
 
 def target_lines(axes: Axes, targets: Sequence[float]) -> None:
+    """Draw a dotted horizontal line at each target."""
     for target in targets:
         axes.axhline(target, color=GREY, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)

@@ -1,4 +1,4 @@
-"""How many bytes each strategy needed to reach the target, and what share of them was local states."""
+"""A figure: the bytes that each strategy sent until it reached the target, and the share of local states in them."""
 
 from typing import Any
 
@@ -20,14 +20,15 @@ from fdabench.report.figures.wrapping import wrap_label
 
 TITLE = "Bytes to the target"
 _MISS_HATCH = "////"
-# Of the bytes, in 0..1: a smaller share of local states is told as less than this.
+# in 0..1: a smaller share of local states is shown as "<1 %"
 WORTH_A_NUMBER = 0.01
 _COLUMNS, _LETTERS = 2, 34
-# inches: of a bar, of a line of its label, and of what is above and below the bars
+# heights in inches: a bar, a line of its label, the space above and below the bars
 _BAR, _LINE, _AROUND = 0.27, 0.12, 0.75
 
 
 def draw_cost(data: ReportData) -> Figure | None:
+    """Draw one panel with bars for each workload; None if no suite has outcomes at a target."""
     rows = data.at_workload_target
     if data.at_suite_target.empty:
         return None
@@ -65,7 +66,7 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, limits: Limits) ->
 
 
 def common_limits(rows: pd.DataFrame) -> Limits:
-    """Of every panel: from a power of ten below all that is drawn, and with space for the words at the bars' ends."""
+    """The limits of the x axis of all panels: from a power of ten to the largest cost, with space for annotations."""
     known = rows.loc[rows["cost_bytes"] > 0, "cost_bytes"].astype(float)
     if known.empty:
         return 1.0, 10.0
@@ -79,7 +80,7 @@ def _bar(axes: Axes, mine: pd.DataFrame, position: int, floor: float, color: str
         axes.text(floor, position, f" 0/{len(mine)}, diverged", va="center", fontsize=SMALL)
         return
     missed = not mine["reached"].all()
-    if cost == 0:  # as of one worker in a ring
+    if cost == 0:  # for example one worker with the convention "ring"
         axes.text(floor, position, f" {format_bytes(0)}, {_words(mine)}", va="center", fontsize=SMALL)
         return
     look: dict[str, Any] = {"alpha": 0.45, "hatch": _MISS_HATCH} if missed else {"alpha": 0.8}
@@ -91,7 +92,7 @@ def _bar(axes: Axes, mine: pd.DataFrame, position: int, floor: float, color: str
 
 
 def _seeds(axes: Axes, mine: pd.DataFrame, position: int) -> None:
-    """Each of them, joined from the lowest to the highest."""
+    """Draw a point for each seed, and a line from the lowest to the highest."""
     ends = mine["cost_bytes"].min(), mine["cost_bytes"].max()
     halo = [withStroke(linewidth=2.2, foreground="white")]
     axes.plot(ends, [position - 0.12] * 2, color="black", linewidth=0.8, zorder=3, path_effects=halo)
@@ -103,6 +104,7 @@ def _seeds(axes: Axes, mine: pd.DataFrame, position: int) -> None:
 
 
 def _state_share(mine: pd.DataFrame) -> float:
+    """The share of local states in the bytes until the target, in 0..1; mean over the seeds that reached it."""
     hits = mine[mine["reached"]]
     return float((hits["bytes_state"] / hits["bytes_total"]).mean()) if len(hits) else 0.0
 

@@ -1,4 +1,4 @@
-"""Which strategy is fastest, by the bandwidth and the latency of the workers' links."""
+"""A figure: the fastest strategy for each bandwidth and latency of the workers' links."""
 
 from collections.abc import Mapping, Set
 from itertools import cycle
@@ -24,12 +24,12 @@ from fdabench.style.contrast import blend
 TITLE = "What is fastest on which network"
 MOST_WORKLOADS = 6
 TIE = 0.1
-"""Of the time: nearer ones are no clear order, as a region is drawn from the median of a few seeds."""
+"""Relative difference of two times below which their order is unclear, because each is the median of a few seeds."""
 BANDWIDTHS = np.logspace(6, 11.5, 111)
 LATENCIES = np.logspace(-6, -0.5, 111)
-# to the left of it a network's name stands on the right of its dot
+# names of networks with a smaller bandwidth are on the right of their dots, the others on the left
 _MIDDLE = 3e9
-# half of a name's size in points of the map: columns for each letter, and rows
+# half of the size of a name, in grid points of the map: columns for each letter, and rows
 _COLUMNS, _ROWS = 1.15, 4
 _EDGE = "#555555"
 _TIE_PAINT = (1.0, 1.0, 1.0, 0.75)
@@ -43,6 +43,7 @@ Paint = tuple[str, str]
 
 
 def draw_crossover(data: ReportData) -> Figure | None:
+    """Draw one map for each workload on which at least two strategies reached the target; None if there is none."""
     demands = data.demands
     several = [(pair, group) for pair, group in demands.groupby(WORKLOAD, sort=False) if group["label"].nunique() > 1]
     if not several:
@@ -63,20 +64,30 @@ def draw_crossover(data: ReportData) -> Figure | None:
 
 
 def fastest_regions(group: pd.DataFrame) -> dict[str, Region]:
-    """Where on the map, [latency, bandwidth], each strategy is the fastest; strategies that never are, are left out."""
+    """The region in which each strategy is the fastest.
+
+    Args:
+        group: the demands of the cells of one workload.
+
+    Returns:
+        A mask, shape [latency, bandwidth], by label; no entry for strategies that are never the fastest.
+    """
     best = np.argmin(_seconds(group), axis=0)
     return {label: best == i for i, label in enumerate(labels_in_order(group)) if (best == i).any()}
 
 
 def ties(group: pd.DataFrame) -> Region:
-    """Where on the map the second is within `TIE` of the fastest: the border of their regions is no sharp line."""
+    """A mask, shape [latency, bandwidth]: whether the second strategy's time is within `TIE` of the fastest's.
+
+    The border of two regions lies within it.
+    """
     first, second = np.sort(_seconds(group), axis=0)[:2]
     close: Region = second <= (1 + TIE) * first
     return close
 
 
 def _seconds(group: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Of each strategy, [strategy, latency, bandwidth]."""
+    """The modeled time to the target in seconds, shape [strategy, latency, bandwidth]."""
     found = []
     for label in labels_in_order(group):
         demand, step_s = demand_of(group[group["label"] == label])
@@ -109,7 +120,15 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, found: Mapping[str
 
 
 def _label(axes: Axes, free: Region, label: str) -> None:
-    """In the middle of where it fits; the legend has it where it fits nowhere."""
+    """Write the label of a strategy into its region, as far from the border as possible.
+
+    It is omitted where it fits nowhere, because the legend contains it too.
+
+    Args:
+        axes: the panel.
+        free: a mask of the region without the places that other text covers, shape [latency, bandwidth].
+        label: the text.
+    """
     box = (2 * _ROWS + 1, 2 * int(_COLUMNS * len(label)) + 1)
     fits = ndimage.minimum_filter(free, box, mode="constant")
     if fits.any():
@@ -120,7 +139,10 @@ def _label(axes: Axes, free: Region, label: str) -> None:
 
 
 def _paints(data: ReportData, winners: Set[str]) -> dict[str, Paint]:
-    """Pale, as text has to be read on it; a hatch for each, as pale colors are hard to tell apart."""
+    """The color and the hatch of each winner's region.
+
+    Colors are pale, so that text on them is legible. Hatches distinguish the regions, because pale colors are similar.
+    """
     shown = [label for label in data.labels if label in winners]
     return {
         label: (blend(data.looks[label].color, "white", 0.6), hatch)
@@ -134,7 +156,7 @@ def _patch(paint: Paint) -> Patch:
 
 
 def _named(data: ReportData, group: pd.DataFrame) -> list[tuple[str, float, float]]:
-    """The named networks that are on the map, as what each worker has of them: name, bandwidth, latency."""
+    """The named networks within the ranges of the axes: name, bandwidth of each worker in bit/s, latency in s."""
     suite, workers = str(group["suite"].iloc[0]), int(group["workers"].iloc[0])
     found = [
         (name, network.per_worker(workers), max(network.latency, LATENCIES[0] * 1.5))
@@ -154,7 +176,7 @@ def _dots(axes: Axes, named: list[tuple[str, float, float]]) -> None:
 
 
 def _taken(named: list[tuple[str, float, float]]) -> Region:
-    """Where the names of networks stand, [latency, bandwidth]."""
+    """A mask of the places that names of networks cover, shape [latency, bandwidth]."""
     taken = np.zeros((len(LATENCIES), len(BANDWIDTHS)), dtype=bool)
     for name, bandwidth, latency in named:
         row, column = int(np.searchsorted(LATENCIES, latency)), int(np.searchsorted(BANDWIDTHS, bandwidth))

@@ -1,4 +1,4 @@
-"""How far the monitors' estimates lie from the true model variance."""
+"""A figure: the monitors' estimates of the model variance against its exact value."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,12 +12,17 @@ from fdabench.report.figures.plot import FigureSpec
 
 TITLE = "The monitors' estimates against the true model variance"
 MOST_POINTS = 1500
-# float32 rounding alone puts an exact estimate this far under the truth.
+# relative: float32 rounding makes an exact estimate smaller than the exact variance by up to this much
 _ROUNDING = 1e-4
 
 
 def estimate_pairs(data: ReportData) -> pd.DataFrame:
-    """Estimate and exact variance at the same step: just before syncs, and at evaluations."""
+    """The estimates for which the exact variance at the same step is known: just before syncs and at evaluations.
+
+    Returns:
+        A row for each, with the columns `cell_id`, `label`, `family`, `estimate`, `variance` and `at`, which is
+        `"sync"` or `"evaluation"`.
+    """
     columns = ["cell_id", "label", "family", "estimate", "variance"]
     parts = [data.rounds[columns].assign(at="sync"), data.evals[columns].assign(at="evaluation")]
     known = [part for part in parts if len(part)]
@@ -26,11 +31,12 @@ def estimate_pairs(data: ReportData) -> pd.DataFrame:
 
 
 def positive_only(pairs: pd.DataFrame) -> pd.DataFrame:
-    """What a log scale can show."""
+    """The pairs that a logarithmic scale can show."""
     return pairs[(pairs["estimate"] > 0) & (pairs["variance"] > 0)]
 
 
 def draw_estimate(data: ReportData) -> Figure | None:
+    """Draw one panel for each family of strategies; None if no pair of estimate and variance is positive."""
     pairs = positive_only(estimate_pairs(data))
     if pairs.empty:
         return None
@@ -72,6 +78,7 @@ def _panel(axes: Axes, data: ReportData, pairs: pd.DataFrame, family: str) -> No
 
 
 def _over(mine: pd.DataFrame) -> str:
+    """The median ratio of estimate and variance, and the share of estimates that are too low."""
     below = float((mine["estimate"] < mine["variance"] * (1 - _ROUNDING)).mean())
     middle = float((mine["estimate"] / mine["variance"]).median())
     return (

@@ -1,4 +1,4 @@
-"""What unequal data costs: bytes to the target and final accuracy against the Dirichlet concentration alpha."""
+"""A figure: bytes to the target and final accuracy against the Dirichlet concentration alpha of the partition."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,13 @@ _GROUP = ["suite", "except_partition_id"]
 
 
 def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    """Finished cells by suite and all of the workload but its alpha, where alpha varies; IID stands beside each."""
+    """Group the finished cells by suite and by all of the workload except alpha.
+
+    Groups with a single alpha are left out. IID cells are in the group of each kind of partition, as infinite alpha.
+
+    Returns:
+        Pairs of (suite, title of the group) and the group's rows of `data.finished`.
+    """
     runs = data.finished.dropna(subset="alpha")
     others = runs["cell_id"].map(lambda cell_id: _but_alpha(data.configs[cell_id]["partition"]))
     found = []
@@ -48,10 +54,12 @@ def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
 
 
 def _but_alpha(partition: Mapping[str, Any]) -> str:
+    """The name of a partition without its alpha."""
     return format_component(partition, without=("alpha",))
 
 
 def draw_heterogeneity(data: ReportData) -> Figure | None:
+    """Draw two panels, costs and accuracies, for each group of `groups_of`; None if there is none."""
     groups = groups_of(data)
     if not groups:
         return None
@@ -71,7 +79,7 @@ def draw_heterogeneity(data: ReportData) -> Figure | None:
 
 
 def _places(alphas: "pd.Series[float]") -> dict[float, float]:
-    """Evenly apart, smallest alpha left, IID at the right: a list of settings, not a scale."""
+    """The x coordinate of each alpha: evenly spaced, in increasing order, IID (infinity) last."""
     return {alpha: float(place) for place, alpha in enumerate(sorted(set(alphas)))}
 
 
@@ -100,7 +108,11 @@ def _accuracies(axes: Axes, data: ReportData, runs: pd.DataFrame, places: dict[f
 
 
 def _lines(axes: Axes, data: ReportData, frame: pd.DataFrame, column: str, places: dict[float, float]) -> None:
-    """A line through the means, the seeds beside it; a triangle upwards where a miss makes a cost a lower bound."""
+    """Draw a line through the means of each strategy, and points for single cells.
+
+    An arrow upwards marks a mean that is a lower bound, because a cell missed the target. Strategies are shifted
+    against each other so that their points do not overlap.
+    """
     labels = list(dict.fromkeys(frame["label"]))
     for index, label in enumerate(labels):
         mine, look = frame[frame["label"] == label], data.looks[label]

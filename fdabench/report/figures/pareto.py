@@ -1,4 +1,7 @@
-"""Communication against computation: bytes and steps to the target, the paper's main picture."""
+"""A figure: bytes against local steps to the target, for each strategy, with the Pareto frontier.
+
+It is the main figure of the FDA paper.
+"""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -35,16 +38,17 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, truncation_note
 from fdabench.report.figures.tags import tag_artists
 
-# Points: of a panel within its axes, of two marks that cover each other, of two beside each other.
+# in points: the size of a panel's data area, the distance below which markers overlap, the distance of shifted markers
 _PANEL, _COVERED, _BESIDE = (165.0, 135.0), 7.0, 10.0
-# Of the panel's width: counts stand on the left of what lies further right.
+# a fraction of the panel's width: counts of markers further right are written on their left
 _LEFT = 0.75
-# As many letters as a panel is wide.
+# letters in a line that is as wide as a panel
 _WORDS = 40
 TITLE = "Bytes against steps to the target"
 
 
 def draw_pareto(data: ReportData) -> Figure | None:
+    """Draw one panel for each workload on which a strategy reached the target; None if there is none."""
     rows = data.at_workload_target
     hits = _drawable(rows)
     if hits.empty:
@@ -66,7 +70,7 @@ def draw_pareto(data: ReportData) -> Figure | None:
 
 
 def workloads_without(data: ReportData) -> list[str]:
-    """Where nobody reached a target at a cost, by name."""
+    """The titles of the workloads on which no cell reached a target with more than 0 bytes."""
     groups = data.at_workload_target.groupby(WORKLOAD, sort=False)
     return [data.workload_title(*pair) for pair, group in groups if _drawable(group).empty]
 
@@ -76,22 +80,25 @@ def _nobody(workloads: Sequence[str]) -> str:
 
 
 def _drawable(rows: pd.DataFrame) -> pd.DataFrame:
-    """Hits that cost something: a log scale has no place for one worker in a ring."""
+    """The outcomes that reached the target with more than 0 bytes.
+
+    A logarithmic scale cannot show 0 bytes, which is the cost of one worker with the convention "ring".
+    """
     return rows[rows["reached"].astype(bool) & (rows["bytes_total"] > 0)]
 
 
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
-    """Whether there is a line of those that are not beaten."""
+    """Draw one workload. Returns whether the panel has a frontier."""
     hits = _drawable(group)
     middles = hits.groupby("label", sort=False)[["step", "bytes_total"]].median().astype(float)
     for label, mine in hits.groupby("label", sort=False):
-        if len(mine) > 1:  # else it is its own median
+        if len(mine) > 1:  # a single cell is the median, which is drawn below
             with tag_artists(axes, str(label)):
                 axes.plot(mine["step"], mine["bytes_total"], zorder=2, **faint_marker(data.looks[str(label)], 3.5))
     limits = log_limits(hits["step"]), log_limits(hits["bytes_total"])
     step_axis(axes.xaxis, limits[0])
     byte_axis(axes.yaxis, limits[1])
-    axes.set_xlim(*limits[0])  # marks that are shifted have no part in matplotlib's own limits
+    axes.set_xlim(*limits[0])  # matplotlib's automatic limits ignore shifted markers
     axes.set_ylim(*limits[1])
     for together in piles(middles, *limits):
         _pile(axes, data, group, middles.loc[together], limits[0])
@@ -104,7 +111,16 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
 
 
 def piles(middles: pd.DataFrame, steps: Limits, spent: Limits) -> list[list[str]]:
-    """The labels of `middles`, those in one list whose marks would cover each other; the cheapest first."""
+    """Group the strategies whose markers would overlap.
+
+    Args:
+        middles: the median `step` and `bytes_total` of each strategy, by label.
+        steps: the limits of the x axis.
+        spent: the limits of the y axis.
+
+    Returns:
+        Lists of labels, each in increasing order of bytes.
+    """
     found: list[list[str]] = []
     places = {
         str(label): (_part(step, steps) * _PANEL[0], _part(cost, spent) * _PANEL[1])
@@ -117,19 +133,33 @@ def piles(middles: pd.DataFrame, steps: Limits, spent: Limits) -> list[list[str]
 
 
 def _part(value: float, limits: Limits) -> float:
-    """Where on a log axis, in 0..1."""
+    """The position of a value on a logarithmic axis, in 0..1."""
     return log(value / limits[0]) / log(limits[1] / limits[0])
 
 
 def shifts_of(number: int, place: float) -> list[float]:
-    """Points to the right of `place`, in 0..1 of the panel's width: marks around it, but all within the panel."""
+    """The horizontal shifts of markers that are drawn side by side around one position, within the panel.
+
+    Args:
+        number: of markers.
+        place: the position, in 0..1 of the panel's width.
+
+    Returns:
+        For each marker the shift to the right, in points.
+
+    >>> shifts_of(3, 0.5)
+    [-10.0, 0.0, 10.0]
+    """
     half, center = _BESIDE * (number - 1) / 2, place * _PANEL[0]
     inside = min(max(center, half + _COVERED), _PANEL[0] - half - _COVERED) - center if number > 1 else 0.0
     return [inside - half + _BESIDE * i for i in range(number)]
 
 
 def _pile(axes: Axes, data: ReportData, group: pd.DataFrame, middles: pd.DataFrame, steps: Limits) -> None:
-    """Side by side around the place where they are, joined by a line; each where it is, if it stands alone."""
+    """Draw the markers of strategies that would overlap, side by side and joined by a line.
+
+    A single strategy is drawn at its position. If cells missed the target, the counts of hits are written beside.
+    """
     step, spent = (float(np.exp(np.log(middles[cost]).mean())) for cost in ("step", "bytes_total"))
     shifts = shifts_of(len(middles), _part(step, steps))
     right = _part(step, steps) > _LEFT
@@ -155,12 +185,15 @@ def _pile(axes: Axes, data: ReportData, group: pd.DataFrame, middles: pd.DataFra
 
 
 def _wrapped(text: str) -> str:
-    """Broken at commas and blanks, but not within a label."""
+    """Wrap a list of labels, but not between the name and the setting of one label."""
     return fill(text.replace(" θ", "\u00a0θ").replace(" τ", "\u00a0τ"), _WORDS)
 
 
 def _frontier(axes: Axes, middles: pd.DataFrame) -> bool:
-    """Through the strategies that no other beats in both costs; no line through one alone."""
+    """Draw the line through the strategies that no other strategy beats in both costs, if there are at least two.
+
+    Returns whether the line was drawn.
+    """
     best = middles.sort_values(["step", "bytes_total"])
     best = best[best["bytes_total"] < best["bytes_total"].cummin().shift(fill_value=float("inf"))]
     if len(best) < 2:

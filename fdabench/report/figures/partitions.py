@@ -1,4 +1,4 @@
-"""Who holds which classes: samples of each class at each worker."""
+"""A figure: the number of training samples of each class at each worker, as a heat map for each partition."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,14 +12,14 @@ from fdabench.style.contrast import text_color_on
 TITLE = "Who holds which classes"
 MOST = 6
 _ROOM_FOR_NUMBERS = 110
-# points: how wide the cells of a row are together
+# the width of a row of the heat map, in points
 _WIDE = 236
-# of a digit, as a part of its height; of a cell, how much of its width a number may take
+# the width of a digit relative to the font size; the part of an entry's width that its number may fill
 _DIGIT, _FILLED = 0.64, 0.85
 
 
 def select_cells(data: ReportData) -> pd.DataFrame:
-    """One cell for each workload's partition: that of its lowest seed with a result."""
+    """Select one cell for each partition: the finished one with the lowest seed."""
     if data.partition.empty:
         return data.finished.head(0)
     cells = data.finished[data.finished["cell_id"].isin(data.partition["cell_id"].unique())]
@@ -29,6 +29,7 @@ def select_cells(data: ReportData) -> pd.DataFrame:
 
 
 def draw_partitions(data: ReportData) -> Figure | None:
+    """Draw one heat map for each partition; None if no cell has recorded its partition."""
     cells = select_cells(data)
     if cells.empty:
         return None
@@ -42,6 +43,7 @@ def draw_partitions(data: ReportData) -> Figure | None:
 
 
 def _heat_map(figure: Figure, axes: Axes, samples: pd.DataFrame) -> None:
+    """Draw a table of sample counts, workers by classes. Numbers are written into the entries where they fit."""
     whole_class = float(samples.sum().max())
     image = axes.imshow(samples.to_numpy(float), cmap="Blues", aspect="auto", vmin=0, vmax=whole_class)
     figure.colorbar(image, ax=axes, label="samples", fraction=0.05, pad=0.02)

@@ -1,4 +1,7 @@
-"""A figure as data: what it is called, what it shows, in words and drawn. Whoever renders needs no more."""
+"""The type of a figure, `FigureSpec`, and sentences that captions of several figures contain.
+
+`report.page` renders a figure from its specification alone.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,16 +13,21 @@ from fdabench.formatting import plural
 
 
 def no_caption(_data: ReportData) -> str:
-    """Of a figure whose absence needs no reason."""
+    """The `absence` of a figure that is omitted without an explanation."""
     return ""
 
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """`caption` says what was measured, over how many cells and seeds, in which convention.
+    """A figure of a report.
 
-    `draw` answers None where there is nothing to show; then there is no caption either, and `absence` says why where a
-    reader may look for the figure: one sentence, or nothing.
+    Args:
+        name: of the file, without suffix.
+        title: the heading.
+        caption: returns what was measured, over how many cells and seeds, and by which convention. It is called only
+            if `draw` returns a figure.
+        draw: returns the figure; None if there is nothing to show.
+        absence: returns a sentence that the report prints if `draw` returns None, or "" to print nothing.
     """
 
     name: str
@@ -30,18 +38,23 @@ class FigureSpec:
 
 
 def truncation_note(total: int, most: int, what: str) -> str:
-    """Never silent about panels that did not fit."""
+    """The sentence about what a figure leaves out for lack of space; empty if it shows everything.
+
+    >>> truncation_note(14, 12, "workloads")
+    ' The first 12 of 14 workloads are shown.'
+    """
     return f" The first {most} of {total} {what} are shown." if total > most else ""
 
 
 def the_target(data: ReportData) -> str:
-    """The target of all panels, as a caption names it."""
+    """The name of the headline target of all panels, for a caption."""
     names = list(dict.fromkeys(headline.name for headline in data.headlines.values()))
     several = "its suite's headline target" if len(names) > 1 else f"the headline target, {names[0]}"
     return f"{several} (a panel whose title names another shows that)"
 
 
 def sample_note(data: ReportData) -> str:
+    """The numbers of finished cells and seeds and the accounting convention, for a caption."""
     finished = data.finished
     missing = len(data.runs) - len(finished)
     left_out = f" ({missing} more without a result are missing)" if missing else ""

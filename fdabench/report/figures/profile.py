@@ -1,4 +1,7 @@
-"""On what part of the workloads a strategy comes within a factor of the cheapest."""
+"""A figure: performance profiles, the share of workloads on which a strategy is within a factor of the fewest bytes.
+
+Dolan and Moré (2002), Benchmarking optimization software with performance profiles.
+"""
 
 from typing import Any
 
@@ -16,10 +19,11 @@ from fdabench.report.figures.tags import tag_artists
 
 TITLE = "How often within a factor of the fewest bytes"
 LEAST_PAIRS = 8
-"""Of workload and seed: with fewer a curve has so few steps that all lie on each other."""
+"""Pairs of workload and seed, at least. With fewer, curves have so few steps that they coincide."""
 
 
 def draw_profile(data: ReportData) -> Figure | None:
+    """Draw one curve for each strategy; None if there are fewer than `LEAST_PAIRS` pairs of workload and seed."""
     ratios = ratios_to_best(data.at_workload_target, "cost_bytes")
     if ratios.groupby(PAIR).ngroups < LEAST_PAIRS:
         return None
@@ -30,7 +34,7 @@ def draw_profile(data: ReportData) -> Figure | None:
         look, xs = data.looks[str(label)], np.concatenate([[0.0], np.log2(factors), [end]])
         heights = np.concatenate([[0.0], parts, parts[-1:] if len(parts) else [0.0]])
         with tag_artists(axes, str(label)):
-            # markers where it climbs
+            # markers only where the curve rises
             every = list(range(1, len(xs) - 1, max(1, len(factors) // 6)))
             line: dict[str, Any] = {"color": look.color, "linestyle": look.dashes, "clip_on": False}
             axes.plot(xs, heights, drawstyle="steps-post", markevery=every, **line, **marker(look, 4.5))
@@ -63,7 +67,7 @@ def caption_profile(data: ReportData) -> str:
 
 
 def absence_profile(data: ReportData) -> str:
-    """Why there is no figure although somebody reached a target."""
+    """The reason why there is no figure; empty if no cell reached a target."""
     pairs = ratios_to_best(data.at_workload_target, "cost_bytes").groupby(PAIR).ngroups
     if not pairs:
         return ""

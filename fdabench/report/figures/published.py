@@ -1,4 +1,7 @@
-"""Bytes against steps to the target, a cloud for each strategy, the published medians beside: the paper's own form."""
+"""A figure: bytes against local steps to the target, measured and as published by the authors of the FDA paper.
+
+Each strategy has a cloud of points, as in the figures of the paper, and the published median with its range.
+"""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -35,7 +38,13 @@ Panel = tuple[str, str, float]
 
 
 class PointCloud(NamedTuple):
-    """One strategy: the cells that reached the target, in `bytes` and `steps`, and what was published of it."""
+    """The points of one strategy in one panel.
+
+    Args:
+        strategy: its name in the paper.
+        cells: a row for each cell that reached the target, with the columns `bytes` and `steps`.
+        facts: the published results, by quantity.
+    """
 
     strategy: str
     cells: pd.DataFrame
@@ -43,11 +52,11 @@ class PointCloud(NamedTuple):
 
 
 def point_clouds(data: ReportData) -> dict[Panel, list[PointCloud]]:
-    """By model, partition and target; only where cells reached it."""
+    """The point clouds of each panel, by model, partition and target. Panels and clouds without hits are left out."""
     cells = counterparts(data)
     found: dict[Panel, list[PointCloud]] = {}
     for axes, facts in _settings():
-        # most suites replicate none of the settings, and pandas takes milliseconds to make a list of an empty table
+        # most suites replicate none of the settings, and converting an empty table takes pandas milliseconds
         if (matched := matching(axes, cells)).empty:
             continue
         rows = [measure_cell(axes, cell, data) for cell in matched.to_dict("records")]
@@ -59,7 +68,7 @@ def point_clouds(data: ReportData) -> dict[Panel, list[PointCloud]]:
 
 
 def _settings() -> Iterator[tuple[Setting, dict[Quantity, PublishedResult]]]:
-    """The costs over the paper's grid."""
+    """Yield each setting of the paper with its published costs over the paper's grid of workers and thetas."""
     by_axes: dict[Setting, dict[Quantity, PublishedResult]] = {}
     for fact in published():
         if fact.over_grid:
@@ -68,6 +77,7 @@ def _settings() -> Iterator[tuple[Setting, dict[Quantity, PublishedResult]]]:
 
 
 def draw_published(data: ReportData) -> Figure | None:
+    """Draw one panel for each setting of `point_clouds`; None if there is none."""
     found = point_clouds(data)
     if not found:
         return None
@@ -109,13 +119,14 @@ def _frame(axes: Axes, group: list[PointCloud]) -> None:
 
 
 def _extent(group: list[PointCloud], quantity: Quantity) -> Iterator[float]:
+    """Yield all values on one axis, measured and published, for the limits of the axis."""
     for cloud in group:
         yield from cloud.cells[quantity]
         yield from (cloud.facts[quantity].low, cloud.facts[quantity].high)
 
 
 def _keys() -> list[Key]:
-    """In grey: small, filled and hollow, whatever the strategy."""
+    """The legend entries for the three kinds of markers, in grey because they apply to every strategy."""
     return [
         (Line2D([], [], **faint_marker(PlotStyle("", GREY, "o", "-", "full"), 3.5)), "one cell"),
         (Line2D([], [], color=GREY, marker="o", linestyle="", markersize=7), "median"),

@@ -1,4 +1,4 @@
-"""More workers: bytes and steps to the target against their number, the paper's Figures 6 to 8."""
+"""A figure: bytes and local steps to the target against the number of workers, as Figures 6 to 8 of the FDA paper."""
 
 from collections.abc import Callable
 
@@ -31,10 +31,13 @@ MOST_GROUPS, MOST_LINES = 3, 15
 
 
 def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
-    """Hits at a target, by all of the workload but its workers, where their number varies among the hits.
+    """Group the outcomes that reached a target by suite and by all of the workload except the number of workers.
 
-    The target is the suite's headline, or where that was reached with one number of workers only the next below, which
-    the title says then.
+    The target is the highest one, up to the suite's headline, that was reached with at least two numbers of workers.
+    Groups without such a target are left out.
+
+    Returns:
+        Pairs of the group's title, which names the target if it is not the headline, and its rows of `data.outcomes`.
     """
     hits = data.outcomes[data.outcomes["reached"].astype(bool)]
     found = []
@@ -51,6 +54,7 @@ def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
 
 
 def draw_scaling(data: ReportData) -> Figure | None:
+    """Draw two panels, bytes and steps, for each group of `groups_of`; None if there is none."""
     groups = groups_of(data)[:MOST_GROUPS]
     if not groups:
         return None
@@ -71,7 +75,7 @@ def draw_scaling(data: ReportData) -> Figure | None:
 
 
 def _shown(hits: pd.DataFrame) -> pd.DataFrame:
-    """The strategies that got there with the most numbers of workers, as many as an eye can follow."""
+    """The rows of the `MOST_LINES` strategies that reached the target with the most numbers of workers."""
     reach = hits.groupby("label", sort=False)["workers"].nunique().sort_values(ascending=False, kind="stable")
     return hits[hits["label"].isin(set(reach.index[:MOST_LINES]))]
 
@@ -97,7 +101,7 @@ def _lines(
 
 
 def _hit_count(axes: Axes, data: ReportData, hits: pd.DataFrame, workers: float, cost: float) -> None:
-    """n/N by a point that some seeds missed."""
+    """Write n/N beside a point if only n of N seeds reached the target."""
     first = hits.iloc[0]
     every = data.outcomes
     same = (every["suite"] == first["suite"]) & every["workload"].isin(set(hits["workload"]))

@@ -1,4 +1,4 @@
-"""What theta costs: bytes and steps to the target against it, with the thetas that the paper's rules give."""
+"""A figure: bytes and local steps to the target against theta, with the thetas that the FDA paper's rules give."""
 
 from collections.abc import Mapping
 
@@ -31,18 +31,21 @@ from fdabench.style.looks import Paint, PlotStyle, assign_styles
 
 TITLE = "Theta: what a looser threshold saves and costs"
 MOST_WORKLOADS = 4
-# A rule further from what was run would only stretch the axis.
+# a rule is drawn if its theta is within this factor of the thetas that were run
 NEAR = 3.0
 _COST = {"cost_bytes": "bytes of all workers", "cost_steps": "local steps"}
-# Side by side above the axis, however close the lines are.
+# alignments with which the names of the rules do not overlap, even if their lines are close to each other
 _SIDES = {"hpc": "right", "balanced": "center", "fl": "left"}
 
 
 def theta_sweeps(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    """Outcomes of the strategies with at least three thetas on a workload, by workload.
+    """The outcomes of strategies with at least `LEAST_THETAS` thetas on a workload, by workload.
 
-    Rows of one sweep have the same `series`, which is made of the settings apart from theta; `name` is what it is
-    called in the legend.
+    Workloads on which none of them reached a target are left out.
+
+    Returns:
+        Pairs of (suite, workload) and rows. Rows of one sweep have the same `series`, which identifies the settings
+        other than theta, and the same `name`, which is the text of the legend.
     """
     rows = data.at_workload_target.join(
         data.runs.set_index("cell_id")[["theta", "num_parameters", "series"]], on="cell_id"
@@ -57,7 +60,10 @@ def theta_sweeps(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]
 
 
 def _names(rows: pd.DataFrame) -> dict[str, str]:
-    """The words that the labels of a series have in common, else its family; numbered where two would be the same."""
+    """The name of each series: the words that its labels have in common, or else its family.
+
+    Equal names get numbers: `#2`, `#3`, ...
+    """
     names: dict[str, str] = {}
     for series, mine in rows.groupby("series", sort=False):
         first, *others = [str(label).split(" ") for label in dict.fromkeys(mine["label"])]
@@ -68,6 +74,7 @@ def _names(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def draw_sweep(data: ReportData) -> Figure | None:
+    """Draw two panels, bytes and steps, for each workload of `theta_sweeps`; None if there is none."""
     found = theta_sweeps(data)
     if not found:
         return None
@@ -90,7 +97,7 @@ def _looks(shown: list[tuple[tuple[str, str], pd.DataFrame]], paints: Mapping[st
 
 
 def rules_in_range(group: pd.DataFrame) -> dict[str, float]:
-    """The rules' thetas for this model, by name; those far from every theta that was run are left out."""
+    """The theta of each published rule for this model, by name, if it is within `NEAR` of the thetas that were run."""
     size = float(group["num_parameters"].iloc[0])
     low, high = group["theta"].min() / NEAR, group["theta"].max() * NEAR
     return {name: constant * size for name, constant in THETA_PER_PARAMETER.items() if low <= constant * size <= high}
@@ -108,7 +115,7 @@ def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, PlotStyl
             fontsize=SMALL, color=GREY,
         )  # fmt: skip
     thetas, costs = log_limits([*group["theta"], *rules.values()]), log_limits(known[cost])
-    axes.set(xlim=thetas, ylim=costs)  # before the scale: every theta may have hit at the same step
+    axes.set(xlim=thetas, ylim=costs)  # set before the scale, because all costs may be equal
     number_axis(axes.xaxis, thetas)
     (byte_axis if cost == "cost_bytes" else step_axis)(axes.yaxis, costs)
     axes.set_xlabel("θ, squared L2 norm")
@@ -117,7 +124,10 @@ def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, PlotStyl
 
 
 def _line(axes: Axes, mine: pd.DataFrame, cost: str, look: PlotStyle) -> None:
-    """Through the geometric means of the seeds; ≥ where a seed missed the target and what it had spent stands in."""
+    """Draw a line through the geometric means over seeds, and points for single cells.
+
+    An arrow upwards marks a mean that is a lower bound, because a cell missed the target and counts with what it spent.
+    """
     at_theta = mine.groupby("theta")
     middle = at_theta[cost].agg(geometric_mean)
     axes.plot(mine["theta"], mine[cost], zorder=2, **faint_marker(look, 3))
@@ -145,7 +155,7 @@ def caption_sweep(data: ReportData) -> str:
 
 
 def absence_sweep(data: ReportData) -> str:
-    """Why there is no figure although there are thetas."""
+    """The reason why there is no figure; empty if no strategy has a theta."""
     thetas = data.finished.dropna(subset="theta")
     if thetas.empty:
         return ""

@@ -1,4 +1,7 @@
-"""Which parts of a figure belong to which strategy, so that a page can switch them on and off."""
+"""Marks the artists of a figure with the strategy that they show, so that the page can hide or show a strategy.
+
+The mark is matplotlib's `gid`, which becomes the `id` of an element in SVG.
+"""
 
 import hashlib
 import re
@@ -11,18 +14,18 @@ from matplotlib.figure import Figure
 
 _PREFIX = "strategy-"
 TITLE_TAG = "figure-title"
-"""The `gid` of a figure's title, which a page leaves out."""
+"""The `gid` of a figure's title. The page removes the element, because it has its own heading."""
 TAG = re.compile(rf"({_PREFIX}[0-9a-f]{{10}})\.\d+")
 
 
 def strategy_tag(label: str) -> str:
-    """The `gid` of all that is drawn of a strategy: the same in every figure, and safe as an identifier."""
+    """The `gid` of the artists of a strategy: the same in every figure, and a valid identifier in HTML and SVG."""
     return _PREFIX + hashlib.sha256(label.encode()).hexdigest()[:10]
 
 
 @contextmanager
 def tag_artists(axes: Axes, label: str) -> Iterator[None]:
-    """Whatever is added to the axes meanwhile is of that strategy."""
+    """Tag the artists that are added to `axes` within the `with` block as those of a strategy."""
     before = set(axes.get_children())
     yield
     for artist in axes.get_children():
@@ -31,11 +34,14 @@ def tag_artists(axes: Axes, label: str) -> Iterator[None]:
 
 
 def number_tags(figure: Figure) -> None:
-    """`strategy-….1`, `strategy-….2`: identifiers in a file must be unique. The legend's entries are tagged too."""
+    """Tag the entries of the legend, and append numbers to all tags: `strategy-….1`, `strategy-….2`, ...
+
+    Numbers are necessary because identifiers in a file must be unique.
+    """
     tags = {str(artist.get_gid()) for artist in figure.findobj() if artist.get_gid()}
     for legend in figure.legends:
         for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
-            # a label that was broken into lines stands there whole
+            # the artist's label is the strategy's label without line breaks
             if (tag := strategy_tag(str(text.get_label() or text.get_text()))) in tags:
                 text.set_gid(tag)
                 if handle is not None:

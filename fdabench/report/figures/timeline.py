@@ -1,4 +1,8 @@
-"""When each strategy synchronized: a tick per sync, the estimate as a saw-tooth under theta, accuracy above."""
+"""A figure: the syncs of each strategy over local steps, with the estimate, theta and the accuracy.
+
+The first panel shows accuracies. Each other panel shows one strategy: a tick for each sync, and the estimate, which
+rises from 0 until it exceeds theta and falls to 0 at the sync.
+"""
 
 import math
 from collections.abc import Mapping
@@ -26,7 +30,10 @@ _LETTERS = 34
 
 
 def chosen_cells(data: ReportData) -> pd.DataFrame:
-    """One cell for each strategy of the first workload with a result; one for each family if they are many."""
+    """Select one finished cell for each strategy of the first workload, or one for each family if there are many.
+
+    Of several seeds it is the lowest; of a family it is the strategy in the middle of its order.
+    """
     finished = data.finished
     if finished.empty:
         return finished
@@ -42,7 +49,11 @@ def chosen_cells(data: ReportData) -> pd.DataFrame:
 
 
 def zoom_window(data: ReportData, cells: pd.DataFrame) -> tuple[float, bool]:
-    """The last step shown, and whether that is the whole run: no more teeth than an eye can tell apart."""
+    """The last step that is shown, and whether it is the last step of the run.
+
+    If strategies with a monitor synchronize more than `TEETH` times, later steps are left out, so that single syncs
+    can be distinguished.
+    """
     last = float(cells["steps"].max())
     ends = []
     for cell_id in cells.loc[cells["monitor"] != "", "cell_id"]:
@@ -53,6 +64,7 @@ def zoom_window(data: ReportData, cells: pd.DataFrame) -> tuple[float, bool]:
 
 
 def draw_timeline(data: ReportData) -> Figure | None:
+    """Draw one panel for accuracies and one for each cell of `chosen_cells`; None if no cell has finished."""
     cells = chosen_cells(data)
     if cells.empty:
         return None
@@ -102,13 +114,20 @@ def _cell(axes: Axes, data: ReportData, cell: Mapping[str, Any], end: float) -> 
 
 
 def _ticks(axes: Axes, steps: npt.NDArray[np.float64], span: tuple[float, float], color: str) -> None:
-    """As one line with gaps: a shape for each of thousands of syncs makes a file ten times as large."""
+    """Draw all ticks as one line with gaps.
+
+    One artist for each of thousands of syncs would make the file ten times as large.
+    """
     heights = np.tile([*span, np.nan], len(steps))
     axes.plot(np.repeat(steps, 3), heights, color=color, linewidth=0.6, solid_capstyle="butt")
 
 
 def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame, look: PlotStyle, end: float) -> float:
-    """The estimate where there is a monitor; else the model variance, which nobody watched. Gives the axis' top."""
+    """Draw the estimate, or the exact model variance for a strategy without a monitor.
+
+    Returns:
+        The highest value that the y axis has to contain.
+    """
     trace = data.trace[(data.trace["cell_id"] == cell_id) & (data.trace["step"] <= end)].dropna(subset="estimate")
     theta = float(syncs["theta"].iloc[0]) if len(syncs) else math.nan
     if len(trace):
@@ -127,7 +146,7 @@ def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame,
 
 
 def _top(values: "pd.Series[float]") -> float:
-    """The highest of them; one where there is none, or where nothing moved."""
+    """The largest value; 1 if there are none or all are 0."""
     highest = float(values.max()) if len(values) else 0.0
     return highest if highest > 0 else 1.0
 
@@ -135,7 +154,7 @@ def _top(values: "pd.Series[float]") -> float:
 def _sync_sawtooth(
     axes: Axes, values: "pd.Series[float]", syncs: "pd.Series[int]", look: PlotStyle, dashes: str
 ) -> None:
-    """Down to nothing at each sync, as all workers then hold the same model."""
+    """Draw values over steps, with 0 after each sync, because all workers then have the same model."""
     steps = np.concatenate([[0], values.index.to_numpy(float), syncs.to_numpy(float)])
     heights = np.concatenate([[0.0], values.to_numpy(float), np.zeros(len(syncs))])
     order = np.lexsort((np.concatenate([[0], np.zeros(len(values)), np.ones(len(syncs))]), steps))

@@ -1,11 +1,21 @@
-"""Words of a figure in lines that are short enough for their place."""
+"""Wraps labels and titles in figures."""
 
 from textwrap import fill
 
 TITLE_LETTERS = 46
-"""Above a panel of 3.5 inches."""
+"""The number of letters in a line that fits above a panel of 3.5 inches."""
 
 
 def wrap_label(label: str, letters: int, most_lines: int | None = None) -> str:
-    """In lines of at most so many letters, at blanks where there are any; … for what the last line has no room for."""
+    """Wrap a label at blanks; longer words are broken.
+
+    Args:
+        label: the text.
+        letters: in a line, at most.
+        most_lines: at most; the last line ends in ` …` if text is left out. Default: any number.
+
+    >>> print(wrap_label("LinearFDA theta=0.5 lr=0.1", 12, 2))
+    LinearFDA
+    theta=0.5 …
+    """
     return fill(label, letters, break_on_hyphens=False, max_lines=most_lines, placeholder=" …")
