@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.core.strategy import Round, StepResult, Strategy
+from fdabench.core.strategy import Round, StepContext, StepResult, Strategy
 from fdabench.datasets.base import DatasetTensors
 from fdabench.engine.arrays import LabeledData
 from fdabench.engine.gradients.selection import ENGINES
@@ -124,9 +124,9 @@ class _Watched:
     def init(self, w_D: Tensor) -> Round:
         return self._strategy.init(w_D)
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
+    def step(self, ctx: StepContext, r: Round, channel: Channel) -> StepResult:
         begun = perf_counter()
-        outcome = self._strategy.step(t, w_KD, r, channel)
+        outcome = self._strategy.step(ctx, r, channel)
         self.seconds += perf_counter() - begun
         return outcome
 

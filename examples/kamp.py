@@ -18,18 +18,22 @@ class Kamp:
         references=("@misc{kamp2018, title = {Efficient Decentralized Deep Learning by Dynamic Model Averaging}}",),
     )
 
-    def init(self, w_D: Tensor) -> api.Round:
-        return api.initial_round(w_D, self.server)
+    @property
+    def rule(self) -> api.SyncRule:
+        return api.SyncRule(self.server)
 
-    def step(self, t: int, w_KD: Tensor, r: api.Round, channel: api.Channel) -> api.StepResult:
-        u_KD = w_KD - r.anchor_D
+    def init(self, w_D: Tensor) -> api.Round:
+        return api.initial_round(w_D, self.rule)
+
+    def step(self, ctx: api.StepContext, r: api.Round, channel: api.Channel) -> api.StepResult:
+        u_KD = ctx.w_KD - r.anchor_D
         outside_K1 = (api.row_squared_norms(u_KD)[:, None] > self.theta).to(u_KD.dtype)
         if channel.mean(outside_K1, "state").item() == 0:  # nobody is outside
-            return api.StepResult(w_KD, r, False)
-        return api.synchronize(w_KD, r, self.server, channel)
+            return api.StepResult(ctx.w_KD, r, False)
+        return api.synchronize(ctx, r, self.rule, channel)
 
-    def forecast_traffic(self, steps: int, num_parameters: int) -> api.TrafficForecast:
-        return api.TrafficForecast(0, steps, num_states=steps, state_size=1)
+    def forecast_traffic(self, run: api.PlannedRun) -> api.TrafficForecast:
+        return api.TrafficForecast(0, run.steps, num_states=run.steps, state_size=1)
 
 
 STRATEGIES = {"kamp": Kamp}

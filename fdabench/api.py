@@ -19,20 +19,30 @@ from pathlib import Path
 from fdabench.cell_config import CellConfig, ComponentConfig
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
+from fdabench.core.codec import Codec, Reply
 from fdabench.core.monitor import Monitor
 from fdabench.core.row_sums import row_dots, row_squared_norms
 from fdabench.core.schedule import is_period_end
 from fdabench.core.strategy import (
-    CorrectsGradients,
+    CorrectedGradients,
+    Correction,
+    CorrectionUpdate,
+    HasSyncRule,
     HasTrafficForecast,
+    MeansForecast,
+    PlannedRun,
     Round,
+    RoundInfo,
     ServerOptimizer,
+    StepContext,
     StepResult,
     Strategy,
+    SyncRule,
+    TensorSlice,
     TrafficForecast,
-    initial_round,
-    synchronize,
 )
+from fdabench.core.sync import initial_round, synchronize
+from fdabench.core.trigger import Decision, Trigger
 from fdabench.datasets.base import DatasetSpec, DatasetTensors, data_dir
 from fdabench.datasets.files import FileBackedDatasetSpec
 from fdabench.errors import (
@@ -74,21 +84,34 @@ __all__ = [  # noqa: RUF022  by group
     "Average",
     "Channel",
     "ComponentInfo",
-    "CorrectsGradients",
+    "Codec",
+    "CorrectedGradients",
+    "Correction",
+    "CorrectionUpdate",
+    "Decision",
     "DatasetSpec",
     "DatasetTensors",
     "FileBackedDatasetSpec",
+    "HasSyncRule",
     "HasTrafficForecast",
     "LRSchedule",
     "LocalOptimizer",
+    "MeansForecast",
     "ModelSpec",
     "Monitor",
     "Partition",
+    "PlannedRun",
+    "Reply",
     "Round",
+    "RoundInfo",
     "ServerOptimizer",
+    "StepContext",
     "StepResult",
     "Strategy",
+    "SyncRule",
+    "TensorSlice",
     "TrafficForecast",
+    "Trigger",
     "initial_round",
     "is_period_end",
     "row_dots",

@@ -17,10 +17,10 @@ ROOT = Path(api.__file__).parents[1]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 NAMES = """
 AtSync Average Cell CellConfig CellFinished CellProgress CellStarted CellWarning Channel ComponentConfig ComponentInfo
-CorrectsGradients Count DatasetSpec DatasetTensors Decay Event FdabenchError FileBackedDatasetSpec HasTrafficForecast
-Idle LRSchedule LoadedSuite LocalOptimizer ModelSpec Monitor NonNegative NotComparedError Partition PartitionError
-PluginError PositiveFloat ResultError Results Round Seed ServerOptimizer StepResult Steps Strategy SuiteError
-Threshold TrafficForecast UsageError WorkloadError conclusion initial_round is_period_end load_results read_suite
+Codec CorrectedGradients Correction CorrectionUpdate Count DatasetSpec DatasetTensors Decay Decision Event FdabenchError FileBackedDatasetSpec HasSyncRule
+HasTrafficForecast Idle LRSchedule LoadedSuite LocalOptimizer MeansForecast ModelSpec Monitor NonNegative NotComparedError Partition PartitionError
+PlannedRun PluginError PositiveFloat Reply ResultError Results Round RoundInfo Seed ServerOptimizer StepContext StepResult Steps Strategy SuiteError
+SyncRule TensorSlice Threshold TrafficForecast Trigger UsageError WorkloadError conclusion initial_round is_period_end load_results read_suite
 row_dots row_squared_norms run_suite synchronize
 """
 """What this version exports. To remove or rename one of these breaks other people's programs."""

@@ -32,7 +32,10 @@ MAY_IMPORT = {
     "core": "errors hyperparameters",
     "servers": "component_info core hyperparameters",
     "monitors": "component_info core hyperparameters",
-    "strategies": "component_info core hyperparameters servers monitors",
+    "triggers": "component_info core hyperparameters monitors",
+    "codecs": "component_info core hyperparameters",
+    "corrections": "component_info core hyperparameters",
+    "strategies": "component_info core hyperparameters servers monitors triggers codecs corrections",
     "partitions": "component_info errors hyperparameters",
     "datasets": "component_info errors torchvision_compat",
     "models": "component_info errors core torchvision_compat",
@@ -40,7 +43,7 @@ MAY_IMPORT = {
     "distributed": "errors core",
     "engine": "errors core models optimizers",
     "registry": "cell_config component_info errors hyperparameters regular_files published core servers monitors "
-    "strategies partitions datasets models optimizers",
+    "triggers codecs corrections strategies partitions datasets models optimizers",
     "results": "component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors results",
     "suite": "cell_config component_info errors hyperparameters regular_files registry engine results "
@@ -62,9 +65,8 @@ MAY_IMPORT = {
 }
 ONLY_IN = {  # third-party package: the packages or files that may import it
     "torch.distributed": "core/collective.py distributed",
-    "torch": "torchvision_compat core servers monitors strategies datasets models optimizers distributed engine "
-    "registry "
-    "experiment planning execution",
+    "torch": "torchvision_compat core servers monitors triggers codecs corrections strategies datasets models "
+    "optimizers distributed engine registry experiment planning execution",
     "torchvision": "torchvision_compat.py",
     "sklearn": "datasets/digits.py",
     "pydantic": "cell_config.py suite validation gate",
@@ -80,7 +82,7 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "ray": "execution/ray_backend.py execution/ray_cluster.py",
 }
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_FOLDER_FILES = 400, 60, 15
-MAX_LINES = {"strategies": 90, "monitors": 90, "servers": 90}
+MAX_LINES = dict.fromkeys(("strategies", "monitors", "servers", "triggers", "codecs", "corrections"), 90)
 """Of a file in these packages: an algorithm and its reference fit on one page."""
 LARGER = {
     "cli": 25,

@@ -21,9 +21,9 @@ from fdabench import api
 @dataclass(frozen=True)
 class Broken:
     def init(self, w_D):
-        return api.initial_round(w_D, api.Average())
+        return api.initial_round(w_D, api.SyncRule(api.Average()))
 
-    def step(self, t, w_KD, r, channel):
+    def step(self, ctx, r, channel):
         raise ValueError("not \\x1b[31mthis way")
 
 STRATEGIES = {"broken": Broken}

@@ -1,8 +1,11 @@
 """What a collective costs, as named functions of the facts in the ledger. Reading, never a rerun.
 
-n is the payload that one worker puts into one collective, in bytes; K the number of workers. A cost is in
-bytes over all workers. `paper` is how the FDA authors count (EDBT 2025, their notebook): a model goes up and
-down, a local state goes up only, and the initial distribution counts as one more sync.
+A worker sends `up` bytes into a collective and receives `down` bytes; K is the number of workers. A cost is in bytes
+over all workers. `paper` is how the FDA authors count (EDBT 2025, their notebook): a model goes up and down, a local
+state goes up only, and the initial distribution counts as one more sync.
+
+For packed messages, `ring` means an all-to-all and an all-gather of shards, (K - 1) (up + down) bytes; where each
+worker receives the messages of all others, (K - 1) K up. With `paper` and `star` these pass through a hub.
 
 An evaluation comes when the gradients and the local states of its step are in and its sync, if any, is not yet made
 (FDA paper, Algorithm 1 as its authors run it), or after the sync of its step, which it then pays (`after_sync`).
@@ -15,27 +18,40 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-Cost = Callable[[int, int], int]
+
+class Message(NamedTuple):
+    """One collective, from the side of one worker."""
+
+    up: int
+    """Bytes that it sends."""
+    down: int
+    """Bytes that it receives."""
+    operation: str = "all_reduce"
+    """One of those in `core.ledger`."""
+
+
+Cost = Callable[[Message, int], int]
 Convention = Mapping[str, Cost]
 
 
-def _up(n: int, K: int) -> int:
-    return K * n
+def _up(message: Message, K: int) -> int:
+    return K * message.up
 
 
-def _up_and_down(n: int, K: int) -> int:
-    return 2 * K * n
+def _up_and_down(message: Message, K: int) -> int:
+    return K * (message.up + message.down)
 
 
-def _ring(n: int, K: int) -> int:
-    return 2 * (K - 1) * n
+def _ring(message: Message, K: int) -> int:
+    # each of K workers sends its message to K - 1 others
+    return (K - 1) * (K * message.up if message.operation == "all_gather" else message.up + message.down)
 
 
-def _free(n: int, K: int) -> int:
+def _free(message: Message, K: int) -> int:
     return 0
 
 
-_WEIGHTS = ("model", "gradient", "statistics", "optimizer")
+_WEIGHTS = ("model", "gradient", "control", "statistics", "optimizer")
 
 CONVENTIONS: Mapping[str, Convention] = {
     "paper": {**dict.fromkeys(_WEIGHTS, _up_and_down), "state": _up, "initial": _up_and_down},
@@ -47,6 +63,7 @@ CONVENTIONS: Mapping[str, Convention] = {
 SYNC_KINDS = ("model", "gradient")
 """A collective of one of these makes the workers' models one: it is a sync."""
 _MOVES_WEIGHTS = ("initial", "model", "gradient", "statistics")
+_OPTIMIZER = ("optimizer", "control")
 
 Counts = npt.NDArray[np.int64]
 
@@ -62,6 +79,7 @@ class ByteCounts(NamedTuple):
     """Bytes over all workers.
 
     `model` is what moves the weights: models, gradients, the initial distribution, and averaged running statistics.
+    `optimizer` is averaged optimizer state and control variates.
     """
 
     model: int
@@ -109,11 +127,10 @@ def add_byte_columns(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, co
         `paper_bytes_*`.
     """
     counts_ER = _counts(ledger, evals["step"].to_numpy(np.int64), evals["after_sync"].to_numpy(bool))
-    cost, kinds = CONVENTIONS[convention], ledger["kind"].to_numpy(str)
-    pairs = zip(kinds, ledger["payload_bytes"], strict=True)
-    spent_ER = counts_ER * np.array([cost[kind](int(payload), workers) for kind, payload in pairs], dtype=np.int64)
+    kinds = ledger["kind"].to_numpy(str)
+    spent_ER = counts_ER * np.array(_costs(ledger, workers, convention), dtype=np.int64)
     model, state, optimizer = (
-        spent_ER[:, np.isin(kinds, of)].sum(axis=1) for of in (_MOVES_WEIGHTS, "state", "optimizer")
+        spent_ER[:, np.isin(kinds, of)].sum(axis=1) for of in (_MOVES_WEIGHTS, "state", _OPTIMIZER)
     )
     parts = {"bytes_model": model, "bytes_state": state, "bytes_optimizer": optimizer}
     return without_paper_prefix(evals).assign(**parts, bytes_total=model + state + optimizer)
@@ -154,8 +171,15 @@ def _counts(ledger: pd.DataFrame, steps_E: Counts, after_sync_E: npt.NDArray[np.
 
 
 def _price(ledger: pd.DataFrame, counts: Counts, workers: int, convention: str) -> ByteCounts:
+    spent = dict.fromkeys(CONVENTIONS[convention], 0)
+    for kind, count, cost in zip(ledger["kind"], counts, _costs(ledger, workers, convention), strict=True):
+        spent[kind] += int(count) * cost
+    model, optimizer = (sum(spent[kind] for kind in kinds) for kinds in (_MOVES_WEIGHTS, _OPTIMIZER))
+    return ByteCounts(model, spent["state"], optimizer)
+
+
+def _costs(ledger: pd.DataFrame, workers: int, convention: str) -> list[int]:
+    """The cost of one collective of each row."""
     cost = CONVENTIONS[convention]
-    spent = dict.fromkeys(cost, 0)
-    for kind, count, payload in zip(ledger["kind"], counts, ledger["payload_bytes"], strict=True):
-        spent[kind] += int(count) * cost[kind](int(payload), workers)
-    return ByteCounts(sum(spent[kind] for kind in _MOVES_WEIGHTS), spent["state"], spent["optimizer"])
+    rows = zip(ledger["kind"], ledger["payload_bytes"], ledger["down_bytes"], ledger["operation"], strict=True)
+    return [cost[kind](Message(int(up), int(down), operation), workers) for kind, up, down, operation in rows]

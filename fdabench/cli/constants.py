@@ -5,7 +5,7 @@ No plug-in can add to these names, so this module needs neither a registry nor t
 
 from collections.abc import Callable, Mapping
 
-from fdabench.accounting.costs import CONVENTIONS
+from fdabench.accounting.costs import CONVENTIONS, Cost, Message
 from fdabench.accounting.network_time import NETWORKS
 from fdabench.formatting import format_count
 from fdabench.tables import Table, column
@@ -51,10 +51,11 @@ def networks() -> Table:
 CONSTANTS: Mapping[str, Callable[[], Table]] = {"conventions": conventions, "networks": networks}
 
 
-def _formula(cost: Callable[[int, int], int]) -> str:
+def _formula(cost: Cost) -> str:
     """Derive the formula from two values of the cost, which is linear in the number of workers and in the bytes."""
-    per_worker = cost(1, 3) - cost(1, 2)
-    constant = cost(1, 2) - 2 * per_worker
+    two, three = (cost(Message(1, 1), workers) for workers in (2, 3))
+    per_worker = three - two
+    constant = two - 2 * per_worker
     if per_worker == 0:
         return "0"
     workers = "K" if constant == 0 else f"(K - {-constant // per_worker})"

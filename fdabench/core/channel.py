@@ -6,35 +6,50 @@ A `Channel` wraps a `Collective` and records each message in a `Ledger`. The eng
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
+from fdabench.core.codec import Codec
 from fdabench.core.collective import Collective
-from fdabench.core.ledger import Ledger
+from fdabench.core.counter_rng import derive_key
+from fdabench.core.ledger import ALL_GATHER, ALL_REDUCE, GATHER, Ledger, Operation
 
 
 def no_announcement(what: str) -> None:
     """The default of `Channel.before_collective`: do nothing."""
 
 
-def no_instrumentation(kind: str, payload_bytes: int) -> AbstractContextManager[object]:
+def no_instrumentation(kind: str, payload_bytes: int, operation: Operation) -> AbstractContextManager[object]:
     """The default of `Channel.instrument`: measure nothing."""
     return nullcontext()
+
+
+class PackedMean(NamedTuple):
+    """The result of `Channel.packed_mean`."""
+
+    mean_D: Tensor
+    """The weighted mean of all messages, as it arrives at the workers; equal in every process."""
+    sent_KD: Tensor
+    """What the message of each worker of this process says."""
 
 
 @dataclass(frozen=True)
 class Channel:
     """Averages tensors over all workers and records what each worker sent.
 
-    The `kind` of a message says what it contains: `initial`, `model`, `state`, `gradient`, `statistics` or `optimizer`.
+    The `kind` of a message says what it contains: `initial`, `model`, `state`, `gradient`, `control`, `statistics` or
+    `optimizer`.
     """
 
     collective: Collective
     ledger: Ledger
     before_collective: Callable[[str], None] = no_announcement
     """Called before each collective with a description of it; distributed runs compare these between ranks."""
-    instrument: Callable[[str, int], AbstractContextManager[object]] = no_instrumentation
-    """Makes a context that is entered around each collective, from its kind and the payload of one worker in bytes."""
+    instrument: Callable[[str, int, Operation], AbstractContextManager[object]] = no_instrumentation
+    """Makes a context that is entered around each collective, from its kind, the payload of one worker in bytes, and
+    the operation."""
 
     def broadcast_initial(self, w_D: Tensor) -> Tensor:
         """Record the broadcast of the initial model, shape [D], and return it.
@@ -44,12 +59,13 @@ class Channel:
         self.ledger.record("initial", w_D)
         return w_D
 
-    def mean(self, x_KD: Tensor, kind: str) -> Tensor:
+    def mean(self, x_KD: Tensor, kind: str, slack: int = 0) -> Tensor:
         """Average the rows of all workers and record the message.
 
         Args:
             x_KD: one row for each worker of this process, shape [K, D].
             kind: what the message contains.
+            slack: the number of local steps until the result is used, which may overlap the message.
 
         Returns:
             The weighted mean over the workers of all processes, shape [D]; equal in every process.
@@ -58,6 +74,40 @@ class Channel:
             ProcessLostError: another process of the cell does not respond.
         """
         self.before_collective(f"averages {x_KD.shape[1]:,} numbers of kind {kind!r}")
-        self.ledger.record(kind, x_KD[0])
-        with self.instrument(kind, x_KD[0].nbytes):
+        self.ledger.record(kind, x_KD[0], slack=slack)
+        with self.instrument(kind, x_KD[0].nbytes, ALL_REDUCE):
             return self.collective.mean(x_KD)
+
+    def packed_mean(self, m_KD: Tensor, kind: str, codec: Codec, draw: int) -> PackedMean:
+        """Average messages that a codec packs. The packed bytes are what crosses, also within one process.
+
+        Args:
+            m_KD: what the workers of this process send, float32, shape [K, D].
+            kind: what the message contains.
+            codec: packs each row, and says how the mean comes back.
+            draw: a number that differs between messages; with the index of a worker it is the key of random bits.
+
+        Raises:
+            ProcessLostError: another process of the cell does not respond.
+        """
+        size, collective = m_KD.shape[1], self.collective
+        local = torch.arange(collective.num_workers, device=m_KD.device)[collective.local_rows]
+        packed_KB = codec.pack(m_KD, _keys(draw, local))
+        payload = packed_KB.shape[1]
+        down = {"dense": m_KD[0].nbytes, "recode": payload, "all": (collective.num_workers - 1) * payload}
+        operation: Operation = ALL_GATHER if codec.reply == "all" else GATHER
+        self.before_collective(f"gathers {payload:,} bytes of kind {kind!r}")
+        self.ledger.record(kind, packed_KB[0], operation, down[codec.reply])
+        with self.instrument(kind, payload, operation):
+            packed_NB = collective.all_gather(packed_KB)
+        sent_ND = codec.unpack(packed_NB, size)
+        mean_D = collective.weighted_sum(sent_ND)
+        if codec.reply == "recode":
+            server = torch.tensor([collective.num_workers], device=m_KD.device)
+            mean_D = codec.unpack(codec.pack(mean_D[None], _keys(draw, server)), size)[0]
+        return PackedMean(mean_D, sent_ND[collective.local_rows])
+
+
+def _keys(draw: int, sender_K: Tensor) -> Tensor:
+    """A key below 2^32 for each sender of a message."""
+    return derive_key(derive_key(torch.zeros_like(sender_K), draw), sender_K)

@@ -1,9 +1,9 @@
 """Unmetered averaging over the workers of one process or of several.
 
-Shape suffixes: K = workers of this process, D = numbers in each row.
+Shape suffixes: K = workers of this process, N = workers of all processes, D = numbers in each row.
 
-`weight_K` has the averaging weights of the workers: 1 / number of workers each, or each worker's fraction of the
-samples. They sum to one over all workers. Inputs are float tensors on one device. The result is equal in every process.
+Averaging weights are 1 / number of workers each, or each worker's fraction of the samples. They sum to one over all
+workers. Inputs are float tensors on one device. The result is equal in every process.
 """
 
 from collections.abc import Iterator
@@ -31,8 +31,17 @@ class Collective(Protocol):
         """The number of workers in all processes."""
         ...
 
+    @property
+    def local_rows(self) -> slice:
+        """The workers of this process among those of all processes."""
+        ...
+
     def mean(self, x_KD: Tensor) -> Tensor:
         """sum_k weight_k x_k over all workers, shape [D]."""
+        ...
+
+    def weighted_sum(self, x_ND: Tensor) -> Tensor:
+        """sum_n weight_n x_n, given the rows of all workers in each process, shape [num_workers, D]; sends nothing."""
         ...
 
     def all_gather(self, x_KD: Tensor) -> Tensor:
@@ -54,8 +63,15 @@ class InProcessCollective:
     def num_workers(self) -> int:
         return len(self.weight_K)
 
+    @property
+    def local_rows(self) -> slice:
+        return slice(0, len(self.weight_K))
+
     def mean(self, x_KD: Tensor) -> Tensor:
         return self.weight_K @ aligned_copy(x_KD)
+
+    def weighted_sum(self, x_ND: Tensor) -> Tensor:
+        return self.weight_K @ aligned_copy(x_ND)
 
     def all_gather(self, x_KD: Tensor) -> Tensor:
         return x_KD
@@ -66,22 +82,31 @@ class AllReduceCollective:
     """Averages over the default process group by `all_reduce`; the backend chooses the order of the sum.
 
     Args:
-        weight_K: the averaging weights of the workers of this process.
+        weight_N: the averaging weights of the workers of all processes.
         rows_per_rank: the number of workers of each rank, in rank order.
+        rank: of this process.
     """
 
-    weight_K: Tensor
+    weight_N: Tensor
     rows_per_rank: tuple[int, ...]
+    rank: int
 
     @property
     def num_workers(self) -> int:
-        return sum(self.rows_per_rank)
+        return len(self.weight_N)
+
+    @property
+    def local_rows(self) -> slice:
+        return _rows_of_rank(self.rows_per_rank, self.rank)
 
     def mean(self, x_KD: Tensor) -> Tensor:
-        total_D = self.weight_K @ aligned_copy(x_KD)
+        total_D = self.weight_N[self.local_rows] @ aligned_copy(x_KD)
         with translate_dist_errors():
             dist.all_reduce(total_D)
         return total_D
+
+    def weighted_sum(self, x_ND: Tensor) -> Tensor:
+        return self.weight_N @ aligned_copy(x_ND)
 
     def all_gather(self, x_KD: Tensor) -> Tensor:
         return _all_gather_rows(x_KD, self.rows_per_rank)
@@ -94,22 +119,36 @@ class AllGatherCollective:
     The result is bitwise equal to that of `InProcessCollective`.
 
     Args:
-        weight_K: the averaging weights of the workers of all processes.
+        weight_N: the averaging weights of the workers of all processes.
         rows_per_rank: the number of workers of each rank, in rank order.
+        rank: of this process.
     """
 
-    weight_K: Tensor
+    weight_N: Tensor
     rows_per_rank: tuple[int, ...]
+    rank: int
 
     @property
     def num_workers(self) -> int:
-        return sum(self.rows_per_rank)
+        return len(self.weight_N)
+
+    @property
+    def local_rows(self) -> slice:
+        return _rows_of_rank(self.rows_per_rank, self.rank)
 
     def mean(self, x_KD: Tensor) -> Tensor:
-        return self.weight_K @ self.all_gather(x_KD)
+        return self.weight_N @ self.all_gather(x_KD)
+
+    def weighted_sum(self, x_ND: Tensor) -> Tensor:
+        return self.weight_N @ aligned_copy(x_ND)
 
     def all_gather(self, x_KD: Tensor) -> Tensor:
         return _all_gather_rows(x_KD, self.rows_per_rank)
+
+
+def _rows_of_rank(rows_per_rank: tuple[int, ...], rank: int) -> slice:
+    first = sum(rows_per_rank[:rank])
+    return slice(first, first + rows_per_rank[rank])
 
 
 def _all_gather_rows(x_KD: Tensor, rows_per_rank: tuple[int, ...]) -> Tensor:

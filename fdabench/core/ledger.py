@@ -6,12 +6,22 @@
 ...     ledger.step = step
 ...     ledger.record("model", torch.zeros(5))
 >>> ledger.entries
-[LedgerEntry(kind='model', first_step=10, last_step=30, count=3, elements=5, dtype='float32', payload_bytes=20)]
+[LedgerEntry(kind='model', first_step=10, last_step=30, count=3, elements=5, dtype='float32', payload_bytes=20, \
+operation='all_reduce', down_bytes=20, slack=0)]
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Final, Literal, TypeAlias
 
 from torch import Tensor
+
+Operation: TypeAlias = Literal["all_reduce", "gather", "all_gather"]
+ALL_REDUCE: Final = "all_reduce"
+"""The mean of all workers' numbers comes back to each of them."""
+GATHER: Final = "gather"
+"""Packed messages are unpacked and averaged in one place; the mean comes back."""
+ALL_GATHER: Final = "all_gather"
+"""Each worker receives the packed messages of all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,9 @@ class LedgerEntry:
         elements: numbers that one worker sends in one collective.
         dtype: their type, such as `float32`.
         payload_bytes: bytes that one worker sends in one collective.
+        operation: what the collective does.
+        down_bytes: bytes that one worker receives in one collective.
+        slack: local steps until the result is used.
     """
 
     kind: str
@@ -35,6 +48,9 @@ class LedgerEntry:
     elements: int
     dtype: str
     payload_bytes: int
+    operation: Operation
+    down_bytes: int
+    slack: int
 
     def can_extend_with(self, other: "LedgerEntry") -> bool:
         """Whether `other`, a single collective, is the next one of this run: equal, and after the same interval."""
@@ -50,8 +66,9 @@ class LedgerEntry:
         return replace(self, last_step=step, count=self.count + 1)
 
     @property
-    def _message(self) -> tuple[str, int, str, int]:
-        return self.kind, self.elements, self.dtype, self.payload_bytes
+    def _message(self) -> tuple[str, int, str, int, str, int, int]:
+        payload = self.elements, self.dtype, self.payload_bytes
+        return self.kind, *payload, self.operation, self.down_bytes, self.slack
 
 
 @dataclass
@@ -62,11 +79,27 @@ class Ledger:
     entries: list[LedgerEntry] = field(default_factory=list)
     _last_of_kind: dict[str, int] = field(default_factory=dict)
 
-    def record(self, kind: str, message: Tensor) -> None:
-        """Record one collective to which each worker contributes a tensor of the shape and dtype of `message`."""
+    def record(
+        self,
+        kind: str,
+        message: Tensor,
+        operation: Operation = ALL_REDUCE,
+        down_bytes: int | None = None,
+        slack: int = 0,
+    ) -> None:
+        """Record one collective.
+
+        Args:
+            kind: what it contains.
+            message: a tensor of the shape and dtype that each worker contributes.
+            operation: what the collective does.
+            down_bytes: bytes that each worker receives. Default: as many as it sends.
+            slack: local steps until the result is used.
+        """
         payload = message.numel() * message.element_size()
         dtype = str(message.dtype).removeprefix("torch.")
-        entry = LedgerEntry(kind, self.step, self.step, 1, message.numel(), dtype, payload)
+        down = payload if down_bytes is None else down_bytes
+        entry = LedgerEntry(kind, self.step, self.step, 1, message.numel(), dtype, payload, operation, down, slack)
         at = self._last_of_kind.get(kind)
         if at is not None and self.entries[at].can_extend_with(entry):
             self.entries[at] = self.entries[at].extend_to(self.step)

@@ -1,11 +1,17 @@
-"""The protocols of strategies and server optimizers, and the state that they work on.
+"""The protocols of strategies and of what a sync is made of, and the state that they work on.
 
 Shape suffixes: K = workers of this process, D = parameters.
 
-A strategy is the pseudo-code of a paper. Every process of a cell runs it. It may branch on the step `t`, on the round
-and on results of the channel only: a branch on rank-local data would make ranks issue different collectives and hang.
+A strategy is the pseudo-code of a paper. Every process of a cell runs it. It may branch on the step `t`, on the round,
+on learning rates and on results of the channel only: a branch on rank-local data would make ranks issue different
+collectives and hang.
+
+A strategy decides when the workers synchronize. How a sync is made is its `SyncRule`: the server optimizer that moves
+the global model, the codec that packs what crosses, the error feedback around it, and the correction of gradients
+between syncs. Each of these four knows nothing of the others.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import nan
@@ -14,7 +20,86 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from torch import Tensor
 
 from fdabench.core.channel import Channel
+from fdabench.core.codec import Codec
 from fdabench.core.direction import unit_direction
+
+RESIDUAL = "residual"
+"""The worker state that error feedback keeps: what the messages so far have left out."""
+
+
+class TensorSlice(NamedTuple):
+    """Where a tensor of the model lies in a row of D numbers."""
+
+    name: str
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+    """As stored in the row: convolution kernels have their channels last."""
+
+
+class StepContext(NamedTuple):
+    """A local step that the workers just made, or whose gradients were just computed.
+
+    `w_KD`, `g_KD`, `loss_K` and `worker_state` are private to the workers: they may enter arithmetic and the channel,
+    but no branch. The rest is replicated. Nothing may be changed in place.
+    """
+
+    t: int
+    """The local step, from 0."""
+    w_KD: Tensor
+    """The models of the workers: after the step in `Strategy.step`, before it in `Correction.correct`."""
+    g_KD: Tensor
+    """The gradients, the L2 penalty of kernels included; in `Strategy.step` as the local optimizers used them."""
+    loss_K: Tensor
+    """The loss of each worker on its mini-batch."""
+    steps: int
+    """Local steps of the budget."""
+    lr_at: Callable[[int], float]
+    """The learning rate of any local step, by the schedule; NaN where the optimizer has no `lr`."""
+    worker_state: Mapping[str, Tensor]
+    """Rows that each worker keeps for itself, shape [K, D], by the names in `SyncRule.worker_state`; zeros at first."""
+    layout: tuple[TensorSlice, ...]
+    """The tensors of the model, in the order of a row."""
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of this step."""
+        return self.lr_at(self.t)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether this is the last step of the budget."""
+        return self.t + 1 == self.steps
+
+
+class RoundInfo(NamedTuple):
+    """The local steps of a round that ends."""
+
+    start: int
+    """The number of local steps before the round."""
+    stop: int
+    """The number of local steps at its end."""
+    lr_at: Callable[[int], float]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the last local step."""
+        return self.lr_at(self.stop - 1)
+
+    @property
+    def lr_sum(self) -> float:
+        """The sum of the learning rates of all local steps."""
+        return sum(self.lr_at(t) for t in range(self.start, self.stop))
+
+
+class PlannedRun(NamedTuple):
+    """What is known of a run before it begins."""
+
+    steps: int
+    """Local steps of each worker."""
+    num_parameters: int
+    lr_at: Callable[[int], float]
+    """The learning rate of a local step."""
 
 
 class ServerOptimizer(Protocol):
@@ -32,13 +117,14 @@ class ServerOptimizer(Protocol):
         """The optimizer state before the first round, for the initial model `w_D`, shape [D]."""
         ...
 
-    def update(self, w_D: Tensor, u_D: Tensor, state: Any) -> tuple[Tensor, Any]:
+    def update(self, w_D: Tensor, u_D: Tensor, state: Any, info: RoundInfo) -> tuple[Tensor, Any]:
         """Compute the next global model. No argument may be changed in place.
 
         Args:
             w_D: the global model at the start of the round, shape [D].
             u_D: the mean drift of the workers, shape [D].
             state: the state that the previous update or `init` returned.
+            info: the local steps of the round.
 
         Returns:
             The next global model, shape [D], and the next state.
@@ -59,14 +145,118 @@ class Round:
     index: int = 0
     """The number of syncs so far."""
     server_owns_model: bool = False
-    """Whether a server optimizer other than the plain average updates the global model.
+    """Whether the global model may be another than the mean of the workers' models: because of a server optimizer, or
+    of a codec that loses something.
 
     `anchor_D` is then the model that is evaluated, and otherwise the mean of the workers' models."""
+    start: int = 0
+    """The number of local steps before this round."""
+    correction: Any = ()
+    """The replicated state of the correction."""
+    trigger: Any = ()
+    """The replicated state of what decides when to synchronize."""
 
     @cached_property
     def direction_D(self) -> Tensor:
         """xi, the unit direction of the last update of the global model; computed once in a round."""
         return unit_direction(self.anchor_D, self.previous_anchor_D)
+
+
+class CorrectedGradients(NamedTuple):
+    """What `Correction.correct` returns."""
+
+    g_KD: Tensor
+    """The gradients for the local optimizers, shape [K, D]."""
+    worker_state: Mapping[str, Tensor] | None = None
+    """The entries of the worker state that change; None if none does."""
+
+
+class CorrectionUpdate(NamedTuple):
+    """What `Correction.end_round` returns."""
+
+    state: Any
+    """The replicated state in the next round."""
+    worker_state: Mapping[str, Tensor]
+    """The entries of the worker state that change."""
+
+
+class MeansForecast(NamedTuple):
+    """Vectors of D float32 numbers that a correction averages over the workers."""
+
+    per_run: int
+    """In the whole run, whatever the syncs."""
+    per_sync: int
+    """In addition, at each sync."""
+
+
+class Correction(Protocol):
+    """Changes the gradients of each local step before clipping and the local optimizers."""
+
+    @property
+    def worker_state(self) -> tuple[str, ...]:
+        """The names of the rows that each worker keeps for it."""
+        ...
+
+    def init(self, w_D: Tensor) -> Any:
+        """The replicated state before the first round, for the initial model `w_D`, shape [D]."""
+        ...
+
+    def correct(self, ctx: StepContext, r: Round, channel: Channel) -> CorrectedGradients:
+        """Compute the gradients for the local optimizers. No argument may be changed in place.
+
+        Args:
+            ctx: the step, with the models before it.
+            r: the round that the step belongs to.
+            channel: averages over the workers of all processes and records the messages.
+        """
+        ...
+
+    def end_round(self, ctx: StepContext, r: Round, channel: Channel) -> CorrectionUpdate:
+        """Called at a sync, after the models are averaged. No argument may be changed in place.
+
+        Args:
+            ctx: the last step of the round, with the models before the sync.
+            r: the round that ends.
+            channel: as above.
+        """
+        ...
+
+    def forecast_means(self, run: PlannedRun) -> MeansForecast:
+        """What it will send in a run."""
+        ...
+
+
+@dataclass(frozen=True)
+class SyncRule:
+    """How a round ends, and what happens to gradients until then.
+
+    Args:
+        server: moves the global model by the mean drift.
+        codec: packs what each worker sends; None: float32 numbers as they are.
+        feedback: the decay of the error feedback around a codec; 1 keeps all that was left out. None: no feedback.
+        correction: changes gradients; None: none.
+
+    Raises:
+        ValueError: the parts do not make sense together.
+    """
+
+    server: ServerOptimizer
+    codec: Codec | None = None
+    feedback: float | None = None
+    correction: Correction | None = None
+
+    def __post_init__(self) -> None:
+        if self.feedback is not None and self.codec is None:
+            raise ValueError("feedback: there is no codec whose losses it could make up for; remove it or add a codec")
+        if self.codec is not None and self.codec.needs_feedback and self.feedback is None:
+            name = type(self.codec).__name__
+            raise ValueError(f"codec: {name} is biased and does not converge alone; add feedback = 1.0")
+
+    @property
+    def worker_state(self) -> tuple[str, ...]:
+        """The names of the rows that each worker keeps."""
+        residual = () if self.feedback is None else (RESIDUAL,)
+        return residual if self.correction is None else (*residual, *self.correction.worker_state)
 
 
 class StepResult(NamedTuple):
@@ -80,6 +270,10 @@ class StepResult(NamedTuple):
     """Whether the workers were synchronized in this step."""
     estimate: float = nan
     """H(S), the monitor's upper bound of the model variance; NaN where no monitor was evaluated."""
+    theta: float = nan
+    """The threshold that the estimate was compared with; NaN without one."""
+    worker_state: Mapping[str, Tensor] | None = None
+    """The entries of the worker state that change; None if none does."""
 
 
 class Strategy(Protocol):
@@ -89,12 +283,11 @@ class Strategy(Protocol):
         """The first round. All workers start from the model `w_D`, shape [D]."""
         ...
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
+    def step(self, ctx: StepContext, r: Round, channel: Channel) -> StepResult:
         """Decide what happens after a local step. No argument may be changed in place.
 
         Args:
-            t: the local step that the workers just made, from 0.
-            w_KD: the models of the workers of this process after that step, shape [K, D].
+            ctx: the local step that the workers just made, with their models.
             r: the round that this step belongs to.
             channel: averages over the workers of all processes and records the messages.
 
@@ -105,35 +298,19 @@ class Strategy(Protocol):
 
 
 @runtime_checkable
-class CorrectsGradients(Protocol):
-    """A strategy that replaces the gradients of a local step before the local optimizers use them."""
-
-    def correct(self, t: int, g_KD: Tensor, r: Round, channel: Channel) -> Tensor:
-        """Compute the gradients for the local optimizers.
-
-        Args:
-            t: the current local step, from 0.
-            g_KD: the gradient of each worker on its own mini-batch, the L2 penalty of its kernels included. It must
-                not be changed in place.
-            r: the round that this step belongs to.
-            channel: averages over the workers of all processes and records the messages, as in `step`.
-
-        Returns:
-            Shape [K, D].
-        """
-        ...
-
-
-@runtime_checkable
-class HasServer(Protocol):
-    """A strategy whose syncs end in `server.update`, so that the result of a sync can be computed without making it."""
+class HasSyncRule(Protocol):
+    """A strategy whose syncs follow a rule. The engine computes from it what a sync would make, keeps the rule's worker
+    state, and lets its correction change gradients."""
 
     @property
-    def server(self) -> ServerOptimizer: ...
+    def rule(self) -> SyncRule: ...
 
 
 class TrafficForecast(NamedTuple):
-    """The messages that a strategy will send in a number of steps; exact if `min_syncs` equals `max_syncs`."""
+    """The messages that a strategy will send in a run; exact if `min_syncs` equals `max_syncs`.
+
+    What a sync sends follows from the strategy's `SyncRule`, or is one model of each worker without one.
+    """
 
     min_syncs: int
     max_syncs: int
@@ -141,37 +318,14 @@ class TrafficForecast(NamedTuple):
     """The number of local states that each worker sends."""
     state_size: int = 0
     """The number of values in one local state."""
+    num_gradient_syncs: int = 0
+    """Of the syncs, those that average gradients instead of models; the strategy's correction sends them."""
 
 
 @runtime_checkable
 class HasTrafficForecast(Protocol):
     """A strategy that can forecast its messages. Without this method a strategy runs, but `plan` shows no bytes."""
 
-    def forecast_traffic(self, steps: int, num_parameters: int) -> TrafficForecast:
-        """The messages of `steps` local steps with a model of `num_parameters` parameters."""
+    def forecast_traffic(self, run: PlannedRun) -> TrafficForecast:
+        """The messages of a run."""
         ...
-
-
-def initial_round(w_D: Tensor, server: ServerOptimizer) -> Round:
-    """The first round of a strategy with this server optimizer; all workers start from `w_D`, shape [D]."""
-    return Round(w_D, w_D, server.init(w_D), server_owns_model=not server.is_plain_average)
-
-
-def synchronize(w_KD: Tensor, r: Round, server: ServerOptimizer, channel: Channel, estimate: float = nan) -> StepResult:
-    """End the round: average the drifts, update the global model by the server optimizer, and assign it to all workers.
-
-    Args:
-        w_KD: the models of the workers of this process, shape [K, D].
-        r: the round that ends.
-        server: the server optimizer.
-        channel: records one message of kind `model`.
-        estimate: the monitor's bound of the model variance, if one was evaluated.
-
-    Returns:
-        The result that `Strategy.step` returns, with the next round.
-    """
-    u_D = channel.mean(w_KD - r.anchor_D, "model")
-    w_D, state = server.update(r.anchor_D, u_D, r.server)
-    return StepResult(
-        w_D.expand_as(w_KD), Round(w_D, r.anchor_D, state, r.index + 1, r.server_owns_model), True, estimate
-    )

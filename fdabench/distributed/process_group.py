@@ -152,10 +152,8 @@ class TorchProcessGroup:
 
     def make_collective(self, share_K: Tensor) -> Collective:
         shares = split_evenly(len(share_K), self.size)
-        if self.reduction == "ordered":
-            return AllGatherCollective(share_K, shares)
-        mine = self.local_workers(len(share_K))
-        return AllReduceCollective(share_K[mine.start : mine.stop], shares)
+        kind = AllGatherCollective if self.reduction == "ordered" else AllReduceCollective
+        return kind(share_K, shares, self.rank)
 
     def broadcast(self, make: Callable[[], T]) -> T:
         content = self.codec.encode(make()) if self.rank == 0 else b""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
-from fdabench.core.ledger import Ledger
+from fdabench.core.ledger import ALL_REDUCE, Ledger, Operation
 from fdabench.distributed.process_group import ProcessGroup, Reduction
 from fdabench.errors import UsageError
 
@@ -64,13 +64,13 @@ class TrafficMeter:
     _idle_bytes: float | None = None
 
     @contextmanager
-    def __call__(self, kind: str, payload_bytes: int) -> Iterator[None]:
+    def __call__(self, kind: str, payload_bytes: int, operation: Operation) -> Iterator[None]:
         before = self._before()
         begun = perf_counter()
         yield
         seconds = perf_counter() - begun
         received = self._received_since(before)
-        predicted = expected_wire_bytes(self.team.reduction, payload_bytes, self.held)
+        predicted = expected_wire_bytes(self.team.reduction, operation, payload_bytes, self.held)
         self._note(CollectiveTraffic(self.ledger.step, kind, 1, payload_bytes, predicted, received, seconds))
 
     def _before(self) -> int:
@@ -133,14 +133,14 @@ def _possible(count: int | None) -> int | None:
     return None if count is None or count < 0 else count
 
 
-def expected_wire_bytes(mean: Reduction, payload_bytes: int, held: tuple[int, ...]) -> int:
-    """Bytes over all ranks for one average of a payload, without framing.
+def expected_wire_bytes(mean: Reduction, operation: Operation, payload_bytes: int, held: tuple[int, ...]) -> int:
+    """Bytes over all ranks for one collective, without framing.
 
-    `allreduce` sends one partial sum of each rank around a ring twice. `ordered` sends all rows around once, and each
-    rank sends as many rows as the rank with the most workers.
+    `allreduce` sends one partial sum of each rank around a ring twice. `ordered`, and any gather of packed messages,
+    sends all rows around once, and each rank sends as many rows as the rank with the most workers.
     """
     processes = len(held)
-    if mean == "allreduce":
+    if mean == "allreduce" and operation == ALL_REDUCE:
         return 2 * (processes - 1) * payload_bytes
     return processes * (processes - 1) * max(held) * payload_bytes
 

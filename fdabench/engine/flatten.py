@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from fdabench.core.strategy import TensorSlice
+
 
 def unflatten(row: Tensor, like: Sequence[Tensor]) -> Iterator[Tensor]:
     """Views of a flat row, with the shapes of the tensors in `like`."""
@@ -29,6 +31,16 @@ def flatten(tensors: Sequence[Tensor]) -> Tensor:
         return torch.empty(0)
     channels_last = (x.permute(0, 2, 3, 1) if x.dim() == 4 else x for x in tensors)
     return torch.cat([x.detach().flatten() for x in channels_last])
+
+
+def row_layout(model: nn.Module) -> tuple[TensorSlice, ...]:
+    """Where each parameter tensor lies in a flat row, and its shape there."""
+    found, start = [], 0
+    for name, tensor in model.named_parameters():
+        stored = tensor.permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor
+        found.append(TensorSlice(name, start, start + tensor.numel(), tuple(stored.shape)))
+        start += tensor.numel()
+    return tuple(found)
 
 
 def parameters(model: nn.Module) -> list[nn.Parameter]:

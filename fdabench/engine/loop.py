@@ -4,7 +4,7 @@ Several cells may share one matrix of workers. Each has its own group of rows, s
 can read the rows of another.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import CorrectsGradients, Round, StepResult, Strategy
+from fdabench.core.strategy import HasSyncRule, Round, StepContext, StepResult, Strategy, SyncRule
 from fdabench.engine.arrays import BatchMetrics
 from fdabench.engine.workers import WorkerGroupState, Workers
 
@@ -26,8 +26,8 @@ class StepEvent(NamedTuple):
     outcome: StepResult
     round: Round
     """The round that this step belongs to."""
-    w_KD: Tensor
-    """The models of the workers before the sync."""
+    context: StepContext
+    """The step, with the models of the workers before the sync."""
     b_KB: Tensor
     """Their running statistics."""
 
@@ -38,7 +38,7 @@ class TrainingState(NamedTuple):
     step: int
     """The number of local steps so far."""
     round: Round
-    crew: WorkerGroupState
+    workers: WorkerGroupState
 
 
 def _raise(error: Exception) -> None:
@@ -73,8 +73,9 @@ class CellLoop:
 class _ActiveCell(NamedTuple):
     cell: CellLoop
     round: Round
-    corrects: CorrectsGradients | None
-    """The strategy if it changes gradients; determined once, because an isinstance check of a protocol is slow."""
+    rule: SyncRule | None
+    """How the strategy's rounds end; determined once, because an isinstance check of a protocol is slow."""
+    worker_state: Mapping[str, Tensor]
 
 
 def train_loop(workers: Workers, cells: Sequence[CellLoop]) -> None:
@@ -91,7 +92,9 @@ def train_loop(workers: Workers, cells: Sequence[CellLoop]) -> None:
         if len(left) < len(active):
             workers.retain_groups(left)
         losses = workers.backward()
-        active = [_correct_gradients(workers, group, each, t) for group, each in enumerate(filter(None, active))]
+        active = [
+            _correct_gradients(workers, group, each, t, losses) for group, each in enumerate(filter(None, active))
+        ]
         workers.update()
         active = [each and _advance(workers, group, each, t, losses) for group, each in enumerate(active)]
         t += 1
@@ -101,9 +104,13 @@ def _start_cell(cell: CellLoop, workers: Workers, group: int) -> _ActiveCell | N
     try:
         if cell.start_step >= cell.steps:
             return None
-        strategy = cell.strategy
-        corrects = strategy if isinstance(strategy, CorrectsGradients) else None
-        return _ActiveCell(cell, _initial_round(cell, workers, group), corrects)
+        rule = cell.strategy.rule if isinstance(cell.strategy, HasSyncRule) else None
+        r = _initial_round(cell, workers, group)
+        if cell.initial_state is not None:
+            return _ActiveCell(cell, r, rule, cell.initial_state.workers.worker_state)
+        w_KD = workers.weights(group)
+        names = rule.worker_state if rule is not None else ()
+        return _ActiveCell(cell, r, rule, {name: torch.zeros_like(w_KD) for name in names})
     except Exception as error:
         cell.on_error(error)
         return None
@@ -112,43 +119,65 @@ def _start_cell(cell: CellLoop, workers: Workers, group: int) -> _ActiveCell | N
 def _initial_round(cell: CellLoop, workers: Workers, group: int) -> Round:
     if cell.initial_state is None:
         return cell.strategy.init(cell.channel.broadcast_initial(workers.weights(group)[0].clone()))
-    workers.load_state_dict(group, cell.initial_state.crew, cell.initial_state.step)
+    workers.load_state_dict(group, cell.initial_state.workers, cell.initial_state.step)
     return cell.initial_state.round
 
 
-def _correct_gradients(workers: Workers, group: int, active: _ActiveCell, t: int) -> _ActiveCell | None:
-    """Let the strategy of a cell replace the gradients of local step t. Returns None if the strategy raised."""
-    if active.corrects is None:
+def _context(workers: Workers, group: int, active: _ActiveCell, t: int, losses: BatchMetrics) -> StepContext:
+    return StepContext(
+        t,
+        workers.weights(group),
+        workers.gradients(group),
+        losses.loss_K,
+        active.cell.steps,
+        workers.lr_at,
+        active.worker_state,
+        workers.layout,
+    )
+
+
+def _correct_gradients(
+    workers: Workers, group: int, active: _ActiveCell, t: int, losses: BatchMetrics
+) -> _ActiveCell | None:
+    """Let the correction of a cell replace the gradients of local step t. Returns None if it raised."""
+    if active.rule is None or active.rule.correction is None:
         return active
-    channel, g_KD = active.cell.channel, workers.gradients(group)
+    channel = active.cell.channel
     channel.ledger.step = t + 1
     try:
         with torch.no_grad():
-            g_KD.copy_(active.corrects.correct(t, g_KD, active.round, channel))
+            context = _context(workers, group, active, t, workers.metrics_of(group, losses))
+            corrected = active.rule.correction.correct(context, active.round, channel)
+            workers.gradients(group).copy_(corrected.g_KD)
     except Exception as error:
         active.cell.on_error(error)
         return None
-    return active
+    return _with_worker_state(active, corrected.worker_state)
+
+
+def _with_worker_state(active: _ActiveCell, changed: Mapping[str, Tensor] | None) -> _ActiveCell:
+    return active._replace(worker_state={**active.worker_state, **changed}) if changed else active
 
 
 def _advance(workers: Workers, group: int, active: _ActiveCell, t: int, losses: BatchMetrics) -> _ActiveCell | None:
     """The cell after local step t; None if that was its last step or an error ended it."""
     try:
-        r, more = _step(workers, group, active, t, workers.metrics_of(group, losses))
+        following, more = _step(workers, group, active, t, workers.metrics_of(group, losses))
     except Exception as error:
         # an exception of a strategy fails its own cell only
         active.cell.on_error(error)
         return None
-    return active._replace(round=r) if more and t + 1 < active.cell.steps else None
+    return following if more and t + 1 < active.cell.steps else None
 
 
-def _step(workers: Workers, group: int, active: _ActiveCell, t: int, losses: BatchMetrics) -> tuple[Round, bool]:
-    cell, w_KD = active.cell, workers.weights(group)
+def _step(workers: Workers, group: int, active: _ActiveCell, t: int, losses: BatchMetrics) -> tuple[_ActiveCell, bool]:
+    cell, context = active.cell, _context(workers, group, active, t, losses)
     cell.channel.ledger.step = t + 1
     with torch.no_grad():
-        outcome = cell.strategy.step(t, w_KD, active.round, cell.channel)
-    more = cell.on_step(StepEvent(t + 1, losses, outcome, active.round, w_KD, workers.statistics(group)))
+        outcome = cell.strategy.step(context, active.round, cell.channel)
+    more = cell.on_step(StepEvent(t + 1, losses, outcome, active.round, context, workers.statistics(group)))
     if outcome.synced:
         workers.load_synced_models(group, outcome.w_KD, cell.channel)
-    cell.on_step_end(lambda: TrainingState(t + 1, outcome.round, workers.state_dict(group)))
-    return outcome.round, more
+    following = _with_worker_state(active._replace(round=outcome.round), outcome.worker_state)
+    cell.on_step_end(lambda: TrainingState(t + 1, following.round, workers.state_dict(group, following.worker_state)))
+    return following, more

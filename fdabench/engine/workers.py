@@ -3,8 +3,9 @@
 Several cells may share the matrix. The workers of one cell are a group: consecutive rows, numbered from 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, chain, pairwise
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -13,12 +14,13 @@ from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
 from fdabench.core.row_sums import row_squared_norms
+from fdabench.core.strategy import TensorSlice
 from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
 from fdabench.engine.dropout_keys import dropout_keys, dropout_layers, seed_tensor
-from fdabench.engine.flatten import flatten, kernel_mask, parameters, running_stats
+from fdabench.engine.flatten import flatten, kernel_mask, parameters, row_layout, running_stats
 from fdabench.engine.precision import Precision
 from fdabench.engine.sampling import Indices, Sampler, SamplerState
-from fdabench.optimizers.base import ClipsGradients, HasSchedule, LocalOptimizer, scheduled_lr
+from fdabench.optimizers.base import ClipsGradients, HasSchedule, LocalOptimizer, learning_rate
 
 BatchStatistics = Literal["local", "averaged"]
 """`local`: running statistics stay with their worker, as in the FDA paper. `averaged`: they are averaged at every sync,
@@ -86,12 +88,18 @@ class WorkerGroupState(NamedTuple):
     """The state of the local optimizer for each worker."""
     sampler_states: list[SamplerState]
     """The state of each worker's sampler."""
+    worker_state: dict[str, Tensor]
+    """Rows that the strategy keeps for each worker, by name, shape [K, D]."""
 
     def shard(self, held: range) -> "WorkerGroupState":
         """The state of the workers in the range `held`."""
         rows = slice(held.start, held.stop)
         return WorkerGroupState(
-            self.w_KD[rows], self.b_KB[rows], self.optimizer_states[rows], self.sampler_states[rows]
+            self.w_KD[rows],
+            self.b_KB[rows],
+            self.optimizer_states[rows],
+            self.sampler_states[rows],
+            {name: x_KD[rows] for name, x_KD in self.worker_state.items()},
         )
 
     @staticmethod
@@ -104,6 +112,7 @@ class WorkerGroupState(NamedTuple):
             torch.cat([each.b_KB for each in parts]),
             list(chain.from_iterable(each.optimizer_states for each in parts)),
             list(chain.from_iterable(each.sampler_states for each in parts)),
+            {name: torch.cat([each.worker_state[name] for each in parts]) for name in parts[0].worker_state},
         )
 
 
@@ -145,6 +154,15 @@ class Workers:
         self._scheduled = local if isinstance(local, HasSchedule) and local.schedule is not None else None
         self._clip = local.clip if isinstance(local, ClipsGradients) else None
 
+    def lr_at(self, t: int) -> float:
+        """The learning rate of a local step; NaN where the optimizer has no `lr`."""
+        return learning_rate(self._training.local, t, self._training.steps)
+
+    @cached_property
+    def layout(self) -> tuple[TensorSlice, ...]:
+        """The tensors of the model, in the order of a row."""
+        return row_layout(self._training.model)
+
     def weights(self, group: int = 0) -> Tensor:
         """The models of one group, shape [its workers, D]."""
         return self.rows.w_KD[self._slices[group]]
@@ -178,7 +196,7 @@ class Workers:
             norm_K = row_squared_norms(self.rows.g_KD).sqrt()
             self.rows.g_KD.mul_((self._clip / (norm_K + 1e-6)).clamp(max=1.0)[:, None])
         if self._scheduled is not None:
-            self._optimizer.param_groups[0]["lr"] = scheduled_lr(self._scheduled, self._t, self._training.steps)
+            self._optimizer.param_groups[0]["lr"] = self.lr_at(self._t)
         self._optimizer.step()
         self._t += 1
 
@@ -214,8 +232,13 @@ class Workers:
         kinds = [kind for kind, value in states[0].items() if torch.is_tensor(value) and value.dim()]
         return [[state[kind] for state in states] for kind in kinds]
 
-    def state_dict(self, group: int) -> WorkerGroupState:
-        """The state of one group. It shares memory with the workers: copy or write it before the next step."""
+    def state_dict(self, group: int, worker_state: Mapping[str, Tensor]) -> WorkerGroupState:
+        """The state of one group. It shares memory with the workers: copy or write it before the next step.
+
+        Args:
+            group: the index of the group.
+            worker_state: what the group's strategy keeps for each worker.
+        """
         span = self._slices[group]
         optimizer_states = [dict(self._optimizer.state[row]) for row in self._optimized[span]]
         return WorkerGroupState(
@@ -223,6 +246,7 @@ class Workers:
             self.statistics(group),
             optimizer_states,
             [sampler.state_dict() for sampler in self._samplers[span]],
+            dict(worker_state),
         )
 
     @torch.no_grad()

@@ -36,7 +36,7 @@ class CellSetup(NamedTuple):
     """The samples that models are evaluated on: the test set, or the validation split if the suite has one."""
     shards: list[Indices]
     """The training samples of each worker of all processes, as indices."""
-    crew: WorkerGroup
+    group: WorkerGroup
     """The workers held by this process."""
     strategy: Strategy
     channel: Channel
@@ -94,7 +94,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, team: ProcessGroup = SI
 def build_training(cell: ResolvedCell, setting: CellSetup, engine: GradientFnFactory) -> TrainingConfig:
     """The settings that cells with the same `batch_key` share."""
     return TrainingConfig(
-        setting.crew.start,
+        setting.group.start,
         cell.optimizer,
         setting.examples,
         engine,

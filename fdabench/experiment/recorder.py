@@ -12,8 +12,12 @@ from torch import Tensor
 
 from fdabench.accounting.costs import PAPER, EvalPoint, bytes_at, syncs_at
 from fdabench.cell_config import CellConfig
+from fdabench.core.channel import Channel
+from fdabench.core.collective import Collective
+from fdabench.core.ledger import ALL_REDUCE, Ledger
 from fdabench.core.schedule import is_period_end
-from fdabench.core.strategy import HasServer, Strategy
+from fdabench.core.strategy import HasSyncRule, RoundInfo, Strategy
+from fdabench.core.sync import global_update
 from fdabench.distributed.traffic_meter import EVALUATION
 from fdabench.engine.arrays import BatchMetrics
 from fdabench.engine.evaluate import evaluate, model_variance
@@ -38,12 +42,15 @@ class Progress(NamedTuple):
     """Model variance over theta; NaN without a threshold."""
 
 
-def evaluated_model(rule: str, strategy: Strategy, moment: StepEvent, mean_D: Tensor) -> tuple[Tensor, bool]:
+def evaluated_model(
+    rule: str, strategy: Strategy, moment: StepEvent, mean_D: Tensor, collective: Collective
+) -> tuple[Tensor, bool]:
     """The model that is evaluated at the end of a local step, by the suite's `eval.model`.
 
     Args:
         rule: "virtual-mean", "synced" or "paper", as `suite.schema.Eval` explains.
         mean_D: the mean of the workers' models before the sync of this step, shape [D].
+        collective: averages what a codec packs, unmetered.
 
     Returns:
         The model's weights, shape [D], and whether the sync of this step, if there is one, is among what it took.
@@ -52,10 +59,14 @@ def evaluated_model(rule: str, strategy: Strategy, moment: StepEvent, mean_D: Te
     if rule == "synced" or (rule == "paper" and before.server_owns_model):
         return after.anchor_D, moment.outcome.synced
     if rule == "virtual-mean" and before.server_owns_model:
-        if not isinstance(strategy, HasServer):
-            # its server is not visible from outside, so only the model of the last sync can be evaluated
+        if not isinstance(strategy, HasSyncRule):
+            # how its syncs are made is not known, so only the model of the last one can be evaluated
             return after.anchor_D, moment.outcome.synced
-        w_D, _ = strategy.server.update(before.anchor_D, mean_D - before.anchor_D, before.server)
+        ends = strategy.rule
+        if ends.codec is not None:
+            return global_update(moment.context, before, ends, Channel(collective, Ledger())).w_D, False
+        info = RoundInfo(before.start, moment.step, moment.context.lr_at)
+        w_D, _ = ends.server.update(before.anchor_D, mean_D - before.anchor_D, before.server, info)
         return w_D, False
     return mean_D, False
 
@@ -78,7 +89,7 @@ class Recorder:
         self._trace_every = max(1, setting.budget // TRACE_ROWS)
         self._begun = perf_counter()
         # a row for each worker held by this process
-        self._trained_K2, self._counted, self._last_sync = torch.zeros(len(setting.crew.samplers), 2).double(), 0, 0
+        self._trained_K2, self._counted, self._last_sync = torch.zeros(len(setting.group.samplers), 2).double(), 0, 0
         self.evals: list[Row] = []
         self.rounds: list[Row] = []
         self.trace: list[Row] = []
@@ -109,7 +120,7 @@ class Recorder:
         self._record_step(moment.losses)
         due = is_period_end(moment.step - 1, self._setting.eval_period) or moment.step == self._setting.budget
         if due or moment.outcome.synced:
-            with self._setting.channel.instrument(EVALUATION, 0):
+            with self._setting.channel.instrument(EVALUATION, 0, ALL_REDUCE):
                 self._measure(moment, due)
         if not isnan(moment.outcome.estimate) and moment.step % self._trace_every == 0:
             self.trace.append({"step": moment.step, "estimate": moment.outcome.estimate})
@@ -121,8 +132,8 @@ class Recorder:
 
     def _measure(self, moment: StepEvent, due: bool) -> None:
         collective = self._setting.channel.collective
-        mean_D = collective.mean(moment.w_KD)
-        variance = model_variance(moment.w_KD, mean_D, collective)
+        mean_D = collective.mean(moment.context.w_KD)
+        variance = model_variance(moment.context.w_KD, mean_D, collective)
         if moment.outcome.synced:
             self._record_sync(moment, variance)
         if due:
@@ -136,20 +147,22 @@ class Recorder:
                 "steps": moment.step - self._last_sync,
                 "estimate": moment.outcome.estimate,
                 "variance": variance,
-                "theta": self._theta,
+                "theta": self._theta if isnan(moment.outcome.theta) else moment.outcome.theta,
             }
         )
         self._last_sync = moment.step
 
     def _evaluate(self, moment: StepEvent, mean_D: Tensor, variance: float) -> None:
         setting = self._setting
-        w_D, after_sync = evaluated_model(self._config.eval.model, setting.strategy, moment, mean_D)
+        w_D, after_sync = evaluated_model(
+            self._config.eval.model, setting.strategy, moment, mean_D, setting.channel.collective
+        )
         instant = EvalPoint(moment.step, after_sync)
         ledger = pd.DataFrame(setting.channel.ledger.entries)
         syncs = syncs_at(ledger, instant)
         mean_B = setting.channel.collective.mean(moment.b_KB)
         test = setting.team.broadcast(
-            lambda: evaluate(setting.crew.start, w_D, mean_B, self._test, self._config.precision)
+            lambda: evaluate(setting.group.start, w_D, mean_B, self._test, self._config.precision)
         )
         row = {
             "cell_id": self._cell_id,

@@ -147,7 +147,7 @@ def train_cells(
     """
     settings = [build_cell(job.cell, data, team) for job in jobs]
     training = build_training(jobs[0].cell, settings[0], engine)
-    workers = Workers(training, [setting.crew for setting in settings])
+    workers = Workers(training, [setting.group for setting in settings])
     cells = [_cell(job, setting, stop_asked) for job, setting in zip(jobs, settings, strict=True)]
     try:
         train_loop(workers, [cell.loop() for cell in cells])

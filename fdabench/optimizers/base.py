@@ -6,6 +6,7 @@ depend on the number of workers in the process.
 """
 
 from collections.abc import Sequence
+from math import nan
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -77,12 +78,14 @@ class ClipsGradients(Protocol):
     def clip(self) -> float | None: ...
 
 
-def scheduled_lr(optimizer: HasSchedule, t: int, steps: int) -> float:
-    """Return the learning rate of a local step.
+def learning_rate(optimizer: LocalOptimizer, t: int, steps: int) -> float:
+    """The learning rate of a local step; NaN where the optimizer has no `lr`.
 
     Args:
-        optimizer: its `lr` is the peak of its schedule.
+        optimizer: its `lr` is the peak of its schedule, if it has one.
         t: the local step, from 0.
         steps: local steps of the budget.
     """
-    return optimizer.lr if optimizer.schedule is None else optimizer.lr * optimizer.schedule.factor(t, steps)
+    if isinstance(optimizer, HasSchedule) and optimizer.schedule is not None:
+        return optimizer.lr * optimizer.schedule.factor(t, steps)
+    return float(getattr(optimizer, "lr", nan))

@@ -7,10 +7,13 @@ statistics of batch normalization (`batchnorm_stats = "averaged"`) are not inclu
 
 from typing import NamedTuple
 
-from fdabench.accounting.costs import CONVENTIONS
+from fdabench.accounting.costs import CONVENTIONS, Message
 from fdabench.accounting.network_time import CommunicationDemand, demand
-from fdabench.core.strategy import HasTrafficForecast, TrafficForecast
+from fdabench.core.codec import Codec
+from fdabench.core.ledger import ALL_GATHER, GATHER
+from fdabench.core.strategy import HasSyncRule, HasTrafficForecast, MeansForecast, PlannedRun, TrafficForecast
 from fdabench.experiment.resolved_cell import ResolvedCell
+from fdabench.optimizers.base import learning_rate
 from fdabench.planning.memory import BYTES_PER_NUMBER, optimizer_vectors
 
 
@@ -32,18 +35,28 @@ class Forecast(NamedTuple):
     moments: int
     """Vectors of the local optimizer, one number for each parameter, that are averaged at each sync."""
     convention: str
+    model: Message
+    """What one worker sends and receives at a sync."""
+    corrections: MeansForecast
+    """Vectors that the correction averages."""
 
     def demand(self, syncs: int) -> CommunicationDemand:
         """Bytes and sequential messages of a run with so many syncs.
 
-        A run sends the initial models once, the strategy's local states, and at each sync a model and `moments`
-        optimizer vectors.
+        A run sends the initial models once, the strategy's local states and the vectors of its correction; at each sync
+        a packed or plain model and `moments` optimizer vectors.
         """
         cost, workers = CONVENTIONS[self.convention], self.size.workers
-        model, state = BYTES_PER_NUMBER * self.size.parameters, BYTES_PER_NUMBER * self.traffic.state_size
-        spent = cost["initial"](model, workers) + self.traffic.num_states * cost["state"](state, workers)
-        spent += syncs * (cost["model"](model, workers) + self.moments * cost["optimizer"](model, workers))
-        collectives = 1 + self.traffic.num_states + syncs * (1 + self.moments)
+        vector, state = (
+            Message(size, size)
+            for size in (BYTES_PER_NUMBER * self.size.parameters, BYTES_PER_NUMBER * self.traffic.state_size)
+        )
+        models, moments = syncs - self.traffic.num_gradient_syncs, syncs * self.moments
+        corrections = self.corrections.per_run + syncs * self.corrections.per_sync
+        spent = cost["initial"](vector, workers) + self.traffic.num_states * cost["state"](state, workers)
+        spent += models * cost["model"](self.model, workers) + moments * cost["optimizer"](vector, workers)
+        spent += corrections * cost["control"](vector, workers)
+        collectives = 1 + self.traffic.num_states + models + moments + corrections
         return demand(self.size.steps, collectives, spent, workers, self.convention)
 
     @property
@@ -78,11 +91,38 @@ def forecast(cell: ResolvedCell, size: RunSize, convention: str) -> Forecast | N
     Returns:
         None for a strategy without `forecast_traffic`.
     """
-    strategy = cell.strategy
-    if not isinstance(strategy, HasTrafficForecast):
+    if not isinstance(cell.strategy, HasTrafficForecast):
         return None
     moments = optimizer_vectors(cell.optimizer) if cell.optimizer.state_on_sync == "average" else 0
-    return Forecast(strategy.forecast_traffic(size.steps, size.parameters), size, moments, convention)
+    run = PlannedRun(size.steps, size.parameters, lambda t: learning_rate(cell.optimizer, t, size.steps))
+    return forecast_strategy(cell.strategy, run, size, moments, convention)
+
+
+def forecast_strategy(
+    strategy: HasTrafficForecast, run: PlannedRun, size: RunSize, moments: int, convention: str
+) -> Forecast:
+    """What a strategy would send in a run.
+
+    Args:
+        strategy: with its `SyncRule`, if it has one.
+        run: what the strategy may know of the run.
+        size: workers, parameters and local steps, as in `run`.
+        moments: vectors of the local optimizer that are averaged at each sync.
+        convention: a key of `accounting.costs.CONVENTIONS`.
+    """
+    vector = BYTES_PER_NUMBER * size.parameters
+    rule = strategy.rule if isinstance(strategy, HasSyncRule) else None
+    model = Message(vector, vector) if rule is None or rule.codec is None else _packed(rule.codec, size)
+    correction = None if rule is None else rule.correction
+    corrections = MeansForecast(0, 0) if correction is None else correction.forecast_means(run)
+    return Forecast(strategy.forecast_traffic(run), size, moments, convention, model, corrections)
+
+
+def _packed(codec: Codec, size: RunSize) -> Message:
+    """What one worker sends and receives at a sync with a codec."""
+    up = codec.message_size(size.parameters)
+    down = {"dense": BYTES_PER_NUMBER * size.parameters, "recode": up, "all": (size.workers - 1) * up}
+    return Message(up, down[codec.reply], ALL_GATHER if codec.reply == "all" else GATHER)
 
 
 def forecast_bytes(cell: ResolvedCell, convention: str) -> ByteRange | None:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fdabench.core.strategy import HasTrafficForecast
+from fdabench.core.strategy import HasSyncRule, HasTrafficForecast, PlannedRun
 from fdabench.experiment.resolved_cell import ResolvedCell
-from fdabench.optimizers.base import LocalOptimizer
+from fdabench.optimizers.base import LocalOptimizer, learning_rate
 from fdabench.suite.component_use import components_used
 
 BYTES_PER_NUMBER = 4
@@ -24,8 +24,11 @@ _ALWAYS = 5
 def process_bytes(cell: ResolvedCell, num_parameters: int) -> int:
     """Bytes of a process with one worker, without activations, data, and libraries. Collectives sum in the network."""
     strategy = cell.strategy
-    state = strategy.forecast_traffic(1, num_parameters).state_size if isinstance(strategy, HasTrafficForecast) else 0
-    vectors = _ALWAYS + optimizer_vectors(cell.optimizer) + _vectors(strategy.init(torch.zeros(_TRIAL)).server)
+    run = PlannedRun(1, num_parameters, lambda t: learning_rate(cell.optimizer, t, 1))
+    state = strategy.forecast_traffic(run).state_size if isinstance(strategy, HasTrafficForecast) else 0
+    r = strategy.init(torch.zeros(_TRIAL))
+    vectors = _ALWAYS + optimizer_vectors(cell.optimizer) + _vectors((r.server, r.correction, r.trigger))
+    vectors += len(strategy.rule.worker_state) if isinstance(strategy, HasSyncRule) else 0
     declared = (cell.registry.info(*pair).memory_vectors for pair in components_used(cell.config, cell.registry))
     # numbers of parameters may have more digits than a float
     extra = sum((Fraction(vectors) for vectors in declared), Fraction())

@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fdabench.core.strategy import StepResult
+from fdabench.core.strategy import CorrectedGradients, RoundInfo, StepContext, StepResult
+from fdabench.core.trigger import Decision
 
 Method = Callable[..., Any]
 _CHECKED_ROLES = "__fdabench_checked__"
@@ -54,7 +55,7 @@ def _raise_plugin_error(method: Any, what: str) -> TypeError:
 def _step(step: Method) -> Method:
     """Check `Strategy.step`: the round that `init` made, the result, and that no argument changes in place."""
 
-    def checked(self: Any, t: int, w_KD: Tensor, r: Any, channel: Any) -> StepResult:
+    def checked(self: Any, ctx: StepContext, r: Any, channel: Any) -> StepResult:
         if not (
             isinstance(getattr(r, "anchor_D", None), Tensor)
             and isinstance(getattr(r, "previous_anchor_D", None), Tensor)
@@ -62,30 +63,75 @@ def _step(step: Method) -> Method:
             raise _raise_plugin_error(
                 type(self).init, f"must return a Round, as `initial_round` makes it; it returned {_format_value(r)}"
             )
-        given = {"w_KD": w_KD, "r.anchor_D": r.anchor_D, "r.previous_anchor_D": r.previous_anchor_D}
+        given = {
+            "ctx.w_KD": ctx.w_KD,
+            "ctx.g_KD": ctx.g_KD,
+            "r.anchor_D": r.anchor_D,
+            "r.previous_anchor_D": r.previous_anchor_D,
+        }
         before = _versions(given.values())
-        outcome = step(self, t, w_KD, r, channel)
+        outcome = step(self, ctx, r, channel)
         _unchanged(step, given, before)
         if not isinstance(outcome, StepResult):
             raise _raise_plugin_error(step, f"must return a StepResult; it returned {_format_value(outcome)}")
         if outcome.synced:
-            _like(step, "the w_KD of its StepResult", outcome.w_KD, w_KD)
-            _no_nan(step, "the w_KD of its StepResult", outcome.w_KD, w_KD)
+            _like(step, "the w_KD of its StepResult", outcome.w_KD, ctx.w_KD)
+            _no_nan(step, "the w_KD of its StepResult", outcome.w_KD, ctx.w_KD)
         return outcome
 
     return checked
 
 
 def _correct(correct: Method) -> Method:
-    """Check `Strategy.correct`: the corrected gradients have the shape of the gradients."""
+    def checked(self: Any, ctx: StepContext, r: Any, channel: Any) -> CorrectedGradients:
+        given = {"ctx.w_KD": ctx.w_KD, "ctx.g_KD": ctx.g_KD, **ctx.worker_state}
+        before = _versions(given.values())
+        corrected = correct(self, ctx, r, channel)
+        _unchanged(correct, given, before)
+        if not isinstance(corrected, CorrectedGradients):
+            raise _raise_plugin_error(
+                correct, f"must return CorrectedGradients; it returned {_format_value(corrected)}"
+            )
+        _like(correct, "the gradients", corrected.g_KD, ctx.g_KD)
+        _no_nan(correct, "a corrected gradient", corrected.g_KD, ctx.g_KD)
+        return corrected
 
-    def checked(self: Any, t: int, g_KD: Tensor, r: Any, channel: Any) -> Tensor:
-        before = _versions([g_KD])
-        corrected_KD: Tensor = correct(self, t, g_KD, r, channel)
-        _unchanged(correct, {"g_KD": g_KD}, before)
-        _like(correct, "the gradients", corrected_KD, g_KD)
-        _no_nan(correct, "a corrected gradient", corrected_KD, g_KD)
-        return corrected_KD
+    return checked
+
+
+def _check(check: Method) -> Method:
+    def checked(self: Any, ctx: StepContext, r: Any, channel: Any) -> Decision:
+        given = {"ctx.w_KD": ctx.w_KD, "ctx.g_KD": ctx.g_KD, "r.anchor_D": r.anchor_D}
+        before = _versions(given.values())
+        decision = check(self, ctx, r, channel)
+        _unchanged(check, given, before)
+        if not isinstance(decision, Decision):
+            raise _raise_plugin_error(check, f"must return a Decision; it returned {_format_value(decision)}")
+        return decision
+
+    return checked
+
+
+def _pack(pack: Method) -> Method:
+    def checked(self: Any, m_KD: Tensor, key_K: Tensor) -> Tensor:
+        before = _versions([m_KD])
+        packed_KB: Tensor = pack(self, m_KD, key_K)
+        _unchanged(pack, {"m_KD": m_KD}, before)
+        size = self.message_size(m_KD.shape[1])
+        wanted = torch.empty(len(m_KD), size, dtype=torch.uint8, device="meta")
+        _like(pack, f"packed messages of message_size({m_KD.shape[1]}) = {size} bytes", packed_KB, wanted)
+        return packed_KB
+
+    return checked
+
+
+def _unpack(unpack: Method) -> Method:
+    def checked(self: Any, packed_KB: Tensor, num_parameters: int) -> Tensor:
+        before = _versions([packed_KB])
+        sent_KD: Tensor = unpack(self, packed_KB, num_parameters)
+        _unchanged(unpack, {"packed_KB": packed_KB}, before)
+        _like(unpack, "what messages say", sent_KD, torch.empty(len(packed_KB), num_parameters, device="meta"))
+        return sent_KD
 
     return checked
 
@@ -124,10 +170,10 @@ def _bound(bound: Method) -> Method:
 def _apply(apply: Method) -> Method:
     """Check `ServerOptimizer.update`: the next global model, which has the shape of the global model, and a state."""
 
-    def checked(self: Any, w_D: Tensor, u_D: Tensor, state: Any) -> tuple[Tensor, Any]:
+    def checked(self: Any, w_D: Tensor, u_D: Tensor, state: Any, info: RoundInfo) -> tuple[Tensor, Any]:
         given = {"w_D": w_D, "u_D": u_D}
         before = _versions(given.values())
-        moved = apply(self, w_D, u_D, state)
+        moved = apply(self, w_D, u_D, state, info)
         _unchanged(apply, given, before)
         if not isinstance(moved, tuple) or len(moved) != 2:
             raise _raise_plugin_error(
@@ -184,7 +230,10 @@ def _split(split: Method) -> Method:
 
 
 _CHECKS: Mapping[str, Mapping[str, Callable[[Method], Method]]] = {
-    "strategies": {"step": _step, "correct": _correct},
+    "strategies": {"step": _step},
+    "triggers": {"check": _check},
+    "codecs": {"pack": _pack, "unpack": _unpack},
+    "corrections": {"correct": _correct},
     "monitors": {"local_state": _state, "variance_bound": _bound},
     "servers": {"update": _apply},
     "optimizers": {"build": _build},

@@ -8,8 +8,10 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+from fdabench.core.codec import Codec
 from fdabench.core.monitor import Monitor
-from fdabench.core.strategy import ServerOptimizer
+from fdabench.core.strategy import Correction, ServerOptimizer
+from fdabench.core.trigger import Trigger
 from fdabench.hyperparameters import UnitTag
 from fdabench.optimizers.base import LRSchedule
 from fdabench.published.theta_rules import THETA_PER_PARAMETER
@@ -74,12 +76,16 @@ def threshold_rules() -> Mapping[str, float]:
 
 def _kinds(hint: Any, registry: Registry) -> Kinds:
     """The components that a field with this type may contain, by kind; empty if it contains none."""
-    if hint is Monitor:
-        return registry.monitors
-    if hint is ServerOptimizer:
-        return registry.servers
     classes = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    if LRSchedule in classes:
-        return registry.schedules
-    registries: tuple[Kinds, ...] = (registry.servers, registry.monitors)
-    return {kind: cls for registry in registries for kind, cls in registry.items() if cls in classes}
+    inner: Mapping[type[Any], Kinds] = {
+        Monitor: registry.monitors,
+        ServerOptimizer: registry.servers,
+        Trigger: registry.triggers,
+        Codec: registry.codecs,
+        Correction: registry.corrections,
+        LRSchedule: registry.schedules,
+    }
+    for protocol, kinds in inner.items():
+        if protocol in classes:
+            return kinds
+    return {kind: cls for kinds in inner.values() for kind, cls in kinds.items() if cls in classes}

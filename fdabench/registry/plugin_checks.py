@@ -14,8 +14,10 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from fdabench.component_info import ComponentInfo, info_of
+from fdabench.core.codec import Codec
 from fdabench.core.monitor import Monitor
-from fdabench.core.strategy import ServerOptimizer, Strategy
+from fdabench.core.strategy import Correction, ServerOptimizer, Strategy
+from fdabench.core.trigger import Trigger
 from fdabench.datasets.base import DatasetSpec
 from fdabench.datasets.checks import KNOWN
 from fdabench.datasets.files import FileBackedDatasetSpec
@@ -50,6 +52,16 @@ ROLES = (
     ComponentRole("STRATEGIES", "strategies", "strategy", Strategy, ("init", "step")),
     ComponentRole("MONITORS", "monitors", "monitor", Monitor, ("state_size", "local_state", "variance_bound")),
     ComponentRole("SERVERS", "servers", "server", ServerOptimizer, ("init", "update"), ("is_plain_average",)),
+    ComponentRole("TRIGGERS", "triggers", "trigger", Trigger, ("init", "check", "forecast_traffic")),
+    ComponentRole("CODECS", "codecs", "codec", Codec, ("message_size", "pack", "unpack"), ("reply", "needs_feedback")),
+    ComponentRole(
+        "CORRECTIONS",
+        "corrections",
+        "correction",
+        Correction,
+        ("init", "correct", "end_round", "forecast_means"),
+        ("worker_state",),
+    ),
     ComponentRole("OPTIMIZERS", "optimizers", "optimizer", LocalOptimizer, ("build",), ("state_on_sync",)),
     ComponentRole("SCHEDULES", "schedules", "schedule", LRSchedule, ("factor",)),
     ComponentRole("PARTITIONS", "partitions", "partition", Partition, ("split",)),

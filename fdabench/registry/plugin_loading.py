@@ -23,7 +23,7 @@ from fdabench.regular_files import open_regular
 # matches URLs; `Path` has reduced their `//` to one slash
 _ADDRESS = re.compile(r"(.*/)?[A-Za-z][A-Za-z0-9+.-]+:/")
 
-_LABELED = ("strategies", "monitors", "servers")
+_LABELED = ("strategies", "monitors", "servers", "triggers", "codecs", "corrections")
 """The roles whose display names occur in labels of strategies."""
 
 UsabilityCheck = Callable[[Registry, str, str], None]

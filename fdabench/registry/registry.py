@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fdabench.codecs import CODECS
 from fdabench.component_info import ComponentInfo, info_of
+from fdabench.core.codec import Codec
 from fdabench.core.monitor import Monitor
-from fdabench.core.strategy import ServerOptimizer, Strategy
+from fdabench.core.strategy import Correction, ServerOptimizer, Strategy
+from fdabench.core.trigger import Trigger
+from fdabench.corrections import CORRECTIONS
 from fdabench.datasets import DATASETS
 from fdabench.datasets.base import DatasetSpec
 from fdabench.models import MODELS
@@ -23,6 +27,7 @@ from fdabench.registry.code_hash import code_hash
 from fdabench.registry.plugin_source import PluginSource
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
+from fdabench.triggers import TRIGGERS
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,9 @@ class Registry:
     strategies: Mapping[str, type[Strategy]]
     monitors: Mapping[str, type[Monitor]]
     servers: Mapping[str, type[ServerOptimizer]]
+    triggers: Mapping[str, type[Trigger]]
+    codecs: Mapping[str, type[Codec]]
+    corrections: Mapping[str, type[Correction]]
     optimizers: Mapping[str, type[LocalOptimizer]]
     schedules: Mapping[str, type[LRSchedule]]
     partitions: Mapping[str, type[Partition]]
@@ -78,4 +86,6 @@ class Registry:
         return info_of(getattr(self, role).get(name))
 
 
-BUILT_IN = Registry(STRATEGIES, MONITORS, SERVERS, OPTIMIZERS, SCHEDULES, PARTITIONS, DATASETS, MODELS)
+BUILT_IN = Registry(
+    STRATEGIES, MONITORS, SERVERS, TRIGGERS, CODECS, CORRECTIONS, OPTIMIZERS, SCHEDULES, PARTITIONS, DATASETS, MODELS
+)

@@ -42,7 +42,14 @@ _LAST_BATCH = {
     "drop": "samples that do not fill a batch are left out of that pass",
     "keep": "a smaller batch",
 }
-_FORMULAS_OF = {"strategies": "strategy", "monitors": "monitor", "servers": "server"}
+_FORMULAS_OF = {
+    "strategies": "strategy",
+    "monitors": "monitor",
+    "servers": "server",
+    "triggers": "trigger",
+    "codecs": "codec",
+    "corrections": "correction",
+}
 """The roles whose formulas the page prints, and what each is called there."""
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from fdabench.errors import ResultError
 from fdabench.regular_files import open_regular, read_regular
-from fdabench.results.schema import SCHEMA_VERSION, other_version
+from fdabench.results.schema import ADDED_COLUMNS, SCHEMA_VERSION, other_version
 
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:
@@ -129,6 +129,9 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     version = (table.schema.metadata or {}).get(b"fdabench_schema", b"none").decode(errors="replace")
     if version != SCHEMA_VERSION:
         raise ResultError(other_version(path, version))
+    for name, values in ADDED_COLUMNS.items():
+        if name in schema.names and name not in table.column_names and "payload_bytes" in table.column_names:
+            table = table.append_column(schema.field(name), values(table))
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise ResultError(f"{path}: column {missing[0]!r} is missing")

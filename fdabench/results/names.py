@@ -36,10 +36,13 @@ def strategy_family(table: Mapping[str, Any], info: FindInfo) -> str:
     return (own.label or own.name or kind).format_map(defaultdict(str, names))
 
 
+_LABELED_ROLES = ("monitors", "servers", "triggers", "codecs", "corrections")
+
+
 def inner_info(kind: str, info: FindInfo) -> ComponentInfo:
-    """The description of a component that a field of another one holds: a monitor, or else a server."""
-    monitor = info("monitors", kind)
-    return info("servers", kind) if monitor == ComponentInfo() else monitor
+    """The description of a component that a field of a strategy contains, such as a monitor or a server."""
+    found = (info(role, kind) for role in _LABELED_ROLES)
+    return next((each for each in found if each != ComponentInfo()), ComponentInfo())
 
 
 def locked_info(lock: Mapping[str, Any], role: str, kind: str) -> ComponentInfo:

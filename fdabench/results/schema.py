@@ -6,6 +6,8 @@ Bytes are totals over all workers. Columns `bytes_*` (`runs`, `hits`) follow the
 `ledger` has the facts that every convention is computed from.
 """
 
+from collections.abc import Callable, Mapping
+
 import pyarrow as pa
 
 SCHEMA_VERSION = "2"
@@ -45,14 +47,24 @@ EVALS = _table(
 )
 
 LEDGER = _table(
-    kind=(_TEXT, "initial | model | gradient | state | statistics | optimizer"),
+    kind=(_TEXT, "initial | model | gradient | control | state | statistics | optimizer"),
     first_step=(_INT, "step of the first collective of this row"),
     last_step=(_INT, "step of the last; the row's collectives are evenly spaced between them"),
     count=(_INT, "collectives in this row"),
     elements=(_INT, "numbers that one worker put into one collective"),
     dtype=(_TEXT, "torch dtype of those numbers"),
     payload_bytes=(_INT, "bytes that one worker put into one collective"),
+    operation=(_TEXT, "all_reduce | gather (packed messages, the mean comes back) | all_gather (each receives all)"),
+    down_bytes=(_INT, "bytes that one worker received in one collective"),
+    slack=(_INT, "local steps until the result was used"),
 )
+
+ADDED_COLUMNS: Mapping[str, Callable[[pa.Table], pa.Array]] = {
+    "operation": lambda ledger: pa.repeat("all_reduce", len(ledger)),
+    "down_bytes": lambda ledger: ledger["payload_bytes"],
+    "slack": lambda ledger: pa.repeat(0, len(ledger)).cast(_INT),
+}
+"""Columns of the ledger that earlier files lack, with what those files meant: every collective was an all-reduce."""
 
 ROUNDS = _table(
     round=(_INT, "index of the round that this sync ended, from 1"),
@@ -60,7 +72,7 @@ ROUNDS = _table(
     steps=(_INT, "local steps since the last sync"),
     estimate=(_REAL, "H(S) that ended the round; NaN without a monitor"),
     variance=(_REAL, "model variance just before the sync, squared L2 norm"),
-    theta=(_REAL, "threshold, squared L2 norm; NaN without one"),
+    theta=(_REAL, "threshold that the estimate was compared with, squared L2 norm; NaN without one"),
 )
 
 TRACE = _table(
@@ -76,7 +88,10 @@ PARTITION = _table(
 
 WIRE = _table(
     step=(_INT, "local steps made when the last collective of this row crossed"),
-    kind=(_TEXT, "model | gradient | state | statistics | optimizer; evaluation for what is measured and not paid for"),
+    kind=(
+        _TEXT,
+        "model | gradient | control | state | statistics | optimizer; evaluation for what is measured and not paid for",
+    ),
     count=(_INT, "collectives in this row; the states between two syncs are told of together"),
     payload_bytes=(_INT, "bytes that one worker put into one collective"),
     predicted_bytes=(_INT, "bytes over all processes, by the algorithm of the collective, without framing"),

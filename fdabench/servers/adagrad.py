@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
+from fdabench.core.strategy import RoundInfo
 from fdabench.hyperparameters import PositiveFloat
 
 
@@ -28,6 +29,6 @@ class Adagrad:
     def init(self, w_D: Tensor) -> Tensor:
         return torch.full_like(w_D, self.tau**2)
 
-    def update(self, w_D: Tensor, u_D: Tensor, v_D: Tensor) -> tuple[Tensor, Tensor]:
+    def update(self, w_D: Tensor, u_D: Tensor, v_D: Tensor, info: RoundInfo) -> tuple[Tensor, Tensor]:
         v_D = v_D + u_D.square()
         return w_D + self.lr * u_D / (v_D.sqrt() + self.tau), v_D

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
+from fdabench.core.strategy import RoundInfo
 from fdabench.hyperparameters import Decay, PositiveFloat
 
 
@@ -36,7 +37,9 @@ class ReddiAdam:
     def init(self, w_D: Tensor) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(w_D), torch.full_like(w_D, self.tau**2)
 
-    def update(self, w_D: Tensor, u_D: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def update(
+        self, w_D: Tensor, u_D: Tensor, state: tuple[Tensor, Tensor], info: RoundInfo
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         m_D, v_D = state
         m_D = self.beta1 * m_D + (1 - self.beta1) * u_D
         v_D = self.beta2 * v_D + (1 - self.beta2) * u_D.square()
@@ -69,7 +72,7 @@ class KerasAdam:
         return torch.zeros_like(w_D), torch.zeros_like(w_D), 0
 
     def update(
-        self, w_D: Tensor, u_D: Tensor, state: tuple[Tensor, Tensor, int]
+        self, w_D: Tensor, u_D: Tensor, state: tuple[Tensor, Tensor, int], info: RoundInfo
     ) -> tuple[Tensor, tuple[Tensor, Tensor, int]]:
         m_D, v_D, n = state[0], state[1], state[2] + 1
         m_D = self.beta1 * m_D + (1 - self.beta1) * u_D

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
+from fdabench.core.strategy import RoundInfo
 
 
 @dataclass(frozen=True)
@@ -21,5 +22,5 @@ class Average:
     def init(self, w_D: Tensor) -> tuple[()]:
         return ()
 
-    def update(self, w_D: Tensor, u_D: Tensor, state: tuple[()]) -> tuple[Tensor, tuple[()]]:
+    def update(self, w_D: Tensor, u_D: Tensor, state: tuple[()], info: RoundInfo) -> tuple[Tensor, tuple[()]]:
         return w_D + u_D, state

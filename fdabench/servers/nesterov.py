@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
+from fdabench.core.strategy import RoundInfo
 from fdabench.hyperparameters import Decay, PositiveFloat
 
 
@@ -33,6 +34,6 @@ class Nesterov:
     def init(self, w_D: Tensor) -> Tensor:
         return torch.zeros_like(w_D)
 
-    def update(self, w_D: Tensor, u_D: Tensor, v_D: Tensor) -> tuple[Tensor, Tensor]:
+    def update(self, w_D: Tensor, u_D: Tensor, v_D: Tensor, info: RoundInfo) -> tuple[Tensor, Tensor]:
         v_D = self.momentum * v_D + u_D
         return w_D + self.lr * (u_D + self.momentum * v_D), v_D

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
+from fdabench.core.strategy import RoundInfo
 from fdabench.hyperparameters import Decay, PositiveFloat
 
 
@@ -34,7 +35,9 @@ class Yogi:
     def init(self, w_D: Tensor) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(w_D), torch.full_like(w_D, self.tau**2)
 
-    def update(self, w_D: Tensor, u_D: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def update(
+        self, w_D: Tensor, u_D: Tensor, state: tuple[Tensor, Tensor], info: RoundInfo
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         m_D, v_D = state
         square_D = u_D.square()
         m_D = self.beta1 * m_D + (1 - self.beta1) * u_D

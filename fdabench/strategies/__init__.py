@@ -11,6 +11,7 @@ from fdabench.strategies.fedadam import FedAdam
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.strategies.fedavgm import FedAvgM
 from fdabench.strategies.fedyogi import FedYogi
+from fdabench.strategies.rounds import Rounds
 from fdabench.strategies.synchronous import Synchronous
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
@@ -23,4 +24,5 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "fedadagrad": FedAdagrad,
     "diloco": DiLoCo,
     "fda": FDA,
+    "rounds": Rounds,
 }

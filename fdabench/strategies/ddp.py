@@ -7,7 +7,9 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import Round, StepResult, TrafficForecast, initial_round
+from fdabench.core.strategy import PlannedRun, Round, StepContext, StepResult, SyncRule, TrafficForecast
+from fdabench.core.sync import initial_round
+from fdabench.corrections.averaged import Averaged
 from fdabench.servers.average import Average
 
 
@@ -28,15 +30,17 @@ class DDP:
         marker="p",
     )
 
+    @property
+    def rule(self) -> SyncRule:
+        return SyncRule(Average(), correction=Averaged())
+
     def init(self, w_D: Tensor) -> Round:
-        return initial_round(w_D, Average())
+        return initial_round(w_D, self.rule)
 
-    def correct(self, t: int, g_KD: Tensor, r: Round, channel: Channel) -> Tensor:
-        return channel.mean(g_KD, "gradient").expand_as(g_KD)
+    def step(self, ctx: StepContext, r: Round, channel: Channel) -> StepResult:
+        w_D = ctx.w_KD[0].clone()  # equal gradients and equal states: the rows are equal to the last bit
+        following = Round(w_D, r.anchor_D, r.server, r.index + 1, start=ctx.t + 1, correction=r.correction)
+        return StepResult(w_D.expand_as(ctx.w_KD), following, True)
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
-        w_D = w_KD[0].clone()  # equal gradients and equal states: the rows are equal to the last bit
-        return StepResult(w_D.expand_as(w_KD), Round(w_D, r.anchor_D, r.server, r.index + 1), True)
-
-    def forecast_traffic(self, steps: int, num_parameters: int) -> TrafficForecast:
-        return TrafficForecast(steps, steps)
+    def forecast_traffic(self, run: PlannedRun) -> TrafficForecast:
+        return TrafficForecast(run.steps, run.steps, num_gradient_syncs=run.steps)

@@ -7,9 +7,20 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
+from fdabench.core.codec import Codec
 from fdabench.core.schedule import is_period_end
-from fdabench.core.strategy import Round, ServerOptimizer, StepResult, TrafficForecast, initial_round, synchronize
-from fdabench.hyperparameters import Steps
+from fdabench.core.strategy import (
+    Correction,
+    PlannedRun,
+    Round,
+    ServerOptimizer,
+    StepContext,
+    StepResult,
+    SyncRule,
+    TrafficForecast,
+)
+from fdabench.core.sync import initial_round, synchronize
+from fdabench.hyperparameters import FeedbackDecay, Steps
 from fdabench.servers.average import Average
 
 
@@ -22,6 +33,9 @@ class FedAvg:
 
     period: Steps
     server: ServerOptimizer = Average()
+    codec: Codec | None = None
+    feedback: FeedbackDecay | None = None
+    correction: Correction | None = None
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="FedAvg",
         formula="after every τ local steps w ← w + ū, or what the server makes of ū",
@@ -30,14 +44,21 @@ class FedAvg:
         marker="P",
     )
 
+    def __post_init__(self) -> None:
+        _ = self.rule  # refuses parts that do not make sense together
+
+    @property
+    def rule(self) -> SyncRule:
+        return SyncRule(self.server, self.codec, self.feedback, self.correction)
+
     def init(self, w_D: Tensor) -> Round:
-        return initial_round(w_D, self.server)
+        return initial_round(w_D, self.rule)
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
-        if not is_period_end(t, self.period):
-            return StepResult(w_KD, r, False)
-        return synchronize(w_KD, r, self.server, channel)
+    def step(self, ctx: StepContext, r: Round, channel: Channel) -> StepResult:
+        if not is_period_end(ctx.t, self.period):
+            return StepResult(ctx.w_KD, r, False)
+        return synchronize(ctx, r, self.rule, channel)
 
-    def forecast_traffic(self, steps: int, num_parameters: int) -> TrafficForecast:
-        syncs = int(steps // self.period)
+    def forecast_traffic(self, run: PlannedRun) -> TrafficForecast:
+        syncs = int(run.steps // self.period)
         return TrafficForecast(syncs, syncs)

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import Round, StepResult, TrafficForecast, initial_round, synchronize
+from fdabench.core.strategy import PlannedRun, Round, StepContext, StepResult, SyncRule, TrafficForecast
+from fdabench.core.sync import initial_round, synchronize
 from fdabench.servers.average import Average
 
 
@@ -28,11 +29,15 @@ class Synchronous:
         marker="s",
     )
 
+    @property
+    def rule(self) -> SyncRule:
+        return SyncRule(Average())
+
     def init(self, w_D: Tensor) -> Round:
-        return initial_round(w_D, Average())
+        return initial_round(w_D, self.rule)
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
-        return synchronize(w_KD, r, Average(), channel)
+    def step(self, ctx: StepContext, r: Round, channel: Channel) -> StepResult:
+        return synchronize(ctx, r, self.rule, channel)
 
-    def forecast_traffic(self, steps: int, num_parameters: int) -> TrafficForecast:
-        return TrafficForecast(steps, steps)
+    def forecast_traffic(self, run: PlannedRun) -> TrafficForecast:
+        return TrafficForecast(run.steps, run.steps)

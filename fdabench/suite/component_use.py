@@ -19,8 +19,20 @@ from fdabench.suite.citations import unknown_references
 from fdabench.suite.component_tables import component_choice
 from fdabench.suite.schema import STRATEGY_OPTIONS, strategy_table
 
-ROLE_NAMES = ("strategies", "monitors", "servers", "optimizers", "schedules", "partitions", "datasets", "models")
-INNER_ROLES = ("monitors", "servers", "schedules")
+ROLE_NAMES = (
+    "strategies",
+    "monitors",
+    "servers",
+    "triggers",
+    "codecs",
+    "corrections",
+    "optimizers",
+    "schedules",
+    "partitions",
+    "datasets",
+    "models",
+)
+INNER_ROLES = ("monitors", "servers", "triggers", "codecs", "corrections", "schedules")
 """Roles of components that are fields of other components."""
 PLAIN = (bool, int, float, str)
 # the table `runs` has a column for each field of these names, so their types are fixed

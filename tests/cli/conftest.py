@@ -110,7 +110,7 @@ from fdabench.strategies.synchronous import Synchronous
 
 
 class Fails(Synchronous):
-    def step(self, t, w_KD, r, channel):
+    def step(self, ctx, r, channel):
         raise RuntimeError("this one always fails")
 
 

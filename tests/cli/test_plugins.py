@@ -33,9 +33,7 @@ MINE = '''
 
 from dataclasses import dataclass
 
-from fdabench.core.strategy import StepResult, initial_round, synchronize
-from fdabench.hyperparameters import Count
-from fdabench.servers.average import Average
+from fdabench.api import Average, Count, StepResult, SyncRule, initial_round, synchronize
 
 
 @dataclass(frozen=True)
@@ -45,17 +43,17 @@ class Doubling:
     first: Count
 
     def init(self, w_D):
-        return initial_round(w_D, Average())
+        return initial_round(w_D, SyncRule(Average()))
 
-    def step(self, t, w_KD, r, channel):
-        if t + 1 < self.first * (2 ** (r.index + 1) - 1):
-            return StepResult(w_KD, r, False)
-        return synchronize(w_KD, r, Average(), channel)
+    def step(self, ctx, r, channel):
+        if ctx.t + 1 < self.first * (2 ** (r.index + 1) - 1):
+            return StepResult(ctx.w_KD, r, False)
+        return synchronize(ctx, r, SyncRule(Average()), channel)
 
 
 STRATEGIES = {"doubling": Doubling}
 '''
-STEP = "        if t + 1 < self.first"
+STEP = "        if ctx.t + 1 < self.first"
 
 
 class Done(NamedTuple):
@@ -189,11 +187,11 @@ def test_a_strategy_that_raises_fails_its_cell_and_the_screen_names_the_users_li
         "Silent": "return None",
         "Exits": "exit(3)",
         "Quits": "raise type('Quit', (BaseException,), {})('no more')",
-        "Meddles": "w_KD.zero_(); return super().step(t, w_KD, r, channel)",
+        "Meddles": "ctx.w_KD.zero_(); return super().step(ctx, r, channel)",
     }
     for name, body in bodies.items():
         with Path("mine.py").open("a") as file:
-            file.write(f"\n\nclass {name}(Doubling):\n    def step(self, t, w_KD, r, channel):\n        {body}\n")
+            file.write(f"\n\nclass {name}(Doubling):\n    def step(self, ctx, r, channel):\n        {body}\n")
             file.write(f"\n\nSTRATEGIES['{name.lower()}'] = {name}\n")
         with Path("own.toml").open("a") as file:
             file.write(f'\n[[strategy]]\nkind = "{name.lower()}"\nfirst = 2\n')
@@ -212,7 +210,8 @@ def test_a_strategy_that_raises_fails_its_cell_and_the_screen_names_the_users_li
         f"mine.py: TypeError: Silent.step, line {above['Silent']}: must return a StepResult; it returned None"
     )
     assert told["meddles"] == (
-        f"mine.py: TypeError: Meddles.step, line {above['Meddles']}: changed w_KD in place; it must return new tensors"
+        f"mine.py: TypeError: Meddles.step, line {above['Meddles']}: "
+        "changed ctx.w_KD in place; it must return new tensors"
     )
     assert told["quits"] == f"mine.py:{place['Quits']}: RuntimeError: Quit: no more ends no cell"
     assert told["exits"] == f"mine.py:{place['Exits']}: RuntimeError: sys.exit(3) ends no cell"
@@ -222,32 +221,32 @@ def test_a_strategy_that_raises_fails_its_cell_and_the_screen_names_the_users_li
 
 
 FAULTS: dict[str, tuple[str, str, str]] = {
-    "raises": ("STRATEGIES =", "1 / 0\nSTRATEGIES =", "mine.py:26: ZeroDivisionError: division by zero"),
-    "no Python": ("class Doubling:", "class Doubling", "mine.py:12: SyntaxError: expected ':'"),
+    "raises": ("STRATEGIES =", "1 / 0\nSTRATEGIES =", "mine.py:23: ZeroDivisionError: division by zero"),
+    "no Python": ("class Doubling:", "class Doubling", "mine.py:9: SyntaxError: expected ':'"),
     "nul": ("class Doubling:", "\0", "mine.py"),
-    "exits": ("STRATEGIES =", "exit(0)\nSTRATEGIES =", "mine.py:26: SystemExit: 0"),
+    "exits": ("STRATEGIES =", "exit(0)\nSTRATEGIES =", "mine.py:23: SystemExit: 0"),
     "import": ("from dataclasses", "import nowhere\nfrom dataclasses", "mine.py:4: ModuleNotFoundError: "),
     "nothing": ("STRATEGIES =", "STRATEGY =", "mine.py:1: adds nothing: expected STRATEGIES = {\"name\": Class}"),
     "near": ("STRATEGIES =", "STRATEGY =", 'did you mean "STRATEGIES"?'),
-    "no dict": ('{"doubling": Doubling}', "[Doubling]", "mine.py:26: STRATEGIES must be a dict"),
+    "no dict": ('{"doubling": Doubling}', "[Doubling]", "mine.py:23: STRATEGIES must be a dict"),
     "no class": ('": Doubling}', '": Doubling(2)}', "a strategy is a frozen dataclass; a Doubling is none"),
     "no dataclass": ("@dataclass(frozen=True)", "", "a strategy is a frozen dataclass; Doubling is none"),
     "not frozen": ("(frozen=True)", "", "STRATEGIES['doubling']: Doubling is a dataclass that is not frozen"),
-    "no step": ("def step(", "def stepp(", "Doubling lacks step(self, t: int, w_KD: torch.Tensor"),
+    "no step": ("def step(", "def stepp(", "Doubling lacks step(self, ctx: fdabench.core.strategy.StepContext"),
     "no init": ("def init(", "def start(", "Doubling lacks init(self, w_D: torch.Tensor)"),
-    "other step": ("def step(self, t, ", "def step(self, ", "Doubling.step(self, w_KD, r, channel) should be step("),
-    "built in": ('"doubling"', '"fda"', "mine.py:26: 'fda' is taken: of the strategies, 'fda' is built in"),
-    "other case": ('"doubling"', '"FedAvg"', "mine.py:26: 'FedAvg' is taken: of the strategies, 'fedavg' is built in"),
+    "other step": ("def step(self, ctx, ", "def step(self, ", "Doubling.step(self, r, channel) should be step("),
+    "built in": ('"doubling"', '"fda"', "mine.py:23: 'fda' is taken: of the strategies, 'fda' is built in"),
+    "other case": ('"doubling"', '"FedAvg"', "mine.py:23: 'FedAvg' is taken: of the strategies, 'fedavg' is built in"),
     "name": ('"doubling"', '"../doubling"', "a name has only letters, digits"),
     "long name": ('"doubling"', '"a" * 5000', "at most 64"),
     "number for a name": ('"doubling"', "3", "a name has only letters, digits"),
-    "own name": ("first: Count", "name: str", "mine.py:26: doubling: the field 'name' is a key that the suite's table"),
+    "own name": ("first: Count", "name: str", "mine.py:23: doubling: the field 'name' is a key that the suite's table"),
     "tensor": ("first: Count", "first: StepResult", "the field 'first': a suite can give numbers, strings"),
-    "annotation": ("first: Count", "first: 'Cuont'", "mine.py:26: doubling: name 'Cuont' is not defined"),
+    "annotation": ("first: Count", "first: 'Cuont'", "mine.py:23: doubling: name 'Cuont' is not defined"),
     "theta": ("first: Count", "theta: str", "the field 'theta': results take it for a number"),
     "monitor": ("first: Count", "monitor: str", "the field 'monitor': results take it for a component"),
     "list": ("first: Count", "first: list[int]", "the field 'first': a suite can give numbers, strings"),
-    "private": ("first: Count", "_first: int", "mine.py:26: doubling: "),
+    "private": ("first: Count", "_first: int", "mine.py:23: doubling: "),
 }  # fmt: skip
 
 
@@ -328,7 +327,7 @@ def test_two_plugins_with_one_name_are_refused_with_both_places(own: InProcess) 
     change("own.toml", '["mine.py"]', '["mine.py", "sub/other.py"]')
     said = refused(own)
     assert (
-        "plugins.1: sub/other.py:26: 'doubling' is taken: of the strategies, 'doubling' is added by mine.py:26" in said
+        "plugins.1: sub/other.py:26: 'doubling' is taken: of the strategies, 'doubling' is added by mine.py:23" in said
     )
     shutil.move("sub/other.py", "sub/mine.py")
     change("own.toml", "sub/other.py", "sub/mine.py")
@@ -346,7 +345,7 @@ def test_a_file_that_is_extended_brings_its_plugins_relative_to_itself(own: InPr
     assert "plug-in base/mine.py adds strategies.doubling" in said.stderr
     assert "plug-in over.py adds strategies.twice" in said.stderr
     change("base/mine.py", "class Doubling:", "class Doubling")
-    assert "base/own.toml:3: plugins.0: base/mine.py:12: SyntaxError" in refused(own)
+    assert "base/own.toml:3: plugins.0: base/mine.py:9: SyntaxError" in refused(own)
 
 
 def test_no_code_is_run_where_no_plugin_is_named(own: InProcess) -> None:

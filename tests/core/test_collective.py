@@ -15,14 +15,14 @@ def test_a_channel_writes_down_what_one_worker_put_in() -> None:
     channel = Channel(InProcessCollective(torch.tensor([0.5, 0.5])), Ledger())
     channel.ledger.step = 7
     assert channel.mean(torch.tensor([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]), "state").tolist() == [2.0, 3.0, 4.0]
-    assert channel.ledger.entries == [LedgerEntry("state", 7, 7, 1, 3, "float32", 12)]
+    assert channel.ledger.entries == [LedgerEntry("state", 7, 7, 1, 3, "float32", 12, "all_reduce", 12, 0)]
 
 
 def test_the_initial_model_is_counted_and_left_as_it_is() -> None:
     channel = Channel(InProcessCollective(torch.tensor([1.0])), Ledger())
     w_D = torch.tensor([1.0, -1.0])
     assert channel.broadcast_initial(w_D).tolist() == [1.0, -1.0]
-    assert channel.ledger.entries == [LedgerEntry("initial", 0, 0, 1, 2, "float32", 8)]
+    assert channel.ledger.entries == [LedgerEntry("initial", 0, 0, 1, 2, "float32", 8, "all_reduce", 8, 0)]
 
 
 def test_measuring_with_the_bare_collective_costs_nothing() -> None:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fdabench.accounting.costs import CONVENTIONS, EvalPoint, bytes_at, total_bytes
+from fdabench.accounting.costs import CONVENTIONS, EvalPoint, Message, bytes_at, total_bytes
 from fdabench.core.ledger import Ledger, LedgerEntry
 
 KINDS = ("initial", "model", "state", "statistics", "optimizer")
@@ -60,8 +60,8 @@ def test_any_set_of_steps_can_be_read_back(steps: set[int]) -> None:
 def test_an_even_pace_is_one_entry_despite_other_entries_between() -> None:
     found = [fact for t in range(1, 101) for fact in ([(t, "state", 2)] + [(t, "model", 5)] * (t % 10 == 0))]
     assert recorded(found) == [
-        LedgerEntry("state", 1, 100, 100, 2, "float32", 8),
-        LedgerEntry("model", 10, 100, 10, 5, "float32", 20),
+        LedgerEntry("state", 1, 100, 100, 2, "float32", 8, "all_reduce", 8, 0),
+        LedgerEntry("model", 10, 100, 10, 5, "float32", 20, "all_reduce", 20, 0),
     ]
 
 
@@ -72,7 +72,7 @@ def test_a_change_of_pace_starts_a_new_entry() -> None:
 
 def test_two_collectives_in_a_step_are_two() -> None:
     entries = recorded([(3, "optimizer", 4), (3, "optimizer", 4)])
-    assert entries == [LedgerEntry("optimizer", 3, 3, 1, 4, "float32", 16)] * 2
+    assert entries == [LedgerEntry("optimizer", 3, 3, 1, 4, "float32", 16, "all_reduce", 16, 0)] * 2
 
 
 def test_unlike_messages_never_merge() -> None:
@@ -98,7 +98,9 @@ def test_bytes_at_a_step_are_those_of_a_plain_list(
     ledger, cost = pd.DataFrame(recorded(found)), CONVENTIONS[convention]
 
     def price(kinds: tuple[str, ...], limit: float) -> int:
-        return sum(cost[kind](4 * size, workers) for t, kind, size in found if kind in kinds and t <= limit)
+        return sum(
+            cost[kind](Message(4 * size, 4 * size), workers) for t, kind, size in found if kind in kinds and t <= limit
+        )
 
     spent = bytes_at(ledger, EvalPoint(step), workers, convention)
     assert spent.model == price(("initial",), step) + price(("model", "statistics"), step - 1)

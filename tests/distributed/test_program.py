@@ -91,8 +91,7 @@ from os import getpid
 
 import torch
 
-from fdabench.core.strategy import StepResult, initial_round, synchronize
-from fdabench.servers.average import Average
+from fdabench.api import Average, StepResult, SyncRule, initial_round, synchronize
 
 FIRST = 3
 
@@ -102,12 +101,12 @@ class Mine:
     """{says}"""
 
     def init(self, w_D):
-        return initial_round(w_D, Average())
+        return initial_round(w_D, SyncRule(Average()))
 
-    def step(self, t, w_KD, r, channel):
+    def step(self, ctx, r, channel):
         if {condition}:
             {then}
-        return StepResult(w_KD, r, False)
+        return StepResult(ctx.w_KD, r, False)
 
 
 STRATEGIES = {{"mine": Mine}}
@@ -349,7 +348,9 @@ def plugged(tmp_path: Path, condition: str, then: str) -> None:
 def test_a_strategy_that_branches_on_its_local_workers_is_named(call: Call, tmp_path: Path) -> None:
     # the first worker's weights are not the second one's
     plugged(
-        tmp_path, "t == FIRST and torch.distributed.get_rank() == 0", "return synchronize(w_KD, r, Average(), channel)"
+        tmp_path,
+        "ctx.t == FIRST and torch.distributed.get_rank() == 0",
+        "return synchronize(ctx, r, SyncRule(Average()), channel)",
     )
     asked = ("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
     done = call("fdabench", *asked, FDABENCH_CHECK="1")
@@ -372,7 +373,7 @@ def test_a_strategy_that_branches_on_its_local_workers_is_named(call: Call, tmp_
 def test_an_exception_of_a_strategy_ends_its_cell_only_and_names_the_cause(
     call: Call, tmp_path: Path, condition: str, error: str, reported: tuple[str, str]
 ) -> None:
-    plugged(tmp_path, f"t == FIRST and {condition}", f"raise ValueError({error!r})")
+    plugged(tmp_path, f"ctx.t == FIRST and {condition}", f"raise ValueError({error!r})")
     done = call("fdabench", "run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
     assert done.returncode == 3
     found = {record["config"]["strategy"]["kind"]: record for record in records(tmp_path / "spread").values()}
@@ -432,6 +433,6 @@ def test_each_process_holds_its_own_workers_samples_only(tmp_path: Path) -> None
     first, second = (build_cell(cell, data, team=TorchProcessGroup(rank, 2)) for rank in range(2))
     assert len(first.examples.y) == len(whole.shards[0]) + len(whole.shards[1])
     assert len(second.examples.y) == len(whole.shards[2])
-    drawn = whole.crew.samplers[2].next_batch()
-    assert torch.equal(whole.examples.x[drawn], second.examples.x[second.crew.samplers[0].next_batch()])
+    drawn = whole.group.samplers[2].next_batch()
+    assert torch.equal(whole.examples.x[drawn], second.examples.x[second.group.samplers[0].next_batch()])
     assert json.dumps(second.channel.ledger.entries) == "[]"

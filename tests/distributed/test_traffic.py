@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import fdabench
-from fdabench.accounting.costs import CONVENTIONS, total_bytes
+from fdabench.accounting.costs import CONVENTIONS, Message, total_bytes
 from fdabench.core.ledger import Ledger
 from fdabench.distributed import traffic_meter as wire
 from fdabench.distributed.traffic_meter import expected_wire_bytes
@@ -109,10 +109,14 @@ def test_the_counters_agree_with_the_ledger(two_hosts: Hosts, tmp_path: Path, wo
 
 def test_what_the_algorithms_move() -> None:
     """Four processes, one of which holds two workers; a ring's chunks make the payload twice round, less one hop."""
-    assert expected_wire_bytes("allreduce", 1000, (2, 1, 1, 1)) == 2 * 3 * 1000
-    assert expected_wire_bytes("ordered", 1000, (2, 1, 1, 1)) == 4 * 3 * 2 * 1000
-    assert expected_wire_bytes("allreduce", 1000, (1,) * 7) == CONVENTIONS["ring"]["model"](1000, 7)
-    assert expected_wire_bytes("ordered", 1000, (5,)) == 0
+    assert expected_wire_bytes("allreduce", "all_reduce", 1000, (2, 1, 1, 1)) == 2 * 3 * 1000
+    assert expected_wire_bytes("ordered", "all_reduce", 1000, (2, 1, 1, 1)) == 4 * 3 * 2 * 1000
+    assert expected_wire_bytes("allreduce", "all_reduce", 1000, (1,) * 7) == CONVENTIONS["ring"]["model"](
+        Message(1000, 1000), 7
+    )
+    assert expected_wire_bytes("ordered", "all_reduce", 1000, (5,)) == 0
+    packed = CONVENTIONS["ring"]["model"](Message(1000, 6000, "all_gather"), 7)
+    assert expected_wire_bytes("allreduce", "all_gather", 1000, (1,) * 7) == packed == 7 * 6 * 1000
 
 
 class OneProcess:

@@ -125,7 +125,7 @@ def test_crews_of_one_matrix_are_crews_of_their_own_to_rounding(build: Callable[
 def test_going_on_from_a_state_changes_no_bit(build: Callable[[], nn.Module]) -> None:
     one, other = workers("vectorized", build), workers("vectorized", build)
     steps(one)
-    state: Any = deepcopy(one.state_dict(0))
+    state: Any = deepcopy(one.state_dict(0, {}))
     steps(one)
     other.load_state_dict(0, state, STEPS)
     steps(other)

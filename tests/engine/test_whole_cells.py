@@ -88,7 +88,7 @@ def go(strategy: dict[str, Any], **changes: Any) -> TrainingResult:
 
 
 def weights(setting: CellSetup) -> Tensor:
-    return flatten(parameters(setting.crew.start))
+    return flatten(parameters(setting.group.start))
 
 
 def evals(done: TrainingResult) -> pd.DataFrame:
@@ -131,12 +131,12 @@ def test_a_server_that_only_averages_is_tested_as_the_mean_of_the_workers() -> N
 def test_the_evaluated_model_is_the_mean_of_the_workers() -> None:
     resolved = cell(fda("naive", 1e9), budget={"steps": 7}, eval={"every_steps": 7})
     setting = build_cell(resolved, DIGITS)
-    workers = Workers(build_training(resolved, setting, SequentialGradients), [setting.crew])
+    workers = Workers(build_training(resolved, setting, SequentialGradients), [setting.group])
     for _ in range(7):
         workers.step()
     mean_D = InProcessCollective(torch.full((K,), 1 / K)).mean(workers.weights())
     expected = evaluate(
-        setting.crew.start, mean_D, torch.empty(0), LabeledData(setting.data.test_x, setting.data.test_y)
+        setting.group.start, mean_D, torch.empty(0), LabeledData(setting.data.test_x, setting.data.test_y)
     )
     row = evals(train_cell(resolved.config)).iloc[0]
     assert (row["test_accuracy"], row["test_loss"]) == (expected.accuracy, expected.loss)

@@ -8,7 +8,7 @@ from fdabench.accounting.costs import total_bytes
 from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.core.strategy import Round, StepResult
+from fdabench.core.strategy import Round, StepContext, StepResult
 from fdabench.engine.allocator import disable_malloc_trim
 from fdabench.engine.arrays import LabeledData, WorkerMatrix
 from fdabench.engine.evaluate import BATCH, evaluate, model_variance
@@ -83,7 +83,7 @@ def test_a_step_event_has_the_models_before_the_sync() -> None:
 
     def see(moment: StepEvent) -> None:
         seen.append(moment)
-        apart.append(not torch.equal(moment.w_KD[0], moment.w_KD[1]))
+        apart.append(not torch.equal(moment.context.w_KD[0], moment.context.w_KD[1]))
 
     ran = train(Synchronous(), steps=3, on_step=see)
     assert apart == [True] * 3
@@ -105,8 +105,8 @@ def test_what_a_strategy_returns_without_a_sync_is_not_looked_at() -> None:
         def init(self, w_D: torch.Tensor) -> Round:
             return Round(w_D, w_D, ())
 
-        def step(self, t: int, w_KD: torch.Tensor, r: Round, channel: Channel) -> StepResult:
-            return StepResult(torch.full_like(w_KD, 1e9), r, False)
+        def step(self, ctx: StepContext, r: Round, channel: Channel) -> StepResult:
+            return StepResult(torch.full_like(ctx.w_KD, 1e9), r, False)
 
     ran = train(Idle(), steps=5)
     assert ran.w_KD.abs().max() < 10
@@ -141,8 +141,8 @@ def test_evaluating_changes_no_training() -> None:
     net = model()
 
     def test(moment: StepEvent) -> None:
-        evaluate(net, InProcessCollective(equal_shares(4)).mean(moment.w_KD), NO_STATISTICS, LabeledData(x, y))
-        model_variance(moment.w_KD, moment.w_KD.mean(0), InProcessCollective(equal_shares(4)))
+        evaluate(net, InProcessCollective(equal_shares(4)).mean(moment.context.w_KD), NO_STATISTICS, LabeledData(x, y))
+        model_variance(moment.context.w_KD, moment.context.w_KD.mean(0), InProcessCollective(equal_shares(4)))
 
     watched, plain = train(Synchronous(), on_step=test), train(Synchronous())
     assert torch.equal(watched.w_KD, plain.w_KD)

@@ -116,7 +116,7 @@ def stand(**parts: Any) -> Callable[[CheckpointState], CheckpointState]:
 
 
 def crew(change: Callable[[Any], dict[str, Any]]) -> Callable[[CheckpointState], CheckpointState]:
-    return lambda state: stand(crew=state.training.crew._replace(**change(state.training.crew)))(state)
+    return lambda state: stand(workers=state.training.workers._replace(**change(state.training.workers)))(state)
 
 
 def round_with(name: str, make: Callable[[Any], Any]) -> Callable[[CheckpointState], CheckpointState]:

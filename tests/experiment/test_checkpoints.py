@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import Round, StepResult, synchronize
+from fdabench.core.strategy import Round, StepContext, StepResult, SyncRule
+from fdabench.core.sync import synchronize
 from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.checkpoint.encoding import FORMAT_VERSION, Codec
 from fdabench.experiment.checkpoint.serialize import NotSerializableError, from_plain, records_for, to_plain
@@ -354,15 +355,13 @@ class Mine(FedAvg):
     def init(self, w_D: Tensor) -> Round:
         return OwnRound(w_D, w_D, Remembering().init(w_D), server_owns_model=True, longest=2)
 
-    def step(self, t: int, w_KD: Tensor, r: Round, channel: Channel) -> StepResult:
+    def step(self, ctx: StepContext, r: Round, channel: Channel) -> StepResult:
         assert isinstance(r, OwnRound)
-        if (t + 1) % r.longest:
-            return StepResult(w_KD, r, False)
-        done = synchronize(w_KD, r, Remembering(), channel)  # type: ignore[arg-type]
-        parts = {
-            name: getattr(done.round, name)
-            for name in ("anchor_D", "previous_anchor_D", "server", "index", "server_owns_model")
-        }
+        if (ctx.t + 1) % r.longest:
+            return StepResult(ctx.w_KD, r, False)
+        done = synchronize(ctx, r, SyncRule(Remembering()), channel)  # type: ignore[arg-type]
+        names = ("anchor_D", "previous_anchor_D", "server", "index", "server_owns_model")
+        parts = {name: getattr(done.round, name) for name in names}
         return done._replace(round=OwnRound(**parts, longest=1 + r.longest % 4))
 
 

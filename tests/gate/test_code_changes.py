@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 import fdabench
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.core.strategy import Round, synchronize
+from fdabench.core.strategy import Round, StepContext
+from fdabench.core.sync import synchronize
 from fdabench.experiment import build as setting
 from fdabench.experiment import run_cell
 from fdabench.experiment.resolved_cell import SEED_AXES
@@ -53,9 +53,9 @@ def test_nothing_changed(code_change: CodeChange) -> None:
 def test_one_more_sync_in_a_hundred_steps(code_change: CodeChange, monkeypatch: pytest.MonkeyPatch) -> None:
     real = FDA.step
 
-    def step(self: FDA, t: int, w_KD: Tensor, r: Any, channel: Any) -> Any:
-        done = real(self, t, w_KD, r, channel)
-        return done if t != 98 or done.synced else synchronize(w_KD, r, self.server, channel, done.estimate)
+    def step(self: FDA, ctx: StepContext, r: Any, channel: Any) -> Any:
+        done = real(self, ctx, r, channel)
+        return done if ctx.t != 98 or done.synced else synchronize(ctx, r, self.rule, channel, done.estimate)
 
     monkeypatch.setattr(FDA, "step", step)
     checked = code_change.check()

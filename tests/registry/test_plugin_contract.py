@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from fdabench.core.strategy import StepResult, initial_round
+from fdabench.core.strategy import CorrectedGradients, StepResult, SyncRule
+from fdabench.core.sync import initial_round
 from fdabench.registry.call_checks import check_calls
 from fdabench.servers.average import Average
+from support.toy import step_context
 
 W = torch.ones(2, 3)
-R = initial_round(W[0].clone(), Average())
+R = initial_round(W[0].clone(), SyncRule(Average()))
 LABELS = np.array([0, 1, 0, 1, 0])
 
 
@@ -25,14 +27,16 @@ def checked(role: str, name: str, method: Callable[..., Any], **others: Any) -> 
 
 
 def stepping(outcome: Callable[[Tensor], Any]) -> Any:
-    return checked("strategies", "step", lambda self, t, w_KD, r, channel: outcome(w_KD))(0, W.clone(), R, None)
+    return checked("strategies", "step", lambda self, ctx, r, channel: outcome(ctx.w_KD))(
+        step_context(0, W.clone()), R, None
+    )
 
 
 STEPS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "none": (lambda w_KD: None, "must return a StepResult; it returned None"),
     "tuple": (lambda w_KD: (w_KD, R, False), "must return a StepResult; it returned a tuple of 3"),
-    "in place": (lambda w_KD: StepResult(w_KD.zero_(), R, False), "changed w_KD in place; it must return new tensors"),
-    "a view in place": (lambda w_KD: w_KD[0].add_(1) * 0, "changed w_KD in place"),
+    "in place": (lambda w_KD: StepResult(w_KD.zero_(), R, False), "changed ctx.w_KD in place; it must return new"),
+    "a view in place": (lambda w_KD: w_KD[0].add_(1) * 0, "changed ctx.w_KD in place"),
     "the anchor": (lambda w_KD: R.anchor_D.mul_(1), "changed r.anchor_D, r.previous_anchor_D in place"),
     "one row": (
         lambda w_KD: StepResult(w_KD[:1], R, True),
@@ -54,16 +58,16 @@ def test_a_step_must_be_pure_and_return_models_like_those_it_was_given(
 
 
 def test_an_init_that_returns_no_round_is_reported() -> None:
-    step = checked("strategies", "step", lambda self, t, w_KD, r, channel: None, init=lambda self, w_D: ())
+    step = checked("strategies", "step", lambda self, ctx, r, channel: None, init=lambda self, w_D: ())
     with pytest.raises(
         TypeError, match=r"lambda>, line \d+: must return a Round, as `initial_round` makes it; it returned a tup"
     ):
-        step(0, W.clone(), (), None)
+        step(step_context(0, W.clone()), (), None)
 
 
 CORRECTIONS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "none": (lambda g_KD: None, "the gradients must be a tensor of float32 [2, 3]; it is None"),
-    "in place": (lambda g_KD: g_KD.mul_(2), "changed g_KD in place; it must return new tensors"),
+    "in place": (lambda g_KD: g_KD.mul_(2), "changed ctx.g_KD in place; it must return new tensors"),
     "mean alone": (lambda g_KD: g_KD.mean(0), "it is a tensor of float32 [3]"),
     "nan": (lambda g_KD: g_KD * torch.nan, "a corrected gradient is NaN although what it was given is finite"),
 }
@@ -71,23 +75,25 @@ CORRECTIONS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
 
 @pytest.mark.parametrize(("corrected", "said"), CORRECTIONS.values(), ids=CORRECTIONS)
 def test_corrected_gradients_must_be_new_and_like_those_given(corrected: Callable[[Tensor], Any], said: str) -> None:
-    correct = checked("strategies", "correct", lambda self, t, g_KD, r, channel: corrected(g_KD))
+    correct = checked("corrections", "correct", lambda self, ctx, r, channel: CorrectedGradients(corrected(ctx.g_KD)))
     with pytest.raises(TypeError) as raised:
-        correct(0, W.clone(), R, None)
+        correct(step_context(0, W.clone(), W.clone()), R, None)
     assert said in str(raised.value)
 
 
 def test_a_mean_of_gradients_for_all_workers_is_not_noticed() -> None:
-    correct = checked("strategies", "correct", lambda self, t, g_KD, r, channel: g_KD.mean(0).expand_as(g_KD))
-    assert correct(0, W.clone(), R, None).equal(W.mean(0).expand_as(W))
+    correct = checked(
+        "corrections", "correct", lambda self, ctx, r, channel: CorrectedGradients(ctx.g_KD.mean(0).expand_as(ctx.g_KD))
+    )
+    assert correct(step_context(0, W.clone(), W.clone()), R, None).g_KD.equal(W.mean(0).expand_as(W))
 
 
 def test_a_step_that_keeps_its_promise_is_not_noticed() -> None:
     assert stepping(lambda w_KD: StepResult(w_KD, R, False)).w_KD.equal(W)
     assert stepping(lambda w_KD: StepResult(w_KD.mean(0).expand_as(w_KD), R, True)).synced
     diverged = W * torch.inf
-    step = checked("strategies", "step", lambda self, t, w_KD, r, channel: StepResult(w_KD - w_KD, r, True))
-    assert step(0, diverged, R, None).w_KD.isnan().all(), "what diverges is a result"
+    step = checked("strategies", "step", lambda self, ctx, r, channel: StepResult(ctx.w_KD - ctx.w_KD, r, True))
+    assert step(step_context(0, diverged), R, None).w_KD.isnan().all(), "what diverges is a result"
 
 
 MONITORS: dict[str, tuple[Any, Any, str]] = {
@@ -121,9 +127,9 @@ SERVERS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize(("move", "said"), SERVERS.values(), ids=SERVERS)
 def test_a_server_returns_a_new_model_and_its_state(move: Any, said: str) -> None:
-    apply = checked("servers", "update", lambda self, w_D, u_D, state: move(w_D, u_D))
+    apply = checked("servers", "update", lambda self, w_D, u_D, state, info: move(w_D, u_D))
     with pytest.raises(TypeError) as raised:
-        apply(W[0].clone(), W[1].clone(), ())
+        apply(W[0].clone(), W[1].clone(), (), None)
     assert said in str(raised.value)
 
 

@@ -11,6 +11,7 @@ from fdabench.accounting.costs import (
     CONVENTIONS,
     ByteCounts,
     EvalPoint,
+    Message,
     add_byte_columns,
     bytes_at,
     collectives_at,
@@ -25,7 +26,9 @@ COLUMNS = ["kind", "first_step", "last_step", "count", "elements", "dtype", "pay
 
 def ledger_of(*rows: tuple[str, int, int, int, int]) -> pd.DataFrame:
     """Rows of kind, first step, last step, count, payload bytes."""
-    full = [(kind, first, last, count, n // 4, "float32", n) for kind, first, last, count, n in rows]
+    full = [
+        (kind, first, last, count, n // 4, "float32", n, "all_reduce", n, 0) for kind, first, last, count, n in rows
+    ]
     return pd.DataFrame(full, columns=COLUMNS)
 
 
@@ -102,7 +105,7 @@ def test_runs_of_collectives_cost_what_each_of_them_costs(
     cost = CONVENTIONS[convention]
 
     def spent(kinds: tuple[str, ...], collectives: list[tuple[str, int, int]]) -> int:
-        return sum(cost[kind](n, workers) for kind, _, n in collectives if kind in kinds)
+        return sum(cost[kind](Message(n, n), workers) for kind, _, n in collectives if kind in kinds)
 
     for found, expected in (
         (bytes_at(ledger, EvalPoint(step), workers, convention), done),

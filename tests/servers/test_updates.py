@@ -6,13 +6,15 @@ from math import sqrt
 import pytest
 import torch
 
-from fdabench.core.strategy import ServerOptimizer
+from fdabench.core.strategy import RoundInfo, ServerOptimizer
 from fdabench.servers.adagrad import Adagrad
 from fdabench.servers.adam import KerasAdam, ReddiAdam
 from fdabench.servers.average import Average
 from fdabench.servers.momentum import Momentum
 from fdabench.servers.nesterov import Nesterov
 from fdabench.servers.yogi import Yogi
+
+ONE_STEP = RoundInfo(0, 1, lambda t: 0.1)
 
 
 def two_rounds(server: ServerOptimizer) -> list[float]:
@@ -23,7 +25,7 @@ def rounds(server: ServerOptimizer, drifts: Sequence[float]) -> list[float]:
     w_D = torch.zeros(1, dtype=torch.float64)
     state, found = server.init(w_D), []
     for drift in drifts:
-        w_D, state = server.update(w_D, torch.tensor([drift], dtype=torch.float64), state)
+        w_D, state = server.update(w_D, torch.tensor([drift], dtype=torch.float64), state, ONE_STEP)
         found.append(w_D.item())
     return found
 
@@ -65,7 +67,7 @@ def test_keras_adam_is_torchs_but_for_the_place_of_eps() -> None:
     state = server.init(ours_D)
     for n in range(1, 21):
         u_D = 1e-3 * torch.randn(50, dtype=torch.float64, generator=generator)
-        ours_D, state = server.update(ours_D, u_D, state)
+        ours_D, state = server.update(ours_D, u_D, state, ONE_STEP)
         optimizer.param_groups[0]["eps"] = eps / sqrt(1 - beta2**n)
         theirs.grad = -u_D
         optimizer.step()
@@ -89,8 +91,8 @@ def test_yogi() -> None:
 def test_yogi_lets_the_second_moment_fall_slowly() -> None:
     """After a drift of 1, v = 0.01 + 1e-6; a drift of 0 leaves it, where Adam's v falls by a factor of beta2."""
     server, w_D = Yogi(), torch.zeros(1, dtype=torch.float64)
-    _, state = server.update(w_D, torch.ones_like(w_D), server.init(w_D))
-    _, (_, v_D) = server.update(w_D, torch.zeros_like(w_D), state)
+    _, state = server.update(w_D, torch.ones_like(w_D), server.init(w_D), ONE_STEP)
+    _, (_, v_D) = server.update(w_D, torch.zeros_like(w_D), state, ONE_STEP)
     assert v_D.item() == pytest.approx(0.01 + 1e-6, rel=1e-12)
 
 
@@ -109,7 +111,7 @@ def test_nesterov_is_torchs_sgd_on_the_pseudo_gradient() -> None:
     state = server.init(ours_D)
     for _ in range(20):
         u_D = 1e-2 * torch.randn(50, dtype=torch.float64, generator=generator)
-        ours_D, state = server.update(ours_D, u_D, state)
+        ours_D, state = server.update(ours_D, u_D, state, ONE_STEP)
         theirs.grad = -u_D
         optimizer.step()
     assert (ours_D - theirs.detach()).abs().max() < 1e-14
@@ -120,7 +122,9 @@ def test_momentum_of_nothing_is_the_average(server: Momentum | Nesterov) -> None
     generator = torch.Generator().manual_seed(9)
     w_D, u_D = torch.randn(2, 100, generator=generator)
     assert server.is_plain_average
-    assert torch.equal(server.update(w_D, u_D, server.init(w_D))[0], Average().update(w_D, u_D, ())[0])
+    assert torch.equal(
+        server.update(w_D, u_D, server.init(w_D), ONE_STEP)[0], Average().update(w_D, u_D, (), ONE_STEP)[0]
+    )
 
 
 def test_the_defaults_are_the_published_ones() -> None:

@@ -24,7 +24,7 @@ ROUNDING = 1.5e-8
 @pytest.mark.parametrize("local", [*LINEAR_UPDATES.values(), Adam(lr=0.02), AdamW(lr=0.02, weight_decay=0.1)])
 def test_all_workers_have_the_same_model_to_the_last_bit(local: LocalOptimizer) -> None:
     def equal_rows(moment: StepEvent) -> None:
-        assert torch.equal(moment.w_KD, moment.w_KD[0].expand_as(moment.w_KD))
+        assert torch.equal(moment.context.w_KD, moment.context.w_KD[0].expand_as(moment.context.w_KD))
 
     assert train(DDP(), local=local, on_step=equal_rows).syncs == list(range(1, STEPS + 1))
 

@@ -10,17 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from fdabench.accounting.costs import CONVENTIONS, SYNC_KINDS, ByteCounts, total_bytes
+from fdabench.accounting.costs import CONVENTIONS, ByteCounts, total_bytes
 from fdabench.component_info import info_of
 from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.core.strategy import HasTrafficForecast, Round, Strategy
+from fdabench.core.strategy import HasSyncRule, HasTrafficForecast, PlannedRun, Round, Strategy
 from fdabench.monitors import MONITORS
+from fdabench.planning.forecast import RunSize, forecast_strategy
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
-from support.strategies import ALL_STRATEGIES, REGISTRY
-from support.toy import PARAMETERS, STEPS, WORKERS, TrainingRun, equal_shares, train
+from support.strategies import ALL_STRATEGIES, PLAIN_STRATEGIES, REGISTRY
+from support.toy import PARAMETERS, STEPS, WORKERS, TrainingRun, equal_shares, step_context, train
 
 every_strategy = pytest.mark.parametrize("name", ALL_STRATEGIES)
 
@@ -38,6 +39,9 @@ def test_every_component_is_among_the_tested_strategies() -> None:
     assert {type(strategy.server) for strategy in ALL_STRATEGIES.values() if hasattr(strategy, "server")} == set(
         SERVERS.values()
     )
+    for field, role in (("when", "triggers"), ("codec", "codecs"), ("correction", "corrections")):
+        used = {type(getattr(strategy, field, None)) for strategy in ALL_STRATEGIES.values()}
+        assert set(getattr(REGISTRY, role).values()) <= used
 
 
 @every_strategy
@@ -60,15 +64,29 @@ def test_the_same_again_is_the_same_to_the_last_bit(name: str, ran: dict[str, Tr
     assert again[1:] == ran[name][1:]
 
 
+PLANNED = PlannedRun(STEPS, PARAMETERS, lambda t: 0.2)
+
+
 @every_strategy
 def test_what_it_forecasts_is_what_it_sends(name: str, ran: dict[str, TrainingRun]) -> None:
     strategy, syncs, entries = ALL_STRATEGIES[name], ran[name].syncs, ran[name].entries
     assert isinstance(strategy, HasTrafficForecast)
-    traffic = strategy.forecast_traffic(STEPS, PARAMETERS)
+    traffic = strategy.forecast_traffic(PLANNED)
     states = [(entry.count, entry.elements) for entry in entries if entry.kind == "state"]
     assert traffic.min_syncs <= len(syncs) <= traffic.max_syncs
     assert states == [(traffic.num_states, traffic.state_size)] * bool(traffic.num_states)
-    assert sum(entry.count for entry in entries if entry.kind in SYNC_KINDS) == len(syncs)
+    assert sum(entry.count for entry in entries if entry.kind == "model") == len(syncs) - traffic.num_gradient_syncs
+
+
+@every_strategy
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_the_ledger_is_the_forecast_given_the_syncs(convention: str, name: str, ran: dict[str, TrainingRun]) -> None:
+    """The size of a packed message is told beforehand, and so is what a correction averages."""
+    strategy = ALL_STRATEGIES[name]
+    assert isinstance(strategy, HasTrafficForecast)
+    size = RunSize(WORKERS, PARAMETERS, STEPS)
+    found = forecast_strategy(strategy, PLANNED, size, 0, convention)
+    assert found.demand(len(ran[name].syncs)).wire_bytes == total_bytes(ran[name].ledger, WORKERS, convention).total
 
 
 MODEL, STATE = 4 * PARAMETERS, {"Naive": 4, "Linear": 8, "Sketch": 5004, "Exact": 4 * (PARAMETERS + 1), "Kamp": 4}
@@ -81,9 +99,10 @@ PRICES = {
 }
 
 
-@every_strategy
+@pytest.mark.parametrize("name", PLAIN_STRATEGIES)
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_the_ledger_is_the_hand_count(convention: str, name: str, ran: dict[str, TrainingRun]) -> None:
+    """Of float32 models and local states, without codec or correction."""
     speaker = getattr(ALL_STRATEGIES[name], "monitor", ALL_STRATEGIES[name])
     initial, sync, state = PRICES[convention](STATE.get(type(speaker).__name__, 0))
     expected = ByteCounts(initial + len(ran[name].syncs) * sync, STEPS * state, 0)
@@ -118,18 +137,28 @@ def test_a_step_changes_nothing_that_it_was_given(name: str) -> None:
     strategy, generator = ALL_STRATEGIES[name], torch.Generator().manual_seed(2)
     channel = Channel(InProcessCollective(equal_shares(WORKERS)), Ledger())
     r, w_KD, syncs = strategy.init(torch.zeros(PARAMETERS)), torch.zeros(WORKERS, PARAMETERS), 0
+    kept = first_worker_state(strategy)
     for t in range(9):
         w_KD = w_KD + 0.1 * torch.randn(WORKERS, PARAMETERS, generator=generator)
         before = [tensor.clone() for tensor in (w_KD, *tensors(r))]
-        outcome = strategy.step(t, w_KD, r, channel)
+        kept_before = {key: x_KD.clone() for key, x_KD in kept.items()}
+        outcome = strategy.step(step_context(t, w_KD, worker_state=kept), r, channel)
         assert all(torch.equal(was, now) for was, now in zip(before, (w_KD, *tensors(r)), strict=True))
+        assert all(torch.equal(was, kept[key]) for key, was in kept_before.items())
+        assert set(outcome.worker_state or {}) <= set(kept)
         if outcome.synced:
             assert torch.equal(outcome.w_KD, outcome.round.anchor_D.expand(WORKERS, PARAMETERS))
             assert torch.equal(outcome.round.previous_anchor_D, r.anchor_D)
             syncs += 1
         assert outcome.round.index == syncs
         r, w_KD = outcome.round, outcome.w_KD.clone()
+        kept = {**kept, **(outcome.worker_state or {})}
     assert syncs > 2
+
+
+def first_worker_state(strategy: Strategy) -> dict[str, Tensor]:
+    names = strategy.rule.worker_state if isinstance(strategy, HasSyncRule) else ()
+    return {key: torch.zeros(WORKERS, PARAMETERS) for key in names}
 
 
 @every_strategy
@@ -137,9 +166,14 @@ def test_it_is_a_value(name: str) -> None:
     """Equal, hashable, frozen, and written down as what would make it again."""
     strategy = ALL_STRATEGIES[name]
     names = {
-        cls.__name__: cls for cls in (*REGISTRY.strategies.values(), *MONITORS.values(), *SERVERS.values(), Fraction)
+        cls.__name__: cls
+        for role in ("strategies", "monitors", "servers", "triggers", "codecs", "corrections")
+        for cls in getattr(REGISTRY, role).values()
     }
-    copies = [pickle.loads(pickle.dumps(strategy)), eval(repr(strategy), names | {"inf": inf, "nan": nan})]
+    copies = [
+        pickle.loads(pickle.dumps(strategy)),
+        eval(repr(strategy), names | numbers),
+    ]
     for copy in copies:
         assert copy == strategy
         assert hash(copy) == hash(strategy)
@@ -148,7 +182,7 @@ def test_it_is_a_value(name: str) -> None:
             setattr(strategy, field.name, None)
 
 
-@pytest.mark.parametrize("name", [name for name in ALL_STRATEGIES if name.split("-")[0] in STRATEGIES])
+@pytest.mark.parametrize("name", [name for name in PLAIN_STRATEGIES if name.split("-")[0] in STRATEGIES])
 def test_it_cites_its_source(name: str) -> None:
     assert info_of(type(ALL_STRATEGIES[name])).references
 
@@ -159,7 +193,14 @@ def test_a_step_from_an_equal_round_gives_an_equal_result(name: str) -> None:
     strategy: Strategy = ALL_STRATEGIES[name]
     train(strategy, steps=7)
     w_KD = torch.randn(WORKERS, PARAMETERS, generator=torch.Generator().manual_seed(3))
-    one, other = (strategy.step(4, w_KD, strategy.init(torch.zeros(PARAMETERS)), channel()) for _ in range(2))
+    one, other = (
+        strategy.step(
+            step_context(4, w_KD, worker_state=first_worker_state(strategy)),
+            strategy.init(torch.zeros(PARAMETERS)),
+            channel(),
+        )
+        for _ in range(2)
+    )
     assert one.synced == other.synced
     assert torch.equal(one.w_KD, other.w_KD)
     assert isinstance(one.round, Round)

@@ -39,7 +39,7 @@ def test_while_no_worker_signals_every_worker_is_within_its_ball(theta: float) -
     seen = []
 
     def see(moment: StepEvent) -> None:
-        farthest = float(row_squared_norms(moment.w_KD - moment.round.anchor_D).max())
+        farthest = float(row_squared_norms(moment.context.w_KD - moment.round.anchor_D).max())
         seen.append((farthest > theta, moment.outcome.synced))
 
     train(REGISTRY.strategies["kamp"](theta), on_step=see)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.core.strategy import ServerOptimizer
+from fdabench.core.strategy import RoundInfo, ServerOptimizer
 from fdabench.engine.arrays import LabeledData
 from fdabench.engine.loop import CellLoop, train_loop
 from fdabench.engine.sampling import Sampler
@@ -35,6 +35,7 @@ from support.toy import (
     model,
     sampler,
     sequential_workers,
+    step_context,
     train,
 )
 
@@ -191,7 +192,7 @@ def test_fedavg_synchronizes_at_these_steps(period: Fraction, steps: int, expect
     w_KD = torch.zeros(2, 3)
     r, syncs = strategy.init(w_KD[0]), []
     for t in range(steps):
-        outcome = strategy.step(t, w_KD, r, channel)
+        outcome = strategy.step(step_context(t, w_KD), r, channel)
         r = outcome.round
         syncs += [t + 1] * outcome.synced
     assert syncs == expected
@@ -238,7 +239,7 @@ OPTIMIZERS: dict[str, tuple[Callable[[str], LocalOptimizer], int]] = {
 
 def moments(crew: Workers) -> list[Tensor]:
     """Copies of the optimizer's vectors, such as momentum: [K, D] for each of them."""
-    states = crew.state_dict(0).optimizer_states
+    states = crew.state_dict(0, {}).optimizer_states
     names = [name for name, value in states[0].items() if torch.is_tensor(value) and value.dim()]
     return [torch.stack([state[name] for state in states]) for name in names]
 
@@ -299,8 +300,8 @@ def test_the_server_moves_the_global_model_and_its_state_goes_from_round_to_roun
     w_D = torch.ones(6)
     r, state = strategy.init(w_D), server.init(w_D)
     for t, u_KD in enumerate(drifts):
-        outcome = strategy.step(t, r.anchor_D + u_KD, r, channel)
-        w_D, state = server.update(w_D, u_KD.mean(0), state)
+        outcome = strategy.step(step_context(t, r.anchor_D + u_KD), r, channel)
+        w_D, state = server.update(w_D, u_KD.mean(0), state, RoundInfo(t, t + 1, lambda t: 0.2))
         assert torch.allclose(outcome.round.anchor_D, w_D, rtol=0, atol=1e-5)
         assert torch.equal(outcome.round.previous_anchor_D, r.anchor_D)
         assert torch.equal(outcome.w_KD, outcome.round.anchor_D.expand(2, 6))

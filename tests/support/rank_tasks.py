@@ -53,7 +53,7 @@ def run_in_rank_order(layouts: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...
     """Every case in every layout (number of workers of each rank), with the mean that sums in rank order."""
     return {
         layout: {
-            name: _train(case, layout, AllGatherCollective(case.shares(sum(layout)), layout))
+            name: _train(case, layout, AllGatherCollective(case.shares(sum(layout)), layout, dist.get_rank()))
             for name, case in cases().items()
         }
         for layout in layouts
@@ -66,8 +66,7 @@ def run_both_reductions(layouts: Sequence[tuple[int, ...]], layout: tuple[int, .
 
 
 def _all_reduced(case: Case, layout: tuple[int, ...]) -> TrainingRun:
-    rows = local_workers(dist.get_rank(), layout)
-    return _train(case, layout, AllReduceCollective(case.shares(sum(layout))[rows.start : rows.stop], layout))
+    return _train(case, layout, AllReduceCollective(case.shares(sum(layout)), layout, dist.get_rank()))
 
 
 def _train(case: Case, layout: tuple[int, ...], collective: Collective) -> TrainingRun:

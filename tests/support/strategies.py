@@ -5,6 +5,7 @@ meaning also needs a value in VALUES.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -25,7 +26,10 @@ VALUES = {STEPS_TAG.text: Fraction(5, 2), THRESHOLD_TAG.text: 0.06, SEED_TAG.tex
 
 def _choices(member: ComponentField) -> Iterator[tuple[str, Any]]:
     if member.component_classes:
-        yield from ((kind, cls()) for kind, cls in member.component_classes.items())
+        if member.default is None:
+            yield "", None
+            return
+        yield from ((kind, component(cls)) for kind, cls in member.component_classes.items())
         return
     values = [value for text, value in VALUES.items() if any(text == m.text for m in _meanings(member))]
     if not values and member.required:
@@ -37,6 +41,12 @@ def _meanings(member: ComponentField) -> list[Any]:
     return [mark for mark in getattr(member.type_hint, "__metadata__", ()) if hasattr(mark, "text")]
 
 
+def component(cls: type[Any]) -> Any:
+    """A component with its defaults, and with values of VALUES where it has none."""
+    members = component_fields(cls, REGISTRY)
+    return cls(**{member.name: next(_choices(member))[1] for member in members if member.required})
+
+
 def _every_combination() -> Iterator[tuple[str, Strategy]]:
     for kind, cls in REGISTRY.strategies.items():
         fields = component_fields(cls, REGISTRY)
@@ -45,4 +55,21 @@ def _every_combination() -> Iterator[tuple[str, Strategy]]:
             yield name, cls(**{field.name: value for field, (_, value) in zip(fields, chosen, strict=True)})
 
 
-ALL_STRATEGIES: Mapping[str, Strategy] = dict(_every_combination())
+def _optional_parts() -> Iterator[tuple[str, Strategy]]:
+    """FedAvg, FDA and `rounds` with each codec and each correction, one at a time, and with all of them at once."""
+    for carrier in ("fedavg-average", "fda-naive-average", "fda-linear-adam-reddi", "rounds-period-average"):
+        strategy: Any = PLAIN_STRATEGIES[carrier]
+        for kind, cls in REGISTRY.codecs.items():
+            feedback = 1.0 if cls.needs_feedback else None
+            yield f"{carrier}+{kind}", replace(strategy, codec=component(cls), feedback=feedback)
+            yield f"{carrier}+{kind}+feedback", replace(strategy, codec=component(cls), feedback=0.9)
+        for kind, cls in REGISTRY.corrections.items():
+            yield f"{carrier}+{kind}", replace(strategy, correction=component(cls))
+            yield (
+                f"{carrier}+{kind}+bf16+feedback",
+                replace(strategy, correction=component(cls), codec=REGISTRY.codecs["bf16"](), feedback=1.0),
+            )
+
+
+PLAIN_STRATEGIES: Mapping[str, Strategy] = dict(_every_combination())
+ALL_STRATEGIES: Mapping[str, Strategy] = {**PLAIN_STRATEGIES, **dict(_optional_parts())}

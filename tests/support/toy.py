@@ -1,6 +1,6 @@
 """A small classification problem and one way to train on it. Shape suffixes: K local workers, D parameters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from fdabench.core.channel import Channel
 from fdabench.core.collective import Collective, InProcessCollective
 from fdabench.core.ledger import Ledger, LedgerEntry
 from fdabench.core.seeds import numpy_generator, torch_generator
-from fdabench.core.strategy import Strategy
+from fdabench.core.strategy import StepContext, Strategy
 from fdabench.engine.arrays import LabeledData
 from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.loop import CellLoop, StepEvent, train_loop
@@ -91,6 +91,15 @@ def sequential_workers(
 
 def equal_shares(workers: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.full((workers,), 1 / workers, dtype=dtype)
+
+
+def step_context(
+    t: int, w_KD: Tensor, g_KD: Tensor | None = None, worker_state: Mapping[str, Tensor] | None = None
+) -> StepContext:
+    """A local step of a budget of `STEPS`, at a learning rate of 0.2; without gradients they are zeros."""
+    gradients = torch.zeros_like(w_KD) if g_KD is None else g_KD
+    loss_K = torch.zeros(len(w_KD))
+    return StepContext(t, w_KD, gradients, loss_K, STEPS, lambda t: 0.2, worker_state or {}, ())
 
 
 def train(

@@ -91,7 +91,7 @@ def codec_for(config: CellConfig, registry: Registry, device: torch.device) -> C
 
 def kinds_of(config: CellConfig, registry: Registry) -> list[type]:
     """The classes of a cell whose state may contain classes of their modules: strategy, monitor, server, optimizer."""
-    roles = ("strategies", "monitors", "servers", "optimizers")
+    roles = ("strategies", "monitors", "servers", "triggers", "codecs", "corrections", "optimizers")
     named = [(role, name) for role, name in components_used(config, registry) if role in roles]
     return [getattr(registry, role)[name] for role, name in named]
 

@@ -54,17 +54,17 @@ class NullCheckpointer:
 NO_CHECKPOINTS = NullCheckpointer()
 
 
-def gather_state(stand: TrainingState, team: ProcessGroup) -> TrainingState | None:
+def gather_state(state: TrainingState, team: ProcessGroup) -> TrainingState | None:
     """The state with the workers of all processes, in rank 0; None in other ranks."""
-    parts = team.gather(stand.crew)
-    return stand._replace(crew=WorkerGroupState.concat(parts)) if parts else None
+    parts = team.gather(state.workers)
+    return state._replace(workers=WorkerGroupState.concat(parts)) if parts else None
 
 
 def shard_state(snapshot: CheckpointState, team: ProcessGroup) -> CheckpointState:
     """The part of a state that this process resumes from."""
-    crew = snapshot.training.crew
+    workers = snapshot.training.workers
     return snapshot._replace(
-        training=snapshot.training._replace(crew=crew.shard(team.local_workers(len(crew.sampler_states))))
+        training=snapshot.training._replace(workers=workers.shard(team.local_workers(len(workers.sampler_states))))
     )
 
 

@@ -4,15 +4,15 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fdabench.accounting.costs import CONVENTIONS
-from fdabench.core.ledger import LedgerEntry
-from fdabench.core.strategy import Round
+from fdabench.core.ledger import ALL_REDUCE, LedgerEntry, Operation
+from fdabench.core.strategy import HasSyncRule, Round
 from fdabench.engine.flatten import flatten, parameters, running_stats
 from fdabench.engine.loop import TrainingState
 from fdabench.engine.workers import WorkerGroupState
@@ -40,8 +40,10 @@ class Sizes(NamedTuple):
     """The workload's `sampling`."""
     built_in: bool
     """Whether strategy, server and optimizer are built in; the states of plug-ins have no known shape."""
-    first_server: Any
-    """The state of the server before the first round, on the meta device."""
+    first_round: Round | None
+    """The round that the cell begins with, on the meta device; None if not everything is built in."""
+    worker_state: tuple[str, ...]
+    """The names of the rows that the strategy keeps for each worker."""
     first_memory: Mapping[str, Any]
     """The state of the local optimizer for one row, after a step."""
 
@@ -65,7 +67,8 @@ def sizes_of(cell_id: str, cell: ResolvedCell) -> Sizes:
         source.train_samples,
         config.sampling,
         built_in,
-        cell.strategy.init(row_D).server if built_in else None,
+        cell.strategy.init(row_D) if built_in else None,
+        cell.strategy.rule.worker_state if isinstance(cell.strategy, HasSyncRule) else (),
         _memory_of(cell.optimizer, row_D.dtype) if built_in else {},
     )
 
@@ -96,22 +99,31 @@ def check(snapshot: Any, sizes: Sizes) -> None:
     instance("the state", snapshot, CheckpointState)
     training = snapshot.training
     instance("training", training, TrainingState)
-    crew = training.crew
-    instance("training.crew", crew, WorkerGroupState)
+    workers = training.workers
+    instance("training.workers", workers, WorkerGroupState)
     integer("training.step", training.step, 0, sizes.budget)
-    matrix("training.crew.w_KD", crew.w_KD, (sizes.workers, sizes.parameters), sizes.dtype)
-    matrix("training.crew.b_KB", crew.b_KB, (sizes.workers, sizes.statistics), sizes.dtype)
-    _optimizer_states(crew.optimizer_states, sizes)
-    _sampler_states(crew.sampler_states, sizes)
+    matrix("training.workers.w_KD", workers.w_KD, (sizes.workers, sizes.parameters), sizes.dtype)
+    matrix("training.workers.b_KB", workers.b_KB, (sizes.workers, sizes.statistics), sizes.dtype)
+    _worker_state(workers.worker_state, sizes)
+    _optimizer_states(workers.optimizer_states, sizes)
+    _sampler_states(workers.sampler_states, sizes)
     _round(training.round, training.step, sizes)
     _entries(snapshot.ledger, training.step)
     _fields("recorder", snapshot.recorder, NOTES, training.step, sizes)
 
 
+def _worker_state(found: Any, sizes: Sizes) -> None:
+    where = "training.workers.worker_state"
+    require(isinstance(found, dict), where, found, "a table")
+    require(found.keys() == set(sizes.worker_state), where, list(found), f"the names {', '.join(sizes.worker_state)}")
+    for name, x_KD in found.items():
+        matrix(f"{where}.{name}", x_KD, (sizes.workers, sizes.parameters), sizes.dtype)
+
+
 def _optimizer_states(found: Any, sizes: Sizes) -> None:
-    list_of("training.crew.optimizer_states", found, sizes.workers)
+    list_of("training.workers.optimizer_states", found, sizes.workers)
     for worker, memory in enumerate(found):
-        where = f"training.crew.optimizer_states[{worker}]"
+        where = f"training.workers.optimizer_states[{worker}]"
         require(isinstance(memory, dict), where, memory, "a table")
         # a sync may have reset it
         if not sizes.built_in or not memory:
@@ -127,10 +139,10 @@ def _optimizer_states(found: Any, sizes: Sizes) -> None:
 
 
 def _sampler_states(found: Any, sizes: Sizes) -> None:
-    list_of("training.crew.sampler_states", found, sizes.workers)
+    list_of("training.workers.sampler_states", found, sizes.workers)
     names = {"rng"} if sizes.draws == "replacement" else {"rest", "rng"}
     for worker, position in enumerate(found):
-        where = f"training.crew.sampler_states[{worker}]"
+        where = f"training.workers.sampler_states[{worker}]"
         require(isinstance(position, dict) and position.keys() == names, where, position, f"{sorted(names)}")
         if "rest" in names:
             rest = position["rest"]
@@ -155,12 +167,14 @@ def _round(found: Any, step: int, sizes: Sizes) -> None:
         found.server_owns_model,
         "true or false",
     )
-    if sizes.built_in:
-        _like("training.round.server", found.server, sizes.first_server)
+    integer("training.round.start", found.start, 0, step)
+    if sizes.first_round is not None:
+        for name in ("server", "correction", "trigger"):
+            _like(f"training.round.{name}", getattr(found, name), getattr(sizes.first_round, name))
 
 
 def _like(where: str, found: Any, first: Any) -> None:
-    """Compare types and shapes with those of the server's first state, which do not change."""
+    """Compare types and shapes with those of a first state, which do not change."""
     if isinstance(first, Tensor):
         matrix(where, found, tuple(first.shape), first.dtype)
         return
@@ -185,6 +199,10 @@ def _entries(found: Any, step: int) -> None:
         require(isinstance(dtype, torch.dtype), f"{where}.dtype", entry.dtype, "a dtype of torch")
         payload = entry.elements * dtype.itemsize if isinstance(dtype, torch.dtype) else 0
         integer(f"{where}.payload_bytes", entry.payload_bytes, payload, payload)
+        require(entry.operation in get_args(Operation), f"{where}.operation", entry.operation, "an operation")
+        reduced = entry.operation == ALL_REDUCE
+        integer(f"{where}.down_bytes", entry.down_bytes, payload if reduced else 0, payload if reduced else None)
+        integer(f"{where}.slack", entry.slack, 0)
 
 
 Rule = Callable[[str, Any, int, Sizes], None]

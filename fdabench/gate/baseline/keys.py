@@ -34,11 +34,11 @@ def cell_key(config: Mapping[str, Any]) -> str:
     """What a person recognizes a cell by, and a hash of all of it but the seed: the same whatever else a suite has."""
     whole = {key: value for key, value in config.items() if key != "seed"}
     where = partition_name(config["partition"])
-    crew = f"K={config['workers']} b={config['batch_size']}"
+    workers = f"K={config['workers']} b={config['batch_size']}"
     what = f"{config['dataset']} {config['model']}"
     others = [f"{key}={config[key]}" for key, value in _UNSAID.items() if config.get(key, value) != value]
-    crew = " ".join([crew, *others])
-    name = f"{_strategy(config['strategy'])} | {what} | {where} | {crew} #{short_hash(whole)[:6]}"
+    workers = " ".join([workers, *others])
+    name = f"{_strategy(config['strategy'])} | {what} | {where} | {workers} #{short_hash(whole)[:6]}"
     # a plug-in's values may be any text, and a name stands in lines, tables and XML
     return "".join(character if character.isprintable() else " " for character in name)
 

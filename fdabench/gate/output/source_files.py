@@ -7,7 +7,7 @@ from typing import Any
 
 from fdabench.gate.output.units import strategy_kinds
 
-_ROLES = ("strategies", "monitors", "servers")
+_ROLES = ("strategies", "monitors", "servers", "triggers", "codecs", "corrections")
 
 
 def source_files(lock: Mapping[str, Any]) -> dict[str, str]:

@@ -1,0 +1,37 @@
+"""Gradient averaging before the local optimizers, as torch's DistributedDataParallel does it (Li et al., VLDB 2020)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from fdabench.component_info import ComponentInfo
+from fdabench.core.channel import Channel
+from fdabench.core.strategy import CorrectedGradients, CorrectionUpdate, MeansForecast, PlannedRun, Round, StepContext
+
+_UNCHANGED: Mapping[str, Tensor] = {}
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """Every worker steps along the mean gradient: g_k <- mean_j g_j.
+
+    Each step costs D numbers of each worker, of kind `gradient`, besides what the syncs cost. With equal optimizer
+    states all workers hold one model, so syncs change nothing; the strategy `ddp` makes none.
+    """
+
+    worker_state: ClassVar[tuple[str, ...]] = ()
+    info: ClassVar[ComponentInfo] = ComponentInfo(name="averaged", formula="g_k ← ḡ", references=("li2020",))
+
+    def init(self, w_D: Tensor) -> tuple[()]:
+        return ()
+
+    def correct(self, ctx: StepContext, r: Round, channel: Channel) -> CorrectedGradients:
+        return CorrectedGradients(channel.mean(ctx.g_KD, "gradient").expand_as(ctx.g_KD))
+
+    def end_round(self, ctx: StepContext, r: Round, channel: Channel) -> CorrectionUpdate:
+        return CorrectionUpdate((), _UNCHANGED)
+
+    def forecast_means(self, run: PlannedRun) -> MeansForecast:
+        return MeansForecast(run.steps, 0)

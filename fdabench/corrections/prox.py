@@ -1,0 +1,50 @@
+"""The proximal term of FedProx (Li et al., MLSys 2020)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from fdabench.component_info import ComponentInfo
+from fdabench.core.channel import Channel
+from fdabench.core.strategy import (
+    CorrectedGradients,
+    CorrectionUpdate,
+    MeansForecast,
+    PlannedRun,
+    Round,
+    StepContext,
+)
+from fdabench.hyperparameters import NonNegative
+
+_UNCHANGED: Mapping[str, Tensor] = {}
+
+
+@dataclass(frozen=True)
+class Prox:
+    """Pull each worker towards the global model: g_k <- g_k + mu (w_k - w_t0), the gradient of mu/2 |w_k - w_t0|^2.
+
+    It sends nothing. The authors tried mu in {0.001, 0.01, 0.1, 1}. The term passes through clipping and the local
+    optimizer, so with Adam its size does not matter alone. SGD diverges where lr mu > 2.
+    """
+
+    mu: NonNegative = 0.01
+    worker_state: ClassVar[tuple[str, ...]] = ()
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        name="prox", formula="g_k ← g_k + μ (w_k − w₀)", references=("li2020fedprox",)
+    )
+
+    def init(self, w_D: Tensor) -> tuple[()]:
+        return ()
+
+    def correct(self, ctx: StepContext, r: Round, channel: Channel) -> CorrectedGradients:
+        if self.mu == 0:
+            return CorrectedGradients(ctx.g_KD)
+        return CorrectedGradients(ctx.g_KD + self.mu * (ctx.w_KD - r.anchor_D))
+
+    def end_round(self, ctx: StepContext, r: Round, channel: Channel) -> CorrectionUpdate:
+        return CorrectionUpdate((), _UNCHANGED)
+
+    def forecast_means(self, run: PlannedRun) -> MeansForecast:
+        return MeansForecast(0, 0)
