@@ -16,12 +16,13 @@ from support.suites import SYNCHRONOUS, digits_suite
 ROOT = Path(api.__file__).parents[1]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 NAMES = """
-AtSync Average Cell CellConfig CellFinished CellProgress CellStarted CellWarning Channel ComponentConfig ComponentInfo
-Codec CorrectedGradients Correction CorrectionUpdate Count DatasetSpec DatasetTensors Decay Decision Event FdabenchError FileBackedDatasetSpec HasSyncRule
-HasTrafficForecast Idle LRSchedule LoadedSuite LocalOptimizer MeansForecast ModelSpec Monitor NonNegative NotComparedError Partition PartitionError
-PlannedRun PluginError PositiveFloat Reply ResultError Results Round RoundInfo Seed ServerOptimizer StepContext StepResult Steps Strategy SuiteError
-SyncRule TensorSlice Threshold TrafficForecast Trigger UsageError WorkloadError conclusion initial_round is_period_end load_results read_suite
-row_dots row_squared_norms run_suite synchronize
+AtSync Average Cell CellConfig CellFinished CellProgress CellStarted CellWarning Channel Codec ComponentConfig
+ComponentInfo CorrectedGradients Correction CorrectionUpdate Count DatasetSpec DatasetTensors Decay Decision Event
+FdabenchError FileBackedDatasetSpec HasSyncRule HasTrafficForecast Idle LRSchedule LoadedSuite LocalOptimizer
+MeansForecast ModelSpec Monitor NonNegative NotComparedError Partition PartitionError PlannedRun PluginError
+PositiveFloat Reply ResultError Results Round RoundInfo Seed ServerOptimizer StepContext StepResult Steps Strategy
+SuiteError SyncRule TensorSlice Threshold TrafficForecast Trigger UsageError WorkloadError conclusion initial_round
+is_period_end load_results read_suite row_dots row_squared_norms run_suite synchronize
 """
 """What this version exports. To remove or rename one of these breaks other people's programs."""
 

@@ -32,21 +32,21 @@ MAY_IMPORT = {
     "core": "errors hyperparameters",
     "servers": "component_info core hyperparameters",
     "monitors": "component_info core hyperparameters",
+    "optimizers": "component_info hyperparameters",
     "triggers": "component_info core hyperparameters monitors",
     "codecs": "component_info core hyperparameters",
-    "corrections": "component_info core hyperparameters",
+    "corrections": "component_info core hyperparameters optimizers",
     "strategies": "component_info core hyperparameters servers monitors triggers codecs corrections",
     "partitions": "component_info errors hyperparameters",
     "datasets": "component_info errors torchvision_compat",
     "models": "component_info errors core torchvision_compat",
-    "optimizers": "component_info hyperparameters",
     "distributed": "errors core",
     "engine": "errors core models optimizers",
     "registry": "cell_config component_info errors hyperparameters regular_files published core servers monitors "
     "triggers codecs corrections strategies partitions datasets models optimizers",
     "results": "component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors results",
-    "suite": "cell_config component_info errors hyperparameters regular_files registry engine results "
+    "suite": "cell_config component_info core corrections errors hyperparameters regular_files registry engine results "
     "published accounting validation",
     "experiment": "cell_config errors regular_files formatting accounting core partitions datasets models "
     "optimizers distributed engine registry results suite",
@@ -82,12 +82,13 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "ray": "execution/ray_backend.py execution/ray_cluster.py",
 }
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_FOLDER_FILES = 400, 60, 15
-MAX_LINES = dict.fromkeys(("strategies", "monitors", "servers", "triggers", "codecs", "corrections"), 90)
+MAX_LINES = dict.fromkeys(("strategies", "monitors", "servers", "triggers", "codecs", "corrections"), 105)
 """Of a file in these packages: an algorithm and its reference fit on one page."""
 LARGER = {
     "cli": 25,
     "cli/commands": 19,
     "cli/commands/run_command.py:run": 165,  # the options of a command are its parameters
+    "strategies": 24,  # one file for each method
     "report/figures": 19,  # one file for each figure
     "execution": 16,
     "suite": 20,
@@ -243,7 +244,7 @@ def test_files_functions_and_folders_are_within_their_limits() -> None:
     ("file", "text", "larger", "message"),
     [
         ("report/page/page.py", "x = 1\n" * 401, {}, "report/page/page.py: 401 lines, more than 400"),
-        ("monitors/mine.py", "x = 1\n" * 91, {}, "monitors/mine.py: 91 lines, more than 90"),
+        ("monitors/mine.py", "x = 1\n" * 106, {}, "monitors/mine.py: 106 lines, more than 105"),
         (
             "execution/local_backend.py",
             "def f():\n" + "    x = 1\n" * 60,

@@ -14,6 +14,9 @@ class Monitor(Protocol):
     """Computes a local state of each worker, and an upper bound of the model variance from the mean of the states.
 
     Var(w) = 1/K sum_k |u_k|^2 - |mean u|^2, with the drifts u_k = w_k - w_t0 (Theologitis et al., EDBT 2025).
+
+    A monitor whose states begin with |u_k|^2 declares `starts_with_squared_norm = True`, which the strategy `fdaopt`
+    needs.
     """
 
     def state_size(self, num_parameters: int) -> int:

@@ -9,6 +9,7 @@ from torch import Tensor
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
 from fdabench.core.strategy import CorrectedGradients, CorrectionUpdate, MeansForecast, PlannedRun, Round, StepContext
+from fdabench.optimizers.base import LocalOptimizer
 
 _UNCHANGED: Mapping[str, Tensor] = {}
 
@@ -23,6 +24,14 @@ class Averaged:
 
     worker_state: ClassVar[tuple[str, ...]] = ()
     info: ClassVar[ComponentInfo] = ComponentInfo(name="averaged", formula="g_k ← ḡ", references=("li2020",))
+
+    def incompatibility(self, optimizer: LocalOptimizer) -> str:
+        if optimizer.state_on_sync == "keep":
+            return ""
+        return (
+            f'optimizer.state_on_sync: "{optimizer.state_on_sync}" with averaged gradients, which keep the optimizer '
+            'states of all workers equal; only "keep" is allowed'
+        )
 
     def init(self, w_D: Tensor) -> tuple[()]:
         return ()

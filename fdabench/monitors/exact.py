@@ -18,6 +18,7 @@ class Exact:
     S_k = (|u_k|^2, u_k) and H(S) = S_1 - |S_2|^2 = Var: 4 (d + 1) bytes.
     """
 
+    starts_with_squared_norm: ClassVar[bool] = True
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="Exact",
         formula="H = mean ‖u‖² − ‖ū‖², the drifts themselves are sent",

@@ -20,6 +20,7 @@ class Linear:
     xi is the direction of the last round's mean drift, which every worker knows from the last two global models.
     """
 
+    starts_with_squared_norm: ClassVar[bool] = True
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="Linear",
         formula="H = mean ‖u‖² − ⟨ξ, ū⟩², ξ the unit direction of the last round's mean drift",

@@ -17,6 +17,7 @@ class Naive:
     Var = mean |u|^2 - |mean u|^2 <= mean |u|^2, so S_k = |u_k|^2 and H(S) = S.
     """
 
+    starts_with_squared_norm: ClassVar[bool] = True
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="Naive",
         formula="H = mean ‖u‖²",

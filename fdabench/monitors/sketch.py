@@ -41,6 +41,7 @@ class Sketch:
     depth: Rows = 5
     width: Count = 250
     seed: Seed = 0
+    starts_with_squared_norm: ClassVar[bool] = True
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="Sketch",
         formula="H = mean ‖u‖² − M₂(sketch of ū)/(1+ε), M₂ the median of the rows' squared norms",

@@ -6,8 +6,10 @@ from fdabench.core.strategy import ServerOptimizer
 from fdabench.servers.adagrad import Adagrad
 from fdabench.servers.adam import KerasAdam, ReddiAdam
 from fdabench.servers.average import Average
+from fdabench.servers.dyn import DynServer
 from fdabench.servers.momentum import Momentum
 from fdabench.servers.nesterov import Nesterov
+from fdabench.servers.slowmo import SlowMo
 from fdabench.servers.yogi import Yogi
 
 SERVERS: Mapping[str, type[ServerOptimizer]] = {
@@ -18,4 +20,6 @@ SERVERS: Mapping[str, type[ServerOptimizer]] = {
     "adam-keras": KerasAdam,
     "yogi": Yogi,
     "adagrad": Adagrad,
+    "slowmo": SlowMo,
+    "dyn": DynServer,
 }

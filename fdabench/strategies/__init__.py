@@ -6,12 +6,17 @@ from fdabench.core.strategy import Strategy
 from fdabench.strategies.ddp import DDP
 from fdabench.strategies.diloco import DiLoCo
 from fdabench.strategies.fda import FDA
+from fdabench.strategies.fdaopt import FDAOpt
 from fdabench.strategies.fedadagrad import FedAdagrad
 from fdabench.strategies.fedadam import FedAdam
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.strategies.fedavgm import FedAvgM
+from fdabench.strategies.feddyn import FedDyn
+from fdabench.strategies.fedprox import FedProx
 from fdabench.strategies.fedyogi import FedYogi
 from fdabench.strategies.rounds import Rounds
+from fdabench.strategies.scaffold import ScaffoldStrategy
+from fdabench.strategies.slowmo import SlowMoStrategy
 from fdabench.strategies.synchronous import Synchronous
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
@@ -23,6 +28,11 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "fedyogi": FedYogi,
     "fedadagrad": FedAdagrad,
     "diloco": DiLoCo,
+    "slowmo": SlowMoStrategy,
+    "fedprox": FedProx,
+    "scaffold": ScaffoldStrategy,
+    "feddyn": FedDyn,
     "fda": FDA,
+    "fdaopt": FDAOpt,
     "rounds": Rounds,
 }

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from fdabench.cell_config import CellConfig
-from fdabench.registry.build_component import held_out_samples, to_steps
+from fdabench.core.strategy import HasSyncRule
+from fdabench.corrections.base import RestrictsOptimizer
+from fdabench.registry.build_component import CellScale, build_component, held_out_samples, to_steps
 from fdabench.registry.registry import Registry
 from fdabench.suite.cell import Cell
 from fdabench.suite.component_tables import MAX_STEPS
@@ -48,15 +50,12 @@ def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
 
 
 def _optimizer_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
-    """Yield an error if a strategy that corrects gradients has a `state_on_sync` other than "keep".
-
-    With corrected gradients all workers have the same optimizer state, so a sync need not reset or average it.
-    """
-    state_on_sync, kind = config.optimizer.parameters.get("state_on_sync", "keep"), config.strategy.kind
-    if state_on_sync != "keep" and hasattr(registry.strategies[kind], "correct"):
-        # no path: the optimizer may be that of the workload or that of the strategy
-        yield Issue(
-            (),
-            f'optimizer.state_on_sync: "{state_on_sync}" with strategy "{kind}", which corrects gradients; '
-            'only "keep" is allowed',
-        )
+    """Yield an error if the strategy's correction cannot be used with the local optimizer."""
+    scale = CellScale(Fraction(1), 1, 0)
+    strategy = build_component(registry.strategies[config.strategy.kind], config.strategy, scale, registry)
+    correction = strategy.rule.correction if isinstance(strategy, HasSyncRule) else None
+    if isinstance(correction, RestrictsOptimizer):
+        optimizer = build_component(registry.optimizers[config.optimizer.kind], config.optimizer, scale, registry)
+        if reason := correction.incompatibility(optimizer):
+            # no path: the optimizer may be that of the workload or that of the strategy
+            yield Issue((), f'strategy "{config.strategy.kind}": {reason}')

@@ -347,11 +347,8 @@ def plugged(tmp_path: Path, condition: str, then: str) -> None:
 
 def test_a_strategy_that_branches_on_its_local_workers_is_named(call: Call, tmp_path: Path) -> None:
     # the first worker's weights are not the second one's
-    plugged(
-        tmp_path,
-        "ctx.t == FIRST and torch.distributed.get_rank() == 0",
-        "return synchronize(ctx, r, SyncRule(Average()), channel)",
-    )
+    first_rank = "ctx.t == FIRST and torch.distributed.get_rank() == 0"
+    plugged(tmp_path, first_rank, "return synchronize(ctx, r, SyncRule(Average()), channel)")
     asked = ("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
     done = call("fdabench", *asked, FDABENCH_CHECK="1")
     assert done.returncode == 3

@@ -19,9 +19,10 @@ from fdabench.accounting.costs import (
 )
 from fdabench.formatting import format_component
 from fdabench.results.derive import derive_hits, derive_runs, first_evaluation_reaching
+from fdabench.results.schema import LEDGER
 
 K = 5
-COLUMNS = ["kind", "first_step", "last_step", "count", "elements", "dtype", "payload_bytes"]
+COLUMNS = [field.name for field in LEDGER if field.name != "cell_id"]
 
 
 def ledger_of(*rows: tuple[str, int, int, int, int]) -> pd.DataFrame:

@@ -6,14 +6,17 @@ import pytest
 from fdabench.accounting.costs import EvalPoint
 from fdabench.accounting.network_time import NETWORKS, CommunicationDemand, Network, demand_at
 
-COLUMNS = ["kind", "first_step", "last_step", "count", "elements", "dtype", "payload_bytes"]
+COLUMNS = [
+    *("kind", "first_step", "last_step", "count", "elements", "dtype", "payload_bytes"),
+    *("operation", "down_bytes", "slack"),
+]
 K, MODEL, STATE = 5, 1000, 8
 # FDA that tells 8 bytes at each of 20 steps and synchronizes a model of 1,000 bytes at steps 7 and 11
 LEDGER = pd.DataFrame(
     [
-        ("initial", 0, 0, 1, MODEL // 4, "float32", MODEL),
-        ("state", 1, 20, 20, STATE // 4, "float32", STATE),
-        ("model", 7, 11, 2, MODEL // 4, "float32", MODEL),
+        ("initial", 0, 0, 1, MODEL // 4, "float32", MODEL, "all_reduce", MODEL, 0),
+        ("state", 1, 20, 20, STATE // 4, "float32", STATE, "all_reduce", STATE, 0),
+        ("model", 7, 11, 2, MODEL // 4, "float32", MODEL, "all_reduce", MODEL, 0),
     ],
     columns=COLUMNS,
 )

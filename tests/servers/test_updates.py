@@ -1,7 +1,7 @@
 """Every server against numbers worked by hand: one weight that begins at 0, and mean drifts of 1 and then -2."""
 
 from collections.abc import Sequence
-from math import sqrt
+from math import nan, sqrt
 
 import pytest
 import torch
@@ -10,8 +10,10 @@ from fdabench.core.strategy import RoundInfo, ServerOptimizer
 from fdabench.servers.adagrad import Adagrad
 from fdabench.servers.adam import KerasAdam, ReddiAdam
 from fdabench.servers.average import Average
+from fdabench.servers.dyn import DynServer
 from fdabench.servers.momentum import Momentum
 from fdabench.servers.nesterov import Nesterov
+from fdabench.servers.slowmo import SlowMo
 from fdabench.servers.yogi import Yogi
 
 ONE_STEP = RoundInfo(0, 1, lambda t: 0.1)
@@ -137,3 +139,34 @@ def test_the_defaults_are_the_published_ones() -> None:
     assert Adagrad() == Adagrad(lr=1e-1, tau=1e-3)
     assert ReddiAdam() == ReddiAdam(beta1=0.9, beta2=0.99, tau=1e-3)
     assert KerasAdam() == KerasAdam(lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-7)
+
+
+def test_slowmo() -> None:
+    """Drifts of 1, 2, -1, 0.5 at learning rates of 0.1, 0.1, 0.05, 0.05: the momentum is halved with the lr."""
+    server, w_D, found = SlowMo(), torch.zeros(1, dtype=torch.float64), []
+    state = server.init(w_D)
+    for drift, lr in zip(FOUR_DRIFTS, (0.1, 0.1, 0.05, 0.05), strict=True):
+        info = RoundInfo(0, 5, lambda t, lr=lr: lr)  # type: ignore[misc]
+        w_D, state = server.update(w_D, torch.tensor([drift], dtype=torch.float64), state, info)
+        found.append(w_D.item())
+    assert found == pytest.approx([1.0, 3.5, 3.125, 3.4375], abs=1e-12)
+
+
+def test_slowmo_at_a_constant_learning_rate_is_momentum() -> None:
+    slow, momentum = SlowMo(alpha=0.7, beta=0.6), Momentum(lr=0.7, momentum=0.6)
+    assert rounds(slow, FOUR_DRIFTS) == rounds(momentum, FOUR_DRIFTS)
+
+
+def test_slowmo_begins_anew_after_a_learning_rate_of_zero_and_needs_one() -> None:
+    server, w_D = SlowMo(), torch.zeros(1)
+    one = torch.ones(1)
+    _, state = server.update(w_D, one, server.init(w_D), RoundInfo(0, 1, lambda t: 0.0))
+    w_D, _ = server.update(w_D, one, state, RoundInfo(1, 2, lambda t: 0.1))
+    assert w_D.item() == 1.0
+    with pytest.raises(ValueError, match="the local optimizer has no lr"):
+        server.update(w_D, one, state, RoundInfo(1, 2, lambda t: nan))
+
+
+def test_the_server_of_feddyn_is_nesterov_with_a_momentum_of_one() -> None:
+    """FedDyn: m <- m - alpha u, w <- w + u - m / alpha; for alpha = 0.25 and the drifts 1, 2: 2, 2 + 2 + 3."""
+    assert rounds(DynServer(), FOUR_DRIFTS[:2]) == [2.0, 7.0]
