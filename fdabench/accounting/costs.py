@@ -11,6 +11,7 @@ An evaluation comes when the gradients and the local states of its step are in a
 (FDA paper, Algorithm 1 as its authors run it), or after the sync of its step, which it then pays (`after_sync`).
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -139,6 +140,24 @@ def add_byte_columns(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, co
 def without_paper_prefix(evals: pd.DataFrame) -> pd.DataFrame:
     """Evaluations with `bytes_*` for `paper_bytes_*`: their bytes in the `paper` convention, as in the file."""
     return evals.rename(columns=lambda name: str(name).removeprefix(PAPER))
+
+
+def upstream_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> int:
+    """The part of all that a cell's ledger cost that the workers sent; the rest is what came back to them."""
+    sent = _price(ledger.assign(down_bytes=0), ledger["count"].to_numpy(), workers, convention)
+    return sent.total
+
+
+def peak_step_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> int:
+    """The most bytes that all workers move in one local step; the initial distribution is in none."""
+    at_step: Counter[int] = Counter()
+    columns = zip(*(ledger[name] for name in ("kind", "first_step", "last_step", "count")), strict=True)
+    for (kind, first, last, count), cost in zip(columns, _costs(ledger, workers, convention), strict=True):
+        if kind != "initial":
+            stride = (last - first) // (count - 1) if count > 1 else 1
+            for step in range(int(first), int(last) + 1, int(stride)):
+                at_step[step] += cost
+    return max(at_step.values(), default=0)
 
 
 def collectives_at(ledger: pd.DataFrame, instant: EvalPoint) -> int:

@@ -6,12 +6,15 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from fdabench.accounting.costs import SYNC_KINDS, EvalPoint, bytes_at, total_bytes
+from fdabench.accounting.costs import SYNC_KINDS, EvalPoint, bytes_at, peak_step_bytes, total_bytes, upstream_bytes
 from fdabench.formatting import format_component
 from fdabench.results.folder import SUCCESS_STATES, Record
 from fdabench.results.names import locked_info
 from fdabench.results.schema import HITS, RUNS
 from fdabench.results.workloads import Workload, workloads_of
+
+_OPTIONAL_PARTS = {"trigger": "when", "codec": "codec", "correction": "correction"}
+"""Columns of `runs` that are empty where a strategy has no such part, and its fields."""
 
 
 def derive_runs(
@@ -52,6 +55,7 @@ def _axes(cell: Mapping[str, Any], workload: Workload, resolved: Mapping[str, An
         "strategy": strategy["kind"],
         "monitor": strategy.get("monitor", {}).get("kind", ""),
         "server": strategy.get("server", {}).get("kind", "average"),
+        **{key: strategy.get(field, {}).get("kind", "") for key, field in _OPTIONAL_PARTS.items()},
         "theta": resolved.get("theta", float("nan")),
         "period": resolved.get("period", float("nan")),
         "optimizer": optimizer["kind"],
@@ -65,11 +69,15 @@ def _axes(cell: Mapping[str, Any], workload: Workload, resolved: Mapping[str, An
 def _outcome(record: Record, evals: pd.DataFrame, ledger: pd.DataFrame, convention: str) -> dict[str, Any]:
     config = record["config"]
     spent = total_bytes(ledger, config["workers"], convention)
+    up = upstream_bytes(ledger, config["workers"], convention)
     steps, wall_s = record["steps"], record["wall_s"]
     return {
         "steps": steps,
         "syncs": int(ledger.loc[ledger["kind"].isin(SYNC_KINDS), "count"].sum()),
         **spent.columns(),
+        "bytes_up": up,
+        "bytes_down": spent.total - up,
+        "peak_step_bytes": peak_step_bytes(ledger, config["workers"], convention),
         "final_accuracy": evals["test_accuracy"].iloc[-1],
         "best_accuracy": evals["test_accuracy"].max(),
         "wall_s": wall_s,

@@ -86,6 +86,17 @@ KEYS: Mapping[str, str] = {
     "local_steps": "Local steps between syncs; or give local_epochs.",
     "local_epochs": "Nominal epochs between syncs, also a fraction; or give local_steps.",
     "server": "How the mean drift moves the global model.",
+    "when": "The trigger, which decides when the workers synchronize; `fdabench list triggers` names the kinds.",
+    "codec": "How the message of a worker is packed; without it, float32 numbers. `fdabench list codecs`.",
+    "feedback": "Error feedback around the codec: how much of what a message left out the next one makes up for.",
+    "correction": "What changes the gradients of local steps; `fdabench list corrections` names the kinds.",
+    "reply": "How the mean comes back: dense (float32), recode (packed again) or all (each worker gets all messages).",
+    "mu": "The weight of the pull towards the global model.",
+    "of": "What the control variates are made of: drift (needs SGD without momentum) or gradient.",
+    "beta": "The decay of the momentum.",
+    "most": "The most checks of the monitor in a round; then the workers synchronize whatever it says.",
+    "lag": "Local steps between a check of the monitor and the decision that it leads to.",
+    "last": "Whether the workers synchronize at the last step of the budget.",
     "theta": "Synchronize when the estimate of the model variance exceeds this: a number, a rule's name, or a table.",
     "monitor": "How the model variance is estimated.",
     "every": "Local steps between two looks at the monitor.",
@@ -94,6 +105,8 @@ KEYS: Mapping[str, str] = {
 
 IN: Mapping[tuple[str, str], str] = {
     ("Suite", "name"): "Names the suite and the folder of its results: letters, digits, '.', '_' and '-'.",
+    ("Dyn", "alpha"): "The weight of the pull towards the global model.",
+    ("SlowMo", "alpha"): "The learning rate of the server.",
     ("OwnNetwork", "name"): "The network's name.",
     ("Eval", "model"): "Which model is evaluated, by one rule for all methods: virtual-mean, synced or paper.",
     **{

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fdabench.registry.component_fields import component_fields
 from fdabench.registry.registry import Registry
 from fdabench.results.flatten_keys import flatten_keys
 from fdabench.results.names import FindInfo, inner_info, strategy_family
@@ -28,7 +29,8 @@ def labels(strategies: Sequence[Table], registry: Registry) -> list[str]:
     """Create one label for each strategy table; different tables get different labels.
 
     A label begins with the table's `name`, or with the name of the strategy's family if it has none. If several
-    tables have the same beginning, the settings in which they differ follow.
+    tables have the same beginning, the settings in which they differ follow. A server, codec or correction that the
+    strategy does not have by itself follows in any case.
 
     Args:
         strategies: validated tables, lists expanded.
@@ -48,15 +50,30 @@ def labels(strategies: Sequence[Table], registry: Registry) -> list[str]:
     found = [
         _label(name, values, of_name[name], info)
         if (name := table.get("name"))
-        else _label(kin, values, of_family[kin], info)
+        else _label(kin, values, of_family[kin], info, _added_parts(table, registry))
         for table, kin, values in zip(strategies, families, flat, strict=True)
     ]
     return _make_unique(found, flat)
 
 
-def _label(name: str, values: Flat, group: Sequence[Flat], info: FindInfo) -> str:
+def _added_parts(table: Table, registry: Registry) -> list[str]:
+    """The keys of components that the table adds to its strategy, such as `codec.kind`.
+
+    A field that takes one or two classes only, such as the server of FedAdam, belongs to the strategy itself.
+    """
+    members = component_fields(registry.strategies[table["kind"]], registry)
+    return [
+        f"{member.name}.kind"
+        for member in members
+        if member.component_classes in (registry.servers, registry.codecs, registry.corrections)
+        and isinstance(part := table.get(member.name), Mapping)
+        and part["kind"] != member.default_kind
+    ]
+
+
+def _label(name: str, values: Flat, group: Sequence[Flat], info: FindInfo, added: Sequence[str] = ()) -> str:
     keys = dict.fromkeys(key for other in group for key in other)
-    varying = [key for key in keys if _varies(key, values, group)]
+    varying = [key for key in keys if key in added or _varies(key, values, group)]
     return " ".join(
         [name, *(_format_varying(key, values[key], info) for key in varying if values.get(key) is not None)]
     )
@@ -87,7 +104,7 @@ def _make_unique(found: Sequence[str], flat: Sequence[Flat]) -> list[str]:
 def _format_varying(key: str, value: Any, info: FindInfo) -> str:
     if key.endswith(".kind"):
         return inner_info(str(value), info).preset or str(value)
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
     return f"{SYMBOLS.get(key, key.split('.')[-1])}={text}"
 
 

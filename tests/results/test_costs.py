@@ -15,7 +15,9 @@ from fdabench.accounting.costs import (
     add_byte_columns,
     bytes_at,
     collectives_at,
+    peak_step_bytes,
     total_bytes,
+    upstream_bytes,
 )
 from fdabench.formatting import format_component
 from fdabench.results.derive import derive_hits, derive_runs, first_evaluation_reaching
@@ -272,3 +274,36 @@ def test_an_evaluation_before_that_paid_its_sync_is_a_bound_with_it() -> None:
     hits = derive_hits(LOCK, RECORDS, served, ledger.assign(cell_id="aa")).set_index("target")
     # the sync of step 10 is made before step 10 is evaluated
     assert (hits.loc[0.9, "step_before"], hits.loc[0.9, "bytes_before"]) == (10, 8_000)
+
+
+PACKED = pd.DataFrame(
+    [
+        ("initial", 0, 0, 1, 100, "float32", 400, "all_reduce", 400, 0),
+        ("state", 1, 20, 20, 2, "float32", 8, "all_reduce", 8, 0),
+        ("model", 10, 20, 2, 50, "uint8", 50, "gather", 400, 0),
+        ("model", 15, 15, 1, 50, "uint8", 50, "all_gather", 200, 0),
+    ],
+    columns=COLUMNS,
+)
+
+
+@pytest.mark.parametrize(
+    ("convention", "model", "up"),
+    [
+        # the initial model, two gathers of 50 up and 400 down, one of 50 up and 4 x 50 down, of five workers
+        ("paper", 5 * 800 + 2 * 5 * 450 + 5 * 250, 5 * 400 + 3 * 5 * 50 + 20 * 5 * 8),
+        ("star", 5 * 800 + 2 * 5 * 450 + 5 * 250, 5 * 400 + 3 * 5 * 50 + 20 * 5 * 8),
+        ("ring", 2 * 4 * 450 + 4 * 5 * 50, 2 * 4 * 50 + 4 * 5 * 50 + 20 * 4 * 8),
+        ("upload", 3 * 5 * 50, 3 * 5 * 50 + 20 * 5 * 8),
+    ],
+)
+def test_packed_messages_by_hand(convention: str, model: int, up: int) -> None:
+    assert total_bytes(PACKED, K, convention).model == model
+    assert upstream_bytes(PACKED, K, convention) == up
+
+
+def test_the_peak_is_the_most_expensive_step() -> None:
+    """Steps 10 and 20: a state and a gather; the initial distribution is before any step."""
+    assert peak_step_bytes(PACKED, K, "paper") == 5 * 8 + 5 * 450
+    assert peak_step_bytes(PACKED, K, "upload") == 5 * 8 + 5 * 50
+    assert peak_step_bytes(PACKED.iloc[:1], K, "paper") == 0

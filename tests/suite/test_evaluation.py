@@ -37,7 +37,8 @@ def suite(tmp_path: Path) -> Path:
         ),
         (
             "workload.optimizer.state_on_sync=reset",
-            'optimizer.state_on_sync: "reset" with strategy "ddp", which corrects gradients; only "keep" is allowed',
+            'strategy "ddp": optimizer.state_on_sync: "reset" with averaged gradients, which keep the optimizer states '
+            'of all workers equal; only "keep" is allowed',
         ),
     ],
 )

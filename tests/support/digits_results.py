@@ -14,6 +14,7 @@ from fdabench.accounting.costs import PAPER, ByteCounts
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load
 from support.components import components_of
+from support.ledger_rows import reduced
 
 PARAMETERS = 50_890
 CLASSES = 10
@@ -258,6 +259,7 @@ def _ledger(strategy: Strategy, rounds: Sequence[Mapping[str, Any]], steps: int)
             "elements": elements,
             "dtype": "float32",
             "payload_bytes": 4 * elements,
+            **reduced(4 * elements),
         }
 
     rows = [row("initial", 0, 0, 1, PARAMETERS)]
@@ -328,7 +330,7 @@ def _write_by_hand(store: ResultsFolder, suite: Suite, strategy: Strategy, cell:
     def row(kind: str, first: int, last: int, payload: int) -> dict[str, Any]:
         count = last - first + 1
         facts = {"kind": kind, "first_step": first, "last_step": last, "count": count}
-        return facts | {"elements": payload // 4, "dtype": "float32", "payload_bytes": payload}
+        return facts | {"elements": payload // 4, "dtype": "float32", "payload_bytes": payload} | reduced(payload)
 
     def syncs(step: int) -> int:
         return step - 1 if every else int(step > 2)

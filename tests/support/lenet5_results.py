@@ -14,6 +14,7 @@ from typing import Any
 from fdabench.accounting.costs import PAPER, ByteCounts
 from fdabench.results.folder import ResultsFolder
 from support.components import components_of
+from support.ledger_rows import reduced
 
 WORKERS, PARAMETERS, SAMPLES = 10, 61_706, 60_000
 MODEL_BYTES = 4 * PARAMETERS
@@ -106,7 +107,7 @@ def _write(store: ResultsFolder, entry: Mapping[str, Any], cell: SyntheticCell) 
 
 def _row(kind: str, first: int, last: int, payload: int) -> dict[str, Any]:
     facts = {"kind": kind, "first_step": first, "last_step": last, "count": last - first + 1}
-    return facts | {"elements": payload // 4, "dtype": "float32", "payload_bytes": payload}
+    return facts | {"elements": payload // 4, "dtype": "float32", "payload_bytes": payload} | reduced(payload)
 
 
 def _eval(step: int, accuracy: float, round_: int, config: Mapping[str, Any]) -> dict[str, Any]:
