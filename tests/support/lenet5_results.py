@@ -14,7 +14,7 @@ from typing import Any
 from fdabench.accounting.costs import PAPER, ByteCounts
 from fdabench.results.folder import ResultsFolder
 from support.components import components_of
-from support.ledger_rows import reduced
+from support.digits_results import reduced
 
 WORKERS, PARAMETERS, SAMPLES = 10, 61_706, 60_000
 MODEL_BYTES = 4 * PARAMETERS
