@@ -11,7 +11,10 @@ from fdabench.strategies.fedadam import FedAdam
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.strategies.fedavgm import FedAvgM
 from fdabench.strategies.fedyogi import FedYogi
+from fdabench.strategies.gm import GM
+from fdabench.strategies.qsr import QSRStrategy
 from fdabench.strategies.rounds import Rounds
+from fdabench.strategies.stages import StagesStrategy
 from fdabench.strategies.synchronous import Synchronous
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
@@ -24,5 +27,8 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "fedadagrad": FedAdagrad,
     "diloco": DiLoCo,
     "fda": FDA,
+    "qsr": QSRStrategy,
+    "stages": StagesStrategy,
+    "gm": GM,
     "rounds": Rounds,
 }

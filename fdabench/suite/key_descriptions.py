@@ -83,6 +83,15 @@ KEYS: Mapping[str, str] = {
     "precision": "fp32, bf16 or tf32, of products only.",
     "batchnorm_stats": "Running statistics stay with their worker (local) or are averaged at each sync and counted.",
     "reference": "The strategy that the others are compared with; else Synchronous.",
+    "when": "The trigger, which decides when the workers synchronize; `fdabench list triggers` names the kinds.",
+    "rate": "Quadratic synchronization rule: a round has (rate / lr)^power steps.",
+    "least": "The fewest steps of a round.",
+    "power": "Of rate / lr; the paper's rule has 2.",
+    "switch_steps": "The local step at which the period changes; or give switch_epochs.",
+    "switch_epochs": "The same in nominal epochs.",
+    "first": "Local steps of the first rounds.",
+    "most": "The most steps of a round.",
+    "until_steps": "Local steps after which gradients are no longer averaged; without it they always are.",
     "local_steps": "Local steps between syncs; or give local_epochs.",
     "local_epochs": "Nominal epochs between syncs, also a fraction; or give local_steps.",
     "server": "How the mean drift moves the global model.",
@@ -95,6 +104,10 @@ KEYS: Mapping[str, str] = {
 IN: Mapping[tuple[str, str], str] = {
     ("Suite", "name"): "Names the suite and the folder of its results: letters, digits, '.', '_' and '-'.",
     ("OwnNetwork", "name"): "The network's name.",
+    ("Doubling", "every_steps"): "Local steps after which the period doubles; or give every_epochs.",
+    ("Doubling", "every_epochs"): "The same in nominal epochs.",
+    ("LocalCondition", "theta"): "Synchronize when one worker's squared drift exceeds this: a number, or a table.",
+    ("LocalCondition", "every"): "Local steps between two checks.",
     ("Eval", "model"): "Which model is evaluated, by one rule for all methods: virtual-mean, synced or paper.",
     **{
         (table, key): f"{_CHOSEN}{what}."

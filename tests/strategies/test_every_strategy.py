@@ -90,6 +90,7 @@ def test_the_ledger_is_the_forecast_given_the_syncs(convention: str, name: str, 
 
 
 MODEL, STATE = 4 * PARAMETERS, {"Naive": 4, "Linear": 8, "Sketch": 5004, "Exact": 4 * (PARAMETERS + 1), "Kamp": 4}
+STATE["LocalCondition"] = 4
 PRICES = {
     # (initial, one sync, one state) for four workers
     "paper": lambda state: (8 * MODEL, 8 * MODEL, 4 * state),
@@ -103,7 +104,8 @@ PRICES = {
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_the_ledger_is_the_hand_count(convention: str, name: str, ran: dict[str, TrainingRun]) -> None:
     """Of float32 models and local states, without codec or correction."""
-    speaker = getattr(ALL_STRATEGIES[name], "monitor", ALL_STRATEGIES[name])
+    strategy = ALL_STRATEGIES[name]
+    speaker = getattr(strategy, "monitor", getattr(strategy, "when", strategy))
     initial, sync, state = PRICES[convention](STATE.get(type(speaker).__name__, 0))
     expected = ByteCounts(initial + len(ran[name].syncs) * sync, STEPS * state, 0)
     assert total_bytes(ran[name].ledger, WORKERS, convention) == expected
@@ -172,7 +174,7 @@ def test_it_is_a_value(name: str) -> None:
     }
     copies = [
         pickle.loads(pickle.dumps(strategy)),
-        eval(repr(strategy), names | numbers),
+        eval(repr(strategy), names | {"inf": inf, "nan": nan, "Fraction": Fraction}),
     ]
     for copy in copies:
         assert copy == strategy

@@ -126,7 +126,7 @@ def train(
         on_step: called after each step.
     """
     local_workers = range(workers) if local_workers is None else local_workers
-    matrix = make_workers(local_workers, workers, local or SGD(lr=0.2), dtype)
+    matrix = make_workers(local_workers, workers, local or SGD(lr=0.2), dtype, steps)
     channel = Channel(collective or InProcessCollective(equal_shares(workers, dtype)), Ledger())
     result = TrainingRun(matrix.weights(), [], [], channel.ledger.entries, [])
 
