@@ -97,7 +97,9 @@ class ComponentTable(TomlTable):
     def _one_span(self) -> Self:
         for member in component_fields(self.component, self.registry):
             if member.has_tag(STEPS_TAG):
-                require_one_of(self, *member.duration_keys)
+                keys = member.duration_keys
+                if member.default is not None or any(getattr(self, key) is not None for key in keys):
+                    require_one_of(self, *keys)
         return self
 
     @model_validator(mode="after")

@@ -22,8 +22,8 @@ class Stages:
     A round ends once it has had as many steps as the period of the current stage, so a shorter period cuts it short.
     The first sync comes after step `first`; that of the authors' code comes after step 1. Their ResNet-20: first 1,
     switch at epoch 150 of 300, then 16 steps. Models are averaged in both stages, as in the authors' code. torch's
-    PostLocalSGDOptimizer averages gradients in the first stage, which with momentum or Adam is another method: give
-    `correction = { kind = "averaged", until_steps = ... }` and a `first` of at least `switch`.
+    PostLocalSGDOptimizer averages gradients in the first stage, another method with momentum or Adam: for that,
+    give `correction = { kind = "averaged", until_steps = ... }`, and a `first` above `switch` for torch's steps.
     """
 
     switch: Steps
