@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from fdabench.core.strategy import Strategy
+from fdabench.strategies.adacomm import AdaCommStrategy
 from fdabench.strategies.ddp import DDP
 from fdabench.strategies.diloco import DiLoCo
 from fdabench.strategies.fda import FDA
@@ -30,5 +31,6 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "qsr": QSRStrategy,
     "stages": StagesStrategy,
     "gm": GM,
+    "adacomm": AdaCommStrategy,
     "rounds": Rounds,
 }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from fdabench.core.trigger import Trigger
+from fdabench.triggers.adacomm import AdaComm
 from fdabench.triggers.local_condition import LocalCondition
 from fdabench.triggers.period import Period
 from fdabench.triggers.qsr import QSR
@@ -14,4 +15,5 @@ TRIGGERS: Mapping[str, type[Trigger]] = {
     "stages": Stages,
     "doubling": Doubling,
     "local-condition": LocalCondition,
+    "adacomm": AdaComm,
 }

@@ -9,7 +9,7 @@ import torch
 from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
-from fdabench.core.strategy import PlannedRun
+from fdabench.core.strategy import PlannedRun, TrafficForecast
 from fdabench.optimizers.base import LRSchedule, learning_rate
 from fdabench.optimizers.schedules import ConstantLR, CosineLR, LinearLR, StepLR
 from fdabench.optimizers.sgd import SGD
@@ -33,7 +33,7 @@ def sync_steps(trigger: QSR, steps: int, lr: float, schedule: LRSchedule | None 
         if outcome.synced:
             found.append(t + 1)
     assert list(trigger.sync_steps(run)) == found
-    assert trigger.forecast_traffic(run) == (len(found), len(found), 0, 0, 0)
+    assert trigger.forecast_traffic(run) == TrafficForecast(len(found), len(found))
     return found
 
 

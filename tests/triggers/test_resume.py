@@ -22,6 +22,7 @@ STRATEGIES = {
         'kind = "rounds"\nwhen = { kind = "doubling", every_steps = 4, most = 4 }',
         [1, 2, 3, 4, 6, 8, 12, 16],
     ),
+    "adacomm": ('kind = "adacomm"\nwhen = { first = 3, most = 4 }', None),
     "gm": ('kind = "gm"\nwhen = { theta = 0.02 }', None),
 }
 
@@ -47,5 +48,6 @@ def test_a_cell_stopped_at_every_step_has_the_same_syncs(kind: str, tmp_path: Pa
         clocks = [column for column in CLOCK_COLUMNS if column in one]
         pd.testing.assert_frame_equal(one.drop(columns=clocks), other.drop(columns=clocks), check_exact=True, obj=name)
     syncs = whole.read_cell_table(cell.id, "rounds").to_pandas()["step"].tolist()
-    assert 2 < len(syncs)
-    assert expected is None or syncs == expected
+    assert len(syncs) > 2
+    if expected is not None:
+        assert syncs == expected
