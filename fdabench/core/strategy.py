@@ -315,11 +315,13 @@ class TrafficForecast(NamedTuple):
     min_syncs: int
     max_syncs: int
     num_states: int = 0
-    """The number of local states that each worker sends."""
+    """The number of local states that each worker sends, whatever the syncs."""
     state_size: int = 0
     """The number of values in one local state."""
     num_gradient_syncs: int = 0
     """Of the syncs, those that average gradients instead of models; the strategy's correction sends them."""
+    states_per_sync: int = 0
+    """Local states that each worker sends in addition, at each sync."""
 
 
 @runtime_checkable

@@ -140,6 +140,7 @@ class Recorder:
             self._evaluate(moment, mean_D, variance)
 
     def _record_sync(self, moment: StepEvent, variance: float) -> None:
+        info = RoundInfo(self._last_sync, moment.step, moment.context.lr_at)
         self.rounds.append(
             {
                 "round": moment.round.index + 1,
@@ -148,6 +149,7 @@ class Recorder:
                 "estimate": moment.outcome.estimate,
                 "variance": variance,
                 "theta": self._theta if isnan(moment.outcome.theta) else moment.outcome.theta,
+                "lr": info.lr_sum / (info.stop - info.start),
             }
         )
         self._last_sync = moment.step

@@ -51,12 +51,13 @@ class Forecast(NamedTuple):
             Message(size, size)
             for size in (BYTES_PER_NUMBER * self.size.parameters, BYTES_PER_NUMBER * self.traffic.state_size)
         )
+        states = self.traffic.num_states + syncs * self.traffic.states_per_sync
         models, moments = syncs - self.traffic.num_gradient_syncs, syncs * self.moments
         corrections = self.corrections.per_run + syncs * self.corrections.per_sync
-        spent = cost["initial"](vector, workers) + self.traffic.num_states * cost["state"](state, workers)
+        spent = cost["initial"](vector, workers) + states * cost["state"](state, workers)
         spent += models * cost["model"](self.model, workers) + moments * cost["optimizer"](vector, workers)
         spent += corrections * cost["control"](vector, workers)
-        collectives = 1 + self.traffic.num_states + models + moments + corrections
+        collectives = 1 + states + models + moments + corrections
         return demand(self.size.steps, collectives, spent, workers, self.convention)
 
     @property

@@ -49,7 +49,8 @@ def _value(member: ComponentField, component: ComponentConfig, scale: CellScale,
         return scale.seed
     if member.has_tag(STEPS_TAG):
         steps, epochs = (given.get(key) for key in member.duration_keys)
-        return to_steps(steps, epochs, scale.steps_per_epoch)
+        absent = steps is None and epochs is None and member.default is None
+        return None if absent else to_steps(steps, epochs, scale.steps_per_epoch)
     # TOML has no null, so the table of a field whose value is None has no such key
     value = given.get(member.name) if member.default is None else given[member.name]
     if isinstance(value, ScaledThreshold):

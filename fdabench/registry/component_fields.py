@@ -30,8 +30,9 @@ class ComponentField(NamedTuple):
     """The components that the field may contain, by kind; empty if its value is not a component."""
 
     def has_tag(self, meaning: UnitTag) -> bool:
-        """Whether the annotation of the field contains this tag of `fdabench.hyperparameters`."""
-        return meaning in getattr(self.type_hint, "__metadata__", ())
+        """Whether the annotation of the field, or of what it holds if not None, has this tag of `hyperparameters`."""
+        hints = (self.type_hint, *get_args(self.type_hint))
+        return any(meaning in getattr(hint, "__metadata__", ()) for hint in hints)
 
     @property
     def required(self) -> bool:
@@ -45,7 +46,10 @@ class ComponentField(NamedTuple):
 
     @property
     def duration_keys(self) -> tuple[str, str]:
-        """The two keys with which a suite gives this duration: in local steps, or in nominal epochs."""
+        """The two keys with which a suite gives this duration: in local steps, or in nominal epochs.
+
+        If the default is None, a suite may leave out both.
+        """
         prefix = "local" if self.name == "period" else self.name
         return f"{prefix}_steps", f"{prefix}_epochs"
 

@@ -20,6 +20,7 @@ from fdabench.report.tables.conclusion import conclusion_table
 from fdabench.report.tables.epochs import milestones_tables
 from fdabench.report.tables.published import published_tables
 from fdabench.report.tables.robust import robust_tables
+from fdabench.report.tables.round_length import round_length_tables
 from fdabench.report.tables.times import times_tables
 from fdabench.report.tables.traffic import traffic_tables
 from fdabench.results.files import atomic_write_bytes
@@ -40,7 +41,7 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
     drawn = [figure for plot in PLOTS if (figure := render(plot, data)) is not None]
     found = [*build_tables(data), *robust_tables(data), *published_tables(data), *times_tables(data)]
     tables, templates = (
-        [conclusion_table(data), *found, *milestones_tables(data), *traffic_tables(data)],
+        [conclusion_table(data), *found, *milestones_tables(data), *round_length_tables(data), *traffic_tables(data)],
         jinja_environment(),
     )
     files: dict[str, bytes] = {

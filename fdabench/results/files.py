@@ -129,9 +129,10 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     version = (table.schema.metadata or {}).get(b"fdabench_schema", b"none").decode(errors="replace")
     if version != SCHEMA_VERSION:
         raise ResultError(other_version(path, version))
-    for name, values in ADDED_COLUMNS.items():
-        if name in schema.names and name not in table.column_names and "payload_bytes" in table.column_names:
-            table = table.append_column(schema.field(name), values(table))
+    for mark, added in ADDED_COLUMNS.items():
+        absent = [name for name in added if name in schema.names and name not in table.column_names]
+        for name in absent if mark in table.column_names else ():
+            table = table.append_column(schema.field(name), added[name](table))
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise ResultError(f"{path}: column {missing[0]!r} is missing")

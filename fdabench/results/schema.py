@@ -59,12 +59,16 @@ LEDGER = _table(
     slack=(_INT, "local steps until the result was used"),
 )
 
-ADDED_COLUMNS: Mapping[str, Callable[[pa.Table], pa.Array]] = {
-    "operation": lambda ledger: pa.repeat("all_reduce", len(ledger)),
-    "down_bytes": lambda ledger: ledger["payload_bytes"],
-    "slack": lambda ledger: pa.repeat(0, len(ledger)).cast(_INT),
+ADDED_COLUMNS: Mapping[str, Mapping[str, Callable[[pa.Table], pa.Array]]] = {
+    "payload_bytes": {
+        "operation": lambda ledger: pa.repeat("all_reduce", len(ledger)),
+        "down_bytes": lambda ledger: ledger["payload_bytes"],
+        "slack": lambda ledger: pa.repeat(0, len(ledger)).cast(_INT),
+    },
+    "variance": {"lr": lambda rounds: pa.nulls(len(rounds), _REAL)},
 }
-"""Columns of the ledger that earlier files lack, with what those files meant: every collective was an all-reduce."""
+"""Columns that earlier files lack, with what those files meant, by a column of their table: of the ledger, where every
+collective was an all-reduce, and of the rounds."""
 
 ROUNDS = _table(
     round=(_INT, "index of the round that this sync ended, from 1"),
@@ -73,6 +77,7 @@ ROUNDS = _table(
     estimate=(_REAL, "H(S) that ended the round; NaN without a monitor"),
     variance=(_REAL, "model variance just before the sync, squared L2 norm"),
     theta=(_REAL, "threshold that the estimate was compared with, squared L2 norm; NaN without one"),
+    lr=(_REAL, "mean learning rate of the local steps since the last sync; NaN where the optimizer has none"),
 )
 
 TRACE = _table(

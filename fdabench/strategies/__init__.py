@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from fdabench.core.strategy import Strategy
+from fdabench.strategies.adacomm import AdaCommStrategy
 from fdabench.strategies.ddp import DDP
 from fdabench.strategies.diloco import DiLoCo
 from fdabench.strategies.fda import FDA
@@ -14,9 +15,12 @@ from fdabench.strategies.fedavgm import FedAvgM
 from fdabench.strategies.feddyn import FedDyn
 from fdabench.strategies.fedprox import FedProx
 from fdabench.strategies.fedyogi import FedYogi
+from fdabench.strategies.gm import GM
+from fdabench.strategies.qsr import QSRStrategy
 from fdabench.strategies.rounds import Rounds
 from fdabench.strategies.scaffold import ScaffoldStrategy
 from fdabench.strategies.slowmo import SlowMoStrategy
+from fdabench.strategies.stages import StagesStrategy
 from fdabench.strategies.synchronous import Synchronous
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
@@ -34,5 +38,9 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "feddyn": FedDyn,
     "fda": FDA,
     "fdaopt": FDAOpt,
+    "qsr": QSRStrategy,
+    "stages": StagesStrategy,
+    "gm": GM,
+    "adacomm": AdaCommStrategy,
     "rounds": Rounds,
 }

@@ -97,7 +97,9 @@ class ComponentTable(TomlTable):
     def _one_span(self) -> Self:
         for member in component_fields(self.component, self.registry):
             if member.has_tag(STEPS_TAG):
-                require_one_of(self, *member.duration_keys)
+                keys = member.duration_keys
+                if member.default is not None or any(getattr(self, key) is not None for key in keys):
+                    require_one_of(self, *keys)
         return self
 
     @model_validator(mode="after")
@@ -156,7 +158,9 @@ def _keys(member: ComponentField, registry: Registry) -> dict[str, Any]:
         return {member.name: (component_choice(member.component_classes, registry) | None, None)}
     if member.component_classes:
         default = ... if member.required else Field(default={"kind": member.default_kind}, validate_default=True)
-        return {member.name: (component_choice(member.component_classes, registry, member.default_kind), default)}
+        # of a preset such as `qsr`, whose field takes one kind only, a suite need not repeat the kind
+        kind = next(iter(member.component_classes)) if len(member.component_classes) == 1 else member.default_kind
+        return {member.name: (component_choice(member.component_classes, registry, kind), default)}
     return {member.name: (member.type_hint, ... if member.required else member.default)}
 
 

@@ -3,8 +3,17 @@
 from collections.abc import Mapping
 
 from fdabench.core.trigger import Trigger
+from fdabench.triggers.adacomm import AdaComm
+from fdabench.triggers.local_condition import LocalCondition
 from fdabench.triggers.period import Period
+from fdabench.triggers.qsr import QSR
+from fdabench.triggers.stages import Doubling, Stages
 
 TRIGGERS: Mapping[str, type[Trigger]] = {
     "period": Period,
+    "qsr": QSR,
+    "stages": Stages,
+    "doubling": Doubling,
+    "local-condition": LocalCondition,
+    "adacomm": AdaComm,
 }

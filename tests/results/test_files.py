@@ -171,6 +171,12 @@ def test_a_table_without_a_column_is_refused_by_the_column(tmp_path: Path) -> No
         read_table(path, schema.ROUNDS)
 
 
+def test_rounds_of_earlier_files_have_no_learning_rate(tmp_path: Path) -> None:
+    path = tmp_path / "rounds.parquet"
+    write_table(path, schema.ROUNDS.remove(schema.ROUNDS.get_field_index("lr")), [ROUND], {})
+    assert read_table(path, schema.ROUNDS)["lr"].to_pylist() == [None]
+
+
 def test_columns_that_later_versions_add_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "rounds.parquet"
     write_table(path, schema.ROUNDS.append(pa.field("new", pa.int64())), [ROUND | {"new": 1}], {})

@@ -30,6 +30,7 @@ from fdabench.servers import SERVERS
 from fdabench.servers.average import Average
 from fdabench.strategies import STRATEGIES
 from fdabench.strategies.ddp import DDP
+from fdabench.triggers.adacomm import AdaComm
 from support.strategies import ALL_STRATEGIES, PLAIN_STRATEGIES, REGISTRY
 from support.toy import PARAMETERS, STEPS, WORKERS, TrainingRun, equal_shares, step_context, train
 
@@ -82,9 +83,10 @@ def test_what_it_forecasts_is_what_it_sends(name: str, ran: dict[str, TrainingRu
     strategy, syncs, entries = ALL_STRATEGIES[name], ran[name].syncs, ran[name].entries
     assert isinstance(strategy, HasTrafficForecast)
     traffic = strategy.forecast_traffic(PLANNED)
-    states = [(entry.count, entry.elements) for entry in entries if entry.kind == "state"]
+    states = [entry for entry in entries if entry.kind == "state"]
     assert traffic.min_syncs <= len(syncs) <= traffic.max_syncs
-    assert states == [(traffic.num_states, traffic.state_size)] * bool(traffic.num_states)
+    assert sum(entry.count for entry in states) == traffic.num_states + len(syncs) * traffic.states_per_sync
+    assert {entry.elements for entry in states} <= {traffic.state_size}
     assert sum(entry.count for entry in entries if entry.kind == "model") == len(syncs) - traffic.num_gradient_syncs
 
 
@@ -107,6 +109,7 @@ def sends_models_and_states_only(name: str) -> bool:
 
 
 MODEL, STATE = 4 * PARAMETERS, {"Naive": 4, "Linear": 8, "Sketch": 5004, "Exact": 4 * (PARAMETERS + 1), "Kamp": 4}
+STATE |= {"LocalCondition": 4, "AdaComm": 4}
 PRICES = {
     # (initial, one sync, one state) for four workers
     "paper": lambda state: (8 * MODEL, 8 * MODEL, 4 * state),
@@ -120,9 +123,11 @@ PRICES = {
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_the_ledger_is_the_hand_count(convention: str, name: str, ran: dict[str, TrainingRun]) -> None:
     """Of float32 models and local states, without codec or correction."""
-    speaker = getattr(ALL_STRATEGIES[name], "monitor", ALL_STRATEGIES[name])
+    strategy = ALL_STRATEGIES[name]
+    speaker = getattr(strategy, "monitor", getattr(strategy, "when", strategy))
     initial, sync, state = PRICES[convention](STATE.get(type(speaker).__name__, 0))
-    expected = ByteCounts(initial + len(ran[name].syncs) * sync, STEPS * state, 0)
+    states = 1 + len(ran[name].syncs) if isinstance(speaker, AdaComm) else STEPS
+    expected = ByteCounts(initial + len(ran[name].syncs) * sync, states * state, 0)
     assert total_bytes(ran[name].ledger, WORKERS, convention) == expected
 
 

@@ -22,6 +22,8 @@ REGISTRY = load_plugins([read_plugin_file("examples", path) for path in EXAMPLES
 
 VALUES = {STEPS_TAG.text: Fraction(5, 2), THRESHOLD_TAG.text: 0.06, SEED_TAG.text: 0}
 """By the meaning of a field: a period of two and a half steps, a threshold that the toy crosses at times, a seed."""
+REQUIRED_VALUES = {"rate": 0.3, "first": 2, "mean": 2}
+"""By name, of required fields without such a meaning. At the toy's learning rate QSR has rounds of two steps."""
 
 
 def _choices(member: ComponentField) -> Iterator[tuple[str, Any]]:
@@ -36,7 +38,9 @@ def _choices(member: ComponentField) -> Iterator[tuple[str, Any]]:
         return
     values = [value for text, value in VALUES.items() if any(text == m.text for m in _meanings(member))]
     if not values and member.required:
-        raise LookupError(f"VALUES has no value for the field {member.name}")
+        if member.name not in REQUIRED_VALUES:
+            raise LookupError(f"VALUES and REQUIRED_VALUES have no value for the field {member.name}")
+        values = [REQUIRED_VALUES[member.name]]
     yield "", values[0] if values else member.default
 
 
@@ -69,7 +73,13 @@ def _every_combination() -> Iterator[tuple[str, Strategy]]:
 
 def _optional_parts() -> Iterator[tuple[str, Strategy]]:
     """FedAvg, FDA and `rounds` with each codec and each correction, one at a time, and with all of them at once."""
-    for carrier in ("fedavg-average", "fda-naive-average", "fda-linear-adam-reddi", "rounds-period-average"):
+    for carrier in (
+        "fedavg-average",
+        "fda-naive-average",
+        "fda-linear-adam-reddi",
+        "rounds-period-average",
+        "stages-stages-average",
+    ):
         strategy: Any = PLAIN_STRATEGIES[carrier]
         for kind, cls in REGISTRY.codecs.items():
             feedback = 1.0 if cls.needs_feedback else None

@@ -96,9 +96,9 @@ def equal_shares(workers: int, dtype: torch.dtype = torch.float32) -> Tensor:
 def step_context(
     t: int, w_KD: Tensor, g_KD: Tensor | None = None, worker_state: Mapping[str, Tensor] | None = None
 ) -> StepContext:
-    """A local step of a budget of `STEPS`, at a learning rate of 0.2; without gradients they are zeros."""
+    """A local step of a budget of `STEPS`: learning rate 0.2, losses 1; gradients that are not given are zeros."""
     gradients = torch.zeros_like(w_KD) if g_KD is None else g_KD
-    loss_K = torch.zeros(len(w_KD))
+    loss_K = torch.ones(len(w_KD))
     return StepContext(t, w_KD, gradients, loss_K, STEPS, lambda t: 0.2, worker_state or {}, ())
 
 
@@ -126,7 +126,7 @@ def train(
         on_step: called after each step.
     """
     local_workers = range(workers) if local_workers is None else local_workers
-    matrix = make_workers(local_workers, workers, local or SGD(lr=0.2), dtype)
+    matrix = make_workers(local_workers, workers, local or SGD(lr=0.2), dtype, steps)
     channel = Channel(collective or InProcessCollective(equal_shares(workers, dtype)), Ledger())
     result = TrainingRun(matrix.weights(), [], [], channel.ledger.entries, [])
 

@@ -115,7 +115,8 @@ def _key(member: ComponentField) -> str:
     if member.has_tag(SEED_TAG):
         return ""
     if member.has_tag(STEPS_TAG):
-        return " | ".join(member.duration_keys)
+        keys = " | ".join(member.duration_keys)
+        return f"{keys} = {member.default}" if member.default is None else keys
     if member.required:
         return member.name
     default = member.default_kind or member.default

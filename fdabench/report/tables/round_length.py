@@ -1,0 +1,70 @@
+"""Round length against learning rate, where a schedule changes the learning rate."""
+
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.analysis.round_length import MIN_RATIO, mean_round_lengths, round_length_slope
+from fdabench.formatting import DASH, format_count
+from fdabench.report.tables.build import ReportTable, workload_column
+from fdabench.tables import Record, column, number
+
+_TRANSIENT = 0.25
+"""The share of the budget at its beginning whose rounds are left out: the loss falls fastest there."""
+_NOTE = (
+    "Slope: of log(steps of a round) on log(learning rate), over rounds that begin after the first quarter of the run "
+    "and end before its last step, all seeds together; each of at most eight intervals of learning rates counts once. "
+    "With a fixed theta and nothing else that changes, FDA has slope −2 where mini-batch noise drives workers apart, "
+    "as the quadratic synchronization rule, and −1 where unlike data do. Gradients that shrink in training make it "
+    "steeper."
+)
+
+
+def round_length_tables(data: ReportData) -> list[ReportTable]:
+    """Nothing where no learning rate changes by a factor of two."""
+    records = list(_records(data))
+    if not records:
+        return []
+    columns = (
+        workload_column(data),
+        column("label", "strategy"),
+        number("rounds", "rounds", format_count),
+        number("highest", "at the highest lr", _length),
+        number("lowest", "at the lowest lr", _length),
+        number("slope", "slope", lambda slope: DASH if math.isnan(slope) else f"{slope:.2f}".replace("-", "−")),
+    )
+    return [
+        ReportTable(
+            records=records,
+            columns=columns,
+            name="round-length",
+            title="Round length against learning rate",
+            note=_NOTE,
+            frame=pd.DataFrame(records),
+        )
+    ]
+
+
+def _length(steps: float) -> str:
+    return f"{steps:.1f} steps"
+
+
+def _records(data: ReportData) -> Iterator[Record]:
+    ends = data.runs.drop_duplicates("cell_id").set_index("cell_id")["steps"]
+    end = data.rounds["cell_id"].map(ends)
+    begins = data.rounds["step"] - data.rounds["steps"]
+    rounds = data.rounds[(begins >= _TRANSIENT * end) & (data.rounds["step"] < end)]
+    for (suite, workload, label), mine in rounds.groupby([*WORKLOAD, "label"], sort=False):
+        lengths = mean_round_lengths(mine)
+        if len(lengths) and lengths["lr"].max() >= MIN_RATIO * lengths["lr"].min():
+            yield {
+                "suite": suite,
+                "workload": workload,
+                "label": label,
+                "rounds": int(lengths["rounds"].sum()),
+                "highest": float(lengths["steps"].iloc[-1]),
+                "lowest": float(lengths["steps"].iloc[0]),
+                "slope": round_length_slope(mine),
+            }
