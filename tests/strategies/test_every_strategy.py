@@ -172,7 +172,7 @@ def test_it_is_a_value(name: str) -> None:
     }
     copies = [
         pickle.loads(pickle.dumps(strategy)),
-        eval(repr(strategy), names | numbers),
+        eval(repr(strategy), names | {"Fraction": Fraction, "inf": inf, "nan": nan}),
     ]
     for copy in copies:
         assert copy == strategy
