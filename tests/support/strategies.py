@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fdabench.core.strategy import Strategy
-from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
+from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG, Share
 from fdabench.registry.component_fields import ComponentField, component_fields
 from fdabench.registry.plugin_loading import load_plugins, read_plugin_file
 from fdabench.suite.component_use import check_component_usable
@@ -22,6 +22,8 @@ REGISTRY = load_plugins([read_plugin_file("examples", path) for path in EXAMPLES
 
 VALUES = {STEPS_TAG.text: Fraction(5, 2), THRESHOLD_TAG.text: 0.06, SEED_TAG.text: 0}
 """By the meaning of a field: a period of two and a half steps, a threshold that the toy crosses at times, a seed."""
+SHARE = 0.25
+"""Of the toy's parameters, where a codec sends a share of them: the default of 1 % would be one number."""
 
 
 def _choices(member: ComponentField) -> Iterator[tuple[str, Any]]:
@@ -44,7 +46,8 @@ def _meanings(member: ComponentField) -> list[Any]:
 def component(cls: type[Any]) -> Any:
     """A component with its defaults, and with values of VALUES where it has none."""
     members = component_fields(cls, REGISTRY)
-    return cls(**{member.name: next(_choices(member))[1] for member in members if member.required})
+    values = {member.name: next(_choices(member))[1] for member in members if member.required}
+    return cls(**values | {member.name: SHARE for member in members if member.type_hint == Share})
 
 
 def _every_combination() -> Iterator[tuple[str, Strategy]]:
