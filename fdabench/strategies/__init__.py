@@ -12,6 +12,7 @@ from fdabench.strategies.fedavg import FedAvg
 from fdabench.strategies.fedavgm import FedAvgM
 from fdabench.strategies.fedyogi import FedYogi
 from fdabench.strategies.rounds import Rounds
+from fdabench.strategies.sparseloco import SparseLoCo
 from fdabench.strategies.synchronous import Synchronous
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
@@ -23,6 +24,7 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "fedyogi": FedYogi,
     "fedadagrad": FedAdagrad,
     "diloco": DiLoCo,
+    "sparseloco": SparseLoCo,
     "fda": FDA,
     "rounds": Rounds,
 }
