@@ -6,18 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fdabench.codecs.chunks import (
-    bytes_to_floats,
-    chunk_lengths,
-    float_bytes,
-    join_chunks,
-    num_chunks,
-    pack_bits,
-    packed_size,
-    pairwise_sum,
-    split_chunks,
-    unpack_bits,
-)
+from fdabench.codecs.chunks import divide_chunks, mean, multiply_chunks, num_chunks, reduce_chunks
+from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes, pack_bits, packed_size, unpack_values
+from fdabench.codecs.quantize import divisor
 from fdabench.component_info import ComponentInfo
 from fdabench.core.codec import Reply
 from fdabench.hyperparameters import Count
@@ -48,15 +39,12 @@ class Bits2:
         return packed_size(num_parameters, 2) + 4 * num_chunks(num_parameters, self.chunk)
 
     def pack(self, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
-        size, m_KCT = m_KD.shape[1], split_chunks(m_KD, self.chunk)
-        sigma_KC = (pairwise_sum(m_KCT.square()) / chunk_lengths(size, self.chunk, m_KD.device)).sqrt()
-        is_outer_KCT = m_KCT.abs() > BOUNDARY * sigma_KC[..., None]
-        code_KD = join_chunks(is_outer_KCT.to(torch.uint8) | (m_KCT < 0).to(torch.uint8) << 1, size)
+        sigma_KC = reduce_chunks(mean, m_KD.square(), self.chunk).sqrt()
+        is_outer_KD = divide_chunks(m_KD, divisor(sigma_KC), self.chunk).abs_() > BOUNDARY
+        code_KD = is_outer_KD.to(torch.uint8) | (m_KD < 0).to(torch.uint8) << 1
         return torch.cat([pack_bits(code_KD, 2), float_bytes(sigma_KC)], 1)
 
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         codes = packed_size(num_parameters, 2)
-        code_KCT = split_chunks(unpack_bits(packed_KB[:, :codes], 2, num_parameters), self.chunk)
-        sigma_KC1 = bytes_to_floats(packed_KB[:, codes:])[..., None]
-        magnitude_KCT = torch.where((code_KCT & 1).bool(), OUTER, INNER) * sigma_KC1
-        return join_chunks(torch.where(code_KCT > 1, -magnitude_KCT, magnitude_KCT), num_parameters)
+        unit_KD = unpack_values(packed_KB[:, :codes], (INNER, OUTER, -INNER, -OUTER), num_parameters)
+        return multiply_chunks(unit_KD, bytes_to_floats(packed_KB[:, codes:]), self.chunk)

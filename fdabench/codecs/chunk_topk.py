@@ -8,19 +8,11 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from fdabench.codecs.chunks import (
-    bytes_to_floats,
-    chunk_lengths,
-    join_chunks,
-    num_chunks,
-    pack_bits,
-    packed_size,
-    pairwise_sum,
-    split_chunks,
-    unpack_bits,
-)
+from fdabench.codecs.chunks import num_chunks, pairwise_sum
 from fdabench.codecs.largest import index_bits, largest
+from fdabench.codecs.message_bytes import bytes_to_floats, pack_bits, packed_size, unpack_bits
 from fdabench.component_info import ComponentInfo
 from fdabench.hyperparameters import Count
 
@@ -59,15 +51,16 @@ class ChunkTopK:
         return index_bytes + packed_size(2 * chunks * top, 1) + 4 * chunks
 
     def pack(self, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
-        _, size, top, _ = self._sizes(m_KD.shape[1])
-        m_KCT = split_chunks(m_KD, self.chunk)
+        chunks, size, top, _ = self._sizes(m_KD.shape[1])
+        m_KCT = pad(m_KD, (0, chunks * size - m_KD.shape[1])).unflatten(1, (chunks, size))
         at_KCk = largest(m_KCT, top)
         value_KCk = m_KCT.gather(2, at_KCk)
         # zeros that fill up the last chunk are in no mean
-        is_real_Ck = at_KCk < chunk_lengths(m_KD.shape[1], size, m_KD.device)[:, None]
+        start_C = torch.arange(chunks, device=m_KD.device) * size
+        is_real_KCk = at_KCk + start_C[:, None] < m_KD.shape[1]
         magnitude_KCk = value_KCk.abs()
-        is_high_KCk = magnitude_KCk > _mean(magnitude_KCk, is_real_Ck)[..., None]
-        means_KC2 = torch.stack([_mean(magnitude_KCk, is_real_Ck & part) for part in (~is_high_KCk, is_high_KCk)], -1)
+        is_high_KCk = magnitude_KCk > _mean(magnitude_KCk, is_real_KCk)[..., None]
+        means_KC2 = torch.stack([_mean(magnitude_KCk, is_real_KCk & part) for part in (~is_high_KCk, is_high_KCk)], -1)
         code_KCk = is_high_KCk.to(torch.uint8) | (value_KCk < 0).to(torch.uint8) << 1
         index_KB, code_KB = pack_bits(at_KCk.flatten(1), index_bits(size)), pack_bits(code_KCk.flatten(1), 2)
         return torch.cat([index_KB, code_KB, means_KC2.flatten(1).to(torch.bfloat16).view(torch.uint8)], 1)
@@ -75,12 +68,12 @@ class ChunkTopK:
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         chunks, size, top, index_bytes = self._sizes(num_parameters)
         index_KB, code_KB, table_KB = packed_KB.tensor_split([index_bytes, packed_KB.shape[1] - 4 * chunks], 1)
-        at_KCk = unpack_bits(index_KB, index_bits(size), chunks * top).long().unflatten(1, (chunks, top))
-        code_KCk = unpack_bits(code_KB, 2, chunks * top).long().unflatten(1, (chunks, top))
+        at_KCk = unpack_bits(index_KB, index_bits(size), chunks * top).unflatten(1, (chunks, top))
+        code_KCk = unpack_bits(code_KB, 2, chunks * top).unflatten(1, (chunks, top))
         means_KC2 = bytes_to_floats(table_KB, torch.bfloat16).unflatten(1, (chunks, 2))
         value_KCk = means_KC2.gather(2, code_KCk & 1) * (1 - (code_KCk & 2))
         zeros_KCT = torch.zeros(len(packed_KB), chunks, size, device=packed_KB.device)
-        return join_chunks(zeros_KCT.scatter_(2, at_KCk, value_KCk), num_parameters)
+        return zeros_KCT.scatter_(2, at_KCk, value_KCk).flatten(1)[:, :num_parameters]
 
 
 def _mean(x: Tensor, counted: Tensor) -> Tensor:

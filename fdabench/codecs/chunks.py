@@ -1,10 +1,12 @@
-"""Rows cut into chunks, and integers packed at a fixed number of bits.
+"""Rows cut into chunks, each with a number of its own such as a scale.
 
-Shape suffixes: K = workers, D = parameters, C = chunks of a row, T = numbers of a chunk, N = codes, B = bytes.
+Shape suffixes: K = workers, D = parameters, C = chunks of a row, T = numbers of a chunk.
 
-Every result for a row depends on that row alone, in the same order of operations however many rows there are.
+Every result for a row depends on that row alone, in the same order of operations however many rows there are. The last
+chunk of a row may be shorter than the others; no row is copied to fill it up, as one more copy is a tenth of a sync.
 """
 
+from collections.abc import Callable
 from math import ceil
 
 import torch
@@ -13,73 +15,60 @@ from torch.nn.functional import pad
 
 
 def num_chunks(num_parameters: int, chunk: int) -> int:
-    """C; the last chunk may be shorter."""
+    """C."""
     return ceil(num_parameters / chunk)
 
 
-def split_chunks(m_KD: Tensor, chunk: int) -> Tensor:
-    """Cut rows into chunks, shape [K, C, T]; the last one is filled up with zeros. A short row is one chunk."""
+def reduce_chunks(reduce: Callable[[Tensor], Tensor], m_KD: Tensor, chunk: int) -> Tensor:
+    """One number for each chunk, shape [K, C].
+
+    Args:
+        reduce: reduces the last dimension, from shape [K, C, T].
+        m_KD: the rows.
+        chunk: numbers of a chunk.
+    """
+    whole_KCT, rest_KT = _parts(m_KD, chunk)
+    return torch.cat([reduce(whole_KCT), reduce(rest_KT[:, None])], 1) if rest_KT.shape[1] else reduce(whole_KCT)
+
+
+def divide_chunks(m_KD: Tensor, scale_KC: Tensor, chunk: int) -> Tensor:
+    """The rows divided by the scale of each chunk, float32."""
+    return _with_scales(torch.div, m_KD, scale_KC, chunk)
+
+
+def multiply_chunks(m_KD: Tensor, scale_KC: Tensor, chunk: int) -> Tensor:
+    """The rows, of any type, times the scale of each chunk, float32."""
+    return _with_scales(torch.mul, m_KD, scale_KC, chunk)
+
+
+def _with_scales(op: Callable[..., Tensor], m_KD: Tensor, scale_KC: Tensor, chunk: int) -> Tensor:
+    result_KD = torch.empty(m_KD.shape, device=m_KD.device)
+    (whole_KCT, rest_KT), (whole_out_KCT, rest_out_KT) = _parts(m_KD, chunk), _parts(result_KD, chunk)
+    op(whole_KCT, scale_KC[:, : whole_KCT.shape[1], None], out=whole_out_KCT)
+    if rest_KT.shape[1]:
+        op(rest_KT, scale_KC[:, -1:], out=rest_out_KT)
+    return result_KD
+
+
+def _parts(m_KD: Tensor, chunk: int) -> tuple[Tensor, Tensor]:
+    """Views of the whole chunks, [K, C, T], and of the shorter last one, which may have no numbers."""
     size = min(chunk, m_KD.shape[1])
-    m_KCT: Tensor = pad(m_KD, (0, -m_KD.shape[1] % size)).unflatten(1, (-1, size))
-    return m_KCT
+    whole = m_KD.shape[1] // size * size
+    return m_KD[:, :whole].unflatten(1, (-1, size)), m_KD[:, whole:]
 
 
-def join_chunks(m_KCT: Tensor, num_parameters: int) -> Tensor:
-    """The inverse of `split_chunks`."""
-    return m_KCT.flatten(1)[:, :num_parameters]
-
-
-def chunk_lengths(num_parameters: int, chunk: int, device: torch.device) -> Tensor:
-    """The numbers of each chunk without those that fill up the last one, shape [C]."""
-    starts_C = torch.arange(num_chunks(num_parameters, chunk), device=device) * chunk
-    return (num_parameters - starts_C).clamp(max=chunk)
+def mean(x: Tensor) -> Tensor:
+    """The mean over the last dimension."""
+    return pairwise_sum(x) / x.shape[-1]
 
 
 def pairwise_sum(x: Tensor) -> Tensor:
-    """The sum over the last dimension in an order that depends on its length alone.
+    """The sum over the last dimension, in an order that depends on its length alone.
 
     `Tensor.sum` chooses another order for another shape, number of threads or device.
     """
     while x.shape[-1] > 1:
-        half = (x.shape[-1] + 1) // 2
-        x = x[..., :half] + pad(x[..., half:], (0, 2 * half - x.shape[-1]))
+        x = pad(x, (0, 1)) if x.shape[-1] % 2 else x
+        half = x.shape[-1] // 2
+        x = x[..., :half] + x[..., half:]
     return x[..., 0]
-
-
-def float_bytes(x_KN: Tensor) -> Tensor:
-    """The bytes of float32 numbers, shape [K, 4 N]."""
-    return x_KN.contiguous().view(torch.uint8)
-
-
-def bytes_to_floats(packed_KB: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """The inverse of `float_bytes`: float32 numbers, from bytes of numbers of type `dtype`."""
-    # a part of a message may begin at an address that is no multiple of a number's size
-    return packed_KB.clone(memory_format=torch.contiguous_format).view(dtype).float()
-
-
-def packed_size(count: int, width: int) -> int:
-    """The bytes of `count` codes of `width` bits."""
-    return ceil(count * width / 8)
-
-
-def pack_bits(code_KN: Tensor, width: int) -> Tensor:
-    """Pack integers below 2^width, the first one into the lowest bits, shape [K, packed_size(N, width)], uint8."""
-    if 8 % width:
-        bit_KNW = code_KN[..., None] >> torch.arange(width, device=code_KN.device) & 1
-        return pack_bits(bit_KNW.flatten(1), 1)
-    slots = 8 // width
-    code_KBS = pad(code_KN.to(torch.uint8), (0, -code_KN.shape[1] % slots)).unflatten(1, (-1, slots))
-    packed_KB: Tensor = code_KBS[..., 0]
-    for slot in range(1, slots):
-        packed_KB = packed_KB | code_KBS[..., slot] << width * slot
-    return packed_KB
-
-
-def unpack_bits(packed_KB: Tensor, width: int, count: int) -> Tensor:
-    """The inverse of `pack_bits`: shape [K, count], uint8 if `width` divides 8 and else int64."""
-    if 8 % width:
-        bit_KNW = unpack_bits(packed_KB, 1, count * width).long().unflatten(1, (count, width))
-        code_KN: Tensor = (bit_KNW << torch.arange(width, device=packed_KB.device)).sum(-1)
-        return code_KN
-    slots = [packed_KB >> width * slot & (1 << width) - 1 for slot in range(8 // width)]
-    return torch.stack(slots, -1).flatten(1)[:, :count]

@@ -6,16 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fdabench.codecs.chunks import (
-    bytes_to_floats,
-    float_bytes,
-    join_chunks,
-    num_chunks,
-    pack_bits,
-    packed_size,
-    split_chunks,
-    unpack_bits,
-)
+from fdabench.codecs.chunks import multiply_chunks, num_chunks
+from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes, pack_bits, packed_size, unpack_values
 from fdabench.codecs.quantize import quantize
 from fdabench.component_info import ComponentInfo
 from fdabench.core.codec import Reply
@@ -41,12 +33,10 @@ class Int4:
         return packed_size(num_parameters, 4) + 4 * num_chunks(num_parameters, self.chunk)
 
     def pack(self, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
-        q_KCT, scale_KC = quantize(split_chunks(m_KD, self.chunk), 7)
-        code_KD = join_chunks((q_KCT + 7).to(torch.uint8), m_KD.shape[1])
-        return torch.cat([pack_bits(code_KD, 4), float_bytes(scale_KC)], 1)
+        q_KD, scale_KC = quantize(m_KD, 7, self.chunk)
+        return torch.cat([pack_bits(q_KD + 7, 4), float_bytes(scale_KC)], 1)
 
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         codes = packed_size(num_parameters, 4)
-        code_KD = unpack_bits(packed_KB[:, :codes], 4, num_parameters)
-        q_KCT = split_chunks(code_KD.float() - 7, self.chunk)
-        return join_chunks(q_KCT * bytes_to_floats(packed_KB[:, codes:])[..., None], num_parameters)
+        q_KD = unpack_values(packed_KB[:, :codes], range(-7, 9), num_parameters)
+        return multiply_chunks(q_KD, bytes_to_floats(packed_KB[:, codes:]), self.chunk)

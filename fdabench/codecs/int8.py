@@ -6,7 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fdabench.codecs.chunks import bytes_to_floats, float_bytes, join_chunks, num_chunks, split_chunks
+from fdabench.codecs.chunks import multiply_chunks, num_chunks
+from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes
 from fdabench.codecs.quantize import quantize
 from fdabench.component_info import ComponentInfo
 from fdabench.core.codec import Reply
@@ -32,11 +33,9 @@ class Int8:
         return num_parameters + 4 * num_chunks(num_parameters, self.chunk)
 
     def pack(self, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
-        q_KCT, scale_KC = quantize(split_chunks(m_KD, self.chunk), 127)
-        code_KD = join_chunks(q_KCT.to(torch.int8), m_KD.shape[1]).view(torch.uint8)
-        return torch.cat([code_KD, float_bytes(scale_KC)], 1)
+        q_KD, scale_KC = quantize(m_KD, 127, self.chunk)
+        return torch.cat([q_KD.to(torch.int8).view(torch.uint8), float_bytes(scale_KC)], 1)
 
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
-        q_KCT = split_chunks(packed_KB[:, :num_parameters].view(torch.int8), self.chunk)
         scale_KC = bytes_to_floats(packed_KB[:, num_parameters:])
-        return join_chunks(q_KCT * scale_KC[..., None], num_parameters)
+        return multiply_chunks(packed_KB[:, :num_parameters].view(torch.int8), scale_KC, self.chunk)

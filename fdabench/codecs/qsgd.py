@@ -7,17 +7,9 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from fdabench.codecs.chunks import (
-    bytes_to_floats,
-    float_bytes,
-    join_chunks,
-    num_chunks,
-    pack_bits,
-    packed_size,
-    split_chunks,
-    unpack_bits,
-)
-from fdabench.codecs.quantize import divisor
+from fdabench.codecs.chunks import divide_chunks, multiply_chunks, num_chunks, reduce_chunks
+from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes, pack_bits, packed_size, unpack_bits
+from fdabench.codecs.quantize import divisor, max_magnitude
 from fdabench.component_info import ComponentInfo
 from fdabench.core.codec import Reply
 from fdabench.core.counter_rng import derive_key
@@ -54,18 +46,16 @@ class QSGD:
         return packed_size(num_parameters, self._width) + 4 * num_chunks(num_parameters, self.bucket)
 
     def pack(self, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
-        m_KCT, levels = split_chunks(m_KD, self.bucket), self.levels
-        norm_KC = m_KCT.abs().amax(-1)
-        position_KD = join_chunks(levels * (m_KCT.abs() / divisor(norm_KC)[..., None]), m_KD.shape[1]).nan_to_num(0)
+        levels, norm_KC = self.levels, reduce_chunks(max_magnitude, m_KD, self.bucket)
+        position_KD = levels * divide_chunks(m_KD.abs(), divisor(norm_KC), self.bucket).nan_to_num_(0)
         bits_KD = derive_key(key_K[:, None], torch.arange(m_KD.shape[1], device=m_KD.device))
         # the sum may be rounded up to levels + 1
-        level_KD = (position_KD + (bits_KD >> 8) * 2.0**-24).floor().clamp(max=levels)
+        level_KD = (position_KD + (bits_KD >> 8) * 2.0**-24).floor_().clamp_(max=levels)
         code_KD = torch.where(m_KD < 0, levels - level_KD, levels + level_KD).long()
         return torch.cat([pack_bits(code_KD, self._width), float_bytes(norm_KC)], 1)
 
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         codes = packed_size(num_parameters, self._width)
         code_KD = unpack_bits(packed_KB[:, :codes], self._width, num_parameters)
-        level_KCT = split_chunks(code_KD.float() - self.levels, self.bucket)
-        norm_KC1 = bytes_to_floats(packed_KB[:, codes:])[..., None]
-        return join_chunks(level_KCT / self.levels * norm_KC1, num_parameters)
+        norm_KC = bytes_to_floats(packed_KB[:, codes:])
+        return multiply_chunks((code_KD - self.levels) / self.levels, norm_KC, self.bucket)

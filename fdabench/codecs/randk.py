@@ -6,8 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fdabench.codecs.chunks import bytes_to_floats, float_bytes
 from fdabench.codecs.largest import count_of_share
+from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes
 from fdabench.component_info import ComponentInfo
 from fdabench.core.codec import Reply
 from fdabench.core.counter_rng import derive_key

@@ -6,18 +6,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from fdabench.codecs.chunks import (
-    bytes_to_floats,
-    chunk_lengths,
-    float_bytes,
-    join_chunks,
-    num_chunks,
-    pack_bits,
-    packed_size,
-    pairwise_sum,
-    split_chunks,
-    unpack_bits,
-)
+from fdabench.codecs.chunks import mean, multiply_chunks, num_chunks, reduce_chunks
+from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes, pack_bits, packed_size, unpack_values
 from fdabench.component_info import ComponentInfo
 from fdabench.hyperparameters import Count
 
@@ -44,12 +34,10 @@ class Sign:
         return packed_size(num_parameters, 1) + 4 * num_chunks(num_parameters, self.chunk)
 
     def pack(self, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
-        lengths_C = chunk_lengths(m_KD.shape[1], self.chunk, m_KD.device)
-        scale_KC = pairwise_sum(split_chunks(m_KD.abs(), self.chunk)) / lengths_C
+        scale_KC = reduce_chunks(mean, m_KD.abs(), self.chunk)
         return torch.cat([pack_bits(m_KD < 0, 1), float_bytes(scale_KC)], 1)
 
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         codes = packed_size(num_parameters, 1)
-        is_negative_KD = unpack_bits(packed_KB[:, :codes], 1, num_parameters)
-        sign_KCT = split_chunks(1 - 2 * is_negative_KD.float(), self.chunk)
-        return join_chunks(sign_KCT * bytes_to_floats(packed_KB[:, codes:])[..., None], num_parameters)
+        sign_KD = unpack_values(packed_KB[:, :codes], (1, -1), num_parameters)
+        return multiply_chunks(sign_KD, bytes_to_floats(packed_KB[:, codes:]), self.chunk)

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from fdabench.codecs.chunks import bytes_to_floats, float_bytes, pack_bits, packed_size, unpack_bits
 from fdabench.codecs.largest import count_of_share, index_bits, largest
+from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes, pack_bits, packed_size, unpack_bits
 from fdabench.component_info import ComponentInfo
 from fdabench.hyperparameters import Share
 
@@ -42,6 +42,6 @@ class TopK:
 
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         k = count_of_share(self.share, num_parameters)
-        at_Kk = unpack_bits(packed_KB[:, 4 * k :], index_bits(num_parameters), k).long()
+        at_Kk = unpack_bits(packed_KB[:, 4 * k :], index_bits(num_parameters), k)
         zeros_KD = torch.zeros(len(packed_KB), num_parameters, device=packed_KB.device)
         return zeros_KD.scatter_(1, at_Kk, bytes_to_floats(packed_KB[:, : 4 * k]))
