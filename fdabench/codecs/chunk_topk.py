@@ -68,8 +68,8 @@ class ChunkTopK:
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         chunks, size, top, index_bytes = self._sizes(num_parameters)
         index_KB, code_KB, table_KB = packed_KB.tensor_split([index_bytes, packed_KB.shape[1] - 4 * chunks], 1)
-        at_KCk = unpack_bits(index_KB, index_bits(size), chunks * top).unflatten(1, (chunks, top))
-        code_KCk = unpack_bits(code_KB, 2, chunks * top).unflatten(1, (chunks, top))
+        at_KCk = unpack_bits(index_KB, index_bits(size), chunks * top).long().unflatten(1, (chunks, top))
+        code_KCk = unpack_bits(code_KB, 2, chunks * top).long().unflatten(1, (chunks, top))
         means_KC2 = bytes_to_floats(table_KB, torch.bfloat16).unflatten(1, (chunks, 2))
         value_KCk = means_KC2.gather(2, code_KCk & 1) * (1 - (code_KCk & 2))
         zeros_KCT = torch.zeros(len(packed_KB), chunks, size, device=packed_KB.device)

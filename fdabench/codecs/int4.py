@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fdabench.codecs.chunks import multiply_chunks, num_chunks
-from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes, pack_bits, packed_size, unpack_values
+from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes, pack_bits, packed_size, unpack_bits
 from fdabench.codecs.quantize import quantize
 from fdabench.component_info import ComponentInfo
 from fdabench.core.codec import Reply
@@ -38,5 +38,5 @@ class Int4:
 
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         codes = packed_size(num_parameters, 4)
-        q_KD = unpack_values(packed_KB[:, :codes], range(-7, 9), num_parameters)
+        q_KD = unpack_bits(packed_KB[:, :codes], 4, num_parameters).to(torch.int8) - 7
         return multiply_chunks(q_KD, bytes_to_floats(packed_KB[:, codes:]), self.chunk)

@@ -1,6 +1,6 @@
 """Which numbers have the largest magnitudes, the same on every device.
 
-Shape suffixes: T = numbers to choose from, G = groups of them, k = those that are chosen.
+Shape suffixes: R = rows, T = numbers of a row, G = groups of them, k = those that are chosen.
 """
 
 from fractions import Fraction
@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-_GROUP = 8
+_GROUPS = (32, 8)
+"""Lengths of groups, of numbers and then of what is left of them."""
 
 
 def largest(m_T: Tensor, k: int) -> Tensor:
-    """The indices of the k numbers with the largest magnitudes of each row, ascending, shape [..., k], int64.
+    """The indices of the k numbers with the largest magnitudes of each row, in no order, shape [..., k], int64.
 
     Of equal magnitudes the one with the smallest index comes first: the order of ties in `torch.topk` depends on the
     device. NaN is above infinity.
@@ -23,23 +24,33 @@ def largest(m_T: Tensor, k: int) -> Tensor:
         k: at most T.
     """
     # float32 numbers that are not negative are in the order of their bits
-    bits_T = m_T.abs().contiguous().view(torch.int32)
-    if 2 * _GROUP * k > m_T.shape[-1]:
-        return _first(bits_T, k).sort().values
-    # the k numbers are within the k groups whose largest numbers are the largest, which is faster to find out
-    bits_GT = pad(bits_T, (0, -m_T.shape[-1] % _GROUP), value=-1).unflatten(-1, (-1, _GROUP))
-    group_k = _first(bits_GT.amax(-1), k).sort().values
-    chosen_kT = bits_GT.gather(-2, group_k[..., None].expand(*group_k.shape, _GROUP))
-    at_k = _first(chosen_kT.flatten(-2), k).sort().values
-    return group_k.gather(-1, at_k // _GROUP) * _GROUP + at_k % _GROUP
+    bits_RT = m_T.abs().contiguous().view(torch.int32).flatten(0, -2)
+    index_RT = torch.arange(m_T.shape[-1], device=m_T.device).expand_as(bits_RT)
+    for group in _GROUPS:
+        if 2 * group * k <= bits_RT.shape[1]:
+            bits_RT, index_RT = _narrow(bits_RT, index_RT, k, group)
+    return index_RT.gather(1, _first(bits_RT, index_RT, k)).view(*m_T.shape[:-1], k)
 
 
-def _first(bits_T: Tensor, k: int) -> Tensor:
-    """The indices of the k largest integers, of equal ones those with the smallest index, in no order."""
-    size = bits_T.shape[-1]
-    # with the index below, no two are equal
-    rank_T = bits_T.long() << 32 | torch.arange(size - 1, -1, -1, device=bits_T.device)
-    return size - 1 - (torch.topk(rank_T, k, -1, sorted=False).values & 0xFFFFFFFF)
+def _narrow(bits_RT: Tensor, index_RT: Tensor, k: int, group: int) -> tuple[Tensor, Tensor]:
+    """The numbers of the k groups with the largest numbers: the k largest numbers are among them.
+
+    Groups have consecutive indices. Of two that have the same largest number, all of one come before all of the other.
+    """
+    filled = -bits_RT.shape[1] % group
+    bits_RGT = pad(bits_RT, (0, filled), value=-1).unflatten(1, (-1, group))
+    start_RG = index_RT[:, ::group]
+    group_Rk = _first(bits_RGT.amax(-1), start_RG, k)
+    row_R1 = torch.arange(len(bits_RT), device=bits_RT.device)[:, None] * bits_RGT.shape[1]
+    chosen_RkT = bits_RGT.flatten(0, 1)[row_R1 + group_Rk]
+    index_RkT = start_RG.gather(1, group_Rk)[..., None] + torch.arange(group, device=bits_RT.device)
+    return chosen_RkT.flatten(1), index_RkT.flatten(1)
+
+
+def _first(bits_RT: Tensor, index_RT: Tensor, k: int) -> Tensor:
+    """Where the k largest integers are, of equal ones those with the smallest index."""
+    rank_RT = (bits_RT.long() << 32) - index_RT  # no two are equal
+    return torch.topk(rank_RT, k, 1, sorted=False).indices
 
 
 def count_of_share(share: float, size: int) -> int:

@@ -45,25 +45,25 @@ def pack_bits(code_KN: Tensor, width: int) -> Tensor:
 
 
 def unpack_bits(packed_KB: Tensor, width: int, count: int) -> Tensor:
-    """The inverse of `pack_bits`: shape [K, count], int64."""
+    """The inverse of `pack_bits`: shape [K, count], uint8 if `width` divides 8, and else int64."""
     if 8 % width:
-        bit_KNW = unpack_bits(packed_KB, 1, count * width).unflatten(1, (count, width))
+        bit_KNW = unpack_bits(packed_KB, 1, count * width).long().unflatten(1, (count, width))
         code_KN: Tensor = (bit_KNW << torch.arange(width, device=packed_KB.device)).sum(-1)
         return code_KN
-    shift_S = torch.arange(0, 8, width, device=packed_KB.device)
-    return (packed_KB.long()[..., None] >> shift_S & (1 << width) - 1).flatten(1)[:, :count]
+    slots = [packed_KB >> shift & (1 << width) - 1 for shift in range(0, 8, width)]
+    return torch.stack(slots, -1).flatten(1)[:, :count]
 
 
 def unpack_values(packed_KB: Tensor, values: Sequence[float], count: int) -> Tensor:
-    """What codes of 1, 2, 4 or 8 bits stand for, shape [K, count], float32.
+    """What codes of 1 or 2 bits stand for, shape [K, count], float32.
 
     Args:
         packed_KB: as `pack_bits` made it.
-        values: the value of each code; their number is a power of two.
+        values: the value of each code.
         count: the number of codes in a row.
     """
-    width, byte_256 = (len(values) - 1).bit_length(), torch.arange(256, device=packed_KB.device)
+    width, byte_256 = len(values) // 2, torch.arange(256, device=packed_KB.device)
     # what each byte stands for, so that a byte is looked up at once
     value_N = torch.tensor(values, device=packed_KB.device)
-    table_256S = value_N[unpack_bits(byte_256[:, None], width, 8 // width)]
+    table_256S = value_N[unpack_bits(byte_256[:, None], width, 8 // width).int()]
     return embedding(packed_KB.int(), table_256S).flatten(1)[:, :count]

@@ -58,4 +58,4 @@ class QSGD:
         codes = packed_size(num_parameters, self._width)
         code_KD = unpack_bits(packed_KB[:, :codes], self._width, num_parameters)
         norm_KC = bytes_to_floats(packed_KB[:, codes:])
-        return multiply_chunks((code_KD - self.levels) / self.levels, norm_KC, self.bucket)
+        return multiply_chunks((code_KD.float() - self.levels) / self.levels, norm_KC, self.bucket)

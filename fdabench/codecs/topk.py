@@ -42,6 +42,6 @@ class TopK:
 
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         k = count_of_share(self.share, num_parameters)
-        at_Kk = unpack_bits(packed_KB[:, 4 * k :], index_bits(num_parameters), k)
+        at_Kk = unpack_bits(packed_KB[:, 4 * k :], index_bits(num_parameters), k).long()
         zeros_KD = torch.zeros(len(packed_KB), num_parameters, device=packed_KB.device)
         return zeros_KD.scatter_(1, at_Kk, bytes_to_floats(packed_KB[:, : 4 * k]))

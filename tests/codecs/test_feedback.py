@@ -39,7 +39,7 @@ def rounds(codec: Codec, feedback: float, u_RKD: Tensor) -> tuple[Tensor, Tensor
 
 @EACH
 def test_what_was_sent_and_what_is_left_is_all_there_was(codec: Codec) -> None:
-    """With a decay of 1: sum of sent + mean residual = sum of mean drifts. Sums of 12 numbers of size 4 round to 2e-5."""
+    """With a decay of 1, sum of sent + mean residual = sum of mean drifts, to the rounding of sums of 12 numbers."""
     u_RKD = torch.randn(12, 3, 500, generator=torch.Generator().manual_seed(1))
     # the second rounding of `recode` is the server's, which keeps nothing
     w_D, residual_KD = rounds(replace(codec, reply="dense"), 1.0, u_RKD)
