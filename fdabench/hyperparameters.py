@@ -31,6 +31,8 @@ NonNegative = Annotated[float, Ge(0)]
 Decay = Annotated[float, Ge(0), Lt(1)]
 FeedbackDecay = Annotated[float, Gt(0), Le(1)]
 """How much of what a message left out the next one makes up for; 1 is all of it."""
+Share = Annotated[float, Gt(0), Le(1)]
+"""A part of all numbers; 1 is all of them."""
 Count = Annotated[int, Ge(1), Le(10**9)]
 """The upper bound refuses values that no memory could hold."""
 

@@ -26,8 +26,8 @@ class BF16:
     def message_size(self, num_parameters: int) -> int:
         return 2 * num_parameters
 
-    def pack(self, m_KD: Tensor, key_K: Tensor) -> Tensor:
+    def pack(self, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
         return m_KD.to(torch.bfloat16).view(torch.uint8)
 
-    def unpack(self, packed_KB: Tensor, num_parameters: int) -> Tensor:
+    def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         return packed_KB.view(torch.bfloat16).float()

@@ -50,6 +50,8 @@ class Channel:
     instrument: Callable[[str, int, Operation], AbstractContextManager[object]] = no_instrumentation
     """Makes a context that is entered around each collective, from its kind, the payload of one worker in bytes, and
     the operation."""
+    seed: int = 0
+    """What the random bits of codecs are drawn with, below 2^32; the same in every process."""
 
     def broadcast_initial(self, w_D: Tensor) -> Tensor:
         """Record the broadcast of the initial model, shape [D], and return it.
@@ -85,14 +87,16 @@ class Channel:
             m_KD: what the workers of this process send, float32, shape [K, D].
             kind: what the message contains.
             codec: packs each row, and says how the mean comes back.
-            draw: a number that differs between messages; with the index of a worker it is the key of random bits.
+            draw: a number that differs between messages. With the seed it makes the key that all workers share, and
+                with the index of a worker the key of this worker.
 
         Raises:
             ProcessLostError: another process of the cell does not respond.
         """
         size, collective = m_KD.shape[1], self.collective
         local = torch.arange(collective.num_workers, device=m_KD.device)[collective.local_rows]
-        packed_KB = codec.pack(m_KD, _keys(draw, local))
+        draw_key = derive_key(torch.tensor(self.seed, device=m_KD.device), draw)
+        packed_KB = codec.pack(m_KD, derive_key(draw_key, local), draw_key)
         payload = packed_KB.shape[1]
         down = {"dense": m_KD[0].nbytes, "recode": payload, "all": (collective.num_workers - 1) * payload}
         operation: Operation = ALL_GATHER if codec.reply == "all" else GATHER
@@ -100,14 +104,9 @@ class Channel:
         self.ledger.record(kind, packed_KB[0], operation, down[codec.reply])
         with self.instrument(kind, payload, operation):
             packed_NB = collective.all_gather(packed_KB)
-        sent_ND = codec.unpack(packed_NB, size)
+        sent_ND = codec.unpack(packed_NB, size, draw_key)
         mean_D = collective.weighted_sum(sent_ND)
         if codec.reply == "recode":
-            server = torch.tensor([collective.num_workers], device=m_KD.device)
-            mean_D = codec.unpack(codec.pack(mean_D[None], _keys(draw, server)), size)[0]
+            server_key_1 = derive_key(draw_key, collective.num_workers)[None]
+            mean_D = codec.unpack(codec.pack(mean_D[None], server_key_1, draw_key), size, draw_key)[0]
         return PackedMean(mean_D, sent_ND[collective.local_rows])
-
-
-def _keys(draw: int, sender_K: Tensor) -> Tensor:
-    """A key below 2^32 for each sender of a message."""
-    return derive_key(derive_key(torch.zeros_like(sender_K), draw), sender_K)

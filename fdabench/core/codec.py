@@ -32,18 +32,26 @@ class Codec(Protocol):
         """B, the bytes of one message."""
         ...
 
-    def pack(self, m_KD: Tensor, key_K: Tensor) -> Tensor:
+    def pack(self, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
         """Pack one message for each worker.
 
         Args:
             m_KD: what to send, float32, shape [K, D]. It must not be changed in place.
             key_K: a key for random bits, one for each worker and sync; integers below 2^32, dtype int64.
+            draw_key: a key that all messages of a sync share, also the one of the reply `recode`; likewise, shape [].
+                What is drawn with it is known to who unpacks, and need not cross.
 
         Returns:
             Shape [K, B], dtype uint8.
         """
         ...
 
-    def unpack(self, packed_KB: Tensor, num_parameters: int) -> Tensor:
-        """What messages say: float32, shape [K, D]."""
+    def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
+        """What messages say: float32, shape [K, D].
+
+        Args:
+            packed_KB: messages that `pack` made, shape [K, B].
+            num_parameters: D.
+            draw_key: as `pack` was given it.
+        """
         ...

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fdabench.cell_config import CellConfig, ValidationConfig, canonical_json
 from fdabench.core.channel import Channel, no_instrumentation
+from fdabench.core.counter_rng import UINT32_MASK
 from fdabench.core.ledger import Ledger
 from fdabench.core.seeds import derive_seed, numpy_generator
 from fdabench.core.strategy import Strategy
@@ -74,7 +75,8 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, team: ProcessGroup = SI
     about = make_consistency_check(config.strategy.kind, ledger, team)
     wire = TrafficMeter(team, ledger, split_evenly(len(shards), team.size)) if team.size > 1 else None
     averaging = team.make_collective(averaging_weights(config, shards).to(device))
-    channel = Channel(averaging, ledger, about, wire or no_instrumentation)
+    codec_seed = derive_seed("codec", {"noise": seeds["noise"]}) & UINT32_MASK
+    channel = Channel(averaging, ledger, about, wire or no_instrumentation, codec_seed)
     return CellSetup(
         data,
         examples,

@@ -13,7 +13,6 @@ from torch import Tensor
 from fdabench.accounting.costs import PAPER, EvalPoint, bytes_at, syncs_at
 from fdabench.cell_config import CellConfig
 from fdabench.core.channel import Channel
-from fdabench.core.collective import Collective
 from fdabench.core.ledger import ALL_REDUCE, Ledger
 from fdabench.core.schedule import is_period_end
 from fdabench.core.strategy import HasSyncRule, RoundInfo, Strategy
@@ -43,14 +42,14 @@ class Progress(NamedTuple):
 
 
 def evaluated_model(
-    rule: str, strategy: Strategy, moment: StepEvent, mean_D: Tensor, collective: Collective
+    rule: str, strategy: Strategy, moment: StepEvent, mean_D: Tensor, channel: Channel
 ) -> tuple[Tensor, bool]:
     """The model that is evaluated at the end of a local step, by the suite's `eval.model`.
 
     Args:
         rule: "virtual-mean", "synced" or "paper", as `suite.schema.Eval` explains.
         mean_D: the mean of the workers' models before the sync of this step, shape [D].
-        collective: averages what a codec packs, unmetered.
+        channel: of the cell; what a codec packs is averaged as it would be there, unmetered.
 
     Returns:
         The model's weights, shape [D], and whether the sync of this step, if there is one, is among what it took.
@@ -64,7 +63,8 @@ def evaluated_model(
             return after.anchor_D, moment.outcome.synced
         ends = strategy.rule
         if ends.codec is not None:
-            return global_update(moment.context, before, ends, Channel(collective, Ledger())).w_D, False
+            unmetered = Channel(channel.collective, Ledger(), seed=channel.seed)
+            return global_update(moment.context, before, ends, unmetered).w_D, False
         info = RoundInfo(before.start, moment.step, moment.context.lr_at)
         w_D, _ = ends.server.update(before.anchor_D, mean_D - before.anchor_D, before.server, info)
         return w_D, False
@@ -156,9 +156,7 @@ class Recorder:
 
     def _evaluate(self, moment: StepEvent, mean_D: Tensor, variance: float) -> None:
         setting = self._setting
-        w_D, after_sync = evaluated_model(
-            self._config.eval.model, setting.strategy, moment, mean_D, setting.channel.collective
-        )
+        w_D, after_sync = evaluated_model(self._config.eval.model, setting.strategy, moment, mean_D, setting.channel)
         instant = EvalPoint(moment.step, after_sync)
         ledger = pd.DataFrame(setting.channel.ledger.entries)
         syncs = syncs_at(ledger, instant)

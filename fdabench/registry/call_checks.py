@@ -113,9 +113,9 @@ def _check(check: Method) -> Method:
 
 
 def _pack(pack: Method) -> Method:
-    def checked(self: Any, m_KD: Tensor, key_K: Tensor) -> Tensor:
+    def checked(self: Any, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
         before = _versions([m_KD])
-        packed_KB: Tensor = pack(self, m_KD, key_K)
+        packed_KB: Tensor = pack(self, m_KD, key_K, draw_key)
         _unchanged(pack, {"m_KD": m_KD}, before)
         size = self.message_size(m_KD.shape[1])
         wanted = torch.empty(len(m_KD), size, dtype=torch.uint8, device="meta")
@@ -126,9 +126,9 @@ def _pack(pack: Method) -> Method:
 
 
 def _unpack(unpack: Method) -> Method:
-    def checked(self: Any, packed_KB: Tensor, num_parameters: int) -> Tensor:
+    def checked(self: Any, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         before = _versions([packed_KB])
-        sent_KD: Tensor = unpack(self, packed_KB, num_parameters)
+        sent_KD: Tensor = unpack(self, packed_KB, num_parameters, draw_key)
         _unchanged(unpack, {"packed_KB": packed_KB}, before)
         _like(unpack, "what messages say", sent_KD, torch.empty(len(packed_KB), num_parameters, device="meta"))
         return sent_KD

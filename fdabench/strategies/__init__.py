@@ -20,6 +20,7 @@ from fdabench.strategies.qsr import QSRStrategy
 from fdabench.strategies.rounds import Rounds
 from fdabench.strategies.scaffold import ScaffoldStrategy
 from fdabench.strategies.slowmo import SlowMoStrategy
+from fdabench.strategies.sparseloco import SparseLoCo
 from fdabench.strategies.stages import StagesStrategy
 from fdabench.strategies.synchronous import Synchronous
 
@@ -36,6 +37,7 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "fedprox": FedProx,
     "scaffold": ScaffoldStrategy,
     "feddyn": FedDyn,
+    "sparseloco": SparseLoCo,
     "fda": FDA,
     "fdaopt": FDAOpt,
     "qsr": QSRStrategy,

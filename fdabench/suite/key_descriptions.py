@@ -108,6 +108,13 @@ KEYS: Mapping[str, str] = {
     "theta": "Synchronize when the estimate of the model variance exceeds this: a number, a rule's name, or a table.",
     "monitor": "How the model variance is estimated.",
     "every": "Local steps between two looks at the monitor.",
+    "codec": "How a worker's message is packed; without it, float32 numbers as they are.",
+    "feedback": "Error feedback: what a message leaves out is added to the next one, times this decay.",
+    "reply": "How the mean comes back: dense (float32), recode (packed again) or all (every worker gets all messages).",
+    "chunk": "Numbers that share a scale; of chunk-topk, numbers of which the largest are sent.",
+    "top": "Numbers that are sent of each chunk.",
+    "levels": "Magnitudes above zero that a number is rounded to.",
+    "bucket": "Numbers that share a scale.",
     "extends": "Another suite file, relative to this one; tables of this file stand over those of that one.",
 }
 
@@ -122,6 +129,8 @@ IN: Mapping[tuple[str, str], str] = {
     ("Doubling", "every_epochs"): "The same in nominal epochs.",
     ("LocalCondition", "theta"): "Synchronize when one worker's squared drift exceeds this: a number, or a table.",
     ("LocalCondition", "every"): "Local steps between two checks.",
+    ("TopK", "share"): "The share of the numbers that is sent: those with the largest magnitudes.",
+    ("RandK", "share"): "The share of the numbers that is sent: at random indices, the same for all workers.",
     ("Eval", "model"): "Which model is evaluated, by one rule for all methods: virtual-mean, synced or paper.",
     **{
         (table, key): f"{_CHOSEN}{what}."

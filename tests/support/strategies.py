@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fdabench.core.strategy import Strategy
-from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
+from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG, Share
 from fdabench.registry.component_fields import ComponentField, component_fields
 from fdabench.registry.plugin_loading import load_plugins, read_plugin_file
 from fdabench.suite.component_use import check_component_usable
@@ -24,6 +24,8 @@ VALUES = {STEPS_TAG.text: Fraction(5, 2), THRESHOLD_TAG.text: 0.06, SEED_TAG.tex
 """By the meaning of a field: a period of two and a half steps, a threshold that the toy crosses at times, a seed."""
 REQUIRED_VALUES = {"rate": 0.3, "first": 2, "mean": 2}
 """By name, of required fields without such a meaning. At the toy's learning rate QSR has rounds of two steps."""
+SHARE = 0.25
+"""Of the toy's parameters, where a codec sends a share of them: the default of 1 % would be one number."""
 
 
 def _choices(member: ComponentField) -> Iterator[tuple[str, Any]]:
@@ -51,7 +53,8 @@ def _meanings(member: ComponentField) -> list[Any]:
 def component(cls: type[Any]) -> Any:
     """A component with its defaults, and with values of VALUES where it has none."""
     members = component_fields(cls, REGISTRY)
-    return cls(**{member.name: next(_choices(member))[1] for member in members if member.required})
+    values = {member.name: next(_choices(member))[1] for member in members if member.required}
+    return cls(**values | {member.name: SHARE for member in members if member.type_hint == Share})
 
 
 def _is_crossed(kind: str, fields: Sequence[ComponentField], parts: Sequence[str]) -> bool:

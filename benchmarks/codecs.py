@@ -1,0 +1,76 @@
+"""How long one sync takes with each codec, against one of float32 numbers.
+
+    python benchmarks/codecs.py [--model lenet5] [--workers 8] [--repeats 200] [--threads 1]
+
+Times `core.sync.synchronize` in one process: drifts, packing, unpacking, mean, server; with error feedback also the
+residuals. Nothing crosses a network. Figures are the processor time of the fastest of all calls, which take turns, as
+work beside it slows the others down. Prints a table in markdown.
+"""
+
+from argparse import ArgumentParser
+from collections.abc import Callable
+from time import process_time
+
+import torch
+
+from fdabench.codecs import CODECS
+from fdabench.core.channel import Channel
+from fdabench.core.codec import Codec
+from fdabench.core.collective import InProcessCollective
+from fdabench.core.ledger import Ledger
+from fdabench.core.strategy import RESIDUAL, StepContext, SyncRule
+from fdabench.core.sync import initial_round, synchronize
+from fdabench.engine.allocator import disable_malloc_trim
+from fdabench.servers.average import Average
+
+SIZES = {"lenet5": 61_706, "vgg16star": 2_592_202}
+
+
+def make_sync(codec: Codec | None, feedback: float | None, size: int, workers: int) -> Callable[[], object]:
+    """A function that makes one sync of Gaussian drifts."""
+    generator = torch.Generator().manual_seed(0)
+    w_D, w_KD = torch.randn(size, generator=generator), torch.randn(workers, size, generator=generator)
+    state = {} if feedback is None else {RESIDUAL: torch.randn(workers, size, generator=generator)}
+    rule = SyncRule(Average(), codec, feedback)
+    ctx = StepContext(0, w_KD, w_KD, torch.zeros(workers), 1, lambda t: 0.1, state, ())
+    r = initial_round(w_D, rule)
+    collective = InProcessCollective(torch.full((workers,), 1 / workers))
+    return lambda: synchronize(ctx, r, rule, Channel(collective, Ledger()))
+
+
+def fastest(syncs: list[Callable[[], object]], repeats: int) -> list[float]:
+    """Milliseconds of the fastest call of each, which take turns."""
+    times = [[timed(sync) for sync in syncs] for _ in range(repeats)]
+    return [1e3 * min(each) for each in zip(*times, strict=True)]
+
+
+def timed(sync: Callable[[], object]) -> float:
+    begun = process_time()
+    sync()
+    return process_time() - begun
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--model", choices=SIZES, default="lenet5")
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=200)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    disable_malloc_trim()
+    size = SIZES[given.model]
+    plain = make_sync(None, None, size, given.workers)
+    (floor,) = fastest([plain], given.repeats)
+    print(f"{given.model}, {size:,} numbers, K = {given.workers}, {given.threads} threads; plain: {floor:.2f} ms\n")
+    print("| codec | bytes up | ms | times plain | with feedback, ms | times plain |\n|---|---|---|---|---|---|")
+    for kind, cls in CODECS.items():
+        codec = cls()
+        alone = make_sync(codec, 1.0 if cls.needs_feedback else None, size, given.workers)
+        floor, ms, fed = fastest([plain, alone, make_sync(codec, 0.95, size, given.workers)], given.repeats)
+        own = "refused | " if cls.needs_feedback else f"{ms:.2f} | {ms / floor:.1f}"
+        print(f"| `{kind}` | {codec.message_size(size):,} | {own} | {fed:.2f} | {fed / floor:.1f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Numbers to bytes and back: float32 as they are, and codes at a fixed number of bits.
+
+Shape suffixes: K = workers, N = numbers or codes, B = bytes.
+"""
+
+from collections.abc import Sequence
+from math import ceil
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding, pad
+
+_WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Integers of so many bytes."""
+
+
+def float_bytes(x_KN: Tensor) -> Tensor:
+    """The bytes of float32 numbers, shape [K, 4 N]."""
+    return x_KN.contiguous().view(torch.uint8)
+
+
+def bytes_to_floats(packed_KB: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The inverse of `float_bytes`: float32 numbers, from bytes of numbers of type `dtype`."""
+    # a part of a message may begin at an address that is no multiple of a number's size
+    return packed_KB.clone(memory_format=torch.contiguous_format).view(dtype).float()
+
+
+def packed_size(count: int, width: int) -> int:
+    """The bytes of `count` codes of `width` bits."""
+    return ceil(count * width / 8)
+
+
+def pack_bits(code_KN: Tensor, width: int) -> Tensor:
+    """Pack integers below 2^width, the first one into the lowest bits, shape [K, packed_size(N, width)], uint8."""
+    if 8 % width:
+        bit_KNW = code_KN[..., None] >> torch.arange(width, device=code_KN.device) & 1
+        return pack_bits(bit_KNW.flatten(1), 1)
+    slots = 8 // width
+    # one code in each byte of a word; each is shifted down to the place that it has in the lowest byte
+    word_KB = pad(code_KN.to(torch.uint8), (0, -code_KN.shape[1] % slots)).view(_WORDS[slots])
+    packed_KB = word_KB
+    for slot in range(1, slots):
+        packed_KB = packed_KB | word_KB >> slot * (8 - width)
+    return (packed_KB & 0xFF).to(torch.uint8)
+
+
+def unpack_bits(packed_KB: Tensor, width: int, count: int) -> Tensor:
+    """The inverse of `pack_bits`: shape [K, count], uint8 if `width` divides 8, and else int64."""
+    if 8 % width:
+        bit_KNW = unpack_bits(packed_KB, 1, count * width).long().unflatten(1, (count, width))
+        code_KN: Tensor = (bit_KNW << torch.arange(width, device=packed_KB.device)).sum(-1)
+        return code_KN
+    slots = [packed_KB >> shift & (1 << width) - 1 for shift in range(0, 8, width)]
+    return torch.stack(slots, -1).flatten(1)[:, :count]
+
+
+def unpack_values(packed_KB: Tensor, values: Sequence[float], count: int) -> Tensor:
+    """What codes of 1 or 2 bits stand for, shape [K, count], float32.
+
+    Args:
+        packed_KB: as `pack_bits` made it.
+        values: the value of each code.
+        count: the number of codes in a row.
+    """
+    width, byte_256 = len(values) // 2, torch.arange(256, device=packed_KB.device)
+    # what each byte stands for, so that a byte is looked up at once
+    value_N = torch.tensor(values, device=packed_KB.device)
+    table_256S = value_N[unpack_bits(byte_256[:, None], width, 8 // width).int()]
+    return embedding(packed_KB.int(), table_256S).flatten(1)[:, :count]
