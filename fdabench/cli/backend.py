@@ -29,10 +29,13 @@ def select_backend(
         raise UsageError(f"--executor {name}: expected {' or '.join(EXECUTORS)}{did_you_mean(name, EXECUTORS)}")
     if name == HERE:
         if ray_address is not None:
-            raise UsageError(f"--ray-address {ray_address}: that is for --executor {RAY}")
+            raise UsageError(f"--ray-address {ray_address}: this option requires --executor {RAY}")
         return nullcontext(LOCAL_BACKEND)
     if processes > 1:
-        raise UsageError(f"--executor {RAY}: a cell is one task there; leave --engine distributed away")
+        raise UsageError(
+            f"--executor {RAY}: Ray runs each cell in one process, so --engine distributed is not allowed; remove it, "
+            f"or use --executor {HERE}"
+        )
     from fdabench.execution.ray_backend import ray_backend
 
     return ray_backend(ray_address, jobs)

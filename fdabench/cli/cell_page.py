@@ -66,7 +66,7 @@ def _say_outcome(found: CellResults) -> None:
     )
     took = format_duration(found.record["wall_s"])
     total = f"{format_bytes(run['bytes_total'])} ({found.convention}), {format_count(run['syncs'])} syncs"
-    print_result(f"in all: {format_count(run['steps'])} steps, {total}, {took}")
+    print_result(f"total: {format_count(run['steps'])} steps, {total}, {took}")
     if len(found.hits):
         print_result("")
         print_table(Table(records_of(found.hits), _HITS), "plain")
@@ -85,7 +85,11 @@ _HITS = (
 def _say_evaluations(found: CellResults) -> None:
     records = evaluation_records(found)
     shown = thinned(records, MOST_EVALUATIONS)
-    of = f"{len(shown)} of {len(records)}; --output-format json or csv has all" if len(shown) < len(records) else "all"
+    of = (
+        f"{len(shown)} of {len(records)}; --output-format json or csv prints all"
+        if len(shown) < len(records)
+        else "all"
+    )
     print_result(f"\nevaluations ({of}):")
     print_table(Table(shown, COLUMNS), "plain")
 

@@ -78,7 +78,10 @@ def print_table(table: Table, output_format: str) -> None:
     """
     chosen = "rich" if uses_rich(output_format) else "plain" if output_format == "auto" else output_format
     if chosen not in _PRINTERS:
-        raise UsageError(f"--output-format {chosen}: it is for `fdabench check`; here: {', '.join(_PRINTERS)}")
+        *others, last = _PRINTERS
+        raise UsageError(
+            f"--output-format {chosen}: only `fdabench check` has this format; expected {', '.join(others)} or {last}"
+        )
     _PRINTERS[chosen](table)
 
 

@@ -83,17 +83,23 @@ def parse_distributed(engine: str, asked: DistributedOptions) -> DistributedLaun
         told = {"--processes": asked.processes, "--network-interface": asked.measure_wire}
         for option, value in told.items():
             if value is not None:
-                raise UsageError(f"{option} {value}: that is for --engine {DISTRIBUTED}")
+                raise UsageError(f"{option} {value}: this option requires --engine {DISTRIBUTED}")
         return None
     wire = parse_network_interface(asked.measure_wire)
     found = rendezvous_from_env(os.environ, timeout_s)
     if found is None:
         if asked.processes is None:
-            raise UsageError(f"--engine {DISTRIBUTED}: say --processes N, or start it with torchrun")
+            raise UsageError(
+                f"--engine {DISTRIBUTED}: the number of processes is not given; give --processes N, or start fdabench "
+                "with torchrun"
+            )
         return DistributedLaunch(DistributedConfig(asked.processes, mean, timeout_s, wire=wire))
     rank, meeting = found
     if asked.processes not in (None, meeting.size):
-        raise UsageError(f"--processes {asked.processes}: {meeting.size} have been started; leave it away")
+        raise UsageError(
+            f"--processes {asked.processes}: torchrun has started {meeting.size} processes; give this number, or "
+            "remove --processes"
+        )
     store = host_store(meeting, rank, os.environ)
     return DistributedLaunch(
         DistributedConfig(meeting.size, mean, timeout_s, meeting, store is not None, wire, rank), store

@@ -52,10 +52,7 @@ class ResultLines:
         """Format the end of a cell: one line for a result, three lines for a failure."""
         state = record["state"]
         if state in FAILURE_STATES:
-            return (
-                f"{state}  {cell.title}\n       {describe_cause(record)}\n       {self._command(cell)} has the "
-                f"traceback"
-            )
+            return f"{state}  {cell.title}\n       {describe_cause(record)}\n       traceback: {self._command(cell)}"
         outcome = self._totals(cell) if "wall_s" in record else ""
         if not outcome:
             return f"{state}  {cell.title}"

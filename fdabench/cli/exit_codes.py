@@ -1,6 +1,6 @@
 """Converts exceptions to exit codes and messages.
 
-An error of the user is one message. An unexpected exception is a bug of fdabench: its traceback is written to a file,
+An error of the user is one message. An unexpected exception is a bug in fdabench: its traceback is written to a file,
 and the message has the path of the file.
 """
 
@@ -52,13 +52,13 @@ def with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
         except typer.Exit:
             raise  # the command chose the exit code
         except TimeLimitReached:
-            _end(f"fdabench: the time is up; this goes on from here: {_again()}", OUT_OF_TIME)
+            _end(f"fdabench: stopped by --max-time; to continue: {_again()}", OUT_OF_TIME)
         except FdabenchError as error:
             _end(f"fdabench: {error}", error.exit_code)
         except KeyboardInterrupt:
-            _end(f"fdabench: interrupted; this goes on from here: {_again()}", INTERRUPTED)
+            _end(f"fdabench: interrupted; to continue: {_again()}", INTERRUPTED)
         except Terminated:
-            _end(f"fdabench: terminated; this goes on from here: {_again()}", TERMINATED)
+            _end(f"fdabench: terminated; to continue: {_again()}", TERMINATED)
         except BrokenPipeError:
             # the reader of the pipe was closed, as by `| head`: this is no error
             _silence_stdout()
@@ -69,7 +69,7 @@ def with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
                 _end(f"fdabench: {os.fsdecode(error.filename)}: {error.strerror}", USAGE)
             if is_out_of_memory(error):
                 _end(f"fdabench: there is not enough memory: {str(error) or type(error).__name__}", USAGE)
-            _end(f"fdabench: this is a bug of fdabench; {_bug_report()}", BUG)
+            _end(f"fdabench: this is a bug in fdabench; {_bug_report()}", BUG)
 
     return safely
 
@@ -120,5 +120,5 @@ def _bug_report() -> str:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(f"fdabench {__version__}, Python {sys.version}\n{sys.argv}\n\n{said}")
     except OSError as error:
-        return f"no room for its traceback ({error.strerror}): {said.splitlines()[-1]}"
-    return f"its traceback is in {name}"
+        return f"the traceback cannot be written ({error.strerror}): {said.splitlines()[-1]}"
+    return f"the traceback is in {name}"

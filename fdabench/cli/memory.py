@@ -30,8 +30,8 @@ def check_address_space() -> None:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and limit < LEAST_BYTES:
         raise UsageError(
-            f"the address space is limited to {limit / 1e9:.2f} GB, and fdabench takes at least "
-            f"{LEAST_BYTES / 1e9:.1f} GB: raise the limit, as by `ulimit -v unlimited`"
+            f"the address space is limited to {limit / 1e9:.2f} GB, and fdabench needs at least "
+            f"{LEAST_BYTES / 1e9:.1f} GB; raise the limit, for example with `ulimit -v unlimited`"
         )
 
 

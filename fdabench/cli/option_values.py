@@ -27,7 +27,7 @@ def parse_duration(option: str, text: str) -> float:
     parts = zip(found.groups(), _SECONDS.values(), strict=True) if found else []
     seconds = sum(float(count) * unit for count, unit in parts if count)
     if not seconds:
-        raise UsageError(f"{option} {text}: expected a length of time such as 90s, 30m, 1h30m or 2d")
+        raise UsageError(f"{option} {text}: expected a duration such as 90s, 30m, 1h30m or 2d")
     return seconds
 
 
@@ -46,5 +46,5 @@ def parse_shard(cells: Sequence[Cell], text: str) -> list[Cell]:
     found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
     index, count = (int(number) for number in found.groups()) if found else (0, 0)
     if not 1 <= index <= count:
-        raise UsageError(f"--shard {text}: expected I/N with I from 1 to N, as in 1/4")
+        raise UsageError(f"--shard {text}: expected I/N with I from 1 to N, such as 1/4")
     return list(cells[index - 1 :: count])

@@ -95,7 +95,7 @@ def total(found: Sequence[Priced]) -> str:
         return UNKNOWN
     text = span(ByteRange(sum(bound.low for bound in bounds), sum(bound.high for bound in bounds)))
     left_out = len(found) - len(bounds)
-    return f"{text} and that of {format_count(left_out)} cells that cannot say" if left_out else text
+    return f"{text}, without {format_count(left_out)} cells whose bytes are unknown" if left_out else text
 
 
 def span(bound: ByteRange | None) -> str:

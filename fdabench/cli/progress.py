@@ -53,7 +53,7 @@ class Verbosity(Enum):
             UsageError: both are given.
         """
         if quiet and verbose:
-            raise UsageError("--quiet and --verbose: give one of them")
+            raise UsageError("--quiet and --verbose are both given; give one of them")
         return cls.QUIET if quiet else cls.VERBOSE if verbose else cls.NORMAL
 
 

@@ -255,7 +255,7 @@ def test_torchrun_runs_several_suites_and_stops_them_in_order(call: Call, start:
     sleep(3)
     os.kill(program.pid, signal.SIGTERM)
     said = program.communicate(timeout=60)[0]
-    assert "terminated; this goes on from here" in said, said
+    assert "terminated; to continue: " in said, said
     (short,), (long,) = (records(tmp_path / "spread" / name).values() for name in ("short", "long"))
     assert (short["state"], long["state"]) == ("done", "interrupted")
     assert has_checkpoint(tmp_path / "spread" / "long")
@@ -383,13 +383,13 @@ def test_an_exception_of_a_strategy_ends_its_cell_only_and_names_the_cause(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--engine", "distributed"], "say --processes N, or start it with torchrun"),
-        (["--network-interface", "lo"], "--network-interface lo: that is for --engine distributed"),
+        (["--engine", "distributed"], "give --processes N, or start fdabench with torchrun"),
+        (["--network-interface", "lo"], "--network-interface lo: this option requires --engine distributed"),
         (
             ["--engine", "distributed", "--processes", "2", "--network-interface", "eth99"],
             "eth99: no such interface here",
         ),
-        (["--processes", "2"], "--processes 2: that is for --engine distributed"),
+        (["--processes", "2"], "--processes 2: this option requires --engine distributed"),
         (["--engine", "distributed", "--processes", "2", "--reduction", "alreduce"], 'did you mean "allreduce"?'),
         (["--engine", "distributed", "--processes", "2", "--executor", "ray"], "a cell is one task there"),
         (["--engine", "distributed", "--processes", "4"], "workers = 3 cannot be shared out over 4 processes"),

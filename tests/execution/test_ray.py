@@ -194,8 +194,8 @@ def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cl
     finally:
         program.kill()
     assert program.returncode == 130, err
-    assert "stopping: cells under way end at their next step" in err
-    assert err.splitlines()[-1].startswith("fdabench: interrupted; this goes on from here: fdabench run far.toml")
+    assert "stopping: running cells stop at their next step" in err
+    assert err.splitlines()[-1].startswith("fdabench: interrupted; to continue: fdabench run far.toml")
     kept = {record["id"]: record for record in records(tmp_path / "out")}
     assert [record["state"] for record in kept.values()] == ["interrupted"] * 2
     assert all(ResultsFolder(tmp_path / "out").checkpoint_path(str(cell_id)).exists() for cell_id in kept)
@@ -210,7 +210,7 @@ def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cl
     ("options", "message"),
     [
         (("--executor", "rai"), '--executor rai: expected processes or ray; did you mean "ray"?'),
-        (("--ray-address", "a:1"), "--ray-address a:1: that is for --executor ray"),
+        (("--ray-address", "a:1"), "--ray-address a:1: this option requires --executor ray"),
     ],
 )
 def test_impossible_options_are_refused(tmp_path: Path, options: tuple[str, ...], message: str) -> None:

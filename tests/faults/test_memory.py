@@ -29,8 +29,8 @@ def test_a_small_address_space_is_reported_before_anything_is_loaded(stopped: An
     )
     assert (said.returncode, said.stdout) == (2, "")
     assert said.stderr == (
-        f"fdabench: the address space is limited to {kilobytes * 1024 / 1e9:.2f} GB, and fdabench takes at least "
-        "1.3 GB: raise the limit, as by `ulimit -v unlimited`\n"
+        f"fdabench: the address space is limited to {kilobytes * 1024 / 1e9:.2f} GB, and fdabench needs at least "
+        "1.3 GB; raise the limit, for example with `ulimit -v unlimited`\n"
     )
 
 

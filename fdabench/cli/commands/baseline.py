@@ -32,11 +32,16 @@ def save_baseline(root: Path, path: Path, force: bool) -> None:
         NotComparedError: the results cannot be read.
     """
     if path.exists() and not force:
-        raise UsageError(f"{path}: is there already: `fdabench baseline accept` keeps its history, --force does not")
+        raise UsageError(
+            f"{path}: this file exists already; use `fdabench baseline accept`, which keeps the history, or --force, "
+            "which replaces the file and its history"
+        )
     results = load_for_check(root)
     made = new_baseline(summarize_results(results), _revision(results), _versions(results))
     save(path, made)
-    print_result(f"{path.as_posix()}: {plural(len(made.snapshot.runs), 'run')} of {made.snapshot.suite}; commit it")
+    print_result(
+        f"{path.as_posix()}: {plural(len(made.snapshot.runs), 'run')} of {made.snapshot.suite}; commit this file"
+    )
 
 
 def accept_results(root: Path, path: Path, reason: str) -> None:
@@ -56,10 +61,10 @@ def accept_results(root: Path, path: Path, reason: str) -> None:
     old, results = read_baseline(path), load_for_check(root)
     new, found = accept(old, summarize_results(results), reason, _revision(results), _versions(results))
     if new is old:
-        print_result(f"{path.as_posix()}: nothing differs; left as it is")
+        print_result(f"{path.as_posix()}: no value differs; the file is unchanged")
         return
     save(path, new)
-    print_result(f"{path.as_posix()}: {_told(found)}; commit it")
+    print_result(f"{path.as_posix()}: {_told(found)}; commit this file")
 
 
 def _told(found: BaselineDiff) -> str:

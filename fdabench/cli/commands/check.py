@@ -64,7 +64,7 @@ def run_check(question: CheckRequest) -> None:
 
 def _checked(question: CheckRequest) -> CheckResult:
     if question.baseline and question.against:
-        raise UsageError("give --baseline FILE or --against RESULTS, not both")
+        raise UsageError("--baseline and --against are both given; give one of them")
     results = load_for_check(question.results)
     own, gate = summarize_results(results), read_gate_settings(results.lock, ResultsFolder(results.root).lock_path)
     before = _before(question)
@@ -146,7 +146,7 @@ def _github(checked: CheckResult) -> None:
                 file.write(pr_comment(checked))
         except OSError as error:
             # the exit code reports the result even if this file is missing
-            print_note(f"GITHUB_STEP_SUMMARY: {page}: cannot be written: {error.strerror}; the summary is left out")
+            print_note(f"GITHUB_STEP_SUMMARY: {page}: cannot be written: {error.strerror}; the summary is not written")
 
 
 def _ended(root: Path) -> str:

@@ -41,10 +41,10 @@ def parse_target_scale(text: str) -> TargetScale:
                 f"{part.strip()!r}: expected {', '.join(f'{known}=N' for known in MOST)}{did_you_mean(name, MOST)}"
             )
         elif name in found:
-            faults.append(f"{name} comes twice")
+            faults.append(f"{name} is given twice")
         elif (number := _whole(value, MOST[name])) is None:
             faults.append(
-                f"{name}={value:.40}: expected a whole number from 1 to {format_count(MOST[name])}, as 4096 or 1e6"
+                f"{name}={value:.40}: expected a whole number from 1 to {format_count(MOST[name])}, such as 4096 or 1e6"
             )
         else:
             found[name] = number
@@ -98,33 +98,34 @@ def print_extrapolation(
 def _results(root: Path, cells: tuple[Cell, ...] | list[Cell], source: str) -> Results:
     results = load(root)
     if not {cell.id for cell in cells} & {cell["id"] for cell in results.lock["cell"]}:
-        raise ResultError(f"{root}: holds no cell of {source}: it is of another suite, or of other overrides")
+        raise ResultError(
+            f"{root}: none of the cells of {source} is in this folder; give the results of this suite with the same "
+            "overrides"
+        )
     return results
 
 
 def _tell(found: list[CostEstimate], results: Path | None) -> None:
     if results is not None:
-        print_note(
-            f"measured in {results.as_posix()}: sync rates, which are taken over as they are, and the time of a step"
-        )
+        print_note(f"sync rates and the time of a step are those measured in {results.as_posix()}")
     elif any(each.basis == "bound" for each in found):
-        print_note("no results: syncs are bounds where they are not exact; --results FOLDER takes measured rates")
+        print_note("no results are read: syncs are exact or bounds; --results FOLDER reads measured sync rates")
     if any(each.theta is not None and each.projected_to.parameters != each.measured_at.parameters for each in found):
-        print_note("theta grows with the parameters, by the published rule: as much for each as in the suite")
-    print_note(f"modeled: memory, computing, talking; with which formulas, and how far they hold: {PAGE}")
+        print_note("theta is scaled with the number of parameters, as in the published rule")
+    print_note(f"memory, computation and communication are modeled; {PAGE} has the formulas and their limits")
 
 
 def _costs(convention: str) -> tuple[Column, ...]:
     """Return the columns for syncs, bytes and memory."""
     return (
         column("strategy"),
-        Column("on", "on", _on),
+        Column("on", "workload", _on),
         column("workers", "K", format_count),
         column("parameters", write=format_count),
         column("steps", write=format_count),
         column("theta", write=lambda theta: DASH if theta is None else format_significant(theta)),
         Column("syncs", "syncs", _range("syncs_least", "syncs_most", format_count)),
-        Column("syncs_basis", "syncs are", _basis),
+        Column("syncs_basis", "source of syncs", _basis),
         Column("bytes", f"bytes ({convention})", _range("bytes_least", "bytes_most", format_bytes)),
         column("memory_bytes", "memory of a process", format_bytes),
         Column("checked", "checked", _checked),
@@ -135,10 +136,10 @@ def _times(networks: Mapping[str, Network]) -> tuple[Column, ...]:
     """Return the columns for seconds of computation, and of communication on each network."""
     return (
         column("strategy"),
-        Column("on", "on", _on),
-        column("compute_s", "computing", lambda seconds: DASH if seconds is None else format_duration(seconds)),
+        Column("on", "workload", _on),
+        column("compute_s", "computation", lambda seconds: DASH if seconds is None else format_duration(seconds)),
         *(
-            Column(name, f"talking on {name}", _range(f"{name}_least_s", f"{name}_most_s", format_duration))
+            Column(name, f"communication on {name}", _range(f"{name}_least_s", f"{name}_most_s", format_duration))
             for name in networks
         ),
     )

@@ -138,8 +138,9 @@ def _notes(registry: Registry, what: str) -> Sequence[str]:
     rules = ", ".join(f'"{name}" ({constant:g})' for name, constant in threshold_rules().items())
     return [
         *(
-            f"{name}: a squared L2 norm, in one of three forms: a number, as {name} = 1.0; a number for each parameter "
-            f"of the model, as {name} = {{ per_parameter = 3.89e-5 }}; a published rule per parameter: {rules}"
+            f"{name}: a squared L2 norm, in one of three forms: a number, such as {name} = 1.0; a number for each "
+            f"parameter of the model, such as {name} = {{ per_parameter = 3.89e-5 }}; a published rule per parameter: "
+            f"{rules}"
             for name in thresholds
         ),
         *(f"{keys}: in local steps, or in passes over the data; give one" for keys in spans),

@@ -61,7 +61,7 @@ def print_plan(wanted: PlanRequest, form: str) -> None:
     jobs = default_jobs(parse_device("auto"))
     seconds = estimated_seconds([each.standing.cell for each in to_run], store, jobs, suite.registry)
     now = f": {total(to_run)}, about {format_duration(seconds)} with --jobs {jobs}" if to_run else ""
-    print_result(f"in all: {plural(len(found), 'cell')}, {total(costs)}")
+    print_result(f"total: {plural(len(found), 'cell')}, {total(costs)}")
     print_result(f"{summarize(found)}{now}")
 
 

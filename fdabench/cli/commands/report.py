@@ -32,7 +32,7 @@ def write_report(roots: Sequence[Path], out: Path | None) -> None:
     folder = out or _default_folder(roots[0], results[0].lock["suite"])
     cited = locked_citations(result.lock for result in results)
     written = build_report(results, folder, cited)
-    print_result(f"{len(written)} files in {folder.as_posix()}; begin with {(folder / 'index.html').as_posix()}")
+    print_result(f"{len(written)} files in {folder.as_posix()}; open {(folder / 'index.html').as_posix()}")
 
 
 def _default_folder(root: Path, suite: str) -> Path:
@@ -46,9 +46,9 @@ def _default_folder(root: Path, suite: str) -> Path:
         return usual
     if is_tracked(beside):
         both = f"{usual.as_posix()} and {beside.as_posix()}"
-        raise UsageError(f"{both} are tracked by git: say where to write, as in -o {usual.as_posix()}")
+        raise UsageError(f"{both} are tracked by git; give the folder of the report, for example -o {usual.as_posix()}")
     print_note(
-        f"note: {usual.as_posix()} is tracked by git: written to {beside.as_posix()}; "
-        f"-o {usual.as_posix()} writes there"
+        f"note: {usual.as_posix()} is tracked by git; the report is written to {beside.as_posix()}. "
+        f"-o {usual.as_posix()} writes it there"
     )
     return beside

@@ -219,7 +219,7 @@ def _follow(
             ended.append(event.record["state"])
             stop.failed |= fail_fast and ended[-1] in FAILURE_STATES
         if stop.is_requested() and not stopping:
-            watch.print_line("stopping: cells under way end at their next step; a second Ctrl-C stops at once")
+            watch.print_line("stopping: running cells stop at their next step; a second Ctrl-C stops at once")
             stopping = True
     return ended
 

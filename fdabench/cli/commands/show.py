@@ -45,7 +45,9 @@ def show(arguments: Sequence[str], form: str) -> None:
             _hint(folders[0])
     elif len(folders) > 1:
         said = " ".join(words)
-        raise UsageError(f"show: {said!r}: a cell is shown from one results folder; {len(folders)} are given")
+        raise UsageError(
+            f"show: {said!r}: a cell is read from one results folder, and {len(folders)} are given; give one"
+        )
     else:
         with corruption_as_result_error(folders[0]):
             _show_cell(ResultsFolder(folders[0]), words, form)
@@ -64,7 +66,7 @@ def _hint(folder: Path) -> None:
     with corruption_as_result_error(folder):
         for entry in ResultsFolder(folder).read_lock()["cell"][:1]:
             words = _cell(entry).title.replace("|", " ").split()
-            print_note(f"one cell: {shlex.join(['fdabench', 'show', folder.as_posix(), *words])}")
+            print_note(f"to show one cell: {shlex.join(['fdabench', 'show', folder.as_posix(), *words])}")
 
 
 def _cell(entry: dict[str, Any]) -> Cell:
@@ -100,9 +102,9 @@ def _find(cells: dict[str, Cell], words: Sequence[str], root: Path) -> str:
             word for word in said.split() if not any(word.casefold() in selection_text(cell) for cell in cells.values())
         ]
         known = {word for cell in cells.values() for word in cell.title.split()} | set(cells)
-        raise ResultError(f"{root}: no cell has all of {said!r}{did_you_mean(strange[0], known) if strange else ''}")
+        raise ResultError(f"{root}: no cell matches {said!r}{did_you_mean(strange[0], known) if strange else ''}")
     if len(found) > 1:
         lines = [f"  {cell.id}  {cell.title}" for cell in found]
         listed = "\n".join(truncate_list(lines, MOST_LISTED, "  and {} more"))
-        raise ResultError(f"{root}: {len(found)} cells have all of {said!r}; give more words, or an id:\n{listed}")
+        raise ResultError(f"{root}: {len(found)} cells match {said!r}; give more words, or an id:\n{listed}")
     return found[0].id

@@ -135,6 +135,6 @@ def _pace(pace: CellPace | None) -> str:
 def _failed(seen: Sequence[CellView], root: Path) -> Iterator[str]:
     failed = [each for each in seen if each.state in FAILURE_STATES]
     lines = [f"{each.state}  {each.cell.title}\n       {describe_cause(each.record)}" for each in failed]
-    yield from truncate_list(lines, MOST_FAILED, "and {} more; --output-format json has all")
+    yield from truncate_list(lines, MOST_FAILED, "and {} more; --output-format json prints all")
     if failed:
         yield f"traceback: {shlex.join(['fdabench', 'show', root.as_posix(), failed[0].cell.id])}"
