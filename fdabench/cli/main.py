@@ -49,15 +49,15 @@ _NAMES = [each.value for each in Listed]
 _ALL_LISTED = ", ".join(_NAMES)
 
 
-def _listed(word: str) -> Listed:
+def _parse_listed(word: str) -> Listed:
     try:
         return Listed(word)
     except ValueError:
         raise typer.BadParameter(f"{word!r} is unknown; allowed: {_ALL_LISTED}{did_you_mean(word, _NAMES)}") from None
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"fdabench {__version__}")
         raise typer.Exit
 
@@ -119,9 +119,9 @@ def show(
 
     The page of a cell has its configuration, accuracies, targets, evaluations, ledger, costs and sync timeline.
     """
-    from fdabench.cli.commands.show import show as print_what_is_asked
+    from fdabench.cli.commands.show import show as show_results
 
-    print_what_is_asked(results, output_format.value)
+    show_results(results, output_format.value)
 
 
 @with_exit_codes
@@ -164,7 +164,7 @@ def compare(
 
 @with_exit_codes
 def list_(
-    what: Annotated[Listed, typer.Argument(parser=_listed, metavar="WHAT", help=_ALL_LISTED, show_default=False)],
+    what: Annotated[Listed, typer.Argument(parser=_parse_listed, metavar="WHAT", help=_ALL_LISTED, show_default=False)],
     suite: Annotated[
         Path | None,
         typer.Option("--suite", metavar="SUITE.toml", help="Also list the names that plug-ins of this suite add."),

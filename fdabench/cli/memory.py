@@ -13,7 +13,7 @@ LEAST_BYTES = 1_300_000_000
 With less, the files of torch cannot be mapped. In a narrow range of limits, OpenBLAS (part of SciPy) requests its
 buffer in an endless loop while it is loaded, and does not react to signals.
 """
-_SAID = ("failed to map segment", "cannot allocate memory", "can't allocate memory", "can't start new thread")
+_MESSAGES = ("failed to map segment", "cannot allocate memory", "can't allocate memory", "can't start new thread")
 """Messages of the dynamic loader, of torch and of Python, in exceptions of several types."""
 
 
@@ -39,4 +39,4 @@ def is_out_of_memory(error: Exception) -> bool:
     """Whether the exception reports too little memory, or that no thread can be started."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
-    return any(words in str(error).lower() for words in _SAID)
+    return any(text in str(error).lower() for text in _MESSAGES)

@@ -33,19 +33,24 @@ class Verdicts(StrEnum):
     junit = "junit"
 
 
-def _named(forms: type[StrEnum]) -> str:
+def _format_choices(forms: type[StrEnum]) -> str:
     *others, last = [form.value for form in forms if form.value != "auto"]
     return f"{', '.join(others)} or {last}"
 
 
-_AUTO = "Output format: auto (rich on a terminal, plain in a pipe), "
+_FORMAT_HELP = "Output format: auto (rich on a terminal, plain in a pipe), "
 ResultsDir = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.", show_default=False)]
 OutputFormat = Annotated[
-    Format, typer.Option("--output-format", metavar="FORMAT", rich_help_panel=OUTPUT, help=f"{_AUTO}{_named(Format)}.")
+    Format,
+    typer.Option(
+        "--output-format", metavar="FORMAT", rich_help_panel=OUTPUT, help=f"{_FORMAT_HELP}{_format_choices(Format)}."
+    ),
 ]
 VerdictsFormat = Annotated[
     Verdicts,
-    typer.Option("--output-format", metavar="FORMAT", rich_help_panel=OUTPUT, help=f"{_AUTO}{_named(Verdicts)}."),
+    typer.Option(
+        "--output-format", metavar="FORMAT", rich_help_panel=OUTPUT, help=f"{_FORMAT_HELP}{_format_choices(Verdicts)}."
+    ),
 ]
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE.toml", help="A suite file.", show_default=False)]
 SuiteFiles = Annotated[list[Path], typer.Argument(metavar="SUITE.toml...", help="Suite files.", show_default=False)]

@@ -49,8 +49,8 @@ def check_runnable(
     faults += _non_finite_outputs(cells, data, registry)
     if device.type != "cuda" and any(cell.config.precision == "tf32" for cell in cells):
         faults.append("precision = 'tf32' needs a CUDA device; on a CPU there are 'fp32' and 'bf16'")
-    few = sorted({cell.config.workers for cell in cells if cell.config.workers < processes})
-    faults += [f"workers = {workers} cannot be shared out over {processes} processes" for workers in few]
+    worker_counts = sorted({cell.config.workers for cell in cells if cell.config.workers < processes})
+    faults += [f"workers = {workers} cannot be shared out over {processes} processes" for workers in worker_counts]
     if faults:
         raise WorkloadError("\n".join(dict.fromkeys(faults)))
 
@@ -132,5 +132,5 @@ def default_jobs(device: torch.device, processes: int = 1) -> int:
 
 def default_cells_per_batch(device: torch.device, cells: Sequence[Cell]) -> int:
     """Cells in one batch: as many as fill an accelerator with workers; a CPU is fastest with one."""
-    most = max((cell.config.workers for cell in cells), default=1)
-    return 1 if device.type == "cpu" else max(1, WORKERS_TO_FILL_ACCELERATOR // most)
+    max_workers = max((cell.config.workers for cell in cells), default=1)
+    return 1 if device.type == "cpu" else max(1, WORKERS_TO_FILL_ACCELERATOR // max_workers)

@@ -86,8 +86,7 @@ def run(
         ),
     ] = 1,
     device: Annotated[
-        str,
-        typer.Option("--device", metavar="DEVICE", rich_help_panel=MACHINE, help="Device: auto, cpu, cuda or cuda:1."),
+        str, typer.Option("--device", metavar="NAME", rich_help_panel=MACHINE, help="Device: auto, cpu, cuda, cuda:1.")
     ] = "auto",
     engine: Annotated[
         str,
@@ -98,7 +97,7 @@ def run(
             help="How the workers of a cell are computed: auto, sequential, vectorized or distributed.",
         ),
     ] = "auto",
-    together: Annotated[
+    cells_per_batch: Annotated[
         int | None,
         typer.Option(
             "--cells-per-batch",
@@ -136,7 +135,7 @@ def run(
             help="Processes that share the workers of a cell, with --engine distributed.  [default: those of torchrun]",
         ),
     ] = None,
-    mean: Annotated[
+    reduction: Annotated[
         str,
         typer.Option(
             "--reduction",
@@ -154,7 +153,7 @@ def run(
             help="How long the processes of a cell wait for each other before the cell gets the state lost.",
         ),
     ] = "5m",
-    measure_wire: Annotated[
+    network_interface: Annotated[
         str | None,
         typer.Option(
             "--network-interface",
@@ -173,18 +172,19 @@ def run(
 ) -> None:
     """Run cells without results and print the conclusion.
 
-    Cells that are done are skipped. A cell that is done runs again only if its configuration or the code that its
-    numbers depend on has changed; `fdabench plan` prints what changed.
+    A cell that is done runs again only if its configuration or its code has changed; `fdabench plan` prints the change.
     """
     from fdabench.cli.commands.run import ExecutionOptions, RunOptions, SelectionOptions, run_suites
     from fdabench.cli.distributed import DistributedOptions
     from fdabench.cli.progress import Verbosity
 
-    loudness = Verbosity.from_flags(quiet, verbose)
-    team = DistributedOptions(processes, mean, timeout, measure_wire)
-    hardware = ExecutionOptions(jobs, threads, device, engine, together, checkpoint_every, team, executor, ray_address)
-    limits = SelectionOptions(chosen, shard, fresh, retry_failed, fail_fast, max_time)
+    verbosity = Verbosity.from_flags(quiet, verbose)
+    distributed = DistributedOptions(processes, reduction, timeout, network_interface)
+    execution = ExecutionOptions(
+        jobs, threads, device, engine, cells_per_batch, checkpoint_every, distributed, executor, ray_address
+    )
+    selection = SelectionOptions(chosen, shard, fresh, retry_failed, fail_fast, max_time)
     request = RunOptions(
-        tuple(suites), out, data_dir, hardware, tuple(sets or ()), seeds, limits, loudness, output_format.value
+        tuple(suites), out, data_dir, execution, tuple(sets or ()), seeds, selection, verbosity, output_format.value
     )
     run_suites(request)

@@ -94,8 +94,8 @@ def plan(
     elif results is not None:
         raise UsageError(f"--results {results}: this option requires --extrapolate; -o is the results folder of a plan")
     else:
-        wanted = PlanRequest(suite, out, data_dir, tuple(sets or ()), seeds, chosen, fresh, verbose)
-        print_plan(wanted, output_format.value)
+        request = PlanRequest(suite, out, data_dir, tuple(sets or ()), seeds, chosen, fresh, verbose)
+        print_plan(request, output_format.value)
 
 
 @with_exit_codes

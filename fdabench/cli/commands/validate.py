@@ -38,7 +38,7 @@ def validate_suites(paths: Sequence[Path], form: str) -> None:
         raise UsageError(
             f"--output-format {form}: validate does not have this format; expected auto, rich, plain or json"
         )
-    rows = [_checked(path) for path in paths]
+    rows = [_validate(path) for path in paths]
     if form == "json":
         print_data(rows)
     else:
@@ -49,7 +49,7 @@ def validate_suites(paths: Sequence[Path], form: str) -> None:
         raise typer.Exit(SuiteError.exit_code)
 
 
-def _checked(path: Path) -> dict[str, Any]:
+def _validate(path: Path) -> dict[str, Any]:
     try:
         suite = read_suite(path)
     except SuiteError as error:
