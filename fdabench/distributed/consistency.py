@@ -27,9 +27,9 @@ class CollectiveOrderCheck:
         descriptions = self.group.all_gather(f"step {self.ledger.step}: {what}")
         if len(set(descriptions)) > 1:
             raise RankDivergenceError(
-                f"the strategy {self.strategy!r} does not do the same in every process: "
-                f"{_describe_difference(descriptions)}. It may "
-                "branch on t, on the round, and on what came out of the channel; on nothing else"
+                f"the strategy {self.strategy!r} takes different branches in the ranks: "
+                f"{_describe_difference(descriptions)}. A strategy "
+                "may branch only on t, on the round, and on values that the channel returned"
             )
 
 

@@ -68,7 +68,7 @@ class RankCoordinator:
             logger.info("rank %d of %d has joined over %s", self.rank, self.size, backend)
         except RuntimeError as error:
             missing = self._format_ranks(self._missing_ranks()) or "a process"
-            raise ProcessLostError(f"{missing} did not come: {error}") from error
+            raise ProcessLostError(f"{missing} did not join the process group: {error}") from error
 
     @property
     def has_left(self) -> bool:
@@ -98,7 +98,7 @@ class RankCoordinator:
         """Yield the commands of the leader with their numbers, until it ends the group.
 
         Raises:
-            ProcessLostError: the store is gone, and the leader with it.
+            ProcessLostError: the connection to the store, and so to the leader, is lost.
         """
         number = 1
         while (text := wait_for_key(self._store, f"order/{number}", self._timeout_s)) != END:
@@ -142,10 +142,10 @@ class RankCoordinator:
         if not isinstance(error, ProcessLostError):
             return error
         if raised:
-            return RuntimeError(f"{self._format_ranks(raised[:1])} {reports[raised[0]]}; the others waited for it")
+            return RuntimeError(f"{self._format_ranks(raised[:1])} {reports[raised[0]]}; the other ranks waited for it")
         if silent:
             return ProcessLostError(
-                f"no word from {self._format_ranks(silent)}: killed, stopped or cut off from the others"
+                f"no report from {self._format_ranks(silent)}: it was killed or stopped, or its connection is lost"
             )
         return error
 

@@ -195,7 +195,7 @@ class TorchProcessGroup:
             return self.codec.decode(buffer.numpy().tobytes())
         except Exception as error:
             raise ProcessLostError(
-                f"another process said what cannot be read: {type(error).__name__}: {error}"
+                f"a message of another rank cannot be decoded: {type(error).__name__}: {error}"
             ) from error
 
 

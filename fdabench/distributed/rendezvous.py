@@ -55,7 +55,7 @@ class Rendezvous:
         except OSError as error:
             raise ProcessLostError(
                 f"no store can be served at {self.host}:{self.port}: {error.strerror}; "
-                "the address has to be one of rank 0's interfaces"
+                "the address must be that of one of rank 0's interfaces"
             ) from error
         host, port = listener.getsockname()[:2]
         try:
@@ -125,7 +125,7 @@ def wait_for_key(store: dist.Store, key: str, limit_s: float) -> str:
     A thread reads the store, because a call to a store that cannot be reached any more never returns.
 
     Raises:
-        ProcessLostError: the store is gone, or has not answered within the timeout.
+        ProcessLostError: the connection to the store is lost, or the store has not answered within the timeout.
     """
     replies: SimpleQueue[str | Exception | None] = SimpleQueue()
     threading.Thread(target=_listen, args=(store, key, replies), daemon=True).start()
@@ -135,7 +135,7 @@ def wait_for_key(store: dist.Store, key: str, limit_s: float) -> str:
         except Empty:
             raise ProcessLostError(f"the store has not answered for {limit_s:g} s") from None
         if isinstance(reply, Exception):
-            raise ProcessLostError(f"the store is gone: {reply}") from reply
+            raise ProcessLostError(f"the connection to the store is lost: {reply}") from reply
         if reply is not None:
             return reply
 
@@ -143,8 +143,8 @@ def wait_for_key(store: dist.Store, key: str, limit_s: float) -> str:
 def _listen(store: dist.Store, key: str, replies: "SimpleQueue[str | Exception | None]") -> None:
     """Put the value of the key into the queue, or the error of the store.
 
-    While the key does not exist, put None after each answer of the store. So the reader can detect that the store does not
-    answer.
+    While the key does not exist, put None after each answer of the store. So the reader can detect that the store has
+    stopped answering.
     """
     try:
         while not store.check([key]):

@@ -99,7 +99,7 @@ def run_cells(
         Events, in the order in which they happen.
 
     Raises:
-        WorkloadError: there is no room for the data, or processes die before they begin.
+        WorkloadError: there is no room for the data, or worker processes end before they are ready.
         ResultError: the results folder cannot be written.
     """
     with export_datasets(context.data) as folder:
@@ -222,7 +222,9 @@ class _LocalScheduler:
 
     def _retry_later(self, cell: Cell) -> Iterator[Event]:
         if not self.warned_locked:
-            yield CellWarning(cell, "another run is at it; this one goes on with the rest, and waits")
+            yield CellWarning(
+                cell, "another run has locked this cell; this run continues with the other cells and waits for it"
+            )
         self.warned_locked = True
         if not self.stopping:
             self.locked_cells.append((monotonic() + LOCK_RETRY_S, cell))
@@ -241,7 +243,7 @@ class _LocalScheduler:
         cause = child.describe_exit()
         self.failed_starts = 0 if child.was_ready else self.failed_starts + 1
         if self.failed_starts >= MAX_FAILED_STARTS:
-            raise WorkloadError(f"the processes that run cells die before they begin: {cause}")
+            raise WorkloadError(f"{MAX_FAILED_STARTS} worker processes ended before they were ready: {cause}")
         if (
             self.distributed is not None
             and self.distributed.external_rendezvous is not None
@@ -249,7 +251,7 @@ class _LocalScheduler:
         ):
             # another program, such as torchrun, started the group and may start it again
             self.startup_error = ProcessLostError(
-                "the processes of this run are at their end; started again, they go on from here"
+                "the process group of this run has ended; the same command continues the run"
             )
             self.waiting.clear()
             self.locked_cells.clear()

@@ -180,7 +180,9 @@ class _RayScheduler:
         store, lease = self.context.store, Lease(self.context.store, cell.id)
         if not lease.acquire():
             if not self.warned_locked:
-                yield CellWarning(cell, "another run is at it; this one goes on with the rest, and waits")
+                yield CellWarning(
+                    cell, "another run has locked this cell; this run continues with the other cells and waits for it"
+                )
             self.warned_locked = True
             self.locked_cells.append((monotonic() + LOCK_RETRY_S, cell))
             return
@@ -204,7 +206,7 @@ class _RayScheduler:
         request = resources_for(cells, context, self.jobs)
         if not any(request.fits(node) for node in alive_nodes()):
             _release(task)
-            raise WorkloadError(f"no node that is left is big enough: {cells[0].title} needs {request}")
+            raise WorkloadError(f"no node has enough resources any more: {cells[0].title} needs {request}")
         options = {"num_cpus": request.cpus, "num_gpus": request.gpus, "memory": request.memory, "max_retries": 0}
         config = RemoteConfig(
             context.device.type, context.engine, context.threads, context.checkpoint_s, pack_plugins(context.registry)
@@ -239,7 +241,9 @@ class _RayScheduler:
         except RayTaskError as error:
             cause = getattr(error, "cause", error)
             reason = str(cause).strip().splitlines()[-1:] or [type(cause).__name__]
-            raise WorkloadError(f"a node cannot run cells, for which it needs fdabench: {reason[0]:.300}") from error
+            raise WorkloadError(
+                f"a node cannot run cells; install the same version of fdabench there: {reason[0]:.300}"
+            ) from error
         except RayError as error:
             yield from self._lost(task, error)
         finally:
@@ -258,10 +262,10 @@ class _RayScheduler:
         for cell in task.cells.values():
             self.tries[cell.id] += 1
             if self.tries[cell.id] < MAX_TRIES and not self.stopping:
-                yield CellWarning(cell, "its node or its process died; it is begun again")
+                yield CellWarning(cell, "the node or the process of this cell died; the cell is started again")
                 self.waiting.append([cell])
             elif cell.id not in task.began and not self.stopping:
-                raise WorkloadError(f"the processes that run cells die before they begin: {cause:.300}")
+                raise WorkloadError(f"worker processes ended before they were ready: {cause:.300}")
             elif (record := record_lost(cell.id, self.context.store, cause)) is not None:
                 yield CellFinished(cell, record)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from fdabench.errors import UsageError
 from fdabench.execution.local_backend import RunContext
 from fdabench.experiment.resolved_cell import ResolvedCell
-from fdabench.formatting import format_bytes
+from fdabench.formatting import format_bytes, plural
 from fdabench.planning.memory import simulation_bytes
 from fdabench.suite.cell import Cell
 
@@ -71,7 +71,7 @@ def _join(address: str) -> None:
         try:
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
         except (OSError, ValueError, OverflowError) as error:
-            raise UsageError(f"{where}: {error}; expected HOST:PORT, as `ray start --head` tells it") from error
+            raise UsageError(f"{where}: {error}; expected HOST:PORT, as `ray start --head` prints it") from error
         if not address.startswith("ray://"):
             _check_answer(address, where)
     terminated = signal.getsignal(signal.SIGTERM)
@@ -103,10 +103,13 @@ def check_resources(cells: Sequence[Cell], context: RunContext, jobs: int | None
     """Check that for each cell there is a node with enough processors, GPUs and memory.
 
     Raises:
-        UsageError: `--engine distributed` was asked for, or no node has what a cell needs.
+        UsageError: `--engine distributed` is given, or no node has what a cell needs.
     """
     if context.distributed is not None:
-        raise UsageError("--executor ray: a cell is a task of one process; --engine distributed is for torchrun")
+        raise UsageError(
+            "--executor ray: Ray runs each cell in one process, so --engine distributed is not allowed; remove it, or "
+            "use --executor processes"
+        )
     nodes = alive_nodes()
     requests = {cell.title: resources_for([cell], context, jobs) for cell in cells}
     unplaceable = [
@@ -118,7 +121,8 @@ def check_resources(cells: Sequence[Cell], context: RunContext, jobs: int | None
         most = {name: max((node.get(name, 0) for node in nodes), default=0) for name in ("CPU", "GPU", "memory")}
         largest = ResourceRequest(int(most["CPU"]), most["GPU"], int(most["memory"]))
         raise UsageError(
-            f"--executor ray: no node is big enough ({len(unplaceable)} cells): {unplaceable[0]}; at most {largest}"
+            f"--executor ray: no node has enough resources for {plural(len(unplaceable), 'cell')}: {unplaceable[0]}; "
+            f"a node has at most {largest}"
         )
 
 

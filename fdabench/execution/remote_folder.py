@@ -45,12 +45,12 @@ def record_result(result: RemoteResult, store: ResultsFolder) -> None:
     """Write the files of a cell, then its record; remove the checkpoint of a cell that is done.
 
     Raises:
-        ResultError: the results folder cannot be written, or a node names a file that no cell leaves.
+        ResultError: the results folder cannot be written, or a node sent a file that is not a file of a cell.
     """
     cell_id = result.record["id"]
     unknown = [name for name in result.files if name not in FILES]
     if unknown:
-        raise ResultError(f"cell {cell_id}: a node sent the file {unknown[0]!r:.60}, which no cell leaves")
+        raise ResultError(f"cell {cell_id}: a node sent the file {unknown[0]!r:.60}, which is not a file of a cell")
     for name, content in result.files.items():
         atomic_write_bytes(store.cell_dir(cell_id) / name, content)
     store.write_record(cell_id, result.record)

@@ -142,7 +142,10 @@ def _check_code(remote_cell: RemoteCell, local_hashes: Mapping[str, str]) -> Non
         if remote_cell.code.get(name) != local_hashes.get(name)
     ]
     if differing:
-        raise WorkloadError(f"a node has another version of fdabench: {', '.join(differing)} differ there")
+        raise WorkloadError(
+            f"a node has another version of fdabench: {', '.join(differing)} differ there; install the same version on "
+            "all nodes"
+        )
 
 
 def _unpack(remote_cell: RemoteCell, store: ResultsFolder) -> None:

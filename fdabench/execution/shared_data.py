@@ -71,7 +71,9 @@ def export_datasets(data: Mapping[str, DatasetTensors]) -> Iterator[Path]:
             torch.save(asdict(tensors), folder / f"{name}.pt")
     except (OSError, RuntimeError) as error:
         _remove(folder, lock)
-        raise WorkloadError(f"no room for the data in {folder}; TMPDIR says where there is: {error}") from error
+        raise WorkloadError(
+            f"the data cannot be written to {folder}: {error}; set TMPDIR to a folder with space"
+        ) from error
     try:
         yield folder
     finally:
@@ -82,7 +84,9 @@ def _temporary() -> Path:
     try:
         return Path(gettempdir())
     except FileNotFoundError as error:
-        raise WorkloadError(f"no room for the data; TMPDIR says where there is: {error.strerror}") from error
+        raise WorkloadError(
+            f"the data cannot be written: {error.strerror}; set TMPDIR to a folder with space"
+        ) from error
 
 
 def _remove_stale(root: Path) -> None:

@@ -50,7 +50,7 @@ class WorkerHandle:
     def describe_exit(self) -> str:
         """Why the process ended; it must have been joined."""
         if self.startup_timed_out:
-            return f"it did not begin within {START_TIMEOUT_S:g} s"
+            return f"it was not ready within {START_TIMEOUT_S:g} s"
         return describe_exit(self.process.exitcode)
 
     def kill(self) -> None:

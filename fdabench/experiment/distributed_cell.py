@@ -100,9 +100,7 @@ def run_as_follower(load: Callable[[str], DatasetTensors], rank_context: RankCon
         )
         if isinstance(done, Exception) and not (verdict := rank_context.member.resolve_error(order, done)).can_continue:
             reason = type(done).__name__
-            raise ProcessLostError(
-                f"rank {rank_context.member.rank} is at its end: {reason}: {verdict.error}"
-            ) from done
+            raise ProcessLostError(f"rank {rank_context.member.rank} has ended: {reason}: {verdict.error}") from done
 
 
 def _data_hash(job: CellJob, rank_context: RankContext) -> str:
@@ -178,7 +176,7 @@ def check_devices(device: torch.device, plan: DistributedConfig) -> None:
     if device.type == "cuda" and plan.external_rendezvous is None and plan.size > (count := torch.cuda.device_count()):
         raise UsageError(
             f"--processes {plan.size} --device cuda: NCCL needs a CUDA device for each process, and {count} "
-            f"{'is' if count == 1 else 'are'} here: take --processes {count}, or --device cpu"
+            f"{'is' if count == 1 else 'are'} here; give --processes {count}, or --device cpu"
         )
 
 
@@ -201,7 +199,7 @@ def rendezvous_from_env(environment: Mapping[str, str], timeout_s: float) -> tup
     try:
         rank, size, port = (int(environment[name]) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
     except ValueError as error:
-        raise UsageError(f"RANK, WORLD_SIZE and MASTER_PORT are to be whole numbers: {error}") from error
+        raise UsageError(f"RANK, WORLD_SIZE and MASTER_PORT must be whole numbers: {error}") from error
     # after a restart the store has the keys of the group before
     name = f"fdabench/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     return rank, Rendezvous(environment["MASTER_ADDR"], port, name, size, timeout_s)

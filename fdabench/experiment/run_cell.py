@@ -168,7 +168,7 @@ def _finish(
     begun.checkpoint.remove()
     if machine.rank_context is not None and machine.rank_context.member.has_left:
         return _write_end_record(
-            store, begun, ProcessLostError(f"the next run begins it anew: {done}"), machine.registry
+            store, begun, ProcessLostError(f"the next run starts this cell at step 0: {done}"), machine.registry
         )
     begun.resumed = None
     return _run_batch([begun], store, machine, watcher)[0]

@@ -136,14 +136,14 @@ def test_two_runs_on_one_folder_do_each_cell_once(start: Start, finished: Any) -
 
 @pytest.mark.slow
 def test_a_run_resumes_the_cell_of_a_killed_run(start: Start) -> None:
-    """The second waits while the first is at it; its processes, halted, hold the cell until they are gone."""
+    """The second waits while the first runs the cell; its processes, halted, hold the cell until they are gone."""
     long = ("--jobs", "1", "-k", "fda", "--set", "budget.steps=800", "--checkpoint-every", "0.1s")
     first = start("run", "tiny.toml", *long)
     pid = _process_at_a_cell(Path("results/tiny"), first)
     os.kill(pid, signal.SIGSTOP)
     second = start("run", "tiny.toml", *long)
     assert second.stderr is not None
-    assert next(line for line in second.stderr if "another run is at it" in line)
+    assert next(line for line in second.stderr if "another run has locked this cell" in line)
     os.kill(first.pid, signal.SIGKILL)
     assert second.poll() is None
     os.kill(pid, signal.SIGKILL)

@@ -177,7 +177,7 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
         (["run", "tiny.toml", "-k", "(fda"], "a closing parenthesis is missing"),
         (["run", "tiny.toml", "-k", "nothing"], "chooses none of 2 cells"),
         (["run", "tiny.toml", "--device", "tpu"], "--device tpu: expected auto"),
-        (["run", "tiny.toml", "--device", "cuda:99"], "CUDA devices here"),
+        (["run", "tiny.toml", "--device", "cuda:99"], "this machine has "),
         pytest.param(
             ["run", "tiny.toml", "--device", "cuda", "--engine", "distributed", "--processes", "99"],
             "NCCL needs a CUDA device for each process",

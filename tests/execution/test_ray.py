@@ -164,7 +164,7 @@ def test_a_node_that_dies_costs_time_and_nothing_else(cluster: Cluster, tmp_path
     finally:
         program.kill()
     assert program.returncode == 0, err
-    assert "its node or its process died; it is begun again" in err
+    assert "the node or the process of this cell died; the cell is started again" in err
     assert out.startswith("90 %: ")
     assert "Traceback" not in err
     assert sorted(record["attempts"] for record in records(tmp_path / "far")) == [1, 1, 1, 1, 1, 2]
@@ -182,7 +182,7 @@ def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cl
     on_ray = ("--executor", "ray", "--ray-address", cluster.address)
     said = call(tmp_path, *on_ray, "--threads", "4", "-o", "never")
     assert said.returncode == 2, said.stderr
-    assert "no node is big enough (6 cells): Synchronous" in said.stderr
+    assert "no node has enough resources for 6 cells: Synchronous" in said.stderr
     assert not (tmp_path / "never").exists()
     longer = ("--set", "budget.steps=3000", "--set", "eval.every_steps=1000", "-k", "s0", "-o", "out")
     program = begin(tmp_path, *on_ray, *longer)

@@ -120,7 +120,7 @@ def test_a_missing_temporary_folder_is_reported(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("fdabench.execution.shared_data.gettempdir", none)
     with (
-        pytest.raises(WorkloadError, match="TMPDIR says where there is: No usable temporary directory"),
+        pytest.raises(WorkloadError, match=r"the data cannot be written: No usable temporary directory.*; set TMPDIR"),
         export_datasets({}),
     ):
         raise AssertionError
