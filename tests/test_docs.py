@@ -111,9 +111,9 @@ def test_the_gate_of_another_repository_works_as_documented() -> None:
         done = CliRunner().invoke(app, shlex.split(line, comments=True)[1:])
         assert done.exit_code == 0, line + done.output
         said.append(done.stdout.splitlines()[-1])
-    assert said[1] == "baseline.toml: 12 runs of gate; commit it"
+    assert said[1] == "baseline.toml: 12 runs of gate; commit this file"
     assert said[3] == "gate against baseline.toml: 12 runs compared: pass"
-    assert said[4] == "baseline.toml: nothing differs; left as it is"
+    assert said[4] == "baseline.toml: no value differs; the file is unchanged"
 
 
 def test_every_suite_that_the_readme_runs_exists_and_is_good() -> None:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from fdabench.errors import UsageError, did_you_mean
 from fdabench.execution.backend import LOCAL_BACKEND, Backend
 
-HERE, RAY = EXECUTORS = ("processes", "ray")
+PROCESSES, RAY = EXECUTORS = ("processes", "ray")
 
 
 def select_backend(
@@ -27,12 +27,15 @@ def select_backend(
     """
     if name not in EXECUTORS:
         raise UsageError(f"--executor {name}: expected {' or '.join(EXECUTORS)}{did_you_mean(name, EXECUTORS)}")
-    if name == HERE:
+    if name == PROCESSES:
         if ray_address is not None:
-            raise UsageError(f"--ray-address {ray_address}: that is for --executor {RAY}")
+            raise UsageError(f"--ray-address {ray_address}: this option requires --executor {RAY}")
         return nullcontext(LOCAL_BACKEND)
     if processes > 1:
-        raise UsageError(f"--executor {RAY}: a cell is one task there; leave --engine distributed away")
+        raise UsageError(
+            f"--executor {RAY}: Ray runs each cell in one process, so --engine distributed is not allowed; remove it, "
+            f"or use --executor {PROCESSES}"
+        )
     from fdabench.execution.ray_backend import ray_backend
 
     return ray_backend(ray_address, jobs)

@@ -27,49 +27,49 @@ SHADES = " .:-=+*#"
 """From no sync to a sync in every step."""
 
 
-def print_page(found: CellResults) -> None:
+def print_page(results: CellResults) -> None:
     """Print the page of a cell, the configuration first and the outcome last, so that a terminal shows the outcome.
 
     A cell without a record has only its configuration. A failed cell ends with its traceback.
     """
-    cell, record = found.cell, found.record
-    state = live_state(ResultsFolder(found.folder), cell.id, record or None)
+    cell, record = results.cell, results.record
+    state = live_state(ResultsFolder(results.folder), cell.id, record or None)
     print_result(f"{cell.title}\n{cell.id}  {cell.label}  seed {cell.config.seed}  {state}\n")
     print_result(tomli_w.dumps(cell.config.to_dict()))
     if not record:
         return
-    _say_run(found)
-    if found.has_result:
-        _say_outcome(found)
-        _say_evaluations(found)
-        _say_ledger(found)
-        _say_timeline(found.rounds, record["steps"])
+    _print_run(results)
+    if results.has_result:
+        _print_outcome(results)
+        _print_evaluations(results)
+        _print_ledger(results)
+        _print_timeline(results.rounds, record["steps"])
     if "error" in record:
         print_result(f"\n{record['error'].rstrip()}")
 
 
-def _say_run(found: CellResults) -> None:
-    record = found.record
-    about = {**record.get("resolved", {}), **record.get("environment", {})}
-    about |= {key: record[key] for key in ("attempts", "started", "ended", "steps", "wall_s") if key in record}
-    records = [{"key": key, "value": value} for key, value in about.items()]
+def _print_run(results: CellResults) -> None:
+    record = results.record
+    metadata = {**record.get("resolved", {}), **record.get("environment", {})}
+    metadata |= {key: record[key] for key in ("attempts", "started", "ended", "steps", "wall_s") if key in record}
+    records = [{"key": key, "value": value} for key, value in metadata.items()]
     print_table(Table(records, (column("key", ""), column("value", ""))), "plain")
 
 
-def _say_outcome(found: CellResults) -> None:
-    run = found.run
-    reached = found.evals[found.evals["test_accuracy"] == run["best_accuracy"]]
-    best = f" at step {format_count(int(reached['step'].iloc[0]))}" if len(reached) else ""
+def _print_outcome(results: CellResults) -> None:
+    run = results.run
+    best_rows = results.evals[results.evals["test_accuracy"] == run["best_accuracy"]]
+    best = f" at step {format_count(int(best_rows['step'].iloc[0]))}" if len(best_rows) else ""
     print_result(
         f"\naccuracy: {format_percent(run['final_accuracy'], 2)} at the end, "
         f"{format_percent(run['best_accuracy'], 2)} at best{best}"
     )
-    took = format_duration(found.record["wall_s"])
-    total = f"{format_bytes(run['bytes_total'])} ({found.convention}), {format_count(run['syncs'])} syncs"
-    print_result(f"in all: {format_count(run['steps'])} steps, {total}, {took}")
-    if len(found.hits):
+    elapsed = format_duration(results.record["wall_s"])
+    total = f"{format_bytes(run['bytes_total'])} ({results.convention}), {format_count(run['syncs'])} syncs"
+    print_result(f"total: {format_count(run['steps'])} steps, {total}, {elapsed}")
+    if len(results.hits):
         print_result("")
-        print_table(Table(records_of(found.hits), _HITS), "plain")
+        print_table(Table(records_of(results.hits), _HITS), "plain")
 
 
 _HITS = (
@@ -82,18 +82,22 @@ _HITS = (
 )
 
 
-def _say_evaluations(found: CellResults) -> None:
-    records = evaluation_records(found)
+def _print_evaluations(results: CellResults) -> None:
+    records = evaluation_records(results)
     shown = thinned(records, MOST_EVALUATIONS)
-    of = f"{len(shown)} of {len(records)}; --output-format json or csv has all" if len(shown) < len(records) else "all"
-    print_result(f"\nevaluations ({of}):")
+    extent = (
+        f"{len(shown)} of {len(records)}; --output-format json or csv prints all"
+        if len(shown) < len(records)
+        else "all"
+    )
+    print_result(f"\nevaluations ({extent}):")
     print_table(Table(shown, COLUMNS), "plain")
 
 
-def _say_ledger(found: CellResults) -> None:
+def _print_ledger(results: CellResults) -> None:
     rows = [
-        {"kind": kind, "collectives": mine["count"].sum(), "payloads": sorted(set(mine["payload_bytes"]))}
-        for kind, mine in found.ledger.groupby("kind", sort=False)
+        {"kind": kind, "collectives": group["count"].sum(), "payloads": sorted(set(group["payload_bytes"]))}
+        for kind, group in results.ledger.groupby("kind", sort=False)
     ]
     columns = (
         column("kind", "ledger"),
@@ -103,12 +107,12 @@ def _say_ledger(found: CellResults) -> None:
     print_result("")
     print_table(Table(rows, columns), "plain")
     print_result("")
-    workers = found.cell.config.workers
-    costs = [{"convention": name, "bytes": total_bytes(found.ledger, workers, name).total} for name in CONVENTIONS]
+    workers = results.cell.config.workers
+    costs = [{"convention": name, "bytes": total_bytes(results.ledger, workers, name).total} for name in CONVENTIONS]
     print_table(Table(costs, (column("convention"), column("bytes", "bytes, all workers", format_bytes))), "plain")
 
 
-def _say_timeline(rounds: pd.DataFrame, steps: int) -> None:
+def _print_timeline(rounds: pd.DataFrame, steps: int) -> None:
     """Print the density of syncs along the run. The darkest character stands for a sync in every step."""
     edges = [steps * i / TIMELINE_WIDTH for i in range(TIMELINE_WIDTH + 1)]
     counts = pd.cut(rounds["step"], edges).value_counts(sort=False)
@@ -116,12 +120,12 @@ def _say_timeline(rounds: pd.DataFrame, steps: int) -> None:
     shades = "".join(SHADES[min(len(SHADES) - 1, round((n / full) ** 0.5 * (len(SHADES) - 1)))] for n in counts)
     print_result(
         f"\n{format_count(len(rounds))} syncs in {format_count(steps)} "
-        f"steps{_where([int(step) for step in rounds['step']])}"
+        f"steps{_format_steps([int(step) for step in rounds['step']])}"
     )
     print_result(f"|{shades}|\n{axis(steps)}")
 
 
-def _where(steps: Sequence[int]) -> str:
+def _format_steps(steps: Sequence[int]) -> str:
     if not steps or len(steps) > MOST_SYNCS:
         return ""
     return f": at step{'s' * (len(steps) > 1)} {', '.join(format_count(step) for step in steps)}"

@@ -13,39 +13,39 @@ _COUNTS = ("step", "step_before", "syncs", "bytes_model", "bytes_state", "bytes_
 _SHOWN = ("attempts", "started", "ended", "steps", "wall_s", "remarks", "error", "plugin")
 
 
-def cell_record(found: CellResults) -> dict[str, Any]:
+def cell_record(results: CellResults) -> dict[str, Any]:
     """Return everything that the page of the cell shows, and its tables without truncation.
 
     Accuracies are fractions, bytes are integers over all workers, and times are in seconds.
     """
-    cell, record, run = found.cell, found.record, found.run
+    cell, record, run = results.cell, results.record, results.run
     return {
-        "folder": found.folder.as_posix(),
+        "folder": results.folder.as_posix(),
         "id": cell.id,
         "what": cell.title,
         "label": cell.label,
         "reference": cell.is_reference,
         "seed": cell.config.seed,
-        "state": live_state(ResultsFolder(found.folder), cell.id, record or None),
+        "state": live_state(ResultsFolder(results.folder), cell.id, record or None),
         "config": cell.config.to_dict(),
         **{key: record[key] for key in _SHOWN if key in record},
         **{key: record.get(key, {}) for key in ("resolved", "environment")},
-        "convention": found.convention,
+        "convention": results.convention,
         **{key: run[key] for key in ("final_accuracy", "best_accuracy", "syncs", "bytes_total")},
-        "targets": [_whole(row) for row in records_of(found.hits.drop(columns="cell_id"))],
-        "evaluations": evaluation_records(found),
-        "ledger": records_of(found.ledger.drop(columns="cell_id")),
-        "bytes_by_convention": _costs(found) if found.has_result else {},
-        "syncs_at": [int(step) for step in found.rounds["step"]],
-        "rounds": records_of(found.rounds.drop(columns="cell_id")),
+        "targets": [_restore_integers(row) for row in records_of(results.hits.drop(columns="cell_id"))],
+        "evaluations": evaluation_records(results),
+        "ledger": records_of(results.ledger.drop(columns="cell_id")),
+        "bytes_by_convention": _costs(results) if results.has_result else {},
+        "syncs_at": [int(step) for step in results.rounds["step"]],
+        "rounds": records_of(results.rounds.drop(columns="cell_id")),
     }
 
 
-def _costs(found: CellResults) -> dict[str, int]:
-    workers = found.cell.config.workers
-    return {name: total_bytes(found.ledger, workers, name).total for name in CONVENTIONS}
+def _costs(results: CellResults) -> dict[str, int]:
+    workers = results.cell.config.workers
+    return {name: total_bytes(results.ledger, workers, name).total for name in CONVENTIONS}
 
 
-def _whole(hit: dict[str, Any]) -> dict[str, Any]:
+def _restore_integers(hit: dict[str, Any]) -> dict[str, Any]:
     """Convert counts to integers. pandas makes a column of integers float if a row misses its target."""
     return {key: int(value) if key in _COUNTS and value == value else value for key, value in hit.items()}

@@ -53,12 +53,12 @@ def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) 
         LookupError, TypeError, ValueError: the files contradict each other (see `corruption_as_result_error`).
     """
     (entry,) = [cell for cell in lock["cell"] if cell["id"] == cell_id]
-    alone, convention, workers = {**lock, "cell": [entry]}, lock["convention"], entry["config"]["workers"]
+    cell_lock, convention, workers = {**lock, "cell": [entry]}, lock["convention"], entry["config"]["workers"]
     record = store.read_record(cell_id) or {}
     finished = record.get("state") in SUCCESS_STATES
-    evals, ledger, rounds = (_table(store, cell_id, name, finished) for name in ("evals", "ledger", "rounds"))
+    evals, ledger, rounds = (_read_table(store, cell_id, name, finished) for name in ("evals", "ledger", "rounds"))
     records = {cell_id: record} if record else {}
-    runs, hits = derive_runs(alone, records, evals, ledger), derive_hits(alone, records, evals, ledger)
+    runs, hits = derive_runs(cell_lock, records, evals, ledger), derive_hits(cell_lock, records, evals, ledger)
     return CellResults(
         store.root,
         Cell(CellConfig.from_table(entry["config"]), entry["label"], entry["reference"]),
@@ -72,7 +72,7 @@ def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) 
     )
 
 
-def _table(store: ResultsFolder, cell_id: str, name: str, finished: bool) -> pd.DataFrame:
+def _read_table(store: ResultsFolder, cell_id: str, name: str, finished: bool) -> pd.DataFrame:
     """Read a table of the cell with the cell's id in the first column, as in the tables of all cells."""
     if not finished:
         return pd.DataFrame(columns=list(dict.fromkeys(["cell_id", *TABLES[name].names])))

@@ -35,9 +35,9 @@ def concluding(form: str) -> Iterator[Callable[[Results], None]]:
     if form not in AS_TABLE:
         yield lambda results: print_conclusion([results], form)
         return
-    found: list[Results] = []
+    collected: list[Results] = []
     try:
-        yield found.append
+        yield collected.append
     finally:
-        if found:
-            print_conclusion(found, form)
+        if collected:
+            print_conclusion(collected, form)

@@ -76,10 +76,13 @@ def print_table(table: Table, output_format: str) -> None:
     Raises:
         UsageError: the format is one that only `fdabench check` has.
     """
-    chosen = "rich" if uses_rich(output_format) else "plain" if output_format == "auto" else output_format
-    if chosen not in _PRINTERS:
-        raise UsageError(f"--output-format {chosen}: it is for `fdabench check`; here: {', '.join(_PRINTERS)}")
-    _PRINTERS[chosen](table)
+    resolved = "rich" if uses_rich(output_format) else "plain" if output_format == "auto" else output_format
+    if resolved not in _PRINTERS:
+        *others, last = _PRINTERS
+        raise UsageError(
+            f"--output-format {resolved}: only `fdabench check` has this format; expected {', '.join(others)} or {last}"
+        )
+    _PRINTERS[resolved](table)
 
 
 def print_data(value: Any) -> None:
@@ -93,12 +96,12 @@ def print_text(text: str) -> None:
 
 
 def _rich(table: Table) -> None:
-    drawn = RichTable(box=None, pad_edge=False, header_style="bold")
+    rich_table = RichTable(box=None, pad_edge=False, header_style="bold")
     for each in table.columns:
-        drawn.add_column(each.title, justify=each.alignment, overflow="fold")  # fold: a truncated number is wrong
+        rich_table.add_column(each.title, justify=each.alignment, overflow="fold")  # fold: a truncated number is wrong
     for row in table.rows:
-        drawn.add_row(*row)
-    Console(highlight=False).print(drawn)
+        rich_table.add_row(*row)
+    Console(highlight=False).print(rich_table)
 
 
 def _plain(table: Table) -> None:

@@ -42,7 +42,7 @@ def networks() -> Table:
         column("name"),
         column("bandwidth_mbps", "bandwidth", lambda mbps: f"{format_count(mbps)} Mbit/s"),
         column("latency_ms", "latency, one way", lambda ms: f"{ms:g} ms"),
-        column("shared", "whose", lambda shared: "one channel for all" if shared else "each worker"),
+        column("shared", "link", lambda shared: "shared by all workers" if shared else "one per worker"),
         column("about"),
     )
     return Table(records, columns)

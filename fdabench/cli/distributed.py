@@ -35,16 +35,16 @@ class DistributedOptions(NamedTuple):
     """The options of `run` for distributed cells, as they are on the command line."""
 
     processes: int | None
-    mean: str
+    reduction: str
     timeout: str
-    measure_wire: str | None
+    network_interface: str | None
 
 
 @dataclass(frozen=True)
 class DistributedLaunch:
     """The process group of a run, as this process is part of it."""
 
-    plan: DistributedConfig
+    config: DistributedConfig
     store: Any = None
     """The store of the process group if this process serves it, otherwise None. The store closes when this reference is
     dropped, so it is kept until the run ends.
@@ -58,18 +58,18 @@ class DistributedLaunch:
         Args:
             index: the position of the suite on the command line, from 0.
         """
-        outside = self.plan.external_rendezvous
-        if outside is None:
-            return self.plan
-        return self.plan._replace(external_rendezvous=replace(outside, name=f"{outside.name}/{index}"))
+        external = self.config.external_rendezvous
+        if external is None:
+            return self.config
+        return self.config._replace(external_rendezvous=replace(external, name=f"{external.name}/{index}"))
 
 
-def parse_distributed(engine: str, asked: DistributedOptions) -> DistributedLaunch | None:
+def parse_distributed(engine: str, options: DistributedOptions) -> DistributedLaunch | None:
     """Check the options for distributed cells.
 
     Args:
         engine: the value of `--engine`.
-        asked: the other options.
+        options: the other options.
 
     Returns:
         None if one process holds all workers of a cell.
@@ -78,30 +78,36 @@ def parse_distributed(engine: str, asked: DistributedOptions) -> DistributedLaun
         UsageError: a value is invalid or not available on this machine, or an option is given that needs `--engine
             distributed`.
     """
-    mean, timeout_s = parse_reduction(asked.mean), parse_duration("--timeout", asked.timeout)
+    mean, timeout_s = parse_reduction(options.reduction), parse_duration("--timeout", options.timeout)
     if engine != DISTRIBUTED:
-        told = {"--processes": asked.processes, "--network-interface": asked.measure_wire}
-        for option, value in told.items():
+        values = {"--processes": options.processes, "--network-interface": options.network_interface}
+        for option, value in values.items():
             if value is not None:
-                raise UsageError(f"{option} {value}: that is for --engine {DISTRIBUTED}")
+                raise UsageError(f"{option} {value}: this option requires --engine {DISTRIBUTED}")
         return None
-    wire = parse_network_interface(asked.measure_wire)
-    found = rendezvous_from_env(os.environ, timeout_s)
-    if found is None:
-        if asked.processes is None:
-            raise UsageError(f"--engine {DISTRIBUTED}: say --processes N, or start it with torchrun")
-        return DistributedLaunch(DistributedConfig(asked.processes, mean, timeout_s, wire=wire))
-    rank, meeting = found
-    if asked.processes not in (None, meeting.size):
-        raise UsageError(f"--processes {asked.processes}: {meeting.size} have been started; leave it away")
-    store = host_store(meeting, rank, os.environ)
+    wire = parse_network_interface(options.network_interface)
+    external = rendezvous_from_env(os.environ, timeout_s)
+    if external is None:
+        if options.processes is None:
+            raise UsageError(
+                f"--engine {DISTRIBUTED}: the number of processes is not given; give --processes N, or start fdabench "
+                "with torchrun"
+            )
+        return DistributedLaunch(DistributedConfig(options.processes, mean, timeout_s, wire=wire))
+    rank, rendezvous = external
+    if options.processes not in (None, rendezvous.size):
+        raise UsageError(
+            f"--processes {options.processes}: torchrun has started {rendezvous.size} processes; give this number, or "
+            "remove --processes"
+        )
+    store = host_store(rendezvous, rank, os.environ)
     return DistributedLaunch(
-        DistributedConfig(meeting.size, mean, timeout_s, meeting, store is not None, wire, rank), store
+        DistributedConfig(rendezvous.size, mean, timeout_s, rendezvous, store is not None, wire, rank), store
     )
 
 
 def run_follower_ranks(
-    suites: Sequence[LoadedSuite], team: DistributedLaunch, device: str, threads: int, data_root: Path
+    suites: Sequence[LoadedSuite], launch: DistributedLaunch, device: str, threads: int, data_root: Path
 ) -> None:
     """Run the cells that the process of rank 0 assigns, suite by suite.
 
@@ -109,21 +115,23 @@ def run_follower_ranks(
 
     Args:
         suites: the suites of the command line, in the order in which rank 0 runs them.
-        team: the process group; this process has a rank above 0.
+        launch: the process group; this process has a rank above 0.
         device: the value of `--device`.
         threads: the value of `--threads`; 0 is taken as 1.
         data_root: the folder of the data sets.
     """
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
-    on = parse_device(device)
+    torch_device = parse_device(device)
     for index, suite in enumerate(suites):
         names = [cell.config.dataset for cell in suite.cells]
-        own = hash_plugin_data(names, data_root, suite.registry)
-        data = load_datasets(names, data_root, own.registry, own.data)
+        hashed = hash_plugin_data(names, data_root, suite.registry)
+        data = load_datasets(names, data_root, hashed.registry, hashed.data)
         with export_datasets(data) as folder:
             del data
-            kit = ComputeConfig(folder, on, parse_engine("auto", on), max(1, threads), pack_plugins(own.registry))
-            outside = team.config_for_suite(index).external_rendezvous
-            if outside is not None:
-                run_follower(kit, GroupConfig(outside, team.plan.mean, team.plan.wire), team.plan.rank)
+            compute = ComputeConfig(
+                folder, torch_device, parse_engine("auto", torch_device), max(1, threads), pack_plugins(hashed.registry)
+            )
+            external = launch.config_for_suite(index).external_rendezvous
+            if external is not None:
+                run_follower(compute, GroupConfig(external, launch.config.mean, launch.config.wire), launch.config.rank)

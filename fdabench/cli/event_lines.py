@@ -24,16 +24,16 @@ def format_progress(progress: Progress) -> str:
 
     The last part is left out for a strategy without a threshold.
     """
-    full = (
+    variance_ratio = (
         f"  Var/θ {progress.variance_over_theta:.2f}"
         if progress.variance_over_theta == progress.variance_over_theta
         else ""
     )
-    outcome = _outcome(progress.accuracy, progress.bytes_total, progress.syncs)
-    return f"{format_count(progress.step)}/{format_count(progress.budget)} steps  {outcome}{full}"
+    outcome = _format_outcome(progress.accuracy, progress.bytes_total, progress.syncs)
+    return f"{format_count(progress.step)}/{format_count(progress.budget)} steps  {outcome}{variance_ratio}"
 
 
-def _outcome(accuracy: float, total: float, syncs: float) -> str:
+def _format_outcome(accuracy: float, total: float, syncs: float) -> str:
     return f"{format_percent(accuracy)}  {format_bytes(total)}  {format_count(syncs)} syncs"
 
 
@@ -53,28 +53,27 @@ class ResultLines:
         state = record["state"]
         if state in FAILURE_STATES:
             return (
-                f"{state}  {cell.title}\n       {describe_cause(record)}\n       {self._command(cell)} has the "
-                f"traceback"
+                f"{state}  {cell.title}\n       {describe_cause(record)}\n       traceback: {self._show_command(cell)}"
             )
-        outcome = self._totals(cell) if "wall_s" in record else ""
+        outcome = self._format_totals(cell) if "wall_s" in record else ""
         if not outcome:
             return f"{state}  {cell.title}"
         samples = record["steps"] * cell.config.workers * cell.config.batch_size / record["wall_s"]
-        took = f"{format_duration(record['wall_s'])}  {format_count(samples)} samples/s"
-        return f"{state}  {cell.title}   {format_count(record['steps'])} steps  {outcome}  {took}"
+        throughput = f"{format_duration(record['wall_s'])}  {format_count(samples)} samples/s"
+        return f"{state}  {cell.title}   {format_count(record['steps'])} steps  {outcome}  {throughput}"
 
-    def _command(self, cell: Cell) -> str:
+    def _show_command(self, cell: Cell) -> str:
         return shlex.join(["fdabench", "show", self.store.root.as_posix(), cell.id])
 
-    def _totals(self, cell: Cell) -> str:
+    def _format_totals(self, cell: Cell) -> str:
         """Return accuracy, bytes and syncs; empty if there is no result, or its files cannot be read.
 
         A damaged file is reported when the conclusion of the run is computed.
         """
         try:
             with corruption_as_result_error(self.store.root):
-                found = read_cell_results(self.store, self.lock, cell.id)
+                results = read_cell_results(self.store, self.lock, cell.id)
         except ResultError:
             return ""
-        run = found.run
-        return _outcome(run["final_accuracy"], run["bytes_total"], run["syncs"]) if found.has_result else ""
+        run = results.run
+        return _format_outcome(run["final_accuracy"], run["bytes_total"], run["syncs"]) if results.has_result else ""

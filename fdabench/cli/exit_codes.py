@@ -1,6 +1,6 @@
 """Converts exceptions to exit codes and messages.
 
-An error of the user is one message. An unexpected exception is a bug of fdabench: its traceback is written to a file,
+An error of the user is one message. An unexpected exception is a bug in fdabench: its traceback is written to a file,
 and the message has the path of the file.
 """
 
@@ -43,7 +43,7 @@ def with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
     """Wrap a command so that it ends with one of the documented exit codes and never with a traceback."""
 
     @wraps(command)
-    def safely(*args: P.args, **kwargs: P.kwargs) -> None:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         signal.signal(signal.SIGTERM, _terminate)
         try:
             check_address_space()
@@ -52,26 +52,26 @@ def with_exit_codes(command: Callable[P, None]) -> Callable[P, None]:
         except typer.Exit:
             raise  # the command chose the exit code
         except TimeLimitReached:
-            _end(f"fdabench: the time is up; this goes on from here: {_again()}", OUT_OF_TIME)
+            _exit_with(f"fdabench: stopped by --max-time; to continue: {_resume_command()}", OUT_OF_TIME)
         except FdabenchError as error:
-            _end(f"fdabench: {error}", error.exit_code)
+            _exit_with(f"fdabench: {error}", error.exit_code)
         except KeyboardInterrupt:
-            _end(f"fdabench: interrupted; this goes on from here: {_again()}", INTERRUPTED)
+            _exit_with(f"fdabench: interrupted; to continue: {_resume_command()}", INTERRUPTED)
         except Terminated:
-            _end(f"fdabench: terminated; this goes on from here: {_again()}", TERMINATED)
+            _exit_with(f"fdabench: terminated; to continue: {_resume_command()}", TERMINATED)
         except BrokenPipeError:
             # the reader of the pipe was closed, as by `| head`: this is no error
             _silence_stdout()
         except Exception as error:
             if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
-                _end(_no_room(error), USAGE)
+                _exit_with(_write_error_message(error), USAGE)
             if isinstance(error, OSError) and error.errno in UNWRITABLE_ERRNOS and error.filename is not None:
-                _end(f"fdabench: {os.fsdecode(error.filename)}: {error.strerror}", USAGE)
+                _exit_with(f"fdabench: {os.fsdecode(error.filename)}: {error.strerror}", USAGE)
             if is_out_of_memory(error):
-                _end(f"fdabench: there is not enough memory: {str(error) or type(error).__name__}", USAGE)
-            _end(f"fdabench: this is a bug of fdabench; {_bug_report()}", BUG)
+                _exit_with(f"fdabench: there is not enough memory: {str(error) or type(error).__name__}", USAGE)
+            _exit_with(f"fdabench: this is a bug in fdabench; {_bug_report()}", BUG)
 
-    return safely
+    return wrapper
 
 
 def run_app(app: Callable[[], object]) -> None:
@@ -81,11 +81,11 @@ def run_app(app: Callable[[], object]) -> None:
     except OSError as error:
         if error.errno not in DISK_FULL_ERRNOS:
             raise
-        typer.echo(_no_room(error), err=True)
+        typer.echo(_write_error_message(error), err=True)
         sys.exit(USAGE)
 
 
-def _no_room(error: OSError) -> str:
+def _write_error_message(error: OSError) -> str:
     _silence_stdout()
     return f"fdabench: {error.filename or 'the output'}: cannot be written: {error.strerror}"
 
@@ -95,7 +95,7 @@ def _silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _again() -> str:
+def _resume_command() -> str:
     """Return the command that continues the run: the same one without `--fresh`, which would start over."""
     return shlex.join(["fdabench", *(argument for argument in sys.argv[1:] if argument != "--fresh")])
 
@@ -104,7 +104,7 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
-def _end(message: str, exit_code: int) -> NoReturn:
+def _exit_with(message: str, exit_code: int) -> NoReturn:
     typer.echo(escape_control_characters(message), err=True)
     raise typer.Exit(exit_code)
 
@@ -114,11 +114,11 @@ def _bug_report() -> str:
 
     If the file cannot be written, the clause has the last line of the traceback.
     """
-    said = traceback.format_exc()
+    text = traceback.format_exc()
     try:
         handle, name = tempfile.mkstemp(prefix="fdabench-bug-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(f"fdabench {__version__}, Python {sys.version}\n{sys.argv}\n\n{said}")
+            file.write(f"fdabench {__version__}, Python {sys.version}\n{sys.argv}\n\n{text}")
     except OSError as error:
-        return f"no room for its traceback ({error.strerror}): {said.splitlines()[-1]}"
-    return f"its traceback is in {name}"
+        return f"the traceback cannot be written ({error.strerror}): {text.splitlines()[-1]}"
+    return f"the traceback is in {name}"

@@ -5,15 +5,15 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-RUN, LOOK, GATE, ABOUT = "Run", "Look", "Gate", "About"
+RUN, LOOK, GATE, ABOUT = "Run", "Inspect", "Gate", "Reference"
 EXIT_CODES = {
-    0: "done",
-    2: "wrong command, suite or folder; nothing was written",
-    3: "a cell failed; the others are saved",
-    70: "a bug of fdabench; the message names a file with the traceback",
-    75: "the time of --max-time is up; the same command goes on from there",
-    130: "Ctrl-C; the same command goes on from there",
-    143: "SIGTERM; the same command goes on from there",
+    0: "success",
+    2: "invalid command, suite or folder; nothing was written",
+    3: "a cell failed; the results of the other cells are saved",
+    70: "a bug in fdabench; the message names a file with the traceback",
+    75: "stopped by --max-time; the same command continues the run",
+    130: "interrupted by Ctrl-C; the same command continues the run",
+    143: "terminated by SIGTERM; the same command continues the run",
 }
 _COMMON = (0, 2, 70)
 Rows = list[tuple[str, str]]

@@ -21,7 +21,7 @@ from fdabench.errors import did_you_mean
 app = typer.Typer(
     cls=Group,
     help="Compare when and how workers synchronize in distributed and federated deep learning.",
-    epilog="Begin with: fdabench init, fdabench run suite.toml. The help of a command: fdabench COMMAND -h",
+    epilog="First steps: fdabench init, then fdabench run suite.toml. Help of a command: fdabench COMMAND -h",
     no_args_is_help=True,
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -52,15 +52,15 @@ _NAMES = [each.value for each in Listed]
 _ALL_LISTED = ", ".join(_NAMES)
 
 
-def _listed(word: str) -> Listed:
+def _parse_listed(word: str) -> Listed:
     try:
         return Listed(word)
     except ValueError:
         raise typer.BadParameter(f"{word!r} is unknown; allowed: {_ALL_LISTED}{did_you_mean(word, _NAMES)}") from None
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"fdabench {__version__}")
         raise typer.Exit
 
@@ -79,13 +79,15 @@ def validate(
     suites: Annotated[
         list[Path] | None, typer.Argument(metavar="SUITE.toml...", help="Suite files.", show_default=False)
     ] = None,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of suites, for editors.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of suite files, for editors.")
+    ] = False,
     plugins: Annotated[
-        bool, typer.Option("--plugins", help="Only say which plug-ins would be loaded; run none of their code.")
+        bool, typer.Option("--plugins", help="Print the plug-ins that the suites load, without running them.")
     ] = False,
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Check suite files; tell all faults at once."""
+    """Check suite files and print all errors in them."""
     from fdabench.cli.commands.validate import print_plugins, print_schema, validate_suites
 
     if schema:
@@ -98,7 +100,7 @@ def validate(
 
 @with_exit_codes
 def status(results: ResultsDir, output_format: OutputFormat = Format.auto) -> None:
-    """Say how far a run is, from any shell."""
+    """Print the progress of a run from its results folder."""
     from fdabench.cli.commands.status import print_status
 
     print_status(results, output_format.value)
@@ -110,19 +112,19 @@ def show(
         list[str],
         typer.Argument(
             metavar="RESULTS... [CELL]",
-            help="Results folders; after one folder, a cell: its id, the beginning of it, or words of its title.",
+            help="Results folders. A cell may follow one folder: its id, the start of its id, or words of its title.",
             show_default=False,
         ),
     ],
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Show the conclusion of results, or one cell of them.
+    """Print the conclusion of results, or one of their cells.
 
-    A cell's page has its configuration, accuracies, targets, evaluations, ledger, costs and sync timeline.
+    The page of a cell has its configuration, accuracies, targets, evaluations, ledger, costs and sync timeline.
     """
-    from fdabench.cli.commands.show import show as print_what_is_asked
+    from fdabench.cli.commands.show import show as show_results
 
-    print_what_is_asked(results, output_format.value)
+    show_results(results, output_format.value)
 
 
 @with_exit_codes
@@ -133,7 +135,7 @@ def report(
         typer.Option("-o", "--out", metavar="DIR", help="Report folder.  [default: reports/<suite name>]"),
     ] = None,
 ) -> None:
-    """Write a page, its tables and figures, and a summary."""
+    """Write an HTML report with tables and figures."""
     from fdabench.cli.commands.report import write_report
 
     write_report(results, out)
@@ -144,7 +146,9 @@ def compare(
     results: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RESULTS...", help="Two results folders, A and B; one or more with --published.", show_default=False
+            metavar="RESULTS...",
+            help="Two results folders, A and B. With --published, one or more.",
+            show_default=False,
         ),
     ],
     published: Annotated[
@@ -152,9 +156,9 @@ def compare(
     ] = False,
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Lay two results, or results and paper, side by side.
+    """Compare two results, or results with the FDA paper.
 
-    Each row has a cell's cost or accuracy in A and in B, the change, its interval and a verdict.
+    Each row has the cost or the accuracy of a cell in A and in B, the change, its confidence interval and a verdict.
     """
     from fdabench.cli.commands.compare import print_comparison
 
@@ -163,14 +167,14 @@ def compare(
 
 @with_exit_codes
 def list_(
-    what: Annotated[Listed, typer.Argument(parser=_listed, metavar="WHAT", help=_ALL_LISTED, show_default=False)],
+    what: Annotated[Listed, typer.Argument(parser=_parse_listed, metavar="WHAT", help=_ALL_LISTED, show_default=False)],
     suite: Annotated[
         Path | None,
-        typer.Option("--suite", metavar="SUITE.toml", help="List also what the plug-ins of this suite add."),
+        typer.Option("--suite", metavar="SUITE.toml", help="Also list the names that plug-ins of this suite add."),
     ] = None,
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """List what a suite may name."""
+    """List the names that a suite may use."""
     from fdabench.cli.console import print_table
     from fdabench.cli.constants import CONSTANTS
 
@@ -184,14 +188,14 @@ def list_(
 
 @with_exit_codes
 def cite(suite: SuiteFile) -> None:
-    """Print BibTeX of exactly what a suite uses."""
+    """Print BibTeX entries of the components in a suite."""
     from fdabench.cli.commands.cite import print_citations
 
     print_citations(suite)
 
 
 _RUN_CODES = (3, 75, 130, 143)
-_WORSE = {1: "something is worse, or a limit is broken", 4: "nothing was compared, or not all of it"}
+_WORSE = {1: "a metric is worse, or a limit is violated", 4: "nothing, or not everything, could be compared"}
 
 app.command(cls=Command, rich_help_panel=RUN, epilog=example("fdabench init suite.toml"))(init)
 app.command(cls=Command, rich_help_panel=RUN, epilog=example("fdabench validate suite.toml"))(validate)
@@ -211,7 +215,7 @@ app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench compare 
 app.command(
     cls=Command,
     rich_help_panel=GATE,
-    short_help="Fail if results are worse than a baseline or limits.",
+    short_help="Fail if results are worse than a baseline or a limit.",
     epilog=example("fdabench check results/ci --baseline baseline.toml", others=_WORSE),
 )(check)
 app.add_typer(

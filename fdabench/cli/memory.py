@@ -13,7 +13,7 @@ LEAST_BYTES = 1_300_000_000
 With less, the files of torch cannot be mapped. In a narrow range of limits, OpenBLAS (part of SciPy) requests its
 buffer in an endless loop while it is loaded, and does not react to signals.
 """
-_SAID = ("failed to map segment", "cannot allocate memory", "can't allocate memory", "can't start new thread")
+_MESSAGES = ("failed to map segment", "cannot allocate memory", "can't allocate memory", "can't start new thread")
 """Messages of the dynamic loader, of torch and of Python, in exceptions of several types."""
 
 
@@ -30,8 +30,8 @@ def check_address_space() -> None:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and limit < LEAST_BYTES:
         raise UsageError(
-            f"the address space is limited to {limit / 1e9:.2f} GB, and fdabench takes at least "
-            f"{LEAST_BYTES / 1e9:.1f} GB: raise the limit, as by `ulimit -v unlimited`"
+            f"the address space is limited to {limit / 1e9:.2f} GB, and fdabench needs at least "
+            f"{LEAST_BYTES / 1e9:.1f} GB; raise the limit, for example with `ulimit -v unlimited`"
         )
 
 
@@ -39,4 +39,4 @@ def is_out_of_memory(error: Exception) -> bool:
     """Whether the exception reports too little memory, or that no thread can be started."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
-    return any(words in str(error).lower() for words in _SAID)
+    return any(text in str(error).lower() for text in _MESSAGES)

@@ -23,11 +23,11 @@ def parse_duration(option: str, text: str) -> float:
     >>> parse_duration("--max-time", "1h30m")
     5400.0
     """
-    found = _DURATION.fullmatch(text.strip())
-    parts = zip(found.groups(), _SECONDS.values(), strict=True) if found else []
+    match = _DURATION.fullmatch(text.strip())
+    parts = zip(match.groups(), _SECONDS.values(), strict=True) if match else []
     seconds = sum(float(count) * unit for count, unit in parts if count)
     if not seconds:
-        raise UsageError(f"{option} {text}: expected a length of time such as 90s, 30m, 1h30m or 2d")
+        raise UsageError(f"{option} {text}: expected a duration such as 90s, 30m, 1h30m or 2d")
     return seconds
 
 
@@ -43,8 +43,8 @@ def parse_shard(cells: Sequence[Cell], text: str) -> list[Cell]:
     Raises:
         UsageError: the text does not have this form, or I is not in 1..N.
     """
-    found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-    index, count = (int(number) for number in found.groups()) if found else (0, 0)
+    match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+    index, count = (int(number) for number in match.groups()) if match else (0, 0)
     if not 1 <= index <= count:
-        raise UsageError(f"--shard {text}: expected I/N with I from 1 to N, as in 1/4")
+        raise UsageError(f"--shard {text}: expected I/N with I from 1 to N, such as 1/4")
     return list(cells[index - 1 :: count])

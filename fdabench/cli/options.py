@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-CELLS, LIFE, MACHINE, DISTRIBUTED, OUTPUT = "Cells", "Stop and go on", "Machine", "Distributed", "Output"
+CELLS, LIFE, MACHINE, DISTRIBUTED, OUTPUT = "Cells", "Stop and resume", "Machine", "Distributed", "Output"
 
 
 class Format(StrEnum):
@@ -33,19 +33,24 @@ class Verdicts(StrEnum):
     junit = "junit"
 
 
-def _named(forms: type[StrEnum]) -> str:
+def _format_choices(forms: type[StrEnum]) -> str:
     *others, last = [form.value for form in forms if form.value != "auto"]
     return f"{', '.join(others)} or {last}"
 
 
-_AUTO = "Form of the result: auto (rich on a terminal, plain in a pipe), "
+_FORMAT_HELP = "Output format: auto (rich on a terminal, plain in a pipe), "
 ResultsDir = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.", show_default=False)]
 OutputFormat = Annotated[
-    Format, typer.Option("--output-format", metavar="FORM", rich_help_panel=OUTPUT, help=f"{_AUTO}{_named(Format)}.")
+    Format,
+    typer.Option(
+        "--output-format", metavar="FORMAT", rich_help_panel=OUTPUT, help=f"{_FORMAT_HELP}{_format_choices(Format)}."
+    ),
 ]
 VerdictsFormat = Annotated[
     Verdicts,
-    typer.Option("--output-format", metavar="FORM", rich_help_panel=OUTPUT, help=f"{_AUTO}{_named(Verdicts)}."),
+    typer.Option(
+        "--output-format", metavar="FORMAT", rich_help_panel=OUTPUT, help=f"{_FORMAT_HELP}{_format_choices(Verdicts)}."
+    ),
 ]
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE.toml", help="A suite file.", show_default=False)]
 SuiteFiles = Annotated[list[Path], typer.Argument(metavar="SUITE.toml...", help="Suite files.", show_default=False)]
@@ -61,13 +66,16 @@ Sets = Annotated[
         "--set",
         metavar="KEY=VALUE",
         rich_help_panel=CELLS,
-        help="Override a value of the suite, as in budget.steps=100; recorded in the results. May be given repeatedly.",
+        help="Override a value of the suite, such as budget.steps=100. May be given repeatedly.",
     ),
 ]
 Seeds = Annotated[
     str | None,
     typer.Option(
-        "--seeds", metavar="0..4", rich_help_panel=CELLS, help="Seeds to run, as 0..4 or 0,2,7.  [default: the suite's]"
+        "--seeds",
+        metavar="0..4",
+        rich_help_panel=CELLS,
+        help="Seeds to run, such as 0..4 or 0,2,7.  [default: the suite's]",
     ),
 ]
 Chosen = Annotated[
@@ -76,7 +84,7 @@ Chosen = Annotated[
         "-k",
         metavar="EXPR",
         rich_help_panel=CELLS,
-        help='Only cells whose title matches, as in "FDA and not naive".  [default: all]',
+        help='Select cells whose title matches, such as "FDA and not naive".  [default: all]',
     ),
 ]
 DataDir = Annotated[
@@ -86,6 +94,6 @@ DataDir = Annotated[
         envvar="FDABENCH_DATA",
         metavar="DIR",
         rich_help_panel=MACHINE,
-        help="Folder of the data sets; what is missing is downloaded to it.  [default: ./data]",
+        help="Folder of the data sets. Missing data sets are downloaded to it.  [default: ./data]",
     ),
 ]

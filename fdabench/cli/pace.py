@@ -38,10 +38,14 @@ def read_pace(store: ResultsFolder, cell_id: str, record: Record) -> CellPace | 
     """
     try:
         note = read_json(note_path(store, cell_id))
-        at, began = datetime.fromisoformat(note["at"]), datetime.fromisoformat(record["started"])
-        made, seconds = note["step"] - record.get("resumed_at_step", 0), (at - began).total_seconds()
-        rate = made / seconds if seconds > 0 and made > 0 else 0.0
-        return CellPace(int(note["step"]), int(note["budget"]), float(note["accuracy"]), rate) if at >= began else None
+        written_at, started_at = datetime.fromisoformat(note["at"]), datetime.fromisoformat(record["started"])
+        steps, seconds = note["step"] - record.get("resumed_at_step", 0), (written_at - started_at).total_seconds()
+        rate = steps / seconds if seconds > 0 and steps > 0 else 0.0
+        return (
+            CellPace(int(note["step"]), int(note["budget"]), float(note["accuracy"]), rate)
+            if written_at >= started_at
+            else None
+        )
     except (ResultError, LookupError, TypeError, ValueError):
         return None
 

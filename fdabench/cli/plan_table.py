@@ -19,26 +19,26 @@ UNKNOWN = "unknown"
 class Priced(NamedTuple):
     """A cell with its status and the bytes that it sends."""
 
-    standing: CellStatus
+    cell_status: CellStatus
     bound: ByteRange | None
     """Exact if low == high; None if the bytes cannot be forecast."""
 
 
-def priced(found: Sequence[CellStatus], convention: str, registry: Registry) -> list[Priced]:
+def priced(statuses: Sequence[CellStatus], convention: str, registry: Registry) -> list[Priced]:
     """Forecast the bytes of each cell.
 
     Args:
-        found: the cells with their statuses.
+        statuses: the cells with their statuses.
         convention: how bytes are counted, a name of `CONVENTIONS`.
         registry: the components that the cells name.
     """
-    return [Priced(each, forecast_bytes(ResolvedCell(each.cell.config, registry), convention)) for each in found]
+    return [Priced(each, forecast_bytes(ResolvedCell(each.cell.config, registry), convention)) for each in statuses]
 
 
-def folded_table(found: Sequence[Priced], convention: str) -> Table:
+def folded_table(cells: Sequence[Priced], convention: str) -> Table:
     """Return one row for each strategy and workload: number of seeds, their statuses, and the bytes of one seed."""
     groups: dict[str, list[Priced]] = {}
-    for each in found:
+    for each in cells:
         groups.setdefault(_without_seed(each), []).append(each)
     columns = (
         column("what"),
@@ -47,10 +47,10 @@ def folded_table(found: Sequence[Priced], convention: str) -> Table:
         column("bytes", f"bytes of each ({convention})"),
         column("why"),
     )
-    return Table([_folded(group) for group in groups.values()], columns, cell_records(found))
+    return Table([_group_row(group) for group in groups.values()], columns, cell_records(cells))
 
 
-def cells_table(found: Sequence[Priced], convention: str) -> Table:
+def cells_table(cells: Sequence[Priced], convention: str) -> Table:
     """Return one row for each cell."""
     columns = (
         column("cell"),
@@ -59,7 +59,7 @@ def cells_table(found: Sequence[Priced], convention: str) -> Table:
         Column("bytes", f"bytes ({convention})", _bytes),
         column("why"),
     )
-    return Table(cell_records(found), columns)
+    return Table(cell_records(cells), columns)
 
 
 def _bytes(record: Mapping[str, Any]) -> str:
@@ -67,35 +67,35 @@ def _bytes(record: Mapping[str, Any]) -> str:
     return span(None if least is None else ByteRange(least, most))
 
 
-def cell_records(found: Sequence[Priced]) -> list[dict[str, Any]]:
+def cell_records(cells: Sequence[Priced]) -> list[dict[str, Any]]:
     """Return one record for each cell, for programs.
 
     Bytes are integers. `changed` has everything that has changed since the cell was run.
     """
     return [
         {
-            "cell": each.standing.cell.id,
-            "what": each.standing.cell.title,
-            "label": each.standing.cell.label,
-            "seed": each.standing.cell.config.seed,
-            "status": each.standing.status,
-            "why": each.standing.reason,
+            "cell": each.cell_status.cell.id,
+            "what": each.cell_status.cell.title,
+            "label": each.cell_status.cell.label,
+            "seed": each.cell_status.cell.config.seed,
+            "status": each.cell_status.status,
+            "why": each.cell_status.reason,
             "bytes_least": None if each.bound is None else each.bound.low,
             "bytes_most": None if each.bound is None else each.bound.high,
-            "changed": [change._asdict() for change in each.standing.changed],
+            "changed": [change._asdict() for change in each.cell_status.changed],
         }
-        for each in found
+        for each in cells
     ]
 
 
-def total(found: Sequence[Priced]) -> str:
+def total(cells: Sequence[Priced]) -> str:
     """Format the bytes of these cells together. Cells whose bytes cannot be forecast are counted separately."""
-    bounds = [each.bound for each in found if each.bound is not None]
+    bounds = [each.bound for each in cells if each.bound is not None]
     if not bounds:
         return UNKNOWN
     text = span(ByteRange(sum(bound.low for bound in bounds), sum(bound.high for bound in bounds)))
-    left_out = len(found) - len(bounds)
-    return f"{text} and that of {format_count(left_out)} cells that cannot say" if left_out else text
+    left_out = len(cells) - len(bounds)
+    return f"{text}, without {format_count(left_out)} cells whose bytes are unknown" if left_out else text
 
 
 def span(bound: ByteRange | None) -> str:
@@ -106,17 +106,17 @@ def span(bound: ByteRange | None) -> str:
 
 
 def _without_seed(each: Priced) -> str:
-    cell = each.standing.cell
+    cell = each.cell_status.cell
     return json.dumps([cell.label, cell.config.model_dump(exclude={"seed"})], sort_keys=True)
 
 
-def _folded(group: Sequence[Priced]) -> dict[str, str]:
+def _group_row(group: Sequence[Priced]) -> dict[str, str]:
     """Return the row of one strategy and workload as texts."""
-    cell = group[0].standing.cell
-    counts = Counter(each.standing.status for each in group)
+    cell = group[0].cell_status.cell
+    counts = Counter(each.cell_status.status for each in group)
     status = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts[name])
     bounds = dict.fromkeys(span(each.bound) for each in group)
-    reasons = dict.fromkeys(each.standing.reason for each in group if each.standing.reason)
+    reasons = dict.fromkeys(each.cell_status.reason for each in group if each.cell_status.reason)
     title = cell.title.removesuffix(f" s{cell.config.seed}")
     return {
         "what": title,

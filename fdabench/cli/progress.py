@@ -53,56 +53,56 @@ class Verbosity(Enum):
             UsageError: both are given.
         """
         if quiet and verbose:
-            raise UsageError("--quiet and --verbose: give one of them")
+            raise UsageError("--quiet and --verbose are both given; give one of them")
         return cls.QUIET if quiet else cls.VERBOSE if verbose else cls.NORMAL
 
 
 @contextmanager
-def progress_reporter(loudness: Verbosity, cells: int, endings: ResultLines) -> Iterator[ProgressReporter]:
+def progress_reporter(verbosity: Verbosity, cells: int, result_lines: ResultLines) -> Iterator[ProgressReporter]:
     """Yield the reporter for a run.
 
     On a terminal, the reporter updates its lines in place. In a pipe, it appends lines.
 
     Args:
-        loudness: how much is printed.
+        verbosity: how much is printed.
         cells: the number of cells that the run will run.
-        endings: formats the end of each cell.
+        result_lines: formats the end of each cell.
     """
-    if loudness is Verbosity.QUIET:
-        yield QuietReporter(endings)
+    if verbosity is Verbosity.QUIET:
+        yield QuietReporter(result_lines)
         return
-    watch = LiveReporter(cells, endings) if err.is_terminal else PlainReporter(cells, endings)
-    with watch.live if isinstance(watch, LiveReporter) else nullcontext():
-        yield VerboseReporter(watch) if loudness is Verbosity.VERBOSE else watch
+    reporter = LiveReporter(cells, result_lines) if err.is_terminal else PlainReporter(cells, result_lines)
+    with reporter.live if isinstance(reporter, LiveReporter) else nullcontext():
+        yield VerboseReporter(reporter) if verbosity is Verbosity.VERBOSE else reporter
 
 
 class QuietReporter:
     """Prints failed cells only."""
 
-    def __init__(self, endings: ResultLines) -> None:
-        self._endings = endings
+    def __init__(self, result_lines: ResultLines) -> None:
+        self._result_lines = result_lines
 
     def print_line(self, text: str) -> None:
         pass
 
     def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.CellFinished) and event.record["state"] in FAILURE_STATES:
-            print_note(self._endings.line(event.cell, event.record))
+            print_note(self._result_lines.line(event.cell, event.record))
 
 
 class VerboseReporter:
     """Prints a line for every evaluation, in addition to what another reporter prints."""
 
-    def __init__(self, watch: ProgressReporter) -> None:
-        self._watch = watch
+    def __init__(self, reporter: ProgressReporter) -> None:
+        self._reporter = reporter
 
     def print_line(self, text: str) -> None:
-        self._watch.print_line(text)
+        self._reporter.print_line(text)
 
     def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.CellProgress):
             self.print_line(f"       {event.cell.title}   {format_progress(event.progress)}")
-        self._watch.on_event(event)
+        self._reporter.on_event(event)
 
 
 class EtaEstimator:
@@ -110,52 +110,50 @@ class EtaEstimator:
 
     def __init__(self, cells: int) -> None:
         self.cells, self.done, self.failed = cells, 0, 0
-        self.begun = monotonic()
-        self.under_way: dict[str, float] = {}
+        self.started_at = monotonic()
+        self.running: dict[str, float] = {}
 
     def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.CellProgress):
-            self.under_way[event.cell.id] = event.progress.step / event.progress.budget
+            self.running[event.cell.id] = event.progress.step / event.progress.budget
         elif isinstance(event, events.CellFinished):
-            self.under_way.pop(event.cell.id, None)
+            self.running.pop(event.cell.id, None)
             self.done += 1
             self.failed += event.record["state"] in FAILURE_STATES
 
     def left(self) -> str:
         """Format the time left; `...` until 2 % of one cell is done."""
-        share = self.done + sum(self.under_way.values())
-        elapsed = monotonic() - self.begun
+        share = self.done + sum(self.running.values())
+        elapsed = monotonic() - self.started_at
         return f"{format_duration(elapsed * (self.cells - share) / share)} left" if share > 0.02 else "..."
 
 
 class PlainReporter:
     """Prints a line for each finished cell, and a line every `HEARTBEAT_S` seconds if nothing else is printed."""
 
-    def __init__(self, cells: int, endings: ResultLines) -> None:
-        self._clock, self._last, self._endings = EtaEstimator(cells), monotonic(), endings
+    def __init__(self, cells: int, result_lines: ResultLines) -> None:
+        self._eta, self._last, self._result_lines = EtaEstimator(cells), monotonic(), result_lines
 
     def print_line(self, text: str) -> None:
         print_note(text)
         self._last = monotonic()
 
     def on_event(self, event: events.Event) -> None:
-        self._clock.on_event(event)
-        clock = self._clock
+        self._eta.on_event(event)
+        eta = self._eta
         if isinstance(event, events.CellWarning):
             self.print_line(format_warning(event))
         elif isinstance(event, events.CellFinished):
-            self.print_line(f"[{clock.done}/{clock.cells}] {self._endings.line(event.cell, event.record)}")
+            self.print_line(f"[{eta.done}/{eta.cells}] {self._result_lines.line(event.cell, event.record)}")
         elif monotonic() - self._last > HEARTBEAT_S:
-            self.print_line(
-                f"[{clock.done}/{clock.cells}] {len(clock.under_way)} running, {clock.failed} failed, {clock.left()}"
-            )
+            self.print_line(f"[{eta.done}/{eta.cells}] {len(eta.running)} running, {eta.failed} failed, {eta.left()}")
 
 
 class LiveReporter:
     """Displays a line for each running cell and a progress bar. Lines of finished cells scroll above them."""
 
-    def __init__(self, cells: int, endings: ResultLines) -> None:
-        self._clock, self._endings = EtaEstimator(cells), endings
+    def __init__(self, cells: int, result_lines: ResultLines) -> None:
+        self._eta, self._result_lines = EtaEstimator(cells), result_lines
         self._running: dict[str, str] = {}
         self._bar = Progress(
             BarColumn(30),
@@ -172,7 +170,7 @@ class LiveReporter:
         err.print(text, markup=False)
 
     def on_event(self, event: events.Event) -> None:
-        self._clock.on_event(event)
+        self._eta.on_event(event)
         if isinstance(event, events.CellStarted):
             self._running[event.cell.id] = f" run  {event.cell.title}"
         elif isinstance(event, events.CellProgress):
@@ -181,9 +179,9 @@ class LiveReporter:
             self.print_line(f" {format_warning(event)}")
         elif isinstance(event, events.CellFinished):
             self._running.pop(event.cell.id, None)
-            self.print_line(f" {self._endings.line(event.cell, event.record)}")
-        failed = f"{self._clock.failed} failed" if self._clock.failed else ""
-        self._bar.update(self._task, completed=self._clock.done, failed=failed, left=self._clock.left())
+            self.print_line(f" {self._result_lines.line(event.cell, event.record)}")
+        failed = f"{self._eta.failed} failed" if self._eta.failed else ""
+        self._bar.update(self._task, completed=self._eta.done, failed=failed, left=self._eta.left())
 
     def _draw(self) -> Group:
         lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in self._running.values()]

@@ -21,9 +21,9 @@ class ProgressNotes:
     """
 
     def __init__(self, store: ResultsFolder) -> None:
-        self._store, self._due = store, dict[str, float]()
+        self._store, self._next_write = store, dict[str, float]()
 
-    def sees(self, event: events.Event) -> None:
+    def on_event(self, event: events.Event) -> None:
         """Write or remove the note of the cell that the event is about."""
         if isinstance(event, events.CellProgress):
             self._write(event)
@@ -32,9 +32,9 @@ class ProgressNotes:
                 remove(note_path(self._store, event.cell.id))
 
     def _write(self, event: events.CellProgress) -> None:
-        if monotonic() < self._due.get(event.cell.id, 0.0):
+        if monotonic() < self._next_write.get(event.cell.id, 0.0):
             return
-        self._due[event.cell.id] = monotonic() + EVERY_S
+        self._next_write[event.cell.id] = monotonic() + EVERY_S
         progress = event.progress
         note = {"step": progress.step, "budget": progress.budget, "accuracy": progress.accuracy, "at": _now()}
         with suppress(ResultError):

@@ -28,12 +28,12 @@ def live_state(store: ResultsFolder, cell_id: str, record: Record | None) -> str
     process = record.get("process", {})
     if record["state"] != "interrupted" or not process:
         return str(record["state"])
-    here = process.get("host") == platform.node()
-    at_it = _alive(process["pid"]) if here else _touched(store, cell_id)
-    return RUNNING if at_it else "interrupted"
+    is_local = process.get("host") == platform.node()
+    is_running = _process_exists(process["pid"]) if is_local else _lease_is_fresh(store, cell_id)
+    return RUNNING if is_running else "interrupted"
 
 
-def _alive(pid: int) -> bool:
+def _process_exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -43,7 +43,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _touched(store: ResultsFolder, cell_id: str) -> bool:
+def _lease_is_fresh(store: ResultsFolder, cell_id: str) -> bool:
     """Whether the lease of the cell was touched in the last `EXPIRY_S` seconds."""
     with suppress(OSError):
         return time() - store.safe_path(".leases", f"{cell_id}.json").stat().st_mtime < EXPIRY_S
@@ -56,6 +56,6 @@ def describe_cause(record: Record) -> str:
     If a plug-in raised the error, its file and line are in front.
     """
     last = record.get("error", "").strip().splitlines()[-1:] or [""]
-    text = "".join(letter if letter.isprintable() else " " for letter in last[0])
+    text = "".join(character if character.isprintable() else " " for character in last[0])
     shown = text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
     return f"{record['plugin']}: {shown}" if record.get("plugin") else shown

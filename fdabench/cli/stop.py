@@ -18,7 +18,7 @@ BY_SIGNAL = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
 @dataclass
 class StopRequest:
-    """Whether a run was asked to stop, and why. A signal takes precedence over the time limit."""
+    """Whether a stop of the run was requested, and why. A signal takes precedence over the time limit."""
 
     deadline: float = float("inf")
     """Seconds on the monotonic clock at which the time limit is reached."""
@@ -29,8 +29,8 @@ class StopRequest:
 
     def is_requested(self) -> bool:
         """Whether a stop was requested. The time limit is checked here."""
-        self.out_of_time = self.out_of_time or (not self.not_by_clock and monotonic() >= self.deadline)
-        return self.out_of_time or self.not_by_clock
+        self.out_of_time = self.out_of_time or (not self.by_signal_or_failure and monotonic() >= self.deadline)
+        return self.out_of_time or self.by_signal_or_failure
 
     def raise_reason(self) -> None:
         """Raise the exception for the reason of the stop; return if there is none, or a failed cell was the reason.
@@ -44,7 +44,7 @@ class StopRequest:
             raise TimeLimitReached
 
     @property
-    def not_by_clock(self) -> bool:
+    def by_signal_or_failure(self) -> bool:
         """Whether a signal or a failed cell requested the stop."""
         return self.signum is not None or self.failed
 
@@ -61,16 +61,16 @@ def capture_signals(stop: StopRequest) -> Iterator[None]:
     The previous handlers are restored at the end.
     """
 
-    def note(signum: int, frame: FrameType | None) -> None:
-        again, stop.signum = stop.signum is not None, signum
-        if again:
+    def on_signal(signum: int, frame: FrameType | None) -> None:
+        is_repeated, stop.signum = stop.signum is not None, signum
+        if is_repeated:
             stop.raise_signal()
 
     # a signal that is ignored stays ignored: shells ignore Ctrl-C for programs in the background
-    heeded = [signum for signum in BY_SIGNAL if signal.getsignal(signum) is not signal.SIG_IGN]
-    before = {signum: signal.signal(signum, note) for signum in heeded}
+    handled = [signum for signum in BY_SIGNAL if signal.getsignal(signum) is not signal.SIG_IGN]
+    previous_handlers = {signum: signal.signal(signum, on_signal) for signum in handled}
     try:
         yield
     finally:
-        for signum, handler in before.items():
+        for signum, handler in previous_handlers.items():
             signal.signal(signum, handler)

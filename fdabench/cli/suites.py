@@ -46,11 +46,11 @@ def grid_summary(expanded: LoadedSuite) -> str:
     workloads = set(workloads_of([cell.to_lock() for cell in expanded.cells]).values())
     cells, seeds = len(expanded.cells), len(expanded.suite.seeds)
     counts = [(len(labels), "strategies"), (len(workloads), "workloads"), (seeds, "seeds")]
-    product = " x ".join(_counted(count, name) for count, name in counts)
-    whole = len(labels) * len(workloads) * seeds == cells
-    return f"{_counted(cells, 'cells')} {'=' if whole else 'of'} {product}"
+    product = " x ".join(_format_count(count, name) for count, name in counts)
+    is_full_grid = len(labels) * len(workloads) * seeds == cells
+    return f"{_format_count(cells, 'cells')} {'=' if is_full_grid else 'of'} {product}"
 
 
-def _counted(count: int, name: str) -> str:
-    one = "strategy" if name == "strategies" else name.removesuffix("s")
-    return f"{count} {one if count == 1 else name}"
+def _format_count(count: int, name: str) -> str:
+    singular = "strategy" if name == "strategies" else name.removesuffix("s")
+    return f"{count} {singular if count == 1 else name}"

@@ -16,7 +16,7 @@ class CollectiveOrderCheck:
 
     strategy: str
     ledger: Ledger
-    team: ProcessGroup
+    group: ProcessGroup
 
     def __call__(self, what: str) -> None:
         """Compare what the ranks are about to do.
@@ -24,21 +24,24 @@ class CollectiveOrderCheck:
         Raises:
             RankDivergenceError: they differ. Raised in every rank; names what each is about to do.
         """
-        said = self.team.all_gather(f"step {self.ledger.step}: {what}")
-        if len(set(said)) > 1:
+        descriptions = self.group.all_gather(f"step {self.ledger.step}: {what}")
+        if len(set(descriptions)) > 1:
             raise RankDivergenceError(
-                f"the strategy {self.strategy!r} does not do the same in every process: "
-                f"{_describe_difference(said)}. It may "
-                "branch on t, on the round, and on what came out of the channel; on nothing else"
+                f"the strategy {self.strategy!r} takes different branches in the ranks: "
+                f"{_describe_difference(descriptions)}. A strategy "
+                "may branch only on t, on the round, and on values that the channel returned"
             )
 
 
-def make_consistency_check(strategy: str, ledger: Ledger, team: ProcessGroup) -> Callable[[str], None]:
+def make_consistency_check(strategy: str, ledger: Ledger, group: ProcessGroup) -> Callable[[str], None]:
     """The function that a channel calls before each collective."""
-    return CollectiveOrderCheck(strategy, ledger, team) if team.check_consistency else no_announcement
+    return CollectiveOrderCheck(strategy, ledger, group) if group.check_consistency else no_announcement
 
 
-def _describe_difference(said: list[str]) -> str:
+def _describe_difference(descriptions: list[str]) -> str:
     """`rank 0, 1: step 3: averages ...; rank 2: step 3: ends it`."""
-    by_words = groupby(sorted(range(len(said)), key=lambda rank: (said[rank], rank)), key=lambda rank: said[rank])
-    return "; ".join(f"rank {', '.join(map(str, ranks))}: {words}" for words, ranks in by_words)
+    by_description = groupby(
+        sorted(range(len(descriptions)), key=lambda rank: (descriptions[rank], rank)),
+        key=lambda rank: descriptions[rank],
+    )
+    return "; ".join(f"rank {', '.join(map(str, ranks))}: {description}" for description, ranks in by_description)

@@ -36,19 +36,19 @@ class ErrorResolution(NamedTuple):
 class RankCoordinator:
     """One rank of a group, from its registration in the store to `shutdown`."""
 
-    def __init__(self, meeting: Rendezvous, rank: int) -> None:
+    def __init__(self, rendezvous: Rendezvous, rank: int) -> None:
         """Register the rank in the store and start its heartbeat.
 
         Raises:
             ProcessLostError: the store does not answer.
         """
-        self.rank, self.size, self._timeout_s = rank, meeting.size, meeting.timeout_s
-        self._local = meeting.host == LOOPBACK
-        self._store = dist.PrefixStore(meeting.name, meeting.store())
+        self.rank, self.size, self._timeout_s = rank, rendezvous.size, rendezvous.timeout_s
+        self._local = rendezvous.host == LOOPBACK
+        self._store = dist.PrefixStore(rendezvous.name, rendezvous.store())
         self._store.set(f"here/{rank}", f"pid {os.getpid()} on {platform.node()}")
-        self._over = threading.Event()
-        beats = dist.PrefixStore(meeting.name, meeting.store())
-        threading.Thread(target=_send_heartbeats, args=(beats, rank, self._over), daemon=True).start()
+        self._left = threading.Event()
+        heartbeat_store = dist.PrefixStore(rendezvous.name, rendezvous.store())
+        threading.Thread(target=_send_heartbeats, args=(heartbeat_store, rank, self._left), daemon=True).start()
 
     def init_process_group(self, device: torch.device) -> None:
         """Initialize the default process group; waits for the other ranks. Later calls do nothing.
@@ -67,18 +67,18 @@ class RankCoordinator:
             dist.init_process_group(backend, store=group, rank=self.rank, world_size=self.size, timeout=limit)
             logger.info("rank %d of %d has joined over %s", self.rank, self.size, backend)
         except RuntimeError as error:
-            absent = self._format_ranks(self._missing_ranks()) or "a process"
-            raise ProcessLostError(f"{absent} did not come: {error}") from error
+            missing = self._format_ranks(self._missing_ranks()) or "a process"
+            raise ProcessLostError(f"{missing} did not join the process group: {error}") from error
 
     @property
     def has_left(self) -> bool:
         """Whether `shutdown` was called."""
-        return self._over.is_set()
+        return self._left.is_set()
 
     def shutdown(self) -> None:
         """Leave the group. The process that serves the store waits for this."""
         if not self.has_left:
-            self._over.set()
+            self._left.set()
             with suppress(RuntimeError):
                 self._store.set(f"gone/{self.rank}", "")
             if dist.is_initialized():
@@ -98,98 +98,100 @@ class RankCoordinator:
         """Yield the commands of the leader with their numbers, until it ends the group.
 
         Raises:
-            ProcessLostError: the store is gone, and the leader with it.
+            ProcessLostError: the connection to the store, and so to the leader, is lost.
         """
         number = 1
         while (text := wait_for_key(self._store, f"order/{number}", self._timeout_s)) != END:
             yield number, text
             number += 1
 
-    def resolve_error(self, order: int, error: Exception) -> ErrorResolution:
+    def resolve_error(self, command: int, error: Exception) -> ErrorResolution:
         """Agree with the other ranks on an error.
 
         The group ends unless all ranks raised an exception. A follower has to end its process then, because that
         closes its connections.
 
         Args:
-            order: the number of the command that failed.
+            command: the number of the command that failed.
             error: what this rank raised.
         """
         raised = not isinstance(error, ProcessLostError)
         logger.warning("rank %d of %d: %s: %s", self.rank, self.size, type(error).__name__, error)
         self._store.set(
-            _command(order, self.rank), f"raised {type(error).__name__}: {error}" if raised else _PROCESS_LOST
+            _report_key(command, self.rank), f"raised {type(error).__name__}: {error}" if raised else _PROCESS_LOST
         )
         if not raised and self.rank != LEADER:
             # the store may be unreachable as well, and a call would wait for it
             self.shutdown()
             return ErrorResolution(error, can_continue=False)
-        if not (raised and self._all_reported(order, ERROR_GRACE_S)):
+        if not (raised and self._all_reported(command, ERROR_GRACE_S)):
             self.shutdown()
             if self.rank == LEADER:
-                self._all_reported(order, self._timeout_s)
-        words = {rank: self._store.get(_command(order, rank)).decode() for rank in self._reporting_ranks(order)}
-        alike = len(words) == self.size and _PROCESS_LOST not in words.values()
-        if not alike:
+                self._all_reported(command, self._timeout_s)
+        reports = {
+            rank: self._store.get(_report_key(command, rank)).decode() for rank in self._reporting_ranks(command)
+        }
+        all_raised = len(reports) == self.size and _PROCESS_LOST not in reports.values()
+        if not all_raised:
             self.shutdown()
-        return ErrorResolution(self._cause(error, words), alike)
+        return ErrorResolution(self._cause(error, reports), all_raised)
 
-    def _cause(self, error: Exception, words: dict[int, str]) -> Exception:
-        raised = [rank for rank, word in words.items() if word != _PROCESS_LOST]
-        silent = [rank for rank in range(self.size) if rank not in words]
+    def _cause(self, error: Exception, reports: dict[int, str]) -> Exception:
+        raised = [rank for rank, report in reports.items() if report != _PROCESS_LOST]
+        silent = [rank for rank in range(self.size) if rank not in reports]
         if not isinstance(error, ProcessLostError):
             return error
         if raised:
-            return RuntimeError(f"{self._format_ranks(raised[:1])} {words[raised[0]]}; the others waited for it")
+            return RuntimeError(f"{self._format_ranks(raised[:1])} {reports[raised[0]]}; the other ranks waited for it")
         if silent:
             return ProcessLostError(
-                f"no word from {self._format_ranks(silent)}: killed, stopped or cut off from the others"
+                f"no report from {self._format_ranks(silent)}: it was killed or stopped, or its connection is lost"
             )
         return error
 
-    def _all_reported(self, order: int, limit_s: float) -> bool:
+    def _all_reported(self, command: int, limit_s: float) -> bool:
         """Wait until every rank that is alive has reported.
 
         Returns:
             Whether all ranks have reported.
         """
         deadline = monotonic() + limit_s
-        pulse = HeartbeatMonitor(self._store)
+        monitor = HeartbeatMonitor(self._store)
         while True:
-            missing = set(range(self.size)) - set(self._reporting_ranks(order))
-            alive = [rank for rank in missing if pulse.is_alive(rank)]
+            missing = set(range(self.size)) - set(self._reporting_ranks(command))
+            alive = [rank for rank in missing if monitor.is_alive(rank)]
             if not alive or monotonic() > deadline:
                 return not missing
             sleep(LOOK_S)
 
-    def _reporting_ranks(self, order: int) -> list[int]:
-        return [rank for rank in range(self.size) if self._store.check([_command(order, rank)])]
+    def _reporting_ranks(self, command: int) -> list[int]:
+        return [rank for rank in range(self.size) if self._store.check([_report_key(command, rank)])]
 
     def _missing_ranks(self) -> list[int]:
         return [rank for rank in range(self.size) if not self._store.check([f"here/{rank}"])]
 
     def _format_ranks(self, ranks: list[int]) -> str:
         """`rank 2 of 4 (pid 123 on host)`."""
-        here = set(range(self.size)) - set(self._missing_ranks())
-        where = {rank: f" ({self._store.get(f'here/{rank}').decode()})" for rank in here}
+        registered = set(range(self.size)) - set(self._missing_ranks())
+        where = {rank: f" ({self._store.get(f'here/{rank}').decode()})" for rank in registered}
         return ", ".join(f"rank {rank} of {self.size}{where.get(rank, '')}" for rank in ranks)
 
 
 def _use_loopback() -> None:
     """Make gloo listen on the loopback interface; by default it takes the one with the name of the host."""
-    known = {name for _, name in socket.if_nameindex()}
-    loopback = next((name for name in ("lo", "lo0") if name in known), None)
+    interfaces = {name for _, name in socket.if_nameindex()}
+    loopback = next((name for name in ("lo", "lo0") if name in interfaces), None)
     if loopback is not None:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
 
 
-def _command(order: int, rank: int) -> str:
-    return f"word/{order}/{rank}"
+def _report_key(command: int, rank: int) -> str:
+    return f"word/{command}/{rank}"
 
 
-def _send_heartbeats(store: dist.PrefixStore, rank: int, over: threading.Event) -> None:
+def _send_heartbeats(store: dist.PrefixStore, rank: int, left: threading.Event) -> None:
     try:
-        while not over.wait(HEARTBEAT_INTERVAL_S):
+        while not left.wait(HEARTBEAT_INTERVAL_S):
             store.add(f"beat/{rank}", 1)
     except RuntimeError:
         # the store is gone, so no rank reads the heartbeat

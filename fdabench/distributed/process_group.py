@@ -89,11 +89,11 @@ class ProcessGroup(Protocol):
         """The value of rank 0, in every rank."""
         ...
 
-    def gather(self, mine: T) -> list[T]:
+    def gather(self, value: T) -> list[T]:
         """The value of each rank, in rank order; in rank 0 only, an empty list elsewhere."""
         ...
 
-    def all_gather(self, mine: T) -> list[T]:
+    def all_gather(self, value: T) -> list[T]:
         """The value of each rank, in rank order, in every rank."""
         ...
 
@@ -120,11 +120,11 @@ class SingleProcess:
     def broadcast(self, make: Callable[[], T]) -> T:
         return make()
 
-    def gather(self, mine: T) -> list[T]:
-        return [mine]
+    def gather(self, value: T) -> list[T]:
+        return [value]
 
-    def all_gather(self, mine: T) -> list[T]:
-        return [mine]
+    def all_gather(self, value: T) -> list[T]:
+        return [value]
 
 
 SINGLE_PROCESS = SingleProcess()
@@ -160,40 +160,40 @@ class TorchProcessGroup:
         size = torch.tensor([len(content)])
         with translate_dist_errors():
             dist.broadcast(size, 0)
-            said = _as_tensor(content) if self.rank == 0 else torch.empty(int(size), dtype=torch.uint8)
-            dist.broadcast(said, 0)
-        answer: T = self._decode(said)
-        return answer
+            buffer = _as_tensor(content) if self.rank == 0 else torch.empty(int(size), dtype=torch.uint8)
+            dist.broadcast(buffer, 0)
+        result: T = self._decode(buffer)
+        return result
 
-    def gather(self, mine: T) -> list[T]:
-        padded, sizes = self._pad(mine)
-        everyones = [torch.empty_like(padded) for _ in sizes] if self.rank == 0 else None
+    def gather(self, value: T) -> list[T]:
+        padded, sizes = self._pad(value)
+        buffers = [torch.empty_like(padded) for _ in sizes] if self.rank == 0 else None
         with translate_dist_errors():
-            dist.gather(padded, everyones, 0)
-        return [self._decode(each[:size]) for each, size in zip(everyones or [], sizes, strict=False)]
+            dist.gather(padded, buffers, 0)
+        return [self._decode(message[:size]) for message, size in zip(buffers or [], sizes, strict=False)]
 
-    def all_gather(self, mine: T) -> list[T]:
-        padded, sizes = self._pad(mine)
-        everyones = [torch.empty_like(padded) for _ in sizes]
+    def all_gather(self, value: T) -> list[T]:
+        padded, sizes = self._pad(value)
+        buffers = [torch.empty_like(padded) for _ in sizes]
         with translate_dist_errors():
-            dist.all_gather(everyones, padded)
-        return [self._decode(each[:size]) for each, size in zip(everyones, sizes, strict=True)]
+            dist.all_gather(buffers, padded)
+        return [self._decode(message[:size]) for message, size in zip(buffers, sizes, strict=True)]
 
-    def _pad(self, mine: object) -> tuple[Tensor, list[int]]:
+    def _pad(self, value: object) -> tuple[Tensor, list[int]]:
         """Bytes padded to the longest message of all ranks, because backends need equal sizes; and the sizes."""
-        content = _as_tensor(self.codec.encode(mine))
+        content = _as_tensor(self.codec.encode(value))
         sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
         with translate_dist_errors():
             dist.all_gather(sizes, torch.tensor([len(content)]))
         lengths = [int(size) for size in sizes]
         return torch.nn.functional.pad(content, (0, max(lengths) - len(content))), lengths
 
-    def _decode(self, said: Tensor) -> Any:
+    def _decode(self, buffer: Tensor) -> Any:
         try:
-            return self.codec.decode(said.numpy().tobytes())
+            return self.codec.decode(buffer.numpy().tobytes())
         except Exception as error:
             raise ProcessLostError(
-                f"another process said what cannot be read: {type(error).__name__}: {error}"
+                f"a message of another rank cannot be decoded: {type(error).__name__}: {error}"
             ) from error
 
 
@@ -203,5 +203,5 @@ def _as_tensor(content: bytes) -> Tensor:
 
 def split_evenly(workers: int, processes: int) -> tuple[int, ...]:
     """The number of workers of each rank: as equal as possible, the first ranks have one more."""
-    each, more = divmod(workers, processes)
-    return tuple(each + (rank < more) for rank in range(processes))
+    quotient, remainder = divmod(workers, processes)
+    return tuple(quotient + (rank < remainder) for rank in range(processes))

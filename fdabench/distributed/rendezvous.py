@@ -55,7 +55,7 @@ class Rendezvous:
         except OSError as error:
             raise ProcessLostError(
                 f"no store can be served at {self.host}:{self.port}: {error.strerror}; "
-                "the address has to be one of rank 0's interfaces"
+                "the address must be that of one of rank 0's interfaces"
             ) from error
         host, port = listener.getsockname()[:2]
         try:
@@ -87,7 +87,7 @@ def open_local_store(size: int, timeout_s: float) -> tuple[dist.TCPStore, Rendez
 
 
 class HeartbeatMonitor:
-    """Tells from heartbeats whether ranks are alive."""
+    """Reads the heartbeats of ranks and detects ranks that have stopped sending them."""
 
     def __init__(self, store: dist.Store) -> None:
         self._store = store
@@ -101,21 +101,21 @@ class HeartbeatMonitor:
         return monotonic() - self._beats[rank][1] < SILENT_S
 
 
-def request_shutdown(meeting: Rendezvous) -> None:
+def request_shutdown(rendezvous: Rendezvous) -> None:
     """End a group from outside: its followers get no more commands."""
-    store = dist.PrefixStore(meeting.name, meeting.store())
+    store = dist.PrefixStore(rendezvous.name, rendezvous.store())
     number = store.add("orders", 1)
     store.set(f"order/{number}", END)
 
 
-def wait_for_shutdown(meeting: Rendezvous) -> None:
+def wait_for_shutdown(rendezvous: Rendezvous) -> None:
     """Wait until all followers have left or are dead; called by the process that serves their store."""
-    store = dist.PrefixStore(meeting.name, meeting.store())
-    deadline, pulse = monotonic() + meeting.timeout_s, HeartbeatMonitor(store)
-    left = set(range(LEADER + 1, meeting.size))
-    while left and monotonic() < deadline:
-        came = {rank for rank in left if store.check([f"here/{rank}"])}
-        left -= {rank for rank in came if store.check([f"gone/{rank}"]) or not pulse.is_alive(rank)}
+    store = dist.PrefixStore(rendezvous.name, rendezvous.store())
+    deadline, monitor = monotonic() + rendezvous.timeout_s, HeartbeatMonitor(store)
+    remaining = set(range(LEADER + 1, rendezvous.size))
+    while remaining and monotonic() < deadline:
+        registered = {rank for rank in remaining if store.check([f"here/{rank}"])}
+        remaining -= {rank for rank in registered if store.check([f"gone/{rank}"]) or not monitor.is_alive(rank)}
         sleep(LOOK_S)
 
 
@@ -125,27 +125,31 @@ def wait_for_key(store: dist.Store, key: str, limit_s: float) -> str:
     A thread reads the store, because a call to a store that cannot be reached any more never returns.
 
     Raises:
-        ProcessLostError: the store is gone, or has not answered within the timeout.
+        ProcessLostError: the connection to the store is lost, or the store has not answered within the timeout.
     """
-    heard: SimpleQueue[str | Exception | None] = SimpleQueue()
-    threading.Thread(target=_listen, args=(store, key, heard), daemon=True).start()
+    replies: SimpleQueue[str | Exception | None] = SimpleQueue()
+    threading.Thread(target=_listen, args=(store, key, replies), daemon=True).start()
     while True:
         try:
-            said = heard.get(timeout=limit_s)
+            reply = replies.get(timeout=limit_s)
         except Empty:
             raise ProcessLostError(f"the store has not answered for {limit_s:g} s") from None
-        if isinstance(said, Exception):
-            raise ProcessLostError(f"the store is gone: {said}") from said
-        if said is not None:
-            return said
+        if isinstance(reply, Exception):
+            raise ProcessLostError(f"the connection to the store is lost: {reply}") from reply
+        if reply is not None:
+            return reply
 
 
-def _listen(store: dist.Store, key: str, heard: "SimpleQueue[str | Exception | None]") -> None:
-    """Put the value of the key into the queue, before that empty values as signs of life, or an error at the end."""
+def _listen(store: dist.Store, key: str, replies: "SimpleQueue[str | Exception | None]") -> None:
+    """Put the value of the key into the queue, or the error of the store.
+
+    While the key does not exist, put None after each answer of the store. So the reader can detect that the store has
+    stopped answering.
+    """
     try:
         while not store.check([key]):
-            heard.put(None)
+            replies.put(None)
             sleep(LOOK_S)
-        heard.put(store.get(key).decode())
+        replies.put(store.get(key).decode())
     except RuntimeError as error:
-        heard.put(error)
+        replies.put(error)

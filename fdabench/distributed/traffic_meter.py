@@ -56,9 +56,9 @@ class CollectiveTraffic:
 class TrafficMeter:
     """Measures the time of each collective, and reads the interface around it if there is one."""
 
-    team: ProcessGroup
+    group: ProcessGroup
     ledger: Ledger
-    held: tuple[int, ...]
+    workers_per_rank: tuple[int, ...]
     """The number of workers of each rank."""
     rows: list[CollectiveTraffic] = field(default_factory=list)
     _idle_bytes: float | None = None
@@ -66,60 +66,62 @@ class TrafficMeter:
     @contextmanager
     def __call__(self, kind: str, payload_bytes: int, operation: Operation) -> Iterator[None]:
         before = self._before()
-        begun = perf_counter()
+        started = perf_counter()
         yield
-        seconds = perf_counter() - begun
+        seconds = perf_counter() - started
         received = self._received_since(before)
-        predicted = expected_wire_bytes(self.team.reduction, operation, payload_bytes, self.held)
-        self._note(CollectiveTraffic(self.ledger.step, kind, 1, payload_bytes, predicted, received, seconds))
+        predicted = expected_wire_bytes(self.group.reduction, operation, payload_bytes, self.workers_per_rank)
+        self._append(CollectiveTraffic(self.ledger.step, kind, 1, payload_bytes, predicted, received, seconds))
 
     def _before(self) -> int:
         """The counter before any rank sends."""
-        if not self.team.network_interface:
+        if not self.group.network_interface:
             return 0
         if self._idle_bytes is None:
             self._idle_bytes = self._idle()
-        before = interface_rx_bytes(self.team.network_interface)
-        self.team.barrier()
+        before = interface_rx_bytes(self.group.network_interface)
+        self.group.barrier()
         return before
 
     def _received_since(self, before: int) -> int | None:
         """The bytes when all ranks have received everything."""
-        if not self.team.network_interface:
+        if not self.group.network_interface:
             return None
-        self.team.barrier()
-        after = interface_rx_bytes(self.team.network_interface)
+        self.group.barrier()
+        after = interface_rx_bytes(self.group.network_interface)
         # a narrow counter wraps around, and a replaced interface starts at 0
         return round(after - before - (self._idle_bytes or 0.0)) if after >= before else None
 
     def _idle(self) -> float:
         """Bytes of a window without a collective."""
-        self.team.barrier()
-        before = interface_rx_bytes(self.team.network_interface)
+        self.group.barrier()
+        before = interface_rx_bytes(self.group.network_interface)
         for _ in range(2 * IDLE_CALIBRATION_WINDOWS):
-            self.team.barrier()
-        return (interface_rx_bytes(self.team.network_interface) - before) / IDLE_CALIBRATION_WINDOWS
+            self.group.barrier()
+        return (interface_rx_bytes(self.group.network_interface) - before) / IDLE_CALIBRATION_WINDOWS
 
-    def _note(self, crossed: CollectiveTraffic) -> None:
-        if self.rows and self.rows[-1].can_merge(crossed):
-            self.rows[-1] += crossed
+    def _append(self, traffic: CollectiveTraffic) -> None:
+        if self.rows and self.rows[-1].can_merge(traffic):
+            self.rows[-1] += traffic
         else:
-            self.rows.append(crossed)
+            self.rows.append(traffic)
 
     def gather_all_ranks(self) -> list[CollectiveTraffic]:
         """The rows of all ranks, in rank 0: bytes are summed over interfaces, counted once if ranks share one."""
-        place = interface_id(self.team.network_interface) if self.team.network_interface else ("", self.team.rank, "")
-        seen = self.team.gather((place, self.rows))
-        by_interface = dict(reversed(seen))
-        alike = zip(*(rows for _, rows in seen), strict=True)
-        bytes_of = zip(*by_interface.values(), strict=True)
+        interface_key = (
+            interface_id(self.group.network_interface) if self.group.network_interface else ("", self.group.rank, "")
+        )
+        rank_rows = self.group.gather((interface_key, self.rows))
+        by_interface = dict(reversed(rank_rows))
+        by_collective = zip(*(rows for _, rows in rank_rows), strict=True)
+        rows_of_interfaces = zip(*by_interface.values(), strict=True)
         return [
             replace(
                 each[0],
-                received_bytes=_possible(_sum([row.received_bytes for row in apart])),
+                received_bytes=_possible(_sum([row.received_bytes for row in counted_rows])),
                 seconds=max(row.seconds for row in each),
             )
-            for each, apart in zip(alike, bytes_of, strict=True)
+            for each, counted_rows in zip(by_collective, rows_of_interfaces, strict=True)
         ]
 
 
@@ -133,16 +135,18 @@ def _possible(count: int | None) -> int | None:
     return None if count is None or count < 0 else count
 
 
-def expected_wire_bytes(mean: Reduction, operation: Operation, payload_bytes: int, held: tuple[int, ...]) -> int:
+def expected_wire_bytes(
+    mean: Reduction, operation: Operation, payload_bytes: int, workers_per_rank: tuple[int, ...]
+) -> int:
     """Bytes over all ranks for one collective, without framing.
 
     `allreduce` sends one partial sum of each rank around a ring twice. `ordered`, and any gather of packed messages,
     sends all rows around once, and each rank sends as many rows as the rank with the most workers.
     """
-    processes = len(held)
+    processes = len(workers_per_rank)
     if mean == "allreduce" and operation == ALL_REDUCE:
         return 2 * (processes - 1) * payload_bytes
-    return processes * (processes - 1) * max(held) * payload_bytes
+    return processes * (processes - 1) * max(workers_per_rank) * payload_bytes
 
 
 def interface_rx_bytes(interface: str) -> int:

@@ -14,13 +14,13 @@ class RunCells(Protocol):
     def __call__(
         self,
         cells: Sequence[Cell],
-        place: RunContext,
-        stop_asked: Callable[[], bool],
-        begun: Mapping[str, int] | None,
+        context: RunContext,
+        should_stop: Callable[[], bool],
+        previous_attempts: Mapping[str, int] | None,
     ) -> Generator[Event]: ...
 
 
-def _no_check(cells: Sequence[Cell], place: RunContext) -> None:
+def _no_check(cells: Sequence[Cell], context: RunContext) -> None:
     pass
 
 

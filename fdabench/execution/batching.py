@@ -15,19 +15,23 @@ def estimated_work(cell: Cell, registry: Registry = BUILT_IN) -> float:
     return samples * resolved.num_parameters
 
 
-def batch_cells(cells: Sequence[Cell], together: int, registry: Registry = BUILT_IN) -> list[list[Cell]]:
+def batch_cells(cells: Sequence[Cell], cells_per_batch: int, registry: Registry = BUILT_IN) -> list[list[Cell]]:
     """Group cells whose workers can be rows of one matrix.
 
     Args:
         cells: of one suite.
-        together: cells in a group, at most.
+        cells_per_batch: cells in a group, at most.
         registry: the components that the cells name.
 
     Returns:
         Groups with equal `batch_key`, the one with the most work first, so that no long cell is left for the end.
     """
-    alike: dict[str, list[Cell]] = {}
+    by_key: dict[str, list[Cell]] = {}
     for cell in cells:
-        alike.setdefault(batch_key(cell.config), []).append(cell)
-    groups = [mine[at : at + together] for mine in alike.values() for at in range(0, len(mine), together)]
+        by_key.setdefault(batch_key(cell.config), []).append(cell)
+    groups = [
+        group[start : start + cells_per_batch]
+        for group in by_key.values()
+        for start in range(0, len(group), cells_per_batch)
+    ]
     return sorted(groups, key=lambda group: sum(estimated_work(cell, registry) for cell in group), reverse=True)

@@ -44,32 +44,32 @@ def unblock_signals() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_SIGNALS)
 
 
-def make_rank_context(table: GroupConfig, rank: int, kit: ComputeConfig, registry: Registry) -> RankContext:
-    device = device_for_rank(kit.device, rank)
+def make_rank_context(group: GroupConfig, rank: int, compute: ComputeConfig, registry: Registry) -> RankContext:
+    device = device_for_rank(compute.device, rank)
     return RankContext(
-        RankCoordinator(table.meeting, rank), table.mean, table.wire, device, ENGINES[kit.engine], registry
+        RankCoordinator(group.rendezvous, rank), group.mean, group.wire, device, ENGINES[compute.engine], registry
     )
 
 
-def run_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:
+def run_follower(compute: ComputeConfig, group: GroupConfig, rank: int) -> None:
     """Run the follower rank of a group until its leader ends it.
 
     Raises:
         ProcessLostError: as `run_as_follower`.
     """
-    kit.apply()
-    with run_log(kit.log_folder, rank):
-        seat = make_rank_context(table, rank, kit, kit.plugins.unpacked())
+    compute.apply()
+    with run_log(compute.log_folder, rank):
+        rank_context = make_rank_context(group, rank, compute, compute.plugins.unpacked())
         try:
-            run_as_follower(mmap_loader(kit.folder, seat.device), seat)
+            run_as_follower(mmap_loader(compute.folder, rank_context.device), rank_context)
         finally:
-            seat.member.shutdown()
+            rank_context.member.shutdown()
 
 
-def run_local_follower(kit: ComputeConfig, table: GroupConfig, rank: int) -> None:
+def run_local_follower(compute: ComputeConfig, group: GroupConfig, rank: int) -> None:
     """Run a follower that this run has started. It ignores Ctrl-C, because the parent ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     unblock_signals()
     with suppress(Exception):
-        run_follower(kit, table, rank)
+        run_follower(compute, group, rank)

@@ -58,7 +58,7 @@ class Lease:
         return True
 
     def refresh(self) -> None:
-        """Touch the file that tells other hosts that the holder is alive."""
+        """Touch the file whose modification time shows other hosts that the holder is alive."""
         with suppress(OSError):
             os.utime(self._holder)
 

@@ -65,7 +65,7 @@ class RunContext:
     registry: Registry = BUILT_IN
     checkpoint_s: float = DEFAULT_INTERVAL_S
     """Seconds between the checkpoints of a cell, at least."""
-    team: DistributedConfig | None = None
+    distributed: DistributedConfig | None = None
     """The ranks of each cell; None where one process holds all workers of a cell."""
 
 
@@ -75,9 +75,9 @@ def _never() -> bool:
 
 def run_cells(
     cells: Sequence[Cell],
-    place: RunContext,
-    stop_asked: Callable[[], bool] = _never,
-    begun: Mapping[str, int] | None = None,
+    context: RunContext,
+    should_stop: Callable[[], bool] = _never,
+    previous_attempts: Mapping[str, int] | None = None,
 ) -> Generator[Event]:
     """Run all cells, those with the most work first.
 
@@ -90,49 +90,50 @@ def run_cells(
 
     Args:
         cells: to be run.
-        place: what they are computed with.
-        stop_asked: returns whether a stop was requested; called several times a second.
-        begun: for each cell the attempts before this run was planned. Default: read from the results folder.
+        context: what they are computed with.
+        should_stop: returns whether a stop was requested; called several times a second.
+        previous_attempts: the attempts of each cell before this run was planned, by id. None: read from the results
+            folder.
 
     Yields:
         Events, in the order in which they happen.
 
     Raises:
-        WorkloadError: there is no room for the data, or processes die before they begin.
+        WorkloadError: there is no room for the data, or worker processes end before they are ready.
         ResultError: the results folder cannot be written.
     """
-    with export_datasets(place.data) as folder:
-        plugins, log_folder = pack_plugins(place.registry), place.store.root.absolute()
-        kit = ComputeConfig(folder, place.device, place.engine, place.threads, plugins, log_folder)
-        task = WorkerConfig(place.store, kit, place.checkpoint_s)
-        groups = deque(batch_cells(cells, place.cells_per_batch, place.registry))
-        known = attempts(cells, place.store) if begun is None else begun
-        pool = _LocalScheduler(task, place.team, place.jobs, groups, stop_asked, known)
+    with export_datasets(context.data) as folder:
+        plugins, log_folder = pack_plugins(context.registry), context.store.root.absolute()
+        compute = ComputeConfig(folder, context.device, context.engine, context.threads, plugins, log_folder)
+        config = WorkerConfig(context.store, compute, context.checkpoint_s)
+        groups = deque(batch_cells(cells, context.cells_per_batch, context.registry))
+        planned_attempts = attempts(cells, context.store) if previous_attempts is None else previous_attempts
+        scheduler = _LocalScheduler(config, context.distributed, context.jobs, groups, should_stop, planned_attempts)
         try:
-            yield from pool.events()
+            yield from scheduler.events()
         except GeneratorExit:
             # a caller that closes a scheduler which is already stopping does not wait for it
-            if not (pool.stopping or stop_asked()):
-                pool.stop_asked = lambda: True
-                deque(pool.events(), maxlen=0)
+            if not (scheduler.stopping or should_stop()):
+                scheduler.should_stop = lambda: True
+                deque(scheduler.events(), maxlen=0)
             raise
         finally:
-            pool.kill()
-            if place.team is not None and place.team.external_rendezvous is not None:
-                request_shutdown(place.team.external_rendezvous)
-                if place.team.hosts_store:
-                    wait_for_shutdown(place.team.external_rendezvous)
+            scheduler.kill()
+            if context.distributed is not None and context.distributed.external_rendezvous is not None:
+                request_shutdown(context.distributed.external_rendezvous)
+                if context.distributed.hosts_store:
+                    wait_for_shutdown(context.distributed.external_rendezvous)
 
 
 @dataclass
 class _LocalScheduler:
     """Assigns waiting cells to worker processes and turns their messages into events."""
 
-    task: WorkerConfig
-    team: DistributedConfig | None
+    config: WorkerConfig
+    distributed: DistributedConfig | None
     jobs: int
     waiting: deque[list[Cell]]
-    stop_asked: Callable[[], bool]
+    should_stop: Callable[[], bool]
     planned_attempts: Mapping[str, int]
     """Attempts of each cell when the run was planned."""
     locked_cells: deque[tuple[float, Cell]] = field(default_factory=deque)
@@ -146,16 +147,16 @@ class _LocalScheduler:
     def events(self) -> Iterator[Event]:
         """Yield events until every cell has ended or, after a request to stop, until no cell is running."""
         while self.waiting or self.locked_cells or any(child.cells for child in self.workers):
-            if not self.stopping and self.stop_asked():
+            if not self.stopping and self.should_stop():
                 self._stop()
             while self.locked_cells and self.locked_cells[0][0] <= monotonic():
                 self.waiting.append([self.locked_cells.popleft()[1]])
             self._assign()
-            heard = wait([child.pipe for child in self.workers], TICK_S)
-            if not heard:
+            ready = wait([child.pipe for child in self.workers], TICK_S)
+            if not ready:
                 self._kill_hung_ranks()
                 yield Idle()
-            for child in [child for child in self.workers if child.pipe in heard]:
+            for child in [child for child in self.workers if child.pipe in ready]:
                 yield from self._on_message(child)
         if self.startup_error is not None:
             raise self.startup_error
@@ -175,7 +176,7 @@ class _LocalScheduler:
                 send(child, StopWorker())
 
     def _assign(self) -> None:
-        """Give cells to idle processes, and start processes for cells that wait."""
+        """Send cells to idle processes, and start processes for the other waiting cells."""
         for child in self.workers:
             if child.idle and self.waiting:
                 group = self.waiting.popleft()
@@ -183,7 +184,7 @@ class _LocalScheduler:
                 send(child, [CellTask(cell, self.planned_attempts.get(cell.id, 0)) for cell in group])
         free = sum(not child.cells for child in self.workers)
         while len(self.workers) < self.jobs and free < len(self.waiting):
-            self.workers.append(spawn_worker(self.task, self.team))
+            self.workers.append(spawn_worker(self.config, self.distributed))
             free += 1
 
     def _on_message(self, child: WorkerHandle) -> Iterator[Event]:
@@ -221,13 +222,15 @@ class _LocalScheduler:
 
     def _retry_later(self, cell: Cell) -> Iterator[Event]:
         if not self.warned_locked:
-            yield CellWarning(cell, "another run is at it; this one goes on with the rest, and waits")
+            yield CellWarning(
+                cell, "another run has locked this cell; this run continues with the other cells and waits for it"
+            )
         self.warned_locked = True
         if not self.stopping:
             self.locked_cells.append((monotonic() + LOCK_RETRY_S, cell))
 
     def _on_cell_finished(self, cell: Cell, record: Record) -> Iterator[Event]:
-        if record["state"] == "interrupted" and not self.stopping and not self.stop_asked():
+        if record["state"] == "interrupted" and not self.stopping and not self.should_stop():
             # the process was stopped from outside, and the run was not
             self.waiting.append([cell])
         else:
@@ -240,11 +243,15 @@ class _LocalScheduler:
         cause = child.describe_exit()
         self.failed_starts = 0 if child.was_ready else self.failed_starts + 1
         if self.failed_starts >= MAX_FAILED_STARTS:
-            raise WorkloadError(f"the processes that run cells die before they begin: {cause}")
-        if self.team is not None and self.team.external_rendezvous is not None and (self.waiting or self.locked_cells):
+            raise WorkloadError(f"{MAX_FAILED_STARTS} worker processes ended before they were ready: {cause}")
+        if (
+            self.distributed is not None
+            and self.distributed.external_rendezvous is not None
+            and (self.waiting or self.locked_cells)
+        ):
             # another program, such as torchrun, started the group and may start it again
             self.startup_error = ProcessLostError(
-                "the processes of this run are at their end; started again, they go on from here"
+                "the process group of this run has ended; the same command continues the run"
             )
             self.waiting.clear()
             self.locked_cells.clear()
@@ -252,7 +259,7 @@ class _LocalScheduler:
         if len(lost) > 1 and not self.stopping:
             self.waiting.extend([cell] for cell in lost)
         elif len(lost) == 1:
-            record = _lost_record(lost[0], self.task.store, child.process.pid, cause)
+            record = _lost_record(lost[0], self.config.store, child.process.pid, cause)
             yield from self._retry_later(lost[0]) if record is None else [CellFinished(lost[0], record)]
 
 

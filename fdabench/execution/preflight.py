@@ -12,6 +12,7 @@ from fdabench.errors import FdabenchError, UsageError, WorkloadError, did_you_me
 from fdabench.experiment.build import make_samplers, partition_data
 from fdabench.experiment.environment import usable_cores
 from fdabench.experiment.resolved_cell import ResolvedCell
+from fdabench.formatting import plural
 from fdabench.registry.compatibility import non_finite_outputs
 from fdabench.registry.plugin_errors import attribute_errors
 from fdabench.registry.registry import BUILT_IN, Registry
@@ -37,8 +38,8 @@ def check_runnable(
         processes: that share the workers of each cell.
 
     Raises:
-        WorkloadError: cells cannot be shared out, or not be computed as asked, or weights are missing; the message
-            has all faults.
+        WorkloadError: samples cannot be divided among the workers, a setting is not available on the device, or
+            weights are missing; the message has all faults.
     """
     faults = [
         fault
@@ -48,9 +49,9 @@ def check_runnable(
     faults += _missing_weights(cells, registry)
     faults += _non_finite_outputs(cells, data, registry)
     if device.type != "cuda" and any(cell.config.precision == "tf32" for cell in cells):
-        faults.append("precision = 'tf32' needs a CUDA device; on a CPU there are 'fp32' and 'bf16'")
-    few = sorted({cell.config.workers for cell in cells if cell.config.workers < processes})
-    faults += [f"workers = {workers} cannot be shared out over {processes} processes" for workers in few]
+        faults.append("precision = 'tf32' needs a CUDA device; a CPU allows 'fp32' and 'bf16'")
+    worker_counts = sorted({cell.config.workers for cell in cells if cell.config.workers < processes})
+    faults += [f"workers = {workers} cannot be divided among {processes} processes" for workers in worker_counts]
     if faults:
         raise WorkloadError("\n".join(dict.fromkeys(faults)))
 
@@ -111,7 +112,7 @@ def parse_device(text: str) -> torch.device:
     if text != "cpu" and (kind != "cuda" or (index and not index.isdigit())):
         raise UsageError(f"--device {text}: expected auto, cpu, cuda or cuda:0")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"--device {text}: {torch.cuda.device_count()} CUDA devices here")
+        raise UsageError(f"--device {text}: this machine has {plural(torch.cuda.device_count(), 'CUDA device')}")
     return torch.device(text)
 
 
@@ -132,5 +133,5 @@ def default_jobs(device: torch.device, processes: int = 1) -> int:
 
 def default_cells_per_batch(device: torch.device, cells: Sequence[Cell]) -> int:
     """Cells in one batch: as many as fill an accelerator with workers; a CPU is fastest with one."""
-    most = max((cell.config.workers for cell in cells), default=1)
-    return 1 if device.type == "cpu" else max(1, WORKERS_TO_FILL_ACCELERATOR // most)
+    max_workers = max((cell.config.workers for cell in cells), default=1)
+    return 1 if device.type == "cpu" else max(1, WORKERS_TO_FILL_ACCELERATOR // max_workers)

@@ -64,17 +64,19 @@ def ray_backend(address: str | None, jobs: int | None) -> Iterator[Backend]:
 
 
 def _on_node(
-    errand: RemoteConfig, parcels: Sequence[RemoteCell], data: Mapping[str, Any], desk: Any
+    config: RemoteConfig, remote_cells: Sequence[RemoteCell], data: Mapping[str, Any], actor: Any
 ) -> list[RemoteResult]:
-    return run_remote_cells(errand, parcels, data, desk.put.remote, lambda: bool(ray.get(desk.stop_requested.remote())))
+    return run_remote_cells(
+        config, remote_cells, data, actor.put.remote, lambda: bool(ray.get(actor.stop_requested.remote()))
+    )
 
 
 def _run_cells(
     jobs: int | None,
     cells: Sequence[Cell],
-    place: RunContext,
-    stop_asked: Callable[[], bool],
-    begun: Mapping[str, int] | None,
+    context: RunContext,
+    should_stop: Callable[[], bool],
+    previous_attempts: Mapping[str, int] | None,
 ) -> Generator[Event]:
     """As `execution.local_backend.run_cells`; a cell whose node dies is started again on another node.
 
@@ -82,22 +84,22 @@ def _run_cells(
         WorkloadError: the nodes cannot run cells.
         ResultError: the results folder cannot be written.
     """
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    desk = ray.remote(MessageActor).options(num_cpus=0, scheduling_strategy=here).remote()
-    data = {name: ray.put(asdict(each)) for name, each in place.data.items()}
-    known = attempts(cells, place.store) if begun is None else begun
-    groups = deque(batch_cells(cells, place.cells_per_batch, place.registry))
-    driver = _RayScheduler(place, jobs, desk, data, groups, stop_asked, known)
+    driver_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor = ray.remote(MessageActor).options(num_cpus=0, scheduling_strategy=driver_node).remote()
+    data = {name: ray.put(asdict(each)) for name, each in context.data.items()}
+    planned_attempts = attempts(cells, context.store) if previous_attempts is None else previous_attempts
+    groups = deque(batch_cells(cells, context.cells_per_batch, context.registry))
+    scheduler = _RayScheduler(context, jobs, actor, data, groups, should_stop, planned_attempts)
     try:
-        yield from driver.events()
+        yield from scheduler.events()
     except GeneratorExit:
-        if not (driver.stopping or stop_asked()):
-            driver.stop_asked = lambda: True
-            deque(driver.events(), maxlen=0)
+        if not (scheduler.stopping or should_stop()):
+            scheduler.should_stop = lambda: True
+            deque(scheduler.events(), maxlen=0)
         raise
     finally:
-        driver.shutdown()
-        ray.kill(desk)
+        scheduler.shutdown()
+        ray.kill(actor)
 
 
 @dataclass
@@ -111,13 +113,13 @@ class _Task:
 class _RayScheduler:
     """Submits waiting cells as tasks and turns their messages into events."""
 
-    place: RunContext
+    context: RunContext
     jobs: int | None
     actor: Any
     data: Mapping[str, Any]
     """References to the fields of each data set."""
     waiting: deque[list[Cell]]
-    stop_asked: Callable[[], bool]
+    should_stop: Callable[[], bool]
     planned_attempts: Mapping[str, int]
     locked_cells: deque[tuple[float, Cell]] = field(default_factory=deque)
     tasks: dict[Any, _Task] = field(default_factory=dict)
@@ -129,7 +131,7 @@ class _RayScheduler:
     def events(self) -> Iterator[Event]:
         """Yield events until every cell has ended or, after a request to stop, until no cell is running."""
         while self.waiting or self.locked_cells or self.tasks:
-            if not self.stopping and self.stop_asked():
+            if not self.stopping and self.should_stop():
                 self._stop()
             while self.locked_cells and self.locked_cells[0][0] <= monotonic():
                 self.waiting.append([self.locked_cells.popleft()[1]])
@@ -137,12 +139,12 @@ class _RayScheduler:
             if not self.tasks:
                 time.sleep(TICK_S)
             ended = ray.wait(list(self.tasks), timeout=TICK_S)[0] if self.tasks else []
-            heard = ray.get(self.actor.drain.remote())
-            for message in heard:
+            messages = ray.get(self.actor.drain.remote())
+            for message in messages:
                 yield from self._on_message(message)
             for task in ended:
                 yield from self._on_task_end(task)
-            if not heard and not ended:
+            if not messages and not ended:
                 yield Idle()
             self._refresh_leases()
 
@@ -171,14 +173,16 @@ class _RayScheduler:
 
     def _capacity(self) -> int:
         """Tasks that the cluster has processors for. More would wait in the cluster and hold their cells."""
-        return max(1, sum(int(node.get("CPU", 0) // self.place.threads) for node in alive_nodes()))
+        return max(1, sum(int(node.get("CPU", 0) // self.context.threads) for node in alive_nodes()))
 
     def _acquire(self, cell: Cell, task: _Task) -> Iterator[Event]:
         """Add the cell to the task, unless another run holds it or has finished it."""
-        store, lease = self.place.store, Lease(self.place.store, cell.id)
+        store, lease = self.context.store, Lease(self.context.store, cell.id)
         if not lease.acquire():
             if not self.warned_locked:
-                yield CellWarning(cell, "another run is at it; this one goes on with the rest, and waits")
+                yield CellWarning(
+                    cell, "another run has locked this cell; this run continues with the other cells and waits for it"
+                )
             self.warned_locked = True
             self.locked_cells.append((monotonic() + LOCK_RETRY_S, cell))
             return
@@ -189,7 +193,7 @@ class _RayScheduler:
         if (
             record is not None
             and done_since
-            and cell_statuses([cell], store, self.place.registry)[0].status in FINISHED_STATUSES
+            and cell_statuses([cell], store, self.context.registry)[0].status in FINISHED_STATUSES
         ):
             lease.release()
             yield CellFinished(cell, record)
@@ -198,18 +202,18 @@ class _RayScheduler:
         task.leases.append(lease)
 
     def _submit(self, task: _Task) -> Any:
-        cells, place = list(task.cells.values()), self.place
-        need = resources_for(cells, place, self.jobs)
-        if not any(need.fits(node) for node in alive_nodes()):
+        cells, context = list(task.cells.values()), self.context
+        request = resources_for(cells, context, self.jobs)
+        if not any(request.fits(node) for node in alive_nodes()):
             _release(task)
-            raise WorkloadError(f"no node that is left is big enough: {cells[0].title} needs {need}")
-        options = {"num_cpus": need.cpus, "num_gpus": need.gpus, "memory": need.memory, "max_retries": 0}
-        errand = RemoteConfig(
-            place.device.type, place.engine, place.threads, place.checkpoint_s, pack_plugins(place.registry)
+            raise WorkloadError(f"no node has enough resources any more: {cells[0].title} needs {request}")
+        options = {"num_cpus": request.cpus, "num_gpus": request.gpus, "memory": request.memory, "max_retries": 0}
+        config = RemoteConfig(
+            context.device.type, context.engine, context.threads, context.checkpoint_s, pack_plugins(context.registry)
         )
-        parcels = [make_remote_cell(cell, place) for cell in cells]
+        remote_cells = [make_remote_cell(cell, context) for cell in cells]
         data = self.data[cells[0].config.dataset]
-        return ray.remote(_on_node).options(**options).remote(errand, parcels, data, self.actor)
+        return ray.remote(_on_node).options(**options).remote(config, remote_cells, data, self.actor)
 
     def _on_message(self, message: Message) -> Iterator[Event]:
         """Yield the event of a message. Messages of tasks that have ended are dropped."""
@@ -218,7 +222,7 @@ class _RayScheduler:
                 match message:
                     case RemoteStarted():
                         task.began.add(cell.id)
-                        record_started(cell, self.place)
+                        record_started(cell, self.context)
                         yield CellStarted(cell)
                     case RemoteProgress(_, progress):
                         yield CellProgress(cell, progress)
@@ -228,16 +232,18 @@ class _RayScheduler:
     def _on_task_end(self, ref: Any) -> Iterator[Event]:
         task = self.tasks.pop(ref)
         try:
-            for left in ray.get(ref):
-                cell = task.cells[left.record["id"]]
-                record_result(left, self.place.store)
-                yield from self._on_cell_finished(cell, left.record)
+            for result in ray.get(ref):
+                cell = task.cells[result.record["id"]]
+                record_result(result, self.context.store)
+                yield from self._on_cell_finished(cell, result.record)
         except TaskCancelledError:
             return
         except RayTaskError as error:
             cause = getattr(error, "cause", error)
-            told = str(cause).strip().splitlines()[-1:] or [type(cause).__name__]
-            raise WorkloadError(f"a node cannot run cells, for which it needs fdabench: {told[0]:.300}") from error
+            reason = str(cause).strip().splitlines()[-1:] or [type(cause).__name__]
+            raise WorkloadError(
+                f"a node cannot run cells; install the same version of fdabench there: {reason[0]:.300}"
+            ) from error
         except RayError as error:
             yield from self._lost(task, error)
         finally:
@@ -256,11 +262,11 @@ class _RayScheduler:
         for cell in task.cells.values():
             self.tries[cell.id] += 1
             if self.tries[cell.id] < MAX_TRIES and not self.stopping:
-                yield CellWarning(cell, "its node or its process died; it is begun again")
+                yield CellWarning(cell, "the node or the process of this cell died; the cell is started again")
                 self.waiting.append([cell])
             elif cell.id not in task.began and not self.stopping:
-                raise WorkloadError(f"the processes that run cells die before they begin: {cause:.300}")
-            elif (record := record_lost(cell.id, self.place.store, cause)) is not None:
+                raise WorkloadError(f"worker processes ended before they were ready: {cause:.300}")
+            elif (record := record_lost(cell.id, self.context.store, cause)) is not None:
                 yield CellFinished(cell, record)
 
     def _refresh_leases(self) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from fdabench.errors import UsageError
 from fdabench.execution.local_backend import RunContext
 from fdabench.experiment.resolved_cell import ResolvedCell
-from fdabench.formatting import format_bytes
+from fdabench.formatting import format_bytes, plural
 from fdabench.planning.memory import simulation_bytes
 from fdabench.suite.cell import Cell
 
@@ -39,8 +39,8 @@ class ResourceRequest(NamedTuple):
     """Bytes."""
 
     def fits(self, node: Mapping[str, float]) -> bool:
-        there = (node.get("CPU", 0), node.get("GPU", 0), node.get("memory", 0))
-        return all(asked <= found for asked, found in zip(self, there, strict=True))
+        capacity = (node.get("CPU", 0), node.get("GPU", 0), node.get("memory", 0))
+        return all(requested <= available for requested, available in zip(self, capacity, strict=True))
 
     def __str__(self) -> str:
         gpus = f", {self.gpus:g} GPU" if self.gpus else ""
@@ -71,15 +71,15 @@ def _join(address: str) -> None:
         try:
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
         except (OSError, ValueError, OverflowError) as error:
-            raise UsageError(f"{where}: {error}; expected HOST:PORT, as `ray start --head` tells it") from error
+            raise UsageError(f"{where}: {error}; expected HOST:PORT, as `ray start --head` prints it") from error
         if not address.startswith("ray://"):
             _check_answer(address, where)
     terminated = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        told = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UsageError(f"{where}: {told:.200}; `ray start --head` starts one, --ray-address names one") from error
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UsageError(f"{where}: {reason:.200}; `ray start --head` starts one, --ray-address names one") from error
     # Ray prints messages about nodes to stdout, which is for results; events report the same
     ray._private.worker.print_to_stdstream = _discard_log
     # ray.init has replaced the handler
@@ -88,9 +88,9 @@ def _join(address: str) -> None:
 
 def _check_answer(address: str, where: str) -> None:
     """Check in a process, which can be killed, that the head of a Ray cluster listens there."""
-    question = "import sys, ray; ray._raylet.GcsClient(address=sys.argv[1])"
+    code = "import sys, ray; ray._raylet.GcsClient(address=sys.argv[1])"
     try:
-        subprocess.run([sys.executable, "-c", question, address], capture_output=True, check=True, timeout=ANSWER_S)
+        subprocess.run([sys.executable, "-c", code, address], capture_output=True, check=True, timeout=ANSWER_S)
     except subprocess.SubprocessError as error:
         raise UsageError(f"{where}: something listens there that is not the head of a Ray cluster") from error
 
@@ -99,21 +99,31 @@ def _discard_log(data: object, ignore_prefix: bool) -> None:
     pass
 
 
-def check_resources(cells: Sequence[Cell], place: RunContext, jobs: int | None) -> None:
+def check_resources(cells: Sequence[Cell], context: RunContext, jobs: int | None) -> None:
     """Check that for each cell there is a node with enough processors, GPUs and memory.
 
     Raises:
-        UsageError: `--engine distributed` was asked for, or no node has what a cell needs.
+        UsageError: `--engine distributed` is given, or no node has what a cell needs.
     """
-    if place.team is not None:
-        raise UsageError("--executor ray: a cell is a task of one process; --engine distributed is for torchrun")
-    there = alive_nodes()
-    needs = {cell.title: resources_for([cell], place, jobs) for cell in cells}
-    missed = [f"{title} needs {need}" for title, need in needs.items() if not any(need.fits(node) for node in there)]
-    if missed:
-        most = {name: max((node.get(name, 0) for node in there), default=0) for name in ("CPU", "GPU", "memory")}
+    if context.distributed is not None:
+        raise UsageError(
+            "--executor ray: Ray runs each cell in one process, so --engine distributed is not allowed; remove it, or "
+            "use --executor processes"
+        )
+    nodes = alive_nodes()
+    requests = {cell.title: resources_for([cell], context, jobs) for cell in cells}
+    unplaceable = [
+        f"{title} needs {request}"
+        for title, request in requests.items()
+        if not any(request.fits(node) for node in nodes)
+    ]
+    if unplaceable:
+        most = {name: max((node.get(name, 0) for node in nodes), default=0) for name in ("CPU", "GPU", "memory")}
         largest = ResourceRequest(int(most["CPU"]), most["GPU"], int(most["memory"]))
-        raise UsageError(f"--executor ray: no node is big enough ({len(missed)} cells): {missed[0]}; at most {largest}")
+        raise UsageError(
+            f"--executor ray: no node has enough resources for {plural(len(unplaceable), 'cell')}: {unplaceable[0]}; "
+            f"a node has at most {largest}"
+        )
 
 
 def alive_nodes() -> list[dict[str, float]]:
@@ -121,12 +131,14 @@ def alive_nodes() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def resources_for(cells: Sequence[Cell], place: RunContext, jobs: int | None) -> ResourceRequest:
+def resources_for(cells: Sequence[Cell], context: RunContext, jobs: int | None) -> ResourceRequest:
     """What a batch of cells needs. On an accelerator `jobs` tasks share one."""
-    gpus = 0.0 if place.device.type == "cpu" else 1 / (jobs or 1)
-    fields = vars(place.data[cells[0].config.dataset]).values()
+    gpus = 0.0 if context.device.type == "cpu" else 1 / (jobs or 1)
+    fields = vars(context.data[cells[0].config.dataset]).values()
     # the data set as received, and on the device
-    held = 2 * sum(value.nbytes for value in fields if isinstance(value, Tensor))
+    data_bytes = 2 * sum(value.nbytes for value in fields if isinstance(value, Tensor))
     return ResourceRequest(
-        place.threads, gpus, sum(simulation_bytes(ResolvedCell(cell.config, place.registry)) for cell in cells) + held
+        context.threads,
+        gpus,
+        sum(simulation_bytes(ResolvedCell(cell.config, context.registry)) for cell in cells) + data_bytes,
     )

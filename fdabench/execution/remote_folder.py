@@ -15,46 +15,46 @@ FILES = frozenset({CHECKPOINT, *(f"{name}.parquet" for name in (*TABLES, *OPTION
 """Files that a cell may write beside its record."""
 
 
-def make_remote_cell(cell: Cell, place: RunContext) -> RemoteCell:
+def make_remote_cell(cell: Cell, context: RunContext) -> RemoteCell:
     """The cell with its record and its last checkpoint, if it has one."""
-    path = place.store.checkpoint_path(cell.id)
+    path = context.store.checkpoint_path(cell.id)
     try:
         checkpoint = read_regular(path)
     except OSError:
         # without a readable checkpoint the cell starts at step 0
         checkpoint = None
-    return RemoteCell(cell, code_hashes(cell.config, place.registry), place.store.read_record(cell.id), checkpoint)
+    return RemoteCell(cell, code_hashes(cell.config, context.registry), context.store.read_record(cell.id), checkpoint)
 
 
-def record_started(cell: Cell, place: RunContext) -> None:
+def record_started(cell: Cell, context: RunContext) -> None:
     """Write the record of a cell that has started: `interrupted`, which stays true if its node dies."""
-    before = place.store.read_record(cell.id)
+    previous = context.store.read_record(cell.id)
     record = {
         "id": cell.id,
         "state": "interrupted",
         "label": cell.label,
-        "attempts": (before["attempts"] if before else 0) + 1,
+        "attempts": (previous["attempts"] if previous else 0) + 1,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "config": cell.config.to_dict(),
-        "code": code_hashes(cell.config, place.registry),
+        "code": code_hashes(cell.config, context.registry),
     }
-    place.store.write_record(cell.id, record)
+    context.store.write_record(cell.id, record)
 
 
-def record_result(left: RemoteResult, store: ResultsFolder) -> None:
+def record_result(result: RemoteResult, store: ResultsFolder) -> None:
     """Write the files of a cell, then its record; remove the checkpoint of a cell that is done.
 
     Raises:
-        ResultError: the results folder cannot be written, or a node names a file that no cell leaves.
+        ResultError: the results folder cannot be written, or a node sent a file that is not a file of a cell.
     """
-    cell_id = left.record["id"]
-    foreign = [name for name in left.files if name not in FILES]
-    if foreign:
-        raise ResultError(f"cell {cell_id}: a node sent the file {foreign[0]!r:.60}, which no cell leaves")
-    for name, content in left.files.items():
+    cell_id = result.record["id"]
+    unknown = [name for name in result.files if name not in FILES]
+    if unknown:
+        raise ResultError(f"cell {cell_id}: a node sent the file {unknown[0]!r:.60}, which is not a file of a cell")
+    for name, content in result.files.items():
         atomic_write_bytes(store.cell_dir(cell_id) / name, content)
-    store.write_record(cell_id, left.record)
-    if left.record["state"] in SUCCESS_STATES:
+    store.write_record(cell_id, result.record)
+    if result.record["state"] in SUCCESS_STATES:
         remove(store.checkpoint_path(cell_id))
 
 

@@ -1,4 +1,4 @@
-"""Cells on another machine without a shared file system: what is sent there, how they run, what is sent back."""
+"""Runs cells on a node without a shared file system, and the messages between the node and the driver."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -19,11 +19,11 @@ from fdabench.results.folder import Record, ResultsFolder
 from fdabench.suite.cell import Cell
 
 STOP_POLL_S = 0.5
-"""Seconds between two requests whether to stop."""
+"""Seconds between two calls that read from the driver whether a stop was requested."""
 
 
 class RemoteConfig(NamedTuple):
-    """Settings that all cells of a run share."""
+    """The settings of a run, which are the same for all its cells."""
 
     device: str
     engine: str
@@ -33,7 +33,7 @@ class RemoteConfig(NamedTuple):
 
 
 class RemoteCell(NamedTuple):
-    """A cell with its record and checkpoint; without these it starts as if for the first time."""
+    """A cell with its record and its checkpoint. Without a checkpoint the cell starts at step 0."""
 
     cell: Cell
     code: Mapping[str, str]
@@ -67,7 +67,10 @@ Message = RemoteStarted | RemoteProgress | RemoteWarning
 
 
 class MessageActor:
-    """An actor on the node of the driver that collects messages of running cells and passes on a request to stop."""
+    """A Ray actor on the node of the driver.
+
+    Nodes append messages, which the driver drains, and poll whether the driver has requested a stop.
+    """
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
@@ -88,20 +91,20 @@ class MessageActor:
 
 
 def run_remote_cells(
-    errand: RemoteConfig,
-    parcels: Sequence[RemoteCell],
+    config: RemoteConfig,
+    remote_cells: Sequence[RemoteCell],
     data: Mapping[str, Any],
-    tell: Callable[[Message], None],
-    stop_asked: Callable[[], bool],
+    send: Callable[[Message], None],
+    should_stop: Callable[[], bool],
 ) -> list[RemoteResult]:
     """Run cells of one data set as one batch, in a temporary results folder.
 
     Args:
-        errand: settings of the run.
-        parcels: the cells.
+        config: the settings of the run.
+        remote_cells: the cells, with equal `batch_key`.
         data: the fields of the `DatasetTensors`.
-        tell: sends a message to the driver.
-        stop_asked: asks the driver whether to stop.
+        send: sends a message to the driver.
+        should_stop: reads from the driver whether a stop was requested.
 
     Returns:
         The record and the files of each cell.
@@ -110,40 +113,47 @@ def run_remote_cells(
         WorkloadError: fdabench or a plug-in differs between the two machines.
     """
     disable_malloc_trim()
-    torch.set_num_threads(errand.threads)
-    registry, device = errand.plugins.unpacked(), torch.device(errand.device)
-    for parcel in parcels:
-        _check_code(parcel, code_hashes(parcel.cell.config, registry))
+    torch.set_num_threads(config.threads)
+    registry, device = config.plugins.unpacked(), torch.device(config.device)
+    for remote_cell in remote_cells:
+        _check_code(remote_cell, code_hashes(remote_cell.cell.config, registry))
     on_device = DatasetTensors(**data).to(device)
-    machine = ExecutionContext(device, errand.engine, lambda name: on_device, errand.checkpoint_s, registry)
-    with TemporaryDirectory(prefix="fdabench-cells-") as folder, _StopPoller(stop_asked) as stop:
+    context = ExecutionContext(device, config.engine, lambda name: on_device, config.checkpoint_s, registry)
+    with TemporaryDirectory(prefix="fdabench-cells-") as folder, _StopPoller(should_stop) as stop:
         store = ResultsFolder(Path(folder))
-        for parcel in parcels:
-            _unpack(parcel, store)
-            tell(RemoteStarted(parcel.cell.id))
+        for remote_cell in remote_cells:
+            _unpack(remote_cell, store)
+            send(RemoteStarted(remote_cell.cell.id))
         # this call returns only after the driver has received the messages before it
-        stop_asked()
-        watcher = CellCallbacks(
-            lambda cell_id, progress: tell(RemoteProgress(cell_id, progress)),
+        should_stop()
+        callbacks = CellCallbacks(
+            lambda cell_id, progress: send(RemoteProgress(cell_id, progress)),
             stop.is_set,
-            lambda cell_id, text: tell(RemoteWarning(cell_id, text)),
+            lambda cell_id, text: send(RemoteWarning(cell_id, text)),
         )
-        records = run_cells_batched([parcel.cell for parcel in parcels], store, machine, watcher)
+        records = run_cells_batched([remote_cell.cell for remote_cell in remote_cells], store, context, callbacks)
         return [RemoteResult(record, _files(store.cell_dir(record["id"]))) for record in records]
 
 
-def _check_code(parcel: RemoteCell, here: Mapping[str, str]) -> None:
-    differing = [name for name in sorted({**parcel.code, **here}) if parcel.code.get(name) != here.get(name)]
+def _check_code(remote_cell: RemoteCell, local_hashes: Mapping[str, str]) -> None:
+    differing = [
+        name
+        for name in sorted({**remote_cell.code, **local_hashes})
+        if remote_cell.code.get(name) != local_hashes.get(name)
+    ]
     if differing:
-        raise WorkloadError(f"a node has another version of fdabench: {', '.join(differing)} differ there")
+        raise WorkloadError(
+            f"a node has another version of fdabench: {', '.join(differing)} differ there; install the same version on "
+            "all nodes"
+        )
 
 
-def _unpack(parcel: RemoteCell, store: ResultsFolder) -> None:
-    store.cell_dir(parcel.cell.id).mkdir(parents=True)
-    if parcel.record is not None:
-        store.write_record(parcel.cell.id, parcel.record)
-    if parcel.checkpoint is not None:
-        store.checkpoint_path(parcel.cell.id).write_bytes(parcel.checkpoint)
+def _unpack(remote_cell: RemoteCell, store: ResultsFolder) -> None:
+    store.cell_dir(remote_cell.cell.id).mkdir(parents=True)
+    if remote_cell.record is not None:
+        store.write_record(remote_cell.cell.id, remote_cell.record)
+    if remote_cell.checkpoint is not None:
+        store.checkpoint_path(remote_cell.cell.id).write_bytes(remote_cell.checkpoint)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -151,10 +161,13 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 class _StopPoller:
-    """Asks in a thread whether to stop, because the main thread is busy for as long as a step takes."""
+    """Polls `should_stop` in a thread, because the main thread is blocked for the length of a local step.
 
-    def __init__(self, stop_asked: Callable[[], bool]) -> None:
-        self._stop_asked, self._stop, self._over = stop_asked, threading.Event(), threading.Event()
+    Entering the context returns an event, which is set when a stop was requested or the driver cannot be reached.
+    """
+
+    def __init__(self, should_stop: Callable[[], bool]) -> None:
+        self._should_stop, self._stop, self._finished = should_stop, threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._poll, daemon=True)
 
     def __enter__(self) -> threading.Event:
@@ -162,16 +175,16 @@ class _StopPoller:
         return self._stop
 
     def __exit__(self, *error: object) -> None:
-        self._over.set()
+        self._finished.set()
         self._thread.join()
 
     def _poll(self) -> None:
-        while not self._over.wait(STOP_POLL_S):
+        while not self._finished.wait(STOP_POLL_S):
             try:
-                asked = self._stop_asked()
+                stop_requested = self._should_stop()
             except Exception:
-                # the driver is gone
-                asked = True
-            if asked:
+                # the driver has ended
+                stop_requested = True
+            if stop_requested:
                 self._stop.set()
                 return

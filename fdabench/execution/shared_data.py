@@ -21,11 +21,11 @@ CPU = torch.device("cpu")
 _PREFIX, _LOCK = "fdabench-data-", ".lock"
 
 
-NOTHING: Mapping[str, DatasetTensors] = {}
+NO_DATA: Mapping[str, DatasetTensors] = {}
 
 
 def load_datasets(
-    names: Iterable[str], data_root: Path, registry: Registry = BUILT_IN, there: Mapping[str, DatasetTensors] = NOTHING
+    names: Iterable[str], data_root: Path, registry: Registry = BUILT_IN, loaded: Mapping[str, DatasetTensors] = NO_DATA
 ) -> dict[str, DatasetTensors]:
     """Load data sets by name, on the CPU.
 
@@ -33,21 +33,21 @@ def load_datasets(
         names: of data sets; each is loaded once.
         data_root: their folder.
         registry: where the names are looked up.
-        there: data sets that are loaded already.
+        loaded: data sets that are loaded already.
 
     Raises:
         WorkloadError: data is missing, or a plug-in's cannot be trained on; all faults are in the message.
     """
-    found, faults = {}, []
+    datasets, faults = {}, []
     for name in dict.fromkeys(names):
         try:
-            data = there[name] if name in there else load_checked(name, data_root, registry)
-            found[name] = data.to(CPU)
+            data = loaded[name] if name in loaded else load_checked(name, data_root, registry)
+            datasets[name] = data.to(CPU)
         except WorkloadError as error:
             faults.append(str(error))
     if faults:
         raise WorkloadError("\n".join(dict.fromkeys(faults)))
-    return found
+    return datasets
 
 
 @contextmanager
@@ -67,11 +67,13 @@ def export_datasets(data: Mapping[str, DatasetTensors]) -> Iterator[Path]:
         # a folder without a lock would be removed as stale by another run
         lock.acquire()
         folder.mkdir(mode=0o700)
-        for name, each in data.items():
-            torch.save(asdict(each), folder / f"{name}.pt")
+        for name, tensors in data.items():
+            torch.save(asdict(tensors), folder / f"{name}.pt")
     except (OSError, RuntimeError) as error:
         _remove(folder, lock)
-        raise WorkloadError(f"no room for the data in {folder}; TMPDIR says where there is: {error}") from error
+        raise WorkloadError(
+            f"the data cannot be written to {folder}: {error}; set TMPDIR to a folder with space"
+        ) from error
     try:
         yield folder
     finally:
@@ -82,7 +84,9 @@ def _temporary() -> Path:
     try:
         return Path(gettempdir())
     except FileNotFoundError as error:
-        raise WorkloadError(f"no room for the data; TMPDIR says where there is: {error.strerror}") from error
+        raise WorkloadError(
+            f"the data cannot be written: {error.strerror}; set TMPDIR to a folder with space"
+        ) from error
 
 
 def _remove_stale(root: Path) -> None:

@@ -50,7 +50,7 @@ class WorkerHandle:
     def describe_exit(self) -> str:
         """Why the process ended; it must have been joined."""
         if self.startup_timed_out:
-            return f"it did not begin within {START_TIMEOUT_S:g} s"
+            return f"it was not ready within {START_TIMEOUT_S:g} s"
         return describe_exit(self.process.exitcode)
 
     def kill(self) -> None:
@@ -62,26 +62,28 @@ class WorkerHandle:
         self.pipe.close()
 
 
-def spawn_worker(task: WorkerConfig, plan: DistributedConfig | None) -> WorkerHandle:
+def spawn_worker(config: WorkerConfig, distributed: DistributedConfig | None) -> WorkerHandle:
     """Start a worker process and, for distributed cells, its followers."""
-    if plan is None:
-        return _spawn(task)
-    if plan.external_rendezvous is not None:
-        return _spawn(task._replace(table=GroupConfig(plan.external_rendezvous, plan.mean, plan.wire)))
-    store, meeting = open_local_store(plan.size, plan.timeout_s)
-    table = GroupConfig(meeting, plan.mean, plan.wire)
-    child = _spawn(task._replace(table=table))
+    if distributed is None:
+        return _spawn(config)
+    if distributed.external_rendezvous is not None:
+        return _spawn(
+            config._replace(group=GroupConfig(distributed.external_rendezvous, distributed.mean, distributed.wire))
+        )
+    store, rendezvous = open_local_store(distributed.size, distributed.timeout_s)
+    group = GroupConfig(rendezvous, distributed.mean, distributed.wire)
+    child = _spawn(config._replace(group=group))
     child.store = store
-    for rank in range(LEADER + 1, plan.size):
-        child.followers.append(_start_process(run_local_follower, task.kit, table, rank))
+    for rank in range(LEADER + 1, distributed.size):
+        child.followers.append(_start_process(run_local_follower, config.compute, group, rank))
     return child
 
 
-def _spawn(task: WorkerConfig) -> WorkerHandle:
-    ours, theirs = mp.get_context("spawn").Pipe()
-    process = _start_process(worker_main, theirs, task)
-    theirs.close()
-    return WorkerHandle(process, ours)
+def _spawn(config: WorkerConfig) -> WorkerHandle:
+    parent_end, child_end = mp.get_context("spawn").Pipe()
+    process = _start_process(worker_main, child_end, config)
+    child_end.close()
+    return WorkerHandle(process, parent_end)
 
 
 def _start_process(target: Callable[..., None], *arguments: object) -> Any:
@@ -107,14 +109,14 @@ def _blocked_signals() -> Iterator[None]:
         return
     # multiprocessing starts it with the first process, and unblocks signals when it does
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_SIGNALS)
+    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
 
 
 def describe_exit(exit_code: int) -> str:
-    by = f"by signal {-exit_code} ({signal.strsignal(-exit_code)})" if exit_code < 0 else f"with exit code {exit_code}"
+    how = f"by signal {-exit_code} ({signal.strsignal(-exit_code)})" if exit_code < 0 else f"with exit code {exit_code}"
     hint = "; the system may have run out of memory" if exit_code == -signal.SIGKILL else ""
-    return f"it ended {by}{hint}"
+    return f"it ended {how}{hint}"

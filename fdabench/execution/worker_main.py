@@ -31,9 +31,9 @@ class WorkerConfig(NamedTuple):
     """The arguments of a worker process."""
 
     store: ResultsFolder
-    kit: ComputeConfig
+    compute: ComputeConfig
     checkpoint_s: float
-    table: GroupConfig | None = None
+    group: GroupConfig | None = None
     """The group of ranks that it leads; None where it holds all workers of a cell."""
 
 
@@ -83,26 +83,26 @@ class StopWorker(NamedTuple):
     """Sent in place of cells: stop at the next step."""
 
 
-def worker_main(pipe: Connection, task: WorkerConfig) -> None:
+def worker_main(pipe: Connection, config: WorkerConfig) -> None:
     """Run the cells that the parent sends through the pipe, and send back what happens."""
     stop = threading.Event()
     _install_signal_handlers(stop)
-    task.kit.apply()
-    machine: ExecutionContext | None = None
+    config.compute.apply()
+    context: ExecutionContext | None = None
     inbox: queue.SimpleQueue[Sequence[CellTask]] = queue.SimpleQueue()
     leases: dict[str, Lease] = {}
     threading.Thread(target=_listen, args=(pipe, inbox, stop, leases), daemon=True).start()
     # a pipe that cannot be written means that the parent is gone, and `_listen` has set `stop`
-    with run_log(task.kit.log_folder), suppress(OSError):
+    with run_log(config.compute.log_folder), suppress(OSError):
         while not stop.is_set():
             pipe.send(WorkerReady())
-            offers = inbox.get()
+            tasks = inbox.get()
             try:
                 # within the try block, because loading a plug-in may raise anything
-                machine = machine or _make_context(task)
-                cells = [offer.cell for offer in offers if _acquire(offer, task.store, machine.registry, leases, pipe)]
-                _run(cells, task.store, machine, stop, pipe)
-                if machine.seat is not None and machine.seat.member.has_left:
+                context = context or _make_context(config)
+                cells = [task.cell for task in tasks if _acquire(task, config.store, context.registry, leases, pipe)]
+                _run(cells, config.store, context, stop, pipe)
+                if context.rank_context is not None and context.rank_context.member.has_left:
                     # the other ranks are gone; the parent starts a new group
                     return
             except Exception as error:
@@ -113,12 +113,14 @@ def worker_main(pipe: Connection, task: WorkerConfig) -> None:
                     leases.popitem()[1].release()
 
 
-def _make_context(task: WorkerConfig) -> ExecutionContext:
-    kit = task.kit
-    registry = kit.plugins.unpacked()
-    seat = None if task.table is None else make_rank_context(task.table, LEADER, kit, registry)
-    device = kit.device if seat is None else seat.device
-    return ExecutionContext(device, kit.engine, mmap_loader(kit.folder, device), task.checkpoint_s, registry, seat)
+def _make_context(config: WorkerConfig) -> ExecutionContext:
+    compute = config.compute
+    registry = compute.plugins.unpacked()
+    rank_context = None if config.group is None else make_rank_context(config.group, LEADER, compute, registry)
+    device = compute.device if rank_context is None else rank_context.device
+    return ExecutionContext(
+        device, compute.engine, mmap_loader(compute.folder, device), config.checkpoint_s, registry, rank_context
+    )
 
 
 def _install_signal_handlers(stop: threading.Event) -> None:
@@ -133,7 +135,7 @@ def _install_signal_handlers(stop: threading.Event) -> None:
 
 
 def _listen(pipe: Connection, inbox: Any, stop: threading.Event, leases: Mapping[str, Lease]) -> None:
-    """Read messages in a thread, because the main thread is busy for as long as a step takes."""
+    """Read messages in a thread, because the main thread is blocked for the length of a local step."""
     with suppress(EOFError, OSError):
         while True:
             if not pipe.poll(REFRESH_INTERVAL_S):
@@ -148,10 +150,10 @@ def _listen(pipe: Connection, inbox: Any, stop: threading.Event, leases: Mapping
 
 
 def _acquire(
-    offer: CellTask, store: ResultsFolder, registry: Registry, leases: dict[str, Lease], pipe: Connection
+    task: CellTask, store: ResultsFolder, registry: Registry, leases: dict[str, Lease], pipe: Connection
 ) -> bool:
     """Whether this process has acquired the cell and it still has to be run."""
-    cell = offer.cell
+    cell = task.cell
     lease = Lease(store, cell.id)
     if not lease.acquire():
         pipe.send(CellLocked(cell.id))
@@ -160,7 +162,7 @@ def _acquire(
     record = store.read_record(cell.id)
     if (
         record is not None
-        and record["attempts"] > offer.attempts
+        and record["attempts"] > task.attempts
         and cell_statuses([cell], store, registry)[0].status in FINISHED_STATUSES
     ):
         pipe.send(CellDone(cell.id, record))
@@ -169,13 +171,13 @@ def _acquire(
 
 
 def _run(
-    cells: Sequence[Cell], store: ResultsFolder, machine: ExecutionContext, stop: threading.Event, pipe: Connection
+    cells: Sequence[Cell], store: ResultsFolder, context: ExecutionContext, stop: threading.Event, pipe: Connection
 ) -> None:
-    def tell(cell_id: str, progress: Progress) -> None:
+    def on_progress(cell_id: str, progress: Progress) -> None:
         with suppress(OSError):
             pipe.send(CellAdvanced(cell_id, progress))
 
-    def remark(cell_id: str, text: str) -> None:
+    def on_warning(cell_id: str, text: str) -> None:
         with suppress(OSError):
             pipe.send(CellRemark(cell_id, text))
 
@@ -183,5 +185,5 @@ def _run(
         return
     for cell in cells:
         pipe.send(CellBegan(cell.id))
-    for record in run_cells_batched(cells, store, machine, CellCallbacks(tell, stop.is_set, remark)):
+    for record in run_cells_batched(cells, store, context, CellCallbacks(on_progress, stop.is_set, on_warning)):
         pipe.send(CellDone(record["id"], record))

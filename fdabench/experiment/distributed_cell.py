@@ -54,7 +54,7 @@ class DistributedConfig(NamedTuple):
 class GroupConfig(NamedTuple):
     """The rendezvous of one group of ranks, and how it averages."""
 
-    meeting: Rendezvous
+    rendezvous: Rendezvous
     mean: Reduction
     wire: str
 
@@ -72,68 +72,72 @@ class RankContext:
 
 
 def run_as_rank_zero(
-    job: CellJob, data: DatasetTensors, seat: RankContext, stop_asked: Callable[[], bool]
+    job: CellJob, data: DatasetTensors, rank_context: RankContext, should_stop: Callable[[], bool]
 ) -> TrainingResult | Exception:
     """Run a cell as the leader.
 
     Returns:
         Its result, or the exception that is the cause of its failure in any rank.
     """
-    order = seat.member.broadcast_command(
-        json.dumps({"config": job.cell.config.to_dict(), "data": _data_hash(job, seat)})
+    order = rank_context.member.broadcast_command(
+        json.dumps({"config": job.cell.config.to_dict(), "data": _data_hash(job, rank_context)})
     )
-    done = _run_command(job, lambda name: data, seat, stop_asked)
-    return seat.member.resolve_error(order, done).error if isinstance(done, Exception) else done
+    done = _run_command(job, lambda name: data, rank_context, should_stop)
+    return rank_context.member.resolve_error(order, done).error if isinstance(done, Exception) else done
 
 
-def run_as_follower(load: Callable[[str], DatasetTensors], seat: RankContext) -> None:
+def run_as_follower(load: Callable[[str], DatasetTensors], rank_context: RankContext) -> None:
     """Run the cells that the leader broadcasts, until it ends the group.
 
     Raises:
         ProcessLostError: the group has ended, because ranks were lost or one raised what the others did not.
     """
-    for order, text in seat.member.iter_commands():
-        asked = json.loads(text)
-        cell = ResolvedCell(CellConfig.from_table(asked["config"]), seat.registry)
-        done = _run_command(CellJob("", cell), partial(_same, load, asked["data"], seat), seat, lambda: False)
-        if isinstance(done, Exception) and not (verdict := seat.member.resolve_error(order, done)).can_continue:
-            told = type(done).__name__
-            raise ProcessLostError(f"rank {seat.member.rank} is at its end: {told}: {verdict.error}") from done
+    for order, text in rank_context.member.iter_commands():
+        command = json.loads(text)
+        cell = ResolvedCell(CellConfig.from_table(command["config"]), rank_context.registry)
+        done = _run_command(
+            CellJob("", cell), partial(_load_same, load, command["data"], rank_context), rank_context, lambda: False
+        )
+        if isinstance(done, Exception) and not (verdict := rank_context.member.resolve_error(order, done)).can_continue:
+            reason = type(done).__name__
+            raise ProcessLostError(f"rank {rank_context.member.rank} has ended: {reason}: {verdict.error}") from done
 
 
-def _data_hash(job: CellJob, seat: RankContext) -> str:
+def _data_hash(job: CellJob, rank_context: RankContext) -> str:
     """The hash of the data that a plug-in loaded in this process; empty for built-in data."""
-    return seat.registry.data_hashes.get(job.cell.config.dataset, "")
+    return rank_context.registry.data_hashes.get(job.cell.config.dataset, "")
 
 
-def _same(load: Callable[[str], DatasetTensors], hash_of_leader: str, seat: RankContext, name: str) -> DatasetTensors:
+def _load_same(
+    load: Callable[[str], DatasetTensors], hash_of_leader: str, rank_context: RankContext, name: str
+) -> DatasetTensors:
     """Load a data set, after a comparison of its hash with that of rank 0.
 
     Raises:
         WorkloadError: the plug-in has loaded other data in this process than in rank 0.
     """
-    mine = seat.registry.data_hashes.get(name, "")
+    mine = rank_context.registry.data_hashes.get(name, "")
     if mine != hash_of_leader:
-        said = f"rank {seat.member.rank} has {mine or 'none'}, rank 0 has {hash_of_leader or 'none'}"
-        raise WorkloadError(f"the data of {name} differ: {said}")
+        hashes = f"rank {rank_context.member.rank} has {mine or 'none'}, rank 0 has {hash_of_leader or 'none'}"
+        raise WorkloadError(f"the data of {name} differ: {hashes}")
     return load(name)
 
 
 def _run_command(
-    job: CellJob, load: Callable[[str], DatasetTensors], seat: RankContext, stop_asked: Callable[[], bool]
+    job: CellJob, load: Callable[[str], DatasetTensors], rank_context: RankContext, should_stop: Callable[[], bool]
 ) -> TrainingResult | Exception:
-    member = seat.member
+    member = rank_context.member
     try:
-        codec = codec_for(job.cell.config, seat.registry, seat.device)
-        team = TorchProcessGroup(
-            member.rank, member.size, seat.mean, os.environ.get(CHECK_ENV_VAR) == "1", seat.wire, codec
+        codec = codec_for(job.cell.config, rank_context.registry, rank_context.device)
+        process_group = TorchProcessGroup(
+            member.rank, member.size, rank_context.mean, os.environ.get(CHECK_ENV_VAR) == "1", rank_context.wire, codec
         )
-        member.init_process_group(seat.device)
+        member.init_process_group(rank_context.device)
         data = load(job.cell.config.dataset)
-        (done,) = train_cells([job], data, seat.engine, stop_asked, team)
+        (done,) = train_cells([job], data, rank_context.engine, should_stop, process_group)
     except BaseException as error:
         # an error of a plug-in, a cell or a connection is reported to the other ranks
-        failure = failure_of(error, seat.registry)
+        failure = failure_of(error, rank_context.registry)
         if failure is None:
             raise
         return failure
@@ -172,7 +176,7 @@ def check_devices(device: torch.device, plan: DistributedConfig) -> None:
     if device.type == "cuda" and plan.external_rendezvous is None and plan.size > (count := torch.cuda.device_count()):
         raise UsageError(
             f"--processes {plan.size} --device cuda: NCCL needs a CUDA device for each process, and {count} "
-            f"{'is' if count == 1 else 'are'} here: take --processes {count}, or --device cpu"
+            f"{'is' if count == 1 else 'are'} here; give --processes {count}, or --device cpu"
         )
 
 
@@ -195,13 +199,13 @@ def rendezvous_from_env(environment: Mapping[str, str], timeout_s: float) -> tup
     try:
         rank, size, port = (int(environment[name]) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
     except ValueError as error:
-        raise UsageError(f"RANK, WORLD_SIZE and MASTER_PORT are to be whole numbers: {error}") from error
+        raise UsageError(f"RANK, WORLD_SIZE and MASTER_PORT must be whole numbers: {error}") from error
     # after a restart the store has the keys of the group before
     name = f"fdabench/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     return rank, Rendezvous(environment["MASTER_ADDR"], port, name, size, timeout_s)
 
 
-def host_store(meeting: Rendezvous, rank: int, environment: Mapping[str, str]) -> Any:
+def host_store(rendezvous: Rendezvous, rank: int, environment: Mapping[str, str]) -> Any:
     """The store of the rendezvous, if this process has to serve it."""
     by_agent = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    return None if by_agent or rank != LEADER else meeting.is_server()
+    return None if by_agent or rank != LEADER else rendezvous.is_server()

@@ -56,15 +56,15 @@ class ExecutionContext:
     checkpoint_s: float = DEFAULT_INTERVAL_S
     """Seconds between checkpoints, at least."""
     registry: Registry = BUILT_IN
-    seat: RankContext | None = None
+    rank_context: RankContext | None = None
     """This process' place among the ranks of a cell; None where it holds all workers."""
 
     @property
     def execution_metadata(self) -> dict[str, str | int]:
         """How the workers of a cell are distributed and averaged, as its record says it."""
-        if self.seat is None:
+        if self.rank_context is None:
             return {"engine": self.engine, "processes": 1, "mean": "ordered"}
-        return {"engine": "distributed", "processes": self.seat.member.size, "mean": self.seat.mean}
+        return {"engine": "distributed", "processes": self.rank_context.member.size, "mean": self.rank_context.mean}
 
 
 @dataclass
@@ -166,9 +166,9 @@ def _finish(
         return _write_end_record(store, begun, done, machine.registry)
     begun.checkpoint.refuse(done)
     begun.checkpoint.remove()
-    if machine.seat is not None and machine.seat.member.has_left:
+    if machine.rank_context is not None and machine.rank_context.member.has_left:
         return _write_end_record(
-            store, begun, ProcessLostError(f"the next run begins it anew: {done}"), machine.registry
+            store, begun, ProcessLostError(f"the next run starts this cell at step 0: {done}"), machine.registry
         )
     begun.resumed = None
     return _run_batch([begun], store, machine, watcher)[0]
@@ -182,8 +182,8 @@ def _train(
         for each in group
     ]
     data = machine.load(group[0].cell.config.dataset)
-    if machine.seat is not None:
-        return [run_as_rank_zero(job, data, machine.seat, watcher.should_stop) for job in jobs]
+    if machine.rank_context is not None:
+        return [run_as_rank_zero(job, data, machine.rank_context, watcher.should_stop) for job in jobs]
     return train_cells(jobs, data, ENGINES[machine.engine], watcher.should_stop)
 
 

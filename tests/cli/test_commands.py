@@ -130,7 +130,7 @@ def test_plan_before_anything_ran_prices_every_cell(here: InProcess) -> None:
     # 51,466 parameters of 4 bytes, up and down for 2 workers: 823,456 bytes a sync; 30 syncs and the start
     assert re.search(r"to run +25\.5 MB$", synchronous)
     assert re.search(r"to run +824 kB to 25\.5 MB$", fda)
-    assert everything == "in all: 2 cells, 26.4 MB to 51.1 MB"
+    assert everything == "total: 2 cells, 26.4 MB to 51.1 MB"
     assert re.fullmatch(r"0 done \| 2 to run: 26\.4 MB to 51\.1 MB, about [\d.]+ m?s with --jobs \d+", now)
     assert os.listdir(".") == ["tiny.toml"]
 
@@ -141,7 +141,7 @@ def test_plan_folds_seeds_and_shows_every_cell_when_asked(here: InProcess) -> No
     assert "s0" not in folded[1]
     every = here("plan", "tiny.toml", "--seeds", "0..2", "-v").stdout.splitlines()
     assert len(every) == 1 + 6 + 2
-    assert every[-2] == folded[-2] == "in all: 6 cells, 79.1 MB to 153 MB"
+    assert every[-2] == folded[-2] == "total: 6 cells, 79.1 MB to 153 MB"
     assert re.match(r"[0-9a-f]{12}  Synchronous .* s0  to run", every[1])
 
 
@@ -217,15 +217,15 @@ def test_show_of_a_cell_that_never_ran_has_its_configuration(here: InProcess, fi
 def test_show_refuses_what_names_no_cell_or_several(here: InProcess, finished: Any) -> None:
     none, several = here("show", finished.results, "LinearFDA", "dirichle(1)"), here("show", finished.results, "digits")
     assert (none.exit_code, several.exit_code) == (2, 2)
-    assert "no cell has all of 'LinearFDA dirichle(1)'; did you mean \"dirichlet(1)\"?" in none.stderr
-    assert "2 cells have all of 'digits'; give more words, or an id:\n" in several.stderr
+    assert "no cell matches 'LinearFDA dirichle(1)'; did you mean \"dirichlet(1)\"?" in none.stderr
+    assert "2 cells match 'digits'; give more words, or an id:\n" in several.stderr
     for cell in ResultsFolder(finished.results).read_lock()["cell"]:
         assert re.search(rf"^  {cell['id']}  {cell['label']} \| digits", several.stderr, re.MULTILINE)
 
 
 def test_validate_prints_the_size_of_a_suite(here: InProcess) -> None:
     said = here("validate", "tiny.toml")
-    assert (said.exit_code, said.stdout) == (0, "tiny.toml: good; 2 cells = 2 strategies x 1 workload x 1 seed\n")
+    assert (said.exit_code, said.stdout) == (0, "tiny.toml: valid; 2 cells = 2 strategies x 1 workload x 1 seed\n")
 
 
 def test_validate_reports_the_errors_of_every_file(here: InProcess) -> None:
@@ -233,7 +233,7 @@ def test_validate_reports_the_errors_of_every_file(here: InProcess) -> None:
         Path(f"{name}.toml").write_text(Path("tiny.toml").read_text().replace("theta", f"thet{name}"))
     said = here("validate", "x.toml", "tiny.toml", "y.toml")
     assert said.exit_code == 2
-    assert said.stdout.startswith("tiny.toml: good")
+    assert said.stdout.startswith("tiny.toml: valid")
     assert "x.toml: 2 faults" in said.stderr
     assert 'reference, optimizer; did you mean "theta"?' in said.stderr
 
@@ -268,7 +268,7 @@ def test_report_writes_a_summary_tables_and_figures(here: InProcess, finished: A
     said = here("report", finished.results, "-o", "out")
     assert said.exit_code == 0, said.output
     files = {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()}
-    assert said.stdout == f"{len(files)} files in out; begin with out/index.html\n"
+    assert said.stdout == f"{len(files)} files in out; open out/index.html\n"
     assert "LinearFDA" in Path("out/summary.md").read_text(encoding="utf-8")
     assert "@inproceedings{theologitis2025" in Path("out/index.html").read_text(encoding="utf-8")
     assert {Path(file).suffix for file in files if file.startswith("tables/")} == {".csv", ".md", ".tex"}
@@ -285,7 +285,7 @@ def test_a_bug_of_ours_leaves_a_file_and_its_path(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     said = here("status", ".")
     assert said.exit_code == 70
-    (path,) = re.findall(r"its traceback is in (\S+)", said.stderr)
+    (path,) = re.findall(r"the traceback is in (\S+)", said.stderr)
     text = Path(path).read_text(encoding="utf-8")
     assert f"fdabench {__version__}, Python {sys.version}" in text
     assert "AssertionError: this cannot happen" in text

@@ -69,7 +69,7 @@ def test_two_results_side_by_side(here: InProcess) -> None:
 def test_what_cannot_be_laid_side_by_side_is_refused(here: InProcess, paper: Path, finished: Any) -> None:
     alone = here("compare", paper)
     assert (alone.exit_code, alone.stdout) == (2, "")
-    assert "give two results folders, A and B, or --published" in alone.stderr
+    assert "1 results folder given; give two, A and B, or --published" in alone.stderr
     strangers = here("compare", finished.results, paper)
     assert (strangers.exit_code, strangers.stdout) == (4, "")
     assert "no run of one has a counterpart in the other; " in strangers.stderr

@@ -104,7 +104,7 @@ def refused(blobs: InProcess, command: str = "run") -> list[str]:
     """The lines of what is said of a suite that cannot be used; nothing is written."""
     said = blobs(command, "blobs.toml", *(["--jobs", "1"] if command == "run" else []))
     assert said.exit_code == 2, said.output
-    assert "bug of fdabench" not in said.output
+    assert "bug in fdabench" not in said.output
     assert not Path("results").exists()
     lines = [line for line in str(said.stderr).splitlines() if not line.startswith("note:")]
     return [line.removeprefix("fdabench: ") for line in lines if not line.endswith((" fault", " faults"))]

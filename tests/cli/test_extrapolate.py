@@ -38,7 +38,7 @@ def test_numbers_are_read_exactly() -> None:
         ("workers", "expected a whole number"),
         ("", "expected workers=N, parameters=N, steps=N"),
         ("wrokers=5", 'did you mean "workers"?'),
-        ("workers=2,workers=2", "workers comes twice"),
+        ("workers=2,workers=2", "workers is given twice"),
     ],
 )
 def test_an_impossible_request_is_refused_with_exit_2(here: InProcess, text: str, message: str) -> None:
@@ -56,7 +56,7 @@ def test_all_errors_are_reported_at_once(here: InProcess) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--results", "nowhere"], "--results: that is for --extrapolate"),
+        (["--results", "nowhere"], "--results nowhere: this option requires --extrapolate"),
         (["--extrapolate", "workers=2", "--results", "nowhere"], "nowhere: no results here"),
     ],
 )
@@ -70,7 +70,7 @@ def test_results_of_other_cells_are_refused(here: InProcess, finished: Any) -> N
     options = ("--extrapolate", "workers=9", "--results", finished.results)
     said = here("plan", "tiny.toml", *options, "--set", "budget.steps=7")
     assert said.exit_code == 2
-    assert "holds no cell of tiny.toml" in said.stderr
+    assert "none of the cells of tiny.toml is in this folder" in said.stderr
 
 
 def test_without_results_what_is_not_exact_is_a_bound(here: InProcess) -> None:
@@ -80,7 +80,7 @@ def test_without_results_what_is_not_exact_is_a_bound(here: InProcess) -> None:
     assert synchronous["bytes_least"] == synchronous["bytes_most"] == 31 * 2 * 10**6 * 4 * 10**11
     assert (synchronous["syncs_basis"], fda["syncs_basis"]) == ("exact", "bound")
     assert (fda["syncs_least"], fda["syncs_most"], fda["compute_s"]) == (0, 30, None)
-    assert "no results: syncs are bounds where they are not exact" in said.stderr
+    assert "no results are read: syncs are exact or bounds" in said.stderr
 
 
 def test_with_results_measured_and_checked_values_are_marked(here: InProcess, finished: Any) -> None:
@@ -90,13 +90,13 @@ def test_with_results_measured_and_checked_values_are_marked(here: InProcess, fi
     costs, times = said.stdout.split("\n\n")
     header, synchronous, fda = costs.splitlines()
     assert [
-        name for name in ("syncs are", "bytes (paper)", "memory of a process", "checked") if name not in header
+        name for name in ("source of syncs", "bytes (paper)", "memory of a process", "checked") if name not in header
     ] == []
     assert re.search(r"1,000 +51,466 +30 .* exact .* bytes of 1 of 1 cells$", synchronous)
     assert re.search(r"measured at K=2 d=51,466 .* bytes of 1 of 1 cells$", fda)
-    assert "talking on wan-100Mbps-40ms" in times.splitlines()[0]
+    assert "communication on wan-100Mbps-40ms" in times.splitlines()[0]
     assert len(times.splitlines()) == 3
-    assert "sync rates, which are taken over as they are" in said.stderr
+    assert "sync rates and the time of a step are those measured in " in said.stderr
 
 
 def test_large_counts_of_bytes_have_units() -> None:

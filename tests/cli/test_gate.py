@@ -18,7 +18,7 @@ InProcess = Callable[..., Any]
 def saved(here: InProcess, finished: Any) -> Path:
     """A baseline of the tiny suite, in the folder where the program is called."""
     said = here("baseline", "save", finished.results, "-o", "b.toml")
-    assert (said.exit_code, said.stdout) == (0, "b.toml: 2 runs of tiny; commit it\n")
+    assert (said.exit_code, said.stdout) == (0, "b.toml: 2 runs of tiny; commit this file\n")
     return Path("b.toml")
 
 
@@ -64,13 +64,13 @@ def test_a_change_is_shown_explained_and_refused_until_it_is_accepted(
     assert "fdabench baseline accept" in said.stderr
 
     said = here("baseline", "accept", finished.results, "--baseline", changed, "--reason", "it is right")
-    assert (said.exit_code, said.stdout) == (0, "b.toml: 1 run changed; commit it\n")
+    assert (said.exit_code, said.stdout) == (0, "b.toml: 1 run changed; commit this file\n")
     assert here("check", finished.results, "--baseline", changed).exit_code == 0
     shown = here("baseline", "show", changed)
     assert len(shown.stdout.splitlines()) == 3
     assert "1 run: it is right" in shown.stderr
     said = here("baseline", "accept", finished.results, "--baseline", changed, "--reason", "again")
-    assert (said.exit_code, said.stdout) == (0, "b.toml: nothing differs; left as it is\n")
+    assert (said.exit_code, said.stdout) == (0, "b.toml: no value differs; the file is unchanged\n")
 
 
 def test_accept_needs_a_reason(here: InProcess, changed: Path, finished: Any) -> None:
@@ -84,7 +84,7 @@ def test_accept_needs_a_reason(here: InProcess, changed: Path, finished: Any) ->
 def test_save_does_not_lose_a_history(here: InProcess, saved: Path, finished: Any) -> None:
     before = saved.read_text()
     said = here("baseline", "save", finished.results, "-o", saved)
-    assert (said.exit_code, "keeps its history" in said.stderr, saved.read_text()) == (2, True, before)
+    assert (said.exit_code, "keeps the history" in said.stderr, saved.read_text()) == (2, True, before)
     assert here("baseline", "save", finished.results, "-o", saved, "--force").exit_code == 0
 
 
@@ -143,7 +143,7 @@ def test_two_results_folders_without_a_file(here: InProcess, finished: Any, save
     said = here("check", finished.results, "--against", finished.results)
     assert (said.exit_code, said.stdout.splitlines()[-1][-6:]) == (0, ": pass")
     both = here("check", finished.results, "--against", finished.results, "--baseline", saved)
-    assert (both.exit_code, "not both" in both.stderr) == (2, True)
+    assert (both.exit_code, "--baseline and --against are both given" in both.stderr) == (2, True)
 
 
 def test_a_suite_without_targets_has_a_gate_too(here: InProcess) -> None:
@@ -195,7 +195,7 @@ def test_a_summary_that_cannot_be_written_changes_no_answer(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "step.md")
     said = here("check", finished.results, "--baseline", changed, "--output-format", "github")
     assert said.exit_code == 1
-    assert "GITHUB_STEP_SUMMARY: step.md: cannot be written: Is a directory; the summary is left out" in said.stderr
+    assert "GITHUB_STEP_SUMMARY: step.md: cannot be written: Is a directory; the summary is not written" in said.stderr
 
 
 def test_what_is_better_is_kept_by_accepting_it(here: InProcess, saved: Path, finished: Any) -> None:

@@ -34,9 +34,10 @@ def test_files_that_git_tracks_are_left_alone_unless_they_are_asked_for(repo: In
     said = repo("report", "results/tiny")
     assert said.exit_code == 0, said.output
     assert (
-        "reports/tiny is tracked by git: written to results/tiny/report; -o reports/tiny writes there\n" in said.stderr
+        "reports/tiny is tracked by git; the report is written to results/tiny/report. "
+        "-o reports/tiny writes it there\n" in said.stderr
     )
-    assert said.stdout.strip().endswith("begin with results/tiny/report/index.html")
+    assert said.stdout.strip().endswith("open results/tiny/report/index.html")
     assert git("status", "--short") == ""
     assert Path("results/tiny/report/index.html").is_file()
     said = repo("report", "results/tiny", "-o", "reports/tiny")
@@ -61,7 +62,7 @@ def test_untracked_folders_keep_the_default_report_folder(
     shutil.copytree(finished.results, "results/tiny")
     Path("reports/tiny").mkdir(parents=True)
     monkeypatch.setenv("PATH", "")
-    assert here("report", "results/tiny").stdout.strip().endswith("begin with reports/tiny/index.html")
+    assert here("report", "results/tiny").stdout.strip().endswith("open reports/tiny/index.html")
 
 
 def test_where_both_folders_are_tracked_the_output_must_be_given(repo: InProcess) -> None:
@@ -70,7 +71,7 @@ def test_where_both_folders_are_tracked_the_output_must_be_given(repo: InProcess
     git("add", "--force", "results")
     said = repo("report", "results/tiny")
     assert said.exit_code == 2
-    assert "reports/tiny and results/tiny/report are tracked by git: say where to write" in said.stderr
+    assert "reports/tiny and results/tiny/report are tracked by git; give the folder of the report" in said.stderr
     assert Path("results/tiny/report/index.html").read_text() == "as committed"
 
 

@@ -90,12 +90,12 @@ def test_init_writes_a_suite_that_is_good_and_never_replaces_one(here: InProcess
     Path("suite.toml").write_text("mine")
     again = here("init")
     assert again.exit_code == 2
-    assert "suite.toml: is there already and is left as it is" in again.stderr
+    assert "suite.toml: this file exists already and is unchanged" in again.stderr
     assert Path("suite.toml").read_text() == "mine"
     assert here("init", "notes.txt").exit_code == 2
     assert not Path("notes.txt").exists()
     assert here("init", "deeper/own.toml").exit_code == 0
-    assert here("validate", "deeper/own.toml").stdout.startswith("deeper/own.toml: good; 12 cells")
+    assert here("validate", "deeper/own.toml").stdout.startswith("deeper/own.toml: valid; 12 cells")
 
 
 def test_the_starter_suite_runs_and_concludes(here: InProcess) -> None:

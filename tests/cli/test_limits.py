@@ -43,7 +43,7 @@ def test_lengths_of_time(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "0s", "-1s", "1y", "30m1h", "1 h", "h", "1:30"])
 def test_an_invalid_duration_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="expected a length of time such as 90s, 30m, 1h30m or 2d"):
+    with pytest.raises(UsageError, match="expected a duration such as 90s, 30m, 1h30m or 2d"):
         parse_duration("--max-time", text)
 
 
@@ -92,7 +92,7 @@ def test_a_lost_cell_is_run_again_without_being_asked(here: InProcess) -> None:
 def test_no_time_means_no_cell_and_another_call_does_them(here: InProcess) -> None:
     said = here("run", "tiny.toml", "-o", "out", "--max-time", "0.001s", *QUICK)
     assert said.exit_code == 75, said.output
-    assert "fdabench: the time is up; this goes on from here: fdabench" in said.stderr
+    assert "fdabench: stopped by --max-time; to continue: fdabench" in said.stderr
     assert standing(Path("out")) == [("pending", 0)] * 2
     assert here("run", "tiny.toml", "-o", "out", "--max-time", "1h", *QUICK).exit_code == 0
 
@@ -136,14 +136,14 @@ def test_two_runs_on_one_folder_do_each_cell_once(start: Start, finished: Any) -
 
 @pytest.mark.slow
 def test_a_run_resumes_the_cell_of_a_killed_run(start: Start) -> None:
-    """The second waits while the first is at it; its processes, halted, hold the cell until they are gone."""
+    """The second waits while the first runs the cell; its processes, halted, hold the cell until they are gone."""
     long = ("--jobs", "1", "-k", "fda", "--set", "budget.steps=800", "--checkpoint-every", "0.1s")
     first = start("run", "tiny.toml", *long)
     pid = _process_at_a_cell(Path("results/tiny"), first)
     os.kill(pid, signal.SIGSTOP)
     second = start("run", "tiny.toml", *long)
     assert second.stderr is not None
-    assert next(line for line in second.stderr if "another run is at it" in line)
+    assert next(line for line in second.stderr if "another run has locked this cell" in line)
     os.kill(first.pid, signal.SIGKILL)
     assert second.poll() is None
     os.kill(pid, signal.SIGKILL)

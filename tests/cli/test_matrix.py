@@ -214,7 +214,7 @@ def read_all(ours: int) -> str:
 def test_every_command_ends_as_the_contract_says(said: dict[tuple[str, str, str], Said], call: Call) -> None:
     code, out, err = said[call.case, call.command, call.form]
     assert code == str(call.code), out + err
-    assert "this is a bug of fdabench" not in out + err
+    assert "this is a bug in fdabench" not in out + err
     assert call.command == "show cell" or "Traceback" not in out + err
     if call.form != "terminal":
         assert "\x1b" not in out + err
@@ -267,5 +267,5 @@ def test_ctrl_c_on_a_terminal_stops_with_130(finished: Any, variables: dict[str,
     os.write(ours, b"\x03")
     text = read_all(ours)
     assert program.wait(timeout=60) == 130, text
-    assert "this goes on from here: fdabench run tiny.toml" in text
+    assert "to continue: fdabench run tiny.toml" in text
     assert "Traceback" not in text

@@ -234,8 +234,8 @@ def test_a_lock_that_makes_no_sense_is_refused(copies: Any, here: InProcess, dam
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["one", "-o", "joined"], "merge: give two results folders or more"),
-        (["one", "two"], "merge: -o DIR says which new folder"),
+        (["one", "-o", "joined"], "merge: 1 results folder given; give two or more"),
+        (["one", "two"], "merge: no new folder is given"),
         (["one", "two", "-o", "two"], "two: is there already; a merge goes into a new folder"),
         (["one", "two", "-o", "tiny.toml"], "tiny.toml: is there already"),
         (["one", "two", "-o", "tiny.toml/joined"], "tiny.toml/joined: cannot be written"),

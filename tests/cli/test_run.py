@@ -142,7 +142,7 @@ def test_every_evaluation_is_printed_on_request(here: InProcess) -> None:
 def test_quiet_and_verbose_are_not_both(here: InProcess) -> None:
     said = here("run", "tiny.toml", "-q", "-v")
     assert said.exit_code == 2
-    assert said.stderr == "fdabench: --quiet and --verbose: give one of them\n"
+    assert said.stderr == "fdabench: --quiet and --verbose are both given; give one of them\n"
     assert not Path("results").exists()
 
 
@@ -158,7 +158,7 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
     assert runs.loc["Synchronous", ["state", "seed", "steps"]].tolist() == ["done", 3, 4]
     assert runs.loc["fails", "state"] == "failed"
     failed = runs.loc["fails", "cell_id"]
-    assert f"fdabench show out {failed} has the traceback" in said.stderr, "failures are told even when quiet"
+    assert f"traceback: fdabench show out {failed}\n" in said.stderr, "failures are told even when quiet"
     shown = failing("show", "out", failed)
     assert shown.exit_code == 0
     assert "Traceback (most recent call last)" in shown.stdout
@@ -177,7 +177,7 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
         (["run", "tiny.toml", "-k", "(fda"], "a closing parenthesis is missing"),
         (["run", "tiny.toml", "-k", "nothing"], "chooses none of 2 cells"),
         (["run", "tiny.toml", "--device", "tpu"], "--device tpu: expected auto"),
-        (["run", "tiny.toml", "--device", "cuda:99"], "CUDA devices here"),
+        (["run", "tiny.toml", "--device", "cuda:99"], "this machine has "),
         pytest.param(
             ["run", "tiny.toml", "--device", "cuda", "--engine", "distributed", "--processes", "99"],
             "NCCL needs a CUDA device for each process",
@@ -197,7 +197,7 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
         (["run", "tiny.toml", "-o", "tiny.toml"], "tiny.toml"),
         (["plan", "tiny.toml", "--output-format", "xml"], "xml"),
         (["plan", "tiny.toml", "--set", "workload.0.model=lenet5"], "lenet5 takes images of shape"),
-        (["validate"], "give a suite file, or --schema"),
+        (["validate"], "no suite file is given; give one or more, or --schema"),
         (["validate", "tiny.toml", "nowhere.toml"], "nowhere.toml: no such file"),
         (["status", "nowhere"], "nowhere: no results here"),
         (["report", "nowhere"], "nowhere: no results here"),
@@ -296,10 +296,10 @@ def test_a_stopped_run_keeps_finished_cells_and_resumes(
     *said_while_stopping, last = err.splitlines()
     # a process that the signal reached by itself may be the first to say so
     interrupted, stopping = sorted(said_while_stopping)
-    assert stopping == "stopping: cells under way end at their next step; a second Ctrl-C stops at once"
+    assert stopping == "stopping: running cells stop at their next step; a second Ctrl-C stops at once"
     assert interrupted.startswith("[2/2] interrupted  LinearFDA")
     again = "fdabench run tiny.toml --jobs 1 --set budget.steps=800 --set eval.every_steps=400"
-    assert last == f"fdabench: {word}; this goes on from here: {again}"
+    assert last == f"fdabench: {word}; to continue: {again}"
     assert " needed " in out.splitlines()[0]
     results = Path("results/tiny")
     assert sorted(states(results)) == ["done", "interrupted"]
@@ -342,7 +342,7 @@ def test_a_second_signal_stops_at_once(start: Callable[..., subprocess.Popen[str
     os.kill(program.pid, signal.SIGINT)
     out, err = program.communicate(timeout=60)
     assert (program.returncode, out) == (130, "")
-    assert err.startswith("fdabench: interrupted; this goes on from here: fdabench run tiny.toml")
+    assert err.startswith("fdabench: interrupted; to continue: fdabench run tiny.toml")
     with pytest.raises(ProcessLookupError):
         os.kill(record["process"]["pid"], 0)
 
@@ -386,7 +386,7 @@ def test_a_run_that_is_stopped_while_it_starts_reports_that(
     _, err = program.communicate(timeout=120)
     assert program.returncode == 130, err
     assert "Traceback" not in err
-    assert err.splitlines()[-1].startswith("fdabench: interrupted; this goes on from here: fdabench run tiny.toml")
+    assert err.splitlines()[-1].startswith("fdabench: interrupted; to continue: fdabench run tiny.toml")
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ def test_show_of_results_prints_what_the_run_printed(here: InProcess, finished: 
     shutil.copytree(finished.results, "alone")
     said = here("show", "alone")
     assert (said.exit_code, said.stdout) == (0, finished.said.stdout)
-    (hint,) = re.findall(r"^one cell: fdabench (show alone .*)$", said.stderr, re.MULTILINE)
+    (hint,) = re.findall(r"^to show one cell: fdabench (show alone .*)$", said.stderr, re.MULTILINE)
     pasted = here(*shlex.split(hint))
     assert pasted.exit_code == 0
     assert pasted.stdout.startswith("Synchronous | digits mlp | dirichlet(1) | K=2 b=32 s0\n")
@@ -71,7 +71,7 @@ def test_show_of_several_results_prints_each(here: InProcess, finished: Any) -> 
     assert [row["suite"] for row in rows] == ["tiny", "tiny", "tiny #2", "tiny #2"]
     refused = here("show", "one", "two", "LinearFDA")
     assert refused.exit_code == 2
-    assert "'LinearFDA': a cell is shown from one results folder; 2 are given" in refused.stderr
+    assert "'LinearFDA': a cell is read from one results folder, and 2 are given; give one" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_page_has_accuracies_targets_and_evaluations(here: InProcess, finished
     text = here("show", finished.results, cell["id"]).stdout
     final, best = (f"{100 * run[key]:.2f} %" for key in ("final_accuracy", "best_accuracy"))
     assert f"accuracy: {final} at the end, {best} at best at step " in text
-    assert f"in all: 30 steps, {format_bytes(run['bytes_total'])} (paper), {run['syncs']} syncs, " in text
+    assert f"total: 30 steps, {format_bytes(run['bytes_total'])} (paper), {run['syncs']} syncs, " in text
     hit = results.hits.set_index(["cell_id", "target"]).loc[(cell["id"], 0.3)]
     at = [
         format_count(hit["step"]),

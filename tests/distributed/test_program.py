@@ -254,7 +254,7 @@ def test_torchrun_runs_several_suites_and_stops_them_in_order(call: Call, start:
     sleep(3)
     os.kill(program.pid, signal.SIGTERM)
     said = program.communicate(timeout=60)[0]
-    assert "terminated; this goes on from here" in said, said
+    assert "terminated; to continue: " in said, said
     (short,), (long,) = (records(tmp_path / "spread" / name).values() for name in ("short", "long"))
     assert (short["state"], long["state"]) == ("done", "interrupted")
     assert has_checkpoint(tmp_path / "spread" / "long")
@@ -355,7 +355,7 @@ def test_a_strategy_that_branches_on_its_local_workers_is_named(call: Call, tmp_
     found = {record["config"]["strategy"]["kind"]: record for record in records(tmp_path / "spread").values()}
     assert found["synchronous"]["state"] == "done"
     assert found["mine"]["state"] == "failed"
-    assert "'mine' does not do the same in every process: rank 0: step 4: averages" in found["mine"]["error"]
+    assert "'mine' takes different branches in the ranks: rank 0: step 4: averages" in found["mine"]["error"]
 
 
 @pytest.mark.slow
@@ -381,17 +381,17 @@ def test_an_exception_of_a_strategy_ends_its_cell_only_and_names_the_cause(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--engine", "distributed"], "say --processes N, or start it with torchrun"),
-        (["--network-interface", "lo"], "--network-interface lo: that is for --engine distributed"),
+        (["--engine", "distributed"], "give --processes N, or start fdabench with torchrun"),
+        (["--network-interface", "lo"], "--network-interface lo: this option requires --engine distributed"),
         (
             ["--engine", "distributed", "--processes", "2", "--network-interface", "eth99"],
             "eth99: no such interface here",
         ),
-        (["--processes", "2"], "--processes 2: that is for --engine distributed"),
+        (["--processes", "2"], "--processes 2: this option requires --engine distributed"),
         (["--engine", "distributed", "--processes", "2", "--reduction", "alreduce"], 'did you mean "allreduce"?'),
-        (["--engine", "distributed", "--processes", "2", "--executor", "ray"], "a cell is one task there"),
-        (["--engine", "distributed", "--processes", "4"], "workers = 3 cannot be shared out over 4 processes"),
-        (["--engine", "distributed", "--processes", "2", "--timeout", "soon"], "--timeout soon: expected a length of"),
+        (["--engine", "distributed", "--processes", "2", "--executor", "ray"], "Ray runs each cell in one process"),
+        (["--engine", "distributed", "--processes", "4"], "workers = 3 cannot be divided among 4 processes"),
+        (["--engine", "distributed", "--processes", "2", "--timeout", "soon"], "--timeout soon: expected a duration"),
     ],
 )
 def test_an_impossible_request_is_refused_before_anything_is_written(

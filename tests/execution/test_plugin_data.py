@@ -10,7 +10,7 @@ import pytest
 from fdabench.datasets.digits import DIGITS
 from fdabench.errors import WorkloadError
 from fdabench.execution.plugin_data import hash_plugin_data
-from fdabench.experiment.distributed_cell import RankContext, _same
+from fdabench.experiment.distributed_cell import RankContext, _load_same
 from fdabench.registry.plugin_loading import PackedPlugins, pack_plugins
 from fdabench.registry.plugin_source import FilePlugin
 from fdabench.registry.registry import BUILT_IN, Plugin, Registry
@@ -47,9 +47,9 @@ def test_a_process_that_has_loaded_other_data_than_rank_0_takes_no_part() -> Non
     seat = SimpleNamespace(registry=SimpleNamespace(data_hashes={"mine": "a"}), member=SimpleNamespace(rank=1))
     here = cast(RankContext, seat)
     data = DIGITS.load(NOWHERE)
-    assert _same(lambda name: data, "a", here, "mine") is data
-    assert _same(lambda name: data, "", here, "digits") is data
+    assert _load_same(lambda name: data, "a", here, "mine") is data
+    assert _load_same(lambda name: data, "", here, "digits") is data
     with pytest.raises(WorkloadError, match="the data of mine differ: rank 1 has a, rank 0 has b"):
-        _same(lambda name: data, "b", here, "mine")
+        _load_same(lambda name: data, "b", here, "mine")
     with pytest.raises(WorkloadError, match="rank 1 has none, rank 0 has b"):
-        _same(lambda name: data, "b", here, "other")
+        _load_same(lambda name: data, "b", here, "other")

@@ -164,7 +164,7 @@ def test_a_node_that_dies_costs_time_and_nothing_else(cluster: Cluster, tmp_path
     finally:
         program.kill()
     assert program.returncode == 0, err
-    assert "its node or its process died; it is begun again" in err
+    assert "the node or the process of this cell died; the cell is started again" in err
     assert out.startswith("90 %: ")
     assert "Traceback" not in err
     assert sorted(record["attempts"] for record in records(tmp_path / "far")) == [1, 1, 1, 1, 1, 2]
@@ -182,7 +182,7 @@ def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cl
     on_ray = ("--executor", "ray", "--ray-address", cluster.address)
     said = call(tmp_path, *on_ray, "--threads", "4", "-o", "never")
     assert said.returncode == 2, said.stderr
-    assert "no node is big enough (6 cells): Synchronous" in said.stderr
+    assert "no node has enough resources for 6 cells: Synchronous" in said.stderr
     assert not (tmp_path / "never").exists()
     longer = ("--set", "budget.steps=3000", "--set", "eval.every_steps=1000", "-k", "s0", "-o", "out")
     program = begin(tmp_path, *on_ray, *longer)
@@ -194,8 +194,8 @@ def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cl
     finally:
         program.kill()
     assert program.returncode == 130, err
-    assert "stopping: cells under way end at their next step" in err
-    assert err.splitlines()[-1].startswith("fdabench: interrupted; this goes on from here: fdabench run far.toml")
+    assert "stopping: running cells stop at their next step" in err
+    assert err.splitlines()[-1].startswith("fdabench: interrupted; to continue: fdabench run far.toml")
     kept = {record["id"]: record for record in records(tmp_path / "out")}
     assert [record["state"] for record in kept.values()] == ["interrupted"] * 2
     assert all(ResultsFolder(tmp_path / "out").checkpoint_path(str(cell_id)).exists() for cell_id in kept)
@@ -210,7 +210,7 @@ def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cl
     ("options", "message"),
     [
         (("--executor", "rai"), '--executor rai: expected processes or ray; did you mean "ray"?'),
-        (("--ray-address", "a:1"), "--ray-address a:1: that is for --executor ray"),
+        (("--ray-address", "a:1"), "--ray-address a:1: this option requires --executor ray"),
     ],
 )
 def test_impossible_options_are_refused(tmp_path: Path, options: tuple[str, ...], message: str) -> None:

@@ -149,7 +149,7 @@ def test_a_full_disk_for_the_data_is_reported_with_the_folder(monkeypatch: pytes
 
     monkeypatch.setattr(torch, "save", full)
     with (
-        pytest.raises(WorkloadError, match=r"no room for the data in .*TMPDIR.*No space left"),
+        pytest.raises(WorkloadError, match=r"the data cannot be written to .*No space left.*; set TMPDIR"),
         export_datasets(load_datasets(["digits"], tmp_path)),
     ):
         pass

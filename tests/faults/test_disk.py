@@ -120,7 +120,7 @@ def test_a_missing_temporary_folder_is_reported(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("fdabench.execution.shared_data.gettempdir", none)
     with (
-        pytest.raises(WorkloadError, match="TMPDIR says where there is: No usable temporary directory"),
+        pytest.raises(WorkloadError, match=r"the data cannot be written: No usable temporary directory.*; set TMPDIR"),
         export_datasets({}),
     ):
         raise AssertionError
@@ -141,6 +141,6 @@ def test_a_bug_is_reported_where_the_disk_is_too_full_for_its_traceback(
         broken()
     assert caught.value.exit_code == 70
     assert capsys.readouterr().err == (
-        "fdabench: this is a bug of fdabench; no room for its traceback (No space left on device): "
+        "fdabench: this is a bug in fdabench; the traceback cannot be written (No space left on device): "
         "ZeroDivisionError: by nothing\n"
     )

@@ -29,8 +29,8 @@ def test_a_small_address_space_is_reported_before_anything_is_loaded(stopped: An
     )
     assert (said.returncode, said.stdout) == (2, "")
     assert said.stderr == (
-        f"fdabench: the address space is limited to {kilobytes * 1024 / 1e9:.2f} GB, and fdabench takes at least "
-        "1.3 GB: raise the limit, as by `ulimit -v unlimited`\n"
+        f"fdabench: the address space is limited to {kilobytes * 1024 / 1e9:.2f} GB, and fdabench needs at least "
+        "1.3 GB; raise the limit, for example with `ulimit -v unlimited`\n"
     )
 
 
@@ -67,7 +67,9 @@ def test_processes_that_hang_at_their_start_end_the_run(
     monkeypatch.setattr(birth, "START_TIMEOUT_S", 0.3)
     cells = read_suite(stopped.folder / "hurt.toml").cells[:1]
     place = RunContext(ResultsFolder(tmp_path), {}, torch.device("cpu"), "sequential", 1, 1, 1)
-    with pytest.raises(WorkloadError, match=r"die before they begin: it did not begin within 0\.3 s"):
+    with pytest.raises(
+        WorkloadError, match=r"3 worker processes ended before they were ready: it was not ready within 0\.3 s"
+    ):
         list(run_cells(cells, place))
     assert not any(process.is_alive() for process in begun)
     assert len(begun) == 3

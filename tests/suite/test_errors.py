@@ -471,7 +471,7 @@ def mutate(suite: Table, draw: Callable[[Any], Any]) -> None:
 @settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_suite_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
-    """Whatever stands in a file, it never looks like a bug of fdabench."""
+    """Whatever stands in a file, it never looks like a bug in fdabench."""
     suite: Table = {
         "name": "good",
         "seeds": [0],

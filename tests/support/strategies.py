@@ -75,25 +75,21 @@ def _every_combination() -> Iterator[tuple[str, Strategy]]:
 
 
 def _optional_parts() -> Iterator[tuple[str, Strategy]]:
-    """FedAvg, FDA and `rounds` with each codec and each correction, one at a time, and with all of them at once."""
-    for carrier in (
-        "fedavg-average",
-        "fda-naive-average",
-        "fda-linear-adam-reddi",
-        "rounds-period-average",
-        "stages-stages-average",
-    ):
-        strategy: Any = PLAIN_STRATEGIES[carrier]
-        for kind, cls in REGISTRY.codecs.items():
-            feedback = 1.0 if cls.needs_feedback else None
-            yield f"{carrier}+{kind}", replace(strategy, codec=component(cls), feedback=feedback)
-            yield f"{carrier}+{kind}+feedback", replace(strategy, codec=component(cls), feedback=0.9)
-        for kind, cls in REGISTRY.corrections.items():
-            yield f"{carrier}+{kind}", replace(strategy, correction=component(cls))
-            yield (
-                f"{carrier}+{kind}+bf16+feedback",
-                replace(strategy, correction=component(cls), codec=REGISTRY.codecs["bf16"](), feedback=1.0),
-            )
+    """Each codec and each correction with a periodic and a state-triggered strategy, and one strategy with everything."""
+    fedavg: Any = PLAIN_STRATEGIES["fedavg-average"]
+    fda: Any = PLAIN_STRATEGIES["fda-linear-adam-reddi"]
+    bf16 = REGISTRY.codecs["bf16"]()
+    for kind, cls in REGISTRY.codecs.items():
+        feedback = 1.0 if cls.needs_feedback else None
+        yield f"fedavg+{kind}", replace(fedavg, codec=component(cls), feedback=feedback)
+        yield f"fda-linear-adam-reddi+{kind}+feedback", replace(fda, codec=component(cls), feedback=0.9)
+    for kind, cls in REGISTRY.corrections.items():
+        yield f"fedavg+{kind}", replace(fedavg, correction=component(cls))
+        yield f"fda+{kind}+bf16+feedback", replace(fda, correction=component(cls), codec=bf16, feedback=1.0)
+    stages: Any = PLAIN_STRATEGIES["stages-stages-average"]
+    parts = {"server": REGISTRY.servers["nesterov"](), "codec": component(REGISTRY.codecs["topk"])}
+    scaffold = component(REGISTRY.corrections["scaffold"])
+    yield "stages+nesterov+topk+scaffold", replace(stages, **parts, feedback=0.9, correction=scaffold)
 
 
 PLAIN_STRATEGIES: Mapping[str, Strategy] = dict(_every_combination())

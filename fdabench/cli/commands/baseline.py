@@ -32,11 +32,16 @@ def save_baseline(root: Path, path: Path, force: bool) -> None:
         NotComparedError: the results cannot be read.
     """
     if path.exists() and not force:
-        raise UsageError(f"{path}: is there already: `fdabench baseline accept` keeps its history, --force does not")
+        raise UsageError(
+            f"{path}: this file exists already; use `fdabench baseline accept`, which keeps the history, or --force, "
+            "which replaces the file and its history"
+        )
     results = load_for_check(root)
-    made = new_baseline(summarize_results(results), _revision(results), _versions(results))
-    save(path, made)
-    print_result(f"{path.as_posix()}: {plural(len(made.snapshot.runs), 'run')} of {made.snapshot.suite}; commit it")
+    new = new_baseline(summarize_results(results), _revision(results), _versions(results))
+    save(path, new)
+    print_result(
+        f"{path.as_posix()}: {plural(len(new.snapshot.runs), 'run')} of {new.snapshot.suite}; commit this file"
+    )
 
 
 def accept_results(root: Path, path: Path, reason: str) -> None:
@@ -54,18 +59,18 @@ def accept_results(root: Path, path: Path, reason: str) -> None:
         NotComparedError: there is no baseline, or the results cannot be read.
     """
     old, results = read_baseline(path), load_for_check(root)
-    new, found = accept(old, summarize_results(results), reason, _revision(results), _versions(results))
+    new, diff = accept(old, summarize_results(results), reason, _revision(results), _versions(results))
     if new is old:
-        print_result(f"{path.as_posix()}: nothing differs; left as it is")
+        print_result(f"{path.as_posix()}: no value differs; the file is unchanged")
         return
     save(path, new)
-    print_result(f"{path.as_posix()}: {_told(found)}; commit it")
+    print_result(f"{path.as_posix()}: {_format_diff(diff)}; commit this file")
 
 
-def _told(found: BaselineDiff) -> str:
+def _format_diff(diff: BaselineDiff) -> str:
     """Format the differences: `2 runs changed, 1 run added`. If no run differs, the targets or the accounting do."""
-    told = [f"{plural(count, 'run')} {what}" for what, count in found._asdict().items() if count]
-    return ", ".join(told) or "targets or accounting changed"
+    counts = [f"{plural(count, 'run')} {what}" for what, count in diff._asdict().items() if count]
+    return ", ".join(counts) or "targets or accounting changed"
 
 
 def show_baseline(path: Path, form: str) -> None:
@@ -84,8 +89,8 @@ def show_baseline(path: Path, form: str) -> None:
 
 def _record(run: RunSummary) -> dict[str, Any]:
     """Return the row of a run. The accuracy of a run that diverged is NaN, which is printed as null."""
-    told = {key: getattr(run, key) for key in ("cell", "seed", "id", "state", "steps", "syncs", "bytes_total")}
-    return {**told, "accuracy": run.accuracy, "environment": run.environment}
+    values = {key: getattr(run, key) for key in ("cell", "seed", "id", "state", "steps", "syncs", "bytes_total")}
+    return {**values, "accuracy": run.accuracy, "environment": run.environment}
 
 
 _COLUMNS = (
@@ -119,5 +124,5 @@ def _revision(results: Results) -> str:
 def _versions(results: Results) -> str:
     """Return the versions of fdabench that computed the results, each with its commit if it ran from a git checkout."""
     environments = [record.get("environment", {}) for record in results.records.values()]
-    told = {(about.get("fdabench", ""), about.get("git", "")) for about in environments}
-    return ", ".join(f"{version} ({commit})" if commit else version for version, commit in sorted(told) if version)
+    versions = {(environment.get("fdabench", ""), environment.get("git", "")) for environment in environments}
+    return ", ".join(f"{version} ({commit})" if commit else version for version, commit in sorted(versions) if version)

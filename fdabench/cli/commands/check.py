@@ -41,7 +41,7 @@ class CheckRequest:
     form: str
 
 
-def run_check(question: CheckRequest) -> None:
+def run_check(request: CheckRequest) -> None:
     """Compare, print the findings and exit with the exit code of the result.
 
     Raises:
@@ -50,42 +50,42 @@ def run_check(question: CheckRequest) -> None:
         typer.Exit: the exit code is not 0.
     """
     try:
-        checked = _checked(question)
+        result = _compare(request)
     except NotComparedError as error:
-        if question.form == "github":
+        if request.form == "github":
             print_result(not_compared_annotation(str(error)))
         raise
-    _print(checked, question)
-    for hint in hints(checked):
+    _print(result, request)
+    for hint in hints(result):
         print_note(hint)
-    if checked.exit_code:
-        raise typer.Exit(checked.exit_code)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
 
 
-def _checked(question: CheckRequest) -> CheckResult:
-    if question.baseline and question.against:
-        raise UsageError("give --baseline FILE or --against RESULTS, not both")
-    results = load_for_check(question.results)
-    own, gate = summarize_results(results), read_gate_settings(results.lock, ResultsFolder(results.root).lock_path)
-    before = _before(question)
-    if before is None:
-        found = check_limits(own, gate)
+def _compare(request: CheckRequest) -> CheckResult:
+    if request.baseline and request.against:
+        raise UsageError("--baseline and --against are both given; give one of them")
+    results = load_for_check(request.results)
+    current, gate = summarize_results(results), read_gate_settings(results.lock, ResultsFolder(results.root).lock_path)
+    previous = _load_previous(request)
+    if previous is None:
+        result = check_limits(current, gate)
     else:
-        against = (question.baseline or question.against or Path()).as_posix()
-        found = check(before, summarize_results(results, before.protocol), gate, own, against)
+        against = (request.baseline or request.against or Path()).as_posix()
+        result = check(previous, summarize_results(results, previous.protocol), gate, current, against)
     return replace(
-        found,
-        strict=question.strict,
-        results=question.results.as_posix(),
-        baseline=question.baseline.as_posix() if question.baseline else "",
+        result,
+        strict=request.strict,
+        results=request.results.as_posix(),
+        baseline=request.baseline.as_posix() if request.baseline else "",
         files=source_files(results.lock),
     )
 
 
-def _before(question: CheckRequest) -> ResultsSummary | None:
-    if question.baseline:
-        return read_baseline(question.baseline).snapshot
-    return summarize_results(load_for_check(question.against)) if question.against else None
+def _load_previous(request: CheckRequest) -> ResultsSummary | None:
+    if request.baseline:
+        return read_baseline(request.baseline).snapshot
+    return summarize_results(load_for_check(request.against)) if request.against else None
 
 
 def load_for_check(root: Path) -> Results:
@@ -103,53 +103,55 @@ def load_for_check(root: Path) -> Results:
         raise NotComparedError(str(error)) from error
 
 
-def _print(checked: CheckResult, question: CheckRequest) -> None:
-    if question.form == "json":
-        print_data(to_json(checked))
-    elif question.form == "junit":
-        print_text(junit(checked, _ended(question.results)))
-    elif question.form == "markdown":
-        print_text(pr_comment(checked))
-    elif question.form == "github":
-        _github(checked)
-    elif question.form == "csv":
-        print_table(finding_table(checked), "csv")
+def _print(result: CheckResult, request: CheckRequest) -> None:
+    if request.form == "json":
+        print_data(to_json(result))
+    elif request.form == "junit":
+        print_text(junit(result, _last_end_time(request.results)))
+    elif request.form == "markdown":
+        print_text(pr_comment(result))
+    elif request.form == "github":
+        _print_github(result)
+    elif request.form == "csv":
+        print_table(finding_table(result), "csv")
     else:
-        _lines(checked, question)
+        _print_text(result, request)
 
 
-def _lines(checked: CheckResult, question: CheckRequest) -> None:
-    told, shown = head(checked), cell_rows(checked)
-    for line in [*told, *([""] if told else [])]:
+def _print_text(result: CheckResult, request: CheckRequest) -> None:
+    heading, rows = head(result), cell_rows(result)
+    for line in [*heading, *([""] if heading else [])]:
         print_result(line)
-    if shown and uses_rich(question.form):
-        print_styled(partial(render_findings, shown))
-    elif shown:
-        print_table(cell_table(shown), "plain")
-    nothing = ["all syncs are at the same steps"] if question.baseline or question.against else []
-    for line in [*((checked.why or nothing) if question.why else ()), *summary(checked)]:
+    if rows and uses_rich(request.form):
+        print_styled(partial(render_findings, rows))
+    elif rows:
+        print_table(cell_table(rows), "plain")
+    no_difference = ["all syncs are at the same steps"] if request.baseline or request.against else []
+    for line in [*((result.why or no_difference) if request.why else ()), *summary(result)]:
         print_result(line)
 
 
-def _github(checked: CheckResult) -> None:
+def _print_github(result: CheckResult) -> None:
     """Print annotations and the summary to stdout.
 
     The Markdown report is appended to the file that GITHUB_STEP_SUMMARY names, if it is set.
     """
-    for line in [*annotations(checked), *summary(checked)]:
+    for line in [*annotations(result), *summary(result)]:
         print_result(line)
-    page = os.environ.get("GITHUB_STEP_SUMMARY")
-    if page:
+    summary_path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary_path:
         try:
             # append: other steps of the job write to the same file
-            with open(page, "a", encoding="utf-8") as file:
-                file.write(pr_comment(checked))
+            with open(summary_path, "a", encoding="utf-8") as file:
+                file.write(pr_comment(result))
         except OSError as error:
             # the exit code reports the result even if this file is missing
-            print_note(f"GITHUB_STEP_SUMMARY: {page}: cannot be written: {error.strerror}; the summary is left out")
+            print_note(
+                f"GITHUB_STEP_SUMMARY: {summary_path}: cannot be written: {error.strerror}; the summary is not written"
+            )
 
 
-def _ended(root: Path) -> str:
+def _last_end_time(root: Path) -> str:
     """Return when the last cell ended, without a time zone, as the JUnit schema requires."""
     ends = [record.get("ended", "") for record in load(root).records.values()]
     return max(ends, default="")[:19] or "1970-01-01T00:00:00"

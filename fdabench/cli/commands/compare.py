@@ -9,7 +9,7 @@ from fdabench.analysis.data import combine_results
 from fdabench.analysis.published import compare_with_published
 from fdabench.cli.console import print_note, print_table
 from fdabench.errors import ResultError, UsageError
-from fdabench.formatting import DASH, format_bytes, format_percent
+from fdabench.formatting import DASH, format_bytes, format_percent, plural
 from fdabench.gate.compare.side_by_side import ComparisonRow, side_by_side
 from fdabench.gate.output.units import format_metric, format_signed_percent, metric_name
 from fdabench.report.tables.published import published_grids, published_table
@@ -34,19 +34,20 @@ def print_comparison(roots: Sequence[Path], published: bool, form: str) -> None:
     elif len(roots) == 2:
         _print_sides(roots[0], roots[1], form)
     else:
-        raise UsageError("compare: give two results folders, A and B, or --published")
+        raise UsageError(f"compare: {plural(len(roots), 'results folder')} given; give two, A and B, or --published")
 
 
 def _print_sides(a: Path, b: Path, form: str) -> None:
     """Print one row for each cell and metric, and the mean over all cells. Notes on the pairing go to stderr."""
-    found = side_by_side(load(a), load(b))
-    print_table(Table([_record(line) for line in found.lines], _COLUMNS), form)
-    if found.differing:
+    comparison = side_by_side(load(a), load(b))
+    print_table(Table([_record(line) for line in comparison.lines], _COLUMNS), form)
+    if comparison.differing:
         print_note(
-            f"some are paired by label and workload: their configurations differ in {', '.join(found.differing)}"
+            "some runs are paired by label and workload, because their configurations differ in "
+            f"{', '.join(comparison.differing)}"
         )
-    if found.alone:
-        print_note(f"{found.alone} runs have no counterpart and are left out")
+    if comparison.alone:
+        print_note(f"{plural(comparison.alone, 'run')} not compared: there is no counterpart")
 
 
 def _record(line: ComparisonRow) -> dict[str, Any]:
@@ -88,13 +89,14 @@ def _print_published(roots: Sequence[Path], form: str) -> None:
     Raises:
         ResultError: none of the published numbers has a counterpart in the results.
     """
-    found = compare_with_published(combine_results([load(root) for root in roots]))
-    if not found.matched:
+    comparison = compare_with_published(combine_results([load(root) for root in roots]))
+    if not comparison.matched:
         raise ResultError(
-            f"{', '.join(root.as_posix() for root in roots)}: none of the {found.total} published numbers has a "
-            f"counterpart; there are some for {published_grids()}; partitions round-robin and iid-file-order, on mnist "
-            "also sorted (0.6) and label (0, 8); thetas of the paper's Table 1"
+            f"{', '.join(root.as_posix() for root in roots)}: none of the {comparison.total} published numbers has a "
+            f"counterpart in these results. Published numbers exist for {published_grids()}, with the partitions "
+            "round-robin and iid-file-order, on mnist also sorted (0.6) and label (0, 8), and with the thetas of Table "
+            "1 of the paper"
         )
-    table = published_table(found)
+    table = published_table(comparison)
     print_table(table, form)
     print_note(table.note)

@@ -21,28 +21,28 @@ def print_doctor(folder: Path | None, form: str) -> None:
         folder: the folder of the data sets, or None for the default.
         form: one of `options.Format`.
     """
-    registry, added = _plugins()
+    registry, plugin_checks = _read_plugins()
     findings = [
         *versions(),
         *devices(),
         *data_sets(data_dir(folder), registry),
-        *added,
+        *plugin_checks,
         *determinism(),
         *_environment_class(),
     ]
     print_table(Table([finding._asdict() for finding in findings], [*map(column, DoctorCheck._fields)]), form)
 
 
-def _plugins() -> tuple[Registry, list[DoctorCheck]]:
+def _read_plugins() -> tuple[Registry, list[DoctorCheck]]:
     """Return the registry with the installed plug-ins and a row for each; without them if one of them is faulty."""
     try:
         registry = read_registry(None)
     except SuiteError as error:
         return BUILT_IN, [DoctorCheck("plug-in", "installed", "; ".join(str(error).splitlines()))]
-    found = [
+    checks = [
         DoctorCheck("plug-in", plugin.origin.path.as_posix(), ", ".join(plugin.names)) for plugin in registry.plugins
     ]
-    return registry, found or [DoctorCheck("plug-in", "installed", "none")]
+    return registry, checks or [DoctorCheck("plug-in", "installed", "none")]
 
 
 def _environment_class() -> Iterator[DoctorCheck]:

@@ -32,7 +32,7 @@ def parse_target_scale(text: str) -> TargetScale:
     >>> parse_target_scale("workers=1e6").workers
     1000000
     """
-    found: dict[str, int] = {}
+    values: dict[str, int] = {}
     faults = []
     for part in text.split(","):
         name, _, value = (piece.strip() for piece in part.partition("="))
@@ -40,20 +40,20 @@ def parse_target_scale(text: str) -> TargetScale:
             faults.append(
                 f"{part.strip()!r}: expected {', '.join(f'{known}=N' for known in MOST)}{did_you_mean(name, MOST)}"
             )
-        elif name in found:
-            faults.append(f"{name} comes twice")
-        elif (number := _whole(value, MOST[name])) is None:
+        elif name in values:
+            faults.append(f"{name} is given twice")
+        elif (number := _parse_whole_number(value, MOST[name])) is None:
             faults.append(
-                f"{name}={value:.40}: expected a whole number from 1 to {format_count(MOST[name])}, as 4096 or 1e6"
+                f"{name}={value:.40}: expected a whole number from 1 to {format_count(MOST[name])}, such as 4096 or 1e6"
             )
         else:
-            found[name] = number
+            values[name] = number
     if faults:
         raise UsageError("\n".join(f"--extrapolate {fault}" for fault in faults))
-    return TargetScale(**found)
+    return TargetScale(**values)
 
 
-def _whole(text: str, most: int) -> int | None:
+def _parse_whole_number(text: str, most: int) -> int | None:
     try:
         number = Decimal(text.replace("_", ""))
     except InvalidOperation:
@@ -65,30 +65,33 @@ def _whole(text: str, most: int) -> int | None:
 
 
 def print_extrapolation(
-    suite: LoadedSuite, wish: TargetScale, results: Path, chosen: str | None, named: bool, form: str
+    suite: LoadedSuite, target: TargetScale, results: Path, expression: str | None, required: bool, form: str
 ) -> None:
     """Print one row for each strategy and workload, and whether its syncs are measured, exact or a bound.
 
     Args:
         suite: the suite.
-        wish: the workers, parameters and steps to extrapolate to.
+        target: the workers, parameters and steps to extrapolate to.
         results: a results folder with measured sync rates.
-        chosen: the value of `-k`, which selects cells, or None.
-        named: whether the user named `results`; otherwise it is used only if it exists.
+        expression: the value of `-k`, which selects cells, or None.
+        required: whether the user named `results`; otherwise it is used only if it exists.
         form: one of `options.Format`.
 
     Raises:
         ResultError: the results cannot be read, or have no cell of the suite.
     """
-    cells = select(suite.cells, chosen) if chosen else suite.cells
-    read = _results(results, cells, suite.source) if named or (results / "suite.lock.toml").exists() else None
+    cells = select(suite.cells, expression) if expression else suite.cells
+    measured_results = (
+        _results(results, cells, suite.source) if required or (results / "suite.lock.toml").exists() else None
+    )
     convention = suite.suite.accounting.convention
     networks = dict(NETWORKS) | {
-        own.name: Network(own.bandwidth_mbps * 1e6, own.latency_ms * 1e-3, own.shared) for own in suite.suite.network
+        network.name: Network(network.bandwidth_mbps * 1e6, network.latency_ms * 1e-3, network.shared)
+        for network in suite.suite.network
     }
-    found = estimate_costs(cells, wish, convention, read, suite.registry)
-    _tell(found, results if read else None)
-    records = [_record(each, networks, convention) for each in found]
+    estimates = estimate_costs(cells, target, convention, measured_results, suite.registry)
+    _print_notes(estimates, results if measured_results else None)
+    records = [_record(each, networks, convention) for each in estimates]
     print_table(Table(records, _costs(convention)), form)
     if form not in FOR_PROGRAMS:
         print_result("")
@@ -98,33 +101,36 @@ def print_extrapolation(
 def _results(root: Path, cells: tuple[Cell, ...] | list[Cell], source: str) -> Results:
     results = load(root)
     if not {cell.id for cell in cells} & {cell["id"] for cell in results.lock["cell"]}:
-        raise ResultError(f"{root}: holds no cell of {source}: it is of another suite, or of other overrides")
+        raise ResultError(
+            f"{root}: none of the cells of {source} is in this folder; give the results of this suite with the same "
+            "overrides"
+        )
     return results
 
 
-def _tell(found: list[CostEstimate], results: Path | None) -> None:
+def _print_notes(estimates: list[CostEstimate], results: Path | None) -> None:
     if results is not None:
-        print_note(
-            f"measured in {results.as_posix()}: sync rates, which are taken over as they are, and the time of a step"
-        )
-    elif any(each.basis == "bound" for each in found):
-        print_note("no results: syncs are bounds where they are not exact; --results FOLDER takes measured rates")
-    if any(each.theta is not None and each.projected_to.parameters != each.measured_at.parameters for each in found):
-        print_note("theta grows with the parameters, by the published rule: as much for each as in the suite")
-    print_note(f"modeled: memory, computing, talking; with which formulas, and how far they hold: {PAGE}")
+        print_note(f"sync rates and the time of a step are those measured in {results.as_posix()}")
+    elif any(each.basis == "bound" for each in estimates):
+        print_note("no results are read: syncs are exact or bounds; --results FOLDER reads measured sync rates")
+    if any(
+        each.theta is not None and each.projected_to.parameters != each.measured_at.parameters for each in estimates
+    ):
+        print_note("theta is scaled with the number of parameters, as in the published rule")
+    print_note(f"memory, computation and communication are modeled; {PAGE} has the formulas and their limits")
 
 
 def _costs(convention: str) -> tuple[Column, ...]:
     """Return the columns for syncs, bytes and memory."""
     return (
         column("strategy"),
-        Column("on", "on", _on),
+        Column("on", "workload", _format_workload),
         column("workers", "K", format_count),
         column("parameters", write=format_count),
         column("steps", write=format_count),
         column("theta", write=lambda theta: DASH if theta is None else format_significant(theta)),
         Column("syncs", "syncs", _range("syncs_least", "syncs_most", format_count)),
-        Column("syncs_basis", "syncs are", _basis),
+        Column("syncs_basis", "source of syncs", _basis),
         Column("bytes", f"bytes ({convention})", _range("bytes_least", "bytes_most", format_bytes)),
         column("memory_bytes", "memory of a process", format_bytes),
         Column("checked", "checked", _checked),
@@ -135,16 +141,16 @@ def _times(networks: Mapping[str, Network]) -> tuple[Column, ...]:
     """Return the columns for seconds of computation, and of communication on each network."""
     return (
         column("strategy"),
-        Column("on", "on", _on),
-        column("compute_s", "computing", lambda seconds: DASH if seconds is None else format_duration(seconds)),
+        Column("on", "workload", _format_workload),
+        column("compute_s", "computation", lambda seconds: DASH if seconds is None else format_duration(seconds)),
         *(
-            Column(name, f"talking on {name}", _range(f"{name}_least_s", f"{name}_most_s", format_duration))
+            Column(name, f"communication on {name}", _range(f"{name}_least_s", f"{name}_most_s", format_duration))
             for name in networks
         ),
     )
 
 
-def _on(record: Record) -> str:
+def _format_workload(record: Record) -> str:
     return f"{record['dataset']} {record['model']} b={record['batch_size']} {record['partition']}"
 
 
@@ -154,11 +160,11 @@ def _range(low: str, high: str, write: Callable[[float], str]) -> Callable[[Reco
     Values with the same text are printed once. A dash stands for unknown values.
     """
 
-    def written(record: Record) -> str:
+    def format_range(record: Record) -> str:
         ends = [record[key] for key in (low, high) if record[key] is not None]
         return " to ".join(dict.fromkeys(map(write, ends))) or DASH
 
-    return written
+    return format_range
 
 
 def _basis(record: Record) -> str:
@@ -172,7 +178,7 @@ def _checked(record: Record) -> str:
     return f"bytes of {record['cells_as_predicted']} of {cells} cells" if cells else DASH
 
 
-def _talking(demand: Any, network: Network) -> float:
+def _communication_s(demand: Any, network: Network) -> float:
     return float(demand.seconds_on(network, 0.0))
 
 
@@ -198,8 +204,8 @@ def _record(each: CostEstimate, networks: Mapping[str, Network], convention: str
         "bytes_most": high.wire_bytes if high else None,
         "memory_bytes": each.memory,
         "compute_s": each.compute_s,
-        **{f"{name}_least_s": _talking(low, network) if low else None for name, network in networks.items()},
-        **{f"{name}_most_s": _talking(high, network) if high else None for name, network in networks.items()},
+        **{f"{name}_least_s": _communication_s(low, network) if low else None for name, network in networks.items()},
+        **{f"{name}_most_s": _communication_s(high, network) if high else None for name, network in networks.items()},
         "measured_workers": each.measured_at.workers if measured else None,
         "measured_parameters": each.measured_at.parameters if measured else None,
         "measured_syncs_per_step": float(measured.rate) if measured else None,

@@ -9,11 +9,11 @@ from fdabench.cli.exit_codes import with_exit_codes
 from fdabench.cli.options import Format, OutputFormat, ResultsDir, Verdicts, VerdictsFormat
 
 baselines = typer.Typer(
-    help="Keep the small text file that people commit.", no_args_is_help=True, rich_markup_mode=None
+    help="Manage the baseline of `check`, a text file to commit.", no_args_is_help=True, rich_markup_mode=None
 )
 
 BaselineFile = Annotated[
-    Path, typer.Option("--baseline", metavar="FILE", help="The committed baseline.", show_default=False)
+    Path, typer.Option("--baseline", metavar="FILE", help="Baseline file to update.", show_default=False)
 ]
 
 
@@ -21,19 +21,19 @@ BaselineFile = Annotated[
 def check(
     results: ResultsDir,
     baseline: Annotated[
-        Path | None, typer.Option("--baseline", metavar="FILE", help="The committed baseline.", show_default=False)
+        Path | None, typer.Option("--baseline", metavar="FILE", help="Baseline to compare with.", show_default=False)
     ] = None,
     against: Annotated[
         Path | None,
-        typer.Option("--against", metavar="RESULTS", help="Older results instead of a baseline.", show_default=False),
+        typer.Option("--against", metavar="RESULTS", help="Older results to compare with.", show_default=False),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Inconclusive fails, too.")] = False,
-    why: Annotated[bool, typer.Option("--why", help="Name the first sync that differs.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail also if a comparison is inconclusive.")] = False,
+    why: Annotated[bool, typer.Option("--why", help="Print the first sync that differs.")] = False,
     output_format: VerdictsFormat = Verdicts.auto,
 ) -> None:
-    """Say whether anything became worse; without a baseline or older results, whether the suite's limits hold.
+    """Compare results with a baseline or with older results, and check the limits of the suite.
 
-    Exit code 0: no. 1: yes. 4: it was not compared, or not all of it.
+    Without --baseline and --against, only the limits are checked.
     """
     from fdabench.cli.commands.check import CheckRequest, run_check
 
@@ -44,12 +44,10 @@ def check(
 @with_exit_codes
 def save(
     results: ResultsDir,
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")] = Path(
-        "baseline.toml"
-    ),
-    force: Annotated[bool, typer.Option("--force", help="Replace a baseline and its history.")] = False,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="File to write.")] = Path("baseline.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing baseline and its history.")] = False,
 ) -> None:
-    """Write a first baseline from results."""
+    """Write a new baseline from results."""
     from fdabench.cli.commands.baseline import save_baseline
 
     save_baseline(results, out, force)
@@ -60,9 +58,9 @@ def save(
 def accept(
     results: ResultsDir,
     baseline: BaselineFile,
-    reason: Annotated[str, typer.Option("--reason", help="Why the new numbers are right.", show_default=False)],
+    reason: Annotated[str, typer.Option("--reason", help="Reason for the new numbers.", show_default=False)],
 ) -> None:
-    """Take over what differs, with a reason that stays in the file."""
+    """Write new results to a baseline, and the reason to its history."""
     from fdabench.cli.commands.baseline import accept_results
 
     accept_results(results, baseline, reason)
@@ -71,10 +69,10 @@ def accept(
 @baselines.command("show")
 @with_exit_codes
 def show_(
-    baseline: Annotated[Path, typer.Argument(metavar="FILE", help="A baseline.", show_default=False)],
+    baseline: Annotated[Path, typer.Argument(metavar="FILE", help="Baseline file.", show_default=False)],
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Print what was accepted, and why."""
+    """Print the runs of a baseline and its history."""
     from fdabench.cli.commands.baseline import show_baseline
 
     show_baseline(baseline, output_format.value)

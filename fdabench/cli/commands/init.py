@@ -8,10 +8,10 @@ from fdabench.results.files import atomic_write_bytes
 
 SUITE = """\
 # A suite: lists in [[workload]] and [[strategy]] are crossed; every combination with every seed is a cell.
-# Check it with `fdabench validate`, see what it costs with `fdabench plan`, run it with `fdabench run`.
-# Every key: docs/suites.md. What may be named: `fdabench list strategies`, `list models`, `list datasets`, ...
+# `fdabench validate` checks it, `fdabench plan` prints its cost, `fdabench run` runs it.
+# Every key: docs/suites.md. Allowed names: `fdabench list strategies`, `list models`, `list datasets`, ...
 name = "my-suite"
-description = "Who needs how many bytes to read handwritten digits, with alike and with unlike workers?"
+description = "How many bytes does each strategy need on handwritten digits, with iid and with skewed labels?"
 tuning = "Nothing is tuned: one plausible value for each strategy."
 seeds = [0, 1]                    # repeats; all strategies of a seed begin with the same weights, data and batches
 
@@ -23,7 +23,7 @@ every_steps = 20                  # how often the test set is evaluated; or ever
 targets = [0.7, 0.8]              # test accuracies to reach, as fractions
 
 [[workload]]
-dataset = "digits"                # without a download; also mnist, fashion-mnist, cifar10, cifar100
+dataset = "digits"                # needs no download; others: mnist, fashion-mnist, cifar10, cifar100
 model = "mlp"
 workers = 4
 batch_size = 32
@@ -32,7 +32,7 @@ partition = ["iid", { kind = "dirichlet", alpha = 0.5 }]   # how samples are div
 
 [[strategy]]
 kind = "synchronous"              # average after every step
-reference = true                  # what the others are compared with
+reference = true                  # the other strategies are compared with this one
 
 [[strategy]]
 kind = "fedavg"
@@ -53,8 +53,8 @@ def write_suite(path: Path) -> None:
         ResultError: the file cannot be written.
     """
     if path.suffix != ".toml":
-        raise UsageError(f"init: {path}: expected a file that ends in .toml, as in: fdabench init suite.toml")
+        raise UsageError(f"init: {path}: expected a file name that ends in .toml, such as suite.toml")
     if path.exists() or path.is_symlink():
-        raise UsageError(f"init: {path}: is there already and is left as it is; name another file")
+        raise UsageError(f"init: {path}: this file exists already and is unchanged; give another file name")
     atomic_write_bytes(path, SUITE.encode())
     print_result(f"{path.as_posix()}: written; next: fdabench run {path.as_posix()}")

@@ -30,17 +30,17 @@ def print_list(what: str, suite: Path | None, form: str) -> None:
         SuiteError: the suite or a plug-in is wrong.
     """
     registry = read_registry(suite)
-    table = CONSTANTS[what]() if what in CONSTANTS else _described(_LISTS[what](registry), registry, what)
+    table = CONSTANTS[what]() if what in CONSTANTS else _with_component_info(_LISTS[what](registry), registry, what)
     if form not in AS_TABLE:
         # a formula can be as wide as a terminal, so it is printed on its own line below the table
-        table = _narrow(table)
+        table = _drop_columns(table)
     print_table(_with_plugins(table, registry, what) if registry.plugins else table, form)
     if form not in AS_TABLE:
         for note in [*_formulas(registry, what), *_notes(registry, what)]:
             print_note(note)
 
 
-def _described(table: Table, registry: Registry, role: str) -> Table:
+def _with_component_info(table: Table, registry: Registry, role: str) -> Table:
     """Add columns for the `ComponentInfo` of each component. Output for programs keeps columns that are empty."""
     infos = [registry.info(role, name) for name, *_ in table.rows]
     records = [
@@ -55,26 +55,26 @@ def _described(table: Table, registry: Registry, role: str) -> Table:
     ]
     more = (
         column("display_name", "display name", write=lambda name: name or DASH),
-        column("memory_vectors", "memory", write=_amount),
+        column("memory_vectors", "memory", write=_format_memory),
         column("cites", write=lambda keys: ", ".join(keys) or DASH),
         column("formula", write=lambda formula: formula or ""),
     )
     return Table(records, [*table.columns, *more])
 
 
-def _amount(vectors: float) -> str:
+def _format_memory(vectors: float) -> str:
     """Format memory as a multiple of D, the number of parameters: `1.75 D`."""
     return f"{vectors:g} D" if vectors else DASH
 
 
-def _narrow(table: Table) -> Table:
+def _drop_columns(table: Table) -> Table:
     """Remove the columns for display names and formulas, and every column that is empty in all rows."""
     left_out = ("display_name", "formula")
-    columns = [each for i, each in enumerate(table.columns) if each.key not in left_out and _says_something(table, i)]
+    columns = [each for i, each in enumerate(table.columns) if each.key not in left_out and _has_content(table, i)]
     return Table(table.records, columns)
 
 
-def _says_something(table: Table, column: int) -> bool:
+def _has_content(table: Table, column: int) -> bool:
     return any(row[column] not in ("", DASH) for row in table.rows)
 
 
@@ -96,15 +96,15 @@ def _plugin(registry: Registry, what: str, name: str) -> str:
 
 
 def _components(role: str) -> Callable[[Registry], Table]:
-    def listed(registry: Registry) -> Table:
+    def make_table(registry: Registry) -> Table:
         kinds: Mapping[str, type[Any]] = getattr(registry, role)
         records = [
             {"kind": kind, "keys": _keys(cls, registry), "about": _first_sentence(cls)} for kind, cls in kinds.items()
         ]
-        keys = column("keys", write=lambda found: ", ".join(found) or DASH)
+        keys = column("keys", write=lambda fields: ", ".join(fields) or DASH)
         return Table(records, (column("kind"), keys, column("about", "what it does")))
 
-    return listed
+    return make_table
 
 
 def _keys(cls: type[Any], registry: Registry) -> list[str]:
@@ -133,17 +133,18 @@ def _first_sentence(cls: type[Any]) -> str:
 def _notes(registry: Registry, what: str) -> Sequence[str]:
     """Return the forms in which the thresholds and durations of the components of this role can be given."""
     kinds: Mapping[str, type[Any]] = {} if what in (*CONSTANTS, "datasets", "models") else getattr(registry, what)
-    found = [member for cls in kinds.values() for member in component_fields(cls, registry)]
-    thresholds = dict.fromkeys(member.name for member in found if member.has_tag(THRESHOLD_TAG))
-    spans = dict.fromkeys(" | ".join(member.duration_keys) for member in found if member.has_tag(STEPS_TAG))
+    fields = [member for cls in kinds.values() for member in component_fields(cls, registry)]
+    thresholds = dict.fromkeys(member.name for member in fields if member.has_tag(THRESHOLD_TAG))
+    durations = dict.fromkeys(" | ".join(member.duration_keys) for member in fields if member.has_tag(STEPS_TAG))
     rules = ", ".join(f'"{name}" ({constant:g})' for name, constant in threshold_rules().items())
     return [
         *(
-            f"{name}: a squared L2 norm, in one of three forms: a number, as {name} = 1.0; a number for each parameter "
-            f"of the model, as {name} = {{ per_parameter = 3.89e-5 }}; a published rule per parameter: {rules}"
+            f"{name}: a squared L2 norm, in one of three forms: a number, such as {name} = 1.0; a number for each "
+            f"parameter of the model, such as {name} = {{ per_parameter = 3.89e-5 }}; a published rule per parameter: "
+            f"{rules}"
             for name in thresholds
         ),
-        *(f"{keys}: in local steps, or in passes over the data; give one" for keys in spans),
+        *(f"{keys}: in local steps, or in passes over the data; give one" for keys in durations),
     ]
 
 

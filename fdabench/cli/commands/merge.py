@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fdabench.cli.console import print_result
 from fdabench.errors import UsageError
+from fdabench.formatting import plural
 from fdabench.results.folder import FAILURE_STATES, PENDING_STATES, SUCCESS_STATES
 from fdabench.results.merge import merge
 
@@ -22,9 +23,11 @@ def merge_results(roots: Sequence[Path], out: Path | None) -> None:
         ResultError: the folders cannot be merged.
     """
     if len(roots) < 2:
-        raise UsageError("merge: give two results folders or more, as in: fdabench merge A B -o C")
+        raise UsageError(
+            f"merge: {plural(len(roots), 'results folder')} given; give two or more, such as: fdabench merge A B -o C"
+        )
     if out is None:
-        raise UsageError("merge: -o DIR says which new folder they go into")
+        raise UsageError("merge: no new folder is given; give one, such as: fdabench merge A B -o C")
     merged = merge(roots, out)
     counts = Counter(merged.runs["state"])
     states = [

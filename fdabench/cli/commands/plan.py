@@ -28,44 +28,44 @@ class PlanRequest(NamedTuple):
     data_dir: Path | None
     sets: tuple[str, ...]
     seeds: str | None
-    chosen: str | None
+    expression: str | None
     fresh: bool
-    every: bool
+    every_cell: bool
     """Print a row for every cell instead of one for each strategy and workload."""
 
 
-def print_plan(wanted: PlanRequest, form: str) -> None:
+def print_plan(request: PlanRequest, form: str) -> None:
     """Print a row for each strategy and workload, or for every cell; then the bytes and the time of the cells to run.
 
     Args:
-        wanted: the command line.
+        request: the command line.
         form: one of `options.Format`.
 
     Raises:
         SuiteError: the suite is wrong.
         WorkloadError: data that a plug-in loads is needed to decide whether a result is stale, and cannot be loaded.
     """
-    suite = load_suite(wanted.suite, wanted.sets, wanted.seeds)
-    store = ResultsFolder(results_dir(suite, wanted.out))
-    cells = select(suite.cells, wanted.chosen) if wanted.chosen else suite.cells
-    found = cell_statuses(cells, store, _watched(cells, store, wanted.data_dir, suite.registry))
-    if wanted.fresh:
-        found = mark_all_to_run(found)
+    suite = load_suite(request.suite, request.sets, request.seeds)
+    store = ResultsFolder(results_dir(suite, request.out))
+    cells = select(suite.cells, request.expression) if request.expression else suite.cells
+    statuses = cell_statuses(cells, store, _hash_begun_data(cells, store, request.data_dir, suite.registry))
+    if request.fresh:
+        statuses = mark_all_to_run(statuses)
     print_note(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
     convention = suite.suite.accounting.convention
-    costs = priced(found, convention, suite.registry)
-    print_table((cells_table if wanted.every else folded_table)(costs, convention), form)
+    costs = priced(statuses, convention, suite.registry)
+    print_table((cells_table if request.every_cell else folded_table)(costs, convention), form)
     if form in AS_TABLE:
         return
-    to_run = [each for each in costs if wanted.fresh or each.standing.status not in FINISHED_STATUSES]
+    to_run = [each for each in costs if request.fresh or each.cell_status.status not in FINISHED_STATUSES]
     jobs = default_jobs(parse_device("auto"))
-    seconds = estimated_seconds([each.standing.cell for each in to_run], store, jobs, suite.registry)
-    now = f": {total(to_run)}, about {format_duration(seconds)} with --jobs {jobs}" if to_run else ""
-    print_result(f"in all: {plural(len(found), 'cell')}, {total(costs)}")
-    print_result(f"{summarize(found)}{now}")
+    seconds = estimated_seconds([each.cell_status.cell for each in to_run], store, jobs, suite.registry)
+    remaining = f": {total(to_run)}, about {format_duration(seconds)} with --jobs {jobs}" if to_run else ""
+    print_result(f"total: {plural(len(statuses), 'cell')}, {total(costs)}")
+    print_result(f"{summarize(statuses)}{remaining}")
 
 
-def _watched(cells: Sequence[Cell], store: ResultsFolder, data: Path | None, registry: Registry) -> Registry:
+def _hash_begun_data(cells: Sequence[Cell], store: ResultsFolder, data: Path | None, registry: Registry) -> Registry:
     """Return the registry with hashes of the data that plug-ins load, which decide whether a result is stale.
 
     Data sets whose cells have no results are not loaded.
@@ -73,8 +73,8 @@ def _watched(cells: Sequence[Cell], store: ResultsFolder, data: Path | None, reg
     Raises:
         WorkloadError: such data cannot be loaded.
     """
-    begun = [cell.config.dataset for cell in cells if store.read_record(cell.id) is not None]
-    return hash_plugin_data(begun, data_dir(data), registry).registry
+    names = [cell.config.dataset for cell in cells if store.read_record(cell.id) is not None]
+    return hash_plugin_data(names, data_dir(data), registry).registry
 
 
 def print_extrapolation_command(
@@ -82,8 +82,8 @@ def print_extrapolation_command(
     out: Path | None,
     sets: Sequence[str],
     seeds: str | None,
-    chosen: str | None,
-    wish: str,
+    expression: str | None,
+    target: str,
     results: Path | None,
     form: str,
 ) -> None:
@@ -94,15 +94,15 @@ def print_extrapolation_command(
         out: the value of `--out`, or None.
         sets: values of `--set`.
         seeds: the value of `--seeds`, or None.
-        chosen: the value of `-k`, or None.
-        wish: the value of `--extrapolate`.
+        expression: the value of `-k`, or None.
+        target: the value of `--extrapolate`.
         results: the value of `--results`, or None for the results folder of the suite.
         form: one of `options.Format`.
 
     Raises:
-        UsageError: `wish` is wrong.
+        UsageError: `target` is wrong.
         ResultError: the results cannot be read, or have no cell of the suite.
     """
-    parsed = parse_target_scale(wish)
+    parsed = parse_target_scale(target)
     suite = load_suite(path, sets, seeds)
-    print_extrapolation(suite, parsed, results or results_dir(suite, out), chosen, results is not None, form)
+    print_extrapolation(suite, parsed, results or results_dir(suite, out), expression, results is not None, form)

@@ -30,9 +30,9 @@ def write_report(roots: Sequence[Path], out: Path | None) -> None:
             # results in a read-only folder can be reported: the report does not read their derived tables
             print_note(f"note: {error}")
     folder = out or _default_folder(roots[0], results[0].lock["suite"])
-    cited = locked_citations(result.lock for result in results)
-    written = build_report(results, folder, cited)
-    print_result(f"{len(written)} files in {folder.as_posix()}; begin with {(folder / 'index.html').as_posix()}")
+    references = locked_citations(result.lock for result in results)
+    written = build_report(results, folder, references)
+    print_result(f"{len(written)} files in {folder.as_posix()}; open {(folder / 'index.html').as_posix()}")
 
 
 def _default_folder(root: Path, suite: str) -> Path:
@@ -41,14 +41,16 @@ def _default_folder(root: Path, suite: str) -> Path:
     Raises:
         UsageError: git tracks files in both folders.
     """
-    usual, beside = Path("reports") / suite, root / "report"
-    if not is_tracked(usual):
-        return usual
-    if is_tracked(beside):
-        both = f"{usual.as_posix()} and {beside.as_posix()}"
-        raise UsageError(f"{both} are tracked by git: say where to write, as in -o {usual.as_posix()}")
+    default, fallback = Path("reports") / suite, root / "report"
+    if not is_tracked(default):
+        return default
+    if is_tracked(fallback):
+        both = f"{default.as_posix()} and {fallback.as_posix()}"
+        raise UsageError(
+            f"{both} are tracked by git; give the folder of the report, for example -o {default.as_posix()}"
+        )
     print_note(
-        f"note: {usual.as_posix()} is tracked by git: written to {beside.as_posix()}; "
-        f"-o {usual.as_posix()} writes there"
+        f"note: {default.as_posix()} is tracked by git; the report is written to {fallback.as_posix()}. "
+        f"-o {default.as_posix()} writes it there"
     )
-    return beside
+    return fallback

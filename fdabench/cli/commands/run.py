@@ -62,9 +62,9 @@ class ExecutionOptions:
     threads: int
     device: str
     engine: str
-    together: int | None
+    cells_per_batch: int | None
     checkpoint_every: str | None
-    team: DistributedOptions
+    distributed: DistributedOptions
     executor: str
     ray_address: str | None
 
@@ -73,7 +73,7 @@ class ExecutionOptions:
 class SelectionOptions:
     """The options of `run` for which cells are run, and when the run stops."""
 
-    chosen: str | None
+    expression: str | None
     shard: str | None
     fresh: bool
     retry_failed: bool
@@ -88,11 +88,11 @@ class RunOptions:
     suites: tuple[Path, ...]
     out: Path | None
     data_dir: Path | None
-    hardware: ExecutionOptions
+    execution: ExecutionOptions
     sets: tuple[str, ...]
     seeds: str | None
-    limits: SelectionOptions
-    loudness: Verbosity
+    selection: SelectionOptions
+    verbosity: Verbosity
     form: str
     """How the conclusion is printed: one of `options.Format`."""
 
@@ -106,27 +106,27 @@ def run_suites(request: RunOptions) -> None:
         KeyboardInterrupt, Terminated, TimeLimitReached: the run was stopped and cells are left.
         typer.Exit: a cell failed; the exit code is `SOME_FAILED`.
     """
-    limits = request.limits
-    team = parse_distributed(request.hardware.engine, request.hardware.team)
+    selection = request.selection
+    launch = parse_distributed(request.execution.engine, request.execution.distributed)
     stop = StopRequest(
-        monotonic() + (parse_duration("--max-time", limits.max_time) if limits.max_time else float("inf"))
+        monotonic() + (parse_duration("--max-time", selection.max_time) if selection.max_time else float("inf"))
     )
     suites = [load_suite(path, request.sets, request.seeds) for path in request.suites]
-    if team is not None and not team.plan.is_rank_zero:
-        hardware = request.hardware
-        run_follower_ranks(suites, team, hardware.device, hardware.threads, data_dir(request.data_dir))
+    if launch is not None and not launch.config.is_rank_zero:
+        execution = request.execution
+        run_follower_ranks(suites, launch, execution.device, execution.threads, data_dir(request.data_dir))
         return
     failed = False
-    asked, processes = request.hardware, team.plan.size if team else 1
+    options, processes = request.execution, launch.config.size if launch else 1
     with (
         concluding(request.form) as conclude,
-        select_backend(asked.executor, asked.ray_address, asked.jobs, processes) as executor,
+        select_backend(options.executor, options.ray_address, options.jobs, processes) as backend,
     ):
         for index, suite in enumerate(suites):
             failed |= _run_suite(
-                suite, request, stop, team.config_for_suite(index) if team else None, executor, conclude
+                suite, request, stop, launch.config_for_suite(index) if launch else None, backend, conclude
             )
-            if failed and limits.fail_fast:
+            if failed and selection.fail_fast:
                 break
     if failed:
         raise typer.Exit(SOME_FAILED)
@@ -136,8 +136,8 @@ def _run_suite(
     suite: LoadedSuite,
     request: RunOptions,
     stop: StopRequest,
-    plan: DistributedConfig | None,
-    executor: Backend,
+    distributed: DistributedConfig | None,
+    backend: Backend,
     conclude: Callable[[Results], None],
 ) -> bool:
     """Run the cells of one suite and print its conclusion.
@@ -149,61 +149,61 @@ def _run_suite(
         KeyboardInterrupt, Terminated, TimeLimitReached: cells are left. Results are saved and the conclusion is
             printed.
     """
-    store = ResultsFolder(_folder(suite, request))
-    chosen = _chosen(suite, request.limits)
-    begun = attempts(chosen, store)
-    own = hash_plugin_data([cell.config.dataset for cell in chosen], data_dir(request.data_dir), suite.registry)
-    standing = cell_statuses(chosen, store, own.registry)
-    if request.limits.fresh:
-        standing = mark_all_to_run(standing)
-    to_run = [each.cell for each in standing if _is_to_run(each, request.limits)]
-    place = _place(to_run, store, own, request, plan)
-    executor.check(to_run, place)
-    lock = _locked(suite)
+    store = ResultsFolder(_results_folder(suite, request))
+    selected = _select_cells(suite, request.selection)
+    previous_attempts = attempts(selected, store)
+    hashed = hash_plugin_data([cell.config.dataset for cell in selected], data_dir(request.data_dir), suite.registry)
+    statuses = cell_statuses(selected, store, hashed.registry)
+    if request.selection.fresh:
+        statuses = mark_all_to_run(statuses)
+    to_run = [each.cell for each in statuses if _is_to_run(each, request.selection)]
+    context = _make_context(to_run, store, hashed, request, distributed)
+    backend.check(to_run, context)
+    lock = _freeze(suite)
     store.write_lock(lock)
-    discard_checkpoints([each.cell.id for each in standing if request.limits.fresh or each.status == "done"], store)
-    with progress_reporter(request.loudness, len(to_run), ResultLines(store, lock)) as watch:
-        watch.print_line(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
-        watch.print_line(f" {summarize(standing)}")
+    discard_checkpoints([each.cell.id for each in statuses if request.selection.fresh or each.status == "done"], store)
+    with progress_reporter(request.verbosity, len(to_run), ResultLines(store, lock)) as reporter:
+        reporter.print_line(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
+        reporter.print_line(f" {summarize(statuses)}")
         rotate(store.root)
         with (
             run_log(store.root if to_run else None),
             capture_signals(stop),
-            closing(executor.run_cells(to_run, place, stop.is_requested, begun)) as told,
+            closing(backend.run_cells(to_run, context, stop.is_requested, previous_attempts)) as events,
         ):
-            logger.info("%s: %d of %d cells to run: %s", suite.suite.name, len(to_run), len(chosen), suite.source)
-            ended = _follow(told, watch, ProgressNotes(store), stop, request.limits.fail_fast)
+            logger.info("%s: %d of %d cells to run: %s", suite.suite.name, len(to_run), len(selected), suite.source)
+            ended = _handle_events(events, reporter, ProgressNotes(store), stop, request.selection.fail_fast)
     results = load(store.root)
     write_derived(results)
     conclude(results)
     if len(ended) < len(to_run):
         stop.raise_reason()
     return any(state in FAILURE_STATES for state in ended) or any(
-        each.status == "failed" and each.cell not in to_run for each in standing
+        each.status == "failed" and each.cell not in to_run for each in statuses
     )
 
 
-def _locked(suite: LoadedSuite) -> dict[str, Any]:
+def _freeze(suite: LoadedSuite) -> dict[str, Any]:
     """Return the frozen suite. If a git repository holds the suite file, its revision is added."""
-    locked, revision = suite.to_lock(), revision_at(Path(suite.source).parent)
+    lock, revision = suite.to_lock(), revision_at(Path(suite.source).parent)
     # TOML requires plain values before tables
-    return {"suite_revision": revision, **locked} if revision else locked
+    return {"suite_revision": revision, **lock} if revision else lock
 
 
-def _chosen(suite: LoadedSuite, limits: SelectionOptions) -> Sequence[Cell]:
+def _select_cells(suite: LoadedSuite, selection: SelectionOptions) -> Sequence[Cell]:
     """Select cells by `-k`, and then by `--shard`."""
-    found = select(suite.cells, limits.chosen) if limits.chosen else suite.cells
-    return parse_shard(found, limits.shard) if limits.shard else found
+    found = select(suite.cells, selection.expression) if selection.expression else suite.cells
+    return parse_shard(found, selection.shard) if selection.shard else found
 
 
-def _is_to_run(each: CellStatus, limits: SelectionOptions) -> bool:
+def _is_to_run(each: CellStatus, selection: SelectionOptions) -> bool:
     if each.status == "failed":
-        return limits.fresh or limits.retry_failed
-    return limits.fresh or each.status != "done"
+        return selection.fresh or selection.retry_failed
+    return selection.fresh or each.status != "done"
 
 
-def _follow(
-    told: Iterable[Event], watch: ProgressReporter, notes: ProgressNotes, stop: StopRequest, fail_fast: bool
+def _handle_events(
+    events: Iterable[Event], reporter: ProgressReporter, notes: ProgressNotes, stop: StopRequest, fail_fast: bool
 ) -> list[str]:
     """Pass the events of the run to the log, to the reporter and to the notes, and request a stop for `--fail-fast`.
 
@@ -211,21 +211,25 @@ def _follow(
         The states of the cells that ended, without interrupted ones.
     """
     ended, stopping = [], False
-    for event in told:
+    for event in events:
         log_event(event)
-        watch.on_event(event)
-        notes.sees(event)
+        reporter.on_event(event)
+        notes.on_event(event)
         if isinstance(event, CellFinished) and event.record["state"] != "interrupted":
             ended.append(event.record["state"])
             stop.failed |= fail_fast and ended[-1] in FAILURE_STATES
         if stop.is_requested() and not stopping:
-            watch.print_line("stopping: cells under way end at their next step; a second Ctrl-C stops at once")
+            reporter.print_line("stopping: running cells stop at their next step; a second Ctrl-C stops at once")
             stopping = True
     return ended
 
 
-def _place(
-    cells: Sequence[Cell], store: ResultsFolder, own: HashedData, request: RunOptions, plan: DistributedConfig | None
+def _make_context(
+    cells: Sequence[Cell],
+    store: ResultsFolder,
+    hashed: HashedData,
+    request: RunOptions,
+    distributed: DistributedConfig | None,
 ) -> RunContext:
     """Return what the cells are computed with, after checking the device, the engine and the data.
 
@@ -235,28 +239,30 @@ def _place(
         UsageError: the device or the engine is not available.
         WorkloadError: data cannot be loaded, or a cell cannot be run with it.
     """
-    asked = request.hardware
-    device = parse_device(asked.device)
-    engine = parse_engine("auto" if plan else asked.engine, device)
-    processes = plan.size if plan else 1
-    if plan:
-        check_devices(device, plan)
-    registry = own.registry
-    data = load_datasets([cell.config.dataset for cell in cells], data_dir(request.data_dir), registry, own.data)
+    options = request.execution
+    device = parse_device(options.device)
+    engine = parse_engine("auto" if distributed else options.engine, device)
+    processes = distributed.size if distributed else 1
+    if distributed:
+        check_devices(device, distributed)
+    registry = hashed.registry
+    data = load_datasets([cell.config.dataset for cell in cells], data_dir(request.data_dir), registry, hashed.data)
     check_runnable(cells, data, device, registry, processes)
     jobs = (
         1
-        if plan and plan.external_rendezvous
-        else min(asked.jobs or default_jobs(device, processes), max(1, len(cells)))
+        if distributed and distributed.external_rendezvous
+        else min(options.jobs or default_jobs(device, processes), max(1, len(cells)))
     )
-    threads = asked.threads or max(1, usable_cores() // (jobs * processes))
-    together = 1 if plan else asked.together or default_cells_per_batch(device, cells)
+    threads = options.threads or max(1, usable_cores() // (jobs * processes))
+    cells_per_batch = 1 if distributed else options.cells_per_batch or default_cells_per_batch(device, cells)
     every_s = (
-        parse_duration("--checkpoint-every", asked.checkpoint_every) if asked.checkpoint_every else DEFAULT_INTERVAL_S
+        parse_duration("--checkpoint-every", options.checkpoint_every)
+        if options.checkpoint_every
+        else DEFAULT_INTERVAL_S
     )
-    return RunContext(store, data, device, engine, jobs, threads, together, registry, every_s, plan)
+    return RunContext(store, data, device, engine, jobs, threads, cells_per_batch, registry, every_s, distributed)
 
 
-def _folder(suite: LoadedSuite, request: RunOptions) -> Path:
+def _results_folder(suite: LoadedSuite, request: RunOptions) -> Path:
     several = len(request.suites) > 1
     return request.out / suite.suite.name if request.out and several else results_dir(suite, request.out)

@@ -35,17 +35,17 @@ def run(
             "--shard",
             metavar="I/N",
             rich_help_panel=CELLS,
-            help="Only share I of N of the cells, for arrays of jobs.  [default: all]",
+            help="Run only part I of N of the cells, for job arrays.  [default: all]",
         ),
     ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", rich_help_panel=LIFE, help="Run all cells from their beginning, done or not.")
+        bool, typer.Option("--fresh", rich_help_panel=LIFE, help="Run all cells from step 0, also those that are done.")
     ] = False,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", rich_help_panel=LIFE, help="Run cells again that failed before.")
+        bool, typer.Option("--retry-failed", rich_help_panel=LIFE, help="Also run the cells that failed before.")
     ] = False,
     fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", rich_help_panel=LIFE, help="Stop, with checkpoints, when a cell fails.")
+        bool, typer.Option("--fail-fast", rich_help_panel=LIFE, help="Write checkpoints and stop when a cell fails.")
     ] = False,
     max_time: Annotated[
         str | None,
@@ -53,7 +53,7 @@ def run(
             "--max-time",
             metavar="TIME",
             rich_help_panel=LIFE,
-            help="Stop, with checkpoints, after 90s, 30m, 1h30m or 2d; the exit code is 75 then.  [default: no limit]",
+            help="Write checkpoints and stop after this time, such as 30m or 1h30m.  [default: no limit]",
         ),
     ] = None,
     checkpoint_every: Annotated[
@@ -71,7 +71,7 @@ def run(
             metavar="N",
             min=1,
             rich_help_panel=MACHINE,
-            help="Cells that are computed at once, each in a process of its own.  [default: one per core]",
+            help="Cells that run at the same time, each in its own process.  [default: one per core]",
         ),
     ] = None,
     threads: Annotated[
@@ -86,8 +86,7 @@ def run(
         ),
     ] = 1,
     device: Annotated[
-        str,
-        typer.Option("--device", metavar="DEVICE", rich_help_panel=MACHINE, help="One of auto, cpu, cuda, cuda:1."),
+        str, typer.Option("--device", metavar="NAME", rich_help_panel=MACHINE, help="Device: auto, cpu, cuda, cuda:1.")
     ] = "auto",
     engine: Annotated[
         str,
@@ -98,14 +97,14 @@ def run(
             help="How the workers of a cell are computed: auto, sequential, vectorized or distributed.",
         ),
     ] = "auto",
-    together: Annotated[
+    cells_per_batch: Annotated[
         int | None,
         typer.Option(
             "--cells-per-batch",
             metavar="N",
             min=1,
             rich_help_panel=MACHINE,
-            help="Cells that are computed as one batch.  [default: chosen by device and model]",
+            help="Cells that are computed as one batch.  [default: depends on device and model]",
         ),
     ] = None,
     executor: Annotated[
@@ -114,7 +113,7 @@ def run(
             "--executor",
             metavar="NAME",
             rich_help_panel=MACHINE,
-            help="Where cells run: processes (of this machine) or ray (a cluster).",
+            help="Where cells run: processes (on this machine) or ray (on a Ray cluster).",
         ),
     ] = "processes",
     ray_address: Annotated[
@@ -123,7 +122,7 @@ def run(
             "--ray-address",
             metavar="HOST:PORT",
             rich_help_panel=MACHINE,
-            help="Ray cluster to join.  [default: RAY_ADDRESS, or a cluster on this machine]",
+            help="Address of the Ray cluster.  [default: RAY_ADDRESS, or a cluster on this machine]",
         ),
     ] = None,
     processes: Annotated[
@@ -133,16 +132,16 @@ def run(
             metavar="N",
             min=1,
             rich_help_panel=DISTRIBUTED,
-            help="Processes that share the workers of one cell, with --engine distributed.  [default: torchrun's]",
+            help="Processes that share the workers of a cell, with --engine distributed.  [default: those of torchrun]",
         ),
     ] = None,
-    mean: Annotated[
+    reduction: Annotated[
         str,
         typer.Option(
             "--reduction",
             metavar="NAME",
             rich_help_panel=DISTRIBUTED,
-            help="How processes average: ordered gives the bits of the simulation; allreduce is what deployments use.",
+            help="How processes average: ordered has the bits of the simulation; allreduce uses the backend.",
         ),
     ] = "ordered",
     timeout: Annotated[
@@ -151,10 +150,10 @@ def run(
             "--timeout",
             metavar="TIME",
             rich_help_panel=DISTRIBUTED,
-            help="How long processes of a cell wait for each other before the cell is lost.",
+            help="How long the processes of a cell wait for each other before the cell gets the state lost.",
         ),
     ] = "5m",
-    measure_wire: Annotated[
+    network_interface: Annotated[
         str | None,
         typer.Option(
             "--network-interface",
@@ -164,27 +163,28 @@ def run(
         ),
     ] = None,
     quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print failures and the conclusion only.")
+        bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print only failures and the conclusion.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Print a line for every evaluation, too.")
+        bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Also print a line for every evaluation.")
     ] = False,
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Run what is missing, then print the conclusion.
+    """Run cells without results and print the conclusion.
 
-    Cells that are done are skipped. A cell is run again only when its configuration or the code behind its numbers has
-    changed; `fdabench plan` names what changed.
+    A cell that is done runs again only if its configuration or its code has changed; `fdabench plan` prints the change.
     """
     from fdabench.cli.commands.run import ExecutionOptions, RunOptions, SelectionOptions, run_suites
     from fdabench.cli.distributed import DistributedOptions
     from fdabench.cli.progress import Verbosity
 
-    loudness = Verbosity.from_flags(quiet, verbose)
-    team = DistributedOptions(processes, mean, timeout, measure_wire)
-    hardware = ExecutionOptions(jobs, threads, device, engine, together, checkpoint_every, team, executor, ray_address)
-    limits = SelectionOptions(chosen, shard, fresh, retry_failed, fail_fast, max_time)
+    verbosity = Verbosity.from_flags(quiet, verbose)
+    distributed = DistributedOptions(processes, reduction, timeout, network_interface)
+    execution = ExecutionOptions(
+        jobs, threads, device, engine, cells_per_batch, checkpoint_every, distributed, executor, ray_address
+    )
+    selection = SelectionOptions(chosen, shard, fresh, retry_failed, fail_fast, max_time)
     request = RunOptions(
-        tuple(suites), out, data_dir, hardware, tuple(sets or ()), seeds, limits, loudness, output_format.value
+        tuple(suites), out, data_dir, execution, tuple(sets or ()), seeds, selection, verbosity, output_format.value
     )
     run_suites(request)

@@ -21,13 +21,13 @@ from fdabench.cli.options import (
 
 @with_exit_codes
 def init(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not exist.")] = Path(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to write; it must not exist.")] = Path(
         "suite.toml"
     ),
 ) -> None:
-    """Write a commented suite to begin with.
+    """Write an example suite with comments.
 
-    It runs in a few seconds and downloads nothing. A file that exists is never replaced.
+    The suite runs in a few seconds and downloads nothing. An existing file is not replaced.
     """
     from fdabench.cli.commands.init import write_suite
 
@@ -38,7 +38,7 @@ def init(
 def doctor(data_dir: DataDir = None, output_format: OutputFormat = Format.auto) -> None:
     """Check versions, devices, data and determinism.
 
-    It trains small cells twice to see whether numbers come out the same; that takes some seconds.
+    The command trains small cells twice and compares their numbers, which takes some seconds.
     """
     from fdabench.cli.commands.doctor import print_doctor
 
@@ -54,15 +54,15 @@ def plan(
     chosen: Chosen = None,
     data_dir: DataDir = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Show what `run --fresh` would do: every cell starts at step 0.")
+        bool, typer.Option("--fresh", help="Plan for `run --fresh`: every cell starts at step 0.")
     ] = False,
     extrapolate: Annotated[
         str | None,
         typer.Option(
             "--extrapolate",
             metavar="workers=N,parameters=N",
-            rich_help_panel="Another size",
-            help="Print instead what the strategies would cost with so many workers and parameters.",
+            rich_help_panel="Extrapolation",
+            help="Print the cost of the strategies with these numbers of workers and parameters instead.",
         ),
     ] = None,
     results: Annotated[
@@ -70,8 +70,8 @@ def plan(
         typer.Option(
             "--results",
             metavar="RESULTS",
-            rich_help_panel="Another size",
-            help="With --extrapolate: results whose sync rates are taken.  [default: those of the suite]",
+            rich_help_panel="Extrapolation",
+            help="Results with the sync rates for --extrapolate.  [default: the results of the suite]",
         ),
     ] = None,
     verbose: Annotated[
@@ -79,10 +79,10 @@ def plan(
     ] = False,
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Say what `run` would do, with its bytes and time.
+    """Print what `run` would do, its bytes and its time.
 
-    A row for each strategy and workload has its number of seeds, which of them are done, stale (and why) or to run, and
-    the bytes that each will send; totals are below. JSON and CSV have every cell.
+    There is a row for each strategy and workload: the number of seeds, how many are done, stale (with the reason) or to
+    run, and the bytes of one seed. The totals are below the table. JSON and CSV have a row for every cell.
     """
     from fdabench.cli.commands.plan import PlanRequest, print_extrapolation_command, print_plan
     from fdabench.errors import UsageError
@@ -92,22 +92,22 @@ def plan(
             suite, out, tuple(sets or ()), seeds, chosen, extrapolate, results, output_format.value
         )
     elif results is not None:
-        raise UsageError("--results: that is for --extrapolate; -o names the results of a plan")
+        raise UsageError(f"--results {results}: this option requires --extrapolate; -o is the results folder of a plan")
     else:
-        wanted = PlanRequest(suite, out, data_dir, tuple(sets or ()), seeds, chosen, fresh, verbose)
-        print_plan(wanted, output_format.value)
+        request = PlanRequest(suite, out, data_dir, tuple(sets or ()), seeds, chosen, fresh, verbose)
+        print_plan(request, output_format.value)
 
 
 @with_exit_codes
 def merge(
     results: Annotated[
-        list[Path], typer.Argument(metavar="RESULTS...", help="Two results folders or more.", show_default=False)
+        list[Path], typer.Argument(metavar="RESULTS...", help="Two or more results folders.", show_default=False)
     ],
-    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="The new folder; required.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="New folder; required.")] = None,
 ) -> None:
-    """Join results of a suite's shards, or of other seeds.
+    """Merge the results of shards, or of different seeds.
 
-    The folders are those of `run --shard`, or of one suite with different --seeds; they stay as they are.
+    The folders are those of `run --shard`, or of one suite with different --seeds. They are not changed.
     """
     from fdabench.cli.commands.merge import merge_results
 

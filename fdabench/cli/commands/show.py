@@ -42,10 +42,12 @@ def show(arguments: Sequence[str], form: str) -> None:
         with corruption_as_result_error(Path(", ".join(folder.as_posix() for folder in folders))):
             print_conclusion(results, form)
         if form in ("auto", "rich", "plain"):
-            _hint(folders[0])
+            _print_hint(folders[0])
     elif len(folders) > 1:
-        said = " ".join(words)
-        raise UsageError(f"show: {said!r}: a cell is shown from one results folder; {len(folders)} are given")
+        text = " ".join(words)
+        raise UsageError(
+            f"show: {text!r}: a cell is read from one results folder, and {len(folders)} are given; give one"
+        )
     else:
         with corruption_as_result_error(folders[0]):
             _show_cell(ResultsFolder(folders[0]), words, form)
@@ -59,12 +61,12 @@ def _split_words(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
     return [Path(argument) for argument in arguments[:count]], list(arguments[count:])
 
 
-def _hint(folder: Path) -> None:
+def _print_hint(folder: Path) -> None:
     """Print the command that shows the first cell, ready to paste."""
     with corruption_as_result_error(folder):
         for entry in ResultsFolder(folder).read_lock()["cell"][:1]:
             words = _cell(entry).title.replace("|", " ").split()
-            print_note(f"one cell: {shlex.join(['fdabench', 'show', folder.as_posix(), *words])}")
+            print_note(f"to show one cell: {shlex.join(['fdabench', 'show', folder.as_posix(), *words])}")
 
 
 def _cell(entry: dict[str, Any]) -> Cell:
@@ -73,16 +75,18 @@ def _cell(entry: dict[str, Any]) -> Cell:
 
 def _show_cell(store: ResultsFolder, words: Sequence[str], form: str) -> None:
     lock = store.read_lock()
-    found = read_cell_results(store, lock, _find({cell["id"]: _cell(cell) for cell in lock["cell"]}, words, store.root))
+    results = read_cell_results(
+        store, lock, _find_cell({cell["id"]: _cell(cell) for cell in lock["cell"]}, words, store.root)
+    )
     if form == "json":
-        print_data(cell_record(found))
+        print_data(cell_record(results))
     elif form in ("csv", "markdown"):
-        print_table(evaluations_table(found), form)
+        print_table(evaluations_table(results), form)
     else:
-        print_page(found)
+        print_page(results)
 
 
-def _find(cells: dict[str, Cell], words: Sequence[str], root: Path) -> str:
+def _find_cell(cells: dict[str, Cell], words: Sequence[str], root: Path) -> str:
     """Return the id of the cell that the words select.
 
     Raises:
@@ -90,19 +94,19 @@ def _find(cells: dict[str, Cell], words: Sequence[str], root: Path) -> str:
         UsageError: the words cannot be parsed.
     """
     if len(words) == 1 and len(words[0]) >= LEAST_LETTERS:
-        begun = [cell_id for cell_id in cells if cell_id.startswith(words[0])]
-        if len(begun) == 1:
-            return begun[0]
-    said = " ".join(words)
-    found = parse_expression(list(cells.values()), said)
-    if not found:
-        strange = [
-            word for word in said.split() if not any(word.casefold() in selection_text(cell) for cell in cells.values())
+        matches = [cell_id for cell_id in cells if cell_id.startswith(words[0])]
+        if len(matches) == 1:
+            return matches[0]
+    text = " ".join(words)
+    selected = parse_expression(list(cells.values()), text)
+    if not selected:
+        unknown = [
+            word for word in text.split() if not any(word.casefold() in selection_text(cell) for cell in cells.values())
         ]
         known = {word for cell in cells.values() for word in cell.title.split()} | set(cells)
-        raise ResultError(f"{root}: no cell has all of {said!r}{did_you_mean(strange[0], known) if strange else ''}")
-    if len(found) > 1:
-        lines = [f"  {cell.id}  {cell.title}" for cell in found]
+        raise ResultError(f"{root}: no cell matches {text!r}{did_you_mean(unknown[0], known) if unknown else ''}")
+    if len(selected) > 1:
+        lines = [f"  {cell.id}  {cell.title}" for cell in selected]
         listed = "\n".join(truncate_list(lines, MOST_LISTED, "  and {} more"))
-        raise ResultError(f"{root}: {len(found)} cells have all of {said!r}; give more words, or an id:\n{listed}")
-    return found[0].id
+        raise ResultError(f"{root}: {len(selected)} cells match {text!r}; give more words, or an id:\n{listed}")
+    return selected[0].id

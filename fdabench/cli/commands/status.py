@@ -59,23 +59,23 @@ def print_status(root: Path, form: str) -> None:
     with corruption_as_result_error(root):
         store = ResultsFolder(root)
         lock = store.read_lock()
-        seen = [_seen(store, entry) for entry in lock["cell"]]
-        table = _table(seen, lock["suite"])
+        views = [_read_view(store, entry) for entry in lock["cell"]]
+        table = _state_table(views, lock["suite"])
         if form == "json":
-            details = [(each.state, _detail(each)) for each in seen if each.state in (RUNNING, *FAILURE_STATES)]
+            details = [(each.state, _cell_details(each)) for each in views if each.state in (RUNNING, *FAILURE_STATES)]
             records = [
                 {**row, "details": [detail for state, detail in details if state == row["state"]]}
                 for row in table.records
             ]
             table = replace(table, data=records)
-        lines = [] if form in AS_TABLE else [*_running(seen), *_failed(seen, root)]
+        lines = [] if form in AS_TABLE else [*_running_lines(views), *_failed_lines(views, root)]
         # inside `corruption_as_result_error`: values are formatted when the table is printed, and may be of any type
         print_table(table, form)
         for line in lines:
             print_result(line)
 
 
-def _seen(store: ResultsFolder, entry: Mapping[str, Any]) -> CellView:
+def _read_view(store: ResultsFolder, entry: Mapping[str, Any]) -> CellView:
     cell, record = (
         Cell(CellConfig.from_table(entry["config"]), entry["label"], entry["reference"]),
         store.read_record(entry["id"]),
@@ -86,21 +86,23 @@ def _seen(store: ResultsFolder, entry: Mapping[str, Any]) -> CellView:
     )
 
 
-def _table(seen: Sequence[CellView], suite: str) -> Table:
+def _state_table(views: Sequence[CellView], suite: str) -> Table:
     records = []
     for state in (*STATES, "all"):
-        mine = [each for each in seen if state in (each.state, "all")]
-        labels = list(dict.fromkeys(each.cell.label for each in mine))
-        if mine or state == "all":
-            records.append({"suite": suite, "state": state, "cells": len(mine), "which": labels})
-    return Table(records, (column("state"), column("cells", write=format_count), Column("which", "which", _which)))
+        matching = [each for each in views if state in (each.state, "all")]
+        labels = list(dict.fromkeys(each.cell.label for each in matching))
+        if matching or state == "all":
+            records.append({"suite": suite, "state": state, "cells": len(matching), "which": labels})
+    return Table(
+        records, (column("state"), column("cells", write=format_count), Column("which", "which", _format_which))
+    )
 
 
-def _which(record: Mapping[str, Any]) -> str:
+def _format_which(record: Mapping[str, Any]) -> str:
     return str(record["suite"]) if record["state"] == "all" else join_first(record["which"], MOST_NAMES)
 
 
-def _detail(each: CellView) -> dict[str, Any]:
+def _cell_details(each: CellView) -> dict[str, Any]:
     process, pace = each.record.get("process", {}), each.pace
     return {
         "cell": each.cell.id,
@@ -116,15 +118,15 @@ def _detail(each: CellView) -> dict[str, Any]:
     }
 
 
-def _running(seen: Sequence[CellView]) -> Iterator[str]:
-    for each in seen:
+def _running_lines(views: Sequence[CellView]) -> Iterator[str]:
+    for each in views:
         if each.state == RUNNING:
             process = each.record.get("process", {})
             where = f"on {process.get('host')}, process {process.get('pid')}"
-            yield f"running  {each.cell.title}   {_pace(each.pace)}{where}"
+            yield f"running  {each.cell.title}   {_format_pace(each.pace)}{where}"
 
 
-def _pace(pace: CellPace | None) -> str:
+def _format_pace(pace: CellPace | None) -> str:
     if pace is None:
         return ""
     left = f"{format_duration(pace.left_s)} left  " if pace.left_s is not None else ""
@@ -132,9 +134,9 @@ def _pace(pace: CellPace | None) -> str:
     return f"{format_count(pace.step)}/{format_count(pace.budget)} steps  {format_percent(pace.accuracy)}  {rate}{left}"
 
 
-def _failed(seen: Sequence[CellView], root: Path) -> Iterator[str]:
-    failed = [each for each in seen if each.state in FAILURE_STATES]
+def _failed_lines(views: Sequence[CellView], root: Path) -> Iterator[str]:
+    failed = [each for each in views if each.state in FAILURE_STATES]
     lines = [f"{each.state}  {each.cell.title}\n       {describe_cause(each.record)}" for each in failed]
-    yield from truncate_list(lines, MOST_FAILED, "and {} more; --output-format json has all")
+    yield from truncate_list(lines, MOST_FAILED, "and {} more; --output-format json prints all")
     if failed:
         yield f"traceback: {shlex.join(['fdabench', 'show', root.as_posix(), failed[0].cell.id])}"

@@ -33,21 +33,23 @@ def validate_suites(paths: Sequence[Path], form: str) -> None:
         typer.Exit: a file is invalid; the exit code is 2.
     """
     if not paths:
-        raise UsageError("validate: give a suite file, or --schema")
+        raise UsageError("validate: no suite file is given; give one or more, or --schema")
     if form in ("csv", "markdown"):
-        raise UsageError(f"--output-format {form}: validate prints lines, or json")
-    rows = [_checked(path) for path in paths]
+        raise UsageError(
+            f"--output-format {form}: validate does not have this format; expected auto, rich, plain or json"
+        )
+    rows = [_validate(path) for path in paths]
     if form == "json":
         print_data(rows)
     else:
         for row in rows:
             if row["good"]:
-                print_result(f"{row['file']}: good; {row['grid']}")
+                print_result(f"{row['file']}: valid; {row['grid']}")
     if not all(row["good"] for row in rows):
         raise typer.Exit(SuiteError.exit_code)
 
 
-def _checked(path: Path) -> dict[str, Any]:
+def _validate(path: Path) -> dict[str, Any]:
     try:
         suite = read_suite(path)
     except SuiteError as error:
@@ -80,7 +82,7 @@ def print_plugins(paths: Sequence[Path], form: str) -> None:
         UsageError: there is no file.
     """
     if not paths:
-        raise UsageError("validate: give a suite file")
+        raise UsageError("validate: no suite file is given; give one or more")
     records = [
         {"plug-in": each.path.as_posix(), "named by": f"{each.suite.as_posix()}: {each.place}"}
         for path in paths
