@@ -45,8 +45,7 @@ def labels(strategies: Sequence[Table], registry: Registry) -> list[str]:
     of_family: dict[str, list[Flat]] = defaultdict(list)
     of_name: dict[str, list[Flat]] = defaultdict(list)
     for table, kin, values in zip(strategies, families, flat, strict=True):
-        of_family[kin].append(values)
-        of_name[str(table.get("name"))].append(values)
+        (of_name[str(table["name"])] if table.get("name") else of_family[kin]).append(values)
     found = [
         _label(name, values, of_name[name], info)
         if (name := table.get("name"))

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from fdabench.analysis.data import WORKLOAD, ReportData
-from fdabench.analysis.round_length import mean_round_lengths, round_length_slope
 from fdabench.report.tables.build import ReportTable
 from fdabench.report.tables.round_length import round_length_tables
+from fdabench.report.tables.round_length_fit import mean_round_lengths, round_length_slope
 
 STEPS = 20_000
 

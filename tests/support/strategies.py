@@ -75,7 +75,7 @@ def _every_combination() -> Iterator[tuple[str, Strategy]]:
 
 
 def _optional_parts() -> Iterator[tuple[str, Strategy]]:
-    """Each codec and each correction with a periodic and a state-triggered strategy, and one strategy with everything."""
+    """Each codec and correction with a periodic and a state-triggered strategy, and one strategy with everything."""
     fedavg: Any = PLAIN_STRATEGIES["fedavg-average"]
     fda: Any = PLAIN_STRATEGIES["fda-linear-adam-reddi"]
     bf16 = REGISTRY.codecs["bf16"]()

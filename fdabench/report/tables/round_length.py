@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from fdabench.analysis.data import WORKLOAD, ReportData
-from fdabench.analysis.round_length import MIN_RATIO, mean_round_lengths, round_length_slope
 from fdabench.formatting import DASH, format_count
 from fdabench.report.tables.build import ReportTable, workload_column
+from fdabench.report.tables.round_length_fit import MIN_RATIO, mean_round_lengths, round_length_slope
 from fdabench.tables import Record, column, number
 
 _TRANSIENT = 0.25
