@@ -23,7 +23,10 @@ class Decision(NamedTuple):
 
 
 class Trigger(Protocol):
-    """Decides after each local step whether the workers synchronize. Triggers are frozen dataclasses."""
+    """Decides after each local step whether the workers synchronize. Triggers are frozen dataclasses.
+
+    A trigger that needs the learning rate has `follows_learning_rate = True`: suites refuse optimizers without `lr`.
+    """
 
     def init(self, w_D: Tensor) -> Any:
         """The state before the first step: numbers, tensors and tuples of them, whose types and shapes never change.

@@ -5,6 +5,7 @@ the data set, the workers and the batch size.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from fractions import Fraction
 
 from fdabench.cell_config import CellConfig
@@ -28,6 +29,7 @@ def size_errors(cells: Sequence[Cell], registry: Registry) -> list[Issue]:
 def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
     """Yield the errors of one cell: of its optimizer, validation split, budget and number of evaluations."""
     yield from _optimizer_errors(config, registry)
+    yield from _learning_rate_errors(config, registry)
     workers, batch_size = config.workers, config.batch_size
     whole = registry.datasets[config.dataset].train_samples
     held_out = held_out_samples(config.eval, whole)
@@ -59,3 +61,16 @@ def _optimizer_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]
         if reason := correction.incompatibility(optimizer):
             # no path: the optimizer may be that of the workload or that of the strategy
             yield Issue((), f'strategy "{config.strategy.kind}": {reason}')
+
+
+def _learning_rate_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
+    """Yield an error if the strategy's trigger follows the learning rate and the local optimizer has none."""
+    trigger, optimizer = config.strategy.component("when"), registry.optimizers[config.optimizer.kind]
+    if trigger is None or not getattr(registry.triggers[trigger.kind], "follows_learning_rate", False):
+        return
+    if "lr" not in {field.name for field in fields(optimizer)}:  # type: ignore[arg-type]
+        yield Issue(
+            (),
+            f'strategy "{config.strategy.kind}": the trigger "{trigger.kind}" follows the learning rate, and the '
+            f'optimizer "{config.optimizer.kind}" has no field lr; use another optimizer or another trigger',
+        )

@@ -28,6 +28,7 @@ class AdaComm:
 
     first: Count
     most: Count = 16
+    follows_learning_rate: ClassVar[bool] = True
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="AdaComm",
         formula="h = min(most, ⌈√(τ₁ lr₀ f / (lr f₀))⌉) steps until the next sync",

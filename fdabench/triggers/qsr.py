@@ -31,6 +31,7 @@ class QSR:
     rate: PositiveFloat
     least: Count = 1
     power: PositiveFloat = 2.0
+    follows_learning_rate: ClassVar[bool] = True
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="QSR", formula="h = max(least, ⌊(rate/lr)^power⌋) steps until the next sync", references=("gu2024",)
     )
@@ -70,9 +71,7 @@ class QSR:
         Raises:
             ValueError: the local optimizer has no learning rate.
         """
-        if done >= steps:
-            return done + 1  # the budget is spent
-        left = steps - done
+        left = max(1, steps - done)  # after the last step nobody asks
         lr = lr_at(_peak(lr_at, start, steps))
         if isnan(lr):
             raise ValueError("qsr needs the learning rate, and this local optimizer has no field `lr`")
