@@ -36,3 +36,13 @@ def test_the_readme_shows_what_the_example_says(fdabench_in: Fdabench, tmp_path:
     said = fdabench_in("run", str(ROOT / "examples" / "kamp.toml"), "-q", "-o", str(tmp_path / "out"))
     assert said.returncode == 0, said.stderr
     assert said.stdout.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_codec_of_one_s_own_halves_the_bytes_of_models(here: InProcess, tmp_path: Path) -> None:
+    short = ("--set", "budget.steps=60", "--seeds", "0..0")
+    said = here("run", str(ROOT / "examples" / "fp16.toml"), "-o", "results", "--jobs", "1", *short)
+    assert said.exit_code == 0, said.stderr
+    runs = pd.read_parquet(tmp_path / "results" / "runs.parquet").set_index("label")
+    assert set(runs["state"]) == {"done"}
+    sent = runs["bytes_model"] - 2 * 4 * 4 * runs["num_parameters"]  # without the initial models of four workers
+    assert sent["FedAvg fp16"] == sent["FedAvg bf16"] == sent["FedAvg"] / 2 > 0
