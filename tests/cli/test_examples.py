@@ -31,6 +31,18 @@ def test_the_example_runs_and_reports(here: InProcess, tmp_path: Path) -> None:
     assert "kamp" in json.dumps(json.loads((tmp_path / "report" / "summary.json").read_text()))
 
 
+def test_the_example_of_a_trigger_runs_and_sends_what_was_planned(here: InProcess, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    short = ("--set", "budget.steps=60", "--seeds", "0..0")
+    planned = here("plan", "examples/coin.toml", *short, "--output-format", "json")
+    said = here("run", "examples/coin.toml", "-o", "results", "--jobs", "1", *short)
+    assert said.exit_code == 0, said.stderr
+    runs = pd.read_parquet(tmp_path / "results" / "runs.parquet").set_index("label")
+    assert 0 < runs.loc["Coin", "syncs"] < 30
+    (coin,) = [cell for cell in json.loads(planned.stdout) if "Coin" in json.dumps(cell)]
+    assert str(runs.loc["Coin", "bytes_total"]) in json.dumps(coin)
+
+
 @pytest.mark.slow
 def test_the_readme_shows_what_the_example_says(fdabench_in: Fdabench, tmp_path: Path) -> None:
     said = fdabench_in("run", str(ROOT / "examples" / "kamp.toml"), "-q", "-o", str(tmp_path / "out"))
