@@ -177,7 +177,7 @@ def _step(workers: Workers, group: int, active: _ActiveCell, t: int, losses: Bat
         outcome = cell.strategy.step(context, active.round, cell.channel)
     more = cell.on_step(StepEvent(t + 1, losses, outcome, active.round, context, workers.statistics(group)))
     if outcome.synced:
-        workers.load_synced_models(group, outcome.w_KD, cell.channel)
+        workers.load_synced_models(group, outcome.w_KD, cell.channel, outcome.round.index)
     following = _with_worker_state(active._replace(round=outcome.round), outcome.worker_state)
     cell.on_step_end(lambda: TrainingState(t + 1, following.round, workers.state_dict(group, following.worker_state)))
     return following, more

@@ -20,7 +20,7 @@ from fdabench.engine.dropout_keys import dropout_keys, dropout_layers, seed_tens
 from fdabench.engine.flatten import flatten, kernel_mask, parameters, row_layout, running_stats
 from fdabench.engine.precision import Precision
 from fdabench.engine.sampling import Indices, Sampler, SamplerState
-from fdabench.optimizers.base import ClipsGradients, HasSchedule, LocalOptimizer, learning_rate
+from fdabench.optimizers.base import ClipsGradients, HasSchedule, LocalOptimizer, learning_rate, moment_periods
 
 BatchStatistics = Literal["local", "averaged"]
 """`local`: running statistics stay with their worker, as in the FDA paper. `averaged`: they are averaged at every sync,
@@ -206,7 +206,7 @@ class Workers:
         return BatchMetrics(losses.loss_K[span], losses.accuracy_K[span])
 
     @torch.no_grad()
-    def load_synced_models(self, group: int, w_KD: Tensor, channel: Channel) -> None:
+    def load_synced_models(self, group: int, w_KD: Tensor, channel: Channel, syncs: int) -> None:
         """Replace the models of one group after a sync.
 
         Running statistics follow `TrainingConfig.batchnorm_stats`, optimizer states follow `state_on_sync`. Averages of
@@ -221,7 +221,10 @@ class Workers:
             for row in rows:
                 self._optimizer.state.pop(row, None)
         elif self._training.local.state_on_sync == "average":
-            for moments in self._moments(rows):
+            vectors = self._moments(rows)
+            for moments, every in zip(vectors, moment_periods(self._training.local, len(vectors)), strict=True):
+                if syncs % every:
+                    continue
                 mean_D = channel.mean(torch.stack(moments), "optimizer")
                 for moment_D in moments:
                     moment_D.copy_(mean_D)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fdabench.component_info import ComponentInfo
-from fdabench.hyperparameters import Decay, NonNegative, PositiveFloat
+from fdabench.hyperparameters import Count, Decay, NonNegative, PositiveFloat
 from fdabench.optimizers.base import AtSync, LRSchedule
 
 
@@ -32,6 +32,10 @@ class Adam:
     """How the learning rate changes; None keeps it constant."""
     clip: PositiveFloat | None = None
     """The largest L2 norm of a worker's gradient; None does not limit it."""
+    first_every: Count | None = None
+    """With `state_on_sync = "average"`: syncs between two averages of the mean of gradients; None averages at each."""
+    second_every: Count | None = None
+    """The same of the mean of squared gradients. DES-LOC (Iacob et al., 2026) has 3 and 6."""
     torch_class: ClassVar[type[torch.optim.Adam] | type[torch.optim.AdamW]] = torch.optim.Adam
     """The optimizer that `build` returns."""
     info: ClassVar[ComponentInfo] = ComponentInfo(
@@ -39,6 +43,14 @@ class Adam:
         formula="m ← β₁ m + (1−β₁) g; v ← β₂ v + (1−β₂) g²; w ← w − lr m̂/(√v̂ + ε)",
         references=("kingma2015",),
     )
+
+    def __post_init__(self) -> None:
+        if self.state_on_sync != "average" and not self.first_every is self.second_every is None:
+            raise ValueError('first_every, second_every: need state_on_sync = "average"')
+
+    @property
+    def moment_periods(self) -> tuple[int, ...]:
+        return self.first_every or 1, self.second_every or 1
 
     def build(self, rows: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         """Build the torch optimizer (see `LocalOptimizer.build`)."""

@@ -78,6 +78,21 @@ class ClipsGradients(Protocol):
     def clip(self) -> float | None: ...
 
 
+@runtime_checkable
+class HasMomentPeriods(Protocol):
+    """A local optimizer that averages each vector of its state after a number of syncs of its own."""
+
+    @property
+    def moment_periods(self) -> tuple[int, ...]:
+        """Syncs between two averages of each vector, in the order of the optimizer's state."""
+        ...
+
+
+def moment_periods(optimizer: LocalOptimizer, vectors: int) -> tuple[int, ...]:
+    """Syncs between two averages of each of the optimizer's state vectors, where `state_on_sync` is `average`."""
+    return optimizer.moment_periods if isinstance(optimizer, HasMomentPeriods) else (1,) * vectors
+
+
 def learning_rate(optimizer: LocalOptimizer, t: int, steps: int) -> float:
     """The learning rate of a local step; NaN where the optimizer has no `lr`.
 

@@ -13,7 +13,7 @@ from fdabench.core.codec import Codec
 from fdabench.core.ledger import ALL_GATHER, GATHER
 from fdabench.core.strategy import HasSyncRule, HasTrafficForecast, MeansForecast, PlannedRun, TrafficForecast
 from fdabench.experiment.resolved_cell import ResolvedCell
-from fdabench.optimizers.base import learning_rate
+from fdabench.optimizers.base import learning_rate, moment_periods
 from fdabench.planning.memory import BYTES_PER_NUMBER, optimizer_vectors
 
 
@@ -32,8 +32,8 @@ class Forecast(NamedTuple):
     traffic: TrafficForecast
     """Bounds of the number of syncs, and the local states that the strategy sends."""
     size: RunSize
-    moments: int
-    """Vectors of the local optimizer, one number for each parameter, that are averaged at each sync."""
+    moment_periods: tuple[int, ...]
+    """Syncs between two averages of each vector of the local optimizer; empty where none is averaged."""
     convention: str
     model: Message
     """What one worker sends and receives at a sync."""
@@ -44,7 +44,7 @@ class Forecast(NamedTuple):
         """Bytes and sequential messages of a run with so many syncs.
 
         A run sends the initial models once, the strategy's local states and the vectors of its correction; at each sync
-        a packed or plain model and `moments` optimizer vectors.
+        a packed or plain model, and the optimizer vectors whose turn it is.
         """
         cost, workers = CONVENTIONS[self.convention], self.size.workers
         vector, state = (
@@ -52,7 +52,7 @@ class Forecast(NamedTuple):
             for size in (BYTES_PER_NUMBER * self.size.parameters, BYTES_PER_NUMBER * self.traffic.state_size)
         )
         states = self.traffic.num_states + syncs * self.traffic.states_per_sync
-        models, moments = syncs - self.traffic.num_gradient_syncs, syncs * self.moments
+        models, moments = syncs - self.traffic.num_gradient_syncs, sum(syncs // every for every in self.moment_periods)
         corrections = self.corrections.per_run + syncs * self.corrections.per_sync
         spent = cost["initial"](vector, workers) + states * cost["state"](state, workers)
         spent += models * cost["model"](self.model, workers) + moments * cost["optimizer"](vector, workers)
@@ -94,13 +94,14 @@ def forecast(cell: ResolvedCell, size: RunSize, convention: str) -> Forecast | N
     """
     if not isinstance(cell.strategy, HasTrafficForecast):
         return None
-    moments = optimizer_vectors(cell.optimizer) if cell.optimizer.state_on_sync == "average" else 0
+    vectors = optimizer_vectors(cell.optimizer) if cell.optimizer.state_on_sync == "average" else 0
+    periods = moment_periods(cell.optimizer, vectors) if vectors else ()
     run = PlannedRun(size.steps, size.parameters, lambda t: learning_rate(cell.optimizer, t, size.steps))
-    return forecast_strategy(cell.strategy, run, size, moments, convention)
+    return forecast_strategy(cell.strategy, run, size, periods, convention)
 
 
 def forecast_strategy(
-    strategy: HasTrafficForecast, run: PlannedRun, size: RunSize, moments: int, convention: str
+    strategy: HasTrafficForecast, run: PlannedRun, size: RunSize, periods: tuple[int, ...], convention: str
 ) -> Forecast:
     """What a strategy would send in a run.
 
@@ -108,7 +109,7 @@ def forecast_strategy(
         strategy: with its `SyncRule`, if it has one.
         run: what the strategy may know of the run.
         size: workers, parameters and local steps, as in `run`.
-        moments: vectors of the local optimizer that are averaged at each sync.
+        periods: syncs between two averages of each vector of the local optimizer.
         convention: a key of `accounting.costs.CONVENTIONS`.
     """
     vector = BYTES_PER_NUMBER * size.parameters
@@ -116,7 +117,7 @@ def forecast_strategy(
     model = Message(vector, vector) if rule is None or rule.codec is None else _packed(rule.codec, size)
     correction = None if rule is None else rule.correction
     corrections = MeansForecast(0, 0) if correction is None else correction.forecast_means(run)
-    return Forecast(strategy.forecast_traffic(run), size, moments, convention, model, corrections)
+    return Forecast(strategy.forecast_traffic(run), size, periods, convention, model, corrections)
 
 
 def _packed(codec: Codec, size: RunSize) -> Message:

@@ -55,6 +55,8 @@ KEYS: Mapping[str, str] = {
     "nesterov": "Nesterov's momentum; needs a momentum above 0.",
     "weight_decay": "The coefficient of the weights: in the gradient or, of AdamW, apart from it.",
     "state_on_sync": "What becomes of a worker's optimizer state at a sync: keep, reset, or average (metered).",
+    "first_every": "Syncs between two averages of Adam's mean of gradients, if its state is averaged; else each.",
+    "second_every": "The same of Adam's mean of squared gradients.",
     "schedule": "How the learning rate changes over the budget; `fdabench list schedules` names the kinds.",
     "clip": "The largest L2 norm of a worker's gradient; a longer one is scaled down to it.",
     "warmup": "The share of the budget over which the learning rate rises linearly to `lr`.",

@@ -35,7 +35,7 @@ def synced(engine: str, norm: nn.Module, policy: BatchStatistics) -> tuple[Any, 
     before_KB = workers.statistics().clone()
     channel = Channel(InProcessCollective(torch.full((K,), 1 / K)), Ledger(step=5))
     w_D = channel.mean(workers.weights(), "model")
-    workers.load_synced_models(0, w_D.expand(K, -1), channel)
+    workers.load_synced_models(0, w_D.expand(K, -1), channel, 1)
     return before_KB, workers, channel
 
 

@@ -97,7 +97,7 @@ def test_the_ledger_is_the_forecast_given_the_syncs(convention: str, name: str, 
     strategy = ALL_STRATEGIES[name]
     assert isinstance(strategy, HasTrafficForecast)
     size = RunSize(WORKERS, PARAMETERS, STEPS)
-    found = forecast_strategy(strategy, PLANNED, size, 0, convention)
+    found = forecast_strategy(strategy, PLANNED, size, (), convention)
     assert found.demand(len(ran[name].syncs)).wire_bytes == total_bytes(ran[name].ledger, WORKERS, convention).total
 
 

@@ -247,7 +247,7 @@ def moments(crew: Workers) -> list[Tensor]:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_kept_state_is_each_workers_own(name: str) -> None:
     crew, channel, before = stepped(name, "keep")
-    crew.load_synced_models(0, torch.zeros_like(crew.weights()), channel)
+    crew.load_synced_models(0, torch.zeros_like(crew.weights()), channel, 1)
     assert len(before) == OPTIMIZERS[name][1]
     assert all(torch.equal(was_KD, is_KD) for was_KD, is_KD in zip(before, moments(crew), strict=True))
     assert channel.ledger.entries == []
@@ -272,7 +272,7 @@ def test_reset_state_is_that_of_a_new_optimizer(name: str) -> None:
         for each in samplers:
             each.next_batch()
     other = sequential_workers(model(), OPTIMIZERS[name][0]("keep"), samplers, LabeledData(*data()))
-    crew.load_synced_models(0, other.weights().clone(), channel)
+    crew.load_synced_models(0, other.weights().clone(), channel, 1)
     crew.step()
     other.step()
     assert torch.equal(crew.weights(), other.weights())
@@ -282,7 +282,7 @@ def test_reset_state_is_that_of_a_new_optimizer(name: str) -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_averaged_state_is_equal_everywhere_and_paid_for(name: str) -> None:
     crew, channel, before = stepped(name, "average")
-    crew.load_synced_models(0, torch.zeros_like(crew.weights()), channel)
+    crew.load_synced_models(0, torch.zeros_like(crew.weights()), channel, 1)
     after = moments(crew)
     assert len(after) == OPTIMIZERS[name][1]
     for was_KD, is_KD in zip(before, after, strict=True):
