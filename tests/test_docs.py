@@ -214,14 +214,16 @@ def test_the_examples_of_every_role_run_as_the_page_says(tmp_path: Path, monkeyp
         return said
 
     planned = json.loads(called("plan", "mine.toml", "--output-format", "json").stdout)
-    assert [row["status"] for row in planned] == ["to run", "to run"]
+    assert [row["status"] for row in planned] == ["to run"] * len(tomllib.loads(suite)["strategy"])
     called("run", "mine.toml", "--jobs", "1", "--device", "cpu")
     runs = read_runs(Path("results/mine"))
-    assert [(run["label"], run["state"]) for run in runs] == [("post-local", "done"), ("BlocksFDA", "done")]
+    assert [run["state"] for run in runs] == ["done"] * len(planned)
+    assert runs[0]["label"] == "post-local"
+    assert runs[-1]["label"] == "BlocksFDA clipped fp16 tightening"
     assert runs[0]["syncs"] == 5 + 4
     assert all(run["final_accuracy"] > 0.8 for run in runs)
     np.savez("blobs.npz", x=x.astype(np.float32), y=y[::-1].copy())
-    assert "2 stale: data of blobs changed" in called("plan", "mine.toml").stdout
+    assert f"{len(planned)} stale: data of blobs changed" in called("plan", "mine.toml").stdout
 
 
 def read_runs(root: Path) -> list[dict[str, Any]]:

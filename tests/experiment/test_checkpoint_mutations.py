@@ -115,7 +115,7 @@ def stand(**parts: Any) -> Callable[[CheckpointState], CheckpointState]:
     return lambda state: state._replace(training=state.training._replace(**parts))
 
 
-def crew(change: Callable[[Any], dict[str, Any]]) -> Callable[[CheckpointState], CheckpointState]:
+def of(change: Callable[[Any], dict[str, Any]]) -> Callable[[CheckpointState], CheckpointState]:
     return lambda state: stand(workers=state.training.workers._replace(**change(state.training.workers)))(state)
 
 
@@ -159,7 +159,7 @@ STATES: dict[str, Callable[[CheckpointState], Any]] = {
     **{f"stand {value!r}": lambda state, value=value: state._replace(training=value) for value in NONE_OF_THESE},
     **{f"step {value!r}": stand(step=value) for value in (*NONE_OF_THESE, -1, 13, 10**30, 2)},
     **{f"round {value!r}": stand(round=value) for value in NONE_OF_THESE},
-    **{f"crew {value!r}": stand(crew=value) for value in NONE_OF_THESE},
+    **{f"workers {value!r}": stand(workers=value) for value in NONE_OF_THESE},
     **{f"anchor_D {value!r}": round_with("anchor_D", lambda x, value=value: value) for value in (None, 0, "x", [])},
     "anchor_D of another shape": round_with("anchor_D", lambda x: x[:-1]),
     "anchor_D of two axes": round_with("anchor_D", lambda x: x[None]),
@@ -175,40 +175,40 @@ STATES: dict[str, Callable[[CheckpointState], Any]] = {
     "server's m of another shape": round_with("server", lambda x: (x[0][:3], *x[1:])),
     "server's m of other numbers": round_with("server", lambda x: (x[0].half(), *x[1:])),
     "server's n is text": round_with("server", lambda x: (*x[:2], "3")),
-    "w_KD of a worker more": crew(lambda c: {"w_KD": torch.cat([c.w_KD, c.w_KD[:1]])}),
-    "w_KD of a worker less": crew(lambda c: {"w_KD": c.w_KD[:1]}),
-    "w_KD of another model": crew(lambda c: {"w_KD": c.w_KD[:, 1:]}),
-    "w_KD turned": crew(lambda c: {"w_KD": c.w_KD.T}),
-    "w_KD of whole numbers": crew(lambda c: {"w_KD": c.w_KD.int()}),
-    "w_KD missing": crew(lambda c: {"w_KD": None}),
-    "b_KB of another shape": crew(lambda c: {"b_KB": torch.zeros(2, 1)}),
-    "b_KB missing": crew(lambda c: {"b_KB": None}),
-    **{f"remembered {value!r}": crew(lambda c, value=value: {"optimizer_states": value}) for value in NONE_OF_THESE},
-    "remembered of one worker": crew(lambda c: {"optimizer_states": c.optimizer_states[:1]}),
-    "remembered of none": crew(lambda c: {"optimizer_states": [None, None]}),
-    "a moment missing": crew(lambda c: {"optimizer_states": [c.optimizer_states[0], {"step": torch.tensor(7.0)}]}),
-    "a moment of another shape": crew(
+    "w_KD of a worker more": of(lambda c: {"w_KD": torch.cat([c.w_KD, c.w_KD[:1]])}),
+    "w_KD of a worker less": of(lambda c: {"w_KD": c.w_KD[:1]}),
+    "w_KD of another model": of(lambda c: {"w_KD": c.w_KD[:, 1:]}),
+    "w_KD turned": of(lambda c: {"w_KD": c.w_KD.T}),
+    "w_KD of whole numbers": of(lambda c: {"w_KD": c.w_KD.int()}),
+    "w_KD missing": of(lambda c: {"w_KD": None}),
+    "b_KB of another shape": of(lambda c: {"b_KB": torch.zeros(2, 1)}),
+    "b_KB missing": of(lambda c: {"b_KB": None}),
+    **{f"remembered {value!r}": workers(lambda c, value=value: {"optimizer_states": value}) for value in NONE_OF_THESE},
+    "remembered of one worker": of(lambda c: {"optimizer_states": c.optimizer_states[:1]}),
+    "remembered of none": of(lambda c: {"optimizer_states": [None, None]}),
+    "a moment missing": of(lambda c: {"optimizer_states": [c.optimizer_states[0], {"step": torch.tensor(7.0)}]}),
+    "a moment of another shape": of(
         lambda c: {"optimizer_states": [{**m, "exp_avg": torch.zeros(3)} for m in c.optimizer_states]}
     ),
-    "all moments are text": crew(lambda c: {"optimizer_states": [dict.fromkeys(m, "x") for m in c.optimizer_states]}),
-    "no second moment": crew(
+    "all moments are text": of(lambda c: {"optimizer_states": [dict.fromkeys(m, "x") for m in c.optimizer_states]}),
+    "no second moment": of(
         lambda c: {"optimizer_states": [{"step": m["step"], "exp_avg": m["exp_avg"]} for m in c.optimizer_states]}
     ),
-    "moments of other names": crew(
+    "moments of other names": of(
         lambda c: {"optimizer_states": [{"momentum_buffer": m["exp_avg"]} for m in c.optimizer_states]}
     ),
-    **{f"positions {value!r}": crew(lambda c, value=value: {"sampler_states": value}) for value in NONE_OF_THESE},
-    "positions of one worker": crew(lambda c: {"sampler_states": c.sampler_states[:1]}),
-    "no rest": crew(lambda c: {"sampler_states": [{"rng": p["rng"]} for p in c.sampler_states]}),
-    "rest below zero": crew(lambda c: {"sampler_states": [{**p, "rest": p["rest"] - 10**6} for p in c.sampler_states]}),
-    "rest beyond the data": crew(
+    **{f"positions {value!r}": workers(lambda c, value=value: {"sampler_states": value}) for value in NONE_OF_THESE},
+    "positions of one worker": of(lambda c: {"sampler_states": c.sampler_states[:1]}),
+    "no rest": of(lambda c: {"sampler_states": [{"rng": p["rng"]} for p in c.sampler_states]}),
+    "rest below zero": of(lambda c: {"sampler_states": [{**p, "rest": p["rest"] - 10**6} for p in c.sampler_states]}),
+    "rest beyond the data": of(
         lambda c: {"sampler_states": [{**p, "rest": p["rest"] + 10**6} for p in c.sampler_states]}
     ),
-    "rest of reals": crew(lambda c: {"sampler_states": [{**p, "rest": p["rest"] * 1.5} for p in c.sampler_states]}),
-    "rest of two axes": crew(lambda c: {"sampler_states": [{**p, "rest": p["rest"][None]} for p in c.sampler_states]}),
-    "rest is a list": crew(lambda c: {"sampler_states": [{**p, "rest": [1, 2]} for p in c.sampler_states]}),
+    "rest of reals": of(lambda c: {"sampler_states": [{**p, "rest": p["rest"] * 1.5} for p in c.sampler_states]}),
+    "rest of two axes": of(lambda c: {"sampler_states": [{**p, "rest": p["rest"][None]} for p in c.sampler_states]}),
+    "rest is a list": of(lambda c: {"sampler_states": [{**p, "rest": [1, 2]} for p in c.sampler_states]}),
     **{
-        f"generator {value!r}": crew(
+        f"generator {value!r}": of(
             lambda c, value=value: {"sampler_states": [{**p, "rng": value} for p in c.sampler_states]}
         )
         for value in (None, {}, "PCG64", {"bit_generator": "MT19937"})

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import Round, StepContext, StepResult, SyncRule
+from fdabench.core.strategy import Round, RoundInfo, StepContext, StepResult, SyncRule
 from fdabench.core.sync import synchronize
 from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.checkpoint.encoding import FORMAT_VERSION, Codec
@@ -36,6 +36,20 @@ from fdabench.suite.cell import Cell
 Cells = Callable[..., list[Cell]]
 STEPS = 24
 KINDS = ["Synchronous", "DDP", "FedAvg", "FedAdam", "FedAvgM", "NaiveFDA", "LinearFDA", "SketchFDA", "ExactFDA"]
+AVERAGE: dict[str, Any] = {"kind": "average"}
+MORE: dict[str, dict[str, Any]] = {
+    "Rounds": {
+        "kind": "rounds",
+        "when": {"kind": "period", "local_steps": 3},
+        "server": {"kind": "nesterov", "lr": 0.7, "momentum": 0.5},
+        "codec": {"kind": "topk", "share": 0.1, "reply": "all"},
+        "feedback": 0.9,
+        "correction": {"kind": "scaffold", "of": "gradient"},
+    },
+    "FDA-Opt": {"kind": "fdaopt", "monitor": {"kind": "linear"}, "every": 1, "most": 4, "server": AVERAGE},
+    "Lagged": {"kind": "fda", "theta": 0.01, "monitor": {"kind": "naive"}, "every": 1, "server": AVERAGE, "lag": 2},
+}
+"""What keeps rows of each worker, or a state of what decides when to synchronize."""
 
 
 def machine(engine: str = "sequential", every_s: float = 3600.0) -> ExecutionContext:
@@ -87,17 +101,20 @@ def all_kinds(cells: Cells) -> list[Cell]:
     found, warmup = cells(), {"kind": "constant", "warmup": 0.5, "warmup_steps": 0}
     local = {**found[0].config.optimizer.to_table(), "schedule": warmup, "clip": 0.5}
     ddp = found[0].config.with_changes({"strategy": {"kind": "ddp"}, "optimizer": local})
-    return [*found, replace(found[0], config=ddp, label="DDP")]
+    more = [
+        replace(found[0], config=found[0].config.with_changes({"strategy": MORE[name]}), label=name) for name in MORE
+    ]
+    return [*found, replace(found[0], config=ddp, label="DDP"), *more]
 
 
 def test_every_strategy_and_monitor_is_here(cells: Cells) -> None:
     found = [cell.config.strategy for cell in all_kinds(cells)]
     assert {STRATEGIES[strategy.kind].step for strategy in found} == {cls.step for cls in STRATEGIES.values()}
     assert {monitor.kind for strategy in found if (monitor := strategy.component("monitor"))} == set(MONITORS)
-    assert {cell.label.split(" ")[0] for cell in all_kinds(cells)} == set(KINDS)
+    assert {cell.label.split(" ")[0] for cell in all_kinds(cells)} == {*KINDS, *MORE}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *MORE])
 def test_a_cell_stopped_at_every_single_step_is_the_same_cell(cells: Cells, tmp_path: Path, kind: str) -> None:
     """So at every sync, at every evaluation, and between them."""
     (cell, *_) = [cell for cell in all_kinds(cells) if cell.label.split(" ")[0] == kind]
@@ -327,7 +344,7 @@ class Remembering:
     def init(self, w_D: Tensor) -> Memory:
         return Memory(None, [], {}, Fraction(1, 3), np.zeros((2, 3), np.float16))
 
-    def update(self, w_D: Tensor, u_D: Tensor, state: Memory) -> tuple[Tensor, Memory]:
+    def update(self, w_D: Tensor, u_D: Tensor, state: Memory, info: RoundInfo) -> tuple[Tensor, Memory]:
         pair = Pair(1, u_D) if state.pair is None else Pair(state.pair.seen + 1, 0.9 * state.pair.mean_D + 0.1 * u_D)
         norm = float(u_D.norm()) + sum(state.norms) * 1e-3 + float(state.table.sum())
         memory = Memory(

@@ -85,7 +85,12 @@ def test_words_and_layout_change_no_hash(copy: Path, ran: Any, edit: Callable[[s
         ("monitors/naive.py", "s_S[0]", "2 * s_S[0]", {"NaiveFDA"}),
         ("servers/momentum.py", "self.momentum * v_D", "v_D", {"FedAvgM"}),
         ("strategies/fedavg.py", "if not is_period_end", "if is_period_end", {"FedAvg", "FedAdam", "FedAvgM"}),
-        ("strategies/synchronous.py", "TrafficForecast(steps, steps)", "TrafficForecast(0, steps)", {"Synchronous"}),
+        (
+            "strategies/synchronous.py",
+            "TrafficForecast(run.steps, run.steps)",
+            "TrafficForecast(0, run.steps)",
+            {"Synchronous"},
+        ),
         ("models/lenet5.py", "120", "121", set()),
         ("partitions/iid.py", "len(labels)", "len(labels) - 1", set()),
         ("datasets/images.py", "255", "256", set()),
@@ -108,7 +113,7 @@ def test_code_changes_the_cells_that_run_it(
     [
         ("engine/loop.py", "t + 1", "t + 2"),
         ("core/channel.py", "x_KD[0]", "x_KD[1]"),
-        ("core/strategy.py", "w_KD - r.anchor_D", "r.anchor_D - w_KD"),
+        ("core/sync.py", "ctx.w_KD - r.anchor_D", "r.anchor_D - ctx.w_KD"),
         ("engine/gradients/sequential.py", "gradient.copy_(found)", "gradient.add_(found)"),
         ("engine/gradients/vectorized.py", "len(indices)", "len(indices) + 0"),
         ("core/counter_rng.py", "0x85EBCA6B", "0x85EBCA6C"),
