@@ -34,8 +34,8 @@ from fdabench.strategies.fedavg import FedAvg
 from fdabench.suite.cell import Cell
 
 Cells = Callable[..., list[Cell]]
-STEPS = 24
-KINDS = ["Synchronous", "DDP", "FedAvg", "FedAdam", "FedAvgM", "NaiveFDA", "LinearFDA", "SketchFDA", "ExactFDA"]
+STEPS, SIGN = 24, {"codec": {"kind": "sign", "reply": "all", "chunk": 99}, "feedback": 0.9}
+KINDS = ["Synchronous", "DDP", "EF", "FedAvg", "FedAdam", "FedAvgM", "NaiveFDA", "LinearFDA", "SketchFDA", "ExactFDA"]
 
 
 def machine(engine: str = "sequential", every_s: float = 3600.0) -> ExecutionContext:
@@ -83,11 +83,12 @@ def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int])
 
 
 def all_kinds(cells: Cells) -> list[Cell]:
-    """The tiny suite's cells, and one that averages gradients, clips them and follows a schedule."""
+    """The tiny suite's, one that averages gradients, clips and has a schedule, and one with a codec and residuals."""
     found, warmup = cells(), {"kind": "constant", "warmup": 0.5, "warmup_steps": 0}
-    local = {**found[0].config.optimizer.to_table(), "schedule": warmup, "clip": 0.5}
+    local = found[0].config.optimizer.to_table() | {"schedule": warmup, "clip": 0.5}
     ddp = found[0].config.with_changes({"strategy": {"kind": "ddp"}, "optimizer": local})
-    return [*found, replace(found[0], config=ddp, label="DDP")]
+    ef = found[1].config.with_changes({"strategy": {**found[1].config.strategy.to_table(), **SIGN}})
+    return [*found, *(replace(found[0], config=config, label=label) for config, label in ((ddp, "DDP"), (ef, "EF")))]
 
 
 def test_every_strategy_and_monitor_is_here(cells: Cells) -> None:
