@@ -183,7 +183,7 @@ STATES: dict[str, Callable[[CheckpointState], Any]] = {
     "w_KD missing": of(lambda c: {"w_KD": None}),
     "b_KB of another shape": of(lambda c: {"b_KB": torch.zeros(2, 1)}),
     "b_KB missing": of(lambda c: {"b_KB": None}),
-    **{f"remembered {value!r}": workers(lambda c, value=value: {"optimizer_states": value}) for value in NONE_OF_THESE},
+    **{f"remembered {value!r}": of(lambda c, value=value: {"optimizer_states": value}) for value in NONE_OF_THESE},
     "remembered of one worker": of(lambda c: {"optimizer_states": c.optimizer_states[:1]}),
     "remembered of none": of(lambda c: {"optimizer_states": [None, None]}),
     "a moment missing": of(lambda c: {"optimizer_states": [c.optimizer_states[0], {"step": torch.tensor(7.0)}]}),
@@ -197,7 +197,7 @@ STATES: dict[str, Callable[[CheckpointState], Any]] = {
     "moments of other names": of(
         lambda c: {"optimizer_states": [{"momentum_buffer": m["exp_avg"]} for m in c.optimizer_states]}
     ),
-    **{f"positions {value!r}": workers(lambda c, value=value: {"sampler_states": value}) for value in NONE_OF_THESE},
+    **{f"positions {value!r}": of(lambda c, value=value: {"sampler_states": value}) for value in NONE_OF_THESE},
     "positions of one worker": of(lambda c: {"sampler_states": c.sampler_states[:1]}),
     "no rest": of(lambda c: {"sampler_states": [{"rng": p["rng"]} for p in c.sampler_states]}),
     "rest below zero": of(lambda c: {"sampler_states": [{**p, "rest": p["rest"] - 10**6} for p in c.sampler_states]}),

@@ -97,14 +97,12 @@ def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int])
 
 
 def all_kinds(cells: Cells) -> list[Cell]:
-    """The tiny suite's cells, and one that averages gradients, clips them and follows a schedule."""
+    """The tiny suite's, one that averages gradients, clips and has a schedule, and those of MORE."""
     found, warmup = cells(), {"kind": "constant", "warmup": 0.5, "warmup_steps": 0}
-    local = {**found[0].config.optimizer.to_table(), "schedule": warmup, "clip": 0.5}
+    local = found[0].config.optimizer.to_table() | {"schedule": warmup, "clip": 0.5}
     ddp = found[0].config.with_changes({"strategy": {"kind": "ddp"}, "optimizer": local})
-    more = [
-        replace(found[0], config=found[0].config.with_changes({"strategy": MORE[name]}), label=name) for name in MORE
-    ]
-    return [*found, replace(found[0], config=ddp, label="DDP"), *more]
+    configs = {"DDP": ddp, **{name: found[0].config.with_changes({"strategy": MORE[name]}) for name in MORE}}
+    return [*found, *(replace(found[0], config=config, label=label) for label, config in configs.items())]
 
 
 def test_every_strategy_and_monitor_is_here(cells: Cells) -> None:

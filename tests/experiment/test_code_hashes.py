@@ -85,12 +85,7 @@ def test_words_and_layout_change_no_hash(copy: Path, ran: Any, edit: Callable[[s
         ("monitors/naive.py", "s_S[0]", "2 * s_S[0]", {"NaiveFDA"}),
         ("servers/momentum.py", "self.momentum * v_D", "v_D", {"FedAvgM"}),
         ("strategies/fedavg.py", "if not is_period_end", "if is_period_end", {"FedAvg", "FedAdam", "FedAvgM"}),
-        (
-            "strategies/synchronous.py",
-            "TrafficForecast(run.steps, run.steps)",
-            "TrafficForecast(0, run.steps)",
-            {"Synchronous"},
-        ),
+        ("strategies/synchronous.py", "Forecast(run.steps,", "Forecast(0,", {"Synchronous"}),
         ("models/lenet5.py", "120", "121", set()),
         ("partitions/iid.py", "len(labels)", "len(labels) - 1", set()),
         ("datasets/images.py", "255", "256", set()),
