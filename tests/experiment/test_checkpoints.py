@@ -32,24 +32,11 @@ from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.strategies import STRATEGIES
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.suite.cell import Cell
+from support.cells import STATEFUL
 
 Cells = Callable[..., list[Cell]]
 STEPS = 24
 KINDS = ["Synchronous", "DDP", "FedAvg", "FedAdam", "FedAvgM", "NaiveFDA", "LinearFDA", "SketchFDA", "ExactFDA"]
-AVERAGE: dict[str, Any] = {"kind": "average"}
-MORE: dict[str, dict[str, Any]] = {
-    "Rounds": {
-        "kind": "rounds",
-        "when": {"kind": "period", "local_steps": 3},
-        "server": {"kind": "nesterov", "lr": 0.7, "momentum": 0.5},
-        "codec": {"kind": "topk", "share": 0.1, "reply": "all"},
-        "feedback": 0.9,
-        "correction": {"kind": "scaffold", "of": "gradient"},
-    },
-    "FDA-Opt": {"kind": "fdaopt", "monitor": {"kind": "linear"}, "every": 1, "most": 4, "server": AVERAGE},
-    "Lagged": {"kind": "fda", "theta": 0.01, "monitor": {"kind": "naive"}, "every": 1, "server": AVERAGE, "lag": 2},
-}
-"""What keeps rows of each worker, or a state of what decides when to synchronize."""
 
 
 def machine(engine: str = "sequential", every_s: float = 3600.0) -> ExecutionContext:
@@ -97,11 +84,11 @@ def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int])
 
 
 def all_kinds(cells: Cells) -> list[Cell]:
-    """The tiny suite's, one that averages gradients, clips and has a schedule, and those of MORE."""
+    """The tiny suite's, one that averages gradients, clips and has a schedule, and those of STATEFUL."""
     found, warmup = cells(), {"kind": "constant", "warmup": 0.5, "warmup_steps": 0}
     local = found[0].config.optimizer.to_table() | {"schedule": warmup, "clip": 0.5}
     ddp = found[0].config.with_changes({"strategy": {"kind": "ddp"}, "optimizer": local})
-    configs = {"DDP": ddp, **{name: found[0].config.with_changes({"strategy": MORE[name]}) for name in MORE}}
+    configs = {"DDP": ddp, **{name: found[0].config.with_changes({"strategy": STATEFUL[name]}) for name in STATEFUL}}
     return [*found, *(replace(found[0], config=config, label=label) for label, config in configs.items())]
 
 
@@ -109,10 +96,10 @@ def test_every_strategy_and_monitor_is_here(cells: Cells) -> None:
     found = [cell.config.strategy for cell in all_kinds(cells)]
     assert {STRATEGIES[strategy.kind].step for strategy in found} == {cls.step for cls in STRATEGIES.values()}
     assert {monitor.kind for strategy in found if (monitor := strategy.component("monitor"))} == set(MONITORS)
-    assert {cell.label.split(" ")[0] for cell in all_kinds(cells)} == {*KINDS, *MORE}
+    assert {cell.label.split(" ")[0] for cell in all_kinds(cells)} == {*KINDS, *STATEFUL}
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *MORE])
+@pytest.mark.parametrize("kind", [*KINDS, *STATEFUL])
 def test_a_cell_stopped_at_every_single_step_is_the_same_cell(cells: Cells, tmp_path: Path, kind: str) -> None:
     """So at every sync, at every evaluation, and between them."""
     (cell, *_) = [cell for cell in all_kinds(cells) if cell.label.split(" ")[0] == kind]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -103,3 +103,19 @@ def cells(tmp_path: Path) -> Change:
         return list(read_suite(tmp_path / "tiny.toml", overrides).cells)
 
     return changed
+
+
+AVERAGE: dict[str, Any] = {"kind": "average"}
+STATEFUL: dict[str, dict[str, Any]] = {
+    "Rounds": {
+        "kind": "rounds",
+        "when": {"kind": "period", "local_steps": 3},
+        "server": {"kind": "nesterov", "lr": 0.7, "momentum": 0.5},
+        "codec": {"kind": "topk", "share": 0.1, "reply": "all"},
+        "feedback": 0.9,
+        "correction": {"kind": "scaffold", "of": "gradient"},
+    },
+    "FDA-Opt": {"kind": "fdaopt", "monitor": {"kind": "linear"}, "every": 1, "most": 4, "server": AVERAGE},
+    "Lagged": {"kind": "fda", "theta": 0.01, "monitor": {"kind": "naive"}, "every": 1, "server": AVERAGE, "lag": 2},
+}
+"""What keeps rows of each worker, or a state of what decides when to synchronize."""
