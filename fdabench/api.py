@@ -61,6 +61,7 @@ from fdabench.hyperparameters import Count, Decay, NonNegative, PositiveFloat, S
 from fdabench.models.base import ModelSpec
 from fdabench.optimizers.base import AtSync, LocalOptimizer, LRSchedule
 from fdabench.partitions.base import Partition
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load, write_derived
 from fdabench.run_log import rotate, run_log
@@ -107,6 +108,7 @@ __all__ = [  # noqa: RUF022  by group
     "CellConfig",
     "CellFinished",
     "CellProgress",
+    "CellRecord",
     "CellStarted",
     "CellWarning",
     "ComponentConfig",

@@ -16,12 +16,12 @@ from support.suites import SYNCHRONOUS, digits_suite
 ROOT = Path(api.__file__).parents[1]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 NAMES = """
-AtSync Average Cell CellConfig CellFinished CellProgress CellStarted CellWarning Channel ComponentConfig ComponentInfo
-CorrectsGradients Count DatasetSpec DatasetTensors Decay Event FdabenchError FileBackedDatasetSpec HasTrafficForecast
-Idle LRSchedule LoadedSuite LocalOptimizer ModelSpec Monitor NonNegative NotComparedError Partition PartitionError
-PluginError PositiveFloat ResultError Results Round Seed ServerOptimizer StepResult Steps Strategy SuiteError
-Threshold TrafficForecast UsageError WorkloadError conclusion initial_round is_period_end load_results read_suite
-row_dots row_squared_norms run_suite synchronize
+AtSync Average Cell CellConfig CellFinished CellProgress CellRecord CellStarted CellWarning Channel ComponentConfig
+ComponentInfo CorrectsGradients Count DatasetSpec DatasetTensors Decay Event FdabenchError FileBackedDatasetSpec
+HasTrafficForecast Idle LRSchedule LoadedSuite LocalOptimizer ModelSpec Monitor NonNegative NotComparedError Partition
+PartitionError PluginError PositiveFloat ResultError Results Round Seed ServerOptimizer StepResult Steps Strategy
+SuiteError Threshold TrafficForecast UsageError WorkloadError conclusion initial_round is_period_end load_results
+read_suite row_dots row_squared_norms run_suite synchronize
 """
 """What this version exports. To remove or rename one of these breaks other people's programs."""
 
@@ -86,7 +86,7 @@ from fdabench.api import CellFinished, FdabenchError, conclusion, load_results, 
 if __name__ == "__main__":
     seen = []
     results = run_suite("tiny.toml", out="out", jobs=2, on_event=seen.append, overrides=["budget.steps=6"])
-    print(sorted(event.record["state"] for event in seen if isinstance(event, CellFinished)))
+    print(sorted(event.record.state for event in seen if isinstance(event, CellFinished)))
     again = run_suite("tiny.toml", out="out", overrides=["budget.steps=6"], on_event=seen.append)
     print(len([event for event in seen if isinstance(event, CellFinished)]), again.runs.equals(results.runs))
     print(load_results("out").runs["steps"].tolist())

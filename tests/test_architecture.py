@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "engine": "errors core models optimizers",
     "registry": "cell_config component_info errors hyperparameters regular_files published core servers monitors "
     "strategies partitions datasets models optimizers",
-    "results": "component_info errors hyperparameters regular_files formatting accounting",
+    "results": "cell_config component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors results",
     "suite": "cell_config component_info errors hyperparameters regular_files registry engine results "
     "published accounting validation",
@@ -67,7 +67,7 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "experiment planning execution",
     "torchvision": "torchvision_compat.py",
     "sklearn": "datasets/digits.py",
-    "pydantic": "cell_config.py suite validation gate",
+    "pydantic": "cell_config.py results suite validation gate",
     "pydantic_core": "suite validation",
     "pandas": "results accounting experiment planning execution analysis report gate cli",
     "pyarrow": "results",

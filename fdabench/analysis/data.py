@@ -21,7 +21,7 @@ from fdabench.accounting.network_time import demand_at
 from fdabench.analysis.outcomes import priced_evals, with_costs
 from fdabench.analysis.target import Headline, headline_of
 from fdabench.formatting import format_target
-from fdabench.results.folder import FAILURE_STATES, SUCCESS_STATES, Record
+from fdabench.results.cell_record import FAILURE_STATES, SUCCESS_STATES, CellRecord
 from fdabench.results.load import Results
 from fdabench.results.names import locked_info, strategy_family
 from fdabench.results.workloads import workloads_of
@@ -51,7 +51,7 @@ class ReportData:
 
     locks: Mapping[str, Mapping[str, Any]]
     headlines: Mapping[str, Headline]
-    records: Mapping[str, Record]
+    records: Mapping[str, CellRecord]
     configs: Mapping[str, Mapping[str, Any]]
     runs: pd.DataFrame
     outcomes: pd.DataFrame

@@ -12,6 +12,7 @@ from fdabench.cli.evaluations import COLUMNS, evaluation_records, thinned
 from fdabench.cli.states import live_state
 from fdabench.formatting import format_bytes, format_count, format_duration, format_percent, format_target
 from fdabench.report.tables.build import records_of
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
 from fdabench.tables import Column, Table, column
 
@@ -26,30 +27,30 @@ SHADES = " .:-=+*#"
 def print_page(found: CellResults) -> None:
     """Beginning with what was asked for, ending with what came of it, which is what a terminal shows."""
     cell, record = found.cell, found.record
-    state = live_state(ResultsFolder(found.folder), cell.id, record or None)
+    state = live_state(ResultsFolder(found.folder), cell.id, record)
     print_result(f"{cell.title}\n{cell.id}  {cell.label}  seed {cell.config.seed}  {state}\n")
     print_result(tomli_w.dumps(cell.config.to_dict()))
-    if not record:
+    if record is None:
         return
-    _say_run(found)
+    _say_run(record)
     if found.has_result:
-        _say_outcome(found)
+        _say_outcome(found, record)
         _say_evaluations(found)
         _say_ledger(found)
-        _say_timeline(found.rounds, record["steps"])
-    if "error" in record:
-        print_result(f"\n{record['error'].rstrip()}")
+        _say_timeline(found.rounds, record.steps)
+    if record.error:
+        print_result(f"\n{record.error.rstrip()}")
 
 
-def _say_run(found: CellResults) -> None:
-    record = found.record
-    about = {**record.get("resolved", {}), **record.get("environment", {})}
-    about |= {key: record[key] for key in ("attempts", "started", "ended", "steps", "wall_s") if key in record}
+def _say_run(record: CellRecord) -> None:
+    about: dict[str, object] = {**record.resolved, **record.environment}
+    table = record.to_dict()
+    about |= {key: table[key] for key in ("attempts", "started", "ended", "steps", "wall_s") if key in table}
     records = [{"key": key, "value": value} for key, value in about.items()]
     print_table(Table(records, (column("key", ""), column("value", ""))), "plain")
 
 
-def _say_outcome(found: CellResults) -> None:
+def _say_outcome(found: CellResults, record: CellRecord) -> None:
     run = found.run
     reached = found.evals[found.evals["test_accuracy"] == run["best_accuracy"]]
     best = f" at step {format_count(int(reached['step'].iloc[0]))}" if len(reached) else ""
@@ -57,7 +58,7 @@ def _say_outcome(found: CellResults) -> None:
         f"\naccuracy: {format_percent(run['final_accuracy'], 2)} at the end, "
         f"{format_percent(run['best_accuracy'], 2)} at best{best}"
     )
-    took = format_duration(found.record["wall_s"])
+    took = format_duration(record.wall_s)
     total = f"{format_bytes(run['bytes_total'])} ({found.convention}), {format_count(run['syncs'])} syncs"
     print_result(f"in all: {format_count(run['steps'])} steps, {total}, {took}")
     if len(found.hits):

@@ -15,7 +15,8 @@ _SHOWN = ("attempts", "started", "ended", "steps", "wall_s", "remarks", "error",
 
 def cell_record(found: CellResults) -> dict[str, Any]:
     """Accuracies are fractions, bytes whole numbers over all workers, times seconds."""
-    cell, record, run = found.cell, found.record, found.run
+    cell, run = found.cell, found.run
+    record = found.record.to_dict() if found.record else {}
     return {
         "folder": found.folder.as_posix(),
         "id": cell.id,
@@ -23,7 +24,7 @@ def cell_record(found: CellResults) -> dict[str, Any]:
         "label": cell.label,
         "reference": cell.is_reference,
         "seed": cell.config.seed,
-        "state": live_state(ResultsFolder(found.folder), cell.id, record or None),
+        "state": live_state(ResultsFolder(found.folder), cell.id, found.record),
         "config": cell.config.to_dict(),
         **{key: record[key] for key in _SHOWN if key in record},
         **{key: record.get(key, {}) for key in ("resolved", "environment")},

@@ -8,8 +8,9 @@ import pandas as pd
 
 from fdabench.accounting.costs import add_byte_columns
 from fdabench.cell_config import CellConfig
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.derive import derive_hits, derive_runs
-from fdabench.results.folder import SUCCESS_STATES, TABLES, Record, ResultsFolder
+from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.suite.cell import Cell
 
 
@@ -23,7 +24,7 @@ class CellResults:
 
     folder: Path
     cell: Cell
-    record: Record
+    record: CellRecord | None
     convention: str
     run: dict[str, Any]
     hits: pd.DataFrame
@@ -33,7 +34,7 @@ class CellResults:
 
     @property
     def has_result(self) -> bool:
-        return self.record.get("state") in SUCCESS_STATES
+        return self.record is not None and self.record.has_result
 
 
 def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) -> CellResults:
@@ -48,8 +49,8 @@ def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) 
     """
     (entry,) = [cell for cell in lock["cell"] if cell["id"] == cell_id]
     alone, convention, workers = {**lock, "cell": [entry]}, lock["convention"], entry["config"]["workers"]
-    record = store.read_record(cell_id) or {}
-    finished = record.get("state") in SUCCESS_STATES
+    record = store.read_record(cell_id)
+    finished = record is not None and record.has_result
     evals, ledger, rounds = (_table(store, cell_id, name, finished) for name in ("evals", "ledger", "rounds"))
     records = {cell_id: record} if record else {}
     runs, hits = derive_runs(alone, records, evals, ledger), derive_hits(alone, records, evals, ledger)

@@ -10,7 +10,8 @@ from fdabench.errors import ResultError
 from fdabench.execution import events
 from fdabench.experiment.recorder import Progress
 from fdabench.formatting import format_bytes, format_count, format_duration, format_percent
-from fdabench.results.folder import FAILURE_STATES, Record, ResultsFolder, corruption_as_result_error
+from fdabench.results.cell_record import FAILURE_STATES, CellRecord
+from fdabench.results.folder import ResultsFolder, corruption_as_result_error
 from fdabench.suite.cell import Cell
 
 
@@ -41,20 +42,20 @@ class ResultLines:
     lock: dict[str, Any]
     """The frozen suite."""
 
-    def line(self, cell: Cell, record: Record) -> str:
+    def line(self, cell: Cell, record: CellRecord) -> str:
         """One line for a result; three for a failure."""
-        state = record["state"]
+        state = record.state
         if state in FAILURE_STATES:
             return (
                 f"{state}  {cell.title}\n       {describe_cause(record)}\n       {self._command(cell)} has the "
                 f"traceback"
             )
-        outcome = self._totals(cell) if "wall_s" in record else ""
+        outcome = self._totals(cell) if record.wall_s else ""
         if not outcome:
             return f"{state}  {cell.title}"
-        samples = record["steps"] * cell.config.workers * cell.config.batch_size / record["wall_s"]
-        took = f"{format_duration(record['wall_s'])}  {format_count(samples)} samples/s"
-        return f"{state}  {cell.title}   {format_count(record['steps'])} steps  {outcome}  {took}"
+        samples = record.steps * cell.config.workers * cell.config.batch_size / record.wall_s
+        took = f"{format_duration(record.wall_s)}  {format_count(samples)} samples/s"
+        return f"{state}  {cell.title}   {format_count(record.steps)} steps  {outcome}  {took}"
 
     def _command(self, cell: Cell) -> str:
         return shlex.join(["fdabench", "show", self.store.root.as_posix(), cell.id])

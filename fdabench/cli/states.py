@@ -6,24 +6,24 @@ from contextlib import suppress
 from time import time
 
 from fdabench.execution.lease import EXPIRY_S
-from fdabench.results.folder import Record, ResultsFolder
+from fdabench.results.cell_record import CellRecord
+from fdabench.results.folder import ResultsFolder
 
 RUNNING = "running"
 MOST_LETTERS = 200
 
 
-def live_state(store: ResultsFolder, cell_id: str, record: Record | None) -> str:
+def live_state(store: ResultsFolder, cell_id: str, record: CellRecord | None) -> str:
     """What its record says; `running` where that is `interrupted` and its process is alive.
 
     On this machine the system says whether it is; of another host, the lease that its holder touches.
     """
     if record is None:
         return "pending"
-    process = record.get("process", {})
-    if record["state"] != "interrupted" or not process:
-        return str(record["state"])
-    here = process.get("host") == platform.node()
-    at_it = _alive(process["pid"]) if here else _touched(store, cell_id)
+    if record.state != "interrupted" or record.process is None:
+        return record.state
+    here = record.process.host == platform.node()
+    at_it = _alive(record.process.pid) if here else _touched(store, cell_id)
     return RUNNING if at_it else "interrupted"
 
 
@@ -43,9 +43,9 @@ def _touched(store: ResultsFolder, cell_id: str) -> bool:
     return False
 
 
-def describe_cause(record: Record) -> str:
+def describe_cause(record: CellRecord) -> str:
     """Of a failure: the traceback's last line, cut off where it is long; in front a plug-in's file and line."""
-    last = record.get("error", "").strip().splitlines()[-1:] or [""]
+    last = record.error.strip().splitlines()[-1:] or [""]
     text = "".join(letter if letter.isprintable() else " " for letter in last[0])
     shown = text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
-    return f"{record['plugin']}: {shown}" if record.get("plugin") else shown
+    return f"{record.plugin}: {shown}" if record.plugin else shown

@@ -34,7 +34,7 @@ from fdabench.execution.remote_worker import (
 )
 from fdabench.experiment.status import FINISHED_STATUSES, attempts, cell_statuses
 from fdabench.registry.plugin_loading import pack_plugins
-from fdabench.results.folder import Record
+from fdabench.results.cell_record import CellRecord
 from fdabench.suite.cell import Cell
 
 try:
@@ -184,7 +184,7 @@ class _RayScheduler:
             return
         record = store.read_record(cell.id)
         done_since = (
-            record is not None and record["attempts"] > self.planned_attempts.get(cell.id, 0) + self.tries[cell.id]
+            record is not None and record.attempts > self.planned_attempts.get(cell.id, 0) + self.tries[cell.id]
         )
         if (
             record is not None
@@ -229,7 +229,7 @@ class _RayScheduler:
         task = self.tasks.pop(ref)
         try:
             for left in ray.get(ref):
-                cell = task.cells[left.record["id"]]
+                cell = task.cells[left.record.id]
                 record_result(left, self.place.store)
                 yield from self._on_cell_finished(cell, left.record)
         except TaskCancelledError:
@@ -243,8 +243,8 @@ class _RayScheduler:
         finally:
             _release(task)
 
-    def _on_cell_finished(self, cell: Cell, record: Record) -> Iterator[Event]:
-        if record["state"] == "interrupted" and not self.stopping:
+    def _on_cell_finished(self, cell: Cell, record: CellRecord) -> Iterator[Event]:
+        if record.state == "interrupted" and not self.stopping:
             # the process was stopped from outside, and the run was not
             self.waiting.append([cell])
         else:

@@ -7,8 +7,9 @@ from fdabench.execution.local_backend import RunContext
 from fdabench.execution.remote_worker import RemoteCell, RemoteResult
 from fdabench.experiment.code_fingerprint import code_hashes
 from fdabench.regular_files import read_regular
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.files import atomic_write_bytes, remove
-from fdabench.results.folder import CHECKPOINT, OPTIONAL_TABLES, SUCCESS_STATES, TABLES, Record, ResultsFolder
+from fdabench.results.folder import CHECKPOINT, OPTIONAL_TABLES, TABLES, ResultsFolder
 from fdabench.suite.cell import Cell
 
 FILES = frozenset({CHECKPOINT, *(f"{name}.parquet" for name in (*TABLES, *OPTIONAL_TABLES))})
@@ -29,16 +30,17 @@ def make_remote_cell(cell: Cell, place: RunContext) -> RemoteCell:
 def record_started(cell: Cell, place: RunContext) -> None:
     """Write the record of a cell that has started: `interrupted`, which stays true if its node dies."""
     before = place.store.read_record(cell.id)
-    record = {
-        "id": cell.id,
-        "state": "interrupted",
-        "label": cell.label,
-        "attempts": (before["attempts"] if before else 0) + 1,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": cell.config.to_dict(),
-        "code": code_hashes(cell.config, place.registry),
-    }
-    place.store.write_record(cell.id, record)
+    place.store.write_record(
+        CellRecord(
+            id=cell.id,
+            state="interrupted",
+            label=cell.label,
+            attempts=(before.attempts if before else 0) + 1,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            config=cell.config,
+            code=code_hashes(cell.config, place.registry),
+        )
+    )
 
 
 def record_result(left: RemoteResult, store: ResultsFolder) -> None:
@@ -47,21 +49,22 @@ def record_result(left: RemoteResult, store: ResultsFolder) -> None:
     Raises:
         ResultError: the results folder cannot be written, or a node names a file that no cell leaves.
     """
-    cell_id = left.record["id"]
+    cell_id = left.record.id
     foreign = [name for name in left.files if name not in FILES]
     if foreign:
         raise ResultError(f"cell {cell_id}: a node sent the file {foreign[0]!r:.60}, which no cell leaves")
     for name, content in left.files.items():
         atomic_write_bytes(store.cell_dir(cell_id) / name, content)
-    store.write_record(cell_id, left.record)
-    if left.record["state"] in SUCCESS_STATES:
+    store.write_record(left.record)
+    if left.record.has_result:
         remove(store.checkpoint_path(cell_id))
 
 
-def record_lost(cell_id: str, store: ResultsFolder, cause: str) -> Record | None:
+def record_lost(cell_id: str, store: ResultsFolder, cause: str) -> CellRecord | None:
     """Write the record of a cell whose process died; None if the cell had not started."""
     record = store.read_record(cell_id)
-    if record is not None:
-        record |= {"state": "lost", "error": f"the process of this cell died: {cause}"}
-        store.write_record(cell_id, record)
-    return record
+    if record is None:
+        return None
+    lost = record.with_changes({"state": "lost", "error": f"the process of this cell died: {cause}"})
+    store.write_record(lost)
+    return lost

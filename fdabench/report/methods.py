@@ -160,7 +160,8 @@ def _strategies(data: ReportData) -> list[MethodRow]:
     rows: dict[str, dict[str, list[str]]] = {}
     for _, run in data.runs.iterrows():
         parts = rows.setdefault(run["label"], {})
-        resolved = data.records.get(run["cell_id"], {}).get("resolved", {})
+        record = data.records.get(run["cell_id"])
+        resolved = record.resolved if record else {}
         lock = data.locks[run["suite"]]
         for item, value in _described(data.configs[run["cell_id"]], resolved, lock).items():
             known = parts.setdefault(item, [])
@@ -206,7 +207,7 @@ def _value(value: Any) -> str:
 def _environments(data: ReportData) -> list[MethodRow]:
     found: dict[str, list[str]] = {}
     for record in data.records.values():
-        for key, value in record.get("environment", {}).items():
+        for key, value in record.environment.items():
             values = found.setdefault(key, [])
             if (shown := strip_paths(str(value))) not in values:
                 values.append(shown)

@@ -8,26 +8,26 @@ import pyarrow as pa
 
 from fdabench.accounting.costs import SYNC_KINDS, EvalPoint, bytes_at, total_bytes
 from fdabench.formatting import format_component
-from fdabench.results.folder import SUCCESS_STATES, Record
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.names import locked_info
 from fdabench.results.schema import HITS, RUNS
 from fdabench.results.workloads import Workload, workloads_of
 
 
 def derive_runs(
-    lock: Mapping[str, Any], records: Mapping[str, Record], evals: pd.DataFrame, ledger: pd.DataFrame
+    lock: Mapping[str, Any], records: Mapping[str, CellRecord], evals: pd.DataFrame, ledger: pd.DataFrame
 ) -> pd.DataFrame:
     """One row for each cell of the suite, those not run yet included."""
     evals_of, ledger_of = dict(list(evals.groupby("cell_id"))), dict(list(ledger.groupby("cell_id")))
     workloads = workloads_of(lock["cell"])
     rows = []
     for cell in lock["cell"]:
-        record = records.get(cell["id"], {"state": "pending", "resolved": {}})
-        axes = _axes(cell, workloads[cell["id"]], record.get("resolved", {}))
+        record = records.get(cell["id"])
+        axes = _axes(cell, workloads[cell["id"]], record.resolved if record else {})
         if locked_info(lock, "partitions", cell["config"]["partition"]["kind"]).is_iid:
             axes["alpha"] = float("inf")
-        row = {"suite": lock["suite"], **axes, "state": record["state"]}
-        if record["state"] in SUCCESS_STATES:
+        row = {"suite": lock["suite"], **axes, "state": record.state if record else "pending"}
+        if record and record.has_result:
             row |= _outcome(record, evals_of[cell["id"]], ledger_of[cell["id"]], lock["convention"])
         rows.append(row)
     return _frame(rows, RUNS)
@@ -62,10 +62,9 @@ def _axes(cell: Mapping[str, Any], workload: Workload, resolved: Mapping[str, An
     }
 
 
-def _outcome(record: Record, evals: pd.DataFrame, ledger: pd.DataFrame, convention: str) -> dict[str, Any]:
-    config = record["config"]
-    spent = total_bytes(ledger, config["workers"], convention)
-    steps, wall_s = record["steps"], record["wall_s"]
+def _outcome(record: CellRecord, evals: pd.DataFrame, ledger: pd.DataFrame, convention: str) -> dict[str, Any]:
+    workers, steps, wall_s = record.config.workers, record.steps, record.wall_s
+    spent = total_bytes(ledger, workers, convention)
     return {
         "steps": steps,
         "syncs": int(ledger.loc[ledger["kind"].isin(SYNC_KINDS), "count"].sum()),
@@ -73,19 +72,19 @@ def _outcome(record: Record, evals: pd.DataFrame, ledger: pd.DataFrame, conventi
         "final_accuracy": evals["test_accuracy"].iloc[-1],
         "best_accuracy": evals["test_accuracy"].max(),
         "wall_s": wall_s,
-        "worker_steps_per_s": steps * config["workers"] / wall_s,
+        "worker_steps_per_s": steps * workers / wall_s,
     }
 
 
 def derive_hits(
-    lock: Mapping[str, Any], records: Mapping[str, Record], evals: pd.DataFrame, ledger: pd.DataFrame
+    lock: Mapping[str, Any], records: Mapping[str, CellRecord], evals: pd.DataFrame, ledger: pd.DataFrame
 ) -> pd.DataFrame:
     """One row for each finished cell and target; a miss is a row too."""
     ledger_of = dict(list(ledger.groupby("cell_id")))
     rows = []
     for key, history in evals.groupby("cell_id", sort=False):
         cell_id = str(key)
-        workers = records[cell_id]["config"]["workers"]
+        workers = records[cell_id].config.workers
         for target in lock["targets"]:
             row = {"cell_id": cell_id, "target": target, "reached": False}
             at = first_evaluation_reaching(history["test_accuracy"], target, lock["consecutive"], lock["comparison"])

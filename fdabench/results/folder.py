@@ -17,6 +17,7 @@ import tomli_w
 from fdabench.component_info import ComponentInfo
 from fdabench.errors import ResultError
 from fdabench.hyperparameters import NAME
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.escaping import CONTROL
 from fdabench.results.files import (
     atomic_write_bytes,
@@ -29,12 +30,6 @@ from fdabench.results.files import (
 )
 from fdabench.results.schema import EVALS, LEDGER, PARTITION, ROUNDS, SCHEMA_VERSION, TRACE, WIRE, other_version
 
-SUCCESS_STATES = ("done", "target_reached", "diverged")
-FAILURE_STATES = ("failed", "oom", "lost")
-NO_RETRY_STATES = ("failed", "oom")
-"""Failures that would come again; who is `lost` may have had bad luck."""
-PENDING_STATES = ("interrupted", "pending")
-
 TABLES: Mapping[str, pa.Schema] = {
     "evals": EVALS,
     "ledger": LEDGER,
@@ -46,12 +41,11 @@ TABLES: Mapping[str, pa.Schema] = {
 OPTIONAL_TABLES: Mapping[str, pa.Schema] = {"traffic": WIRE}
 """Tables that a cell has if somebody asked for them."""
 CHECKPOINT = "checkpoint.pt"
-_KINDS = {"attempts": int, **dict.fromkeys(("code", "environment", "resolved", "config", "process"), dict)}
 _END = "end"
 """The lock's last table: TOML that is cut at the end of a line is TOML still, with fewer cells."""
 _ANEW = "`run` writes it anew when it is gone"
+_AGAIN = "without {}, its folder, `run` does the cell again"
 
-Record = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -139,27 +133,32 @@ class ResultsFolder:
             raise ResultError(f"{self.lock_path}: targets: {targets!r:.60} are none that fdabench writes")
         return lock
 
-    def read_record(self, cell_id: str) -> Record | None:
-        """The cell's `cell.json`, or None where the cell was never begun."""
+    def read_record(self, cell_id: str) -> CellRecord | None:
+        """The cell's `cell.json`, or None where the cell was never started.
+
+        Raises:
+            ResultError: the file cannot be read, has another schema, is another cell's, or holds something that
+                fdabench does not write.
+        """
         path = self.cell_file(cell_id, "cell.json")
         if not path.exists():
             return None
         try:
-            record = read_json(path)
+            table = read_json(path)
         except ResultError as error:
-            raise ResultError(f"{error}; without {path.parent.name}, its folder, `run` does the cell again") from error
-        if record.get("schema") != SCHEMA_VERSION:
-            raise ResultError(other_version(path, record.get("schema")))
-        if record.get("state") not in (*SUCCESS_STATES, *FAILURE_STATES, *PENDING_STATES):
-            raise ResultError(f"{path}: the state {record.get('state')!r:.60} is none that a cell can be in")
-        if record.get("id", cell_id) != cell_id:
+            raise ResultError(f"{error}; {_AGAIN.format(cell_id)}") from error
+        version = table.pop("schema", None)
+        if version != SCHEMA_VERSION:
+            raise ResultError(other_version(path, version))
+        try:
+            record = CellRecord.from_table(table)
+        except ValueError as error:
+            raise ResultError(f"{path}: {error}; {_AGAIN.format(cell_id)}") from error
+        if record.id != cell_id:
             raise ResultError(
-                f"{path}: it is of the cell {record['id']!r:.60}, and stands in the folder of {cell_id}; without that "
-                "folder `run` does the cell again"
+                f"{path}: it is of the cell {record.id!r:.60}, and stands in the folder of {cell_id}; "
+                f"{_AGAIN.format(cell_id)}"
             )
-        for key, kind in _KINDS.items():
-            if not isinstance(record.get(key, kind()), kind):
-                raise ResultError(f"{path}: {key}: {record[key]!r:.60} is nothing that fdabench writes there")
         return record
 
     def damaged_table(self, cell_id: str) -> str:
@@ -167,8 +166,9 @@ class ResultsFolder:
         files = [f"{name}.parquet" for name in TABLES]
         return next((file for file in files if not has_parquet_footer(self.cell_file(cell_id, file))), "")
 
-    def write_record(self, cell_id: str, record: Record) -> None:
-        write_json(self.cell_file(cell_id, "cell.json"), {"schema": SCHEMA_VERSION, **record})
+    def write_record(self, record: CellRecord) -> None:
+        """Write the record into the folder of its cell."""
+        write_json(self.cell_file(record.id, "cell.json"), {"schema": SCHEMA_VERSION, **record.to_dict()})
 
     def write_tables(self, cell_id: str, tables: Mapping[str, Rows], config: str) -> None:
         """The cell's tables, each with the cell's canonical JSON in its metadata; an id in a row is the folder's."""

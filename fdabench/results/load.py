@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.files import write_table
-from fdabench.results.folder import SUCCESS_STATES, TABLES, Record, ResultsFolder, corruption_as_result_error
+from fdabench.results.folder import TABLES, ResultsFolder, corruption_as_result_error
 from fdabench.results.schema import HITS, RUNS, WIRE
 
 
@@ -24,7 +25,7 @@ class Results:
 
     root: Path
     lock: dict[str, Any]
-    records: dict[str, Record]
+    records: dict[str, CellRecord]
     runs: pd.DataFrame
     hits: pd.DataFrame
     evals: pd.DataFrame
@@ -50,7 +51,7 @@ def _load(root: Path) -> Results:
     lock = store.read_lock()
     found = {cell["id"]: store.read_record(cell["id"]) for cell in lock["cell"]}
     records = {cell_id: record for cell_id, record in found.items() if record is not None}
-    finished = [cell_id for cell_id, record in records.items() if record["state"] in SUCCESS_STATES]
+    finished = [cell_id for cell_id, record in records.items() if record.has_result]
     frames = {name: _stack([_one(store, cell, name) for cell in finished], schema) for name, schema in TABLES.items()}
     wired = [_keyed(table, cell) for cell in finished if (table := store.read_traffic(cell)) is not None]
     runs = derive_runs(lock, records, frames["evals"], frames["ledger"])

@@ -26,6 +26,7 @@ from fdabench.partitions import PARTITIONS
 from fdabench.results.folder import ResultsFolder
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
+from support.digits_results import make_record
 
 InProcess = Callable[..., Any]
 LISTED: dict[str, Any] = {
@@ -156,12 +157,12 @@ def test_plan_names_the_file_that_makes_a_cell_stale(here: InProcess, finished: 
     store, cell = ResultsFolder(Path("copy")), ResultsFolder(finished.results).read_lock()["cell"][1]
     record = ResultsFolder(finished.results).read_record(cell["id"])
     assert record is not None
-    store.write_record(cell["id"], {**record, "code": {**record["code"], "monitors/linear.py": "0" * 16}})
+    store.write_record(record.with_changes({"code": {**record.code, "monitors/linear.py": "0" * 16}}))
     said = here("plan", "tiny.toml", "-o", "copy", "-k", "fda")
     assert "monitors/linear.py changed (0000000000000000 -> " in said.stdout
     assert "0 done | 1 stale: monitors/linear.py changed | 0 to run" in said.stdout
     rows = json.loads(here("plan", "tiny.toml", "-o", "copy", "-k", "fda", "--output-format", "json").stdout)
-    now = record["code"]["monitors/linear.py"]
+    now = record.code["monitors/linear.py"]
     assert [row["changed"] for row in rows] == [[{"what": "monitors/linear.py", "before": "0" * 16, "after": now}]]
 
 
@@ -185,7 +186,7 @@ def test_status_counts_states(here: InProcess, finished: Any) -> None:
 def test_status_lists_failures_and_remaining_cells(here: InProcess, finished: Any) -> None:
     store, lock = ResultsFolder(Path("copy")), ResultsFolder(finished.results).read_lock()
     store.write_lock({key: value for key, value in lock.items() if key != "schema"})
-    store.write_record(lock["cell"][0]["id"], {"state": "failed"})
+    store.write_record(make_record(lock["cell"][0]["id"], "failed"))
     rows = json.loads(here("status", "copy", "--output-format", "json").stdout)
     assert [(row["state"], row["cells"]) for row in rows] == [("failed", 1), ("pending", 1), ("all", 2)]
 

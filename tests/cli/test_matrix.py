@@ -148,7 +148,7 @@ def folder(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     cell_id = ids[1]
     record = store.read_record(cell_id)
     assert record is not None
-    store.write_record(cell_id, {**record, "state": "failed", "error": "Traceback\nRuntimeError: no"})
+    store.write_record(record.with_changes({"state": "failed", "error": "Traceback\nRuntimeError: no"}))
     return there
 
 

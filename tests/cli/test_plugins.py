@@ -158,10 +158,10 @@ def test_a_change_of_a_builtin_file_and_of_torch_are_named_too(ran: InProcess) -
     cells = {cell["label"]: cell["id"] for cell in store.read_lock()["cell"]}
     record = store.read_record(cells["doubling"])
     assert record is not None
-    now = record["code"]["servers/average.py"]
-    store.write_record(cells["doubling"], record | {"code": record["code"] | {"servers/average.py": "0" * 16}})
+    now = record.code["servers/average.py"]
+    store.write_record(record.with_changes({"code": record.code | {"servers/average.py": "0" * 16}}))
     assert plan(ran)["doubling"] == ("stale", f"servers/average.py changed ({'0' * 16} -> {now})")
-    store.write_record(cells["doubling"], record | {"environment": record["environment"] | {"torch": "1.0"}})
+    store.write_record(record.with_changes({"environment": record.environment | {"torch": "1.0"}}))
     assert plan(ran)["doubling"][1].startswith("torch 1.0 -> ")
 
 

@@ -17,6 +17,7 @@ import pytest
 from fdabench.cli.cell_page import TIMELINE_WIDTH, axis
 from fdabench.cli.evaluations import thinned
 from fdabench.formatting import format_bytes, format_count
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load
 
@@ -39,8 +40,9 @@ def under_way(finished: Any, **process: Any) -> tuple[ResultsFolder, str]:
     record = store.read_record(cell_id)
     assert record is not None
     at = {"host": platform.node(), "pid": os.getpid()} | process
-    kept = {key: value for key, value in record.items() if key not in ("schema", "ended", "wall_s", "steps")}
-    store.write_record(cell_id, {**kept, "state": "interrupted", "process": at, "started": "2026-01-01T00:00:00+00:00"})
+    kept = {key: value for key, value in record.to_dict().items() if key not in ("ended", "wall_s", "steps")}
+    now = {"state": "interrupted", "process": at, "started": "2026-01-01T00:00:00+00:00"}
+    store.write_record(CellRecord.from_table({**kept, **now}))
     return store, cell_id
 
 

@@ -182,5 +182,5 @@ def test_a_host_that_is_cut_off_is_named_and_no_process_waits_forever(tmp_path: 
     store = ResultsFolder(tmp_path / "results")
     record = store.read_record(store.read_lock()["cell"][0]["id"])
     assert record is not None
-    assert record["state"] == "lost"
-    assert "no word from rank 2 of 3" in record["error"]
+    assert record.state == "lost"
+    assert "no word from rank 2 of 3" in record.error

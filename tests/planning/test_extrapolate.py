@@ -83,7 +83,7 @@ def test_without_a_whole_result_nothing_is_measured(ran: Any, tmp_path: Path) ->
         tables = {name: ran.store.read_cell_table(cell.id, name).to_pylist() for name in ("evals", "ledger", "rounds")}
         tables |= {name: ran.store.read_cell_table(cell.id, name).to_pylist() for name in ("trace", "partition")}
         store.write_tables(cell.id, tables, cell.canonical_json)
-        store.write_record(cell.id, {**ran.records[label], "state": "diverged"})
+        store.write_record(ran.records[label].with_changes({"state": "diverged"}))
     found = estimate_costs(list(ran.cells.values()), TargetScale(), "paper", load(store.root))
     assert {each.measured for each in found} == {None}
     assert {each.basis for each in found} == {"exact", "bound"}

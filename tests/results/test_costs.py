@@ -18,6 +18,7 @@ from fdabench.accounting.costs import (
 )
 from fdabench.formatting import format_component
 from fdabench.results.derive import derive_hits, derive_runs, first_evaluation_reaching
+from support.digits_results import make_record
 
 K = 5
 COLUMNS = ["kind", "first_step", "last_step", "count", "elements", "dtype", "payload_bytes"]
@@ -173,6 +174,8 @@ CONFIG: dict[str, Any] = {
     "optimizer": {"kind": "adam", "lr": 0.001},
     "partition": {"kind": "dirichlet", "alpha": 0.1},
     "strategy": {"kind": "fda", "theta": 1.0, "monitor": {"kind": "linear"}, "server": {"kind": "average"}},
+    "budget": {"steps": 20},
+    "eval": {"every_steps": 5},
     "seed": 3,
 }
 LOCK: dict[str, Any] = {
@@ -183,15 +186,10 @@ LOCK: dict[str, Any] = {
     "convention": "paper",
     "cell": [{"id": name, "label": "LinearFDA", "reference": False, "config": CONFIG} for name in ("aa", "bb", "cc")],
 }
-RECORDS: dict[str, Any] = {
-    "aa": {
-        "state": "done",
-        "config": CONFIG,
-        "resolved": {"num_parameters": 100, "theta": 1.0},
-        "steps": 20,
-        "wall_s": 2.0,
-    },
-    "bb": {"state": "failed", "config": CONFIG, "resolved": {"num_parameters": 100, "theta": 1.0}},
+RESOLVED = {"num_parameters": 100, "theta": 1.0}
+RECORDS = {
+    "aa": make_record("aa", config=CONFIG, resolved=RESOLVED, steps=20, wall_s=2.0),
+    "bb": make_record("bb", "failed", config=CONFIG, resolved=RESOLVED),
 }
 EVALS = pd.DataFrame(
     {

@@ -47,7 +47,10 @@ def test_a_state_that_no_cell_can_be_in_is_refused(good: Path, tmp_path: Path) -
     copied = shutil.copytree(good, tmp_path / "copy")
     (path,) = copied.rglob("cell.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "dome"}))
-    with pytest.raises(ResultError, match=r"cell\.json: the state 'dome' is none that a cell can be in"):
+    with pytest.raises(
+        ResultError,
+        match=r"cell\.json: state: 'dome' is none of 'done', 'target_reached', .*'pending'; without 0+, its folder",
+    ):
         load(copied)
 
 

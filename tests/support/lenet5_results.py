@@ -14,6 +14,7 @@ from typing import Any
 from fdabench.accounting.costs import PAPER, ByteCounts
 from fdabench.results.folder import ResultsFolder
 from support.components import components_of
+from support.digits_results import make_record
 
 WORKERS, PARAMETERS, SAMPLES = 10, 61_706, 60_000
 MODEL_BYTES = 4 * PARAMETERS
@@ -100,8 +101,8 @@ def _write(store: ResultsFolder, entry: Mapping[str, Any], cell: SyntheticCell) 
     tables = {"evals": evals, "ledger": ledger, "rounds": [], "trace": [], "partition": []}
     store.write_tables(entry["id"], tables, json.dumps(config))
     theta = {"theta": config["strategy"]["theta"]} if "theta" in config["strategy"] else {}
-    record = {"id": entry["id"], "config": config, "state": "done", "steps": steps, "wall_s": 1.0, "environment": {}}
-    store.write_record(entry["id"], record | {"resolved": {"num_parameters": PARAMETERS, **theta}})
+    resolved = {"num_parameters": PARAMETERS, **theta}
+    store.write_record(make_record(entry["id"], config=config, steps=steps, resolved=resolved))
 
 
 def _row(kind: str, first: int, last: int, payload: int) -> dict[str, Any]:

@@ -97,6 +97,6 @@ def _revision(results: Results) -> str:
 
 def _versions(results: Results) -> str:
     """The versions of fdabench that the results come from, each with its commit where it was a checkout."""
-    environments = [record.get("environment", {}) for record in results.records.values()]
-    told = {(about.get("fdabench", ""), about.get("git", "")) for about in environments}
+    environments = [record.environment for record in results.records.values()]
+    told = {(str(about.get("fdabench", "")), str(about.get("git", ""))) for about in environments}
     return ", ".join(f"{version} ({commit})" if commit else version for version, commit in sorted(told) if version)

@@ -143,5 +143,5 @@ def _github(checked: CheckResult) -> None:
 
 def _ended(root: Path) -> str:
     """When the last cell ended, without its zone, as JUnit's schema has it."""
-    ends = [record.get("ended", "") for record in load(root).records.values()]
+    ends = [record.ended for record in load(root).records.values()]
     return max(ends, default="")[:19] or "1970-01-01T00:00:00"

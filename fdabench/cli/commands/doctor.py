@@ -41,7 +41,7 @@ def _plugins() -> tuple[Registry, list[DoctorCheck]]:
 
 def _environment_class() -> Iterator[DoctorCheck]:
     """What a baseline's runs must have in common with those here for `check` to compare them to the last bit."""
-    record = current_environment(parse_device("auto"))
+    computed = current_environment(parse_device("auto"))
     yield DoctorCheck(
-        "class", "environment", ", ".join(f"{key} {value}" for key, value in environment_class(record).items())
+        "class", "environment", ", ".join(f"{key} {value}" for key, value in environment_class(computed).items())
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fdabench.cli.console import print_result
 from fdabench.errors import UsageError
-from fdabench.results.folder import FAILURE_STATES, PENDING_STATES, SUCCESS_STATES
+from fdabench.results.cell_record import FAILURE_STATES, PENDING_STATES, SUCCESS_STATES
 from fdabench.results.merge import merge
 
 

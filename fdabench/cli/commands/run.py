@@ -38,7 +38,8 @@ from fdabench.experiment.distributed_cell import DistributedConfig, check_device
 from fdabench.experiment.environment import usable_cores
 from fdabench.experiment.git import revision_at
 from fdabench.experiment.status import CellStatus, attempts, cell_statuses, mark_all_to_run, summarize
-from fdabench.results.folder import FAILURE_STATES, ResultsFolder
+from fdabench.results.cell_record import FAILURE_STATES
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load, write_derived
 from fdabench.run_log import rotate, run_log
 from fdabench.suite.cell import Cell
@@ -191,13 +192,14 @@ def _follow(
     told: Iterable[Event], watch: ProgressReporter, notes: ProgressNotes, stop: StopRequest, fail_fast: bool
 ) -> list[str]:
     """The states of the cells that have ended and need no more."""
-    ended, stopping = [], False
+    ended: list[str] = []
+    stopping = False
     for event in told:
         log_event(event)
         watch.on_event(event)
         notes.sees(event)
-        if isinstance(event, CellFinished) and event.record["state"] != "interrupted":
-            ended.append(event.record["state"])
+        if isinstance(event, CellFinished) and event.record.state != "interrupted":
+            ended.append(event.record.state)
             stop.failed |= fail_fast and ended[-1] in FAILURE_STATES
         if stop.is_requested() and not stopping:
             watch.print_line("stopping: cells under way end at their next step; a second Ctrl-C stops at once")

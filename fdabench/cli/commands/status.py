@@ -18,14 +18,8 @@ from fdabench.formatting import (
     join_first,
     truncate_list,
 )
-from fdabench.results.folder import (
-    FAILURE_STATES,
-    PENDING_STATES,
-    SUCCESS_STATES,
-    Record,
-    ResultsFolder,
-    corruption_as_result_error,
-)
+from fdabench.results.cell_record import FAILURE_STATES, PENDING_STATES, SUCCESS_STATES, CellRecord
+from fdabench.results.folder import ResultsFolder, corruption_as_result_error
 from fdabench.suite.cell import Cell
 from fdabench.tables import Column, Table, column
 
@@ -39,7 +33,7 @@ class CellView(NamedTuple):
 
     cell: Cell
     state: str
-    record: Record
+    record: CellRecord | None
     pace: CellPace | None
 
 
@@ -76,9 +70,7 @@ def _seen(store: ResultsFolder, entry: Mapping[str, Any]) -> CellView:
         store.read_record(entry["id"]),
     )
     state = live_state(store, entry["id"], record)
-    return CellView(
-        cell, state, record or {}, read_pace(store, entry["id"], record) if record and state == RUNNING else None
-    )
+    return CellView(cell, state, record, read_pace(store, entry["id"], record) if record and state == RUNNING else None)
 
 
 def _table(seen: Sequence[CellView], suite: str) -> Table:
@@ -96,26 +88,26 @@ def _which(record: Mapping[str, Any]) -> str:
 
 
 def _detail(each: CellView) -> dict[str, Any]:
-    process, pace = each.record.get("process", {}), each.pace
+    record, pace = each.record, each.pace
+    process = record.process if record else None
     return {
         "cell": each.cell.id,
         "what": each.cell.title,
-        "host": process.get("host"),
-        "pid": process.get("pid"),
+        "host": process.host if process else None,
+        "pid": process.pid if process else None,
         "step": pace.step if pace else None,
         "budget": pace.budget if pace else None,
         "accuracy": pace.accuracy if pace else None,
         "steps_per_s": pace.steps_per_s if pace else None,
         "left_s": pace.left_s if pace else None,
-        "error": describe_cause(each.record) if "error" in each.record else None,
+        "error": describe_cause(record) if record and record.error else None,
     }
 
 
 def _running(seen: Sequence[CellView]) -> Iterator[str]:
     for each in seen:
-        if each.state == RUNNING:
-            process = each.record.get("process", {})
-            where = f"on {process.get('host')}, process {process.get('pid')}"
+        if each.record and each.record.process and each.state == RUNNING:
+            where = f"on {each.record.process.host}, process {each.record.process.pid}"
             yield f"running  {each.cell.title}   {_pace(each.pace)}{where}"
 
 
@@ -128,8 +120,8 @@ def _pace(pace: CellPace | None) -> str:
 
 
 def _failed(seen: Sequence[CellView], root: Path) -> Iterator[str]:
-    failed = [each for each in seen if each.state in FAILURE_STATES]
-    lines = [f"{each.state}  {each.cell.title}\n       {describe_cause(each.record)}" for each in failed]
+    failed = [(each.cell, each.record) for each in seen if each.record and each.state in FAILURE_STATES]
+    lines = [f"{record.state}  {cell.title}\n       {describe_cause(record)}" for cell, record in failed]
     yield from truncate_list(lines, MOST_FAILED, "and {} more; --output-format json has all")
     if failed:
-        yield f"traceback: {shlex.join(['fdabench', 'show', root.as_posix(), failed[0].cell.id])}"
+        yield f"traceback: {shlex.join(['fdabench', 'show', root.as_posix(), failed[0][0].id])}"

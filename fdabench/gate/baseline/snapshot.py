@@ -10,8 +10,8 @@ from fdabench.component_info import ComponentInfo
 from fdabench.gate.baseline.keys import cell_key, environment_class, short_hash
 from fdabench.gate.baseline.model import PROTOCOL, ResultsSummary, RunSummary, Sync, UnfinishedRun
 from fdabench.gate.output.source_files import relative_to_cwd
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.derive import derive_hits, derive_runs
-from fdabench.results.folder import SUCCESS_STATES, Record
 from fdabench.results.load import Results
 from fdabench.results.names import locked_info
 
@@ -20,7 +20,7 @@ def summarize_results(results: Results, protocol: Mapping[str, Any] | None = Non
     """The folder as the gate sees it, its costs read by another protocol where one is given."""
     read_by = {key: (protocol or results.lock)[key] for key in PROTOCOL}
     lock = {**results.lock, **read_by}
-    finished = {key: record for key, record in results.records.items() if record["state"] in SUCCESS_STATES}
+    finished = {key: record for key, record in results.records.items() if record.has_result}
     totals = derive_runs(lock, finished, results.evals, results.ledger).set_index("cell_id")
     hits = dict(list(derive_hits(lock, finished, results.evals, results.ledger).groupby("cell_id")))
     tables = {name: dict(list(getattr(results, name).groupby("cell_id"))) for name in ("ledger", "rounds", "partition")}
@@ -31,7 +31,10 @@ def summarize_results(results: Results, protocol: Mapping[str, Any] | None = Non
             reached = hits.get(cell["id"], pd.DataFrame(columns=["target", "reached", "bytes_total", "step"]))
             strategy = locked_info(lock, "strategies", cell["config"]["strategy"]["kind"])
             found.append(_run(finished[cell["id"]], totals.loc[cell["id"]], reached, own, strategy))
-    environments = {short_hash(kind): kind for kind in map(environment_class, finished.values())}
+    environments = {
+        short_hash(kind): kind
+        for kind in (environment_class(record.compute_environment) for record in finished.values())
+    }
     unfinished = {
         cell["id"]: _unfinished(cell["id"], cell["config"], results.records.get(cell["id"]))
         for cell in lock["cell"]
@@ -41,17 +44,18 @@ def summarize_results(results: Results, protocol: Mapping[str, Any] | None = Non
     return ResultsSummary(lock["suite"], read_by, environments, tuple(ordered), unfinished)
 
 
-def _unfinished(key: str, config: Mapping[str, Any], record: Record | None) -> UnfinishedRun:
+def _unfinished(key: str, config: Mapping[str, Any], record: CellRecord | None) -> UnfinishedRun:
     """What became of a run that has no result. Its traceback is for `fdabench show`; its last line is the error."""
-    cell, told = cell_key(config), record or {}
-    lines = [" ".join(line.split()) for line in str(told.get("error", "")).splitlines() if line.strip()]
-    place = relative_to_cwd(str(told.get("plugin", "")))
-    error = lines[-1] if lines else ""
-    return UnfinishedRun(cell, f"{cell} s{config['seed']}", told.get("state", "pending"), key, error, place)
+    cell = cell_key(config)
+    title = f"{cell} s{config['seed']}"
+    if record is None:
+        return UnfinishedRun(cell, title, "pending", key, "", relative_to_cwd(""))
+    lines = [" ".join(line.split()) for line in record.error.splitlines() if line.strip()]
+    return UnfinishedRun(cell, title, record.state, key, lines[-1] if lines else "", relative_to_cwd(record.plugin))
 
 
 def _run(
-    record: Record,
+    record: CellRecord,
     total: "pd.Series[Any]",
     hits: pd.DataFrame,
     own: Mapping[str, pd.DataFrame],
@@ -60,15 +64,15 @@ def _run(
     syncs = _syncs(own["rounds"])
     reached = hits[hits["reached"].astype(bool)]
     targets = [str(float(target)) for target in reached["target"]]
-    config, resolved = record["config"], record["resolved"]
+    config, resolved = record.config.to_dict(), record.resolved
     return RunSummary(
         cell=cell_key(config),
-        seed=config["seed"],
-        id=record["id"],
-        environment=short_hash(environment_class(record)),
-        state=record["state"],
-        num_parameters=resolved["num_parameters"],
-        seeds=short_hash(record.get("seeds", {})),
+        seed=record.config.seed,
+        id=record.id,
+        environment=short_hash(environment_class(record.compute_environment)),
+        state=record.state,
+        num_parameters=int(resolved["num_parameters"]),
+        seeds=short_hash(record.seeds),
         partition=short_hash(own["partition"].drop(columns="cell_id", errors="ignore").to_numpy().tolist()),
         payload=_payload(own["ledger"]),
         theta=resolved.get("theta"),
