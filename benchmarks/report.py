@@ -22,6 +22,7 @@ import numpy as np
 from fdabench.accounting.costs import PAPER, ByteCounts
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
+from fdabench.results.suite_lock import SuiteLock
 
 PARAMETERS, WORKERS, SEEDS = 61_706, 10, 10
 THETAS = (0.5, 1, 2, 4, 8)
@@ -84,7 +85,7 @@ def write(root: Path, cells: int, evals: int) -> None:
         "consecutive": 1,
         "comparison": ">=",
     }
-    store.write_lock({**frozen, **rules, "convention": "paper", "cell": locked})
+    store.write_lock(SuiteLock.from_table({**frozen, **rules, "convention": "paper", "cell": locked}))
 
 
 def _config(table: dict[str, Any], workload: int, seed: int, evals: int) -> dict[str, Any]:

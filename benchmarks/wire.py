@@ -60,7 +60,7 @@ def _measured(made: Hosts, rate: str, folder: Path) -> ResultsFolder:
 
 
 def _records(store: ResultsFolder) -> list[CellRecord]:
-    found = (store.read_record(cell["id"]) for cell in store.read_lock()["cell"])
+    found = (store.read_record(cell.id) for cell in store.read_lock().cell)
     return [record for record in found if record is not None]
 
 

@@ -192,7 +192,7 @@ class CellConfig(ConfigTable):
 def _first_fault(error: ValidationError) -> str:
     """The first value that does not fit, and where it is: `eval.every_steps: fdabench writes no 'x' there`."""
     (fault, *_) = error.errors(include_url=False)
-    key = ".".join(str(step) for step in fault["loc"] if step not in _TYPE_NAMES) or "the table"
+    key = ".".join(str(step) for step in fault["loc"] if step not in _TYPE_NAMES)[:_MOST_LETTERS] or "the table"
     match fault["type"]:
         case "missing":
             return f"{key} is missing"
@@ -209,6 +209,8 @@ def _first_fault(error: ValidationError) -> str:
 
 _TYPE_NAMES = ("bool", "int", "float", "str")
 """pydantic adds them to the key of a value that may be of several types."""
+_MOST_LETTERS = 120
+"""Of a key, which in a damaged file may be any text."""
 
 
 def canonical_json(table: Mapping[str, TableValue]) -> str:

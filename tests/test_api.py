@@ -20,8 +20,8 @@ AtSync Average Cell CellConfig CellFinished CellProgress CellRecord CellStarted 
 ComponentInfo CorrectsGradients Count DatasetSpec DatasetTensors Decay Event FdabenchError FileBackedDatasetSpec
 HasTrafficForecast Idle LRSchedule LoadedSuite LocalOptimizer ModelSpec Monitor NonNegative NotComparedError Partition
 PartitionError PluginError PositiveFloat ResultError Results Round Seed ServerOptimizer StepResult Steps Strategy
-SuiteError Threshold TrafficForecast UsageError WorkloadError conclusion initial_round is_period_end load_results
-read_suite row_dots row_squared_norms run_suite synchronize
+SuiteError SuiteLock Threshold TrafficForecast UsageError WorkloadError conclusion initial_round is_period_end
+load_results read_suite row_dots row_squared_norms run_suite synchronize
 """
 """What this version exports. To remove or rename one of these breaks other people's programs."""
 

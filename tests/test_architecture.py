@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "execution": "run_log cell_config errors regular_files formatting datasets distributed engine registry results "
     "suite experiment planning",
     "style": "component_info results",
-    "analysis": "component_info formatting accounting published results style",
+    "analysis": "cell_config component_info formatting accounting published results style",
     "report": "component_info errors style formatting tables accounting analysis published results",
     "gate": "component_info errors formatting tables accounting analysis results validation report",
     "cli": "run_log cell_config component_info errors hyperparameters formatting tables accounting registry "

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from fdabench.accounting.costs import add_byte_columns
-from fdabench.cell_config import CellConfig
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.folder import TABLES, ResultsFolder
+from fdabench.results.suite_lock import SuiteLock
 from fdabench.suite.cell import Cell
 
 
@@ -37,18 +37,18 @@ class CellResults:
         return self.record is not None and self.record.has_result
 
 
-def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) -> CellResults:
+def read_cell_results(store: ResultsFolder, lock: SuiteLock, cell_id: str) -> CellResults:
     """
     Args:
-        lock: the frozen suite, as `Store.read_lock` gives it.
+        lock: the frozen suite.
         cell_id: of one of its cells.
 
     Raises:
         ResultError: a file of the cell cannot be read.
         LookupError, TypeError, ValueError: files do not fit together (see `corruption_as_result_error`).
     """
-    (entry,) = [cell for cell in lock["cell"] if cell["id"] == cell_id]
-    alone, convention, workers = {**lock, "cell": [entry]}, lock["convention"], entry["config"]["workers"]
+    (locked,) = [cell for cell in lock.cell if cell.id == cell_id]
+    alone, convention, workers = lock.with_changes({"cell": [locked]}), lock.convention, locked.config.workers
     record = store.read_record(cell_id)
     finished = record is not None and record.has_result
     evals, ledger, rounds = (_table(store, cell_id, name, finished) for name in ("evals", "ledger", "rounds"))
@@ -56,7 +56,7 @@ def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) 
     runs, hits = derive_runs(alone, records, evals, ledger), derive_hits(alone, records, evals, ledger)
     return CellResults(
         store.root,
-        Cell(CellConfig.from_table(entry["config"]), entry["label"], entry["reference"]),
+        Cell.from_lock(locked),
         record,
         convention,
         {str(key): value for key, value in runs.iloc[0].items()},

@@ -2,7 +2,6 @@
 
 import shlex
 from dataclasses import dataclass
-from typing import Any
 
 from fdabench.cli.cell_results import read_cell_results
 from fdabench.cli.states import describe_cause
@@ -12,6 +11,7 @@ from fdabench.experiment.recorder import Progress
 from fdabench.formatting import format_bytes, format_count, format_duration, format_percent
 from fdabench.results.cell_record import FAILURE_STATES, CellRecord
 from fdabench.results.folder import ResultsFolder, corruption_as_result_error
+from fdabench.results.suite_lock import SuiteLock
 from fdabench.suite.cell import Cell
 
 
@@ -39,7 +39,7 @@ class ResultLines:
     """How cells of one results folder ended. Totals are those of their ledgers, as in `plan` and the report."""
 
     store: ResultsFolder
-    lock: dict[str, Any]
+    lock: SuiteLock
     """The frozen suite."""
 
     def line(self, cell: Cell, record: CellRecord) -> str:

@@ -91,7 +91,7 @@ def _unreached(data: ReportData) -> Iterator[str]:
 
 def _no_target(data: ReportData) -> Iterator[str]:
     for suite, lock in data.locks.items():
-        if not lock["targets"]:
+        if not lock.targets:
             yield f"Suite {suite} sets no target accuracy, so no cost to a target is compared."
 
 
@@ -155,7 +155,7 @@ def _budgets(data: ReportData) -> Iterator[str]:
 
 def _tuning(data: ReportData) -> Iterator[str]:
     for suite, lock in data.locks.items():
-        if not lock.get("tuning"):
+        if not lock.tuning:
             yield f"Suite {suite} does not say how values were chosen; a badly tuned baseline flatters the rest."
 
 

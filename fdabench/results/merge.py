@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -15,10 +15,11 @@ from fdabench.formatting import truncate_list
 from fdabench.regular_files import open_regular, read_regular
 from fdabench.results.cell_record import FAILURE_STATES, PENDING_STATES, CellRecord
 from fdabench.results.files import atomic_write, atomic_write_bytes
-from fdabench.results.folder import OPTIONAL_TABLES, TABLES, ResultsFolder
+from fdabench.results.folder import OPTIONAL_TABLES, TABLES, ResultsFolder, corruption_as_result_error
 from fdabench.results.load import Results, load, write_derived
 from fdabench.results.merge_locks import LockedSuite, merge_locks, suite_mismatches
 from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.results.suite_lock import LockedCell
 
 MAX_LISTED = 20
 _FACTS = ("state", "steps", "seeds", "resolved")
@@ -46,7 +47,7 @@ def merge(roots: Sequence[Path], out: Path) -> Results:
         raise ResultError(f"{out}: is there already; a merge goes into a new folder, or an empty one")
     sources = _read(roots)
     lock = merge_locks([source.lock for source in sources])
-    taken = _taken(sources, [(cell["id"], cell["label"]) for cell in lock["cell"]])
+    taken = _taken(sources, [(cell.id, cell.label) for cell in lock.cell])
     with _new_folder(out) as folder:
         store = ResultsFolder(folder)
         store.write_lock(lock)
@@ -73,25 +74,21 @@ def _read(roots: Sequence[Path]) -> list[Results]:
 
 def _whole(root: Path) -> Results:
     source = load(root)
-    try:
-        if not isinstance(source.lock["seeds"], list):
-            raise TypeError("seeds is no list")
+    with corruption_as_result_error(root):
+        # a gate that people edited may hold anything
         merge_locks([source.lock])
         suite_mismatches(LockedSuite(root, source.lock), LockedSuite(root, source.lock))
-        for cell in source.lock["cell"]:
-            if (record := source.records.get(cell["id"])) is not None:
-                _check_record(root, cell, record)
-    except (LookupError, ValueError, TypeError, AttributeError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise ResultError(f"{root}: its files do not fit together, so one is damaged: {what:.200}") from error
+    for cell in source.lock.cell:
+        if (record := source.records.get(cell.id)) is not None:
+            _check_record(root, cell, record)
     return source
 
 
-def _check_record(root: Path, cell: Mapping[str, Any], record: CellRecord) -> None:
+def _check_record(root: Path, cell: LockedCell, record: CellRecord) -> None:
     """Whether the record is the cell's."""
-    if record.config.to_dict() != cell["config"]:
-        raise ResultError(f"{root}: cells/{cell['id']}/cell.json is of another cell than suite.lock.toml says")
-    ResultsFolder(root).read_traffic(cell["id"])
+    if record.config.to_dict() != cell.config.to_dict():
+        raise ResultError(f"{root}: cells/{cell.id}/cell.json is of another cell than suite.lock.toml says")
+    ResultsFolder(root).read_traffic(cell.id)
 
 
 def _taken(sources: Sequence[Results], cells: Sequence[tuple[str, str]]) -> dict[str, _FoundCell]:

@@ -2,10 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 from fdabench.cell_config import CellConfig
 from fdabench.results.names import partition_name
+from fdabench.results.suite_lock import LockedCell
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,14 @@ class Cell:
         """The first 12 hex digits of SHA-256 of the canonical JSON."""
         return hashlib.sha256(self.canonical_json.encode()).hexdigest()[:12]
 
-    def to_lock(self) -> dict[str, Any]:
+    def to_lock(self) -> LockedCell:
         """As the frozen suite holds it."""
-        return {"id": self.id, "label": self.label, "reference": self.is_reference, "config": self.config.to_dict()}
+        return LockedCell(id=self.id, label=self.label, reference=self.is_reference, config=self.config)
+
+    @classmethod
+    def from_lock(cls, locked: LockedCell) -> "Cell":
+        """The cell of a frozen suite, without its `detail`, which needs the whole suite."""
+        return cls(locked.config, locked.label, locked.reference)
 
     @property
     def title(self) -> str:

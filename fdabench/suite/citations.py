@@ -1,13 +1,13 @@
 """Which publications components rest on: by the keys of `references.bib`, or as BibTeX entries of plug-ins."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from fdabench.component_info import ComponentInfo
 from fdabench.errors import did_you_mean
+from fdabench.results.suite_lock import SuiteLock
 
 
 def citations(infos: Iterable[ComponentInfo]) -> list[str]:
@@ -25,10 +25,9 @@ def citations(infos: Iterable[ComponentInfo]) -> list[str]:
     return [cited[key] for key in sorted(cited)]
 
 
-def locked_citations(locks: Iterable[Mapping[str, Any]]) -> list[str]:
+def locked_citations(locks: Iterable[SuiteLock]) -> list[str]:
     """The same of the components that frozen suites describe, so that no component is loaded, and no torch."""
-    tables = [table for lock in locks for kinds in lock.get("components", {}).values() for table in kinds.values()]
-    return citations(ComponentInfo.from_table(table) for table in tables)
+    return citations(info for lock in locks for kinds in lock.components.values() for info in kinds.values())
 
 
 def unknown_references(info: ComponentInfo) -> list[str]:

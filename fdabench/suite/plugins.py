@@ -8,6 +8,7 @@ from fdabench.errors import PluginError, SuiteError
 from fdabench.registry.plugin_loading import load_plugins, read_plugin_file
 from fdabench.registry.plugin_source import FilePlugin, installed_plugins
 from fdabench.registry.registry import Registry
+from fdabench.results.suite_lock import LockedPlugin
 from fdabench.suite.component_use import check_component_usable
 from fdabench.validation.toml_text import KeyPath
 
@@ -65,13 +66,13 @@ def _plugin_name(origin: Any) -> str:
     return f"plug-in {origin.name} of {origin.where}"
 
 
-def plugins_to_lock(used: Iterable[tuple[str, str]], registry: Registry) -> list[dict[str, Any]]:
+def plugins_to_lock(used: Iterable[tuple[str, str]], registry: Registry) -> list[LockedPlugin]:
     """What the frozen suite holds of the plug-ins that add a component in use: what they add, and hashes of their code.
 
     `used` has the role and name of each component that a cell names.
     """
     return [
-        {"name": plugin.origin.name, "adds": plugin.names, "code": plugin.hashes}
+        LockedPlugin(name=plugin.origin.name, adds=plugin.names, code=plugin.hashes)
         for plugin in registry.plugins
         if any(registry.find_plugin(role, name) is plugin for role, name in used)
     ]

@@ -142,7 +142,7 @@ def folder(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("done", "failed"):
         shutil.copytree(finished.results, there / name)
     store = ResultsFolder(there / "failed")
-    ids = [cell["id"] for cell in store.read_lock()["cell"]]
+    ids = [cell.id for cell in store.read_lock().cell]
     for name, cell_id in zip(("first", "second"), ids, strict=True):
         shutil.copytree(finished.results, there / name, ignore=shutil.ignore_patterns(cell_id))
     cell_id = ids[1]
@@ -155,7 +155,7 @@ def folder(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def said(folder: Path, variables: dict[str, str]) -> dict[tuple[str, str, str], Said]:
     """What every call of the matrix said, by case, command and form."""
-    cell = ResultsFolder(folder / "done").read_lock()["cell"][1]["id"]
+    cell = ResultsFolder(folder / "done").read_lock().cell[1].id
     found: dict[tuple[str, str, str], Said] = {}
     for terminal in (True, False):
         calls = [call for call in MATRIX if (call.form == "terminal") == terminal]

@@ -42,7 +42,7 @@ def assert_same_cells(left: Path, right: Path, cell_ids: list[str]) -> None:
 
 
 def cell_ids(results: Path) -> list[str]:
-    return [cell["id"] for cell in ResultsFolder(results).read_lock()["cell"]]
+    return [cell.id for cell in ResultsFolder(results).read_lock().cell]
 
 
 def states(results: Path) -> list[str]:
@@ -153,7 +153,7 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
     said = failing("run", "tiny.toml", "--jobs", 1, "-o", "out", "--device", "cpu", "-q", *changes)
     assert said.exit_code == 3, said.output
     lock = ResultsFolder(Path("out")).read_lock()
-    assert lock["overrides"] == [fails, "budget.steps=4", "eval.every_steps=2", "seeds=[3]"]
+    assert lock.overrides == [fails, "budget.steps=4", "eval.every_steps=2", "seeds=[3]"]
     runs = pd.read_parquet("out/runs.parquet").set_index("label")
     assert runs.loc["Synchronous", ["state", "seed", "steps"]].tolist() == ["done", 3, 4]
     assert runs.loc["fails", "state"] == "failed"

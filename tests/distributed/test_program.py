@@ -170,7 +170,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def records(folder: Path) -> dict[str, CellRecord]:
     """By the strategy's label."""
     store = ResultsFolder(folder)
-    cells = (store.read_record(cell["id"]) for cell in store.read_lock()["cell"])
+    cells = (store.read_record(cell.id) for cell in store.read_lock().cell)
     return {cell.label: cell for cell in cells if cell is not None}
 
 

@@ -136,14 +136,14 @@ def wait_until_under_way(results: Path, count: int) -> None:
 
 def assert_same_results(left: Path, right: Path) -> None:
     """Tables to the last bit and records, but for clocks, and for how often a cell was begun."""
-    for cell in ResultsFolder(left).read_lock()["cell"]:
+    for cell in ResultsFolder(left).read_lock().cell:
         for name in TABLES:
-            file = f"cells/{cell['id']}/{name}.parquet"
+            file = f"cells/{cell.id}/{name}.parquet"
             frames = [
                 pd.read_parquet(root / file).drop(columns=[*CLOCK_COLUMNS], errors="ignore") for root in (left, right)
             ]
             pd.testing.assert_frame_equal(*frames, check_exact=True, obj=file)
-        mine, its = (ResultsFolder(root).read_record(cell["id"]) for root in (left, right))
+        mine, its = (ResultsFolder(root).read_record(cell.id) for root in (left, right))
         assert mine is not None
         assert its is not None
         assert mine.to_dict().keys() == its.to_dict().keys()

@@ -14,6 +14,7 @@ from fdabench.accounting.costs import PAPER, ByteCounts
 from fdabench.results.cell_record import SUCCESS_STATES, CellRecord
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load
+from fdabench.results.suite_lock import LockedCell, SuiteLock
 from support.components import components_of
 
 PARAMETERS = 50_890
@@ -49,6 +50,12 @@ def make_record(cell_id: str, state: str = "done", **keys: Any) -> CellRecord:
     """A record with the keys that each one has, and those that are given."""
     result = {"steps": 8, "wall_s": 1.0} if state in SUCCESS_STATES else {}
     return CellRecord.from_table({"id": cell_id, "state": state, "attempts": 1, "config": ONE_CELL, **result, **keys})
+
+
+def make_lock(cells: Sequence[Mapping[str, Any] | LockedCell], **keys: Any) -> SuiteLock:
+    """A frozen suite with the keys that each one has, and those that are given."""
+    rules = {"consecutive": 1, "comparison": ">=", "convention": "paper"}
+    return SuiteLock.from_table({"suite": "s", "seeds": [0], "targets": [], **rules, "cell": cells, **keys})
 
 
 @dataclass(frozen=True)
@@ -117,21 +124,23 @@ def write(root: Path, suite: Suite) -> Results:
                 for seed in suite.seeds:
                     cells.append(_cell(suite, strategy, partition, workers, seed))
     store.write_lock(
-        {
-            "fdabench": "0.1.0",
-            "suite": root.name,
-            "description": "pretended digits",
-            "tuning": suite.tuning,
-            "source": "/home/somebody/suites/pretended.toml",
-            "overrides": ["budget.steps=400"],
-            "seeds": list(suite.seeds),
-            "targets": list(suite.targets),
-            "consecutive": 1,
-            "comparison": ">=",
-            "convention": suite.convention,
-            "components": components_of(cell["config"] for cell in cells),
-            "cell": cells,
-        }
+        SuiteLock.from_table(
+            {
+                "fdabench": "0.1.0",
+                "suite": root.name,
+                "description": "pretended digits",
+                "tuning": suite.tuning,
+                "source": "/home/somebody/suites/pretended.toml",
+                "overrides": ["budget.steps=400"],
+                "seeds": list(suite.seeds),
+                "targets": list(suite.targets),
+                "consecutive": 1,
+                "comparison": ">=",
+                "convention": suite.convention,
+                "components": components_of(cell["config"] for cell in cells),
+                "cell": cells,
+            }
+        )
     )
     by_label = {strategy.label: strategy for strategy in suite.strategies}
     for cell in cells:
@@ -322,21 +331,23 @@ def write_by_hand(root: Path) -> Results:
             cells.append(cell)
             _write_by_hand(store, suite, strategy, cell, hit)
     store.write_lock(
-        {
-            "fdabench": "0.1.0",
-            "suite": "hand",
-            "description": "",
-            "tuning": "",
-            "source": "hand.toml",
-            "overrides": [],
-            "seeds": [0, 1],
-            "targets": [0.9],
-            "consecutive": 1,
-            "comparison": ">=",
-            "convention": "paper",
-            "components": components_of(cell["config"] for cell in cells),
-            "cell": cells,
-        }
+        SuiteLock.from_table(
+            {
+                "fdabench": "0.1.0",
+                "suite": "hand",
+                "description": "",
+                "tuning": "",
+                "source": "hand.toml",
+                "overrides": [],
+                "seeds": [0, 1],
+                "targets": [0.9],
+                "consecutive": 1,
+                "comparison": ">=",
+                "convention": "paper",
+                "components": components_of(cell["config"] for cell in cells),
+                "cell": cells,
+            }
+        )
     )
     return load(root)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from fdabench.accounting.costs import PAPER, ByteCounts
 from fdabench.results.folder import ResultsFolder
+from fdabench.results.suite_lock import SuiteLock
 from support.components import components_of
 from support.digits_results import make_record
 
@@ -50,22 +51,24 @@ def write_lenet5_results(root: Path, cells: Sequence[SyntheticCell], convention:
     store = ResultsFolder(root)
     entries = [_entry(i, cell) for i, cell in enumerate(cells)]
     store.write_lock(
-        {
-            "fdabench": "0.1.0",
-            "suite": root.name,
-            "description": "",
-            "tuning": "by hand",
-            "source": "hand.toml",
-            "overrides": [],
-            "seeds": sorted({cell.seed for cell in cells}),
-            "targets": [0.98],
-            "consecutive": 1,
-            "comparison": ">=",
-            "convention": convention,
-            "components": components_of(entry["config"] for entry in entries),
-            **lock,
-            "cell": entries,
-        }
+        SuiteLock.from_table(
+            {
+                "fdabench": "0.1.0",
+                "suite": root.name,
+                "description": "",
+                "tuning": "by hand",
+                "source": "hand.toml",
+                "overrides": [],
+                "seeds": sorted({cell.seed for cell in cells}),
+                "targets": [0.98],
+                "consecutive": 1,
+                "comparison": ">=",
+                "convention": convention,
+                "components": components_of(entry["config"] for entry in entries),
+                **lock,
+                "cell": entries,
+            }
+        )
     )
     for entry, cell in zip(entries, cells, strict=True):
         _write(store, entry, cell)

@@ -85,7 +85,7 @@ def _revision(results: Results) -> str:
 
     Results do not record it, so it is that of now.
     """
-    source = Path(str(results.lock.get("source", "")))
+    source = Path(results.lock.source)
     if not source.is_file():
         return ""
     command = ["git", "-C", str(source.parent), "describe", "--always", "--dirty=+", "--exclude=*"]

@@ -84,7 +84,7 @@ def print_extrapolation(
 
 def _results(root: Path, cells: tuple[Cell, ...] | list[Cell], source: str) -> Results:
     results = load(root)
-    if not {cell.id for cell in cells} & {cell["id"] for cell in results.lock["cell"]}:
+    if not {cell.id for cell in cells} & {cell.id for cell in results.lock.cell}:
         raise ResultError(f"{root}: holds no cell of {source}: it is of another suite, or of other overrides")
     return results
 

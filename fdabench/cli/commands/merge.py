@@ -25,6 +25,6 @@ def merge_results(roots: Sequence[Path], out: Path | None) -> None:
         f"{counts[state]} {state}" for state in (*SUCCESS_STATES, *FAILURE_STATES, *PENDING_STATES) if counts[state]
     ]
     print_result(
-        f"{out.as_posix()}: {len(merged.runs)} cells of {merged.lock['suite']} from {len(roots)} folders: "
+        f"{out.as_posix()}: {len(merged.runs)} cells of {merged.lock.suite} from {len(roots)} folders: "
         f"{', '.join(states)}"
     )

@@ -20,7 +20,7 @@ def write_report(roots: Sequence[Path], out: Path | None) -> None:
         except ResultError as error:
             # results that were archived can be reported; their derived tables are not read
             print_note(f"note: {error}")
-    folder = out or _default_folder(roots[0], results[0].lock["suite"])
+    folder = out or _default_folder(roots[0], results[0].lock.suite)
     cited = locked_citations(result.lock for result in results)
     written = build_report(results, folder, cited)
     print_result(f"{len(written)} files in {folder.as_posix()}; begin with {(folder / 'index.html').as_posix()}")

@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import typer
 
@@ -41,6 +40,7 @@ from fdabench.experiment.status import CellStatus, attempts, cell_statuses, mark
 from fdabench.results.cell_record import FAILURE_STATES
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load, write_derived
+from fdabench.results.suite_lock import SuiteLock
 from fdabench.run_log import rotate, run_log
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import LoadedSuite
@@ -169,11 +169,10 @@ def _run_suite(
     )
 
 
-def _locked(suite: LoadedSuite) -> dict[str, Any]:
+def _locked(suite: LoadedSuite) -> SuiteLock:
     """With the revision of the repository that holds the suite's file, where there is one."""
     locked, revision = suite.to_lock(), revision_at(Path(suite.source).parent)
-    # TOML has plain values before tables
-    return {"suite_revision": revision, **locked} if revision else locked
+    return locked.with_changes({"suite_revision": revision}) if revision else locked
 
 
 def _chosen(suite: LoadedSuite, limits: SelectionOptions) -> Sequence[Cell]:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fdabench.cell_config import CellConfig
 from fdabench.cli.console import AS_TABLE, print_result, print_table
 from fdabench.cli.pace import CellPace, read_pace
 from fdabench.cli.states import RUNNING, describe_cause, live_state
@@ -20,6 +19,7 @@ from fdabench.formatting import (
 )
 from fdabench.results.cell_record import FAILURE_STATES, PENDING_STATES, SUCCESS_STATES, CellRecord
 from fdabench.results.folder import ResultsFolder, corruption_as_result_error
+from fdabench.results.suite_lock import LockedCell
 from fdabench.suite.cell import Cell
 from fdabench.tables import Column, Table, column
 
@@ -48,8 +48,8 @@ def print_status(root: Path, form: str) -> None:
     with corruption_as_result_error(root):
         store = ResultsFolder(root)
         lock = store.read_lock()
-        seen = [_seen(store, entry) for entry in lock["cell"]]
-        table = _table(seen, lock["suite"])
+        seen = [_seen(store, locked) for locked in lock.cell]
+        table = _table(seen, lock.suite)
         if form == "json":
             details = [(each.state, _detail(each)) for each in seen if each.state in (RUNNING, *FAILURE_STATES)]
             records = [
@@ -64,13 +64,11 @@ def print_status(root: Path, form: str) -> None:
             print_result(line)
 
 
-def _seen(store: ResultsFolder, entry: Mapping[str, Any]) -> CellView:
-    cell, record = (
-        Cell(CellConfig.from_table(entry["config"]), entry["label"], entry["reference"]),
-        store.read_record(entry["id"]),
-    )
-    state = live_state(store, entry["id"], record)
-    return CellView(cell, state, record, read_pace(store, entry["id"], record) if record and state == RUNNING else None)
+def _seen(store: ResultsFolder, locked: LockedCell) -> CellView:
+    record = store.read_record(locked.id)
+    state = live_state(store, locked.id, record)
+    pace = read_pace(store, locked.id, record) if record and state == RUNNING else None
+    return CellView(Cell.from_lock(locked), state, record, pace)
 
 
 def _table(seen: Sequence[CellView], suite: str) -> Table:
