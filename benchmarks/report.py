@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from fdabench.accounting.costs import PAPER, ByteCounts
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
+from fdabench.results.suite_lock import SuiteLock
 
 PARAMETERS, WORKERS, SEEDS = 61_706, 10, 10
 THETAS = (0.5, 1, 2, 4, 8)
@@ -74,7 +76,7 @@ def write(root: Path, cells: int, evals: int) -> None:
             tables = {"evals": tables["evals"]}
         written.setdefault(label, name)
         store.write_tables(name, tables, json.dumps(config))
-        store.write_record(name, _record(name, config, evals))
+        store.write_record(_record(name, config, evals))
     frozen = {"fdabench": "0.1.0", "suite": "pretended", "description": "", "tuning": "none", "source": "x.toml"}
     rules = {
         "overrides": [],
@@ -83,7 +85,7 @@ def write(root: Path, cells: int, evals: int) -> None:
         "consecutive": 1,
         "comparison": ">=",
     }
-    store.write_lock({**frozen, **rules, "convention": "paper", "cell": locked})
+    store.write_lock(SuiteLock.from_table({**frozen, **rules, "convention": "paper", "cell": locked}))
 
 
 def _config(table: dict[str, Any], workload: int, seed: int, evals: int) -> dict[str, Any]:
@@ -93,13 +95,13 @@ def _config(table: dict[str, Any], workload: int, seed: int, evals: int) -> dict
     return {**data, **rest, "budget": {"steps": 20 * evals}, "eval": {"every_steps": 20}, "seed": seed}
 
 
-def _record(name: str, config: dict[str, Any], evals: int) -> dict[str, Any]:
+def _record(name: str, config: dict[str, Any], evals: int) -> CellRecord:
     times = {"started": "2026-01-01T00:00:00Z", "ended": "2026-01-01T00:01:00Z", "wall_s": 60.0, "steps": 20 * evals}
     environment = {"fdabench": "0.1.0", "torch": "2.13.0", "device": "cpu", "threads": 1}
     resolved: dict[str, Any] = {"num_parameters": PARAMETERS, "train_samples": 60_000, "steps_per_epoch": 187.5}
     resolved |= {"theta": config["strategy"]["theta"]} if "theta" in config["strategy"] else {}
     known = {"id": name, "config": config, "state": "done", "attempts": 1, "seeds": {}, "code": {}}
-    return {**known, **times, "environment": environment, "resolved": resolved}
+    return CellRecord.from_table({**known, **times, "environment": environment, "resolved": resolved})
 
 
 def _tables(name: str, config: dict[str, Any], evals: int) -> dict[str, list[dict[str, Any]]]:

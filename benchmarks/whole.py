@@ -107,5 +107,5 @@ def rate(jobs: int, epochs: int) -> float:
             for event in run_cells(cells, place)
             if isinstance(event, CellStarted | CellFinished)
         ]
-    samples: int = sum(event.record["steps"] for event, _ in events if isinstance(event, CellFinished)) * 10 * BATCH
+    samples: int = sum(event.record.steps for event, _ in events if isinstance(event, CellFinished)) * 10 * BATCH
     return float(samples / (events[-1][1] - events[0][1]))

@@ -19,7 +19,8 @@ from namespaces import INTERFACE, Hosts, hosts
 
 from fdabench.accounting.costs import EvalPoint
 from fdabench.accounting.network_time import demand_at
-from fdabench.results.folder import Record, ResultsFolder
+from fdabench.results.cell_record import CellRecord
+from fdabench.results.folder import ResultsFolder
 
 SUITE = Path(__file__).resolve().parents[1] / "suites" / "wire.toml"
 HOSTS, CONVENTION, TARGET = 2, "ring", 0.9
@@ -58,14 +59,14 @@ def _measured(made: Hosts, rate: str, folder: Path) -> ResultsFolder:
     return ResultsFolder(folder / f"results-{rate}")
 
 
-def _records(store: ResultsFolder) -> list[Record]:
-    found = (store.read_record(cell["id"]) for cell in store.read_lock()["cell"])
+def _records(store: ResultsFolder) -> list[CellRecord]:
+    found = (store.read_record(cell.id) for cell in store.read_lock().cell)
     return [record for record in found if record is not None]
 
 
-def _row(rate: str, store: ResultsFolder, record: Record) -> dict[str, Any]:
+def _row(rate: str, store: ResultsFolder, record: CellRecord) -> dict[str, Any]:
     """One cell on one kind of link: what its ledger says, what the counters said, and the clock."""
-    cell_id, workers = record["id"], record["config"]["workers"]
+    cell_id, workers = record.id, record.config.workers
     evals, ledger = (store.read_cell_table(cell_id, name).to_pandas() for name in ("evals", "ledger"))
     wire = store.read_traffic(cell_id)
     assert wire is not None
@@ -77,7 +78,7 @@ def _row(rate: str, store: ResultsFolder, record: Record) -> dict[str, Any]:
     hit = evals[evals["test_accuracy"] > TARGET].head(1)
     before = apart[apart["step"] <= (hit["step"].iloc[0] if len(hit) else 0)]["seconds"].sum()
     return {
-        "strategy": record["label"],
+        "strategy": record.label,
         "rate": rate,
         "bits_per_s": RATES[rate],
         "steps": int(last["step"]),

@@ -71,8 +71,10 @@ from fdabench.hyperparameters import Count, Decay, NonNegative, PositiveFloat, S
 from fdabench.models.base import ModelSpec
 from fdabench.optimizers.base import AtSync, LocalOptimizer, LRSchedule
 from fdabench.partitions.base import Partition
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load, write_derived
+from fdabench.results.suite_lock import SuiteLock
 from fdabench.run_log import rotate, run_log
 from fdabench.servers.average import Average
 from fdabench.suite.cell import Cell
@@ -130,6 +132,7 @@ __all__ = [  # noqa: RUF022  by group
     "CellConfig",
     "CellFinished",
     "CellProgress",
+    "CellRecord",
     "CellStarted",
     "CellWarning",
     "ComponentConfig",
@@ -137,6 +140,7 @@ __all__ = [  # noqa: RUF022  by group
     "Idle",
     "LoadedSuite",
     "Results",
+    "SuiteLock",
     "conclusion",
     "load_results",
     "read_suite",

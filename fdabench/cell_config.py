@@ -18,7 +18,7 @@ True
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, InstanceOf, PlainSerializer, ValidationError
 
@@ -91,9 +91,40 @@ Component = Annotated[
 
 
 class ConfigTable(BaseModel):
-    """A table of a configuration: exact types, no unknown keys, no changes after it was made."""
+    """A table of a file: exact types, no unknown keys, no changes after it was made.
+
+    Subclasses are the configuration of a cell, its record (`results.cell_record`) and the frozen suite
+    (`results.suite_lock`). Their fields are the keys of the file, in the order in which the file has them.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table that files hold: the keys that were given, in the order of the fields."""
+        return self.model_dump(exclude_unset=True, exclude_none=True)
+
+    @classmethod
+    def from_table(cls, table: object) -> Self:
+        """The inverse of `to_dict`. Tables that are models already are not checked again.
+
+        Raises:
+            ValueError: `table` is none that `to_dict` writes; the message names the first key that does not fit.
+        """
+        try:
+            return cls.model_validate(table)
+        except ValidationError as error:
+            raise ValueError(_first_fault(error)) from error
+
+    def with_changes(self, changes: Mapping[str, object]) -> Self:
+        """A copy with other values of these keys, checked as any other.
+
+        Args:
+            changes: by key; a table takes the place of the whole table before.
+
+        Raises:
+            ValueError: a value is of another type, or a key is unknown.
+        """
+        return self.from_table({**{key: getattr(self, key) for key in self.model_fields_set}, **changes})
 
 
 class BudgetConfig(ConfigTable):
@@ -153,29 +184,6 @@ class CellConfig(ConfigTable):
         """
         return self.model_dump(exclude_unset=True, exclude_none=True)
 
-    @classmethod
-    def from_table(cls, table: object) -> "CellConfig":
-        """The inverse of `to_dict`.
-
-        Raises:
-            ValueError: `table` is none that `to_dict` writes; the message names the first key that does not fit.
-        """
-        try:
-            return cls.model_validate(table)
-        except ValidationError as error:
-            raise ValueError(_first_fault(error)) from error
-
-    def with_changes(self, changes: Mapping[str, object]) -> "CellConfig":
-        """A copy with other values of these keys, checked as any other.
-
-        Args:
-            changes: by key of the configuration; a table takes the place of the whole table before.
-
-        Raises:
-            ValueError: a value is of another type, or a key is unknown.
-        """
-        return CellConfig.from_table({**self.to_dict(), **changes})
-
     def canonical_json(self) -> str:
         """The text that the id of a cell is a hash of."""
         return canonical_json(self.to_dict())
@@ -184,12 +192,25 @@ class CellConfig(ConfigTable):
 def _first_fault(error: ValidationError) -> str:
     """The first value that does not fit, and where it is: `eval.every_steps: fdabench writes no 'x' there`."""
     (fault, *_) = error.errors(include_url=False)
-    key = ".".join(str(step) for step in fault["loc"]) or "the configuration"
-    if fault["type"] == "missing":
-        return f"{key} is missing"
-    if fault["type"] == "extra_forbidden":
-        return f"{key}: unknown key"
+    key = ".".join(str(step) for step in fault["loc"] if step not in _TYPE_NAMES)[:_MOST_LETTERS] or "the table"
+    match fault["type"]:
+        case "missing":
+            return f"{key} is missing"
+        case "extra_forbidden":
+            return f"{key}: unknown key"
+        case "literal_error":
+            return f"{key}: {fault['input']!r:.60} is none of {fault['ctx']['expected']}"
+        case "value_error" if key == "the table":
+            return str(fault["ctx"]["error"])
+        case "value_error":
+            return f"{key}: {fault['ctx']['error']}"
     return f"{key}: fdabench writes no {fault['input']!r:.60} there"
+
+
+_TYPE_NAMES = ("bool", "int", "float", "str")
+"""pydantic adds them to the key of a value that may be of several types."""
+_MOST_LETTERS = 120
+"""Of a key, which in a damaged file may be any text."""
 
 
 def canonical_json(table: Mapping[str, TableValue]) -> str:

@@ -16,13 +16,13 @@ from support.suites import SYNCHRONOUS, digits_suite
 ROOT = Path(api.__file__).parents[1]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 NAMES = """
-AtSync Average Cell CellConfig CellFinished CellProgress CellStarted CellWarning Channel Codec ComponentConfig
-ComponentInfo CorrectedGradients Correction CorrectionUpdate Count DatasetSpec DatasetTensors Decay Decision Event
-FdabenchError FileBackedDatasetSpec HasSyncRule HasTrafficForecast Idle LRSchedule LoadedSuite LocalOptimizer
-MeansForecast ModelSpec Monitor NonNegative NotComparedError Partition PartitionError PlannedRun PluginError
-PositiveFloat Reply ResultError Results Round RoundInfo Seed ServerOptimizer StepContext StepResult Steps Strategy
-SuiteError SyncRule TensorSlice Threshold TrafficForecast Trigger UsageError WorkloadError conclusion initial_round
-is_period_end load_results read_suite row_dots row_squared_norms run_suite synchronize
+AtSync Average Cell CellConfig CellFinished CellProgress CellRecord CellStarted CellWarning Channel Codec
+ComponentConfig ComponentInfo CorrectedGradients Correction CorrectionUpdate Count DatasetSpec DatasetTensors Decay
+Decision Event FdabenchError FileBackedDatasetSpec HasSyncRule HasTrafficForecast Idle LRSchedule LoadedSuite
+LocalOptimizer MeansForecast ModelSpec Monitor NonNegative NotComparedError Partition PartitionError PlannedRun
+PluginError PositiveFloat Reply ResultError Results Round RoundInfo Seed ServerOptimizer StepContext StepResult Steps
+Strategy SuiteError SuiteLock SyncRule TensorSlice Threshold TrafficForecast Trigger UsageError WorkloadError conclusion
+initial_round is_period_end load_results read_suite row_dots row_squared_norms run_suite synchronize
 """
 """What this version exports. To remove or rename one of these breaks other people's programs."""
 
@@ -87,7 +87,7 @@ from fdabench.api import CellFinished, FdabenchError, conclusion, load_results, 
 if __name__ == "__main__":
     seen = []
     results = run_suite("tiny.toml", out="out", jobs=2, on_event=seen.append, overrides=["budget.steps=6"])
-    print(sorted(event.record["state"] for event in seen if isinstance(event, CellFinished)))
+    print(sorted(event.record.state for event in seen if isinstance(event, CellFinished)))
     again = run_suite("tiny.toml", out="out", overrides=["budget.steps=6"], on_event=seen.append)
     print(len([event for event in seen if isinstance(event, CellFinished)]), again.runs.equals(results.runs))
     print(load_results("out").runs["steps"].tolist())

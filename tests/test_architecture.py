@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "engine": "errors core models optimizers",
     "registry": "cell_config component_info errors hyperparameters regular_files published core servers monitors "
     "triggers codecs corrections strategies partitions datasets models optimizers",
-    "results": "component_info errors hyperparameters regular_files formatting accounting",
+    "results": "cell_config component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors results",
     "suite": "cell_config component_info core corrections errors hyperparameters regular_files registry engine results "
     "published accounting validation",
@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "execution": "run_log cell_config errors regular_files formatting datasets distributed engine registry results "
     "suite experiment planning",
     "style": "component_info results",
-    "analysis": "component_info formatting accounting published results style",
+    "analysis": "cell_config component_info formatting accounting published results style",
     "report": "component_info errors style formatting tables accounting analysis published results",
     "gate": "component_info errors formatting tables accounting analysis results validation report",
     "cli": "run_log cell_config component_info errors hyperparameters formatting tables accounting registry "
@@ -69,7 +69,7 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "optimizers distributed engine registry experiment planning execution",
     "torchvision": "torchvision_compat.py",
     "sklearn": "datasets/digits.py",
-    "pydantic": "cell_config.py suite validation gate",
+    "pydantic": "cell_config.py results suite validation gate",
     "pydantic_core": "suite validation",
     "pandas": "results accounting experiment planning execution analysis report gate cli",
     "pyarrow": "results",

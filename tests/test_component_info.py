@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import tomli_w
 
 import fdabench
 from fdabench import component_info
@@ -19,8 +20,10 @@ from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.planning.memory import process_bytes
 from fdabench.registry.registry import BUILT_IN
 from fdabench.results.folder import ResultsFolder
-from fdabench.results.names import locked_info, strategy_family
+from fdabench.results.names import strategy_family
+from fdabench.results.schema import SCHEMA_VERSION
 from fdabench.suite.reader import read_suite
+from support.digits_results import make_lock
 
 MONITOR = '''
 """The largest squared norm of a drift."""
@@ -84,6 +87,8 @@ DRIVER = """
 import json, sys
 from typer.testing import CliRunner
 from fdabench.cli.main import app
+from support.digits_results import make_lock
+from support.digits_results import make_lock
 if __name__ == "__main__":
     said = [CliRunner().invoke(app, arguments) for arguments in json.loads(sys.argv[1])]
     print(json.dumps([[each.exit_code, each.stdout, each.stderr] for each in said]))
@@ -221,9 +226,10 @@ def test_declared_memory_is_counted_for_every_parameter() -> None:
 
 
 def test_a_lock_without_descriptions_is_read_with_kinds_as_names() -> None:
-    assert locked_info({}, "strategies", "fedavg") == ComponentInfo()
+    lock = make_lock([])
+    assert lock.info("strategies", "fedavg") == ComponentInfo()
     table = {"kind": "fda", "monitor": {"kind": "linear"}}
-    assert strategy_family(table, lambda role, kind: locked_info({}, role, kind)) == "fda"
+    assert strategy_family(table, lock.info) == "fda"
 
 
 @pytest.mark.parametrize(
@@ -231,8 +237,9 @@ def test_a_lock_without_descriptions_is_read_with_kinds_as_names() -> None:
 )
 def test_a_lock_with_a_damaged_description_is_refused(tmp_path: Path, table: Any) -> None:
     store, suite = ResultsFolder(tmp_path), read_suite(Path(fdabench.__file__).parents[1] / "suites" / "ci.toml")
-    store.write_lock({**suite.to_lock(), "components": {"strategies": {"fda": table}}})
-    with pytest.raises(ResultError, match=r"suite\.lock\.toml: components: "):
+    content = {"schema": SCHEMA_VERSION, **suite.to_lock().to_dict(), "components": {"strategies": {"fda": table}}}
+    store.lock_path.write_text(tomli_w.dumps({**content, "end": {"cells": len(suite.cells)}}), encoding="utf-8")
+    with pytest.raises(ResultError, match=r"suite\.lock\.toml: components\.strategies\.fda: "):
         store.read_lock()
 
 

@@ -23,7 +23,8 @@ from fdabench.models import MODELS
 from fdabench.monitors import MONITORS
 from fdabench.partitions import PARTITIONS
 from fdabench.registry.plugin_checks import ROLES
-from fdabench.results.folder import FAILURE_STATES, PENDING_STATES, SUCCESS_STATES, TABLES
+from fdabench.results.cell_record import FAILURE_STATES, PENDING_STATES, SUCCESS_STATES
+from fdabench.results.folder import TABLES
 from fdabench.results.schema import HITS, RUNS
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES

@@ -49,9 +49,9 @@ def test_a_run_logs_what_happens_to_each_cell(tmp_path: Path) -> None:
     lines = (tmp_path / "out" / FILE_NAME).read_text().splitlines()
     assert all(LINE.fullmatch(line) for line in lines)
     assert "tiny: 3 of 3 cells to run" in lines[0]
-    for cell in ResultsFolder(tmp_path / "out").read_lock()["cell"]:
-        mine = [line for line in lines if f"cell={cell['id']}" in line]
-        failed = cell["label"] == "broken"
+    for cell in ResultsFolder(tmp_path / "out").read_lock().cell:
+        mine = [line for line in lines if f"cell={cell.id}" in line]
+        failed = cell.label == "broken"
         assert [re.search(r": (started|done|failed)", line)[1] for line in mine] == [  # type: ignore[index]
             "started",
             "failed" if failed else "done",

@@ -20,10 +20,12 @@ from fdabench.accounting.costs import EvalPoint
 from fdabench.accounting.network_time import demand_at
 from fdabench.analysis.outcomes import priced_evals, with_costs
 from fdabench.analysis.target import Headline, headline_of
+from fdabench.cell_config import CellConfig
 from fdabench.formatting import format_target
-from fdabench.results.folder import FAILURE_STATES, SUCCESS_STATES, Record
+from fdabench.results.cell_record import FAILURE_STATES, SUCCESS_STATES, CellRecord
 from fdabench.results.load import Results
-from fdabench.results.names import locked_info, strategy_family
+from fdabench.results.names import strategy_family
+from fdabench.results.suite_lock import SuiteLock
 from fdabench.results.workloads import workloads_of
 from fdabench.style.looks import Paint, PlotStyle, assign_styles, paint_of
 
@@ -49,9 +51,9 @@ AXES = [
 class ReportData:
     """What tables and figures are made of. `locks` and `headlines` are keyed by suite, `records` by cell."""
 
-    locks: Mapping[str, Mapping[str, Any]]
+    locks: Mapping[str, SuiteLock]
     headlines: Mapping[str, Headline]
-    records: Mapping[str, Record]
+    records: Mapping[str, CellRecord]
     configs: Mapping[str, Mapping[str, Any]]
     runs: pd.DataFrame
     outcomes: pd.DataFrame
@@ -109,14 +111,14 @@ class ReportData:
         moments = self.evals[["cell_id", "step", "after_sync"]]
         asked = hits[["cell_id", "step", "workers", "suite"]].merge(moments, on=["cell_id", "step"], how="left")
         found = [
-            demand_at(ledgers[cell], EvalPoint(int(step), bool(after)), int(workers), self.locks[suite]["convention"])
+            demand_at(ledgers[cell], EvalPoint(int(step), bool(after)), int(workers), self.locks[suite].convention)
             for cell, step, workers, suite, after in asked.itertuples(index=False)
         ]
         return pd.Series(found, index=hits.index, dtype=object)
 
     @property
     def conventions(self) -> str:
-        return ", ".join(dict.fromkeys(lock["convention"] for lock in self.locks.values()))
+        return ", ".join(dict.fromkeys(lock.convention for lock in self.locks.values()))
 
     @property
     def workloads(self) -> list[tuple[str, str]]:
@@ -141,7 +143,7 @@ class ReportData:
 
 def combine_results(results: Sequence[Results]) -> ReportData:
     """All cells of all results; a suite that comes twice gets a number, so that nothing is counted as one."""
-    names = _suite_names([result.lock["suite"] for result in results])
+    names = _suite_names([result.lock.suite for result in results])
     pairs = list(zip(names, results, strict=True))
     runs = pd.concat([_runs(name, result) for name, result in pairs], ignore_index=True)
     families = dict(zip(runs["label"], runs["family"], strict=True))
@@ -153,7 +155,7 @@ def combine_results(results: Sequence[Results]) -> ReportData:
         locks={name: result.lock for name, result in pairs},
         headlines=headlines,
         records={_key(name, cell): record for name, result in pairs for cell, record in result.records.items()},
-        configs={_key(name, cell["id"]): cell["config"] for name, result in pairs for cell in result.lock["cell"]},
+        configs={_key(name, cell.id): cell.config.to_dict() for name, result in pairs for cell in result.lock.cell},
         runs=runs,
         outcomes=pd.concat([with_costs(hits[name], headlines[name]) for name in names], ignore_index=True),
         evals=stack([priced_evals(result) for result in results]),
@@ -181,10 +183,10 @@ def _key(suite: str, cell_id: str) -> str:
 
 
 def _runs(name: str, result: Results) -> pd.DataFrame:
-    runs, found = result.runs.copy(), workloads_of(result.lock["cell"])
+    runs, found = result.runs.copy(), workloads_of(result.lock.cell)
     workloads = [found[cell_id] for cell_id in runs["cell_id"]]
-    configs = {cell["id"]: cell["config"] for cell in result.lock["cell"]}
-    info = partial(locked_info, result.lock)
+    configs = {cell.id: cell.config for cell in result.lock.cell}
+    info = result.lock.info
     return runs.assign(
         suite=name,
         cell_id=[_key(name, cell_id) for cell_id in runs["cell_id"]],
@@ -195,23 +197,24 @@ def _runs(name: str, result: Results) -> pd.DataFrame:
         except_workers_id=[workload.except_workers_id for workload in workloads],
         except_partition_id=[workload.except_partition_id for workload in workloads],
         series=[series_of(configs[cell_id]) for cell_id in runs["cell_id"]],
-        family=[strategy_family(configs[cell_id]["strategy"], info) for cell_id in runs["cell_id"]],
+        family=[strategy_family(configs[cell_id].strategy.to_table(), info) for cell_id in runs["cell_id"]],
         group=[info("strategies", kind).group for kind in runs["strategy"]],
         finished=runs["state"].isin(SUCCESS_STATES),
         failed=runs["state"].isin(FAILURE_STATES),
     )
 
 
-def series_of(config: Mapping[str, Any]) -> str:
+def series_of(config: CellConfig) -> str:
     """What a cell's strategy is apart from its theta, local optimizer included: the same for all points of a sweep."""
-    strategy = {key: value for key, value in config["strategy"].items() if key != "theta"}
-    return json.dumps([strategy, config["optimizer"]], sort_keys=True)
+    strategy = {key: value for key, value in config.strategy.to_table().items() if key != "theta"}
+    return json.dumps([strategy, config.optimizer.to_table()], sort_keys=True)
 
 
 def _paints(result: Results) -> dict[str, Paint]:
     """By family, the color and marker that it declares."""
-    info = partial(locked_info, result.lock)
-    found = [(table, paint_of(table, info)) for table in (cell["config"]["strategy"] for cell in result.lock["cell"])]
+    info = result.lock.info
+    tables = [cell.config.strategy.to_table() for cell in result.lock.cell]
+    found = [(table, paint_of(table, info)) for table in tables]
     return {strategy_family(table, info): paint for table, paint in found if paint is not None}
 
 

@@ -16,7 +16,7 @@ def hits_lost_again(data: ReportData) -> Iterator[str]:
         hits = data.at_suite_target[
             (data.at_suite_target["suite"] == suite) & data.at_suite_target["reached"].astype(bool)
         ]
-        if lock["consecutive"] > 1 or hits.empty:
+        if lock.consecutive > 1 or hits.empty:
             continue
         lost = _lost(data, hits)
         if len(lost):

@@ -10,7 +10,7 @@ from fdabench.results.load import Results
 
 def priced_evals(result: Results) -> pd.DataFrame:
     """The evaluations with `bytes_*` in the suite's convention in place of the file's `paper_bytes_*`."""
-    convention = result.lock["convention"]
+    convention = result.lock.convention
     if convention == "paper" or result.evals.empty:
         return without_paper_prefix(result.evals)
     workers = dict(zip(result.runs["cell_id"], result.runs["workers"], strict=True))

@@ -1,13 +1,12 @@
 """The headline target: the accuracy at which a suite's strategies are compared first, and how it was chosen."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from fdabench.formatting import format_target
+from fdabench.results.suite_lock import SuiteLock
 
 NEARLY_ALL = 0.8
 """Of cells, and of strategies: 4 of 5 are nearly all."""
@@ -34,7 +33,7 @@ class Headline:
         return format_target(self.target)
 
 
-def headline_of(lock: Mapping[str, Any], outcomes: pd.DataFrame) -> Headline:
+def headline_of(lock: SuiteLock, outcomes: pd.DataFrame) -> Headline:
     """The suite's own headline target, or one by a rule.
 
     With a reference the rule is: the highest target that the reference reached in 4 of 5 of its cells of each workload,
@@ -42,10 +41,10 @@ def headline_of(lock: Mapping[str, Any], outcomes: pd.DataFrame) -> Headline:
     4 of 5 of their cells, else the lowest.
 
     Args:
-        lock: the frozen suite, with `targets`, and `headline` where the suite names it.
+        lock: the frozen suite.
         outcomes: a row for each finished cell and target, with workload, label, reference, target and reached.
     """
-    targets = sorted(float(target) for target in lock["targets"])
+    targets = sorted(lock.targets)
     if not targets:
         return Headline(math.nan, math.nan, "no target is set", False)
     chosen, how, after_runs = _choice(lock, targets, outcomes)
@@ -54,13 +53,13 @@ def headline_of(lock: Mapping[str, Any], outcomes: pd.DataFrame) -> Headline:
     return Headline(chosen, max(below, default=math.nan), how, after_runs)
 
 
-def _choice(lock: Mapping[str, Any], targets: list[float], outcomes: pd.DataFrame) -> tuple[float, str, bool]:
-    if lock.get("headline") is not None:
-        return float(lock["headline"]), "named in the suite", False
+def _choice(lock: SuiteLock, targets: list[float], outcomes: pd.DataFrame) -> tuple[float, str, bool]:
+    if lock.headline is not None:
+        return lock.headline, "named in the suite", False
     if len(targets) == 1:
         return targets[0], "the only target", False
     rows = outcomes.assign(reached=outcomes["reached"].astype(float))
-    names = list(dict.fromkeys(str(cell["label"]) for cell in lock["cell"] if cell["reference"]))
+    names = list(dict.fromkeys(cell.label for cell in lock.cell if cell.reference))
     if names:
         mine = rows[rows["reference"].astype(bool)]
         least = mine.groupby(["workload", "target"])["reached"].mean().groupby("target").min()

@@ -15,6 +15,7 @@ from fdabench.cli.evaluations import COLUMNS, evaluation_records, thinned
 from fdabench.cli.states import live_state
 from fdabench.formatting import format_bytes, format_count, format_duration, format_percent, format_target
 from fdabench.report.tables.build import records_of
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
 from fdabench.tables import Column, Table, column
 
@@ -33,30 +34,30 @@ def print_page(results: CellResults) -> None:
     A cell without a record has only its configuration. A failed cell ends with its traceback.
     """
     cell, record = results.cell, results.record
-    state = live_state(ResultsFolder(results.folder), cell.id, record or None)
+    state = live_state(ResultsFolder(results.folder), cell.id, record)
     print_result(f"{cell.title}\n{cell.id}  {cell.label}  seed {cell.config.seed}  {state}\n")
     print_result(tomli_w.dumps(cell.config.to_dict()))
-    if not record:
+    if record is None:
         return
-    _print_run(results)
+    _print_run(record)
     if results.has_result:
-        _print_outcome(results)
+        _print_outcome(results, record)
         _print_evaluations(results)
         _print_ledger(results)
-        _print_timeline(results.rounds, record["steps"])
-    if "error" in record:
-        print_result(f"\n{record['error'].rstrip()}")
+        _print_timeline(results.rounds, record.steps)
+    if record.error:
+        print_result(f"\n{record.error.rstrip()}")
 
 
-def _print_run(results: CellResults) -> None:
-    record = results.record
-    metadata = {**record.get("resolved", {}), **record.get("environment", {})}
-    metadata |= {key: record[key] for key in ("attempts", "started", "ended", "steps", "wall_s") if key in record}
+def _print_run(record: CellRecord) -> None:
+    metadata: dict[str, object] = {**record.resolved, **record.environment}
+    table = record.to_dict()
+    metadata |= {key: table[key] for key in ("attempts", "started", "ended", "steps", "wall_s") if key in table}
     records = [{"key": key, "value": value} for key, value in metadata.items()]
     print_table(Table(records, (column("key", ""), column("value", ""))), "plain")
 
 
-def _print_outcome(results: CellResults) -> None:
+def _print_outcome(results: CellResults, record: CellRecord) -> None:
     run = results.run
     best_rows = results.evals[results.evals["test_accuracy"] == run["best_accuracy"]]
     best = f" at step {format_count(int(best_rows['step'].iloc[0]))}" if len(best_rows) else ""
@@ -64,7 +65,7 @@ def _print_outcome(results: CellResults) -> None:
         f"\naccuracy: {format_percent(run['final_accuracy'], 2)} at the end, "
         f"{format_percent(run['best_accuracy'], 2)} at best{best}"
     )
-    elapsed = format_duration(results.record["wall_s"])
+    elapsed = format_duration(record.wall_s)
     total = f"{format_bytes(run['bytes_total'])} ({results.convention}), {format_count(run['syncs'])} syncs"
     print_result(f"total: {format_count(run['steps'])} steps, {total}, {elapsed}")
     if len(results.hits):

@@ -18,7 +18,8 @@ def cell_record(results: CellResults) -> dict[str, Any]:
 
     Accuracies are fractions, bytes are integers over all workers, and times are in seconds.
     """
-    cell, record, run = results.cell, results.record, results.run
+    cell, run = results.cell, results.run
+    record = results.record.to_dict() if results.record else {}
     return {
         "folder": results.folder.as_posix(),
         "id": cell.id,
@@ -26,7 +27,7 @@ def cell_record(results: CellResults) -> dict[str, Any]:
         "label": cell.label,
         "reference": cell.is_reference,
         "seed": cell.config.seed,
-        "state": live_state(ResultsFolder(results.folder), cell.id, record or None),
+        "state": live_state(ResultsFolder(results.folder), cell.id, results.record),
         "config": cell.config.to_dict(),
         **{key: record[key] for key in _SHOWN if key in record},
         **{key: record.get(key, {}) for key in ("resolved", "environment")},

@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from fdabench.accounting.costs import add_byte_columns
-from fdabench.cell_config import CellConfig
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.derive import derive_hits, derive_runs
-from fdabench.results.folder import SUCCESS_STATES, TABLES, Record, ResultsFolder
+from fdabench.results.folder import TABLES, ResultsFolder
+from fdabench.results.suite_lock import SuiteLock
 from fdabench.suite.cell import Cell
 
 
@@ -26,7 +27,7 @@ class CellResults:
 
     folder: Path
     cell: Cell
-    record: Record
+    record: CellRecord | None
     convention: str
     run: dict[str, Any]
     hits: pd.DataFrame
@@ -37,10 +38,10 @@ class CellResults:
     @property
     def has_result(self) -> bool:
         """Whether the cell ended with a result."""
-        return self.record.get("state") in SUCCESS_STATES
+        return self.record is not None and self.record.has_result
 
 
-def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) -> CellResults:
+def read_cell_results(store: ResultsFolder, lock: SuiteLock, cell_id: str) -> CellResults:
     """Read the record and the tables of one cell.
 
     Args:
@@ -52,16 +53,16 @@ def read_cell_results(store: ResultsFolder, lock: dict[str, Any], cell_id: str) 
         ResultError: a file of the cell cannot be read.
         LookupError, TypeError, ValueError: the files contradict each other (see `corruption_as_result_error`).
     """
-    (entry,) = [cell for cell in lock["cell"] if cell["id"] == cell_id]
-    cell_lock, convention, workers = {**lock, "cell": [entry]}, lock["convention"], entry["config"]["workers"]
-    record = store.read_record(cell_id) or {}
-    finished = record.get("state") in SUCCESS_STATES
+    (locked,) = [cell for cell in lock.cell if cell.id == cell_id]
+    cell_lock, convention, workers = lock.with_changes({"cell": [locked]}), lock.convention, locked.config.workers
+    record = store.read_record(cell_id)
+    finished = record is not None and record.has_result
     evals, ledger, rounds = (_read_table(store, cell_id, name, finished) for name in ("evals", "ledger", "rounds"))
     records = {cell_id: record} if record else {}
     runs, hits = derive_runs(cell_lock, records, evals, ledger), derive_hits(cell_lock, records, evals, ledger)
     return CellResults(
         store.root,
-        Cell(CellConfig.from_table(entry["config"]), entry["label"], entry["reference"]),
+        Cell.from_lock(locked),
         record,
         convention,
         {str(key): value for key, value in runs.iloc[0].items()},

@@ -2,7 +2,6 @@
 
 import shlex
 from dataclasses import dataclass
-from typing import Any
 
 from fdabench.cli.cell_results import read_cell_results
 from fdabench.cli.states import describe_cause
@@ -10,7 +9,9 @@ from fdabench.errors import ResultError
 from fdabench.execution import events
 from fdabench.experiment.recorder import Progress
 from fdabench.formatting import format_bytes, format_count, format_duration, format_percent
-from fdabench.results.folder import FAILURE_STATES, Record, ResultsFolder, corruption_as_result_error
+from fdabench.results.cell_record import FAILURE_STATES, CellRecord
+from fdabench.results.folder import ResultsFolder, corruption_as_result_error
+from fdabench.results.suite_lock import SuiteLock
 from fdabench.suite.cell import Cell
 
 
@@ -45,22 +46,22 @@ class ResultLines:
     """
 
     store: ResultsFolder
-    lock: dict[str, Any]
+    lock: SuiteLock
     """The frozen suite."""
 
-    def line(self, cell: Cell, record: Record) -> str:
+    def line(self, cell: Cell, record: CellRecord) -> str:
         """Format the end of a cell: one line for a result, three lines for a failure."""
-        state = record["state"]
+        state = record.state
         if state in FAILURE_STATES:
             return (
                 f"{state}  {cell.title}\n       {describe_cause(record)}\n       traceback: {self._show_command(cell)}"
             )
-        outcome = self._format_totals(cell) if "wall_s" in record else ""
+        outcome = self._format_totals(cell) if record.wall_s else ""
         if not outcome:
             return f"{state}  {cell.title}"
-        samples = record["steps"] * cell.config.workers * cell.config.batch_size / record["wall_s"]
-        throughput = f"{format_duration(record['wall_s'])}  {format_count(samples)} samples/s"
-        return f"{state}  {cell.title}   {format_count(record['steps'])} steps  {outcome}  {throughput}"
+        samples = record.steps * cell.config.workers * cell.config.batch_size / record.wall_s
+        throughput = f"{format_duration(record.wall_s)}  {format_count(samples)} samples/s"
+        return f"{state}  {cell.title}   {format_count(record.steps)} steps  {outcome}  {throughput}"
 
     def _show_command(self, cell: Cell) -> str:
         return shlex.join(["fdabench", "show", self.store.root.as_posix(), cell.id])

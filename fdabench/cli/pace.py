@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fdabench.errors import ResultError
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.files import read_json
-from fdabench.results.folder import Record, ResultsFolder
+from fdabench.results.folder import ResultsFolder
 
 
 class CellPace(NamedTuple):
@@ -25,7 +26,7 @@ class CellPace(NamedTuple):
         return (self.budget - self.step) / self.steps_per_s if self.steps_per_s > 0 else None
 
 
-def read_pace(store: ResultsFolder, cell_id: str, record: Record) -> CellPace | None:
+def read_pace(store: ResultsFolder, cell_id: str, record: CellRecord) -> CellPace | None:
     """Read the progress of a running cell.
 
     Args:
@@ -38,8 +39,8 @@ def read_pace(store: ResultsFolder, cell_id: str, record: Record) -> CellPace | 
     """
     try:
         note = read_json(note_path(store, cell_id))
-        written_at, started_at = datetime.fromisoformat(note["at"]), datetime.fromisoformat(record["started"])
-        steps, seconds = note["step"] - record.get("resumed_at_step", 0), (written_at - started_at).total_seconds()
+        written_at, started_at = datetime.fromisoformat(note["at"]), datetime.fromisoformat(record.started)
+        steps, seconds = note["step"] - record.resumed_at_step, (written_at - started_at).total_seconds()
         rate = steps / seconds if seconds > 0 and steps > 0 else 0.0
         return (
             CellPace(int(note["step"]), int(note["budget"]), float(note["accuracy"]), rate)

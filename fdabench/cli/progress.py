@@ -20,7 +20,7 @@ from fdabench.cli.event_lines import ResultLines, format_progress, format_warnin
 from fdabench.errors import UsageError
 from fdabench.execution import events
 from fdabench.formatting import format_duration
-from fdabench.results.folder import FAILURE_STATES
+from fdabench.results.cell_record import FAILURE_STATES
 
 HEARTBEAT_S = 60.0
 """Seconds without output after which `PlainReporter` prints a line."""
@@ -86,7 +86,7 @@ class QuietReporter:
         pass
 
     def on_event(self, event: events.Event) -> None:
-        if isinstance(event, events.CellFinished) and event.record["state"] in FAILURE_STATES:
+        if isinstance(event, events.CellFinished) and event.record.state in FAILURE_STATES:
             print_note(self._result_lines.line(event.cell, event.record))
 
 
@@ -119,7 +119,7 @@ class EtaEstimator:
         elif isinstance(event, events.CellFinished):
             self.running.pop(event.cell.id, None)
             self.done += 1
-            self.failed += event.record["state"] in FAILURE_STATES
+            self.failed += event.record.state in FAILURE_STATES
 
     def left(self) -> str:
         """Format the time left; `...` until 2 % of one cell is done."""

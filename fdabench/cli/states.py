@@ -6,13 +6,14 @@ from contextlib import suppress
 from time import time
 
 from fdabench.execution.lease import EXPIRY_S
-from fdabench.results.folder import Record, ResultsFolder
+from fdabench.results.cell_record import CellRecord
+from fdabench.results.folder import ResultsFolder
 
 RUNNING = "running"
 MOST_LETTERS = 200
 
 
-def live_state(store: ResultsFolder, cell_id: str, record: Record | None) -> str:
+def live_state(store: ResultsFolder, cell_id: str, record: CellRecord | None) -> str:
     """Return the state in the record, `pending` without a record, or `running` while a process runs the cell.
 
     The record of a running cell has the state `interrupted`. For a process on this host, the operating system reports
@@ -25,11 +26,10 @@ def live_state(store: ResultsFolder, cell_id: str, record: Record | None) -> str
     """
     if record is None:
         return "pending"
-    process = record.get("process", {})
-    if record["state"] != "interrupted" or not process:
-        return str(record["state"])
-    is_local = process.get("host") == platform.node()
-    is_running = _process_exists(process["pid"]) if is_local else _lease_is_fresh(store, cell_id)
+    if record.state != "interrupted" or record.process is None:
+        return record.state
+    is_local = record.process.host == platform.node()
+    is_running = _process_exists(record.process.pid) if is_local else _lease_is_fresh(store, cell_id)
     return RUNNING if is_running else "interrupted"
 
 
@@ -50,12 +50,12 @@ def _lease_is_fresh(store: ResultsFolder, cell_id: str) -> bool:
     return False
 
 
-def describe_cause(record: Record) -> str:
+def describe_cause(record: CellRecord) -> str:
     """Return the last line of the traceback of a failed cell, truncated to `MOST_LETTERS` characters.
 
     If a plug-in raised the error, its file and line are in front.
     """
-    last = record.get("error", "").strip().splitlines()[-1:] or [""]
+    last = record.error.strip().splitlines()[-1:] or [""]
     text = "".join(character if character.isprintable() else " " for character in last[0])
     shown = text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
-    return f"{record['plugin']}: {shown}" if record.get("plugin") else shown
+    return f"{record.plugin}: {shown}" if record.plugin else shown

@@ -4,7 +4,7 @@ import logging
 from typing import NamedTuple
 
 from fdabench.experiment.recorder import Progress
-from fdabench.results.folder import FAILURE_STATES, Record
+from fdabench.results.cell_record import FAILURE_STATES, CellRecord
 from fdabench.suite.cell import Cell
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class CellWarning(NamedTuple):
 
 class CellFinished(NamedTuple):
     cell: Cell
-    record: Record
+    record: CellRecord
 
 
 class Idle(NamedTuple):
@@ -50,8 +50,7 @@ def log_event(event: Event) -> None:
         case CellWarning(cell, text):
             logger.warning("%s", text, extra={"cell": cell.id})
         case CellFinished(cell, record):
-            steps, seconds = record.get("steps", 0), record.get("wall_s", 0.0)
-            level = logging.ERROR if record["state"] in FAILURE_STATES else logging.INFO
-            cause = str(record.get("error", "")).strip().splitlines()[-1:]
-            about = (record["state"], steps, seconds, cause[0] if cause else cell.title)
+            level = logging.ERROR if record.state in FAILURE_STATES else logging.INFO
+            cause = record.error.strip().splitlines()[-1:]
+            about = (record.state, record.steps, record.wall_s, cause[0] if cause else cell.title)
             logger.log(level, "%s after %d steps in %.1f s: %s", *about, extra={"cell": cell.id})

@@ -37,7 +37,8 @@ from fdabench.experiment.distributed_cell import DistributedConfig
 from fdabench.experiment.status import attempts
 from fdabench.registry.plugin_loading import pack_plugins
 from fdabench.registry.registry import BUILT_IN, Registry
-from fdabench.results.folder import Record, ResultsFolder
+from fdabench.results.cell_record import CellRecord
+from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 
 TICK_S = 0.2
@@ -229,8 +230,8 @@ class _LocalScheduler:
         if not self.stopping:
             self.locked_cells.append((monotonic() + LOCK_RETRY_S, cell))
 
-    def _on_cell_finished(self, cell: Cell, record: Record) -> Iterator[Event]:
-        if record["state"] == "interrupted" and not self.stopping and not self.should_stop():
+    def _on_cell_finished(self, cell: Cell, record: CellRecord) -> Iterator[Event]:
+        if record.state == "interrupted" and not self.stopping and not self.should_stop():
             # the process was stopped from outside, and the run was not
             self.waiting.append([cell])
         else:
@@ -263,16 +264,18 @@ class _LocalScheduler:
             yield from self._retry_later(lost[0]) if record is None else [CellFinished(lost[0], record)]
 
 
-def _lost_record(cell: Cell, store: ResultsFolder, pid: int, cause: str) -> Record | None:
+def _lost_record(cell: Cell, store: ResultsFolder, pid: int, cause: str) -> CellRecord | None:
     """The record of a lost cell, unless another run has continued it; None while that run holds the cell."""
     lease = Lease(store, cell.id)
     if not lease.acquire():
         return None
     try:
-        record = store.read_record(cell.id) or {"id": cell.id, "config": cell.config.to_dict(), "attempts": 1}
-        if record.get("state", "interrupted") == "interrupted" and record.get("process", {}).get("pid", pid) == pid:
-            record |= {"state": "lost", "error": f"the process of this cell died: {cause}"}
-            store.write_record(cell.id, record)
+        record = store.read_record(cell.id) or CellRecord(
+            id=cell.id, state="interrupted", attempts=1, config=cell.config
+        )
+        if record.state == "interrupted" and (record.process is None or record.process.pid == pid):
+            record = record.with_changes({"state": "lost", "error": f"the process of this cell died: {cause}"})
+            store.write_record(record)
         return record
     finally:
         lease.release()

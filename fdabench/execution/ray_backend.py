@@ -34,7 +34,7 @@ from fdabench.execution.remote_worker import (
 )
 from fdabench.experiment.status import FINISHED_STATUSES, attempts, cell_statuses
 from fdabench.registry.plugin_loading import pack_plugins
-from fdabench.results.folder import Record
+from fdabench.results.cell_record import CellRecord
 from fdabench.suite.cell import Cell
 
 try:
@@ -188,7 +188,7 @@ class _RayScheduler:
             return
         record = store.read_record(cell.id)
         done_since = (
-            record is not None and record["attempts"] > self.planned_attempts.get(cell.id, 0) + self.tries[cell.id]
+            record is not None and record.attempts > self.planned_attempts.get(cell.id, 0) + self.tries[cell.id]
         )
         if (
             record is not None
@@ -233,7 +233,7 @@ class _RayScheduler:
         task = self.tasks.pop(ref)
         try:
             for result in ray.get(ref):
-                cell = task.cells[result.record["id"]]
+                cell = task.cells[result.record.id]
                 record_result(result, self.context.store)
                 yield from self._on_cell_finished(cell, result.record)
         except TaskCancelledError:
@@ -249,8 +249,8 @@ class _RayScheduler:
         finally:
             _release(task)
 
-    def _on_cell_finished(self, cell: Cell, record: Record) -> Iterator[Event]:
-        if record["state"] == "interrupted" and not self.stopping:
+    def _on_cell_finished(self, cell: Cell, record: CellRecord) -> Iterator[Event]:
+        if record.state == "interrupted" and not self.stopping:
             # the process was stopped from outside, and the run was not
             self.waiting.append([cell])
         else:

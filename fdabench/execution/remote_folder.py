@@ -7,8 +7,9 @@ from fdabench.execution.local_backend import RunContext
 from fdabench.execution.remote_worker import RemoteCell, RemoteResult
 from fdabench.experiment.code_fingerprint import code_hashes
 from fdabench.regular_files import read_regular
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.files import atomic_write_bytes, remove
-from fdabench.results.folder import CHECKPOINT, OPTIONAL_TABLES, SUCCESS_STATES, TABLES, Record, ResultsFolder
+from fdabench.results.folder import CHECKPOINT, OPTIONAL_TABLES, TABLES, ResultsFolder
 from fdabench.suite.cell import Cell
 
 FILES = frozenset({CHECKPOINT, *(f"{name}.parquet" for name in (*TABLES, *OPTIONAL_TABLES))})
@@ -29,16 +30,17 @@ def make_remote_cell(cell: Cell, context: RunContext) -> RemoteCell:
 def record_started(cell: Cell, context: RunContext) -> None:
     """Write the record of a cell that has started: `interrupted`, which stays true if its node dies."""
     previous = context.store.read_record(cell.id)
-    record = {
-        "id": cell.id,
-        "state": "interrupted",
-        "label": cell.label,
-        "attempts": (previous["attempts"] if previous else 0) + 1,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": cell.config.to_dict(),
-        "code": code_hashes(cell.config, context.registry),
-    }
-    context.store.write_record(cell.id, record)
+    context.store.write_record(
+        CellRecord(
+            id=cell.id,
+            state="interrupted",
+            label=cell.label,
+            attempts=(previous.attempts if previous else 0) + 1,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            config=cell.config,
+            code=code_hashes(cell.config, context.registry),
+        )
+    )
 
 
 def record_result(result: RemoteResult, store: ResultsFolder) -> None:
@@ -47,21 +49,22 @@ def record_result(result: RemoteResult, store: ResultsFolder) -> None:
     Raises:
         ResultError: the results folder cannot be written, or a node sent a file that is not a file of a cell.
     """
-    cell_id = result.record["id"]
+    cell_id = result.record.id
     unknown = [name for name in result.files if name not in FILES]
     if unknown:
         raise ResultError(f"cell {cell_id}: a node sent the file {unknown[0]!r:.60}, which is not a file of a cell")
     for name, content in result.files.items():
         atomic_write_bytes(store.cell_dir(cell_id) / name, content)
-    store.write_record(cell_id, result.record)
-    if result.record["state"] in SUCCESS_STATES:
+    store.write_record(result.record)
+    if result.record.has_result:
         remove(store.checkpoint_path(cell_id))
 
 
-def record_lost(cell_id: str, store: ResultsFolder, cause: str) -> Record | None:
+def record_lost(cell_id: str, store: ResultsFolder, cause: str) -> CellRecord | None:
     """Write the record of a cell whose process died; None if the cell had not started."""
     record = store.read_record(cell_id)
-    if record is not None:
-        record |= {"state": "lost", "error": f"the process of this cell died: {cause}"}
-        store.write_record(cell_id, record)
-    return record
+    if record is None:
+        return None
+    lost = record.with_changes({"state": "lost", "error": f"the process of this cell died: {cause}"})
+    store.write_record(lost)
+    return lost

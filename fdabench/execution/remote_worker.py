@@ -15,7 +15,8 @@ from fdabench.experiment.code_fingerprint import code_hashes
 from fdabench.experiment.recorder import Progress
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
 from fdabench.registry.plugin_loading import PackedPlugins
-from fdabench.results.folder import Record, ResultsFolder
+from fdabench.results.cell_record import CellRecord
+from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 
 STOP_POLL_S = 0.5
@@ -38,14 +39,14 @@ class RemoteCell(NamedTuple):
     cell: Cell
     code: Mapping[str, str]
     """Hashes of the code on the machine that started the run."""
-    record: Record | None
+    record: CellRecord | None
     checkpoint: bytes | None
 
 
 class RemoteResult(NamedTuple):
     """The record of a cell, and its other files by name."""
 
-    record: Record
+    record: CellRecord
     files: dict[str, bytes]
 
 
@@ -132,7 +133,7 @@ def run_remote_cells(
             lambda cell_id, text: send(RemoteWarning(cell_id, text)),
         )
         records = run_cells_batched([remote_cell.cell for remote_cell in remote_cells], store, context, callbacks)
-        return [RemoteResult(record, _files(store.cell_dir(record["id"]))) for record in records]
+        return [RemoteResult(record, _files(store.cell_dir(record.id))) for record in records]
 
 
 def _check_code(remote_cell: RemoteCell, local_hashes: Mapping[str, str]) -> None:
@@ -151,7 +152,7 @@ def _check_code(remote_cell: RemoteCell, local_hashes: Mapping[str, str]) -> Non
 def _unpack(remote_cell: RemoteCell, store: ResultsFolder) -> None:
     store.cell_dir(remote_cell.cell.id).mkdir(parents=True)
     if remote_cell.record is not None:
-        store.write_record(remote_cell.cell.id, remote_cell.record)
+        store.write_record(remote_cell.record)
     if remote_cell.checkpoint is not None:
         store.checkpoint_path(remote_cell.cell.id).write_bytes(remote_cell.checkpoint)
 

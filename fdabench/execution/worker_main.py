@@ -22,7 +22,8 @@ from fdabench.experiment.recorder import Progress
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
 from fdabench.experiment.status import FINISHED_STATUSES, cell_statuses
 from fdabench.registry.registry import Registry
-from fdabench.results.folder import Record, ResultsFolder
+from fdabench.results.cell_record import CellRecord
+from fdabench.results.folder import ResultsFolder
 from fdabench.run_log import run_log
 from fdabench.suite.cell import Cell
 
@@ -63,7 +64,7 @@ class CellLocked(NamedTuple):
 
 class CellDone(NamedTuple):
     cell_id: str
-    record: Record
+    record: CellRecord
 
 
 class WorkerFailed(NamedTuple):
@@ -162,7 +163,7 @@ def _acquire(
     record = store.read_record(cell.id)
     if (
         record is not None
-        and record["attempts"] > task.attempts
+        and record.attempts > task.attempts
         and cell_statuses([cell], store, registry)[0].status in FINISHED_STATUSES
     ):
         pipe.send(CellDone(cell.id, record))
@@ -186,4 +187,4 @@ def _run(
     for cell in cells:
         pipe.send(CellBegan(cell.id))
     for record in run_cells_batched(cells, store, context, CellCallbacks(on_progress, stop.is_set, on_warning)):
-        pipe.send(CellDone(record["id"], record))
+        pipe.send(CellDone(record.id, record))

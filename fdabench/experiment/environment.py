@@ -5,12 +5,12 @@ import platform
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 import fdabench
+from fdabench.cell_config import Scalar
 from fdabench.experiment.git import package_revision
 
 _MKL = r"Math Kernel Library Version ([\d.]+)"
@@ -25,12 +25,12 @@ _CHOICES = (
 """Environment variables that make MKL, oneDNN and OpenBLAS use other instructions."""
 
 
-def environment(device: torch.device) -> dict[str, Any]:
+def environment(device: torch.device) -> dict[str, Scalar]:
     """Versions, device, vector instructions, BLAS, threads, and the git revision if there is a repository."""
     return {
         "fdabench": fdabench.__version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "numpy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
         "device": device_name(device),

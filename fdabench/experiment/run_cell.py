@@ -5,7 +5,7 @@ import os
 import platform
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -28,7 +28,8 @@ from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import CellJob, ResumeError, TrainingResult, train_cells
 from fdabench.registry.plugin_errors import failure_of
 from fdabench.registry.registry import BUILT_IN, Registry
-from fdabench.results.folder import SUCCESS_STATES, Record, ResultsFolder
+from fdabench.results.cell_record import SUCCESS_STATES, CellRecord, RunProcess
+from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 from fdabench.suite.component_use import components_used
 
@@ -46,6 +47,14 @@ class CellCallbacks(NamedTuple):
     on_warning: Callable[[str, str], None] = lambda cell_id, text: None
 
 
+class ExecutionMetadata(NamedTuple):
+    """How the workers of a cell are distributed and averaged, as its record has it."""
+
+    engine: str
+    processes: int
+    mean: str
+
+
 @dataclass(frozen=True)
 class ExecutionContext:
     """What cells are computed with. `load` returns a data set by name, on the device."""
@@ -60,11 +69,11 @@ class ExecutionContext:
     """This process' place among the ranks of a cell; None where it holds all workers."""
 
     @property
-    def execution_metadata(self) -> dict[str, str | int]:
-        """How the workers of a cell are distributed and averaged, as its record says it."""
+    def execution_metadata(self) -> ExecutionMetadata:
+        """How the workers of a cell are distributed and averaged."""
         if self.rank_context is None:
-            return {"engine": self.engine, "processes": 1, "mean": "ordered"}
-        return {"engine": "distributed", "processes": self.rank_context.member.size, "mean": self.rank_context.mean}
+            return ExecutionMetadata(self.engine, processes=1, mean="ordered")
+        return ExecutionMetadata("distributed", self.rank_context.member.size, self.rank_context.mean)
 
 
 @dataclass
@@ -76,7 +85,6 @@ class _PreparedCell:
     checkpoint: CheckpointFile
     remarks: list[str]
     resumed: CheckpointState | None
-    record: Record = field(default_factory=dict)
 
     @property
     def completed_steps(self) -> int:
@@ -86,7 +94,7 @@ class _PreparedCell:
 
 def run_cells_batched(
     cells: Sequence[Cell], store: ResultsFolder, machine: ExecutionContext, watcher: CellCallbacks
-) -> list[Record]:
+) -> list[CellRecord]:
     """Run cells as one batch and write their folders. A failure becomes a record, not an exception.
 
     A record has the state `interrupted` from the start, which stays true if the process dies. A cell with a checkpoint
@@ -106,7 +114,7 @@ def run_cells_batched(
     records = {}
     for _, group in groupby(begun, key=lambda each: each.completed_steps):
         for record in _run_batch(list(group), store, machine, watcher):
-            records[record["id"]] = record
+            records[record.id] = record
     return [records[cell.id] for cell in cells]
 
 
@@ -119,9 +127,13 @@ def _prepare(cell: Cell, store: ResultsFolder, machine: ExecutionContext, watche
         remarks.append(text)
         watcher.on_warning(cell.id, text)
 
-    about = {"cell": cell.id, "code": code_hashes(cell.config, machine.registry), "engine": machine.engine}
-    if machine.execution_metadata["mean"] != "ordered":
-        about["sums"] = machine.execution_metadata
+    about: dict[str, object] = {
+        "cell": cell.id,
+        "code": code_hashes(cell.config, machine.registry),
+        "engine": machine.engine,
+    }
+    if machine.execution_metadata.mean != "ordered":
+        about["sums"] = machine.execution_metadata._asdict()
     about |= {key: environment(machine.device)[key] for key in _SAME_BITS}
     checkpoint = CheckpointFile(
         store.checkpoint_path(cell.id),
@@ -139,9 +151,8 @@ def _prepare(cell: Cell, store: ResultsFolder, machine: ExecutionContext, watche
 
 def _run_batch(
     group: Sequence[_PreparedCell], store: ResultsFolder, machine: ExecutionContext, watcher: CellCallbacks
-) -> list[Record]:
-    for each in group:
-        each.record = _write_start_record(each, store, machine, len(group))
+) -> list[CellRecord]:
+    started = [_write_start_record(each, store, machine, len(group)) for each in group]
     try:
         outcomes = _train(group, machine, watcher)
     except BaseException as error:
@@ -151,25 +162,28 @@ def _run_batch(
         if len(group) > 1:
             return [record for each in group for record in run_cells_batched([each.cell], store, machine, watcher)]
         outcomes = [failure]
-    return [_finish(each, done, store, machine, watcher) for each, done in zip(group, outcomes, strict=True)]
+    return [
+        _finish(each, record, done, store, machine, watcher)
+        for each, record, done in zip(group, started, outcomes, strict=True)
+    ]
 
 
 def _finish(
     begun: _PreparedCell,
+    started: CellRecord,
     done: TrainingResult | Exception,
     store: ResultsFolder,
     machine: ExecutionContext,
     watcher: CellCallbacks,
-) -> Record:
+) -> CellRecord:
     """Write the final record. A cell whose checkpoint failed in its first step runs again from step 0 before that."""
     if not isinstance(done, ResumeError):
-        return _write_end_record(store, begun, done, machine.registry)
+        return _write_end_record(store, begun, started, done, machine.registry)
     begun.checkpoint.refuse(done)
     begun.checkpoint.remove()
     if machine.rank_context is not None and machine.rank_context.member.has_left:
-        return _write_end_record(
-            store, begun, ProcessLostError(f"the next run starts this cell at step 0: {done}"), machine.registry
-        )
+        lost = ProcessLostError(f"the next run starts this cell at step 0: {done}")
+        return _write_end_record(store, begun, started, lost, machine.registry)
     begun.resumed = None
     return _run_batch([begun], store, machine, watcher)[0]
 
@@ -187,30 +201,35 @@ def _train(
     return train_cells(jobs, data, ENGINES[machine.engine], watcher.should_stop)
 
 
-def _write_start_record(begun: _PreparedCell, store: ResultsFolder, machine: ExecutionContext, together: int) -> Record:
+def _write_start_record(
+    begun: _PreparedCell, store: ResultsFolder, machine: ExecutionContext, together: int
+) -> CellRecord:
     cell = begun.cell
     before = store.read_record(cell.id)
-    record = {
-        "id": cell.id,
-        "state": "interrupted",
-        "label": cell.label,
-        "attempts": (before["attempts"] if before else 0) + 1,
-        "resumed_at_step": begun.completed_steps,
-        "started": _now(),
-        "process": {"host": platform.node(), "pid": os.getpid()},
-        "config": cell.config.to_dict(),
-        "resolved": _numbers(begun.resolved),
-        "seeds": dict(begun.resolved.seeds),
-        "code": code_hashes(cell.config, machine.registry),
-        "environment": environment(machine.device),
-        **machine.execution_metadata,
-        "together": together,
-    }
-    store.write_record(cell.id, record)
+    execution = machine.execution_metadata
+    record = CellRecord(
+        id=cell.id,
+        state="interrupted",
+        label=cell.label,
+        attempts=(before.attempts if before else 0) + 1,
+        resumed_at_step=begun.completed_steps,
+        started=_now(),
+        process=RunProcess(host=platform.node(), pid=os.getpid()),
+        config=cell.config,
+        resolved=_numbers(begun.resolved),
+        seeds=dict(begun.resolved.seeds),
+        code=code_hashes(cell.config, machine.registry),
+        environment=environment(machine.device),
+        engine=execution.engine,
+        processes=execution.processes,
+        mean=execution.mean,
+        together=together,
+    )
+    store.write_record(record)
     return record
 
 
-def _numbers(resolved: ResolvedCell) -> Record:
+def _numbers(resolved: ResolvedCell) -> dict[str, int | float]:
     try:
         return resolved.numbers()
     except Exception:
@@ -219,12 +238,16 @@ def _numbers(resolved: ResolvedCell) -> Record:
 
 
 def _write_end_record(
-    store: ResultsFolder, begun: _PreparedCell, done: TrainingResult | Exception, registry: Registry
-) -> Record:
+    store: ResultsFolder,
+    begun: _PreparedCell,
+    started: CellRecord,
+    done: TrainingResult | Exception,
+    registry: Registry,
+) -> CellRecord:
     """Write tables and final record; the checkpoint is removed after them, and only if there is a result."""
     cell = begun.cell
     if isinstance(done, TrainingResult):
-        outcome = {"state": done.state, "steps": done.steps, "wall_s": done.wall_s}
+        outcome: dict[str, object] = {"state": done.state, "steps": done.steps, "wall_s": done.wall_s}
     else:
         text = "".join(traceback.format_exception(done))
         outcome = {"state": _state_after(done), "error": text, **_plugin_location(done, cell, registry)}
@@ -232,14 +255,14 @@ def _write_end_record(
         outcome["remarks"] = begun.remarks
     if isinstance(done, TrainingResult) and done.state in SUCCESS_STATES:
         store.write_tables(cell.id, done.tables, cell.canonical_json)
-    closed = {**begun.record, **outcome, "ended": _now()}
-    store.write_record(cell.id, closed)
-    if closed["state"] in SUCCESS_STATES:
+    closed = started.with_changes({**outcome, "ended": _now()})
+    store.write_record(closed)
+    if closed.has_result:
         begun.checkpoint.remove()
     return closed
 
 
-def _plugin_location(error: Exception, cell: Cell, registry: Registry) -> Record:
+def _plugin_location(error: Exception, cell: Cell, registry: Registry) -> dict[str, str]:
     """The file and line of a plug-in that raised the error; only the file if a value that it returned was the cause."""
     plugins = [registry.find_plugin(role, name) for role, name in components_used(cell.config, registry)]
     paths = {str(plugin.origin.path) for plugin in plugins if plugin is not None}

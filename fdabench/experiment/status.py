@@ -9,7 +9,8 @@ import torch
 from fdabench.experiment.code_fingerprint import code_hashes
 from fdabench.formatting import join_first
 from fdabench.registry.registry import BUILT_IN, Registry
-from fdabench.results.folder import NO_RETRY_STATES, SUCCESS_STATES, ResultsFolder, corruption_as_result_error
+from fdabench.results.cell_record import NO_RETRY_STATES, SUCCESS_STATES
+from fdabench.results.folder import ResultsFolder, corruption_as_result_error
 from fdabench.suite.cell import Cell
 
 FINISHED_STATUSES = ("done", "failed")
@@ -71,25 +72,22 @@ def summarize(found: Sequence[CellStatus]) -> str:
 
 def _cell_status(cell: Cell, store: ResultsFolder, registry: Registry) -> CellStatus:
     record = store.read_record(cell.id)
-    if record is None or record["state"] not in (*SUCCESS_STATES, *NO_RETRY_STATES):
-        return CellStatus(cell, "to run", "" if record is None else record["state"])
+    if record is None or record.state not in (*SUCCESS_STATES, *NO_RETRY_STATES):
+        return CellStatus(cell, "to run", "" if record is None else record.state)
     with corruption_as_result_error(store.cell_dir(cell.id)):
-        then, torch_then = {**record["code"]}, record["environment"]["torch"]
+        then, torch_then = record.code, str(record.environment["torch"])
     changed = _changed(then | {"torch": torch_then}, code_hashes(cell.config, registry) | {"torch": torch.__version__})
     if changed:
         return CellStatus(cell, "stale", join_first([each.detail for each in changed], MAX_LISTED), changed)
-    if record["state"] in SUCCESS_STATES and (damaged := store.damaged_table(cell.id)):
+    if record.has_result and (damaged := store.damaged_table(cell.id)):
         return CellStatus(cell, "stale", f"{damaged} damaged")
-    return (
-        CellStatus(cell, "done") if record["state"] in SUCCESS_STATES else CellStatus(cell, "failed", record["state"])
-    )
+    return CellStatus(cell, "done") if record.has_result else CellStatus(cell, "failed", record.state)
 
 
 def attempts(cells: Sequence[Cell], store: ResultsFolder) -> dict[str, int]:
     """The number of attempts of each cell."""
     records = {cell.id: store.read_record(cell.id) for cell in cells}
-    with corruption_as_result_error(store.root):
-        return {cell_id: record["attempts"] if record else 0 for cell_id, record in records.items()}
+    return {cell_id: record.attempts if record else 0 for cell_id, record in records.items()}
 
 
 def _changed(then: dict[str, str], now: dict[str, str]) -> tuple[CodeChange, ...]:

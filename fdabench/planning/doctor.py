@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -23,6 +23,7 @@ from fdabench.experiment.train import CellJob, train_cells
 from fdabench.formatting import format_bytes
 from fdabench.planning.placement import differing_offsets, sums
 from fdabench.registry.registry import Registry
+from fdabench.results.cell_record import ComputeEnvironment
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.reader import read_suite
 
@@ -147,10 +148,10 @@ def _synthetic_mnist(samples: int = 600) -> DatasetTensors:
     return DatasetTensors(x[~test], y[~test], x[test], y[test], 10)
 
 
-def current_environment(device: torch.device) -> dict[str, Any]:
+def current_environment(device: torch.device) -> ComputeEnvironment:
     """The environment as the record of a cell has it that `run` computes with one thread, the default."""
     with _threads(1):
-        return {"environment": environment(device), "engine": resolve_engine("auto", device)}
+        return ComputeEnvironment(environment(device), resolve_engine("auto", device))
 
 
 @contextmanager

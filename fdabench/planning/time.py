@@ -20,7 +20,7 @@ from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.models.base import init_model
 from fdabench.optimizers.sgd import SGD
 from fdabench.registry.registry import BUILT_IN, Registry
-from fdabench.results.folder import SUCCESS_STATES, ResultsFolder, corruption_as_result_error
+from fdabench.results.folder import ResultsFolder, corruption_as_result_error
 from fdabench.suite.cell import Cell
 
 CALIBRATION_S = 1.0
@@ -55,10 +55,10 @@ def _measured_seconds(cells: Sequence[Cell], store: ResultsFolder) -> Mapping[Sp
     speeds = defaultdict(list)
     for cell in cells:
         record = store.read_record(cell.id)
-        if record is not None and record["state"] in SUCCESS_STATES:
+        if record is not None and record.has_result:
             with corruption_as_result_error(store.cell_dir(cell.id)):
-                steps = record["steps"] * cell.config.workers * record["together"]
-                speeds[_speed_key(cell)].append(steps / record["wall_s"])
+                steps = record.steps * cell.config.workers * record.together
+                speeds[_speed_key(cell)].append(steps / record.wall_s)
     return {kind: median(found) for kind, found in speeds.items()}
 
 

@@ -75,7 +75,7 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
     names = {figure.name for figure in drawn}
     return {
         "suites": list(data.locks),
-        "descriptions": {name: lock.get("description", "") for name, lock in data.locks.items()},
+        "descriptions": {name: lock.description for name, lock in data.locks.items()},
         "conclusions": conclusions,
         "conclusion": [
             f"{suite}:\n{summary_text(said)}" if len(conclusions) > 1 else summary_text(said)
@@ -91,7 +91,7 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
         "caveats": find_caveats(data),
         "commands": commands(data),
         "formulas": formulas(data),
-        "conventions": {lock["convention"]: CONVENTIONS[lock["convention"]] for lock in data.locks.values()},
+        "conventions": {lock.convention: CONVENTIONS[lock.convention] for lock in data.locks.values()},
     }
 
 
@@ -101,7 +101,7 @@ def _summary(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence
         "schema": "1",
         "suites": list(data.locks),
         "headline_targets": headline_targets(data),
-        "conventions": {name: lock["convention"] for name, lock in data.locks.items()},
+        "conventions": {name: lock.convention for name, lock in data.locks.items()},
         "states": {str(state): int(number) for state, number in data.runs["state"].value_counts(sort=False).items()},
         "headline": json_value(headline.frame.to_dict("records")),
         "caveats": find_caveats(data),

@@ -37,7 +37,7 @@ def _incomplete(data: ReportData) -> Iterator[str]:
         share = f"{len(waiting)} of {plural(len(runs), 'cell')}"
         yield f"{share} have not run to the end and are missing everywhere: {_names(waiting)}."
     for _, run in runs[runs["failed"]].iterrows():
-        error = str(data.records[run["cell_id"]].get("error") or "no error recorded").strip()
+        error = (data.records[run["cell_id"]].error or "no error recorded").strip()
         last_line = strip_paths(error.splitlines()[-1])
         cell = f"{run['label']}, {run['workload']}, seed {run['seed']}"
         yield f"Failed, and missing everywhere: {cell} ({run['state']}: {last_line})."
@@ -91,13 +91,13 @@ def _unreached(data: ReportData) -> Iterator[str]:
 
 def _no_target(data: ReportData) -> Iterator[str]:
     for suite, lock in data.locks.items():
-        if not lock["targets"]:
+        if not lock.targets:
             yield f"Suite {suite} sets no target accuracy, so no cost to a target is compared."
 
 
 def _mixed_environments(data: ReportData) -> Iterator[str]:
     for key in _ENVIRONMENT:
-        found = sorted({str(record.get("environment", {}).get(key, "unknown")) for record in data.records.values()})
+        found = sorted({str(record.environment.get(key, "unknown")) for record in data.records.values()})
         if len(found) > 1:
             yield f"Mixed environments: cells differ in {key} ({join_first([strip_paths(value) for value in found])})."
 
@@ -155,7 +155,7 @@ def _budgets(data: ReportData) -> Iterator[str]:
 
 def _tuning(data: ReportData) -> Iterator[str]:
     for suite, lock in data.locks.items():
-        if not lock.get("tuning"):
+        if not lock.tuning:
             yield f"Suite {suite} does not say how values were chosen; a badly tuned baseline flatters the rest."
 
 

@@ -6,9 +6,8 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from fdabench.analysis.data import ReportData
-from fdabench.component_info import ComponentInfo
 from fdabench.formatting import describe_budget, format_count, format_target, join_first, strip_paths
-from fdabench.results.names import locked_info
+from fdabench.results.suite_lock import SuiteLock
 
 
 class MethodRow(NamedTuple):
@@ -74,10 +73,9 @@ def formulas(data: ReportData) -> dict[str, str]:
     found: dict[str, str] = {}
     for lock in data.locks.values():
         for role, word in _FORMULAS_OF.items():
-            for kind, table in lock.get("components", {}).get(role, {}).items():
-                formula = ComponentInfo.from_table(table).formula
-                if formula or role == "monitors":
-                    found.setdefault(f"{kind} {word}", formula or "declares no formula")
+            for kind, info in lock.components.get(role, {}).items():
+                if info.formula or role == "monitors":
+                    found.setdefault(f"{kind} {word}", info.formula or "declares no formula")
     return found
 
 
@@ -85,9 +83,8 @@ def commands(data: ReportData) -> list[str]:
     """What to type to do it again; the folder that the suite's file lay in is the reader's own."""
     lines = []
     for lock in data.locks.values():
-        source = str(lock.get("source", ""))
-        shown = strip_paths(source) if PurePath(source).is_absolute() else source
-        overrides = [part for override in lock.get("overrides", []) for part in ("--set", strip_paths(str(override)))]
+        shown = strip_paths(lock.source) if PurePath(lock.source).is_absolute() else lock.source
+        overrides = [part for override in lock.overrides for part in ("--set", strip_paths(override))]
         lines.append(shlex.join(["fdabench", "run", shown, *overrides]))
     return lines
 
@@ -95,23 +92,22 @@ def commands(data: ReportData) -> list[str]:
 def _suites(data: ReportData) -> list[MethodRow]:
     rows = []
     for name, lock in data.locks.items():
-        consecutive, reach = lock["consecutive"], "above" if lock["comparison"] == "strictly" else "at or above"
+        consecutive, reach = lock.consecutive, "above" if lock.comparison == ">" else "at or above"
         rule = (
             f"the first of {consecutive} consecutive evaluations {reach} it"
             if consecutive > 1
             else f"the first evaluation {reach} it"
         )
         rows += [
-            MethodRow(name, "description", strip_paths(str(lock.get("description", ""))) or "none given"),
-            MethodRow(name, "how hyper-parameters were chosen", strip_paths(str(lock.get("tuning", ""))) or "not said"),
-            MethodRow(name, "seeds", join_first([str(seed) for seed in lock["seeds"]], 20)),
-            MethodRow(name, "targets", join_first([format_target(target) for target in lock["targets"]]) or "none"),
+            MethodRow(name, "description", strip_paths(lock.description) or "none given"),
+            MethodRow(name, "how hyper-parameters were chosen", strip_paths(lock.tuning) or "not said"),
+            MethodRow(name, "seeds", join_first([str(seed) for seed in lock.seeds], 20)),
+            MethodRow(name, "targets", join_first([format_target(target) for target in lock.targets]) or "none"),
             MethodRow(name, "a target is reached at", f"{rule}"),
             MethodRow(
                 name,
                 "accounting",
-                f"{lock['convention']}: {CONVENTIONS.get(lock['convention'], 'a convention of its own')}"
-                " (n: bytes that one worker puts in, K: workers)",
+                f"{lock.convention}: {CONVENTIONS[lock.convention]} (n: bytes that one worker puts in, K: workers)",
             ),
         ]
     return rows
@@ -167,7 +163,8 @@ def _strategies(data: ReportData) -> list[MethodRow]:
     rows: dict[str, dict[str, list[str]]] = {}
     for _, run in data.runs.iterrows():
         parts = rows.setdefault(run["label"], {})
-        resolved = data.records.get(run["cell_id"], {}).get("resolved", {})
+        record = data.records.get(run["cell_id"])
+        resolved = record.resolved if record else {}
         lock = data.locks[run["suite"]]
         for item, value in _described(data.configs[run["cell_id"]], resolved, lock).items():
             known = parts.setdefault(item, [])
@@ -181,9 +178,9 @@ def _joined(parts: Mapping[str, list[str]]) -> str:
     return "; ".join(f"{item}: {text}" for item, text in shown.items() if text)
 
 
-def _described(config: Mapping[str, Any], resolved: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, str]:
+def _described(config: Mapping[str, Any], resolved: Mapping[str, int | float], lock: SuiteLock) -> dict[str, str]:
     server = config["strategy"].get("server", {"kind": "average"})
-    variant = locked_info(lock, "servers", server["kind"]).variant
+    variant = lock.info("servers", server["kind"]).variant
     meaning = f" ({variant})" if variant else ""
     numbers = [f"{key}={resolved[key]:.6g}" for key in ("theta", "period", "steps_per_epoch") if key in resolved]
     size = [f"d={format_count(resolved['num_parameters'])}"] if "num_parameters" in resolved else []
@@ -213,7 +210,7 @@ def _value(value: Any) -> str:
 def _environments(data: ReportData) -> list[MethodRow]:
     found: dict[str, list[str]] = {}
     for record in data.records.values():
-        for key, value in record.get("environment", {}).items():
+        for key, value in record.environment.items():
             values = found.setdefault(key, [])
             if (shown := strip_paths(str(value))) not in values:
                 values.append(shown)

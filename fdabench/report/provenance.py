@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from fdabench.analysis.data import ReportData
 from fdabench.formatting import join_first, strip_paths
-from fdabench.results.folder import SUCCESS_STATES
 
 _MOST = 2
 _DATE = len("2026-01-31")
@@ -12,13 +11,12 @@ _DATE = len("2026-01-31")
 
 def provenance(data: ReportData) -> list[str]:
     """Date, revision and machine of the cells with a result, as far as their records say."""
-    records = [record for record in data.records.values() if record.get("state") in SUCCESS_STATES]
-    known = [record.get("environment") or {} for record in records]
+    records = [record for record in data.records.values() if record.has_result]
 
     def distinct(key: str) -> list[str]:
-        return sorted({strip_paths(str(each[key])) for each in known if each.get(key)})
+        return sorted({strip_paths(str(value)) for each in records if (value := each.environment.get(key))})
 
-    dates = sorted({str(moment)[:_DATE] for each in records if (moment := each.get("ended") or each.get("started"))})
+    dates = sorted({moment[:_DATE] for each in records if (moment := each.ended or each.started)})
     fdabench, git, torch = distinct("fdabench"), distinct("git"), distinct("torch")
     found = [
         " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "",

@@ -64,7 +64,7 @@ def summary_text(said: Conclusion) -> str:
 def conclude(everything: ReportData, suite: str) -> Conclusion:
     """What one suite of a report says."""
     data = for_suite(everything, suite)
-    targets = list(data.locks[suite]["targets"])
+    targets = list(data.locks[suite].targets)
     left_out = _left_out(data)
     if data.finished.empty:
         return Conclusion(f"No cell of {suite} has a result yet.", notes=left_out)

@@ -1,5 +1,6 @@
 """`runs` and `hits`: one row for each cell, and one for each cell and target. Derived; always rebuildable."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,9 +9,9 @@ import pyarrow as pa
 
 from fdabench.accounting.costs import SYNC_KINDS, EvalPoint, bytes_at, peak_step_bytes, total_bytes, upstream_bytes
 from fdabench.formatting import format_component
-from fdabench.results.folder import SUCCESS_STATES, Record
-from fdabench.results.names import locked_info
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.schema import HITS, RUNS
+from fdabench.results.suite_lock import LockedCell, SuiteLock
 from fdabench.results.workloads import Workload, workloads_of
 
 _OPTIONAL_PARTS = {"trigger": "when", "codec": "codec", "correction": "correction"}
@@ -18,97 +19,97 @@ _OPTIONAL_PARTS = {"trigger": "when", "codec": "codec", "correction": "correctio
 
 
 def derive_runs(
-    lock: Mapping[str, Any], records: Mapping[str, Record], evals: pd.DataFrame, ledger: pd.DataFrame
+    lock: SuiteLock, records: Mapping[str, CellRecord], evals: pd.DataFrame, ledger: pd.DataFrame
 ) -> pd.DataFrame:
     """One row for each cell of the suite, those not run yet included."""
     evals_of, ledger_of = dict(list(evals.groupby("cell_id"))), dict(list(ledger.groupby("cell_id")))
-    workloads = workloads_of(lock["cell"])
+    workloads = workloads_of(lock.cell)
     rows = []
-    for cell in lock["cell"]:
-        record = records.get(cell["id"], {"state": "pending", "resolved": {}})
-        axes = _axes(cell, workloads[cell["id"]], record.get("resolved", {}))
-        if locked_info(lock, "partitions", cell["config"]["partition"]["kind"]).is_iid:
-            axes["alpha"] = float("inf")
-        row = {"suite": lock["suite"], **axes, "state": record["state"]}
-        if record["state"] in SUCCESS_STATES:
-            row |= _outcome(record, evals_of[cell["id"]], ledger_of[cell["id"]], lock["convention"])
+    for cell in lock.cell:
+        record = records.get(cell.id)
+        axes = _axes(cell, workloads[cell.id], record.resolved if record else {})
+        if lock.info("partitions", cell.config.partition.kind).is_iid:
+            axes["alpha"] = math.inf
+        row = {"suite": lock.suite, **axes, "state": record.state if record else "pending"}
+        if record and record.has_result:
+            row |= _outcome(record, evals_of[cell.id], ledger_of[cell.id], lock.convention)
         rows.append(row)
     return _frame(rows, RUNS)
 
 
-def _axes(cell: Mapping[str, Any], workload: Workload, resolved: Mapping[str, Any]) -> dict[str, Any]:
-    config = cell["config"]
-    strategy, optimizer, partition = config["strategy"], config["optimizer"], config["partition"]
+def _axes(cell: LockedCell, workload: Workload, resolved: Mapping[str, int | float]) -> dict[str, Any]:
+    config = cell.config
+    monitor, server = config.strategy.component("monitor"), config.strategy.component("server")
+    optional = {key: config.strategy.component(field) for key, field in _OPTIONAL_PARTS.items()}
     return {
-        "cell_id": cell["id"],
+        "cell_id": cell.id,
         "workload": workload.title,
         "workload_id": workload.id,
-        "dataset": config["dataset"],
-        "model": config["model"],
+        "dataset": config.dataset,
+        "model": config.model,
         "num_parameters": resolved.get("num_parameters"),
-        "workers": config["workers"],
-        "batch_size": config["batch_size"],
-        "precision": config.get("precision", "fp32"),
-        "batchnorm_stats": config.get("batchnorm_stats", "local"),
-        "partition": format_component(partition),
-        "alpha": partition.get("alpha", float("nan")),
-        "strategy": strategy["kind"],
-        "monitor": strategy.get("monitor", {}).get("kind", ""),
-        "server": strategy.get("server", {}).get("kind", "average"),
-        **{key: strategy.get(field, {}).get("kind", "") for key, field in _OPTIONAL_PARTS.items()},
-        "theta": resolved.get("theta", float("nan")),
-        "period": resolved.get("period", float("nan")),
-        "optimizer": optimizer["kind"],
-        "lr": optimizer.get("lr", float("nan")),
-        "seed": config["seed"],
-        "label": cell["label"],
-        "reference": cell["reference"],
+        "workers": config.workers,
+        "batch_size": config.batch_size,
+        "precision": config.precision,
+        "batchnorm_stats": config.batchnorm_stats,
+        "partition": format_component(config.partition.to_table()),
+        "alpha": config.partition.parameters.get("alpha", math.nan),
+        "strategy": config.strategy.kind,
+        "monitor": monitor.kind if monitor else "",
+        "server": server.kind if server else "average",
+        **{key: part.kind if part else "" for key, part in optional.items()},
+        "theta": resolved.get("theta", math.nan),
+        "period": resolved.get("period", math.nan),
+        "optimizer": config.optimizer.kind,
+        "lr": config.optimizer.parameters.get("lr", math.nan),
+        "seed": config.seed,
+        "label": cell.label,
+        "reference": cell.reference,
     }
 
 
-def _outcome(record: Record, evals: pd.DataFrame, ledger: pd.DataFrame, convention: str) -> dict[str, Any]:
-    config = record["config"]
-    spent = total_bytes(ledger, config["workers"], convention)
-    up = upstream_bytes(ledger, config["workers"], convention)
-    steps, wall_s = record["steps"], record["wall_s"]
+def _outcome(record: CellRecord, evals: pd.DataFrame, ledger: pd.DataFrame, convention: str) -> dict[str, Any]:
+    workers, steps, wall_s = record.config.workers, record.steps, record.wall_s
+    spent = total_bytes(ledger, workers, convention)
+    up = upstream_bytes(ledger, workers, convention)
     return {
         "steps": steps,
         "syncs": int(ledger.loc[ledger["kind"].isin(SYNC_KINDS), "count"].sum()),
         **spent.columns(),
         "bytes_up": up,
         "bytes_down": spent.total - up,
-        "peak_step_bytes": peak_step_bytes(ledger, config["workers"], convention),
+        "peak_step_bytes": peak_step_bytes(ledger, workers, convention),
         "final_accuracy": evals["test_accuracy"].iloc[-1],
         "best_accuracy": evals["test_accuracy"].max(),
         "wall_s": wall_s,
-        "worker_steps_per_s": steps * config["workers"] / wall_s,
+        "worker_steps_per_s": steps * workers / wall_s,
     }
 
 
 def derive_hits(
-    lock: Mapping[str, Any], records: Mapping[str, Record], evals: pd.DataFrame, ledger: pd.DataFrame
+    lock: SuiteLock, records: Mapping[str, CellRecord], evals: pd.DataFrame, ledger: pd.DataFrame
 ) -> pd.DataFrame:
     """One row for each finished cell and target; a miss is a row too."""
     ledger_of = dict(list(ledger.groupby("cell_id")))
     rows = []
     for key, history in evals.groupby("cell_id", sort=False):
         cell_id = str(key)
-        workers = records[cell_id]["config"]["workers"]
-        for target in lock["targets"]:
+        workers = records[cell_id].config.workers
+        for target in lock.targets:
             row = {"cell_id": cell_id, "target": target, "reached": False}
-            at = first_evaluation_reaching(history["test_accuracy"], target, lock["consecutive"], lock["comparison"])
+            at = first_evaluation_reaching(history["test_accuracy"], target, lock.consecutive, lock.comparison)
             if at is not None:
                 hit = history.iloc[at]
                 instant = EvalPoint(int(hit["step"]), bool(hit["after_sync"]))
                 before = _before(history, at)
-                spent = bytes_at(ledger_of[cell_id], instant, workers, lock["convention"])
+                spent = bytes_at(ledger_of[cell_id], instant, workers, lock.convention)
                 row |= {
                     "reached": True,
                     "step": instant.step,
                     "step_before": before.step,
                     "syncs": int(hit["syncs"]),
                     **spent.columns(),
-                    "bytes_before": bytes_at(ledger_of[cell_id], before, workers, lock["convention"]).total,
+                    "bytes_before": bytes_at(ledger_of[cell_id], before, workers, lock.convention).total,
                 }
             rows.append(row)
     return _frame(rows, HITS)

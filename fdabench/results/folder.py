@@ -3,7 +3,6 @@
 A cell's `cell.json` is written last, so a folder whose record says `done` is complete.
 """
 
-import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,9 +13,8 @@ from typing import Any
 import pyarrow as pa
 import tomli_w
 
-from fdabench.component_info import ComponentInfo
 from fdabench.errors import ResultError
-from fdabench.hyperparameters import NAME
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.escaping import CONTROL
 from fdabench.results.files import (
     atomic_write_bytes,
@@ -28,12 +26,7 @@ from fdabench.results.files import (
     write_table,
 )
 from fdabench.results.schema import EVALS, LEDGER, PARTITION, ROUNDS, SCHEMA_VERSION, TRACE, WIRE, other_version
-
-SUCCESS_STATES = ("done", "target_reached", "diverged")
-FAILURE_STATES = ("failed", "oom", "lost")
-NO_RETRY_STATES = ("failed", "oom")
-"""Failures that would come again; who is `lost` may have had bad luck."""
-PENDING_STATES = ("interrupted", "pending")
+from fdabench.results.suite_lock import SuiteLock
 
 TABLES: Mapping[str, pa.Schema] = {
     "evals": EVALS,
@@ -46,12 +39,11 @@ TABLES: Mapping[str, pa.Schema] = {
 OPTIONAL_TABLES: Mapping[str, pa.Schema] = {"traffic": WIRE}
 """Tables that a cell has if somebody asked for them."""
 CHECKPOINT = "checkpoint.pt"
-_KINDS = {"attempts": int, **dict.fromkeys(("code", "environment", "resolved", "config", "process"), dict)}
 _END = "end"
 """The lock's last table: TOML that is cut at the end of a line is TOML still, with fewer cells."""
 _ANEW = "`run` writes it anew when it is gone"
+_AGAIN = "without {}, its folder, `run` does the cell again"
 
-Record = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -99,22 +91,21 @@ class ResultsFolder:
             with suppress(OSError):
                 path.unlink()
 
-    def write_lock(self, lock: Mapping[str, Any]) -> None:
+    def write_lock(self, lock: SuiteLock) -> None:
         """Freeze the expanded suite; written before anything runs.
 
         Raises:
             ResultError: the folder holds results of another suite.
         """
-        if self.lock_path.exists() and (other := self.read_lock()["suite"]) != lock["suite"]:
-            raise ResultError(
-                f"{self.root}: holds results of the suite {other!r}, not {lock['suite']!r}: take another -o"
-            )
-        _check_text(lock, self.lock_path)
-        content = tomli_w.dumps({"schema": SCHEMA_VERSION, **lock, _END: {"cells": len(lock["cell"])}})
+        if self.lock_path.exists() and (other := self.read_lock().suite) != lock.suite:
+            raise ResultError(f"{self.root}: holds results of the suite {other!r}, not {lock.suite!r}: take another -o")
+        table = lock.to_dict()
+        _check_text(table, self.lock_path)
+        content = tomli_w.dumps({"schema": SCHEMA_VERSION, **table, _END: {"cells": len(lock.cell)}})
         if not self.lock_path.exists() or read_bytes(self.lock_path) != content.encode():
             atomic_write_bytes(self.lock_path, content.encode())
 
-    def read_lock(self) -> dict[str, Any]:
+    def read_lock(self) -> SuiteLock:
         """
         Raises:
             ResultError: no results here, results of another schema, or a lock that was cut or damaged.
@@ -122,44 +113,51 @@ class ResultsFolder:
         if not self.lock_path.exists():
             raise ResultError(f"{self.root}: no results here: there is no {self.lock_path.name}")
         try:
-            lock = tomllib.loads(read_bytes(self.lock_path).decode())
+            table = tomllib.loads(read_bytes(self.lock_path).decode())
         except (ValueError, RecursionError) as error:
             raise ResultError(f"{self.lock_path}: not TOML: {error}; {_ANEW}") from error
-        if "schema" not in lock:
+        if "schema" not in table:
             raise ResultError(f"{self.lock_path}: its first line, the schema, is missing; {_ANEW}")
-        if lock["schema"] != SCHEMA_VERSION:
-            raise ResultError(other_version(self.lock_path, lock["schema"]))
-        _check_names(lock, self.lock_path)
-        _check_text(lock, self.lock_path)
-        _check_components(lock, self.lock_path)
-        if lock.pop(_END, None) != {"cells": len(lock["cell"])}:
+        version, end = table.pop("schema"), table.pop(_END, None)
+        if version != SCHEMA_VERSION:
+            raise ResultError(other_version(self.lock_path, version))
+        cells = table.get("cell")
+        if isinstance(cells, list) and end != {"cells": len(cells)}:
+            # a lock that was cut lacks keys as well, so this is the fault to tell
             raise ResultError(f"{self.lock_path}: its end, which counts its cells, is missing or wrong; {_ANEW}")
-        targets = lock.get("targets", [])
-        if not isinstance(targets, list) or not all(isinstance(target, float | int) for target in targets):
-            raise ResultError(f"{self.lock_path}: targets: {targets!r:.60} are none that fdabench writes")
+        try:
+            lock = SuiteLock.from_table(table)
+        except ValueError as error:
+            raise ResultError(f"{self.lock_path}: {error}; {_ANEW}") from error
+        _check_text(table, self.lock_path)
         return lock
 
-    def read_record(self, cell_id: str) -> Record | None:
-        """The cell's `cell.json`, or None where the cell was never begun."""
+    def read_record(self, cell_id: str) -> CellRecord | None:
+        """The cell's `cell.json`, or None where the cell was never started.
+
+        Raises:
+            ResultError: the file cannot be read, has another schema, is another cell's, or holds something that
+                fdabench does not write.
+        """
         path = self.cell_file(cell_id, "cell.json")
         if not path.exists():
             return None
         try:
-            record = read_json(path)
+            table = read_json(path)
         except ResultError as error:
-            raise ResultError(f"{error}; without {path.parent.name}, its folder, `run` does the cell again") from error
-        if record.get("schema") != SCHEMA_VERSION:
-            raise ResultError(other_version(path, record.get("schema")))
-        if record.get("state") not in (*SUCCESS_STATES, *FAILURE_STATES, *PENDING_STATES):
-            raise ResultError(f"{path}: the state {record.get('state')!r:.60} is none that a cell can be in")
-        if record.get("id", cell_id) != cell_id:
+            raise ResultError(f"{error}; {_AGAIN.format(cell_id)}") from error
+        version = table.pop("schema", None)
+        if version != SCHEMA_VERSION:
+            raise ResultError(other_version(path, version))
+        try:
+            record = CellRecord.from_table(table)
+        except ValueError as error:
+            raise ResultError(f"{path}: {error}; {_AGAIN.format(cell_id)}") from error
+        if record.id != cell_id:
             raise ResultError(
-                f"{path}: it is of the cell {record['id']!r:.60}, and stands in the folder of {cell_id}; without that "
-                "folder `run` does the cell again"
+                f"{path}: it is of the cell {record.id!r:.60}, and stands in the folder of {cell_id}; "
+                f"{_AGAIN.format(cell_id)}"
             )
-        for key, kind in _KINDS.items():
-            if not isinstance(record.get(key, kind()), kind):
-                raise ResultError(f"{path}: {key}: {record[key]!r:.60} is nothing that fdabench writes there")
         return record
 
     def damaged_table(self, cell_id: str) -> str:
@@ -167,8 +165,9 @@ class ResultsFolder:
         files = [f"{name}.parquet" for name in TABLES]
         return next((file for file in files if not has_parquet_footer(self.cell_file(cell_id, file))), "")
 
-    def write_record(self, cell_id: str, record: Record) -> None:
-        write_json(self.cell_file(cell_id, "cell.json"), {"schema": SCHEMA_VERSION, **record})
+    def write_record(self, record: CellRecord) -> None:
+        """Write the record into the folder of its cell."""
+        write_json(self.cell_file(record.id, "cell.json"), {"schema": SCHEMA_VERSION, **record.to_dict()})
 
     def write_tables(self, cell_id: str, tables: Mapping[str, Rows], config: str) -> None:
         """The cell's tables, each with the cell's canonical JSON in its metadata; an id in a row is the folder's."""
@@ -222,21 +221,11 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _check_text(lock: Mapping[str, Any], path: Path) -> None:
     """What is shown to people must not be obeyed by their terminals; a label is one line, and so is a setting."""
-    labels = [("the label of a cell", cell.get("label", ""), "\n\t") for cell in lock["cell"]]
-    settings = [("a setting of a cell", text, "\n\t") for cell in lock["cell"] for text in _texts(cell.get("config"))]
+    labels = [("the label of a cell", cell["label"], "\n\t") for cell in lock["cell"]]
+    settings = [("a setting of a cell", text, "\n\t") for cell in lock["cell"] for text in _texts(cell["config"])]
     for said, text, refused in (("description", lock.get("description", ""), ""), *labels, *settings):
-        if isinstance(text, str) and (CONTROL.search(text) or any(sign in text for sign in refused)):
+        if CONTROL.search(text) or any(sign in text for sign in refused):
             raise ResultError(f"{path}: {said}: {text!a:.80} has control characters in it")
-
-
-def _check_components(lock: Mapping[str, Any], path: Path) -> None:
-    """Descriptions are printed and drawn; one that this version cannot read was damaged, or made by another version."""
-    try:
-        for kinds in lock.get("components", {}).values():
-            for table in kinds.values():
-                ComponentInfo.from_table(table)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ResultError(f"{path}: components: {error!s:.120}; {_ANEW}") from error
 
 
 def _check_owned(table: pa.Table, path: Path, cell_id: str) -> pa.Table:
@@ -250,13 +239,3 @@ def _check_owned(table: pa.Table, path: Path, cell_id: str) -> pa.Table:
             "`run` does the cell again"
         )
     return table
-
-
-def _check_names(lock: Mapping[str, Any], path: Path) -> None:
-    """Names become folders: one that leads out of the results, or out of `reports`, is somebody's trick or damage."""
-    cells = lock.get("cell")
-    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        raise ResultError(f"{path}: expected [[cell]] tables; {_ANEW}")
-    for said, name in (("suite", lock.get("suite")), *(("the id of a cell", cell.get("id")) for cell in cells)):
-        if not isinstance(name, str) or not re.fullmatch(NAME, name):
-            raise ResultError(f"{path}: {said}: {name!r:.60} is no name that fdabench gives")

@@ -2,29 +2,29 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.files import write_table
-from fdabench.results.folder import SUCCESS_STATES, TABLES, Record, ResultsFolder, corruption_as_result_error
+from fdabench.results.folder import TABLES, ResultsFolder, corruption_as_result_error
 from fdabench.results.schema import HITS, RUNS, WIRE
+from fdabench.results.suite_lock import SuiteLock
 
 
 @dataclass(frozen=True)
 class Results:
     """Everything that a suite left behind.
 
-    `lock` is the frozen suite: name, description, targets, hit, convention, seeds, and `cell`, a list with
-    `id`, `label`, `reference` and `config` of each cell, in suite order. `records` has each begun cell's
-    `cell.json`. The frames are those of `results.schema`; the cells' own tables have a `cell_id` column in front.
+    `lock` is the frozen suite; `records` has the `cell.json` of each cell that was started, by its id. The frames are
+    those of `results.schema`; the cells' own tables have a `cell_id` column in front.
     """
 
     root: Path
-    lock: dict[str, Any]
-    records: dict[str, Record]
+    lock: SuiteLock
+    records: dict[str, CellRecord]
     runs: pd.DataFrame
     hits: pd.DataFrame
     evals: pd.DataFrame
@@ -48,9 +48,9 @@ def load(root: Path) -> Results:
 def _load(root: Path) -> Results:
     store = ResultsFolder(root)
     lock = store.read_lock()
-    found = {cell["id"]: store.read_record(cell["id"]) for cell in lock["cell"]}
+    found = {cell.id: store.read_record(cell.id) for cell in lock.cell}
     records = {cell_id: record for cell_id, record in found.items() if record is not None}
-    finished = [cell_id for cell_id, record in records.items() if record["state"] in SUCCESS_STATES]
+    finished = [cell_id for cell_id, record in records.items() if record.has_result]
     frames = {name: _stack([_one(store, cell, name) for cell in finished], schema) for name, schema in TABLES.items()}
     wired = [_keyed(table, cell) for cell in finished if (table := store.read_traffic(cell)) is not None]
     runs = derive_runs(lock, records, frames["evals"], frames["ledger"])
@@ -60,7 +60,7 @@ def _load(root: Path) -> Results:
 
 def write_derived(results: Results) -> None:
     """`runs.parquet` and `targets.parquet`, beside the cells they are made from."""
-    about = {"suite": results.lock["suite"], "accounting": results.lock["convention"]}
+    about = {"suite": results.lock.suite, "accounting": results.lock.convention}
     for name, schema, frame in (("runs", RUNS, results.runs), ("targets", HITS, results.hits)):
         table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
         write_table(results.root / f"{name}.parquet", schema, table.to_pylist(), about)

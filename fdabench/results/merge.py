@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -13,19 +13,13 @@ import pyarrow as pa
 from fdabench.errors import ResultError
 from fdabench.formatting import truncate_list
 from fdabench.regular_files import open_regular, read_regular
+from fdabench.results.cell_record import FAILURE_STATES, PENDING_STATES, CellRecord
 from fdabench.results.files import atomic_write, atomic_write_bytes
-from fdabench.results.folder import (
-    FAILURE_STATES,
-    OPTIONAL_TABLES,
-    PENDING_STATES,
-    SUCCESS_STATES,
-    TABLES,
-    Record,
-    ResultsFolder,
-)
+from fdabench.results.folder import OPTIONAL_TABLES, TABLES, ResultsFolder, corruption_as_result_error
 from fdabench.results.load import Results, load, write_derived
 from fdabench.results.merge_locks import LockedSuite, merge_locks, suite_mismatches
 from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.results.suite_lock import LockedCell
 
 MAX_LISTED = 20
 _FACTS = ("state", "steps", "seeds", "resolved")
@@ -37,7 +31,7 @@ class _FoundCell(NamedTuple):
     """A cell in one of the folders."""
 
     store: ResultsFolder
-    record: Record
+    record: CellRecord
 
 
 def merge(roots: Sequence[Path], out: Path) -> Results:
@@ -53,7 +47,7 @@ def merge(roots: Sequence[Path], out: Path) -> Results:
         raise ResultError(f"{out}: is there already; a merge goes into a new folder, or an empty one")
     sources = _read(roots)
     lock = merge_locks([source.lock for source in sources])
-    taken = _taken(sources, [(cell["id"], cell["label"]) for cell in lock["cell"]])
+    taken = _taken(sources, [(cell.id, cell.label) for cell in lock.cell])
     with _new_folder(out) as folder:
         store = ResultsFolder(folder)
         store.write_lock(lock)
@@ -80,27 +74,21 @@ def _read(roots: Sequence[Path]) -> list[Results]:
 
 def _whole(root: Path) -> Results:
     source = load(root)
-    try:
-        if not isinstance(source.lock["seeds"], list):
-            raise TypeError("seeds is no list")
+    with corruption_as_result_error(root):
+        # a gate that people edited may hold anything
         merge_locks([source.lock])
         suite_mismatches(LockedSuite(root, source.lock), LockedSuite(root, source.lock))
-        for cell in source.lock["cell"]:
-            if (record := source.records.get(cell["id"])) is not None:
-                _check_record(root, cell, record)
-    except (LookupError, ValueError, TypeError, AttributeError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise ResultError(f"{root}: its files do not fit together, so one is damaged: {what:.200}") from error
+    for cell in source.lock.cell:
+        if (record := source.records.get(cell.id)) is not None:
+            _check_record(root, cell, record)
     return source
 
 
-def _check_record(root: Path, cell: Record, record: Record) -> None:
-    """Whether the record is the cell's, and can be weighed against another."""
-    if (record["id"], record["config"]) != (cell["id"], cell["config"]):
-        raise ResultError(f"{root}: cells/{cell['id']}/cell.json is of another cell than suite.lock.toml says")
-    _status_rank(_FoundCell(ResultsFolder(root), record))
-    ResultsFolder(root).read_traffic(cell["id"])
-    dict(record.get("code", {}))
+def _check_record(root: Path, cell: LockedCell, record: CellRecord) -> None:
+    """Whether the record is the cell's."""
+    if record.config.to_dict() != cell.config.to_dict():
+        raise ResultError(f"{root}: cells/{cell.id}/cell.json is of another cell than suite.lock.toml says")
+    ResultsFolder(root).read_traffic(cell.id)
 
 
 def _taken(sources: Sequence[Results], cells: Sequence[tuple[str, str]]) -> dict[str, _FoundCell]:
@@ -119,33 +107,34 @@ def _taken(sources: Sequence[Results], cells: Sequence[tuple[str, str]]) -> dict
 
 def _status_rank(found: _FoundCell) -> tuple[int, int]:
     """The less, the better: how it ended, and how far it got."""
-    state = found.record["state"]
-    return (0 if state in SUCCESS_STATES else 1 + _PREFERRED.index(state)), -int(found.record.get("steps", 0))
+    record = found.record
+    return (0 if record.has_result else 1 + _PREFERRED.index(record.state)), -record.steps
 
 
 def _conflicts(cell_id: str, found: Sequence[_FoundCell]) -> Iterator[str]:
     # a process that died before it wrote anything has told of no code
-    told = [each for each in found if "code" in each.record]
+    told = [each for each in found if each.record.code]
     for other in told[1:]:
-        if differing := _differing(told[0].record["code"], other.record["code"]):
+        if differing := _differing(told[0].record.code, other.record.code):
             yield f"{told[0].store.root} and {other.store.root} ran other code: {', '.join(differing)}"
             return
-    finished = [each for each in found if each.record["state"] in SUCCESS_STATES]
+    finished = [each for each in found if each.record.has_result]
     for other in finished[1:]:
         what = _difference(cell_id, finished[0], other)
         if what:
             yield f"{finished[0].store.root} and {other.store.root} differ: {what}"
 
 
-def _differing(left: Record, right: Record) -> list[str]:
+def _differing(left: Mapping[str, str], right: Mapping[str, str]) -> list[str]:
     return [name for name in sorted({**left, **right}) if left.get(name) != right.get(name)]
 
 
 def _difference(cell_id: str, left: _FoundCell, right: _FoundCell) -> str:
     """The first thing in which two results of a cell are not the same, clocks aside."""
     for key in _FACTS:
-        if left.record.get(key) != right.record.get(key):
-            return f"{key} is {left.record.get(key)!r:.60} and {right.record.get(key)!r:.60}"
+        mine, its = getattr(left.record, key), getattr(right.record, key)
+        if mine != its:
+            return f"{key} is {mine!r:.60} and {its!r:.60}"
     for name in TABLES:
         tables = [each.store.read_cell_table(cell_id, name) for each in (left, right)]
         if what := _first_difference(*tables):
@@ -168,7 +157,7 @@ def _copy(cell_id: str, found: _FoundCell, store: ResultsFolder) -> None:
     """What the record promises and no more: a run may be at the folder just now. The record comes last."""
     origin, target = found.store.cell_dir(cell_id), store.cell_dir(cell_id)
     try:
-        if found.record["state"] in SUCCESS_STATES:
+        if found.record.has_result:
             for name in (*TABLES, *(name for name in OPTIONAL_TABLES if (origin / f"{name}.parquet").exists())):
                 atomic_write_bytes(target / f"{name}.parquet", read_regular(origin / f"{name}.parquet"))
         elif (checkpoint := found.store.checkpoint_path(cell_id)).exists():
@@ -176,7 +165,7 @@ def _copy(cell_id: str, found: _FoundCell, store: ResultsFolder) -> None:
                 atomic_write(store.checkpoint_path(cell_id), lambda file: shutil.copyfileobj(kept, file))
     except OSError as error:
         raise ResultError(f"{origin}: cannot be read: {error.strerror}") from error
-    store.write_record(cell_id, found.record)
+    store.write_record(found.record)
 
 
 @contextmanager

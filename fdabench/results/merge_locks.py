@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-Lock = Mapping[str, Any]
+from fdabench.results.suite_lock import LockedCell, SuiteLock
 
 _WRITTEN_BY = ("fdabench", "source", "suite_revision", "components")
 """Who ran it, and how that version describes its components: of no consequence for the numbers."""
@@ -20,13 +20,13 @@ class LockedSuite(NamedTuple):
     """A folder's suite."""
 
     root: Path
-    lock: Lock
+    lock: SuiteLock
 
 
 def suite_mismatches(first: LockedSuite, other: LockedSuite) -> list[str]:
     """Why `other` holds no results of the suite of `first`; nothing where it does."""
-    if other.lock["suite"] != first.lock["suite"]:
-        return [f"{other.root}: holds results of the suite {other.lock['suite']!r}, not {first.lock['suite']!r}"]
+    if other.lock.suite != first.lock.suite:
+        return [f"{other.root}: holds results of the suite {other.lock.suite!r}, not {first.lock.suite!r}"]
     mine, its = _settings(first.lock), _settings(other.lock)
     told = [
         f"{other.root}: {key} is {_format_value(its.get(key))}; in {first.root} it is {_format_value(mine.get(key))}"
@@ -36,32 +36,43 @@ def suite_mismatches(first: LockedSuite, other: LockedSuite) -> list[str]:
     return told or _other_grid(first, other)
 
 
-def merge_locks(locks: Sequence[Lock]) -> dict[str, Any]:
+def merge_locks(locks: Sequence[SuiteLock]) -> SuiteLock:
     """One for locks of the same suite: their cells in the order of the first one's grid, their seeds as they come."""
-    cells: dict[str, dict[str, Any]] = {}
+    first = locks[0]
+    cells: dict[str, dict[str, LockedCell]] = {}
     for lock in locks:
-        for cell in lock["cell"]:
-            cells.setdefault(_without_seed(cell), {}).setdefault(cell["id"], cell)
+        for cell in lock.cell:
+            cells.setdefault(_without_seed(cell), {}).setdefault(cell.id, cell)
     ordered = [cell for alike in cells.values() for cell in alike.values()]
-    seeds = list(dict.fromkeys(seed for lock in locks for seed in lock["seeds"]))
-    one = {**locks[0], "seeds": seeds, "cell": ordered}
-    if seeds != locks[0]["seeds"]:
-        one["overrides"] = [*_other_overrides(locks[0]), f"{_SEEDS}{seeds}"]
-    if locks[0].get("gate"):
-        one["gate"] = {**locks[0]["gate"], "limit": _limits(locks, [cell["id"] for cell in ordered])}
-    return one
+    seeds = list(dict.fromkeys(seed for lock in locks for seed in lock.seeds))
+    changes: dict[str, object] = {"seeds": seeds, "cell": ordered}
+    if seeds != first.seeds:
+        changes["overrides"] = [*_other_overrides(first), f"{_SEEDS}{seeds}"]
+    if gate := _gate(first):
+        changes["gate"] = {**gate, "limit": _limits(locks, [cell.id for cell in ordered])}
+    return first.with_changes(changes)
 
 
-def _settings(lock: Lock) -> dict[str, Any]:
+def _settings(lock: SuiteLock) -> dict[str, Any]:
     """All of a suite that is no matter of seeds, or of who wrote it down."""
-    kept = {key: value for key, value in lock.items() if key not in (*_WRITTEN_BY, *_JOINED)}
-    gate = dict(lock.get("gate", {}))
+    kept = lock.model_dump(exclude={*_WRITTEN_BY, *_JOINED}, exclude_unset=True, exclude_none=True)
+    gate = _gate(lock)
     gate["limit"] = [_without_cells(limit) for limit in gate.get("limit", [])]
     return {**kept, "overrides": _other_overrides(lock), "gate": gate}
 
 
-def _other_overrides(lock: Lock) -> list[str]:
-    return [override for override in lock.get("overrides", []) if not override.replace(" ", "").startswith(_SEEDS)]
+def _gate(lock: SuiteLock) -> dict[str, Any]:
+    """
+    Raises:
+        ValueError: somebody has made something else of it.
+    """
+    if not isinstance(lock.gate, dict):
+        raise ValueError(f"gate: expected a table, found {lock.gate!r:.60}")
+    return dict(lock.gate)
+
+
+def _other_overrides(lock: SuiteLock) -> list[str]:
+    return [override for override in lock.overrides if not override.replace(" ", "").startswith(_SEEDS)]
 
 
 def _other_grid(first: LockedSuite, other: LockedSuite) -> list[str]:
@@ -71,22 +82,22 @@ def _other_grid(first: LockedSuite, other: LockedSuite) -> list[str]:
     if not only:
         return []
     root, cell = only[0]
-    where = f"{cell['label']} on {cell['config'].get('dataset')}, {cell['config'].get('workers')} workers"
+    where = f"{cell.label} on {cell.config.dataset}, {cell.config.workers} workers"
     return [f"{other.root}: its grid is not that of {first.root}, whatever the seeds: only {root} has {where}"]
 
 
-def _grid(lock: Lock) -> dict[str, Mapping[str, Any]]:
-    return {_without_seed(cell): cell for cell in lock["cell"]}
+def _grid(lock: SuiteLock) -> dict[str, LockedCell]:
+    return {_without_seed(cell): cell for cell in lock.cell}
 
 
-def _without_seed(cell: Mapping[str, Any]) -> str:
-    config = {key: value for key, value in cell["config"].items() if key != "seed"}
-    return json.dumps([cell["label"], cell["reference"], config], sort_keys=True)
+def _without_seed(cell: LockedCell) -> str:
+    config = {key: value for key, value in cell.config.to_dict().items() if key != "seed"}
+    return json.dumps([cell.label, cell.reference, config], sort_keys=True)
 
 
-def _limits(locks: Sequence[Lock], ordered: Sequence[str]) -> list[dict[str, Any]]:
+def _limits(locks: Sequence[SuiteLock], ordered: Sequence[str]) -> list[dict[str, Any]]:
     """Each limit with the cells that it is for in any of them."""
-    together = zip(*(lock["gate"]["limit"] for lock in locks), strict=True)
+    together = zip(*(_gate(lock)["limit"] for lock in locks), strict=True)
     found = []
     for alike in together:
         ids = {cell_id for limit in alike for cell_id in limit["cells"]}

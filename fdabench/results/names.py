@@ -45,15 +45,6 @@ def inner_info(kind: str, info: FindInfo) -> ComponentInfo:
     return next((each for each in found if each != ComponentInfo()), ComponentInfo())
 
 
-def locked_info(lock: Mapping[str, Any], role: str, kind: str) -> ComponentInfo:
-    """The description that a frozen suite keeps of a component; the default one where it keeps none.
-
-    Raises:
-        TypeError, ValueError: the lock holds something that no version of fdabench writes.
-    """
-    return ComponentInfo.from_table(lock.get("components", {}).get(role, {}).get(kind, {}))
-
-
 def partition_name(table: Mapping[str, Any]) -> str:
     """`iid`, `dirichlet(0.1)`, `dirichlet(0.1, per-worker)`, `sorted(0.6)`: kind, and values that are no defaults.
 

@@ -12,6 +12,7 @@ from typing import Any
 from fdabench.formatting import format_parameter
 from fdabench.results.flatten_keys import flatten_keys, varying_keys
 from fdabench.results.names import partition_name
+from fdabench.results.suite_lock import LockedCell
 
 _NOT_OF_IT = ("strategy", "optimizer", "seed", "budget", "eval")
 """Of a cell: strategies and seeds are what is compared, budget and evaluation are one for the whole suite; of the local
@@ -21,7 +22,7 @@ _IN_BASE = ("dataset", "model", "workers", "batch_size", "precision", "batchnorm
 """What every title says, where it is no default; so does it of the partition."""
 
 Flat = Mapping[str, Any]
-Cell = Mapping[str, Any]
+Table = Mapping[str, Any]
 Key = tuple[str, str]
 
 
@@ -52,21 +53,22 @@ class Workload:
         return f"{self.head}, {self.rest}"
 
 
-def workloads_of(cells: Sequence[Cell]) -> dict[str, Workload]:
+def workloads_of(cells: Sequence[LockedCell]) -> dict[str, Workload]:
     """The workload of each cell of a frozen suite, by cell id.
 
     A strategy may bring a local optimizer of its own, which is no part of the workload. Where the workloads of a suite
     differ in the optimizer, such a strategy has one cell for all of them; it counts to the first.
 
     Args:
-        cells: the lock's `cell` list, whole: `id`, `label` and `config` of each.
+        cells: all cells of the frozen suite.
     """
-    keys = _keys(cells)
+    tables = [cell.config.to_dict() for cell in cells]
+    keys = _keys(cells, tables)
     flats: dict[Key, Flat] = {}
-    for cell in cells:
-        rest, optimizer = keys[cell["id"]]
+    for cell, table in zip(cells, tables, strict=True):
+        rest, optimizer = keys[cell.id]
         optimizers = {"optimizer": json.loads(optimizer)} if optimizer else {}
-        flats.setdefault((rest, optimizer), flatten_keys({**optimizers, **_rest(cell)}))
+        flats.setdefault((rest, optimizer), flatten_keys({**optimizers, **_rest(table)}))
     found = {
         key: Workload(_hash(key), *titles, _hash_without("workers", flat), _hash_without("partition", flat))
         for (key, flat), titles in zip(flats.items(), _titles(list(flats.values())), strict=True)
@@ -74,16 +76,16 @@ def workloads_of(cells: Sequence[Cell]) -> dict[str, Workload]:
     return {cell_id: found[key] for cell_id, key in keys.items()}
 
 
-def _rest(cell: Cell) -> dict[str, Any]:
-    return {key: value for key, value in cell["config"].items() if key not in _NOT_OF_IT}
+def _rest(config: Table) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in _NOT_OF_IT}
 
 
-def _keys(cells: Sequence[Cell]) -> dict[str, Key]:
+def _keys(cells: Sequence[LockedCell], tables: Sequence[Table]) -> dict[str, Key]:
     """The JSON of what is always a cell's workload, and of the optimizer where that tells workloads apart."""
-    named = [(cell, _json(_rest(cell)), _json(cell["config"]["optimizer"])) for cell in cells]
+    named = [(cell, _json(_rest(table)), _json(table["optimizer"])) for cell, table in zip(cells, tables, strict=True)]
     of_label: dict[tuple[str, str], list[str]] = {}
     for cell, rest, optimizer in named:
-        of_label.setdefault((rest, cell["label"]), []).append(optimizer)
+        of_label.setdefault((rest, cell.label), []).append(optimizer)
     # who brings no optimizer was crossed with all of the workload's
     crossed: dict[str, dict[str, None]] = {}
     for (rest, _), optimizers in of_label.items():
@@ -92,7 +94,7 @@ def _keys(cells: Sequence[Cell]) -> dict[str, Key]:
     keys = {}
     for cell, rest, optimizer in named:
         shared = crossed.get(rest, {})
-        keys[cell["id"]] = (rest, optimizer if optimizer in shared else next(iter(shared), ""))
+        keys[cell.id] = (rest, optimizer if optimizer in shared else next(iter(shared), ""))
     return keys
 
 

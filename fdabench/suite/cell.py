@@ -5,10 +5,10 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 from fdabench.cell_config import CellConfig
 from fdabench.results.names import partition_name
+from fdabench.results.suite_lock import LockedCell
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,14 @@ class Cell:
         """The first 12 hex digits of SHA-256 of the canonical JSON."""
         return hashlib.sha256(self.canonical_json.encode()).hexdigest()[:12]
 
-    def to_lock(self) -> dict[str, Any]:
+    def to_lock(self) -> LockedCell:
         """The entry of this cell in `suite.lock.toml`."""
-        return {"id": self.id, "label": self.label, "reference": self.is_reference, "config": self.config.to_dict()}
+        return LockedCell(id=self.id, label=self.label, reference=self.is_reference, config=self.config)
+
+    @classmethod
+    def from_lock(cls, locked: LockedCell) -> "Cell":
+        """The cell of a frozen suite, without its `detail`, which needs the whole suite."""
+        return cls(locked.config, locked.label, locked.reference)
 
     @property
     def title(self) -> str:

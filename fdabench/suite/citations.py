@@ -4,13 +4,13 @@
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from fdabench.component_info import ComponentInfo
 from fdabench.errors import did_you_mean
+from fdabench.results.suite_lock import SuiteLock
 
 
 def citations(infos: Iterable[ComponentInfo]) -> list[str]:
@@ -29,13 +29,12 @@ def citations(infos: Iterable[ComponentInfo]) -> list[str]:
     return [cited[key] for key in sorted(cited)]
 
 
-def locked_citations(locks: Iterable[Mapping[str, Any]]) -> list[str]:
+def locked_citations(locks: Iterable[SuiteLock]) -> list[str]:
     """The BibTeX entries for the components that lock files describe, as `citations`.
 
     It reads the descriptions in the lock files, so neither the components nor torch are imported.
     """
-    tables = [table for lock in locks for kinds in lock.get("components", {}).values() for table in kinds.values()]
-    return citations(ComponentInfo.from_table(table) for table in tables)
+    return citations(info for lock in locks for kinds in lock.components.values() for info in kinds.values())
 
 
 def unknown_references(info: ComponentInfo) -> list[str]:

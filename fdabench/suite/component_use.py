@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from fdabench.cell_config import CellConfig, ComponentConfig
+from fdabench.component_info import ComponentInfo
 from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
 from fdabench.registry.component_fields import ComponentField, component_fields
 from fdabench.registry.registry import Registry
@@ -55,11 +56,11 @@ def distinct_components(cells: Iterable[Cell], registry: Registry) -> list[tuple
     return [(role, name) for role in ROLE_NAMES for name in getattr(registry, role) if (role, name) in used]
 
 
-def locked_components(used: Iterable[tuple[str, str]], registry: Registry) -> dict[str, dict[str, dict[str, Any]]]:
+def locked_components(used: Iterable[tuple[str, str]], registry: Registry) -> dict[str, dict[str, ComponentInfo]]:
     """The entries of the lock file for the components in use: the description of each, by role and name."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: dict[str, dict[str, ComponentInfo]] = {}
     for role, name in used:
-        found.setdefault(role, {})[name] = registry.info(role, name).as_table()
+        found.setdefault(role, {})[name] = registry.info(role, name)
     return found
 
 

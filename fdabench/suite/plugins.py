@@ -11,6 +11,7 @@ from fdabench.errors import PluginError, SuiteError
 from fdabench.registry.plugin_loading import load_plugins, read_plugin_file
 from fdabench.registry.plugin_source import FilePlugin, installed_plugins
 from fdabench.registry.registry import Registry
+from fdabench.results.suite_lock import LockedPlugin
 from fdabench.suite.component_use import check_component_usable
 from fdabench.validation.toml_text import KeyPath
 
@@ -87,7 +88,7 @@ def _plugin_name(origin: Any) -> str:
     return f"plug-in {origin.name} of {origin.where}"
 
 
-def plugins_to_lock(used: Iterable[tuple[str, str]], registry: Registry) -> list[dict[str, Any]]:
+def plugins_to_lock(used: Iterable[tuple[str, str]], registry: Registry) -> list[LockedPlugin]:
     """The entries of the lock file for the plug-ins that add a component in use.
 
     An entry has the name of the plug-in, the components that it adds, and the hashes of its code.
@@ -97,7 +98,7 @@ def plugins_to_lock(used: Iterable[tuple[str, str]], registry: Registry) -> list
         registry: contains the plug-ins.
     """
     return [
-        {"name": plugin.origin.name, "adds": plugin.names, "code": plugin.hashes}
+        LockedPlugin(name=plugin.origin.name, adds=plugin.names, code=plugin.hashes)
         for plugin in registry.plugins
         if any(registry.find_plugin(role, name) is plugin for role, name in used)
     ]

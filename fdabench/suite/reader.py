@@ -17,6 +17,7 @@ from fdabench.errors import SuiteError, SuiteNotFoundError, UsageError
 from fdabench.registry.compatibility import incompatible_pairs
 from fdabench.registry.registry import Registry
 from fdabench.regular_files import read_regular
+from fdabench.results.suite_lock import LockedNetwork, SuiteLock
 from fdabench.suite.cell import Cell
 from fdabench.suite.component_use import distinct_components, locked_components
 from fdabench.suite.gate_settings import gate_to_lock, unmatched_limits
@@ -58,28 +59,28 @@ class LoadedSuite:
     notes: tuple[str, ...]
     registry: Registry
 
-    def to_lock(self) -> Raw:
+    def to_lock(self) -> SuiteLock:
         """The contents of `suite.lock.toml`."""
         suite, used = self.suite, distinct_components(self.cells, self.registry)
-        return {
-            "fdabench": __version__,
-            "suite": suite.name,
-            "description": suite.description,
-            "tuning": suite.tuning,
-            "source": self.source,
-            "overrides": list(self.overrides),
-            "plugins": plugins_to_lock(used, self.registry),
-            "seeds": list(suite.seeds),
-            "targets": list(suite.eval.targets),
-            **({} if suite.eval.headline is None else {"headline": suite.eval.headline}),
-            "consecutive": suite.eval.consecutive,
-            "comparison": suite.eval.comparison,
-            "convention": suite.accounting.convention,
-            "network": [network.model_dump() for network in suite.network],
-            "gate": gate_to_lock(suite.gate, self.cells),
-            "components": locked_components(used, self.registry),
-            "cell": [cell.to_lock() for cell in self.cells],
-        }
+        return SuiteLock(
+            fdabench=__version__,
+            suite=suite.name,
+            description=suite.description,
+            tuning=suite.tuning,
+            source=self.source,
+            overrides=list(self.overrides),
+            plugins=plugins_to_lock(used, self.registry),
+            seeds=list(suite.seeds),
+            targets=list(suite.eval.targets),
+            headline=suite.eval.headline,
+            consecutive=suite.eval.consecutive,
+            comparison=suite.eval.comparison,
+            convention=suite.accounting.convention,
+            network=[LockedNetwork.from_table(network.model_dump()) for network in suite.network],
+            gate=gate_to_lock(suite.gate, self.cells),
+            components=locked_components(used, self.registry),
+            cell=[cell.to_lock() for cell in self.cells],
+        )
 
 
 def read_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:

@@ -26,6 +26,7 @@ from fdabench.partitions import PARTITIONS
 from fdabench.results.folder import ResultsFolder
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
+from support.digits_results import make_record
 
 InProcess = Callable[..., Any]
 LISTED: dict[str, Any] = {
@@ -153,15 +154,15 @@ def test_plan_of_a_finished_run_says_done(here: InProcess, finished: Any) -> Non
 
 
 def test_plan_names_the_file_that_makes_a_cell_stale(here: InProcess, finished: Any) -> None:
-    store, cell = ResultsFolder(Path("copy")), ResultsFolder(finished.results).read_lock()["cell"][1]
-    record = ResultsFolder(finished.results).read_record(cell["id"])
+    store, cell = ResultsFolder(Path("copy")), ResultsFolder(finished.results).read_lock().cell[1]
+    record = ResultsFolder(finished.results).read_record(cell.id)
     assert record is not None
-    store.write_record(cell["id"], {**record, "code": {**record["code"], "monitors/linear.py": "0" * 16}})
+    store.write_record(record.with_changes({"code": {**record.code, "monitors/linear.py": "0" * 16}}))
     said = here("plan", "tiny.toml", "-o", "copy", "-k", "fda")
     assert "monitors/linear.py changed (0000000000000000 -> " in said.stdout
     assert "0 done | 1 stale: monitors/linear.py changed | 0 to run" in said.stdout
     rows = json.loads(here("plan", "tiny.toml", "-o", "copy", "-k", "fda", "--output-format", "json").stdout)
-    now = record["code"]["monitors/linear.py"]
+    now = record.code["monitors/linear.py"]
     assert [row["changed"] for row in rows] == [[{"what": "monitors/linear.py", "before": "0" * 16, "after": now}]]
 
 
@@ -184,19 +185,19 @@ def test_status_counts_states(here: InProcess, finished: Any) -> None:
 
 def test_status_lists_failures_and_remaining_cells(here: InProcess, finished: Any) -> None:
     store, lock = ResultsFolder(Path("copy")), ResultsFolder(finished.results).read_lock()
-    store.write_lock({key: value for key, value in lock.items() if key != "schema"})
-    store.write_record(lock["cell"][0]["id"], {"state": "failed"})
+    store.write_lock(lock)
+    store.write_record(make_record(lock.cell[0].id, "failed"))
     rows = json.loads(here("status", "copy", "--output-format", "json").stdout)
     assert [(row["state"], row["cells"]) for row in rows] == [("failed", 1), ("pending", 1), ("all", 2)]
 
 
 def test_show_finds_a_cell_by_the_start_of_its_id(here: InProcess, finished: Any) -> None:
-    fda = ResultsFolder(finished.results).read_lock()["cell"][1]
-    said = here("show", finished.results, fda["id"][:6])
+    fda = ResultsFolder(finished.results).read_lock().cell[1]
+    said = here("show", finished.results, fda.id[:6])
     assert said.exit_code == 0
     text = said.stdout
     title = "LinearFDA | digits mlp | dirichlet(1) | K=2 b=32 s0"
-    assert text.startswith(f"{title}\n{fda['id']}  LinearFDA  seed 0  done\n")
+    assert text.startswith(f"{title}\n{fda.id}  LinearFDA  seed 0  done\n")
     for line in ("theta = 0.3", 'kind = "linear"', "num_parameters   51466"):
         assert line in text
     assert re.search(r"^state +30 +8 B$", text, re.MULTILINE)
@@ -207,10 +208,10 @@ def test_show_finds_a_cell_by_the_start_of_its_id(here: InProcess, finished: Any
 
 def test_show_of_a_cell_that_never_ran_has_its_configuration(here: InProcess, finished: Any) -> None:
     lock = ResultsFolder(finished.results).read_lock()
-    ResultsFolder(Path("copy")).write_lock({key: value for key, value in lock.items() if key != "schema"})
-    said = here("show", "copy", lock["cell"][0]["id"])
+    ResultsFolder(Path("copy")).write_lock(lock)
+    said = here("show", "copy", lock.cell[0].id)
     assert said.exit_code == 0
-    assert f"\n{lock['cell'][0]['id']}  Synchronous  seed 0  pending\n" in said.stdout
+    assert f"\n{lock.cell[0].id}  Synchronous  seed 0  pending\n" in said.stdout
     assert 'kind = "synchronous"' in said.stdout
 
 
@@ -219,8 +220,8 @@ def test_show_refuses_what_names_no_cell_or_several(here: InProcess, finished: A
     assert (none.exit_code, several.exit_code) == (2, 2)
     assert "no cell matches 'LinearFDA dirichle(1)'; did you mean \"dirichlet(1)\"?" in none.stderr
     assert "2 cells match 'digits'; give more words, or an id:\n" in several.stderr
-    for cell in ResultsFolder(finished.results).read_lock()["cell"]:
-        assert re.search(rf"^  {cell['id']}  {cell['label']} \| digits", several.stderr, re.MULTILINE)
+    for cell in ResultsFolder(finished.results).read_lock().cell:
+        assert re.search(rf"^  {cell.id}  {cell.label} \| digits", several.stderr, re.MULTILINE)
 
 
 def test_validate_prints_the_size_of_a_suite(here: InProcess) -> None:
@@ -298,8 +299,8 @@ def test_a_record_that_is_damaged_or_of_another_schema_is_refused_by_name(
     here: InProcess, finished: Any, command: str, damage: str
 ) -> None:
     lock = ResultsFolder(finished.results).read_lock()
-    store, cell_id = ResultsFolder(Path("copy")), lock["cell"][0]["id"]
-    store.write_lock({key: value for key, value in lock.items() if key != "schema"})
+    store, cell_id = ResultsFolder(Path("copy")), lock.cell[0].id
+    store.write_lock(lock)
     path = store.cell_dir(cell_id) / "cell.json"
     path.parent.mkdir(parents=True)
     path.write_text(damage)

@@ -14,7 +14,9 @@ import pytest
 
 from fdabench.cli.option_values import parse_duration, parse_shard
 from fdabench.errors import UsageError
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import TABLES, ResultsFolder
+from support.digits_results import make_record
 
 InProcess = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
@@ -22,15 +24,15 @@ QUICK = ("--jobs", "1", "--device", "cpu", "--set", "budget.steps=4", "--set", "
 ONE_FAILS = ("--set", 'strategy.0={kind = "fails"}')
 
 
-def records(results: Path) -> list[dict[str, Any]]:
+def records(results: Path) -> list[CellRecord]:
     """Of the suite's cells in their order; those that were never begun are pending."""
     store = ResultsFolder(results)
-    found = [store.read_record(cell["id"]) for cell in store.read_lock()["cell"]]
-    return [record or {"state": "pending", "attempts": 0} for record in found]
+    ids = [cell.id for cell in store.read_lock().cell]
+    return [store.read_record(cell_id) or make_record(cell_id, "pending", attempts=0) for cell_id in ids]
 
 
 def standing(results: Path) -> list[tuple[str, int]]:
-    return [(record["state"], record["attempts"]) for record in records(results)]
+    return [(record.state, record.attempts) for record in records(results)]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_after_a_failure_the_rest_is_left_where_that_is_asked_and_failures_are_r
 def test_a_lost_cell_is_run_again_without_being_asked(here: InProcess) -> None:
     assert here("run", "tiny.toml", "-o", "out", *QUICK).exit_code == 0
     lost = records(Path("out"))[0]
-    ResultsFolder(Path("out")).write_record(lost["id"], {**lost, "state": "lost"})
+    ResultsFolder(Path("out")).write_record(lost.with_changes({"state": "lost"}))
     assert here("run", "tiny.toml", "-o", "out", *QUICK).exit_code == 0
     assert standing(Path("out")) == [("done", 2), ("done", 1)]
 
@@ -102,9 +104,9 @@ def test_when_the_time_is_up_a_cell_under_way_is_kept(here: InProcess) -> None:
     said = here("run", "tiny.toml", "-j", "1", "--device", "cpu", "--set", "budget.steps=100000", "--max-time", "25s")
     assert said.exit_code == 75, said.output
     (under_way, _) = records(Path("results/tiny"))
-    assert under_way["state"] == "interrupted"
-    assert under_way["steps"] > 0
-    assert ResultsFolder(Path("results/tiny")).checkpoint_path(under_way["id"]).exists()
+    assert under_way.state == "interrupted"
+    assert under_way.steps > 0
+    assert ResultsFolder(Path("results/tiny")).checkpoint_path(under_way.id).exists()
 
 
 @pytest.mark.parametrize("option", [("--max-time", "soon"), ("--checkpoint-every", "0"), ("--shard", "3/2")])
@@ -123,7 +125,7 @@ def test_two_runs_on_one_folder_do_each_cell_once(start: Start, finished: Any) -
     assert [program.returncode for program in programs] == [0, 0], said
     assert said[0][0] == said[1][0]
     assert standing(Path("results/tiny")) == [("done", 1)] * 6
-    by_process = {record["process"]["pid"] for record in records(Path("results/tiny"))}
+    by_process = {record.process.pid for record in records(Path("results/tiny"))}
     assert len(by_process) == 2, "both have done something"
     for path in finished.results.glob("cells/*"):
         for name in TABLES:
@@ -149,8 +151,8 @@ def test_a_run_resumes_the_cell_of_a_killed_run(start: Start) -> None:
     os.kill(pid, signal.SIGKILL)
     _, err = second.communicate(timeout=400)
     assert second.returncode == 0, err
-    done = [record for record in records(Path("results/tiny")) if record["state"] == "done"]
-    assert [(record["attempts"], record["resumed_at_step"] > 0) for record in done] == [(2, True)]
+    done = [record for record in records(Path("results/tiny")) if record.state == "done"]
+    assert [(record.attempts, record.resumed_at_step > 0) for record in done] == [(2, True)]
 
 
 def _process_at_a_cell(results: Path, program: subprocess.Popen[str]) -> int:

@@ -142,20 +142,20 @@ def folder(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("done", "failed"):
         shutil.copytree(finished.results, there / name)
     store = ResultsFolder(there / "failed")
-    ids = [cell["id"] for cell in store.read_lock()["cell"]]
+    ids = [cell.id for cell in store.read_lock().cell]
     for name, cell_id in zip(("first", "second"), ids, strict=True):
         shutil.copytree(finished.results, there / name, ignore=shutil.ignore_patterns(cell_id))
     cell_id = ids[1]
     record = store.read_record(cell_id)
     assert record is not None
-    store.write_record(cell_id, {**record, "state": "failed", "error": "Traceback\nRuntimeError: no"})
+    store.write_record(record.with_changes({"state": "failed", "error": "Traceback\nRuntimeError: no"}))
     return there
 
 
 @pytest.fixture(scope="module")
 def said(folder: Path, variables: dict[str, str]) -> dict[tuple[str, str, str], Said]:
     """What every call of the matrix said, by case, command and form."""
-    cell = ResultsFolder(folder / "done").read_lock()["cell"][1]["id"]
+    cell = ResultsFolder(folder / "done").read_lock().cell[1].id
     found: dict[tuple[str, str, str], Said] = {}
     for terminal in (True, False):
         calls = [call for call in MATRIX if (call.form == "terminal") == terminal]

@@ -153,19 +153,19 @@ def test_a_cell_is_run_again_when_the_code_of_its_plugin_changed_and_not_for_a_w
 
 def test_a_change_of_a_builtin_file_and_of_torch_are_named_too(ran: InProcess) -> None:
     store = ResultsFolder(Path("results/own"))
-    cells = {cell["label"]: cell["id"] for cell in store.read_lock()["cell"]}
+    cells = {cell.label: cell.id for cell in store.read_lock().cell}
     record = store.read_record(cells["doubling"])
     assert record is not None
-    now = record["code"]["servers/average.py"]
-    store.write_record(cells["doubling"], record | {"code": record["code"] | {"servers/average.py": "0" * 16}})
+    now = record.code["servers/average.py"]
+    store.write_record(record.with_changes({"code": record.code | {"servers/average.py": "0" * 16}}))
     assert plan(ran)["doubling"] == ("stale", f"servers/average.py changed ({'0' * 16} -> {now})")
-    store.write_record(cells["doubling"], record | {"environment": record["environment"] | {"torch": "1.0"}})
+    store.write_record(record.with_changes({"environment": record.environment | {"torch": "1.0"}}))
     assert plan(ran)["doubling"][1].startswith("torch 1.0 -> ")
 
 
 def test_results_are_read_without_the_plugin(ran: InProcess) -> None:
     """Also where the file is gone, and where it would raise."""
-    cell = ResultsFolder(Path("results/own")).read_lock()["cell"][1]["id"]
+    cell = ResultsFolder(Path("results/own")).read_lock().cell[1].id
     for ruin in ("raise SystemExit('never run this')", None):
         if ruin:
             Path("mine.py").write_text(ruin)

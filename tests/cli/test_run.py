@@ -42,12 +42,12 @@ def assert_same_cells(left: Path, right: Path, cell_ids: list[str]) -> None:
 
 
 def cell_ids(results: Path) -> list[str]:
-    return [cell["id"] for cell in ResultsFolder(results).read_lock()["cell"]]
+    return [cell.id for cell in ResultsFolder(results).read_lock().cell]
 
 
 def states(results: Path) -> list[str]:
     records = [ResultsFolder(results).read_record(cell_id) for cell_id in cell_ids(results)]
-    return ["pending" if record is None else record["state"] for record in records]
+    return ["pending" if record is None else record.state for record in records]
 
 
 def test_a_run_ends_well_and_leaves_the_files_of_the_contract(finished: Any) -> None:
@@ -123,7 +123,7 @@ def test_cells_side_by_side_in_one_matrix_give_the_same_numbers(finished: Any, h
     for cell in cell_ids(finished.results):
         record = ResultsFolder(Path("vectorized")).read_record(cell)
         assert record is not None
-        assert (record["engine"], record["together"]) == ("vectorized", 2)
+        assert (record.engine, record.together) == ("vectorized", 2)
         one, other = (
             ResultsFolder(root).read_cell_table(cell, "ledger") for root in (Path("vectorized"), finished.results)
         )
@@ -153,7 +153,7 @@ def test_a_cell_that_fails_makes_exit_3_and_the_others_are_saved(failing: InProc
     said = failing("run", "tiny.toml", "--jobs", 1, "-o", "out", "--device", "cpu", "-q", *changes)
     assert said.exit_code == 3, said.output
     lock = ResultsFolder(Path("out")).read_lock()
-    assert lock["overrides"] == [fails, "budget.steps=4", "eval.every_steps=2", "seeds=[3]"]
+    assert lock.overrides == [fails, "budget.steps=4", "eval.every_steps=2", "seeds=[3]"]
     runs = pd.read_parquet("out/runs.parquet").set_index("label")
     assert runs.loc["Synchronous", ["state", "seed", "steps"]].tolist() == ["done", 3, 4]
     assert runs.loc["fails", "state"] == "failed"
@@ -313,7 +313,7 @@ def test_a_stopped_run_keeps_finished_cells_and_resumes(
     fda = cell_ids(results)[1]
     record = ResultsFolder(results).read_record(fda)
     assert record is not None
-    assert 0 < record["resumed_at_step"] < 800
+    assert 0 < record.resumed_at_step < 800
     assert here(*shlex.split(again)[1:], "-k", "fda", "-o", "whole", "--device", "cpu").exit_code == 0
     assert_same_cells(results, Path("whole"), [fda])
 
@@ -356,9 +356,9 @@ def test_a_process_that_is_terminated_by_itself_hands_its_cell_on(start: Callabl
     assert program.returncode == 0, err
     after = ResultsFolder(Path("results/tiny")).read_record(record["id"])
     assert after is not None
-    assert (after["state"], after["attempts"]) == ("done", 2)
-    assert after["resumed_at_step"] > 0
-    assert after["process"]["pid"] != record["process"]["pid"]
+    assert (after.state, after.attempts) == ("done", 2)
+    assert after.resumed_at_step > 0
+    assert after.to_dict()["process"]["pid"] != record["process"]["pid"]
 
 
 @pytest.mark.slow

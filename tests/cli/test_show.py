@@ -17,14 +17,16 @@ import pytest
 from fdabench.cli.cell_page import TIMELINE_WIDTH, axis
 from fdabench.cli.evaluations import thinned
 from fdabench.formatting import format_bytes, format_count
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load
+from fdabench.results.suite_lock import LockedCell
 
 InProcess = Callable[..., Any]
 
 
-def cells(results: Path) -> list[dict[str, Any]]:
-    return list(ResultsFolder(results).read_lock()["cell"])
+def cells(results: Path) -> list[LockedCell]:
+    return list(ResultsFolder(results).read_lock().cell)
 
 
 def copied(finished: Any, name: str) -> Path:
@@ -35,12 +37,13 @@ def copied(finished: Any, name: str) -> Path:
 def under_way(finished: Any, **process: Any) -> tuple[ResultsFolder, str]:
     """Results whose second cell is under way: by this process, if nothing else is said."""
     store = ResultsFolder(copied(finished, "copy"))
-    cell_id = cells(store.root)[1]["id"]
+    cell_id = cells(store.root)[1].id
     record = store.read_record(cell_id)
     assert record is not None
     at = {"host": platform.node(), "pid": os.getpid()} | process
-    kept = {key: value for key, value in record.items() if key not in ("schema", "ended", "wall_s", "steps")}
-    store.write_record(cell_id, {**kept, "state": "interrupted", "process": at, "started": "2026-01-01T00:00:00+00:00"})
+    kept = {key: value for key, value in record.to_dict().items() if key not in ("ended", "wall_s", "steps")}
+    now = {"state": "interrupted", "process": at, "started": "2026-01-01T00:00:00+00:00"}
+    store.write_record(CellRecord.from_table({**kept, **now}))
     return store, cell_id
 
 
@@ -86,12 +89,12 @@ def test_a_cell_is_found_by_words_of_its_title(here: InProcess, finished: Any, w
 
 def test_a_page_has_accuracies_targets_and_evaluations(here: InProcess, finished: Any) -> None:
     results, cell = load(finished.results), cells(finished.results)[1]
-    run = results.runs.set_index("cell_id").loc[cell["id"]]
-    text = here("show", finished.results, cell["id"]).stdout
+    run = results.runs.set_index("cell_id").loc[cell.id]
+    text = here("show", finished.results, cell.id).stdout
     final, best = (f"{100 * run[key]:.2f} %" for key in ("final_accuracy", "best_accuracy"))
     assert f"accuracy: {final} at the end, {best} at best at step " in text
     assert f"total: 30 steps, {format_bytes(run['bytes_total'])} (paper), {run['syncs']} syncs, " in text
-    hit = results.hits.set_index(["cell_id", "target"]).loc[(cell["id"], 0.3)]
+    hit = results.hits.set_index(["cell_id", "target"]).loc[(cell.id, 0.3)]
     at = [
         format_count(hit["step"]),
         format_count(hit["step_before"]),

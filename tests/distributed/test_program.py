@@ -21,7 +21,8 @@ from fdabench.distributed.process_group import TorchProcessGroup, split_evenly
 from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.build import build_cell
 from fdabench.experiment.resolved_cell import ResolvedCell
-from fdabench.results.folder import TABLES, Record, ResultsFolder
+from fdabench.results.cell_record import CellRecord
+from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.reader import read_suite
 
@@ -165,15 +166,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
         program.communicate()
 
 
-def records(folder: Path) -> dict[str, Record]:
+def records(folder: Path) -> dict[str, CellRecord]:
     """By the strategy's label."""
     store = ResultsFolder(folder)
-    cells = (store.read_record(cell["id"]) for cell in store.read_lock()["cell"])
-    return {cell["label"]: cell for cell in cells if cell is not None}
+    cells = (store.read_record(cell.id) for cell in store.read_lock().cell)
+    return {cell.label: cell for cell in cells if cell is not None}
 
 
-def tables(folder: Path, record: Record) -> dict[str, pd.DataFrame]:
-    found = {name: ResultsFolder(folder).read_cell_table(record["id"], name).to_pandas() for name in TABLES}
+def tables(folder: Path, record: CellRecord) -> dict[str, pd.DataFrame]:
+    found = {name: ResultsFolder(folder).read_cell_table(record.id, name).to_pandas() for name in TABLES}
     return {name: table.drop(columns=[*CLOCK_COLUMNS], errors="ignore") for name, table in found.items()}
 
 
@@ -182,7 +183,7 @@ def assert_same_results(one: Path, other: Path) -> None:
     assert ones.keys() == others.keys()
     assert ones
     for label, record in ones.items():
-        assert record["state"] == others[label]["state"] == "done", label
+        assert record.state == others[label].state == "done", label
         mine, theirs = tables(one, record), tables(other, others[label])
         for name in TABLES:
             pd.testing.assert_frame_equal(mine[name], theirs[name], check_exact=True, obj=f"{label}: {name}")
@@ -227,7 +228,7 @@ def test_every_strategy_leaves_the_tables_of_the_simulation(
     spread = call("fdabench", "run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", processes)
     assert spread.returncode == 0, spread.stderr
     assert_same_results(alone / "everyone", tmp_path / "spread")
-    shapes = {(each["engine"], each["processes"], each["mean"]) for each in records(tmp_path / "spread").values()}
+    shapes = {(each.engine, each.processes, each.mean) for each in records(tmp_path / "spread").values()}
     assert shapes == {("distributed", processes, "ordered")}
 
 
@@ -239,7 +240,7 @@ def test_torchrun_leaves_them_as_well(call: Call, alone: Path, tmp_path: Path) -
         done = call(*torchrun, "-o", "spread", "--engine", "distributed")
         assert done.returncode == 0, done.stderr
     assert_same_results(alone / "everyone", tmp_path / "spread")
-    assert {each["attempts"] for each in records(tmp_path / "spread").values()} == {1}
+    assert {each.attempts for each in records(tmp_path / "spread").values()} == {1}
 
 
 @pytest.mark.slow
@@ -256,7 +257,7 @@ def test_torchrun_runs_several_suites_and_stops_them_in_order(call: Call, start:
     said = program.communicate(timeout=60)[0]
     assert "terminated; to continue: " in said, said
     (short,), (long,) = (records(tmp_path / "spread" / name).values() for name in ("short", "long"))
-    assert (short["state"], long["state"]) == ("done", "interrupted")
+    assert (short.state, long.state) == ("done", "interrupted")
     assert has_checkpoint(tmp_path / "spread" / "long")
 
 
@@ -294,12 +295,12 @@ def test_a_killed_process_ends_the_others_and_the_cell_is_resumed(
     said = program.communicate(timeout=60)[0]
     assert program.returncode == 3, said
     (lost,) = records(tmp_path / "spread").values()
-    assert lost["state"] == "lost"
-    assert ("rank 1 of 3" if victim == "a follower" else "signal 9") in lost["error"]
+    assert lost.state == "lost"
+    assert ("rank 1 of 3" if victim == "a follower" else "signal 9") in lost.error
     goes_on = call("fdabench", *asked)
     assert goes_on.returncode == 0, goes_on.stdout + goes_on.stderr
     (done,) = records(tmp_path / "spread").values()
-    assert done["resumed_at_step"] > 0
+    assert done.resumed_at_step > 0
     assert_same_results(alone / "long", tmp_path / "spread")
 
 
@@ -316,8 +317,7 @@ def test_a_stopped_process_is_named_and_no_process_waits_forever(start: Start, t
     assert program.returncode == 3, said
     assert monotonic() - stopped < 60
     (lost,) = records(tmp_path / "spread").values()
-    assert lost["state"] == "lost"
-    assert "rank 2 of 3" in lost["error"] or victim == "the leader"
+    assert (lost.state, "rank 2 of 3" in lost.error or victim == "the leader") == ("lost", True)
     assert has_checkpoint(tmp_path / "spread")
 
 
@@ -335,7 +335,7 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_one_process_resumes(
     assert has_checkpoint(tmp_path / "spread")
     assert call("fdabench", "run", "suite.toml", "-o", "spread").returncode == 0
     (done,) = records(tmp_path / "spread").values()
-    assert (done["resumed_at_step"] > 0, done["engine"]) == (True, "sequential")
+    assert (done.resumed_at_step > 0, done.engine) == (True, "sequential")
     assert_same_results(alone / "long", tmp_path / "spread")
 
 
@@ -352,10 +352,10 @@ def test_a_strategy_that_branches_on_its_local_workers_is_named(call: Call, tmp_
     asked = ("run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
     done = call("fdabench", *asked, FDABENCH_CHECK="1")
     assert done.returncode == 3
-    found = {record["config"]["strategy"]["kind"]: record for record in records(tmp_path / "spread").values()}
-    assert found["synchronous"]["state"] == "done"
-    assert found["mine"]["state"] == "failed"
-    assert "'mine' takes different branches in the ranks: rank 0: step 4: averages" in found["mine"]["error"]
+    found = {record.config.strategy.kind: record for record in records(tmp_path / "spread").values()}
+    assert found["synchronous"].state == "done"
+    assert found["mine"].state == "failed"
+    assert "'mine' takes different branches in the ranks: rank 0: step 4: averages" in found["mine"].error
 
 
 @pytest.mark.slow
@@ -373,9 +373,9 @@ def test_an_exception_of_a_strategy_ends_its_cell_only_and_names_the_cause(
     plugged(tmp_path, f"ctx.t == FIRST and {condition}", f"raise ValueError({error!r})")
     done = call("fdabench", "run", "suite.toml", "-o", "spread", "--engine", "distributed", "--processes", "2")
     assert done.returncode == 3
-    found = {record["config"]["strategy"]["kind"]: record for record in records(tmp_path / "spread").values()}
-    assert (found["synchronous"]["state"], found["mine"]["state"]) == ("done", "failed")
-    assert all(text in found["mine"]["error"] for text in reported)
+    found = {record.config.strategy.kind: record for record in records(tmp_path / "spread").values()}
+    assert (found["synchronous"].state, found["mine"].state) == ("done", "failed")
+    assert all(text in found["mine"].error for text in reported)
 
 
 @pytest.mark.parametrize(

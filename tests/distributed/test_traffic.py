@@ -92,15 +92,15 @@ def run_on(made: Hosts, folder: Path, workers: int, mean: str) -> ResultsFolder:
 @pytest.mark.parametrize(("workers", "mean"), [(2, "allreduce"), (3, "ordered")])
 def test_the_counters_agree_with_the_ledger(two_hosts: Hosts, tmp_path: Path, workers: int, mean: str) -> None:
     store = run_on(two_hosts, tmp_path, workers, mean)
-    for cell in store.read_lock()["cell"]:
-        table, ledger = store.read_traffic(cell["id"]), store.read_cell_table(cell["id"], "ledger").to_pandas()
+    for cell in store.read_lock().cell:
+        table, ledger = store.read_traffic(cell.id), store.read_cell_table(cell.id, "ledger").to_pandas()
         assert table is not None
         seen = table.to_pandas().query("kind != 'evaluation'")
         counted = ledger[ledger["kind"] != "initial"].groupby("kind")["count"].sum()
         pd.testing.assert_series_equal(seen.groupby("kind")["count"].sum(), counted)
         large = seen[seen["payload_bytes"] > 1e6]
         assert len(large)
-        assert large["received_bytes"].sum() == pytest.approx(large["predicted_bytes"].sum(), rel=0.01), cell["label"]
+        assert large["received_bytes"].sum() == pytest.approx(large["predicted_bytes"].sum(), rel=0.01), cell.label
         if mean == "allreduce":
             # one worker in each process: what is predicted is the ledger, read as `ring` does
             ring = total_bytes(ledger[ledger["kind"] == "model"], workers, "ring").total
@@ -184,7 +184,7 @@ def test_a_host_that_is_cut_off_is_named_and_no_process_waits_forever(tmp_path: 
     assert [each.returncode for each in cut] == [3, 3, 3], "\n".join(each.stderr for each in cut)
     assert monotonic() - begun < 60
     store = ResultsFolder(tmp_path / "results")
-    record = store.read_record(store.read_lock()["cell"][0]["id"])
+    record = store.read_record(store.read_lock().cell[0].id)
     assert record is not None
-    assert record["state"] == "lost"
-    assert "no report from rank 2 of 3" in record["error"]
+    assert record.state == "lost"
+    assert "no report from rank 2 of 3" in record.error

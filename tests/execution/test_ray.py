@@ -129,25 +129,26 @@ def records(results: Path) -> list[dict[str, object]]:
 
 def wait_until_under_way(results: Path, count: int) -> None:
     deadline = time.monotonic() + 240
-    while sum(record["state"] == "interrupted" for record in records(results)) < count:
+    while sum(record.state == "interrupted" for record in records(results)) < count:
         assert time.monotonic() < deadline, records(results)
         time.sleep(0.05)
 
 
 def assert_same_results(left: Path, right: Path) -> None:
     """Tables to the last bit and records, but for clocks, and for how often a cell was begun."""
-    for cell in ResultsFolder(left).read_lock()["cell"]:
+    for cell in ResultsFolder(left).read_lock().cell:
         for name in TABLES:
-            file = f"cells/{cell['id']}/{name}.parquet"
+            file = f"cells/{cell.id}/{name}.parquet"
             frames = [
                 pd.read_parquet(root / file).drop(columns=[*CLOCK_COLUMNS], errors="ignore") for root in (left, right)
             ]
             pd.testing.assert_frame_equal(*frames, check_exact=True, obj=file)
-        mine, its = (ResultsFolder(root).read_record(cell["id"]) for root in (left, right))
+        mine, its = (ResultsFolder(root).read_record(cell.id) for root in (left, right))
         assert mine is not None
         assert its is not None
-        assert {key: mine[key] for key in mine if key not in CLOCKS} == {
-            key: its[key] for key in its if key not in CLOCKS
+        assert mine.to_dict().keys() == its.to_dict().keys()
+        assert {key: value for key, value in mine.to_dict().items() if key not in CLOCKS} == {
+            key: value for key, value in its.to_dict().items() if key not in CLOCKS
         }
 
 
@@ -167,7 +168,7 @@ def test_a_node_that_dies_costs_time_and_nothing_else(cluster: Cluster, tmp_path
     assert "the node or the process of this cell died; the cell is started again" in err
     assert out.startswith("90 %: ")
     assert "Traceback" not in err
-    assert sorted(record["attempts"] for record in records(tmp_path / "far")) == [1, 1, 1, 1, 1, 2]
+    assert sorted(record.attempts for record in records(tmp_path / "far")) == [1, 1, 1, 1, 1, 2]
     assert call(tmp_path, "-o", "near", "--jobs", "1").returncode == 0
     assert_same_results(tmp_path / "far", tmp_path / "near")
     for root in ("far", "near"):
@@ -196,14 +197,14 @@ def test_a_stopped_run_resumes_without_ray_and_impossible_options_are_refused(cl
     assert program.returncode == 130, err
     assert "stopping: running cells stop at their next step" in err
     assert err.splitlines()[-1].startswith("fdabench: interrupted; to continue: fdabench run far.toml")
-    kept = {record["id"]: record for record in records(tmp_path / "out")}
-    assert [record["state"] for record in kept.values()] == ["interrupted"] * 2
+    kept = {record.id: record for record in records(tmp_path / "out")}
+    assert [record.state for record in kept.values()] == ["interrupted"] * 2
     assert all(ResultsFolder(tmp_path / "out").checkpoint_path(str(cell_id)).exists() for cell_id in kept)
     assert call(tmp_path, *longer, "--jobs", "1").returncode == 0
     for record in records(tmp_path / "out"):
-        before = kept[record["id"]]
-        assert (record["state"], record["attempts"]) == ("done", 2)
-        assert record["resumed_at_step"] == before["steps"] != 0
+        before = kept[record.id]
+        assert (record.state, record.attempts) == ("done", 2)
+        assert record.resumed_at_step == before.steps != 0
 
 
 @pytest.mark.parametrize(

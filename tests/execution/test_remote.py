@@ -60,8 +60,9 @@ def test_a_remote_cell_returns_the_files_that_a_local_cell_writes(ran: Any, tmp_
         assert mine is not None
         assert its is not None
         clocks = ("started", "ended", "wall_s", "process")
-        assert {key: mine[key] for key in mine if key not in clocks} == {
-            key: its[key] for key in its if key not in clocks
+        assert mine.to_dict().keys() == its.to_dict().keys()
+        assert {key: value for key, value in mine.to_dict().items() if key not in clocks} == {
+            key: value for key, value in its.to_dict().items() if key not in clocks
         }
         names = {path.name for path in there.store.cell_dir(cell.id).iterdir()}
         assert names == {"cell.json", *(f"{name}.parquet" for name in TABLES)}
@@ -72,13 +73,13 @@ def test_a_stopped_cell_sends_its_checkpoint_and_resumes_on_another_machine(ran:
     cell, there = long_cell(ran), place(tmp_path)
     answers = iter([False])
     left, _ = away(cell, stop=lambda: next(answers, True))
-    assert left.record["state"] == "interrupted"
-    assert 0 < left.record["steps"] < 1500
+    assert left.record.state == "interrupted"
+    assert 0 < left.record.steps < 1500
     record_result(left, there.store)
     checkpoint = there.store.checkpoint_path(cell.id).read_bytes()
     again, _ = away(cell, record=there.store.read_record(cell.id), checkpoint=checkpoint)
-    assert (again.record["state"], again.record["attempts"]) == ("done", 2)
-    assert again.record["resumed_at_step"] == left.record["steps"]
+    assert (again.record.state, again.record.attempts) == ("done", 2)
+    assert again.record.resumed_at_step == left.record.steps
     record_result(again, there.store)
     assert not there.store.checkpoint_path(cell.id).exists()
     whole, _ = away(cell)
@@ -107,6 +108,6 @@ def test_each_start_of_a_cell_is_an_attempt_even_without_a_result(ran: Any, tmp_
     record_started(cell, there)
     lost = record_lost(cell.id, there.store, "its node died")
     assert lost is not None
-    assert (lost["state"], lost["attempts"]) == ("lost", 2)
+    assert (lost.state, lost.attempts) == ("lost", 2)
     left, _ = away(cell, record=lost)
-    assert (left.record["state"], left.record["attempts"]) == ("done", 3)
+    assert (left.record.state, left.record.attempts) == ("done", 3)

@@ -74,10 +74,10 @@ def test_a_strategy_that_fails_takes_no_other_cell_with_it(
     monkeypatch.setattr(FedAvg, "step", broken)
     machine = ExecutionContext(CPU, "sequential", lambda name: load_datasets([name], tmp_path)[name])
     records = run_cells_batched(mixed, ResultsFolder(tmp_path / "results"), machine, CellCallbacks())
-    states = {(record["label"], record["state"]) for record in records}
+    states = {(record.label, record.state) for record in records}
     assert {label for label, state in states if state == "failed"} == {"FedAvg", "FedAvgM", "FedAdam"}
     assert {state for label, state in states if not label.startswith("Fed")} == {"done"}
-    assert all(record["together"] == len(mixed) for record in records)
+    assert all(record.together == len(mixed) for record in records)
 
 
 def test_cells_that_do_not_fit_together_are_run_one_by_one(
@@ -91,7 +91,7 @@ def test_cells_that_do_not_fit_together_are_run_one_by_one(
     monkeypatch.setattr("fdabench.experiment.run_cell.train_cells", small)
     machine = ExecutionContext(CPU, "sequential", lambda name: load_datasets([name], tmp_path)[name])
     records = run_cells_batched(cells()[:3], ResultsFolder(tmp_path / "results"), machine, CellCallbacks())
-    assert [(record["state"], record["together"]) for record in records] == [("done", 1)] * 3
+    assert [(record.state, record.together) for record in records] == [("done", 1)] * 3
 
 
 def test_only_cells_with_one_model_and_optimizer_share_a_matrix(cells: Cells) -> None:

@@ -22,7 +22,8 @@ from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.run_cell import CellCallbacks
 from fdabench.experiment.status import cell_statuses, summarize
 from fdabench.planning.forecast import forecast_bytes
-from fdabench.results.folder import FAILURE_STATES, TABLES, Record, ResultsFolder
+from fdabench.results.cell_record import FAILURE_STATES, CellRecord
+from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.load import load
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.strategies import STRATEGIES
@@ -44,7 +45,7 @@ def ledger(ran: Any, label: str) -> pd.DataFrame:
 
 
 def test_every_cell_of_the_tiny_suite_is_done(ran: Any) -> None:
-    assert {label: record["state"] for label, record in ran.records.items()} == dict.fromkeys(ran.cells, "done")
+    assert {label: record.state for label, record in ran.records.items()} == dict.fromkeys(ran.cells, "done")
     assert len(ran.cells) == 9
 
 
@@ -54,14 +55,14 @@ def test_a_cell_leaves_a_record_and_every_table(ran: Any) -> None:
         assert names == {"cell.json"} | {f"{table}.parquet" for table in TABLES}
         record = ran.store.read_record(cell.id)
         assert record is not None
-        assert (record["label"], record["config"], record["attempts"]) == (label, cell.config.to_dict(), 1)
-        assert (record["steps"], record["resolved"]["budget_steps"]) == (24, 24)
-        assert record["started"] <= record["ended"]
-        assert {"fdabench", "torch", "python", "device", "threads", "git"} <= set(record["environment"])
+        assert (record.label, record.config, record.attempts) == (label, cell.config, 1)
+        assert (record.steps, record.resolved["budget_steps"]) == (24, 24)
+        assert record.started <= record.ended
+        assert {"fdabench", "torch", "python", "device", "threads", "git"} <= set(record.environment)
 
 
 def test_the_same_seed_gives_all_strategies_the_same_start_and_samples(ran: Any) -> None:
-    assert len({str(record["seeds"]) for record in ran.records.values()}) == 1
+    assert len({str(record.seeds) for record in ran.records.values()}) == 1
     partitions = [ran.store.read_cell_table(cell.id, "partition") for cell in ran.cells.values()]
     assert all(table.equals(partitions[0]) for table in partitions)
     assert partitions[0].to_pandas()["samples"].sum() == 1438
@@ -119,18 +120,18 @@ def test_a_cell_that_raises_is_recorded_as_failed_with_its_traceback(
 
     monkeypatch.setattr(FDA, "step", broken)
     cell, store = cells()[-1], ResultsFolder(tmp_path / "results")
-    assert run_cell(cell, store)["state"] == "failed"
+    assert run_cell(cell, store).state == "failed"
     record = store.read_record(cell.id)
     assert record is not None
-    assert (record["state"], record["attempts"]) == ("failed", 1)
-    assert record["error"].startswith("Traceback")
-    assert "in broken" in record["error"]
-    assert record["error"].rstrip().endswith("ZeroDivisionError: the strategy is broken")
+    assert (record.state, record.attempts) == ("failed", 1)
+    assert record.error.startswith("Traceback")
+    assert "in broken" in record.error
+    assert record.error.rstrip().endswith("ZeroDivisionError: the strategy is broken")
     assert [path.name for path in store.cell_dir(cell.id).iterdir()] == ["cell.json"]
     monkeypatch.undo()
     record = run_cell(cell, store)
-    assert (record["state"], record["attempts"]) == ("done", 2)
-    assert "error" not in record
+    assert (record.state, record.attempts) == ("done", 2)
+    assert record.error == ""
 
 
 @pytest.mark.parametrize("error", [MemoryError("no more"), torch.OutOfMemoryError("CUDA out of memory")])
@@ -142,8 +143,8 @@ def test_a_cell_without_memory_is_recorded_as_oom(
 
     monkeypatch.setattr(FDA, "step", full)
     record = run_cell(cells()[-1], ResultsFolder(tmp_path))
-    assert record["state"] == "oom"
-    assert str(error) in record["error"]
+    assert record.state == "oom"
+    assert str(error) in record.error
 
 
 def test_a_strategy_that_refuses_its_cell_is_recorded_as_failed(
@@ -161,8 +162,8 @@ def test_a_strategy_that_refuses_its_cell_is_recorded_as_failed(
     monkeypatch.setitem(STRATEGIES, "fda", Picky)  # type: ignore[arg-type]
     cell = cells("strategy.5.theta={per_parameter = 0.5}")[-1]
     record = run_cell(cell, ResultsFolder(tmp_path))
-    assert record["state"] == "failed"
-    assert "more than this strategy can do" in record["error"]
+    assert record.state == "failed"
+    assert "more than this strategy can do" in record.error
 
 
 def test_a_cell_that_is_stopped_says_interrupted_from_the_start(cells: Cells, tmp_path: Path) -> None:
@@ -173,8 +174,8 @@ def test_a_cell_that_is_stopped_says_interrupted_from_the_start(cells: Cells, tm
         seen.append(store.read_record(cell.id))
         return len(seen) == 3
 
-    assert run_cell(cell, store, CellCallbacks(should_stop=stop))["state"] == "interrupted"
-    assert [record["state"] for record in seen] == ["interrupted"] * 3
+    assert run_cell(cell, store, CellCallbacks(should_stop=stop)).state == "interrupted"
+    assert [record.state for record in seen] == ["interrupted"] * 3
     assert {path.name for path in store.cell_dir(cell.id).iterdir()} == {"cell.json", "checkpoint.pt"}
     assert cell_statuses([cell], store)[0][1:3] == ("to run", "interrupted")
 
@@ -182,16 +183,16 @@ def test_a_cell_that_is_stopped_says_interrupted_from_the_start(cells: Cells, tm
 def test_a_cell_that_diverges_ends_at_once_and_is_a_result(cells: Cells, tmp_path: Path) -> None:
     cell = cells("workload.0.optimizer={kind = 'sgd', lr = 1e30}", "eval.every_steps=4")[0]
     record = run_cell(cell, ResultsFolder(tmp_path))
-    assert (record["state"], record["steps"]) == ("diverged", 4)
+    assert (record.state, record.steps) == ("diverged", 4)
     assert cell_statuses([cell], ResultsFolder(tmp_path))[0].status == "done"
 
 
 def test_a_cell_ends_when_the_last_target_is_reached(cells: Cells, tmp_path: Path) -> None:
     overrides = ["eval.targets=[0.15]", "eval.stop_at_last_target=true", "eval.every_steps=2"]
     record = run_cell(cells(*overrides)[0], ResultsFolder(tmp_path))
-    assert record["state"] == "target_reached"
-    assert record["steps"] < 24
-    assert record["steps"] % 2 == 0
+    assert record.state == "target_reached"
+    assert record.steps < 24
+    assert record.steps % 2 == 0
 
 
 def test_progress_is_reported_at_every_evaluation(cells: Cells, tmp_path: Path) -> None:
@@ -222,11 +223,11 @@ def test_finished_cells_are_done_and_cells_that_never_started_are_to_run(ran: An
     ids=str,
 )
 def test_the_record_decides_the_status_of_a_cell(
-    ran: Any, tmp_path: Path, change: Record, status: str, why: str
+    ran: Any, tmp_path: Path, change: dict[str, Any], status: str, why: str
 ) -> None:
     cell, store = ran.cells["FedAvg"], ResultsFolder(tmp_path)
     shutil.copytree(ran.store.cell_dir(cell.id), store.cell_dir(cell.id))
-    store.write_record(cell.id, {**ran.records["FedAvg"], **change})
+    store.write_record(ran.records["FedAvg"].with_changes(change))
     assert [each[:3] for each in cell_statuses([cell], store)] == [(cell, status, why)]
 
 
@@ -235,8 +236,8 @@ def test_the_record_decides_the_status_of_a_cell(
 )
 def test_a_stale_cell_names_the_file_that_changed(ran: Any, tmp_path: Path, file: str, then: str | None) -> None:
     cell, store = ran.cells["FedAvg"], ResultsFolder(tmp_path)
-    code = {**ran.records["FedAvg"]["code"], file: then}
-    store.write_record(cell.id, {**ran.records["FedAvg"], "code": {k: v for k, v in code.items() if v}})
+    code = {**ran.records["FedAvg"].code, file: then}
+    store.write_record(ran.records["FedAvg"].with_changes({"code": {k: v for k, v in code.items() if v}}))
     (found,) = cell_statuses([cell], store)
     assert found.status == "stale"
     assert found.reason.startswith(f"{file} changed ({then or 'absent'} -> ")
@@ -246,12 +247,12 @@ def test_a_stale_cell_names_the_file_that_changed(ran: Any, tmp_path: Path, file
 def test_a_stale_cell_names_every_file_that_changed_and_torch(ran: Any, tmp_path: Path) -> None:
     """In a line the first three of them."""
     cell, store, record = ran.cells["FedAvg"], ResultsFolder(tmp_path), ran.records["FedAvg"]
-    code = dict.fromkeys(sorted(record["code"])[:3], "0" * 16)
-    environment = record["environment"] | {"torch": "1.0"}
-    store.write_record(cell.id, {**record, "code": record["code"] | code, "environment": environment})
+    code = dict.fromkeys(sorted(record.code)[:3], "0" * 16)
+    environment = record.environment | {"torch": "1.0"}
+    store.write_record(record.with_changes({"code": record.code | code, "environment": environment}))
     (found,) = cell_statuses([cell], store)
     versions = [("torch", "1.0", torch.__version__)]
-    expected = [*((file, "0" * 16, record["code"][file]) for file in code), *versions]
+    expected = [*((file, "0" * 16, record.code[file]) for file in code), *versions]
     assert sorted(found.changed) == sorted(expected)
     assert found.reason.count(" changed (") == 3
     assert found.reason.endswith(" and 1 more")
@@ -270,7 +271,7 @@ def test_a_process_that_dies_loses_its_cell_and_no_other(cells: Cells, tmp_path:
     """It dies while the other process is at a cell of its own, which goes on undisturbed."""
     first, second, *short = [longer(cell) for cell in cells("seeds=[0]")[:2]] + cells("seeds=[0]")[2:4]
     store, killed = ResultsFolder(tmp_path), False
-    ended: dict[str, Record] = {}
+    ended: dict[str, CellRecord] = {}
     run = run_cells([first, second, *short], place(store, 2))
     for event in run:
         if isinstance(event, CellProgress) and event.cell == first and not killed:
@@ -281,18 +282,18 @@ def test_a_process_that_dies_loses_its_cell_and_no_other(cells: Cells, tmp_path:
         if len(ended) == 3:
             break
     run.close()
-    assert {cell_id: record["state"] for cell_id, record in ended.items()} == {
+    assert {cell_id: record.state for cell_id, record in ended.items()} == {
         first.id: "lost",
         short[0].id: "done",
         short[1].id: "done",
     }
     record = store.read_record(first.id)
     assert record is not None
-    assert record["state"] in FAILURE_STATES
-    assert "the process of this cell died: it ended by signal 9" in record["error"]
+    assert record.state in FAILURE_STATES
+    assert "the process of this cell died: it ended by signal 9" in record.error
     record = store.read_record(second.id)
     assert record is not None
-    assert (record["state"], record["attempts"]) == ("interrupted", 1)
+    assert (record.state, record.attempts) == ("interrupted", 1)
     assert store.checkpoint_path(second.id).exists()
     assert multiprocessing.active_children() == []
 
@@ -304,7 +305,8 @@ def longer(cell: Cell) -> Cell:
 def pid_at(store: ResultsFolder, cell: Cell) -> int:
     record = store.read_record(cell.id)
     assert record is not None
-    return int(record["process"]["pid"])
+    assert record.process is not None
+    return record.process.pid
 
 
 @pytest.mark.slow
@@ -316,7 +318,7 @@ def test_closing_the_run_stops_its_cells(cells: Cells, tmp_path: Path) -> None:
         pass
     events.close()
     assert multiprocessing.active_children() == []
-    states = [record["state"] for cell in long if (record := store.read_record(cell.id))]
+    states = [record.state for cell in long if (record := store.read_record(cell.id))]
     assert states
     assert set(states) == {"interrupted"}
 

@@ -23,7 +23,8 @@ from fdabench.experiment.checkpoint.state_schema import check, sizes_of
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.run_cell import CellCallbacks, run_cells_batched
 from fdabench.registry.registry import BUILT_IN
-from fdabench.results.folder import TABLES, Record, ResultsFolder
+from fdabench.results.cell_record import CellRecord
+from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
@@ -64,12 +65,12 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
     run_cells_batched([cell], whole, CPU, CellCallbacks())
     steps = iter([False] * (STOP - 1))
     (record,) = run_cells_batched([cell], broken, CPU, CellCallbacks(should_stop=lambda: next(steps, True)))
-    assert (record["state"], record["steps"]) == ("interrupted", STOP)
+    assert (record.state, record.steps) == ("interrupted", STOP)
     path = broken.checkpoint_path(cell.id)
     return Stopped(cell, path.with_name("cell.json").read_bytes(), path.read_bytes(), tables(whole, cell))
 
 
-def gone_on(stopped: Stopped, folder: Path, put: Callable[[Path], object]) -> Record:
+def gone_on(stopped: Stopped, folder: Path, put: Callable[[Path], object]) -> CellRecord:
     """The record of the cell after it was taken up again, with whatever `put` leaves where its checkpoint was.
 
     Raises:
@@ -81,19 +82,17 @@ def gone_on(stopped: Stopped, folder: Path, put: Callable[[Path], object]) -> Re
     path.with_name("cell.json").write_bytes(stopped.record)
     put(path)
     (record,) = run_cells_batched([stopped.cell], store, CPU, CellCallbacks())
-    assert record["state"] == "done", record
+    assert record.state == "done", record
     for name, frame in stopped.tables.items():
         pd.testing.assert_frame_equal(tables(store, stopped.cell)[name], frame, check_exact=True, obj=name)
     return record
 
 
-def assert_told(record: Record, reason: str = "") -> None:
+def assert_told(record: CellRecord, reason: str = "") -> None:
     """In one short line, which names the file."""
-    assert record["resumed_at_step"] == 0
-    (remark,) = record["remarks"]
-    assert "so it begins anew: " in remark
-    assert "checkpoint.pt: " in remark
-    assert reason in remark
+    assert record.resumed_at_step == 0
+    (remark,) = record.remarks
+    assert all(text in remark for text in ("so it begins anew: ", "checkpoint.pt: ", reason)), remark
     assert remark.isprintable()
     assert len(remark) < 600
 
@@ -278,7 +277,7 @@ def test_a_state_that_is_written_again_is_used(stopped: Stopped, tmp_path: Path)
     """Or the test above would hold whatever it wrote."""
     content = changed(stopped, lambda state: state)
     record = gone_on(stopped, tmp_path, lambda path: path.write_bytes(content))
-    assert (record["resumed_at_step"], record.get("remarks")) == (STOP, None)
+    assert (record.resumed_at_step, record.remarks) == (STOP, [])
 
 
 def test_one_bit_anywhere_is_found(stopped: Stopped, tmp_path: Path) -> None:
@@ -391,8 +390,8 @@ def test_something_other_than_a_file_is_reported_and_blocks_nothing(
     put, reason = NO_FILES[name]
     store = ResultsFolder(tmp_path / "results")
     record = gone_on(stopped, tmp_path, put)
-    assert record["resumed_at_step"] == 0
-    assert reason in record["remarks"][0]
+    assert record.resumed_at_step == 0
+    assert reason in record.remarks[0]
     assert store.read_record(stopped.cell.id) is not None
 
 

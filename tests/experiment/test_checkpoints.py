@@ -27,7 +27,8 @@ from fdabench.models import MODELS
 from fdabench.models.base import Flatten, ModelSpec
 from fdabench.models.dropout import Dropout
 from fdabench.monitors import MONITORS
-from fdabench.results.folder import TABLES, Record, ResultsFolder
+from fdabench.results.cell_record import CellRecord
+from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
 from fdabench.strategies import STRATEGIES
 from fdabench.strategies.fedavg import FedAvg
@@ -50,7 +51,7 @@ def stops_after(steps: int, cells: int = 1) -> Callable[[], bool]:
     return lambda: next(left, True)
 
 
-def go(cells: list[Cell], store: ResultsFolder, on: ExecutionContext, steps: int = 10**9) -> list[Record]:
+def go(cells: list[Cell], store: ResultsFolder, on: ExecutionContext, steps: int = 10**9) -> list[CellRecord]:
     return run_cells_batched(cells, store, on, CellCallbacks(should_stop=stops_after(steps, len(cells))))
 
 
@@ -69,17 +70,16 @@ def assert_same(one: ResultsFolder, other: ResultsFolder, cells: list[Cell]) -> 
 def assert_resumes(cells: list[Cell], root: Path, engine: str, stops: list[int]) -> None:
     """Stopped after so many steps, again after so many more, and so on; equal to the cells run in one go."""
     whole, broken, on = ResultsFolder(root / "whole"), ResultsFolder(root / "broken"), machine(engine)
-    assert {record["state"] for record in go(cells, whole, on)} == {"done"}
+    assert {record.state for record in go(cells, whole, on)} == {"done"}
     made = 0
     for steps in stops:
         made += steps
         for record in go(cells, broken, on, steps):
-            assert (record["state"], record["steps"]) == ("interrupted", made)
-            assert record.get("remarks") is None
-            assert broken.checkpoint_path(record["id"]).exists()
+            assert (record.state, record.steps, record.remarks) == ("interrupted", made, [])
+            assert broken.checkpoint_path(record.id).exists()
     for record in go(cells, broken, on):
-        assert (record["state"], record["resumed_at_step"], record["attempts"]) == ("done", made, len(stops) + 1)
-        assert not broken.checkpoint_path(record["id"]).exists()
+        assert (record.state, record.resumed_at_step, record.attempts) == ("done", made, len(stops) + 1)
+        assert not broken.checkpoint_path(record.id).exists()
     assert_same(whole, broken, cells)
 
 
@@ -170,7 +170,7 @@ def test_cells_of_one_matrix_are_resumed_together_and_alone(cells: Cells, tmp_pa
     assert_same(whole, ResultsFolder(tmp_path / "group" / "broken"), found[:4])
     go([found[4]], broken, on, 9)
     records = go([found[5], found[4]], broken, on)
-    assert [(record["resumed_at_step"], record["together"]) for record in records] == [(0, 1), (9, 1)]
+    assert [(record.resumed_at_step, record.together) for record in records] == [(0, 1), (9, 1)]
     assert_same(whole, broken, found[4:6])
 
 
@@ -194,9 +194,9 @@ def test_checkpoints_are_made_by_the_clock_and_cost_no_bit(
         run_cells_batched([cell], killed, machine(every_s=0.0), CellCallbacks(should_stop=dies))
     record = killed.read_record(cell.id)
     assert record is not None
-    assert (record["state"], record["attempts"]) == ("interrupted", 1)
+    assert (record.state, record.attempts) == ("interrupted", 1)
     (record,) = go([cell], killed, machine(every_s=0.0))
-    assert (record["state"], record["attempts"], record["resumed_at_step"]) == ("done", 2, 10)
+    assert (record.state, record.attempts, record.resumed_at_step) == ("done", 2, 10)
     assert_same(whole, killed, [cell])
 
 
@@ -209,7 +209,7 @@ def test_writing_takes_a_small_share_of_the_time(cells: Cells, tmp_path: Path, m
         "fdabench.experiment.checkpoint.file.atomic_write", lambda path, write: written.append(next(clock))
     )
     (record,) = go(cells("budget.steps=400", "eval.every_steps=400")[:1], ResultsFolder(tmp_path), machine(every_s=1.0))
-    assert record["state"] == "done"
+    assert record.state == "done"
     assert len(written) == 2, "each took two ticks of a clock that is looked at once a step, so 200 go by"
 
 
@@ -217,29 +217,29 @@ def test_the_clock_of_a_cell_adds_up(cells: Cells, tmp_path: Path) -> None:
     cell, store = cells()[0], ResultsFolder(tmp_path)
     (first,) = go([cell], store, machine(), 12)
     (second,) = go([cell], store, machine())
-    assert 0 < first["wall_s"] < second["wall_s"]
+    assert 0 < first.wall_s < second.wall_s
     clock = store.read_cell_table(cell.id, "evals").to_pandas()["wall_s"]
     assert clock.is_monotonic_increasing
-    assert clock.iloc[0] < first["wall_s"] < clock.iloc[-1] <= second["wall_s"]
+    assert clock.iloc[0] < first.wall_s < clock.iloc[-1] <= second.wall_s
 
 
 def test_a_cell_stopped_at_its_last_step_is_done(cells: Cells, tmp_path: Path) -> None:
-    assert go(cells()[:1], ResultsFolder(tmp_path), machine(), STEPS)[0]["state"] == "done"
+    assert go(cells()[:1], ResultsFolder(tmp_path), machine(), STEPS)[0].state == "done"
 
 
 @pytest.fixture
 def stopped(cells: Cells, tmp_path: Path) -> tuple[Cell, ResultsFolder]:
     """After seven steps."""
     cell, store = cells()[4], ResultsFolder(tmp_path / "results")
-    assert go([cell], store, machine(), 7)[0]["steps"] == 7
+    assert go([cell], store, machine(), 7)[0].steps == 7
     return cell, store
 
 
 def begins_anew(stopped: tuple[Cell, ResultsFolder], remark: str, on: ExecutionContext | None = None) -> None:
     cell, store = stopped
     (record,) = go([cell], store, on or machine())
-    assert (record["state"], record["resumed_at_step"]) == ("done", 0)
-    assert [text for text in record["remarks"] if remark in text], record["remarks"]
+    assert (record.state, record.resumed_at_step) == ("done", 0)
+    assert [text for text in record.remarks if remark in text], record.remarks
 
 
 def test_a_checkpoint_of_other_code_is_not_used(
@@ -394,14 +394,14 @@ def test_a_state_that_cannot_be_stored_leaves_the_cell_without_checkpoints(
     cell, store, told = theirs(cells, Unstorable, monkeypatch), ResultsFolder(tmp_path), []
     watcher = CellCallbacks(should_stop=stops_after(9), on_warning=lambda cell_id, text: told.append((cell_id, text)))
     (record,) = run_cells_batched([cell], store, machine(every_s=0.0), watcher)
-    assert (record["state"], record["steps"]) == ("interrupted", 9)
-    assert record["remarks"] == [text for _, text in told]
+    assert (record.state, record.steps) == ("interrupted", 9)
+    assert record.remarks == [text for _, text in told]
     ((cell_id, text),) = told
     assert cell_id == cell.id
     assert text == "no checkpoints: its state has a builtins.function in it; if it is stopped, it begins anew"
     assert [path.name for path in store.cell_dir(cell.id).iterdir()] == ["cell.json"]
     (record,) = go([cell], store, machine(every_s=0.0))
-    assert (record["state"], record["resumed_at_step"], record["steps"]) == ("done", 0, STEPS)
+    assert (record.state, record.resumed_at_step, record.steps) == ("done", 0, STEPS)
 
 
 def test_a_full_disk_for_a_checkpoint_is_a_warning_and_the_cell_continues(
@@ -412,10 +412,10 @@ def test_a_full_disk_for_a_checkpoint_is_a_warning_and_the_cell_continues(
 
     monkeypatch.setattr("fdabench.experiment.checkpoint.file.write", full)
     (record,) = go(cells()[:1], ResultsFolder(tmp_path), machine(every_s=0.0))
-    assert record["state"] == "done"
-    assert "no checkpoint: " in record["remarks"][0]
-    assert "No space left on device" in record["remarks"][0]
-    assert {path.suffix for path in ResultsFolder(tmp_path).cell_dir(record["id"]).iterdir()} == {".json", ".parquet"}
+    assert record.state == "done"
+    assert "no checkpoint: " in record.remarks[0]
+    assert "No space left on device" in record.remarks[0]
+    assert {path.suffix for path in ResultsFolder(tmp_path).cell_dir(record.id).iterdir()} == {".json", ".parquet"}
 
 
 def test_the_record_has_the_step_at_which_the_cell_resumed(stopped: tuple[Cell, ResultsFolder]) -> None:
@@ -523,5 +523,5 @@ def test_what_was_left_half_written_goes(stopped: tuple[Cell, ResultsFolder]) ->
     cell, store = stopped
     for name in (".cell.json.x1", ".checkpoint.pt.x2", ".evals.parquet.x3"):
         (store.cell_dir(cell.id) / name).write_bytes(b"half")
-    assert go([cell], store, machine())[0]["resumed_at_step"] == 7
+    assert go([cell], store, machine())[0].resumed_at_step == 7
     assert {path.suffix for path in store.cell_dir(cell.id).iterdir()} == {".json", ".parquet"}

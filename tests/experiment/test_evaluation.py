@@ -17,6 +17,7 @@ from fdabench.experiment.train import TrainingResult
 from fdabench.results.derive import derive_hits
 from fdabench.suite.cell import Cell
 from support.cells import load_dataset, train_cell
+from support.digits_results import make_lock, make_record
 
 Cells = Callable[..., list[Cell]]
 FEDAVG, FEDADAM, FEDAVGM = 1, 2, 3
@@ -163,12 +164,14 @@ def test_a_validation_split_changes_what_is_measured(cells: Cells) -> None:
 
 def test_hits_of_one_rule_are_comparable(cells: Cells) -> None:
     """By the paper's rule FedAvgM without momentum costs up to twice FedAvg's bytes."""
-    lock = {"targets": [0.2, 0.3, 0.5], "consecutive": 1, "comparison": ">=", "convention": "paper"}
+    lock = make_lock([], targets=[0.2, 0.3, 0.5])
     costs = []
     for momentum in (None, 0.0):
         cell = averaging(cells, "virtual-mean", momentum)
         tables = ran(cell).tables
         frames = (pd.DataFrame(tables[name]).assign(cell_id=cell.id) for name in ("evals", "ledger"))
-        costs.append(derive_hits(lock, {cell.id: {"config": cell.config.to_dict()}}, *frames).drop(columns="cell_id"))
+        costs.append(
+            derive_hits(lock, {cell.id: make_record(cell.id, config=cell.config)}, *frames).drop(columns="cell_id")
+        )
     assert costs[0]["reached"].any()
     pd.testing.assert_frame_equal(*costs, check_exact=True)

@@ -50,7 +50,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
         run_cell(cell, store)
     steps = count(1)
     record = run_cell(suite.cells[2], store, CellCallbacks(should_stop=lambda: next(steps) > 2))
-    assert record["state"] == "interrupted"
+    assert record.state == "interrupted"
     write_derived(load(store.root))
     for cell in suite.cells:
         lease = Lease(store, cell.id)

@@ -178,7 +178,7 @@ def test_a_cell_that_has_lost_a_table_is_run_again_and_the_others_are_left(stopp
     assert {name for name in before if name.startswith(other) and after[name] != before[name]} == set()
     found = load(RESULTS)
     assert set(found.runs["state"]) == {"done"}
-    assert {cell_id: record["attempts"] for cell_id, record in found.records.items()} == {
+    assert {cell_id: record.attempts for cell_id, record in found.records.items()} == {
         stopped.done: 2,
         stopped.other: 1,
         stopped.under_way: 2,
@@ -231,4 +231,4 @@ def test_a_run_on_a_damaged_folder_succeeds_or_names_the_damaged_file(
     if exit_code == 0:
         record = ResultsFolder(RESULTS).read_record(stopped.under_way)
         assert record is not None
-        assert record["state"] == "done"
+        assert record.state == "done"

@@ -62,8 +62,8 @@ def told(said: subprocess.CompletedProcess[str]) -> str:
 
 def states(root: Path) -> list[tuple[str, int]]:
     store = ResultsFolder(root)
-    records = [store.read_record(cell["id"]) for cell in store.read_lock()["cell"]]
-    return [(record["state"], record["attempts"]) if record else ("pending", 0) for record in records]
+    records = [store.read_record(cell.id) for cell in store.read_lock().cell]
+    return [(record.state, record.attempts) if record else ("pending", 0) for record in records]
 
 
 @pytest.mark.slow

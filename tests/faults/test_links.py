@@ -12,6 +12,7 @@ from fdabench.errors import ResultError
 from fdabench.execution.lease import Lease
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load, write_derived
+from support.digits_results import make_record
 
 Say = Callable[..., Any]
 Linked = Callable[[str], Path]
@@ -60,7 +61,7 @@ def test_nothing_outside_is_written(stopped: Any, linked: Linked, name: str) -> 
     refused = []
     for cell_id in (stopped.done, stopped.under_way):
         for write in (
-            lambda cell_id=cell_id: store.write_record(cell_id, {}),
+            lambda cell_id=cell_id: store.write_record(make_record(cell_id)),
             lambda cell_id=cell_id: store.write_tables(cell_id, {"ledger": []}, "{}"),
             lambda cell_id=cell_id: store.remove_temp_files(cell_id),
             lambda cell_id=cell_id: store.checkpoint_path(cell_id),

@@ -43,7 +43,7 @@ def stop_asked():
 machine = ExecutionContext(torch.device("cpu"), "sequential", lambda name: data[name], checkpoint_s=2.0)
 (record,) = run_cells_batched([cell], ResultsFolder(Path("out")), machine, CellCallbacks(should_stop=stop_asked))
 sizes = {path.name: path.stat().st_size for path in Path("out").rglob("*") if path.is_file()}
-print(json.dumps({"state": record["state"], "steps": record["steps"], "samples": samples, "sizes": sizes}))
+print(json.dumps({"state": record.state, "steps": record.steps, "samples": samples, "sizes": sizes}))
 """
 SUITE = digits_suite(
     [linear_fda(1e9)],

@@ -16,6 +16,7 @@ from fdabench.gate.output.sentences import sentences, unchanged
 from fdabench.gate.output.source_files import relative_to_cwd, source_file, source_files
 from fdabench.gate.output.text import head, hints, to_json, verdict_line
 from fdabench.gate.output.units import span
+from support.digits_results import make_lock
 from support.gate_runs import make_run
 
 Compare = Callable[..., CheckResult]
@@ -157,13 +158,11 @@ def test_a_mean_over_cells_fails_where_a_cell_does(compared: Compare) -> None:
 def test_annotations_name_the_suite_or_the_plug_in(tmp_path: Path) -> None:
     for name in ("gate.toml", "kamp.py"):
         (tmp_path / name).write_text("")
-    lock = {
-        "source": str(tmp_path / "gate.toml"),
-        "plugins": [
-            {"name": "kamp.py", "adds": ["strategies.kamp"]},
-            {"name": "gone.py", "adds": ["monitors.other"]},
-        ],
-    }
+    plugins = [
+        {"name": "kamp.py", "adds": ["strategies.kamp"]},
+        {"name": "gone.py", "adds": ["monitors.other"]},
+    ]
+    lock = make_lock([], source=str(tmp_path / "gate.toml"), plugins=plugins)
     files = source_files(lock)
     assert {key: Path(path).name for key, path in files.items()} == {"": "gate.toml", "kamp": "kamp.py"}
     assert [Path(source_file(files, name)).name for name in ("kamp theta=1", "fda other", "")] == [

@@ -16,6 +16,7 @@ from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load
 from fdabench.suite.cell import Cell
 from support.cells import run_cell
+from support.digits_results import make_lock
 
 Change = Callable[..., list[Cell]]
 AVERAGED = 'workload.optimizer={ kind = "adam", lr = 1e-3, state_on_sync = "average" }'
@@ -83,7 +84,7 @@ def test_without_a_whole_result_nothing_is_measured(ran: Any, tmp_path: Path) ->
         tables = {name: ran.store.read_cell_table(cell.id, name).to_pylist() for name in ("evals", "ledger", "rounds")}
         tables |= {name: ran.store.read_cell_table(cell.id, name).to_pylist() for name in ("trace", "partition")}
         store.write_tables(cell.id, tables, cell.canonical_json)
-        store.write_record(cell.id, {**ran.records[label], "state": "diverged"})
+        store.write_record(ran.records[label].with_changes({"state": "diverged"}))
     found = estimate_costs(list(ran.cells.values()), TargetScale(), "paper", load(store.root))
     assert {each.measured for each in found} == {None}
     assert {each.basis for each in found} == {"exact", "bound"}
@@ -92,7 +93,7 @@ def test_without_a_whole_result_nothing_is_measured(ran: Any, tmp_path: Path) ->
 def test_averaged_moments_are_counted(cells: Change, tmp_path: Path) -> None:
     cell = next(cell for cell in cells(AVERAGED) if cell.label.startswith("NaiveFDA"))
     store = ResultsFolder(tmp_path / "out")
-    store.write_lock({**EMPTY, "cell": [cell.to_lock()]})
+    store.write_lock(make_lock([cell.to_lock()], suite="tiny", convention="ring"))
     run_cell(cell, store)
     results = load(store.root)
     (found,) = estimate_costs([cell], TargetScale(), "ring", results)
@@ -125,9 +126,6 @@ def test_plan_and_extrapolation_forecast_the_same_bytes(
         demands = found[cell.id]
         assert demands is not None
         assert forecast_bytes(ResolvedCell(cell.config), convention) == tuple(demand.wire_bytes for demand in demands)
-
-
-EMPTY = {"suite": "tiny", "targets": [], "consecutive": 1, "comparison": ">=", "convention": "ring", "seeds": [0]}
 
 
 def test_memory_counts_every_vector_that_a_process_holds(cells: Change) -> None:

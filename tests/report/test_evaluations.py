@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from fdabench.analysis.data import combine_results
 from fdabench.report.caveats import find_caveats
+from fdabench.report.methods import method_rows
 from fdabench.results.load import Results, load
 from support.lenet5_results import LINEAR, SyntheticCell, write_lenet5_results
 
@@ -57,3 +60,10 @@ def test_two_thetas_are_a_note_and_one_or_three_are_not(tmp_path: Path) -> None:
 
     assert "No figure shows what theta costs: that takes 3 values of it, and here are 2." in thetas(1.0, 2.0)
     assert "No figure shows what theta costs" not in thetas(1.0) + thetas(1.0, 2.0, 3.0)
+
+
+@pytest.mark.parametrize(("comparison", "rule"), [(">=", "at or above it"), (">", "above it")])
+def test_the_methods_say_whether_an_equal_accuracy_reaches_a_target(tmp_path: Path, comparison: str, rule: str) -> None:
+    results = load(write_lenet5_results(tmp_path, [SyntheticCell([(100, 0.5, 1)], [100])], comparison=comparison))
+    (said,) = [row for row in method_rows(combine_results([results])) if row.item == "a target is reached at"]
+    assert said.value == f"the first evaluation {rule}"

@@ -117,7 +117,9 @@ def test_a_very_long_label_is_whole_and_within_the_figure(plot: FigureSpec, full
 @pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
 def test_titles_of_several_suites_stay_apart(plot: FigureSpec, full: Results) -> None:
     names = ("a-suite-with-a-long-name-of-its-own", "another-suite-with-a-name-that-is-as-long")
-    figure = laid_out(plot, combine_results([replace(full, lock=full.lock | {"suite": name}) for name in names]))
+    figure = laid_out(
+        plot, combine_results([replace(full, lock=full.lock.with_changes({"suite": name})) for name in names])
+    )
     titles = [axes.title for axes in figure.axes if axes.title.get_text()]
     assert [title.get_text() for title in titles if not within(figure, title)] == []
     assert not any(a.get_window_extent().overlaps(b.get_window_extent()) for a, b in combinations(titles, 2))

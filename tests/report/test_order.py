@@ -13,6 +13,8 @@ from fdabench.analysis.stats import NO_RATIO, Ratio
 from fdabench.analysis.target import headline_of
 from fdabench.report.ratios import format_times, format_times_sign
 from fdabench.report.sentence import pair_words, sentence_of
+from fdabench.results.suite_lock import SuiteLock
+from support.digits_results import ONE_CELL, make_lock
 
 Hits = dict[str, list[float | None]]
 """Of each strategy the bytes in each run, None where it missed."""
@@ -113,9 +115,9 @@ def hits_frame(rates: dict[str, dict[float, list[bool]]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def lock(labels: str, **more: Any) -> dict[str, Any]:
-    cells = [{"label": label, "reference": label == "R"} for label in labels]
-    return {"targets": [0.5, 0.7, 0.9], "cell": cells, **more}
+def lock(labels: str, **more: Any) -> SuiteLock:
+    cells = [{"id": label, "label": label, "reference": label == "R", "config": ONE_CELL} for label in labels]
+    return make_lock(cells, targets=[0.5, 0.7, 0.9], **more)
 
 
 ALL, HALF, NONE = [True, True], [True, False], [False, False]

@@ -124,9 +124,10 @@ def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_people_write_is_only_text(results_of: Callable[..., Results], tmp_path: Path) -> None:
     plain = results_of(seeds=(0, 1))
     names = {label: f"{label} {RUDE}" for label in plain.runs["label"].unique()}
-    cells = [{**cell, "label": names[cell["label"]]} for cell in plain.lock["cell"]]
+    cells = [cell.with_changes({"label": names[cell.label]}) for cell in plain.lock.cell]
     said = dict.fromkeys(("suite", "description", "tuning", "source"), RUDE)
-    lock = {**plain.lock, **said, "cell": cells}
+    # such a name is refused where a lock is read; a page is made of anything
+    lock = plain.lock.model_copy(update={**said, "cell": cells})
     runs = plain.runs.assign(label=plain.runs["label"].map(names))
     rude = replace(plain, lock=lock, runs=runs)
     build_report([rude], tmp_path, [RUDE])
@@ -204,7 +205,7 @@ def test_numbers_do_not_break(text: str, pieces: list[str]) -> None:
 @pytest.mark.usefixtures("few_figures")
 def test_each_suite_s_conclusion_says_whose_it_is(full: Results, hand_made: Results, tmp_path: Path) -> None:
     build_report([full, hand_made], tmp_path)
-    names = [full.lock["suite"], hand_made.lock["suite"]]
+    names = [full.lock.suite, hand_made.lock.suite]
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     said = page[page.index('id="conclusion-said"') : page.index('id="caveats"')]
     assert re.findall(r"<h3><bdi>(.*?)</bdi></h3>", said) == names

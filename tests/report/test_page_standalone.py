@@ -69,9 +69,6 @@ def test_date_revision_and_machine_are_at_the_top_and_come_from_the_records(full
     data = combine_results([full])
     cells = list(data.records)
     moments = {cells[0]: "2026-01-30T23:59:59+00:00", cells[1]: "2026-02-01T00:00:00+00:00"}
-    changed = {
-        cell: record | ({"ended": moments[cell]} if cell in moments else {}) for cell, record in data.records.items()
-    }
     environment = {
         "fdabench": "0.1.0",
         "git": "abc1234",
@@ -79,9 +76,11 @@ def test_date_revision_and_machine_are_at_the_top_and_come_from_the_records(full
         "device": "Some CPU",
         "platform": "Linux x86_64",
     }
-    changed[cells[0]] |= {"state": "done", "environment": environment}
-    changed[cells[1]] |= {"state": "done", "environment": environment}
-    found = provenance(replace(data, records={cell: changed[cell] for cell in cells[:2]}))
+    changed = {
+        cell: data.records[cell].with_changes({"state": "done", "environment": environment, "ended": moment})
+        for cell, moment in moments.items()
+    }
+    found = provenance(replace(data, records=changed))
     assert found == [
         "2026-01-30 to 2026-02-01",
         "fdabench 0.1.0 (git abc1234)",

@@ -147,7 +147,7 @@ def test_costs_to_a_target_by_hand(tmp_path: Path) -> None:
 
 
 def test_costs_follow_the_paper_under_any_convention_of_the_suite(tmp_path: Path) -> None:
-    ring = compared(tmp_path / "ring", FIRST, convention="ring", reach="at")
+    ring = compared(tmp_path / "ring", FIRST, convention="ring")
     assert row(ring, "bytes", target=0.98)["measured"] == 19_775_920
 
 

@@ -55,7 +55,7 @@ def test_a_point_that_some_seeds_missed_says_how_many_reached_it(tmp_path: Path)
 def test_titles_of_several_suites_stay_apart(tmp_path: Path) -> None:
     names = ("a-suite-with-a-long-name-of-its-own", "another-suite-with-a-name-that-is-as-long")
     one = load(write_lenet5_results(tmp_path / "one", [cell(5, 100), cell(20, 300)]))
-    figure = drawn(combine_results([replace(one, lock=one.lock | {"suite": name}) for name in names]))
+    figure = drawn(combine_results([replace(one, lock=one.lock.with_changes({"suite": name})) for name in names]))
     figure.draw_without_rendering()
     for left, right in zip(figure.axes[::2], figure.axes[1::2], strict=True):
         edges = [axes.title.get_window_extent() for axes in (left, right)]

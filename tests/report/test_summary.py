@@ -50,7 +50,7 @@ def test_no_bound_has_an_interval_around_it(full: Results) -> None:
 
 def test_the_headline_target_of_a_suite_is_named(results_of: Build) -> None:
     results = results_of(targets=(0.5, 0.9), seeds=(0,))
-    text = closing_summary(replace(results, lock=results.lock | {"headline": 0.5}))
+    text = closing_summary(replace(results, lock=results.lock.with_changes({"headline": 0.5})))
     assert text.startswith("50 %: ")
     assert "Bytes to 50 %, named in the suite (" in text
     assert "  90 % was reached by" in text
@@ -70,7 +70,7 @@ def test_a_workload_without_a_reached_target_is_counted_and_named(full: Results)
     hard = combine_results([full]).workloads[-1][1]
     of_hard = full.runs.loc[full.runs["workload"] == hard, "cell_id"]
     hits = full.hits.assign(reached=full.hits["reached"] & ~full.hits["cell_id"].isin(of_hard))
-    lock = full.lock | {"headline": 0.95}
+    lock = full.lock.with_changes({"headline": 0.95})
     text = closing_summary(replace(full, hits=hits, lock=lock))
     assert "geometric means over 2 workloads, 3 seeds, 95 % CI; reached on 1 of 2 workloads; 400 steps" in text
     assert "of 6 pairs; in 3 neither reached it" in text

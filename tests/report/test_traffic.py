@@ -7,6 +7,7 @@ import pandas as pd
 
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.report.tables.traffic import traffic_tables
+from support.digits_results import make_record
 
 CELL = {**dict.fromkeys(WORKLOAD, "w"), "label": "FDA", "seed": 0, "cell_id": "c", "count": 1, "seconds": 0.5}
 
@@ -19,7 +20,7 @@ def told(*received: int | None) -> Any:
         for kind, number in zip(kinds, received, strict=True)
     ]
     wire = pd.DataFrame(rows).astype({"received_bytes": "float64"})
-    records = {"c": {"processes": 2, "mean": "ordered"}}
+    records = {"c": make_record("c", processes=2)}
     data = SimpleNamespace(wire=wire, records=records, workload_title=lambda suite, workload: "here")
     (table,) = traffic_tables(cast(ReportData, data))
     return table

@@ -53,10 +53,10 @@ def test_what_diverged_to_infinity_is_reported_all_the_same(hand_made: Results, 
 def test_a_workload_that_stays_below_the_headline_target_is_shown_at_its_own(full: Results) -> None:
     hard = combine_results([full]).workloads[-1][1]
     of_hard = combine_results([full]).runs.query("workload == @hard")["cell_id"].str.split(":").str[-1]
-    low, *_, high = full.lock["targets"]
+    low, *_, high = full.lock.targets
     is_hard, target = full.hits["cell_id"].isin(of_hard), full.hits["target"]
     hits = full.hits.assign(reached=~is_hard & (target <= high) | is_hard & (target == low))
-    data = combine_results([replace(full, hits=hits, lock=full.lock | {"headline": high})])
+    data = combine_results([replace(full, hits=hits, lock=full.lock.with_changes({"headline": high}))])
     assert set(data.at_suite_target["target"]) == {high}
     assert data.apart("full", hard) == "to 90 %: nobody reached 99.9 %"
     shown = data.at_workload_target.groupby("workload")["target"].unique().map(list)

@@ -115,5 +115,5 @@ def test_the_time_of_a_step_is_that_of_the_same_suite(full: Results) -> None:
 
 def test_old_results_without_the_newer_axes_are_read(results_of: Callable[..., Results]) -> None:
     results = results_of(seeds=(0,))
-    assert "precision" not in results.lock["cell"][0]["config"]
+    assert "precision" not in results.lock.cell[0].config.to_dict()
     assert combine_results([results]).workloads == [("pretended", "digits mlp, K=4, b=32, dirichlet(0.1)")]

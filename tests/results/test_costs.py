@@ -22,6 +22,7 @@ from fdabench.accounting.costs import (
 from fdabench.formatting import format_component
 from fdabench.results.derive import derive_hits, derive_runs, first_evaluation_reaching
 from fdabench.results.schema import LEDGER
+from support.digits_results import make_lock, make_record
 
 K = 5
 COLUMNS = [field.name for field in LEDGER if field.name != "cell_id"]
@@ -179,25 +180,18 @@ CONFIG: dict[str, Any] = {
     "optimizer": {"kind": "adam", "lr": 0.001},
     "partition": {"kind": "dirichlet", "alpha": 0.1},
     "strategy": {"kind": "fda", "theta": 1.0, "monitor": {"kind": "linear"}, "server": {"kind": "average"}},
+    "budget": {"steps": 20},
+    "eval": {"every_steps": 5},
     "seed": 3,
 }
-LOCK: dict[str, Any] = {
-    "suite": "s",
-    "targets": [0.5, 0.9, 0.99],
-    "consecutive": 1,
-    "comparison": ">=",
-    "convention": "paper",
-    "cell": [{"id": name, "label": "LinearFDA", "reference": False, "config": CONFIG} for name in ("aa", "bb", "cc")],
-}
-RECORDS: dict[str, Any] = {
-    "aa": {
-        "state": "done",
-        "config": CONFIG,
-        "resolved": {"num_parameters": 100, "theta": 1.0},
-        "steps": 20,
-        "wall_s": 2.0,
-    },
-    "bb": {"state": "failed", "config": CONFIG, "resolved": {"num_parameters": 100, "theta": 1.0}},
+LOCK = make_lock(
+    [{"id": name, "label": "LinearFDA", "reference": False, "config": CONFIG} for name in ("aa", "bb", "cc")],
+    targets=[0.5, 0.9, 0.99],
+)
+RESOLVED = {"num_parameters": 100, "theta": 1.0}
+RECORDS = {
+    "aa": make_record("aa", config=CONFIG, resolved=RESOLVED, steps=20, wall_s=2.0),
+    "bb": make_record("bb", "failed", config=CONFIG, resolved=RESOLVED),
 }
 EVALS = pd.DataFrame(
     {
@@ -235,7 +229,7 @@ def test_cells_that_failed_or_never_started_are_rows_without_an_outcome() -> Non
 def test_a_hit_has_the_bytes_spent_by_then_and_a_miss_is_a_row() -> None:
     hits = derive_hits(LOCK, RECORDS, EVALS, FDA.assign(cell_id="aa")).set_index("target")
     assert list(hits["cell_id"]) == ["aa"] * 3
-    first, second, missed = (hits.loc[target] for target in LOCK["targets"])
+    first, second, missed = (hits.loc[target] for target in LOCK.targets)
     # at step 10 one sync is made and 10 states are in; at step 15 the third sync is still to come
     assert (first["step"], first["step_before"], first["syncs"]) == (10, 5, 1)
     assert (first["bytes_model"], first["bytes_state"], first["bytes_total"]) == (8_000, 400, 8_400)
@@ -254,7 +248,7 @@ def test_a_hit_of_a_servers_model_pays_for_the_sync_that_made_it() -> None:
 
 
 def test_hits_follow_the_suites_convention_and_count() -> None:
-    lock = {**LOCK, "convention": "ring", "consecutive": 2, "targets": [0.5], "comparison": ">"}
+    lock = LOCK.with_changes({"convention": "ring", "consecutive": 2, "targets": [0.5], "comparison": ">"})
     (hit,) = derive_hits(lock, RECORDS, EVALS, FDA.assign(cell_id="aa")).to_dict("records")
     assert (hit["step"], hit["bytes_model"], hit["bytes_state"]) == (10, 2 * 4 * 400, 2 * 4 * 8 * 10)
     assert hit["bytes_before"] == 2 * 4 * 8 * 5
@@ -263,7 +257,7 @@ def test_hits_follow_the_suites_convention_and_count() -> None:
 def test_before_the_first_evaluation_only_the_initial_distribution_was_paid() -> None:
     at_once = EVALS.assign(test_accuracy=0.6)
     for convention, before in (("paper", 4_000), ("ring", 0)):
-        lock = {**LOCK, "convention": convention, "targets": [0.5]}
+        lock = LOCK.with_changes({"convention": convention, "targets": [0.5]})
         (hit,) = derive_hits(lock, RECORDS, at_once, FDA.assign(cell_id="aa")).to_dict("records")
         assert (hit["step"], hit["step_before"], hit["bytes_before"]) == (5, 0, before)
 

@@ -14,6 +14,7 @@ from fdabench.errors import ResultError
 from fdabench.results import schema
 from fdabench.results.files import atomic_write_bytes, read_json, read_table, write_json, write_table
 from fdabench.results.folder import TABLES, ResultsFolder
+from support.digits_results import ONE_CELL, make_lock, make_record
 
 ROUND = {"round": 1, "step": 3, "steps": 3, "estimate": 1.5, "variance": 1.25, "theta": 1.0}
 
@@ -199,7 +200,7 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
     assert "θ" in (tmp_path / "cell.json").read_text(encoding="utf-8")
 
 
-LOCK = {"suite": "s", "cell": [{"id": "a", "config": {"x": 0.1}}]}
+LOCK = make_lock([{"id": "a", "label": "A", "reference": True, "config": ONE_CELL}])
 
 
 def test_the_lock_comes_back_and_is_written_only_when_it_changes(tmp_path: Path) -> None:
@@ -208,16 +209,16 @@ def test_the_lock_comes_back_and_is_written_only_when_it_changes(tmp_path: Path)
     before = store.lock_path.stat().st_ino
     store.write_lock(LOCK)
     assert store.lock_path.stat().st_ino == before
-    assert store.read_lock() == {"schema": schema.SCHEMA_VERSION, **LOCK}
-    store.write_lock({**LOCK, "description": "new"})
-    assert store.read_lock()["description"] == "new"
+    assert store.read_lock() == LOCK
+    store.write_lock(LOCK.with_changes({"description": "new"}))
+    assert store.read_lock().description == "new"
 
 
 def test_a_folder_of_another_suite_is_refused_and_left_alone(tmp_path: Path) -> None:
     ResultsFolder(tmp_path).write_lock(LOCK)
     before = ResultsFolder(tmp_path).lock_path.read_bytes()
     with pytest.raises(ResultError, match="holds results of the suite 's', not 'other'"):
-        ResultsFolder(tmp_path).write_lock({**LOCK, "suite": "other"})
+        ResultsFolder(tmp_path).write_lock(LOCK.with_changes({"suite": "other"}))
     assert ResultsFolder(tmp_path).lock_path.read_bytes() == before
 
 
@@ -241,8 +242,8 @@ def test_a_folder_without_a_lock_of_ours_is_refused(tmp_path: Path, content: byt
 def test_a_cell_that_never_started_has_no_record(tmp_path: Path) -> None:
     store = ResultsFolder(tmp_path)
     assert store.read_record("a") is None
-    store.write_record("a", {"state": "done"})
-    assert store.read_record("a") == {"schema": schema.SCHEMA_VERSION, "state": "done"}
+    store.write_record(make_record("a"))
+    assert store.read_record("a") == make_record("a")
     assert json.loads((tmp_path / "cells" / "a" / "cell.json").read_text())["state"] == "done"
 
 

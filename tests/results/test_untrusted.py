@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import tomllib
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli_w
@@ -31,14 +33,13 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 @pytest.mark.parametrize("place", ["suite", "id"])
 def test_names_that_lead_out_of_the_folder_are_refused(good: Path, tmp_path: Path, place: str, name: object) -> None:
-    lock = ResultsFolder(good).read_lock()
+    lock: dict[str, Any] = tomllib.loads(ResultsFolder(good).lock_path.read_text(encoding="utf-8"))
     node = lock if place == "suite" else lock["cell"][0]
     node[place] = name
     if name is None:
         del node[place]
-    lock["end"] = {"cells": len(lock["cell"])}
     (tmp_path / "suite.lock.toml").write_text(tomli_w.dumps(lock), encoding="utf-8")
-    with pytest.raises(ResultError, match="is no name that fdabench gives") as caught:
+    with pytest.raises(ResultError, match=r"is no name that fdabench gives|(suite|id) is missing") as caught:
         load(tmp_path)
     assert len(str(caught.value)) < 300
 
@@ -47,7 +48,10 @@ def test_a_state_that_no_cell_can_be_in_is_refused(good: Path, tmp_path: Path) -
     copied = shutil.copytree(good, tmp_path / "copy")
     (path,) = copied.rglob("cell.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "dome"}))
-    with pytest.raises(ResultError, match=r"cell\.json: the state 'dome' is none that a cell can be in"):
+    with pytest.raises(
+        ResultError,
+        match=r"cell\.json: state: 'dome' is none of 'done', 'target_reached', .*'pending'; without 0+, its folder",
+    ):
         load(copied)
 
 

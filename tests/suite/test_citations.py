@@ -10,6 +10,7 @@ from fdabench.registry.registry import BUILT_IN
 from fdabench.suite.citations import bibliography, citations, locked_citations, unknown_references
 from fdabench.suite.component_use import components_used, distinct_components, locked_components
 from fdabench.suite.reader import read_suite
+from support.digits_results import make_lock
 
 ROOT = Path(__file__).parents[2]
 ROLES = [field.name for field in fields(BUILT_IN) if field.name not in ("plugins", "data_hashes")]
@@ -38,8 +39,8 @@ def test_a_report_cites_what_its_locks_describe() -> None:
     lock = suite.to_lock()
     whole = citations(BUILT_IN.info(*pair) for pair in distinct_components(suite.cells, BUILT_IN))
     assert locked_citations([lock, lock]) == whole
-    lock["components"]["strategies"]["no-such-strategy"] = ComponentInfo(references=(ENTRY,)).as_table()
-    assert set(locked_citations([lock])) == {*whole, ENTRY}
+    gone = {"strategies": {"no-such-strategy": ComponentInfo(references=(ENTRY,))}}
+    assert set(locked_citations([lock, lock.with_changes({"components": gone})])) == {*whole, ENTRY}
 
 
 def test_a_reference_is_a_key_or_an_entry_with_a_key_of_its_own() -> None:
@@ -52,6 +53,7 @@ def test_a_reference_is_a_key_or_an_entry_with_a_key_of_its_own() -> None:
 
 def test_the_lock_describes_what_cells_use_and_leaves_out_defaults() -> None:
     used = [("monitors", "naive"), ("partitions", "iid")]
-    assert locked_components(used, BUILT_IN)["partitions"] == {"iid": {"name": "IID", "is_iid": True}}
-    table = locked_components(used, BUILT_IN)["monitors"]["naive"]
-    assert ComponentInfo.from_table(table) == BUILT_IN.info("monitors", "naive")
+    assert locked_components(used, BUILT_IN)["partitions"] == {"iid": ComponentInfo(name="IID", is_iid=True)}
+    assert locked_components(used, BUILT_IN)["monitors"]["naive"] == BUILT_IN.info("monitors", "naive")
+    written = make_lock([], components=locked_components(used, BUILT_IN)).to_dict()
+    assert written["components"]["partitions"] == {"iid": {"name": "IID", "is_iid": True}}

@@ -307,7 +307,7 @@ def test_the_lock_can_be_written_as_toml_and_holds_every_config(good: Table, rea
     import tomli_w
 
     suite = read(good, "budget.steps=7")
-    lock = tomllib.loads(tomli_w.dumps(suite.to_lock()))
+    lock = tomllib.loads(tomli_w.dumps(suite.to_lock().to_dict()))
     assert lock["overrides"] == ["budget.steps=7"]
     assert {entry["id"]: entry["config"] for entry in lock["cell"]} == {c.id: c.config.to_dict() for c in suite.cells}
     assert {entry["id"]: Cell(CellConfig.from_table(entry["config"]), "", False).id for entry in lock["cell"]} == {

@@ -100,7 +100,7 @@ def test_an_override_sets_what_it_names(
     assert not changed(read(good))
     suite = read(good, override)
     assert changed(suite)
-    assert suite.to_lock()["overrides"] == [override]
+    assert suite.to_lock().overrides == [override]
 
 
 def test_later_overrides_win(good: Table, read: Read) -> None:

@@ -44,13 +44,13 @@ WITHIN = [
 
 
 def workloads(suite: LoadedSuite) -> dict[str, Workload]:
-    return workloads_of(suite.to_lock()["cell"])
+    return workloads_of(suite.to_lock().cell)
 
 
 def assert_told_apart(suite: LoadedSuite) -> None:
     """Workload, strategy and seed name one cell; so does a title."""
-    found, cells = workloads(suite), suite.to_lock()["cell"]
-    keys = Counter((found[c["id"]].id, c["label"], c["config"]["seed"]) for c in cells)
+    found, cells = workloads(suite), suite.to_lock().cell
+    keys = Counter((found[c.id].id, c.label, c.config.seed) for c in cells)
     assert max(keys.values()) == 1
     assert len({w.title for w in found.values()}) == len({w.id for w in found.values()})
     assert len({cell.title for cell in suite.cells}) == len(suite.cells)
@@ -171,10 +171,10 @@ def test_no_two_strategies_have_one_label(
 def test_the_headline_target_is_frozen_with_the_suite(good: Table, read: Read) -> None:
     good["eval"] |= {"targets": [0.3, 0.5], "headline": 0.5}
     named = read(good)
-    assert named.to_lock()["headline"] == 0.5
+    assert named.to_lock().headline == 0.5
     del good["eval"]["headline"]
     unnamed = read(good)
-    assert "headline" not in unnamed.to_lock()
+    assert "headline" not in unnamed.to_lock().to_dict()
     assert [cell.id for cell in named.cells] == [cell.id for cell in unnamed.cells]
 
 

@@ -13,7 +13,8 @@ from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
 from fdabench.experiment.train import CellJob, TrainingResult, train_cells
-from fdabench.results.folder import Record, ResultsFolder
+from fdabench.results.cell_record import CellRecord
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load, write_derived
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
@@ -51,7 +52,7 @@ def run_suite(path: Path, root: Path, overrides: Sequence[str] = ()) -> None:
     write_derived(load(root))
 
 
-def run_cell(cell: Cell, store: ResultsFolder, watcher: CellCallbacks | None = None) -> Record:
+def run_cell(cell: Cell, store: ResultsFolder, watcher: CellCallbacks | None = None) -> CellRecord:
     """Run one cell into a results folder, as a process of `fdabench run` does; gives its record."""
     (record,) = run_cells_batched([cell], store, CPU, watcher or CellCallbacks())
     return record
@@ -79,7 +80,7 @@ class Ran(NamedTuple):
     """The tiny suite's cells by label, what became of each, and where."""
 
     cells: dict[str, Cell]
-    records: dict[str, Record]
+    records: dict[str, CellRecord]
     store: ResultsFolder
 
 

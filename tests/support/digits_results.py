@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from fdabench.accounting.costs import PAPER, ByteCounts
+from fdabench.results.cell_record import SUCCESS_STATES, CellRecord
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load
+from fdabench.results.suite_lock import LockedCell, SuiteLock
 from support.components import components_of
 
 PARAMETERS = 50_890
@@ -29,6 +31,31 @@ ADAM = {
 }
 SGD = {"kind": "sgd", "lr": 0.01, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "state_on_sync": "keep"}
 DIRICHLET = {"kind": "dirichlet", "alpha": 0.1, "shares": "per-class"}
+
+ONE_CELL: dict[str, Any] = {
+    "dataset": "digits",
+    "model": "mlp",
+    "workers": 2,
+    "batch_size": 32,
+    "optimizer": {"kind": "sgd", "lr": 0.01},
+    "partition": {"kind": "iid"},
+    "strategy": {"kind": "synchronous"},
+    "budget": {"steps": 8},
+    "eval": {"every_steps": 4},
+    "seed": 0,
+}
+
+
+def make_record(cell_id: str, state: str = "done", **keys: Any) -> CellRecord:
+    """A record with the keys that each one has, and those that are given."""
+    result = {"steps": 8, "wall_s": 1.0} if state in SUCCESS_STATES else {}
+    return CellRecord.from_table({"id": cell_id, "state": state, "attempts": 1, "config": ONE_CELL, **result, **keys})
+
+
+def make_lock(cells: Sequence[Mapping[str, Any] | LockedCell], **keys: Any) -> SuiteLock:
+    """A frozen suite with the keys that each one has, and those that are given."""
+    rules = {"consecutive": 1, "comparison": ">=", "convention": "paper"}
+    return SuiteLock.from_table({"suite": "s", "seeds": [0], "targets": [], **rules, "cell": cells, **keys})
 
 
 @dataclass(frozen=True)
@@ -102,21 +129,23 @@ def write(root: Path, suite: Suite) -> Results:
                 for seed in suite.seeds:
                     cells.append(_cell(suite, strategy, partition, workers, seed))
     store.write_lock(
-        {
-            "fdabench": "0.1.0",
-            "suite": root.name,
-            "description": "pretended digits",
-            "tuning": suite.tuning,
-            "source": "/home/somebody/suites/pretended.toml",
-            "overrides": ["budget.steps=400"],
-            "seeds": list(suite.seeds),
-            "targets": list(suite.targets),
-            "consecutive": 1,
-            "comparison": ">=",
-            "convention": suite.convention,
-            "components": components_of(cell["config"] for cell in cells),
-            "cell": cells,
-        }
+        SuiteLock.from_table(
+            {
+                "fdabench": "0.1.0",
+                "suite": root.name,
+                "description": "pretended digits",
+                "tuning": suite.tuning,
+                "source": "/home/somebody/suites/pretended.toml",
+                "overrides": ["budget.steps=400"],
+                "seeds": list(suite.seeds),
+                "targets": list(suite.targets),
+                "consecutive": 1,
+                "comparison": ">=",
+                "convention": suite.convention,
+                "components": components_of(cell["config"] for cell in cells),
+                "cell": cells,
+            }
+        )
     )
     by_label = {strategy.label: strategy for strategy in suite.strategies}
     for cell in cells:
@@ -170,14 +199,13 @@ def _run(store: ResultsFolder, suite: Suite, strategy: Strategy, cell: dict[str,
         "environment": environment,
     }
     if state == "failed":
-        store.write_record(
-            cell["id"], {**record, "error": "Traceback\nValueError: /home/somebody/data/digits.csv is empty"}
-        )
+        error = "Traceback\nValueError: /home/somebody/data/digits.csv is empty"
+        store.write_record(CellRecord.from_table({**record, "error": error}))
         return
     tables = _tables(strategy, config, steps, state)
     tables["evals"] = [{"cell_id": cell["id"], **row} for row in tables["evals"]]
     store.write_tables(cell["id"], tables, json.dumps(config))
-    store.write_record(cell["id"], record)
+    store.write_record(CellRecord.from_table(record))
 
 
 @dataclass(frozen=True)
@@ -309,21 +337,23 @@ def write_by_hand(root: Path) -> Results:
             cells.append(cell)
             _write_by_hand(store, suite, strategy, cell, hit)
     store.write_lock(
-        {
-            "fdabench": "0.1.0",
-            "suite": "hand",
-            "description": "",
-            "tuning": "",
-            "source": "hand.toml",
-            "overrides": [],
-            "seeds": [0, 1],
-            "targets": [0.9],
-            "consecutive": 1,
-            "comparison": ">=",
-            "convention": "paper",
-            "components": components_of(cell["config"] for cell in cells),
-            "cell": cells,
-        }
+        SuiteLock.from_table(
+            {
+                "fdabench": "0.1.0",
+                "suite": "hand",
+                "description": "",
+                "tuning": "",
+                "source": "hand.toml",
+                "overrides": [],
+                "seeds": [0, 1],
+                "targets": [0.9],
+                "consecutive": 1,
+                "comparison": ">=",
+                "convention": "paper",
+                "components": components_of(cell["config"] for cell in cells),
+                "cell": cells,
+            }
+        )
     )
     return load(root)
 
@@ -359,5 +389,4 @@ def _write_by_hand(store: ResultsFolder, suite: Suite, strategy: Strategy, cell:
     config = cell["config"]
     tables = {"evals": evals, "ledger": ledger, "rounds": [], "trace": [], "partition": []}
     store.write_tables(cell["id"], tables, json.dumps(config))
-    record = {"id": cell["id"], "config": config, "state": "done", "steps": 8, "wall_s": 1.0, "environment": {}}
-    store.write_record(cell["id"], record | {"resolved": {"num_parameters": 10}})
+    store.write_record(make_record(cell["id"], config=config, resolved={"num_parameters": 10}))

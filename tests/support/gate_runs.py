@@ -50,7 +50,7 @@ class CodeChange(NamedTuple):
     def check(self, text: str = DIGITS, machine: ExecutionContext = CPU) -> CheckResult:
         results = load(self.results(text, machine))
         after = summarize_results(results, self.before.protocol)
-        return check(self.before, after, results.lock["gate"], summarize_results(results), "before")
+        return check(self.before, after, results.lock.gate, summarize_results(results), "before")
 
 
 def make_run(cell: str, seed: int, accuracy: float = 0.9, **changes: Any) -> RunSummary:

@@ -100,10 +100,10 @@ def kill_one(program: subprocess.Popen[str], results: Path, rng: random.Random, 
 def tables(results: Path) -> dict[str, pd.DataFrame]:
     """All tables of all cells, without the columns that hold wall-clock times."""
     store, found = ResultsFolder(results), {}
-    for cell in store.read_lock()["cell"]:
+    for cell in store.read_lock().cell:
         for name in TABLES:
-            frame = store.read_cell_table(cell["id"], name).to_pandas()
-            found[f"{cell['label']} {name}"] = frame.drop(columns=[c for c in CLOCK_COLUMNS if c in frame])
+            frame = store.read_cell_table(cell.id, name).to_pandas()
+            found[f"{cell.label} {name}"] = frame.drop(columns=[c for c in CLOCK_COLUMNS if c in frame])
     return found
 
 

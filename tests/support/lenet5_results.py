@@ -13,8 +13,9 @@ from typing import Any
 
 from fdabench.accounting.costs import PAPER, ByteCounts
 from fdabench.results.folder import ResultsFolder
+from fdabench.results.suite_lock import SuiteLock
 from support.components import components_of
-from support.digits_results import reduced
+from support.digits_results import make_record, reduced
 
 WORKERS, PARAMETERS, SAMPLES = 10, 61_706, 60_000
 MODEL_BYTES = 4 * PARAMETERS
@@ -50,22 +51,24 @@ def write_lenet5_results(root: Path, cells: Sequence[SyntheticCell], convention:
     store = ResultsFolder(root)
     entries = [_entry(i, cell) for i, cell in enumerate(cells)]
     store.write_lock(
-        {
-            "fdabench": "0.1.0",
-            "suite": root.name,
-            "description": "",
-            "tuning": "by hand",
-            "source": "hand.toml",
-            "overrides": [],
-            "seeds": sorted({cell.seed for cell in cells}),
-            "targets": [0.98],
-            "consecutive": 1,
-            "comparison": ">=",
-            "convention": convention,
-            "components": components_of(entry["config"] for entry in entries),
-            **lock,
-            "cell": entries,
-        }
+        SuiteLock.from_table(
+            {
+                "fdabench": "0.1.0",
+                "suite": root.name,
+                "description": "",
+                "tuning": "by hand",
+                "source": "hand.toml",
+                "overrides": [],
+                "seeds": sorted({cell.seed for cell in cells}),
+                "targets": [0.98],
+                "consecutive": 1,
+                "comparison": ">=",
+                "convention": convention,
+                "components": components_of(entry["config"] for entry in entries),
+                **lock,
+                "cell": entries,
+            }
+        )
     )
     for entry, cell in zip(entries, cells, strict=True):
         _write(store, entry, cell)
@@ -101,8 +104,8 @@ def _write(store: ResultsFolder, entry: Mapping[str, Any], cell: SyntheticCell) 
     tables = {"evals": evals, "ledger": ledger, "rounds": [], "trace": [], "partition": []}
     store.write_tables(entry["id"], tables, json.dumps(config))
     theta = {"theta": config["strategy"]["theta"]} if "theta" in config["strategy"] else {}
-    record = {"id": entry["id"], "config": config, "state": "done", "steps": steps, "wall_s": 1.0, "environment": {}}
-    store.write_record(entry["id"], record | {"resolved": {"num_parameters": PARAMETERS, **theta}})
+    resolved = {"num_parameters": PARAMETERS, **theta}
+    store.write_record(make_record(entry["id"], config=config, steps=steps, resolved=resolved))
 
 
 def _row(kind: str, first: int, last: int, payload: int) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _revision(results: Results) -> str:
 
     It is empty if there is no such repository. Results do not record the commit, so the current one is used.
     """
-    source = Path(str(results.lock.get("source", "")))
+    source = Path(results.lock.source)
     if not source.is_file():
         return ""
     command = ["git", "-C", str(source.parent), "describe", "--always", "--dirty=+", "--exclude=*"]
@@ -123,6 +123,6 @@ def _revision(results: Results) -> str:
 
 def _versions(results: Results) -> str:
     """Return the versions of fdabench that computed the results, each with its commit if it ran from a git checkout."""
-    environments = [record.get("environment", {}) for record in results.records.values()]
-    versions = {(environment.get("fdabench", ""), environment.get("git", "")) for environment in environments}
+    environments = [record.environment for record in results.records.values()]
+    versions = {(str(each.get("fdabench", "")), str(each.get("git", ""))) for each in environments}
     return ", ".join(f"{version} ({commit})" if commit else version for version, commit in sorted(versions) if version)

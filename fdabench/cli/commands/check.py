@@ -153,5 +153,5 @@ def _print_github(result: CheckResult) -> None:
 
 def _last_end_time(root: Path) -> str:
     """Return when the last cell ended, without a time zone, as the JUnit schema requires."""
-    ends = [record.get("ended", "") for record in load(root).records.values()]
+    ends = [record.ended for record in load(root).records.values()]
     return max(ends, default="")[:19] or "1970-01-01T00:00:00"

@@ -47,7 +47,7 @@ def _read_plugins() -> tuple[Registry, list[DoctorCheck]]:
 
 def _environment_class() -> Iterator[DoctorCheck]:
     """Yield what `check` requires to be equal, here and in a baseline, for a comparison to the last bit."""
-    record = current_environment(parse_device("auto"))
+    computed = current_environment(parse_device("auto"))
     yield DoctorCheck(
-        "class", "environment", ", ".join(f"{key} {value}" for key, value in environment_class(record).items())
+        "class", "environment", ", ".join(f"{key} {value}" for key, value in environment_class(computed).items())
     )

@@ -100,7 +100,7 @@ def print_extrapolation(
 
 def _results(root: Path, cells: tuple[Cell, ...] | list[Cell], source: str) -> Results:
     results = load(root)
-    if not {cell.id for cell in cells} & {cell["id"] for cell in results.lock["cell"]}:
+    if not {cell.id for cell in cells} & {cell.id for cell in results.lock.cell}:
         raise ResultError(
             f"{root}: none of the cells of {source} is in this folder; give the results of this suite with the same "
             "overrides"

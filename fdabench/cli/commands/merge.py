@@ -7,7 +7,7 @@ from pathlib import Path
 from fdabench.cli.console import print_result
 from fdabench.errors import UsageError
 from fdabench.formatting import plural
-from fdabench.results.folder import FAILURE_STATES, PENDING_STATES, SUCCESS_STATES
+from fdabench.results.cell_record import FAILURE_STATES, PENDING_STATES, SUCCESS_STATES
 from fdabench.results.merge import merge
 
 
@@ -34,6 +34,6 @@ def merge_results(roots: Sequence[Path], out: Path | None) -> None:
         f"{counts[state]} {state}" for state in (*SUCCESS_STATES, *FAILURE_STATES, *PENDING_STATES) if counts[state]
     ]
     print_result(
-        f"{out.as_posix()}: {len(merged.runs)} cells of {merged.lock['suite']} from {len(roots)} folders: "
+        f"{out.as_posix()}: {len(merged.runs)} cells of {merged.lock.suite} from {len(roots)} folders: "
         f"{', '.join(states)}"
     )

@@ -29,7 +29,7 @@ def write_report(roots: Sequence[Path], out: Path | None) -> None:
         except ResultError as error:
             # results in a read-only folder can be reported: the report does not read their derived tables
             print_note(f"note: {error}")
-    folder = out or _default_folder(roots[0], results[0].lock["suite"])
+    folder = out or _default_folder(roots[0], results[0].lock.suite)
     references = locked_citations(result.lock for result in results)
     written = build_report(results, folder, references)
     print_result(f"{len(written)} files in {folder.as_posix()}; open {(folder / 'index.html').as_posix()}")

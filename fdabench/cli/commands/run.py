@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import typer
 
@@ -38,8 +37,10 @@ from fdabench.experiment.distributed_cell import DistributedConfig, check_device
 from fdabench.experiment.environment import usable_cores
 from fdabench.experiment.git import revision_at
 from fdabench.experiment.status import CellStatus, attempts, cell_statuses, mark_all_to_run, summarize
-from fdabench.results.folder import FAILURE_STATES, ResultsFolder
+from fdabench.results.cell_record import FAILURE_STATES
+from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load, write_derived
+from fdabench.results.suite_lock import SuiteLock
 from fdabench.run_log import rotate, run_log
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import LoadedSuite
@@ -183,11 +184,10 @@ def _run_suite(
     )
 
 
-def _freeze(suite: LoadedSuite) -> dict[str, Any]:
+def _freeze(suite: LoadedSuite) -> SuiteLock:
     """Return the frozen suite. If a git repository holds the suite file, its revision is added."""
     lock, revision = suite.to_lock(), revision_at(Path(suite.source).parent)
-    # TOML requires plain values before tables
-    return {"suite_revision": revision, **lock} if revision else lock
+    return lock.with_changes({"suite_revision": revision}) if revision else lock
 
 
 def _select_cells(suite: LoadedSuite, selection: SelectionOptions) -> Sequence[Cell]:
@@ -210,13 +210,14 @@ def _handle_events(
     Returns:
         The states of the cells that ended, without interrupted ones.
     """
-    ended, stopping = [], False
+    ended: list[str] = []
+    stopping = False
     for event in events:
         log_event(event)
         reporter.on_event(event)
         notes.on_event(event)
-        if isinstance(event, CellFinished) and event.record["state"] != "interrupted":
-            ended.append(event.record["state"])
+        if isinstance(event, CellFinished) and event.record.state != "interrupted":
+            ended.append(event.record.state)
             stop.failed |= fail_fast and ended[-1] in FAILURE_STATES
         if stop.is_requested() and not stopping:
             reporter.print_line("stopping: running cells stop at their next step; a second Ctrl-C stops at once")

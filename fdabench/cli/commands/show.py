@@ -3,9 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from fdabench.cell_config import CellConfig
 from fdabench.cli.cell_page import print_page
 from fdabench.cli.cell_record import cell_record
 from fdabench.cli.cell_results import read_cell_results
@@ -64,20 +62,15 @@ def _split_words(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
 def _print_hint(folder: Path) -> None:
     """Print the command that shows the first cell, ready to paste."""
     with corruption_as_result_error(folder):
-        for entry in ResultsFolder(folder).read_lock()["cell"][:1]:
-            words = _cell(entry).title.replace("|", " ").split()
+        for locked in ResultsFolder(folder).read_lock().cell[:1]:
+            words = Cell.from_lock(locked).title.replace("|", " ").split()
             print_note(f"to show one cell: {shlex.join(['fdabench', 'show', folder.as_posix(), *words])}")
-
-
-def _cell(entry: dict[str, Any]) -> Cell:
-    return Cell(CellConfig.from_table(entry["config"]), entry["label"], entry["reference"])
 
 
 def _show_cell(store: ResultsFolder, words: Sequence[str], form: str) -> None:
     lock = store.read_lock()
-    results = read_cell_results(
-        store, lock, _find_cell({cell["id"]: _cell(cell) for cell in lock["cell"]}, words, store.root)
-    )
+    cells = {locked.id: Cell.from_lock(locked) for locked in lock.cell}
+    results = read_cell_results(store, lock, _find_cell(cells, words, store.root))
     if form == "json":
         print_data(cell_record(results))
     elif form in ("csv", "markdown"):

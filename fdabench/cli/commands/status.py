@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fdabench.cell_config import CellConfig
 from fdabench.cli.console import AS_TABLE, print_result, print_table
 from fdabench.cli.pace import CellPace, read_pace
 from fdabench.cli.states import RUNNING, describe_cause, live_state
@@ -18,14 +17,9 @@ from fdabench.formatting import (
     join_first,
     truncate_list,
 )
-from fdabench.results.folder import (
-    FAILURE_STATES,
-    PENDING_STATES,
-    SUCCESS_STATES,
-    Record,
-    ResultsFolder,
-    corruption_as_result_error,
-)
+from fdabench.results.cell_record import FAILURE_STATES, PENDING_STATES, SUCCESS_STATES, CellRecord
+from fdabench.results.folder import ResultsFolder, corruption_as_result_error
+from fdabench.results.suite_lock import LockedCell
 from fdabench.suite.cell import Cell
 from fdabench.tables import Column, Table, column
 
@@ -39,7 +33,7 @@ class CellView(NamedTuple):
 
     cell: Cell
     state: str
-    record: Record
+    record: CellRecord | None
     pace: CellPace | None
     """The progress of a running cell; None if the cell is not running, or has written no note yet."""
 
@@ -59,8 +53,8 @@ def print_status(root: Path, form: str) -> None:
     with corruption_as_result_error(root):
         store = ResultsFolder(root)
         lock = store.read_lock()
-        views = [_read_view(store, entry) for entry in lock["cell"]]
-        table = _state_table(views, lock["suite"])
+        views = [_read_view(store, locked) for locked in lock.cell]
+        table = _state_table(views, lock.suite)
         if form == "json":
             details = [(each.state, _cell_details(each)) for each in views if each.state in (RUNNING, *FAILURE_STATES)]
             records = [
@@ -75,15 +69,11 @@ def print_status(root: Path, form: str) -> None:
             print_result(line)
 
 
-def _read_view(store: ResultsFolder, entry: Mapping[str, Any]) -> CellView:
-    cell, record = (
-        Cell(CellConfig.from_table(entry["config"]), entry["label"], entry["reference"]),
-        store.read_record(entry["id"]),
-    )
-    state = live_state(store, entry["id"], record)
-    return CellView(
-        cell, state, record or {}, read_pace(store, entry["id"], record) if record and state == RUNNING else None
-    )
+def _read_view(store: ResultsFolder, locked: LockedCell) -> CellView:
+    record = store.read_record(locked.id)
+    state = live_state(store, locked.id, record)
+    pace = read_pace(store, locked.id, record) if record and state == RUNNING else None
+    return CellView(Cell.from_lock(locked), state, record, pace)
 
 
 def _state_table(views: Sequence[CellView], suite: str) -> Table:
@@ -103,26 +93,26 @@ def _format_which(record: Mapping[str, Any]) -> str:
 
 
 def _cell_details(each: CellView) -> dict[str, Any]:
-    process, pace = each.record.get("process", {}), each.pace
+    record, pace = each.record, each.pace
+    process = record.process if record else None
     return {
         "cell": each.cell.id,
         "what": each.cell.title,
-        "host": process.get("host"),
-        "pid": process.get("pid"),
+        "host": process.host if process else None,
+        "pid": process.pid if process else None,
         "step": pace.step if pace else None,
         "budget": pace.budget if pace else None,
         "accuracy": pace.accuracy if pace else None,
         "steps_per_s": pace.steps_per_s if pace else None,
         "left_s": pace.left_s if pace else None,
-        "error": describe_cause(each.record) if "error" in each.record else None,
+        "error": describe_cause(record) if record and record.error else None,
     }
 
 
 def _running_lines(views: Sequence[CellView]) -> Iterator[str]:
     for each in views:
-        if each.state == RUNNING:
-            process = each.record.get("process", {})
-            where = f"on {process.get('host')}, process {process.get('pid')}"
+        if each.record and each.record.process and each.state == RUNNING:
+            where = f"on {each.record.process.host}, process {each.record.process.pid}"
             yield f"running  {each.cell.title}   {_format_pace(each.pace)}{where}"
 
 
@@ -135,8 +125,8 @@ def _format_pace(pace: CellPace | None) -> str:
 
 
 def _failed_lines(views: Sequence[CellView], root: Path) -> Iterator[str]:
-    failed = [each for each in views if each.state in FAILURE_STATES]
-    lines = [f"{each.state}  {each.cell.title}\n       {describe_cause(each.record)}" for each in failed]
+    failed = [(each.cell, each.record) for each in views if each.record and each.state in FAILURE_STATES]
+    lines = [f"{record.state}  {cell.title}\n       {describe_cause(record)}" for cell, record in failed]
     yield from truncate_list(lines, MOST_FAILED, "and {} more; --output-format json prints all")
     if failed:
-        yield f"traceback: {shlex.join(['fdabench', 'show', root.as_posix(), failed[0].cell.id])}"
+        yield f"traceback: {shlex.join(['fdabench', 'show', root.as_posix(), failed[0][0].id])}"

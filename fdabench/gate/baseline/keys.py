@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fdabench.formatting import format_parameter
-from fdabench.results.folder import Record
+from fdabench.results.cell_record import ComputeEnvironment
 from fdabench.results.names import partition_name
 
 _CLASS = ("torch", "platform", "device", "capability", "blas", "threads", "deterministic")
@@ -20,14 +20,12 @@ _UNSAID = {
 """Defaults of a workload, which a name leaves out."""
 
 
-def environment_class(record: Record) -> dict[str, Any]:
+def environment_class(computed: ComputeEnvironment) -> dict[str, Any]:
     """What runs must have in common for their last bits to be the same."""
-    environment = record.get("environment", {})
-    found = {key: environment[key] for key in _CLASS if key in environment}
-    engine = str(record.get("engine", "unknown"))
+    found = {key: computed.environment[key] for key in _CLASS if key in computed.environment}
     # rows of one matrix round otherwise than alone, but for the engine that takes them one by one
-    together = f" x{record.get('together', 1)}" if engine != "sequential" else ""
-    return found | {"engine": engine + together}
+    together = f" x{computed.together}" if computed.engine != "sequential" else ""
+    return found | {"engine": computed.engine + together}
 
 
 def cell_key(config: Mapping[str, Any]) -> str:

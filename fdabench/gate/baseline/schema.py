@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from fdabench.accounting.costs import CONVENTIONS
 from fdabench.formatting import plural
-from fdabench.results.folder import SUCCESS_STATES
+from fdabench.results.cell_record import SUCCESS_STATES
 from fdabench.validation.messages import STRICT_TABLE, Issue, explain_value, table_issues
 from fdabench.validation.toml_text import format_toml, format_value
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -10,48 +10,51 @@ from fdabench.component_info import ComponentInfo
 from fdabench.gate.baseline.keys import cell_key, environment_class, short_hash
 from fdabench.gate.baseline.model import PROTOCOL, ResultsSummary, RunSummary, Sync, UnfinishedRun
 from fdabench.gate.output.source_files import relative_to_cwd
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.derive import derive_hits, derive_runs
-from fdabench.results.folder import SUCCESS_STATES, Record
 from fdabench.results.load import Results
-from fdabench.results.names import locked_info
+from fdabench.results.suite_lock import LockedCell
 
 
 def summarize_results(results: Results, protocol: Mapping[str, Any] | None = None) -> ResultsSummary:
     """The folder as the gate sees it, its costs read by another protocol where one is given."""
-    read_by = {key: (protocol or results.lock)[key] for key in PROTOCOL}
-    lock = {**results.lock, **read_by}
-    finished = {key: record for key, record in results.records.items() if record["state"] in SUCCESS_STATES}
+    read_by = {key: protocol[key] if protocol else getattr(results.lock, key) for key in PROTOCOL}
+    lock = results.lock.with_changes(read_by)
+    finished = {key: record for key, record in results.records.items() if record.has_result}
     totals = derive_runs(lock, finished, results.evals, results.ledger).set_index("cell_id")
     hits = dict(list(derive_hits(lock, finished, results.evals, results.ledger).groupby("cell_id")))
     tables = {name: dict(list(getattr(results, name).groupby("cell_id"))) for name in ("ledger", "rounds", "partition")}
     found = []
-    for cell in results.lock["cell"]:
-        if cell["id"] in finished:
-            own = {name: by_cell.get(cell["id"], pd.DataFrame()) for name, by_cell in tables.items()}
-            reached = hits.get(cell["id"], pd.DataFrame(columns=["target", "reached", "bytes_total", "step"]))
-            strategy = locked_info(lock, "strategies", cell["config"]["strategy"]["kind"])
-            found.append(_run(finished[cell["id"]], totals.loc[cell["id"]], reached, own, strategy))
-    environments = {short_hash(kind): kind for kind in map(environment_class, finished.values())}
+    for cell in lock.cell:
+        if cell.id in finished:
+            own = {name: by_cell.get(cell.id, pd.DataFrame()) for name, by_cell in tables.items()}
+            reached = hits.get(cell.id, pd.DataFrame(columns=["target", "reached", "bytes_total", "step"]))
+            strategy = lock.info("strategies", cell.config.strategy.kind)
+            total = cast("pd.Series[Any]", totals.loc[cell.id])
+            found.append(_run(finished[cell.id], total, reached, own, strategy))
+    environments = {
+        short_hash(kind): kind
+        for kind in (environment_class(record.compute_environment) for record in finished.values())
+    }
     unfinished = {
-        cell["id"]: _unfinished(cell["id"], cell["config"], results.records.get(cell["id"]))
-        for cell in lock["cell"]
-        if cell["id"] not in finished
+        cell.id: _unfinished(cell, results.records.get(cell.id)) for cell in lock.cell if cell.id not in finished
     }
     ordered = sorted(found, key=lambda run: (run.cell, run.seed, run.id))
-    return ResultsSummary(lock["suite"], read_by, environments, tuple(ordered), unfinished)
+    return ResultsSummary(lock.suite, read_by, environments, tuple(ordered), unfinished)
 
 
-def _unfinished(key: str, config: Mapping[str, Any], record: Record | None) -> UnfinishedRun:
+def _unfinished(locked: LockedCell, record: CellRecord | None) -> UnfinishedRun:
     """What became of a run that has no result. Its traceback is for `fdabench show`; its last line is the error."""
-    cell, told = cell_key(config), record or {}
-    lines = [" ".join(line.split()) for line in str(told.get("error", "")).splitlines() if line.strip()]
-    place = relative_to_cwd(str(told.get("plugin", "")))
-    error = lines[-1] if lines else ""
-    return UnfinishedRun(cell, f"{cell} s{config['seed']}", told.get("state", "pending"), key, error, place)
+    cell, key = cell_key(locked.config.to_dict()), locked.id
+    title = f"{cell} s{locked.config.seed}"
+    if record is None:
+        return UnfinishedRun(cell, title, "pending", key, "", relative_to_cwd(""))
+    lines = [" ".join(line.split()) for line in record.error.splitlines() if line.strip()]
+    return UnfinishedRun(cell, title, record.state, key, lines[-1] if lines else "", relative_to_cwd(record.plugin))
 
 
 def _run(
-    record: Record,
+    record: CellRecord,
     total: "pd.Series[Any]",
     hits: pd.DataFrame,
     own: Mapping[str, pd.DataFrame],
@@ -60,15 +63,15 @@ def _run(
     syncs = _syncs(own["rounds"])
     reached = hits[hits["reached"].astype(bool)]
     targets = [str(float(target)) for target in reached["target"]]
-    config, resolved = record["config"], record["resolved"]
+    config, resolved = record.config.to_dict(), record.resolved
     return RunSummary(
         cell=cell_key(config),
-        seed=config["seed"],
-        id=record["id"],
-        environment=short_hash(environment_class(record)),
-        state=record["state"],
-        num_parameters=resolved["num_parameters"],
-        seeds=short_hash(record.get("seeds", {})),
+        seed=record.config.seed,
+        id=record.id,
+        environment=short_hash(environment_class(record.compute_environment)),
+        state=record.state,
+        num_parameters=int(resolved["num_parameters"]),
+        seeds=short_hash(record.seeds),
         partition=short_hash(own["partition"].drop(columns="cell_id", errors="ignore").to_numpy().tolist()),
         payload=_payload(own["ledger"]),
         theta=resolved.get("theta"),

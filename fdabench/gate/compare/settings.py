@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fdabench.errors import NotComparedError
 from fdabench.results.files import read_bytes
+from fdabench.results.suite_lock import SuiteLock
 from fdabench.validation.messages import STRICT_TABLE, format_issue, line_origins, table_issues
 from fdabench.validation.toml_text import key_lines
 
@@ -52,7 +53,7 @@ class _Lock(BaseModel):
     gate: _GateTable = _GateTable()
 
 
-def read_gate_settings(lock: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def read_gate_settings(lock: SuiteLock, path: Path) -> dict[str, Any]:
     """The frozen suite's `[gate]`, which people may have edited.
 
     Args:
@@ -63,10 +64,10 @@ def read_gate_settings(lock: Mapping[str, Any], path: Path) -> dict[str, Any]:
         NotComparedError: nothing can be judged by it.
     """
     try:
-        _Lock.model_validate(lock)
+        _Lock.model_validate({"gate": lock.gate})
     except ValidationError as error:
         origins = line_origins(path.as_posix(), key_lines(read_bytes(path).decode("utf-8-sig")))
         found = [format_issue(issue, origins) for issue in table_issues(error, _Lock)]
         first = f"{path}: not as fdabench wrote it; `run` writes it anew when it is gone"
         raise NotComparedError("\n".join([first, *found])) from error
-    return {**DEFAULTS, **lock.get("gate", {})}
+    return {**DEFAULTS, **(lock.gate if isinstance(lock.gate, dict) else {})}

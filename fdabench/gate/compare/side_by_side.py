@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from fdabench.gate.compare.samples import MetricLosses, accuracy_sample, target_
 from fdabench.gate.compare.stats import ROUNDING, moderated_t
 from fdabench.results.flatten_keys import flatten_keys
 from fdabench.results.load import Results
+from fdabench.results.suite_lock import LockedCell
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,19 @@ def side_by_side(a: Results, b: Results) -> Comparison:
 
 
 def _same_settings(a: Results, b: Results, old: AbstractSet[str], new: AbstractSet[str]) -> list[tuple[str, str]]:
-    there = {_place(cell): cell["id"] for cell in b.lock["cell"] if cell["id"] in new}
-    mine = [(cell["id"], _place(cell)) for cell in a.lock["cell"] if cell["id"] in old]
+    there = {_place(cell): cell.id for cell in b.lock.cell if cell.id in new}
+    mine = [(cell.id, _place(cell)) for cell in a.lock.cell if cell.id in old]
     return [(key, there[place]) for key, place in mine if place in there]
 
 
-def _place(cell: Mapping[str, Any]) -> str:
-    config = cell["config"]
+def _place(cell: LockedCell) -> str:
+    config = cell.config.to_dict()
     axes = [config[key] for key in ("dataset", "model", "workers", "batch_size", "partition", "seed")]
-    return f"{cell['label']} {axes}"
+    return f"{cell.label} {axes}"
 
 
 def _differing(a: Results, b: Results, alike: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    left, right = ({cell["id"]: flatten_keys(cell["config"]) for cell in side.lock["cell"]} for side in (a, b))
+    left, right = ({cell.id: flatten_keys(cell.config.to_dict()) for cell in side.lock.cell} for side in (a, b))
     keys = {
         key
         for one, other in alike

@@ -3,25 +3,25 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from fdabench.gate.output.units import strategy_kinds
+from fdabench.results.suite_lock import SuiteLock
 
 _ROLES = ("strategies", "monitors", "servers", "triggers", "codecs", "corrections")
 
 
-def source_files(lock: Mapping[str, Any]) -> dict[str, str]:
+def source_files(lock: SuiteLock) -> dict[str, str]:
     """The suite's file under "", and the plug-in file of each name that one adds; only files that are there.
 
     Args:
         lock: the frozen suite; its `source` is the path that `fdabench run` was given.
     """
-    source = Path(str(lock.get("source", "")))
+    source = Path(lock.source)
     found = {"": source}
-    for plugin in lock.get("plugins", []):
-        for added in plugin.get("adds", []):
-            role, _, name = str(added).partition(".")
-            found |= {name: source.parent / str(plugin.get("name", ""))} if role in _ROLES else {}
+    for plugin in lock.plugins:
+        for added in plugin.adds:
+            role, _, name = added.partition(".")
+            found |= {name: source.parent / plugin.name} if role in _ROLES else {}
     return {name: relative_to_cwd(str(path)) for name, path in found.items() if path.is_file()}
 
 

@@ -62,7 +62,7 @@ def _panel(axes: Axes, data: ReportData, evals: pd.DataFrame, x: str) -> None:
     for place, (label, mine) in enumerate(evals.groupby("label", sort=False)):
         with tag_artists(axes, str(label)):
             _strategy(axes, mine, x, data.looks[str(label)], place)
-    targets = list(data.locks[evals["suite"].iloc[0]]["targets"])
+    targets = list(data.locks[evals["suite"].iloc[0]].targets)
     target_lines(axes, targets)
     (byte_axis if x == "bytes_total" else step_axis)(axes.xaxis, log_limits(evals[x]))
     shown, below = what_matters(evals, targets)
@@ -173,7 +173,7 @@ def _every(points: int) -> int:
 
 
 def caption_accuracy(data: ReportData, x: str) -> str:
-    targets = sorted({target for lock in data.locks.values() for target in lock["targets"]})
+    targets = sorted({target for lock in data.locks.values() for target in lock.targets})
     lines = (
         f" Dotted: target{'s' * (len(targets) != 1)} {join_first([format_target(t) for t in targets])}."
         if targets

@@ -17,14 +17,11 @@ from fdabench.tables import Column, Record, column, number
 
 def networks_of(data: ReportData, suite: str) -> Mapping[str, Network]:
     """The named networks, and the suite's own."""
-    own = data.locks[suite].get("network", [])
-    return {
-        **NETWORKS,
-        **{
-            each["name"]: Network(each["bandwidth_mbps"] * 1e6, each["latency_ms"] * 1e-3, each["shared"])
-            for each in own
-        },
+    own = {
+        each.name: Network(each.bandwidth_mbps * 1e6, each.latency_ms * 1e-3, each.shared)
+        for each in data.locks[suite].network
     }
+    return {**NETWORKS, **own}
 
 
 def times_frame(data: ReportData) -> pd.DataFrame:

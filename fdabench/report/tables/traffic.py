@@ -26,8 +26,8 @@ def traffic_frame(data: ReportData) -> pd.DataFrame:
     whole = grouped["received_bytes"].agg(lambda counts: counts.sum(skipna=False))["received_bytes"]
     frame = grouped[_SUMS].sum(min_count=1).assign(received_bytes=whole)
     return frame.assign(
-        processes=[records[cell]["processes"] for cell in frame["cell_id"]],
-        mean=[records[cell]["mean"] for cell in frame["cell_id"]],
+        processes=[records[cell].processes for cell in frame["cell_id"]],
+        mean=[records[cell].mean for cell in frame["cell_id"]],
         ratio=frame["received_bytes"] / frame["predicted_bytes"],
     )
 

@@ -1,0 +1,127 @@
+"""What `suite.lock.toml` holds: the suite that results belong to, frozen and expanded.
+
+`fdabench.suite` makes a `SuiteLock` before anything runs, and everything that reads results gets one. The names of the
+fields are the keys of the file, in its order. A key that a suite does not need has its default, and is not written.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer
+
+from fdabench.cell_config import CellConfig, ConfigTable
+from fdabench.component_info import ComponentInfo
+from fdabench.hyperparameters import NAME
+
+
+def _check_name(name: object) -> object:
+    """Names become folders: one that leads out of the results, or out of `reports`, was not given by fdabench."""
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
+        raise ValueError(f"{name!r:.60} is no name that fdabench gives")
+    return name
+
+
+def _read_info(table: object) -> ComponentInfo:
+    """Descriptions are printed and drawn; one that this version cannot read was damaged, or made by another version."""
+    if isinstance(table, ComponentInfo):
+        return table
+    if not isinstance(table, Mapping):
+        raise ValueError(f"expected a table, found {table!r:.60}")
+    try:
+        return ComponentInfo.from_table(table)
+    except TypeError as error:
+        # an unknown key, which pydantic does not expect as a TypeError
+        raise ValueError(f"{error!s:.120}") from error
+
+
+ConventionName = Literal["paper", "star", "ring", "upload"]
+"""The keys of `accounting.costs.CONVENTIONS`, which is not imported here: reading a lock needs no pandas."""
+_Name = Annotated[str, BeforeValidator(_check_name)]
+_Info = Annotated[InstanceOf[ComponentInfo], BeforeValidator(_read_info), PlainSerializer(lambda info: info.as_table())]
+
+
+class LockedCell(ConfigTable):
+    """A cell of the grid.
+
+    Args:
+        id: the first 12 hex digits of SHA-256 of the configuration's canonical JSON; the name of the cell's folder.
+        label: the name of its strategy in tables and plots, made from what varies.
+        reference: whether the suite compares the others against its strategy.
+    """
+
+    id: _Name
+    label: str
+    reference: bool
+    config: CellConfig
+
+
+class LockedPlugin(ConfigTable):
+    """A plug-in that adds a component in use.
+
+    Args:
+        name: of the plug-in, as lists have it.
+        adds: role and name of each of its components, such as `strategies.kamp`.
+        code: hashes of its files, by name.
+    """
+
+    name: str
+    adds: list[str] = Field(default=[])
+    code: dict[str, str] = Field(default={})
+
+
+class LockedNetwork(ConfigTable):
+    """A network of the suite's own, on which reports tell the time to accuracy."""
+
+    name: str
+    bandwidth_mbps: float
+    latency_ms: float = 0.0
+    shared: bool = False
+
+
+class SuiteLock(ConfigTable):
+    """A suite as it was run.
+
+    Args:
+        suite_revision: the commit of the repository that holds the suite's file, `+` where files differed.
+        fdabench: the version that wrote the lock.
+        suite: the name of the suite.
+        tuning: how hyper-parameters were chosen.
+        source: the path of the suite's file, as it was given.
+        overrides: what `--set` and `--seeds` were given.
+        targets, consecutive, comparison: the accuracies to reach, and when one counts as reached.
+        headline: the target that strategies are compared at first, where the suite names it.
+        convention: how bytes are counted; a key of `accounting.costs.CONVENTIONS`.
+        network: networks that reports tell the time to accuracy on, besides the built-in ones.
+        gate: margins and limits of `fdabench check`. People may edit them, so `gate.compare.settings` checks them.
+        components: what each component in use declares about itself, by role and name in the registry.
+        cell: the cells, in the order of the grid.
+    """
+
+    suite_revision: str = ""
+    fdabench: str = ""
+    suite: _Name
+    description: str = ""
+    tuning: str = ""
+    source: str = ""
+    overrides: list[str] = Field(default=[])
+    plugins: list[LockedPlugin] = Field(default=[])
+    seeds: list[int]
+    targets: list[float]
+    headline: float | None = None
+    consecutive: int
+    comparison: Literal[">=", ">"]
+    convention: ConventionName
+    network: list[LockedNetwork] = Field(default=[])
+    gate: object = Field(default={})
+    components: dict[str, dict[str, _Info]] = Field(default={})
+    cell: list[LockedCell]
+
+    def info(self, role: str, kind: str) -> ComponentInfo:
+        """The description of a component; the default one where the lock has none.
+
+        Args:
+            role: `strategies`, `monitors`, ...
+            kind: the component's name in the registry.
+        """
+        return self.components.get(role, {}).get(kind, ComponentInfo())
