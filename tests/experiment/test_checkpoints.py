@@ -88,7 +88,7 @@ def all_kinds(cells: Cells) -> list[Cell]:
     found, warmup = cells(), {"kind": "constant", "warmup": 0.5, "warmup_steps": 0}
     local = found[0].config.optimizer.to_table() | {"schedule": warmup, "clip": 0.5}
     ddp = found[0].config.with_changes({"strategy": {"kind": "ddp"}, "optimizer": local})
-    configs = {"DDP": ddp, **{name: found[0].config.with_changes({"strategy": STATEFUL[name]}) for name in STATEFUL}}
+    configs = {"DDP": ddp} | {key: found[0].config.with_changes({"strategy": STATEFUL[key]}) for key in STATEFUL}
     return [*found, *(replace(found[0], config=config, label=label) for label, config in configs.items())]
 
 
