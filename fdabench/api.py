@@ -55,17 +55,10 @@ from fdabench.errors import (
     UsageError,
     WorkloadError,
 )
+from fdabench.execution.backend import ComputeOptions, make_context
 from fdabench.execution.events import CellFinished, CellProgress, CellStarted, CellWarning, Event, Idle, log_event
-from fdabench.execution.local_backend import RunContext, run_cells
+from fdabench.execution.local_backend import run_cells
 from fdabench.execution.plugin_data import hash_plugin_data
-from fdabench.execution.preflight import (
-    check_runnable,
-    default_cells_per_batch,
-    default_jobs,
-    parse_device,
-    parse_engine,
-)
-from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.status import cell_statuses
 from fdabench.hyperparameters import Count, Decay, NonNegative, PositiveFloat, Seed, Steps, Threshold
 from fdabench.models.base import ModelSpec
@@ -190,40 +183,23 @@ def run_suite(
         ResultError: the folder holds the results of something else, or cannot be written.
     """
     suite = read_suite(Path(path), overrides)
-    store = ResultsFolder(Path(out or Path("results") / suite.suite.name))
-    to_run, context = _plan(suite, store, jobs, device, data_dir(Path(datasets) if datasets else None))
+    store, root = (
+        ResultsFolder(Path(out or Path("results") / suite.suite.name)),
+        data_dir(Path(datasets) if datasets else None),
+    )
+    hashed = hash_plugin_data([cell.config.dataset for cell in suite.cells], root, suite.registry)
+    statuses = cell_statuses(suite.cells, store, hashed.registry)
+    to_run = [each.cell for each in statuses if each.status not in ("done", "failed")]
+    context = make_context(to_run, store, hashed, root, ComputeOptions(device, jobs=jobs))
     store.write_lock(suite.to_lock())
     rotate(store.root)
-    with run_log(store.root):
+    with run_log(store.root if to_run else None):
         for event in run_cells(to_run, context):
             log_event(event)
             on_event(event)
     results = load(store.root)
     write_derived(results)
     return results
-
-
-def _plan(
-    suite: LoadedSuite, store: ResultsFolder, jobs: int | None, device: str, root: Path
-) -> tuple[list[Cell], RunContext]:
-    """The cells without a result, and what they run on. Faults of data and device come before anything is written."""
-    hashed = hash_plugin_data([cell.config.dataset for cell in suite.cells], root, suite.registry)
-    statuses = cell_statuses(suite.cells, store, hashed.registry)
-    to_run = [each.cell for each in statuses if each.status not in ("done", "failed")]
-    data = load_datasets([cell.config.dataset for cell in to_run], root, hashed.registry, hashed.data)
-    where = parse_device(device)
-    check_runnable(to_run, data, where, hashed.registry)
-    context = RunContext(
-        store,
-        data,
-        where,
-        parse_engine("auto", where),
-        min(jobs or default_jobs(where), max(1, len(to_run))),
-        1,
-        default_cells_per_batch(where, to_run),
-        hashed.registry,
-    )
-    return to_run, context
 
 
 def load_results(root: Path | str) -> Results:

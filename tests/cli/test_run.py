@@ -226,7 +226,7 @@ def test_the_program_refuses_a_bad_suite_with_exit_2(fdabench_in: Fdabench, tmp_
         "fdabench: tiny.toml: 2 faults\n"
         "--set budget.steps: -1 is out of range: it must be at least 1\n"
         "--set strategy.1.thetta: unknown key: fda takes no thetta; allowed: kind, theta, monitor, every, server, "
-        'name, reference, optimizer; did you mean "theta"?\n'
+        'codec, feedback, correction, most, lag, last, name, reference, optimizer; did you mean "theta"?\n'
     )
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
 

@@ -19,22 +19,12 @@ from fdabench.cli.progress_notes import ProgressNotes
 from fdabench.cli.stop import StopRequest, capture_signals
 from fdabench.cli.suites import grid_summary, load_suite, results_dir
 from fdabench.datasets.base import data_dir
-from fdabench.execution.backend import Backend
+from fdabench.execution.backend import Backend, ComputeOptions, make_context
 from fdabench.execution.events import CellFinished, Event, log_event
 from fdabench.execution.lease import discard_checkpoints
-from fdabench.execution.local_backend import RunContext
-from fdabench.execution.plugin_data import HashedData, hash_plugin_data
-from fdabench.execution.preflight import (
-    check_runnable,
-    default_cells_per_batch,
-    default_jobs,
-    parse_device,
-    parse_engine,
-)
-from fdabench.execution.shared_data import load_datasets
+from fdabench.execution.plugin_data import hash_plugin_data
 from fdabench.experiment.checkpoint.file import DEFAULT_INTERVAL_S
-from fdabench.experiment.distributed_cell import DistributedConfig, check_devices
-from fdabench.experiment.environment import usable_cores
+from fdabench.experiment.distributed_cell import DistributedConfig
 from fdabench.experiment.git import revision_at
 from fdabench.experiment.status import CellStatus, attempts, cell_statuses, mark_all_to_run, summarize
 from fdabench.results.cell_record import FAILURE_STATES
@@ -158,7 +148,8 @@ def _run_suite(
     if request.selection.fresh:
         statuses = mark_all_to_run(statuses)
     to_run = [each.cell for each in statuses if _is_to_run(each, request.selection)]
-    context = _make_context(to_run, store, hashed, request, distributed)
+    root, options = data_dir(request.data_dir), _compute_options(request.execution)
+    context = make_context(to_run, store, hashed, root, options, distributed)
     backend.check(to_run, context)
     lock = _freeze(suite)
     store.write_lock(lock)
@@ -225,43 +216,12 @@ def _handle_events(
     return ended
 
 
-def _make_context(
-    cells: Sequence[Cell],
-    store: ResultsFolder,
-    hashed: HashedData,
-    request: RunOptions,
-    distributed: DistributedConfig | None,
-) -> RunContext:
-    """Return what the cells are computed with, after checking the device, the engine and the data.
-
-    All faults are raised here, before anything is written.
-
-    Raises:
-        UsageError: the device or the engine is not available.
-        WorkloadError: data cannot be loaded, or a cell cannot be run with it.
-    """
-    options = request.execution
-    device = parse_device(options.device)
-    engine = parse_engine("auto" if distributed else options.engine, device)
-    processes = distributed.size if distributed else 1
-    if distributed:
-        check_devices(device, distributed)
-    registry = hashed.registry
-    data = load_datasets([cell.config.dataset for cell in cells], data_dir(request.data_dir), registry, hashed.data)
-    check_runnable(cells, data, device, registry, processes)
-    jobs = (
-        1
-        if distributed and distributed.external_rendezvous
-        else min(options.jobs or default_jobs(device, processes), max(1, len(cells)))
+def _compute_options(options: ExecutionOptions) -> ComputeOptions:
+    every = options.checkpoint_every
+    every_s = parse_duration("--checkpoint-every", every) if every else DEFAULT_INTERVAL_S
+    return ComputeOptions(
+        options.device, options.engine, options.jobs, options.threads, options.cells_per_batch, every_s
     )
-    threads = options.threads or max(1, usable_cores() // (jobs * processes))
-    cells_per_batch = 1 if distributed else options.cells_per_batch or default_cells_per_batch(device, cells)
-    every_s = (
-        parse_duration("--checkpoint-every", options.checkpoint_every)
-        if options.checkpoint_every
-        else DEFAULT_INTERVAL_S
-    )
-    return RunContext(store, data, device, engine, jobs, threads, cells_per_batch, registry, every_s, distributed)
 
 
 def _results_folder(suite: LoadedSuite, request: RunOptions) -> Path:
