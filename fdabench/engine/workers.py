@@ -211,6 +211,12 @@ class Workers:
 
         Running statistics follow `TrainingConfig.batchnorm_stats`, optimizer states follow `state_on_sync`. Averages of
         either go through `channel`, which records them.
+
+        Args:
+            group: the index of the group.
+            w_KD: the models after the sync, shape [K, D].
+            channel: of the group's cell.
+            syncs: the number of syncs so far, this one included.
         """
         self.weights(group).copy_(w_KD)
         b_KB = self.statistics(group)

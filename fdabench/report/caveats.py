@@ -9,6 +9,7 @@ from fdabench.analysis.evaluations import hits_lost_again, margins_under_one_eva
 from fdabench.formatting import (
     describe_budget,
     distinct_budgets,
+    format_bytes,
     format_component,
     format_percent,
     format_target,
@@ -20,6 +21,7 @@ from fdabench.formatting import (
 FEW_SEEDS = 3
 LARGE_STATE = 0.1
 COARSE = 0.1
+UNEQUAL = 0.1
 LEAST_THETAS = 3
 """From which on the figure of a sweep is drawn."""
 _ENVIRONMENT = ("fdabench", "git", "python", "torch", "numpy", "platform", "device", "capability", "blas", "threads")
@@ -115,6 +117,21 @@ def _large_state(data: ReportData) -> Iterator[str]:
         )
 
 
+def _up_and_down(data: ReportData) -> Iterator[str]:
+    """Yield one sentence if a codec makes workers send much less or more than they receive."""
+    packed = data.finished[data.finished["codec"] != ""].groupby("label", sort=False)[["bytes_up", "bytes_down"]].mean()
+    apart = packed[(packed["bytes_up"] / packed["bytes_down"].clip(lower=1) - 1).abs() > UNEQUAL]
+    if len(apart):
+        each = [
+            f"{label} {format_bytes(row['bytes_up'])} up and {format_bytes(row['bytes_down'])} down"
+            for label, row in apart.iterrows()
+        ]
+        yield (
+            f"Up and down differ: {join_first(each, 8)} over a whole run ({data.conventions}). Where one direction of "
+            "a link is slower, or another convention is used, the order may be another."
+        )
+
+
 def _coarse(data: ReportData) -> Iterator[str]:
     hits = data.at_suite_target[data.at_suite_target["reached"]]
     if hits.empty:
@@ -170,6 +187,7 @@ _CHECKS: tuple[Callable[[ReportData], Iterator[str]], ...] = (
     _unequal_hits,
     _coarse,
     _large_state,
+    _up_and_down,
     _optimizers,
     _two_thetas,
     _budgets,

@@ -20,7 +20,7 @@ class AdaCommStrategy(Rounds):
         name="AdaComm",
         formula="after ⌈√(τ₁ lr₀ f / (lr f₀))⌉ local steps w ← w + ū; f: mean loss",
         references=("wang2019",),
-        color="#B8336A",
+        color="#B45F06",
         marker="o",
         variant="Paddle's AdaptiveLocalSGD",
     )

@@ -51,6 +51,8 @@ class FDAOpt:
         references=("theologitis2025fdaopt",),
         label="{monitor}FDA-Opt",
         group="FDA",
+        color="#1A237E",
+        marker="^",
     )
 
     def __post_init__(self) -> None:

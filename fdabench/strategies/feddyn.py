@@ -23,5 +23,5 @@ class FedDyn(FedAvg):
         formula="FedAvg with g_k ← g_k + α (w_k − w₀) − h_k and w ← w + ū + Σ ū",
         references=("acar2021",),
         color="#4E342E",
-        marker="8",
+        marker="d",
     )

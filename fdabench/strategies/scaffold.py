@@ -20,6 +20,6 @@ class ScaffoldStrategy(FedAvg):
         name="SCAFFOLD",
         formula="FedAvg with g_k ← g_k + c − c_k",
         references=("karimireddy2020",),
-        color="#C2185B",
+        color="#6A1B9A",
         marker="D",
     )

@@ -24,6 +24,6 @@ class SparseLoCo(FedAvg):
         name="SparseLoCo",
         formula="FedAvg of top-k messages C(m), m = u + β e, with the residuals e ← m − C(m)",
         references=("sarfi2025",),
-        color="#C2185B",
+        color="#00695C",
         marker="p",
     )

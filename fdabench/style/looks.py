@@ -63,7 +63,7 @@ def assign_styles(families: Mapping[str, str], declared: Mapping[str, Paint]) ->
     Returns:
         Label -> style, in the same order.
     """
-    paints = {**declared, **_paints({name for name in families.values() if name not in declared})}
+    paints = {**declared, **_paints({name for name in families.values() if name not in declared}, declared)}
     looks: dict[str, PlotStyle] = {}
     for family in dict.fromkeys(families.values()):
         variants = [label for label, name in families.items() if name == family]
@@ -71,7 +71,7 @@ def assign_styles(families: Mapping[str, str], declared: Mapping[str, Paint]) ->
     return {label: looks[label] for label in families}
 
 
-def _paints(undeclared: Set[str]) -> dict[str, Paint]:
+def _paints(undeclared: Set[str], declared: Mapping[str, Paint]) -> dict[str, Paint]:
     """Return a color and a marker for each family, chosen by a hash of its name.
 
     So a family is drawn the same way in every report, unless another family of the report has the same hash.
@@ -84,7 +84,7 @@ def _paints(undeclared: Set[str]) -> dict[str, Paint]:
     for name in sorted(undeclared):
         first = crc32(name.encode()) % len(_SPARE)
         order = every[first : len(_SPARE)] + every[:first] + every[len(_SPARE) :]
-        paints[name] = next((paint for paint in order if paint not in paints.values()), order[0])
+        paints[name] = next((paint for paint in order if paint not in (*paints.values(), *declared.values())), order[0])
     return paints
 
 

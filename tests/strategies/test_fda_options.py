@@ -6,6 +6,7 @@ from math import inf
 import pytest
 import torch
 
+from fdabench.codecs import CODECS
 from fdabench.engine.loop import StepEvent
 from fdabench.monitors.exact import Exact
 from fdabench.monitors.linear import Linear
@@ -14,6 +15,7 @@ from fdabench.servers.average import Average
 from fdabench.strategies.fda import FDA
 from fdabench.strategies.fdaopt import FDAOpt
 from fdabench.strategies.fedavg import FedAvg
+from support.strategies import component
 from support.toy import STEPS, train
 
 
@@ -88,6 +90,20 @@ def test_the_threshold_of_fda_opt_follows_the_variance_of_the_round() -> None:
         checks = (before.step - before.round.start) // 2
         assert after.outcome.theta == pytest.approx(5 / 2 * before.outcome.estimate / checks, rel=1e-3)
         assert after.outcome.estimate > after.outcome.theta or after.step - after.round.start == 10
+
+
+@pytest.mark.parametrize("kind", CODECS)
+def test_with_a_lossy_codec_the_estimate_still_bounds_the_variance(kind: str) -> None:
+    """Drifts are measured against a global model that all workers share; residuals are outside of the models."""
+
+    def bounded(moment: StepEvent) -> None:
+        u_KD = moment.context.w_KD - moment.round.anchor_D
+        variance = float(u_KD.square().sum(1).mean() - u_KD.mean(0).square().sum())
+        assert moment.outcome.estimate >= variance - 1e-6
+        if moment.outcome.synced:
+            assert torch.equal(moment.outcome.w_KD, moment.outcome.round.anchor_D.expand_as(u_KD))
+
+    assert len(train(FDA(0.03, Linear(), codec=component(CODECS[kind]), feedback=0.9), on_step=bounded).syncs) > 1
 
 
 @pytest.mark.parametrize(
