@@ -43,7 +43,7 @@ def _read_info(table: object) -> ComponentInfo:
 
 
 ConventionName = Literal["paper", "star", "ring", "upload"]
-"""The keys of `accounting.costs.CONVENTIONS`. It is not imported here, so that reading a lock does not import pandas."""
+"""The keys of `accounting.costs.CONVENTIONS`, which is not imported, so that reading a lock does not import pandas."""
 _Name = Annotated[str, BeforeValidator(_check_name)]
 _Info = Annotated[InstanceOf[ComponentInfo], BeforeValidator(_read_info), PlainSerializer(lambda info: info.as_table())]
 
