@@ -96,7 +96,7 @@ def _clearly_worse(reached: Counts) -> npt.NDArray[np.bool_]:
 def _log_bytes(rows: pd.DataFrame) -> pd.DataFrame:
     """The logarithm of the bytes of hits: a row for each workload and seed, a column for each strategy."""
     hits = rows[rows["reached"] > 0]
-    logs = np.log(hits["bytes_total"].astype(float).clip(lower=1))  # one worker in a ring pays nothing
+    logs = np.log(hits["bytes_total"].astype(float).clip(lower=1))  # avoids log(0): a ring of one worker sends nothing
     return hits.assign(logs=logs).pivot_table(index=PAIR, columns="label", values="logs", sort=False)
 
 

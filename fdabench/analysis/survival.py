@@ -2,7 +2,7 @@
 
 Kaplan and Meier, Nonparametric Estimation from Incomplete Observations, JASA 53, 1958.
 
-A miss means that the target takes more steps than the cell made. All estimates are in steps. The suite sets the step at
+A miss means that the target takes more steps than the cell ran. All estimates are in steps. The suite sets the step at
 which a run ends, so the censoring does not depend on when the target would have been reached. In bytes it does: a
 strategy that spends more per step is censored at a larger cost, and the Kaplan-Meier estimator is biased (Lin et al.,
 Biometrics 53, 1997; Zhao et al., Statistics in Medicine 30, 2011). There is therefore no curve for bytes. They are
