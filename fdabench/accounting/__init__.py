@@ -1,1 +1,1 @@
-"""What communication costs: bytes under each convention, and time on each network."""
+"""Computes what communication costs: bytes in each convention, and time on each network."""

@@ -1,14 +1,15 @@
-"""What a collective costs, as named functions of the facts in the ledger. Reading, never a rerun.
+"""Computes the bytes of a cell in each convention from the collectives in its ledger, without running it again.
 
 A worker sends `up` bytes into a collective and receives `down` bytes; K is the number of workers. A cost is in bytes
-over all workers. `paper` is how the FDA authors count (EDBT 2025, their notebook): a model goes up and down, a local
-state goes up only, and the initial distribution counts as one more sync.
+over all workers. The convention `paper` is how the FDA authors count (EDBT 2025, their notebook): a model is sent up
+and down, a local state is sent up only, and the initial distribution counts as one more sync.
 
-For packed messages, `ring` means an all-to-all and an all-gather of shards, (K - 1) (up + down) bytes; where each
-worker receives the messages of all others, (K - 1) K up. With `paper` and `star` these pass through a hub.
+For packed messages, `ring` means an all-to-all and an all-gather of shards, (K - 1) (up + down) bytes. If each worker
+receives the messages of all others, it is (K - 1) K up. With `paper` and `star` such messages pass through a hub.
 
-An evaluation comes when the gradients and the local states of its step are in and its sync, if any, is not yet made
-(FDA paper, Algorithm 1 as its authors run it), or after the sync of its step, which it then pays (`after_sync`).
+An evaluation takes place after the gradients and the local states of its step were sent and before the sync of its
+step, if any (FDA paper, Algorithm 1 as its authors run it). With `after_sync` it takes place after that sync, whose
+bytes are then included.
 """
 
 from collections import Counter
@@ -21,14 +22,14 @@ import pandas as pd
 
 
 class Message(NamedTuple):
-    """One collective, from the side of one worker."""
+    """The part of one worker in one collective."""
 
     up: int
-    """Bytes that it sends."""
+    """Bytes that the worker sends."""
     down: int
-    """Bytes that it receives."""
+    """Bytes that the worker receives."""
     operation: str = "all_reduce"
-    """One of those in `core.ledger`."""
+    """One of the operations in `core.ledger`."""
 
 
 Cost = Callable[[Message, int], int]
@@ -62,7 +63,7 @@ CONVENTIONS: Mapping[str, Convention] = {
 }
 
 SYNC_KINDS = ("model", "gradient")
-"""A collective of one of these makes the workers' models one: it is a sync."""
+"""Kinds of collectives that are syncs: after them all workers have the same model."""
 _MOVES_WEIGHTS = ("initial", "model", "gradient", "statistics")
 _OPTIMIZER = ("optimizer", "control")
 
@@ -70,7 +71,7 @@ Counts = npt.NDArray[np.int64]
 
 
 class EvalPoint(NamedTuple):
-    """An evaluation in a cell's course: at the end of local step `step`, before or after its sync."""
+    """The time of an evaluation: at the end of local step `step`, before or after the sync of that step."""
 
     step: int
     after_sync: bool = False
@@ -79,8 +80,8 @@ class EvalPoint(NamedTuple):
 class ByteCounts(NamedTuple):
     """Bytes over all workers.
 
-    `model` is what moves the weights: models, gradients, the initial distribution, and averaged running statistics.
-    `optimizer` is averaged optimizer state and control variates.
+    `model` counts models, gradients, the initial distribution and averaged running statistics. `optimizer` counts
+    averaged optimizer states and control variates.
     """
 
     model: int
@@ -92,35 +93,45 @@ class ByteCounts(NamedTuple):
         return self.model + self.state + self.optimizer
 
     def columns(self, prefix: str = "") -> dict[str, int]:
-        """The columns of a table: `bytes_model`, `bytes_state`, `bytes_optimizer`, `bytes_total`.
+        """Return the columns of a table: `bytes_model`, `bytes_state`, `bytes_optimizer` and `bytes_total`.
 
         Args:
-            prefix: `paper_` where the convention is not the suite's but `paper`.
+            prefix: `paper_` if the convention is not the suite's but `paper`.
+
+        >>> ByteCounts(8, 2, 0).columns()
+        {'bytes_model': 8, 'bytes_state': 2, 'bytes_optimizer': 0, 'bytes_total': 10}
         """
         parts = {**self._asdict(), "total": self.total}
         return {f"{prefix}bytes_{part}": spent for part, spent in parts.items()}
 
 
 PAPER = "paper_"
-"""The prefix of byte columns that follow the `paper` convention whatever the suite's is."""
+"""The prefix of byte columns that follow the `paper` convention in every suite."""
 
 
 def total_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> ByteCounts:
-    """All that a cell's ledger cost."""
+    """Return the bytes of all collectives in a cell's ledger.
+
+    Args:
+        ledger: the cell's ledger.
+        workers: the number of workers.
+        convention: a key of `CONVENTIONS`.
+    """
     return _price(ledger, ledger["count"].to_numpy(), workers, convention)
 
 
 def bytes_at(ledger: pd.DataFrame, instant: EvalPoint, workers: int, convention: str) -> ByteCounts:
-    """What had been spent at an evaluation."""
+    """Return the bytes of the collectives up to an evaluation; other arguments as in `total_bytes`."""
     return _price(ledger, _count_up_to(ledger, instant), workers, convention)
 
 
 def add_byte_columns(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, convention: str) -> pd.DataFrame:
-    """The evaluations of one cell, E of them, with what it had spent at each in a convention.
+    """Add the bytes up to each of the E evaluations of one cell.
 
     Args:
-        evals: rows of the cell's `evals`; `step` and `after_sync` are read.
+        evals: rows of the cell's `evals`; `step` and `after_sync` are used.
         ledger: the cell's ledger.
+        workers: the number of workers.
         convention: a key of `CONVENTIONS`.
 
     Returns:
@@ -138,18 +149,18 @@ def add_byte_columns(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, co
 
 
 def without_paper_prefix(evals: pd.DataFrame) -> pd.DataFrame:
-    """Evaluations with `bytes_*` for `paper_bytes_*`: their bytes in the `paper` convention, as in the file."""
+    """Return the evaluations with the columns `paper_bytes_*` renamed to `bytes_*`; the values do not change."""
     return evals.rename(columns=lambda name: str(name).removeprefix(PAPER))
 
 
 def upstream_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> int:
-    """The part of all that a cell's ledger cost that the workers sent; the rest is what came back to them."""
+    """Return the bytes that the workers sent, of the total of `total_bytes`; they received the remaining bytes."""
     sent = _price(ledger.assign(down_bytes=0), ledger["count"].to_numpy(), workers, convention)
     return sent.total
 
 
 def peak_step_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> int:
-    """The most bytes that all workers move in one local step; the initial distribution is in none."""
+    """Return the largest number of bytes of all workers in one local step, without the initial distribution."""
     at_step: Counter[int] = Counter()
     columns = zip(*(ledger[name] for name in ("kind", "first_step", "last_step", "count")), strict=True)
     for (kind, first, last, count), cost in zip(columns, _costs(ledger, workers, convention), strict=True):
@@ -161,12 +172,15 @@ def peak_step_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> int:
 
 
 def collectives_at(ledger: pd.DataFrame, instant: EvalPoint) -> int:
-    """How many collectives there had been by an evaluation."""
+    """Return the number of collectives up to an evaluation."""
     return int(_count_up_to(ledger, instant).sum())
 
 
 def syncs_at(ledger: pd.DataFrame, instant: EvalPoint) -> int:
-    """How many syncs there had been by an evaluation: a step's gradients cross before it, its models after."""
+    """Return the number of syncs up to an evaluation.
+
+    The gradients of a step are sent before its evaluation. Its models are sent after it, unless `after_sync` is set.
+    """
     return int(_count_up_to(ledger, instant)[ledger["kind"].isin(SYNC_KINDS)].sum())
 
 
@@ -176,9 +190,9 @@ def _count_up_to(ledger: pd.DataFrame, instant: EvalPoint) -> Counts:
 
 
 def _counts(ledger: pd.DataFrame, steps_E: Counts, after_sync_E: npt.NDArray[np.bool_]) -> Counts:
-    """How many of the evenly spaced collectives of each row, R of them, had happened at each evaluation: [E, R].
+    """How many of the evenly spaced collectives of each of R rows took place before each of E evaluations: [E, R].
 
-    What follows a sync, such as averaged optimizer state, comes after the evaluation of its step.
+    Collectives that follow a sync, such as those of optimizer states, take place after the evaluation of their step.
     """
     before_sync = dict.fromkeys(("initial", "gradient", "state"), steps_E)
     limits = {**before_sync, "model": np.where(after_sync_E, steps_E, steps_E - 1)}

@@ -1,12 +1,13 @@
-"""How long a run takes on a network, read from its ledger: never a rerun.
+"""Computes how long a run would take on a network from its ledger, without running it again.
 
-Time is steps x the compute time of a step + the time of the collectives. A collective takes its trips, each a latency,
-and the time of its bytes (`accounting.costs`, in the suite's convention): all of them through one channel where that is
-shared, a K-th of them through each worker's own link otherwise. Nothing overlaps, and workers are equally fast.
+The time is the number of steps times the compute time of a step, plus the time of the collectives. A collective takes
+one latency for each message that waits for another, plus the transfer time of its bytes (`accounting.costs`, in the
+suite's convention). All bytes pass through a shared channel one after the other; without one, each of K workers sends
+1/K of them through its own link. The model assumes that nothing overlaps and that workers are equally fast.
 
-Where this is pessimistic: the check of an FDA step waits for its 8 bytes, which a real system would send during the
-next step; a ring takes 2 (K - 1) latencies for them too, where a tree would take about 2 log2 K. Where it is
-optimistic: with `paper` and `star` the coordinator's own link is as fast as all workers together want it.
+The model is pessimistic in two ways. An FDA step waits until its 8 bytes of state arrive, which a real system would
+send during the next step. A ring takes 2 (K - 1) latencies for them, and a tree would take about 2 log2 K. The model is
+optimistic in one way: with `paper` and `star` the link of the coordinator never limits the speed.
 """
 
 from collections.abc import Mapping
@@ -24,20 +25,20 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Network:
-    """`bandwidth` in bits per second, `latency` in seconds for one way."""
+    """A network: `bandwidth` in bits per second, `latency` in seconds for one way."""
 
     bandwidth: float
     latency: float
     shared: bool
-    """One channel for all workers, as in the air; otherwise each has a link of its own.
+    """Whether all workers share one channel, as in a radio network; otherwise each worker has its own link.
 
-    All K workers' bytes go through a shared channel; the FDA paper's formula counts K - 1 of them, so a shared network
-    is K / (K - 1) slower here than there, 25 % at K = 5.
+    The bytes of all K workers pass through a shared channel. The formula of the FDA paper counts the bytes of K - 1
+    workers, so a shared network is slower here by the factor K / (K - 1), which is 25 % at K = 5.
     """
     about: str = ""
 
     def per_worker(self, workers: int) -> float:
-        """The bandwidth of a link of one's own that is as fast."""
+        """Return the bandwidth for each worker: that of its own link, or its share of the shared channel."""
         return self.bandwidth / workers if self.shared else self.bandwidth
 
 
@@ -50,17 +51,26 @@ NETWORKS: Mapping[str, Network] = {
 
 
 class CommunicationDemand(NamedTuple):
-    """What a run asks of machines and network until some evaluation."""
+    """The computation and communication of a run up to an evaluation."""
 
     steps: int
     sequential_messages: int
-    """Messages that wait for each other."""
+    """Messages that wait for each other; each takes one latency."""
     wire_bytes: int
-    """Of all workers."""
+    """Bytes over all workers."""
     workers: int
 
     def seconds(self, bandwidth: float | Floats, latency: float | Floats, step_s: float) -> float | Floats:
-        """With a link of `bandwidth` bits per second for each worker, and local steps of `step_s` seconds."""
+        """Return the time of the run in seconds.
+
+        Args:
+            bandwidth: bits per second of the link of each worker.
+            latency: seconds for one way.
+            step_s: seconds of computation of one local step.
+
+        >>> CommunicationDemand(100, 10, 4_000_000, 4).seconds(8e6, 0.1, 0.02)
+        4.0
+        """
         return self.steps * step_s + self.sequential_messages * latency + 8 * self.wire_bytes / self.workers / bandwidth
 
     def seconds_on(self, network: Network, step_s: float) -> float:
@@ -68,16 +78,27 @@ class CommunicationDemand(NamedTuple):
 
 
 def demand_at(ledger: pd.DataFrame, instant: EvalPoint, workers: int, convention: str) -> CommunicationDemand:
-    """What it took to get to an evaluation; `ledger` is one cell's."""
+    """Return the demand of a cell up to an evaluation.
+
+    Args:
+        ledger: the cell's ledger.
+        instant: the evaluation.
+        workers: the number of workers.
+        convention: a key of `accounting.costs.CONVENTIONS`.
+    """
     spent = bytes_at(ledger, instant, workers, convention)
     return demand(instant.step, collectives_at(ledger, instant), spent.total, workers, convention)
 
 
 def demand(steps: int, collectives: int, wire_bytes: int, workers: int, convention: str) -> CommunicationDemand:
-    """Of so many steps and collectives that wait for each other, whose bytes over all workers are known."""
+    """Return the demand of a given number of steps and collectives, with `wire_bytes` over all workers."""
     return CommunicationDemand(steps, collectives * _sequential_messages(convention, workers), wire_bytes, workers)
 
 
 def _sequential_messages(convention: str, workers: int) -> int:
-    """Around the ring twice; else up and down, the answer to a local state included, which no convention prices."""
+    """The number of messages of a collective that wait for each other.
+
+    In a ring, messages pass all workers twice. Otherwise there is one message up and one down, also for a local state
+    whose answer costs no bytes in the convention.
+    """
     return 2 * (workers - 1) if convention == "ring" else 2

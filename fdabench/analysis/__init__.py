@@ -1,1 +1,1 @@
-"""Numbers and statistics of results: no drawing, no printing."""
+"""Computes the numbers and statistics of results. It draws and prints nothing."""

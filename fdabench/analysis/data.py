@@ -1,8 +1,8 @@
-"""Several results folders as one set of frames, with the columns that every table and figure needs.
+"""Combines several results folders into one set of frames, with the columns that every table and figure needs.
 
-`runs` gains `family`, `group`, `finished`, and titles of the workload without its number of workers and without its
-partition; `outcomes` has a row for each finished cell and target, with what it cost to reach it, or what was spent
-without.
+`runs` gets the columns `family`, `group` and `finished`, and titles of the workload without its number of workers and
+without its partition. `outcomes` has a row for each finished cell and target, with the cost to reach the target, or the
+cost that was spent without reaching it.
 """
 
 import json
@@ -30,7 +30,7 @@ from fdabench.results.workloads import workloads_of
 from fdabench.style.looks import Paint, PlotStyle, assign_styles, paint_of
 
 WORKLOAD = ["suite", "workload"]
-"""What groups the cells that may be compared; within a suite a title stands for one workload."""
+"""Columns that group the cells that may be compared. A title of a workload is unique within a suite."""
 AXES = [
     *WORKLOAD,
     "except_workers",
@@ -49,7 +49,10 @@ AXES = [
 
 @dataclass(frozen=True)
 class ReportData:
-    """What tables and figures are made of. `locks` and `headlines` are keyed by suite, `records` by cell."""
+    """The data of tables and figures.
+
+    `locks` and `headlines` are keyed by suite, `records` and `configs` by cell, `looks` by label, `paints` by family.
+    """
 
     locks: Mapping[str, SuiteLock]
     headlines: Mapping[str, Headline]
@@ -65,7 +68,7 @@ class ReportData:
     wire: pd.DataFrame
     looks: Mapping[str, PlotStyle]
     paints: Mapping[str, Paint]
-    """The colors and markers that families declare."""
+    """The colors and markers that strategies declare."""
 
     @property
     def finished(self) -> pd.DataFrame:
@@ -73,16 +76,22 @@ class ReportData:
 
     @property
     def at_suite_target(self) -> pd.DataFrame:
-        """The outcomes at each suite's headline target; of a suite where nobody reached it, at the next below."""
+        """The outcomes at each suite's headline target.
+
+        If no strategy of a suite reached it, the highest target below it that one reached replaces it.
+        """
         return self.outcomes[self.outcomes["headline"]]
 
     @property
     def at_workload_target(self) -> pd.DataFrame:
-        """The same, but of a workload where nobody reached that, at the highest target below that somebody did."""
+        """The outcomes at each workload's target, which is the headline target of its suite.
+
+        If no strategy reached it on a workload, the highest target below it that one reached replaces it there.
+        """
         return self.outcomes[self.outcomes["shown"]]
 
     def apart(self, suite: str, workload: str) -> str:
-        """What a panel's title says where it shows another target than its suite's headline; else nothing."""
+        """Return a note for the title of a panel whose target is not its suite's headline target; "" otherwise."""
         mine = self.at_workload_target[
             (self.at_workload_target["suite"] == suite) & (self.at_workload_target["workload"] == workload)
         ]
@@ -93,11 +102,11 @@ class ReportData:
 
     @cached_property
     def demands(self) -> pd.DataFrame:
-        """The cells of `shown` that reached the target: `demand` is what it took, `step_s` a local step's seconds here.
+        """The rows of `at_workload_target` that reached the target, with the columns `demand` and `step_s`.
 
-        A step's time is the median over the workload's cells of the simulation's time for each worker's step,
-        evaluations included: what one core of this machine would take for each worker. Kept, as two tables and a map
-        ask for it.
+        `demand` is the communication and computation up to the target, and `step_s` the seconds of a local step on this
+        machine. That time is the median over the workload's cells of the simulation's time for the step of one worker,
+        including evaluations. It is cached, because several tables and figures use it.
         """
         hits = self.at_workload_target[self.at_workload_target["reached"].astype(bool)]
         rates = self.finished.groupby(WORKLOAD)["worker_steps_per_s"].median()
@@ -122,18 +131,21 @@ class ReportData:
 
     @property
     def workloads(self) -> list[tuple[str, str]]:
-        """(suite, workload) in suite order."""
+        """The pairs (suite, workload), in the order of the suites."""
         return list(dict.fromkeys(zip(self.runs["suite"], self.runs["workload"], strict=True)))
 
     @cached_property
     def headings(self) -> Mapping[tuple[str, str], tuple[str, str]]:
-        """What stands above a panel, by (suite, workload): data, model, workers and batch size; all else."""
+        """The two parts of a panel's heading, by (suite, workload).
+
+        The first contains data set, model, workers and batch size, the second the other settings.
+        """
         columns = ("suite", "workload", "workload_head", "workload_rest")
         found = zip(*(self.runs[name] for name in columns), strict=True)
         return {(suite, workload): (head, rest) for suite, workload, head, rest in found}
 
     def workload_title(self, suite: object, workload: object) -> str:
-        """The workload, and its suite before it where there are several."""
+        """Return the title of the workload, with its suite in front if there are several suites."""
         return f"{suite}: {workload}" if len(self.locks) > 1 else str(workload)
 
     @property
@@ -142,7 +154,10 @@ class ReportData:
 
 
 def combine_results(results: Sequence[Results]) -> ReportData:
-    """All cells of all results; a suite that comes twice gets a number, so that nothing is counted as one."""
+    """Combine all cells of all results.
+
+    If several results have a suite of the same name, a number is added to the name, so that their cells stay apart.
+    """
     names = _suite_names([result.lock.suite for result in results])
     pairs = list(zip(names, results, strict=True))
     runs = pd.concat([_runs(name, result) for name, result in pairs], ignore_index=True)
@@ -205,13 +220,16 @@ def _runs(name: str, result: Results) -> pd.DataFrame:
 
 
 def series_of(config: CellConfig) -> str:
-    """What a cell's strategy is apart from its theta, local optimizer included: the same for all points of a sweep."""
+    """Return the settings of a cell's strategy and local optimizer without theta.
+
+    They are equal for all points of a sweep over theta.
+    """
     strategy = {key: value for key, value in config.strategy.to_table().items() if key != "theta"}
     return json.dumps([strategy, config.optimizer.to_table()], sort_keys=True)
 
 
 def _paints(result: Results) -> dict[str, Paint]:
-    """By family, the color and marker that it declares."""
+    """The colors and markers that strategies declare, by family."""
     info = result.lock.info
     tables = [cell.config.strategy.to_table() for cell in result.lock.cell]
     found = [(table, paint_of(table, info)) for table in tables]
@@ -223,14 +241,18 @@ def _stack(pairs: Sequence[tuple[str, Results]], runs: pd.DataFrame, frames: Seq
 
 
 def _keyed(pairs: Sequence[tuple[str, Results]], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Without the axes of their cells: of millions of rows, as traces have, they would be most of the memory."""
+    """The frames of all results in one frame, with the keys of their cells.
+
+    The columns `AXES` are not added. In a frame of millions of rows, such as traces, they would need most of the
+    memory.
+    """
     keyed = [
         frame.assign(cell_id=f"{name}:" + frame["cell_id"].astype(str))
         for (name, _), frame in zip(pairs, frames, strict=True)
         if len(frame)
     ]
     stacked = pd.concat(keyed, ignore_index=True) if keyed else frames[0]
-    # what has diverged is no number, and no axis reaches it
+    # Infinite values of diverged cells cannot be drawn.
     return stacked.replace([np.inf, -np.inf], np.nan)
 
 
@@ -241,7 +263,7 @@ def _hits(name: str, result: Results, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def for_suite(data: ReportData, suite: str) -> ReportData:
-    """One suite's share of the runs, outcomes and configurations."""
+    """Return the data with the runs, outcomes and configurations of one suite only. Other frames are not filtered."""
     runs = data.runs[data.runs["suite"] == suite]
     return replace(
         data,
@@ -254,5 +276,5 @@ def for_suite(data: ReportData, suite: str) -> ReportData:
 
 
 def headline_targets(data: ReportData) -> dict[str, float]:
-    """Each suite's headline target; a suite where nobody reached any is left out."""
+    """Return the headline target of each suite in which a strategy reached one."""
     return {suite: found.target for suite, found in data.headlines.items() if not math.isnan(found.target)}

@@ -1,12 +1,17 @@
-"""Evaluations at the ends of nominal epochs."""
+"""Selects the evaluations at the ends of nominal epochs."""
 
 import pandas as pd
 
-# what a floating-point number of epochs may be off by
+# the rounding error of a number of epochs
 _SLACK = 1e-9
 
 
 def at_epoch(evals: pd.DataFrame, epoch: int) -> pd.DataFrame:
-    """The evaluations in whose step that nominal epoch ended."""
+    """Return the evaluations in whose step the nominal epoch ended.
+
+    Args:
+        evals: rows of `evals`, of any number of cells.
+        epoch: the number of the epoch, from 1.
+    """
     late, step = evals["epoch"] - epoch, evals["epoch"] / evals["step"]
     return evals[(late > -_SLACK) & (late < step - _SLACK)]

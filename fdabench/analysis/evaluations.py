@@ -1,4 +1,8 @@
-"""Where an order rests on one evaluation: hits that the next one lost, and margins that lie within one interval."""
+"""Finds comparisons that depend on a single evaluation, for the caveats of the report.
+
+These are targets that a cell reached and missed again at the next evaluation, and differences between strategies that
+are smaller than one evaluation interval.
+"""
 
 from collections.abc import Iterator
 
@@ -11,7 +15,10 @@ from fdabench.formatting import format_target, join_first, plural
 
 
 def hits_lost_again(data: ReportData) -> Iterator[str]:
-    """A caveat for each suite that counts a single evaluation, where the next one was below the target again."""
+    """Yield a caveat for each suite in which accuracies were below the target again at the evaluation after the hit.
+
+    A suite that requires several evaluations in a row (`eval.consecutive`) has no such hits.
+    """
     for suite, lock in data.locks.items():
         hits = data.at_suite_target[
             (data.at_suite_target["suite"] == suite) & data.at_suite_target["reached"].astype(bool)
@@ -38,10 +45,10 @@ def _lost(data: ReportData, hits: pd.DataFrame) -> pd.DataFrame:
 
 
 def margins_under_one_evaluation(data: ReportData) -> Iterator[str]:
-    """A caveat for each suite in which evaluations are too far apart to tell the best strategy from others.
+    """Yield a caveat for each suite in which evaluations are too far apart to separate the best strategy from others.
 
-    The bytes to a target lie between those of the hit and those of the evaluation before; where these spans overlap in
-    most of the runs that two strategies have in common, either may need fewer.
+    The bytes to a target lie between those at the hit and those at the evaluation before. If these ranges overlap in
+    most of the runs that two strategies have in common, either strategy may need fewer bytes.
     """
     for suite in data.locks:
         outcomes = for_suite(data, suite).at_suite_target

@@ -1,4 +1,4 @@
-"""Who reached the target, at what cost, and how that compares with the reference: numbers only, no words."""
+"""Computes for each strategy how often it reached the target, at what cost, and the ratio to the reference."""
 
 import math
 from collections.abc import Sequence
@@ -11,10 +11,14 @@ from fdabench.analysis.stats import NO_RATIO, PAIR, Ratio, columns_of, geometric
 
 
 def headline_frame(data: ReportData, outcomes: pd.DataFrame) -> pd.DataFrame:
-    """One row for each workload, target and strategy, in suite order; strategies with no result are rows too.
+    """Return one row for each workload, target and strategy, in suite order, including strategies without a result.
 
-    `bytes`, `steps` and `rounds` are geometric means over the cells that reached the target; `missed` says how many
-    are not in them. `bytes_ratio` is the reference's bytes divided by the strategy's, paired by seed.
+    `bytes`, `steps` and `rounds` are geometric means over the cells that reached the target; `missed` is the number of
+    finished cells that did not. `bytes_ratio` is the reference's bytes divided by the strategy's, paired by seed.
+
+    Args:
+        data: all data of the report.
+        outcomes: the rows of `data.outcomes` at the targets to show.
     """
     targets = outcomes.groupby(WORKLOAD)["target"].unique().to_dict()
     found = dict(list(outcomes.groupby([*WORKLOAD, "target", "label"])))
@@ -32,7 +36,7 @@ def headline_frame(data: ReportData, outcomes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_reference(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """Each outcome beside the reference's of the same workload, target and seed; the reference's own are left out."""
+    """The outcomes of all other strategies, each joined with the reference's of the same workload, target and seed."""
     same, reference = [*PAIR, "target"], outcomes["reference"].astype(bool)
     columns = [*same, *columns_of("cost_bytes")]
     return outcomes.loc[reference, columns].merge(
@@ -53,7 +57,7 @@ def _cost(mine: pd.DataFrame) -> dict[str, Any]:
 
 
 def _state(runs: pd.DataFrame) -> dict[str, Any]:
-    """Final accuracy is over every seed with a result that did not diverge."""
+    """The numbers of cells by state, and the final accuracy over all cells with a result that did not diverge."""
     finished = runs[runs["finished"]]
     accuracy = finished.loc[finished["state"] != "diverged", "final_accuracy"]
     return {

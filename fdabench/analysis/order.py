@@ -1,4 +1,4 @@
-"""In which order strategies are told: by bytes among those that reach the target as often as any, then the others."""
+"""Determines the order of strategies: first by how often they reach the target, then by bytes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ import pandas as pd
 from fdabench.analysis.stats import PAIR
 
 MAX_MISSES = 0.2
-"""The share of its cells that a strategy may miss more than another, and stand beside it; so it may one cell."""
+"""The fraction of common cells that a strategy may miss more often than another without counting as clearly worse.
+
+One cell more is not enough either, unless the strategy reached the target in at most half of the common cells.
+"""
 RULE = (
     "less often: in more than one run and more than 1 in 5 fewer than another strategy, or in at most half of the runs "
     "where another reached it in more"
@@ -24,11 +27,13 @@ Counts = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Order:
-    """Labels, the best first.
+    """The labels of strategies, the best first.
 
     Args:
-        leading: those that reach the target as often as any; of these the first `level` need about the same bytes.
-        less_often, never: those that reach it clearly less often, and not at all.
+        leading: strategies that do not reach the target clearly less often than another.
+        level: how many of the leading strategies, from the first, need about the same bytes.
+        less_often: strategies that reach the target clearly less often than another.
+        never: strategies that never reach it.
     """
 
     leading: tuple[str, ...]
@@ -42,13 +47,15 @@ class Order:
 
 
 def order_strategies(outcomes: pd.DataFrame) -> Order:
-    """The order at one target.
+    """Return the order of strategies at one target.
 
-    A strategy reaches it clearly less often if, among the cells that another has a result in too, the other reached it
-    in more, and either this one in at most half of them, or the other in at least two more and in more than 1 in 5
-    more: one run alone decides nothing. Within a group bytes decide, on cells that strategies have in common, so a
-    cheap hit on an easy workload does not lead. Those within a tenth of the fewest, and after them those within
-    a tenth of the next, keep the order of the suite: a margin that last bits can turn round orders nothing.
+    A strategy reaches the target clearly less often than another if two conditions hold for the cells in which both
+    have a result. The other reached the target in more of them. Also, either this strategy reached it in at most half
+    of them, or the other reached it in at least two more and in more than 1 in 5 more.
+
+    Within a group, strategies are ordered by their bytes on common cells, so a cheap hit on an easy workload does not
+    make a strategy the first. Strategies within a tenth of the fewest bytes keep the order of the suite. So do, after
+    them, those within a tenth of the next. Otherwise rounding errors could change the order.
 
     Args:
         outcomes: rows at one target, in suite order, with suite, workload, seed, label, reached and bytes_total.
@@ -71,7 +78,11 @@ def order_strategies(outcomes: pd.DataFrame) -> Order:
 
 
 def _clearly_worse(reached: Counts) -> npt.NDArray[np.bool_]:
-    """Args: `reached` has a row for each workload and seed, a column for each strategy; NaN without a result."""
+    """Whether each strategy reaches the target clearly less often than another (see `order_strategies`).
+
+    Args:
+        reached: a row for each workload and seed, a column for each strategy; NaN without a result.
+    """
     known = np.isfinite(reached).astype(float)
     hit = np.nan_to_num(reached)
     common, mine = known.T @ known, hit.T @ known
@@ -83,17 +94,17 @@ def _clearly_worse(reached: Counts) -> npt.NDArray[np.bool_]:
 
 
 def _log_bytes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of hits; a row for each workload and seed, a column for each strategy."""
+    """The logarithm of the bytes of hits: a row for each workload and seed, a column for each strategy."""
     hits = rows[rows["reached"] > 0]
-    logs = np.log(hits["bytes_total"].astype(float).clip(lower=1))  # one worker in a ring pays nothing
+    logs = np.log(hits["bytes_total"].astype(float).clip(lower=1))  # avoids log(0): a ring of one worker sends nothing
     return hits.assign(logs=logs).pivot_table(index=PAIR, columns="label", values="logs", sort=False)
 
 
 def _by_bytes(labels: Sequence[str], costs: pd.DataFrame) -> list[list[str]]:
-    """Ranks of strategies that need about the same, the fewest bytes first; within a rank as the labels come.
+    """Groups of strategies that need about the same bytes, the fewest first; in a group, the labels keep their order.
 
-    The cells that all strategies with the most hits reached are the common ones. A strategy that missed some of these
-    is put where its costs stand beside the mean of those strategies on the others.
+    The common cells are those in which all strategies with the most hits reached the target. A strategy that missed
+    some of them is ordered by its costs in the others, relative to the mean of those strategies in the same cells.
     """
     if not labels:
         return []

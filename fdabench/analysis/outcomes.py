@@ -1,4 +1,4 @@
-"""What reaching a target cost, in the suite's own convention; or what was spent without reaching it."""
+"""Computes the cost of reaching a target, or the cost spent without reaching it, in the suite's convention."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from fdabench.results.load import Results
 
 
 def priced_evals(result: Results) -> pd.DataFrame:
-    """The evaluations with `bytes_*` in the suite's convention in place of the file's `paper_bytes_*`."""
+    """Return the evaluations with `bytes_*` in the suite's convention in place of the file's `paper_bytes_*`."""
     convention = result.lock.convention
     if convention == "paper" or result.evals.empty:
         return without_paper_prefix(result.evals)
@@ -23,19 +23,24 @@ def priced_evals(result: Results) -> pd.DataFrame:
 
 
 def with_costs(frame: pd.DataFrame, target: Headline) -> pd.DataFrame:
-    """Outcomes from one suite's hits with their cells' axes and what those `spent` and `ran`: costs, and what is shown.
+    """Return the outcomes of one suite: its hits with their costs, and with the targets to show.
 
-    Costs are those of the hit, or what was spent where the target was missed. `..._before` are those of the evaluation
-    before the hit, at least one step; `..._limit` those at the end of the workload's budget. `headline` marks the
-    headline target, `shown` what figures and tables show of each workload: the same, but where nobody reached that on
-    a workload the highest target below it that somebody did.
+    `cost_bytes` and `cost_steps` are the costs at the hit, or what was spent if the target was missed. The columns
+    `..._before` are the costs at the evaluation before the hit, at least one step; `..._limit` those at the end of the
+    workload's budget. `headline` marks the headline target, and `shown` the target that figures and tables show of each
+    workload. The two are the same unless no strategy reached the headline target on a workload; then the highest target
+    below it that one reached is shown.
+
+    Args:
+        frame: the suite's hits with `AXES`, and the bytes `spent` and the steps `ran` by each cell in all.
+        target: the headline target of the suite.
     """
     reached = frame["reached"].astype(bool)
     below = frame[reached & (frame["target"] <= target.chosen)]
     of_workload = below.groupby("workload")["target"].max().clip(upper=target.target)
-    # A diverged cell stopped early and never gets there: what it spent by then bounds nothing.
+    # A diverged cell stopped early and never reaches the target, so what it spent is not a lower bound of the cost.
     spent = frame[["spent", "ran"]].astype(float).where(frame["state"] != "diverged", np.nan)
-    # A cell that stopped at its targets would have gone on as far as the others, at the same bytes a step.
+    # A cell that stopped at its last target would have run as many steps as the others, at the same bytes per step.
     budget = spent["ran"].groupby(frame["workload"]).transform("max")
     return frame.assign(
         reached=reached,

@@ -1,13 +1,15 @@
-"""The mean log ratio of paired costs, each known up to an interval only, with misses on either side.
+"""Estimates the mean log ratio of paired costs, when each cost is known up to an interval and runs may miss the target.
 
-A run that reached the target cost more than at the evaluation before, and at most what it cost at that evaluation. A
-run that missed it costs more than its limit. Let top and bottom of a pair differ by d and else scatter alike. D(d) is
-their difference after d is taken from the top and both are cut at the smaller of the two limits. Top and bottom can
-then be exchanged, so D(d) is symmetric about 0, however much is cut (Honoré, Trimmed LAD and Least Squares Estimation
-of Truncated and Censored Regression Models with Fixed Effects, Econometrica 60, 1992).
+A run that reached the target cost more than at the evaluation before the hit, and at most as much as at the hit. A run
+that missed the target costs more than its limit. Assume that the log costs of the two sides of a pair, top and bottom,
+have the same distribution except for a shift d. D(d) is their difference after d is subtracted from the top and both
+are censored at the smaller of the two limits. Top and bottom can then be exchanged, so D(d) is symmetric about 0,
+however much is censored (Honoré, Trimmed LAD and Least Squares Estimation of Truncated and Censored Regression Models
+with Fixed Effects, Econometrica 60, 1992).
 
-The interval has every d that a t test of D(d) does not reject, and every d that the evaluations leave open by
-themselves. Without misses nothing is cut: it is the t interval of the differences, and at least the grid's bounds.
+The confidence interval contains every d that a t test of D(d) does not reject, and every d that is possible given the
+costs at the two evaluations. Without misses nothing is censored. The interval is then the t interval of the
+differences, extended to the bounds that the evaluations leave open (`grid_low`, `grid_high`).
 """
 
 import math
@@ -18,7 +20,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
-"""Of every interval, in reports and in the gate."""
+"""The confidence level of every interval, in reports and in the gate."""
 _POINTS, _ROUNDS = 33, 3
 _MOST_BENDS = 64
 
@@ -28,13 +30,13 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class LogCosts:
-    """Logs of what one side's runs cost, one run for each of n pairs.
+    """The log costs of one side, with one run for each of n pairs.
 
     Args:
-        before_n: at the evaluation before the hit; -inf where nothing had been spent by then. Read of hits only.
-        hit_n: at the hit. Read of hits only.
-        limit_n: at the end of the budget, finite and at least `hit_n` where the target was reached; +inf of a run that
-            never would have reached it, as after a divergence.
+        before_n: at the evaluation before the hit; -inf if nothing had been spent by then. Ignored for misses.
+        hit_n: at the hit. Ignored for misses.
+        limit_n: at the end of the budget. It is finite and at least `hit_n` if the target was reached, and +inf for a
+            run that never would have reached the target, as after a divergence.
         reached_n: which runs reached the target.
     """
 
@@ -49,19 +51,26 @@ class LogCosts:
 
     @property
     def most_n(self) -> Floats:
-        """A miss is cut at its limit."""
+        """The cost at the hit; for a miss, which is censored, the limit."""
         return np.where(self.reached_n, self.hit_n, self.limit_n)
 
     @property
     def middle_n(self) -> Floats:
-        """Half way between the two evaluations, on the log scale; the hit where the one before had cost nothing."""
+        """The mean of the log costs at the two evaluations; the cost at the hit if the one before cost nothing."""
         known = np.isfinite(self.before_n)
         return np.where(self.reached_n & known, (np.where(known, self.before_n, 0) + self.hit_n) / 2, self.most_n)
 
 
 @dataclass(frozen=True)
 class Design:
-    """Which of n pairs share one of W workloads, and which share one of S seeds."""
+    """The weights of n pairs, and which of W workloads and S seeds each belongs to.
+
+    Args:
+        weight_n: the weight of each pair in the mean; the weights add up to one.
+        workload_nW, seed_nS: 1 if the pair belongs to the workload or seed, else 0.
+        within: degrees of freedom within workloads, n - W.
+        between: degrees of freedom between seeds, S - 1.
+    """
 
     weight_n: Floats
     workload_nW: Floats
@@ -71,12 +80,17 @@ class Design:
 
     @property
     def has_chance(self) -> bool:
-        """Whether there is a second seed to see chance by."""
+        """Whether there are several seeds, so that a random error can be estimated."""
         return min(self.within, self.between) > 0
 
 
 def design_of(workloads_n: npt.NDArray[np.integer], seeds_n: npt.NDArray[np.integer]) -> Design:
-    """Each workload counts as much as any other, each of its pairs for its part."""
+    """Return the design in which workloads have equal weights, and so have the pairs of a workload.
+
+    Args:
+        workloads_n: the number of each pair's workload.
+        seeds_n: the seed of each pair.
+    """
     workload_nW, seed_nS = (
         (values_n[:, None] == np.unique(values_n)).astype(float) for values_n in (workloads_n, seeds_n)
     )
@@ -92,20 +106,20 @@ def design_of(workloads_n: npt.NDArray[np.integer], seeds_n: npt.NDArray[np.inte
 
 @dataclass(frozen=True)
 class Differences:
-    """D(d) of n pairs: `center` less d, at least -`below` and at most `above`."""
+    """D(d) of n pairs: `center` - d, censored to the range from -`below` to `above`."""
 
     center_n: Floats
     below_n: Floats
     above_n: Floats
 
     def at(self, shifts_g: Floats) -> Floats:
-        """[g, n]"""
+        """Return D(d) for each of g values of d: [g, n]."""
         cut_gn: Floats = np.clip(self.center_n - shifts_g[:, None], -self.below_n, self.above_n)
         return cut_gn
 
     @property
     def bends(self) -> Floats:
-        """Every d at which one of them begins or ceases to be cut."""
+        """The values of d at which the censoring of a pair begins or ends."""
         known = np.isfinite(self.center_n)
         center, below, above = self.center_n[known], self.below_n[known], self.above_n[known]
         ends: Floats = np.concatenate([center - above, center + below])
@@ -115,7 +129,13 @@ class Differences:
 
 @dataclass(frozen=True)
 class CostRange:
-    """D(d) by the costs at the hits, by those half way to the evaluation before, and its least and its most."""
+    """D(d) of the costs at the hits, and of other costs that the evaluations leave open.
+
+    Args:
+        measured: D(d) of the costs at the hits.
+        middle: D(d) of the costs half way between the hit and the evaluation before.
+        least, most: the smallest and the largest D(d) that the costs at the two evaluations allow.
+    """
 
     measured: Differences
     middle: Differences
@@ -133,7 +153,8 @@ def cost_range(top: LogCosts, bottom: LogCosts) -> CostRange:
 
 
 def _differences(top: LogCosts, bottom: LogCosts, top_n: Floats, bottom_n: Floats) -> Differences:
-    # what never gets there has no room to its limit: it stays where the other's room ends, at every d
+    # A run that never reaches the target has an infinite limit. Its margin to the limit is set to 0, so that D(d) stays
+    # at the margin of the other side for every d.
     below_n, above_n = (
         np.subtract(side.limit_n, cost_n, out=np.zeros_like(cost_n), where=np.isfinite(side.limit_n))
         for side, cost_n in ((top, top_n), (bottom, bottom_n))
@@ -143,10 +164,14 @@ def _differences(top: LogCosts, bottom: LogCosts, top_n: Floats, bottom_n: Float
 
 @dataclass(frozen=True)
 class PairedEstimate:
-    """On the log scale. An end is infinite where the data leave it open, NaN where one seed tells nothing of chance.
+    """The estimate of the mean difference on the log scale.
 
-    `low` and `high` end the 95 % interval of the mean. `grid_low` and `grid_high` are what the evaluations and the
-    misses leave open for the mean of the runs at hand. `mean` is NaN where misses leave no d that balances D(d).
+    An end of an interval is infinite if the data do not bound it.
+
+    Args:
+        mean: the estimate. NaN if, because of misses, the mean of D(d) is 0 for no d.
+        low, high: the 95 % confidence interval of the mean; NaN if there is only one seed.
+        grid_low, grid_high: the range that the evaluations and the misses leave open for the mean of these runs.
     """
 
     mean: float
@@ -157,7 +182,12 @@ class PairedEstimate:
 
 
 def estimate(top: LogCosts, bottom: LogCosts, design: Design) -> PairedEstimate:
-    """Mean over workloads of top - bottom, of n > 0 pairs."""
+    """Estimate the mean over workloads of top - bottom.
+
+    Args:
+        top, bottom: the costs of the two sides of n > 0 pairs.
+        design: the weights, workloads and seeds of the pairs.
+    """
     span, grid = cost_range(top, bottom), _grid_bounds(top, bottom, design)
     missed = not (top.reached_n.all() and bottom.reached_n.all())
     mean = _zero(span.measured, design) if missed else float(span.measured.center_n @ design.weight_n)
@@ -186,11 +216,11 @@ def _uncut_interval(span: CostRange, design: Design, grid: tuple[float, float]) 
 
 
 def half_widths(values_gn: Floats, design: Design) -> Floats:
-    """Half of the t interval of the mean over workloads, for each of g rows of n values: [g].
+    """Return half the width of the t interval of the mean over workloads, for each of g rows of n values: [g].
 
-    The error is estimated twice: within workloads, as if all pairs were independent, and between seeds, as what a
-    seed decides (start weights, batches) may be shared by all workloads. The larger one counts, with its degrees of
-    freedom: n less the number of workloads, or S - 1.
+    The standard error is estimated in two ways. Within workloads, all pairs are treated as independent. Between seeds,
+    the pairs of a seed are treated as dependent, because workloads may share what a seed determines (start weights,
+    batches). The larger standard error is used, with its degrees of freedom: n - W, or S - 1.
     """
     means_gW = values_gn @ (design.workload_nW / design.workload_nW.sum(axis=0))
     rest_gn = values_gn - means_gW @ design.workload_nW.T
@@ -204,7 +234,7 @@ def half_widths(values_gn: Floats, design: Design) -> Floats:
 
 
 def _zero(differences: Differences, design: Design) -> float:
-    """The d at which the mean of D is 0; NaN where it is not above 0 before and below 0 after."""
+    """The d at which the mean of D(d) is 0; NaN if the mean does not change its sign."""
     bends = np.sort(differences.bends)
     if not len(bends):
         return math.nan
@@ -213,11 +243,11 @@ def _zero(differences: Differences, design: Design) -> float:
 
 
 def _cut_interval(span: CostRange, design: Design) -> tuple[float, float]:
-    """The least and the largest d that are not rejected; infinite where that holds however far it goes."""
+    """The smallest and the largest d that are not rejected; infinite if there is no bound."""
     bends = np.unique(np.concatenate([span.middle.bends, span.least.bends, span.most.bends]))
     if not len(bends):
         return -math.inf, math.inf
-    # beyond the first and the last bend nothing changes any more; between many of them a part of them is enough
+    # Outside the first and the last bend D(d) is constant. If there are many bends, a subset is sufficient.
     inner = bends if len(bends) <= _MOST_BENDS else np.quantile(bends, np.linspace(0, 1, _MOST_BENDS))
     zero = _zero(span.middle, design)
     shifts = np.unique([bends[0] - 1, *inner, *([zero] if math.isfinite(zero) else []), bends[-1] + 1])
@@ -231,7 +261,7 @@ def _cut_interval(span: CostRange, design: Design) -> tuple[float, float]:
 
 
 def _held(span: CostRange, design: Design, shifts_g: Floats) -> Flags:
-    """Which d are not rejected, by chance or by what the evaluations leave open: [g]."""
+    """Which d are not rejected, by the t test or because the costs at the two evaluations allow them: [g]."""
     least, most = span.least.at(shifts_g) @ design.weight_n, span.most.at(shifts_g) @ design.weight_n
     values_gn = span.middle.at(shifts_g)
     by_chance = np.abs(values_gn @ design.weight_n) <= half_widths(values_gn, design) + 1e-12
@@ -240,7 +270,7 @@ def _held(span: CostRange, design: Design, shifts_g: Floats) -> Flags:
 
 
 def _edge(span: CostRange, design: Design, outside: float, inside: float) -> float:
-    """Where between a d that is rejected and one that is not the interval ends, on its safe side."""
+    """The end of the interval between a d that is rejected and one that is not, rounded towards the rejected one."""
     for _ in range(_ROUNDS):
         shifts = np.linspace(outside, inside, _POINTS)
         first = int(np.argmax(_held(span, design, shifts)))

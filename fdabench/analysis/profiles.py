@@ -1,4 +1,4 @@
-"""Performance profiles: how often a strategy comes within a factor of the cheapest.
+"""Computes performance profiles: how often the cost of a strategy is within a factor of the lowest cost.
 
 Dolan and Moré, Benchmarking optimization software with performance profiles, Mathematical Programming 91, 2002.
 """
@@ -15,10 +15,14 @@ Floats = npt.NDArray[np.float64]
 
 
 def ratios_to_best(outcomes: pd.DataFrame, cost: str) -> pd.DataFrame:
-    """`outcomes` with `ratio`: the cost divided by the least of the same workload and seed; infinite where missed.
+    """Return the outcomes with the column `ratio`: the cost divided by the lowest of the same workload and seed.
 
-    Pairs of workload and seed that nobody reached, that somebody reached for nothing, or that one strategy alone has a
-    result in, are left out.
+    The ratio is infinite if the target was missed. A pair of workload and seed is omitted if no strategy reached the
+    target, if one reached it at no cost, or if only one strategy has a result.
+
+    Args:
+        outcomes: rows at one target for each workload.
+        cost: the name of the column with the cost.
     """
     known = outcomes.assign(paid=outcomes[cost].astype(float).where(outcomes["reached"].astype(bool), math.inf))
     same = known.groupby(PAIR)
@@ -29,25 +33,32 @@ def ratios_to_best(outcomes: pd.DataFrame, cost: str) -> pd.DataFrame:
 
 
 def workload_weights(mine: pd.DataFrame) -> Floats:
-    """Each workload counts as much as any other, each of its seeds for its part; they add up to one."""
+    """Return weights of the rows. Workloads have equal weights, and so have the seeds of a workload; the sum is 1."""
     of_workload = mine.groupby(["suite", "workload"])["ratio"].transform("size").to_numpy(float)
     return 1 / of_workload / mine.groupby(["suite", "workload"]).ngroups
 
 
 def profile(mine: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Of one strategy: factors in rising order, and the fraction of workloads on which its ratio is at most that."""
+    """Return the profile of one strategy.
+
+    Returns:
+        Factors in rising order, and for each the weighted fraction of workloads and seeds with at most that ratio.
+    """
     ratios, weights = mine["ratio"].to_numpy(float), workload_weights(mine)
     factors = np.unique(ratios[np.isfinite(ratios)])
     return factors, np.array([weights[ratios <= factor].sum() for factor in factors])
 
 
 def log2_range(ratios: pd.DataFrame) -> float:
-    """log2 of the largest factor that anybody needed; where all were the best, one doubling."""
+    """Return log2 of the largest finite ratio; 1 if all ratios are 1."""
     finite = ratios.loc[np.isfinite(ratios["ratio"]), "ratio"]
     return (math.log2(float(finite.max())) if len(finite) else 0.0) or 1.0
 
 
 def profile_area(mine: pd.DataFrame, doublings: float) -> float:
-    """Mean height of a strategy's profile over log2 of the factor from 0 to `doublings`: 1 where it is always best."""
+    """Return the mean height of a strategy's profile over log2 of the factor, from 0 to `doublings`.
+
+    It is 1 if the strategy always has the lowest cost.
+    """
     under = np.clip(1 - np.log2(mine["ratio"].to_numpy(float)) / doublings, 0, None)
     return float((under * workload_weights(mine)).sum())

@@ -1,4 +1,4 @@
-"""The paper's protocol (EDBT 2025, Table 1, and its authors' code), and what a cell does otherwise."""
+"""Compares a cell with the paper's protocol (EDBT 2025, Table 1, and its authors' code)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ _NESTEROV: Flat = {
     "optimizer.nesterov": True,
     "optimizer.weight_decay": 0.0,
 }
-# of FDA and of Synchronous
+# the local optimizers of FDA and of Synchronous
 _LOCAL: Mapping[str, Flat] = {
     "lenet5": _ADAM,
     "vgg16star": _ADAM,
@@ -61,13 +61,18 @@ _IMAGES: Mapping[str, str] = {
     "cifar10": "images normalized by CIFAR-10's mean and deviation (published: ImageNet's)",
     "cifar100": "images normalized by CIFAR-100's mean and deviation before the model's own (published: by ImageNet's)",
 }
-"""Data sets that are not read as in the paper."""
+"""Data sets that are preprocessed differently than in the paper."""
 
 
 def protocol_differences(config: Mapping[str, Any], label: str) -> str:
-    """What of a cell is not as the paper's authors did it: `sampling = shuffle, lr = 0.002`; empty where all is.
+    """Return the settings of a cell that differ from the protocol, such as `sampling = shuffle, lr = 0.002`.
 
-    A key that an older results folder does not have yet had the value of the protocol.
+    The text is empty if there is no difference. A key that an older results folder does not have had the value of the
+    protocol.
+
+    Args:
+        config: the configuration of the cell.
+        label: the label of the cell.
     """
     table = config["strategy"]
     name = published_name(table["kind"], table.get("monitor", {}).get("kind", ""))
@@ -98,6 +103,6 @@ def protocol_differences(config: Mapping[str, Any], label: str) -> str:
 
 
 def _format_difference(key: str, value: Any) -> str:
-    """The key without the table that everybody would guess."""
+    """The key, without the prefix `strategy.`, and its value."""
     text = format_significant(value, 6).rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
     return f"{key.removeprefix('strategy.')} = {text}"

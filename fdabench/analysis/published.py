@@ -1,4 +1,4 @@
-"""One's own cells beside the published numbers that they are counterparts of."""
+"""Compares the user's cells with the published numbers of the same settings."""
 
 import json
 import math
@@ -26,9 +26,12 @@ from fdabench.published.results import (
 
 @dataclass(frozen=True)
 class Comparison:
-    """`frame` has a row for each published number and each way in which its counterparts differ from the protocol.
+    """The result of `compare_with_published`.
 
-    `matched` of the `total` published numbers have a counterpart.
+    Args:
+        frame: a row for each published number and each set of differences between its counterparts and the protocol.
+        matched: how many published numbers have a counterpart.
+        total: how many published numbers there are.
     """
 
     frame: pd.DataFrame
@@ -41,13 +44,13 @@ class Comparison:
 
 
 def compare_with_published(data: ReportData) -> Comparison:
-    """Published numbers beside the median, the lowest and the highest of the cells that measured the same.
+    """Return the published numbers with the median, the minimum and the maximum of the cells that measured the same.
 
-    Costs follow the `paper` convention whatever the suite's, and a target is reached strictly above it, as the paper
-    counts.
+    As in the paper, costs follow the `paper` convention, and a target is reached when the accuracy is strictly above
+    it, whatever the suite sets.
     """
     cells, facts = counterparts(data), published()
-    # most suites have no cell of the paper's, and none has to be looked for under each number
+    # Most suites have no counterpart. The search for each published number can then be skipped.
     rows = [row for fact in facts for row in _rows(fact, cells, data)] if len(cells) else []
     matched = len({(row["axes"], row["quantity"]) for row in rows})
     frame = pd.DataFrame(rows)
@@ -55,10 +58,10 @@ def compare_with_published(data: ReportData) -> Comparison:
 
 
 def counterparts(data: ReportData) -> pd.DataFrame:
-    """Finished cells of the paper's data, models, partitions and strategies.
+    """Return the finished cells whose data set, model, partition and strategy are in the paper.
 
-    `published_as` is the paper's name of the strategy; `differs` says what else is not as in the paper. Of cells that
-    differ in how long they ran, or how often they were tested, the longest stands for all: they are one run.
+    `published_as` is the paper's name of the strategy; `differs` describes the other differences from the paper. Cells
+    that differ only in their budget or their evaluations are the same run, so only the longest is returned.
     """
     runs = data.finished
     runs = runs[
@@ -76,14 +79,19 @@ def counterparts(data: ReportData) -> pd.DataFrame:
 
 
 def _course(config: Mapping[str, Any]) -> str:
-    """What decides a cell's numbers, but for where they end."""
+    """The settings of a cell without its budget and evaluations, as JSON."""
     return json.dumps({key: value for key, value in config.items() if key not in ("budget", "eval")}, sort_keys=True)
 
 
 def matching(axes: PublishedSetting, cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells of a published setting; of the whole grid of the paper where it has no number of workers.
+    """Return the cells of a published setting.
 
-    Of IID those of either kind: `differs` says where it is not the kind that was published.
+    A setting without a number of workers matches the whole grid of the paper. An IID setting matches both kinds of IID
+    partition; `differs` notes a kind that is not the published one.
+
+    Args:
+        axes: the published setting.
+        cells: the rows of `counterparts`.
     """
     partitions = IID if axes.partition in IID else (axes.partition,)
     found = cells[
@@ -110,7 +118,17 @@ def _rows(fact: PublishedResult, cells: pd.DataFrame, data: ReportData) -> Itera
 
 
 def measure_cell(axes: PublishedSetting, cell: Mapping[Any, Any], data: ReportData) -> dict[str, float] | None:
-    """What a cell had at the epoch or the target; NaN where it missed the target, None where it was not tested then."""
+    """Return the measurements of a cell at the epoch or the target of a published setting.
+
+    Args:
+        axes: the published setting.
+        cell: a row of `counterparts`.
+        data: contains the evaluations and the ledger of the cell.
+
+    Returns:
+        Values by quantity, NaN if the cell missed the target. None if the cell diverged or was not evaluated at the
+        epoch.
+    """
     evals = data.evals[data.evals["cell_id"] == cell["cell_id"]]
     if axes.epoch is not None:
         there = at_epoch(evals, axes.epoch)
@@ -163,5 +181,5 @@ def _row(
 
 
 def _listed(values: "pd.Series[Any]") -> str:
-    """`5, 10`; empty where there is none, as for a strategy without theta."""
+    """The different values, such as `5, 10`; empty if there are none, as for a strategy without theta."""
     return ", ".join(f"{value:g}" for value in sorted(set(values.dropna())))

@@ -1,4 +1,4 @@
-"""The middle of many cells, and how far chance moves it: interquartile means with stratified bootstrap intervals.
+"""Computes interquartile means over many cells, with stratified bootstrap intervals.
 
 Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice, NeurIPS 2021.
 """
@@ -21,25 +21,32 @@ _CUT = 0.25
 
 
 def interquartile_mean(values: npt.ArrayLike) -> float:
-    """Mean of the middle half: a quarter of the values is left out at each end. NaN of nothing.
+    """Return the mean of the middle half: a quarter of the values is omitted at each end. NaN without values.
 
-    Misses may stand in as infinity: the mean is a number as long as they fill no more than the upper quarter.
+    Misses may be included as infinity. The mean is finite if at most a quarter of the values are misses.
+
+    >>> interquartile_mean([1, 2, 4, math.inf])
+    3.0
     """
     known = np.asarray(values, dtype=float)
     return float(stats.trim_mean(known, _CUT)) if known.size else math.nan
 
 
 def bootstrap_interval(values_n: Floats, workloads_n: Labels, seeds_n: Labels) -> tuple[float, float]:
-    """A 95 % percentile interval of the interquartile mean of n cells, over draws of their seeds.
+    """Return a 95 % percentile interval of the interquartile mean of n cells, over resampled seeds.
 
-    Seeds are drawn anew in two ways: within each workload by itself, and for all workloads at once, as what a seed
-    decides (start weights, batches) may be shared by them. The interval covers both. One seed less is drawn than
-    there are, so that the variance of a mean of draws is that of a mean of seeds (Rao and Wu, JASA 83, 1988).
+    Seeds are resampled in two ways: independently in each workload, and jointly for all workloads, because workloads
+    may share what a seed determines (start weights, batches). The interval covers both. Each sample has one seed fewer
+    than there are, so that the variance of its mean is that of a mean of seeds (Rao and Wu, JASA 83, 1988).
 
     Args:
-        values_n: one value for each workload and seed; infinite where the target was missed.
-    NaN where a workload has fewer than five seeds: the range of four values, which no draw leaves, holds the middle of
-    their distribution in 88 % of samples only.
+        values_n: one value for each workload and seed; infinite if the target was missed.
+        workloads_n, seeds_n: the workload and the seed of each value.
+
+    Returns:
+        The ends of the interval. NaN if a workload has fewer than five seeds: a bootstrap interval lies within the
+        range of the values, and the range of four values contains the median of their distribution in only 88 % of
+        samples.
     """
     seeds, column_n = np.unique(seeds_n, return_inverse=True)
     workloads, row_n = np.unique(workloads_n, return_inverse=True)
@@ -54,19 +61,19 @@ def bootstrap_interval(values_n: Floats, workloads_n: Labels, seeds_n: Labels) -
 
 
 def _drawn(random: np.random.Generator, table_WS: Floats) -> Floats:
-    """Columns drawn with replacement, one fewer than there are: [draws, values]."""
+    """Samples of the columns with replacement, one column fewer than there are: [samples, values]."""
     seeds = table_WS.shape[1]
     drawn: Floats = table_WS[:, random.integers(0, seeds, (RESAMPLES, seeds - 1))].swapaxes(0, 1)
     return drawn.reshape(RESAMPLES, -1)
 
 
 def _quantiles(drawn_rn: Floats) -> tuple[float, float]:
-    """Of the interquartile means of each draw; NaN is what a workload has no cell of."""
+    """The quantiles of the interquartile means of all samples; NaN values, of seeds without a cell, are ignored."""
     ordered_rn, known_r = np.sort(drawn_rn, axis=1), (~np.isnan(drawn_rn)).sum(axis=1)
     cut_r, places = (_CUT * known_r).astype(int), np.arange(drawn_rn.shape[1])
     middle_rn = (places >= cut_r[:, None]) & (places < (known_r - cut_r)[:, None])
     means = np.where(middle_rn, ordered_rn, 0).sum(axis=1) / middle_rn.sum(axis=1)
     tail = (1 - CONFIDENCE) / 2
-    # no interpolation, as between a number and infinity there is none
+    # A method without interpolation, because a mean may be infinite.
     low, high = np.quantile(means, [tail, 1 - tail], method="inverted_cdf")
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""How much cheaper, and how surely: geometric means of paired ratios, with an interval over seeds."""
+"""Computes geometric means of paired cost ratios, with confidence intervals over seeds."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,18 +14,19 @@ PAIR = ["suite", "workload", "seed"]
 
 @dataclass(frozen=True)
 class Ratio:
-    """A geometric mean of ratios with its 95 % interval, or the one limit of it that misses leave.
+    """A geometric mean of ratios with its 95 % interval, or with one end of it if misses leave the other open.
 
     Args:
-        mean: the geometric mean; with a bound, the limit: the number to print.
-        low, high: ends of the 95 % interval. With "≥" `low` is a one-sided 97.5 % limit, and `high` is NaN; with "≤"
-            the other way round. Both are NaN where there is one seed and nothing was missed.
-        pairs: pairs of workload and seed that tell something: one side at least reached the target.
-        bound: "≥" or "≤" where the data leave the other end open; the truth may then be infinite, or 0.
-        left_out: pairs that tell nothing, `neither` among them.
+        mean: the number to print: the geometric mean or, with a bound, the bound.
+        low, high: ends of the 95 % interval. With "≥" `low` is a one-sided 97.5 % limit and `high` is NaN; with "≤" the
+            reverse. Both are NaN if there is one seed and nothing was missed.
+        pairs: pairs of workload and seed that are informative: at least one side reached the target.
+        bound: "≥" or "≤" if the data leave the other end open; the true ratio may then be infinite, or 0.
+        left_out: pairs that are not informative, including `neither`.
         neither: pairs in which both sides missed the target.
-        seeds: how many seeds the pairs have. From one there is no limit that chance is in: a bound is of these runs.
-        grid_low, grid_high: what the evaluations alone leave open for the runs at hand; NaN where they leave it open.
+        seeds: how many seeds the pairs have. With one seed, a bound does not include random error; it holds for these
+            runs only.
+        grid_low, grid_high: the range that the evaluations leave open for these runs; an end is NaN if it is unbounded.
     """
 
     mean: float
@@ -41,7 +42,7 @@ class Ratio:
 
     @property
     def has_interval(self) -> bool:
-        """Whether it has both ends."""
+        """Whether the interval has both ends."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     def inverse(self) -> "Ratio":
@@ -61,42 +62,50 @@ NO_RATIO = Ratio(math.nan, math.nan, math.nan, 0)
 
 
 def geometric_mean(values: "pd.Series[float] | npt.NDArray[np.float64]") -> float:
-    """The geometric mean of what is no NaN; NaN where nothing is."""
+    """Return the geometric mean of the values that are not NaN; NaN if there are none."""
     known = pd.Series(values).dropna()
     if known.empty:
         return math.nan
-    # as gmean of scipy without its checks: a report asks ten thousand times
+    # The same as scipy's gmean without its checks, which are slow: a report calls this ten thousand times.
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.exp(np.log(known.to_numpy(float)).mean()))
 
 
 def columns_of(cost: str) -> list[str]:
-    """What a ratio reads of an outcome beside its axes: the cost, and what it is known to lie between."""
+    """Return the columns of an outcome that a ratio needs besides its axes: the cost and its bounds."""
     return ["reached", cost, f"{cost}_before", f"{cost}_limit"]
 
 
 def paired_ratio(top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> Ratio:
-    """Geometric mean of top / bottom over the cells that share workload and seed.
+    """Return the geometric mean of top / bottom over the cells that have workload and seed in common.
+
+    A pair in which both sides missed the target, or in which one cost 0, is not informative.
 
     Args:
-        top, bottom: rows with suite, workload, seed and the columns of `columns_of`: `reached`; `cost`, what it took,
-            or what was spent without reaching the target, NaN where it never would have been reached, as after a
-            divergence; `cost_before`, by the evaluation before the hit; `cost_limit`, by the end of the budget.
-    A pair in which both missed tells nothing, and neither does one in which something cost 0.
+        top, bottom: rows with suite, workload, seed and the columns of `columns_of`. These are `reached`; the cost to
+            the target, or the cost spent without reaching it, NaN if it never would have been reached, as after a
+            divergence; `..._before`, the cost at the evaluation before the hit; and `..._limit`, at the end of the
+            budget.
+        cost: the name of the column with the cost.
     """
     wanted = [*PAIR, *columns_of(cost)]
     return ratio_of(top[wanted].merge(bottom[wanted], on=PAIR, suffixes=("_t", "_b")), cost)
 
 
 def ratio_of(pairs: pd.DataFrame, cost: str) -> Ratio:
-    """The same, of pairs that are made: columns of the top end in `_t`, of the bottom in `_b`."""
+    """Return the same as `paired_ratio` for rows that are joined.
+
+    Args:
+        pairs: a row for each pair; columns of the top end in `_t`, those of the bottom in `_b`.
+        cost: the name of the column with the cost, without the ending.
+    """
     reached = pairs["reached_t"].to_numpy(bool) | pairs["reached_b"].to_numpy(bool)
-    # what costs nothing, as one worker in a ring, is in no proportion to anything; NaN is what never got there
+    # There is no ratio to a cost of 0, as of one worker in a ring. NaN means that a run never reaches the target.
     priced = ~((pairs[f"{cost}_t"].to_numpy(float) <= 0) | (pairs[f"{cost}_b"].to_numpy(float) <= 0))
-    numbers: dict[tuple[object, object], int] = {}  # pandas groups in half a millisecond, and a report asks thousands
+    numbers: dict[tuple[object, object], int] = {}  # groupby would take 0.5 ms, and a report has thousands of ratios
     named = zip(pairs["suite"], pairs["workload"], strict=True)
     places = np.array([numbers.setdefault(name, len(numbers)) for name in named], dtype=int)
-    # where a workload has a pair that tells something, its others tell that it is rare
+    # If a workload has an informative pair, its pairs in which both sides missed the target count as well.
     kept = priced & np.isin(places, places[priced & reached])
     told, neither = int((priced & reached).sum()), int((~reached).sum())
     if not told:
@@ -110,10 +119,10 @@ def ratio_of(pairs: pd.DataFrame, cost: str) -> Ratio:
 
 
 def _limited(found: PairedEstimate, top: LogCosts, bottom: LogCosts) -> PairedEstimate:
-    """The estimate without an end that a miss of one side leaves open: what was never reached may cost anything.
+    """The estimate, with an infinite end if only one side has misses, because a miss has no upper bound of its cost.
 
-    So a strategy that missed gets "at least" and never "at most", which would read as an advantage. Where both sides
-    missed, the ends are those of the estimate.
+    A strategy that missed therefore gets "at least" and never "at most", which would read as an advantage. If both
+    sides have misses, the ends are those of the estimate.
     """
     if not top.reached_n.all() and bottom.reached_n.all():
         return replace(found, high=math.inf if math.isfinite(found.high) else found.high)
@@ -123,14 +132,14 @@ def _limited(found: PairedEstimate, top: LogCosts, bottom: LogCosts) -> PairedEs
 
 
 def _ratio(found: PairedEstimate, blank: Ratio) -> Ratio:
-    """What an estimate allows to say, on the scale of costs: an interval, one limit, or nothing."""
+    """The estimate converted from logarithms to ratios, with an interval, one bound, or no result."""
     grid_low, grid_high = (
         math.exp(end) if math.isfinite(end) else math.nan for end in (found.grid_low, found.grid_high)
     )
     known = replace(blank, grid_low=grid_low, grid_high=grid_high)
     least, most = (found.grid_low, found.grid_high) if math.isnan(found.low) else (found.low, found.high)
     if math.isfinite(least) and math.isfinite(most):
-        if math.isnan(found.mean):  # runs that never get there outweigh whatever the others say
+        if math.isnan(found.mean):  # too many runs never reach the target
             return NO_RATIO
         return replace(known, mean=math.exp(found.mean), low=math.exp(found.low), high=math.exp(found.high))
     if math.isfinite(least):

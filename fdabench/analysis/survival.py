@@ -1,11 +1,12 @@
-"""When cells reached the target, where some never did: a miss says that it takes more steps than were made.
+"""Estimates the distribution of the steps to a target, when some cells missed it (censored data).
 
 Kaplan and Meier, Nonparametric Estimation from Incomplete Observations, JASA 53, 1958.
 
-All of it is on the axis of steps. A run is cut at a step that the suite set beforehand, so what is cut says nothing of
-when the target would have been reached. On an axis of costs it does: who spends faster is cut at a larger cost, and
-the Kaplan-Meier estimator is biased (Lin et al., Biometrics 53, 1997; Zhao et al., Statistics in Medicine 30, 2011).
-Bytes are therefore summed up to a step that all cells are known to (`robust.restricted_frame`), and have no curve here.
+A miss means that the target takes more steps than the cell ran. All estimates are in steps. The suite sets the step at
+which a run ends, so the censoring does not depend on when the target would have been reached. In bytes it does: a
+strategy that spends more per step is censored at a larger cost, and the Kaplan-Meier estimator is biased (Lin et al.,
+Biometrics 53, 1997; Zhao et al., Statistics in Medicine 30, 2011). There is therefore no curve for bytes. They are
+summed up to a step up to which all cells are known (`report.tables.robust.restricted_frame`).
 """
 
 import math
@@ -18,9 +19,16 @@ Floats = npt.NDArray[np.float64]
 
 
 def kaplan_meier(steps: npt.ArrayLike, reached: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """The share of cells that have reached the target by each step, with the steps at which it grows.
+    """Return the estimated fraction of cells that have reached the target by each step.
 
-    A cell that missed counts among those that may still reach it up to the steps that it made, and for nothing after.
+    A cell that missed the target is at risk up to the steps that it made, and is not counted after them.
+
+    Args:
+        steps: the steps to the target, or the steps made by a cell that missed it.
+        reached: whether each cell reached the target.
+
+    Returns:
+        The steps at which the fraction increases, and the fraction at each of them.
     """
     made, hit = np.asarray(steps, dtype=float), np.asarray(reached, dtype=bool)
     if not hit.any():
@@ -31,10 +39,16 @@ def kaplan_meier(steps: npt.ArrayLike, reached: npt.ArrayLike) -> tuple[Floats, 
 
 
 def common_end(steps: npt.ArrayLike, reached: npt.ArrayLike) -> float:
-    """The step up to which every cell is known: the least that one made which missed, else the largest at a hit.
+    """Return the step up to which the outcome of every cell is known.
+
+    It is the fewest steps of a cell that missed the target; if none missed it, the most steps to the target.
 
     Args:
-        steps: of each cell, to the target, or made without reaching it; NaN of one that never gets there.
+        steps: the steps to the target, or the steps made by a cell that missed it; NaN if it never reaches it.
+        reached: whether each cell reached the target.
+
+    >>> common_end([100, 300, 200], [True, True, False])
+    200.0
     """
     made, hit = np.asarray(steps, dtype=float), np.asarray(reached, dtype=bool)
     open_ended = made[~hit & ~np.isnan(made)]

@@ -1,4 +1,4 @@
-"""The headline target: the accuracy at which a suite's strategies are compared first, and how it was chosen."""
+"""Chooses the headline target: the accuracy at which a suite's strategies are compared first."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from fdabench.formatting import format_target
 from fdabench.results.suite_lock import SuiteLock
 
 NEARLY_ALL = 0.8
-"""Of cells, and of strategies: 4 of 5 are nearly all."""
+"""The fraction of cells, and of strategies, that must reach a target before it is chosen."""
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class Headline:
     """The headline target of one suite.
 
     Args:
-        chosen: the fraction that the suite names or the rule chose; NaN where the suite has no target.
-        target: the same, or where nobody reached it the highest one below that somebody did; NaN where there is none.
-        how: how it was chosen, as an apposition: "named in the suite".
-        after_runs: whether it was chosen from the results of all strategies, so that one more could move it.
+        chosen: the accuracy that the suite sets or the rule chose; NaN if the suite has no target.
+        target: the same if a strategy reached it; else the highest target below it that one reached, NaN if none.
+        reason: how it was chosen, as an apposition: "named in the suite".
+        after_runs: whether it was chosen from the results of all strategies, so that another strategy could change it.
     """
 
     chosen: float
@@ -34,11 +34,11 @@ class Headline:
 
 
 def headline_of(lock: SuiteLock, outcomes: pd.DataFrame) -> Headline:
-    """The suite's own headline target, or one by a rule.
+    """Return the headline target that the suite sets, or else one that is chosen by a rule.
 
-    With a reference the rule is: the highest target that the reference reached in 4 of 5 of its cells of each workload,
-    else the lowest. No other strategy can move that. Without a reference: the highest that 4 of 5 strategies reached in
-    4 of 5 of their cells, else the lowest.
+    If the suite has a reference strategy, it is the highest target that the reference reached in 4 of 5 of its cells of
+    each workload, or else the lowest. Other strategies do not affect it. Without a reference, it is the highest target
+    that 4 of 5 strategies reached in 4 of 5 of their cells, or else the lowest.
 
     Args:
         lock: the frozen suite.

@@ -1,1 +1,1 @@
-"""The gate that people keep on in CI: what has changed since a committed baseline, and whether that is worse."""
+"""The regression test for CI: compares results with a committed baseline, and decides whether they are worse."""

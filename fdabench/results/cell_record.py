@@ -1,7 +1,7 @@
-"""What `cell.json` holds: how a cell was run, and how that ended.
+"""The content of `cell.json`: how a cell was run, and how it ended.
 
 `fdabench.experiment` writes a record when a cell starts, and again when it ends. The names of the fields are the keys
-of the file, in its order. A key that a cell does not have yet has its default, and is not written.
+of the file, in its order. A key that has no value yet has its default and is not written.
 """
 
 from typing import Literal, NamedTuple, Self
@@ -13,26 +13,26 @@ from fdabench.cell_config import CellConfig, ConfigTable, Scalar
 SUCCESS_STATES = ("done", "target_reached", "diverged")
 FAILURE_STATES = ("failed", "oom", "lost")
 NO_RETRY_STATES = ("failed", "oom")
-"""Failures that would come again; who is `lost` may have had bad luck."""
+"""Failures that would occur again. A cell that is `lost`, because its process died, may succeed when it is retried."""
 PENDING_STATES = ("interrupted", "pending")
 
 _State = Literal["done", "target_reached", "diverged", "failed", "oom", "lost", "interrupted", "pending"]
 
 
 class RunProcess(ConfigTable):
-    """The process that computes a cell, or did last."""
+    """The process that computes a cell, or that computed it last."""
 
     host: str
     pid: int
 
 
 class ComputeEnvironment(NamedTuple):
-    """What the last bits of a cell depend on besides its configuration and its code.
+    """What the last bits of a cell's numbers depend on besides its configuration and its code.
 
     Args:
-        environment: versions, device, instructions and threads.
-        engine: how the workers are computed; `unknown` where a process died before it wrote that.
-        together: cells whose workers were rows of one matrix.
+        environment: versions, device, instruction set and threads.
+        engine: how the workers are computed; `unknown` if a process died before it wrote the engine.
+        together: the number of cells whose workers were rows of one matrix.
     """
 
     environment: dict[str, Scalar]
@@ -44,24 +44,24 @@ class CellRecord(ConfigTable):
     """The record of one cell.
 
     Args:
-        state: `interrupted` from the start, which stays true if the process dies.
+        state: `interrupted` from the start of the cell, so that it is correct if the process dies.
         attempts: how often the cell was started.
         resumed_at_step: the step of the checkpoint that this attempt resumed from; 0 without one.
-        started, ended: in UTC, as ISO 8601 has it.
-        resolved: numbers that the configuration came to, such as `num_parameters` and `theta`.
+        started, ended: UTC, in ISO 8601 format.
+        resolved: numbers computed from the configuration, such as `num_parameters` and `theta`.
         seeds: by kind of draw.
-        code: hashes of the files that decide the numbers, by name.
-        environment: versions, device, instructions and threads.
+        code: hashes of the files that determine the numbers, by name.
+        environment: versions, device, instruction set and threads.
         engine, processes, mean: how the workers were distributed and averaged.
-        together: cells whose workers were rows of one matrix.
+        together: the number of cells whose workers were rows of one matrix.
         steps: local steps made by each worker.
         wall_s: seconds of training and evaluation.
         error: the traceback of a failure.
-        plugin: the file and line of the plug-in that raised it.
+        plugin: the file and line of the plug-in that raised the error.
         remarks: problems that did not end the cell.
 
     Raises:
-        ValueError: a cell with a result has no `steps` or no `wall_s`.
+        ValueError: the record of a cell with a result has no `steps` or no `wall_s`.
     """
 
     id: str
@@ -96,7 +96,7 @@ class CellRecord(ConfigTable):
 
     @property
     def has_result(self) -> bool:
-        """Whether the cell has ended with numbers, which its tables hold."""
+        """Whether the cell ended with numbers, which are in its tables."""
         return self.state in SUCCESS_STATES
 
     @property

@@ -1,4 +1,8 @@
-"""`runs` and `hits`: one row for each cell, and one for each cell and target. Derived; always rebuildable."""
+"""Computes the tables `runs` (one row for each cell) and `hits` (one row for each cell and target).
+
+Both are derived from the other tables, so they can be built again at any time. `results.load` and the gate call this
+module.
+"""
 
 import math
 from collections.abc import Mapping
@@ -15,13 +19,20 @@ from fdabench.results.suite_lock import LockedCell, SuiteLock
 from fdabench.results.workloads import Workload, workloads_of
 
 _OPTIONAL_PARTS = {"trigger": "when", "codec": "codec", "correction": "correction"}
-"""Columns of `runs` that are empty where a strategy has no such part, and its fields."""
+"""Column of `runs` -> field of the strategy. The column is empty if the strategy does not have the field."""
 
 
 def derive_runs(
     lock: SuiteLock, records: Mapping[str, CellRecord], evals: pd.DataFrame, ledger: pd.DataFrame
 ) -> pd.DataFrame:
-    """One row for each cell of the suite, those not run yet included."""
+    """Return one row for each cell of the suite, including cells that were not run yet.
+
+    Args:
+        lock: the frozen suite; bytes are counted by its convention.
+        records: the records of the cells that were started, by cell id.
+        evals: the evaluations of all cells with a result.
+        ledger: the ledgers of all cells with a result.
+    """
     evals_of, ledger_of = dict(list(evals.groupby("cell_id"))), dict(list(ledger.groupby("cell_id")))
     workloads = workloads_of(lock.cell)
     rows = []
@@ -89,7 +100,10 @@ def _outcome(record: CellRecord, evals: pd.DataFrame, ledger: pd.DataFrame, conv
 def derive_hits(
     lock: SuiteLock, records: Mapping[str, CellRecord], evals: pd.DataFrame, ledger: pd.DataFrame
 ) -> pd.DataFrame:
-    """One row for each finished cell and target; a miss is a row too."""
+    """Return one row for each finished cell and target, also if the cell missed the target.
+
+    Arguments as in `derive_runs`; targets and convention are those of `lock`.
+    """
     ledger_of = dict(list(ledger.groupby("cell_id")))
     rows = []
     for key, history in evals.groupby("cell_id", sort=False):
@@ -116,7 +130,7 @@ def derive_hits(
 
 
 def _before(history: pd.DataFrame, at: int) -> EvalPoint:
-    """The evaluation before; before the first one there is the initial distribution."""
+    """The evaluation before the one at position `at`; the initial distribution before the first one."""
     if not at:
         return EvalPoint(0)
     return EvalPoint(int(history["step"].iloc[at - 1]), bool(history["after_sync"].iloc[at - 1]))
@@ -128,9 +142,19 @@ def _frame(rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
 
 
 def first_evaluation_reaching(accuracy: pd.Series, target: float, consecutive: int, comparison: str) -> int | None:
-    """Position of the first evaluation of the first `consecutive` ones that reach `target`.
+    """Return the position at which the first `consecutive` evaluations in a row that reach `target` begin.
 
-    `comparison` is the suite's `eval.comparison`: ">=" counts an accuracy that is equal to the target, ">" does not.
+    Args:
+        accuracy: the accuracies of one cell's evaluations, in order.
+        target: the accuracy to reach.
+        consecutive: how many evaluations in a row have to reach it.
+        comparison: the suite's `eval.comparison`. ">=" counts an accuracy that is equal to the target, ">" does not.
+
+    Returns:
+        The position; None if there is no such sequence.
+
+    >>> first_evaluation_reaching(pd.Series([0.8, 0.9, 0.8, 0.9, 0.95]), 0.9, 2, ">=")
+    3
     """
     reached = (accuracy > target) if comparison == ">" else (accuracy >= target)
     run_length = 0

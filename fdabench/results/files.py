@@ -1,4 +1,8 @@
-"""Whole files or none: write beside, fsync, rename. Parquet carries what it needs to be understood alone."""
+"""Reads and writes JSON and Parquet files.
+
+A file is replaced atomically: the content is written to a temporary file in the same folder, which is synchronized to
+disk and then renamed. The metadata of a Parquet file contains its schema version, its cell and its units.
+"""
 
 import json
 import os
@@ -16,7 +20,7 @@ from fdabench.results.schema import ADDED_COLUMNS, SCHEMA_VERSION, other_version
 
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`, or leave it as it was.
+    """Replace the file by `content`. If an error occurs, the file stays as it was.
 
     Raises:
         ResultError: the folder cannot be written.
@@ -25,7 +29,11 @@ def atomic_write_bytes(path: Path, content: bytes) -> None:
 
 
 def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Replace `path` by what `write` puts into a file, or leave it as it was.
+    """Replace the file by what `write` writes. If an error occurs, the file stays as it was.
+
+    Args:
+        path: the file; missing parent folders are created.
+        write: receives a temporary file that is open for writing.
 
     Raises:
         ResultError: the folder cannot be written.
@@ -58,7 +66,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def remove(path: Path) -> None:
-    """Whether it is there or not.
+    """Remove the file if it exists.
 
     Raises:
         ResultError: it cannot be removed.
@@ -70,9 +78,10 @@ def remove(path: Path) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """
+    """Read a regular file.
+
     Raises:
-        ResultError: the file cannot be read, or is none: one would wait for a pipe for ever.
+        ResultError: the file cannot be read, or it is not a regular file. Reading from a pipe could block forever.
     """
     try:
         return read_regular(path)
@@ -81,9 +90,10 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """
+    """Read a file that contains one JSON object.
+
     Raises:
-        ResultError: the file cannot be read, or holds no JSON object.
+        ResultError: the file cannot be read, or it does not contain a JSON object.
     """
     content = read_bytes(path)
     try:
@@ -96,7 +106,17 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]], about: Mapping[str, str]) -> None:
-    """Rows as Parquet; `about` and the schema version go into the file's metadata, units into the fields'."""
+    """Write rows as a Parquet file.
+
+    Args:
+        path: the file; its stem is the name of the table.
+        schema: the columns; the metadata of each field has its unit.
+        rows: one mapping for each row.
+        about: written into the metadata of the file, with the schema version and the name of the table.
+
+    Raises:
+        ResultError: the folder cannot be written.
+    """
     metadata = {"fdabench_schema": SCHEMA_VERSION, "table": path.stem, **about}
     table = pa.Table.from_pylist(list(rows), schema=schema.with_metadata(metadata))
     sink = pa.BufferOutputStream()
@@ -105,7 +125,10 @@ def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]]
 
 
 def has_parquet_footer(path: Path) -> bool:
-    """Whether a Parquet file is there and its end is, which is written last and says where all else is."""
+    """Whether the file exists and has a Parquet footer.
+
+    The footer is at the end of the file and is written last, so a file that was truncated does not have one.
+    """
     try:
         with open_regular(path) as file:
             pq.read_metadata(file)
@@ -115,13 +138,16 @@ def has_parquet_footer(path: Path) -> bool:
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """
+    """Read a Parquet file and return the columns of `schema`.
+
+    Columns that files of earlier releases lack are added with the values of `ADDED_COLUMNS`.
+
     Raises:
-        ResultError: the file is missing, damaged, of another schema version, or lacks a column.
+        ResultError: the file is missing, damaged, has another schema version, or lacks a column.
     """
     content = read_bytes(path)
     try:
-        # a report reads thousands of small files: pq.read_table takes twice as long to open each
+        # A report reads thousands of small files, and pq.read_table takes twice as long to open each of them.
         with pq.ParquetFile(pa.BufferReader(content)) as file:
             table = file.read(use_threads=False)
     except (OSError, pa.ArrowException) as error:

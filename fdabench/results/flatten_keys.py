@@ -1,11 +1,15 @@
-"""Nested tables as one level of keys with dots in them."""
+"""Converts nested tables to one level of keys that are joined with dots, and finds the keys whose values differ."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 def flatten_keys(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"server": {"lr": 0.1}}` as `{"server.lr": 0.1}`."""
+    """Return the values of a nested table by their keys, joined with dots.
+
+    >>> flatten_keys({"server": {"lr": 0.1}})
+    {'server.lr': 0.1}
+    """
     values: dict[str, Any] = {}
     for key, value in table.items():
         values |= flatten_keys(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
@@ -13,7 +17,13 @@ def flatten_keys(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def varying_keys(group: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys whose values differ within the group, in their order; keys of a component among those of its kind."""
+    """Return the keys whose values differ within the group, in their order.
+
+    The key of a component, such as `server.lr`, is compared only among components of the same kind.
+
+    >>> varying_keys([{"seed": 0, "lr": 0.1}, {"seed": 1, "lr": 0.1}])
+    ['seed']
+    """
     keys = dict.fromkeys(key for values in group for key in values)
     return [key for key in keys if _varies(key, group)]
 

@@ -1,6 +1,6 @@
-"""The results folder: `suite.lock.toml`, and one folder for each cell with its record and its tables.
+"""Reads and writes a results folder: `suite.lock.toml`, and a folder for each cell with its record and its tables.
 
-A cell's `cell.json` is written last, so a folder whose record says `done` is complete.
+A cell's `cell.json` is written last, so the folder of a cell whose record has a result is complete.
 """
 
 import tomllib
@@ -37,10 +37,12 @@ TABLES: Mapping[str, pa.Schema] = {
 }
 
 OPTIONAL_TABLES: Mapping[str, pa.Schema] = {"traffic": WIRE}
-"""Tables that a cell has if somebody asked for them."""
+"""Tables that a cell has only if the user requested them."""
 CHECKPOINT = "checkpoint.pt"
 _END = "end"
-"""The lock's last table: TOML that is cut at the end of a line is TOML still, with fewer cells."""
+"""The last table of the lock. Without it a lock that was truncated at the end of a line would be read as a valid lock
+with fewer cells.
+"""
 _ANEW = "`run` writes it anew when it is gone"
 _AGAIN = "without {}, its folder, `run` does the cell again"
 
@@ -58,17 +60,19 @@ class ResultsFolder:
         return self.safe_path("suite.lock.toml")
 
     def safe_path(self, *parts: str) -> Path:
-        """A path in this folder. The folder itself may be a link; within, none leads out: who sends results to others
-        would choose what is read and written there.
+        """Return a path in this folder, and check that no symbolic link in it leads outside the folder.
+
+        Without the check, the author of a results folder could choose which files of its readers are read and
+        overwritten. The root itself may be a link.
 
         Raises:
-            ResultError: a link leads elsewhere.
+            ResultError: a link leads outside the folder. Replace it by the file that it leads to.
         """
         path = self.root.joinpath(*parts)
         try:
             inside = path.resolve().is_relative_to(self.root.resolve())
         except (OSError, RuntimeError):
-            # links that lead to each other
+            # The links form a cycle.
             inside = False
         if not inside:
             raise ResultError(f"{path}: a link leads out of {self.root}; put there what it leads to")
@@ -81,21 +85,24 @@ class ResultsFolder:
         return self.safe_path("cells", cell_id, name)
 
     def checkpoint_path(self, cell_id: str) -> Path:
-        """Where a cell under way is kept, until it is done."""
+        """The path of the checkpoint of a cell that is not finished."""
         return self.cell_file(cell_id, CHECKPOINT)
 
     def remove_temp_files(self, cell_id: str) -> None:
-        """Remove what a process that was killed while it wrote has left; for whoever is the only one to write here."""
+        """Remove temporary files of a process that was killed while it wrote.
+
+        The caller must be the only process that writes to the cell's folder.
+        """
         for path in self.cell_dir(cell_id).glob(".*"):
-            # what cannot go does no harm
+            # A temporary file that cannot be removed is never read.
             with suppress(OSError):
                 path.unlink()
 
     def write_lock(self, lock: SuiteLock) -> None:
-        """Freeze the expanded suite; written before anything runs.
+        """Write the expanded suite. The caller does so before it runs a cell.
 
         Raises:
-            ResultError: the folder holds results of another suite.
+            ResultError: the folder contains results of another suite; choose another with `-o`.
         """
         if self.lock_path.exists() and (other := self.read_lock().suite) != lock.suite:
             raise ResultError(f"{self.root}: holds results of the suite {other!r}, not {lock.suite!r}: take another -o")
@@ -106,9 +113,11 @@ class ResultsFolder:
             atomic_write_bytes(self.lock_path, content.encode())
 
     def read_lock(self) -> SuiteLock:
-        """
+        """Read the frozen suite.
+
         Raises:
-            ResultError: no results here, results of another schema, or a lock that was cut or damaged.
+            ResultError: the folder contains no results or results of another schema version, or the lock was truncated
+                or damaged. `run` writes a lock again after it was removed.
         """
         if not self.lock_path.exists():
             raise ResultError(f"{self.root}: no results here: there is no {self.lock_path.name}")
@@ -123,7 +132,7 @@ class ResultsFolder:
             raise ResultError(other_version(self.lock_path, version))
         cells = table.get("cell")
         if isinstance(cells, list) and end != {"cells": len(cells)}:
-            # a lock that was cut lacks keys as well, so this is the fault to tell
+            # A truncated lock lacks keys as well. This error names the cause, so it is raised first.
             raise ResultError(f"{self.lock_path}: its end, which counts its cells, is missing or wrong; {_ANEW}")
         try:
             lock = SuiteLock.from_table(table)
@@ -133,11 +142,14 @@ class ResultsFolder:
         return lock
 
     def read_record(self, cell_id: str) -> CellRecord | None:
-        """The cell's `cell.json`, or None where the cell was never started.
+        """Read the cell's `cell.json`.
+
+        Returns:
+            The record; None if the cell was never started.
 
         Raises:
-            ResultError: the file cannot be read, has another schema, is another cell's, or holds something that
-                fdabench does not write.
+            ResultError: the file cannot be read, has another schema version, belongs to another cell, or contains
+                something that fdabench does not write. `run` computes the cell again after its folder was removed.
         """
         path = self.cell_file(cell_id, "cell.json")
         if not path.exists():
@@ -161,7 +173,7 @@ class ResultsFolder:
         return record
 
     def damaged_table(self, cell_id: str) -> str:
-        """A file that a cell with a result should have left, and that is missing or cut; empty where all are there."""
+        """Return the name of a table of a cell with a result that is missing or truncated; "" if all are complete."""
         files = [f"{name}.parquet" for name in TABLES]
         return next((file for file in files if not has_parquet_footer(self.cell_file(cell_id, file))), "")
 
@@ -170,7 +182,13 @@ class ResultsFolder:
         write_json(self.cell_file(record.id, "cell.json"), {"schema": SCHEMA_VERSION, **record.to_dict()})
 
     def write_tables(self, cell_id: str, tables: Mapping[str, Rows], config: str) -> None:
-        """The cell's tables, each with the cell's canonical JSON in its metadata; an id in a row is the folder's."""
+        """Write the tables of a cell.
+
+        Args:
+            cell_id: the id of the cell; it replaces a `cell_id` in the rows.
+            tables: the rows of each table, by name.
+            config: the canonical JSON of the cell's configuration, for the metadata of each file.
+        """
         about = {"cell_id": cell_id, "cell": config, "accounting": "paper"}
         schema_of = {**TABLES, **OPTIONAL_TABLES}
         for name, rows in tables.items():
@@ -179,25 +197,33 @@ class ResultsFolder:
             write_table(self.cell_file(cell_id, f"{name}.parquet"), schema, own, about)
 
     def read_cell_table(self, cell_id: str, name: str) -> pa.Table:
-        """
+        """Read one of the `TABLES` of a cell.
+
         Raises:
-            ResultError: as `read_table`; or its content is another cell's.
+            ResultError: as in `read_table`, or the content belongs to another cell.
         """
         path = self.cell_file(cell_id, f"{name}.parquet")
         return _check_owned(read_table(path, TABLES[name]), path, cell_id)
 
     def read_traffic(self, cell_id: str) -> pa.Table | None:
-        """What the interfaces carried; None where nobody read them."""
+        """Read the measured traffic of the network interfaces; None if the traffic was not measured.
+
+        Raises:
+            ResultError: as in `read_cell_table`.
+        """
         path = self.cell_file(cell_id, "traffic.parquet")
         return _check_owned(read_table(path, WIRE), path, cell_id) if path.exists() else None
 
 
 @contextmanager
 def corruption_as_result_error(root: Path) -> Iterator[None]:
-    """Within, what was written is used: what fdabench wrote fits, so here a file was damaged since, or made by others.
+    """Convert errors that occur while the content of a results folder is used to a `ResultError`.
+
+    Files that fdabench wrote are consistent with each other, so such an error means that a file was damaged or was
+    written by another program.
 
     Raises:
-        ResultError: something is missing, or of another kind than it must be.
+        ResultError: a value is missing, or has another type than it must have.
     """
     try:
         yield
@@ -207,7 +233,7 @@ def corruption_as_result_error(root: Path) -> Iterator[None]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All keys and strings of a setting."""
+    """Yield all keys and strings of a setting."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -220,7 +246,10 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _check_text(lock: Mapping[str, Any], path: Path) -> None:
-    """What is shown to people must not be obeyed by their terminals; a label is one line, and so is a setting."""
+    """Raise a `ResultError` if a text of the lock contains control characters, which a terminal would interpret.
+
+    A label or a setting must not contain line breaks or tabs either.
+    """
     labels = [("the label of a cell", cell["label"], "\n\t") for cell in lock["cell"]]
     settings = [("a setting of a cell", text, "\n\t") for cell in lock["cell"] for text in _texts(cell["config"])]
     for said, text, refused in (("description", lock.get("description", ""), ""), *labels, *settings):
@@ -229,7 +258,7 @@ def _check_text(lock: Mapping[str, Any], path: Path) -> None:
 
 
 def _check_owned(table: pa.Table, path: Path, cell_id: str) -> pa.Table:
-    """The table, if all that it says of its cell is the folder's name: whatever else it says would be another's."""
+    """Return the table if each cell id in its metadata and rows is `cell_id`; raise a `ResultError` otherwise."""
     said = [value.decode(errors="replace") for key, value in (table.schema.metadata or {}).items() if key == b"cell_id"]
     rows = table["cell_id"].unique().to_pylist() if "cell_id" in table.column_names else []
     others = [name for name in (*said, *rows) if name != cell_id]

@@ -1,4 +1,4 @@
-"""A finished (or half-finished) results folder as data frames, for whoever reads: summary, report, gate."""
+"""Loads a results folder, finished or not, as data frames. The summary, the report and the gate call it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,10 @@ from fdabench.results.suite_lock import SuiteLock
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that a suite left behind.
+    """The content of a results folder.
 
-    `lock` is the frozen suite; `records` has the `cell.json` of each cell that was started, by its id. The frames are
-    those of `results.schema`; the cells' own tables have a `cell_id` column in front.
+    `lock` is the frozen suite. `records` has the `cell.json` of each cell that was started, by cell id. The frames have
+    the columns of `results.schema`; the first column of the cells' own tables is `cell_id`.
     """
 
     root: Path
@@ -33,13 +33,14 @@ class Results:
     trace: pd.DataFrame
     partition: pd.DataFrame
     wire: pd.DataFrame
-    """Of the cells whose interfaces were read."""
+    """The cells whose network traffic was measured."""
 
 
 def load(root: Path) -> Results:
-    """
+    """Read the results folder and derive `runs` and `hits`.
+
     Raises:
-        ResultError: no results here, or files that cannot be read or do not fit together.
+        ResultError: the folder contains no results, or files that cannot be read or are inconsistent.
     """
     with corruption_as_result_error(root):
         return _load(root)
@@ -59,7 +60,11 @@ def _load(root: Path) -> Results:
 
 
 def write_derived(results: Results) -> None:
-    """`runs.parquet` and `targets.parquet`, beside the cells they are made from."""
+    """Write `runs.parquet` and `targets.parquet` into the results folder.
+
+    Raises:
+        ResultError: the folder cannot be written.
+    """
     about = {"suite": results.lock.suite, "accounting": results.lock.convention}
     for name, schema, frame in (("runs", RUNS, results.runs), ("targets", HITS, results.hits)):
         table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)

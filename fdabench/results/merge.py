@@ -1,4 +1,8 @@
-"""Several results folders of one suite, its shards or its runs of other seeds, as one: whole or not at all."""
+"""Merges several results folders of one suite into a new folder, for `fdabench merge`.
+
+The folders may contain shards of the suite, or its runs with different seeds. If a folder does not fit, nothing is
+written.
+"""
 
 import os
 import shutil
@@ -23,25 +27,33 @@ from fdabench.results.suite_lock import LockedCell
 
 MAX_LISTED = 20
 _FACTS = ("state", "steps", "seeds", "resolved")
-"""Of a cell's record, what its numbers go with; the rest says where and when it was run."""
+"""Fields of a record that must be equal in two results of a cell; the others depend on where and when it was run."""
 _PREFERRED = (*FAILURE_STATES, *PENDING_STATES)
 
 
 class _FoundCell(NamedTuple):
-    """A cell in one of the folders."""
+    """The record of a cell in one of the folders."""
 
     store: ResultsFolder
     record: CellRecord
 
 
 def merge(roots: Sequence[Path], out: Path) -> Results:
-    """Write all cells of these folders into a new one, with its tables made anew; return what it holds.
+    """Write all cells of the folders into a new folder and derive its tables again.
 
-    Of a cell that several hold, a result is taken before a failure, and that before what was interrupted.
+    If several folders contain a cell, one with a result is copied in preference to a failed one, and a failed one in
+    preference to an interrupted one.
+
+    Args:
+        roots: the results folders to merge.
+        out: the new folder; it must not exist or must be empty.
+
+    Returns:
+        The content of the new folder.
 
     Raises:
-        ResultError: `out` is there already, or a folder is damaged, foreign, or has other numbers for the same cell;
-            all that is wrong is in the message, and nothing is written.
+        ResultError: `out` exists, or a folder is damaged, belongs to another suite, or has other numbers for the same
+            cell. The message lists the problems, and nothing is written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ResultError(f"{out}: is there already; a merge goes into a new folder, or an empty one")
@@ -58,7 +70,7 @@ def merge(roots: Sequence[Path], out: Path) -> Results:
 
 
 def _read(roots: Sequence[Path]) -> list[Results]:
-    """Every folder whole, and all of the first one's suite."""
+    """Read all folders, and check that each is complete and belongs to the suite of the first."""
     sources: list[Results] = []
     faults: list[str] = []
     for root in roots:
@@ -73,9 +85,10 @@ def _read(roots: Sequence[Path]) -> list[Results]:
 
 
 def _whole(root: Path) -> Results:
+    """Read a folder, and check that its lock can be merged and that its records belong to its cells."""
     source = load(root)
     with corruption_as_result_error(root):
-        # a gate that people edited may hold anything
+        # The user may have edited the gate of the lock, so it may have any value.
         merge_locks([source.lock])
         suite_mismatches(LockedSuite(root, source.lock), LockedSuite(root, source.lock))
     for cell in source.lock.cell:
@@ -85,14 +98,14 @@ def _whole(root: Path) -> Results:
 
 
 def _check_record(root: Path, cell: LockedCell, record: CellRecord) -> None:
-    """Whether the record is the cell's."""
+    """Raise a `ResultError` if the record or the measured traffic belongs to another cell."""
     if record.config.to_dict() != cell.config.to_dict():
         raise ResultError(f"{root}: cells/{cell.id}/cell.json is of another cell than suite.lock.toml says")
     ResultsFolder(root).read_traffic(cell.id)
 
 
 def _taken(sources: Sequence[Results], cells: Sequence[tuple[str, str]]) -> dict[str, _FoundCell]:
-    """For each cell that was begun, whose files are taken; the first one's where several are as good."""
+    """The record to copy for each cell that was started; the first of equally good ones."""
     taken, faults = {}, []
     for cell_id, label in cells:
         found = [
@@ -106,13 +119,13 @@ def _taken(sources: Sequence[Results], cells: Sequence[tuple[str, str]]) -> dict
 
 
 def _status_rank(found: _FoundCell) -> tuple[int, int]:
-    """The less, the better: how it ended, and how far it got."""
+    """A key that sorts the best record first: by state, then by the number of steps."""
     record = found.record
     return (0 if record.has_result else 1 + _PREFERRED.index(record.state)), -record.steps
 
 
 def _conflicts(cell_id: str, found: Sequence[_FoundCell]) -> Iterator[str]:
-    # a process that died before it wrote anything has told of no code
+    # A process that died early did not write the hashes of its code.
     told = [each for each in found if each.record.code]
     for other in told[1:]:
         if differing := _differing(told[0].record.code, other.record.code):
@@ -130,7 +143,7 @@ def _differing(left: Mapping[str, str], right: Mapping[str, str]) -> list[str]:
 
 
 def _difference(cell_id: str, left: _FoundCell, right: _FoundCell) -> str:
-    """The first thing in which two results of a cell are not the same, clocks aside."""
+    """Describe the first difference between two results of a cell, except in times; "" if there is none."""
     for key in _FACTS:
         mine, its = getattr(left.record, key), getattr(right.record, key)
         if mine != its:
@@ -154,7 +167,10 @@ def _first_difference(left: pa.Table, right: pa.Table) -> str:
 
 
 def _copy(cell_id: str, found: _FoundCell, store: ResultsFolder) -> None:
-    """What the record promises and no more: a run may be at the folder just now. The record comes last."""
+    """Copy the tables of a cell with a result, or the checkpoint of any other cell, and then the record.
+
+    Other files are not copied, because a run may be writing to the folder at the same time.
+    """
     origin, target = found.store.cell_dir(cell_id), store.cell_dir(cell_id)
     try:
         if found.record.has_result:
@@ -170,11 +186,11 @@ def _copy(cell_id: str, found: _FoundCell, store: ResultsFolder) -> None:
 
 @contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its name at the end, or is not there any more."""
+    """Create a temporary folder beside `out`, and rename it to `out` at the end; remove it if an error occurs."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as name:
-            # one deeper: a temporary folder itself is for its owner's eyes only
+            # A subfolder, because only its owner may read the temporary folder itself.
             folder = Path(name) / out.name
             folder.mkdir()
             yield folder

@@ -1,5 +1,7 @@
-"""The frozen suites of several results folders as one: of shards they are the same, of runs of other seeds they are
-joined. Whatever else is not the same makes it another suite.
+"""Merges the frozen suites of several results folders, for `results.merge`.
+
+The locks of shards are equal. The locks of runs with different seeds are joined. Any other difference means that they
+are different suites.
 """
 
 import json
@@ -10,21 +12,21 @@ from typing import Any, NamedTuple
 from fdabench.results.suite_lock import LockedCell, SuiteLock
 
 _WRITTEN_BY = ("fdabench", "source", "suite_revision", "components")
-"""Who ran it, and how that version describes its components: of no consequence for the numbers."""
+"""Keys that do not affect the numbers: how the lock was written, and how that version describes its components."""
 _JOINED = ("seeds", "cell")
 _SEEDS = "seeds="
 MOST_SHOWN = 60
 
 
 class LockedSuite(NamedTuple):
-    """A folder's suite."""
+    """A results folder and its frozen suite."""
 
     root: Path
     lock: SuiteLock
 
 
 def suite_mismatches(first: LockedSuite, other: LockedSuite) -> list[str]:
-    """Why `other` holds no results of the suite of `first`; nothing where it does."""
+    """Return the reasons why `other` does not contain results of the suite of `first`; empty if it does."""
     if other.lock.suite != first.lock.suite:
         return [f"{other.root}: holds results of the suite {other.lock.suite!r}, not {first.lock.suite!r}"]
     mine, its = _settings(first.lock), _settings(other.lock)
@@ -37,7 +39,16 @@ def suite_mismatches(first: LockedSuite, other: LockedSuite) -> list[str]:
 
 
 def merge_locks(locks: Sequence[SuiteLock]) -> SuiteLock:
-    """One for locks of the same suite: their cells in the order of the first one's grid, their seeds as they come."""
+    """Merge locks of the same suite.
+
+    Cells are in the order of the grid of the first lock, seeds in the order in which they first occur.
+
+    Args:
+        locks: locks without mismatches (see `suite_mismatches`).
+
+    Raises:
+        ValueError: the gate of a lock is not a table.
+    """
     first = locks[0]
     cells: dict[str, dict[str, LockedCell]] = {}
     for lock in locks:
@@ -54,7 +65,7 @@ def merge_locks(locks: Sequence[SuiteLock]) -> SuiteLock:
 
 
 def _settings(lock: SuiteLock) -> dict[str, Any]:
-    """All of a suite that is no matter of seeds, or of who wrote it down."""
+    """All settings of a suite except its seeds, its cells and `_WRITTEN_BY`."""
     kept = lock.model_dump(exclude={*_WRITTEN_BY, *_JOINED}, exclude_unset=True, exclude_none=True)
     gate = _gate(lock)
     gate["limit"] = [_without_cells(limit) for limit in gate.get("limit", [])]
@@ -62,9 +73,10 @@ def _settings(lock: SuiteLock) -> dict[str, Any]:
 
 
 def _gate(lock: SuiteLock) -> dict[str, Any]:
-    """
+    """The settings of the gate.
+
     Raises:
-        ValueError: somebody has made something else of it.
+        ValueError: the gate is not a table; the file was edited.
     """
     if not isinstance(lock.gate, dict):
         raise ValueError(f"gate: expected a table, found {lock.gate!r:.60}")
@@ -96,7 +108,7 @@ def _without_seed(cell: LockedCell) -> str:
 
 
 def _limits(locks: Sequence[SuiteLock], ordered: Sequence[str]) -> list[dict[str, Any]]:
-    """Each limit with the cells that it is for in any of them."""
+    """Each limit, with all cells that it applies to in any of the locks."""
     together = zip(*(_gate(lock)["limit"] for lock in locks), strict=True)
     found = []
     for alike in together:

@@ -1,4 +1,4 @@
-"""What strategies and partitions are called: one name for each in the terminal and in reports."""
+"""Returns the names of strategies and partitions that the terminal and reports show."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -11,19 +11,19 @@ FindInfo = Callable[[str, str], ComponentInfo]
 """The description of a component, given its role (`strategies`, `monitors`, ...) and its kind."""
 
 _UNSAID: Mapping[str, Mapping[str, Any]] = {"dirichlet": {"shares": "per-class", "min_samples": 1}}
-"""Defaults of partitions, which a name leaves out."""
+"""Default values of partitions, which a name omits."""
 
 
 def strategy_family(table: Mapping[str, Any], info: FindInfo) -> str:
-    """What the literature calls a strategy: NaiveFDA, LinearFDA, FedAdam.
+    """Return the name of a strategy in the literature, such as NaiveFDA, LinearFDA or FedAdam.
 
-    It is what the strategy declares as its label or name, with the display names of its monitor and server in place of
-    `{monitor}` and `{server}`. A strategy without either is called by its kind, a monitor or server without a name by
-    its kind with a capital letter.
+    It is the label or the name that the strategy declares, in which the display names of its monitor and server replace
+    `{monitor}` and `{server}`. A strategy that declares neither is named by its kind. A monitor or server without a
+    name is named by its kind with a capital letter.
 
     Args:
-        table: the strategy of a cell's configuration, `kind` among its keys.
-        info: the description of a component, given its role and kind.
+        table: the strategy of a cell's configuration, including `kind`.
+        info: returns the description of a component, given its role and kind.
     """
     kind = str(table["kind"])
     own = info("strategies", kind)
@@ -32,7 +32,7 @@ def strategy_family(table: Mapping[str, Any], info: FindInfo) -> str:
         for key, value in table.items()
         if isinstance(value, Mapping) and "kind" in value
     }
-    # a field that is not in the table has no name to give
+    # A field that is not in the table is replaced by the empty string.
     return (own.label or own.name or kind).format_map(defaultdict(str, names))
 
 
@@ -40,18 +40,21 @@ _LABELED_ROLES = ("monitors", "servers", "triggers", "codecs", "corrections")
 
 
 def inner_info(kind: str, info: FindInfo) -> ComponentInfo:
-    """The description of a component that a field of a strategy contains, such as a monitor or a server."""
+    """Return the description of a component in a field of a strategy, such as a monitor or a server."""
     found = (info(role, kind) for role in _LABELED_ROLES)
     return next((each for each in found if each != ComponentInfo()), ComponentInfo())
 
 
 def partition_name(table: Mapping[str, Any]) -> str:
-    """`iid`, `dirichlet(0.1)`, `dirichlet(0.1, per-worker)`, `sorted(0.6)`: kind, and values that are no defaults.
+    """Return the kind of a partition, and its values that differ from the defaults.
 
-    The first value and words stand alone; other numbers come with their key.
+    The first value and strings are written without their key, other numbers with it.
 
     Args:
-        table: the partition of a cell's configuration, `kind` among its keys.
+        table: the partition of a cell's configuration, including `kind`.
+
+    >>> partition_name({"kind": "dirichlet", "alpha": 0.1, "shares": "per-worker"})
+    'dirichlet(0.1, per-worker)'
     """
     kind = str(table["kind"])
     values = [(key, value) for key, value in table.items() if key != "kind"]

@@ -1,9 +1,9 @@
-"""The tables that a run leaves behind: columns, dtypes, units. One place, read by writers, readers and docs.
+"""Defines the columns, types and units of the tables of a run, for the code that writes or reads them and the docs.
 
 A `step` is one local optimizer step by every worker, counted from 1; step 0 is the initial distribution.
-Bytes are totals over all workers. Columns `bytes_*` (`runs`, `hits`) follow the convention of the suite; columns
-`paper_bytes_*` (`evals`) follow the `paper` convention whatever the suite says, as a cell belongs to several suites.
-`ledger` has the facts that every convention is computed from.
+Bytes are totals over all workers. Columns `bytes_*` (`runs`, `hits`) follow the convention of the suite. Columns
+`paper_bytes_*` (`evals`) always follow the `paper` convention, because a cell may belong to several suites. The bytes
+in any convention are computed from `ledger`.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import pyarrow as pa
 
 SCHEMA_VERSION = "2"
-"""Version 2 renamed keys, columns and tables; nothing converts results of version 1."""
+"""Version 2 renamed keys, columns and tables. Results of version 1 cannot be read or converted."""
 
 
 def _table(**columns: tuple[pa.DataType, str]) -> pa.Schema:
@@ -67,8 +67,11 @@ ADDED_COLUMNS: Mapping[str, Mapping[str, Callable[[pa.Table], pa.Array]]] = {
     },
     "variance": {"lr": lambda rounds: pa.nulls(len(rounds), _REAL)},
 }
-"""Columns that earlier files lack, with what those files meant, by a column of their table: of the ledger, where every
-collective was an all-reduce, and of the rounds."""
+"""Columns that earlier files lack, and functions that return their values.
+
+The outer key is a column that identifies the table: `payload_bytes` the ledger, `variance` the rounds. Every collective
+in an earlier ledger was an all-reduce.
+"""
 
 ROUNDS = _table(
     round=(_INT, "index of the round that this sync ended, from 1"),
@@ -164,11 +167,11 @@ CLOCK_COLUMNS = ("wall_s", "worker_steps_per_s")
 
 
 def other_version(place: object, found: object) -> str:
-    """The message about results of another schema version.
+    """Return the message about results of another schema version.
 
     Args:
-        place: the file that has the version.
-        found: the version that it has.
+        place: the file.
+        found: its version.
     """
     return (
         f"{place}: results of schema version {found!s:.60}; this fdabench reads version {SCHEMA_VERSION}. Run the "

@@ -1,7 +1,7 @@
-"""What `suite.lock.toml` holds: the suite that results belong to, frozen and expanded.
+"""The content of `suite.lock.toml`: the suite that results belong to, frozen and expanded.
 
-`fdabench.suite` makes a `SuiteLock` before anything runs, and everything that reads results gets one. The names of the
-fields are the keys of the file, in its order. A key that a suite does not need has its default, and is not written.
+`fdabench.suite` creates a `SuiteLock` before a cell is run, and `results.folder` writes and reads it. The names of the
+fields are the keys of the file, in its order. A key that a suite does not use has its default and is not written.
 """
 
 import re
@@ -16,14 +16,21 @@ from fdabench.hyperparameters import NAME
 
 
 def _check_name(name: object) -> object:
-    """Names become folders: one that leads out of the results, or out of `reports`, was not given by fdabench."""
+    """Raise an error for a name that fdabench does not generate.
+
+    Names become folders, so another name could lead outside the results folder or outside `reports`.
+    """
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         raise ValueError(f"{name!r:.60} is no name that fdabench gives")
     return name
 
 
 def _read_info(table: object) -> ComponentInfo:
-    """Descriptions are printed and drawn; one that this version cannot read was damaged, or made by another version."""
+    """Read the description of a component.
+
+    Raises:
+        ValueError: the description was damaged, or was written by another version.
+    """
     if isinstance(table, ComponentInfo):
         return table
     if not isinstance(table, Mapping):
@@ -31,12 +38,12 @@ def _read_info(table: object) -> ComponentInfo:
     try:
         return ComponentInfo.from_table(table)
     except TypeError as error:
-        # an unknown key, which pydantic does not expect as a TypeError
+        # The table has an unknown key. pydantic collects a ValueError, but not a TypeError.
         raise ValueError(f"{error!s:.120}") from error
 
 
 ConventionName = Literal["paper", "star", "ring", "upload"]
-"""The keys of `accounting.costs.CONVENTIONS`, which is not imported here: reading a lock needs no pandas."""
+"""The keys of `accounting.costs.CONVENTIONS`, which is not imported, so that reading a lock does not import pandas."""
 _Name = Annotated[str, BeforeValidator(_check_name)]
 _Info = Annotated[InstanceOf[ComponentInfo], BeforeValidator(_read_info), PlainSerializer(lambda info: info.as_table())]
 
@@ -46,8 +53,8 @@ class LockedCell(ConfigTable):
 
     Args:
         id: the first 12 hex digits of SHA-256 of the configuration's canonical JSON; the name of the cell's folder.
-        label: the name of its strategy in tables and plots, made from what varies.
-        reference: whether the suite compares the others against its strategy.
+        label: the name of its strategy in tables and plots, which contains the settings that vary.
+        reference: whether its strategy is the one that the suite compares the others with.
     """
 
     id: _Name
@@ -57,10 +64,10 @@ class LockedCell(ConfigTable):
 
 
 class LockedPlugin(ConfigTable):
-    """A plug-in that adds a component in use.
+    """A plug-in that adds a component that the suite uses.
 
     Args:
-        name: of the plug-in, as lists have it.
+        name: the name of the plug-in in lists.
         adds: role and name of each of its components, such as `strategies.kamp`.
         code: hashes of its files, by name.
     """
@@ -71,7 +78,7 @@ class LockedPlugin(ConfigTable):
 
 
 class LockedNetwork(ConfigTable):
-    """A network of the suite's own, on which reports tell the time to accuracy."""
+    """A network that the suite defines, on which reports show the time to accuracy."""
 
     name: str
     bandwidth_mbps: float
@@ -83,18 +90,18 @@ class SuiteLock(ConfigTable):
     """A suite as it was run.
 
     Args:
-        suite_revision: the commit of the repository that holds the suite's file, `+` where files differed.
+        suite_revision: the commit of the repository that contains the suite file; ends in `+` if files were modified.
         fdabench: the version that wrote the lock.
         suite: the name of the suite.
         tuning: how hyper-parameters were chosen.
-        source: the path of the suite's file, as it was given.
-        overrides: what `--set` and `--seeds` were given.
+        source: the path of the suite file, as the user gave it.
+        overrides: the values of `--set` and `--seeds`.
         targets, consecutive, comparison: the accuracies to reach, and when one counts as reached.
-        headline: the target that strategies are compared at first, where the suite names it.
+        headline: the target at which strategies are compared first, if the suite sets it.
         convention: how bytes are counted; a key of `accounting.costs.CONVENTIONS`.
-        network: networks that reports tell the time to accuracy on, besides the built-in ones.
-        gate: margins and limits of `fdabench check`. People may edit them, so `gate.compare.settings` checks them.
-        components: what each component in use declares about itself, by role and name in the registry.
+        network: networks on which reports show the time to accuracy, besides the built-in ones.
+        gate: margins and limits of `fdabench check`. Users may edit them, so `gate.compare.settings` validates them.
+        components: the description that each component in use declares, by role and name in the registry.
         cell: the cells, in the order of the grid.
     """
 
@@ -118,7 +125,7 @@ class SuiteLock(ConfigTable):
     cell: list[LockedCell]
 
     def info(self, role: str, kind: str) -> ComponentInfo:
-        """The description of a component; the default one where the lock has none.
+        """Return the description of a component; the default one if the lock has none.
 
         Args:
             role: `strategies`, `monitors`, ...

@@ -1,6 +1,7 @@
-"""The workloads of a frozen suite: everything of a cell that is neither its strategy nor its seed.
+"""Determines the workloads of a frozen suite: all settings of a cell except its strategy and its seed.
 
-Means, counts, pairs and intervals go by workload, so two settings that differ in one learning rate are two workloads.
+Means, counts, pairs and intervals are computed for each workload. Two cells that differ in one setting, such as a
+learning rate, have different workloads.
 """
 
 import hashlib
@@ -15,11 +16,13 @@ from fdabench.results.names import partition_name
 from fdabench.results.suite_lock import LockedCell
 
 _NOT_OF_IT = ("strategy", "optimizer", "seed", "budget", "eval")
-"""Of a cell: strategies and seeds are what is compared, budget and evaluation are one for the whole suite; of the local
-optimizer see `workloads_of`.
+"""Keys of a cell that are not part of its workload.
+
+Strategies and seeds are compared within a workload. Budget and evaluation are the same in the whole suite.
+`workloads_of` explains when the local optimizer is part of the workload.
 """
 _IN_BASE = ("dataset", "model", "workers", "batch_size", "precision", "batchnorm_stats")
-"""What every title says, where it is no default; so does it of the partition."""
+"""Keys that every title contains, as it contains the partition; precision and statistics only if not the default."""
 
 Flat = Mapping[str, Any]
 Table = Mapping[str, Any]
@@ -31,12 +34,12 @@ class Workload:
     """One workload of a suite.
 
     Args:
-        id: 12 hex digits, of all of its values.
+        id: 12 hex digits, a hash of all of its values.
         head: data set, model, number of workers and batch size.
-        rest: the partition, and whatever else varies within the suite.
-        except_workers, except_partition: the title without the number of workers, or without the partition: the same
-            for workloads that differ in nothing else.
-        except_workers_id, except_partition_id: 12 hex digits, of all values but those.
+        rest: the partition, and the other settings that vary within the suite.
+        except_workers, except_partition: the title without the number of workers, or without the partition. Workloads
+            that differ only in that setting have the same one.
+        except_workers_id, except_partition_id: 12 hex digits, a hash of all values except that setting.
     """
 
     id: str
@@ -49,15 +52,15 @@ class Workload:
 
     @property
     def title(self) -> str:
-        """Head and rest; no two workloads of a suite have the same one."""
+        """Head and rest. It is unique within a suite."""
         return f"{self.head}, {self.rest}"
 
 
 def workloads_of(cells: Sequence[LockedCell]) -> dict[str, Workload]:
-    """The workload of each cell of a frozen suite, by cell id.
+    """Return the workload of each cell of a frozen suite, by cell id.
 
-    A strategy may bring a local optimizer of its own, which is no part of the workload. Where the workloads of a suite
-    differ in the optimizer, such a strategy has one cell for all of them; it counts to the first.
+    A strategy may have its own local optimizer, which is not part of the workload. If the workloads of a suite differ
+    only in the optimizer, such a strategy has one cell for all of them, which is assigned to the first.
 
     Args:
         cells: all cells of the frozen suite.
@@ -81,12 +84,12 @@ def _rest(config: Table) -> dict[str, Any]:
 
 
 def _keys(cells: Sequence[LockedCell], tables: Sequence[Table]) -> dict[str, Key]:
-    """The JSON of what is always a cell's workload, and of the optimizer where that tells workloads apart."""
+    """The JSON of the settings without the optimizer, and of the optimizer if workloads differ in it; by cell id."""
     named = [(cell, _json(_rest(table)), _json(table["optimizer"])) for cell, table in zip(cells, tables, strict=True)]
     of_label: dict[tuple[str, str], list[str]] = {}
     for cell, rest, optimizer in named:
         of_label.setdefault((rest, cell.label), []).append(optimizer)
-    # who brings no optimizer was crossed with all of the workload's
+    # A strategy without its own optimizer has a cell for each optimizer of the workload.
     crossed: dict[str, dict[str, None]] = {}
     for (rest, _), optimizers in of_label.items():
         if len(set(optimizers)) > 1:
@@ -99,14 +102,14 @@ def _keys(cells: Sequence[LockedCell], tables: Sequence[Table]) -> dict[str, Key
 
 
 def _titles(flats: Sequence[Flat]) -> list[tuple[str, str, str, str]]:
-    """Each title's head and rest, and the title without workers, and without the partition."""
+    """The head, the rest, the title without workers and the title without the partition, of each workload."""
     keys = [key for key in varying_keys(flats) if key not in _IN_BASE and not key.startswith("partition.")]
     said = [{key: _format_setting(key, flat[key]) for key in keys if key in flat} for flat in flats]
     titles = [_title(flat, more) for flat, more in zip(flats, said, strict=True)]
     same: dict[str, list[int]] = {}
     for i, (head, rest, *_) in enumerate(titles):
         same.setdefault(f"{head}, {rest}", []).append(i)
-    for alike in same.values():  # too close for the digits of a title
+    for alike in same.values():  # values that differ only in digits that a title omits
         apart = varying_keys([flats[i] for i in alike])
         for i in alike if len(alike) > 1 else ():
             exact = {key: f"{key}={flats[i][key]!r}" for key in apart if key in flats[i]}
@@ -115,7 +118,7 @@ def _titles(flats: Sequence[Flat]) -> list[tuple[str, str, str, str]]:
 
 
 def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str, str]:
-    """Args: `more` has what is said of a key besides the base."""
+    """The parts of a title as in `_titles`; `more` has the text of each key that varies."""
     precision, statistics = flat.get("precision", "fp32"), flat.get("batchnorm_stats", "local")
     model = f"{flat['model']}{'' if precision == 'fp32' else f' {precision}'}"
     data = f"{flat['dataset']} {model}{'' if statistics == 'local' else ' (averaged statistics)'}"
@@ -134,7 +137,7 @@ def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str, str]:
 
 
 def _format_setting(key: str, value: Any) -> str:
-    """`adam`, `lr=0.001`, `sampling=replacement`."""
+    """The text of a setting in a title: `adam`, `lr=0.001`, `sampling=replacement`."""
     return str(value) if key.endswith(".kind") else f"{key.rpartition('.')[2]}={format_parameter(value)}"
 
 
@@ -147,5 +150,5 @@ def _hash(value: Any) -> str:
 
 
 def _hash_without(setting: str, flat: Flat) -> str:
-    """Of all values but one setting, or one component with its own settings."""
+    """The hash of all values except one setting, or one component with its settings."""
     return _hash({key: value for key, value in flat.items() if key.partition(".")[0] != setting})

@@ -1,1 +1,1 @@
-"""The baseline file and what it holds."""
+"""The baseline file and its content."""

@@ -1,4 +1,4 @@
-"""What tells one cell, and one environment, from another: names for people, and short hashes."""
+"""Computes readable names and short hashes that identify cells and environments."""
 
 import hashlib
 import json
@@ -17,19 +17,25 @@ _UNSAID = {
     "precision": "fp32",
     "batchnorm_stats": "local",
 }
-"""Defaults of a workload, which a name leaves out."""
+"""Default values of a workload, which a name omits."""
 
 
 def environment_class(computed: ComputeEnvironment) -> dict[str, Any]:
-    """What runs must have in common for their last bits to be the same."""
+    """Return the properties that two runs must have in common for their numbers to be the same to the last bit."""
     found = {key: computed.environment[key] for key in _CLASS if key in computed.environment}
-    # rows of one matrix round otherwise than alone, but for the engine that takes them one by one
+    # The rounding depends on how many cells are rows of one matrix, except in the sequential engine.
     together = f" x{computed.together}" if computed.engine != "sequential" else ""
     return found | {"engine": computed.engine + together}
 
 
 def cell_key(config: Mapping[str, Any]) -> str:
-    """What a person recognizes a cell by, and a hash of all of it but the seed: the same whatever else a suite has."""
+    """Return a readable name of a cell that ends in a hash of its configuration without the seed.
+
+    The name does not depend on the other cells of the suite.
+
+    Args:
+        config: the configuration of the cell.
+    """
     whole = {key: value for key, value in config.items() if key != "seed"}
     where = partition_name(config["partition"])
     workers = f"K={config['workers']} b={config['batch_size']}"
@@ -37,15 +43,15 @@ def cell_key(config: Mapping[str, Any]) -> str:
     others = [f"{key}={config[key]}" for key, value in _UNSAID.items() if config.get(key, value) != value]
     workers = " ".join([workers, *others])
     name = f"{_strategy(config['strategy'])} | {what} | {where} | {workers} #{short_hash(whole)[:6]}"
-    # a plug-in's values may be any text, and a name stands in lines, tables and XML
+    # A plug-in's values may contain any character, and the name is printed in lines, tables and XML.
     return "".join(character if character.isprintable() else " " for character in name)
 
 
 def _strategy(table: Mapping[str, Any]) -> str:
-    """`fda linear theta=0.3`: kinds of components, and the values of the strategy itself.
+    """The kinds of a strategy's components and its own values, such as `fda linear theta=0.3`.
 
-    Not its name in the literature, LinearFDA: the kinds are what plug-ins add, so an annotation finds the plug-in's
-    file by them, and a change of a display name leaves committed baselines as they are.
+    The name of the strategy in the literature, such as LinearFDA, is not used for two reasons. An annotation finds the
+    file of a plug-in by the kind that it adds. A change of a display name does not change committed baselines.
     """
     kinds, values = [str(table["kind"])], []
     for key, value in sorted(table.items()):
@@ -59,5 +65,5 @@ def _strategy(table: Mapping[str, Any]) -> str:
 
 
 def short_hash(value: Mapping[str, Any] | Sequence[Any]) -> str:
-    """Short, and the same for the same values in any process."""
+    """Return 12 hex digits that are the same for the same values in any process."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

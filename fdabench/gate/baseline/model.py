@@ -1,7 +1,7 @@
-"""What the gate keeps of a results folder: the totals of each run, and what tells one run from another.
+"""Defines the summary of a results folder that the gate compares: the totals of each run and the keys that identify it.
 
-A *run* is one seed of a cell. Runs are paired by id, so neither the order of a suite's tables nor what else is in it
-matters; `cell` is the same for all seeds of a cell, and readable.
+A *run* is one seed of a cell. Runs are paired by id, so neither the order of a suite's tables nor its other cells
+matter. `cell` is a readable name that is the same for all seeds of a cell.
 """
 
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 GONE = "gone"
-"""The state of a run that a baseline has and the results do not."""
+"""The state of a run that is in the baseline and not in the results."""
 PROTOCOL = ("convention", "targets", "consecutive", "comparison")
 
 
 class Sync(NamedTuple):
-    """A sync; the estimate is NaN without a monitor."""
+    """The step of a sync, and the monitor's estimate at it; NaN without a monitor."""
 
     step: int
     estimate: float
@@ -31,11 +31,11 @@ class RunSummary:
     state: str
     num_parameters: int
     seeds: str
-    """Hash of what every draw is seeded with."""
+    """Hash of the seeds of all draws."""
     partition: str
     """Hash of how many samples of each class each worker holds."""
     payload: Mapping[str, tuple[int, ...]]
-    """Bytes that one worker puts into one collective, by kind; all sizes that occurred."""
+    """Bytes that one worker sends into one collective, by kind; all sizes that occurred."""
     theta: float | None
     period: float | None
     steps: int
@@ -43,7 +43,7 @@ class RunSummary:
     sync_steps: str
     """Hash of the steps that synchronized."""
     first_syncs: tuple[Sync, ...]
-    """All of them, or the first, where this was read from a baseline file."""
+    """All syncs. If the run was read from a baseline file, only the first of them."""
     bytes_model: int
     bytes_state: int
     bytes_optimizer: int
@@ -52,9 +52,9 @@ class RunSummary:
     bytes_to: Mapping[str, int]
     """Bytes to each target; a target that was missed is absent."""
     steps_to: Mapping[str, int]
-    """The same in steps; for limits, not in baselines."""
+    """Steps to each target. Limits use them; a baseline does not contain them."""
     config: Mapping[str, Any] = field(default_factory=dict)
-    """The settings of its cell, without the seed."""
+    """The configuration of its cell, without the seed."""
 
     @property
     def name(self) -> str:
@@ -84,13 +84,16 @@ class UnfinishedRun(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """`kamp.py:21: NameError: name 'thta' is not defined`, or the state alone."""
+        """The error, such as `kamp.py:21: NameError: name 'thta' is not defined`; the state if there is no error."""
         return ": ".join(text for text in (self.place, self.error) if text) or self.state
 
 
 @dataclass(frozen=True)
 class ResultsSummary:
-    """All runs that have a result, sorted; `protocol` is how they were read: convention, targets, hit, reach."""
+    """All runs that have a result, sorted.
+
+    `protocol` has the settings (`PROTOCOL`) by which costs and targets were evaluated. `environments` is keyed by hash.
+    """
 
     suite: str
     protocol: Mapping[str, Any]

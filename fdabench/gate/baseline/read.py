@@ -1,4 +1,4 @@
-"""A baseline as it is read again."""
+"""Reads and validates a baseline file."""
 
 import math
 import tomllib
@@ -17,15 +17,17 @@ from fdabench.validation.messages import format_issue, line_origins
 from fdabench.validation.toml_text import format_value, key_lines
 
 _FORMER = "1"
-"""Of a file with 28 lines a run, which does not say what the settings were."""
+"""The schema of earlier files, which do not contain the settings of the cells."""
 _MOST = 10
-"""Faults that are told; a merge gone wrong has hundreds."""
+"""The maximum number of errors in a message. A file that was merged incorrectly has hundreds."""
 
 
 def read_baseline(path: Path) -> Baseline:
-    """
+    """Read a baseline file.
+
     Raises:
-        NotComparedError: no such file, another schema, or a file that is not a baseline.
+        NotComparedError: the file does not exist, has another schema, or is not a valid baseline. `fdabench baseline
+            save` writes a new one.
     """
     text = _text(path)
     raw = _table(path, text)
@@ -62,7 +64,7 @@ def _text(path: Path) -> str:
     except ResultError as error:
         raise NotComparedError(str(error)) from error
     try:
-        # some editors put a mark in front
+        # Some editors write a byte order mark.
         return content.decode("utf-8-sig")
     except ValueError as error:
         raise NotComparedError(f"{path}: not TOML: {error}") from error
@@ -82,10 +84,13 @@ def _run(table: RunTable, config: Mapping[str, Any]) -> RunSummary:
 
 
 def _syncs(table: RunTable) -> tuple[Sync, ...]:
-    """Those that are kept; of a period all, which nobody keeps, where its multiples have the hash that is kept."""
+    """The syncs in the file. For a run with a period they are not stored, and are computed from the period.
+
+    If the computed steps do not have the hash that is stored, the syncs are unknown and the result is empty.
+    """
     if table.first_syncs is not None:
         return tuple(_sync(text) for text in table.first_syncs.split(", "))
-    # a fraction is carried over; as a float it may be a little more than it was
+    # The fraction of a period carries over to the next one. The small number corrects rounding errors.
     period = math.inf if table.period is None else table.period
     steps = [math.ceil(number * period - 1e-6) for number in range(1, table.syncs + 1)] if period < math.inf else []
     return tuple(Sync(step, math.nan) for step in steps) if short_hash(steps) == table.sync_steps else ()

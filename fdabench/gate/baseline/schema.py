@@ -1,4 +1,4 @@
-"""What a baseline file may hold, as pydantic models: people merge the file and edit it by hand."""
+"""Validates a baseline file with pydantic models, because users merge the file and edit it by hand."""
 
 import math
 from collections import Counter
@@ -36,14 +36,14 @@ def _one_of(names: Collection[str]) -> Callable[[str], str]:
 
 
 def _check_accuracy(value: float) -> float:
-    # pydantic's own bounds refuse NaN
+    # pydantic's bounds would reject NaN.
     if not math.isnan(value) and not 0 <= value <= 1:
         raise ValueError(f"{format_value(value)} is out of range: an accuracy is a fraction from 0 to 1")
     return value
 
 
 def _check_syncs(text: str) -> str:
-    """`4 0.3009, 9 0.4104`, or steps alone."""
+    """Check a text of steps with their estimates, such as `4 0.3009, 9 0.4104`, or of steps alone."""
     try:
         good = all(int(one.split(" ")[0]) > 0 and len([*map(float, one.split(" "))]) <= 2 for one in text.split(", "))
     except ValueError:
@@ -60,7 +60,7 @@ _Fraction = Annotated[float, Field(ge=0, le=1)]
 _Sizes = Annotated[
     tuple[_Count, ...],
     Field(min_length=1, strict=False),
-    # nearly always all messages of a kind have one size, and the file has that alone
+    # If all messages of a kind have the same size, as nearly always, the file contains a single number.
     BeforeValidator(lambda value: value if isinstance(value, list) else [value]),
 ]
 
@@ -70,7 +70,7 @@ class _Table(BaseModel):
 
 
 class ReasonTable(_Table):
-    """Why numbers were accepted: see `gate.baseline.Reason`."""
+    """Why numbers were accepted: see `gate.baseline.write.AcceptedChange`."""
 
     reason: str
     runs: _Count
@@ -79,7 +79,7 @@ class ReasonTable(_Table):
 
 
 class EnvironmentTable(_Table):
-    """What an environment consists of is for `doctor` to say."""
+    """An environment. Only its id is validated; its other keys are those of `gate.baseline.keys.environment_class`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -87,14 +87,14 @@ class EnvironmentTable(_Table):
 
 
 class CellTable(_Table):
-    """A cell's configuration, once for all its seeds."""
+    """A cell's configuration, which is the same for all its seeds."""
 
     cell: _Line
     config: dict[str, Any]
 
 
 class RunTable(_Table):
-    """One run: see `gate.baseline.model.Run`."""
+    """One run: see `gate.baseline.model.RunSummary`."""
 
     cell: _Line
     seed: _Count
@@ -121,7 +121,7 @@ class RunTable(_Table):
 
 
 class BaselineFile(_Table):
-    """All of a baseline file."""
+    """The content of a baseline file."""
 
     schema_version: Annotated[str, Field(alias="schema")]
     suite: _Line
@@ -134,11 +134,15 @@ class BaselineFile(_Table):
     cells: list[CellTable]
     runs: list[RunTable]
     end: dict[str, Any]
-    """`runs`, the number of runs: the last line of the file, so that a file that was cut anywhere is seen to be cut."""
+    """`runs`, the number of runs. It is the last line of the file, so that a truncated file is detected."""
 
 
 def validate(raw: dict[str, Any]) -> tuple[BaselineFile | None, list[Issue]]:
-    """The file's tables, or everything that fdabench would not have written."""
+    """Validate a parsed baseline file.
+
+    Returns:
+        The file's tables, or None with the list of errors.
+    """
     try:
         file = BaselineFile.model_validate(raw)
     except ValidationError as error:
@@ -148,7 +152,7 @@ def validate(raw: dict[str, Any]) -> tuple[BaselineFile | None, list[Issue]]:
 
 
 def _inconsistencies(file: BaselineFile) -> Iterator[Issue]:
-    """What is wrong only beside something else."""
+    """Yield errors that concern several values, such as a repeated id."""
     if file.end != {"runs": len(file.runs)}:
         said = ", ".join(f"{key} = {format_value(value)}" for key, value in file.end.items()) or "nothing"
         yield Issue(
@@ -174,7 +178,7 @@ def _inconsistencies(file: BaselineFile) -> Iterator[Issue]:
 
 
 def _repeated(table: str, key: str, values: Sequence[str]) -> Iterator[Issue]:
-    """Values that should be there once, each at its last place."""
+    """Yield an error for each value that occurs more than once, at its last location."""
     last = {value: i for i, value in enumerate(values)}
     for value, times in Counter(values).items():
         if times > 1:

@@ -1,4 +1,4 @@
-"""A results folder as the gate sees it."""
+"""Summarizes a results folder for the gate."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,12 @@ from fdabench.results.suite_lock import LockedCell
 
 
 def summarize_results(results: Results, protocol: Mapping[str, Any] | None = None) -> ResultsSummary:
-    """The folder as the gate sees it, its costs read by another protocol where one is given."""
+    """Summarize the runs of a results folder.
+
+    Args:
+        results: the content of the folder.
+        protocol: convention, targets and rules by which costs are evaluated; those of the results' suite if None.
+    """
     read_by = {key: protocol[key] if protocol else getattr(results.lock, key) for key in PROTOCOL}
     lock = results.lock.with_changes(read_by)
     finished = {key: record for key, record in results.records.items() if record.has_result}
@@ -44,7 +49,7 @@ def summarize_results(results: Results, protocol: Mapping[str, Any] | None = Non
 
 
 def _unfinished(locked: LockedCell, record: CellRecord | None) -> UnfinishedRun:
-    """What became of a run that has no result. Its traceback is for `fdabench show`; its last line is the error."""
+    """The state of a run without a result, and the last line of its traceback (`fdabench show` prints all of it)."""
     cell, key = cell_key(locked.config.to_dict()), locked.id
     title = f"{cell} s{locked.config.seed}"
     if record is None:

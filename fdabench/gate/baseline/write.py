@@ -1,7 +1,7 @@
-"""The baseline: a small sorted TOML file that people commit, so that a change of any number is a change in review.
+"""Writes baselines: small sorted TOML files that users commit, so that a code review shows every changed number.
 
-Each run is one line, and so is each cell's configuration: a review shows which runs changed, and two branches that
-changed different runs merge.
+Each run is one line, and so is each cell's configuration. A review therefore shows which runs changed, and branches
+that changed different runs merge without conflicts.
 """
 
 import math
@@ -18,7 +18,10 @@ from fdabench.validation.toml_text import format_toml
 
 BASELINE_SCHEMA = "2"
 MAX_SYNC_STEPS = 32
-"""Of a run whose syncs depend on data: enough for `check --why` to name the first that differs, mostly."""
+"""How many syncs are stored for a run without a period.
+
+They are usually enough for `check --why` to find the first sync that differs.
+"""
 _HEAD = """\
 # What `fdabench check` compares with. Commit it; `fdabench baseline accept` changes it, and asks for a reason.
 """
@@ -28,26 +31,26 @@ _LAST = ("payload", "partition", "seeds", "environment", "sync_steps", "first_sy
 
 @dataclass(frozen=True)
 class AcceptedChange:
-    """Why numbers were accepted: of how many runs, and by which code."""
+    """Why numbers were accepted, how many runs changed, and which code computed them."""
 
     reason: str
     runs: int
     revision: str = ""
-    """The commit of the repository that the suite is in; empty where there is none."""
+    """The commit of the repository that contains the suite; empty if there is none."""
     fdabench: str = ""
-    """Its version, and its commit where it was a checkout."""
+    """The version of fdabench, and its commit if it is a checkout."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """The runs that were accepted, and the reasons, oldest first."""
+    """The runs that were accepted, and the history of accepted changes, oldest first."""
 
     snapshot: ResultsSummary
     history: tuple[AcceptedChange, ...] = ()
 
 
 class BaselineDiff(NamedTuple):
-    """How many runs of a baseline differ, are new, or are gone."""
+    """How many runs of a baseline changed, were added, or were removed."""
 
     changed: int
     added: int
@@ -59,9 +62,9 @@ def save(path: Path, baseline: Baseline) -> None:
 
 
 def dumps(baseline: Baseline) -> str:
-    """The file's text: the same for the same runs, whatever order they came in.
+    """Return the text of the file, which is the same for the same runs.
 
-    Its last table counts the runs, so that a file that was cut anywhere is seen to be cut.
+    Its last table contains the number of runs, so that a truncated file is detected.
     """
     seen = baseline.snapshot
     used = {run.environment for run in seen.runs}
@@ -80,7 +83,10 @@ def dumps(baseline: Baseline) -> str:
 
 
 def _table(run: RunSummary) -> dict[str, Any]:
-    """What people look for first, hashes last; what a run does not have is left out. Syncs of a period are known."""
+    """The keys of a run in the file: the most important first, hashes last, without empty values.
+
+    The syncs of a run with a period are omitted, because they can be computed.
+    """
     kept = () if run.period is not None else run.first_syncs[:MAX_SYNC_STEPS]
     table = {**asdict(run), "first_syncs": ", ".join(map(_sync_text, kept))}
     table["payload"] = {kind: _size(sizes) for kind, sizes in sorted(run.payload.items())}
@@ -90,7 +96,7 @@ def _table(run: RunSummary) -> dict[str, Any]:
 
 
 def _size(sizes: tuple[int, ...]) -> int | list[int]:
-    """Nearly always one."""
+    """The size if there is only one, as nearly always; else the list of sizes."""
     return sizes[0] if len(sizes) == 1 else list(sizes)
 
 
@@ -99,12 +105,14 @@ def _sync_text(sync: Sync) -> str:
 
 
 def new_baseline(seen: ResultsSummary, revision: str, fdabench: str = "") -> Baseline:
-    """
+    """Create a baseline.
+
     Args:
-        revision, fdabench: as in `Reason`.
+        seen: the runs of the baseline.
+        revision, fdabench: as in `AcceptedChange`.
 
     Raises:
-        UsageError: a cell has no result, or there is none at all.
+        UsageError: a cell has no result, or there are no cells.
     """
     _must_be_whole(seen)
     return Baseline(seen, (AcceptedChange("first baseline", len(seen.runs), revision, fdabench),))
@@ -113,15 +121,22 @@ def new_baseline(seen: ResultsSummary, revision: str, fdabench: str = "") -> Bas
 def accept(
     old: Baseline, new: ResultsSummary, reason: str, revision: str, fdabench: str = ""
 ) -> tuple[Baseline, BaselineDiff]:
-    """The baseline with what differs in `new`; runs that the suite no longer has go.
+    """Update a baseline with the runs that changed.
 
-    A run of which only the environment differs stays as it is: nothing was found that had to be accepted.
+    Runs that the suite no longer has are removed. A run of which only the environment differs is not changed, because
+    its numbers are the same.
 
     Args:
-        revision, fdabench: as in `Reason`.
+        old: the baseline.
+        new: the results to accept.
+        reason: why the new numbers are right.
+        revision, fdabench: as in `AcceptedChange`.
+
+    Returns:
+        The new baseline, and how many runs differ from the old one.
 
     Raises:
-        UsageError: no reason, a cell without a result, or the results of another suite.
+        UsageError: the reason is empty, a cell has no result, or the results are of another suite.
     """
     if not reason.strip():
         raise UsageError("--reason is empty: say in a few words why these numbers are right")
@@ -142,7 +157,7 @@ def accept(
         return old, found
     environments = {**old.snapshot.environments, **new.environments}
     kept = replace(new, runs=runs, environments=environments)
-    # a reason is one line of the file
+    # A reason is stored in one line of the file.
     entry = AcceptedChange(" ".join(reason.split()), sum(found), revision, fdabench)
     return Baseline(kept, (*old.history, entry)), found
 

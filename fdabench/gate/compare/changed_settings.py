@@ -1,4 +1,4 @@
-"""Runs whose settings changed since the baseline: paired by the settings that did not, told, and not judged."""
+"""Pairs runs whose settings changed since the baseline, by their other settings. They are reported, and not judged."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,12 +11,12 @@ from fdabench.gate.output.units import points, span, strategy_kinds
 from fdabench.results.flatten_keys import flatten_keys
 
 _SAME = ("dataset", "model", "strategy.kind", "strategy.monitor.kind")
-"""Runs that differ in one of these answer different questions."""
+"""Settings that paired runs must have in common; otherwise a comparison has no meaning."""
 _NONE = "none"
 
 
 class SettingChange(NamedTuple):
-    """A key of a cell's configuration and its two values; "none" where one side does not have it."""
+    """A key of a cell's configuration and its two values; "none" if one side does not have the key."""
 
     key: str
     before: Any
@@ -29,7 +29,7 @@ class SettingChange(NamedTuple):
 
 @dataclass(frozen=True)
 class ChangedRuns:
-    """The runs of one strategy whose settings changed alike."""
+    """The runs of one strategy whose settings changed in the same way."""
 
     strategy: str
     settings: tuple[SettingChange, ...]
@@ -37,7 +37,7 @@ class ChangedRuns:
 
     @property
     def text(self) -> str:
-        """`fda linear, theta 1 -> 0.6: 12 runs, +31 to +34 % bytes, accuracy +0.4 points: not judged`."""
+        """A line: `fda linear, theta 1 -> 0.6: 12 runs, +31 to +34 % bytes, accuracy +0.4 points: not judged`."""
         what = ", ".join(setting.text for setting in self.settings)
         costs = [pair.after.bytes_total / pair.before.bytes_total - 1 for pair in self.pairs if pair.before.bytes_total]
         told = [plural(len(self.pairs), "run")]
@@ -49,21 +49,21 @@ class ChangedRuns:
 
     @property
     def accuracy(self) -> float:
-        """The mean change, a fraction of the test set; NaN where no pair of runs has both."""
+        """The mean change of accuracy, a fraction of the test set; NaN if no pair of runs has both accuracies."""
         changes = [pair.after.accuracy - pair.before.accuracy for pair in self.pairs]
         known = [change for change in changes if math.isfinite(change)]
         return sum(known) / len(known) if known else math.nan
 
 
 def pair_changed(gone: Sequence[RunSummary], added: Sequence[RunSummary]) -> list[ChangedRuns]:
-    """Pairs cells of one data set, model, strategy and monitor, those with the fewest differing settings first.
+    """Pair cells of one data set, model, strategy and monitor, those with the fewest differing settings first.
 
-    Each cell is paired at most once, and its runs by seed. Where several cells differ in equally many settings, the
-    ones whose numbers lie nearest are paired.
+    Each cell is paired at most once, and its runs are paired by seed. If several cells differ in equally many settings,
+    those whose numbers are closest are paired.
 
     Args:
-        gone: runs of the baseline whose id the results do not have.
-        added: runs of the results whose id the baseline does not have.
+        gone: runs of the baseline that are not in the results, by id.
+        added: runs of the results that are not in the baseline, by id.
     """
     old, new = _cells(gone), _cells(added)
     candidates = [
@@ -90,7 +90,7 @@ def pair_changed(gone: Sequence[RunSummary], added: Sequence[RunSummary]) -> lis
 
 
 def _cells(runs: Iterable[RunSummary]) -> dict[str, tuple[dict[str, Any], dict[int, RunSummary]]]:
-    """Of each cell its settings and its runs by seed; a baseline that was edited may lack settings."""
+    """The settings of each cell and its runs by seed, without cells that have no settings, as in an edited baseline."""
     found: dict[str, tuple[dict[str, Any], dict[int, RunSummary]]] = {}
     for run in runs:
         if run.config:
@@ -108,7 +108,7 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[Settin
 
 
 def _distance(settings: Sequence[SettingChange]) -> tuple[int, float]:
-    """How many settings differ, and how far apart the numbers among them are, as the sum of their log ratios."""
+    """The number of settings that differ, and the sum of the absolute log ratios of those that are numbers."""
     return len(settings), sum(_settings_apart(setting.before, setting.after) for setting in settings)
 
 

@@ -1,4 +1,4 @@
-"""All of it in order: limits, formulas, what is reproducible here, what is noisy."""
+"""Checks limits, formulas, reproducible metrics and noisy metrics, in this order, for `fdabench check`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,10 +18,14 @@ from fdabench.gate.output.units import format_metric
 
 
 def check_limits(own: ResultsSummary, gate: Mapping[str, Any]) -> CheckResult:
-    """Limits alone, without a baseline.
+    """Check the limits of the suite without a baseline.
+
+    Args:
+        own: the results.
+        gate: the settings of the gate.
 
     Raises:
-        NotComparedError: the suite sets no limit.
+        NotComparedError: the suite sets no limit. Give a baseline or other results, or set a limit in the suite.
     """
     if not gate["limit"]:
         raise NotComparedError(
@@ -40,14 +44,16 @@ def check_limits(own: ResultsSummary, gate: Mapping[str, Any]) -> CheckResult:
 def check(
     before: ResultsSummary, after: ResultsSummary, gate: Mapping[str, Any], own: ResultsSummary, against: str
 ) -> CheckResult:
-    """Pair runs by id, judge them, and pair those whose settings changed.
+    """Compare two results: pair runs by id and judge them, and pair the others by their settings.
 
     Args:
-        before, after: read by the same protocol.
-        own: the same results as `after`, read by their own suite's protocol, which limits are for.
+        before, after: the old and the new results, evaluated by the same protocol.
+        gate: the settings of the gate.
+        own: the same results as `after`, evaluated by the protocol of their own suite, which limits refer to.
+        against: the name of the old results, for messages.
 
     Raises:
-        NotComparedError: they have no cell in common.
+        NotComparedError: the results have no cell in common.
     """
     old, new = before.by_id, after.by_id
     pairs = [RunPair(old[key], run) for key, run in new.items() if key in old]
@@ -110,7 +116,7 @@ def _notes(
 
 
 def _format_missing(value: object) -> str:
-    """`distributed x1` is an engine, and how many cells it advances together."""
+    """A value of an environment. For an engine, such as `distributed x1`, it includes how many cells run at once."""
     name, _, together = str(value).rpartition(" x")
     return f"{name}, {plural(int(together), 'cell')} at once" if name and together.isdecimal() else str(value)
 

@@ -1,4 +1,4 @@
-"""Classes A and B: numbers that are equal or changed. A everywhere; B wherever the environment is the same."""
+"""Compares numbers exactly: class A in every environment, class B only if the environment is the same."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -14,12 +14,15 @@ _OTHER = {"sync_steps": "syncs happen at other steps", "partition": "workers hol
 
 
 def check_formula_metrics(before: RunSummary, after: RunSummary) -> list[Finding]:
-    """Class A: what follows from the configuration alone. It is equal, or the code does something else than it did."""
+    """Compare the numbers of class A, which follow from the configuration alone.
+
+    A difference means that the code computes something else than before.
+    """
     return [_formula(after, name, old, new) for name, old, new in _pairs(_formula_values(before, after), before, after)]
 
 
 def is_formula(before: RunSummary, after: RunSummary) -> bool:
-    """Whether all that was sent follows from the configuration: a fixed period, and every step made."""
+    """Whether all communication follows from the configuration: both runs have a fixed period and made every step."""
     return before.period is not None and after.period is not None and before.state == after.state == "done"
 
 
@@ -30,7 +33,7 @@ def _formula_values(before: RunSummary, after: RunSummary) -> list[str]:
 def _pairs(names: list[str], before: RunSummary, after: RunSummary) -> Iterator[tuple[str, Value, Value]]:
     for name in names:
         yield name, getattr(before, name), getattr(after, name)
-    # a kind that only one of them sent was sent by chance, or shows in the totals
+    # A kind that only one run sent depends on data, or shows in the totals.
     for kind in sorted(before.payload.keys() & after.payload.keys()):
         yield f"payload.{kind}", _sizes(before, kind), _sizes(after, kind)
 
@@ -49,7 +52,13 @@ def _formula(run: RunSummary, name: str, old: Value, new: Value) -> Finding:
 def check_reproducible_metrics(
     before: RunSummary, after: RunSummary, gate: Mapping[str, Any], targets: tuple[str, ...]
 ) -> list[Finding]:
-    """Class B, in the same environment."""
+    """Compare the numbers of class B, which are reproducible in the same environment.
+
+    Args:
+        before, after: two runs of the same environment.
+        gate: the settings of the gate; `soft` is how much worse a cost may be.
+        targets: the targets, as keys of `bytes_to`.
+    """
     soft = gate["soft"]
     totals = () if is_formula(before, after) else _TOTALS
     found = [_fact(after, name, getattr(before, name), getattr(after, name)) for name in ("state", "partition")]
@@ -63,7 +72,7 @@ def check_reproducible_metrics(
 
 
 def _fact(run: RunSummary, name: str, old: Value, new: Value, soft: float = 0.0) -> Finding:
-    """Neither better nor worse, only other; where changes are tolerated, the costs tell whether it matters."""
+    """Compare a value that cannot be better or worse. If `soft` tolerates changes, the costs decide, and it passes."""
     verdict = Verdict.unchanged if old == new else Verdict.passed if soft > 0 else Verdict.fail
     note = "" if old == new else _OTHER.get(name, "reproducible here, and not the same")
     return Finding("B", verdict, run.cell, run.seed, name, old, new, note=note)
@@ -93,7 +102,11 @@ def _to_target(run: RunSummary, name: str, old: int | None, new: int | None, sof
 
 
 def relative_change(old: Value, new: Value) -> float | None:
-    """How much of the old the difference is; nothing where that has no meaning."""
+    """Return the difference as a fraction of the old value; None if a value is not a number or the old one is 0.
+
+    >>> relative_change(80, 100)
+    0.25
+    """
     if isinstance(old, int | float) and isinstance(new, int | float) and old:
         return (new - old) / old
     return None
@@ -101,5 +114,5 @@ def relative_change(old: Value, new: Value) -> float | None:
 
 def _equal(old: Value, new: Value) -> bool:
     if isinstance(old, float) and isinstance(new, float):
-        return math.isclose(old, new, rel_tol=1e-12)  # a file's last digit is no change
+        return math.isclose(old, new, rel_tol=1e-12)  # allows for rounding in the file
     return old == new

@@ -1,4 +1,4 @@
-"""Where two runs part: the first sync that is not at the same step."""
+"""Finds the first sync of two runs that is not at the same step, for `check --why`."""
 
 import math
 from itertools import zip_longest
@@ -7,7 +7,10 @@ from fdabench.gate.baseline.model import RunSummary, Sync
 
 
 def first_differing_sync(before: RunSummary, after: RunSummary) -> str:
-    """`sync 11: step 412 -> 398, estimate 1.51 -> 1.58 (theta 1.5)`; nothing where all syncs are the same."""
+    """Describe the first sync at different steps; "" if all syncs are at the same steps.
+
+    An example is `sync 11: step 412 -> 398, estimate 1.51 -> 1.58 (theta 1.5)`.
+    """
     if before.sync_steps == after.sync_steps:
         return ""
     pairs = zip_longest(before.first_syncs, after.first_syncs[: _known(before)])
@@ -18,7 +21,7 @@ def first_differing_sync(before: RunSummary, after: RunSummary) -> str:
 
 
 def _known(before: RunSummary) -> int | None:
-    """How many syncs can be laid side by side: all, unless the baseline kept only the first."""
+    """How many syncs can be compared; None for all, unless the baseline contains only the first."""
     return None if len(before.first_syncs) >= before.syncs else len(before.first_syncs)
 
 

@@ -1,4 +1,4 @@
-"""Limits that a suite sets itself, whatever was before. They hold for every run of the cells that they are for."""
+"""Checks the limits that a suite sets. They apply to every run of the cells that they select, without a baseline."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +10,10 @@ from fdabench.validation.toml_text import format_toml
 
 
 def check_limits_of_runs(seen: ResultsSummary, gate: Mapping[str, Any]) -> list[Finding]:
-    """One finding for each limit and run; a limit that is for no cell guards nothing, and is broken itself."""
+    """Return one finding for each limit and run.
+
+    A limit that selects no cell would have no effect, so it fails.
+    """
     idle = [_unmatched(number, limit) for number, limit in enumerate(gate["limit"]) if not limit["cells"]]
     return idle + [
         finding

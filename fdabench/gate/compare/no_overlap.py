@@ -1,13 +1,14 @@
-"""Why two snapshots have no run in common, as far as that can be seen."""
+"""Explains why two results have no run in common."""
 
 from fdabench.gate.baseline.model import ResultsSummary
 
 
 def explain_no_overlap(before: ResultsSummary, after: ResultsSummary, there: str, here: str) -> str:
-    """The end of a sentence that says that they have none: `; ...`, or nothing.
+    """Return the explanation as the end of a sentence, `; ...`.
 
     Args:
-        there, here: what the two are called.
+        before, after: the two results.
+        there, here: their names.
     """
     for seen, name in ((before, there), (after, here)):
         if not seen.runs:

@@ -1,4 +1,7 @@
-"""Class C: accuracy everywhere, and costs across environments. Not worse than a margin, over the seeds of a cell."""
+"""Tests the noisy metrics of class C: accuracy, and costs if the environments differ.
+
+Over the seeds of a cell, a metric must not be worse than before by more than a margin.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,14 +13,27 @@ from fdabench.gate.compare.verdict import Finding, SuiteWideTest, Verdict
 
 ALPHA = 0.05
 NEGLIGIBLE = 0.1
-"""Of a margin: a smaller loss of all cells is none, however sure, and no noise is believed to be smaller."""
+"""A fraction of the margin. A smaller mean loss of all cells passes, even if it is significant. It is also the smallest
+standard deviation that the tests assume.
+"""
 _BOUNDS = {"": "", "≥": "≥: a seed misses the target now", "≤": "≤: a seed missed the target before"}
 
 
 def check_noisy_metrics(
     found: Sequence[MetricLosses], gate: Mapping[str, Any]
 ) -> tuple[list[Finding], list[SuiteWideTest]]:
-    """Each metric is a family: variance moderated over its cells, Holm over its cells, one test for all of them."""
+    """Test each metric in each cell and over all cells.
+
+    The cells of a metric are one family. Their variances are moderated, their p-values are adjusted by Holm's method,
+    and one test covers all of them.
+
+    Args:
+        found: the losses of each cell and metric.
+        gate: the settings of the gate, which contain the margins.
+
+    Returns:
+        One finding for each cell and metric, and one test for each metric.
+    """
     families: dict[str, list[MetricLosses]] = {}
     for sample in found:
         families.setdefault(sample.metric, []).append(sample)
@@ -65,7 +81,7 @@ def _verdict(estimate: LossEstimate, p_value: float, margin: float, alone: float
 
 
 def _finding(sample: MetricLosses, verdict: Verdict, losses: tuple[float, float], note: str) -> Finding:
-    """The interval as a change from before to after: accuracy lost is a change downwards."""
+    """The finding, with the loss converted to a change from before to after; a lost accuracy is a negative change."""
     mean, (low, high) = float(sample.losses.mean()), losses
     if sample.metric == "accuracy":
         change, interval = 0.0 - mean, (-high, -low)

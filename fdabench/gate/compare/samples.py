@@ -1,4 +1,4 @@
-"""The noisy numbers that two results have in common: how much each seed of a cell lost."""
+"""Collects the noisy metrics that two results have in common, as losses of each seed of a cell."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,10 +15,11 @@ from fdabench.gate.compare.stats import Losses
 
 @dataclass(frozen=True)
 class MetricLosses:
-    """The losses of one cell in one metric, a number for each seed: fractions of the test set, or log ratios of costs.
+    """The losses of one cell in one metric, one for each seed: fractions of the test set, or log ratios of costs.
 
-    `seeds` has whose each loss is, as runs of other cells with the same seed share a part of its chance. `bound` is "≥"
-    where a target that is missed now makes the losses a lower bound, "≤" where it was missed before.
+    `seeds` has the seed of each loss, because runs of different cells with the same seed are not independent. `bound`
+    is "≥" if the losses are lower bounds, because a target is missed now. It is "≤" if they are upper bounds, because
+    the target was missed before.
     """
 
     cell: str
@@ -31,7 +32,12 @@ class MetricLosses:
 
 
 def samples(pairs: Sequence[RunPair], targets: Iterable[str]) -> list[MetricLosses]:
-    """Every noisy number that the pairs of runs have in common."""
+    """Return the losses of the pairs in every noisy metric.
+
+    Args:
+        pairs: the pairs of runs.
+        targets: the targets, as keys of `bytes_to`.
+    """
     cells: dict[str, list[RunPair]] = {}
     for pair in pairs:
         cells.setdefault(pair.after.cell, []).append(pair)
@@ -48,7 +54,7 @@ def _of_cell(cell: str, pairs: Sequence[RunPair], targets: Sequence[str]) -> Ite
 
 
 def accuracy_sample(cell: str, pairs: Sequence[RunPair]) -> MetricLosses | None:
-    """Runs that ended without a number are left out."""
+    """Return the losses of accuracy, without pairs in which a run has no finite accuracy; None if no pair remains."""
     usable = [pair for pair in pairs if math.isfinite(pair.before.accuracy) and math.isfinite(pair.after.accuracy)]
     if not usable:
         return None
@@ -57,19 +63,19 @@ def accuracy_sample(cell: str, pairs: Sequence[RunPair]) -> MetricLosses | None:
 
 
 def total_sample(cell: str, pairs: Sequence[RunPair]) -> MetricLosses | None:
-    """What costs nothing, as one worker in a ring, is left out."""
+    """Return the losses of total bytes, without costs of 0, as of one worker in a ring; None if no pair remains."""
     costs = [_Cost(pair, pair.before.bytes_total, pair.after.bytes_total) for pair in pairs]
     known = [cost for cost in costs if cost.some]
     return _costs(cell, "bytes_total", known, "") if known else None
 
 
 def target_sample(cell: str, target: str, pairs: Sequence[RunPair]) -> MetricLosses | None:
-    """A miss stands in as what was spent; where both missed there is nothing to compare."""
+    """Return the losses of bytes to a target. The cost of a miss is what was spent; pairs of two misses are omitted."""
     hits = [(pair, pair.before.bytes_to.get(target), pair.after.bytes_to.get(target)) for pair in pairs]
     known = [(pair, old, new) for pair, old, new in hits if old is not None or new is not None]
     lost, won = any(new is None for _, _, new in known), any(old is None for _, old, _ in known)
     costs = [_Cost(pair, old or pair.before.bytes_total, new or pair.after.bytes_total) for pair, old, new in known]
-    # bounds of both kinds bound nothing
+    # A mean of lower and upper bounds is not a bound.
     both = [_Cost(pair, old, new) for pair, old, new in known if old is not None and new is not None]
     usable = [cost for cost in (both if lost and won else costs) if cost.some]
     bound = "" if lost == won else "≥" if lost else "≤"

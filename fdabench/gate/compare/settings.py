@@ -1,4 +1,4 @@
-"""What a suite lets the gate judge by, as its results hold it: margins and limits."""
+"""Reads and validates the margins and limits of the gate from the frozen suite."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,14 +19,14 @@ DEFAULTS: Mapping[str, Any] = {
     "one_seed_margins": 10.0,
     "limit": [],
 }
-"""Of a results folder whose suite says nothing."""
+"""The settings of a suite without a `[gate]`."""
 
 _Share = Annotated[float, Field(ge=0, lt=1)]
 _Amount = Annotated[float, Field(gt=0)]
 
 
 class _LimitTable(BaseModel):
-    # its other keys are what chose the cells, and say nothing any more
+    # The other keys selected the cells when the suite was expanded, and are not used here.
     model_config = ConfigDict(**{**STRICT_TABLE, "extra": "ignore"})
 
     cells: list[str]
@@ -48,20 +48,20 @@ class _GateTable(BaseModel):
 
 
 class _Lock(BaseModel):
-    """The frozen suite, of which only `[gate]` is looked at here."""
+    """The part of the frozen suite that is validated here."""
 
     gate: _GateTable = _GateTable()
 
 
 def read_gate_settings(lock: SuiteLock, path: Path) -> dict[str, Any]:
-    """The frozen suite's `[gate]`, which people may have edited.
+    """Return the frozen suite's `[gate]`, which users may have edited, with defaults for missing keys.
 
     Args:
-        lock: what `path` holds.
-        path: the file, for messages.
+        lock: the frozen suite.
+        path: its file, for messages.
 
     Raises:
-        NotComparedError: nothing can be judged by it.
+        NotComparedError: a value is invalid. `fdabench run` writes the file again after it was removed.
     """
     try:
         _Lock.model_validate({"gate": lock.gate})

@@ -1,4 +1,4 @@
-"""Two results folders side by side: what each number changed by, how surely, and over all cells."""
+"""Compares two results folders: the change of each metric with its interval, in each cell and over all cells."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,9 +22,10 @@ from fdabench.results.suite_lock import LockedCell
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One metric of a cell over its seeds, or of all cells; accuracy changes by a fraction, costs by a ratio - 1.
+    """One metric of a cell over its seeds, or of all cells.
 
-    `verdict` is `same`, `better` or `worse` where the 95 % interval says so, else `unclear`.
+    `change` is a difference of fractions for accuracy, and a ratio - 1 for costs. `verdict` is `same`, or `better` or
+    `worse` if the 95 % interval excludes 0, or else `unclear`.
     """
 
     cell: str
@@ -40,7 +41,7 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The lines, in which keys the paired configurations differ, and how many runs have no counterpart."""
+    """The lines, the keys in which paired configurations differ, and the number of runs without a counterpart."""
 
     lines: tuple[ComparisonRow, ...]
     differing: tuple[str, ...]
@@ -48,7 +49,9 @@ class Comparison:
 
 
 def side_by_side(a: Results, b: Results) -> Comparison:
-    """B against A, by A's targets and accounting; paired by id, the rest by label and workload.
+    """Compare the results `b` with `a`, by the targets and the convention of `a`.
+
+    Runs are paired by id, and the remaining runs by label and workload.
 
     Raises:
         NotComparedError: no run of one has a counterpart in the other.
@@ -111,7 +114,8 @@ def _samples(cells: Mapping[str, Sequence[RunPair]], metric: str) -> Iterable[Me
 
 def _line(sample: MetricLosses) -> ComparisonRow:
     (estimate,) = moderated_t([sample.losses])
-    # seeds that cost the same ratio more did the same; accuracies may only be as coarse as the test set
+    # If all seeds have the same loss of a cost, its variance is 0. If they have the same loss of accuracy, the reason
+    # may be that accuracies are multiples of 1 / test samples, so the variance is unknown.
     coarse = sample.metric == "accuracy" and float(np.ptp(sample.losses)) < ROUNDING
     interval = (-math.inf, math.inf) if coarse else estimate.interval
     return _format_verdict(sample, sample.cell, estimate.mean, interval, len(sample.losses))
@@ -132,10 +136,13 @@ def _format_verdict(
 
 
 def all_cells(family: Sequence[MetricLosses]) -> ComparisonRow:
-    """Over all cells of one metric: the mean change of accuracy, the geometric mean of costs.
+    """Return the comparison over all cells in one metric: the mean change of accuracy, the geometric mean of costs.
 
-    Each cell counts as much as any other. The interval is over seeds, which cells may share: runs of one seed begin
-    from the same weights and draw the same batches, so they are no independent evidence.
+    Cells have equal weights. The interval takes into account that runs of one seed are not independent, because they
+    start from the same weights and draw the same batches.
+
+    Args:
+        family: the losses of the cells in one metric.
     """
     losses = np.concatenate([sample.losses for sample in family])
     cells = np.repeat(np.arange(len(family)), [len(sample.losses) for sample in family])

@@ -1,7 +1,9 @@
-"""Is a noisy number worse than a margin? Paired over seeds, variance moderated over cells, Holm over cells.
+"""Tests whether a noisy metric is worse by more than a margin.
 
-A *loss* is after minus before, turned so that positive is worse, of one seed of one cell. With three seeds a variance
-is hardly known; the cells of a suite lend each other what they know (Smyth 2004, limma's moderated t).
+The test is paired over seeds, moderates the variance over cells, and adjusts p-values over cells by Holm's method. A
+*loss* is the difference after - before of one seed of one cell, with the sign such that positive is worse. Three seeds
+give a poor estimate of the variance, so the estimate of a cell also uses the variances of the other cells of the suite
+(Smyth 2004, limma's moderated t).
 """
 
 import math
@@ -15,24 +17,27 @@ from scipy import special
 from fdabench.analysis.paired import CONFIDENCE
 
 SUITE_ALPHA = 0.01
-"""Of the tests for small losses everywhere, all of them together."""
+"""The level of the tests over all cells, for all metrics together."""
 PRIOR_DOF = 8.0
-"""The most that the other cells' variances count, however alike they are: some cell may be noisier than they are."""
+"""The maximum degrees of freedom of the other cells' variances. It is limited because one cell may be noisier."""
 ROUNDING = 1e-12
-"""Losses that differ by less are the same."""
+"""Losses that differ by less than this are considered equal."""
 
 Losses = npt.NDArray[np.float64]
 
 
 class Prior(NamedTuple):
-    """What the cells' variances are drawn around, and how many degrees of freedom that knowledge counts."""
+    """The prior distribution of the cells' variances: its scale and its degrees of freedom."""
 
     variance: float
     dof: float
 
 
 class LossEstimate(NamedTuple):
-    """A mean loss; without degrees of freedom its error is not known. An error of 0: all seeds lost the same."""
+    """A mean loss and its standard error.
+
+    Without degrees of freedom the error is unknown. An error of 0 means that all seeds have the same loss.
+    """
 
     mean: float
     error: float
@@ -43,43 +48,43 @@ class LossEstimate(NamedTuple):
         return self.dof > 0
 
     def p_worse_than(self, margin: float) -> float:
-        """One-sided, of the hypothesis that the true loss is at most `margin`."""
+        """Return the one-sided p-value of the hypothesis that the true loss is at most `margin`."""
         if not self.has_dof or self.error == 0:
             return float(not self.has_dof or self.mean <= margin)
         return float(special.stdtr(self.dof, (margin - self.mean) / self.error))
 
     @property
     def upper(self) -> float:
-        """The true loss is below this with 95 % confidence."""
+        """The one-sided upper 95 % confidence limit of the true loss."""
         return self.mean + self._quantile(CONFIDENCE) * self.error if self.has_dof else math.inf
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 %, two-sided."""
+        """The two-sided 95 % confidence interval."""
         half = self._quantile((1 + CONFIDENCE) / 2) * self.error if self.has_dof else math.inf
         return self.mean - half, self.mean + half
 
     def _quantile(self, share: float) -> float:
-        """Of Student's t; scipy.stats has it too, a hundred times slower."""
+        """A quantile of Student's t distribution. The function of scipy.stats is a hundred times slower."""
         return float(special.stdtrit(self.dof, share))
 
 
 def moderated_t(cells: Sequence[Losses], least: float = 0.0) -> list[LossEstimate]:
-    """Each cell's mean loss and its standard error, with a variance moderated by the variances of the other cells.
+    """Return each cell's mean loss and its standard error, with a variance moderated by those of the other cells.
 
-    The moderated variance is (d s^2 + d0 s0^2) / (d + d0), d = seeds - 1, on d + d0 degrees of freedom. d0 and s0^2
-    are estimated from the cells' log variances (limma's method), with one standard error added to their spread: ten
-    cells hardly know how much variances differ. d0 is at most 8, and at most what the *other* cells know: alone, a
-    cell has the ordinary t test. A cell whose own variance is larger than the moderated one keeps its own: the others
-    say nothing about a cell that is noisier than they are.
+    The moderated variance is (d s^2 + d0 s0^2) / (d + d0), d = seeds - 1, with d + d0 degrees of freedom. d0 and s0^2
+    are estimated from the cells' log variances (limma's method). One standard error is added to their spread, because
+    ten cells give a poor estimate of how much variances differ. d0 is at most 8, and at most the degrees of freedom of
+    the *other* cells, so a single cell gets the ordinary t test. A cell whose own variance is larger than the moderated
+    one keeps its own, because it may be noisier than the other cells.
 
     Args:
         cells: the losses of each cell, one number for each seed.
-        least: no standard deviation of a loss is believed to be less: seeds may lose the same by chance.
+        least: the minimum of the standard deviation of a loss; several seeds may have the same loss by chance.
     """
     freedoms = [float(len(losses) - 1) for losses in cells]
     variances = [_variance(losses) for losses in cells]
-    # a variance of zero comes from the grain of the test set; of its logarithm nothing can be learned
+    # A variance of zero results from the finite size of the test set. Its logarithm would be -inf, so it is omitted.
     telling = [(s2, d) for s2, d in zip(variances, freedoms, strict=True) if s2 > 0]
     prior = _prior(telling)
     known = sum(d for _, d in telling)
@@ -93,7 +98,10 @@ def moderated_t(cells: Sequence[Losses], least: float = 0.0) -> list[LossEstimat
 
 
 def _variance(losses: Losses) -> float:
-    """0 where all are the same: 0.89 - 0.87 and 0.91 - 0.89 differ by 1e-17, whose logarithm outweighs all others."""
+    """The variance; 0 if all losses are equal except for rounding errors.
+
+    For example, 0.89 - 0.87 and 0.91 - 0.89 differ by 1e-17, whose logarithm would outweigh all others.
+    """
     same = len(losses) < 2 or float(np.ptp(losses)) < ROUNDING
     return 0.0 if same else float(np.var(losses, ddof=1))
 
@@ -128,7 +136,11 @@ def _inverse_trigamma(value: float) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values: the chance of any false one among them stays below the level."""
+    """Return p-values adjusted by Holm's method, which controls the family-wise error rate.
+
+    >>> holm([0.01, 0.5, 0.02])
+    [0.03, 0.5, 0.04]
+    """
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     adjusted, highest = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(order):
@@ -138,12 +150,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def suite_wide_test(cells: Sequence[Losses], least: float = 0.0) -> LossEstimate | None:
-    """The mean loss over all cells, for losses too small to be seen in any one; None where it cannot be told.
+    """Return the mean loss over all cells, which detects losses that are too small to be detected in a single cell.
 
-    There are two standard errors of it: that over cells, on cells - 1 degrees of freedom, and that over seeds, on
-    seeds - 1, which also holds where the cells of a seed lose alike because they begin alike. The one that is
-    returned has the larger p-value of no loss. It takes two seeds of every cell and three cells. `least` is as in
-    `moderated`.
+    Its standard error is estimated in two ways: over cells, with cells - 1 degrees of freedom, and over seeds, with
+    seeds - 1. The second is also valid if the cells of a seed have similar losses because they start from the same
+    weights. The estimate with the larger p-value of no loss is returned.
+
+    Args:
+        cells: the losses of each cell, one number for each seed.
+        least: as in `moderated_t`.
+
+    Returns:
+        The estimate; None for fewer than three cells, fewer than two seeds, or cells with different numbers of seeds.
     """
     seeds = {len(losses) for losses in cells}
     if len(cells) < 3 or len(seeds) != 1 or min(seeds) < 2:

@@ -1,4 +1,4 @@
-"""What the gate says of one number, and of all of them together."""
+"""Defines the verdict of the gate about one number, and the result of a check."""
 
 import math
 from collections import Counter
@@ -10,12 +10,12 @@ from fdabench.gate.baseline.model import UnfinishedRun
 from fdabench.gate.compare.changed_settings import ChangedRuns
 
 OWN_LIMITS = "its own limits"
-"""What results are checked against where there is nothing older."""
+"""What results are checked against if there is no baseline."""
 Value = int | float | str | None
 
 
 class Verdict(StrEnum):
-    """Worst last."""
+    """The verdict about one number; the worst is last."""
 
     unchanged = "unchanged"
     passed = "pass"
@@ -26,10 +26,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One number of a run (`seed` given) or of a cell over its seeds; `change` and `interval` are of after to before.
+    """One metric of a run, or of a cell over its seeds if `seed` is None.
 
-    They are fractions: of the number before for costs, of the test set for accuracy. `kind` is the class of metric, A,
-    B or C, or `limit` for a limit of the suite, which stands in `before`.
+    `change` and `interval` are the change from before to after: a fraction of the value before for costs, a fraction of
+    the test set for accuracy. `kind` is the class of the metric, A, B or C. For a limit of the suite it is `limit`, and
+    `before` is the limit.
     """
 
     kind: str
@@ -50,7 +51,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class SuiteWideTest:
-    """The test for small losses everywhere, of one metric, at level `alpha`; `loss` is positive where it is worse."""
+    """The test of one metric for small losses over all cells, at level `alpha`; a positive `loss` is worse."""
 
     metric: str
     cells: int
@@ -62,7 +63,7 @@ class SuiteWideTest:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Everything that `check` found."""
+    """The result of `check`."""
 
     suite: str
     against: str
@@ -71,23 +72,23 @@ class CheckResult:
     missing: tuple[UnfinishedRun, ...] = ()
     added: tuple[str, ...] = ()
     changed: tuple[ChangedRuns, ...] = ()
-    """Runs whose settings changed: they are not judged, and keep the gate closed until they are accepted."""
+    """Runs whose settings changed. They are not judged, and the check does not pass until they are accepted."""
     ids: Mapping[tuple[str, int], str] = field(default_factory=dict)
-    """Of every run that was compared, by cell and seed."""
+    """The id of every run that was compared, by cell and seed."""
     soft: float = 0.0
-    """How much worse reproducible costs may be."""
+    """By which fraction reproducible costs may be worse."""
     results: str = ""
-    """The results folder, and the baseline file if there is one: for commands that can be pasted."""
+    """The results folder, for commands that the user can copy; `baseline` is the baseline file, if any."""
     baseline: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
-    """The suite's file under "", and those of plug-ins by what they add."""
+    """The path of the suite file under "", and those of plug-in files by the names of the components that they add."""
     notes: tuple[str, ...] = ()
     why: tuple[str, ...] = ()
     strict: bool = False
 
     @property
     def changed_findings(self) -> list[Finding]:
-        """Whatever is not unchanged, the worst first."""
+        """The findings that are not `unchanged`, the worst first."""
         changed = [finding for finding in self.findings if finding.verdict != Verdict.unchanged]
         return sorted(changed, key=_badness)
 
@@ -101,12 +102,12 @@ class CheckResult:
 
     @property
     def exit_code(self) -> int:
-        """1 where something is worse, 4 where something that should have been compared was not, else 0."""
+        """1 if something is worse, 4 if something that should have been compared was not, else 0."""
         return 1 if self.regressed else 4 if self.missing or self.changed else 0
 
     @property
     def status(self) -> str:
-        """`changed` where settings did and all else is there."""
+        """`fail`, `not compared`, `changed` (settings changed, nothing is missing) or `pass`."""
         if self.regressed:
             return "fail"
         return "not compared" if self.missing else "changed" if self.changed else "pass"
@@ -116,20 +117,24 @@ class CheckResult:
 
     @property
     def failing(self) -> Sequence[Verdict]:
-        """What it takes to fail."""
+        """The verdicts that make the check fail."""
         return (Verdict.fail, Verdict.inconclusive) if self.strict else (Verdict.fail,)
 
 
 def _badness(finding: Finding) -> tuple[int, float, str, str]:
-    """Sorts the worst to the front; of one size as people count."""
+    """A key that sorts the worst finding first, and equally bad ones by name and metric."""
     return -list(Verdict).index(finding.verdict), -_size(finding), finding.name, finding.metric
 
 
 def _size(finding: Finding) -> float:
-    """A formula, a state or a missed target is past all numbers; how much other sync steps are is told by the costs."""
+    """How bad a finding is, for sorting.
+
+    A formula, a state or a missed target is worse than any number. Changed sync steps count as 0, because the costs
+    measure their effect.
+    """
     if finding.kind == "B" and finding.metric == "sync_steps":
         return 0.0
     if finding.kind == "A" or finding.change is None:
         return math.inf
-    # by the default margins, half a point of accuracy weighs as much as 5 % of a cost
+    # By the default margins, half a point of accuracy is as bad as 5 % of a cost.
     return abs(finding.change) * (10 if finding.metric == "accuracy" else 1)

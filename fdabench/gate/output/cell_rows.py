@@ -1,4 +1,4 @@
-"""What the gate found, one row for each cell: a cause shows in many numbers, and people look for the cause."""
+"""Groups the findings of the gate by cell, because one cause usually changes several metrics of a cell."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ _PARTS = ("bytes_model", "bytes_state", "bytes_optimizer")
 
 @dataclass(frozen=True)
 class CellRow:
-    """A cell with a number that is not unchanged; `facts` has one text for each metric, all seeds together.
+    """A cell with a finding that is not `unchanged`.
 
-    `id` is a run of it that `fdabench show` takes: the one with the worst number.
+    `facts` has one text for each metric, over all seeds. `id` is the run with the worst finding, for `fdabench show`.
     """
 
     verdict: Verdict
@@ -26,7 +26,7 @@ class CellRow:
 
 
 def cell_rows(checked: CheckResult) -> list[CellRow]:
-    """The cell with the worst number first."""
+    """Return a row for each cell with a finding that is not `unchanged`, the worst first."""
     cells: dict[str, list[Finding]] = {}
     for finding in checked.changed_findings:
         cells.setdefault(finding.cell, []).append(finding)
@@ -43,11 +43,11 @@ def _row(checked: CheckResult, cell: str, findings: Sequence[Finding]) -> CellRo
 
 
 def facts(findings: Sequence[Finding], runs: int) -> list[str]:
-    """One text for each metric that says something of its own, costs first; the parts of a total are told by it.
+    """Return one text for each metric, costs first. The parts of a total that is shown are omitted.
 
     Args:
-        findings: what is not unchanged, of one cell or of all cells of a strategy.
-        runs: how many runs were compared there.
+        findings: the findings of a cell, or of all cells of a strategy, that are not `unchanged`.
+        runs: how many runs of the cell or the strategy were compared.
     """
     metrics: dict[str, list[Finding]] = {}
     for finding in sorted(findings, key=_order):
@@ -60,7 +60,7 @@ def facts(findings: Sequence[Finding], runs: int) -> list[str]:
     }
     texts = [_fact(metric, found, runs) for metric, found in own.items()]
     notes = [_note(found[0]) for found in own.values()]
-    # what is said of several metrics is said once, after the last
+    # A note that consecutive metrics have in common is written once, after the last of them.
     return [
         f"{text}: {note}" if note and note != after else text
         for text, note, after in zip(texts, notes, [*notes, ""][1:], strict=True)
@@ -68,13 +68,13 @@ def facts(findings: Sequence[Finding], runs: int) -> list[str]:
 
 
 def _note(finding: Finding) -> str:
-    """Of a number that changed; the texts of limits and accuracy, and of what is no number, have theirs."""
+    """The note of a finding; "" for limits, accuracies and values that are not numbers, whose texts contain it."""
     told = finding.kind == "limit" or finding.metric == "accuracy" or finding.change is None
     return "" if told else finding.note
 
 
 def _order(finding: Finding) -> int:
-    """Limits, formulas, costs, other facts, accuracy last."""
+    """The position of a metric: limits, formulas, costs, other metrics, sync steps, accuracy."""
     if finding.metric.startswith("bytes_t"):
         return 2
     first = {"limit": 0, "A": 1}.get(finding.kind, 3)
@@ -82,7 +82,7 @@ def _order(finding: Finding) -> int:
 
 
 def _fact(metric: str, findings: Sequence[Finding], runs: int) -> str:
-    """A metric over the runs in which it is not unchanged."""
+    """The text of a metric over the runs in which it is not `unchanged`."""
     worst = findings[0]
     where = f" in {len(findings)} of {runs} runs" if runs > 1 and worst.seed is not None else ""
     if worst.kind == "limit":
@@ -113,7 +113,7 @@ def _numbers(metric: str, findings: Sequence[Finding], where: str) -> str:
 
 
 def values(finding: Finding) -> tuple[str, str]:
-    """The two numbers with their units."""
+    """Return the values before and after, with their units."""
     before, after = finding.before, finding.after
     if not isinstance(before, int | float) or not isinstance(after, int | float):
         return str(before), str(after)
@@ -126,14 +126,14 @@ def values(finding: Finding) -> tuple[str, str]:
 
 
 def limit_text(finding: Finding) -> str:
-    """`max_bytes: 31.0 kB, the limit is 30.0 kB`."""
+    """Return a text such as `max_bytes: 31.0 kB, the limit is 30.0 kB`."""
     limit, found = values(finding)
     note = f" ({finding.note})" if finding.metric == "cells" else ""
     return f"{metric_name(finding.metric)}: {found}, the limit is {limit}{note}"
 
 
 def accuracy_text(finding: Finding) -> str:
-    """`accuracy 91.20 % -> 91.30 % (+0.1 points [-3.0, +3.2]), within the margin`."""
+    """Return a text such as `accuracy 91.20 % -> 91.30 % (+0.1 points [-3.0, +3.2]), within the margin`."""
     before, after = values(finding)
     told = f" ({points(finding.change, finding.interval)})" if finding.change is not None else ""
     return f"accuracy {before} -> {after}{told}, {finding.note}"

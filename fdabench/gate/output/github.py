@@ -1,4 +1,4 @@
-"""What the gate found, as annotations of a GitHub workflow: lines that its runner reads from stdout."""
+"""Writes the findings of the gate as annotations of a GitHub workflow: lines that its runner reads from stdout."""
 
 from collections.abc import Iterator
 
@@ -8,25 +8,29 @@ from fdabench.gate.output.source_files import source_file
 from fdabench.gate.output.text import hints, suite_test_line, verdict_line
 
 MAX_ANNOTATIONS = 10
-"""GitHub shows ten errors, ten warnings and ten notices of a step, and drops the others."""
+"""GitHub shows ten errors, ten warnings and ten notices of a step, and ignores the others."""
 _LEVELS = {Verdict.fail: "error", Verdict.inconclusive: "warning", Verdict.better: "notice"}
 
 
 def annotations(checked: CheckResult) -> list[str]:
-    """`::error file=...,title=...::...` for a strategy that fails, `::warning` where it is inconclusive, `::notice`
-    where it is better; the answer with the command that accepts, where something was not compared."""
+    """Return the annotations of a check.
+
+    A strategy that fails gets `::error file=...,title=...::...`, one that is inconclusive `::warning`, and one that is
+    better `::notice`. Further errors report that all cells together are worse, that settings changed (with the command
+    that accepts them), or that something was not compared.
+    """
     found = [_of_strategy(checked, sentence) for sentence in sentences(checked)]
     shown = [line for level in ("error", "warning", "notice") for line in _first(found, level)]
     return [*shown, *_others(checked)]
 
 
 def not_compared_annotation(text: str) -> str:
-    """The annotation of a gate that saw nothing."""
+    """Return the annotation of a check that could not compare anything."""
     return _line("error", "fdabench: not compared", text)
 
 
 def _first(found: list[tuple[str, str]], level: str) -> list[str]:
-    """The last places are for what is told of all strategies."""
+    """The annotations of a level, fewer than GitHub shows, so that those of `_others` are shown as well."""
     lines = [line for kind, line in found if kind == level]
     more = (
         [_line(level, "fdabench: more", f"{len(lines) - MAX_ANNOTATIONS + 3} more strategies")]
@@ -37,7 +41,7 @@ def _first(found: list[tuple[str, str]], level: str) -> list[str]:
 
 
 def _of_strategy(checked: CheckResult, sentence: StrategySentence) -> tuple[str, str]:
-    """Its level and its line."""
+    """The level and the line of a strategy's annotation."""
     level = "error" if sentence.verdict in checked.failing else _LEVELS.get(sentence.verdict, "")
     file, _, line = next((run.place for run in sentence.missing if run.place), "").partition(":")
     return level, _line(
@@ -61,7 +65,7 @@ def _others(checked: CheckResult) -> Iterator[str]:
 
 
 def _line(level: str, title: str, text: str, file: str = "", line: str = "") -> str:
-    """With the runner's escapes, without which a message ends at its first line."""
+    """An annotation. Its text is escaped, because the runner would end the message at the first line break."""
     place = {"file": file, "line": line if file and line.isdecimal() else "", "title": title}
     told = ",".join(f"{key}={_property(value)}" for key, value in place.items() if value)
     return f"::{level} {told}::{_escape(text)}"

@@ -1,4 +1,4 @@
-"""What the gate found, as JUnit XML, which nearly every CI reads: a test case for each cell."""
+"""Writes the findings of the gate as JUnit XML, which most CI systems read, with a test case for each cell."""
 
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
@@ -13,9 +13,12 @@ from fdabench.gate.output.units import format_metric
 
 
 def junit(checked: CheckResult, timestamp: str) -> str:
-    """With the order and attributes of windyroad's JUnit schema. What is inconclusive is skipped, unless it fails.
+    """Return the XML, with the order and attributes of windyroad's JUnit schema.
+
+    An inconclusive cell is `skipped`, or a failure if inconclusive findings make the check fail.
 
     Args:
+        checked: the result of the check.
         timestamp: when the results were made, as `2026-11-23T12:50:39`.
     """
     moved = _by_cell(checked.changed_findings)
@@ -54,7 +57,10 @@ def _new(checked: CheckResult, name: str) -> ET.Element:
 
 
 def _case(checked: CheckResult, cell: str, moved: Sequence[Finding]) -> ET.Element:
-    """A cell, all its seeds together, with what is not unchanged, the worst first; the ids are those of its runs."""
+    """The test case of a cell over all its seeds.
+
+    Its name contains the ids of its runs, and its message the findings that are not `unchanged`, the worst first.
+    """
     ids = [key for (name, _), key in sorted(checked.ids.items()) if name == cell]
     case = _new(checked, f"{format_metric(cell)} ({join_first(ids, 3)})" if ids else cell)
     bad = [finding for finding in moved if finding.verdict in checked.failing]

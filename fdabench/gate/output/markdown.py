@@ -1,4 +1,7 @@
-"""What the gate found, as a comment on a pull request: sentences, the worst ten cells, the rest folded away."""
+"""Writes the findings of the gate as a comment on a pull request.
+
+It contains a sentence for each strategy and the worst ten cells; the rest is in collapsed blocks.
+"""
 
 import html
 from collections.abc import Sequence
@@ -12,12 +15,12 @@ from fdabench.tables import column
 
 WORST = 10
 MAX_LENGTH = 100
-"""Rows and lines that are folded: GitHub takes no comment of more than 65,536 characters."""
+"""The maximum of rows and lines in a collapsed block. GitHub rejects comments of more than 65,536 characters."""
 _REST = "\nand {} more: `fdabench check --output-format csv` has all"
 
 
 def pr_comment(checked: CheckResult) -> str:
-    """Only what is not unchanged; what was compared at all is one folded block."""
+    """Return the comment. It shows findings that are not `unchanged`, and a collapsed block lists what was compared."""
     shown = cell_rows(checked)
     parts = [
         f"### fdabench: {_plain(verdict_line(checked))}",
@@ -25,7 +28,7 @@ def pr_comment(checked: CheckResult) -> str:
     ]
     told = [*head(checked), *(suite_test_line(level) for level in checked.suite_wide_tests)]
     lines = [f"- {_plain(line)}" for line in told]
-    # an empty line ends the list
+    # An empty line ends the list in Markdown.
     parts += ["\n".join(truncate_list(lines, 2 * WORST, "\nand {} more"))] if told else []
     parts += [_table(shown[:WORST])] if shown else []
     parts += [_details_block(f"{len(shown) - WORST} more", _table(shown[WORST:]))] if len(shown) > WORST else []
@@ -37,7 +40,7 @@ def pr_comment(checked: CheckResult) -> str:
 
 
 def _command(hint: str) -> str:
-    """`fdabench show ...   # look`, which can be pasted whole."""
+    """A hint as a shell command with a comment, such as `fdabench show ...   # look`."""
     what, _, command = hint.partition(": ")
     return f"{command}   # {what}"
 
@@ -48,7 +51,7 @@ def _table(shown: Sequence[CellRow]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Words of others in a sentence: no HTML, no mention, no number of an issue, no emphasis."""
+    """Escape untrusted text, so that it contains no HTML, mention, issue number or emphasis."""
     for character in "\\`*_[]":
         text = text.replace(character, f"\\{character}")
     text = html.escape(text, quote=False)
@@ -67,7 +70,7 @@ def _details_block(title: str, inside: str) -> str:
     return f"<details><summary>{title}</summary>\n\n{inside}\n\n</details>"
 
 
-# a name is code: its words are no headings, no HTML, and what looks like a mention is none
+# Names are formatted as code, so that they are not interpreted as headings, HTML or mentions.
 _COLUMNS = (
     column("verdict"),
     column("cell", write=_code),

@@ -1,4 +1,4 @@
-"""What the gate found, one sentence for each strategy: bytes first, then accuracy, then what is broken or missing."""
+"""Summarizes the findings of the gate in one sentence for each strategy: missing runs, bytes, other facts, accuracy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from fdabench.gate.output.units import points, span, strategy_kinds, strategy_of
 
 @dataclass(frozen=True)
 class StrategySentence:
-    """`strategy: text`; a strategy with a run that has no result fails, whatever its other runs say."""
+    """The sentence of a strategy. A strategy with a run that has no result fails, whatever its other runs are."""
 
     strategy: str
     verdict: Verdict
@@ -25,7 +25,7 @@ class StrategySentence:
 
 
 def sentences(checked: CheckResult) -> list[StrategySentence]:
-    """Of every strategy with something to tell, the worst first."""
+    """Return a sentence for each strategy with a change or a missing run, the worst first."""
     found = _by_strategy(checked)
     order = list(reversed(Verdict))
     told = [_sentence(checked, name, *each) for name, each in found.items() if _tells(*each)]
@@ -33,14 +33,17 @@ def sentences(checked: CheckResult) -> list[StrategySentence]:
 
 
 def unchanged(checked: CheckResult) -> str:
-    """`unchanged: fedavg, synchronous (12 runs)`, or nothing."""
+    """Return a line such as `unchanged: fedavg, synchronous (12 runs)`; "" if no strategy is unchanged."""
     quiet = {name: found for name, (found, missing) in _by_strategy(checked).items() if not _tells(found, missing)}
     runs = sum(_runs(checked, found) for found in quiet.values())
     return f"unchanged: {', '.join(quiet)} ({plural(runs, 'run')})" if quiet else ""
 
 
 def _by_strategy(checked: CheckResult) -> dict[str, tuple[list[Finding], list[UnfinishedRun]]]:
-    """By kinds alone where that tells strategies apart: `kamp`, not `kamp theta=1`."""
+    """The findings and the missing runs of each strategy.
+
+    A strategy is named by its kinds, such as `kamp`. Its settings are added only if several have the same kinds.
+    """
     cells = [finding.cell for finding in checked.findings] + [run.cell for run in checked.missing]
     full: dict[str, set[str]] = {}
     for name in map(strategy_of, cells):
@@ -82,7 +85,7 @@ def _sentence(
 
 
 def _absent(missing: Sequence[UnfinishedRun], runs: int) -> list[str]:
-    """Runs without a result, by what became of them."""
+    """One text for each reason why runs have no result."""
     reasons: dict[str, int] = {}
     for run in missing:
         what = "gone from the results" if run.state == GONE else f"without a result ({run.reason})"
@@ -91,7 +94,10 @@ def _absent(missing: Sequence[UnfinishedRun], runs: int) -> list[str]:
 
 
 def _bytes(checked: CheckResult, costs: Sequence[Finding]) -> list[str]:
-    """`+8 to +17 % bytes in 6 of 6 runs (limit 0 %)`: of runs where bytes are reproducible, of cells elsewhere."""
+    """A text such as `+8 to +17 % bytes in 6 of 6 runs (limit 0 %)`.
+
+    It counts runs if the bytes are reproducible, and cells if the environments differ.
+    """
     moved = [cost for cost in costs if cost.verdict != Verdict.unchanged]
     if not moved:
         return ["bytes unchanged"] if costs else []
@@ -109,7 +115,11 @@ def _bytes(checked: CheckResult, costs: Sequence[Finding]) -> list[str]:
 
 
 def _others(findings: Sequence[Finding], costs: Sequence[Finding], runs: int) -> list[str]:
-    """What bytes do not tell: broken limits, formulas, targets that are lost or won, other steps or samples."""
+    """The facts that a change of bytes does not imply.
+
+    These are limits, formulas, targets that are no longer or newly reached, states and partitions. If bytes did not
+    change, they are all findings.
+    """
     told = any(cost.verdict != Verdict.unchanged for cost in costs)
     own = [
         finding
@@ -124,7 +134,10 @@ def _others(findings: Sequence[Finding], costs: Sequence[Finding], runs: int) ->
 
 
 def _accuracy(cells: Sequence[Finding]) -> list[str]:
-    """The mean over the strategy's cells, with the mean of their intervals: it holds whatever their errors share."""
+    """The mean change of accuracy over the strategy's cells, with the mean of their intervals.
+
+    The mean of the intervals is valid for any correlation between the errors of the cells.
+    """
     if not cells:
         return []
     if all(cell.verdict == Verdict.unchanged for cell in cells):

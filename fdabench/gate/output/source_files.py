@@ -1,4 +1,4 @@
-"""In which file a reader of a pull request looks: the suite, or the plug-in that a strategy comes from."""
+"""Finds the file that an annotation of a pull request refers to: the suite, or the plug-in that adds a strategy."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +11,9 @@ _ROLES = ("strategies", "monitors", "servers", "triggers", "codecs", "correction
 
 
 def source_files(lock: SuiteLock) -> dict[str, str]:
-    """The suite's file under "", and the plug-in file of each name that one adds; only files that are there.
+    """Return the path of the suite file under "", and the plug-in file of each component that a plug-in adds.
+
+    Files that do not exist are omitted.
 
     Args:
         lock: the frozen suite; its `source` is the path that `fdabench run` was given.
@@ -26,13 +28,21 @@ def source_files(lock: SuiteLock) -> dict[str, str]:
 
 
 def source_file(files: Mapping[str, str], strategy: str) -> str:
-    """Of the plug-in that this strategy, its monitor or its server comes from, else of the suite, else nothing."""
+    """Return the file of a plug-in that adds the strategy or one of its components, or else the suite file.
+
+    Args:
+        files: the result of `source_files`.
+        strategy: the name of the strategy, which begins with the kinds of its components.
+
+    Returns:
+        The path; "" if neither file exists.
+    """
     named = [files[word] for word in strategy_kinds(strategy).split(" ") if word in files]
     return named[0] if named else files.get("", "")
 
 
 def relative_to_cwd(place: str) -> str:
-    """A path relative to this folder where the file is below it, else the file's name alone.
+    """Return the path relative to the current folder if the file is below it, or else the name of the file.
 
     Args:
         place: a path, or `path:line`.

@@ -1,4 +1,4 @@
-"""What the gate found, as lines for people and as plain data for programs."""
+"""Formats the findings of the gate as lines for the terminal and as data for programs."""
 
 import math
 import shlex
@@ -21,7 +21,7 @@ ACCEPT = "if this is meant"
 
 
 def cell_table(shown: Sequence[CellRow]) -> Table:
-    """One row for each cell with a number that is not unchanged."""
+    """Return a table with one row for each cell with a finding that is not `unchanged`."""
     records = [
         {"verdict": row.verdict.value, "cell": row.cell, "run": row.id, "what changed": "; ".join(row.facts)}
         for row in shown
@@ -30,14 +30,14 @@ def cell_table(shown: Sequence[CellRow]) -> Table:
 
 
 def finding_table(checked: CheckResult) -> Table:
-    """One row for each number that is not unchanged, for programs."""
+    """Return a table for programs, with one row for each finding that is not `unchanged`."""
     return Table(
         [to_record(checked, finding) for finding in checked.changed_findings], [column(key) for key in _RECORD]
     )
 
 
 def head(checked: CheckResult) -> list[str]:
-    """The sentences that answer the question: one for each strategy that changed, then the settings that did."""
+    """Return a sentence for each strategy that changed, then the changed settings and the unchanged strategies."""
     quiet = unchanged(checked)
     told = [sentence.line for sentence in sentences(checked)]
     told += [each.text for each in checked.changed]
@@ -45,19 +45,19 @@ def head(checked: CheckResult) -> list[str]:
 
 
 def accept_command(results: str, baseline: str) -> str:
-    """What takes over the results, ready to be pasted."""
+    """Return the command that accepts the results into the baseline."""
     return shlex.join(["fdabench", "baseline", "accept", results, "--baseline", baseline]) + ' --reason "..."'
 
 
 def show_command(results: str, run: str) -> str:
-    """What prints a run, its error included."""
+    """Return the command that prints a run, including its error."""
     return shlex.join(["fdabench", "show", results, run])
 
 
 def hints(checked: CheckResult) -> list[str]:
-    """What to do next: how to look at the worst run, and how to accept where accepting helps.
+    """Return the next steps: the command that shows the worst run, and the command that accepts the results.
 
-    A limit is the suite's, and a run without a result is to be run.
+    The second is omitted if it does not help: a limit is changed in the suite, and a missing result has to be computed.
     """
     shown = [run.id for run in checked.missing if run.id and run.error] or [
         row.id for row in cell_rows(checked) if row.id and row.verdict in checked.failing
@@ -74,7 +74,7 @@ def hints(checked: CheckResult) -> list[str]:
 
 
 def to_record(checked: CheckResult, finding: Finding) -> dict[str, Any]:
-    """A finding for programs: numbers in full, changes as fractions, the id of its run."""
+    """Return a finding for programs: unrounded numbers, changes as fractions, and the id of its run."""
     low, high = finding.interval or (None, None)
     also = {"class": finding.kind, "change_low": low, "change_high": high, "id": _id(checked, finding)}
     return {key: json_value(also[key] if key in also else getattr(finding, key)) for key in _RECORD}
@@ -85,7 +85,7 @@ def _id(checked: CheckResult, finding: Finding) -> str | None:
 
 
 def summary(checked: CheckResult) -> list[str]:
-    """What was compared, what was not, and the answer as the last line."""
+    """Return lines that list what was compared and what was not; the last line is the verdict."""
     lines = [f"{CLASSES[kind]:<15} {_count_verdicts(checked, kind)}" for kind in CLASSES if checked.counts(kind)]
     lines += [suite_test_line(level) for level in checked.suite_wide_tests]
     lines += [f"note: {note}" for note in checked.notes]
@@ -96,13 +96,20 @@ def summary(checked: CheckResult) -> list[str]:
 
 
 def without_hash(who: str) -> str:
-    """`fda linear theta=1 | ... s0` of `fda linear theta=1 | ... #3fa253 s0`."""
+    """Return the name of a cell or a run without its hash.
+
+    >>> without_hash("fda linear theta=1 | iid #3fa253 s0")
+    'fda linear theta=1 | iid s0'
+    """
     cell, _, rest = who.partition(" #")
     return f"{cell} {rest.partition(' ')[2]}".rstrip()
 
 
 def verdict_line(checked: CheckResult) -> str:
-    """`18 runs compared: pass; 12 changed settings, not judged`, or what failed, or what is missing."""
+    """Return the verdict in one line, such as `18 runs compared: pass; 12 changed settings, not judged`.
+
+    It names the strategies that failed and the number of missing runs.
+    """
     compared = f"{plural(len(checked.ids), 'run')} {'checked' if checked.against == OWN_LIMITS else 'compared'}"
     told = [f"{compared}: {_judged(checked)}" if checked.ids or checked.regressed else "nothing to judge"]
     changed = sum(len(each.pairs) for each in checked.changed)
@@ -112,7 +119,7 @@ def verdict_line(checked: CheckResult) -> str:
 
 
 def _judged(checked: CheckResult) -> str:
-    """Of the runs that were compared."""
+    """The verdict about the runs that were compared."""
     if checked.regressed:
         failed = sorted({sentence.strategy for sentence in sentences(checked) if sentence.verdict in checked.failing})
         worse = sum(row.verdict in checked.failing for row in cell_rows(checked))
@@ -134,7 +141,10 @@ def _count_verdicts(checked: CheckResult, kind: str) -> str:
 
 
 def suite_test_line(level: SuiteWideTest) -> str:
-    """`all 6 cells together: accuracy -0.20 points on average, p = 0.004, fails below 0.01: fail`."""
+    """Return the line of a test over all cells.
+
+    An example is `all 6 cells together: accuracy -0.20 points on average, p = 0.004, fails below 0.01: fail`.
+    """
     accuracy = level.metric == "accuracy"
     loss = points(-level.loss) if accuracy else f"{format_signed_percent(math.expm1(level.loss), 1)} %"
     test = f"p = {level.p_value:.2g}, fails below {level.alpha:.2g}"
@@ -147,7 +157,10 @@ def _first_few(what: str, names: Sequence[str], most: int = 5) -> list[str]:
 
 
 def to_json(checked: CheckResult) -> dict[str, Any]:
-    """Everything but what is unchanged, of which there are only counts. Numbers in full, fractions; no NaN."""
+    """Return the result as data for JSON: unrounded numbers, changes as fractions, no NaN.
+
+    Findings that are `unchanged` are only counted.
+    """
     data = {
         "verdict": checked.status,
         "exit_code": checked.exit_code,

@@ -1,4 +1,4 @@
-"""How the gate's numbers and names are written for people."""
+"""Formats the numbers and names of the gate for the user."""
 
 import math
 from collections.abc import Sequence
@@ -18,23 +18,38 @@ _NAMES = {
 
 
 def format_metric(cell: str) -> str:
-    """The name without the hash at its end: `fdabench show` takes the ids of runs, which stand beside it."""
+    """Return the name of a cell without its hash.
+
+    `fdabench show` does not accept the hash, but the id of a run, which is shown next to the name.
+    """
     return cell.split(" #")[0]
 
 
 def strategy_of(cell: str) -> str:
-    """`fda linear theta=1`."""
+    """Return the part of a cell's name that describes the strategy.
+
+    >>> strategy_of("fda linear theta=1 | mnist lenet5 | iid | K=5 b=32 #3fa253")
+    'fda linear theta=1'
+    """
     return format_metric(cell).split(" | ")[0]
 
 
 def strategy_kinds(cell: str) -> str:
-    """`fda linear`: without the values of its settings."""
+    """Return the strategy of a cell without the values of its settings.
+
+    >>> strategy_kinds("fda linear theta=1 | mnist lenet5 | iid | K=5 b=32 #3fa253")
+    'fda linear'
+    """
     words = strategy_of(cell).split(" ")
     return " ".join(word for word in words if "=" not in word)
 
 
 def metric_name(metric: str) -> str:
-    """`bytes to 90 %` of `bytes_to 0.9`."""
+    """Return the name of a metric as the user sees it.
+
+    >>> metric_name("bytes_to 0.9")
+    'bytes to 90 %'
+    """
     name, _, target = metric.partition(" ")
     if name == "bytes_to":
         return f"bytes to {format_target(float(target))}"
@@ -50,14 +65,20 @@ def is_bytes(metric: str) -> bool:
 
 
 def sizes(before: float, after: float) -> tuple[str, str]:
-    """`13.2 MB`, `18.1 MB`; exact where they would look the same."""
+    """Return two numbers of bytes, such as `13.2 MB` and `18.1 MB`; unrounded if they would look equal and are not."""
     texts = format_bytes(before), format_bytes(after)
     exact = before != after and texts[0] == texts[1]
     return (f"{format_count(before)} B", f"{format_count(after)} B") if exact else texts
 
 
 def span(changes: Sequence[float]) -> str:
-    """Relative changes as `+8 to +17 %`, or `+37.5 %` where there is one."""
+    """Return the range of relative changes.
+
+    >>> span([0.08, 0.17])
+    '+8 to +17 %'
+    >>> span([0.375])
+    '+37.5 %'
+    """
     low, high = min(changes), max(changes)
     digits = 1 if max(abs(low), abs(high)) < 0.1 or low == high else 0
     ends = [format_signed_percent(low, digits), format_signed_percent(high, digits)]
@@ -65,7 +86,15 @@ def span(changes: Sequence[float]) -> str:
 
 
 def points(change: float, interval: tuple[float, float] | None = None) -> str:
-    """`+0.1 points [-3.0, +3.2]`; two digits where one would show none."""
+    """Return a change of accuracy in percentage points; with two digits if one would show 0.
+
+    Args:
+        change: the change, as a fraction.
+        interval: its confidence interval, which is omitted if an end is infinite.
+
+    >>> points(0.001, (-0.03, 0.032))
+    '+0.1 points [-3.0, +3.2]'
+    """
     digits = 1 if abs(change) >= 0.001 or abs(change) < 1e-12 else 2
     told = f"{format_signed_percent(change, digits)} points"
     if interval is None or not all(map(math.isfinite, interval)):
@@ -74,7 +103,10 @@ def points(change: float, interval: tuple[float, float] | None = None) -> str:
 
 
 def format_signed_percent(fraction: float, digits: int) -> str:
-    """A change too small for the digits is not shown as none; what sums leave behind is none."""
+    """Return a fraction as a signed percentage without the sign `%`.
+
+    A change that is too small for the digits gets one significant digit. A rounding error (1e-12 or less) is 0.
+    """
     fraction = fraction if abs(fraction) > 1e-12 else 0.0
     text = f"{100 * fraction:+.{digits}f}"
     return text if float(text) != 0 or fraction == 0 else f"{100 * fraction:+.1g}"
