@@ -66,30 +66,32 @@ class RecordTypes:
             kind = attrgetter(name)(sys.modules[module])
         except (KeyError, AttributeError):
             return None
-        # a class that the module only imports is not on the list
+        # a class that the module only imports is not allowed
         return kind if isinstance(kind, type) and _path(kind) == path and _names(kind) is not None else None
 
 
 def records_for(components: Iterable[type]) -> RecordTypes:
-    """fdabench's own records, and those of the modules that define these components."""
+    """Return the allow-list: the records of fdabench, and those of the packages that define these components."""
     homes = {kind.__module__.split(".")[0] for kind in components}
     return RecordTypes({_path(kind): kind for kind in OWN_PACKAGE}, frozenset(homes - {"fdabench", "builtins"}))
 
 
 def to_plain(value: Any, records: RecordTypes) -> PlainState:
-    """
+    """Convert a state to plain values.
+
     Raises:
-        NotSerializableError: names the type that cannot be stored.
+        NotSerializableError: the state contains a type that cannot be stored, which the message names.
     """
     packer = _Packer(records)
     return PlainState(packer.to_plain(value), packer.tensors)
 
 
 def from_plain(packed: PlainState, records: RecordTypes) -> Any:
-    """
+    """Convert plain values back to a state.
+
     Raises:
-        NotSerializableError: a class is not among those allowed, is gone, or has other fields than it had.
-        LookupError, TypeError, ValueError: `to_plain` has not made this.
+        NotSerializableError: a class is not allowed, does not exist any more, or has other fields.
+        LookupError, TypeError, ValueError: `packed` is not the result of `to_plain`.
     """
     return _Unpacker(records, packed.tensors).from_plain(packed.tree)
 
