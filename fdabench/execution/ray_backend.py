@@ -104,9 +104,12 @@ def _run_cells(
 
 @dataclass
 class _Task:
+    """A batch of cells that was submitted to the cluster, and the leases of the cells."""
+
     cells: dict[str, Cell]
     leases: list[Lease]
     began: set[str] = field(default_factory=set)
+    """Ids of the cells that have started on a node."""
 
 
 @dataclass

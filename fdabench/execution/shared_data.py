@@ -1,4 +1,4 @@
-"""Data sets in shared memory: decoded once into files that every process of a run maps."""
+"""Loads data sets once and writes them to files, which all processes of a run map into memory."""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
