@@ -152,6 +152,7 @@ class _RayScheduler:
             self._refresh_leases()
 
     def shutdown(self) -> None:
+        """Cancel all tasks and release their leases."""
         for ref, task in self.tasks.items():
             ray.cancel(ref, force=True)
             _release(task)

@@ -112,7 +112,7 @@ class ResolvedCell:
         return build_component(classes[component.kind], component, scale, self.registry)
 
     def numbers(self) -> dict[str, int | float]:
-        """Return the numbers in `cell.json`: of the model, the data and the budget, and theta and period if it has them.
+        """Return the numbers in `cell.json`: of the model, the data and the budget, and theta and period if any.
 
         Raises:
             Exception: as `strategy`.

@@ -67,6 +67,7 @@ class _TrainedCell(NamedTuple):
     errors: list[Exception]
 
     def loop(self) -> CellLoop:
+        """Return the training of the cell, which resumes from the checkpoint if there is one."""
         setting = self.setting
         resumed = setting.team.broadcast(lambda: self.job.checkpoint)
         if resumed is not None:
@@ -100,6 +101,7 @@ class _TrainedCell(NamedTuple):
                 self.job.checkpointer.save(CheckpointState(of_all, self.setting.channel.ledger.entries, notes))
 
     def result(self) -> TrainingResult | Exception:
+        """Return the tables of the cell after the training loop, or the error that ended it."""
         recorder, ledger = self.recorder, self.setting.channel.ledger
         if self.errors:
             return self._blame_checkpoint(self.errors[0], ledger.step)
@@ -115,7 +117,7 @@ class _TrainedCell(NamedTuple):
         return TrainingResult(recorder.state, ledger.step, recorder.wall_s, tables)
 
     def _blame_checkpoint(self, error: Exception, step: int) -> Exception:
-        """Replace an error in the first step after a checkpoint by `ResumeError`, if the checkpoint may be its cause."""
+        """Replace an error in the first step after a checkpoint by `ResumeError`, if the checkpoint may cause it."""
         resumed = self.job.checkpoint
         innocent = isinstance(error, MemoryError | OutOfMemoryError | ProcessLostError | RankDivergenceError)
         if resumed is None or innocent or step > resumed.training.step + 1:

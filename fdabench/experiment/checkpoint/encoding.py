@@ -169,7 +169,7 @@ def _about(x: Tensor, order: list[int]) -> dict[str, Any]:
 
 
 def _order(x: Tensor) -> list[int]:
-    """The order of the axes in memory. It is restored on reading, so that sums over the tensor round in the same way."""
+    """The order of the axes in memory. It is restored on reading, so that sums over the tensor have the same bits."""
     strides = x.stride()
     order = sorted(range(x.dim()), key=lambda axis: -strides[axis])
     return order if x.permute(order).is_contiguous() else list(range(x.dim()))

@@ -132,6 +132,7 @@ class _Packer:
         return {"tensor": self._places[key]}
 
     def array(self, x: Any) -> Any:
+        """Store an array of NumPy as a tensor of its bytes, with its dtype and shape."""
         if x.dtype.hasobject or x.dtype.names:
             raise NotSerializableError("an array of Python objects or of records")
         flat = np.frombuffer(bytearray(x.tobytes()), np.uint8) if x.nbytes else np.empty(0, np.uint8)
@@ -179,6 +180,7 @@ class _Unpacker:
         return flat.numpy().view(np.dtype(dtype)).reshape(shape).copy()
 
     def made(self, path: Any, stored: Any) -> Any:
+        """Build a record from its fields, without a call of its constructor."""
         kind = self.records.found(path) if isinstance(path, str) else None
         if kind is None or not isinstance(stored, dict) or set(_names(kind) or ()) != set(stored):
             named = ", ".join(stored) if isinstance(stored, dict) else repr(stored)

@@ -29,9 +29,13 @@ class CheckpointState(NamedTuple):
 class Checkpointer(Protocol):
     """Saves states of a running cell."""
 
-    def is_due(self) -> bool: ...
+    def is_due(self) -> bool:
+        """Whether a state should be saved now."""
+        ...
 
-    def save(self, snapshot: CheckpointState) -> None: ...
+    def save(self, snapshot: CheckpointState) -> None:
+        """Save a state."""
+        ...
 
     def give_up(self, error: Exception) -> None:
         """Called with the reason if the state cannot be saved at all."""

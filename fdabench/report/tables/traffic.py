@@ -1,4 +1,4 @@
-"""Builds the table `traffic`: bytes that processes received, beside those that follow from the ledger."""
+"""Builds the table `traffic`: the bytes that processes received, and the bytes that the ledger predicts."""
 
 import pandas as pd
 
