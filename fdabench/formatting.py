@@ -1,6 +1,6 @@
-"""Text of numbers, lists, paths and settings: one function for each kind, used by the terminal, reports and the gate.
+"""Formats numbers, lists, paths and settings as text, for the terminal, reports and the gate.
 
-Nothing here reads results or prints. `None`, NaN and infinity become a dash for people and `null` for programs.
+The functions of numbers return a dash for NaN and infinity; `json_value` returns None, which is `null` in JSON.
 """
 
 import math
@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 DASH = "–"
-"""Stands where a number is missing."""
+"""Printed in place of a number that is missing."""
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 _DURATION_UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
 _WITHIN_NUMBER = re.compile(r"(?<=\d) (?=[kMGTPEZY]?B\b|%)|(?<=\w) (?=[θτα][=/])")
@@ -17,23 +17,35 @@ _FOLDERS = re.compile(r"(?<![\w.:/])(?:[A-Za-z]:\\|/)(?:[^/\\\s'\":,;()]+[/\\])+
 
 
 def format_significant(value: float, digits: int = 3) -> str:
-    """Without an exponent: 0.31, 5.3, 161, 4,000."""
+    """Format a number with this number of significant digits and without an exponent.
+
+    >>> format_significant(0.3104), format_significant(161.4), format_significant(4000)
+    ('0.310', '161', '4,000')
+    """
     if not math.isfinite(value):
         return DASH
     if value == 0:
         return "0"
-    power = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of what is left after rounding: 0.9996 is 1.00
+    power = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of the rounded number: 0.9996 is printed as 1.00
     decimals = max(0, digits - 1 - power)
     return f"{value:,.{decimals}f}"
 
 
 def format_count(value: float) -> str:
-    """A whole number, a comma at its thousands: 4,000."""
+    """Format a number as a whole number, with commas between thousands.
+
+    >>> format_count(4000)
+    '4,000'
+    """
     return f"{value:,.0f}" if math.isfinite(value) else DASH
 
 
 def format_bytes(value: float) -> str:
-    """Decimal units, as the paper counts: 1 GB is 10^9 bytes. Three figures; bytes below a thousand are whole."""
+    """Format bytes with three significant digits in decimal units, as in the paper: 1 GB is 10^9 bytes.
+
+    >>> format_bytes(532), format_bytes(13_960_000)
+    ('532 B', '14.0 MB')
+    """
     if not math.isfinite(value):
         return DASH
     if value < 999.5:
@@ -45,7 +57,11 @@ def format_bytes(value: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Three digits in the largest unit that is not more than the duration: 4.02 ms, 4.13 s, 27.5 min, 3.08 h."""
+    """Format a duration with three significant digits, in the largest unit that is not longer than the duration.
+
+    >>> format_duration(0.00402), format_duration(1650)
+    ('4.02 ms', '27.5 min')
+    """
     if not math.isfinite(seconds):
         return DASH
     size, unit = next(((size, unit) for size, unit in _DURATION_UNITS if seconds >= size), _DURATION_UNITS[-1])
@@ -54,52 +70,86 @@ def format_duration(seconds: float) -> str:
 
 
 def format_percent(fraction: float, decimals: int = 1) -> str:
+    """Format a fraction as a percentage.
+
+    >>> format_percent(0.985)
+    '98.5 %'
+    """
     return f"{100 * fraction:.{decimals}f} %" if math.isfinite(fraction) else DASH
 
 
 def format_target(target: float) -> str:
-    """As short as it can be told apart: 98 %, 98.5 %."""
+    """Format a target accuracy with as many digits as it has.
+
+    >>> format_target(0.98), format_target(0.985)
+    ('98 %', '98.5 %')
+    """
     return f"{100 * target:.10g} %"
 
 
 def format_ratio(value: float) -> str:
-    """Two digits below ten, whole numbers above: 1.9, 11, 340."""
+    """Format a ratio: with two significant digits below ten, as a whole number above.
+
+    >>> format_ratio(1.92), format_ratio(340.2)
+    ('1.9', '340')
+    """
     if not math.isfinite(value):
         return DASH
     return format_count(value) if value >= 9.95 else format_significant(value, 2)
 
 
 def plural(number: int, noun: str) -> str:
+    """Format a number with a noun, in the plural unless the number is 1.
+
+    >>> plural(1, "cell"), plural(4000, "cell")
+    ('1 cell', '4,000 cells')
+    """
     return f"{format_count(number)} {noun}" + ("" if number == 1 else "s")
 
 
 def truncate_list(items: Sequence[str], most: int, rest: str = "and {} more") -> list[str]:
-    """The first `most` items and, where there are others, one more that counts them.
+    """Return the first `most` items. If there are more, a last item states how many are left out.
 
     Args:
-        rest: the text of that item; `{}` is how many are not named.
+        items: the texts.
+        most: items to keep.
+        rest: the last item; `{}` is replaced by the number of items that are left out.
+
+    >>> truncate_list(["a", "b", "c", "d"], 2)
+    ['a', 'b', 'and 2 more']
     """
     left = len(items) - most
     return [*items[:most], rest.format(left)] if left > 0 else list(items)
 
 
 def join_first(items: Sequence[str], most: int = 6) -> str:
-    """The first `most` items in one line, and how many are not named: `a, b and 3 more`."""
+    """Join the first `most` items in one line, and append how many are left out.
+
+    >>> join_first(["a", "b", "c", "d"], 2)
+    'a, b and 2 more'
+    """
     shown = ", ".join(items[:most])
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
 
 
 def format_parameter(value: Any) -> str:
-    """A setting's value in a name: `0.1` for a float, text and whole numbers as they are."""
+    """Format the value of a setting; floats without trailing zeros.
+
+    >>> format_parameter(0.10), format_parameter("sgd")
+    ('0.1', 'sgd')
+    """
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def format_component(table: Mapping[str, Any], without: Collection[str] = ()) -> str:
-    """A component's table in one line: `fda(theta=1, monitor=sketch(depth=5))`.
+    """Format the table of a component in one line.
 
     Args:
-        table: settings by key; `kind` names the component, and a nested table is a component as well.
+        table: settings by key; `kind` is the name of the component, and nested tables are components as well.
         without: keys that are left out.
+
+    >>> format_component({"kind": "fda", "theta": 1.0, "monitor": {"kind": "sketch", "depth": 5}})
+    'fda(theta=1, monitor=sketch(depth=5))'
     """
     parts = [
         f"{key}={format_component(value) if isinstance(value, Mapping) else format_parameter(value)}"
@@ -113,15 +163,18 @@ def format_component(table: Mapping[str, Any], without: Collection[str] = ()) ->
 
 
 def json_value(value: Any) -> Any:
-    """A value as JSON has it: mappings and lists of the same, numbers of NumPy and pandas as Python's.
+    """Convert a value for JSON: mappings and lists recursively, and numbers of NumPy and pandas to those of Python.
 
-    NaN, infinity, and pandas' missing values are None, as JSON has no such numbers.
+    NaN, infinity and the missing values of pandas become None, because JSON has no such numbers.
+
+    >>> json_value({"loss": float("nan"), "steps": [1, 2]})
+    {'loss': None, 'steps': [1, 2]}
     """
     if isinstance(value, Mapping):
         return {key: json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [json_value(item) for item in value]
-    # by name: pandas takes half a second to import, and most commands do without it
+    # compared by name, because pandas takes half a second to import and most commands do not use it
     if type(value).__name__ in ("NAType", "NaTType"):
         return None
     number = value.item() if hasattr(value, "item") else value
@@ -129,28 +182,36 @@ def json_value(value: Any) -> Any:
 
 
 def non_breaking(text: str) -> str:
-    """A number and its unit stay on one line: for pages, which break lines where they like."""
+    """Replace the space between a number and its unit by a no-break space, so that browsers keep them on one line."""
     return _WITHIN_NUMBER.sub("\u00a0", text)
 
 
 def strip_paths(text: str) -> str:
-    """A report travels: where a file lay on one machine says nothing on another."""
+    """Remove the folders of absolute paths, which are of no use to readers of a report on another machine.
+
+    >>> strip_paths("cannot read /home/me/data/train.npz")
+    'cannot read train.npz'
+    """
     return _FOLDERS.sub("", text)
 
 
 def describe_budget(configs: Sequence[Mapping[str, Any]]) -> str:
-    """`600 steps for all`, or how far budgets lie apart."""
+    """Return the budget of the cells, such as `600 steps for all`, or a list of their different budgets.
+
+    Args:
+        configs: the configurations of cells, as tables.
+    """
     budgets = distinct_budgets(configs)
     return f"{budgets[0]} for all" if len(budgets) == 1 else f"budgets differ: {', '.join(budgets)}"
 
 
 def distinct_budgets(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The budgets of cells in words, each once."""
+    """Return the different budgets of cells as text, sorted; argument as in `describe_budget`."""
     return sorted({_budget(config["budget"]) for config in configs})
 
 
 def _budget(budget: Mapping[str, Any]) -> str:
-    """Whichever comes first, where there are two."""
+    """The budget as text. Two limits are joined by `or`, because the one that comes first ends the cell."""
     return " or ".join(
         f"{format_count(value) if key == 'steps' else format(value, 'g')} {key}" for key, value in budget.items()
     )

@@ -1,8 +1,8 @@
-"""Tables, declared once: the same columns give the text that people read and the values that programs read.
+"""Tables that are declared once and printed as text, Markdown, CSV or JSON, by the terminal, reports and the gate.
 
-A table is a list of records and a list of columns. A column writes one text from each record, so a cell may be made
-from several values, as a mean and its interval are. Terminal, report and gate print the same declaration; what a medium
-must escape, such as `|` in Markdown, is passed in by its printer.
+A table is a list of records and a list of columns. A column formats one text from a whole record, so a cell may combine
+several values, such as a mean and its interval. Programs get the records themselves. The caller passes the function
+that escapes special characters of the format, such as `|` in Markdown.
 """
 
 import csv
@@ -20,13 +20,13 @@ Alignment = Literal["left", "right"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column.
+    """A column of a table.
 
     Args:
-        key: what identifies it; where records have a number under this key, its cells are sorted by that number.
-        title: its heading.
-        format: the text of its cell, from a whole record.
-        alignment: "right" for numbers that are compared down the column.
+        key: identifies the column. If a record has a number under this key, the cell is sorted by that number.
+        title: the heading.
+        format: returns the text of the cell of a record.
+        alignment: "right" for numbers.
     """
 
     key: str
@@ -38,27 +38,30 @@ class Column:
 def column(
     key: str, title: str | None = None, write: Callable[[Any], str] = str, alignment: Alignment = "left"
 ) -> Column:
-    """A column of the values under one key.
+    """Return a column of the values under one key.
 
     Args:
-        title: the key where it is left out.
-        write: the text of one value.
+        key: of the values.
+        title: the heading; None: the key.
+        write: returns the text of a value.
+        alignment: "right" for numbers.
     """
     return Column(key, key if title is None else title, lambda record: write(record[key]), alignment)
 
 
 def number(key: str, title: str, write: Callable[[Any], str]) -> Column:
-    """A column of numbers, aligned at their ends."""
+    """Return a column of numbers, aligned to the right; arguments as in `column`."""
     return column(key, title, write, "right")
 
 
 @dataclass(frozen=True)
 class Table:
-    """Records, and the columns that they are read in.
+    """Records, and the columns that they are printed in.
 
     Args:
-        records: one for each row; programs get them whole, whether a column shows a value or not.
-        data: what programs get instead, where people read a summary of it.
+        records: one for each row. Programs get all their values, including those that no column shows.
+        columns: in order.
+        data: the records for programs, if `records` are only a summary of them.
     """
 
     records: Sequence[Record]
@@ -67,28 +70,29 @@ class Table:
 
     @property
     def titles(self) -> tuple[str, ...]:
+        """The headings of the columns."""
         return tuple(each.title for each in self.columns)
 
     @cached_property
     def rows(self) -> tuple[tuple[str, ...], ...]:
-        """The text of each cell."""
+        """The text of each cell, by row."""
         return tuple(tuple(each.format(record) for each in self.columns) for record in self.records)
 
     @cached_property
     def sort_values(self) -> tuple[tuple[float | None, ...], ...]:
-        """The number that each cell is sorted by; None where it is sorted by its text."""
+        """The number by which each cell is sorted, by row; None for cells that are sorted by their text."""
         return tuple(tuple(_number(record.get(each.key)) for each in self.columns) for record in self.records)
 
     @property
     def machine(self) -> list[dict[str, Any]]:
-        """The rows for programs: numbers in full, null for what is none."""
+        """The records for programs, as `json_value` converts them: not rounded, and None for NaN and infinity."""
         return [json_value(record) for record in (self.records if self.data is None else self.data)]
 
     def markdown(self, escape: Callable[[str], str]) -> list[str]:
-        """The lines of a Markdown table.
+        """Return the lines of a Markdown table.
 
         Args:
-            escape: makes the text of a cell or heading safe within a line of the table.
+            escape: escapes the text of a cell or heading.
         """
         rule = "|".join("---:" if each.alignment == "right" else "---" for each in self.columns)
         titles, *rows = ("| " + " | ".join(map(escape, line)) + " |" for line in (self.titles, *self.rows))
@@ -96,10 +100,15 @@ class Table:
 
 
 def csv_text(records: Iterable[Record], keys: Sequence[str], escape: Callable[[Any], Any]) -> str:
-    """Records as CSV, under their keys. A list is one field, its items separated by `; `.
+    """Return records as CSV with a header. A list is one field, with its items separated by `; `.
 
     Args:
-        escape: makes a value safe for a spreadsheet.
+        records: one for each row.
+        keys: the columns.
+        escape: escapes a value, for example against formulas in spreadsheets.
+
+    >>> csv_text([{"cell": "a", "targets": [0.9, 0.95]}], ["cell", "targets"], str)
+    'cell,targets\\na,0.9; 0.95\\n'
     """
     file = io.StringIO()
     writer = csv.DictWriter(file, keys, lineterminator="\n")

@@ -41,7 +41,7 @@ class ComputeOptions(NamedTuple):
 
 
 class RunCells(Protocol):
-    """As `execution.local_backend.run_cells`."""
+    """The type of functions such as `execution.local_backend.run_cells`."""
 
     def __call__(
         self,
@@ -57,7 +57,7 @@ def _no_check(cells: Sequence[Cell], context: RunContext) -> None:
 
 
 class Backend(NamedTuple):
-    """A backend. `check` raises UsageError, before anything is written, where the cells cannot be run at all."""
+    """A backend. `check` is called before anything is written, and raises UsageError if the cells cannot be run."""
 
     run_cells: RunCells
     check: Callable[[Sequence[Cell], RunContext], None]

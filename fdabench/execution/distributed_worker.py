@@ -45,6 +45,7 @@ def unblock_signals() -> None:
 
 
 def make_rank_context(group: GroupConfig, rank: int, compute: ComputeConfig, registry: Registry) -> RankContext:
+    """Connect a rank to its group and return what it trains with."""
     device = device_for_rank(compute.device, rank)
     return RankContext(
         RankCoordinator(group.rendezvous, rank), group.mean, group.wire, device, ENGINES[compute.engine], registry

@@ -11,10 +11,14 @@ logger = logging.getLogger(__name__)
 
 
 class CellStarted(NamedTuple):
+    """A process has started to run a cell."""
+
     cell: Cell
 
 
 class CellProgress(NamedTuple):
+    """A running cell was evaluated."""
+
     cell: Cell
     progress: Progress
 
@@ -27,6 +31,8 @@ class CellWarning(NamedTuple):
 
 
 class CellFinished(NamedTuple):
+    """A cell has ended in any state, with its final record."""
+
     cell: Cell
     record: CellRecord
 

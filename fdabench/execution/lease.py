@@ -63,6 +63,7 @@ class Lease:
             os.utime(self._holder)
 
     def release(self) -> None:
+        """Release the lease, so that another process can acquire it."""
         with suppress(OSError):
             self._holder.unlink()
         self._lock.release()

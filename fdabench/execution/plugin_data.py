@@ -1,6 +1,6 @@
-"""Data sets of plug-ins: loads them, reports faults with the line of the plug-in, and hashes them.
+"""Loads the data sets of plug-ins, hashes them, and reports faults with the line of the plug-in.
 
-The hash is part of a cell's code, so the cell is stale when the data have changed.
+The hash is part of the code hashes of a cell, so the cell is stale if the data have changed.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Checks before anything is written: data and weights exist, and each worker gets samples; and default settings."""
+"""Checks cells before anything is written, parses options of devices and engines, and computes default settings."""
 
 from collections.abc import Mapping, Sequence
 
@@ -78,7 +78,7 @@ def _partition(cell: ResolvedCell, data: DatasetTensors) -> list[Indices]:
 
 
 def _missing_weights(cells: Sequence[Cell], registry: Registry) -> list[str]:
-    """Pretrained weights are fetched once here, not by every process at the same time."""
+    """The errors of downloads of pretrained weights, which are done here, before several processes need them."""
     faults = []
     for name in dict.fromkeys(cell.config.model for cell in cells):
         fetch = registry.models[name].pretrained
@@ -102,9 +102,10 @@ def _non_finite_outputs(cells: Sequence[Cell], data: Mapping[str, DatasetTensors
 
 
 def parse_device(text: str) -> torch.device:
-    """
+    """Parse the value of `--device`.
+
     Raises:
-        UsageError: no such device here.
+        UsageError: this machine has no such device.
     """
     if text == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -117,9 +118,10 @@ def parse_device(text: str) -> torch.device:
 
 
 def parse_engine(text: str, device: torch.device) -> str:
-    """
+    """Parse the value of `--engine`; `auto` selects an engine for the device.
+
     Raises:
-        UsageError: no such engine.
+        UsageError: there is no such engine.
     """
     if text not in (names := ("auto", *ENGINES)):
         raise UsageError(f"--engine {text}: expected {', '.join(names)} or distributed{did_you_mean(text, names)}")
@@ -127,11 +129,11 @@ def parse_engine(text: str, device: torch.device) -> str:
 
 
 def default_jobs(device: torch.device, processes: int = 1) -> int:
-    """Cells that run at the same time: as many as fit the cores with `processes` each; one on an accelerator."""
+    """Return how many cells run at the same time: cores divided by the `processes` of a cell; 1 on an accelerator."""
     return max(1, usable_cores() // processes) if device.type == "cpu" else 1
 
 
 def default_cells_per_batch(device: torch.device, cells: Sequence[Cell]) -> int:
-    """Cells in one batch: as many as fill an accelerator with workers; a CPU is fastest with one."""
+    """Return how many cells are in one batch: enough workers to fill an accelerator; 1 on a CPU, which is fastest."""
     max_workers = max((cell.config.workers for cell in cells), default=1)
     return 1 if device.type == "cpu" else max(1, WORKERS_TO_FILL_ACCELERATOR // max_workers)

@@ -104,9 +104,12 @@ def _run_cells(
 
 @dataclass
 class _Task:
+    """A batch of cells that was submitted to the cluster, and the leases of the cells."""
+
     cells: dict[str, Cell]
     leases: list[Lease]
     began: set[str] = field(default_factory=set)
+    """Ids of the cells that have started on a node."""
 
 
 @dataclass
@@ -149,6 +152,7 @@ class _RayScheduler:
             self._refresh_leases()
 
     def shutdown(self) -> None:
+        """Cancel all tasks and release their leases."""
         for ref, task in self.tasks.items():
             ray.cancel(ref, force=True)
             _release(task)

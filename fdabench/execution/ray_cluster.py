@@ -39,6 +39,7 @@ class ResourceRequest(NamedTuple):
     """Bytes."""
 
     def fits(self, node: Mapping[str, float]) -> bool:
+        """Return whether a node with these total resources can run the task."""
         capacity = (node.get("CPU", 0), node.get("GPU", 0), node.get("memory", 0))
         return all(requested <= available for requested, available in zip(self, capacity, strict=True))
 

@@ -13,7 +13,7 @@ from fdabench.results.folder import CHECKPOINT, OPTIONAL_TABLES, TABLES, Results
 from fdabench.suite.cell import Cell
 
 FILES = frozenset({CHECKPOINT, *(f"{name}.parquet" for name in (*TABLES, *OPTIONAL_TABLES))})
-"""Files that a cell may write beside its record."""
+"""Names of the files that a cell may write, without its record."""
 
 
 def make_remote_cell(cell: Cell, context: RunContext) -> RemoteCell:

@@ -51,15 +51,21 @@ class RemoteResult(NamedTuple):
 
 
 class RemoteStarted(NamedTuple):
+    """A node has started to run a cell."""
+
     cell_id: str
 
 
 class RemoteProgress(NamedTuple):
+    """A running cell was evaluated."""
+
     cell_id: str
     progress: Progress
 
 
 class RemoteWarning(NamedTuple):
+    """A problem that does not end the cell."""
+
     cell_id: str
     text: str
 
@@ -78,16 +84,20 @@ class MessageActor:
         self._stopping = False
 
     def put(self, message: Message) -> None:
+        """Append a message; nodes call this."""
         self._messages.append(message)
 
     def drain(self) -> list[Message]:
+        """Return and remove all messages; the driver calls this."""
         messages, self._messages = self._messages, []
         return messages
 
     def request_stop(self) -> None:
+        """Request that all cells stop; the driver calls this."""
         self._stopping = True
 
     def stop_requested(self) -> bool:
+        """Whether a stop was requested; nodes call this."""
         return self._stopping
 
 

@@ -1,4 +1,4 @@
-"""Data sets in shared memory: decoded once into files that every process of a run maps."""
+"""Loads data sets once and writes them to files, which all processes of a run map into memory."""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -90,7 +90,7 @@ def _temporary() -> Path:
 
 
 def _remove_stale(root: Path) -> None:
-    """Remove the folders whose locks nobody holds any more."""
+    """Remove the folders whose locks no process holds any more."""
     for path in root.glob(f"{_PREFIX}*{_LOCK}"):
         lock = FileLock(path, blocking=False)
         # a running process holds it, or it belongs to another user

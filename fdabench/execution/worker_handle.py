@@ -94,6 +94,7 @@ def _start_process(target: Callable[..., None], *arguments: object) -> Any:
 
 
 def send(child: WorkerHandle, message: object) -> None:
+    """Send a message to a worker process; it is dropped if the process has ended."""
     try:
         child.pipe.send(message)
     except OSError:
@@ -117,6 +118,7 @@ def _blocked_signals() -> Iterator[None]:
 
 
 def describe_exit(exit_code: int) -> str:
+    """Describe the exit code of a process, which is negative after a signal."""
     how = f"by signal {-exit_code} ({signal.strsignal(-exit_code)})" if exit_code < 0 else f"with exit code {exit_code}"
     hint = "; the system may have run out of memory" if exit_code == -signal.SIGKILL else ""
     return f"it ended {how}{hint}"

@@ -43,15 +43,21 @@ class WorkerReady(NamedTuple):
 
 
 class CellBegan(NamedTuple):
+    """The process has started to run a cell."""
+
     cell_id: str
 
 
 class CellAdvanced(NamedTuple):
+    """A running cell was evaluated."""
+
     cell_id: str
     progress: Progress
 
 
 class CellRemark(NamedTuple):
+    """A problem that does not end the cell."""
+
     cell_id: str
     text: str
 
@@ -63,6 +69,8 @@ class CellLocked(NamedTuple):
 
 
 class CellDone(NamedTuple):
+    """A cell has ended, with its final record."""
+
     cell_id: str
     record: CellRecord
 

@@ -1,1 +1,1 @@
-"""How one cell is trained, recorded and checkpointed."""
+"""Trains, records and checkpoints single cells."""

@@ -1,4 +1,7 @@
-"""Builds what a cell is trained with, from its configuration. Shape suffix: K = workers held by this process."""
+"""Builds the model, data, samplers and channel of a cell from its configuration.
+
+`experiment.train` calls `build_cell` and `build_training`. Shape suffix: K = workers held by this process.
+"""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -63,7 +66,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, team: ProcessGroup = SI
 
     Raises:
         WorkloadError: a worker is left without a batch, or pretrained weights are not there.
-        PartitionError: the samples cannot be shared out as asked.
+        PartitionError: the samples cannot be divided among the workers as configured.
     """
     config, seeds, device = cell.config, cell.seeds, data.train_x.device
     model = init_model(cell.model, data.shape, data.classes, seeds["weights"]).to(device)
@@ -94,7 +97,13 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, team: ProcessGroup = SI
 
 
 def build_training(cell: ResolvedCell, setting: CellSetup, engine: GradientFnFactory) -> TrainingConfig:
-    """The settings that cells with the same `batch_key` share."""
+    """Return the settings that all cells with the same `batch_key` share.
+
+    Args:
+        cell: one of the cells.
+        setting: of that cell, from `build_cell`.
+        engine: computes gradients.
+    """
     return TrainingConfig(
         setting.group.start,
         cell.optimizer,
@@ -108,16 +117,16 @@ def build_training(cell: ResolvedCell, setting: CellSetup, engine: GradientFnFac
 
 
 def batch_key(config: CellConfig) -> str:
-    """A text that is equal for cells whose workers can be rows of one matrix."""
+    """Return a text that is equal for cells that can be one batch, with their workers as rows of a matrix."""
     axes = {"dataset", "model", "batch_size", "optimizer", "precision", "batchnorm_stats"}
     if config.optimizer.component("schedule") is not None:
-        # the learning rate depends on the local steps of the budget
+        # a scheduled learning rate depends on the number of local steps, which these axes determine
         axes |= {"budget", "workers", "eval"}
     return canonical_json(config.model_dump(include=axes, exclude_none=True))
 
 
 def partition_data(cell: ResolvedCell, data: DatasetTensors) -> list[Indices]:
-    """Each worker's training samples, as indices into the training set; none of them is in the validation split.
+    """Return the training samples of each worker, as indices into the training set, without the validation split.
 
     Raises:
         PartitionError: a worker is left without samples.
@@ -136,7 +145,7 @@ def partition_data(cell: ResolvedCell, data: DatasetTensors) -> list[Indices]:
 
 
 def validation_indices(config: CellConfig, split: ValidationConfig, train_samples: int) -> Indices:
-    """The indices of the validation split, sorted; the draw depends on the data set and the seed of the split only."""
+    """Return the sorted indices of the validation split, drawn from the data set and the seed of the split only."""
     rng = numpy_generator(derive_seed("validation", {"dataset": config.dataset, "seed": split.seed}))
     return np.sort(rng.permutation(train_samples)[: held_out_samples(config.eval, train_samples)])
 
@@ -150,7 +159,7 @@ def _evaluation_data(config: CellConfig, data: DatasetTensors) -> LabeledData:
 
 
 def make_samplers(cell: ResolvedCell, shards: list[Indices]) -> list[Sampler]:
-    """One sampler for each worker, each with its own generator."""
+    """Return one sampler for each worker, each with its own generator."""
     config, size, seed = cell.config, cell.config.batch_size, cell.seeds["batches"]
     generators = [numpy_generator(derive_seed("worker", {"batches": seed, "worker": k})) for k in range(len(shards))]
     if config.sampling == "replacement":
@@ -173,7 +182,7 @@ def _local_data(
 
 
 def averaging_weights(config: CellConfig, shards: list[Indices]) -> Tensor:
-    """Averaging weights, shape [K], summing to one."""
+    """Return the averaging weights of the workers, shape [K], with sum 1."""
     sizes_K = torch.tensor([float(len(shard)) for shard in shards])
     weights_K = sizes_K if config.averaging == "samples" else torch.ones_like(sizes_K)
     return weights_K / weights_K.sum()

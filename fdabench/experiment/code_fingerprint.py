@@ -1,7 +1,7 @@
 """The files of fdabench that the numbers of a cell depend on, with a hash of each.
 
-A hash is of the code alone: comments, docstrings, descriptions and layout do not count. Registries are not followed, so
-a cell of one strategy does not depend on the file of another.
+The hashes decide whether a finished cell is stale. They ignore comments, docstrings, descriptions and layout. The
+imports of registries are not followed, so a cell of one strategy does not depend on the file of another.
 """
 
 import ast
@@ -28,7 +28,7 @@ ALWAYS_HASHED = (
     "registry/build_component.py",
     "engine/gradients/selection.py",
 )
-# packages that decide numbers; the others read, show or store them
+# packages that determine the numbers of a cell; the others read, print or store them
 HASHED_PACKAGES = (
     "core",
     "engine",
@@ -45,18 +45,19 @@ HASHED_PACKAGES = (
     "models",
 )
 OBSERVER_MODULES = ("distributed/consistency.py", "distributed/traffic_meter.py")
-"""Modules that observe messages and change none."""
+"""Modules that observe messages and do not change them."""
 
 
 def code_hashes(config: CellConfig, registry: Registry = BUILT_IN) -> dict[str, str]:
-    """The hash of each file that a cell runs.
+    """Return the hash of each file that a cell runs.
 
     Args:
         config: of the cell.
         registry: the components that it names.
 
     Returns:
-        By file, relative to the package. Of a plug-in all of its files and, as `data of NAME`, the data that it loads.
+        Hashes by file, relative to the package. For a plug-in, they include all its files and, with the key
+        `data of NAME`, the data that it loads.
     """
     found: dict[str, str] = {}
     pending = [*ALWAYS_HASHED]
@@ -91,13 +92,13 @@ def _file(module: str) -> str:
 
 @cache
 def _read(name: str) -> tuple[str, tuple[str, ...]]:
-    """The hash of a file's code, and the files that it imports and that are followed."""
+    """The hash of the code of a file, and the imported files that are followed."""
     source = (ROOT / name).read_bytes()
     return code_hash(source), _imported_files(source)
 
 
 def _names(source: bytes) -> set[str]:
-    """What the file imports by name, and the attributes that it reads, as in `api.synchronize`."""
+    """The names that a file imports, and the attributes that it reads, such as `api.synchronize`."""
     nodes = list(ast.walk(ast.parse(source)))
     imported = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
     return imported | {node.attr for node in nodes if isinstance(node, ast.Attribute)}

@@ -61,7 +61,7 @@ class GroupConfig(NamedTuple):
 
 @dataclass(frozen=True)
 class RankContext:
-    """What one rank trains its part of a cell with."""
+    """The connection and settings with which one rank trains its part of a cell."""
 
     member: RankCoordinator
     mean: Reduction
@@ -76,8 +76,14 @@ def run_as_rank_zero(
 ) -> TrainingResult | Exception:
     """Run a cell as the leader.
 
+    Args:
+        job: the cell.
+        data: its data set, on the device.
+        rank_context: of this rank.
+        should_stop: returns whether to stop at the next step.
+
     Returns:
-        Its result, or the exception that is the cause of its failure in any rank.
+        The result, or the exception that caused the failure, in whichever rank it was raised.
     """
     order = rank_context.member.broadcast_command(
         json.dumps({"config": job.cell.config.to_dict(), "data": _data_hash(job, rank_context)})
@@ -89,8 +95,12 @@ def run_as_rank_zero(
 def run_as_follower(load: Callable[[str], DatasetTensors], rank_context: RankContext) -> None:
     """Run the cells that the leader broadcasts, until it ends the group.
 
+    Args:
+        load: returns a data set by name, on the device.
+        rank_context: of this rank.
+
     Raises:
-        ProcessLostError: the group has ended, because ranks were lost or one raised what the others did not.
+        ProcessLostError: the group has ended, because a rank was lost or raised an error that the others did not.
     """
     for order, text in rank_context.member.iter_commands():
         command = json.loads(text)
@@ -111,7 +121,7 @@ def _data_hash(job: CellJob, rank_context: RankContext) -> str:
 def _load_same(
     load: Callable[[str], DatasetTensors], hash_of_leader: str, rank_context: RankContext, name: str
 ) -> DatasetTensors:
-    """Load a data set, after a comparison of its hash with that of rank 0.
+    """Load a data set after comparing the hash of its data with that of rank 0.
 
     Raises:
         WorkloadError: the plug-in has loaded other data in this process than in rank 0.
@@ -145,7 +155,7 @@ def _run_command(
 
 
 def parse_reduction(text: str) -> Reduction:
-    """The value of `--reduction`.
+    """Parse the value of `--reduction`.
 
     Raises:
         UsageError: there is no such reduction.
@@ -157,10 +167,10 @@ def parse_reduction(text: str) -> Reduction:
 
 
 def parse_network_interface(interface: str | None) -> str:
-    """The value of `--network-interface`, an interface whose counters can be read; empty if it is not given.
+    """Check the value of `--network-interface`, and return it; empty if it is not given.
 
     Raises:
-        UsageError: no such interface, or no counters.
+        UsageError: there is no such interface, or its counters cannot be read.
     """
     if interface is not None:
         interface_rx_bytes(interface)
@@ -181,15 +191,22 @@ def check_devices(device: torch.device, plan: DistributedConfig) -> None:
 
 
 def device_for_rank(device: torch.device, rank: int) -> torch.device:
-    """The device of a rank: accelerators of a host are assigned to its ranks in turn."""
+    """Return the device of a rank. The accelerators of a host are assigned to ranks in turn."""
     return device if device.type == "cpu" else torch.device(device.type, rank % torch.cuda.device_count())
 
 
 def rendezvous_from_env(environment: Mapping[str, str], timeout_s: float) -> tuple[int, Rendezvous] | None:
-    """The rank of this process and its rendezvous, from the variables that torchrun sets; None without them.
+    """Read the rank of this process and its rendezvous from the variables that torchrun sets.
+
+    Args:
+        environment: the environment variables.
+        timeout_s: seconds that ranks wait for each other.
+
+    Returns:
+        None if torchrun has not started this process.
 
     Raises:
-        UsageError: some of the variables are missing or are no numbers.
+        UsageError: some of the variables are missing or are not numbers.
     """
     if "RANK" not in environment:
         return None
@@ -200,12 +217,12 @@ def rendezvous_from_env(environment: Mapping[str, str], timeout_s: float) -> tup
         rank, size, port = (int(environment[name]) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
     except ValueError as error:
         raise UsageError(f"RANK, WORLD_SIZE and MASTER_PORT must be whole numbers: {error}") from error
-    # after a restart the store has the keys of the group before
+    # another name after a restart, because the store still has the keys of the previous group
     name = f"fdabench/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     return rank, Rendezvous(environment["MASTER_ADDR"], port, name, size, timeout_s)
 
 
 def host_store(rendezvous: Rendezvous, rank: int, environment: Mapping[str, str]) -> Any:
-    """The store of the rendezvous, if this process has to serve it."""
+    """Start the store of the rendezvous and return it; None if another process serves it."""
     by_agent = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     return None if by_agent or rank != LEADER else rendezvous.is_server()

@@ -1,4 +1,4 @@
-"""The environment of a result: versions, device and libraries that its last bits may depend on."""
+"""Describes the environment of a cell for its record: versions, device and libraries that its bits may depend on."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ _CHOICES = (
 
 
 def environment(device: torch.device) -> dict[str, Scalar]:
-    """Versions, device, vector instructions, BLAS, threads, and the git revision if there is a repository."""
+    """Return versions, device, vector instructions, BLAS, threads, and the git revision; empty without a repository."""
     return {
         "fdabench": fdabench.__version__,
         "python": platform.python_version(),
@@ -43,9 +43,9 @@ def environment(device: torch.device) -> dict[str, Scalar]:
 
 
 def blas_path() -> str:
-    """The BLAS library, and the variables that select its instructions.
+    """Return the BLAS library and the environment variables that select its instructions.
 
-    `MKL 2024.2, MKL_CBWR=AVX2`; a variable that is not set is not named.
+    For example `MKL 2024.2, MKL_CBWR=AVX2`. Variables that are not set are left out.
     """
     built = re.search(_MKL, torch.__config__.show()) if torch.backends.mkl.is_available() else None
     other = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
@@ -54,6 +54,7 @@ def blas_path() -> str:
 
 
 def device_name(device: torch.device) -> str:
+    """Return the name of the model of a GPU or CPU."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
 
 
@@ -66,5 +67,5 @@ def _cpu_name() -> str:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on."""
+    """Return the number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

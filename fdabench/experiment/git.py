@@ -1,4 +1,7 @@
-"""Git revisions of this package and of a suite, and whether files are tracked; empty answers without git."""
+"""Reads git revisions of this package and of suites, and whether files are tracked.
+
+If git is not installed, or a folder is not in a repository, revisions are empty and files count as not tracked.
+"""
 
 import subprocess
 from functools import cache
@@ -10,15 +13,15 @@ PACKAGE = Path(fdabench.__file__).parent
 REVISION = "revision.txt"
 """A file that hatch_build.py writes into packages that are built from a repository."""
 GIT_S = 10.0
-# the configuration of a repository may name a program that git runs to look for changes
+# overrides a setting with which a repository can make git run a program
 _GIT = ("git", "-c", "core.fsmonitor=false")
 
 
 @cache
 def package_revision() -> str:
-    """The commit of fdabench: of the checkout that it is imported from, else of the one that it was built from.
+    """Return the commit of fdabench: of the checkout that it is imported from, or that it was built from.
 
-    `+` at its end says that files of the checkout differed from the commit; empty where no repository was there.
+    A `+` is appended if files of the checkout differ from the commit. Empty if there was no repository.
     """
     root = PACKAGE.parent
     if (root / ".git").exists():
@@ -28,17 +31,17 @@ def package_revision() -> str:
 
 
 def revision_at(folder: Path) -> str:
-    """The commit of the repository that holds this folder, with `+` where tracked files differ; empty outside one."""
+    """Return the commit of the repository of a folder, with `+` if tracked files differ; empty outside a repository."""
     return _describe(folder, None)
 
 
 def is_tracked(folder: Path) -> bool:
-    """Whether git tracks files in this folder, which may not be there; False without git or outside a repository."""
+    """Return whether git tracks files in this folder; False if it does not exist, or without git or a repository."""
     return folder.is_dir() and bool(_run_git(folder, "ls-files", "--", "."))
 
 
 def _describe(folder: Path, untracked_in: str | None) -> str:
-    """`untracked_in` names a folder where a file that is not in the commit, and not ignored, counts as a difference."""
+    """The commit. In the folder `untracked_in`, files that are neither tracked nor ignored count as differences."""
     revision = _run_git(folder, "describe", "--always", "--dirty=+", "--exclude=*")
     new = untracked_in and _run_git(folder, "ls-files", "--others", "--exclude-standard", "--", untracked_in)
     return f"{revision}+" if revision and new and not revision.endswith("+") else revision

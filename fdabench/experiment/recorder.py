@@ -1,4 +1,7 @@
-"""Records the tables of a running cell, evaluates its model, and decides when it ends."""
+"""Records the tables of a running cell, evaluates its model, and decides when the cell ends.
+
+`experiment.train` calls `Recorder.on_step` after each local step.
+"""
 
 import json
 from collections.abc import Callable
@@ -30,7 +33,7 @@ Row = dict[str, Any]
 
 
 class Progress(NamedTuple):
-    """How far a cell is."""
+    """The progress of a cell at an evaluation."""
 
     step: int
     budget: int
@@ -44,22 +47,25 @@ class Progress(NamedTuple):
 def evaluated_model(
     rule: str, strategy: Strategy, moment: StepEvent, mean_D: Tensor, channel: Channel
 ) -> tuple[Tensor, bool]:
-    """The model that is evaluated at the end of a local step, by the suite's `eval.model`.
+    """Return the model to evaluate at the end of a local step, selected by `eval.model` of the suite.
 
     Args:
-        rule: "virtual-mean", "synced" or "paper", as `suite.schema.Eval` explains.
-        mean_D: the mean of the workers' models before the sync of this step, shape [D].
-        channel: of the cell; what a codec packs is averaged as it would be there, unmetered.
+        rule: "virtual-mean", "synced" or "paper"; `suite.schema.Eval` describes them.
+        strategy: of the cell.
+        moment: the local step.
+        mean_D: the mean of the models of the workers before the sync of this step, shape [D].
+        channel: of the cell. With a codec, models are encoded and averaged as in this channel, without an entry in the
+            ledger.
 
     Returns:
-        The model's weights, shape [D], and whether the sync of this step, if there is one, is among what it took.
+        The weights of the model, shape [D], and whether the model includes the sync of this step.
     """
     before, after = moment.round, moment.outcome.round
     if rule == "synced" or (rule == "paper" and before.server_owns_model):
         return after.anchor_D, moment.outcome.synced
     if rule == "virtual-mean" and before.server_owns_model:
         if not isinstance(strategy, HasSyncRule):
-            # how its syncs are made is not known, so only the model of the last one can be evaluated
+            # without a `SyncRule` a sync cannot be computed in advance, so the model of the last one is used
             return after.anchor_D, moment.outcome.synced
         ends = strategy.rule
         if ends.codec is not None:
@@ -72,7 +78,7 @@ def evaluated_model(
 
 
 class Recorder:
-    """Observes every step of a cell: evaluates when that is due, writes rows, and ends the cell."""
+    """Observes the steps of a cell: evaluates its model at the configured interval, adds rows, and ends the cell."""
 
     def __init__(
         self,
@@ -96,7 +102,7 @@ class Recorder:
         self.state, self.wall_s = "done", 0.0
 
     def state_dict(self) -> Row:
-        """What a recorder needs to continue from here: rows, sums and clock."""
+        """Return the rows, sums and time that a recorder needs to continue from this step."""
         rows = {"evals": self.evals, "rounds": self.rounds, "trace": self.trace}
         return {
             "rows": json.dumps(rows),
@@ -107,7 +113,7 @@ class Recorder:
         }
 
     def load_state_dict(self, notes: Row) -> None:
-        """Continue after another recorder; the clock continues from its time."""
+        """Continue from the state of another recorder, including its time."""
         rows = json.loads(notes["rows"])
         self.evals, self.rounds, self.trace = rows["evals"], rows["rounds"], rows["trace"]
         held = self._setting.team.local_workers(len(self._setting.shards))
@@ -116,7 +122,11 @@ class Recorder:
         self._begun = perf_counter() - self.wall_s
 
     def on_step(self, moment: StepEvent) -> bool:
-        """Record a step; returns False to end the cell."""
+        """Record a step.
+
+        Returns:
+            Whether the cell continues.
+        """
         self._record_step(moment.losses)
         due = is_period_end(moment.step - 1, self._setting.eval_period) or moment.step == self._setting.budget
         if due or moment.outcome.synced:
@@ -187,7 +197,7 @@ class Recorder:
         )
 
     def _record_step(self, losses: BatchMetrics) -> None:
-        # summed on the device, because reading a number from an accelerator waits for it; in float64, as the sum
+        # summed on the device, because reading a number waits for an accelerator; `_trained_K2` is float64
         seen_K2 = torch.stack([losses.loss_K, losses.accuracy_K], dim=1)
         self._trained_K2, self._counted = self._trained_K2.to(seen_K2.device) + seen_K2, self._counted + 1
 

@@ -1,8 +1,8 @@
-"""What the configuration of a cell comes to: its numbers, its seeds and its components, each computed once.
+"""Computes the numbers, seeds and components of a cell from its configuration, each once.
 
-A suite may say that a strategy averages every two epochs and that theta is 5e-5 for each parameter. How many steps and
-which theta that is depends on the data set, the workers and the model. `ResolvedCell` computes it and is passed to
-whatever plans, estimates, trains or records the cell.
+A suite may set the period of a strategy to two epochs and its theta to 5e-5 for each parameter. The number of steps and
+the value of theta then depend on the data set, the workers and the model. `ResolvedCell` computes them for all modules
+that plan, estimate, train or record a cell.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from fdabench.partitions.base import Partition
 from fdabench.registry.build_component import CellScale, build_component, held_out_samples, to_steps
 from fdabench.registry.registry import BUILT_IN, Registry
 
-# the axes that each draw may depend on: never the strategy, its theta or its optimizer
+# the axes that each seed depends on; not the strategy, its theta or its optimizer, which are compared with equal seeds
 SEED_AXES: Mapping[str, tuple[str, ...]] = {
     "weights": ("seed", "dataset", "model"),
     "noise": ("seed", "dataset", "model"),
@@ -34,14 +34,15 @@ SEED_AXES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class ResolvedCell:
-    """A configuration, and what it comes to with the components of a registry.
+    """A configuration, resolved with the components of a registry.
 
-    Each attribute is computed when it is first used, and kept. So a plan can be made of a cell whose strategy refuses
-    the numbers of this cell: only `strategy` raises, and the record of the cell will say why it failed.
+    Each attribute is computed at its first use and cached. A strategy may raise an error for the numbers of a cell.
+    Then only `strategy` and `numbers` raise it, so the cell can still be planned; when it is run, its record has the
+    error.
 
     Args:
-        config: as the suite or a record has it.
-        registry: the data sets, models and other components that the names in `config` stand for.
+        config: of the cell, from a suite or a record.
+        registry: the components that `config` names.
     """
 
     config: CellConfig
@@ -57,7 +58,7 @@ class ResolvedCell:
 
     @cached_property
     def num_parameters(self) -> int:
-        """Trainable numbers of one worker's model."""
+        """Trainable parameters of the model."""
         return count_parameters(self.model, self.dataset.shape, self.dataset.classes)
 
     @cached_property
@@ -82,15 +83,16 @@ class ResolvedCell:
 
     @cached_property
     def seeds(self) -> Mapping[str, int]:
-        """A seed for each kind of draw, from the axes that it may depend on."""
+        """The seed of each kind of random draw, derived from its axes in `SEED_AXES`."""
         table = self.config.to_dict()
         return {use: derive_seed(use, {axis: table[axis] for axis in axes}) for use, axes in SEED_AXES.items()}
 
     @cached_property
     def strategy(self) -> Strategy:
-        """
+        """The strategy, built for the numbers of this cell.
+
         Raises:
-            Exception: whatever the strategy raises where it refuses the numbers of this cell.
+            Exception: any error that the strategy raises for these numbers.
         """
         found: Strategy = self._build(self.registry.strategies, self.config.strategy)
         return found
@@ -110,7 +112,7 @@ class ResolvedCell:
         return build_component(classes[component.kind], component, scale, self.registry)
 
     def numbers(self) -> dict[str, int | float]:
-        """The numbers that `cell.json` keeps: of the model, the data and the budget, and theta and period if there are.
+        """Return the numbers in `cell.json`: of the model, the data and the budget, and theta and period if any.
 
         Raises:
             Exception: as `strategy`.

@@ -1,4 +1,7 @@
-"""Runs cells and writes their folders: the record at the start and at the end, tables, and failures."""
+"""Runs cells and writes their folders: a record at the start, and tables and the final record at the end.
+
+Worker processes call `run_cells_batched`.
+"""
 
 import logging
 import os
@@ -36,7 +39,7 @@ from fdabench.suite.component_use import components_used
 logger = logging.getLogger(__name__)
 
 _SAME_BITS = ("torch", "numpy", "platform", "device", "capability", "blas", "threads")
-"""Parts of the environment that must be equal for a cell to resume with the same bits."""
+"""Parts of the environment that must be equal to resume a cell with the same bits."""
 
 
 class CellCallbacks(NamedTuple):
@@ -48,7 +51,7 @@ class CellCallbacks(NamedTuple):
 
 
 class ExecutionMetadata(NamedTuple):
-    """How the workers of a cell are distributed and averaged, as its record has it."""
+    """The fields of a record about how the workers of a cell are distributed and averaged."""
 
     engine: str
     processes: int
@@ -57,7 +60,7 @@ class ExecutionMetadata(NamedTuple):
 
 @dataclass(frozen=True)
 class ExecutionContext:
-    """What cells are computed with. `load` returns a data set by name, on the device."""
+    """The device, engine and settings that cells run with. `load` returns a data set by name, on the device."""
 
     device: torch.device
     engine: str
@@ -66,7 +69,7 @@ class ExecutionContext:
     """Seconds between checkpoints, at least."""
     registry: Registry = BUILT_IN
     rank_context: RankContext | None = None
-    """This process' place among the ranks of a cell; None where it holds all workers."""
+    """The connection of this process to the other ranks; None if it holds all workers of a cell."""
 
     @property
     def execution_metadata(self) -> ExecutionMetadata:

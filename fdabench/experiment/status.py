@@ -1,4 +1,4 @@
-"""The status of each cell of a suite: done, failed, stale or to run, and why."""
+"""Determines the status of each cell of a suite, and its reason: done, failed, stale or to run."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from fdabench.results.folder import ResultsFolder, corruption_as_result_error
 from fdabench.suite.cell import Cell
 
 FINISHED_STATUSES = ("done", "failed")
-"""Statuses of cells that are not run again unless that is asked for."""
+"""Statuses of cells that are not run again by default."""
 
 
 MAX_LISTED = 3
-"""Changes that a line of text names; JSON has all."""
+"""A line of text names at most this number of changes; JSON output has all."""
 
 
 class CodeChange(NamedTuple):
@@ -30,15 +30,17 @@ class CodeChange(NamedTuple):
 
     @property
     def summary(self) -> str:
+        """The change without hashes."""
         return f"torch {self.before} -> {self.after}" if self.what == "torch" else f"{self.what} changed"
 
     @property
     def detail(self) -> str:
+        """The change with the hashes or versions before and after."""
         return self.summary if self.what == "torch" else f"{self.summary} ({self.before} -> {self.after})"
 
 
 class CellStatus(NamedTuple):
-    """The status of one cell, and all that has changed since it was run."""
+    """The status of one cell, and all changes of its code since it was run."""
 
     cell: Cell
     status: str
@@ -47,6 +49,16 @@ class CellStatus(NamedTuple):
 
 
 def cell_statuses(cells: Sequence[Cell], store: ResultsFolder, registry: Registry = BUILT_IN) -> list[CellStatus]:
+    """Determine the status of each cell.
+
+    Args:
+        cells: of one suite.
+        store: the results folder.
+        registry: the components that the cells name.
+
+    Raises:
+        ResultError: a record is damaged.
+    """
     return [_cell_status(cell, store, registry) for cell in cells]
 
 
@@ -54,12 +66,15 @@ FRESH = "run again because of --fresh"
 
 
 def mark_all_to_run(found: Sequence[CellStatus]) -> list[CellStatus]:
-    """The statuses for a run of all cells, with the reason."""
+    """Set the reason of finished cells to `FRESH`, for a run with `--fresh`, which runs all cells."""
     return [each._replace(reason=FRESH) if each.status in FINISHED_STATUSES else each for each in found]
 
 
 def summarize(found: Sequence[CellStatus]) -> str:
-    """`20 done | 1 failed | 3 stale: monitors/sketch.py changed | 1 to run`; `8 done, run again because of --fresh`."""
+    """Return the number of cells by status in one line.
+
+    For example `20 done | 1 failed | 3 stale: monitors/sketch.py changed | 1 to run`.
+    """
     counts = Counter(each.status for each in found)
     reasons = dict.fromkeys(reason for each in found if each.status == "stale" for reason in _reasons(each))
     again = {each.status for each in found if each.reason == FRESH}
@@ -85,7 +100,7 @@ def _cell_status(cell: Cell, store: ResultsFolder, registry: Registry) -> CellSt
 
 
 def attempts(cells: Sequence[Cell], store: ResultsFolder) -> dict[str, int]:
-    """The number of attempts of each cell."""
+    """Return the number of attempts of each cell by its id; 0 without a record."""
     records = {cell.id: store.read_record(cell.id) for cell in cells}
     return {cell_id: record.attempts if record else 0 for cell_id, record in records.items()}
 

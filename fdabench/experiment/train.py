@@ -1,4 +1,8 @@
-"""Trains cells from start to end in this process: takes configurations and returns tables."""
+"""Trains cells in this process and returns their tables.
+
+`experiment.run_cell` and the ranks of `experiment.distributed_cell` call `train_cells`. It writes no files except
+checkpoints.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -50,7 +54,7 @@ class TrainingResult(NamedTuple):
 
 
 class ResumeError(Exception):
-    """A cell could not make a step from the state of its checkpoint."""
+    """A cell failed in the first step from its checkpoint; the remedy is to run it from step 0."""
 
 
 class _TrainedCell(NamedTuple):
@@ -63,6 +67,7 @@ class _TrainedCell(NamedTuple):
     errors: list[Exception]
 
     def loop(self) -> CellLoop:
+        """Return the training of the cell, which resumes from the checkpoint if there is one."""
         setting = self.setting
         resumed = setting.team.broadcast(lambda: self.job.checkpoint)
         if resumed is not None:
@@ -89,13 +94,14 @@ class _TrainedCell(NamedTuple):
             try:
                 of_all = gather_state(stand(), self.setting.team)
             except NotSerializableError as error:
-                # all ranks raise this alike, before any communication
+                # all ranks raise the same error before they communicate
                 self.job.checkpointer.give_up(error)
                 return
             if of_all is not None:
                 self.job.checkpointer.save(CheckpointState(of_all, self.setting.channel.ledger.entries, notes))
 
     def result(self) -> TrainingResult | Exception:
+        """Return the tables of the cell after the training loop, or the error that ended it."""
         recorder, ledger = self.recorder, self.setting.channel.ledger
         if self.errors:
             return self._blame_checkpoint(self.errors[0], ledger.step)
@@ -111,7 +117,7 @@ class _TrainedCell(NamedTuple):
         return TrainingResult(recorder.state, ledger.step, recorder.wall_s, tables)
 
     def _blame_checkpoint(self, error: Exception, step: int) -> Exception:
-        """An error in the first step after a checkpoint is blamed on the checkpoint."""
+        """Replace an error in the first step after a checkpoint by `ResumeError`, if the checkpoint may cause it."""
         resumed = self.job.checkpoint
         innocent = isinstance(error, MemoryError | OutOfMemoryError | ProcessLostError | RankDivergenceError)
         if resumed is None or innocent or step > resumed.training.step + 1:
@@ -133,9 +139,9 @@ def train_cells(
     Every rank of a group calls this with the same configurations; only rank 0 has the checkpoints.
 
     Args:
-        jobs: cells with equal `batch_key` that have made as many steps.
-        data: their data set, on the device.
-        engine: how gradients are computed.
+        jobs: cells with equal `batch_key` and the same number of completed steps.
+        data: the data set of the cells, on the device.
+        engine: computes gradients.
         stop_asked: returns whether to stop at the next step.
         team: the processes that hold the workers.
 
@@ -152,7 +158,7 @@ def train_cells(
     try:
         train_loop(workers, [cell.loop() for cell in cells])
     except Exception as error:
-        # an error of the engine or an optimizer; with several cells it is unknown which is the cause
+        # an error of the engine or an optimizer; with several cells it is unknown which of them caused it
         if len(cells) > 1:
             raise
         cells[0].errors.append(error)
@@ -168,7 +174,7 @@ def _cell(job: CellJob, setting: CellSetup, stop_asked: Callable[[], bool]) -> _
 
 
 def partition_rows(setting: CellSetup) -> list[dict[str, Any]]:
-    """Rows of the table `partition`: the samples of each class that each worker has."""
+    """Return the rows of the table `partition`: the number of samples of each class that each worker has."""
     labels = setting.data.train_y.numpy(force=True)
     return [
         {"worker": worker, "label": label, "samples": int(samples)}

@@ -1,1 +1,1 @@
-"""What cells would cost: bytes, memory, time; and what this machine is."""
+"""Estimates the bytes, memory and time of cells before they run, and checks the machine."""

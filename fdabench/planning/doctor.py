@@ -1,4 +1,4 @@
-"""What `fdabench doctor` prints: versions, devices, data, and whether this machine computes the same numbers twice."""
+"""Collects what `fdabench doctor` prints: versions, devices, data sets, and whether results are reproducible here."""
 
 import json
 import os
@@ -29,11 +29,11 @@ from fdabench.suite.reader import read_suite
 
 SUITE = Path(__file__).with_name("doctor.toml")
 _WORKS_WITHOUT = ("ray",)
-"""Optional packages, without which one command does not work."""
+"""Optional packages; without one of them some options are not available."""
 
 
 class DoctorCheck(NamedTuple):
-    """One line of the output: a kind, a name, and what was found."""
+    """One line of the output: a kind, a name, and the result."""
 
     kind: str
     name: str
@@ -41,7 +41,7 @@ class DoctorCheck(NamedTuple):
 
 
 def versions() -> Iterator[DoctorCheck]:
-    """Versions of fdabench, with its git revision, of Python, and of every package that it needs."""
+    """Yield the versions of fdabench, with its git revision, of Python, and of every package that fdabench requires."""
     revision = environment(torch.device("cpu"))["git"]
     yield DoctorCheck("version", "fdabench", f"{__version__} {revision}".strip())
     yield DoctorCheck("version", "python", platform.python_version())
@@ -65,7 +65,7 @@ def _version(name: str) -> str:
 
 
 def devices() -> Iterator[DoctorCheck]:
-    """The CPU and its memory, every CUDA device, and free space for results."""
+    """Yield the CPU and its memory, each CUDA device, and the free disk space in the current folder."""
     cpu = torch.device("cpu")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     capability = torch.backends.cpu.get_cpu_capability()
@@ -84,7 +84,12 @@ def _memory(count: int) -> str:
 
 
 def data_sets(root: Path, registry: Registry) -> Iterator[DoctorCheck]:
-    """Whether each data set could be read now; nothing is downloaded."""
+    """Yield whether each data set is available. Nothing is downloaded.
+
+    Args:
+        root: the folder of the data sets.
+        registry: contains the data sets.
+    """
     for name, source in registry.datasets.items():
         yield DoctorCheck("data", name, _where(source, root))
 
@@ -99,7 +104,11 @@ def _where(source: DatasetSpec, root: Path) -> str:
 
 
 def determinism() -> Iterator[DoctorCheck]:
-    """Whether the same cells give the same numbers, to the last bit: again, elsewhere in memory, with more threads."""
+    """Yield whether the cells of `SUITE` give the same results to the last bit when they are computed again.
+
+    It repeats them on each device and with more threads, and computes sums at other memory addresses. Different results
+    with another number of threads are normal; the remedy is to keep `--threads` the same.
+    """
     cpu, most = torch.device("cpu"), usable_cores()
     alone = _numbers(cpu, 1)
     yield DoctorCheck("same numbers", "twice, cpu", _compare_runs(alone, _numbers(cpu, 1)))
@@ -123,7 +132,7 @@ def _format_difference(unlike: Sequence[str]) -> str:
 
 
 def _numbers(device: torch.device, threads: int) -> dict[str, str]:
-    """The tables of all cells of the suite, without times."""
+    """The tables of all cells of `SUITE`, by name, without columns of times."""
     data = _synthetic_mnist().to(device)
     found: dict[str, str] = defaultdict(str)
     for cell in read_suite(SUITE).cells:
@@ -140,7 +149,7 @@ def _numbers(device: torch.device, threads: int) -> dict[str, str]:
 
 
 def _synthetic_mnist(samples: int = 600) -> DatasetTensors:
-    """Noise in the shape of MNIST, so that computations have the same sizes."""
+    """Random data in the shape of MNIST, so that the computations have the sizes of real ones."""
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(samples, 1, 28, 28, generator=generator)
     y = torch.randint(10, (samples,), generator=generator)
@@ -149,7 +158,7 @@ def _synthetic_mnist(samples: int = 600) -> DatasetTensors:
 
 
 def current_environment(device: torch.device) -> ComputeEnvironment:
-    """The environment as the record of a cell has it that `run` computes with one thread, the default."""
+    """Return the environment that the record of a cell would have if `run` computed it with one thread, the default."""
     with _threads(1):
         return ComputeEnvironment(environment(device), resolve_engine("auto", device))
 

@@ -1,7 +1,7 @@
-"""What strategies would cost at a scale that no machine here reaches: in closed form, with measured sync rates.
+"""Estimates the cost of strategies at sizes that cannot be run here, in closed form and with measured sync rates.
 
-Bytes are integers of any size. Each estimate says its basis: the sync rate is exact (a periodic strategy), measured (in
-cells of another size), or a bound.
+`fdabench plan --extrapolate` calls `estimate_costs`. Bytes are integers of any size. The field `basis` of an estimate
+is the source of its number of syncs: exact (a periodic strategy), measured (in cells of another size), or a bound.
 """
 
 from collections.abc import Sequence
@@ -26,26 +26,26 @@ class MeasuredSyncRate(NamedTuple):
     """The sync rate and speed of a strategy's cells with the same workers, over their seeds."""
 
     rate: Fraction
-    """Syncs in each local step."""
+    """Syncs for each local step."""
     step_s: float
-    """Seconds of one worker's local step on a core of the machine that ran them, evaluations included."""
+    """Seconds of a local step of one worker on one core of the machine that ran the cells, including evaluations."""
     cells: int
     predictions_hold: int
-    """Cells whose ledger holds exactly the bytes of the closed form, given their syncs."""
+    """Cells whose ledger has exactly the bytes of the closed form for their number of syncs."""
 
 
 class CostEstimate(NamedTuple):
-    """What one strategy would cost."""
+    """The estimated cost of one strategy on one workload."""
 
     cell: Cell
-    """The first of its cells."""
+    """The first of the cells, which differ only in their seeds."""
     measured_at: RunSize
     projected_to: RunSize
     theta: float | None
-    """Theta at the projected size, with the same value for each parameter."""
+    """Theta at the projected size, scaled with the number of parameters; None if the strategy has no theta."""
     basis: Basis
     syncs: tuple[int, int] | None
-    """At least and at most."""
+    """The lowest and the highest number of syncs."""
     demands: tuple[CommunicationDemand, CommunicationDemand] | None
     memory: int
     """Bytes of a process with one worker."""
@@ -54,7 +54,7 @@ class CostEstimate(NamedTuple):
 
 
 class TargetScale(NamedTuple):
-    """The projected size; None: as in the suite."""
+    """The projected size. Fields that are None are as in the suite."""
 
     workers: int | None = None
     parameters: int | None = None
@@ -68,7 +68,18 @@ def estimate_costs(
     results: Results | None = None,
     registry: Registry = BUILT_IN,
 ) -> list[CostEstimate]:
-    """One estimate for each strategy and workload of the suite, in its order, over all seeds."""
+    """Estimate the cost of each strategy on each workload, over all seeds.
+
+    Args:
+        cells: of one suite.
+        wish: the size to estimate for.
+        convention: a key of `accounting.costs.CONVENTIONS`.
+        results: of the suite, from which sync rates are measured; None: only closed forms are used.
+        registry: the components that the cells name.
+
+    Returns:
+        One estimate for each strategy and workload, in the order of the suite.
+    """
     alike: dict[str, list[Cell]] = {}
     for cell in cells:
         alike.setdefault(Cell(cell.config.model_copy(update={"seed": 0}), cell.label, False).canonical_json, []).append(
@@ -104,7 +115,7 @@ def _estimate(
 def _syncs(
     found: Forecast | None, measured: MeasuredSyncRate | None
 ) -> tuple[Basis, tuple[int, int] | None, tuple[CommunicationDemand, CommunicationDemand] | None]:
-    """Syncs and what they cost: exact, or the measured rate taken over, or the strategy's own bounds."""
+    """The number of syncs and its cost: exact, from the measured rate, or the bounds that the strategy declares."""
     if found is None:
         return "unknown", None, None
     least, most = found.traffic.min_syncs, found.traffic.max_syncs
@@ -112,7 +123,7 @@ def _syncs(
         return "exact", (least, most), (found.low, found.high)
     if measured is None:
         return "bound", (least, most), (found.low, found.high)
-    # the bounds of the projected size hold, whatever rate was measured at another
+    # a rate measured at another size may be outside the bounds of the projected size
     syncs = min(max(round(measured.rate * found.size.steps), least), most)
     return "measured", (syncs, syncs), (found.demand(syncs), found.demand(syncs))
 
@@ -120,7 +131,7 @@ def _syncs(
 def _measured(
     group: Sequence[Cell], convention: str, results: Results | None, registry: Registry
 ) -> MeasuredSyncRate | None:
-    """The rate over the seeds that ran to the end; None if there is none."""
+    """The rate over the seeds whose cells are complete; None if there are none."""
     if results is None:
         return None
     runs = results.runs.set_index("cell_id")
@@ -139,7 +150,7 @@ def _measured(
 def _predictions_hold(
     cell: Cell, steps: int, syncs: int, convention: str, results: Results, registry: Registry
 ) -> bool:
-    """Whether the cell's ledger holds exactly the bytes of its forecast, given the steps and syncs that it made."""
+    """Whether the ledger of a cell has exactly the bytes of the forecast for its numbers of steps and syncs."""
     resolved = ResolvedCell(cell.config, registry)
     size = run_size(resolved)._replace(steps=steps)
     found = forecast(resolved, size, convention)

@@ -1,7 +1,7 @@
-"""What a cell sends over its whole budget, in closed form: the ledger before the run.
+"""Computes the communication of a cell over its whole budget in closed form, without running it.
 
-`fdabench plan` prices every cell of a suite with it, `fdabench plan --extrapolate` the same cells at another size. The
-number of syncs is the only quantity that a strategy may leave open; given it, bytes and collectives are exact. Running
+`fdabench plan` uses it for the cells of a suite, and `fdabench plan --extrapolate` for the same cells at another size.
+Only the number of syncs may be unknown; for a given number of syncs, bytes and collectives are exact. Running
 statistics of batch normalization (`batchnorm_stats = "averaged"`) are not included.
 """
 
@@ -18,7 +18,7 @@ from fdabench.planning.memory import BYTES_PER_NUMBER, optimizer_vectors
 
 
 class RunSize(NamedTuple):
-    """How large a run is."""
+    """The size of a run."""
 
     workers: int
     parameters: int
@@ -30,21 +30,21 @@ class Forecast(NamedTuple):
     """The ledger of a run in closed form, as a function of its number of syncs."""
 
     traffic: TrafficForecast
-    """Bounds of the number of syncs, and the local states that the strategy sends."""
+    """The bounds of the number of syncs, and the number and size of local states that the strategy sends."""
     size: RunSize
     moment_periods: tuple[int, ...]
-    """Syncs between two averages of each vector of the local optimizer; empty where none is averaged."""
+    """For each vector of the local optimizer, the syncs between two averages of it; empty if none is averaged."""
     convention: str
     model: Message
-    """What one worker sends and receives at a sync."""
+    """The bytes that one worker sends and receives for the model at a sync."""
     corrections: MeansForecast
-    """Vectors that the correction averages."""
+    """The number of vectors that the correction averages, in each run and at each sync."""
 
     def demand(self, syncs: int) -> CommunicationDemand:
-        """Bytes and sequential messages of a run with so many syncs.
+        """Return the bytes and sequential messages of a run with this number of syncs.
 
-        A run sends the initial models once, the strategy's local states and the vectors of its correction; at each sync
-        a packed or plain model, and the optimizer vectors whose turn it is.
+        A run sends the initial model once, the local states of the strategy, and the vectors of its correction. At each
+        sync it sends the model, encoded if there is a codec, and the optimizer vectors that are averaged at this sync.
         """
         cost, workers = CONVENTIONS[self.convention], self.size.workers
         vector, state = (
@@ -62,31 +62,33 @@ class Forecast(NamedTuple):
 
     @property
     def low(self) -> CommunicationDemand:
+        """The communication with the lowest possible number of syncs."""
         return self.demand(self.traffic.min_syncs)
 
     @property
     def high(self) -> CommunicationDemand:
+        """The communication with the highest possible number of syncs."""
         return self.demand(self.traffic.max_syncs)
 
 
 class ByteRange(NamedTuple):
-    """Bytes that a cell moves: exact where low == high."""
+    """Bounds of the bytes of a cell; the number is exact if low == high."""
 
     low: int
     high: int
 
 
 def run_size(cell: ResolvedCell) -> RunSize:
-    """The size at which the suite runs the cell."""
+    """Return the size that the cell has in the suite."""
     return RunSize(cell.config.workers, cell.num_parameters, cell.budget_steps)
 
 
 def forecast(cell: ResolvedCell, size: RunSize, convention: str) -> Forecast | None:
-    """What a cell would send if it were run at `size`.
+    """Compute the communication of a cell at `size`.
 
     Args:
         cell: the cell, with the components that it names.
-        size: workers, parameters and local steps; `run_size(cell)` for the suite's own.
+        size: workers, parameters and local steps; `run_size(cell)` is the size in the suite.
         convention: a key of `accounting.costs.CONVENTIONS`.
 
     Returns:
@@ -103,13 +105,13 @@ def forecast(cell: ResolvedCell, size: RunSize, convention: str) -> Forecast | N
 def forecast_strategy(
     strategy: HasTrafficForecast, run: PlannedRun, size: RunSize, periods: tuple[int, ...], convention: str
 ) -> Forecast:
-    """What a strategy would send in a run.
+    """Compute the communication of a strategy in a run.
 
     Args:
-        strategy: with its `SyncRule`, if it has one.
-        run: what the strategy may know of the run.
+        strategy: may also have a `SyncRule`, whose codec and correction are included.
+        run: the properties of the run that the strategy may use.
         size: workers, parameters and local steps, as in `run`.
-        periods: syncs between two averages of each vector of the local optimizer.
+        periods: as `Forecast.moment_periods`.
         convention: a key of `accounting.costs.CONVENTIONS`.
     """
     vector = BYTES_PER_NUMBER * size.parameters
@@ -121,13 +123,13 @@ def forecast_strategy(
 
 
 def _packed(codec: Codec, size: RunSize) -> Message:
-    """What one worker sends and receives at a sync with a codec."""
+    """The bytes that one worker sends and receives for the model at a sync with a codec."""
     up = codec.message_size(size.parameters)
     down = {"dense": BYTES_PER_NUMBER * size.parameters, "recode": up, "all": (size.workers - 1) * up}
     return Message(up, down[codec.reply], ALL_GATHER if codec.reply == "all" else GATHER)
 
 
 def forecast_bytes(cell: ResolvedCell, convention: str) -> ByteRange | None:
-    """Bytes of all workers over the cell's whole budget; None for a strategy without `forecast_traffic`."""
+    """Return the bytes of all workers over the budget of a cell; None for a strategy without `forecast_traffic`."""
     found = forecast(cell, run_size(cell), convention)
     return None if found is None else ByteRange(found.low.wire_bytes, found.high.wire_bytes)

@@ -1,4 +1,8 @@
-"""The memory of a process with one worker, in closed form; vectors are counted by a trial of each component."""
+"""Estimates the memory of processes in closed form.
+
+It is a multiple of the size of a model. How many vectors of that size a strategy or an optimizer keeps is found by a
+trial with a few parameters.
+"""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -15,14 +19,22 @@ from fdabench.suite.component_use import components_used
 
 BYTES_PER_NUMBER = 4
 RUNTIME_BYTES = 500_000_000
-"""What Python, torch and pandas take before there is any model."""
+"""The memory of a process with Python, torch and pandas before a model is built."""
 _TRIAL = 8
+"""Parameters in a trial."""
 _ALWAYS = 5
-"""The model, its gradient, the last two global models, and the drift while it is measured or averaged."""
+"""Vectors of every process: the model, its gradient, the last two global models, and the drift."""
 
 
 def process_bytes(cell: ResolvedCell, num_parameters: int) -> int:
-    """Bytes of a process with one worker, without activations, data, and libraries. Collectives sum in the network."""
+    """Return the bytes of a process with one worker, without activations, data and libraries.
+
+    It has no buffers for collectives, which are assumed to sum in the network.
+
+    Args:
+        cell: the cell, with the components that it names.
+        num_parameters: of the model; may differ from those of the cell.
+    """
     strategy = cell.strategy
     run = PlannedRun(1, num_parameters, lambda t: learning_rate(cell.optimizer, t, 1))
     state = strategy.forecast_traffic(run).state_size if isinstance(strategy, HasTrafficForecast) else 0
@@ -30,13 +42,13 @@ def process_bytes(cell: ResolvedCell, num_parameters: int) -> int:
     vectors = _ALWAYS + optimizer_vectors(cell.optimizer) + _vectors((r.server, r.correction, r.trigger))
     vectors += len(strategy.rule.worker_state) if isinstance(strategy, HasSyncRule) else 0
     declared = (cell.registry.info(*pair).memory_vectors for pair in components_used(cell.config, cell.registry))
-    # numbers of parameters may have more digits than a float
+    # fractions, because a number of parameters may have more digits than a float can represent
     extra = sum((Fraction(vectors) for vectors in declared), Fraction())
     return BYTES_PER_NUMBER * (num_parameters * vectors + state) + int(BYTES_PER_NUMBER * num_parameters * extra)
 
 
 def optimizer_vectors(local: LocalOptimizer) -> int:
-    """The numbers that the local optimizer keeps of each parameter."""
+    """Return how many numbers the local optimizer keeps for each parameter."""
     row = nn.Parameter(torch.zeros(_TRIAL))
     row.grad = torch.zeros(_TRIAL)
     optimizer = local.build([row])
@@ -45,7 +57,7 @@ def optimizer_vectors(local: LocalOptimizer) -> int:
 
 
 def _vectors(value: Any) -> int:
-    """The numbers in all tensors of a value, for each parameter of the trial."""
+    """The numbers in all tensors of a value, divided by the parameters of the trial."""
     return int(_numbers(value) / _TRIAL)
 
 
@@ -62,5 +74,5 @@ def _numbers(value: Any) -> Fraction:
 
 
 def simulation_bytes(cell: ResolvedCell) -> int:
-    """Bytes of a process with all workers of a cell, torch included, without activations and data."""
+    """Return the bytes of a process with all workers of a cell, including libraries, without activations and data."""
     return RUNTIME_BYTES + cell.config.workers * process_bytes(cell, cell.num_parameters)

@@ -1,7 +1,8 @@
-"""Whether sums have the same bits wherever their numbers lie in memory.
+"""Checks whether sums give the same bits at all memory addresses; `planning.doctor` prints the result.
 
-A row of a matrix may start anywhere in a cache line, and the row of a worker depends on how workers are distributed
-over processes. A BLAS that starts at the first aligned number would compute other bits for it there.
+A row of a matrix may start anywhere in a cache line. Where the row of a worker starts depends on how workers are
+distributed over processes. A BLAS that treats numbers before the first aligned address separately gives other bits at
+other addresses, so results would depend on the number of processes.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,17 +16,17 @@ from fdabench.core.row_sums import row_dots, row_squared_norms
 
 BATCH = 32
 ONE_SAMPLE = "linear layers of one sample"
-"""MKL computes a product of a matrix and a vector; its bits depend on the address of the matrix on AMD processors."""
+"""MKL computes them as a product of a matrix and a vector, whose bits depend on the address on AMD processors."""
 ROWS, NUMBERS = 4, 4_097
-"""Longer than the vector loops of every library, and no multiple of their lengths."""
+"""Rows are longer than the vector loops of all libraries, and not a multiple of their lengths."""
 OFFSETS = range(16)
-"""In floats: all places in a line of the cache."""
+"""All places in a cache line, in floats."""
 
 Sum = Callable[[Tensor], Tensor]
 
 
 def sums() -> Mapping[str, Sum]:
-    """Sums that strategies and models compute over rows, by a name for people."""
+    """Return the sums that strategies and models compute over rows, by the name that `fdabench doctor` prints."""
     generator = torch.Generator().manual_seed(0)
     v_D = torch.randn(NUMBERS, generator=generator)
     batch_BD = torch.randn(BATCH, NUMBERS, generator=generator)
@@ -40,14 +41,14 @@ def sums() -> Mapping[str, Sum]:
 
 
 def at_offset(x_KD: Tensor, offset: int) -> Tensor:
-    """A copy whose first number is `offset` floats after the start of a cache line."""
+    """Return a copy whose first number is `offset` floats after the start of a cache line."""
     memory = torch.empty(x_KD.numel() + 2 * len(OFFSETS))
     begin = (-memory.data_ptr() // memory.element_size()) % len(OFFSETS) + offset
     return memory[begin : begin + x_KD.numel()].view(x_KD.shape).copy_(x_KD)
 
 
 def differing_offsets(by_name: Mapping[str, Sum]) -> list[str]:
-    """Names of the sums whose bits depend on the place in memory; takes milliseconds."""
+    """Return the names of the sums whose bits depend on the memory address; takes milliseconds."""
     x_KD = torch.randn(ROWS, NUMBERS, generator=torch.Generator().manual_seed(1))
     copies = [at_offset(x_KD, offset) for offset in OFFSETS]
     return [

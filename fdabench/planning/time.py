@@ -1,4 +1,8 @@
-"""Estimates the time of cells: from similar cells that are done, else from a second of training on noise."""
+"""Estimates the time of cells for `fdabench plan`.
+
+The speed of a local step is taken from similar cells that are done. If there are none, one worker is trained for
+`CALIBRATION_S` seconds on random data.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,7 +31,7 @@ CALIBRATION_S = 1.0
 
 
 class SpeedKey(NamedTuple):
-    """What the speed of a local step depends on most."""
+    """The settings that the speed of a local step depends on most."""
 
     dataset: str
     model: str
@@ -36,7 +40,16 @@ class SpeedKey(NamedTuple):
 
 
 def estimated_seconds(cells: Sequence[Cell], store: ResultsFolder, jobs: int, registry: Registry = BUILT_IN) -> float:
-    """Wall time of these cells on `jobs` processes of one thread. Calibrated: without evaluations."""
+    """Return the estimated wall time of cells.
+
+    A speed from cells that are done includes evaluations; one that is measured here does not.
+
+    Args:
+        cells: to be run.
+        store: the results folder, from which the speed of done cells is read.
+        jobs: processes that run at the same time, each with one thread.
+        registry: the components that the cells name.
+    """
     kinds = {_speed_key(cell) for cell in cells}
     measured = _measured_seconds(cells, store)
     speeds = {kind: measured[kind] if kind in measured else _calibrated_seconds(kind, registry) for kind in kinds}
@@ -51,7 +64,7 @@ def _speed_key(cell: Cell) -> SpeedKey:
 
 
 def _measured_seconds(cells: Sequence[Cell], store: ResultsFolder) -> Mapping[SpeedKey, float]:
-    """Worker steps per second of the cells that have a result, by kind."""
+    """Median local steps per second, over all workers, of the cells that have a result."""
     speeds = defaultdict(list)
     for cell in cells:
         record = store.read_record(cell.id)
@@ -63,9 +76,9 @@ def _measured_seconds(cells: Sequence[Cell], store: ResultsFolder) -> Mapping[Sp
 
 
 def _calibrated_seconds(kind: SpeedKey, registry: Registry) -> float:
-    """Worker steps per second of one worker on noise of the right shape, by one thread."""
+    """Local steps per second of one worker on one thread, measured on random data of the right shape."""
     data = registry.datasets[kind.dataset]
-    # the speed of a step does not depend on the weights, so a plan downloads none
+    # without pretrained weights, which may be downloaded; the speed does not depend on weights
     model = init_model(replace(registry.models[kind.model], pretrained=None), data.shape, data.classes, 0)
     x, y = torch.rand(kind.batch_size, *data.shape), torch.zeros(kind.batch_size, dtype=torch.int64)
     sampler = IndependentBatchSampler(np.arange(kind.batch_size), kind.batch_size, numpy_generator(0))

@@ -1,1 +1,1 @@
-"""What a results folder says: a closing summary, tables, figures and a page in Markdown."""
+"""Creates reports from results folders: closing summaries, figures, tables, and pages in HTML and Markdown."""

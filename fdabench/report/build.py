@@ -1,4 +1,7 @@
-"""A report: `index.html`, `summary.md` and `summary.json`, figures and tables, the same bytes from the same results."""
+"""Writes the files of a report: `index.html`, `summary.md`, `summary.json`, figures and tables.
+
+The commands that write reports call `build_report`. The same results always give files with the same bytes.
+"""
 
 import base64
 import json
@@ -27,12 +30,20 @@ from fdabench.results.files import atomic_write_bytes
 from fdabench.results.load import Results
 
 LARGEST_EMBEDDED = 64 * 1024
-"""Bytes of a file that the page holds as well."""
+"""Files of up to this number of bytes are also embedded in the page."""
 _EMBEDDED = {"csv": "text/csv", "md": "text/markdown", "tex": "application/x-tex", "pdf": "application/pdf"}
 
 
 def build_report(results: Sequence[Results], out: Path, citations: Sequence[str] = ()) -> list[Path]:
-    """Write the whole report under `out`, and say what was written. `citations` are BibTeX entries for the page.
+    """Write all files of a report.
+
+    Args:
+        results: the results folders, read by `results.load`.
+        out: the folder that the files are written to.
+        citations: BibTeX entries that the page shows.
+
+    Returns:
+        The paths of the files that were written.
 
     Raises:
         ResultError: `out` cannot be written.
@@ -52,7 +63,7 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
     page = page_content(data, drawn, tables) | {"citations": citations, "embedded": _embedded(files)}
     files["summary.md"] = templates.get_template("summary.md.j2").render(page).encode()
     files["summary.json"] = _json(_summary(data, drawn, tables))
-    # the last, as it names the others: where it is new, all of them are
+    # written last, because it links to the other files: if it is up to date, they are too
     files["index.html"] = page_file(page, data, templates)
     for name, content in files.items():
         atomic_write_bytes(out / name, content)
@@ -60,7 +71,10 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
 
 
 def _embedded(files: Mapping[str, bytes]) -> dict[str, str]:
-    """Files that the page holds as well, as data URLs by name, as it may be mailed alone; larger ones lie beside it."""
+    """The files that are embedded in the page, as data URLs by file name.
+
+    With them the page is usable without its folder, for example as an attachment. Larger files are left out.
+    """
     return {
         name: f"data:{kind};base64,{base64.b64encode(content).decode()}"
         for name, content in files.items()
@@ -69,7 +83,7 @@ def _embedded(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, Any]:
-    """All that a page says, whatever it is written in."""
+    """Return the variables of the page templates, which are the same for HTML and Markdown."""
     by_name = {table.name: table for table in tables}
     conclusions = [conclude(data, suite) for suite in data.locks]
     names = {figure.name for figure in drawn}

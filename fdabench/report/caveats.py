@@ -1,4 +1,7 @@
-"""What a reader must know before believing the numbers: found in the results, not written by hand."""
+"""Finds properties of the results that limit their interpretation, such as few seeds or failed cells.
+
+`report.build` calls `find_caveats` and prints the sentences that it returns.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -23,12 +26,12 @@ LARGE_STATE = 0.1
 COARSE = 0.1
 UNEQUAL = 0.1
 LEAST_THETAS = 3
-"""From which on the figure of a sweep is drawn."""
+"""The figure of a sweep is drawn for at least this number of values of theta."""
 _ENVIRONMENT = ("fdabench", "git", "python", "torch", "numpy", "platform", "device", "capability", "blas", "threads")
 
 
 def find_caveats(data: ReportData) -> list[str]:
-    """One sentence or two each; empty only when nothing was found."""
+    """Return the caveats that apply to these results, each of one or two sentences. Empty if none applies."""
     return [text for check in _CHECKS for text in check(data)]
 
 
@@ -151,7 +154,10 @@ def _two_thetas(data: ReportData) -> Iterator[str]:
 
 
 def _optimizers(data: ReportData) -> Iterator[str]:
-    """Where strategies of one workload differ; that workloads do is told by their titles."""
+    """Yield a caveat if strategies of the same workload differ in their optimizer.
+
+    Differences between workloads give none, because the titles of the workloads name the optimizer.
+    """
     said: dict[str, list[str]] = {}
     for _, runs in data.runs.groupby(WORKLOAD, sort=False):
         found: dict[str, list[str]] = {}

@@ -1,4 +1,8 @@
-"""What was done, as declared and as recorded: semantics, hyper-parameters, versions and the command to do it again."""
+"""Describes the experiments of a report: semantics, hyper-parameters, versions, and the commands that repeat them.
+
+`report.build` prints commands, conventions and formulas on the page. `tables.build` makes the table `settings` from
+`method_rows`. The values are read from the lock files of suites and from the records of cells.
+"""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -11,6 +15,8 @@ from fdabench.results.suite_lock import SuiteLock
 
 
 class MethodRow(NamedTuple):
+    """A row of the table `settings`."""
+
     topic: str
     item: str
     value: str
@@ -49,10 +55,11 @@ _FORMULAS_OF = {
     "codecs": "codec",
     "corrections": "correction",
 }
-"""The roles whose formulas the page prints, and what each is called there."""
+"""The roles of components whose formulas the page prints, and the name of each role there."""
 
 
 def method_rows(data: ReportData) -> list[MethodRow]:
+    """Return the rows of the table `settings`: suites, semantics, strategies and environments."""
     configs = list(data.configs.values())
     return [*_suites(data), *_semantics(configs), *_strategies(data), *_environments(data)]
 
@@ -66,9 +73,11 @@ _EVALUATED = {
 
 
 def formulas(data: ReportData) -> dict[str, str]:
-    """`naive monitor` -> its formula, for each strategy, monitor and server that the cells use.
+    """Return the formulas of the components that the cells use, for the roles in `_FORMULAS_OF`.
 
-    A monitor without a formula is named as well: what its estimate bounds is the first question on it.
+    Returns:
+        Formulas by the name of the component and its role, such as `naive monitor`. Components without a formula are
+        left out, except monitors: a reader has to see that the bound of a monitor is not declared.
     """
     found: dict[str, str] = {}
     for lock in data.locks.values():
@@ -80,7 +89,7 @@ def formulas(data: ReportData) -> dict[str, str]:
 
 
 def commands(data: ReportData) -> list[str]:
-    """What to type to do it again; the folder that the suite's file lay in is the reader's own."""
+    """Return the commands that repeat the runs. Folders are removed from absolute paths."""
     lines = []
     for lock in data.locks.values():
         shown = strip_paths(lock.source) if PurePath(lock.source).is_absolute() else lock.source
@@ -159,7 +168,7 @@ def _cadence(table: Mapping[str, Any]) -> str:
 
 
 def _strategies(data: ReportData) -> list[MethodRow]:
-    """One row for each strategy; what differs between its cells stands side by side."""
+    """One row for each strategy. Values that differ between its cells are separated by ` | `."""
     rows: dict[str, dict[str, list[str]]] = {}
     for _, run in data.runs.iterrows():
         parts = rows.setdefault(run["label"], {})
@@ -193,7 +202,15 @@ def _described(config: Mapping[str, Any], resolved: Mapping[str, int | float], l
 
 
 def format_component(table: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
-    """`{kind = "fda", monitor = {kind = "sketch", depth = 5}}` as `fda(monitor=sketch(depth=5))`."""
+    """Format the table of a component in one line.
+
+    Args:
+        table: settings by key; `kind` is the name of the component.
+        without: keys that are left out.
+
+    >>> format_component({"kind": "fda", "monitor": {"kind": "sketch", "depth": 5}})
+    'fda(monitor=sketch(depth=5))'
+    """
     parts = [f"{key}={_value(value)}" for key, value in table.items() if key != "kind" and key not in without]
     inner = ", ".join(parts)
     if "kind" not in table:

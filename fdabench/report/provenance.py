@@ -1,4 +1,7 @@
-"""Where and when a report's numbers were made, from the records of its cells: never from the clock of who reports."""
+"""Reads from the records of cells when, with which versions and on which machines they were run.
+
+The date of the report itself is not used, so that the same results give the same report.
+"""
 
 from collections.abc import Iterable
 
@@ -10,7 +13,7 @@ _DATE = len("2026-01-31")
 
 
 def provenance(data: ReportData) -> list[str]:
-    """Date, revision and machine of the cells with a result, as far as their records say."""
+    """Return dates, versions, devices and platforms of the cells with a result. What no record contains is left out."""
     records = [record for record in data.records.values() if record.has_result]
 
     def distinct(key: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The conclusion in one sentence, read from the best strategy's side."""
+"""Writes the conclusion of a suite in one sentence, which compares the best strategy with the others."""
 
 import pandas as pd
 
@@ -8,17 +8,19 @@ from fdabench.formatting import format_bytes, format_target, plural
 from fdabench.report.ratios import format_times
 
 MOST_LEVEL = 3
-"""Strategies named beside the best one that need about the same."""
+"""The sentence names at most this number of strategies whose cost is about that of the best one."""
 
 
 def sentence_of(outcomes: pd.DataFrame, order: Order) -> str:
-    """`90 %: LinearFDA needed 14.0 MB (4 of 4 runs); Synchronous 201 MB (4 of 4 runs): 14 times as many [14, 15].`
+    """Write the conclusion of a suite in one sentence.
 
-    The best strategy, those that are level with it, and the reference; where that is among the best, or there is none,
-    the next one.
+    For example: `90 %: LinearFDA needed 14.0 MB (4 of 4 runs); Synchronous 201 MB (4 of 4 runs): 14 times as many
+    [14, 15].` It names the best strategy, the strategies whose cost is about the same, and the reference. If the
+    reference is among these, or there is none, it names the next strategy in order instead.
 
     Args:
-        outcomes: rows at one target that somebody reached, with what `paired_ratio` asks for.
+        outcomes: rows at one target that at least one cell reached, with the columns that `paired_ratio` requires.
+        order: the strategies in the order of their cost.
     """
     best, others = order.labels[0], order.labels[1:]
     mine = outcomes[outcomes["label"] == best]
@@ -51,12 +53,21 @@ def _other(theirs: pd.DataFrame, mine: pd.DataFrame, label: str) -> str:
 
 
 def runs_of(mine: pd.DataFrame) -> str:
-    """`3 of 4 runs`: how many reached the target."""
+    """Return how many runs reached the target, such as `3 of 4 runs`."""
     return f"{int(mine['reached'].sum())} of {plural(len(mine), 'run')}"
 
 
 def pair_words(ratio: Ratio, one: pd.DataFrame, other: pd.DataFrame) -> str:
-    """`9 of 12 pairs; in 3 neither reached it`; nothing where every pair counts."""
+    """Return how many pairs of cells a ratio is computed from, such as `9 of 12 pairs; in 3 neither reached it`.
+
+    Args:
+        ratio: of the costs in `one` and `other`.
+        one: outcomes of one strategy.
+        other: outcomes of the other strategy.
+
+    Returns:
+        The text; empty if all pairs count.
+    """
     both = one[[*PAIR, "reached"]].merge(other[[*PAIR, "reached"]], on=PAIR, suffixes=("_1", "_2"))
     neither = int((~both["reached_1"] & ~both["reached_2"]).sum())
     if ratio.pairs == len(both):

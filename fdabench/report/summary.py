@@ -1,4 +1,7 @@
-"""What a run says when it ends: one sentence, then every strategy in order, then what else to know."""
+"""Writes the summary of a suite: the conclusion in one sentence, a row for each strategy, and notes.
+
+`fdabench run` prints it at its end, and `report.build` puts it on the page.
+"""
 
 import math
 from collections.abc import Sequence
@@ -26,19 +29,19 @@ from fdabench.results.load import Results
 Row = tuple[str, ...]
 
 MOST_ROWS = 16
-"""Strategies told of, by how cheaply they reached the target."""
+"""The summary has at most this number of strategies, those with the lowest cost."""
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What one suite says.
+    """The summary of one suite.
 
     Args:
         sentence: the conclusion in one sentence.
-        title: what the rows are: the target, how it was chosen, over how much they are counted.
-        costs: where no cost can be compared, a row for each strategy with its best accuracy and its bytes in all.
-        comparisons: a row for each strategy, the best first: its name, runs that reached the target, bytes, how many
-            times as many as the best's, steps, and what else to know.
+        title: the heading of the rows: the target, how it was chosen, and which cells are averaged.
+        costs: if costs cannot be compared, a row for each strategy with its best accuracy and its total bytes.
+        comparisons: a row for each strategy, the best first: its name, the runs that reached the target, bytes, the
+            ratio to the bytes of the best, the ratio of steps to the reference, and remarks.
         notes: one line each.
     """
 
@@ -50,19 +53,25 @@ class Conclusion:
 
 
 def closing_summary(results: Results) -> str:
-    """Plain text without escape codes, for the end of a run."""
+    """Return the summary of one results folder as plain text without escape codes."""
     data = combine_results([results])
     return summary_text(conclude(data, next(iter(data.locks))))
 
 
 def summary_text(said: Conclusion) -> str:
+    """Return a summary as lines of text, with aligned columns."""
     notes = [f"  {note}" for note in said.notes]
     title = [said.title] if said.title else []
     return "\n".join([said.sentence, *title, *_table(said.costs), *_table(said.comparisons), *notes])
 
 
 def conclude(everything: ReportData, suite: str) -> Conclusion:
-    """What one suite of a report says."""
+    """Summarize one suite of a report.
+
+    Args:
+        everything: the data of all suites of the report.
+        suite: the name of the suite.
+    """
     data = for_suite(everything, suite)
     targets = list(data.locks[suite].targets)
     left_out = _left_out(data)
@@ -90,7 +99,7 @@ def conclude(everything: ReportData, suite: str) -> Conclusion:
 
 
 def _title(data: ReportData, suite: str) -> str:
-    """Counted from the rows that are compared, not from the suite."""
+    """The heading of the rows. Workloads and seeds are counted in the compared rows, not in the suite."""
     outcomes, headline = data.at_suite_target, data.headlines[suite]
     reached = outcomes.groupby(WORKLOAD)["reached"].any()
     workloads, seeds = len(reached), outcomes["seed"].nunique()
@@ -104,7 +113,7 @@ def _title(data: ReportData, suite: str) -> str:
 
 
 def _rows(outcomes: pd.DataFrame, order: Order) -> list[Row]:
-    """The best first; each of the others beside it."""
+    """One row for each strategy, the best first; each other strategy is compared with the best."""
     best = outcomes[outcomes["label"] == order.labels[0]]
     rows: list[Row] = []
     for label in order.labels[:MOST_ROWS]:
@@ -139,7 +148,7 @@ def _steps(outcomes: pd.DataFrame, mine: pd.DataFrame) -> str:
 
 
 def _table(rows: Sequence[Row]) -> list[str]:
-    """Columns aligned; an empty one is left out."""
+    """Lines with aligned columns; columns without text are left out."""
     if not rows:
         return []
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -155,7 +164,7 @@ def _accuracies(data: ReportData) -> str:
 
 
 def _best(data: ReportData) -> list[Row]:
-    """With no cost to compare: what accuracy was had for how many bytes."""
+    """The best accuracy and the total bytes of each strategy, for suites in which no cost can be compared."""
     finished = data.finished
     rows: list[Row] = []
     for label, runs in finished.groupby("label", sort=False):
@@ -175,7 +184,7 @@ def _higher_targets(data: ReportData, targets: Sequence[float], top: float) -> l
 
 
 def _left_out(data: ReportData) -> list[str]:
-    """Cells without a result, and those that diverged, by strategy."""
+    """One note for each state of cells that are left out or counted as missed, with their number and strategies."""
     runs = data.runs
     groups = {
         "diverged (counted as missed)": runs[runs["state"] == "diverged"],

@@ -1,11 +1,11 @@
-"""A state as bytes, for a file or for another process: a line with the version, a tree as JSON, and tensors.
+"""Encodes the state of a cell as bytes, for a file or another process: a version, a tree as JSON, and tensors.
 
     fdabench state 2
-    length of the JSON, 8 bytes, the lowest first
+    length of the JSON, 8 bytes, little-endian
     {"tree": ..., "tensors": [{"dtype": "float32", "shape": [5, 2592202], "order": [0, 1], "place": "cpu"}, ...]}
-    the numbers of each tensor, one after the other, as they lie in memory
+    the numbers of each tensor, in the order in which they are in memory
 
-It contains no code, and names no classes but those that `serialize.RecordTypes` allows.
+The format contains no code. It can only name classes that `serialize.RecordTypes` allows.
 """
 
 import json
@@ -68,7 +68,8 @@ class Codec(NamedTuple):
     """The device of this process: tensors that were on an accelerator are moved there, the others stay on the CPU."""
 
     def encode(self, value: Any) -> bytes:
-        """
+        """Encode a state.
+
         Raises:
             NotSerializableError: as `to_plain`.
         """
@@ -77,20 +78,27 @@ class Codec(NamedTuple):
         return sink.getvalue()
 
     def decode(self, content: bytes) -> Any:
-        """
+        """Decode a state.
+
         Raises:
-            NotSerializableError, LookupError, TypeError, ValueError: `encode` has not made this.
+            NotSerializableError, LookupError, TypeError, ValueError: `content` is not the result of `encode`.
         """
         return from_plain(read(BytesIO(content), len(content), self.device), self.records)
 
 
 def codec_for(config: CellConfig, registry: Registry, device: torch.device) -> Codec:
-    """The codec for the states of a cell."""
+    """Return the codec for the states of a cell.
+
+    Args:
+        config: of the cell.
+        registry: the components that it names.
+        device: of this process.
+    """
     return Codec(records_for(kinds_of(config, registry)), device)
 
 
 def kinds_of(config: CellConfig, registry: Registry) -> list[type]:
-    """The classes of a cell whose state may contain classes of their modules: strategy, monitor, server, optimizer."""
+    """Return the classes of the components of a cell that have a state, such as its strategy and its optimizer."""
     roles = ("strategies", "monitors", "servers", "triggers", "codecs", "corrections", "optimizers")
     named = [(role, name) for role, name in components_used(config, registry) if role in roles]
     return [getattr(registry, role)[name] for role, name in named]
@@ -100,7 +108,7 @@ def write(sink: Sink, packed: PlainState) -> None:
     """Write a state. Contiguous tensors on the CPU are not copied.
 
     Raises:
-        NotSerializableError: numbers of a kind that has no form on disk.
+        NotSerializableError: a tensor has a dtype that the format does not support.
     """
     orders = [_order(x) for x in packed.tensors]
     about = [_about(x, order) for x, order in zip(packed.tensors, orders, strict=True)]
@@ -117,7 +125,7 @@ def read(source: Source, size: int, device: torch.device) -> PlainState:
     """Read a state of `size` bytes, which is the whole file.
 
     Raises:
-        ValueError, LookupError, TypeError: it is cut, or `write` has not made it.
+        ValueError, LookupError, TypeError: it is truncated, or is not the result of `write`.
     """
     left = size - len(FORMAT_VERSION) - _LENGTH
     if source.read(len(FORMAT_VERSION)) != FORMAT_VERSION:
@@ -161,7 +169,7 @@ def _about(x: Tensor, order: list[int]) -> dict[str, Any]:
 
 
 def _order(x: Tensor) -> list[int]:
-    """The order of the axes in memory. A transposed matrix is read as one, so that sums over it round alike."""
+    """The order of the axes in memory. It is restored on reading, so that sums over the tensor have the same bits."""
     strides = x.stride()
     order = sorted(range(x.dim()), key=lambda axis: -strides[axis])
     return order if x.permute(order).is_contiguous() else list(range(x.dim()))

@@ -1,7 +1,8 @@
-"""The checkpoint of a cell: a cell that was stopped or killed resumes from it and gets the same bits.
+"""Writes and reads checkpoint files, from which a cell that was stopped or killed resumes with the same bits.
 
-It is one file beside the cell's record: the state as `experiment.checkpoint.encoding` writes it, and its SHA-256. It
-holds no code. A file of which any part does not fit is not used: one remark says why, and the cell begins at step 0.
+A checkpoint is one file in the folder of the cell: the state, as `experiment.checkpoint.encoding` writes it, and its
+SHA-256. A file that is damaged or does not belong to the cell is not used: a remark gives the reason, and the cell
+starts at step 0.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from fdabench.results.files import atomic_write, remove
 
 DEFAULT_INTERVAL_S = 60.0
 MAX_TIME_SHARE = 0.01
-"""The share of the time that writing may take; large models are written less often."""
+"""The share of time that writing may take. If it takes more, as with large models, the interval is extended."""
 _EARLIER_FORMATS = b"PK"
 """The first bytes of checkpoints of an earlier format."""
 _DIGEST, _PIECE = hashlib.sha256().digest_size, 1 << 20
@@ -36,8 +37,13 @@ def _no_warning(text: str) -> None:
 class CheckpointFile:
     """The checkpoint file of one cell, and when it is written.
 
-    `about` has to be equal for a checkpoint to be used: code, engine, versions. `check` raises where a state that was
-    read does not belong to the cell.
+    Args:
+        path: of the file.
+        fingerprint: code, engine and versions. A checkpoint is only used if its fingerprint is equal.
+        codec: encodes the states of the cell.
+        check: raises an exception if a state does not belong to the cell.
+        on_warning: is called with the reason why a checkpoint was not written or not used.
+        interval_s: seconds between two checkpoints, at least.
     """
 
     path: Path
@@ -57,7 +63,7 @@ class CheckpointFile:
         return monotonic() >= self._next_due
 
     def save(self, snapshot: CheckpointState) -> None:
-        """Write a checkpoint, or remark why that failed; the cell goes on in both cases."""
+        """Write a checkpoint. If that fails, the reason is reported by `on_warning`, and the cell continues."""
         if self._disabled:
             return
         begun = monotonic()
@@ -73,19 +79,23 @@ class CheckpointFile:
         self._next_due = monotonic() + max(self.interval_s, took / MAX_TIME_SHARE)
 
     def give_up(self, error: Exception) -> None:
-        """Write no checkpoints of this cell any more."""
+        """Disable checkpoints of this cell, because its state cannot be stored."""
         if not self._disabled:
             self._disabled = True
             self.on_warning(f"no checkpoints: its state has {error} in it; if it is stopped, it begins anew")
 
     def read(self) -> CheckpointState | None:
-        """The last checkpoint; None if there is none, it is damaged, or what it depends on has changed."""
+        """Read the last checkpoint.
+
+        Returns:
+            None if there is none, it is damaged, or its fingerprint differs.
+        """
         if not os.path.lexists(self.path):
             return None
         try:
             snapshot = self._read()
         except Exception as error:
-            # whatever is wrong with the file, the cell can run from step 0
+            # with any error in the file, the cell can start at step 0
             self.refuse(error)
             return None
         if snapshot is None:
@@ -93,7 +103,7 @@ class CheckpointFile:
         return snapshot
 
     def refuse(self, error: Exception) -> None:
-        """Remark in one line why the checkpoint is not used."""
+        """Report in one line why the checkpoint is not used."""
         reason = getattr(error, "strerror", None) or f"{error}" or type(error).__name__
         if isinstance(error, LookupError):
             reason = f"it has no {error}"
@@ -125,7 +135,7 @@ class CheckpointFile:
         return json.dumps(self.fingerprint, sort_keys=True)
 
     def remove(self) -> None:
-        """Remove the checkpoint of a cell that has a result; a failure is only remarked."""
+        """Remove the checkpoint of a cell that has a result; a failure is reported by `on_warning`."""
         try:
             remove(self.path)
         except ResultError as error:
@@ -150,7 +160,7 @@ def _write(file: IO[bytes], packed: Any) -> None:
 
 
 def _digest(file: IO[bytes], size: int) -> bytes:
-    """Of the next `size` bytes."""
+    """The SHA-256 of the next `size` bytes."""
     sha256 = hashlib.sha256()
     while size > 0 and (piece := file.read(min(_PIECE, size))):
         sha256.update(piece)

@@ -66,30 +66,32 @@ class RecordTypes:
             kind = attrgetter(name)(sys.modules[module])
         except (KeyError, AttributeError):
             return None
-        # a class that the module only imports is not on the list
+        # a class that the module only imports is not allowed
         return kind if isinstance(kind, type) and _path(kind) == path and _names(kind) is not None else None
 
 
 def records_for(components: Iterable[type]) -> RecordTypes:
-    """fdabench's own records, and those of the modules that define these components."""
+    """Return the allow-list: the records of fdabench, and those of the packages that define these components."""
     homes = {kind.__module__.split(".")[0] for kind in components}
     return RecordTypes({_path(kind): kind for kind in OWN_PACKAGE}, frozenset(homes - {"fdabench", "builtins"}))
 
 
 def to_plain(value: Any, records: RecordTypes) -> PlainState:
-    """
+    """Convert a state to plain values.
+
     Raises:
-        NotSerializableError: names the type that cannot be stored.
+        NotSerializableError: the state contains a type that cannot be stored, which the message names.
     """
     packer = _Packer(records)
     return PlainState(packer.to_plain(value), packer.tensors)
 
 
 def from_plain(packed: PlainState, records: RecordTypes) -> Any:
-    """
+    """Convert plain values back to a state.
+
     Raises:
-        NotSerializableError: a class is not among those allowed, is gone, or has other fields than it had.
-        LookupError, TypeError, ValueError: `to_plain` has not made this.
+        NotSerializableError: a class is not allowed, does not exist any more, or has other fields.
+        LookupError, TypeError, ValueError: `packed` is not the result of `to_plain`.
     """
     return _Unpacker(records, packed.tensors).from_plain(packed.tree)
 
@@ -130,6 +132,7 @@ class _Packer:
         return {"tensor": self._places[key]}
 
     def array(self, x: Any) -> Any:
+        """Store an array of NumPy as a tensor of its bytes, with its dtype and shape."""
         if x.dtype.hasobject or x.dtype.names:
             raise NotSerializableError("an array of Python objects or of records")
         flat = np.frombuffer(bytearray(x.tobytes()), np.uint8) if x.nbytes else np.empty(0, np.uint8)
@@ -177,6 +180,7 @@ class _Unpacker:
         return flat.numpy().view(np.dtype(dtype)).reshape(shape).copy()
 
     def made(self, path: Any, stored: Any) -> Any:
+        """Build a record from its fields, without a call of its constructor."""
         kind = self.records.found(path) if isinstance(path, str) else None
         if kind is None or not isinstance(stored, dict) or set(_names(kind) or ()) != set(stored):
             named = ", ".join(stored) if isinstance(stored, dict) else repr(stored)

@@ -1,4 +1,4 @@
-"""The state of a cell between two local steps, and when it is saved.
+"""Defines the state of a cell between two local steps, and decides when it is saved.
 
 With several processes, the state is gathered in rank 0 before it is saved, and each process resumes from its part.
 """
@@ -13,7 +13,7 @@ from fdabench.engine.loop import TrainingState
 from fdabench.engine.workers import WorkerGroupState
 
 CONTROL_INTERVAL_S = 0.25
-"""Seconds between two agreements of the ranks whether to stop or save."""
+"""Seconds between two broadcasts of whether to stop or save."""
 
 
 class CheckpointState(NamedTuple):
@@ -21,17 +21,21 @@ class CheckpointState(NamedTuple):
 
     training: TrainingState
     ledger: list[LedgerEntry]
-    """Of the ledger."""
+    """The entries of the ledger."""
     recorder: dict[str, Any]
-    """The recorder's."""
+    """The state of the recorder."""
 
 
 class Checkpointer(Protocol):
     """Saves states of a running cell."""
 
-    def is_due(self) -> bool: ...
+    def is_due(self) -> bool:
+        """Whether a state should be saved now."""
+        ...
 
-    def save(self, snapshot: CheckpointState) -> None: ...
+    def save(self, snapshot: CheckpointState) -> None:
+        """Save a state."""
+        ...
 
     def give_up(self, error: Exception) -> None:
         """Called with the reason if the state cannot be saved at all."""
@@ -39,7 +43,7 @@ class Checkpointer(Protocol):
 
 
 class NullCheckpointer:
-    """Saves nothing."""
+    """Saves no checkpoints."""
 
     def is_due(self) -> bool:
         return False
@@ -55,13 +59,13 @@ NO_CHECKPOINTS = NullCheckpointer()
 
 
 def gather_state(state: TrainingState, team: ProcessGroup) -> TrainingState | None:
-    """The state with the workers of all processes, in rank 0; None in other ranks."""
+    """Gather the workers of all processes. Returns the whole state in rank 0, and None in other ranks."""
     parts = team.gather(state.workers)
     return state._replace(workers=WorkerGroupState.concat(parts)) if parts else None
 
 
 def shard_state(snapshot: CheckpointState, team: ProcessGroup) -> CheckpointState:
-    """The part of a state that this process resumes from."""
+    """Return the part of a state that this process resumes from."""
     workers = snapshot.training.workers
     return snapshot._replace(
         training=snapshot.training._replace(workers=workers.shard(team.local_workers(len(workers.sampler_states))))
@@ -69,17 +73,17 @@ def shard_state(snapshot: CheckpointState, team: ProcessGroup) -> CheckpointStat
 
 
 class StepControl:
-    """Whether to stop, and whether to save, in a single process."""
+    """Decides whether to stop and whether to save a checkpoint, in a single process."""
 
     def __init__(self, stop_asked: Callable[[], bool], due: Callable[[], bool]) -> None:
         self.should_stop, self.should_checkpoint = stop_asked, due
 
 
 class BroadcastStepControl:
-    """Whether to stop, and whether to save: rank 0 decides, and all ranks act at the same step.
+    """Decides whether to stop and whether to save a checkpoint: rank 0 decides, and all ranks act at the same step.
 
-    Both are asked once in every step, in this order. The ranks communicate a few times a second and not at every step,
-    which may be short.
+    In each step `should_stop` must be called once, then `should_checkpoint`. The ranks communicate every
+    `CONTROL_INTERVAL_S` seconds and not in every step, because a step may be short.
     """
 
     def __init__(self, wishes: StepControl, team: ProcessGroup) -> None:

@@ -1,4 +1,4 @@
-"""Checks the state of a checkpoint before a cell resumes from it: types, shapes and bounds of every value."""
+"""Checks the types, shapes and bounds of all values in a checkpoint before a cell resumes from it."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -37,11 +37,11 @@ class Sizes(NamedTuple):
     samples: int
     """Samples of the training set."""
     draws: str
-    """The workload's `sampling`."""
+    """The setting `sampling` of the workload."""
     built_in: bool
-    """Whether strategy, server and optimizer are built in; the states of plug-ins have no known shape."""
+    """Whether all components that have a state are built in; for plug-ins the shapes of states are not known."""
     first_round: Round | None
-    """The round that the cell begins with, on the meta device; None if not everything is built in."""
+    """The first round of the cell, on the meta device; None unless `built_in`."""
     worker_state: tuple[str, ...]
     """The names of the rows that the strategy keeps for each worker."""
     first_memory: Mapping[str, Any]
@@ -49,10 +49,10 @@ class Sizes(NamedTuple):
 
 
 def sizes_of(cell_id: str, cell: ResolvedCell) -> Sizes:
-    """The sizes that follow from the configuration of a cell.
+    """Return the sizes that follow from the configuration of a cell.
 
     Raises:
-        Exception: whatever a component raises that cannot be used; the cell raises it again when it is run.
+        Exception: any error that a component raises when it is built; the cell raises it again when it is run.
     """
     config, source = cell.config, cell.dataset
     row_D, row_B = _rows_of(cell.model, source.shape, source.classes)
@@ -74,7 +74,7 @@ def sizes_of(cell_id: str, cell: ResolvedCell) -> Sizes:
 
 
 def _memory_of(local: LocalOptimizer, dtype: torch.dtype) -> Mapping[str, Any]:
-    """The optimizer's state for a row of two numbers."""
+    """The state of the optimizer for a row of two numbers."""
     row = nn.Parameter(torch.zeros(2, dtype=dtype))
     row.grad = torch.zeros_like(row)
     optimizer = local.build([row])
@@ -91,10 +91,10 @@ def _rows_of(architecture: ModelSpec, shape: Shape, classes: int) -> tuple[Tenso
 
 
 def check(snapshot: Any, sizes: Sizes) -> None:
-    """Check a state.
+    """Check that a state belongs to a cell with these sizes.
 
     Raises:
-        StateError: names the first part that does not fit, with what was found.
+        StateError: it does not; the message names the first part that differs, and its value.
     """
     instance("the state", snapshot, CheckpointState)
     training = snapshot.training
@@ -125,7 +125,7 @@ def _optimizer_states(found: Any, sizes: Sizes) -> None:
     for worker, memory in enumerate(found):
         where = f"training.workers.optimizer_states[{worker}]"
         require(isinstance(memory, dict), where, memory, "a table")
-        # a sync may have reset it
+        # the state of an optimizer is empty after a sync that resets it
         if not sizes.built_in or not memory:
             continue
         first = sizes.first_memory
@@ -174,7 +174,7 @@ def _round(found: Any, step: int, sizes: Sizes) -> None:
 
 
 def _like(where: str, found: Any, first: Any) -> None:
-    """Compare types and shapes with those of a first state, which do not change."""
+    """Compare types and shapes with those of the first state, which do not change during training."""
     if isinstance(first, Tensor):
         matrix(where, found, tuple(first.shape), first.dtype)
         return

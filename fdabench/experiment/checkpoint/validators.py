@@ -1,4 +1,4 @@
-"""Rules for parts of a stored state. An error names the part and what was found."""
+"""Checks parts of a stored state. The message of an error names the part and its value."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""The page of a report."""
+"""Renders the figures, tables and the HTML page of a report."""

@@ -1,4 +1,8 @@
-"""A figure within a page: its SVG without what only a file of its own needs, and with words for who cannot see it."""
+"""Converts the SVG file of a figure into an element of the HTML page.
+
+`inline_svg` removes what only a separate file needs, replaces colors by CSS variables, and adds a title and a
+description for screen readers. `page.page_figure` calls it.
+"""
 
 import re
 from collections.abc import Iterator
@@ -11,23 +15,30 @@ from fdabench.style.dark import variable
 
 _POINT_TO_PIXEL = 96 / 72
 _LINK = re.compile(r"url\(#([^)]+)\)")
-# a hundredth of a point is finer than any screen
+# coordinates are rounded to hundredths of a point, which no screen resolves
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _PLACES = ("d", "x", "y")
 _DROPPED = ("metadata", "style")
-# in a style, and never that of a reference such as url(#a1b2c3)
+# a color in a style attribute, but not a reference such as url(#a1b2c3)
 _COLOR = re.compile(r"(?<=: )#[0-9a-f]{6}\b")
 _PAINTS = ("fill", "stroke")
-# the page chooses the family: the file's own is the same long list at every word
+# removed, because the page sets the font family; the file repeats a long list of fonts at each text
 _FAMILY = re.compile(r"font-family: [^;]+(?:; |$)")
-# a factor may be small, a place in points may not
+# transforms whose numbers are rounded; those of scale and matrix are not, because they may be small
 _MOVE = re.compile(r"(?:rotate|translate)\([^)]*\)")
 _NO_TURN = re.compile(r"rotate\(-?0 [^)]*\) ?")
 
 
 @dataclass(frozen=True)
 class InlineSvg:
-    """`width` in CSS pixels; `tags` are the strategies that it can switch on and off; `colors` are hexadecimal."""
+    """A figure as an element of HTML.
+
+    Args:
+        svg: the element as text.
+        width: in CSS pixels.
+        tags: classes of the strategies that the page can show and hide.
+        colors: hexadecimal; the page has to define a variable for each.
+    """
 
     svg: str
     width: int
@@ -36,9 +47,10 @@ class InlineSvg:
 
 
 def inline_svg(figure: RenderedFigure) -> InlineSvg:
-    """The SVG as an element of HTML, without its title, each color a variable of the page (`dark.variable`).
+    """Convert the SVG of a figure into an element of HTML.
 
-    Identifiers begin with the figure's name, as a page has many figures.
+    The title is removed, because the page has a heading. Each color is replaced by a variable of the page
+    (`dark.variable`). Identifiers are prefixed with the name of the figure, because a page has several figures.
     """
     root = ElementTree.fromstring(figure.files["svg"])
     _drop(root)
@@ -61,7 +73,7 @@ def inline_svg(figure: RenderedFigure) -> InlineSvg:
 
 
 def _drop(element: ElementTree.Element) -> None:
-    """Metadata and a style sheet that would reach the whole page; blanks between elements."""
+    """Remove metadata, title, white space between elements, and the style sheet, which would affect the whole page."""
     element.tail = None
     if not element.tag.endswith("}text"):
         element.text = None
@@ -73,13 +85,14 @@ def _drop(element: ElementTree.Element) -> None:
 
 
 def _crop(root: ElementTree.Element, headroom: float) -> None:
-    """So many points less at the top."""
+    """Remove `headroom` points at the top."""
     if headroom:
         left, top, width, height = map(float, root.attrib["viewBox"].split())
         root.set("viewBox", f"{left:g} {top + headroom:g} {width:.6g} {height - headroom:.6g}")
 
 
 def _references(root: ElementTree.Element) -> Iterator[str]:
+    """The identifiers that elements refer to."""
     for element in root.iter():
         for name, value in element.attrib.items():
             if name.endswith("href") and value.startswith("#"):
@@ -88,6 +101,7 @@ def _references(root: ElementTree.Element) -> Iterator[str]:
 
 
 def _rewrite(element: ElementTree.Element, prefix: str, used: set[str]) -> None:
+    """Shorten the attributes of an element: prefix identifiers, remove unused ones, and round numbers."""
     attributes = dict(element.attrib)
     element.attrib.clear()
     for name, value in attributes.items():
@@ -109,14 +123,14 @@ def _rewrite(element: ElementTree.Element, prefix: str, used: set[str]) -> None:
 
 
 def _paints_as_style(element: ElementTree.Element) -> None:
-    """A variable has no effect in an attribute of its own, as in the patterns of hatches."""
+    """Move fill and stroke into the style, because a CSS variable has no effect in their attributes."""
     paints = [f"{name}: {color}" for name in _PAINTS if (color := element.attrib.pop(name, None))]
     if paints:
         element.set("style", "; ".join([*paints, *filter(None, [element.get("style")])]))
 
 
 def _styled(value: str) -> str:
-    """Colors by name, as a dark page has others."""
+    """Replace colors in a style by variables, which have other values in the dark theme, and remove the font family."""
     return _COLOR.sub(lambda found: f"var({variable(found.group())})", _FAMILY.sub("", value))
 
 
@@ -125,7 +139,10 @@ def _rounded(number: re.Match[str]) -> str:
 
 
 def _describe(root: ElementTree.Element, figure: RenderedFigure) -> None:
-    """As one picture with a name and a description: its numbers one by one, as they are drawn, would tell nothing."""
+    """Declare the figure as one image with a name and a description, for screen readers.
+
+    Without that, they read the texts of the figure one by one.
+    """
     words = {"title": figure.title, "desc": figure.caption}
     for place, (tag, text) in enumerate(words.items()):
         element = ElementTree.Element(tag, {"id": f"{figure.name}-{tag}"})

@@ -1,4 +1,4 @@
-"""Tables and pages as text: Markdown, LaTeX and CSV, from the templates beside this module."""
+"""Converts tables to CSV, Markdown and LaTeX, and creates the Jinja environment of all templates of the page."""
 
 import re
 from typing import Any
@@ -49,15 +49,21 @@ _TEX_SPECIAL = re.compile("|".join(map(re.escape, _TEX)))
 
 
 def tex(text: str) -> str:
-    """Safe in a LaTeX table cell; symbols beyond Latin become commands."""
+    """Escape text for a cell of a LaTeX table; Greek letters and mathematical symbols become commands.
+
+    >>> tex("90 % & more")
+    '90 \\\\% \\\\& more'
+    """
     return _TEX_SPECIAL.sub(lambda found: _TEX[found.group()], text)
 
 
 def markdown_cell(text: str) -> str:
+    """Escape text for a cell of a Markdown table."""
     return markdown_text(text).replace("|", "\\|").replace("\n", " ")
 
 
 def jinja_environment() -> Environment:
+    """Return the environment of the templates. Only HTML templates escape their variables automatically."""
     found = Environment(
         loader=PackageLoader("fdabench.report.page"),
         undefined=StrictUndefined,
@@ -72,7 +78,7 @@ def jinja_environment() -> Environment:
 
 
 def table_files(table: ReportTable, templates: Environment) -> dict[str, bytes]:
-    """The table by suffix: csv, md, tex."""
+    """Return the contents of the files of a table, by suffix: csv, md, tex."""
     return {
         "csv": csv_text(records_of(table.frame), [str(name) for name in table.frame], _csv_value).encode(),
         "md": ("\n".join(table.markdown(markdown_cell)) + "\n").encode(),
@@ -81,5 +87,5 @@ def table_files(table: ReportTable, templates: Environment) -> dict[str, bytes]:
 
 
 def _csv_value(value: Any) -> Any:
-    """Empty where there is no value; infinity is one, as of a target that is missed too often."""
+    """Escape a value for CSV. A missing value is empty; infinity, the mean over too many misses, is kept."""
     return "" if pd.isna(value) else csv_cell(value)

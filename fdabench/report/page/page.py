@@ -1,4 +1,8 @@
-"""The report as one page of HTML: everything is in the file, nothing is fetched, and the same bytes come out twice."""
+"""Renders the HTML page of a report.
+
+`report.build` calls `page_file`. Figures, style and script are in the file, so a browser loads nothing else. The same
+content always gives the same bytes.
+"""
 
 import base64
 import hashlib
@@ -24,18 +28,18 @@ from fdabench.tables import Column, Table
 
 FIRST = "pareto"
 OPEN_CAVEATS = 3
-"""The others are folded."""
+"""This number of caveats is shown; the others are collapsed."""
 ENLARGED = 1.2
-"""A figure is so much larger on the page than in its files: its least words, 7.5 points, are 12 pixels high."""
+"""The scale of a figure on the page: its smallest text, of 7.5 points, is 12 pixels high."""
 
 
-# keys of columns
+# keys of columns whose values are shown in a heading above the rows that share them
 _ABOVE = ("suite", "workload", "target", "model", "partition", "topic")
 
 
 @dataclass(frozen=True)
 class StrategyToggle:
-    """What turns one strategy of a figure on and off."""
+    """A control that shows and hides one strategy of a figure."""
 
     label: str
     tag: str
@@ -45,7 +49,7 @@ class StrategyToggle:
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure of the page, with its switches by family."""
+    """A figure of the page, with its controls by family of strategies."""
 
     drawn: RenderedFigure
     svg: Markup
@@ -56,14 +60,20 @@ class PageFigure:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows of a table that share what their heading says."""
+    """Rows of a table that share the values in their heading."""
 
     heading: str
     rows: Sequence[Sequence[str]]
 
 
 def page_file(content: Mapping[str, Any], data: ReportData, templates: Environment) -> bytes:
-    """`index.html`, from all that a page says."""
+    """Render `index.html`.
+
+    Args:
+        content: the variables of the templates, as `build.page_content` returns them, with `citations` and `embedded`.
+        data: the data of the report.
+        templates: the environment of `markup.jinja_environment`.
+    """
     shown = [page_figure(figure, data.looks) for figure in content["figures"]]
     colors = declarations(color for figure in shown for color in figure.colors)
     style, script = _asset("index.css") + colors, _asset("index.js")
@@ -87,9 +97,10 @@ def page_file(content: Mapping[str, Any], data: ReportData, templates: Environme
 
 
 def content_security_policy(script: str) -> str:
-    """Nothing from anywhere, and no script but this one.
+    """Return a content security policy that forbids all requests and allows only this script.
 
-    Styles are inline: each shape of a figure carries its own, which no hash can name. Pictures are those in figures.
+    Inline styles are allowed, because each shape of a figure has a style attribute, for which a policy cannot contain
+    a hash. Images are allowed as data URLs, because figures contain some.
     """
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
@@ -99,6 +110,12 @@ def content_security_policy(script: str) -> str:
 
 
 def page_figure(figure: RenderedFigure, looks: Mapping[str, PlotStyle]) -> PageFigure:
+    """Prepare a figure for the page.
+
+    Args:
+        figure: with its SVG file.
+        looks: the plot style of each strategy, by label.
+    """
     found: InlineSvg = inline_svg(figure)
     switches: dict[str, list[StrategyToggle]] = {}
     for label, look in looks.items():
@@ -109,19 +126,19 @@ def page_figure(figure: RenderedFigure, looks: Mapping[str, PlotStyle]) -> PageF
 
 
 def shared(table: ReportTable) -> tuple[int, ...]:
-    """The columns whose values stand above the rows that share them: long names in each row make a table too wide."""
+    """Return the indices of the columns whose values are shown in headings, because in each row they are too wide."""
     if table.name == "cells" or table.columns[0].key not in _ABOVE:
         return ()
     return tuple(i for i, each in enumerate(table.columns) if each.key in _ABOVE)
 
 
 def headings(table: Table, *left_out: int) -> list[Column]:
-    """The columns that are shown beside those that stand above their rows."""
+    """Return the columns of a table without those at the indices `left_out`."""
     return [each for i, each in enumerate(table.columns) if i not in left_out]
 
 
 def grouped(table: Table, *by: int) -> list[Group]:
-    """Rows in their order, under what the columns `by` say."""
+    """Group consecutive rows that have the same values in the columns at the indices `by`."""
     keep = [i for i in range(len(table.columns)) if i not in by]
     return [
         Group(", ".join(f"{table.titles[i]} {value}" if i else value for i, value in zip(by, key, strict=True)), rows)
@@ -133,12 +150,12 @@ def grouped(table: Table, *by: int) -> list[Group]:
 
 
 def _others(tables: Sequence[ReportTable]) -> list[ReportTable]:
-    """Those that have no place of their own."""
+    """The tables that the template does not place by name."""
     return [table for table in tables if table.name not in ("headline", "settings")]
 
 
 def _facts(data: ReportData) -> list[str]:
-    """How large the comparison is."""
+    """The numbers of cells, strategies, workloads and seeds, and the accounting convention."""
     strategies = len(data.labels)
     return [
         f"{format_count(len(data.finished))} of {plural(len(data.runs), 'cell')} with a result",

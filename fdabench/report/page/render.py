@@ -1,4 +1,7 @@
-"""A figure as files: the same bytes every time, whatever the reader's own matplotlib settings."""
+"""Draws figures and writes them as SVG, PDF and PNG.
+
+`report.build` calls `render`. The bytes do not depend on the time or on the matplotlib settings of the user.
+"""
 
 import io
 import warnings
@@ -18,21 +21,26 @@ from fdabench.report.figures.canvas import STYLE
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import TITLE_TAG, number_tags
 
-# Dates and versions would make each file new.
+# without dates and versions, so that the same figure gives the same bytes
 _SVG_METADATA: Mapping[str, Any] = {"Date": None, "Creator": None}
 _PDF_METADATA: Mapping[str, Any] = {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None}
 _PNG_METADATA: Mapping[str, Any] = {"Software": None}
 
 _POINTS = 72
-"""In an inch."""
+"""Points in an inch."""
 _ODD_LABELS = ("Glyph .* missing from font", "constrained_layout not applied")
 
 
 @dataclass(frozen=True)
 class RenderedFigure:
-    """A figure that has something to show.
+    """A figure that was drawn.
 
-    `headroom`: points at the top of its files that the title takes. A page leaves them out, as its heading says it.
+    Args:
+        name: of the files, without suffix.
+        title: its heading on the page.
+        caption: the paragraph below it.
+        files: the contents of its files by suffix.
+        headroom: points at the top of the files that the title takes. The page crops them, because it has a heading.
     """
 
     name: str
@@ -44,7 +52,10 @@ class RenderedFigure:
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """A label that the font lacks letters for, or longer than a figure, is drawn badly; page and tables have it."""
+    """Use the settings of fdabench in matplotlib, and suppress warnings about the labels of strategies.
+
+    A label may contain characters that the font lacks, or be longer than the figure. It is readable in the tables.
+    """
     with matplotlib.style.context(["default", dict(STYLE)]), warnings.catch_warnings():
         for message in _ODD_LABELS:
             warnings.filterwarnings("ignore", message, UserWarning)
@@ -52,7 +63,7 @@ def house_style() -> Iterator[None]:
 
 
 def _lay_out(figure: Figure) -> None:
-    """Once, as each format would do it again, and to six digits: the solver's last ones change from run to run."""
+    """Compute the layout once for all formats, rounded to six digits: the further digits differ between runs."""
     if (engine := figure.get_layout_engine()) is not None:
         engine.execute(figure)
     figure.set_layout_engine("none")
@@ -68,19 +79,27 @@ def _headroom(figure: Figure) -> float:
 
 
 def _print(figure: Figure) -> dict[str, bytes]:
-    """The bytes of each format. `Figure.savefig` would draw each one twice, the first time for its layout."""
+    """The bytes of each format. `Figure.savefig` is not used, because it draws each one twice to compute the layout."""
     png, svg, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
     dpi = figure.dpi
     FigureCanvasAgg(figure).print_png(png, metadata=dict(_PNG_METADATA))  # type: ignore[no-untyped-call]
     FigureCanvasSVG(figure).print_svg(svg, metadata=dict(_SVG_METADATA))  # type: ignore[no-untyped-call]
-    # the SVG canvas leaves its own resolution behind, and images within a PDF have the figure's
+    # the SVG canvas changes the resolution of the figure, which images in a PDF are drawn with
     figure.set_dpi(dpi)
     FigureCanvasPdf(figure).print_pdf(pdf, metadata=dict(_PDF_METADATA))  # type: ignore[no-untyped-call]
     return {"svg": svg.getvalue(), "pdf": pdf.getvalue(), "png": png.getvalue()}
 
 
 def render(plot: FigureSpec, data: ReportData) -> RenderedFigure | None:
-    """The figure in each format, or None where it has nothing to show."""
+    """Draw a figure in each format.
+
+    Args:
+        plot: the figure to draw.
+        data: the data of the report.
+
+    Returns:
+        None if the figure has nothing to show.
+    """
     with house_style():
         figure = plot.draw(data)
         if figure is None:

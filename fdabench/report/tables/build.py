@@ -1,4 +1,8 @@
-"""The tables of a report: full numbers for programs, rounded ones for people."""
+"""Builds the main tables of a report: `headline`, `targets`, `cells` and `settings`.
+
+It also has the class and the columns that all modules of this package use. The csv file of a table has the exact
+numbers; the page and the other files have rounded ones.
+"""
 
 import math
 from collections.abc import Sequence
@@ -36,15 +40,19 @@ _NOT_IN_CSV = [
     "except_partition_id",
     "series",
 ]
-"""Columns that only figures need."""
+"""Columns that only figures use."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportTable(Table):
-    """A table of the report: `name` is that of its files, `note` the paragraph below it.
+    """A table of the report.
 
-    `frame` is its csv: every number in full, and columns that people are not shown. Where people read a summary of it,
-    as a row for a strategy instead of one for each seed, `records` are that summary.
+    Args:
+        name: of its files, without suffix.
+        title: its heading on the page.
+        note: the paragraph below it.
+        frame: the contents of its csv file: exact numbers, and more columns than the page shows. `records`, which are
+            shown, may be a summary of it, such as one row for each strategy instead of one for each seed.
     """
 
     name: str
@@ -54,25 +62,27 @@ class ReportTable(Table):
 
 
 def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame, by column."""
+    """Return the rows of a frame, each as a dictionary by column."""
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
 def table_of(name: str, title: str, note: str, frame: pd.DataFrame, columns: Sequence[Column]) -> ReportTable:
-    """A table with a row for each of the frame's."""
+    """Return a table that has one row for each row of the frame; arguments as in `ReportTable`."""
     return ReportTable(records=records_of(frame), columns=columns, name=name, title=title, note=note, frame=frame)
 
 
 def workload_column(data: ReportData) -> Column:
-    """The workload, and its suite before it where the report has several."""
+    """Return the column of the workload. The name of the suite is in front if the report has several suites."""
     return Column("workload", "workload", lambda row: data.workload_title(row["suite"], row["workload"]))
 
 
 def target_column() -> Column:
+    """Return the column of the target accuracy; `none` if the suite has no target."""
     return column("target", write=lambda target: format_target(target) if math.isfinite(target) else "none")
 
 
 def build_tables(data: ReportData) -> list[ReportTable]:
+    """Return the tables of this module. `targets` is left out if there is only one target."""
     tables = [headline_table(data), cells_table(data), settings_table(data)]
     if data.outcomes["target"].nunique() > 1:
         tables.insert(1, targets_table(data))
@@ -80,10 +90,12 @@ def build_tables(data: ReportData) -> list[ReportTable]:
 
 
 def headline_table(data: ReportData) -> ReportTable:
+    """Return the costs of each strategy at the target of each workload."""
     return _cost_table(data, "headline", "Cost to the target of each workload", data.at_workload_target)
 
 
 def targets_table(data: ReportData) -> ReportTable:
+    """Return the costs of each strategy at each target."""
     return _cost_table(data, "targets", "Cost to every target", data.outcomes)
 
 
@@ -115,7 +127,7 @@ def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame)
 
 
 def _reached(row: Record) -> str:
-    """Of the cells that have a result; what else happened stands beside it."""
+    """How many of the cells with a result reached the target, and how many cells failed or were not run."""
     others = [f"{row[what]} {words}" for what, words in (("failed", "failed"), ("not_run", "not run")) if row[what]]
     extra = f" (+ {', '.join(others)})" if others else ""
     return (f"{row['reached']}/{row['cells']}" if math.isfinite(row["target"]) else f"{DASH}/{row['cells']}") + extra
@@ -132,20 +144,20 @@ def _ratio(row: Record) -> str:
 
 
 def ratio_in(row: Record, name: str) -> Ratio:
-    """The ratio that a row has under `name`, with its interval or limit."""
+    """Return the ratio in the columns of a row that begin with `name`, with its interval or limit."""
     low, high, pairs, bound = (row[f"{name}_{part}"] for part in ("low", "high", "pairs", "bound"))
     return Ratio(row[name], low, high, pairs, bound)
 
 
 def cells_table(data: ReportData) -> ReportTable:
-    """All cells, those without a result too; the csv has every axis and each target's cost."""
+    """Return one row for each cell, with or without a result. The csv file has all axes and the cost of each target."""
     frame = data.runs.drop(columns=_NOT_IN_CSV)
     for target, at_target in data.outcomes.groupby("target"):
         costs = at_target.set_index("cell_id")[["reached", "step", "syncs", "bytes_total"]]
         frame = frame.join(costs.add_suffix(f"_at_{target:g}"), on="cell_id")
     hits = {str(cell): mine.loc[mine["reached"], "target"].tolist() for cell, mine in data.outcomes.groupby("cell_id")}
     runs = records_of(data.runs[_CELL_COLUMNS])
-    # sorted by the highest target that was reached
+    # the page sorts the column by `reached`, the highest target that was reached
     records = [
         run | {"targets": found, "reached": max(found, default=None)}
         for run in runs
@@ -168,6 +180,7 @@ def cells_table(data: ReportData) -> ReportTable:
 
 
 def settings_table(data: ReportData) -> ReportTable:
+    """Return the settings and methods of the experiments, as `report.methods` describes them."""
     columns = [column(key) for key in ("topic", "item", "value")]
     frame = pd.DataFrame([tuple(row) for row in method_rows(data)], columns=[each.key for each in columns])
     return table_of("settings", "Settings and methods", "", frame, columns)

@@ -1,4 +1,4 @@
-"""The numbers of the conclusion in full: what it says in words is rounded."""
+"""Builds the table `conclusion`: the exact numbers of what `report.summary` writes in words, where they are rounded."""
 
 import math
 from typing import Any
@@ -24,7 +24,7 @@ _NOTE = (
 
 
 def conclusion_table(data: ReportData) -> ReportTable:
-    """One row for each suite and strategy, the best first."""
+    """Return one row for each suite and strategy, the best strategy of a suite first."""
     frame = pd.DataFrame([row for suite in data.locks for row in _suite(for_suite(data, suite), suite)])
     return table_of("conclusion", "The strategies over all workloads", _NOTE, frame, _COLUMNS)
 
@@ -55,7 +55,7 @@ def _strategy(data: ReportData, label: str, best: pd.DataFrame) -> dict[str, Any
 
 
 def _ratio(name: str, top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> dict[str, Any]:
-    # the same runs are as dear as themselves, whatever is known of their costs
+    # a ratio of the cells of a strategy to themselves is 1 and says nothing
     ratio = NO_RATIO if top["cell_id"].equals(bottom["cell_id"]) else paired_ratio(top, bottom, cost)
     return {
         name: ratio.mean,

@@ -1,4 +1,4 @@
-"""Accuracy and rounds at round numbers of nominal epochs, as papers print them."""
+"""Builds the table `epochs`: accuracy and rounds after 1, 2, 5, ... nominal epochs, for comparison with papers."""
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def milestones_frame(data: ReportData) -> pd.DataFrame:
-    """One row for each cell and milestone: its first evaluation at that epoch, less than a step late."""
+    """Return the evaluation of each cell at each milestone. Evaluations that come a step or more later do not count."""
     found = [at_epoch(data.evals, epoch).drop_duplicates("cell_id").assign(milestone=epoch) for epoch in MILESTONES]
     columns = [*WORKLOAD, "label", "seed", "milestone", "step", "test_accuracy", "round", "bytes_total", "cell_id"]
     frame: pd.DataFrame = pd.concat(found, ignore_index=True)[columns]
@@ -20,7 +20,7 @@ def milestones_frame(data: ReportData) -> pd.DataFrame:
 
 
 def milestones_tables(data: ReportData) -> list[ReportTable]:
-    """Nothing where no evaluation came at the end of a nominal epoch."""
+    """Return the table, or an empty list if no evaluation is at the end of a milestone."""
     frame = milestones_frame(data)
     if frame.empty:
         return []
@@ -37,13 +37,13 @@ def milestones_tables(data: ReportData) -> list[ReportTable]:
 
 
 def _means(mine: pd.DataFrame) -> dict[int, Record]:
-    """Accuracy and rounds at each epoch, over seeds."""
+    """The mean accuracy and rounds over seeds, by epoch."""
     means = mine.groupby("milestone")[["test_accuracy", "round"]].mean()
     return {int(str(epoch)): {str(name): mean for name, mean in row.items()} for epoch, row in means.iterrows()}
 
 
 def _epoch_column(epoch: int) -> Column:
-    """A strategy that was not evaluated at that epoch has a dash."""
+    """The column of one epoch; a dash for strategies that were not evaluated then."""
     key = f"epoch {epoch}"
     return Column(key, key, lambda row: _cell(row[key]) if key in row else DASH, "right")
 

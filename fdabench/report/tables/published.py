@@ -1,4 +1,4 @@
-"""Published and measured side by side, as a table."""
+"""Builds the table `published`, which compares published numbers with measured ones."""
 
 import math
 
@@ -11,21 +11,23 @@ from fdabench.tables import Column, Record, column
 
 
 def published_tables(data: ReportData) -> list[ReportTable]:
-    """The table, or nothing where no cell is a counterpart of a published number."""
+    """Return the table, or an empty list if no cell corresponds to a published number."""
     found = compare_with_published(data)
     return [published_table(found)] if found.matched else []
 
 
 def published_table(found: Comparison) -> ReportTable:
+    """Return one row for each published number that has a counterpart."""
     return table_of("published", "Published and measured", _note(found), found.frame, _COLUMNS)
 
 
 def coverage_note(found: Comparison) -> str:
+    """Return how many published numbers have a counterpart, and how many are left out."""
     return f"{found.matched} of {found.total} published numbers have a counterpart; {found.left_out} are left out"
 
 
 def published_grids() -> str:
-    """For which models, data and workers there are published numbers."""
+    """Return the models, data sets and numbers of workers for which there are published numbers."""
     return ", ".join(
         f"{model} on {grid.dataset} with {grid.workers[0]} to {grid.workers[-1]} workers"
         for model, grid in GRIDS.items()
@@ -67,7 +69,7 @@ def _quantity(row: Record) -> str:
 
 
 def _ranged(quantity: str, middle: float, low: float, high: float) -> str:
-    """One value has no range, nor have equal ones."""
+    """A value with its range, unless the lowest and the highest value are equal or missing."""
     text = _format_value(quantity, middle)
     spread = math.isfinite(low) and low != high
     return f"{text} [{_format_value(quantity, low)}, {_format_value(quantity, high)}]" if spread else text

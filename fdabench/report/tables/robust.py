@@ -1,4 +1,8 @@
-"""Two tables that misses and outliers move little: over all workloads, and within each up to a common budget."""
+"""Builds two tables whose numbers depend little on outliers and missed targets.
+
+`middles` has interquartile means over all workloads. `restricted` has means within each workload, up to a step that all
+of its cells have in common.
+"""
 
 import math
 from collections.abc import Callable
@@ -16,7 +20,7 @@ from fdabench.tables import Column, Record, column, number
 
 
 def robust_tables(data: ReportData) -> list[ReportTable]:
-    """Nothing where no target was reached."""
+    """Return the tables, or an empty list if no target was reached."""
     if not data.at_workload_target["reached"].astype(bool).any():
         return []
     middles, restricted = middles_frame(data), restricted_frame(data)
@@ -24,7 +28,7 @@ def robust_tables(data: ReportData) -> list[ReportTable]:
 
 
 def middles_frame(data: ReportData) -> pd.DataFrame:
-    """One row for each strategy, over all workloads and seeds: interquartile means and the area of its profile."""
+    """Return interquartile means and the area under the profile of each strategy, over all workloads and seeds."""
     ratios = ratios_to_best(data.at_workload_target, "cost_bytes")
     doublings = log2_range(ratios)
     sound = data.finished[data.finished["state"] != "diverged"]
@@ -44,11 +48,11 @@ def _middle(name: str, mine: pd.DataFrame, column: str) -> dict[str, Any]:
 
 
 def restricted_frame(data: ReportData) -> pd.DataFrame:
-    """One row for each workload and strategy: mean steps and bytes to the target, both up to the workload's end.
+    """Return restricted means: mean steps and bytes to the target, one row for each workload and strategy.
 
-    The end is the step up to which every cell of the workload is known. A cell that had not reached the target by then
-    counts with the end, and with the bytes that it had spent there. No cell is left out, so means can be compared,
-    whoever missed.
+    Both are counted up to the last step up to which every cell of the workload was observed. A cell that has not
+    reached the target by then counts with that step, and with the bytes that it has spent up to it. No cell is left
+    out, so the means of strategies that missed the target differently often can be compared.
     """
     rows = []
     for (suite, workload), group in data.at_workload_target.groupby(WORKLOAD, sort=False):
@@ -66,7 +70,10 @@ def restricted_frame(data: ReportData) -> pd.DataFrame:
 
 
 def _bytes_up_to(end: float, group: pd.DataFrame, evals: pd.DataFrame) -> "pd.Series[float]":
-    """To the target, or spent at step `end` before it; of a cell that diverged earlier, as if it had gone on so."""
+    """The bytes of each cell up to the target or to step `end`, whichever comes first.
+
+    For a cell that diverged before `end`, they are extrapolated in proportion to the steps.
+    """
     hit = group["reached"].astype(bool) & (group["cost_steps"] <= end)
     ran, spent = group["ran"].astype(float), group["spent"].astype(float)
     early = evals[evals["cell_id"].isin(group.loc[~hit & (ran > end), "cell_id"]) & (evals["step"] <= end)]
@@ -86,7 +93,7 @@ def _middles_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
 
 
 def _interval_column(name: str, title: str, write: Callable[[float], str]) -> Column:
-    """An interquartile mean and its interval in brackets."""
+    """The column of an interquartile mean, with its interval in brackets."""
     return Column(f"{name}_iqm", title, lambda row: _with_interval(row, name, write), "right")
 
 

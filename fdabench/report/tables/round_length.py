@@ -1,4 +1,4 @@
-"""Round length against learning rate, where a schedule changes the learning rate."""
+"""Builds the table `round-length`: how the length of rounds depends on the learning rate, in cells with a schedule."""
 
 import math
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from fdabench.report.tables.round_length_fit import MIN_RATIO, mean_round_length
 from fdabench.tables import Record, column, number
 
 _TRANSIENT = 0.25
-"""The share of the budget at its beginning whose rounds are left out: the loss falls fastest there."""
+"""Rounds in this first share of the steps are left out, because the loss falls fastest there."""
 _NOTE = (
     "Slope: of log(steps of a round) on log(learning rate), over rounds that begin after the first quarter of the run "
     "and end before its last step, all seeds together; each of at most eight intervals of learning rates counts once. "
@@ -23,7 +23,7 @@ _NOTE = (
 
 
 def round_length_tables(data: ReportData) -> list[ReportTable]:
-    """Nothing where no learning rate changes by a factor of two."""
+    """Return the table, or an empty list if no learning rate changes by a factor of `MIN_RATIO`."""
     records = list(_records(data))
     if not records:
         return []

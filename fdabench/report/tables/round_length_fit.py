@@ -1,24 +1,24 @@
-"""How the length of rounds depends on the learning rate: the slope of log(steps) on log(lr).
+"""Fits how the length of rounds depends on the learning rate: the slope of log(steps) on log(lr).
 
-While workers drift apart by noise, the variance of a round of h steps at learning rate lr grows as lr^2 h, so a fixed
-theta ends it after h ~ lr^-2 steps: the quadratic synchronization rule, slope -2. While they follow different gradients
-it grows as (lr h)^2, so h ~ lr^-1: slope -1. Nothing else may change in training for this to hold.
+If mini-batch noise drives workers apart, the variance after h steps at learning rate lr grows as lr^2 h. A fixed theta
+then ends the round after h ~ lr^-2 steps: slope -2, the quadratic synchronization rule. If workers follow different
+gradients, the variance grows as (lr h)^2, so h ~ lr^-1: slope -1. Both assume that nothing else changes in training.
 """
 
 import numpy as np
 import pandas as pd
 
 BINS = 8
-"""Intervals of equal width in log(lr). Short rounds are many and long ones few; each interval counts once."""
+"""The number of intervals of equal width in log(lr). Each counts once, although short rounds are more frequent."""
 MIN_BINS, MIN_RATIO = 3, 2.0
-"""There is no slope with fewer intervals that have rounds, or if the learning rate falls by less than this factor."""
+"""A slope requires this number of intervals that contain rounds, and a change of the learning rate by this factor."""
 
 
 def mean_round_lengths(rounds: pd.DataFrame) -> pd.DataFrame:
-    """The mean length of the rounds in each interval of learning rates, in the order of the learning rate.
+    """Return the mean length of the rounds in each interval of learning rates, in the order of the learning rate.
 
     Args:
-        rounds: rows of the table `rounds`, with `steps` and `lr`; those without a positive `lr` are left out.
+        rounds: rows of the table `rounds`, with `steps` and `lr`; those in which either is not positive are left out.
 
     Returns:
         A frame with `lr` (the geometric mean over steps), `steps` (the mean of a round) and `rounds` (their number).
@@ -34,10 +34,13 @@ def mean_round_lengths(rounds: pd.DataFrame) -> pd.DataFrame:
 
 
 def round_length_slope(rounds: pd.DataFrame) -> float:
-    """The slope of log(steps) on log(lr), by least squares over `mean_round_lengths`; NaN where there is none.
+    """Return the slope of log(steps) on log(lr), by least squares over `mean_round_lengths`.
 
     Args:
-        rounds: as in `mean_round_lengths`, without a round that the end of the budget cut short.
+        rounds: as in `mean_round_lengths`, without rounds that the end of the budget cut short.
+
+    Returns:
+        NaN with fewer than `MIN_BINS` intervals, or a change of the learning rate by less than `MIN_RATIO`.
 
     >>> lrs = [0.1, 0.05, 0.025, 0.0125]
     >>> round_length_slope(pd.DataFrame({"lr": lrs, "steps": [0.01 / lr**2 for lr in lrs]}))

@@ -1,4 +1,4 @@
-"""Time to the target on networks: the table, and what is fastest where."""
+"""Builds the tables `times` and `fastest`: the modeled time to the target on each network, and the fastest strategy."""
 
 import math
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from fdabench.tables import Column, Record, column, number
 
 
 def networks_of(data: ReportData, suite: str) -> Mapping[str, Network]:
-    """The named networks, and the suite's own."""
+    """Return the networks of the table by name: the built-in ones and those that the suite defines."""
     own = {
         each.name: Network(each.bandwidth_mbps * 1e6, each.latency_ms * 1e-3, each.shared)
         for each in data.locks[suite].network
@@ -25,7 +25,7 @@ def networks_of(data: ReportData, suite: str) -> Mapping[str, Network]:
 
 
 def times_frame(data: ReportData) -> pd.DataFrame:
-    """One row for each workload, strategy that reached the target, and network: seconds, geometric mean over seeds."""
+    """Return the seconds of each strategy to the target on each network: geometric means over seeds that reached it."""
     rows: list[dict[str, Any]] = []
     groups = dict(zip(data.runs["label"], data.runs["group"], strict=True))
     for (suite, workload, label), mine in data.demands.groupby([*WORKLOAD, "label"], sort=False):
@@ -51,13 +51,13 @@ def times_frame(data: ReportData) -> pd.DataFrame:
 
 
 def times_tables(data: ReportData) -> list[ReportTable]:
-    """Nothing where no target was reached."""
+    """Return the tables, or an empty list if no target was reached."""
     frame = times_frame(data)
     return [] if frame.empty else [_fastest_table(data, frame), _times_table(data, frame)]
 
 
 def _times_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
-    """A row for each workload and strategy, a column for each network."""
+    """One row for each workload and strategy, one column for each network."""
     names = list(dict.fromkeys(frame["network"]))
     records = [
         {"suite": suite, "workload": workload, "strategy": label, "target": mine["target"].iloc[0]}
@@ -71,12 +71,12 @@ def _times_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
         name="times",
         title="Time to the target on networks",
         note=_note(data, frame),
-        frame=frame.drop(columns="group"),  # `group` is for `fastest` alone
+        frame=frame.drop(columns="group"),  # only `fastest` uses `group`
     )
 
 
 def _seconds_column(network: str) -> Column:
-    """A suite's own network may be missing in the other suites."""
+    """The column of one network; a dash in the rows of suites that do not define it."""
     return Column(network, network, lambda row: format_duration(row.get(network, math.nan)), "right")
 
 
@@ -98,7 +98,13 @@ def _times_faster(row: Record) -> str:
 
 
 def fastest(times: pd.DataFrame) -> pd.DataFrame:
-    """One row for each workload and network; of FDA's variants the fastest one has the theta for that network."""
+    """Return the fastest strategy of each workload and network, and the fastest variant of FDA.
+
+    The theta of that variant is the best one for the network.
+
+    Args:
+        times: as `times_frame` returns it.
+    """
     rows = []
     for (suite, workload, network), mine in times.groupby([*WORKLOAD, "network"], sort=False):
         ordered = mine.sort_values("seconds", kind="stable")
@@ -130,6 +136,10 @@ def _note(data: ReportData, times: pd.DataFrame) -> str:
 
 
 def demand_of(frame: pd.DataFrame) -> tuple[CommunicationDemand, float]:
-    """The middle cell of several seeds, by bytes, and its step's seconds."""
+    """Return the communication of the cell with the median number of bytes, and the seconds of its local step.
+
+    Args:
+        frame: rows of `data.demands`, one for each seed.
+    """
     middle = frame.iloc[np.argsort([demand.wire_bytes for demand in frame["demand"]])[len(frame) // 2]]
     return middle["demand"], float(middle["step_s"])

@@ -1,4 +1,4 @@
-"""What crossed between processes beside what the ledger says that should: the evidence for every other number."""
+"""Builds the table `traffic`: the bytes that processes received, and the bytes that the ledger predicts."""
 
 import pandas as pd
 
@@ -17,12 +17,12 @@ _NOT_MEASURED = " Not measured (–) in {cells}: an interface counted less than 
 
 
 def traffic_frame(data: ReportData) -> pd.DataFrame:
-    """One row for each cell and kind of message."""
+    """Return counted and predicted bytes for each cell and kind of message, without evaluations."""
     records = data.records
     paid = data.wire[data.wire["kind"] != "evaluation"]
     keys = [*WORKLOAD, "label", "seed", "cell_id", "kind"]
     grouped = paid.groupby(keys, sort=False, as_index=False)
-    # a sum over some averages is no sum over all of them
+    # NaN if the bytes of one average are not known, because the sum of the others would be too low
     whole = grouped["received_bytes"].agg(lambda counts: counts.sum(skipna=False))["received_bytes"]
     frame = grouped[_SUMS].sum(min_count=1).assign(received_bytes=whole)
     return frame.assign(
@@ -33,7 +33,7 @@ def traffic_frame(data: ReportData) -> pd.DataFrame:
 
 
 def traffic_tables(data: ReportData) -> list[ReportTable]:
-    """Nothing where one process held all workers."""
+    """Return the table, or an empty list if each cell ran in one process."""
     if data.wire.empty:
         return []
     frame = traffic_frame(data)
@@ -64,7 +64,7 @@ def _ratio(row: Record) -> str:
 
 
 def _not_measured(wire: pd.DataFrame) -> str:
-    """Of cells whose interface was read: nothing is known of some of their averages."""
+    """A note on the cells for which the bytes of some averages could not be measured; empty if there are none."""
     paid = wire[wire["kind"] != "evaluation"]
     known = paid["received_bytes"].notna().groupby(paid["cell_id"])
     partly = int((known.any() & ~known.all()).sum())
