@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from fdabench.analysis.data import ReportData
-from fdabench.formatting import describe_budget, format_count, format_target, join_first, strip_paths
+from fdabench.formatting import describe_budget, format_component, format_count, format_target, join_first, strip_paths
 from fdabench.results.suite_lock import SuiteLock
 
 
@@ -199,29 +199,6 @@ def _described(config: Mapping[str, Any], resolved: Mapping[str, int | float], l
         "local optimizer": format_component(config["optimizer"], without=("state_on_sync",)),
         "as run": ", ".join([*size, *numbers]),
     }
-
-
-def format_component(table: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
-    """Format the table of a component in one line.
-
-    Args:
-        table: settings by key; `kind` is the name of the component.
-        without: keys that are left out.
-
-    >>> format_component({"kind": "fda", "monitor": {"kind": "sketch", "depth": 5}})
-    'fda(monitor=sketch(depth=5))'
-    """
-    parts = [f"{key}={_value(value)}" for key, value in table.items() if key != "kind" and key not in without]
-    inner = ", ".join(parts)
-    if "kind" not in table:
-        return inner
-    return f"{table['kind']}({inner})" if inner else str(table["kind"])
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return format_component(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _environments(data: ReportData) -> list[MethodRow]:

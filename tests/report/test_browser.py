@@ -243,7 +243,7 @@ def test_without_a_script_everything_is_there(browser: Any, index: str) -> None:
 
 
 def test_every_part_has_a_name_for_screen_readers(page: Any) -> None:
-    named = "all => all.filter(e => !e.getAttribute('aria-labeledby') && !e.labels?.length).map(e => e.outerHTML)"
+    named = "all => all.filter(e => !e.getAttribute('aria-labelledby') && !e.labels?.length).map(e => e.outerHTML)"
     assert page.locator("[role=region], svg, input, nav, aside").evaluate_all(named) == []
     levels = page.evaluate("Array.from(document.querySelectorAll('h1,h2,h3')).map(h => Number(h.tagName[1]))")
     assert levels.count(1) == 1

@@ -42,7 +42,7 @@ def test_identifiers_are_unique_and_what_refers_to_one_finds_it(page: Page) -> N
     assert [name for name, number in counts.items() if number > 1] == []
     referring = [
         *(link[1:] for link in page.all("href") if link.startswith("#")),
-        *(name for key in ("aria-labeledby", "aria-describedby", "for") for name in (" ".join(page.all(key))).split()),
+        *(name for key in ("aria-labelledby", "aria-describedby", "for") for name in (" ".join(page.all(key))).split()),
         *re.findall(r"url\(#([^)]+)\)", " ".join(page.all("clip-path"))),
     ]
     assert len(referring) > 100
@@ -63,7 +63,7 @@ def test_only_the_script_of_the_page_may_run(folder: Path) -> None:
 def test_every_figure_can_be_read_aloud(folder: Path, page: Page) -> None:
     pictures = [attrs for tag, attrs in page.elements if tag == "svg"]
     assert len(pictures) == len([*folder.glob("figures/*.svg")]) > 7
-    assert all(attrs["role"] == "img" and attrs["aria-labeledby"] and attrs["aria-describedby"] for attrs in pictures)
+    assert all(attrs["role"] == "img" and attrs["aria-labelledby"] and attrs["aria-describedby"] for attrs in pictures)
     assert [tag for tag, _ in page.elements].count("figcaption") == len(pictures)
 
 
@@ -169,7 +169,7 @@ def test_a_figure_loses_what_only_a_file_needs() -> None:
     assert found.width == 96
     assert found.tags == {strategy_tag("a")}
     assert found.svg == (
-        '<svg viewBox="0 0 72 36" role="img" aria-labeledby="name-title" aria-describedby="name-desc">'
+        '<svg viewBox="0 0 72 36" role="img" aria-labelledby="name-title" aria-describedby="name-desc">'
         '<title id="name-title">Title</title><desc id="name-desc">Words &amp; more</desc>'
         '<defs><path id="name-g" d="M 0.12 1 L 2 3" /></defs>'
         f'<g><g class="{strategy_tag("a")}"><use href="#name-g" clip-path="url(#name-g)" /></g></g></svg>'

@@ -16,7 +16,7 @@ from fdabench.results.files import atomic_write_bytes, read_json, read_table, wr
 from fdabench.results.folder import TABLES, ResultsFolder
 from support.digits_results import ONE_CELL, make_lock, make_record
 
-ROUND = {"round": 1, "step": 3, "steps": 3, "estimate": 1.5, "variance": 1.25, "theta": 1.0}
+ROUND = {"round": 1, "step": 3, "steps": 3, "estimate": 1.5, "variance": 1.25, "theta": 1.0, "lr": 0.1}
 
 # the contract that other people's scripts read; columns may be added, never renamed or dropped
 CONTRACT = {

@@ -40,7 +40,7 @@ FAULTS: dict[str, list[str]] = {
     ],
     "workload.0.optimizer.learning_rate=3": [
         "workload.0.optimizer.learning_rate: unknown key: adam takes no learning_rate; allowed: kind, lr, "
-        'beta1, beta2, eps, weight_decay, state_on_sync, schedule, clip; did you mean "lr"?',
+        'beta1, beta2, eps, weight_decay, state_on_sync, schedule, clip, first_every, second_every; did you mean "lr"?',
     ],
     "workload.0.partition.alhpa=3": [
         "workload.0.partition.alhpa: unknown key: dirichlet takes no alhpa; allowed: kind, alpha, shares, "

@@ -26,7 +26,7 @@ CONTRAST = """() => {
 }"""
 
 SCROLLING = """all => Array.from(all).filter((box) => box.scrollWidth > box.clientWidth + 1)
-  .map((box) => `${box.getAttribute("aria-labeledby")} ${box.scrollWidth} > ${box.clientWidth}`)"""
+  .map((box) => `${box.getAttribute("aria-labelledby")} ${box.scrollWidth} > ${box.clientWidth}`)"""
 
 SIZES = """all => all.map((figure) => {
   const svg = figure.querySelector("svg");

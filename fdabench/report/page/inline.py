@@ -149,5 +149,5 @@ def _describe(root: ElementTree.Element, figure: RenderedFigure) -> None:
         element.text = text
         root.insert(place, element)
     root.set("role", "img")
-    root.set("aria-labeledby", f"{figure.name}-title")
+    root.set("aria-labelledby", f"{figure.name}-title")
     root.set("aria-describedby", f"{figure.name}-desc")

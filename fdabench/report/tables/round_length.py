@@ -53,7 +53,8 @@ def _length(steps: float) -> str:
 
 def _records(data: ReportData) -> Iterator[Record]:
     ends = data.runs.drop_duplicates("cell_id").set_index("cell_id")["steps"]
-    end = data.rounds["cell_id"].map(ends)
+    # without a row the column has no number type
+    end = data.rounds["cell_id"].map(ends).astype(float)
     begins = data.rounds["step"] - data.rounds["steps"]
     rounds = data.rounds[(begins >= _TRANSIENT * end) & (data.rounds["step"] < end)]
     for (suite, workload, label), mine in rounds.groupby([*WORKLOAD, "label"], sort=False):
