@@ -37,12 +37,12 @@ def test_a_cell_stopped_at_every_step_has_the_same_syncs(kind: str, tmp_path: Pa
     on = ExecutionContext(torch.device("cpu"), "sequential", lambda name: digits, 3600.0)
     whole, broken = ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "broken")
     (record,) = run_cells_batched([cell], whole, on, CellCallbacks())
-    assert record["state"] == "done", record
+    assert record.state == "done", record
     for made in range(1, STEPS):
         (record,) = run_cells_batched([cell], broken, on, CellCallbacks(should_stop=lambda: True))
-        assert (record["state"], record["steps"], record.get("remarks")) == ("interrupted", made, None)
+        assert (record.state, record.steps, record.remarks) == ("interrupted", made, [])
     (record,) = run_cells_batched([cell], broken, on, CellCallbacks())
-    assert (record["state"], record["resumed_at_step"]) == ("done", STEPS - 1)
+    assert (record.state, record.resumed_at_step) == ("done", STEPS - 1)
     for name in TABLES:
         one, other = (store.read_cell_table(cell.id, name).to_pandas() for store in (whole, broken))
         clocks = [column for column in CLOCK_COLUMNS if column in one]
