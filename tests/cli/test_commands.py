@@ -17,6 +17,8 @@ from fdabench import __version__
 from fdabench.accounting.costs import CONVENTIONS
 from fdabench.accounting.network_time import NETWORKS
 from fdabench.cli.main import app
+from fdabench.codecs import CODECS
+from fdabench.corrections import CORRECTIONS
 from fdabench.datasets import DATASETS
 from fdabench.formatting import format_bytes
 from fdabench.models import MODELS
@@ -26,6 +28,7 @@ from fdabench.partitions import PARTITIONS
 from fdabench.results.folder import ResultsFolder
 from fdabench.servers import SERVERS
 from fdabench.strategies import STRATEGIES
+from fdabench.triggers import TRIGGERS
 from support.digits_results import make_record
 
 InProcess = Callable[..., Any]
@@ -33,6 +36,9 @@ LISTED: dict[str, Any] = {
     "strategies": STRATEGIES,
     "monitors": MONITORS,
     "servers": SERVERS,
+    "triggers": TRIGGERS,
+    "codecs": CODECS,
+    "corrections": CORRECTIONS,
     "optimizers": OPTIMIZERS,
     "schedules": SCHEDULES,
     "datasets": DATASETS,
@@ -98,8 +104,10 @@ def test_list_gives_json_and_markdown(here: InProcess, what: str) -> None:
 
 def test_list_says_how_a_suite_gives_each_key(here: InProcess) -> None:
     rows = {row["kind"]: row["keys"] for row in json.loads(here("list", "strategies", "--output-format=json").stdout)}
-    assert rows["fda"] == ["theta", "monitor", "every = 1", "server = average"]
-    assert rows["fedavg"] == ["local_steps | local_epochs", "server = average"]
+    parts = ["server = average", "codec (optional)", "feedback (optional)", "correction (optional)"]
+    own = ["most (optional)", "lag (optional)", "last (optional)"]
+    assert rows["fda"] == ["theta", "monitor", "every = 1", *parts, *own]
+    assert rows["fedavg"] == ["local_steps | local_epochs", *parts]
     (sketch,) = [
         r for r in json.loads(here("list", "monitors", "--output-format=json").stdout) if r["kind"] == "sketch"
     ]

@@ -221,32 +221,32 @@ def test_a_strategy_that_raises_fails_its_cell_and_the_screen_names_the_users_li
 
 
 FAULTS: dict[str, tuple[str, str, str]] = {
-    "raises": ("STRATEGIES =", "1 / 0\nSTRATEGIES =", "mine.py:23: ZeroDivisionError: division by zero"),
-    "no Python": ("class Doubling:", "class Doubling", "mine.py:9: SyntaxError: expected ':'"),
+    "raises": ("STRATEGIES =", "1 / 0\nSTRATEGIES =", "mine.py:24: ZeroDivisionError: division by zero"),
+    "no Python": ("class Doubling:", "class Doubling", "mine.py:10: SyntaxError: expected ':'"),
     "nul": ("class Doubling:", "\0", "mine.py"),
-    "exits": ("STRATEGIES =", "exit(0)\nSTRATEGIES =", "mine.py:23: SystemExit: 0"),
+    "exits": ("STRATEGIES =", "exit(0)\nSTRATEGIES =", "mine.py:24: SystemExit: 0"),
     "import": ("from dataclasses", "import nowhere\nfrom dataclasses", "mine.py:4: ModuleNotFoundError: "),
     "nothing": ("STRATEGIES =", "STRATEGY =", "mine.py:1: adds nothing: expected STRATEGIES = {\"name\": Class}"),
     "near": ("STRATEGIES =", "STRATEGY =", 'did you mean "STRATEGIES"?'),
-    "no dict": ('{"doubling": Doubling}', "[Doubling]", "mine.py:23: STRATEGIES must be a dict"),
+    "no dict": ('{"doubling": Doubling}', "[Doubling]", "mine.py:24: STRATEGIES must be a dict"),
     "no class": ('": Doubling}', '": Doubling(2)}', "a strategy is a frozen dataclass; a Doubling is none"),
     "no dataclass": ("@dataclass(frozen=True)", "", "a strategy is a frozen dataclass; Doubling is none"),
     "not frozen": ("(frozen=True)", "", "STRATEGIES['doubling']: Doubling is a dataclass that is not frozen"),
     "no step": ("def step(", "def stepp(", "Doubling lacks step(self, ctx: fdabench.core.strategy.StepContext"),
     "no init": ("def init(", "def start(", "Doubling lacks init(self, w_D: torch.Tensor)"),
     "other step": ("def step(self, ctx, ", "def step(self, ", "Doubling.step(self, r, channel) should be step("),
-    "built in": ('"doubling"', '"fda"', "mine.py:23: 'fda' is taken: of the strategies, 'fda' is built in"),
-    "other case": ('"doubling"', '"FedAvg"', "mine.py:23: 'FedAvg' is taken: of the strategies, 'fedavg' is built in"),
+    "built in": ('"doubling"', '"fda"', "mine.py:24: 'fda' is taken: of the strategies, 'fda' is built in"),
+    "other case": ('"doubling"', '"FedAvg"', "mine.py:24: 'FedAvg' is taken: of the strategies, 'fedavg' is built in"),
     "name": ('"doubling"', '"../doubling"', "a name has only letters, digits"),
     "long name": ('"doubling"', '"a" * 5000', "at most 64"),
     "number for a name": ('"doubling"', "3", "a name has only letters, digits"),
-    "own name": ("first: Count", "name: str", "mine.py:23: doubling: the field 'name' is a key that the suite's table"),
+    "own name": ("first: Count", "name: str", "mine.py:24: doubling: the field 'name' is a key that the suite's table"),
     "tensor": ("first: Count", "first: StepResult", "the field 'first': a suite can give numbers, strings"),
-    "annotation": ("first: Count", "first: 'Cuont'", "mine.py:23: doubling: name 'Cuont' is not defined"),
+    "annotation": ("first: Count", "first: 'Cuont'", "mine.py:24: doubling: name 'Cuont' is not defined"),
     "theta": ("first: Count", "theta: str", "the field 'theta': results take it for a number"),
     "monitor": ("first: Count", "monitor: str", "the field 'monitor': results take it for a component"),
     "list": ("first: Count", "first: list[int]", "the field 'first': a suite can give numbers, strings"),
-    "private": ("first: Count", "_first: int", "mine.py:23: doubling: "),
+    "private": ("first: Count", "_first: int", "mine.py:24: doubling: "),
 }  # fmt: skip
 
 
@@ -327,7 +327,7 @@ def test_two_plugins_with_one_name_are_refused_with_both_places(own: InProcess) 
     change("own.toml", '["mine.py"]', '["mine.py", "sub/other.py"]')
     said = refused(own)
     assert (
-        "plugins.1: sub/other.py:26: 'doubling' is taken: of the strategies, 'doubling' is added by mine.py:23" in said
+        "plugins.1: sub/other.py:24: 'doubling' is taken: of the strategies, 'doubling' is added by mine.py:24" in said
     )
     shutil.move("sub/other.py", "sub/mine.py")
     change("own.toml", "sub/other.py", "sub/mine.py")
@@ -345,7 +345,7 @@ def test_a_file_that_is_extended_brings_its_plugins_relative_to_itself(own: InPr
     assert "plug-in base/mine.py adds strategies.doubling" in said.stderr
     assert "plug-in over.py adds strategies.twice" in said.stderr
     change("base/mine.py", "class Doubling:", "class Doubling")
-    assert "base/own.toml:3: plugins.0: base/mine.py:9: SyntaxError" in refused(own)
+    assert "base/own.toml:3: plugins.0: base/mine.py:10: SyntaxError" in refused(own)
 
 
 def test_no_code_is_run_where_no_plugin_is_named(own: InProcess) -> None:
@@ -428,7 +428,7 @@ class Half:
     def init(self, w_D):
         return ()
 
-    def update(self, w_D, u_D, state):
+    def update(self, w_D, u_D, state, info):
         return w_D + self.share * u_D, state
 
 
@@ -484,7 +484,7 @@ def test_everything_can_be_a_users_own(own: InProcess, fdabench_in: Fdabench) ->
     runs = pd.read_parquet("results/own/runs.parquet").set_index("label")
     assert set(runs["state"]) == {"done"}
     names = ["dataset", "model", "partition", "monitor", "server", "optimizer", "num_parameters"]
-    assert runs.loc["NormFDA", names].tolist() == ["mine", "net", "stripes(width=1)", "norm", "half", "plain", 650]
+    assert runs.loc["NormFDA half", names].tolist() == ["mine", "net", "stripes(width=1)", "norm", "half", "plain", 650]
     assert own("report", "results/own").exit_code == 0
     assert own("cite", "own.toml").exit_code == 0
     change("mine.py", "return s_S[0]", "return 2 * s_S[0]")

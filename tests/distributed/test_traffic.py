@@ -150,7 +150,7 @@ def test_less_than_nothing_is_not_measured(
     counted = iter([0, idle, *readings])
     monkeypatch.setattr(wire, "interface_rx_bytes", lambda interface: next(counted))
     watched = wire.TrafficMeter(OneProcess(), Ledger(), (1,))  # type: ignore[arg-type]
-    with watched("model", 500):
+    with watched("model", 500, "all_reduce"):
         pass
     (row,) = watched.gather_all_ranks()
     assert row.received_bytes == received

@@ -35,8 +35,7 @@ from fdabench.strategies.fedavg import FedAvg
 from fdabench.suite.cell import Cell
 from support.cells import STATEFUL
 
-Cells = Callable[..., list[Cell]]
-STEPS = 24
+Cells, STEPS = Callable[..., list[Cell]], 24
 KINDS = ["Synchronous", "DDP", "FedAvg", "FedAdam", "FedAvgM", "NaiveFDA", "LinearFDA", "SketchFDA", "ExactFDA"]
 
 

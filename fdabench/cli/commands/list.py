@@ -116,9 +116,11 @@ def _key(member: ComponentField) -> str:
         return ""
     if member.has_tag(STEPS_TAG):
         keys = " | ".join(member.duration_keys)
-        return f"{keys} = {member.default}" if member.default is None else keys
+        return f"{keys} (optional)" if member.default is None else keys
     if member.required:
         return member.name
+    if member.default is None:
+        return f"{member.name} (optional)"
     default = member.default_kind or member.default
     return (
         f"{member.name} = {float(default):g}" if isinstance(default, float | Fraction) else f"{member.name} = {default}"
