@@ -87,8 +87,6 @@ DRIVER = """
 import json, sys
 from typer.testing import CliRunner
 from fdabench.cli.main import app
-from support.digits_results import make_lock
-from support.digits_results import make_lock
 if __name__ == "__main__":
     said = [CliRunner().invoke(app, arguments) for arguments in json.loads(sys.argv[1])]
     print(json.dumps([[each.exit_code, each.stdout, each.stderr] for each in said]))

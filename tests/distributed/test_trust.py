@@ -32,7 +32,11 @@ def crew_of(rank: int) -> WorkerGroupState:
     """Of another size in every process."""
     rows = torch.full((rank + 1, 3), float(rank))
     return WorkerGroupState(
-        rows, torch.zeros(rank + 1, 0), [{"step": torch.tensor(1.0)}] * (rank + 1), [{}] * (rank + 1)
+        rows,
+        torch.zeros(rank + 1, 0),
+        [{"step": torch.tensor(1.0)}] * (rank + 1),
+        [{}] * (rank + 1),
+        {"residual": rows},
     )
 
 

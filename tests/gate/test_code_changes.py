@@ -199,7 +199,9 @@ def refactored(source: Path, target: Path) -> None:
     shutil.copytree(source, target)
     changes: dict[str, Callable[[str], str]] = {
         "strategies/fda.py": lambda text: text.replace("s_S", "mean_S").replace("u_KD", "drift_KD"),
-        "core/strategy.py": lambda text: text.replace("    u_D = channel", "    # the drifts' mean\n    u_D = channel"),
+        "core/sync.py": lambda text: text.replace(
+            "        u_D = channel", "        # the drifts' mean\n        u_D = channel"
+        ),
         "monitors/linear.py": lambda text: text.replace(
             "    def variance_bound", "    # no more than the variance\n    def variance_bound"
         ),
