@@ -11,10 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fdabench.core.codec import Codec
+from fdabench.core.codec import Codec, reply_cost
 from fdabench.core.collective import Collective
 from fdabench.core.counter_rng import derive_key
-from fdabench.core.ledger import ALL_GATHER, ALL_REDUCE, GATHER, Ledger, Operation
+from fdabench.core.ledger import ALL_REDUCE, Ledger, Operation
 
 
 def no_announcement(what: str) -> None:
@@ -98,10 +98,9 @@ class Channel:
         draw_key = derive_key(torch.tensor(self.seed, device=m_KD.device), draw)
         packed_KB = codec.pack(m_KD, derive_key(draw_key, local), draw_key)
         payload = packed_KB.shape[1]
-        down = {"dense": m_KD[0].nbytes, "recode": payload, "all": (collective.num_workers - 1) * payload}
-        operation: Operation = ALL_GATHER if codec.reply == "all" else GATHER
+        operation, down_bytes = reply_cost(codec.reply, payload, m_KD[0].nbytes, collective.num_workers)
         self.before_collective(f"gathers {payload:,} bytes of kind {kind!r}")
-        self.ledger.record(kind, packed_KB[0], operation, down[codec.reply])
+        self.ledger.record(kind, packed_KB[0], operation, down_bytes)
         with self.instrument(kind, payload, operation):
             packed_NB = collective.all_gather(packed_KB)
         sent_ND = codec.unpack(packed_NB, size, draw_key)

@@ -3,9 +3,11 @@
 Shape suffixes: K = workers, D = parameters, B = bytes of a packed message.
 """
 
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from torch import Tensor
+
+from fdabench.core.ledger import ALL_GATHER, GATHER, Operation
 
 Reply = Literal["dense", "recode", "all"]
 """How the mean comes back to the workers. `dense`: as float32 numbers. `recode`: packed by the same codec once more,
@@ -55,3 +57,24 @@ class Codec(Protocol):
             draw_key: as `pack` was given it.
         """
         ...
+
+
+class ReplyCost(NamedTuple):
+    """What comes back to a worker that has sent a packed message."""
+
+    operation: Operation
+    down_bytes: int
+
+
+def reply_cost(reply: Reply, message_bytes: int, dense_bytes: int, num_workers: int) -> ReplyCost:
+    """The collective that a reply makes of packed messages, and the bytes that one worker receives.
+
+    Args:
+        reply: of the codec.
+        message_bytes: bytes of one packed message.
+        dense_bytes: bytes of the same numbers as they are.
+        num_workers: workers in all processes.
+    """
+    if reply == "all":
+        return ReplyCost(ALL_GATHER, (num_workers - 1) * message_bytes)
+    return ReplyCost(GATHER, dense_bytes if reply == "dense" else message_bytes)

@@ -1,6 +1,5 @@
 """Gradient averaging before the local optimizers, as torch's DistributedDataParallel does it (Li et al., VLDB 2020)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar
@@ -12,8 +11,6 @@ from fdabench.core.channel import Channel
 from fdabench.core.strategy import CorrectedGradients, CorrectionUpdate, MeansForecast, PlannedRun, Round, StepContext
 from fdabench.hyperparameters import Steps
 from fdabench.optimizers.base import LocalOptimizer
-
-_UNCHANGED: Mapping[str, Tensor] = {}
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Averaged:
         return CorrectedGradients(channel.mean(ctx.g_KD, "gradient").expand_as(ctx.g_KD))
 
     def end_round(self, ctx: StepContext, r: Round, channel: Channel) -> CorrectionUpdate:
-        return CorrectionUpdate((), _UNCHANGED)
+        return CorrectionUpdate((), {})
 
     def forecast_means(self, run: PlannedRun) -> MeansForecast:
         return MeansForecast(run.steps if self.until is None else min(run.steps, ceil(self.until)), 0)

@@ -1,6 +1,5 @@
 """The proximal term of FedProx (Li et al., MLSys 2020)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,8 +16,6 @@ from fdabench.core.strategy import (
     StepContext,
 )
 from fdabench.hyperparameters import NonNegative
-
-_UNCHANGED: Mapping[str, Tensor] = {}
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Prox:
         return CorrectedGradients(ctx.g_KD + self.mu * (ctx.w_KD - r.anchor_D))
 
     def end_round(self, ctx: StepContext, r: Round, channel: Channel) -> CorrectionUpdate:
-        return CorrectionUpdate((), _UNCHANGED)
+        return CorrectionUpdate((), {})
 
     def forecast_means(self, run: PlannedRun) -> MeansForecast:
         return MeansForecast(0, 0)

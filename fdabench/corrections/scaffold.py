@@ -14,6 +14,7 @@ from fdabench.core.strategy import (
     MeansForecast,
     PlannedRun,
     Round,
+    RoundInfo,
     StepContext,
 )
 from fdabench.optimizers.base import LocalOptimizer
@@ -65,7 +66,7 @@ class Scaffold:
     def end_round(self, ctx: StepContext, r: Round, channel: Channel) -> CorrectionUpdate:
         c_KD, changed = ctx.worker_state[CONTROL], {}
         if self.of == "drift":
-            lr_sum = sum(ctx.lr_at(t) for t in range(r.start, ctx.t + 1))
+            lr_sum = RoundInfo(r.start, ctx.t + 1, ctx.lr_at).lr_sum
             next_KD = c_KD - r.correction + (r.anchor_D - ctx.w_KD) / lr_sum
         else:
             next_KD = ctx.worker_state[GRADIENT_SUM] / (ctx.t + 1 - r.start)

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from fdabench.accounting.costs import CONVENTIONS, Message
 from fdabench.accounting.network_time import CommunicationDemand, demand
-from fdabench.core.codec import Codec
-from fdabench.core.ledger import ALL_GATHER, GATHER
+from fdabench.core.codec import Codec, reply_cost
 from fdabench.core.strategy import HasSyncRule, HasTrafficForecast, MeansForecast, PlannedRun, TrafficForecast
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.optimizers.base import learning_rate, moment_periods
@@ -125,8 +124,8 @@ def forecast_strategy(
 def _packed(codec: Codec, size: RunSize) -> Message:
     """The bytes that one worker sends and receives for the model at a sync with a codec."""
     up = codec.message_size(size.parameters)
-    down = {"dense": BYTES_PER_NUMBER * size.parameters, "recode": up, "all": (size.workers - 1) * up}
-    return Message(up, down[codec.reply], ALL_GATHER if codec.reply == "all" else GATHER)
+    operation, down = reply_cost(codec.reply, up, BYTES_PER_NUMBER * size.parameters, size.workers)
+    return Message(up, down, operation)
 
 
 def forecast_bytes(cell: ResolvedCell, convention: str) -> ByteRange | None:
