@@ -21,9 +21,12 @@ from fdabench.engine.evaluate import model_variance
 from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.loop import CellLoop, StepEvent, train_loop
 from fdabench.engine.workers import TrainingConfig, WorkerGroup, Workers
+from fdabench.execution.backend import RunContext
 from fdabench.execution.events import CellFinished, CellStarted
-from fdabench.execution.local_backend import RunContext, run_cells
+from fdabench.execution.local_backend import LocalBackend
+from fdabench.execution.scheduler import run_cells
 from fdabench.execution.shared_data import load_datasets
+from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.models import MODELS
 from fdabench.models.base import init_model
 from fdabench.monitors.sketch import Sketch
@@ -98,9 +101,15 @@ def cells(count: int) -> dict[str, Any]:
         (root / "many.toml").write_text(text, encoding="utf-8")
         found = read_suite(root / "many.toml").cells
         place = RunContext(
-            ResultsFolder(root / "results"), load_datasets(["digits"], root), torch.device("cpu"), "sequential", 1, 1, 1
+            ResultsFolder(root / "results"),
+            load_datasets(["digits"], root),
+            ExecutionConfig(torch.device("cpu"), "sequential"),
         )
-        moments = [perf_counter() for event in run_cells(found, place) if isinstance(event, CellStarted | CellFinished)]
+        moments = [
+            perf_counter()
+            for event in run_cells(found, place, LocalBackend())
+            if isinstance(event, CellStarted | CellFinished)
+        ]
     return {"what": "cells", "cells": count, "cell_s": (moments[-1] - moments[0]) / count}
 
 

@@ -12,8 +12,11 @@ from cases import BATCH, noise
 
 import fdabench.experiment.recorder as recorder
 from fdabench.engine.allocator import disable_malloc_trim
+from fdabench.execution.backend import RunContext
 from fdabench.execution.events import CellFinished, CellStarted
-from fdabench.execution.local_backend import RunContext, run_cells
+from fdabench.execution.local_backend import LocalBackend
+from fdabench.execution.scheduler import run_cells
+from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import CellJob, train_cells
 from fdabench.results.folder import ResultsFolder
@@ -100,11 +103,13 @@ def rate(jobs: int, epochs: int) -> float:
     cells = cells_of(FEDAVG, epochs, epochs)
     with TemporaryDirectory() as folder:
         place = RunContext(
-            ResultsFolder(Path(folder)), {"mnist": noise("lenet5")}, torch.device("cpu"), "sequential", jobs, 1, 1
+            ResultsFolder(Path(folder)),
+            {"mnist": noise("lenet5")},
+            ExecutionConfig(torch.device("cpu"), "sequential", jobs),
         )
         events = [
             (event, perf_counter())
-            for event in run_cells(cells, place)
+            for event in run_cells(cells, place, LocalBackend())
             if isinstance(event, CellStarted | CellFinished)
         ]
     samples: int = sum(event.record.steps for event, _ in events if isinstance(event, CellFinished)) * 10 * BATCH

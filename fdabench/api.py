@@ -55,10 +55,11 @@ from fdabench.errors import (
     UsageError,
     WorkloadError,
 )
-from fdabench.execution.backend import ComputeOptions, make_context
 from fdabench.execution.events import CellFinished, CellProgress, CellStarted, CellWarning, Event, Idle, log_event
-from fdabench.execution.local_backend import run_cells
+from fdabench.execution.local_backend import LocalBackend
 from fdabench.execution.plugin_data import hash_plugin_data
+from fdabench.execution.preflight import ExecutionOptions, make_context
+from fdabench.execution.scheduler import run_cells
 from fdabench.experiment.status import cell_statuses
 from fdabench.hyperparameters import Count, Decay, NonNegative, PositiveFloat, Seed, Steps, Threshold
 from fdabench.models.base import ModelSpec
@@ -190,11 +191,11 @@ def run_suite(
     hashed = hash_plugin_data([cell.config.dataset for cell in suite.cells], root, suite.registry)
     statuses = cell_statuses(suite.cells, store, hashed.registry)
     to_run = [each.cell for each in statuses if each.status not in ("done", "failed")]
-    context = make_context(to_run, store, hashed, root, ComputeOptions(device, jobs=jobs))
+    context = make_context(to_run, store, hashed, root, ExecutionOptions(device, jobs=jobs))
     store.write_lock(suite.to_lock())
     rotate(store.root)
     with run_log(store.root if to_run else None):
-        for event in run_cells(to_run, context):
+        for event in run_cells(to_run, context, LocalBackend()):
             log_event(event)
             on_event(event)
     results = load(store.root)

@@ -3,7 +3,8 @@
 from contextlib import AbstractContextManager, nullcontext
 
 from fdabench.errors import UsageError, did_you_mean
-from fdabench.execution.backend import LOCAL_BACKEND, Backend
+from fdabench.execution.backend import Backend
+from fdabench.execution.local_backend import LocalBackend
 
 PROCESSES, RAY = EXECUTORS = ("processes", "ray")
 
@@ -30,7 +31,7 @@ def select_backend(
     if name == PROCESSES:
         if ray_address is not None:
             raise UsageError(f"--ray-address {ray_address}: this option requires --executor {RAY}")
-        return nullcontext(LOCAL_BACKEND)
+        return nullcontext(LocalBackend())
     if processes > 1:
         raise UsageError(
             f"--executor {RAY}: Ray runs each cell in one process, so --engine distributed is not allowed; remove it, "

@@ -13,18 +13,17 @@ from typing import Any, NamedTuple
 
 from fdabench.cli.option_values import parse_duration
 from fdabench.errors import UsageError
-from fdabench.execution.distributed_worker import ComputeConfig, run_follower
+from fdabench.execution.distributed_worker import ProcessConfig, run_follower
 from fdabench.execution.plugin_data import hash_plugin_data
 from fdabench.execution.preflight import parse_device, parse_engine
 from fdabench.execution.shared_data import export_datasets, load_datasets
 from fdabench.experiment.distributed_cell import (
-    DistributedConfig,
-    GroupConfig,
     host_store,
     parse_network_interface,
     parse_reduction,
     rendezvous_from_env,
 )
+from fdabench.experiment.execution_config import DistributedConfig, ExecutionConfig
 from fdabench.registry.plugin_loading import pack_plugins
 from fdabench.suite.reader import LoadedSuite
 
@@ -129,9 +128,9 @@ def run_follower_ranks(
         data = load_datasets(names, data_root, hashed.registry, hashed.data)
         with export_datasets(data) as folder:
             del data
-            compute = ComputeConfig(
-                folder, torch_device, parse_engine("auto", torch_device), max(1, threads), pack_plugins(hashed.registry)
+            distributed = launch.config_for_suite(index)
+            config = ExecutionConfig(
+                torch_device, parse_engine("auto", torch_device), threads=max(1, threads), distributed=distributed
             )
-            external = launch.config_for_suite(index).external_rendezvous
-            if external is not None:
-                run_follower(compute, GroupConfig(external, launch.config.mean, launch.config.wire), launch.config.rank)
+            plugins, rendezvous = pack_plugins(hashed.registry), distributed.external_rendezvous
+            run_follower(ProcessConfig(config, plugins, folder, rendezvous=rendezvous), distributed.rank)

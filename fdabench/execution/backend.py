@@ -1,106 +1,112 @@
-"""The interface of backends, which run the cells of a suite: processes of this machine, or a Ray cluster.
+"""The interface of backends, which run batches of cells: processes of this machine, or the tasks of a Ray cluster.
 
-`make_context` checks what a run needs. The command `run` and `api.run_suite` call it before they write anything.
+`execution.scheduler` decides which batch is run when. A backend knows only how a batch is started, heard and stopped.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from fdabench.execution.events import Event
-from fdabench.execution.local_backend import RunContext, run_cells
-from fdabench.execution.plugin_data import HashedData
-from fdabench.execution.preflight import (
-    check_runnable,
-    default_cells_per_batch,
-    default_jobs,
-    parse_device,
-    parse_engine,
-)
-from fdabench.execution.shared_data import load_datasets
-from fdabench.experiment.checkpoint.file import DEFAULT_INTERVAL_S
-from fdabench.experiment.distributed_cell import DistributedConfig, check_devices
-from fdabench.experiment.environment import usable_cores
+from fdabench.datasets.base import DatasetTensors
+from fdabench.execution.events import BackendEvent, CellsLost
+from fdabench.experiment.execution_config import ExecutionConfig
+from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 
 
-class ComputeOptions(NamedTuple):
-    """What a user asks of the machine."""
+@dataclass(frozen=True)
+class RunContext:
+    """What the process that starts a run has loaded for it.
 
-    device: str = "auto"
-    engine: str = "auto"
-    jobs: int | None = None
-    """Processes that run cells at the same time. None: one for each core, or one on a GPU."""
-    threads: int = 0
-    """Of each process. 0: the cores divided by the number of processes."""
-    cells_per_batch: int | None = None
-    """Cells that are computed as one batch, at most. None: as many as fill a GPU; one on a CPU."""
-    checkpoint_s: float = DEFAULT_INTERVAL_S
-    """Seconds between the checkpoints of a cell, at least."""
-
-
-class RunCells(Protocol):
-    """The type of functions such as `execution.local_backend.run_cells`."""
-
-    def __call__(
-        self,
-        cells: Sequence[Cell],
-        context: RunContext,
-        should_stop: Callable[[], bool],
-        previous_attempts: Mapping[str, int] | None,
-    ) -> Generator[Event]: ...
-
-
-def _no_check(cells: Sequence[Cell], context: RunContext) -> None:
-    pass
-
-
-class Backend(NamedTuple):
-    """A backend. `check` is called before anything is written, and raises UsageError if the cells cannot be run."""
-
-    run_cells: RunCells
-    check: Callable[[Sequence[Cell], RunContext], None]
-
-
-LOCAL_BACKEND = Backend(run_cells, _no_check)
-
-
-def make_context(
-    cells: Sequence[Cell],
-    store: ResultsFolder,
-    hashed: HashedData,
-    datasets: Path,
-    options: ComputeOptions,
-    distributed: DistributedConfig | None = None,
-) -> RunContext:
-    """What the cells are computed with, after checking the device, the engine and the data.
+    It is not part of `ExecutionConfig` because no other process receives it: a backend decides how data sets and the
+    code of plug-ins reach its processes.
 
     Args:
-        cells: to be run.
-        store: their results folder.
-        hashed: the data of plug-ins, and the registry.
-        datasets: the folder of the data sets.
-        options: what the user asks for.
-        distributed: the ranks of each cell; None where one process holds all workers.
-
-    Raises:
-        UsageError: the device or the engine is not available.
-        WorkloadError: data cannot be loaded, or a cell cannot be run with it.
+        store: the folder that results are written to.
+        data: the data sets of the cells by name, on the CPU.
+        config: how the cells are executed.
+        registry: the components that the cells name.
     """
-    device = parse_device(options.device)
-    engine = parse_engine("auto" if distributed else options.engine, device)
-    processes = distributed.size if distributed else 1
-    if distributed:
-        check_devices(device, distributed)
-    registry = hashed.registry
-    data = load_datasets([cell.config.dataset for cell in cells], datasets, registry, hashed.data)
-    check_runnable(cells, data, device, registry, processes)
-    jobs = (
-        1
-        if distributed and distributed.external_rendezvous
-        else min(options.jobs or default_jobs(device, processes), max(1, len(cells)))
-    )
-    threads = options.threads or max(1, usable_cores() // (jobs * processes))
-    together = 1 if distributed else options.cells_per_batch or default_cells_per_batch(device, cells)
-    return RunContext(store, data, device, engine, jobs, threads, together, registry, options.checkpoint_s, distributed)
+
+    store: ResultsFolder
+    data: Mapping[str, DatasetTensors]
+    config: ExecutionConfig
+    registry: Registry = BUILT_IN
+
+
+class CellTask(NamedTuple):
+    """A cell to run, unless another run has finished it in a later attempt than `attempts`."""
+
+    cell: Cell
+    attempts: int
+
+
+class Workers(Protocol):
+    """The processes of an open backend. Each runs one batch at a time.
+
+    `max_tries` is the number of times that a cell is started in one run if its process dies each time.
+    """
+
+    max_tries: int
+
+    @property
+    def are_busy(self) -> bool:
+        """Whether a batch is running."""
+        ...
+
+    def free_slots(self, num_waiting: int) -> int:
+        """Return how many batches can be submitted now; may start processes for the other batches that wait.
+
+        Args:
+            num_waiting: batches that wait, at least 1.
+
+        Raises:
+            ProcessLostError: no batch can be run any more.
+        """
+        ...
+
+    def submit(self, tasks: Sequence[CellTask]) -> Iterator[BackendEvent]:
+        """Start a batch in a free slot; the caller exhausts the events.
+
+        Raises:
+            WorkloadError: no process can run the batch.
+        """
+        ...
+
+    def wait(self, timeout_s: float) -> Iterator[BackendEvent]:
+        """Yield what happens; nothing if nothing happens for `timeout_s` seconds.
+
+        A batch ends with a `CellFinished` or a `CellLocked` of each cell, or with a `CellsLost`. After `request_stop` a
+        batch that has not started may end without an event.
+
+        Raises:
+            WorkloadError: processes end before they are ready, or cannot run cells.
+        """
+        ...
+
+    def request_stop(self) -> None:
+        """Have running batches stop at their next step, with checkpoints. Returns at once."""
+        ...
+
+    def record_lost(self, lost: CellsLost) -> CellRecord | None:
+        """Write and return the record of a single lost cell; None while another run holds the cell."""
+        ...
+
+
+class Backend(Protocol):
+    """Where cells are run."""
+
+    def check(self, cells: Sequence[Cell], context: RunContext) -> None:
+        """Check that the cells can be run; called before anything is written.
+
+        Raises:
+            UsageError: they cannot.
+        """
+        ...
+
+    def open(self, context: RunContext) -> AbstractContextManager[Workers]:
+        """Return a context manager of the processes. Those that still run at its end are killed."""
+        ...

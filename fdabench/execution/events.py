@@ -1,6 +1,11 @@
-"""Events of a run: what a backend reports of its cells while they run."""
+"""Events of a run: what is reported of its cells while they run.
+
+`Event` is what `execution.scheduler.run_cells` yields. A backend reports the same events, and those of `BackendEvent`,
+which the scheduler handles itself.
+"""
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from fdabench.experiment.recorder import Progress
@@ -41,7 +46,33 @@ class Idle(NamedTuple):
     """No event for about 0.2 seconds; progress displays use it to refresh."""
 
 
+class CellLocked(NamedTuple):
+    """Another run holds this cell."""
+
+    cell: Cell
+
+
+class CellsLost(NamedTuple):
+    """The process of a batch died, or its node. The cells have not ended."""
+
+    cells: Sequence[Cell]
+    cause: str
+    pid: int | None = None
+    """Of the process, if it ran on this machine."""
+    started: bool = True
+    """Whether the process had started to run the cells."""
+    remark: str = ""
+    """The warning about each cell that is started again; empty: none."""
+
+
+class WorkerFailed(NamedTuple):
+    """A process ends because of an error that is not a cell's. The run stops and raises the error."""
+
+    error: Exception
+
+
 Event = CellStarted | CellProgress | CellWarning | CellFinished | Idle
+BackendEvent = CellStarted | CellProgress | CellWarning | CellFinished | CellLocked | CellsLost | WorkerFailed
 
 
 def log_event(event: Event) -> None:

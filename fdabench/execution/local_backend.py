@@ -1,281 +1,163 @@
-"""The local backend: worker processes on this machine run cells, several at a time.
+"""The local backend: worker processes on this machine run batches of cells."""
 
-`run_cells` yields events; it prints nothing.
-"""
-
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from time import monotonic
 
-import torch
-
-from fdabench.datasets.base import DatasetTensors
 from fdabench.distributed.rendezvous import request_shutdown, wait_for_shutdown
 from fdabench.errors import ProcessLostError, WorkloadError
-from fdabench.execution.batching import batch_cells
-from fdabench.execution.distributed_worker import ComputeConfig
-from fdabench.execution.events import CellFinished, CellProgress, CellStarted, CellWarning, Event, Idle
+from fdabench.execution.backend import CellTask, RunContext, Workers
+from fdabench.execution.distributed_worker import ProcessConfig
+from fdabench.execution.events import BackendEvent, CellFinished, CellLocked, CellsLost, WorkerFailed
 from fdabench.execution.lease import Lease
 from fdabench.execution.shared_data import export_datasets
 from fdabench.execution.worker_handle import WorkerHandle, send, spawn_worker
-from fdabench.execution.worker_main import (
-    CellAdvanced,
-    CellBegan,
-    CellDone,
-    CellLocked,
-    CellRemark,
-    CellTask,
-    StopWorker,
-    WorkerConfig,
-    WorkerFailed,
-    WorkerReady,
-)
-from fdabench.experiment.checkpoint.file import DEFAULT_INTERVAL_S
-from fdabench.experiment.distributed_cell import DistributedConfig
-from fdabench.experiment.status import attempts
+from fdabench.execution.worker_main import StopWorker, WorkerReady
 from fdabench.registry.plugin_loading import pack_plugins
-from fdabench.registry.registry import BUILT_IN, Registry
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 
-TICK_S = 0.2
 MAX_FAILED_STARTS = 3
 ORPHAN_GRACE_S = 15.0
 """Seconds that the leader of a group has to report the failure of another rank before it is killed."""
-LOCK_RETRY_S = 1.0
-"""Seconds between two attempts to acquire a cell that another run holds."""
 
 
-@dataclass(frozen=True)
-class RunContext:
-    """What cells are computed with, and the folder that their results are written to."""
+class LocalBackend:
+    """Worker processes on this machine, each of which holds the leases of its cells."""
 
-    store: ResultsFolder
-    data: Mapping[str, DatasetTensors]
-    device: torch.device
-    engine: str
-    jobs: int
-    """Worker processes that run at the same time, at most."""
-    threads: int
-    """Of each process. With another number sums are rounded in another order."""
-    cells_per_batch: int
-    """Cells that are computed as one batch, at most."""
-    registry: Registry = BUILT_IN
-    checkpoint_s: float = DEFAULT_INTERVAL_S
-    """Seconds between the checkpoints of a cell, at least."""
-    distributed: DistributedConfig | None = None
-    """The ranks of each cell; None where one process holds all workers of a cell."""
+    def check(self, cells: Sequence[Cell], context: RunContext) -> None:
+        """Raise nothing: `preflight.make_context` has checked the device, the engine and the data."""
 
+    @contextmanager
+    def open(self, context: RunContext) -> Iterator[Workers]:
+        """Write the data sets for the processes, and kill all processes at the end.
 
-def _never() -> bool:
-    return False
-
-
-def run_cells(
-    cells: Sequence[Cell],
-    context: RunContext,
-    should_stop: Callable[[], bool] = _never,
-    previous_attempts: Mapping[str, int] | None = None,
-) -> Generator[Event]:
-    """Run all cells, those with the most work first.
-
-    A request to stop ends running cells at their next step, with a checkpoint; other cells do not start. Closing the
-    generator requests a stop as well; if one was requested before, the processes are killed. A cell that another run
-    holds is waited for, and is not run again if that run finishes it.
-
-    A cell whose process dies has the state `lost`. If the process ran several cells as one batch, it is unknown which
-    of them was the cause, so each is run again alone.
-
-    Args:
-        cells: to be run.
-        context: what they are computed with.
-        should_stop: returns whether a stop was requested; called several times a second.
-        previous_attempts: the attempts of each cell before this run was planned, by id. None: read from the results
-            folder.
-
-    Yields:
-        Events, in the order in which they happen.
-
-    Raises:
-        WorkloadError: there is no room for the data, or worker processes end before they are ready.
-        ResultError: the results folder cannot be written.
-    """
-    with export_datasets(context.data) as folder:
-        plugins, log_folder = pack_plugins(context.registry), context.store.root.absolute()
-        compute = ComputeConfig(folder, context.device, context.engine, context.threads, plugins, log_folder)
-        config = WorkerConfig(context.store, compute, context.checkpoint_s)
-        groups = deque(batch_cells(cells, context.cells_per_batch, context.registry))
-        planned_attempts = attempts(cells, context.store) if previous_attempts is None else previous_attempts
-        scheduler = _LocalScheduler(config, context.distributed, context.jobs, groups, should_stop, planned_attempts)
-        try:
-            yield from scheduler.events()
-        except GeneratorExit:
-            # a caller that closes a scheduler which is already stopping does not wait for it
-            if not (scheduler.stopping or should_stop()):
-                scheduler.should_stop = lambda: True
-                deque(scheduler.events(), maxlen=0)
-            raise
-        finally:
-            scheduler.kill()
-            if context.distributed is not None and context.distributed.external_rendezvous is not None:
-                request_shutdown(context.distributed.external_rendezvous)
-                if context.distributed.hosts_store:
-                    wait_for_shutdown(context.distributed.external_rendezvous)
+        Raises:
+            WorkloadError: there is no room for the data.
+        """
+        with export_datasets(context.data) as folder:
+            plugins, log_folder = pack_plugins(context.registry), context.store.root.absolute()
+            workers = _LocalWorkers(ProcessConfig(context.config, plugins, folder, log_folder), context.store)
+            try:
+                yield workers
+            finally:
+                workers.kill()
+                distributed = context.config.distributed
+                if distributed is not None and distributed.external_rendezvous is not None:
+                    request_shutdown(distributed.external_rendezvous)
+                    if distributed.hosts_store:
+                        wait_for_shutdown(distributed.external_rendezvous)
 
 
 @dataclass
-class _LocalScheduler:
-    """Assigns waiting cells to worker processes and turns their messages into events."""
+class _LocalWorkers:
+    """The worker processes. They start when cells wait for them, and run until the backend is closed."""
 
-    config: WorkerConfig
-    distributed: DistributedConfig | None
-    jobs: int
-    waiting: deque[list[Cell]]
-    should_stop: Callable[[], bool]
-    planned_attempts: Mapping[str, int]
-    """Attempts of each cell when the run was planned."""
-    locked_cells: deque[tuple[float, Cell]] = field(default_factory=deque)
-    """Cells that another run holds, with the time of the next attempt to acquire them."""
-    workers: list[WorkerHandle] = field(default_factory=list)
-    stopping: bool = False
+    config: ProcessConfig
+    store: ResultsFolder
+    handles: list[WorkerHandle] = field(default_factory=list)
     failed_starts: int = 0
-    warned_locked: bool = False
-    startup_error: Exception | None = None
+    """Processes that have ended before they were ready, since one was ready."""
+    group_has_ended: bool = False
+    """Whether the process group that another program started has ended; it cannot be started again here."""
+    max_tries: int = 1
 
-    def events(self) -> Iterator[Event]:
-        """Yield events until every cell has ended or, after a request to stop, until no cell is running."""
-        while self.waiting or self.locked_cells or any(child.cells for child in self.workers):
-            if not self.stopping and self.should_stop():
-                self._stop()
-            while self.locked_cells and self.locked_cells[0][0] <= monotonic():
-                self.waiting.append([self.locked_cells.popleft()[1]])
-            self._assign()
-            ready = wait([child.pipe for child in self.workers], TICK_S)
-            if not ready:
-                self._kill_hung_ranks()
-                yield Idle()
-            for child in [child for child in self.workers if child.pipe in ready]:
-                yield from self._on_message(child)
-        if self.startup_error is not None:
-            raise self.startup_error
+    @property
+    def are_busy(self) -> bool:
+        """Whether a process has cells."""
+        return any(worker.cells for worker in self.handles)
+
+    def free_slots(self, num_waiting: int) -> int:
+        """Return the number of idle processes, after starting processes for the other waiting batches."""
+        if self.group_has_ended:
+            raise ProcessLostError("the process group of this run has ended; the same command continues the run")
+        free = sum(not worker.cells for worker in self.handles)
+        while len(self.handles) < self.config.execution.jobs and free < num_waiting:
+            self.handles.append(spawn_worker(self.config, self.store))
+            free += 1
+        return sum(worker.idle for worker in self.handles)
+
+    def submit(self, tasks: Sequence[CellTask]) -> Iterator[BackendEvent]:
+        """Send the batch to an idle process."""
+        worker = next(worker for worker in self.handles if worker.idle)
+        worker.idle, worker.cells = False, {task.cell.id: task.cell for task in tasks}
+        send(worker, tasks)
+        return iter(())
+
+    def wait(self, timeout_s: float) -> Iterator[BackendEvent]:
+        """Read one message of each process that has sent one."""
+        ready = wait([worker.pipe for worker in self.handles], timeout_s)
+        if not ready:
+            self._kill_hung_ranks()
+        for worker in [worker for worker in self.handles if worker.pipe in ready]:
+            yield from self._on_message(worker)
+
+    def request_stop(self) -> None:
+        """Send the request to all processes that have cells."""
+        for worker in self.handles:
+            if worker.cells:
+                send(worker, StopWorker())
+
+    def record_lost(self, lost: CellsLost) -> CellRecord | None:
+        """Write the record of a lost cell, unless another run has continued it; None while that run holds the cell."""
+        (cell,) = lost.cells
+        lease = Lease(self.store, cell.id)
+        if not lease.acquire():
+            return None
+        try:
+            record = self.store.read_record(cell.id) or CellRecord(
+                id=cell.id, state="interrupted", attempts=1, config=cell.config
+            )
+            if record.state == "interrupted" and (record.process is None or record.process.pid == lost.pid):
+                record = record.with_changes({"state": "lost", "error": f"the process of this cell died: {lost.cause}"})
+                self.store.write_record(record)
+            return record
+        finally:
+            lease.release()
 
     def kill(self) -> None:
         """Kill all processes. Running cells keep their last checkpoints."""
-        for child in self.workers:
-            child.kill()
-        self.workers.clear()
+        for worker in self.handles:
+            worker.kill()
+        self.handles.clear()
 
-    def _stop(self) -> None:
-        self.stopping = True
-        self.waiting.clear()
-        self.locked_cells.clear()
-        for child in self.workers:
-            if child.cells:
-                send(child, StopWorker())
-
-    def _assign(self) -> None:
-        """Send cells to idle processes, and start processes for the other waiting cells."""
-        for child in self.workers:
-            if child.idle and self.waiting:
-                group = self.waiting.popleft()
-                child.idle, child.cells = False, {cell.id: cell for cell in group}
-                send(child, [CellTask(cell, self.planned_attempts.get(cell.id, 0)) for cell in group])
-        free = sum(not child.cells for child in self.workers)
-        while len(self.workers) < self.jobs and free < len(self.waiting):
-            self.workers.append(spawn_worker(self.config, self.distributed))
-            free += 1
-
-    def _on_message(self, child: WorkerHandle) -> Iterator[Event]:
+    def _on_message(self, worker: WorkerHandle) -> Iterator[BackendEvent]:
         try:
-            message = child.pipe.recv()
+            message = worker.pipe.recv()
         except (EOFError, OSError):
-            yield from self._on_worker_exit(child)
+            yield from self._on_exit(worker)
             return
         match message:
             case WorkerReady():
-                child.was_ready = child.idle = True
-            case CellBegan(cell_id):
-                yield CellStarted(child.cells[cell_id])
-            case CellAdvanced(cell_id, progress):
-                yield CellProgress(child.cells[cell_id], progress)
-            case CellRemark(cell_id, text):
-                yield CellWarning(child.cells[cell_id], text)
-            case CellLocked(cell_id):
-                yield from self._retry_later(child.cells.pop(cell_id))
-            case CellDone(cell_id, record):
-                yield from self._on_cell_finished(child.cells.pop(cell_id), record)
-            case WorkerFailed(error):
-                child.cells.clear()
-                self.startup_error = error
-                self._stop()
+                worker.was_ready = worker.idle = True
+                return
+            case CellLocked(cell) | CellFinished(cell, _):
+                del worker.cells[cell.id]
+            case WorkerFailed():
+                worker.cells.clear()
+        yield message
 
     def _kill_hung_ranks(self) -> None:
         """Kill processes that hang: those that do not start in time, and leaders that do not report a dead rank."""
-        for child in self.workers:
-            child.check_startup()
-            if child.cells and any(not process.is_alive() for process in child.followers):
-                child.follower_died_at = child.follower_died_at or monotonic()
-                if monotonic() - child.follower_died_at > ORPHAN_GRACE_S:
-                    child.process.kill()
+        for worker in self.handles:
+            worker.check_startup()
+            if worker.cells and any(not process.is_alive() for process in worker.followers):
+                worker.follower_died_at = worker.follower_died_at or monotonic()
+                if monotonic() - worker.follower_died_at > ORPHAN_GRACE_S:
+                    worker.process.kill()
 
-    def _retry_later(self, cell: Cell) -> Iterator[Event]:
-        if not self.warned_locked:
-            yield CellWarning(
-                cell, "another run has locked this cell; this run continues with the other cells and waits for it"
-            )
-        self.warned_locked = True
-        if not self.stopping:
-            self.locked_cells.append((monotonic() + LOCK_RETRY_S, cell))
-
-    def _on_cell_finished(self, cell: Cell, record: CellRecord) -> Iterator[Event]:
-        if record.state == "interrupted" and not self.stopping and not self.should_stop():
-            # the process was stopped from outside, and the run was not
-            self.waiting.append([cell])
-        else:
-            yield CellFinished(cell, record)
-
-    def _on_worker_exit(self, child: WorkerHandle) -> Iterator[Event]:
-        self.workers.remove(child)
-        child.process.join()
-        child.kill()
-        cause = child.describe_exit()
-        self.failed_starts = 0 if child.was_ready else self.failed_starts + 1
+    def _on_exit(self, worker: WorkerHandle) -> Iterator[BackendEvent]:
+        self.handles.remove(worker)
+        worker.process.join()
+        worker.kill()
+        cause = worker.describe_exit()
+        self.failed_starts = 0 if worker.was_ready else self.failed_starts + 1
         if self.failed_starts >= MAX_FAILED_STARTS:
             raise WorkloadError(f"{MAX_FAILED_STARTS} worker processes ended before they were ready: {cause}")
-        if (
-            self.distributed is not None
-            and self.distributed.external_rendezvous is not None
-            and (self.waiting or self.locked_cells)
-        ):
-            # another program, such as torchrun, started the group and may start it again
-            self.startup_error = ProcessLostError(
-                "the process group of this run has ended; the same command continues the run"
-            )
-            self.waiting.clear()
-            self.locked_cells.clear()
-        lost = list(child.cells.values())
-        if len(lost) > 1 and not self.stopping:
-            self.waiting.extend([cell] for cell in lost)
-        elif len(lost) == 1:
-            record = _lost_record(lost[0], self.config.store, child.process.pid, cause)
-            yield from self._retry_later(lost[0]) if record is None else [CellFinished(lost[0], record)]
-
-
-def _lost_record(cell: Cell, store: ResultsFolder, pid: int, cause: str) -> CellRecord | None:
-    """The record of a lost cell, unless another run has continued it; None while that run holds the cell."""
-    lease = Lease(store, cell.id)
-    if not lease.acquire():
-        return None
-    try:
-        record = store.read_record(cell.id) or CellRecord(
-            id=cell.id, state="interrupted", attempts=1, config=cell.config
-        )
-        if record.state == "interrupted" and (record.process is None or record.process.pid == pid):
-            record = record.with_changes({"state": "lost", "error": f"the process of this cell died: {cause}"})
-            store.write_record(record)
-        return record
-    finally:
-        lease.release()
+        # another program, such as torchrun, started the group and may start it again
+        self.group_has_ended = self.config.execution.has_external_group
+        if worker.cells:
+            yield CellsLost(list(worker.cells.values()), cause, worker.process.pid)

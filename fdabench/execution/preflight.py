@@ -1,6 +1,11 @@
-"""Checks cells before anything is written, parses options of devices and engines, and computes default settings."""
+"""What is done before a run writes anything: options are parsed, defaults are chosen, and the cells are checked.
+
+The command `run` and `api.run_suite` call `make_context`.
+"""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -9,16 +14,82 @@ from fdabench.datasets.base import DatasetTensors
 from fdabench.engine.gradients.selection import ENGINES, resolve_engine
 from fdabench.engine.sampling import Indices
 from fdabench.errors import FdabenchError, UsageError, WorkloadError, did_you_mean
+from fdabench.execution.backend import RunContext
+from fdabench.execution.plugin_data import HashedData
+from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.build import make_samplers, partition_data
+from fdabench.experiment.checkpoint.file import DEFAULT_INTERVAL_S
+from fdabench.experiment.distributed_cell import check_devices
 from fdabench.experiment.environment import usable_cores
+from fdabench.experiment.execution_config import DistributedConfig, ExecutionConfig
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.formatting import plural
 from fdabench.registry.compatibility import non_finite_outputs
 from fdabench.registry.plugin_errors import attribute_errors
 from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 
 WORKERS_TO_FILL_ACCELERATOR = 256
+
+
+class ExecutionOptions(NamedTuple):
+    """What a user asks for. `make_context` checks it, and makes an `ExecutionConfig` of it for given cells.
+
+    It is not an `ExecutionConfig` because `auto` and None stand for values that depend on the machine and on the cells.
+    """
+
+    device: str = "auto"
+    engine: str = "auto"
+    jobs: int | None = None
+    """Processes that run cells at the same time. None: one for each core, or one on a GPU."""
+    threads: int = 0
+    """Of each process. 0: the cores divided by the number of processes."""
+    cells_per_batch: int | None = None
+    """Cells that are computed as one batch, at most. None: as many as fill a GPU; one on a CPU."""
+    checkpoint_s: float = DEFAULT_INTERVAL_S
+    """Seconds between the checkpoints of a cell, at least."""
+
+
+def make_context(
+    cells: Sequence[Cell],
+    store: ResultsFolder,
+    hashed: HashedData,
+    datasets: Path,
+    options: ExecutionOptions,
+    distributed: DistributedConfig | None = None,
+) -> RunContext:
+    """What the cells are computed with, after checking the device, the engine and the data.
+
+    Args:
+        cells: to be run.
+        store: their results folder.
+        hashed: the data of plug-ins, and the registry.
+        datasets: the folder of the data sets.
+        options: what the user asks for.
+        distributed: the ranks of each cell; None where one process holds all workers.
+
+    Raises:
+        UsageError: the device or the engine is not available.
+        WorkloadError: data cannot be loaded, or a cell cannot be run with it.
+    """
+    device = parse_device(options.device)
+    engine = parse_engine("auto" if distributed else options.engine, device)
+    processes = distributed.size if distributed else 1
+    if distributed:
+        check_devices(device, distributed)
+    registry = hashed.registry
+    data = load_datasets([cell.config.dataset for cell in cells], datasets, registry, hashed.data)
+    check_runnable(cells, data, device, registry, processes)
+    jobs = (
+        1
+        if distributed and distributed.external_rendezvous
+        else min(options.jobs or default_jobs(device, processes), max(1, len(cells)))
+    )
+    threads = options.threads or max(1, usable_cores() // (jobs * processes))
+    together = 1 if distributed else options.cells_per_batch or default_cells_per_batch(device, cells)
+    config = ExecutionConfig(device, engine, jobs, threads, together, options.checkpoint_s, distributed)
+    return RunContext(store, data, config, registry)
 
 
 def check_runnable(

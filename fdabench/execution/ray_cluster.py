@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from fdabench.errors import UsageError
-from fdabench.execution.local_backend import RunContext
+from fdabench.execution.backend import RunContext
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.formatting import format_bytes, plural
 from fdabench.planning.memory import simulation_bytes
@@ -106,7 +106,7 @@ def check_resources(cells: Sequence[Cell], context: RunContext, jobs: int | None
     Raises:
         UsageError: `--engine distributed` is given, or no node has what a cell needs.
     """
-    if context.distributed is not None:
+    if context.config.distributed is not None:
         raise UsageError(
             "--executor ray: Ray runs each cell in one process, so --engine distributed is not allowed; remove it, or "
             "use --executor processes"
@@ -134,12 +134,12 @@ def alive_nodes() -> list[dict[str, float]]:
 
 def resources_for(cells: Sequence[Cell], context: RunContext, jobs: int | None) -> ResourceRequest:
     """What a batch of cells needs. On an accelerator `jobs` tasks share one."""
-    gpus = 0.0 if context.device.type == "cpu" else 1 / (jobs or 1)
+    gpus = 0.0 if context.config.device.type == "cpu" else 1 / (jobs or 1)
     fields = vars(context.data[cells[0].config.dataset]).values()
     # the data set as received, and on the device
     data_bytes = 2 * sum(value.nbytes for value in fields if isinstance(value, Tensor))
     return ResourceRequest(
-        context.threads,
+        context.config.threads,
         gpus,
         sum(simulation_bytes(ResolvedCell(cell.config, context.registry)) for cell in cells) + data_bytes,
     )

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from fdabench.errors import ResultError
-from fdabench.execution.local_backend import RunContext
+from fdabench.execution.backend import RunContext
 from fdabench.execution.remote_worker import RemoteCell, RemoteResult
 from fdabench.experiment.code_fingerprint import code_hashes
 from fdabench.regular_files import read_regular

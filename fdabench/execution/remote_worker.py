@@ -1,4 +1,4 @@
-"""Runs cells on a node without a shared file system, and the messages between the node and the driver."""
+"""Runs cells on a node without a shared file system, and defines what the node and the driver send each other."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +11,9 @@ import torch
 from fdabench.datasets.base import DatasetTensors
 from fdabench.engine.allocator import disable_malloc_trim
 from fdabench.errors import WorkloadError
+from fdabench.execution.events import CellProgress, CellStarted, CellWarning
 from fdabench.experiment.code_fingerprint import code_hashes
-from fdabench.experiment.recorder import Progress
+from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
 from fdabench.registry.plugin_loading import PackedPlugins
 from fdabench.results.cell_record import CellRecord
@@ -24,12 +25,9 @@ STOP_POLL_S = 0.5
 
 
 class RemoteConfig(NamedTuple):
-    """The settings of a run, which are the same for all its cells."""
+    """What a node is sent, the same for all cells of a run: the settings, and the code of the plug-ins."""
 
-    device: str
-    engine: str
-    threads: int
-    checkpoint_s: float
+    execution: ExecutionConfig
     plugins: PackedPlugins
 
 
@@ -50,47 +48,28 @@ class RemoteResult(NamedTuple):
     files: dict[str, bytes]
 
 
-class RemoteStarted(NamedTuple):
-    """A node has started to run a cell."""
-
-    cell_id: str
-
-
-class RemoteProgress(NamedTuple):
-    """A running cell was evaluated."""
-
-    cell_id: str
-    progress: Progress
-
-
-class RemoteWarning(NamedTuple):
-    """A problem that does not end the cell."""
-
-    cell_id: str
-    text: str
-
-
-Message = RemoteStarted | RemoteProgress | RemoteWarning
+NodeEvent = CellStarted | CellProgress | CellWarning
+"""What a node sends while it runs cells. Their records and files are what its task returns."""
 
 
 class MessageActor:
     """A Ray actor on the node of the driver.
 
-    Nodes append messages, which the driver drains, and poll whether the driver has requested a stop.
+    Nodes append events, which the driver drains, and poll whether the driver has requested a stop.
     """
 
     def __init__(self) -> None:
-        self._messages: list[Message] = []
+        self._events: list[NodeEvent] = []
         self._stopping = False
 
-    def put(self, message: Message) -> None:
-        """Append a message; nodes call this."""
-        self._messages.append(message)
+    def put(self, event: NodeEvent) -> None:
+        """Append an event; nodes call this."""
+        self._events.append(event)
 
-    def drain(self) -> list[Message]:
-        """Return and remove all messages; the driver calls this."""
-        messages, self._messages = self._messages, []
-        return messages
+    def drain(self) -> list[NodeEvent]:
+        """Return and remove all events; the driver calls this."""
+        events, self._events = self._events, []
+        return events
 
     def request_stop(self) -> None:
         """Request that all cells stop; the driver calls this."""
@@ -105,7 +84,7 @@ def run_remote_cells(
     config: RemoteConfig,
     remote_cells: Sequence[RemoteCell],
     data: Mapping[str, Any],
-    send: Callable[[Message], None],
+    send: Callable[[NodeEvent], None],
     should_stop: Callable[[], bool],
 ) -> list[RemoteResult]:
     """Run cells of one data set as one batch, in a temporary results folder.
@@ -114,7 +93,7 @@ def run_remote_cells(
         config: the settings of the run.
         remote_cells: the cells, with equal `batch_key`.
         data: the fields of the `DatasetTensors`.
-        send: sends a message to the driver.
+        send: sends an event to the driver.
         should_stop: reads from the driver whether a stop was requested.
 
     Returns:
@@ -124,25 +103,26 @@ def run_remote_cells(
         WorkloadError: fdabench or a plug-in differs between the two machines.
     """
     disable_malloc_trim()
-    torch.set_num_threads(config.threads)
-    registry, device = config.plugins.unpacked(), torch.device(config.device)
+    torch.set_num_threads(config.execution.threads)
+    registry = config.plugins.unpacked()
     for remote_cell in remote_cells:
         _check_code(remote_cell, code_hashes(remote_cell.cell.config, registry))
-    on_device = DatasetTensors(**data).to(device)
-    context = ExecutionContext(device, config.engine, lambda name: on_device, config.checkpoint_s, registry)
+    on_device = DatasetTensors(**data).to(config.execution.device)
+    context = ExecutionContext(config.execution, lambda name: on_device, registry)
     with TemporaryDirectory(prefix="fdabench-cells-") as folder, _StopPoller(should_stop) as stop:
         store = ResultsFolder(Path(folder))
+        cells = {remote_cell.cell.id: remote_cell.cell for remote_cell in remote_cells}
         for remote_cell in remote_cells:
             _unpack(remote_cell, store)
-            send(RemoteStarted(remote_cell.cell.id))
-        # this call returns only after the driver has received the messages before it
+            send(CellStarted(remote_cell.cell))
+        # this call returns only after the driver has received the events before it
         should_stop()
         callbacks = CellCallbacks(
-            lambda cell_id, progress: send(RemoteProgress(cell_id, progress)),
+            lambda cell_id, progress: send(CellProgress(cells[cell_id], progress)),
             stop.is_set,
-            lambda cell_id, text: send(RemoteWarning(cell_id, text)),
+            lambda cell_id, text: send(CellWarning(cells[cell_id], text)),
         )
-        records = run_cells_batched([remote_cell.cell for remote_cell in remote_cells], store, context, callbacks)
+        records = run_cells_batched(list(cells.values()), store, context, callbacks)
         return [RemoteResult(record, _files(store.cell_dir(record.id))) for record in records]
 
 

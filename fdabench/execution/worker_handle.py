@@ -11,9 +11,9 @@ from time import monotonic
 from typing import Any
 
 from fdabench.distributed.rendezvous import LEADER, open_local_store
-from fdabench.execution.distributed_worker import BLOCKED_SIGNALS, run_local_follower
-from fdabench.execution.worker_main import WorkerConfig, worker_main
-from fdabench.experiment.distributed_cell import DistributedConfig, GroupConfig
+from fdabench.execution.distributed_worker import BLOCKED_SIGNALS, ProcessConfig, run_local_follower
+from fdabench.execution.worker_main import worker_main
+from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 
 START_TIMEOUT_S = 300.0
@@ -38,7 +38,7 @@ class WorkerHandle:
     """When a follower was found dead, on the monotonic clock; 0 before."""
     followers: list[Any] = field(default_factory=list)
     """The other ranks of its group, if this run started them."""
-    store: Any = None
+    rendezvous_store: Any = None
     """The store of the rendezvous; it exists as long as this reference."""
 
     def check_startup(self) -> None:
@@ -62,26 +62,23 @@ class WorkerHandle:
         self.pipe.close()
 
 
-def spawn_worker(config: WorkerConfig, distributed: DistributedConfig | None) -> WorkerHandle:
+def spawn_worker(config: ProcessConfig, store: ResultsFolder) -> WorkerHandle:
     """Start a worker process and, for distributed cells, its followers."""
-    if distributed is None:
-        return _spawn(config)
-    if distributed.external_rendezvous is not None:
-        return _spawn(
-            config._replace(group=GroupConfig(distributed.external_rendezvous, distributed.mean, distributed.wire))
-        )
-    store, rendezvous = open_local_store(distributed.size, distributed.timeout_s)
-    group = GroupConfig(rendezvous, distributed.mean, distributed.wire)
-    child = _spawn(config._replace(group=group))
-    child.store = store
+    distributed = config.execution.distributed
+    if distributed is None or distributed.external_rendezvous is not None:
+        return _spawn(config._replace(rendezvous=distributed and distributed.external_rendezvous), store)
+    rendezvous_store, rendezvous = open_local_store(distributed.size, distributed.timeout_s)
+    config = config._replace(rendezvous=rendezvous)
+    child = _spawn(config, store)
+    child.rendezvous_store = rendezvous_store
     for rank in range(LEADER + 1, distributed.size):
-        child.followers.append(_start_process(run_local_follower, config.compute, group, rank))
+        child.followers.append(_start_process(run_local_follower, config, rank))
     return child
 
 
-def _spawn(config: WorkerConfig) -> WorkerHandle:
+def _spawn(config: ProcessConfig, store: ResultsFolder) -> WorkerHandle:
     parent_end, child_end = mp.get_context("spawn").Pipe()
-    process = _start_process(worker_main, child_end, config)
+    process = _start_process(worker_main, child_end, config, store)
     child_end.close()
     return WorkerHandle(process, parent_end)
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import torch
 
@@ -19,9 +19,10 @@ from fdabench.distributed.coordinator import RankCoordinator
 from fdabench.distributed.process_group import Reduction, TorchProcessGroup
 from fdabench.distributed.rendezvous import LEADER, Rendezvous
 from fdabench.distributed.traffic_meter import interface_rx_bytes
-from fdabench.engine.workers import GradientFnFactory
+from fdabench.engine.gradients.selection import ENGINES
 from fdabench.errors import ProcessLostError, UsageError, WorkloadError, did_you_mean
 from fdabench.experiment.checkpoint.encoding import codec_for
+from fdabench.experiment.execution_config import DistributedConfig, ExecutionConfig
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import CellJob, TrainingResult, train_cells
 from fdabench.registry.plugin_errors import failure_of
@@ -31,43 +32,20 @@ CHECK_ENV_VAR = "FDABENCH_CHECK"
 """An environment variable. With 1, all ranks compare each collective with the others before they start it."""
 
 
-class DistributedConfig(NamedTuple):
-    """The processes of each cell: their number, how they average, and how long they wait for each other."""
-
-    size: int
-    mean: Reduction
-    timeout_s: float
-    external_rendezvous: Rendezvous | None = None
-    """The rendezvous of processes that another program has started, such as torchrun; None: this run starts them."""
-    hosts_store: bool = False
-    """Whether this process serves the store of that rendezvous."""
-    wire: str = ""
-    """The network interface whose byte counters are read around each collective; empty: none."""
-    rank: int = LEADER
-    """Of this process."""
-
-    @property
-    def is_rank_zero(self) -> bool:
-        return self.rank == LEADER
-
-
-class GroupConfig(NamedTuple):
-    """The rendezvous of one group of ranks, and how it averages."""
-
-    rendezvous: Rendezvous
-    mean: Reduction
-    wire: str
-
-
 @dataclass(frozen=True)
 class RankContext:
-    """The connection and settings with which one rank trains its part of a cell."""
+    """What one rank trains its part of a cell with.
+
+    It is not part of `ExecutionConfig` because the connection to the other ranks belongs to one process.
+
+    Args:
+        member: the connection to the other ranks.
+        config: the settings of the run, with the device of this rank.
+        registry: the components that cells name.
+    """
 
     member: RankCoordinator
-    mean: Reduction
-    wire: str
-    device: torch.device
-    engine: GradientFnFactory
+    config: ExecutionConfig
     registry: Registry
 
 
@@ -136,15 +114,20 @@ def _load_same(
 def _run_command(
     job: CellJob, load: Callable[[str], DatasetTensors], rank_context: RankContext, should_stop: Callable[[], bool]
 ) -> TrainingResult | Exception:
-    member = rank_context.member
+    member, config = rank_context.member, rank_context.config
     try:
-        codec = codec_for(job.cell.config, rank_context.registry, rank_context.device)
+        codec = codec_for(job.cell.config, rank_context.registry, config.device)
         process_group = TorchProcessGroup(
-            member.rank, member.size, rank_context.mean, os.environ.get(CHECK_ENV_VAR) == "1", rank_context.wire, codec
+            member.rank,
+            member.size,
+            config.reduction,
+            os.environ.get(CHECK_ENV_VAR) == "1",
+            config.network_interface,
+            codec,
         )
-        member.init_process_group(rank_context.device)
+        member.init_process_group(config.device)
         data = load(job.cell.config.dataset)
-        (done,) = train_cells([job], data, rank_context.engine, should_stop, process_group)
+        (done,) = train_cells([job], data, ENGINES[config.engine], should_stop, process_group)
     except BaseException as error:
         # an error of a plug-in, a cell or a connection is reported to the other ranks
         failure = failure_of(error, rank_context.registry)

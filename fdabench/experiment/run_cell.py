@@ -20,12 +20,13 @@ from fdabench.datasets.base import DatasetTensors
 from fdabench.engine.gradients.selection import ENGINES
 from fdabench.errors import ProcessLostError
 from fdabench.experiment.checkpoint.encoding import codec_for
-from fdabench.experiment.checkpoint.file import DEFAULT_INTERVAL_S, CheckpointFile
+from fdabench.experiment.checkpoint.file import CheckpointFile
 from fdabench.experiment.checkpoint.state import CheckpointState
 from fdabench.experiment.checkpoint.state_schema import check, sizes_of
 from fdabench.experiment.code_fingerprint import code_hashes
 from fdabench.experiment.distributed_cell import RankContext, run_as_rank_zero
 from fdabench.experiment.environment import environment
+from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.recorder import Progress
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import CellJob, ResumeError, TrainingResult, train_cells
@@ -60,23 +61,28 @@ class ExecutionMetadata(NamedTuple):
 
 @dataclass(frozen=True)
 class ExecutionContext:
-    """The device, engine and settings that cells run with. `load` returns a data set by name, on the device."""
+    """What one process runs cells with.
 
-    device: torch.device
-    engine: str
+    It is not part of `ExecutionConfig` because its functions and connections exist in one process only.
+
+    Args:
+        config: the settings of the run, with the device of this process.
+        load: returns a data set by name, on the device.
+        registry: the components that cells name.
+        rank_context: the connection to the other ranks; None if this process holds all workers of a cell.
+    """
+
+    config: ExecutionConfig
     load: Callable[[str], DatasetTensors]
-    checkpoint_s: float = DEFAULT_INTERVAL_S
-    """Seconds between checkpoints, at least."""
     registry: Registry = BUILT_IN
     rank_context: RankContext | None = None
-    """The connection of this process to the other ranks; None if it holds all workers of a cell."""
 
     @property
     def execution_metadata(self) -> ExecutionMetadata:
         """How the workers of a cell are distributed and averaged."""
         if self.rank_context is None:
-            return ExecutionMetadata(self.engine, processes=1, mean="ordered")
-        return ExecutionMetadata("distributed", self.rank_context.member.size, self.rank_context.mean)
+            return ExecutionMetadata(self.config.engine, processes=1, mean="ordered")
+        return ExecutionMetadata("distributed", self.rank_context.member.size, self.config.reduction)
 
 
 @dataclass
@@ -133,18 +139,18 @@ def _prepare(cell: Cell, store: ResultsFolder, machine: ExecutionContext, watche
     about: dict[str, object] = {
         "cell": cell.id,
         "code": code_hashes(cell.config, machine.registry),
-        "engine": machine.engine,
+        "engine": machine.config.engine,
     }
     if machine.execution_metadata.mean != "ordered":
         about["sums"] = machine.execution_metadata._asdict()
-    about |= {key: environment(machine.device)[key] for key in _SAME_BITS}
+    about |= {key: environment(machine.config.device)[key] for key in _SAME_BITS}
     checkpoint = CheckpointFile(
         store.checkpoint_path(cell.id),
         about,
-        codec_for(cell.config, machine.registry, machine.device),
+        codec_for(cell.config, machine.registry, machine.config.device),
         lambda state: check(state, sizes_of(cell.id, resolved)),
         on_warning,
-        machine.checkpoint_s,
+        machine.config.checkpoint_s,
     )
     resumed = checkpoint.read()
     if resumed is not None:
@@ -201,7 +207,7 @@ def _train(
     data = machine.load(group[0].cell.config.dataset)
     if machine.rank_context is not None:
         return [run_as_rank_zero(job, data, machine.rank_context, watcher.should_stop) for job in jobs]
-    return train_cells(jobs, data, ENGINES[machine.engine], watcher.should_stop)
+    return train_cells(jobs, data, ENGINES[machine.config.engine], watcher.should_stop)
 
 
 def _write_start_record(
@@ -222,7 +228,7 @@ def _write_start_record(
         resolved=_numbers(begun.resolved),
         seeds=dict(begun.resolved.seeds),
         code=code_hashes(cell.config, machine.registry),
-        environment=environment(machine.device),
+        environment=environment(machine.config.device),
         engine=execution.engine,
         processes=execution.processes,
         mean=execution.mean,

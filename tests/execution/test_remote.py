@@ -9,36 +9,37 @@ import pytest
 import torch
 
 from fdabench.errors import WorkloadError
-from fdabench.execution.local_backend import RunContext
+from fdabench.execution.backend import RunContext
+from fdabench.execution.events import CellProgress, CellStarted
 from fdabench.execution.remote_folder import record_lost, record_result, record_started
 from fdabench.execution.remote_worker import (
-    Message,
+    NodeEvent,
     RemoteCell,
     RemoteConfig,
-    RemoteProgress,
     RemoteResult,
-    RemoteStarted,
     run_remote_cells,
 )
 from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.code_fingerprint import code_hashes
+from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.registry.plugin_loading import PackedPlugins
 from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.suite.cell import Cell
 
 DATA = load_datasets(["digits"], Path("no-data"))
-ERRAND = RemoteConfig("cpu", "sequential", 1, 60.0, PackedPlugins())
+ON = ExecutionConfig(torch.device("cpu"), "sequential")
+ERRAND = RemoteConfig(ON, PackedPlugins())
 
 
 def away(cell: Cell, *, record: Any = None, checkpoint: bytes | None = None, stop: Callable[[], bool] = bool) -> Any:
-    heard: list[Message] = []
+    heard: list[NodeEvent] = []
     parcel = RemoteCell(cell, code_hashes(cell.config), record, checkpoint)
     (left,) = run_remote_cells(ERRAND, [parcel], asdict(DATA["digits"]), heard.append, stop)
     return left, heard
 
 
 def place(root: Path) -> RunContext:
-    return RunContext(ResultsFolder(root), DATA, torch.device("cpu"), "sequential", 1, 1, 1)
+    return RunContext(ResultsFolder(root), DATA, ON)
 
 
 def assert_same_tables(left: ResultsFolder, right: ResultsFolder, cell_id: str) -> None:
@@ -54,8 +55,8 @@ def test_a_remote_cell_returns_the_files_that_a_local_cell_writes(ran: Any, tmp_
         left, heard = away(cell)
         record_result(left, there.store)
         assert_same_tables(there.store, ran.store, cell.id)
-        assert heard[0] == RemoteStarted(cell.id)
-        assert all(isinstance(message, RemoteProgress) for message in heard[1:])
+        assert heard[0] == CellStarted(cell)
+        assert all(isinstance(message, CellProgress) for message in heard[1:])
         mine, its = there.store.read_record(cell.id), ran.store.read_record(cell.id)
         assert mine is not None
         assert its is not None

@@ -12,9 +12,10 @@ import torch
 from fdabench.datasets.base import DatasetTensors
 from fdabench.engine.gradients.selection import ENGINES
 from fdabench.errors import WorkloadError
-from fdabench.execution.batching import batch_cells, estimated_work
 from fdabench.execution.preflight import default_cells_per_batch
+from fdabench.execution.scheduler import batch_cells, estimated_work
 from fdabench.execution.shared_data import export_datasets, load_datasets, mmap_loader
+from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
 from fdabench.experiment.train import CellJob, TrainingResult, train_cells
@@ -72,7 +73,7 @@ def test_a_strategy_that_fails_takes_no_other_cell_with_it(
         raise ZeroDivisionError("the strategy is broken")
 
     monkeypatch.setattr(FedAvg, "step", broken)
-    machine = ExecutionContext(CPU, "sequential", lambda name: load_datasets([name], tmp_path)[name])
+    machine = ExecutionContext(ExecutionConfig(CPU, "sequential"), lambda name: load_datasets([name], tmp_path)[name])
     records = run_cells_batched(mixed, ResultsFolder(tmp_path / "results"), machine, CellCallbacks())
     states = {(record.label, record.state) for record in records}
     assert {label for label, state in states if state == "failed"} == {"FedAvg", "FedAvgM", "FedAdam"}
@@ -89,7 +90,7 @@ def test_cells_that_do_not_fit_together_are_run_one_by_one(
         return train_cells(jobs, *arguments, **options)
 
     monkeypatch.setattr("fdabench.experiment.run_cell.train_cells", small)
-    machine = ExecutionContext(CPU, "sequential", lambda name: load_datasets([name], tmp_path)[name])
+    machine = ExecutionContext(ExecutionConfig(CPU, "sequential"), lambda name: load_datasets([name], tmp_path)[name])
     records = run_cells_batched(cells()[:3], ResultsFolder(tmp_path / "results"), machine, CellCallbacks())
     assert [(record.state, record.together) for record in records] == [("done", 1)] * 3
 

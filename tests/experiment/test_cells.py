@@ -15,9 +15,12 @@ import pytest
 import torch
 
 from fdabench.accounting.costs import CONVENTIONS, total_bytes
+from fdabench.execution.backend import RunContext
 from fdabench.execution.events import CellFinished, CellProgress, CellStarted
-from fdabench.execution.local_backend import RunContext, run_cells
+from fdabench.execution.local_backend import LocalBackend
+from fdabench.execution.scheduler import run_cells
 from fdabench.execution.shared_data import load_datasets
+from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.run_cell import CellCallbacks
 from fdabench.experiment.status import cell_statuses, summarize
@@ -37,7 +40,7 @@ PERIODIC = ["Synchronous", "FedAvg", "FedAdam", "FedAvgM"]
 
 def place(store: ResultsFolder, jobs: int, together: int = 1) -> RunContext:
     digits = load_datasets(["digits"], Path("no-data"))
-    return RunContext(store, digits, torch.device("cpu"), "sequential", jobs, 1, together)
+    return RunContext(store, digits, ExecutionConfig(torch.device("cpu"), "sequential", jobs, 1, together))
 
 
 def ledger(ran: Any, label: str) -> pd.DataFrame:
@@ -272,7 +275,7 @@ def test_a_process_that_dies_loses_its_cell_and_no_other(cells: Cells, tmp_path:
     first, second, *short = [longer(cell) for cell in cells("seeds=[0]")[:2]] + cells("seeds=[0]")[2:4]
     store, killed = ResultsFolder(tmp_path), False
     ended: dict[str, CellRecord] = {}
-    run = run_cells([first, second, *short], place(store, 2))
+    run = run_cells([first, second, *short], place(store, 2), LocalBackend())
     for event in run:
         if isinstance(event, CellProgress) and event.cell == first and not killed:
             os.kill(pid_at(store, first), signal.SIGKILL)
@@ -313,7 +316,7 @@ def pid_at(store: ResultsFolder, cell: Cell) -> int:
 def test_closing_the_run_stops_its_cells(cells: Cells, tmp_path: Path) -> None:
     long = [replace(cell, config=cell.config.with_changes({"budget": {"steps": 100_000}})) for cell in cells()[:3]]
     store = ResultsFolder(tmp_path)
-    events = run_cells(long, place(store, 2))
+    events = run_cells(long, place(store, 2), LocalBackend())
     while not isinstance(next(events), CellStarted):
         pass
     events.close()
@@ -327,7 +330,7 @@ def test_closing_the_run_stops_its_cells(cells: Cells, tmp_path: Path) -> None:
 def test_closing_a_stopping_run_waits_for_no_process(cells: Cells, tmp_path: Path) -> None:
     """A second Ctrl-C may come while the run is told about, not while it waits; the cell's process is halted."""
     cell, store, asked = longer(cells()[0]), ResultsFolder(tmp_path), False
-    events = run_cells([cell], place(store, 1), lambda: asked)
+    events = run_cells([cell], place(store, 1), LocalBackend(), lambda: asked)
     while not isinstance(next(events), CellProgress):
         pass
     os.kill(pid_at(store, cell), signal.SIGSTOP)

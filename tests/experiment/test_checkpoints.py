@@ -22,6 +22,7 @@ from fdabench.core.sync import synchronize
 from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.checkpoint.encoding import FORMAT_VERSION, Codec
 from fdabench.experiment.checkpoint.serialize import NotSerializableError, from_plain, records_for, to_plain
+from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
 from fdabench.models import MODELS
 from fdabench.models.base import Flatten, ModelSpec
@@ -41,7 +42,7 @@ KINDS = ["Synchronous", "DDP", "FedAvg", "FedAdam", "FedAvgM", "NaiveFDA", "Line
 
 def machine(engine: str = "sequential", every_s: float = 3600.0) -> ExecutionContext:
     digits = load_datasets(["digits"], Path("no-data"))["digits"]
-    return ExecutionContext(torch.device("cpu"), engine, lambda name: digits, every_s)
+    return ExecutionContext(ExecutionConfig(torch.device("cpu"), engine, checkpoint_s=every_s), lambda name: digits)
 
 
 def stops_after(steps: int, cells: int = 1) -> Callable[[], bool]:
@@ -110,7 +111,7 @@ def test_cells_on_a_gpu_go_on_to_the_same_bits(cells: Cells, tmp_path: Path, mon
     """Side by side in one matrix, whose steps are CUDA graphs from the third one on."""
     cuda = torch.device("cuda")
     digits = load_datasets(["digits"], Path("no-data"))["digits"].to(cuda)
-    on_cuda = ExecutionContext(cuda, "vectorized", lambda name: digits, 3600.0)
+    on_cuda = ExecutionContext(ExecutionConfig(cuda, "vectorized", checkpoint_s=3600.0), lambda name: digits)
     monkeypatch.setattr(f"{__name__}.machine", lambda engine: on_cuda)
     assert_resumes(all_kinds(cells), tmp_path, "vectorized", [1, 4, 9])
 

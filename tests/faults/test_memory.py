@@ -14,7 +14,10 @@ import typer
 from fdabench.cli.exit_codes import with_exit_codes
 from fdabench.errors import WorkloadError
 from fdabench.execution import worker_handle as birth
-from fdabench.execution.local_backend import RunContext, run_cells
+from fdabench.execution.backend import RunContext
+from fdabench.execution.local_backend import LocalBackend
+from fdabench.execution.scheduler import run_cells
+from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.results.folder import ResultsFolder
 from fdabench.suite.reader import read_suite
 
@@ -59,17 +62,17 @@ def test_processes_that_hang_at_their_start_end_the_run(
 ) -> None:
     start, begun = birth._start_process, []
 
-    def hangs(target: object, pipe: Any, task: object) -> Any:
+    def hangs(target: object, pipe: Any, *arguments: object) -> Any:
         begun.append(start(wait, [pipe], 600))
         return begun[-1]
 
     monkeypatch.setattr(birth, "_start_process", hangs)
     monkeypatch.setattr(birth, "START_TIMEOUT_S", 0.3)
     cells = read_suite(stopped.folder / "hurt.toml").cells[:1]
-    place = RunContext(ResultsFolder(tmp_path), {}, torch.device("cpu"), "sequential", 1, 1, 1)
+    place = RunContext(ResultsFolder(tmp_path), {}, ExecutionConfig(torch.device("cpu"), "sequential"))
     with pytest.raises(
         WorkloadError, match=r"3 worker processes ended before they were ready: it was not ready within 0\.3 s"
     ):
-        list(run_cells(cells, place))
+        list(run_cells(cells, place, LocalBackend()))
     assert not any(process.is_alive() for process in begun)
     assert len(begun) == 3

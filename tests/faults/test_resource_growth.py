@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from fdabench.results.folder import ResultsFolder
+from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.run_cell import ExecutionContext, CellCallbacks, run_cells_batched
 from fdabench.execution.shared_data import load_datasets
 from fdabench.suite.reader import read_suite
@@ -40,7 +41,8 @@ def stop_asked():
         samples.append([sys.getallocatedblocks(), resident, len(os.listdir("/proc/self/fd"))])
     return False
 
-machine = ExecutionContext(torch.device("cpu"), "sequential", lambda name: data[name], checkpoint_s=2.0)
+config = ExecutionConfig(torch.device("cpu"), "sequential", checkpoint_s=2.0)
+machine = ExecutionContext(config, lambda name: data[name])
 (record,) = run_cells_batched([cell], ResultsFolder(Path("out")), machine, CellCallbacks(should_stop=stop_asked))
 sizes = {path.name: path.stat().st_size for path in Path("out").rglob("*") if path.is_file()}
 print(json.dumps({"state": record.state, "steps": record.steps, "samples": samples, "sizes": sizes}))

@@ -10,6 +10,7 @@ import torch
 from fdabench.cell_config import CellConfig
 from fdabench.datasets.base import DatasetTensors
 from fdabench.execution.shared_data import load_datasets
+from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
 from fdabench.experiment.train import CellJob, TrainingResult, train_cells
@@ -29,7 +30,9 @@ def load_dataset(config: CellConfig, root: Path = NO_DATA) -> DatasetTensors:
     return load_datasets([config.dataset], root)[config.dataset]
 
 
-CPU = ExecutionContext(torch.device("cpu"), "sequential", lambda name: load_datasets([name], NO_DATA)[name])
+CPU = ExecutionContext(
+    ExecutionConfig(torch.device("cpu"), "sequential"), lambda name: load_datasets([name], NO_DATA)[name]
+)
 """Where cells of tests run: the processor, one worker after the other."""
 
 

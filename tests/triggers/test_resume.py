@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fdabench.execution.shared_data import load_datasets
+from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
 from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
@@ -34,7 +35,7 @@ def test_a_cell_stopped_at_every_step_has_the_same_syncs(kind: str, tmp_path: Pa
     path.write_text(digits_suite([table], steps=STEPS, every_steps=5, optimizer=COSINE), encoding="utf-8")
     (cell,) = read_suite(path).cells
     digits = load_datasets(["digits"], Path("no-data"))["digits"]
-    on = ExecutionContext(torch.device("cpu"), "sequential", lambda name: digits, 3600.0)
+    on = ExecutionContext(ExecutionConfig(torch.device("cpu"), "sequential", checkpoint_s=3600.0), lambda name: digits)
     whole, broken = ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "broken")
     (record,) = run_cells_batched([cell], whole, on, CellCallbacks())
     assert record.state == "done", record

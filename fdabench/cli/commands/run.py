@@ -19,12 +19,13 @@ from fdabench.cli.progress_notes import ProgressNotes
 from fdabench.cli.stop import StopRequest, capture_signals
 from fdabench.cli.suites import grid_summary, load_suite, results_dir
 from fdabench.datasets.base import data_dir
-from fdabench.execution.backend import Backend, ComputeOptions, make_context
+from fdabench.execution.backend import Backend
 from fdabench.execution.events import CellFinished, Event, log_event
 from fdabench.execution.lease import discard_checkpoints
 from fdabench.execution.plugin_data import hash_plugin_data
-from fdabench.experiment.checkpoint.file import DEFAULT_INTERVAL_S
-from fdabench.experiment.distributed_cell import DistributedConfig
+from fdabench.execution.preflight import ExecutionOptions, make_context
+from fdabench.execution.scheduler import run_cells
+from fdabench.experiment.execution_config import DistributedConfig
 from fdabench.experiment.git import revision_at
 from fdabench.experiment.status import CellStatus, attempts, cell_statuses, mark_all_to_run, summarize
 from fdabench.results.cell_record import FAILURE_STATES
@@ -40,24 +41,6 @@ SOME_FAILED = 3
 """The exit code if a cell failed."""
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ExecutionOptions:
-    """The options of `run` for where and how cells are computed.
-
-    None stands for a default that depends on the machine.
-    """
-
-    jobs: int | None
-    threads: int
-    device: str
-    engine: str
-    cells_per_batch: int | None
-    checkpoint_every: str | None
-    distributed: DistributedOptions
-    executor: str
-    ray_address: str | None
 
 
 @dataclass(frozen=True)
@@ -80,6 +63,9 @@ class RunOptions:
     out: Path | None
     data_dir: Path | None
     execution: ExecutionOptions
+    distributed: DistributedOptions
+    executor: str
+    ray_address: str | None
     sets: tuple[str, ...]
     seeds: str | None
     selection: SelectionOptions
@@ -97,21 +83,20 @@ def run_suites(request: RunOptions) -> None:
         KeyboardInterrupt, Terminated, TimeLimitReached: the run was stopped and cells are left.
         typer.Exit: a cell failed; the exit code is `SOME_FAILED`.
     """
-    selection = request.selection
-    launch = parse_distributed(request.execution.engine, request.execution.distributed)
+    selection, execution = request.selection, request.execution
+    launch = parse_distributed(execution.engine, request.distributed)
     stop = StopRequest(
         monotonic() + (parse_duration("--max-time", selection.max_time) if selection.max_time else float("inf"))
     )
     suites = [load_suite(path, request.sets, request.seeds) for path in request.suites]
     if launch is not None and not launch.config.is_rank_zero:
-        execution = request.execution
         run_follower_ranks(suites, launch, execution.device, execution.threads, data_dir(request.data_dir))
         return
     failed = False
-    options, processes = request.execution, launch.config.size if launch else 1
+    processes = launch.config.size if launch else 1
     with (
         concluding(request.form) as conclude,
-        select_backend(options.executor, options.ray_address, options.jobs, processes) as backend,
+        select_backend(request.executor, request.ray_address, execution.jobs, processes) as backend,
     ):
         for index, suite in enumerate(suites):
             failed |= _run_suite(
@@ -148,8 +133,7 @@ def _run_suite(
     if request.selection.fresh:
         statuses = mark_all_to_run(statuses)
     to_run = [each.cell for each in statuses if _is_to_run(each, request.selection)]
-    root, options = data_dir(request.data_dir), _compute_options(request.execution)
-    context = make_context(to_run, store, hashed, root, options, distributed)
+    context = make_context(to_run, store, hashed, data_dir(request.data_dir), request.execution, distributed)
     backend.check(to_run, context)
     lock = _freeze(suite)
     store.write_lock(lock)
@@ -161,7 +145,7 @@ def _run_suite(
         with (
             run_log(store.root if to_run else None),
             capture_signals(stop),
-            closing(backend.run_cells(to_run, context, stop.is_requested, previous_attempts)) as events,
+            closing(run_cells(to_run, context, backend, stop.is_requested, previous_attempts)) as events,
         ):
             logger.info("%s: %d of %d cells to run: %s", suite.suite.name, len(to_run), len(selected), suite.source)
             ended = _handle_events(events, reporter, ProgressNotes(store), stop, request.selection.fail_fast)
@@ -214,14 +198,6 @@ def _handle_events(
             reporter.print_line("stopping: running cells stop at their next step; a second Ctrl-C stops at once")
             stopping = True
     return ended
-
-
-def _compute_options(options: ExecutionOptions) -> ComputeOptions:
-    every = options.checkpoint_every
-    every_s = parse_duration("--checkpoint-every", every) if every else DEFAULT_INTERVAL_S
-    return ComputeOptions(
-        options.device, options.engine, options.jobs, options.threads, options.cells_per_batch, every_s
-    )
 
 
 def _results_folder(suite: LoadedSuite, request: RunOptions) -> Path:

@@ -174,17 +174,30 @@ def run(
 
     A cell that is done runs again only if its configuration or its code has changed; `fdabench plan` prints the change.
     """
-    from fdabench.cli.commands.run import ExecutionOptions, RunOptions, SelectionOptions, run_suites
+    from fdabench.cli.commands.run import RunOptions, SelectionOptions, run_suites
     from fdabench.cli.distributed import DistributedOptions
+    from fdabench.cli.option_values import parse_duration
     from fdabench.cli.progress import Verbosity
+    from fdabench.execution.preflight import ExecutionOptions
+    from fdabench.experiment.checkpoint.file import DEFAULT_INTERVAL_S
 
     verbosity = Verbosity.from_flags(quiet, verbose)
     distributed = DistributedOptions(processes, reduction, timeout, network_interface)
-    execution = ExecutionOptions(
-        jobs, threads, device, engine, cells_per_batch, checkpoint_every, distributed, executor, ray_address
-    )
+    checkpoint_s = parse_duration("--checkpoint-every", checkpoint_every) if checkpoint_every else DEFAULT_INTERVAL_S
+    execution = ExecutionOptions(device, engine, jobs, threads, cells_per_batch, checkpoint_s)
     selection = SelectionOptions(chosen, shard, fresh, retry_failed, fail_fast, max_time)
     request = RunOptions(
-        tuple(suites), out, data_dir, execution, tuple(sets or ()), seeds, selection, verbosity, output_format.value
+        tuple(suites),
+        out,
+        data_dir,
+        execution,
+        distributed,
+        executor,
+        ray_address,
+        tuple(sets or ()),
+        seeds,
+        selection,
+        verbosity,
+        output_format.value,
     )
     run_suites(request)
