@@ -44,6 +44,15 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class BackendOptions:
+    """The options of `run` for where cells are computed."""
+
+    executor: str
+    ray_address: str | None
+    distributed: DistributedOptions
+
+
+@dataclass(frozen=True)
 class SelectionOptions:
     """The options of `run` for which cells are run, and when the run stops."""
 
@@ -63,9 +72,7 @@ class RunOptions:
     out: Path | None
     data_dir: Path | None
     execution: ExecutionOptions
-    distributed: DistributedOptions
-    executor: str
-    ray_address: str | None
+    backend: BackendOptions
     sets: tuple[str, ...]
     seeds: str | None
     selection: SelectionOptions
@@ -84,7 +91,7 @@ def run_suites(request: RunOptions) -> None:
         typer.Exit: a cell failed; the exit code is `SOME_FAILED`.
     """
     selection, execution = request.selection, request.execution
-    launch = parse_distributed(execution.engine, request.distributed)
+    launch = parse_distributed(execution.engine, request.backend.distributed)
     stop = StopRequest(
         monotonic() + (parse_duration("--max-time", selection.max_time) if selection.max_time else float("inf"))
     )
@@ -96,7 +103,7 @@ def run_suites(request: RunOptions) -> None:
     processes = launch.config.size if launch else 1
     with (
         concluding(request.form) as conclude,
-        select_backend(request.executor, request.ray_address, execution.jobs, processes) as backend,
+        select_backend(request.backend.executor, request.backend.ray_address, execution.jobs, processes) as backend,
     ):
         for index, suite in enumerate(suites):
             failed |= _run_suite(

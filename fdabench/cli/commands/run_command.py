@@ -57,11 +57,9 @@ def run(
         ),
     ] = None,
     checkpoint_every: Annotated[
-        str | None,
-        typer.Option(
-            "--checkpoint-every", metavar="TIME", rich_help_panel=LIFE, help="Time between checkpoints.  [default: 60s]"
-        ),
-    ] = None,
+        str,
+        typer.Option("--checkpoint-every", metavar="TIME", rich_help_panel=LIFE, help="Time between checkpoints."),
+    ] = "60s",
     data_dir: DataDir = None,
     jobs: Annotated[
         int | None,
@@ -174,30 +172,19 @@ def run(
 
     A cell that is done runs again only if its configuration or its code has changed; `fdabench plan` prints the change.
     """
-    from fdabench.cli.commands.run import RunOptions, SelectionOptions, run_suites
+    from fdabench.cli.commands.run import BackendOptions, RunOptions, SelectionOptions, run_suites
     from fdabench.cli.distributed import DistributedOptions
     from fdabench.cli.option_values import parse_duration
     from fdabench.cli.progress import Verbosity
     from fdabench.execution.preflight import ExecutionOptions
-    from fdabench.experiment.checkpoint.file import DEFAULT_INTERVAL_S
 
     verbosity = Verbosity.from_flags(quiet, verbose)
-    distributed = DistributedOptions(processes, reduction, timeout, network_interface)
-    checkpoint_s = parse_duration("--checkpoint-every", checkpoint_every) if checkpoint_every else DEFAULT_INTERVAL_S
+    checkpoint_s = parse_duration("--checkpoint-every", checkpoint_every)
     execution = ExecutionOptions(device, engine, jobs, threads, cells_per_batch, checkpoint_s)
+    distributed = DistributedOptions(processes, reduction, timeout, network_interface)
+    backend = BackendOptions(executor, ray_address, distributed)
     selection = SelectionOptions(chosen, shard, fresh, retry_failed, fail_fast, max_time)
     request = RunOptions(
-        tuple(suites),
-        out,
-        data_dir,
-        execution,
-        distributed,
-        executor,
-        ray_address,
-        tuple(sets or ()),
-        seeds,
-        selection,
-        verbosity,
-        output_format.value,
+        tuple(suites), out, data_dir, execution, backend, tuple(sets or ()), seeds, selection, verbosity, output_format
     )
     run_suites(request)
