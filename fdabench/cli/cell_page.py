@@ -1,9 +1,11 @@
-"""The text page of one cell, which `fdabench show` prints.
+"""One cell, which `fdabench show` prints: as a page of text, as a JSON object, and its evaluations as a table.
 
-It has the configuration, the outcome, the evaluations, the ledger with its cost under each convention, and the syncs.
+The page has the configuration, the outcome, the evaluations, the ledger with its cost under each convention, and the
+syncs.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import tomli_w
@@ -11,13 +13,63 @@ import tomli_w
 from fdabench.accounting.costs import CONVENTIONS, total_bytes
 from fdabench.cli.cell_results import CellResults
 from fdabench.cli.console import print_result, print_table
-from fdabench.cli.evaluations import COLUMNS, evaluation_records, thinned
 from fdabench.cli.states import live_state
-from fdabench.formatting import format_bytes, format_count, format_duration, format_percent, format_target
+from fdabench.formatting import (
+    DASH,
+    format_bytes,
+    format_count,
+    format_duration,
+    format_percent,
+    format_significant,
+    format_target,
+)
 from fdabench.report.tables.build import records_of
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
-from fdabench.tables import Column, Table, column
+from fdabench.tables import Column, Record, Table, column
+
+
+def _diagnostic(value: Any) -> str:
+    return DASH if value is None else format_significant(float(value))
+
+
+COLUMNS = (
+    column("step", write=format_count),
+    column("epoch", write=lambda epoch: f"{epoch:.2f}"),
+    column("test_accuracy", "accuracy", lambda accuracy: format_percent(accuracy, 2)),
+    column("test_loss", "test loss", format_significant),
+    column("train_loss", "train loss", format_significant),
+    column("bytes_total", "bytes", format_bytes),
+    column("syncs", write=format_count),
+    column("estimate", write=_diagnostic),
+    column("variance", write=_diagnostic),
+)
+
+
+def evaluations_table(cell: CellResults) -> Table:
+    """Return all evaluations. Programs get the columns of the table `evals`, with bytes by the suite's convention."""
+    return Table(evaluation_records(cell), COLUMNS)
+
+
+def evaluation_records(cell: CellResults) -> list[dict[str, Any]]:
+    """Return one record for each evaluation, without the id of the cell."""
+    return records_of(cell.evals.drop(columns="cell_id"))
+
+
+def thinned(rows: Sequence[Record], most: int) -> list[Record]:
+    """Return at most `most` rows, evenly spaced, with the first and the last among them.
+
+    Args:
+        rows: the rows.
+        most: at least 2.
+
+    >>> thinned([{"step": step} for step in range(10)], 3)
+    [{'step': 0}, {'step': 4}, {'step': 9}]
+    """
+    if len(rows) <= most:
+        return list(rows)
+    return [rows[i * (len(rows) - 1) // (most - 1)] for i in range(most)]
+
 
 MOST_EVALUATIONS = 20
 MOST_SYNCS = 12
@@ -150,3 +202,46 @@ def axis(steps: int) -> str:
         if len(text) < room:
             line += text.rjust(room)
     return line
+
+
+_COUNTS = ("step", "step_before", "syncs", "bytes_model", "bytes_state", "bytes_total")
+_SHOWN = ("attempts", "started", "ended", "steps", "wall_s", "remarks", "error", "plugin")
+
+
+def cell_record(results: CellResults) -> dict[str, Any]:
+    """Return everything that the page of the cell shows, and its tables without truncation.
+
+    Accuracies are fractions, bytes are integers over all workers, and times are in seconds.
+    """
+    cell, run = results.cell, results.run
+    record = results.record.to_dict() if results.record else {}
+    return {
+        "folder": results.folder.as_posix(),
+        "id": cell.id,
+        "what": cell.title,
+        "label": cell.label,
+        "reference": cell.is_reference,
+        "seed": cell.config.seed,
+        "state": live_state(ResultsFolder(results.folder), cell.id, results.record),
+        "config": cell.config.to_dict(),
+        **{key: record[key] for key in _SHOWN if key in record},
+        **{key: record.get(key, {}) for key in ("resolved", "environment")},
+        "convention": results.convention,
+        **{key: run[key] for key in ("final_accuracy", "best_accuracy", "syncs", "bytes_total")},
+        "targets": [_restore_integers(row) for row in records_of(results.hits.drop(columns="cell_id"))],
+        "evaluations": evaluation_records(results),
+        "ledger": records_of(results.ledger.drop(columns="cell_id")),
+        "bytes_by_convention": _costs(results) if results.has_result else {},
+        "syncs_at": [int(step) for step in results.rounds["step"]],
+        "rounds": records_of(results.rounds.drop(columns="cell_id")),
+    }
+
+
+def _costs(results: CellResults) -> dict[str, int]:
+    workers = results.cell.config.workers
+    return {name: total_bytes(results.ledger, workers, name).total for name in CONVENTIONS}
+
+
+def _restore_integers(hit: dict[str, Any]) -> dict[str, Any]:
+    """Convert counts to integers. pandas makes a column of integers float if a row misses its target."""
+    return {key: int(value) if key in _COUNTS and value == value else value for key, value in hit.items()}

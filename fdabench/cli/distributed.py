@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from fdabench.cli.option_values import parse_duration
 from fdabench.errors import UsageError
-from fdabench.execution.distributed_worker import ProcessConfig, run_follower
 from fdabench.execution.plugin_data import hash_plugin_data
 from fdabench.execution.preflight import parse_device, parse_engine
 from fdabench.execution.shared_data import export_datasets, load_datasets
+from fdabench.execution.worker_main import ProcessConfig, run_follower
 from fdabench.experiment.distributed_cell import (
     host_store,
     parse_network_interface,

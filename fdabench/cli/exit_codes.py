@@ -1,7 +1,8 @@
 """Converts exceptions to exit codes and messages.
 
 An error of the user is one message. An unexpected exception is a bug in fdabench: its traceback is written to a file,
-and the message has the path of the file.
+and the message has the path of the file. With too little address space, libraries would fail or hang while they are
+loaded, so its limit is checked before that.
 """
 
 import errno
@@ -19,8 +20,7 @@ from typing import NoReturn, ParamSpec
 import typer
 
 from fdabench import __version__
-from fdabench.cli.memory import check_address_space, is_out_of_memory
-from fdabench.errors import FdabenchError
+from fdabench.errors import FdabenchError, UsageError
 from fdabench.results.escaping import escape_control_characters
 
 USAGE, BUG, OUT_OF_TIME, INTERRUPTED, TERMINATED = 2, 70, 75, 130, 143
@@ -122,3 +122,38 @@ def _bug_report() -> str:
     except OSError as error:
         return f"the traceback cannot be written ({error.strerror}): {text.splitlines()[-1]}"
     return f"the traceback is in {name}"
+
+
+LEAST_BYTES = 1_300_000_000
+"""Bytes of address space that fdabench needs at least, measured with two cores and one process.
+
+With less, the files of torch cannot be mapped. In a narrow range of limits, OpenBLAS (part of SciPy) requests its
+buffer in an endless loop while it is loaded, and does not react to signals.
+"""
+_MESSAGES = ("failed to map segment", "cannot allocate memory", "can't allocate memory", "can't start new thread")
+"""Messages of the dynamic loader, of torch and of Python, in exceptions of several types."""
+
+
+def check_address_space() -> None:
+    """Check the limit of the address space, which `ulimit -v` sets. Windows has no such limit.
+
+    Raises:
+        UsageError: the limit is below `LEAST_BYTES`.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_BYTES:
+        raise UsageError(
+            f"the address space is limited to {limit / 1e9:.2f} GB, and fdabench needs at least "
+            f"{LEAST_BYTES / 1e9:.1f} GB; raise the limit, for example with `ulimit -v unlimited`"
+        )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the exception reports too little memory, or that no thread can be started."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return any(text in str(error).lower() for text in _MESSAGES)

@@ -1,4 +1,4 @@
-"""The progress of running cells, read from notes beside their leases. `progress_notes` writes the notes."""
+"""The progress of running cells, read from notes beside their leases. `progress.ProgressNotes` writes the notes."""
 
 from datetime import datetime
 from pathlib import Path

@@ -1,11 +1,12 @@
-"""Reports the progress of a run on stderr.
+"""Reports the progress of a run on stderr, and in notes that `fdabench status` reads.
 
 On a terminal the display is updated in place. In a pipe there is a line for each finished cell, and a line every minute
 if no cell ends.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
 from enum import Enum
 from time import monotonic
 from typing import Protocol, Self
@@ -17,10 +18,13 @@ from rich.text import Text
 
 from fdabench.cli.console import err, print_note
 from fdabench.cli.event_lines import ResultLines, format_progress, format_warning
-from fdabench.errors import UsageError
+from fdabench.cli.pace import note_path
+from fdabench.errors import ResultError, UsageError
 from fdabench.execution import events
 from fdabench.formatting import format_duration
 from fdabench.results.cell_record import FAILURE_STATES
+from fdabench.results.files import remove, write_json
+from fdabench.results.folder import ResultsFolder
 
 HEARTBEAT_S = 60.0
 """Seconds without output after which `PlainReporter` prints a line."""
@@ -186,3 +190,38 @@ class LiveReporter:
     def _draw(self) -> Group:
         lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in self._running.values()]
         return Group(*lines, self._bar)
+
+
+NOTE_INTERVAL_S = 2.0
+"""Seconds between two notes of one cell, at least."""
+
+
+class ProgressNotes:
+    """Writes a note when a cell makes progress and removes it when the cell ends.
+
+    A note that cannot be written is left out, and the run continues.
+    """
+
+    def __init__(self, store: ResultsFolder) -> None:
+        self._store, self._next_write = store, dict[str, float]()
+
+    def on_event(self, event: events.Event) -> None:
+        """Write or remove the note of the cell that the event is about."""
+        if isinstance(event, events.CellProgress):
+            self._write(event)
+        elif isinstance(event, events.CellFinished):
+            with suppress(ResultError):
+                remove(note_path(self._store, event.cell.id))
+
+    def _write(self, event: events.CellProgress) -> None:
+        if monotonic() < self._next_write.get(event.cell.id, 0.0):
+            return
+        self._next_write[event.cell.id] = monotonic() + NOTE_INTERVAL_S
+        progress = event.progress
+        note = {"step": progress.step, "budget": progress.budget, "accuracy": progress.accuracy, "at": _now()}
+        with suppress(ResultError):
+            write_json(note_path(self._store, event.cell.id), note)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from fdabench.datasets.base import DatasetTensors
-from fdabench.execution.events import BackendEvent, CellsLost
+from fdabench.execution.events import BackendEvent, CellFinished, CellLocked, CellsLost
+from fdabench.execution.lease import Lease
 from fdabench.experiment.execution_config import ExecutionConfig
+from fdabench.experiment.status import FINISHED_STATUSES, cell_statuses
 from fdabench.registry.registry import BUILT_IN, Registry
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
@@ -42,6 +44,34 @@ class CellTask(NamedTuple):
 
     cell: Cell
     attempts: int
+
+
+def acquire(task: CellTask, store: ResultsFolder, registry: Registry) -> Lease | CellLocked | CellFinished:
+    """Acquire the lease of a cell that still has to be run.
+
+    Args:
+        task: the cell, and its attempts when the run was planned.
+        store: the results folder.
+        registry: the components that the cell names.
+
+    Returns:
+        The lease, or the event of a cell that another run holds or has finished.
+
+    Raises:
+        ResultError: the results folder cannot be written.
+    """
+    cell, lease = task.cell, Lease(store, task.cell.id)
+    if not lease.acquire():
+        return CellLocked(cell)
+    record = store.read_record(cell.id)
+    if (
+        record is not None
+        and record.attempts > task.attempts
+        and cell_statuses([cell], store, registry)[0].status in FINISHED_STATUSES
+    ):
+        lease.release()
+        return CellFinished(cell, record)
+    return lease
 
 
 class Workers(Protocol):

@@ -14,10 +14,6 @@ from contextlib import suppress
 from filelock import FileLock, Timeout
 
 from fdabench.errors import ResultError
-from fdabench.execution.backend import CellTask
-from fdabench.execution.events import CellFinished, CellLocked
-from fdabench.experiment.status import FINISHED_STATUSES, cell_statuses
-from fdabench.registry.registry import Registry
 from fdabench.regular_files import check_regular
 from fdabench.results.files import read_json, remove, write_json
 from fdabench.results.folder import ResultsFolder
@@ -82,34 +78,6 @@ class Lease:
             return self._path.stat().st_mtime - self._holder.stat().st_mtime < EXPIRY_S
         except (ResultError, OSError):
             return False
-
-
-def acquire(task: CellTask, store: ResultsFolder, registry: Registry) -> Lease | CellLocked | CellFinished:
-    """Acquire the lease of a cell that still has to be run.
-
-    Args:
-        task: the cell, and its attempts when the run was planned.
-        store: the results folder.
-        registry: the components that the cell names.
-
-    Returns:
-        The lease, or the event of a cell that another run holds or has finished.
-
-    Raises:
-        ResultError: the results folder cannot be written.
-    """
-    cell, lease = task.cell, Lease(store, task.cell.id)
-    if not lease.acquire():
-        return CellLocked(cell)
-    record = store.read_record(cell.id)
-    if (
-        record is not None
-        and record.attempts > task.attempts
-        and cell_statuses([cell], store, registry)[0].status in FINISHED_STATUSES
-    ):
-        lease.release()
-        return CellFinished(cell, record)
-    return lease
 
 
 def discard_checkpoints(cell_ids: Iterable[str], store: ResultsFolder) -> None:

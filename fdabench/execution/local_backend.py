@@ -9,12 +9,11 @@ from time import monotonic
 from fdabench.distributed.rendezvous import request_shutdown, wait_for_shutdown
 from fdabench.errors import ProcessLostError, WorkloadError
 from fdabench.execution.backend import CellTask, RunContext, Workers
-from fdabench.execution.distributed_worker import ProcessConfig
 from fdabench.execution.events import BackendEvent, CellFinished, CellLocked, CellsLost, WorkerFailed
 from fdabench.execution.lease import Lease
 from fdabench.execution.shared_data import export_datasets
 from fdabench.execution.worker_handle import WorkerHandle, send, spawn_worker
-from fdabench.execution.worker_main import StopWorker, WorkerReady
+from fdabench.execution.worker_main import ProcessConfig, StopWorker, WorkerReady
 from fdabench.registry.plugin_loading import pack_plugins
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from fdabench.errors import WorkloadError
-from fdabench.execution.backend import Backend, CellTask, RunContext, Workers
+from fdabench.execution.backend import Backend, CellTask, RunContext, Workers, acquire
 from fdabench.execution.events import BackendEvent, CellFinished, CellsLost, CellStarted
-from fdabench.execution.lease import REFRESH_INTERVAL_S, Lease, acquire
+from fdabench.execution.lease import REFRESH_INTERVAL_S, Lease
 from fdabench.execution.ray_cluster import alive_nodes, check_resources, connect, resources_for
 from fdabench.execution.remote_folder import make_remote_cell, record_lost, record_result, record_started
 from fdabench.execution.remote_worker import (

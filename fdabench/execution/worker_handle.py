@@ -11,8 +11,7 @@ from time import monotonic
 from typing import Any
 
 from fdabench.distributed.rendezvous import LEADER, open_local_store
-from fdabench.execution.distributed_worker import BLOCKED_SIGNALS, ProcessConfig, run_local_follower
-from fdabench.execution.worker_main import worker_main
+from fdabench.execution.worker_main import BLOCKED_SIGNALS, ProcessConfig, run_local_follower, worker_main
 from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 

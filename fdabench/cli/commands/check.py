@@ -4,22 +4,24 @@ The exit code is 0 if nothing is worse, 1 if something is, and 4 if not everythi
 """
 
 import os
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import typer
+from rich.text import Text
 
 from fdabench.cli.console import print_data, print_note, print_result, print_styled, print_table, print_text, uses_rich
-from fdabench.cli.finding_blocks import render_findings
 from fdabench.errors import NotComparedError, ResultError, UsageError
 from fdabench.gate.baseline.model import ResultsSummary
 from fdabench.gate.baseline.read import read_baseline
 from fdabench.gate.baseline.snapshot import summarize_results
 from fdabench.gate.compare.check import check, check_limits
 from fdabench.gate.compare.settings import read_gate_settings
-from fdabench.gate.compare.verdict import CheckResult
-from fdabench.gate.output.cell_rows import cell_rows
+from fdabench.gate.compare.verdict import CheckResult, Verdict
+from fdabench.gate.output.cell_rows import CellRow, cell_rows
 from fdabench.gate.output.github import annotations, not_compared_annotation
 from fdabench.gate.output.junit import junit
 from fdabench.gate.output.markdown import pr_comment
@@ -155,3 +157,22 @@ def _last_end_time(root: Path) -> str:
     """Return when the last cell ended, without a time zone, as the JUnit schema requires."""
     ends = [record.ended for record in load(root).records.values()]
     return max(ends, default="")[:19] or "1970-01-01T00:00:00"
+
+
+_STYLES = {Verdict.fail: "bold red", Verdict.inconclusive: "yellow", Verdict.better: "green"}
+
+
+def render_findings(rows: Sequence[CellRow], width: int) -> Iterator[Text]:
+    """Yield a line with the verdict, the cell and the id of its worst run, then a line for each metric.
+
+    A table would truncate numbers to the width of its columns.
+
+    Args:
+        rows: the cells with findings.
+        width: columns of the terminal. Longer lines are wrapped between words.
+    """
+    for row in rows:
+        line = Text(row.verdict.value, style=_STYLES.get(row.verdict, "")).append(f"  {row.cell}", style="bold")
+        yield line.append(f"  {row.id}", style="dim") if row.id else line
+        for fact in row.facts:
+            yield from map(Text, textwrap.wrap(fact, max(20, width), initial_indent="  ", subsequent_indent="    "))

@@ -2,26 +2,26 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 import typer
 
-from fdabench.cli.backend import select_backend
 from fdabench.cli.conclusion import concluding
 from fdabench.cli.distributed import DistributedOptions, parse_distributed, run_follower_ranks
 from fdabench.cli.event_lines import ResultLines
 from fdabench.cli.option_values import parse_duration, parse_shard
-from fdabench.cli.progress import ProgressReporter, Verbosity, progress_reporter
-from fdabench.cli.progress_notes import ProgressNotes
+from fdabench.cli.progress import ProgressNotes, ProgressReporter, Verbosity, progress_reporter
 from fdabench.cli.stop import StopRequest, capture_signals
 from fdabench.cli.suites import grid_summary, load_suite, results_dir
 from fdabench.datasets.base import data_dir
+from fdabench.errors import UsageError, did_you_mean
 from fdabench.execution.backend import Backend
 from fdabench.execution.events import CellFinished, Event, log_event
 from fdabench.execution.lease import discard_checkpoints
+from fdabench.execution.local_backend import LocalBackend
 from fdabench.execution.plugin_data import hash_plugin_data
 from fdabench.execution.preflight import ExecutionOptions, make_context
 from fdabench.execution.scheduler import run_cells
@@ -39,6 +39,8 @@ from fdabench.suite.selection import select
 
 SOME_FAILED = 3
 """The exit code if a cell failed."""
+
+PROCESSES, RAY = EXECUTORS = ("processes", "ray")
 
 logger = logging.getLogger(__name__)
 
@@ -210,3 +212,36 @@ def _handle_events(
 def _results_folder(suite: LoadedSuite, request: RunOptions) -> Path:
     several = len(request.suites) > 1
     return request.out / suite.suite.name if request.out and several else results_dir(suite, request.out)
+
+
+def select_backend(
+    name: str, ray_address: str | None, jobs: int | None, processes: int
+) -> AbstractContextManager[Backend]:
+    """Return a context manager that opens and closes the backend for `--executor`.
+
+    Ray is imported only when it is chosen.
+
+    Args:
+        name: the value of `--executor`, one of `EXECUTORS`.
+        ray_address: the value of `--ray-address`, or None.
+        jobs: cells to run at the same time; None lets the backend choose.
+        processes: processes that share the workers of one cell.
+
+    Raises:
+        UsageError: the name is unknown, an address is given without Ray, or Ray is chosen for a cell that needs several
+            processes.
+    """
+    if name not in EXECUTORS:
+        raise UsageError(f"--executor {name}: expected {' or '.join(EXECUTORS)}{did_you_mean(name, EXECUTORS)}")
+    if name == PROCESSES:
+        if ray_address is not None:
+            raise UsageError(f"--ray-address {ray_address}: this option requires --executor {RAY}")
+        return nullcontext(LocalBackend())
+    if processes > 1:
+        raise UsageError(
+            f"--executor {RAY}: Ray runs each cell in one process, so --engine distributed is not allowed; remove it, "
+            f"or use --executor {PROCESSES}"
+        )
+    from fdabench.execution.ray_backend import ray_backend
+
+    return ray_backend(ray_address, jobs)

@@ -4,12 +4,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from fdabench.cli.cell_page import print_page
-from fdabench.cli.cell_record import cell_record
+from fdabench.cli.cell_page import cell_record, evaluations_table, print_page
 from fdabench.cli.cell_results import read_cell_results
 from fdabench.cli.conclusion import print_conclusion
 from fdabench.cli.console import print_data, print_note, print_table
-from fdabench.cli.evaluations import evaluations_table
 from fdabench.errors import ResultError, UsageError, did_you_mean
 from fdabench.formatting import truncate_list
 from fdabench.results.folder import ResultsFolder, corruption_as_result_error
