@@ -1,6 +1,5 @@
 """`fdabench run --executor ray`: on a real Ray of two nodes on this machine, one of which dies; and what it refuses."""
 
-import json
 import os
 import signal
 import socket
@@ -19,6 +18,7 @@ import pandas as pd
 import pytest
 
 import fdabench
+from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
 from support.suites import SKETCH_FDA, SYNCHRONOUS, digits_suite
@@ -123,8 +123,9 @@ def begin(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def records(results: Path) -> list[dict[str, object]]:
-    return [json.loads(path.read_bytes()) for path in results.glob("cells/*/cell.json")]
+def records(results: Path) -> list[CellRecord]:
+    found = [ResultsFolder(results).read_record(path.parent.name) for path in results.glob("cells/*/cell.json")]
+    return [record for record in found if record is not None]
 
 
 def wait_until_under_way(results: Path, count: int) -> None:

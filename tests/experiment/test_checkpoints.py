@@ -109,9 +109,8 @@ def test_a_cell_stopped_at_every_single_step_is_the_same_cell(cells: Cells, tmp_
 @pytest.mark.cuda
 def test_cells_on_a_gpu_go_on_to_the_same_bits(cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Side by side in one matrix, whose steps are CUDA graphs from the third one on."""
-    cuda = torch.device("cuda")
-    digits = load_datasets(["digits"], Path("no-data"))["digits"].to(cuda)
-    on_cuda = ExecutionContext(ExecutionConfig(cuda, "vectorized", checkpoint_s=3600.0), lambda name: digits)
+    cuda, digits = torch.device("cuda"), load_datasets(["digits"], Path("no-data"))["digits"]
+    on_cuda = ExecutionContext(ExecutionConfig(cuda, "vectorized", checkpoint_s=3600.0), lambda _: digits.to(cuda))
     monkeypatch.setattr(f"{__name__}.machine", lambda engine: on_cuda)
     assert_resumes(all_kinds(cells), tmp_path, "vectorized", [1, 4, 9])
 
