@@ -50,19 +50,19 @@ class CellSetup(NamedTuple):
     """Local steps between evaluations."""
     epoch: Fraction
     """Local steps in a nominal epoch."""
-    team: ProcessGroup
+    process_group: ProcessGroup
     """The processes that hold the workers."""
     wire: TrafficMeter | None = None
     """Measures the messages between the processes; None with one process."""
 
 
-def build_cell(cell: ResolvedCell, data: DatasetTensors, team: ProcessGroup = SINGLE_PROCESS) -> CellSetup:
+def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessGroup = SINGLE_PROCESS) -> CellSetup:
     """Build what one process of a group needs to train a cell.
 
     Args:
         cell: the cell, with the components that it names.
         data: its data set, on the device to train on.
-        team: the processes that hold its workers.
+        process_group: the processes that hold its workers.
 
     Raises:
         WorkloadError: a worker is left without a batch, or pretrained weights are not there.
@@ -71,15 +71,16 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, team: ProcessGroup = SI
     config, seeds, device = cell.config, cell.seeds, data.train_x.device
     model = init_model(cell.model, data.shape, data.classes, seeds["weights"]).to(device)
     shards = partition_data(cell, data)
-    held = team.local_workers(len(shards))
-    noise = [derive_seed("worker", {"noise": seeds["noise"], "worker": k}) for k in held]
-    examples, drawn = _local_data(data, shards, make_samplers(cell, shards), held)
+    local = process_group.local_workers(len(shards))
+    noise = [derive_seed("worker", {"noise": seeds["noise"], "worker": k}) for k in local]
+    examples, drawn = _local_data(data, shards, make_samplers(cell, shards), local)
     ledger = Ledger()
-    about = make_consistency_check(config.strategy.kind, ledger, team)
-    wire = TrafficMeter(team, ledger, split_evenly(len(shards), team.size)) if team.size > 1 else None
-    averaging = team.make_collective(averaging_weights(config, shards).to(device))
+    consistency_check = make_consistency_check(config.strategy.kind, ledger, process_group)
+    ranks = process_group.size
+    wire = TrafficMeter(process_group, ledger, split_evenly(len(shards), ranks)) if ranks > 1 else None
+    averaging = process_group.make_collective(averaging_weights(config, shards).to(device))
     codec_seed = derive_seed("codec", {"noise": seeds["noise"]}) & UINT32_MASK
-    channel = Channel(averaging, ledger, about, wire or no_instrumentation, codec_seed)
+    channel = Channel(averaging, ledger, consistency_check, wire or no_instrumentation, codec_seed)
     return CellSetup(
         data,
         examples,
@@ -91,7 +92,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, team: ProcessGroup = SI
         cell.budget_steps,
         cell.eval_period,
         cell.steps_per_epoch,
-        team,
+        process_group,
         wire,
     )
 
@@ -168,17 +169,17 @@ def make_samplers(cell: ResolvedCell, shards: list[Indices]) -> list[Sampler]:
 
 
 def _local_data(
-    data: DatasetTensors, shards: list[Indices], drawn: list[Sampler], held: range
+    data: DatasetTensors, shards: list[Indices], drawn: list[Sampler], local: range
 ) -> tuple[LabeledData, Sequence[Sampler]]:
     """The samples of the workers held by this process, and their samplers; copied only if some are left out."""
-    if len(held) == len(shards):
+    if len(local) == len(shards):
         return LabeledData(data.train_x, data.train_y), drawn
-    mine = np.unique(np.concatenate([shards[k] for k in held]))
+    mine = np.unique(np.concatenate([shards[k] for k in local]))
     place = np.zeros(len(data.train_y), dtype=np.int64)
     place[mine] = np.arange(len(mine))
     at = torch.from_numpy(mine).to(data.train_x.device)
     x = data.train_x.index_select(0, at).contiguous(memory_format=torch.channels_last)
-    return LabeledData(x, data.train_y.index_select(0, at)), [RemappedSampler(drawn[k], place) for k in held]
+    return LabeledData(x, data.train_y.index_select(0, at)), [RemappedSampler(drawn[k], place) for k in local]
 
 
 def averaging_weights(config: CellConfig, shards: list[Indices]) -> Tensor:

@@ -116,8 +116,8 @@ class Recorder:
         """Continue from the state of another recorder, including its time."""
         rows = json.loads(notes["rows"])
         self.evals, self.rounds, self.trace = rows["evals"], rows["rounds"], rows["trace"]
-        held = self._setting.team.local_workers(len(self._setting.shards))
-        self._trained_K2, self._counted = notes["trained"][held.start : held.stop], notes["counted"]
+        local = self._setting.process_group.local_workers(len(self._setting.shards))
+        self._trained_K2, self._counted = notes["trained"][local.start : local.stop], notes["counted"]
         self._last_sync, self.wall_s = notes["last_sync"], notes["wall_s"]
         self._begun = perf_counter() - self.wall_s
 
@@ -171,7 +171,7 @@ class Recorder:
         ledger = pd.DataFrame(setting.channel.ledger.entries)
         syncs = syncs_at(ledger, instant)
         mean_B = setting.channel.collective.mean(moment.b_KB)
-        test = setting.team.broadcast(
+        test = setting.process_group.broadcast(
             lambda: evaluate(setting.group.start, w_D, mean_B, self._test, self._config.precision)
         )
         row = {

@@ -69,7 +69,7 @@ class _TrainedCell(NamedTuple):
     def loop(self) -> CellLoop:
         """Return the training of the cell, which resumes from the checkpoint if there is one."""
         setting = self.setting
-        resumed = setting.team.broadcast(lambda: self.job.checkpoint)
+        resumed = setting.process_group.broadcast(lambda: self.job.checkpoint)
         if resumed is not None:
             setting.channel.ledger.restore(resumed.training.step, resumed.ledger)
             self.recorder.load_state_dict(resumed.recorder)
@@ -80,25 +80,25 @@ class _TrainedCell(NamedTuple):
             self._on_step,
             self.errors.append,
             self._on_step_end,
-            shard_state(resumed, setting.team).training if resumed else None,
+            shard_state(resumed, setting.process_group).training if resumed else None,
         )
 
     def _on_step(self, moment: StepEvent) -> bool:
         self.setting.channel.before_collective("synchronizes" if moment.outcome.synced else "goes on without a sync")
         return self.recorder.on_step(moment)
 
-    def _on_step_end(self, stand: Callable[[], TrainingState]) -> None:
+    def _on_step_end(self, get_state: Callable[[], TrainingState]) -> None:
         state = self.recorder.state
         if state == "interrupted" or (state == "done" and self.control.should_checkpoint()):
             notes = self.recorder.state_dict()
             try:
-                of_all = gather_state(stand(), self.setting.team)
+                gathered = gather_state(get_state(), self.setting.process_group)
             except NotSerializableError as error:
                 # all ranks raise the same error before they communicate
                 self.job.checkpointer.give_up(error)
                 return
-            if of_all is not None:
-                self.job.checkpointer.save(CheckpointState(of_all, self.setting.channel.ledger.entries, notes))
+            if gathered is not None:
+                self.job.checkpointer.save(CheckpointState(gathered, self.setting.channel.ledger.entries, notes))
 
     def result(self) -> TrainingResult | Exception:
         """Return the tables of the cell after the training loop, or the error that ended it."""
@@ -131,8 +131,8 @@ def train_cells(
     jobs: Sequence[CellJob],
     data: DatasetTensors,
     engine: GradientFnFactory = SequentialGradients,
-    stop_asked: Callable[[], bool] = lambda: False,
-    team: ProcessGroup = SINGLE_PROCESS,
+    should_stop: Callable[[], bool] = lambda: False,
+    process_group: ProcessGroup = SINGLE_PROCESS,
 ) -> list[TrainingResult | Exception]:
     """Train cells as one batch.
 
@@ -142,8 +142,8 @@ def train_cells(
         jobs: cells with equal `batch_key` and the same number of completed steps.
         data: the data set of the cells, on the device.
         engine: computes gradients.
-        stop_asked: returns whether to stop at the next step.
-        team: the processes that hold the workers.
+        should_stop: returns whether to stop at the next step.
+        process_group: the processes that hold the workers.
 
     Returns:
         For each cell its result, or the exception that it raised.
@@ -151,10 +151,10 @@ def train_cells(
     Raises:
         WorkloadError, PartitionError: as `build_cell`.
     """
-    settings = [build_cell(job.cell, data, team) for job in jobs]
+    settings = [build_cell(job.cell, data, process_group) for job in jobs]
     training = build_training(jobs[0].cell, settings[0], engine)
     workers = Workers(training, [setting.group for setting in settings])
-    cells = [_cell(job, setting, stop_asked) for job, setting in zip(jobs, settings, strict=True)]
+    cells = [_cell(job, setting, should_stop) for job, setting in zip(jobs, settings, strict=True)]
     try:
         train_loop(workers, [cell.loop() for cell in cells])
     except Exception as error:
@@ -165,11 +165,11 @@ def train_cells(
     return [cell.result() for cell in cells]
 
 
-def _cell(job: CellJob, setting: CellSetup, stop_asked: Callable[[], bool]) -> _TrainedCell:
-    alone = StepControl(stop_asked, job.checkpointer.is_due)
-    wishes = alone if setting.team.size == 1 else BroadcastStepControl(alone, setting.team)
+def _cell(job: CellJob, setting: CellSetup, should_stop: Callable[[], bool]) -> _TrainedCell:
+    local = StepControl(should_stop, job.checkpointer.is_due)
+    control = local if setting.process_group.size == 1 else BroadcastStepControl(local, setting.process_group)
     return _TrainedCell(
-        job, setting, Recorder(setting, job.cell.config, job.cell_id, job.on_progress, wishes.should_stop), wishes, []
+        job, setting, Recorder(setting, job.cell.config, job.cell_id, job.on_progress, control.should_stop), control, []
     )
 
 

@@ -427,7 +427,7 @@ def test_each_process_holds_its_own_workers_samples_only(tmp_path: Path) -> None
     cell = ResolvedCell(read_suite(suite(tmp_path, LONG, 3)).cells[0].config)
     data = load_datasets(["digits"], Path("no-data"))["digits"]
     whole = build_cell(cell, data)
-    first, second = (build_cell(cell, data, team=TorchProcessGroup(rank, 2)) for rank in range(2))
+    first, second = (build_cell(cell, data, process_group=TorchProcessGroup(rank, 2)) for rank in range(2))
     assert len(first.examples.y) == len(whole.shards[0]) + len(whole.shards[1])
     assert len(second.examples.y) == len(whole.shards[2])
     drawn = whole.group.samplers[2].next_batch()

@@ -40,7 +40,7 @@ def train_cell(
     config: CellConfig, root: Path = NO_DATA, stop_asked: Callable[[], bool] = lambda: False
 ) -> TrainingResult:
     """Train one cell without a results folder; raises what the cell raised."""
-    (done,) = train_cells([CellJob("0" * 12, ResolvedCell(config))], load_dataset(config, root), stop_asked=stop_asked)
+    (done,) = train_cells([CellJob("0" * 12, ResolvedCell(config))], load_dataset(config, root), should_stop=stop_asked)
     if isinstance(done, Exception):
         raise done
     return done

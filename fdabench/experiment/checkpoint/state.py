@@ -58,25 +58,27 @@ class NullCheckpointer:
 NO_CHECKPOINTS = NullCheckpointer()
 
 
-def gather_state(state: TrainingState, team: ProcessGroup) -> TrainingState | None:
+def gather_state(state: TrainingState, process_group: ProcessGroup) -> TrainingState | None:
     """Gather the workers of all processes. Returns the whole state in rank 0, and None in other ranks."""
-    parts = team.gather(state.workers)
+    parts = process_group.gather(state.workers)
     return state._replace(workers=WorkerGroupState.concat(parts)) if parts else None
 
 
-def shard_state(snapshot: CheckpointState, team: ProcessGroup) -> CheckpointState:
+def shard_state(snapshot: CheckpointState, process_group: ProcessGroup) -> CheckpointState:
     """Return the part of a state that this process resumes from."""
     workers = snapshot.training.workers
     return snapshot._replace(
-        training=snapshot.training._replace(workers=workers.shard(team.local_workers(len(workers.sampler_states))))
+        training=snapshot.training._replace(
+            workers=workers.shard(process_group.local_workers(len(workers.sampler_states)))
+        )
     )
 
 
 class StepControl:
     """Decides whether to stop and whether to save a checkpoint, in a single process."""
 
-    def __init__(self, stop_asked: Callable[[], bool], due: Callable[[], bool]) -> None:
-        self.should_stop, self.should_checkpoint = stop_asked, due
+    def __init__(self, should_stop: Callable[[], bool], should_checkpoint: Callable[[], bool]) -> None:
+        self.should_stop, self.should_checkpoint = should_stop, should_checkpoint
 
 
 class BroadcastStepControl:
@@ -86,22 +88,22 @@ class BroadcastStepControl:
     `CONTROL_INTERVAL_S` seconds and not in every step, because a step may be short.
     """
 
-    def __init__(self, wishes: StepControl, team: ProcessGroup) -> None:
-        self._wishes, self._team = wishes, team
-        self._left, self._apart, self._spoken, self._keep = 1, 1, monotonic(), False
+    def __init__(self, control: StepControl, process_group: ProcessGroup) -> None:
+        self._control, self._process_group = control, process_group
+        self._steps_left, self._interval_steps, self._broadcast_at, self._checkpoint_due = 1, 1, monotonic(), False
 
     def should_stop(self) -> bool:
-        self._left -= 1
-        if self._left:
+        self._steps_left -= 1
+        if self._steps_left:
             return False
-        stop, self._keep, self._left = self._team.broadcast(self._broadcast_wish)
+        stop, self._checkpoint_due, self._steps_left = self._process_group.broadcast(self._decide)
         return stop
 
     def should_checkpoint(self) -> bool:
-        keep, self._keep = self._keep, False
-        return keep
+        is_due, self._checkpoint_due = self._checkpoint_due, False
+        return is_due
 
-    def _broadcast_wish(self) -> tuple[bool, bool, int]:
-        a_step, self._spoken = (monotonic() - self._spoken) / self._apart, monotonic()
-        self._apart = min(max(int(CONTROL_INTERVAL_S / max(a_step, 1e-6)), 1), 2 * self._apart)
-        return self._wishes.should_stop(), self._wishes.should_checkpoint(), self._apart
+    def _decide(self) -> tuple[bool, bool, int]:
+        step_s, self._broadcast_at = (monotonic() - self._broadcast_at) / self._interval_steps, monotonic()
+        self._interval_steps = min(max(int(CONTROL_INTERVAL_S / max(step_s, 1e-6)), 1), 2 * self._interval_steps)
+        return self._control.should_stop(), self._control.should_checkpoint(), self._interval_steps

@@ -17,8 +17,8 @@ def require(true: bool, where: str, found: Any, expected: str) -> None:
         StateError: it does not.
     """
     if not true:
-        said = f"a tensor of the shape {list(found.shape)}, {found.dtype}" if isinstance(found, Tensor) else repr(found)
-        raise StateError(f"{where} is {said:.80}, expected {expected}")
+        text = f"a tensor of the shape {list(found.shape)}, {found.dtype}" if isinstance(found, Tensor) else repr(found)
+        raise StateError(f"{where} is {text:.80}, expected {expected}")
 
 
 def instance(where: str, found: Any, kind: type) -> None:
