@@ -1,11 +1,14 @@
 """Checks that the model of a plug-in can be applied to the images of a data set. `registry.compatibility` calls it."""
 
+import logging
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fdabench.models.base import ModelSpec, Shape, init_model
+
+logger = logging.getLogger(__name__)
 
 BATCH = 2
 """Images in the batch of the check."""
@@ -36,8 +39,9 @@ def shape_error(architecture: ModelSpec, shape: Shape, classes: int) -> str:
         x = torch.zeros(BATCH, *shape)
         try:
             return _output_error(model, x, classes)
-        except Exception:
-            pass  # an operation may have no meta kernel; an error of the model itself is raised again on the CPU
+        except Exception as error:
+            # an operation may have no meta kernel; an error of the model itself is raised again on the CPU
+            logger.debug("the model cannot be applied on the meta device, so it is applied on the CPU: %s", error)
     return _output_error(init_model(architecture, shape, classes, 0), torch.zeros(BATCH, *shape), classes)
 
 
