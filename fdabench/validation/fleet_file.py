@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field, ValidationError
 from fdabench.accounting.fleets import FLEETS, Fleet
 from fdabench.errors import UsageError, did_you_mean
 from fdabench.regular_files import read_regular
-from fdabench.results.fleet_table import FleetTable
+from fdabench.results.fleets import fleet_of
+from fdabench.results.suite_lock import FleetTable
 from fdabench.validation.messages import STRICT_TABLE, Issue, format_issue, line_origins, table_issues
 from fdabench.validation.toml_text import key_lines
 
@@ -53,7 +54,7 @@ def read_fleets(name: str) -> Mapping[str, Fleet]:
         origins = line_origins(path.as_posix(), key_lines(text))
         faults = [format_issue(_without_kind(issue), origins) for issue in table_issues(error, FleetFile)]
         raise UsageError("\n".join(dict.fromkeys(faults))) from error
-    return {table.name: table.fleet(path.parent) for table in tables}
+    return {table.name: fleet_of(table, path.parent) for table in tables}
 
 
 def _without_kind(issue: Issue) -> Issue:

@@ -16,7 +16,7 @@ from fdabench.accounting.fleets import FLEETS, Fleet, Links, fleet_time, network
 from fdabench.accounting.network_time import NETWORKS, demand_at
 from fdabench.accounting.step_time import Constant, Exponential, Lognormal, Pareto, StepTime, Trace
 from fdabench.errors import ResultError, UsageError
-from fdabench.results.fleet_table import read_trace
+from fdabench.results.fleets import read_trace
 from fdabench.validation.fleet_file import read_fleets
 
 COLUMNS = [
