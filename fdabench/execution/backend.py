@@ -1,6 +1,6 @@
 """The interface of backends, which run batches of cells: processes of this machine, or the tasks of a Ray cluster.
 
-`execution.scheduler` decides which batch is run when. A backend knows only how a batch is started, heard and stopped.
+`execution.scheduler` decides which batch is run when. A backend starts batches, reports their events and stops them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,7 +74,7 @@ def acquire(task: CellTask, store: ResultsFolder, registry: Registry) -> Lease |
     return lease
 
 
-class Workers(Protocol):
+class WorkerPool(Protocol):
     """The processes of an open backend. Each runs one batch at a time.
 
     `max_tries` is the number of times that a cell is started in one run if its process dies each time.
@@ -83,7 +83,7 @@ class Workers(Protocol):
     max_tries: int
 
     @property
-    def are_busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether a batch is running."""
         ...
 
@@ -137,6 +137,6 @@ class Backend(Protocol):
         """
         ...
 
-    def open(self, context: RunContext) -> AbstractContextManager[Workers]:
+    def open(self, context: RunContext) -> AbstractContextManager[WorkerPool]:
         """Return a context manager of the processes. Those that still run at its end are killed."""
         ...

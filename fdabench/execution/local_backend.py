@@ -8,7 +8,7 @@ from time import monotonic
 
 from fdabench.distributed.rendezvous import request_shutdown, wait_for_shutdown
 from fdabench.errors import ProcessLostError, WorkloadError
-from fdabench.execution.backend import CellTask, RunContext, Workers
+from fdabench.execution.backend import CellTask, RunContext, WorkerPool
 from fdabench.execution.events import BackendEvent, CellFinished, CellLocked, CellsLost, WorkerFailed
 from fdabench.execution.lease import Lease
 from fdabench.execution.shared_data import export_datasets
@@ -31,7 +31,7 @@ class LocalBackend:
         """Raise nothing: `preflight.make_context` has checked the device, the engine and the data."""
 
     @contextmanager
-    def open(self, context: RunContext) -> Iterator[Workers]:
+    def open(self, context: RunContext) -> Iterator[WorkerPool]:
         """Write the data sets for the processes, and kill all processes at the end.
 
         Raises:
@@ -39,11 +39,11 @@ class LocalBackend:
         """
         with export_datasets(context.data) as folder:
             plugins, log_folder = pack_plugins(context.registry), context.store.root.absolute()
-            workers = _LocalWorkers(ProcessConfig(context.config, plugins, folder, log_folder), context.store)
+            pool = _LocalPool(ProcessConfig(context.config, plugins, folder, log_folder), context.store)
             try:
-                yield workers
+                yield pool
             finally:
-                workers.kill()
+                pool.kill()
                 distributed = context.config.distributed
                 if distributed is not None and distributed.external_rendezvous is not None:
                     request_shutdown(distributed.external_rendezvous)
@@ -52,7 +52,7 @@ class LocalBackend:
 
 
 @dataclass
-class _LocalWorkers:
+class _LocalPool:
     """The worker processes. They start when cells wait for them, and run until the backend is closed."""
 
     config: ProcessConfig
@@ -65,7 +65,7 @@ class _LocalWorkers:
     max_tries: int = 1
 
     @property
-    def are_busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether a process has cells."""
         return any(worker.cells for worker in self.handles)
 

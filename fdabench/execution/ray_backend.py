@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from fdabench.errors import WorkloadError
-from fdabench.execution.backend import Backend, CellTask, RunContext, Workers, acquire
+from fdabench.execution.backend import Backend, CellTask, RunContext, WorkerPool, acquire
 from fdabench.execution.events import BackendEvent, CellFinished, CellsLost, CellStarted
 from fdabench.execution.lease import REFRESH_INTERVAL_S, Lease
 from fdabench.execution.ray_cluster import alive_nodes, check_resources, connect, resources_for
@@ -67,16 +67,16 @@ class _RayBackend:
         check_resources(cells, context, self.jobs)
 
     @contextmanager
-    def open(self, context: RunContext) -> Iterator[Workers]:
+    def open(self, context: RunContext) -> Iterator[WorkerPool]:
         """Send the data sets to the cluster; cancel all tasks and release their leases at the end."""
         driver_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         actor = ray.remote(MessageActor).options(num_cpus=0, scheduling_strategy=driver_node).remote()
         data = {name: ray.put(asdict(each)) for name, each in context.data.items()}
-        workers = _RayWorkers(context, self.jobs, actor, data)
+        pool = _RayPool(context, self.jobs, actor, data)
         try:
-            yield workers
+            yield pool
         finally:
-            workers.cancel()
+            pool.cancel()
             ray.kill(actor)
 
 
@@ -104,7 +104,7 @@ class _Task:
 
 
 @dataclass
-class _RayWorkers:
+class _RayPool:
     """The submitted tasks, and the actor that receives what they send."""
 
     context: RunContext
@@ -117,7 +117,7 @@ class _RayWorkers:
     max_tries: int = MAX_TRIES
 
     @property
-    def are_busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether a task is running or waits in the cluster."""
         return bool(self.tasks)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from fdabench.errors import WorkloadError
-from fdabench.execution.backend import Backend, CellTask, RunContext, Workers
+from fdabench.execution.backend import Backend, CellTask, RunContext, WorkerPool
 from fdabench.execution.events import (
     BackendEvent,
     CellFinished,
@@ -66,10 +66,10 @@ def run_cells(
         WorkloadError: there is no room for the data, or the processes of the backend cannot run cells.
         ResultError: the results folder cannot be written.
     """
-    with backend.open(context) as workers:
+    with backend.open(context) as pool:
         batches = deque(batch_cells(cells, context.config.cells_per_batch, context.registry))
         planned_attempts = attempts(cells, context.store) if previous_attempts is None else previous_attempts
-        scheduler = _Scheduler(workers, batches, should_stop, planned_attempts)
+        scheduler = _Scheduler(pool, batches, should_stop, planned_attempts)
         try:
             yield from scheduler.events()
         except GeneratorExit:
@@ -82,9 +82,9 @@ def run_cells(
 
 @dataclass
 class _Scheduler:
-    """Submits waiting batches to the workers of a backend and turns what these report into events."""
+    """Submits waiting batches to the pool of a backend and turns what it reports into events."""
 
-    workers: Workers
+    pool: WorkerPool
     waiting: deque[list[Cell]]
     should_stop: Callable[[], bool]
     planned_attempts: Mapping[str, int]
@@ -100,15 +100,15 @@ class _Scheduler:
 
     def events(self) -> Iterator[Event]:
         """Yield events until every cell has ended or, after a request to stop, until no cell is running."""
-        while self.waiting or self.locked_cells or self.workers.are_busy:
+        while self.waiting or self.locked_cells or self.pool.is_busy:
             if not self.stopping and self.should_stop():
                 self._stop()
             while self.locked_cells and self.locked_cells[0][0] <= monotonic():
                 self.waiting.append([self.locked_cells.popleft()[1]])
-            while self.waiting and self.workers.free_slots(len(self.waiting)) > 0:
+            while self.waiting and self.pool.free_slots(len(self.waiting)) > 0:
                 yield from self._submit(self.waiting.popleft())
             is_idle = True
-            for event in self.workers.wait(TICK_S):
+            for event in self.pool.wait(TICK_S):
                 is_idle = False
                 yield from self._on_event(event)
             if is_idle:
@@ -120,11 +120,11 @@ class _Scheduler:
         self.stopping = True
         self.waiting.clear()
         self.locked_cells.clear()
-        self.workers.request_stop()
+        self.pool.request_stop()
 
     def _submit(self, batch: Sequence[Cell]) -> Iterator[Event]:
         tasks = [CellTask(cell, self.planned_attempts.get(cell.id, 0)) for cell in batch]
-        for event in self.workers.submit(tasks):
+        for event in self.pool.submit(tasks):
             yield from self._on_event(event)
 
     def _on_event(self, event: BackendEvent) -> Iterator[Event]:
@@ -158,12 +158,12 @@ class _Scheduler:
         self.losses.update(cell.id for cell in lost.cells)
         is_single = len(lost.cells) == 1
         for cell in lost.cells:
-            if not self.stopping and (not is_single or self.losses[cell.id] < self.workers.max_tries):
+            if not self.stopping and (not is_single or self.losses[cell.id] < self.pool.max_tries):
                 if lost.remark:
                     yield CellWarning(cell, lost.remark)
                 self.waiting.append([cell])
             elif is_single and lost.started:
-                record = self.workers.record_lost(lost)
+                record = self.pool.record_lost(lost)
                 yield from self._retry_later(cell) if record is None else [CellFinished(cell, record)]
             elif is_single and not self.stopping:
                 raise WorkloadError(f"worker processes ended before they were ready: {lost.cause:.300}")
