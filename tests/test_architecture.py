@@ -53,10 +53,10 @@ MAY_IMPORT = {
     "planning": "formatting accounting core datasets models optimizers engine registry results suite experiment",
     "execution": "run_log cell_config errors regular_files formatting datasets distributed engine registry results "
     "suite experiment planning",
-    "style": "component_info results",
+    "style": "cell_config component_info results",
     "analysis": "cell_config component_info formatting accounting published results style",
-    "report": "component_info errors style formatting tables accounting analysis published results",
-    "gate": "component_info errors formatting tables accounting analysis results validation report",
+    "report": "cell_config component_info errors style formatting tables accounting analysis published results",
+    "gate": "cell_config component_info errors formatting tables accounting analysis results validation report",
     "cli": "run_log cell_config component_info errors hyperparameters formatting tables accounting registry "
     "datasets results analysis suite experiment planning execution report gate",
     "api": "run_log cell_config component_info core datasets errors execution experiment hyperparameters "

@@ -10,8 +10,6 @@ import pandas as pd
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.evaluations import hits_lost_again, margins_under_one_evaluation
 from fdabench.formatting import (
-    describe_budget,
-    distinct_budgets,
     format_bytes,
     format_component,
     format_percent,
@@ -20,6 +18,7 @@ from fdabench.formatting import (
     plural,
     strip_paths,
 )
+from fdabench.report.budgets import describe_budget, distinct_budgets
 
 FEW_SEEDS = 3
 LARGE_STATE = 0.1
@@ -162,7 +161,7 @@ def _optimizers(data: ReportData) -> Iterator[str]:
     for _, runs in data.runs.groupby(WORKLOAD, sort=False):
         found: dict[str, list[str]] = {}
         for cell_id, label in zip(runs["cell_id"], runs["label"], strict=True):
-            found.setdefault(format_component(data.configs[cell_id]["optimizer"]), []).append(label)
+            found.setdefault(format_component(data.configs[cell_id].optimizer.to_table()), []).append(label)
         for optimizer, labels in found.items() if len(found) > 1 else ():
             said.setdefault(optimizer, []).extend(labels)
     if said:

@@ -14,7 +14,6 @@ from fdabench.analysis.headline import labels_in_order
 from fdabench.analysis.order import RULE, Order, order_strategies
 from fdabench.analysis.stats import geometric_mean, paired_ratio
 from fdabench.formatting import (
-    describe_budget,
     format_bytes,
     format_percent,
     format_ratio,
@@ -22,6 +21,7 @@ from fdabench.formatting import (
     join_first,
     plural,
 )
+from fdabench.report.budgets import describe_budget
 from fdabench.report.ratios import format_times
 from fdabench.report.sentence import pair_words, runs_of, sentence_of
 from fdabench.results.load import Results

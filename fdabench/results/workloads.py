@@ -8,8 +8,8 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from fdabench.cell_config import Scalar, TableValue
 from fdabench.formatting import format_parameter
 from fdabench.results.flatten_keys import flatten_keys, varying_keys
 from fdabench.results.names import partition_name
@@ -24,8 +24,8 @@ Strategies and seeds are compared within a workload. Budget and evaluation are t
 _IN_BASE = ("dataset", "model", "workers", "batch_size", "precision", "batchnorm_stats")
 """Keys that every title contains, as it contains the partition; precision and statistics only if not the default."""
 
-Flat = Mapping[str, Any]
-Table = Mapping[str, Any]
+Flat = Mapping[str, Scalar]
+Table = Mapping[str, TableValue]
 Key = tuple[str, str]
 
 
@@ -79,7 +79,7 @@ def workloads_of(cells: Sequence[LockedCell]) -> dict[str, Workload]:
     return {cell_id: found[key] for cell_id, key in keys.items()}
 
 
-def _rest(config: Table) -> dict[str, Any]:
+def _rest(config: Table) -> dict[str, TableValue]:
     return {key: value for key, value in config.items() if key not in _NOT_OF_IT}
 
 
@@ -136,16 +136,16 @@ def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str, str]:
     )
 
 
-def _format_setting(key: str, value: Any) -> str:
+def _format_setting(key: str, value: Scalar) -> str:
     """The text of a setting in a title: `adam`, `lr=0.001`, `sampling=replacement`."""
     return str(value) if key.endswith(".kind") else f"{key.rpartition('.')[2]}={format_parameter(value)}"
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _hash(value: Any) -> str:
+def _hash(value: object) -> str:
     return hashlib.sha256(_json(value).encode()).hexdigest()[:12]
 
 

@@ -15,7 +15,7 @@ from fdabench.gate.baseline.model import ResultsSummary, Sync
 from fdabench.gate.baseline.read import read_baseline
 from fdabench.gate.baseline.write import dumps, new_baseline
 from fdabench.gate.compare.check import check
-from fdabench.gate.compare.settings import DEFAULTS
+from fdabench.gate.compare.settings import GateConfig
 from support.gate_runs import make_run, make_snapshot
 
 Refused = Callable[[str], str]
@@ -140,7 +140,7 @@ def test_no_value_ends_in_a_traceback(two: ResultsSummary, text: str, tmp_path: 
                 table[key] = nonsense
                 (tmp_path / "b.toml").write_text(tomli_w.dumps(whole))
                 try:
-                    check(read_baseline(tmp_path / "b.toml").snapshot, two, DEFAULTS, two, "b.toml")
+                    check(read_baseline(tmp_path / "b.toml").snapshot, two, GateConfig(), two, "b.toml")
                     read_all_the_same += 1
                 except NotComparedError:
                     pass

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fdabench.cell_config import TableValue
 from fdabench.errors import NotComparedError, ResultError
 from fdabench.formatting import plural
 from fdabench.gate.baseline.keys import short_hash
-from fdabench.gate.baseline.model import PROTOCOL, ResultsSummary, RunSummary, Sync
+from fdabench.gate.baseline.model import EvaluationProtocol, ResultsSummary, RunSummary, Sync
 from fdabench.gate.baseline.schema import RunTable, validate
 from fdabench.gate.baseline.write import BASELINE_SCHEMA, AcceptedChange, Baseline
 from fdabench.results.files import read_bytes
@@ -48,7 +49,7 @@ def read_baseline(path: Path) -> Baseline:
         more = [f"and {len(issues) - _MOST} more"] if len(issues) > _MOST else []
         said = "\n".join([f"{path}: not as fdabench wrote it: {plural(len(issues), 'fault')}", *lines, *more])
         raise NotComparedError(said)
-    protocol = file.model_dump(include=set(PROTOCOL))
+    protocol = EvaluationProtocol(**file.model_dump(include=set(EvaluationProtocol._fields)))
     configs = {table.cell: table.config for table in file.cells}
     runs = tuple(_run(table, configs[table.cell]) for table in file.runs)
     history = tuple(AcceptedChange(**entry.model_dump()) for entry in file.history)
@@ -79,7 +80,7 @@ def _table(path: Path, text: str) -> dict[str, Any]:
         raise NotComparedError(f"{path}: not TOML: {error}{hint}") from error
 
 
-def _run(table: RunTable, config: Mapping[str, Any]) -> RunSummary:
+def _run(table: RunTable, config: Mapping[str, TableValue]) -> RunSummary:
     return RunSummary(**{**table.model_dump(), "first_syncs": _syncs(table), "steps_to": {}, "config": config})
 
 

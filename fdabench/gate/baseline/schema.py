@@ -133,7 +133,7 @@ class BaselineFile(_Table):
     environments: list[EnvironmentTable]
     cells: list[CellTable]
     runs: list[RunTable]
-    end: dict[str, Any]
+    end: dict[str, object]
     """`runs`, the number of runs. It is the last line of the file, so that a truncated file is detected."""
 
 

@@ -65,7 +65,7 @@ def side_by_side(a: Results, b: Results) -> Comparison:
         told = explain_no_overlap(before, after, str(a.root), str(b.root))
         raise NotComparedError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{told}")
     pairs = [RunPair(old[left], new[right]) for left, right in alike]
-    lines = _lines(pairs, [str(float(target)) for target in before.protocol["targets"]])
+    lines = _lines(pairs, [str(float(target)) for target in before.protocol.targets])
     return Comparison(tuple(lines), _differing(a, b, alike), len(old) + len(new) - 2 * len(pairs))
 
 

@@ -4,7 +4,6 @@ import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from fdabench.formatting import json_value, plural, truncate_list
 from fdabench.gate.compare.changed_settings import ChangedRuns
@@ -73,7 +72,7 @@ def hints(checked: CheckResult) -> list[str]:
     return told
 
 
-def to_record(checked: CheckResult, finding: Finding) -> dict[str, Any]:
+def to_record(checked: CheckResult, finding: Finding) -> dict[str, object]:
     """Return a finding for programs: unrounded numbers, changes as fractions, and the id of its run."""
     low, high = finding.interval or (None, None)
     also = {"class": finding.kind, "change_low": low, "change_high": high, "id": _id(checked, finding)}
@@ -156,7 +155,7 @@ def _first_few(what: str, names: Sequence[str], most: int = 5) -> list[str]:
     return [f"{what}: {plural(len(names), 'run')}", *truncate_list(lines, most, "  and {} more")] if names else []
 
 
-def to_json(checked: CheckResult) -> dict[str, Any]:
+def to_json(checked: CheckResult) -> dict[str, object]:
     """Return the result as data for JSON: unrounded numbers, changes as fractions, no NaN.
 
     Findings that are `unchanged` are only counted.
@@ -181,7 +180,7 @@ def to_json(checked: CheckResult) -> dict[str, Any]:
     return {key: json_value(entry) for key, entry in data.items()}
 
 
-def _changed(each: ChangedRuns) -> dict[str, Any]:
+def _changed(each: ChangedRuns) -> dict[str, object]:
     runs = [
         {
             "seed": pair.after.seed,
