@@ -97,7 +97,7 @@ class ReportData:
         headline = self.headlines[suite].target
         if mine.empty or math.isnan(headline) or float(mine["target"].iloc[0]) == headline:
             return ""
-        return f"to {format_target(float(mine['target'].iloc[0]))}: nobody reached {format_target(headline)}"
+        return f"to {format_target(float(mine['target'].iloc[0]))}: no strategy reached {format_target(headline)}"
 
     @cached_property
     def demands(self) -> pd.DataFrame:

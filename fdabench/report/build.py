@@ -92,8 +92,8 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
         "descriptions": {name: lock.description for name, lock in data.locks.items()},
         "conclusions": conclusions,
         "conclusion": [
-            f"{suite}:\n{summary_text(said)}" if len(conclusions) > 1 else summary_text(said)
-            for suite, said in zip(data.locks, conclusions, strict=True)
+            f"{suite}:\n{summary_text(conclusion)}" if len(conclusions) > 1 else summary_text(conclusion)
+            for suite, conclusion in zip(data.locks, conclusions, strict=True)
         ],
         "headline": by_name["headline"],
         "settings": by_name["settings"],

@@ -111,7 +111,7 @@ def _suites(data: ReportData) -> list[MethodRow]:
         )
         rows += [
             MethodRow(name, "description", strip_paths(lock.description) or "none given"),
-            MethodRow(name, "how hyper-parameters were chosen", strip_paths(lock.tuning) or "not said"),
+            MethodRow(name, "how hyper-parameters were chosen", strip_paths(lock.tuning) or "not stated"),
             MethodRow(name, "seeds", join_first([str(seed) for seed in lock.seeds], 20)),
             MethodRow(name, "targets", join_first([format_target(target) for target in lock.targets]) or "none"),
             MethodRow(name, "a target is reached at", f"{rule}"),

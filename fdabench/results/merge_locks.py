@@ -29,13 +29,14 @@ def suite_mismatches(first: LockedSuite, other: LockedSuite) -> list[str]:
     """Return the reasons why `other` does not contain results of the suite of `first`; empty if it does."""
     if other.lock.suite != first.lock.suite:
         return [f"{other.root}: holds results of the suite {other.lock.suite!r}, not {first.lock.suite!r}"]
-    mine, its = _settings(first.lock), _settings(other.lock)
-    told = [
-        f"{other.root}: {key} is {_format_value(its.get(key))}; in {first.root} it is {_format_value(mine.get(key))}"
-        for key in {**mine, **its}
-        if its.get(key) != mine.get(key)
+    expected, found = _settings(first.lock), _settings(other.lock)
+    differing = [
+        f"{other.root}: {key} is {_format_value(found.get(key))}; "
+        f"in {first.root} it is {_format_value(expected.get(key))}"
+        for key in {**expected, **found}
+        if found.get(key) != expected.get(key)
     ]
-    return told or _other_grid(first, other)
+    return differing or _other_grid(first, other)
 
 
 def merge_locks(locks: Sequence[SuiteLock]) -> SuiteLock:
@@ -88,9 +89,9 @@ def _other_overrides(lock: SuiteLock) -> list[str]:
 
 
 def _other_grid(first: LockedSuite, other: LockedSuite) -> list[str]:
-    mine, its = _grid(first.lock), _grid(other.lock)
-    only = [(first.root, mine[key]) for key in mine if key not in its]
-    only += [(other.root, its[key]) for key in its if key not in mine]
+    expected, found = _grid(first.lock), _grid(other.lock)
+    only = [(first.root, expected[key]) for key in expected if key not in found]
+    only += [(other.root, found[key]) for key in found if key not in expected]
     if not only:
         return []
     root, cell = only[0]
@@ -110,11 +111,11 @@ def _without_seed(cell: LockedCell) -> str:
 def _limits(locks: Sequence[SuiteLock], ordered: Sequence[str]) -> list[dict[str, Any]]:
     """Each limit, with all cells that it applies to in any of the locks."""
     together = zip(*(_gate(lock)["limit"] for lock in locks), strict=True)
-    found = []
-    for alike in together:
-        ids = {cell_id for limit in alike for cell_id in limit["cells"]}
-        found.append({**alike[0], "cells": [cell_id for cell_id in ordered if cell_id in ids]})
-    return found
+    limits = []
+    for copies in together:
+        ids = {cell_id for limit in copies for cell_id in limit["cells"]}
+        limits.append({**copies[0], "cells": [cell_id for cell_id in ordered if cell_id in ids]})
+    return limits
 
 
 def _without_cells(limit: Mapping[str, Any]) -> dict[str, Any]:

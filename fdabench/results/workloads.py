@@ -104,16 +104,16 @@ def _keys(cells: Sequence[LockedCell], tables: Sequence[Table]) -> dict[str, Key
 def _titles(flats: Sequence[Flat]) -> list[tuple[str, str, str, str]]:
     """The head, the rest, the title without workers and the title without the partition, of each workload."""
     keys = [key for key in varying_keys(flats) if key not in _IN_BASE and not key.startswith("partition.")]
-    said = [{key: _format_setting(key, flat[key]) for key in keys if key in flat} for flat in flats]
-    titles = [_title(flat, more) for flat, more in zip(flats, said, strict=True)]
+    texts = [{key: _format_setting(key, flat[key]) for key in keys if key in flat} for flat in flats]
+    titles = [_title(flat, more) for flat, more in zip(flats, texts, strict=True)]
     same: dict[str, list[int]] = {}
     for i, (head, rest, *_) in enumerate(titles):
         same.setdefault(f"{head}, {rest}", []).append(i)
-    for alike in same.values():  # values that differ only in digits that a title omits
-        apart = varying_keys([flats[i] for i in alike])
-        for i in alike if len(alike) > 1 else ():
-            exact = {key: f"{key}={flats[i][key]!r}" for key in apart if key in flats[i]}
-            titles[i] = _title(flats[i], said[i] | exact)
+    for group in same.values():  # values that differ only in digits that a title omits
+        differing = varying_keys([flats[i] for i in group])
+        for i in group if len(group) > 1 else ():
+            exact = {key: f"{key}={flats[i][key]!r}" for key in differing if key in flats[i]}
+            titles[i] = _title(flats[i], texts[i] | exact)
     return titles
 
 

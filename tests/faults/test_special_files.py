@@ -123,7 +123,7 @@ def test_tables_and_records_of_another_cell_are_refused(stopped: Any, here: Path
         shutil.copy(its / name, mine / name)
         said = say("compare", RESULTS, stopped.folder / RESULTS)
         assert said.exit_code == 2, name
-        assert f"{mine / name}: it is of the cell {stopped.other!r}, and stands in the folder of" in said.stderr
+        assert f"{mine / name}: the table belongs to the cell {stopped.other!r}, but is in the folder of" in said.stderr
         (mine / name).write_bytes(before)
     record = json.loads((mine / "cell.json").read_bytes())
     (mine / "cell.json").write_text(json.dumps({**record, "id": "../../x"}))

@@ -36,10 +36,10 @@ def read_baseline(path: Path) -> Baseline:
         anew = f"fdabench baseline save RESULTS -o {path.as_posix()} --force"
         raise NotComparedError(f"{path}: written by an earlier version of fdabench; write it again: {anew}")
     if raw.get("schema") != BASELINE_SCHEMA:
-        said = (
+        message = (
             f"baseline schema {format_value(raw['schema'])}" if "schema" in raw else "not a baseline: it has no schema"
         )
-        raise NotComparedError(f"{path}: {said}; this fdabench reads {format_value(BASELINE_SCHEMA)}")
+        raise NotComparedError(f"{path}: {message}; this fdabench reads {format_value(BASELINE_SCHEMA)}")
     if "end" not in raw:
         raise NotComparedError(f"{path}: its last lines, [end] with the number of runs, are missing: the file was cut")
     file, issues = validate(raw)
@@ -47,8 +47,10 @@ def read_baseline(path: Path) -> Baseline:
         origins = line_origins(path.as_posix(), key_lines(text))
         lines = [format_issue(issue, origins) for issue in issues[:_MOST]]
         more = [f"and {len(issues) - _MOST} more"] if len(issues) > _MOST else []
-        said = "\n".join([f"{path}: not as fdabench wrote it: {plural(len(issues), 'fault')}", *lines, *more])
-        raise NotComparedError(said)
+        message = "\n".join(
+            [f"{path}: not a baseline that fdabench wrote: {plural(len(issues), 'fault')}", *lines, *more]
+        )
+        raise NotComparedError(message)
     protocol = EvaluationProtocol(**file.model_dump(include=set(EvaluationProtocol._fields)))
     configs = {table.cell: table.config for table in file.cells}
     runs = tuple(_run(table, configs[table.cell]) for table in file.runs)

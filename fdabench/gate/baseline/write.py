@@ -139,7 +139,7 @@ def accept(
         UsageError: the reason is empty, a cell has no result, or the results are of another suite.
     """
     if not reason.strip():
-        raise UsageError("--reason is empty: say in a few words why these numbers are right")
+        raise UsageError("--reason is empty: state in a few words why these numbers are right")
     _must_be_whole(new)
     before, after = old.snapshot.by_id, new.by_id
     if old.snapshot.suite != new.suite and not before.keys() & after.keys():
@@ -169,5 +169,5 @@ def _same(old: RunSummary | None, new: RunSummary) -> bool:
 def _must_be_whole(seen: ResultsSummary) -> None:
     if seen.unfinished or not seen.runs:
         names = sorted(f"{run.name} ({run.state})" for run in seen.unfinished.values())
-        told = join_first(names, 3)
-        raise UsageError(f"{seen.suite}: no baseline of results that are not whole; without a result: {told}")
+        unfinished = join_first(names, 3)
+        raise UsageError(f"{seen.suite}: a baseline needs a result for every cell; without one: {unfinished}")

@@ -41,12 +41,12 @@ class ChangedRuns:
         """A line: `fda linear, theta 1 -> 0.6: 12 runs, +31 to +34 % bytes, accuracy +0.4 points: not judged`."""
         what = ", ".join(setting.text for setting in self.settings)
         costs = [pair.after.bytes_total / pair.before.bytes_total - 1 for pair in self.pairs if pair.before.bytes_total]
-        told = [plural(len(self.pairs), "run")]
-        told += [f"{span(costs)} bytes" if any(costs) else "bytes equal"] if costs else []
-        told += [f"accuracy {points(self.accuracy)}"] if math.isfinite(self.accuracy) else []
+        facts = [plural(len(self.pairs), "run")]
+        facts += [f"{span(costs)} bytes" if any(costs) else "bytes equal"] if costs else []
+        facts += [f"accuracy {points(self.accuracy)}"] if math.isfinite(self.accuracy) else []
         diverged = sum(pair.after.state == "diverged" for pair in self.pairs)
-        told += [f"{diverged} diverged"] if diverged else []
-        return f"{self.strategy}, {what}: {', '.join(told)}: not judged"
+        facts += [f"{diverged} diverged"] if diverged else []
+        return f"{self.strategy}, {what}: {', '.join(facts)}: not judged"
 
     @property
     def accuracy(self) -> float:

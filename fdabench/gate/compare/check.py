@@ -61,8 +61,8 @@ def check(
     gone = [run for key, run in old.items() if key not in {**new, **after.unfinished}]
     changed = pair_changed(gone, added)
     if not pairs and not changed:
-        told = explain_no_overlap(before, after, against, "these results")
-        raise NotComparedError(f"{against} and {after.suite} have no cell in common{told}")
+        why = explain_no_overlap(before, after, against, "these results")
+        raise NotComparedError(f"{against} and {after.suite} have no cell in common{why}")
     targets = tuple(str(float(target)) for target in before.protocol.targets)
     noisy, levels = check_noisy_metrics(samples(pairs, targets), gate)
     findings = [*check_limits_of_runs(own, gate), *_exact(pairs, gate, targets), *noisy]
@@ -104,7 +104,7 @@ def _notes(
 ) -> tuple[str, ...]:
     protocol = before.protocol._asdict()
     other = _differing(protocol, own.protocol._asdict())
-    notes = [f"read by the baseline's {key}: {protocol[key]}" for key in other]
+    notes = [f"evaluated with the baseline's {key}: {protocol[key]}" for key in other]
     others = {(pair.before.environment, pair.after.environment): None for pair in pairs if not pair.same_environment}
     for there, here in others:
         old, new = before.environments[there], after.environments[here]
@@ -112,7 +112,7 @@ def _notes(
             f"{key} {_format_missing(old.get(key))} -> {_format_missing(new.get(key))}"
             for key in sorted(_differing(old, new))
         )
-        notes.append(f"another environment ({changes}): bytes and syncs are judged by a margin, as accuracy is")
+        notes.append(f"another environment ({changes}): bytes and syncs are compared within a margin, as accuracy is")
     return tuple(notes)
 
 
@@ -127,5 +127,5 @@ def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str
 
 
 def _why(pairs: Sequence[RunPair]) -> tuple[str, ...]:
-    told = ((f"{format_metric(pair.after.cell)} s{pair.after.seed}", first_differing_sync(*pair)) for pair in pairs)
-    return tuple(f"{who}: {text}" for who, text in told if text)
+    causes = ((f"{format_metric(pair.after.cell)} s{pair.after.seed}", first_differing_sync(*pair)) for pair in pairs)
+    return tuple(f"{who}: {text}" for who, text in causes if text)

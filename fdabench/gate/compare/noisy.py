@@ -62,20 +62,20 @@ def _test_metric(
 ) -> Finding:
     verdict, note = _verdict(estimate, p_value, margin, gate.one_seed_margins)
     if (verdict == Verdict.passed and sample.bound == "≥") or (verdict == Verdict.fail and sample.bound == "≤"):
-        verdict, note = Verdict.inconclusive, "a bound, which cannot tell"
+        verdict, note = Verdict.inconclusive, "only a bound of the change is known"
     return _finding(sample, verdict, estimate.interval, note)
 
 
 def _verdict(estimate: LossEstimate, p_value: float, margin: float, alone: float) -> tuple[Verdict, str]:
     if not estimate.has_dof:
         if estimate.mean > alone * margin:
-            return Verdict.fail, f"more than {alone:g} margins worse, whatever the noise"
-        return Verdict.inconclusive, "the noise is not known: it takes more seeds"
+            return Verdict.fail, f"more than {alone:g} margins worse, for any plausible noise"
+        return Verdict.inconclusive, "the noise is unknown: more seeds are needed"
     if p_value < ALPHA:
         return Verdict.fail, f"worse by more than the margin, p = {p_value:.2g}"
     if estimate.upper < margin:
         return Verdict.passed, "not worse by the margin"
-    return Verdict.inconclusive, "neither worse than the margin nor surely within it"
+    return Verdict.inconclusive, "neither significantly worse than the margin nor within it"
 
 
 def _finding(sample: MetricLosses, verdict: Verdict, losses: tuple[float, float], note: str) -> Finding:
@@ -86,9 +86,9 @@ def _finding(sample: MetricLosses, verdict: Verdict, losses: tuple[float, float]
     else:
         change, interval = math.expm1(mean), (math.expm1(low), math.expm1(min(high, 700.0)))
     seeds = f"{len(sample.losses)} seed{'s' * (len(sample.losses) != 1)}"
-    told = "; ".join(text for text in (_BOUNDS[sample.bound], note, seeds) if text)
+    notes = "; ".join(text for text in (_BOUNDS[sample.bound], note, seeds) if text)
     known = interval if math.isfinite(low) else None
-    return Finding("C", verdict, sample.cell, None, sample.metric, sample.before, sample.after, change, known, told)
+    return Finding("C", verdict, sample.cell, None, sample.metric, sample.before, sample.after, change, known, notes)
 
 
 def _suite_wide_tests(families: Mapping[str, Sequence[MetricLosses]], gate: GateConfig) -> list[SuiteWideTest]:

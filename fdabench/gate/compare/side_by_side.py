@@ -62,8 +62,8 @@ def side_by_side(a: Results, b: Results) -> Comparison:
     same = [(key, key) for key in old if key in new]
     alike = same + _same_settings(a, b, old.keys() - new.keys(), new.keys() - old.keys())
     if not alike:
-        told = explain_no_overlap(before, after, str(a.root), str(b.root))
-        raise NotComparedError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{told}")
+        why = explain_no_overlap(before, after, str(a.root), str(b.root))
+        raise NotComparedError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{why}")
     pairs = [RunPair(old[left], new[right]) for left, right in alike]
     lines = _lines(pairs, [str(float(target)) for target in before.protocol.targets])
     return Comparison(tuple(lines), _differing(a, b, alike), len(old) + len(new) - 2 * len(pairs))
