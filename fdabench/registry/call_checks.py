@@ -37,7 +37,7 @@ def check_calls(adds: Mapping[str, Mapping[str, Any]]) -> None:
                 _replace(component, name, checked)
 
 
-def _replace(component: type[Any], name: str, checked: Callable[[Method], Method]) -> None:
+def _replace(component: type, name: str, checked: Callable[[Method], Method]) -> None:
     """Replace a method by its checked version, in the class that defines it; skipped if that is fdabench's class."""
     home = next((cls for cls in component.__mro__ if name in vars(cls)), object)
     method = vars(home).get(name)
@@ -157,7 +157,7 @@ def _state(state: Method) -> Method:
 def _bound(bound: Method) -> Method:
     """Check `Monitor.variance_bound`: a tensor with one element."""
 
-    def checked(self: Any, s_S: Tensor) -> Tensor:
+    def checked(self: object, s_S: Tensor) -> Tensor:
         h = bound(self, s_S)
         if not isinstance(h, Tensor) or h.numel() != 1:
             raise _raise_plugin_error(bound, f"must return a tensor with one number; it returned {_format_value(h)}")
@@ -170,7 +170,7 @@ def _bound(bound: Method) -> Method:
 def _apply(apply: Method) -> Method:
     """Check `ServerOptimizer.update`: the next global model, which has the shape of the global model, and a state."""
 
-    def checked(self: Any, w_D: Tensor, u_D: Tensor, state: Any, info: RoundInfo) -> tuple[Tensor, Any]:
+    def checked(self: object, w_D: Tensor, u_D: Tensor, state: object, info: RoundInfo) -> tuple[Tensor, object]:
         given = {"w_D": w_D, "u_D": u_D}
         before = _versions(given.values())
         moved = apply(self, w_D, u_D, state, info)
@@ -189,7 +189,7 @@ def _apply(apply: Method) -> Method:
 def _build(build: Method) -> Method:
     """Check `LocalOptimizer.build`: a torch optimizer."""
 
-    def checked(self: Any, rows: Any) -> torch.optim.Optimizer:
+    def checked(self: object, rows: object) -> torch.optim.Optimizer:
         optimizer = build(self, rows)
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise _raise_plugin_error(
@@ -203,7 +203,7 @@ def _build(build: Method) -> Method:
 def _split(split: Method) -> Method:
     """Check `Partition.split`: each sample belongs to exactly one worker, and the labels are not changed."""
 
-    def checked(self: Any, labels: NDArray[np.int64], workers: int, rng: Any) -> list[NDArray[np.int64]]:
+    def checked(self: object, labels: NDArray[np.int64], workers: int, rng: object) -> list[NDArray[np.int64]]:
         # the array shares memory with the labels of the data set, so an assignment to it must raise
         given = labels.view()
         given.flags.writeable = False
@@ -251,7 +251,7 @@ def _unchanged(method: Method, given: Mapping[str, Tensor], before: list[int]) -
         raise _raise_plugin_error(method, f"changed {', '.join(changed)} in place; it must return new tensors")
 
 
-def _like(method: Method, what: str, found: Any, wanted: Tensor) -> None:
+def _like(method: Method, what: str, found: object, wanted: Tensor) -> None:
     if not isinstance(found, Tensor) or found.shape != wanted.shape or found.dtype != wanted.dtype:
         raise _raise_plugin_error(method, f"{what} must be {_format_value(wanted)}; it is {_format_value(found)}")
 
@@ -265,7 +265,7 @@ def _no_nan(method: Method, what: str, found: Tensor, *given: Tensor) -> None:
         raise _raise_plugin_error(method, f"{what} is NaN although what it was given is finite")
 
 
-def _format_value(value: Any) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, Tensor):
         return f"a tensor of {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):

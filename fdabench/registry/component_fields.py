@@ -25,7 +25,7 @@ class ComponentField(NamedTuple):
 
     name: str
     type_hint: Any
-    default: Any
+    default: object
     component_classes: Kinds
     """The components that the field may contain, by kind; empty if its value is not a component."""
 
@@ -78,10 +78,10 @@ def threshold_rules() -> Mapping[str, float]:
     return THETA_PER_PARAMETER
 
 
-def _kinds(hint: Any, registry: Registry) -> Kinds:
+def _kinds(hint: object, registry: Registry) -> Kinds:
     """The components that a field with this type may contain, by kind; empty if it contains none."""
     classes = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    inner: Mapping[type[Any], Kinds] = {
+    inner: Mapping[type, Kinds] = {
         Monitor: registry.monitors,
         ServerOptimizer: registry.servers,
         Trigger: registry.triggers,

@@ -7,7 +7,6 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from fdabench.analysis.data import ReportData, combine_results, headline_targets
 from fdabench.formatting import json_value
@@ -82,7 +81,7 @@ def _embedded(files: Mapping[str, bytes]) -> dict[str, str]:
     }
 
 
-def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, Any]:
+def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, object]:
     """Return the variables of the page templates, which are the same for HTML and Markdown."""
     by_name = {table.name: table for table in tables}
     conclusions = [conclude(data, suite) for suite in data.locks]
@@ -109,7 +108,7 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
     }
 
 
-def _summary(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, Any]:
+def _summary(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, object]:
     headline = next(table for table in tables if table.name == "headline")
     return {
         "schema": "1",
@@ -141,5 +140,5 @@ def _summary(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence
     }
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
+def _json(value: Mapping[str, object]) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

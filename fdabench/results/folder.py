@@ -46,7 +46,7 @@ with fewer cells.
 _ANEW = "`run` writes it anew when it is gone"
 _AGAIN = "without {}, its folder, `run` does the cell again"
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Mapping[str, object]]
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ def corruption_as_result_error(root: Path) -> Iterator[None]:
         raise ResultError(f"{root}: its files do not fit together, so one is damaged: {what:.200}") from error
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: object) -> Iterator[str]:
     """Yield all keys and strings of a setting."""
     if isinstance(value, str):
         yield value

@@ -65,7 +65,7 @@ def merge_locks(locks: Sequence[SuiteLock]) -> SuiteLock:
     return first.with_changes(changes)
 
 
-def _settings(lock: SuiteLock) -> dict[str, Any]:
+def _settings(lock: SuiteLock) -> dict[str, object]:
     """All settings of a suite except its seeds, its cells and `_WRITTEN_BY`."""
     kept = lock.model_dump(exclude={*_WRITTEN_BY, *_JOINED}, exclude_unset=True, exclude_none=True)
     gate = _gate(lock)
@@ -108,7 +108,7 @@ def _without_seed(cell: LockedCell) -> str:
     return json.dumps([cell.label, cell.reference, config], sort_keys=True)
 
 
-def _limits(locks: Sequence[SuiteLock], ordered: Sequence[str]) -> list[dict[str, Any]]:
+def _limits(locks: Sequence[SuiteLock], ordered: Sequence[str]) -> list[dict[str, object]]:
     """Each limit, with all cells that it applies to in any of the locks."""
     together = zip(*(_gate(lock)["limit"] for lock in locks), strict=True)
     limits = []
@@ -118,10 +118,10 @@ def _limits(locks: Sequence[SuiteLock], ordered: Sequence[str]) -> list[dict[str
     return limits
 
 
-def _without_cells(limit: Mapping[str, Any]) -> dict[str, Any]:
+def _without_cells(limit: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in limit.items() if key != "cells"}
 
 
-def _format_value(value: Any) -> str:
+def _format_value(value: object) -> str:
     text = repr(value)
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."

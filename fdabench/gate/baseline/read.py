@@ -4,7 +4,6 @@ import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from fdabench.cell_config import TableValue
 from fdabench.errors import NotComparedError, ResultError
@@ -73,7 +72,7 @@ def _text(path: Path) -> str:
         raise NotComparedError(f"{path}: not TOML: {error}") from error
 
 
-def _table(path: Path, text: str) -> dict[str, Any]:
+def _table(path: Path, text: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:

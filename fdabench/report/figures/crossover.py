@@ -168,7 +168,7 @@ def _named(data: ReportData, group: pd.DataFrame) -> list[tuple[str, float, floa
 def _dots(axes: Axes, named: list[tuple[str, float, float]]) -> None:
     for name, bandwidth, latency in named:
         axes.plot(bandwidth, latency, "o", color="black", markersize=3.5, markeredgecolor="white")
-        left: dict[str, Any] = {"xytext": (-4, 10), "ha": "right"}
+        left: dict[str, object] = {"xytext": (-4, 10), "ha": "right"}
         right: dict[str, Any] = {"xytext": (4, 4), "ha": "left"}
         side = left if bandwidth > _MIDDLE else right
         text = axes.annotate(name, (bandwidth, latency), textcoords="offset points", fontsize=SMALL, **side)
