@@ -31,7 +31,7 @@ def evaluations_table(cell: CellResults) -> Table:
     return Table(evaluation_records(cell), COLUMNS)
 
 
-def evaluation_records(cell: CellResults) -> list[dict[str, object]]:
+def evaluation_records(cell: CellResults) -> list[dict[str, Any]]:
     """Return one record for each evaluation, without the id of the cell."""
     return records_of(cell.evals.drop(columns="cell_id"))
 

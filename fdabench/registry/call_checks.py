@@ -18,7 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fdabench.core.strategy import CorrectedGradients, RoundInfo, StepContext, StepResult
+from fdabench.core.channel import Channel
+from fdabench.core.codec import Codec
+from fdabench.core.monitor import Monitor
+from fdabench.core.strategy import CorrectedGradients, Round, RoundInfo, StepContext, StepResult, Strategy
 from fdabench.core.trigger import Decision
 
 Method = Callable[..., Any]
@@ -48,14 +51,14 @@ def _replace(component: type, name: str, checked: Callable[[Method], Method]) ->
     setattr(home, name, looked_at)
 
 
-def _raise_plugin_error(method: Any, what: str) -> TypeError:
+def _raise_plugin_error(method: Method, what: str) -> TypeError:
     return TypeError(f"{method.__qualname__}, line {method.__code__.co_firstlineno}: {what}")
 
 
 def _step(step: Method) -> Method:
     """Check `Strategy.step`: the round that `init` made, the result, and that no argument changes in place."""
 
-    def checked(self: Any, ctx: StepContext, r: Any, channel: Any) -> StepResult:
+    def checked(self: Strategy, ctx: StepContext, r: Round, channel: Channel) -> StepResult:
         if not (
             isinstance(getattr(r, "anchor_D", None), Tensor)
             and isinstance(getattr(r, "previous_anchor_D", None), Tensor)
@@ -83,7 +86,7 @@ def _step(step: Method) -> Method:
 
 
 def _correct(correct: Method) -> Method:
-    def checked(self: Any, ctx: StepContext, r: Any, channel: Any) -> CorrectedGradients:
+    def checked(self: object, ctx: StepContext, r: Round, channel: Channel) -> CorrectedGradients:
         given = {"ctx.w_KD": ctx.w_KD, "ctx.g_KD": ctx.g_KD, **ctx.worker_state}
         before = _versions(given.values())
         corrected = correct(self, ctx, r, channel)
@@ -100,7 +103,7 @@ def _correct(correct: Method) -> Method:
 
 
 def _check(check: Method) -> Method:
-    def checked(self: Any, ctx: StepContext, r: Any, channel: Any) -> Decision:
+    def checked(self: object, ctx: StepContext, r: Round, channel: Channel) -> Decision:
         given = {"ctx.w_KD": ctx.w_KD, "ctx.g_KD": ctx.g_KD, "r.anchor_D": r.anchor_D}
         before = _versions(given.values())
         decision = check(self, ctx, r, channel)
@@ -113,7 +116,7 @@ def _check(check: Method) -> Method:
 
 
 def _pack(pack: Method) -> Method:
-    def checked(self: Any, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
+    def checked(self: Codec, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
         before = _versions([m_KD])
         packed_KB: Tensor = pack(self, m_KD, key_K, draw_key)
         _unchanged(pack, {"m_KD": m_KD}, before)
@@ -126,7 +129,7 @@ def _pack(pack: Method) -> Method:
 
 
 def _unpack(unpack: Method) -> Method:
-    def checked(self: Any, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
+    def checked(self: Codec, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         before = _versions([packed_KB])
         sent_KD: Tensor = unpack(self, packed_KB, num_parameters, draw_key)
         _unchanged(unpack, {"packed_KB": packed_KB}, before)
@@ -139,7 +142,7 @@ def _unpack(unpack: Method) -> Method:
 def _state(state: Method) -> Method:
     """Check `Monitor.local_state`: its shape is [K, state_size(D)]."""
 
-    def checked(self: Any, u_KD: Tensor, r: Any) -> Tensor:
+    def checked(self: Monitor, u_KD: Tensor, r: Round) -> Tensor:
         before = _versions([u_KD])
         s_KS = state(self, u_KD, r)
         _unchanged(state, {"u_KD": u_KD}, before)

@@ -17,7 +17,7 @@ from fdabench.optimizers.base import LRSchedule
 from fdabench.published.theta_rules import THETA_PER_PARAMETER
 from fdabench.registry.registry import BUILT_IN, Registry
 
-Kinds = Mapping[str, type[Any]]
+Kinds = Mapping[str, type]
 
 
 class ComponentField(NamedTuple):
@@ -54,7 +54,7 @@ class ComponentField(NamedTuple):
         return f"{prefix}_steps", f"{prefix}_epochs"
 
 
-def component_fields(cls: type[Any], registry: Registry = BUILT_IN) -> list[ComponentField]:
+def component_fields(cls: type, registry: Registry = BUILT_IN) -> list[ComponentField]:
     """Describe the fields of a component.
 
     Args:

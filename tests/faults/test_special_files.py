@@ -123,9 +123,8 @@ def test_tables_and_records_of_another_cell_are_refused(stopped: Any, here: Path
         shutil.copy(its / name, mine / name)
         said = say("compare", RESULTS, stopped.folder / RESULTS)
         assert said.exit_code == 2, name
-        assert (
-            f"{mine / name}: the {what} belongs to the cell {stopped.other!r}, but is in the folder of" in said.stderr
-        )
+        fault = f"belongs to the cell {stopped.other!r}, but is in the folder of"
+        assert f"{mine / name}: the {'record' if name == 'cell.json' else 'table'} {fault}" in said.stderr
         (mine / name).write_bytes(before)
     record = json.loads((mine / "cell.json").read_bytes())
     (mine / "cell.json").write_text(json.dumps({**record, "id": "../../x"}))
