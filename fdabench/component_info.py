@@ -23,6 +23,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+PART_ROLES: Mapping[str, str] = {
+    "monitors": "monitor",
+    "servers": "server",
+    "triggers": "trigger",
+    "codecs": "codec",
+    "corrections": "correction",
+}
+"""Roles of the components that a strategy is made of, and the word for one component of each role.
+
+Labels, formulas, checkpoints and annotations treat them as parts of the strategy.
+"""
+STRATEGY_ROLES: Mapping[str, str] = {"strategies": "strategy", **PART_ROLES}
+"""The role of strategies and `PART_ROLES`."""
 MARKERS = "o^v<>sDdpPXhH8*"
 """Marker codes of matplotlib that have an inside, which tells the variants of a strategy apart."""
 

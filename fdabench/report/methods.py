@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from fdabench.analysis.data import ReportData
 from fdabench.cell_config import CellConfig, ComponentConfig, EvalConfig
+from fdabench.component_info import STRATEGY_ROLES
 from fdabench.formatting import format_component, format_count, format_target, join_first, strip_paths
 from fdabench.report.budgets import describe_budget
 from fdabench.results.suite_lock import SuiteLock
@@ -49,15 +50,6 @@ _LAST_BATCH = {
     "drop": "samples that do not fill a batch are left out of that pass",
     "keep": "a smaller batch",
 }
-_FORMULAS_OF = {
-    "strategies": "strategy",
-    "monitors": "monitor",
-    "servers": "server",
-    "triggers": "trigger",
-    "codecs": "codec",
-    "corrections": "correction",
-}
-"""The roles of components whose formulas the page prints, and the name of each role there."""
 
 
 def method_rows(data: ReportData) -> list[MethodRow]:
@@ -75,7 +67,7 @@ _EVALUATED = {
 
 
 def formulas(data: ReportData) -> dict[str, str]:
-    """Return the formulas of the components that the cells use, for the roles in `_FORMULAS_OF`.
+    """Return the formulas of the components that the cells use, for the roles in `STRATEGY_ROLES`.
 
     Returns:
         Formulas by the name of the component and its role, such as `naive monitor`. Components without a formula are
@@ -83,7 +75,7 @@ def formulas(data: ReportData) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for lock in data.locks.values():
-        for role, word in _FORMULAS_OF.items():
+        for role, word in STRATEGY_ROLES.items():
             for kind, info in lock.components.get(role, {}).items():
                 if info.formula or role == "monitors":
                     found.setdefault(f"{kind} {word}", info.formula or "declares no formula")

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from fdabench.cell_config import ComponentConfig, Scalar, TableValue
-from fdabench.component_info import ComponentInfo
+from fdabench.component_info import PART_ROLES, ComponentInfo
 from fdabench.formatting import format_parameter
 
 FindInfo = Callable[[str, str], ComponentInfo]
@@ -34,12 +34,9 @@ def strategy_family(strategy: ComponentConfig, info: FindInfo) -> str:
     return (own.label or own.name or strategy.kind).format_map(defaultdict(str, names))
 
 
-_LABELED_ROLES = ("monitors", "servers", "triggers", "codecs", "corrections")
-
-
 def inner_info(kind: str, info: FindInfo) -> ComponentInfo:
     """Return the description of a component in a field of a strategy, such as a monitor or a server."""
-    found = (info(role, kind) for role in _LABELED_ROLES)
+    found = (info(role, kind) for role in PART_ROLES)
     return next((each for each in found if each != ComponentInfo()), ComponentInfo())
 
 

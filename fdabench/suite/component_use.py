@@ -11,7 +11,7 @@ from types import NoneType, UnionType
 from typing import Literal, Union, get_args, get_origin
 
 from fdabench.cell_config import CellConfig, ComponentConfig
-from fdabench.component_info import ComponentInfo
+from fdabench.component_info import PART_ROLES, STRATEGY_ROLES, ComponentInfo
 from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
 from fdabench.registry.component_fields import ComponentField, component_fields
 from fdabench.registry.registry import Registry
@@ -20,20 +20,8 @@ from fdabench.suite.citations import unknown_references
 from fdabench.suite.component_tables import component_choice
 from fdabench.suite.schema import STRATEGY_OPTIONS, strategy_table
 
-ROLE_NAMES = (
-    "strategies",
-    "monitors",
-    "servers",
-    "triggers",
-    "codecs",
-    "corrections",
-    "optimizers",
-    "schedules",
-    "partitions",
-    "datasets",
-    "models",
-)
-INNER_ROLES = ("monitors", "servers", "triggers", "codecs", "corrections", "schedules")
+ROLE_NAMES = (*STRATEGY_ROLES, "optimizers", "schedules", "partitions", "datasets", "models")
+INNER_ROLES = (*PART_ROLES, "schedules")
 """Roles of components that are fields of other components."""
 PLAIN = (bool, int, float, str)
 # the table `runs` has a column for each field of these names, so their types are fixed
