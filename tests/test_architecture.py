@@ -48,8 +48,8 @@ MAY_IMPORT = {
     "validation": "errors results",
     "suite": "cell_config component_info core corrections errors hyperparameters regular_files registry engine results "
     "published accounting validation",
-    "experiment": "cell_config component_info errors regular_files formatting accounting core partitions datasets models "
-    "optimizers distributed engine registry results suite",
+    "experiment": "cell_config component_info errors regular_files formatting accounting core partitions datasets "
+    "models optimizers distributed engine registry results suite",
     "planning": "formatting accounting core datasets models optimizers engine registry results suite experiment",
     "execution": "run_log cell_config errors regular_files formatting datasets distributed engine registry results "
     "suite experiment planning",
