@@ -55,7 +55,7 @@ def merge_locks(locks: Sequence[SuiteLock]) -> SuiteLock:
     for lock in locks:
         for cell in lock.cell:
             cells.setdefault(_without_seed(cell), {}).setdefault(cell.id, cell)
-    ordered = [cell for alike in cells.values() for cell in alike.values()]
+    ordered = [cell for copies in cells.values() for cell in copies.values()]
     seeds = list(dict.fromkeys(seed for lock in locks for seed in lock.seeds))
     changes: dict[str, object] = {"seeds": seeds, "cell": ordered}
     if seeds != first.seeds:
