@@ -11,17 +11,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from fdabench.accounting.costs import EvalPoint
+from fdabench.accounting.fleets import Fleet
 from fdabench.accounting.network_time import demand_at
 from fdabench.analysis.outcomes import priced_evals, with_costs
 from fdabench.analysis.target import Headline, headline_of
 from fdabench.cell_config import CellConfig
 from fdabench.formatting import format_target
 from fdabench.results.cell_record import FAILURE_STATES, SUCCESS_STATES, CellRecord
+from fdabench.results.fleets import fleet_of
 from fdabench.results.load import Results
 from fdabench.results.names import strategy_family
 from fdabench.results.suite_lock import SuiteLock
@@ -68,6 +71,8 @@ class ReportData:
     looks: Mapping[str, PlotStyle]
     paints: Mapping[str, Paint]
     """The colors and markers that strategies declare."""
+    fleets: Mapping[str, Mapping[str, Fleet]]
+    """The fleets of each suite by name: those that it defines, then those that the user asked for."""
 
     @property
     def finished(self) -> pd.DataFrame:
@@ -152,7 +157,7 @@ class ReportData:
         return list(dict.fromkeys(self.runs["label"]))
 
 
-def combine_results(results: Sequence[Results]) -> ReportData:
+def combine_results(results: Sequence[Results], fleets: Mapping[str, Fleet] = {}) -> ReportData:
     """Combine all cells of all results.
 
     If several results have a suite of the same name, a number is added to the name, so that their cells stay apart.
@@ -180,7 +185,13 @@ def combine_results(results: Sequence[Results]) -> ReportData:
         wire=stack([result.wire for result in results]),
         looks=assign_styles(families, paints),
         paints=paints,
+        fleets={name: {**_fleets(result), **fleets} for name, result in pairs},
     )
+
+
+def _fleets(result: Results) -> dict[str, Fleet]:
+    """The fleets that the suite defines; none of them has a trace, so that the folder is not used."""
+    return {table.name: fleet_of(table, Path()) for table in result.lock.fleet}
 
 
 def _suite_names(names: Sequence[str]) -> list[str]:

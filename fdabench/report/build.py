@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fdabench.accounting.fleets import Fleet
 from fdabench.analysis.data import ReportData, combine_results, headline_targets
 from fdabench.formatting import json_value
 from fdabench.report.caveats import find_caveats
@@ -20,6 +21,7 @@ from fdabench.report.summary import conclude, summary_text
 from fdabench.report.tables.build import ReportTable, build_tables
 from fdabench.report.tables.conclusion import conclusion_table
 from fdabench.report.tables.epochs import milestones_tables
+from fdabench.report.tables.fleets import fleet_tables
 from fdabench.report.tables.published import published_tables
 from fdabench.report.tables.robust import robust_tables
 from fdabench.report.tables.round_length import round_length_tables
@@ -33,13 +35,16 @@ LARGEST_EMBEDDED = 64 * 1024
 _EMBEDDED = {"csv": "text/csv", "md": "text/markdown", "tex": "application/x-tex", "pdf": "application/pdf"}
 
 
-def build_report(results: Sequence[Results], out: Path, citations: Sequence[str] = ()) -> list[Path]:
+def build_report(
+    results: Sequence[Results], out: Path, citations: Sequence[str] = (), fleets: Mapping[str, Fleet] = {}
+) -> list[Path]:
     """Write all files of a report.
 
     Args:
         results: the results folders, read by `results.load`.
         out: the folder that the files are written to.
         citations: BibTeX entries that the page shows.
+        fleets: machines on which the report tells the time to the target, besides those of the suites.
 
     Returns:
         The paths of the files that were written.
@@ -47,9 +52,15 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
     Raises:
         ResultError: `out` cannot be written.
     """
-    data = combine_results(results)
+    data = combine_results(results, fleets)
     drawn = [figure for plot in PLOTS if (figure := render(plot, data)) is not None]
-    found = [*build_tables(data), *robust_tables(data), *published_tables(data), *times_tables(data)]
+    found = [
+        *build_tables(data),
+        *robust_tables(data),
+        *published_tables(data),
+        *times_tables(data),
+        *fleet_tables(data),
+    ]
     tables, templates = (
         [conclusion_table(data), *found, *milestones_tables(data), *round_length_tables(data), *traffic_tables(data)],
         jinja_environment(),

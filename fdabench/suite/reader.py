@@ -77,6 +77,7 @@ class LoadedSuite:
             comparison=suite.eval.comparison,
             convention=suite.accounting.convention,
             network=[LockedNetwork.from_table(network.model_dump()) for network in suite.network],
+            fleet=list(suite.fleet),
             gate=gate_to_lock(suite.gate, self.cells),
             components=locked_components(used, self.registry),
             cell=[cell.to_lock() for cell in self.cells],

@@ -15,6 +15,7 @@ from fdabench.engine.sampling import LastBatch
 from fdabench.engine.workers import BatchStatistics
 from fdabench.hyperparameters import NAME
 from fdabench.registry.registry import Registry
+from fdabench.results.suite_lock import FleetTable, TraceTable
 from fdabench.suite.component_tables import (
     MAX_EPOCHS,
     MAX_STEPS,
@@ -124,10 +125,26 @@ class Suite(TomlTable):
     eval: Eval
     accounting: Accounting = Accounting()
     network: Annotated[list[CustomNetwork], Field(max_length=MAX_LIST_ENTRIES)] = []
+    fleet: Annotated[list[FleetTable], Field(max_length=MAX_LIST_ENTRIES)] = []
     workload: Annotated[list[Raw], Field(min_length=1)]
     strategy: Annotated[list[Raw], Field(min_length=1)]
     exclude: list[Raw] = []
     gate: GateSettings = GateSettings()
+
+    @field_validator("fleet")
+    @classmethod
+    def _fleets_are_complete(cls, fleets: list[FleetTable]) -> list[FleetTable]:
+        names = [fleet.name for fleet in fleets]
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ValueError(f"two fleets have the name {twice[0]}; give each its own")
+        for fleet in fleets:
+            if isinstance(fleet.step, TraceTable):
+                # results may be moved, and the file of the trace would stay behind
+                raise ValueError(
+                    f"fleet {fleet.name}: a suite cannot have a trace; put the fleet into a file of its own and give "
+                    "that to report: fdabench report RESULTS --fleet FILE"
+                )
+        return fleets
 
     @model_validator(mode="after")
     def _limits_fit(self) -> Self:
