@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 
 from fdabench.errors import NotComparedError
 from fdabench.gate.baseline.model import RunSummary, Sync, UnfinishedRun
 from fdabench.gate.compare.check import check, check_limits
 from fdabench.gate.compare.first_difference import first_differing_sync
-from fdabench.gate.compare.settings import GateConfig
+from fdabench.gate.compare.settings import GateConfig, LimitConfig, read_gate_settings
 from fdabench.gate.compare.verdict import CheckResult, Finding, Verdict
+from support.digits_results import make_lock
 from support.gate_runs import make_run, make_snapshot
 
 Compare = Callable[..., CheckResult]
@@ -190,6 +193,17 @@ def test_limits_hold_for_every_run_of_their_cells() -> None:
         assert checked.exit_code == (1 if broken else 0)
     with pytest.raises(NotComparedError, match="nothing to compare with"):
         check_limits(own, GateConfig())
+
+
+def test_a_limit_without_the_target_that_it_needs_is_refused_with_its_line(tmp_path: Path) -> None:
+    """`fdabench run` writes none; a person may have deleted the line."""
+    limit = {"cells": ["a"], "max_bytes_to_target": 9.0}
+    path = tmp_path / "suite.lock.toml"
+    path.write_text(tomli_w.dumps({"gate": {"limit": [limit]}}), encoding="utf-8")
+    with pytest.raises(NotComparedError, match=r"suite\.lock\.toml:\d+: gate\.limit\.0: target is missing"):
+        read_gate_settings(make_lock([], gate={"limit": [limit]}), path)
+    settings = read_gate_settings(make_lock([], gate={"limit": [{**limit, "target": 0.9}]}), path)
+    assert settings == GateConfig(limit=[LimitConfig(cells=["a"], target=0.9, max_bytes_to_target=9.0)])
 
 
 def test_a_limit_that_is_for_no_cell_is_broken() -> None:

@@ -16,7 +16,7 @@ _Amount = Annotated[float, Field(gt=0)]
 
 
 class LimitConfig(BaseModel):
-    """A limit, and the ids of the cells that it applies to. `docs/ci.md` explains each key."""
+    """A limit, and the ids of the cells that it applies to. `docs/suites.md` explains each key."""
 
     # The other keys selected the cells when the suite was expanded. Only messages contain them.
     model_config = ConfigDict(**{**STRICT_TABLE, "extra": "allow", "frozen": True})
@@ -43,7 +43,7 @@ class LimitConfig(BaseModel):
 
 
 class GateConfig(BaseModel):
-    """The margins and limits of a suite. `docs/ci.md` explains each key."""
+    """The margins and limits of a suite. `docs/suites.md` explains each key."""
 
     model_config = ConfigDict(**{**STRICT_TABLE, "frozen": True})
 
