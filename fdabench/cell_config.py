@@ -62,10 +62,14 @@ class ComponentConfig:
         """The table that `from_table` reads, its kind first."""
         return {"kind": self.kind, **{key: _plain(value) for key, value in self.parameters.items()}}
 
+    @property
+    def components(self) -> "dict[str, ComponentConfig]":
+        """The parameters that hold a component, such as the monitor and the server of FDA."""
+        return {key: value for key, value in self.parameters.items() if isinstance(value, ComponentConfig)}
+
     def component(self, name: str) -> "ComponentConfig | None":
         """The component that a parameter holds, such as the monitor of FDA; None if there is none of that name."""
-        value = self.parameters.get(name)
-        return value if isinstance(value, ComponentConfig) else None
+        return self.components.get(name)
 
 
 def _parameter(value: object) -> Scalar | ScaledThreshold | ComponentConfig:

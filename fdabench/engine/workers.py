@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain, pairwise
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -85,7 +85,7 @@ class WorkerGroupState(NamedTuple):
 
     w_KD: Tensor
     b_KB: Tensor
-    optimizer_states: list[dict[str, Any]]
+    optimizer_states: list[dict[str, object]]
     """The state of the local optimizer for each worker."""
     sampler_states: list[SamplerState]
     """The state of each worker's sampler."""

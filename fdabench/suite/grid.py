@@ -75,7 +75,7 @@ def check_excludes(raw: Any) -> ValidatedTables:
     return _check_all(raw, "exclude", _check_exclude)
 
 
-def _check_all(raw: Any, name: str, check: Check) -> ValidatedTables:
+def _check_all(raw: object, name: str, check: Check) -> ValidatedTables:
     """Expand the lists in each table of a kind and call `check` for each variant."""
     found = ValidatedTables([], [], [])
     for i, table in enumerate(raw if isinstance(raw, list) else []):

@@ -83,7 +83,7 @@ def sizes_of(cell_id: str, cell: ResolvedCell) -> Sizes:
     )
 
 
-def _memory_of(local: LocalOptimizer, dtype: torch.dtype) -> Mapping[str, Any]:
+def _memory_of(local: LocalOptimizer, dtype: torch.dtype) -> Mapping[str, object]:
     """The state of the optimizer for a row of two numbers."""
     row = nn.Parameter(torch.zeros(2, dtype=dtype))
     row.grad = torch.zeros_like(row)
@@ -246,7 +246,7 @@ def _entries(found: Any, step: int) -> None:
         integer(f"{where}.slack", entry.slack, 0)
 
 
-Rule = Callable[[str, Any, int, Sizes], None]
+Rule = Callable[[str, object, int, Sizes], None]
 
 
 def _fields(where: str, found: Any, rules: Mapping[str, Rule], step: int, sizes: Sizes) -> None:
@@ -260,11 +260,11 @@ def _clock(where: str, found: Any, step: int, sizes: Sizes) -> None:
     require(type(found) is float and isfinite(found) and found >= 0, where, found, "seconds, at least 0")
 
 
-def _steps(where: str, found: Any, step: int, sizes: Sizes) -> None:
+def _steps(where: str, found: object, step: int, sizes: Sizes) -> None:
     integer(where, found, 0, step)
 
 
-def _trained(where: str, found: Any, step: int, sizes: Sizes) -> None:
+def _trained(where: str, found: object, step: int, sizes: Sizes) -> None:
     matrix(where, found, (sizes.workers, 2), torch.float64)
 
 
