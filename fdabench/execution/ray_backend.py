@@ -196,7 +196,7 @@ class _RayPool:
                 record_started(event.cell, self.context)
             yield event
 
-    def _on_task_end(self, ref: Any) -> Iterator[BackendEvent]:
+    def _on_task_end(self, ref: object) -> Iterator[BackendEvent]:
         task = self.tasks.pop(ref)
         try:
             results = ray.get(ref)

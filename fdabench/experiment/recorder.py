@@ -116,7 +116,7 @@ class Recorder:
         """Continue from the state of another recorder, including its time."""
         rows = json.loads(notes["rows"])
         self.evals, self.rounds, self.trace = rows["evals"], rows["rounds"], rows["trace"]
-        local = self._setting.process_group.local_workers(len(self._setting.shards))
+        local = self._setting.process_group.local_workers(len(notes["trained"]))
         self._trained_K2, self._counted = notes["trained"][local.start : local.stop], notes["counted"]
         self._last_sync, self.wall_s = notes["last_sync"], notes["wall_s"]
         self._begun = perf_counter() - self.wall_s
