@@ -1,6 +1,7 @@
 """The formats of a user's data: the same data through every route, and one clear message for every fault."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +27,9 @@ budget.steps = 6
 eval.every_steps = 3
 [[workload]]
 dataset = {dataset}
-model = "lenet5"
+model = "mlp"
 workers = 3
-batch_size = 16
+batch_size = 2
 optimizer = {{ kind = "adam", lr = 0.001 }}
 [[strategy]]
 kind = "fda"
@@ -47,6 +48,14 @@ def faults_of(folder: Path, dataset: str) -> list[str]:
     with pytest.raises(SuiteError) as caught:
         suite_with(folder, dataset)
     return [fault.replace(folder.as_posix(), "DIR") for fault in caught.value.faults]
+
+
+def faults_or_none(folder: Path, dataset: str) -> tuple[str, ...]:
+    try:
+        suite_with(folder, dataset)
+    except SuiteError as error:
+        return error.faults
+    return ()
 
 
 def load(folder: Path, dataset: str) -> DatasetTensors:
@@ -96,7 +105,9 @@ def assert_same_everywhere(folder: Path, images: Images) -> None:
         assert loaded.registry.data_hashes["mine"] == data_hash(data)
         seen[name] = (cell.id, train(cell.config, data, loaded.registry))
     assert len({cell_id for cell_id, _ in seen.values()}) == 1
-    direct = train(cell.config.with_changes({"dataset": "mnist"}), built_in, BUILT_IN)
+    # seeds depend on the name of a data set, and epochs on its size
+    spec = replace(DATASETS["mnist"], train_samples=len(images.train_y))
+    direct = train(cell.config, built_in, replace(BUILT_IN, datasets={"mine": spec}))
     assert all(numbers(result) == numbers(direct) for _, result in seen.values())
 
 
@@ -143,7 +154,7 @@ def test_normalization_by_channel_gives_mean_0_and_variance_1(tmp_path: Path) ->
     pq.write_table(pa.table({**columns, "ill": rng.integers(0, 2, 200)}), tmp_path / "t.parquet")
     data = load(
         tmp_path,
-        '{ kind = "table", path = "t.parquet", label = "ill", normalize = "channel" }'.replace("lenet5", "mlp"),
+        '{ kind = "table", path = "t.parquet", label = "ill", normalize = "channel" }',
     )
     assert data.shape == (1, 1, 3)
     moments = torch.stack((data.train_x.mean(0), data.train_x.std(0, correction=0))).reshape(2, 3)
@@ -155,21 +166,36 @@ FAULTS = {
     "folder": ('{ kind = "npz", path = "." }', "path: DIR: is a folder; expected a file"),
     "kind": ('{ kind = "parket", path = "a" }', 'kind: "parket" is unknown; allowed: "table", "hf-disk"'),
     "key": ('{ kind = "npz", pth = "images.npz" }', 'npz takes no pth; allowed: kind, path, test'),
-    "share": ('{ kind = "npz", path = "rows.npz", test = 1.5 }', "test: 1.5 is out of range: a share must be more than 0"),
-    "shape": ('{ kind = "npz", path = "rows.npz", shape = "3x3" }', "shape: '3x3' does not fit: DIR/rows.npz: an input has 4 numbers"),
+    "share": (
+        '{ kind = "npz", path = "rows.npz", test = 1.5 }',
+        "test: 1.5 is out of range: a share must be more than 0",
+    ),
+    "shape": (
+        '{ kind = "npz", path = "rows.npz", shape = "3x3" }',
+        "shape: '3x3' does not fit: DIR/rows.npz: an input has 4 numbers",
+    ),
     "column": (
         '{ kind = "table", path = "rows.csv", label = "lable", owner = "writr" }',
         "label: DIR/rows.csv has no column 'lable'; did you mean \"label\"?",
     ),
     "text": ('{ kind = "table", path = "rows.csv" }', "input: DIR/rows.csv: 'writer' have no numbers"),
     "lists": ('{ kind = "table", path = "lists.parquet", input = "x" }', "column 'x': its lists have 1 to 2 values"),
-    "nulls": ('{ kind = "table", path = "nulls.parquet", input = "x" }', "column 'x': 1 values are missing, the first in row 1"),
+    "nulls": (
+        '{ kind = "table", path = "nulls.parquet", input = "x" }',
+        "column 'x': 1 values are missing, the first in row 1",
+    ),
     "pickle": ('{ kind = "npz", path = "objects.npz" }', "it has Python objects, which fdabench does not unpickle"),
     "infinite": ('{ kind = "npz", path = "infinite.npz" }', "sample 2 (from 0) has a value that is not finite"),
-    "lengths": ('{ kind = "npz", path = "lengths.npz" }', "labels must have the shape [9], one for each input; they have [8]"),
+    "lengths": (
+        '{ kind = "npz", path = "lengths.npz" }',
+        "labels must have the shape [9], one for each input; they have [8]",
+    ),
     "fractions": ('{ kind = "npz", path = "fractions.npz" }', "labels must be whole numbers or strings"),
     "class": ('{ kind = "torchvision", name = "MNST", path = "." }', 'did you mean "MNIST"?'),
-    "built-in": ('{ kind = "npz", path = "rows.npz", alias = "mnist" }', '"mnist" is a data set that fdabench or a plug-in adds'),
+    "built-in": (
+        '{ kind = "npz", path = "rows.npz", alias = "mnist" }',
+        '"mnist" is a data set that fdabench or a plug-in adds',
+    ),
     "images": ('{ kind = "image-folder", path = "pictures" }', "pictures/0/b.png has the shape [5, 5], but"),
 }  # fmt: skip
 
@@ -209,10 +235,8 @@ def test_a_damaged_file_gives_one_message_with_its_name(tmp_path: Path, name: st
             damaged[at : at + 1] = rng.bytes(1)
         file.write_bytes(damaged)
         os.utime(file, (trial, trial))
-        try:
-            load(tmp_path, table)
-        except SuiteError as error:
-            rejected += 1
-            assert all("workload.0.dataset" in fault or "lenet5" in fault for fault in error.faults), error
+        faults = faults_or_none(tmp_path, table)
+        rejected += bool(faults)
+        assert all("workload.0." in fault for fault in faults), faults
         file.write_bytes(whole)
     assert rejected > 10

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from fdabench.component_info import ComponentInfo
 from fdabench.datasets.base import DatasetTensors
-from fdabench.datasets.formats.base import DataError, DataFault, missing_names
+from fdabench.datasets.formats.base import DataError, DataFault, first_line, missing_names
 from fdabench.datasets.formats.columns import column_array
 from fdabench.datasets.formats.samples import Normalization, Samples, make_tensors
 
@@ -125,13 +125,16 @@ def read_arrow(folder: Path) -> Any:
         try:
             with pa.memory_map(str(file)) as source:
                 tables.append(pa.ipc.open_stream(source).read_all())
+            _ = tables[-1].column_names  # decodes them; damaged names raise UnicodeDecodeError
         except (pa.ArrowException, OSError, ValueError) as error:
-            said = f"{file}: it is no Arrow stream, or it is damaged: {str(error).splitlines()[0]:.120}"
+            said = f"{file}: it is no Arrow stream, or it is damaged: {first_line(error)}"
             raise DataError([DataFault("path", said)]) from error
     try:
         return pa.concat_tables(tables)
     except pa.ArrowException as error:
-        raise DataError([DataFault("path", f"{folder}: its files have different columns: {error!s:.120}")]) from error
+        raise DataError(
+            [DataFault("path", f"{folder}: its files have different columns: {first_line(error)}")]
+        ) from error
 
 
 def _is_name(name: object) -> bool:
@@ -145,7 +148,7 @@ def _json(key: str, file: Path) -> dict[str, Any]:
         said = f"{file}: cannot be read: {error.strerror}; expected a folder that datasets' save_to_disk wrote"
         raise DataError([DataFault(key, said)]) from error
     except (ValueError, RecursionError) as error:
-        raise DataError([DataFault(key, f"{file}: not JSON: {error!s:.120}")]) from error
+        raise DataError([DataFault(key, f"{file}: not JSON: {first_line(error)}")]) from error
     if not isinstance(found, dict):
         raise DataError([DataFault(key, f"{file}: expected a JSON object")])
     return found

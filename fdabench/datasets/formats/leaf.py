@@ -13,7 +13,7 @@ import numpy as np
 
 from fdabench.component_info import ComponentInfo
 from fdabench.datasets.base import DatasetTensors
-from fdabench.datasets.formats.base import DataError, DataFault
+from fdabench.datasets.formats.base import DataError, DataFault, first_line
 from fdabench.datasets.formats.samples import Normalization, Samples, make_tensors
 
 
@@ -74,7 +74,7 @@ def _samples(files: list[Path]) -> Samples:
     try:
         return Samples(place, np.array(x), np.array(y), np.array(owners, dtype=str))
     except (ValueError, OverflowError) as error:
-        said = f"{place}: inputs have different lengths, or are no numbers: {error!s:.120}"
+        said = f"{place}: inputs have different lengths, or are no numbers: {first_line(error)}"
         raise DataError([DataFault("path", said)]) from error
 
 
@@ -93,7 +93,9 @@ def _users(file: Path) -> Iterator[tuple[str, list[Any], list[Any]]]:
                 raise DataError([DataFault("path", f"{file}: user {user!r}: x and y must be lists of one length")])
             yield str(user), inputs, labels
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError([DataFault("path", f"{file}: it is not JSON, or cannot be read: {error!s:.120}")]) from error
+        raise DataError(
+            [DataFault("path", f"{file}: it is not JSON, or cannot be read: {first_line(error)}")]
+        ) from error
     except (KeyError, TypeError) as error:
-        said = f"{file}: it does not have the layout of LEAF, users and user_data with x and y: {error!r:.80}"
+        said = f"{file}: it does not have the layout of LEAF, users and user_data with x and y: {first_line(error)}"
         raise DataError([DataFault("path", said)]) from error

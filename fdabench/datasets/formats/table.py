@@ -13,7 +13,7 @@ import pyarrow.parquet
 
 from fdabench.component_info import ComponentInfo
 from fdabench.datasets.base import DatasetTensors
-from fdabench.datasets.formats.base import DataError, DataFault, missing_names
+from fdabench.datasets.formats.base import DataError, DataFault, first_line, missing_names
 from fdabench.datasets.formats.columns import column_array
 from fdabench.datasets.formats.samples import Array, Normalization, Samples, make_tensors
 
@@ -108,17 +108,18 @@ def read_table(key: str, path: str) -> Any:
         try:
             read = pyarrow.csv.read_csv if file.suffix.lower() == ".csv" else _read_parquet
             tables.append(read(file))
+            names = tables[-1].column_names  # decodes them
         except (pa.ArrowException, OSError, ValueError) as error:
             kind = file.suffix.lower()
-            said = f"{file}: it is no {kind} file, or it is damaged: {str(error).splitlines()[0]:.120}"
+            said = f"{file}: it is no {kind} file, or it is damaged: {first_line(error)}"
             raise DataError([DataFault(key, said)]) from error
-        if tables[-1].schema.names != tables[0].schema.names:
-            said = f"{file} has the columns {tables[-1].column_names}; those of the first file are"
+        if names != tables[0].column_names:
+            said = f"{file} has the columns {names}; those of the first file are"
             raise DataError([DataFault(key, f"{said} {tables[0].column_names}")])
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
-        said = f"{path}: columns of its files have different types: {str(error).splitlines()[0]:.120}"
+        said = f"{path}: columns of its files have different types: {first_line(error)}"
         raise DataError([DataFault(key, said)]) from error
 
 

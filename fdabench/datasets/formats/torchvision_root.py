@@ -11,7 +11,7 @@ import numpy as np
 
 from fdabench.component_info import ComponentInfo
 from fdabench.datasets.base import DatasetTensors
-from fdabench.datasets.formats.base import DataError, DataFault
+from fdabench.datasets.formats.base import DataError, DataFault, first_line
 from fdabench.datasets.formats.samples import Normalization, Samples, make_tensors
 from fdabench.errors import did_you_mean
 from fdabench.torchvision_compat import import_torchvision
@@ -70,7 +70,7 @@ class TorchvisionRoot:
         try:
             found = cls(self.path, download=False, **which)
         except Exception as error:  # a damaged file raises whatever its parser does
-            said = f"{self.path}: torchvision cannot read {self.name}: {str(error).splitlines()[0]:.120}"
+            said = f"{self.path}: torchvision cannot read {self.name}: {first_line(error)}"
             raise DataError([DataFault("path", said)]) from error
         labels = found.targets if hasattr(found, "targets") else found.labels
         return Samples(f"{self.path} ({part})", np.asarray(found.data), np.asarray(labels).astype(np.int64))
