@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "triggers codecs corrections strategies partitions datasets models optimizers",
     "results": "cell_config component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors results",
-    "suite": "cell_config component_info core corrections datasets errors hyperparameters regular_files registry "
+    "suite": "cell_config component_info core corrections datasets errors hyperparameters models regular_files registry "
     "engine results published accounting validation",
     "experiment": "cell_config errors regular_files formatting accounting core partitions datasets models "
     "optimizers distributed engine registry results suite",
