@@ -1,8 +1,8 @@
 """Reads the data sets and models that a suite describes with a table, and adds them to its registry.
 
-`suite.reader` calls `add_own_components` before it validates the workloads. A table `dataset = { kind = "npz", ... }` becomes
-the name of a data set, so the rest of the program sees a data set as any other. The configuration of a cell has the
-name; the hash of the content is part of the code hashes of the cell, so the cell is stale if the data have changed.
+`suite.reader` calls `add_own_components` before it validates the workloads. A table `dataset = { kind = "npz", ... }`
+becomes the name of a data set, so the rest of the program sees a data set as any other. The configuration of a cell has
+the name; the hash of the content is part of the code hashes of the cell, so the cell is stale if the data have changed.
 """
 
 import re
@@ -23,13 +23,16 @@ from fdabench.registry.registry import Registry
 from fdabench.suite.component_tables import ComponentTable, make_component_table
 from fdabench.suite.expansion import Variant, expand_lists
 from fdabench.suite.validation_errors import format_validation_errors
-from fdabench.validation.messages import Issue, explain_value, format_names
+from fdabench.validation.messages import Issue, explain_value, format_issue, format_names
 from fdabench.validation.schema_walk import Keys
 
 Raw = dict[str, Any]
 PATH_KEYS = ("path", "test", "weights")
 """Keys of the tables `dataset` and `model` that may be paths, relative to the folder of the suite file."""
 NO_KINDS: Keys = {}
+
+
+TableOf = Callable[[str], type[ComponentTable]]
 
 
 class OwnComponents(NamedTuple):
@@ -198,3 +201,26 @@ def dataset_table(kind: str, registry: Registry) -> type[ComponentTable]:
 def model_table(kind: str, registry: Registry) -> type[ComponentTable]:
     """Create the pydantic model of the table `model` of one source."""
     return make_component_table(kind, registry.model_sources[kind], registry)
+
+
+def model_spec(value: Any, registry: Registry) -> tuple[str, ModelSpec]:
+    """The name and the specification of the model that the key `model` of a workload names or describes.
+
+    Args:
+        value: a name or a table.
+        registry: the models and the model sources.
+
+    Raises:
+        WorkloadError: there is no such model; the message has all faults.
+    """
+    if isinstance(value, str):
+        if value not in registry.models:
+            raise WorkloadError(f"model {explain_value(value, list(registry.models))}")
+        return value, registry.models[value]
+    named: dict[str, ModelSpec] = {}
+    errors: list[Issue] = []
+    name = _name_model(Variant(value, {(): ("model",)}), registry, named, errors) if isinstance(value, dict) else ""
+    if name not in named:
+        faults = [format_issue(issue, {}) for issue in errors]
+        raise WorkloadError("\n".join(faults) or f"model: expected a name or a table, found {value!r:.60}")
+    return name, named[name]

@@ -111,9 +111,8 @@ def load_weights(model: nn.Module, path: str) -> None:
         raise WorkloadError(f"weights: {path}: it is no safetensors file, or cannot be read: {error!s:.120}") from error
     fitting = {name: x for name, x in found.items() if name in own and own[name].shape == x.shape}
     if not fitting:
-        raise WorkloadError(
-            f"weights: {path}: none of its {len(found)} tensors has the name and shape of one of the model"
-        )
+        said = f"none of its {len(found)} tensors has the name and the shape of one of the model"
+        raise WorkloadError(f"weights: {path}: {said}")
     model.load_state_dict(fitting, strict=False)
 
 
