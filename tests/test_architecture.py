@@ -50,8 +50,8 @@ MAY_IMPORT = {
     "registry engine results published accounting validation",
     "experiment": "cell_config errors regular_files formatting accounting core partitions datasets models "
     "optimizers distributed engine registry results suite",
-    "planning": "cell_config errors formatting accounting core datasets models optimizers engine registry results suite "
-    "experiment",
+    "planning": "cell_config errors formatting accounting core datasets models optimizers engine registry results "
+    "suite experiment",
     "execution": "run_log cell_config errors regular_files formatting datasets distributed engine registry results "
     "suite experiment planning",
     "style": "component_info results",
@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "report": "component_info errors style formatting tables accounting analysis published results",
     "gate": "component_info errors formatting tables accounting analysis results validation report",
     "cli": "run_log cell_config component_info errors hyperparameters formatting tables accounting registry "
-    "datasets results analysis suite experiment planning execution report gate",
+    "datasets results analysis suite experiment planning execution report gate validation",
     "api": "run_log cell_config component_info core datasets errors execution experiment hyperparameters "
     "models optimizers partitions report results servers suite",
     "__main__": "cli",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from fdabench.cell_config import CellConfig
+from fdabench.cell_config import CellConfig, ComponentConfig
 from fdabench.datasets.base import DatasetSpec, DatasetTensors
 from fdabench.engine.dropout_keys import dropout_layers
 from fdabench.engine.flatten import running_stats
@@ -91,13 +91,14 @@ def _trained(spec: ModelSpec, shape: Shape, classes: int) -> tuple[dict[str, flo
     data = DatasetTensors(x, y, x, y, classes)
     random = DatasetSpec(lambda root: data, SAMPLES, shape, classes, "random images")
     registry = replace(BUILT_IN, datasets={"random": random}, models={"model": spec})
+    defaults = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "state_on_sync": "keep"}
     config = CellConfig.from_table(
         {
             "dataset": "random",
             "model": "model",
             "workers": 2,
             "batch_size": 4,
-            "optimizer": {"kind": "sgd", "lr": 0.01},
+            "optimizer": ComponentConfig("sgd", {"lr": 0.01, **defaults}),
             "partition": {"kind": "iid"},
             "sampling": "shuffle",
             "last_batch": "wrap",
