@@ -46,11 +46,12 @@ MAY_IMPORT = {
     "triggers codecs corrections strategies partitions datasets models optimizers",
     "results": "cell_config component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors regular_files accounting results",
-    "suite": "cell_config component_info core corrections errors hyperparameters regular_files registry engine results "
-    "published accounting validation",
+    "suite": "cell_config component_info core corrections datasets errors hyperparameters models regular_files "
+    "registry engine results published accounting validation",
     "experiment": "cell_config component_info errors regular_files formatting accounting core partitions datasets "
     "models optimizers distributed engine registry results suite",
-    "planning": "formatting accounting core datasets models optimizers engine registry results suite experiment",
+    "planning": "cell_config errors formatting accounting core datasets models optimizers engine registry results "
+    "suite experiment",
     "execution": "run_log cell_config errors regular_files formatting datasets distributed engine registry results "
     "suite experiment planning",
     "style": "cell_config component_info results",
@@ -72,7 +73,7 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "pydantic": "cell_config.py results suite validation gate",
     "pydantic_core": "suite validation",
     "pandas": "results accounting experiment planning execution analysis report gate cli",
-    "pyarrow": "results",
+    "pyarrow": "results datasets",
     "matplotlib": "report style",
     "jinja2": "report",
     "scipy": "analysis report gate",
@@ -100,6 +101,7 @@ LARGER_TESTS = {
     "cli/test_run.py": 403,
     "distributed/test_program.py": 437,
     "report": 24,
+    "support": 16,
     "experiment/test_checkpoint_mutations.py": 414,
     "experiment/test_checkpoints.py": 526,
     "suite/test_errors.py": 638,
