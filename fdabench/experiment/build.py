@@ -154,8 +154,7 @@ def _evaluation_data(config: CellConfig, data: DatasetTensors) -> LabeledData:
     if (split := config.eval.validation) is None:
         return LabeledData(data.test_x, data.test_y)
     at = torch.from_numpy(validation_indices(config, split, len(data.train_y))).to(data.train_x.device)
-    x = data.train_x.index_select(0, at).contiguous(memory_format=torch.channels_last)
-    return LabeledData(x, data.train_y.index_select(0, at))
+    return LabeledData(data.train_x, data.train_y).select(at)
 
 
 def make_samplers(cell: ResolvedCell, shards: list[Indices]) -> list[Sampler]:
@@ -177,8 +176,7 @@ def _local_data(
     place = np.zeros(len(data.train_y), dtype=np.int64)
     place[mine] = np.arange(len(mine))
     at = torch.from_numpy(mine).to(data.train_x.device)
-    x = data.train_x.index_select(0, at).contiguous(memory_format=torch.channels_last)
-    return LabeledData(x, data.train_y.index_select(0, at)), [RemappedSampler(drawn[k], place) for k in held]
+    return LabeledData(data.train_x, data.train_y).select(at), [RemappedSampler(drawn[k], place) for k in held]
 
 
 def averaging_weights(config: CellConfig, shards: list[Indices]) -> Tensor:

@@ -87,7 +87,7 @@ FAULTS: dict[str, list[str]] = {
     ],
     "workload.0.model=mpl": [
         'workload.0.model: "mpl" is unknown; allowed: "mlp", "lenet5", "vgg16star", "cnn", "densenet121", '
-        '"densenet201", "convnext-large", "convnext-large-imagenet"; did you mean "mlp"?',
+        '"densenet201", "convnext-large", "convnext-large-imagenet", "gpt-nano", "gpt-micro", "gpt-mini"; did you mean "mlp"?',
     ],
     "strategy.2.kind=fdaa": [
         'strategy.2.kind: "fdaa" is unknown; allowed: ' + STRATEGY_NAMES + '; did you mean "fda"?',
