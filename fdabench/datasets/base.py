@@ -47,6 +47,11 @@ class DatasetTensors:
         """The shape of one input: channels, height, width of an image, or the length of a sequence."""
         return tuple(self.train_x.shape[1:])
 
+    @property
+    def task(self) -> Task:
+        """What is predicted: the next token of sequences, or the class of anything else."""
+        return "next-token" if self.train_y.dim() > 1 else "classification"
+
     def to(self, device: torch.device) -> "DatasetTensors":
         """Copy the tensors to a device.
 
