@@ -47,8 +47,8 @@ MAY_IMPORT = {
     "triggers codecs corrections strategies partitions datasets models optimizers",
     "results": "cell_config component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors results",
-    "suite": "cell_config component_info core corrections errors hyperparameters regular_files registry engine results "
-    "published accounting validation",
+    "suite": "cell_config component_info core corrections datasets errors hyperparameters regular_files registry "
+    "engine results published accounting validation",
     "experiment": "cell_config errors regular_files formatting accounting core partitions datasets models "
     "optimizers distributed engine registry results suite",
     "planning": "formatting accounting core datasets models optimizers engine registry results suite experiment",
@@ -73,7 +73,7 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "pydantic": "cell_config.py results suite validation gate",
     "pydantic_core": "suite validation",
     "pandas": "results accounting experiment planning execution analysis report gate cli",
-    "pyarrow": "results",
+    "pyarrow": "results datasets",
     "matplotlib": "report style",
     "jinja2": "report",
     "scipy": "analysis report gate",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdabench.component_info import info_of
+from fdabench.datasets.base import DatasetSpec
 from fdabench.errors import PluginError
 from fdabench.registry.call_checks import check_calls
 from fdabench.registry.plugin_checks import ROLES, PluginIssue, declaration_lines, find_line, read_declarations
@@ -43,6 +44,8 @@ class PackedPlugins(NamedTuple):
 
     origins: tuple[PluginSource, ...] = ()
     data_hashes: Mapping[str, str] = {}
+    own_datasets: Mapping[str, DatasetSpec] = {}
+    """The data sets that a suite describes with a table, by name."""
 
     def unpacked(self) -> Registry:
         """Load the plug-ins in this process.
@@ -50,12 +53,18 @@ class PackedPlugins(NamedTuple):
         Raises:
             PluginError: as `load_plugins`.
         """
-        return replace(load_plugins(self.origins), data_hashes=self.data_hashes)
+        loaded = load_plugins(self.origins)
+        return replace(loaded, data_hashes=self.data_hashes, datasets={**loaded.datasets, **self.own_datasets})
 
 
 def pack_plugins(registry: Registry) -> PackedPlugins:
     """Create the form of a registry that can be sent to another process."""
-    return PackedPlugins(tuple(plugin.origin for plugin in registry.plugins), registry.data_hashes)
+    own = {
+        name: spec
+        for name, spec in registry.datasets.items()
+        if name not in BUILT_IN.datasets and registry.find_plugin("datasets", name) is None
+    }
+    return PackedPlugins(tuple(plugin.origin for plugin in registry.plugins), registry.data_hashes, own)
 
 
 def read_plugin_file(where: str, path: Path) -> FilePlugin:

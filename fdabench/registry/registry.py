@@ -16,6 +16,8 @@ from fdabench.core.trigger import Trigger
 from fdabench.corrections import CORRECTIONS
 from fdabench.datasets import DATASETS
 from fdabench.datasets.base import DatasetSpec
+from fdabench.datasets.formats import FORMATS
+from fdabench.datasets.formats.base import DataFormat
 from fdabench.models import MODELS
 from fdabench.models.base import ModelSpec
 from fdabench.monitors import MONITORS
@@ -75,7 +77,11 @@ class Registry:
     models: Mapping[str, ModelSpec]
     plugins: tuple[Plugin, ...] = ()
     data_hashes: Mapping[str, str] = field(default_factory=dict)
-    """Hashes of the data sets of plug-ins, by name; `execution.plugin_data` adds them when it has computed them."""
+    """Hashes of the data sets of plug-ins and of those that a suite describes with a table, by name.
+
+    `execution.plugin_data` and `suite.own_data` add them when they have computed them."""
+    formats: Mapping[str, type[DataFormat]] = field(default_factory=lambda: FORMATS)
+    """The formats of the tables `dataset` of workloads, by kind."""
 
     def find_plugin(self, role: str, name: str) -> Plugin | None:
         """The plug-in that added a component; None if it is built in."""

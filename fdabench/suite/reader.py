@@ -22,6 +22,7 @@ from fdabench.suite.cell import Cell
 from fdabench.suite.component_use import distinct_components, locked_components
 from fdabench.suite.gate_settings import gate_to_lock, unmatched_limits
 from fdabench.suite.grid import MAX_CELLS, NO_KINDS, check_excludes, check_strategies, check_workloads, expand_grid
+from fdabench.suite.own_data import add_own_data, resolve_paths
 from fdabench.suite.plugins import PluginReference, load_registry, plugin_files, plugin_notes, plugins_to_lock
 from fdabench.suite.schema import Suite
 from fdabench.suite.sizes import size_errors
@@ -102,10 +103,18 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:
             origins[changed] = "--set"
     source = path.as_posix()
     registry = load_registry(source, named)
+    own = add_own_data(raw.get("workload"), registry)
+    raw, registry = raw | ({"workload": own.workloads} if "workload" in raw else {}), own.registry
     workloads = check_workloads(raw.get("workload"), registry)
     strategies = check_strategies(raw.get("strategy"), registry)
     excludes = check_excludes(raw.get("exclude"))
-    faults = [*_check_top(raw), *workloads.errors, *strategies.errors, *excludes.errors]
+    faults = [
+        *_check_top(raw),
+        *own.errors,
+        *_beside(workloads.errors, own.errors),
+        *strategies.errors,
+        *excludes.errors,
+    ]
     if faults:
         raise SuiteError(source, _formatted(faults, origins))
     suite = Suite.model_validate(raw)
@@ -125,6 +134,12 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:
 def _formatted(issues: Iterable[Issue], origins: Mapping[KeyPath, str]) -> list[str]:
     """One line for each different issue. Crossing lists creates variants that have the same issue."""
     return list(dict.fromkeys(format_issue(issue, origins) for issue in issues))
+
+
+def _beside(issues: Iterable[Issue], others: Iterable[Issue]) -> list[Issue]:
+    """The issues that are not about a key of a workload that `others` are about, to report each fault once."""
+    keys = {issue.path[:3] for issue in others}
+    return [issue for issue in issues if issue.path[:3] not in keys]
 
 
 def _check_top(raw: Raw) -> list[Issue]:
@@ -185,6 +200,7 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> _File:
         raise SuiteError(path.as_posix(), [f"not TOML: {error}"]) from error
     lines = key_lines(text)
     origins = line_origins(path.as_posix(), lines)
+    resolve_paths(raw, path.parent)
     base, named = raw.pop("extends", None), plugin_files(path, raw.get("plugins"), lines)
     if base is None:
         return _File(raw, named, origins)

@@ -1,0 +1,162 @@
+"""The interface of data formats, and the specification of a data set that a format reads.
+
+A format only reads data: it never unpickles, imports or runs anything that it finds in a file.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+
+from fdabench.component_info import ComponentInfo
+from fdabench.datasets.base import DatasetSpec, DatasetTensors
+from fdabench.datasets.checks import data_hash
+from fdabench.errors import WorkloadError, did_you_mean
+
+
+class DataFault(NamedTuple):
+    """One fault of a user's data.
+
+    Args:
+        key: the key of the table `dataset` that the fault is about, such as `label`.
+        message: the file, what was found, what is allowed, and the nearest name.
+    """
+
+    key: str
+    message: str
+
+
+class DataError(WorkloadError):
+    """Data cannot be read; `faults` has all faults."""
+
+    def __init__(self, faults: Sequence[DataFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(f"dataset.{fault.key}: {fault.message}" for fault in faults))
+
+
+@runtime_checkable
+class DataFormat(Protocol):
+    """A frozen dataclass whose fields are the keys of the table `dataset` of a workload.
+
+    A suite resolves `path`, and `test` if it is a path, against the folder of the suite file before it builds the
+    format.
+    """
+
+    info: ClassVar[ComponentInfo]
+
+    @property
+    def path(self) -> str:
+        """The file, the folder or the pattern of files that is read."""
+
+    def files(self) -> list[Path]:
+        """The files that `read` opens, sorted.
+
+        Raises:
+            DataError: there are none.
+        """
+
+    def read(self) -> DatasetTensors:
+        """Read the data. Two calls with the same files return equal tensors.
+
+        Raises:
+            DataError: the data cannot be read, or is no data set; the error has all faults.
+        """
+
+
+class OpenedData(NamedTuple):
+    """A data set that was read from disk.
+
+    Args:
+        spec: its specification, with the shape and the sizes that were found.
+        content: the hash of its tensors, as `datasets.checks.data_hash` returns it.
+    """
+
+    spec: DatasetSpec
+    content: str
+
+
+def open_data(source: DataFormat, name: str) -> OpenedData:
+    """Read a data set from disk and describe it.
+
+    Args:
+        source: the format with its keys.
+        name: the name of the data set in figures and tables.
+
+    Raises:
+        DataError: as `DataFormat.read`.
+    """
+    data = load_data(source, Path())
+    about = f"{len(data.train_y)} training and {len(data.test_y)} test samples from {source.path}"
+    spec = DatasetSpec(
+        partial(load_data, source),
+        len(data.train_y),
+        data.shape,
+        data.classes,
+        about,
+        ComponentInfo(name=name),
+        partial(_locate, source),
+    )
+    return OpenedData(spec, data_hash(data))
+
+
+def load_data(source: DataFormat, root: Path) -> DatasetTensors:
+    """Read a data set, unless this process has just read the same files with the same sizes and modification times.
+
+    Args:
+        source: the format with its keys.
+        root: the data folder; not used.
+    """
+    return _read(source, tuple(_state(file) for file in source.files()))
+
+
+@lru_cache(maxsize=2)
+def _read(source: DataFormat, states: tuple[tuple[str, int, int], ...]) -> DatasetTensors:
+    """Read a data set; `states` has name, size and modification time of each file, so that a changed file is read."""
+    return source.read()
+
+
+def _state(file: Path) -> tuple[str, int, int]:
+    found = file.stat()
+    return file.as_posix(), found.st_size, found.st_mtime_ns
+
+
+def _locate(source: DataFormat, root: Path) -> str:
+    try:
+        return source.path if source.files() else ""
+    except DataError:
+        return ""
+
+
+def single_file(key: str, path: str, example: str) -> Path:
+    """The file at `path`.
+
+    Args:
+        key: the key of the table `dataset`, for messages.
+        path: of the file.
+        example: a value of the key, for messages.
+
+    Raises:
+        DataError: there is no regular file.
+    """
+    file = Path(path)
+    if not file.is_file():
+        what = "is a folder" if file.is_dir() else "there is no such file"
+        raise DataError([DataFault(key, f"{path}: {what}; expected a file, as in {key} = '{example}'")])
+    return file
+
+
+def missing_names(file: str, wanted: Mapping[str, str], known: Sequence[str], what: str) -> list[DataFault]:
+    """One fault for each name that a file does not have.
+
+    Args:
+        file: the path in messages.
+        wanted: the name that is asked for, by the key that asks for it. An empty name asks for nothing.
+        known: the names in the file.
+        what: what the names are, such as `column`.
+    """
+    listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "") or "none"
+    return [
+        DataFault(key, f"{file} has no {what} {name!r}{did_you_mean(name, known) or f'; it has {listed}'}")
+        for key, name in wanted.items()
+        if name and name not in known
+    ]

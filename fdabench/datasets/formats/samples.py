@@ -1,0 +1,174 @@
+"""Converts arrays that a format read to the tensors of a data set: inputs, labels, owners and the test share."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fdabench.datasets.base import DatasetTensors
+from fdabench.datasets.formats.base import DataError, DataFault
+
+Normalization = Literal["none", "channel"]
+"""`channel`: (x - mean) / standard deviation of each channel of the training set. `none`: inputs stay as they are."""
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of one split, as a file has them.
+
+    Args:
+        place: the file in messages.
+        x: inputs, one for each sample; numbers of shape [N], [N, F], [N, H, W], [N, C, H, W] or [N, H, W, C].
+        y: labels, integers or strings of shape [N].
+        owners: who each sample belongs to, integers or strings of shape [N]; None if samples have no owners.
+        keys: the keys of the table `dataset` that `x`, `y` and `owners` come from, for messages.
+    """
+
+    place: str
+    x: Array
+    y: Array
+    owners: Array | None = None
+    keys: tuple[str, str, str] = ("path", "path", "path")
+
+
+def make_tensors(
+    train: Samples, test: Samples | float, test_seed: int, shape: str, normalize: Normalization
+) -> DatasetTensors:
+    """Make the tensors of a data set.
+
+    Labels become 0..classes-1 in the sorted order of all labels, and owners likewise. Bytes are divided by 255.
+
+    Args:
+        train: the training set.
+        test: the test set, or the share of `train` that a permutation seeded with `test_seed` draws.
+        test_seed: the seed of the draw.
+        shape: the shape of one input, such as `1x28x28`; empty if the arrays have it.
+        normalize: how inputs are normalized.
+
+    Raises:
+        DataError: the samples are no data set; the error has all faults.
+    """
+    given = [train, test] if isinstance(test, Samples) else [train]
+    faults = [fault for samples in given for fault in _faults(samples)]
+    if not isinstance(test, Samples) and not 0 < test < 1:
+        faults.append(DataFault("test", f"{test} is out of range: a share must be more than 0 and less than 1"))
+    inputs = [] if faults else [_inputs(samples, shape, faults) for samples in given]
+    if not faults and len({tuple(x.shape[1:]) for x in inputs}) > 1:
+        shapes = " and ".join(str(list(x.shape[1:])) for x in inputs)
+        faults.append(DataFault("test", f"training and test inputs must have the same shape; they have {shapes}"))
+    if faults:
+        raise DataError(faults)
+    classes, labels = _encode([samples.y for samples in given])
+    owned = [samples.owners for samples in given if samples.owners is not None]
+    if len(owned) not in (0, len(given)):
+        raise DataError([DataFault("owner", f"{train.place}: either both splits have owners, or neither has")])
+    names, owners = _encode(owned)
+    if not isinstance(test, Samples):
+        rows = _draw(len(labels[0]), test, test_seed, train.place)
+        inputs, labels, owners = ([of[0][row] for row in rows] if of else [] for of in (inputs, labels, owners))
+    if normalize == "channel":
+        inputs = _normalized(inputs)
+    train_owners, test_owners = owners or (None, None)
+    x, y = inputs, labels
+    return DatasetTensors(x[0], y[0], x[1], y[1], len(classes), train_owners, test_owners, tuple(map(str, names)))
+
+
+def _faults(samples: Samples) -> list[DataFault]:
+    """The faults of arrays before they are converted: their lengths, and the types of labels and owners."""
+    x_key, y_key, owner_key = samples.keys
+    faults = []
+    count = len(samples.x) if samples.x.ndim else 0
+    if count == 0:
+        faults.append(DataFault(x_key, f"{samples.place}: there are no samples"))
+    if samples.x.dtype.kind not in "buif":
+        said = f"{samples.place}: inputs must be numbers; they are {samples.x.dtype}"
+        faults.append(DataFault(x_key, said))
+    named = ((y_key, "labels", samples.y), (owner_key, "owners", samples.owners))
+    for key, what, array in named:
+        if array is None:
+            continue
+        if array.shape != (count,):
+            said = f"{samples.place}: {what} must have the shape [{count}], one for each input; they have"
+            faults.append(DataFault(key, f"{said} {list(array.shape)}"))
+        elif array.dtype.kind not in "buiU":
+            said = f"{samples.place}: {what} must be whole numbers or strings, without gaps; they are {array.dtype}"
+            faults.append(DataFault(key, said))
+    return faults
+
+
+def _inputs(samples: Samples, shape: str, faults: list[DataFault]) -> Tensor:
+    """Convert inputs to float32 of shape [N, C, H, W]; adds to `faults` if that is not possible."""
+    x, key = samples.x, samples.keys[0]
+    count = len(x)
+    if shape:
+        axes = _axes(shape)
+        if axes is None or np.prod((count, *axes)) != x.size:
+            said = f"{samples.place}: an input has {x.size // count} numbers"
+            faults.append(DataFault("shape", f"{shape!r} does not fit: {said}; expected CxHxW, as in '1x28x28'"))
+            return torch.empty(0)
+        x = x.reshape(count, *axes)
+    elif x.ndim <= 2:
+        x = x.reshape(count, 1, 1, -1)
+    elif x.ndim == 3:
+        x = x[:, None]
+    elif x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
+        x = np.moveaxis(x, 3, 1)
+    if x.ndim != 4 or x.size == 0:
+        said = f"{samples.place}: inputs must have the shape [N, F], [N, H, W], [N, C, H, W] or [N, H, W, C]"
+        faults.append(DataFault(key, f"{said}; they have {list(samples.x.shape)}"))
+        return torch.empty(0)
+    found = torch.from_numpy(np.ascontiguousarray(x).astype(np.float32))
+    if samples.x.dtype == np.uint8:
+        return found.div_(255)
+    finite = found.isfinite().flatten(1).all(1)
+    if not finite.all():
+        row = int(torch.nonzero(~finite)[0])
+        faults.append(DataFault(key, f"{samples.place}: sample {row} (from 0) has a value that is not finite"))
+    return found
+
+
+def _axes(shape: str) -> tuple[int, ...] | None:
+    """The numbers of `CxHxW`; of `HxW`, one channel is added. None if the text is neither."""
+    parts = shape.split("x")
+    if not all(part.isdecimal() and int(part) for part in parts) or len(parts) not in (2, 3):
+        return None
+    axes = tuple(map(int, parts))
+    return axes if len(axes) == 3 else (1, *axes)
+
+
+def _encode(arrays: list[Array]) -> tuple[Array, list[Tensor]]:
+    """The sorted values of all arrays, and the index of each value among them, int64."""
+    if not arrays:
+        return np.empty(0), []
+    if len({array.dtype.kind == "U" for array in arrays}) > 1:  # NumPy cannot sort numbers with strings
+        arrays = [array.astype(str) for array in arrays]
+    values = np.unique(np.concatenate(arrays))
+    return values, [torch.from_numpy(np.searchsorted(values, array).astype(np.int64)) for array in arrays]
+
+
+def _draw(count: int, share: float, seed: int, place: str) -> tuple[Tensor, Tensor]:
+    """The sorted rows of the training and the test set."""
+    num_test = round(share * count)
+    if not 0 < num_test < count:
+        said = f"{share} of {count} samples of {place} is {num_test} test samples; both sets need at least one"
+        raise DataError([DataFault("test", said)])
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(count))
+    return order[num_test:].sort().values, order[:num_test].sort().values
+
+
+def _normalized(inputs: list[Tensor]) -> list[Tensor]:
+    """Subtract the mean of each channel of the training set and divide by its standard deviation.
+
+    A channel that is constant is only shifted. For a table of numbers, which has one channel, each column is
+    normalized by itself.
+    """
+    x = inputs[0]
+    over = (0,) if x.shape[1:3] == (1, 1) else (0, 2, 3)
+    mean = x.double().mean(over, keepdim=True)
+    std = x.double().std(over, correction=0, keepdim=True)
+    std[std == 0] = 1
+    return [x.sub(mean.float()).div_(std.float()) for x in inputs]
