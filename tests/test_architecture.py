@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "corrections": "component_info core hyperparameters optimizers",
     "strategies": "component_info core hyperparameters servers monitors triggers codecs corrections",
     "partitions": "component_info errors hyperparameters",
-    "datasets": "component_info errors formatting regular_files task torchvision_compat",
+    "datasets": "component_info errors hyperparameters formatting regular_files task torchvision_compat",
     "models": "component_info errors core task torchvision_compat",
     "distributed": "errors core",
     "engine": "errors core models optimizers",

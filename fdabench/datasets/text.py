@@ -141,7 +141,7 @@ def make_windows(texts: Mapping[str, bytes], context: int, test_share: float) ->
             longest = max(map(len, texts.values()), default=0)
             raise WorkloadError(
                 f"no owner has a {part} sample of context + 1 = {context + 1} bytes; the longest text of an owner has "
-                f"{longest} bytes. Use a smaller context, or a larger test_share if test samples are missing"
+                f"{longest} bytes. Use a smaller context, or a larger share of test data if test samples are missing"
             )
     counts = np.array(list(sizes.values()), dtype=np.int64)
     (train_x, train_y), (test_x, test_y) = (_tensors(np.concatenate(found)) for found in (train, test))

@@ -88,9 +88,10 @@ def test_several_processes_train_the_same_cells(tmp_path: Path) -> None:
 
 
 MISFITS = {
-    "workload.0.model=mlp": 'workload.0.model: mlp is a model for classification, but shakespeare is a data set for next-token; '
-    'models for next-token: "gpt-nano", "gpt-micro", "gpt-mini"',
-    "workload.0.dataset=digits": 'workload.0.model: gpt-nano is a model for next-token, but digits is a data set for classification',
+    "workload.0.model=mlp": "workload.0.model: mlp is a model for classification, but shakespeare is a data set for "
+    'next-token; models for next-token: "gpt-nano", "gpt-micro", "gpt-mini"',
+    "workload.0.dataset=digits": "workload.0.model: gpt-nano is a model for next-token, but digits is a data set for "
+    "classification; models for classification: ",
 }
 
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 from fdabench.datasets.formats.base import DataFormat
 from fdabench.datasets.formats.npz import Npz
+from fdabench.datasets.formats.text import Text
 
 FORMATS: Mapping[str, type[DataFormat]] = {
     "npz": Npz,
+    "text": Text,
 }
