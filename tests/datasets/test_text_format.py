@@ -13,7 +13,7 @@ from fdabench.datasets.formats.base import DataError, open_data
 from fdabench.datasets.formats.text import Text
 from fdabench.datasets.shakespeare import FOLDER, SPEECH
 from fdabench.suite.reader import read_suite
-from support.text_cells import TEXT_SUITE
+from support.suites import TEXT_SUITE
 
 TABLE = f"dataset = {{ kind = 'text', path = 'plays', owners = '{SPEECH}' }}"
 

@@ -15,8 +15,7 @@ from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_ce
 from fdabench.experiment.train import CellJob, TrainingResult, train_cells
 from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
-from support.cells import train_cell
-from support.text_cells import text_cells, text_config
+from support.cells import text_cells, text_config, train_cell
 
 PLAYS = load_datasets(["shakespeare"], Path("nowhere"))["shakespeare"]
 ON = ExecutionContext(torch.device("cpu"), "sequential", lambda name: PLAYS, 3600.0)

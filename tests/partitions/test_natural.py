@@ -14,8 +14,7 @@ from fdabench.experiment.build import partition_data, partition_labels
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.partitions.base import Indices, SplitsByOwner
 from fdabench.partitions.natural import Natural
-from support.cells import load_dataset
-from support.text_cells import text_config
+from support.cells import load_dataset, text_config
 
 OWNERS = np.array([4, 0, 4, 1, 1, 4, 7, 7, 4, 1])
 """Owner 4 has 4 samples, owner 1 has 3, owner 7 has 2 and owner 0 has 1."""

@@ -61,9 +61,7 @@ FAULTS: dict[str, list[str]] = {
         "strategy.0.theta: unknown key: synchronous takes no theta (fda does); allowed: kind, name, "
         "reference, optimizer",
     ],
-    "exclude=[{worker = 3}]": [
-        f'exclude.0.worker: unknown key; allowed: {AXES}; did you mean "workers"?',
-    ],
+    "exclude=[{worker = 3}]": [f'exclude.0.worker: unknown key; allowed: {AXES}; did you mean "workers"?'],
     # what other tools call it, told once for a list
     "budget={rounds = 5}": [
         "budget.rounds: unknown key; allowed: steps, epochs; rounds are not counted beforehand: a budget is "
