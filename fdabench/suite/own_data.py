@@ -108,16 +108,16 @@ def _name_of(variant: Variant, registry: Registry, named: dict[str, _Named], err
     except ValidationError as error:
         errors += format_validation_errors(error, table, model, variant.locations, NO_KINDS)
         return ""
-    given = values.pop("name", None)
+    given = values.pop("alias", None)
     source = registry.formats[values.pop("kind")](**values)
     name = given or default_name(source)
     if name in registry.datasets:
-        said = f'"{name}" is a data set that fdabench or a plug-in adds; give this one another name'
-        errors.append(Issue((*place, "name"), said))
+        said = f'"{name}" is a data set that fdabench or a plug-in adds; give this one another alias'
+        errors.append(Issue((*place, "alias"), said))
         return ""
     if name in named and named[name].source != source:
-        said = f'another data set of this suite has the name "{name}"; give this one another name'
-        errors.append(Issue((*place, "name"), said))
+        said = f'another data set of this suite has the name "{name}"; give this one another alias'
+        errors.append(Issue((*place, "alias"), said))
         return ""
     if name not in named:
         try:
@@ -130,14 +130,14 @@ def _name_of(variant: Variant, registry: Registry, named: dict[str, _Named], err
 
 
 def default_name(source: DataFormat) -> str:
-    """The name of a data set whose table has no `name`: the stem of its path, such as `femnist`, prefixed by `own-`."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source.path).stem).strip("-.") or "data"
-    return f"own-{stem}"[:64]
+    """The name of a data set whose table has no `alias`: `own-` and the stem of its path, such as `own-femnist`."""
+    stem = getattr(source, "name", Path(source.path).stem)
+    return f"own-{re.sub(r'[^A-Za-z0-9._-]+', '-', stem).strip('-.') or 'data'}"[:64]
 
 
 def dataset_table(kind: str, registry: Registry) -> type[ComponentTable]:
-    """Create the pydantic model of the table `dataset` of one format, including the key `name`."""
+    """Create the pydantic model of the table `dataset` of one format, including the key `alias`."""
     own = make_component_table(kind, registry.formats[kind], registry)
-    name = (Annotated[str, Field(pattern=f"^{NAME}$")] | None, None)
-    made = create_model(own.__name__, __base__=own, __doc__=own.__doc__, name=name)
+    alias = (Annotated[str, Field(pattern=f"^{NAME}$")] | None, None)
+    made = create_model(own.__name__, __base__=own, __doc__=own.__doc__, alias=alias)
     return cast(type[ComponentTable], made)

@@ -6,10 +6,20 @@ To add a format, write a frozen dataclass as `DataFormat` describes it and add a
 from collections.abc import Mapping
 
 from fdabench.datasets.formats.base import DataFormat
+from fdabench.datasets.formats.hf_disk import HfDisk
+from fdabench.datasets.formats.image_folder import ImageFolder
+from fdabench.datasets.formats.leaf import Leaf
 from fdabench.datasets.formats.npz import Npz
+from fdabench.datasets.formats.table import Table
 from fdabench.datasets.formats.text import Text
+from fdabench.datasets.formats.torchvision_root import TorchvisionRoot
 
 FORMATS: Mapping[str, type[DataFormat]] = {
+    "table": Table,
+    "hf-disk": HfDisk,
     "npz": Npz,
+    "image-folder": ImageFolder,
+    "leaf": Leaf,
+    "torchvision": TorchvisionRoot,
     "text": Text,
 }

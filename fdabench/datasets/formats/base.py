@@ -161,3 +161,8 @@ def missing_names(file: str, wanted: Mapping[str, str], known: Sequence[str], wh
         for key, name in wanted.items()
         if name and name not in known
     ]
+
+
+def first_line(error: Exception) -> str:
+    """The class of an error and the beginning of its message, for messages about damaged files."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.120}"

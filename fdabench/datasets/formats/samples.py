@@ -11,8 +11,13 @@ from torch import Tensor
 from fdabench.datasets.base import DatasetTensors
 from fdabench.datasets.formats.base import DataError, DataFault
 
-Normalization = Literal["none", "channel"]
-"""`channel`: (x - mean) / standard deviation of each channel of the training set. `none`: inputs stay as they are."""
+Normalization = Literal["none", "bytes", "channel"]
+"""How inputs are normalized.
+
+- `none`: they stay as they are. Arrays of unsigned bytes and images are divided by 255 in any case.
+- `bytes`: numbers of another type are divided by 255 as well.
+- `channel`: (x - mean) / standard deviation of each channel of the training set.
+"""
 Array = NDArray[Any]
 
 
@@ -56,7 +61,7 @@ def make_tensors(
     faults = [fault for samples in given for fault in _faults(samples)]
     if not isinstance(test, Samples) and not 0 < test < 1:
         faults.append(DataFault("test", f"{test} is out of range: a share must be more than 0 and less than 1"))
-    inputs = [] if faults else [_inputs(samples, shape, faults) for samples in given]
+    inputs = [] if faults else [_inputs(samples, shape, normalize == "bytes", faults) for samples in given]
     if not faults and len({tuple(x.shape[1:]) for x in inputs}) > 1:
         shapes = " and ".join(str(list(x.shape[1:])) for x in inputs)
         faults.append(DataFault("test", f"training and test inputs must have the same shape; they have {shapes}"))
@@ -100,8 +105,11 @@ def _faults(samples: Samples) -> list[DataFault]:
     return faults
 
 
-def _inputs(samples: Samples, shape: str, faults: list[DataFault]) -> Tensor:
-    """Convert inputs to float32 of shape [N, C, H, W]; adds to `faults` if that is not possible."""
+def _inputs(samples: Samples, shape: str, are_bytes: bool, faults: list[DataFault]) -> Tensor:
+    """Convert inputs to float32 of shape [N, C, H, W]; adds to `faults` if that is not possible.
+
+    Unsigned bytes are divided by 255, and numbers of another type if `are_bytes`.
+    """
     x, key = samples.x, samples.keys[0]
     count = len(x)
     if shape:
@@ -122,8 +130,8 @@ def _inputs(samples: Samples, shape: str, faults: list[DataFault]) -> Tensor:
         faults.append(DataFault(key, f"{said}; they have {list(samples.x.shape)}"))
         return torch.empty(0)
     found = torch.from_numpy(np.ascontiguousarray(x).astype(np.float32))
-    if samples.x.dtype == np.uint8:
-        return found.div_(255)
+    if samples.x.dtype == np.uint8 or are_bytes:
+        found.div_(255)
     finite = found.isfinite().flatten(1).all(1)
     if not finite.all():
         row = int(torch.nonzero(~finite)[0])

@@ -1,0 +1,79 @@
+"""Converts columns of Arrow tables to arrays: numbers, strings, lists of numbers, and encoded images."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fdabench.datasets.formats.base import DataError, DataFault
+from fdabench.datasets.formats.images import decode_image, stack_images
+from fdabench.datasets.formats.samples import Array
+
+
+def column_array(table: Any, name: str, key: str, place: str) -> Array:
+    """One column as an array whose first axis is the rows.
+
+    Lists become further axes, so each list must have the same length. An image may be a column of bytes, or of a
+    struct with the field `bytes`, as the library `datasets` writes it.
+
+    Args:
+        table: a pyarrow table.
+        name: of the column.
+        key: the key of the table `dataset` that names the column, for messages.
+        place: the file, for messages.
+
+    Raises:
+        DataError: a value is missing or cannot be converted.
+    """
+    try:
+        return _converted(table.column(name).combine_chunks())
+    except ValueError as error:
+        raise DataError([DataFault(key, f"{place}: column {name!r}: {error}")]) from error
+
+
+def _converted(array: Any) -> Array:
+    if isinstance(array, pa.ChunkedArray):  # combine_chunks of older pyarrow
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if array.null_count:
+        row = pc.index(array.is_null(), True).as_py()
+        raise ValueError(f"{array.null_count} values are missing, the first in row {row} (from 0)")
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _converted(array.dictionary_decode())
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _lists(array)
+    if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        return _converted(array.field("bytes"))
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return _images(array)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return np.array(array.to_pylist(), dtype=str)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        found: Array = array.to_numpy(zero_copy_only=False)
+        return found
+    if pa.types.is_decimal(kind):
+        return _converted(array.cast(pa.float64()))
+    raise ValueError(f"values of the type {kind} are not supported; expected numbers, strings, lists or images")
+
+
+def _lists(array: Any) -> Array:
+    lengths = pc.unique(pc.list_value_length(array)).to_pylist()
+    if len(lengths) != 1:
+        raise ValueError(
+            f"its lists have {min(lengths, default=0)} to {max(lengths, default=0)} values; expected one length"
+        )
+    inner = _converted(array.flatten())
+    return inner.reshape(len(array), lengths[0], *inner.shape[1:])
+
+
+def _images(array: Any) -> Array:
+    images = []
+    for row, content in enumerate(array.to_pylist()):
+        try:
+            images.append(decode_image(content))
+        except ValueError as error:
+            raise ValueError(f"row {row} (from 0): {error}") from error
+    return stack_images(images, [f"row {row} (from 0)" for row in range(len(images))]) if images else np.empty(0)

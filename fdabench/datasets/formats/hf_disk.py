@@ -1,0 +1,154 @@
+"""Folders that `save_to_disk` of the library `datasets` wrote, read with pyarrow: no other library is needed."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from fdabench.component_info import ComponentInfo
+from fdabench.datasets.base import DatasetTensors
+from fdabench.datasets.formats.base import DataError, DataFault, first_line, missing_names
+from fdabench.datasets.formats.columns import column_array
+from fdabench.datasets.formats.samples import Normalization, Samples, make_tensors
+
+STATE = "state.json"
+
+
+@dataclass(frozen=True)
+class HfDisk:
+    """A folder of `DatasetDict.save_to_disk` or `Dataset.save_to_disk`.
+
+    Args:
+        path: the folder.
+        split: the split of the training set; not used if the folder has only one data set.
+        test_split: the split of the test set; empty for `test` if there is one, else a share of the training set.
+        test: that share; used only if there is no test split.
+        test_seed: the seed that draws it.
+        input: the column of the inputs.
+        label: the column of the labels.
+        owner: the column that names who each row belongs to; empty if rows have no owners.
+        shape: the shape of one input, such as `1x28x28`; empty if the column has it.
+        normalize: `channel`, `bytes` or `none`.
+    """
+
+    info: ClassVar[ComponentInfo] = ComponentInfo(name="Hugging Face data set on disk")
+
+    path: str
+    split: str = "train"
+    test_split: str = ""
+    test: float = 0.2
+    test_seed: int = 0
+    input: str = "image"
+    label: str = "label"
+    owner: str = ""
+    shape: str = ""
+    normalize: Normalization = "none"
+
+    def files(self) -> list[Path]:
+        return [file for folder in self._folders().values() for file in arrow_files(folder)]
+
+    def read(self) -> DatasetTensors:
+        parts = {part: self._samples(folder) for part, folder in self._folders().items()}
+        return make_tensors(parts["train"], parts.get("test", self.test), self.test_seed, self.shape, self.normalize)
+
+    def _folders(self) -> dict[str, Path]:
+        splits = split_folders(self.path)
+        if list(splits) == [""]:
+            if self.test_split:
+                raise DataError([DataFault("test_split", f"{self.path} is a single data set without splits")])
+            return {"train": splits[""]}
+        wanted = {"split": self.split, "test_split": self.test_split}
+        if faults := missing_names(self.path, wanted, list(splits), "split"):
+            raise DataError(faults)
+        test = self.test_split or ("test" if "test" in splits and self.split != "test" else "")
+        return {"train": splits[self.split], **({"test": splits[test]} if test else {})}
+
+    def _samples(self, folder: Path) -> Samples:
+        place = folder.as_posix()
+        table = read_arrow(folder)
+        wanted = {"input": self.input, "label": self.label, "owner": self.owner}
+        if faults := missing_names(place, wanted, table.column_names, "column"):
+            raise DataError(faults)
+        x, y = (column_array(table, wanted[key], key, place) for key in ("input", "label"))
+        owners = column_array(table, self.owner, "owner", place) if self.owner else None
+        return Samples(place, x, y, owners, ("input", "label", "owner"))
+
+
+def split_folders(path: str) -> dict[str, Path]:
+    """The folders of the splits by name; a single data set has the name "".
+
+    Raises:
+        DataError: `save_to_disk` did not write the folder.
+    """
+    root = Path(path)
+    if (root / STATE).is_file():
+        return {"": root}
+    splits = _json("path", root / "dataset_dict.json").get("splits")
+    if not isinstance(splits, list) or not splits or not all(_is_name(name) for name in splits):
+        raise DataError([DataFault("path", f"{root / 'dataset_dict.json'}: splits must be a list of names")])
+    return {name: root / name for name in splits}
+
+
+def arrow_files(folder: Path) -> list[Path]:
+    """The files of one split in the order of their rows.
+
+    Raises:
+        DataError: `state.json` or a file that it lists is missing.
+    """
+    listed = _json("path", folder / STATE).get("_data_files")
+    names = (
+        [each.get("filename") if isinstance(each, dict) else None for each in listed]
+        if isinstance(listed, list)
+        else []
+    )
+    if not names or not all(_is_name(name) for name in names):
+        raise DataError([DataFault("path", f"{folder / STATE}: _data_files must be a list of tables with a filename")])
+    files = [folder / str(name) for name in names]
+    missing = [
+        DataFault("path", f"{file}: there is no such file; {STATE} lists it") for file in files if not file.is_file()
+    ]
+    if missing:
+        raise DataError(missing)
+    return files
+
+
+def read_arrow(folder: Path) -> Any:
+    """The rows of one split as a pyarrow table.
+
+    Raises:
+        DataError: a file is damaged, or files have different columns.
+    """
+    tables = []
+    for file in arrow_files(folder):
+        try:
+            with pa.memory_map(str(file)) as source:
+                tables.append(pa.ipc.open_stream(source).read_all())
+            _ = tables[-1].column_names  # decodes them; damaged names raise UnicodeDecodeError
+        except (pa.ArrowException, OSError, ValueError) as error:
+            said = f"{file}: it is no Arrow stream, or it is damaged: {first_line(error)}"
+            raise DataError([DataFault("path", said)]) from error
+    try:
+        return pa.concat_tables(tables)
+    except pa.ArrowException as error:
+        raise DataError(
+            [DataFault("path", f"{folder}: its files have different columns: {first_line(error)}")]
+        ) from error
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
+
+
+def _json(key: str, file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        said = f"{file}: cannot be read: {error.strerror}; expected a folder that datasets' save_to_disk wrote"
+        raise DataError([DataFault(key, said)]) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError([DataFault(key, f"{file}: not JSON: {first_line(error)}")]) from error
+    if not isinstance(found, dict):
+        raise DataError([DataFault(key, f"{file}: expected a JSON object")])
+    return found

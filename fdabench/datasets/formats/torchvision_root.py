@@ -1,0 +1,76 @@
+"""Data sets that torchvision reads, by the name of its class. Nothing is downloaded.
+
+CIFAR's files are pickles; torchvision compares their checksums with the published ones before it opens them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fdabench.component_info import ComponentInfo
+from fdabench.datasets.base import DatasetTensors
+from fdabench.datasets.formats.base import DataError, DataFault, first_line
+from fdabench.datasets.formats.samples import Normalization, Samples, make_tensors
+from fdabench.errors import did_you_mean
+from fdabench.torchvision_compat import import_torchvision
+
+FILES = {
+    "MNIST": "MNIST/raw/*ubyte",
+    "FashionMNIST": "FashionMNIST/raw/*ubyte",
+    "KMNIST": "KMNIST/raw/*ubyte",
+    "CIFAR10": "cifar-10-batches-py/*",
+    "CIFAR100": "cifar-100-python/*",
+    "SVHN": "*_32x32.mat",
+    "STL10": "stl10_binary/*",
+    "USPS": "usps*.bz2",
+}
+"""The files of each class below torchvision's `root`."""
+BY_SPLIT = ("SVHN", "STL10")
+"""Classes whose constructor has `split` in place of `train`."""
+
+
+@dataclass(frozen=True)
+class TorchvisionRoot:
+    """A data set of torchvision.
+
+    Args:
+        name: the class, such as `SVHN`.
+        path: torchvision's `root`, the folder that has the files or the folders of data sets.
+        normalize: `channel` or `none`. Pixels are divided by 255 in any case.
+    """
+
+    info: ClassVar[ComponentInfo] = ComponentInfo(name="torchvision")
+
+    name: str
+    path: str
+    normalize: Normalization = "none"
+
+    def __post_init__(self) -> None:
+        if self.name not in FILES:
+            known = f"allowed: {', '.join(FILES)}{did_you_mean(self.name, FILES)}"
+            raise ValueError(f'name: "{self.name}" is unknown; {known}')
+
+    def files(self) -> list[Path]:
+        pattern = FILES[self.name]
+        found = sorted(file for file in Path(self.path).glob(pattern) if file.is_file())
+        if not found:
+            said = f"{self.path}: there is no {pattern}, where torchvision keeps the files of {self.name}"
+            raise DataError([DataFault("path", said)])
+        return found
+
+    def read(self) -> DatasetTensors:
+        train, test = (self._samples(part) for part in ("train", "test"))
+        return make_tensors(train, test, 0, "", self.normalize)
+
+    def _samples(self, part: str) -> Samples:
+        cls = getattr(import_torchvision("datasets"), self.name)
+        which: dict[str, Any] = {"split": part} if self.name in BY_SPLIT else {"train": part == "train"}
+        try:
+            found = cls(self.path, download=False, **which)
+        except Exception as error:  # a damaged file raises whatever its parser does
+            said = f"{self.path}: torchvision cannot read {self.name}: {first_line(error)}"
+            raise DataError([DataFault("path", said)]) from error
+        labels = found.targets if hasattr(found, "targets") else found.labels
+        return Samples(f"{self.path} ({part})", np.asarray(found.data), np.asarray(labels).astype(np.int64))
