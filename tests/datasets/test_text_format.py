@@ -1,6 +1,8 @@
 """The data kind `text` of a suite: one data set from files on disk, and one clear message where it is none."""
 
+import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,19 @@ def test_files_that_are_none_are_all_named(tmp_path: Path) -> None:
     (tmp_path / "a.txt").symlink_to(tmp_path / "missing")
     with pytest.raises(DataError, match="this folder has no file"):
         Text(str(tmp_path)).read()
+
+
+def test_the_tables_of_the_document_are_valid(tmp_path: Path) -> None:
+    """Each `{ kind = "text", ... }` of docs/data.md, with a folder of its own in place of its path."""
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    tables = re.findall(r"\{ kind = \"text\", .*? \}(?=\n| \||`)", page)
+    assert len(tables) == 3
+    for table in tables:
+        keys = tomllib.loads(f"dataset = {table}")["dataset"]
+        folder = tmp_path / Path(keys["path"]).name.replace("*.txt", "plays")
+        shutil.copytree(FOLDER, folder / "author", dirs_exist_ok=True)
+        found = Text(**{key: value for key, value in keys.items() if key != "kind"} | {"path": str(folder)}).read()
+        assert len(found.owner_names) == (1 if keys["owners"] == "folder" else 72)
 
 
 def test_owners_of_a_suite_are_owners_of_the_cell(suite: Path) -> None:
