@@ -5,7 +5,6 @@ Built-in data sets need neither: torchvision verifies the checksums of its files
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ KNOWN = (
 )
 
 
-def data_errors(data: Any, source: DatasetSpec) -> list[str]:
+def data_errors(data: object, source: DatasetSpec) -> list[str]:
     """The differences between a loaded data set and its specification; empty if there are none.
 
     Inputs must be finite float32 of shape [N, *source.shape], labels int64 of shape [N] in 0..classes-1. If the task
@@ -109,11 +108,14 @@ def _index_errors(
         yield f"{name}[{', '.join(map(str, at))}] is {int(y[tuple(at)])}; {bound} = {size} allows 0 to {size - 1}"
 
 
-def _owner_errors(name: str, owners: Any, num_samples: int, owner_names: Any) -> Iterator[str]:
+def _owner_errors(name: str, owners: object, num_samples: int, owner_names: object) -> Iterator[str]:
     if owners is None:
         return
     if not isinstance(owners, Tensor):
         yield f"{name} must be a torch.Tensor or None; it is {_kind(owners)}"
+        return
+    if not isinstance(owner_names, tuple):
+        yield f"owner_names must be a tuple of names, as there are {name}; it is {_kind(owner_names)}"
         return
     yield from _index_errors(name, owners, (num_samples,), "len(owner_names)", len(owner_names))
 
@@ -123,7 +125,7 @@ def _said(tensor: Tensor) -> str:
     return f"{list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     """The type of a value in messages, such as `a numpy.ndarray`."""
     kind = f"{type(value).__module__}.{type(value).__name__}"
     return "None" if value is None else f"a {kind.removeprefix('builtins.')}"

@@ -1,7 +1,5 @@
 """Checks that the model of a plug-in can be applied to the inputs of a data set. `registry.compatibility` calls it."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -65,7 +63,7 @@ def _output_error(model: nn.Module, x: Tensor, classes: int) -> str:
     model.eval()
     with torch.no_grad():
         before = x._version
-        logits: Any = model(x)
+        logits: object = model(x)
     sequence = [] if x.is_floating_point() else [x.shape[1]]
     shape, letters = [len(x), *sequence, classes], "[N, T, classes]" if sequence else "[N, classes]"
     wanted = f"must be a float32 tensor of shape {letters}, here {shape}"
