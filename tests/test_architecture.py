@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "regular_files": "",
     "torchvision_compat": "",
     "component_info": "",
+    "task": "",
     "run_log": "regular_files",
     "cell_config": "",
     "formatting": "",
@@ -38,11 +39,11 @@ MAY_IMPORT = {
     "corrections": "component_info core hyperparameters optimizers",
     "strategies": "component_info core hyperparameters servers monitors triggers codecs corrections",
     "partitions": "component_info errors hyperparameters",
-    "datasets": "component_info errors torchvision_compat",
-    "models": "component_info errors core torchvision_compat",
+    "datasets": "component_info errors hyperparameters formatting regular_files task torchvision_compat",
+    "models": "component_info errors core task torchvision_compat",
     "distributed": "errors core",
     "engine": "errors core models optimizers",
-    "registry": "cell_config component_info errors hyperparameters regular_files published core servers monitors "
+    "registry": "cell_config component_info task errors hyperparameters regular_files published core servers monitors "
     "triggers codecs corrections strategies partitions datasets models optimizers",
     "results": "cell_config component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors regular_files accounting results",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from fdabench.datasets.base import DatasetSpec
 from fdabench.datasets.digits import DIGITS
 from fdabench.datasets.images import CIFAR10, CIFAR100, FASHION_MNIST, MNIST
+from fdabench.datasets.shakespeare import SHAKESPEARE
 
 DATASETS: Mapping[str, DatasetSpec] = {
     "digits": DIGITS,
@@ -15,4 +16,5 @@ DATASETS: Mapping[str, DatasetSpec] = {
     "fashion-mnist": FASHION_MNIST,
     "cifar10": CIFAR10,
     "cifar100": CIFAR100,
+    "shakespeare": SHAKESPEARE,
 }

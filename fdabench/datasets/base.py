@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
+from fdabench.task import Task
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,13 @@ class DatasetTensors:
     """A data set in memory.
 
     Args:
-        train_x: images of the training set.
-        train_y: labels of the training set, in 0..classes-1.
-        test_x: images of the test set.
-        test_y: labels of the test set.
-        classes: the number of classes.
+        train_x: images of the training set, float32 of shape [N, channels, height, width], or its sequences of tokens,
+            int64 of shape [N, T].
+        train_y: labels of the training set, int64 of shape [N], or the next token at each position, int64 of shape
+            [N, T]; in 0..classes-1.
+        test_x: images or sequences of the test set.
+        test_y: labels or next tokens of the test set.
+        classes: the number of classes, or of tokens in the vocabulary.
         train_owners: who each training sample belongs to, int64 of shape [N], in 0..len(owner_names)-1; None if
             samples have no owners.
         test_owners: who each test sample belongs to, like `train_owners`.
@@ -41,8 +44,13 @@ class DatasetTensors:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one image: channels, height, width."""
+        """The shape of one input: channels, height, width of an image, or the length of a sequence."""
         return tuple(self.train_x.shape[1:])
+
+    @property
+    def task(self) -> Task:
+        """What is predicted: the next token of sequences, or the class of anything else."""
+        return "next-token" if self.train_y.dim() > 1 else "classification"
 
     def to(self, device: torch.device) -> "DatasetTensors":
         """Copy the tensors to a device.
@@ -50,7 +58,8 @@ class DatasetTensors:
         Images get the memory format `channels_last`, which makes convolutions on a CPU up to 3 times as fast. Owners
         stay in the memory of the CPU, where the data is partitioned.
         """
-        train_x, test_x = (x.to(device, memory_format=torch.channels_last) for x in (self.train_x, self.test_x))
+        layout = torch.channels_last if self.train_x.dim() == 4 else torch.contiguous_format
+        train_x, test_x = (x.to(device, memory_format=layout) for x in (self.train_x, self.test_x))
         train_y, test_y = self.train_y.to(device), self.test_y.to(device)
         return replace(self, train_x=train_x, train_y=train_y, test_x=test_x, test_y=test_y)
 
@@ -66,9 +75,9 @@ class DatasetSpec:
     train_samples: int
     """Samples of the training set."""
     shape: tuple[int, ...]
-    """The shape of one image: channels, height, width."""
+    """The shape of one input: channels, height, width of an image, or the length of a sequence."""
     classes: int
-    """The number of classes."""
+    """The number of classes, or of tokens in the vocabulary."""
     description: str
     """One line for `fdabench list datasets`."""
     info: ComponentInfo = ComponentInfo()
@@ -77,6 +86,8 @@ class DatasetSpec:
     """Returns the path of the files in the data folder, or "" if they are missing, without network access.
 
     None if only `load` can find out."""
+    task: Task = "classification"
+    """What is predicted, which a model has to predict too."""
 
 
 def data_dir(chosen: Path | None) -> Path:

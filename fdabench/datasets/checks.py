@@ -12,14 +12,19 @@ from torch import Tensor
 from fdabench.datasets.base import DatasetSpec, DatasetTensors
 
 PARTS = ("train_x", "train_y", "test_x", "test_y")
-KNOWN = "fdabench knows images, or what has their shape [N, C, H, W], and class labels only"
+KNOWN = (
+    "fdabench knows images, or what has their shape [N, C, H, W], with class labels, and sequences of tokens [N, T] "
+    "with task = 'next-token' in the DatasetSpec"
+)
 
 
 def data_errors(data: object, source: DatasetSpec) -> list[str]:
     """The differences between a loaded data set and its specification; empty if there are none.
 
-    Inputs must be finite float32 of shape [N, *source.shape], labels int64 of shape [N] in 0..classes-1. N of the
-    training set must be `source.train_samples`, N of the test set at least 1.
+    Inputs must be finite float32 of shape [N, *source.shape], labels int64 of shape [N] in 0..classes-1. If the task
+    is `next-token`, inputs and targets must be int64 of shape [N, *source.shape] in 0..classes-1. N of the training set
+    must be `source.train_samples`, N of the test set at least 1. Owners, if any, must be int64 of shape [N] in
+    0..len(owner_names)-1.
 
     Args:
         data: what `source.load` returned.
@@ -42,15 +47,25 @@ def data_errors(data: object, source: DatasetSpec) -> list[str]:
     for part, num_samples in (("train", source.train_samples), ("test", num_test)):
         x, y = getattr(data, f"{part}_x"), getattr(data, f"{part}_y")
         declared = " (train_samples and shape of its DatasetSpec)" if part == "train" else " (shape of its DatasetSpec)"
-        faults += _input_errors(f"{part}_x", x, (num_samples, *source.shape), declared)
-        faults += _label_errors(f"{part}_y", y, num_samples, source.classes)
+        if source.task == "next-token":
+            for name, tokens in ((f"{part}_x", x), (f"{part}_y", y)):
+                faults += _index_errors(name, tokens, (num_samples, *source.shape), "classes", source.classes, declared)
+        else:
+            faults += _input_errors(f"{part}_x", x, (num_samples, *source.shape), declared)
+            faults += _index_errors(f"{part}_y", y, (num_samples,), "classes", source.classes)
+        faults += _owner_errors(f"{part}_owners", getattr(data, f"{part}_owners"), num_samples, data.owner_names)
     return faults
 
 
 def data_hash(data: DatasetTensors) -> str:
-    """The first 16 hex digits of SHA-256 over dtype, shape and bytes of the four tensors, in the order of `PARTS`."""
+    """The first 16 hex digits of SHA-256 over dtype, shape and bytes of the tensors, in the order of `PARTS`.
+
+    The owners of the samples, if any, follow the four tensors. The names of the owners are left out, because no number
+    depends on them.
+    """
     digest = hashlib.sha256()
-    for part in PARTS:
+    owners = [part for part in ("train_owners", "test_owners") if getattr(data, part) is not None]
+    for part in (*PARTS, *owners):
         tensor = getattr(data, part).detach().cpu().contiguous()
         digest.update(f"{part} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
@@ -70,15 +85,39 @@ def _input_errors(name: str, x: Tensor, shape: tuple[int, ...], declared: str) -
         yield f"{name}{at} is {x[tuple(at)].item()}; every value must be finite"
 
 
-def _label_errors(name: str, y: Tensor, num_samples: int, classes: int) -> Iterator[str]:
-    if y.dtype != torch.int64 or tuple(y.shape) != (num_samples,):
-        other_task = f". {KNOWN}" if y.ndim != 1 or y.is_floating_point() else ""
-        yield f"{name} must be int64 of shape [{num_samples}]; it is {_said(y)}{other_task}"
+def _index_errors(
+    name: str, y: Tensor, shape: tuple[int, ...], bound: str, size: int, declared: str = ""
+) -> Iterator[str]:
+    """The errors of a tensor of classes, tokens or owners: it must be int64 of this shape in 0..size-1.
+
+    Args:
+        name: of the tensor in messages.
+        y: the tensor.
+        shape: that it must have.
+        bound: what `size` is in messages, such as `classes`.
+        size: one more than the largest value that is allowed.
+        declared: where the shape is declared, for messages.
+    """
+    if y.dtype != torch.int64 or tuple(y.shape) != shape:
+        other_task = f". {KNOWN}" if y.ndim != len(shape) or y.is_floating_point() else ""
+        yield f"{name} must be int64 of shape {list(shape)}{declared}; it is {_said(y)}{other_task}"
         return
-    outside = (y < 0) | (y >= classes)
+    outside = (y < 0) | (y >= size)
     if outside.any():
-        at = int(torch.nonzero(outside)[0])
-        yield f"{name}[{at}] is {int(y[at])}; classes = {classes} allows 0 to {classes - 1}"
+        at = torch.nonzero(outside)[0].tolist()
+        yield f"{name}[{', '.join(map(str, at))}] is {int(y[tuple(at)])}; {bound} = {size} allows 0 to {size - 1}"
+
+
+def _owner_errors(name: str, owners: object, num_samples: int, owner_names: object) -> Iterator[str]:
+    if owners is None:
+        return
+    if not isinstance(owners, Tensor):
+        yield f"{name} must be a torch.Tensor or None; it is {_kind(owners)}"
+        return
+    if not isinstance(owner_names, tuple):
+        yield f"owner_names must be a tuple of names, as there are {name}; it is {_kind(owner_names)}"
+        return
+    yield from _index_errors(name, owners, (num_samples,), "len(owner_names)", len(owner_names))
 
 
 def _said(tensor: Tensor) -> str:

@@ -5,6 +5,7 @@ Shape suffixes: K = workers of this process, D = parameters, B = statistics, L =
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -20,14 +21,24 @@ class WorkerMatrix(NamedTuple):
 
 
 class LabeledData(NamedTuple):
-    """A training set: images [N, channels, height, width] and labels [N]."""
+    """Samples: images [N, channels, height, width] with labels [N], or tokens [N, T] with the next tokens [N, T]."""
 
     x: Tensor
     y: Tensor
 
+    def select(self, indices: Tensor) -> "LabeledData":
+        """Copy the samples at `indices`, an int64 tensor on the same device; images are channels-last."""
+        x = self.x.index_select(0, indices)
+        if x.dim() == 4:
+            # indexing does not keep the channels-last layout
+            x = x.contiguous(memory_format=torch.channels_last)
+        return LabeledData(x, self.y.index_select(0, indices))
+
 
 class BatchMetrics(NamedTuple):
-    """The mean cross-entropy of each worker's batch, and its accuracy as a fraction.
+    """The mean cross-entropy of each worker's batch in nats, and its accuracy as a fraction.
+
+    With sequences the mean is over all tokens of the batch.
 
     The L2 penalty of a model (`kernel_l2`) is not included."""
 

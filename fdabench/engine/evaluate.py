@@ -9,14 +9,18 @@ from fdabench.core.collective import Collective
 from fdabench.core.row_sums import row_squared_norms
 from fdabench.engine.arrays import LabeledData
 from fdabench.engine.flatten import bind_parameters
+from fdabench.engine.loss import correct_predictions, cross_entropy
 from fdabench.engine.precision import Precision, autocast, matmul_precision
 
 BATCH, ACCELERATOR_BATCH = 200, 5000
-"""Images in a forward pass; on a CPU, a batch that fits the cache is fastest."""
+"""Samples in a forward pass; on a CPU, a batch that fits the cache is fastest."""
 
 
 class EvalMetrics(NamedTuple):
-    """Accuracy as a fraction of the test set, loss as mean cross-entropy in nats."""
+    """Accuracy as a fraction of the test set, loss as mean cross-entropy in nats.
+
+    With sequences both are means over all tokens of the test set.
+    """
 
     accuracy: float
     loss: float
@@ -31,12 +35,12 @@ def evaluate(
     size = BATCH if test.x.is_cpu else ACCELERATOR_BATCH
     correct, loss = torch.zeros(2, dtype=torch.float64, device=test.x.device)
     with torch.inference_mode(), matmul_precision(precision):
-        for images, labels in zip(test.x.split(size), test.y.split(size), strict=True):
-            with autocast(precision, images.device):
-                logits = model(images)
-                loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
-            correct += (logits.argmax(1) == labels).sum()
-    return EvalMetrics(int(correct) / len(test.y), float(loss) / len(test.y))
+        for x, targets in zip(test.x.split(size), test.y.split(size), strict=True):
+            with autocast(precision, x.device):
+                logits = model(x)
+                loss += cross_entropy(logits, targets, reduction="sum")
+            correct += correct_predictions(logits, targets).sum()
+    return EvalMetrics(int(correct) / test.y.numel(), float(loss) / test.y.numel())
 
 
 def model_variance(w_KD: Tensor, mean_D: Tensor, collective: Collective) -> float:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Precision = Literal["fp32", "bf16", "tf32"]
 """fp32; bf16: torch's autocast; tf32: products of float32 with 10 bits of mantissa, on CUDA."""
@@ -31,6 +32,14 @@ def matmul_precision(precision: Precision) -> Iterator[None]:
     finally:
         _set(flags, before)
         torch.backends.cudnn.deterministic = deterministic
+
+
+def plain_attention() -> AbstractContextManager[object]:
+    """A context in which `scaled_dot_product_attention` is computed by matrix products and a softmax.
+
+    Its fused kernels have no rule for torch.func.vmap on a CPU, and on CUDA their gradients differ from run to run.
+    """
+    return sdpa_kernel(SDPBackend.MATH)
 
 
 def _set(flags: Sequence[Any], values: Sequence[str]) -> None:

@@ -29,6 +29,7 @@ from fdabench.engine.workers import GradientFnFactory, TrainingConfig, WorkerGro
 from fdabench.errors import PartitionError, WorkloadError
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.models.base import init_model
+from fdabench.partitions.base import SplitsByOwner
 from fdabench.registry.build_component import held_out_samples
 
 
@@ -184,7 +185,7 @@ def partition_data(cell: ResolvedCell, data: DatasetTensors) -> list[Indices]:
         PartitionError: a worker is left without samples.
     """
     config, rule = cell.config, cell.partition
-    labels, rng = data.train_y.numpy(force=True), numpy_generator(cell.seeds["partition"])
+    labels, rng = partition_labels(cell, data), numpy_generator(cell.seeds["partition"])
     if config.eval.validation is not None:
         learned = np.delete(np.arange(len(labels)), validation_indices(config, config.eval.validation, len(labels)))
         shards = [learned[shard] for shard in rule.split(labels[learned], config.clients, rng)]
@@ -194,6 +195,31 @@ def partition_data(cell: ResolvedCell, data: DatasetTensors) -> list[Indices]:
     if empty:
         raise PartitionError(f"{config.partition.kind} left worker {empty[0]} without samples: take fewer workers")
     return shards
+
+
+def partition_labels(cell: ResolvedCell, data: DatasetTensors) -> Indices:
+    """Return what the partition of a cell splits the training samples by, shape [N]: their classes or their owners.
+
+    Raises:
+        PartitionError: the partition needs owners, and the data set has none.
+    """
+    if isinstance(cell.partition, SplitsByOwner) and data.train_owners is None:
+        raise PartitionError(
+            f"partition {cell.config.partition.kind!r} needs samples with owners, and {cell.config.dataset} has none: "
+            "use another partition, or a data set with owners, such as 'shakespeare'"
+        )
+    if isinstance(cell.partition, SplitsByOwner) or data.task == "next-token":
+        return sample_owners(data)
+    labels: Indices = data.train_y.numpy(force=True)
+    return labels
+
+
+def sample_owners(data: DatasetTensors) -> Indices:
+    """Return the owner of each training sample, shape [N]; 0 if the data set has no owners."""
+    if data.train_owners is None:
+        return np.zeros(len(data.train_y), dtype=np.int64)
+    owners: Indices = data.train_owners.numpy(force=True)
+    return owners
 
 
 def validation_indices(config: CellConfig, split: ValidationConfig, train_samples: int) -> Indices:
@@ -206,8 +232,7 @@ def _evaluation_data(config: CellConfig, data: DatasetTensors) -> LabeledData:
     if (split := config.eval.validation) is None:
         return LabeledData(data.test_x, data.test_y)
     at = torch.from_numpy(validation_indices(config, split, len(data.train_y))).to(data.train_x.device)
-    x = data.train_x.index_select(0, at).contiguous(memory_format=torch.channels_last)
-    return LabeledData(x, data.train_y.index_select(0, at))
+    return LabeledData(data.train_x, data.train_y).select(at)
 
 
 def make_samplers(cell: ResolvedCell, shards: list[Indices]) -> list[Sampler]:
@@ -235,8 +260,7 @@ def _local_data(
     place = np.zeros(len(data.train_y), dtype=np.int64)
     place[mine] = np.arange(len(mine))
     at = torch.from_numpy(mine).to(data.train_x.device)
-    x = data.train_x.index_select(0, at).contiguous(memory_format=torch.channels_last)
-    return LabeledData(x, data.train_y.index_select(0, at)), [RemappedSampler(drawn[k], place) for k in local]
+    return LabeledData(data.train_x, data.train_y).select(at), [RemappedSampler(drawn[k], place) for k in local]
 
 
 def averaging_weights(config: CellConfig, shards: list[Indices]) -> Tensor:

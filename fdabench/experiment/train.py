@@ -17,7 +17,7 @@ from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.loop import CellLoop, StepEvent, TrainingState, train_loop
 from fdabench.engine.workers import GradientFnFactory, Workers
 from fdabench.errors import ProcessLostError, RankDivergenceError
-from fdabench.experiment.build import CellSetup, build_cell, build_training
+from fdabench.experiment.build import CellSetup, build_cell, build_training, sample_owners
 from fdabench.experiment.checkpoint.serialize import NotSerializableError
 from fdabench.experiment.checkpoint.state import (
     NO_CHECKPOINTS,
@@ -175,10 +175,16 @@ def _cell(job: CellJob, setting: CellSetup, should_stop: Callable[[], bool]) -> 
 
 
 def partition_rows(setting: CellSetup) -> list[dict[str, object]]:
-    """Return the rows of the table `partition`: the number of samples of each class that each worker has."""
-    labels = setting.data.train_y.numpy(force=True)
+    """Return the rows of the table `partition`: the number of samples of each class that each worker has.
+
+    Of sequences, which have no class, it is the number of samples of each owner.
+    """
+    data = setting.data
+    is_sequence = data.task == "next-token"
+    labels = sample_owners(data) if is_sequence else data.train_y.numpy(force=True)
+    num_labels = max(1, len(data.owner_names)) if is_sequence else data.classes
     return [
         {"worker": worker, "label": label, "samples": int(samples)}
         for worker, shard in enumerate(setting.shards)
-        for label, samples in enumerate(np.bincount(labels[shard], minlength=setting.data.classes))
+        for label, samples in enumerate(np.bincount(labels[shard], minlength=num_labels))
     ]

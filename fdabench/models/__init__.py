@@ -6,6 +6,7 @@ from fdabench.models.base import ModelSpec
 from fdabench.models.cnn import CNN
 from fdabench.models.convnext import CONVNEXT_LARGE, CONVNEXT_LARGE_IMAGENET
 from fdabench.models.densenet import DENSENET121, DENSENET201
+from fdabench.models.gpt import GPT_MICRO, GPT_MINI, GPT_NANO
 from fdabench.models.lenet5 import LENET5
 from fdabench.models.mlp import MLP
 from fdabench.models.vgg16star import VGG16STAR
@@ -19,4 +20,7 @@ MODELS: Mapping[str, ModelSpec] = {
     "densenet201": DENSENET201,
     "convnext-large": CONVNEXT_LARGE,
     "convnext-large-imagenet": CONVNEXT_LARGE_IMAGENET,
+    "gpt-nano": GPT_NANO,
+    "gpt-micro": GPT_MICRO,
+    "gpt-mini": GPT_MINI,
 }

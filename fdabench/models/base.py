@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.component_info import ComponentInfo
+from fdabench.task import Task
 
 Shape = tuple[int, ...]
-"""The shape of one input, [channels, height, width], without the batch dimension."""
+"""The shape of one input without the batch dimension: [channels, height, width] of an image, [T] of a sequence."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,9 @@ class ModelSpec:
     """How to build a model, and what `fdabench list models` prints about it."""
 
     build: Callable[[Shape, int], nn.Module]
-    """Builds the model from the shape of one input and the number of classes."""
+    """Builds the model from the shape of one input and the number of classes or tokens."""
     input_shape: Shape | None
-    """The shape of one input that the model accepts, [channels, height, width]; None if it accepts any."""
+    """The shape of one input that the model accepts, [channels, height, width]; None if it accepts any of its task."""
     description: str
     """One line without a period, for `fdabench list models`."""
     info: ComponentInfo = ComponentInfo()
@@ -36,6 +37,8 @@ class ModelSpec:
 
     Other parameters are initialized from the seed. It raises WorkloadError if the weights are missing.
     """
+    task: Task = "classification"
+    """What the model predicts; it can be trained on data sets of the same task."""
 
 
 class Flatten(nn.Module):

@@ -1,4 +1,4 @@
-"""Checks that the model of a plug-in can be applied to the images of a data set. `registry.compatibility` calls it."""
+"""Checks that the model of a plug-in can be applied to the inputs of a data set. `registry.compatibility` calls it."""
 
 import logging
 
@@ -20,8 +20,8 @@ def shape_error(architecture: ModelSpec, shape: Shape, classes: int) -> str:
 
     Args:
         architecture: the model.
-        shape: the shape of one image.
-        classes: the number of outputs that the model must have for each image.
+        shape: the shape of one input.
+        classes: the number of outputs that the model must have for each image, or for each token of a sequence.
 
     Returns:
         What is wrong with the model; empty if nothing is.
@@ -35,13 +35,17 @@ def shape_error(architecture: ModelSpec, shape: Shape, classes: int) -> str:
             return f"build must return a torch.nn.Module; it returned {type(model).__name__}"
         if not any(parameter.requires_grad for parameter in model.parameters()):
             return "it has no trainable parameters"
-        x = torch.zeros(BATCH, *shape)
+        x = _zeros(architecture, shape)
         try:
             return _output_error(model, x, classes)
         except Exception as error:
             # an operation may have no meta kernel; an error of the model itself is raised again on the CPU
             logger.debug("the model cannot be applied on the meta device, so it is applied on the CPU: %s", error)
-    return _output_error(init_model(architecture, shape, classes, 0), torch.zeros(BATCH, *shape), classes)
+    return _output_error(init_model(architecture, shape, classes, 0), _zeros(architecture, shape), classes)
+
+
+def _zeros(architecture: ModelSpec, shape: Shape) -> Tensor:
+    return torch.zeros(BATCH, *shape, dtype=torch.int64 if architecture.task == "next-token" else torch.float32)
 
 
 def value_error(architecture: ModelSpec, x: Tensor, classes: int, seed: int) -> str:
@@ -49,8 +53,8 @@ def value_error(architecture: ModelSpec, x: Tensor, classes: int, seed: int) -> 
 
     Args:
         architecture: the model.
-        x: images, shape [N, C, H, W].
-        classes: the number of outputs that the model must have for each image.
+        x: images, shape [N, C, H, W], or sequences of tokens, shape [N, T].
+        classes: the number of outputs that the model must have for each image or token.
         seed: the seed of the initial weights.
 
     Returns:
@@ -65,10 +69,12 @@ def _output_error(model: nn.Module, x: Tensor, classes: int) -> str:
     with torch.no_grad():
         before = x._version
         logits: object = model(x)
-    wanted = f"must be a float32 tensor of shape [N, classes], here {[len(x), classes]}"
+    sequence = [] if x.is_floating_point() else [x.shape[1]]
+    shape, letters = [len(x), *sequence, classes], "[N, T, classes]" if sequence else "[N, classes]"
+    wanted = f"must be a float32 tensor of shape {letters}, here {shape}"
     if not isinstance(logits, Tensor):
         return f"its output {wanted}; it is a {type(logits).__name__}"
-    if tuple(logits.shape) != (len(x), classes) or not logits.is_floating_point():
+    if list(logits.shape) != shape or not logits.is_floating_point():
         return f"its output {wanted}; it is {list(logits.shape)} {str(logits.dtype).removeprefix('torch.')}"
     if x._version != before:
         return "forward changes its input in place; it must leave the images as they are"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from fdabench.partitions.base import Partition
 from fdabench.partitions.dirichlet import Dirichlet
 from fdabench.partitions.iid import Iid, IidFileOrder, RoundRobin
+from fdabench.partitions.natural import Natural
 from fdabench.partitions.sorted import Label, Sorted
 
 PARTITIONS: Mapping[str, type[Partition]] = {
@@ -14,4 +15,5 @@ PARTITIONS: Mapping[str, type[Partition]] = {
     "dirichlet": Dirichlet,
     "sorted": Sorted,
     "label": Label,
+    "natural": Natural,
 }

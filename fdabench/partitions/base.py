@@ -1,6 +1,6 @@
 """The protocol of partitions, which assign the training samples to workers, and helpers that several of them share."""
 
-from typing import Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +17,26 @@ class Partition(Protocol):
         """Split the training set.
 
         Args:
-            labels: the class of each sample, shape [N], int64. They must not be changed in place.
+            labels: the class of each sample, shape [N], int64. They must not be changed in place. A sequence has no
+                class: its owner takes the place, or 0 if the data set has no owners.
             workers: the number of workers.
             rng: the generator of this cell's partition.
 
         Returns:
-            An index array for each worker. Each sample is in exactly one of them. A cell with an empty one is refused.
+            An index array for each worker. Each sample is in exactly one of them; a `SplitsByOwner` may leave samples
+            of owners out. A cell with an empty array is refused.
 
         Raises:
             PartitionError: the samples cannot be split as requested; the message says what would help.
         """
         ...
+
+
+@runtime_checkable
+class SplitsByOwner(Protocol):
+    """A partition whose `split` gets the owner of each sample as `labels`, also where samples have classes."""
+
+    split_by: ClassVar[Literal["owners"]]
 
 
 def require_samples(labels: Indices, workers: int, each: int = 1) -> None:

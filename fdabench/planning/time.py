@@ -80,7 +80,8 @@ def _calibrated_seconds(kind: SpeedKey, registry: Registry) -> float:
     data = registry.datasets[kind.dataset]
     # without pretrained weights, which may be downloaded; the speed does not depend on weights
     model = init_model(replace(registry.models[kind.model], pretrained=None), data.shape, data.classes, 0)
-    x, y = torch.rand(kind.batch_size, *data.shape), torch.zeros(kind.batch_size, dtype=torch.int64)
+    y = torch.zeros(kind.batch_size, *(data.shape if data.task == "next-token" else ()), dtype=torch.int64)
+    x = y if data.task == "next-token" else torch.rand(kind.batch_size, *data.shape)
     sampler = IndependentBatchSampler(np.arange(kind.batch_size), kind.batch_size, numpy_generator(0))
     training = TrainingConfig(model, SGD(lr=1e-3), LabeledData(x, y), SequentialGradients, kind.precision)
     worker, threads = Workers(training, [WorkerGroup(model, [sampler], [0])]), torch.get_num_threads()

@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from string import Formatter
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from fdabench.component_info import ComponentInfo, info_of
 from fdabench.core.codec import Codec
@@ -26,6 +26,7 @@ from fdabench.hyperparameters import NAME
 from fdabench.models.base import ModelSpec
 from fdabench.optimizers.base import LocalOptimizer, LRSchedule
 from fdabench.partitions.base import Partition
+from fdabench.task import Task
 
 
 class ComponentRole(NamedTuple):
@@ -68,6 +69,10 @@ ROLES = (
     ComponentRole("DATASETS", "datasets", "data set", DatasetSpec),
     ComponentRole("MODELS", "models", "model", ModelSpec),
 )
+
+
+_AXES: Mapping[Task, tuple[str, ...]] = {"classification": ("channels", "height", "width"), "next-token": ("length",)}
+"""The axes of one input of a data set for each task."""
 
 
 class PluginIssue(NamedTuple):
@@ -166,8 +171,11 @@ def _value_issues(role: ComponentRole, component: object) -> Iterator[str]:
         numbers = (component.train_samples, component.classes, *shape)
         if not all(isinstance(number, int) and 0 < number < 2**31 for number in numbers):
             yield "train_samples, classes and shape must be whole numbers above 0"
-        elif not isinstance(component.shape, tuple) or len(shape) != 3:
-            yield f"shape must be (channels, height, width); it is {component.shape!r:.80}. {KNOWN}"
+        elif component.task not in get_args(Task):
+            yield f"task must be one of {', '.join(map(repr, get_args(Task)))}; it is {component.task!r:.80}"
+        elif not isinstance(component.shape, tuple) or len(shape) != len(_AXES[component.task]):
+            axes = ", ".join(_AXES[component.task])
+            yield f"shape must be ({axes}); it is {component.shape!r:.80}. {KNOWN}"
         if not callable(component.load):
             yield "load must be a function of a folder"
         if isinstance(component, FileBackedDatasetSpec):

@@ -127,7 +127,11 @@ def _misfits(registry: Registry, table: Table, place: Callable[[str], KeyPath]) 
     if isinstance(batch_size, int) and batch_size > data.train_samples:
         said = f"{format_value(batch_size)} samples, but {name} has {data.train_samples} training samples"
         faults.append(Issue(place("batch_size"), said))
-    if model is not None and model.input_shape not in (None, data.shape):
+    if model is not None and model.task != data.task:
+        said = f"{table['model']} is a model for {model.task}, but {name} is a data set for {data.task}"
+        fitting = format_names(other for other, spec in registry.models.items() if spec.task == data.task)
+        faults.append(Issue(place("model"), f"{said}; models for {data.task}: {fitting}"))
+    elif model is not None and model.input_shape not in (None, data.shape):
         said = f"{table['model']} takes images of shape {model.input_shape}, but those of {name} are {data.shape}"
         faults.append(Issue(place("model"), said))
     label = partition.get("label") if isinstance(partition, dict) else None

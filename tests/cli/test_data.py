@@ -201,7 +201,10 @@ def test_files_are_hashed_instead_where_the_source_names_them(blobs: InProcess) 
     assert "2 stale: plug-in blobs.py changed" in blobs("plan", "blobs.toml", "--data-dir", "elsewhere").stdout
 
 
-KNOWN = "fdabench knows images, or what has their shape [N, C, H, W], and class labels only"
+KNOWN = (
+    "fdabench knows images, or what has their shape [N, C, H, W], with class labels, and sequences of tokens [N, T] "
+    "with task = 'next-token' in the DatasetSpec"
+)
 DATA_FAULTS: dict[str, tuple[str, str, list[str]]] = {
     "sequences": (
         "    return DatasetTensors(",

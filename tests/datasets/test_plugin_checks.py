@@ -35,6 +35,18 @@ def test_large_numbers_are_finite() -> None:
 
 
 FAULTS: dict[str, tuple[Any, list[str]]] = {
+    "too many owners": (
+        replace(GOOD, train_owners=Y, owner_names=("a", "b")),
+        ["train_owners[2] is 2; len(owner_names) = 2 allows 0 to 1"],
+    ),
+    "owners of other samples": (
+        replace(GOOD, test_owners=Y, owner_names=("a", "b", "c")),
+        ["test_owners must be int64 of shape [2]; it is [6] int64"],
+    ),
+    "owners without names": (
+        replace(GOOD, train_owners=Y, owner_names=None),
+        ["owner_names must be a tuple of names, as there are train_owners; it is None"],
+    ),
     "nothing": (None, ["load must return a fdabench.datasets.base.DatasetTensors; it returned None"]),
     "tuple": ((X, Y), ["load must return a fdabench.datasets.base.DatasetTensors; it returned a tuple"]),
     "array": (replace(GOOD, test_y=np.zeros(2)), ["test_y must be a torch.Tensor; it is a numpy.ndarray"]),
@@ -110,3 +122,34 @@ def test_the_hash_of_files_is_of_their_names_and_bytes(tmp_path: Path) -> None:
     assert files_hash(source, tmp_path) != before
     with pytest.raises(WorkloadError, match=r"(?s)no.bin: cannot be read: No such file.*nor.bin: cannot be read"):
         files_hash(replace(source, files=("no.bin", "a.bin", "nor.bin")), tmp_path)
+
+
+TOKENS = torch.arange(30).view(6, 5) % 4
+SEQUENCES = DatasetTensors(TOKENS, (TOKENS + 1) % 4, TOKENS[:2], TOKENS[:2], 4)
+SEQUENCE_SOURCE = DatasetSpec(lambda root: SEQUENCES, 6, (5,), 4, "six sequences", task="next-token")
+SEQUENCE_FAULTS = {
+    "images": (
+        replace(SEQUENCES, test_x=X[:2]),
+        f"test_x must be int64 of shape [2, 5] (shape of its DatasetSpec); it is [2, 1, 4, 4] float32. {KNOWN}",
+    ),
+    "labels": (
+        replace(SEQUENCES, test_y=Y[:2]),
+        f"test_y must be int64 of shape [2, 5] (shape of its DatasetSpec); it is [2] int64. {KNOWN}",
+    ),
+    "token too large": (replace(SEQUENCES, train_x=TOKENS + 1), "train_x[0, 3] is 4; classes = 4 allows 0 to 3"),
+}
+
+
+def test_sequences_that_are_as_declared_have_no_fault() -> None:
+    assert data_errors(SEQUENCES, SEQUENCE_SOURCE) == []
+
+
+@pytest.mark.parametrize(("data", "fault"), SEQUENCE_FAULTS.values(), ids=SEQUENCE_FAULTS)
+def test_sequences_of_another_shape_or_vocabulary_are_refused(data: DatasetTensors, fault: str) -> None:
+    assert data_errors(data, SEQUENCE_SOURCE) == [fault]
+
+
+def test_owners_change_the_hash_and_their_names_do_not() -> None:
+    owned = replace(GOOD, train_owners=Y, test_owners=Y[:2], owner_names=("a", "b", "c"))
+    assert data_hash(owned) == data_hash(replace(owned, owner_names=("x", "y", "z")))
+    assert len({data_hash(GOOD), data_hash(owned), data_hash(replace(owned, train_owners=2 - Y))}) == 3

@@ -9,7 +9,8 @@ from fdabench.models.base import count_parameters, init_model
 from fdabench.models.dropout import Dropout
 
 IMAGES, DIGITS = (3, 32, 32), (1, 28, 28)
-SHAPES = {"mlp": (1, 8, 8), "lenet5": DIGITS, "vgg16star": DIGITS}
+GPTS = dict.fromkeys(("gpt-nano", "gpt-micro", "gpt-mini"), (64,))
+SHAPES = {"mlp": (1, 8, 8), "lenet5": DIGITS, "vgg16star": DIGITS} | GPTS
 PARAMETERS = {
     ("mlp", 10): 51_466,
     ("lenet5", 10): 61_706,
@@ -19,6 +20,9 @@ PARAMETERS = {
     ("densenet201", 10): 18_112_138,
     ("convnext-large", 100): 197_068_580,
     ("convnext-large-imagenet", 100): 197_068_580,
+    ("gpt-nano", 256): 120_064,
+    ("gpt-micro", 256): 365_280,
+    ("gpt-mini", 256): 832_256,
 }
 # 200 million numbers take seconds to draw; a small ConvNeXt has tests of its own
 LARGE = {"convnext-large"}
@@ -78,6 +82,10 @@ def law_of(name: str, layer: str, weight: Tensor) -> tuple[float, float]:
         return deviation, 2 * deviation / 0.8796
     if name.startswith("convnext") and layer.startswith("features."):  # normal of width 0.02; six widths never happen
         return 0.02, 0.12
+    if name.startswith("gpt"):  # normal, narrower where a layer adds to its input
+        layers = {"gpt-nano": 2, "gpt-micro": 3, "gpt-mini": 4}[name]
+        deviation = 0.02 / sqrt(2 * layers) if layer.endswith(("project_out", "reduce")) else 0.02
+        return deviation, 6 * deviation
     bound = sqrt(6 / sum(fans(weight)))  # Glorot: uniform
     return bound / sqrt(3), bound
 
@@ -118,8 +126,13 @@ def test_the_initial_weights_are_the_seeds_alone(name: str) -> None:
 @every_drawn_model
 @pytest.mark.parametrize("classes", [10, 100])
 def test_a_model_answers_with_a_logit_for_each_class(name: str, classes: int) -> None:
-    logits = drawn(name, 0, classes)(torch.rand(2, *shape_of(name)))
-    assert logits.shape == (2, classes)
+    shape = shape_of(name)
+    if MODELS[name].task == "next-token":
+        logits = drawn(name, 0, classes)(torch.arange(2 * shape[0]).view(2, -1) % classes)
+        assert logits.shape == (2, *shape, classes)
+    else:
+        logits = drawn(name, 0, classes)(torch.rand(2, *shape))
+        assert logits.shape == (2, classes)
     assert logits.isfinite().all()
 
 

@@ -13,6 +13,7 @@ from fdabench.partitions import PARTITIONS
 from fdabench.partitions.base import Indices, Partition
 from fdabench.partitions.dirichlet import Dirichlet
 from fdabench.partitions.iid import Iid, IidFileOrder, RoundRobin
+from fdabench.partitions.natural import Natural
 from fdabench.partitions.sorted import Label, Sorted
 
 alphas = st.sampled_from([5e-324, 1e-300, 1e-30, 1e-3, 0.1, 1.0, 30.0, 1e6, 1e308])
@@ -28,7 +29,7 @@ labels_of = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(lambda foun
 
 
 def test_no_partition_is_forgotten() -> None:
-    assert set(PARTITIONS.values()) == {Iid, IidFileOrder, RoundRobin, Dirichlet, Sorted, Label}
+    assert set(PARTITIONS.values()) == {Iid, IidFileOrder, RoundRobin, Dirichlet, Sorted, Label, Natural}
 
 
 @settings(max_examples=300)

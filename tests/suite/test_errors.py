@@ -61,9 +61,7 @@ FAULTS: dict[str, list[str]] = {
         "strategy.0.theta: unknown key: synchronous takes no theta (fda does); allowed: kind, name, "
         "reference, optimizer",
     ],
-    "exclude=[{worker = 3}]": [
-        f'exclude.0.worker: unknown key; allowed: {AXES}; did you mean "workers"?',
-    ],
+    "exclude=[{worker = 3}]": [f'exclude.0.worker: unknown key; allowed: {AXES}; did you mean "workers"?'],
     # what other tools call it, told once for a list
     "budget={rounds = 5}": [
         "budget.rounds: unknown key; allowed: steps, epochs; rounds are not counted beforehand: a budget is "
@@ -83,11 +81,12 @@ FAULTS: dict[str, list[str]] = {
     # unknown names, with the nearest
     "workload.0.dataset=digit": [
         'workload.0.dataset: "digit" is unknown; allowed: "digits", "mnist", "fashion-mnist", "cifar10", '
-        '"cifar100"; did you mean "digits"?',
+        '"cifar100", "shakespeare"; did you mean "digits"?',
     ],
     "workload.0.model=mpl": [
         'workload.0.model: "mpl" is unknown; allowed: "mlp", "lenet5", "vgg16star", "cnn", "densenet121", '
-        '"densenet201", "convnext-large", "convnext-large-imagenet"; did you mean "mlp"?',
+        '"densenet201", "convnext-large", "convnext-large-imagenet", "gpt-nano", "gpt-micro", "gpt-mini"; did '
+        'you mean "mlp"?',
     ],
     "strategy.2.kind=fdaa": [
         'strategy.2.kind: "fdaa" is unknown; allowed: ' + STRATEGY_NAMES + '; did you mean "fda"?',
@@ -101,7 +100,7 @@ FAULTS: dict[str, list[str]] = {
     ],
     "workload.0.partition=dirichlt": [
         'workload.0.partition: kind "dirichlt" is unknown; allowed: "iid", "iid-file-order", "round-robin", '
-        '"dirichlet", "sorted", "label"; did you mean "dirichlet"?',
+        '"dirichlet", "sorted", "label", "natural"; did you mean "dirichlet"?',
     ],
     "workload.0.optimizer.kind=adma": [
         'workload.0.optimizer.kind: "adma" is unknown; allowed: "sgd", "adam", "adamw"; did you mean "adam"?',

@@ -19,7 +19,7 @@ from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load, write_derived
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
-from support.suites import DIRICHLET, FOUR_MONITORS, SYNCHRONOUS, digits_suite, linear_fda
+from support.suites import DIRICHLET, FOUR_MONITORS, SYNCHRONOUS, TEXT_SUITE, digits_suite, linear_fda
 
 NO_DATA = Path("no-data")
 """A data folder that does not exist: the digits come with scikit-learn."""
@@ -107,6 +107,17 @@ def cells(tmp_path: Path) -> Change:
         return list(read_suite(tmp_path / "tiny.toml", overrides).cells)
 
     return changed
+
+
+def text_cells(folder: Path, *overrides: str) -> list[Cell]:
+    """The cells of `TEXT_SUITE`, which is written into `folder`."""
+    (folder / "text.toml").write_text(TEXT_SUITE)
+    return list(read_suite(folder / "text.toml", overrides).cells)
+
+
+def text_config(folder: Path, *overrides: str) -> CellConfig:
+    """The configuration of the first cell of `TEXT_SUITE`."""
+    return text_cells(folder, *overrides)[0].config
 
 
 AVERAGE: dict[str, Any] = {"kind": "average"}

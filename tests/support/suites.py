@@ -13,6 +13,29 @@ FOUR_MONITORS = """kind = "fda"
 monitor = ["naive", "linear", { kind = "sketch", depth = 3, width = 50 }, "exact"]
 theta = 0.3"""
 
+TEXT_SUITE = """
+name = "text"
+[budget]
+steps = 6
+[eval]
+every_steps = 3
+[[workload]]
+dataset = "shakespeare"
+model = "gpt-nano"
+workers = 3
+batch_size = 2
+optimizer = { kind = "adamw", lr = 3e-3, clip = 1.0, schedule = { kind = "cosine", warmup = 0.3 } }
+partition = "natural"
+[[strategy]]
+kind = "fda"
+monitor = "linear"
+theta = 0.5
+[[strategy]]
+kind = "diloco"
+local_steps = 2
+"""
+"""A GPT on the plays of the package."""
+
 
 def linear_fda(theta: float) -> str:
     """The table of FDA with the linear monitor."""

@@ -11,6 +11,7 @@ from fdabench.datasets.formats.image_folder import ImageFolder
 from fdabench.datasets.formats.leaf import Leaf
 from fdabench.datasets.formats.npz import Npz
 from fdabench.datasets.formats.table import Table
+from fdabench.datasets.formats.text import Text
 from fdabench.datasets.formats.torchvision_root import TorchvisionRoot
 
 FORMATS: Mapping[str, type[DataFormat]] = {
@@ -20,4 +21,5 @@ FORMATS: Mapping[str, type[DataFormat]] = {
     "image-folder": ImageFolder,
     "leaf": Leaf,
     "torchvision": TorchvisionRoot,
+    "text": Text,
 }

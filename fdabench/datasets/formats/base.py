@@ -95,6 +95,7 @@ def open_data(source: DataFormat, name: str) -> OpenedData:
         about,
         ComponentInfo(name=name),
         partial(_locate, source),
+        data.task,
     )
     return OpenedData(spec, data_hash(data))
 

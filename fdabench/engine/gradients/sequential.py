@@ -1,6 +1,7 @@
 """Gradients of one worker after another: fastest on a CPU. Shape suffixes as in `engine.arrays`."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,8 @@ from torch import Tensor, nn
 from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
 from fdabench.engine.dropout_keys import dropout_layers
 from fdabench.engine.flatten import parameters, running_stats, unflatten
-from fdabench.engine.precision import Precision, autocast, matmul_precision
+from fdabench.engine.loss import correct_predictions, cross_entropy
+from fdabench.engine.precision import Precision, autocast, matmul_precision, plain_attention
 from fdabench.engine.sampling import Indices
 
 
@@ -27,7 +29,8 @@ class SequentialGradients:
     def __call__(self, drawn: Sequence[Indices], keys_KL: Tensor) -> BatchMetrics:
         """Write the gradient of each worker's mean loss over its batch into `g_KD`."""
         self._model.train()
-        with matmul_precision(self._precision):
+        attention = plain_attention() if self._examples.x.is_cuda else nullcontext()
+        with matmul_precision(self._precision), attention:
             seen = [
                 self._worker_gradients(k, indices, key_L)
                 for k, (indices, key_L) in enumerate(zip(drawn, keys_KL, strict=True))
@@ -38,15 +41,13 @@ class SequentialGradients:
     def _worker_gradients(self, k: int, indices: Indices, key_L: Tensor) -> tuple[Tensor, Tensor]:
         self._bind(k, key_L)
         drawn = torch.from_numpy(indices).to(self._examples.x.device)
-        # indexing does not keep the channels-last layout of the images
-        x = self._examples.x.index_select(0, drawn).contiguous(memory_format=torch.channels_last)
-        y = self._examples.y.index_select(0, drawn)
+        x, y = self._examples.select(drawn)
         with autocast(self._precision, x.device):
             logits = self._model(x)
-            loss = nn.functional.cross_entropy(logits, y)
+            loss = cross_entropy(logits, y)
         for gradient, found in zip(self._gradients[k], torch.autograd.grad(loss, self._parameters), strict=True):
             gradient.copy_(found)
-        return loss.detach(), (logits.detach().argmax(1) == y).float().mean()
+        return loss.detach(), correct_predictions(logits.detach(), y).float().mean()
 
     def _bind(self, k: int, key_L: Tensor) -> None:
         for parameter, weight in self._weights[k]:

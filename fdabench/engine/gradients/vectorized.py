@@ -14,7 +14,8 @@ from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
 from fdabench.engine.cuda_graph import GraphedFunction
 from fdabench.engine.dropout_keys import dropout_layers
 from fdabench.engine.flatten import parameters, running_stats, unflatten
-from fdabench.engine.precision import Precision, autocast, matmul_precision
+from fdabench.engine.loss import correct_predictions, cross_entropy
+from fdabench.engine.precision import Precision, autocast, matmul_precision, plain_attention
 from fdabench.engine.sampling import Indices
 
 WorkerIndex = slice | Indices
@@ -68,7 +69,7 @@ class VectorizedGradients:
     def _stacked_gradients(self, members: WorkerIndex, indices: Tensor, keys: Tensor) -> BatchMetrics:
         """Losses and accuracies of these workers; writes their gradients and running statistics into their rows."""
         x, y = self._examples.x[indices], self._examples.y[indices]
-        with matmul_precision(self._precision), _float_batch_norm(self._model):
+        with matmul_precision(self._precision), plain_attention(), _float_batch_norm(self._model):
             g_MD, (loss_M, seen) = self._mapped(self._rows.w_KD[members], self._rows.b_KB[members], keys, x, y)
         self._rows.g_KD[members] = g_MD
         if seen.statistics:
@@ -84,8 +85,8 @@ class VectorizedGradients:
         keys = dict(zip(self._keys, key_L, strict=True))
         with autocast(self._precision, x.device):
             logits = functional_call(self._model, {**weights, **running, **counters, **keys}, (x,))
-            loss = nn.functional.cross_entropy(logits, y)
-        return loss, _StepAux((logits.argmax(1) == y).float().mean(), running)
+            loss = cross_entropy(logits, y)
+        return loss, _StepAux(correct_predictions(logits, y).float().mean(), running)
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""A figure: the number of training samples of each class at each worker, as a heat map for each partition."""
+"""A figure: the number of training samples of each class at each worker, as a heat map for each partition.
+
+Samples of text have no class; the figure counts those of each owner, such as a role of a play.
+"""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -70,7 +73,7 @@ def _ticks(axes: Axes, samples: pd.DataFrame) -> None:
     for axis, names in ((axes.xaxis, samples.columns), (axes.yaxis, samples.index)):
         stride = -(-len(names) // 12)
         axis.set_ticks(range(0, len(names), stride), [str(name) for name in names[::stride]])
-    axes.set_xlabel("class")
+    axes.set_xlabel("class, or owner of text")
     axes.set_ylabel("worker")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -80,8 +83,8 @@ def caption_partitions(data: ReportData) -> str:
     cells = select_cells(data)
     seeds = ", ".join(str(seed) for seed in sorted(set(cells.head(MOST)["seed"])))
     return (
-        f"Training samples of each class that each worker holds, at seed {seeds}; every strategy of a seed has "
-        "the same partition. Darkest: all samples of the largest class with one worker."
+        f"Training samples of each class, or of each owner of text, that each worker holds, at seed {seeds}; every "
+        "strategy of a seed has the same partition. Darkest: all samples of the largest class with one worker."
         + truncation_note(len(cells), MOST, "partitions")
     )
 
