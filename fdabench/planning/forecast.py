@@ -10,7 +10,7 @@ from typing import NamedTuple
 from fdabench.accounting.costs import CONVENTIONS, Message
 from fdabench.accounting.network_time import CommunicationDemand, demand
 from fdabench.core.codec import Codec, reply_cost
-from fdabench.core.fragments import fragment_slices
+from fdabench.core.schedule import fragment_slices
 from fdabench.core.strategy import HasSyncRule, HasTrafficForecast, MeansForecast, PlannedRun, TrafficForecast
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.optimizers.base import learning_rate, moment_periods

@@ -9,7 +9,7 @@ from torch import Tensor
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
 from fdabench.core.codec import Codec
-from fdabench.core.fragments import FragmentSchedule, fragment_slices
+from fdabench.core.schedule import FragmentSchedule, fragment_slices
 from fdabench.core.strategy import (
     RESIDUAL,
     PlannedRun,
@@ -54,10 +54,11 @@ class StreamingDiLoCo:
 
     def __post_init__(self) -> None:
         _ = self.rule  # refuses parts that do not make sense together
-        most = int(self.schedule.interval) - 1
-        if self.delay > most:
+        interval = self.schedule.interval
+        if self.delay + 1 > interval:
             raise ValueError(
-                f"delay: {self.delay} steps, and at most {most} are between two fragments; take fewer of them"
+                f"delay: {self.delay} local steps, and a fragment is due after every {float(interval):g}; at most "
+                f"{int(interval) - 1} are allowed, so that a fragment arrives before the next one is sent"
             )
 
     @property

@@ -52,9 +52,13 @@ def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
 
 
 def _optimizer_errors(config: CellConfig, epoch: Fraction, registry: Registry) -> Iterator[Issue]:
-    """Yield an error if the strategy's correction or its fragments cannot be used with the local optimizer."""
+    """Yield an error if the strategy refuses its period, or cannot be used with the local optimizer."""
     scale = CellScale(epoch, 1, 0)
-    strategy = build_component(registry.strategies[config.strategy.kind], config.strategy, scale, registry)
+    try:
+        strategy = build_component(registry.strategies[config.strategy.kind], config.strategy, scale, registry)
+    except Exception as error:  # a plug-in may raise any class
+        yield Issue((), f'strategy "{config.strategy.kind}": {error}')
+        return
     if not isinstance(strategy, HasSyncRule):
         return
     rule, reason = strategy.rule, ""

@@ -89,6 +89,9 @@ def _optional_parts() -> Iterator[tuple[str, Strategy]]:
     stages: Any = PLAIN_STRATEGIES["stages-stages-average"]
     parts = {"server": REGISTRY.servers["nesterov"](), "codec": component(REGISTRY.codecs["topk"])}
     scaffold = component(REGISTRY.corrections["scaffold"])
+    streaming, int8 = REGISTRY.strategies["streaming-diloco"], component(REGISTRY.codecs["int8"])
+    late: Any = streaming(Fraction(4), 2, delay=1, codec=int8, feedback=0.9)
+    yield "streaming-diloco+delay+int8", late
     yield "stages+nesterov+topk+scaffold", replace(stages, **parts, feedback=0.9, correction=scaffold)
 
 
