@@ -7,12 +7,10 @@ the data set, the workers and the batch size.
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from fractions import Fraction
-from typing import cast
 
 from fdabench.cell_config import CellConfig
 from fdabench.core.strategy import HasSyncRule
 from fdabench.corrections.base import RestrictsOptimizer
-from fdabench.optimizers.base import LocalOptimizer
 from fdabench.registry.build_component import CellScale, build_component, held_out_samples, to_steps
 from fdabench.registry.registry import Registry
 from fdabench.suite.cell import Cell
@@ -66,13 +64,13 @@ def _optimizer_errors(config: CellConfig, epoch: Fraction, registry: Registry) -
     rule, reason = strategy.rule, ""
     if not rule.is_streaming and not isinstance(rule.correction, RestrictsOptimizer):
         return
-    made = build_component(registry.optimizers[config.optimizer.kind], config.optimizer, scale, registry)
-    optimizer = cast(LocalOptimizer, made)
+    optimizer = build_component(registry.optimizers[config.optimizer.kind], config.optimizer, scale, registry)
+    state_on_sync = getattr(optimizer, "state_on_sync", "keep")
     if isinstance(rule.correction, RestrictsOptimizer):
         reason = rule.correction.incompatibility(optimizer)
-    elif optimizer.state_on_sync != "keep":
+    elif state_on_sync != "keep":
         reason = (
-            f'optimizer.state_on_sync: "{optimizer.state_on_sync}" replaces the whole optimizer state at each fragment '
+            f'optimizer.state_on_sync: "{state_on_sync}" replaces the whole optimizer state at each fragment '
             'of the model; only "keep" is allowed'
         )
     if reason:
