@@ -80,7 +80,7 @@ class Channel:
         with self.instrument(kind, x_KD[0].nbytes, ALL_REDUCE):
             return self.collective.mean(x_KD)
 
-    def packed_mean(self, m_KD: Tensor, kind: str, codec: Codec, draw: int) -> PackedMean:
+    def packed_mean(self, m_KD: Tensor, kind: str, codec: Codec, draw: int, slack: int = 0) -> PackedMean:
         """Average messages that a codec packs. The packed bytes are what crosses, also within one process.
 
         Args:
@@ -89,6 +89,7 @@ class Channel:
             codec: packs each row, and says how the mean comes back.
             draw: a number that differs between messages. With the seed it makes the key that all workers share, and
                 with the index of a worker the key of this worker.
+            slack: the number of local steps until the result is used, which may overlap the message.
 
         Raises:
             ProcessLostError: another process of the cell does not respond.
@@ -100,7 +101,7 @@ class Channel:
         payload = packed_KB.shape[1]
         operation, down_bytes = reply_cost(codec.reply, payload, m_KD[0].nbytes, collective.num_workers)
         self.before_collective(f"gathers {payload:,} bytes of kind {kind!r}")
-        self.ledger.record(kind, packed_KB[0], operation, down_bytes)
+        self.ledger.record(kind, packed_KB[0], operation, down_bytes, slack)
         with self.instrument(kind, payload, operation):
             packed_NB = collective.all_gather(packed_KB)
         sent_ND = codec.unpack(packed_NB, size, draw_key)

@@ -240,6 +240,8 @@ class SyncRule:
         codec: packs what each worker sends; None: float32 numbers as they are.
         feedback: the decay of the error feedback around a codec; 1 keeps all that was left out. None: no feedback.
         correction: changes gradients; None: none.
+        fragments: parts of the row, of equal length, of which each sync averages one in turn. None: the whole row.
+        delay: local steps until a mean arrives at the workers, which its message may overlap.
 
     Raises:
         ValueError: the parts do not make sense together.
@@ -249,13 +251,22 @@ class SyncRule:
     codec: Codec | None = None
     feedback: float | None = None
     correction: Correction | None = None
+    fragments: int | None = None
+    delay: int = 0
 
     def __post_init__(self) -> None:
+        if self.is_streaming and self.correction is not None:
+            raise ValueError("correction: it needs syncs of the whole model without a delay; remove it")
         if self.feedback is not None and self.codec is None:
             raise ValueError("feedback: there is no codec whose losses it could make up for; remove it or add a codec")
         if self.codec is not None and self.codec.needs_feedback and self.feedback is None:
             name = type(self.codec).__name__
             raise ValueError(f"codec: {name} is biased and does not converge alone; add feedback = 1.0")
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether a sync may replace a part of the model only, or a model of later steps than the mean was taken of."""
+        return self.fragments is not None or self.delay > 0
 
     @property
     def worker_state(self) -> tuple[str, ...]:

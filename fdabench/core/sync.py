@@ -5,25 +5,28 @@ Shape suffixes: K = workers of this process, D = parameters.
 
 from collections.abc import Mapping
 from math import nan
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from torch import Tensor
 
 from fdabench.core.channel import Channel
 from fdabench.core.strategy import RESIDUAL, ComponentState, Round, RoundInfo, StepContext, StepResult, SyncRule
 
+WHOLE: Final = slice(None)
+"""The part of a row that is all of it."""
+
 
 class GlobalUpdate(NamedTuple):
     """The next global model, and what it was made of."""
 
     w_D: Tensor
-    """The next global model."""
+    """The next global model; only the averaged part of it."""
     u_D: Tensor
-    """The mean drift, as it arrived."""
+    """The mean drift of that part, as it arrived."""
     server: ComponentState
     """The next state of the server optimizer."""
     residual_KD: Tensor | None
-    """What the messages have left out so far; None without error feedback."""
+    """What the messages have left out so far, shape [K, D]; None without error feedback."""
 
 
 def initial_round(w_D: Tensor, rule: SyncRule, trigger: ComponentState = ()) -> Round:
@@ -44,30 +47,42 @@ def initial_round(w_D: Tensor, rule: SyncRule, trigger: ComponentState = ()) -> 
     )
 
 
-def global_update(ctx: StepContext, r: Round, rule: SyncRule, channel: Channel) -> GlobalUpdate:
-    """Average the drifts of the workers and move the global model.
+def global_update(
+    ctx: StepContext, r: Round, rule: SyncRule, channel: Channel, part: slice | Tensor = WHOLE
+) -> GlobalUpdate:
+    """Average the drifts of the workers and move the global model, or a part of it.
 
     With a codec and error feedback (Karimireddy et al., ICML 2019) worker k sends C(m_k), m_k = decay e_k + u_k, and
     keeps e_k = m_k - C(m_k).
 
     Args:
         ctx: the last step of the round.
-        r: the round that ends.
+        r: the round that ends. For a part, `r.server` is the server's state of this part alone.
         rule: how it ends.
         channel: records one message of kind `model`.
+        part: the numbers of a row to average: a slice, or their indices. The others keep their residuals.
     """
-    u_KD, residual_KD = ctx.w_KD - r.anchor_D, None
+    anchor_D = r.anchor_D[part]
+    u_KD, residual_KD = ctx.w_KD[:, part] - anchor_D, None
     if rule.codec is None:
-        u_D = channel.mean(u_KD, "model")
+        u_D = channel.mean(u_KD, "model", rule.delay)
     elif rule.feedback is None:
-        u_D = channel.packed_mean(u_KD, "model", rule.codec, r.index).mean_D
+        u_D = channel.packed_mean(u_KD, "model", rule.codec, r.index, rule.delay).mean_D
     else:
-        m_KD = rule.feedback * ctx.worker_state[RESIDUAL] + u_KD
-        u_D, sent_KD = channel.packed_mean(m_KD, "model", rule.codec, r.index)
-        residual_KD = m_KD - sent_KD
+        m_KD = rule.feedback * ctx.worker_state[RESIDUAL][:, part] + u_KD
+        u_D, sent_KD = channel.packed_mean(m_KD, "model", rule.codec, r.index, rule.delay)
+        residual_KD = _replace_part(ctx.worker_state[RESIDUAL], part, m_KD - sent_KD)
     info = RoundInfo(r.start, ctx.t + 1, ctx.lr_at)
-    w_D, server = rule.server.update(r.anchor_D, u_D, r.server, info)
+    w_D, server = rule.server.update(anchor_D, u_D, r.server, info)
     return GlobalUpdate(w_D, u_D, server, residual_KD)
+
+
+def _replace_part(x_KD: Tensor, part: slice | Tensor, value_KD: Tensor) -> Tensor:
+    if part is WHOLE:
+        return value_KD
+    x_KD = x_KD.clone()
+    x_KD[:, part] = value_KD
+    return x_KD
 
 
 def end_round(

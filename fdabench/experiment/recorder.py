@@ -64,8 +64,9 @@ def evaluated_model(
     if rule == "synced" or (rule == "paper" and before.server_owns_model):
         return after.anchor_D, moment.outcome.synced
     if rule == "virtual-mean" and before.server_owns_model:
-        if not isinstance(strategy, HasSyncRule):
-            # without a `SyncRule` a sync cannot be computed in advance, so the model of the last one is used
+        if not isinstance(strategy, HasSyncRule) or strategy.rule.is_streaming:
+            # without a `SyncRule` a sync cannot be computed in advance, and with fragments or a delay the next one does
+            # not make a whole model of this step; so the model of the last one is used
             return after.anchor_D, moment.outcome.synced
         ends = strategy.rule
         if ends.codec is not None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from fdabench.accounting.costs import CONVENTIONS, Message
 from fdabench.accounting.network_time import CommunicationDemand, demand
 from fdabench.core.codec import Codec, reply_cost
+from fdabench.core.schedule import fragment_slices
 from fdabench.core.strategy import HasSyncRule, HasTrafficForecast, MeansForecast, PlannedRun, TrafficForecast
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.optimizers.base import learning_rate, moment_periods
@@ -34,8 +35,8 @@ class Forecast(NamedTuple):
     moment_periods: tuple[int, ...]
     """For each vector of the local optimizer, the syncs between two averages of it; empty if none is averaged."""
     convention: str
-    model: Message
-    """The bytes that one worker sends and receives for the model at a sync."""
+    models: tuple[Message, ...]
+    """What one worker sends and receives for the model at a sync; with fragments, at the syncs of each in turn."""
     corrections: MeansForecast
     """The number of vectors that the correction averages, in each run and at each sync."""
 
@@ -51,10 +52,13 @@ class Forecast(NamedTuple):
             for size in (BYTES_PER_NUMBER * self.size.parameters, BYTES_PER_NUMBER * self.traffic.state_size)
         )
         states = self.traffic.num_states + syncs * self.traffic.states_per_sync
-        models, moments = syncs - self.traffic.num_gradient_syncs, sum(syncs // every for every in self.moment_periods)
+        models, fragments = syncs - self.traffic.num_gradient_syncs, len(self.models)
+        moments = sum(syncs // every for every in self.moment_periods)
         corrections = self.corrections.per_run + syncs * self.corrections.per_sync
         spent = cost["initial"](vector, workers) + states * cost["state"](state, workers)
-        spent += models * cost["model"](self.model, workers) + moments * cost["optimizer"](vector, workers)
+        for index, model in enumerate(self.models):
+            spent += (models + fragments - 1 - index) // fragments * cost["model"](model, workers)
+        spent += moments * cost["optimizer"](vector, workers)
         spent += corrections * cost["control"](vector, workers)
         collectives = 1 + states + models + moments + corrections
         return demand(self.size.steps, collectives, spent, workers, self.convention)
@@ -113,18 +117,22 @@ def forecast_strategy(
         periods: as `Forecast.moment_periods`.
         convention: a key of `accounting.costs.CONVENTIONS`.
     """
-    vector = BYTES_PER_NUMBER * size.parameters
     rule = strategy.rule if isinstance(strategy, HasSyncRule) else None
-    model = Message(vector, vector) if rule is None or rule.codec is None else _packed(rule.codec, size)
+    codec, fragments = (None, 1) if rule is None else (rule.codec, rule.fragments or 1)
+    parts = (part.stop - part.start for part in fragment_slices(size.parameters, fragments))
+    models = tuple(_message(codec, numbers, size.workers) for numbers in parts)
     correction = None if rule is None else rule.correction
     corrections = MeansForecast(0, 0) if correction is None else correction.forecast_means(run)
-    return Forecast(strategy.forecast_traffic(run), size, periods, convention, model, corrections)
+    return Forecast(strategy.forecast_traffic(run), size, periods, convention, models, corrections)
 
 
-def _packed(codec: Codec, size: RunSize) -> Message:
-    """The bytes that one worker sends and receives for the model at a sync with a codec."""
-    up = codec.message_size(size.parameters)
-    operation, down = reply_cost(codec.reply, up, BYTES_PER_NUMBER * size.parameters, size.workers)
+def _message(codec: Codec | None, numbers: int, workers: int) -> Message:
+    """The bytes that one worker sends and receives when so many numbers of the model are averaged."""
+    dense = BYTES_PER_NUMBER * numbers
+    if codec is None:
+        return Message(dense, dense)
+    up = codec.message_size(numbers)
+    operation, down = reply_cost(codec.reply, up, dense, workers)
     return Message(up, down, operation)
 
 

@@ -22,6 +22,7 @@ from fdabench.strategies.scaffold import ScaffoldStrategy
 from fdabench.strategies.slowmo import SlowMoStrategy
 from fdabench.strategies.sparseloco import SparseLoCo
 from fdabench.strategies.stages import StagesStrategy
+from fdabench.strategies.streaming_diloco import StreamingDiLoCo
 from fdabench.strategies.synchronous import Synchronous
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
@@ -33,6 +34,7 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "fedyogi": FedYogi,
     "fedadagrad": FedAdagrad,
     "diloco": DiLoCo,
+    "streaming-diloco": StreamingDiLoCo,
     "slowmo": SlowMoStrategy,
     "fedprox": FedProx,
     "scaffold": ScaffoldStrategy,

@@ -28,7 +28,6 @@ def size_errors(cells: Sequence[Cell], registry: Registry) -> list[Issue]:
 
 def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
     """Yield the errors of one cell: of its optimizer, validation split, budget and number of evaluations."""
-    yield from _optimizer_errors(config, registry)
     yield from _learning_rate_errors(config, registry)
     workers, batch_size = config.workers, config.batch_size
     whole = registry.datasets[config.dataset].train_samples
@@ -39,6 +38,7 @@ def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
         yield Issue(("eval", "validation", "share"), said)
         return
     epoch = Fraction(left, workers * batch_size)
+    yield from _optimizer_errors(config, epoch, registry)
     steps = to_steps(config.budget.steps, config.budget.epochs, epoch)
     where = f"for {config.dataset}, workers = {workers} and batch_size = {batch_size}"
     if steps > MAX_STEPS:
@@ -51,16 +51,31 @@ def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
         yield Issue(("eval",), f"{where} there would be {said}: take a longer period")
 
 
-def _optimizer_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
-    """Yield an error if the strategy's correction cannot be used with the local optimizer."""
-    scale = CellScale(Fraction(1), 1, 0)
-    strategy = build_component(registry.strategies[config.strategy.kind], config.strategy, scale, registry)
-    correction = strategy.rule.correction if isinstance(strategy, HasSyncRule) else None
-    if isinstance(correction, RestrictsOptimizer):
-        optimizer = build_component(registry.optimizers[config.optimizer.kind], config.optimizer, scale, registry)
-        if reason := correction.incompatibility(optimizer):
-            # no path: the optimizer may be that of the workload or that of the strategy
-            yield Issue((), f'strategy "{config.strategy.kind}": {reason}')
+def _optimizer_errors(config: CellConfig, epoch: Fraction, registry: Registry) -> Iterator[Issue]:
+    """Yield an error if the strategy refuses its period, or cannot be used with the local optimizer."""
+    scale = CellScale(epoch, 1, 0)
+    try:
+        strategy = build_component(registry.strategies[config.strategy.kind], config.strategy, scale, registry)
+    except Exception as error:  # a plug-in may raise any class
+        yield Issue((), f'strategy "{config.strategy.kind}": {error}')
+        return
+    if not isinstance(strategy, HasSyncRule):
+        return
+    rule, reason = strategy.rule, ""
+    if not rule.is_streaming and not isinstance(rule.correction, RestrictsOptimizer):
+        return
+    optimizer = build_component(registry.optimizers[config.optimizer.kind], config.optimizer, scale, registry)
+    state_on_sync = getattr(optimizer, "state_on_sync", "keep")
+    if isinstance(rule.correction, RestrictsOptimizer):
+        reason = rule.correction.incompatibility(optimizer)
+    elif state_on_sync != "keep":
+        reason = (
+            f'optimizer.state_on_sync: "{state_on_sync}" replaces the whole optimizer state at each fragment '
+            'of the model; only "keep" is allowed'
+        )
+    if reason:
+        # no path: the optimizer may be that of the workload or that of the strategy
+        yield Issue((), f'strategy "{config.strategy.kind}": {reason}')
 
 
 def _learning_rate_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:

@@ -22,7 +22,7 @@ REGISTRY = load_plugins([read_plugin_file("examples", path) for path in EXAMPLES
 
 VALUES = {STEPS_TAG.text: Fraction(5, 2), THRESHOLD_TAG.text: 0.06, SEED_TAG.text: 0}
 """By the meaning of a field: a period of two and a half steps, a threshold that the toy crosses at times, a seed."""
-REQUIRED_VALUES = {"rate": 0.3, "first": 2, "mean": 2}
+REQUIRED_VALUES = {"rate": 0.3, "first": 2, "mean": 2, "fragments": 2}
 """By name, of required fields without such a meaning. At the toy's learning rate QSR has rounds of two steps."""
 SHARE = 0.25
 """Of the toy's parameters, where a codec sends a share of them: the default of 1 % would be one number."""
@@ -89,6 +89,9 @@ def _optional_parts() -> Iterator[tuple[str, Strategy]]:
     stages: Any = PLAIN_STRATEGIES["stages-stages-average"]
     parts = {"server": REGISTRY.servers["nesterov"](), "codec": component(REGISTRY.codecs["topk"])}
     scaffold = component(REGISTRY.corrections["scaffold"])
+    streaming, int8 = REGISTRY.strategies["streaming-diloco"], component(REGISTRY.codecs["int8"])
+    late: Any = streaming(Fraction(4), 2, delay=1, codec=int8, feedback=0.9)
+    yield "streaming-diloco+delay+int8", late
     yield "stages+nesterov+topk+scaffold", replace(stages, **parts, feedback=0.9, correction=scaffold)
 
 

@@ -24,6 +24,7 @@ STRATEGIES = {
         [1, 2, 3, 4, 6, 8, 12, 16],
     ),
     "adacomm": ('kind = "adacomm"\nwhen = { first = 3, most = 4 }', None),
+    "streaming-diloco": ('kind = "streaming-diloco"\nlocal_steps = 9\nfragments = 3\ndelay = 2', [5, 8, 11, 14]),
     "gm": ('kind = "gm"\nwhen = { theta = 0.02 }', None),
 }
 
