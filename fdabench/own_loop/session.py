@@ -7,7 +7,7 @@ until all have left. It is a worker that makes no local step.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import nan
 from pathlib import Path
 from time import perf_counter
@@ -20,7 +20,7 @@ from torch import nn
 from fdabench.cell_config import TableValue
 from fdabench.core.channel import Channel, no_instrumentation
 from fdabench.core.counter_rng import UINT32_MASK
-from fdabench.core.ledger import ALL_REDUCE, Ledger
+from fdabench.core.ledger import ALL_REDUCE, Ledger, LedgerEntry
 from fdabench.corrections.averaged import Averaged
 from fdabench.distributed.process_group import ProcessGroup, Reduction
 from fdabench.distributed.traffic_meter import FLAGS, TrafficMeter
@@ -71,7 +71,7 @@ class SyncSession:
         self._worker = LoopWorker(self._row, settings.strategy, channel, steps, buffers)
         self._metrics: list[LoggedMetrics] = []
         self._hooks: list[Any] = []
-        self._begun, self._waits = perf_counter(), False
+        self._begun, self._wall_s, self._waits = perf_counter(), 0.0, False
 
     def _broadcast_model(self) -> None:
         """Let all ranks start from the weights and buffers of rank 0."""
@@ -87,6 +87,11 @@ class SyncSession:
     def syncs(self) -> int:
         """Syncs so far."""
         return self._worker.round.index
+
+    @property
+    def ledger(self) -> Sequence[LedgerEntry]:
+        """The collectives so far, as in the table `ledger`."""
+        return tuple(self._worker.channel.ledger.entries)
 
     def __enter__(self) -> Self:
         self._begun = perf_counter()
@@ -107,6 +112,11 @@ class SyncSession:
             for hook in self._hooks:
                 hook.remove()
             self._hooks = []
+            self._wall_s += perf_counter() - self._begun
+
+    def _seconds(self) -> float:
+        """Seconds within `with` blocks so far."""
+        return self._wall_s + (perf_counter() - self._begun if self._hooks else 0.0)
 
     def join(self) -> None:
         """Take part in the decisions of the others until every rank has called this.
@@ -195,8 +205,7 @@ class SyncSession:
                 f"log: step {at} is not between {last}, that of the last evaluation, and {self.steps}, the steps so "
                 "far; pass s.steps, or leave step out"
             )
-        seconds = perf_counter() - self._begun
-        self._metrics.append(LoggedMetrics(at, accuracy, loss, train_accuracy, train_loss, seconds))
+        self._metrics.append(LoggedMetrics(at, accuracy, loss, train_accuracy, train_loss, self._seconds()))
 
     def save(self, folder: str | Path, description: RunDescription | None = None) -> None:
         """Write a results folder, which `fdabench report`, `show` and `check` read. All ranks must call it.
@@ -212,7 +221,7 @@ class SyncSession:
             ResultError: the folder has the results of a suite, or cannot be written.
             ProcessLostError: another rank does not respond.
         """
-        wall_s = perf_counter() - self._begun
+        wall_s = self._seconds()
         traffic = self._gather_traffic()
         if self._group.rank == 0:
             worker = self._worker
@@ -264,6 +273,7 @@ class DisabledSession:
     """What `sync` returns with `enabled=False`: every method does nothing, and the optimizer has no hook."""
 
     steps = syncs = 0
+    ledger: Sequence[LedgerEntry] = ()
 
     def __enter__(self) -> Self:
         return self

@@ -48,7 +48,9 @@ def paint_of(table: Mapping[str, Any], info: FindInfo) -> Paint | None:
         table: the strategy of a cell's configuration.
         info: returns the description of a component, given its role and kind.
     """
-    inner = [inner_info(str(part["kind"]), info) for part in table.values() if isinstance(part, Mapping)]
+    inner = [
+        inner_info(str(part["kind"]), info) for part in table.values() if isinstance(part, Mapping) and "kind" in part
+    ]
     found = (each for each in (info("strategies", str(table["kind"])), *inner) if each.color)
     return next(((each.color, each.marker or "o") for each in found), None)
 
