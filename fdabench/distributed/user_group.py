@@ -4,10 +4,15 @@ fdabench does not start these processes and does not initialize their group. The
 of its own between two steps.
 """
 
-from collections.abc import Callable
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf, isinf, nan
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from pathlib import Path
+from time import monotonic, sleep
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -22,6 +27,10 @@ from fdabench.errors import ProcessLostError
 T = TypeVar("T")
 UserGroup: TypeAlias = dist.ProcessGroup
 """A process group that the user's program has made."""
+
+
+NAMESPACE = Path("/proc/self/ns/pid")
+EXIT_GRACE_S = 2.0
 
 
 class StepFlags(NamedTuple):
@@ -158,7 +167,56 @@ def _sharded(what: str) -> str:
     )
 
 
-def name_lost_rank(error: ProcessLostError, group: ProcessGroup, places: list[Any], alive: list[bool]) -> str:
-    """`rank 2 of 4 (pid 123 on host) does not respond`; the error of the backend follows."""
-    lost = [f"rank {rank} of {group.size} ({places[rank]})" for rank, there in enumerate(alive) if not there]
-    return f"no response from {', '.join(lost)}: {error}" if lost else str(error)
+class RankPlace(NamedTuple):
+    """The process of a rank."""
+
+    pid: int
+    host: str
+    pid_namespace: int
+    """Process ids can be compared within one namespace of one host only; 0 where the system has none."""
+
+
+def gather_places(group: ProcessGroup) -> tuple[RankPlace, ...]:
+    """The process of each rank, in rank order."""
+    namespace = NAMESPACE.stat().st_ino if NAMESPACE.exists() else 0
+    return tuple(RankPlace(*place) for place in group.all_gather([os.getpid(), platform.node(), namespace]))
+
+
+@contextmanager
+def name_lost_ranks(group: ProcessGroup, places: Sequence[RankPlace]) -> Iterator[None]:
+    """Add to a `ProcessLostError` which ranks have exited: those of this host whose process is gone.
+
+    Whether a process of another host is alive is not known here. The message says so.
+    """
+    try:
+        yield
+    except ProcessLostError as error:
+        lost = _wait_for_exits(group, places)
+        named = ", ".join(
+            f"rank {rank} of {group.size} (pid {places[rank].pid} on {places[rank].host})" for rank in lost
+        )
+        hint = "every process of this host is alive; look at those of the other hosts, or give a longer timeout"
+        raise ProcessLostError(f"{f'{named} has exited' if lost else hint}: {error}") from error
+
+
+def _wait_for_exits(group: ProcessGroup, places: Sequence[RankPlace]) -> list[int]:
+    """The ranks of this host that have exited. A connection may close a moment before its process is gone."""
+    mine, deadline = places[group.rank], monotonic() + EXIT_GRACE_S
+    near = [rank for rank, place in enumerate(places) if place[1:] == mine[1:]]
+    while not (lost := [rank for rank in near if not _is_alive(places[rank].pid)]) and monotonic() < deadline:
+        sleep(0.05)
+    return lost
+
+
+def _is_alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self/stat").exists():
+        # a process that its parent has not waited for still has an entry, with the state Z
+        return status.exists() and status.read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

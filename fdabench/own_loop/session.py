@@ -8,6 +8,7 @@ until all have left. It is a worker that makes no local step.
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from math import nan
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +31,8 @@ from fdabench.distributed.user_group import (
     UserGroup,
     agree_on_step,
     broadcast_tensor,
+    gather_places,
+    name_lost_ranks,
     user_process_group,
 )
 from fdabench.errors import UsageError
@@ -66,6 +69,7 @@ class SyncSession:
         weights = torch.full((group.size,), 1.0 / group.size, device=self._row.device)
         instrument = self._meter if group.size > 1 else no_instrumentation
         channel = Channel(group.make_collective(weights), ledger, instrument=instrument, seed=seed & UINT32_MASK)
+        self._places = gather_places(group)
         self._broadcast_model()
         steps = UNKNOWN_STEPS if length.steps is None else length.steps
         self._worker = LoopWorker(self._row, settings.strategy, channel, steps, buffers)
@@ -129,9 +133,10 @@ class SyncSession:
         """
         self._waits = True
         try:
-            while (flags := self._agree(active=False)).any_active:
-                self._worker.rates.append(self._worker.t, flags.lr)
-                self._idle_step(flags.lr)
+            with self._named_errors():
+                while (flags := self._agree(active=False)).any_active:
+                    self._worker.rates.append(self._worker.t, flags.lr)
+                    self._idle_step(flags.lr)
         finally:
             self._waits = False
 
@@ -153,7 +158,8 @@ class SyncSession:
         if self._waits:
             return
         corrects = self._worker.corrects_gradients
-        if corrects and (args or kwargs.get("closure") is not None):
+        # the optimizer itself is the first argument
+        if corrects and any(given is not None for given in (*args[1:], kwargs.get("closure"))):
             raise UsageError(
                 "fdabench.sync: optimizer.step(closure) computes gradients after the strategy would correct them; call "
                 "backward first, and step() without a closure"
@@ -163,14 +169,19 @@ class SyncSession:
                 "fdabench.sync: the optimizer unscales gradients itself, after the strategy would correct them; call "
                 "scaler.unscale_(optimizer) before scaler.step(optimizer)"
             )
-        flags = self._agree(active=True)
-        self._worker.rates.append(self._worker.t, flags.lr)
-        if corrects:
-            self._row.write_gradients(self._worker.correct_gradients(self._row.read_gradients()))
+        with self._named_errors():
+            flags = self._agree(active=True)
+            self._worker.rates.append(self._worker.t, flags.lr)
+            if corrects:
+                self._row.write_gradients(self._worker.correct_gradients(self._row.read_gradients()))
 
     def _after_step(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self._waits:
-            self._worker.finish_step()
+            with self._named_errors():
+                self._worker.finish_step()
+
+    def _named_errors(self) -> AbstractContextManager[None]:
+        return name_lost_ranks(self._group, self._places)
 
     def _agree(self, active: bool) -> StepFlags:
         lr = self._optimizer.param_groups[0].get("lr", nan)
