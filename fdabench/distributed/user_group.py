@@ -21,7 +21,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from fdabench.core.collective import AllGatherCollective, AllReduceCollective, Collective, translate_dist_errors
-from fdabench.distributed.process_group import JSON, SINGLE_PROCESS, ProcessGroup, Reduction
+from fdabench.distributed.process_group import JSON, SINGLE_PROCESS, Codec, ProcessGroup, Reduction
 from fdabench.errors import ProcessLostError
 
 T = TypeVar("T")
@@ -56,6 +56,7 @@ class UserProcessGroup:
         device: where the backend of the group expects tensors.
         group: None: the default process group.
         reduction: how rows are averaged.
+        codec: of messages that are not tensors.
     """
 
     rank: int
@@ -63,6 +64,7 @@ class UserProcessGroup:
     device: torch.device
     group: dist.ProcessGroup | None = None
     reduction: Reduction = "ordered"
+    codec: Codec = JSON
     check_consistency: bool = field(default=False, init=False)
     network_interface: str = field(default="", init=False)
 
@@ -85,7 +87,7 @@ class UserProcessGroup:
         return values if self.rank == 0 else []
 
     def all_gather(self, value: T) -> list[T]:
-        content = torch.frombuffer(bytearray(JSON.encode(value)), dtype=torch.uint8).to(self.device)
+        content = torch.frombuffer(bytearray(self.codec.encode(value)), dtype=torch.uint8).to(self.device)
         sizes = [torch.zeros(1, dtype=torch.int64, device=self.device) for _ in range(self.size)]
         with translate_dist_errors():
             dist.all_gather(sizes, torch.tensor([len(content)], device=self.device), group=self.group)
@@ -96,21 +98,25 @@ class UserProcessGroup:
         with translate_dist_errors():
             dist.all_gather(buffers, padded, group=self.group)
         return [
-            JSON.decode(message[:size].cpu().numpy().tobytes()) for message, size in zip(buffers, lengths, strict=True)
+            self.codec.decode(message[:size].cpu().numpy().tobytes())
+            for message, size in zip(buffers, lengths, strict=True)
         ]
 
 
-def user_process_group(group: dist.ProcessGroup | None, reduction: Reduction, device: torch.device) -> ProcessGroup:
+def user_process_group(
+    group: dist.ProcessGroup | None, reduction: Reduction, device: torch.device, codec: Codec = JSON
+) -> ProcessGroup:
     """The group of a user's loop; a single process if no process group is initialized or it has one rank.
 
     Args:
         group: of the user's; None: the default group.
         reduction: how rows are averaged.
         device: of the model.
+        codec: of messages that are not tensors.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size(group) == 1:
         return SINGLE_PROCESS
-    return UserProcessGroup(dist.get_rank(group), dist.get_world_size(group), device, group, reduction)
+    return UserProcessGroup(dist.get_rank(group), dist.get_world_size(group), device, group, reduction, codec)
 
 
 def agree_on_step(group: ProcessGroup, active: bool, lr: float) -> StepFlags:

@@ -39,7 +39,7 @@ from fdabench.errors import UsageError
 from fdabench.own_loop.parameters import BufferRule, check_model
 from fdabench.own_loop.record import LoggedMetrics, LoopRecord, LoopSettings, RunDescription, write_run
 from fdabench.own_loop.settings import UNKNOWN_STEPS, LoopLength, LoopStrategy, build_loop_strategy, strategy_table
-from fdabench.own_loop.state import decode_state, encode_state
+from fdabench.own_loop.state import decode_state, encode_state, state_codec
 from fdabench.own_loop.worker import LoopWorker
 
 logger = logging.getLogger(__name__)
@@ -366,5 +366,5 @@ def sync(
         return DisabledSession()
     row, length = check_model(model, optimizer), LoopLength(steps, steps_per_epoch)
     settings = build_loop_strategy(strategy_table(strategy, keys), row.size, length, seed, optimizer)
-    group = user_process_group(process_group, reduction, row.device)
+    group = user_process_group(process_group, reduction, row.device, state_codec(settings.strategy, row.device))
     return SyncSession(model, optimizer, settings, group, length, buffers, seed)

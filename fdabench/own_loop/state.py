@@ -14,7 +14,7 @@ from fdabench.own_loop.settings import components_of
 
 def encode_state(state: Any, strategy: Strategy, device: torch.device) -> Tensor:
     """The state as bytes, shape [bytes], on the CPU."""
-    return torch.frombuffer(bytearray(_codec(strategy, device).encode(state)), dtype=torch.uint8)
+    return torch.frombuffer(bytearray(state_codec(strategy, device).encode(state)), dtype=torch.uint8)
 
 
 def decode_state(content: Tensor, strategy: Strategy, device: torch.device) -> Any:
@@ -24,10 +24,11 @@ def decode_state(content: Tensor, strategy: Strategy, device: torch.device) -> A
         UsageError: `content` is not the result of `encode_state`, or of another version.
     """
     try:
-        return _codec(strategy, device).decode(content.cpu().numpy().tobytes())
+        return state_codec(strategy, device).decode(content.cpu().numpy().tobytes())
     except (NotSerializableError, LookupError, TypeError, ValueError) as error:
         raise UsageError(f"load_state_dict: {error}; begin without it, or use the version that wrote it") from error
 
 
-def _codec(strategy: Strategy, device: torch.device) -> Codec:
+def state_codec(strategy: Strategy, device: torch.device) -> Codec:
+    """The codec for the state of a strategy and for the rows of a traffic meter; it contains no code."""
     return Codec(records_for([type(part) for part in (strategy, *components_of(strategy))]), device)
