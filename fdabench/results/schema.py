@@ -98,7 +98,8 @@ WIRE = _table(
     step=(_INT, "local steps made when the last collective of this row crossed"),
     kind=(
         _TEXT,
-        "model | gradient | control | state | statistics | optimizer; evaluation for what is measured and not paid for",
+        "model | gradient | control | state | statistics | optimizer; evaluation for what is measured and not paid for; "
+        "flags for the agreement on each step of a user's loop",
     ),
     count=(_INT, "collectives in this row; the states between two syncs are told of together"),
     payload_bytes=(_INT, "bytes that one worker put into one collective"),

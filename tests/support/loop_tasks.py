@@ -40,9 +40,9 @@ STRATEGIES: Mapping[str, dict[str, Any]] = {
     "fedavg": {"kind": "fedavg", "local_steps": 3},
     "fedadam": {"kind": "fedadam", "local_steps": 3},
     "diloco": {"kind": "diloco", "local_steps": 3},
-    "fda-exact": {"kind": "fda", "monitor": "exact", "theta": 0.002},
-    "fda-linear": {"kind": "fda", "monitor": "linear", "theta": 0.002},
-    "fda-sketch": {"kind": "fda", "monitor": "sketch", "theta": 0.002},
+    "fda-exact": {"kind": "fda", "monitor": "exact", "theta": 0.005},
+    "fda-linear": {"kind": "fda", "monitor": "linear", "theta": 0.005},
+    "fda-sketch": {"kind": "fda", "monitor": "sketch", "theta": 0.005},
     "top-k": {"kind": "fedavg", "local_steps": 3, "codec": {"kind": "topk", "share": 0.1}, "feedback": 1.0},
     "scaffold": {"kind": "scaffold", "local_steps": 3},
 }
