@@ -79,17 +79,19 @@ class InProcessCollective:
 
 @dataclass(frozen=True)
 class AllReduceCollective:
-    """Averages over the default process group by `all_reduce`; the backend chooses the order of the sum.
+    """Averages over a process group by `all_reduce`; the backend chooses the order of the sum.
 
     Args:
         weight_N: the averaging weights of the workers of all processes.
         rows_per_rank: the number of workers of each rank, in rank order.
         rank: of this process.
+        group: the process group; None: the default one.
     """
 
     weight_N: Tensor
     rows_per_rank: tuple[int, ...]
     rank: int
+    group: dist.ProcessGroup | None = None
 
     @property
     def num_workers(self) -> int:
@@ -102,19 +104,19 @@ class AllReduceCollective:
     def mean(self, x_KD: Tensor) -> Tensor:
         total_D = self.weight_N[self.local_rows] @ aligned_copy(x_KD)
         with translate_dist_errors():
-            dist.all_reduce(total_D)
+            dist.all_reduce(total_D, group=self.group)
         return total_D
 
     def weighted_sum(self, x_ND: Tensor) -> Tensor:
         return self.weight_N @ aligned_copy(x_ND)
 
     def all_gather(self, x_KD: Tensor) -> Tensor:
-        return _all_gather_rows(x_KD, self.rows_per_rank)
+        return _all_gather_rows(x_KD, self.rows_per_rank, self.group)
 
 
 @dataclass(frozen=True)
 class AllGatherCollective:
-    """Averages over the default process group: gathers all rows and sums them in rank order.
+    """Averages over a process group: gathers all rows and sums them in rank order.
 
     The result is bitwise equal to that of `InProcessCollective`.
 
@@ -122,11 +124,13 @@ class AllGatherCollective:
         weight_N: the averaging weights of the workers of all processes.
         rows_per_rank: the number of workers of each rank, in rank order.
         rank: of this process.
+        group: the process group; None: the default one.
     """
 
     weight_N: Tensor
     rows_per_rank: tuple[int, ...]
     rank: int
+    group: dist.ProcessGroup | None = None
 
     @property
     def num_workers(self) -> int:
@@ -143,7 +147,7 @@ class AllGatherCollective:
         return self.weight_N @ aligned_copy(x_ND)
 
     def all_gather(self, x_KD: Tensor) -> Tensor:
-        return _all_gather_rows(x_KD, self.rows_per_rank)
+        return _all_gather_rows(x_KD, self.rows_per_rank, self.group)
 
 
 def _rows_of_rank(rows_per_rank: tuple[int, ...], rank: int) -> slice:
@@ -151,12 +155,12 @@ def _rows_of_rank(rows_per_rank: tuple[int, ...], rank: int) -> slice:
     return slice(first, first + rows_per_rank[rank])
 
 
-def _all_gather_rows(x_KD: Tensor, rows_per_rank: tuple[int, ...]) -> Tensor:
+def _all_gather_rows(x_KD: Tensor, rows_per_rank: tuple[int, ...], group: dist.ProcessGroup | None) -> Tensor:
     # `all_gather` needs tensors of the same shape from all ranks
     padded_KD = torch.nn.functional.pad(x_KD, (0, 0, 0, max(rows_per_rank) - len(x_KD)))
     outputs = [torch.empty_like(padded_KD) for _ in rows_per_rank]
     with translate_dist_errors():
-        dist.all_gather(outputs, padded_KD)
+        dist.all_gather(outputs, padded_KD, group=group)
     return torch.cat([rows[:count] for rows, count in zip(outputs, rows_per_rank, strict=True)])
 
 

@@ -22,6 +22,10 @@ EVALUATION = "evaluation"
 """The kind of evaluations, which take time and bytes but do not belong to the method."""
 
 
+FLAGS = "flags"
+"""The kind of the message by which the ranks of a user's loop agree on whether they make another step."""
+
+
 @dataclass(frozen=True)
 class CollectiveTraffic:
     """`count` collectives of one kind up to a step, of one rank or of all."""
@@ -40,7 +44,7 @@ class CollectiveTraffic:
 
     def can_merge(self, other: "CollectiveTraffic") -> bool:
         """Kinds of which one row covers all messages between two syncs, because there is one in each step."""
-        return self.kind == other.kind == "state" and self.payload_bytes == other.payload_bytes
+        return self.kind == other.kind and self.kind in ("state", FLAGS) and self.payload_bytes == other.payload_bytes
 
     def __add__(self, other: "CollectiveTraffic") -> "CollectiveTraffic":
         return replace(

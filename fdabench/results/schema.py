@@ -98,7 +98,8 @@ WIRE = _table(
     step=(_INT, "local steps made when the last collective of this row ended"),
     kind=(
         _TEXT,
-        "model | gradient | control | state | statistics | optimizer; evaluation, which the ledger does not count",
+        "model | gradient | control | state | statistics | optimizer; evaluation and flags (the agreement on each step "
+        "of a user's loop), which the ledger does not count",
     ),
     count=(_INT, "collectives in this row; the local states between two syncs are one row"),
     payload_bytes=(_INT, "bytes that one worker put into one collective"),

@@ -38,6 +38,12 @@ def components_used(config: CellConfig, registry: Registry) -> Iterator[tuple[st
     yield "datasets", config.dataset
 
 
+def strategy_components(strategy: ComponentConfig, registry: Registry) -> Iterator[tuple[str, str]]:
+    """Yield (role, name) of a strategy and of the components in its fields."""
+    yield "strategies", strategy.kind
+    yield from _parts("strategies", strategy, registry)
+
+
 def distinct_components(cells: Iterable[Cell], registry: Registry) -> list[tuple[str, str]]:
     """(role, name) of each component that at least one of the cells uses, in the order of the registry."""
     used = {pair for cell in cells for pair in components_used(cell.config, registry)}

@@ -1,0 +1,36 @@
+"""A user's loop with `fdabench.sync` has the bits of the engine: the same weights and the same ledger."""
+
+import pytest
+import torch
+
+from support.launch import launch
+from support.loop_tasks import STRATEGIES, LoopEnd, simulate_and_loop
+
+
+def assert_equal(pairs: dict[str, tuple[LoopEnd, LoopEnd]]) -> None:
+    for name, (engine, loop) in pairs.items():
+        assert torch.equal(loop.w_D, engine.w_D), name
+        assert loop.ledger == engine.ledger, name
+        assert loop[2:] == engine[2:], name
+    # the thresholds are such that the monitors decide: neither at every step nor never
+    for name in ("fda-exact", "fda-linear", "fda-sketch"):
+        assert 0 < pairs[name][0].syncs < pairs[name][0].steps
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_one_process(name: str) -> None:
+    (engine, loop) = simulate_and_loop([name])[name]
+    assert torch.equal(loop.w_D, engine.w_D)
+    assert loop.ledger == engine.ledger
+    assert loop[2:] == engine[2:]
+
+
+def test_two_processes() -> None:
+    for pairs in launch(simulate_and_loop, 2, list(STRATEGIES)):
+        assert_equal(pairs)
+
+
+@pytest.mark.slow
+def test_four_processes() -> None:
+    for pairs in launch(simulate_and_loop, 4, list(STRATEGIES)):
+        assert_equal(pairs)
