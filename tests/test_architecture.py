@@ -46,8 +46,8 @@ MAY_IMPORT = {
     "triggers codecs corrections strategies partitions datasets models optimizers",
     "results": "cell_config component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors regular_files accounting results",
-    "suite": "cell_config component_info core corrections errors hyperparameters regular_files registry engine results "
-    "published accounting validation",
+    "suite": "cell_config component_info core corrections errors formatting hyperparameters regular_files registry "
+    "engine results published accounting validation",
     "experiment": "cell_config errors regular_files formatting accounting core partitions datasets models "
     "optimizers distributed engine registry results suite",
     "planning": "formatting accounting core datasets models optimizers engine registry results suite experiment",
@@ -57,6 +57,8 @@ MAY_IMPORT = {
     "analysis": "cell_config component_info formatting accounting published results style",
     "report": "component_info errors style formatting tables accounting analysis published results",
     "gate": "component_info errors formatting tables accounting analysis results validation report",
+    "notebook": "errors analysis report results suite",
+    "__init__": "notebook",
     "cli": "run_log cell_config component_info errors hyperparameters formatting tables accounting registry "
     "datasets results analysis suite experiment planning execution report gate validation",
     "api": "run_log cell_config component_info core datasets errors execution experiment hyperparameters "
@@ -71,9 +73,9 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "sklearn": "datasets/digits.py",
     "pydantic": "cell_config.py results suite validation gate",
     "pydantic_core": "suite validation",
-    "pandas": "results accounting experiment planning execution analysis report gate cli",
+    "pandas": "results accounting experiment planning execution analysis report gate notebook cli",
     "pyarrow": "results",
-    "matplotlib": "report style",
+    "matplotlib": "report style notebook",
     "jinja2": "report",
     "scipy": "analysis report gate",
     "typer": "cli",
@@ -228,7 +230,7 @@ def test_each_line_names_only_packages_above_it() -> None:
 
 def test_every_package_has_a_line() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    files = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
+    files = {path.stem for path in ROOT.glob("*.py")}
     assert packages | files == set(MAY_IMPORT)
 
 
@@ -351,6 +353,10 @@ def test_reading_results_and_reporting_need_no_torch() -> None:
     found = imported_by("-c", "import fdabench.results.load, fdabench.report.build, fdabench.cli.commands.report")
     assert "pandas" in found
     assert "torch" not in found
+
+
+def test_reading_results_in_a_notebook_needs_no_torch() -> None:
+    assert imported_by("-c", "import fdabench; fdabench.load") & {"pandas", "torch"} == {"pandas"}
 
 
 @pytest.mark.parametrize(
