@@ -1,9 +1,9 @@
 """`--to github-benchmark` and `--to bencher`: costs to the headline target, for services that keep their history.
 
 github-action-benchmark reads a list of `name`, `unit`, `value`, `range` and `extra` with `tool: customSmallerIsBetter`.
-Bencher reads `{benchmark: {measure: {value, lower_value, upper_value}}}` with `--adapter json`. A benchmark is a strategy
-on a workload. Its values are geometric means over the seeds that reached the target of the workload, and a strategy that
-no seed reached it with is left out, because it has no cost.
+Bencher reads `{benchmark: {measure: {value, lower_value, upper_value}}}` with `--adapter json`. A benchmark is a
+strategy on a workload. Its value is the geometric mean over the seeds that reached the target of the workload. If none
+did, there is no cost, and the benchmark is left out.
 """
 
 import json
