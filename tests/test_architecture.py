@@ -48,15 +48,15 @@ MAY_IMPORT = {
     "validation": "errors regular_files accounting results",
     "suite": "cell_config component_info core corrections errors formatting hyperparameters regular_files registry "
     "engine results published accounting validation",
-    "experiment": "cell_config errors regular_files formatting accounting core partitions datasets models "
-    "optimizers distributed engine registry results suite",
+    "experiment": "cell_config component_info errors regular_files formatting accounting core partitions datasets "
+    "models optimizers distributed engine registry results suite",
     "planning": "formatting accounting core datasets models optimizers engine registry results suite experiment",
     "execution": "run_log cell_config errors regular_files formatting datasets distributed engine registry results "
     "suite experiment planning",
-    "style": "component_info results",
+    "style": "cell_config component_info results",
     "analysis": "cell_config component_info formatting accounting published results style",
-    "report": "component_info errors style formatting tables accounting analysis published results",
-    "gate": "component_info errors formatting tables accounting analysis results validation report",
+    "report": "cell_config component_info errors style formatting tables accounting analysis published results",
+    "gate": "cell_config component_info errors formatting tables accounting analysis results validation report",
     "export": "errors formatting tables analysis results suite",
     "notebook": "errors analysis report results suite",
     "__init__": "notebook",

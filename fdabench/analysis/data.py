@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,7 +59,7 @@ class ReportData:
     locks: Mapping[str, SuiteLock]
     headlines: Mapping[str, Headline]
     records: Mapping[str, CellRecord]
-    configs: Mapping[str, Mapping[str, Any]]
+    configs: Mapping[str, CellConfig]
     runs: pd.DataFrame
     outcomes: pd.DataFrame
     evals: pd.DataFrame
@@ -103,7 +102,7 @@ class ReportData:
         headline = self.headlines[suite].target
         if mine.empty or math.isnan(headline) or float(mine["target"].iloc[0]) == headline:
             return ""
-        return f"to {format_target(float(mine['target'].iloc[0]))}: nobody reached {format_target(headline)}"
+        return f"to {format_target(float(mine['target'].iloc[0]))}: no strategy reached {format_target(headline)}"
 
     @cached_property
     def demands(self) -> pd.DataFrame:
@@ -118,7 +117,7 @@ class ReportData:
         of_hits = rates.reindex(pd.MultiIndex.from_frame(hits[WORKLOAD])).to_numpy(float)
         return hits.assign(demand=self._demands(hits), step_s=1 / of_hits)
 
-    def _demands(self, hits: pd.DataFrame) -> "pd.Series[Any]":
+    def _demands(self, hits: pd.DataFrame) -> "pd.Series":
         if hits.empty:
             return pd.Series(dtype=object)
         ledgers = {str(cell): mine for cell, mine in self.ledger.groupby("cell_id")}
@@ -175,7 +174,7 @@ def combine_results(results: Sequence[Results], fleets: Mapping[str, Fleet] = {}
         locks={name: result.lock for name, result in pairs},
         headlines=headlines,
         records={_key(name, cell): record for name, result in pairs for cell, record in result.records.items()},
-        configs={_key(name, cell.id): cell.config.to_dict() for name, result in pairs for cell in result.lock.cell},
+        configs={_key(name, cell.id): cell.config for name, result in pairs for cell in result.lock.cell},
         runs=runs,
         outcomes=pd.concat([with_costs(hits[name], headlines[name]) for name in names], ignore_index=True),
         evals=stack([priced_evals(result) for result in results]),
@@ -223,7 +222,7 @@ def _runs(name: str, result: Results) -> pd.DataFrame:
         except_workers_id=[workload.except_workers_id for workload in workloads],
         except_partition_id=[workload.except_partition_id for workload in workloads],
         series=[series_of(configs[cell_id]) for cell_id in runs["cell_id"]],
-        family=[strategy_family(configs[cell_id].strategy.to_table(), info) for cell_id in runs["cell_id"]],
+        family=[strategy_family(configs[cell_id].strategy, info) for cell_id in runs["cell_id"]],
         group=[info("strategies", kind).group for kind in runs["strategy"]],
         finished=runs["state"].isin(SUCCESS_STATES),
         failed=runs["state"].isin(FAILURE_STATES),
@@ -242,9 +241,9 @@ def series_of(config: CellConfig) -> str:
 def _paints(result: Results) -> dict[str, Paint]:
     """The colors and markers that strategies declare, by family."""
     info = result.lock.info
-    tables = [cell.config.strategy.to_table() for cell in result.lock.cell]
-    found = [(table, paint_of(table, info)) for table in tables]
-    return {strategy_family(table, info): paint for table, paint in found if paint is not None}
+    strategies = [cell.config.strategy for cell in result.lock.cell]
+    found = [(strategy, paint_of(strategy, info)) for strategy in strategies]
+    return {strategy_family(strategy, info): paint for strategy, paint in found if paint is not None}
 
 
 def _stack(pairs: Sequence[tuple[str, Results]], runs: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

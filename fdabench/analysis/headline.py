@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -44,7 +43,7 @@ def _with_reference(outcomes: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _cost(mine: pd.DataFrame) -> dict[str, Any]:
+def _cost(mine: pd.DataFrame) -> dict[str, float]:
     hits = mine[mine["reached"].astype(bool)]
     return {
         "reached": len(hits),
@@ -56,7 +55,7 @@ def _cost(mine: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _state(runs: pd.DataFrame) -> dict[str, Any]:
+def _state(runs: pd.DataFrame) -> dict[str, float]:
     """The numbers of cells by state, and the final accuracy over all cells with a result that did not diverge."""
     finished = runs[runs["finished"]]
     accuracy = finished.loc[finished["state"] != "diverged", "final_accuracy"]
@@ -71,7 +70,7 @@ def _state(runs: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _columns(ratio: Ratio) -> dict[str, Any]:
+def _columns(ratio: Ratio) -> dict[str, float | str]:
     return {
         "bytes_ratio": ratio.mean,
         "bytes_ratio_low": ratio.low,

@@ -72,7 +72,9 @@ def _costs(results: Results) -> Iterator[Cost]:
             values = hits[f"cost_{unit}"].astype(float)
             if len(values) and math.isfinite(mean := geometric_mean(values)):
                 name = f"{label}, {workload}, to {format_target(float(target))}"
-                yield Cost(name, unit, mean, float(values.min()), float(values.max()), len(hits), len(mine))
+                low, high = float(values.min()), float(values.max())
+                # the mean of equal costs is rounded, and may lie outside of them in the last bit
+                yield Cost(name, unit, min(max(mean, low), high), low, high, len(hits), len(mine))
 
 
 def _write_json(value: object, path: Path) -> None:

@@ -7,7 +7,6 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from fdabench.accounting.fleets import Fleet
 from fdabench.analysis.data import ReportData, combine_results, headline_targets
@@ -93,7 +92,7 @@ def _embedded(files: Mapping[str, bytes]) -> dict[str, str]:
     }
 
 
-def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, Any]:
+def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, object]:
     """Return the variables of the page templates, which are the same for HTML and Markdown."""
     by_name = {table.name: table for table in tables}
     conclusions = [conclude(data, suite) for suite in data.locks]
@@ -103,8 +102,8 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
         "descriptions": {name: lock.description for name, lock in data.locks.items()},
         "conclusions": conclusions,
         "conclusion": [
-            f"{suite}:\n{summary_text(said)}" if len(conclusions) > 1 else summary_text(said)
-            for suite, said in zip(data.locks, conclusions, strict=True)
+            f"{suite}:\n{summary_text(conclusion)}" if len(conclusions) > 1 else summary_text(conclusion)
+            for suite, conclusion in zip(data.locks, conclusions, strict=True)
         ],
         "headline": by_name["headline"],
         "settings": by_name["settings"],
@@ -120,7 +119,7 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
     }
 
 
-def _summary(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, Any]:
+def _summary(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, object]:
     headline = next(table for table in tables if table.name == "headline")
     return {
         "schema": "1",
@@ -152,5 +151,5 @@ def _summary(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence
     }
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
+def _json(value: Mapping[str, object]) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -2,7 +2,6 @@
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from fdabench.cli.commands.check import load_for_check
 from fdabench.cli.console import print_note, print_result, print_table
@@ -87,7 +86,7 @@ def show_baseline(path: Path, form: str) -> None:
         print_note(f"{entry.revision or 'no revision'}{code}: {plural(entry.runs, 'run')}: {one_line(entry.reason)}")
 
 
-def _record(run: RunSummary) -> dict[str, Any]:
+def _record(run: RunSummary) -> dict[str, object]:
     """Return the row of a run. The accuracy of a run that diverged is NaN, which is printed as null."""
     values = {key: getattr(run, key) for key in ("cell", "seed", "id", "state", "steps", "syncs", "bytes_total")}
     return {**values, "accuracy": run.accuracy, "environment": run.environment}

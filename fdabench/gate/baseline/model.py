@@ -4,13 +4,23 @@ A *run* is one seed of a cell. Runs are paired by id, so neither the order of a 
 matter. `cell` is a readable name that is the same for all seeds of a cell.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from fdabench.cell_config import Scalar, TableValue
 
 GONE = "gone"
 """The state of a run that is in the baseline and not in the results."""
-PROTOCOL = ("convention", "targets", "consecutive", "comparison")
+
+
+class EvaluationProtocol(NamedTuple):
+    """The settings by which costs and targets are evaluated; the names are those of `SuiteLock` and of the file."""
+
+    convention: str
+    targets: Sequence[float]
+    consecutive: int
+    comparison: str
 
 
 class Sync(NamedTuple):
@@ -53,7 +63,7 @@ class RunSummary:
     """Bytes to each target; a target that was missed is absent."""
     steps_to: Mapping[str, int]
     """Steps to each target. Limits use them; a baseline does not contain them."""
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, TableValue] = field(default_factory=dict)
     """The configuration of its cell, without the seed."""
 
     @property
@@ -92,12 +102,12 @@ class UnfinishedRun(NamedTuple):
 class ResultsSummary:
     """All runs that have a result, sorted.
 
-    `protocol` has the settings (`PROTOCOL`) by which costs and targets were evaluated. `environments` is keyed by hash.
+    `environments` is keyed by hash.
     """
 
     suite: str
-    protocol: Mapping[str, Any]
-    environments: Mapping[str, Mapping[str, Any]]
+    protocol: EvaluationProtocol
+    environments: Mapping[str, Mapping[str, Scalar]]
     runs: tuple[RunSummary, ...]
     unfinished: Mapping[str, UnfinishedRun] = field(default_factory=dict)
     """Runs without a result, by id."""

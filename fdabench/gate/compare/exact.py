@@ -1,10 +1,10 @@
 """Compares numbers exactly: class A in every environment, class B only if the environment is the same."""
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from fdabench.gate.baseline.model import RunSummary
+from fdabench.gate.compare.settings import GateConfig
 from fdabench.gate.compare.verdict import Finding, Value, Verdict
 
 _TOTALS = ("steps", "syncs", "sync_steps", "bytes_model", "bytes_state", "bytes_optimizer", "bytes_total")
@@ -50,7 +50,7 @@ def _formula(run: RunSummary, name: str, old: Value, new: Value) -> Finding:
 
 
 def check_reproducible_metrics(
-    before: RunSummary, after: RunSummary, gate: Mapping[str, Any], targets: tuple[str, ...]
+    before: RunSummary, after: RunSummary, gate: GateConfig, targets: tuple[str, ...]
 ) -> list[Finding]:
     """Compare the numbers of class B, which are reproducible in the same environment.
 
@@ -59,7 +59,7 @@ def check_reproducible_metrics(
         gate: the settings of the gate; `soft` is how much worse a cost may be.
         targets: the targets, as keys of `bytes_to`.
     """
-    soft = gate["soft"]
+    soft = gate.soft
     totals = () if is_formula(before, after) else _TOTALS
     found = [_fact(after, name, getattr(before, name), getattr(after, name)) for name in ("state", "partition")]
     for name in totals:
