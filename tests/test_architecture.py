@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "triggers codecs corrections strategies partitions datasets models optimizers",
     "results": "cell_config component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors regular_files accounting results",
-    "suite": "cell_config component_info core corrections datasets errors hyperparameters models regular_files "
+    "suite": "cell_config component_info core corrections datasets errors formatting hyperparameters models regular_files "
     "registry engine results published accounting validation",
     "experiment": "cell_config component_info errors regular_files formatting accounting core partitions datasets "
     "models optimizers distributed engine registry results suite",
@@ -57,13 +57,15 @@ MAY_IMPORT = {
     "suite experiment planning",
     "own_loop": "cell_config errors accounting core corrections distributed engine experiment optimizers registry "
     "results servers suite triggers validation",
-    "__init__": "own_loop",
     "style": "cell_config component_info results",
     "analysis": "cell_config component_info formatting accounting published results style",
     "report": "cell_config component_info errors style formatting tables accounting analysis published results",
     "gate": "cell_config component_info errors formatting tables accounting analysis results validation report",
+    "export": "errors formatting tables analysis results suite",
+    "notebook": "errors analysis report results suite",
+    "__init__": "notebook own_loop",
     "cli": "run_log cell_config component_info errors hyperparameters formatting tables accounting registry "
-    "datasets results analysis suite experiment planning execution report gate validation",
+    "datasets results analysis suite experiment planning execution report gate validation export",
     "api": "run_log cell_config component_info core datasets errors execution experiment hyperparameters "
     "models optimizers partitions report results servers suite",
     "__main__": "cli",
@@ -76,14 +78,16 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "sklearn": "datasets/digits.py",
     "pydantic": "cell_config.py results suite validation gate",
     "pydantic_core": "suite validation",
-    "pandas": "results accounting experiment planning execution own_loop analysis report gate cli",
+    "pandas": "results accounting experiment planning execution own_loop analysis report gate notebook cli",
     "pyarrow": "results datasets",
-    "matplotlib": "report style",
+    "matplotlib": "report style notebook",
     "jinja2": "report",
     "scipy": "analysis report gate",
     "typer": "cli",
     "rich": "cli",
     "filelock": "execution",
+    "tensorboard": "export/tensorboard.py",
+    "mlflow": "export/mlflow.py",
     "ray": "execution/ray_backend.py execution/ray_cluster.py",
 }
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_FOLDER_FILES = 400, 60, 15
@@ -91,7 +95,7 @@ MAX_LINES = dict.fromkeys(("strategies", "monitors", "servers", "triggers", "cod
 """Of a file in these packages: an algorithm and its reference fit on one page."""
 LARGER = {
     "cli": 19,
-    "cli/commands": 20,
+    "cli/commands": 21,  # one file for each command
     "cli/commands/run_command.py:run": 165,  # the options of a command are its parameters
     "strategies": 24,  # one file for each method
     "analysis": 16,
@@ -356,6 +360,10 @@ def test_reading_results_and_reporting_need_no_torch() -> None:
     found = imported_by("-c", "import fdabench.results.load, fdabench.report.build, fdabench.cli.commands.report")
     assert "pandas" in found
     assert "torch" not in found
+
+
+def test_reading_results_in_a_notebook_needs_no_torch() -> None:
+    assert imported_by("-c", "import fdabench; fdabench.load") & {"pandas", "torch"} == {"pandas"}
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,16 @@ class Listed(StrEnum):
     fleets = "fleets"
 
 
+class ExportedTo(StrEnum):
+    """The values of `fdabench export --to`, the keys of `export.formats.FORMATS`."""
+
+    tensorboard = "tensorboard"
+    mlflow = "mlflow"
+    github_benchmark = "github-benchmark"
+    bencher = "bencher"
+    csv = "csv"
+
+
 _NAMES = [each.value for each in Listed]
 _ALL_LISTED = ", ".join(_NAMES)
 
@@ -153,6 +163,20 @@ def report(
 
 
 @with_exit_codes
+def export(
+    results: ResultsDir,
+    to: Annotated[ExportedTo, typer.Option("--to", help="The tool to write for.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="PATH", help="File or folder.  [default: named by the tool]")
+    ] = None,
+) -> None:
+    """Write results for another tool, over steps and over bytes."""
+    from fdabench.cli.commands.export import export_results
+
+    export_results(results, to.value, out)
+
+
+@with_exit_codes
 def compare(
     results: Annotated[
         list[Path],
@@ -240,6 +264,7 @@ app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench show res
     show
 )
 app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench report results/quickstart"))(report)
+app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench export results/quickstart --to csv"))(export)
 app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench compare results/before results/after"))(compare)
 app.command(
     cls=Command,

@@ -7,10 +7,15 @@ title, id or kind of strategy contains it, in upper or lower case.
 import re
 from collections.abc import Callable, Sequence
 
-from fdabench.errors import UsageError, did_you_mean
+from fdabench.errors import ResultError, UsageError, did_you_mean
+from fdabench.formatting import truncate_list
 from fdabench.suite.cell import Cell
 
 MAX_TERMS = 200
+LEAST_LETTERS = 4
+"""A text with at least this many letters may be the beginning of an id. A shorter one is a word of the title."""
+MOST_LISTED = 20
+"""Cells that the message lists if several match."""
 
 _OPERATORS = {"and", "or", "not"}
 _TOKENS = re.compile(r"(?!(?:and|or|not)\()[^\s()]+\([^\s(),]+(?:, [^\s(),]+)*\)|[()]|[^\s()]+")
@@ -60,6 +65,35 @@ def parse_expression(cells: Sequence[Cell], words: str) -> list[Cell]:
     found = [cell for cell in cells if all(word in selection_text(cell) for word in plain)]
     whole = [cell for cell in found if set(plain) <= set(selection_text(cell).split())]
     return whole or found
+
+
+def find_cell(cells: Sequence[Cell], words: Sequence[str], place: str) -> Cell:
+    """Return the cell that the words select.
+
+    Args:
+        cells: to select from.
+        words: the id of a cell, the beginning of its id, or words of its title.
+        place: the results folder, for messages.
+
+    Raises:
+        ResultError: no cell matches, or several do.
+        UsageError: the words cannot be parsed.
+    """
+    if len(words) == 1 and len(words[0]) >= LEAST_LETTERS:
+        matches = [cell for cell in cells if cell.id.startswith(words[0])]
+        if len(matches) == 1:
+            return matches[0]
+    text = " ".join(words)
+    selected = parse_expression(cells, text)
+    if not selected:
+        unknown = [word for word in text.split() if not any(word.casefold() in selection_text(cell) for cell in cells)]
+        known = {word for cell in cells for word in [*cell.title.split(), cell.id]}
+        raise ResultError(f"{place}: no cell matches {text!r}{did_you_mean(unknown[0], known) if unknown else ''}")
+    if len(selected) > 1:
+        lines = [f"  {cell.id}  {cell.title}" for cell in selected]
+        listed = "\n".join(truncate_list(lines, MOST_LISTED, "  and {} more"))
+        raise ResultError(f"{place}: {len(selected)} cells match {text!r}; give more words, or an id:\n{listed}")
+    return selected[0]
 
 
 def selection_text(cell: Cell) -> str:

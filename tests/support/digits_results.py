@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from fdabench.accounting.costs import PAPER, ByteCounts
+from fdabench.cell_config import CellConfig
 from fdabench.results.cell_record import SUCCESS_STATES, CellRecord
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load
 from fdabench.results.suite_lock import LockedCell, SuiteLock
+from fdabench.suite.cell import Cell
 from support.components import components_of
 
 PARAMETERS = 50_890
@@ -171,7 +173,7 @@ def _cell(suite: Suite, strategy: Strategy, partition: Mapping[str, Any], worker
         "eval": {"every_steps": 20, "model": "virtual-mean"},
         "seed": seed,
     }
-    name = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
+    name = Cell(CellConfig.from_table(config), strategy.label, False).id
     return {"id": name, "label": strategy.label, "reference": strategy.label == suite.reference, "config": config}
 
 

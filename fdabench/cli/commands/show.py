@@ -8,17 +8,11 @@ from fdabench.cli.cell_page import cell_record, evaluations_table, print_page
 from fdabench.cli.cell_results import read_cell_results
 from fdabench.cli.conclusion import print_conclusion
 from fdabench.cli.console import print_data, print_note, print_table
-from fdabench.errors import ResultError, UsageError, did_you_mean
-from fdabench.formatting import truncate_list
+from fdabench.errors import UsageError
 from fdabench.results.folder import ResultsFolder, corruption_as_result_error
 from fdabench.results.load import load
 from fdabench.suite.cell import Cell
-from fdabench.suite.selection import parse_expression, selection_text
-
-LEAST_LETTERS = 4
-"""A text with at least this many letters may be the beginning of an id. A shorter one is a word of the title."""
-MOST_LISTED = 20
-"""Cells that the message lists if several match."""
+from fdabench.suite.selection import find_cell
 
 
 def show(arguments: Sequence[str], form: str) -> None:
@@ -67,37 +61,11 @@ def _print_hint(folder: Path) -> None:
 
 def _show_cell(store: ResultsFolder, words: Sequence[str], form: str) -> None:
     lock = store.read_lock()
-    cells = {locked.id: Cell.from_lock(locked) for locked in lock.cell}
-    results = read_cell_results(store, lock, _find_cell(cells, words, store.root))
+    cells = [Cell.from_lock(locked) for locked in lock.cell]
+    results = read_cell_results(store, lock, find_cell(cells, words, store.root.as_posix()).id)
     if form == "json":
         print_data(cell_record(results))
     elif form in ("csv", "markdown"):
         print_table(evaluations_table(results), form)
     else:
         print_page(results)
-
-
-def _find_cell(cells: dict[str, Cell], words: Sequence[str], root: Path) -> str:
-    """Return the id of the cell that the words select.
-
-    Raises:
-        ResultError: no cell matches, or several do.
-        UsageError: the words cannot be parsed.
-    """
-    if len(words) == 1 and len(words[0]) >= LEAST_LETTERS:
-        matches = [cell_id for cell_id in cells if cell_id.startswith(words[0])]
-        if len(matches) == 1:
-            return matches[0]
-    text = " ".join(words)
-    selected = parse_expression(list(cells.values()), text)
-    if not selected:
-        unknown = [
-            word for word in text.split() if not any(word.casefold() in selection_text(cell) for cell in cells.values())
-        ]
-        known = {word for cell in cells.values() for word in cell.title.split()} | set(cells)
-        raise ResultError(f"{root}: no cell matches {text!r}{did_you_mean(unknown[0], known) if unknown else ''}")
-    if len(selected) > 1:
-        lines = [f"  {cell.id}  {cell.title}" for cell in selected]
-        listed = "\n".join(truncate_list(lines, MOST_LISTED, "  and {} more"))
-        raise ResultError(f"{root}: {len(selected)} cells match {text!r}; give more words, or an id:\n{listed}")
-    return selected[0].id
