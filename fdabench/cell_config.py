@@ -161,6 +161,14 @@ class EvalConfig(ConfigTable):
     comparison: Literal[">=", ">"] = ">="
 
 
+class ParticipationConfig(ConfigTable):
+    """The clients of which `workers` train in each round, how they are drawn, and what stays with the others."""
+
+    clients: int
+    choose: Literal["uniform", "samples"] = "uniform"
+    client_state: Literal["kept", "fresh"] = "kept"
+
+
 class CellConfig(ConfigTable):
     """Everything that decides the numbers of a cell. `docs/suites.md` explains each key."""
 
@@ -175,6 +183,7 @@ class CellConfig(ConfigTable):
     averaging: Literal["uniform", "samples"] = "uniform"
     precision: Literal["fp32", "bf16", "tf32"] = "fp32"
     batchnorm_stats: Literal["local", "averaged"] = "local"
+    participation: ParticipationConfig | None = None
     strategy: Component
     budget: BudgetConfig
     eval: EvalConfig
@@ -187,6 +196,11 @@ class CellConfig(ConfigTable):
         id of the cell.
         """
         return self.model_dump(exclude_unset=True, exclude_none=True)
+
+    @property
+    def clients(self) -> int:
+        """The number of parts that the training set is divided into: one for each client, or for each worker."""
+        return self.workers if self.participation is None else self.participation.clients
 
     def canonical_json(self) -> str:
         """The text that the id of a cell is a hash of."""

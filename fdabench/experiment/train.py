@@ -81,6 +81,7 @@ class _TrainedCell(NamedTuple):
             self.errors.append,
             self._on_step_end,
             shard_state(resumed, setting.team).training if resumed else None,
+            setting.clients,
         )
 
     def _on_step(self, moment: StepEvent) -> bool:

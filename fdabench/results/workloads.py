@@ -21,7 +21,7 @@ _NOT_OF_IT = ("strategy", "optimizer", "seed", "budget", "eval")
 Strategies and seeds are compared within a workload. Budget and evaluation are the same in the whole suite.
 `workloads_of` explains when the local optimizer is part of the workload.
 """
-_IN_BASE = ("dataset", "model", "workers", "batch_size", "precision", "batchnorm_stats")
+_IN_BASE = ("dataset", "model", "workers", "batch_size", "precision", "batchnorm_stats", "participation.clients")
 """Keys that every title contains, as it contains the partition; precision and statistics only if not the default."""
 
 Flat = Mapping[str, Scalar]
@@ -122,7 +122,8 @@ def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str, str]:
     precision, statistics = flat.get("precision", "fp32"), flat.get("batchnorm_stats", "local")
     model = f"{flat['model']}{'' if precision == 'fp32' else f' {precision}'}"
     data = f"{flat['dataset']} {model}{'' if statistics == 'local' else ' (averaged statistics)'}"
-    workers, batch = f"K={flat['workers']}", f"b={flat['batch_size']}"
+    clients = f" of {flat['participation.clients']}" if "participation.clients" in flat else ""
+    workers, batch = f"K={flat['workers']}{clients}", f"b={flat['batch_size']}"
     table = {key.removeprefix("partition."): v for key, v in flat.items() if key.startswith("partition.")}
     where = partition_name(table)
     whole = list(more.values())

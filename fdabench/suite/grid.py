@@ -118,6 +118,11 @@ def _misfits(registry: Registry, table: Table, place: Callable[[str], KeyPath]) 
     if isinstance(workers, int) and workers > data.train_samples:
         said = f"{format_value(workers)} workers, but {name} has {data.train_samples} training samples"
         faults.append(Issue(place("workers"), said))
+    drawn = table.get("participation")
+    clients = drawn.get("clients") if isinstance(drawn, dict) else None
+    if isinstance(clients, int) and clients > data.train_samples:
+        said = f"{format_value(clients)} clients, but {name} has {data.train_samples} training samples"
+        faults.append(Issue(place("participation"), said))
     batch_size = table.get("batch_size")
     if isinstance(batch_size, int) and batch_size > data.train_samples:
         said = f"{format_value(batch_size)} samples, but {name} has {data.train_samples} training samples"

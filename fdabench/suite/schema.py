@@ -155,6 +155,14 @@ class Suite(TomlTable):
         return self
 
 
+class Participation(TomlTable):
+    """Clients that take turns: in each round `workers` of them train."""
+
+    clients: Count
+    choose: Literal["uniform", "samples"] = "uniform"
+    client_state: Literal["kept", "fresh"] = "kept"
+
+
 class Workload(TomlTable):
     """All settings of a cell except the strategy and the seed.
 
@@ -172,6 +180,21 @@ class Workload(TomlTable):
     averaging: Literal["uniform", "samples"] = "uniform"
     precision: Precision = "fp32"
     batchnorm_stats: BatchStatistics = "local"
+    participation: Participation | None = None
+
+    @model_validator(mode="after")
+    def _clients_suffice(self) -> Self:
+        drawn = self.participation
+        if drawn is not None and drawn.clients < self.workers:
+            raise ValueError(
+                f"participation: {drawn.clients} clients, but workers = {self.workers} of them train in each round"
+            )
+        if drawn is not None and self.averaging == "samples":
+            raise ValueError(
+                'averaging = "samples" does not go with participation, whose participants have equal weights; '
+                'participation.choose = "samples" draws clients in proportion to their samples'
+            )
+        return self
 
 
 @cache

@@ -20,7 +20,10 @@ def properties_beside(loc: Loc, model: type[BaseModel]) -> dict[str, object]:
         model: the model that was validated.
     """
     schema = _schema(model)
-    properties: dict[str, object] = _resolved(_node(loc[:-1], schema), schema).get("properties", {})
+    node = _resolved(_node(loc[:-1], schema), schema)
+    # a table that may be left out is a union of the table and null
+    tables = [node, *_options(node, schema)]
+    properties: dict[str, object] = next((table["properties"] for table in tables if "properties" in table), {})
     return properties
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from fdabench.core.ledger import LedgerEntry
 from fdabench.core.strategy import Round
 from fdabench.distributed.traffic_meter import CollectiveTraffic
+from fdabench.engine.clients import ClientState
 from fdabench.engine.evaluate import EvalMetrics
 from fdabench.engine.loop import TrainingState
 from fdabench.engine.workers import WorkerGroupState
@@ -28,6 +29,7 @@ OWN_PACKAGE: tuple[type, ...] = (
     CheckpointState,
     TrainingState,
     WorkerGroupState,
+    ClientState,
     Round,
     LedgerEntry,
     EvalMetrics,
