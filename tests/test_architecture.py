@@ -47,8 +47,8 @@ MAY_IMPORT = {
     "triggers codecs corrections strategies partitions datasets models optimizers",
     "results": "cell_config component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors regular_files accounting results",
-    "suite": "cell_config component_info core corrections datasets errors formatting hyperparameters models regular_files "
-    "registry engine results published accounting validation",
+    "suite": "cell_config component_info core corrections datasets errors formatting hyperparameters models "
+    "regular_files registry engine results published accounting validation",
     "experiment": "cell_config component_info errors regular_files formatting accounting core partitions datasets "
     "models optimizers distributed engine registry results suite",
     "planning": "cell_config errors formatting accounting core datasets models optimizers engine registry results "

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import inf, isinf, nan
 from pathlib import Path
 from time import monotonic, sleep
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -97,10 +97,12 @@ class UserProcessGroup:
         buffers = [torch.empty_like(padded) for _ in sizes]
         with translate_dist_errors():
             dist.all_gather(buffers, padded, group=self.group)
-        return [
+        # every rank sends a value of the type of `value`, which the codec cannot know
+        decoded: list[Any] = [
             self.codec.decode(message[:size].cpu().numpy().tobytes())
             for message, size in zip(buffers, lengths, strict=True)
         ]
+        return decoded
 
 
 def user_process_group(
@@ -185,7 +187,8 @@ class RankPlace(NamedTuple):
 def gather_places(group: ProcessGroup) -> tuple[RankPlace, ...]:
     """The process of each rank, in rank order."""
     namespace = NAMESPACE.stat().st_ino if NAMESPACE.exists() else 0
-    return tuple(RankPlace(*place) for place in group.all_gather([os.getpid(), platform.node(), namespace]))
+    here: list[Any] = [os.getpid(), platform.node(), namespace]
+    return tuple(RankPlace(*place) for place in group.all_gather(here))
 
 
 @contextmanager

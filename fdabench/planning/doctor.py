@@ -76,7 +76,9 @@ def devices() -> Iterator[DoctorCheck]:
     if not torch.cuda.is_available():
         built = "" if torch.version.cuda else ": this torch is built without CUDA"
         yield DoctorCheck("device", "cuda", f"none{built}")
-    yield DoctorCheck("device", "disk", f"{format_bytes(shutil.disk_usage(Path.cwd()).free)} free here")
+    yield DoctorCheck(
+        "device", "disk", f"{format_bytes(shutil.disk_usage(Path.cwd()).free)} free"
+    )
 
 
 def _memory(count: int) -> str:
@@ -96,10 +98,10 @@ def data_sets(root: Path, registry: Registry) -> Iterator[DoctorCheck]:
 
 def _where(source: DatasetSpec, root: Path) -> str:
     if source.locate is None:
-        return "nobody can tell before it is loaded"
+        return "unknown until it is loaded"
     return (
         source.locate(root)
-        or f"not found under {root}: the first run that needs it downloads it, or says how to get it"
+        or f"not found under {root}: the first run that needs it downloads it, or states how to get it"
     )
 
 

@@ -44,6 +44,10 @@ class DataFormat(Protocol):
 
     info: ClassVar[ComponentInfo]
 
+    def __hash__(self) -> int:
+        """A frozen dataclass has it; `load_data` caches by it."""
+        ...
+
     @property
     def path(self) -> str:
         """The file, the folder or the pattern of files that is read."""

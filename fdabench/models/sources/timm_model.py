@@ -35,7 +35,7 @@ class TimmModel:
             raise WorkloadError("timm is not installed: pip install 'fdabench[timm]'") from error
         if not timm.is_model(self.name):
             raise WorkloadError(f'name: timm has no model "{self.name}"{did_you_mean(self.name, timm.list_models())}')
-        model = timm.create_model(self.name, pretrained=False, num_classes=classes, in_chans=shape[0])
+        model: nn.Module = timm.create_model(self.name, pretrained=False, num_classes=classes, in_chans=shape[0])
         fit_to_engines(model)
         if self.weights:
             load_weights(model, self.weights)
