@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "run_log": "regular_files",
     "cell_config": "",
     "formatting": "",
+    "metrics": "cell_config formatting",
     "tables": "formatting",
     "published": "",
     "accounting": "errors",
@@ -44,20 +45,20 @@ MAY_IMPORT = {
     "engine": "errors core models optimizers",
     "registry": "cell_config component_info errors hyperparameters regular_files published core servers monitors "
     "triggers codecs corrections strategies partitions datasets models optimizers",
-    "results": "cell_config component_info errors hyperparameters regular_files formatting accounting",
+    "results": "metrics cell_config component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors results",
     "suite": "cell_config component_info core corrections errors hyperparameters regular_files registry engine results "
-    "published accounting validation",
-    "experiment": "cell_config errors regular_files formatting accounting core partitions datasets models "
+    "metrics published accounting validation",
+    "experiment": "metrics cell_config errors regular_files formatting accounting core partitions datasets models "
     "optimizers distributed engine registry results suite",
     "planning": "formatting accounting core datasets models optimizers engine registry results suite experiment",
     "execution": "run_log cell_config errors regular_files formatting datasets distributed engine registry results "
     "suite experiment planning",
     "style": "component_info results",
-    "analysis": "cell_config component_info formatting accounting published results style",
-    "report": "component_info errors style formatting tables accounting analysis published results",
-    "gate": "component_info errors formatting tables accounting analysis results validation report",
-    "cli": "run_log cell_config component_info errors hyperparameters formatting tables accounting registry "
+    "analysis": "metrics cell_config component_info formatting accounting published results style",
+    "report": "metrics component_info errors style formatting tables accounting analysis published results",
+    "gate": "metrics component_info errors formatting tables accounting analysis results validation report",
+    "cli": "metrics run_log cell_config component_info errors hyperparameters formatting tables accounting registry "
     "datasets results analysis suite experiment planning execution report gate",
     "api": "run_log cell_config component_info core datasets errors execution experiment hyperparameters "
     "models optimizers partitions report results servers suite",
@@ -71,7 +72,7 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "sklearn": "datasets/digits.py",
     "pydantic": "cell_config.py results suite validation gate",
     "pydantic_core": "suite validation",
-    "pandas": "results accounting experiment planning execution analysis report gate cli",
+    "pandas": "metrics.py results accounting experiment planning execution analysis report gate cli",
     "pyarrow": "results",
     "matplotlib": "report style",
     "jinja2": "report",

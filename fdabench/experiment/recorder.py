@@ -25,6 +25,7 @@ from fdabench.engine.arrays import BatchMetrics
 from fdabench.engine.evaluate import evaluate, model_variance
 from fdabench.engine.loop import StepEvent
 from fdabench.experiment.build import CellSetup
+from fdabench.metrics import METRICS
 from fdabench.results.derive import first_evaluation_reaching
 
 TRACE_ROWS = 2000
@@ -212,7 +213,7 @@ class Recorder:
         if not (isfinite(row["train_loss"]) and isfinite(row["test_loss"])):
             self.state = "diverged"
         elif (target := self._config.eval.stop_at) is not None:
-            accuracy = pd.Series([done["test_accuracy"] for done in self.evals])
-            rule = self._config.eval
-            if first_evaluation_reaching(accuracy, target, rule.consecutive, rule.comparison) is not None:
+            rule, metric = self._config.eval, METRICS[self._config.eval.metric]
+            values = metric.of(pd.DataFrame(self.evals), "test")
+            if first_evaluation_reaching(values, target, rule.consecutive, rule.comparison, metric) is not None:
                 self.state = "target_reached"

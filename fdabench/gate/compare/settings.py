@@ -14,6 +14,7 @@ from fdabench.validation.toml_text import key_lines
 
 DEFAULTS: Mapping[str, Any] = {
     "accuracy_margin": 0.005,
+    "loss_margin": 0.02,
     "cost_margin": 0.05,
     "soft": 0.0,
     "one_seed_margins": 10.0,
@@ -32,6 +33,7 @@ class _LimitTable(BaseModel):
     cells: list[str]
     target: _Amount | None = None
     min_accuracy: _Amount | None = None
+    max_loss: _Amount | None = None
     max_bytes: _Amount | None = None
     max_bytes_to_target: _Amount | None = None
     max_steps_to_target: _Amount | None = None
@@ -41,6 +43,7 @@ class _GateTable(BaseModel):
     model_config = STRICT_TABLE
 
     accuracy_margin: _Share = DEFAULTS["accuracy_margin"]
+    loss_margin: _Amount = DEFAULTS["loss_margin"]
     cost_margin: _Share = DEFAULTS["cost_margin"]
     soft: _Share = DEFAULTS["soft"]
     one_seed_margins: Annotated[float, Field(ge=1)] = DEFAULTS["one_seed_margins"]
