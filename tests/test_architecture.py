@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "execution": "run_log cell_config errors regular_files formatting datasets distributed engine registry results "
     "suite experiment planning",
     "style": "component_info results",
-    "analysis": "metrics cell_config component_info formatting accounting published results style",
+    "analysis": "errors metrics cell_config component_info formatting accounting published results style",
     "report": "metrics component_info errors style formatting tables accounting analysis published results",
     "gate": "metrics component_info errors formatting tables accounting analysis results validation report",
     "cli": "metrics run_log cell_config component_info errors hyperparameters formatting tables accounting registry "

@@ -13,6 +13,7 @@ from fdabench.analysis.data import ReportData, combine_results, headline_targets
 from fdabench.formatting import json_value
 from fdabench.report.caveats import find_caveats
 from fdabench.report.figures import PLOTS
+from fdabench.report.figures.accuracy import for_metric
 from fdabench.report.methods import CONVENTIONS, commands, formulas
 from fdabench.report.page.markup import jinja_environment, table_files
 from fdabench.report.page.page import page_file
@@ -49,7 +50,7 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
         ResultError: `out` cannot be written.
     """
     data = combine_results(results)
-    drawn = [figure for plot in PLOTS if (figure := render(plot, data)) is not None]
+    drawn = [figure for plot in for_metric(PLOTS, data.metric) if (figure := render(plot, data)) is not None]
     found = [*build_tables(data), *robust_tables(data), *published_tables(data), *times_tables(data)]
     tables, templates = (
         [conclusion_table(data), *found, *milestones_tables(data), *round_length_tables(data), *traffic_tables(data)],
@@ -101,7 +102,9 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
         "fastest": by_name.get("fastest"),
         "tables": tables,
         "figures": drawn,
-        "not_drawn": [why for plot in PLOTS if plot.name not in names and (why := plot.absence(data))],
+        "not_drawn": [
+            why for plot in for_metric(PLOTS, data.metric) if plot.name not in names and (why := plot.absence(data))
+        ],
         "caveats": find_caveats(data),
         "commands": commands(data),
         "formulas": formulas(data),

@@ -10,7 +10,8 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from fdabench.analysis.data import ReportData
-from fdabench.formatting import describe_budget, format_component, format_count, format_target, join_first, strip_paths
+from fdabench.formatting import describe_budget, format_component, format_count, join_first, strip_paths
+from fdabench.metrics import METRICS
 from fdabench.results.suite_lock import SuiteLock
 
 
@@ -101,7 +102,11 @@ def commands(data: ReportData) -> list[str]:
 def _suites(data: ReportData) -> list[MethodRow]:
     rows = []
     for name, lock in data.locks.items():
-        consecutive, reach = lock.consecutive, "above" if lock.comparison == ">" else "at or above"
+        metric = METRICS[lock.metric]
+        consecutive, reach = (
+            lock.consecutive,
+            metric.better_side if lock.comparison == ">" else f"at or {metric.better_side}",
+        )
         rule = (
             f"the first of {consecutive} consecutive evaluations {reach} it"
             if consecutive > 1
@@ -111,7 +116,7 @@ def _suites(data: ReportData) -> list[MethodRow]:
             MethodRow(name, "description", strip_paths(lock.description) or "none given"),
             MethodRow(name, "how hyper-parameters were chosen", strip_paths(lock.tuning) or "not said"),
             MethodRow(name, "seeds", join_first([str(seed) for seed in lock.seeds], 20)),
-            MethodRow(name, "targets", join_first([format_target(target) for target in lock.targets]) or "none"),
+            MethodRow(name, "targets", join_first([metric.format_target(target) for target in lock.targets]) or "none"),
             MethodRow(name, "a target is reached at", f"{rule}"),
             MethodRow(
                 name,
@@ -149,7 +154,10 @@ def _semantics(configs: list[Mapping[str, Any]]) -> list[MethodRow]:
 def _evaluated_on(evaluation: Mapping[str, Any]) -> str:
     split = evaluation.get("validation")
     if split is None:
-        return "the whole test set"
+        drawn = evaluation.get("samples")
+        return (
+            "the whole test set" if drawn is None else f"{format_count(drawn)} samples of the test set, drawn by seed"
+        )
     return (
         f"a validation split of {100 * split['share']:g} % of the training set (seed {split['seed']}), not learned from"
     )

@@ -4,7 +4,7 @@ import pandas as pd
 
 from fdabench.analysis.order import Order
 from fdabench.analysis.stats import PAIR, Ratio, geometric_mean, paired_ratio
-from fdabench.formatting import format_bytes, format_target, plural
+from fdabench.formatting import format_bytes, plural
 from fdabench.report.ratios import format_times
 
 MOST_LEVEL = 3
@@ -28,7 +28,7 @@ def sentence_of(outcomes: pd.DataFrame, order: Order) -> str:
     needed = [f"{best} needed {_cost(mine)}"]
     needed += [f"{label} {_cost(outcomes[outcomes['label'] == label])}" for label in level[:MOST_LEVEL]]
     needed += [f"{len(level) - MOST_LEVEL} more about the same"] if len(level) > MOST_LEVEL else []
-    said = f"{format_target(float(outcomes['target'].iloc[0]))}: {', '.join(needed)}"
+    said = f"{outcomes['target_name'].iloc[0]}: {', '.join(needed)}"
     behind = [label for label in others if label not in level]
     references = [label for label in behind if outcomes.loc[outcomes["label"] == label, "reference"].any()]
     beside = next(iter(references or behind), None)
