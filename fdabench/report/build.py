@@ -87,7 +87,7 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
     """Return the variables of the page templates, which are the same for HTML and Markdown."""
     by_name = {table.name: table for table in tables}
     conclusions = [conclude(data, suite) for suite in data.locks]
-    names = {figure.name for figure in drawn}
+    names, plots = {figure.name for figure in drawn}, for_metric(PLOTS, data.metric)
     return {
         "suites": list(data.locks),
         "descriptions": {name: lock.description for name, lock in data.locks.items()},
@@ -102,9 +102,7 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
         "fastest": by_name.get("fastest"),
         "tables": tables,
         "figures": drawn,
-        "not_drawn": [
-            why for plot in for_metric(PLOTS, data.metric) if plot.name not in names and (why := plot.absence(data))
-        ],
+        "not_drawn": [why for plot in plots if plot.name not in names and (why := plot.absence(data))],
         "caveats": find_caveats(data),
         "commands": commands(data),
         "formulas": formulas(data),

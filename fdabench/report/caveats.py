@@ -79,8 +79,9 @@ def _unequal_hits(data: ReportData) -> Iterator[str]:
 def _chosen_after_runs(data: ReportData) -> Iterator[str]:
     for suite, headline in data.headlines.items():
         if headline.after_runs and not data.finished.empty:
+            chosen = headline.metric.format_target(headline.chosen)
             yield (
-                f"The headline target of {suite}, {headline.metric.format_target(headline.chosen)}, was chosen after the runs: "
+                f"The headline target of {suite}, {chosen}, was chosen after the runs: "
                 f"{headline.reason}. Another strategy may move it; eval.headline names one beforehand."
             )
 

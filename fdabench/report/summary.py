@@ -37,7 +37,7 @@ class Conclusion:
     Args:
         sentence: the conclusion in one sentence.
         title: the heading of the rows: the target, how it was chosen, and which cells are averaged.
-        costs: if costs cannot be compared, a row for each strategy with its best value of the metric and its total bytes.
+        costs: if costs cannot be compared, a row for each strategy with its best value and its total bytes.
         comparisons: a row for each strategy, the best first: its name, the runs that reached the target, bytes, the
             ratio to the bytes of the best, the ratio of steps to the reference, and remarks.
         notes: one line each.
@@ -92,7 +92,8 @@ def conclude(everything: ReportData, suite: str) -> Conclusion:
     if metric.better(headline.chosen, headline.target):
         missed = f"{metric.format_target(headline.chosen)} ({headline.reason})"
         notes.append(
-            f"nobody reached {missed}; {headline.name} is the {metric.hardest} target {metric.worse_side} it that anybody reached"
+            f"nobody reached {missed}; {headline.name} is the {metric.hardest} target {metric.worse_side} it that "
+            "anybody reached"
         )
     notes += [*_harder_targets(data, targets, metric.best((headline.target, headline.chosen))), *left_out]
     return Conclusion(sentence_of(outcomes, order), _title(data, suite), (), _rows(outcomes, order), notes)
@@ -164,7 +165,7 @@ def _best_title(data: ReportData) -> str:
 
 
 def _best(data: ReportData) -> list[Row]:
-    """The best value of the metric and the total bytes of each strategy, for suites in which no cost can be compared."""
+    """The best value and the total bytes of each strategy, for suites in which no cost can be compared."""
     finished = data.finished
     rows: list[Row] = []
     for label, runs in finished.groupby("label", sort=False):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 GONE = "gone"
 """The state of a run that is in the baseline and not in the results."""
-PROTOCOL = ("convention", "targets", "consecutive", "comparison")
+PROTOCOL = ("convention", "metric", "targets", "consecutive", "comparison")
 
 
 class Sync(NamedTuple):
@@ -49,6 +49,8 @@ class RunSummary:
     bytes_optimizer: int
     bytes_total: int
     accuracy: float
+    loss: float
+    """Mean cross-entropy in nats. A baseline has it if its suite has another metric than the accuracy; NaN if not."""
     bytes_to: Mapping[str, int]
     """Bytes to each target; a target that was missed is absent."""
     steps_to: Mapping[str, int]

@@ -6,6 +6,8 @@ from typing import Any
 from fdabench.gate.baseline.model import ResultsSummary, RunSummary
 from fdabench.gate.compare.exact import MISSED
 from fdabench.gate.compare.verdict import Finding, Value, Verdict
+from fdabench.gate.output.units import target_metric
+from fdabench.metrics import METRICS, Metric
 from fdabench.validation.toml_text import format_toml
 
 
@@ -20,7 +22,7 @@ def check_limits_of_runs(seen: ResultsSummary, gate: Mapping[str, Any]) -> list[
         for limit in gate["limit"]
         for run in seen.runs
         if run.id in limit["cells"]
-        for finding in _of_run(run, limit)
+        for finding in _of_run(run, limit, METRICS[seen.protocol["metric"]])
     ]
 
 
@@ -29,9 +31,11 @@ def _unmatched(number: int, limit: Mapping[str, Any]) -> Finding:
     return Finding("limit", Verdict.fail, f"gate.limit.{number}", None, "cells", keys, 0, note="no cell matches")
 
 
-def _of_run(run: RunSummary, limit: Mapping[str, Any]) -> Iterator[Finding]:
+def _of_run(run: RunSummary, limit: Mapping[str, Any], metric: Metric) -> Iterator[Finding]:
     if "min_accuracy" in limit:
         yield _finding(run, "min_accuracy", limit["min_accuracy"], run.accuracy, run.accuracy >= limit["min_accuracy"])
+    if "max_loss" in limit:
+        yield _finding(run, "max_loss", limit["max_loss"], run.loss, run.loss <= limit["max_loss"])
     if "max_bytes" in limit:
         yield _finding(run, "max_bytes", limit["max_bytes"], run.bytes_total, run.bytes_total <= limit["max_bytes"])
     for key, costs in (("max_bytes_to_target", run.bytes_to), ("max_steps_to_target", run.steps_to)):
@@ -39,7 +43,7 @@ def _of_run(run: RunSummary, limit: Mapping[str, Any]) -> Iterator[Finding]:
             target = str(float(limit["target"]))
             cost = costs.get(target)
             kept = cost is not None and cost <= limit[key]
-            yield _finding(run, f"{key} {target}", limit[key], MISSED if cost is None else cost, kept)
+            yield _finding(run, target_metric(key, target, metric), limit[key], MISSED if cost is None else cost, kept)
 
 
 def _finding(run: RunSummary, metric: str, limit: Value, found: Value, kept: bool) -> Finding:

@@ -185,14 +185,12 @@ def _every(points: int) -> int:
 def caption_metric(data: ReportData, x: str) -> str:
     metric = data.metric
     targets = sorted({target for lock in data.locks.values() for target in lock.targets})
-    lines = (
-        f" Dotted: target{'s' * (len(targets) != 1)} {join_first([metric.format_target(target) for target in targets])}."
-        if targets
-        else ""
-    )
+    names = join_first([metric.format_target(target) for target in targets])
+    lines = f" Dotted: target{'s' * (len(targets) != 1)} {names}." if targets else ""
     across = " (bytes: geometric mean over them)" if x == "bytes_total" else ""
+    title = metric.title.capitalize()
     return (
-        f"{metric.title.capitalize()} of the mean of the workers' models on the test set against {_X_LABEL[x]}, log scale. "
+        f"{title} of the mean of the workers' models on the test set against {_X_LABEL[x]}, log scale. "
         f"{sample_note(data)}. Line: mean over seeds{across}; band: lowest to highest seed, over the steps at "
         f"which every seed was evaluated. Thin lines: single seeds, where there are fewer than {BAND_SEEDS} or where "
         f"only some went on; ✕: diverged.{lines} {scale_words(metric)} "

@@ -139,8 +139,8 @@ def caption_heterogeneity(data: ReportData) -> str:
     return (
         "Left: bytes of all workers to the headline target, log scale, geometric mean over seeds; an arrow upwards "
         "where a seed missed it and what it had spent stands in, so that the truth is more. Right: "
-        f"{data.metric.title} at the last evaluation, mean over seeds, {scale}. Small points: single cells. Smaller α gives "
-        f"each class to fewer workers. {sample_note(data)}; partitions without an α are not shown."
+        f"{data.metric.title} at the last evaluation, mean over seeds, {scale}. Small points: single cells. "
+        f"Smaller α gives each class to fewer workers. {sample_note(data)}; partitions without an α are not shown."
         + truncation_note(len(groups), MOST_GROUPS, "groups")
     )
 

@@ -109,7 +109,8 @@ def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
     left_out = f" {missed} misses are left out of the means (the lower n in n/N)." if missed else ""
     return (
         f"Geometric means over the seeds that reached the target, all workers, {data.conventions} accounting; "
-        f"rounds are syncs + 1. {data.metric.title.capitalize()}: last evaluation, mean ± sd over seeds. Fewer bytes: the reference's bytes "
+        f"rounds are syncs + 1. {data.metric.title.capitalize()}: last evaluation, mean ± sd over seeds. Fewer bytes: "
+        "the reference's bytes "
         "divided by the strategy's, geometric mean of seed pairs with a 95 % interval over seeds and evaluations; "
         f"at least, at most: the one limit (97.5 %) that misses leave.{left_out}"
     )
@@ -118,6 +119,10 @@ def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
 def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame) -> ReportTable:
     frame, metric = headline_frame(data, outcomes), data.metric
     final = f"final_{metric.name}"
+
+    def spread(row: Record) -> str:
+        return metric.format_spread(row[final], row[f"{final}_sd"])
+
     columns = (
         workload_column(data),
         column("strategy"),

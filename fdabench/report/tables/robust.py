@@ -110,8 +110,8 @@ def _middles_note(data: ReportData, frame: pd.DataFrame) -> str:
     return (
         f"Interquartile means (the middle half) over workloads and seeds, {data.conventions} accounting: bytes to each "
         "workload's target as a multiple of the fewest that any strategy needed there with the same seed, a miss being "
-        f"more than any number; final {data.metric.title} of what did not diverge. In brackets: 95 % bootstrap interval "
-        f"({format_count(RESAMPLES)} draws of seeds, within each workload and for all at once, generator seed "
+        f"more than any number; final {data.metric.title} of what did not diverge. In brackets: 95 % bootstrap "
+        f"interval ({format_count(RESAMPLES)} draws of seeds, within each workload and for all at once, generator seed "
         f"{SEED}), where "
         f"each workload has {LEAST_SEEDS_DRAWN} seeds or more. Area under the performance profile: mean height up to "
         f"{format_ratio(2 ** float(frame['profile_doublings'].iloc[0]))} times the best, on a log scale; 1 is always "
