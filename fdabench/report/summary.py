@@ -96,7 +96,7 @@ def conclude(everything: ReportData, suite: str) -> Conclusion:
             "anybody reached"
         )
     notes += [*_harder_targets(data, targets, metric.best((headline.target, headline.chosen))), *left_out]
-    return Conclusion(sentence_of(outcomes, order), _title(data, suite), (), _rows(outcomes, order), notes)
+    return Conclusion(sentence_of(outcomes, order, metric), _title(data, suite), (), _rows(outcomes, order), notes)
 
 
 def _title(data: ReportData, suite: str) -> str:

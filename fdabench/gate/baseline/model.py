@@ -4,9 +4,12 @@ A *run* is one seed of a cell. Runs are paired by id, so neither the order of a 
 matter. `cell` is a readable name that is the same for all seeds of a cell.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from fdabench.metrics import METRICS, Metric
 
 GONE = "gone"
 """The state of a run that is in the baseline and not in the results."""
@@ -49,14 +52,14 @@ class RunSummary:
     bytes_optimizer: int
     bytes_total: int
     accuracy: float
-    loss: float
-    """Mean cross-entropy in nats. A baseline has it if its suite has another metric than the accuracy; NaN if not."""
     bytes_to: Mapping[str, int]
     """Bytes to each target; a target that was missed is absent."""
     steps_to: Mapping[str, int]
     """Steps to each target. Limits use them; a baseline does not contain them."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The configuration of its cell, without the seed."""
+    loss: float = math.nan
+    """Mean cross-entropy in nats. A baseline has it if its suite has another metric than the accuracy; NaN if not."""
 
     @property
     def name(self) -> str:
@@ -103,6 +106,11 @@ class ResultsSummary:
     runs: tuple[RunSummary, ...]
     unfinished: Mapping[str, UnfinishedRun] = field(default_factory=dict)
     """Runs without a result, by id."""
+
+    @property
+    def metric(self) -> Metric:
+        """The metric of the targets; the accuracy if the protocol names none."""
+        return METRICS[self.protocol.get("metric", "accuracy")]
 
     @property
     def by_id(self) -> dict[str, RunSummary]:

@@ -15,7 +15,7 @@ from fdabench.gate.compare.noisy import check_noisy_metrics
 from fdabench.gate.compare.samples import samples
 from fdabench.gate.compare.verdict import OWN_LIMITS, CheckResult, Finding, Verdict
 from fdabench.gate.output.units import format_metric
-from fdabench.metrics import METRICS, Metric
+from fdabench.metrics import Metric
 
 
 def check_limits(own: ResultsSummary, gate: Mapping[str, Any]) -> CheckResult:
@@ -65,7 +65,7 @@ def check(
         told = explain_no_overlap(before, after, against, "these results")
         raise NotComparedError(f"{against} and {after.suite} have no cell in common{told}")
     targets = tuple(str(float(target)) for target in before.protocol["targets"])
-    metric = METRICS[before.protocol["metric"]]
+    metric = before.metric
     noisy, levels = check_noisy_metrics(samples(pairs, targets, metric), gate)
     findings = [*check_limits_of_runs(own, gate), *_exact(pairs, gate, targets, metric), *noisy]
     paired = {run.id for each in changed for pair in each.pairs for run in pair}
@@ -115,7 +115,7 @@ def _notes(
             f"{key} {_format_missing(old.get(key))} -> {_format_missing(new.get(key))}"
             for key in sorted(_differing(old, new))
         )
-        judged = METRICS[own.protocol["metric"]].source
+        judged = own.metric.source
         notes.append(f"another environment ({changes}): bytes and syncs are judged by a margin, as {judged} is")
     return tuple(notes)
 

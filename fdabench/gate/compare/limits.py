@@ -7,7 +7,7 @@ from fdabench.gate.baseline.model import ResultsSummary, RunSummary
 from fdabench.gate.compare.exact import MISSED
 from fdabench.gate.compare.verdict import Finding, Value, Verdict
 from fdabench.gate.output.units import target_metric
-from fdabench.metrics import METRICS, Metric
+from fdabench.metrics import Metric
 from fdabench.validation.toml_text import format_toml
 
 
@@ -22,7 +22,7 @@ def check_limits_of_runs(seen: ResultsSummary, gate: Mapping[str, Any]) -> list[
         for limit in gate["limit"]
         for run in seen.runs
         if run.id in limit["cells"]
-        for finding in _of_run(run, limit, METRICS[seen.protocol["metric"]])
+        for finding in _of_run(run, limit, seen.metric)
     ]
 
 
