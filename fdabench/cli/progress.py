@@ -20,6 +20,7 @@ from fdabench.cli.event_lines import ResultLines, format_progress, format_warnin
 from fdabench.errors import UsageError
 from fdabench.execution import events
 from fdabench.formatting import format_duration
+from fdabench.metrics import Metric
 from fdabench.results.cell_record import FAILURE_STATES
 
 HEARTBEAT_S = 60.0
@@ -93,15 +94,15 @@ class QuietReporter:
 class VerboseReporter:
     """Prints a line for every evaluation, in addition to what another reporter prints."""
 
-    def __init__(self, reporter: ProgressReporter) -> None:
-        self._reporter = reporter
+    def __init__(self, reporter: ProgressReporter, metric: Metric) -> None:
+        self._reporter, self._metric = reporter, metric
 
     def print_line(self, text: str) -> None:
         self._reporter.print_line(text)
 
     def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.CellProgress):
-            self.print_line(f"       {event.cell.title}   {format_progress(event.progress)}")
+            self.print_line(f"       {event.cell.title}   {format_progress(event.progress, self._metric)}")
         self._reporter.on_event(event)
 
 
@@ -172,9 +173,11 @@ class LiveReporter:
     def on_event(self, event: events.Event) -> None:
         self._eta.on_event(event)
         if isinstance(event, events.CellStarted):
+            progress = format_progress(event.progress, self._result_lines.metric)
             self._running[event.cell.id] = f" run  {event.cell.title}"
         elif isinstance(event, events.CellProgress):
-            self._running[event.cell.id] = f" run  {event.cell.title}   {format_progress(event.progress)}"
+            progress = format_progress(event.progress, self._result_lines.metric)
+            self._running[event.cell.id] = f" run  {event.cell.title}   {progress}"
         elif isinstance(event, events.CellWarning):
             self.print_line(f" {format_warning(event)}")
         elif isinstance(event, events.CellFinished):

@@ -1,5 +1,6 @@
 """Writes the progress of running cells to notes beside their leases, which `fdabench status` reads."""
 
+import math
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
@@ -36,7 +37,8 @@ class ProgressNotes:
             return
         self._next_write[event.cell.id] = monotonic() + EVERY_S
         progress = event.progress
-        note = {"step": progress.step, "budget": progress.budget, "accuracy": progress.accuracy, "at": _now()}
+        shown = {"accuracy": progress.accuracy, "loss": progress.loss if math.isfinite(progress.loss) else None}
+        note = {"step": progress.step, "budget": progress.budget, **shown, "at": _now()}
         with suppress(ResultError):
             write_json(note_path(self._store, event.cell.id), note)
 

@@ -43,6 +43,8 @@ class Progress(NamedTuple):
     syncs: int
     variance_over_theta: float
     """Model variance over theta; NaN without a threshold."""
+    loss: float = nan
+    """Mean cross-entropy in nats."""
 
 
 def evaluated_model(
@@ -194,7 +196,9 @@ class Recorder:
         self._check_stop(row)
         fullness = variance / (self._theta or nan)
         self._tell(
-            Progress(row["step"], setting.budget, test.accuracy, row["paper_bytes_total"], row["syncs"], fullness)
+            Progress(
+                row["step"], setting.budget, test.accuracy, row["paper_bytes_total"], row["syncs"], fullness, test.loss
+            )
         )
 
     def _record_step(self, losses: BatchMetrics) -> None:
