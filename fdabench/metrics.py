@@ -7,15 +7,16 @@ from `Metric.score`, which is greater for a better model.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fdabench.cell_config import MetricName
 from fdabench.formatting import DASH, format_percent, format_significant, format_target
 
-Values = TypeVar("Values", float, "pd.Series[float]")
+Values = TypeVar("Values", float, "pd.Series[float]", npt.NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Metric:
         if self.name == "perplexity":
             # The loss of a diverged model may be too large; the perplexity is infinite then.
             with np.errstate(over="ignore"):
-                return np.exp(values)
+                return cast(Values, np.exp(values))
         return values
 
     def of(self, table: pd.DataFrame, prefix: str) -> "pd.Series[float]":

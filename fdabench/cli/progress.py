@@ -74,7 +74,7 @@ def progress_reporter(verbosity: Verbosity, cells: int, result_lines: ResultLine
         return
     reporter = LiveReporter(cells, result_lines) if err.is_terminal else PlainReporter(cells, result_lines)
     with reporter.live if isinstance(reporter, LiveReporter) else nullcontext():
-        yield VerboseReporter(reporter) if verbosity is Verbosity.VERBOSE else reporter
+        yield VerboseReporter(reporter, result_lines.metric) if verbosity is Verbosity.VERBOSE else reporter
 
 
 class QuietReporter:

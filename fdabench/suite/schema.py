@@ -100,6 +100,8 @@ class Eval(TomlTable):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         require_one_of(self, "every_steps", "every_epochs")
+        if self.samples is not None and self.validation is not None:
+            raise ValueError("samples is a part of the test set, which validation replaces: use one of the two")
         if self.stop_at_last_target and not self.targets:
             raise ValueError("stop_at_last_target needs targets")
         return self

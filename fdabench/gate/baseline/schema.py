@@ -166,9 +166,9 @@ def _inconsistencies(file: BaselineFile) -> Iterator[Issue]:
     yield from _repeated("environments", "id", [table.id for table in file.environments])
     yield from _repeated("cells", "cell", [table.cell for table in file.cells])
     metric = METRICS[file.metric]
-    for i, target in enumerate(file.targets):
-        if target > metric.highest:
-            said = f"{format_value(target)} is out of range: it must be at most {metric.highest:g}"
+    for i, value in enumerate(file.targets):
+        if value > metric.highest:
+            said = f"{format_value(value)} is out of range: it must be at most {metric.highest:g}"
             yield Issue(("targets", i), said)
     targets = {str(target): target for target in file.targets}
     environments, cells = {table.id for table in file.environments}, {table.cell for table in file.cells}

@@ -48,8 +48,8 @@ def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
         several = numbers.index[numbers > 1]
         if len(several):
             target = metric.best(map(float, several))
-            name = metric.format_target
-            apart = "" if target == headline else f", to {name(target)} instead of {name(headline)}"
+            named = metric.format_target
+            apart = "" if target == headline else f", to {named(target)} instead of {named(headline)}"
             name = f"{group['except_workers'].iloc[0]}{apart}"
             found.append((data.workload_title(suite, name), group[group["target"] == target]))
     return found
