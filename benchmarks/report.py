@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 import resource
-import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser
@@ -36,8 +35,8 @@ ADAM = {
     "state_on_sync": "keep",
 }
 AVERAGE = {"kind": "average"}
-LONG = ("trace.parquet", "rounds.parquet", "ledger.parquet", "partition.parquet")
 Strategy = tuple[str, dict[str, Any]]
+Tables = dict[str, list[dict[str, Any]]]
 
 
 def strategies() -> list[Strategy]:
@@ -63,19 +62,15 @@ def grid(cells: int) -> Iterator[tuple[Strategy, int, int]]:
 
 def write(root: Path, cells: int, evals: int) -> None:
     """As a run leaves it: 2,000 points of a trace for each monitored cell, at most 200 syncs for each."""
-    store, locked, written = ResultsFolder(root), [], dict[str, str]()
+    store, locked, shared = ResultsFolder(root), [], dict[str, Tables]()
     for (label, table), workload, seed in grid(cells):
         config = _config(table, workload, seed, evals)
         name = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
         locked.append({"id": name, "label": label, "reference": label == "Synchronous", "config": config})
-        tables = _tables(name, config, evals)
-        if label in written:  # what is long to write is the same for each cell of a strategy
-            for table_name in LONG:
-                store.cell_dir(name).mkdir(parents=True, exist_ok=True)
-                shutil.copy(store.cell_dir(written[label]) / table_name, store.cell_dir(name) / table_name)
-            tables = {"evals": tables["evals"]}
-        written.setdefault(label, name)
-        store.write_tables(name, tables, json.dumps(config))
+        # The long tables are the same for each cell of a strategy, so their rows are made once.
+        if label not in shared:
+            shared[label] = _long_tables(config, evals)
+        store.write_tables(name, {"evals": _evals(name, config, evals), **shared[label]}, json.dumps(config))
         store.write_record(_record(name, config, evals))
     frozen = {"fdabench": "0.1.0", "suite": "pretended", "description": "", "tuning": "none", "source": "x.toml"}
     rules = {
@@ -104,12 +99,17 @@ def _record(name: str, config: dict[str, Any], evals: int) -> CellRecord:
     return CellRecord.from_table({**known, **times, "environment": environment, "resolved": resolved})
 
 
-def _tables(name: str, config: dict[str, Any], evals: int) -> dict[str, list[dict[str, Any]]]:
+def _period(config: dict[str, Any]) -> int:
+    """Local steps between two syncs."""
+    theta = config["strategy"].get("theta")
+    return max(1, round(20 * theta)) if theta is not None else int(config["strategy"].get("local_steps", 1))
+
+
+def _evals(name: str, config: dict[str, Any], evals: int) -> list[dict[str, Any]]:
+    """One row every 20 steps; the accuracies are those of a learning curve with noise that the cell's id seeds."""
     random, steps = np.random.default_rng(int(name, 16)), 20 * evals
-    theta = config["strategy"].get("theta", math.nan)
+    theta, period = config["strategy"].get("theta", math.nan), _period(config)
     monitored = math.isfinite(theta)
-    period = max(1, round(20 * theta)) if monitored else config["strategy"].get("local_steps", 1)
-    synced = list(range(max(period, steps // 200), steps + 1, max(period, steps // 200)))
     top = 0.99 - 0.002 * random.random()
     model, state = 8 * PARAMETERS * WORKERS, 40 * monitored
     rows = []
@@ -122,21 +122,28 @@ def _tables(name: str, config: dict[str, Any], evals: int) -> dict[str, list[dic
         place = {"cell_id": name, "step": step, "epoch": step / 187.5, "round": syncs + 1, "syncs": syncs}
         moment = {"after_sync": False, "wall_s": step / 100}
         rows.append({**place, **spent, **moment, **seen, **guess})
-    rounds = [
-        {"round": i, "step": step, "steps": period, "estimate": theta * 1.05, "variance": 0.9, "theta": theta}
-        for i, step in enumerate(synced, 1)
-    ]
+    return rows
+
+
+def _long_tables(config: dict[str, Any], evals: int) -> Tables:
+    """All tables except the evaluations."""
+    steps, period, theta = 20 * evals, _period(config), config["strategy"].get("theta", math.nan)
+    monitored = math.isfinite(theta)
+    synced = list(range(max(period, steps // 200), steps + 1, max(period, steps // 200)))
+    measured = {"estimate": theta * 1.05, "variance": 0.9, "theta": theta, "lr": 1e-3}
+    rounds = [{"round": i, "step": step, "steps": period, **measured} for i, step in enumerate(synced, 1)]
     every = max(1, steps // 2000)
     trace = [{"step": step, "estimate": theta * (step % period) / period} for step in range(1, steps + 1, every)]
     held = [{"worker": k, "label": c, "samples": 600} for k in range(WORKERS) for c in range(10)]
     ledger = [_row("initial", 0, 0, 1, PARAMETERS), _row("model", period, steps, steps // period, PARAMETERS)]
     ledger += [_row("state", 1, steps, steps, 1)] if monitored else []
-    return {"evals": rows, "ledger": ledger, "rounds": rounds, "trace": trace if monitored else [], "partition": held}
+    return {"ledger": ledger, "rounds": rounds, "trace": trace if monitored else [], "partition": held}
 
 
 def _row(kind: str, first: int, last: int, count: int, elements: int) -> dict[str, Any]:
     facts = {"kind": kind, "first_step": first, "last_step": last, "count": count, "elements": elements}
-    return {**facts, "dtype": "float32", "payload_bytes": 4 * elements}
+    sizes = {"payload_bytes": 4 * elements, "down_bytes": 4 * elements}
+    return {**facts, "dtype": "float32", **sizes, "operation": "all_reduce", "slack": 0}
 
 
 def measure(results: Path, out: Path) -> dict[str, float]:

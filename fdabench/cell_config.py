@@ -64,10 +64,14 @@ class ComponentConfig:
         """The table that `from_table` reads, its kind first."""
         return {"kind": self.kind, **{key: _plain(value) for key, value in self.parameters.items()}}
 
+    @property
+    def components(self) -> "dict[str, ComponentConfig]":
+        """The parameters that hold a component, such as the monitor and the server of FDA."""
+        return {key: value for key, value in self.parameters.items() if isinstance(value, ComponentConfig)}
+
     def component(self, name: str) -> "ComponentConfig | None":
         """The component that a parameter holds, such as the monitor of FDA; None if there is none of that name."""
-        value = self.parameters.get(name)
-        return value if isinstance(value, ComponentConfig) else None
+        return self.components.get(name)
 
 
 def _parameter(value: object) -> Scalar | ScaledThreshold | ComponentConfig:
@@ -162,6 +166,14 @@ class EvalConfig(ConfigTable):
     samples: int | None = None
 
 
+class ParticipationConfig(ConfigTable):
+    """The clients of which `workers` train in each round, how they are drawn, and what stays with the others."""
+
+    clients: int
+    choose: Literal["uniform", "samples"] = "uniform"
+    client_state: Literal["kept", "fresh"] = "kept"
+
+
 class CellConfig(ConfigTable):
     """Everything that decides the numbers of a cell. `docs/suites.md` explains each key."""
 
@@ -176,6 +188,7 @@ class CellConfig(ConfigTable):
     averaging: Literal["uniform", "samples"] = "uniform"
     precision: Literal["fp32", "bf16", "tf32"] = "fp32"
     batchnorm_stats: Literal["local", "averaged"] = "local"
+    participation: ParticipationConfig | None = None
     strategy: Component
     budget: BudgetConfig
     eval: EvalConfig
@@ -188,6 +201,11 @@ class CellConfig(ConfigTable):
         id of the cell.
         """
         return self.model_dump(exclude_unset=True, exclude_none=True)
+
+    @property
+    def clients(self) -> int:
+        """The number of parts that the training set is divided into: one for each client, or for each worker."""
+        return self.workers if self.participation is None else self.participation.clients
 
     def canonical_json(self) -> str:
         """The text that the id of a cell is a hash of."""

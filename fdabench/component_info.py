@@ -23,6 +23,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+PART_ROLES: Mapping[str, str] = {
+    "monitors": "monitor",
+    "servers": "server",
+    "triggers": "trigger",
+    "codecs": "codec",
+    "corrections": "correction",
+}
+"""Roles of the components that a strategy is made of, and the word for one component of each role.
+
+Labels, formulas, checkpoints and annotations treat them as parts of the strategy.
+"""
+STRATEGY_ROLES: Mapping[str, str] = {"strategies": "strategy", **PART_ROLES}
+"""The role of strategies and `PART_ROLES`."""
 MARKERS = "o^v<>sDdpPXhH8*"
 """Marker codes of matplotlib that have an inside, which tells the variants of a strategy apart."""
 
@@ -99,14 +112,14 @@ class ComponentInfo:
         if self.sync_period is not None and (type(self.sync_period) is not int or self.sync_period < 1):
             raise ValueError(f"sync_period: expected a whole number of steps, found {self.sync_period!r:.80}")
 
-    def as_table(self) -> dict[str, Any]:
+    def as_table(self) -> dict[str, object]:
         """The fields that are not at their defaults, as TOML holds them."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         found = {key: value for key, value in found.items() if value != getattr(_DEFAULT, key)}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
 
     @classmethod
-    def from_table(cls, table: Mapping[str, Any]) -> "ComponentInfo":
+    def from_table(cls, table: Mapping[str, object]) -> "ComponentInfo":
         """The inverse of `as_table`.
 
         Raises:

@@ -6,7 +6,6 @@ The functions of numbers return a dash for NaN and infinity; `json_value` return
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 DASH = "–"
 """Printed in place of a number that is missing."""
@@ -132,7 +131,7 @@ def join_first(items: Sequence[str], most: int = 6) -> str:
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
 
 
-def format_parameter(value: Any) -> str:
+def format_parameter(value: object) -> str:
     """Format the value of a setting; floats without trailing zeros.
 
     >>> format_parameter(0.10), format_parameter("sgd")
@@ -141,7 +140,7 @@ def format_parameter(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def format_component(table: Mapping[str, Any], without: Collection[str] = ()) -> str:
+def format_component(table: Mapping[str, object], without: Collection[str] = ()) -> str:
     """Format the table of a component in one line.
 
     Args:
@@ -162,7 +161,7 @@ def format_component(table: Mapping[str, Any], without: Collection[str] = ()) ->
     return f"{table['kind']}({inner})" if inner else str(table["kind"])
 
 
-def json_value(value: Any) -> Any:
+def json_value(value: object) -> object:
     """Convert a value for JSON: mappings and lists recursively, and numbers of NumPy and pandas to those of Python.
 
     NaN, infinity and the missing values of pandas become None, because JSON has no such numbers.
@@ -193,25 +192,3 @@ def strip_paths(text: str) -> str:
     'cannot read train.npz'
     """
     return _FOLDERS.sub("", text)
-
-
-def describe_budget(configs: Sequence[Mapping[str, Any]]) -> str:
-    """Return the budget of the cells, such as `600 steps for all`, or a list of their different budgets.
-
-    Args:
-        configs: the configurations of cells, as tables.
-    """
-    budgets = distinct_budgets(configs)
-    return f"{budgets[0]} for all" if len(budgets) == 1 else f"budgets differ: {', '.join(budgets)}"
-
-
-def distinct_budgets(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the different budgets of cells as text, sorted; argument as in `describe_budget`."""
-    return sorted({_budget(config["budget"]) for config in configs})
-
-
-def _budget(budget: Mapping[str, Any]) -> str:
-    """The budget as text. Two limits are joined by `or`, because the one that comes first ends the cell."""
-    return " or ".join(
-        f"{format_count(value) if key == 'steps' else format(value, 'g')} {key}" for key, value in budget.items()
-    )

@@ -84,9 +84,10 @@ class Table:
         return tuple(tuple(_number(record.get(each.key)) for each in self.columns) for record in self.records)
 
     @property
-    def machine(self) -> list[dict[str, Any]]:
+    def machine(self) -> list[dict[str, object]]:
         """The records for programs, as `json_value` converts them: not rounded, and None for NaN and infinity."""
-        return [json_value(record) for record in (self.records if self.data is None else self.data)]
+        records = self.records if self.data is None else self.data
+        return [{key: json_value(value) for key, value in record.items()} for record in records]
 
     def markdown(self, escape: Callable[[str], str]) -> list[str]:
         """Return the lines of a Markdown table.
@@ -99,7 +100,7 @@ class Table:
         return [titles, f"|{rule}|", *rows]
 
 
-def csv_text(records: Iterable[Record], keys: Sequence[str], escape: Callable[[Any], Any]) -> str:
+def csv_text(records: Iterable[Record], keys: Sequence[str], escape: Callable[[object], object]) -> str:
     """Return records as CSV with a header. A list is one field, with its items separated by `; `.
 
     Args:
@@ -117,10 +118,10 @@ def csv_text(records: Iterable[Record], keys: Sequence[str], escape: Callable[[A
     return file.getvalue()
 
 
-def _field(value: Any) -> Any:
+def _field(value: object) -> object:
     return "; ".join(str(_field(item)) for item in value) if isinstance(value, list) else value
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     found = json_value(value)
     return found if isinstance(found, int | float) and not isinstance(found, bool) else None

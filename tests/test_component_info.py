@@ -14,6 +14,7 @@ import tomli_w
 
 import fdabench
 from fdabench import component_info
+from fdabench.cell_config import ComponentConfig
 from fdabench.component_info import ComponentInfo, info_of
 from fdabench.errors import ResultError, SuiteError
 from fdabench.experiment.resolved_cell import ResolvedCell
@@ -227,7 +228,7 @@ def test_a_lock_without_descriptions_is_read_with_kinds_as_names() -> None:
     lock = make_lock([])
     assert lock.info("strategies", "fedavg") == ComponentInfo()
     table = {"kind": "fda", "monitor": {"kind": "linear"}}
-    assert strategy_family(table, lock.info) == "fda"
+    assert strategy_family(ComponentConfig.from_table(table), lock.info) == "fda"
 
 
 @pytest.mark.parametrize(

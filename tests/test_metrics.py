@@ -17,7 +17,7 @@ from fdabench.gate.baseline.model import RunPair, RunSummary
 from fdabench.gate.baseline.read import read_baseline
 from fdabench.gate.compare.noisy import check_noisy_metrics
 from fdabench.gate.compare.samples import samples
-from fdabench.gate.compare.settings import DEFAULTS
+from fdabench.gate.compare.settings import GateConfig
 from fdabench.metrics import ACCURACY, LOSS, METRICS
 from fdabench.results.derive import first_evaluation_reaching
 from fdabench.results.suite_lock import SuiteLock
@@ -114,7 +114,7 @@ def _run(seed: int, accuracy: float, loss: float) -> RunSummary:
 @given(st.lists(st.tuples(SIXTY_FOURTHS, SIXTY_FOURTHS), min_size=2, max_size=6))
 def test_the_gate_judges_a_loss_as_it_judges_the_mirrored_accuracy(values: list[tuple[float, float]]) -> None:
     pairs = [RunPair(_run(i, a, 1 - a), _run(i, b, 1 - b)) for i, (a, b) in enumerate(values)]
-    gate = {**DEFAULTS, "accuracy_margin": 0.02, "loss_margin": 0.02}
+    gate = GateConfig(accuracy_margin=0.02, loss_margin=0.02)
     (by_accuracy, *_), _ = check_noisy_metrics(samples(pairs, (), ACCURACY), gate)
     (by_loss, *_), _ = check_noisy_metrics(samples(pairs, (), LOSS), gate)
     assert by_accuracy.change is not None

@@ -122,7 +122,7 @@ def total_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> ByteCoun
 
 def bytes_at(ledger: pd.DataFrame, instant: EvalPoint, workers: int, convention: str) -> ByteCounts:
     """Return the bytes of the collectives up to an evaluation; other arguments as in `total_bytes`."""
-    return _price(ledger, _count_up_to(ledger, instant), workers, convention)
+    return _price(ledger, counts_up_to(ledger, instant), workers, convention)
 
 
 def add_byte_columns(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, convention: str) -> pd.DataFrame:
@@ -140,7 +140,7 @@ def add_byte_columns(evals: pd.DataFrame, ledger: pd.DataFrame, workers: int, co
     """
     counts_ER = _counts(ledger, evals["step"].to_numpy(np.int64), evals["after_sync"].to_numpy(bool))
     kinds = ledger["kind"].to_numpy(str)
-    spent_ER = counts_ER * np.array(_costs(ledger, workers, convention), dtype=np.int64)
+    spent_ER = counts_ER * np.array(collective_costs(ledger, workers, convention), dtype=np.int64)
     model, state, optimizer = (
         spent_ER[:, np.isin(kinds, of)].sum(axis=1) for of in (_MOVES_WEIGHTS, "state", _OPTIMIZER)
     )
@@ -163,7 +163,7 @@ def peak_step_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> int:
     """Return the largest number of bytes of all workers in one local step, without the initial distribution."""
     at_step: Counter[int] = Counter()
     columns = zip(*(ledger[name] for name in ("kind", "first_step", "last_step", "count")), strict=True)
-    for (kind, first, last, count), cost in zip(columns, _costs(ledger, workers, convention), strict=True):
+    for (kind, first, last, count), cost in zip(columns, collective_costs(ledger, workers, convention), strict=True):
         if kind != "initial":
             stride = (last - first) // (count - 1) if count > 1 else 1
             for step in range(int(first), int(last) + 1, int(stride)):
@@ -173,7 +173,7 @@ def peak_step_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> int:
 
 def collectives_at(ledger: pd.DataFrame, instant: EvalPoint) -> int:
     """Return the number of collectives up to an evaluation."""
-    return int(_count_up_to(ledger, instant).sum())
+    return int(counts_up_to(ledger, instant).sum())
 
 
 def syncs_at(ledger: pd.DataFrame, instant: EvalPoint) -> int:
@@ -181,10 +181,11 @@ def syncs_at(ledger: pd.DataFrame, instant: EvalPoint) -> int:
 
     The gradients of a step are sent before its evaluation. Its models are sent after it, unless `after_sync` is set.
     """
-    return int(_count_up_to(ledger, instant)[ledger["kind"].isin(SYNC_KINDS)].sum())
+    return int(counts_up_to(ledger, instant)[ledger["kind"].isin(SYNC_KINDS)].sum())
 
 
-def _count_up_to(ledger: pd.DataFrame, instant: EvalPoint) -> Counts:
+def counts_up_to(ledger: pd.DataFrame, instant: EvalPoint) -> Counts:
+    """Return how many collectives of each of the R rows of the ledger took place up to an evaluation, shape [R]."""
     counts: Counts = _counts(ledger, np.array([instant.step]), np.array([instant.after_sync]))[0]
     return counts
 
@@ -205,14 +206,14 @@ def _counts(ledger: pd.DataFrame, steps_E: Counts, after_sync_E: npt.NDArray[np.
 
 def _price(ledger: pd.DataFrame, counts: Counts, workers: int, convention: str) -> ByteCounts:
     spent = dict.fromkeys(CONVENTIONS[convention], 0)
-    for kind, count, cost in zip(ledger["kind"], counts, _costs(ledger, workers, convention), strict=True):
+    for kind, count, cost in zip(ledger["kind"], counts, collective_costs(ledger, workers, convention), strict=True):
         spent[kind] += int(count) * cost
     model, optimizer = (sum(spent[kind] for kind in kinds) for kinds in (_MOVES_WEIGHTS, _OPTIMIZER))
     return ByteCounts(model, spent["state"], optimizer)
 
 
-def _costs(ledger: pd.DataFrame, workers: int, convention: str) -> list[int]:
-    """The cost of one collective of each row."""
+def collective_costs(ledger: pd.DataFrame, workers: int, convention: str) -> list[int]:
+    """Return the cost of one collective of each row of the ledger; arguments as in `total_bytes`."""
     cost = CONVENTIONS[convention]
     rows = zip(ledger["kind"], ledger["payload_bytes"], ledger["down_bytes"], ledger["operation"], strict=True)
     return [cost[kind](Message(int(up), int(down), operation), workers) for kind, up, down, operation in rows]

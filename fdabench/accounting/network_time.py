@@ -92,11 +92,11 @@ def demand_at(ledger: pd.DataFrame, instant: EvalPoint, workers: int, convention
 
 def demand(steps: int, collectives: int, wire_bytes: int, workers: int, convention: str) -> CommunicationDemand:
     """Return the demand of a given number of steps and collectives, with `wire_bytes` over all workers."""
-    return CommunicationDemand(steps, collectives * _sequential_messages(convention, workers), wire_bytes, workers)
+    return CommunicationDemand(steps, collectives * sequential_messages(convention, workers), wire_bytes, workers)
 
 
-def _sequential_messages(convention: str, workers: int) -> int:
-    """The number of messages of a collective that wait for each other.
+def sequential_messages(convention: str, workers: int) -> int:
+    """Return the number of messages of a collective that wait for each other.
 
     In a ring, messages pass all workers twice. Otherwise there is one message up and one down, also for a local state
     whose answer costs no bytes in the convention.

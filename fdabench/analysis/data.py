@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from fdabench.accounting.costs import EvalPoint
+from fdabench.accounting.fleets import Fleet
 from fdabench.accounting.network_time import demand_at
 from fdabench.analysis.outcomes import priced_evals, with_costs
 from fdabench.analysis.target import Headline, headline_of
@@ -25,6 +26,7 @@ from fdabench.cell_config import CellConfig
 from fdabench.errors import UsageError
 from fdabench.metrics import ACCURACY, METRICS, Metric
 from fdabench.results.cell_record import FAILURE_STATES, SUCCESS_STATES, CellRecord
+from fdabench.results.fleets import fleet_of
 from fdabench.results.load import Results
 from fdabench.results.names import strategy_family
 from fdabench.results.suite_lock import SuiteLock
@@ -59,7 +61,7 @@ class ReportData:
     locks: Mapping[str, SuiteLock]
     headlines: Mapping[str, Headline]
     records: Mapping[str, CellRecord]
-    configs: Mapping[str, Mapping[str, Any]]
+    configs: Mapping[str, CellConfig]
     runs: pd.DataFrame
     outcomes: pd.DataFrame
     evals: pd.DataFrame
@@ -71,6 +73,8 @@ class ReportData:
     looks: Mapping[str, PlotStyle]
     paints: Mapping[str, Paint]
     """The colors and markers that strategies declare."""
+    fleets: Mapping[str, Mapping[str, Fleet]]
+    """The fleets of each suite by name: those that it defines, then those that the user asked for."""
 
     @property
     def metric(self) -> Metric:
@@ -106,7 +110,7 @@ class ReportData:
         if mine.empty or math.isnan(headline) or float(mine["target"].iloc[0]) == headline:
             return ""
         named = self.metric.format_target
-        return f"to {named(float(mine['target'].iloc[0]))}: nobody reached {named(headline)}"
+        return f"to {named(float(mine['target'].iloc[0]))}: no strategy reached {named(headline)}"
 
     @cached_property
     def demands(self) -> pd.DataFrame:
@@ -121,7 +125,7 @@ class ReportData:
         of_hits = rates.reindex(pd.MultiIndex.from_frame(hits[WORKLOAD])).to_numpy(float)
         return hits.assign(demand=self._demands(hits), step_s=1 / of_hits)
 
-    def _demands(self, hits: pd.DataFrame) -> "pd.Series[Any]":
+    def _demands(self, hits: pd.DataFrame) -> "pd.Series":
         if hits.empty:
             return pd.Series(dtype=object)
         ledgers = {str(cell): mine for cell, mine in self.ledger.groupby("cell_id")}
@@ -161,7 +165,7 @@ class ReportData:
         return list(dict.fromkeys(self.runs["label"]))
 
 
-def combine_results(results: Sequence[Results]) -> ReportData:
+def combine_results(results: Sequence[Results], fleets: Mapping[str, Fleet] = {}) -> ReportData:
     """Combine all cells of all results.
 
     If several results have a suite of the same name, a number is added to the name, so that their cells stay apart.
@@ -182,7 +186,7 @@ def combine_results(results: Sequence[Results]) -> ReportData:
         locks={name: result.lock for name, result in pairs},
         headlines=headlines,
         records={_key(name, cell): record for name, result in pairs for cell, record in result.records.items()},
-        configs={_key(name, cell.id): cell.config.to_dict() for name, result in pairs for cell in result.lock.cell},
+        configs={_key(name, cell.id): cell.config for name, result in pairs for cell in result.lock.cell},
         runs=runs,
         outcomes=pd.concat([with_costs(hits[name], headlines[name]) for name in names], ignore_index=True),
         evals=stack([priced_evals(result) for result in results]),
@@ -193,6 +197,7 @@ def combine_results(results: Sequence[Results]) -> ReportData:
         wire=stack([result.wire for result in results]),
         looks=assign_styles(families, paints),
         paints=paints,
+        fleets={name: {**_fleets(result), **fleets} for name, result in pairs},
     )
 
 
@@ -202,6 +207,11 @@ def _metric_of(pairs: Sequence[tuple[str, Results]]) -> Metric:
         each = ", ".join(f"{name}: {result.lock.metric}" for name, result in pairs)
         raise UsageError(f"these results have different metrics ({each}): give those of one metric at a time")
     return METRICS[names.pop()]
+
+
+def _fleets(result: Results) -> dict[str, Fleet]:
+    """The fleets that the suite defines; none of them has a trace, so that the folder is not used."""
+    return {table.name: fleet_of(table, Path()) for table in result.lock.fleet}
 
 
 def _suite_names(names: Sequence[str]) -> list[str]:
@@ -232,7 +242,7 @@ def _runs(name: str, result: Results, metric: Metric) -> pd.DataFrame:
         except_workers_id=[workload.except_workers_id for workload in workloads],
         except_partition_id=[workload.except_partition_id for workload in workloads],
         series=[series_of(configs[cell_id]) for cell_id in runs["cell_id"]],
-        family=[strategy_family(configs[cell_id].strategy.to_table(), info) for cell_id in runs["cell_id"]],
+        family=[strategy_family(configs[cell_id].strategy, info) for cell_id in runs["cell_id"]],
         group=[info("strategies", kind).group for kind in runs["strategy"]],
         final_value=metric.of(runs, "final"),
         best_value=metric.of(runs, "best"),
@@ -253,9 +263,9 @@ def series_of(config: CellConfig) -> str:
 def _paints(result: Results) -> dict[str, Paint]:
     """The colors and markers that strategies declare, by family."""
     info = result.lock.info
-    tables = [cell.config.strategy.to_table() for cell in result.lock.cell]
-    found = [(table, paint_of(table, info)) for table in tables]
-    return {strategy_family(table, info): paint for table, paint in found if paint is not None}
+    strategies = [cell.config.strategy for cell in result.lock.cell]
+    found = [(strategy, paint_of(strategy, info)) for strategy in strategies]
+    return {strategy_family(strategy, info): paint for strategy, paint in found if paint is not None}
 
 
 def _stack(pairs: Sequence[tuple[str, Results]], runs: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

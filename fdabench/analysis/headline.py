@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -46,7 +45,7 @@ def _with_reference(outcomes: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _cost(mine: pd.DataFrame) -> dict[str, Any]:
+def _cost(mine: pd.DataFrame) -> dict[str, float]:
     hits = mine[mine["reached"].astype(bool)]
     return {
         "reached": len(hits),
@@ -58,7 +57,7 @@ def _cost(mine: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _state(runs: pd.DataFrame, metric: str) -> dict[str, Any]:
+def _state(runs: pd.DataFrame, metric: str) -> dict[str, float]:
     """The numbers of cells by state, and the final value of the metric over all cells that did not diverge."""
     finished = runs[runs["finished"]]
     values = finished.loc[finished["state"] != "diverged", "final_value"]
@@ -73,7 +72,7 @@ def _state(runs: pd.DataFrame, metric: str) -> dict[str, Any]:
     }
 
 
-def _columns(ratio: Ratio) -> dict[str, Any]:
+def _columns(ratio: Ratio) -> dict[str, float | str]:
     return {
         "bytes_ratio": ratio.mean,
         "bytes_ratio_low": ratio.low,

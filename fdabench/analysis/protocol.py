@@ -1,13 +1,13 @@
 """Compares a cell with the paper's protocol (EDBT 2025, Table 1, and its authors' code)."""
 
 from collections.abc import Mapping
-from typing import Any
 
+from fdabench.cell_config import CellConfig, Scalar
 from fdabench.formatting import format_significant
 from fdabench.published.results import IID, iid_partition, published_name
 from fdabench.results.flatten_keys import flatten_keys
 
-Flat = dict[str, Any]
+Flat = dict[str, Scalar]
 
 _COMMON: Flat = {
     "batch_size": 32,
@@ -64,7 +64,7 @@ _IMAGES: Mapping[str, str] = {
 """Data sets that are preprocessed differently than in the paper."""
 
 
-def protocol_differences(config: Mapping[str, Any], label: str) -> str:
+def protocol_differences(config: CellConfig, label: str) -> str:
     """Return the settings of a cell that differ from the protocol, such as `sampling = shuffle, lr = 0.002`.
 
     The text is empty if there is no difference. A key that an older results folder does not have had the value of the
@@ -74,11 +74,11 @@ def protocol_differences(config: Mapping[str, Any], label: str) -> str:
         config: the configuration of the cell.
         label: the label of the cell.
     """
-    table = config["strategy"]
-    name = published_name(table["kind"], table.get("monitor", {}).get("kind", ""))
-    flat = flatten_keys(config)
+    monitor = config.strategy.component("monitor")
+    name = published_name(config.strategy.kind, monitor.kind if monitor else "")
+    flat = flatten_keys(config.to_dict())
     of_strategy = _OF.get(name, {})
-    local = {} if "optimizer.kind" in of_strategy else _LOCAL.get(config["model"], {})
+    local = {} if "optimizer.kind" in of_strategy else _LOCAL.get(config.model, {})
     expected = {**_COMMON, "optimizer.state_on_sync": "keep", **local, **of_strategy}
     found = [
         _format_difference(key, flat[key]) for key, value in expected.items() if key in flat and flat[key] != value
@@ -88,21 +88,20 @@ def protocol_differences(config: Mapping[str, Any], label: str) -> str:
         for key in ("strategy.local_steps",)
         if key in flat and name in ("FedAdam", "FedAvgM")
     ]
-    every = {key: value for key, value in config["eval"].items() if key.startswith("every_")}
     found += [
-        _format_difference(f"eval.{key}", value)
-        for key, value in every.items()
-        if (key, value) != ("every_epochs", 1.0)
+        _format_difference(key, value)
+        for key, value in flat.items()
+        if key.startswith("eval.every_") and (key, value) != ("eval.every_epochs", 1.0)
     ]
-    partition, published = config["partition"]["kind"], iid_partition(config["model"], name)
+    partition, published = config.partition.kind, iid_partition(config.model, name)
     found += (
         [f"partition = {partition} (published: {published})"] if partition in IID and partition != published else []
     )
-    found += [_IMAGES[config["dataset"]]] if config["dataset"] in _IMAGES else []
+    found += [_IMAGES[config.dataset]] if config.dataset in _IMAGES else []
     return ", ".join(found)
 
 
-def _format_difference(key: str, value: Any) -> str:
+def _format_difference(key: str, value: Scalar) -> str:
     """The key, without the prefix `strategy.`, and its value."""
     text = format_significant(value, 6).rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
     return f"{key.removeprefix('strategy.')} = {text}"

@@ -1,18 +1,18 @@
 """Compares the user's cells with the published numbers of the same settings."""
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fdabench.accounting.costs import EvalPoint, bytes_at
 from fdabench.analysis.data import ReportData
 from fdabench.analysis.epochs import at_epoch
 from fdabench.analysis.protocol import protocol_differences
+from fdabench.cell_config import CellConfig, canonical_json
 from fdabench.published.results import (
     GRIDS,
     IID,
@@ -72,15 +72,16 @@ def counterparts(data: ReportData) -> pd.DataFrame:
     runs = runs.assign(published_as=names)
     runs = runs[runs["published_as"].isin({fact.axes.strategy for fact in published()})]
     longest = runs.sort_values("steps", ascending=False, kind="stable")
-    same = longest["cell_id"].map(lambda cell_id: _course(data.configs[cell_id])).duplicated()
+    same = longest["cell_id"].map(lambda cell_id: _run_settings(data.configs[cell_id])).duplicated()
     runs = runs[~same.reindex(runs.index)]
     keys = zip(runs["cell_id"], runs["label"], strict=True)
     return runs.assign(differs=[protocol_differences(data.configs[cell_id], label) for cell_id, label in keys])
 
 
-def _course(config: Mapping[str, Any]) -> str:
+def _run_settings(config: CellConfig) -> str:
     """The settings of a cell without its budget and evaluations, as JSON."""
-    return json.dumps({key: value for key, value in config.items() if key not in ("budget", "eval")}, sort_keys=True)
+    settings = config.to_dict()
+    return canonical_json({key: settings[key] for key in settings if key not in ("budget", "eval")})
 
 
 def matching(axes: PublishedSetting, cells: pd.DataFrame) -> pd.DataFrame:
@@ -109,7 +110,7 @@ def _close(theta: float, known: Sequence[float]) -> bool:
     return any(math.isclose(theta, other, rel_tol=1e-9) for other in known)
 
 
-def _rows(fact: PublishedResult, cells: pd.DataFrame, data: ReportData) -> Iterator[dict[str, Any]]:
+def _rows(fact: PublishedResult, cells: pd.DataFrame, data: ReportData) -> Iterator[dict[str, object]]:
     for differs, group in matching(fact.axes, cells).groupby("differs", sort=False):
         values = [measure_cell(fact.axes, cell, data) for cell in group.to_dict("records")]
         shown = [value for value in values if value is not None]
@@ -117,7 +118,7 @@ def _rows(fact: PublishedResult, cells: pd.DataFrame, data: ReportData) -> Itera
             yield _row(fact, group, str(differs), np.array([value[fact.quantity] for value in shown]))
 
 
-def measure_cell(axes: PublishedSetting, cell: Mapping[Any, Any], data: ReportData) -> dict[str, float] | None:
+def measure_cell(axes: PublishedSetting, cell: Mapping[Hashable, object], data: ReportData) -> dict[str, float] | None:
     """Return the measurements of a cell at the epoch or the target of a published setting.
 
     Args:
@@ -141,13 +142,11 @@ def measure_cell(axes: PublishedSetting, cell: Mapping[Any, Any], data: ReportDa
     hit = hits.iloc[0]
     instant = EvalPoint(int(hit["step"]), bool(hit["after_sync"]))
     ledger = data.ledger[data.ledger["cell_id"] == cell["cell_id"]]
-    spent = bytes_at(ledger, instant, int(cell["workers"]), "paper").total
+    spent = bytes_at(ledger, instant, data.configs[str(cell["cell_id"])].workers, "paper").total
     return {"bytes": float(spent), "steps": float(instant.step), "rounds": float(hit["round"])}
 
 
-def _row(
-    fact: PublishedResult, cells: pd.DataFrame, differs: str, values: "np.ndarray[Any, np.dtype[np.float64]]"
-) -> dict[str, Any]:
+def _row(fact: PublishedResult, cells: pd.DataFrame, differs: str, values: NDArray[np.float64]) -> dict[str, object]:
     axes, known = fact.axes, values[np.isfinite(values)]
     middle, low, high = (float(f(known)) if len(known) else math.nan for f in (np.median, np.min, np.max))
     is_accuracy = fact.quantity == "accuracy"
@@ -180,6 +179,6 @@ def _row(
     }
 
 
-def _listed(values: "pd.Series[Any]") -> str:
+def _listed(values: "pd.Series[float]") -> str:
     """The different values, such as `5, 10`; empty if there are none, as for a strategy without theta."""
     return ", ".join(f"{value:g}" for value in sorted(set(values.dropna())))

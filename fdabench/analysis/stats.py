@@ -107,14 +107,14 @@ def ratio_of(pairs: pd.DataFrame, cost: str) -> Ratio:
     places = np.array([numbers.setdefault(name, len(numbers)) for name in named], dtype=int)
     # If a workload has an informative pair, its pairs in which both sides missed the target count as well.
     kept = priced & np.isin(places, places[priced & reached])
-    told, neither = int((priced & reached).sum()), int((~reached).sum())
-    if not told:
+    informative, neither = int((priced & reached).sum()), int((~reached).sum())
+    if not informative:
         return NO_RATIO
     usable = pairs if kept.all() else pairs[kept]
     design = design_of(places[kept], usable["seed"].to_numpy())
     top, bottom = (_log_costs(usable, cost, side) for side in "tb")
     found = estimate(top, bottom, design)
-    blank = Ratio(math.nan, math.nan, math.nan, told, "", len(pairs) - told, neither, design.between + 1)
+    blank = Ratio(math.nan, math.nan, math.nan, informative, "", len(pairs) - informative, neither, design.between + 1)
     return _ratio(_limited(found, top, bottom), blank)
 
 

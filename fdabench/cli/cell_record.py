@@ -13,7 +13,7 @@ _COUNTS = ("step", "step_before", "syncs", "bytes_model", "bytes_state", "bytes_
 _SHOWN = ("attempts", "started", "ended", "steps", "wall_s", "remarks", "error", "plugin")
 
 
-def cell_record(results: CellResults) -> dict[str, Any]:
+def cell_record(results: CellResults) -> dict[str, object]:
     """Return everything that the page of the cell shows, and its tables without truncation.
 
     Accuracies are fractions, bytes are integers over all workers, and times are in seconds.

@@ -7,7 +7,6 @@ JSON keeps lists; in CSV the items of a list are joined by `; ` in one field.
 import json
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -85,7 +84,7 @@ def print_table(table: Table, output_format: str) -> None:
     _PRINTERS[resolved](table)
 
 
-def print_data(value: Any) -> None:
+def print_data(value: object) -> None:
     """Print a value as indented JSON. NaN and infinity become null."""
     sys.stdout.write(json.dumps(json_value(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 

@@ -1,4 +1,4 @@
-"""The tables of `fdabench list conventions` and `fdabench list networks`.
+"""The tables of `fdabench list conventions`, `fdabench list networks` and `fdabench list fleets`.
 
 No plug-in can add to these names, so this module needs neither a registry nor torch.
 """
@@ -6,6 +6,7 @@ No plug-in can add to these names, so this module needs neither a registry nor t
 from collections.abc import Callable, Mapping
 
 from fdabench.accounting.costs import CONVENTIONS, Cost, Message
+from fdabench.accounting.fleets import FLEETS
 from fdabench.accounting.network_time import NETWORKS
 from fdabench.formatting import format_count
 from fdabench.tables import Table, column
@@ -48,7 +49,17 @@ def networks() -> Table:
     return Table(records, columns)
 
 
-CONSTANTS: Mapping[str, Callable[[], Table]] = {"conventions": conventions, "networks": networks}
+def fleets() -> Table:
+    """Return the built-in fleets. A suite may describe others, and so may a fleet file."""
+    records = [{"name": name, "about": fleet.about} for name, fleet in FLEETS.items()]
+    return Table(records, (column("name"), column("about")))
+
+
+CONSTANTS: Mapping[str, Callable[[], Table]] = {
+    "conventions": conventions,
+    "networks": networks,
+    "fleets": fleets,
+}
 
 
 def _formula(cost: Cost) -> str:

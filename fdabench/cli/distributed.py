@@ -9,7 +9,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fdabench.cli.option_values import parse_duration
 from fdabench.errors import UsageError
@@ -45,7 +45,7 @@ class DistributedLaunch:
     """The process group of a run, as this process is part of it."""
 
     config: DistributedConfig
-    store: Any = None
+    store: object = None
     """The store of the process group if this process serves it, otherwise None. The store closes when this reference is
     dropped, so it is kept until the run ends.
     """

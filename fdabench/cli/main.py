@@ -46,6 +46,7 @@ class Listed(StrEnum):
     partitions = "partitions"
     conventions = "conventions"
     networks = "networks"
+    fleets = "fleets"
 
 
 _NAMES = [each.value for each in Listed]
@@ -134,11 +135,21 @@ def report(
         Path | None,
         typer.Option("-o", "--out", metavar="DIR", help="Report folder.  [default: reports/<suite name>]"),
     ] = None,
+    fleet: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fleet",
+            metavar="NAME|FILE",
+            help="Also tell the time to the target on these machines: a name of `list fleets`, or a fleet file. May be "
+            "repeated.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write an HTML report with tables and figures."""
     from fdabench.cli.commands.report import write_report
 
-    write_report(results, out)
+    write_report(results, out, fleet or [])
 
 
 @with_exit_codes

@@ -2,15 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.status import CellStatus
 from fdabench.formatting import format_bytes, format_count
 from fdabench.planning.forecast import ByteRange, forecast_bytes
 from fdabench.registry.registry import Registry
-from fdabench.tables import Column, Table, column
+from fdabench.tables import Column, Record, Table, column
 
 STATUSES = ("done", "failed", "stale", "to run")
 UNKNOWN = "unknown"
@@ -62,12 +62,12 @@ def cells_table(cells: Sequence[Priced], convention: str) -> Table:
     return Table(cell_records(cells), columns)
 
 
-def _bytes(record: Mapping[str, Any]) -> str:
+def _bytes(record: Record) -> str:
     least, most = record["bytes_least"], record["bytes_most"]
     return span(None if least is None else ByteRange(least, most))
 
 
-def cell_records(cells: Sequence[Priced]) -> list[dict[str, Any]]:
+def cell_records(cells: Sequence[Priced]) -> list[dict[str, object]]:
     """Return one record for each cell, for programs.
 
     Bytes are integers. `changed` has everything that has changed since the cell was run.

@@ -7,13 +7,12 @@ a suite changes no other cell.
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
 
 
-def derive_seed(purpose: str, axes: Mapping[str, Any]) -> int:
+def derive_seed(purpose: str, axes: Mapping[str, object]) -> int:
     """Hash a purpose and settings to a seed.
 
     Args:

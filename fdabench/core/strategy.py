@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import nan
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
 
@@ -23,6 +23,11 @@ from fdabench.core.channel import Channel
 from fdabench.core.codec import Codec
 from fdabench.core.direction import unit_direction
 
+ComponentState: TypeAlias = Any
+"""What a server optimizer, a trigger or a correction keeps between rounds: numbers, tensors and tuples of them.
+
+Each component has a type of its own. Only the component itself reads its state; the others pass it on.
+"""
 RESIDUAL = "residual"
 """The worker state that error feedback keeps: what the messages so far have left out."""
 
@@ -113,11 +118,11 @@ class ServerOptimizer(Protocol):
         """Whether the next global model is always the mean of the workers' models."""
         ...
 
-    def init(self, w_D: Tensor) -> Any:
+    def init(self, w_D: Tensor) -> ComponentState:
         """The optimizer state before the first round, for the initial model `w_D`, shape [D]."""
         ...
 
-    def update(self, w_D: Tensor, u_D: Tensor, state: Any, info: RoundInfo) -> tuple[Tensor, Any]:
+    def update(self, w_D: Tensor, u_D: Tensor, state: ComponentState, info: RoundInfo) -> tuple[Tensor, ComponentState]:
         """Compute the next global model. No argument may be changed in place.
 
         Args:
@@ -140,7 +145,7 @@ class Round:
     """w_t0, the global model at the start of this round."""
     previous_anchor_D: Tensor
     """The global model at the start of the previous round."""
-    server: Any
+    server: ComponentState
     """The state of the server optimizer."""
     index: int = 0
     """The number of syncs so far."""
@@ -151,9 +156,9 @@ class Round:
     `anchor_D` is then the model that is evaluated, and otherwise the mean of the workers' models."""
     start: int = 0
     """The number of local steps before this round."""
-    correction: Any = ()
+    correction: ComponentState = ()
     """The replicated state of the correction."""
-    trigger: Any = ()
+    trigger: ComponentState = ()
     """The replicated state of what decides when to synchronize."""
 
     @cached_property
@@ -174,7 +179,7 @@ class CorrectedGradients(NamedTuple):
 class CorrectionUpdate(NamedTuple):
     """What `Correction.end_round` returns."""
 
-    state: Any
+    state: ComponentState
     """The replicated state in the next round."""
     worker_state: Mapping[str, Tensor]
     """The entries of the worker state that change."""
@@ -197,7 +202,7 @@ class Correction(Protocol):
         """The names of the rows that each worker keeps for it."""
         ...
 
-    def init(self, w_D: Tensor) -> Any:
+    def init(self, w_D: Tensor) -> ComponentState:
         """The replicated state before the first round, for the initial model `w_D`, shape [D]."""
         ...
 

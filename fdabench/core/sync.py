@@ -5,12 +5,12 @@ Shape suffixes: K = workers of this process, D = parameters.
 
 from collections.abc import Mapping
 from math import nan
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import RESIDUAL, Round, RoundInfo, StepContext, StepResult, SyncRule
+from fdabench.core.strategy import RESIDUAL, ComponentState, Round, RoundInfo, StepContext, StepResult, SyncRule
 
 
 class GlobalUpdate(NamedTuple):
@@ -20,13 +20,13 @@ class GlobalUpdate(NamedTuple):
     """The next global model."""
     u_D: Tensor
     """The mean drift, as it arrived."""
-    server: Any
+    server: ComponentState
     """The next state of the server optimizer."""
     residual_KD: Tensor | None
     """What the messages have left out so far; None without error feedback."""
 
 
-def initial_round(w_D: Tensor, rule: SyncRule, trigger: Any = ()) -> Round:
+def initial_round(w_D: Tensor, rule: SyncRule, trigger: ComponentState = ()) -> Round:
     """The first round of a strategy.
 
     Args:
@@ -78,7 +78,7 @@ def end_round(
     update: GlobalUpdate,
     estimate: float = nan,
     theta: float = nan,
-    trigger: Any = (),
+    trigger: ComponentState = (),
 ) -> StepResult:
     """Assign the next global model to all workers, and begin the next round.
 
@@ -113,7 +113,7 @@ def synchronize(
     channel: Channel,
     estimate: float = nan,
     theta: float = nan,
-    trigger: Any = (),
+    trigger: ComponentState = (),
 ) -> StepResult:
     """End the round: average the drifts, update the global model, and assign it to all workers.
 

@@ -1,12 +1,12 @@
 """The protocol of triggers, which decide when the workers of the strategy `rounds` synchronize."""
 
 from math import nan
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
 from fdabench.core.channel import Channel
-from fdabench.core.strategy import PlannedRun, Round, StepContext, TrafficForecast
+from fdabench.core.strategy import ComponentState, PlannedRun, Round, StepContext, TrafficForecast
 
 
 class Decision(NamedTuple):
@@ -14,7 +14,7 @@ class Decision(NamedTuple):
 
     sync: bool
     """Whether the workers synchronize now."""
-    state: Any = ()
+    state: ComponentState = ()
     """The trigger's state in the next step."""
     estimate: float = nan
     """What the trigger estimated of the drifts; NaN if nothing."""
@@ -28,7 +28,7 @@ class Trigger(Protocol):
     A trigger that needs the learning rate has `follows_learning_rate = True`: suites refuse optimizers without `lr`.
     """
 
-    def init(self, w_D: Tensor) -> Any:
+    def init(self, w_D: Tensor) -> ComponentState:
         """The state before the first step: numbers, tensors and tuples of them, whose types and shapes never change.
 
         Args:

@@ -5,7 +5,6 @@ Built-in data sets need neither: torchvision verifies the checksums of its files
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +15,7 @@ PARTS = ("train_x", "train_y", "test_x", "test_y")
 KNOWN = "fdabench knows images, or what has their shape [N, C, H, W], and class labels only"
 
 
-def data_errors(data: Any, source: DatasetSpec) -> list[str]:
+def data_errors(data: object, source: DatasetSpec) -> list[str]:
     """The differences between a loaded data set and its specification; empty if there are none.
 
     Inputs must be finite float32 of shape [N, *source.shape], labels int64 of shape [N] in 0..classes-1. N of the
@@ -87,7 +86,7 @@ def _said(tensor: Tensor) -> str:
     return f"{list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     """The type of a value in messages, such as `a numpy.ndarray`."""
     kind = f"{type(value).__module__}.{type(value).__name__}"
     return "None" if value is None else f"a {kind.removeprefix('builtins.')}"

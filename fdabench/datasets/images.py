@@ -34,12 +34,12 @@ def _load(class_name: str, mean: Channels, std: Channels, root: Path) -> Dataset
     return DatasetTensors(train_x, train_y, test_x, test_y, int(train_y.max()) + 1)
 
 
-def _part(class_name: str, root: Path, train: bool) -> Callable[..., Any]:
+def _part(class_name: str, root: Path, train: bool) -> Callable[..., object]:
     """torchvision's class of a data set with its arguments; the caller adds `download`."""
     return partial(getattr(import_torchvision("datasets"), class_name), str(root), train=train)
 
 
-def _fetch(class_name: str, root: Path, train: bool) -> Any:
+def _fetch(class_name: str, root: Path, train: bool) -> object:
     """Read one part of a data set; download it if the files are missing.
 
     Raises:

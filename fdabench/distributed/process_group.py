@@ -31,18 +31,18 @@ Reduction = Literal["ordered", "allreduce"]
 class Codec(Protocol):
     """Encodes messages as bytes and decodes them; it builds only classes of its allow-list."""
 
-    def encode(self, value: Any) -> bytes: ...
+    def encode(self, value: object) -> bytes: ...
 
-    def decode(self, content: bytes) -> Any: ...
+    def decode(self, content: bytes) -> object: ...
 
 
 class JsonCodec:
     """A codec for values that JSON can hold."""
 
-    def encode(self, value: Any) -> bytes:
+    def encode(self, value: object) -> bytes:
         return json.dumps(value).encode()
 
-    def decode(self, content: bytes) -> Any:
+    def decode(self, content: bytes) -> object:
         return json.loads(content)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from fdabench.core.channel import Channel
 from fdabench.core.strategy import HasSyncRule, Round, StepContext, StepResult, Strategy, SyncRule
 from fdabench.engine.arrays import BatchMetrics
+from fdabench.engine.clients import Clients, ClientState
 from fdabench.engine.workers import WorkerGroupState, Workers
 
 
@@ -39,6 +40,8 @@ class TrainingState(NamedTuple):
     """The number of local steps so far."""
     round: Round
     workers: WorkerGroupState
+    clients: Mapping[int, ClientState] = {}
+    """What stays with the clients that are not in the present round."""
 
 
 def _raise(error: Exception) -> None:
@@ -63,6 +66,8 @@ class CellLoop:
     """Called after each local step and its sync, with a function that returns the state of the cell."""
     initial_state: TrainingState | None = None
     """The state of a checkpoint to resume from; the ledger of `channel` must be restored to the same step."""
+    clients: Clients | None = None
+    """The clients of which some train in each round; None: the same workers train in all rounds."""
 
     @property
     def start_step(self) -> int:
@@ -119,6 +124,8 @@ def _start_cell(cell: CellLoop, workers: Workers, group: int) -> _ActiveCell | N
 def _initial_round(cell: CellLoop, workers: Workers, group: int) -> Round:
     if cell.initial_state is None:
         return cell.strategy.init(cell.channel.broadcast_initial(workers.weights(group)[0].clone()))
+    if cell.clients is not None:
+        cell.clients.resume(workers, group, cell.initial_state.round.index, cell.initial_state.clients)
     workers.load_state_dict(group, cell.initial_state.workers, cell.initial_state.step)
     return cell.initial_state.round
 
@@ -179,5 +186,16 @@ def _step(workers: Workers, group: int, active: _ActiveCell, t: int, losses: Bat
     if outcome.synced:
         workers.load_synced_models(group, outcome.w_KD, cell.channel, outcome.round.index)
     following = _with_worker_state(active._replace(round=outcome.round), outcome.worker_state)
-    cell.on_step_end(lambda: TrainingState(t + 1, following.round, workers.state_dict(group, following.worker_state)))
+    clients = cell.clients
+    if outcome.synced and clients is not None:
+        kept = clients.next_round(workers, group, outcome.round.index, following.worker_state)
+        following = following._replace(worker_state=kept)
+    cell.on_step_end(
+        lambda: TrainingState(
+            t + 1,
+            following.round,
+            workers.state_dict(group, following.worker_state),
+            {} if clients is None else clients.absent,
+        )
+    )
     return following, more

@@ -4,10 +4,10 @@ Several cells may share the matrix. The workers of one cell are a group: consecu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain, pairwise
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from fdabench.core.channel import Channel
 from fdabench.core.row_sums import row_squared_norms
 from fdabench.core.strategy import TensorSlice
 from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
+from fdabench.engine.clients import Row
 from fdabench.engine.dropout_keys import dropout_keys, dropout_layers, seed_tensor
 from fdabench.engine.flatten import flatten, kernel_mask, parameters, row_layout, running_stats
 from fdabench.engine.precision import Precision
@@ -84,7 +85,7 @@ class WorkerGroupState(NamedTuple):
 
     w_KD: Tensor
     b_KB: Tensor
-    optimizer_states: list[dict[str, Any]]
+    optimizer_states: list[dict[str, object]]
     """The state of the local optimizer for each worker."""
     sampler_states: list[SamplerState]
     """The state of each worker's sampler."""
@@ -268,6 +269,30 @@ class Workers:
             self._optimizer.state[row] = optimizer_states
         for sampler, position in zip(self._samplers[span], state.sampler_states, strict=True):
             sampler.load_state_dict(position)
+
+    def take_rows(self, group: int) -> list[Row]:
+        """Remove and return what the rows of a group hold apart from the model: see `engine.clients`."""
+        span = self._slices[group]
+        held = zip(self._samplers[span], self._groups[group].noise, self._optimized[span], strict=True)
+        b_KB = self.statistics(group).clone()
+        return [
+            Row(sampler, noise, dict(self._optimizer.state.pop(row, {})), b_B)
+            for (sampler, noise, row), b_B in zip(held, b_KB, strict=True)
+        ]
+
+    @torch.no_grad()
+    def put_rows(self, group: int, rows: list[Row]) -> None:
+        """Fill the rows of a group, which `take_rows` has emptied."""
+        span = self._slices[group]
+        samplers, noise = [row.sampler for row in rows], [row.noise for row in rows]
+        self._groups[group] = replace(self._groups[group], samplers=samplers, noise=noise)
+        self._samplers[span] = samplers
+        self._seed_K[span] = seed_tensor(noise, self._seed_K.device)
+        for parameter, b_B, row in zip(self._optimized[span], self.statistics(group), rows, strict=True):
+            if row.optimizer_state:
+                self._optimizer.state[parameter] = row.optimizer_state
+            if row.b_B is not None:
+                b_B.copy_(row.b_B)
 
     @torch.no_grad()
     def retain_groups(self, groups: Sequence[int]) -> None:

@@ -57,7 +57,7 @@ def check_runnable(
 
 
 def _partition_errors(cells: Sequence[Cell], data: DatasetTensors, registry: Registry) -> list[str]:
-    axes = {"partition", "workers", "batch_size", "sampling", "last_batch", "seed"}
+    axes = {"partition", "workers", "batch_size", "sampling", "last_batch", "seed", "participation"}
     distinct = {canonical_json(cell.config.model_dump(include=axes)): cell for cell in cells}
     faults = []
     for cell in distinct.values():

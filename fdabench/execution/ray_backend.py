@@ -233,7 +233,7 @@ class _RayScheduler:
                     case RemoteWarning(_, text):
                         yield CellWarning(cell, text)
 
-    def _on_task_end(self, ref: Any) -> Iterator[Event]:
+    def _on_task_end(self, ref: object) -> Iterator[Event]:
         task = self.tasks.pop(ref)
         try:
             for result in ray.get(ref):

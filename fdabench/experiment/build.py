@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from fdabench.cell_config import CellConfig, ValidationConfig, canonical_json
+from fdabench.cell_config import CellConfig, ParticipationConfig, ValidationConfig, canonical_json
 from fdabench.core.channel import Channel, no_instrumentation
 from fdabench.core.counter_rng import UINT32_MASK
 from fdabench.core.ledger import Ledger
@@ -22,6 +22,8 @@ from fdabench.distributed.consistency import make_consistency_check
 from fdabench.distributed.process_group import SINGLE_PROCESS, ProcessGroup, split_evenly
 from fdabench.distributed.traffic_meter import TrafficMeter
 from fdabench.engine.arrays import LabeledData
+from fdabench.engine.clients import ClientDraw, Clients
+from fdabench.engine.flatten import flatten, running_stats
 from fdabench.engine.sampling import IndependentBatchSampler, Indices, RemappedSampler, Sampler, ShuffleSampler
 from fdabench.engine.workers import GradientFnFactory, TrainingConfig, WorkerGroup
 from fdabench.errors import PartitionError, WorkloadError
@@ -39,7 +41,7 @@ class CellSetup(NamedTuple):
     held_out: LabeledData
     """The samples that models are evaluated on: the test set, or the validation split if the suite has one."""
     shards: list[Indices]
-    """The training samples of each worker of all processes, as indices."""
+    """The training samples of each worker of all processes, or of each client, as indices."""
     group: WorkerGroup
     """The workers held by this process."""
     strategy: Strategy
@@ -54,6 +56,8 @@ class CellSetup(NamedTuple):
     """The processes that hold the workers."""
     wire: TrafficMeter | None = None
     """Measures the messages between the processes; None with one process."""
+    clients: Clients | None = None
+    """The clients of which some train in each round."""
 
 
 def build_cell(cell: ResolvedCell, data: DatasetTensors, team: ProcessGroup = SINGLE_PROCESS) -> CellSetup:
@@ -71,12 +75,19 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, team: ProcessGroup = SI
     config, seeds, device = cell.config, cell.seeds, data.train_x.device
     model = init_model(cell.model, data.shape, data.classes, seeds["weights"]).to(device)
     shards = partition_data(cell, data)
-    held = team.local_workers(len(shards))
-    noise = [derive_seed("worker", {"noise": seeds["noise"], "worker": k}) for k in held]
-    examples, drawn = _local_data(data, shards, make_samplers(cell, shards), held)
+    held = team.local_workers(config.workers)
+    clients = None
+    if config.participation is None:
+        noise = [_noise(cell, k) for k in held]
+        examples, drawn = _local_data(data, shards, make_samplers(cell, shards), held)
+    else:
+        clients = make_clients(cell, config.participation, shards, model, team)
+        first = [clients.first_row(int(client), 0) for client in clients.draw.participants(0)]
+        noise, drawn = [row.noise for row in first], [row.sampler for row in first]
+        examples = LabeledData(data.train_x, data.train_y)
     ledger = Ledger()
     about = make_consistency_check(config.strategy.kind, ledger, team)
-    wire = TrafficMeter(team, ledger, split_evenly(len(shards), team.size)) if team.size > 1 else None
+    wire = TrafficMeter(team, ledger, split_evenly(config.workers, team.size)) if team.size > 1 else None
     averaging = team.make_collective(averaging_weights(config, shards).to(device))
     codec_seed = derive_seed("codec", {"noise": seeds["noise"]}) & UINT32_MASK
     channel = Channel(averaging, ledger, about, wire or no_instrumentation, codec_seed)
@@ -93,7 +104,47 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, team: ProcessGroup = SI
         cell.steps_per_epoch,
         team,
         wire,
+        clients,
     )
+
+
+def _noise(cell: ResolvedCell, worker: int) -> int:
+    """The seed of the dropout masks of a worker or client."""
+    return derive_seed("worker", {"noise": cell.seeds["noise"], "worker": worker})
+
+
+def make_clients(
+    cell: ResolvedCell,
+    participation: ParticipationConfig,
+    shards: Sequence[Indices],
+    model: nn.Module,
+    team: ProcessGroup = SINGLE_PROCESS,
+) -> Clients:
+    """Return the clients of a cell, of which `workers` train in each round.
+
+    Raises:
+        WorkloadError: the workers are in several processes, between which the states of clients cannot move.
+    """
+    if team.size > 1:
+        raise WorkloadError(
+            "participation: clients that change from round to round train in one process; run without --engine "
+            "distributed, or remove participation"
+        )
+    keep = participation.client_state == "kept"
+    sizes_N = np.array([len(shard) for shard in shards], dtype=np.float64)
+    draw = ClientDraw(
+        participation.clients,
+        cell.config.workers,
+        cell.seeds["batches"],
+        sizes_N if participation.choose == "samples" else None,
+    )
+
+    def make_sampler(client: int, index: int) -> Sampler:
+        return _sampler(cell, shards[client], client, None if keep else index)
+
+    running = flatten(list(running_stats(model).values()))
+    local = cell.config.batchnorm_stats == "local" and running.numel() > 0
+    return Clients(draw, make_sampler, lambda client: _noise(cell, client), keep, running if local else None)
 
 
 def build_training(cell: ResolvedCell, setting: CellSetup, engine: GradientFnFactory) -> TrainingConfig:
@@ -136,9 +187,9 @@ def partition_data(cell: ResolvedCell, data: DatasetTensors) -> list[Indices]:
     if config.eval.validation is not None:
         held_out = validation_indices(config, config.eval.validation, len(labels), data.train_owners)
         learned = np.delete(np.arange(len(labels)), held_out)
-        shards = [learned[shard] for shard in rule.split(labels[learned], config.workers, rng)]
+        shards = [learned[shard] for shard in rule.split(labels[learned], config.clients, rng)]
     else:
-        shards = rule.split(labels, config.workers, rng)
+        shards = rule.split(labels, config.clients, rng)
     empty = [worker for worker, shard in enumerate(shards) if len(shard) == 0]
     if empty:
         raise PartitionError(f"{config.partition.kind} left worker {empty[0]} without samples: take fewer workers")
@@ -217,12 +268,18 @@ def _evaluation_data(config: CellConfig, data: DatasetTensors) -> LabeledData:
 
 
 def make_samplers(cell: ResolvedCell, shards: list[Indices]) -> list[Sampler]:
-    """Return one sampler for each worker, each with its own generator."""
-    config, size, seed = cell.config, cell.config.batch_size, cell.seeds["batches"]
-    generators = [numpy_generator(derive_seed("worker", {"batches": seed, "worker": k})) for k in range(len(shards))]
+    """Return one sampler for each worker or client, each with its own generator."""
+    return [_sampler(cell, shard, worker, None) for worker, shard in enumerate(shards)]
+
+
+def _sampler(cell: ResolvedCell, shard: Indices, worker: int, index: int | None) -> Sampler:
+    """The sampler of a worker or client; with `index`, one that depends on the round as well."""
+    config = cell.config
+    axes = {"batches": cell.seeds["batches"], "worker": worker} | ({} if index is None else {"round": index})
+    rng = numpy_generator(derive_seed("worker", axes))
     if config.sampling == "replacement":
-        return [IndependentBatchSampler(shard, size, rng) for shard, rng in zip(shards, generators, strict=True)]
-    return [ShuffleSampler(shard, size, config.last_batch, rng) for shard, rng in zip(shards, generators, strict=True)]
+        return IndependentBatchSampler(shard, config.batch_size, rng)
+    return ShuffleSampler(shard, config.batch_size, config.last_batch, rng)
 
 
 def _local_data(
@@ -240,7 +297,9 @@ def _local_data(
 
 
 def averaging_weights(config: CellConfig, shards: list[Indices]) -> Tensor:
-    """Return the averaging weights of the workers, shape [K], with sum 1."""
+    """Return the averaging weights of the workers, shape [K], with sum 1. Clients that are drawn have equal weights."""
+    if config.participation is not None:
+        return torch.full((config.workers,), 1 / config.workers)
     sizes_K = torch.tensor([float(len(shard)) for shard in shards])
     weights_K = sizes_K if config.averaging == "samples" else torch.ones_like(sizes_K)
     return weights_K / weights_K.sum()

@@ -8,7 +8,6 @@ import ast
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import fdabench
 from fdabench.cell_config import CellConfig
@@ -78,7 +77,7 @@ def code_hashes(config: CellConfig, registry: Registry = BUILT_IN) -> dict[str, 
     return dict(sorted(found.items()))
 
 
-def _home_module(component: Any) -> str:
+def _home_module(component: object) -> str:
     """The file of a class, or of the function that makes a model or loads data."""
     function = component
     if isinstance(component, ModelSpec | DatasetSpec):

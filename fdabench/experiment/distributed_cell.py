@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import torch
 
@@ -222,7 +222,7 @@ def rendezvous_from_env(environment: Mapping[str, str], timeout_s: float) -> tup
     return rank, Rendezvous(environment["MASTER_ADDR"], port, name, size, timeout_s)
 
 
-def host_store(rendezvous: Rendezvous, rank: int, environment: Mapping[str, str]) -> Any:
+def host_store(rendezvous: Rendezvous, rank: int, environment: Mapping[str, str]) -> object:
     """Start the store of the rendezvous and return it; None if another process serves it."""
     by_agent = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     return None if by_agent or rank != LEADER else rendezvous.is_server()

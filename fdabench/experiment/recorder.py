@@ -119,7 +119,7 @@ class Recorder:
         """Continue from the state of another recorder, including its time."""
         rows = json.loads(notes["rows"])
         self.evals, self.rounds, self.trace = rows["evals"], rows["rounds"], rows["trace"]
-        held = self._setting.team.local_workers(len(self._setting.shards))
+        held = self._setting.team.local_workers(len(notes["trained"]))
         self._trained_K2, self._counted = notes["trained"][held.start : held.stop], notes["counted"]
         self._last_sync, self.wall_s = notes["last_sync"], notes["wall_s"]
         self._begun = perf_counter() - self.wall_s

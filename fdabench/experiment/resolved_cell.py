@@ -84,7 +84,8 @@ class ResolvedCell:
     @cached_property
     def seeds(self) -> Mapping[str, int]:
         """The seed of each kind of random draw, derived from its axes in `SEED_AXES`."""
-        table = self.config.to_dict()
+        # with as many clients as workers, partition and batches are those of the workers
+        table = {**self.config.to_dict(), "workers": self.config.clients}
         return {use: derive_seed(use, {axis: table[axis] for axis in axes}) for use, axes in SEED_AXES.items()}
 
     @cached_property

@@ -6,7 +6,7 @@ checkpoints.
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from torch import OutOfMemoryError
@@ -81,6 +81,7 @@ class _TrainedCell(NamedTuple):
             self.errors.append,
             self._on_step_end,
             shard_state(resumed, setting.team).training if resumed else None,
+            setting.clients,
         )
 
     def _on_step(self, moment: StepEvent) -> bool:
@@ -173,7 +174,7 @@ def _cell(job: CellJob, setting: CellSetup, stop_asked: Callable[[], bool]) -> _
     )
 
 
-def partition_rows(setting: CellSetup) -> list[dict[str, Any]]:
+def partition_rows(setting: CellSetup) -> list[dict[str, object]]:
     """Return the rows of the table `partition`: the number of samples of each class that each worker has."""
     labels = setting.data.train_y.numpy(force=True)
     return [

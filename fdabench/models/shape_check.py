@@ -1,7 +1,5 @@
 """Checks that the model of a plug-in can be applied to the images of a data set. `registry.compatibility` calls it."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -61,7 +59,7 @@ def _output_error(model: nn.Module, x: Tensor, classes: int) -> str:
     model.eval()
     with torch.no_grad():
         before = x._version
-        logits: Any = model(x)
+        logits: object = model(x)
     wanted = f"must be a float32 tensor of shape [N, classes], here {[len(x), classes]}"
     if not isinstance(logits, Tensor):
         return f"its output {wanted}; it is a {type(logits).__name__}"

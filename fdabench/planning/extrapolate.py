@@ -63,7 +63,7 @@ class TargetScale(NamedTuple):
 
 def estimate_costs(
     cells: Sequence[Cell],
-    wish: TargetScale,
+    scale: TargetScale,
     convention: str,
     results: Results | None = None,
     registry: Registry = BUILT_IN,
@@ -72,7 +72,7 @@ def estimate_costs(
 
     Args:
         cells: of one suite.
-        wish: the size to estimate for.
+        scale: the size to estimate for.
         convention: a key of `accounting.costs.CONVENTIONS`.
         results: of the suite, from which sync rates are measured; None: only closed forms are used.
         registry: the components that the cells name.
@@ -85,15 +85,15 @@ def estimate_costs(
         alike.setdefault(Cell(cell.config.model_copy(update={"seed": 0}), cell.label, False).canonical_json, []).append(
             cell
         )
-    return [_estimate(group, wish, convention, results, registry) for group in alike.values()]
+    return [_estimate(group, scale, convention, results, registry) for group in alike.values()]
 
 
 def _estimate(
-    group: Sequence[Cell], wish: TargetScale, convention: str, results: Results | None, registry: Registry
+    group: Sequence[Cell], scale: TargetScale, convention: str, results: Results | None, registry: Registry
 ) -> CostEstimate:
     cell = ResolvedCell(group[0].config, registry)
     here = run_size(cell)
-    there = RunSize(*(old if new is None else new for old, new in zip(here, wish, strict=True)))
+    there = RunSize(*(old if new is None else new for old, new in zip(here, scale, strict=True)))
     measured = _measured(group, convention, results, registry)
     growth = Fraction(there.parameters, here.parameters)
     theta = getattr(cell.strategy, "theta", None)

@@ -7,7 +7,6 @@ trial with a few parameters.
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,12 +55,12 @@ def optimizer_vectors(local: LocalOptimizer) -> int:
     return _vectors(dict(optimizer.state[row]))
 
 
-def _vectors(value: Any) -> int:
+def _vectors(value: object) -> int:
     """The numbers in all tensors of a value, divided by the parameters of the trial."""
     return int(_numbers(value) / _TRIAL)
 
 
-def _numbers(value: Any) -> Fraction:
+def _numbers(value: object) -> Fraction:
     if isinstance(value, Tensor):
         return Fraction(value.numel() if value.dim() else 0)
     if isinstance(value, Mapping):

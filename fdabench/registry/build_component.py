@@ -4,7 +4,7 @@
 """
 
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fdabench.cell_config import ComponentConfig, EvalConfig, ScaledThreshold
 from fdabench.hyperparameters import SEED_TAG, STEPS_TAG
@@ -26,7 +26,7 @@ class CellScale(NamedTuple):
     seed: int
 
 
-def build_component(cls: type[Any], component: ComponentConfig, scale: CellScale, registry: Registry = BUILT_IN) -> Any:
+def build_component(cls: type, component: ComponentConfig, scale: CellScale, registry: Registry = BUILT_IN) -> object:
     """Build the component that a configuration describes, including the components in its fields.
 
     Args:
@@ -42,7 +42,7 @@ def build_component(cls: type[Any], component: ComponentConfig, scale: CellScale
     return cls(**{member.name: _value(member, component, scale, registry) for member in members})
 
 
-def _value(member: ComponentField, component: ComponentConfig, scale: CellScale, registry: Registry) -> Any:
+def _value(member: ComponentField, component: ComponentConfig, scale: CellScale, registry: Registry) -> object:
     """The value of one field, converted to the units of the component, and built if it is a component itself."""
     given = component.parameters
     if member.has_tag(SEED_TAG):

@@ -18,7 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fdabench.core.strategy import CorrectedGradients, RoundInfo, StepContext, StepResult
+from fdabench.core.channel import Channel
+from fdabench.core.codec import Codec
+from fdabench.core.monitor import Monitor
+from fdabench.core.strategy import CorrectedGradients, Round, RoundInfo, StepContext, StepResult, Strategy
 from fdabench.core.trigger import Decision
 
 Method = Callable[..., Any]
@@ -37,7 +40,7 @@ def check_calls(adds: Mapping[str, Mapping[str, Any]]) -> None:
                 _replace(component, name, checked)
 
 
-def _replace(component: type[Any], name: str, checked: Callable[[Method], Method]) -> None:
+def _replace(component: type, name: str, checked: Callable[[Method], Method]) -> None:
     """Replace a method by its checked version, in the class that defines it; skipped if that is fdabench's class."""
     home = next((cls for cls in component.__mro__ if name in vars(cls)), object)
     method = vars(home).get(name)
@@ -48,14 +51,14 @@ def _replace(component: type[Any], name: str, checked: Callable[[Method], Method
     setattr(home, name, looked_at)
 
 
-def _raise_plugin_error(method: Any, what: str) -> TypeError:
+def _raise_plugin_error(method: Method, what: str) -> TypeError:
     return TypeError(f"{method.__qualname__}, line {method.__code__.co_firstlineno}: {what}")
 
 
 def _step(step: Method) -> Method:
     """Check `Strategy.step`: the round that `init` made, the result, and that no argument changes in place."""
 
-    def checked(self: Any, ctx: StepContext, r: Any, channel: Any) -> StepResult:
+    def checked(self: Strategy, ctx: StepContext, r: Round, channel: Channel) -> StepResult:
         if not (
             isinstance(getattr(r, "anchor_D", None), Tensor)
             and isinstance(getattr(r, "previous_anchor_D", None), Tensor)
@@ -83,7 +86,7 @@ def _step(step: Method) -> Method:
 
 
 def _correct(correct: Method) -> Method:
-    def checked(self: Any, ctx: StepContext, r: Any, channel: Any) -> CorrectedGradients:
+    def checked(self: object, ctx: StepContext, r: Round, channel: Channel) -> CorrectedGradients:
         given = {"ctx.w_KD": ctx.w_KD, "ctx.g_KD": ctx.g_KD, **ctx.worker_state}
         before = _versions(given.values())
         corrected = correct(self, ctx, r, channel)
@@ -100,7 +103,7 @@ def _correct(correct: Method) -> Method:
 
 
 def _check(check: Method) -> Method:
-    def checked(self: Any, ctx: StepContext, r: Any, channel: Any) -> Decision:
+    def checked(self: object, ctx: StepContext, r: Round, channel: Channel) -> Decision:
         given = {"ctx.w_KD": ctx.w_KD, "ctx.g_KD": ctx.g_KD, "r.anchor_D": r.anchor_D}
         before = _versions(given.values())
         decision = check(self, ctx, r, channel)
@@ -113,7 +116,7 @@ def _check(check: Method) -> Method:
 
 
 def _pack(pack: Method) -> Method:
-    def checked(self: Any, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
+    def checked(self: Codec, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
         before = _versions([m_KD])
         packed_KB: Tensor = pack(self, m_KD, key_K, draw_key)
         _unchanged(pack, {"m_KD": m_KD}, before)
@@ -126,7 +129,7 @@ def _pack(pack: Method) -> Method:
 
 
 def _unpack(unpack: Method) -> Method:
-    def checked(self: Any, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
+    def checked(self: Codec, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         before = _versions([packed_KB])
         sent_KD: Tensor = unpack(self, packed_KB, num_parameters, draw_key)
         _unchanged(unpack, {"packed_KB": packed_KB}, before)
@@ -139,7 +142,7 @@ def _unpack(unpack: Method) -> Method:
 def _state(state: Method) -> Method:
     """Check `Monitor.local_state`: its shape is [K, state_size(D)]."""
 
-    def checked(self: Any, u_KD: Tensor, r: Any) -> Tensor:
+    def checked(self: Monitor, u_KD: Tensor, r: Round) -> Tensor:
         before = _versions([u_KD])
         s_KS = state(self, u_KD, r)
         _unchanged(state, {"u_KD": u_KD}, before)
@@ -157,7 +160,7 @@ def _state(state: Method) -> Method:
 def _bound(bound: Method) -> Method:
     """Check `Monitor.variance_bound`: a tensor with one element."""
 
-    def checked(self: Any, s_S: Tensor) -> Tensor:
+    def checked(self: object, s_S: Tensor) -> Tensor:
         h = bound(self, s_S)
         if not isinstance(h, Tensor) or h.numel() != 1:
             raise _raise_plugin_error(bound, f"must return a tensor with one number; it returned {_format_value(h)}")
@@ -170,7 +173,7 @@ def _bound(bound: Method) -> Method:
 def _apply(apply: Method) -> Method:
     """Check `ServerOptimizer.update`: the next global model, which has the shape of the global model, and a state."""
 
-    def checked(self: Any, w_D: Tensor, u_D: Tensor, state: Any, info: RoundInfo) -> tuple[Tensor, Any]:
+    def checked(self: object, w_D: Tensor, u_D: Tensor, state: object, info: RoundInfo) -> tuple[Tensor, object]:
         given = {"w_D": w_D, "u_D": u_D}
         before = _versions(given.values())
         moved = apply(self, w_D, u_D, state, info)
@@ -189,7 +192,7 @@ def _apply(apply: Method) -> Method:
 def _build(build: Method) -> Method:
     """Check `LocalOptimizer.build`: a torch optimizer."""
 
-    def checked(self: Any, rows: Any) -> torch.optim.Optimizer:
+    def checked(self: object, rows: object) -> torch.optim.Optimizer:
         optimizer = build(self, rows)
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise _raise_plugin_error(
@@ -203,7 +206,7 @@ def _build(build: Method) -> Method:
 def _split(split: Method) -> Method:
     """Check `Partition.split`: each sample belongs to exactly one worker, and the labels are not changed."""
 
-    def checked(self: Any, labels: NDArray[np.int64], workers: int, rng: Any) -> list[NDArray[np.int64]]:
+    def checked(self: object, labels: NDArray[np.int64], workers: int, rng: object) -> list[NDArray[np.int64]]:
         # the array shares memory with the labels of the data set, so an assignment to it must raise
         given = labels.view()
         given.flags.writeable = False
@@ -251,7 +254,7 @@ def _unchanged(method: Method, given: Mapping[str, Tensor], before: list[int]) -
         raise _raise_plugin_error(method, f"changed {', '.join(changed)} in place; it must return new tensors")
 
 
-def _like(method: Method, what: str, found: Any, wanted: Tensor) -> None:
+def _like(method: Method, what: str, found: object, wanted: Tensor) -> None:
     if not isinstance(found, Tensor) or found.shape != wanted.shape or found.dtype != wanted.dtype:
         raise _raise_plugin_error(method, f"{what} must be {_format_value(wanted)}; it is {_format_value(found)}")
 
@@ -265,7 +268,7 @@ def _no_nan(method: Method, what: str, found: Tensor, *given: Tensor) -> None:
         raise _raise_plugin_error(method, f"{what} is NaN although what it was given is finite")
 
 
-def _format_value(value: Any) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, Tensor):
         return f"a tensor of {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):

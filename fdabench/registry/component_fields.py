@@ -17,7 +17,7 @@ from fdabench.optimizers.base import LRSchedule
 from fdabench.published.theta_rules import THETA_PER_PARAMETER
 from fdabench.registry.registry import BUILT_IN, Registry
 
-Kinds = Mapping[str, type[Any]]
+Kinds = Mapping[str, type]
 
 
 class ComponentField(NamedTuple):
@@ -25,7 +25,7 @@ class ComponentField(NamedTuple):
 
     name: str
     type_hint: Any
-    default: Any
+    default: object
     component_classes: Kinds
     """The components that the field may contain, by kind; empty if its value is not a component."""
 
@@ -54,7 +54,7 @@ class ComponentField(NamedTuple):
         return f"{prefix}_steps", f"{prefix}_epochs"
 
 
-def component_fields(cls: type[Any], registry: Registry = BUILT_IN) -> list[ComponentField]:
+def component_fields(cls: type, registry: Registry = BUILT_IN) -> list[ComponentField]:
     """Describe the fields of a component.
 
     Args:
@@ -78,10 +78,10 @@ def threshold_rules() -> Mapping[str, float]:
     return THETA_PER_PARAMETER
 
 
-def _kinds(hint: Any, registry: Registry) -> Kinds:
+def _kinds(hint: object, registry: Registry) -> Kinds:
     """The components that a field with this type may contain, by kind; empty if it contains none."""
     classes = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    inner: Mapping[type[Any], Kinds] = {
+    inner: Mapping[type, Kinds] = {
         Monitor: registry.monitors,
         ServerOptimizer: registry.servers,
         Trigger: registry.triggers,

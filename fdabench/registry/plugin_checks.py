@@ -77,7 +77,7 @@ class PluginIssue(NamedTuple):
     what: str
 
 
-def read_declarations(module: ModuleType, source: bytes) -> tuple[dict[str, dict[str, Any]], list[PluginIssue]]:
+def read_declarations(module: ModuleType, source: bytes) -> tuple[dict[str, dict[str, object]], list[PluginIssue]]:
     """Read the components that a plug-in declares and check them without creating an instance.
 
     Args:
@@ -92,7 +92,7 @@ def read_declarations(module: ModuleType, source: bytes) -> tuple[dict[str, dict
     mappings = {role: getattr(module, role.variable) for role in ROLES if hasattr(module, role.variable)}
     if not mappings:
         return {}, [_nothing(module)]
-    adds: dict[str, dict[str, Any]] = {}
+    adds: dict[str, dict[str, object]] = {}
     faults = []
     for role, found in mappings.items():
         if not isinstance(found, Mapping) or not found:
@@ -111,7 +111,7 @@ def read_declarations(module: ModuleType, source: bytes) -> tuple[dict[str, dict
     return adds, faults
 
 
-def find_line(lines: Mapping[tuple[str, Any], int], role: ComponentRole, name: Any) -> int:
+def find_line(lines: Mapping[tuple[str, object], int], role: ComponentRole, name: object) -> int:
     """The line that declares a component; if it is unknown, the line of the dict; otherwise 1.
 
     Args:
@@ -122,13 +122,13 @@ def find_line(lines: Mapping[tuple[str, Any], int], role: ComponentRole, name: A
     return lines.get((role.variable, name), lines.get((role.variable, None), 1))
 
 
-def declaration_lines(source: bytes) -> dict[tuple[str, Any], int]:
+def declaration_lines(source: bytes) -> dict[tuple[str, object], int]:
     """The lines of top-level assignments, by (variable, None), and of the literal keys of dicts, by (variable, key).
 
     >>> declaration_lines(b'STRATEGIES = {\\n    "mine": Mine,\\n}')
     {('STRATEGIES', None): 1, ('STRATEGIES', 'mine'): 2}
     """
-    found: dict[tuple[str, Any], int] = {}
+    found: dict[tuple[str, object], int] = {}
     for node in ast.parse(source).body:
         if not isinstance(node, ast.Assign | ast.AnnAssign):
             continue
@@ -146,7 +146,7 @@ def _nothing(module: ModuleType) -> PluginIssue:
     return PluginIssue(1, f'adds nothing: expected STRATEGIES = {{"name": Class}}, or {", ".join(known[1:])}{near}')
 
 
-def _component_issues(role: ComponentRole, name: Any, component: Any) -> Iterator[str]:
+def _component_issues(role: ComponentRole, name: object, component: object) -> Iterator[str]:
     said = f"{role.variable}[{name!r:.80}]"
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         yield f"{said}: a name has only letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
@@ -156,7 +156,7 @@ def _component_issues(role: ComponentRole, name: Any, component: Any) -> Iterato
         yield from (f"{said}: {fault}" for fault in _class_issues(role, component))
 
 
-def _value_issues(role: ComponentRole, component: Any) -> Iterator[str]:
+def _value_issues(role: ComponentRole, component: object) -> Iterator[str]:
     """Yield the errors of a data set or a model, which is a value and not a class."""
     if not isinstance(component, role.protocol):
         kind = f"{role.protocol.__module__}.{role.protocol.__name__}"
@@ -184,12 +184,12 @@ def _info_faults(component: DatasetSpec | ModelSpec) -> Iterator[str]:
         yield f"info must be a fdabench.component_info.ComponentInfo; it is {component.info!r:.80}"
 
 
-def _file_issues(files: Any) -> Iterator[str]:
+def _file_issues(files: object) -> Iterator[str]:
     if not isinstance(files, tuple | list) or not files or not all(isinstance(file, str | Path) for file in files):
         yield f"files must be paths, at least one; it is {files!r:.80}"
 
 
-def _class_issues(role: ComponentRole, component: Any) -> Iterator[str]:
+def _class_issues(role: ComponentRole, component: object) -> Iterator[str]:
     """Yield the errors of the class of a component: not a frozen dataclass, or without a required method."""
     if not isinstance(component, type) or not is_dataclass(component):
         found = component.__name__ if isinstance(component, type) else f"a {type(component).__name__}"
@@ -212,7 +212,7 @@ def _class_issues(role: ComponentRole, component: Any) -> Iterator[str]:
             yield f"{component.__name__} lacks {attribute}, which every {role.singular} has"
 
 
-def _label_keys(component: type[Any]) -> list[str]:
+def _label_keys(component: type) -> list[str]:
     """The names in braces in the label of a component's description; the whole label if its format is invalid."""
     try:
         parts = [key for _, key, _, _ in Formatter().parse(info_of(component).label)]
@@ -221,7 +221,7 @@ def _label_keys(component: type[Any]) -> list[str]:
     return [key for key in parts if key is not None]
 
 
-def _method_issues(role: ComponentRole, component: type[Any], name: str) -> Iterator[str]:
+def _method_issues(role: ComponentRole, component: type, name: str) -> Iterator[str]:
     """Yield an error if a method is missing or does not accept the parameters of the protocol's method."""
     method = getattr(component, name, None)
     wanted = inspect.signature(getattr(role.protocol, name))

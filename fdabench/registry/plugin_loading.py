@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fdabench.component_info import info_of
+from fdabench.component_info import STRATEGY_ROLES, info_of
 from fdabench.errors import PluginError
 from fdabench.registry.call_checks import check_calls
 from fdabench.registry.plugin_checks import ROLES, PluginIssue, declaration_lines, find_line, read_declarations
@@ -22,9 +22,6 @@ from fdabench.regular_files import open_regular
 
 # matches URLs; `Path` has reduced their `//` to one slash
 _ADDRESS = re.compile(r"(.*/)?[A-Za-z][A-Za-z0-9+.-]+:/")
-
-_LABELED = ("strategies", "monitors", "servers", "triggers", "codecs", "corrections")
-"""The roles whose display names occur in labels of strategies."""
 
 UsabilityCheck = Callable[[Registry, str, str], None]
 
@@ -156,7 +153,7 @@ def _clashes(plugins: Sequence[Plugin]) -> list[str]:
     # labels contain these display names, and a figure draws strategies with the same label as one line
     names = {
         (role, name.casefold()): f"the name of the built-in {kind!r}"
-        for role in _LABELED
+        for role in STRATEGY_ROLES
         for kind, component in getattr(BUILT_IN, role).items()
         if (name := info_of(component).label or info_of(component).name)
     }
@@ -173,7 +170,7 @@ def _clashes(plugins: Sequence[Plugin]) -> list[str]:
                 faults.append(_format_issues(plugin.origin, line, f"{name!r} is taken: of the {role}, {already}"))
             taken[role, name.casefold()] = f"{name!r} is added by {plugin.origin.path.as_posix()}:{line}"
             info = info_of(plugin.components[role][name])
-            said = (info.label or info.name) if role in _LABELED else ""
+            said = (info.label or info.name) if role in STRATEGY_ROLES else ""
             if said and (already := names.get((role, said.casefold()))):
                 faults.append(
                     _format_issues(plugin.origin, line, f"{name!r}: its name {said!r} is taken: it is {already}")

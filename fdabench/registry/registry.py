@@ -5,7 +5,6 @@ Functions receive it as an argument. Loading plug-ins creates another registry i
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from fdabench.codecs import CODECS
 from fdabench.component_info import ComponentInfo, info_of
@@ -41,7 +40,7 @@ class Plugin:
     """
 
     origin: PluginSource
-    components: Mapping[str, Mapping[str, Any]]
+    components: Mapping[str, Mapping[str, object]]
     sources: Mapping[str, bytes]
 
     @property

@@ -7,8 +7,8 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from fdabench.accounting.fleets import Fleet
 from fdabench.analysis.data import ReportData, combine_results, headline_targets
 from fdabench.formatting import json_value
 from fdabench.report.caveats import find_caveats
@@ -22,6 +22,7 @@ from fdabench.report.summary import conclude, summary_text
 from fdabench.report.tables.build import ReportTable, build_tables
 from fdabench.report.tables.conclusion import conclusion_table
 from fdabench.report.tables.epochs import milestones_tables
+from fdabench.report.tables.fleets import fleet_tables
 from fdabench.report.tables.published import published_tables
 from fdabench.report.tables.robust import robust_tables
 from fdabench.report.tables.round_length import round_length_tables
@@ -35,13 +36,16 @@ LARGEST_EMBEDDED = 64 * 1024
 _EMBEDDED = {"csv": "text/csv", "md": "text/markdown", "tex": "application/x-tex", "pdf": "application/pdf"}
 
 
-def build_report(results: Sequence[Results], out: Path, citations: Sequence[str] = ()) -> list[Path]:
+def build_report(
+    results: Sequence[Results], out: Path, citations: Sequence[str] = (), fleets: Mapping[str, Fleet] = {}
+) -> list[Path]:
     """Write all files of a report.
 
     Args:
         results: the results folders, read by `results.load`.
         out: the folder that the files are written to.
         citations: BibTeX entries that the page shows.
+        fleets: machines on which the report tells the time to the target, besides those of the suites.
 
     Returns:
         The paths of the files that were written.
@@ -49,9 +53,15 @@ def build_report(results: Sequence[Results], out: Path, citations: Sequence[str]
     Raises:
         ResultError: `out` cannot be written.
     """
-    data = combine_results(results)
+    data = combine_results(results, fleets)
     drawn = [figure for plot in for_metric(PLOTS, data.metric) if (figure := render(plot, data)) is not None]
-    found = [*build_tables(data), *robust_tables(data), *published_tables(data), *times_tables(data)]
+    found = [
+        *build_tables(data),
+        *robust_tables(data),
+        *published_tables(data),
+        *times_tables(data),
+        *fleet_tables(data),
+    ]
     tables, templates = (
         [conclusion_table(data), *found, *milestones_tables(data), *round_length_tables(data), *traffic_tables(data)],
         jinja_environment(),
@@ -83,7 +93,7 @@ def _embedded(files: Mapping[str, bytes]) -> dict[str, str]:
     }
 
 
-def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, Any]:
+def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, object]:
     """Return the variables of the page templates, which are the same for HTML and Markdown."""
     by_name = {table.name: table for table in tables}
     conclusions = [conclude(data, suite) for suite in data.locks]
@@ -93,8 +103,8 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
         "descriptions": {name: lock.description for name, lock in data.locks.items()},
         "conclusions": conclusions,
         "conclusion": [
-            f"{suite}:\n{summary_text(said)}" if len(conclusions) > 1 else summary_text(said)
-            for suite, said in zip(data.locks, conclusions, strict=True)
+            f"{suite}:\n{summary_text(conclusion)}" if len(conclusions) > 1 else summary_text(conclusion)
+            for suite, conclusion in zip(data.locks, conclusions, strict=True)
         ],
         "headline": by_name["headline"],
         "settings": by_name["settings"],
@@ -110,7 +120,7 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
     }
 
 
-def _summary(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, Any]:
+def _summary(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, object]:
     headline = next(table for table in tables if table.name == "headline")
     return {
         "schema": "1",
@@ -142,5 +152,5 @@ def _summary(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence
     }
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
+def _json(value: Mapping[str, object]) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

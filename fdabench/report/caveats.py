@@ -10,8 +10,6 @@ import pandas as pd
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.evaluations import hits_lost_again, margins_under_one_evaluation
 from fdabench.formatting import (
-    describe_budget,
-    distinct_budgets,
     format_bytes,
     format_component,
     format_percent,
@@ -19,12 +17,13 @@ from fdabench.formatting import (
     plural,
     strip_paths,
 )
+from fdabench.report.budgets import describe_budget, distinct_budgets
 
 FEW_SEEDS = 3
 LARGE_STATE = 0.1
 COARSE = 0.1
 UNEQUAL = 0.1
-LEAST_THETAS = 3
+MIN_THETAS = 3
 """The figure of a sweep is drawn for at least this number of values of theta."""
 _ENVIRONMENT = ("fdabench", "git", "python", "torch", "numpy", "platform", "device", "capability", "blas", "threads")
 
@@ -39,12 +38,12 @@ def _incomplete(data: ReportData) -> Iterator[str]:
     waiting = runs[~runs["finished"] & ~runs["failed"]]
     if len(waiting):
         share = f"{len(waiting)} of {plural(len(runs), 'cell')}"
-        yield f"{share} have not run to the end and are missing everywhere: {_names(waiting)}."
+        yield f"{share} have no result yet and are left out: {_names(waiting)}."
     for _, run in runs[runs["failed"]].iterrows():
         error = (data.records[run["cell_id"]].error or "no error recorded").strip()
         last_line = strip_paths(error.splitlines()[-1])
         cell = f"{run['label']}, {run['workload']}, seed {run['seed']}"
-        yield f"Failed, and missing everywhere: {cell} ({run['state']}: {last_line})."
+        yield f"Failed, and left out: {cell} ({run['state']}: {last_line})."
     diverged = runs[runs["state"] == "diverged"]
     if len(diverged):
         cells = plural(len(diverged), "cell")
@@ -62,7 +61,7 @@ def _few_seeds(data: ReportData) -> Iterator[str]:
         few = int((sizes < FEW_SEEDS).sum())
         yield (
             f"Few seeds: {few} of {plural(len(sizes), 'pair')} of workload and strategy have fewer than {FEW_SEEDS} "
-            f"finished seeds (least: {sizes.min()}). Their intervals are wide or missing; read differences with care."
+            f"finished seeds (least: {sizes.min()}). Their intervals are wide or missing; differences may be noise."
         )
 
 
@@ -71,8 +70,8 @@ def _unequal_hits(data: ReportData) -> Iterator[str]:
     if len(rates) and (rates["sum"] / rates["size"]).nunique() > 1:
         counts = join_first([f"{label} {row['sum']}/{row['size']}" for label, row in rates.iterrows()], 16)
         yield (
-            f"Unequal hit rates at the headline target: {counts}. A mean over hits is over the easier cells only; "
-            "ratios count a miss as more than was spent."
+            f"Unequal hit rates at the headline target: {counts}. A mean over the cells that reached it is a mean over "
+            "easier cells; ratios count a missed target as more than was spent."
         )
 
 
@@ -82,7 +81,7 @@ def _chosen_after_runs(data: ReportData) -> Iterator[str]:
             chosen = headline.metric.format_target(headline.chosen)
             yield (
                 f"The headline target of {suite}, {chosen}, was chosen after the runs: "
-                f"{headline.reason}. Another strategy may move it; eval.headline names one beforehand."
+                f"{headline.reason}. Adding a strategy may change it; eval.headline sets it before the runs."
             )
 
 
@@ -91,7 +90,7 @@ def _unreached(data: ReportData) -> Iterator[str]:
     missed = best[~best].reset_index().groupby(WORKLOAD, sort=False)["target"]
     for (suite, workload), targets in missed:
         names = join_first([data.metric.format_target(target) for target in targets], 8)
-        yield f"Nobody reached {names} on {data.workload_title(suite, workload)}."
+        yield f"No strategy reached {names} on {data.workload_title(suite, workload)}."
 
 
 def _no_target(data: ReportData) -> Iterator[str]:
@@ -115,23 +114,22 @@ def _large_state(data: ReportData) -> Iterator[str]:
     for label, value in share[share > LARGE_STATE].items():
         yield (
             f"{label}: one local state is {format_percent(value)} of one model. On a model this small, monitoring "
-            f"eats what "
-            "it saves; do not carry its bytes over to larger models."
+            "costs about what it saves; its bytes do not predict those of larger models."
         )
 
 
 def _up_and_down(data: ReportData) -> Iterator[str]:
     """Yield one sentence if a codec makes workers send much less or more than they receive."""
     packed = data.finished[data.finished["codec"] != ""].groupby("label", sort=False)[["bytes_up", "bytes_down"]].mean()
-    apart = packed[(packed["bytes_up"] / packed["bytes_down"].clip(lower=1) - 1).abs() > UNEQUAL]
-    if len(apart):
+    unequal = packed[(packed["bytes_up"] / packed["bytes_down"].clip(lower=1) - 1).abs() > UNEQUAL]
+    if len(unequal):
         each = [
             f"{label} {format_bytes(row['bytes_up'])} up and {format_bytes(row['bytes_down'])} down"
-            for label, row in apart.iterrows()
+            for label, row in unequal.iterrows()
         ]
         yield (
-            f"Up and down differ: {join_first(each, 8)} over a whole run ({data.conventions}). Where one direction of "
-            "a link is slower, or another convention is used, the order may be another."
+            f"Up and down differ: {join_first(each, 8)} over a whole run ({data.conventions}). Strategies may rank "
+            "differently if one direction of a link is slower, or under another convention."
         )
 
 
@@ -142,15 +140,18 @@ def _coarse(data: ReportData) -> Iterator[str]:
     gap = ((hits["step"] - hits["step_before"]) / hits["step"]).groupby(hits["label"], sort=False).median()
     if gap.max() > COARSE:
         yield (
-            f"Coarse evaluation: the target was reached somewhere in the interval before the evaluation that saw it, "
+            f"Coarse evaluation: the target was reached within the interval before the evaluation that measured it, "
             f"which is up to {format_percent(gap.max(), 0)} of the steps (median of {gap.idxmax()})."
         )
 
 
 def _two_thetas(data: ReportData) -> Iterator[str]:
     thetas = data.runs.dropna(subset="theta").groupby([*WORKLOAD, "family"])["theta"].nunique()
-    if len(thetas) and thetas.max() == LEAST_THETAS - 1:
-        yield f"No figure shows what theta costs: that takes {LEAST_THETAS} values of it, and here are {thetas.max()}."
+    if len(thetas) and thetas.max() == MIN_THETAS - 1:
+        yield (
+            f"No figure shows the cost against theta: it needs {MIN_THETAS} values of theta, and there are "
+            f"{thetas.max()}."
+        )
 
 
 def _optimizers(data: ReportData) -> Iterator[str]:
@@ -158,28 +159,31 @@ def _optimizers(data: ReportData) -> Iterator[str]:
 
     Differences between workloads give none, because the titles of the workloads name the optimizer.
     """
-    said: dict[str, list[str]] = {}
+    differing: dict[str, list[str]] = {}
     for _, runs in data.runs.groupby(WORKLOAD, sort=False):
         found: dict[str, list[str]] = {}
         for cell_id, label in zip(runs["cell_id"], runs["label"], strict=True):
-            found.setdefault(format_component(data.configs[cell_id]["optimizer"]), []).append(label)
+            found.setdefault(format_component(data.configs[cell_id].optimizer.to_table()), []).append(label)
         for optimizer, labels in found.items() if len(found) > 1 else ():
-            said.setdefault(optimizer, []).extend(labels)
-    if said:
-        parts = "; ".join(f"{name}: {join_first(list(dict.fromkeys(labels)))}" for name, labels in said.items())
-        yield f"Local optimizers differ, so not only the synchronization is compared. {parts}."
+            differing.setdefault(optimizer, []).extend(labels)
+    if differing:
+        parts = "; ".join(f"{name}: {join_first(list(dict.fromkeys(labels)))}" for name, labels in differing.items())
+        yield f"Local optimizers differ, so more than the synchronization is compared. {parts}."
 
 
 def _budgets(data: ReportData) -> Iterator[str]:
     configs = list(data.configs.values())
     if len(distinct_budgets(configs)) > 1:
-        yield f"Not the same budget everywhere ({describe_budget(configs)}): a miss means something else in each."
+        yield f"Budgets are not equal ({describe_budget(configs)}), so a missed target is not comparable between them."
 
 
 def _tuning(data: ReportData) -> Iterator[str]:
     for suite, lock in data.locks.items():
         if not lock.tuning:
-            yield f"Suite {suite} does not say how values were chosen; a badly tuned baseline flatters the rest."
+            yield (
+                f"Suite {suite} does not state how values were chosen; a badly tuned baseline makes the other "
+                "strategies look better."
+            )
 
 
 _CHECKS: tuple[Callable[[ReportData], Iterator[str]], ...] = (

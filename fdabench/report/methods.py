@@ -7,11 +7,14 @@
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fdabench.analysis.data import ReportData
-from fdabench.formatting import describe_budget, format_component, format_count, join_first, strip_paths
+from fdabench.cell_config import CellConfig, ComponentConfig, EvalConfig
+from fdabench.component_info import STRATEGY_ROLES
+from fdabench.formatting import format_component, format_count, join_first, strip_paths
 from fdabench.metrics import METRICS
+from fdabench.report.budgets import describe_budget
 from fdabench.results.suite_lock import SuiteLock
 
 
@@ -48,15 +51,6 @@ _LAST_BATCH = {
     "drop": "samples that do not fill a batch are left out of that pass",
     "keep": "a smaller batch",
 }
-_FORMULAS_OF = {
-    "strategies": "strategy",
-    "monitors": "monitor",
-    "servers": "server",
-    "triggers": "trigger",
-    "codecs": "codec",
-    "corrections": "correction",
-}
-"""The roles of components whose formulas the page prints, and the name of each role there."""
 
 
 def method_rows(data: ReportData) -> list[MethodRow]:
@@ -74,7 +68,7 @@ _EVALUATED = {
 
 
 def formulas(data: ReportData) -> dict[str, str]:
-    """Return the formulas of the components that the cells use, for the roles in `_FORMULAS_OF`.
+    """Return the formulas of the components that the cells use, for the roles in `STRATEGY_ROLES`.
 
     Returns:
         Formulas by the name of the component and its role, such as `naive monitor`. Components without a formula are
@@ -82,7 +76,7 @@ def formulas(data: ReportData) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for lock in data.locks.values():
-        for role, word in _FORMULAS_OF.items():
+        for role, word in STRATEGY_ROLES.items():
             for kind, info in lock.components.get(role, {}).items():
                 if info.formula or role == "monitors":
                     found.setdefault(f"{kind} {word}", info.formula or "declares no formula")
@@ -114,7 +108,7 @@ def _suites(data: ReportData) -> list[MethodRow]:
         )
         rows += [
             MethodRow(name, "description", strip_paths(lock.description) or "none given"),
-            MethodRow(name, "how hyper-parameters were chosen", strip_paths(lock.tuning) or "not said"),
+            MethodRow(name, "how hyper-parameters were chosen", strip_paths(lock.tuning) or "not stated"),
             MethodRow(name, "seeds", join_first([str(seed) for seed in lock.seeds], 20)),
             MethodRow(name, "targets", join_first([metric.format_target(target) for target in lock.targets]) or "none"),
             MethodRow(name, "a target is reached at", f"{rule}"),
@@ -127,40 +121,34 @@ def _suites(data: ReportData) -> list[MethodRow]:
     return rows
 
 
-def _semantics(configs: list[Mapping[str, Any]]) -> list[MethodRow]:
+def _semantics(configs: list[CellConfig]) -> list[MethodRow]:
     topic = "semantics"
-    optimizers = [config["optimizer"] for config in configs]
+    states = [config.optimizer.parameters.get("state_on_sync", "keep") for config in configs]
+    shares = [config.partition.parameters.get("shares") for config in configs]
     return [
-        MethodRow(topic, "averaging", _declared((c["averaging"] for c in configs), _AVERAGING)),
-        MethodRow(
-            topic,
-            "optimizer state at a sync",
-            _declared((o.get("state_on_sync", "keep") for o in optimizers), _AT_SYNC),
-        ),
-        MethodRow(
-            topic,
-            "Dirichlet",
-            _declared((c["partition"]["shares"] for c in configs if "shares" in c["partition"]), _SHARES),
-        ),
-        MethodRow(topic, "sampling", _declared((c["sampling"] for c in configs), _SAMPLING)),
-        MethodRow(topic, "last batch of a pass", _declared((c["last_batch"] for c in configs), _LAST_BATCH)),
+        MethodRow(topic, "averaging", _declared((c.averaging for c in configs), _AVERAGING)),
+        MethodRow(topic, "optimizer state at a sync", _declared(map(str, states), _AT_SYNC)),
+        MethodRow(topic, "Dirichlet", _declared((str(share) for share in shares if share is not None), _SHARES)),
+        MethodRow(topic, "sampling", _declared((c.sampling for c in configs), _SAMPLING)),
+        MethodRow(topic, "last batch of a pass", _declared((c.last_batch for c in configs), _LAST_BATCH)),
         MethodRow(topic, "budget", describe_budget(configs)),
-        MethodRow(topic, "evaluation", _declared((_cadence(c["eval"]) for c in configs), {})),
-        MethodRow(topic, "evaluated model", _declared((c["eval"].get("model", "paper") for c in configs), _EVALUATED)),
-        MethodRow(topic, "evaluated on", _declared((_evaluated_on(c["eval"]) for c in configs), {})),
+        MethodRow(topic, "evaluation", _declared((_cadence(c.eval) for c in configs), {})),
+        MethodRow(topic, "evaluated model", _declared((_evaluated_model(c.eval) for c in configs), _EVALUATED)),
+        MethodRow(topic, "evaluated on", _declared((_evaluated_on(c.eval) for c in configs), {})),
     ]
 
 
-def _evaluated_on(evaluation: Mapping[str, Any]) -> str:
-    split = evaluation.get("validation")
+def _evaluated_model(evaluation: EvalConfig) -> str:
+    """The model that was evaluated. Versions that wrote no `model` evaluated as the paper does."""
+    return evaluation.model if "model" in evaluation.model_fields_set else "paper"
+
+
+def _evaluated_on(evaluation: EvalConfig) -> str:
+    split = evaluation.validation
     if split is None:
-        drawn = evaluation.get("samples")
-        return (
-            "the whole test set" if drawn is None else f"{format_count(drawn)} samples of the test set, drawn by seed"
-        )
-    return (
-        f"a validation split of {100 * split['share']:g} % of the training set (seed {split['seed']}), not learned from"
-    )
+        drawn = evaluation.samples
+        return f"{format_count(drawn)} samples of the test set, drawn by seed" if drawn else "the whole test set"
+    return f"a validation split of {100 * split.share:g} % of the training set (seed {split.seed}), not learned from"
 
 
 def _declared(values: Iterable[str], meanings: Mapping[str, str]) -> str:
@@ -170,9 +158,9 @@ def _declared(values: Iterable[str], meanings: Mapping[str, str]) -> str:
     )
 
 
-def _cadence(table: Mapping[str, Any]) -> str:
-    every = {key.removeprefix("every_"): value for key, value in table.items() if key.startswith("every_")}
-    return " or ".join(f"every {value:g} {unit}" for unit, value in every.items())
+def _cadence(evaluation: EvalConfig) -> str:
+    every = {"steps": evaluation.every_steps, "epochs": evaluation.every_epochs}
+    return " or ".join(f"every {value:g} {unit}" for unit, value in every.items() if value is not None)
 
 
 def _strategies(data: ReportData) -> list[MethodRow]:
@@ -195,16 +183,16 @@ def _joined(parts: Mapping[str, list[str]]) -> str:
     return "; ".join(f"{item}: {text}" for item, text in shown.items() if text)
 
 
-def _described(config: Mapping[str, Any], resolved: Mapping[str, int | float], lock: SuiteLock) -> dict[str, str]:
-    server = config["strategy"].get("server", {"kind": "average"})
-    variant = lock.info("servers", server["kind"]).variant
+def _described(config: CellConfig, resolved: Mapping[str, int | float], lock: SuiteLock) -> dict[str, str]:
+    server = config.strategy.component("server") or ComponentConfig("average")
+    variant = lock.info("servers", server.kind).variant
     meaning = f" ({variant})" if variant else ""
     numbers = [f"{key}={resolved[key]:.6g}" for key in ("theta", "period", "steps_per_epoch") if key in resolved]
     size = [f"d={format_count(resolved['num_parameters'])}"] if "num_parameters" in resolved else []
     return {
-        "rule": format_component(config["strategy"], without=("server",)),
-        "server": format_component(server) + meaning,
-        "local optimizer": format_component(config["optimizer"], without=("state_on_sync",)),
+        "rule": format_component(config.strategy.to_table(), without=("server",)),
+        "server": format_component(server.to_table()) + meaning,
+        "local optimizer": format_component(config.optimizer.to_table(), without=("state_on_sync",)),
         "as run": ", ".join([*size, *numbers]),
     }
 

@@ -8,7 +8,7 @@ from fdabench.formatting import format_bytes, plural
 from fdabench.metrics import ACCURACY, Metric
 from fdabench.report.ratios import format_times
 
-MOST_LEVEL = 3
+MAX_LEVEL = 3
 """The sentence names at most this number of strategies whose cost is about that of the best one."""
 
 
@@ -28,30 +28,30 @@ def sentence_of(outcomes: pd.DataFrame, order: Order, metric: Metric = ACCURACY)
     mine = outcomes[outcomes["label"] == best]
     level = order.leading[1 : order.level]
     needed = [f"{best} needed {_cost(mine)}"]
-    needed += [f"{label} {_cost(outcomes[outcomes['label'] == label])}" for label in level[:MOST_LEVEL]]
-    needed += [f"{len(level) - MOST_LEVEL} more about the same"] if len(level) > MOST_LEVEL else []
-    said = f"{metric.format_target(float(outcomes['target'].iloc[0]))}: {', '.join(needed)}"
+    needed += [f"{label} {_cost(outcomes[outcomes['label'] == label])}" for label in level[:MAX_LEVEL]]
+    needed += [f"{len(level) - MAX_LEVEL} others about the same"] if len(level) > MAX_LEVEL else []
+    sentence = f"{metric.format_target(float(outcomes['target'].iloc[0]))}: {', '.join(needed)}"
     behind = [label for label in others if label not in level]
     references = [label for label in behind if outcomes.loc[outcomes["label"] == label, "reference"].any()]
     beside = next(iter(references or behind), None)
     if beside is None:
-        return f"{said}."
-    return f"{said}; {_other(outcomes[outcomes['label'] == beside], mine, beside)}{f' as {best}' if level else ''}."
+        return f"{sentence}."
+    return f"{sentence}; {_other(outcomes[outcomes['label'] == beside], mine, beside)}{f' as {best}' if level else ''}."
 
 
 def _cost(mine: pd.DataFrame) -> str:
     size = format_bytes(geometric_mean(mine.loc[mine["reached"], "bytes_total"]))
-    return f"{size}{'' if mine['reached'].all() else ' where it got there'} ({runs_of(mine)})"
+    return f"{size}{'' if mine['reached'].all() else ' where it reached the target'} ({runs_of(mine)})"
 
 
 def _other(theirs: pd.DataFrame, mine: pd.DataFrame, label: str) -> str:
     ratio = paired_ratio(theirs, mine, "cost_bytes")
     hits = theirs[theirs["reached"]]
-    cost = format_bytes(geometric_mean(hits["bytes_total"])) if len(hits) else "did not get there"
+    cost = format_bytes(geometric_mean(hits["bytes_total"])) if len(hits) else "did not reach it"
     found = format_times(ratio)
     pairs = pair_words(ratio, theirs, mine)
-    told = f": {found}{f' ({pairs})' if pairs else ''}" if found else ", not comparable"
-    return f"{label} {cost} ({runs_of(theirs)}){told}"
+    comparison = f": {found}{f' ({pairs})' if pairs else ''}" if found else ", not comparable"
+    return f"{label} {cost} ({runs_of(theirs)}){comparison}"
 
 
 def runs_of(mine: pd.DataFrame) -> str:

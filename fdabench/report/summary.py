@@ -14,19 +14,19 @@ from fdabench.analysis.headline import labels_in_order
 from fdabench.analysis.order import RULE, Order, order_strategies
 from fdabench.analysis.stats import geometric_mean, paired_ratio
 from fdabench.formatting import (
-    describe_budget,
     format_bytes,
     format_ratio,
     join_first,
     plural,
 )
+from fdabench.report.budgets import describe_budget
 from fdabench.report.ratios import format_times
 from fdabench.report.sentence import pair_words, runs_of, sentence_of
 from fdabench.results.load import Results
 
 Row = tuple[str, ...]
 
-MOST_ROWS = 16
+MAX_ROWS = 16
 """The summary has at most this number of strategies, those with the lowest cost."""
 
 
@@ -56,45 +56,43 @@ def closing_summary(results: Results) -> str:
     return summary_text(conclude(data, next(iter(data.locks))))
 
 
-def summary_text(said: Conclusion) -> str:
+def summary_text(conclusion: Conclusion) -> str:
     """Return a summary as lines of text, with aligned columns."""
-    notes = [f"  {note}" for note in said.notes]
-    title = [said.title] if said.title else []
-    return "\n".join([said.sentence, *title, *_table(said.costs), *_table(said.comparisons), *notes])
+    notes = [f"  {note}" for note in conclusion.notes]
+    title = [conclusion.title] if conclusion.title else []
+    return "\n".join([conclusion.sentence, *title, *_table(conclusion.costs), *_table(conclusion.comparisons), *notes])
 
 
-def conclude(everything: ReportData, suite: str) -> Conclusion:
+def conclude(data: ReportData, suite: str) -> Conclusion:
     """Summarize one suite of a report.
 
     Args:
-        everything: the data of all suites of the report.
+        data: the data of all suites of the report.
         suite: the name of the suite.
     """
-    data = for_suite(everything, suite)
+    data = for_suite(data, suite)
     targets = list(data.locks[suite].targets)
     left_out = _left_out(data)
     if data.finished.empty:
         return Conclusion(f"No cell of {suite} has a result yet.", notes=left_out)
     if not targets:
-        nothing = "No target is set, so no cost to a target is compared."
-        return Conclusion(nothing, _best_title(data), _best(data), (), left_out)
+        untargeted = "No target is set, so no cost to a target is compared."
+        return Conclusion(untargeted, _best_title(data), _best(data), (), left_out)
     headline, metric = data.headlines[suite], data.metric
     if data.at_suite_target.empty:
-        nobody = f"Nobody reached {metric.format_target(headline.chosen)} ({headline.reason})."
+        unreached = f"No strategy reached {metric.format_target(headline.chosen)} ({headline.reason})."
         higher = _harder_targets(data, targets, headline.chosen)
-        return Conclusion(nobody, _best_title(data), _best(data), (), [*higher, *left_out])
+        return Conclusion(unreached, _best_title(data), _best(data), (), [*higher, *left_out])
     outcomes = data.at_suite_target
     order = order_strategies(outcomes)
-    more = len(order.labels) - MOST_ROWS
-    notes = [f"and {more} more: the report has them"] if more > 0 else []
+    more = len(order.labels) - MAX_ROWS
+    notes = [f"and {more} more, which the report lists"] if more > 0 else []
     notes += ["level: within a tenth of the fewest bytes, in the order of the suite"] if order.level > 1 else []
     notes += [RULE] if order.less_often else []
     if metric.better(headline.chosen, headline.target):
         missed = f"{metric.format_target(headline.chosen)} ({headline.reason})"
-        notes.append(
-            f"nobody reached {missed}; {headline.name} is the {metric.hardest} target {metric.worse_side} it that "
-            "anybody reached"
-        )
+        easier = f"the {metric.hardest} target {metric.worse_side} it"
+        notes.append(f"no strategy reached {missed}; {headline.name} is {easier} that one reached")
     notes += [*_harder_targets(data, targets, metric.best((headline.target, headline.chosen))), *left_out]
     return Conclusion(sentence_of(outcomes, order, metric), _title(data, suite), (), _rows(outcomes, order), notes)
 
@@ -117,7 +115,7 @@ def _rows(outcomes: pd.DataFrame, order: Order) -> list[Row]:
     """One row for each strategy, the best first; each other strategy is compared with the best."""
     best = outcomes[outcomes["label"] == order.labels[0]]
     rows: list[Row] = []
-    for label in order.labels[:MOST_ROWS]:
+    for label in order.labels[:MAX_ROWS]:
         mine = outcomes[outcomes["label"] == label]
         ratio = paired_ratio(mine, best, "cost_bytes")
         compared = label != order.labels[0]
@@ -161,7 +159,7 @@ def _table(rows: Sequence[Row]) -> list[str]:
 
 
 def _best_title(data: ReportData) -> str:
-    return f"Best {data.metric.title} and bytes in all ({describe_budget(list(data.configs.values()))})"
+    return f"Best {data.metric.title} and total bytes ({describe_budget(list(data.configs.values()))})"
 
 
 def _best(data: ReportData) -> list[Row]:
@@ -181,7 +179,7 @@ def _harder_targets(data: ReportData, targets: Sequence[float], top: float) -> l
     metric = data.metric
     for target in metric.easiest_first(target for target in targets if metric.better(target, top)):
         cells = data.outcomes.loc[data.outcomes["target"] == target, "reached"]
-        who = f"{int(cells.sum())} of {plural(len(cells), 'run')}" if cells.any() else "nobody"
+        who = f"{int(cells.sum())} of {plural(len(cells), 'run')}" if cells.any() else "no run"
         lines.append(f"{metric.format_target(target)} was reached by {who}")
     return lines
 
@@ -192,7 +190,7 @@ def _left_out(data: ReportData) -> list[str]:
     groups = {
         "diverged (counted as missed)": runs[runs["state"] == "diverged"],
         "failed (left out)": runs[runs["failed"]],
-        "not run to the end (left out)": runs[~runs["finished"] & ~runs["failed"]],
+        "without a result yet (left out)": runs[~runs["finished"] & ~runs["failed"]],
     }
     return [
         f"{plural(len(rows), 'cell')} {what}: {join_first(list(dict.fromkeys(rows['label'])))}"

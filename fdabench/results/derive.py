@@ -6,7 +6,6 @@ module.
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -49,7 +48,7 @@ def derive_runs(
     return _frame(rows, RUNS)
 
 
-def _axes(cell: LockedCell, workload: Workload, resolved: Mapping[str, int | float]) -> dict[str, Any]:
+def _axes(cell: LockedCell, workload: Workload, resolved: Mapping[str, int | float]) -> dict[str, object]:
     config = cell.config
     monitor, server = config.strategy.component("monitor"), config.strategy.component("server")
     optional = {key: config.strategy.component(field) for key, field in _OPTIONAL_PARTS.items()}
@@ -80,7 +79,7 @@ def _axes(cell: LockedCell, workload: Workload, resolved: Mapping[str, int | flo
     }
 
 
-def _outcome(record: CellRecord, evals: pd.DataFrame, ledger: pd.DataFrame, convention: str) -> dict[str, Any]:
+def _outcome(record: CellRecord, evals: pd.DataFrame, ledger: pd.DataFrame, convention: str) -> dict[str, object]:
     workers, steps, wall_s = record.config.workers, record.steps, record.wall_s
     spent = total_bytes(ledger, workers, convention)
     up = upstream_bytes(ledger, workers, convention)
@@ -140,7 +139,7 @@ def _before(history: pd.DataFrame, at: int) -> EvalPoint:
     return EvalPoint(int(history["step"].iloc[at - 1]), bool(history["after_sync"].iloc[at - 1]))
 
 
-def _frame(rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
+def _frame(rows: list[dict[str, object]], schema: pa.Schema) -> pd.DataFrame:
     frame: pd.DataFrame = pa.Table.from_pylist(rows, schema=schema).to_pandas()
     return frame
 

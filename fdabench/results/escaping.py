@@ -1,7 +1,6 @@
 """Escapes untrusted text before a terminal, a spreadsheet or a Markdown renderer interprets it."""
 
 import re
-from typing import Any
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Control characters, and characters that change the direction of text. Line breaks and tabs do not match."""
@@ -22,7 +21,7 @@ def one_line(text: str) -> str:
     return escape_control_characters(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def csv_cell(value: Any) -> Any:
+def csv_cell(value: object) -> object:
     """Return text that a spreadsheet would evaluate with an apostrophe in front, and any other value unchanged.
 
     >>> csv_cell("=1+1"), csv_cell("-0.5"), csv_cell(3)

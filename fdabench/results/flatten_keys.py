@@ -1,22 +1,23 @@
 """Converts nested tables to one level of keys that are joined with dots, and finds the keys whose values differ."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from fdabench.cell_config import Scalar, TableValue
 
 
-def flatten_keys(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten_keys(table: Mapping[str, TableValue], prefix: str = "") -> dict[str, Scalar]:
     """Return the values of a nested table by their keys, joined with dots.
 
     >>> flatten_keys({"server": {"lr": 0.1}})
     {'server.lr': 0.1}
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Scalar] = {}
     for key, value in table.items():
         values |= flatten_keys(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return values
 
 
-def varying_keys(group: Sequence[Mapping[str, Any]]) -> list[str]:
+def varying_keys(group: Sequence[Mapping[str, Scalar]]) -> list[str]:
     """Return the keys whose values differ within the group, in their order.
 
     The key of a component, such as `server.lr`, is compared only among components of the same kind.
@@ -28,10 +29,10 @@ def varying_keys(group: Sequence[Mapping[str, Any]]) -> list[str]:
     return [key for key in keys if _varies(key, group)]
 
 
-def _varies(key: str, group: Sequence[Mapping[str, Any]]) -> bool:
+def _varies(key: str, group: Sequence[Mapping[str, Scalar]]) -> bool:
     component = key.rpartition(".")[0]
     kind = f"{component}.kind" if component and not key.endswith(".kind") else ""
-    found: dict[Any, str] = {}
+    found: dict[Scalar | None, str] = {}
     return any(
         found.setdefault(values.get(kind), repr(values[key])) != repr(values[key]) for values in group if key in values
     )

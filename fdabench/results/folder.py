@@ -46,7 +46,7 @@ with fewer cells.
 _ANEW = "`run` writes it anew when it is gone"
 _AGAIN = "without {}, its folder, `run` does the cell again"
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Mapping[str, object]]
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class ResultsFolder:
             raise ResultError(f"{path}: {error}; {_AGAIN.format(cell_id)}") from error
         if record.id != cell_id:
             raise ResultError(
-                f"{path}: it is of the cell {record.id!r:.60}, and stands in the folder of {cell_id}; "
+                f"{path}: the record belongs to the cell {record.id!r:.60}, but is in the folder of {cell_id}; "
                 f"{_AGAIN.format(cell_id)}"
             )
         return record
@@ -232,7 +232,7 @@ def corruption_as_result_error(root: Path) -> Iterator[None]:
         raise ResultError(f"{root}: its files do not fit together, so one is damaged: {what:.200}") from error
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: object) -> Iterator[str]:
     """Yield all keys and strings of a setting."""
     if isinstance(value, str):
         yield value
@@ -252,19 +252,21 @@ def _check_text(lock: Mapping[str, Any], path: Path) -> None:
     """
     labels = [("the label of a cell", cell["label"], "\n\t") for cell in lock["cell"]]
     settings = [("a setting of a cell", text, "\n\t") for cell in lock["cell"] for text in _texts(cell["config"])]
-    for said, text, refused in (("description", lock.get("description", ""), ""), *labels, *settings):
+    for place, text, refused in (("description", lock.get("description", ""), ""), *labels, *settings):
         if CONTROL.search(text) or any(sign in text for sign in refused):
-            raise ResultError(f"{path}: {said}: {text!a:.80} has control characters in it")
+            raise ResultError(f"{path}: {place}: {text!a:.80} has control characters in it")
 
 
 def _check_owned(table: pa.Table, path: Path, cell_id: str) -> pa.Table:
     """Return the table if each cell id in its metadata and rows is `cell_id`; raise a `ResultError` otherwise."""
-    said = [value.decode(errors="replace") for key, value in (table.schema.metadata or {}).items() if key == b"cell_id"]
+    declared = [
+        value.decode(errors="replace") for key, value in (table.schema.metadata or {}).items() if key == b"cell_id"
+    ]
     rows = table["cell_id"].unique().to_pylist() if "cell_id" in table.column_names else []
-    others = [name for name in (*said, *rows) if name != cell_id]
+    others = [name for name in (*declared, *rows) if name != cell_id]
     if others:
         raise ResultError(
-            f"{path}: it is of the cell {others[0]!r:.60}, and stands in the folder of {cell_id}; without that folder "
-            "`run` does the cell again"
+            f"{path}: the table belongs to the cell {others[0]!r:.60}, but is in the folder of {cell_id}; without that "
+            "folder `run` does the cell again"
         )
     return table

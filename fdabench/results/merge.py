@@ -56,7 +56,7 @@ def merge(roots: Sequence[Path], out: Path) -> Results:
             cell. The message lists the problems, and nothing is written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ResultError(f"{out}: is there already; a merge goes into a new folder, or an empty one")
+        raise ResultError(f"{out}: already exists; name a new folder, or an empty one")
     sources = _read(roots)
     lock = merge_locks([source.lock for source in sources])
     taken = _taken(sources, [(cell.id, cell.label) for cell in lock.cell])
@@ -100,7 +100,7 @@ def _whole(root: Path) -> Results:
 def _check_record(root: Path, cell: LockedCell, record: CellRecord) -> None:
     """Raise a `ResultError` if the record or the measured traffic belongs to another cell."""
     if record.config.to_dict() != cell.config.to_dict():
-        raise ResultError(f"{root}: cells/{cell.id}/cell.json is of another cell than suite.lock.toml says")
+        raise ResultError(f"{root}: cells/{cell.id}/cell.json belongs to another cell than suite.lock.toml lists")
     ResultsFolder(root).read_traffic(cell.id)
 
 
@@ -126,10 +126,10 @@ def _status_rank(found: _FoundCell) -> tuple[int, int]:
 
 def _conflicts(cell_id: str, found: Sequence[_FoundCell]) -> Iterator[str]:
     # A process that died early did not write the hashes of its code.
-    told = [each for each in found if each.record.code]
-    for other in told[1:]:
-        if differing := _differing(told[0].record.code, other.record.code):
-            yield f"{told[0].store.root} and {other.store.root} ran other code: {', '.join(differing)}"
+    hashed = [each for each in found if each.record.code]
+    for other in hashed[1:]:
+        if differing := _differing(hashed[0].record.code, other.record.code):
+            yield f"{hashed[0].store.root} and {other.store.root} ran different code: {', '.join(differing)}"
             return
     finished = [each for each in found if each.record.has_result]
     for other in finished[1:]:
@@ -145,9 +145,9 @@ def _differing(left: Mapping[str, str], right: Mapping[str, str]) -> list[str]:
 def _difference(cell_id: str, left: _FoundCell, right: _FoundCell) -> str:
     """Describe the first difference between two results of a cell, except in times; "" if there is none."""
     for key in _FACTS:
-        mine, its = getattr(left.record, key), getattr(right.record, key)
-        if mine != its:
-            return f"{key} is {mine!r:.60} and {its!r:.60}"
+        one, two = getattr(left.record, key), getattr(right.record, key)
+        if one != two:
+            return f"{key} is {one!r:.60} and {two!r:.60}"
     for name in TABLES:
         tables = [each.store.read_cell_table(cell_id, name) for each in (left, right)]
         if what := _first_difference(*tables):
@@ -159,9 +159,9 @@ def _first_difference(left: pa.Table, right: pa.Table) -> str:
     if left.num_rows != right.num_rows:
         return f"{left.num_rows} and {right.num_rows} rows"
     for column in left.column_names:
-        mine, its = (table[column].to_pandas() for table in (left, right))
-        if column not in CLOCK_COLUMNS and not mine.equals(its):
-            row = int(((mine != its) & ~(mine.isna() & its.isna())).to_numpy().argmax())
+        one, two = (table[column].to_pandas() for table in (left, right))
+        if column not in CLOCK_COLUMNS and not one.equals(two):
+            row = int(((one != two) & ~(one.isna() & two.isna())).to_numpy().argmax())
             return f"{column} in row {row} is {left[column][row]} and {right[column][row]}"
     return ""
 

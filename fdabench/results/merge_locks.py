@@ -29,13 +29,14 @@ def suite_mismatches(first: LockedSuite, other: LockedSuite) -> list[str]:
     """Return the reasons why `other` does not contain results of the suite of `first`; empty if it does."""
     if other.lock.suite != first.lock.suite:
         return [f"{other.root}: holds results of the suite {other.lock.suite!r}, not {first.lock.suite!r}"]
-    mine, its = _settings(first.lock), _settings(other.lock)
-    told = [
-        f"{other.root}: {key} is {_format_value(its.get(key))}; in {first.root} it is {_format_value(mine.get(key))}"
-        for key in {**mine, **its}
-        if its.get(key) != mine.get(key)
+    expected, found = _settings(first.lock), _settings(other.lock)
+    differing = [
+        f"{other.root}: {key} is {_format_value(found.get(key))}; "
+        f"in {first.root} it is {_format_value(expected.get(key))}"
+        for key in {**expected, **found}
+        if found.get(key) != expected.get(key)
     ]
-    return told or _other_grid(first, other)
+    return differing or _other_grid(first, other)
 
 
 def merge_locks(locks: Sequence[SuiteLock]) -> SuiteLock:
@@ -54,7 +55,7 @@ def merge_locks(locks: Sequence[SuiteLock]) -> SuiteLock:
     for lock in locks:
         for cell in lock.cell:
             cells.setdefault(_without_seed(cell), {}).setdefault(cell.id, cell)
-    ordered = [cell for alike in cells.values() for cell in alike.values()]
+    ordered = [cell for copies in cells.values() for cell in copies.values()]
     seeds = list(dict.fromkeys(seed for lock in locks for seed in lock.seeds))
     changes: dict[str, object] = {"seeds": seeds, "cell": ordered}
     if seeds != first.seeds:
@@ -64,7 +65,7 @@ def merge_locks(locks: Sequence[SuiteLock]) -> SuiteLock:
     return first.with_changes(changes)
 
 
-def _settings(lock: SuiteLock) -> dict[str, Any]:
+def _settings(lock: SuiteLock) -> dict[str, object]:
     """All settings of a suite except its seeds, its cells and `_WRITTEN_BY`."""
     kept = lock.model_dump(exclude={*_WRITTEN_BY, *_JOINED}, exclude_unset=True, exclude_none=True)
     gate = _gate(lock)
@@ -88,9 +89,9 @@ def _other_overrides(lock: SuiteLock) -> list[str]:
 
 
 def _other_grid(first: LockedSuite, other: LockedSuite) -> list[str]:
-    mine, its = _grid(first.lock), _grid(other.lock)
-    only = [(first.root, mine[key]) for key in mine if key not in its]
-    only += [(other.root, its[key]) for key in its if key not in mine]
+    expected, found = _grid(first.lock), _grid(other.lock)
+    only = [(first.root, expected[key]) for key in expected if key not in found]
+    only += [(other.root, found[key]) for key in found if key not in expected]
     if not only:
         return []
     root, cell = only[0]
@@ -107,20 +108,20 @@ def _without_seed(cell: LockedCell) -> str:
     return json.dumps([cell.label, cell.reference, config], sort_keys=True)
 
 
-def _limits(locks: Sequence[SuiteLock], ordered: Sequence[str]) -> list[dict[str, Any]]:
+def _limits(locks: Sequence[SuiteLock], ordered: Sequence[str]) -> list[dict[str, object]]:
     """Each limit, with all cells that it applies to in any of the locks."""
     together = zip(*(_gate(lock)["limit"] for lock in locks), strict=True)
-    found = []
-    for alike in together:
-        ids = {cell_id for limit in alike for cell_id in limit["cells"]}
-        found.append({**alike[0], "cells": [cell_id for cell_id in ordered if cell_id in ids]})
-    return found
+    limits = []
+    for copies in together:
+        ids = {cell_id for limit in copies for cell_id in limit["cells"]}
+        limits.append({**copies[0], "cells": [cell_id for cell_id in ordered if cell_id in ids]})
+    return limits
 
 
-def _without_cells(limit: Mapping[str, Any]) -> dict[str, Any]:
+def _without_cells(limit: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in limit.items() if key != "cells"}
 
 
-def _format_value(value: Any) -> str:
+def _format_value(value: object) -> str:
     text = repr(value)
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."

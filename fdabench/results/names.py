@@ -2,19 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from fdabench.component_info import ComponentInfo
+from fdabench.cell_config import ComponentConfig, Scalar, TableValue
+from fdabench.component_info import PART_ROLES, ComponentInfo
 from fdabench.formatting import format_parameter
 
 FindInfo = Callable[[str, str], ComponentInfo]
 """The description of a component, given its role (`strategies`, `monitors`, ...) and its kind."""
 
-_UNSAID: Mapping[str, Mapping[str, Any]] = {"dirichlet": {"shares": "per-class", "min_samples": 1}}
+_DEFAULTS: Mapping[str, Mapping[str, Scalar]] = {"dirichlet": {"shares": "per-class", "min_samples": 1}}
 """Default values of partitions, which a name omits."""
 
 
-def strategy_family(table: Mapping[str, Any], info: FindInfo) -> str:
+def strategy_family(strategy: ComponentConfig, info: FindInfo) -> str:
     """Return the name of a strategy in the literature, such as NaiveFDA, LinearFDA or FedAdam.
 
     It is the label or the name that the strategy declares, in which the display names of its monitor and server replace
@@ -22,30 +22,25 @@ def strategy_family(table: Mapping[str, Any], info: FindInfo) -> str:
     name is named by its kind with a capital letter.
 
     Args:
-        table: the strategy of a cell's configuration, including `kind`.
+        strategy: the strategy of a cell.
         info: returns the description of a component, given its role and kind.
     """
-    kind = str(table["kind"])
-    own = info("strategies", kind)
+    own = info("strategies", strategy.kind)
     names = {
-        key: inner_info(str(value["kind"]), info).name or str(value["kind"]).capitalize()
-        for key, value in table.items()
-        if isinstance(value, Mapping) and "kind" in value
+        key: inner_info(component.kind, info).name or component.kind.capitalize()
+        for key, component in strategy.components.items()
     }
-    # A field that is not in the table is replaced by the empty string.
-    return (own.label or own.name or kind).format_map(defaultdict(str, names))
-
-
-_LABELED_ROLES = ("monitors", "servers", "triggers", "codecs", "corrections")
+    # A field that the strategy does not have is replaced by the empty string.
+    return (own.label or own.name or strategy.kind).format_map(defaultdict(str, names))
 
 
 def inner_info(kind: str, info: FindInfo) -> ComponentInfo:
     """Return the description of a component in a field of a strategy, such as a monitor or a server."""
-    found = (info(role, kind) for role in _LABELED_ROLES)
+    found = (info(role, kind) for role in PART_ROLES)
     return next((each for each in found if each != ComponentInfo()), ComponentInfo())
 
 
-def partition_name(table: Mapping[str, Any]) -> str:
+def partition_name(table: Mapping[str, TableValue]) -> str:
     """Return the kind of a partition, and its values that differ from the defaults.
 
     The first value and strings are written without their key, other numbers with it.
@@ -58,10 +53,10 @@ def partition_name(table: Mapping[str, Any]) -> str:
     """
     kind = str(table["kind"])
     values = [(key, value) for key, value in table.items() if key != "kind"]
-    unsaid = _UNSAID.get(kind, {})
-    said = [
+    defaults = _DEFAULTS.get(kind, {})
+    shown = [
         format_parameter(value) if i == 0 or isinstance(value, str) else f"{key}={format_parameter(value)}"
         for i, (key, value) in enumerate(values)
-        if key not in unsaid or unsaid[key] != value
+        if key not in defaults or defaults[key] != value
     ]
-    return f"{kind}({', '.join(said)})" if said else kind
+    return f"{kind}({', '.join(shown)})" if shown else kind

@@ -6,9 +6,9 @@ fields are the keys of the file, in its order. A key that a suite does not use h
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer
+from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema, model_validator
 
 from fdabench.cell_config import CellConfig, ConfigTable, MetricName
 from fdabench.component_info import ComponentInfo
@@ -86,6 +86,99 @@ class LockedNetwork(ConfigTable):
     shared: bool = False
 
 
+MAX_WORKERS_LISTED = 10_000
+_Bandwidth = Annotated[float, Field(gt=0, le=1e9)]
+_Latency = Annotated[float, Field(ge=0, le=1e6)]
+_Speed = Annotated[float, Field(gt=0, le=1e6)]
+
+
+def _as_list(value: object) -> object:
+    """One number stands for all workers."""
+    return value if isinstance(value, list) else [value]
+
+
+_NUMBERS = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}
+_OfEach = (
+    BeforeValidator(_as_list),
+    Field(min_length=1, max_length=MAX_WORKERS_LISTED),
+    WithJsonSchema(_NUMBERS, mode="validation"),
+)
+
+
+class ConstantTable(ConfigTable):
+    """Every step takes the mean time."""
+
+    kind: Literal["constant"]
+
+
+class LognormalTable(ConfigTable):
+    """The logarithm of a step time is normal."""
+
+    kind: Literal["lognormal"]
+    sigma: Annotated[float, Field(ge=0, le=5)]
+
+
+class ExponentialTable(ConfigTable):
+    """Step times are exponential."""
+
+    kind: Literal["exponential"]
+
+
+class ParetoTable(ConfigTable):
+    """Step times have a heavy tail."""
+
+    kind: Literal["pareto"]
+    alpha: Annotated[float, Field(gt=0, le=100)] = 1.5
+    cap: Annotated[float, Field(gt=1, le=1e6)] = 100.0
+
+
+class TraceTable(ConfigTable):
+    """Step times are drawn from measured ones."""
+
+    kind: Literal["trace"]
+    path: str
+
+
+StepTable = Annotated[
+    ConstantTable | LognormalTable | ExponentialTable | ParetoTable | TraceTable, Field(discriminator="kind")
+]
+
+
+class FleetTable(ConfigTable):
+    """Machines for which reports compute the time to the target.
+
+    Args:
+        name: the name of the fleet.
+        step: the law of step times. Default: every step takes the mean time.
+        speeds: the speed of each worker, or one number for all. Worker k has entry k modulo the length.
+        bandwidth_mbps: megabits per second of each worker's link, likewise.
+        latency_ms: milliseconds for one way, likewise.
+        shared: whether all workers share one channel.
+        sites: the number of sites that the workers are evenly divided into.
+        site_bandwidth_mbps: of the links between sites; only with `sites`.
+        site_latency_ms: of the links between sites; only with `sites`.
+    """
+
+    name: Annotated[str, Field(pattern=f"^{NAME}$")]
+    step: StepTable = ConstantTable(kind="constant")
+    speeds: Annotated[list[_Speed], *_OfEach] = Field(default=[1.0])
+    bandwidth_mbps: Annotated[list[_Bandwidth], *_OfEach]
+    latency_ms: Annotated[list[_Latency], *_OfEach] = Field(default=[0.0])
+    shared: bool = False
+    sites: Annotated[int, Field(ge=2, le=MAX_WORKERS_LISTED)] | None = None
+    site_bandwidth_mbps: _Bandwidth | None = None
+    site_latency_ms: _Latency | None = None
+
+    @model_validator(mode="after")
+    def _sites_are_whole(self) -> Self:
+        between = (self.site_bandwidth_mbps, self.site_latency_ms)
+        if self.sites is None and between != (None, None):
+            raise ValueError("site_bandwidth_mbps and site_latency_ms need sites, the number of sites")
+        if self.sites is not None and self.site_bandwidth_mbps is None:
+            raise ValueError("sites needs site_bandwidth_mbps, the bandwidth of the links between sites")
+        return self
+
+
 class SuiteLock(ConfigTable):
     """A suite as it was run.
 
@@ -101,6 +194,7 @@ class SuiteLock(ConfigTable):
         headline: the target at which strategies are compared first, if the suite sets it.
         convention: how bytes are counted; a key of `accounting.costs.CONVENTIONS`.
         network: networks on which reports show the time to accuracy, besides the built-in ones.
+        fleet: fleets on which reports show it as well.
         gate: margins and limits of `fdabench check`. Users may edit them, so `gate.compare.settings` validates them.
         components: the description that each component in use declares, by role and name in the registry.
         cell: the cells, in the order of the grid.
@@ -122,6 +216,7 @@ class SuiteLock(ConfigTable):
     comparison: Literal[">=", ">"]
     convention: ConventionName
     network: list[LockedNetwork] = Field(default=[])
+    fleet: list[FleetTable] = Field(default=[])
     gate: object = Field(default={})
     components: dict[str, dict[str, _Info]] = Field(default={})
     cell: list[LockedCell]

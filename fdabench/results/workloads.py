@@ -8,8 +8,8 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from fdabench.cell_config import Scalar, TableValue
 from fdabench.formatting import format_parameter
 from fdabench.results.flatten_keys import flatten_keys, varying_keys
 from fdabench.results.names import partition_name
@@ -21,11 +21,11 @@ _NOT_OF_IT = ("strategy", "optimizer", "seed", "budget", "eval")
 Strategies and seeds are compared within a workload. Budget and evaluation are the same in the whole suite.
 `workloads_of` explains when the local optimizer is part of the workload.
 """
-_IN_BASE = ("dataset", "model", "workers", "batch_size", "precision", "batchnorm_stats")
+_IN_BASE = ("dataset", "model", "workers", "batch_size", "precision", "batchnorm_stats", "participation.clients")
 """Keys that every title contains, as it contains the partition; precision and statistics only if not the default."""
 
-Flat = Mapping[str, Any]
-Table = Mapping[str, Any]
+Flat = Mapping[str, Scalar]
+Table = Mapping[str, TableValue]
 Key = tuple[str, str]
 
 
@@ -79,7 +79,7 @@ def workloads_of(cells: Sequence[LockedCell]) -> dict[str, Workload]:
     return {cell_id: found[key] for cell_id, key in keys.items()}
 
 
-def _rest(config: Table) -> dict[str, Any]:
+def _rest(config: Table) -> dict[str, TableValue]:
     return {key: value for key, value in config.items() if key not in _NOT_OF_IT}
 
 
@@ -104,16 +104,16 @@ def _keys(cells: Sequence[LockedCell], tables: Sequence[Table]) -> dict[str, Key
 def _titles(flats: Sequence[Flat]) -> list[tuple[str, str, str, str]]:
     """The head, the rest, the title without workers and the title without the partition, of each workload."""
     keys = [key for key in varying_keys(flats) if key not in _IN_BASE and not key.startswith("partition.")]
-    said = [{key: _format_setting(key, flat[key]) for key in keys if key in flat} for flat in flats]
-    titles = [_title(flat, more) for flat, more in zip(flats, said, strict=True)]
+    texts = [{key: _format_setting(key, flat[key]) for key in keys if key in flat} for flat in flats]
+    titles = [_title(flat, more) for flat, more in zip(flats, texts, strict=True)]
     same: dict[str, list[int]] = {}
     for i, (head, rest, *_) in enumerate(titles):
         same.setdefault(f"{head}, {rest}", []).append(i)
-    for alike in same.values():  # values that differ only in digits that a title omits
-        apart = varying_keys([flats[i] for i in alike])
-        for i in alike if len(alike) > 1 else ():
-            exact = {key: f"{key}={flats[i][key]!r}" for key in apart if key in flats[i]}
-            titles[i] = _title(flats[i], said[i] | exact)
+    for group in same.values():  # values that differ only in digits that a title omits
+        differing = varying_keys([flats[i] for i in group])
+        for i in group if len(group) > 1 else ():
+            exact = {key: f"{key}={flats[i][key]!r}" for key in differing if key in flats[i]}
+            titles[i] = _title(flats[i], texts[i] | exact)
     return titles
 
 
@@ -122,7 +122,8 @@ def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str, str]:
     precision, statistics = flat.get("precision", "fp32"), flat.get("batchnorm_stats", "local")
     model = f"{flat['model']}{'' if precision == 'fp32' else f' {precision}'}"
     data = f"{flat['dataset']} {model}{'' if statistics == 'local' else ' (averaged statistics)'}"
-    workers, batch = f"K={flat['workers']}", f"b={flat['batch_size']}"
+    clients = f" of {flat['participation.clients']}" if "participation.clients" in flat else ""
+    workers, batch = f"K={flat['workers']}{clients}", f"b={flat['batch_size']}"
     table = {key.removeprefix("partition."): v for key, v in flat.items() if key.startswith("partition.")}
     where = partition_name(table)
     whole = list(more.values())
@@ -136,16 +137,16 @@ def _title(flat: Flat, more: Mapping[str, str]) -> tuple[str, str, str, str]:
     )
 
 
-def _format_setting(key: str, value: Any) -> str:
+def _format_setting(key: str, value: Scalar) -> str:
     """The text of a setting in a title: `adam`, `lr=0.001`, `sampling=replacement`."""
     return str(value) if key.endswith(".kind") else f"{key.rpartition('.')[2]}={format_parameter(value)}"
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _hash(value: Any) -> str:
+def _hash(value: object) -> str:
     return hashlib.sha256(_json(value).encode()).hexdigest()[:12]
 
 

@@ -6,9 +6,10 @@ period. Each family has a color and a marker, and each variant has a shade, a li
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 from zlib import crc32
 
+from fdabench.cell_config import ComponentConfig
 from fdabench.results.names import FindInfo, inner_info
 from fdabench.style.contrast import blend
 
@@ -41,15 +42,15 @@ class PlotStyle:
         return {"*": 1.5, "P": 1.15, "X": 1.15}.get(self.marker, 1.0)
 
 
-def paint_of(table: Mapping[str, Any], info: FindInfo) -> Paint | None:
+def paint_of(strategy: ComponentConfig, info: FindInfo) -> Paint | None:
     """Return the color and marker that a strategy declares, or those of its monitor or server; None if none does.
 
     Args:
-        table: the strategy of a cell's configuration.
+        strategy: the strategy of a cell.
         info: returns the description of a component, given its role and kind.
     """
-    inner = [inner_info(str(part["kind"]), info) for part in table.values() if isinstance(part, Mapping)]
-    found = (each for each in (info("strategies", str(table["kind"])), *inner) if each.color)
+    inner = [inner_info(component.kind, info) for component in strategy.components.values()]
+    found = (each for each in (info("strategies", strategy.kind), *inner) if each.color)
     return next(((each.color, each.marker or "o") for each in found), None)
 
 

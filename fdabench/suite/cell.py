@@ -54,6 +54,7 @@ class Cell:
         where = partition_name(c.partition.to_table())
         precision = "" if c.precision == "fp32" else f" {c.precision}"
         statistics = "" if c.batchnorm_stats == "local" else " averaged-statistics"
-        workers = f"K={c.workers} b={c.batch_size} s{c.seed}"
+        clients = f" of {c.participation.clients}" if c.participation else ""
+        workers = f"K={c.workers}{clients} b={c.batch_size} s{c.seed}"
         what = f"{c.dataset} {c.model}{precision}{statistics}"
         return " | ".join(filter(None, (self.label, what, where, self.detail, workers)))

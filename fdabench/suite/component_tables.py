@@ -49,7 +49,7 @@ def require_one_of(table: BaseModel, first: str, second: str) -> None:
         raise ValueError(f"neither {first} nor {second} is given; add one of them")
 
 
-def _constant(value: Any) -> Any:
+def _constant(value: object) -> object:
     """Replace the name of a published rule for theta by its constant; return other values unchanged.
 
     The configuration of a cell contains the constant, so its id does not depend on the name.
@@ -62,7 +62,7 @@ def _constant(value: Any) -> Any:
     return value
 
 
-def _as_per_parameter(value: Any) -> Any:
+def _as_per_parameter(value: object) -> object:
     """Convert `theta = "balanced"` to `theta = { per_parameter = "balanced" }`."""
     return {"per_parameter": _constant(value)} if isinstance(value, str) else value
 
@@ -90,7 +90,7 @@ class ComponentTable(TomlTable):
     `make_component_table` creates one subclass for each kind.
     """
 
-    component: ClassVar[type[Any]]
+    component: ClassVar[type]
     registry: ClassVar[Registry]
 
     @model_validator(mode="after")
@@ -128,7 +128,7 @@ def _check_state(component: Any, registry: Registry) -> None:
 
 
 @cache
-def make_component_table(kind: str, cls: type[Any], registry: Registry) -> type[ComponentTable]:
+def make_component_table(kind: str, cls: type, registry: Registry) -> type[ComponentTable]:
     """Create the pydantic model of the table for one kind of component.
 
     Args:
@@ -172,13 +172,12 @@ def component_choice(kinds: Kinds, registry: Registry, default_kind: str | None 
         registry: where the components that their fields may name are looked up.
         default_kind: the kind of a table that has no key `kind`. Default: such a table is an error.
     """
-    # @cache requires hashable arguments; classes are hashable, but mypy does not accept type[Any] as Hashable
-    tables: list[Any] = [make_component_table(kind, cls, registry) for kind, cls in kinds.items()]  # type: ignore[arg-type]
+    tables: list[Any] = [make_component_table(kind, cls, registry) for kind, cls in kinds.items()]
     choice: Any = tables[0] if len(tables) == 1 else Annotated[reduce(or_, tables), Field(discriminator="kind")]
     return Annotated[choice, BeforeValidator(_as_table(kinds, default_kind))]
 
 
-def _as_table(kinds: Kinds, default_kind: str | None) -> Callable[[Any], Any]:
+def _as_table(kinds: Kinds, default_kind: str | None) -> Callable[[object], object]:
     """Create the function that converts the short forms of a component to a table with a full `kind`.
 
     The string `"adam-reddi"` becomes `{kind = "adam-reddi"}`, and `{preset = "reddi"}` becomes the kind whose
@@ -187,7 +186,7 @@ def _as_table(kinds: Kinds, default_kind: str | None) -> Callable[[Any], Any]:
     presets = {kind: info_of(cls).preset for kind, cls in kinds.items() if info_of(cls).preset}
     methods = [kind.removesuffix(f"-{preset}") for kind, preset in presets.items()]
 
-    def as_table(value: Any) -> Any:
+    def as_table(value: object) -> object:
         if isinstance(value, str):
             return {"kind": value}
         if isinstance(value, dict) and isinstance(value.get("preset"), str):

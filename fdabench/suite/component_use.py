@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, fields
 from fractions import Fraction
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Literal, Union, get_args, get_origin
 
 from fdabench.cell_config import CellConfig, ComponentConfig
-from fdabench.component_info import ComponentInfo
+from fdabench.component_info import PART_ROLES, STRATEGY_ROLES, ComponentInfo
 from fdabench.hyperparameters import SEED_TAG, STEPS_TAG, THRESHOLD_TAG
 from fdabench.registry.component_fields import ComponentField, component_fields
 from fdabench.registry.registry import Registry
@@ -20,20 +20,8 @@ from fdabench.suite.citations import unknown_references
 from fdabench.suite.component_tables import component_choice
 from fdabench.suite.schema import STRATEGY_OPTIONS, strategy_table
 
-ROLE_NAMES = (
-    "strategies",
-    "monitors",
-    "servers",
-    "triggers",
-    "codecs",
-    "corrections",
-    "optimizers",
-    "schedules",
-    "partitions",
-    "datasets",
-    "models",
-)
-INNER_ROLES = ("monitors", "servers", "triggers", "codecs", "corrections", "schedules")
+ROLE_NAMES = (*STRATEGY_ROLES, "optimizers", "schedules", "partitions", "datasets", "models")
+INNER_ROLES = (*PART_ROLES, "schedules")
 """Roles of components that are fields of other components."""
 PLAIN = (bool, int, float, str)
 # the table `runs` has a column for each field of these names, so their types are fixed
@@ -90,7 +78,7 @@ def check_component_usable(registry: Registry, role: str, name: str) -> None:
         raise TypeError("; ".join(faults))
     if role in ("datasets", "models"):
         return
-    cls: type[Any] = getattr(registry, role)[name]
+    cls: type = getattr(registry, role)[name]
     taken = {"kind", *(STRATEGY_OPTIONS if role == "strategies" else ())}
     for field in fields(cls):
         if field.name in taken:
@@ -128,12 +116,12 @@ def _check_member(member: ComponentField) -> None:
         raise TypeError(f"{said}: results take it for a number; give it another name, or the type float")
 
 
-def _unwrap_optional(hint: Any) -> Any:
+def _unwrap_optional(hint: object) -> object:
     """The type within `Annotated[type, ...]`; other types unchanged."""
     return get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
 
 
-def _is_plain(hint: Any) -> bool:
+def _is_plain(hint: object) -> bool:
     """Whether a TOML value can have this type: a number, a string, true or false, or None where the key is absent."""
     bare = _unwrap_optional(hint)
     if get_origin(bare) in (Union, UnionType):

@@ -32,7 +32,7 @@ def count_variants(value: Any) -> int:
     return 1
 
 
-def expand_lists(value: Any, place: KeyPath) -> Iterator[Variant]:
+def expand_lists(value: object, place: KeyPath) -> Iterator[Variant]:
     """Yield one variant for each combination of list entries; the last list varies fastest.
 
     Args:
@@ -51,7 +51,7 @@ def expand_lists(value: Any, place: KeyPath) -> Iterator[Variant]:
         yield Variant(value, {(): place})
 
 
-def _expand_table(table: Mapping[str, Any], place: KeyPath) -> Iterator[Variant]:
+def _expand_table(table: Mapping[str, object], place: KeyPath) -> Iterator[Variant]:
     choices = [list(expand_lists(entry, (*place, key))) for key, entry in table.items()]
     for chosen in product(*choices):
         named = list(zip(table, chosen, strict=True))

@@ -4,7 +4,7 @@ The lock file contains it. It affects no result, so it is not part of the config
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -53,7 +53,7 @@ class GateSettings(TomlTable):
     limit: list[Limit] = Field(default=[])
 
 
-def gate_to_lock(gate: GateSettings, cells: Sequence[Cell]) -> dict[str, Any]:
+def gate_to_lock(gate: GateSettings, cells: Sequence[Cell]) -> dict[str, object]:
     """The gate's entry in `suite.lock.toml`, in which each limit has the ids of the cells that it applies to."""
     limits = [{**_values(limit), "cells": [cell.id for cell in _chosen(limit, cells)]} for limit in gate.limit]
     return {**gate.model_dump(exclude={"limit"}, exclude_none=True), "limit": limits}
@@ -64,7 +64,7 @@ def unmatched_limits(gate: GateSettings, cells: Sequence[Cell]) -> list[str]:
     return [f"gate.limit.{i}: no cell matches" for i, limit in enumerate(gate.limit) if not _chosen(limit, cells)]
 
 
-def _values(limit: Limit) -> dict[str, Any]:
+def _values(limit: Limit) -> dict[str, object]:
     return limit.model_dump(include={"target", *_LIMITS}, exclude_none=True)
 
 

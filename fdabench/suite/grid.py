@@ -76,7 +76,7 @@ def check_excludes(raw: Any) -> ValidatedTables:
     return _check_all(raw, "exclude", _check_exclude)
 
 
-def _check_all(raw: Any, name: str, check: Check) -> ValidatedTables:
+def _check_all(raw: object, name: str, check: Check) -> ValidatedTables:
     """Expand the lists in each table of a kind and call `check` for each variant."""
     found = ValidatedTables([], [], [])
     for i, table in enumerate(raw if isinstance(raw, list) else []):
@@ -119,6 +119,11 @@ def _misfits(registry: Registry, table: Table, place: Callable[[str], KeyPath]) 
     if isinstance(workers, int) and workers > data.train_samples:
         said = f"{format_value(workers)} workers, but {name} has {data.train_samples} training samples"
         faults.append(Issue(place("workers"), said))
+    drawn = table.get("participation")
+    clients = drawn.get("clients") if isinstance(drawn, dict) else None
+    if isinstance(clients, int) and clients > data.train_samples:
+        said = f"{format_value(clients)} clients, but {name} has {data.train_samples} training samples"
+        faults.append(Issue(place("participation"), said))
     batch_size = table.get("batch_size")
     if isinstance(batch_size, int) and batch_size > data.train_samples:
         said = f"{format_value(batch_size)} samples, but {name} has {data.train_samples} training samples"

@@ -5,8 +5,8 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from fdabench.cell_config import ComponentConfig, Scalar, TableValue
 from fdabench.registry.component_fields import component_fields
 from fdabench.registry.registry import Registry
 from fdabench.results.flatten_keys import flatten_keys
@@ -21,8 +21,8 @@ SYMBOLS = {
     "optimizer.lr": "lr",
 }
 
-Table = Mapping[str, Any]
-Flat = dict[str, Any]
+Table = Mapping[str, TableValue]
+Flat = dict[str, Scalar]
 
 
 def labels(strategies: Sequence[Table], registry: Registry) -> list[str]:
@@ -41,16 +41,17 @@ def labels(strategies: Sequence[Table], registry: Registry) -> list[str]:
     """
     info = registry.info
     flat = [_flatten(table) for table in strategies]
-    families = [strategy_family(table, info) for table in strategies]
+    families = [strategy_family(ComponentConfig.from_table(table), info) for table in strategies]
+    names = [str(table.get("name") or "") for table in strategies]
     of_family: dict[str, list[Flat]] = defaultdict(list)
     of_name: dict[str, list[Flat]] = defaultdict(list)
-    for table, kin, values in zip(strategies, families, flat, strict=True):
-        (of_name[str(table["name"])] if table.get("name") else of_family[kin]).append(values)
+    for name, family, values in zip(names, families, flat, strict=True):
+        (of_name[name] if name else of_family[family]).append(values)
     found = [
         _label(name, values, of_name[name], info)
-        if (name := table.get("name"))
-        else _label(kin, values, of_family[kin], info, _added_parts(table, registry))
-        for table, kin, values in zip(strategies, families, flat, strict=True)
+        if name
+        else _label(family, values, of_family[family], info, _added_parts(table, registry))
+        for table, name, family, values in zip(strategies, names, families, flat, strict=True)
     ]
     return _make_unique(found, flat)
 
@@ -60,7 +61,7 @@ def _added_parts(table: Table, registry: Registry) -> list[str]:
 
     A field that takes one or two classes only, such as the server of FedAdam, belongs to the strategy itself.
     """
-    members = component_fields(registry.strategies[table["kind"]], registry)
+    members = component_fields(registry.strategies[str(table["kind"])], registry)
     return [
         f"{member.name}.kind"
         for member in members
@@ -100,7 +101,7 @@ def _make_unique(found: Sequence[str], flat: Sequence[Flat]) -> list[str]:
     return [f"{label} #{place + 1}" if place else label for label, place in zip(found, places, strict=True)]
 
 
-def _format_varying(key: str, value: Any, info: FindInfo) -> str:
+def _format_varying(key: str, value: Scalar, info: FindInfo) -> str:
     if key.endswith(".kind"):
         return inner_info(str(value), info).preset or str(value)
     text = f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,7 +1,6 @@
 """Selects cells by their settings, for the tables `[[exclude]]` and `[[gate.limit]]`."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from fdabench.cell_config import CellConfig
 from fdabench.suite.component_tables import TomlTable
@@ -24,7 +23,7 @@ class CellFilter(TomlTable):
     seed: int | None = None
 
 
-def cell_matches(config: CellConfig, keys: Mapping[str, Any]) -> bool:
+def cell_matches(config: CellConfig, keys: Mapping[str, object]) -> bool:
     """Whether a cell has all of the given values.
 
     Args:

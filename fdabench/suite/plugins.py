@@ -32,7 +32,7 @@ class PluginReference(NamedTuple):
     line: int
 
 
-def plugin_files(suite: Path, names: Any, lines: Mapping[KeyPath, int]) -> list[PluginReference]:
+def plugin_files(suite: Path, names: object, lines: Mapping[KeyPath, int]) -> list[PluginReference]:
     """The plug-ins that one suite file names.
 
     Values of the wrong type are skipped, because the validation of `Suite` reports them.

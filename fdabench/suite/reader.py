@@ -77,6 +77,7 @@ class LoadedSuite:
             comparison=suite.eval.comparison,
             convention=suite.accounting.convention,
             network=[LockedNetwork.from_table(network.model_dump()) for network in suite.network],
+            fleet=list(suite.fleet),
             gate=gate_to_lock(suite.gate, self.cells),
             components=locked_components(used, self.registry),
             cell=[cell.to_lock() for cell in self.cells],
@@ -120,6 +121,9 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:
     pairs = [(cell.config.model, cell.config.dataset) for cell in grid.cells]
     if unfit := [*_formatted(size_errors(grid.cells, registry), origins), *incompatible_pairs(pairs, registry)]:
         raise SuiteError(source, unfit)
+    if suite.accounting.convention == "ring" and any(cell.config.participation for cell in grid.cells):
+        wrong = "participation needs a server, which a ring does not have: choose paper, star or upload"
+        raise SuiteError(source, _formatted([Issue(("accounting", "convention"), wrong)], origins))
     notes = (*plugin_notes(registry), *grid.notes, *unmatched_limits(suite.gate, grid.cells))
     return LoadedSuite(suite, source, tuple(overrides), grid.cells, notes, registry)
 

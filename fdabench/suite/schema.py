@@ -18,6 +18,7 @@ from fdabench.engine.workers import BatchStatistics
 from fdabench.hyperparameters import NAME
 from fdabench.metrics import METRICS
 from fdabench.registry.registry import Registry
+from fdabench.results.suite_lock import FleetTable, TraceTable
 from fdabench.suite.component_tables import (
     MAX_EPOCHS,
     MAX_STEPS,
@@ -144,10 +145,26 @@ class Suite(TomlTable):
     eval: Eval
     accounting: Accounting = Accounting()
     network: Annotated[list[CustomNetwork], Field(max_length=MAX_LIST_ENTRIES)] = []
+    fleet: Annotated[list[FleetTable], Field(max_length=MAX_LIST_ENTRIES)] = []
     workload: Annotated[list[Raw], Field(min_length=1)]
     strategy: Annotated[list[Raw], Field(min_length=1)]
     exclude: list[Raw] = []
     gate: GateSettings = GateSettings()
+
+    @field_validator("fleet")
+    @classmethod
+    def _fleets_are_complete(cls, fleets: list[FleetTable]) -> list[FleetTable]:
+        names = [fleet.name for fleet in fleets]
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ValueError(f"two fleets have the name {twice[0]}; give each its own")
+        for fleet in fleets:
+            if isinstance(fleet.step, TraceTable):
+                # results may be moved, and the file of the trace would stay behind
+                raise ValueError(
+                    f"fleet {fleet.name}: a suite cannot have a trace; put the fleet into a file of its own and give "
+                    "that to report: fdabench report RESULTS --fleet FILE"
+                )
+        return fleets
 
     @model_validator(mode="after")
     def _limits_fit(self) -> Self:
@@ -156,6 +173,14 @@ class Suite(TomlTable):
                 known = ", ".join(f"{target:g}" for target in self.eval.targets) or "there are none"
                 raise ValueError(f"gate.limit.{i}.target: {limit.target:g} is not among eval.targets ({known})")
         return self
+
+
+class Participation(TomlTable):
+    """Clients that take turns: in each round `workers` of them train."""
+
+    clients: Count
+    choose: Literal["uniform", "samples"] = "uniform"
+    client_state: Literal["kept", "fresh"] = "kept"
 
 
 class Workload(TomlTable):
@@ -175,6 +200,21 @@ class Workload(TomlTable):
     averaging: Literal["uniform", "samples"] = "uniform"
     precision: Precision = "fp32"
     batchnorm_stats: BatchStatistics = "local"
+    participation: Participation | None = None
+
+    @model_validator(mode="after")
+    def _clients_suffice(self) -> Self:
+        drawn = self.participation
+        if drawn is not None and drawn.clients < self.workers:
+            raise ValueError(
+                f"participation: {drawn.clients} clients, but workers = {self.workers} of them train in each round"
+            )
+        if drawn is not None and self.averaging == "samples":
+            raise ValueError(
+                'averaging = "samples" does not go with participation, whose participants have equal weights; '
+                'participation.choose = "samples" draws clients in proportion to their samples'
+            )
+        return self
 
 
 @cache

@@ -16,7 +16,7 @@ from fdabench.validation.toml_text import KeyPath, format_value
 
 
 def format_validation_errors(
-    error: ValidationError, raw: Any, model: type[BaseModel], places: Mapping[KeyPath, KeyPath], kinds: Keys
+    error: ValidationError, raw: object, model: type[BaseModel], places: Mapping[KeyPath, KeyPath], kinds: Keys
 ) -> list[Issue]:
     """Create one issue for each error.
 
@@ -35,7 +35,7 @@ def format_validation_errors(
 
 
 def _issue(
-    detail: ErrorDetails, raw: Any, model: type[BaseModel], places: Mapping[KeyPath, KeyPath], kinds: Keys
+    detail: ErrorDetails, raw: object, model: type[BaseModel], places: Mapping[KeyPath, KeyPath], kinds: Keys
 ) -> Issue:
     """Convert one error of pydantic; arguments as in `format_validation_errors`."""
     path, error = _without_tags(detail["loc"], raw), detail["type"]

@@ -12,7 +12,7 @@ Keys = Mapping[str, Collection[str]]
 """Kind of component -> the keys of its table."""
 
 
-def properties_beside(loc: Loc, model: type[BaseModel]) -> dict[str, Any]:
+def properties_beside(loc: Loc, model: type[BaseModel]) -> dict[str, object]:
     """Return the keys that are allowed in the table of the last key of `loc`, with their schemas.
 
     Args:
@@ -20,7 +20,10 @@ def properties_beside(loc: Loc, model: type[BaseModel]) -> dict[str, Any]:
         model: the model that was validated.
     """
     schema = _schema(model)
-    properties: dict[str, Any] = _resolved(_node(loc[:-1], schema), schema).get("properties", {})
+    node = _resolved(_node(loc[:-1], schema), schema)
+    # a table that may be left out is a union of the table and null
+    tables = [node, *_options(node, schema)]
+    properties: dict[str, object] = next((table["properties"] for table in tables if "properties" in table), {})
     return properties
 
 
@@ -37,11 +40,11 @@ def kinds_at(loc: Loc, model: type[BaseModel]) -> Keys:
 
 
 @cache
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
+def _schema(model: type[BaseModel]) -> dict[str, object]:
     return model.model_json_schema()
 
 
-def _node(loc: Loc, schema: Any) -> Any:
+def _node(loc: Loc, schema: object) -> object:
     node = schema
     for step in loc:
         node = _child(node, step, schema)

@@ -28,7 +28,7 @@ _TOKEN = re.compile(
 )
 
 
-def format_toml(value: Any) -> str:
+def format_toml(value: object) -> str:
     """Format a value as TOML on one line.
 
     >>> format_toml({"kind": "dirichlet", "alpha": 0.5})
@@ -42,7 +42,7 @@ def format_toml(value: Any) -> str:
     return tomli_w.dumps({"_": value}).removeprefix("_ = ").rstrip("\n")
 
 
-def format_value(value: Any) -> str:
+def format_value(value: object) -> str:
     """Format a value as TOML for a message, truncated to `MAX_SHOWN` characters.
 
     This never raises: a value that TOML cannot represent is formatted by `repr`.
@@ -145,7 +145,7 @@ def _statements(text: str) -> Iterator[_Statement]:
         yield _Statement(text[start:].strip(), first_line, elements)
 
 
-def _header_path(parsed: Mapping[str, Any], sizes: dict[KeyPath, int]) -> KeyPath:
+def _header_path(parsed: Mapping[str, object], sizes: dict[KeyPath, int]) -> KeyPath:
     """Return the path of the table that the header `[a.b]` or `[[a.b]]` begins.
 
     Args:
@@ -165,7 +165,7 @@ def _header_path(parsed: Mapping[str, Any], sizes: dict[KeyPath, int]) -> KeyPat
     return path
 
 
-def _paths(value: Any, above: KeyPath = ()) -> Iterator[KeyPath]:
+def _paths(value: object, above: KeyPath = ()) -> Iterator[KeyPath]:
     """Yield the path of every value in a nested value, outer values first."""
     if above:
         yield above

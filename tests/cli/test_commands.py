@@ -15,6 +15,7 @@ import typer
 
 from fdabench import __version__
 from fdabench.accounting.costs import CONVENTIONS
+from fdabench.accounting.fleets import FLEETS
 from fdabench.accounting.network_time import NETWORKS
 from fdabench.cli.main import app
 from fdabench.codecs import CODECS
@@ -46,6 +47,7 @@ LISTED: dict[str, Any] = {
     "partitions": PARTITIONS,
     "conventions": CONVENTIONS,
     "networks": NETWORKS,
+    "fleets": FLEETS,
 }
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 

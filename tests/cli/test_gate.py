@@ -55,7 +55,7 @@ def test_a_change_is_shown_explained_and_refused_until_it_is_accepted(
     assert row.startswith("fail     fda linear theta=0.3 | digits mlp | dirichlet(1) | K=2 b=32  ")
     assert ": more than allowed (0 %); syncs happen at other steps" in row
     (run,) = re.findall(r"  ([0-9a-f]{12})  ", row)
-    assert f"look: fdabench show {Path(finished.results).as_posix()} {run}" in said.stderr
+    assert f"inspect: fdabench show {Path(finished.results).as_posix()} {run}" in said.stderr
     assert here("show", finished.results, run).exit_code == 0
     assert any(
         re.search(r": sync 2: step (\d+) -> (\d+), estimate 0\.3\d+ -> 0\.3\d+ \(theta 0\.3\)", x) for x in lines
@@ -202,7 +202,7 @@ def test_what_is_better_is_kept_by_accepting_it(here: InProcess, saved: Path, fi
     saved.write_text(re.sub(r'(cell = "fda[^\n]*seed = .*?bytes_total = )(\d+)', r"\g<1>9\2", saved.read_text()))
     said = here("check", finished.results, "--baseline", saved)
     assert said.exit_code == 0
-    assert "to keep what is better: fdabench baseline accept" in said.stderr
+    assert "to keep the improvement: fdabench baseline accept" in said.stderr
 
 
 def test_limits_of_the_suite_and_a_new_one_at_the_next_run_without_running_again(here: InProcess) -> None:

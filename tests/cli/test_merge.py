@@ -174,7 +174,7 @@ def test_other_numbers_of_the_same_cell_are_refused_by_name(copies: Any, here: I
         r"evals: test_accuracy in row 1 is [\d.]+ and 0\.5",
         accuracy,
     )
-    assert re.match(rf"cell {second} \(LinearFDA\): two and whole ran other code: .*engine", code)
+    assert re.match(rf"cell {second} \(LinearFDA\): two and whole ran different code: .*engine", code)
     assert not Path("joined").exists()
 
 
@@ -199,7 +199,7 @@ def test_all_damaged_or_foreign_folders_are_reported_at_once_and_nothing_is_writ
     damaged, mixed, missing, targets, suite = said.stderr.splitlines()
     assert damaged.startswith("fdabench: two/cells/")
     assert "rounds.parquet: not a readable Parquet file" in damaged
-    assert mixed.endswith("cell.json is of another cell than suite.lock.toml says")
+    assert mixed.endswith("cell.json belongs to another cell than suite.lock.toml lists")
     assert missing.startswith("nowhere: no results here")
     assert targets == "other: targets is [0.4, 0.99]; in one it is [0.3, 0.99]"
     assert suite == "strange: holds results of the suite 'huge', not 'tiny'"
@@ -235,8 +235,8 @@ def test_a_lock_that_makes_no_sense_is_refused(copies: Any, here: InProcess, dam
     [
         (["one", "-o", "joined"], "merge: 1 results folder given; give two or more"),
         (["one", "two"], "merge: no new folder is given"),
-        (["one", "two", "-o", "two"], "two: is there already; a merge goes into a new folder"),
-        (["one", "two", "-o", "tiny.toml"], "tiny.toml: is there already"),
+        (["one", "two", "-o", "two"], "two: already exists; name a new folder"),
+        (["one", "two", "-o", "tiny.toml"], "tiny.toml: already exists"),
         (["one", "two", "-o", "tiny.toml/joined"], "tiny.toml/joined: cannot be written"),
     ],
 )

@@ -123,11 +123,12 @@ def test_tables_and_records_of_another_cell_are_refused(stopped: Any, here: Path
         shutil.copy(its / name, mine / name)
         said = say("compare", RESULTS, stopped.folder / RESULTS)
         assert said.exit_code == 2, name
-        assert f"{mine / name}: it is of the cell {stopped.other!r}, and stands in the folder of" in said.stderr
+        fault = f"belongs to the cell {stopped.other!r}, but is in the folder of"
+        assert f"{mine / name}: the {'record' if name == 'cell.json' else 'table'} {fault}" in said.stderr
         (mine / name).write_bytes(before)
     record = json.loads((mine / "cell.json").read_bytes())
     (mine / "cell.json").write_text(json.dumps({**record, "id": "../../x"}))
-    with pytest.raises(ResultError, match=r"it is of the cell '\.\./\.\./x'"):
+    with pytest.raises(ResultError, match=r"the record belongs to the cell '\.\./\.\./x'"):
         store.read_record(stopped.done)
 
 

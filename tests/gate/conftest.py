@@ -9,7 +9,7 @@ import pytest
 from fdabench.gate.baseline.model import ResultsSummary, RunSummary
 from fdabench.gate.baseline.snapshot import summarize_results
 from fdabench.gate.compare.check import check
-from fdabench.gate.compare.settings import DEFAULTS
+from fdabench.gate.compare.settings import GateConfig
 from fdabench.gate.compare.verdict import CheckResult
 from fdabench.results.load import load
 from support.gate_runs import CodeChange, make_snapshot
@@ -33,6 +33,6 @@ def compared() -> Callable[..., CheckResult]:
 
     def compare(before: Sequence[RunSummary], after: Sequence[RunSummary], **gate: Any) -> CheckResult:
         new = make_snapshot(after)
-        return check(make_snapshot(before), new, {**DEFAULTS, **gate}, new, "before")
+        return check(make_snapshot(before), new, GateConfig(**gate), new, "before")
 
     return compare

@@ -120,7 +120,7 @@ def test_a_reason_and_whole_results_are_asked_for(three: ResultsSummary) -> None
     with pytest.raises(UsageError, match="--reason is empty"):
         accept(new_baseline(three, ""), three, "  ", "")
     for refused in (replace(three, unfinished={"x": UnfinishedRun("x", "x s0", "failed")}), replace(three, runs=())):
-        with pytest.raises(UsageError, match="without a result"):
+        with pytest.raises(UsageError, match="needs a result for every cell"):
             new_baseline(refused, "")
 
 

@@ -47,10 +47,10 @@ def test_another_theta_is_paired_reported_and_keeps_the_gate_closed(compared: Co
     assert (checked.missing, checked.added, checked.exit_code, checked.status) == ((), (), 4, "changed")
     assert verdict_line(checked) == "2 runs compared: pass; 3 changed settings, not judged"
     assert head(checked) == [changed.text, "unchanged: fedavg (2 runs)"]
-    accepted = "if this is meant: fdabench baseline accept out/x --baseline 'b c.toml' --reason \"...\""
+    accepted = "if this is intended: fdabench baseline accept out/x --baseline 'b c.toml' --reason \"...\""
     known = replace(checked, results="out/x", baseline="b c.toml")
     assert hints(known) == [accepted]
-    assert accepted.removeprefix("if this is meant: ") in pr_comment(known)
+    assert accepted.removeprefix("if this is intended: ") in pr_comment(known)
     assert changed.text in junit(known, "2026-11-23T12:50:39").replace("&gt;", ">")
     (line,) = annotations(known)
     assert line.startswith("::error title=fdabench%3A settings changed::fda linear, theta 1 -> 0.6: 3 runs, ")
@@ -70,7 +70,7 @@ def test_a_regression_beside_changed_settings_fails(compared: Compare) -> None:
 
 def test_where_all_settings_changed_the_changes_are_counted(compared: Compare) -> None:
     checked = compared(runs(1.0), runs(0.6))
-    assert (checked.exit_code, verdict_line(checked)) == (4, "nothing to judge; 3 changed settings, not judged")
+    assert (checked.exit_code, verdict_line(checked)) == (4, "nothing to compare; 3 changed settings, not judged")
 
 
 def test_the_fewest_settings_and_the_nearest_numbers_are_paired() -> None:
@@ -134,7 +134,7 @@ def test_a_failed_run_is_reported_with_the_line_that_raised(compared: Compare) -
     assert annotations(checked)[0] == f"::error file=kamp.py,line=21,title=fdabench%3A kamp::{sentence.line}"
     for text in (pr_comment(checked), junit(checked, "2026-11-23T12:50:39")):
         assert "kamp.py:21: NameError: no 'x'" in text
-    assert hints(checked) == ["look: fdabench show out abc"]
+    assert hints(checked) == ["inspect: fdabench show out abc"]
     assert (checked.exit_code, verdict_line(checked)) == (4, "1 run compared: pass; 1 missing")
 
 
@@ -195,4 +195,4 @@ def test_a_cost_of_another_environment_says_why_it_cannot_be_judged(compared: Co
     (sentence,) = sentences(checked)
     assert sentence.text.startswith("+2.3 % bytes in 1 of 1 cell of another environment (1 inconclusive)")
     (row,) = cell_rows(checked)
-    assert row.facts[0].startswith("bytes 88.0 kB -> 90.0 kB (+2.3 %): the noise is not known: it takes more seeds")
+    assert row.facts[0].startswith("bytes 88.0 kB -> 90.0 kB (+2.3 %): the noise is unknown: more seeds are needed")

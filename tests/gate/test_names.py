@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fdabench.cell_config import CellConfig
 from fdabench.gate.baseline.keys import cell_key
 
 CONFIG: dict[str, Any] = {
@@ -25,6 +26,10 @@ CONFIG: dict[str, Any] = {
 }
 
 
+def key(table: dict[str, Any]) -> str:
+    return cell_key(CellConfig.from_table(table))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -41,16 +46,16 @@ CONFIG: dict[str, Any] = {
     ids=lambda change: next(iter(change)),
 )
 def test_each_setting_of_a_workload_is_a_cell_of_its_own(change: dict[str, Any]) -> None:
-    assert cell_key({**CONFIG, **change}) != cell_key(CONFIG)
+    assert key({**CONFIG, **change}) != key(CONFIG)
 
 
 def test_the_seed_is_not_in_the_name() -> None:
-    assert cell_key({**CONFIG, "seed": 1}) == cell_key(CONFIG)
+    assert key({**CONFIG, "seed": 1}) == key(CONFIG)
 
 
 def test_values_other_than_the_defaults_are_shown() -> None:
-    assert cell_key(CONFIG).startswith("synchronous | digits mlp | dirichlet(0.1) | K=4 b=32 #")
-    changed = cell_key({**CONFIG, "sampling": "replacement", "averaging": "samples"})
+    assert key(CONFIG).startswith("synchronous | digits mlp | dirichlet(0.1) | K=4 b=32 #")
+    changed = key({**CONFIG, "sampling": "replacement", "averaging": "samples"})
     assert changed.startswith(
         "synchronous | digits mlp | dirichlet(0.1) | K=4 b=32 sampling=replacement averaging=samples #"
     )

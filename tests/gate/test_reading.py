@@ -15,7 +15,7 @@ from fdabench.gate.baseline.model import ResultsSummary, Sync
 from fdabench.gate.baseline.read import read_baseline
 from fdabench.gate.baseline.write import dumps, new_baseline
 from fdabench.gate.compare.check import check
-from fdabench.gate.compare.settings import DEFAULTS
+from fdabench.gate.compare.settings import GateConfig
 from support.gate_runs import make_run, make_snapshot
 
 Refused = Callable[[str], str]
@@ -98,7 +98,7 @@ def test_each_error_is_reported_with_its_place(text: str, refused: Refused, was:
 
 def test_all_errors_are_reported_at_once_and_of_hundreds_the_first(text: str, refused: Refused) -> None:
     said = refused(text.replace("syncs = 2", "syncs = -2"))
-    assert said.splitlines()[0] == "b.toml: not as fdabench wrote it: 2 faults"
+    assert said.splitlines()[0] == "b.toml: not a baseline that fdabench wrote: 2 faults"
     assert len(said.splitlines()) == 3
     many = refused(re.sub(r"\b(syncs|steps|seed|bytes_[mos]\w+|bytes_total|num_parameters) = \d+", r"\1 = 'x'", text))
     assert many.splitlines()[0].endswith("16 faults")
@@ -110,7 +110,7 @@ def test_a_file_that_lost_its_last_runs_is_no_smaller_baseline(text: str, refuse
     lines = text.splitlines(keepends=True)
     (last,) = [line for line in lines if 'id = "a 1"' in line]
     told = refused(text.replace(last, ""))
-    assert "end: it says runs = 2, but the file has 1 run: the file was cut or merged" in told
+    assert "end: it states runs = 2, but the file has 1 run: the file was cut or merged" in told
     start = text.index("convention")
     assert {refused(text[:end]).split(":")[0] for end in range(start, len(text) - 1)} == {"b.toml"}
 
@@ -140,7 +140,7 @@ def test_no_value_ends_in_a_traceback(two: ResultsSummary, text: str, tmp_path: 
                 table[key] = nonsense
                 (tmp_path / "b.toml").write_text(tomli_w.dumps(whole))
                 try:
-                    check(read_baseline(tmp_path / "b.toml").snapshot, two, DEFAULTS, two, "b.toml")
+                    check(read_baseline(tmp_path / "b.toml").snapshot, two, GateConfig(), two, "b.toml")
                     read_all_the_same += 1
                 except NotComparedError:
                     pass

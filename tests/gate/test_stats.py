@@ -8,11 +8,12 @@ from scipy import stats
 
 from fdabench.gate.compare.noisy import check_noisy_metrics
 from fdabench.gate.compare.samples import MetricLosses
+from fdabench.gate.compare.settings import GateConfig
 from fdabench.gate.compare.stats import Losses, holm, moderated_t, suite_wide_test
 from fdabench.gate.compare.verdict import Finding, SuiteWideTest, Verdict
 
 CELLS, SD, MARGIN = 24, 0.003, 0.005
-GATE = {"accuracy_margin": MARGIN, "cost_margin": 0.05, "one_seed_margins": 10.0}
+GATE = GateConfig(accuracy_margin=MARGIN)
 Judged = tuple[list[Finding], list[SuiteWideTest]]
 Simulated = Callable[..., list[Judged]]
 
@@ -232,7 +233,7 @@ def test_cells_that_lost_exactly_the_same_are_reported_together() -> None:
 
 def test_a_margin_of_nothing_divides_by_nothing() -> None:
     sample = MetricLosses("a", "bytes_total", np.full(3, 0.1), 1.0, 1.1)
-    (finding,), _ = check_noisy_metrics([sample], {**GATE, "cost_margin": 0.0})
+    (finding,), _ = check_noisy_metrics([sample], GATE.model_copy(update={"cost_margin": 0.0}))
     assert finding.verdict == Verdict.fail
 
 

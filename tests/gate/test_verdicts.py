@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 
 from fdabench.errors import NotComparedError
 from fdabench.gate.baseline.model import RunSummary, Sync, UnfinishedRun
 from fdabench.gate.compare.check import check, check_limits
 from fdabench.gate.compare.first_difference import first_differing_sync
-from fdabench.gate.compare.settings import DEFAULTS
+from fdabench.gate.compare.settings import GateConfig, LimitConfig, read_gate_settings
 from fdabench.gate.compare.verdict import CheckResult, Finding, Verdict
+from support.digits_results import make_lock
 from support.gate_runs import make_run, make_snapshot
 
 Compare = Callable[..., CheckResult]
@@ -146,10 +149,10 @@ def test_a_regression_is_reported_even_where_runs_are_missing(compared: Compare)
 def test_a_cell_without_a_result_closes_the_gate() -> None:
     before = make_snapshot(cells(1))
     after = replace(before, unfinished={"9": UnfinishedRun("cell 9", "cell 9 s0", "failed")})
-    assert check(before, after, DEFAULTS, after, "b.toml").exit_code == 4
+    assert check(before, after, GateConfig(), after, "b.toml").exit_code == 4
     gone = UnfinishedRun("cell 0", "cell 0 s0", "lost")
     lost = replace(before, runs=before.runs[1:], unfinished={before.runs[0].id: gone})
-    assert check(before, lost, DEFAULTS, lost, "b.toml").missing == (gone,), "told once, with its state"
+    assert check(before, lost, GateConfig(), lost, "b.toml").missing == (gone,), "told once, with its state"
 
 
 def test_nothing_in_common_is_no_comparison_and_says_why() -> None:
@@ -170,7 +173,7 @@ def test_nothing_in_common_is_no_comparison_and_says_why() -> None:
         ),
     ):
         with pytest.raises(NotComparedError) as raised:
-            check(before, after, DEFAULTS, after, "b.toml")
+            check(before, after, GateConfig(), after, "b.toml")
         assert str(raised.value) == f"b.toml and {after.suite} have no cell in common{why}"
 
 
@@ -185,11 +188,22 @@ def test_limits_hold_for_every_run_of_their_cells() -> None:
         ({"target": 0.9, "max_bytes_to_target": 44_000.0, "max_steps_to_target": 49.0}, 5),
         ({"target": 0.95, "max_bytes_to_target": 44_000.0}, 5),
     ):
-        checked = check_limits(own, {**DEFAULTS, "limit": [{**limit, **keys}]})
+        checked = check_limits(own, GateConfig.model_validate({"limit": [{**limit, **keys}]}))
         assert len(checked.failures) == broken, keys
         assert checked.exit_code == (1 if broken else 0)
     with pytest.raises(NotComparedError, match="nothing to compare with"):
-        check_limits(own, DEFAULTS)
+        check_limits(own, GateConfig())
+
+
+def test_a_limit_without_the_target_that_it_needs_is_refused_with_its_line(tmp_path: Path) -> None:
+    """`fdabench run` writes none; a person may have deleted the line."""
+    limit = {"cells": ["a"], "max_bytes_to_target": 9.0}
+    path = tmp_path / "suite.lock.toml"
+    path.write_text(tomli_w.dumps({"gate": {"limit": [limit]}}), encoding="utf-8")
+    with pytest.raises(NotComparedError, match=r"suite\.lock\.toml:\d+: gate\.limit\.0: target is missing"):
+        read_gate_settings(make_lock([], gate={"limit": [limit]}), path)
+    settings = read_gate_settings(make_lock([], gate={"limit": [{**limit, "target": 0.9}]}), path)
+    assert settings == GateConfig(limit=[LimitConfig(cells=["a"], target=0.9, max_bytes_to_target=9.0)])
 
 
 def test_a_limit_that_is_for_no_cell_is_broken() -> None:
@@ -197,7 +211,7 @@ def test_a_limit_that_is_for_no_cell_is_broken() -> None:
     own = make_snapshot(cells(1))
     idle = {"cells": [], "strategy": "fdaa", "max_bytes": 9.0}
     kept = {"cells": [run.id for run in own.runs], "max_bytes": 1e9}
-    (failure,) = check_limits(own, {**DEFAULTS, "limit": [kept, idle]}).failures
+    (failure,) = check_limits(own, GateConfig.model_validate({"limit": [kept, idle]})).failures
     assert (failure.cell, failure.before) == ("gate.limit.1", 'strategy = "fdaa", max_bytes = 9.0')
     assert (failure.after, failure.note) == (0, "no cell matches")
 

@@ -46,7 +46,7 @@ def test_margins_within_one_evaluation_are_a_caveat(tmp_path: Path) -> None:
 def test_a_target_chosen_after_the_runs_is_a_caveat(results_of: Callable[..., Results]) -> None:
     said = "\n".join(find_caveats(combine_results([results_of(reference="", seeds=(0,))])))
     assert "was chosen after the runs: the highest that 4 of 5 strategies reached" in said
-    assert "eval.headline names one beforehand" in said
+    assert "eval.headline sets it before the runs" in said
 
 
 def test_a_target_that_the_reference_chose_is_no_caveat(results_of: Callable[..., Results]) -> None:
@@ -58,8 +58,8 @@ def test_two_thetas_are_a_note_and_one_or_three_are_not(tmp_path: Path) -> None:
         cells = [cell(f"LinearFDA θ={theta:g}", [(10, 0.5, 1), (20, HIT, 1)], 0, theta) for theta in values]
         return caveats_of(tmp_path / str(len(values)), *cells)
 
-    assert "No figure shows what theta costs: that takes 3 values of it, and here are 2." in thetas(1.0, 2.0)
-    assert "No figure shows what theta costs" not in thetas(1.0) + thetas(1.0, 2.0, 3.0)
+    assert "No figure shows the cost against theta: it needs 3 values of theta, and there are 2." in thetas(1.0, 2.0)
+    assert "No figure shows the cost against theta" not in thetas(1.0) + thetas(1.0, 2.0, 3.0)
 
 
 @pytest.mark.parametrize(("comparison", "rule"), [(">=", "at or above it"), (">", "above it")])

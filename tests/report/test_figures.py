@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from fdabench.analysis.data import ReportData, combine_results
+from fdabench.cell_config import ComponentConfig
 from fdabench.registry.registry import BUILT_IN
 from fdabench.report.figures import PLOTS
 from fdabench.report.figures.canvas import number_axis
@@ -82,7 +83,7 @@ def test_no_two_strategies_share_a_color_or_a_marker() -> None:
 )
 def test_families(strategy: str, monitor: str, family: str) -> None:
     table = {"kind": strategy} | ({"monitor": {"kind": monitor}} if monitor else {})
-    assert strategy_family(table, BUILT_IN.info) == family
+    assert strategy_family(ComponentConfig.from_table(table), BUILT_IN.info) == family
 
 
 def laid_out(plot: FigureSpec, data: ReportData) -> Figure:

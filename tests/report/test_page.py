@@ -82,7 +82,7 @@ def test_the_conclusion_comes_first_then_the_caveats_the_table_and_the_figure(pa
         text.index(words)
         for words in (
             "95 %: FedAvg",
-            "have not run to the end",
+            "have no result yet",
             "Geometric means over the seeds that reached",
             "down and left is better",
             "Accuracy of the mean of the workers' models",

@@ -71,7 +71,7 @@ def test_nothing_differs_from_the_protocol_but_what_a_suite_is_there_to_show(pat
     told = {
         part
         for cell in read_suite(path).cells
-        for part in protocol_differences(cell.config.to_dict(), cell.label).split(", ")
+        for part in protocol_differences(cell.config, cell.label).split(", ")
         if part
     }
     assert told <= allowed
@@ -94,4 +94,4 @@ def test_fedopt_has_the_papers_1001_epochs(name: str, strategy: str) -> None:
 def test_another_growth_rate_of_a_densenet_is_a_note() -> None:
     (cell, *_) = cells("cifar10-densenet121")
     changed = cell.config.with_changes({"optimizer": {**cell.config.optimizer.to_table(), "lr": 0.01}})
-    assert protocol_differences(changed.to_dict(), cell.label) == f"optimizer.lr = 0.01, {IMAGES}"
+    assert protocol_differences(changed, cell.label) == f"optimizer.lr = 0.01, {IMAGES}"

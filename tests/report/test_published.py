@@ -9,6 +9,7 @@ import pytest
 
 from fdabench.analysis.data import combine_results
 from fdabench.analysis.published import Comparison, compare_with_published
+from fdabench.cell_config import ComponentConfig
 from fdabench.published.results import KINDS, STRATEGIES, PublishedResult, published, published_name
 from fdabench.registry.registry import BUILT_IN
 from fdabench.report.build import build_report
@@ -100,7 +101,7 @@ def test_a_published_strategy_is_recognized_by_kinds_that_are_built_in() -> None
     for name, (strategy, monitor) in KINDS.items():
         assert published_name(strategy, monitor) == name
         table = {"kind": strategy} | ({"monitor": {"kind": monitor}} if monitor else {})
-        assert strategy_family(table, BUILT_IN.info) == name
+        assert strategy_family(ComponentConfig.from_table(table), BUILT_IN.info) == name
     assert {each.axes.strategy for each in published()} - set(KINDS) == {"GM(max)"}
 
 

@@ -184,7 +184,7 @@ def test_profiles_are_drawn_from_eight_pairs_on(full: Results, results_of: Calla
 
 def test_a_sweep_that_is_too_short_says_so_on_the_page(full: Results, nothing: Results) -> None:
     why = absence_sweep(combine_results([full]))
-    assert why.endswith("drawn from 3 thetas of one strategy on one workload on; here are 1.")
+    assert why.endswith("drawn from 3 or more thetas of one strategy on one workload; there are 1.")
     assert absence_sweep(combine_results([nothing])) == ""
 
 

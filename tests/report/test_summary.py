@@ -40,7 +40,7 @@ def test_a_strategy_that_never_reached_the_target_has_a_lower_limit_only(full: R
     assert re.search(r"0 of 6 runs +at least \d[\d.]* times as many", line)
     assert line.endswith("never")
     assert "[" not in line
-    assert "99.9 % was reached by nobody" in text
+    assert "99.9 % was reached by no run" in text
 
 
 def test_no_bound_has_an_interval_around_it(full: Results) -> None:
@@ -80,7 +80,7 @@ def test_cells_without_a_result_are_reported(full: Results) -> None:
     text = closing_summary(full)
     assert "2 cells diverged (counted as missed): NaiveFDA θ=1" in text
     assert "2 cells failed (left out): LinearFDA θ=1" in text
-    assert "2 cells not run to the end (left out): SketchFDA θ=1" in text
+    assert "2 cells without a result yet (left out): SketchFDA θ=1" in text
 
 
 def test_one_seed(results_of: Build) -> None:
@@ -91,8 +91,8 @@ def test_one_seed(results_of: Build) -> None:
 
 def test_the_summary_says_that_no_target_was_reached(results_of: Build) -> None:
     lines = closing_summary(results_of(targets=(0.9995,), seeds=(0,))).splitlines()
-    assert lines[0].startswith("Nobody reached 99.95 % (the only target).")
-    assert lines[1] == "Best accuracy and bytes in all (400 steps for all)"
+    assert lines[0].startswith("No strategy reached 99.95 % (the only target).")
+    assert lines[1] == "Best accuracy and total bytes (400 steps for all)"
     assert lines[2].startswith("  Synchronous")
     assert len(lines) == 8
 
@@ -114,7 +114,7 @@ def test_another_convention_is_named(results_of: Build) -> None:
 def test_nothing_has_run(nothing: Results) -> None:
     text = closing_summary(nothing)
     assert text.startswith("No cell of nothing has a result yet.")
-    assert "18 cells not run to the end" in text
+    assert "18 cells without a result yet" in text
 
 
 @pytest.mark.parametrize("targets", [(0.9, 0.95), (), (0.9995,)])

@@ -58,7 +58,7 @@ def test_a_workload_that_stays_below_the_headline_target_is_shown_at_its_own(ful
     hits = full.hits.assign(reached=~is_hard & (target <= high) | is_hard & (target == low))
     data = combine_results([replace(full, hits=hits, lock=full.lock.with_changes({"headline": high}))])
     assert set(data.at_suite_target["target"]) == {high}
-    assert data.apart("full", hard) == "to 90 %: nobody reached 99.9 %"
+    assert data.apart("full", hard) == "to 90 %: no strategy reached 99.9 %"
     shown = data.at_workload_target.groupby("workload")["target"].unique().map(list)
     assert shown.drop(hard).map(lambda targets: targets == [high]).all()
     assert shown[hard] == [low]
@@ -130,16 +130,16 @@ def test_cells_table_has_every_cell(built: Built) -> None:
 def test_caveats_are_found(full: Results) -> None:
     text = "\n".join(find_caveats(combine_results([full])))
     for words in (
-        "have not run to the end",
-        "Failed, and missing everywhere: LinearFDA θ=1",
+        "have no result yet",
+        "Failed, and left out: LinearFDA θ=1",
         "ValueError: digits.csv is empty",
         "2 cells diverged",
         "Few seeds",
-        "Nobody reached 99.9 % on digits mlp",
+        "No strategy reached 99.9 % on digits mlp",
         "Unequal hit rates",
         "Local optimizers differ",
         "cells differ in torch (2.10.0, 2.9.0)",
-        "does not say how values were chosen",
+        "does not state how values were chosen",
     ):
         assert words in text, words
 

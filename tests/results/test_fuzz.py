@@ -6,7 +6,6 @@ In this process, with hypothesis; `tests/faults/fuzz_atheris.py` is guided by co
 import json
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from fdabench.cli.commands.show import show
 from fdabench.cli.commands.status import print_status
 from fdabench.errors import FdabenchError
+from fdabench.results.escaping import CONTROL
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load
 from fdabench.suite.reader import read_suite
@@ -63,8 +63,11 @@ def changed(table: Any, where: Where, wrong: Any) -> Any:
     return table
 
 
-def all_told(root: Path, form: str) -> None:
-    """Every reader of the folder ends well, or says what is wrong in a message for people."""
+def read_all(root: Path, form: str) -> list[str]:
+    """Call every reader of the folder. Return the messages of those that refuse it.
+
+    A message is printable and names the folder. Any other exception than `FdabenchError` fails the test.
+    """
     cell_id = "0" * 12
     readers: list[Callable[[], object]] = [
         lambda: load(root),
@@ -72,9 +75,25 @@ def all_told(root: Path, form: str) -> None:
         lambda: show([str(root)], form),
         lambda: show([str(root), cell_id], form),
     ]
+    messages = []
     for read in readers:
-        with suppress(FdabenchError):
+        try:
             read()
+        except FdabenchError as error:
+            messages.append(str(error))
+    for message in messages:
+        check_message(message, root)
+    return messages
+
+
+def check_message(message: str, path: Path) -> None:
+    """It names the file or the folder, and nothing in it is interpreted by a terminal."""
+    assert path.as_posix() in message, message
+    assert not CONTROL.search(message), message
+
+
+def test_a_folder_without_changes_is_read_by_each_reader(good: Path) -> None:
+    assert read_all(good, "json") == []
 
 
 @pytest.mark.parametrize("wrong", EACH_WRONG)
@@ -83,9 +102,11 @@ def test_a_record_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any)
     whole = path.read_bytes()
     record = json.loads(whole)
     try:
+        refused = []
         for where in places(record):
             path.write_text(json.dumps(changed(record, where, wrong)))
-            all_told(good, "json")
+            refused += read_all(good, "json")
+        assert refused, "no place of a record may hold this value"
     finally:
         path.write_bytes(whole)
 
@@ -96,9 +117,11 @@ def test_a_lock_with_anything_in_it_is_read_or_refused(good: Path, wrong: Any) -
     whole = path.read_bytes()
     lock = tomllib.loads(whole.decode())
     try:
+        refused = []
         for where in places(lock):
             path.write_text(tomli_w.dumps(changed(lock, where, wrong)))
-            all_told(good, "plain")
+            refused += read_all(good, "plain")
+        assert refused, "no place of a lock may hold this value"
     finally:
         path.write_bytes(whole)
 
@@ -128,7 +151,7 @@ def test_a_folder_with_any_bytes_in_a_file_is_read_or_refused(
     whole = path.read_bytes()
     path.write_bytes(mutated(whole, edits))
     try:
-        all_told(good, "json")
+        read_all(good, "json")
     finally:
         path.write_bytes(whole)
 
@@ -140,8 +163,10 @@ def test_a_suite_with_any_bytes_in_it_is_read_or_refused(
 ) -> None:
     path = tmp_path / "suite.toml"
     path.write_bytes(mutated(suite.read_bytes(), edits))
-    with suppress(FdabenchError):
+    try:
         read_suite(path)
+    except FdabenchError as error:
+        check_message(str(error), path)
 
 
 @MANY
@@ -155,5 +180,7 @@ def test_a_suite_with_anything_in_it_is_read_or_refused(
         raw = changed(raw, found[at % len(found)], wrong)
     path = tmp_path / "suite.toml"
     path.write_text(tomli_w.dumps(raw), encoding="utf-8")
-    with suppress(FdabenchError):
+    try:
         read_suite(path)
+    except FdabenchError as error:
+        check_message(str(error), path)

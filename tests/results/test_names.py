@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fdabench.cell_config import ComponentConfig
 from fdabench.partitions.dirichlet import Dirichlet
 from fdabench.registry.registry import BUILT_IN
 from fdabench.results.names import partition_name, strategy_family
@@ -37,4 +38,4 @@ def test_what_a_name_leaves_out_are_the_defaults() -> None:
 )
 def test_a_strategy_is_called_as_in_the_literature(kind: str, monitor: str, name: str) -> None:
     table = {"kind": kind} | ({"monitor": {"kind": monitor}} if monitor else {})
-    assert strategy_family(table, BUILT_IN.info) == name
+    assert strategy_family(ComponentConfig.from_table(table), BUILT_IN.info) == name

@@ -104,7 +104,7 @@ def test_a_record_is_written_as_it_was_read(tmp_path: Path) -> None:
         ({"config": {}}, r"config\.dataset is missing"),
         ({"host": "here"}, "host: unknown key"),
         ({"state": "done"}, "steps is missing, though the state is done"),
-        ({"id": "b"}, "it is of the cell 'b', and stands in the folder of a"),
+        ({"id": "b"}, "the record belongs to the cell 'b', but is in the folder of a"),
     ],
 )
 def test_a_record_that_fdabench_does_not_write_is_refused_by_its_key(

@@ -4,18 +4,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
+from fdabench.cell_config import ComponentConfig
 from fdabench.registry.registry import BUILT_IN
 from fdabench.results.names import strategy_family
 from fdabench.style.looks import Paint, paint_of
 
 _ROLES = {"strategy": "strategies", "optimizer": "optimizers", "partition": "partitions"}
-_TABLES = [{"kind": kind} for kind in BUILT_IN.strategies if kind != "fda"]
-_TABLES += [{"kind": "fda", "monitor": {"kind": kind}} for kind in BUILT_IN.monitors]
+_STRATEGIES = [ComponentConfig(kind) for kind in BUILT_IN.strategies if kind != "fda"]
+_STRATEGIES += [ComponentConfig("fda", {"monitor": ComponentConfig(kind)}) for kind in BUILT_IN.monitors]
 
 PAINTS: Mapping[str, Paint] = {
-    strategy_family(table, BUILT_IN.info): paint
-    for table in _TABLES
-    if (paint := paint_of(table, BUILT_IN.info)) is not None
+    strategy_family(strategy, BUILT_IN.info): paint
+    for strategy in _STRATEGIES
+    if (paint := paint_of(strategy, BUILT_IN.info)) is not None
 }
 """By family, the color and marker of each built-in strategy."""
 

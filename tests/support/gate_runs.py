@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
-from fdabench.gate.baseline.model import ResultsSummary, RunSummary
+from fdabench.gate.baseline.model import EvaluationProtocol, ResultsSummary, RunSummary
 from fdabench.gate.baseline.snapshot import summarize_results
 from fdabench.gate.compare.check import check
+from fdabench.gate.compare.settings import read_gate_settings
 from fdabench.gate.compare.verdict import CheckResult
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import load
@@ -28,7 +29,7 @@ DIGITS = digits_suite(
     batch_size=16,
     workload=f"partition = {DIRICHLET}",
 )
-PROTOCOL = {"convention": "paper", "targets": [0.9], "consecutive": 1, "comparison": ">="}
+PROTOCOL = EvaluationProtocol("paper", [0.9], 1, ">=")
 
 
 class CodeChange(NamedTuple):
@@ -49,8 +50,9 @@ class CodeChange(NamedTuple):
 
     def check(self, text: str = DIGITS, machine: ExecutionContext = CPU) -> CheckResult:
         results = load(self.results(text, machine))
+        gate = read_gate_settings(results.lock, ResultsFolder(results.root).lock_path)
         after = summarize_results(results, self.before.protocol)
-        return check(self.before, after, results.lock.gate, summarize_results(results), "before")
+        return check(self.before, after, gate, summarize_results(results), "before")
 
 
 def make_run(cell: str, seed: int, accuracy: float = 0.9, **changes: Any) -> RunSummary:
@@ -85,4 +87,4 @@ def make_run(cell: str, seed: int, accuracy: float = 0.9, **changes: Any) -> Run
 def make_snapshot(runs: Sequence[RunSummary], **protocol: Any) -> ResultsSummary:
     """The runs as a results folder or a baseline holds them."""
     environments = {run.environment: {"torch": run.environment} for run in runs}
-    return ResultsSummary("made up", {**PROTOCOL, **protocol}, environments, tuple(runs))
+    return ResultsSummary("made up", PROTOCOL._replace(**protocol), environments, tuple(runs))

@@ -2,7 +2,6 @@
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from fdabench.cli.commands.check import load_for_check
 from fdabench.cli.console import print_note, print_result, print_table
@@ -96,7 +95,7 @@ def _columns(metric: Metric) -> tuple[Column, ...]:
     return (*_COLUMNS[:-1], column("loss", write=lambda loss: LOSS.format(loss, 2)), _COLUMNS[-1])
 
 
-def _record(run: RunSummary, metric: Metric) -> dict[str, Any]:
+def _record(run: RunSummary, metric: Metric) -> dict[str, object]:
     """Return the row of a run. The accuracy of a run that diverged is NaN, which is printed as null."""
     values = {key: getattr(run, key) for key in ("cell", "seed", "id", "state", "steps", "syncs", "bytes_total")}
     loss = {} if metric.source == "accuracy" else {"loss": run.loss}

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from fdabench.analysis.data import combine_results
 from fdabench.analysis.published import compare_with_published
@@ -51,7 +50,7 @@ def _print_sides(a: Path, b: Path, form: str) -> None:
         print_note(f"{plural(comparison.alone, 'run')} not compared: there is no counterpart")
 
 
-def _record(line: ComparisonRow) -> dict[str, Any]:
+def _record(line: ComparisonRow) -> dict[str, object]:
     low, high = line.interval or (None, None)
     record = {**asdict(line), "change_low": low, "change_high": high}
     return {key: value for key, value in record.items() if key != "interval"}

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
 
-from fdabench.accounting.network_time import NETWORKS, Network
+from fdabench.accounting.network_time import NETWORKS, CommunicationDemand, Network
 from fdabench.cli.console import print_note, print_result, print_table
 from fdabench.errors import ResultError, UsageError, did_you_mean
 from fdabench.formatting import DASH, format_bytes, format_count, format_duration, format_significant
@@ -178,11 +177,11 @@ def _checked(record: Record) -> str:
     return f"bytes of {record['cells_as_predicted']} of {cells} cells" if cells else DASH
 
 
-def _communication_s(demand: Any, network: Network) -> float:
+def _communication_s(demand: CommunicationDemand, network: Network) -> float:
     return float(demand.seconds_on(network, 0.0))
 
 
-def _record(each: CostEstimate, networks: Mapping[str, Network], convention: str) -> dict[str, Any]:
+def _record(each: CostEstimate, networks: Mapping[str, Network], convention: str) -> dict[str, object]:
     """Return the estimate for programs.
 
     Bytes are integers, times are in seconds, and the scale of the measured rate is included.

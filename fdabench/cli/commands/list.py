@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from fdabench.cli.console import AS_TABLE, print_note, print_table
 from fdabench.cli.constants import CONSTANTS
@@ -79,7 +78,7 @@ def _has_content(table: Table, column: int) -> bool:
 
 
 def _formulas(registry: Registry, what: str) -> Sequence[str]:
-    names: Mapping[str, Any] = {} if what in CONSTANTS else getattr(registry, what)
+    names: Mapping[str, object] = {} if what in CONSTANTS else getattr(registry, what)
     infos = {name: registry.info(what, name) for name in names}
     return [f"{name} ({info.name or name}): {info.formula}" for name, info in infos.items() if info.formula]
 
@@ -97,7 +96,7 @@ def _plugin(registry: Registry, what: str, name: str) -> str:
 
 def _components(role: str) -> Callable[[Registry], Table]:
     def make_table(registry: Registry) -> Table:
-        kinds: Mapping[str, type[Any]] = getattr(registry, role)
+        kinds: Mapping[str, type] = getattr(registry, role)
         records = [
             {"kind": kind, "keys": _keys(cls, registry), "about": _first_sentence(cls)} for kind, cls in kinds.items()
         ]
@@ -107,7 +106,7 @@ def _components(role: str) -> Callable[[Registry], Table]:
     return make_table
 
 
-def _keys(cls: type[Any], registry: Registry) -> list[str]:
+def _keys(cls: type, registry: Registry) -> list[str]:
     return [text for member in component_fields(cls, registry) if (text := _key(member))]
 
 
@@ -127,14 +126,14 @@ def _key(member: ComponentField) -> str:
     )
 
 
-def _first_sentence(cls: type[Any]) -> str:
+def _first_sentence(cls: type) -> str:
     text = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
     return text.removesuffix(".")
 
 
 def _notes(registry: Registry, what: str) -> Sequence[str]:
     """Return the forms in which the thresholds and durations of the components of this role can be given."""
-    kinds: Mapping[str, type[Any]] = {} if what in (*CONSTANTS, "datasets", "models") else getattr(registry, what)
+    kinds: Mapping[str, type] = {} if what in (*CONSTANTS, "datasets", "models") else getattr(registry, what)
     fields = [member for cls in kinds.values() for member in component_fields(cls, registry)]
     thresholds = dict.fromkeys(member.name for member in fields if member.has_tag(THRESHOLD_TAG))
     durations = dict.fromkeys(" | ".join(member.duration_keys) for member in fields if member.has_tag(STEPS_TAG))

@@ -9,19 +9,22 @@ from fdabench.experiment.git import is_tracked
 from fdabench.report.build import build_report
 from fdabench.results.load import load, write_derived
 from fdabench.suite.citations import locked_citations
+from fdabench.validation.fleet_file import read_fleets
 
 
-def write_report(roots: Sequence[Path], out: Path | None) -> None:
+def write_report(roots: Sequence[Path], out: Path | None, fleets: Sequence[str] = ()) -> None:
     """Load results, update their derived tables and write the report.
 
     Args:
         roots: results folders.
         out: the folder of the report, or None for `reports/<suite>`.
+        fleets: the values of `--fleet`.
 
     Raises:
         ResultError: results cannot be read, or the report cannot be written.
-        UsageError: `out` is not given, and git tracks files in both default folders.
+        UsageError: `out` is not given, and git tracks files in both default folders; or a fleet is unknown or invalid.
     """
+    machines = {name: fleet for value in fleets for name, fleet in read_fleets(value).items()}
     results = [load(root) for root in roots]
     for result in results:
         try:
@@ -31,7 +34,7 @@ def write_report(roots: Sequence[Path], out: Path | None) -> None:
             print_note(f"note: {error}")
     folder = out or _default_folder(roots[0], results[0].lock.suite)
     references = locked_citations(result.lock for result in results)
-    written = build_report(results, folder, references)
+    written = build_report(results, folder, references, machines)
     print_result(f"{len(written)} files in {folder.as_posix()}; open {(folder / 'index.html').as_posix()}")
 
 

@@ -1,11 +1,11 @@
 """`fdabench status`: prints how many cells are done, running or failed, read from the results folder."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fdabench.cli.console import AS_TABLE, print_result, print_table
 from fdabench.cli.pace import CellPace, read_pace
@@ -22,7 +22,7 @@ from fdabench.results.cell_record import FAILURE_STATES, PENDING_STATES, SUCCESS
 from fdabench.results.folder import ResultsFolder, corruption_as_result_error
 from fdabench.results.suite_lock import LockedCell
 from fdabench.suite.cell import Cell
-from fdabench.tables import Column, Table, column
+from fdabench.tables import Column, Record, Table, column
 
 STATES = (*SUCCESS_STATES, *FAILURE_STATES, RUNNING, *PENDING_STATES)
 MOST_NAMES = 8
@@ -89,11 +89,11 @@ def _state_table(views: Sequence[CellView], suite: str) -> Table:
     )
 
 
-def _format_which(record: Mapping[str, Any]) -> str:
+def _format_which(record: Record) -> str:
     return str(record["suite"]) if record["state"] == "all" else join_first(record["which"], MOST_NAMES)
 
 
-def _cell_details(each: CellView) -> dict[str, Any]:
+def _cell_details(each: CellView) -> dict[str, object]:
     record, pace = each.record, each.pace
     process = record.process if record else None
     return {

@@ -6,7 +6,6 @@ It also prints plug-ins and the schema.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -49,7 +48,7 @@ def validate_suites(paths: Sequence[Path], form: str) -> None:
         raise typer.Exit(SuiteError.exit_code)
 
 
-def _validate(path: Path) -> dict[str, Any]:
+def _validate(path: Path) -> dict[str, object]:
     try:
         suite = read_suite(path)
     except SuiteError as error:

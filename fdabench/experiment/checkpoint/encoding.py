@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from fdabench.cell_config import CellConfig
+from fdabench.component_info import STRATEGY_ROLES
 from fdabench.experiment.checkpoint.serialize import (
     NotSerializableError,
     PlainState,
@@ -99,7 +100,7 @@ def codec_for(config: CellConfig, registry: Registry, device: torch.device) -> C
 
 def kinds_of(config: CellConfig, registry: Registry) -> list[type]:
     """Return the classes of the components of a cell that have a state, such as its strategy and its optimizer."""
-    roles = ("strategies", "monitors", "servers", "triggers", "codecs", "corrections", "optimizers")
+    roles = (*STRATEGY_ROLES, "optimizers")
     named = [(role, name) for role, name in components_used(config, registry) if role in roles]
     return [getattr(registry, role)[name] for role, name in named]
 

@@ -47,9 +47,9 @@ class CheckpointFile:
     """
 
     path: Path
-    fingerprint: Mapping[str, Any]
+    fingerprint: Mapping[str, object]
     codec: Codec
-    check: Callable[[Any], None]
+    check: Callable[[object], None]
     on_warning: Callable[[str], None] = _no_warning
     interval_s: float = DEFAULT_INTERVAL_S
     _next_due: float = field(init=False)

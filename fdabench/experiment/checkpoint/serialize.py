@@ -19,6 +19,7 @@ from torch import Tensor
 from fdabench.core.ledger import LedgerEntry
 from fdabench.core.strategy import Round
 from fdabench.distributed.traffic_meter import CollectiveTraffic
+from fdabench.engine.clients import ClientState
 from fdabench.engine.evaluate import EvalMetrics
 from fdabench.engine.loop import TrainingState
 from fdabench.engine.workers import WorkerGroupState
@@ -28,6 +29,7 @@ OWN_PACKAGE: tuple[type, ...] = (
     CheckpointState,
     TrainingState,
     WorkerGroupState,
+    ClientState,
     Round,
     LedgerEntry,
     EvalMetrics,
@@ -76,7 +78,7 @@ def records_for(components: Iterable[type]) -> RecordTypes:
     return RecordTypes({_path(kind): kind for kind in OWN_PACKAGE}, frozenset(homes - {"fdabench", "builtins"}))
 
 
-def to_plain(value: Any, records: RecordTypes) -> PlainState:
+def to_plain(value: object, records: RecordTypes) -> PlainState:
     """Convert a state to plain values.
 
     Raises:
@@ -102,7 +104,7 @@ class _Packer:
     tensors: list[Tensor] = field(default_factory=list)
     _places: dict[tuple[object, ...], int] = field(default_factory=dict)
 
-    def to_plain(self, value: Any) -> Any:
+    def to_plain(self, value: object) -> object:
         kind = type(value)
         if kind in _PLAIN_TYPES:
             return value
@@ -121,7 +123,7 @@ class _Packer:
             "fields": {name: self.to_plain(getattr(value, name)) for name in _names(kind) or ()},
         }
 
-    def tensor(self, x: Tensor) -> Any:
+    def tensor(self, x: Tensor) -> object:
         """Store a tensor once, even if the state contains it several times."""
         if x.layout is not torch.strided or x.is_quantized:
             raise NotSerializableError(f"a tensor of the layout {str(x.layout).removeprefix('torch.')}")
@@ -167,7 +169,7 @@ class _Unpacker:
         ((tag, content),) = packed.items()
         return _UNPACKERS[tag](self, content)
 
-    def tensor(self, place: Any) -> Tensor:
+    def tensor(self, place: object) -> Tensor:
         if type(place) is not int or place < 0:
             raise ValueError(f"{place!r:.60} is no tensor's place")
         return self.tensors[place]
@@ -179,7 +181,7 @@ class _Unpacker:
             raise ValueError(f"an array of {dtype!r:.60} that was not stored as bytes")
         return flat.numpy().view(np.dtype(dtype)).reshape(shape).copy()
 
-    def made(self, path: Any, stored: Any) -> Any:
+    def made(self, path: object, stored: object) -> object:
         """Build a record from its fields, without a call of its constructor."""
         kind = self.records.found(path) if isinstance(path, str) else None
         if kind is None or not isinstance(stored, dict) or set(_names(kind) or ()) != set(stored):

@@ -5,7 +5,7 @@ With several processes, the state is gathered in rank 0 before it is saved, and 
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from fdabench.core.ledger import LedgerEntry
 from fdabench.distributed.process_group import ProcessGroup
@@ -22,7 +22,7 @@ class CheckpointState(NamedTuple):
     training: TrainingState
     ledger: list[LedgerEntry]
     """The entries of the ledger."""
-    recorder: dict[str, Any]
+    recorder: dict[str, object]
     """The state of the recorder."""
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from fdabench.accounting.costs import CONVENTIONS
 from fdabench.core.ledger import ALL_REDUCE, LedgerEntry, Operation
 from fdabench.core.strategy import HasSyncRule, Round
+from fdabench.engine.clients import ClientState
 from fdabench.engine.flatten import flatten, parameters, running_stats
 from fdabench.engine.loop import TrainingState
 from fdabench.engine.workers import WorkerGroupState
@@ -46,6 +47,12 @@ class Sizes(NamedTuple):
     """The names of the rows that the strategy keeps for each worker."""
     first_memory: Mapping[str, Any]
     """The state of the local optimizer for one row, after a step."""
+    clients: int
+    """The number of clients that take turns; 0 if the same workers train in all rounds."""
+    keeps_clients: bool
+    """Whether the state of the local optimizer and of the sampler stays with a client."""
+    keeps_statistics: bool
+    """Whether running statistics stay with a client as well."""
 
 
 def sizes_of(cell_id: str, cell: ResolvedCell) -> Sizes:
@@ -70,10 +77,13 @@ def sizes_of(cell_id: str, cell: ResolvedCell) -> Sizes:
         cell.strategy.init(row_D) if built_in else None,
         cell.strategy.rule.worker_state if isinstance(cell.strategy, HasSyncRule) else (),
         _memory_of(cell.optimizer, row_D.dtype) if built_in else {},
+        0 if config.participation is None else config.participation.clients,
+        config.participation is not None and config.participation.client_state == "kept",
+        config.batchnorm_stats == "local" and row_B.numel() > 0,
     )
 
 
-def _memory_of(local: LocalOptimizer, dtype: torch.dtype) -> Mapping[str, Any]:
+def _memory_of(local: LocalOptimizer, dtype: torch.dtype) -> Mapping[str, object]:
     """The state of the optimizer for a row of two numbers."""
     row = nn.Parameter(torch.zeros(2, dtype=dtype))
     row.grad = torch.zeros_like(row)
@@ -107,6 +117,7 @@ def check(snapshot: Any, sizes: Sizes) -> None:
     _worker_state(workers.worker_state, sizes)
     _optimizer_states(workers.optimizer_states, sizes)
     _sampler_states(workers.sampler_states, sizes)
+    _clients(training.clients, sizes)
     _round(training.round, training.step, sizes)
     _entries(snapshot.ledger, training.step)
     _fields("recorder", snapshot.recorder, NOTES, training.step, sizes)
@@ -123,36 +134,66 @@ def _worker_state(found: Any, sizes: Sizes) -> None:
 def _optimizer_states(found: Any, sizes: Sizes) -> None:
     list_of("training.workers.optimizer_states", found, sizes.workers)
     for worker, memory in enumerate(found):
-        where = f"training.workers.optimizer_states[{worker}]"
-        require(isinstance(memory, dict), where, memory, "a table")
-        # the state of an optimizer is empty after a sync that resets it
-        if not sizes.built_in or not memory:
-            continue
-        first = sizes.first_memory
-        require(memory.keys() == first.keys(), where, list(memory), f"the names {', '.join(first)}")
-        for name, value in memory.items():
-            if isinstance(first[name], Tensor):
-                shape = (sizes.parameters,) if first[name].dim() else ()
-                matrix(f"{where}.{name}", value, shape, first[name].dtype)
-            else:
-                require(type(value) is type(first[name]), f"{where}.{name}", value, type(first[name]).__name__)
+        _optimizer_state(f"training.workers.optimizer_states[{worker}]", memory, sizes)
+
+
+def _optimizer_state(where: str, memory: Any, sizes: Sizes) -> None:
+    require(isinstance(memory, dict), where, memory, "a table")
+    # the state of an optimizer is empty after a sync that resets it
+    if not sizes.built_in or not memory:
+        return
+    first = sizes.first_memory
+    require(memory.keys() == first.keys(), where, list(memory), f"the names {', '.join(first)}")
+    for name, value in memory.items():
+        if isinstance(first[name], Tensor):
+            shape = (sizes.parameters,) if first[name].dim() else ()
+            matrix(f"{where}.{name}", value, shape, first[name].dtype)
+        else:
+            require(type(value) is type(first[name]), f"{where}.{name}", value, type(first[name]).__name__)
 
 
 def _sampler_states(found: Any, sizes: Sizes) -> None:
     list_of("training.workers.sampler_states", found, sizes.workers)
-    names = {"rng"} if sizes.draws == "replacement" else {"rest", "rng"}
     for worker, position in enumerate(found):
-        where = f"training.workers.sampler_states[{worker}]"
-        require(isinstance(position, dict) and position.keys() == names, where, position, f"{sorted(names)}")
-        if "rest" in names:
-            rest = position["rest"]
-            true = isinstance(rest, np.ndarray) and rest.dtype == np.int64 and rest.ndim == 1
-            true = true and (not rest.size or (rest.min() >= 0 and rest.max() < sizes.samples))
-            require(true, f"{where}.rest", rest, f"an array of places in {sizes.samples} samples")
-        try:
-            np.random.PCG64(0).state = position["rng"]
-        except Exception as error:
-            raise StateError(f"{where}.rng is no state of a generator: {error!s:.80}") from error
+        _sampler_state(f"training.workers.sampler_states[{worker}]", position, sizes)
+
+
+def _sampler_state(where: str, position: Any, sizes: Sizes) -> None:
+    names = {"rng"} if sizes.draws == "replacement" else {"rest", "rng"}
+    require(isinstance(position, dict) and position.keys() == names, where, position, f"{sorted(names)}")
+    if "rest" in names:
+        rest = position["rest"]
+        true = isinstance(rest, np.ndarray) and rest.dtype == np.int64 and rest.ndim == 1
+        true = true and (not rest.size or (rest.min() >= 0 and rest.max() < sizes.samples))
+        require(true, f"{where}.rest", rest, f"an array of places in {sizes.samples} samples")
+    try:
+        np.random.PCG64(0).state = position["rng"]
+    except Exception as error:
+        raise StateError(f"{where}.rng is no state of a generator: {error!s:.80}") from error
+
+
+def _clients(found: Any, sizes: Sizes) -> None:
+    require(isinstance(found, dict), "training.clients", found, "a table")
+    for client, state in found.items():
+        where = f"training.clients[{client!r:.20}]"
+        require(type(client) is int and 0 <= client < sizes.clients, where, client, f"a client below {sizes.clients}")
+        instance(where, state, ClientState)
+        rows = state.worker_state
+        require(
+            isinstance(rows, dict) and rows.keys() == set(sizes.worker_state), f"{where}.worker_state", rows, "a table"
+        )
+        for name, x_D in rows.items():
+            matrix(f"{where}.worker_state.{name}", x_D, (sizes.parameters,), sizes.dtype)
+        parts = (state.optimizer_state, state.sampler_state)
+        require((parts[0] is not None) == sizes.keeps_clients, f"{where}.optimizer_state", parts[0], "as client_state")
+        require((parts[1] is not None) == sizes.keeps_clients, f"{where}.sampler_state", parts[1], "as client_state")
+        if sizes.keeps_clients:
+            _optimizer_state(f"{where}.optimizer_state", state.optimizer_state, sizes)
+            _sampler_state(f"{where}.sampler_state", state.sampler_state, sizes)
+        if sizes.keeps_clients and sizes.keeps_statistics:
+            matrix(f"{where}.b_B", state.b_B, (sizes.statistics,), sizes.dtype)
+        else:
+            require(state.b_B is None, f"{where}.b_B", state.b_B, "nothing")
 
 
 def _round(found: Any, step: int, sizes: Sizes) -> None:
@@ -205,7 +246,7 @@ def _entries(found: Any, step: int) -> None:
         integer(f"{where}.slack", entry.slack, 0)
 
 
-Rule = Callable[[str, Any, int, Sizes], None]
+Rule = Callable[[str, object, int, Sizes], None]
 
 
 def _fields(where: str, found: Any, rules: Mapping[str, Rule], step: int, sizes: Sizes) -> None:
@@ -219,11 +260,11 @@ def _clock(where: str, found: Any, step: int, sizes: Sizes) -> None:
     require(type(found) is float and isfinite(found) and found >= 0, where, found, "seconds, at least 0")
 
 
-def _steps(where: str, found: Any, step: int, sizes: Sizes) -> None:
+def _steps(where: str, found: object, step: int, sizes: Sizes) -> None:
     integer(where, found, 0, step)
 
 
-def _trained(where: str, found: Any, step: int, sizes: Sizes) -> None:
+def _trained(where: str, found: object, step: int, sizes: Sizes) -> None:
     matrix(where, found, (sizes.workers, 2), torch.float64)
 
 

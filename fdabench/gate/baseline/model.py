@@ -5,15 +5,25 @@ matter. `cell` is a readable name that is the same for all seeds of a cell.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from fdabench.cell_config import MetricName, Scalar, TableValue
 from fdabench.metrics import METRICS, Metric
 
 GONE = "gone"
 """The state of a run that is in the baseline and not in the results."""
-PROTOCOL = ("convention", "metric", "targets", "consecutive", "comparison")
+
+
+class EvaluationProtocol(NamedTuple):
+    """The settings by which costs and targets are evaluated; the names are those of `SuiteLock` and of the file."""
+
+    convention: str
+    targets: Sequence[float]
+    consecutive: int
+    comparison: str
+    metric: MetricName = "accuracy"
 
 
 class Sync(NamedTuple):
@@ -56,7 +66,7 @@ class RunSummary:
     """Bytes to each target; a target that was missed is absent."""
     steps_to: Mapping[str, int]
     """Steps to each target. Limits use them; a baseline does not contain them."""
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, TableValue] = field(default_factory=dict)
     """The configuration of its cell, without the seed."""
     loss: float = math.nan
     """Mean cross-entropy in nats. A baseline has it if its suite has another metric than the accuracy; NaN if not."""
@@ -97,20 +107,20 @@ class UnfinishedRun(NamedTuple):
 class ResultsSummary:
     """All runs that have a result, sorted.
 
-    `protocol` has the settings (`PROTOCOL`) by which costs and targets were evaluated. `environments` is keyed by hash.
+    `environments` is keyed by hash.
     """
 
     suite: str
-    protocol: Mapping[str, Any]
-    environments: Mapping[str, Mapping[str, Any]]
+    protocol: EvaluationProtocol
+    environments: Mapping[str, Mapping[str, Scalar]]
     runs: tuple[RunSummary, ...]
     unfinished: Mapping[str, UnfinishedRun] = field(default_factory=dict)
     """Runs without a result, by id."""
 
     @property
     def metric(self) -> Metric:
-        """The metric of the targets; the accuracy if the protocol names none."""
-        return METRICS[self.protocol.get("metric", "accuracy")]
+        """The metric of the targets."""
+        return METRICS[self.protocol.metric]
 
     @property
     def by_id(self) -> dict[str, RunSummary]:

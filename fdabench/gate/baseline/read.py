@@ -4,12 +4,12 @@ import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from fdabench.cell_config import TableValue
 from fdabench.errors import NotComparedError, ResultError
 from fdabench.formatting import plural
 from fdabench.gate.baseline.keys import short_hash
-from fdabench.gate.baseline.model import PROTOCOL, ResultsSummary, RunSummary, Sync
+from fdabench.gate.baseline.model import EvaluationProtocol, ResultsSummary, RunSummary, Sync
 from fdabench.gate.baseline.schema import RunTable, validate
 from fdabench.gate.baseline.write import BASELINE_SCHEMA, AcceptedChange, Baseline
 from fdabench.results.files import read_bytes
@@ -35,10 +35,10 @@ def read_baseline(path: Path) -> Baseline:
         anew = f"fdabench baseline save RESULTS -o {path.as_posix()} --force"
         raise NotComparedError(f"{path}: written by an earlier version of fdabench; write it again: {anew}")
     if raw.get("schema") != BASELINE_SCHEMA:
-        said = (
+        message = (
             f"baseline schema {format_value(raw['schema'])}" if "schema" in raw else "not a baseline: it has no schema"
         )
-        raise NotComparedError(f"{path}: {said}; this fdabench reads {format_value(BASELINE_SCHEMA)}")
+        raise NotComparedError(f"{path}: {message}; this fdabench reads {format_value(BASELINE_SCHEMA)}")
     if "end" not in raw:
         raise NotComparedError(f"{path}: its last lines, [end] with the number of runs, are missing: the file was cut")
     file, issues = validate(raw)
@@ -46,9 +46,11 @@ def read_baseline(path: Path) -> Baseline:
         origins = line_origins(path.as_posix(), key_lines(text))
         lines = [format_issue(issue, origins) for issue in issues[:_MOST]]
         more = [f"and {len(issues) - _MOST} more"] if len(issues) > _MOST else []
-        said = "\n".join([f"{path}: not as fdabench wrote it: {plural(len(issues), 'fault')}", *lines, *more])
-        raise NotComparedError(said)
-    protocol = file.model_dump(include=set(PROTOCOL))
+        message = "\n".join(
+            [f"{path}: not a baseline that fdabench wrote: {plural(len(issues), 'fault')}", *lines, *more]
+        )
+        raise NotComparedError(message)
+    protocol = EvaluationProtocol(**file.model_dump(include=set(EvaluationProtocol._fields)))
     configs = {table.cell: table.config for table in file.cells}
     runs = tuple(_run(table, configs[table.cell]) for table in file.runs)
     history = tuple(AcceptedChange(**entry.model_dump()) for entry in file.history)
@@ -70,7 +72,7 @@ def _text(path: Path) -> str:
         raise NotComparedError(f"{path}: not TOML: {error}") from error
 
 
-def _table(path: Path, text: str) -> dict[str, Any]:
+def _table(path: Path, text: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -79,7 +81,7 @@ def _table(path: Path, text: str) -> dict[str, Any]:
         raise NotComparedError(f"{path}: not TOML: {error}{hint}") from error
 
 
-def _run(table: RunTable, config: Mapping[str, Any]) -> RunSummary:
+def _run(table: RunTable, config: Mapping[str, TableValue]) -> RunSummary:
     return RunSummary(**{**table.model_dump(), "first_syncs": _syncs(table), "steps_to": {}, "config": config})
 
 

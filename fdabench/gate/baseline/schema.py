@@ -137,7 +137,7 @@ class BaselineFile(_Table):
     environments: list[EnvironmentTable]
     cells: list[CellTable]
     runs: list[RunTable]
-    end: dict[str, Any]
+    end: dict[str, object]
     """`runs`, the number of runs. It is the last line of the file, so that a truncated file is detected."""
 
 
@@ -158,9 +158,10 @@ def validate(raw: dict[str, Any]) -> tuple[BaselineFile | None, list[Issue]]:
 def _inconsistencies(file: BaselineFile) -> Iterator[Issue]:
     """Yield errors that concern several values, such as a repeated id."""
     if file.end != {"runs": len(file.runs)}:
-        said = ", ".join(f"{key} = {format_value(value)}" for key, value in file.end.items()) or "nothing"
+        counts = ", ".join(f"{key} = {format_value(value)}" for key, value in file.end.items()) or "nothing"
         yield Issue(
-            ("end",), f"it says {said}, but the file has {plural(len(file.runs), 'run')}: the file was cut or merged"
+            ("end",),
+            f"it states {counts}, but the file has {plural(len(file.runs), 'run')}: the file was cut or merged",
         )
     yield from _repeated("runs", "id", [run.id for run in file.runs])
     yield from _repeated("environments", "id", [table.id for table in file.environments])
@@ -174,8 +175,8 @@ def _inconsistencies(file: BaselineFile) -> Iterator[Issue]:
     environments, cells = {table.id for table in file.environments}, {table.cell for table in file.cells}
     for i, run in enumerate(file.runs):
         for target in run.bytes_to.keys() - targets.keys():
-            said = f"it is not among the targets, which are {format_toml(file.targets)}"
-            yield Issue(("runs", i, "bytes_to", target), said)
+            message = f"it is not among the targets, which are {format_toml(file.targets)}"
+            yield Issue(("runs", i, "bytes_to", target), message)
         if run.environment not in environments:
             yield Issue(("runs", i, "environment"), explain_value(run.environment, sorted(environments)))
         if run.cell not in cells:

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import pandas as pd
 
 from fdabench.component_info import ComponentInfo
 from fdabench.gate.baseline.keys import cell_key, environment_class, short_hash
-from fdabench.gate.baseline.model import PROTOCOL, ResultsSummary, RunSummary, Sync, UnfinishedRun
+from fdabench.gate.baseline.model import EvaluationProtocol, ResultsSummary, RunSummary, Sync, UnfinishedRun
 from fdabench.gate.output.source_files import relative_to_cwd
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.derive import derive_hits, derive_runs
@@ -16,15 +16,15 @@ from fdabench.results.load import Results
 from fdabench.results.suite_lock import LockedCell
 
 
-def summarize_results(results: Results, protocol: Mapping[str, Any] | None = None) -> ResultsSummary:
+def summarize_results(results: Results, protocol: EvaluationProtocol | None = None) -> ResultsSummary:
     """Summarize the runs of a results folder.
 
     Args:
         results: the content of the folder.
         protocol: convention, targets and rules by which costs are evaluated; those of the results' suite if None.
     """
-    read_by = {key: protocol[key] if protocol else getattr(results.lock, key) for key in PROTOCOL}
-    lock = results.lock.with_changes(read_by)
+    lock = results.lock.with_changes(protocol._asdict()) if protocol else results.lock
+    read_by = EvaluationProtocol(lock.convention, lock.targets, lock.consecutive, lock.comparison)
     finished = {key: record for key, record in results.records.items() if record.has_result}
     totals = derive_runs(lock, finished, results.evals, results.ledger).set_index("cell_id")
     hits = dict(list(derive_hits(lock, finished, results.evals, results.ledger).groupby("cell_id")))
@@ -35,8 +35,7 @@ def summarize_results(results: Results, protocol: Mapping[str, Any] | None = Non
             own = {name: by_cell.get(cell.id, pd.DataFrame()) for name, by_cell in tables.items()}
             reached = hits.get(cell.id, pd.DataFrame(columns=["target", "reached", "bytes_total", "step"]))
             strategy = lock.info("strategies", cell.config.strategy.kind)
-            total = cast("pd.Series[Any]", totals.loc[cell.id])
-            found.append(_run(finished[cell.id], total, reached, own, strategy))
+            found.append(_run(finished[cell.id], cast("pd.Series", totals.loc[cell.id]), reached, own, strategy))
     environments = {
         short_hash(kind): kind
         for kind in (environment_class(record.compute_environment) for record in finished.values())
@@ -50,7 +49,7 @@ def summarize_results(results: Results, protocol: Mapping[str, Any] | None = Non
 
 def _unfinished(locked: LockedCell, record: CellRecord | None) -> UnfinishedRun:
     """The state of a run without a result, and the last line of its traceback (`fdabench show` prints all of it)."""
-    cell, key = cell_key(locked.config.to_dict()), locked.id
+    cell, key = cell_key(locked.config), locked.id
     title = f"{cell} s{locked.config.seed}"
     if record is None:
         return UnfinishedRun(cell, title, "pending", key, "", relative_to_cwd(""))
@@ -60,7 +59,7 @@ def _unfinished(locked: LockedCell, record: CellRecord | None) -> UnfinishedRun:
 
 def _run(
     record: CellRecord,
-    total: "pd.Series[Any]",
+    total: pd.Series,
     hits: pd.DataFrame,
     own: Mapping[str, pd.DataFrame],
     strategy: ComponentInfo,
@@ -68,9 +67,9 @@ def _run(
     syncs = _syncs(own["rounds"])
     reached = hits[hits["reached"].astype(bool)]
     targets = [str(float(target)) for target in reached["target"]]
-    config, resolved = record.config.to_dict(), record.resolved
+    resolved = record.resolved
     return RunSummary(
-        cell=cell_key(config),
+        cell=cell_key(record.config),
         seed=record.config.seed,
         id=record.id,
         environment=short_hash(environment_class(record.compute_environment)),
@@ -93,7 +92,7 @@ def _run(
         loss=float(total["final_loss"]),
         bytes_to=dict(zip(targets, map(int, reached["bytes_total"]), strict=True)),
         steps_to=dict(zip(targets, map(int, reached["step"]), strict=True)),
-        config={key: value for key, value in config.items() if key != "seed"},
+        config={key: value for key, value in record.config.to_dict().items() if key != "seed"},
     )
 
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fdabench.errors import UsageError
 from fdabench.formatting import join_first
@@ -70,10 +70,10 @@ def dumps(baseline: Baseline) -> str:
     seen = baseline.snapshot
     used = {run.environment for run in seen.runs}
     # Baselines of accuracies have neither the metric nor the losses, as those of earlier versions.
-    protocol = {key: value for key, value in seen.protocol.items() if (key, value) != ("metric", "accuracy")}
+    protocol = {key: value for key, value in seen.protocol._asdict().items() if (key, value) != ("metric", "accuracy")}
     top = {"schema": BASELINE_SCHEMA, "suite": seen.suite, **protocol}
     cells = {run.cell: run.config for run in seen.runs}
-    arrays: dict[str, list[Mapping[str, Any]]] = {
+    arrays: dict[str, list[Mapping[str, object]]] = {
         "history": [{key: v for key, v in asdict(reason).items() if v != ""} for reason in baseline.history],
         "environments": [{"id": name, **seen.environments[name]} for name in sorted(used)],
         "cells": [{"cell": cell, "config": dict(config)} for cell, config in cells.items()],
@@ -85,7 +85,7 @@ def dumps(baseline: Baseline) -> str:
     return _HEAD + "\n".join([*lines, "", "[end]", f"runs = {len(seen.runs)}", ""])
 
 
-def _table(run: RunSummary, metric: Metric) -> dict[str, Any]:
+def _table(run: RunSummary, metric: Metric) -> dict[str, object]:
     """The keys of a run in the file: the most important first, hashes last, without empty values.
 
     The syncs of a run with a period are omitted, because they can be computed.
@@ -144,7 +144,7 @@ def accept(
         UsageError: the reason is empty, a cell has no result, or the results are of another suite.
     """
     if not reason.strip():
-        raise UsageError("--reason is empty: say in a few words why these numbers are right")
+        raise UsageError("--reason is empty: state in a few words why these numbers are right")
     _must_be_whole(new)
     before, after = old.snapshot.by_id, new.by_id
     if old.snapshot.suite != new.suite and not before.keys() & after.keys():
@@ -176,5 +176,5 @@ def _same(old: RunSummary | None, new: RunSummary, metric: Metric) -> bool:
 def _must_be_whole(seen: ResultsSummary) -> None:
     if seen.unfinished or not seen.runs:
         names = sorted(f"{run.name} ({run.state})" for run in seen.unfinished.values())
-        told = join_first(names, 3)
-        raise UsageError(f"{seen.suite}: no baseline of results that are not whole; without a result: {told}")
+        unfinished = join_first(names, 3)
+        raise UsageError(f"{seen.suite}: a baseline needs a result for every cell; without one: {unfinished}")

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from fdabench.cell_config import Scalar
 from fdabench.formatting import format_parameter, plural
 from fdabench.gate.baseline.model import RunPair, RunSummary
 from fdabench.gate.output.units import points, quality_change_text, span, strategy_kinds
@@ -19,8 +20,8 @@ class SettingChange(NamedTuple):
     """A key of a cell's configuration and its two values; "none" if one side does not have the key."""
 
     key: str
-    before: Any
-    after: Any
+    before: Scalar
+    after: Scalar
 
     @property
     def text(self) -> str:
@@ -40,12 +41,12 @@ class ChangedRuns:
         """A line: `fda linear, theta 1 -> 0.6: 12 runs, +31 to +34 % bytes, accuracy +0.4 points: not judged`."""
         what = ", ".join(setting.text for setting in self.settings)
         costs = [pair.after.bytes_total / pair.before.bytes_total - 1 for pair in self.pairs if pair.before.bytes_total]
-        told = [plural(len(self.pairs), "run")]
-        told += [f"{span(costs)} bytes" if any(costs) else "bytes equal"] if costs else []
-        told += [self._quality] if self._quality else []
+        facts = [plural(len(self.pairs), "run")]
+        facts += [f"{span(costs)} bytes" if any(costs) else "bytes equal"] if costs else []
+        facts += [self._quality] if self._quality else []
         diverged = sum(pair.after.state == "diverged" for pair in self.pairs)
-        told += [f"{diverged} diverged"] if diverged else []
-        return f"{self.strategy}, {what}: {', '.join(told)}: not judged"
+        facts += [f"{diverged} diverged"] if diverged else []
+        return f"{self.strategy}, {what}: {', '.join(facts)}: not judged"
 
     @property
     def _quality(self) -> str:
@@ -98,20 +99,20 @@ def pair_changed(gone: Sequence[RunSummary], added: Sequence[RunSummary]) -> lis
     ]
 
 
-def _cells(runs: Iterable[RunSummary]) -> dict[str, tuple[dict[str, Any], dict[int, RunSummary]]]:
+def _cells(runs: Iterable[RunSummary]) -> dict[str, tuple[dict[str, Scalar], dict[int, RunSummary]]]:
     """The settings of each cell and its runs by seed, without cells that have no settings, as in an edited baseline."""
-    found: dict[str, tuple[dict[str, Any], dict[int, RunSummary]]] = {}
+    found: dict[str, tuple[dict[str, Scalar], dict[int, RunSummary]]] = {}
     for run in runs:
         if run.config:
             found.setdefault(run.cell, (flatten_keys(run.config), {}))[1][run.seed] = run
     return found
 
 
-def _same_but(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _same_but(one: Mapping[str, Scalar], other: Mapping[str, Scalar]) -> bool:
     return all(one.get(key) == other.get(key) for key in _SAME)
 
 
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[SettingChange, ...]:
+def _differing(one: Mapping[str, Scalar], other: Mapping[str, Scalar]) -> tuple[SettingChange, ...]:
     keys = [key for key in {**one, **other} if one.get(key, _NONE) != other.get(key, _NONE)]
     return tuple(SettingChange(key, one.get(key, _NONE), other.get(key, _NONE)) for key in keys)
 
@@ -121,11 +122,12 @@ def _distance(settings: Sequence[SettingChange]) -> tuple[int, float]:
     return len(settings), sum(_settings_apart(setting.before, setting.after) for setting in settings)
 
 
-def _settings_apart(one: Any, other: Any) -> float:
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))
-    return abs(math.log(other / one)) if numbers and one > 0 and other > 0 else 1.0
+def _settings_apart(one: Scalar, other: Scalar) -> float:
+    if isinstance(one, bool | str) or isinstance(other, bool | str):
+        return 1.0
+    return abs(math.log(other / one)) if one > 0 and other > 0 else 1.0
 
 
-def _value(value: Any) -> str:
+def _value(value: Scalar) -> str:
     text = format_parameter(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,7 +1,6 @@
 """Checks limits, formulas, reproducible metrics and noisy metrics, in this order, for `fdabench check`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from fdabench.errors import NotComparedError
 from fdabench.formatting import plural
@@ -13,12 +12,13 @@ from fdabench.gate.compare.limits import check_limits_of_runs
 from fdabench.gate.compare.no_overlap import explain_no_overlap
 from fdabench.gate.compare.noisy import check_noisy_metrics
 from fdabench.gate.compare.samples import samples
+from fdabench.gate.compare.settings import GateConfig
 from fdabench.gate.compare.verdict import OWN_LIMITS, CheckResult, Finding, Verdict
 from fdabench.gate.output.units import format_metric
 from fdabench.metrics import Metric
 
 
-def check_limits(own: ResultsSummary, gate: Mapping[str, Any]) -> CheckResult:
+def check_limits(own: ResultsSummary, gate: GateConfig) -> CheckResult:
     """Check the limits of the suite without a baseline.
 
     Args:
@@ -28,7 +28,7 @@ def check_limits(own: ResultsSummary, gate: Mapping[str, Any]) -> CheckResult:
     Raises:
         NotComparedError: the suite sets no limit. Give a baseline or other results, or set a limit in the suite.
     """
-    if not gate["limit"]:
+    if not gate.limit:
         raise NotComparedError(
             f"{own.suite}: nothing to compare with: give --baseline FILE or --against RESULTS, or set limits in the "
             "suite ([[gate.limit]])"
@@ -43,7 +43,7 @@ def check_limits(own: ResultsSummary, gate: Mapping[str, Any]) -> CheckResult:
 
 
 def check(
-    before: ResultsSummary, after: ResultsSummary, gate: Mapping[str, Any], own: ResultsSummary, against: str
+    before: ResultsSummary, after: ResultsSummary, gate: GateConfig, own: ResultsSummary, against: str
 ) -> CheckResult:
     """Compare two results: pair runs by id and judge them, and pair the others by their settings.
 
@@ -62,9 +62,9 @@ def check(
     gone = [run for key, run in old.items() if key not in {**new, **after.unfinished}]
     changed = pair_changed(gone, added)
     if not pairs and not changed:
-        told = explain_no_overlap(before, after, against, "these results")
-        raise NotComparedError(f"{against} and {after.suite} have no cell in common{told}")
-    targets = tuple(str(float(target)) for target in before.protocol["targets"])
+        why = explain_no_overlap(before, after, against, "these results")
+        raise NotComparedError(f"{against} and {after.suite} have no cell in common{why}")
+    targets = tuple(str(float(target)) for target in before.protocol.targets)
     metric = before.metric
     noisy, levels = check_noisy_metrics(samples(pairs, targets, metric), gate)
     findings = [*check_limits_of_runs(own, gate), *_exact(pairs, gate, targets, metric), *noisy]
@@ -79,15 +79,13 @@ def check(
         added=tuple(run.name for run in added if run.id not in paired),
         changed=tuple(changed),
         ids={(pair.after.cell, pair.after.seed): pair.after.id for pair in pairs},
-        soft=gate["soft"],
+        soft=gate.soft,
         notes=_notes(before, after, pairs, own),
         why=_why(pairs),
     )
 
 
-def _exact(
-    pairs: Sequence[RunPair], gate: Mapping[str, Any], targets: tuple[str, ...], metric: Metric
-) -> list[Finding]:
+def _exact(pairs: Sequence[RunPair], gate: GateConfig, targets: tuple[str, ...], metric: Metric) -> list[Finding]:
     found = []
     for pair in pairs:
         found += check_formula_metrics(*pair)
@@ -106,8 +104,9 @@ def _diverged(before: RunSummary, after: RunSummary) -> Finding:
 def _notes(
     before: ResultsSummary, after: ResultsSummary, pairs: Sequence[RunPair], own: ResultsSummary
 ) -> tuple[str, ...]:
-    other = _differing(before.protocol, own.protocol)
-    notes = [f"read by the baseline's {key}: {before.protocol[key]}" for key in other]
+    protocol = before.protocol._asdict()
+    other = _differing(protocol, own.protocol._asdict())
+    notes = [f"evaluated with the baseline's {key}: {protocol[key]}" for key in other]
     others = {(pair.before.environment, pair.after.environment): None for pair in pairs if not pair.same_environment}
     for there, here in others:
         old, new = before.environments[there], after.environments[here]
@@ -115,8 +114,8 @@ def _notes(
             f"{key} {_format_missing(old.get(key))} -> {_format_missing(new.get(key))}"
             for key in sorted(_differing(old, new))
         )
-        judged = own.metric.source
-        notes.append(f"another environment ({changes}): bytes and syncs are judged by a margin, as {judged} is")
+        quality = own.metric.source
+        notes.append(f"another environment ({changes}): bytes and syncs are compared within a margin, as {quality} is")
     return tuple(notes)
 
 
@@ -126,10 +125,10 @@ def _format_missing(value: object) -> str:
     return f"{name}, {plural(int(together), 'cell')} at once" if name and together.isdecimal() else str(value)
 
 
-def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
     return [key for key in {**old, **new} if old.get(key) != new.get(key)]
 
 
 def _why(pairs: Sequence[RunPair]) -> tuple[str, ...]:
-    told = ((f"{format_metric(pair.after.cell)} s{pair.after.seed}", first_differing_sync(*pair)) for pair in pairs)
-    return tuple(f"{who}: {text}" for who, text in told if text)
+    causes = ((f"{format_metric(pair.after.cell)} s{pair.after.seed}", first_differing_sync(*pair)) for pair in pairs)
+    return tuple(f"{who}: {text}" for who, text in causes if text)

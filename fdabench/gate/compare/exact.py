@@ -1,10 +1,10 @@
 """Compares numbers exactly: class A in every environment, class B only if the environment is the same."""
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from fdabench.gate.baseline.model import RunSummary
+from fdabench.gate.compare.settings import GateConfig
 from fdabench.gate.compare.verdict import Finding, Value, Verdict
 from fdabench.gate.output.units import target_metric
 from fdabench.metrics import ACCURACY, Metric
@@ -52,11 +52,7 @@ def _formula(run: RunSummary, name: str, old: Value, new: Value) -> Finding:
 
 
 def check_reproducible_metrics(
-    before: RunSummary,
-    after: RunSummary,
-    gate: Mapping[str, Any],
-    targets: tuple[str, ...],
-    metric: Metric = ACCURACY,
+    before: RunSummary, after: RunSummary, gate: GateConfig, targets: tuple[str, ...], metric: Metric = ACCURACY
 ) -> list[Finding]:
     """Compare the numbers of class B, which are reproducible in the same environment.
 
@@ -66,7 +62,7 @@ def check_reproducible_metrics(
         targets: the targets, as keys of `bytes_to`.
         metric: of the targets.
     """
-    soft = gate["soft"]
+    soft = gate.soft
     totals = () if is_formula(before, after) else _TOTALS
     found = [_fact(after, name, getattr(before, name), getattr(after, name)) for name in ("state", "partition")]
     for name in totals:

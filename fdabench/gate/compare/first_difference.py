@@ -17,7 +17,8 @@ def first_differing_sync(before: RunSummary, after: RunSummary) -> str:
     for number, (old, new) in enumerate(pairs, start=1):
         if old is None or new is None or old.step != new.step:
             return f"sync {number}: {_steps(old, new)}{_estimates(old, new)}{_theta(before, after)}"
-    return f"the first {len(before.first_syncs)} syncs are at the same steps; --against OLD_RESULTS tells which is not"
+    equal = f"the first {len(before.first_syncs)} syncs are at the same steps"
+    return f"{equal}; --against OLD_RESULTS shows the first that is not"
 
 
 def _known(before: RunSummary) -> int | None:
@@ -30,8 +31,8 @@ def _steps(old: Sync | None, new: Sync | None) -> str:
 
 
 def _estimates(old: Sync | None, new: Sync | None) -> str:
-    told = [_number(sync) for sync in (old, new)]
-    return "" if told == ["none", "none"] else f", estimate {told[0]} -> {told[1]}"
+    estimates = [_number(sync) for sync in (old, new)]
+    return "" if estimates == ["none", "none"] else f", estimate {estimates[0]} -> {estimates[1]}"
 
 
 def _number(sync: Sync | None) -> str:

@@ -1,49 +1,53 @@
 """Checks the limits that a suite sets. They apply to every run of the cells that they select, without a baseline."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from fdabench.gate.baseline.model import ResultsSummary, RunSummary
 from fdabench.gate.compare.exact import MISSED
+from fdabench.gate.compare.settings import GateConfig, LimitConfig
 from fdabench.gate.compare.verdict import Finding, Value, Verdict
 from fdabench.gate.output.units import target_metric
 from fdabench.metrics import Metric
 from fdabench.validation.toml_text import format_toml
 
 
-def check_limits_of_runs(seen: ResultsSummary, gate: Mapping[str, Any]) -> list[Finding]:
+def check_limits_of_runs(seen: ResultsSummary, gate: GateConfig) -> list[Finding]:
     """Return one finding for each limit and run.
 
     A limit that selects no cell would have no effect, so it fails.
     """
-    idle = [_unmatched(number, limit) for number, limit in enumerate(gate["limit"]) if not limit["cells"]]
+    idle = [_unmatched(number, limit) for number, limit in enumerate(gate.limit) if not limit.cells]
     return idle + [
         finding
-        for limit in gate["limit"]
+        for limit in gate.limit
         for run in seen.runs
-        if run.id in limit["cells"]
+        if run.id in limit.cells
         for finding in _of_run(run, limit, seen.metric)
     ]
 
 
-def _unmatched(number: int, limit: Mapping[str, Any]) -> Finding:
-    keys = ", ".join(f"{key} = {format_toml(value)}" for key, value in limit.items() if key != "cells")
+def _unmatched(number: int, limit: LimitConfig) -> Finding:
+    keys = ", ".join(f"{key} = {format_toml(value)}" for key, value in limit.given.items())
     return Finding("limit", Verdict.fail, f"gate.limit.{number}", None, "cells", keys, 0, note="no cell matches")
 
 
-def _of_run(run: RunSummary, limit: Mapping[str, Any], metric: Metric) -> Iterator[Finding]:
-    if "min_accuracy" in limit:
-        yield _finding(run, "min_accuracy", limit["min_accuracy"], run.accuracy, run.accuracy >= limit["min_accuracy"])
-    if "max_loss" in limit:
-        yield _finding(run, "max_loss", limit["max_loss"], run.loss, run.loss <= limit["max_loss"])
-    if "max_bytes" in limit:
-        yield _finding(run, "max_bytes", limit["max_bytes"], run.bytes_total, run.bytes_total <= limit["max_bytes"])
-    for key, costs in (("max_bytes_to_target", run.bytes_to), ("max_steps_to_target", run.steps_to)):
-        if key in limit:
-            target = str(float(limit["target"]))
+def _of_run(run: RunSummary, limit: LimitConfig, metric: Metric) -> Iterator[Finding]:
+    if limit.min_accuracy is not None:
+        yield _finding(run, "min_accuracy", limit.min_accuracy, run.accuracy, run.accuracy >= limit.min_accuracy)
+    if limit.max_loss is not None:
+        yield _finding(run, "max_loss", limit.max_loss, run.loss, run.loss <= limit.max_loss)
+    if limit.max_bytes is not None:
+        yield _finding(run, "max_bytes", limit.max_bytes, run.bytes_total, run.bytes_total <= limit.max_bytes)
+    to_target = (
+        ("max_bytes_to_target", limit.max_bytes_to_target, run.bytes_to),
+        ("max_steps_to_target", limit.max_steps_to_target, run.steps_to),
+    )
+    for key, most, costs in to_target:
+        if most is not None:
+            target = str(limit.target)
             cost = costs.get(target)
-            kept = cost is not None and cost <= limit[key]
-            yield _finding(run, target_metric(key, target, metric), limit[key], MISSED if cost is None else cost, kept)
+            kept = cost is not None and cost <= most
+            yield _finding(run, target_metric(key, target, metric), most, MISSED if cost is None else cost, kept)
 
 
 def _finding(run: RunSummary, metric: str, limit: Value, found: Value, kept: bool) -> Finding:

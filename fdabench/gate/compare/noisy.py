@@ -5,9 +5,9 @@ Over the seeds of a cell, a metric must not be worse than before by more than a 
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from fdabench.gate.compare.samples import MetricLosses, quality_change
+from fdabench.gate.compare.settings import GateConfig
 from fdabench.gate.compare.stats import SUITE_ALPHA, LossEstimate, holm, moderated_t, suite_wide_test
 from fdabench.gate.compare.verdict import Finding, SuiteWideTest, Verdict
 from fdabench.metrics import METRICS
@@ -20,9 +20,7 @@ standard deviation that the tests assume.
 _BOUNDS = {"": "", "≥": "≥: a seed misses the target now", "≤": "≤: a seed missed the target before"}
 
 
-def check_noisy_metrics(
-    found: Sequence[MetricLosses], gate: Mapping[str, Any]
-) -> tuple[list[Finding], list[SuiteWideTest]]:
+def check_noisy_metrics(found: Sequence[MetricLosses], gate: GateConfig) -> tuple[list[Finding], list[SuiteWideTest]]:
     """Test each metric in each cell and over all cells.
 
     The cells of a metric are one family. Their variances are moderated, their p-values are adjusted by Holm's method,
@@ -42,7 +40,7 @@ def check_noisy_metrics(
     return findings, _suite_wide_tests(families, gate)
 
 
-def _family(family: Sequence[MetricLosses], gate: Mapping[str, Any]) -> list[Finding]:
+def _family(family: Sequence[MetricLosses], gate: GateConfig) -> list[Finding]:
     changed = [sample for sample in family if len(sample.losses) and sample.losses.any()]
     margin = _margin(family[0].metric, gate)
     estimates = moderated_t([sample.losses for sample in changed], NEGLIGIBLE * margin)
@@ -56,29 +54,30 @@ def _family(family: Sequence[MetricLosses], gate: Mapping[str, Any]) -> list[Fin
     return equal + judged
 
 
-def _margin(metric: str, gate: Mapping[str, Any]) -> float:
-    return float(gate[f"{metric}_margin"]) if metric in METRICS else math.log1p(gate["cost_margin"])
+def _margin(metric: str, gate: GateConfig) -> float:
+    margins = {"accuracy": gate.accuracy_margin, "loss": gate.loss_margin}
+    return margins[metric] if metric in margins else math.log1p(gate.cost_margin)
 
 
 def _test_metric(
-    sample: MetricLosses, estimate: LossEstimate, p_value: float, margin: float, gate: Mapping[str, Any]
+    sample: MetricLosses, estimate: LossEstimate, p_value: float, margin: float, gate: GateConfig
 ) -> Finding:
-    verdict, note = _verdict(estimate, p_value, margin, gate["one_seed_margins"])
+    verdict, note = _verdict(estimate, p_value, margin, gate.one_seed_margins)
     if (verdict == Verdict.passed and sample.bound == "≥") or (verdict == Verdict.fail and sample.bound == "≤"):
-        verdict, note = Verdict.inconclusive, "a bound, which cannot tell"
+        verdict, note = Verdict.inconclusive, "only a bound of the change is known"
     return _finding(sample, verdict, estimate.interval, note)
 
 
 def _verdict(estimate: LossEstimate, p_value: float, margin: float, alone: float) -> tuple[Verdict, str]:
     if not estimate.has_dof:
         if estimate.mean > alone * margin:
-            return Verdict.fail, f"more than {alone:g} margins worse, whatever the noise"
-        return Verdict.inconclusive, "the noise is not known: it takes more seeds"
+            return Verdict.fail, f"more than {alone:g} margins worse, for any plausible noise"
+        return Verdict.inconclusive, "the noise is unknown: more seeds are needed"
     if p_value < ALPHA:
         return Verdict.fail, f"worse by more than the margin, p = {p_value:.2g}"
     if estimate.upper < margin:
         return Verdict.passed, "not worse by the margin"
-    return Verdict.inconclusive, "neither worse than the margin nor surely within it"
+    return Verdict.inconclusive, "neither significantly worse than the margin nor within it"
 
 
 def _finding(sample: MetricLosses, verdict: Verdict, losses: tuple[float, float], note: str) -> Finding:
@@ -89,12 +88,12 @@ def _finding(sample: MetricLosses, verdict: Verdict, losses: tuple[float, float]
     else:
         change, interval = math.expm1(mean), (math.expm1(low), math.expm1(min(high, 700.0)))
     seeds = f"{len(sample.losses)} seed{'s' * (len(sample.losses) != 1)}"
-    told = "; ".join(text for text in (_BOUNDS[sample.bound], note, seeds) if text)
+    notes = "; ".join(text for text in (_BOUNDS[sample.bound], note, seeds) if text)
     known = interval if math.isfinite(low) else None
-    return Finding("C", verdict, sample.cell, None, sample.metric, sample.before, sample.after, change, known, told)
+    return Finding("C", verdict, sample.cell, None, sample.metric, sample.before, sample.after, change, known, notes)
 
 
-def _suite_wide_tests(families: Mapping[str, Sequence[MetricLosses]], gate: Mapping[str, Any]) -> list[SuiteWideTest]:
+def _suite_wide_tests(families: Mapping[str, Sequence[MetricLosses]], gate: GateConfig) -> list[SuiteWideTest]:
     tested = {}
     for metric, family in families.items():
         changed = [sample.losses for sample in family if sample.losses.any() and not sample.bound]

@@ -1,10 +1,9 @@
 """Reads and validates the margins and limits of the gate from the frozen suite."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fdabench.errors import NotComparedError
 from fdabench.results.files import read_bytes
@@ -12,23 +11,15 @@ from fdabench.results.suite_lock import SuiteLock
 from fdabench.validation.messages import STRICT_TABLE, format_issue, line_origins, table_issues
 from fdabench.validation.toml_text import key_lines
 
-DEFAULTS: Mapping[str, Any] = {
-    "accuracy_margin": 0.005,
-    "loss_margin": 0.02,
-    "cost_margin": 0.05,
-    "soft": 0.0,
-    "one_seed_margins": 10.0,
-    "limit": [],
-}
-"""The settings of a suite without a `[gate]`."""
-
 _Share = Annotated[float, Field(ge=0, lt=1)]
 _Amount = Annotated[float, Field(gt=0)]
 
 
-class _LimitTable(BaseModel):
-    # The other keys selected the cells when the suite was expanded, and are not used here.
-    model_config = ConfigDict(**{**STRICT_TABLE, "extra": "ignore"})
+class LimitConfig(BaseModel):
+    """A limit, and the ids of the cells that it applies to. `docs/suites.md` explains each key."""
+
+    # The other keys selected the cells when the suite was expanded. Only messages contain them.
+    model_config = ConfigDict(**{**STRICT_TABLE, "extra": "allow", "frozen": True})
 
     cells: list[str]
     target: _Amount | None = None
@@ -38,25 +29,40 @@ class _LimitTable(BaseModel):
     max_bytes_to_target: _Amount | None = None
     max_steps_to_target: _Amount | None = None
 
+    @model_validator(mode="after")
+    def _has_its_target(self) -> Self:
+        to_target = self.max_bytes_to_target is not None or self.max_steps_to_target is not None
+        if to_target and self.target is None:
+            raise ValueError("target is missing: max_bytes_to_target and max_steps_to_target need one")
+        return self
 
-class _GateTable(BaseModel):
-    model_config = STRICT_TABLE
+    @property
+    def given(self) -> dict[str, object]:
+        """The keys that have a value, without the cells; those that selected the cells are first."""
+        selected_by = self.model_extra or {}
+        return {**selected_by, **self.model_dump(exclude={"cells", *selected_by}, exclude_none=True)}
 
-    accuracy_margin: _Share = DEFAULTS["accuracy_margin"]
-    loss_margin: _Amount = DEFAULTS["loss_margin"]
-    cost_margin: _Share = DEFAULTS["cost_margin"]
-    soft: _Share = DEFAULTS["soft"]
-    one_seed_margins: Annotated[float, Field(ge=1)] = DEFAULTS["one_seed_margins"]
-    limit: list[_LimitTable] = []
+
+class GateConfig(BaseModel):
+    """The margins and limits of a suite. `docs/suites.md` explains each key."""
+
+    model_config = ConfigDict(**{**STRICT_TABLE, "frozen": True})
+
+    accuracy_margin: _Share = 0.005
+    loss_margin: _Amount = 0.02
+    cost_margin: _Share = 0.05
+    soft: _Share = 0.0
+    one_seed_margins: Annotated[float, Field(ge=1)] = 10.0
+    limit: list[LimitConfig] = []
 
 
 class _Lock(BaseModel):
     """The part of the frozen suite that is validated here."""
 
-    gate: _GateTable = _GateTable()
+    gate: GateConfig = GateConfig()
 
 
-def read_gate_settings(lock: SuiteLock, path: Path) -> dict[str, Any]:
+def read_gate_settings(lock: SuiteLock, path: Path) -> GateConfig:
     """Return the frozen suite's `[gate]`, which users may have edited, with defaults for missing keys.
 
     Args:
@@ -67,10 +73,9 @@ def read_gate_settings(lock: SuiteLock, path: Path) -> dict[str, Any]:
         NotComparedError: a value is invalid. `fdabench run` writes the file again after it was removed.
     """
     try:
-        _Lock.model_validate({"gate": lock.gate})
+        return _Lock.model_validate({"gate": lock.gate}).gate
     except ValidationError as error:
         origins = line_origins(path.as_posix(), key_lines(read_bytes(path).decode("utf-8-sig")))
         found = [format_issue(issue, origins) for issue in table_issues(error, _Lock)]
         first = f"{path}: not as fdabench wrote it; `run` writes it anew when it is gone"
         raise NotComparedError("\n".join([first, *found])) from error
-    return {**DEFAULTS, **(lock.gate if isinstance(lock.gate, dict) else {})}

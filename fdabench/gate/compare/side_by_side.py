@@ -62,13 +62,13 @@ def side_by_side(a: Results, b: Results) -> Comparison:
     after = summarize_results(b, before.protocol)
     old, new = before.by_id, after.by_id
     same = [(key, key) for key in old if key in new]
-    alike = same + _same_settings(a, b, old.keys() - new.keys(), new.keys() - old.keys())
-    if not alike:
-        told = explain_no_overlap(before, after, str(a.root), str(b.root))
-        raise NotComparedError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{told}")
-    pairs = [RunPair(old[left], new[right]) for left, right in alike]
-    lines = _lines(pairs, [str(float(target)) for target in before.protocol["targets"]], METRICS[a.lock.metric])
-    return Comparison(tuple(lines), _differing(a, b, alike), len(old) + len(new) - 2 * len(pairs))
+    matched = same + _same_settings(a, b, old.keys() - new.keys(), new.keys() - old.keys())
+    if not matched:
+        why = explain_no_overlap(before, after, str(a.root), str(b.root))
+        raise NotComparedError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{why}")
+    pairs = [RunPair(old[left], new[right]) for left, right in matched]
+    lines = _lines(pairs, [str(float(target)) for target in before.protocol.targets], before.metric)
+    return Comparison(tuple(lines), _differing(a, b, matched), len(old) + len(new) - 2 * len(pairs))
 
 
 def _same_settings(a: Results, b: Results, old: AbstractSet[str], new: AbstractSet[str]) -> list[tuple[str, str]]:
@@ -83,11 +83,11 @@ def _place(cell: LockedCell) -> str:
     return f"{cell.label} {axes}"
 
 
-def _differing(a: Results, b: Results, alike: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+def _differing(a: Results, b: Results, matched: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     left, right = ({cell.id: flatten_keys(cell.config.to_dict()) for cell in side.lock.cell} for side in (a, b))
     keys = {
         key
-        for one, other in alike
+        for one, other in matched
         for key in {**left[one], **right[other]}
         if left[one].get(key) != right[other].get(key)
     }

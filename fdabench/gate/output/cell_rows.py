@@ -61,11 +61,11 @@ def facts(findings: Sequence[Finding], runs: int) -> list[str]:
     metrics: dict[str, list[Finding]] = {}
     for finding in sorted(findings, key=_order):
         metrics.setdefault(finding.metric, []).append(finding)
-    told_by = {"sync_steps": ("syncs",), **dict.fromkeys(_PARTS, ("bytes_total",))}
+    implied_by = {"sync_steps": ("syncs",), **dict.fromkeys(_PARTS, ("bytes_total",))}
     own = {
         metric: found
         for metric, found in metrics.items()
-        if not any(other in metrics for other in told_by.get(metric, ()))
+        if not any(other in metrics for other in implied_by.get(metric, ()))
     }
     texts = [_fact(metric, found, runs) for metric, found in own.items()]
     notes = [_note(found[0]) for found in own.values()]
@@ -78,8 +78,8 @@ def facts(findings: Sequence[Finding], runs: int) -> list[str]:
 
 def _note(finding: Finding) -> str:
     """The note of a finding; "" for limits, accuracies and values that are not numbers, whose texts contain it."""
-    told = finding.kind == "limit" or finding.metric in METRICS or finding.change is None
-    return "" if told else finding.note
+    in_text = finding.kind == "limit" or finding.metric in METRICS or finding.change is None
+    return "" if in_text else finding.note
 
 
 def _order(finding: Finding) -> int:
@@ -109,8 +109,8 @@ def _fact(metric: str, findings: Sequence[Finding], runs: int) -> str:
 
 def _numbers(metric: str, findings: Sequence[Finding], where: str) -> str:
     missed = [finding for finding in findings if finding.after == MISSED and finding.before != MISSED]
-    won = [finding for finding in findings if finding.before == MISSED and finding.after != MISSED]
-    if missed or won:
+    newly_reached = [finding for finding in findings if finding.before == MISSED and finding.after != MISSED]
+    if missed or newly_reached:
         target = target_name(metric)
         return f"{target} {'no longer' if missed else 'now'} reached{where}"
     worst = findings[0]
@@ -145,9 +145,6 @@ def limit_text(finding: Finding) -> str:
 def quality_text(finding: Finding) -> str:
     """Return a text such as `accuracy 91.20 % -> 91.30 % (+0.1 points [-3.0, +3.2]), within the margin`."""
     before, after = values(finding)
-    told = (
-        f" ({quality_change_text(finding.metric, finding.change, finding.interval)})"
-        if finding.change is not None
-        else ""
-    )
-    return f"{finding.metric} {before} -> {after}{told}, {finding.note}"
+    told = finding.change
+    change = f" ({quality_change_text(finding.metric, told, finding.interval)})" if told is not None else ""
+    return f"{finding.metric} {before} -> {after}{change}, {finding.note}"

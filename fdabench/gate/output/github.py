@@ -58,8 +58,8 @@ def _others(checked: CheckResult) -> Iterator[str]:
         if level.verdict == Verdict.fail:
             yield _line("error", "fdabench: all cells together", suite_test_line(level), checked.files.get("", ""))
     if checked.changed and not checked.regressed:
-        told = "\n".join([*(each.text for each in checked.changed[:MAX_ANNOTATIONS]), *hints(checked)])
-        yield _line("error", "fdabench: settings changed", told, checked.files.get("", ""))
+        text = "\n".join([*(each.text for each in checked.changed[:MAX_ANNOTATIONS]), *hints(checked)])
+        yield _line("error", "fdabench: settings changed", text, checked.files.get("", ""))
     if checked.missing:
         yield _line("error", "fdabench: not compared", verdict_line(checked), checked.files.get("", ""))
 
@@ -67,8 +67,8 @@ def _others(checked: CheckResult) -> Iterator[str]:
 def _line(level: str, title: str, text: str, file: str = "", line: str = "") -> str:
     """An annotation. Its text is escaped, because the runner would end the message at the first line break."""
     place = {"file": file, "line": line if file and line.isdecimal() else "", "title": title}
-    told = ",".join(f"{key}={_property(value)}" for key, value in place.items() if value)
-    return f"::{level} {told}::{_escape(text)}"
+    properties = ",".join(f"{key}={_property(value)}" for key, value in place.items() if value)
+    return f"::{level} {properties}::{_escape(text)}"
 
 
 def _property(text: str) -> str:

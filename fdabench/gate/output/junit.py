@@ -26,11 +26,16 @@ def junit(checked: CheckResult, timestamp: str) -> str:
     cases += [_level(checked, level) for level in checked.suite_wide_tests]
     cases += [_absent(checked, run) for run in checked.missing]
     cases += [_changed(checked, each) for each in checked.changed]
-    told = {tag: str(sum(case.find(tag) is not None for case in cases)) for tag in ("failure", "error", "skipped")}
+    counts = {tag: str(sum(case.find(tag) is not None for case in cases)) for tag in ("failure", "error", "skipped")}
     suite = ET.Element(
         "testsuite",
         {"id": "0", "package": "fdabench", "name": checked.suite, "timestamp": timestamp, "hostname": "localhost"}
-        | {"tests": str(len(cases)), "failures": told["failure"], "errors": told["error"], "skipped": told["skipped"]}
+        | {
+            "tests": str(len(cases)),
+            "failures": counts["failure"],
+            "errors": counts["error"],
+            "skipped": counts["skipped"],
+        }
         | {"time": "0"},
     )
     ET.SubElement(suite, "properties")
@@ -64,13 +69,13 @@ def _case(checked: CheckResult, cell: str, moved: Sequence[Finding]) -> ET.Eleme
     ids = [key for (name, _), key in sorted(checked.ids.items()) if name == cell]
     case = _new(checked, f"{format_metric(cell)} ({join_first(ids, 3)})" if ids else cell)
     bad = [finding for finding in moved if finding.verdict in checked.failing]
-    unsure = [finding for finding in moved if finding.verdict == Verdict.inconclusive]
-    told = "; ".join(facts(bad or unsure, len(ids)))
+    inconclusive = [finding for finding in moved if finding.verdict == Verdict.inconclusive]
+    message = "; ".join(facts(bad or inconclusive, len(ids)))
     if bad:
-        failure = ET.SubElement(case, "failure", {"message": told, "type": f"class {bad[0].kind}"})
+        failure = ET.SubElement(case, "failure", {"message": message, "type": f"class {bad[0].kind}"})
         failure.text = "\n".join(facts(moved, len(ids)))
-    elif unsure:
-        ET.SubElement(case, "skipped", {"message": told})
+    elif inconclusive:
+        ET.SubElement(case, "skipped", {"message": message})
     return case
 
 
@@ -82,13 +87,13 @@ def _level(checked: CheckResult, level: SuiteWideTest) -> ET.Element:
 
 
 def _absent(checked: CheckResult, run: UnfinishedRun) -> ET.Element:
-    case = _new(checked, f"{run.name} is there")
-    ET.SubElement(case, "error", {"message": f"it has no result to compare: {run.reason}", "type": "missing"})
+    case = _new(checked, f"{run.name} has a result")
+    ET.SubElement(case, "error", {"message": f"no result to compare: {run.reason}", "type": "missing"})
     return case
 
 
 def _changed(checked: CheckResult, each: ChangedRuns) -> ET.Element:
     case = _new(checked, each.text.split(":")[0])
-    told = ET.SubElement(case, "error", {"message": each.text, "type": "changed settings"})
-    told.text = "\n".join(hints(checked))
+    error = ET.SubElement(case, "error", {"message": each.text, "type": "changed settings"})
+    error.text = "\n".join(hints(checked))
     return case

@@ -26,10 +26,10 @@ def pr_comment(checked: CheckResult) -> str:
         f"### fdabench: {_plain(verdict_line(checked))}",
         f"{_code(checked.suite)} against {_code(checked.against)}",
     ]
-    told = [*head(checked), *(suite_test_line(level) for level in checked.suite_wide_tests)]
-    lines = [f"- {_plain(line)}" for line in told]
+    sentences = [*head(checked), *(suite_test_line(level) for level in checked.suite_wide_tests)]
+    lines = [f"- {_plain(line)}" for line in sentences]
     # An empty line ends the list in Markdown.
-    parts += ["\n".join(truncate_list(lines, 2 * WORST, "\nand {} more"))] if told else []
+    parts += ["\n".join(truncate_list(lines, 2 * WORST, "\nand {} more"))] if sentences else []
     parts += [_table(shown[:WORST])] if shown else []
     parts += [_details_block(f"{len(shown) - WORST} more", _table(shown[WORST:]))] if len(shown) > WORST else []
     parts += ["\n".join(["```sh", *(_command(hint) for hint in hints(checked)), "```"])] if hints(checked) else []

@@ -29,15 +29,17 @@ def sentences(checked: CheckResult) -> list[StrategySentence]:
     """Return a sentence for each strategy with a change or a missing run, the worst first."""
     found = _by_strategy(checked)
     order = list(reversed(Verdict))
-    told = [_sentence(checked, name, *each) for name, each in found.items() if _tells(*each)]
-    return sorted(told, key=lambda sentence: order.index(sentence.verdict))
+    changed = [_sentence(checked, name, *each) for name, each in found.items() if _has_changes(*each)]
+    return sorted(changed, key=lambda sentence: order.index(sentence.verdict))
 
 
 def unchanged(checked: CheckResult) -> str:
     """Return a line such as `unchanged: fedavg, synchronous (12 runs)`; "" if no strategy is unchanged."""
-    quiet = {name: found for name, (found, missing) in _by_strategy(checked).items() if not _tells(found, missing)}
-    runs = sum(_runs(checked, found) for found in quiet.values())
-    return f"unchanged: {', '.join(quiet)} ({plural(runs, 'run')})" if quiet else ""
+    others = {
+        name: found for name, (found, missing) in _by_strategy(checked).items() if not _has_changes(found, missing)
+    }
+    runs = sum(_runs(checked, found) for found in others.values())
+    return f"unchanged: {', '.join(others)} ({plural(runs, 'run')})" if others else ""
 
 
 def _by_strategy(checked: CheckResult) -> dict[str, tuple[list[Finding], list[UnfinishedRun]]]:
@@ -62,7 +64,7 @@ def _name(cell: str, full: dict[str, set[str]]) -> str:
     return kinds if len(full[kinds]) == 1 else strategy_of(cell)
 
 
-def _tells(findings: Sequence[Finding], missing: Sequence[UnfinishedRun]) -> bool:
+def _has_changes(findings: Sequence[Finding], missing: Sequence[UnfinishedRun]) -> bool:
     return bool(missing) or any(finding.verdict != Verdict.unchanged for finding in findings)
 
 
@@ -79,10 +81,10 @@ def _sentence(
     moved = [finding for finding in checked.changed_findings if finding in own]
     costs = [finding for finding in findings if finding.metric == "bytes_total" and finding.kind != "limit"]
     other = [finding for finding in moved if finding.metric not in METRICS and finding not in costs]
-    told = [*_absent(missing, runs + len(missing)), *_bytes(checked, costs), *_others(other, costs, runs)]
-    told += _quality([finding for finding in findings if finding.metric in METRICS])
+    parts = [*_absent(missing, runs + len(missing)), *_bytes(checked, costs), *_others(other, costs, runs)]
+    parts += _quality([finding for finding in findings if finding.metric in METRICS])
     verdict = Verdict.fail if missing else max((each.verdict for each in moved), key=list(Verdict).index)
-    return StrategySentence(name, verdict, "; ".join(told), tuple(missing))
+    return StrategySentence(name, verdict, "; ".join(parts), tuple(missing))
 
 
 def _absent(missing: Sequence[UnfinishedRun], runs: int) -> list[str]:
@@ -121,11 +123,11 @@ def _others(findings: Sequence[Finding], costs: Sequence[Finding], runs: int) ->
     These are limits, formulas, targets that are no longer or newly reached, states and partitions. If bytes did not
     change, they are all findings.
     """
-    told = any(cost.verdict != Verdict.unchanged for cost in costs)
+    bytes_changed = any(cost.verdict != Verdict.unchanged for cost in costs)
     own = [
         finding
         for finding in findings
-        if not told
+        if not bytes_changed
         or finding.kind == "limit"
         or (finding.kind == "A" and finding.metric not in ("syncs", "sync_steps", "bytes_model"))
         or finding.metric in ("state", "partition")
@@ -150,13 +152,15 @@ def _quality(cells: Sequence[Finding]) -> list[str]:
     low, high = (sum(ends) / len(cells) for ends in zip(*known, strict=True)) if known else (0.0, 0.0)
     whole = (low, high) if len(known) == len(cells) else None
     failed = sum(cell.verdict == Verdict.fail for cell in cells)
-    unsure = sum(cell.verdict == Verdict.inconclusive for cell in cells)
-    also = f", {unsure} inconclusive" if unsure else ""
-    told = quality_change_text(name, change, whole)
+    inconclusive = sum(cell.verdict == Verdict.inconclusive for cell in cells)
+    also = f", {inconclusive} inconclusive" if inconclusive else ""
+    change_text = quality_change_text(name, change, whole)
     if failed:
-        return [f"{name} worse by more than the margin in {failed} of {plural(len(cells), 'cell')} ({told}{also})"]
+        return [
+            f"{name} worse by more than the margin in {failed} of {plural(len(cells), 'cell')} ({change_text}{also})"
+        ]
     if whole is None:
-        return [f"{name} {told} (noise unknown with one seed{also})"]
+        return [f"{name} {change_text} (noise unknown with one seed{also})"]
     if low <= 0 <= high:
-        return [f"{name} not measurably changed ({told}{also})"]
-    return [f"{name} {'higher' if low > 0 else 'lower'} ({told}{also})"]
+        return [f"{name} not measurably changed ({change_text}{also})"]
+    return [f"{name} {'higher' if low > 0 else 'lower'} ({change_text}{also})"]

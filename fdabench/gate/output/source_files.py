@@ -4,10 +4,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from fdabench.component_info import STRATEGY_ROLES
 from fdabench.gate.output.units import strategy_kinds
 from fdabench.results.suite_lock import SuiteLock
-
-_ROLES = ("strategies", "monitors", "servers", "triggers", "codecs", "corrections")
 
 
 def source_files(lock: SuiteLock) -> dict[str, str]:
@@ -23,7 +22,7 @@ def source_files(lock: SuiteLock) -> dict[str, str]:
     for plugin in lock.plugins:
         for added in plugin.adds:
             role, _, name = added.partition(".")
-            found |= {name: source.parent / plugin.name} if role in _ROLES else {}
+            found |= {name: source.parent / plugin.name} if role in STRATEGY_ROLES else {}
     return {name: relative_to_cwd(str(path)) for name, path in found.items() if path.is_file()}
 
 

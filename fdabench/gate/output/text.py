@@ -4,7 +4,6 @@ import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from fdabench.formatting import json_value, plural, truncate_list
 from fdabench.gate.compare.changed_settings import ChangedRuns
@@ -18,7 +17,7 @@ from fdabench.tables import Table, column
 _NUMBERS = ("change", "change_low", "change_high")
 _RECORD = ("class", "verdict", "cell", "seed", "id", "metric", "before", "after", *_NUMBERS, "note")
 CLASSES = {"limit": "limits", "A": "A formula", "B": "B reproducible", "C": "C noisy"}
-ACCEPT = "if this is meant"
+ACCEPT = "if this is intended"
 
 
 def cell_table(shown: Sequence[CellRow]) -> Table:
@@ -39,10 +38,10 @@ def finding_table(checked: CheckResult) -> Table:
 
 def head(checked: CheckResult) -> list[str]:
     """Return a sentence for each strategy that changed, then the changed settings and the unchanged strategies."""
-    quiet = unchanged(checked)
-    told = [sentence.line for sentence in sentences(checked)]
-    told += [each.text for each in checked.changed]
-    return told + ([quiet] if quiet and told else [])
+    rest = unchanged(checked)
+    lines = [sentence.line for sentence in sentences(checked)]
+    lines += [each.text for each in checked.changed]
+    return lines + ([rest] if rest and lines else [])
 
 
 def accept_command(results: str, baseline: str) -> str:
@@ -63,18 +62,18 @@ def hints(checked: CheckResult) -> list[str]:
     shown = [run.id for run in checked.missing if run.id and run.error] or [
         row.id for row in cell_rows(checked) if row.id and row.verdict in checked.failing
     ]
-    told = [f"look: {show_command(checked.results, shown[0])}"] if shown and checked.results else []
+    steps = [f"inspect: {show_command(checked.results, shown[0])}"] if shown and checked.results else []
     moved = {finding.verdict for finding in checked.changed_findings if finding.kind != "limit"}
     worse = bool(moved & set(checked.failing)) or any(
         level.verdict == Verdict.fail for level in checked.suite_wide_tests
     )
     if checked.baseline and not checked.missing and (worse or checked.changed or Verdict.better in moved):
-        why = ACCEPT if worse or checked.changed else "to keep what is better"
-        told.append(f"{why}: {accept_command(checked.results, checked.baseline)}")
-    return told
+        why = ACCEPT if worse or checked.changed else "to keep the improvement"
+        steps.append(f"{why}: {accept_command(checked.results, checked.baseline)}")
+    return steps
 
 
-def to_record(checked: CheckResult, finding: Finding) -> dict[str, Any]:
+def to_record(checked: CheckResult, finding: Finding) -> dict[str, object]:
     """Return a finding for programs: unrounded numbers, changes as fractions, and the id of its run."""
     low, high = finding.interval or (None, None)
     also = {"class": finding.kind, "change_low": low, "change_high": high, "id": _id(checked, finding)}
@@ -112,11 +111,11 @@ def verdict_line(checked: CheckResult) -> str:
     It names the strategies that failed and the number of missing runs.
     """
     compared = f"{plural(len(checked.ids), 'run')} {'checked' if checked.against == OWN_LIMITS else 'compared'}"
-    told = [f"{compared}: {_judged(checked)}" if checked.ids or checked.regressed else "nothing to judge"]
+    parts = [f"{compared}: {_judged(checked)}" if checked.ids or checked.regressed else "nothing to compare"]
     changed = sum(len(each.pairs) for each in checked.changed)
-    told += [f"{changed} changed settings, not judged"] if changed else []
-    told += [f"{len(checked.missing)} missing"] if checked.missing else []
-    return "; ".join(told)
+    parts += [f"{changed} changed settings, not judged"] if changed else []
+    parts += [f"{len(checked.missing)} missing"] if checked.missing else []
+    return "; ".join(parts)
 
 
 def _judged(checked: CheckResult) -> str:
@@ -126,19 +125,19 @@ def _judged(checked: CheckResult) -> str:
         worse = sum(row.verdict in checked.failing for row in cell_rows(checked))
         where = f": {plural(worse, 'cell')} of {', '.join(failed)}" if worse and len(failed) <= 3 else ""
         return f"fail{where}" if worse else "fail: all cells together"
-    better, unsure = (
+    better, inconclusive = (
         sum(finding.verdict == verdict for finding in checked.findings)
         for verdict in (Verdict.better, Verdict.inconclusive)
     )
-    told = [f"{number} {what}" for number, what in ((better, "better"), (unsure, "inconclusive")) if number]
-    return ", ".join(["pass", *told])
+    counts = [f"{number} {what}" for number, what in ((better, "better"), (inconclusive, "inconclusive")) if number]
+    return ", ".join(["pass", *counts])
 
 
 def _count_verdicts(checked: CheckResult, kind: str) -> str:
     counts = checked.counts(kind)
     equal = {"limit": "kept", "C": "unchanged"}.get(kind, "unchanged (exact)")
-    told = [f"{counts[verdict]} {equal if verdict == Verdict.unchanged else verdict}" for verdict in Verdict]
-    return ", ".join(text for text, verdict in zip(told, Verdict, strict=True) if counts[verdict])
+    texts = [f"{counts[verdict]} {equal if verdict == Verdict.unchanged else verdict}" for verdict in Verdict]
+    return ", ".join(text for text, verdict in zip(texts, Verdict, strict=True) if counts[verdict])
 
 
 def suite_test_line(level: SuiteWideTest) -> str:
@@ -158,7 +157,7 @@ def _first_few(what: str, names: Sequence[str], most: int = 5) -> list[str]:
     return [f"{what}: {plural(len(names), 'run')}", *truncate_list(lines, most, "  and {} more")] if names else []
 
 
-def to_json(checked: CheckResult) -> dict[str, Any]:
+def to_json(checked: CheckResult) -> dict[str, object]:
     """Return the result as data for JSON: unrounded numbers, changes as fractions, no NaN.
 
     Findings that are `unchanged` are only counted.
@@ -183,7 +182,7 @@ def to_json(checked: CheckResult) -> dict[str, Any]:
     return {key: json_value(entry) for key, entry in data.items()}
 
 
-def _changed(each: ChangedRuns) -> dict[str, Any]:
+def _changed(each: ChangedRuns) -> dict[str, object]:
     runs = [
         {
             "seed": pair.after.seed,

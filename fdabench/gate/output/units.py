@@ -130,10 +130,10 @@ def points(change: float, interval: tuple[float, float] | None = None) -> str:
     '+0.1 points [-3.0, +3.2]'
     """
     digits = 1 if abs(change) >= 0.001 or abs(change) < 1e-12 else 2
-    told = f"{format_signed_percent(change, digits)} points"
+    text = f"{format_signed_percent(change, digits)} points"
     if interval is None or not all(map(math.isfinite, interval)):
-        return told
-    return f"{told} [{format_signed_percent(interval[0], digits)}, {format_signed_percent(interval[1], digits)}]"
+        return text
+    return f"{text} [{format_signed_percent(interval[0], digits)}, {format_signed_percent(interval[1], digits)}]"
 
 
 def format_signed_percent(fraction: float, digits: int) -> str:

@@ -2,6 +2,7 @@
 
 from fdabench.report.figures.accuracy import BYTES, STEPS
 from fdabench.report.figures.attainment import ATTAINMENT
+from fdabench.report.figures.barrier import BARRIER, JITTER
 from fdabench.report.figures.cost import COST
 from fdabench.report.figures.crossover import CROSSOVER
 from fdabench.report.figures.estimate import ESTIMATE
@@ -27,6 +28,8 @@ PLOTS: tuple[FigureSpec, ...] = (
     HETEROGENEITY,
     SCALING,
     CROSSOVER,
+    BARRIER,
+    JITTER,
     TIMELINE,
     ESTIMATE,
     PARTITIONS,

@@ -4,8 +4,6 @@ The axis has steps instead of bytes, because the estimate requires that censorin
 ends at a step that is known in advance; the bytes sent by then depend on the run.
 """
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,6 +16,7 @@ from fdabench.analysis.survival import kaplan_meier
 from fdabench.formatting import plural
 from fdabench.report.figures.canvas import (
     MAX_PANELS,
+    PlotArguments,
     legend,
     line_keys,
     log_limits,
@@ -91,7 +90,7 @@ def _strategy(axes: Axes, mine: pd.DataFrame, look: PlotStyle, begin: float, end
     made, reached = mine["cost_steps"].astype(float).fillna(end).to_numpy(), mine["reached"].to_numpy(bool)
     steps, shares = kaplan_meier(made, reached)
     xs, heights = np.concatenate([[begin], steps, [made.max()]]), np.concatenate([[0.0], shares, [0.0, *shares][-1:]])
-    style: dict[str, Any] = {"color": look.color, "linestyle": look.dashes, "clip_on": False}
+    style: PlotArguments = {"color": look.color, "linestyle": look.dashes, "clip_on": False}
     marks = list(range(1, len(steps) + 1, max(1, len(steps) // 6)))
     axes.plot(xs, heights, drawstyle="steps-post", markevery=marks, **style, **marker(look, 4.5))
     missed = made[~reached]

@@ -27,6 +27,8 @@ from fdabench.style.looks import PlotStyle
 Key = tuple[Artist, str]
 Limits = tuple[float, float]
 
+PlotArguments = dict[str, Any]
+"""Keyword arguments or parameters of matplotlib, each of a type of its own."""
 MAX_PANELS = 12
 MOST_KEYS = 20
 ROWS_FORESEEN, ROW_INCHES = 3, 0.17
@@ -38,7 +40,7 @@ BOUND = Path([(0, 0), (0, 1), (-0.25, 0.72), (0, 1), (0.25, 0.72)], [1, 2, 1, 2,
 """A marker: a narrow arrow that points upwards from the data point."""
 GREY = "#6E6E6E"
 FAINT = 0.35
-STYLE: Mapping[str, Any] = {
+STYLE: PlotArguments = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -148,7 +150,7 @@ def limit_legend(looks: Mapping[str, PlotStyle]) -> Mapping[str, PlotStyle]:
     return {names[family]: first[family] for family in variants}
 
 
-def marker(look: PlotStyle, scale: float = 5.5) -> dict[str, Any]:
+def marker(look: PlotStyle, scale: float = 5.5) -> PlotArguments:
     """Keyword arguments of `Axes.plot` for the markers of a line: shape by family, fill by variant.
 
     Args:
@@ -166,7 +168,7 @@ def marker(look: PlotStyle, scale: float = 5.5) -> dict[str, Any]:
     }
 
 
-def faint_marker(look: PlotStyle, scale: float) -> dict[str, Any]:
+def faint_marker(look: PlotStyle, scale: float) -> PlotArguments:
     """Keyword arguments of `Axes.plot` for the points of single cells: as `marker`, but the interior is transparent."""
     pale = {"markerfacecolor": to_rgba(look.color, FAINT), "markeredgewidth": 0.5}
     return {"linestyle": "", **marker(look, scale), **pale}

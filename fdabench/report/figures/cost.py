@@ -1,7 +1,5 @@
 """A figure: the bytes that each strategy sent until it reached the target, and the share of local states in them."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,7 +12,7 @@ from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
 from fdabench.analysis.stats import geometric_mean
 from fdabench.formatting import format_bytes, plural
-from fdabench.report.figures.canvas import MAX_PANELS, SMALL, Limits, byte_axis, panel_title, panels
+from fdabench.report.figures.canvas import MAX_PANELS, SMALL, Limits, PlotArguments, byte_axis, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, truncation_note
 from fdabench.report.figures.wrapping import wrap_label
 
@@ -83,7 +81,7 @@ def _bar(axes: Axes, mine: pd.DataFrame, position: int, floor: float, color: str
     if cost == 0:  # for example one worker with the convention "ring"
         axes.text(floor, position, f" {format_bytes(0)}, {_words(mine)}", va="center", fontsize=SMALL)
         return
-    look: dict[str, Any] = {"alpha": 0.45, "hatch": _MISS_HATCH} if missed else {"alpha": 0.8}
+    look: PlotArguments = {"alpha": 0.45, "hatch": _MISS_HATCH} if missed else {"alpha": 0.8}
     axes.barh(position, cost - floor, left=floor, height=0.62, color=color, edgecolor="black", linewidth=0.6, **look)
     _seeds(axes, mine, position)
     words = f"{'≥ ' if missed else ''}{format_bytes(cost)}, {_words(mine)}"
@@ -98,7 +96,7 @@ def _seeds(axes: Axes, mine: pd.DataFrame, position: int) -> None:
     axes.plot(ends, [position - 0.12] * 2, color="black", linewidth=0.8, zorder=3, path_effects=halo)
     for hit, marks, fill in ((True, "o", "black"), (False, ">", "white")):
         points = mine.loc[mine["reached"] == hit, "cost_bytes"]
-        style: dict[str, Any] = {"color": "black", "markersize": 2.8, "markerfacecolor": fill, "markeredgewidth": 0.6}
+        style: PlotArguments = {"color": "black", "markersize": 2.8, "markerfacecolor": fill, "markeredgewidth": 0.6}
         style["path_effects"] = halo
         axes.plot(points, np.full(len(points), position - 0.12), marks, zorder=4, **style)
 

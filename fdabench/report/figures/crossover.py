@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Set
 from itertools import cycle
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from scipy import ndimage
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
 from fdabench.formatting import plural
-from fdabench.report.figures.canvas import SMALL, Key, legend, panel_title, panels
+from fdabench.report.figures.canvas import SMALL, Key, PlotArguments, legend, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
 from fdabench.report.tables.times import demand_of, networks_of
 from fdabench.style.contrast import blend
@@ -168,8 +167,8 @@ def _named(data: ReportData, group: pd.DataFrame) -> list[tuple[str, float, floa
 def _dots(axes: Axes, named: list[tuple[str, float, float]]) -> None:
     for name, bandwidth, latency in named:
         axes.plot(bandwidth, latency, "o", color="black", markersize=3.5, markeredgecolor="white")
-        left: dict[str, Any] = {"xytext": (-4, 10), "ha": "right"}
-        right: dict[str, Any] = {"xytext": (4, 4), "ha": "left"}
+        left: PlotArguments = {"xytext": (-4, 10), "ha": "right"}
+        right: PlotArguments = {"xytext": (4, 4), "ha": "left"}
         side = left if bandwidth > _MIDDLE else right
         text = axes.annotate(name, (bandwidth, latency), textcoords="offset points", fontsize=SMALL, **side)
         text.set_bbox({"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.5})

@@ -1,8 +1,5 @@
 """A figure: bytes to the target and final accuracy against the Dirichlet concentration alpha of the partition."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,6 +7,7 @@ from matplotlib.figure import Figure
 
 from fdabench.analysis.data import ReportData
 from fdabench.analysis.stats import geometric_mean
+from fdabench.cell_config import ComponentConfig
 from fdabench.formatting import format_component
 from fdabench.report.figures.canvas import (
     byte_axis,
@@ -41,7 +39,7 @@ def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
         Pairs of (suite, title of the group) and the group's rows of `data.finished`.
     """
     runs = data.finished.dropna(subset="alpha")
-    others = runs["cell_id"].map(lambda cell_id: _but_alpha(data.configs[cell_id]["partition"]))
+    others = runs["cell_id"].map(lambda cell_id: _but_alpha(data.configs[cell_id].partition))
     found = []
     for (suite, _), group in runs.groupby(_GROUP, sort=False):
         mine, name = others[group.index], str(group["except_partition"].iloc[0])
@@ -53,9 +51,9 @@ def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     return [(key, group) for key, group in found if group["alpha"].nunique() > 1]
 
 
-def _but_alpha(partition: Mapping[str, Any]) -> str:
+def _but_alpha(partition: ComponentConfig) -> str:
     """The name of a partition without its alpha."""
-    return format_component(partition, without=("alpha",))
+    return format_component(partition.to_table(), without=("alpha",))
 
 
 def draw_heterogeneity(data: ReportData) -> Figure | None:

@@ -3,8 +3,6 @@
 Dolan and Moré (2002), Benchmarking optimization software with performance profiles.
 """
 
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -13,7 +11,7 @@ from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.profiles import log2_range, profile, ratios_to_best
 from fdabench.analysis.stats import PAIR
 from fdabench.formatting import plural
-from fdabench.report.figures.canvas import legend, line_keys, marker, panels
+from fdabench.report.figures.canvas import PlotArguments, legend, line_keys, marker, panels
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import tag_artists
 
@@ -36,7 +34,7 @@ def draw_profile(data: ReportData) -> Figure | None:
         with tag_artists(axes, str(label)):
             # markers only where the curve rises
             every = list(range(1, len(xs) - 1, max(1, len(factors) // 6)))
-            line: dict[str, Any] = {"color": look.color, "linestyle": look.dashes, "clip_on": False}
+            line: PlotArguments = {"color": look.color, "linestyle": look.dashes, "clip_on": False}
             axes.plot(xs, heights, drawstyle="steps-post", markevery=every, **line, **marker(look, 4.5))
     axes.set_xlim(0, end)
     axes.set_ylim(0, 1)

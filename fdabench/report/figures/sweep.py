@@ -10,7 +10,7 @@ from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.stats import geometric_mean
 from fdabench.formatting import join_first
 from fdabench.published.theta_rules import THETA_PER_PARAMETER
-from fdabench.report.caveats import LEAST_THETAS
+from fdabench.report.caveats import MIN_THETAS
 from fdabench.report.figures.canvas import (
     GREY,
     SMALL,
@@ -39,7 +39,7 @@ _SIDES = {"hpc": "right", "balanced": "center", "fl": "left"}
 
 
 def theta_sweeps(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    """The outcomes of strategies with at least `LEAST_THETAS` thetas on a workload, by workload.
+    """The outcomes of strategies with at least `MIN_THETAS` thetas on a workload, by workload.
 
     Workloads on which none of them reached a target are left out.
 
@@ -53,7 +53,7 @@ def theta_sweeps(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]
     rows = rows.dropna(subset="theta")
     found = []
     for key, group in rows.groupby(WORKLOAD, sort=False):
-        several = group[group.groupby("series")["theta"].transform("nunique") >= LEAST_THETAS]
+        several = group[group.groupby("series")["theta"].transform("nunique") >= MIN_THETAS]
         if several["reached"].any():
             found.append(((str(key[0]), str(key[1])), several.assign(name=several["series"].map(_names(several)))))
     return found
@@ -160,9 +160,9 @@ def absence_sweep(data: ReportData) -> str:
     if thetas.empty:
         return ""
     most = int(thetas.groupby([*WORKLOAD, "series"])["theta"].nunique().max())
-    if most < LEAST_THETAS:
-        return f"{TITLE}: drawn from {LEAST_THETAS} thetas of one strategy on one workload on; here are {most}."
-    return f"{TITLE}: no strategy with {LEAST_THETAS} thetas reached a target."
+    if most < MIN_THETAS:
+        return f"{TITLE}: drawn from {MIN_THETAS} or more thetas of one strategy on one workload; there are {most}."
+    return f"{TITLE}: no strategy with {MIN_THETAS} thetas reached a target."
 
 
 SWEEP = FigureSpec("theta-sweep", TITLE, caption_sweep, draw_sweep, absence_sweep)

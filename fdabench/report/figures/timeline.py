@@ -5,8 +5,6 @@ rises from 0 until it exceeds theta and falls to 0 at the sync.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +20,7 @@ from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.wrapping import wrap_label
 from fdabench.style.looks import PlotStyle
+from fdabench.tables import Record
 
 TITLE = "When workers synchronized"
 MOST_CELLS = 8
@@ -102,7 +101,7 @@ def _accuracy(axes: Axes, data: ReportData, cells: pd.DataFrame, end: float) -> 
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
 
-def _cell(axes: Axes, data: ReportData, cell: Mapping[str, Any], end: float) -> None:
+def _cell(axes: Axes, data: ReportData, cell: Record, end: float) -> None:
     look = data.looks[cell["label"]]
     syncs = data.rounds[data.rounds["cell_id"] == cell["cell_id"]]
     shown = syncs[syncs["step"] <= end]
@@ -163,7 +162,7 @@ def _sync_sawtooth(
     axes.plot(steps[order], heights[order], color=look.color, linewidth=0.8, linestyle=dashes)
 
 
-def _words(cell: Mapping[str, Any], syncs: pd.DataFrame) -> str:
+def _words(cell: Record, syncs: pd.DataFrame) -> str:
     gap = f"\n{format_significant(float(syncs['steps'].mean()), 2)} steps apart" if len(syncs) else ""
     return (
         f"{wrap_label(cell['label'], _LETTERS, 2)}\n{format_count(len(syncs))} syncs in "

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -22,9 +21,9 @@ from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import TITLE_TAG, number_tags
 
 # without dates and versions, so that the same figure gives the same bytes
-_SVG_METADATA: Mapping[str, Any] = {"Date": None, "Creator": None}
-_PDF_METADATA: Mapping[str, Any] = {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None}
-_PNG_METADATA: Mapping[str, Any] = {"Software": None}
+_SVG_METADATA: Mapping[str, object] = {"Date": None, "Creator": None}
+_PDF_METADATA: Mapping[str, object] = {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None}
+_PNG_METADATA: Mapping[str, object] = {"Software": None}
 
 _POINTS = 72
 """Points in an inch."""

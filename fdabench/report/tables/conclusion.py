@@ -1,7 +1,6 @@
 """Builds the table `conclusion`: the exact numbers of what `report.summary` writes in words, where they are rounded."""
 
 import math
-from typing import Any
 
 import pandas as pd
 
@@ -30,7 +29,7 @@ def conclusion_table(data: ReportData) -> ReportTable:
     return table_of("conclusion", "The strategies over all workloads", _NOTE + best, frame, _columns(data.metric))
 
 
-def _suite(data: ReportData, suite: str) -> list[dict[str, Any]]:
+def _suite(data: ReportData, suite: str) -> list[dict[str, object]]:
     outcomes = data.at_suite_target
     known = order_strategies(outcomes).labels if len(outcomes) else ()
     labels = [*known, *(label for label in labels_in_order(data.runs) if label not in known)]
@@ -38,7 +37,7 @@ def _suite(data: ReportData, suite: str) -> list[dict[str, Any]]:
     return [{"suite": suite, "strategy": label, **_strategy(data, label, best)} for label in labels]
 
 
-def _strategy(data: ReportData, label: str, best: pd.DataFrame) -> dict[str, Any]:
+def _strategy(data: ReportData, label: str, best: pd.DataFrame) -> dict[str, object]:
     outcomes, runs = data.at_suite_target, data.finished[data.finished["label"] == label]
     mine, reference = outcomes[outcomes["label"] == label], outcomes[outcomes["reference"].astype(bool)]
     hits = mine[mine["reached"].astype(bool)]
@@ -55,7 +54,7 @@ def _strategy(data: ReportData, label: str, best: pd.DataFrame) -> dict[str, Any
     }
 
 
-def _ratio(name: str, top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> dict[str, Any]:
+def _ratio(name: str, top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> dict[str, object]:
     # a ratio of the cells of a strategy to themselves is 1 and says nothing
     ratio = NO_RATIO if top["cell_id"].equals(bottom["cell_id"]) else paired_ratio(top, bottom, cost)
     return {

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +25,7 @@ def networks_of(data: ReportData, suite: str) -> Mapping[str, Network]:
 
 def times_frame(data: ReportData) -> pd.DataFrame:
     """Return the seconds of each strategy to the target on each network: geometric means over seeds that reached it."""
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     groups = dict(zip(data.runs["label"], data.runs["group"], strict=True))
     for (suite, workload, label), mine in data.demands.groupby([*WORKLOAD, "label"], sort=False):
         for name, network in networks_of(data, str(suite)).items():

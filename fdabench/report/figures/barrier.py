@@ -1,0 +1,171 @@
+"""Figures about fleets: what a barrier costs when step times vary, and the fastest strategy by bandwidth and jitter."""
+
+import math
+from collections.abc import Mapping
+from itertools import cycle
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from fdabench.accounting.costs import EvalPoint
+from fdabench.accounting.fleets import Fleet, FleetTime, Links, fleet_time
+from fdabench.accounting.step_time import Lognormal
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.analysis.headline import labels_in_order
+from fdabench.report.figures.canvas import Key, legend, line_keys, marker, panel_title, panels
+from fdabench.report.figures.plot import FigureSpec, truncation_note
+from fdabench.style.contrast import blend
+
+BARRIER_TITLE = "What the barrier costs"
+JITTER_TITLE = "What is fastest where machines vary"
+MOST_WORKLOADS, MOST_LINES = 4, 15
+SIGMAS = np.linspace(0, 1, 11)
+_ROWS = np.linspace(0, 1, 101)
+"""Sigmas of the map's rows; times between two of `SIGMAS` are interpolated."""
+BANDWIDTHS = np.logspace(6, 11, 101)
+LATENCY = 1e-3
+"""Seconds of one way in the map, which has no axis left for it."""
+_FREE = Links((math.inf,))
+_EDGE = "#555555"
+_HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "ooo", "|||")
+_SPEEDS = {1e6: "1 Mbit/s", 1e7: "10 Mbit/s", 1e8: "100 Mbit/s", 1e9: "1 Gbit/s", 1e10: "10 Gbit/s", 1e11: "100 Gbit/s"}
+
+Curve = npt.NDArray[np.float64]
+
+
+def jitter_curves(data: ReportData, group: pd.DataFrame) -> dict[str, Curve]:
+    """Return the time to the target without communication, in multiples of that of equal machines, for each sigma.
+
+    Args:
+        data: the results.
+        group: rows of `data.demands` of one workload.
+
+    Returns:
+        By label, shape [len(SIGMAS)]; of each strategy the seed with the median number of bytes.
+    """
+    return {label: _curve(data, group[group["label"] == label]) for label in labels_in_order(group)[:MOST_LINES]}
+
+
+def _curve(data: ReportData, mine: pd.DataFrame) -> Curve:
+    row = mine.iloc[np.argsort([demand.wire_bytes for demand in mine["demand"]])[len(mine) // 2]]
+    cell, suite = str(row["cell_id"]), str(row["suite"])
+    evals = data.evals[(data.evals["cell_id"] == cell) & (data.evals["step"] == row["step"])]
+    instant = EvalPoint(int(row["step"]), bool(evals["after_sync"].iloc[0]))
+    ledger = data.ledger[data.ledger["cell_id"] == cell]
+    convention, workers, seed = data.locks[suite].convention, int(row["workers"]), int(row["seed"])
+
+    def at(sigma: float) -> FleetTime:
+        return fleet_time(ledger, instant, workers, convention, Fleet(Lognormal(sigma), _FREE), 1.0, seed)
+
+    return np.array([at(float(sigma)).total for sigma in SIGMAS]) / instant.step
+
+
+def _groups(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+    """The workloads on which a strategy reached the target; empty if no fleet was named."""
+    if not any(data.fleets.values()):
+        return []
+    return [((str(pair[0]), str(pair[1])), mine) for pair, mine in data.demands.groupby(WORKLOAD, sort=False)]
+
+
+def draw_barrier(data: ReportData) -> Figure | None:
+    """Draw one panel for each workload; None if no fleet was named or no target was reached."""
+    groups = _groups(data)[:MOST_WORKLOADS]
+    if not groups:
+        return None
+    figure, axes = panels(len(groups), BARRIER_TITLE, 4.0, 3.0, columns=2)
+    present: dict[str, None] = {}
+    for panel, (workload, group) in zip(axes, groups, strict=True):
+        for label, curve in jitter_curves(data, group).items():
+            look = data.looks[label]
+            panel.plot(SIGMAS, curve, color=look.color, linestyle=look.dashes, markevery=2, **marker(look, 4))
+            present[label] = None
+        panel_title(panel, data, workload)
+        panel.set_xlabel("jitter: sigma of the log of a step time")
+        panel.set_ylabel("computing and waiting, × equal machines")
+        panel.grid(visible=True)
+    legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
+    return figure
+
+
+def draw_jitter(data: ReportData) -> Figure | None:
+    """Draw one map for each workload on which at least two strategies reached the target; None if there is none."""
+    groups = [each for each in _groups(data) if each[1]["label"].nunique() > 1][:MOST_WORKLOADS]
+    if not groups:
+        return None
+    figure, axes = panels(len(groups), JITTER_TITLE, 4.5, 3.0, columns=2)
+    maps = [fastest_by_jitter(data, group) for _, group in groups]
+    winners = [label for label in data.labels if any(label in found for found in maps)]
+    patches: Mapping[str, Patch] = {
+        label: Patch(
+            facecolor=blend(data.looks[label].color, "white", 0.6), hatch=hatch, edgecolor=_EDGE, linewidth=0.7
+        )
+        for label, hatch in zip(winners, cycle(_HATCHES), strict=False)
+    }
+    for panel, (workload, group), found in zip(axes, groups, maps, strict=True):
+        _map(panel, found, patches)
+        panel_title(panel, data, workload)
+        panel.set_ylabel(f"jitter, sigma (to {group['target_name'].iloc[0]})")
+    keys: list[Key] = [(patch, label) for label, patch in patches.items()]
+    legend(figure, keys)
+    return figure
+
+
+def fastest_by_jitter(data: ReportData, group: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return the region in which each strategy is the fastest, as a mask of shape [101 sigmas, bandwidth] by label.
+
+    Args:
+        data: the results.
+        group: rows of `data.demands` of one workload.
+    """
+    times = {}
+    for label, curve in jitter_curves(data, group).items():
+        mine = group[group["label"] == label]
+        row = mine.iloc[np.argsort([demand.wire_bytes for demand in mine["demand"]])[len(mine) // 2]]
+        demand, step_s = row["demand"], float(row["step_s"])
+        links = demand.seconds(BANDWIDTHS[None, :], LATENCY, 0.0)
+        times[label] = demand.steps * step_s * np.interp(_ROWS, SIGMAS, curve)[:, None] + links
+    best = np.argmin(np.stack(list(times.values())), axis=0)
+    return {label: best == at for at, label in enumerate(times) if (best == at).any()}
+
+
+def _map(axes: Axes, found: Mapping[str, npt.NDArray[np.bool_]], patches: Mapping[str, Patch]) -> None:
+    axes.set_xscale("log")
+    for label, region in found.items():
+        patch = patches[label]
+        color, hatch = patch.get_facecolor(), patch.get_hatch() or ""
+        area = axes.contourf(BANDWIDTHS, _ROWS, region, levels=[0.5, 1.5], colors=[color], hatches=[hatch])
+        area.set(edgecolor=_EDGE, linewidth=0.7)
+    axes.xaxis.set_major_locator(FixedLocator(list(_SPEEDS)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _SPEEDS.get(float(f"{value:.0e}"), "")))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.tick_params(axis="x", rotation=30)
+    axes.set_xlabel("bandwidth of each worker's link")
+
+
+def caption_barrier(data: ReportData) -> str:
+    total = len(_groups(data))
+    return (
+        "Lognormal step times with mean 1 and standard deviation sigma of the logarithm; FedScale's devices have 0.6. "
+        "Every collective waits for the slowest worker; one with slack waits later. Communication itself takes no time "
+        "here. Each strategy's median seed by bytes, up to its target."
+        + truncation_note(total, MOST_WORKLOADS, "workloads")
+    )
+
+
+def caption_jitter(data: ReportData) -> str:
+    total = sum(mine["label"].nunique() > 1 for _, mine in _groups(data))
+    return (
+        "The strategy with the shortest modeled time to the target, of those that reached it: the time with barriers "
+        f"of the figure above, and the collectives on links with {1e3 * LATENCY:g} ms one way. A collective with "
+        f"slack is charged as if nothing overlapped. Accounting: {data.conventions}."
+        + truncation_note(total, MOST_WORKLOADS, "workloads")
+    )
+
+
+BARRIER = FigureSpec("barrier", BARRIER_TITLE, caption_barrier, draw_barrier)
+JITTER = FigureSpec("jitter", JITTER_TITLE, caption_jitter, draw_jitter)

@@ -1,0 +1,191 @@
+"""Clients that take turns: the same bits where all of them train, their draws, and what stays with each."""
+
+import tracemalloc
+from collections import Counter
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fdabench.accounting.costs import total_bytes
+from fdabench.engine.clients import ClientDraw, Clients, Row
+from fdabench.engine.sampling import IndependentBatchSampler
+from fdabench.errors import SuiteError
+from fdabench.experiment.run_cell import CellCallbacks, run_cells_batched
+from fdabench.results.folder import TABLES, ResultsFolder
+from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.suite.cell import Cell
+from fdabench.suite.reader import read_suite
+from support.cells import CPU, train_cell
+from support.suites import ADAM, FEDAVG, digits_suite, linear_fda
+
+SCAFFOLD = 'kind = "scaffold"\nlocal_steps = 3'
+TOPK = 'kind = "fedavg"\nlocal_steps = 3\ncodec = { kind = "topk", share = 0.05 }\nfeedback = 1.0'
+SGD = '{ kind = "sgd", lr = 0.05 }'
+
+
+def cells_of(
+    tmp_path: Path, *strategies: str, participation: str = "", workers: int = 4, **changes: object
+) -> list[Cell]:
+    path = tmp_path / "suite.toml"
+    line = f"participation = {participation}" if participation else ""
+    text = digits_suite(strategies, steps=24, every_steps=6, workers=workers, workload=line, **changes)  # type: ignore[arg-type]
+    path.write_text(text, encoding="utf-8")
+    return list(read_suite(path).cells)
+
+
+def tables_of(cell: Cell) -> dict[str, list[dict[str, object]]]:
+    found = train_cell(cell.config).tables
+    return {
+        name: [{key: value for key, value in row.items() if key not in CLOCK_COLUMNS} for row in rows]
+        for name, rows in found.items()
+    }
+
+
+@pytest.mark.parametrize("strategy", [FEDAVG, linear_fda(0.3), SCAFFOLD, TOPK])
+@pytest.mark.parametrize("workload", [ADAM, SGD])
+def test_with_all_clients_in_each_round_the_result_is_that_of_workers(
+    strategy: str, workload: str, tmp_path: Path
+) -> None:
+    optimizer = SGD if "scaffold" in strategy else workload
+    (plain,) = cells_of(tmp_path, strategy, optimizer=optimizer)
+    (drawn,) = cells_of(tmp_path, strategy, optimizer=optimizer, participation="{ clients = 4 }")
+    assert plain.id != drawn.id
+    assert tables_of(drawn) == tables_of(plain)
+
+
+@pytest.mark.parametrize("client_state", ["kept", "fresh"])
+@pytest.mark.parametrize("strategy", [FEDAVG, linear_fda(0.3), SCAFFOLD, TOPK])
+def test_a_cell_resumes_at_every_step_to_the_same_bits(strategy: str, client_state: str, tmp_path: Path) -> None:
+    optimizer = SGD if "scaffold" in strategy else ADAM
+    said = f'{{ clients = 9, client_state = "{client_state}" }}'
+    (cell,) = cells_of(tmp_path, strategy, optimizer=optimizer, participation=said)
+    whole, broken = ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "broken")
+    run_cells_batched([cell], whole, CPU, CellCallbacks())
+    for steps in (1, 4, 7, 5):
+        left = iter([*repeat(False, steps - 1), *repeat(True, 50)])
+        (record,) = run_cells_batched([cell], broken, CPU, CellCallbacks(should_stop=lambda left=left: next(left)))
+        assert (record.state, record.remarks) == ("interrupted", [])
+    (record,) = run_cells_batched([cell], broken, CPU, CellCallbacks())
+    assert (record.state, record.resumed_at_step) == ("done", 17)
+    for name in TABLES:
+        expected, found = (store.read_cell_table(cell.id, name).to_pandas() for store in (whole, broken))
+        clocks = [column for column in CLOCK_COLUMNS if column in expected]
+        pd.testing.assert_frame_equal(found.drop(columns=clocks), expected.drop(columns=clocks), check_exact=True)
+
+
+def test_draws_depend_on_seed_and_round_only_and_reach_everyone_alike() -> None:
+    draw = ClientDraw(clients=50, per_round=5, seed=1)
+    rounds = [draw.participants(index) for index in range(2000)]
+    assert all(len(set(each.tolist())) == 5 and sorted(each) == list(each) for each in rounds)
+    assert np.array_equal(rounds[7], ClientDraw(50, 5, 1).participants(7))
+    assert not np.array_equal(rounds[7], ClientDraw(50, 5, 2).participants(7))
+    counts = np.bincount(np.concatenate(rounds), minlength=50)
+    # each client is drawn with probability 1 / 10: mean 200, standard deviation 13.4
+    assert counts.min() > 200 - 5 * 13.4
+    assert counts.max() < 200 + 5 * 13.4
+
+
+def test_clients_with_more_samples_are_drawn_more_often() -> None:
+    draw = ClientDraw(3, 1, 0, np.array([1.0, 1.0, 2.0]))
+    counts = Counter(int(draw.participants(index)[0]) for index in range(4000))
+    assert counts[2] / 4000 == pytest.approx(0.5, abs=5 * 0.5 / 63)
+
+
+def test_bytes_are_those_of_the_participants(tmp_path: Path) -> None:
+    """Participants upload, those of the next round download: as many messages as with fixed workers."""
+    (plain,), (drawn,) = cells_of(tmp_path, FEDAVG), cells_of(tmp_path, FEDAVG, participation="{ clients = 30 }")
+    ledgers = [pd.DataFrame(train_cell(cell.config).tables["ledger"]) for cell in (plain, drawn)]
+    for convention in ("paper", "star", "upload"):
+        assert total_bytes(ledgers[0], 4, convention) == total_bytes(ledgers[1], 4, convention)
+
+
+class FakeRows:
+    """Rows whose optimizer state counts the rounds that their clients have trained."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self.rows = rows
+
+    def take_rows(self, group: int) -> list[Row]:
+        taken, self.rows = self.rows, []
+        return [row._replace(optimizer_state={"rounds": row.optimizer_state.get("rounds", 0) + 1}) for row in taken]
+
+    def put_rows(self, group: int, rows: list[Row]) -> None:
+        self.rows = rows
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_stays_with_clients_that_wait(keep: bool) -> None:
+    """The optimizer counts the rounds of a client, and the method keeps the number of the client itself."""
+
+    def sampler(client: int, index: int) -> IndependentBatchSampler:
+        return IndependentBatchSampler(np.arange(5), 2, np.random.default_rng(client))
+
+    clients = Clients(ClientDraw(12, 3, seed=0), sampler, lambda client: client, keep, None)
+    rows = FakeRows([clients.first_row(int(client), 0) for client in clients.draw.participants(0)])
+    kept = {"own": torch.zeros(3, 1)}
+    trained: Counter[int] = Counter()
+    for index in range(1, 30):
+        present = clients.draw.participants(index - 1).tolist()
+        # every method state so far belongs to the client that it was made for, or is zero
+        assert all(value in (0, client + 1) for value, client in zip(kept["own"][:, 0].tolist(), present, strict=True))
+        assert [row.noise for row in rows.rows] == present
+        assert [row.optimizer_state.get("rounds", 0) for row in rows.rows] == [
+            trained[client] if keep else 0 for client in present
+        ]
+        trained.update(present)
+        kept = {"own": torch.tensor([[client + 1.0] for client in present])}
+        kept = clients.next_round(rows, 0, index, kept)
+    waiting = set(trained) - set(clients.draw.participants(29).tolist())
+    assert set(clients.absent) == waiting
+    assert all((state.optimizer_state is not None) == keep for state in clients.absent.values())
+
+
+def test_participants_learn(tmp_path: Path) -> None:
+    (cell,) = cells_of(tmp_path, 'kind = "fedavg"\nlocal_steps = 1', participation="{ clients = 40 }")
+    evals = train_cell(cell.config).tables["evals"]
+    assert evals[-1]["test_accuracy"] > 0.6
+
+
+def test_a_hundred_thousand_clients_take_the_memory_of_those_that_train() -> None:
+    tracemalloc.start()
+    draw = ClientDraw(100_000, 50, 0)
+    for index in range(200):
+        draw.participants(index)
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("participation", "more", "message"),
+    [
+        ("{ clients = 3 }", "", "3 clients, but workers = 4 of them train in each round"),
+        ("{ clients = 5000 }", "", "5000 clients, but digits has 1438 training samples"),
+        ("{ clients = 9 }", 'averaging = "samples"', 'participation.choose = "samples" draws clients'),
+        ('{ clients = 9, choose = "size" }', "", '"size" is unknown; allowed: "uniform", "samples"'),
+        ('{ clients = 9, chose = "uniform" }', "", 'did you mean "choose"?'),
+    ],
+)
+def test_what_makes_no_sense_is_refused(participation: str, more: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "suite.toml"
+    workload = f"participation = {participation}\n{more}"
+    path.write_text(digits_suite([FEDAVG], steps=4, every_steps=2, workers=4, workload=workload), encoding="utf-8")
+    with pytest.raises(SuiteError) as refused:
+        read_suite(path)
+    assert message in str(refused.value)
+
+
+def test_a_ring_has_no_server_that_draws(tmp_path: Path) -> None:
+    path = tmp_path / "suite.toml"
+    text = digits_suite([FEDAVG], steps=4, every_steps=2, workers=4, workload="participation = { clients = 9 }")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SuiteError, match="participation needs a server, which a ring does not have"):
+        read_suite(path, ['accounting.convention="ring"'])
+
+
+def test_titles_say_how_many_clients_there_are(tmp_path: Path) -> None:
+    (cell,) = cells_of(tmp_path, FEDAVG, participation="{ clients = 9 }")
+    assert "K=4 of 9" in cell.title
