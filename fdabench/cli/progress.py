@@ -173,7 +173,6 @@ class LiveReporter:
     def on_event(self, event: events.Event) -> None:
         self._eta.on_event(event)
         if isinstance(event, events.CellStarted):
-            progress = format_progress(event.progress, self._result_lines.metric)
             self._running[event.cell.id] = f" run  {event.cell.title}"
         elif isinstance(event, events.CellProgress):
             progress = format_progress(event.progress, self._result_lines.metric)
