@@ -24,6 +24,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, InstanceOf, PlainSe
 
 Scalar: TypeAlias = bool | int | float | str
 TableValue: TypeAlias = "Scalar | Mapping[str, TableValue]"
+MetricName: TypeAlias = Literal["accuracy", "loss", "bits_per_byte", "perplexity"]
+"""The keys of `metrics.METRICS`, which is not imported, so that reading a lock does not import pandas."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,11 @@ class ValidationConfig(ConfigTable):
 
 
 class EvalConfig(ConfigTable):
-    """When the model is evaluated, which model that is, and the accuracy at which the cell stops.
+    """When the model is evaluated, which model that is, on which samples, and when the cell stops.
 
     `every_steps` or `every_epochs` is given. Without `stop_at` the cell runs to the end of its budget; with it,
-    `consecutive` evaluations in a row have to reach it, and `comparison` says whether equality counts.
+    `consecutive` evaluations in a row have to reach that value of `metric`, and `comparison` says whether equality
+    counts. `samples` is the size of the subset of the test set that models are evaluated on; None for all of it.
     """
 
     every_steps: int | None = None
@@ -159,6 +162,8 @@ class EvalConfig(ConfigTable):
     stop_at: float | None = None
     consecutive: int = 1
     comparison: Literal[">=", ">"] = ">="
+    metric: MetricName = "accuracy"
+    samples: int | None = None
 
 
 class ParticipationConfig(ConfigTable):

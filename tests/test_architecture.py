@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "run_log": "regular_files",
     "cell_config": "",
     "formatting": "",
+    "metrics": "cell_config formatting",
     "tables": "formatting",
     "published": "",
     "accounting": "errors",
@@ -45,11 +46,11 @@ MAY_IMPORT = {
     "engine": "errors core models optimizers",
     "registry": "cell_config component_info task errors hyperparameters regular_files published core servers monitors "
     "triggers codecs corrections strategies partitions datasets models optimizers",
-    "results": "cell_config component_info errors hyperparameters regular_files formatting accounting",
+    "results": "metrics cell_config component_info errors hyperparameters regular_files formatting accounting",
     "validation": "errors regular_files accounting results",
-    "suite": "cell_config component_info core corrections datasets errors formatting hyperparameters models "
+    "suite": "cell_config component_info core corrections datasets errors formatting hyperparameters metrics models "
     "regular_files registry engine results published accounting validation",
-    "experiment": "cell_config component_info errors regular_files formatting accounting core partitions datasets "
+    "experiment": "metrics cell_config component_info errors regular_files formatting accounting core partitions datasets "
     "models optimizers distributed engine registry results suite",
     "planning": "cell_config errors formatting accounting core datasets models optimizers engine registry results "
     "suite experiment",
@@ -58,13 +59,13 @@ MAY_IMPORT = {
     "own_loop": "cell_config errors accounting core corrections distributed engine experiment optimizers registry "
     "results servers suite triggers validation",
     "style": "cell_config component_info results",
-    "analysis": "cell_config component_info formatting accounting published results style",
-    "report": "cell_config component_info errors style formatting tables accounting analysis published results",
-    "gate": "cell_config component_info errors formatting tables accounting analysis results validation report",
-    "export": "errors formatting tables analysis results suite",
+    "analysis": "errors metrics cell_config component_info formatting accounting published results style",
+    "report": "metrics cell_config component_info errors style formatting tables accounting analysis published results",
+    "gate": "metrics cell_config component_info errors formatting tables accounting analysis results validation report",
+    "export": "errors formatting metrics tables analysis results suite",
     "notebook": "errors analysis report results suite",
     "__init__": "notebook own_loop",
-    "cli": "run_log cell_config component_info errors hyperparameters formatting tables accounting registry "
+    "cli": "metrics run_log cell_config component_info errors hyperparameters formatting tables accounting registry "
     "datasets results analysis suite experiment planning execution report gate validation export",
     "api": "run_log cell_config component_info core datasets errors execution experiment hyperparameters "
     "models optimizers partitions report results servers suite",
@@ -78,7 +79,7 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "sklearn": "datasets/digits.py",
     "pydantic": "cell_config.py results suite validation gate",
     "pydantic_core": "suite validation",
-    "pandas": "results accounting experiment planning execution own_loop analysis report gate notebook cli",
+    "pandas": "metrics.py results accounting experiment planning execution own_loop analysis report gate notebook cli",
     "pyarrow": "results datasets",
     "matplotlib": "report style notebook",
     "jinja2": "report",

@@ -1,6 +1,7 @@
 """Combines several results folders into one set of frames, with the columns that every table and figure needs.
 
-`runs` gets the columns `family`, `group` and `finished`, and titles of the workload without its number of workers and
+`runs` gets the columns `family`, `group` and `finished`, the suite's metric at the last and at the best evaluation
+(`final_value`, `best_value`), and titles of the workload without its number of workers and
 without its partition. `outcomes` has a row for each finished cell and target, with the cost to reach the target, or the
 cost that was spent without reaching it.
 """
@@ -22,7 +23,8 @@ from fdabench.accounting.network_time import demand_at
 from fdabench.analysis.outcomes import priced_evals, with_costs
 from fdabench.analysis.target import Headline, headline_of
 from fdabench.cell_config import CellConfig
-from fdabench.formatting import format_target
+from fdabench.errors import UsageError
+from fdabench.metrics import ACCURACY, METRICS, Metric
 from fdabench.results.cell_record import FAILURE_STATES, SUCCESS_STATES, CellRecord
 from fdabench.results.fleets import fleet_of
 from fdabench.results.load import Results
@@ -75,6 +77,11 @@ class ReportData:
     """The fleets of each suite by name: those that it defines, then those that the user asked for."""
 
     @property
+    def metric(self) -> Metric:
+        """The metric of the suites, which `combine_results` requires to be the same."""
+        return next((METRICS[lock.metric] for lock in self.locks.values()), ACCURACY)
+
+    @property
     def finished(self) -> pd.DataFrame:
         return self.runs[self.runs["finished"]]
 
@@ -102,7 +109,8 @@ class ReportData:
         headline = self.headlines[suite].target
         if mine.empty or math.isnan(headline) or float(mine["target"].iloc[0]) == headline:
             return ""
-        return f"to {format_target(float(mine['target'].iloc[0]))}: no strategy reached {format_target(headline)}"
+        named = self.metric.format_target
+        return f"to {named(float(mine['target'].iloc[0]))}: no strategy reached {named(headline)}"
 
     @cached_property
     def demands(self) -> pd.DataFrame:
@@ -161,10 +169,14 @@ def combine_results(results: Sequence[Results], fleets: Mapping[str, Fleet] = {}
     """Combine all cells of all results.
 
     If several results have a suite of the same name, a number is added to the name, so that their cells stay apart.
+
+    Raises:
+        UsageError: the suites have different metrics, so their targets cannot stand in one table.
     """
     names = _suite_names([result.lock.suite for result in results])
     pairs = list(zip(names, results, strict=True))
-    runs = pd.concat([_runs(name, result) for name, result in pairs], ignore_index=True)
+    metric = _metric_of(pairs)
+    runs = pd.concat([_runs(name, result, metric) for name, result in pairs], ignore_index=True)
     families = dict(zip(runs["label"], runs["family"], strict=True))
     paints = {family: paint for result in reversed(results) for family, paint in _paints(result).items()}
     stack = partial(_stack, pairs, runs)
@@ -189,6 +201,14 @@ def combine_results(results: Sequence[Results], fleets: Mapping[str, Fleet] = {}
     )
 
 
+def _metric_of(pairs: Sequence[tuple[str, Results]]) -> Metric:
+    names = {result.lock.metric for _, result in pairs}
+    if len(names) > 1:
+        each = ", ".join(f"{name}: {result.lock.metric}" for name, result in pairs)
+        raise UsageError(f"these results have different metrics ({each}): give those of one metric at a time")
+    return METRICS[names.pop()]
+
+
 def _fleets(result: Results) -> dict[str, Fleet]:
     """The fleets that the suite defines; none of them has a trace, so that the folder is not used."""
     return {table.name: fleet_of(table, Path()) for table in result.lock.fleet}
@@ -207,7 +227,7 @@ def _key(suite: str, cell_id: str) -> str:
     return f"{suite}:{cell_id}"
 
 
-def _runs(name: str, result: Results) -> pd.DataFrame:
+def _runs(name: str, result: Results, metric: Metric) -> pd.DataFrame:
     runs, found = result.runs.copy(), workloads_of(result.lock.cell)
     workloads = [found[cell_id] for cell_id in runs["cell_id"]]
     configs = {cell.id: cell.config for cell in result.lock.cell}
@@ -224,6 +244,8 @@ def _runs(name: str, result: Results) -> pd.DataFrame:
         series=[series_of(configs[cell_id]) for cell_id in runs["cell_id"]],
         family=[strategy_family(configs[cell_id].strategy, info) for cell_id in runs["cell_id"]],
         group=[info("strategies", kind).group for kind in runs["strategy"]],
+        final_value=metric.of(runs, "final"),
+        best_value=metric.of(runs, "best"),
         finished=runs["state"].isin(SUCCESS_STATES),
         failed=runs["state"].isin(FAILURE_STATES),
     )

@@ -11,11 +11,11 @@ import pandas as pd
 from fdabench.analysis.data import ReportData, for_suite
 from fdabench.analysis.order import order_strategies
 from fdabench.analysis.stats import PAIR
-from fdabench.formatting import format_target, join_first, plural
+from fdabench.formatting import join_first, plural
 
 
 def hits_lost_again(data: ReportData) -> Iterator[str]:
-    """Yield a caveat for each suite in which accuracies were below the target again at the evaluation after the hit.
+    """Yield a caveat for each suite in which cells missed the target again at the evaluation after the hit.
 
     A suite that requires several evaluations in a row (`eval.consecutive`) has no such hits.
     """
@@ -29,19 +29,22 @@ def hits_lost_again(data: ReportData) -> Iterator[str]:
         if len(lost):
             counts = lost.groupby("label", sort=False).size()
             names = join_first([f"{label} {number}" for label, number in counts.items()], 16)
+            target, side = hits["target_name"].iloc[0], data.metric.worse_side
             yield (
                 f"Hits that rest on one evaluation: {len(lost)} of {plural(len(hits), 'run')} that reached "
-                f"{format_target(float(hits['target'].iloc[0]))} were below it again at the next evaluation ({names}). "
+                f"{target} were {side} it again at the next evaluation ({names}). "
                 "With eval.consecutive = 2 or more they would not count."
             )
 
 
 def _lost(data: ReportData, hits: pd.DataFrame) -> pd.DataFrame:
-    after = data.evals[["cell_id", "step", "test_accuracy"]].merge(
+    evals = data.evals.assign(test_value=data.metric.of(data.evals, "test"))
+    after = evals[["cell_id", "step", "test_value"]].merge(
         hits[["cell_id", "step", "target"]], on="cell_id", suffixes=("", "_hit")
     )
     after = after[after["step"] > after["step_hit"]].sort_values("step").drop_duplicates("cell_id")
-    return hits[hits["cell_id"].isin(after.loc[after["test_accuracy"] < after["target"], "cell_id"])]
+    lost = data.metric.score(after["test_value"]) < data.metric.score(after["target"])
+    return hits[hits["cell_id"].isin(after.loc[lost, "cell_id"])]
 
 
 def margins_under_one_evaluation(data: ReportData) -> Iterator[str]:

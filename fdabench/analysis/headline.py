@@ -25,12 +25,14 @@ def headline_frame(data: ReportData, outcomes: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (suite, workload), runs in data.runs.groupby(WORKLOAD, sort=False):
         of_label = dict(list(runs.groupby("label", sort=False)))
-        for target in sorted(targets.get((suite, workload), ())) or [math.nan]:
+        for target in data.metric.easiest_first(targets.get((suite, workload), ())) or [math.nan]:
             for label, mine in of_label.items():
                 axes = {"suite": suite, "workload": workload, "strategy": label, "target": target}
                 key = (suite, workload, target, label)
                 ratio = ratio_of(pairs[key], "cost_bytes") if key in pairs else NO_RATIO
-                rows.append(axes | _cost(found.get(key, outcomes.head(0))) | _state(mine) | _columns(ratio))
+                rows.append(
+                    axes | _cost(found.get(key, outcomes.head(0))) | _state(mine, data.metric.name) | _columns(ratio)
+                )
     return pd.DataFrame(rows)
 
 
@@ -55,18 +57,18 @@ def _cost(mine: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _state(runs: pd.DataFrame) -> dict[str, float]:
-    """The numbers of cells by state, and the final accuracy over all cells with a result that did not diverge."""
+def _state(runs: pd.DataFrame, metric: str) -> dict[str, float]:
+    """The numbers of cells by state, and the final value of the metric over all cells that did not diverge."""
     finished = runs[runs["finished"]]
-    accuracy = finished.loc[finished["state"] != "diverged", "final_accuracy"]
+    values = finished.loc[finished["state"] != "diverged", "final_value"]
     return {
         "reference": bool(runs["reference"].any()),
         "cells": len(finished),
         "diverged": int((finished["state"] == "diverged").sum()),
         "failed": int(runs["failed"].sum()),
         "not_run": int(len(runs) - len(finished) - runs["failed"].sum()),
-        "final_accuracy": float(accuracy.mean()) if len(accuracy) else math.nan,
-        "final_accuracy_sd": float(accuracy.std(ddof=1)) if len(accuracy) > 1 else math.nan,
+        f"final_{metric}": float(values.mean()) if len(values) else math.nan,
+        f"final_{metric}_sd": float(values.std(ddof=1)) if len(values) > 1 else math.nan,
     }
 
 

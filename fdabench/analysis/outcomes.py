@@ -28,16 +28,19 @@ def with_costs(frame: pd.DataFrame, target: Headline) -> pd.DataFrame:
     `cost_bytes` and `cost_steps` are the costs at the hit, or what was spent if the target was missed. The columns
     `..._before` are the costs at the evaluation before the hit, at least one step; `..._limit` those at the end of the
     workload's budget. `headline` marks the headline target, and `shown` the target that figures and tables show of each
-    workload. The two are the same unless no strategy reached the headline target on a workload; then the highest target
-    below it that one reached is shown.
+    workload. The two are the same unless no strategy reached the headline target on a workload; then the hardest easier
+    target that one reached is shown. `target_name` is the target as figures write it.
 
     Args:
         frame: the suite's hits with `AXES`, and the bytes `spent` and the steps `ran` by each cell in all.
         target: the headline target of the suite.
     """
     reached = frame["reached"].astype(bool)
-    below = frame[reached & (frame["target"] <= target.chosen)]
-    of_workload = below.groupby("workload")["target"].max().clip(upper=target.target)
+    metric = target.metric
+    score = metric.score(frame["target"].astype(float))
+    below = score[reached & (score <= metric.score(target.chosen))]
+    hardest = below.groupby(frame["workload"]).max().clip(upper=metric.score(target.target))
+    of_workload = metric.score(hardest)  # its own inverse
     # A diverged cell stopped early and never reaches the target, so what it spent is not a lower bound of the cost.
     spent = frame[["spent", "ran"]].astype(float).where(frame["state"] != "diverged", np.nan)
     # A cell that stopped at its last target would have run as many steps as the others, at the same bytes per step.
@@ -45,6 +48,7 @@ def with_costs(frame: pd.DataFrame, target: Headline) -> pd.DataFrame:
     return frame.assign(
         reached=reached,
         headline=frame["target"] == target.target,
+        target_name=frame["target"].map(metric.format_target),
         shown=frame["target"] == frame["workload"].map(of_workload).fillna(target.chosen),
         cost_bytes=frame["bytes_total"].astype(float).where(reached, spent["spent"]),
         cost_steps=frame["step"].astype(float).where(reached, spent["ran"]),

@@ -21,8 +21,8 @@ from fdabench.formatting import (
     format_duration,
     format_percent,
     format_significant,
-    format_target,
 )
+from fdabench.metrics import Metric
 from fdabench.report.tables.build import records_of
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
@@ -111,28 +111,31 @@ def _print_run(record: CellRecord) -> None:
 
 def _print_outcome(results: CellResults, record: CellRecord) -> None:
     run = results.run
-    best_rows = results.evals[results.evals["test_accuracy"] == run["best_accuracy"]]
+    metric = results.metric
+    column_name, key = f"test_{metric.source}", f"best_{metric.source}"
+    final, best_value = (metric.convert(float(run[f"{when}_{metric.source}"])) for when in ("final", "best"))
+    best_rows = results.evals[results.evals[column_name] == run[key]]
     best = f" at step {format_count(int(best_rows['step'].iloc[0]))}" if len(best_rows) else ""
     print_result(
-        f"\naccuracy: {format_percent(run['final_accuracy'], 2)} at the end, "
-        f"{format_percent(run['best_accuracy'], 2)} at best{best}"
+        f"\n{metric.title}: {metric.format(final, 2)} at the end, {metric.format(best_value, 2)} at best{best}"
     )
     elapsed = format_duration(record.wall_s)
     total = f"{format_bytes(run['bytes_total'])} ({results.convention}), {format_count(run['syncs'])} syncs"
     print_result(f"total: {format_count(run['steps'])} steps, {total}, {elapsed}")
     if len(results.hits):
         print_result("")
-        print_table(Table(records_of(results.hits), _HITS), "plain")
+        print_table(Table(records_of(results.hits), _hits_columns(metric)), "plain")
 
 
-_HITS = (
-    column("target", write=format_target),
-    Column("step", "reached at step", lambda hit: format_count(hit["step"]) if hit["reached"] else "missed"),
-    # a missed target has no numbers; a dash is printed
-    column("step_before", "after step", format_count),
-    column("bytes_total", "bytes", format_bytes),
-    column("syncs", "syncs", format_count),
-)
+def _hits_columns(metric: Metric) -> tuple[Column, ...]:
+    return (
+        column("target", write=metric.format_target),
+        Column("step", "reached at step", lambda hit: format_count(hit["step"]) if hit["reached"] else "missed"),
+        # a missed target has no numbers; a dash is printed
+        column("step_before", "after step", format_count),
+        column("bytes_total", "bytes", format_bytes),
+        column("syncs", "syncs", format_count),
+    )
 
 
 def _print_evaluations(results: CellResults) -> None:
@@ -227,7 +230,9 @@ def cell_record(results: CellResults) -> dict[str, object]:
         **{key: record[key] for key in _SHOWN if key in record},
         **{key: record.get(key, {}) for key in ("resolved", "environment")},
         "convention": results.convention,
-        **{key: run[key] for key in ("final_accuracy", "best_accuracy", "syncs", "bytes_total")},
+        "metric": results.metric.name,
+        **{key: run[key] for key in ("final_accuracy", "best_accuracy", "final_loss", "best_loss")},
+        **{key: run[key] for key in ("syncs", "bytes_total")},
         "targets": [_restore_integers(row) for row in records_of(results.hits.drop(columns="cell_id"))],
         "evaluations": evaluation_records(results),
         "ledger": records_of(results.ledger.drop(columns="cell_id")),

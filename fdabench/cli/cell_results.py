@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from fdabench.accounting.costs import add_byte_columns
+from fdabench.metrics import METRICS, Metric
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.folder import TABLES, ResultsFolder
@@ -29,6 +30,7 @@ class CellResults:
     cell: Cell
     record: CellRecord | None
     convention: str
+    metric: Metric
     run: dict[str, Any]
     hits: pd.DataFrame
     evals: pd.DataFrame
@@ -65,6 +67,7 @@ def read_cell_results(store: ResultsFolder, lock: SuiteLock, cell_id: str) -> Ce
         Cell.from_lock(locked),
         record,
         convention,
+        METRICS[lock.metric],
         {str(key): value for key, value in runs.iloc[0].items()},
         hits,
         add_byte_columns(evals, ledger, workers, convention) if finished else evals,

@@ -8,7 +8,8 @@ from fdabench.cli.states import describe_cause
 from fdabench.errors import ResultError
 from fdabench.execution import events
 from fdabench.experiment.recorder import Progress
-from fdabench.formatting import format_bytes, format_count, format_duration, format_percent
+from fdabench.formatting import format_bytes, format_count, format_duration
+from fdabench.metrics import ACCURACY, METRICS, Metric
 from fdabench.results.cell_record import FAILURE_STATES, CellRecord
 from fdabench.results.folder import ResultsFolder, corruption_as_result_error
 from fdabench.results.suite_lock import SuiteLock
@@ -20,7 +21,7 @@ def format_warning(event: events.CellWarning) -> str:
     return f"note  {event.cell.title}: {event.text}"
 
 
-def format_progress(progress: Progress) -> str:
+def format_progress(progress: Progress, metric: Metric = ACCURACY) -> str:
     """Format the progress at the last evaluation: `2,400/4,000 steps  97.2 %  41.0 MB  37 syncs  Var/θ 0.44`.
 
     The last part is left out for a strategy without a threshold.
@@ -30,12 +31,13 @@ def format_progress(progress: Progress) -> str:
         if progress.variance_over_theta == progress.variance_over_theta
         else ""
     )
-    outcome = _format_outcome(progress.accuracy, progress.bytes_total, progress.syncs)
+    value = metric.convert(progress.accuracy if metric.source == "accuracy" else progress.loss)
+    outcome = _format_outcome(metric.format(value), progress.bytes_total, progress.syncs)
     return f"{format_count(progress.step)}/{format_count(progress.budget)} steps  {outcome}{variance_ratio}"
 
 
-def _format_outcome(accuracy: float, total: float, syncs: float) -> str:
-    return f"{format_percent(accuracy)}  {format_bytes(total)}  {format_count(syncs)} syncs"
+def _format_outcome(value: str, total: float, syncs: float) -> str:
+    return f"{value}  {format_bytes(total)}  {format_count(syncs)} syncs"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class ResultLines:
     store: ResultsFolder
     lock: SuiteLock
     """The frozen suite."""
+
+    @property
+    def metric(self) -> Metric:
+        """The metric of the suite."""
+        return METRICS[self.lock.metric]
 
     def line(self, cell: Cell, record: CellRecord) -> str:
         """Format the end of a cell: one line for a result, three lines for a failure."""
@@ -76,5 +83,8 @@ class ResultLines:
                 results = read_cell_results(self.store, self.lock, cell.id)
         except ResultError:
             return ""
-        run = results.run
-        return _format_outcome(run["final_accuracy"], run["bytes_total"], run["syncs"]) if results.has_result else ""
+        if not results.has_result:
+            return ""
+        run, metric = results.run, self.metric
+        value = metric.format(metric.convert(run[f"final_{metric.source}"]))
+        return _format_outcome(value, run["bytes_total"], run["syncs"])

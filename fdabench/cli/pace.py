@@ -1,6 +1,7 @@
 """The progress of running cells, read from notes beside their leases. `progress.ProgressNotes` writes the notes."""
 
 from datetime import datetime
+from math import nan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ class CellPace(NamedTuple):
     """At the last evaluation, as a fraction of the test set."""
     steps_per_s: float
     """Local steps of each worker per second since this attempt began; 0 before its first step."""
+    loss: float = nan
+    """At the last evaluation, in nats; NaN if it is not finite."""
 
     @property
     def left_s(self) -> float | None:
@@ -43,7 +46,9 @@ def read_pace(store: ResultsFolder, cell_id: str, record: CellRecord) -> CellPac
         steps, seconds = note["step"] - record.resumed_at_step, (written_at - started_at).total_seconds()
         rate = steps / seconds if seconds > 0 and steps > 0 else 0.0
         return (
-            CellPace(int(note["step"]), int(note["budget"]), float(note["accuracy"]), rate)
+            CellPace(
+                int(note["step"]), int(note["budget"]), float(note["accuracy"]), rate, float(note.get("loss") or nan)
+            )
             if written_at >= started_at
             else None
         )

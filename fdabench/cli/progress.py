@@ -4,6 +4,7 @@ On a terminal the display is updated in place. In a pipe there is a line for eac
 if no cell ends.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from fdabench.cli.pace import note_path
 from fdabench.errors import ResultError, UsageError
 from fdabench.execution import events
 from fdabench.formatting import format_duration
+from fdabench.metrics import Metric
 from fdabench.results.cell_record import FAILURE_STATES
 from fdabench.results.files import remove, write_json
 from fdabench.results.folder import ResultsFolder
@@ -77,7 +79,7 @@ def progress_reporter(verbosity: Verbosity, cells: int, result_lines: ResultLine
         return
     reporter = LiveReporter(cells, result_lines) if err.is_terminal else PlainReporter(cells, result_lines)
     with reporter.live if isinstance(reporter, LiveReporter) else nullcontext():
-        yield VerboseReporter(reporter) if verbosity is Verbosity.VERBOSE else reporter
+        yield VerboseReporter(reporter, result_lines.metric) if verbosity is Verbosity.VERBOSE else reporter
 
 
 class QuietReporter:
@@ -97,15 +99,15 @@ class QuietReporter:
 class VerboseReporter:
     """Prints a line for every evaluation, in addition to what another reporter prints."""
 
-    def __init__(self, reporter: ProgressReporter) -> None:
-        self._reporter = reporter
+    def __init__(self, reporter: ProgressReporter, metric: Metric) -> None:
+        self._reporter, self._metric = reporter, metric
 
     def print_line(self, text: str) -> None:
         self._reporter.print_line(text)
 
     def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.CellProgress):
-            self.print_line(f"       {event.cell.title}   {format_progress(event.progress)}")
+            self.print_line(f"       {event.cell.title}   {format_progress(event.progress, self._metric)}")
         self._reporter.on_event(event)
 
 
@@ -178,7 +180,8 @@ class LiveReporter:
         if isinstance(event, events.CellStarted):
             self._running[event.cell.id] = f" run  {event.cell.title}"
         elif isinstance(event, events.CellProgress):
-            self._running[event.cell.id] = f" run  {event.cell.title}   {format_progress(event.progress)}"
+            progress = format_progress(event.progress, self._result_lines.metric)
+            self._running[event.cell.id] = f" run  {event.cell.title}   {progress}"
         elif isinstance(event, events.CellWarning):
             self.print_line(f" {format_warning(event)}")
         elif isinstance(event, events.CellFinished):
@@ -218,7 +221,8 @@ class ProgressNotes:
             return
         self._next_write[event.cell.id] = monotonic() + NOTE_INTERVAL_S
         progress = event.progress
-        note = {"step": progress.step, "budget": progress.budget, "accuracy": progress.accuracy, "at": _now()}
+        shown = {"accuracy": progress.accuracy, "loss": progress.loss if math.isfinite(progress.loss) else None}
+        note = {"step": progress.step, "budget": progress.budget, **shown, "at": _now()}
         with suppress(ResultError):
             write_json(note_path(self._store, event.cell.id), note)
 

@@ -187,7 +187,8 @@ def partition_data(cell: ResolvedCell, data: DatasetTensors) -> list[Indices]:
     config, rule = cell.config, cell.partition
     labels, rng = partition_labels(cell, data), numpy_generator(cell.seeds["partition"])
     if config.eval.validation is not None:
-        learned = np.delete(np.arange(len(labels)), validation_indices(config, config.eval.validation, len(labels)))
+        held_out = validation_indices(config, config.eval.validation, len(labels), data.train_owners)
+        learned = np.delete(np.arange(len(labels)), held_out)
         shards = [learned[shard] for shard in rule.split(labels[learned], config.clients, rng)]
     else:
         shards = rule.split(labels, config.clients, rng)
@@ -222,17 +223,70 @@ def sample_owners(data: DatasetTensors) -> Indices:
     return owners
 
 
-def validation_indices(config: CellConfig, split: ValidationConfig, train_samples: int) -> Indices:
-    """Return the sorted indices of the validation split, drawn from the data set and the seed of the split only."""
+def validation_indices(
+    config: CellConfig, split: ValidationConfig, train_samples: int, owners: Tensor | None = None
+) -> Indices:
+    """Return the sorted indices of the validation split, drawn from the data set and the seed of the split only.
+
+    Args:
+        config: of the cell.
+        split: the share of the training set, and the seed.
+        train_samples: the size of the training set.
+        owners: who each training sample belongs to. Owners are drawn whole, so that no worker learns from samples of
+            an owner on whose samples the model is evaluated. The split has the number of owners that brings it closest
+            to its share.
+
+    Raises:
+        WorkloadError: there is only one owner.
+    """
     rng = numpy_generator(derive_seed("validation", {"dataset": config.dataset, "seed": split.seed}))
+    if owners is not None:
+        return _whole_owners(owners.numpy(force=True), held_out_samples(config.eval, train_samples), rng)
     return np.sort(rng.permutation(train_samples)[: held_out_samples(config.eval, train_samples)])
+
+
+def _whole_owners(owners_N: Indices, wanted: int, rng: np.random.Generator) -> Indices:
+    """The sorted indices of the samples of randomly drawn owners, about `wanted` samples; some owner is left."""
+    names, sizes = np.unique(owners_N, return_counts=True)
+    if len(names) < 2:
+        raise WorkloadError("eval.validation: all training samples have one owner, and owners are never split")
+    order = rng.permutation(len(names))
+    totals = np.cumsum(sizes[order])[:-1]
+    chosen = order[: int(np.abs(totals - wanted).argmin()) + 1]
+    return np.flatnonzero(np.isin(owners_N, names[chosen]))
+
+
+def evaluation_indices(config: CellConfig, samples: int, test_samples: int) -> Indices:
+    """Return the sorted indices of a subset of the test set, drawn from the data set and the seed of the cell only.
+
+    All strategies of a seed are therefore evaluated on the same samples.
+
+    Args:
+        config: of the cell.
+        samples: the size of the subset.
+        test_samples: the size of the test set.
+
+    Raises:
+        WorkloadError: the test set is smaller than the subset.
+    """
+    if samples > test_samples:
+        raise WorkloadError(
+            f"eval.samples: {samples} samples, but the test set of {config.dataset} has {test_samples}; use at most "
+            "that many, or leave the key out"
+        )
+    rng = numpy_generator(derive_seed("evaluation", {"dataset": config.dataset, "seed": config.seed}))
+    return np.sort(rng.permutation(test_samples)[:samples])
 
 
 def _evaluation_data(config: CellConfig, data: DatasetTensors) -> LabeledData:
     if (split := config.eval.validation) is None:
-        return LabeledData(data.test_x, data.test_y)
-    at = torch.from_numpy(validation_indices(config, split, len(data.train_y))).to(data.train_x.device)
-    return LabeledData(data.train_x, data.train_y).select(at)
+        test = LabeledData(data.test_x, data.test_y)
+        if config.eval.samples is None:
+            return test
+        chosen = evaluation_indices(config, config.eval.samples, len(data.test_y))
+        return test.select(torch.from_numpy(chosen).to(data.test_x.device))
+    held_out = validation_indices(config, split, len(data.train_y), data.train_owners)
+    return LabeledData(data.train_x, data.train_y).select(torch.from_numpy(held_out).to(data.train_x.device))
 
 
 def make_samplers(cell: ResolvedCell, shards: list[Indices]) -> list[Sampler]:

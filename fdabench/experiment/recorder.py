@@ -25,6 +25,7 @@ from fdabench.engine.arrays import BatchMetrics
 from fdabench.engine.evaluate import evaluate, model_variance
 from fdabench.engine.loop import StepEvent
 from fdabench.experiment.build import CellSetup
+from fdabench.metrics import METRICS
 from fdabench.results.derive import first_evaluation_reaching
 
 TRACE_ROWS = 2000
@@ -42,6 +43,8 @@ class Progress(NamedTuple):
     syncs: int
     variance_over_theta: float
     """Model variance over theta; NaN without a threshold."""
+    loss: float = nan
+    """Mean cross-entropy in nats."""
 
 
 def evaluated_model(
@@ -194,7 +197,9 @@ class Recorder:
         self._check_stop(row)
         fullness = variance / (self._theta or nan)
         self._tell(
-            Progress(row["step"], setting.budget, test.accuracy, row["paper_bytes_total"], row["syncs"], fullness)
+            Progress(
+                row["step"], setting.budget, test.accuracy, row["paper_bytes_total"], row["syncs"], fullness, test.loss
+            )
         )
 
     def _record_step(self, losses: BatchMetrics) -> None:
@@ -213,7 +218,7 @@ class Recorder:
         if not (isfinite(row["train_loss"]) and isfinite(row["test_loss"])):
             self.state = "diverged"
         elif (target := self._config.eval.stop_at) is not None:
-            accuracy = pd.Series([done["test_accuracy"] for done in self.evals])
-            rule = self._config.eval
-            if first_evaluation_reaching(accuracy, target, rule.consecutive, rule.comparison) is not None:
+            rule, metric = self._config.eval, METRICS[self._config.eval.metric]
+            values = metric.of(pd.DataFrame(self.evals), "test")
+            if first_evaluation_reaching(values, target, rule.consecutive, rule.comparison, metric) is not None:
                 self.state = "target_reached"

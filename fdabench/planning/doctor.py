@@ -76,9 +76,7 @@ def devices() -> Iterator[DoctorCheck]:
     if not torch.cuda.is_available():
         built = "" if torch.version.cuda else ": this torch is built without CUDA"
         yield DoctorCheck("device", "cuda", f"none{built}")
-    yield DoctorCheck(
-        "device", "disk", f"{format_bytes(shutil.disk_usage(Path.cwd()).free)} free"
-    )
+    yield DoctorCheck("device", "disk", f"{format_bytes(shutil.disk_usage(Path.cwd()).free)} free")
 
 
 def _memory(count: int) -> str:

@@ -13,6 +13,7 @@ from fdabench.analysis.data import ReportData, combine_results, headline_targets
 from fdabench.formatting import json_value
 from fdabench.report.caveats import find_caveats
 from fdabench.report.figures import PLOTS
+from fdabench.report.figures.accuracy import for_metric
 from fdabench.report.methods import CONVENTIONS, commands, formulas
 from fdabench.report.page.markup import jinja_environment, table_files
 from fdabench.report.page.page import page_file
@@ -53,7 +54,7 @@ def build_report(
         ResultError: `out` cannot be written.
     """
     data = combine_results(results, fleets)
-    drawn = [figure for plot in PLOTS if (figure := render(plot, data)) is not None]
+    drawn = [figure for plot in for_metric(PLOTS, data.metric) if (figure := render(plot, data)) is not None]
     found = [
         *build_tables(data),
         *robust_tables(data),
@@ -96,7 +97,7 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
     """Return the variables of the page templates, which are the same for HTML and Markdown."""
     by_name = {table.name: table for table in tables}
     conclusions = [conclude(data, suite) for suite in data.locks]
-    names = {figure.name for figure in drawn}
+    names, plots = {figure.name for figure in drawn}, for_metric(PLOTS, data.metric)
     return {
         "suites": list(data.locks),
         "descriptions": {name: lock.description for name, lock in data.locks.items()},
@@ -111,7 +112,7 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
         "fastest": by_name.get("fastest"),
         "tables": tables,
         "figures": drawn,
-        "not_drawn": [why for plot in PLOTS if plot.name not in names and (why := plot.absence(data))],
+        "not_drawn": [why for plot in plots if plot.name not in names and (why := plot.absence(data))],
         "caveats": find_caveats(data),
         "commands": commands(data),
         "formulas": formulas(data),

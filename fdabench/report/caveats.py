@@ -13,7 +13,6 @@ from fdabench.formatting import (
     format_bytes,
     format_component,
     format_percent,
-    format_target,
     join_first,
     plural,
     strip_paths,
@@ -79,8 +78,9 @@ def _unequal_hits(data: ReportData) -> Iterator[str]:
 def _chosen_after_runs(data: ReportData) -> Iterator[str]:
     for suite, headline in data.headlines.items():
         if headline.after_runs and not data.finished.empty:
+            chosen = headline.metric.format_target(headline.chosen)
             yield (
-                f"The headline target of {suite}, {format_target(headline.chosen)}, was chosen after the runs: "
+                f"The headline target of {suite}, {chosen}, was chosen after the runs: "
                 f"{headline.reason}. Adding a strategy may change it; eval.headline sets it before the runs."
             )
 
@@ -89,14 +89,14 @@ def _unreached(data: ReportData) -> Iterator[str]:
     best = data.outcomes.groupby([*WORKLOAD, "target"], sort=False)["reached"].any()
     missed = best[~best].reset_index().groupby(WORKLOAD, sort=False)["target"]
     for (suite, workload), targets in missed:
-        names = join_first([format_target(target) for target in targets], 8)
+        names = join_first([data.metric.format_target(target) for target in targets], 8)
         yield f"No strategy reached {names} on {data.workload_title(suite, workload)}."
 
 
 def _no_target(data: ReportData) -> Iterator[str]:
     for suite, lock in data.locks.items():
         if not lock.targets:
-            yield f"Suite {suite} sets no target accuracy, so no cost to a target is compared."
+            yield f"Suite {suite} sets no target {lock.metric.replace('_', ' ')}, so no cost to a target is compared."
 
 
 def _mixed_environments(data: ReportData) -> Iterator[str]:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from fdabench.analysis.data import ReportData
 from fdabench.cell_config import CellConfig, ComponentConfig, EvalConfig
 from fdabench.component_info import STRATEGY_ROLES
-from fdabench.formatting import format_component, format_count, format_target, join_first, strip_paths
+from fdabench.formatting import format_component, format_count, join_first, strip_paths
+from fdabench.metrics import METRICS
 from fdabench.report.budgets import describe_budget
 from fdabench.results.suite_lock import SuiteLock
 
@@ -95,7 +96,11 @@ def commands(data: ReportData) -> list[str]:
 def _suites(data: ReportData) -> list[MethodRow]:
     rows = []
     for name, lock in data.locks.items():
-        consecutive, reach = lock.consecutive, "above" if lock.comparison == ">" else "at or above"
+        metric = METRICS[lock.metric]
+        consecutive, reach = (
+            lock.consecutive,
+            metric.better_side if lock.comparison == ">" else f"at or {metric.better_side}",
+        )
         rule = (
             f"the first of {consecutive} consecutive evaluations {reach} it"
             if consecutive > 1
@@ -105,7 +110,7 @@ def _suites(data: ReportData) -> list[MethodRow]:
             MethodRow(name, "description", strip_paths(lock.description) or "none given"),
             MethodRow(name, "how hyper-parameters were chosen", strip_paths(lock.tuning) or "not stated"),
             MethodRow(name, "seeds", join_first([str(seed) for seed in lock.seeds], 20)),
-            MethodRow(name, "targets", join_first([format_target(target) for target in lock.targets]) or "none"),
+            MethodRow(name, "targets", join_first([metric.format_target(target) for target in lock.targets]) or "none"),
             MethodRow(name, "a target is reached at", f"{rule}"),
             MethodRow(
                 name,
@@ -141,7 +146,8 @@ def _evaluated_model(evaluation: EvalConfig) -> str:
 def _evaluated_on(evaluation: EvalConfig) -> str:
     split = evaluation.validation
     if split is None:
-        return "the whole test set"
+        drawn = evaluation.samples
+        return f"{format_count(drawn)} samples of the test set, drawn by seed" if drawn else "the whole test set"
     return f"a validation split of {100 * split.share:g} % of the training set (seed {split.seed}), not learned from"
 
 

@@ -4,14 +4,15 @@ import pandas as pd
 
 from fdabench.analysis.order import Order
 from fdabench.analysis.stats import PAIR, Ratio, geometric_mean, paired_ratio
-from fdabench.formatting import format_bytes, format_target, plural
+from fdabench.formatting import format_bytes, plural
+from fdabench.metrics import ACCURACY, Metric
 from fdabench.report.ratios import format_times
 
 MAX_LEVEL = 3
 """The sentence names at most this number of strategies whose cost is about that of the best one."""
 
 
-def sentence_of(outcomes: pd.DataFrame, order: Order) -> str:
+def sentence_of(outcomes: pd.DataFrame, order: Order, metric: Metric = ACCURACY) -> str:
     """Write the conclusion of a suite in one sentence.
 
     For example: `90 %: LinearFDA needed 14.0 MB (4 of 4 runs); Synchronous 201 MB (4 of 4 runs): 14 times as many
@@ -21,6 +22,7 @@ def sentence_of(outcomes: pd.DataFrame, order: Order) -> str:
     Args:
         outcomes: rows at one target that at least one cell reached, with the columns that `paired_ratio` requires.
         order: the strategies in the order of their cost.
+        metric: of the target.
     """
     best, others = order.labels[0], order.labels[1:]
     mine = outcomes[outcomes["label"] == best]
@@ -28,7 +30,7 @@ def sentence_of(outcomes: pd.DataFrame, order: Order) -> str:
     needed = [f"{best} needed {_cost(mine)}"]
     needed += [f"{label} {_cost(outcomes[outcomes['label'] == label])}" for label in level[:MAX_LEVEL]]
     needed += [f"{len(level) - MAX_LEVEL} others about the same"] if len(level) > MAX_LEVEL else []
-    sentence = f"{format_target(float(outcomes['target'].iloc[0]))}: {', '.join(needed)}"
+    sentence = f"{metric.format_target(float(outcomes['target'].iloc[0]))}: {', '.join(needed)}"
     behind = [label for label in others if label not in level]
     references = [label for label in behind if outcomes.loc[outcomes["label"] == label, "reference"].any()]
     beside = next(iter(references or behind), None)

@@ -15,9 +15,7 @@ from fdabench.analysis.order import RULE, Order, order_strategies
 from fdabench.analysis.stats import geometric_mean, paired_ratio
 from fdabench.formatting import (
     format_bytes,
-    format_percent,
     format_ratio,
-    format_target,
     join_first,
     plural,
 )
@@ -39,7 +37,7 @@ class Conclusion:
     Args:
         sentence: the conclusion in one sentence.
         title: the heading of the rows: the target, how it was chosen, and which cells are averaged.
-        costs: if costs cannot be compared, a row for each strategy with its best accuracy and its total bytes.
+        costs: if costs cannot be compared, a row for each strategy with its best value and its total bytes.
         comparisons: a row for each strategy, the best first: its name, the runs that reached the target, bytes, the
             ratio to the bytes of the best, the ratio of steps to the reference, and remarks.
         notes: one line each.
@@ -79,23 +77,24 @@ def conclude(data: ReportData, suite: str) -> Conclusion:
         return Conclusion(f"No cell of {suite} has a result yet.", notes=left_out)
     if not targets:
         untargeted = "No target is set, so no cost to a target is compared."
-        return Conclusion(untargeted, _accuracies(data), _best(data), (), left_out)
-    headline = data.headlines[suite]
+        return Conclusion(untargeted, _best_title(data), _best(data), (), left_out)
+    headline, metric = data.headlines[suite], data.metric
     if data.at_suite_target.empty:
-        unreached = f"No strategy reached {format_target(headline.chosen)} ({headline.reason})."
-        higher = _higher_targets(data, targets, headline.chosen)
-        return Conclusion(unreached, _accuracies(data), _best(data), (), [*higher, *left_out])
+        unreached = f"No strategy reached {metric.format_target(headline.chosen)} ({headline.reason})."
+        higher = _harder_targets(data, targets, headline.chosen)
+        return Conclusion(unreached, _best_title(data), _best(data), (), [*higher, *left_out])
     outcomes = data.at_suite_target
     order = order_strategies(outcomes)
     more = len(order.labels) - MAX_ROWS
     notes = [f"and {more} more, which the report lists"] if more > 0 else []
     notes += ["level: within a tenth of the fewest bytes, in the order of the suite"] if order.level > 1 else []
     notes += [RULE] if order.less_often else []
-    if headline.target < headline.chosen:
-        missed = f"{format_target(headline.chosen)} ({headline.reason})"
-        notes.append(f"no strategy reached {missed}; {headline.name} is the highest target below it that one reached")
-    notes += [*_higher_targets(data, targets, max(headline.target, headline.chosen)), *left_out]
-    return Conclusion(sentence_of(outcomes, order), _title(data, suite), (), _rows(outcomes, order), notes)
+    if metric.better(headline.chosen, headline.target):
+        missed = f"{metric.format_target(headline.chosen)} ({headline.reason})"
+        easier = f"the {metric.hardest} target {metric.worse_side} it"
+        notes.append(f"no strategy reached {missed}; {headline.name} is {easier} that one reached")
+    notes += [*_harder_targets(data, targets, metric.best((headline.target, headline.chosen))), *left_out]
+    return Conclusion(sentence_of(outcomes, order, metric), _title(data, suite), (), _rows(outcomes, order), notes)
 
 
 def _title(data: ReportData, suite: str) -> str:
@@ -159,27 +158,29 @@ def _table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _accuracies(data: ReportData) -> str:
-    return f"Best accuracy and total bytes ({describe_budget(list(data.configs.values()))})"
+def _best_title(data: ReportData) -> str:
+    return f"Best {data.metric.title} and total bytes ({describe_budget(list(data.configs.values()))})"
 
 
 def _best(data: ReportData) -> list[Row]:
-    """The best accuracy and the total bytes of each strategy, for suites in which no cost can be compared."""
+    """The best value and the total bytes of each strategy, for suites in which no cost can be compared."""
     finished = data.finished
     rows: list[Row] = []
     for label, runs in finished.groupby("label", sort=False):
         size = format_bytes(geometric_mean(runs["bytes_total"]))
-        rows.append((str(label), f"{format_percent(runs['best_accuracy'].mean())}", size, plural(len(runs), "cell")))
-    rows.sort(key=lambda row: -finished.loc[finished["label"] == row[0], "best_accuracy"].mean())
+        rows.append((str(label), data.metric.format(float(runs["best_value"].mean())), size, plural(len(runs), "cell")))
+    means = data.metric.score(finished.groupby("label")["best_value"].mean())
+    rows.sort(key=lambda row: -means[row[0]])
     return rows
 
 
-def _higher_targets(data: ReportData, targets: Sequence[float], top: float) -> list[str]:
+def _harder_targets(data: ReportData, targets: Sequence[float], top: float) -> list[str]:
     lines = []
-    for target in sorted(target for target in targets if target > top):
+    metric = data.metric
+    for target in metric.easiest_first(target for target in targets if metric.better(target, top)):
         cells = data.outcomes.loc[data.outcomes["target"] == target, "reached"]
         who = f"{int(cells.sum())} of {plural(len(cells), 'run')}" if cells.any() else "no run"
-        lines.append(f"{format_target(target)} was reached by {who}")
+        lines.append(f"{metric.format_target(target)} was reached by {who}")
     return lines
 
 

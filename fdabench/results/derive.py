@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from fdabench.accounting.costs import SYNC_KINDS, EvalPoint, bytes_at, peak_step_bytes, total_bytes, upstream_bytes
 from fdabench.formatting import format_component
+from fdabench.metrics import ACCURACY, METRICS, Metric
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.schema import HITS, RUNS
 from fdabench.results.suite_lock import LockedCell, SuiteLock
@@ -91,6 +92,8 @@ def _outcome(record: CellRecord, evals: pd.DataFrame, ledger: pd.DataFrame, conv
         "peak_step_bytes": peak_step_bytes(ledger, workers, convention),
         "final_accuracy": evals["test_accuracy"].iloc[-1],
         "best_accuracy": evals["test_accuracy"].max(),
+        "final_loss": evals["test_loss"].iloc[-1],
+        "best_loss": evals["test_loss"].min(),
         "wall_s": wall_s,
         "worker_steps_per_s": steps * workers / wall_s,
     }
@@ -104,13 +107,14 @@ def derive_hits(
     Arguments as in `derive_runs`; targets and convention are those of `lock`.
     """
     ledger_of = dict(list(ledger.groupby("cell_id")))
+    metric = METRICS[lock.metric]
     rows = []
     for key, history in evals.groupby("cell_id", sort=False):
         cell_id = str(key)
-        workers = records[cell_id].config.workers
+        workers, values = records[cell_id].config.workers, metric.of(history, "test")
         for target in lock.targets:
             row = {"cell_id": cell_id, "target": target, "reached": False}
-            at = first_evaluation_reaching(history["test_accuracy"], target, lock.consecutive, lock.comparison)
+            at = first_evaluation_reaching(values, target, lock.consecutive, lock.comparison, metric)
             if at is not None:
                 hit = history.iloc[at]
                 instant = EvalPoint(int(hit["step"]), bool(hit["after_sync"]))
@@ -140,14 +144,17 @@ def _frame(rows: list[dict[str, object]], schema: pa.Schema) -> pd.DataFrame:
     return frame
 
 
-def first_evaluation_reaching(accuracy: pd.Series, target: float, consecutive: int, comparison: str) -> int | None:
+def first_evaluation_reaching(
+    values: pd.Series, target: float, consecutive: int, comparison: str, metric: Metric = ACCURACY
+) -> int | None:
     """Return the position at which the first `consecutive` evaluations in a row that reach `target` begin.
 
     Args:
-        accuracy: the accuracies of one cell's evaluations, in order.
-        target: the accuracy to reach.
+        values: the values of one cell's evaluations, in order.
+        target: the value to reach.
         consecutive: how many evaluations in a row have to reach it.
-        comparison: the suite's `eval.comparison`. ">=" counts an accuracy that is equal to the target, ">" does not.
+        comparison: the suite's `eval.comparison`. ">=" counts a value that is equal to the target, ">" does not.
+        metric: of the values and the target; it has the direction.
 
     Returns:
         The position; None if there is no such sequence.
@@ -155,9 +162,8 @@ def first_evaluation_reaching(accuracy: pd.Series, target: float, consecutive: i
     >>> first_evaluation_reaching(pd.Series([0.8, 0.9, 0.8, 0.9, 0.95]), 0.9, 2, ">=")
     3
     """
-    reached = (accuracy > target) if comparison == ">" else (accuracy >= target)
     run_length = 0
-    for position, ok in enumerate(reached):
+    for position, ok in enumerate(metric.reached(values, target, comparison)):
         run_length = run_length + 1 if ok else 0
         if run_length == consecutive:
             return position - consecutive + 1

@@ -147,13 +147,15 @@ RUNS = _table(
     peak_step_bytes=(_INT, "most bytes in one local step, all workers, the suite's convention"),
     final_accuracy=(_REAL, "fraction of the test set, or of the validation split, at the last evaluation"),
     best_accuracy=(_REAL, "fraction of the test set, or of the validation split, at the best evaluation"),
+    final_loss=(_REAL, "mean cross-entropy in nats, of the same samples, at the last evaluation"),
+    best_loss=(_REAL, "mean cross-entropy in nats, of the same samples, at its best evaluation"),
     wall_s=(_REAL, "seconds (a clock column)"),
     worker_steps_per_s=(_REAL, "local steps of all workers per second (a clock column)"),
 )
 
 HITS = _table(
     cell_id=(_TEXT, "key of the cell's folder"),
-    target=(_REAL, "accuracy to reach, fraction"),
+    target=(_REAL, "value to reach of the suite's metric: an accuracy is a fraction, a loss is in nats"),
     reached=(_FLAG, "whether it was reached within the budget"),
     step=(_INT, "local steps at the evaluation that reached it; null when missed"),
     step_before=(

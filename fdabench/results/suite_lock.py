@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema, model_validator
 
-from fdabench.cell_config import CellConfig, ConfigTable
+from fdabench.cell_config import CellConfig, ConfigTable, MetricName
 from fdabench.component_info import ComponentInfo
 from fdabench.hyperparameters import NAME
 
@@ -189,7 +189,8 @@ class SuiteLock(ConfigTable):
         tuning: how hyper-parameters were chosen.
         source: the path of the suite file, as the user gave it.
         overrides: the values of `--set` and `--seeds`.
-        targets, consecutive, comparison: the accuracies to reach, and when one counts as reached.
+        metric: the name of the metric of targets, a key of `metrics.METRICS`.
+        targets, consecutive, comparison: the values of the metric to reach, and when one counts as reached.
         headline: the target at which strategies are compared first, if the suite sets it.
         convention: how bytes are counted; a key of `accounting.costs.CONVENTIONS`.
         network: networks on which reports show the time to accuracy, besides the built-in ones.
@@ -208,6 +209,7 @@ class SuiteLock(ConfigTable):
     overrides: list[str] = Field(default=[])
     plugins: list[LockedPlugin] = Field(default=[])
     seeds: list[int]
+    metric: MetricName = "accuracy"
     targets: list[float]
     headline: float | None = None
     consecutive: int

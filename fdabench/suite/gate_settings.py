@@ -15,14 +15,15 @@ from fdabench.suite.matching import CellFilter, cell_matches
 _Share = Annotated[float, Field(ge=0, lt=1)]
 _Fraction = Annotated[float, Field(gt=0, le=1)]
 _Amount = Annotated[float, Field(gt=0)]
-_LIMITS = ("min_accuracy", "max_bytes", "max_bytes_to_target", "max_steps_to_target")
+_LIMITS = ("min_accuracy", "max_loss", "max_bytes", "max_bytes_to_target", "max_steps_to_target")
 
 
 class Limit(CellFilter):
     """A limit for every run of the cells that match every key, whatever the baseline says."""
 
-    target: _Fraction | None = None
+    target: _Amount | None = None
     min_accuracy: _Fraction | None = None
+    max_loss: _Amount | None = None
     max_bytes: _Amount | None = None
     max_bytes_to_target: _Amount | None = None
     max_steps_to_target: _Amount | None = None
@@ -38,9 +39,14 @@ class Limit(CellFilter):
 
 
 class GateSettings(TomlTable):
-    """The table `[gate]`. Margins are fractions: of the test set for accuracies, of the baseline's cost for costs."""
+    """The table `[gate]`.
+
+    Margins are fractions of the test set for accuracies, nats for losses, and fractions of the baseline's cost for
+    costs. Without `loss_margin` the gate uses its default.
+    """
 
     accuracy_margin: _Share = 0.005
+    loss_margin: _Amount | None = None
     cost_margin: _Share = 0.05
     soft: _Share = 0.0
     one_seed_margins: Annotated[float, Field(ge=1)] = 10.0
@@ -50,7 +56,7 @@ class GateSettings(TomlTable):
 def gate_to_lock(gate: GateSettings, cells: Sequence[Cell]) -> dict[str, object]:
     """The gate's entry in `suite.lock.toml`, in which each limit has the ids of the cells that it applies to."""
     limits = [{**_values(limit), "cells": [cell.id for cell in _chosen(limit, cells)]} for limit in gate.limit]
-    return {**gate.model_dump(exclude={"limit"}), "limit": limits}
+    return {**gate.model_dump(exclude={"limit"}, exclude_none=True), "limit": limits}
 
 
 def unmatched_limits(gate: GateSettings, cells: Sequence[Cell]) -> list[str]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from fdabench.cell_config import CellConfig
 from fdabench.component_info import info_of
 from fdabench.hyperparameters import THRESHOLD_TAG
+from fdabench.metrics import METRICS
 from fdabench.published.theta_rules import THETA_PER_PARAMETER, WARNING
 from fdabench.registry.component_fields import component_fields
 from fdabench.registry.registry import Registry
@@ -283,13 +284,17 @@ def _reference(strategies: Sequence[Table], named: Sequence[str], registry: Regi
 def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> CellConfig:
     """The configuration of one cell. The optimizer of the strategy, if it has one, replaces that of the workload."""
     own = {key: value for key, value in strategy.items() if key not in STRATEGY_OPTIONS}
-    cadence = suite.eval.model_dump(include={"every_steps", "every_epochs", "model", "validation"}, exclude_none=True)
+    cadence = suite.eval.model_dump(
+        include={"every_steps", "every_epochs", "model", "validation", "samples"}, exclude_none=True
+    )
     if suite.eval.stop_at_last_target:
         cadence |= {
-            "stop_at": max(suite.eval.targets),
+            "stop_at": METRICS[suite.eval.metric].best(suite.eval.targets),
             "consecutive": suite.eval.consecutive,
             "comparison": suite.eval.comparison,
         }
+        # Written only where it differs from the default, so that the ids of cells with accuracies stay the same.
+        cadence |= {"metric": suite.eval.metric} if suite.eval.metric != "accuracy" else {}
     return CellConfig.from_table(
         {
             **workload,

@@ -63,7 +63,7 @@ class LoadedSuite:
     def to_lock(self) -> SuiteLock:
         """The contents of `suite.lock.toml`."""
         suite, used = self.suite, distinct_components(self.cells, self.registry)
-        return SuiteLock(
+        lock = SuiteLock(
             fdabench=__version__,
             suite=suite.name,
             description=suite.description,
@@ -83,6 +83,8 @@ class LoadedSuite:
             components=locked_components(used, self.registry),
             cell=[cell.to_lock() for cell in self.cells],
         )
+        # The default is not written, so that the locks of suites with accuracies stay the same.
+        return lock if suite.eval.metric == "accuracy" else lock.with_changes({"metric": suite.eval.metric})
 
 
 def read_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:

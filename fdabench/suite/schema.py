@@ -7,13 +7,16 @@
 from functools import cache
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, create_model, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
 from fdabench.accounting.costs import CONVENTIONS
+from fdabench.cell_config import MetricName
 from fdabench.engine.precision import Precision
 from fdabench.engine.sampling import LastBatch
 from fdabench.engine.workers import BatchStatistics
 from fdabench.hyperparameters import NAME
+from fdabench.metrics import METRICS
 from fdabench.registry.registry import Registry
 from fdabench.results.suite_lock import FleetTable, TraceTable
 from fdabench.suite.component_tables import (
@@ -34,9 +37,22 @@ MAX_LIST_ENTRIES = 1000
 """Entries of a list whose length multiplies the rows of the tables of results, such as the targets; at most."""
 Count = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Positive = Annotated[float, Field(gt=0, le=MAX_EPOCHS)]
-Fraction01 = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Raw = dict[str, Any]
+
+
+def _check_target(target: float, so_far: ValidationInfo) -> float:
+    """Check a target against the range of the metric; skipped if the metric is invalid itself."""
+    metric = METRICS.get(so_far.data.get("metric", ""))
+    if metric is not None and not target > metric.lowest:
+        raise PydanticKnownError("greater_than", {"gt": metric.lowest})
+    if metric is not None and target > metric.highest:
+        raise PydanticKnownError("less_than_equal", {"le": metric.highest})
+    return target
+
+
+Target = Annotated[float, AfterValidator(_check_target)]
+"""A value of the suite's metric: an accuracy in 0..1, a loss above 0, a perplexity above 1."""
 
 
 class Budget(TomlTable):
@@ -59,7 +75,7 @@ class Validation(TomlTable):
 
 
 class Eval(TomlTable):
-    """When a model is evaluated, which model, on which samples, and when a target counts as reached.
+    """When a model is evaluated, which model, on which samples, by which metric, and when a target counts as reached.
 
     The rule `model` is the same for all strategies of a suite:
 
@@ -72,17 +88,21 @@ class Eval(TomlTable):
 
     every_steps: Count | None = None
     every_epochs: Positive | None = None
-    targets: Annotated[list[Fraction01], Field(max_length=MAX_LIST_ENTRIES)] = []
-    headline: Fraction01 | None = None
+    metric: MetricName = "accuracy"
+    targets: Annotated[list[Target], Field(max_length=MAX_LIST_ENTRIES)] = []
+    headline: Target | None = None
     consecutive: Count = 1
     comparison: Literal[">=", ">"] = ">="
     stop_at_last_target: bool = False
     model: Literal["virtual-mean", "synced", "paper"] = "virtual-mean"
     validation: Validation | None = None
+    samples: Count | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         require_one_of(self, "every_steps", "every_epochs")
+        if self.samples is not None and self.validation is not None:
+            raise ValueError("samples is a part of the test set, which validation replaces: use one of the two")
         if self.stop_at_last_target and not self.targets:
             raise ValueError("stop_at_last_target needs targets")
         return self

@@ -200,6 +200,7 @@ EVALS = pd.DataFrame(
         "syncs": [0, 1, 2, 3],
         "after_sync": [False] * 4,
         "test_accuracy": [0.4, 0.6, 0.95, 0.9],
+        "test_loss": [1.5, 1.1, 0.2, 0.3],
     }
 )
 

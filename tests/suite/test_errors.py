@@ -32,8 +32,8 @@ FAULTS: dict[str, list[str]] = {
         f'budgets: unknown key; allowed: {TOP}; did you mean "budget"?',
     ],
     "eval.target=[0.5]": [
-        "eval.target: unknown key; allowed: every_steps, every_epochs, targets, headline, consecutive, comparison, "
-        'stop_at_last_target, model, validation; did you mean "targets"?',
+        "eval.target: unknown key; allowed: every_steps, every_epochs, metric, targets, headline, consecutive, "
+        'comparison, stop_at_last_target, model, validation, samples; did you mean "targets"?',
     ],
     "workload.0.batchsize=3": [
         f'workload.0.batchsize: unknown key; allowed: {WORKLOAD}; did you mean "batch_size"?',

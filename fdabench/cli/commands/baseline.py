@@ -12,9 +12,10 @@ from fdabench.gate.baseline.read import read_baseline
 from fdabench.gate.baseline.snapshot import summarize_results
 from fdabench.gate.baseline.write import BaselineDiff, accept, new_baseline, save
 from fdabench.gate.output.units import format_metric
+from fdabench.metrics import LOSS, Metric
 from fdabench.results.escaping import one_line
 from fdabench.results.load import Results
-from fdabench.tables import Table, column
+from fdabench.tables import Column, Table, column
 
 
 def save_baseline(root: Path, path: Path, force: bool) -> None:
@@ -80,16 +81,25 @@ def show_baseline(path: Path, form: str) -> None:
         form: one of `options.Format`.
     """
     baseline = read_baseline(path)
-    print_table(Table([_record(run) for run in baseline.snapshot.runs], _COLUMNS), form)
+    records = [_record(run, baseline.snapshot.metric) for run in baseline.snapshot.runs]
+    print_table(Table(records, _columns(baseline.snapshot.metric)), form)
     for entry in baseline.history:
         code = f" with fdabench {entry.fdabench}" if entry.fdabench else ""
         print_note(f"{entry.revision or 'no revision'}{code}: {plural(entry.runs, 'run')}: {one_line(entry.reason)}")
 
 
-def _record(run: RunSummary) -> dict[str, object]:
+def _columns(metric: Metric) -> tuple[Column, ...]:
+    """The columns, with the loss if the metric is computed from it."""
+    if metric.source == "accuracy":
+        return _COLUMNS
+    return (*_COLUMNS[:-1], column("loss", write=lambda loss: LOSS.format(loss, 2)), _COLUMNS[-1])
+
+
+def _record(run: RunSummary, metric: Metric) -> dict[str, object]:
     """Return the row of a run. The accuracy of a run that diverged is NaN, which is printed as null."""
     values = {key: getattr(run, key) for key in ("cell", "seed", "id", "state", "steps", "syncs", "bytes_total")}
-    return {**values, "accuracy": run.accuracy, "environment": run.environment}
+    loss = {} if metric.source == "accuracy" else {"loss": run.loss}
+    return {**values, "accuracy": run.accuracy, **loss, "environment": run.environment}
 
 
 _COLUMNS = (

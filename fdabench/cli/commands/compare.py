@@ -8,9 +8,10 @@ from fdabench.analysis.data import combine_results
 from fdabench.analysis.published import compare_with_published
 from fdabench.cli.console import print_note, print_table
 from fdabench.errors import ResultError, UsageError
-from fdabench.formatting import DASH, format_bytes, format_percent, plural
+from fdabench.formatting import DASH, format_bytes, plural
 from fdabench.gate.compare.side_by_side import ComparisonRow, side_by_side
-from fdabench.gate.output.units import format_metric, format_signed_percent, metric_name
+from fdabench.gate.output.units import format_metric, format_signed_percent, metric_name, quality_change_text
+from fdabench.metrics import METRICS
 from fdabench.report.tables.published import published_grids, published_table
 from fdabench.results.load import load
 from fdabench.tables import Column, Record, Table, column
@@ -56,16 +57,22 @@ def _record(line: ComparisonRow) -> dict[str, object]:
 
 
 def _size(key: str) -> Callable[[Record], str]:
-    """Return a function that formats the value of one side, an accuracy or bytes."""
-    return lambda line: format_percent(line[key]) if line["metric"] == "accuracy" else format_bytes(line[key])
+    """Return a function that formats the value of one side, an accuracy, a loss or bytes."""
+    return lambda line: (
+        METRICS[line["metric"]].format(line[key]) if line["metric"] in METRICS else format_bytes(line[key])
+    )
 
 
 def _change(line: Record) -> str:
+    if line["metric"] == "loss":
+        return quality_change_text("loss", line["change"])
     digits, unit = (2, " points") if line["metric"] == "accuracy" else (1, " %")
     return f"{line['bound']}{format_signed_percent(line['change'], digits)}{unit}"
 
 
 def _interval(line: Record) -> str:
+    if line["metric"] == "loss" and line["change_low"] is not None:
+        return f"[{line['change_low']:+.3f}, {line['change_high']:+.3f}]"
     ends, digits = (line["change_low"], line["change_high"]), 2 if line["metric"] == "accuracy" else 1
     return DASH if None in ends else f"[{', '.join(format_signed_percent(end, digits) for end in ends)}]"
 

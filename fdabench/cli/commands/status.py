@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +13,11 @@ from fdabench.cli.states import RUNNING, describe_cause, live_state
 from fdabench.formatting import (
     format_count,
     format_duration,
-    format_percent,
     format_significant,
     join_first,
     truncate_list,
 )
+from fdabench.metrics import METRICS, Metric
 from fdabench.results.cell_record import FAILURE_STATES, PENDING_STATES, SUCCESS_STATES, CellRecord
 from fdabench.results.folder import ResultsFolder, corruption_as_result_error
 from fdabench.results.suite_lock import LockedCell
@@ -62,7 +63,7 @@ def print_status(root: Path, form: str) -> None:
                 for row in table.records
             ]
             table = replace(table, data=records)
-        lines = [] if form in AS_TABLE else [*_running_lines(views), *_failed_lines(views, root)]
+        lines = [] if form in AS_TABLE else [*_running_lines(views, METRICS[lock.metric]), *_failed_lines(views, root)]
         # inside `corruption_as_result_error`: values are formatted when the table is printed, and may be of any type
         print_table(table, form)
         for line in lines:
@@ -103,25 +104,27 @@ def _cell_details(each: CellView) -> dict[str, object]:
         "step": pace.step if pace else None,
         "budget": pace.budget if pace else None,
         "accuracy": pace.accuracy if pace else None,
+        "loss": pace.loss if pace and isfinite(pace.loss) else None,
         "steps_per_s": pace.steps_per_s if pace else None,
         "left_s": pace.left_s if pace else None,
         "error": describe_cause(record) if record and record.error else None,
     }
 
 
-def _running_lines(views: Sequence[CellView]) -> Iterator[str]:
+def _running_lines(views: Sequence[CellView], metric: Metric) -> Iterator[str]:
     for each in views:
         if each.record and each.record.process and each.state == RUNNING:
             where = f"on {each.record.process.host}, process {each.record.process.pid}"
-            yield f"running  {each.cell.title}   {_format_pace(each.pace)}{where}"
+            yield f"running  {each.cell.title}   {_format_pace(each.pace, metric)}{where}"
 
 
-def _format_pace(pace: CellPace | None) -> str:
+def _format_pace(pace: CellPace | None, metric: Metric) -> str:
     if pace is None:
         return ""
     left = f"{format_duration(pace.left_s)} left  " if pace.left_s is not None else ""
     rate = f"{format_significant(pace.steps_per_s)} steps/s  " if pace.steps_per_s else ""
-    return f"{format_count(pace.step)}/{format_count(pace.budget)} steps  {format_percent(pace.accuracy)}  {rate}{left}"
+    value = metric.format(metric.convert(pace.accuracy if metric.source == "accuracy" else pace.loss))
+    return f"{format_count(pace.step)}/{format_count(pace.budget)} steps  {value}  {rate}{left}"
 
 
 def _failed_lines(views: Sequence[CellView], root: Path) -> Iterator[str]:

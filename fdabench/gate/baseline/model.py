@@ -4,11 +4,13 @@ A *run* is one seed of a cell. Runs are paired by id, so neither the order of a 
 matter. `cell` is a readable name that is the same for all seeds of a cell.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from fdabench.cell_config import Scalar, TableValue
+from fdabench.cell_config import MetricName, Scalar, TableValue
+from fdabench.metrics import METRICS, Metric
 
 GONE = "gone"
 """The state of a run that is in the baseline and not in the results."""
@@ -21,6 +23,7 @@ class EvaluationProtocol(NamedTuple):
     targets: Sequence[float]
     consecutive: int
     comparison: str
+    metric: MetricName = "accuracy"
 
 
 class Sync(NamedTuple):
@@ -65,6 +68,8 @@ class RunSummary:
     """Steps to each target. Limits use them; a baseline does not contain them."""
     config: Mapping[str, TableValue] = field(default_factory=dict)
     """The configuration of its cell, without the seed."""
+    loss: float = math.nan
+    """Mean cross-entropy in nats. A baseline has it if its suite has another metric than the accuracy; NaN if not."""
 
     @property
     def name(self) -> str:
@@ -111,6 +116,11 @@ class ResultsSummary:
     runs: tuple[RunSummary, ...]
     unfinished: Mapping[str, UnfinishedRun] = field(default_factory=dict)
     """Runs without a result, by id."""
+
+    @property
+    def metric(self) -> Metric:
+        """The metric of the targets."""
+        return METRICS[self.protocol.metric]
 
     @property
     def by_id(self) -> dict[str, RunSummary]:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from fdabench.accounting.costs import CONVENTIONS
 from fdabench.formatting import plural
+from fdabench.metrics import METRICS
 from fdabench.results.cell_record import SUCCESS_STATES
 from fdabench.validation.messages import STRICT_TABLE, Issue, explain_value, table_issues
 from fdabench.validation.toml_text import format_toml, format_value
@@ -56,7 +57,7 @@ def _check_syncs(text: str) -> str:
 _OptionalLine = Annotated[str, AfterValidator(_check_line)]
 _Line = Annotated[str, AfterValidator(_check_named_line)]
 _Count = Annotated[int, Field(ge=0)]
-_Fraction = Annotated[float, Field(ge=0, le=1)]
+_Target = Annotated[float, Field(ge=0)]
 _Sizes = Annotated[
     tuple[_Count, ...],
     Field(min_length=1, strict=False),
@@ -102,6 +103,8 @@ class RunTable(_Table):
     state: Annotated[str, AfterValidator(_one_of(SUCCESS_STATES))]
     accuracy: Annotated[float, Field(allow_inf_nan=True), AfterValidator(_check_accuracy)]
     """NaN for a run that diverged."""
+    loss: Annotated[float, Field(ge=0, allow_inf_nan=True)] = math.nan
+    """In nats. The runs of a suite with another metric than the accuracy have it."""
     bytes_total: _Count
     bytes_to: dict[str, _Count] = {}
     syncs: _Count
@@ -126,7 +129,8 @@ class BaselineFile(_Table):
     schema_version: Annotated[str, Field(alias="schema")]
     suite: _Line
     convention: Annotated[str, AfterValidator(_one_of(tuple(CONVENTIONS)))]
-    targets: list[_Fraction]
+    metric: Annotated[str, AfterValidator(_one_of(tuple(METRICS)))] = "accuracy"
+    targets: list[_Target]
     consecutive: Annotated[int, Field(ge=1)]
     comparison: Annotated[str, AfterValidator(_one_of((">=", ">")))]
     history: list[ReasonTable]
@@ -162,6 +166,11 @@ def _inconsistencies(file: BaselineFile) -> Iterator[Issue]:
     yield from _repeated("runs", "id", [run.id for run in file.runs])
     yield from _repeated("environments", "id", [table.id for table in file.environments])
     yield from _repeated("cells", "cell", [table.cell for table in file.cells])
+    metric = METRICS[file.metric]
+    for i, value in enumerate(file.targets):
+        if value > metric.highest:
+            said = f"{format_value(value)} is out of range: it must be at most {metric.highest:g}"
+            yield Issue(("targets", i), said)
     targets = {str(target): target for target in file.targets}
     environments, cells = {table.id for table in file.environments}, {table.cell for table in file.cells}
     for i, run in enumerate(file.runs):
@@ -172,6 +181,8 @@ def _inconsistencies(file: BaselineFile) -> Iterator[Issue]:
             yield Issue(("runs", i, "environment"), explain_value(run.environment, sorted(environments)))
         if run.cell not in cells:
             yield Issue(("runs", i, "cell"), explain_value(run.cell, sorted(cells)))
+        if metric.source == "loss" and "loss" not in run.model_fields_set:
+            yield Issue(("runs", i), f'loss is missing, which the metric "{metric.name}" needs')
         if math.isnan(run.accuracy) and run.state != "diverged":
             yield Issue(
                 ("runs", i, "accuracy"), f'nan is for runs of the state "diverged"; it is {format_value(run.state)}'

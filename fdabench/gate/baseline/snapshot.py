@@ -89,6 +89,7 @@ def _run(
         bytes_optimizer=int(total["bytes_optimizer"]),
         bytes_total=int(total["bytes_total"]),
         accuracy=float(total["final_accuracy"]),
+        loss=float(total["final_loss"]),
         bytes_to=dict(zip(targets, map(int, reached["bytes_total"]), strict=True)),
         steps_to=dict(zip(targets, map(int, reached["step"]), strict=True)),
         config={key: value for key, value in record.config.to_dict().items() if key != "seed"},

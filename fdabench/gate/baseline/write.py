@@ -13,6 +13,7 @@ from typing import NamedTuple
 from fdabench.errors import UsageError
 from fdabench.formatting import join_first
 from fdabench.gate.baseline.model import ResultsSummary, RunSummary, Sync
+from fdabench.metrics import Metric
 from fdabench.results.files import atomic_write_bytes
 from fdabench.validation.toml_text import format_toml
 
@@ -25,7 +26,7 @@ They are usually enough for `check --why` to find the first sync that differs.
 _HEAD = """\
 # What `fdabench check` compares with. Commit it; `fdabench baseline accept` changes it, and asks for a reason.
 """
-_FIRST = ("cell", "seed", "id", "state", "accuracy", "bytes_total", "bytes_to", "syncs", "steps")
+_FIRST = ("cell", "seed", "id", "state", "accuracy", "loss", "bytes_total", "bytes_to", "syncs", "steps")
 _LAST = ("payload", "partition", "seeds", "environment", "sync_steps", "first_syncs")
 
 
@@ -68,13 +69,15 @@ def dumps(baseline: Baseline) -> str:
     """
     seen = baseline.snapshot
     used = {run.environment for run in seen.runs}
-    top = {"schema": BASELINE_SCHEMA, "suite": seen.suite, **seen.protocol._asdict()}
+    # Baselines of accuracies have neither the metric nor the losses, as those of earlier versions.
+    protocol = {key: value for key, value in seen.protocol._asdict().items() if (key, value) != ("metric", "accuracy")}
+    top = {"schema": BASELINE_SCHEMA, "suite": seen.suite, **protocol}
     cells = {run.cell: run.config for run in seen.runs}
     arrays: dict[str, list[Mapping[str, object]]] = {
         "history": [{key: v for key, v in asdict(reason).items() if v != ""} for reason in baseline.history],
         "environments": [{"id": name, **seen.environments[name]} for name in sorted(used)],
         "cells": [{"cell": cell, "config": dict(config)} for cell, config in cells.items()],
-        "runs": [_table(run) for run in seen.runs],
+        "runs": [_table(run, seen.metric) for run in seen.runs],
     }
     lines = [f"{key} = {format_toml(value)}" for key, value in top.items()]
     for name, tables in arrays.items():
@@ -82,7 +85,7 @@ def dumps(baseline: Baseline) -> str:
     return _HEAD + "\n".join([*lines, "", "[end]", f"runs = {len(seen.runs)}", ""])
 
 
-def _table(run: RunSummary) -> dict[str, object]:
+def _table(run: RunSummary, metric: Metric) -> dict[str, object]:
     """The keys of a run in the file: the most important first, hashes last, without empty values.
 
     The syncs of a run with a period are omitted, because they can be computed.
@@ -92,7 +95,9 @@ def _table(run: RunSummary) -> dict[str, object]:
     table["payload"] = {kind: _size(sizes) for kind, sizes in sorted(run.payload.items())}
     table["bytes_to"] = dict(sorted(run.bytes_to.items()))
     middle = [key for key in table if key not in {*_FIRST, *_LAST, "steps_to", "config"}]
-    return {key: table[key] for key in (*_FIRST, *middle, *_LAST) if table[key] not in (None, {}, "")}
+    unused = {"loss"} if metric.source == "accuracy" else set()
+    order = [key for key in (*_FIRST, *middle, *_LAST) if key not in unused]
+    return {key: table[key] for key in order if table[key] not in (None, {}, "")}
 
 
 def _size(sizes: tuple[int, ...]) -> int | list[int]:
@@ -147,7 +152,7 @@ def accept(
             f"the baseline is of the suite {old.snapshot.suite!r}, the results are of {new.suite!r}, and they have no "
             "run in common: `fdabench baseline save` makes another baseline"
         )
-    runs = tuple(before[run.id] if _same(before.get(run.id), run) else run for run in new.runs)
+    runs = tuple(before[run.id] if _same(before.get(run.id), run, new.metric) else run for run in new.runs)
     found = BaselineDiff(
         changed=sum(run.id in before and run is not before[run.id] for run in runs),
         added=len(after.keys() - before.keys()),
@@ -162,8 +167,10 @@ def accept(
     return Baseline(kept, (*old.history, entry)), found
 
 
-def _same(old: RunSummary | None, new: RunSummary) -> bool:
-    return old is not None and _table(replace(new, environment=old.environment)) == _table(old)
+def _same(old: RunSummary | None, new: RunSummary, metric: Metric) -> bool:
+    if old is None:
+        return False
+    return _table(replace(new, environment=old.environment), metric) == _table(old, metric)
 
 
 def _must_be_whole(seen: ResultsSummary) -> None:

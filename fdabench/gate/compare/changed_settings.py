@@ -8,7 +8,7 @@ from typing import NamedTuple
 from fdabench.cell_config import Scalar
 from fdabench.formatting import format_parameter, plural
 from fdabench.gate.baseline.model import RunPair, RunSummary
-from fdabench.gate.output.units import points, span, strategy_kinds
+from fdabench.gate.output.units import points, quality_change_text, span, strategy_kinds
 from fdabench.results.flatten_keys import flatten_keys
 
 _SAME = ("dataset", "model", "strategy.kind", "strategy.monitor.kind")
@@ -43,10 +43,19 @@ class ChangedRuns:
         costs = [pair.after.bytes_total / pair.before.bytes_total - 1 for pair in self.pairs if pair.before.bytes_total]
         facts = [plural(len(self.pairs), "run")]
         facts += [f"{span(costs)} bytes" if any(costs) else "bytes equal"] if costs else []
-        facts += [f"accuracy {points(self.accuracy)}"] if math.isfinite(self.accuracy) else []
+        facts += [self._quality] if self._quality else []
         diverged = sum(pair.after.state == "diverged" for pair in self.pairs)
         facts += [f"{diverged} diverged"] if diverged else []
         return f"{self.strategy}, {what}: {', '.join(facts)}: not judged"
+
+    @property
+    def _quality(self) -> str:
+        """The mean change of the loss if the baseline has losses, otherwise of the accuracy; "" if none is known."""
+        changes = [pair.after.loss - pair.before.loss for pair in self.pairs]
+        losses = [change for change in changes if math.isfinite(change)]
+        if losses:
+            return f"loss {quality_change_text('loss', sum(losses) / len(losses))}"
+        return f"accuracy {points(self.accuracy)}" if math.isfinite(self.accuracy) else ""
 
     @property
     def accuracy(self) -> float:

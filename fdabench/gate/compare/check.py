@@ -15,6 +15,7 @@ from fdabench.gate.compare.samples import samples
 from fdabench.gate.compare.settings import GateConfig
 from fdabench.gate.compare.verdict import OWN_LIMITS, CheckResult, Finding, Verdict
 from fdabench.gate.output.units import format_metric
+from fdabench.metrics import Metric
 
 
 def check_limits(own: ResultsSummary, gate: GateConfig) -> CheckResult:
@@ -64,8 +65,9 @@ def check(
         why = explain_no_overlap(before, after, against, "these results")
         raise NotComparedError(f"{against} and {after.suite} have no cell in common{why}")
     targets = tuple(str(float(target)) for target in before.protocol.targets)
-    noisy, levels = check_noisy_metrics(samples(pairs, targets), gate)
-    findings = [*check_limits_of_runs(own, gate), *_exact(pairs, gate, targets), *noisy]
+    metric = before.metric
+    noisy, levels = check_noisy_metrics(samples(pairs, targets, metric), gate)
+    findings = [*check_limits_of_runs(own, gate), *_exact(pairs, gate, targets, metric), *noisy]
     paired = {run.id for each in changed for pair in each.pairs for run in pair}
     absent = [UnfinishedRun(run.cell, run.name, GONE) for run in gone if run.id not in paired]
     return CheckResult(
@@ -83,12 +85,12 @@ def check(
     )
 
 
-def _exact(pairs: Sequence[RunPair], gate: GateConfig, targets: tuple[str, ...]) -> list[Finding]:
+def _exact(pairs: Sequence[RunPair], gate: GateConfig, targets: tuple[str, ...], metric: Metric) -> list[Finding]:
     found = []
     for pair in pairs:
         found += check_formula_metrics(*pair)
         if pair.same_environment:
-            found += check_reproducible_metrics(*pair, gate, targets)
+            found += check_reproducible_metrics(*pair, gate, targets, metric)
         elif pair.after.state == "diverged" != pair.before.state:
             found.append(_diverged(*pair))
     return found
@@ -112,7 +114,8 @@ def _notes(
             f"{key} {_format_missing(old.get(key))} -> {_format_missing(new.get(key))}"
             for key in sorted(_differing(old, new))
         )
-        notes.append(f"another environment ({changes}): bytes and syncs are compared within a margin, as accuracy is")
+        quality = own.metric.source
+        notes.append(f"another environment ({changes}): bytes and syncs are compared within a margin, as {quality} is")
     return tuple(notes)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from fdabench.gate.baseline.model import RunSummary
 from fdabench.gate.compare.settings import GateConfig
 from fdabench.gate.compare.verdict import Finding, Value, Verdict
+from fdabench.gate.output.units import target_metric
+from fdabench.metrics import ACCURACY, Metric
 
 _TOTALS = ("steps", "syncs", "sync_steps", "bytes_model", "bytes_state", "bytes_optimizer", "bytes_total")
 _COSTS = ("syncs", "bytes_model", "bytes_state", "bytes_optimizer", "bytes_total")
@@ -50,7 +52,7 @@ def _formula(run: RunSummary, name: str, old: Value, new: Value) -> Finding:
 
 
 def check_reproducible_metrics(
-    before: RunSummary, after: RunSummary, gate: GateConfig, targets: tuple[str, ...]
+    before: RunSummary, after: RunSummary, gate: GateConfig, targets: tuple[str, ...], metric: Metric = ACCURACY
 ) -> list[Finding]:
     """Compare the numbers of class B, which are reproducible in the same environment.
 
@@ -58,6 +60,7 @@ def check_reproducible_metrics(
         before, after: two runs of the same environment.
         gate: the settings of the gate; `soft` is how much worse a cost may be.
         targets: the targets, as keys of `bytes_to`.
+        metric: of the targets.
     """
     soft = gate.soft
     totals = () if is_formula(before, after) else _TOTALS
@@ -67,7 +70,7 @@ def check_reproducible_metrics(
         found.append(_cost(after, name, old, new, soft) if name in _COSTS else _fact(after, name, old, new, soft))
     for target in targets:
         old, new = before.bytes_to.get(target), after.bytes_to.get(target)
-        found.append(_to_target(after, f"bytes_to {target}", old, new, soft))
+        found.append(_to_target(after, target_metric("bytes_to", target, metric), old, new, soft))
     return found
 
 

@@ -6,6 +6,8 @@ from fdabench.gate.baseline.model import ResultsSummary, RunSummary
 from fdabench.gate.compare.exact import MISSED
 from fdabench.gate.compare.settings import GateConfig, LimitConfig
 from fdabench.gate.compare.verdict import Finding, Value, Verdict
+from fdabench.gate.output.units import target_metric
+from fdabench.metrics import Metric
 from fdabench.validation.toml_text import format_toml
 
 
@@ -16,7 +18,11 @@ def check_limits_of_runs(seen: ResultsSummary, gate: GateConfig) -> list[Finding
     """
     idle = [_unmatched(number, limit) for number, limit in enumerate(gate.limit) if not limit.cells]
     return idle + [
-        finding for limit in gate.limit for run in seen.runs if run.id in limit.cells for finding in _of_run(run, limit)
+        finding
+        for limit in gate.limit
+        for run in seen.runs
+        if run.id in limit.cells
+        for finding in _of_run(run, limit, seen.metric)
     ]
 
 
@@ -25,9 +31,11 @@ def _unmatched(number: int, limit: LimitConfig) -> Finding:
     return Finding("limit", Verdict.fail, f"gate.limit.{number}", None, "cells", keys, 0, note="no cell matches")
 
 
-def _of_run(run: RunSummary, limit: LimitConfig) -> Iterator[Finding]:
+def _of_run(run: RunSummary, limit: LimitConfig, metric: Metric) -> Iterator[Finding]:
     if limit.min_accuracy is not None:
         yield _finding(run, "min_accuracy", limit.min_accuracy, run.accuracy, run.accuracy >= limit.min_accuracy)
+    if limit.max_loss is not None:
+        yield _finding(run, "max_loss", limit.max_loss, run.loss, run.loss <= limit.max_loss)
     if limit.max_bytes is not None:
         yield _finding(run, "max_bytes", limit.max_bytes, run.bytes_total, run.bytes_total <= limit.max_bytes)
     to_target = (
@@ -39,7 +47,7 @@ def _of_run(run: RunSummary, limit: LimitConfig) -> Iterator[Finding]:
             target = str(limit.target)
             cost = costs.get(target)
             kept = cost is not None and cost <= most
-            yield _finding(run, f"{key} {target}", most, MISSED if cost is None else cost, kept)
+            yield _finding(run, target_metric(key, target, metric), most, MISSED if cost is None else cost, kept)
 
 
 def _finding(run: RunSummary, metric: str, limit: Value, found: Value, kept: bool) -> Finding:

@@ -6,10 +6,11 @@ Over the seeds of a cell, a metric must not be worse than before by more than a 
 import math
 from collections.abc import Mapping, Sequence
 
-from fdabench.gate.compare.samples import MetricLosses
+from fdabench.gate.compare.samples import MetricLosses, quality_change
 from fdabench.gate.compare.settings import GateConfig
 from fdabench.gate.compare.stats import SUITE_ALPHA, LossEstimate, holm, moderated_t, suite_wide_test
 from fdabench.gate.compare.verdict import Finding, SuiteWideTest, Verdict
+from fdabench.metrics import METRICS
 
 ALPHA = 0.05
 NEGLIGIBLE = 0.1
@@ -54,7 +55,8 @@ def _family(family: Sequence[MetricLosses], gate: GateConfig) -> list[Finding]:
 
 
 def _margin(metric: str, gate: GateConfig) -> float:
-    return gate.accuracy_margin if metric == "accuracy" else math.log1p(gate.cost_margin)
+    margins = {"accuracy": gate.accuracy_margin, "loss": gate.loss_margin}
+    return margins[metric] if metric in margins else math.log1p(gate.cost_margin)
 
 
 def _test_metric(
@@ -81,8 +83,8 @@ def _verdict(estimate: LossEstimate, p_value: float, margin: float, alone: float
 def _finding(sample: MetricLosses, verdict: Verdict, losses: tuple[float, float], note: str) -> Finding:
     """The finding, with the loss converted to a change from before to after; a lost accuracy is a negative change."""
     mean, (low, high) = float(sample.losses.mean()), losses
-    if sample.metric == "accuracy":
-        change, interval = 0.0 - mean, (-high, -low)
+    if sample.metric in METRICS:
+        change, interval = quality_change(METRICS[sample.metric], mean, (low, high))
     else:
         change, interval = math.expm1(mean), (math.expm1(low), math.expm1(min(high, 700.0)))
     seeds = f"{len(sample.losses)} seed{'s' * (len(sample.losses) != 1)}"

@@ -11,11 +11,14 @@ from fdabench.analysis.stats import geometric_mean
 from fdabench.gate.baseline.model import RunPair
 from fdabench.gate.compare.exact import is_formula
 from fdabench.gate.compare.stats import Losses
+from fdabench.gate.output.units import target_metric
+from fdabench.metrics import ACCURACY, METRICS, Metric
 
 
 @dataclass(frozen=True)
 class MetricLosses:
-    """The losses of one cell in one metric, one for each seed: fractions of the test set, or log ratios of costs.
+    """The losses of one cell in one metric, one for each seed: fractions of the test set, nats, or log
+    ratios of costs.
 
     `seeds` has the seed of each loss, because runs of different cells with the same seed are not independent. `bound`
     is "≥" if the losses are lower bounds, because a target is missed now. It is "≤" if they are upper bounds, because
@@ -31,35 +34,50 @@ class MetricLosses:
     seeds: tuple[int, ...] = ()
 
 
-def samples(pairs: Sequence[RunPair], targets: Iterable[str]) -> list[MetricLosses]:
+def samples(pairs: Sequence[RunPair], targets: Iterable[str], metric: Metric = ACCURACY) -> list[MetricLosses]:
     """Return the losses of the pairs in every noisy metric.
 
     Args:
         pairs: the pairs of runs.
         targets: the targets, as keys of `bytes_to`.
+        metric: of the suite.
     """
     cells: dict[str, list[RunPair]] = {}
     for pair in pairs:
         cells.setdefault(pair.after.cell, []).append(pair)
     names = tuple(targets)
-    return [sample for cell, seeds in cells.items() for sample in _of_cell(cell, seeds, names)]
+    return [sample for cell, seeds in cells.items() for sample in _of_cell(cell, seeds, names, metric)]
 
 
-def _of_cell(cell: str, pairs: Sequence[RunPair], targets: Sequence[str]) -> Iterator[MetricLosses]:
+def _of_cell(cell: str, pairs: Sequence[RunPair], targets: Sequence[str], metric: Metric) -> Iterator[MetricLosses]:
     elsewhere = [pair for pair in pairs if not pair.same_environment]
     noisy = [pair for pair in elsewhere if not is_formula(*pair)]
-    found = [accuracy_sample(cell, pairs), total_sample(cell, noisy)]
-    found += [target_sample(cell, target, elsewhere) for target in targets]
+    found = [quality_sample(cell, pairs, metric), total_sample(cell, noisy)]
+    found += [target_sample(cell, target, elsewhere, metric) for target in targets]
     yield from (sample for sample in found if sample is not None)
 
 
-def accuracy_sample(cell: str, pairs: Sequence[RunPair]) -> MetricLosses | None:
-    """Return the losses of accuracy, without pairs in which a run has no finite accuracy; None if no pair remains."""
-    usable = [pair for pair in pairs if math.isfinite(pair.before.accuracy) and math.isfinite(pair.after.accuracy)]
+def quality_sample(cell: str, pairs: Sequence[RunPair], metric: Metric) -> MetricLosses | None:
+    """Return how much the quality of the models fell, without pairs in which a run has no finite value.
+
+    The quality is the accuracy, or for metrics that are computed from the loss, the loss in nats. It is None if no pair
+    remains.
+    """
+    name, quality = metric.source, METRICS[metric.source]
+    found = [(pair, getattr(pair.before, name), getattr(pair.after, name)) for pair in pairs]
+    usable = [(pair, old, new) for pair, old, new in found if math.isfinite(old) and math.isfinite(new)]
     if not usable:
         return None
-    old, new = (np.array([pair[side].accuracy for pair in usable]) for side in (0, 1))
-    return MetricLosses(cell, "accuracy", old - new, float(old.mean()), float(new.mean()), seeds=_seeds(usable))
+    before, after = (np.array([each[side] for each in usable]) for side in (1, 2))
+    seeds = _seeds([pair for pair, _, _ in usable])
+    lost = quality.margin(before, after)
+    return MetricLosses(cell, name, lost, float(before.mean()), float(after.mean()), seeds=seeds)
+
+
+def quality_change(metric: Metric, lost: float, interval: tuple[float, float]) -> tuple[float, tuple[float, float]]:
+    """Return the change of a metric and its interval, from how much worse it got."""
+    low, high = interval
+    return (0.0 - lost, (-high, -low)) if metric.higher_is_better else (lost, (low, high))
 
 
 def total_sample(cell: str, pairs: Sequence[RunPair]) -> MetricLosses | None:
@@ -69,7 +87,7 @@ def total_sample(cell: str, pairs: Sequence[RunPair]) -> MetricLosses | None:
     return _costs(cell, "bytes_total", known, "") if known else None
 
 
-def target_sample(cell: str, target: str, pairs: Sequence[RunPair]) -> MetricLosses | None:
+def target_sample(cell: str, target: str, pairs: Sequence[RunPair], metric: Metric) -> MetricLosses | None:
     """Return the losses of bytes to a target. The cost of a miss is what was spent; pairs of two misses are omitted."""
     hits = [(pair, pair.before.bytes_to.get(target), pair.after.bytes_to.get(target)) for pair in pairs]
     known = [(pair, old, new) for pair, old, new in hits if old is not None or new is not None]
@@ -79,7 +97,7 @@ def target_sample(cell: str, target: str, pairs: Sequence[RunPair]) -> MetricLos
     both = [_Cost(pair, old, new) for pair, old, new in known if old is not None and new is not None]
     usable = [cost for cost in (both if lost and won else costs) if cost.some]
     bound = "" if lost == won else "≥" if lost else "≤"
-    return _costs(cell, f"bytes_to {target}", usable, bound) if usable else None
+    return _costs(cell, target_metric("bytes_to", target, metric), usable, bound) if usable else None
 
 
 class _Cost(NamedTuple):

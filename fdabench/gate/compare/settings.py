@@ -24,6 +24,7 @@ class LimitConfig(BaseModel):
     cells: list[str]
     target: _Amount | None = None
     min_accuracy: _Amount | None = None
+    max_loss: _Amount | None = None
     max_bytes: _Amount | None = None
     max_bytes_to_target: _Amount | None = None
     max_steps_to_target: _Amount | None = None
@@ -48,6 +49,7 @@ class GateConfig(BaseModel):
     model_config = ConfigDict(**{**STRICT_TABLE, "frozen": True})
 
     accuracy_margin: _Share = 0.005
+    loss_margin: _Amount = 0.02
     cost_margin: _Share = 0.05
     soft: _Share = 0.0
     one_seed_margins: Annotated[float, Field(ge=1)] = 10.0

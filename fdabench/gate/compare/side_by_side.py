@@ -13,8 +13,9 @@ from fdabench.errors import NotComparedError
 from fdabench.gate.baseline.model import RunPair
 from fdabench.gate.baseline.snapshot import summarize_results
 from fdabench.gate.compare.no_overlap import explain_no_overlap
-from fdabench.gate.compare.samples import MetricLosses, accuracy_sample, target_sample, total_sample
+from fdabench.gate.compare.samples import MetricLosses, quality_change, quality_sample, target_sample, total_sample
 from fdabench.gate.compare.stats import ROUNDING, moderated_t
+from fdabench.metrics import METRICS, Metric
 from fdabench.results.flatten_keys import flatten_keys
 from fdabench.results.load import Results
 from fdabench.results.suite_lock import LockedCell
@@ -24,7 +25,8 @@ from fdabench.results.suite_lock import LockedCell
 class ComparisonRow:
     """One metric of a cell over its seeds, or of all cells.
 
-    `change` is a difference of fractions for accuracy, and a ratio - 1 for costs. `verdict` is `same`, or `better` or
+    `change` is a difference of fractions for accuracy, of nats for loss,
+    and a ratio - 1 for costs. `verdict` is `same`, or `better` or
     `worse` if the 95 % interval excludes 0, or else `unclear`.
     """
 
@@ -65,7 +67,7 @@ def side_by_side(a: Results, b: Results) -> Comparison:
         why = explain_no_overlap(before, after, str(a.root), str(b.root))
         raise NotComparedError(f"{a.root} and {b.root}: no run of one has a counterpart in the other{why}")
     pairs = [RunPair(old[left], new[right]) for left, right in matched]
-    lines = _lines(pairs, [str(float(target)) for target in before.protocol.targets])
+    lines = _lines(pairs, [str(float(target)) for target in before.protocol.targets], before.metric)
     return Comparison(tuple(lines), _differing(a, b, matched), len(old) + len(new) - 2 * len(pairs))
 
 
@@ -92,11 +94,11 @@ def _differing(a: Results, b: Results, matched: Sequence[tuple[str, str]]) -> tu
     return tuple(sorted(keys))
 
 
-def _lines(pairs: Sequence[RunPair], targets: Sequence[str]) -> list[ComparisonRow]:
+def _lines(pairs: Sequence[RunPair], targets: Sequence[str], metric: Metric) -> list[ComparisonRow]:
     cells: dict[str, list[RunPair]] = {}
     for pair in pairs:
         cells.setdefault(pair.before.cell, []).append(pair)
-    families = [[*_samples(cells, metric)] for metric in ("accuracy", "bytes_total", *targets)]
+    families = [[*_samples(cells, name, metric)] for name in (metric.source, "bytes_total", *targets)]
     lines = []
     for family in families:
         lines += [_line(sample) for sample in family]
@@ -104,10 +106,12 @@ def _lines(pairs: Sequence[RunPair], targets: Sequence[str]) -> list[ComparisonR
     return lines
 
 
-def _samples(cells: Mapping[str, Sequence[RunPair]], metric: str) -> Iterable[MetricLosses]:
-    make = {"accuracy": accuracy_sample, "bytes_total": total_sample}.get(metric)
+def _samples(cells: Mapping[str, Sequence[RunPair]], name: str, metric: Metric) -> Iterable[MetricLosses]:
     for cell, pairs in cells.items():
-        sample = make(cell, pairs) if make else target_sample(cell, metric, pairs)
+        if name == metric.source:
+            sample = quality_sample(cell, pairs, metric)
+        else:
+            sample = total_sample(cell, pairs) if name == "bytes_total" else target_sample(cell, name, pairs, metric)
         if sample is not None and len(sample.losses):
             yield sample
 
@@ -125,8 +129,8 @@ def _format_verdict(
     sample: MetricLosses, cell: str, mean: float, losses: tuple[float, float], seeds: int
 ) -> ComparisonRow:
     low, high = losses
-    if sample.metric == "accuracy":
-        change, interval = 0.0 - mean, (-high, -low)
+    if sample.metric in METRICS:
+        change, interval = quality_change(METRICS[sample.metric], mean, (low, high))
     else:
         change, interval = math.expm1(mean), (math.expm1(low), math.expm1(min(high, 700.0)))
     known = math.isfinite(low)
@@ -136,7 +140,7 @@ def _format_verdict(
 
 
 def all_cells(family: Sequence[MetricLosses]) -> ComparisonRow:
-    """Return the comparison over all cells in one metric: the mean change of accuracy, the geometric mean of costs.
+    """Return the comparison over all cells in one metric: the mean change of a quality, the geometric mean of costs.
 
     Cells have equal weights. The interval takes into account that runs of one seed are not independent, because they
     start from the same weights and draw the same batches.
@@ -152,11 +156,11 @@ def all_cells(family: Sequence[MetricLosses]) -> ComparisonRow:
     bounds = {sample.bound for sample in family}
     bound = bounds.pop() if len(bounds) == 1 else "~"
     a, b = (_mean(family, side) for side in ("before", "after"))
-    name = "all cells (mean)" if family[0].metric == "accuracy" else "all cells (geometric mean)"
+    name = "all cells (mean)" if family[0].metric in METRICS else "all cells (geometric mean)"
     whole = MetricLosses(name, family[0].metric, losses, a, b, bound)
     return _format_verdict(whole, name, mean, (mean - half, mean + half), len(losses))
 
 
 def _mean(family: Sequence[MetricLosses], side: str) -> float:
     values = np.array([getattr(sample, side) for sample in family])
-    return float(values.mean()) if family[0].metric == "accuracy" else geometric_mean(values)
+    return float(values.mean()) if family[0].metric in METRICS else geometric_mean(values)

@@ -3,10 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fdabench.formatting import format_count, format_percent, format_target
+from fdabench.formatting import format_count
 from fdabench.gate.compare.exact import MISSED
 from fdabench.gate.compare.verdict import CheckResult, Finding, Verdict
-from fdabench.gate.output.units import format_metric, is_bytes, metric_name, points, sizes, span
+from fdabench.gate.output.units import (
+    format_metric,
+    is_bytes,
+    metric_name,
+    quality_change_text,
+    sizes,
+    span,
+    target_name,
+)
+from fdabench.metrics import METRICS
 
 _PARTS = ("bytes_model", "bytes_state", "bytes_optimizer")
 
@@ -69,16 +78,16 @@ def facts(findings: Sequence[Finding], runs: int) -> list[str]:
 
 def _note(finding: Finding) -> str:
     """The note of a finding; "" for limits, accuracies and values that are not numbers, whose texts contain it."""
-    in_text = finding.kind == "limit" or finding.metric == "accuracy" or finding.change is None
+    in_text = finding.kind == "limit" or finding.metric in METRICS or finding.change is None
     return "" if in_text else finding.note
 
 
 def _order(finding: Finding) -> int:
-    """The position of a metric: limits, formulas, costs, other metrics, sync steps, accuracy."""
+    """The position of a metric: limits, formulas, costs, other metrics, sync steps, accuracy or loss."""
     if finding.metric.startswith("bytes_t"):
         return 2
     first = {"limit": 0, "A": 1}.get(finding.kind, 3)
-    return 5 if finding.metric == "accuracy" else 4 if finding.metric == "sync_steps" else first
+    return 5 if finding.metric in METRICS else 4 if finding.metric == "sync_steps" else first
 
 
 def _fact(metric: str, findings: Sequence[Finding], runs: int) -> str:
@@ -87,8 +96,8 @@ def _fact(metric: str, findings: Sequence[Finding], runs: int) -> str:
     where = f" in {len(findings)} of {runs} runs" if runs > 1 and worst.seed is not None else ""
     if worst.kind == "limit":
         return f"{limit_text(worst)}{where}"
-    if metric == "accuracy":
-        return accuracy_text(worst)
+    if metric in METRICS:
+        return quality_text(worst)
     if metric == "sync_steps" and worst.kind == "B":
         return f"syncs happen at other steps{where}"
     if metric == "partition":
@@ -102,7 +111,7 @@ def _numbers(metric: str, findings: Sequence[Finding], where: str) -> str:
     missed = [finding for finding in findings if finding.after == MISSED and finding.before != MISSED]
     newly_reached = [finding for finding in findings if finding.before == MISSED and finding.after != MISSED]
     if missed or newly_reached:
-        target = format_target(float(metric.split(" ")[1]))
+        target = target_name(metric)
         return f"{target} {'no longer' if missed else 'now'} reached{where}"
     worst = findings[0]
     before, after = values(worst)
@@ -117,8 +126,9 @@ def values(finding: Finding) -> tuple[str, str]:
     before, after = finding.before, finding.after
     if not isinstance(before, int | float) or not isinstance(after, int | float):
         return str(before), str(after)
-    if finding.metric == "accuracy" or "accuracy" in finding.metric:
-        return format_percent(before, 2), format_percent(after, 2)
+    quality = METRICS.get(finding.metric.removeprefix("min_").removeprefix("max_"))
+    if quality is not None:
+        return quality.format(before, 2), quality.format(after, 2)
     if is_bytes(finding.metric):
         return sizes(before, after)
     texts = [format_count(value) if float(value).is_integer() else f"{value:.6g}" for value in (before, after)]
@@ -132,8 +142,9 @@ def limit_text(finding: Finding) -> str:
     return f"{metric_name(finding.metric)}: {found}, the limit is {limit}{note}"
 
 
-def accuracy_text(finding: Finding) -> str:
+def quality_text(finding: Finding) -> str:
     """Return a text such as `accuracy 91.20 % -> 91.30 % (+0.1 points [-3.0, +3.2]), within the margin`."""
     before, after = values(finding)
-    change = f" ({points(finding.change, finding.interval)})" if finding.change is not None else ""
-    return f"accuracy {before} -> {after}{change}, {finding.note}"
+    told = finding.change
+    change = f" ({quality_change_text(finding.metric, told, finding.interval)})" if told is not None else ""
+    return f"{finding.metric} {before} -> {after}{change}, {finding.note}"

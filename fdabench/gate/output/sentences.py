@@ -7,7 +7,8 @@ from fdabench.formatting import plural
 from fdabench.gate.baseline.model import GONE, UnfinishedRun
 from fdabench.gate.compare.verdict import CheckResult, Finding, Verdict
 from fdabench.gate.output.cell_rows import facts
-from fdabench.gate.output.units import points, span, strategy_kinds, strategy_of
+from fdabench.gate.output.units import quality_change_text, span, strategy_kinds, strategy_of
+from fdabench.metrics import METRICS
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,9 @@ def _sentence(
     own = set(findings)
     moved = [finding for finding in checked.changed_findings if finding in own]
     costs = [finding for finding in findings if finding.metric == "bytes_total" and finding.kind != "limit"]
-    other = [finding for finding in moved if finding.metric != "accuracy" and finding not in costs]
+    other = [finding for finding in moved if finding.metric not in METRICS and finding not in costs]
     parts = [*_absent(missing, runs + len(missing)), *_bytes(checked, costs), *_others(other, costs, runs)]
-    parts += _accuracy([finding for finding in findings if finding.metric == "accuracy"])
+    parts += _quality([finding for finding in findings if finding.metric in METRICS])
     verdict = Verdict.fail if missing else max((each.verdict for each in moved), key=list(Verdict).index)
     return StrategySentence(name, verdict, "; ".join(parts), tuple(missing))
 
@@ -135,15 +136,17 @@ def _others(findings: Sequence[Finding], costs: Sequence[Finding], runs: int) ->
     return facts(own, runs)
 
 
-def _accuracy(cells: Sequence[Finding]) -> list[str]:
-    """The mean change of accuracy over the strategy's cells, with the mean of their intervals.
+def _quality(cells: Sequence[Finding]) -> list[str]:
+    """The mean change of accuracy or loss over the strategy's cells, with the mean of their intervals.
 
     The mean of the intervals is valid for any correlation between the errors of the cells.
     """
     if not cells:
         return []
+    metric = METRICS[cells[0].metric]
+    name = metric.name
     if all(cell.verdict == Verdict.unchanged for cell in cells):
-        return ["accuracy unchanged"]
+        return [f"{name} unchanged"]
     change = sum(cell.change or 0.0 for cell in cells) / len(cells)
     known = [cell.interval for cell in cells if cell.interval is not None]
     low, high = (sum(ends) / len(cells) for ends in zip(*known, strict=True)) if known else (0.0, 0.0)
@@ -151,13 +154,13 @@ def _accuracy(cells: Sequence[Finding]) -> list[str]:
     failed = sum(cell.verdict == Verdict.fail for cell in cells)
     inconclusive = sum(cell.verdict == Verdict.inconclusive for cell in cells)
     also = f", {inconclusive} inconclusive" if inconclusive else ""
-    change_text = points(change, whole)
+    change_text = quality_change_text(name, change, whole)
     if failed:
         return [
-            f"accuracy worse by more than the margin in {failed} of {plural(len(cells), 'cell')} ({change_text}{also})"
+            f"{name} worse by more than the margin in {failed} of {plural(len(cells), 'cell')} ({change_text}{also})"
         ]
     if whole is None:
-        return [f"accuracy {change_text} (noise unknown with one seed{also})"]
+        return [f"{name} {change_text} (noise unknown with one seed{also})"]
     if low <= 0 <= high:
-        return [f"accuracy not measurably changed ({change_text}{also})"]
-    return [f"accuracy {'higher' if low > 0 else 'lower'} ({change_text}{also})"]
+        return [f"{name} not measurably changed ({change_text}{also})"]
+    return [f"{name} {'higher' if low > 0 else 'lower'} ({change_text}{also})"]

@@ -10,7 +10,8 @@ from fdabench.gate.compare.changed_settings import ChangedRuns
 from fdabench.gate.compare.verdict import OWN_LIMITS, CheckResult, Finding, SuiteWideTest, Verdict
 from fdabench.gate.output.cell_rows import CellRow, cell_rows
 from fdabench.gate.output.sentences import sentences, unchanged
-from fdabench.gate.output.units import format_metric, format_signed_percent, metric_name, points
+from fdabench.gate.output.units import format_metric, format_signed_percent, metric_name, quality_change_text
+from fdabench.metrics import METRICS
 from fdabench.tables import Table, column
 
 _NUMBERS = ("change", "change_low", "change_high")
@@ -144,8 +145,9 @@ def suite_test_line(level: SuiteWideTest) -> str:
 
     An example is `all 6 cells together: accuracy -0.20 points on average, p = 0.004, fails below 0.01: fail`.
     """
-    accuracy = level.metric == "accuracy"
-    loss = points(-level.loss) if accuracy else f"{format_signed_percent(math.expm1(level.loss), 1)} %"
+    quality, cost = METRICS.get(level.metric), format_signed_percent(math.expm1(level.loss), 1)
+    change = 0.0 - level.loss if quality and quality.higher_is_better else level.loss
+    loss = quality_change_text(level.metric, change) if quality else f"{cost} %"
     test = f"p = {level.p_value:.2g}, fails below {level.alpha:.2g}"
     return f"all {level.cells} cells together: {metric_name(level.metric)} {loss} on average, {test}: {level.verdict}"
 

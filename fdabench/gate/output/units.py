@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from fdabench.formatting import format_bytes, format_count, format_target
+from fdabench.formatting import format_bytes, format_count
+from fdabench.metrics import METRICS, Metric
 
 _NAMES = {
     "bytes_total": "bytes",
@@ -44,6 +45,39 @@ def strategy_kinds(cell: str) -> str:
     return " ".join(word for word in words if "=" not in word)
 
 
+def target_metric(what: str, target: str, metric: Metric) -> str:
+    """Return the name of a cost to a target, such as `bytes_to 0.9`, with the suite's metric if it is not the accuracy.
+
+    >>> target_metric("bytes_to", "2.4", METRICS["loss"])
+    'bytes_to 2.4 loss'
+    """
+    return f"{what} {target}" if metric.name == "accuracy" else f"{what} {target} {metric.name}"
+
+
+def target_name(metric: str) -> str:
+    """Return the target in a name that `target_metric` made, with its unit.
+
+    >>> target_name("bytes_to 0.9"), target_name("bytes_to 2.4 loss")
+    ('90 %', '2.4 nats')
+    """
+    _, target, name = [*metric.split(" "), "accuracy"][:3]
+    return METRICS[name].format_target(float(target))
+
+
+def quality_change_text(metric: str, change: float, interval: tuple[float, float] | None = None) -> str:
+    """Return a change of the accuracy in points or of the loss in nats; arguments as in `points`.
+
+    >>> quality_change_text("loss", -0.013, (-0.03, 0.004))
+    '-0.013 nats [-0.030, +0.004]'
+    """
+    if metric == "accuracy":
+        return points(change, interval)
+    told = f"{change:+.3f} nats"
+    if interval is None or not all(map(math.isfinite, interval)):
+        return told
+    return f"{told} [{interval[0]:+.3f}, {interval[1]:+.3f}]"
+
+
 def metric_name(metric: str) -> str:
     """Return the name of a metric as the user sees it.
 
@@ -52,11 +86,11 @@ def metric_name(metric: str) -> str:
     """
     name, _, target = metric.partition(" ")
     if name == "bytes_to":
-        return f"bytes to {format_target(float(target))}"
+        return f"bytes to {target_name(metric)}"
     if name.startswith("payload."):
         return f"payload of one {name.removeprefix('payload.')} collective"
     if target:
-        return f"{name} ({format_target(float(target))})"
+        return f"{name} ({target_name(metric)})"
     return _NAMES.get(name, name)
 
 

@@ -1,4 +1,7 @@
-"""Two figures: test accuracy against the bytes sent, and against local steps."""
+"""Two figures: the metric on the test set against the bytes sent, and against local steps.
+
+`PLOTS` has those of the accuracy; `for_metric` replaces them for suites with another metric.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -11,7 +14,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from fdabench.analysis.data import WORKLOAD, ReportData
-from fdabench.formatting import format_target, join_first
+from fdabench.formatting import join_first
+from fdabench.metrics import ACCURACY, Metric
 from fdabench.report.figures.canvas import (
     MAX_PANELS,
     byte_axis,
@@ -24,7 +28,7 @@ from fdabench.report.figures.canvas import (
     step_axis,
     target_lines,
 )
-from fdabench.report.figures.error_scale import accuracy_axis, worth_showing
+from fdabench.report.figures.error_scale import metric_axis, scale_words, worth_showing
 from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
 from fdabench.report.figures.tags import tag_artists
 from fdabench.style.looks import PlotStyle
@@ -32,10 +36,10 @@ from fdabench.style.looks import PlotStyle
 BAND_SEEDS = 2
 _LETTERS = 40
 _X_LABEL = {"bytes_total": "bytes sent by all workers", "step": "local steps of each worker"}
-_TITLE = {"bytes_total": "Test accuracy against bytes sent", "step": "Test accuracy against local steps"}
+_AGAINST = {"bytes_total": "bytes sent", "step": "local steps"}
 
 
-def draw_accuracy(data: ReportData, x: str) -> Figure | None:
+def draw_metric(data: ReportData, x: str) -> Figure | None:
     """Draw one panel for each workload, with one line for each strategy.
 
     Args:
@@ -46,16 +50,21 @@ def draw_accuracy(data: ReportData, x: str) -> Figure | None:
         The figure; None if no evaluation has a positive x.
     """
     evals = data.evals[data.evals[x] > 0]  # the x axis is logarithmic
+    evals = evals.assign(test_value=data.metric.of(evals, "test"))
     if evals.empty:
         return None
     shown = [pair for pair in data.workloads if ((evals["suite"] == pair[0]) & (evals["workload"] == pair[1])).any()]
-    figure, axes = panels(min(len(shown), MAX_PANELS), _TITLE[x], 3.1, 2.5)
+    figure, axes = panels(min(len(shown), MAX_PANELS), _title(data.metric, x), 3.1, 2.5)
     of_workload = dict(list(evals.groupby(WORKLOAD)))
     for panel, pair in zip(axes, shown, strict=False):
         _panel(panel, data, of_workload[pair], x)
         panel_title(panel, data, pair)
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if (evals["label"] == label).any()}))
     return figure
+
+
+def _title(metric: Metric, x: str) -> str:
+    return f"Test {metric.title} against {_AGAINST[x]}"
 
 
 def _panel(axes: Axes, data: ReportData, evals: pd.DataFrame, x: str) -> None:
@@ -65,33 +74,34 @@ def _panel(axes: Axes, data: ReportData, evals: pd.DataFrame, x: str) -> None:
     targets = list(data.locks[evals["suite"].iloc[0]].targets)
     target_lines(axes, targets)
     (byte_axis if x == "bytes_total" else step_axis)(axes.xaxis, log_limits(evals[x]))
-    shown, below = what_matters(evals, targets)
-    accuracy_axis(axes, shown, targets)
-    axes.set_xlabel("\n".join([_X_LABEL[x], *_below(below)]))
+    shown, worse = what_matters(evals, targets, data.metric)
+    metric_axis(axes, data.metric, shown, targets)
+    axes.set_xlabel("\n".join([_X_LABEL[x], *_outside(worse, data.metric.worse_side)]))
     axes.grid(visible=True)
 
 
-def what_matters(evals: pd.DataFrame, targets: Sequence[float]) -> tuple["pd.Series[float]", list[str]]:
+def what_matters(evals: pd.DataFrame, targets: Sequence[float], metric: Metric) -> tuple["pd.Series[float]", list[str]]:
     """Select what a panel shows.
 
     Args:
         evals: the evaluations of one workload.
-        targets: test accuracies in 0..1.
+        targets: values of the metric.
+        metric: of the evaluations.
 
     Returns:
-        The accuracies within the panel's range, and the labels of the strategies whose accuracies are all below it.
+        The values within the panel's range, and the labels of the strategies whose values are all worse.
     """
-    accuracies = evals["test_accuracy"].dropna()
-    if accuracies.empty:
-        return pd.Series([0.0]), []
-    last = evals.dropna(subset="test_accuracy").sort_values("step").groupby("cell_id").tail(1)
-    floor = worth_showing(accuracies, last.groupby("label")["test_accuracy"].mean(), targets)
-    highest = evals.groupby("label", sort=False)["test_accuracy"].max()
-    return accuracies[accuracies >= floor], [str(label) for label in highest.index[highest < floor]]
+    values = evals["test_value"].dropna()
+    if values.empty:
+        return pd.Series([0.0 if metric.higher_is_better else 1.0]), []
+    last = evals.dropna(subset="test_value").sort_values("step").groupby("cell_id").tail(1)
+    floor = metric.score(worth_showing(values, last.groupby("label")["test_value"].mean(), targets, metric))
+    best = metric.score(evals["test_value"]).groupby(evals["label"], sort=False).max()
+    return values[metric.score(values) >= floor], [str(label) for label in best.index[best < floor]]
 
 
-def _below(labels: Sequence[str]) -> list[str]:
-    return [fill(f"below this throughout: {join_first(labels, 3)}", _LETTERS)] if labels else []
+def _outside(labels: Sequence[str], side: str) -> list[str]:
+    return [fill(f"{side} this throughout: {join_first(labels, 3)}", _LETTERS)] if labels else []
 
 
 def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: PlotStyle, place: int) -> None:
@@ -116,7 +126,7 @@ def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: PlotStyle, place: in
         if diverged:
             axes.plot(
                 cell[x].iloc[-1],
-                cell["test_accuracy"].iloc[-1],
+                cell["test_value"].iloc[-1],
                 "x",
                 color=look.color,
                 markersize=6,
@@ -139,9 +149,9 @@ def _shared(sound: pd.DataFrame, x: str, seeds: int) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "x": np.exp(steps["log_x"].mean()),
-            "mean": steps["test_accuracy"].mean(),
-            "low": steps["test_accuracy"].min(),
-            "high": steps["test_accuracy"].max(),
+            "mean": steps["test_value"].mean(),
+            "low": steps["test_value"].min(),
+            "high": steps["test_value"].max(),
         }
     )
     return frame[steps.size() == seeds]
@@ -158,7 +168,7 @@ def _thin(axes: Axes, cell: pd.DataFrame, x: str, look: PlotStyle, *, marked: bo
     marks = {**marker(look, 3.5), "markevery": _every(len(cell))} if marked else {}
     axes.plot(
         cell[x],
-        cell["test_accuracy"],
+        cell["test_value"],
         color=look.color,
         linestyle=look.dashes,
         linewidth=0.7,
@@ -172,30 +182,32 @@ def _every(points: int) -> int:
     return max(1, points // 6)
 
 
-def caption_accuracy(data: ReportData, x: str) -> str:
+def caption_metric(data: ReportData, x: str) -> str:
+    metric = data.metric
     targets = sorted({target for lock in data.locks.values() for target in lock.targets})
-    lines = (
-        f" Dotted: target{'s' * (len(targets) != 1)} {join_first([format_target(t) for t in targets])}."
-        if targets
-        else ""
-    )
+    names = join_first([metric.format_target(target) for target in targets])
+    lines = f" Dotted: target{'s' * (len(targets) != 1)} {names}." if targets else ""
     across = " (bytes: geometric mean over them)" if x == "bytes_total" else ""
+    title = metric.title.capitalize()
     return (
-        f"Accuracy of the mean of the workers' models on the test set against {_X_LABEL[x]}, log scale. "
+        f"{title} of the mean of the workers' models on the test set against {_X_LABEL[x]}, log scale. "
         f"{sample_note(data)}. Line: mean over seeds{across}; band: lowest to highest seed, over the steps at "
         f"which every seed was evaluated. Thin lines: single seeds, where there are fewer than {BAND_SEEDS} or where "
-        f"only some went on; ✕: diverged.{lines} The axis of accuracies has the error on a log scale and begins a "
-        "little below the lowest target and what three quarters of the strategies ended at; what lies below is cut."
+        f"only some went on; ✕: diverged.{lines} {scale_words(metric)} "
+        f"what three quarters of the strategies ended at; what lies {metric.worse_side} is cut."
         + truncation_note(len(data.workloads), MAX_PANELS, "workloads")
     )
 
 
-BYTES = FigureSpec(
-    "accuracy-bytes",
-    _TITLE["bytes_total"],
-    partial(caption_accuracy, x="bytes_total"),
-    partial(draw_accuracy, x="bytes_total"),
-)
-STEPS = FigureSpec(
-    "accuracy-steps", _TITLE["step"], partial(caption_accuracy, x="step"), partial(draw_accuracy, x="step")
-)
+def _figure(metric: Metric, x: str) -> FigureSpec:
+    name = f"{metric.name.replace('_', '-')}-{'bytes' if x == 'bytes_total' else 'steps'}"
+    return FigureSpec(name, _title(metric, x), partial(caption_metric, x=x), partial(draw_metric, x=x))
+
+
+BYTES, STEPS = _figure(ACCURACY, "bytes_total"), _figure(ACCURACY, "step")
+
+
+def for_metric(plots: Sequence[FigureSpec], metric: Metric) -> list[FigureSpec]:
+    """Return the figures with those of the accuracy replaced by the ones of another metric."""
+    replaced = {BYTES.name: _figure(metric, "bytes_total"), STEPS.name: _figure(metric, "step")}
+    return [replaced.get(plot.name, plot) for plot in plots]

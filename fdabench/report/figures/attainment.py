@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.resampling import LEAST_SEEDS
 from fdabench.analysis.survival import kaplan_meier
-from fdabench.formatting import format_target, plural
+from fdabench.formatting import plural
 from fdabench.report.figures.canvas import (
     MAX_PANELS,
     PlotArguments,
@@ -69,7 +69,7 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> None:
     step_axis(axes.xaxis, limits)
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
-    axes.set_xlabel(f"local steps of each worker until {format_target(group['target'].iloc[0])}")
+    axes.set_xlabel(f"local steps of each worker until {group['target_name'].iloc[0]}")
     axes.set_ylabel("seeds that got there, %")
     axes.grid(visible=True)
 

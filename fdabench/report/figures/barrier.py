@@ -17,7 +17,6 @@ from fdabench.accounting.fleets import Fleet, FleetTime, Links, fleet_time
 from fdabench.accounting.step_time import Lognormal
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
-from fdabench.formatting import format_target
 from fdabench.report.figures.canvas import Key, legend, line_keys, marker, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
 from fdabench.style.contrast import blend
@@ -110,7 +109,7 @@ def draw_jitter(data: ReportData) -> Figure | None:
     for panel, (workload, group), found in zip(axes, groups, maps, strict=True):
         _map(panel, found, patches)
         panel_title(panel, data, workload)
-        panel.set_ylabel(f"jitter, sigma (to {format_target(group['target'].iloc[0])})")
+        panel.set_ylabel(f"jitter, sigma (to {group['target_name'].iloc[0]})")
     keys: list[Key] = [(patch, label) for label, patch in patches.items()]
     legend(figure, keys)
     return figure

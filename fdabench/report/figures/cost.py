@@ -11,7 +11,7 @@ from matplotlib.patheffects import withStroke
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
 from fdabench.analysis.stats import geometric_mean
-from fdabench.formatting import format_bytes, format_target, plural
+from fdabench.formatting import format_bytes, plural
 from fdabench.report.figures.canvas import MAX_PANELS, SMALL, Limits, PlotArguments, byte_axis, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, truncation_note
 from fdabench.report.figures.wrapping import wrap_label
@@ -58,7 +58,7 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, limits: Limits) ->
     for position, label in enumerate(labels_in_order(group)):
         _bar(axes, group[group["label"] == label], position, limits[0], data.looks[label].color)
     byte_axis(axes.xaxis, limits)
-    axes.set_xlabel(f"bytes of all workers to {format_target(group['target'].iloc[0])}")
+    axes.set_xlabel(f"bytes of all workers to {group['target_name'].iloc[0]}")
     axes.grid(visible=True, axis="x")
     axes.tick_params(axis="y", length=0)
 

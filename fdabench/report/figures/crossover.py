@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
-from fdabench.formatting import format_target, plural
+from fdabench.formatting import plural
 from fdabench.report.figures.canvas import SMALL, Key, PlotArguments, legend, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
 from fdabench.report.tables.times import demand_of, networks_of
@@ -115,7 +115,7 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, found: Mapping[str
         axis.set_minor_locator(NullLocator())
     axes.tick_params(axis="x", rotation=30)
     axes.set_xlabel("bandwidth of each worker's link")
-    axes.set_ylabel(f"latency, one way (to {format_target(group['target'].iloc[0])})")
+    axes.set_ylabel(f"latency, one way (to {group['target_name'].iloc[0]})")
 
 
 def _label(axes: Axes, free: Region, label: str) -> None:

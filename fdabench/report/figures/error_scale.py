@@ -1,11 +1,16 @@
-"""The y axis for accuracies in all figures: the logarithm of the error, which magnifies differences close to 100 %."""
+"""The y axis of the metric in all figures.
 
-from collections.abc import Sequence
+Accuracies have the logarithm of the error, which magnifies differences close to 100 %; other metrics their logarithm.
+"""
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from fdabench.metrics import ACCURACY, Metric
 
 TICKS_APART = 0.09
 WORDS = "(error on a log scale)"
@@ -15,6 +20,38 @@ _FLOOR = 1e-4
 # the part of the axis below the lowest relevant accuracy, relative to the range of relevant accuracies
 _LEAD = 0.25
 _QUARTILE = 0.25
+_SMALLEST = 1e-12
+"""Losses below are drawn as this one, because they have no logarithm."""
+Floats = npt.NDArray[np.float64]
+
+
+def metric_axis(axes: Axes, metric: Metric, values: npt.ArrayLike, targets: Sequence[float]) -> None:
+    """Set the scale, limits, ticks and label of the y axis for values of a metric.
+
+    Args:
+        axes: the panel.
+        metric: of the values and targets.
+        values: the axis contains all of them.
+        targets: contained too.
+    """
+    if metric.name == "accuracy":
+        accuracy_axis(axes, values, targets)
+        return
+    known = np.maximum([*np.asarray(values, dtype=float), *targets], _SMALLEST)
+    low, high = float(known.min()) / 1.05, float(known.max()) * 1.05
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(FixedLocator(_log_ticks(low, high)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_ylabel(f"{metric.label}\n(log scale)")
+
+
+def scale_words(metric: Metric) -> str:
+    """The sentence about the scale of the axis and what it leaves out, for a caption."""
+    if metric.name == "accuracy":
+        return "The axis of accuracies has the error on a log scale and begins a little below the lowest target and"
+    return f"The axis of the {metric.title} has a log scale and ends a little above the highest target and"
 
 
 def accuracy_axis(axes: Axes, accuracies: npt.ArrayLike, targets: Sequence[float]) -> None:
@@ -35,22 +72,43 @@ def accuracy_axis(axes: Axes, accuracies: npt.ArrayLike, targets: Sequence[float
     axes.set_ylabel(f"test accuracy, %\n{WORDS}")
 
 
-def worth_showing(accuracies: npt.ArrayLike, last: npt.ArrayLike, targets: Sequence[float]) -> float:
-    """The accuracy at which an axis begins.
+def worth_showing(
+    values: npt.ArrayLike, last: npt.ArrayLike, targets: Sequence[float], metric: Metric = ACCURACY
+) -> float:
+    """The worst value that an axis shows.
 
-    It is a little below the lowest target and below the final accuracy that three quarters of the strategies reach.
+    It is a little worse than the easiest target and than the final value that three quarters of the strategies reach.
     Early evaluations would otherwise take most of the axis.
 
     Args:
-        accuracies: all accuracies that could be drawn, in 0..1.
-        last: the final accuracy of each strategy, in 0..1.
-        targets: in 0..1.
+        values: all values that could be drawn.
+        last: the final value of each strategy.
+        targets: of the same metric.
+        metric: it has the direction.
     """
-    every, ends = np.asarray(accuracies, dtype=float), np.asarray(last, dtype=float)
-    matters = min([float(np.quantile(ends, _QUARTILE)), *targets])
-    above, floor = to_error(np.array([max(every.max(), *ends, *targets), matters]))
-    begin = float(from_error(np.array(floor - _LEAD * max(above - floor, 0.2))))
-    return max(float(every.min()), begin, 0.0)
+    every, ends = np.asarray(values, dtype=float), np.asarray(last, dtype=float)
+    sign = metric.score(1.0)
+    matters = sign * min([float(np.quantile(sign * ends, _QUARTILE)), *(sign * target for target in targets)])
+    to_scale, from_scale = _scale_of(metric)
+    best = sign * max(sign * value for value in (*every, *ends, *targets))
+    above, floor = to_scale(np.array([best, matters]))
+    begin = float(from_scale(np.array(floor - _LEAD * max(above - floor, 0.2))))
+    return sign * max(float((sign * every).min()), sign * begin)
+
+
+def _scale_of(metric: Metric) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:
+    """The scale of the axis, greater for better values, and its inverse."""
+    if metric.name == "accuracy":
+        return to_error, from_error
+    return lambda values: -np.log10(np.maximum(values, _SMALLEST)), lambda places: 10**-places
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """The round values between two values: 1, 2 and 5 times powers of ten; evenly spaced ones if there are too few."""
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    wide = [factor * 10.0**power for power in powers for factor in (1, 2, 5) if low <= factor * 10.0**power <= high]
+    even = [round(float(tick), 9) for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
+    return wide if len(wide) > 2 else even
 
 
 def _ticks(low: float, top: float) -> list[float]:

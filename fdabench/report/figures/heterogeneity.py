@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from fdabench.analysis.data import ReportData
 from fdabench.analysis.stats import geometric_mean
 from fdabench.cell_config import ComponentConfig
-from fdabench.formatting import format_component, format_target
+from fdabench.formatting import format_component
 from fdabench.report.figures.canvas import (
     byte_axis,
     faint_marker,
@@ -19,7 +19,7 @@ from fdabench.report.figures.canvas import (
     marker,
     panels,
 )
-from fdabench.report.figures.error_scale import accuracy_axis
+from fdabench.report.figures.error_scale import metric_axis
 from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
 from fdabench.report.figures.tags import tag_artists
 from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
@@ -96,12 +96,12 @@ def _costs(axes: Axes, data: ReportData, outcomes: pd.DataFrame, places: dict[fl
         return
     _lines(axes, data, outcomes.dropna(subset="cost_bytes"), "cost_bytes", places)
     byte_axis(axes.yaxis, log_limits(outcomes["cost_bytes"]))
-    axes.set_ylabel(f"bytes of all workers to {format_target(outcomes['target'].iloc[0])}")
+    axes.set_ylabel(f"bytes of all workers to {outcomes['target_name'].iloc[0]}")
 
 
 def _accuracies(axes: Axes, data: ReportData, runs: pd.DataFrame, places: dict[float, float]) -> None:
-    _lines(axes, data, runs, "final_accuracy", places)
-    accuracy_axis(axes, runs["final_accuracy"], ())
+    _lines(axes, data, runs, "final_value", places)
+    metric_axis(axes, data.metric, runs["final_value"].dropna(), ())
     axes.set_ylabel(f"final {axes.get_ylabel()}")
 
 
@@ -133,11 +133,12 @@ def _strategy(axes: Axes, mine: pd.DataFrame, column: str, where: "pd.Series[flo
 
 def caption_heterogeneity(data: ReportData) -> str:
     groups = groups_of(data)
+    scale = "error on a log scale" if data.metric.name == "accuracy" else "log scale"
     return (
         "Left: bytes of all workers to the headline target, log scale, geometric mean over seeds; an arrow upwards "
-        "where a seed missed it and what it had spent stands in, so that the truth is more. Right: accuracy "
-        "at the last evaluation, mean over seeds, error on a log scale. Small points: single cells. Smaller α gives "
-        f"each class to fewer workers. {sample_note(data)}; partitions without an α are not shown."
+        "where a seed missed it and what it had spent stands in, so that the truth is more. Right: "
+        f"{data.metric.title} at the last evaluation, mean over seeds, {scale}. Small points: single cells. "
+        f"Smaller α gives each class to fewer workers. {sample_note(data)}; partitions without an α are not shown."
         + truncation_note(len(groups), MOST_GROUPS, "groups")
     )
 

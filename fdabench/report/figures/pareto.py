@@ -17,7 +17,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
-from fdabench.formatting import format_target, join_first, plural
+from fdabench.formatting import join_first, plural
 from fdabench.report.figures.canvas import (
     GREY,
     LETTERS_PER_INCH,
@@ -104,7 +104,7 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
         _pile(axes, data, group, middles.loc[together], limits[0])
     never = [label for label in labels_in_order(group) if label not in middles.index]
     missing = "\n" + _wrapped(f"not reached by {join_first(never, 2)}") if never else ""
-    axes.set_xlabel(f"local steps to {format_target(group['target'].iloc[0])}{missing}")
+    axes.set_xlabel(f"local steps to {group['target_name'].iloc[0]}{missing}")
     axes.set_ylabel("bytes of all workers")
     axes.grid(visible=True)
     return _frontier(axes, middles)

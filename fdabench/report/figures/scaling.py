@@ -10,7 +10,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from fdabench.analysis.data import ReportData
 from fdabench.analysis.stats import geometric_mean
-from fdabench.formatting import format_target
 from fdabench.report.figures.canvas import (
     SMALL,
     Limits,
@@ -33,7 +32,7 @@ MOST_GROUPS, MOST_LINES = 3, 15
 def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
     """Group the outcomes that reached a target by suite and by all of the workload except the number of workers.
 
-    The target is the highest one, up to the suite's headline, that was reached with at least two numbers of workers.
+    The target is the hardest one, up to the suite's headline, that was reached with at least two numbers of workers.
     Groups without such a target are left out.
 
     Returns:
@@ -43,11 +42,14 @@ def groups_of(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
     found = []
     for (suite, _), group in hits.groupby(["suite", "except_workers_id"], sort=False):
         headline = data.headlines[str(suite)].target
-        numbers = group[group["target"] <= headline].groupby("target")["workers"].nunique()
+        metric = data.metric
+        easier = metric.score(group["target"]) <= metric.score(headline)
+        numbers = group[easier].groupby("target")["workers"].nunique()
         several = numbers.index[numbers > 1]
         if len(several):
-            target = float(max(several))
-            apart = "" if target == headline else f", to {format_target(target)} instead of {format_target(headline)}"
+            target = metric.best(map(float, several))
+            named = metric.format_target
+            apart = "" if target == headline else f", to {named(target)} instead of {named(headline)}"
             name = f"{group['except_workers'].iloc[0]}{apart}"
             found.append((data.workload_title(suite, name), group[group["target"] == target]))
     return found
@@ -69,7 +71,7 @@ def draw_scaling(data: ReportData) -> Figure | None:
         ):
             _lines(panel, data, shown, column, scale)
             panel.set_title(wrap_label(name, TITLE_LETTERS))
-            panel.set_ylabel(f"{unit} to {format_target(hits['target'].iloc[0])}")
+            panel.set_ylabel(f"{unit} to {hits['target_name'].iloc[0]}")
     legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
     return figure
 

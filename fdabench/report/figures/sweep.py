@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.stats import geometric_mean
-from fdabench.formatting import format_target, join_first
+from fdabench.formatting import join_first
 from fdabench.published.theta_rules import THETA_PER_PARAMETER
 from fdabench.report.caveats import MIN_THETAS
 from fdabench.report.figures.canvas import (
@@ -119,7 +119,7 @@ def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, PlotStyl
     number_axis(axes.xaxis, thetas)
     (byte_axis if cost == "cost_bytes" else step_axis)(axes.yaxis, costs)
     axes.set_xlabel("θ, squared L2 norm")
-    axes.set_ylabel(f"{_COST[cost]} to {format_target(group['target'].iloc[0])}")
+    axes.set_ylabel(f"{_COST[cost]} to {group['target_name'].iloc[0]}")
     axes.grid(visible=True)
 
 

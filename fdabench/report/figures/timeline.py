@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from fdabench.analysis.data import ReportData
 from fdabench.formatting import format_count, format_significant, join_first
 from fdabench.report.figures.canvas import GREY, marker
-from fdabench.report.figures.error_scale import accuracy_axis
+from fdabench.report.figures.error_scale import metric_axis
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.wrapping import wrap_label
@@ -80,12 +80,13 @@ def draw_timeline(data: ReportData) -> Figure | None:
 
 
 def _accuracy(axes: Axes, data: ReportData, cells: pd.DataFrame, end: float) -> None:
-    seen = data.evals[data.evals["cell_id"].isin(cells["cell_id"]) & (data.evals["step"] <= end)]
+    found = data.evals.assign(test_value=data.metric.of(data.evals, "test"))
+    seen = found[found["cell_id"].isin(cells["cell_id"]) & (found["step"] <= end)]
     for cell_id, label in zip(cells["cell_id"], cells["label"], strict=True):
         mine, look = seen[seen["cell_id"] == cell_id], data.looks[label]
         axes.plot(
             mine["step"],
-            mine["test_accuracy"],
+            mine["test_value"],
             color=look.color,
             linestyle=look.dashes,
             label=wrap_label(label, _LETTERS, 1),
@@ -93,8 +94,9 @@ def _accuracy(axes: Axes, data: ReportData, cells: pd.DataFrame, end: float) -> 
             **marker(look, 4.5),
         )
     if len(seen):
-        accuracy_axis(axes, seen["test_accuracy"], ())
-    axes.set_ylabel("test accuracy,\n% (log error)")
+        metric_axis(axes, data.metric, seen["test_value"], ())
+    metric = data.metric
+    axes.set_ylabel("test accuracy,\n% (log error)" if metric.name == "accuracy" else metric.label.replace(", ", ",\n"))
     axes.grid(visible=True)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
@@ -178,11 +180,13 @@ def caption_timeline(data: ReportData) -> str:
         "" if whole else f" Only the first {format_count(end)} steps are shown, so that single syncs can be told apart."
     )
     seeds = join_first([str(seed) for seed in sorted(set(cells["seed"]))])
+    metric = data.metric
+    axis = "accuracies has the error on a log scale" if metric.name == "accuracy" else f"{metric.title} has a log scale"
     return (
         f"One cell for each strategy ({first['workload']}; seed {seeds}).{some}{part} Ticks: syncs. Solid: the "
         "monitor's estimate, up to about 2 000 evenly spaced steps of a run; dashed: theta. Dotted: the exact model "
         "variance (squared L2 norm) at evaluations and just before syncs, of strategies that have no monitor. "
-        "The axis of accuracies has the error on a log scale."
+        f"The axis of {axis}."
     )
 
 

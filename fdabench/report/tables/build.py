@@ -14,7 +14,8 @@ import pandas as pd
 from fdabench.analysis.data import ReportData
 from fdabench.analysis.headline import headline_frame
 from fdabench.analysis.stats import Ratio
-from fdabench.formatting import DASH, format_bytes, format_count, format_percent, format_target
+from fdabench.formatting import DASH, format_bytes, format_count
+from fdabench.metrics import Metric
 from fdabench.report.methods import method_rows
 from fdabench.report.ratios import format_times_sign
 from fdabench.tables import Column, Record, Table, column, number
@@ -29,7 +30,7 @@ _CELL_COLUMNS = [
     "steps",
     "syncs",
     "bytes_total",
-    "final_accuracy",
+    "final_value",
 ]
 
 _NOT_IN_CSV = [
@@ -39,8 +40,12 @@ _NOT_IN_CSV = [
     "except_workers_id",
     "except_partition_id",
     "series",
+    "final_value",
+    "best_value",
+    "final_loss",
+    "best_loss",
 ]
-"""Columns that only figures use."""
+"""Columns that only figures use, and those that `_values` puts in under the name of the metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +81,9 @@ def workload_column(data: ReportData) -> Column:
     return Column("workload", "workload", lambda row: data.workload_title(row["suite"], row["workload"]))
 
 
-def target_column() -> Column:
-    """Return the column of the target accuracy; `none` if the suite has no target."""
-    return column("target", write=lambda target: format_target(target) if math.isfinite(target) else "none")
+def target_column(metric: Metric) -> Column:
+    """Return the column of the target; `none` if the suite has no target."""
+    return column("target", write=lambda target: metric.format_target(target) if math.isfinite(target) else "none")
 
 
 def build_tables(data: ReportData) -> list[ReportTable]:
@@ -104,23 +109,31 @@ def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
     left_out = f" {missed} misses are left out of the means (the lower n in n/N)." if missed else ""
     return (
         f"Geometric means over the seeds that reached the target, all workers, {data.conventions} accounting; "
-        "rounds are syncs + 1. Accuracy: last evaluation, mean ± sd over seeds. Fewer bytes: the reference's bytes "
+        f"rounds are syncs + 1. {data.metric.title.capitalize()}: last evaluation, mean ± sd over seeds. Fewer bytes: "
+        "the reference's bytes "
         "divided by the strategy's, geometric mean of seed pairs with a 95 % interval over seeds and evaluations; "
         f"at least, at most: the one limit (97.5 %) that misses leave.{left_out}"
     )
 
 
 def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame) -> ReportTable:
-    frame = headline_frame(data, outcomes)
+    frame, metric = headline_frame(data, outcomes), data.metric
+    final = f"final_{metric.name}"
+
+    def spread(row: Record) -> str:
+        return metric.format_spread(row[final], row[f"{final}_sd"])
+
     columns = (
         workload_column(data),
         column("strategy"),
-        target_column(),
+        target_column(data.metric),
         Column("reached", "reached", _reached, "right"),
         number("bytes", "bytes", format_bytes),
         number("steps", "steps", format_count),
         number("rounds", "rounds", format_count),
-        Column("final_accuracy", "final accuracy", _accuracy, "right"),
+        Column(
+            final, f"final {metric.title}", lambda row: metric.format_spread(row[final], row[f"{final}_sd"]), "right"
+        ),
         Column("bytes_ratio", "fewer bytes than reference", _ratio, "right"),
     )
     return table_of(name, title, _cost_note(data, frame), frame, columns)
@@ -131,12 +144,6 @@ def _reached(row: Record) -> str:
     others = [f"{row[what]} {words}" for what, words in (("failed", "failed"), ("not_run", "not run")) if row[what]]
     extra = f" (+ {', '.join(others)})" if others else ""
     return (f"{row['reached']}/{row['cells']}" if math.isfinite(row["target"]) else f"{DASH}/{row['cells']}") + extra
-
-
-def _accuracy(row: Record) -> str:
-    mean, sd = row["final_accuracy"], row["final_accuracy_sd"]
-    spread = f" ± {100 * sd:.2f}" if math.isfinite(sd) else ""
-    return f"{100 * mean:.2f}{spread} %" if math.isfinite(mean) else DASH
 
 
 def _ratio(row: Record) -> str:
@@ -151,17 +158,18 @@ def ratio_in(row: Record, name: str) -> Ratio:
 
 def cells_table(data: ReportData) -> ReportTable:
     """Return one row for each cell, with or without a result. The csv file has all axes and the cost of each target."""
-    frame = data.runs.drop(columns=_NOT_IN_CSV)
+    metric = data.metric
+    frame = data.runs.drop(columns=_NOT_IN_CSV).assign(**_values(data))
     for target, at_target in data.outcomes.groupby("target"):
         costs = at_target.set_index("cell_id")[["reached", "step", "syncs", "bytes_total"]]
         frame = frame.join(costs.add_suffix(f"_at_{target:g}"), on="cell_id")
     hits = {str(cell): mine.loc[mine["reached"], "target"].tolist() for cell, mine in data.outcomes.groupby("cell_id")}
     runs = records_of(data.runs[_CELL_COLUMNS])
-    # the page sorts the column by `reached`, the highest target that was reached
+    # the page sorts the column by `reached`, the hardest target that was reached
     records = [
-        run | {"targets": found, "reached": max(found, default=None)}
+        run | {"targets": found, "reached": metric.best(found) if found else None}
         for run in runs
-        for found in [sorted(hits.get(run["cell_id"], []))]
+        for found in [metric.easiest_first(hits.get(run["cell_id"], []))]
     ]
     columns = (
         column("cell_id", "cell", lambda cell_id: cell_id.rsplit(":", 1)[-1]),
@@ -172,11 +180,18 @@ def cells_table(data: ReportData) -> ReportTable:
         number("steps", "steps", format_count),
         number("syncs", "syncs", format_count),
         number("bytes_total", "bytes", format_bytes),
-        number("final_accuracy", "final accuracy", lambda accuracy: format_percent(accuracy, 2)),
-        Column("reached", "reached", lambda row: ", ".join(map(format_target, row["targets"])) or DASH, "right"),
+        number("final_value", f"final {metric.title}", lambda value: metric.format(value, 2)),
+        Column("reached", "reached", lambda row: ", ".join(map(metric.format_target, row["targets"])) or DASH, "right"),
     )
     note = f"{data.conventions} accounting."
     return ReportTable(records=records, columns=columns, name="cells", title="All cells", note=note, frame=frame)
+
+
+def _values(data: ReportData) -> dict[str, "pd.Series[float]"]:
+    """The columns of the csv file with the metric at the last and at the best evaluation, if it is not the accuracy."""
+    if data.metric.name == "accuracy":
+        return {}
+    return {f"{when}_{data.metric.name}": data.runs[f"{when}_value"] for when in ("final", "best")}
 
 
 def settings_table(data: ReportData) -> ReportTable:

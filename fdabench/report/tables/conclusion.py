@@ -8,7 +8,8 @@ from fdabench.analysis.data import ReportData, for_suite
 from fdabench.analysis.headline import labels_in_order
 from fdabench.analysis.order import RULE, order_strategies
 from fdabench.analysis.stats import NO_RATIO, geometric_mean, paired_ratio
-from fdabench.formatting import DASH, format_bytes, format_percent
+from fdabench.formatting import DASH, format_bytes
+from fdabench.metrics import Metric
 from fdabench.report.ratios import format_times_sign
 from fdabench.report.tables.build import ReportTable, ratio_in, table_of, target_column
 from fdabench.tables import Column, column, number
@@ -17,15 +18,15 @@ _NOTE = (
     "Over all workloads of a suite at its headline target. Bytes: geometric mean over the runs that reached it. First "
     "those that reached it as often as any, by bytes in runs that they have in common; then those that reached it "
     f"{RULE}; then those that never did. Ratios: geometric means of seed pairs with a 95 % interval over seeds and "
-    "evaluations; at least, at most: the one limit (97.5 %) that misses leave. Best accuracy: mean over seeds of the "
-    "best evaluation."
+    "evaluations; at least, at most: the one limit (97.5 %) that misses leave."
 )
 
 
 def conclusion_table(data: ReportData) -> ReportTable:
     """Return one row for each suite and strategy, the best strategy of a suite first."""
     frame = pd.DataFrame([row for suite in data.locks for row in _suite(for_suite(data, suite), suite)])
-    return table_of("conclusion", "The strategies over all workloads", _NOTE, frame, _COLUMNS)
+    best = f" Best {data.metric.title}: mean over seeds of the best evaluation."
+    return table_of("conclusion", "The strategies over all workloads", _NOTE + best, frame, _columns(data.metric))
 
 
 def _suite(data: ReportData, suite: str) -> list[dict[str, object]]:
@@ -47,7 +48,7 @@ def _strategy(data: ReportData, label: str, best: pd.DataFrame) -> dict[str, obj
         "bytes": geometric_mean(hits["bytes_total"]),
         **_ratio("bytes_over_best", mine, best, "cost_bytes"),
         **_ratio("steps_over_reference", mine, reference, "cost_steps"),
-        "best_accuracy": float(runs["best_accuracy"].mean()),
+        f"best_{data.metric.name}": float(runs["best_value"].mean()),
         "bytes_in_all": geometric_mean(runs["bytes_total"]),
         "cells_with_a_result": len(runs),
     }
@@ -70,13 +71,14 @@ def _ratio_column(name: str, title: str) -> Column:
     return Column(name, title, lambda row: format_times_sign(ratio_in(row, name)), "right")
 
 
-_COLUMNS = (
-    column("suite"),
-    column("strategy"),
-    target_column(),
-    Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}" if row["cells"] else DASH, "right"),
-    number("bytes", "bytes", format_bytes),
-    _ratio_column("bytes_over_best", "times the bytes of the best"),
-    _ratio_column("steps_over_reference", "times the steps of the reference"),
-    number("best_accuracy", "best accuracy", lambda accuracy: format_percent(accuracy, 2)),
-)
+def _columns(metric: Metric) -> tuple[Column, ...]:
+    return (
+        column("suite"),
+        column("strategy"),
+        target_column(metric),
+        Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}" if row["cells"] else DASH, "right"),
+        number("bytes", "bytes", format_bytes),
+        _ratio_column("bytes_over_best", "times the bytes of the best"),
+        _ratio_column("steps_over_reference", "times the steps of the reference"),
+        number(f"best_{metric.name}", f"best {metric.title}", lambda value: metric.format(value, 2)),
+    )

@@ -75,7 +75,7 @@ def fleet_tables(data: ReportData) -> list[ReportTable]:
         workload_column(data),
         column("fleet"),
         column("strategy"),
-        target_column(),
+        target_column(data.metric),
         number("seconds", "time", format_duration),
         Column("times_fastest", "of the fastest", lambda row: f"{format_ratio(row['times_fastest'])}×", "right"),
         number("compute_share", "computing", format_percent),

@@ -14,7 +14,7 @@ from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.profiles import log2_range, profile_area, ratios_to_best
 from fdabench.analysis.resampling import LEAST_SEEDS_DRAWN, RESAMPLES, SEED, bootstrap_interval, interquartile_mean
 from fdabench.analysis.survival import common_end
-from fdabench.formatting import DASH, format_bytes, format_count, format_percent, format_ratio
+from fdabench.formatting import DASH, format_bytes, format_count, format_ratio
 from fdabench.report.tables.build import ReportTable, table_of, target_column, workload_column
 from fdabench.tables import Column, Record, column, number
 
@@ -34,9 +34,9 @@ def middles_frame(data: ReportData) -> pd.DataFrame:
     sound = data.finished[data.finished["state"] != "diverged"]
     rows = []
     for label, mine in ratios.groupby("label", sort=False):
-        accuracy = sound[sound["label"] == label]
+        runs = sound[sound["label"] == label]
         row = {"strategy": label, "cells": len(mine), "reached": int(mine["reached"].sum())}
-        row |= _middle("bytes_times_best", mine, "ratio") | _middle("final_accuracy", accuracy, "final_accuracy")
+        row |= _middle("bytes_times_best", mine, "ratio") | _middle(f"final_{data.metric.name}", runs, "final_value")
         rows.append(row | {"profile_area": profile_area(mine, doublings), "profile_doublings": doublings})
     return pd.DataFrame(rows)
 
@@ -82,11 +82,12 @@ def _bytes_up_to(end: float, group: pd.DataFrame, evals: pd.DataFrame) -> "pd.Se
 
 
 def _middles_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
+    metric = data.metric
     columns = (
         column("strategy"),
         Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}"),
         _interval_column("bytes_times_best", "times the best's bytes", lambda value: f"{format_ratio(value)}×"),
-        _interval_column("final_accuracy", "final accuracy", lambda value: format_percent(value, 2)),
+        _interval_column(f"final_{metric.name}", f"final {metric.title}", lambda value: metric.format(value, 2)),
         number("profile_area", "area under the profile", lambda area: f"{area:.2f}"),
     )
     return table_of("middles", "Interquartile means", _middles_note(data, frame), frame, columns)
@@ -109,8 +110,8 @@ def _middles_note(data: ReportData, frame: pd.DataFrame) -> str:
     return (
         f"Interquartile means (the middle half) over workloads and seeds, {data.conventions} accounting: bytes to each "
         "workload's target as a multiple of the fewest that any strategy needed there with the same seed, a miss being "
-        "more than any number; final accuracy of what did not diverge. In brackets: 95 % bootstrap interval "
-        f"({format_count(RESAMPLES)} draws of seeds, within each workload and for all at once, generator seed "
+        f"more than any number; final {data.metric.title} of what did not diverge. In brackets: 95 % bootstrap "
+        f"interval ({format_count(RESAMPLES)} draws of seeds, within each workload and for all at once, generator seed "
         f"{SEED}), where "
         f"each workload has {LEAST_SEEDS_DRAWN} seeds or more. Area under the performance profile: mean height up to "
         f"{format_ratio(2 ** float(frame['profile_doublings'].iloc[0]))} times the best, on a log scale; 1 is always "
@@ -122,7 +123,7 @@ def _restricted_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
     columns = (
         workload_column(data),
         column("strategy"),
-        target_column(),
+        target_column(data.metric),
         Column("reached", "reached", lambda row: f"{row['reached']}/{row['cells']}", "right"),
         number("bytes_mean", "bytes", format_bytes),
         number("steps_mean", "steps", format_count),

@@ -63,7 +63,7 @@ def _times_table(data: ReportData, frame: pd.DataFrame) -> ReportTable:
         | {str(name): float(value) for name, value in zip(mine["network"], mine["seconds"], strict=True)}
         for (suite, workload, label), mine in frame.groupby([*WORKLOAD, "strategy"], sort=False)
     ]
-    columns = (workload_column(data), column("strategy"), target_column(), *map(_seconds_column, names))
+    columns = (workload_column(data), column("strategy"), target_column(data.metric), *map(_seconds_column, names))
     return ReportTable(
         records=records,
         columns=columns,
