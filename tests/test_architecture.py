@@ -50,8 +50,8 @@ MAY_IMPORT = {
     "validation": "errors regular_files accounting results",
     "suite": "cell_config component_info core corrections datasets errors formatting hyperparameters metrics models "
     "regular_files registry engine results published accounting validation",
-    "experiment": "metrics cell_config component_info errors regular_files formatting accounting core partitions datasets "
-    "models optimizers distributed engine registry results suite",
+    "experiment": "metrics cell_config component_info errors regular_files formatting accounting core partitions "
+    "datasets models optimizers distributed engine registry results suite",
     "planning": "cell_config errors formatting accounting core datasets models optimizers engine registry results "
     "suite experiment",
     "execution": "run_log cell_config errors regular_files formatting datasets distributed engine registry results "
