@@ -1,6 +1,7 @@
 """Streaming DiLoCo: fragments, the delay of a mean, and merging (Douillard et al., 2025)."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,11 +14,14 @@ from fdabench.core.schedule import FragmentSchedule, fragment_slices
 from fdabench.core.strategy import SyncRule
 from fdabench.corrections.prox import Prox
 from fdabench.engine.loop import StepEvent
+from fdabench.errors import SuiteError
 from fdabench.servers.average import Average
 from fdabench.servers.momentum import Momentum
 from fdabench.strategies.diloco import DiLoCo
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.strategies.streaming_diloco import StreamingDiLoCo
+from fdabench.suite.reader import read_suite
+from support.suites import digits_suite
 from support.toy import PARAMETERS, STEPS, WORKERS, train
 
 
@@ -152,3 +156,19 @@ def test_more_fragments_than_steps_are_refused() -> None:
 def test_a_correction_with_fragments_is_refused() -> None:
     with pytest.raises(ValueError, match="correction: it needs syncs of the whole model"):
         SyncRule(Average(), correction=Prox(), fragments=2)
+
+
+@pytest.mark.parametrize(
+    ("period", "optimizer", "message"),
+    [
+        ("local_steps = 10", ', momentum = 0.9, state_on_sync = "reset"', '"reset" replaces the whole optimizer state'),
+        ("local_epochs = 0.01", "", "fragments: 4 is too many for a period of"),
+    ],
+)
+def test_a_suite_that_could_not_run_is_refused(period: str, optimizer: str, message: str, tmp_path: Path) -> None:
+    table = f'kind = "streaming-diloco"\n{period}\nfragments = 4'
+    path = tmp_path / "tiny.toml"
+    local = f'{{ kind = "sgd", lr = 0.1{optimizer} }}'
+    path.write_text(digits_suite([table], steps=20, every_steps=5, optimizer=local), encoding="utf-8")
+    with pytest.raises(SuiteError, match=f'strategy "streaming-diloco": .*{message}'):
+        read_suite(path)
