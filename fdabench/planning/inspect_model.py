@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from fdabench.cell_config import CellConfig, ComponentConfig
+from fdabench.cell_config import CellConfig, ComponentConfig, Scalar
 from fdabench.datasets.base import DatasetSpec, DatasetTensors
 from fdabench.engine.dropout_keys import dropout_layers
 from fdabench.engine.flatten import running_stats
@@ -91,7 +91,7 @@ def _trained(spec: ModelSpec, shape: Shape, classes: int) -> tuple[dict[str, flo
     data = DatasetTensors(x, y, x, y, classes)
     random = DatasetSpec(lambda root: data, SAMPLES, shape, classes, "random images")
     registry = replace(BUILT_IN, datasets={"random": random}, models={"model": spec})
-    defaults = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "state_on_sync": "keep"}
+    defaults: dict[str, Scalar] = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "state_on_sync": "keep"}
     config = CellConfig.from_table(
         {
             "dataset": "random",
@@ -115,7 +115,7 @@ def _trained(spec: ModelSpec, shape: Shape, classes: int) -> tuple[dict[str, flo
     for name, engine in ENGINES.items():
         (done,) = train_cells([CellJob("0" * 12, ResolvedCell(config, registry))], data.to(torch.device("cpu")), engine)
         if isinstance(done, TrainingResult):
-            losses[name] = float(done.tables["evals"][-1]["train_loss"])
+            losses[name] = float(str(done.tables["evals"][-1]["train_loss"]))
         else:
             errors[name] = f"{type(done).__name__}: {str(done).partition(chr(10))[0]:.200}"
     return losses, errors
