@@ -224,7 +224,7 @@ def list_(
 @with_exit_codes
 def inspect(
     path: Annotated[
-        Path | None, typer.Argument(metavar="[PATH]", help="A file or a folder of data.", show_default=False)
+        Path | None, typer.Argument(metavar="PATH", help="A file or a folder of data.", show_default=False)
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="TABLE", help="The value of the key model of a workload.")
@@ -232,7 +232,7 @@ def inspect(
     shape: Annotated[str, typer.Option("--shape", metavar="CxHxW", help="Of images, for --model.")] = "3x32x32",
     classes: Annotated[int, typer.Option("--classes", metavar="N", help="Outputs, for --model.")] = 10,
 ) -> None:
-    """Print what data on disk holds, or whether a model can be trained, and the TOML for a suite."""
+    """Print the contents of data on disk, or of a model, and TOML for a suite."""
     from fdabench.cli.commands.inspect import inspect as print_inspection
 
     print_inspection(path, model, shape, classes)

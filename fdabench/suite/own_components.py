@@ -193,7 +193,7 @@ def default_name(source: DataFormat) -> str:
 def dataset_table(kind: str, registry: Registry) -> type[ComponentTable]:
     """Create the pydantic model of the table `dataset` of one format, including the key `alias`."""
     own = make_component_table(kind, registry.formats[kind], registry)
-    alias: tuple[Any, None] = (Annotated[str, Field(pattern=f"^{NAME}$")] | None, None)
+    alias: Any = (Annotated[str, Field(pattern=f"^{NAME}$")] | None, None)
     made = create_model(own.__name__, __base__=own, __doc__=own.__doc__, alias=alias)
     return cast(type[ComponentTable], made)
 
