@@ -198,6 +198,23 @@ def list_(
 
 
 @with_exit_codes
+def inspect(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="[PATH]", help="A file or a folder of data.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="TABLE", help="The value of the key model of a workload.")
+    ] = None,
+    shape: Annotated[str, typer.Option("--shape", metavar="CxHxW", help="Of images, for --model.")] = "3x32x32",
+    classes: Annotated[int, typer.Option("--classes", metavar="N", help="Outputs, for --model.")] = 10,
+) -> None:
+    """Print what data on disk holds, or whether a model can be trained, and the TOML for a suite."""
+    from fdabench.cli.commands.inspect import inspect as print_inspection
+
+    print_inspection(path, model, shape, classes)
+
+
+@with_exit_codes
 def cite(suite: SuiteFile) -> None:
     """Print BibTeX entries of the components in a suite."""
     from fdabench.cli.commands.cite import print_citations
@@ -210,6 +227,7 @@ _WORSE = {1: "a metric is worse, or a limit is violated", 4: "nothing, or not ev
 
 app.command(cls=Command, rich_help_panel=RUN, epilog=example("fdabench init suite.toml"))(init)
 app.command(cls=Command, rich_help_panel=RUN, epilog=example("fdabench validate suite.toml"))(validate)
+app.command(cls=Command, rich_help_panel=RUN, epilog=example("fdabench inspect femnist.parquet"))(inspect)
 app.command(cls=Command, rich_help_panel=RUN, epilog=example("fdabench plan suite.toml -v"))(plan)
 app.command(
     cls=Command,

@@ -13,7 +13,7 @@ from fdabench.errors import WorkloadError
 from fdabench.models.shape_check import shape_error, value_error
 from fdabench.registry.plugin_errors import attribute_errors
 from fdabench.registry.plugin_loading import location_of
-from fdabench.registry.registry import Registry
+from fdabench.registry.registry import BUILT_IN, Registry
 
 
 def incompatible_pairs(pairs: Iterable[tuple[str, str]], registry: Registry) -> list[str]:
@@ -46,11 +46,22 @@ def non_finite_outputs(model: str, x: Tensor, classes: int, seed: int, registry:
     return _pair_errors(model, f"model {model!r}", look, registry)
 
 
+def _library_errors(what: str, look: Callable[[], str]) -> list[str]:
+    """The error of a model of another library, which raises errors of any class for images that it does not take."""
+    try:
+        fault = look()
+    except Exception as error:
+        fault = f"{type(error).__name__}: {error!s:.200}"
+    return [f"{what}: {fault}"] if fault else []
+
+
 def _pair_errors(model: str, what: str, look: Callable[[], str], registry: Registry) -> list[str]:
     """Call `look` and return the error that it returns or raises; without a call, none for a built-in model."""
     plugin = registry.find_plugin("models", model)
-    if plugin is None:
+    if model in BUILT_IN.models:
         return []
+    if plugin is None:
+        return _library_errors(what, look)
     try:
         fault = attribute_errors(plugin, what, look)
     except WorkloadError as error:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from fdabench.component_info import STRATEGY_ROLES, info_of
 from fdabench.datasets.base import DatasetSpec
 from fdabench.errors import PluginError
+from fdabench.models.base import ModelSpec
 from fdabench.registry.call_checks import check_calls
 from fdabench.registry.plugin_checks import ROLES, PluginIssue, declaration_lines, find_line, read_declarations
 from fdabench.registry.plugin_errors import find_user_line, is_raised_by
@@ -43,6 +44,8 @@ class PackedPlugins(NamedTuple):
     data_hashes: Mapping[str, str] = {}
     own_datasets: Mapping[str, DatasetSpec] = {}
     """The data sets that a suite describes with a table, by name."""
+    own_models: Mapping[str, ModelSpec] = {}
+    """The models that a suite describes with a table, by name."""
 
     def unpacked(self) -> Registry:
         """Load the plug-ins in this process.
@@ -51,17 +54,22 @@ class PackedPlugins(NamedTuple):
             PluginError: as `load_plugins`.
         """
         loaded = load_plugins(self.origins)
-        return replace(loaded, data_hashes=self.data_hashes, datasets={**loaded.datasets, **self.own_datasets})
+        datasets, models = {**loaded.datasets, **self.own_datasets}, {**loaded.models, **self.own_models}
+        return replace(loaded, data_hashes=self.data_hashes, datasets=datasets, models=models)
 
 
 def pack_plugins(registry: Registry) -> PackedPlugins:
     """Create the form of a registry that can be sent to another process."""
-    own = {
-        name: spec
-        for name, spec in registry.datasets.items()
-        if name not in BUILT_IN.datasets and registry.find_plugin("datasets", name) is None
-    }
-    return PackedPlugins(tuple(plugin.origin for plugin in registry.plugins), registry.data_hashes, own)
+    origins = tuple(plugin.origin for plugin in registry.plugins)
+    datasets = {name: registry.datasets[name] for name in _described("datasets", registry)}
+    models = {name: registry.models[name] for name in _described("models", registry)}
+    return PackedPlugins(origins, registry.data_hashes, datasets, models)
+
+
+def _described(role: str, registry: Registry) -> list[str]:
+    """The names of the components that are neither built in nor of a plug-in: a suite describes them with a table."""
+    added = [name for name in getattr(registry, role) if name not in getattr(BUILT_IN, role)]
+    return [name for name in added if registry.find_plugin(role, name) is None]
 
 
 def read_plugin_file(where: str, path: Path) -> FilePlugin:

@@ -19,6 +19,8 @@ from fdabench.datasets.formats import FORMATS
 from fdabench.datasets.formats.base import DataFormat
 from fdabench.models import MODELS
 from fdabench.models.base import ModelSpec
+from fdabench.models.sources import SOURCES
+from fdabench.models.sources.base import ModelSource
 from fdabench.monitors import MONITORS
 from fdabench.optimizers import OPTIMIZERS, SCHEDULES
 from fdabench.optimizers.base import LocalOptimizer, LRSchedule
@@ -78,9 +80,11 @@ class Registry:
     data_hashes: Mapping[str, str] = field(default_factory=dict)
     """Hashes of the data sets of plug-ins and of those that a suite describes with a table, by name.
 
-    `execution.plugin_data` and `suite.own_data` add them when they have computed them."""
+    `execution.plugin_data` and `suite.own_components` add them when they have computed them."""
     formats: Mapping[str, type[DataFormat]] = field(default_factory=lambda: FORMATS)
     """The formats of the tables `dataset` of workloads, by kind."""
+    model_sources: Mapping[str, type[ModelSource]] = field(default_factory=lambda: SOURCES)
+    """The libraries of the tables `model` of workloads, by kind."""
 
     def find_plugin(self, role: str, name: str) -> Plugin | None:
         """The plug-in that added a component; None if it is built in."""

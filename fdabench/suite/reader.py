@@ -22,7 +22,7 @@ from fdabench.suite.cell import Cell
 from fdabench.suite.component_use import distinct_components, locked_components
 from fdabench.suite.gate_settings import gate_to_lock, unmatched_limits
 from fdabench.suite.grid import MAX_CELLS, NO_KINDS, check_excludes, check_strategies, check_workloads, expand_grid
-from fdabench.suite.own_data import add_own_data, resolve_paths
+from fdabench.suite.own_components import add_own_components, resolve_paths
 from fdabench.suite.plugins import PluginReference, load_registry, plugin_files, plugin_notes, plugins_to_lock
 from fdabench.suite.schema import Suite
 from fdabench.suite.sizes import size_errors
@@ -104,7 +104,7 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:
             origins[changed] = "--set"
     source = path.as_posix()
     registry = load_registry(source, named)
-    own = add_own_data(raw.get("workload"), registry)
+    own = add_own_components(raw.get("workload"), registry)
     raw, registry = raw | ({"workload": own.workloads} if "workload" in raw else {}), own.registry
     workloads = check_workloads(raw.get("workload"), registry)
     strategies = check_strategies(raw.get("strategy"), registry)

@@ -1,6 +1,8 @@
 """The formats of a user's data: the same data through every route, and one clear message for every fault."""
 
 import os
+import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from fdabench.cell_config import CellConfig
+from fdabench.cli.main import app
 from fdabench.datasets import DATASETS
 from fdabench.datasets.base import DatasetTensors
 from fdabench.datasets.checks import data_hash
+from fdabench.datasets.formats import FORMATS
 from fdabench.errors import SuiteError
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import CellJob, TrainingResult, train_cells
@@ -227,7 +232,7 @@ def test_a_damaged_file_gives_one_message_with_its_name(tmp_path: Path, name: st
     files = [file for file in sorted(tmp_path.rglob("*")) if file.is_file()]
     rng = np.random.default_rng(0)
     rejected = 0
-    for trial in range(60):
+    for trial in range(24):
         file = files[trial % len(files)]
         whole = file.read_bytes()
         damaged = bytearray(whole[: rng.integers(0, len(whole))] if trial % 2 else whole)
@@ -239,4 +244,47 @@ def test_a_damaged_file_gives_one_message_with_its_name(tmp_path: Path, name: st
         rejected += bool(faults)
         assert all("workload.0." in fault for fault in faults), faults
         file.write_bytes(whole)
-    assert rejected > 10
+    assert rejected > 3
+
+
+DOCS = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+# test_text_format.py has the examples of text, whose samples are no images
+EXAMPLES = [text for text in re.findall(r"```toml\ndataset = (.*)\n```", DOCS) if 'kind = "text"' not in text]
+
+
+def write_all(folder: Path) -> None:
+    for write in ROUTES.values():
+        write(folder, enlarged_digits(40, 10))
+
+
+def test_every_example_of_the_page_on_data_is_read(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    assert {tomllib.loads(f"_ = {text}")["_"]["kind"] for text in EXAMPLES} == set(FORMATS) - {"text"}
+    for text in EXAMPLES:
+        assert load(tmp_path, text).shape == (1, 28, 28), text
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("images.npz", "npz"),
+        ("train.parquet", "table"),
+        ("hf", "hf-disk"),
+        ("pictures", "image-folder"),
+        ("leaf", "leaf"),
+        ("", "torchvision"),
+    ],
+)
+def test_the_table_that_inspect_prints_can_be_pasted(tmp_path: Path, path: str, kind: str) -> None:
+    place = tmp_path / "data"
+    place.mkdir()
+    if kind == "torchvision":
+        write_torchvision(place, enlarged_digits(40, 10))
+    else:
+        write_all(place)
+    done = CliRunner().invoke(app, ["inspect", str(place / path)])
+    assert done.exit_code == 0, done.output
+    assert f"kind: {kind}" in done.output
+    assert "classes: 10" in done.output
+    (pasted,) = re.findall(r"^dataset = (.*)$", done.output, re.M)
+    assert load(tmp_path, pasted).classes == 10

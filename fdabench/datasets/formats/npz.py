@@ -60,7 +60,7 @@ def read_arrays(file: Path) -> dict[str, Array]:
         DataError: the file is no archive, is damaged, or has an array of Python objects.
     """
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError([DataFault("path", f"{file}: this is a single array; expected an archive (savez)")])
             return {name: archive[name] for name in archive.files if name in (*REQUIRED, *TEST, *OWNERS)}

@@ -1,0 +1,226 @@
+"""Reads the data sets and models that a suite describes with a table, and adds them to its registry.
+
+`suite.reader` calls `add_own_components` before it validates the workloads. A table `dataset = { kind = "npz", ... }`
+becomes the name of a data set, so the rest of the program sees a data set as any other. The configuration of a cell has
+the name; the hash of the content is part of the code hashes of the cell, so the cell is stale if the data have changed.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, cast
+
+from pydantic import Field, ValidationError, create_model
+
+from fdabench.datasets.formats.base import DataError, DataFormat, OpenedData, open_data
+from fdabench.errors import WorkloadError
+from fdabench.hyperparameters import NAME
+from fdabench.models.base import ModelSpec, count_parameters
+from fdabench.models.sources.base import open_model
+from fdabench.registry.registry import Registry
+from fdabench.suite.component_tables import ComponentTable, make_component_table
+from fdabench.suite.expansion import Variant, expand_lists
+from fdabench.suite.validation_errors import format_validation_errors
+from fdabench.validation.messages import Issue, explain_value, format_issue, format_names
+from fdabench.validation.schema_walk import Keys
+
+Raw = dict[str, Any]
+PATH_KEYS = ("path", "test", "weights")
+"""Keys of the tables `dataset` and `model` that may be paths, relative to the folder of the suite file."""
+NO_KINDS: Keys = {}
+
+
+TableOf = Callable[[str], type[ComponentTable]]
+
+
+class OwnComponents(NamedTuple):
+    """The workloads of a suite with names in place of tables, the registry with what they name, and the faults."""
+
+    workloads: Any
+    registry: Registry
+    errors: list[Issue]
+
+
+class _Named(NamedTuple):
+    source: DataFormat
+    opened: OpenedData
+
+
+def resolve_paths(raw: Raw, folder: Path) -> None:
+    """Make the paths in the tables `dataset` and `model` of a suite relative to the current folder, in place.
+
+    Args:
+        raw: the tables of the suite file.
+        folder: the folder of the suite file.
+    """
+    workloads = raw.get("workload")
+    for workload in workloads if isinstance(workloads, list) else []:
+        for key in ("dataset", "model"):
+            value = workload.get(key) if isinstance(workload, dict) else None
+            for table in value if isinstance(value, list) else [value]:
+                if isinstance(table, dict):
+                    table |= {path: _resolved(table[path], folder) for path in PATH_KEYS if path in table}
+
+
+def _resolved(value: Any, folder: Path) -> Any:
+    if isinstance(value, list):
+        return [_resolved(entry, folder) for entry in value]
+    return (folder / value).as_posix() if isinstance(value, str) and value else value
+
+
+def add_own_components(workloads: Any, registry: Registry) -> OwnComponents:
+    """Read the data sets and models that workloads describe with a table.
+
+    Args:
+        workloads: the value of the key `workload` in the suite file, of any type.
+        registry: the data formats and model sources, and what a suite may name otherwise.
+    """
+    if not isinstance(workloads, list):
+        return OwnComponents(workloads, registry, [])
+    data: dict[str, _Named] = {}
+    models: dict[str, ModelSpec] = {}
+    errors: list[Issue] = []
+
+    def name_data(variant: Variant) -> str:
+        return _name_data(variant, registry, data, errors)
+
+    def name_model(variant: Variant) -> str:
+        return _name_model(variant, registry, models, errors)
+
+    replaced = [
+        _replaced(_replaced(workload, i, "dataset", name_data), i, "model", name_model)
+        for i, workload in enumerate(workloads)
+    ]
+    if not data and not models:
+        return OwnComponents(replaced, registry, errors)
+    datasets = {**registry.datasets, **{name: own.opened.spec for name, own in data.items()}}
+    hashes = {**registry.data_hashes, **{name: own.opened.content for name, own in data.items()}}
+    all_models = {**registry.models, **models}
+    return OwnComponents(replaced, replace(registry, datasets=datasets, data_hashes=hashes, models=all_models), errors)
+
+
+def _replaced(workload: Any, i: int, key: str, name_of: Callable[[Variant], str]) -> Any:
+    """The workload with names in place of the tables of one key; each list in a table makes several names."""
+    if not isinstance(workload, dict) or not _has_table(workload.get(key)):
+        return workload
+    names = [
+        name_of(variant) if isinstance(variant.value, dict) else variant.value
+        for variant in expand_lists(workload[key], ("workload", i, key))
+    ]
+    return {**workload, key: names[0] if len(names) == 1 else names}
+
+
+def _has_table(dataset: Any) -> bool:
+    return isinstance(dataset, dict) or (isinstance(dataset, list) and any(isinstance(each, dict) for each in dataset))
+
+
+def _values(
+    variant: Variant,
+    kinds: Mapping[str, type[Any]],
+    table_of: Callable[[str], type[ComponentTable]],
+    errors: list[Issue],
+) -> dict[str, Any] | None:
+    """The validated keys of a table with a kind; None if it is invalid, and then `errors` gets its faults."""
+    place, table = variant.locations[()], variant.value
+    kind = table.get("kind")
+    if not isinstance(kind, str) or kind not in kinds:
+        said = f"kind is missing; allowed: {format_names(kinds)}" if kind is None else explain_value(kind, list(kinds))
+        errors.append(Issue((*place, "kind") if kind is not None else place, said))
+        return None
+    model = table_of(kind)
+    try:
+        return model.model_validate(table).model_dump(exclude_none=True)
+    except ValidationError as error:
+        errors += format_validation_errors(error, table, model, variant.locations, NO_KINDS)
+        return None
+
+
+def _name_model(variant: Variant, registry: Registry, named: dict[str, ModelSpec], errors: list[Issue]) -> str:
+    """Open one model and add it to `named`, or its faults to `errors`; returns its name."""
+    sources = registry.model_sources
+    values = _values(variant, sources, partial(model_table, registry=registry), errors)
+    if values is None:
+        return ""
+    kind = values.pop("kind")
+    try:
+        name, spec = open_model(sources[kind](**values), kind)
+        count_parameters(spec, (3, 224, 224), 10)
+    except WorkloadError as error:
+        key, colon, message = str(error).partition(": ")
+        place = variant.locations[()]
+        is_key = bool(colon) and key in values
+        errors.append(Issue((*place, key) if is_key else place, message if is_key else str(error)))
+        return ""
+    named[name] = spec
+    return name
+
+
+def _name_data(variant: Variant, registry: Registry, named: dict[str, _Named], errors: list[Issue]) -> str:
+    """Read one data set and add it to `named`, or its faults to `errors`; returns its name."""
+    place = variant.locations[()]
+    values = _values(variant, registry.formats, partial(dataset_table, registry=registry), errors)
+    if values is None:
+        return ""
+    given = values.pop("alias", None)
+    source = registry.formats[values.pop("kind")](**values)
+    name = given or default_name(source)
+    if name in registry.datasets:
+        said = f'"{name}" is a data set that fdabench or a plug-in adds; give this one another alias'
+        errors.append(Issue((*place, "alias"), said))
+        return ""
+    if name in named and named[name].source != source:
+        said = f'another data set of this suite has the name "{name}"; give this one another alias'
+        errors.append(Issue((*place, "alias"), said))
+        return ""
+    if name not in named:
+        try:
+            named[name] = _Named(source, open_data(source, name))
+        except DataError as error:
+            places = variant.locations
+            errors += [Issue(places.get((fault.key,), (*place, fault.key)), fault.message) for fault in error.faults]
+            return ""
+    return name
+
+
+def default_name(source: DataFormat) -> str:
+    """The name of a data set whose table has no `alias`: `own-` and the stem of its path, such as `own-femnist`."""
+    stem = getattr(source, "name", Path(source.path).stem)
+    return f"own-{re.sub(r'[^A-Za-z0-9._-]+', '-', stem).strip('-.') or 'data'}"[:64]
+
+
+def dataset_table(kind: str, registry: Registry) -> type[ComponentTable]:
+    """Create the pydantic model of the table `dataset` of one format, including the key `alias`."""
+    own = make_component_table(kind, registry.formats[kind], registry)
+    alias = (Annotated[str, Field(pattern=f"^{NAME}$")] | None, None)
+    made = create_model(own.__name__, __base__=own, __doc__=own.__doc__, alias=alias)
+    return cast(type[ComponentTable], made)
+
+
+def model_table(kind: str, registry: Registry) -> type[ComponentTable]:
+    """Create the pydantic model of the table `model` of one source."""
+    return make_component_table(kind, registry.model_sources[kind], registry)
+
+
+def model_spec(value: Any, registry: Registry) -> tuple[str, ModelSpec]:
+    """The name and the specification of the model that the key `model` of a workload names or describes.
+
+    Args:
+        value: a name or a table.
+        registry: the models and the model sources.
+
+    Raises:
+        WorkloadError: there is no such model; the message has all faults.
+    """
+    if isinstance(value, str):
+        if value not in registry.models:
+            raise WorkloadError(f"model {explain_value(value, list(registry.models))}")
+        return value, registry.models[value]
+    named: dict[str, ModelSpec] = {}
+    errors: list[Issue] = []
+    name = _name_model(Variant(value, {(): ("model",)}), registry, named, errors) if isinstance(value, dict) else ""
+    if name not in named:
+        faults = [format_issue(issue, {}) for issue in errors]
+        raise WorkloadError("\n".join(faults) or f"model: expected a name or a table, found {value!r:.60}")
+    return name, named[name]
