@@ -76,7 +76,7 @@ FAULTS = {
     'owners="flie"': 'has 0 groups; did you mean "file"?',
     "context=1000000": "no owner has a training sample of context + 1 = 1000001 bytes",
     "test=1.0": "1.0 is out of range: it must be less than 1",
-    "contxt=3": 'allowed: kind, path, owners, context, test, name; did you mean "context"?',
+    "contxt=3": 'allowed: kind, path, owners, context, test, alias; did you mean "context"?',
 }
 
 
