@@ -142,4 +142,7 @@ def test_every_value_of_a_run_is_in_the_file(three: ResultsSummary) -> None:
             altered = replace(three, runs=tuple(replace(each, config={"x": 1}) for each in three.runs))
         if key == "environment":
             altered = replace(altered, environments={"here": {}, "herex": {}})
-        assert (dumps(new_baseline(altered, "")) != text) == (key != "steps_to"), key
+        assert (dumps(new_baseline(altered, "")) != text) == (key not in ("steps_to", "loss")), key
+    by_loss = replace(three, protocol=three.protocol._replace(metric="loss"))
+    other_loss = replace(by_loss, runs=(replace(run, loss=1.5), *three.runs[1:]))
+    assert dumps(new_baseline(other_loss, "")) != dumps(new_baseline(by_loss, "")), "a suite judged by its loss has it"

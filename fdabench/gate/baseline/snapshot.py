@@ -24,7 +24,7 @@ def summarize_results(results: Results, protocol: EvaluationProtocol | None = No
         protocol: convention, targets and rules by which costs are evaluated; those of the results' suite if None.
     """
     lock = results.lock.with_changes(protocol._asdict()) if protocol else results.lock
-    read_by = EvaluationProtocol(lock.convention, lock.targets, lock.consecutive, lock.comparison)
+    read_by = EvaluationProtocol(lock.convention, lock.targets, lock.consecutive, lock.comparison, lock.metric)
     finished = {key: record for key, record in results.records.items() if record.has_result}
     totals = derive_runs(lock, finished, results.evals, results.ledger).set_index("cell_id")
     hits = dict(list(derive_hits(lock, finished, results.evals, results.ledger).groupby("cell_id")))
