@@ -197,7 +197,10 @@ def _import_faults(name: str, file: str, home: str, package: str) -> Iterator[st
 
 
 def module_graph(root: Path) -> dict[str, set[str]]:
-    """Each module and the modules of the same package that it imports, at the top or within a function."""
+    """Each module and the modules of the same package that it imports, at the top or within a function.
+
+    The package's own `__getattr__` is left out: it runs when a user reads `fdabench.sync`, after every import.
+    """
     modules = {_module(root, path): path for path in root.rglob("*.py")}
     return {
         name: {
@@ -207,6 +210,7 @@ def module_graph(root: Path) -> dict[str, set[str]]:
             if found in modules and found != name
         }
         for name, path in modules.items()
+        if name != root.name
     }
 
 

@@ -185,7 +185,8 @@ class RankPlace(NamedTuple):
 def gather_places(group: ProcessGroup) -> tuple[RankPlace, ...]:
     """The process of each rank, in rank order."""
     namespace = NAMESPACE.stat().st_ino if NAMESPACE.exists() else 0
-    return tuple(RankPlace(*place) for place in group.all_gather([os.getpid(), platform.node(), namespace]))
+    places = group.all_gather((os.getpid(), platform.node(), namespace))
+    return tuple(RankPlace(pid, host, namespace) for pid, host, namespace in places)
 
 
 @contextmanager

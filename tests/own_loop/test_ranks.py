@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from fdabench.api import load_results
+from own_loop.loop_tasks import save_run, skipped, straight_and_resumed, uneven
 from support.launch import launch
-from support.loop_tasks import save_run, skipped, straight_and_resumed, uneven
 
 FEDAVG = {"kind": "fedavg", "local_steps": 2}
 FDA = {"kind": "fda", "monitor": "linear", "theta": 0.001}
@@ -46,7 +46,7 @@ def test_a_resumed_loop_has_equal_weights_and_an_equal_ledger() -> None:
 
 
 def test_the_rank_that_was_killed_is_named_by_the_one_that_is_left(tmp_path: Path) -> None:
-    start, code = monotonic(), "from support.loop_tasks import kill_last_rank; kill_last_rank()"
+    start, code = monotonic(), "from own_loop.loop_tasks import kill_last_rank; kill_last_rank()"
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parents[1]),
