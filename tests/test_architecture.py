@@ -104,6 +104,7 @@ LARGER_TESTS = {
     "cli/test_run.py": 403,
     "distributed/test_program.py": 437,
     "report": 24,
+    "support": 16,
     "experiment/test_checkpoint_mutations.py": 414,
     "experiment/test_checkpoints.py": 526,
     "suite/test_errors.py": 638,
@@ -207,10 +208,9 @@ def module_graph(root: Path) -> dict[str, set[str]]:
             found
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
             for found in _imported(node, root.name)
-            if found in modules and found != name
+            if found in modules and found != name and name != root.name
         }
         for name, path in modules.items()
-        if name != root.name
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 
@@ -96,7 +96,7 @@ def build_loop_strategy(
     if faults:
         raise SuiteError(SOURCE, faults)
     scale = CellScale(Fraction(length.steps_per_epoch or 1), num_parameters, seed)
-    built = build_component(registry.strategies[config.kind], config, scale, registry)
+    built = cast(Strategy, build_component(registry.strategies[config.kind], config, scale, registry))
     if faults := list(_unmet_needs(built, length, optimizer)):
         raise SuiteError(SOURCE, faults)
     return LoopStrategy(config, built, labels([checked], registry)[0])

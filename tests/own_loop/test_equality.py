@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from own_loop.loop_tasks import STRATEGIES, LoopEnd, simulate_and_loop
 from support.launch import launch
+from support.loop_tasks import STRATEGIES, LoopEnd, simulate_and_loop
 
 
 def assert_equal(pairs: dict[str, tuple[LoopEnd, LoopEnd]]) -> None:
