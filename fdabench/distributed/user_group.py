@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import inf, isinf, nan
 from pathlib import Path
 from time import monotonic, sleep
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -97,10 +97,9 @@ class UserProcessGroup:
         buffers = [torch.empty_like(padded) for _ in sizes]
         with translate_dist_errors():
             dist.all_gather(buffers, padded, group=self.group)
-        return [
-            self.codec.decode(message[:size].cpu().numpy().tobytes())
-            for message, size in zip(buffers, lengths, strict=True)
-        ]
+        contents = [message[:size].cpu().numpy().tobytes() for message, size in zip(buffers, lengths, strict=True)]
+        # the other ranks send what this one sends, so the types are equal
+        return cast(list[T], [self.codec.decode(content) for content in contents])
 
 
 def user_process_group(
