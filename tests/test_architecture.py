@@ -204,14 +204,17 @@ def _import_faults(name: str, file: str, home: str, package: str) -> Iterator[st
 
 
 def module_graph(root: Path) -> dict[str, set[str]]:
-    """Each module and the modules of the same package that it imports, at the top or within a function."""
+    """Each module and the modules of the same package that it imports, at the top or within a function.
+
+    The package's own `__getattr__` is left out: it runs when a user reads `fdabench.sync`, after every import.
+    """
     modules = {_module(root, path): path for path in root.rglob("*.py")}
     return {
         name: {
             found
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
             for found in _imported(node, root.name)
-            if found in modules and found != name
+            if found in modules and found != name and name != root.name
         }
         for name, path in modules.items()
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import inf, isinf, nan
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -97,12 +97,9 @@ class UserProcessGroup:
         buffers = [torch.empty_like(padded) for _ in sizes]
         with translate_dist_errors():
             dist.all_gather(buffers, padded, group=self.group)
-        # every rank sends a value of the type of `value`, which the codec cannot know
-        decoded: list[Any] = [
-            self.codec.decode(message[:size].cpu().numpy().tobytes())
-            for message, size in zip(buffers, lengths, strict=True)
-        ]
-        return decoded
+        contents = [message[:size].cpu().numpy().tobytes() for message, size in zip(buffers, lengths, strict=True)]
+        # the other ranks send what this one sends, so the types are equal
+        return cast(list[T], [self.codec.decode(content) for content in contents])
 
 
 def user_process_group(
@@ -187,8 +184,8 @@ class RankPlace(NamedTuple):
 def gather_places(group: ProcessGroup) -> tuple[RankPlace, ...]:
     """The process of each rank, in rank order."""
     namespace = NAMESPACE.stat().st_ino if NAMESPACE.exists() else 0
-    here: list[Any] = [os.getpid(), platform.node(), namespace]
-    return tuple(RankPlace(*place) for place in group.all_gather(here))
+    places = group.all_gather((os.getpid(), platform.node(), namespace))
+    return tuple(RankPlace(pid, host, namespace) for pid, host, namespace in places)
 
 
 @contextmanager
