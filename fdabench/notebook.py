@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ class CellView:
 
     cell: Cell
     record: CellRecord | None
-    run: "pd.Series[object]"
+    run: "pd.Series[Any]"
     targets: pd.DataFrame
     evals: pd.DataFrame
     ledger: pd.DataFrame
