@@ -170,7 +170,7 @@ def export(
         Path | None, typer.Option("-o", "--out", metavar="PATH", help="File or folder.  [default: named by the tool]")
     ] = None,
 ) -> None:
-    """Write results for another tool, over steps and over bytes."""
+    """Write results for TensorBoard, MLflow or another tool."""
     from fdabench.cli.commands.export import export_results
 
     export_results(results, to.value, out)
