@@ -165,12 +165,12 @@ def report(
 @with_exit_codes
 def export(
     results: ResultsDir,
-    to: Annotated[ExportedTo, typer.Option("--to", help="The tool to write for.", show_default=False)],
+    to: Annotated[ExportedTo, typer.Option("--to", help="The tool to write for; required.", show_default=False)],
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="PATH", help="File or folder.  [default: named by the tool]")
     ] = None,
 ) -> None:
-    """Write results for another tool, over steps and over bytes."""
+    """Write results for TensorBoard, MLflow or another tool."""
     from fdabench.cli.commands.export import export_results
 
     export_results(results, to.value, out)
