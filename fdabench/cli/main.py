@@ -151,7 +151,7 @@ def report(
             "--fleet",
             metavar="NAME|FILE",
             help="Also tell the time to the target on these machines: a name of `list fleets`, or a fleet file. May be "
-            "repeated.",
+            "given repeatedly.",
             show_default=False,
         ),
     ] = None,

@@ -33,7 +33,7 @@ def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
     whole = registry.datasets[config.dataset].train_samples
     held_out = held_out_samples(config.eval, whole)
     left = whole - held_out
-    if config.eval.validation is not None and (held_out == 0 or left < workers):
+    if config.eval.validation is not None and (held_out == 0 or left < config.clients):
         said = f"of {whole} samples of {config.dataset} it takes {held_out} and leaves {left}"
         yield Issue(("eval", "validation", "share"), said)
         return
@@ -62,6 +62,9 @@ def _optimizer_errors(config: CellConfig, epoch: Fraction, registry: Registry) -
     if not isinstance(strategy, HasSyncRule):
         return
     rule, reason = strategy.rule, ""
+    if rule.is_streaming and config.participation is not None:
+        said = "its syncs average a part of the model, and clients that are drawn need the whole: remove participation"
+        yield Issue((), f'strategy "{config.strategy.kind}": {said}')
     if not rule.is_streaming and not isinstance(rule.correction, RestrictsOptimizer):
         return
     optimizer = build_component(registry.optimizers[config.optimizer.kind], config.optimizer, scale, registry)

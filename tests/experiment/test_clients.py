@@ -186,6 +186,13 @@ def test_a_ring_has_no_server_that_draws(tmp_path: Path) -> None:
         read_suite(path, ['accounting.convention="ring"'])
 
 
+def test_a_sync_of_a_part_of_the_model_is_refused(tmp_path: Path) -> None:
+    streaming = 'kind = "streaming-diloco"\nlocal_steps = 4\nfragments = 2'
+    assert cells_of(tmp_path, streaming)
+    with pytest.raises(SuiteError, match="clients that are drawn need the whole"):
+        cells_of(tmp_path, streaming, participation="{ clients = 9 }")
+
+
 def test_titles_say_how_many_clients_there_are(tmp_path: Path) -> None:
     (cell,) = cells_of(tmp_path, FEDAVG, participation="{ clients = 9 }")
     assert "K=4 of 9" in cell.title

@@ -111,8 +111,7 @@ def load_data(source: DataFormat, root: Path) -> DatasetTensors:
         source: the format with its keys.
         root: the data folder; not used.
     """
-    # mypy does not know that a format is a frozen dataclass, which is hashable
-    return _read(source, tuple(_state(file) for file in source.files()))  # type: ignore[arg-type]
+    return _read(source, tuple(_state(file) for file in source.files()))
 
 
 @lru_cache(maxsize=2)
