@@ -7,14 +7,17 @@ from `Metric.score`, which is greater for a better model.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from fdabench.cell_config import MetricName
 from fdabench.formatting import DASH, format_percent, format_significant, format_target
+
+if TYPE_CHECKING:
+    # `fdabench status` reads metrics and must not import pandas, which takes half a second
+    import pandas as pd
 
 Values = TypeVar("Values", float, "pd.Series[float]", npt.NDArray[np.float64])
 
@@ -51,7 +54,7 @@ class Metric:
                 return cast(Values, np.exp(values))
         return values
 
-    def of(self, table: pd.DataFrame, prefix: str) -> "pd.Series[float]":
+    def of(self, table: "pd.DataFrame", prefix: str) -> "pd.Series[float]":
         """Return the metric of each row.
 
         Args:

@@ -44,7 +44,7 @@ def view(folder: Path) -> ResultsView:
 
 def test_the_package_loads_with_the_function_of_this_module() -> None:
     assert fdabench.load is load
-    assert sorted(fdabench.__all__) == ["__version__", "load"]
+    assert sorted(fdabench.__all__) == ["__version__", "load", "sync"]
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         _ = fdabench.lode  # type: ignore[attr-defined]
 

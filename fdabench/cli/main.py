@@ -227,12 +227,13 @@ def inspect(
         Path | None, typer.Argument(metavar="PATH", help="A file or a folder of data.", show_default=False)
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", metavar="TABLE", help="The value of the key model of a workload.")
+        str | None,
+        typer.Option("--model", metavar="TABLE", help="The value of the key model of a workload.  [default: none]"),
     ] = None,
     shape: Annotated[str, typer.Option("--shape", metavar="CxHxW", help="Of images, for --model.")] = "3x32x32",
     classes: Annotated[int, typer.Option("--classes", metavar="N", help="Outputs, for --model.")] = 10,
 ) -> None:
-    """Print the contents of data on disk, or of a model, and TOML for a suite."""
+    """Print what data on disk or a model holds, and its TOML."""
     from fdabench.cli.commands.inspect import inspect as print_inspection
 
     print_inspection(path, model, shape, classes)

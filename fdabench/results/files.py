@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from fdabench.errors import ResultError
 from fdabench.regular_files import open_regular, read_regular
+from fdabench.results.escaping import one_line
 from fdabench.results.schema import ADDED_COLUMNS, SCHEMA_VERSION, other_version
 
 
@@ -151,7 +152,7 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
         with pq.ParquetFile(pa.BufferReader(content)) as file:
             table = file.read(use_threads=False)
     except (OSError, pa.ArrowException) as error:
-        raise ResultError(f"{path}: not a readable Parquet file: {error}") from error
+        raise ResultError(f"{path}: not a readable Parquet file: {one_line(str(error).strip())}") from error
     version = (table.schema.metadata or {}).get(b"fdabench_schema", b"none").decode(errors="replace")
     if version != SCHEMA_VERSION:
         raise ResultError(other_version(path, version))

@@ -59,7 +59,20 @@ def test_the_version_is_printed(here: InProcess) -> None:
 
 def test_the_commands_are_those_of_the_contract() -> None:
     look = ["compare", "report", "show", "status"]
-    others = ["baseline", "check", "cite", "doctor", "init", "inspect", "list", "merge", "plan", "run", "validate"]
+    others = [
+        "baseline",
+        "check",
+        "cite",
+        "doctor",
+        "export",
+        "init",
+        "inspect",
+        "list",
+        "merge",
+        "plan",
+        "run",
+        "validate",
+    ]
     assert sorted([*look, *others]) == COMMANDS
 
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from fdabench.cli.main import app
 from fdabench.engine.gradients.selection import ENGINES
 from fdabench.execution.shared_data import export_datasets, load_datasets, mmap_loader
+from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.run_cell import CellCallbacks, ExecutionContext, run_cells_batched
 from fdabench.experiment.train import CellJob, TrainingResult, train_cells
@@ -18,7 +19,7 @@ from fdabench.results.schema import CLOCK_COLUMNS
 from support.cells import text_cells, text_config, train_cell
 
 PLAYS = load_datasets(["shakespeare"], Path("nowhere"))["shakespeare"]
-ON = ExecutionContext(torch.device("cpu"), "sequential", lambda name: PLAYS, 3600.0)
+ON = ExecutionContext(ExecutionConfig(torch.device("cpu"), "sequential", checkpoint_s=3600.0), lambda name: PLAYS)
 
 
 def evals(done: TrainingResult) -> pd.DataFrame:

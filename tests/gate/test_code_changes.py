@@ -179,7 +179,7 @@ def test_another_machine_rounds_otherwise(
 
 
 def test_the_vectorized_engine_is_another_environment_class(code_change: CodeChange) -> None:
-    checked = code_change.check(machine=replace(CPU, engine="vectorized"))
+    checked = code_change.check(machine=replace(CPU, config=replace(CPU.config, engine="vectorized")))
     assert checked.exit_code == 0, checked.failures
     assert any("engine sequential -> vectorized" in note for note in checked.notes)
 

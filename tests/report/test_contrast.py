@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from fdabench.accounting.fleets import FLEETS
 from fdabench.analysis.data import ReportData, combine_results
 from fdabench.report.figures import PLOTS
 from fdabench.report.figures.plot import FigureSpec
@@ -113,7 +114,7 @@ def test_numbers_on_a_heat_map_can_be_read(full: Results, tmp_path: Path) -> Non
 def drawn(plot: FigureSpec, full: Results, folder: Path) -> Figure:
     """The figure of pretended results that have what it shows."""
     with house_style():
-        found = [plot.draw(data) for data in (combine_results([full]), special(folder))]
+        found = [plot.draw(data) for data in (combine_results([full], {"devices": FLEETS["devices"]}), special(folder))]
     figures = [figure for figure in found if figure is not None]
     assert figures, plot.name
     return figures[0]

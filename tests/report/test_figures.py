@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from fdabench.accounting.fleets import FLEETS
 from fdabench.analysis.data import ReportData, combine_results
 from fdabench.cell_config import ComponentConfig
 from fdabench.registry.registry import BUILT_IN
@@ -23,6 +24,7 @@ from fdabench.results.names import strategy_family
 from fdabench.style.looks import assign_styles
 from support.components import PAINTS
 
+MACHINES = {"devices": FLEETS["devices"]}
 BY_NAME = {plot.name: plot for plot in PLOTS}
 LONG = " with all that somebody wished to say of it at once, lr=0.001, momentum=0.9, and a thing or two more"
 # of results that the full set is not; they have tests of their own
@@ -32,9 +34,9 @@ ELSEWHERE = ("published", "theta-sweep", "scaling", "profile")
 @pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
 def test_full_set_draws_and_empty_set_does_not(plot: FigureSpec, full: Results, nothing: Results) -> None:
     with house_style():
-        assert plot.draw(combine_results([full])) is not None
-        assert plot.draw(combine_results([nothing])) is None
-    assert len(plot.caption(combine_results([full]))) > 60
+        assert plot.draw(combine_results([full], MACHINES)) is not None
+        assert plot.draw(combine_results([nothing], MACHINES)) is None
+    assert len(plot.caption(combine_results([full], MACHINES))) > 60
 
 
 def test_bars_show_misses(full: Results) -> None:
@@ -109,7 +111,7 @@ def relabeled(data: Any, suffix: str) -> Any:
 
 @pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
 def test_a_very_long_label_is_whole_and_within_the_figure(plot: FigureSpec, full: Results) -> None:
-    figure = laid_out(plot, relabeled(combine_results([full]), LONG))
+    figure = laid_out(plot, relabeled(combine_results([full], MACHINES), LONG))
     labels = [text for text in figure.findobj(Text) if text.get_visible() and "somebody" in text.get_text()]
     assert [text.get_text() for text in labels if not within(figure, text)] == []
     assert not any(a.get_window_extent().overlaps(b.get_window_extent()) for a, b in combinations(labels, 2))
@@ -119,7 +121,8 @@ def test_a_very_long_label_is_whole_and_within_the_figure(plot: FigureSpec, full
 def test_titles_of_several_suites_stay_apart(plot: FigureSpec, full: Results) -> None:
     names = ("a-suite-with-a-long-name-of-its-own", "another-suite-with-a-name-that-is-as-long")
     figure = laid_out(
-        plot, combine_results([replace(full, lock=full.lock.with_changes({"suite": name})) for name in names])
+        plot,
+        combine_results([replace(full, lock=full.lock.with_changes({"suite": name})) for name in names], MACHINES),
     )
     titles = [axes.title for axes in figure.axes if axes.title.get_text()]
     assert [title.get_text() for title in titles if not within(figure, title)] == []

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from fdabench.cli.suites import grid_summary
@@ -30,6 +30,7 @@ TWO: dict[str, tuple[Any, Any]] = {
     "averaging": ("uniform", "samples"),
     "precision": ("fp32", "bf16"),
     "batchnorm_stats": ("local", "averaged"),
+    "participation": ({"clients": 30}, {"clients": 40}),
 }
 """Two values for each axis of a workload. There is one small data set, and one model for it."""
 AXES = [axis for axis, (one, other) in TWO.items() if one != other]
@@ -40,6 +41,7 @@ WITHIN = [
     ("partition", {"kind": "dirichlet", "alpha": [0.1, 0.1000001]}),
     ("partition", {"kind": "dirichlet", "alpha": 0.1, "shares": ["per-class", "per-worker"]}),
     ("partition", {"kind": "dirichlet", "alpha": 0.1, "min_samples": [1, 2]}),
+    ("participation", {"clients": 30, "client_state": ["kept", "fresh"]}),
 ]
 
 
@@ -82,6 +84,7 @@ def test_a_list_within_a_table_does_too(good: Table, read: Read, axis: str, valu
 @given(axes=st.sets(st.sampled_from(AXES), max_size=4), tables=st.lists(st.sampled_from(WITHIN), max_size=2))
 def test_lists_on_several_axes(good: Table, read: Read, axes: set[str], tables: list[tuple[str, Any]]) -> None:
     changed = {axis: list(TWO[axis]) for axis in axes} | dict(tables)
+    assume(not {"participation", "averaging"} <= changed.keys())  # these exclude each other
     suite = read({**good, "workload": [{**good["workload"][0], **changed}]})
     assert_told_apart(suite)
     assert grid_summary(suite).startswith(f"{len(suite.cells)} cells = 3 strategies x {len(suite.cells) // 3} workload")

@@ -131,6 +131,14 @@ STATEFUL: dict[str, dict[str, Any]] = {
         "correction": {"kind": "scaffold", "of": "gradient"},
     },
     "FDA-Opt": {"kind": "fdaopt", "monitor": {"kind": "linear"}, "every": 1, "most": 4, "server": AVERAGE},
+    "StreamingDiLoCo": {
+        "kind": "streaming-diloco",
+        "local_steps": 4,
+        "fragments": 2,
+        "delay": 1,
+        "merge": 0.5,
+        "server": {"kind": "nesterov", "lr": 0.7, "momentum": 0.9},
+    },
     "Lagged": {"kind": "fda", "theta": 0.01, "monitor": {"kind": "naive"}, "every": 1, "server": AVERAGE, "lag": 2},
 }
 """What keeps rows of each worker, or a state of what decides when to synchronize."""
