@@ -121,11 +121,13 @@ class ResultsView:
             ResultError: no cell matches, or several do; the message lists them.
             UsageError: the words contain `and`, `or` or `not` and cannot be parsed.
         """
-        found, results = find_cell(self.cells, words.split(), self._place), self.results
-        run = results.runs[results.runs["cell_id"] == found.id].iloc[0]
+        results = self.results
+        cells = {locked.id: Cell.from_lock(locked) for locked in results.lock.cell}
+        found = find_cell(cells, words.split(), self._place)
+        run = results.runs[results.runs["cell_id"] == found].iloc[0]
         names = ("hits", "evals", "ledger", "rounds", "trace", "partition")
-        hits, evals, ledger, rounds, trace, partition = (_rows_of(getattr(results, name), found.id) for name in names)
-        return CellView(found, results.records.get(found.id), run, hits, evals, ledger, rounds, trace, partition)
+        hits, evals, ledger, rounds, trace, partition = (_rows_of(getattr(results, name), found) for name in names)
+        return CellView(cells[found], results.records.get(found), run, hits, evals, ledger, rounds, trace, partition)
 
     def plot(self, name: str) -> Figure:
         """Draw a figure of the report.

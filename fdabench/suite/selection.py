@@ -5,7 +5,7 @@ title, id or kind of strategy contains it, in upper or lower case.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fdabench.errors import ResultError, UsageError, did_you_mean
 from fdabench.formatting import truncate_list
@@ -67,11 +67,12 @@ def parse_expression(cells: Sequence[Cell], words: str) -> list[Cell]:
     return whole or found
 
 
-def find_cell(cells: Sequence[Cell], words: Sequence[str], place: str) -> Cell:
-    """Return the cell that the words select.
+def find_cell(cells: Mapping[str, Cell], words: Sequence[str], place: str) -> str:
+    """Return the id of the cell that the words select.
 
     Args:
-        cells: to select from.
+        cells: to select from, by the id in the lock, which names their folder. Another version of fdabench may have
+            computed it.
         words: the id of a cell, the beginning of its id, or words of its title.
         place: the results folder, for messages.
 
@@ -80,20 +81,22 @@ def find_cell(cells: Sequence[Cell], words: Sequence[str], place: str) -> Cell:
         UsageError: the words cannot be parsed.
     """
     if len(words) == 1 and len(words[0]) >= LEAST_LETTERS:
-        matches = [cell for cell in cells if cell.id.startswith(words[0])]
+        matches = [cell_id for cell_id in cells if cell_id.startswith(words[0])]
         if len(matches) == 1:
             return matches[0]
     text = " ".join(words)
-    selected = parse_expression(cells, text)
+    selected = parse_expression(list(cells.values()), text)
     if not selected:
-        unknown = [word for word in text.split() if not any(word.casefold() in selection_text(cell) for cell in cells)]
-        known = {word for cell in cells for word in [*cell.title.split(), cell.id]}
+        unknown = [
+            word for word in text.split() if not any(word.casefold() in selection_text(cell) for cell in cells.values())
+        ]
+        known = {word for cell in cells.values() for word in cell.title.split()} | set(cells)
         raise ResultError(f"{place}: no cell matches {text!r}{did_you_mean(unknown[0], known) if unknown else ''}")
     if len(selected) > 1:
         lines = [f"  {cell.id}  {cell.title}" for cell in selected]
         listed = "\n".join(truncate_list(lines, MOST_LISTED, "  and {} more"))
         raise ResultError(f"{place}: {len(selected)} cells match {text!r}; give more words, or an id:\n{listed}")
-    return selected[0]
+    return next(cell_id for cell_id, cell in cells.items() if cell is selected[0])
 
 
 def selection_text(cell: Cell) -> str:

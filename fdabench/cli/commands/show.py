@@ -61,8 +61,8 @@ def _print_hint(folder: Path) -> None:
 
 def _show_cell(store: ResultsFolder, words: Sequence[str], form: str) -> None:
     lock = store.read_lock()
-    cells = [Cell.from_lock(locked) for locked in lock.cell]
-    results = read_cell_results(store, lock, find_cell(cells, words, store.root.as_posix()).id)
+    cells = {locked.id: Cell.from_lock(locked) for locked in lock.cell}
+    results = read_cell_results(store, lock, find_cell(cells, words, store.root.as_posix()))
     if form == "json":
         print_data(cell_record(results))
     elif form in ("csv", "markdown"):
