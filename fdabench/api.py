@@ -64,6 +64,7 @@ from fdabench.experiment.status import cell_statuses
 from fdabench.hyperparameters import Count, Decay, NonNegative, PositiveFloat, Seed, Steps, Threshold
 from fdabench.models.base import ModelSpec
 from fdabench.optimizers.base import AtSync, LocalOptimizer, LRSchedule
+from fdabench.own_loop.record import RunDescription
 from fdabench.partitions.base import Partition
 from fdabench.results.cell_record import CellRecord
 from fdabench.results.folder import ResultsFolder
@@ -134,6 +135,7 @@ __all__ = [  # noqa: RUF022  by group
     "Idle",
     "LoadedSuite",
     "Results",
+    "RunDescription",
     "SuiteLock",
     "conclusion",
     "load_results",

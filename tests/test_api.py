@@ -21,9 +21,10 @@ AtSync Average Cell CellConfig CellFinished CellProgress CellRecord CellStarted 
 ComponentConfig ComponentInfo CorrectedGradients Correction CorrectionUpdate Count DatasetSpec DatasetTensors Decay
 Decision Event FdabenchError FileBackedDatasetSpec HasSyncRule HasTrafficForecast Idle LRSchedule LoadedSuite
 LocalOptimizer MeansForecast ModelSpec Monitor NonNegative NotComparedError Partition PartitionError PlannedRun
-PluginError PositiveFloat Reply ResultError Results Round RoundInfo Seed ServerOptimizer StepContext StepResult Steps
-Strategy SuiteError SuiteLock SyncRule TensorSlice Threshold TrafficForecast Trigger UsageError WorkloadError conclusion
-initial_round is_period_end load_results read_suite row_dots row_squared_norms run_suite synchronize
+PluginError PositiveFloat Reply ResultError Results Round RoundInfo RunDescription Seed ServerOptimizer StepContext
+StepResult Steps Strategy SuiteError SuiteLock SyncRule TensorSlice Threshold TrafficForecast Trigger UsageError
+WorkloadError conclusion initial_round is_period_end load_results read_suite row_dots row_squared_norms run_suite
+synchronize
 """
 """What this version exports. To remove or rename one of these breaks other people's programs."""
 

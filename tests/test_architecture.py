@@ -68,7 +68,7 @@ MAY_IMPORT = {
     "cli": "metrics run_log cell_config component_info errors hyperparameters formatting tables accounting registry "
     "datasets results analysis suite experiment planning execution report gate validation export",
     "api": "run_log cell_config component_info core datasets errors execution experiment hyperparameters "
-    "models optimizers partitions report results servers suite",
+    "models optimizers own_loop partitions report results servers suite",
     "__main__": "cli",
 }
 ONLY_IN = {  # third-party package: the packages or files that may import it

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from sklearn.datasets import load_digits
 
 from fdabench import sync
-from fdabench.own_loop.record import RunDescription
+from fdabench.api import RunDescription
 
 
 def main() -> None:
