@@ -10,7 +10,10 @@ from fdabench.formatting import format_parameter
 FindInfo = Callable[[str, str], ComponentInfo]
 """The description of a component, given its role (`strategies`, `monitors`, ...) and its kind."""
 
-_DEFAULTS: Mapping[str, Mapping[str, Scalar]] = {"dirichlet": {"shares": "per-class", "min_samples": 1}}
+_DEFAULTS: Mapping[str, Mapping[str, Scalar]] = {
+    "dirichlet": {"shares": "per-class", "min_samples": 1},
+    "natural": {"workers": "group", "min_samples": 1},
+}
 """Default values of partitions, which a name omits."""
 
 
@@ -50,6 +53,8 @@ def partition_name(table: Mapping[str, TableValue]) -> str:
 
     >>> partition_name({"kind": "dirichlet", "alpha": 0.1, "shares": "per-worker"})
     'dirichlet(0.1, per-worker)'
+    >>> partition_name({"kind": "natural", "workers": "group", "min_samples": 1})
+    'natural'
     """
     kind = str(table["kind"])
     values = [(key, value) for key, value in table.items() if key != "kind"]
