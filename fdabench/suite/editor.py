@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from fdabench.registry.registry import BUILT_IN, Registry
 from fdabench.suite.key_descriptions import description_of
+from fdabench.suite.own_components import dataset_table, model_table
 from fdabench.suite.schema import Exclude, Suite, strategy_table, workload_table
 
 Schema = dict[str, Any]
@@ -32,6 +33,7 @@ def suite_json_schema(registry: Registry = BUILT_IN) -> Schema:
         "strategy": [TypeAdapter(strategy_table(kind, registry)).json_schema() for kind in registry.strategies],
         "exclude": [TypeAdapter(Exclude).json_schema()],
     }
+    _add_own_tables(tables["workload"][0], registry)
     for key, variants in tables.items():
         for variant in variants:
             schema.setdefault("$defs", {}).update(
@@ -40,6 +42,17 @@ def suite_json_schema(registry: Registry = BUILT_IN) -> Schema:
         schema["properties"][key]["items"] = {"anyOf": [_or_lists(variant) for variant in variants]}
     described: Schema = _described(schema)
     return described
+
+
+def _add_own_tables(workload: Schema, registry: Registry) -> None:
+    """Let `dataset` and `model` of a workload also be tables that describe a user's data or model, in place."""
+    datasets = [dataset_table(kind, registry) for kind in registry.formats]
+    models = [model_table(kind, registry) for kind in registry.model_sources]
+    for key, kinds in (("dataset", datasets), ("model", models)):
+        own = [TypeAdapter(kind).json_schema() for kind in kinds]
+        for table in own:
+            workload.setdefault("$defs", {}).update(table.pop("$defs", {}))
+        workload["properties"][key] = {"anyOf": [workload["properties"][key], *map(_or_lists, own)]}
 
 
 def _described(node: Any) -> Any:

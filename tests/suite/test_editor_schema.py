@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fdabench.errors import did_you_mean
+from fdabench.registry.registry import BUILT_IN
 from fdabench.suite.editor import suite_json_schema
 from fdabench.suite.synonyms import KEYS_OF_OTHER_TOOLS, suggest_replacement
 
@@ -61,3 +62,12 @@ def test_an_editor_has_a_description_of_every_key() -> None:
     assert [where for where, key in found.items() if not key.get("description", "").strip()] == []
     left_over = [where for where, key in found.items() if key["description"].startswith("A key of ")]
     assert left_over == [], "what only plug-ins' own keys have"
+
+
+def test_an_editor_knows_the_tables_of_own_data_and_models() -> None:
+    workload = suite_json_schema()["properties"]["workload"]["items"]["anyOf"][0]["properties"]
+    for key, kinds in (("dataset", BUILT_IN.formats), ("model", BUILT_IN.model_sources)):
+        # a name, or a table of one kind; each also in a list
+        allowed = workload[key]["anyOf"][0]["anyOf"]
+        assert "digits" in str(allowed[0]) or "mlp" in str(allowed[0])
+        assert [table["properties"]["kind"]["const"] for table in allowed[1:]] == list(kinds)
