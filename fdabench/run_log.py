@@ -2,7 +2,8 @@
 
 Modules log to `logging.getLogger(__name__)`, below the logger `fdabench`. A program that imports fdabench sees nothing
 of it unless it configures logging. `fdabench run` and `api.run_suite` write records of level INFO and above to the
-file. A record about a cell has its id: `logger.info("resumed from step %d", step, extra={"cell": cell_id})`.
+file, and `fdabench run -v` prints what all processes write there. A record about a cell has its id:
+`logger.info("resumed from step %d", step, extra={"cell": cell_id})`.
 """
 
 import logging
@@ -47,6 +48,34 @@ def rotate(folder: Path) -> None:
     except OSError:
         # there is none, or the folder cannot be written: the run says so where it matters
         return
+
+
+class LogFollower:
+    """Reads the lines that the processes of a run append to its log, as `tail -f` does.
+
+    Lines that the file already has are not read.
+
+    Args:
+        folder: the results folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path, self._rest = folder / FILE_NAME, b""
+        self._offset = self._path.stat().st_size if self._path.is_file() and not self._path.is_symlink() else 0
+
+    def new_lines(self) -> list[str]:
+        """Return the complete lines that were appended since the last call; none if the file cannot be read."""
+        try:
+            if self._path.is_symlink():
+                return []
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except OSError:
+            return []
+        self._offset += len(content)
+        *lines, self._rest = (self._rest + content).split(b"\n")
+        return [line.decode(errors="replace") for line in lines]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fdabench.results.folder import ResultsFolder
-from fdabench.run_log import FILE_NAME, MAX_BYTES, rotate, run_log
+from fdabench.run_log import FILE_NAME, MAX_BYTES, LogFollower, rotate, run_log
 from support.suites import SYNCHRONOUS, digits_suite
 
 LINE = re.compile(r"[\d-]+ [\d:,]+ [A-Z]+ +pid=\d+ rank=\d+ cell=[0-9a-f-]+ fdabench[\w.]*: .+")
@@ -38,6 +38,37 @@ def logger() -> logging.Logger:
 def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "fdabench", "run", "tiny.toml", "-o", "out", "--device", "cpu", "-q", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_verbose_prints_the_log_of_all_processes(tmp_path: Path) -> None:
+    suite = digits_suite([SYNCHRONOUS], name="tiny", steps=6, every_steps=3, targets=None)
+    (tmp_path / "tiny.toml").write_text(suite)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / FILE_NAME).write_text("a line of an earlier run\n")
+    command = [sys.executable, "-m", "fdabench", "run", "tiny.toml", "-o", "out", "--device", "cpu", "-v"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert said.returncode == 0, said.stderr
+    logged = (tmp_path / "out" / FILE_NAME).read_text().splitlines()
+    printed = [line for line in said.stderr.splitlines() if LINE.fullmatch(line)]
+    assert logged[1:][: len(printed)] == printed
+    assert any(": started" in line for line in printed)
+
+
+def test_a_follower_reads_whole_lines_once(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    path.write_text("before\n")
+    log = LogFollower(tmp_path)
+    with path.open("a") as file:
+        file.write("one\ntw")
+    assert log.new_lines() == ["one"]
+    assert log.new_lines() == []
+    with path.open("a") as file:
+        file.write("o\n")
+    assert log.new_lines() == ["two"]
+    path.unlink()
+    assert log.new_lines() == []
+    path.symlink_to("/etc/hostname")
+    assert LogFollower(tmp_path).new_lines() == []
 
 
 def test_a_run_logs_what_happens_to_each_cell(tmp_path: Path) -> None:

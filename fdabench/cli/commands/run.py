@@ -32,7 +32,7 @@ from fdabench.results.cell_record import FAILURE_STATES
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load, write_derived
 from fdabench.results.suite_lock import SuiteLock
-from fdabench.run_log import rotate, run_log
+from fdabench.run_log import LogFollower, rotate, run_log
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import LoadedSuite
 from fdabench.suite.selection import select
@@ -151,13 +151,14 @@ def _run_suite(
         reporter.print_line(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
         reporter.print_line(f" {summarize(statuses)}")
         rotate(store.root)
+        log = LogFollower(store.root) if request.verbosity is Verbosity.VERBOSE else None
         with (
             run_log(store.root if to_run else None),
             capture_signals(stop),
             closing(run_cells(to_run, context, backend, stop.is_requested, previous_attempts)) as events,
         ):
             logger.info("%s: %d of %d cells to run: %s", suite.suite.name, len(to_run), len(selected), suite.source)
-            ended = _handle_events(events, reporter, ProgressNotes(store), stop, request.selection.fail_fast)
+            ended = _handle_events(events, reporter, ProgressNotes(store), stop, request.selection.fail_fast, log)
     results = load(store.root)
     write_derived(results)
     conclude(results)
@@ -187,9 +188,16 @@ def _is_to_run(each: CellStatus, selection: SelectionOptions) -> bool:
 
 
 def _handle_events(
-    events: Iterable[Event], reporter: ProgressReporter, notes: ProgressNotes, stop: StopRequest, fail_fast: bool
+    events: Iterable[Event],
+    reporter: ProgressReporter,
+    notes: ProgressNotes,
+    stop: StopRequest,
+    fail_fast: bool,
+    log: LogFollower | None,
 ) -> list[str]:
     """Pass the events of the run to the log, to the reporter and to the notes, and request a stop for `--fail-fast`.
+
+    The lines of `log`, which all processes of the run write, are printed.
 
     Returns:
         The states of the cells that ended, without interrupted ones.
@@ -206,6 +214,8 @@ def _handle_events(
         if stop.is_requested() and not stopping:
             reporter.print_line("stopping: running cells stop at their next step; a second Ctrl-C stops at once")
             stopping = True
+        for line in log.new_lines() if log is not None else ():
+            reporter.print_line(line)
     return ended
 
 

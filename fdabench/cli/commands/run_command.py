@@ -164,7 +164,7 @@ def run(
         bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print only failures and the conclusion.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Also print a line for every evaluation.")
+        bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Also print all evaluations and the log.")
     ] = False,
     output_format: OutputFormat = Format.auto,
 ) -> None:
