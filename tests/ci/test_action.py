@@ -1,4 +1,4 @@
-"""`action.yml` and the issue templates: valid by the schemas of GitHub, and the steps do what they say."""
+"""`action.yml`: valid by the schema of GitHub, and its steps do what they say."""
 
 import os
 import subprocess
