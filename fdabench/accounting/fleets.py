@@ -24,8 +24,8 @@ import numpy as np
 import pandas as pd
 
 from fdabench.accounting.costs import EvalPoint, collective_costs, counts_up_to
-from fdabench.accounting.network_time import NETWORKS, sequential_messages
-from fdabench.accounting.step_time import Constant, Exponential, Floats, Lognormal, StepTime, worker_speeds
+from fdabench.accounting.network_time import sequential_messages
+from fdabench.accounting.step_time import Exponential, Floats, Lognormal, StepTime, worker_speeds
 
 _BLOCK = 1 << 18
 """Step times that are drawn at once. A longer run needs no more memory."""
@@ -220,14 +220,6 @@ def _with_overlap(schedule: _Schedule, segments: Iterator[Floats]) -> tuple[floa
                 links_free = max(float(np.max(clock_K)), links_free) + schedule.barriers[step]
                 clock_K = np.full_like(clock_K, links_free)
     return float(np.max(clock_K)), computed
-
-
-def networks_as_fleets() -> Mapping[str, Fleet]:
-    """Return the built-in networks with equal machines, whose times are those of `accounting.network_time`."""
-    return {
-        name: Fleet(Constant(), Links((network.bandwidth,), (network.latency,), network.shared), about=network.about)
-        for name, network in NETWORKS.items()
-    }
 
 
 _DATACENTER = Links((10e9,), (50e-6,))

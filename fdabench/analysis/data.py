@@ -114,23 +114,28 @@ class ReportData:
 
     @cached_property
     def demands(self) -> pd.DataFrame:
-        """The rows of `at_workload_target` that reached the target, with the columns `demand` and `step_s`.
+        """The rows of `at_workload_target` that reached the target, with `demand`, `step_s` and `after_sync`.
 
-        `demand` is the communication and computation up to the target, and `step_s` the seconds of a local step on this
-        machine. That time is the median over the workload's cells of the simulation's time for the step of one worker,
-        including evaluations. It is cached, because several tables and figures use it.
+        `demand` is the communication and computation up to the evaluation that reached it, whose time is `step` and
+        `after_sync`. `step_s` is the seconds of a local step on this machine: the median over the workload's cells of
+        the simulation's time for the step of one worker, including evaluations. The frame is cached, because several
+        tables and figures use it.
         """
         hits = self.at_workload_target[self.at_workload_target["reached"].astype(bool)]
         rates = self.finished.groupby(WORKLOAD)["worker_steps_per_s"].median()
         of_hits = rates.reindex(pd.MultiIndex.from_frame(hits[WORKLOAD])).to_numpy(float)
-        return hits.assign(demand=self._demands(hits), step_s=1 / of_hits)
+        timed = hits.assign(step_s=1 / of_hits, after_sync=False, demand=None)
+        if hits.empty:
+            # empty columns have the type object, which cannot be merged with whole numbers
+            return timed
+        moments = self.evals[["cell_id", "step", "after_sync"]]
+        timed["after_sync"] = hits[["cell_id", "step"]].merge(moments, how="left")["after_sync"].to_numpy()
+        timed["demand"] = self._demands(timed)
+        return timed
 
     def _demands(self, hits: pd.DataFrame) -> "pd.Series":
-        if hits.empty:
-            return pd.Series(dtype=object)
         ledgers = {str(cell): mine for cell, mine in self.ledger.groupby("cell_id")}
-        moments = self.evals[["cell_id", "step", "after_sync"]]
-        asked = hits[["cell_id", "step", "workers", "suite"]].merge(moments, on=["cell_id", "step"], how="left")
+        asked = hits[["cell_id", "step", "workers", "suite", "after_sync"]]
         found = [
             demand_at(ledgers[cell], EvalPoint(int(step), bool(after)), int(workers), self.locks[suite].convention)
             for cell, step, workers, suite, after in asked.itertuples(index=False)

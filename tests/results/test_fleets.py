@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from fdabench.accounting.costs import CONVENTIONS, EvalPoint
-from fdabench.accounting.fleets import FLEETS, Fleet, Links, fleet_time, networks_as_fleets
+from fdabench.accounting.fleets import FLEETS, Fleet, Links, fleet_time
 from fdabench.accounting.network_time import NETWORKS, demand_at
 from fdabench.accounting.step_time import Constant, Exponential, Lognormal, Pareto, StepTime, Trace
 from fdabench.errors import ResultError, UsageError
@@ -45,7 +45,9 @@ FDA = ledger_of(("initial", 0, 0, 1, 1000, 0), ("state", 1, 40, 40, 8, 0), ("mod
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("point", [EvalPoint(7), EvalPoint(7, after_sync=True), EvalPoint(30)])
 def test_equal_machines_take_the_time_of_the_network(name: str, convention: str, point: EvalPoint) -> None:
-    found = fleet_time(FDA, point, 5, convention, networks_as_fleets()[name], 0.02, seed=0)
+    network = NETWORKS[name]
+    fleet = Fleet(Constant(), Links((network.bandwidth,), (network.latency,), network.shared))
+    found = fleet_time(FDA, point, 5, convention, fleet, 0.02, seed=0)
     expected = demand_at(FDA, point, 5, convention).seconds_on(NETWORKS[name], 0.02)
     assert found.total == pytest.approx(expected, rel=1e-12)
     assert found.compute == pytest.approx(0.02 * point.step)

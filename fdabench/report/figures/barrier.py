@@ -2,15 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from itertools import cycle
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from fdabench.accounting.costs import EvalPoint
 from fdabench.accounting.fleets import Fleet, FleetTime, Links, fleet_time
@@ -18,8 +15,9 @@ from fdabench.accounting.step_time import Lognormal
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.headline import labels_in_order
 from fdabench.report.figures.canvas import Key, legend, line_keys, marker, panel_title, panels
+from fdabench.report.figures.crossover import EDGE, Paint, bandwidth_axis, region_paints, region_patch
 from fdabench.report.figures.plot import FigureSpec, truncation_note
-from fdabench.style.contrast import blend
+from fdabench.report.tables.times import demand_of, median_row
 
 BARRIER_TITLE = "What the barrier costs"
 JITTER_TITLE = "What is fastest where machines vary"
@@ -31,9 +29,6 @@ BANDWIDTHS = np.logspace(6, 11, 101)
 LATENCY = 1e-3
 """Seconds of one way in the map, which has no axis left for it."""
 _FREE = Links((math.inf,))
-_EDGE = "#555555"
-_HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "ooo", "|||")
-_SPEEDS = {1e6: "1 Mbit/s", 1e7: "10 Mbit/s", 1e8: "100 Mbit/s", 1e9: "1 Gbit/s", 1e10: "10 Gbit/s", 1e11: "100 Gbit/s"}
 
 Curve = npt.NDArray[np.float64]
 
@@ -52,10 +47,9 @@ def jitter_curves(data: ReportData, group: pd.DataFrame) -> dict[str, Curve]:
 
 
 def _curve(data: ReportData, mine: pd.DataFrame) -> Curve:
-    row = mine.iloc[np.argsort([demand.wire_bytes for demand in mine["demand"]])[len(mine) // 2]]
+    row = median_row(mine)
     cell, suite = str(row["cell_id"]), str(row["suite"])
-    evals = data.evals[(data.evals["cell_id"] == cell) & (data.evals["step"] == row["step"])]
-    instant = EvalPoint(int(row["step"]), bool(evals["after_sync"].iloc[0]))
+    instant = EvalPoint(int(row["step"]), bool(row["after_sync"]))
     ledger = data.ledger[data.ledger["cell_id"] == cell]
     convention, workers, seed = data.locks[suite].convention, int(row["workers"]), int(row["seed"])
 
@@ -99,18 +93,12 @@ def draw_jitter(data: ReportData) -> Figure | None:
         return None
     figure, axes = panels(len(groups), JITTER_TITLE, 4.5, 3.0, columns=2)
     maps = [fastest_by_jitter(data, group) for _, group in groups]
-    winners = [label for label in data.labels if any(label in found for found in maps)]
-    patches: Mapping[str, Patch] = {
-        label: Patch(
-            facecolor=blend(data.looks[label].color, "white", 0.6), hatch=hatch, edgecolor=_EDGE, linewidth=0.7
-        )
-        for label, hatch in zip(winners, cycle(_HATCHES), strict=False)
-    }
+    paints = region_paints(data, {label for found in maps for label in found})
     for panel, (workload, group), found in zip(axes, groups, maps, strict=True):
-        _map(panel, found, patches)
+        _map(panel, found, paints)
         panel_title(panel, data, workload)
         panel.set_ylabel(f"jitter, sigma (to {group['target_name'].iloc[0]})")
-    keys: list[Key] = [(patch, label) for label, patch in patches.items()]
+    keys: list[Key] = [(region_patch(paint), label) for label, paint in paints.items()]
     legend(figure, keys)
     return figure
 
@@ -124,27 +112,20 @@ def fastest_by_jitter(data: ReportData, group: pd.DataFrame) -> dict[str, npt.ND
     """
     times = {}
     for label, curve in jitter_curves(data, group).items():
-        mine = group[group["label"] == label]
-        row = mine.iloc[np.argsort([demand.wire_bytes for demand in mine["demand"]])[len(mine) // 2]]
-        demand, step_s = row["demand"], float(row["step_s"])
+        demand, step_s = demand_of(group[group["label"] == label])
         links = demand.seconds(BANDWIDTHS[None, :], LATENCY, 0.0)
         times[label] = demand.steps * step_s * np.interp(_ROWS, SIGMAS, curve)[:, None] + links
     best = np.argmin(np.stack(list(times.values())), axis=0)
     return {label: best == at for at, label in enumerate(times) if (best == at).any()}
 
 
-def _map(axes: Axes, found: Mapping[str, npt.NDArray[np.bool_]], patches: Mapping[str, Patch]) -> None:
+def _map(axes: Axes, found: Mapping[str, npt.NDArray[np.bool_]], paints: Mapping[str, Paint]) -> None:
     axes.set_xscale("log")
     for label, region in found.items():
-        patch = patches[label]
-        color, hatch = patch.get_facecolor(), patch.get_hatch() or ""
+        color, hatch = paints[label]
         area = axes.contourf(BANDWIDTHS, _ROWS, region, levels=[0.5, 1.5], colors=[color], hatches=[hatch])
-        area.set(edgecolor=_EDGE, linewidth=0.7)
-    axes.xaxis.set_major_locator(FixedLocator(list(_SPEEDS)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _SPEEDS.get(float(f"{value:.0e}"), "")))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.tick_params(axis="x", rotation=30)
-    axes.set_xlabel("bandwidth of each worker's link")
+        area.set(edgecolor=EDGE, linewidth=0.7)
+    bandwidth_axis(axes)
 
 
 def caption_barrier(data: ReportData) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -30,7 +31,7 @@ LATENCIES = np.logspace(-6, -0.5, 111)
 _MIDDLE = 3e9
 # half of the size of a name, in grid points of the map: columns for each letter, and rows
 _COLUMNS, _ROWS = 1.15, 4
-_EDGE = "#555555"
+EDGE = "#555555"
 _TIE_PAINT = (1.0, 1.0, 1.0, 0.75)
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "ooo", "|||")
 _SPEEDS = {1e6: "1 Mbit/s", 1e7: "10 Mbit/s", 1e8: "100 Mbit/s", 1e9: "1 Gbit/s", 1e10: "10 Gbit/s", 1e11: "100 Gbit/s"}
@@ -50,13 +51,13 @@ def draw_crossover(data: ReportData) -> Figure | None:
     shown = several[:MOST_WORKLOADS]
     figure, axes = panels(len(shown), TITLE, 4.5, 3.3, columns=2)
     maps = [fastest_regions(group) for _, group in shown]
-    paints = _paints(data, {label for found in maps for label in found})
+    paints = region_paints(data, {label for found in maps for label in found})
     for panel, (pair, group), found in zip(axes, shown, maps, strict=True):
         _panel(panel, data, group, {label: (region, paints[label]) for label, region in found.items()})
         panel_title(panel, data, (str(pair[0]), str(pair[1])))
-    keys: list[Key] = [(_patch(paint), label) for label, paint in paints.items()]
+    keys: list[Key] = [(region_patch(paint), label) for label, paint in paints.items()]
     if any(ties(group).any() for _, group in shown):
-        tie = Patch(facecolor=_TIE_PAINT, edgecolor=_EDGE, linestyle="--", linewidth=0.7)
+        tie = Patch(facecolor=_TIE_PAINT, edgecolor=EDGE, linestyle="--", linewidth=0.7)
         keys.append((tie, f"the second is within {100 * TIE:.0f} % of the fastest"))
     legend(figure, keys)
     return figure
@@ -101,20 +102,16 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, found: Mapping[str
     free = ~_taken(named)
     for region, (color, hatch) in found.values():
         area = axes.contourf(BANDWIDTHS, LATENCIES, region, levels=[0.5, 1.5], colors=[color], hatches=[hatch])
-        area.set(edgecolor=_EDGE, linewidth=0.7)
+        area.set(edgecolor=EDGE, linewidth=0.7)
     close = ties(group)
     if close.any():
         border = axes.contourf(BANDWIDTHS, LATENCIES, close, levels=[0.5, 1.5], colors=[_TIE_PAINT])
-        border.set(edgecolor=_EDGE, linewidth=0.7, linestyle="--")
+        border.set(edgecolor=EDGE, linewidth=0.7, linestyle="--")
     for label, (region, _) in found.items():
         _label(axes, region & free & ~close, label)
     _dots(axes, named)
-    for axis, names in ((axes.xaxis, _SPEEDS), (axes.yaxis, _TIMES)):
-        axis.set_major_locator(FixedLocator(list(names)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _, names=names: names.get(float(f"{value:.0e}"), "")))
-        axis.set_minor_locator(NullLocator())
-    axes.tick_params(axis="x", rotation=30)
-    axes.set_xlabel("bandwidth of each worker's link")
+    _named_ticks(axes.yaxis, _TIMES)
+    bandwidth_axis(axes)
     axes.set_ylabel(f"latency, one way (to {group['target_name'].iloc[0]})")
 
 
@@ -137,7 +134,7 @@ def _label(axes: Axes, free: Region, label: str) -> None:
         text.set_bbox({"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1})
 
 
-def _paints(data: ReportData, winners: Set[str]) -> dict[str, Paint]:
+def region_paints(data: ReportData, winners: Set[str]) -> dict[str, Paint]:
     """The color and the hatch of each winner's region.
 
     Colors are pale, so that text on them is legible. Hatches distinguish the regions, because pale colors are similar.
@@ -149,9 +146,9 @@ def _paints(data: ReportData, winners: Set[str]) -> dict[str, Paint]:
     }
 
 
-def _patch(paint: Paint) -> Patch:
+def region_patch(paint: Paint) -> Patch:
     color, hatch = paint
-    return Patch(facecolor=color, hatch=hatch, edgecolor=_EDGE, linewidth=0.7)
+    return Patch(facecolor=color, hatch=hatch, edgecolor=EDGE, linewidth=0.7)
 
 
 def _named(data: ReportData, group: pd.DataFrame) -> list[tuple[str, float, float]]:
@@ -162,6 +159,19 @@ def _named(data: ReportData, group: pd.DataFrame) -> list[tuple[str, float, floa
         for name, network in networks_of(data, suite).items()
     ]
     return [each for each in found if BANDWIDTHS[0] <= each[1] <= BANDWIDTHS[-1] and each[2] <= LATENCIES[-1]]
+
+
+def bandwidth_axis(axes: Axes) -> None:
+    """Label the x axis, which has the bandwidth of each worker's link on a log scale."""
+    _named_ticks(axes.xaxis, _SPEEDS)
+    axes.tick_params(axis="x", rotation=30)
+    axes.set_xlabel("bandwidth of each worker's link")
+
+
+def _named_ticks(axis: Axis, names: Mapping[float, str]) -> None:
+    axis.set_major_locator(FixedLocator(list(names)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: names.get(float(f"{value:.0e}"), "")))
+    axis.set_minor_locator(NullLocator())
 
 
 def _dots(axes: Axes, named: list[tuple[str, float, float]]) -> None:

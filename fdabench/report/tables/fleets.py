@@ -20,13 +20,11 @@ def fleets_frame(data: ReportData) -> pd.DataFrame:
     The shares of computation, waiting and communication are means over the seeds.
     """
     ledgers = {str(cell): mine for cell, mine in data.ledger.groupby("cell_id")}
-    moments = data.evals[["cell_id", "step", "after_sync"]]
     rows: list[dict[str, Any]] = []
     for (suite, workload, label), mine in data.demands.groupby([*WORKLOAD, "label"], sort=False):
-        found = mine.merge(moments, on=["cell_id", "step"], how="left")
         for name, fleet in data.fleets[str(suite)].items():
             convention = data.locks[str(suite)].convention
-            cells = (found[key] for key in ("cell_id", "step", "after_sync", "workers", "step_s", "seed"))
+            cells = (mine[key] for key in ("cell_id", "step", "after_sync", "workers", "step_s", "seed"))
             times = [
                 fleet_time(
                     ledgers[str(cell)],

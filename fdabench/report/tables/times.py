@@ -134,11 +134,17 @@ def _note(data: ReportData, times: pd.DataFrame) -> str:
     )
 
 
+def median_row(frame: pd.DataFrame) -> "pd.Series":
+    """Return the row of the cell with the median number of bytes; argument as in `demand_of`."""
+    row: pd.Series = frame.iloc[np.argsort([demand.wire_bytes for demand in frame["demand"]])[len(frame) // 2]]
+    return row
+
+
 def demand_of(frame: pd.DataFrame) -> tuple[CommunicationDemand, float]:
     """Return the communication of the cell with the median number of bytes, and the seconds of its local step.
 
     Args:
         frame: rows of `data.demands`, one for each seed.
     """
-    middle = frame.iloc[np.argsort([demand.wire_bytes for demand in frame["demand"]])[len(frame) // 2]]
+    middle = median_row(frame)
     return middle["demand"], float(middle["step_s"])
