@@ -15,7 +15,7 @@ from fdabench.cli.commands.run_command import run
 from fdabench.cli.commands.setup import doctor, init, merge, plan
 from fdabench.cli.exit_codes import run_app, with_exit_codes
 from fdabench.cli.help import ABOUT, GATE, LOOK, RUN, Command, Group, example
-from fdabench.cli.options import Format, OutputFormat, ResultsDir, SuiteFile
+from fdabench.cli.options import Chosen, Format, OutputFormat, ResultsDir, SuiteFile
 from fdabench.errors import did_you_mean
 
 app = typer.Typer(
@@ -201,6 +201,51 @@ def compare(
 
 
 @with_exit_codes
+def advise(
+    results: Annotated[
+        Path, typer.Option("--from", metavar="RESULTS", help="A results folder; required.", show_default=False)
+    ],
+    parameters: Annotated[
+        str,
+        typer.Option("--parameters", metavar="N", help="Of your model, such as 125M; required.", show_default=False),
+    ],
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="K", help="Workers that train; required.", show_default=False)
+    ],
+    network: Annotated[
+        str | None,
+        typer.Option("--network", metavar="NAME", help="A name of `list networks`.  [default: the links of --fleet]"),
+    ] = None,
+    fleet: Annotated[
+        str | None,
+        typer.Option(
+            "--fleet",
+            metavar="NAME|FILE",
+            help="A name of `list fleets`, or a fleet file.  [default: workers of equal speed]",
+        ),
+    ] = None,
+    step_ms: Annotated[
+        float, typer.Option("--step-ms", metavar="MS", help="Mean milliseconds of a local step.")
+    ] = 100.0,
+    steps: Annotated[
+        int, typer.Option("--steps", metavar="N", help="Steps that the reference needs in your training.")
+    ] = 10_000,
+    chosen: Chosen = None,
+    output_format: OutputFormat = Format.auto,
+) -> None:
+    """Recommend a strategy for your model, workers and network.
+
+    The command estimates the time and the bytes of each strategy of the results in your training. Only what was
+    measured is taken over: how many steps a strategy needs, and how often it synchronizes. -k selects cells that
+    resemble your workload.
+    """
+    from fdabench.cli.commands.advise import AdviseRequest, print_advice
+
+    request = AdviseRequest(results, parameters, workers, network, fleet, step_ms, steps, chosen)
+    print_advice(request, output_format.value)
+
+
+@with_exit_codes
 def list_(
     what: Annotated[Listed, typer.Argument(parser=_parse_listed, metavar="WHAT", help=_ALL_LISTED, show_default=False)],
     suite: Annotated[
@@ -267,6 +312,11 @@ app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench show res
 app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench report results/quickstart"))(report)
 app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench export results/quickstart --to csv"))(export)
 app.command(cls=Command, rich_help_panel=LOOK, epilog=example("fdabench compare results/before results/after"))(compare)
+app.command(
+    cls=Command,
+    rich_help_panel=LOOK,
+    epilog=example("fdabench advise --from results/cifar --parameters 125M --workers 16 --network wan-100Mbps-40ms"),
+)(advise)
 app.command(
     cls=Command,
     rich_help_panel=GATE,

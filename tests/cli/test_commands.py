@@ -60,6 +60,7 @@ def test_the_version_is_printed(here: InProcess) -> None:
 def test_the_commands_are_those_of_the_contract() -> None:
     look = ["compare", "report", "show", "status"]
     others = [
+        "advise",
         "baseline",
         "check",
         "cite",

@@ -1,0 +1,166 @@
+"""`fdabench advise`: at the measured size estimates equal the report's; elsewhere they follow closed forms."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fdabench.accounting.fleets import Fleet, Links
+from fdabench.accounting.network_time import NETWORKS
+from fdabench.accounting.step_time import Constant, Lognormal
+from fdabench.analysis.data import ReportData, combine_results
+from fdabench.cli.commands.advise import parse_parameters
+from fdabench.cli.main import app
+from fdabench.errors import ResultError
+from fdabench.notebook import load as load_view
+from fdabench.planning.advice import Advice, Deployment, advise
+from fdabench.results.load import load
+from support.digits_results import FULL, write
+
+FAST = Fleet(Constant(), Links((1e15,)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("advice") / "results"
+    write(root, replace(FULL, targets=(0.9,)))
+    return root
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> ReportData:
+    return combine_results([load(folder)])
+
+
+def measured(data: ReportData, fleet: Fleet = FAST, parameters: int | None = None, step_s: float = 0.1) -> Advice:
+    """The advice for the size that was measured, or for another number of parameters."""
+    size = int(data.runs["num_parameters"].iloc[0]) if parameters is None else parameters
+    return advise(data, Deployment(size, int(data.runs["workers"].iloc[0]), fleet, step_s, 1000))
+
+
+def test_at_the_measured_size_the_ratios_of_bytes_and_steps_are_those_of_the_report(
+    data: ReportData, folder: Path
+) -> None:
+    advice, view = measured(data), load_view(folder)
+    for each in advice.estimates:
+        if each.label != advice.reference:
+            for cost, found in (("bytes", each.bytes), ("steps", each.steps)):
+                expected = view.ratio(each.label, to=advice.reference, cost=cost)  # type: ignore[arg-type]
+                assert found.bound == expected.bound
+                assert (found.mean, found.low, found.high) == pytest.approx(
+                    (expected.mean, expected.low, expected.high), rel=1e-9, nan_ok=True
+                )
+
+
+def test_where_communication_is_free_the_time_is_that_of_the_steps(data: ReportData) -> None:
+    for each in measured(data).estimates:
+        assert each.time.mean == pytest.approx(each.steps.mean, rel=1e-6, nan_ok=True)
+        assert not each.reached or each.communication == pytest.approx(0, abs=1e-6)
+
+
+def test_where_steps_are_free_the_time_is_that_of_the_bytes(data: ReportData) -> None:
+    for each in measured(data, Fleet(Constant(), Links((1e3,))), step_s=1e-9).estimates:
+        assert each.time.mean == pytest.approx(each.bytes.mean, rel=1e-3, nan_ok=True)
+
+
+def test_absolute_costs_are_those_of_the_reference_times_the_ratio(data: ReportData) -> None:
+    advice = measured(data)
+    reference = next(each for each in advice.estimates if each.label == advice.reference)
+    assert reference.seconds == pytest.approx(1000 * 0.1, rel=1e-6)
+    for each in advice.estimates:
+        if not each.time.bound:
+            assert each.seconds == pytest.approx(reference.seconds * each.time.mean, nan_ok=True)
+        else:
+            assert math.isnan(each.seconds)
+
+
+def test_a_larger_model_makes_models_dearer_and_local_states_not(data: ReportData) -> None:
+    small = {each.label: each for each in measured(data).estimates}
+    size = int(data.runs["num_parameters"].iloc[0])
+    large = {each.label: each for each in measured(data, parameters=1000 * size).estimates}
+    reference = measured(data).reference
+    assert large[reference].total_bytes == pytest.approx(1000 * small[reference].total_bytes)
+    sketch = next(label for label in large if label.startswith("Sketch"))  # 5,004 bytes of state at every step
+    assert small[sketch].total_bytes < large[sketch].total_bytes < 1000 * small[sketch].total_bytes
+
+
+def test_jitter_makes_strategies_wait_that_communicate_often(data: ReportData) -> None:
+    advice = measured(data, Fleet(Lognormal(0.6), Links((1e15,))))
+    waiting = {each.label: each.waiting for each in advice.estimates if each.reached}
+    assert waiting["FedAvg τ=50"] < waiting[advice.reference] / 3
+    assert waiting[advice.reference] > 0.3
+
+
+def test_without_a_hit_there_is_nothing_to_estimate_from(tmp_path: Path) -> None:
+    write(tmp_path / "results", replace(FULL, targets=(0.999999,)))
+    with pytest.raises(ResultError, match="no finished cell reached the headline target"):
+        measured(combine_results([load(tmp_path / "results")]))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("125M", 125_000_000), ("7b", 7 * 10**9), ("60_000", 60_000), ("1e6", 10**6), ("1.5K", 1500)],
+)
+def test_parameters_are_whole_numbers_with_units(text: str, number: int) -> None:
+    assert parse_parameters(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "M", "-3", "0.5", "nan", "1e400", "12Q", "2000B"])
+def test_other_texts_are_no_parameters(text: str) -> None:
+    assert parse_parameters(text) is None
+
+
+def invoke(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["advise", "--from", str(folder), *arguments], env={"COLUMNS": "200"})
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_command_says_what_is_fastest_and_what_was_not_measured(folder: Path) -> None:
+    code, out, err = invoke(
+        folder, "--parameters", "125M", "--workers", "16", "--network", "wan-100Mbps-40ms", "--fleet", "devices"
+    )
+    assert code == 0
+    first, second, *_ = out.splitlines()
+    assert (
+        first == "125,000,000 parameters, 16 workers, fleet devices with the links of wan-100Mbps-40ms, 100 ms a step"
+    )
+    assert "use" in second
+    assert "its bytes" in second
+    assert "not measured: 125,000,000 parameters" in err
+    assert "not measured: 16 workers" in err
+
+
+def test_programs_get_numbers_and_k_selects_cells(folder: Path) -> None:
+    arguments = (
+        "--parameters",
+        "125M",
+        "--workers",
+        "16",
+        "--network",
+        next(iter(NETWORKS)),
+        "--output-format",
+        "json",
+    )
+    code, out, _ = invoke(folder, *arguments)
+    rows = json.loads(out)
+    assert code == 0
+    assert sum(row["is_reference"] for row in rows) == 1
+    assert all(isinstance(row["bytes_ratio"], float | None) for row in rows)
+    _, chosen, _ = invoke(folder, *arguments, "-k", "iid")
+    assert {row["runs"] for row in json.loads(chosen)} < {row["runs"] for row in rows} | set(range(4))
+
+
+def test_all_faults_are_reported_at_once(folder: Path) -> None:
+    code, out, err = invoke(
+        folder, "--parameters", "many", "--workers", "1", "--network", "wan", "--step-ms", "0", "--steps", "0"
+    )
+    assert (code, out) == (2, "")
+    for fault in ("--parameters many", "--workers 1", "--step-ms 0", "--steps 0", "--network wan: allowed"):
+        assert fault in err
+    assert 'did you mean "wan-100Mbps-40ms"?' in err
+    code, _, err = invoke(folder, "--parameters", "1M", "--workers", "2")
+    assert code == 2
+    assert "--network or --fleet is required" in err
