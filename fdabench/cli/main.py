@@ -233,7 +233,7 @@ def advise(
     chosen: Chosen = None,
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """Recommend a strategy for your model, workers and network.
+    """Recommend a strategy for your model and network.
 
     The command estimates the time and the bytes of each strategy of the results in your training. Only what was
     measured is taken over: how many steps a strategy needs, and how often it synchronizes. -k selects cells that
