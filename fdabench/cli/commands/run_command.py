@@ -1,4 +1,4 @@
-"""Declares the options of the command `run`."""
+"""Declares the options of the command `run`, one type for each option, and passes their values to `run_suites`."""
 
 from typing import Annotated
 
@@ -21,6 +21,143 @@ from fdabench.cli.options import (
     SuiteFiles,
 )
 
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        rich_help_panel=CELLS,
+        help="Run only part I of N of the cells, for job arrays.  [default: all]",
+    ),
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", rich_help_panel=LIFE, help="Run all cells from step 0, also those that are done.")
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", rich_help_panel=LIFE, help="Also run the cells that failed before.")
+]
+FailFast = Annotated[
+    bool, typer.Option("--fail-fast", rich_help_panel=LIFE, help="Write checkpoints and stop when a cell fails.")
+]
+MaxTime = Annotated[
+    str | None,
+    typer.Option(
+        "--max-time",
+        metavar="TIME",
+        rich_help_panel=LIFE,
+        help="Write checkpoints and stop after this time, such as 30m or 1h30m.  [default: no limit]",
+    ),
+]
+CheckpointEvery = Annotated[
+    str,
+    typer.Option("--checkpoint-every", metavar="TIME", rich_help_panel=LIFE, help="Time between checkpoints."),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "-j",
+        "--jobs",
+        metavar="N",
+        min=1,
+        rich_help_panel=MACHINE,
+        help="Cells that run at the same time, each in its own process.  [default: one per core]",
+    ),
+]
+Threads = Annotated[
+    int,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=0,
+        max=4096,
+        rich_help_panel=MACHINE,
+        help="Threads of each process; 0 divides the cores among the processes.",
+    ),
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", rich_help_panel=MACHINE, help="Device: auto, cpu, cuda, cuda:1.")
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="ENGINE",
+        rich_help_panel=MACHINE,
+        help="How the workers of a cell are computed: auto, sequential, vectorized or distributed.",
+    ),
+]
+CellsPerBatch = Annotated[
+    int | None,
+    typer.Option(
+        "--cells-per-batch",
+        metavar="N",
+        min=1,
+        rich_help_panel=MACHINE,
+        help="Cells that are computed as one batch.  [default: depends on device and model]",
+    ),
+]
+Executor = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        rich_help_panel=MACHINE,
+        help="Where cells run: processes (on this machine) or ray (on a Ray cluster).",
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        rich_help_panel=MACHINE,
+        help="Address of the Ray cluster.  [default: RAY_ADDRESS, or a cluster on this machine]",
+    ),
+]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        "--processes",
+        metavar="N",
+        min=1,
+        rich_help_panel=DISTRIBUTED,
+        help="Processes that share the workers of a cell, with --engine distributed.  [default: those of torchrun]",
+    ),
+]
+Reduction = Annotated[
+    str,
+    typer.Option(
+        "--reduction",
+        metavar="NAME",
+        rich_help_panel=DISTRIBUTED,
+        help="How processes average: ordered has the bits of the simulation; allreduce uses the backend.",
+    ),
+]
+Timeout = Annotated[
+    str,
+    typer.Option(
+        "--timeout",
+        metavar="TIME",
+        rich_help_panel=DISTRIBUTED,
+        help="How long the processes of a cell wait for each other before the cell gets the state lost.",
+    ),
+]
+NetworkInterface = Annotated[
+    str | None,
+    typer.Option(
+        "--network-interface",
+        metavar="INTERFACE",
+        rich_help_panel=DISTRIBUTED,
+        help="Network interface whose byte counters are read around each average.  [default: none]",
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print only failures and the conclusion.")
+]
+Verbose = Annotated[
+    bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Also print all evaluations and the log.")
+]
+
 
 @with_exit_codes
 def run(
@@ -29,143 +166,26 @@ def run(
     sets: Sets = None,
     seeds: Seeds = None,
     chosen: Chosen = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            "--shard",
-            metavar="I/N",
-            rich_help_panel=CELLS,
-            help="Run only part I of N of the cells, for job arrays.  [default: all]",
-        ),
-    ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", rich_help_panel=LIFE, help="Run all cells from step 0, also those that are done.")
-    ] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", rich_help_panel=LIFE, help="Also run the cells that failed before.")
-    ] = False,
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", rich_help_panel=LIFE, help="Write checkpoints and stop when a cell fails.")
-    ] = False,
-    max_time: Annotated[
-        str | None,
-        typer.Option(
-            "--max-time",
-            metavar="TIME",
-            rich_help_panel=LIFE,
-            help="Write checkpoints and stop after this time, such as 30m or 1h30m.  [default: no limit]",
-        ),
-    ] = None,
-    checkpoint_every: Annotated[
-        str,
-        typer.Option("--checkpoint-every", metavar="TIME", rich_help_panel=LIFE, help="Time between checkpoints."),
-    ] = "60s",
+    shard: Shard = None,
+    fresh: Fresh = False,
+    retry_failed: RetryFailed = False,
+    fail_fast: FailFast = False,
+    max_time: MaxTime = None,
+    checkpoint_every: CheckpointEvery = "60s",
     data_dir: DataDir = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "-j",
-            "--jobs",
-            metavar="N",
-            min=1,
-            rich_help_panel=MACHINE,
-            help="Cells that run at the same time, each in its own process.  [default: one per core]",
-        ),
-    ] = None,
-    threads: Annotated[
-        int,
-        typer.Option(
-            "--threads",
-            metavar="N",
-            min=0,
-            max=4096,
-            rich_help_panel=MACHINE,
-            help="Threads of each process; 0 divides the cores among the processes.",
-        ),
-    ] = 1,
-    device: Annotated[
-        str, typer.Option("--device", metavar="NAME", rich_help_panel=MACHINE, help="Device: auto, cpu, cuda, cuda:1.")
-    ] = "auto",
-    engine: Annotated[
-        str,
-        typer.Option(
-            "--engine",
-            metavar="ENGINE",
-            rich_help_panel=MACHINE,
-            help="How the workers of a cell are computed: auto, sequential, vectorized or distributed.",
-        ),
-    ] = "auto",
-    cells_per_batch: Annotated[
-        int | None,
-        typer.Option(
-            "--cells-per-batch",
-            metavar="N",
-            min=1,
-            rich_help_panel=MACHINE,
-            help="Cells that are computed as one batch.  [default: depends on device and model]",
-        ),
-    ] = None,
-    executor: Annotated[
-        str,
-        typer.Option(
-            "--executor",
-            metavar="NAME",
-            rich_help_panel=MACHINE,
-            help="Where cells run: processes (on this machine) or ray (on a Ray cluster).",
-        ),
-    ] = "processes",
-    ray_address: Annotated[
-        str | None,
-        typer.Option(
-            "--ray-address",
-            metavar="HOST:PORT",
-            rich_help_panel=MACHINE,
-            help="Address of the Ray cluster.  [default: RAY_ADDRESS, or a cluster on this machine]",
-        ),
-    ] = None,
-    processes: Annotated[
-        int | None,
-        typer.Option(
-            "--processes",
-            metavar="N",
-            min=1,
-            rich_help_panel=DISTRIBUTED,
-            help="Processes that share the workers of a cell, with --engine distributed.  [default: those of torchrun]",
-        ),
-    ] = None,
-    reduction: Annotated[
-        str,
-        typer.Option(
-            "--reduction",
-            metavar="NAME",
-            rich_help_panel=DISTRIBUTED,
-            help="How processes average: ordered has the bits of the simulation; allreduce uses the backend.",
-        ),
-    ] = "ordered",
-    timeout: Annotated[
-        str,
-        typer.Option(
-            "--timeout",
-            metavar="TIME",
-            rich_help_panel=DISTRIBUTED,
-            help="How long the processes of a cell wait for each other before the cell gets the state lost.",
-        ),
-    ] = "5m",
-    network_interface: Annotated[
-        str | None,
-        typer.Option(
-            "--network-interface",
-            metavar="INTERFACE",
-            rich_help_panel=DISTRIBUTED,
-            help="Network interface whose byte counters are read around each average.  [default: none]",
-        ),
-    ] = None,
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print only failures and the conclusion.")
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Also print all evaluations and the log.")
-    ] = False,
+    jobs: Jobs = None,
+    threads: Threads = 1,
+    device: Device = "auto",
+    engine: Engine = "auto",
+    cells_per_batch: CellsPerBatch = None,
+    executor: Executor = "processes",
+    ray_address: RayAddress = None,
+    processes: Processes = None,
+    reduction: Reduction = "ordered",
+    timeout: Timeout = "5m",
+    network_interface: NetworkInterface = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     output_format: OutputFormat = Format.auto,
 ) -> None:
     """Run cells without results and print the conclusion.
