@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.codec import Codec
+from fdabench.core.codec import AnyCodec
 from fdabench.core.monitor import Monitor
 from fdabench.core.schedule import is_period_end
 from fdabench.core.strategy import (
@@ -44,7 +44,7 @@ class FDA:
     monitor: Monitor
     every: Count = 1
     server: ServerOptimizer = Average()
-    codec: Codec | None = None
+    codec: AnyCodec | None = None
     feedback: FeedbackDecay | None = None
     correction: Correction | None = None
     most: Count | None = None
