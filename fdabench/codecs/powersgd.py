@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.core.codec import Layout, LinearMean, TensorSlice
+from fdabench.core.codec import Layout, LinearMean, Reply, TensorSlice
 from fdabench.core.counter_rng import derive_key
 from fdabench.core.row_sums import aligned_copy
 from fdabench.hyperparameters import Count
@@ -28,17 +28,24 @@ class PowerSGD:
     make smaller, are sent as they are.
 
     The residual of a worker is M_k - P Q^T, as in PyTorch's hook. Rank 2 is that of the paper's experiments with
-    images; the hook has 1. There is no reply `recode`: the factors arrive at every worker, so no server packs the mean again.
+    images; the hook has 1. There is no reply `recode`: every worker receives the factors, and no server packs a mean.
     """
 
     rank: Count = 2
-    reply: Literal["all_reduce"] = "all_reduce"
+    reply: Literal["all_reduce"] | Reply = "all_reduce"
     needs_feedback: ClassVar[bool] = True
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="PowerSGD",
         formula="P = orth(mean M_k Q), Q ← mean M_kᵀ P; P Qᵀ arrives, of each weight matrix",
         references=("vogels2019",),
     )
+
+    def __post_init__(self) -> None:
+        if self.reply != "all_reduce":
+            raise ValueError(
+                f'reply: "{self.reply}" is for messages that are packed; the factors of PowerSGD are averaged by '
+                "all-reduces, so nothing comes back; remove reply"
+            )
 
     def message_sizes(self, layout: Layout) -> tuple[int, ...]:
         matrices = list(self._matrices(layout))
