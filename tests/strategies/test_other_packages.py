@@ -1,6 +1,7 @@
 """Whole runs against other packages: two processes of theirs, and one of ours with two workers."""
 
 from fractions import Fraction
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -17,11 +18,11 @@ from fdabench.strategies.diloco import DiLoCo
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.strategies.streaming_diloco import StreamingDiLoCo
 from support.launch import launch
-from support.rank_tasks import LEARNING_RATE, accelerate_local_sgd, torch_averager, torchft_diloco, wide_model
+from support.rank_tasks import LEARNING_RATE, other_packages, wide_model
 from support.toy import data, equal_shares, model, sampler, sequential_workers
 
 pytestmark = pytest.mark.slow
-STEPS = 17
+PERIOD, STEPS = 4, 17
 BOUND = 1e-11
 """In float64: 17 steps of sums of 200 terms, each of which may grow what is there by 1.4. A sync too many is 1e-2."""
 
@@ -43,27 +44,29 @@ def history(strategy: Strategy, net: torch.nn.Module) -> Tensor:
     return torch.stack(found)
 
 
-def assert_equal(strategy: Strategy, net: torch.nn.Module, theirs: list[Tensor], bound: float = BOUND) -> None:
+@pytest.fixture(scope="module")
+def theirs() -> list[dict[str, Tensor]]:
+    """For each of two ranks, the models after each step, by package."""
+    installed = [name for name in ("torchft", "accelerate") if find_spec(name)]
+    return launch(other_packages, 2, PERIOD, STEPS, installed)
+
+
+def assert_equal(strategy: Strategy, net: torch.nn.Module, theirs: list[dict[str, Tensor]], package: str) -> None:
+    if package not in theirs[0]:
+        pytest.skip(f"pip install {package.split()[0]}")
     ours_TKD = history(strategy, net)
-    assert (ours_TKD - torch.stack(theirs, 1)).abs().max() < bound
+    assert (ours_TKD - torch.stack([rank[package] for rank in theirs], 1)).abs().max() < BOUND
     assert (ours_TKD[-1] - ours_TKD[0]).abs().max() > 0.05
 
 
-def test_fedavg_is_torchs_periodic_averager() -> None:
-    """Ours synchronizes after 4, 8, 12, 16 steps; theirs too after a warm-up of 3 steps."""
-    assert_equal(FedAvg(Fraction(4)), model(torch.float64), launch(torch_averager, 2, 4, STEPS))
-
-
-def test_fedavg_is_accelerates_local_sgd() -> None:
-    """Both synchronize after 4, 8, 12, 16 steps."""
-    pytest.importorskip("accelerate", reason="pip install accelerate")
-    assert_equal(FedAvg(Fraction(4)), model(torch.float64), launch(accelerate_local_sgd, 2, 4, STEPS))
+@pytest.mark.parametrize("package", ["torch", "accelerate"])
+def test_fedavg_is_local_sgd_elsewhere(package: str, theirs: list[dict[str, Tensor]]) -> None:
+    """Ours and accelerate's LocalSGD synchronize after 4, 8, 12, 16 steps; torch's averager after a warm-up of 3."""
+    assert_equal(FedAvg(Fraction(PERIOD)), model(torch.float64), theirs, package)
 
 
 @pytest.mark.parametrize("fragments", [1, 2])
-def test_diloco_is_that_of_torchft(fragments: int) -> None:
+def test_diloco_is_that_of_torchft(fragments: int, theirs: list[dict[str, Tensor]]) -> None:
     """Also as Streaming DiLoCo of two fragments, whose layers are of equal length. A stub replaces the manager."""
-    pytest.importorskip("torchft.local_sgd", reason="pip install torchft", exc_type=ImportError)
-    plain = DiLoCo(Fraction(4))
-    strategy = plain if fragments == 1 else StreamingDiLoCo(Fraction(4), 2)
-    assert_equal(strategy, wide_model(), launch(torchft_diloco, 2, 4, fragments, STEPS))
+    strategy = DiLoCo(Fraction(PERIOD)) if fragments == 1 else StreamingDiLoCo(Fraction(PERIOD), 2)
+    assert_equal(strategy, wide_model(), theirs, f"torchft {fragments}")

@@ -207,6 +207,16 @@ def torchft_diloco(period: int, fragments: int, steps: int) -> Tensor:
         return _local_sgd(net, steps, inner, lambda: None)
 
 
+def other_packages(period: int, steps: int, installed: Sequence[str]) -> dict[str, Tensor]:
+    """The models of this rank after each step, by package; torchft's DiLoCo of one and of two fragments."""
+    found = {"torch": torch_averager(period, steps)}
+    if "torchft" in installed:
+        found |= {f"torchft {fragments}": torchft_diloco(period, fragments, steps) for fragments in (1, 2)}
+    if "accelerate" in installed:
+        found["accelerate"] = accelerate_local_sgd(period, steps)
+    return found
+
+
 def torch_powersgd(m_TKD: Tensor, shapes: Sequence[tuple[int, ...]], rank: int, first: Sequence[Tensor]) -> Tensor:
     """What torch's hook makes of messages of T syncs, shape [T, D].
 
