@@ -26,7 +26,7 @@ from fdabench.core.sync import initial_round, synchronize
 from fdabench.hyperparameters import Count, FeedbackDecay, Threshold
 from fdabench.servers.average import Average
 
-Lag = Annotated[int, Ge(1), Le(10_000)]
+Lag = Annotated[int, Ge(0), Le(10_000)]
 
 
 @dataclass(frozen=True)
