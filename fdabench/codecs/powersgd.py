@@ -56,10 +56,9 @@ class PowerSGD:
 
     def init(self, layout: Layout, draw_key: Tensor) -> tuple[Tensor, ...]:
         """Uniform numbers in [-1, 1): the first Q of each matrix, shape [m, r]."""
-        sizes = [(columns, self.rank) for _, _, columns in self._matrices(layout)]
-        counter = torch.arange(sum(map(prod, sizes)), device=draw_key.device)
-        uniform = (derive_key(draw_key, counter) / 2**31 - 1).float()
-        return tuple(part.view(size) for part, size in zip(uniform.split(list(map(prod, sizes))), sizes, strict=True))
+        lengths = [columns for _, _, columns in self._matrices(layout)]
+        counter = torch.arange(sum(lengths) * self.rank, device=draw_key.device)
+        return self._factors((derive_key(draw_key, counter) / 2**31 - 1).float(), lengths)
 
     def average(
         self, m_KD: Tensor, layout: Layout, state: tuple[Tensor, ...], mean: Callable[[Tensor], Tensor]
@@ -76,14 +75,10 @@ class PowerSGD:
         plain_KN = m_KD[:, is_plain_D]
         first_N = mean(torch.cat([torch.stack([_flat(parts) for parts in p_K]), plain_KN], 1))
         p_N, plain_N = first_N.split([first_N.shape[0] - plain_KN.shape[1], plain_KN.shape[1]])
-        bases = [
-            torch.linalg.qr(aligned_copy(p.view(rows, self.rank))).Q
-            for p, (_, rows, _) in zip(p_N.split([rows * self.rank for _, rows, _ in matrices]), matrices, strict=True)
-        ]
+        bases = [torch.linalg.qr(p).Q for p in self._factors(p_N, [rows for _, rows, _ in matrices])]
         q_K = [[m.T @ p for m, p in zip(views, bases, strict=True)] for views in views_K]
         q_N = mean(torch.stack([_flat(parts) for parts in q_K]))
-        sizes = [columns * self.rank for _, _, columns in matrices]
-        next_state = tuple(aligned_copy(q.view(-1, self.rank)) for q in q_N.split(sizes))
+        next_state = self._factors(q_N, [columns for _, _, columns in matrices])
         mean_D, sent_KD = torch.empty_like(m_KD[0]), m_KD.clone()
         mean_D[is_plain_D] = plain_N
         for (at, _, _), p, q in zip(matrices, bases, next_state, strict=True):
@@ -97,6 +92,11 @@ class PowerSGD:
             rows, columns = _matrix_shape(each)
             if self.rank * (rows + columns) < rows * columns:
                 yield slice(each.start, each.stop), rows, columns
+
+    def _factors(self, x_N: Tensor, lengths: list[int]) -> tuple[Tensor, ...]:
+        """Cut a row into matrices of these lengths and of `rank` columns."""
+        parts = x_N.split([length * self.rank for length in lengths])
+        return tuple(aligned_copy(part.view(-1, self.rank)) for part in parts)
 
 
 def _matrix_shape(tensor: TensorSlice) -> tuple[int, int]:

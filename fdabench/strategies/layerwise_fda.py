@@ -3,7 +3,6 @@
 Shape suffixes: K = workers of this process, L = layers.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import ClassVar, Literal
@@ -15,15 +14,7 @@ from fdabench.core.channel import Channel
 from fdabench.core.codec import AnyCodec, Layout
 from fdabench.core.row_sums import row_squared_norms
 from fdabench.core.schedule import is_period_end
-from fdabench.core.strategy import (
-    RESIDUAL,
-    PlannedRun,
-    Round,
-    StepContext,
-    StepResult,
-    SyncRule,
-    TrafficForecast,
-)
+from fdabench.core.strategy import RESIDUAL, PlannedRun, Round, StepContext, StepResult, SyncRule, TrafficForecast
 from fdabench.core.sync import WHOLE, global_update, initial_round
 from fdabench.hyperparameters import Count, FeedbackDecay, Threshold
 from fdabench.servers.average import Average
@@ -77,12 +68,10 @@ class LayerwiseFDA:
         u_KD = ctx.w_KD - r.anchor_D
         s_KL = torch.stack([row_squared_norms(u_KD[:, layer]) for layer in layers], 1)
         s_L = channel.mean(s_KL, "state")
-        states, estimate = s_L.tolist(), s_L.sum().item()
-        due = [
-            layer
-            for layer, state in zip(layers, states, strict=True)
-            if state > self.theta * ((layer.stop - layer.start) / size)
-        ]
+        estimate = s_L.sum().item()
+        share_L = [(layer.stop - layer.start) / size for layer in layers]
+        checked = zip(layers, s_L.tolist(), share_L, strict=True)
+        due = [layer for layer, state, share in checked if state > self.theta * share]
         if not due:
             return StepResult(ctx.w_KD, r, False, estimate, self.theta)
         part = WHOLE if len(due) == len(layers) else _indices(due, u_KD.device)
@@ -90,7 +79,6 @@ class LayerwiseFDA:
         anchor_D, w_KD = r.anchor_D.clone(), ctx.w_KD.clone()
         anchor_D[part], w_KD[:, part] = update.w_D, update.w_D
         following = replace(r, anchor_D=anchor_D, previous_anchor_D=r.anchor_D, index=r.index + 1, start=ctx.t + 1)
-        changed: Mapping[str, torch.Tensor] | None
         changed = None if update.residual_KD is None else {RESIDUAL: update.residual_KD}
         return StepResult(w_KD, following, True, estimate, self.theta, changed)
 
