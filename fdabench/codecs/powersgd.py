@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
-from fdabench.core.codec import Layout, LinearMean, Reply, TensorSlice
+from fdabench.core.codec import Layout, LinearMean, Reply
 from fdabench.core.counter_rng import derive_key
 from fdabench.core.row_sums import aligned_copy
 from fdabench.hyperparameters import Count
@@ -89,7 +89,8 @@ class PowerSGD:
     def _matrices(self, layout: Layout) -> Iterator[tuple[slice, int, int]]:
         """Where the compressed matrices lie in a row, with their rows and columns."""
         for each in layout:
-            rows, columns = _matrix_shape(each)
+            # a scalar has one row; a vector has one column, and is never made smaller
+            rows, columns = prod(each.shape[:1]), prod(each.shape[1:])
             if self.rank * (rows + columns) < rows * columns:
                 yield slice(each.start, each.stop), rows, columns
 
@@ -97,11 +98,6 @@ class PowerSGD:
         """Cut a row into matrices of these lengths and of `rank` columns."""
         parts = x_N.split([length * self.rank for length in lengths])
         return tuple(aligned_copy(part.view(-1, self.rank)) for part in parts)
-
-
-def _matrix_shape(tensor: TensorSlice) -> tuple[int, int]:
-    """The first dimension, and the product of the others: 1 for a vector, which is never compressed."""
-    return (tensor.shape[0] if tensor.shape else 1), prod(tensor.shape[1:])
 
 
 def _flat(parts: list[Tensor]) -> Tensor:
