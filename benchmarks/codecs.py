@@ -15,24 +15,26 @@ import torch
 
 from fdabench.codecs import CODECS
 from fdabench.core.channel import Channel
-from fdabench.core.codec import Codec
+from fdabench.core.codec import AnyCodec, Layout, LinearCodec
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import RESIDUAL, StepContext, SyncRule
 from fdabench.core.sync import initial_round, synchronize
 from fdabench.engine.allocator import disable_malloc_trim
+from fdabench.engine.flatten import row_layout
+from fdabench.models import MODELS
 from fdabench.servers.average import Average
 
-SIZES = {"lenet5": 61_706, "vgg16star": 2_592_202}
+NAMES = ("lenet5", "vgg16star")
 
 
-def make_sync(codec: Codec | None, feedback: float | None, size: int, workers: int) -> Callable[[], object]:
+def make_sync(codec: AnyCodec | None, feedback: float | None, layout: Layout, workers: int) -> Callable[[], object]:
     """A function that makes one sync of Gaussian drifts."""
-    generator = torch.Generator().manual_seed(0)
+    generator, size = torch.Generator().manual_seed(0), layout[-1].stop
     w_D, w_KD = torch.randn(size, generator=generator), torch.randn(workers, size, generator=generator)
     state = {} if feedback is None else {RESIDUAL: torch.randn(workers, size, generator=generator)}
     rule = SyncRule(Average(), codec, feedback)
-    ctx = StepContext(0, w_KD, w_KD, torch.zeros(workers), 1, lambda t: 0.1, state, ())
+    ctx = StepContext(0, w_KD, w_KD, torch.zeros(workers), 1, lambda t: 0.1, state, layout)
     r = initial_round(w_D, rule)
     collective = InProcessCollective(torch.full((workers,), 1 / workers))
     return lambda: synchronize(ctx, r, rule, Channel(collective, Ledger()))
@@ -52,24 +54,26 @@ def timed(sync: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--model", choices=SIZES, default="lenet5")
+    parser.add_argument("--model", choices=NAMES, default="lenet5")
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     disable_malloc_trim()
-    size = SIZES[given.model]
-    plain = make_sync(None, None, size, given.workers)
+    layout = row_layout(MODELS[given.model].build((1, 28, 28), 10))
+    size = layout[-1].stop
+    plain = make_sync(None, None, layout, given.workers)
     (floor,) = fastest([plain], given.repeats)
     print(f"{given.model}, {size:,} numbers, K = {given.workers}, {given.threads} threads; plain: {floor:.2f} ms\n")
     print("| codec | bytes up | ms | times plain | with feedback, ms | times plain |\n|---|---|---|---|---|---|")
     for kind, cls in CODECS.items():
         codec = cls()
-        alone = make_sync(codec, 1.0 if cls.needs_feedback else None, size, given.workers)
-        floor, ms, fed = fastest([plain, alone, make_sync(codec, 0.95, size, given.workers)], given.repeats)
+        alone = make_sync(codec, 1.0 if cls.needs_feedback else None, layout, given.workers)
+        floor, ms, fed = fastest([plain, alone, make_sync(codec, 0.95, layout, given.workers)], given.repeats)
         own = "refused | " if cls.needs_feedback else f"{ms:.2f} | {ms / floor:.1f}"
-        print(f"| `{kind}` | {codec.message_size(size):,} | {own} | {fed:.2f} | {fed / floor:.1f} |")
+        sent = sum(codec.message_sizes(layout)) if isinstance(codec, LinearCodec) else codec.message_size(size)
+        print(f"| `{kind}` | {sent:,} | {own} | {fed:.2f} | {fed / floor:.1f} |")
 
 
 if __name__ == "__main__":

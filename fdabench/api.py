@@ -19,7 +19,7 @@ from pathlib import Path
 from fdabench.cell_config import CellConfig, ComponentConfig
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.codec import Codec, Reply
+from fdabench.core.codec import Codec, Reply, TensorSlice
 from fdabench.core.monitor import Monitor
 from fdabench.core.row_sums import row_dots, row_squared_norms
 from fdabench.core.schedule import is_period_end
@@ -38,7 +38,6 @@ from fdabench.core.strategy import (
     StepResult,
     Strategy,
     SyncRule,
-    TensorSlice,
     TrafficForecast,
 )
 from fdabench.core.sync import initial_round, synchronize

@@ -53,7 +53,7 @@ def _free(message: Message, K: int) -> int:
     return 0
 
 
-_WEIGHTS = ("model", "gradient", "control", "statistics", "optimizer")
+_WEIGHTS = ("model", "gradient", "control", "statistics", "optimizer", "factor")
 
 CONVENTIONS: Mapping[str, Convention] = {
     "paper": {**dict.fromkeys(_WEIGHTS, _up_and_down), "state": _up, "initial": _up_and_down},
@@ -64,7 +64,7 @@ CONVENTIONS: Mapping[str, Convention] = {
 
 SYNC_KINDS = ("model", "gradient")
 """Kinds of collectives that are syncs: after them all workers have the same model."""
-_MOVES_WEIGHTS = ("initial", "model", "gradient", "statistics")
+_MOVES_WEIGHTS = ("initial", "model", "gradient", "statistics", "factor")
 _OPTIMIZER = ("optimizer", "control")
 
 Counts = npt.NDArray[np.int64]

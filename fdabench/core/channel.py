@@ -39,8 +39,8 @@ class PackedMean(NamedTuple):
 class Channel:
     """Averages tensors over all workers and records what each worker sent.
 
-    The `kind` of a message says what it contains: `initial`, `model`, `state`, `gradient`, `control`, `statistics` or
-    `optimizer`.
+    The `kind` of a message says what it contains: `initial`, `model`, `state`, `gradient`, `control`, `statistics`,
+    `optimizer` or `factor`, which is what a linear codec sends after its first message.
     """
 
     collective: Collective

@@ -3,7 +3,8 @@
 Shape suffixes: K = workers, D = parameters, B = bytes of a packed message.
 """
 
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
 
@@ -57,6 +58,72 @@ class Codec(Protocol):
             draw_key: as `pack` was given it.
         """
         ...
+
+
+class TensorSlice(NamedTuple):
+    """Where a tensor of the model lies in a row of D numbers."""
+
+    name: str
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+    """As stored in the row: convolution kernels have their channels last."""
+
+
+Layout: TypeAlias = tuple[TensorSlice, ...]
+"""The tensors of a model, in the order of a row."""
+
+
+class LinearMean(NamedTuple):
+    """The result of `LinearCodec.average`."""
+
+    mean_D: Tensor
+    """What arrives at the workers in place of the mean; equal in every process."""
+    sent_KD: Tensor
+    """The part of each worker's message that is in it; error feedback keeps the rest."""
+    state: Any
+    """The codec's state at the next sync."""
+
+
+@runtime_checkable
+class LinearCodec(Protocol):
+    """Averages messages by all-reduces of its own, because its messages are linear functions of what they encode.
+
+    No message is gathered, so the bytes do not grow with the number of workers. A linear codec knows the tensors of the
+    model and has a replicated state. Linear codecs are frozen dataclasses.
+    """
+
+    @property
+    def needs_feedback(self) -> bool:
+        """As `Codec.needs_feedback`."""
+        ...
+
+    def message_sizes(self, layout: Layout) -> tuple[int, ...]:
+        """The bytes that one worker sends in each all-reduce of a sync, in their order."""
+        ...
+
+    def init(self, layout: Layout, draw_key: Tensor) -> Any:
+        """The state before the first sync: tensors and tuples of them, whose shapes never change.
+
+        Args:
+            layout: the tensors of the model.
+            draw_key: a key for random bits that all workers share; an integer below 2^32, dtype int64, shape [].
+        """
+        ...
+
+    def average(self, m_KD: Tensor, layout: Layout, state: Any, mean: Callable[[Tensor], Tensor]) -> LinearMean:
+        """Average the messages of all workers. No argument may be changed in place.
+
+        Args:
+            m_KD: what the workers of this process send, float32, shape [K, D].
+            layout: the tensors of the model.
+            state: the state that the previous `average` or `init` returned.
+            mean: an all-reduce: takes shape [K, N], and returns the weighted mean over all workers, shape [N].
+        """
+        ...
+
+
+AnyCodec: TypeAlias = Codec | LinearCodec
 
 
 class ReplyCost(NamedTuple):

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 from torch import Tensor
 
 from fdabench.core.channel import Channel
-from fdabench.core.codec import Codec
+from fdabench.core.codec import AnyCodec, Layout, LinearCodec
 from fdabench.core.direction import unit_direction
 
 ComponentState: TypeAlias = Any
@@ -30,16 +30,6 @@ Each component has a type of its own. Only the component itself reads its state;
 """
 RESIDUAL = "residual"
 """The worker state that error feedback keeps: what the messages so far have left out."""
-
-
-class TensorSlice(NamedTuple):
-    """Where a tensor of the model lies in a row of D numbers."""
-
-    name: str
-    start: int
-    stop: int
-    shape: tuple[int, ...]
-    """As stored in the row: convolution kernels have their channels last."""
 
 
 class StepContext(NamedTuple):
@@ -63,7 +53,7 @@ class StepContext(NamedTuple):
     """The learning rate of any local step, by the schedule; NaN where the optimizer has no `lr`."""
     worker_state: Mapping[str, Tensor]
     """Rows that each worker keeps for itself, shape [K, D], by the names in `SyncRule.worker_state`; zeros at first."""
-    layout: tuple[TensorSlice, ...]
+    layout: Layout
     """The tensors of the model, in the order of a row."""
 
     @property
@@ -105,6 +95,8 @@ class PlannedRun(NamedTuple):
     num_parameters: int
     lr_at: Callable[[int], float]
     """The learning rate of a local step."""
+    layout: Layout = ()
+    """The tensors of the model; empty where they are not known."""
 
 
 class ServerOptimizer(Protocol):
@@ -160,6 +152,8 @@ class Round:
     """The replicated state of the correction."""
     trigger: ComponentState = ()
     """The replicated state of what decides when to synchronize."""
+    codec: ComponentState = ()
+    """The replicated state of a `LinearCodec`; empty before the first sync."""
 
     @cached_property
     def direction_D(self) -> Tensor:
@@ -242,21 +236,29 @@ class SyncRule:
         correction: changes gradients; None: none.
         fragments: parts of the row, of equal length, of which each sync averages one in turn. None: the whole row.
         delay: local steps until a mean arrives at the workers, which its message may overlap.
+        by_layer: whether a sync averages some layers of the model and leaves the others as they are.
 
     Raises:
         ValueError: the parts do not make sense together.
     """
 
     server: ServerOptimizer
-    codec: Codec | None = None
+    codec: AnyCodec | None = None
     feedback: float | None = None
     correction: Correction | None = None
     fragments: int | None = None
     delay: int = 0
+    by_layer: bool = False
 
     def __post_init__(self) -> None:
         if self.is_streaming and self.correction is not None:
             raise ValueError("correction: it needs syncs of the whole model without a delay; remove it")
+        if self.is_streaming and isinstance(self.codec, LinearCodec):
+            name = type(self.codec).__name__
+            raise ValueError(
+                f"codec: {name} compresses the matrices of the whole model, and a sync here averages a part of it; use "
+                "int8 or topk, or another strategy"
+            )
         if self.feedback is not None and self.codec is None:
             raise ValueError("feedback: there is no codec whose losses it could make up for; remove it or add a codec")
         if self.codec is not None and self.codec.needs_feedback and self.feedback is None:
@@ -266,7 +268,7 @@ class SyncRule:
     @property
     def is_streaming(self) -> bool:
         """Whether a sync may replace a part of the model only, or a model of later steps than the mean was taken of."""
-        return self.fragments is not None or self.delay > 0
+        return self.fragments is not None or self.delay > 0 or self.by_layer
 
     @property
     def worker_state(self) -> tuple[str, ...]:

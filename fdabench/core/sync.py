@@ -4,12 +4,16 @@ Shape suffixes: K = workers of this process, D = parameters.
 """
 
 from collections.abc import Mapping
+from itertools import chain, repeat
 from math import nan
 from typing import Final, NamedTuple
 
+import torch
 from torch import Tensor
 
 from fdabench.core.channel import Channel
+from fdabench.core.codec import AnyCodec, LinearCodec, LinearMean
+from fdabench.core.counter_rng import derive_key
 from fdabench.core.strategy import RESIDUAL, ComponentState, Round, RoundInfo, StepContext, StepResult, SyncRule
 
 WHOLE: Final = slice(None)
@@ -27,6 +31,8 @@ class GlobalUpdate(NamedTuple):
     """The next state of the server optimizer."""
     residual_KD: Tensor | None
     """What the messages have left out so far, shape [K, D]; None without error feedback."""
+    codec: ComponentState = ()
+    """The next state of a `LinearCodec`."""
 
 
 def initial_round(w_D: Tensor, rule: SyncRule, trigger: ComponentState = ()) -> Round:
@@ -63,18 +69,31 @@ def global_update(
         part: the numbers of a row to average: a slice, or their indices. The others keep their residuals.
     """
     anchor_D = r.anchor_D[part]
-    u_KD, residual_KD = ctx.w_KD[:, part] - anchor_D, None
+    u_KD, residual_KD, codec_state = ctx.w_KD[:, part] - anchor_D, None, r.codec
     if rule.codec is None:
         u_D = channel.mean(u_KD, "model", rule.delay)
     elif rule.feedback is None:
-        u_D = channel.packed_mean(u_KD, "model", rule.codec, r.index, rule.delay).mean_D
+        u_D, _, codec_state = _encoded_mean(u_KD, ctx, r, rule.codec, channel, rule.delay)
     else:
         m_KD = rule.feedback * ctx.worker_state[RESIDUAL][:, part] + u_KD
-        u_D, sent_KD = channel.packed_mean(m_KD, "model", rule.codec, r.index, rule.delay)
+        u_D, sent_KD, codec_state = _encoded_mean(m_KD, ctx, r, rule.codec, channel, rule.delay)
         residual_KD = _replace_part(ctx.worker_state[RESIDUAL], part, m_KD - sent_KD)
     info = RoundInfo(r.start, ctx.t + 1, ctx.lr_at)
     w_D, server = rule.server.update(anchor_D, u_D, r.server, info)
-    return GlobalUpdate(w_D, u_D, server, residual_KD)
+    return GlobalUpdate(w_D, u_D, server, residual_KD, codec_state)
+
+
+def _encoded_mean(
+    m_KD: Tensor, ctx: StepContext, r: Round, codec: AnyCodec, channel: Channel, slack: int
+) -> LinearMean:
+    """The mean of what the workers send through a codec, what each message says, and the codec's next state."""
+    if not isinstance(codec, LinearCodec):
+        mean_D, sent_KD = channel.packed_mean(m_KD, "model", codec, r.index, slack)
+        return LinearMean(mean_D, sent_KD, r.codec)
+    # the first of its messages at a sync is of kind `model`, so that messages of this kind are as many as syncs
+    kinds = chain(["model"], repeat("factor"))
+    state = r.codec or codec.init(ctx.layout, derive_key(torch.tensor(channel.seed, device=m_KD.device), r.index))
+    return codec.average(m_KD, ctx.layout, state, lambda x_KN: channel.mean(x_KN, next(kinds), slack))
 
 
 def _replace_part(x_KD: Tensor, part: slice | Tensor, value_KD: Tensor) -> Tensor:
@@ -117,6 +136,7 @@ def end_round(
         ctx.t + 1,
         correction,
         trigger,
+        update.codec,
     )
     return StepResult(update.w_D.expand_as(ctx.w_KD), following, True, estimate, theta, worker_state or None)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from fdabench.core.strategy import TensorSlice
+from fdabench.core.codec import Layout, TensorSlice
 
 
 def unflatten(row: Tensor, like: Sequence[Tensor]) -> Iterator[Tensor]:
@@ -33,7 +33,7 @@ def flatten(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat([x.detach().flatten() for x in channels_last])
 
 
-def row_layout(model: nn.Module) -> tuple[TensorSlice, ...]:
+def row_layout(model: nn.Module) -> Layout:
     """Where each parameter tensor lies in a flat row, and its shape there."""
     found, start = [], 0
     for name, tensor in model.named_parameters():

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
+from fdabench.core.codec import Layout
 from fdabench.core.row_sums import row_squared_norms
-from fdabench.core.strategy import TensorSlice
 from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
 from fdabench.engine.clients import Row
 from fdabench.engine.dropout_keys import dropout_keys, dropout_layers, seed_tensor
@@ -160,7 +160,7 @@ class Workers:
         return learning_rate(self._training.local, t, self._training.steps)
 
     @cached_property
-    def layout(self) -> tuple[TensorSlice, ...]:
+    def layout(self) -> Layout:
         """The tensors of the model, in the order of a row."""
         return row_layout(self._training.model)
 

@@ -12,10 +12,14 @@ from functools import cached_property
 from math import ceil
 from typing import Any
 
+import torch
+
 from fdabench.cell_config import CellConfig, ComponentConfig
+from fdabench.core.codec import Layout
 from fdabench.core.seeds import derive_seed
 from fdabench.core.strategy import Strategy
 from fdabench.datasets.base import DatasetSpec
+from fdabench.engine.flatten import row_layout
 from fdabench.models.base import ModelSpec, count_parameters
 from fdabench.optimizers.base import LocalOptimizer
 from fdabench.partitions.base import Partition
@@ -60,6 +64,12 @@ class ResolvedCell:
     def num_parameters(self) -> int:
         """Trainable parameters of the model."""
         return count_parameters(self.model, self.dataset.shape, self.dataset.classes)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The tensors of the model, in the order of a row. The model is built on the meta device."""
+        with torch.device("meta"):
+            return row_layout(self.model.build(self.dataset.shape, self.dataset.classes))
 
     @cached_property
     def train_samples(self) -> int:

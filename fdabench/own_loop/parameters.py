@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fdabench.core.strategy import TensorSlice
+from fdabench.core.codec import Layout, TensorSlice
 from fdabench.distributed.user_group import wrapper_fault
 from fdabench.engine.flatten import flatten, running_stats, unflatten
 from fdabench.errors import UsageError
@@ -53,7 +53,7 @@ class ModelRow:
         return self.parameters[0].device
 
     @cached_property
-    def layout(self) -> tuple[TensorSlice, ...]:
+    def layout(self) -> Layout:
         """Where each tensor lies in the row."""
         found, start = [], 0
         for name, tensor in self.trained:

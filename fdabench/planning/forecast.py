@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fdabench.accounting.costs import CONVENTIONS, Message
 from fdabench.accounting.network_time import CommunicationDemand, demand
-from fdabench.core.codec import Codec, reply_cost
+from fdabench.core.codec import Codec, LinearCodec, reply_cost
 from fdabench.core.schedule import fragment_slices
 from fdabench.core.strategy import HasSyncRule, HasTrafficForecast, MeansForecast, PlannedRun, TrafficForecast
 from fdabench.experiment.resolved_cell import ResolvedCell
@@ -39,12 +39,15 @@ class Forecast(NamedTuple):
     """What one worker sends and receives for the model at a sync; with fragments, at the syncs of each in turn."""
     corrections: MeansForecast
     """The number of vectors that the correction averages, in each run and at each sync."""
+    factors: tuple[Message, ...] = ()
+    """What one worker sends and receives at a sync after that: the later messages of a linear codec."""
 
     def demand(self, syncs: int) -> CommunicationDemand:
         """Return the bytes and sequential messages of a run with this number of syncs.
 
         A run sends the initial model once, the local states of the strategy, and the vectors of its correction. At each
         sync it sends the model, encoded if there is a codec, and the optimizer vectors that are averaged at this sync.
+        Where a sync averages some layers only, which ones is not known beforehand: the bytes are those of all layers.
         """
         cost, workers = CONVENTIONS[self.convention], self.size.workers
         vector, state = (
@@ -58,9 +61,10 @@ class Forecast(NamedTuple):
         spent = cost["initial"](vector, workers) + states * cost["state"](state, workers)
         for index, model in enumerate(self.models):
             spent += (models + fragments - 1 - index) // fragments * cost["model"](model, workers)
+        spent += models * sum(cost["factor"](factor, workers) for factor in self.factors)
         spent += moments * cost["optimizer"](vector, workers)
         spent += corrections * cost["control"](vector, workers)
-        collectives = 1 + states + models + moments + corrections
+        collectives = 1 + states + models * (1 + len(self.factors)) + moments + corrections
         return demand(self.size.steps, collectives, spent, workers, self.convention)
 
     @property
@@ -95,14 +99,22 @@ def forecast(cell: ResolvedCell, size: RunSize, convention: str) -> Forecast | N
         convention: a key of `accounting.costs.CONVENTIONS`.
 
     Returns:
-        None for a strategy without `forecast_traffic`.
+        None for a strategy without `forecast_traffic`, and where `size` is that of another model and the layers of the
+        model matter.
     """
     if not isinstance(cell.strategy, HasTrafficForecast):
         return None
+    if size.parameters != cell.num_parameters and _depends_on_layers(cell.strategy):
+        return None
     vectors = optimizer_vectors(cell.optimizer) if cell.optimizer.state_on_sync == "average" else 0
     periods = moment_periods(cell.optimizer, vectors) if vectors else ()
-    run = PlannedRun(size.steps, size.parameters, lambda t: learning_rate(cell.optimizer, t, size.steps))
+    run = PlannedRun(size.steps, size.parameters, lambda t: learning_rate(cell.optimizer, t, size.steps), cell.layout)
     return forecast_strategy(cell.strategy, run, size, periods, convention)
+
+
+def _depends_on_layers(strategy: object) -> bool:
+    rule = strategy.rule if isinstance(strategy, HasSyncRule) else None
+    return rule is not None and (rule.by_layer or isinstance(rule.codec, LinearCodec))
 
 
 def forecast_strategy(
@@ -119,11 +131,15 @@ def forecast_strategy(
     """
     rule = strategy.rule if isinstance(strategy, HasSyncRule) else None
     codec, fragments = (None, 1) if rule is None else (rule.codec, rule.fragments or 1)
-    parts = (part.stop - part.start for part in fragment_slices(size.parameters, fragments))
-    models = tuple(_message(codec, numbers, size.workers) for numbers in parts)
+    if isinstance(codec, LinearCodec):
+        first, *others = (Message(sent, sent) for sent in codec.message_sizes(run.layout))
+        models, factors = [first], tuple(others)
+    else:
+        parts = (part.stop - part.start for part in fragment_slices(size.parameters, fragments))
+        models, factors = [_message(codec, numbers, size.workers) for numbers in parts], ()
     correction = None if rule is None else rule.correction
     corrections = MeansForecast(0, 0) if correction is None else correction.forecast_means(run)
-    return Forecast(strategy.forecast_traffic(run), size, periods, convention, models, corrections)
+    return Forecast(strategy.forecast_traffic(run), size, periods, convention, tuple(models), corrections, factors)
 
 
 def _message(codec: Codec | None, numbers: int, workers: int) -> Message:

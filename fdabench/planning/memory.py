@@ -35,7 +35,7 @@ def process_bytes(cell: ResolvedCell, num_parameters: int) -> int:
         num_parameters: of the model; may differ from those of the cell.
     """
     strategy = cell.strategy
-    run = PlannedRun(1, num_parameters, lambda t: learning_rate(cell.optimizer, t, 1))
+    run = PlannedRun(1, num_parameters, lambda t: learning_rate(cell.optimizer, t, 1), cell.layout)
     state = strategy.forecast_traffic(run).state_size if isinstance(strategy, HasTrafficForecast) else 0
     r = strategy.init(torch.zeros(_TRIAL))
     vectors = _ALWAYS + optimizer_vectors(cell.optimizer) + _vectors((r.server, r.correction, r.trigger))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from fdabench.codecs import CODECS
 from fdabench.component_info import ComponentInfo, info_of
-from fdabench.core.codec import Codec
+from fdabench.core.codec import Codec, LinearCodec
 from fdabench.core.monitor import Monitor
 from fdabench.core.strategy import Correction, ServerOptimizer, Strategy
 from fdabench.core.trigger import Trigger
@@ -69,7 +69,7 @@ class Registry:
     monitors: Mapping[str, type[Monitor]]
     servers: Mapping[str, type[ServerOptimizer]]
     triggers: Mapping[str, type[Trigger]]
-    codecs: Mapping[str, type[Codec]]
+    codecs: Mapping[str, type[Codec] | type[LinearCodec]]
     corrections: Mapping[str, type[Correction]]
     optimizers: Mapping[str, type[LocalOptimizer]]
     schedules: Mapping[str, type[LRSchedule]]

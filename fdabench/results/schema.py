@@ -47,7 +47,7 @@ EVALS = _table(
 )
 
 LEDGER = _table(
-    kind=(_TEXT, "initial | model | gradient | control | state | statistics | optimizer"),
+    kind=(_TEXT, "initial | model | gradient | control | state | statistics | optimizer | factor"),
     first_step=(_INT, "step of the first collective of this row"),
     last_step=(_INT, "step of the last; the row's collectives are evenly spaced between them"),
     count=(_INT, "collectives in this row"),

@@ -16,6 +16,7 @@ from fdabench.strategies.feddyn import FedDyn
 from fdabench.strategies.fedprox import FedProx
 from fdabench.strategies.fedyogi import FedYogi
 from fdabench.strategies.gm import GM
+from fdabench.strategies.layerwise_fda import LayerwiseFDA
 from fdabench.strategies.qsr import QSRStrategy
 from fdabench.strategies.rounds import Rounds
 from fdabench.strategies.scaffold import ScaffoldStrategy
@@ -42,6 +43,7 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "sparseloco": SparseLoCo,
     "fda": FDA,
     "fdaopt": FDAOpt,
+    "layerwise-fda": LayerwiseFDA,
     "qsr": QSRStrategy,
     "stages": StagesStrategy,
     "gm": GM,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.codec import Codec
+from fdabench.core.codec import AnyCodec
 from fdabench.core.monitor import Monitor
 from fdabench.core.schedule import is_period_end
 from fdabench.core.strategy import (
@@ -26,7 +26,7 @@ from fdabench.core.sync import initial_round, synchronize
 from fdabench.hyperparameters import Count, FeedbackDecay, Threshold
 from fdabench.servers.average import Average
 
-Lag = Annotated[int, Ge(1), Le(10_000)]
+Lag = Annotated[int, Ge(0), Le(10_000)]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class FDA:
     monitor: Monitor
     every: Count = 1
     server: ServerOptimizer = Average()
-    codec: Codec | None = None
+    codec: AnyCodec | None = None
     feedback: FeedbackDecay | None = None
     correction: Correction | None = None
     most: Count | None = None

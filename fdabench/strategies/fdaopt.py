@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.codec import Codec
+from fdabench.core.codec import AnyCodec
 from fdabench.core.monitor import Monitor
 from fdabench.core.schedule import is_period_end
 from fdabench.core.strategy import (
@@ -42,7 +42,7 @@ class FDAOpt:
     every: Count = 1
     most: Count = 10
     server: ServerOptimizer = Average()
-    codec: Codec | None = None
+    codec: AnyCodec | None = None
     feedback: FeedbackDecay | None = None
     correction: Correction | None = None
     info: ClassVar[ComponentInfo] = ComponentInfo(

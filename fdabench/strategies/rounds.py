@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.codec import Codec
+from fdabench.core.codec import AnyCodec
 from fdabench.core.strategy import (
     Correction,
     PlannedRun,
@@ -33,7 +33,7 @@ class Rounds:
 
     when: Trigger
     server: ServerOptimizer = Average()
-    codec: Codec | None = None
+    codec: AnyCodec | None = None
     feedback: FeedbackDecay | None = None
     correction: Correction | None = None
     info: ClassVar[ComponentInfo] = ComponentInfo(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fdabench.component_info import ComponentInfo
 from fdabench.core.channel import Channel
-from fdabench.core.codec import Codec
+from fdabench.core.codec import AnyCodec
 from fdabench.core.schedule import FragmentSchedule, fragment_slices
 from fdabench.core.strategy import (
     RESIDUAL,
@@ -41,7 +41,7 @@ class StreamingDiLoCo:
     delay: Annotated[int, Ge(0), Le(10_000)] = 0
     merge: Decay = 0.0
     server: ServerOptimizer = Nesterov()
-    codec: Codec | None = None
+    codec: AnyCodec | None = None
     feedback: FeedbackDecay | None = None
     info: ClassVar[ComponentInfo] = ComponentInfo(
         name="Streaming DiLoCo",

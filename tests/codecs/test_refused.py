@@ -36,6 +36,9 @@ def refusal(folder: Path, keys: str) -> str:
             'codec = { kind = "chunk-topk", top = 65, chunk = 64 }',
             "top: 65 numbers of a chunk of 64; it is at most chunk",
         ),
+        ('codec = "powersgd"', "PowerSGD is biased and does not converge alone; add feedback = 1.0"),
+        ('codec = { kind = "powersgd", reply = "recode" }\nfeedback = 1.0', '"recode" is for messages that are packed'),
+        ('codec = { kind = "powersgd", rank = 0 }\nfeedback = 1.0', "strategy.0.codec.rank: "),
         ('codec = "int9"', 'did you mean "int8"'),
     ],
 )

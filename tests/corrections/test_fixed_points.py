@@ -6,6 +6,7 @@ sum (1 - rho_k) b_k / sum (1 - rho_k). A server optimizer moves the model by 0 t
 """
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 import torch
@@ -15,12 +16,16 @@ from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import HasSyncRule, StepContext, Strategy
+from fdabench.corrections import CORRECTIONS
 from fdabench.corrections.averaged import Averaged
 from fdabench.corrections.dyn import Dyn
 from fdabench.corrections.prox import Prox
 from fdabench.corrections.scaffold import CONTROL, GRADIENT_SUM, Scaffold
+from fdabench.optimizers.adam import Adam
+from fdabench.optimizers.sgd import SGD
 from fdabench.servers.momentum import Momentum
 from fdabench.servers.nesterov import Nesterov
+from fdabench.servers.slowmo import SlowMo
 from fdabench.strategies.ddp import DDP
 from fdabench.strategies.fedavg import FedAvg
 from fdabench.strategies.feddyn import FedDyn
@@ -68,25 +73,30 @@ def descend(strategy: Strategy, steps: int = STEPS) -> Descent:
     return found
 
 
-@pytest.mark.parametrize(
-    ("strategy", "fixed_point"),
-    [
-        (FedAvg(PERIOD), FEDAVG),
-        (FedAvg(PERIOD, Momentum(lr=1.0, momentum=0.9)), FEDAVG),
-        (FedAvg(PERIOD, Nesterov()), FEDAVG),
-        (FedAvg(PERIOD, correction=Prox(0.1)), 2.2437527),
-        (FedAvg(PERIOD, correction=Prox(1.0)), 2.2534482),
-        (FedAvg(PERIOD, correction=Prox(10.0)), 2.3942513),
-        (FedAvg(PERIOD, correction=Scaffold("drift")), OPTIMUM),
-        (FedAvg(PERIOD, correction=Scaffold("gradient")), OPTIMUM),
-        (FedDyn(PERIOD, correction=Dyn(0.1)), OPTIMUM),
-        (FedDyn(PERIOD, correction=Dyn(1.0)), OPTIMUM),
-        (FedDyn(PERIOD, correction=Dyn(5.0)), OPTIMUM),
-        (FedAvg(PERIOD, correction=Averaged()), OPTIMUM),
-        (DDP(), OPTIMUM),
-    ],
-    ids=repr,
-)
+FIXED_POINTS: list[tuple[Any, float]] = [
+    (FedAvg(PERIOD), FEDAVG),
+    (FedAvg(PERIOD, Momentum(lr=1.0, momentum=0.9)), FEDAVG),
+    (FedAvg(PERIOD, Nesterov()), FEDAVG),
+    (FedAvg(PERIOD, SlowMo()), FEDAVG),
+    (FedAvg(PERIOD, correction=Prox(0.0)), FEDAVG),
+    (FedAvg(PERIOD, correction=Prox(0.1)), 2.2437527),
+    (FedAvg(PERIOD, correction=Prox(1.0)), 2.2534482),
+    (FedAvg(PERIOD, correction=Prox(10.0)), 2.3942513),
+    (FedAvg(PERIOD, correction=Scaffold("drift")), OPTIMUM),
+    (FedAvg(PERIOD, correction=Scaffold("gradient")), OPTIMUM),
+    (FedDyn(PERIOD, correction=Dyn(0.1)), OPTIMUM),
+    (FedDyn(PERIOD, correction=Dyn(1.0)), OPTIMUM),
+    (FedDyn(PERIOD, correction=Dyn(5.0)), OPTIMUM),
+    (FedAvg(PERIOD, correction=Averaged()), OPTIMUM),
+    (DDP(), OPTIMUM),
+]
+
+
+def test_every_correction_has_a_fixed_point_here() -> None:
+    assert {type(strategy.rule.correction) for strategy, _ in FIXED_POINTS} - {type(None)} == set(CORRECTIONS.values())
+
+
+@pytest.mark.parametrize(("strategy", "fixed_point"), FIXED_POINTS, ids=repr)
 def test_where_each_method_ends(strategy: Strategy, fixed_point: float) -> None:
     assert pytest.approx(2.2427618, abs=1e-7) == FEDAVG
     steps = 3 * STEPS if isinstance(strategy, FedDyn) else STEPS
@@ -143,3 +153,16 @@ def test_a_pull_of_lr_mu_one_returns_to_the_anchor_at_each_step() -> None:
         g_K1 = A_K1 * (found.w_KD - B_K1)
         found.step(t)
         assert torch.allclose(found.w_KD, found.r.anchor_D - LR * g_K1, rtol=0, atol=1e-12)
+
+
+def test_a_pull_that_diverges_is_refused() -> None:
+    """The distance from the anchor is multiplied by 1 - lr mu in each step."""
+    assert Prox(20.0).incompatibility(SGD(lr=0.1)) == ""
+    assert Prox(21.0).incompatibility(Adam(lr=0.1)) == ""
+    said = Prox(21.0).incompatibility(SGD(lr=0.1))
+    assert said.startswith("correction prox with mu = 21 diverges with SGD of lr = 0.1")
+    assert said.endswith("take mu <= 20")
+    found = Descent(FedAvg(Fraction(100), correction=Prox(2.2 / LR)))
+    for t in range(40):
+        found.step(t)
+    assert found.w_KD.abs().max() > 100

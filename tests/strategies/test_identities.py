@@ -12,6 +12,7 @@ from fdabench.core.channel import Channel
 from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import RoundInfo, ServerOptimizer
+from fdabench.corrections.prox import Prox
 from fdabench.engine.arrays import LabeledData
 from fdabench.engine.loop import CellLoop, train_loop
 from fdabench.engine.sampling import Sampler
@@ -22,8 +23,11 @@ from fdabench.optimizers.base import LocalOptimizer
 from fdabench.optimizers.sgd import SGD
 from fdabench.servers import SERVERS
 from fdabench.servers.average import Average
+from fdabench.servers.nesterov import Nesterov
+from fdabench.strategies.diloco import DiLoCo
 from fdabench.strategies.fda import FDA
 from fdabench.strategies.fedavg import FedAvg
+from fdabench.strategies.fedprox import FedProx
 from fdabench.strategies.synchronous import Synchronous
 from support.toy import (
     CLASSES,
@@ -306,3 +310,19 @@ def test_the_server_moves_the_global_model_and_its_state_goes_from_round_to_roun
         assert torch.equal(outcome.round.previous_anchor_D, r.anchor_D)
         assert torch.equal(outcome.w_KD, outcome.round.anchor_D.expand(2, 6))
         r = outcome.round
+
+
+SAME = {
+    "DiLoCo of lr 1 and momentum 0 is FedAvg": (DiLoCo(Fraction(4), Nesterov(1.0, 0.0)), FedAvg(Fraction(4))),
+    "FedProx of mu 0 is FedAvg": (FedProx(Fraction(4), correction=Prox(0.0)), FedAvg(Fraction(4))),
+    "FDA with mu 0 is FDA": (FDA(0.06, MONITORS["linear"](), correction=Prox(0.0)), FDA(0.06, MONITORS["linear"]())),
+    "FDA of lag 0 is FDA": (FDA(0.06, MONITORS["linear"](), lag=0), FDA(0.06, MONITORS["linear"]())),
+}
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_these_are_the_same_to_the_last_bit(case: str) -> None:
+    special, plain = (train(strategy) for strategy in SAME[case])
+    assert torch.equal(special.w_KD, plain.w_KD)
+    assert special[1:] == plain[1:]
+    assert len(plain.syncs) > 1

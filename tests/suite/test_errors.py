@@ -58,8 +58,8 @@ FAULTS: dict[str, list[str]] = {
         "strategy.2.monitor.seed: unknown key: sketch takes no seed; allowed: kind, depth, width",
     ],
     "strategy.0.theta=1": [
-        "strategy.0.theta: unknown key: synchronous takes no theta (fda does); allowed: kind, name, "
-        "reference, optimizer",
+        "strategy.0.theta: unknown key: synchronous takes no theta (fda, layerwise-fda do); allowed: "
+        "kind, name, reference, optimizer",
     ],
     "exclude=[{worker = 3}]": [f'exclude.0.worker: unknown key; allowed: {AXES}; did you mean "workers"?'],
     # what other tools call it, told once for a list

@@ -1,11 +1,16 @@
 """What each process of a distributed test runs. Spawned processes import this module."""
 
 import os
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.algorithms.ddp_comm_hooks.powerSGD_hook import PowerSGDState, powerSGD_hook
+from torch.distributed.algorithms.model_averaging.averagers import PeriodicModelAverager
 
 from fdabench.core.collective import AllGatherCollective, AllReduceCollective, Collective
 from fdabench.core.strategy import Strategy
@@ -13,7 +18,7 @@ from fdabench.optimizers.adam import Adam, AdamW
 from fdabench.optimizers.base import LocalOptimizer
 from fdabench.optimizers.sgd import SGD
 from support.strategies import ALL_STRATEGIES
-from support.toy import TrainingRun, equal_shares, train
+from support.toy import TrainingRun, data, equal_shares, model, sampler, train
 
 STEPS = 20
 SHARES = (0.5, 0.2, 0.2, 0.1)
@@ -102,3 +107,136 @@ def loop_forever() -> None:
 def exit_at_once() -> None:
     """End without a report, like a process that the system kills."""
     os._exit(3)
+
+
+LEARNING_RATE = 0.2
+"""Of local SGD, in comparisons with other packages."""
+
+
+def wide_model() -> nn.Module:
+    """Two layers of 256 weights each, so that layers are fragments of equal length."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        layers = nn.Linear(16, 16, bias=False), nn.Linear(16, 16, bias=False)
+        return nn.Sequential(nn.Flatten(), layers[0], nn.Tanh(), layers[1]).double()
+
+
+def flat(net: nn.Module) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
+
+
+def _local_sgd(net: nn.Module, steps: int, optimizer: Any, after_step: Callable[[], object]) -> Tensor:
+    """Local SGD in float64 on the batches of the worker of this rank. Returns the models after each step."""
+    x, y = data()
+    batches, history = sampler(dist.get_rank(), dist.get_world_size()), []
+    for _ in range(steps):
+        drawn = torch.from_numpy(batches.next_batch())
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x[drawn].double()), y[drawn]).backward()
+        optimizer.step()
+        after_step()
+        history.append(flat(net))
+    return torch.stack(history)
+
+
+def torch_averager(period: int, steps: int) -> Tensor:
+    """torch's PeriodicModelAverager. It counts from 0, so a warm-up of period - 1 steps puts the syncs at its ends."""
+    net, averager = model(torch.float64), PeriodicModelAverager(period=period, warmup_steps=period - 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=LEARNING_RATE)
+    return _local_sgd(net, steps, optimizer, lambda: averager.average_parameters(net.parameters()))
+
+
+def accelerate_local_sgd(period: int, steps: int) -> Tensor:
+    """accelerate's LocalSGD, which averages after `period`, 2 `period`, ... steps, and once more at the end."""
+    # accelerate finds the process group by these variables
+    ranks = {"RANK": dist.get_rank(), "LOCAL_RANK": dist.get_rank(), "WORLD_SIZE": dist.get_world_size()}
+    os.environ |= {name: str(value) for name, value in ranks.items()}
+    os.environ |= {"LOCAL_WORLD_SIZE": os.environ["WORLD_SIZE"], "MASTER_ADDR": "127.0.0.1"}
+    from accelerate import Accelerator
+    from accelerate.local_sgd import LocalSGD
+
+    accelerator = Accelerator(cpu=True)
+    assert accelerator.num_processes == dist.get_world_size()
+    net = accelerator.prepare(model(torch.float64))
+    optimizer = torch.optim.SGD(net.parameters(), lr=LEARNING_RATE)
+    with LocalSGD(accelerator=accelerator, model=net, local_sgd_steps=period) as local:
+        return _local_sgd(net, steps, optimizer, local.step)
+
+
+class _Manager:
+    """What torchft's DiLoCo asks its manager, without the servers that notice lost replicas."""
+
+    _use_async_quorum = False
+
+    def __init__(self) -> None:
+        self._step = 0
+
+    def current_step(self) -> int:
+        return self._step
+
+    def should_commit(self) -> bool:
+        self._step += 1
+        return True
+
+    def allreduce(self, tensor: Tensor, should_quantize: bool) -> Any:
+        assert not should_quantize
+        dist.all_reduce(tensor)
+        tensor /= dist.get_world_size()
+        return SimpleNamespace(wait=lambda: None)
+
+    def start_quorum(self) -> None:
+        pass
+
+    def register_state_dict_fn(self, *functions: object) -> None:
+        pass
+
+    disallow_state_dict_read = allow_state_dict_read = start_quorum
+
+
+def torchft_diloco(period: int, fragments: int, steps: int) -> Tensor:
+    """torchft's DiLoCo of `wide_model`; with two fragments, each layer is one."""
+    from torchft.local_sgd import DiLoCo
+
+    net = wide_model()
+    parts = [net] if fragments == 1 else [net[1], net[3]]
+    outer = [torch.optim.SGD(part.parameters(), lr=0.7, momentum=0.9, nesterov=True) for part in parts]
+    inner = torch.optim.SGD(net.parameters(), lr=LEARNING_RATE)
+    with ExitStack() as stack:
+        # it synchronizes in a hook of the inner optimizer
+        stack.enter_context(DiLoCo(_Manager(), parts, inner, outer, sync_every=period))
+        return _local_sgd(net, steps, inner, lambda: None)
+
+
+def other_packages(period: int, steps: int, installed: Sequence[str]) -> dict[str, Tensor]:
+    """The models of this rank after each step, by package; torchft's DiLoCo of one and of two fragments."""
+    found = {"torch": torch_averager(period, steps)}
+    if "torchft" in installed:
+        found |= {f"torchft {fragments}": torchft_diloco(period, fragments, steps) for fragments in (1, 2)}
+    if "accelerate" in installed:
+        found["accelerate"] = accelerate_local_sgd(period, steps)
+    return found
+
+
+def torch_powersgd(m_TKD: Tensor, shapes: Sequence[tuple[int, ...]], rank: int, first: Sequence[Tensor]) -> Tensor:
+    """What torch's hook makes of messages of T syncs, shape [T, D].
+
+    Args:
+        m_TKD: the messages of all workers; each process sends its own.
+        shapes: of the tensors in a row.
+        rank: of the factors.
+        first: the first Q of each matrix.
+    """
+    state = PowerSGDState(None, matrix_approximation_rank=rank, start_powerSGD_iter=2, min_compression_rate=1)
+    state.iter = 2  # the hook averages plainly before
+    rows = sum(shape[0] for shape in shapes if len(shape) > 1)
+    state.p_memory_dict[0] = torch.zeros(rows * rank)
+    state.q_memory_dict[0] = torch.cat([q.flatten() for q in first])
+    arrived = []
+    for m_KD in m_TKD:
+        buffer = m_KD[dist.get_rank()].clone()
+        parts = buffer.split([torch.Size(shape).numel() for shape in shapes])
+        tensors = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+        bucket = SimpleNamespace(buffer=lambda b=buffer: b, index=lambda: 0, gradients=lambda t=tensors: t)
+        bucket.is_last = lambda: True
+        arrived.append(powerSGD_hook(state, bucket).wait().clone())
+    return torch.stack(arrived)

@@ -92,8 +92,26 @@ def _optional_parts() -> Iterator[tuple[str, Strategy]]:
     streaming, int8 = REGISTRY.strategies["streaming-diloco"], component(REGISTRY.codecs["int8"])
     late: Any = streaming(Fraction(4), 2, delay=1, codec=int8, feedback=0.9)
     yield "streaming-diloco+delay+int8", late
+    layerwise: Any = PLAIN_STRATEGIES["layerwise-fda"]
+    yield "layerwise-fda+modules+int8", replace(layerwise, layers="modules", codec=int8, feedback=0.9)
     yield "stages+nesterov+topk+scaffold", replace(stages, **parts, feedback=0.9, correction=scaffold)
 
 
+def _half_cross() -> Iterator[tuple[str, Strategy]]:
+    """Half of a cross of two triggers, servers, codecs and corrections, in which any three values occur together."""
+    levels = product(
+        enumerate(("doubling", "local-condition")),
+        enumerate(("nesterov", "yogi")),
+        enumerate(("topk", "powersgd")),
+        enumerate(("scaffold", "prox")),
+    )
+    roles = (REGISTRY.triggers, REGISTRY.servers, REGISTRY.codecs, REGISTRY.corrections)
+    for chosen in levels:
+        if sum(level for level, _ in chosen) % 2 == 0:
+            kinds = [kind for _, kind in chosen]
+            when, server, codec, correction = (component(role[kind]) for role, kind in zip(roles, kinds, strict=True))
+            yield "+".join(["rounds", *kinds]), REGISTRY.strategies["rounds"](when, server, codec, 0.9, correction)
+
+
 PLAIN_STRATEGIES: Mapping[str, Strategy] = dict(_every_combination())
-ALL_STRATEGIES: Mapping[str, Strategy] = {**PLAIN_STRATEGIES, **dict(_optional_parts())}
+ALL_STRATEGIES: Mapping[str, Strategy] = {**PLAIN_STRATEGIES, **dict(_optional_parts()), **dict(_half_cross())}

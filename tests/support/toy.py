@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.channel import Channel
+from fdabench.core.codec import Layout
 from fdabench.core.collective import Collective, InProcessCollective
 from fdabench.core.ledger import Ledger, LedgerEntry
 from fdabench.core.seeds import numpy_generator, torch_generator
 from fdabench.core.strategy import StepContext, Strategy
 from fdabench.engine.arrays import LabeledData
+from fdabench.engine.flatten import row_layout
 from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.loop import CellLoop, StepEvent, train_loop
 from fdabench.engine.sampling import Sampler, ShuffleSampler
@@ -59,6 +61,12 @@ def build(shape: tuple[int, ...], classes: int) -> nn.Module:
 def model(dtype: torch.dtype = torch.float32) -> nn.Module:
     """Always the same weights."""
     return init_model(ModelSpec(build, None, ""), (1, 4, 4), CLASSES, 11).to(dtype)
+
+
+@cache
+def layout() -> Layout:
+    """The tensors of the model in a row."""
+    return row_layout(model())
 
 
 def sampler(worker: int, workers: int) -> Sampler:

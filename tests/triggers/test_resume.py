@@ -25,6 +25,11 @@ STRATEGIES = {
     ),
     "adacomm": ('kind = "adacomm"\nwhen = { first = 3, most = 4 }', None),
     "streaming-diloco": ('kind = "streaming-diloco"\nlocal_steps = 9\nfragments = 3\ndelay = 2', [5, 8, 11, 14]),
+    "layerwise-fda": ('kind = "layerwise-fda"\ntheta = 0.02\ncodec = "int8"\nfeedback = 1.0', None),
+    "powersgd": (
+        'kind = "fedavg"\nlocal_steps = 3\ncodec = "powersgd"\nfeedback = 1.0\nserver = "nesterov"',
+        [3, 6, 9, 12, 15],
+    ),
     "gm": ('kind = "gm"\nwhen = { theta = 0.02 }', None),
 }
 

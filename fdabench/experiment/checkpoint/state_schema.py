@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.accounting.costs import CONVENTIONS
+from fdabench.core.codec import LinearCodec
 from fdabench.core.ledger import ALL_REDUCE, LedgerEntry, Operation
 from fdabench.core.strategy import HasSyncRule, Round
 from fdabench.engine.clients import ClientState
@@ -43,6 +44,8 @@ class Sizes(NamedTuple):
     """Whether all components that have a state are built in; for plug-ins the shapes of states are not known."""
     first_round: Round | None
     """The first round of the cell, on the meta device; None unless `built_in`."""
+    first_codec_state: tuple[Tensor, ...]
+    """The first state of a linear codec; empty without one."""
     worker_state: tuple[str, ...]
     """The names of the rows that the strategy keeps for each worker."""
     first_memory: Mapping[str, Any]
@@ -75,12 +78,21 @@ def sizes_of(cell_id: str, cell: ResolvedCell) -> Sizes:
         config.sampling,
         built_in,
         cell.strategy.init(row_D) if built_in else None,
+        _codec_state_of(cell),
         cell.strategy.rule.worker_state if isinstance(cell.strategy, HasSyncRule) else (),
         _memory_of(cell.optimizer, row_D.dtype) if built_in else {},
         0 if config.participation is None else config.participation.clients,
         config.participation is not None and config.participation.client_state == "kept",
         config.batchnorm_stats == "local" and row_B.numel() > 0,
     )
+
+
+def _codec_state_of(cell: ResolvedCell) -> tuple[Tensor, ...]:
+    codec = cell.strategy.rule.codec if isinstance(cell.strategy, HasSyncRule) else None
+    state: tuple[Tensor, ...] = ()
+    if isinstance(codec, LinearCodec):
+        state = codec.init(cell.layout, torch.tensor(0))
+    return state
 
 
 def _memory_of(local: LocalOptimizer, dtype: torch.dtype) -> Mapping[str, object]:
@@ -209,6 +221,9 @@ def _round(found: Any, step: int, sizes: Sizes) -> None:
         "true or false",
     )
     integer("training.round.start", found.start, 0, step)
+    require(type(found.codec) is tuple, "training.round.codec", found.codec, "a tuple")
+    if found.codec or found.index:
+        _like("training.round.codec", found.codec, sizes.first_codec_state)
     if sizes.first_round is not None:
         for name in ("server", "correction", "trigger"):
             _like(f"training.round.{name}", getattr(found, name), getattr(sizes.first_round, name))
