@@ -34,6 +34,9 @@ html_additional_pages = {"index": "redirect.html"}  # the first page is docs/ind
 html_extra_path = ["../llms.txt"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
 templates_path = ["templates"]
 html_theme_options = {"top_of_page_buttons": []}
 
