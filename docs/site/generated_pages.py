@@ -41,8 +41,17 @@ def _on_source_read(_sphinx: Any, page: str, source: list[str]) -> None:
     source[0] = with_tables_as_files(text) if page.startswith("reports/") else text
 
 
-def _on_docstring(_sphinx: Any, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
-    """Let |u|^2 be the square of a norm, where reStructuredText would look for a substitution of the name u."""
+def attribute_sentence(lines: list[str]) -> list[str]:
+    """The docstring of an attribute after napoleon, which takes what is before a colon for a type, as one sentence."""
+    types = [line.removeprefix(":type: ") for line in lines if line.startswith(":type: ")]
+    rest = [line for line in lines if not line.startswith(":type: ")]
+    return [f"{types[0]}: {rest[0]}", *rest[1:]] if types and rest else lines
+
+
+def _on_docstring(_sphinx: Any, what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
+    """Repair what reStructuredText and napoleon misread: |u|^2 is the square of a norm, not a substitution."""
+    if what in ("attribute", "property"):
+        lines[:] = attribute_sentence(lines)
     lines[:] = [line.replace("|", "\\|") for line in lines]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer
 from command_reference import command_reference
-from generated_pages import GENERATED, with_generated_text, with_tables_as_files
+from generated_pages import GENERATED, attribute_sentence, with_generated_text, with_tables_as_files
 from python_reference import python_reference
 from suite_reference import suite_reference, value_text
 
@@ -114,6 +114,14 @@ def test_each_generated_text_has_one_page() -> None:
 
 def test_a_comment_for_the_site_is_part_of_the_page() -> None:
     assert with_generated_text("a\n<!-- on the site:\nb\n-->\n<!-- c -->\n") == "a\nb\n\n<!-- c -->\n"
+
+
+def test_a_colon_in_the_docstring_of_an_attribute_stays_one() -> None:
+    assert attribute_sentence(["its axes.", "", ":type: One row for each cell"]) == [
+        "One row for each cell: its axes.",
+        "",
+    ]
+    assert attribute_sentence(["One row.", ""]) == ["One row.", ""]
 
 
 def test_the_tables_of_a_report_are_linked_as_files() -> None:
