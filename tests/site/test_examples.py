@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 import typer
 
+from fdabench.accounting.costs import CONVENTIONS, Message
+from fdabench.cli.constants import conventions
 from fdabench.cli.main import app
+from fdabench.validation.fleet_file import read_fleets
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -63,3 +66,22 @@ def test_the_toml_of_a_page_is_toml(path: Path) -> None:
     for language, text in blocks(path):
         if language == "toml":
             tomllib.loads(text)
+
+
+def test_the_fleet_of_the_page_is_a_fleet_file(tmp_path: Path) -> None:
+    (text,) = [text for language, text in blocks(ROOT / "docs" / "fleets.md") if text.startswith("[[fleet]]")]
+    path = tmp_path / "my-fleet.toml"
+    path.write_text(text, encoding="utf-8")
+    assert list(read_fleets(str(path))) == ["our-phones"]
+
+
+def test_the_table_of_conventions_is_that_of_the_command() -> None:
+    page = (ROOT / "docs" / "costs.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^\| `(paper|star|ring|upload)`[^|]*\| (.*) \| [^|]+ \|$", page, re.MULTILINE))
+    columns = ("model sync of n bytes", "local state of n bytes", "initial distribution")
+    assert shown == {row["name"]: " | ".join(str(row[each]) for each in columns) for row in conventions().records}
+
+
+def test_the_example_of_the_conventions_is_computed() -> None:
+    sync = {name: cost["model"](Message(1_000_000, 1_000_000), 4) for name, cost in CONVENTIONS.items()}
+    assert sync == {"paper": 8_000_000, "star": 8_000_000, "ring": 6_000_000, "upload": 4_000_000}
