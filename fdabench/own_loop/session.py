@@ -331,6 +331,8 @@ def sync(
 ) -> SyncSession | DisabledSession:
     """Synchronize the models of all ranks when a strategy says so, in any PyTorch loop.
 
+    Example::
+
         with sync(model, optimizer, "fda", monitor="linear", theta="balanced") as s:
             for batch in loader:
                 loss(model, batch).backward()

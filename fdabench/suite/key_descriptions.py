@@ -166,6 +166,7 @@ IN: Mapping[tuple[str, str], str] = {
     ("Table", "label"): "The column of the labels.",
     ("HfDisk", "label"): "The column of the labels.",
     ("Table", "input"): "The column of the inputs, or a pattern of columns such as pixel*.",
+    ("CustomNetwork", "name"): "The network's name.",
     ("FleetTable", "name"): "The fleet's name.",
     ("FleetTable", "step"): "The law of step times: constant, lognormal, exponential or pareto.",
     ("FleetTable", "bandwidth_mbps"): "Megabits per second of each worker's link: one number, or a list like speeds.",

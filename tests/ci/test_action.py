@@ -34,11 +34,14 @@ def test_the_action_is_valid_by_the_schema_of_github() -> None:
 
 
 def test_no_script_of_the_action_contains_an_expression() -> None:
-    scripts = [step["run"] for step in ACTION["runs"]["steps"] if "run" in step]
-    assert len(scripts) == 3
+    comment = yaml.safe_load((ROOT / "comment" / "action.yml").read_text(encoding="utf-8"))
+    steps = [*ACTION["runs"]["steps"], *comment["runs"]["steps"]]
+    scripts = [step["run"] for step in steps if "run" in step]
+    assert len(scripts) == 5
     assert not any("${{" in script for script in scripts)  # an input could then run commands
 
 
+@pytest.mark.slow
 def test_the_steps_run_a_suite_and_compare_it(tmp_path: Path) -> None:
     (tmp_path / "gate.toml").write_text(
         digits_suite([SYNCHRONOUS], name="gate", steps=6, every_steps=3, targets=[0.1]), encoding="utf-8"
@@ -46,8 +49,16 @@ def test_the_steps_run_a_suite_and_compare_it(tmp_path: Path) -> None:
     assert run_step("Run the suite", tmp_path, SUITE="gate.toml", RESULTS="out") == 0
     compare = {"BASELINE": "baseline.toml", "RESULTS": "out"}
     assert run_step("Compare with the baseline", tmp_path, **compare) == 4
+    comment = {**compare, "FOLDER": str(tmp_path / "kept")}
+    assert run_step("Write the comment", tmp_path, **comment) == 0
+    kept = tmp_path / "kept" / "comment.md"
+    text = kept.read_text(encoding="utf-8")
+    assert text.startswith("### fdabench: not compared\n\n~~~~~~text\nfdabench: baseline.toml: no baseline here")
     save = [sys.executable, "-m", "fdabench", "baseline", "save", "out", "-o", "baseline.toml"]
     subprocess.run(save, cwd=tmp_path, check=True, capture_output=True)
     assert run_step("Compare with the baseline", tmp_path, **compare) == 0
     assert (tmp_path / "github_output").read_text(encoding="utf-8").splitlines() == ["exit-code=4", "exit-code=0"]
     assert (tmp_path / "github_step_summary").stat().st_size > 0
+    assert run_step("Write the comment", tmp_path, **comment) == 0
+    assert kept.read_text(encoding="utf-8").startswith("### fdabench: 1 run compared: pass\n")
+    assert kept.read_text(encoding="utf-8").endswith("<!-- fdabench check: unchanged -->\n")

@@ -90,6 +90,14 @@ def test_a_comment_of_a_thousand_changes_is_one_that_is_taken(compared: Compare)
     assert "and 890 more: `fdabench check --output-format csv` has all" in text
 
 
+def test_a_comment_says_in_its_last_line_that_nothing_changed(compared: Compare) -> None:
+    runs = [make_run("a", seed) for seed in range(3)]
+    assert pr_comment(compared(runs, runs)).endswith("\n\n<!-- fdabench check: unchanged -->\n")
+    better = [replace(run, bytes_to={"0.9": 30_000}) for run in runs]
+    assert "unchanged -->" not in pr_comment(compared(runs, better))
+    assert "unchanged -->" not in pr_comment(compared(runs, runs[:2]))
+
+
 def test_limits_are_written_as_limits() -> None:
     limit = Finding("limit", Verdict.fail, "a", 0, "max_bytes", 30_000.0, 31_000, note="past a limit")
     told = "max_bytes: 31.0 kB, the limit is 30.0 kB"

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ FLAGS = (
 )
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 LABEL = "SketchFDA θ=1"
+ROOT = Path(__file__).parents[2]
 
 
 def chromium() -> str | None:
@@ -248,6 +250,21 @@ def test_every_part_has_a_name_for_screen_readers(page: Any) -> None:
     levels = page.evaluate("Array.from(document.querySelectorAll('h1,h2,h3')).map(h => Number(h.tagName[1]))")
     assert levels.count(1) == 1
     assert all(later - earlier <= 1 for earlier, later in pairwise(levels)), json.dumps(levels)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
+def test_axe_finds_no_violation(page: Any, width: int, scheme: str) -> None:
+    """axe-core's rules, all of them; its file is never downloaded by the test."""
+    path = Path(os.environ.get("FDABENCH_AXE") or ROOT / "node_modules" / "axe-core" / "axe.min.js")
+    if not path.is_file():
+        pytest.skip("no axe-core: `npm install --no-save axe-core` puts it here, or FDABENCH_AXE names axe.min.js")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate(path.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]] == []
+    assert len(found["passes"]) > 30
 
 
 def in_bytes(text: str) -> float:

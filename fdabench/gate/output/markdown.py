@@ -19,8 +19,15 @@ MAX_LENGTH = 100
 _REST = "\nand {} more: `fdabench check --output-format csv` has all"
 
 
+UNCHANGED = "<!-- fdabench check: unchanged -->"
+"""The last line of a comment that reports no change: a program that posts comments need not post this one."""
+
+
 def pr_comment(checked: CheckResult) -> str:
-    """Return the comment. It shows findings that are not `unchanged`, and a collapsed block lists what was compared."""
+    """Return the comment. It shows findings that are not `unchanged`, and a collapsed block lists what was compared.
+
+    The last line is `UNCHANGED` if there is nothing else to show.
+    """
     shown = cell_rows(checked)
     parts = [
         f"### fdabench: {_plain(verdict_line(checked))}",
@@ -36,6 +43,7 @@ def pr_comment(checked: CheckResult) -> str:
     parts += [_details_block("why: the first sync that differs", _listed(checked.why))] if checked.why else []
     compared = [line.replace("```", "'''") for line in summary(checked)]
     parts.append(_details_block("what was compared", "\n".join(["```", *compared, "```"])))
+    parts += [] if sentences or shown else [UNCHANGED]
     return "\n\n".join(parts) + "\n"
 
 
