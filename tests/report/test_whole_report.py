@@ -187,10 +187,10 @@ def test_tex_escapes(hand_made: Results) -> None:
 
 def test_components_are_compared_in_pairs_that_differ_in_nothing_else(results_of: Callable[..., Results]) -> None:
     """With a codec, runs learn as before and need the same syncs, whose bytes the ledger of these results repeats."""
-    plain, slow = periodic("FedAvg", "fedavg", 50), periodic("FedAvg int8", "fedavg", 50, slowness=120)
+    plain, slow = periodic("FedAvg", "fedavg", 50), periodic("FedAvg int8", "fedavg", 50, slowness=90)
     packed = replace(slow, table={**slow.table, "codec": {"kind": "int8"}, "feedback": 1.0})
     other = replace(slow, label="FedAvg 25 int8", table={**packed.table, "local_steps": 25}, period=25)
-    data = combine_results([results_of(strategies=(plain, packed, other), reference="FedAvg")])
+    data = combine_results([results_of(strategies=(plain, packed, other), reference="FedAvg", targets=(0.9,))])
     (table,) = role_tables(data)
     rows = table.frame.query("role == 'codec'").set_index("value")
     cost = data.at_workload_target.set_index(["label", "seed"])["bytes_total"].astype(float)
