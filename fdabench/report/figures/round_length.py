@@ -1,5 +1,8 @@
 """A figure: the length of rounds against the learning rate, with the slopes that two rules predict."""
 
+from collections.abc import Mapping
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -27,7 +30,7 @@ from fdabench.report.tables.round_length_fit import RoundLengthFit, fit_round_le
 from fdabench.style.looks import PlotStyle
 
 TITLE = "Round length against learning rate"
-PREDICTED = {-2: "--", -1: ":"}
+PREDICTED: Mapping[int, Literal["--", ":"]] = {-2: "--", -1: ":"}
 """Slopes that rules predict, and how their lines are drawn."""
 
 

@@ -81,7 +81,7 @@ def _records(data: ReportData, cells: pd.DataFrame) -> Iterator[Record]:
             ratios = matched_ratios(here, data.configs, role) if role in _FIELDS else {}
             for value, mine in here.groupby(role, sort=False):
                 axes = {"suite": suite, "workload": workload, "role": role, "value": value}
-                yield axes | _costs(mine) | _pairs(ratios.get(str(value), np.array([])))
+                yield {**axes, **_costs(mine), **_pairs(ratios.get(str(value), np.array([])))}
 
 
 def _costs(mine: pd.DataFrame) -> Record:
