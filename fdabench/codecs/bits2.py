@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fdabench.codecs.chunks import divide_chunks, mean, multiply_chunks, num_chunks, reduce_chunks
+from fdabench.codecs.chunks import divide_chunks, mean, multiply_chunks_, num_chunks, reduce_chunks
 from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes, pack_bits, packed_size, unpack_values
 from fdabench.codecs.quantize import divisor
 from fdabench.component_info import ComponentInfo
@@ -47,4 +47,4 @@ class Bits2:
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         codes = packed_size(num_parameters, 2)
         unit_KD = unpack_values(packed_KB[:, :codes], (INNER, OUTER, -INNER, -OUTER), num_parameters)
-        return multiply_chunks(unit_KD, bytes_to_floats(packed_KB[:, codes:]), self.chunk)
+        return multiply_chunks_(unit_KD, bytes_to_floats(packed_KB[:, codes:]), self.chunk)

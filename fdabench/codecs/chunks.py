@@ -33,21 +33,24 @@ def reduce_chunks(reduce: Callable[[Tensor], Tensor], m_KD: Tensor, chunk: int) 
 
 def divide_chunks(m_KD: Tensor, scale_KC: Tensor, chunk: int) -> Tensor:
     """The rows divided by the scale of each chunk, float32."""
-    return _with_scales(torch.div, m_KD, scale_KC, chunk)
-
-
-def multiply_chunks(m_KD: Tensor, scale_KC: Tensor, chunk: int) -> Tensor:
-    """The rows, of any type, times the scale of each chunk, float32."""
-    return _with_scales(torch.mul, m_KD, scale_KC, chunk)
-
-
-def _with_scales(op: Callable[..., Tensor], m_KD: Tensor, scale_KC: Tensor, chunk: int) -> Tensor:
     result_KD = torch.empty(m_KD.shape, device=m_KD.device)
     (whole_KCT, rest_KT), (whole_out_KCT, rest_out_KT) = _parts(m_KD, chunk), _parts(result_KD, chunk)
-    op(whole_KCT, scale_KC[:, : whole_KCT.shape[1], None], out=whole_out_KCT)
+    torch.div(whole_KCT, scale_KC[:, : whole_KCT.shape[1], None], out=whole_out_KCT)
     if rest_KT.shape[1]:
-        op(rest_KT, scale_KC[:, -1:], out=rest_out_KT)
+        torch.div(rest_KT, scale_KC[:, -1:], out=rest_out_KT)
     return result_KD
+
+
+def multiply_chunks_(m_KD: Tensor, scale_KC: Tensor, chunk: int) -> Tensor:
+    """Multiply the rows, float32, by the scale of each chunk, in place.
+
+    A product of integers and scales into a new tensor takes twice the time of a conversion and a product in place.
+    """
+    whole_KCT, rest_KT = _parts(m_KD, chunk)
+    whole_KCT.mul_(scale_KC[:, : whole_KCT.shape[1], None])
+    if rest_KT.shape[1]:
+        rest_KT.mul_(scale_KC[:, -1:])
+    return m_KD
 
 
 def _parts(m_KD: Tensor, chunk: int) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fdabench.codecs.chunks import multiply_chunks, num_chunks
+from fdabench.codecs.chunks import multiply_chunks_, num_chunks
 from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes, pack_bits, packed_size, unpack_bits
 from fdabench.codecs.quantize import quantize
 from fdabench.component_info import ComponentInfo
@@ -38,5 +38,5 @@ class Int4:
 
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         codes = packed_size(num_parameters, 4)
-        q_KD = unpack_bits(packed_KB[:, :codes], 4, num_parameters).to(torch.int8) - 7
-        return multiply_chunks(q_KD, bytes_to_floats(packed_KB[:, codes:]), self.chunk)
+        q_KD = unpack_bits(packed_KB[:, :codes], 4, num_parameters).float().sub_(7)
+        return multiply_chunks_(q_KD, bytes_to_floats(packed_KB[:, codes:]), self.chunk)

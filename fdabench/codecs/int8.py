@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fdabench.codecs.chunks import multiply_chunks, num_chunks
+from fdabench.codecs.chunks import multiply_chunks_, num_chunks
 from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes
 from fdabench.codecs.quantize import quantize
 from fdabench.component_info import ComponentInfo
@@ -34,8 +34,12 @@ class Int8:
 
     def pack(self, m_KD: Tensor, key_K: Tensor, draw_key: Tensor) -> Tensor:
         q_KD, scale_KC = quantize(m_KD, 127, self.chunk)
-        return torch.cat([q_KD.to(torch.int8).view(torch.uint8), float_bytes(scale_KC)], 1)
+        packed_KB = m_KD.new_empty(len(m_KD), self.message_size(m_KD.shape[1]), dtype=torch.uint8)
+        q_KB, scale_KB = packed_KB.tensor_split([m_KD.shape[1]], 1)
+        q_KB.view(torch.int8).copy_(q_KD)
+        scale_KB.copy_(float_bytes(scale_KC))
+        return packed_KB
 
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         scale_KC = bytes_to_floats(packed_KB[:, num_parameters:])
-        return multiply_chunks(packed_KB[:, :num_parameters].view(torch.int8), scale_KC, self.chunk)
+        return multiply_chunks_(packed_KB[:, :num_parameters].view(torch.int8).float(), scale_KC, self.chunk)

@@ -5,12 +5,16 @@ Shape suffixes: R = rows, T = numbers of a row, G = groups of them, k = those th
 
 from fractions import Fraction
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
 _GROUPS = (32, 8)
 """Lengths of groups, of numbers and then of what is left of them."""
+_LONG_ROW = 1 << 14
+"""From this length on, NumPy is faster on a CPU although it is called row by row."""
 
 
 def largest(m_T: Tensor, k: int) -> Tensor:
@@ -23,13 +27,48 @@ def largest(m_T: Tensor, k: int) -> Tensor:
         m_T: float32, shape [..., T].
         k: at most T.
     """
+    m_RT = m_T.flatten(0, -2)
+    select = _largest_in_numpy if m_RT.is_cpu and m_RT.shape[1] >= _LONG_ROW else _largest_in_torch
+    return select(m_RT, k).view(*m_T.shape[:-1], k)
+
+
+def _largest_in_numpy(m_RT: Tensor, k: int) -> Tensor:
+    """As `largest`, ascending. `torch.topk` moves pairs of number and index, `numpy.partition` numbers only."""
+    size = m_RT.shape[1]
+    group = next((group for group in _GROUPS if 2 * group * k <= size), 1)
+    # a zero that fills up the last group comes after all numbers of the row
+    magnitude_RT = torch.zeros(len(m_RT), size + -size % group)
+    torch.abs(m_RT, out=magnitude_RT[:, :size])
     # float32 numbers that are not negative are in the order of their bits
-    bits_RT = m_T.abs().contiguous().view(torch.int32).flatten(0, -2)
-    index_RT = torch.arange(m_T.shape[-1], device=m_T.device).expand_as(bits_RT)
+    bits_RGT = magnitude_RT.view(torch.int32).unflatten(1, (-1, group))
+    max_RG = bits_RGT.amax(-1) if group > 1 else bits_RGT[..., 0]
+    rows = zip(bits_RGT.numpy(), max_RG.numpy(), strict=True)
+    return torch.from_numpy(np.stack([_largest_of_row(bits_GT, max_G, k) for bits_GT, max_G in rows]))
+
+
+def _largest_of_row(bits_GT: NDArray[np.int32], max_G: NDArray[np.int32], k: int) -> NDArray[np.int64]:
+    group = bits_GT.shape[1]
+    # the k groups with the largest maxima have k numbers that are at least this large, so smaller ones are not needed
+    bound = np.partition(max_G, -k)[-k]
+    group_C = np.flatnonzero(max_G >= bound)
+    candidate_CT = bits_GT[group_C]
+    place_C = np.flatnonzero(candidate_CT >= bound)
+    bits_C = candidate_CT.ravel()[place_C]
+    kth = np.partition(bits_C, -k)[-k]
+    is_chosen_C = bits_C > kth
+    is_chosen_C[np.flatnonzero(bits_C == kth)[: k - np.count_nonzero(is_chosen_C)]] = True
+    place_k = place_C[is_chosen_C]
+    return np.asarray(group_C[place_k // group] * group + place_k % group)
+
+
+def _largest_in_torch(m_RT: Tensor, k: int) -> Tensor:
+    """As `largest`, in one call for all rows on any device."""
+    bits_RT = m_RT.abs().contiguous().view(torch.int32)
+    index_RT = torch.arange(m_RT.shape[1], device=m_RT.device).expand_as(bits_RT)
     for group in _GROUPS:
         if 2 * group * k <= bits_RT.shape[1]:
             bits_RT, index_RT = _narrow(bits_RT, index_RT, k, group)
-    return index_RT.gather(1, _first(bits_RT, index_RT, k)).view(*m_T.shape[:-1], k)
+    return index_RT.gather(1, _first(bits_RT, index_RT, k))
 
 
 def _narrow(bits_RT: Tensor, index_RT: Tensor, k: int, group: int) -> tuple[Tensor, Tensor]:

@@ -32,6 +32,8 @@ def packed_size(count: int, width: int) -> int:
 
 def pack_bits(code_KN: Tensor, width: int) -> Tensor:
     """Pack integers below 2^width, the first one into the lowest bits, shape [K, packed_size(N, width)], uint8."""
+    if width > 8:
+        return _pack_wide(code_KN, width)
     if 8 % width:
         bit_KNW = code_KN[..., None] >> torch.arange(width, device=code_KN.device) & 1
         return pack_bits(bit_KNW.flatten(1), 1)
@@ -46,12 +48,36 @@ def pack_bits(code_KN: Tensor, width: int) -> Tensor:
 
 def unpack_bits(packed_KB: Tensor, width: int, count: int) -> Tensor:
     """The inverse of `pack_bits`: shape [K, count], uint8 if `width` divides 8, and else int64."""
+    if width > 8:
+        return _unpack_wide(packed_KB, width, count)
     if 8 % width:
         bit_KNW = unpack_bits(packed_KB, 1, count * width).long().unflatten(1, (count, width))
         code_KN: Tensor = (bit_KNW << torch.arange(width, device=packed_KB.device)).sum(-1)
         return code_KN
     slots = [packed_KB >> shift & (1 << width) - 1 for shift in range(0, 8, width)]
     return torch.stack(slots, -1).flatten(1)[:, :count]
+
+
+def _pack_wide(code_KN: Tensor, width: int) -> Tensor:
+    """`pack_bits` for codes of more than 8 bits: a byte has bits of one code or of two."""
+    size = packed_size(code_KN.shape[1], width)
+    at_B = torch.arange(0, 8 * size, 8, device=code_KN.device)
+    first_B, shift_B = at_B // width, at_B % width
+    # bits of the next code come above those that are left of the first one
+    code_KM = pad(code_KN, (0, 1))
+    low_KB, high_KB = code_KM[:, first_B] >> shift_B, code_KM[:, first_B + 1] << (width - shift_B)
+    return ((low_KB | high_KB) & 0xFF).to(torch.uint8)
+
+
+def _unpack_wide(packed_KB: Tensor, width: int, count: int) -> Tensor:
+    at_N = torch.arange(0, count * width, width, device=packed_KB.device)
+    # a code begins within a byte, and ends at most this many bytes later
+    num_bytes = (width + 6) // 8 + 1
+    byte_KB = pad(packed_KB, (0, num_bytes)).long()
+    code_KN = byte_KB[:, at_N // 8]
+    for i in range(1, num_bytes):
+        code_KN = code_KN | byte_KB[:, at_N // 8 + i] << 8 * i
+    return code_KN >> at_N % 8 & (1 << width) - 1
 
 
 def unpack_values(packed_KB: Tensor, values: Sequence[float], count: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from fdabench.codecs.chunks import divide_chunks, multiply_chunks, num_chunks, reduce_chunks
+from fdabench.codecs.chunks import divide_chunks, multiply_chunks_, num_chunks, reduce_chunks
 from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes, pack_bits, packed_size, unpack_bits
 from fdabench.codecs.quantize import divisor, max_magnitude
 from fdabench.component_info import ComponentInfo
@@ -58,4 +58,4 @@ class QSGD:
         codes = packed_size(num_parameters, self._width)
         code_KD = unpack_bits(packed_KB[:, :codes], self._width, num_parameters)
         norm_KC = bytes_to_floats(packed_KB[:, codes:])
-        return multiply_chunks((code_KD.float() - self.levels) / self.levels, norm_KC, self.bucket)
+        return multiply_chunks_((code_KD.float() - self.levels) / self.levels, norm_KC, self.bucket)

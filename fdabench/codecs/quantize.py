@@ -30,7 +30,10 @@ def quantize(m_KD: Tensor, levels: int, chunk: int) -> Quantized:
     """
     scale_KC = reduce_chunks(max_magnitude, m_KD, chunk) / levels
     scale_KC = torch.where(scale_KC < _SMALLEST_NORMAL, 0, scale_KC)
-    q_KD = divide_chunks(m_KD, divisor(scale_KC), chunk).round_().nan_to_num_(0)
+    q_KD = divide_chunks(m_KD, divisor(scale_KC), chunk).round_()
+    # a pass over all numbers is spared where none can be NaN
+    if not scale_KC.isfinite().all():
+        q_KD.nan_to_num_(0)
     return Quantized(q_KD, scale_KC)
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from fdabench.codecs.chunks import mean, multiply_chunks, num_chunks, reduce_chunks
+from fdabench.codecs.chunks import mean, multiply_chunks_, num_chunks, reduce_chunks
 from fdabench.codecs.message_bytes import bytes_to_floats, float_bytes, pack_bits, packed_size, unpack_values
 from fdabench.component_info import ComponentInfo
 from fdabench.hyperparameters import Count
@@ -39,5 +39,5 @@ class Sign:
 
     def unpack(self, packed_KB: Tensor, num_parameters: int, draw_key: Tensor) -> Tensor:
         codes = packed_size(num_parameters, 1)
-        sign_KD = unpack_values(packed_KB[:, :codes], (1, -1), num_parameters)
-        return multiply_chunks(sign_KD, bytes_to_floats(packed_KB[:, codes:]), self.chunk)
+        sign_KD = unpack_values(packed_KB[:, :codes], (1.0, -1.0), num_parameters)
+        return multiply_chunks_(sign_KD, bytes_to_floats(packed_KB[:, codes:]), self.chunk)

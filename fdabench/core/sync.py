@@ -75,9 +75,9 @@ def global_update(
     elif rule.feedback is None:
         u_D, _, codec_state = _encoded_mean(u_KD, ctx, r, rule.codec, channel, rule.delay)
     else:
-        m_KD = rule.feedback * ctx.worker_state[RESIDUAL][:, part] + u_KD
+        m_KD = u_KD.add_(rule.feedback * ctx.worker_state[RESIDUAL][:, part])
         u_D, sent_KD, codec_state = _encoded_mean(m_KD, ctx, r, rule.codec, channel, rule.delay)
-        residual_KD = _replace_part(ctx.worker_state[RESIDUAL], part, m_KD - sent_KD)
+        residual_KD = _replace_part(ctx.worker_state[RESIDUAL], part, m_KD.sub_(sent_KD))
     info = RoundInfo(r.start, ctx.t + 1, ctx.lr_at)
     w_D, server = rule.server.update(anchor_D, u_D, r.server, info)
     return GlobalUpdate(w_D, u_D, server, residual_KD, codec_state)

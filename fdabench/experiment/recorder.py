@@ -16,9 +16,11 @@ from torch import Tensor
 from fdabench.accounting.costs import PAPER, EvalPoint, bytes_at, syncs_at
 from fdabench.cell_config import CellConfig
 from fdabench.core.channel import Channel
+from fdabench.core.collective import Collective
 from fdabench.core.ledger import ALL_REDUCE, Ledger
+from fdabench.core.row_sums import row_squared_norms
 from fdabench.core.schedule import is_period_end
-from fdabench.core.strategy import HasSyncRule, RoundInfo, Strategy
+from fdabench.core.strategy import RESIDUAL, HasSyncRule, RoundInfo, Strategy
 from fdabench.core.sync import global_update
 from fdabench.distributed.traffic_meter import EVALUATION
 from fdabench.engine.arrays import BatchMetrics
@@ -79,6 +81,27 @@ def evaluated_model(
         w_D, _ = ends.server.update(before.anchor_D, mean_D - before.anchor_D, before.server, info)
         return w_D, False
     return mean_D, False
+
+
+def residual_ratio(strategy: Strategy, moment: StepEvent, collective: Collective) -> float:
+    """Return how much of its message a codec with error feedback left out: the mean of |e_k| / |m_k| over the workers.
+
+    Args:
+        strategy: of the cell.
+        moment: the local step of a sync.
+        collective: of the cell. One number of each worker is gathered, without an entry in the ledger.
+
+    Returns:
+        NaN without error feedback, in a sync of fragments, which messages leave out on purpose, and if no worker had
+        anything to send.
+    """
+    rule = strategy.rule if isinstance(strategy, HasSyncRule) else None
+    if rule is None or rule.feedback is None or rule.is_streaming or moment.outcome.worker_state is None:
+        return nan
+    context = moment.context
+    m_KD = context.w_KD - moment.round.anchor_D + rule.feedback * context.worker_state[RESIDUAL]
+    left_out_K = (row_squared_norms(moment.outcome.worker_state[RESIDUAL]) / row_squared_norms(m_KD)).sqrt()
+    return float(collective.all_gather(left_out_K[:, None]).nanmean())
 
 
 class Recorder:
@@ -164,6 +187,7 @@ class Recorder:
                 "variance": variance,
                 "theta": self._theta if isnan(moment.outcome.theta) else moment.outcome.theta,
                 "lr": info.lr_sum / (info.stop - info.start),
+                "residual": residual_ratio(self._setting.strategy, moment, self._setting.channel.collective),
             }
         )
         self._last_sync = moment.step

@@ -134,6 +134,8 @@ class ResolvedCell:
             "steps_per_epoch": float(self.steps_per_epoch),
             "budget_steps": self.budget_steps,
         }
-        return found | {
-            key: float(getattr(self.strategy, key)) for key in ("theta", "period") if hasattr(self.strategy, key)
-        }
+        # the threshold of a strategy such as GM is that of its trigger
+        theta = getattr(self.strategy, "theta", getattr(getattr(self.strategy, "when", None), "theta", None))
+        period = getattr(self.strategy, "period", None)
+        numbers = {"theta": theta, "period": period}
+        return found | {key: float(value) for key, value in numbers.items() if value is not None}

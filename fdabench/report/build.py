@@ -25,6 +25,7 @@ from fdabench.report.tables.epochs import milestones_tables
 from fdabench.report.tables.fleets import fleet_tables
 from fdabench.report.tables.published import published_tables
 from fdabench.report.tables.robust import robust_tables
+from fdabench.report.tables.roles import role_tables
 from fdabench.report.tables.round_length import round_length_tables
 from fdabench.report.tables.times import times_tables
 from fdabench.report.tables.traffic import traffic_tables
@@ -57,6 +58,7 @@ def build_report(
     drawn = [figure for plot in for_metric(PLOTS, data.metric) if (figure := render(plot, data)) is not None]
     found = [
         *build_tables(data),
+        *role_tables(data),
         *robust_tables(data),
         *published_tables(data),
         *times_tables(data),

@@ -65,7 +65,10 @@ ADDED_COLUMNS: Mapping[str, Mapping[str, Callable[[pa.Table], pa.Array]]] = {
         "down_bytes": lambda ledger: ledger["payload_bytes"],
         "slack": lambda ledger: pa.repeat(0, len(ledger)).cast(_INT),
     },
-    "variance": {"lr": lambda rounds: pa.nulls(len(rounds), _REAL)},
+    "variance": {
+        "lr": lambda rounds: pa.nulls(len(rounds), _REAL),
+        "residual": lambda rounds: pa.nulls(len(rounds), _REAL),
+    },
 }
 """Columns that earlier files lack, and functions that return their values.
 
@@ -81,6 +84,11 @@ ROUNDS = _table(
     variance=(_REAL, "model variance just before the sync, squared L2 norm"),
     theta=(_REAL, "threshold that the estimate was compared with, squared L2 norm; NaN without one"),
     lr=(_REAL, "mean learning rate of the local steps since the last sync; NaN where the optimizer has none"),
+    residual=(
+        _REAL,
+        "norm of what a worker's message left out, over the norm of what it should say, mean over the workers; "
+        "NaN without error feedback",
+    ),
 )
 
 TRACE = _table(

@@ -39,7 +39,7 @@ class LocalCondition:
             return Decision(False)
         u_KD = ctx.w_KD - r.anchor_D
         outside_K1 = (row_squared_norms(u_KD)[:, None] > self.theta).to(u_KD.dtype)
-        return Decision(channel.mean(outside_K1, "state").item() > 0)
+        return Decision(channel.mean(outside_K1, "state").item() > 0, theta=self.theta)
 
     def forecast_traffic(self, run: PlannedRun) -> TrafficForecast:
         checks = run.steps // self.every

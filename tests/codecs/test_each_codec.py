@@ -135,12 +135,28 @@ def test_the_largest_are_found_and_ties_go_to_the_smallest_index() -> None:
     assert largest(diverged, 2).sort().values.tolist() == [[1, 2]]
 
 
-@pytest.mark.parametrize("k", [1, 7, 15, 16, 50, 62, 63, 1000])
-def test_the_largest_are_those_of_a_stable_sort(k: int) -> None:
-    m_KD = normal(3, 1000).mul(4).round()  # many ties
+SHORT, LONG = 1000, 20_001
+"""Lengths of rows that `largest` sorts with torch, and on a CPU with NumPy."""
+
+
+@pytest.mark.parametrize(
+    ("size", "k"),
+    [(SHORT, k) for k in (1, 7, 15, 16, 50, 62, 63, SHORT)] + [(LONG, k) for k in (1, 312, 313, 1250, 1251, LONG)],
+)
+@pytest.mark.parametrize("ties", [True, False])
+def test_the_largest_are_those_of_a_stable_sort(size: int, k: int, ties: bool) -> None:
+    m_KD = normal(3, size).mul(4).round() if ties else normal(3, size)
     expected_Kk = m_KD.abs().sort(dim=-1, descending=True, stable=True).indices[:, :k].sort(-1).values
     assert torch.equal(largest(m_KD, k).sort().values, expected_Kk)
     assert torch.equal(largest(m_KD[:, None], k)[:, 0].sort().values, expected_Kk)
+
+
+def test_in_long_rows_nan_is_above_infinity_and_zeros_are_taken_in_order() -> None:
+    m_KD = torch.zeros(3, LONG)
+    m_KD[0, [LONG - 1, 5, 9]] = torch.tensor([-inf, float("nan"), 1e30])
+    m_KD[1, LONG - 1] = -1e-30
+    assert largest(m_KD, 2).sort().values.tolist() == [[5, LONG - 1], [0, LONG - 1], [0, 1]]
+    assert largest(m_KD, 5)[2].sort().values.tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from support.launch import launch
 from support.rank_tasks import STEPS, cases, local_workers, run_both_reductions, run_in_rank_order
 from support.toy import TrainingRun, train
 
-TWO_AND_TWO, TWO_AND_ONE, ONE_EACH = (2, 2), (2, 1), (1, 1, 1, 1)
+TWO_AND_TWO, TWO_AND_ONE = (2, 2), (2, 1)
+ONE_EACH, UNEVEN = (1, 1, 1, 1), (3, 1, 2, 1)
 NAMES = list(cases())
 
 # AllReduced adds the same K products in another order: an average differs by at most 2 (K - 1) eps times the largest
@@ -39,7 +40,7 @@ def two_processes() -> tuple[list[dict], list[dict]]:
 
 @pytest.fixture(scope="module")
 def four_processes() -> list[dict]:
-    return launch(run_in_rank_order, 4, [ONE_EACH])
+    return launch(run_in_rank_order, 4, [ONE_EACH, UNEVEN], timeout_s=300.0)
 
 
 def assert_same(single: TrainingRun, ranks: list[TrainingRun], layout: tuple[int, ...]) -> None:
@@ -59,8 +60,9 @@ def test_two_processes_are_bitwise_one(name: str, layout: tuple[int, ...], two_p
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_four_processes_are_bitwise_one(name: str, four_processes: list[dict]) -> None:
-    assert_same(alone(name, 4), [rank[ONE_EACH][name] for rank in four_processes], ONE_EACH)
+@pytest.mark.parametrize("layout", [ONE_EACH, UNEVEN], ids=str)
+def test_four_processes_are_bitwise_one(name: str, layout: tuple[int, ...], four_processes: list[dict]) -> None:
+    assert_same(alone(name, sum(layout)), [rank[layout][name] for rank in four_processes], layout)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -107,6 +107,49 @@ def test_the_counters_agree_with_the_ledger(two_hosts: Hosts, tmp_path: Path, wo
             assert seen[seen["kind"] == "model"]["predicted_bytes"].sum() == ring
 
 
+PACKED = """
+name = "packed"
+plugins = ["wide.py"]
+[budget]
+steps = 2
+[eval]
+every_steps = 2
+targets = [0.3]
+[[workload]]
+dataset = "digits"
+model = "wide"
+workers = 2
+batch_size = 8
+optimizer = { kind = "sgd", lr = 1e-2 }
+partition = "iid"
+[[strategy]]
+kind = "fedavg"
+local_steps = 2
+codec = "int8"
+[[strategy]]
+kind = "fedavg"
+local_steps = 2
+codec = { kind = "topk", share = 0.2 }
+feedback = 1.0
+"""
+
+
+@pytest.mark.slow
+def test_the_counters_agree_with_the_size_of_packed_messages(two_hosts: Hosts, tmp_path: Path) -> None:
+    (tmp_path / "wide.py").write_text(WIDE.replace("4000", "20000"))
+    (tmp_path / "packed.toml").write_text(PACKED)
+    asked = ("--engine", "distributed", "--network-interface", INTERFACE, "-q")
+    done = two_hosts.run(["fdabench", "run", "packed.toml", "-o", "results", *asked], tmp_path, 240)
+    assert [each.returncode for each in done] == [0, 0], "\n".join(each.stderr for each in done)
+    store = ResultsFolder(tmp_path / "results")
+    for cell in store.read_lock().cell:
+        traffic, ledger = store.read_traffic(cell.id), store.read_cell_table(cell.id, "ledger").to_pandas()
+        assert traffic is not None
+        (message,) = traffic.to_pandas().query("kind == 'model'").to_dict("records")
+        assert message["payload_bytes"] == ledger.loc[ledger["kind"] == "model", "payload_bytes"].item() > 1e6
+        assert message["received_bytes"] == pytest.approx(2 * message["payload_bytes"], rel=0.01), cell.label
+
+
 def test_what_the_algorithms_move() -> None:
     """Four processes, one of which holds two workers; a ring's chunks make the payload twice round, less one hop."""
     assert expected_wire_bytes("allreduce", "all_reduce", 1000, (2, 1, 1, 1)) == 2 * 3 * 1000

@@ -1,5 +1,6 @@
 """Every figure draws what there is, and is None where there is nothing."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations, pairwise
@@ -14,7 +15,7 @@ from fdabench.analysis.data import ReportData, combine_results
 from fdabench.cell_config import ComponentConfig
 from fdabench.registry.registry import BUILT_IN
 from fdabench.report.figures import PLOTS
-from fdabench.report.figures.canvas import number_axis
+from fdabench.report.figures.canvas import GREY, number_axis
 from fdabench.report.figures.error_scale import accuracy_axis
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import number_tags, strategy_tag
@@ -28,7 +29,7 @@ MACHINES = {"devices": FLEETS["devices"]}
 BY_NAME = {plot.name: plot for plot in PLOTS}
 LONG = " with all that somebody wished to say of it at once, lr=0.001, momentum=0.9, and a thing or two more"
 # of results that the full set is not; they have tests of their own
-ELSEWHERE = ("published", "theta-sweep", "scaling", "profile")
+ELSEWHERE = ("published", "theta-sweep", "scaling", "profile", "round-length", "theta", "residuals")
 
 
 @pytest.mark.parametrize("plot", [plot for plot in PLOTS if plot.name not in ELSEWHERE], ids=lambda plot: plot.name)
@@ -37,6 +38,43 @@ def test_full_set_draws_and_empty_set_does_not(plot: FigureSpec, full: Results, 
         assert plot.draw(combine_results([full], MACHINES)) is not None
         assert plot.draw(combine_results([nothing], MACHINES)) is None
     assert len(plot.caption(combine_results([full], MACHINES))) > 60
+
+
+def rounds_with(data: ReportData, **columns: object) -> ReportData:
+    """The results as if their syncs had recorded these columns."""
+    return replace(data, rounds=data.rounds.assign(**columns))
+
+
+def recorded(data: ReportData) -> dict[str, ReportData]:
+    """Results that the figures of syncs can show: lr falls, theta grows, and half of each message is left out."""
+    steps = data.rounds["step"]
+    return {
+        "round-length": rounds_with(data, lr=0.1 / steps),
+        "theta": rounds_with(data, theta=data.rounds["theta"] * steps),
+        "residuals": rounds_with(data, residual=0.5),
+    }
+
+
+@pytest.mark.parametrize("name", ["round-length", "theta", "residuals"])
+def test_figures_of_syncs_draw_what_syncs_recorded(name: str, full: Results) -> None:
+    data = combine_results([full])
+    assert BY_NAME[name].draw(data) is None
+    figure = laid_out(BY_NAME[name], recorded(data)[name])
+    assert len(BY_NAME[name].caption(recorded(data)[name])) > 60
+    texts = [text for key in figure.legends for text in key.get_texts()]
+    shown = {text.get_text() for text in texts}
+    # only FDA has a theta, and only FDA's rounds differ in length
+    assert ("FedAvg τ=50" in shown) == (name == "residuals")
+    assert "LinearFDA θ=1" in shown
+    assert [text.get_text() for text in texts if not within(figure, text)] == []
+
+
+def test_lines_of_predicted_slopes_have_these_slopes(full: Results) -> None:
+    figure = laid_out(BY_NAME["round-length"], recorded(combine_results([full]))["round-length"])
+    for axes in figure.axes:
+        found = [line.get_xydata() for line in axes.lines if line.get_color() == GREY]
+        slopes = [math.log(b[1] / a[1]) / math.log(b[0] / a[0]) for a, b in found]
+        assert slopes == pytest.approx([-2, -1])
 
 
 def test_bars_show_misses(full: Results) -> None:

@@ -11,7 +11,7 @@ import pytest
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.report.tables.build import ReportTable
 from fdabench.report.tables.round_length import round_length_tables
-from fdabench.report.tables.round_length_fit import mean_round_lengths, round_length_slope
+from fdabench.report.tables.round_length_fit import fit_round_length, mean_round_lengths, round_length_slope
 
 STEPS = 20_000
 
@@ -42,6 +42,13 @@ def by_rule(power: float, scale: float) -> list[int]:
 def test_rounds_made_by_a_power_of_the_learning_rate_have_that_slope(power: float) -> None:
     """To the rounding of short rounds, and to what the learning rate falls within a round."""
     assert round_length_slope(rounds_of(by_rule(power, 0.2 if power == 2 else 0.5))) == pytest.approx(-power, abs=0.1)
+
+
+def test_the_interval_of_a_slope_is_that_of_a_regression() -> None:
+    """By hand: log2(steps) is 0, 3, 3 at log2(1 / lr) = 0, 1, 2; the residuals are -1/2, 1, -1/2."""
+    fit = fit_round_length(pd.DataFrame({"lr": [1.0, 0.5, 0.25], "steps": [1, 8, 8]}))
+    half = 12.7062 * math.sqrt(1.5 / 2)
+    assert fit[:3] == pytest.approx((-1.5, -1.5 - half, -1.5 + half), rel=1e-4)
 
 
 def by_variance(noise: float, difference: float, theta: float) -> list[int]:
@@ -109,7 +116,7 @@ def test_the_table_leaves_out_the_beginning_and_what_the_end_cut_short() -> None
     kept = whole[(begins >= STEPS / 4) & (whole["step"] < STEPS)]
     assert found.frame["rounds"].tolist() == [len(kept)]
     assert found.frame["slope"].tolist() == [round_length_slope(kept)]
-    assert found.rows[0][-1] == f"−{-found.frame['slope'][0]:.2f}"
+    assert found.rows[0][-1].startswith(f"−{-found.frame['slope'][0]:.2f} [−")
 
 
 def test_a_constant_learning_rate_makes_no_table() -> None:

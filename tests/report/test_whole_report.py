@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,7 +18,9 @@ from fdabench.report.build import build_report
 from fdabench.report.caveats import find_caveats
 from fdabench.report.page.markup import jinja_environment, table_files, tex
 from fdabench.report.tables.build import headline_table
+from fdabench.report.tables.roles import role_tables
 from fdabench.results.load import Results
+from support.digits_results import periodic
 
 Built = tuple[Path, list[Path]]
 
@@ -180,3 +183,24 @@ def test_tex_escapes(hand_made: Results) -> None:
     assert not re.search(r"(?<!\\)[%_#]", body)
     assert body.isascii()
     assert source.count("{") == source.count("}")
+
+
+def test_components_are_compared_in_pairs_that_differ_in_nothing_else(results_of: Callable[..., Results]) -> None:
+    """With a codec, runs learn as before and need the same syncs, whose bytes the ledger of these results repeats."""
+    plain, slow = periodic("FedAvg", "fedavg", 50), periodic("FedAvg int8", "fedavg", 50, slowness=90)
+    packed = replace(slow, table={**slow.table, "codec": {"kind": "int8"}, "feedback": 1.0})
+    other = replace(slow, label="FedAvg 25 int8", table={**packed.table, "local_steps": 25}, period=25)
+    data = combine_results([results_of(strategies=(plain, packed, other), reference="FedAvg", targets=(0.9,))])
+    (table,) = role_tables(data)
+    rows = table.frame.query("role == 'codec'").set_index("value")
+    cost = data.at_workload_target.set_index(["label", "seed"])["bytes_total"].astype(float)
+    # the second strategy with a codec has no counterpart without one
+    assert rows.loc["int8", ["cells", "pairs", "pairs_reached"]].tolist() == [6, 3, 3]
+    expected = np.exp(np.log(cost["FedAvg"] / cost["FedAvg int8"]).mean())
+    assert rows.loc["int8", "bytes_ratio"] == pytest.approx(expected)
+    assert math.isnan(rows.loc["", "bytes_ratio"])
+
+
+def test_without_different_components_there_is_no_table_of_them(results_of: Callable[..., Results]) -> None:
+    data = combine_results([results_of(strategies=(periodic("FedAvg", "fedavg", 50),), reference="FedAvg")])
+    assert role_tables(data) == []

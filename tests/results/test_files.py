@@ -16,7 +16,7 @@ from fdabench.results.files import atomic_write_bytes, read_json, read_table, wr
 from fdabench.results.folder import TABLES, ResultsFolder
 from support.digits_results import ONE_CELL, make_lock, make_record
 
-ROUND = {"round": 1, "step": 3, "steps": 3, "estimate": 1.5, "variance": 1.25, "theta": 1.0, "lr": 0.1}
+ROUND = {"round": 1, "step": 3, "steps": 3, "estimate": 1.5, "variance": 1.25, "theta": 1.0, "lr": 0.1, "residual": 0.5}
 
 # the contract that other people's scripts read; columns may be added, never renamed or dropped
 CONTRACT = {
@@ -172,10 +172,11 @@ def test_a_table_without_a_column_is_refused_by_the_column(tmp_path: Path) -> No
         read_table(path, schema.ROUNDS)
 
 
-def test_rounds_of_earlier_files_have_no_learning_rate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["lr", "residual"])
+def test_a_column_that_earlier_files_of_rounds_lack_is_null(tmp_path: Path, name: str) -> None:
     path = tmp_path / "rounds.parquet"
-    write_table(path, schema.ROUNDS.remove(schema.ROUNDS.get_field_index("lr")), [ROUND], {})
-    assert read_table(path, schema.ROUNDS)["lr"].to_pylist() == [None]
+    write_table(path, schema.ROUNDS.remove(schema.ROUNDS.get_field_index(name)), [ROUND], {})
+    assert read_table(path, schema.ROUNDS)[name].to_pylist() == [None]
 
 
 def test_columns_that_later_versions_add_are_left_out(tmp_path: Path) -> None:

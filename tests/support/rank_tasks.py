@@ -21,8 +21,8 @@ from support.strategies import ALL_STRATEGIES
 from support.toy import TrainingRun, data, equal_shares, model, sampler, train
 
 STEPS = 20
-SHARES = (0.5, 0.2, 0.2, 0.1)
-"""Averaging weights of four workers with shards of different sizes."""
+SHARES = (0.5, 0.2, 0.2, 0.1, 0.3, 0.1, 0.4)
+"""Averaging weights of workers with shards of different sizes; their sum does not matter."""
 
 
 class Case(NamedTuple):

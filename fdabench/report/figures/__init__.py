@@ -12,8 +12,10 @@ from fdabench.report.figures.partitions import PARTITIONS
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.profile import PROFILE
 from fdabench.report.figures.published import PUBLISHED
+from fdabench.report.figures.round_length import ROUND_LENGTH
 from fdabench.report.figures.scaling import SCALING
 from fdabench.report.figures.sweep import SWEEP
+from fdabench.report.figures.sync_series import RESIDUALS, THETA
 from fdabench.report.figures.timeline import TIMELINE
 
 PLOTS: tuple[FigureSpec, ...] = (
@@ -32,5 +34,8 @@ PLOTS: tuple[FigureSpec, ...] = (
     JITTER,
     TIMELINE,
     ESTIMATE,
+    ROUND_LENGTH,
+    THETA,
+    RESIDUALS,
     PARTITIONS,
 )

@@ -30,6 +30,8 @@ _CELL_COLUMNS = [
     "steps",
     "syncs",
     "bytes_total",
+    "bytes_up",
+    "bytes_down",
     "final_value",
 ]
 
@@ -81,6 +83,11 @@ def workload_column(data: ReportData) -> Column:
     return Column("workload", "workload", lambda row: data.workload_title(row["suite"], row["workload"]))
 
 
+def bytes_title(data: ReportData) -> str:
+    """Return the title of a column of bytes, with the convention that prices them and ranks strategies."""
+    return f"bytes ({data.conventions})"
+
+
 def target_column(metric: Metric) -> Column:
     """Return the column of the target; `none` if the suite has no target."""
     return column("target", write=lambda target: metric.format_target(target) if math.isfinite(target) else "none")
@@ -128,7 +135,7 @@ def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame)
         column("strategy"),
         target_column(data.metric),
         Column("reached", "reached", _reached, "right"),
-        number("bytes", "bytes", format_bytes),
+        number("bytes", bytes_title(data), format_bytes),
         number("steps", "steps", format_count),
         number("rounds", "rounds", format_count),
         Column(
@@ -179,12 +186,22 @@ def cells_table(data: ReportData) -> ReportTable:
         column("state"),
         number("steps", "steps", format_count),
         number("syncs", "syncs", format_count),
-        number("bytes_total", "bytes", format_bytes),
+        number("bytes_total", bytes_title(data), format_bytes),
+        *_direction_columns(data),
         number("final_value", f"final {metric.title}", lambda value: metric.format(value, 2)),
         Column("reached", "reached", lambda row: ", ".join(map(metric.format_target, row["targets"])) or DASH, "right"),
     )
     note = f"{data.conventions} accounting."
     return ReportTable(records=records, columns=columns, name="cells", title="All cells", note=note, frame=frame)
+
+
+def _direction_columns(data: ReportData) -> list[Column]:
+    """The bytes that workers sent and received in the run; no columns if the two differ by less than 1 % everywhere."""
+    runs = data.finished
+    differ = (runs["bytes_up"] - runs["bytes_down"]).abs() > 0.01 * runs["bytes_total"]
+    if not differ.any():
+        return []
+    return [number("bytes_up", "sent", format_bytes), number("bytes_down", "received", format_bytes)]
 
 
 def _values(data: ReportData) -> dict[str, "pd.Series[float]"]:

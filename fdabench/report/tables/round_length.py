@@ -8,14 +8,15 @@ import pandas as pd
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.formatting import DASH, format_count
 from fdabench.report.tables.build import ReportTable, workload_column
-from fdabench.report.tables.round_length_fit import MIN_RATIO, mean_round_lengths, round_length_slope
-from fdabench.tables import Record, column, number
+from fdabench.report.tables.round_length_fit import MIN_RATIO, fit_round_length, mean_round_lengths
+from fdabench.tables import Column, Record, column, number
 
 _TRANSIENT = 0.25
 """Rounds in this first share of the steps are left out, because the loss falls fastest there."""
 _NOTE = (
     "Slope: of log(steps of a round) on log(learning rate), over rounds that begin after the first quarter of the run "
     "and end before its last step, all seeds together; each of at most eight intervals of learning rates counts once. "
+    "In brackets: the 95 % confidence interval of the least-squares line. "
     "With a fixed theta and nothing else that changes, FDA has slope −2 where mini-batch noise drives workers apart, "
     "as the quadratic synchronization rule, and −1 where unlike data do. Gradients that shrink in training make it "
     "steeper."
@@ -33,7 +34,7 @@ def round_length_tables(data: ReportData) -> list[ReportTable]:
         number("rounds", "rounds", format_count),
         number("highest", "at the highest lr", _length),
         number("lowest", "at the lowest lr", _length),
-        number("slope", "slope", lambda slope: DASH if math.isnan(slope) else f"{slope:.2f}".replace("-", "−")),
+        Column("slope", "slope [95 % CI]", _slope, "right"),
     )
     return [
         ReportTable(
@@ -47,18 +48,34 @@ def round_length_tables(data: ReportData) -> list[ReportTable]:
     ]
 
 
+def _slope(row: Record) -> str:
+    if math.isnan(row["slope"]):
+        return DASH
+    # rounds that all have the same length leave no scatter to compute an interval from
+    interval = f" [{row['slope_low']:.2f}, {row['slope_high']:.2f}]" if math.isfinite(row["slope_low"]) else ""
+    return f"{row['slope']:.2f}{interval}".replace("-", "−")
+
+
 def _length(steps: float) -> str:
     return f"{steps:.1f} steps"
 
 
-def _records(data: ReportData) -> Iterator[Record]:
+def fitted_rounds(data: ReportData) -> pd.DataFrame:
+    """Return the rounds that begin after the first quarter of the run and end before its last step.
+
+    The last round of a run is shorter than the strategy would have made it.
+    """
     ends = data.runs.drop_duplicates("cell_id").set_index("cell_id")["steps"]
     # without a row the column has no number type
     end = data.rounds["cell_id"].map(ends).astype(float)
     begins = data.rounds["step"] - data.rounds["steps"]
-    rounds = data.rounds[(begins >= _TRANSIENT * end) & (data.rounds["step"] < end)]
-    for (suite, workload, label), mine in rounds.groupby([*WORKLOAD, "label"], sort=False):
+    return data.rounds[(begins >= _TRANSIENT * end) & (data.rounds["step"] < end)]
+
+
+def _records(data: ReportData) -> Iterator[Record]:
+    for (suite, workload, label), mine in fitted_rounds(data).groupby([*WORKLOAD, "label"], sort=False):
         lengths = mean_round_lengths(mine)
+        fit = fit_round_length(mine)
         if len(lengths) and lengths["lr"].max() >= MIN_RATIO * lengths["lr"].min():
             yield {
                 "suite": suite,
@@ -67,5 +84,7 @@ def _records(data: ReportData) -> Iterator[Record]:
                 "rounds": int(lengths["rounds"].sum()),
                 "highest": float(lengths["steps"].iloc[-1]),
                 "lowest": float(lengths["steps"].iloc[0]),
-                "slope": round_length_slope(mine),
+                "slope": fit.slope,
+                "slope_low": fit.low,
+                "slope_high": fit.high,
             }

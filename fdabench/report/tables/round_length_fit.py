@@ -5,8 +5,12 @@ then ends the round after h ~ lr^-2 steps: slope -2, the quadratic synchronizati
 gradients, the variance grows as (lr h)^2, so h ~ lr^-1: slope -1. Both assume that nothing else changes in training.
 """
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 BINS = 8
 """The number of intervals of equal width in log(lr). Each counts once, although short rounds are more frequent."""
@@ -33,21 +37,42 @@ def mean_round_lengths(rounds: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"lr": np.exp(sums["log_lr"] / sums["steps"]), "steps": lengths, "rounds": sums["rounds"]})
 
 
-def round_length_slope(rounds: pd.DataFrame) -> float:
-    """Return the slope of log(steps) on log(lr), by least squares over `mean_round_lengths`.
+class RoundLengthFit(NamedTuple):
+    """The line log(steps) = intercept + slope log(lr). All four are NaN where no line can be fitted."""
+
+    slope: float
+    low: float
+    high: float
+    """`low` and `high` limit the 95 % confidence interval of the slope, from the scatter of the points."""
+    intercept: float
+
+
+NO_FIT = RoundLengthFit(math.nan, math.nan, math.nan, math.nan)
+
+
+def fit_round_length(rounds: pd.DataFrame) -> RoundLengthFit:
+    """Fit the line by least squares over `mean_round_lengths`.
 
     Args:
         rounds: as in `mean_round_lengths`, without rounds that the end of the budget cut short.
 
     Returns:
-        NaN with fewer than `MIN_BINS` intervals, or a change of the learning rate by less than `MIN_RATIO`.
+        `NO_FIT` with fewer than `MIN_BINS` intervals, or a change of the learning rate by less than `MIN_RATIO`. The
+        interval of the slope is Student's t with two degrees of freedom less than there are points.
 
     >>> lrs = [0.1, 0.05, 0.025, 0.0125]
-    >>> round_length_slope(pd.DataFrame({"lr": lrs, "steps": [0.01 / lr**2 for lr in lrs]}))
+    >>> fit_round_length(pd.DataFrame({"lr": lrs, "steps": [0.01 / lr**2 for lr in lrs]})).slope
     -2.0
     """
     points = mean_round_lengths(rounds)
     if len(points) < MIN_BINS or points["lr"].max() < MIN_RATIO * points["lr"].min():
-        return np.nan
-    slope, _ = np.polyfit(np.log(points["lr"]), np.log(points["steps"]), 1)
-    return float(round(slope, 9))
+        return NO_FIT
+    line = stats.linregress(np.log(points["lr"]), np.log(points["steps"]))
+    half = float(stats.t.ppf(0.975, len(points) - 2) * line.stderr)
+    slope = float(round(line.slope, 9))
+    return RoundLengthFit(slope, slope - half, slope + half, float(line.intercept))
+
+
+def round_length_slope(rounds: pd.DataFrame) -> float:
+    """Return the slope of `fit_round_length`."""
+    return fit_round_length(rounds).slope

@@ -1,0 +1,106 @@
+"""A figure: the length of rounds against the learning rate, with the slopes that two rules predict."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from fdabench.analysis.data import WORKLOAD, ReportData
+from fdabench.report.figures.canvas import (
+    GREY,
+    MAX_PANELS,
+    Key,
+    faint_marker,
+    legend,
+    line_keys,
+    log_limits,
+    number_axis,
+    panel_title,
+    panels,
+    step_axis,
+)
+from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
+from fdabench.report.figures.tags import tag_artists
+from fdabench.report.tables.round_length import fitted_rounds
+from fdabench.report.tables.round_length_fit import RoundLengthFit, fit_round_length, mean_round_lengths
+from fdabench.style.looks import PlotStyle
+
+TITLE = "Round length against learning rate"
+PREDICTED: Mapping[int, Literal["--", ":"]] = {-2: "--", -1: ":"}
+"""Slopes that rules predict, and how their lines are drawn."""
+
+
+def panels_of(data: ReportData) -> dict[tuple[str, str], dict[str, pd.DataFrame]]:
+    """Return the rounds of each strategy to which a line can be fitted, by workload and label.
+
+    Strategies whose rounds all have the same length are left out.
+    """
+    found: dict[tuple[str, str], dict[str, pd.DataFrame]] = {}
+    for (suite, workload, label), mine in fitted_rounds(data).groupby([*WORKLOAD, "label"], sort=False):
+        if mine["steps"].nunique() > 1 and np.isfinite(fit_round_length(mine).slope):
+            found.setdefault((str(suite), str(workload)), {})[str(label)] = mine
+    return found
+
+
+def draw_round_length(data: ReportData) -> Figure | None:
+    """Draw one panel for each workload; None if no line can be fitted."""
+    shown = dict(list(panels_of(data).items())[:MAX_PANELS])
+    if not shown:
+        return None
+    figure, axes = panels(len(shown), TITLE, 3.6, 3.0, columns=2)
+    for panel, (workload, rounds) in zip(axes, shown.items(), strict=True):
+        _panel(panel, data, rounds)
+        panel_title(panel, data, workload)
+    present = {label for rounds in shown.values() for label in rounds}
+    guides: list[Key] = [
+        (Line2D([], [], color=GREY, linestyle=dashes, linewidth=1), f"slope −{-slope}")
+        for slope, dashes in PREDICTED.items()
+    ]
+    legend(figure, [*line_keys({label: data.looks[label] for label in data.labels if label in present}), *guides])
+    return figure
+
+
+def _panel(axes: Axes, data: ReportData, rounds: dict[str, pd.DataFrame]) -> None:
+    points = {label: mean_round_lengths(mine) for label, mine in rounds.items()}
+    everything = pd.concat(points.values())
+    for label, mine in points.items():
+        with tag_artists(axes, label):
+            _strategy(axes, mine, fit_round_length(rounds[label]), data.looks[label])
+    _guides(axes, everything)
+    number_axis(axes.xaxis, log_limits(everything["lr"]))
+    step_axis(axes.yaxis, log_limits(everything["steps"]))
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("local steps of a round")
+    axes.grid(visible=True)
+
+
+def _strategy(axes: Axes, points: pd.DataFrame, fit: RoundLengthFit, look: PlotStyle) -> None:
+    axes.plot(points["lr"], points["steps"], **faint_marker(look, 4.5))
+    line = np.exp(fit.intercept) * points["lr"] ** fit.slope
+    axes.plot(points["lr"], line, color=look.color, linestyle=look.dashes)
+
+
+def _guides(axes: Axes, points: pd.DataFrame) -> None:
+    """Draw lines of the predicted slopes through the geometric mean of all points."""
+    lrs = np.array([points["lr"].min(), points["lr"].max()])
+    lr, steps = np.exp(np.log(points[["lr", "steps"]]).mean())
+    for slope, dashes in PREDICTED.items():
+        axes.plot(lrs, steps * (lrs / lr) ** slope, color=GREY, linestyle=dashes, linewidth=1, scalex=False)
+
+
+def caption_round_length(data: ReportData) -> str:
+    return (
+        "Points: the mean length of the rounds in each of at most eight intervals of learning rates, all seeds "
+        "together, from the second quarter of the run on. Lines: least squares; the table of the same name has the "
+        "slopes with their intervals. Gray: the slope −2 of the quadratic synchronization rule, which a fixed theta "
+        "has where mini-batch noise drives workers apart, and −1, which it has where unlike data do. Both axes have a "
+        f"log scale. {sample_note(data)}; strategies without different lengths and learning rates are not shown."
+        + truncation_note(len(panels_of(data)), MAX_PANELS, "workloads")
+    )
+
+
+ROUND_LENGTH = FigureSpec("round-length", TITLE, caption_round_length, draw_round_length)
