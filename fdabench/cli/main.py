@@ -97,7 +97,7 @@ def validate(
     suites: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="SUITE...",
+            metavar="SUITE.toml...",
             help="Suite files, or names of `list suites`.",
             show_default=False,
             parser=parse_suite,
@@ -232,7 +232,7 @@ def list_(
         Path | None,
         typer.Option(
             "--suite",
-            metavar="SUITE",
+            metavar="SUITE.toml",
             help="Also list the names that plug-ins of this suite add.",
             parser=parse_suite,
             autocompletion=complete_suite,

@@ -65,7 +65,7 @@ VerdictsFormat = Annotated[
 SuiteFile = Annotated[
     Path,
     typer.Argument(
-        metavar="SUITE",
+        metavar="SUITE.toml",
         help="A suite file, or a name of `list suites`.",
         show_default=False,
         parser=parse_suite,
@@ -75,7 +75,7 @@ SuiteFile = Annotated[
 SuiteFiles = Annotated[
     list[Path],
     typer.Argument(
-        metavar="SUITE...",
+        metavar="SUITE.toml...",
         help="Suite files, or names of `list suites`.",
         show_default=False,
         parser=parse_suite,

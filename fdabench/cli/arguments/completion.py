@@ -26,9 +26,9 @@ def complete_suite(incomplete: str) -> list[str]:
     return _starting_with(incomplete, [*_paths(incomplete, ".toml"), *shipped_suites()])
 
 
-def complete_suite_or_folder(incomplete: str) -> list[str]:
-    """Complete a file that a command writes: suite files that exist, and folders."""
-    return _starting_with(incomplete, _paths(incomplete, ".toml"))
+def complete_folder(incomplete: str) -> list[str]:
+    """Complete the folder of a file that a command writes."""
+    return _starting_with(incomplete, [path for path in _paths(incomplete, ".toml") if path.endswith("/")])
 
 
 def complete_results(incomplete: str) -> list[str]:
