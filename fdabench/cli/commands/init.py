@@ -1,4 +1,7 @@
-"""`fdabench init`: writes a suite with comments, as a start for suites of one's own."""
+"""`fdabench init`: writes a suite with comments, as a start for suites of one's own.
+
+The registry and the reader of suites need torch, so they are imported after the questions.
+"""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -9,10 +12,7 @@ import typer
 
 from fdabench.cli.console import print_result
 from fdabench.errors import SuiteError, UsageError, did_you_mean
-from fdabench.registry.component_fields import component_fields
-from fdabench.registry.registry import BUILT_IN
 from fdabench.results.files import atomic_write_bytes
-from fdabench.suite.reader import read_suite
 
 SUITE = """\
 # A suite: lists in [[workload]] and [[strategy]] are crossed; every combination with every seed is a cell.
@@ -152,6 +152,8 @@ def suite_text(answers: Answers) -> str:
     Raises:
         UsageError: names are unknown or repeated. The message has all of them.
     """
+    from fdabench.registry.registry import BUILT_IN
+
     dataset, strategies = answers.dataset or "digits", answers.strategies or STRATEGIES
     faults = [
         *_unknown("--workload", [dataset], list(WORKLOADS)),
@@ -189,6 +191,9 @@ def _unknown(option: str, names: Sequence[str], allowed: Sequence[str]) -> list[
 
 def _strategy(kind: str, theta: str, is_reference: bool) -> str:
     """Return the table of a strategy, with a plausible value for each key that has no default."""
+    from fdabench.registry.component_fields import component_fields
+    from fdabench.registry.registry import BUILT_IN
+
     cls = BUILT_IN.strategies[kind]
     comment = _COMMENTS.get(kind) or " ".join((cls.__doc__ or "").split("\n\n")[0].split()).removesuffix(".")
     lines = [f"# {comment}", "[[strategy]]", f'kind = "{kind}"']
@@ -198,9 +203,7 @@ def _strategy(kind: str, theta: str, is_reference: bool) -> str:
         if field.required:
             lines.append(_key(kind, field.name, theta))
     if kind == "scaffold":
-        lines.append(
-            'of = "gradient"                   # its default, "drift", needs SGD without momentum and clipping'
-        )
+        lines.append('correction = { kind = "scaffold", of = "gradient" }   # "drift" needs SGD without momentum')
     return "\n".join(lines) + "\n"
 
 
@@ -228,6 +231,8 @@ def _validate(text: str) -> None:
     Raises:
         UsageError: the suite is not valid, for example because the model does not fit the data set.
     """
+    from fdabench.suite.reader import read_suite
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "suite.toml"
         path.write_text(text, encoding="utf-8")
