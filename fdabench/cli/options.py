@@ -126,3 +126,30 @@ DataDir = Annotated[
         help="Folder of the data sets. Missing data sets are downloaded to it.  [default: ./data]",
     ),
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        rich_help_panel=CELLS,
+        help="Run only part I of N of the cells, for job arrays.  [default: all]",
+    ),
+]
+LogTo = Annotated[
+    str | None,
+    typer.Option(
+        "--log-to",
+        metavar="TOOL",
+        rich_help_panel=OUTPUT,
+        help="Write evaluations while cells run, to RESULTS/live: tensorboard or csv.  [default: none]",
+    ),
+]
+NetworkInterface = Annotated[
+    str | None,
+    typer.Option(
+        "--network-interface",
+        metavar="INTERFACE",
+        rich_help_panel=DISTRIBUTED,
+        help="Network interface whose byte counters are read around each average.  [default: none]",
+    ),
+]

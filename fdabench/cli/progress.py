@@ -5,7 +5,7 @@ if no cell ends.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from enum import Enum
@@ -24,6 +24,8 @@ from fdabench.cli.pace import note_path
 from fdabench.errors import ResultError, UsageError
 from fdabench.execution import events
 from fdabench.experiment.recorder import Progress
+from fdabench.export.curves import Evaluation
+from fdabench.export.live import LiveLog
 from fdabench.formatting import format_duration
 from fdabench.metrics import Metric
 from fdabench.results.cell_record import FAILURE_STATES
@@ -195,6 +197,35 @@ class LiveReporter:
         metric, width = self._result_lines.metric, err.width
         lines = [format_running(title, progress, metric, width) for title, progress in self._running.values()]
         return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines), self._bar)
+
+
+class EvaluationLog:
+    """Passes evaluations on to a log of `--log-to`.
+
+    The first evaluation that cannot be written is reported, and then nothing more is written. The run continues.
+    """
+
+    def __init__(self, log: LiveLog | None, print_line: Callable[[str], None]) -> None:
+        self._log, self._print_line = log, print_line
+
+    def on_event(self, event: events.Event) -> None:
+        """Write the evaluation, if the event is one."""
+        if self._log is None or not isinstance(event, events.CellProgress):
+            return
+        made, title = event.progress, event.cell.title.replace(" | ", " ").replace("/", "-")
+        values = {"test_accuracy": made.accuracy, "test_loss": made.loss}
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        try:
+            self._log.write(f"{title} {event.cell.id}", Evaluation(made.step, made.bytes_total, finite))
+        except Exception as error:  # whatever a tool raises, the cells are worth more
+            self._log = None
+            self._print_line(f"warning: --log-to: {error}; no more evaluations are written to this log")
+
+    def close(self) -> None:
+        """Close the log."""
+        if self._log is not None:
+            with suppress(Exception):
+                self._log.close()
 
 
 NOTE_INTERVAL_S = 2.0

@@ -6,7 +6,6 @@ import typer
 
 from fdabench.cli.exit_codes import with_exit_codes
 from fdabench.cli.options import (
-    CELLS,
     DISTRIBUTED,
     LIFE,
     MACHINE,
@@ -14,10 +13,13 @@ from fdabench.cli.options import (
     Chosen,
     DataDir,
     Format,
+    LogTo,
+    NetworkInterface,
     OutputFormat,
     ResultsOut,
     Seeds,
     Sets,
+    Shard,
     SuiteFiles,
 )
 
@@ -29,15 +31,7 @@ def run(
     sets: Sets = None,
     seeds: Seeds = None,
     chosen: Chosen = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            "--shard",
-            metavar="I/N",
-            rich_help_panel=CELLS,
-            help="Run only part I of N of the cells, for job arrays.  [default: all]",
-        ),
-    ] = None,
+    shard: Shard = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", rich_help_panel=LIFE, help="Run all cells from step 0, also those that are done.")
     ] = False,
@@ -151,21 +145,14 @@ def run(
             help="How long the processes of a cell wait for each other before the cell gets the state lost.",
         ),
     ] = "5m",
-    network_interface: Annotated[
-        str | None,
-        typer.Option(
-            "--network-interface",
-            metavar="INTERFACE",
-            rich_help_panel=DISTRIBUTED,
-            help="Network interface whose byte counters are read around each average.  [default: none]",
-        ),
-    ] = None,
+    network_interface: NetworkInterface = None,
     quiet: Annotated[
         bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print only failures and the conclusion.")
     ] = False,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Also print all evaluations and the log.")
     ] = False,
+    log_to: LogTo = None,
     output_format: OutputFormat = Format.auto,
 ) -> None:
     """Run cells without results and print the conclusion.
@@ -185,6 +172,16 @@ def run(
     backend = BackendOptions(executor, ray_address, distributed)
     selection = SelectionOptions(chosen, shard, fresh, retry_failed, fail_fast, max_time)
     request = RunOptions(
-        tuple(suites), out, data_dir, execution, backend, tuple(sets or ()), seeds, selection, verbosity, output_format
+        tuple(suites),
+        out,
+        data_dir,
+        execution,
+        backend,
+        tuple(sets or ()),
+        seeds,
+        selection,
+        verbosity,
+        log_to,
+        output_format,
     )
     run_suites(request)
