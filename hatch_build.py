@@ -1,4 +1,4 @@
-"""hatch's build hook: a wheel, and a source archive, say which commit they were built from."""
+"""hatch's build hook: a wheel and a source archive say which commit they were built from; a wheel has the suites."""
 
 import subprocess
 import tempfile
@@ -7,18 +7,26 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-INTO = "fdabench/revision.txt"  # fdabench/experiment/git.py reads it
+REVISION = "fdabench/revision.txt"  # fdabench/experiment/git.py reads it
+SUITES = "fdabench/suites"  # fdabench/cli/arguments/shipped_suites.py reads it
 
 
-class RevisionHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds `fdabench/revision.txt` where there is a repository; an editable installation asks git itself."""
+class BuildHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Adds `fdabench/revision.txt` where there is a repository, and to a wheel the folder `suites`.
+
+    An editable installation asks git itself and reads the suites of the checkout.
+    """
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Write the revision beside the build. A source archive brings its own along."""
         root = Path(self.root)
-        if version == "editable" or not (root / ".git").exists():
+        if version == "editable":
+            return
+        if self.target_name == "wheel":
+            build_data["force_include"][str(root / "suites")] = SUITES
+        if not (root / ".git").exists():
             return
         revision = _asked(root, "describe", "--always", "--dirty=+", "--exclude=*")
         if not revision:
@@ -28,7 +36,7 @@ class RevisionHook(BuildHookInterface):  # type: ignore[type-arg]
         self.folder = tempfile.TemporaryDirectory()
         path = Path(self.folder.name) / "revision.txt"
         path.write_text(f"{revision}\n", encoding="utf-8")
-        build_data["force_include"][str(path)] = INTO
+        build_data["force_include"][str(path)] = REVISION
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove what `initialize` wrote."""

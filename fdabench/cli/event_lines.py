@@ -36,6 +36,35 @@ def format_progress(progress: Progress, metric: Metric = ACCURACY) -> str:
     return f"{format_count(progress.step)}/{format_count(progress.budget)} steps  {outcome}{variance_ratio}"
 
 
+LEAST_TITLE = 24
+"""Columns for the title of a running cell. `format_running` leaves out syncs and variance if there are fewer."""
+
+
+def format_running(title: str, progress: Progress | None, metric: Metric, width: int) -> str:
+    """Format a running cell as one line of a terminal.
+
+    Steps, the metric and bytes are never cut. If the terminal is narrow, first the variance and then the syncs are left
+    out, and then the title is shortened.
+
+    Args:
+        title: the title of the cell.
+        progress: at the last evaluation; None before the first one.
+        metric: the metric of the suite.
+        width: columns of the terminal.
+    """
+    parts = format_progress(progress, metric).split("  ") if progress is not None else []
+    least = min(len(title), LEAST_TITLE)
+    while len(parts) > 3 and width - len(_RUN) - len("  ".join(parts)) - 3 < least:
+        parts.pop()
+    numbers = f"   {'  '.join(parts)}" if parts else ""
+    room = max(0, width - len(_RUN) - len(numbers))
+    shown = title if len(title) <= room else f"{title[: max(0, room - 1)]}…"
+    return f"{_RUN}{shown}{numbers}"
+
+
+_RUN = " run  "
+
+
 def _format_outcome(value: str, total: float, syncs: float) -> str:
     return f"{value}  {format_bytes(total)}  {format_count(syncs)} syncs"
 

@@ -10,18 +10,20 @@ from typing import Annotated
 import typer
 
 from fdabench import __version__
+from fdabench.cli.arguments.completion import complete_results, complete_results_or_cell, complete_suite
+from fdabench.cli.arguments.shipped_suites import parse_suite
 from fdabench.cli.commands.gate import baselines, check
 from fdabench.cli.commands.run_command import run
 from fdabench.cli.commands.setup import doctor, init, merge, plan
 from fdabench.cli.exit_codes import run_app, with_exit_codes
 from fdabench.cli.help import ABOUT, GATE, LOOK, RUN, Command, Group, example
-from fdabench.cli.options import Chosen, Format, OutputFormat, ResultsDir, SuiteFile
+from fdabench.cli.options import Chosen, Format, OutputFormat, ResultsDir, ResultsDirs, SuiteFile
 from fdabench.errors import did_you_mean
 
 app = typer.Typer(
     cls=Group,
     help="Compare when and how workers synchronize in distributed and federated deep learning.",
-    epilog="First steps: fdabench init, then fdabench run suite.toml. Help of a command: fdabench COMMAND -h",
+    epilog="First steps: fdabench run quickstart. Then: fdabench init. Help of a command: fdabench COMMAND -h",
     no_args_is_help=True,
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -47,6 +49,7 @@ class Listed(StrEnum):
     conventions = "conventions"
     networks = "networks"
     fleets = "fleets"
+    suites = "suites"
 
 
 class ExportedTo(StrEnum):
@@ -70,6 +73,10 @@ def _parse_listed(word: str) -> Listed:
         raise typer.BadParameter(f"{word!r} is unknown; allowed: {_ALL_LISTED}{did_you_mean(word, _NAMES)}") from None
 
 
+def _complete_listed(incomplete: str) -> list[str]:
+    return [name for name in _NAMES if name.startswith(incomplete)]
+
+
 def _version(requested: bool) -> None:
     if requested:
         typer.echo(f"fdabench {__version__}")
@@ -88,7 +95,14 @@ def _root(
 @with_exit_codes
 def validate(
     suites: Annotated[
-        list[Path] | None, typer.Argument(metavar="SUITE.toml...", help="Suite files.", show_default=False)
+        list[Path] | None,
+        typer.Argument(
+            metavar="SUITE.toml...",
+            help="Suite files, or names of `list suites`.",
+            show_default=False,
+            parser=parse_suite,
+            autocompletion=complete_suite,
+        ),
     ] = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of suite files, for editors.")
@@ -125,6 +139,7 @@ def show(
             metavar="RESULTS... [CELL]",
             help="Results folders. A cell may follow one folder: its id, the start of its id, or words of its title.",
             show_default=False,
+            autocompletion=complete_results_or_cell,
         ),
     ],
     output_format: OutputFormat = Format.auto,
@@ -140,7 +155,7 @@ def show(
 
 @with_exit_codes
 def report(
-    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Results folders.", show_default=False)],
+    results: ResultsDirs,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="DIR", help="Report folder.  [default: reports/<suite name>]"),
@@ -184,6 +199,7 @@ def compare(
             metavar="RESULTS...",
             help="Two results folders, A and B. With --published, one or more.",
             show_default=False,
+            autocompletion=complete_results,
         ),
     ],
     published: Annotated[
@@ -247,19 +263,39 @@ def advise(
 
 @with_exit_codes
 def list_(
-    what: Annotated[Listed, typer.Argument(parser=_parse_listed, metavar="WHAT", help=_ALL_LISTED, show_default=False)],
+    what: Annotated[
+        Listed,
+        typer.Argument(
+            parser=_parse_listed,
+            metavar="WHAT",
+            help=_ALL_LISTED,
+            show_default=False,
+            autocompletion=_complete_listed,
+        ),
+    ],
     suite: Annotated[
         Path | None,
-        typer.Option("--suite", metavar="SUITE.toml", help="Also list the names that plug-ins of this suite add."),
+        typer.Option(
+            "--suite",
+            metavar="SUITE.toml",
+            help="Also list the names that plug-ins of this suite add.",
+            parser=parse_suite,
+            autocompletion=complete_suite,
+        ),
     ] = None,
     output_format: OutputFormat = Format.auto,
 ) -> None:
-    """List the names that a suite may use."""
+    """List the names that a suite may use, and the suites."""
     from fdabench.cli.console import print_table
     from fdabench.cli.constants import CONSTANTS
 
     if what.value in CONSTANTS and suite is None:
         print_table(CONSTANTS[what.value](), output_format.value)
+        return
+    if what is Listed.suites:
+        from fdabench.cli.commands.list_suites import print_suites
+
+        print_suites(output_format.value)
         return
     from fdabench.cli.commands.list import print_list
 

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from fdabench.cli.arguments.completion import complete_results, complete_selection, complete_suite
+from fdabench.cli.arguments.shipped_suites import parse_suite
+
 CELLS, LIFE, MACHINE, DISTRIBUTED, OUTPUT = "Cells", "Stop and resume", "Machine", "Distributed", "Output"
 
 
@@ -39,7 +42,14 @@ def _format_choices(forms: type[StrEnum]) -> str:
 
 
 _FORMAT_HELP = "Output format: auto (rich on a terminal, plain in a pipe), "
-ResultsDir = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.", show_default=False)]
+ResultsDir = Annotated[
+    Path,
+    typer.Argument(metavar="RESULTS", help="A results folder.", show_default=False, autocompletion=complete_results),
+]
+ResultsDirs = Annotated[
+    list[Path],
+    typer.Argument(metavar="RESULTS...", help="Results folders.", show_default=False, autocompletion=complete_results),
+]
 OutputFormat = Annotated[
     Format,
     typer.Option(
@@ -52,8 +62,26 @@ VerdictsFormat = Annotated[
         "--output-format", metavar="FORMAT", rich_help_panel=OUTPUT, help=f"{_FORMAT_HELP}{_format_choices(Verdicts)}."
     ),
 ]
-SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE.toml", help="A suite file.", show_default=False)]
-SuiteFiles = Annotated[list[Path], typer.Argument(metavar="SUITE.toml...", help="Suite files.", show_default=False)]
+SuiteFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SUITE.toml",
+        help="A suite file, or a name of `list suites`.",
+        show_default=False,
+        parser=parse_suite,
+        autocompletion=complete_suite,
+    ),
+]
+SuiteFiles = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SUITE.toml...",
+        help="Suite files, or names of `list suites`.",
+        show_default=False,
+        parser=parse_suite,
+        autocompletion=complete_suite,
+    ),
+]
 ResultsOut = Annotated[
     Path | None,
     typer.Option(
@@ -83,6 +111,7 @@ Chosen = Annotated[
     typer.Option(
         "-k",
         metavar="EXPR",
+        autocompletion=complete_selection,
         rich_help_panel=CELLS,
         help='Select cells whose title matches, such as "FDA and not naive".  [default: all]',
     ),

@@ -5,7 +5,7 @@ if no cell ends.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from enum import Enum
@@ -14,14 +14,18 @@ from typing import Protocol, Self
 
 from rich.console import Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
 from fdabench.cli.console import err, print_note
-from fdabench.cli.event_lines import ResultLines, format_progress, format_warning
+from fdabench.cli.event_lines import ResultLines, format_progress, format_running, format_warning
 from fdabench.cli.pace import note_path
 from fdabench.errors import ResultError, UsageError
 from fdabench.execution import events
+from fdabench.experiment.recorder import Progress
+from fdabench.export.curves import Evaluation
+from fdabench.export.live import LiveLog
 from fdabench.formatting import format_duration
 from fdabench.metrics import Metric
 from fdabench.results.cell_record import FAILURE_STATES
@@ -160,9 +164,9 @@ class LiveReporter:
 
     def __init__(self, cells: int, result_lines: ResultLines) -> None:
         self._eta, self._result_lines = EtaEstimator(cells), result_lines
-        self._running: dict[str, str] = {}
-        self._bar = Progress(
-            BarColumn(30),
+        self._running: dict[str, tuple[str, Progress | None]] = {}
+        self._bar = ProgressBar(
+            BarColumn(20),
             MofNCompleteColumn(),
             TextColumn("cells  {task.fields[failed]}"),
             TimeElapsedColumn(),
@@ -178,10 +182,9 @@ class LiveReporter:
     def on_event(self, event: events.Event) -> None:
         self._eta.on_event(event)
         if isinstance(event, events.CellStarted):
-            self._running[event.cell.id] = f" run  {event.cell.title}"
+            self._running[event.cell.id] = event.cell.title, None
         elif isinstance(event, events.CellProgress):
-            progress = format_progress(event.progress, self._result_lines.metric)
-            self._running[event.cell.id] = f" run  {event.cell.title}   {progress}"
+            self._running[event.cell.id] = event.cell.title, event.progress
         elif isinstance(event, events.CellWarning):
             self.print_line(f" {format_warning(event)}")
         elif isinstance(event, events.CellFinished):
@@ -191,8 +194,38 @@ class LiveReporter:
         self._bar.update(self._task, completed=self._eta.done, failed=failed, left=self._eta.left())
 
     def _draw(self) -> Group:
-        lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in self._running.values()]
-        return Group(*lines, self._bar)
+        metric, width = self._result_lines.metric, err.width
+        lines = [format_running(title, progress, metric, width) for title, progress in self._running.values()]
+        return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines), self._bar)
+
+
+class EvaluationLog:
+    """Passes evaluations on to a log of `--log-to`.
+
+    The first evaluation that cannot be written is reported, and then nothing more is written. The run continues.
+    """
+
+    def __init__(self, log: LiveLog | None, print_line: Callable[[str], None]) -> None:
+        self._log, self._print_line = log, print_line
+
+    def on_event(self, event: events.Event) -> None:
+        """Write the evaluation, if the event is one."""
+        if self._log is None or not isinstance(event, events.CellProgress):
+            return
+        made, title = event.progress, event.cell.title.replace(" | ", " ").replace("/", "-")
+        values = {"test_accuracy": made.accuracy, "test_loss": made.loss}
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        try:
+            self._log.write(f"{title} {event.cell.id}", Evaluation(made.step, made.bytes_total, finite))
+        except Exception as error:  # whatever a tool raises, the cells are worth more
+            self._log = None
+            self._print_line(f"warning: --log-to: {error}; no more evaluations are written to this log")
+
+    def close(self) -> None:
+        """Close the log."""
+        if self._log is not None:
+            with suppress(Exception):
+                self._log.close()
 
 
 NOTE_INTERVAL_S = 2.0

@@ -31,3 +31,23 @@ def _events(evaluation: Evaluation) -> list[Event]:
         )
         for axis, place in axes
     ]
+
+
+class LiveTensorBoard:
+    """`run --log-to tensorboard`: one run for each cell, flushed after each evaluation."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._writers = folder, dict[str, EventFileWriter]()
+
+    def write(self, cell: str, evaluation: Evaluation) -> None:
+        """Add the metrics over steps and over bytes."""
+        if cell not in self._writers:
+            self._writers[cell] = EventFileWriter(str(self._folder / cell))
+        for event in _events(evaluation):
+            self._writers[cell].add_event(event)
+        self._writers[cell].flush()
+
+    def close(self) -> None:
+        """Close the files of all cells."""
+        for writer in self._writers.values():
+            writer.close()

@@ -17,6 +17,7 @@ from fdabench import __version__
 from fdabench.accounting.costs import CONVENTIONS
 from fdabench.accounting.fleets import FLEETS
 from fdabench.accounting.network_time import NETWORKS
+from fdabench.cli.arguments.shipped_suites import shipped_suites
 from fdabench.cli.main import app
 from fdabench.codecs import CODECS
 from fdabench.corrections import CORRECTIONS
@@ -48,6 +49,7 @@ LISTED: dict[str, Any] = {
     "conventions": CONVENTIONS,
     "networks": NETWORKS,
     "fleets": FLEETS,
+    "suites": shipped_suites(),
 }
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 

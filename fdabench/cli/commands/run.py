@@ -13,7 +13,7 @@ from fdabench.cli.conclusion import concluding
 from fdabench.cli.distributed import DistributedOptions, parse_distributed, run_follower_ranks
 from fdabench.cli.event_lines import ResultLines
 from fdabench.cli.option_values import parse_duration, parse_shard
-from fdabench.cli.progress import ProgressNotes, ProgressReporter, Verbosity, progress_reporter
+from fdabench.cli.progress import EvaluationLog, ProgressNotes, ProgressReporter, Verbosity, progress_reporter
 from fdabench.cli.stop import StopRequest, capture_signals
 from fdabench.cli.suites import grid_summary, load_suite, results_dir
 from fdabench.datasets.base import data_dir
@@ -28,6 +28,7 @@ from fdabench.execution.scheduler import run_cells
 from fdabench.experiment.execution_config import DistributedConfig
 from fdabench.experiment.git import revision_at
 from fdabench.experiment.status import CellStatus, attempts, cell_statuses, mark_all_to_run, summarize
+from fdabench.export.live import open_live_log
 from fdabench.results.cell_record import FAILURE_STATES
 from fdabench.results.folder import ResultsFolder
 from fdabench.results.load import Results, load, write_derived
@@ -79,6 +80,8 @@ class RunOptions:
     seeds: str | None
     selection: SelectionOptions
     verbosity: Verbosity
+    log_to: str | None
+    """The value of `--log-to`, or None."""
     form: str
     """How the conclusion is printed: one of `options.Format`."""
 
@@ -144,6 +147,7 @@ def _run_suite(
     to_run = [each.cell for each in statuses if _is_to_run(each, request.selection)]
     context = make_context(to_run, store, hashed, data_dir(request.data_dir), request.execution, distributed)
     backend.check(to_run, context)
+    live_log = open_live_log(request.log_to, store.root / "live") if request.log_to else None
     lock = _freeze(suite)
     store.write_lock(lock)
     discard_checkpoints([each.cell.id for each in statuses if request.selection.fresh or each.status == "done"], store)
@@ -155,10 +159,12 @@ def _run_suite(
         with (
             run_log(store.root if to_run else None),
             capture_signals(stop),
+            closing(EvaluationLog(live_log, reporter.print_line)) as evaluations,
             closing(run_cells(to_run, context, backend, stop.is_requested, previous_attempts)) as events,
         ):
             logger.info("%s: %d of %d cells to run: %s", suite.suite.name, len(to_run), len(selected), suite.source)
-            ended = _handle_events(events, reporter, ProgressNotes(store), stop, request.selection.fail_fast, log)
+            listeners: list[ProgressNotes | EvaluationLog] = [ProgressNotes(store), evaluations]
+            ended = _handle_events(events, reporter, listeners, stop, request.selection.fail_fast, log)
     results = load(store.root)
     write_derived(results)
     conclude(results)
@@ -190,12 +196,12 @@ def _is_to_run(each: CellStatus, selection: SelectionOptions) -> bool:
 def _handle_events(
     events: Iterable[Event],
     reporter: ProgressReporter,
-    notes: ProgressNotes,
+    listeners: Sequence[ProgressNotes | EvaluationLog],
     stop: StopRequest,
     fail_fast: bool,
     log: LogFollower | None,
 ) -> list[str]:
-    """Pass the events of the run to the log, to the reporter and to the notes, and request a stop for `--fail-fast`.
+    """Pass the events of a run to the log, the reporter and the listeners, and request a stop for `--fail-fast`.
 
     The lines of `log`, which all processes of the run write, are printed.
 
@@ -207,7 +213,8 @@ def _handle_events(
     for event in events:
         log_event(event)
         reporter.on_event(event)
-        notes.on_event(event)
+        for listener in listeners:
+            listener.on_event(event)
         if isinstance(event, CellFinished) and event.record.state != "interrupted":
             ended.append(event.record.state)
             stop.failed |= fail_fast and ended[-1] in FAILURE_STATES

@@ -157,6 +157,15 @@ Quiet = Annotated[
 Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Also print all evaluations and the log.")
 ]
+LogTo = Annotated[
+    str | None,
+    typer.Option(
+        "--log-to",
+        metavar="TOOL",
+        rich_help_panel=OUTPUT,
+        help="Write evaluations while cells run, to RESULTS/live: tensorboard or csv.  [default: none]",
+    ),
+]
 
 
 @with_exit_codes
@@ -186,6 +195,7 @@ def run(
     network_interface: NetworkInterface = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    log_to: LogTo = None,
     output_format: OutputFormat = Format.auto,
 ) -> None:
     """Run cells without results and print the conclusion.
@@ -205,6 +215,16 @@ def run(
     backend = BackendOptions(executor, ray_address, distributed)
     selection = SelectionOptions(chosen, shard, fresh, retry_failed, fail_fast, max_time)
     request = RunOptions(
-        tuple(suites), out, data_dir, execution, backend, tuple(sets or ()), seeds, selection, verbosity, output_format
+        tuple(suites),
+        out,
+        data_dir,
+        execution,
+        backend,
+        tuple(sets or ()),
+        seeds,
+        selection,
+        verbosity,
+        log_to,
+        output_format,
     )
     run_suites(request)

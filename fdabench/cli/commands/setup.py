@@ -1,10 +1,17 @@
 """Declares the options of `init`, `doctor`, `plan` and `merge`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fdabench.cli.arguments.completion import (
+    complete_dataset,
+    complete_folder,
+    complete_model,
+    complete_strategies,
+)
 from fdabench.cli.exit_codes import with_exit_codes
 from fdabench.cli.options import (
     OUTPUT,
@@ -21,17 +28,57 @@ from fdabench.cli.options import (
 
 @with_exit_codes
 def init(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to write; it must not exist.")] = Path(
-        "suite.toml"
-    ),
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="File to write; it must not exist.  [default: suite.toml]",
+            show_default=False,
+            autocompletion=complete_folder,
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--workload", metavar="DATASET", help="A data set.  [default: digits]", autocompletion=complete_dataset
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", metavar="MODEL", help="A model.  [default: fits the data set]", autocompletion=complete_model
+        ),
+    ] = None,
+    strategies: Annotated[
+        str | None,
+        typer.Option(
+            "--strategies",
+            metavar="A,B,...",
+            help="Strategies, with commas.  [default: synchronous,fedavg,fda]",
+            autocompletion=complete_strategies,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="K", min=1, help="Number of workers.  [default: 4]")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="The same as FILE.  [default: suite.toml]")
+    ] = None,
 ) -> None:
     """Write an example suite with comments.
 
-    The suite runs in a few seconds and downloads nothing. An existing file is not replaced.
+    In a terminal and without options, the command asks. Otherwise, an option that is not given has its default. The
+    default suite runs in a few seconds and downloads nothing. An existing file is not replaced.
     """
-    from fdabench.cli.commands.init import write_suite
+    from fdabench.cli.commands.init import Answers, ask, split_names, write_suite
+    from fdabench.errors import UsageError
 
-    write_suite(file)
+    if file is not None and out is not None:
+        raise UsageError(f"init: {file} and -o {out} are both given; give one of them")
+    answers = Answers(dataset, model, split_names(strategies or ""), workers)
+    if answers == Answers() and sys.stdin.isatty() and sys.stderr.isatty():
+        answers = ask(answers)
+    write_suite(file or out or Path("suite.toml"), answers)
 
 
 @with_exit_codes

@@ -1,0 +1,58 @@
+"""Suites that ship with the package are taken by name; a file wins over a name."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from fdabench.cli.arguments.shipped_suites import parse_suite, shipped_suites
+
+InProcess = Callable[..., Any]
+SUITES = Path(__file__).parents[3] / "suites"
+
+
+def test_every_suite_of_the_checkout_has_a_name() -> None:
+    assert {path.resolve() for path in shipped_suites().values()} == set(SUITES.resolve().rglob("*.toml"))
+    assert shipped_suites()["paper/mnist-lenet5"].name == "mnist-lenet5.toml"
+
+
+def test_a_file_wins_over_a_name_and_a_folder_does_not(here: InProcess) -> None:
+    assert parse_suite("quickstart") == shipped_suites()["quickstart"]
+    Path("quickstart").mkdir()
+    assert parse_suite("quickstart") == shipped_suites()["quickstart"]
+    Path("ci").write_text("name = 1")
+    assert parse_suite("ci") == Path("ci")
+
+
+def test_an_unknown_name_is_refused_with_the_nearest(here: InProcess) -> None:
+    with pytest.raises(typer.BadParameter, match='did you mean "quickstart"'):
+        parse_suite("quikstart")
+    for command in ("run", "plan", "validate", "cite"):
+        said = here(command, "quikstart")
+        assert said.exit_code == 2
+        assert "'quikstart' is neither a file nor a suite" in said.stderr
+    assert list(Path().glob("results*")) == []
+
+
+def test_a_path_that_ends_in_toml_is_left_to_the_reader(here: InProcess) -> None:
+    assert parse_suite("nowhere.toml") == Path("nowhere.toml")
+    assert "nowhere.toml: no such file" in here("validate", "nowhere.toml").stderr
+
+
+@pytest.mark.parametrize("command", ["validate", "cite"])
+def test_commands_take_a_name(here: InProcess, command: str) -> None:
+    said = here(command, "ci")
+    assert said.exit_code == 0, said.stderr
+    assert said.stdout
+
+
+def test_the_list_has_the_cells_of_each_suite(here: InProcess) -> None:
+    rows = {row["name"]: row for row in json.loads(here("list", "suites", "--output-format", "json").stdout)}
+    assert rows.keys() == shipped_suites().keys()
+    for name in ("ci", "quickstart"):
+        valid = here("validate", name).stdout
+        assert f"valid; {rows[name]['cells']} cells" in valid
+        assert rows[name]["about"]
