@@ -39,7 +39,7 @@ class PackedMean(NamedTuple):
 class Channel:
     """Averages tensors over all workers and records what each worker sent.
 
-    The `kind` of a message says what it contains: `initial`, `model`, `state`, `gradient`, `control`, `statistics` or
+    The `kind` of a message says what it contains: `initial`, `base`, `model`, `state`, `gradient`, `control`, `statistics` or
     `optimizer`.
     """
 
@@ -60,6 +60,10 @@ class Channel:
         """
         self.ledger.record("initial", w_D)
         return w_D
+
+    def broadcast_base(self, numbers: int) -> None:
+        """Record that each worker received the frozen parameters of the model, so many float32 numbers. Nothing is sent."""
+        self.ledger.record("base", torch.empty(numbers, device="meta"))
 
     def mean(self, x_KD: Tensor, kind: str, slack: int = 0) -> Tensor:
         """Average the rows of all workers and record the message.

@@ -7,14 +7,16 @@ import logging
 import os
 import platform
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from fdabench.datasets.base import DatasetTensors
 from fdabench.engine.gradients.selection import ENGINES
@@ -30,9 +32,11 @@ from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.recorder import Progress
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import CellJob, ResumeError, TrainingResult, train_cells
+from fdabench.models.weight_files import MODEL_FILE
 from fdabench.registry.plugin_errors import failure_of
 from fdabench.registry.registry import BUILT_IN, Registry
 from fdabench.results.cell_record import SUCCESS_STATES, CellRecord, RunProcess
+from fdabench.results.files import atomic_write
 from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 from fdabench.suite.component_use import components_used
@@ -186,6 +190,10 @@ def _finish(
     watcher: CellCallbacks,
 ) -> CellRecord:
     """Write the final record. A cell whose checkpoint failed in its first step runs again from step 0 before that."""
+    if machine.config.save_model and isinstance(done, TrainingResult) and done.state in SUCCESS_STATES:
+        weights = done.get_weights()
+        if weights is not None:
+            save_weights(store.cell_file(begun.cell.id, MODEL_FILE), weights)
     if not isinstance(done, ResumeError):
         return _write_end_record(store, begun, started, done, machine.registry)
     begun.checkpoint.refuse(done)
@@ -195,6 +203,11 @@ def _finish(
         return _write_end_record(store, begun, started, lost, machine.registry)
     begun.resumed = None
     return _run_batch([begun], store, machine, watcher)[0]
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write tensors by name to a file that `torch.load(path, weights_only=True)` reads, and replace it atomically."""
+    atomic_write(path, lambda file: torch.save(dict(weights), file))
 
 
 def _train(

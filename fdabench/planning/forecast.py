@@ -39,6 +39,8 @@ class Forecast(NamedTuple):
     """What one worker sends and receives for the model at a sync; with fragments, at the syncs of each in turn."""
     corrections: MeansForecast
     """The number of vectors that the correction averages, in each run and at each sync."""
+    sent_base: int = 0
+    """The number of frozen parameters that each worker receives at the start."""
 
     def demand(self, syncs: int) -> CommunicationDemand:
         """Return the bytes and sequential messages of a run with this number of syncs.
@@ -60,7 +62,9 @@ class Forecast(NamedTuple):
             spent += (models + fragments - 1 - index) // fragments * cost["model"](model, workers)
         spent += moments * cost["optimizer"](vector, workers)
         spent += corrections * cost["control"](vector, workers)
-        collectives = 1 + states + models + moments + corrections
+        base = BYTES_PER_NUMBER * self.sent_base
+        spent += cost["base"](Message(base, base), workers)
+        collectives = 1 + (base > 0) + states + models + moments + corrections
         return demand(self.size.steps, collectives, spent, workers, self.convention)
 
     @property
@@ -102,7 +106,7 @@ def forecast(cell: ResolvedCell, size: RunSize, convention: str) -> Forecast | N
     vectors = optimizer_vectors(cell.optimizer) if cell.optimizer.state_on_sync == "average" else 0
     periods = moment_periods(cell.optimizer, vectors) if vectors else ()
     run = PlannedRun(size.steps, size.parameters, lambda t: learning_rate(cell.optimizer, t, size.steps))
-    return forecast_strategy(cell.strategy, run, size, periods, convention)
+    return forecast_strategy(cell.strategy, run, size, periods, convention)._replace(sent_base=cell.sent_base)
 
 
 def forecast_strategy(
