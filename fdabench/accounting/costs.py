@@ -164,7 +164,7 @@ def upstream_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> int:
 
 
 def peak_step_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> int:
-    """Return the largest number of bytes of all workers in one local step, without the initial distribution and the base."""
+    """Return the largest number of bytes of all workers in one local step, without the initial model and the base."""
     at_step: Counter[int] = Counter()
     columns = zip(*(ledger[name] for name in ("kind", "first_step", "last_step", "count")), strict=True)
     for (kind, first, last, count), cost in zip(columns, collective_costs(ledger, workers, convention), strict=True):

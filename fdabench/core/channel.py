@@ -39,8 +39,8 @@ class PackedMean(NamedTuple):
 class Channel:
     """Averages tensors over all workers and records what each worker sent.
 
-    The `kind` of a message says what it contains: `initial`, `base`, `model`, `state`, `gradient`, `control`, `statistics` or
-    `optimizer`.
+    The `kind` of a message says what it contains: `initial`, `base`, `model`, `state`, `gradient`, `control`,
+    `statistics` or `optimizer`.
     """
 
     collective: Collective
@@ -62,7 +62,11 @@ class Channel:
         return w_D
 
     def broadcast_base(self, numbers: int) -> None:
-        """Record that each worker received the frozen parameters of the model, so many float32 numbers. Nothing is sent."""
+        """Record that each worker received the frozen parameters of the model. Nothing is sent.
+
+        Args:
+            numbers: how many there are; each is a float32 number.
+        """
         self.ledger.record("base", torch.empty(numbers, device="meta"))
 
     def mean(self, x_KD: Tensor, kind: str, slack: int = 0) -> Tensor:

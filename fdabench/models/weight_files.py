@@ -98,7 +98,7 @@ def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
 
 
 def load_exactly(model: nn.Module, found: Mapping[str, Tensor], path: Path) -> None:
-    """Load tensors that must be those of the model, with its names and shapes. On the meta device they are only checked.
+    """Load tensors that must have the names and shapes of those of the model. On the meta device they are only checked.
 
     Raises:
         WorkloadError: a tensor is missing, unknown or of another shape. The message names the first of them.

@@ -118,7 +118,10 @@ def _replaced(workload: Any, i: int, key: str, name_of: Callable[[Variant], str]
 
 
 def _lists_as_values(value: Any) -> Any:
-    """A copy in which lists of names are tuples, which `expand_lists` takes as one value; lists of lists make variants."""
+    """A copy in which lists of names are tuples, which `expand_lists` takes as one value.
+
+    A list of lists still makes variants.
+    """
     if isinstance(value, list):
         return [_lists_as_values(entry) for entry in value]
     if not isinstance(value, dict):

@@ -1,5 +1,6 @@
 """The table `model` with keys of fine-tuning: names, faults, bytes, and a run that begins from another cell."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import pandas as pd
@@ -7,8 +8,16 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from fdabench.accounting.costs import total_bytes
 from fdabench.cli.main import app
-from fdabench.results.folder import ResultsFolder
+from fdabench.experiment.resolved_cell import ResolvedCell
+from fdabench.experiment.run_cell import save_weights
+from fdabench.experiment.train import CellJob, TrainingResult, train_cells
+from fdabench.models import MODELS
+from fdabench.models.base import init_model
+from fdabench.planning.forecast import forecast_bytes
+from fdabench.planning.memory import RUNTIME_BYTES, simulation_bytes
+from fdabench.suite.reader import read_suite
 
 LORA = '{ name = "gpt-nano", lora = { rank = 4, targets = ["project_in", "project_out"] } }'
 ADAPTERS, WHOLE = 2 * 4 * (64 + 192 + 64 + 64), 120_064
@@ -45,11 +54,13 @@ def write(folder: Path, text: str) -> Path:
     return file
 
 
-def ran(folder: Path, text: str, *words: str) -> Path:
-    out = folder / "out"
-    code, said = invoke("run", write(folder, text), "-o", out, "--jobs", 1, *words)
-    assert code == 0, said
-    return out
+def trained(folder: Path, text: str) -> tuple[ResolvedCell, TrainingResult]:
+    """Train the only cell of a suite in this process."""
+    suite = read_suite(write(folder, text))
+    (cell,) = (ResolvedCell(cell.config, suite.registry) for cell in suite.cells)
+    (done,) = train_cells([CellJob("0" * 12, cell)], suite.registry.datasets["shakespeare"].load(folder))
+    assert isinstance(done, TrainingResult), done
+    return cell, done
 
 
 @pytest.mark.parametrize(
@@ -73,9 +84,6 @@ def ran(folder: Path, text: str, *words: str) -> Path:
     ],
 )
 def test_faults_name_the_key_and_write_nothing(model: str, message: str, tmp_path: Path) -> None:
-    from fdabench.models import MODELS
-    from fdabench.models.base import init_model
-
     torch.save(init_model(MODELS["gpt-micro"], (64,), 256, 0).state_dict(), tmp_path / "micro.pt")
     code, said = invoke("run", write(tmp_path, suite(model)), "-o", tmp_path / "out")
     assert code == 2
@@ -84,41 +92,63 @@ def test_faults_name_the_key_and_write_nothing(model: str, message: str, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def bytes_of(out: Path) -> dict[str, int]:
-    ledger = pd.concat(pd.read_parquet(file) for file in out.glob("cells/*/ledger.parquet"))
+def bytes_of(done: TrainingResult) -> dict[str, int]:
+    ledger = pd.DataFrame(done.tables["ledger"])
     return {str(kind): int((rows["count"] * rows["payload_bytes"]).sum()) for kind, rows in ledger.groupby("kind")}
 
 
 def test_messages_of_adapters_are_four_bytes_for_each_of_their_parameters(tmp_path: Path) -> None:
-    out = ran(tmp_path, suite(LORA))
+    cell, done = trained(tmp_path, suite(LORA))
     # with theta = 0, FDA synchronizes in every step; the linear monitor sends two numbers
-    assert bytes_of(out) == {"initial": 4 * ADAPTERS, "model": STEPS * 4 * ADAPTERS, "state": STEPS * 8}
-    (record,) = ResultsFolder(out).read_records()
-    assert record.resolved["num_parameters"] == ADAPTERS
-    assert record.resolved["frozen_parameters"] == WHOLE
+    assert bytes_of(done) == {"initial": 4 * ADAPTERS, "model": STEPS * 4 * ADAPTERS, "state": STEPS * 8}
+    assert cell.numbers()["num_parameters"] == ADAPTERS
+    assert cell.numbers()["frozen_parameters"] == WHOLE
 
 
-def test_a_base_that_is_sent_is_counted_once_for_each_worker(tmp_path: Path) -> None:
-    text = suite(LORA.replace(" }", ' }, base = "sent"', 1), 'kind = "synchronous"')
-    out = ran(tmp_path, text)
-    assert bytes_of(out)["base"] == 4 * WHOLE
-    evals = pd.read_parquet(next(out.glob("cells/*/evals.parquet")))
-    messages = 4 * ADAPTERS * 2 * K * (STEPS + 1)
-    assert evals["paper_bytes_total"].iloc[-1] == messages - 4 * ADAPTERS * 2 * K + 4 * WHOLE * K
-    _, planned = invoke("plan", tmp_path / "suite.toml", "-o", tmp_path / "other", "--format", "json")
-    assert str(messages + 4 * WHOLE * K) in planned
+def test_a_base_that_is_sent_is_counted_once_for_each_worker_and_planned(tmp_path: Path) -> None:
+    cell, done = trained(tmp_path, suite(LORA[:-2] + ', base = "sent" }', 'kind = "synchronous"'))
+    assert bytes_of(done)["base"] == 4 * WHOLE
+    total = total_bytes(pd.DataFrame(done.tables["ledger"]), K, "paper")
+    assert total == 4 * ADAPTERS * 2 * K * (STEPS + 1) + 4 * WHOLE * K
+    assert forecast_bytes(cell, "paper") == (total, total)
 
 
-def test_a_model_begins_from_the_saved_model_of_another_cell(tmp_path: Path) -> None:
-    first, then = tmp_path / "first", tmp_path / "then"
-    first.mkdir()
-    then.mkdir()
-    out = ran(first, suite('"gpt-nano"'), "--save-model")
-    saved = torch.load(next(out.glob("cells/*/model.pt")), weights_only=True)
-    assert sum(x.numel() for x in saved.values()) == WHOLE
-    again = suite('{ name = "gpt-nano", init = "../first/out", trainable = ["norm"] }').replace("lr = 0.1", "lr = 1e-9")
-    tuned = ran(then, again)
-    losses = [pd.read_parquet(next(each.glob("cells/*/evals.parquet")))["test_loss"].iloc[-1] for each in (out, tuned)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    assert bytes_of(tuned)["initial"] == 4 * 128
-    assert not list(tuned.glob("cells/*/model.pt"))
+def test_memory_has_the_base_once_and_the_trained_part_for_each_worker(tmp_path: Path) -> None:
+    whole, adapters = (
+        simulation_bytes(ResolvedCell(found.cells[0].config, found.registry))
+        for found in (read_suite(write(tmp_path, suite(model))) for model in ('"gpt-nano"', LORA))
+    )
+    vectors = Fraction(whole - RUNTIME_BYTES - K * 8, 4 * K * WHOLE)
+    assert adapters == RUNTIME_BYTES + 4 * WHOLE + K * (4 * vectors * ADAPTERS + 8)
+
+
+def test_a_model_begins_from_the_saved_model_of_a_cell(tmp_path: Path) -> None:
+    _, first = trained(tmp_path, suite('"gpt-nano"'))
+    weights = first.get_weights()
+    assert weights is not None
+    save_weights(tmp_path / "model.pt", weights)
+    text = suite('{ name = "gpt-nano", init = "model.pt", trainable = ["norm"] }').replace("lr = 0.1", "lr = 1e-9")
+    _, then = trained(tmp_path, text)
+    assert then.tables["evals"][-1]["test_loss"] == pytest.approx(first.tables["evals"][-1]["test_loss"], rel=1e-5)
+    assert bytes_of(then)["initial"] == 4 * 128
+
+
+@pytest.mark.slow
+def test_run_saves_models_and_another_suite_begins_from_one(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code, said = invoke("run", write(tmp_path, suite('"gpt-nano"')), "-o", out, "--jobs", 1, "--save-model")
+    assert code == 0, said
+    (saved,) = out.glob("cells/*/model.pt")
+    then = write(
+        tmp_path, suite(f'{{ name = "gpt-nano", init = "out#{saved.parent.name[:4]}", trainable = ["norm"] }}')
+    )
+    code, said = invoke("run", then, "-o", tmp_path / "then", "--jobs", 1, "--engine", "distributed", "--processes", 2)
+    assert code == 0, said
+    code, said = invoke("run", then, "-o", tmp_path / "same", "--jobs", 1)
+    assert code == 0, said
+    losses = [
+        pd.read_parquet(next((tmp_path / name).glob("cells/*/evals.parquet")))["test_loss"].tolist()
+        for name in ("then", "same")
+    ]
+    assert losses[0] == losses[1]
+    assert not list((tmp_path / "same").glob("cells/*/model.pt"))
