@@ -7,16 +7,14 @@ import logging
 import os
 import platform
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from fdabench.datasets.base import DatasetTensors
 from fdabench.engine.gradients.selection import ENGINES
@@ -32,7 +30,7 @@ from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.recorder import Progress
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import CellJob, ResumeError, TrainingResult, train_cells
-from fdabench.models.weight_files import MODEL_FILE
+from fdabench.models.weight_files import MODEL_FILE, write_weights
 from fdabench.registry.plugin_errors import failure_of
 from fdabench.registry.registry import BUILT_IN, Registry
 from fdabench.results.cell_record import SUCCESS_STATES, CellRecord, RunProcess
@@ -193,7 +191,7 @@ def _finish(
     if machine.config.save_model and isinstance(done, TrainingResult) and done.state in SUCCESS_STATES:
         weights = done.get_weights()
         if weights is not None:
-            save_weights(store.cell_file(begun.cell.id, MODEL_FILE), weights)
+            atomic_write(store.cell_file(begun.cell.id, MODEL_FILE), partial(write_weights, weights))
     if not isinstance(done, ResumeError):
         return _write_end_record(store, begun, started, done, machine.registry)
     begun.checkpoint.refuse(done)
@@ -203,11 +201,6 @@ def _finish(
         return _write_end_record(store, begun, started, lost, machine.registry)
     begun.resumed = None
     return _run_batch([begun], store, machine, watcher)[0]
-
-
-def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write tensors by name to a file that `torch.load(path, weights_only=True)` reads, and replace it atomically."""
-    atomic_write(path, lambda file: torch.save(dict(weights), file))
 
 
 def _train(

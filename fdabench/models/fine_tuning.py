@@ -17,7 +17,7 @@ from torch import nn
 
 from fdabench.errors import WorkloadError, did_you_mean
 from fdabench.models.base import FrozenBase, ModelSpec, Shape
-from fdabench.models.lora import LoraConfig, add_adapters
+from fdabench.models.lora import LORA_REFERENCE, LoraConfig, add_adapters
 from fdabench.models.weight_files import file_hash, find_weights, load_exactly, read_weights
 
 
@@ -77,7 +77,7 @@ def fine_tuned(name: str, spec: ModelSpec, settings: FineTuning) -> tuple[str, M
         build=build,
         description=f"{spec.description}; {_title(settings)}",
         info=replace(
-            spec.info, name=title, references=(*spec.info.references, *(("hu2022",) if settings.lora else ()))
+            spec.info, name=title, references=(*spec.info.references, *((LORA_REFERENCE,) if settings.lora else ()))
         ),
         frozen_base=settings.base if settings.freezes else None,
         pretrained=None if path is not None else spec.pretrained,

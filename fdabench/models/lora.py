@@ -14,6 +14,9 @@ from torch.nn.functional import linear
 
 from fdabench.errors import WorkloadError, did_you_mean
 
+LORA_REFERENCE = "hu2022"
+"""The key of the paper in `suite/references.bib`."""
+
 
 @dataclass(frozen=True)
 class LoraConfig:

@@ -160,6 +160,8 @@ IN: Mapping[tuple[str, str], str] = {
     ("Dyn", "alpha"): "The weight of the pull towards the global model.",
     ("Lora", "targets"): "Names or patterns of the linear layers that get an adapter.",
     ("Lora", "alpha"): "Adapters are multiplied by alpha / rank; alpha = rank by default.",
+    ("HfModel", "path"): "A folder with config.json, and with model.safetensors if the model is pretrained.",
+    ("HfModel", "task"): "image-classification, text-classification or text-generation.",
     ("BuiltInModel", "name"): "The name of the model, as in `fdabench list models`.",
     ("SlowMo", "alpha"): "The learning rate of the server.",
     ("OwnNetwork", "name"): "The network's name.",

@@ -8,22 +8,22 @@ the name; the hash of the content is part of the code hashes of the cell, so the
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
-from pydantic import Field, ValidationError, create_model
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from fdabench.datasets.formats.base import DataError, DataFormat, OpenedData, open_data
 from fdabench.errors import WorkloadError
 from fdabench.hyperparameters import NAME
-from fdabench.models.base import ModelSpec, Shape, count_parameters
-from fdabench.models.fine_tuning import check_layers, fine_tuned
+from fdabench.models.base import FrozenBase, ModelSpec, Shape, count_parameters
+from fdabench.models.fine_tuning import FineTuning, check_layers, fine_tuned
+from fdabench.models.lora import LoraConfig
 from fdabench.models.sources.base import open_model
 from fdabench.registry.registry import Registry
 from fdabench.suite.component_tables import ComponentTable, TomlTable, make_component_table
 from fdabench.suite.expansion import Variant, expand_lists
-from fdabench.suite.fine_tuning_keys import FineTuningKeys, built_in_table, fine_tuning_of
 from fdabench.suite.validation_errors import format_validation_errors
 from fdabench.validation.messages import Issue, explain_value, format_issue, format_names
 from fdabench.validation.schema_walk import Keys
@@ -34,6 +34,40 @@ PATH_KEYS = ("path", "test", "weights", "init")
 NO_KINDS: Keys = {}
 LIST_KEYS = ("trainable", "targets")
 """Keys of the table `model` whose value is a list; the list makes no variants."""
+
+
+Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+
+
+class Lora(TomlTable):
+    """Low-rank adapters of linear layers: W + alpha / rank B A, of which A and B are trained."""
+
+    rank: Annotated[int, Field(ge=1, le=65536)]
+    targets: Names
+    alpha: Annotated[float, Field(gt=0, le=1e6)] | None = None
+
+
+class FineTuningKeys(TomlTable):
+    """The weights that a model begins from, and what of it is trained."""
+
+    init: Annotated[str, Field(min_length=1)] | None = None
+    trainable: Names | None = None
+    lora: Lora | None = None
+    base: FrozenBase | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.trainable is not None and self.lora is not None:
+            raise ValueError("trainable and lora are both given: lora trains its adapters only; remove one of the two")
+        if self.base is not None and self.trainable is None and self.lora is None:
+            raise ValueError("base says how workers get the frozen parameters, and without trainable or lora none are")
+        return self
+
+
+class BuiltInModel(FineTuningKeys):
+    """A model of fdabench or of a plug-in with keys of fine-tuning. `built_in_table` restricts its name."""
+
+    name: str
 
 
 TableOf = Callable[[str], type[ComponentTable]]
@@ -259,6 +293,26 @@ def model_table(kind: str, registry: Registry) -> type[ComponentTable]:
     """Create the pydantic model of the table `model` of one source, including the keys of fine-tuning."""
     own = make_component_table(kind, registry.model_sources[kind], registry)
     return cast(type[ComponentTable], create_model(own.__name__, __base__=(own, FineTuningKeys), __doc__=own.__doc__))
+
+
+@cache
+def built_in_table(registry: Registry) -> type[BuiltInModel]:
+    """Create the pydantic model of the table `model` without a kind, whose name must be in the registry."""
+    name: Any = (Literal[tuple(registry.models)], ...)
+    about = "A model by its name, with the weights that it begins from and what of it is trained."
+    return cast(type[BuiltInModel], create_model("BuiltInModel", __base__=BuiltInModel, __doc__=about, name=name))
+
+
+def fine_tuning_of(keys: Mapping[str, Any]) -> FineTuning:
+    """Return the settings that validated keys give. Without `alpha` the adapters are not scaled: alpha = rank."""
+    lora = keys.get("lora")
+    adapters = (
+        None
+        if lora is None
+        else LoraConfig(lora["rank"], tuple(lora["targets"]), float(lora.get("alpha", lora["rank"])))
+    )
+    trainable = tuple(keys.get("trainable", ()))
+    return FineTuning(keys.get("init", ""), trainable, adapters, keys.get("base", "preinstalled"))
 
 
 def model_spec(value: Any, registry: Registry) -> tuple[str, ModelSpec]:

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from fdabench.accounting.costs import total_bytes
 from fdabench.cli.main import app
 from fdabench.experiment.resolved_cell import ResolvedCell
-from fdabench.experiment.run_cell import save_weights
 from fdabench.experiment.train import CellJob, TrainingResult, train_cells
 from fdabench.models import MODELS
 from fdabench.models.base import init_model
+from fdabench.models.weight_files import write_weights
 from fdabench.planning.forecast import forecast_bytes
 from fdabench.planning.memory import RUNTIME_BYTES, simulation_bytes
 from fdabench.suite.reader import read_suite
@@ -108,7 +108,7 @@ def test_messages_of_adapters_are_four_bytes_for_each_of_their_parameters(tmp_pa
 def test_a_base_that_is_sent_is_counted_once_for_each_worker_and_planned(tmp_path: Path) -> None:
     cell, done = trained(tmp_path, suite(LORA[:-2] + ', base = "sent" }', 'kind = "synchronous"'))
     assert bytes_of(done)["base"] == 4 * WHOLE
-    total = total_bytes(pd.DataFrame(done.tables["ledger"]), K, "paper")
+    total = total_bytes(pd.DataFrame(done.tables["ledger"]), K, "paper").total
     assert total == 4 * ADAPTERS * 2 * K * (STEPS + 1) + 4 * WHOLE * K
     assert forecast_bytes(cell, "paper") == (total, total)
 
@@ -126,7 +126,8 @@ def test_a_model_begins_from_the_saved_model_of_a_cell(tmp_path: Path) -> None:
     _, first = trained(tmp_path, suite('"gpt-nano"'))
     weights = first.get_weights()
     assert weights is not None
-    save_weights(tmp_path / "model.pt", weights)
+    with (tmp_path / "model.pt").open("wb") as file:
+        write_weights(weights, file)
     text = suite('{ name = "gpt-nano", init = "model.pt", trainable = ["norm"] }').replace("lr = 0.1", "lr = 1e-9")
     _, then = trained(tmp_path, text)
     assert then.tables["evals"][-1]["test_loss"] == pytest.approx(first.tables["evals"][-1]["test_loss"], rel=1e-5)

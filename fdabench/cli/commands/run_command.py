@@ -21,6 +21,24 @@ from fdabench.cli.options import (
     SuiteFiles,
 )
 
+SaveModel = Annotated[
+    bool,
+    typer.Option(
+        "--save-model",
+        rich_help_panel=LIFE,
+        help="Write model.pt, the model of the last evaluation, into the folder of each cell that runs.",
+    ),
+]
+NetworkInterface = Annotated[
+    str | None,
+    typer.Option(
+        "--network-interface",
+        metavar="INTERFACE",
+        rich_help_panel=DISTRIBUTED,
+        help="Network interface whose byte counters are read around each average.  [default: none]",
+    ),
+]
+
 
 @with_exit_codes
 def run(
@@ -60,14 +78,7 @@ def run(
         str,
         typer.Option("--checkpoint-every", metavar="TIME", rich_help_panel=LIFE, help="Time between checkpoints."),
     ] = "60s",
-    save_model: Annotated[
-        bool,
-        typer.Option(
-            "--save-model",
-            rich_help_panel=LIFE,
-            help="Write model.pt, the model of the last evaluation, into the folder of each cell that runs.",
-        ),
-    ] = False,
+    save_model: SaveModel = False,
     data_dir: DataDir = None,
     jobs: Annotated[
         int | None,
@@ -159,15 +170,7 @@ def run(
             help="How long the processes of a cell wait for each other before the cell gets the state lost.",
         ),
     ] = "5m",
-    network_interface: Annotated[
-        str | None,
-        typer.Option(
-            "--network-interface",
-            metavar="INTERFACE",
-            rich_help_panel=DISTRIBUTED,
-            help="Network interface whose byte counters are read around each average.  [default: none]",
-        ),
-    ] = None,
+    network_interface: NetworkInterface = None,
     quiet: Annotated[
         bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print only failures and the conclusion.")
     ] = False,
