@@ -93,7 +93,7 @@ def _trained(spec: ModelSpec, shape: Shape, classes: int) -> tuple[dict[str, flo
         x, y = (torch.randint(classes, (SAMPLES, *shape), generator=generator) for _ in range(2))
     else:
         x, y = torch.randn(SAMPLES, *shape, generator=generator), torch.arange(SAMPLES) % classes
-    data = DatasetTensors(x, y, x, y, classes, task=spec.task)
+    data = DatasetTensors(x, y, x, y, classes)
     random = DatasetSpec(lambda root: data, SAMPLES, shape, classes, "random inputs", task=spec.task)
     registry = replace(BUILT_IN, datasets={"random": random}, models={"model": spec})
     defaults: dict[str, Scalar] = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "state_on_sync": "keep"}

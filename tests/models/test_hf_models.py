@@ -93,7 +93,8 @@ STRATEGIES = [
 def test_a_pretrained_encoder_takes_steps_with_adapters() -> None:
     pytest.importorskip("transformers", reason="the extra fdabench[hf] is not installed")
     found = importlib.util.find_spec(MINILM)
-    assert found is not None and found.origin is not None
+    assert found is not None
+    assert found.origin is not None
     name, spec = opened(Path(found.origin).parent / "model", "text-classification")
     lora = LoraConfig(4, ("self.query", "self.value"), 8.0)
     name, spec = fine_tuned(name, spec, FineTuning(lora=lora))

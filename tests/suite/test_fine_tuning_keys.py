@@ -72,7 +72,7 @@ def trained(folder: Path, text: str) -> tuple[ResolvedCell, TrainingResult]:
         ),
         (
             '{ name = "gpt-nano", trainable = ["nrom"] }',
-            'model.trainable: "nrom" selects no parameter (did you mean "norm"?)',
+            'model.trainable: "nrom" selects no parameter',
         ),
         ('{ name = "gpt-nano", lora = { rank = 1, targets = ["expnd"] } }', 'did you mean "expand"?'),
         ('{ name = "gpt-nano", lora = { rank = 0, targets = ["expand"] } }', "model.lora.rank"),

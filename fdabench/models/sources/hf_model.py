@@ -16,6 +16,7 @@ from fdabench.errors import WorkloadError
 from fdabench.models.base import Shape
 from fdabench.models.sources.base import fit_to_engines
 from fdabench.task import Task
+from fdabench.torchvision_compat import import_torchvision
 
 HfTask = Literal["image-classification", "text-classification", "text-generation"]
 AUTO_CLASSES = {
@@ -106,6 +107,7 @@ class Logits(nn.Module):
 
 def _import_transformers() -> ModuleType:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import_torchvision("models")  # transformers imports torchvision, which may need the fallback of that function
     try:
         import transformers
     except ImportError as error:
