@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import sqrt
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
@@ -51,9 +50,8 @@ class LoraLinear(nn.Linear):
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.weight, self.bias = layer.weight, layer.bias
         self.scale = alpha / rank
-        like = {"device": layer.weight.device, "dtype": layer.weight.dtype}
-        self.lora_A = nn.Parameter(torch.empty(rank, layer.in_features, **like))
-        self.lora_B = nn.Parameter(torch.zeros(layer.out_features, rank, **like))
+        self.lora_A = nn.Parameter(layer.weight.new_empty(rank, layer.in_features))
+        self.lora_B = nn.Parameter(layer.weight.new_zeros(layer.out_features, rank))
         nn.init.normal_(self.lora_A, std=1 / sqrt(layer.in_features))
 
     def forward(self, x: Tensor) -> Tensor:

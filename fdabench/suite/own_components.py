@@ -221,7 +221,7 @@ def _name_model(variant: Variant, registry: Registry, named: dict[str, ModelSpec
     tuning = {key: values.pop(key) for key in FineTuningKeys.model_fields if key in values}
     try:
         if built_in:
-            name = values["name"]
+            name = str(values["name"])
             spec = registry.models[name]
         else:
             kind = values.pop("kind")

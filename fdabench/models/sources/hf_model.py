@@ -90,7 +90,13 @@ class HfModel:
             raise WorkloadError(
                 f"path: {self.path}: transformers cannot build it for {self.task}: {first:.200}"
             ) from error
-        return fit_to_engines(Logits(model))
+        return fit_to_engines(Logits(_without_dropout(model)))
+
+
+class NoDropout(nn.Identity):
+    """A dropout layer of probability zero; transformers reads the attribute `p`."""
+
+    p = 0.0
 
 
 class Logits(nn.Module):
@@ -103,6 +109,15 @@ class Logits(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.model(x).logits
         return logits
+
+
+def _without_dropout(model: nn.Module) -> nn.Module:
+    """Replace each dropout layer in place; return the model."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.Dropout):
+                setattr(module, name, NoDropout())
+    return model
 
 
 def _import_transformers() -> ModuleType:
