@@ -44,6 +44,10 @@ def _up_and_down(message: Message, K: int) -> int:
     return K * (message.up + message.down)
 
 
+def _down(message: Message, K: int) -> int:
+    return K * message.down
+
+
 def _ring(message: Message, K: int) -> int:
     # each of K workers sends its message to K - 1 others
     return (K - 1) * (K * message.up if message.operation == "all_gather" else message.up + message.down)
@@ -56,15 +60,15 @@ def _free(message: Message, K: int) -> int:
 _WEIGHTS = ("model", "gradient", "control", "statistics", "optimizer", "factor")
 
 CONVENTIONS: Mapping[str, Convention] = {
-    "paper": {**dict.fromkeys(_WEIGHTS, _up_and_down), "state": _up, "initial": _up_and_down},
-    "star": {**dict.fromkeys(_WEIGHTS, _up_and_down), "state": _up_and_down, "initial": _up_and_down},
-    "ring": {**dict.fromkeys(_WEIGHTS, _ring), "state": _ring, "initial": _free},
-    "upload": {**dict.fromkeys(_WEIGHTS, _up), "state": _up, "initial": _free},
+    "paper": {**dict.fromkeys(_WEIGHTS, _up_and_down), "state": _up, "initial": _up_and_down, "base": _down},
+    "star": {**dict.fromkeys(_WEIGHTS, _up_and_down), "state": _up_and_down, "initial": _up_and_down, "base": _down},
+    "ring": {**dict.fromkeys(_WEIGHTS, _ring), "state": _ring, "initial": _free, "base": _down},
+    "upload": {**dict.fromkeys(_WEIGHTS, _up), "state": _up, "initial": _free, "base": _free},
 }
 
 SYNC_KINDS = ("model", "gradient")
 """Kinds of collectives that are syncs: after them all workers have the same model."""
-_MOVES_WEIGHTS = ("initial", "model", "gradient", "statistics", "factor")
+_MOVES_WEIGHTS = ("initial", "base", "model", "gradient", "statistics", "factor")
 _OPTIMIZER = ("optimizer", "control")
 
 Counts = npt.NDArray[np.int64]
@@ -160,11 +164,11 @@ def upstream_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> int:
 
 
 def peak_step_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> int:
-    """Return the largest number of bytes of all workers in one local step, without the initial distribution."""
+    """Return the largest number of bytes of all workers in one local step, without the initial model and the base."""
     at_step: Counter[int] = Counter()
     columns = zip(*(ledger[name] for name in ("kind", "first_step", "last_step", "count")), strict=True)
     for (kind, first, last, count), cost in zip(columns, collective_costs(ledger, workers, convention), strict=True):
-        if kind != "initial":
+        if kind not in ("initial", "base"):
             stride = (last - first) // (count - 1) if count > 1 else 1
             for step in range(int(first), int(last) + 1, int(stride)):
                 at_step[step] += cost
@@ -195,7 +199,7 @@ def _counts(ledger: pd.DataFrame, steps_E: Counts, after_sync_E: npt.NDArray[np.
 
     Collectives that follow a sync, such as those of optimizer states, take place after the evaluation of their step.
     """
-    before_sync = dict.fromkeys(("initial", "gradient", "state"), steps_E)
+    before_sync = dict.fromkeys(("initial", "base", "gradient", "state"), steps_E)
     limits = {**before_sync, "model": np.where(after_sync_E, steps_E, steps_E - 1)}
     limit_ER = np.stack([limits.get(kind, steps_E - 1) for kind in ledger["kind"]], axis=1)
     first, last, count = (ledger[name].to_numpy() for name in ("first_step", "last_step", "count"))

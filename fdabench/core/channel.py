@@ -39,8 +39,8 @@ class PackedMean(NamedTuple):
 class Channel:
     """Averages tensors over all workers and records what each worker sent.
 
-    The `kind` of a message says what it contains: `initial`, `model`, `state`, `gradient`, `control`, `statistics`,
-    `optimizer` or `factor`, which is what a linear codec sends after its first message.
+    The `kind` of a message says what it contains: `initial`, `base`, `model`, `state`, `gradient`, `control`,
+    `statistics`, `optimizer` or `factor`, which is what a linear codec sends after its first message.
     """
 
     collective: Collective
@@ -60,6 +60,14 @@ class Channel:
         """
         self.ledger.record("initial", w_D)
         return w_D
+
+    def broadcast_base(self, numbers: int) -> None:
+        """Record that each worker received the frozen parameters of the model. Nothing is sent.
+
+        Args:
+            numbers: how many there are; each is a float32 number.
+        """
+        self.ledger.record("base", torch.empty(numbers, device="meta"))
 
     def mean(self, x_KD: Tensor, kind: str, slack: int = 0) -> Tensor:
         """Average the rows of all workers and record the message.

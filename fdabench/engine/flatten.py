@@ -34,17 +34,28 @@ def flatten(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def row_layout(model: nn.Module) -> Layout:
-    """Where each parameter tensor lies in a flat row, and its shape there."""
+    """Where each trainable parameter tensor lies in a flat row, and its shape there."""
     found, start = [], 0
-    for name, tensor in model.named_parameters():
+    for name, tensor in named_trainable(model):
         stored = tensor.permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor
         found.append(TensorSlice(name, start, start + tensor.numel(), tuple(stored.shape)))
         start += tensor.numel()
     return tuple(found)
 
 
+def named_trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """The parameters in a flat row, with their names. Frozen parameters stay in the model, once for all workers."""
+    return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
 def parameters(model: nn.Module) -> list[nn.Parameter]:
-    return list(model.parameters())
+    """The trainable parameters of a model, in the order of a flat row."""
+    return [parameter for _, parameter in named_trainable(model)]
+
+
+def frozen_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters of a model that are not trained."""
+    return [parameter for parameter in model.parameters() if not parameter.requires_grad]
 
 
 def kernel_mask(model: nn.Module, value: float) -> Tensor:

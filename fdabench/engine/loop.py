@@ -68,6 +68,8 @@ class CellLoop:
     """The state of a checkpoint to resume from; the ledger of `channel` must be restored to the same step."""
     clients: Clients | None = None
     """The clients of which some train in each round; None: the same workers train in all rounds."""
+    sent_base: int = 0
+    """The number of frozen parameters that each worker receives before the first step."""
 
     @property
     def start_step(self) -> int:
@@ -123,6 +125,8 @@ def _start_cell(cell: CellLoop, workers: Workers, group: int) -> _ActiveCell | N
 
 def _initial_round(cell: CellLoop, workers: Workers, group: int) -> Round:
     if cell.initial_state is None:
+        if cell.sent_base:
+            cell.channel.broadcast_base(cell.sent_base)
         return cell.strategy.init(cell.channel.broadcast_initial(workers.weights(group)[0].clone()))
     if cell.clients is not None:
         cell.clients.resume(workers, group, cell.initial_state.round.index, cell.initial_state.clients)

@@ -49,6 +49,8 @@ class ExecutionOptions(NamedTuple):
     """Cells that are computed as one batch, at most. None: as many as fill a GPU; one on a CPU."""
     checkpoint_s: float = DEFAULT_INTERVAL_S
     """Seconds between the checkpoints of a cell, at least."""
+    save_model: bool = False
+    """Whether the folder of each cell gets the model of its last evaluation."""
 
 
 def make_context(
@@ -88,7 +90,9 @@ def make_context(
     )
     threads = options.threads or max(1, usable_cores() // (jobs * processes))
     together = 1 if distributed else options.cells_per_batch or default_cells_per_batch(device, cells)
-    config = ExecutionConfig(device, engine, jobs, threads, together, options.checkpoint_s, distributed)
+    config = ExecutionConfig(
+        device, engine, jobs, threads, together, options.checkpoint_s, distributed, options.save_model
+    )
     return RunContext(store, data, config, registry)
 
 

@@ -189,7 +189,7 @@ def batch_cells(cells: Sequence[Cell], cells_per_batch: int, registry: Registry 
     """
     by_key: dict[str, list[Cell]] = {}
     for cell in cells:
-        by_key.setdefault(batch_key(cell.config), []).append(cell)
+        by_key.setdefault(batch_key(cell.config, registry), []).append(cell)
     groups = [
         group[start : start + cells_per_batch]
         for group in by_key.values()

@@ -31,6 +31,7 @@ from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.models.base import init_model
 from fdabench.partitions.base import SplitsByOwner
 from fdabench.registry.build_component import held_out_samples
+from fdabench.registry.registry import BUILT_IN, Registry
 
 
 class CellSetup(NamedTuple):
@@ -169,12 +170,20 @@ def build_training(cell: ResolvedCell, setting: CellSetup, engine: GradientFnFac
     )
 
 
-def batch_key(config: CellConfig) -> str:
-    """Return a text that is equal for cells that can be one batch, with their workers as rows of a matrix."""
+def batch_key(config: CellConfig, registry: Registry = BUILT_IN) -> str:
+    """Return a text that is equal for cells that can be one batch, with their workers as rows of a matrix.
+
+    Args:
+        config: of a cell.
+        registry: the components that it names.
+    """
     axes = {"dataset", "model", "batch_size", "optimizer", "precision", "batchnorm_stats"}
     if config.optimizer.component("schedule") is not None:
         # a scheduled learning rate depends on the number of local steps, which these axes determine
         axes |= {"budget", "workers", "eval"}
+    if registry.models[config.model].frozen_base is not None:
+        # the workers of a batch share the frozen parameters, which the seed may draw
+        axes |= {"seed"}
     return canonical_json(config.model_dump(include=axes, exclude_none=True))
 
 

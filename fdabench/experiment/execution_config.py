@@ -48,6 +48,7 @@ class ExecutionConfig:
         cells_per_batch: cells that are computed as one batch, at most.
         checkpoint_s: seconds between the checkpoints of a cell, at least.
         distributed: the ranks of each cell; None where one process holds all workers of a cell.
+        save_model: whether the folder of each cell gets the model of its last evaluation, as `model.pt`.
     """
 
     device: torch.device
@@ -57,6 +58,7 @@ class ExecutionConfig:
     cells_per_batch: int = 1
     checkpoint_s: float = DEFAULT_INTERVAL_S
     distributed: DistributedConfig | None = None
+    save_model: bool = False
 
     @property
     def reduction(self) -> Reduction:

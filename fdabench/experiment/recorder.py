@@ -127,6 +127,8 @@ class Recorder:
         self.rounds: list[Row] = []
         self.trace: list[Row] = []
         self.state, self.wall_s = "done", 0.0
+        self.final: tuple[Tensor, Tensor] | None = None
+        """The weights and the running statistics of the last evaluation; None before it."""
 
     def state_dict(self) -> Row:
         """Return the rows, sums and time that a recorder needs to continue from this step."""
@@ -219,6 +221,8 @@ class Recorder:
         }
         self.evals.append(row)
         self._check_stop(row)
+        if moment.step == setting.budget or self.state != "done":
+            self.final = w_D, mean_B
         fullness = variance / (self._theta or nan)
         self._tell(
             Progress(

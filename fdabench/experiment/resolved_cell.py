@@ -20,7 +20,7 @@ from fdabench.core.seeds import derive_seed
 from fdabench.core.strategy import Strategy
 from fdabench.datasets.base import DatasetSpec
 from fdabench.engine.flatten import row_layout
-from fdabench.models.base import ModelSpec, count_parameters
+from fdabench.models.base import ModelSpec, count_frozen, count_parameters
 from fdabench.optimizers.base import LocalOptimizer
 from fdabench.partitions.base import Partition
 from fdabench.registry.build_component import CellScale, build_component, held_out_samples, to_steps
@@ -70,6 +70,18 @@ class ResolvedCell:
         """The tensors of the model, in the order of a row. The model is built on the meta device."""
         with torch.device("meta"):
             return row_layout(self.model.build(self.dataset.shape, self.dataset.classes))
+
+    @cached_property
+    def frozen_parameters(self) -> int:
+        """Parameters that are not trained, of which all workers of a process share one copy."""
+        if self.model.frozen_base is None:
+            return 0
+        return count_frozen(self.model, self.dataset.shape, self.dataset.classes)
+
+    @property
+    def sent_base(self) -> int:
+        """Frozen parameters that each worker receives before the first step."""
+        return self.frozen_parameters if self.model.frozen_base == "sent" else 0
 
     @cached_property
     def train_samples(self) -> int:
@@ -134,6 +146,8 @@ class ResolvedCell:
             "steps_per_epoch": float(self.steps_per_epoch),
             "budget_steps": self.budget_steps,
         }
+        if self.model.frozen_base is not None:
+            found["frozen_parameters"] = self.frozen_parameters
         # the threshold of a strategy such as GM is that of its trigger
         theta = getattr(self.strategy, "theta", getattr(getattr(self.strategy, "when", None), "theta", None))
         period = getattr(self.strategy, "period", None)

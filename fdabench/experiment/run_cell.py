@@ -30,9 +30,11 @@ from fdabench.experiment.execution_config import ExecutionConfig
 from fdabench.experiment.recorder import Progress
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.train import CellJob, ResumeError, TrainingResult, train_cells
+from fdabench.models.weight_files import MODEL_FILE, write_weights
 from fdabench.registry.plugin_errors import failure_of
 from fdabench.registry.registry import BUILT_IN, Registry
 from fdabench.results.cell_record import SUCCESS_STATES, CellRecord, RunProcess
+from fdabench.results.files import atomic_write
 from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 from fdabench.suite.component_use import components_used
@@ -186,6 +188,10 @@ def _finish(
     watcher: CellCallbacks,
 ) -> CellRecord:
     """Write the final record. A cell whose checkpoint failed in its first step runs again from step 0 before that."""
+    if machine.config.save_model and isinstance(done, TrainingResult) and done.state in SUCCESS_STATES:
+        weights = done.get_weights()
+        if weights is not None:
+            atomic_write(store.cell_file(begun.cell.id, MODEL_FILE), partial(write_weights, weights))
     if not isinstance(done, ResumeError):
         return _write_end_record(store, begun, started, done, machine.registry)
     begun.checkpoint.refuse(done)

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
-from torch import OutOfMemoryError
+from torch import OutOfMemoryError, Tensor
 
 from fdabench.datasets.base import DatasetTensors
 from fdabench.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from fdabench.engine.flatten import bind_parameters
 from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.loop import CellLoop, StepEvent, TrainingState, train_loop
 from fdabench.engine.workers import GradientFnFactory, Workers
@@ -30,6 +31,7 @@ from fdabench.experiment.checkpoint.state import (
 )
 from fdabench.experiment.recorder import Progress, Recorder
 from fdabench.experiment.resolved_cell import ResolvedCell
+from fdabench.models.lora import merged_state
 from fdabench.results.folder import Rows
 
 
@@ -45,12 +47,14 @@ class CellJob:
 
 
 class TrainingResult(NamedTuple):
-    """The result of a cell: state, local steps, seconds of training and evaluation, and tables."""
+    """The result of a cell: state, local steps, seconds of training and evaluation, tables, and the last model."""
 
     state: str
     steps: int
     wall_s: float
     tables: dict[str, Rows]
+    get_weights: Callable[[], dict[str, Tensor] | None] = lambda: None
+    """Returns the tensors of the model of the last evaluation by name; None if no step was made."""
 
 
 class ResumeError(Exception):
@@ -82,6 +86,7 @@ class _TrainedCell(NamedTuple):
             self._on_step_end,
             shard_state(resumed, setting.process_group).training if resumed else None,
             setting.clients,
+            self.job.cell.sent_base,
         )
 
     def _on_step(self, moment: StepEvent) -> bool:
@@ -115,7 +120,14 @@ class _TrainedCell(NamedTuple):
         }
         if self.setting.wire is not None:
             tables["traffic"] = [asdict(row) for row in self.setting.wire.gather_all_ranks()]
-        return TrainingResult(recorder.state, ledger.step, recorder.wall_s, tables)
+        return TrainingResult(recorder.state, ledger.step, recorder.wall_s, tables, self._weights)
+
+    def _weights(self) -> dict[str, Tensor] | None:
+        if self.recorder.final is None:
+            return None
+        model = self.setting.group.start
+        bind_parameters(model, *self.recorder.final)
+        return merged_state(model)
 
     def _blame_checkpoint(self, error: Exception, step: int) -> Exception:
         """Replace an error in the first step after a checkpoint by `ResumeError`, if the checkpoint may cause it."""

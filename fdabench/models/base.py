@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import erf, sqrt
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from fdabench.task import Task
 
 Shape = tuple[int, ...]
 """The shape of one input without the batch dimension: [channels, height, width] of an image, [T] of a sequence."""
+FrozenBase: TypeAlias = Literal["preinstalled", "sent"]
+"""Whether workers have the frozen parameters of a model before the run, or receive them once."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class ModelSpec:
     """
     task: Task = "classification"
     """What the model predicts; it can be trained on data sets of the same task."""
+    frozen_base: FrozenBase | None = None
+    """How workers get the parameters that are not trained; None if all are trained."""
 
 
 class Flatten(nn.Module):
@@ -83,7 +88,16 @@ def init_model(architecture: ModelSpec, shape: Shape, classes: int, seed: int) -
 def count_parameters(architecture: ModelSpec, shape: Shape, classes: int) -> int:
     """Return the number of trainable parameters. The model is built on the meta device, which allocates no memory."""
     with torch.device("meta"):
-        return sum(parameter.numel() for parameter in architecture.build(shape, classes).parameters())
+        parameters = architecture.build(shape, classes).parameters()
+        return sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+
+
+@cache
+def count_frozen(architecture: ModelSpec, shape: Shape, classes: int) -> int:
+    """Return the number of parameters that are not trained. The model is built on the meta device."""
+    with torch.device("meta"):
+        parameters = architecture.build(shape, classes).parameters()
+        return sum(parameter.numel() for parameter in parameters if not parameter.requires_grad)
 
 
 def he_normal(model: nn.Module) -> nn.Module:

@@ -41,6 +41,8 @@ class Forecast(NamedTuple):
     """The number of vectors that the correction averages, in each run and at each sync."""
     factors: tuple[Message, ...] = ()
     """What one worker sends and receives at a sync after that: the later messages of a linear codec."""
+    sent_base: int = 0
+    """The number of frozen parameters that each worker receives at the start."""
 
     def demand(self, syncs: int) -> CommunicationDemand:
         """Return the bytes and sequential messages of a run with this number of syncs.
@@ -64,7 +66,9 @@ class Forecast(NamedTuple):
         spent += models * sum(cost["factor"](factor, workers) for factor in self.factors)
         spent += moments * cost["optimizer"](vector, workers)
         spent += corrections * cost["control"](vector, workers)
-        collectives = 1 + states + models * (1 + len(self.factors)) + moments + corrections
+        base = BYTES_PER_NUMBER * self.sent_base
+        spent += cost["base"](Message(base, base), workers)
+        collectives = 1 + (base > 0) + states + models * (1 + len(self.factors)) + moments + corrections
         return demand(self.size.steps, collectives, spent, workers, self.convention)
 
     @property
@@ -109,7 +113,7 @@ def forecast(cell: ResolvedCell, size: RunSize, convention: str) -> Forecast | N
     vectors = optimizer_vectors(cell.optimizer) if cell.optimizer.state_on_sync == "average" else 0
     periods = moment_periods(cell.optimizer, vectors) if vectors else ()
     run = PlannedRun(size.steps, size.parameters, lambda t: learning_rate(cell.optimizer, t, size.steps), cell.layout)
-    return forecast_strategy(cell.strategy, run, size, periods, convention)
+    return forecast_strategy(cell.strategy, run, size, periods, convention)._replace(sent_base=cell.sent_base)
 
 
 def _depends_on_layers(strategy: object) -> bool:

@@ -28,6 +28,7 @@ class ModelFacts(NamedTuple):
 
     Args:
         parameters: the number of trainable parameters.
+        frozen: the number of parameters that are not trained.
         statistics: the number of running statistics, as of batch normalization. They are averaged with a sync only if
             the workload has `batchnorm_stats = "averaged"`.
         tied: names of parameters that share memory with another parameter; the bytes count them once.
@@ -37,6 +38,7 @@ class ModelFacts(NamedTuple):
     """
 
     parameters: int
+    frozen: int
     statistics: int
     tied: list[str]
     dropout: int
@@ -51,11 +53,11 @@ class ModelFacts(NamedTuple):
 
 
 def inspect_model(spec: ModelSpec, shape: Shape, classes: int) -> ModelFacts:
-    """Build a model, count its parts, and train it for two steps with each engine on random images.
+    """Build a model, count its parts, and train it for two steps with each engine on random inputs.
 
     Args:
         spec: the model.
-        shape: the shape of one image, [channels, height, width].
+        shape: the shape of one input, [channels, height, width] of an image or [T] of a sequence.
         classes: the number of outputs.
 
     Raises:
@@ -69,12 +71,13 @@ def inspect_model(spec: ModelSpec, shape: Shape, classes: int) -> ModelFacts:
     except Exception as error:  # a model of another library raises errors of any class
         fault = f"{type(error).__name__}: {error!s:.200}"
     if fault:
-        raise WorkloadError(f"the model does not take images of shape {list(shape)}: {fault}")
+        raise WorkloadError(f"the model does not take inputs of shape {list(shape)}: {fault}")
     distinct = {name for name, _ in model.named_parameters()}
     tied = [name for name, _ in model.named_parameters(remove_duplicate=False) if name not in distinct]
     losses, errors = _trained(spec, shape, classes)
     return ModelFacts(
         sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad),
         sum(buffer.numel() for buffer in running_stats(model).values()),
         tied,
         len(dropout_layers(model)),
@@ -86,10 +89,12 @@ def inspect_model(spec: ModelSpec, shape: Shape, classes: int) -> ModelFacts:
 def _trained(spec: ModelSpec, shape: Shape, classes: int) -> tuple[dict[str, float], dict[str, str]]:
     """The training loss after two steps of two workers, or the error, by engine."""
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(SAMPLES, *shape, generator=generator)
-    y = torch.arange(SAMPLES) % classes
+    if spec.task == "next-token":
+        x, y = (torch.randint(classes, (SAMPLES, *shape), generator=generator) for _ in range(2))
+    else:
+        x, y = torch.randn(SAMPLES, *shape, generator=generator), torch.arange(SAMPLES) % classes
     data = DatasetTensors(x, y, x, y, classes)
-    random = DatasetSpec(lambda root: data, SAMPLES, shape, classes, "random images")
+    random = DatasetSpec(lambda root: data, SAMPLES, shape, classes, "random inputs", task=spec.task)
     registry = replace(BUILT_IN, datasets={"random": random}, models={"model": spec})
     defaults: dict[str, Scalar] = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "state_on_sync": "keep"}
     config = CellConfig.from_table(

@@ -73,5 +73,9 @@ def _numbers(value: object) -> Fraction:
 
 
 def simulation_bytes(cell: ResolvedCell) -> int:
-    """Return the bytes of a process with all workers of a cell, including libraries, without activations and data."""
-    return RUNTIME_BYTES + cell.config.workers * process_bytes(cell, cell.num_parameters)
+    """Return the bytes of a process with all workers of a cell, including libraries, without activations and data.
+
+    All workers share the frozen parameters of the model.
+    """
+    base = BYTES_PER_NUMBER * cell.frozen_parameters
+    return RUNTIME_BYTES + base + cell.config.workers * process_bytes(cell, cell.num_parameters)

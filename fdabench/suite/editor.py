@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from fdabench.registry.registry import BUILT_IN, Registry
 from fdabench.suite.key_descriptions import description_of
-from fdabench.suite.own_components import dataset_table, model_table
+from fdabench.suite.own_components import built_in_table, dataset_table, model_table
 from fdabench.suite.schema import Exclude, Suite, strategy_table, workload_table
 
 Schema = dict[str, Any]
@@ -47,7 +47,7 @@ def suite_json_schema(registry: Registry = BUILT_IN) -> Schema:
 def _add_own_tables(workload: Schema, registry: Registry) -> None:
     """Let `dataset` and `model` of a workload also be tables that describe a user's data or model, in place."""
     datasets = [dataset_table(kind, registry) for kind in registry.formats]
-    models = [model_table(kind, registry) for kind in registry.model_sources]
+    models = [built_in_table(registry), *(model_table(kind, registry) for kind in registry.model_sources)]
     for key, kinds in (("dataset", datasets), ("model", models)):
         own = [TypeAdapter(kind).json_schema() for kind in kinds]
         for table in own:

@@ -8,28 +8,66 @@ the name; the hash of the content is part of the code hashes of the cell, so the
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
-from pydantic import Field, ValidationError, create_model
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from fdabench.datasets.formats.base import DataError, DataFormat, OpenedData, open_data
 from fdabench.errors import WorkloadError
 from fdabench.hyperparameters import NAME
-from fdabench.models.base import ModelSpec, count_parameters
+from fdabench.models.base import FrozenBase, ModelSpec, Shape, count_parameters
+from fdabench.models.fine_tuning import FineTuning, check_layers, fine_tuned
+from fdabench.models.lora import LoraConfig
 from fdabench.models.sources.base import open_model
 from fdabench.registry.registry import Registry
-from fdabench.suite.component_tables import ComponentTable, make_component_table
+from fdabench.suite.component_tables import ComponentTable, TomlTable, make_component_table
 from fdabench.suite.expansion import Variant, expand_lists
 from fdabench.suite.validation_errors import format_validation_errors
 from fdabench.validation.messages import Issue, explain_value, format_issue, format_names
 from fdabench.validation.schema_walk import Keys
 
 Raw = dict[str, Any]
-PATH_KEYS = ("path", "test", "weights")
+PATH_KEYS = ("path", "test", "weights", "init")
 """Keys of the tables `dataset` and `model` that may be paths, relative to the folder of the suite file."""
 NO_KINDS: Keys = {}
+LIST_KEYS = ("trainable", "targets")
+"""Keys of the table `model` whose value is a list; the list makes no variants."""
+
+
+Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+
+
+class Lora(TomlTable):
+    """Low-rank adapters of linear layers: W + alpha / rank B A, of which A and B are trained."""
+
+    rank: Annotated[int, Field(ge=1, le=65536)]
+    targets: Names
+    alpha: Annotated[float, Field(gt=0, le=1e6)] | None = None
+
+
+class FineTuningKeys(TomlTable):
+    """The weights that a model begins from, and what of it is trained."""
+
+    init: Annotated[str, Field(min_length=1)] | None = None
+    trainable: Names | None = None
+    lora: Lora | None = None
+    base: FrozenBase | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.trainable is not None and self.lora is not None:
+            raise ValueError("trainable and lora are both given: lora trains its adapters only; remove one of the two")
+        if self.base is not None and self.trainable is None and self.lora is None:
+            raise ValueError("base says how workers get the frozen parameters, and without trainable or lora none are")
+        return self
+
+
+class BuiltInModel(FineTuningKeys):
+    """A model of fdabench or of a plug-in with keys of fine-tuning. `built_in_table` restricts its name."""
+
+    name: str
 
 
 TableOf = Callable[[str], type[ComponentTable]]
@@ -105,11 +143,37 @@ def _replaced(workload: Any, i: int, key: str, name_of: Callable[[Variant], str]
     """The workload with names in place of the tables of one key; each list in a table makes several names."""
     if not isinstance(workload, dict) or not _has_table(workload.get(key)):
         return workload
+    value = _lists_as_values(workload[key]) if key == "model" else workload[key]
     names = [
         name_of(variant) if isinstance(variant.value, dict) else variant.value
-        for variant in expand_lists(workload[key], ("workload", i, key))
+        for variant in expand_lists(value, ("workload", i, key))
     ]
     return {**workload, key: names[0] if len(names) == 1 else names}
+
+
+def _lists_as_values(value: Any) -> Any:
+    """A copy in which lists of names are tuples, which `expand_lists` takes as one value.
+
+    A list of lists still makes variants.
+    """
+    if isinstance(value, list):
+        return [_lists_as_values(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _as_tuple(entry)
+        if key in LIST_KEYS
+        else _lists_as_values(entry)
+        if isinstance(entry, dict | list)
+        else entry
+        for key, entry in value.items()
+    }
+
+
+def _as_tuple(names: Any) -> Any:
+    if isinstance(names, list) and any(isinstance(entry, list) for entry in names):
+        return [_as_tuple(entry) for entry in names]
+    return tuple(names) if isinstance(names, list) else names
 
 
 def _has_table(dataset: Any) -> bool:
@@ -129,7 +193,12 @@ def _values(
         said = f"kind is missing; allowed: {format_names(kinds)}" if kind is None else explain_value(kind, list(kinds))
         errors.append(Issue((*place, "kind") if kind is not None else place, said))
         return None
-    model = table_of(kind)
+    return _checked(variant, table_of(kind), errors)
+
+
+def _checked(variant: Variant, model: type[TomlTable], errors: list[Issue]) -> dict[str, Any] | None:
+    """The validated keys of a table; None if it is invalid, and then `errors` gets its faults."""
+    table = variant.value
     try:
         return model.model_validate(table).model_dump(exclude_none=True)
     except ValidationError as error:
@@ -140,21 +209,43 @@ def _values(
 def _name_model(variant: Variant, registry: Registry, named: dict[str, ModelSpec], errors: list[Issue]) -> str:
     """Open one model and add it to `named`, or its faults to `errors`; returns its name."""
     sources = registry.model_sources
-    values = _values(variant, sources, partial(model_table, registry=registry), errors)
+    built_in = "kind" not in variant.value and "name" in variant.value
+    values = (
+        _checked(variant, built_in_table(registry), errors)
+        if built_in
+        else _values(variant, sources, partial(model_table, registry=registry), errors)
+    )
     if values is None:
         return ""
-    kind = values.pop("kind")
+    keys = set(values)
+    tuning = {key: values.pop(key) for key in FineTuningKeys.model_fields if key in values}
     try:
-        name, spec = open_model(sources[kind](**values), kind)
-        count_parameters(spec, (3, 224, 224), 10)
+        if built_in:
+            name = str(values["name"])
+            spec = registry.models[name]
+        else:
+            kind = values.pop("kind")
+            name, spec = open_model(sources[kind](**values), kind)
+            count_parameters(spec, *_trial_input(spec))
+        if tuning:
+            settings = fine_tuning_of(tuning)
+            check_layers(spec, settings, *_trial_input(spec))
+            name, spec = fine_tuned(name, spec, settings)
     except WorkloadError as error:
         key, colon, message = str(error).partition(": ")
         place = variant.locations[()]
-        is_key = bool(colon) and key in values
+        is_key = bool(colon) and key in keys
         errors.append(Issue((*place, key) if is_key else place, message if is_key else str(error)))
         return ""
     named[name] = spec
     return name
+
+
+def _trial_input(spec: ModelSpec) -> tuple[Shape, int]:
+    """The shape of an input, and a number of classes, that a model is built with to look at its layers."""
+    if spec.task == "next-token":
+        return (64,), 256
+    return spec.input_shape or (3, 224, 224), 10
 
 
 def _name_data(variant: Variant, registry: Registry, named: dict[str, _Named], errors: list[Issue]) -> str:
@@ -199,8 +290,29 @@ def dataset_table(kind: str, registry: Registry) -> type[ComponentTable]:
 
 
 def model_table(kind: str, registry: Registry) -> type[ComponentTable]:
-    """Create the pydantic model of the table `model` of one source."""
-    return make_component_table(kind, registry.model_sources[kind], registry)
+    """Create the pydantic model of the table `model` of one source, including the keys of fine-tuning."""
+    own = make_component_table(kind, registry.model_sources[kind], registry)
+    return cast(type[ComponentTable], create_model(own.__name__, __base__=(own, FineTuningKeys), __doc__=own.__doc__))
+
+
+@cache
+def built_in_table(registry: Registry) -> type[BuiltInModel]:
+    """Create the pydantic model of the table `model` without a kind, whose name must be in the registry."""
+    name: Any = (Literal[tuple(registry.models)], ...)
+    about = "A model by its name, with the weights that it begins from and what of it is trained."
+    return cast(type[BuiltInModel], create_model("BuiltInModel", __base__=BuiltInModel, __doc__=about, name=name))
+
+
+def fine_tuning_of(keys: Mapping[str, Any]) -> FineTuning:
+    """Return the settings that validated keys give. Without `alpha` the adapters are not scaled: alpha = rank."""
+    lora = keys.get("lora")
+    adapters = (
+        None
+        if lora is None
+        else LoraConfig(lora["rank"], tuple(lora["targets"]), float(lora.get("alpha", lora["rank"])))
+    )
+    trainable = tuple(keys.get("trainable", ()))
+    return FineTuning(keys.get("init", ""), trainable, adapters, keys.get("base", "preinstalled"))
 
 
 def model_spec(value: Any, registry: Registry) -> tuple[str, ModelSpec]:

@@ -86,8 +86,9 @@ def _model_lines(text: str, shape: str, classes: int) -> list[str]:
     except ValueError:
         table = text
     axes = tuple(int(part) if part.isdecimal() else 0 for part in shape.split("x"))
-    if len(axes) != 3 or not all(axes) or classes < 2:
-        raise UsageError(f"--shape {shape} --classes {classes}: expected CxHxW, as in 3x32x32, and at least 2 classes")
+    if len(axes) not in (1, 3) or not all(axes) or classes < 2:
+        said = "expected CxHxW, as in 3x32x32, or the length of a sequence, as in 64, and at least 2 classes"
+        raise UsageError(f"--shape {shape} --classes {classes}: {said}")
     name, spec = model_spec(table, BUILT_IN)
     facts = inspect_model(spec, axes, classes)
     return [f"model: {name}", *_fact_lines(facts), f"model = {format_toml(table)}"]
@@ -97,6 +98,7 @@ def _fact_lines(facts: ModelFacts) -> list[str]:
     losses = ", ".join(f"{engine} {loss:.6f}" for engine, loss in facts.losses.items())
     lines = [
         f"parameters: {facts.parameters:,} ({4 * facts.parameters:,} bytes in a sync)",
+        f"frozen parameters: {facts.frozen:,}" + (" (once for all workers)" if facts.frozen else ""),
         f"running statistics: {facts.statistics:,}" + (" (set batchnorm_stats)" if facts.statistics else ""),
         f"tied weights: {', '.join(facts.tied) or 'none'}",
         f"dropout layers: {facts.dropout}",

@@ -52,6 +52,14 @@ CheckpointEvery = Annotated[
     str,
     typer.Option("--checkpoint-every", metavar="TIME", rich_help_panel=LIFE, help="Time between checkpoints."),
 ]
+SaveModel = Annotated[
+    bool,
+    typer.Option(
+        "--save-model",
+        rich_help_panel=LIFE,
+        help="Write model.pt, the model of the last evaluation, into the folder of each cell that runs.",
+    ),
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
@@ -181,6 +189,7 @@ def run(
     fail_fast: FailFast = False,
     max_time: MaxTime = None,
     checkpoint_every: CheckpointEvery = "60s",
+    save_model: SaveModel = False,
     data_dir: DataDir = None,
     jobs: Jobs = None,
     threads: Threads = 1,
@@ -210,7 +219,7 @@ def run(
 
     verbosity = Verbosity.from_flags(quiet, verbose)
     checkpoint_s = parse_duration("--checkpoint-every", checkpoint_every)
-    execution = ExecutionOptions(device, engine, jobs, threads, cells_per_batch, checkpoint_s)
+    execution = ExecutionOptions(device, engine, jobs, threads, cells_per_batch, checkpoint_s, save_model)
     distributed = DistributedOptions(processes, reduction, timeout, network_interface)
     backend = BackendOptions(executor, ray_address, distributed)
     selection = SelectionOptions(chosen, shard, fresh, retry_failed, fail_fast, max_time)

@@ -13,7 +13,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
 from fdabench.engine.cuda_graph import GraphedFunction
 from fdabench.engine.dropout_keys import dropout_layers
-from fdabench.engine.flatten import parameters, running_stats, unflatten
+from fdabench.engine.flatten import named_trainable, parameters, running_stats, unflatten
 from fdabench.engine.loss import correct_predictions, cross_entropy
 from fdabench.engine.precision import Precision, autocast, matmul_precision, plain_attention
 from fdabench.engine.sampling import Indices
@@ -34,7 +34,7 @@ class VectorizedGradients:
 
     def __init__(self, model: nn.Module, rows: WorkerMatrix, examples: LabeledData, precision: Precision) -> None:
         self._model, self._rows, self._examples, self._precision = model, rows, examples, precision
-        self._names = [name for name, _ in model.named_parameters()]
+        self._names = [name for name, _ in named_trainable(model)]
         self._like = [parameter.detach() for parameter in parameters(model)]
         self._statistics = {name: buffer.detach() for name, buffer in running_stats(model).items()}
         module_names = {id(module): name for name, module in model.named_modules()}

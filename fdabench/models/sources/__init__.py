@@ -6,10 +6,12 @@ To add a library, write a frozen dataclass as `ModelSource` describes it and add
 from collections.abc import Mapping
 
 from fdabench.models.sources.base import ModelSource
+from fdabench.models.sources.hf_model import HfModel
 from fdabench.models.sources.timm_model import TimmModel
 from fdabench.models.sources.torchvision_model import TorchvisionModel
 
 SOURCES: Mapping[str, type[ModelSource]] = {
     "torchvision": TorchvisionModel,
     "timm": TimmModel,
+    "hf": HfModel,
 }

@@ -11,6 +11,7 @@ from fdabench.component_info import ComponentInfo
 from fdabench.errors import WorkloadError
 from fdabench.models.base import ModelSpec, Shape
 from fdabench.models.dropout import Dropout
+from fdabench.task import Task
 
 RANDOM_LAYERS = ("StochasticDepth", "DropPath", "DropBlock2d", "PatchDropout")
 """Layers of other libraries that draw random numbers in training from torch's global generator."""
@@ -33,8 +34,12 @@ class ModelSource(Protocol):
     def weights(self) -> str:
         """The file that the model begins from; empty if the seed draws all weights."""
 
+    @property
+    def predicts(self) -> Task:
+        """What the model predicts."""
+
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """Build the model: [N, *shape] to [N, classes].
+        """Build the model: [N, *shape] to [N, classes], or to [N, T, classes] for each token of a sequence.
 
         Raises:
             WorkloadError: the library is not installed or has no such model, or the weights do not fit.
@@ -63,7 +68,8 @@ def open_model(source: ModelSource, kind: str) -> tuple[str, ModelSpec]:
         except OSError as error:
             raise WorkloadError(f"weights: {source.weights}: cannot be read: {error.strerror}") from error
         about += f", begins from {Path(source.weights).name}"
-    return name, ModelSpec(source.build, None, about, ComponentInfo(name=f"{source.name} ({kind})"))
+    info = ComponentInfo(name=f"{source.name} ({kind})")
+    return name, ModelSpec(source.build, None, about, info, task=source.predicts)
 
 
 def fit_to_engines(model: nn.Module) -> nn.Module:

@@ -1,0 +1,126 @@
+"""Files of weights that a model begins from: safetensors files, and files of torch.save that hold tensors only."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import IO
+
+import torch
+from torch import Tensor, nn
+
+from fdabench.errors import WorkloadError, did_you_mean
+
+MODEL_FILE = "model.pt"
+"""The file in the folder of a cell that `fdabench run --save-model` writes."""
+_MOST_FAULTS = 5
+
+
+def find_weights(place: str) -> Path:
+    """Return the file that the key `init` of a model names.
+
+    Args:
+        place: a file; or the folder of a cell; or a folder of results, followed by `#` and the beginning of the id of a
+            cell if several cells have a model.
+
+    Raises:
+        WorkloadError: there is no such file, or several cells fit.
+    """
+    folder, _, cell = place.partition("#")
+    path = Path(folder)
+    if not cell and path.is_file():
+        return path
+    if not path.is_dir():
+        raise WorkloadError(f"init: {folder}: there is no such file or folder")
+    if not cell and (path / MODEL_FILE).is_file():
+        return path / MODEL_FILE
+    saved = sorted(path.glob(f"cells/*/{MODEL_FILE}"))
+    if not saved:
+        raise WorkloadError(
+            f"init: {folder}: no cell has saved its model; run its suite with --save-model, in a new folder of results"
+        )
+    fitting = [file for file in saved if file.parent.name.startswith(cell)]
+    if len(fitting) != 1:
+        said = (
+            f'{len(fitting)} cells with a model have an id that begins with "{cell}"'
+            if cell
+            else "several cells have a model"
+        )
+        names = ", ".join(file.parent.name for file in saved[:8])
+        raise WorkloadError(f"init: {folder}: {said}; write {folder}#ID with one of {names}")
+    return fitting[0]
+
+
+def file_hash(path: Path) -> str:
+    """Return SHA-256 of the content of a file, in hex digits.
+
+    Raises:
+        WorkloadError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise WorkloadError(f"init: {path}: cannot be read: {error.strerror}") from error
+
+
+@lru_cache(maxsize=2)
+def read_weights(path: Path) -> Mapping[str, Tensor]:
+    """Read the tensors of a file by name. Nothing in the file can run code.
+
+    Raises:
+        WorkloadError: the file cannot be read, or holds anything else than tensors by name.
+    """
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files make torch raise errors of many classes
+        first = str(error).partition("\n")[0]
+        raise WorkloadError(f"init: {path}: it is no file of tensors that torch can read: {first:.120}") from error
+    if not isinstance(found, dict) or not all(isinstance(x, Tensor) for x in found.values()):
+        raise WorkloadError(
+            f"init: {path}: expected tensors by name, as torch.save(model.state_dict(), path) writes them"
+        )
+    return found
+
+
+def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise WorkloadError(f"init: {path}: it needs the package safetensors: pip install 'fdabench[hf]'") from error
+    try:
+        found: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WorkloadError(f"init: {path}: it is no safetensors file, or cannot be read: {error!s:.120}") from error
+    return found
+
+
+def write_weights(weights: Mapping[str, Tensor], file: IO[bytes]) -> None:
+    """Write tensors by name so that `read_weights` can read them. Equal tensors make equal bytes."""
+    torch.save(dict(weights), file)
+
+
+def load_exactly(model: nn.Module, found: Mapping[str, Tensor], path: Path) -> None:
+    """Load tensors that must have the names and shapes of those of the model. On the meta device they are only checked.
+
+    Raises:
+        WorkloadError: a tensor is missing, unknown or of another shape. The message names the first of them.
+    """
+    own = model.state_dict()
+    faults = [
+        f"{name} has shape {list(found[name].shape)}, and {list(x.shape)} in the model"
+        for name, x in own.items()
+        if name in found and found[name].shape != x.shape
+    ]
+    faults += [f"{name} is missing{did_you_mean(name, found)}" for name in own if name not in found]
+    faults += [f"{name} is no tensor of the model{did_you_mean(name, own)}" for name in found if name not in own]
+    if faults:
+        more = f"; {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
+        raise WorkloadError(
+            f"init: {path}: it holds the weights of another architecture: {'; '.join(faults[:_MOST_FAULTS])}{more}"
+        )
+    if not any(x.is_meta for x in own.values()):
+        model.load_state_dict(found)
