@@ -1,5 +1,6 @@
 """Loops of accelerate, Lightning and transformers, and their oracles. The packages are imported where they are used."""
 
+import os
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.algorithms.model_averaging.averagers import PeriodicModelAverager
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from fdabench import sync
@@ -65,6 +67,8 @@ def fixed_periods() -> PeriodEnds:
     from accelerate import Accelerator
     from accelerate.local_sgd import LocalSGD
 
+    set_torchrun_variables()
+
     def start() -> tuple[nn.Module, torch.optim.Optimizer]:
         model = small_model()
         return model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
@@ -74,16 +78,19 @@ def fixed_periods() -> PeriodEnds:
         for draw in range(STEPS):
             train_step(mine, optimizer, draw)
     theirs, optimizer = start()
-    with LocalSGD(Accelerator(cpu=True), theirs, PERIOD) as local_sgd:
+    # LocalSGD calls `no_sync` of its model
+    accelerator, theirs = Accelerator(cpu=True), DistributedDataParallel(theirs)
+    with LocalSGD(accelerator, theirs, PERIOD) as local_sgd:
         for draw in range(STEPS):
             train_step(theirs, optimizer, draw)
             local_sgd.step()
     averaged, optimizer = start()
-    # its step 0 is a sync, so it counts from 1: after the first of `PERIOD` steps it would otherwise average
+    # its counter begins at 0, so that of the step H is H - 1
     averager = PeriodicModelAverager(PERIOD, warmup_steps=PERIOD - 1)
+    # in a hook of the step, because it leaves out parameters without a gradient
+    optimizer.register_step_post_hook(lambda *_: averager.average_parameters(averaged.parameters()))
     for draw in range(STEPS):
         train_step(averaged, optimizer, draw)
-        averager.average_parameters(averaged.parameters())
     return PeriodEnds(weights(mine), weights(theirs), weights(averaged))
 
 
@@ -164,12 +171,15 @@ def in_trainer(folder: str) -> LoopEnd:
 
 
 def launched_by_torchrun(name: str, folder: str) -> LoopEnd:
-    """Run one of the trainers' loops with the environment variables that torchrun sets."""
-    import os
+    """Run one of the trainers' loops as under torchrun."""
+    set_torchrun_variables()
+    if name == "lightning":
+        return in_lightning(dist.get_world_size(), folder)
+    return in_accelerate() if name == "accelerate" else in_trainer(folder)
 
+
+def set_torchrun_variables() -> None:
+    """Set the environment variables by which the packages know that there are several processes."""
     rank, world = str(dist.get_rank()), str(dist.get_world_size())
     os.environ |= {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "ACCELERATE_USE_CPU": "true"}
-    if name == "lightning":
-        return in_lightning(int(world), folder)
-    return in_accelerate() if name == "accelerate" else in_trainer(folder)
