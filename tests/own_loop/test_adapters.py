@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from support.adapter_tasks import fixed_periods, in_lightning, launched_by_torchrun
+from own_loop.adapter_tasks import fixed_periods, in_lightning, launched_by_torchrun
 from support.launch import launch
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
