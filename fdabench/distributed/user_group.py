@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeAlias, TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -150,18 +151,37 @@ def broadcast_tensor(group: ProcessGroup, x: Tensor) -> None:
             dist.broadcast(x, group=group.group, group_src=0)
 
 
+def unwrap_model(model: nn.Module) -> nn.Module:
+    """The module within DistributedDataParallel, whose parameters have their own names; any other model itself."""
+    return model.module if isinstance(model, DistributedDataParallel) else model
+
+
+@contextmanager
+def local_gradients(model: nn.Module) -> Iterator[None]:
+    """Leave the gradients of a model in DistributedDataParallel with their rank, by its `no_sync`.
+
+    Its forward pass broadcasts no buffers either, because a rank may make fewer passes than the others.
+    """
+    if not isinstance(model, DistributedDataParallel):
+        yield
+        return
+    model.require_forward_param_sync = False
+    with model.no_sync():
+        yield
+
+
 def wrapper_fault(model: nn.Module) -> str:
     """Why the parameters of a model cannot be averaged by fdabench, and the remedy; empty if they can."""
-    for module in model.modules():
+    for module in unwrap_model(model).modules():
         if isinstance(module, DistributedDataParallel):
             return (
-                "model: DistributedDataParallel averages the gradients of all ranks at every step, so there is nothing "
-                "left to synchronize; pass the module within it, and train that one: model = model.module"
+                "model: a module within it is in DistributedDataParallel, which averages the gradients of that part at "
+                "every step; wrap the whole model, or pass it without DistributedDataParallel"
             )
-        if type(module).__name__ == "FullyShardedDataParallel":
-            return _sharded("FullyShardedDataParallel")
+        if isinstance(module, FSDPModule) or type(module).__name__ == "FullyShardedDataParallel":
+            return _sharded(type(module).__name__)
     if any(isinstance(parameter, DTensor) for parameter in model.parameters()):
-        return _sharded("fully_shard, or another user of DTensor,")
+        return _sharded("a parallel style of DTensor")
     return ""
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.core.codec import Layout, TensorSlice
-from fdabench.distributed.user_group import wrapper_fault
+from fdabench.distributed.user_group import unwrap_model, wrapper_fault
 from fdabench.engine.flatten import flatten, running_stats, unflatten
 from fdabench.errors import UsageError
 
@@ -100,7 +100,7 @@ def model_faults(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[str
     """One line for each reason why a strategy cannot synchronize this model and optimizer, each with its remedy."""
     if fault := wrapper_fault(model):
         return [fault]
-    trained = ModelRow(model).trained
+    trained = ModelRow(unwrap_model(model)).trained
     if not trained:
         return ["model: no parameter requires a gradient, so there is nothing to synchronize"]
     faults = [
@@ -134,4 +134,13 @@ def check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> ModelRow:
     """
     if faults := model_faults(model, optimizer):
         raise UsageError("\n".join(f"fdabench.sync: {fault}" for fault in faults))
-    return ModelRow(model)
+    return ModelRow(unwrap_model(model))
+
+
+def unwrap_optimizer(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """The optimizer whose `step` changes the parameters: that within the wrappers of accelerate and Lightning.
+
+    The wrappers have no hooks of their own, or call the optimizer's `step` only in some of their steps.
+    """
+    inner = getattr(optimizer, "optimizer", None)
+    return unwrap_optimizer(inner) if isinstance(inner, torch.optim.Optimizer) else optimizer

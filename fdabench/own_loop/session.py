@@ -8,7 +8,7 @@ until all have left. It is a worker that makes no local step.
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from math import nan
 from pathlib import Path
 from time import perf_counter
@@ -32,11 +32,12 @@ from fdabench.distributed.user_group import (
     agree_on_step,
     broadcast_tensor,
     gather_places,
+    local_gradients,
     name_lost_ranks,
     user_process_group,
 )
 from fdabench.errors import UsageError
-from fdabench.own_loop.parameters import BufferRule, check_model
+from fdabench.own_loop.parameters import BufferRule, check_model, unwrap_optimizer
 from fdabench.own_loop.record import LoggedMetrics, LoopRecord, LoopSettings, RunDescription, write_run
 from fdabench.own_loop.settings import UNKNOWN_STEPS, LoopLength, LoopStrategy, build_loop_strategy, strategy_table
 from fdabench.own_loop.state import decode_state, encode_state, state_codec
@@ -62,6 +63,7 @@ class SyncSession:
         seed: int,
     ) -> None:
         self._row, self._model, self._optimizer = check_model(model, optimizer), model, optimizer
+        self._block = ExitStack()
         self._settings, self._group, self._length = settings, group, length
         ledger = Ledger()
         one_each = (1,) * group.size
@@ -98,7 +100,10 @@ class SyncSession:
         return tuple(self._worker.channel.ledger.entries)
 
     def __enter__(self) -> Self:
+        if self._hooks:
+            raise UsageError("fdabench.sync: the block is already entered; call sync again for another")
         self._begun = perf_counter()
+        self._block.enter_context(local_gradients(self._model))
         self._hooks = [
             self._optimizer.register_step_pre_hook(self._before_step),
             self._optimizer.register_step_post_hook(self._after_step),
@@ -116,6 +121,7 @@ class SyncSession:
             for hook in self._hooks:
                 hook.remove()
             self._hooks = []
+            self._block.close()
             self._wall_s += perf_counter() - self._begun
 
     def _seconds(self) -> float:
@@ -344,8 +350,10 @@ def sync(
     from the weights of rank 0. Without a process group there is one worker.
 
     Args:
-        model: of this rank, on its device, without DistributedDataParallel.
-        optimizer: steps all trainable parameters. Each of its steps is one decision.
+        model: of this rank, on its device. Within the block, a model in DistributedDataParallel does not average
+            gradients (`no_sync`). Models whose parameters are sharded are refused.
+        optimizer: steps all trainable parameters. Each of its steps is one decision. A wrapper with the optimizer in
+            its attribute `optimizer`, such as accelerate's and Lightning's, is accepted.
         strategy: a kind such as "fda", or a table of a suite with a `kind`.
         steps: optimizer steps of the loop, for strategies that need to know the last one.
         steps_per_epoch: optimizer steps in an epoch, for keys in epochs.
@@ -366,6 +374,7 @@ def sync(
     """
     if not enabled:
         return DisabledSession()
+    optimizer = unwrap_optimizer(optimizer)
     row, length = check_model(model, optimizer), LoopLength(steps, steps_per_epoch)
     settings = build_loop_strategy(strategy_table(strategy, keys), row.size, length, seed, optimizer)
     group = user_process_group(process_group, reduction, row.device, state_codec(settings.strategy, row.device))

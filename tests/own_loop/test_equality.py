@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from support.launch import launch
-from support.loop_tasks import STRATEGIES, LoopEnd, simulate_and_loop
+from support.loop_tasks import STRATEGIES, LoopEnd, simulate_and_loop, two_groups
 
 
 def assert_equal(pairs: dict[str, tuple[LoopEnd, LoopEnd]]) -> None:
@@ -25,6 +25,7 @@ def test_one_process(name: str) -> None:
     assert loop[2:] == engine[2:]
 
 
+@pytest.mark.slow
 def test_two_processes() -> None:
     for pairs in launch(simulate_and_loop, 2, list(STRATEGIES)):
         assert_equal(pairs)
@@ -34,3 +35,13 @@ def test_two_processes() -> None:
 def test_four_processes() -> None:
     for pairs in launch(simulate_and_loop, 4, list(STRATEGIES)):
         assert_equal(pairs)
+
+
+@pytest.mark.slow
+def test_groups_of_the_users_have_strategies_of_their_own() -> None:
+    ends = launch(two_groups, 4)
+    assert [each.syncs for each in ends] == [4, 2, 4, 2]
+    for first, second in ((0, 2), (1, 3)):
+        assert torch.equal(ends[first].w_D, ends[second].w_D)
+        assert ends[first].ledger == ends[second].ledger
+    assert not torch.equal(ends[0].w_D, ends[1].w_D)

@@ -1,4 +1,7 @@
-"""Ranks that make different numbers of steps, that resume, and that are lost: none waits forever."""
+"""Ranks that make different numbers of steps, that resume, and that are lost: none waits forever.
+
+One process group of two ranks runs all loops, because a process takes seconds to start.
+"""
 
 import os
 import subprocess
@@ -11,40 +14,96 @@ import torch
 
 from fdabench.api import load_results
 from support.launch import launch
-from support.loop_tasks import save_run, skipped, straight_and_resumed, uneven
+from support.loop_tasks import LoopEnd, RankLoops, all_rank_loops
 
-FEDAVG = {"kind": "fedavg", "local_steps": 2}
-FDA = {"kind": "fda", "monitor": "linear", "theta": 0.001}
-EVERY_STEP = {"kind": "synchronous"}
-DDP = {"kind": "ddp"}
-SCAFFOLD = {"kind": "scaffold", "local_steps": 2}
+EVERY_STEP = ("synchronous", "ddp")
 
 
-@pytest.mark.parametrize("table", [EVERY_STEP, FDA, DDP, SCAFFOLD], ids=lambda table: table["kind"])
-def test_uneven_data_end_together(table: dict) -> None:
-    first, second = launch(uneven, 2, table, (7, 4))
-    assert first.steps == second.steps == 7
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("own-loop") / "mine"
+
+
+@pytest.fixture(scope="module")
+def ranks(saved: Path) -> list[RankLoops]:
+    return launch(all_rank_loops, 2, str(saved))
+
+
+def assert_same_decisions(kind: str, first: LoopEnd, second: LoopEnd) -> None:
     assert first.ledger == second.ledger
-    if table in (EVERY_STEP, DDP):
-        assert torch.equal(first.w_D, second.w_D)
-
-
-@pytest.mark.parametrize("table", [EVERY_STEP, FDA, DDP], ids=lambda table: table["kind"])
-def test_a_step_that_a_gradient_scaler_skips_on_one_rank_does_not_hang(table: dict) -> None:
-    first, second = launch(skipped, 2, table)
-    assert first.steps == second.steps == 6
-    assert first.ledger == second.ledger
-    if table in (EVERY_STEP, DDP):
+    if kind in EVERY_STEP:
         assert torch.equal(first.w_D, second.w_D)
         assert first.w_D.isfinite().all()
 
 
-def test_a_resumed_loop_has_equal_weights_and_an_equal_ledger() -> None:
-    for straight, resumed in launch(straight_and_resumed, 2, {**FEDAVG, "kind": "fedadam", "local_steps": 3}):
+@pytest.mark.parametrize("kind", ["synchronous", "fda", "ddp", "scaffold"])
+def test_uneven_data_end_together(kind: str, ranks: list[RankLoops]) -> None:
+    first, second = (rank.uneven[kind] for rank in ranks)
+    assert first.steps == second.steps == 7
+    assert_same_decisions(kind, first, second)
+
+
+@pytest.mark.parametrize("kind", ["synchronous", "fda", "ddp"])
+def test_a_step_that_a_gradient_scaler_skips_on_one_rank_does_not_hang(kind: str, ranks: list[RankLoops]) -> None:
+    first, second = (rank.skipped[kind] for rank in ranks)
+    assert first.steps == second.steps == 6
+    assert_same_decisions(kind, first, second)
+
+
+def test_gradient_accumulation_makes_one_decision_for_each_step_of_the_optimizer(ranks: list[RankLoops]) -> None:
+    first, second = (rank.accumulated for rank in ranks)
+    assert first.steps == second.steps == 3
+    assert_same_decisions("synchronous", first, second)
+
+
+def test_a_resumed_loop_has_equal_weights_and_an_equal_ledger(ranks: list[RankLoops]) -> None:
+    for straight, resumed in (rank.straight_and_resumed for rank in ranks):
         assert torch.equal(resumed.w_D, straight.w_D)
         assert resumed[1:] == straight[1:]
 
 
+def test_a_model_in_ddp_has_the_bits_of_one_without(ranks: list[RankLoops]) -> None:
+    for plain, wrapped in (rank.plain_and_ddp for rank in ranks):
+        assert torch.equal(wrapped.w_D, plain.w_D)
+        assert wrapped[1:] == plain[1:]
+    # the gradients stayed with their rank: after a step without a sync the models differ
+    assert not torch.equal(ranks[0].plain_and_ddp[1].w_D, ranks[1].plain_and_ddp[1].w_D)
+
+
+def test_fully_sharded_models_are_refused_with_the_reason(ranks: list[RankLoops]) -> None:
+    for rank in ranks:
+        assert "shards its parameters over the ranks" in rank.sharded
+
+
+def test_buffers_stay_with_their_rank_or_are_averaged_by_choice(ranks: list[RankLoops]) -> None:
+    for name, bits in (("local", False), ("averaged", True)):
+        first, second = (rank.running_means[name] for rank in ranks)
+        assert torch.equal(first, second) is bits
+    expected = (ranks[0].running_means["local"] + ranks[1].running_means["local"]) / 2
+    torch.testing.assert_close(ranks[0].running_means["averaged"], expected)
+
+
+def test_a_parameter_without_a_gradient_on_one_rank_is_averaged_all_the_same(ranks: list[RankLoops]) -> None:
+    first, second = (rank.without_gradient for rank in ranks)
+    assert first.steps == second.steps == 2
+    assert_same_decisions("ddp", first, second)
+
+
+def test_a_saved_run_is_read_as_any_other_with_the_seconds_of_its_collectives(
+    saved: Path, ranks: list[RankLoops]
+) -> None:
+    results = load_results(saved)
+    runs = results.runs.set_index("strategy")
+    assert set(runs.index) == {"synchronous", "fda"}
+    assert set(runs["workers"]) == {2}
+    assert set(runs["num_parameters"]) == {83}
+    assert runs.loc["synchronous", "syncs"] == 12
+    # the initial model and twelve others, of two ranks, up and down
+    assert runs.loc["synchronous", "bytes_model"] == 13 * 2 * 2 * 83 * 4
+    assert {record.engine for record in results.records.values()} == {"own-loop"}
+
+
+@pytest.mark.slow
 def test_the_rank_that_was_killed_is_named_by_the_one_that_is_left(tmp_path: Path) -> None:
     start, code = monotonic(), "from support.loop_tasks import kill_last_rank; kill_last_rank()"
     environment = {
@@ -63,16 +122,3 @@ def test_the_rank_that_was_killed_is_named_by_the_one_that_is_left(tmp_path: Pat
     assert f"rank 1 of 2 (pid {ranks[1].pid} on " in said
     assert "has exited" in said
     assert monotonic() - start < 120
-
-
-def test_a_saved_run_is_read_as_any_other_with_the_seconds_of_its_collectives(tmp_path: Path) -> None:
-    launch(save_run, 2, str(tmp_path / "mine"))
-    results = load_results(tmp_path / "mine")
-    runs = results.runs.set_index("strategy")
-    assert set(runs.index) == {"synchronous", "fda"}
-    assert set(runs["workers"]) == {2}
-    assert set(runs["num_parameters"]) == {83}
-    assert runs.loc["synchronous", "syncs"] == 12
-    # the initial model and twelve others, of two ranks, up and down
-    assert runs.loc["synchronous", "bytes_model"] == 13 * 2 * 2 * 83 * 4
-    assert {record.engine for record in results.records.values()} == {"own-loop"}

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.nn.parallel import DistributedDataParallel
 
 from fdabench import sync
 from fdabench.cell_config import CellConfig
@@ -21,10 +23,11 @@ from fdabench.engine.flatten import flatten
 from fdabench.engine.gradients.sequential import SequentialGradients
 from fdabench.engine.loop import CellLoop, StepEvent, train_loop
 from fdabench.engine.workers import Workers
-from fdabench.errors import ProcessLostError
+from fdabench.errors import ProcessLostError, UsageError
 from fdabench.execution.shared_data import load_datasets
 from fdabench.experiment.build import build_cell, build_training
 from fdabench.experiment.resolved_cell import ResolvedCell
+from fdabench.own_loop.parameters import BufferRule
 from fdabench.own_loop.record import RunDescription
 from fdabench.own_loop.session import SyncSession
 from fdabench.registry.registry import BUILT_IN
@@ -222,3 +225,100 @@ def save_run(folder: str) -> None:
                 if draw % 4 == 3:
                     s.log(draw + 1, accuracy=0.5 + draw / 40, loss=1 - draw / 40)
         s.save(folder, RunDescription("clouds", "mlp", batch_size=8, targets=(0.7,), reference=strategy != "fda"))
+
+
+class RankLoops(NamedTuple):
+    """What one of two ranks ended its loops with; keys are kinds of strategies."""
+
+    uneven: dict[str, LoopEnd]
+    skipped: dict[str, LoopEnd]
+    accumulated: LoopEnd
+    straight_and_resumed: tuple[LoopEnd, LoopEnd]
+    plain_and_ddp: tuple[LoopEnd, LoopEnd]
+    sharded: str
+    running_means: dict[str, Tensor]
+    without_gradient: LoopEnd
+
+
+def all_rank_loops(folder: str) -> RankLoops:
+    """Every loop that `tests/own_loop/test_ranks.py` looks at, in one process group."""
+    fda = {"kind": "fda", "monitor": "linear", "theta": 0.001}
+    tables = [{"kind": "synchronous"}, fda, {"kind": "ddp"}, {"kind": "scaffold", "local_steps": 2}]
+    save_run(folder)
+    return RankLoops(
+        {table["kind"]: uneven(table, (7, 4)) for table in tables},
+        {table["kind"]: skipped(table) for table in tables[:3]},
+        accumulated(),
+        straight_and_resumed({"kind": "fedadam", "local_steps": 3}),
+        (local_steps(small_model()), local_steps(DistributedDataParallel(small_model()))),
+        refusal_of_a_sharded_model(),
+        {rule: running_mean(rule) for rule in ("local", "averaged")},
+        without_gradient(),
+    )
+
+
+def accumulated() -> LoopEnd:
+    """Six backward passes, and a step of the optimizer after every second."""
+    model, optimizer = _with_optimizer()
+    with sync(model, optimizer, "synchronous") as s:
+        for draw in range(6):
+            x = torch.full((2, 6), float(draw + dist.get_rank()))
+            (model(x).square().mean() / 2).backward()
+            if draw % 2:
+                optimizer.step()
+                optimizer.zero_grad()
+    return end_of(model, s)
+
+
+def local_steps(model: nn.Module) -> LoopEnd:
+    """Five steps with a sync after the second and the fourth."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with sync(model, optimizer, "fedavg", local_steps=2) as s:
+        for draw in range(5):
+            train_step(model, optimizer, draw)
+    return end_of(model, s)
+
+
+def refusal_of_a_sharded_model() -> str:
+    """The message for a model that FSDP2 has sharded."""
+    mesh = dist.device_mesh.init_device_mesh("cpu", (dist.get_world_size(),))
+    model = fully_shard(small_model(), mesh=mesh)
+    try:
+        sync(model, torch.optim.SGD(model.parameters(), lr=0.1), "synchronous")
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+def running_mean(buffers: BufferRule) -> Tensor:
+    """The running mean of a batch normalization after one step on different data, and a sync."""
+    model = nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with sync(model, optimizer, "synchronous", buffers=buffers):
+        train_step(model, optimizer, 0)
+    return model[0].running_mean.clone()
+
+
+def without_gradient() -> LoopEnd:
+    """The first layer of rank 1 has no gradient in two steps with averaged gradients."""
+    model, optimizer = _with_optimizer()
+    with sync(model, optimizer, "ddp") as s:
+        for draw in range(2):
+            nn.functional.cross_entropy(model(torch.full((2, 6), draw + 1.0)), torch.tensor([0, 1])).backward()
+            if dist.get_rank() == 1:
+                model[0].weight.grad = model[0].bias.grad = None
+            optimizer.step()
+            optimizer.zero_grad()
+    return end_of(model, s)
+
+
+def two_groups() -> LoopEnd:
+    """Four ranks in two groups: 0 and 2 average at every step, 1 and 3 after every second."""
+    groups = [dist.new_group([0, 2]), dist.new_group([1, 3])]
+    mine = dist.get_rank() % 2
+    model = small_model(dist.get_rank())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with sync(model, optimizer, "fedavg", local_steps=1 + mine, process_group=groups[mine]) as s:
+        for draw in range(4):
+            train_step(model, optimizer, draw)
+    return end_of(model, s)
