@@ -11,7 +11,7 @@ from fdabench.errors import UsageError
 from fdabench.own_loop.session import DisabledSession, SyncSession
 
 
-class SyncCallback(Callback):
+class SyncCallback(Callback):  # type: ignore[misc]
     """Synchronizes the models of a Lightning Trainer by a strategy.
 
         callback = SyncCallback(partial(sync, strategy="fda", monitor="linear", theta="balanced"))

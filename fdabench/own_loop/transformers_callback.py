@@ -10,7 +10,7 @@ from fdabench.errors import UsageError
 from fdabench.own_loop.session import DisabledSession, SyncSession
 
 
-class SyncCallback(TrainerCallback):
+class SyncCallback(TrainerCallback):  # type: ignore[misc]
     """Synchronizes the models of a Trainer by a strategy.
 
         callback = SyncCallback(trainer, partial(sync, strategy="fda", monitor="linear", theta="balanced"))
