@@ -42,7 +42,7 @@ OK: dict[str, list[str]] = {
     "show": ["done"],
     "show cell": ["done", "CELL"],
     "show words": ["done", "LinearFDA", "dirichlet(1)", "s0"],
-    "init": ["begin.toml"],
+    "init": ["begin.toml", "--workload", "digits"],  # without an option it asks, on a terminal
     "report": ["done", "-o", "reports"],
     "compare": ["done", "done"],
     "check": ["done", "--against", "done"],

@@ -114,17 +114,25 @@ class Answers:
     workers: int | None = None
 
 
-def write_suite(path: Path, answers: Answers) -> None:
-    """Write the suite to a new file.
+def check_path(path: Path) -> None:
+    """Refuse a file that cannot be written, before questions are asked.
 
     Raises:
-        UsageError: the file exists, its name does not end in `.toml`, or the answers give no valid suite.
-        ResultError: the file cannot be written.
+        UsageError: the file exists, or its name does not end in `.toml`.
     """
     if path.suffix != ".toml":
         raise UsageError(f"init: {path}: expected a file name that ends in .toml, such as suite.toml")
     if path.exists() or path.is_symlink():
         raise UsageError(f"init: {path}: this file exists already and is unchanged; give another file name")
+
+
+def write_suite(path: Path, answers: Answers) -> None:
+    """Write the suite to a new file, which `check_path` accepted.
+
+    Raises:
+        UsageError: the answers give no valid suite.
+        ResultError: the file cannot be written.
+    """
     text = suite_text(answers)
     _validate(text)
     atomic_write_bytes(path, text.encode())

@@ -70,15 +70,17 @@ def init(
     In a terminal and without options, the command asks. Otherwise, an option that is not given has its default. The
     default suite runs in a few seconds and downloads nothing. An existing file is not replaced.
     """
-    from fdabench.cli.commands.init import Answers, ask, split_names, write_suite
+    from fdabench.cli.commands.init import Answers, ask, check_path, split_names, write_suite
     from fdabench.errors import UsageError
 
     if file is not None and out is not None:
         raise UsageError(f"init: {file} and -o {out} are both given; give one of them")
+    path = file or out or Path("suite.toml")
+    check_path(path)
     answers = Answers(dataset, model, split_names(strategies or ""), workers)
     if answers == Answers() and sys.stdin.isatty() and sys.stderr.isatty():
         answers = ask(answers)
-    write_suite(file or out or Path("suite.toml"), answers)
+    write_suite(path, answers)
 
 
 @with_exit_codes
