@@ -52,6 +52,7 @@ KEYS: Mapping[str, str] = {
     "share": "The share of the training set that is held out.",
     "seed": "What the held out samples are drawn with.",
     "samples": "Test samples that models are evaluated on, drawn by the cell's seed; all of them by default.",
+    "worst_decile": "Also record the metric of the worst tenth of owners; needs data whose samples have owners.",
     "stop_at_last_target": "Ends a cell when it has reached the hardest target.",
     "accuracy_margin": "A loss of accuracy up to this fraction of the test set is none.",
     "loss_margin": "A rise of the loss up to this many nats is none; for bits per byte and perplexity too.",
