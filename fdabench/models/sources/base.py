@@ -24,6 +24,8 @@ class ModelSource(Protocol):
     """
 
     info: ClassVar[ComponentInfo]
+    extra: ClassVar[str]
+    """What pip installs the library with, such as `fdabench[timm]`; empty if fdabench requires it anyway."""
 
     @property
     def name(self) -> str:

@@ -22,6 +22,7 @@ class TorchvisionModel:
     """
 
     info: ClassVar[ComponentInfo] = ComponentInfo(name="torchvision")
+    extra: ClassVar[str] = ""
 
     name: str
     weights: str = ""
