@@ -68,6 +68,16 @@ def open_model(source: ModelSource, kind: str) -> tuple[str, ModelSpec]:
     return name, ModelSpec(source.build, None, about, ComponentInfo(name=f"{source.name} ({kind})"))
 
 
+class ZeroDropout(Dropout):
+    """Dropout with the probability 0, which also has it by torch's name `p`.
+
+    The attention of timm passes `attn_drop.p` to scaled_dot_product_attention, which draws masks of its own. That is
+    reproducible for 0 only, so `Dropout` has no `p`.
+    """
+
+    p = 0.0
+
+
 def fit_to_engines(model: nn.Module) -> nn.Module:
     """Replace each `torch.nn.Dropout` by fdabench's, whose masks depend on the worker and the step only.
 
@@ -86,7 +96,7 @@ def fit_to_engines(model: nn.Module) -> nn.Module:
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.Dropout:
-                setattr(module, name, Dropout(child.p))
+                setattr(module, name, Dropout(child.p) if child.p else ZeroDropout(0.0))
     return model
 
 
