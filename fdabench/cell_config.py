@@ -153,6 +153,7 @@ class EvalConfig(ConfigTable):
     `every_steps` or `every_epochs` is given. Without `stop_at` the cell runs to the end of its budget; with it,
     `consecutive` evaluations in a row have to reach that value of `metric`, and `comparison` says whether equality
     counts. `samples` is the size of the subset of the test set that models are evaluated on; None for all of it.
+    `worst_decile` adds the accuracy or the loss of the worst tenth of owners to the results.
     """
 
     every_steps: int | None = None
@@ -164,6 +165,7 @@ class EvalConfig(ConfigTable):
     comparison: Literal[">=", ">"] = ">="
     metric: MetricName = "accuracy"
     samples: int | None = None
+    worst_decile: bool = False
 
 
 class ParticipationConfig(ConfigTable):

@@ -2,26 +2,36 @@
 
 import math
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from fdabench.analysis.data import ReportData, combine_results
+from fdabench.analysis.order import order_strategies
 from fdabench.analysis.target import headline_of
 from fdabench.cli.main import app
 from fdabench.errors import SuiteError
-from fdabench.gate.baseline.model import RunPair, RunSummary
+from fdabench.gate.baseline.model import EvaluationProtocol, ResultsSummary, RunPair, RunSummary
 from fdabench.gate.baseline.read import read_baseline
+from fdabench.gate.compare.limits import check_limits_of_runs
 from fdabench.gate.compare.noisy import check_noisy_metrics
 from fdabench.gate.compare.samples import samples
-from fdabench.gate.compare.settings import GateConfig
+from fdabench.gate.compare.settings import GateConfig, LimitConfig
+from fdabench.gate.compare.verdict import Verdict
+from fdabench.gate.output.cell_rows import quality_text
 from fdabench.metrics import ACCURACY, LOSS, METRICS
-from fdabench.results.derive import first_evaluation_reaching
+from fdabench.report.tables.robust import restricted_frame
+from fdabench.results.derive import derive_hits, derive_runs, first_evaluation_reaching
+from fdabench.results.load import Results
 from fdabench.results.suite_lock import SuiteLock
 from fdabench.suite.reader import read_suite
+from support.digits_results import SIX, Suite, write
 
 SUITE = """
 name = "by-loss"
@@ -120,6 +130,81 @@ def test_the_gate_judges_a_loss_as_it_judges_the_mirrored_accuracy(values: list[
     assert by_accuracy.change is not None
     assert by_loss.change == pytest.approx(-by_accuracy.change)
     assert by_loss.verdict == by_accuracy.verdict
+
+
+@pytest.fixture(scope="module")
+def six_strategies(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return write(tmp_path_factory.mktemp("six"), Suite(SIX, seeds=(0, 1)))
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 3), st.sampled_from([">=", ">"]))
+def test_reports_of_a_metric_and_of_its_mirror_have_the_same_hits_order_and_restricted_means(
+    six_strategies: Results, seed: int, consecutive: int, comparison: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    # few different values, so that targets are met exactly and strategies tie
+    drawn = rng.integers(1, 12, len(six_strategies.evals)) / 16
+    targets = [0.25, 0.5, 0.625]
+
+    def judged(metric: str, sign: int) -> ReportData:
+        rules = {"metric": metric, "targets": [sign * target for target in targets]}
+        rules |= {"consecutive": consecutive, "comparison": comparison}
+        lock = six_strategies.lock.with_changes(rules)
+        evals = six_strategies.evals.assign(**{f"test_{metric}": sign * drawn})
+        tables = lock, six_strategies.records, evals, six_strategies.ledger
+        return combine_results(
+            [replace(six_strategies, lock=lock, evals=evals, runs=derive_runs(*tables), hits=derive_hits(*tables))]
+        )
+
+    data, mirrored = judged("accuracy", 1), judged("loss", -1)
+    costs = ["cell_id", "label", "reached", "cost_bytes", "cost_steps"]
+    for part in ("outcomes", "at_suite_target", "at_workload_target"):
+        one, other = getattr(data, part), getattr(mirrored, part)
+        assert one["target"].tolist() == (-other["target"]).tolist()
+        pd.testing.assert_frame_equal(one[costs], other[costs])
+    assert order_strategies(data.at_suite_target) == order_strategies(mirrored.at_suite_target)
+    one, other = restricted_frame(data), restricted_frame(mirrored)
+    pd.testing.assert_frame_equal(one.drop(columns="target"), other.drop(columns="target"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "before", "after", "verdict"),
+    [
+        # 0.03 bits are 0.0208 nats
+        ("bits_per_byte", 2.0, 2.02, Verdict.passed),
+        ("bits_per_byte", 2.0, 2.05, Verdict.fail),
+        ("perplexity", 8.0, 8.05, Verdict.passed),
+        ("perplexity", 8.0, 8.3, Verdict.fail),
+    ],
+)
+def test_the_gate_judges_a_metric_in_its_unit(metric: str, before: float, after: float, verdict: Verdict) -> None:
+    def nats(value: float) -> float:
+        return value * math.log(2) if metric == "bits_per_byte" else math.log(value)
+
+    noise = (-0.002, 0.0, 0.001, 0.001)
+    pairs = [RunPair(_run(i, 0.5, nats(before)), _run(i, 0.5, nats(after + each))) for i, each in enumerate(noise)]
+    (finding, *_), _ = check_noisy_metrics(samples(pairs, (), METRICS[metric]), GateConfig())
+    assert (finding.metric, finding.verdict) == (metric, verdict)
+    assert finding.before == pytest.approx(before)
+    assert finding.change == pytest.approx(after - before)
+    assert METRICS[metric].unit in quality_text(finding)
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"), [("max_loss", math.log(8)), ("max_bits_per_byte", 3.0), ("max_perplexity", 8.0)]
+)
+def test_limits_of_the_loss_are_in_the_unit_that_their_key_names(limit: str, value: float) -> None:
+    def verdict(most: float) -> Verdict:
+        gate = GateConfig(limit=[LimitConfig.model_validate({"cells": ["0"], limit: most})])
+        protocol = EvaluationProtocol("paper", (), 1, ">=", "accuracy")
+        own = ResultsSummary("s", protocol, {}, (_run(0, 0.5, math.log(8)),))
+        (finding,) = check_limits_of_runs(own, gate)
+        assert (finding.metric, finding.after) == (limit, pytest.approx(value))
+        return finding.verdict
+
+    assert verdict(value * 1.01) == Verdict.unchanged
+    assert verdict(value * 0.99) == Verdict.fail
 
 
 def test_metrics_of_the_loss_by_hand() -> None:

@@ -44,11 +44,13 @@ COLUMNS = (
     column("estimate", write=_diagnostic),
     column("variance", write=_diagnostic),
 )
+WORST_DECILE = column("test_worst_decile", "worst tenth of owners", format_significant)
 
 
 def evaluations_table(cell: CellResults) -> Table:
     """Return all evaluations. Programs get the columns of the table `evals`, with bytes by the suite's convention."""
-    return Table(evaluation_records(cell), COLUMNS)
+    by_owner = [WORST_DECILE] if WORST_DECILE.key in cell.evals else []
+    return Table(evaluation_records(cell), [*COLUMNS, *by_owner])
 
 
 def evaluation_records(cell: CellResults) -> list[dict[str, Any]]:

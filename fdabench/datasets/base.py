@@ -88,6 +88,10 @@ class DatasetSpec:
     None if only `load` can find out."""
     task: Task = "classification"
     """What is predicted, which a model has to predict too."""
+    test_samples: int | None = None
+    """Samples of the test set; None if only `load` can find out."""
+    has_owners: bool | None = None
+    """Whether the training samples have owners; None if only `load` can find out."""
 
 
 def data_dir(chosen: Path | None) -> Path:

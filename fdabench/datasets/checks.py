@@ -23,8 +23,8 @@ def data_errors(data: object, source: DatasetSpec) -> list[str]:
 
     Inputs must be finite float32 of shape [N, *source.shape], labels int64 of shape [N] in 0..classes-1. If the task
     is `next-token`, inputs and targets must be int64 of shape [N, *source.shape] in 0..classes-1. N of the training set
-    must be `source.train_samples`, N of the test set at least 1. Owners, if any, must be int64 of shape [N] in
-    0..len(owner_names)-1.
+    must be `source.train_samples`. N of the test set must be `source.test_samples` if that is declared, and at least 1.
+    Owners, if any, must be int64 of shape [N] in 0..len(owner_names)-1.
 
     Args:
         data: what `source.load` returned.
@@ -44,6 +44,8 @@ def data_errors(data: object, source: DatasetSpec) -> list[str]:
     num_test = len(data.test_x) if data.test_x.ndim else 0
     if num_test == 0:
         faults.append("test_x must have at least 1 sample; it has none")
+    elif source.test_samples not in (None, num_test):
+        faults.append(f"test_x has {num_test} samples; the DatasetSpec declares test_samples = {source.test_samples}")
     for part, num_samples in (("train", source.train_samples), ("test", num_test)):
         x, y = getattr(data, f"{part}_x"), getattr(data, f"{part}_y")
         declared = " (train_samples and shape of its DatasetSpec)" if part == "train" else " (shape of its DatasetSpec)"

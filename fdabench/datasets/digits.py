@@ -37,4 +37,6 @@ DIGITS = DatasetSpec(
     "8 x 8 digits of scikit-learn, pixels / 16; no download",
     ComponentInfo(name="Digits", references=("alpaydin1998",)),
     _there,
+    test_samples=359,
+    has_owners=False,
 )

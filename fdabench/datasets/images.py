@@ -108,6 +108,7 @@ def _source(
     class_name: str,
     normal: tuple[Channels, Channels],
     train_samples: int,
+    test_samples: int,
     shape: tuple[int, int, int],
     classes: int,
     about: str,
@@ -115,13 +116,16 @@ def _source(
 ) -> DatasetSpec:
     """Create the specification of a data set of torchvision; `normal` is (mean, standard deviation) by channel."""
     load, there = partial(_load, class_name, *normal), partial(_there, class_name)
-    return DatasetSpec(load, train_samples, shape, classes, about, info, there)
+    return DatasetSpec(
+        load, train_samples, shape, classes, about, info, there, test_samples=test_samples, has_owners=False
+    )
 
 
 MNIST = _source(
     "MNIST",
     _UNIT,
     60_000,
+    10_000,
     (1, 28, 28),
     10,
     "pixels / 255, as in the FDA paper",
@@ -131,6 +135,7 @@ FASHION_MNIST = _source(
     "FashionMNIST",
     _UNIT,
     60_000,
+    10_000,
     (1, 28, 28),
     10,
     "pixels / 255",
@@ -140,6 +145,7 @@ CIFAR10 = _source(
     "CIFAR10",
     _CIFAR10,
     50_000,
+    10_000,
     (3, 32, 32),
     10,
     _BY_CHANNEL,
@@ -149,6 +155,7 @@ CIFAR100 = _source(
     "CIFAR100",
     _CIFAR100,
     50_000,
+    10_000,
     (3, 32, 32),
     100,
     _BY_CHANNEL,

@@ -38,4 +38,6 @@ SHAKESPEARE = DatasetSpec(
     ComponentInfo(name="Shakespeare", references=("caldas2018",)),
     _there,
     "next-token",
+    test_samples=506,
+    has_owners=True,
 )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, reduction: Literal["mean", "sum"] = "mean") -> Tensor:
+def cross_entropy(logits: Tensor, targets: Tensor, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
     """The cross-entropy in nats, over all samples or over all tokens of all samples.
 
     Args:

@@ -42,6 +42,8 @@ class CellSetup(NamedTuple):
     """The training samples of the workers held by this process."""
     held_out: LabeledData
     """The samples that models are evaluated on: the test set, or the validation split if the suite has one."""
+    held_out_owners: Tensor | None
+    """Who each of these samples belongs to, int64 of shape [N]; None if the results have nothing by owner."""
     shards: list[Indices]
     """The training samples of each worker of all processes, or of each client, as indices."""
     group: WorkerGroup
@@ -71,7 +73,8 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
         process_group: the processes that hold its workers.
 
     Raises:
-        WorkloadError: a worker is left without a batch, or pretrained weights are not there.
+        WorkloadError: a worker is left without a batch, pretrained weights are not there, or the suite asks for the
+            worst tenth of owners, and the samples have no owners.
         PartitionError: the samples cannot be divided among the workers as configured.
     """
     config, seeds, device = cell.config, cell.seeds, data.train_x.device
@@ -97,7 +100,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     return CellSetup(
         data,
         examples,
-        _evaluation_data(config, data),
+        *_evaluation_data(config, data),
         shards,
         WorkerGroup(model, drawn, noise),
         cell.strategy,
@@ -287,15 +290,27 @@ def evaluation_indices(config: CellConfig, samples: int, test_samples: int) -> I
     return np.sort(rng.permutation(test_samples)[:samples])
 
 
-def _evaluation_data(config: CellConfig, data: DatasetTensors) -> LabeledData:
-    if (split := config.eval.validation) is None:
-        test = LabeledData(data.test_x, data.test_y)
-        if config.eval.samples is None:
-            return test
+def _evaluation_data(config: CellConfig, data: DatasetTensors) -> tuple[LabeledData, Tensor | None]:
+    """The samples that models are evaluated on, and their owners if `eval.worst_decile` needs them."""
+    split = config.eval.validation
+    samples, owners_N = LabeledData(data.test_x, data.test_y), data.test_owners
+    if split is not None:
+        samples, owners_N = LabeledData(data.train_x, data.train_y), data.train_owners
+    if not config.eval.worst_decile:
+        owners_N = None
+    elif owners_N is None:
+        raise WorkloadError(
+            f"eval.worst_decile: the samples of {config.dataset} have no owners; leave the key out, or use data with "
+            "owners, such as 'shakespeare'"
+        )
+    if split is not None:
+        chosen = validation_indices(config, split, len(data.train_y), data.train_owners)
+    elif config.eval.samples is not None:
         chosen = evaluation_indices(config, config.eval.samples, len(data.test_y))
-        return test.select(torch.from_numpy(chosen).to(data.test_x.device))
-    held_out = validation_indices(config, split, len(data.train_y), data.train_owners)
-    return LabeledData(data.train_x, data.train_y).select(torch.from_numpy(held_out).to(data.train_x.device))
+    else:
+        return samples, owners_N
+    at = torch.from_numpy(chosen)
+    return samples.select(at.to(samples.x.device)), None if owners_N is None else owners_N[at]
 
 
 def make_samplers(cell: ResolvedCell, shards: list[Indices]) -> list[Sampler]:

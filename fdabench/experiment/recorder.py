@@ -24,7 +24,7 @@ from fdabench.core.strategy import RESIDUAL, HasSyncRule, RoundInfo, Strategy
 from fdabench.core.sync import global_update
 from fdabench.distributed.traffic_meter import EVALUATION
 from fdabench.engine.arrays import BatchMetrics
-from fdabench.engine.evaluate import evaluate, model_variance
+from fdabench.engine.evaluate import EvalMetrics, WorstDecile, evaluate, model_variance
 from fdabench.engine.loop import StepEvent
 from fdabench.experiment.build import CellSetup
 from fdabench.metrics import METRICS
@@ -201,9 +201,7 @@ class Recorder:
         ledger = pd.DataFrame(setting.channel.ledger.entries)
         syncs = syncs_at(ledger, instant)
         mean_B = setting.channel.collective.mean(moment.b_KB)
-        test = setting.process_group.broadcast(
-            lambda: evaluate(setting.group.start, w_D, mean_B, self._test, self._config.precision)
-        )
+        test = setting.process_group.broadcast(lambda: self._evaluate_weights(w_D, mean_B))
         row = {
             "cell_id": self._cell_id,
             "step": moment.step,
@@ -214,6 +212,7 @@ class Recorder:
             **bytes_at(ledger, instant, self._config.workers, "paper").columns(PAPER),
             "test_accuracy": test.accuracy,
             "test_loss": test.loss,
+            **({} if test.worst_decile is None else {"test_worst_decile": test.worst_decile}),
             **self._means(),
             "estimate": moment.outcome.estimate,
             "variance": variance,
@@ -229,6 +228,12 @@ class Recorder:
                 row["step"], setting.budget, test.accuracy, row["paper_bytes_total"], row["syncs"], fullness, test.loss
             )
         )
+
+    def _evaluate_weights(self, w_D: Tensor, mean_B: Tensor) -> EvalMetrics:
+        """Evaluate weights of shape [D] with the mean running statistics of the workers, shape [B]."""
+        owners_N, config = self._setting.held_out_owners, self._config
+        worst = None if owners_N is None else WorstDecile(owners_N, METRICS[config.eval.metric].source)
+        return evaluate(self._setting.group.start, w_D, mean_B, self._test, config.precision, worst)
 
     def _record_step(self, losses: BatchMetrics) -> None:
         # summed on the device, because reading a number waits for an accelerator; `_trained_K2` is float64

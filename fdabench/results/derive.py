@@ -14,7 +14,7 @@ from fdabench.accounting.costs import SYNC_KINDS, EvalPoint, bytes_at, peak_step
 from fdabench.formatting import format_component
 from fdabench.metrics import ACCURACY, METRICS, Metric
 from fdabench.results.cell_record import CellRecord
-from fdabench.results.schema import HITS, RUNS
+from fdabench.results.schema import HITS, RUNS, extend_schema
 from fdabench.results.suite_lock import LockedCell, SuiteLock
 from fdabench.results.workloads import Workload, workloads_of
 
@@ -45,7 +45,7 @@ def derive_runs(
         if record and record.has_result:
             row |= _outcome(record, evals_of[cell.id], ledger_of[cell.id], lock.convention)
         rows.append(row)
-    return _frame(rows, RUNS)
+    return _frame(rows, extend_schema(RUNS, "runs", {key for row in rows for key in row}))
 
 
 def _axes(cell: LockedCell, workload: Workload, resolved: Mapping[str, int | float]) -> dict[str, object]:
@@ -80,7 +80,8 @@ def _axes(cell: LockedCell, workload: Workload, resolved: Mapping[str, int | flo
 
 
 def _outcome(record: CellRecord, evals: pd.DataFrame, ledger: pd.DataFrame, convention: str) -> dict[str, object]:
-    workers, steps, wall_s = record.config.workers, record.steps, record.wall_s
+    config, steps, wall_s = record.config, record.steps, record.wall_s
+    workers = config.workers
     spent = total_bytes(ledger, workers, convention)
     up = upstream_bytes(ledger, workers, convention)
     return {
@@ -94,6 +95,7 @@ def _outcome(record: CellRecord, evals: pd.DataFrame, ledger: pd.DataFrame, conv
         "best_accuracy": evals["test_accuracy"].max(),
         "final_loss": evals["test_loss"].iloc[-1],
         "best_loss": evals["test_loss"].min(),
+        **({"final_worst_decile": evals["test_worst_decile"].iloc[-1]} if config.eval.worst_decile else {}),
         "wall_s": wall_s,
         "worker_steps_per_s": steps * workers / wall_s,
     }

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from fdabench.errors import ResultError
 from fdabench.regular_files import open_regular, read_regular
 from fdabench.results.escaping import one_line
-from fdabench.results.schema import ADDED_COLUMNS, SCHEMA_VERSION, other_version
+from fdabench.results.schema import ADDED_COLUMNS, SCHEMA_VERSION, extend_schema, other_version
 
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:
@@ -139,7 +139,7 @@ def has_parquet_footer(path: Path) -> bool:
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read a Parquet file and return the columns of `schema`.
+    """Read a Parquet file and return the columns of `schema` and those of `OPTIONAL_COLUMNS` that the file has.
 
     Columns that files of earlier releases lack are added with the values of `ADDED_COLUMNS`.
 
@@ -163,4 +163,4 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise ResultError(f"{path}: column {missing[0]!r} is missing")
-    return table.select(schema.names)
+    return table.select(extend_schema(schema, path.stem, table.column_names).names)

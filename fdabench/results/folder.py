@@ -25,7 +25,17 @@ from fdabench.results.files import (
     write_json,
     write_table,
 )
-from fdabench.results.schema import EVALS, LEDGER, PARTITION, ROUNDS, SCHEMA_VERSION, TRACE, WIRE, other_version
+from fdabench.results.schema import (
+    EVALS,
+    LEDGER,
+    PARTITION,
+    ROUNDS,
+    SCHEMA_VERSION,
+    TRACE,
+    WIRE,
+    extend_schema,
+    other_version,
+)
 from fdabench.results.suite_lock import SuiteLock
 
 TABLES: Mapping[str, pa.Schema] = {
@@ -194,6 +204,7 @@ class ResultsFolder:
         for name, rows in tables.items():
             schema = schema_of[name]
             own = [{**row, "cell_id": cell_id} for row in rows] if "cell_id" in schema.names else rows
+            schema = extend_schema(schema, name, rows[0].keys() if rows else ())
             write_table(self.cell_file(cell_id, f"{name}.parquet"), schema, own, about)
 
     def read_cell_table(self, cell_id: str, name: str) -> pa.Table:

@@ -10,7 +10,7 @@ from fdabench.results.cell_record import CellRecord
 from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.files import write_table
 from fdabench.results.folder import TABLES, ResultsFolder, corruption_as_result_error
-from fdabench.results.schema import HITS, RUNS, WIRE
+from fdabench.results.schema import HITS, RUNS, WIRE, extend_schema
 from fdabench.results.suite_lock import SuiteLock
 
 
@@ -67,6 +67,7 @@ def write_derived(results: Results) -> None:
     """
     about = {"suite": results.lock.suite, "accounting": results.lock.convention}
     for name, schema, frame in (("runs", RUNS, results.runs), ("targets", HITS, results.hits)):
+        schema = extend_schema(schema, name, frame.columns)
         table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
         write_table(results.root / f"{name}.parquet", schema, table.to_pylist(), about)
 
@@ -74,7 +75,7 @@ def write_derived(results: Results) -> None:
 def _stack(tables: list[pa.Table], schema: pa.Schema) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame(columns=list(dict.fromkeys(["cell_id", *schema.names])))
-    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+    frame: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
     return frame
 
 

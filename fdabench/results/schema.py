@@ -6,7 +6,7 @@ Bytes are totals over all workers. Columns `bytes_*` (`runs`, `hits`) follow the
 in any convention are computed from `ledger`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import pyarrow as pa
 
@@ -176,6 +176,31 @@ HITS = _table(
     bytes_total=(_INT, "bytes until that evaluation, the suite's convention; null when missed"),
     bytes_before=(_INT, "bytes until the evaluation before it, the suite's convention; null when missed"),
 )
+
+OPTIONAL_COLUMNS: Mapping[str, pa.Schema] = {
+    "evals": _table(
+        test_worst_decile=(
+            _REAL,
+            "mean over the worst tenth of owners of their accuracy, or of their loss in nats; only with "
+            "eval.worst_decile",
+        ),
+    ),
+    "runs": _table(
+        final_worst_decile=(
+            _REAL,
+            "mean over the worst tenth of owners of their accuracy, or of their loss in nats, at the last evaluation; "
+            "only with eval.worst_decile",
+        ),
+    ),
+}
+"""Columns of a table that it has only if the suite asked for them."""
+
+
+def extend_schema(schema: pa.Schema, table: str, columns: Collection[str]) -> pa.Schema:
+    """Add those optional columns of a table to its schema that are among `columns`."""
+    optional = OPTIONAL_COLUMNS.get(table, pa.schema([]))
+    return pa.schema([*schema, *(field for field in optional if field.name in columns)])
+
 
 CLOCK_COLUMNS = ("wall_s", "worker_steps_per_s")
 

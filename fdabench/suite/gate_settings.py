@@ -15,7 +15,15 @@ from fdabench.suite.matching import CellFilter, cell_matches
 _Share = Annotated[float, Field(ge=0, lt=1)]
 _Fraction = Annotated[float, Field(gt=0, le=1)]
 _Amount = Annotated[float, Field(gt=0)]
-_LIMITS = ("min_accuracy", "max_loss", "max_bytes", "max_bytes_to_target", "max_steps_to_target")
+_LIMITS = (
+    "min_accuracy",
+    "max_loss",
+    "max_bits_per_byte",
+    "max_perplexity",
+    "max_bytes",
+    "max_bytes_to_target",
+    "max_steps_to_target",
+)
 
 
 class Limit(CellFilter):
@@ -24,6 +32,8 @@ class Limit(CellFilter):
     target: _Amount | None = None
     min_accuracy: _Fraction | None = None
     max_loss: _Amount | None = None
+    max_bits_per_byte: _Amount | None = None
+    max_perplexity: _Amount | None = None
     max_bytes: _Amount | None = None
     max_bytes_to_target: _Amount | None = None
     max_steps_to_target: _Amount | None = None
@@ -41,12 +51,14 @@ class Limit(CellFilter):
 class GateSettings(TomlTable):
     """The table `[gate]`.
 
-    Margins are fractions of the test set for accuracies, nats for losses, and fractions of the baseline's cost for
-    costs. Without `loss_margin` the gate uses its default.
+    The margin of each metric is in its unit: a fraction of the test set for accuracies, nats for losses. Margins of
+    costs are fractions of the baseline's cost. The gate has a default for each margin that is left out.
     """
 
     accuracy_margin: _Share = 0.005
     loss_margin: _Amount | None = None
+    bits_per_byte_margin: _Amount | None = None
+    perplexity_margin: _Amount | None = None
     cost_margin: _Share = 0.05
     soft: _Share = 0.0
     one_seed_margins: Annotated[float, Field(ge=1)] = 10.0

@@ -295,6 +295,9 @@ def _config(suite: Suite, workload: Table, strategy: Table, seed: int) -> CellCo
         }
         # Written only where it differs from the default, so that the ids of cells with accuracies stay the same.
         cadence |= {"metric": suite.eval.metric} if suite.eval.metric != "accuracy" else {}
+    if suite.eval.worst_decile:
+        # The metric decides which owners are the worst. Both keys are left out otherwise, so that ids stay the same.
+        cadence |= {"worst_decile": True, "metric": suite.eval.metric}
     return CellConfig.from_table(
         {
             **workload,

@@ -97,6 +97,7 @@ class Eval(TomlTable):
     model: Literal["virtual-mean", "synced", "paper"] = "virtual-mean"
     validation: Validation | None = None
     samples: Count | None = None
+    worst_decile: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

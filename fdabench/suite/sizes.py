@@ -29,6 +29,7 @@ def size_errors(cells: Sequence[Cell], registry: Registry) -> list[Issue]:
 def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
     """Yield the errors of one cell: of its optimizer, validation split, budget and number of evaluations."""
     yield from _learning_rate_errors(config, registry)
+    yield from _evaluation_errors(config, registry)
     workers, batch_size = config.workers, config.batch_size
     whole = registry.datasets[config.dataset].train_samples
     held_out = held_out_samples(config.eval, whole)
@@ -49,6 +50,17 @@ def _cell_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
     if evaluations > MAX_EVALUATIONS:
         said = f"{float(evaluations):.3g} evaluations; at most {MAX_EVALUATIONS:.0e} are allowed"
         yield Issue(("eval",), f"{where} there would be {said}: take a longer period")
+
+
+def _evaluation_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:
+    """Yield an error for each key of `eval` that asks for more than the data set has, if that is known unloaded."""
+    data, samples = registry.datasets[config.dataset], config.eval.samples
+    if samples is not None and data.test_samples is not None and samples > data.test_samples:
+        said = f"{samples} samples, but the test set of {config.dataset} has {data.test_samples}; use at most that many"
+        yield Issue(("eval", "samples"), f"{said}, or leave the key out")
+    if config.eval.worst_decile and data.has_owners is False:
+        said = f"the samples of {config.dataset} have no owners; leave the key out, or use data with owners"
+        yield Issue(("eval", "worst_decile"), f"{said}, such as shakespeare")
 
 
 def _optimizer_errors(config: CellConfig, epoch: Fraction, registry: Registry) -> Iterator[Issue]:

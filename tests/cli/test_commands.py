@@ -22,8 +22,10 @@ from fdabench.cli.main import app
 from fdabench.codecs import CODECS
 from fdabench.corrections import CORRECTIONS
 from fdabench.datasets import DATASETS
+from fdabench.datasets.formats import FORMATS
 from fdabench.formatting import format_bytes
 from fdabench.models import MODELS
+from fdabench.models.sources import SOURCES
 from fdabench.monitors import MONITORS
 from fdabench.optimizers import OPTIMIZERS, SCHEDULES
 from fdabench.partitions import PARTITIONS
@@ -44,7 +46,9 @@ LISTED: dict[str, Any] = {
     "optimizers": OPTIMIZERS,
     "schedules": SCHEDULES,
     "datasets": DATASETS,
+    "formats": FORMATS,
     "models": MODELS,
+    "sources": SOURCES,
     "partitions": PARTITIONS,
     "conventions": CONVENTIONS,
     "networks": NETWORKS,
@@ -130,6 +134,19 @@ def test_list_says_how_a_suite_gives_each_key(here: InProcess) -> None:
         r for r in json.loads(here("list", "monitors", "--output-format=json").stdout) if r["kind"] == "sketch"
     ]
     assert sketch["keys"] == ["depth = 5", "width = 250"]
+
+
+def test_list_says_what_the_kinds_of_own_data_and_models_need(here: InProcess) -> None:
+    formats, sources = (
+        {row["kind"]: row for row in json.loads(here("list", what, "--output-format=json").stdout)}
+        for what in ("formats", "sources")
+    )
+    for kind in FORMATS:
+        assert "path" in formats[kind]["keys"], kind
+    assert "owner (optional)" in formats["table"]["keys"]
+    assert "context = 64" in formats["text"]["keys"]
+    assert {kind: row["install"] for kind, row in sources.items()} == {"torchvision": None, "timm": "fdabench[timm]"}
+    assert sources["timm"]["keys"] == ["name", "weights (optional)"]
 
 
 def test_list_gives_the_conventions_as_formulas(here: InProcess) -> None:

@@ -5,12 +5,15 @@ import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from fdabench.cell_config import CellConfig
@@ -245,6 +248,33 @@ def test_a_damaged_file_gives_one_message_with_its_name(tmp_path: Path, name: st
         assert all("workload.0." in fault for fault in faults), faults
         file.write_bytes(whole)
     assert rejected > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_run_with_a_damaged_file_ends_with_exit_code_2_and_writes_nothing(tmp_path: Path, name: str) -> None:
+    table = ROUTES[name](tmp_path, enlarged_digits(12, 4))
+    suite, out = tmp_path / "suite.toml", tmp_path / "out"
+    suite.write_text(SUITE.format(dataset=table))
+    (damaged, *_) = sorted(file for file in tmp_path.rglob("*") if file.is_file() and file != suite)
+    damaged.write_bytes(b"")
+    done = CliRunner().invoke(app, ["run", str(suite), "-o", str(out)])
+    assert done.exit_code == 2, done.output
+    assert f"{suite.as_posix()}:6: workload.0.dataset" in done.output
+    assert "Traceback" not in done.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ROUTES)
+@settings(max_examples=8, deadline=None)
+@given(content=st.binary(max_size=300), place=st.integers(0, 99))
+def test_any_bytes_in_place_of_a_file_are_read_or_named_in_a_message(name: str, content: bytes, place: int) -> None:
+    with TemporaryDirectory() as folder:
+        table = ROUTES[name](Path(folder), enlarged_digits(4, 2))
+        files = sorted(file for file in Path(folder).rglob("*") if file.is_file())
+        files[place % len(files)].write_bytes(content)
+        faults = faults_or_none(Path(folder), table)
+    assert all("workload.0." in fault for fault in faults), faults
 
 
 DOCS = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")

@@ -33,7 +33,7 @@ FAULTS: dict[str, list[str]] = {
     ],
     "eval.target=[0.5]": [
         "eval.target: unknown key; allowed: every_steps, every_epochs, metric, targets, headline, consecutive, "
-        'comparison, stop_at_last_target, model, validation, samples; did you mean "targets"?',
+        'comparison, stop_at_last_target, model, validation, samples, worst_decile; did you mean "targets"?',
     ],
     "workload.0.batchsize=3": [
         f'workload.0.batchsize: unknown key; allowed: {WORKLOAD}; did you mean "batch_size"?',

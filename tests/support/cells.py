@@ -1,6 +1,7 @@
 """Cells trained in this process, and as fixtures a tiny suite on the digits of which each cell was trained once."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,9 +50,12 @@ def train_cell(
 def run_suite(path: Path, root: Path, overrides: Sequence[str] = ()) -> None:
     """Run every cell of a suite into the folder `root`, and write the tables that `fdabench run` derives from them."""
     suite, store = read_suite(path, overrides), ResultsFolder(root)
+    machine = replace(
+        CPU, load=lambda name: load_datasets([name], NO_DATA, suite.registry)[name], registry=suite.registry
+    )
     store.write_lock(suite.to_lock())
     for cell in suite.cells:
-        run_cell(cell, store)
+        run_cells_batched([cell], store, machine, CellCallbacks())
     write_derived(load(root))
 
 

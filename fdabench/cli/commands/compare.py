@@ -63,15 +63,20 @@ def _size(key: str) -> Callable[[Record], str]:
     )
 
 
+def _is_computed_from_loss(line: Record) -> bool:
+    metric = METRICS.get(line["metric"])
+    return metric is not None and metric.source == "loss"
+
+
 def _change(line: Record) -> str:
-    if line["metric"] == "loss":
-        return quality_change_text("loss", line["change"])
+    if _is_computed_from_loss(line):
+        return quality_change_text(line["metric"], line["change"])
     digits, unit = (2, " points") if line["metric"] == "accuracy" else (1, " %")
     return f"{line['bound']}{format_signed_percent(line['change'], digits)}{unit}"
 
 
 def _interval(line: Record) -> str:
-    if line["metric"] == "loss" and line["change_low"] is not None:
+    if _is_computed_from_loss(line) and line["change_low"] is not None:
         return f"[{line['change_low']:+.3f}, {line['change_high']:+.3f}]"
     ends, digits = (line["change_low"], line["change_high"]), 2 if line["metric"] == "accuracy" else 1
     return DASH if None in ends else f"[{', '.join(format_signed_percent(end, digits) for end in ends)}]"

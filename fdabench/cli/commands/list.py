@@ -21,7 +21,7 @@ def print_list(what: str, suite: Path | None, form: str) -> None:
     If there are plug-ins, installed or named by the suite, a column has the file that each name comes from.
 
     Args:
-        what: a role such as `strategies`, or a key of `CONSTANTS`.
+        what: a key of `_LISTS` or of `CONSTANTS`.
         suite: a suite file whose plug-ins are loaded, or None.
         form: one of `options.Format`.
 
@@ -29,14 +29,21 @@ def print_list(what: str, suite: Path | None, form: str) -> None:
         SuiteError: the suite or a plug-in is wrong.
     """
     registry = read_registry(suite)
-    table = CONSTANTS[what]() if what in CONSTANTS else _with_component_info(_LISTS[what](registry), registry, what)
+    table = (
+        CONSTANTS[what]() if what in CONSTANTS else _with_component_info(_LISTS[what](registry), registry, _role(what))
+    )
     if form not in AS_TABLE:
         # a formula can be as wide as a terminal, so it is printed on its own line below the table
         table = _drop_columns(table)
-    print_table(_with_plugins(table, registry, what) if registry.plugins else table, form)
+    print_table(_with_plugins(table, registry, _role(what)) if registry.plugins else table, form)
     if form not in AS_TABLE:
         for note in [*_formulas(registry, what), *_notes(registry, what)]:
             print_note(note)
+
+
+def _role(what: str) -> str:
+    """The field of the registry that a list is about."""
+    return "model_sources" if what == "sources" else what
 
 
 def _with_component_info(table: Table, registry: Registry, role: str) -> Table:
@@ -78,8 +85,8 @@ def _has_content(table: Table, column: int) -> bool:
 
 
 def _formulas(registry: Registry, what: str) -> Sequence[str]:
-    names: Mapping[str, object] = {} if what in CONSTANTS else getattr(registry, what)
-    infos = {name: registry.info(what, name) for name in names}
+    names: Mapping[str, object] = {} if what in CONSTANTS else getattr(registry, _role(what))
+    infos = {name: registry.info(_role(what), name) for name in names}
     return [f"{name} ({info.name or name}): {info.formula}" for name, info in infos.items() if info.formula]
 
 
@@ -106,6 +113,16 @@ def _components(role: str) -> Callable[[Registry], Table]:
     return make_table
 
 
+def _sources(registry: Registry) -> Table:
+    """The kinds of the table `model` of a workload, with what pip has to install for them."""
+    table = _components("model_sources")(registry)
+    records = [
+        {**record, "install": source.extra or None}
+        for record, source in zip(table.records, registry.model_sources.values(), strict=True)
+    ]
+    return Table(records, [*table.columns, column("install", write=lambda extra: extra or DASH)])
+
+
 def _keys(cls: type, registry: Registry) -> list[str]:
     return [text for member in component_fields(cls, registry) if (text := _key(member))]
 
@@ -118,7 +135,7 @@ def _key(member: ComponentField) -> str:
         return f"{keys} (optional)" if member.default is None else keys
     if member.required:
         return member.name
-    if member.default is None:
+    if member.default in (None, ""):
         return f"{member.name} (optional)"
     default = member.default_kind or member.default
     return (
@@ -133,7 +150,7 @@ def _first_sentence(cls: type) -> str:
 
 def _notes(registry: Registry, what: str) -> Sequence[str]:
     """Return the forms in which the thresholds and durations of the components of this role can be given."""
-    kinds: Mapping[str, type] = {} if what in (*CONSTANTS, "datasets", "models") else getattr(registry, what)
+    kinds: Mapping[str, type] = {} if what in (*CONSTANTS, "datasets", "models") else getattr(registry, _role(what))
     fields = [member for cls in kinds.values() for member in component_fields(cls, registry)]
     thresholds = dict.fromkeys(member.name for member in fields if member.has_tag(THRESHOLD_TAG))
     durations = dict.fromkeys(" | ".join(member.duration_keys) for member in fields if member.has_tag(STEPS_TAG))
@@ -194,5 +211,7 @@ _LISTS: Mapping[str, Callable[[Registry], Table]] = {
     "schedules": _components("schedules"),
     "partitions": _components("partitions"),
     "datasets": _datasets,
+    "formats": _components("formats"),
     "models": _models,
+    "sources": _sources,
 }

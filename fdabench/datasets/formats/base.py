@@ -100,6 +100,8 @@ def open_data(source: DataFormat, name: str) -> OpenedData:
         ComponentInfo(name=name),
         partial(_locate, source),
         data.task,
+        len(data.test_y),
+        data.train_owners is not None,
     )
     return OpenedData(spec, data_hash(data))
 

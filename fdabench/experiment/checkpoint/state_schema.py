@@ -24,7 +24,7 @@ from fdabench.experiment.checkpoint.validators import StateError, instance, inte
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.models.base import ModelSpec, Shape
 from fdabench.optimizers.base import LocalOptimizer
-from fdabench.results.schema import EVALS, ROUNDS, TRACE
+from fdabench.results.schema import EVALS, OPTIONAL_COLUMNS, ROUNDS, TRACE
 
 
 class Sizes(NamedTuple):
@@ -295,7 +295,8 @@ def _rows(where: str, found: Any, step: int, sizes: Sizes) -> None:
         before = 0
         for place, row in enumerate(tables[name]):
             at = f"{where}.{name}[{place}]"
-            _row(at, row, columns, sizes)
+            optional = {key: kind for key, kind in OPTIONAL_ROWS.get(name, {}).items() if key in row}
+            _row(at, row, {**columns, **optional}, sizes)
             integer(f"{at}.step", row["step"], before + 1, step)
             before = row["step"]
 
@@ -312,6 +313,9 @@ _PYTHON_OF: Mapping[str, Sequence[type]] = {"string": (str,), "int64": (int,), "
 ROWS: Mapping[str, Mapping[str, str]] = {
     table: {field.name: str(field.type) for field in schema}
     for table, schema in (("evals", EVALS), ("rounds", ROUNDS), ("trace", TRACE))
+}
+OPTIONAL_ROWS: Mapping[str, Mapping[str, str]] = {
+    table: {field.name: str(field.type) for field in schema} for table, schema in OPTIONAL_COLUMNS.items()
 }
 NOTES: Mapping[str, Rule] = {
     "rows": _rows,

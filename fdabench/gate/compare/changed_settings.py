@@ -9,6 +9,7 @@ from fdabench.cell_config import Scalar
 from fdabench.formatting import format_parameter, plural
 from fdabench.gate.baseline.model import RunPair, RunSummary
 from fdabench.gate.output.units import points, quality_change_text, span, strategy_kinds
+from fdabench.metrics import ACCURACY, LOSS, Metric
 from fdabench.results.flatten_keys import flatten_keys
 
 _SAME = ("dataset", "model", "strategy.kind", "strategy.monitor.kind")
@@ -35,6 +36,7 @@ class ChangedRuns:
     strategy: str
     settings: tuple[SettingChange, ...]
     pairs: tuple[RunPair, ...]
+    metric: Metric = ACCURACY
 
     @property
     def text(self) -> str:
@@ -50,11 +52,15 @@ class ChangedRuns:
 
     @property
     def _quality(self) -> str:
-        """The mean change of the loss if the baseline has losses, otherwise of the accuracy; "" if none is known."""
-        changes = [pair.after.loss - pair.before.loss for pair in self.pairs]
+        """The mean change of the loss if the baseline has losses, otherwise of the accuracy; "" if none is known.
+
+        The loss is in the unit of the suite's metric, in nats if that is the accuracy.
+        """
+        metric = self.metric if self.metric.source == "loss" else LOSS
+        changes = [metric.convert(pair.after.loss) - metric.convert(pair.before.loss) for pair in self.pairs]
         losses = [change for change in changes if math.isfinite(change)]
         if losses:
-            return f"loss {quality_change_text('loss', sum(losses) / len(losses))}"
+            return f"{metric.title} {quality_change_text(metric.name, sum(losses) / len(losses))}"
         return f"accuracy {points(self.accuracy)}" if math.isfinite(self.accuracy) else ""
 
     @property
@@ -65,7 +71,9 @@ class ChangedRuns:
         return sum(known) / len(known) if known else math.nan
 
 
-def pair_changed(gone: Sequence[RunSummary], added: Sequence[RunSummary]) -> list[ChangedRuns]:
+def pair_changed(
+    gone: Sequence[RunSummary], added: Sequence[RunSummary], metric: Metric = ACCURACY
+) -> list[ChangedRuns]:
     """Pair cells of one data set, model, strategy and monitor, those with the fewest differing settings first.
 
     Each cell is paired at most once, and its runs are paired by seed. If several cells differ in equally many settings,
@@ -74,6 +82,7 @@ def pair_changed(gone: Sequence[RunSummary], added: Sequence[RunSummary]) -> lis
     Args:
         gone: runs of the baseline that are not in the results, by id.
         added: runs of the results that are not in the baseline, by id.
+        metric: of the suite.
     """
     old, new = _cells(gone), _cells(added)
     candidates = [
@@ -95,7 +104,8 @@ def pair_changed(gone: Sequence[RunSummary], added: Sequence[RunSummary]) -> lis
         pairs = groups.setdefault(key, (settings, []))[1]
         pairs += [RunPair(seeds[seed], others[seed]) for seed in sorted(seeds.keys() & others.keys())]
     return [
-        ChangedRuns(strategy, settings, tuple(pairs)) for (strategy, _), (settings, pairs) in sorted(groups.items())
+        ChangedRuns(strategy, settings, tuple(pairs), metric)
+        for (strategy, _), (settings, pairs) in sorted(groups.items())
     ]
 
 

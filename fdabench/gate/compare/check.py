@@ -60,12 +60,12 @@ def check(
     pairs = [RunPair(old[key], run) for key, run in new.items() if key in old]
     added = [run for key, run in new.items() if key not in old]
     gone = [run for key, run in old.items() if key not in {**new, **after.unfinished}]
-    changed = pair_changed(gone, added)
+    metric = before.metric
+    changed = pair_changed(gone, added, metric)
     if not pairs and not changed:
         why = explain_no_overlap(before, after, against, "these results")
         raise NotComparedError(f"{against} and {after.suite} have no cell in common{why}")
     targets = tuple(str(float(target)) for target in before.protocol.targets)
-    metric = before.metric
     noisy, levels = check_noisy_metrics(samples(pairs, targets, metric), gate)
     findings = [*check_limits_of_runs(own, gate), *_exact(pairs, gate, targets, metric), *noisy]
     paired = {run.id for each in changed for pair in each.pairs for run in pair}
@@ -114,8 +114,9 @@ def _notes(
             f"{key} {_format_missing(old.get(key))} -> {_format_missing(new.get(key))}"
             for key in sorted(_differing(old, new))
         )
-        quality = own.metric.source
-        notes.append(f"another environment ({changes}): bytes and syncs are compared within a margin, as {quality} is")
+        notes.append(
+            f"another environment ({changes}): bytes and syncs are compared within a margin, as {own.metric.title} is"
+        )
     return tuple(notes)
 
 

@@ -7,7 +7,7 @@ from fdabench.gate.compare.exact import MISSED
 from fdabench.gate.compare.settings import GateConfig, LimitConfig
 from fdabench.gate.compare.verdict import Finding, Value, Verdict
 from fdabench.gate.output.units import target_metric
-from fdabench.metrics import Metric
+from fdabench.metrics import METRICS, Metric
 from fdabench.validation.toml_text import format_toml
 
 
@@ -34,8 +34,15 @@ def _unmatched(number: int, limit: LimitConfig) -> Finding:
 def _of_run(run: RunSummary, limit: LimitConfig, metric: Metric) -> Iterator[Finding]:
     if limit.min_accuracy is not None:
         yield _finding(run, "min_accuracy", limit.min_accuracy, run.accuracy, run.accuracy >= limit.min_accuracy)
-    if limit.max_loss is not None:
-        yield _finding(run, "max_loss", limit.max_loss, run.loss, run.loss <= limit.max_loss)
+    losses = (
+        ("loss", limit.max_loss),
+        ("bits_per_byte", limit.max_bits_per_byte),
+        ("perplexity", limit.max_perplexity),
+    )
+    for name, most in losses:
+        if most is not None:
+            value = METRICS[name].convert(run.loss)
+            yield _finding(run, f"max_{name}", most, value, value <= most)
     if limit.max_bytes is not None:
         yield _finding(run, "max_bytes", limit.max_bytes, run.bytes_total, run.bytes_total <= limit.max_bytes)
     to_target = (

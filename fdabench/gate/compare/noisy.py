@@ -55,7 +55,12 @@ def _family(family: Sequence[MetricLosses], gate: GateConfig) -> list[Finding]:
 
 
 def _margin(metric: str, gate: GateConfig) -> float:
-    margins = {"accuracy": gate.accuracy_margin, "loss": gate.loss_margin}
+    margins = {
+        "accuracy": gate.accuracy_margin,
+        "loss": gate.loss_margin,
+        "bits_per_byte": gate.bits_per_byte_margin,
+        "perplexity": gate.perplexity_margin,
+    }
     return margins[metric] if metric in margins else math.log1p(gate.cost_margin)
 
 

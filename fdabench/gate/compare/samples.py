@@ -8,17 +8,16 @@ from typing import NamedTuple
 import numpy as np
 
 from fdabench.analysis.stats import geometric_mean
-from fdabench.gate.baseline.model import RunPair
+from fdabench.gate.baseline.model import RunPair, RunSummary
 from fdabench.gate.compare.exact import is_formula
 from fdabench.gate.compare.stats import Losses
 from fdabench.gate.output.units import target_metric
-from fdabench.metrics import ACCURACY, METRICS, Metric
+from fdabench.metrics import ACCURACY, Metric
 
 
 @dataclass(frozen=True)
 class MetricLosses:
-    """The losses of one cell in one metric, one for each seed: fractions of the test set, nats, or log
-    ratios of costs.
+    """The losses of one cell in one metric, one for each seed: in the metric's unit, or log ratios of costs.
 
     `seeds` has the seed of each loss, because runs of different cells with the same seed are not independent. `bound`
     is "≥" if the losses are lower bounds, because a target is missed now. It is "≤" if they are upper bounds, because
@@ -60,18 +59,23 @@ def _of_cell(cell: str, pairs: Sequence[RunPair], targets: Sequence[str], metric
 def quality_sample(cell: str, pairs: Sequence[RunPair], metric: Metric) -> MetricLosses | None:
     """Return how much the quality of the models fell, without pairs in which a run has no finite value.
 
-    The quality is the accuracy, or for metrics that are computed from the loss, the loss in nats. It is None if no pair
-    remains.
+    The quality is the suite's metric, in its unit. It is None if no pair remains.
     """
-    name, quality = metric.source, METRICS[metric.source]
-    found = [(pair, getattr(pair.before, name), getattr(pair.after, name)) for pair in pairs]
+    found = [
+        (pair, metric.convert(_source(pair.before, metric)), metric.convert(_source(pair.after, metric)))
+        for pair in pairs
+    ]
     usable = [(pair, old, new) for pair, old, new in found if math.isfinite(old) and math.isfinite(new)]
     if not usable:
         return None
     before, after = (np.array([each[side] for each in usable]) for side in (1, 2))
     seeds = _seeds([pair for pair, _, _ in usable])
-    lost = quality.margin(before, after)
-    return MetricLosses(cell, name, lost, float(before.mean()), float(after.mean()), seeds=seeds)
+    lost = metric.margin(before, after)
+    return MetricLosses(cell, metric.name, lost, float(before.mean()), float(after.mean()), seeds=seeds)
+
+
+def _source(run: RunSummary, metric: Metric) -> float:
+    return run.accuracy if metric.source == "accuracy" else run.loss
 
 
 def quality_change(metric: Metric, lost: float, interval: tuple[float, float]) -> tuple[float, tuple[float, float]]:

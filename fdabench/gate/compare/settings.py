@@ -25,6 +25,8 @@ class LimitConfig(BaseModel):
     target: _Amount | None = None
     min_accuracy: _Amount | None = None
     max_loss: _Amount | None = None
+    max_bits_per_byte: _Amount | None = None
+    max_perplexity: _Amount | None = None
     max_bytes: _Amount | None = None
     max_bytes_to_target: _Amount | None = None
     max_steps_to_target: _Amount | None = None
@@ -50,6 +52,8 @@ class GateConfig(BaseModel):
 
     accuracy_margin: _Share = 0.005
     loss_margin: _Amount = 0.02
+    bits_per_byte_margin: _Amount = 0.03
+    perplexity_margin: _Amount = 0.1
     cost_margin: _Share = 0.05
     soft: _Share = 0.0
     one_seed_margins: Annotated[float, Field(ge=1)] = 10.0

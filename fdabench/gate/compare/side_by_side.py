@@ -98,7 +98,7 @@ def _lines(pairs: Sequence[RunPair], targets: Sequence[str], metric: Metric) -> 
     cells: dict[str, list[RunPair]] = {}
     for pair in pairs:
         cells.setdefault(pair.before.cell, []).append(pair)
-    families = [[*_samples(cells, name, metric)] for name in (metric.source, "bytes_total", *targets)]
+    families = [[*_samples(cells, name, metric)] for name in (metric.name, "bytes_total", *targets)]
     lines = []
     for family in families:
         lines += [_line(sample) for sample in family]
@@ -108,7 +108,7 @@ def _lines(pairs: Sequence[RunPair], targets: Sequence[str], metric: Metric) -> 
 
 def _samples(cells: Mapping[str, Sequence[RunPair]], name: str, metric: Metric) -> Iterable[MetricLosses]:
     for cell, pairs in cells.items():
-        if name == metric.source:
+        if name == metric.name:
             sample = quality_sample(cell, pairs, metric)
         else:
             sample = total_sample(cell, pairs) if name == "bytes_total" else target_sample(cell, name, pairs, metric)

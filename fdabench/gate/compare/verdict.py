@@ -137,4 +137,5 @@ def _size(finding: Finding) -> float:
     if finding.kind == "A" or finding.change is None:
         return math.inf
     # By the default margins, half a point of accuracy and 0.02 nats are as bad as 5 % of a cost.
-    return abs(finding.change) * {"accuracy": 10.0, "loss": 2.5}.get(finding.metric, 1.0)
+    weights = {"accuracy": 10.0, "loss": 2.5, "bits_per_byte": 5 / 3, "perplexity": 0.5}
+    return abs(finding.change) * weights.get(finding.metric, 1.0)

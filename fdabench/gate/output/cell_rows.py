@@ -147,4 +147,4 @@ def quality_text(finding: Finding) -> str:
     before, after = values(finding)
     told = finding.change
     change = f" ({quality_change_text(finding.metric, told, finding.interval)})" if told is not None else ""
-    return f"{finding.metric} {before} -> {after}{change}, {finding.note}"
+    return f"{METRICS[finding.metric].title} {before} -> {after}{change}, {finding.note}"

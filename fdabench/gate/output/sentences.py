@@ -144,7 +144,7 @@ def _quality(cells: Sequence[Finding]) -> list[str]:
     if not cells:
         return []
     metric = METRICS[cells[0].metric]
-    name = metric.name
+    name = metric.title
     if all(cell.verdict == Verdict.unchanged for cell in cells):
         return [f"{name} unchanged"]
     change = sum(cell.change or 0.0 for cell in cells) / len(cells)
@@ -154,7 +154,7 @@ def _quality(cells: Sequence[Finding]) -> list[str]:
     failed = sum(cell.verdict == Verdict.fail for cell in cells)
     inconclusive = sum(cell.verdict == Verdict.inconclusive for cell in cells)
     also = f", {inconclusive} inconclusive" if inconclusive else ""
-    change_text = quality_change_text(name, change, whole)
+    change_text = quality_change_text(metric.name, change, whole)
     if failed:
         return [
             f"{name} worse by more than the margin in {failed} of {plural(len(cells), 'cell')} ({change_text}{also})"

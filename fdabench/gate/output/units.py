@@ -65,14 +65,14 @@ def target_name(metric: str) -> str:
 
 
 def quality_change_text(metric: str, change: float, interval: tuple[float, float] | None = None) -> str:
-    """Return a change of the accuracy in points or of the loss in nats; arguments as in `points`.
+    """Return a change of the accuracy in points, or of another metric in its unit; arguments as in `points`.
 
-    >>> quality_change_text("loss", -0.013, (-0.03, 0.004))
-    '-0.013 nats [-0.030, +0.004]'
+    >>> quality_change_text("loss", -0.013, (-0.03, 0.004)), quality_change_text("perplexity", 0.21)
+    ('-0.013 nats [-0.030, +0.004]', '+0.210')
     """
     if metric == "accuracy":
         return points(change, interval)
-    told = f"{change:+.3f} nats"
+    told = f"{change:+.3f} {METRICS[metric].unit}".rstrip()
     if interval is None or not all(map(math.isfinite, interval)):
         return told
     return f"{told} [{interval[0]:+.3f}, {interval[1]:+.3f}]"

@@ -25,6 +25,8 @@ class ModelSource(Protocol):
     """
 
     info: ClassVar[ComponentInfo]
+    extra: ClassVar[str]
+    """What pip installs the library with, such as `fdabench[timm]`; empty if fdabench requires it anyway."""
 
     @property
     def name(self) -> str:
@@ -72,6 +74,16 @@ def open_model(source: ModelSource, kind: str) -> tuple[str, ModelSpec]:
     return name, ModelSpec(source.build, None, about, info, task=source.predicts)
 
 
+class ZeroDropout(Dropout):
+    """Dropout with the probability 0, which also has it by torch's name `p`.
+
+    The attention of timm passes `attn_drop.p` to scaled_dot_product_attention, which draws masks of its own. That is
+    reproducible for 0 only, so `Dropout` has no `p`.
+    """
+
+    p = 0.0
+
+
 def fit_to_engines(model: nn.Module) -> nn.Module:
     """Replace each `torch.nn.Dropout` by fdabench's, whose masks depend on the worker and the step only.
 
@@ -90,7 +102,7 @@ def fit_to_engines(model: nn.Module) -> nn.Module:
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.Dropout:
-                setattr(module, name, Dropout(child.p))
+                setattr(module, name, Dropout(child.p) if child.p else ZeroDropout(0.0))
     return model
 
 

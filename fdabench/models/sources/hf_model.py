@@ -40,6 +40,7 @@ class HfModel:
     """
 
     info: ClassVar[ComponentInfo] = ComponentInfo(name="transformers")
+    extra: ClassVar[str] = "fdabench[hf]"
 
     path: str
     task: HfTask

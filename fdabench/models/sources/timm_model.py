@@ -15,7 +15,7 @@ from fdabench.torchvision_compat import import_torchvision
 
 @dataclass(frozen=True)
 class TimmModel:
-    """A model of timm.
+    """A model of timm, by the name that `timm.create_model` takes.
 
     Args:
         name: of the model, such as `test_resnet`.
@@ -24,6 +24,7 @@ class TimmModel:
 
     info: ClassVar[ComponentInfo] = ComponentInfo(name="timm")
     predicts: ClassVar[Task] = "classification"
+    extra: ClassVar[str] = "fdabench[timm]"
 
     name: str
     weights: str = ""

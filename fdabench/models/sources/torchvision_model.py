@@ -24,6 +24,7 @@ class TorchvisionModel:
 
     info: ClassVar[ComponentInfo] = ComponentInfo(name="torchvision")
     predicts: ClassVar[Task] = "classification"
+    extra: ClassVar[str] = ""
 
     name: str
     weights: str = ""

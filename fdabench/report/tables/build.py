@@ -7,6 +7,7 @@ numbers; the page and the other files have rounded ones.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -34,6 +35,9 @@ _CELL_COLUMNS = [
     "bytes_down",
     "final_value",
 ]
+
+WORST_DECILE = "final_worst_decile"
+"""The column of runs that is there only with `eval.worst_decile`."""
 
 _NOT_IN_CSV = [
     "finished",
@@ -171,7 +175,8 @@ def cells_table(data: ReportData) -> ReportTable:
         costs = at_target.set_index("cell_id")[["reached", "step", "syncs", "bytes_total"]]
         frame = frame.join(costs.add_suffix(f"_at_{target:g}"), on="cell_id")
     hits = {str(cell): mine.loc[mine["reached"], "target"].tolist() for cell, mine in data.outcomes.groupby("cell_id")}
-    runs = records_of(data.runs[_CELL_COLUMNS])
+    by_owner = [WORST_DECILE] if WORST_DECILE in data.runs else []
+    runs = records_of(data.runs[[*_CELL_COLUMNS, *by_owner]])
     # the page sorts the column by `reached`, the hardest target that was reached
     records = [
         run | {"targets": found, "reached": metric.best(found) if found else None}
@@ -189,6 +194,7 @@ def cells_table(data: ReportData) -> ReportTable:
         number("bytes_total", bytes_title(data), format_bytes),
         *_direction_columns(data),
         number("final_value", f"final {metric.title}", lambda value: metric.format(value, 2)),
+        *(number(key, "worst tenth of owners", partial(_source_value, metric)) for key in by_owner),
         Column("reached", "reached", lambda row: ", ".join(map(metric.format_target, row["targets"])) or DASH, "right"),
     )
     note = f"{data.conventions} accounting."
@@ -202,6 +208,11 @@ def _direction_columns(data: ReportData) -> list[Column]:
     if not differ.any():
         return []
     return [number("bytes_up", "sent", format_bytes), number("bytes_down", "received", format_bytes)]
+
+
+def _source_value(metric: Metric, value: float | None) -> str:
+    """A value of what the metric is computed from, which is empty for cells without a result, in the metric's unit."""
+    return DASH if value is None else metric.format(metric.convert(value), 2)
 
 
 def _values(data: ReportData) -> dict[str, "pd.Series[float]"]:
