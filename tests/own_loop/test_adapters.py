@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from own_loop.adapter_tasks import fixed_periods, in_lightning, launched_by_torchrun
 from support.launch import launch
+from support.own_loop.adapter_loops import fixed_periods, in_lightning, launched_by_torchrun
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from fdabench import sync
 from fdabench.errors import SuiteError, UsageError
-from support.loop_tasks import small_model, train_step
+from support.own_loop.loop_tasks import small_model, train_step
 
 
 def test_the_import_of_the_package_does_not_import_torch() -> None:

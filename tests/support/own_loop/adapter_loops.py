@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from fdabench import sync
 from fdabench.engine.flatten import flatten
 from fdabench.torchvision_compat import import_torchvision
-from support.loop_tasks import LoopEnd, end_of, small_model, train_step
+from support.own_loop.loop_tasks import LoopEnd, end_of, small_model, train_step
 
 # accelerate, Lightning and transformers import torchvision, which may not load beside a CPU-only torch by itself
 import_torchvision("transforms")
