@@ -55,7 +55,7 @@ class SyncCallback(Callback):
         session = self._make_session(pl_module if model is None else model, trainer.optimizers[0])
         if session.corrects_gradients and pl_module.automatic_optimization:
             raise UsageError(
-                "SyncCallback: Lightning computes the gradients within optimizer.step, after the strategy would correct "
+                "SyncCallback: Lightning computes gradients within optimizer.step, after the strategy would correct "
                 "them; set automatic_optimization = False in the LightningModule, or take a strategy that does not "
                 "correct gradients, such as fda or fedavg"
             )

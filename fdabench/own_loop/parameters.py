@@ -99,7 +99,7 @@ class ModelRow:
 
 
 def _channels_last(tensor: Tensor) -> Tensor:
-    """A view in the order of a row: flat, shape [n], where the memory has that order, and of four dimensions otherwise."""
+    """A view of a tensor in the order of a row; flat, shape [n], if the memory has that order."""
     stored = tensor.detach().permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor.detach()
     return stored.view(-1) if stored.is_contiguous() else stored
 
