@@ -160,14 +160,19 @@ def unwrap_model(model: nn.Module) -> nn.Module:
 def local_gradients(model: nn.Module) -> Iterator[None]:
     """Leave the gradients of a model in DistributedDataParallel with their rank, by its `no_sync`.
 
-    Its forward pass broadcasts no buffers either, because a rank may make fewer passes than the others.
+    Its forward pass broadcasts no buffers either, because a rank may make fewer passes than the others. Both settings
+    of the model are restored at the end.
     """
     if not isinstance(model, DistributedDataParallel):
         yield
         return
+    before = model.require_forward_param_sync
     model.require_forward_param_sync = False
-    with model.no_sync():
-        yield
+    try:
+        with model.no_sync():
+            yield
+    finally:
+        model.require_forward_param_sync = before
 
 
 def wrapper_fault(model: nn.Module) -> str:

@@ -43,7 +43,8 @@ class SyncCallback(Callback):  # type: ignore[misc]
         """Make a session and hook the optimizer.
 
         Raises:
-            UsageError: the module has several optimizers.
+            UsageError: the module has several optimizers, or Lightning computes gradients where the strategy would
+                have corrected them already.
         """
         if len(trainer.optimizers) != 1:
             raise UsageError(
@@ -51,8 +52,15 @@ class SyncCallback(Callback):  # type: ignore[misc]
                 "from configure_optimizers"
             )
         model = trainer.strategy.model
-        self._session = self._make_session(pl_module if model is None else model, trainer.optimizers[0])
-        self._session.__enter__()
+        session = self._make_session(pl_module if model is None else model, trainer.optimizers[0])
+        if session.corrects_gradients and pl_module.automatic_optimization:
+            raise UsageError(
+                "SyncCallback: Lightning computes gradients within optimizer.step, after the strategy would correct "
+                "them; set automatic_optimization = False in the LightningModule, or take a strategy that does not "
+                "correct gradients, such as fda or fedavg"
+            )
+        self._session = session
+        session.__enter__()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Wait for ranks with more steps: the validation has collectives of its own."""

@@ -4,7 +4,7 @@ Shape suffixes: D = trainable parameters, B = floating-point buffers, 1 = the on
 the layout of `engine.flatten`, so that a sketch or a random direction has the same bits as in a simulation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -33,6 +33,8 @@ class ModelRow:
     """
 
     model: nn.Module
+    _views: list[Tensor] = field(default_factory=list, init=False, repr=False, compare=False)
+    _addresses: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property
     def trained(self) -> list[tuple[str, nn.Parameter]]:
@@ -64,7 +66,12 @@ class ModelRow:
 
     def read(self) -> Tensor:
         """A copy of the weights, shape [1, D]."""
-        return flatten(self.parameters).float()[None]
+        # a view costs more than the copy of a small tensor, so the views are made once
+        if self._addresses != (addresses := [parameter.data_ptr() for parameter in self.parameters]):
+            # a program may assign other memory to `parameter.data`, as `Module.to` does; the views keep the old memory
+            # until then, so the addresses differ
+            self._addresses[:], self._views[:] = addresses, [_channels_last(each) for each in self.parameters]
+        return torch.cat([view.flatten() if view.dim() > 1 else view for view in self._views]).float()[None]
 
     def write(self, w_D: Tensor) -> None:
         """Assign weights, shape [D], to the parameters in place."""
@@ -89,6 +96,12 @@ class ModelRow:
     def write_buffers(self, b_B: Tensor) -> None:
         """Assign buffers, shape [B]."""
         _assign(list(running_stats(self.model).values()), b_B)
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """A view of a tensor in the order of a row; flat, shape [n], if the memory has that order."""
+    stored = tensor.detach().permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor.detach()
+    return stored.view(-1) if stored.is_contiguous() else stored
 
 
 def _assign(tensors: list[Tensor] | list[nn.Parameter], row: Tensor) -> None:

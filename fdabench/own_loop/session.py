@@ -99,6 +99,11 @@ class SyncSession:
         """The collectives so far, as in the table `ledger`."""
         return tuple(self._worker.channel.ledger.entries)
 
+    @property
+    def corrects_gradients(self) -> bool:
+        """Whether the strategy changes gradients before the optimizer uses them, as `ddp` and `scaffold` do."""
+        return self._worker.corrects_gradients
+
     def __enter__(self) -> Self:
         if self._hooks:
             raise UsageError("fdabench.sync: the block is already entered; call sync again for another")
@@ -163,7 +168,7 @@ class SyncSession:
     def _before_step(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._waits:
             return
-        corrects = self._worker.corrects_gradients
+        corrects = self.corrects_gradients
         # the optimizer itself is the first argument
         if corrects and any(given is not None for given in (*args[1:], kwargs.get("closure"))):
             raise UsageError(
@@ -290,6 +295,7 @@ class DisabledSession:
     """What `sync` returns with `enabled=False`: every method does nothing, and the optimizer has no hook."""
 
     steps = syncs = 0
+    corrects_gradients = False
     ledger: Sequence[LedgerEntry] = ()
 
     def __enter__(self) -> Self:

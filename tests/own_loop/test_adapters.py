@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from own_loop.adapter_tasks import fixed_periods, in_lightning, launched_by_torchrun
+from fdabench.errors import UsageError
 from support.launch import launch
+from support.own_loop.adapter_loops import fixed_periods, in_lightning, launched_by_torchrun
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -42,3 +43,9 @@ def test_a_trainer_in_two_processes_synchronizes_when_the_strategy_says_so(
 def test_one_process_needs_no_process_group(tmp_path: Path) -> None:
     pytest.importorskip("lightning")
     assert in_lightning(1, str(tmp_path)).syncs == 4
+
+
+def test_lightning_is_named_where_it_computes_gradients_too_late_for_the_strategy(tmp_path: Path) -> None:
+    pytest.importorskip("lightning")
+    with pytest.raises(UsageError, match=r"Lightning computes gradients within optimizer\.step"):
+        in_lightning(1, str(tmp_path), {"kind": "ddp"})

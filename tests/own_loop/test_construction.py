@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 from fdabench import sync
+from fdabench.engine.flatten import flatten
 from fdabench.errors import SuiteError, UsageError
-from support.loop_tasks import small_model, train_step
+from fdabench.own_loop.parameters import ModelRow
+from support.own_loop.loop_tasks import small_model, train_step
 
 
 def test_the_import_of_the_package_does_not_import_torch() -> None:
@@ -71,6 +73,23 @@ def test_bfloat16_weights_have_a_float32_anchor() -> None:
     assert s._worker.round.anchor_D.dtype == torch.float32
     assert model.weight.dtype == torch.bfloat16
     assert torch.equal(s._worker.round.anchor_D[:18].bfloat16(), model.weight.flatten())
+
+
+def test_a_row_is_that_of_the_model_after_steps_in_place_and_after_new_memory() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 3, 2), nn.Conv2d(3, 4, 2), nn.Flatten(), nn.Linear(4, 2))
+    model[0].to(memory_format=torch.channels_last)
+    row = ModelRow(model)
+    copies = [row.read()]
+    with torch.no_grad():
+        for each in model.parameters():
+            each.add_(1.0)
+    copies.append(row.read())
+    for each in model.parameters():
+        each.data = each.data + 1.0
+    copies.append(row.read())
+    assert torch.equal(copies[2][0], flatten(list(model.parameters())))
+    torch.testing.assert_close(copies[1], copies[0] + 1)
+    torch.testing.assert_close(copies[2], copies[0] + 2)
 
 
 def test_disabled_has_no_hook() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from support.launch import launch
-from support.loop_tasks import STRATEGIES, LoopEnd, simulate_and_loop, two_groups
+from support.own_loop.loop_tasks import STRATEGIES, LoopEnd, simulate_and_loop, two_groups
 
 
 def assert_equal(pairs: dict[str, tuple[LoopEnd, LoopEnd]]) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from fdabench.api import load_results
 from support.launch import launch
-from support.loop_tasks import LoopEnd, RankLoops, all_rank_loops
+from support.own_loop.loop_tasks import LoopEnd, RankLoops, all_rank_loops
 
 EVERY_STEP = ("synchronous", "ddp")
 
@@ -105,7 +105,7 @@ def test_a_saved_run_is_read_as_any_other_with_the_seconds_of_its_collectives(
 
 @pytest.mark.slow
 def test_the_rank_that_was_killed_is_named_by_the_one_that_is_left(tmp_path: Path) -> None:
-    start, code = monotonic(), "from support.loop_tasks import kill_last_rank; kill_last_rank()"
+    start, code = monotonic(), "from support.own_loop.loop_tasks import kill_last_rank; kill_last_rank()"
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parents[1]),

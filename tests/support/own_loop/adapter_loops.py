@@ -1,6 +1,7 @@
 """Loops of accelerate, Lightning and transformers, and their oracles. The packages are imported where they are used."""
 
 import os
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,13 +15,14 @@ from torch.utils.data import DataLoader, Dataset
 from fdabench import sync
 from fdabench.engine.flatten import flatten
 from fdabench.torchvision_compat import import_torchvision
-from support.loop_tasks import LoopEnd, end_of, small_model, train_step
+from support.own_loop.loop_tasks import LoopEnd, end_of, small_model, train_step
 
 # accelerate, Lightning and transformers import torchvision, which may not load beside a CPU-only torch by itself
 import_torchvision("transforms")
 
 STEPS, PERIOD = 9, 3
 FEDAVG = {"kind": "fedavg", "local_steps": PERIOD}
+FEDAVG_2 = {"kind": "fedavg", "local_steps": 2}
 
 
 class PeriodEnds(NamedTuple):
@@ -112,7 +114,7 @@ def in_accelerate() -> LoopEnd:
     return end_of(model, s)
 
 
-def in_lightning(processes: int, folder: str) -> LoopEnd:
+def in_lightning(processes: int, folder: str, table: Mapping[str, Any] = FEDAVG_2) -> LoopEnd:
     """Two epochs of four steps in a Lightning Trainer with a validation."""
     import lightning.pytorch as lightning
 
@@ -132,7 +134,7 @@ def in_lightning(processes: int, folder: str) -> LoopEnd:
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return torch.optim.SGD(self.parameters(), lr=0.1)
 
-    module, callback = Module(), SyncCallback(partial(sync, strategy="fedavg", local_steps=2))
+    module, callback = Module(), SyncCallback(partial(sync, strategy=table))
     trainer = lightning.Trainer(
         accelerator="cpu",
         devices=processes,

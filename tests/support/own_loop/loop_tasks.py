@@ -276,6 +276,10 @@ def local_steps(model: nn.Module) -> LoopEnd:
     with sync(model, optimizer, "fedavg", local_steps=2) as s:
         for draw in range(5):
             train_step(model, optimizer, draw)
+    if isinstance(model, DistributedDataParallel):
+        # after the block it averages gradients and broadcasts buffers again
+        assert model.require_backward_grad_sync
+        assert model.require_forward_param_sync
     return end_of(model, s)
 
 

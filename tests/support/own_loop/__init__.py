@@ -1,0 +1,1 @@
+"""Training loops of spawned processes for the tests of `fdabench.sync`."""
