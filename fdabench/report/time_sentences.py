@@ -25,7 +25,9 @@ def time_sentences(data: ReportData, fleets: pd.DataFrame | None, networks: pd.D
         own = [network.name for network in lock.network]
         named = [("fleet", fleets, list(data.fleets[suite])), ("network", networks, own)]
         for column, frame, names in named:
-            for name in names if frame is not None else ():
+            if frame is None:
+                continue
+            for name in names:
                 mine = frame[(frame["suite"] == suite) & (frame[column] == name)]
                 found += [f"Modeled time on {column} {name}: {_comparison(mine)}."] if len(mine) else []
     return found
