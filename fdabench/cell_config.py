@@ -176,6 +176,13 @@ class ParticipationConfig(ConfigTable):
     client_state: Literal["kept", "fresh"] = "kept"
 
 
+class MessageLossConfig(ConfigTable):
+    """The probability that what a worker sends into a sync is lost, and the messages that a sync needs."""
+
+    probability: float
+    quorum: int = 1
+
+
 class CellConfig(ConfigTable):
     """Everything that decides the numbers of a cell. `docs/suites.md` explains each key."""
 
@@ -191,6 +198,7 @@ class CellConfig(ConfigTable):
     precision: Literal["fp32", "bf16", "tf32"] = "fp32"
     batchnorm_stats: Literal["local", "averaged"] = "local"
     participation: ParticipationConfig | None = None
+    message_loss: MessageLossConfig | None = None
     strategy: Component
     budget: BudgetConfig
     eval: EvalConfig

@@ -116,7 +116,7 @@ def fleet_time(
         seed: of the step times. They depend on nothing else, so all strategies meet the same slow steps.
     """
     schedule = _schedule(ledger, instant, workers, convention, fleet)
-    segments = _segment_times(fleet, workers, schedule.edges(), step_s, seed)
+    segments = segment_times(fleet, workers, schedule.edges(), step_s, seed)
     total, compute = _with_overlap(schedule, segments) if schedule.overlapping else _barriers_only(schedule, segments)
     return FleetTime(total, compute, schedule.communication)
 
@@ -174,8 +174,16 @@ def _collective_seconds(ledger: pd.DataFrame, workers: int, convention: str, fle
     return seconds
 
 
-def _segment_times(fleet: Fleet, workers: int, edges: Sequence[int], step_s: float, seed: int) -> Iterator[Floats]:
-    """Yield the seconds that each worker computes between an edge and the next, shape [segments, K], in parts."""
+def segment_times(fleet: Fleet, workers: int, edges: Sequence[int], step_s: float, seed: int) -> Iterator[Floats]:
+    """Yield the seconds that each worker computes between an edge and the next, shape [segments, K], in parts.
+
+    Args:
+        fleet: the machines.
+        workers: K.
+        edges: the steps that end a segment, in ascending order, at least 1.
+        step_s: the mean seconds of a local step at speed 1.
+        seed: of the step times.
+    """
     speed_K = worker_speeds(fleet.speeds, workers)
     rng = np.random.default_rng((_STREAM, seed))
     steps_in_block = max(_BLOCK // workers, 1)

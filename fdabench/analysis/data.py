@@ -51,7 +51,7 @@ AXES = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ReportData:
     """The data of tables and figures.
 

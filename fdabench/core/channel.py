@@ -15,6 +15,7 @@ from fdabench.core.codec import Codec, reply_cost
 from fdabench.core.collective import Collective
 from fdabench.core.counter_rng import derive_key
 from fdabench.core.ledger import ALL_REDUCE, Ledger, Operation
+from fdabench.core.seeds import derive_seed, numpy_generator
 
 
 def no_announcement(what: str) -> None:
@@ -24,6 +25,53 @@ def no_announcement(what: str) -> None:
 def no_instrumentation(kind: str, payload_bytes: int, operation: Operation) -> AbstractContextManager[object]:
     """The default of `Channel.instrument`: measure nothing."""
     return nullcontext()
+
+
+_MAY_BE_LOST = ("model", "gradient", "control", "factor")
+"""Kinds of messages that `MessageLoss` applies to. Local states, statistics and optimizer vectors always arrive."""
+
+
+@dataclass(frozen=True)
+class MessageLoss:
+    """Loses what a worker sends into a sync with a probability, independently for each worker and local step.
+
+    A lost message is left out of the mean, whose weights are divided by the sum of the weights that arrived. Which
+    messages are lost depends on the seed and the local step, never on the strategy.
+
+    Args:
+        probability: of a loss, at least 0 and below 1.
+        quorum: a sync that fewer messages reach does not move the model.
+        seed: of the draws.
+        weight_N: the averaging weights of all workers, shape [N].
+    """
+
+    probability: float
+    quorum: int
+    seed: int
+    weight_N: Tensor
+
+    def arrived(self, step: int) -> Tensor:
+        """Return whether the messages of each worker at a local step arrive, shape [N]."""
+        rng = numpy_generator(derive_seed("message-loss", {"seed": self.seed, "step": step}))
+        drawn_N = rng.random(len(self.weight_N)) >= self.probability
+        return torch.from_numpy(drawn_N).to(self.weight_N.device)
+
+    def has_quorum(self, step: int) -> bool:
+        return int(self.arrived(step).sum()) >= self.quorum
+
+    def factors(self, step: int) -> Tensor | None:
+        """Return what the rows of all workers are multiplied by before a weighted mean, shape [N].
+
+        Returns:
+            None if all messages arrive; zeros without a quorum.
+        """
+        arrived_N = self.arrived(step)
+        if arrived_N.all():
+            return None
+        kept_N = self.weight_N * arrived_N
+        if not self.has_quorum(step):
+            return torch.zeros_like(kept_N)
+        return arrived_N / kept_N.sum()
 
 
 class PackedMean(NamedTuple):
@@ -52,6 +100,16 @@ class Channel:
     the operation."""
     seed: int = 0
     """What the random bits of codecs are drawn with, below 2^32; the same in every process."""
+    loss: MessageLoss | None = None
+    """Which messages are lost; None: all arrive. Lost messages are recorded, because they were sent."""
+
+    @property
+    def has_quorum(self) -> bool:
+        """Whether enough messages of the present local step arrive for a sync."""
+        return self.loss is None or self.loss.has_quorum(self.ledger.step)
+
+    def _factors(self, kind: str) -> Tensor | None:
+        return self.loss.factors(self.ledger.step) if self.loss is not None and kind in _MAY_BE_LOST else None
 
     def broadcast_initial(self, w_D: Tensor) -> Tensor:
         """Record the broadcast of the initial model, shape [D], and return it.
@@ -85,6 +143,8 @@ class Channel:
         """
         self.before_collective(f"averages {x_KD.shape[1]:,} numbers of kind {kind!r}")
         self.ledger.record(kind, x_KD[0], slack=slack)
+        if (factor_N := self._factors(kind)) is not None:
+            x_KD = x_KD * factor_N[self.collective.local_rows, None]
         with self.instrument(kind, x_KD[0].nbytes, ALL_REDUCE):
             return self.collective.mean(x_KD)
 
@@ -113,7 +173,8 @@ class Channel:
         with self.instrument(kind, payload, operation):
             packed_NB = collective.all_gather(packed_KB)
         sent_ND = codec.unpack(packed_NB, size, draw_key)
-        mean_D = collective.weighted_sum(sent_ND)
+        factor_N = self._factors(kind)
+        mean_D = collective.weighted_sum(sent_ND if factor_N is None else sent_ND * factor_N[:, None])
         if codec.reply == "recode":
             server_key_1 = derive_key(draw_key, collective.num_workers)[None]
             mean_D = codec.unpack(codec.pack(mean_D[None], server_key_1, draw_key), size, draw_key)[0]

@@ -78,6 +78,9 @@ def global_update(
         m_KD = u_KD.add_(rule.feedback * ctx.worker_state[RESIDUAL][:, part])
         u_D, sent_KD, codec_state = _encoded_mean(m_KD, ctx, r, rule.codec, channel, rule.delay)
         residual_KD = _replace_part(ctx.worker_state[RESIDUAL], part, m_KD.sub_(sent_KD))
+    if not channel.has_quorum:
+        # the messages were sent, and residuals say so, but the model and the server stay as they are
+        return GlobalUpdate(anchor_D, torch.zeros_like(u_D), r.server, residual_KD, r.codec)
     info = RoundInfo(r.start, ctx.t + 1, ctx.lr_at)
     w_D, server = rule.server.update(anchor_D, u_D, r.server, info)
     return GlobalUpdate(w_D, u_D, server, residual_KD, codec_state)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.cell_config import CellConfig, ParticipationConfig, ValidationConfig, canonical_json
-from fdabench.core.channel import Channel, no_instrumentation
+from fdabench.core.channel import Channel, MessageLoss, no_instrumentation
 from fdabench.core.counter_rng import UINT32_MASK
 from fdabench.core.ledger import Ledger
 from fdabench.core.seeds import derive_seed, numpy_generator
@@ -94,9 +94,12 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     consistency_check = make_consistency_check(config.strategy.kind, ledger, process_group)
     ranks = process_group.size
     wire = TrafficMeter(process_group, ledger, split_evenly(config.workers, ranks)) if ranks > 1 else None
-    averaging = process_group.make_collective(averaging_weights(config, shards).to(device))
+    weight_N = averaging_weights(config, shards).to(device)
+    averaging = process_group.make_collective(weight_N)
     codec_seed = derive_seed("codec", {"noise": seeds["noise"]}) & UINT32_MASK
-    channel = Channel(averaging, ledger, consistency_check, wire or no_instrumentation, codec_seed)
+    lossy = config.message_loss
+    loss = None if lossy is None else MessageLoss(lossy.probability, lossy.quorum, config.seed, weight_N)
+    channel = Channel(averaging, ledger, consistency_check, wire or no_instrumentation, codec_seed, loss)
     return CellSetup(
         data,
         examples,

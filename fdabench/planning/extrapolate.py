@@ -4,13 +4,15 @@
 is the source of its number of syncs: exact (a periodic strategy), measured (in cells of another size), or a bound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from fdabench.accounting.costs import total_bytes
+from fdabench.accounting.fleets import Fleet
 from fdabench.accounting.network_time import CommunicationDemand
 from fdabench.experiment.resolved_cell import ResolvedCell
+from fdabench.planning.fleet_forecast import seconds_on_fleet
 from fdabench.planning.forecast import Forecast, RunSize, forecast, run_size
 from fdabench.planning.memory import process_bytes
 from fdabench.registry.registry import BUILT_IN, Registry
@@ -51,6 +53,9 @@ class CostEstimate(NamedTuple):
     """Bytes of a process with one worker."""
     compute_s: float | None
     measured: MeasuredSyncRate | None
+    fleet_seconds: Mapping[str, tuple[float, float]] = {}
+    """The time of the run on each fleet for the lowest and the highest number of syncs; a fleet is missing where the
+    time of a step is not measured or the run is too large to draw its step times."""
 
 
 class TargetScale(NamedTuple):
@@ -67,6 +72,7 @@ def estimate_costs(
     convention: str,
     results: Results | None = None,
     registry: Registry = BUILT_IN,
+    fleets: Mapping[str, Fleet] = {},
 ) -> list[CostEstimate]:
     """Estimate the cost of each strategy on each workload, over all seeds.
 
@@ -76,6 +82,7 @@ def estimate_costs(
         convention: a key of `accounting.costs.CONVENTIONS`.
         results: of the suite, from which sync rates are measured; None: only closed forms are used.
         registry: the components that the cells name.
+        fleets: machines to estimate the time of the run on, by name.
 
     Returns:
         One estimate for each strategy and workload, in the order of the suite.
@@ -85,11 +92,16 @@ def estimate_costs(
         alike.setdefault(Cell(cell.config.model_copy(update={"seed": 0}), cell.label, False).canonical_json, []).append(
             cell
         )
-    return [_estimate(group, scale, convention, results, registry) for group in alike.values()]
+    return [_estimate(group, scale, convention, results, registry, fleets) for group in alike.values()]
 
 
 def _estimate(
-    group: Sequence[Cell], scale: TargetScale, convention: str, results: Results | None, registry: Registry
+    group: Sequence[Cell],
+    scale: TargetScale,
+    convention: str,
+    results: Results | None,
+    registry: Registry,
+    fleets: Mapping[str, Fleet],
 ) -> CostEstimate:
     cell = ResolvedCell(group[0].config, registry)
     here = run_size(cell)
@@ -97,7 +109,9 @@ def _estimate(
     measured = _measured(group, convention, results, registry)
     growth = Fraction(there.parameters, here.parameters)
     theta = getattr(cell.strategy, "theta", None)
-    basis, syncs, demands = _syncs(forecast(cell, there, convention), measured)
+    found = forecast(cell, there, convention)
+    basis, syncs, demands = _syncs(found, measured)
+    step_s = None if measured is None else float(growth) * measured.step_s
     return CostEstimate(
         group[0],
         here,
@@ -109,7 +123,15 @@ def _estimate(
         process_bytes(cell, there.parameters),
         None if measured is None else float(there.steps * growth) * measured.step_s,
         measured,
+        {} if found is None or syncs is None or step_s is None else _fleet_seconds(found, syncs, fleets, step_s),
     )
+
+
+def _fleet_seconds(
+    found: Forecast, syncs: tuple[int, int], fleets: Mapping[str, Fleet], step_s: float
+) -> dict[str, tuple[float, float]]:
+    times = {name: [seconds_on_fleet(found, count, fleet, step_s) for count in syncs] for name, fleet in fleets.items()}
+    return {name: (low, high) for name, (low, high) in times.items() if low is not None and high is not None}
 
 
 def _syncs(

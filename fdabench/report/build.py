@@ -29,6 +29,7 @@ from fdabench.report.tables.roles import role_tables
 from fdabench.report.tables.round_length import round_length_tables
 from fdabench.report.tables.times import times_tables
 from fdabench.report.tables.traffic import traffic_tables
+from fdabench.report.time_sentences import time_sentences
 from fdabench.results.files import atomic_write_bytes
 from fdabench.results.load import Results
 
@@ -98,6 +99,7 @@ def _embedded(files: Mapping[str, bytes]) -> dict[str, str]:
 def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequence[ReportTable]) -> dict[str, object]:
     """Return the variables of the page templates, which are the same for HTML and Markdown."""
     by_name = {table.name: table for table in tables}
+    frames = {table.name: table.frame for table in tables}
     conclusions = [conclude(data, suite) for suite in data.locks]
     names, plots = {figure.name for figure in drawn}, for_metric(PLOTS, data.metric)
     return {
@@ -108,6 +110,7 @@ def page_content(data: ReportData, drawn: Sequence[RenderedFigure], tables: Sequ
             f"{suite}:\n{summary_text(conclusion)}" if len(conclusions) > 1 else summary_text(conclusion)
             for suite, conclusion in zip(data.locks, conclusions, strict=True)
         ],
+        "time_sentences": time_sentences(data, frames.get("fleets"), frames.get("times")),
         "headline": by_name["headline"],
         "settings": by_name["settings"],
         "published": by_name.get("published"),

@@ -184,6 +184,13 @@ class Participation(TomlTable):
     client_state: Literal["kept", "fresh"] = "kept"
 
 
+class MessageLoss(TomlTable):
+    """Messages into syncs that are lost, independently for each worker and local step."""
+
+    probability: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+    quorum: Count = 1
+
+
 class Workload(TomlTable):
     """All settings of a cell except the strategy and the seed.
 
@@ -202,6 +209,16 @@ class Workload(TomlTable):
     precision: Precision = "fp32"
     batchnorm_stats: BatchStatistics = "local"
     participation: Participation | None = None
+    message_loss: MessageLoss | None = None
+
+    @model_validator(mode="after")
+    def _quorum_is_possible(self) -> Self:
+        if self.message_loss is not None and self.message_loss.quorum > self.workers:
+            raise ValueError(
+                f"message_loss.quorum: {self.message_loss.quorum} messages, but only workers = {self.workers} send "
+                "them; use at most that many"
+            )
+        return self
 
     @model_validator(mode="after")
     def _clients_suffice(self) -> Self:

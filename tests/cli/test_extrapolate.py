@@ -99,6 +99,20 @@ def test_with_results_measured_and_checked_values_are_marked(here: InProcess, fi
     assert "sync rates and the time of a step are those measured in " in said.stderr
 
 
+def test_the_time_on_the_fleets_of_the_suite_needs_measured_steps(here: InProcess, finished: Any) -> None:
+    fleet = '[[fleet]]\nname = "lab"\nstep = { kind = "exponential" }\nbandwidth_mbps = 1000\n'
+    text = Path("tiny.toml").read_text(encoding="utf-8")
+    Path("tiny.toml").write_text(text.replace("[[workload]]", f"{fleet}\n[[workload]]", 1), encoding="utf-8")
+    options = ("plan", "tiny.toml", "--extrapolate", "workers=8", "--output-format", "json")
+    bounds = json.loads(here(*options).stdout)
+    assert {row["fleet_lab_least_s"] for row in bounds} == {None}
+    synchronous, fda = json.loads(here(*options, "--results", finished.results).stdout)
+    # both wait at every step for the slowest of 8 workers, 2.7 times as long as the mean
+    for row in (synchronous, fda):
+        assert row["fleet_lab_least_s"] == row["fleet_lab_most_s"] > 2.5 * row["compute_s"]
+    assert synchronous["fleet_lab_least_s"] > fda["fleet_lab_least_s"]
+
+
 def test_large_counts_of_bytes_have_units() -> None:
     assert [format_bytes(10**power) for power in (3, 15, 18, 21, 24, 30)] == [
         "1.00 kB",

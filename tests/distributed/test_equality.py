@@ -29,6 +29,7 @@ def alone(name: str, workers: int) -> TrainingRun:
         steps=STEPS,
         local=case.local,
         collective=InProcessCollective(case.shares(workers)),
+        loss=case.loss(workers),
     )
 
 

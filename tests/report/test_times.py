@@ -147,3 +147,30 @@ def test_the_map_covers_the_plane_once(tmp_path: Path) -> None:
         for spec in (BARRIER, JITTER):
             assert spec.draw(data) is not None
             assert spec.caption(data)
+
+
+def test_both_figures_use_the_same_computed_curves(tmp_path: Path) -> None:
+    data = fleet_data_of(tmp_path, EQUAL)
+    first = jitter_curves(data, data.demands)
+    fastest_by_jitter(data, data.demands)
+    assert jitter_curves(data, data.demands) is first
+    assert jitter_curves(data, data.demands[data.demands["label"] == "LinearFDA"]).keys() == {"LinearFDA"}
+
+
+def test_the_first_screen_has_the_time_on_a_named_network_and_fleet(tmp_path: Path) -> None:
+    results = [load(write_lenet5_results(tmp_path / "named", (MANY, FEW), fleet=[EQUAL], network=[OWN]))]
+    build_report(results, tmp_path / "report")
+    text = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    screen = text[text.index('id="conclusion-said"') : text.index('id="caveats"')]
+    assert "Modeled time on fleet equal: " in screen
+    seconds = times_frame(combine_results(results)).set_index(["strategy", "network"])["seconds"]
+    fast, slow = seconds["LinearFDA", "slow"], seconds["Synchronous", "slow"]
+    said = f"LinearFDA {format_duration(fast)} to the target, Synchronous {format_duration(slow)}"
+    plain = screen.replace("\u00a0", " ").replace("&nbsp;", " ")
+    assert f"Modeled time on network slow: {said}" in plain
+    assert "Modeled time" not in (page_without_names(tmp_path))
+
+
+def page_without_names(root: Path) -> str:
+    build_report([load(write_lenet5_results(root / "plain", (MANY, FEW)))], root / "plain-report")
+    return (root / "plain-report" / "summary.md").read_text(encoding="utf-8")

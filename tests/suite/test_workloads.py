@@ -31,6 +31,7 @@ TWO: dict[str, tuple[Any, Any]] = {
     "precision": ("fp32", "bf16"),
     "batchnorm_stats": ("local", "averaged"),
     "participation": ({"clients": 30}, {"clients": 40}),
+    "message_loss": ({"probability": 0.1}, {"probability": 0.2}),
 }
 """Two values for each axis of a workload. There is one small data set, and one model for it."""
 AXES = [axis for axis, (one, other) in TWO.items() if one != other]
@@ -42,6 +43,7 @@ WITHIN = [
     ("partition", {"kind": "dirichlet", "alpha": 0.1, "shares": ["per-class", "per-worker"]}),
     ("partition", {"kind": "dirichlet", "alpha": 0.1, "min_samples": [1, 2]}),
     ("participation", {"clients": 30, "client_state": ["kept", "fresh"]}),
+    ("message_loss", {"probability": 0.1, "quorum": [1, 2]}),
 ]
 
 

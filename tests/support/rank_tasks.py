@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.powerSGD_hook import PowerSGDState, powerSGD_hook
 from torch.distributed.algorithms.model_averaging.averagers import PeriodicModelAverager
 
+from fdabench.core.channel import MessageLoss
 from fdabench.core.collective import AllGatherCollective, AllReduceCollective, Collective
 from fdabench.core.strategy import Strategy
 from fdabench.optimizers.adam import Adam, AdamW
@@ -31,9 +32,13 @@ class Case(NamedTuple):
     strategy: Strategy
     local: LocalOptimizer
     weighted: bool = False
+    lossy: bool = False
 
     def shares(self, workers: int) -> torch.Tensor:
         return torch.tensor(SHARES[:workers]) / sum(SHARES[:workers]) if self.weighted else equal_shares(workers)
+
+    def loss(self, workers: int) -> MessageLoss | None:
+        return MessageLoss(0.3, 2, 5, self.shares(workers)) if self.lossy else None
 
 
 def cases() -> dict[str, Case]:
@@ -45,6 +50,8 @@ def cases() -> dict[str, Case]:
         "adamw": Case(sketch, AdamW(lr=0.02, weight_decay=0.1)),
         "averaged optimizer state": Case(sketch, Adam(lr=0.02, state_on_sync="average")),
         "weighted": Case(sketch, SGD(lr=0.2, momentum=0.9), weighted=True),
+        "lost messages": Case(sketch, SGD(lr=0.2), weighted=True, lossy=True),
+        "lost packed messages": Case(ALL_STRATEGIES["fda-linear-adam-reddi+int8+feedback"], SGD(lr=0.2), lossy=True),
     }
 
 
@@ -82,6 +89,7 @@ def _train(case: Case, layout: tuple[int, ...], collective: Collective) -> Train
         local=case.local,
         local_workers=local_workers(dist.get_rank(), layout),
         collective=collective,
+        loss=case.loss(sum(layout)),
     )
 
 

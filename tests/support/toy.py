@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from fdabench.core.channel import Channel
+from fdabench.core.channel import Channel, MessageLoss
 from fdabench.core.codec import Layout
 from fdabench.core.collective import Collective, InProcessCollective
 from fdabench.core.ledger import Ledger, LedgerEntry
@@ -120,6 +120,7 @@ def train(
     collective: Collective | None = None,
     dtype: torch.dtype = torch.float32,
     on_step: Callable[[StepEvent], None] = lambda event: None,
+    loss: MessageLoss | None = None,
 ) -> TrainingRun:
     """Train the toy with a strategy.
 
@@ -132,10 +133,11 @@ def train(
         collective: averages over the workers; by default in this process, with equal weights.
         dtype: of the weights and the data.
         on_step: called after each step.
+        loss: which messages are lost.
     """
     local_workers = range(workers) if local_workers is None else local_workers
     matrix = make_workers(local_workers, workers, local or SGD(lr=0.2), dtype, steps)
-    channel = Channel(collective or InProcessCollective(equal_shares(workers, dtype)), Ledger())
+    channel = Channel(collective or InProcessCollective(equal_shares(workers, dtype)), Ledger(), loss=loss)
     result = TrainingRun(matrix.weights(), [], [], channel.ledger.entries, [])
 
     def record(event: StepEvent) -> bool:

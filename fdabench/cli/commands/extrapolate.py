@@ -1,6 +1,6 @@
 """`fdabench plan --extrapolate`: the cost of the strategies of a suite with more workers and larger models."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from fdabench.cli.console import print_note, print_result, print_table
 from fdabench.errors import ResultError, UsageError, did_you_mean
 from fdabench.formatting import DASH, format_bytes, format_count, format_duration, format_significant
 from fdabench.planning.extrapolate import CostEstimate, TargetScale, estimate_costs
+from fdabench.results.fleets import fleet_of
 from fdabench.results.load import Results, load
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import LoadedSuite
@@ -88,13 +89,15 @@ def print_extrapolation(
         network.name: Network(network.bandwidth_mbps * 1e6, network.latency_ms * 1e-3, network.shared)
         for network in suite.suite.network
     }
-    estimates = estimate_costs(cells, target, convention, measured_results, suite.registry)
+    # a suite has no traces, so the folder is not used
+    fleets = {table.name: fleet_of(table, Path()) for table in suite.suite.fleet}
+    estimates = estimate_costs(cells, target, convention, measured_results, suite.registry, fleets)
     _print_notes(estimates, results if measured_results else None)
-    records = [_record(each, networks, convention) for each in estimates]
+    records = [_record(each, networks, fleets, convention) for each in estimates]
     print_table(Table(records, _costs(convention)), form)
     if form not in FOR_PROGRAMS:
         print_result("")
-        print_table(Table(records, _times(networks)), form)
+        print_table(Table(records, _times(networks, fleets)), form)
 
 
 def _results(root: Path, cells: tuple[Cell, ...] | list[Cell], source: str) -> Results:
@@ -136,8 +139,8 @@ def _costs(convention: str) -> tuple[Column, ...]:
     )
 
 
-def _times(networks: Mapping[str, Network]) -> tuple[Column, ...]:
-    """Return the columns for seconds of computation, and of communication on each network."""
+def _times(networks: Mapping[str, Network], fleets: Iterable[str]) -> tuple[Column, ...]:
+    """Return the columns for seconds of computation, of communication on each network, and of the run on each fleet."""
     return (
         column("strategy"),
         Column("on", "workload", _format_workload),
@@ -145,6 +148,12 @@ def _times(networks: Mapping[str, Network]) -> tuple[Column, ...]:
         *(
             Column(name, f"communication on {name}", _range(f"{name}_least_s", f"{name}_most_s", format_duration))
             for name in networks
+        ),
+        *(
+            Column(
+                name, f"time on fleet {name}", _range(f"fleet_{name}_least_s", f"fleet_{name}_most_s", format_duration)
+            )
+            for name in fleets
         ),
     )
 
@@ -181,7 +190,9 @@ def _communication_s(demand: CommunicationDemand, network: Network) -> float:
     return float(demand.seconds_on(network, 0.0))
 
 
-def _record(each: CostEstimate, networks: Mapping[str, Network], convention: str) -> dict[str, object]:
+def _record(
+    each: CostEstimate, networks: Mapping[str, Network], fleets: Iterable[str], convention: str
+) -> dict[str, object]:
     """Return the estimate for programs.
 
     Bytes are integers, times are in seconds, and the scale of the measured rate is included.
@@ -205,6 +216,11 @@ def _record(each: CostEstimate, networks: Mapping[str, Network], convention: str
         "compute_s": each.compute_s,
         **{f"{name}_least_s": _communication_s(low, network) if low else None for name, network in networks.items()},
         **{f"{name}_most_s": _communication_s(high, network) if high else None for name, network in networks.items()},
+        **{
+            f"fleet_{name}_{end}_s": each.fleet_seconds[name][at] if name in each.fleet_seconds else None
+            for name in fleets
+            for at, end in enumerate(("least", "most"))
+        },
         "measured_workers": each.measured_at.workers if measured else None,
         "measured_parameters": each.measured_at.parameters if measured else None,
         "measured_syncs_per_step": float(measured.rate) if measured else None,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,9 @@ _FREE = Links((math.inf,))
 
 Curve = npt.NDArray[np.float64]
 
+_CURVES: WeakKeyDictionary[ReportData, dict[tuple[str, ...], dict[str, Curve]]] = WeakKeyDictionary()
+"""The curves of each report by the ids of their cells: both figures need them, and they take seconds to compute."""
+
 
 def jitter_curves(data: ReportData, group: pd.DataFrame) -> dict[str, Curve]:
     """Return the time to the target without communication, in multiples of that of equal machines, for each sigma.
@@ -43,7 +47,11 @@ def jitter_curves(data: ReportData, group: pd.DataFrame) -> dict[str, Curve]:
     Returns:
         By label, shape [len(SIGMAS)]; of each strategy the seed with the median number of bytes.
     """
-    return {label: _curve(data, group[group["label"] == label]) for label in labels_in_order(group)[:MOST_LINES]}
+    computed, cells = _CURVES.setdefault(data, {}), tuple(map(str, group["cell_id"]))
+    if cells not in computed:
+        labels = labels_in_order(group)[:MOST_LINES]
+        computed[cells] = {label: _curve(data, group[group["label"] == label]) for label in labels}
+    return computed[cells]
 
 
 def _curve(data: ReportData, mine: pd.DataFrame) -> Curve:

@@ -1,0 +1,64 @@
+"""Estimates the time of a run on a fleet from its forecast, before there is a ledger.
+
+`fdabench plan --extrapolate` uses it. `accounting.fleets` computes the time of a run that has a ledger. A forecast only
+has the number of collectives, so this module places the steps at which workers communicate at equal distances. The
+mean time of a segment between two of them is that of its slowest worker, over as many drawn segments as fit into a
+fixed amount of work. A collective with slack counts as a barrier, so the time of FDA with `lag` is an upper bound.
+"""
+
+import math
+
+import numpy as np
+
+from fdabench.accounting.fleets import Fleet, segment_times
+from fdabench.accounting.network_time import sequential_messages
+from fdabench.planning.forecast import Forecast
+
+_DRAWS = 1 << 21
+"""Step times that are drawn for an estimate."""
+MOST_DRAWS = 1 << 25
+"""A segment with more step times than this is not estimated: it would take more than a few seconds to draw."""
+_SEED = 0
+
+
+def seconds_on_fleet(found: Forecast, syncs: int, fleet: Fleet, step_s: float) -> float | None:
+    """Return the seconds of a run with barriers, or None if a segment has more than `MOST_DRAWS` step times.
+
+    Args:
+        found: the forecast of the run.
+        syncs: the number of syncs.
+        fleet: the machines and the links between them.
+        step_s: the mean seconds of a local step at speed 1.
+    """
+    steps = found.size.steps
+    barriers = min(max(found.traffic.num_states, syncs, 1), steps)
+    slowest = _slowest_segment(fleet, found.size.workers, steps / barriers, step_s)
+    return None if slowest is None else barriers * slowest + _communication(found, syncs, fleet)
+
+
+def _slowest_segment(fleet: Fleet, workers: int, length: float, step_s: float) -> float | None:
+    """The mean seconds of the slowest worker between two barriers that are `length` local steps apart."""
+    longest = math.ceil(length)
+    if longest * workers > MOST_DRAWS:
+        return None
+    segments = max(int(_DRAWS / (longest * workers)), 1)
+    # lengths differ by at most one step, and their mean is `length` where enough segments are drawn
+    ends = np.maximum(np.round(length * np.arange(1, segments + 1)), np.arange(1, segments + 1)).astype(int)
+    total = sum(float(part.max(axis=1).sum()) for part in segment_times(fleet, workers, ends.tolist(), step_s, _SEED))
+    return total * length / float(ends[-1])
+
+
+def _communication(found: Forecast, syncs: int, fleet: Fleet) -> float:
+    """The seconds of all collectives: within sites first, then between them."""
+    workers = found.size.workers
+    tiers = [(fleet.links, math.ceil(workers / fleet.sites))]
+    if fleet.between is not None:
+        tiers.append((fleet.between, min(fleet.sites, workers)))
+    seconds = 0.0
+    for links, joined in tiers:
+        if joined > 1 or len(tiers) == 1:
+            demand = found._replace(size=found.size._replace(workers=joined)).demand(syncs)
+            collectives = demand.sequential_messages // max(sequential_messages(found.convention, joined), 1)
+            seconds += links.seconds(demand.wire_bytes, 0, joined)
+            seconds += collectives * links.seconds(0, sequential_messages(found.convention, joined), joined)
+    return seconds
