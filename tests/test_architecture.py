@@ -111,7 +111,7 @@ LARGER_TESTS = {
     "cli/test_run.py": 403,
     "distributed/test_program.py": 437,
     "report": 24,
-    "support": 16,
+    "support": 17,
     "experiment/test_checkpoint_mutations.py": 414,
     "experiment/test_checkpoints.py": 526,
     "suite/test_errors.py": 638,

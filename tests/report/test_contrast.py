@@ -28,6 +28,7 @@ from fdabench.style.contrast import contrast, readable_color, text_color_on
 from fdabench.style.looks import assign_styles
 from support.components import PAINTS
 from support.lenet5_results import LINEAR, SyntheticCell, write_lenet5_results
+from support.recorded_syncs import with_recorded_syncs
 
 GRAPHICS, TEXT = 3.0, 4.5
 KNOWN = ("Synchronous", "LinearFDA", "SketchFDA", "FedAdam", "NaiveFDA", "ExactFDA", "FedAvg", "FedAvgM")
@@ -114,7 +115,8 @@ def test_numbers_on_a_heat_map_can_be_read(full: Results, tmp_path: Path) -> Non
 def drawn(plot: FigureSpec, full: Results, folder: Path) -> Figure:
     """The figure of pretended results that have what it shows."""
     with house_style():
-        found = [plot.draw(data) for data in (combine_results([full], {"devices": FLEETS["devices"]}), special(folder))]
+        data = combine_results([full], {"devices": FLEETS["devices"]})
+        found = [plot.draw(each) for each in (data, special(folder), *with_recorded_syncs(data).values())]
     figures = [figure for figure in found if figure is not None]
     assert figures, plot.name
     return figures[0]

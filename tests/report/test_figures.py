@@ -24,6 +24,7 @@ from fdabench.results.load import Results
 from fdabench.results.names import strategy_family
 from fdabench.style.looks import assign_styles
 from support.components import PAINTS
+from support.recorded_syncs import with_recorded_syncs
 
 MACHINES = {"devices": FLEETS["devices"]}
 BY_NAME = {plot.name: plot for plot in PLOTS}
@@ -40,27 +41,12 @@ def test_full_set_draws_and_empty_set_does_not(plot: FigureSpec, full: Results, 
     assert len(plot.caption(combine_results([full], MACHINES))) > 60
 
 
-def rounds_with(data: ReportData, **columns: object) -> ReportData:
-    """The results as if their syncs had recorded these columns."""
-    return replace(data, rounds=data.rounds.assign(**columns))
-
-
-def recorded(data: ReportData) -> dict[str, ReportData]:
-    """Results that the figures of syncs can show: lr falls, theta grows, and half of each message is left out."""
-    steps = data.rounds["step"]
-    return {
-        "round-length": rounds_with(data, lr=0.1 / steps),
-        "theta": rounds_with(data, theta=data.rounds["theta"] * steps),
-        "residuals": rounds_with(data, residual=0.5),
-    }
-
-
 @pytest.mark.parametrize("name", ["round-length", "theta", "residuals"])
-def test_figures_of_syncs_draw_what_syncs_recorded(name: str, full: Results) -> None:
+def test_figures_of_syncs_draw_what_syncs_with_recorded_syncs(name: str, full: Results) -> None:
     data = combine_results([full])
     assert BY_NAME[name].draw(data) is None
-    figure = laid_out(BY_NAME[name], recorded(data)[name])
-    assert len(BY_NAME[name].caption(recorded(data)[name])) > 60
+    figure = laid_out(BY_NAME[name], with_recorded_syncs(data)[name])
+    assert len(BY_NAME[name].caption(with_recorded_syncs(data)[name])) > 60
     texts = [text for key in figure.legends for text in key.get_texts()]
     shown = {text.get_text() for text in texts}
     # only FDA has a theta, and only FDA's rounds differ in length
@@ -70,7 +56,7 @@ def test_figures_of_syncs_draw_what_syncs_recorded(name: str, full: Results) -> 
 
 
 def test_lines_of_predicted_slopes_have_these_slopes(full: Results) -> None:
-    figure = laid_out(BY_NAME["round-length"], recorded(combine_results([full]))["round-length"])
+    figure = laid_out(BY_NAME["round-length"], with_recorded_syncs(combine_results([full]))["round-length"])
     for axes in figure.axes:
         found = [line.get_xydata() for line in axes.lines if line.get_color() == GREY]
         slopes = [math.log(b[1] / a[1]) / math.log(b[0] / a[0]) for a, b in found]

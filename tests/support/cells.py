@@ -143,6 +143,7 @@ STATEFUL: dict[str, dict[str, Any]] = {
         "merge": 0.5,
         "server": {"kind": "nesterov", "lr": 0.7, "momentum": 0.9},
     },
+    "LayerwiseFDA": {"kind": "layerwise-fda", "theta": 0.01, "every": 1, "layers": "tensors"},
     "Lagged": {"kind": "fda", "theta": 0.01, "monitor": {"kind": "naive"}, "every": 1, "server": AVERAGE, "lag": 2},
 }
 """What keeps rows of each worker, or a state of what decides when to synchronize."""
