@@ -145,7 +145,8 @@ def test_list_says_what_the_kinds_of_own_data_and_models_need(here: InProcess) -
         assert "path" in formats[kind]["keys"], kind
     assert "owner (optional)" in formats["table"]["keys"]
     assert "context = 64" in formats["text"]["keys"]
-    assert {kind: row["install"] for kind, row in sources.items()} == {"torchvision": None, "timm": "fdabench[timm]"}
+    installs = {"torchvision": None, "timm": "fdabench[timm]", "hf": "fdabench[hf]"}
+    assert {kind: row["install"] for kind, row in sources.items()} == installs
     assert sources["timm"]["keys"] == ["name", "weights (optional)"]
 
 

@@ -41,7 +41,7 @@ REFUSED = {
     ),
     "theta beside the trigger": (
         'kind = "gm"\ntheta = 1.0',
-        "strategy.0.theta: unknown key: gm takes no theta (fda does)",
+        "strategy.0.theta: unknown key: gm takes no theta (fda, layerwise-fda do)",
     ),
     "adacomm with a first round of 0": (
         'kind = "adacomm"\nwhen = { first = 0 }',

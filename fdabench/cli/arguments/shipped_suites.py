@@ -32,7 +32,10 @@ def parse_suite(text: str) -> Path:
         typer.BadParameter: no file has this path, no shipped suite has this name, and it does not end in `.toml`.
     """
     path = Path(text)
-    if path.exists() and not path.is_dir():
+    try:
+        if path.exists() and not path.is_dir():
+            return path
+    except OSError:  # such as a name that is too long; the reader of the suite reports it
         return path
     shipped = shipped_suites()
     if text in shipped:
