@@ -35,7 +35,8 @@ from fdabench.suite.reader import read_suite
 resolved = ResolvedCell(cell.config)
 (result,) = train_cells([CellJob("0" * 12, resolved)], DATASETS["shakespeare"].load(Path()))
 # not ru_maxrss, which a process takes over from the one that started it
-(peak,) = (1024 * int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+lines = Path("/proc/self/status").read_text().splitlines()
+(peak,) = (1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 print(json.dumps([result.state, peak, simulation_bytes(resolved)]))
 """
 
