@@ -82,6 +82,19 @@ class Fleet:
     between: Links | None = None
     about: str = ""
 
+    def tiers(self, workers: int) -> list[tuple[Links, int]]:
+        """Return the links that a collective passes one after the other, and how many members each joins.
+
+        With links between sites, those that join one member are left out. Without them there is always one tier.
+
+        Args:
+            workers: K.
+        """
+        within = (self.links, math.ceil(workers / self.sites))
+        if self.between is None:
+            return [within]
+        return [tier for tier in (within, (self.between, min(self.sites, workers))) if tier[1] > 1]
+
 
 class FleetTime(NamedTuple):
     """The time of a run on a fleet, in seconds."""
@@ -160,17 +173,11 @@ def _schedule(ledger: pd.DataFrame, instant: EvalPoint, workers: int, convention
 
 def _collective_seconds(ledger: pd.DataFrame, workers: int, convention: str, fleet: Fleet) -> list[float]:
     """The seconds of one collective of each row of the ledger."""
-    tiers = [(fleet.links, math.ceil(workers / fleet.sites))]
-    if fleet.between is not None:
-        tiers.append((fleet.between, min(fleet.sites, workers)))
     seconds = [0.0] * len(ledger)
-    for links, joined in tiers:
-        if joined > 1 or len(tiers) == 1:
-            messages = sequential_messages(convention, joined)
-            costs = collective_costs(ledger, joined, convention)
-            seconds = [
-                before + links.seconds(cost, messages, joined) for before, cost in zip(seconds, costs, strict=True)
-            ]
+    for links, joined in fleet.tiers(workers):
+        messages = sequential_messages(convention, joined)
+        costs = collective_costs(ledger, joined, convention)
+        seconds = [before + links.seconds(cost, messages, joined) for before, cost in zip(seconds, costs, strict=True)]
     return seconds
 
 

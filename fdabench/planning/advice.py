@@ -21,10 +21,10 @@ from fdabench.analysis.data import ReportData
 from fdabench.analysis.order import order_strategies
 from fdabench.analysis.stats import Ratio, geometric_mean, paired_ratio
 from fdabench.errors import ResultError
+from fdabench.planning.memory import BYTES_PER_NUMBER
 
 FEW_SEEDS = 3
 """With fewer seeds, intervals are wide or missing, and the advice says so."""
-_BYTES_OF_A_NUMBER = 4
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,7 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
     estimates = tuple(sorted(found, key=lambda each: (not each.leading, not each.reached, each.time.mean)))
     best = priced[priced["label"] == estimates[0].label]
     mine = data.runs[data.runs["cell_id"].isin(outcomes["cell_id"])]
+    measured = set(zip(mine["suite"], mine["workload"], strict=True))
     return Advice(
         reference=reference,
         estimates=estimates,
@@ -135,15 +136,11 @@ def advise(data: ReportData, deployment: Deployment, cells: Collection[str] | No
             if each.leading and not _clearly_more(priced[priced["label"] == each.label], best)
         ),
         target=", ".join(dict.fromkeys(outcomes["target_name"])),
-        workloads=tuple(data.workload_title(suite, title) for suite, title in _pairs(mine)),
+        workloads=tuple(data.workload_title(*pair) for pair in data.workloads if pair in measured),
         seeds=int(mine["seed"].nunique()),
         parameters=tuple(sorted(map(int, mine["num_parameters"].unique()))),
         workers=tuple(sorted(map(int, mine["workers"].unique()))),
     )
-
-
-def _pairs(runs: pd.DataFrame) -> list[tuple[str, str]]:
-    return list(dict.fromkeys(zip(runs["suite"], runs["workload"], strict=True)))
 
 
 def _reference_of(outcomes: pd.DataFrame) -> str:
@@ -186,7 +183,7 @@ def scale_ledger(ledger: pd.DataFrame, measured: int, planned: int) -> pd.DataFr
     >>> scale_ledger(rows, 10, 1000)["payload_bytes"].tolist()
     [4000, 8]
     """
-    fixed = (ledger["kind"] == "state") & (ledger["payload_bytes"] < _BYTES_OF_A_NUMBER * measured)
+    fixed = (ledger["kind"] == "state") & (ledger["payload_bytes"] < BYTES_PER_NUMBER * measured)
     grown = {
         name: ledger[name].where(fixed, (ledger[name] * (planned / measured)).round()).astype("int64")
         for name in ("payload_bytes", "down_bytes")

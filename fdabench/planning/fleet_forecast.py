@@ -50,15 +50,11 @@ def _slowest_segment(fleet: Fleet, workers: int, length: float, step_s: float) -
 
 def _communication(found: Forecast, syncs: int, fleet: Fleet) -> float:
     """The seconds of all collectives: within sites first, then between them."""
-    workers = found.size.workers
-    tiers = [(fleet.links, math.ceil(workers / fleet.sites))]
-    if fleet.between is not None:
-        tiers.append((fleet.between, min(fleet.sites, workers)))
     seconds = 0.0
-    for links, joined in tiers:
-        if joined > 1 or len(tiers) == 1:
-            demand = found._replace(size=found.size._replace(workers=joined)).demand(syncs)
-            collectives = demand.sequential_messages // max(sequential_messages(found.convention, joined), 1)
-            seconds += links.seconds(demand.wire_bytes, 0, joined)
-            seconds += collectives * links.seconds(0, sequential_messages(found.convention, joined), joined)
+    for links, joined in fleet.tiers(found.size.workers):
+        demand = found._replace(size=found.size._replace(workers=joined)).demand(syncs)
+        messages = sequential_messages(found.convention, joined)
+        collectives = demand.sequential_messages // max(messages, 1)
+        seconds += links.seconds(demand.wire_bytes, 0, joined)
+        seconds += collectives * links.seconds(0, messages, joined)
     return seconds
