@@ -1,7 +1,8 @@
-"""Parses option values that have a format of their own: durations and shares of the cells."""
+"""Parses option values that have a format of their own: durations, shares of the cells and large whole numbers."""
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 
 from fdabench.errors import UsageError
 from fdabench.suite.cell import Cell
@@ -48,3 +49,28 @@ def parse_shard(cells: Sequence[Cell], text: str) -> list[Cell]:
     if not 1 <= index <= count:
         raise UsageError(f"--shard {text}: expected I/N with I from 1 to N, such as 1/4")
     return list(cells[index - 1 :: count])
+
+
+def parse_whole_number(text: str, most: int, power: int = 0) -> int | None:
+    """Parse a whole number such as `4096`, `60_000` or `1e6`.
+
+    Args:
+        text: the number, without its unit.
+        most: the largest number that is allowed; the smallest is 1.
+        power: of ten that the unit stands for, such as 6 for M.
+
+    Returns:
+        None if the text is no number, or the number is not whole or out of range.
+
+    >>> parse_whole_number("1e6", 10**9), parse_whole_number("1.5", 10**9, power=3), parse_whole_number("0.5", 10**9)
+    (1000000, 1500, None)
+    """
+    try:
+        number = Decimal(text.replace("_", ""))
+        scaled = number.scaleb(power) if power else number
+    except InvalidOperation:
+        return None
+    # compare before converting to int: 1e999999999 has a billion digits
+    if not scaled.is_finite() or not 1 <= scaled <= most or scaled != scaled.to_integral_value():
+        return None
+    return int(scaled)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from fdabench.accounting.step_time import Constant
 from fdabench.analysis.data import combine_results
 from fdabench.analysis.stats import Ratio
 from fdabench.cli.console import AS_TABLE, print_note, print_result, print_table
+from fdabench.cli.option_values import parse_whole_number
 from fdabench.errors import UsageError, did_you_mean
 from fdabench.formatting import (
     DASH,
@@ -89,13 +89,7 @@ def parse_parameters(text: str) -> int | None:
     (125000000, 7000000000, None)
     """
     unit = text[-1:].upper() if text[-1:].upper() in _UNITS else ""
-    try:
-        value = Decimal((text[:-1] if unit else text).replace("_", "")).scaleb(_UNITS[unit])
-    except InvalidOperation:
-        return None
-    if not value.is_finite() or not 1 <= value <= MOST_PARAMETERS or value != value.to_integral_value():
-        return None
-    return int(value)
+    return parse_whole_number(text[:-1] if unit else text, MOST_PARAMETERS, _UNITS[unit])
 
 
 def _deployment(request: AdviseRequest) -> tuple[Deployment, str]:

@@ -1,11 +1,11 @@
 """`fdabench plan --extrapolate`: the cost of the strategies of a suite with more workers and larger models."""
 
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from fdabench.accounting.network_time import NETWORKS, CommunicationDemand, Network
 from fdabench.cli.console import print_note, print_result, print_table
+from fdabench.cli.option_values import parse_whole_number
 from fdabench.errors import ResultError, UsageError, did_you_mean
 from fdabench.formatting import DASH, format_bytes, format_count, format_duration, format_significant
 from fdabench.planning.extrapolate import CostEstimate, TargetScale, estimate_costs
@@ -42,7 +42,7 @@ def parse_target_scale(text: str) -> TargetScale:
             )
         elif name in values:
             faults.append(f"{name} is given twice")
-        elif (number := _parse_whole_number(value, MOST[name])) is None:
+        elif (number := parse_whole_number(value, MOST[name])) is None:
             faults.append(
                 f"{name}={value:.40}: expected a whole number from 1 to {format_count(MOST[name])}, such as 4096 or 1e6"
             )
@@ -51,17 +51,6 @@ def parse_target_scale(text: str) -> TargetScale:
     if faults:
         raise UsageError("\n".join(f"--extrapolate {fault}" for fault in faults))
     return TargetScale(**values)
-
-
-def _parse_whole_number(text: str, most: int) -> int | None:
-    try:
-        number = Decimal(text.replace("_", ""))
-    except InvalidOperation:
-        return None
-    # compare before converting to int: 1e999999999 has a billion digits
-    if not number.is_finite() or not 1 <= number <= most or number != number.to_integral_value():
-        return None
-    return int(number)
 
 
 def print_extrapolation(
