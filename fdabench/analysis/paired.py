@@ -20,7 +20,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
-"""The confidence level of every interval, in reports and in the gate."""
+"""The confidence level of the intervals, in reports and in the gate."""
 _POINTS, _ROUNDS = 33, 3
 _MOST_BENDS = 64
 
@@ -70,6 +70,7 @@ class Design:
         workload_nW, seed_nS: 1 if the pair belongs to the workload or seed, else 0.
         within: degrees of freedom within workloads, n - W.
         between: degrees of freedom between seeds, S - 1.
+        confidence: the level of the intervals, such as 0.95.
     """
 
     weight_n: Floats
@@ -77,6 +78,7 @@ class Design:
     seed_nS: Floats
     within: int
     between: int
+    confidence: float = CONFIDENCE
 
     @property
     def has_chance(self) -> bool:
@@ -84,12 +86,15 @@ class Design:
         return min(self.within, self.between) > 0
 
 
-def design_of(workloads_n: npt.NDArray[np.integer], seeds_n: npt.NDArray[np.integer]) -> Design:
+def design_of(
+    workloads_n: npt.NDArray[np.integer], seeds_n: npt.NDArray[np.integer], confidence: float = CONFIDENCE
+) -> Design:
     """Return the design in which workloads have equal weights, and so have the pairs of a workload.
 
     Args:
         workloads_n: the number of each pair's workload.
         seeds_n: the seed of each pair.
+        confidence: the level of the intervals.
     """
     workload_nW, seed_nS = (
         (values_n[:, None] == np.unique(values_n)).astype(float) for values_n in (workloads_n, seeds_n)
@@ -101,6 +106,7 @@ def design_of(workloads_n: npt.NDArray[np.integer], seeds_n: npt.NDArray[np.inte
         seed_nS=seed_nS,
         within=pairs - workloads,
         between=seed_nS.shape[1] - 1,
+        confidence=confidence,
     )
 
 
@@ -170,7 +176,7 @@ class PairedEstimate:
 
     Args:
         mean: the estimate. NaN if, because of misses, the mean of D(d) is 0 for no d.
-        low, high: the 95 % confidence interval of the mean; NaN if there is only one seed.
+        low, high: the confidence interval of the mean, at the level of the design; NaN if there is only one seed.
         grid_low, grid_high: the range that the evaluations and the misses leave open for the mean of these runs.
     """
 
@@ -227,7 +233,8 @@ def half_widths(values_gn: Floats, design: Design) -> Floats:
     of_pairs = (rest_gn**2).sum(axis=1) / design.within * (design.weight_n**2).sum()
     of_seeds = (((rest_gn * design.weight_n) @ design.seed_nS) ** 2).sum(axis=1) * (1 + 1 / design.between)
     by_pairs, by_seeds = (
-        float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) for freedom in (design.within, min(design.between, design.within))
+        float(stdtrit(freedom, (1 + design.confidence) / 2))
+        for freedom in (design.within, min(design.between, design.within))
     )
     halves: Floats = np.where(of_seeds > of_pairs, by_seeds * np.sqrt(of_seeds), by_pairs * np.sqrt(of_pairs))
     return halves

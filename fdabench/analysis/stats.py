@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fdabench.analysis.paired import LogCosts, PairedEstimate, design_of, estimate
+from fdabench.analysis.paired import CONFIDENCE, LogCosts, PairedEstimate, design_of, estimate
 
 PAIR = ["suite", "workload", "seed"]
 
@@ -76,7 +76,7 @@ def columns_of(cost: str) -> list[str]:
     return ["reached", cost, f"{cost}_before", f"{cost}_limit"]
 
 
-def paired_ratio(top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> Ratio:
+def paired_ratio(top: pd.DataFrame, bottom: pd.DataFrame, cost: str, confidence: float = CONFIDENCE) -> Ratio:
     """Return the geometric mean of top / bottom over the cells that have workload and seed in common.
 
     A pair in which both sides missed the target, or in which one cost 0, is not informative.
@@ -87,17 +87,19 @@ def paired_ratio(top: pd.DataFrame, bottom: pd.DataFrame, cost: str) -> Ratio:
             divergence; `..._before`, the cost at the evaluation before the hit; and `..._limit`, at the end of the
             budget.
         cost: the name of the column with the cost.
+        confidence: the level of the interval; the reports use 95 %.
     """
     wanted = [*PAIR, *columns_of(cost)]
-    return ratio_of(top[wanted].merge(bottom[wanted], on=PAIR, suffixes=("_t", "_b")), cost)
+    return ratio_of(top[wanted].merge(bottom[wanted], on=PAIR, suffixes=("_t", "_b")), cost, confidence)
 
 
-def ratio_of(pairs: pd.DataFrame, cost: str) -> Ratio:
+def ratio_of(pairs: pd.DataFrame, cost: str, confidence: float = CONFIDENCE) -> Ratio:
     """Return the same as `paired_ratio` for rows that are joined.
 
     Args:
         pairs: a row for each pair; columns of the top end in `_t`, those of the bottom in `_b`.
         cost: the name of the column with the cost, without the ending.
+        confidence: the level of the interval.
     """
     reached = pairs["reached_t"].to_numpy(bool) | pairs["reached_b"].to_numpy(bool)
     # There is no ratio to a cost of 0, as of one worker in a ring. NaN means that a run never reaches the target.
@@ -111,7 +113,7 @@ def ratio_of(pairs: pd.DataFrame, cost: str) -> Ratio:
     if not informative:
         return NO_RATIO
     usable = pairs if kept.all() else pairs[kept]
-    design = design_of(places[kept], usable["seed"].to_numpy())
+    design = design_of(places[kept], usable["seed"].to_numpy(), confidence)
     top, bottom = (_log_costs(usable, cost, side) for side in "tb")
     found = estimate(top, bottom, design)
     blank = Ratio(math.nan, math.nan, math.nan, informative, "", len(pairs) - informative, neither, design.between + 1)

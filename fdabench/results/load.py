@@ -1,6 +1,6 @@
 """Loads a results folder, finished or not, as data frames. The summary, the report and the gate call it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +11,7 @@ from fdabench.results.derive import derive_hits, derive_runs
 from fdabench.results.files import write_table
 from fdabench.results.folder import TABLES, ResultsFolder, corruption_as_result_error
 from fdabench.results.schema import HITS, RUNS, WIRE, extend_schema
-from fdabench.results.suite_lock import SuiteLock
+from fdabench.results.suite_lock import ConventionName, SuiteLock
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,20 @@ def _load(root: Path) -> Results:
     runs = derive_runs(lock, records, frames["evals"], frames["ledger"])
     hits = derive_hits(lock, records, frames["evals"], frames["ledger"])
     return Results(root, lock, records, runs, hits, **frames, wire=_stack(wired, WIRE))
+
+
+def in_convention(results: Results, convention: ConventionName) -> Results:
+    """Return the results with the bytes of `runs` and `hits` counted by another accounting convention.
+
+    Args:
+        results: the results.
+        convention: a key of `accounting.costs.CONVENTIONS`. The suite's own gives equal results.
+    """
+    lock = results.lock.model_copy(update={"convention": convention})
+    runs = derive_runs(lock, results.records, results.evals, results.ledger)
+    return replace(
+        results, lock=lock, runs=runs, hits=derive_hits(lock, results.records, results.evals, results.ledger)
+    )
 
 
 def write_derived(results: Results) -> None:

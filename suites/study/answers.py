@@ -1,0 +1,393 @@
+"""Answers the questions of the study's plan from its results, and writes them as tables.
+
+    python suites/study/answers.py results/study-cifar10 results/study-shakespeare -o reports/study/answers
+
+Writes `answers.csv` (every number with both intervals), `answers.md` (the table for readers), and `sensitivity.csv`:
+the ratios of bytes at each target and in each accounting convention. README.md of this folder has the questions, and
+`docs/results.md` the statistics. A method that the results do not have is left out of the tables, with a note.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import typer
+from candidates import METHODS, method_of
+from scipy.stats import kendalltau
+
+from fdabench.accounting.costs import EvalPoint
+from fdabench.accounting.fleets import FLEETS, Fleet, fleet_time
+from fdabench.analysis.data import WORKLOAD, ReportData, combine_results
+from fdabench.analysis.paired import design_of, half_widths
+from fdabench.analysis.stats import PAIR, paired_ratio
+from fdabench.results.load import Results, in_convention, load
+from fdabench.results.suite_lock import ConventionName
+
+QUESTIONS = 8
+LIKELY, CLEAR = 0.95, 1 - 0.05 / QUESTIONS
+"""The levels of the two intervals; the second is Bonferroni's for eight questions."""
+PAIRS = {
+    1: [("LinearFDA", "FedAvg")],
+    2: [("LinearFDA", "QSR")],
+    3: [("LinearFDA Nesterov", "DiLoCo")],
+    5: [(f"{method} {codec}", method) for codec in ("top-k", "int8") for method in ("FedAvg", "LinearFDA")],
+    7: [("NaiveFDA", "LinearFDA"), ("SketchFDA", "LinearFDA")],
+}
+"""The methods whose bytes to the target each question compares."""
+FLEET_NAMES = ("cluster", "mixed", "devices")
+CONVENTIONS: Sequence[ConventionName] = ("paper", "star", "ring", "upload")
+RESAMPLES = 1000
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with the two intervals of the study; an end is NaN if the data leave it open.
+
+    Args:
+        mean: the estimate or, with a bound, the bound.
+        low, high: ends of the 95 % interval.
+        clear_low, clear_high: ends of the Bonferroni interval.
+        bound: "≥" or "≤" if misses leave the other end open, else "".
+        pairs: how many pairs of the same workload and seed.
+    """
+
+    mean: float
+    low: float
+    high: float
+    clear_low: float
+    clear_high: float
+    bound: str
+    pairs: int
+
+    def verdict(self, none: float) -> str:
+        """Return "clear" or "likely" if an interval excludes the value of no difference, else "open"."""
+        if _excludes(self.clear_low, self.clear_high, none, self.bound):
+            return "clear"
+        return "likely" if _excludes(self.low, self.high, none, self.bound) else "open"
+
+
+def _excludes(low: float, high: float, value: float, bound: str) -> bool:
+    if bound:
+        return low > value if bound == "≥" else high < value
+    return low > value or high < value
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One number of the study.
+
+    Args:
+        question: 1 to 8, as in README.md.
+        number: what was measured, such as "bytes to 0.55, LinearFDA / FedAvg".
+        where: the workloads, "all" for the mean over all of them.
+        unit: "ratio", or the unit of a difference or a share.
+        value: the estimate with its intervals.
+    """
+
+    question: int
+    number: str
+    where: str
+    unit: str
+    value: Interval
+
+    @property
+    def verdict(self) -> str:
+        """Whether the number differs from "no difference"; "" for a share, which answers no such question."""
+        if self.unit == "share":
+            return ""
+        return self.value.verdict(1.0 if self.unit == "ratio" else 0.0)
+
+
+@dataclass(frozen=True)
+class Study:
+    """The results of the study in one accounting convention: one `ReportData` for each suite, as metrics differ."""
+
+    suites: Sequence[ReportData]
+
+    @cached_property
+    def outcomes(self) -> pd.DataFrame:
+        """The outcomes of all suites, with the columns `method` and `place`: of the target, 0 for the easiest."""
+        frames = []
+        for data in self.suites:
+            targets = data.metric.easiest_first(set(data.outcomes["target"]))
+            frames.append(data.outcomes.assign(place=data.outcomes["target"].map(targets.index)))
+        return self.with_methods(pd.concat(frames, ignore_index=True))
+
+    @cached_property
+    def headline(self) -> pd.DataFrame:
+        """The outcomes at the headline target of each suite."""
+        return self.outcomes[self.outcomes["headline"]]
+
+    @property
+    def workloads(self) -> list[tuple[str, str]]:
+        return list(dict.fromkeys(self.headline[WORKLOAD].itertuples(index=False, name=None)))
+
+    def with_methods(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the frame with the method of each row's cell as the column `method`."""
+        configs = {key: config for data in self.suites for key, config in data.configs.items()}
+        return frame.assign(method=[method_of(configs[cell].strategy.to_table()) for cell in frame["cell_id"]])
+
+
+def study_of(results: Sequence[Results], convention: ConventionName = "paper") -> Study:
+    return Study([combine_results([in_convention(each, convention)]) for each in results])
+
+
+# Estimates
+
+
+def ratio(frame: pd.DataFrame, top: str, bottom: str, cost: str) -> Interval | None:
+    """Return the ratio of two methods' costs; None if a method is missing or no pair is informative."""
+    sides = [frame[frame["method"] == method] for method in (top, bottom)]
+    if any(side.empty for side in sides):
+        return None
+    likely, clear = (paired_ratio(sides[0], sides[1], cost, confidence) for confidence in (LIKELY, CLEAR))
+    if math.isnan(likely.mean):
+        return None
+    return Interval(likely.mean, likely.low, likely.high, clear.low, clear.high, likely.bound, likely.pairs)
+
+
+def difference(frame: pd.DataFrame, top: str, bottom: str, column: str) -> Interval | None:
+    """Return the mean over workloads of top - bottom, paired by workload and seed; None if there are no pairs."""
+    sides = [frame.loc[frame["method"] == method, [*PAIR, column]] for method in (top, bottom)]
+    pairs = sides[0].merge(sides[1], on=PAIR, suffixes=("_t", "_b")).dropna()
+    if pairs.empty:
+        return None
+    values = (pairs[f"{column}_t"] - pairs[f"{column}_b"]).to_numpy(float)
+    places, seeds = pairs.groupby(WORKLOAD).ngroup().to_numpy(), pairs["seed"].to_numpy()
+    designs = [design_of(places, seeds, confidence) for confidence in (LIKELY, CLEAR)]
+    mean = float(values @ designs[0].weight_n)
+    likely, clear = (float(half_widths(values[None], each)[0]) if each.has_chance else math.nan for each in designs)
+    return Interval(mean, mean - likely, mean + likely, mean - clear, mean + clear, "", len(pairs))
+
+
+def rank_correlation(outcomes: pd.DataFrame, first: str, second: str) -> Interval:
+    """Return Kendall's tau of the methods' orders on two workloads, with percentile intervals over seeds.
+
+    Methods are ranked by bytes for each seed, misses last and tied, and ordered by their mean rank over the seeds that
+    they have a result for.
+    """
+    costs = outcomes["cost_bytes"].where(outcomes["reached"], math.inf)
+    ranks = costs.groupby([outcomes["workload"], outcomes["seed"]]).rank()
+    tables = [
+        outcomes.assign(rank=ranks)[outcomes["workload"] == workload].pivot_table("rank", "method", "seed")
+        for workload in (first, second)
+    ]
+    methods, seeds = (tables[0].index.intersection(tables[1].index), tables[0].columns.intersection(tables[1].columns))
+    values = [table.loc[methods, seeds] for table in tables]
+    random = np.random.default_rng(0)
+
+    def tau(draw: npt.NDArray[np.integer]) -> float:
+        return float(kendalltau(*(value.iloc[:, draw].mean(axis=1) for value in values), nan_policy="omit").statistic)
+
+    plain = tau(np.arange(len(seeds)))
+    if len(seeds) < 2:
+        return Interval(plain, math.nan, math.nan, math.nan, math.nan, "", len(seeds))
+    drawn = np.array([tau(random.integers(len(seeds), size=len(seeds))) for _ in range(RESAMPLES)])
+    ends = np.nanquantile(drawn, [(1 - LIKELY) / 2, (1 + LIKELY) / 2, (1 - CLEAR) / 2, (1 + CLEAR) / 2])
+    return Interval(plain, *map(float, ends), "", len(seeds))
+
+
+# Answers
+
+
+def ratios(
+    frame: pd.DataFrame, question: int, what: str, pairs: Iterable[tuple[str, str]], cost: str
+) -> Iterator[Answer]:
+    """Yield the ratio of each pair of methods over all workloads, then of each workload."""
+    for top, bottom in pairs:
+        for where, rows in (("all", frame), *((f"{suite}: {name}", mine) for (suite, name), mine in _groups(frame))):
+            value = ratio(rows, top, bottom, cost)
+            if value is not None:
+                yield Answer(question, f"{what}, {top} / {bottom}", where, "ratio", value)
+
+
+def _groups(frame: pd.DataFrame) -> Iterator[tuple[Any, pd.DataFrame]]:
+    return iter(frame.groupby(WORKLOAD, sort=False))
+
+
+def costs(study: Study, question: int) -> Iterator[Answer]:
+    """Questions 1, 2, 3, 5 and 7: bytes to the headline target."""
+    return ratios(study.headline, question, "bytes to the target", PAIRS[question], "cost_bytes")
+
+
+def metrics(study: Study, question: int) -> Iterator[Answer]:
+    """Questions 1 to 3: the difference of the metric at equal steps and at equal bytes."""
+    ((top, bottom),) = PAIRS[question]
+    for data in study.suites:
+        runs = study.with_methods(data.finished)
+        metric, suite = data.metric.name, next(iter(data.locks))
+        frames = {
+            "at equal steps": runs.assign(value=runs["final_value"]),
+            "at equal bytes": at_equal_bytes(data, runs[runs["method"].isin([top, bottom])]),
+        }
+        for name, frame in frames.items():
+            value = difference(frame, top, bottom, "value")
+            if value is not None:
+                yield Answer(question, f"{metric} {name}, {top} - {bottom}", suite, metric, value)
+
+
+def at_equal_bytes(data: ReportData, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with `value`: the metric at the last evaluation before the fewest bytes of workload and seed."""
+    limits = runs.assign(limit=runs.groupby(PAIR)["bytes_total"].transform("min"))[["cell_id", "limit"]]
+    evals = data.evals.merge(limits, on="cell_id")
+    last = evals[evals["bytes_total"] <= evals["limit"]].groupby("cell_id").tail(1)
+    values = pd.Series(data.metric.of(last, "test").to_numpy(float), index=last["cell_id"])
+    return runs.assign(value=runs["cell_id"].map(values))
+
+
+def barrier(study: Study) -> Iterator[Answer]:
+    """Question 4: the modeled time to the target on three fleets."""
+    pairs = [(top, "DDP") for top in ("LinearFDA", "LinearFDA lag 5", "FedAvg")]
+    pairs += [("LinearFDA", "FedAvg"), ("LinearFDA lag 5", "LinearFDA")]
+    for name in FLEET_NAMES:
+        frame = study.with_methods(pd.concat([with_times(data, FLEETS[name]) for data in study.suites]))
+        yield from ratios(frame, 4, f"time to the target on {name}", pairs, "cost_seconds")
+
+
+def with_times(data: ReportData, fleet: Fleet) -> pd.DataFrame:
+    """Return the outcomes at the headline target with `cost_seconds`, and with what a ratio needs besides.
+
+    The seconds of a local step are the median over the workload's cells of what the simulation took, as in the report.
+    """
+    rates = data.finished.groupby(WORKLOAD)["worker_steps_per_s"].median()
+    ledgers = {str(cell): rows for cell, rows in data.ledger.groupby("cell_id")}
+    rows = []
+    for row in data.at_suite_target.to_dict("records"):
+        steps = [row["cost_steps_before"], row["cost_steps"], row["cost_steps_limit"]]
+        before, spent, limit = (
+            math.nan
+            if math.isnan(step)
+            else fleet_time(
+                ledgers[row["cell_id"]],
+                EvalPoint(int(step)),
+                int(row["workers"]),
+                data.locks[row["suite"]].convention,
+                fleet,
+                1 / rates[row["suite"], row["workload"]],
+                int(row["seed"]),
+            ).total
+            for step in steps
+        )
+        rows.append({**row, "cost_seconds_before": before, "cost_seconds": spent, "cost_seconds_limit": limit})
+    return pd.DataFrame(rows)
+
+
+def heterogeneity(study: Study) -> Iterator[Answer]:
+    """Question 6: Kendall's tau of the order by bytes between partitions of a workload."""
+    for suite, rows in study.headline.groupby("suite", sort=False):
+        for first, second in combinations(dict.fromkeys(rows["workload"]), 2):
+            value = rank_correlation(rows, first, second)
+            yield Answer(6, f"Kendall's tau, {first} and {second}", str(suite), "tau", value)
+
+
+def state_shares(study: Study) -> Iterator[Answer]:
+    """Question 7: the share of local states in the bytes to the target."""
+    hits = study.headline[study.headline["reached"].astype(bool)]
+    for method in ("NaiveFDA", "LinearFDA", "SketchFDA"):
+        mine = hits[hits["method"] == method]
+        if len(mine):
+            share = float((mine["bytes_state"] / mine["bytes_total"]).mean())
+            value = Interval(share, math.nan, math.nan, math.nan, math.nan, "", len(mine))
+            yield Answer(7, f"share of local states in the bytes, {method}", "all", "share", value)
+
+
+def bytes_by_convention(results: Sequence[Results]) -> Iterator[Answer]:
+    """Question 8: bytes of each method relative to DDP in each accounting convention, the fewest first."""
+    pairs = [(method, "DDP") for method in METHODS.values() if method != "DDP"]
+    for name in CONVENTIONS:
+        found = ratios(study_of(results, name).headline, 8, f"bytes to the target ({name})", pairs, "cost_bytes")
+        yield from sorted((each for each in found if each.where == "all"), key=lambda each: each.value.mean)
+
+
+def sensitivity(results: Sequence[Results]) -> Iterator[dict[str, object]]:
+    """Yield the ratios of bytes at every target of each suite, in every convention."""
+    for name in CONVENTIONS:
+        for (suite, target), rows in study_of(results, name).outcomes.groupby(["suite", "target"], sort=False):
+            for question, pairs in PAIRS.items():
+                for each in ratios(rows, question, "bytes to the target", pairs, "cost_bytes"):
+                    if each.where == "all":
+                        yield {"convention": name, "suite": suite, "target": target, **record_of(each)}
+
+
+def answers(results: Sequence[Results]) -> Iterator[Answer]:
+    """Yield all numbers of the study, by question."""
+    study = study_of(results)
+    for question in (1, 2, 3):
+        yield from costs(study, question)
+        yield from metrics(study, question)
+    yield from barrier(study)
+    yield from costs(study, 5)
+    yield from heterogeneity(study)
+    yield from costs(study, 7)
+    yield from state_shares(study)
+    yield from bytes_by_convention(results)
+
+
+# Files
+
+
+def record_of(answer: Answer) -> dict[str, object]:
+    """Return a row of the CSV files."""
+    value = answer.value
+    return {
+        "question": answer.question,
+        "number": answer.number,
+        "where": answer.where,
+        "unit": answer.unit,
+        "bound": value.bound,
+        "mean": value.mean,
+        "low": value.low,
+        "high": value.high,
+        "clear_low": value.clear_low,
+        "clear_high": value.clear_high,
+        "pairs": value.pairs,
+        "verdict": answer.verdict,
+    }
+
+
+def markdown(rows: Iterable[Answer]) -> str:
+    """Return the answers as a Markdown table: the estimate with its 95 % interval, and the verdict."""
+    lines = ["| question | number | where | estimate [95 %] | pairs | verdict |", "|--:|---|---|--:|--:|---|"]
+    for each in rows:
+        value = each.value
+        ends = "" if value.bound or math.isnan(value.low) else f" [{value.low:.3g}, {value.high:.3g}]"
+        bound = f"{value.bound} " if value.bound else ""
+        unit = "" if each.unit in ("ratio", "tau") else f" {each.unit}"
+        lines.append(
+            f"| {each.question} | {each.number} | {each.where} | {bound}{value.mean:.3g}{unit}{ends} "
+            f"| {value.pairs} | {each.verdict} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main(
+    folders: Annotated[list[Path], typer.Argument(exists=True, file_okay=False, help="Results of the study's suites.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The folder of the tables.")] = Path("reports/study"),
+) -> None:
+    """Write answers.csv, answers.md and sensitivity.csv."""
+    results = [load(folder) for folder in folders]
+    rows = list(answers(results))
+    at_targets = list(sensitivity(results))
+    missing = sorted(set(METHODS.values()) - set(study_of(results).headline["method"]))
+    if not rows:
+        raise typer.BadParameter("the results have no two methods of the study that reached a target")
+    out.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame([record_of(each) for each in rows]).to_csv(out / "answers.csv", index=False)
+    pd.DataFrame(at_targets).to_csv(out / "sensitivity.csv", index=False)
+    (out / "answers.md").write_text(markdown(rows), encoding="utf-8")
+    if missing:
+        typer.echo(f"note: no results of {', '.join(missing)}", err=True)
+    typer.echo(f"3 files in {out}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,108 @@
+"""The numbers of the study: ratios, differences and rank correlations on outcomes that are written by hand."""
+
+import math
+
+import pandas as pd
+import pytest
+from answers import PAIRS, Answer, Interval, difference, main, markdown, rank_correlation, ratio
+from candidates import METHODS
+
+from support.digits_results import FULL, write
+
+
+def outcomes(costs: dict[str, list[float]], workload: str = "iid") -> pd.DataFrame:
+    """One row for each method and seed; a negative cost is a miss that had spent as much."""
+    rows = [
+        {
+            "suite": "study",
+            "workload": workload,
+            "seed": seed,
+            "method": method,
+            "reached": cost > 0,
+            "cost_bytes": abs(cost),
+            "cost_bytes_before": abs(cost),
+            "cost_bytes_limit": max(abs(cost), 100.0),
+            "value": cost / 100,
+        }
+        for method, of_seed in costs.items()
+        for seed, cost in enumerate(of_seed)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_bonferroni_interval_contains_the_95_percent_interval():
+    found = ratio(outcomes({"LinearFDA": [10, 12, 9], "FedAvg": [20, 26, 17]}), "LinearFDA", "FedAvg", "cost_bytes")
+    assert found is not None
+    assert found.mean == pytest.approx((10 * 12 * 9 / (20 * 26 * 17)) ** (1 / 3))
+    assert found.clear_low < found.low < found.mean < found.high < found.clear_high
+
+
+def test_a_ratio_with_misses_on_one_side_is_a_bound():
+    found = ratio(
+        outcomes({"LinearFDA": [10, 12, 9], "FedAvg": [-100, -100, -100]}), "FedAvg", "LinearFDA", "cost_bytes"
+    )
+    assert found is not None
+    assert found.bound == "≥"
+    assert math.isnan(found.high)
+    assert found.verdict(1.0) in ("clear", "likely")
+
+
+def test_a_method_without_results_has_no_ratio():
+    assert ratio(outcomes({"LinearFDA": [10.0, 12.0]}), "LinearFDA", "FedAvg", "cost_bytes") is None
+
+
+def test_a_difference_is_the_mean_of_pairs_with_its_t_interval():
+    found = difference(outcomes({"LinearFDA": [10, 12, 14], "FedAvg": [8, 11, 11]}), "LinearFDA", "FedAvg", "value")
+    assert found is not None
+    assert found.mean == pytest.approx(0.02)
+    assert found.high - found.mean == pytest.approx(4.302653 * 0.01 / math.sqrt(3))
+
+
+def test_equal_orders_have_tau_1_and_reversed_orders_minus_1():
+    costs = {"DDP": [50.0, 51.0], "FedAvg": [10.0, 11.0], "QSR": [20.0, 21.0]}
+    reversed_costs = {"DDP": [10.0, 11.0], "FedAvg": [50.0, 51.0], "QSR": [20.0, 21.0]}
+    same = pd.concat([outcomes(costs), outcomes(costs, "unlike")])
+    assert rank_correlation(same, "iid", "unlike").mean == pytest.approx(1)
+    opposite = pd.concat([outcomes(costs), outcomes(reversed_costs, "unlike")])
+    assert rank_correlation(opposite, "iid", "unlike").mean == pytest.approx(-1)
+
+
+def test_a_method_that_missed_the_target_ranks_last_however_little_it_spent():
+    cheap_miss = {"DDP": [50.0, 51.0], "FedAvg": [-1.0, -1.0], "QSR": [20.0, 21.0]}
+    expensive = {"DDP": [50.0, 51.0], "FedAvg": [90.0, 90.0], "QSR": [20.0, 21.0]}
+    frame = pd.concat([outcomes(cheap_miss), outcomes(expensive, "unlike")])
+    assert rank_correlation(frame, "iid", "unlike").mean == pytest.approx(1)
+
+
+def test_verdicts_follow_from_the_two_intervals():
+    assert Interval(2.0, 1.5, 3.0, 1.1, 4.0, "", 5).verdict(1.0) == "clear"
+    assert Interval(2.0, 1.5, 3.0, 0.9, 4.0, "", 5).verdict(1.0) == "likely"
+    assert Interval(2.0, 0.5, 3.0, 0.2, 4.0, "", 5).verdict(1.0) == "open"
+    assert Interval(2.0, 2.0, math.nan, 1.2, math.nan, "≥", 5).verdict(1.0) == "clear"
+
+
+def test_the_table_has_a_bound_instead_of_an_interval():
+    bound = Answer(
+        1, "bytes to the target, FedAvg / DDP", "all", "ratio", Interval(3.0, 3.0, math.nan, 2.5, math.nan, "≥", 4)
+    )
+    assert markdown([bound]).splitlines()[-1] == "| 1 | bytes to the target, FedAvg / DDP | all | ≥ 3 | 4 | clear |"
+
+
+@pytest.mark.slow
+def test_the_program_writes_every_number_and_names_the_methods_without_results(tmp_path, capsys):
+    """The results are written by hand, so the numbers mean nothing; what is tested is that each question has some."""
+    write(tmp_path / "results", FULL)
+    main([tmp_path / "results"], tmp_path / "study")
+    table = pd.read_csv(tmp_path / "study" / "answers.csv")
+    assert set(table["question"]) == {1, 4, 6, 7}
+    assert (table["low"].isna() | (table["low"] <= table["mean"])).all()
+    at_targets = pd.read_csv(tmp_path / "study" / "sensitivity.csv")
+    assert set(at_targets["convention"]) == {"paper", "star", "ring", "upload"}
+    headline = table[(table["number"] == "bytes to the target, SketchFDA / LinearFDA") & (table["where"] == "all")]
+    assert float(headline["mean"].iloc[0]) in at_targets.loc[at_targets["convention"] == "paper", "mean"].tolist()
+    assert (tmp_path / "study" / "answers.md").read_text().count("\n") == len(table) + 2
+    assert "no results of" in capsys.readouterr().err
+
+
+def test_every_method_that_a_question_names_is_one_of_the_plan():
+    assert {method for pairs in PAIRS.values() for pair in pairs for method in pair} <= set(METHODS.values())
