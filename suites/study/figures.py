@@ -1,0 +1,151 @@
+"""Draws the two figures of the study.
+
+    python suites/study/figures.py reports/study/answers.csv -o reports/study \\
+        --tuning results/study-tuning-cifar10 --tuning results/study-tuning-cifar10-near
+
+`bytes-vs-ddp` has the bytes of each method to the headline target, divided by DDP's, with both intervals. It shows
+`answers.csv`, which `answers.py` writes. `learning-rates-NAME` has the final metric of each candidate of a tuning suite
+by learning rate, one panel for each method.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from candidates import METHODS, method_of
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+import fdabench
+from fdabench.metrics import METRICS, Metric
+from fdabench.report.page.render import house_style
+
+WIDTH = 6.3
+"""Inches, the width of a page of text."""
+COLUMNS = 3
+LINE, LIGHT = "#1f4e79", "#8fb3d9"
+
+
+def draw_ratios(answers: pd.DataFrame) -> Figure:
+    """Draw the ratio of each method's bytes to DDP's, the fewest on top.
+
+    Args:
+        answers: the rows of `answers.csv` whose question is 8 and whose convention is `paper`.
+    """
+    rows = answers.sort_values("mean", ascending=False).reset_index(drop=True)
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.24 * len(rows)), layout="constrained")
+    names = rows["number"].str.extract(r", (.+) / DDP$")[0]
+    for place, row in rows.iterrows():
+        _interval(axes, float(str(place)), row)
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(rows)), names)
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
+    axes.set_xlabel("bytes to the headline target, relative to gradient averaging at every step (DDP)")
+    axes.grid(visible=True, axis="x")
+    axes.tick_params(axis="y", length=0)
+    keys = [
+        plt.Line2D([], [], color=LINE, marker="o", linewidth=2.4, label="mean, 95 % interval"),
+        plt.Line2D([], [], color=LIGHT, linewidth=1.2, label="99.4 % interval"),
+    ]
+    if (rows["bound"].fillna("") != "").any():
+        keys.append(plt.Line2D([], [], color=LINE, marker=">", markerfacecolor="white", linewidth=0, label="at least"))
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), frameon=False)
+    return figure
+
+
+def _interval(axes: Axes, place: float, row: "pd.Series[float]") -> None:
+    bound = row["bound"] if isinstance(row["bound"], str) else ""
+    if not bound:
+        axes.plot([row["clear_low"], row["clear_high"]], [place] * 2, color=LIGHT, linewidth=1.2, zorder=2)
+        axes.plot([row["low"], row["high"]], [place] * 2, color=LINE, linewidth=2.4, zorder=3)
+    marker, fill = {"": ("o", LINE), "≥": (">", "white"), "≤": ("<", "white")}[bound]
+    axes.plot(row["mean"], place, marker, color=LINE, markerfacecolor=fill, markersize=5, zorder=4)
+
+
+def draw_learning_rates(folders: Sequence[Path]) -> tuple[str, Figure]:
+    """Draw the final metric of each candidate by learning rate.
+
+    Args:
+        folders: results of tuning suites of one workload.
+
+    Returns:
+        The name of the first suite without `study-tuning-`, and the figure.
+    """
+    views = [fdabench.load(folder) for folder in folders]
+    lock = views[0].results.lock
+    metric = METRICS[lock.metric]
+    runs = pd.concat([_with_methods(view) for view in views], ignore_index=True)
+    runs = runs.assign(value=metric.of(runs, "final").where(runs["state"] != "diverged"))
+    methods = [method for method in METHODS.values() if method in set(runs["method"])]
+    height = -(-len(methods) // COLUMNS)
+    figure, grid = plt.subplots(
+        height,
+        COLUMNS,
+        figsize=(WIDTH, 1.1 * height + 0.6),
+        sharex=True,
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
+    )
+    for panel, method in zip(grid.flat, methods, strict=False):
+        _points(panel, runs[runs["method"] == method], metric, method)
+    for panel in grid.flat[len(methods) :]:
+        panel.set_visible(False)
+    rates = sorted(runs["lr"].unique())
+    ticks = [rates[0], rates[len(rates) // 2], rates[-1]]
+    grid.flat[0].set_xscale("log")
+    grid.flat[0].set_xticks(ticks, [f"{1000 * rate:.2g}" for rate in ticks])
+    grid.flat[0].minorticks_off()
+    figure.supxlabel("learning rate of the local optimizer, in thousandths")
+    grid.flat[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: metric.format_target(round(value, 6))))
+    figure.supylabel(f"final {metric.title}")
+    return lock.suite.removeprefix("study-tuning-"), figure
+
+
+def _with_methods(view: "fdabench.notebook.ResultsView") -> pd.DataFrame:
+    methods = {cell.id: method_of(cell.config.strategy.to_table()) for cell in view.cells}
+    return view.runs.assign(method=view.runs["cell_id"].map(methods))
+
+
+def _points(axes: Axes, runs: pd.DataFrame, metric: Metric, method: str) -> None:
+    """Draw a point for each candidate, and a line through the best one of each learning rate."""
+    axes.plot(runs["lr"], runs["value"], "o", color=LIGHT, markersize=3)
+    scores = metric.score(runs["value"]).groupby(runs["lr"]).max()
+    axes.plot(scores.index, metric.score(scores), color=LINE, marker="o", markersize=3, linewidth=1.2)
+    axes.set_title(method, fontsize="small")
+    axes.grid(visible=True)
+
+
+def main(
+    answers: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="answers.csv, which answers.py writes.")],
+    tuning: Annotated[
+        list[Path] | None, typer.Option(exists=True, file_okay=False, help="Results of tuning suites of one workload.")
+    ] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The folder of the figures.")] = Path("reports/study"),
+) -> None:
+    """Write the figures as PNG and PDF."""
+    table = pd.read_csv(answers)
+    paper = table[(table["question"] == 8) & table["number"].str.contains(r"\(paper\)")]
+    out.mkdir(parents=True, exist_ok=True)
+    with house_style():
+        figures = {"bytes-vs-ddp": draw_ratios(paper)} | ({} if not tuning else dict([_named(tuning)]))
+        for name, figure in figures.items():
+            for ending in ("png", "pdf"):
+                figure.savefig(out / f"{name}.{ending}")
+            plt.close(figure)
+    typer.echo(f"{2 * len(figures)} files in {out}")
+
+
+def _named(tuning: Sequence[Path]) -> tuple[str, Figure]:
+    name, figure = draw_learning_rates(tuning)
+    return f"learning-rates-{name}", figure
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,52 @@
+"""The figures of the study are drawn from the tables of its answers and from the results of tuning."""
+
+import pandas as pd
+import pytest
+from figures import draw_learning_rates, draw_ratios, main
+from matplotlib import pyplot as plt
+
+from support.digits_results import FULL, write
+
+
+def answers() -> pd.DataFrame:
+    rows = [("FedAvg", "", 0.1, 0.08, 0.13), ("QSR", "", 0.4, 0.2, 0.7), ("FedProx", "≥", 0.9, 0.9, None)]
+    return pd.DataFrame(
+        {
+            "question": 8,
+            "number": f"bytes to the target (paper), {method} / DDP",
+            "bound": bound,
+            "mean": mean,
+            "low": low,
+            "high": high,
+            "clear_low": low * 0.9,
+            "clear_high": None if high is None else high * 1.1,
+        }
+        for method, bound, mean, low, high in rows
+    )
+
+
+def test_the_method_of_the_fewest_bytes_is_on_top_and_a_bound_has_no_interval():
+    figure = draw_ratios(answers())
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["FedProx", "QSR", "FedAvg"]
+    points = [line for line in axes.get_lines() if line.get_marker() in ("o", ">")]
+    assert [line.get_marker() for line in points] == [">", "o", "o"]
+    intervals = [line for line in axes.get_lines() if line.get_marker() == "None" and len(set(line.get_xdata())) == 2]
+    assert len(intervals) == 4
+    plt.close(figure)
+
+
+def test_learning_rates_have_a_panel_for_each_method(tmp_path):
+    write(tmp_path / "tuning", FULL)
+    _, figure = draw_learning_rates([tmp_path / "tuning"])
+    titles = [axes.get_title() for axes in figure.axes if axes.get_visible()]
+    assert titles == ["Synchronous", "FedAvg", "FedAdam", "NaiveFDA", "LinearFDA", "SketchFDA"]
+    plt.close(figure)
+
+
+@pytest.mark.slow
+def test_the_program_writes_each_figure_twice(tmp_path):
+    answers().to_csv(tmp_path / "answers.csv", index=False)
+    write(tmp_path / "tuning", FULL)
+    main(tmp_path / "answers.csv", [tmp_path / "tuning"], tmp_path / "figures")
+    assert len(list((tmp_path / "figures").iterdir())) == 4
