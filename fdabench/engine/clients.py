@@ -132,11 +132,11 @@ class Clients:
         leaving, coming = self.draw.participants(index - 1), self.draw.participants(index)
         if self.keep and np.array_equal(leaving, coming):
             return dict(worker_state)
-        for row, (client, held) in enumerate(zip(leaving.tolist(), workers.take_rows(group), strict=True)):
+        for row, (client, rows) in enumerate(zip(leaving.tolist(), workers.take_rows(group), strict=True)):
             own = {name: x_KD[row].clone() for name, x_KD in worker_state.items()}
             if self.keep:
                 self.absent[client] = ClientState(
-                    own, held.optimizer_state, held.sampler.state_dict(), None if self.b_B is None else held.b_B
+                    own, rows.optimizer_state, rows.sampler.state_dict(), None if self.b_B is None else rows.b_B
                 )
             elif own:
                 self.absent[client] = ClientState(own)
