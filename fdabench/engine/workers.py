@@ -16,7 +16,7 @@ from fdabench.core.channel import Channel
 from fdabench.core.codec import Layout
 from fdabench.core.row_sums import row_squared_norms
 from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
-from fdabench.engine.clients import Row
+from fdabench.engine.clients import WorkerRow
 from fdabench.engine.dropout_keys import dropout_keys, dropout_layers, seed_tensor
 from fdabench.engine.flatten import flatten, kernel_mask, parameters, row_layout, running_stats
 from fdabench.engine.precision import Precision
@@ -270,18 +270,18 @@ class Workers:
         for sampler, position in zip(self._samplers[span], state.sampler_states, strict=True):
             sampler.load_state_dict(position)
 
-    def take_rows(self, group: int) -> list[Row]:
+    def take_rows(self, group: int) -> list[WorkerRow]:
         """Remove and return what the rows of a group hold apart from the model: see `engine.clients`."""
         span = self._slices[group]
         rows = zip(self._samplers[span], self._groups[group].noise, self._optimized[span], strict=True)
         b_KB = self.statistics(group).clone()
         return [
-            Row(sampler, noise, dict(self._optimizer.state.pop(row, {})), b_B)
+            WorkerRow(sampler, noise, dict(self._optimizer.state.pop(row, {})), b_B)
             for (sampler, noise, row), b_B in zip(rows, b_KB, strict=True)
         ]
 
     @torch.no_grad()
-    def put_rows(self, group: int, rows: list[Row]) -> None:
+    def put_rows(self, group: int, rows: list[WorkerRow]) -> None:
         """Fill the rows of a group, which `take_rows` has emptied."""
         span = self._slices[group]
         samplers, noise = [row.sampler for row in rows], [row.noise for row in rows]

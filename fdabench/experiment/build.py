@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.cell_config import CellConfig, ParticipationConfig, ValidationConfig, canonical_json
-from fdabench.core.channel import Channel, MessageLoss, no_instrumentation
+from fdabench.core.channel import Channel, LossyMessages, no_instrumentation
 from fdabench.core.counter_rng import UINT32_MASK
 from fdabench.core.ledger import Ledger
 from fdabench.core.seeds import derive_seed, numpy_generator
@@ -98,7 +98,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     averaging = process_group.make_collective(weight_N)
     codec_seed = derive_seed("codec", {"noise": seeds["noise"]}) & UINT32_MASK
     lossy = config.message_loss
-    loss = None if lossy is None else MessageLoss(lossy.probability, lossy.quorum, config.seed, weight_N)
+    loss = None if lossy is None else LossyMessages(lossy.probability, lossy.quorum, config.seed, weight_N)
     channel = Channel(averaging, ledger, consistency_check, wire or no_instrumentation, codec_seed, loss)
     return CellSetup(
         data,

@@ -170,7 +170,7 @@ class SyncSession:
             return
         corrects = self.corrects_gradients
         # the optimizer itself is the first argument
-        if corrects and any(given is not None for given in (*args[1:], kwargs.get("closure"))):
+        if corrects and any(argument is not None for argument in (*args[1:], kwargs.get("closure"))):
             raise UsageError(
                 "fdabench.sync: optimizer.step(closure) computes gradients after the strategy would correct them; call "
                 "backward first, and step() without a closure"
@@ -250,9 +250,9 @@ class SyncSession:
             tables = LoopRecord(
                 worker.channel.ledger.entries, worker.rounds, worker.trace, self._metrics, traffic, worker.t, wall_s
             )
-            about = description or RunDescription()
+            run = description or RunDescription()
             loop = LoopSettings(self._settings, self._row, self._optimizer, self._group, self._length)
-            write_run(Path(folder), about, loop, tables)
+            write_run(Path(folder), run, loop, tables)
         self._group.barrier()
 
     def _gather_traffic(self) -> list[Any]:
@@ -266,7 +266,7 @@ class SyncSession:
         The optimizer's and the data loader's states are not in it; save them as always. `torch.load` reads it with
         `weights_only=True`.
         """
-        content = {**self._worker.state(), "metrics": [list(each) for each in self._metrics]}
+        content = {**self._worker.state(), "metrics": [list(metrics) for metrics in self._metrics]}
         return {
             "rank": self._group.rank,
             "size": self._group.size,
@@ -280,15 +280,15 @@ class SyncSession:
         Raises:
             UsageError: the state belongs to another rank, size, strategy or model.
         """
-        mine = {"rank": self._group.rank, "size": self._group.size, "strategy": self._settings.config.to_table()}
-        for key, value in mine.items():
+        expected = {"rank": self._group.rank, "size": self._group.size, "strategy": self._settings.config.to_table()}
+        for key, value in expected.items():
             if state.get(key) != value:
                 raise UsageError(
                     f"load_state_dict: {key} is {state.get(key)!r:.200} in the state and {value!r:.200} here"
                 )
         content = decode_state(state["state"], self._settings.strategy, self._row.device)
         self._worker.load_state(content)
-        self._metrics = [LoggedMetrics(*each) for each in content["metrics"]]
+        self._metrics = [LoggedMetrics(*metrics) for metrics in content["metrics"]]
 
 
 class DisabledSession:

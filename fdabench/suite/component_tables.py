@@ -42,10 +42,10 @@ def require_one_of(table: BaseModel, first: str, second: str) -> None:
     Raises:
         ValueError: both keys of the table are given, or neither is.
     """
-    given = [getattr(table, key) is not None for key in (first, second)]
-    if all(given):
+    is_set = [getattr(table, key) is not None for key in (first, second)]
+    if all(is_set):
         raise ValueError(f"both {first} and {second} are given; remove one of them")
-    if not any(given):
+    if not any(is_set):
         raise ValueError(f"neither {first} nor {second} is given; add one of them")
 
 
@@ -56,8 +56,8 @@ def _constant(value: object) -> object:
     """
     if isinstance(value, str):
         if value not in THETA_PER_PARAMETER:
-            found = f"{format_value(value)}{did_you_mean(value, THETA_PER_PARAMETER)}"
-            raise ValueError(f"expected a number, or one of {format_names(THETA_PER_PARAMETER)}, found {found}")
+            text = f"{format_value(value)}{did_you_mean(value, THETA_PER_PARAMETER)}"
+            raise ValueError(f"expected a number, or one of {format_names(THETA_PER_PARAMETER)}, found {text}")
         return THETA_PER_PARAMETER[value]
     return value
 
