@@ -77,7 +77,7 @@ class SyncSession:
         self._worker = LoopWorker(self._row, settings.strategy, channel, steps, buffers)
         self._metrics: list[LoggedMetrics] = []
         self._hooks: list[Any] = []
-        self._begun, self._wall_s, self._waits = perf_counter(), 0.0, False
+        self._start_time, self._wall_s, self._waits = perf_counter(), 0.0, False
 
     def _broadcast_model(self) -> None:
         """Let all ranks start from the weights and buffers of rank 0."""
@@ -107,7 +107,7 @@ class SyncSession:
     def __enter__(self) -> Self:
         if self._hooks:
             raise UsageError("fdabench.sync: the block is already entered; call sync again for another")
-        self._begun = perf_counter()
+        self._start_time = perf_counter()
         self._block.enter_context(local_gradients(self._model))
         self._hooks = [
             self._optimizer.register_step_pre_hook(self._before_step),
@@ -127,11 +127,11 @@ class SyncSession:
                 hook.remove()
             self._hooks = []
             self._block.close()
-            self._wall_s += perf_counter() - self._begun
+            self._wall_s += perf_counter() - self._start_time
 
     def _seconds(self) -> float:
         """Seconds within `with` blocks so far."""
-        return self._wall_s + (perf_counter() - self._begun if self._hooks else 0.0)
+        return self._wall_s + (perf_counter() - self._start_time if self._hooks else 0.0)
 
     def join(self) -> None:
         """Take part in the decisions of the others until every rank has called this.

@@ -62,9 +62,9 @@ def parse_expression(cells: Sequence[Cell], words: str) -> list[Cell]:
     if not plain or _OPERATORS & set(plain):
         test = _parse(words)
         return [cell for cell in cells if test(selection_text(cell))]
-    found = [cell for cell in cells if all(word in selection_text(cell) for word in plain)]
-    whole = [cell for cell in found if set(plain) <= set(selection_text(cell).split())]
-    return whole or found
+    matches = [cell for cell in cells if all(word in selection_text(cell) for word in plain)]
+    whole_word = [cell for cell in matches if set(plain) <= set(selection_text(cell).split())]
+    return whole_word or matches
 
 
 def find_cell(cells: Mapping[str, Cell], words: Sequence[str], place: str) -> str:

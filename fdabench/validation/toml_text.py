@@ -170,5 +170,5 @@ def _paths(value: object, above: KeyPath = ()) -> Iterator[KeyPath]:
     if above:
         yield above
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for step, each in inner:
-        yield from _paths(each, (*above, step))
+    for step, nested in inner:
+        yield from _paths(nested, (*above, step))

@@ -108,8 +108,8 @@ def _notes(
     other = _differing(protocol, own.protocol._asdict())
     notes = [f"evaluated with the baseline's {key}: {protocol[key]}" for key in other]
     others = {(pair.before.environment, pair.after.environment): None for pair in pairs if not pair.same_environment}
-    for theirs, here in others:
-        old, new = before.environments[theirs], after.environments[here]
+    for before_value, after_value in others:
+        old, new = before.environments[before_value], after.environments[after_value]
         changes = ", ".join(
             f"{key} {_format_missing(old.get(key))} -> {_format_missing(new.get(key))}"
             for key in sorted(_differing(old, new))

@@ -27,7 +27,7 @@ def check_limits_of_runs(summary: ResultsSummary, gate: GateConfig) -> list[Find
 
 
 def _unmatched(number: int, limit: LimitConfig) -> Finding:
-    keys = ", ".join(f"{key} = {format_toml(value)}" for key, value in limit.given.items())
+    keys = ", ".join(f"{key} = {format_toml(value)}" for key, value in limit.settings.items())
     return Finding("limit", Verdict.fail, f"gate.limit.{number}", None, "cells", keys, 0, note="no cell matches")
 
 

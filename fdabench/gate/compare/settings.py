@@ -39,7 +39,7 @@ class LimitConfig(BaseModel):
         return self
 
     @property
-    def given(self) -> dict[str, object]:
+    def settings(self) -> dict[str, object]:
         """The keys that have a value, without the cells; those that selected the cells are first."""
         selected_by = self.model_extra or {}
         return {**selected_by, **self.model_dump(exclude={"cells", *selected_by}, exclude_none=True)}

@@ -51,7 +51,7 @@ class StrategyToggle:
 class PageFigure:
     """A figure of the page, with its controls by family of strategies."""
 
-    drawn: RenderedFigure
+    rendered: RenderedFigure
     svg: Markup
     width: int
     colors: frozenset[str]
@@ -79,8 +79,8 @@ def page_file(content: Mapping[str, Any], data: ReportData, templates: Environme
     style, script = _asset("index.css") + colors, _asset("index.js")
     page = {
         **content,
-        "first": next((figure for figure in figures if figure.drawn.name == FIRST), None),
-        "figures": [figure for figure in figures if figure.drawn.name != FIRST],
+        "first": next((figure for figure in figures if figure.rendered.name == FIRST), None),
+        "figures": [figure for figure in figures if figure.rendered.name != FIRST],
         "facts": _facts(data),
         "origin": provenance(data),
         "others": sorted(_others(content["tables"]), key=lambda table: table.name == "cells"),
