@@ -26,8 +26,8 @@ def ratios_to_best(outcomes: pd.DataFrame, cost: str) -> pd.DataFrame:
     """
     priced = outcomes.assign(paid=outcomes[cost].astype(float).where(outcomes["reached"].astype(bool), math.inf))
     by_pair = priced.groupby(PAIR)
-    best, company = by_pair["paid"].transform("min"), by_pair["label"].transform("nunique")
-    compared = priced[np.isfinite(best) & (best > 0) & (company > 1)]
+    best, rivals = by_pair["paid"].transform("min"), by_pair["label"].transform("nunique")
+    compared = priced[np.isfinite(best) & (best > 0) & (rivals > 1)]
     ratios: pd.DataFrame = compared.assign(ratio=compared["paid"] / best[compared.index]).drop(columns="paid")
     return ratios
 

@@ -53,7 +53,7 @@ _END = "end"
 """The last table of the lock. Without it a lock that was truncated at the end of a line would be read as a valid lock
 with fewer cells.
 """
-_ANEW = "`run` writes it anew when it is gone"
+_REMEDY = "`run` writes a new one if it is deleted"
 _AGAIN = "without {}, its folder, `run` does the cell again"
 
 Rows = Sequence[Mapping[str, object]]
@@ -134,20 +134,20 @@ class ResultsFolder:
         try:
             table = tomllib.loads(read_bytes(self.lock_path).decode())
         except (ValueError, RecursionError) as error:
-            raise ResultError(f"{self.lock_path}: not TOML: {error}; {_ANEW}") from error
+            raise ResultError(f"{self.lock_path}: not TOML: {error}; {_REMEDY}") from error
         if "schema" not in table:
-            raise ResultError(f"{self.lock_path}: its first line, the schema, is missing; {_ANEW}")
+            raise ResultError(f"{self.lock_path}: its first line, the schema, is missing; {_REMEDY}")
         version, end = table.pop("schema"), table.pop(_END, None)
         if version != SCHEMA_VERSION:
             raise ResultError(other_version(self.lock_path, version))
         cells = table.get("cell")
         if isinstance(cells, list) and end != {"cells": len(cells)}:
             # A truncated lock lacks keys as well. This error names the cause, so it is raised first.
-            raise ResultError(f"{self.lock_path}: its end, which counts its cells, is missing or wrong; {_ANEW}")
+            raise ResultError(f"{self.lock_path}: its end, which counts its cells, is missing or wrong; {_REMEDY}")
         try:
             lock = SuiteLock.from_table(table)
         except ValueError as error:
-            raise ResultError(f"{self.lock_path}: {error}; {_ANEW}") from error
+            raise ResultError(f"{self.lock_path}: {error}; {_REMEDY}") from error
         _check_text(table, self.lock_path)
         return lock
 

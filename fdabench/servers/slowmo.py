@@ -17,7 +17,7 @@ class SlowMo:
 
     v <- beta v + u / gamma;  w <- w + alpha gamma v, u the mean drift and gamma the learning rate of the round's last
     local step. This keeps gamma v: the momentum falls with the learning rate. At a constant learning rate it is
-    `momentum` with lr = alpha, momentum = beta. After a learning rate of 0 the momentum begins anew.
+    `momentum` with lr = alpha, momentum = beta. After a learning rate of 0 the momentum restarts from 0.
 
     The defaults are those of torchdistx, for rounds of 48 steps. The authors chose beta from 0.4 to 0.8.
     """

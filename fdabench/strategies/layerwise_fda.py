@@ -27,9 +27,9 @@ class LayerwiseFDA:
     """Average each layer when mean |u_k[l]|^2, over the drifts of this layer, exceeds theta n_l / D.
 
     A layer of n_l of the D parameters has the state of the naive monitor, 4 bytes, and its share of theta. The layers
-    that exceed theirs are averaged in one message, and their drifts start anew; the others go on. Between checks every
-    layer is at or below its threshold, so the sum of the states, which bounds the variance of the whole model, is at
-    most theta. With one layer this is FDA with the naive monitor.
+    that exceed theirs are averaged in one message, and their drifts restart from 0. The other drifts continue. Between
+    checks every layer is at or below its threshold, so the sum of the states, which bounds the variance of the whole
+    model, is at most theta. With one layer this is FDA with the naive monitor.
 
     A layer is a tensor of parameters, or a module of PyTorch with its own parameters, such as weight and bias. The
     server is the average, as in the authors' code.

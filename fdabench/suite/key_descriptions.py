@@ -113,7 +113,7 @@ KEYS: Mapping[str, str] = {
     "participation": "Clients that take turns: in each round some of them train.",
     "clients": "The number of clients; the partition divides the training set among them.",
     "choose": "uniform: all clients are as likely; samples: in proportion to their samples.",
-    "client_state": "kept: optimizer state and place in the samples stay with a client; fresh: each round begins anew.",
+    "client_state": "kept: a client keeps its optimizer state and its place in the samples; fresh: it does not.",
     "message_loss": "Messages into syncs that are lost and left out of the mean.",
     "probability": "Of the loss of one worker's messages at one local step.",
     "quorum": "A sync that fewer messages reach leaves the global model as it was.",

@@ -92,7 +92,7 @@ def assert_told(record: CellRecord, reason: str = "") -> None:
     """In one short line, which names the file."""
     assert record.resumed_at_step == 0
     (remark,) = record.remarks
-    assert all(text in remark for text in ("so it begins anew: ", "checkpoint.pt: ", reason)), remark
+    assert all(text in remark for text in ("so it restarts: ", "checkpoint.pt: ", reason)), remark
     assert remark.isprintable()
     assert len(remark) < 600
 

@@ -389,7 +389,7 @@ class Unstorable(FedAvg):
 def test_a_state_that_cannot_be_stored_leaves_the_cell_without_checkpoints(
     cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It runs; it says so; stopped, it begins anew."""
+    """It runs; it says so; stopped, it restarts."""
     cell, store, told = theirs(cells, Unstorable, monkeypatch), ResultsFolder(tmp_path), []
     watcher = CellCallbacks(should_stop=stops_after(9), on_warning=lambda cell_id, text: told.append((cell_id, text)))
     (record,) = run_cells_batched([cell], store, machine(every_s=0.0), watcher)
@@ -397,7 +397,7 @@ def test_a_state_that_cannot_be_stored_leaves_the_cell_without_checkpoints(
     assert record.remarks == [text for _, text in told]
     ((cell_id, text),) = told
     assert cell_id == cell.id
-    assert text == "no checkpoints: its state has a builtins.function in it; if it is stopped, it begins anew"
+    assert text == "no checkpoints: its state has a builtins.function in it; if it is stopped, it restarts"
     assert [path.name for path in store.cell_dir(cell.id).iterdir()] == ["cell.json"]
     (record,) = go([cell], store, machine(every_s=0.0))
     assert (record.state, record.resumed_at_step, record.steps) == ("done", 0, STEPS)

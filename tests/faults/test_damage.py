@@ -192,7 +192,7 @@ def test_a_run_on_a_folder_without_a_sound_lock_or_record_says_what_to_do(stoppe
     assert said.exit_code == 2
     # where the half ends at the end of a line it is TOML
     assert f"{lock}: not TOML" in said.stderr or f"{lock}: its end, which counts its cells, is missing" in said.stderr
-    assert said.stderr.endswith("`run` writes it anew when it is gone\n")
+    assert said.stderr.endswith("`run` writes a new one if it is deleted\n")
     shutil.copy(stopped.folder / lock, lock)
     record = hurt("cells/DONE/cell.json", "emptied")
     said = run(say)

@@ -160,7 +160,7 @@ def test_a_workload_without_a_finished_cell_is_reported(full: Results) -> None:
     left = replace(data, outcomes=gone)
     assert workloads_without(left) == [hard]
     assert hard in drawn("pareto", left).get_supxlabel().replace("\n", " ")
-    assert f"Not drawn: {hard}, where nobody reached a target" in BY_NAME["pareto"].caption(left)
+    assert f"Not drawn: {hard}, where no strategy reached a target" in BY_NAME["pareto"].caption(left)
     assert drawn("pareto", data).get_supxlabel() == ""
 
 

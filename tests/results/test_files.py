@@ -229,7 +229,7 @@ def test_a_folder_of_another_suite_is_refused_and_left_alone(tmp_path: Path) -> 
         (None, "no results here: there is no suite.lock.toml"),
         (b"a = ", "not TOML"),
         (b"\xff", "not TOML"),
-        (b"a = 1", "its first line, the schema, is missing; `run` writes it anew"),
+        (b"a = 1", "its first line, the schema, is missing; `run` writes a new one"),
         (b'schema = "1"', "schema version 1; this fdabench reads version 2"),
     ],
 )

@@ -233,5 +233,5 @@ def test_a_lock_that_fdabench_does_not_write_is_refused_by_its_key(
     tmp_path: Path, was: str, becomes: str, fault: str
 ) -> None:
     (tmp_path / "suite.lock.toml").write_text(WRITTEN_LOCK.replace(was, becomes), encoding="utf-8")
-    with pytest.raises(ResultError, match=rf"suite\.lock\.toml: {fault}; `run` writes it anew when it is gone"):
+    with pytest.raises(ResultError, match=rf"suite\.lock\.toml: {fault}; `run` writes a new one if it is deleted"):
         ResultsFolder(tmp_path).read_lock()

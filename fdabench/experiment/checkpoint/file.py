@@ -82,7 +82,7 @@ class CheckpointFile:
         """Disable checkpoints of this cell, because its state cannot be stored."""
         if not self._disabled:
             self._disabled = True
-            self.on_warning(f"no checkpoints: its state has {error} in it; if it is stopped, it begins anew")
+            self.on_warning(f"no checkpoints: its state has {error} in it; if it is stopped, it restarts")
 
     def read(self) -> CheckpointState | None:
         """Read the last checkpoint.
@@ -99,7 +99,7 @@ class CheckpointFile:
             self.refuse(error)
             return None
         if snapshot is None:
-            self.on_warning("its checkpoint is of other code or another machine, so it begins anew")
+            self.on_warning("its checkpoint is of other code or another machine, so it restarts")
         return snapshot
 
     def refuse(self, error: Exception) -> None:
@@ -108,7 +108,7 @@ class CheckpointFile:
         if isinstance(error, LookupError):
             reason = f"it has no {error}"
         line = " ".join(reason.split()).encode("unicode_escape").decode()
-        self.on_warning(f"its checkpoint cannot be used, so it begins anew: {self.path}: {line:.300}")
+        self.on_warning(f"its checkpoint cannot be used, so it restarts: {self.path}: {line:.300}")
 
     def _read(self) -> CheckpointState | None:
         with open_regular(self.path) as file:

@@ -62,7 +62,8 @@ def draw_pareto(data: ReportData) -> Figure | None:
         panel_title(panel, data, (str(pair[0]), str(pair[1])), data.target_note(str(pair[0]), str(pair[1])))
     if excluded := workloads_without(data):
         figure.supxlabel(
-            fill(f"not drawn: {_nobody(excluded)}", int(figure.get_figwidth() * LETTERS_PER_INCH)), fontsize=8
+            fill(f"not drawn: {_unreached(excluded)}", int(figure.get_figwidth() * LETTERS_PER_INCH)),
+            fontsize=8,
         )
     frontier: Key = (Line2D([], [], color=GREY, linewidth=0.8, linestyle="--"), "not beaten in both")
     labels = labels_in_order(pd.concat([_drawable(group) for _, group in of_workload]))
@@ -77,8 +78,8 @@ def workloads_without(data: ReportData) -> list[str]:
     return [data.workload_title(*pair) for pair, group in groups if _drawable(group).empty]
 
 
-def _nobody(workloads: Sequence[str]) -> str:
-    return f"{'; '.join(workloads)}, where nobody reached a target"
+def _unreached(workloads: Sequence[str]) -> str:
+    return f"{'; '.join(workloads)}, where no strategy reached a target"
 
 
 def _drawable(rows: pd.DataFrame) -> pd.DataFrame:
@@ -210,15 +211,17 @@ def caption_pareto(data: ReportData) -> str:
     rows = data.at_workload_target
     num_missed = int((~rows["reached"]).sum())
     excluded = workloads_without(data)
-    nobody = f" Not drawn: {_nobody(excluded)}." if excluded else ""
+    not_drawn = f" Not drawn: {_unreached(excluded)}." if excluded else ""
     left_out = (
-        f" {_format_missed(num_missed)} left out; n/N stands by a strategy that missed some." if num_missed else ""
+        f" {_format_missed(num_missed)} left out; n/N: runs that reached the target, of all, where some missed it."
+        if num_missed
+        else ""
     )
     return (
         "Bytes of all workers against local steps of each worker until the first evaluation at "
         f"{the_target(data)}, both on log scales; down and left is better. "
         f"{sample_note(data)}. Faint: one cell each; bold: median over the seeds that reached it, or the one "
-        f"that did; marks that would cover each other stand side by side on a line.{left_out}{nobody}"
+        f"that did; markers that would overlap are drawn side by side on a line.{left_out}{not_drawn}"
         + truncation_note(rows.groupby(WORKLOAD).ngroups, MAX_PANELS, "workloads")
     )
 

@@ -51,7 +51,7 @@ def draw_profile(data: ReportData) -> Figure | None:
 def caption_profile(data: ReportData) -> str:
     ratios, rows = ratios_to_best(data.at_workload_target, "cost_bytes"), data.at_workload_target
     num_missed, left_out = int((~ratios["reached"].astype(bool)).sum()), len(rows) - len(ratios)
-    hopeless = f" {plural(left_out, 'cell')} left out, of workloads and seeds that nobody reached." if left_out else ""
+    hopeless = f" {plural(left_out, 'cell')} left out, of workloads and seeds without any hit." if left_out else ""
     return (
         "Performance profiles (Dolan and Moré): the height at a factor is the part of the workloads on which the "
         "strategy reached the workload's target with at most that many times the fewest bytes of any strategy with the "

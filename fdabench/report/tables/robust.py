@@ -125,7 +125,7 @@ def _middles_note(data: ReportData, frame: pd.DataFrame) -> str:
         f"{SEED}), where "
         f"each workload has {LEAST_SEEDS_DRAWN} seeds or more. Area under the performance profile: mean height up to "
         f"{format_ratio(2 ** float(frame['profile_doublings'].iloc[0]))} times the best, on a log scale; 1 is always "
-        "the cheapest. Workloads and seeds that nobody reached are left out."
+        "the cheapest. Workloads and seeds in which no strategy reached the target are left out."
     )
 
 
