@@ -87,7 +87,6 @@ def test_the_planned_memory_is_near_the_measured_peak(
     assert small_plan == pytest.approx(small_peak, rel=0.25)
     assert large_plan == pytest.approx(large_peak, rel=0.25)
     # most of the memory is that of Python and torch, which is the same for both
-    print(model, small_plan, small_peak, large_plan, large_peak)
     assert large_plan - small_plan == pytest.approx(large_peak - small_peak, rel=0.5)
 
 

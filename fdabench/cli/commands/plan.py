@@ -65,7 +65,7 @@ def print_plan(request: PlanRequest, form: str) -> None:
     remaining = f": {total(to_run)}, about {format_duration(seconds)} with --jobs {jobs}" if to_run else ""
     print_result(f"total: {plural(len(statuses), 'cell')}, {total(costs)}")
     if memory := _largest_process([each.cell_status.cell for each in to_run], suite.registry):
-        print_result(f"memory: at most about {format_bytes(memory)} for each process, without the data sets")
+        print_note(f"memory: at most about {format_bytes(memory)} for each process, without the data sets")
     print_result(f"{summarize(statuses)}{remaining}")
 
 
