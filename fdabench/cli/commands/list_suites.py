@@ -29,10 +29,10 @@ def _record(name: str, path: Path) -> dict[str, object]:
     cells: int | None = None
     try:
         loaded = read_suite(path)
-        cells, about = len(loaded.cells), loaded.suite.description
+        cells, description = len(loaded.cells), loaded.suite.description
     except SuiteError:
-        about = tomllib.loads(path.read_text(encoding="utf-8")).get("description", "")
-    return {"name": name, "cells": cells, "about": about.removesuffix(".")}
+        description = tomllib.loads(path.read_text(encoding="utf-8")).get("description", "")
+    return {"name": name, "cells": cells, "about": description.removesuffix(".")}
 
 
 def _cells_text(cells: int | None) -> str:
