@@ -64,16 +64,16 @@ def print_plan(request: PlanRequest, form: str) -> None:
     seconds = estimated_seconds([cost.cell_status.cell for cost in to_run], store, jobs, suite.registry)
     remaining = f": {total(to_run)}, about {format_duration(seconds)} with --jobs {jobs}" if to_run else ""
     print_result(f"total: {plural(len(statuses), 'cell')}, {total(costs)}")
-    if memory := _largest_process([each.cell_status.cell for each in to_run], suite.registry):
+    if memory := _largest_process([cost.cell_status.cell for cost in to_run], suite.registry):
         print_note(f"memory: at most about {format_bytes(memory)} for each process, without the data sets")
     print_result(f"{summarize(statuses)}{remaining}")
 
 
 def _largest_process(cells: Sequence[Cell], registry: Registry) -> int | None:
     """The largest estimate of the memory of a process; None if there is none for a cell, or there are no cells."""
-    found = [_peak_bytes(ResolvedCell(cell.config, registry)) for cell in cells]
-    known = [memory for memory in found if memory is not None]
-    return max(known) if known and len(known) == len(found) else None
+    estimates = [_peak_bytes(ResolvedCell(cell.config, registry)) for cell in cells]
+    numbers = [estimate for estimate in estimates if estimate is not None]
+    return max(numbers) if numbers and len(numbers) == len(estimates) else None
 
 
 def _peak_bytes(cell: ResolvedCell) -> int | None:
