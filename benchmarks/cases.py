@@ -1,6 +1,7 @@
 """What is timed: loops that do one kind of work for a while. The floor is a plain PyTorch loop, the rest is fdabench.
 
-All on random images of the right shape, without evaluation, with SGD: what is timed is the work, not the learning.
+All on random images or tokens of the right shape, without evaluation, with SGD: what is timed is the work, not the
+learning.
 """
 
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from fdabench.strategies import STRATEGIES
 from fdabench.strategies.fda import FDA
 
 BATCH, CLASSES, SAMPLES, RATE = 32, 10, 60_000, 0.01
+CONTEXT, TOKENS = 64, 256
 NEVER = 1e30
 """A threshold that is never crossed: what is timed is the monitoring alone."""
 
@@ -56,9 +58,13 @@ class Timing(NamedTuple):
 
 
 def noise(model: str) -> DatasetTensors:
-    """Random images of the shape that a model takes, as many as MNIST has."""
-    shape = MODELS[model].input_shape or (1, 28, 28)
+    """Random images of the shape that a model takes, or sequences of bytes, as many as MNIST has images."""
     generator = torch.Generator().manual_seed(0)
+    if MODELS[model].task == "next-token":
+        tokens = torch.randint(TOKENS, (SAMPLES, CONTEXT + 1), generator=generator)
+        x, y = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+        return DatasetTensors(x, y, x[:10_000], y[:10_000], TOKENS)
+    shape = MODELS[model].input_shape or (1, 28, 28)
     x, y = (torch.rand(n, *shape, generator=generator) for n in (SAMPLES, 10_000)), torch.arange(SAMPLES) % CLASSES
     train_x, test_x = x
     return DatasetTensors(train_x, y, test_x, y[:10_000], CLASSES).to(torch.device("cpu"))
@@ -79,17 +85,17 @@ def loop_of(case: Case, data: DatasetTensors) -> Callable[[float], Timing]:
 
 def _floor(case: Case, data: DatasetTensors) -> Callable[[float], Timing]:
     """A model and an optimizer for each worker, one after the other, as torch's tutorials have it."""
-    models = [init_model(MODELS[case.model], data.shape, CLASSES, 0) for _ in range(case.workers)]
+    models = [init_model(MODELS[case.model], data.shape, data.classes, 0) for _ in range(case.workers)]
     optimizers = [torch.optim.SGD(model.parameters(), RATE) for model in models]
     draws = samplers(case.workers)
     # channels first, as everybody's images are; with one channel, `contiguous` would not see the difference
-    x, y = torch.empty(data.train_x.shape).copy_(data.train_x), data.train_y
+    x, y = torch.empty(data.train_x.shape, dtype=data.train_x.dtype).copy_(data.train_x), data.train_y
 
     def step() -> None:
         for model, optimizer, sampler in zip(models, optimizers, draws, strict=True):
             indices = torch.from_numpy(sampler.next_batch())
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x[indices]), y[indices]).backward()
+            nn.functional.cross_entropy(model(x[indices]).flatten(0, -2), y[indices].flatten()).backward()
             optimizer.step()
 
     return lambda seconds: _timed(step, case.workers, seconds)
@@ -108,7 +114,7 @@ def _timed(step: Callable[[], Any], workers: int, seconds: float) -> Timing:
 
 
 def _workers(case: Case, data: DatasetTensors) -> Workers:
-    model = init_model(MODELS[case.model], data.shape, CLASSES, 0)
+    model = init_model(MODELS[case.model], data.shape, data.classes, 0)
     training = TrainingConfig(
         model, SGD(RATE), LabeledData(data.train_x, data.train_y), ENGINES[case.engine], case.precision
     )

@@ -23,7 +23,7 @@ from whole import rate, spent
 from fdabench.experiment.environment import device_name, usable_cores
 
 STRATEGIES = ("synchronous", "fedavg", "fedavgm", "fedadam", "fda-naive", "fda-linear", "fda-exact", "fda-sketch")
-SIZES = (("lenet5", 5), ("lenet5", 10), ("lenet5", 60), ("cnn", 10), ("vgg16star", 5))
+SIZES = (("lenet5", 5), ("lenet5", 10), ("lenet5", 60), ("cnn", 10), ("vgg16star", 5), ("gpt-nano", 5))
 Row = dict[str, Any]
 Timings = Mapping[Case, list[Timing]]
 
@@ -124,6 +124,7 @@ def main() -> None:
     tables["Engine against the floor"] = engines(repeats, seconds)
     tables["Strategies, LeNet-5, K = 10"] = strategies("lenet5", 10, repeats, seconds)
     tables["Strategies, VGG16*, K = 5"] = strategies("vgg16star", 5, 2, 2 * seconds)
+    tables["Strategies, gpt-nano, K = 5"] = strategies("gpt-nano", 5, repeats, seconds)
     tables["Whole cells, LeNet-5, K = 10"] = whole_cells(2 if given.quick else 3, epochs)
     if given.others:
         tables["Other frameworks, LeNet-5, K = 10"] = others(2 if given.quick else 3)

@@ -8,7 +8,7 @@ that plan, estimate, train or record a cell.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from math import ceil
 from typing import Any
 
@@ -20,7 +20,7 @@ from fdabench.core.seeds import derive_seed
 from fdabench.core.strategy import Strategy
 from fdabench.datasets.base import DatasetSpec
 from fdabench.engine.flatten import row_layout
-from fdabench.models.base import ModelSpec, count_frozen, count_parameters
+from fdabench.models.base import ModelSpec, Shape, count_frozen, count_parameters
 from fdabench.optimizers.base import LocalOptimizer
 from fdabench.partitions.base import Partition
 from fdabench.registry.build_component import CellScale, build_component, held_out_samples, to_steps
@@ -67,9 +67,8 @@ class ResolvedCell:
 
     @cached_property
     def layout(self) -> Layout:
-        """The tensors of the model, in the order of a row. The model is built on the meta device."""
-        with torch.device("meta"):
-            return row_layout(self.model.build(self.dataset.shape, self.dataset.classes))
+        """The tensors of the model, in the order of a row."""
+        return model_layout(self.model, self.dataset.shape, self.dataset.classes)
 
     @cached_property
     def frozen_parameters(self) -> int:
@@ -153,3 +152,10 @@ class ResolvedCell:
         period = getattr(self.strategy, "period", None)
         numbers = {"theta": theta, "period": period}
         return values | {key: float(value) for key, value in numbers.items() if value is not None}
+
+
+@cache
+def model_layout(model: ModelSpec, shape: Shape, classes: int) -> Layout:
+    """Return the tensors of a model, in the order of a row. It is built on the meta device, once for all cells."""
+    with torch.device("meta"):
+        return row_layout(model.build(shape, classes))

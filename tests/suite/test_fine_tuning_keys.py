@@ -1,5 +1,6 @@
 """The table `model` with keys of fine-tuning: names, faults, bytes, and a run that begins from another cell."""
 
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -153,3 +154,25 @@ def test_run_saves_models_and_another_suite_begins_from_one(tmp_path: Path) -> N
     ]
     assert losses[0] == losses[1]
     assert not list((tmp_path / "same").glob("cells/*/model.pt"))
+
+
+@pytest.mark.slow
+def test_the_suites_pretrain_and_finetune_run_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two commands of suites/finetune.toml, with fewer steps and another text, in a folder like a clone."""
+    (tmp_path / "suites").mkdir()
+    for name in ("pretrain", "finetune"):
+        shutil.copy(Path(__file__).parents[2] / "suites" / f"{name}.toml", tmp_path / "suites")
+    (text := tmp_path / "data/state-of-the-union/Washington/1790.txt").parent.mkdir(parents=True)
+    text.write_text("Fellow-Citizens of the Senate and House of Representatives. " * 500)
+    monkeypatch.chdir(tmp_path)
+    shorter = ("--jobs", 1, "--set", "budget.steps=2", "--set", "eval.every_steps=2", "--set", "eval.samples=4")
+    code, said = invoke("run", "suites/pretrain.toml", "--save-model", *shorter)
+    assert code == 0, said
+    code, said = invoke("run", "suites/finetune.toml", "--seeds", 0, "-k", "LinearFDA", *shorter)
+    assert code == 0, said
+    runs = pd.read_parquet("results/finetune/runs.parquet")
+    done = runs[runs["state"] == "done"]
+    assert sorted(done["label"]) == ["LinearFDA", "LinearFDA", "LinearFDA-Opt", "LinearFDA-Opt"]
+    assert set(done["num_parameters"]) == {WHOLE, ADAPTERS}

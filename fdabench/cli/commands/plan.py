@@ -11,8 +11,10 @@ from fdabench.cli.suites import grid_summary, load_suite, results_dir
 from fdabench.datasets.base import data_dir
 from fdabench.execution.plugin_data import hash_plugin_data
 from fdabench.execution.preflight import default_jobs, parse_device
+from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.status import FINISHED_STATUSES, cell_statuses, mark_all_to_run, summarize
-from fdabench.formatting import format_duration, plural
+from fdabench.formatting import format_bytes, format_duration, plural
+from fdabench.planning.activations import peak_bytes
 from fdabench.planning.time import estimated_seconds
 from fdabench.registry.registry import Registry
 from fdabench.results.folder import ResultsFolder
@@ -62,7 +64,24 @@ def print_plan(request: PlanRequest, form: str) -> None:
     seconds = estimated_seconds([cost.cell_status.cell for cost in to_run], store, jobs, suite.registry)
     remaining = f": {total(to_run)}, about {format_duration(seconds)} with --jobs {jobs}" if to_run else ""
     print_result(f"total: {plural(len(statuses), 'cell')}, {total(costs)}")
+    if memory := _largest_process([cost.cell_status.cell for cost in to_run], suite.registry):
+        print_note(f"memory: at most about {format_bytes(memory)} for each process, without the data sets")
     print_result(f"{summarize(statuses)}{remaining}")
+
+
+def _largest_process(cells: Sequence[Cell], registry: Registry) -> int | None:
+    """The largest estimate of the memory of a process; None if there is none for a cell, or there are no cells."""
+    estimates = [_peak_bytes(ResolvedCell(cell.config, registry)) for cell in cells]
+    numbers = [estimate for estimate in estimates if estimate is not None]
+    return max(numbers) if numbers and len(numbers) == len(estimates) else None
+
+
+def _peak_bytes(cell: ResolvedCell) -> int | None:
+    """The memory of a process, or None if the strategy cannot be built for the numbers of the cell."""
+    try:
+        return peak_bytes(cell)
+    except Exception:  # as `ResolvedCell.strategy`; the cell fails when it is run, and its record has the error
+        return None
 
 
 def _hash_begun_data(cells: Sequence[Cell], store: ResultsFolder, data: Path | None, registry: Registry) -> Registry:

@@ -134,9 +134,11 @@ def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame,
     if len(trace):
         _sync_sawtooth(axes, trace.set_index("step")["estimate"], syncs["step"], style, "-")
         axes.set_ylabel("estimate")
-        if math.isfinite(theta):
-            axes.axhline(theta, color=GREY, linewidth=0.9, linestyle="--")
-        return theta if math.isfinite(theta) else _top(trace["estimate"])
+        # an adaptive theta, such as that of FDA-Opt, is 0 before the first sync
+        if not (math.isfinite(theta) and theta > 0):
+            return _top(trace["estimate"])
+        axes.axhline(theta, color=GREY, linewidth=0.9, linestyle="--")
+        return theta
     evals = data.evals[(data.evals["cell_id"] == cell_id) & (data.evals["step"] <= end)]
     estimates = (
         pd.concat([evals.set_index("step")["variance"], syncs.set_index("step")["variance"]]).groupby(level=0).last()
