@@ -85,7 +85,7 @@ def format_running(
     return _fit(_RUN, title, columns.title, parts, 4, width)
 
 
-def _fit(start: str, title: str, column: int, parts: list[str], kept: int, width: int) -> str:
+def _fit(start: str, title: str, column: int, parts: list[str], num_required: int, width: int) -> str:
     """Return `start`, the title and the parts as one line.
 
     Args:
@@ -93,16 +93,16 @@ def _fit(start: str, title: str, column: int, parts: list[str], kept: int, width
         title: shortened if the parts leave no room for it.
         column: the most columns that the title takes; a shorter one is padded.
         parts: the last ones are left out if fewer than `LEAST_TITLE` columns are left for the title.
-        kept: the number of parts that are never left out.
+        num_required: the number of parts that are never left out.
         width: columns of the terminal.
     """
     parts = list(parts)
-    while len(parts) > kept and width - len(start) - len("  ".join(parts)) - 3 < min(column, LEAST_TITLE):
+    while len(parts) > num_required and width - len(start) - len("  ".join(parts)) - 3 < min(column, LEAST_TITLE):
         parts.pop()
     numbers = f"   {'  '.join(parts)}" if parts else ""
     room = min(max(0, width - len(start) - len(numbers)), column)
-    shown = title.ljust(room) if len(title) <= room else f"{title[: max(0, room - 1)]}…"
-    return f"{start}{shown}{numbers}".rstrip()
+    text = title.ljust(room) if len(title) <= room else f"{title[: max(0, room - 1)]}…"
+    return f"{start}{text}{numbers}".rstrip()
 
 
 def _running_parts(progress: Progress, metric: Metric, left: str, columns: RunningColumns) -> list[str]:

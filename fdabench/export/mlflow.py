@@ -48,8 +48,8 @@ class LiveMlflow:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._client = MlflowClient(tracking_uri=f"sqlite:///{path.resolve()}")
         name = path.resolve().parents[1].name
-        found = self._client.get_experiment_by_name(name)
-        self._experiment = found.experiment_id if found else self._client.create_experiment(name)
+        existing = self._client.get_experiment_by_name(name)
+        self._experiment = existing.experiment_id if existing else self._client.create_experiment(name)
         self._runs = dict[str, str]()
 
     def write(self, cell: str, evaluation: Evaluation) -> None:
