@@ -1,4 +1,4 @@
-"""Posts the comment of a gate on its pull request: `python3 post_comment.py FILE NAME`.
+"""Posts the comment of a gate on its pull request: `python3 post_comment.py FILE NAME changes|always`.
 
 It runs in a workflow with the event `workflow_run`.
 Everything that the first workflow made may come from a fork, so nothing of it is run and only the text of FILE is used.
@@ -22,6 +22,8 @@ UNCHANGED = "<!-- fdabench check: unchanged -->"
 LONGEST = 65_000
 """Characters of a comment; GitHub rejects more than 65,536."""
 PER_PAGE = 100
+CHOICES = ("changes", "always")
+"""When a new comment is posted: only if something changed, or also if nothing did."""
 
 
 class Api:
@@ -96,16 +98,22 @@ def comment_body(text: str, marker: str) -> str:
     return f"{marker}\n{text.strip()}\n"
 
 
-def post(path: Path, name: str, environment: Mapping[str, str]) -> str:
+def post(path: Path, name: str, when: str, environment: Mapping[str, str]) -> str:
     """Post, replace or leave the comment; what was done, in a sentence.
 
-    A comment is new only if something changed. One that is there is always replaced, so that it is never out of date.
+    A comment that is there is always replaced, so that it is never out of date.
 
     Args:
         path: the file of the artifact.
         name: tells the comments of several gates apart.
+        when: one of `CHOICES`: whether a new comment needs a change.
         environment: the variables of the runner.
+
+    Raises:
+        ValueError: `when` is none of them.
     """
+    if when not in CHOICES:
+        raise ValueError(f"comment: {when!r} is unknown; allowed: {', '.join(CHOICES)}")
     run = json.loads(Path(environment["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))["workflow_run"]
     if run["event"] != "pull_request":
         return f"no comment: the workflow ran because of {run['event']}, which has no pull request"
@@ -116,7 +124,7 @@ def post(path: Path, name: str, environment: Mapping[str, str]) -> str:
     marker = f"<!-- fdabench gate: {quote(name)} -->"
     text, earlier = read_artifact(path), api.own_comment(number, marker)
     body = comment_body(text, marker)
-    if earlier is None and text.rstrip().endswith(UNCHANGED):
+    if when == "changes" and earlier is None and text.rstrip().endswith(UNCHANGED):
         return "no comment: nothing changed"
     if earlier is not None and earlier["body"].strip() == body.strip():
         return f"the comment is up to date: {earlier['html_url']}"
@@ -129,12 +137,12 @@ def post(path: Path, name: str, environment: Mapping[str, str]) -> str:
 def main() -> int:
     """Post the comment that the command line names. Exit: 0, or 1 with the reason."""
     try:
-        print(post(Path(sys.argv[1]), sys.argv[2], os.environ))
+        print(post(Path(sys.argv[1]), sys.argv[2], sys.argv[3], os.environ))
     except HTTPError as error:
         hint = "; the workflow needs `permissions: pull-requests: write`" if error.code == 403 else ""
         print(f"::error::GitHub answered {error.code} {error.reason} to {error.url}{hint}")
         return 1
-    except OSError as error:
+    except (OSError, ValueError) as error:
         print(f"::error::{error}")
         return 1
     return 0

@@ -89,6 +89,8 @@ ONLY_IN = {  # third-party package: the packages or files that may import it
     "filelock": "execution",
     "tensorboard": "export/tensorboard.py",
     "mlflow": "export/mlflow.py",
+    "wandb": "export/wandb.py",
+    "trackio": "export/trackio.py",
     "ray": "execution/ray_backend.py execution/ray_cluster.py",
     "lightning": "own_loop/lightning_callback.py",
     "transformers": "own_loop/transformers_callback.py models/sources/hf_model.py",

@@ -59,6 +59,8 @@ class ExportedTo(StrEnum):
 
     tensorboard = "tensorboard"
     mlflow = "mlflow"
+    wandb = "wandb"
+    trackio = "trackio"
     github_benchmark = "github-benchmark"
     bencher = "bencher"
     csv = "csv"

@@ -19,7 +19,7 @@ from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
 from fdabench.cli.console import err, print_note
-from fdabench.cli.event_lines import ResultLines, format_progress, format_running, format_warning
+from fdabench.cli.event_lines import ResultLines, RunningColumns, format_progress, format_running, format_warning
 from fdabench.cli.pace import note_path
 from fdabench.errors import ResultError, UsageError
 from fdabench.execution import events
@@ -159,12 +159,40 @@ class PlainReporter:
             self.print_line(f"[{eta.done}/{eta.cells}] {len(eta.running)} running, {eta.failed} failed, {eta.left()}")
 
 
+class RunningCell:
+    """A running cell of `LiveReporter`, with an estimate of its time left.
+
+    The rate is that between the first evaluation and the last one, because a resumed cell does not begin at step 0.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.progress: Progress | None = None
+        self._first_step, self._first_at, self._last_at = 0, 0.0, 0.0
+
+    def update(self, progress: Progress) -> None:
+        """Record an evaluation."""
+        self._last_at = monotonic()
+        if self.progress is None:
+            self._first_step, self._first_at = progress.step, self._last_at
+        self.progress = progress
+
+    def left(self) -> str:
+        """Format the time left; `...` before the second evaluation."""
+        seconds, steps = self._last_at - self._first_at, self.progress.step - self._first_step if self.progress else 0
+        if self.progress is None or steps <= 0 or seconds <= 0:
+            return "..."
+        left = (self.progress.budget - self.progress.step) * seconds / steps - (monotonic() - self._last_at)
+        return format_duration(left) if left >= 1 else "< 1 s"
+
+
 class LiveReporter:
     """Displays a line for each running cell and a progress bar. Lines of finished cells scroll above them."""
 
     def __init__(self, cells: int, result_lines: ResultLines) -> None:
         self._eta, self._result_lines = EtaEstimator(cells), result_lines
-        self._running: dict[str, tuple[str, Progress | None]] = {}
+        self._running: dict[str, RunningCell] = {}
+        self._columns = RunningColumns()
         self._bar = ProgressBar(
             BarColumn(20),
             MofNCompleteColumn(),
@@ -182,20 +210,25 @@ class LiveReporter:
     def on_event(self, event: events.Event) -> None:
         self._eta.on_event(event)
         if isinstance(event, events.CellStarted):
-            self._running[event.cell.id] = event.cell.title, None
+            self._running[event.cell.id] = RunningCell(event.cell.title)
         elif isinstance(event, events.CellProgress):
-            self._running[event.cell.id] = event.cell.title, event.progress
+            self._running.setdefault(event.cell.id, RunningCell(event.cell.title)).update(event.progress)
         elif isinstance(event, events.CellWarning):
             self.print_line(f" {format_warning(event)}")
         elif isinstance(event, events.CellFinished):
             self._running.pop(event.cell.id, None)
-            self.print_line(f" {self._result_lines.line(event.cell, event.record)}")
+            self.print_line(f" {self._result_lines.line(event.cell, event.record, err.width - 1)}")
         failed = f"{self._eta.failed} failed" if self._eta.failed else ""
         self._bar.update(self._task, completed=self._eta.done, failed=failed, left=self._eta.left())
 
     def _draw(self) -> Group:
         metric, width = self._result_lines.metric, err.width
-        lines = [format_running(title, progress, metric, width) for title, progress in self._running.values()]
+        running = list(self._running.values())
+        for cell in running:
+            self._columns = self._columns.widened(cell.title, cell.progress)
+        lines = [
+            format_running(cell.title, cell.progress, metric, width, cell.left(), self._columns) for cell in running
+        ]
         return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines), self._bar)
 
 

@@ -22,6 +22,18 @@ def _mlflow(results: Results, path: Path) -> None:
     write_mlflow(results, path)
 
 
+def _wandb(results: Results, path: Path) -> None:
+    from fdabench.export.wandb import write_wandb
+
+    write_wandb(results, path)
+
+
+def _trackio(results: Results, path: Path) -> None:
+    from fdabench.export.trackio import write_trackio
+
+    write_trackio(results, path)
+
+
 @dataclass(frozen=True)
 class ExportFormat:
     """A format of `fdabench export`.
@@ -42,6 +54,8 @@ class ExportFormat:
 FORMATS: Mapping[str, ExportFormat] = {
     "tensorboard": ExportFormat(_tensorboard, "tensorboard", False, "tensorboard"),
     "mlflow": ExportFormat(_mlflow, "mlflow.db", False, "mlflow"),
+    "wandb": ExportFormat(_wandb, "wandb-offline", False, "wandb"),
+    "trackio": ExportFormat(_trackio, "trackio", False, "trackio"),
     "github-benchmark": ExportFormat(write_github_benchmark, "github-benchmark.json", True),
     "bencher": ExportFormat(write_bencher, "bencher.json", True),
     "csv": ExportFormat(write_csv, "evaluations.csv", True),

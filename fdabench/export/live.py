@@ -43,7 +43,13 @@ def _tensorboard(folder: Path) -> LiveLog:
     return LiveTensorBoard(folder / "tensorboard")
 
 
-LIVE_LOGS: Mapping[str, Callable[[Path], LiveLog]] = {"tensorboard": _tensorboard, "csv": _csv}
+def _mlflow(folder: Path) -> LiveLog:
+    from fdabench.export.mlflow import LiveMlflow
+
+    return LiveMlflow(folder / "mlflow.db")
+
+
+LIVE_LOGS: Mapping[str, Callable[[Path], LiveLog]] = {"tensorboard": _tensorboard, "mlflow": _mlflow, "csv": _csv}
 """By the value of `--log-to`."""
 
 
@@ -58,7 +64,7 @@ def open_live_log(name: str, folder: Path) -> LiveLog:
         UsageError: the name is unknown, or the package of the tool is not installed.
     """
     if name not in LIVE_LOGS:
-        raise UsageError(f"--log-to {name}: expected {' or '.join(LIVE_LOGS)}{did_you_mean(name, LIVE_LOGS)}")
+        raise UsageError(f"--log-to {name}: allowed: {', '.join(LIVE_LOGS)}{did_you_mean(name, LIVE_LOGS)}")
     try:
         return LIVE_LOGS[name](folder)
     except ModuleNotFoundError as error:

@@ -92,7 +92,7 @@ def github() -> Iterator[GitHub]:
 
 
 def post(
-    github: GitHub, folder: Path, text: str, run: dict[str, Any] | None = None
+    github: GitHub, folder: Path, text: str, run: dict[str, Any] | None = None, when: str = "changes"
 ) -> subprocess.CompletedProcess[str]:
     """Run the program as the action does."""
     (folder / "comment.md").write_text(text, encoding="utf-8")
@@ -111,7 +111,7 @@ def post(
         "GITHUB_EVENT_PATH": str(folder / "event.json"),
         "GITHUB_OUTPUT": str(folder / "output"),
     }
-    command = [sys.executable, str(PROGRAM), str(folder / "comment.md"), "gate"]
+    command = [sys.executable, str(PROGRAM), str(folder / "comment.md"), "gate", when]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -128,6 +128,19 @@ def test_a_change_is_posted_and_the_next_run_replaces_it(github: GitHub, tmp_pat
 
 def test_nothing_is_posted_when_nothing_changed(github: GitHub, tmp_path: Path) -> None:
     assert post(github, tmp_path, UNCHANGED).stdout == "no comment: nothing changed\n"
+    assert github.writes == []
+
+
+def test_always_posts_also_when_nothing_changed_and_replaces_it(github: GitHub, tmp_path: Path) -> None:
+    assert post(github, tmp_path, UNCHANGED, when="always").stdout == "posted: https://example.org/comment/1\n"
+    assert post(github, tmp_path, UNCHANGED, when="always").stdout.startswith("the comment is up to date")
+    assert post(github, tmp_path, CHANGED, when="always").stdout.startswith("replaced: ")
+    assert github.writes == ["POST", "PATCH"]
+
+
+def test_an_unknown_choice_is_refused_before_anything_is_asked(github: GitHub, tmp_path: Path) -> None:
+    done = post(github, tmp_path, CHANGED, when="change")
+    assert (done.returncode, done.stdout) == (1, "::error::comment: 'change' is unknown; allowed: changes, always\n")
     assert github.writes == []
 
 

@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
@@ -95,6 +98,7 @@ def test_tensorboard_reads_every_evaluation_over_steps_and_over_bytes(
             assert [scalar.value for scalar in scalars] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the packages that MLflow imports
 def test_mlflow_reads_every_evaluation_over_steps_and_over_bytes(
     results: Results, curves: list[Curve], tmp_path: Path
@@ -113,6 +117,58 @@ def test_mlflow_reads_every_evaluation_over_steps_and_over_bytes(
         assert [(metric.step, metric.value) for metric in by_bytes] == [
             (each.bytes_total, each.values["test_accuracy"]) for each in curve.evaluations
         ]
+
+
+def _export_in_a_process(results: Results, to: str, out: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "fdabench", "export", str(results.root), "--to", to, "-o", str(out)]
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, out.as_posix()), done.stderr
+
+
+@pytest.mark.slow
+def test_trackio_reads_every_evaluation_over_steps_and_over_bytes(
+    results: Results, curves: list[Curve], tmp_path: Path
+) -> None:
+    pytest.importorskip("trackio")
+    # an address that refuses connections: nothing may be sent there
+    _export_in_a_process(results, "trackio", tmp_path / "out", {"TRACKIO_SERVER_URL": "http://127.0.0.1:9"})
+
+    def read(*arguments: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "trackio.cli", *arguments, "--project", "digits", "--json"]
+        environment = {**os.environ, "TRACKIO_DIR": str(tmp_path / "out")}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+        return cast(dict[str, Any], json.loads(done.stdout))
+
+    assert sorted(read("list", "runs")["runs"]) == sorted(curve.title for curve in curves)
+    values = read("get", "metric", "--run", curves[0].title, "--metric", "by_bytes/test_accuracy")["values"]
+    assert [(each["step"], each["value"]) for each in values] == [
+        (each.bytes_total, each.values["test_accuracy"]) for each in curves[0].evaluations
+    ]
+
+
+@pytest.mark.slow
+def test_wandb_reads_every_evaluation_over_steps_and_over_bytes(
+    results: Results, curves: list[Curve], tmp_path: Path
+) -> None:
+    pytest.importorskip("wandb")
+    _export_in_a_process(results, "wandb", tmp_path / "out", {"WANDB_MODE": "online"})
+    folders = {path.name.rpartition("-")[2]: path for path in (tmp_path / "out" / "wandb").glob("offline-run-*")}
+    assert folders.keys() == {curve.cell_id for curve in curves}
+    curve = curves[0]
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folders[curve.cell_id])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    (run,) = [record["run"] for record in records if record["type"] == "run"]
+    assert (run["display_name"], run["project"], run["run_group"]) == (curve.title, "digits", curve.label)
+    assert run["config"]["update"]["strategy.kind"] == curve.settings["strategy.kind"]
+    items = [record["history"]["item"] for record in records if record["type"] == "history"]
+    for name in ("by_step/test_accuracy", "by_bytes/test_accuracy"):
+        assert [(item["step"], item["bytes_total"], item[name]) for item in items] == [
+            (each.step, each.bytes_total, each.values["test_accuracy"]) for each in curve.evaluations
+        ]
+    axes = {each["metric"].get("glob_name"): each["metric"].get("step_metric") for each in records if "metric" in each}
+    assert axes["by_bytes/*"] == "bytes_total"
+    assert axes["by_step/*"] == "step"
 
 
 def test_an_existing_folder_is_not_changed(results: Results, tmp_path: Path) -> None:

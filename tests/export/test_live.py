@@ -61,6 +61,28 @@ def test_tensorboard_reads_each_evaluation_before_the_log_is_closed(cell: Cell, 
     log.close()
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the packages that MLflow imports
+def test_mlflow_reads_each_evaluation_before_the_log_is_closed(cell: Cell, tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    pytest.importorskip("sqlalchemy")
+    folder = tmp_path / "digits" / "live"
+    log = EvaluationLog(open_live_log("mlflow", folder), pytest.fail)
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    for step in (20, 40):
+        log.on_event(_progress(cell, step))
+        (run,) = client.search_runs([client.get_experiment_by_name("digits").experiment_id])
+        found = client.get_metric_history(run.info.run_id, "test_accuracy_by_bytes")
+        assert (found[-1].step, found[-1].value) == (1000 * step, step / 100)
+        assert run.info.status == "RUNNING"
+    log.close()
+    assert client.get_run(run.info.run_id).info.status == "FINISHED"
+    again = EvaluationLog(open_live_log("mlflow", folder), pytest.fail)
+    again.on_event(_progress(cell, 60))
+    again.close()
+    assert len(client.search_runs([run.info.experiment_id])) == 2
+
+
 def test_a_log_that_fails_is_one_warning(cell: Cell) -> None:
     class Full:
         calls = 0
@@ -82,9 +104,8 @@ def test_a_log_that_fails_is_one_warning(cell: Cell) -> None:
 
 
 def test_an_unknown_tool_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match='--log-to tensorbord: expected tensorboard or csv; did you mean "tensorboard"'
-    ):
+    expected = '--log-to tensorbord: allowed: tensorboard, mlflow, csv; did you mean "tensorboard"'
+    with pytest.raises(UsageError, match=expected):
         open_live_log("tensorbord", tmp_path)
-    assert set(LIVE_LOGS) == {"tensorboard", "csv"}
+    assert set(LIVE_LOGS) == {"tensorboard", "mlflow", "csv"}
     assert list(tmp_path.iterdir()) == []

@@ -96,6 +96,14 @@ def test_the_rules_of_the_paper_are_lines_with_their_names(tmp_path: Path) -> No
     assert {round(line.get_xdata()[0], 6) for line in axes.lines[2:]} == {round(x, 6) for x in expected.values()}
 
 
+def test_the_names_of_rules_do_not_cover_the_title(tmp_path: Path) -> None:
+    figure = drawn(data_of(tmp_path, *(cell(theta, 100) for theta in (1.0, 2.0, 4.0))))
+    for axes in figure.axes:
+        title = axes.title.get_window_extent()
+        assert axes.texts
+        assert not any(text.get_window_extent().overlaps(title) for text in axes.texts)
+
+
 def test_rules_far_from_every_theta_are_left_out(tmp_path: Path) -> None:
     data = data_of(tmp_path, cell(0.1, 100), cell(0.2, 100), cell(0.57, 100))
     assert {text.get_text() for text in drawn(data).axes[0].texts} == {"hpc"}

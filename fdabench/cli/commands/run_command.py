@@ -171,7 +171,7 @@ LogTo = Annotated[
         "--log-to",
         metavar="TOOL",
         rich_help_panel=OUTPUT,
-        help="Write evaluations while cells run, to RESULTS/live: tensorboard or csv.  [default: none]",
+        help="Write evaluations while cells run, to RESULTS/live: tensorboard, mlflow or csv.  [default: none]",
     ),
 ]
 

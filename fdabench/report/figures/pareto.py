@@ -43,7 +43,7 @@ _PANEL, _COVERED, _BESIDE = (165.0, 135.0), 7.0, 10.0
 # a fraction of the panel's width: counts of markers further right are written on their left
 _LEFT = 0.75
 # letters in a line that is as wide as a panel
-_WORDS = 40
+_WORDS = 32
 TITLE = "Bytes against steps to the target"
 
 

@@ -86,7 +86,7 @@ def draw_sweep(data: ReportData) -> Figure | None:
         title = wrap_label(data.workload_title(suite, workload) + (f", {note}" if note else ""), TITLE_LETTERS)
         for panel, cost in zip(axes[2 * row : 2 * row + 2], _COST, strict=True):
             _panel(panel, group, cost, styles)
-            panel.set_title(title, pad=38 if rules_in_range(group) else 6)
+            panel.set_title(title, pad=52 if rules_in_range(group) else 6)
     legend(figure, line_keys(styles))
     return figure
 

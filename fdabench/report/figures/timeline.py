@@ -188,7 +188,7 @@ def caption_timeline(data: ReportData) -> str:
     axis = "accuracies has the error on a log scale" if metric.name == "accuracy" else f"{metric.title} has a log scale"
     return (
         f"One cell for each strategy ({first['workload']}; seed {seeds}).{note}{part} Ticks: syncs. Solid: the "
-        "monitor's estimate, up to about 2 000 evenly spaced steps of a run; dashed: theta. Dotted: the exact model "
+        "monitor's estimate, up to about 2,000 evenly spaced steps of a run; dashed: theta. Dotted: the exact model "
         "variance (squared L2 norm) at evaluations and just before syncs, of strategies that have no monitor. "
         f"The axis of {axis}."
     )
