@@ -183,6 +183,15 @@ class MessageLossConfig(ConfigTable):
     quorum: int = 1
 
 
+class SpeedsConfig(ConfigTable):
+    """The speeds of slow workers, of which one is given: those of `each` worker as numbers in a text, repeated over the
+    workers; the `lowest` of a uniform law up to 1; or the `sigma` of a lognormal law, divided by the highest speed."""
+
+    each: str | None = None
+    lowest: float | None = None
+    sigma: float | None = None
+
+
 class CellConfig(ConfigTable):
     """Everything that decides the numbers of a cell. `docs/suites.md` explains each key."""
 
@@ -194,11 +203,12 @@ class CellConfig(ConfigTable):
     partition: Component
     sampling: Literal["shuffle", "replacement"] = "shuffle"
     last_batch: Literal["wrap", "drop", "keep"] = "wrap"
-    averaging: Literal["uniform", "samples"] = "uniform"
+    averaging: Literal["uniform", "samples", "steps"] = "uniform"
     precision: Literal["fp32", "bf16", "tf32"] = "fp32"
     batchnorm_stats: Literal["local", "averaged"] = "local"
     participation: ParticipationConfig | None = None
     message_loss: MessageLossConfig | None = None
+    speeds: SpeedsConfig | None = None
     strategy: Component
     budget: BudgetConfig
     eval: EvalConfig

@@ -44,7 +44,8 @@ class StepContext(NamedTuple):
     w_KD: Tensor
     """The models of the workers: after the step in `Strategy.step`, before it in `Correction.correct`."""
     g_KD: Tensor
-    """The gradients, the L2 penalty of kernels included; in `Strategy.step` as the local optimizers used them."""
+    """The gradients, the L2 penalty of kernels included; in `Strategy.step` as the local optimizers used them. They are
+    zeros for a slow worker that makes no step."""
     loss_K: Tensor
     """The loss of each worker on its mini-batch."""
     steps: int

@@ -69,7 +69,7 @@ def global_update(
         part: the numbers of a row to average: a slice, or their indices. The others keep their residuals.
     """
     anchor_D = r.anchor_D[part]
-    u_KD, residual_KD, codec_state = ctx.w_KD[:, part] - anchor_D, None, r.codec
+    u_KD, residual_KD, codec_state = channel.normalize(ctx.w_KD[:, part] - anchor_D, r.start), None, r.codec
     if rule.codec is None:
         u_D = channel.mean(u_KD, "model", rule.delay)
     elif rule.feedback is None:

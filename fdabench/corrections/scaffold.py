@@ -54,6 +54,9 @@ class Scaffold:
             '(w_t0 - w_k) / lr for a sum of gradients; write of = "gradient"'
         )
 
+    def speeds_fault(self, normalized: bool) -> str:
+        return "its control variates are means over the steps of a round, of which slow workers make fewer"
+
     def init(self, w_D: Tensor) -> Tensor:
         return torch.zeros_like(w_D)
 

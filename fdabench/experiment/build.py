@@ -15,6 +15,7 @@ from fdabench.cell_config import CellConfig, ParticipationConfig, ValidationConf
 from fdabench.core.channel import Channel, MessageLoss, no_instrumentation
 from fdabench.core.counter_rng import UINT32_MASK
 from fdabench.core.ledger import Ledger
+from fdabench.core.schedule import LocalSteps, lognormal_speeds, parse_speeds, uniform_speeds
 from fdabench.core.seeds import derive_seed, numpy_generator
 from fdabench.core.strategy import Strategy
 from fdabench.datasets.base import DatasetTensors
@@ -99,13 +100,15 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     codec_seed = derive_seed("codec", {"noise": seeds["noise"]}) & UINT32_MASK
     lossy = config.message_loss
     loss = None if lossy is None else MessageLoss(lossy.probability, lossy.quorum, config.seed, weight_N)
-    channel = Channel(averaging, ledger, consistency_check, wire or no_instrumentation, codec_seed, loss)
+    slow = local_steps(config)
+    normalization = slow if config.averaging == "steps" else None
+    channel = Channel(averaging, ledger, consistency_check, wire or no_instrumentation, codec_seed, loss, normalization)
     return CellSetup(
         data,
         examples,
         *_evaluation_data(config, data),
         shards,
-        WorkerGroup(model, drawn, noise),
+        WorkerGroup(model, drawn, noise, None if slow is None else slow.rows(local)),
         cell.strategy,
         channel,
         cell.budget_steps,
@@ -342,6 +345,19 @@ def _local_data(
     place[mine] = np.arange(len(mine))
     at = torch.from_numpy(mine).to(data.train_x.device)
     return LabeledData(data.train_x, data.train_y).select(at), [RemappedSampler(drawn[k], place) for k in local]
+
+
+def local_steps(config: CellConfig) -> LocalSteps | None:
+    """Return the local steps of slow workers; None if all workers are equally fast."""
+    speeds, workers = config.speeds, config.workers
+    if speeds is None:
+        return None
+    if speeds.each is not None:
+        given = parse_speeds(speeds.each)
+        return LocalSteps(tuple(given[worker % len(given)] for worker in range(workers)))
+    if speeds.lowest is not None:
+        return LocalSteps(uniform_speeds(workers, speeds.lowest, config.seed))
+    return LocalSteps(lognormal_speeds(workers, speeds.sigma or 0.0, config.seed))
 
 
 def averaging_weights(config: CellConfig, shards: list[Indices]) -> Tensor:

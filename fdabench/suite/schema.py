@@ -12,6 +12,7 @@ from pydantic_core import PydanticKnownError
 
 from fdabench.accounting.costs import CONVENTIONS
 from fdabench.cell_config import MetricName
+from fdabench.core.schedule import parse_speeds
 from fdabench.engine.precision import Precision
 from fdabench.engine.sampling import LastBatch
 from fdabench.engine.workers import BatchStatistics
@@ -191,6 +192,29 @@ class MessageLoss(TomlTable):
     quorum: Count = 1
 
 
+class Speeds(TomlTable):
+    """Slow workers: a worker of speed 0.5 makes a local step in every second tick. Nobody waits for it."""
+
+    each: str | None = None
+    lowest: Annotated[float, Field(gt=0, le=1)] | None = None
+    sigma: Annotated[float, Field(ge=0, le=10)] | None = None
+
+    @field_validator("each")
+    @classmethod
+    def _are_speeds(cls, each: str | None) -> str | None:
+        if each is not None:
+            parse_speeds(each)
+        return each
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [key for key in Speeds.model_fields if getattr(self, key) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) + " are given" if given else "none is given"
+            raise ValueError(f"one of each, lowest and sigma says what the speeds are; {found}")
+        return self
+
+
 class Workload(TomlTable):
     """All settings of a cell except the strategy and the seed.
 
@@ -205,11 +229,12 @@ class Workload(TomlTable):
     partition: Any = Field(default={"kind": "iid"}, validate_default=True)
     sampling: Literal["shuffle", "replacement"] = "shuffle"
     last_batch: LastBatch = "wrap"
-    averaging: Literal["uniform", "samples"] = "uniform"
+    averaging: Literal["uniform", "samples", "steps"] = "uniform"
     precision: Precision = "fp32"
     batchnorm_stats: BatchStatistics = "local"
     participation: Participation | None = None
     message_loss: MessageLoss | None = None
+    speeds: Speeds | None = None
 
     @model_validator(mode="after")
     def _quorum_is_possible(self) -> Self:
@@ -217,6 +242,20 @@ class Workload(TomlTable):
             raise ValueError(
                 f"message_loss.quorum: {self.message_loss.quorum} messages, but only workers = {self.workers} send "
                 "them; use at most that many"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _speeds_fit(self) -> Self:
+        if self.averaging == "steps" and self.speeds is None:
+            raise ValueError(
+                'averaging = "steps" needs speeds: without slow workers all make equally many steps; add speeds, or '
+                'use averaging = "uniform"'
+            )
+        if self.speeds is not None and self.participation is not None:
+            raise ValueError(
+                "speeds does not go with participation: speeds belong to the workers, whose clients change from round "
+                "to round; remove one of the two"
             )
         return self
 

@@ -77,6 +77,13 @@ def test_a_cell_resumes_at_every_step_to_the_same_bits(strategy: str, client_sta
         pd.testing.assert_frame_equal(found.drop(columns=clocks), expected.drop(columns=clocks), check_exact=True)
 
 
+def test_clients_that_have_and_have_not_trained_may_have_momentum(tmp_path: Path) -> None:
+    """torch's fused SGD takes no rows with and without a momentum buffer at the same time."""
+    momentum = '{ kind = "sgd", lr = 0.05, momentum = 0.9 }'
+    (cell,) = cells_of(tmp_path, FEDAVG, optimizer=momentum, participation="{ clients = 6 }")
+    assert train_cell(cell.config).tables["evals"][-1]["test_accuracy"] > 0.3
+
+
 def test_draws_depend_on_seed_and_round_only_and_reach_everyone_alike() -> None:
     draw = ClientDraw(clients=50, per_round=5, seed=1)
     rounds = [draw.participants(index) for index in range(2000)]
