@@ -168,12 +168,20 @@ class EvalConfig(ConfigTable):
     worst_decile: bool = False
 
 
+class AvailabilityConfig(ConfigTable):
+    """Each client is available for a share of each period, whose length is given in rounds."""
+
+    share: float
+    period: int
+
+
 class ParticipationConfig(ConfigTable):
     """The clients of which `workers` train in each round, how they are drawn, and what stays with the others."""
 
     clients: int
     choose: Literal["uniform", "samples"] = "uniform"
     client_state: Literal["kept", "fresh"] = "kept"
+    availability: AvailabilityConfig | None = None
 
 
 class MessageLossConfig(ConfigTable):

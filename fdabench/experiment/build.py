@@ -23,7 +23,7 @@ from fdabench.distributed.consistency import make_consistency_check
 from fdabench.distributed.process_group import SINGLE_PROCESS, ProcessGroup, split_evenly
 from fdabench.distributed.traffic_meter import TrafficMeter
 from fdabench.engine.arrays import LabeledData
-from fdabench.engine.clients import ClientDraw, Clients
+from fdabench.engine.clients import Availability, ClientDraw, Clients
 from fdabench.engine.flatten import flatten, running_stats
 from fdabench.engine.sampling import IndependentBatchSampler, Indices, RemappedSampler, Sampler, ShuffleSampler
 from fdabench.engine.workers import GradientFnFactory, TrainingConfig, WorkerGroup
@@ -88,7 +88,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
         examples, drawn = _local_data(data, shards, make_samplers(cell, shards), local)
     else:
         clients = make_clients(cell, config.participation, shards, model, process_group)
-        first = [clients.first_row(int(client), 0) for client in clients.draw.participants(0)]
+        first = [clients.first_row(client, 0) for client in clients.present(0)]
         noise, drawn = [row.noise for row in first], [row.sampler for row in first]
         examples = LabeledData(data.train_x, data.train_y)
     ledger = Ledger()
@@ -132,23 +132,16 @@ def make_clients(
     model: nn.Module,
     process_group: ProcessGroup = SINGLE_PROCESS,
 ) -> Clients:
-    """Return the clients of a cell, of which `workers` train in each round.
-
-    Raises:
-        WorkloadError: the workers are in several processes, between which the states of clients cannot move.
-    """
-    if process_group.size > 1:
-        raise WorkloadError(
-            "participation: clients that change from round to round train in one process; run without --engine "
-            "distributed, or remove participation"
-        )
+    """Return the clients of a cell, of which `workers` train in each round."""
     keep = participation.client_state == "kept"
     sizes_N = np.array([len(shard) for shard in shards], dtype=np.float64)
+    seed, law = cell.seeds["batches"], participation.availability
     draw = ClientDraw(
         participation.clients,
         cell.config.workers,
-        cell.seeds["batches"],
+        seed,
         sizes_N if participation.choose == "samples" else None,
+        None if law is None else Availability.drawn(law.share, law.period, participation.clients, seed),
     )
 
     def make_sampler(client: int, index: int) -> Sampler:
@@ -156,7 +149,15 @@ def make_clients(
 
     running = flatten(list(running_stats(model).values()))
     local = cell.config.batchnorm_stats == "local" and running.numel() > 0
-    return Clients(draw, make_sampler, lambda client: _noise(cell, client), keep, running if local else None)
+    return Clients(
+        draw,
+        make_sampler,
+        lambda client: _noise(cell, client),
+        keep,
+        running if local else None,
+        local_rows=process_group.local_workers(cell.config.workers),
+        exchange=process_group.all_gather,
+    )
 
 
 def build_training(cell: ResolvedCell, setting: CellSetup, engine: GradientFnFactory) -> TrainingConfig:

@@ -177,12 +177,20 @@ class Suite(TomlTable):
         return self
 
 
+class Availability(TomlTable):
+    """When clients are available: for a share of each period of so many rounds, each at a time of its own."""
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    period: Count
+
+
 class Participation(TomlTable):
     """Clients that take turns: in each round `workers` of them train."""
 
     clients: Count
     choose: Literal["uniform", "samples"] = "uniform"
     client_state: Literal["kept", "fresh"] = "kept"
+    availability: Availability | None = None
 
 
 class MessageLoss(TomlTable):
@@ -265,6 +273,12 @@ class Workload(TomlTable):
         if drawn is not None and drawn.clients < self.workers:
             raise ValueError(
                 f"participation: {drawn.clients} clients, but workers = {self.workers} of them train in each round"
+            )
+        law = None if drawn is None else drawn.availability
+        if drawn is not None and law is not None and law.share * drawn.clients < self.workers:
+            raise ValueError(
+                f"participation.availability: {law.share:g} of {drawn.clients} clients are available, and workers = "
+                f"{self.workers} of them train in each round; take more clients, a higher share or fewer workers"
             )
         if drawn is not None and self.averaging == "samples":
             raise ValueError(

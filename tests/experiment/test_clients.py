@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fdabench.accounting.costs import total_bytes
-from fdabench.engine.clients import ClientDraw, Clients, Row
+from fdabench.engine.clients import Availability, ClientDraw, Clients, Row
 from fdabench.engine.sampling import IndependentBatchSampler
 from fdabench.errors import SuiteError
 from fdabench.experiment.run_cell import CellCallbacks, run_cells_batched
@@ -102,6 +102,45 @@ def test_clients_with_more_samples_are_drawn_more_often() -> None:
     assert counts[2] / 4000 == pytest.approx(0.5, abs=5 * 0.5 / 63)
 
 
+def test_only_available_clients_are_drawn_and_each_is_available_for_its_share() -> None:
+    law = Availability.drawn(0.25, 8, clients=400, seed=3)
+    draw = ClientDraw(400, 10, 0, np.arange(1.0, 401.0), law)
+    seen = np.array([law.rounds_until(index) == 0 for index in range(24)])
+    # the start of a period lies within a round, so that a share of 2 of 8 rounds is exactly 2 rounds
+    assert (seen.sum(axis=0) == 6).all()
+    assert np.array_equal(seen[:8], seen[8:16])
+    for index in range(24):
+        drawn = draw.participants(index)
+        assert len(set(drawn.tolist())) == 10
+        assert seen[index][drawn].all()
+        assert draw.available(index) == seen[index].sum()
+    assert np.array_equal(Availability.drawn(0.25, 8, 400, 3).phase_N, law.phase_N)
+    assert not np.array_equal(Availability.drawn(0.25, 8, 400, 4).phase_N, law.phase_N)
+
+
+def test_where_too_few_are_available_the_server_waits_for_those_that_are_available_next() -> None:
+    law = Availability(0.5, 4, np.array([0.0, 1.0, 2.0, 2.5, 3.5]))
+    # in round 0 clients 0 and 1 are available, 4 is after half a round, 3 after one and a half, 2 after two
+    assert law.rounds_until(0).tolist() == [0, 0, 2, 1.5, 0.5]
+    draw = ClientDraw(5, 4, seed=0, availability=law)
+    assert draw.available(0) == 2
+    assert draw.participants(0).tolist() == [0, 1, 3, 4]
+
+
+def test_with_clients_that_are_always_available_the_draw_is_uniform_and_a_shortage_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    draw = ClientDraw(30, 5, 1, availability=Availability.drawn(1.0, 7, 30, 1))
+    assert all(draw.available(index) == 30 for index in range(20))
+    counts = np.bincount(np.concatenate([draw.participants(index) for index in range(1200)]), minlength=30)
+    # each client is drawn with probability 1 / 6: mean 200, standard deviation 12.9
+    assert abs(counts - 200).max() < 5 * 12.9
+    (cell,) = cells_of(tmp_path, FEDAVG, participation="{ clients = 8, availability = { share = 0.5, period = 4 } }")
+    with caplog.at_level("INFO", logger="fdabench.engine.clients"):
+        train_cell(cell.config)
+    assert any("the server waits for" in message for message in caplog.messages)
+
+
 def test_bytes_are_those_of_the_participants(tmp_path: Path) -> None:
     """Participants upload, those of the next round download: as many messages as with fixed workers."""
     (plain,), (drawn,) = cells_of(tmp_path, FEDAVG), cells_of(tmp_path, FEDAVG, participation="{ clients = 30 }")
@@ -171,6 +210,12 @@ def test_a_hundred_thousand_clients_take_the_memory_of_those_that_train() -> Non
     [
         ("{ clients = 3 }", "", "3 clients, but workers = 4 of them train in each round"),
         ("{ clients = 5000 }", "", "5000 clients, but digits has 1438 training samples"),
+        (
+            "{ clients = 9, availability = { share = 0.4, period = 24 } }",
+            "",
+            "0.4 of 9 clients are available, and workers = 4",
+        ),
+        ("{ clients = 9, availability = { share = 0.5 } }", "", "period"),
         ("{ clients = 9 }", 'averaging = "samples"', 'participation.choose = "samples" draws clients'),
         ('{ clients = 9, choose = "size" }', "", '"size" is unknown; allowed: "uniform", "samples"'),
         ('{ clients = 9, chose = "uniform" }', "", 'did you mean "choose"?'),

@@ -44,6 +44,7 @@ WITHIN = [
     ("partition", {"kind": "dirichlet", "alpha": 0.1, "shares": ["per-class", "per-worker"]}),
     ("partition", {"kind": "dirichlet", "alpha": 0.1, "min_samples": [1, 2]}),
     ("participation", {"clients": 30, "client_state": ["kept", "fresh"]}),
+    ("participation", {"clients": 30, "availability": {"share": [0.5, 0.7], "period": 4}}),
     ("message_loss", {"probability": 0.1, "quorum": [1, 2]}),
     ("speeds", {"each": ["1 0.5", "1 1 0.25"]}),
 ]
