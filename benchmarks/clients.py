@@ -1,7 +1,7 @@
 """What 100,000 clients cost: `python benchmarks/clients.py [CLIENTS] [ROUNDS]`, with MNIST in FDABENCH_DATA.
 
-LeNet-5 and FedAvg with one local step a round, so that clients change as often as they can: 50 of the clients train in a
-round, which is "fresh" for each. The training set is MNIST repeated to two samples for each client. Prints CPU seconds
+LeNet-5 and FedAvg with one local step a round, so that clients change as often as they can: 50 of them train in a
+round, and each begins it "fresh". The training set is MNIST repeated to two samples for each client. Prints CPU seconds
 of each part, and the peak of resident memory.
 """
 
@@ -37,6 +37,8 @@ def main(clients: int, rounds: int) -> None:
             "partition": {"kind": "iid"},
             "participation": {"clients": clients, "client_state": "fresh"},
             "strategy": {"kind": "fedavg", "local_steps": 1},
+            "sampling": "shuffle",
+            "last_batch": "wrap",
             "budget": {"steps": rounds},
             "eval": {"every_steps": rounds},
             "seed": 0,

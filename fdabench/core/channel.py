@@ -105,6 +105,8 @@ class Channel:
     """Which messages are lost; None: all arrive. Lost messages are recorded, because they were sent."""
     normalization: LocalSteps | None = None
     """The local steps of all workers, by which `normalize` scales drifts; None: it leaves them as they are."""
+    client_share: float = 1.0
+    """The workers of a round divided by all clients: 1 unless the workers are drawn from more clients."""
 
     @property
     def has_quorum(self) -> bool:

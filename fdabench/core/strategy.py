@@ -76,6 +76,8 @@ class RoundInfo(NamedTuple):
     stop: int
     """The number of local steps at its end."""
     lr_at: Callable[[int], float]
+    client_share: float = 1.0
+    """The workers of the round divided by all clients."""
 
     @property
     def lr(self) -> float:

@@ -81,7 +81,7 @@ def global_update(
     if not channel.has_quorum:
         # the messages were sent, and residuals say so, but the model and the server stay as they are
         return GlobalUpdate(anchor_D, torch.zeros_like(u_D), r.server, residual_KD, r.codec)
-    info = RoundInfo(r.start, ctx.t + 1, ctx.lr_at)
+    info = RoundInfo(r.start, ctx.t + 1, ctx.lr_at, channel.client_share)
     w_D, server = rule.server.update(anchor_D, u_D, r.server, info)
     return GlobalUpdate(w_D, u_D, server, residual_KD, codec_state)
 

@@ -101,8 +101,16 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     lossy = config.message_loss
     loss = None if lossy is None else MessageLoss(lossy.probability, lossy.quorum, config.seed, weight_N)
     slow = local_steps(config)
-    normalization = slow if config.averaging == "steps" else None
-    channel = Channel(averaging, ledger, consistency_check, wire or no_instrumentation, codec_seed, loss, normalization)
+    channel = Channel(
+        averaging,
+        ledger,
+        consistency_check,
+        wire or no_instrumentation,
+        codec_seed,
+        loss,
+        slow if config.averaging == "steps" else None,
+        config.workers / config.clients,
+    )
     return CellSetup(
         data,
         examples,

@@ -77,10 +77,16 @@ def evaluated_model(
             return after.anchor_D, moment.outcome.synced
         ends = strategy.rule
         if ends.codec is not None or channel.normalization is not None:
-            ledger = Ledger(moment.step)
-            unmetered = Channel(channel.collective, ledger, seed=channel.seed, normalization=channel.normalization)
+            # the same averaging, with a ledger that nobody reads
+            unmetered = Channel(
+                channel.collective,
+                Ledger(moment.step),
+                seed=channel.seed,
+                normalization=channel.normalization,
+                client_share=channel.client_share,
+            )
             return global_update(moment.context, before, ends, unmetered).w_D, False
-        info = RoundInfo(before.start, moment.step, moment.context.lr_at)
+        info = RoundInfo(before.start, moment.step, moment.context.lr_at, channel.client_share)
         w_D, _ = ends.server.update(before.anchor_D, mean_D - before.anchor_D, before.server, info)
         return w_D, False
     return mean_D, False

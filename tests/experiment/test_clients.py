@@ -2,8 +2,10 @@
 
 import tracemalloc
 from collections import Counter
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,12 +13,18 @@ import pytest
 import torch
 
 from fdabench.accounting.costs import total_bytes
+from fdabench.core.channel import Channel
+from fdabench.core.collective import InProcessCollective
+from fdabench.core.ledger import Ledger
+from fdabench.core.strategy import Round, RoundInfo, StepContext
+from fdabench.corrections.scaffold import CONTROL, GRADIENT_SUM, Scaffold
 from fdabench.engine.clients import Availability, ClientDraw, Clients, Row
 from fdabench.engine.sampling import IndependentBatchSampler
 from fdabench.errors import SuiteError
 from fdabench.experiment.run_cell import CellCallbacks, run_cells_batched
 from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.servers.dyn import DynServer
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 from support.cells import CPU, train_cell
@@ -139,6 +147,31 @@ def test_with_clients_that_are_always_available_the_draw_is_uniform_and_a_shorta
     with caplog.at_level("INFO", logger="fdabench.engine.clients"):
         train_cell(cell.config)
     assert any("the server waits for" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize("of", ["drift", "gradient"])
+def test_the_control_variate_of_scaffold_is_the_mean_over_all_clients(of: Literal["drift", "gradient"]) -> None:
+    """Karimireddy et al. (2020): c moves by K / N times the mean change of the K clients of a round."""
+    correction, draw, rng = Scaffold(of), ClientDraw(9, 3, seed=0), torch.Generator().manual_seed(0)
+    collective = InProcessCollective(torch.full((3,), 1 / 3, dtype=torch.float64))
+    channel = Channel(collective, Ledger(), client_share=3 / 9)
+    c_ND = torch.zeros(9, 4, dtype=torch.float64)
+    r = Round(torch.zeros(4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64), (), correction=c_ND[0])
+    for index in range(8):
+        present = draw.participants(index)
+        w_KD, sum_KD = torch.randn(2, 3, 4, generator=rng, dtype=torch.float64)
+        kept = {CONTROL: c_ND[present], GRADIENT_SUM: sum_KD}
+        ctx = StepContext(4, w_KD, w_KD, torch.zeros(3), 10, lambda t: 0.1, kept, ())
+        update = correction.end_round(ctx, r, channel)
+        c_ND[present] = update.worker_state[CONTROL]
+        r = replace(r, correction=update.state)
+        assert torch.allclose(r.correction, c_ND.mean(dim=0), atol=1e-12)
+
+
+def test_the_server_of_feddyn_sums_drifts_over_all_clients() -> None:
+    w_D, u_D = torch.zeros(3), torch.arange(3.0)
+    _, s_D = DynServer().update(w_D, u_D, torch.ones(3), RoundInfo(0, 1, lambda t: 0.1, 0.25))
+    assert torch.equal(s_D, 1 + u_D / 4)
 
 
 def test_bytes_are_those_of_the_participants(tmp_path: Path) -> None:
