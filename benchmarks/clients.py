@@ -8,6 +8,8 @@ of each part, and the peak of resident memory.
 import resource
 import sys
 from dataclasses import replace
+from pathlib import Path
+from tempfile import gettempdir
 from time import process_time
 
 import numpy as np
@@ -21,29 +23,35 @@ from fdabench.engine.workers import Workers
 from fdabench.experiment.build import build_cell, build_training
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.registry.registry import BUILT_IN
+from fdabench.suite.reader import read_suite
 
 PER_ROUND = 50
+SUITE_FILE = Path(gettempdir()) / "clients.toml"
+SUITE = """
+name = "clients"
+[budget]
+steps = {rounds}
+[eval]
+every_steps = {rounds}
+[[workload]]
+dataset = "mnist"
+model = "lenet5"
+workers = {workers}
+batch_size = 16
+optimizer = {{ kind = "sgd", lr = 0.1 }}
+[[strategy]]
+kind = "fedavg"
+local_steps = 1
+"""
 
 
 def main(clients: int, rounds: int) -> None:
     torch.set_num_threads(1)
-    config = CellConfig.from_table(
-        {
-            "dataset": "mnist",
-            "model": "lenet5",
-            "workers": PER_ROUND,
-            "batch_size": 16,
-            "optimizer": {"kind": "sgd", "lr": 0.1},
-            "partition": {"kind": "iid"},
-            "participation": {"clients": clients, "client_state": "fresh"},
-            "strategy": {"kind": "fedavg", "local_steps": 1},
-            "sampling": "shuffle",
-            "last_batch": "wrap",
-            "budget": {"steps": rounds},
-            "eval": {"every_steps": rounds},
-            "seed": 0,
-        }
-    )
+    SUITE_FILE.write_text(SUITE.format(workers=PER_ROUND, rounds=rounds), encoding="utf-8")
+    (found,) = read_suite(SUITE_FILE).cells
+    # a suite with more clients than MNIST has samples is refused
+    participation = {"clients": clients, "client_state": "fresh"}
+    config = CellConfig.from_table({**found.config.to_dict(), "participation": participation})
     begun = process_time()
     data = repeated(BUILT_IN.datasets["mnist"].load(data_dir(None)), 2 * clients)
     print(f"reading and repeating MNIST to {len(data.train_y):,} samples: {process_time() - begun:.1f} s")

@@ -150,7 +150,8 @@ class LocalSteps:
 
     def completed(self, ticks: int) -> npt.NDArray[np.int64]:
         """Return the number of steps that each worker makes in the first `ticks` ticks, shape [N]."""
-        return ticks * self._parts_N // _PARTS
+        steps_N: npt.NDArray[np.int64] = ticks * self._parts_N // _PARTS
+        return steps_N
 
     def idle(self, tick: int) -> list[int]:
         """Return the workers that make no step in a tick, which counts from 0."""

@@ -98,8 +98,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     weight_N = averaging_weights(config, shards).to(device)
     averaging = process_group.make_collective(weight_N)
     codec_seed = derive_seed("codec", {"noise": seeds["noise"]}) & UINT32_MASK
-    lossy = config.message_loss
-    loss = None if lossy is None else MessageLoss(lossy.probability, lossy.quorum, config.seed, weight_N)
+    loss = message_loss(config, weight_N)
     slow = local_steps(config)
     channel = Channel(
         averaging,
@@ -354,6 +353,12 @@ def _local_data(
     place[mine] = np.arange(len(mine))
     at = torch.from_numpy(mine).to(data.train_x.device)
     return LabeledData(data.train_x, data.train_y).select(at), [RemappedSampler(drawn[k], place) for k in local]
+
+
+def message_loss(config: CellConfig, weight_N: Tensor) -> MessageLoss | None:
+    """Return which messages are lost, given the averaging weights of all workers; None if all arrive."""
+    lossy = config.message_loss
+    return None if lossy is None else MessageLoss(lossy.probability, lossy.quorum, config.seed, weight_N)
 
 
 def local_steps(config: CellConfig) -> LocalSteps | None:

@@ -9,7 +9,7 @@ from dataclasses import fields
 from fractions import Fraction
 
 from fdabench.cell_config import CellConfig
-from fdabench.core.strategy import HasSyncRule, Strategy
+from fdabench.core.strategy import HasSyncRule
 from fdabench.corrections.base import RestrictsOptimizer, RestrictsSpeeds
 from fdabench.registry.build_component import CellScale, build_component, held_out_samples, to_steps
 from fdabench.registry.registry import Registry
@@ -95,7 +95,7 @@ def _optimizer_errors(config: CellConfig, epoch: Fraction, registry: Registry) -
         yield Issue((), f'strategy "{config.strategy.kind}": {reason}')
 
 
-def _speed_errors(config: CellConfig, strategy: Strategy, registry: Registry) -> Iterator[Issue]:
+def _speed_errors(config: CellConfig, strategy: object, registry: Registry) -> Iterator[Issue]:
     """Yield the reasons for which a strategy and its local optimizer cannot have slow workers."""
     where, normalized = f'strategy "{config.strategy.kind}"', config.averaging == "steps"
     rule = strategy.rule if isinstance(strategy, HasSyncRule) else None
