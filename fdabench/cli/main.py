@@ -64,7 +64,7 @@ class ExportedTo(StrEnum):
     csv = "csv"
 
 
-_NAMES = [each.value for each in Listed]
+_NAMES = [kind.value for kind in Listed]
 _ALL_LISTED = ", ".join(_NAMES)
 
 

@@ -84,7 +84,7 @@ class Availability:
     phase_N: npt.NDArray[np.float64]
 
     @staticmethod
-    def drawn(share: float, period: int, clients: int, seed: int) -> "Availability":
+    def draw(share: float, period: int, clients: int, seed: int) -> "Availability":
         """Draw the phases of clients, which are uniform in the period and depend on the seed only."""
         rng = numpy_generator(derive_seed("availability", {"seed": seed}))
         return Availability(share, period, rng.random(clients) * period)
@@ -196,15 +196,15 @@ class Clients:
         if self.keep and np.array_equal(leaving, coming):
             return dict(worker_state)
         if (available := self.draw.available(index)) < len(coming):
-            waits = "round %d: %d of %d clients are available; the server waits for %d that are available next"
-            logger.info(waits, index, available, len(coming), len(coming) - available)
-        taken = workers.take_rows(group)
+            message = "round %d: %d of %d clients are available; the server waits for %d that are available next"
+            logger.info(message, index, available, len(coming), len(coming) - available)
+        rows = workers.take_rows(group)
         if self.keep or worker_state:
-            mine = [self._state_of(row, held, worker_state) for row, held in enumerate(taken)]
-            states = chain.from_iterable(self.exchange(mine))
+            local_states = [self._state_of(k, row, worker_state) for k, row in enumerate(rows)]
+            states = chain.from_iterable(self.exchange(local_states))
             self.absent |= zip(leaving.tolist(), states, strict=True)
-        returned = {client: self.absent.pop(client, None) for client in coming.tolist()}
-        states_of_rows = [(client, returned[client]) for client in self.present(index)]
+        states_by_client = {client: self.absent.pop(client, None) for client in coming.tolist()}
+        states_of_rows = [(client, states_by_client[client]) for client in self.present(index)]
         workers.put_rows(group, [self._row(client, index, state) for client, state in states_of_rows])
         return {
             name: torch.stack(
@@ -216,13 +216,13 @@ class Clients:
             for name, x_KD in worker_state.items()
         }
 
-    def _state_of(self, row: int, held: Row, worker_state: Mapping[str, Tensor]) -> ClientState:
-        """What stays with the client that leaves a row of this process."""
-        own = {name: x_KD[row].clone() for name, x_KD in worker_state.items()}
+    def _state_of(self, k: int, row: Row, worker_state: Mapping[str, Tensor]) -> ClientState:
+        """What stays with the client that leaves row k of this process."""
+        own = {name: x_KD[k].clone() for name, x_KD in worker_state.items()}
         if not self.keep:
             return ClientState(own)
-        statistics = None if self.b_B is None else held.b_B
-        return ClientState(own, held.optimizer_state, held.sampler.state_dict(), statistics)
+        statistics = None if self.b_B is None else row.b_B
+        return ClientState(own, row.optimizer_state, row.sampler.state_dict(), statistics)
 
     def _row(self, client: int, index: int, state: ClientState | None) -> Row:
         row = self.first_row(client, index)

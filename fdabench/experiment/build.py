@@ -85,11 +85,11 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     clients = None
     if config.participation is None:
         noise = [_noise(cell, k) for k in local]
-        examples, drawn = _local_data(data, shards, make_samplers(cell, shards), local)
+        examples, samplers = _local_data(data, shards, make_samplers(cell, shards), local)
     else:
         clients = make_clients(cell, config.participation, shards, model, process_group)
         first = [clients.first_row(client, 0) for client in clients.present(0)]
-        noise, drawn = [row.noise for row in first], [row.sampler for row in first]
+        noise, samplers = [row.noise for row in first], [row.sampler for row in first]
         examples = LabeledData(data.train_x, data.train_y)
     ledger = Ledger()
     consistency_check = make_consistency_check(config.strategy.kind, ledger, process_group)
@@ -115,7 +115,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
         examples,
         *_evaluation_data(config, data),
         shards,
-        WorkerGroup(model, drawn, noise, None if slow is None else slow.rows(local)),
+        WorkerGroup(model, samplers, noise, None if slow is None else slow.rows(local)),
         cell.strategy,
         channel,
         cell.budget_steps,
@@ -148,7 +148,7 @@ def make_clients(
         cell.config.workers,
         seed,
         sizes_N if participation.choose == "samples" else None,
-        None if law is None else Availability.drawn(law.share, law.period, participation.clients, seed),
+        None if law is None else Availability.draw(law.share, law.period, participation.clients, seed),
     )
 
     def make_sampler(client: int, index: int) -> Sampler:
@@ -271,15 +271,15 @@ def validation_indices(
     return np.sort(rng.permutation(train_samples)[: held_out_samples(config.eval, train_samples)])
 
 
-def _whole_owners(owners_N: Indices, wanted: int, rng: np.random.Generator) -> Indices:
-    """The sorted indices of the samples of randomly drawn owners, about `wanted` samples; some owner is left."""
+def _whole_owners(owners_N: Indices, num_samples: int, rng: np.random.Generator) -> Indices:
+    """The sorted indices of about `num_samples` samples of randomly drawn owners. At least one owner is not drawn."""
     names, sizes = np.unique(owners_N, return_counts=True)
     if len(names) < 2:
         raise WorkloadError("eval.validation: all training samples have one owner, and owners are never split")
     order = rng.permutation(len(names))
     totals = np.cumsum(sizes[order])[:-1]
-    chosen = order[: int(np.abs(totals - wanted).argmin()) + 1]
-    return np.flatnonzero(np.isin(owners_N, names[chosen]))
+    selected = order[: int(np.abs(totals - num_samples).argmin()) + 1]
+    return np.flatnonzero(np.isin(owners_N, names[selected]))
 
 
 def evaluation_indices(config: CellConfig, samples: int, test_samples: int) -> Indices:
@@ -318,12 +318,12 @@ def _evaluation_data(config: CellConfig, data: DatasetTensors) -> tuple[LabeledD
             "owners, such as 'shakespeare'"
         )
     if split is not None:
-        chosen = validation_indices(config, split, len(data.train_y), data.train_owners)
+        indices = validation_indices(config, split, len(data.train_y), data.train_owners)
     elif config.eval.samples is not None:
-        chosen = evaluation_indices(config, config.eval.samples, len(data.test_y))
+        indices = evaluation_indices(config, config.eval.samples, len(data.test_y))
     else:
         return samples, owners_N
-    at = torch.from_numpy(chosen)
+    at = torch.from_numpy(indices)
     return samples.select(at.to(samples.x.device)), None if owners_N is None else owners_N[at]
 
 
@@ -343,16 +343,16 @@ def _sampler(cell: ResolvedCell, shard: Indices, worker: int, index: int | None)
 
 
 def _local_data(
-    data: DatasetTensors, shards: list[Indices], drawn: list[Sampler], local: range
+    data: DatasetTensors, shards: list[Indices], samplers: list[Sampler], local: range
 ) -> tuple[LabeledData, Sequence[Sampler]]:
     """The samples of the workers held by this process, and their samplers; copied only if some are left out."""
     if len(local) == len(shards):
-        return LabeledData(data.train_x, data.train_y), drawn
-    mine = np.unique(np.concatenate([shards[k] for k in local]))
+        return LabeledData(data.train_x, data.train_y), samplers
+    own_indices = np.unique(np.concatenate([shards[k] for k in local]))
     place = np.zeros(len(data.train_y), dtype=np.int64)
-    place[mine] = np.arange(len(mine))
-    at = torch.from_numpy(mine).to(data.train_x.device)
-    return LabeledData(data.train_x, data.train_y).select(at), [RemappedSampler(drawn[k], place) for k in local]
+    place[own_indices] = np.arange(len(own_indices))
+    at = torch.from_numpy(own_indices).to(data.train_x.device)
+    return LabeledData(data.train_x, data.train_y).select(at), [RemappedSampler(samplers[k], place) for k in local]
 
 
 def message_loss(config: CellConfig, weight_N: Tensor) -> MessageLoss | None:
@@ -367,8 +367,8 @@ def local_steps(config: CellConfig) -> LocalSteps | None:
     if speeds is None:
         return None
     if speeds.each is not None:
-        given = parse_speeds(speeds.each)
-        return LocalSteps(tuple(given[worker % len(given)] for worker in range(workers)))
+        pattern = parse_speeds(speeds.each)
+        return LocalSteps(tuple(pattern[worker % len(pattern)] for worker in range(workers)))
     if speeds.lowest is not None:
         return LocalSteps(uniform_speeds(workers, speeds.lowest, config.seed))
     return LocalSteps(lognormal_speeds(workers, speeds.sigma or 0.0, config.seed))

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from fdabench.accounting.costs import total_bytes
 from fdabench.accounting.fleets import Fleet
-from fdabench.accounting.network_time import CommunicationDemand
+from fdabench.accounting.network_time import CommunicationVolume
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.planning.fleet_forecast import seconds_on_fleet
 from fdabench.planning.forecast import Forecast, RunSize, forecast, run_size
@@ -48,7 +48,7 @@ class CostEstimate(NamedTuple):
     basis: Basis
     syncs: tuple[int, int] | None
     """The lowest and the highest number of syncs."""
-    demands: tuple[CommunicationDemand, CommunicationDemand] | None
+    volumes: tuple[CommunicationVolume, CommunicationVolume] | None
     memory: int
     """Bytes of a process with one worker."""
     compute_s: float | None
@@ -110,7 +110,7 @@ def _estimate(
     growth = Fraction(there.parameters, here.parameters)
     theta = getattr(cell.strategy, "theta", None)
     found = forecast(cell, there, convention)
-    basis, syncs, demands = _syncs(found, measured)
+    basis, syncs, volumes = _syncs(found, measured)
     step_s = None if measured is None else float(growth) * measured.step_s
     return CostEstimate(
         group[0],
@@ -119,7 +119,7 @@ def _estimate(
         None if theta is None else float(theta * growth),
         basis,
         syncs,
-        demands,
+        volumes,
         process_bytes(cell, there.parameters),
         None if measured is None else float(there.steps * growth) * measured.step_s,
         measured,
@@ -136,7 +136,7 @@ def _fleet_seconds(
 
 def _syncs(
     found: Forecast | None, measured: MeasuredSyncRate | None
-) -> tuple[Basis, tuple[int, int] | None, tuple[CommunicationDemand, CommunicationDemand] | None]:
+) -> tuple[Basis, tuple[int, int] | None, tuple[CommunicationVolume, CommunicationVolume] | None]:
     """The number of syncs and its cost: exact, from the measured rate, or the bounds that the strategy declares."""
     if found is None:
         return "unknown", None, None
@@ -147,7 +147,7 @@ def _syncs(
         return "bound", (least, most), (found.low, found.high)
     # a rate measured at another size may be outside the bounds of the projected size
     syncs = min(max(round(measured.rate * found.size.steps), least), most)
-    return "measured", (syncs, syncs), (found.demand(syncs), found.demand(syncs))
+    return "measured", (syncs, syncs), (found.volume(syncs), found.volume(syncs))
 
 
 def _measured(
@@ -177,4 +177,4 @@ def _predictions_hold(
     size = run_size(resolved)._replace(steps=steps)
     found = forecast(resolved, size, convention)
     ledger = results.ledger[results.ledger["cell_id"] == cell.id]
-    return found is not None and found.demand(syncs).wire_bytes == total_bytes(ledger, size.workers, convention).total
+    return found is not None and found.volume(syncs).wire_bytes == total_bytes(ledger, size.workers, convention).total

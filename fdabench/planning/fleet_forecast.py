@@ -74,9 +74,9 @@ def _communication(found: Forecast, syncs: int, fleet: Fleet) -> float:
     """The seconds of all collectives: within sites first, then between them."""
     seconds = 0.0
     for links, joined in fleet.tiers(found.size.workers):
-        demand = found._replace(size=found.size._replace(workers=joined)).demand(syncs)
+        volume = found._replace(size=found.size._replace(workers=joined)).volume(syncs)
         messages = sequential_messages(found.convention, joined)
-        collectives = demand.sequential_messages // max(messages, 1)
-        seconds += links.seconds(demand.wire_bytes, 0, joined)
+        collectives = volume.sequential_messages // max(messages, 1)
+        seconds += links.seconds(volume.wire_bytes, 0, joined)
         seconds += collectives * links.seconds(0, messages, joined)
     return seconds

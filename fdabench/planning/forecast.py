@@ -8,7 +8,7 @@ statistics of batch normalization (`batchnorm_stats = "averaged"`) are not inclu
 from typing import NamedTuple
 
 from fdabench.accounting.costs import CONVENTIONS, Message
-from fdabench.accounting.network_time import CommunicationDemand, demand
+from fdabench.accounting.network_time import CommunicationVolume, communication_volume
 from fdabench.core.codec import Codec, LinearCodec, reply_cost
 from fdabench.core.schedule import fragment_slices
 from fdabench.core.strategy import HasSyncRule, HasTrafficForecast, MeansForecast, PlannedRun, TrafficForecast
@@ -44,7 +44,7 @@ class Forecast(NamedTuple):
     sent_base: int = 0
     """The number of frozen parameters that each worker receives at the start."""
 
-    def demand(self, syncs: int) -> CommunicationDemand:
+    def volume(self, syncs: int) -> CommunicationVolume:
         """Return the bytes and sequential messages of a run with this number of syncs.
 
         A run sends the initial model once, the local states of the strategy, and the vectors of its correction. At each
@@ -69,17 +69,17 @@ class Forecast(NamedTuple):
         base = BYTES_PER_NUMBER * self.sent_base
         spent += cost["base"](Message(base, base), workers)
         collectives = 1 + (base > 0) + states + models * (1 + len(self.factors)) + moments + corrections
-        return demand(self.size.steps, collectives, spent, workers, self.convention)
+        return communication_volume(self.size.steps, collectives, spent, workers, self.convention)
 
     @property
-    def low(self) -> CommunicationDemand:
+    def low(self) -> CommunicationVolume:
         """The communication with the lowest possible number of syncs."""
-        return self.demand(self.traffic.min_syncs)
+        return self.volume(self.traffic.min_syncs)
 
     @property
-    def high(self) -> CommunicationDemand:
+    def high(self) -> CommunicationVolume:
         """The communication with the highest possible number of syncs."""
-        return self.demand(self.traffic.max_syncs)
+        return self.volume(self.traffic.max_syncs)
 
 
 class ByteRange(NamedTuple):

@@ -19,7 +19,7 @@ from fdabench.core.monitor import Monitor
 from fdabench.core.strategy import Correction, ServerOptimizer, Strategy
 from fdabench.core.trigger import Trigger
 from fdabench.datasets.base import DatasetSpec
-from fdabench.datasets.checks import KNOWN
+from fdabench.datasets.checks import SUPPORTED
 from fdabench.datasets.files import FileBackedDatasetSpec
 from fdabench.errors import did_you_mean
 from fdabench.hyperparameters import NAME
@@ -175,7 +175,7 @@ def _value_issues(role: ComponentRole, component: object) -> Iterator[str]:
             yield f"task must be one of {', '.join(map(repr, get_args(Task)))}; it is {component.task!r:.80}"
         elif not isinstance(component.shape, tuple) or len(shape) != len(_AXES[component.task]):
             axes = ", ".join(_AXES[component.task])
-            yield f"shape must be ({axes}); it is {component.shape!r:.80}. {KNOWN}"
+            yield f"shape must be ({axes}); it is {component.shape!r:.80}. {SUPPORTED}"
         if not callable(component.load):
             yield "load must be a function of a folder"
         if isinstance(component, FileBackedDatasetSpec):

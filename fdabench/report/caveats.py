@@ -182,7 +182,7 @@ def _tuning(data: ReportData) -> Iterator[str]:
         if not lock.tuning:
             yield (
                 f"Suite {suite} does not state how values were chosen; a badly tuned baseline makes the other "
-                "strategies look better."
+                "strategies style better."
             )
 
 

@@ -190,9 +190,9 @@ def _described(config: CellConfig, resolved: Mapping[str, int | float], lock: Su
     numbers = [f"{key}={resolved[key]:.6g}" for key in ("theta", "period", "steps_per_epoch") if key in resolved]
     size = [f"d={format_count(resolved['num_parameters'])}"] if "num_parameters" in resolved else []
     return {
-        "rule": format_component(config.strategy.to_table(), without=("server",)),
+        "rule": format_component(config.strategy.to_table(), exclude=("server",)),
         "server": format_component(server.to_table()) + meaning,
-        "local optimizer": format_component(config.optimizer.to_table(), without=("state_on_sync",)),
+        "local optimizer": format_component(config.optimizer.to_table(), exclude=("state_on_sync",)),
         "as run": ", ".join([*size, *numbers]),
     }
 

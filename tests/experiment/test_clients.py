@@ -111,7 +111,7 @@ def test_clients_with_more_samples_are_drawn_more_often() -> None:
 
 
 def test_only_available_clients_are_drawn_and_each_is_available_for_its_share() -> None:
-    law = Availability.drawn(0.25, 8, clients=400, seed=3)
+    law = Availability.draw(0.25, 8, clients=400, seed=3)
     draw = ClientDraw(400, 10, 0, np.arange(1.0, 401.0), law)
     seen = np.array([law.rounds_until(index) == 0 for index in range(24)])
     # the start of a period lies within a round, so that a share of 2 of 8 rounds is exactly 2 rounds
@@ -122,8 +122,8 @@ def test_only_available_clients_are_drawn_and_each_is_available_for_its_share() 
         assert len(set(drawn.tolist())) == 10
         assert seen[index][drawn].all()
         assert draw.available(index) == seen[index].sum()
-    assert np.array_equal(Availability.drawn(0.25, 8, 400, 3).phase_N, law.phase_N)
-    assert not np.array_equal(Availability.drawn(0.25, 8, 400, 4).phase_N, law.phase_N)
+    assert np.array_equal(Availability.draw(0.25, 8, 400, 3).phase_N, law.phase_N)
+    assert not np.array_equal(Availability.draw(0.25, 8, 400, 4).phase_N, law.phase_N)
 
 
 def test_where_too_few_are_available_the_server_waits_for_those_that_are_available_next() -> None:
@@ -138,7 +138,7 @@ def test_where_too_few_are_available_the_server_waits_for_those_that_are_availab
 def test_with_clients_that_are_always_available_the_draw_is_uniform_and_a_shortage_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    draw = ClientDraw(30, 5, 1, availability=Availability.drawn(1.0, 7, 30, 1))
+    draw = ClientDraw(30, 5, 1, availability=Availability.draw(1.0, 7, 30, 1))
     assert all(draw.available(index) == 30 for index in range(20))
     counts = np.bincount(np.concatenate([draw.participants(index) for index in range(1200)]), minlength=30)
     # each client is drawn with probability 1 / 6: mean 200, standard deviation 12.9

@@ -144,9 +144,9 @@ def ask(answers: Answers) -> Answers:
     dataset = answers.dataset or typer.prompt(f"Data set: {', '.join(WORKLOADS)}", "digits", err=True)
     usual = WORKLOADS[dataset].model if dataset in WORKLOADS else "mlp"
     model = answers.model or typer.prompt("Model", usual, err=True)
-    given = ",".join(answers.strategies) or typer.prompt("Strategies, with commas", ",".join(STRATEGIES), err=True)
+    names = ",".join(answers.strategies) or typer.prompt("Strategies, with commas", ",".join(STRATEGIES), err=True)
     workers = answers.workers or typer.prompt("Workers", 4, type=int, err=True)
-    return replace(answers, dataset=dataset, model=model, strategies=split_names(given), workers=workers)
+    return replace(answers, dataset=dataset, model=model, strategies=split_names(names), workers=workers)
 
 
 def split_names(text: str) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from fdabench.report.figures.canvas import (
 from fdabench.report.figures.error_scale import metric_axis, scale_words, worth_showing
 from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
 from fdabench.report.figures.tags import tag_artists
-from fdabench.style.looks import PlotStyle
+from fdabench.style.plot_style import PlotStyle
 
 BAND_SEEDS = 2
 _LETTERS = 40
@@ -59,7 +59,7 @@ def draw_metric(data: ReportData, x: str) -> Figure | None:
     for panel, pair in zip(axes, shown, strict=False):
         _panel(panel, data, of_workload[pair], x)
         panel_title(panel, data, pair)
-    legend(figure, line_keys({label: data.looks[label] for label in data.labels if (evals["label"] == label).any()}))
+    legend(figure, line_keys({label: data.styles[label] for label in data.labels if (evals["label"] == label).any()}))
     return figure
 
 
@@ -70,7 +70,7 @@ def _title(metric: Metric, x: str) -> str:
 def _panel(axes: Axes, data: ReportData, evals: pd.DataFrame, x: str) -> None:
     for place, (label, mine) in enumerate(evals.groupby("label", sort=False)):
         with tag_artists(axes, str(label)):
-            _strategy(axes, mine, x, data.looks[str(label)], place)
+            _strategy(axes, mine, x, data.styles[str(label)], place)
     targets = list(data.locks[evals["suite"].iloc[0]].targets)
     target_lines(axes, targets)
     (byte_axis if x == "bytes_total" else step_axis)(axes.xaxis, log_limits(evals[x]))
@@ -104,7 +104,7 @@ def _outside(labels: Sequence[str], side: str) -> list[str]:
     return [fill(f"{side} this throughout: {join_first(labels, 3)}", _LETTERS)] if labels else []
 
 
-def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: PlotStyle, place: int) -> None:
+def _strategy(axes: Axes, mine: pd.DataFrame, x: str, style: PlotStyle, place: int) -> None:
     """Draw one strategy.
 
     If at least `BAND_SEEDS` seeds did not diverge, a line shows their mean and a band their range, over the steps at
@@ -116,19 +116,21 @@ def _strategy(axes: Axes, mine: pd.DataFrame, x: str, look: PlotStyle, place: in
     joint = -1
     if shared is not None and len(shared):
         joint = shared.index.max()
-        inside = to_rgba(look.color, 0.18)
-        axes.fill_between(shared["x"], shared["low"], shared["high"], color=inside, edgecolor=look.color, linewidth=0.3)
-        _line(axes, shared["x"], shared["mean"], look, place)
+        inside = to_rgba(style.color, 0.18)
+        axes.fill_between(
+            shared["x"], shared["low"], shared["high"], color=inside, edgecolor=style.color, linewidth=0.3
+        )
+        _line(axes, shared["x"], shared["mean"], style, place)
     alone = mine.loc[(mine["state"] == "diverged") | (mine["step"] > joint), "cell_id"].unique()
     for _, cell in mine[mine["cell_id"].isin(alone)].groupby("cell_id", sort=False):
         diverged = bool((cell["state"] == "diverged").any())
-        _thin(axes, cell if diverged else cell[cell["step"] >= joint], x, look, marked=shared is None)
+        _thin(axes, cell if diverged else cell[cell["step"] >= joint], x, style, marked=shared is None)
         if diverged:
             axes.plot(
                 cell[x].iloc[-1],
                 cell["test_value"].iloc[-1],
                 "x",
-                color=look.color,
+                color=style.color,
                 markersize=6,
                 zorder=5,
                 clip_on=False,
@@ -157,20 +159,20 @@ def _shared(sound: pd.DataFrame, x: str, seeds: int) -> pd.DataFrame:
     return frame[steps.size() == seeds]
 
 
-def _line(axes: Axes, xs: "pd.Series[float]", ys: "pd.Series[float]", look: PlotStyle, place: int) -> None:
+def _line(axes: Axes, xs: "pd.Series[float]", ys: "pd.Series[float]", style: PlotStyle, place: int) -> None:
     """Draw a mean. Strategies have markers at different evaluations, so that overlapping lines can be distinguished."""
     every = _every(len(xs))
     marks = (place % every, every)
-    axes.plot(xs, ys, color=look.color, linestyle=look.dashes, markevery=marks, zorder=3, **marker(look, 4.5))
+    axes.plot(xs, ys, color=style.color, linestyle=style.dashes, markevery=marks, zorder=3, **marker(style, 4.5))
 
 
-def _thin(axes: Axes, cell: pd.DataFrame, x: str, look: PlotStyle, *, marked: bool) -> None:
-    marks = {**marker(look, 3.5), "markevery": _every(len(cell))} if marked else {}
+def _thin(axes: Axes, cell: pd.DataFrame, x: str, style: PlotStyle, *, marked: bool) -> None:
+    marks = {**marker(style, 3.5), "markevery": _every(len(cell))} if marked else {}
     axes.plot(
         cell[x],
         cell["test_value"],
-        color=look.color,
-        linestyle=look.dashes,
+        color=style.color,
+        linestyle=style.dashes,
         linewidth=0.7,
         zorder=2,
         **marks,

@@ -22,7 +22,7 @@ from fdabench.formatting import format_bytes, format_count, format_significant
 from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
 from fdabench.style.contrast import readable_color
-from fdabench.style.looks import PlotStyle
+from fdabench.style.plot_style import PlotStyle
 
 Key = tuple[Artist, str]
 Limits = tuple[float, float]
@@ -127,56 +127,56 @@ def legend(figure: Figure, keys: Sequence[Key]) -> None:
         text.set_label(name)
 
 
-def line_keys(looks: Mapping[str, PlotStyle]) -> list[Key]:
+def line_keys(styles: Mapping[str, PlotStyle]) -> list[Key]:
     """Legend entries with lines and markers, by label."""
     return [
-        (Line2D([], [], color=look.color, linestyle=look.dashes, **marker(look)), label)
-        for label, look in limit_legend(looks).items()
+        (Line2D([], [], color=style.color, linestyle=style.dashes, **marker(style)), label)
+        for label, style in limit_legend(styles).items()
     ]
 
 
-def marker_keys(looks: Mapping[str, PlotStyle]) -> list[Key]:
+def marker_keys(styles: Mapping[str, PlotStyle]) -> list[Key]:
     """Legend entries with markers, by label."""
-    return [(Line2D([], [], linestyle="", **marker(look)), label) for label, look in limit_legend(looks).items()]
+    return [(Line2D([], [], linestyle="", **marker(style)), label) for label, style in limit_legend(styles).items()]
 
 
-def limit_legend(looks: Mapping[str, PlotStyle]) -> Mapping[str, PlotStyle]:
+def limit_legend(styles: Mapping[str, PlotStyle]) -> Mapping[str, PlotStyle]:
     """The entries of a legend: all strategies, or only their families if there are more than `MOST_KEYS` strategies."""
-    if len(looks) <= MOST_KEYS:
-        return looks
-    variants = Counter(look.family for look in looks.values())
-    first = {look.family: look for look in reversed(list(looks.values()))}
+    if len(styles) <= MOST_KEYS:
+        return styles
+    variants = Counter(style.family for style in styles.values())
+    first = {style.family: style for style in reversed(list(styles.values()))}
     names = {family: f"{family} ({number} variants)" if number > 1 else family for family, number in variants.items()}
     return {names[family]: first[family] for family in variants}
 
 
-def marker(look: PlotStyle, scale: float = 5.5) -> PlotArguments:
+def marker(style: PlotStyle, scale: float = 5.5) -> PlotArguments:
     """Keyword arguments of `Axes.plot` for the markers of a line: shape by family, fill by variant.
 
     Args:
-        look: the style of the strategy.
+        style: the style of the strategy.
         scale: the size in points, of a square.
     """
     return {
-        "marker": look.marker,
-        "markersize": scale * look.size,
-        "markeredgecolor": look.color,
-        "markerfacecolor": look.color,
+        "marker": style.marker,
+        "markersize": scale * style.size,
+        "markeredgecolor": style.color,
+        "markerfacecolor": style.color,
         "markerfacecoloralt": "white",
-        "fillstyle": look.fill,
+        "fillstyle": style.fill,
         "markeredgewidth": 0.8,
     }
 
 
-def faint_marker(look: PlotStyle, scale: float) -> PlotArguments:
+def faint_marker(style: PlotStyle, scale: float) -> PlotArguments:
     """Keyword arguments of `Axes.plot` for the points of single cells: as `marker`, but the interior is transparent."""
-    pale = {"markerfacecolor": to_rgba(look.color, FAINT), "markeredgewidth": 0.5}
-    return {"linestyle": "", **marker(look, scale), **pale}
+    pale = {"markerfacecolor": to_rgba(style.color, FAINT), "markeredgewidth": 0.5}
+    return {"linestyle": "", **marker(style, scale), **pale}
 
 
-def mark_lower_bound(axes: Axes, place: float, value: float, look: PlotStyle) -> None:
+def mark_lower_bound(axes: Axes, place: float, value: float, style: PlotStyle) -> None:
     """Draw an arrow upwards from a point that is a lower bound."""
-    axes.plot([place], [value], linestyle="", marker=BOUND, markersize=24, markeredgecolor=readable_color(look.color),
+    axes.plot([place], [value], linestyle="", marker=BOUND, markersize=24, markeredgecolor=readable_color(style.color),
               markerfacecolor="none", markeredgewidth=1.1, zorder=6, clip_on=False)  # fmt: skip
 
 

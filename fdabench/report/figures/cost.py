@@ -41,7 +41,7 @@ def draw_cost(data: ReportData) -> Figure | None:
         _panel(panel, data, group, limits)
         panel.set_yticks(range(len(names[place])), names[place])
         panel.set_ylim(most[place // _COLUMNS] - 0.4, -0.6)
-        panel_title(panel, data, (str(pair[0]), str(pair[1])), data.apart(str(pair[0]), str(pair[1])))
+        panel_title(panel, data, (str(pair[0]), str(pair[1])), data.target_note(str(pair[0]), str(pair[1])))
     figure.legend(handles=_keys(), loc="outside lower center", ncols=2 if len(of_workload) == 1 else 3, frameon=False)
     return figure
 
@@ -56,7 +56,7 @@ def _keys() -> list[Line2D | Patch]:
 
 def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, limits: Limits) -> None:
     for position, label in enumerate(labels_in_order(group)):
-        _bar(axes, group[group["label"] == label], position, limits[0], data.looks[label].color)
+        _bar(axes, group[group["label"] == label], position, limits[0], data.styles[label].color)
     byte_axis(axes.xaxis, limits)
     axes.set_xlabel(f"bytes of all workers to {group['target_name'].iloc[0]}")
     axes.grid(visible=True, axis="x")
@@ -81,8 +81,8 @@ def _bar(axes: Axes, mine: pd.DataFrame, position: int, floor: float, color: str
     if cost == 0:  # for example one worker with the convention "ring"
         axes.text(floor, position, f" {format_bytes(0)}, {_words(mine)}", va="center", fontsize=SMALL)
         return
-    look: PlotArguments = {"alpha": 0.45, "hatch": _MISS_HATCH} if missed else {"alpha": 0.8}
-    axes.barh(position, cost - floor, left=floor, height=0.62, color=color, edgecolor="black", linewidth=0.6, **look)
+    options: PlotArguments = {"alpha": 0.45, "hatch": _MISS_HATCH} if missed else {"alpha": 0.8}
+    axes.barh(position, cost - floor, left=floor, height=0.62, color=color, edgecolor="black", linewidth=0.6, **options)
     _seeds(axes, mine, position)
     words = f"{'≥ ' if missed else ''}{format_bytes(cost)}, {_words(mine)}"
     end = (max(cost, float(mine["cost_bytes"].max())), position)
@@ -96,9 +96,9 @@ def _seeds(axes: Axes, mine: pd.DataFrame, position: int) -> None:
     axes.plot(ends, [position - 0.12] * 2, color="black", linewidth=0.8, zorder=3, path_effects=halo)
     for hit, marks, fill in ((True, "o", "black"), (False, ">", "white")):
         points = mine.loc[mine["reached"] == hit, "cost_bytes"]
-        style: PlotArguments = {"color": "black", "markersize": 2.8, "markerfacecolor": fill, "markeredgewidth": 0.6}
-        style["path_effects"] = halo
-        axes.plot(points, np.full(len(points), position - 0.12), marks, zorder=4, **style)
+        options: PlotArguments = {"color": "black", "markersize": 2.8, "markerfacecolor": fill, "markeredgewidth": 0.6}
+        options["path_effects"] = halo
+        axes.plot(points, np.full(len(points), position - 0.12), marks, zorder=4, **options)
 
 
 def _state_share(mine: pd.DataFrame) -> float:

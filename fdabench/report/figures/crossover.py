@@ -18,7 +18,7 @@ from fdabench.analysis.headline import labels_in_order
 from fdabench.formatting import plural
 from fdabench.report.figures.canvas import SMALL, Key, PlotArguments, legend, panel_title, panels
 from fdabench.report.figures.plot import FigureSpec, truncation_note
-from fdabench.report.tables.times import demand_of, networks_of
+from fdabench.report.tables.times import median_volume, networks_of
 from fdabench.style.contrast import blend
 
 TITLE = "What is fastest on which network"
@@ -32,32 +32,32 @@ _MIDDLE = 3e9
 # half of the size of a name, in grid points of the map: columns for each letter, and rows
 _COLUMNS, _ROWS = 1.15, 4
 EDGE = "#555555"
-_TIE_PAINT = (1.0, 1.0, 1.0, 0.75)
+_TIE_COLOR = (1.0, 1.0, 1.0, 0.75)
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "ooo", "|||")
 _SPEEDS = {1e6: "1 Mbit/s", 1e7: "10 Mbit/s", 1e8: "100 Mbit/s", 1e9: "1 Gbit/s", 1e10: "10 Gbit/s", 1e11: "100 Gbit/s"}
 _TIMES = {1e-6: "1 µs", 1e-5: "10 µs", 1e-4: "0.1 ms", 1e-3: "1 ms", 1e-2: "10 ms", 1e-1: "0.1 s"}
 
 Region = npt.NDArray[np.bool_]
-Paint = tuple[str, str]
+RegionFill = tuple[str, str]
 """A color and a hatch."""
 
 
 def draw_crossover(data: ReportData) -> Figure | None:
     """Draw one map for each workload on which at least two strategies reached the target; None if there is none."""
-    demands = data.demands
-    several = [(pair, group) for pair, group in demands.groupby(WORKLOAD, sort=False) if group["label"].nunique() > 1]
+    volumes = data.volumes
+    several = [(pair, group) for pair, group in volumes.groupby(WORKLOAD, sort=False) if group["label"].nunique() > 1]
     if not several:
         return None
     shown = several[:MOST_WORKLOADS]
     figure, axes = panels(len(shown), TITLE, 4.5, 3.3, columns=2)
     maps = [fastest_regions(group) for _, group in shown]
-    paints = region_paints(data, {label for found in maps for label in found})
+    fills = region_fills(data, {label for found in maps for label in found})
     for panel, (pair, group), found in zip(axes, shown, maps, strict=True):
-        _panel(panel, data, group, {label: (region, paints[label]) for label, region in found.items()})
+        _panel(panel, data, group, {label: (region, fills[label]) for label, region in found.items()})
         panel_title(panel, data, (str(pair[0]), str(pair[1])))
-    keys: list[Key] = [(region_patch(paint), label) for label, paint in paints.items()]
+    keys: list[Key] = [(region_patch(fill), label) for label, fill in fills.items()]
     if any(ties(group).any() for _, group in shown):
-        tie = Patch(facecolor=_TIE_PAINT, edgecolor=EDGE, linestyle="--", linewidth=0.7)
+        tie = Patch(facecolor=_TIE_COLOR, edgecolor=EDGE, linestyle="--", linewidth=0.7)
         keys.append((tie, f"the second is within {100 * TIE:.0f} % of the fastest"))
     legend(figure, keys)
     return figure
@@ -67,7 +67,7 @@ def fastest_regions(group: pd.DataFrame) -> dict[str, Region]:
     """The region in which each strategy is the fastest.
 
     Args:
-        group: the demands of the cells of one workload.
+        group: the volumes of the cells of one workload.
 
     Returns:
         A mask, shape [latency, bandwidth], by label; no entry for strategies that are never the fastest.
@@ -90,12 +90,12 @@ def _seconds(group: pd.DataFrame) -> npt.NDArray[np.float64]:
     """The modeled time to the target in seconds, shape [strategy, latency, bandwidth]."""
     found = []
     for label in labels_in_order(group):
-        demand, step_s = demand_of(group[group["label"] == label])
-        found.append(demand.seconds(BANDWIDTHS[None, :], LATENCIES[:, None], step_s))
+        volume, step_s = median_volume(group[group["label"] == label])
+        found.append(volume.seconds(BANDWIDTHS[None, :], LATENCIES[:, None], step_s))
     return np.stack(np.broadcast_arrays(*found))
 
 
-def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, found: Mapping[str, tuple[Region, Paint]]) -> None:
+def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, found: Mapping[str, tuple[Region, RegionFill]]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     named = _named(data, group)
@@ -105,7 +105,7 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, found: Mapping[str
         area.set(edgecolor=EDGE, linewidth=0.7)
     close = ties(group)
     if close.any():
-        border = axes.contourf(BANDWIDTHS, LATENCIES, close, levels=[0.5, 1.5], colors=[_TIE_PAINT])
+        border = axes.contourf(BANDWIDTHS, LATENCIES, close, levels=[0.5, 1.5], colors=[_TIE_COLOR])
         border.set(edgecolor=EDGE, linewidth=0.7, linestyle="--")
     for label, (region, _) in found.items():
         _label(axes, region & free & ~close, label)
@@ -134,20 +134,20 @@ def _label(axes: Axes, free: Region, label: str) -> None:
         text.set_bbox({"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1})
 
 
-def region_paints(data: ReportData, winners: Set[str]) -> dict[str, Paint]:
+def region_fills(data: ReportData, winners: Set[str]) -> dict[str, RegionFill]:
     """The color and the hatch of each winner's region.
 
     Colors are pale, so that text on them is legible. Hatches distinguish the regions, because pale colors are similar.
     """
     shown = [label for label in data.labels if label in winners]
     return {
-        label: (blend(data.looks[label].color, "white", 0.6), hatch)
+        label: (blend(data.styles[label].color, "white", 0.6), hatch)
         for label, hatch in zip(shown, cycle(_HATCHES), strict=False)
     }
 
 
-def region_patch(paint: Paint) -> Patch:
-    color, hatch = paint
+def region_patch(fill: RegionFill) -> Patch:
+    color, hatch = fill
     return Patch(facecolor=color, hatch=hatch, edgecolor=EDGE, linewidth=0.7)
 
 
@@ -196,8 +196,8 @@ def _taken(named: list[tuple[str, float, float]]) -> Region:
 
 
 def caption_crossover(data: ReportData) -> str:
-    total = data.demands.groupby(WORKLOAD).ngroups
-    seeds = data.demands.groupby([*WORKLOAD, "label"]).size().max()
+    total = data.volumes.groupby(WORKLOAD).ngroups
+    seeds = data.volumes.groupby([*WORKLOAD, "label"]).size().max()
     return (
         "The strategy with the shortest modeled time to the workload's target, of those that reached it, where each "
         "worker has a link of its own; dots are the named networks (a shared channel as what each worker has of it). "

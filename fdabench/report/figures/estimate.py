@@ -57,7 +57,7 @@ def draw_estimate(data: ReportData) -> Figure | None:
 
 def _panel(axes: Axes, data: ReportData, pairs: pd.DataFrame, family: str) -> None:
     mine = pairs[pairs["family"] == family]
-    look = next(look for look in data.looks.values() if look.family == family)
+    style = next(style for style in data.styles.values() if style.family == family)
     for at, fill in (("sync", "full"), ("evaluation", "none")):
         points = mine[mine["at"] == at]
         points = points.iloc[:: max(1, -(-len(points) // MOST_POINTS))]
@@ -65,7 +65,7 @@ def _panel(axes: Axes, data: ReportData, pairs: pd.DataFrame, family: str) -> No
             points["variance"],
             points["estimate"],
             rasterized=True,
-            **{**faint_marker(look, 3.5), "fillstyle": fill},
+            **{**faint_marker(style, 3.5), "fillstyle": fill},
         )
     span = log_limits(pd.concat([pairs["variance"], pairs["estimate"]]))
     axes.axline((1, 1), (10, 10), color=GREY, linestyle="--", linewidth=0.9, zorder=5)

@@ -23,7 +23,7 @@ from fdabench.report.figures.error_scale import metric_axis
 from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_note
 from fdabench.report.figures.tags import tag_artists
 from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
-from fdabench.style.looks import PlotStyle
+from fdabench.style.plot_style import PlotStyle
 
 TITLE = "Heterogeneity: what unequal data costs"
 MOST_GROUPS = 4
@@ -53,7 +53,7 @@ def groups_of(data: ReportData) -> list[tuple[tuple[str, str], pd.DataFrame]]:
 
 def _but_alpha(partition: ComponentConfig) -> str:
     """The name of a partition without its alpha."""
-    return format_component(partition.to_table(), without=("alpha",))
+    return format_component(partition.to_table(), exclude=("alpha",))
 
 
 def draw_heterogeneity(data: ReportData) -> Figure | None:
@@ -72,7 +72,7 @@ def draw_heterogeneity(data: ReportData) -> Figure | None:
             panel.set_title(wrap_label(data.workload_title(key[0], key[1]), TITLE_LETTERS))
             _alpha_axis(panel, places)
     present = set(pd.concat([runs["label"] for _, runs in shown]))
-    legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
+    legend(figure, line_keys({label: data.styles[label] for label in data.labels if label in present}))
     return figure
 
 
@@ -113,22 +113,22 @@ def _lines(axes: Axes, data: ReportData, frame: pd.DataFrame, column: str, place
     """
     labels = list(dict.fromkeys(frame["label"]))
     for index, label in enumerate(labels):
-        mine, look = frame[frame["label"] == label], data.looks[label]
+        mine, style = frame[frame["label"] == label], data.styles[label]
         shift = 0.5 * ((index + 0.5) / len(labels) - 0.5)
         with tag_artists(axes, label):
-            _strategy(axes, mine, column, mine["alpha"].map(places) + shift, look)
+            _strategy(axes, mine, column, mine["alpha"].map(places) + shift, style)
 
 
-def _strategy(axes: Axes, mine: pd.DataFrame, column: str, where: "pd.Series[float]", look: PlotStyle) -> None:
-    axes.plot(where, mine[column].astype(float), **faint_marker(look, 3))
+def _strategy(axes: Axes, mine: pd.DataFrame, column: str, where: "pd.Series[float]", style: PlotStyle) -> None:
+    axes.plot(where, mine[column].astype(float), **faint_marker(style, 3))
     by_place = mine[column].astype(float).groupby(where)
     middle = by_place.agg(geometric_mean) if column == "cost_bytes" else by_place.mean()
-    axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, **marker(look, 5))
+    axes.plot(middle.index, middle, color=style.color, linestyle=style.dashes, **marker(style, 5))
     if "reached" not in mine:
         return
     bounds = middle[~mine["reached"].groupby(where).all()]
     for place, value in bounds.items():
-        mark_lower_bound(axes, float(str(place)), float(value), look)
+        mark_lower_bound(axes, float(str(place)), float(value), style)
 
 
 def caption_heterogeneity(data: ReportData) -> str:

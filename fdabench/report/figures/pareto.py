@@ -59,12 +59,12 @@ def draw_pareto(data: ReportData) -> Figure | None:
     with_line = False
     for panel, (pair, group) in zip(axes, of_workload, strict=True):
         with_line |= _panel(panel, data, group)
-        panel_title(panel, data, (str(pair[0]), str(pair[1])), data.apart(str(pair[0]), str(pair[1])))
+        panel_title(panel, data, (str(pair[0]), str(pair[1])), data.target_note(str(pair[0]), str(pair[1])))
     if gone := workloads_without(data):
         figure.supxlabel(fill(f"not drawn: {_nobody(gone)}", int(figure.get_figwidth() * LETTERS_PER_INCH)), fontsize=8)
     frontier: Key = (Line2D([], [], color=GREY, linewidth=0.8, linestyle="--"), "not beaten in both")
     shown = labels_in_order(pd.concat([_drawable(group) for _, group in of_workload]))
-    keys = marker_keys({label: data.looks[label] for label in shown})
+    keys = marker_keys({label: data.styles[label] for label in shown})
     legend(figure, [*keys, frontier] if with_line else keys)
     return figure
 
@@ -94,7 +94,7 @@ def _panel(axes: Axes, data: ReportData, group: pd.DataFrame) -> bool:
     for label, mine in hits.groupby("label", sort=False):
         if len(mine) > 1:  # a single cell is the median, which is drawn below
             with tag_artists(axes, str(label)):
-                axes.plot(mine["step"], mine["bytes_total"], zorder=2, **faint_marker(data.looks[str(label)], 3.5))
+                axes.plot(mine["step"], mine["bytes_total"], zorder=2, **faint_marker(data.styles[str(label)], 3.5))
     limits = log_limits(hits["step"]), log_limits(hits["bytes_total"])
     step_axis(axes.xaxis, limits[0])
     byte_axis(axes.yaxis, limits[1])
@@ -172,7 +172,7 @@ def _pile(axes: Axes, data: ReportData, group: pd.DataFrame, middles: pd.DataFra
     for label, shift in zip(middles.index, shifts, strict=True):
         place = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
         with tag_artists(axes, str(label)):
-            axes.plot(step, spent, linestyle="", zorder=4, transform=place, **marker(data.looks[str(label)], 8))
+            axes.plot(step, spent, linestyle="", zorder=4, transform=place, **marker(data.styles[str(label)], 8))
         mine = group[group["label"] == label]
         counts.append((int(mine["reached"].sum()), len(mine)))
     if any(reached < cells for reached, cells in counts):

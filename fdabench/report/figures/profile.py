@@ -29,13 +29,13 @@ def draw_profile(data: ReportData) -> Figure | None:
     end = log2_range(ratios) * 1.03
     for label, mine in ratios.groupby("label", sort=False):
         factors, parts = profile(mine)
-        look, xs = data.looks[str(label)], np.concatenate([[0.0], np.log2(factors), [end]])
+        style, xs = data.styles[str(label)], np.concatenate([[0.0], np.log2(factors), [end]])
         heights = np.concatenate([[0.0], parts, parts[-1:] if len(parts) else [0.0]])
         with tag_artists(axes, str(label)):
             # markers only where the curve rises
             every = list(range(1, len(xs) - 1, max(1, len(factors) // 6)))
-            line: PlotArguments = {"color": look.color, "linestyle": look.dashes, "clip_on": False}
-            axes.plot(xs, heights, drawstyle="steps-post", markevery=every, **line, **marker(look, 4.5))
+            line: PlotArguments = {"color": style.color, "linestyle": style.dashes, "clip_on": False}
+            axes.plot(xs, heights, drawstyle="steps-post", markevery=every, **line, **marker(style, 4.5))
     axes.set_xlim(0, end)
     axes.set_ylim(0, 1)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=end > 3))
@@ -44,7 +44,7 @@ def draw_profile(data: ReportData) -> Figure | None:
     axes.set_xlabel("bytes to the target, as a multiple of the fewest (log scale)")
     axes.set_ylabel("workloads within it, %")
     axes.grid(visible=True)
-    legend(figure, line_keys({label: data.looks[label] for label in data.labels if (ratios["label"] == label).any()}))
+    legend(figure, line_keys({label: data.styles[label] for label in data.labels if (ratios["label"] == label).any()}))
     return figure
 
 

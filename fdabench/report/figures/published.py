@@ -31,7 +31,7 @@ from fdabench.report.figures.canvas import (
     step_axis,
 )
 from fdabench.report.figures.plot import FigureSpec, truncation_note
-from fdabench.style.looks import Paint, PlotStyle, assign_styles
+from fdabench.style.plot_style import ColorMarker, PlotStyle, assign_styles
 
 TITLE = "Bytes against steps to the target, published and measured"
 Panel = tuple[str, str, float]
@@ -82,31 +82,33 @@ def draw_published(data: ReportData) -> Figure | None:
     if not found:
         return None
     shown = list(found.items())[:MAX_PANELS]
-    looks = _looks(found, data.paints)
+    styles = _assign_styles(found, data.color_markers)
     figure, axes = panels(len(shown), TITLE, 3.1, 3.0)
     for panel, ((model, partition, target), group) in zip(axes, shown, strict=True):
         for cloud in group:
-            _cloud(panel, cloud, looks[cloud.strategy])
+            _cloud(panel, cloud, styles[cloud.strategy])
         _frame(panel, group)
         panel.set_title(f"{GRIDS[model].dataset} {model}, {partition}")
         panel.set_xlabel(f"local steps to {format_target(target)}")
-    legend(figure, [*marker_keys(looks), *_keys()])
+    legend(figure, [*marker_keys(styles), *_keys()])
     return figure
 
 
-def _looks(found: dict[Panel, list[PointCloud]], paints: Mapping[str, Paint]) -> dict[str, PlotStyle]:
+def _assign_styles(
+    found: dict[Panel, list[PointCloud]], color_markers: Mapping[str, ColorMarker]
+) -> dict[str, PlotStyle]:
     names = dict.fromkeys(cloud.strategy for group in found.values() for cloud in group)
-    return assign_styles({name: name for name in names}, paints)
+    return assign_styles({name: name for name in names}, color_markers)
 
 
-def _cloud(axes: Axes, cloud: PointCloud, look: PlotStyle) -> None:
-    cells, hollow = cloud.cells, {**marker(look, 8), "fillstyle": "none", "markeredgewidth": 1.2}
-    axes.plot(cells["steps"], cells["bytes"], zorder=2, **faint_marker(look, 3.5))
-    axes.plot(cells["steps"].median(), cells["bytes"].median(), linestyle="", zorder=5, **marker(look, 8))
+def _cloud(axes: Axes, cloud: PointCloud, style: PlotStyle) -> None:
+    cells, hollow = cloud.cells, {**marker(style, 8), "fillstyle": "none", "markeredgewidth": 1.2}
+    axes.plot(cells["steps"], cells["bytes"], zorder=2, **faint_marker(style, 3.5))
+    axes.plot(cells["steps"].median(), cells["bytes"].median(), linestyle="", zorder=5, **marker(style, 8))
     steps, spent = cloud.facts["steps"], cloud.facts["bytes"]
     if math.isfinite(spent.value):
-        axes.hlines(spent.value, steps.low, steps.high, color=look.color, linewidth=0.8, linestyle=":", zorder=1)
-        axes.vlines(steps.value, spent.low, spent.high, color=look.color, linewidth=0.8, linestyle=":", zorder=1)
+        axes.hlines(spent.value, steps.low, steps.high, color=style.color, linewidth=0.8, linestyle=":", zorder=1)
+        axes.vlines(steps.value, spent.low, spent.high, color=style.color, linewidth=0.8, linestyle=":", zorder=1)
         axes.plot(steps.value, spent.value, linestyle="", zorder=4, **hollow)
 
 

@@ -27,7 +27,7 @@ from fdabench.report.figures.plot import FigureSpec, sample_note, truncation_not
 from fdabench.report.figures.tags import tag_artists
 from fdabench.report.tables.round_length import fitted_rounds
 from fdabench.report.tables.round_length_fit import RoundLengthFit, fit_round_length, mean_round_lengths
-from fdabench.style.looks import PlotStyle
+from fdabench.style.plot_style import PlotStyle
 
 TITLE = "Round length against learning rate"
 PREDICTED: Mapping[int, Literal["--", ":"]] = {-2: "--", -1: ":"}
@@ -60,7 +60,7 @@ def draw_round_length(data: ReportData) -> Figure | None:
         (Line2D([], [], color=GREY, linestyle=dashes, linewidth=1), f"slope −{-slope}")
         for slope, dashes in PREDICTED.items()
     ]
-    legend(figure, [*line_keys({label: data.looks[label] for label in data.labels if label in present}), *guides])
+    legend(figure, [*line_keys({label: data.styles[label] for label in data.labels if label in present}), *guides])
     return figure
 
 
@@ -69,7 +69,7 @@ def _panel(axes: Axes, data: ReportData, rounds: dict[str, pd.DataFrame]) -> Non
     everything = pd.concat(points.values())
     for label, mine in points.items():
         with tag_artists(axes, label):
-            _strategy(axes, mine, fit_round_length(rounds[label]), data.looks[label])
+            _strategy(axes, mine, fit_round_length(rounds[label]), data.styles[label])
     _guides(axes, everything)
     number_axis(axes.xaxis, log_limits(everything["lr"]))
     step_axis(axes.yaxis, log_limits(everything["steps"]))
@@ -78,10 +78,10 @@ def _panel(axes: Axes, data: ReportData, rounds: dict[str, pd.DataFrame]) -> Non
     axes.grid(visible=True)
 
 
-def _strategy(axes: Axes, points: pd.DataFrame, fit: RoundLengthFit, look: PlotStyle) -> None:
-    axes.plot(points["lr"], points["steps"], **faint_marker(look, 4.5))
+def _strategy(axes: Axes, points: pd.DataFrame, fit: RoundLengthFit, style: PlotStyle) -> None:
+    axes.plot(points["lr"], points["steps"], **faint_marker(style, 4.5))
     line = np.exp(fit.intercept) * points["lr"] ** fit.slope
-    axes.plot(points["lr"], line, color=look.color, linestyle=look.dashes)
+    axes.plot(points["lr"], line, color=style.color, linestyle=style.dashes)
 
 
 def _guides(axes: Axes, points: pd.DataFrame) -> None:

@@ -72,7 +72,7 @@ def draw_scaling(data: ReportData) -> Figure | None:
             _lines(panel, data, shown, column, scale)
             panel.set_title(wrap_label(name, TITLE_LETTERS))
             panel.set_ylabel(f"{unit} to {hits['target_name'].iloc[0]}")
-    legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
+    legend(figure, line_keys({label: data.styles[label] for label in data.labels if label in present}))
     return figure
 
 
@@ -87,10 +87,10 @@ def _lines(
 ) -> None:
     axes.set_xscale("log")
     for label, mine in hits.groupby("label", sort=False):
-        look = data.looks[str(label)]
-        axes.plot(mine["workers"].astype(int), mine[column].astype(float), zorder=2, **faint_marker(look, 3))
+        style = data.styles[str(label)]
+        axes.plot(mine["workers"].astype(int), mine[column].astype(float), zorder=2, **faint_marker(style, 3))
         middle = mine[column].astype(float).groupby(mine["workers"].astype(int)).agg(geometric_mean)
-        axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, **marker(look, 5))
+        axes.plot(middle.index, middle, color=style.color, linestyle=style.dashes, **marker(style, 5))
         for workers, cost in middle.items():
             _hit_count(axes, data, mine[mine["workers"] == workers], float(str(workers)), float(cost))
     numbers = sorted(set(hits["workers"].astype(int)))

@@ -27,7 +27,7 @@ from fdabench.report.figures.canvas import (
 )
 from fdabench.report.figures.plot import FigureSpec, sample_note, the_target, truncation_note
 from fdabench.report.figures.wrapping import TITLE_LETTERS, wrap_label
-from fdabench.style.looks import Paint, PlotStyle, assign_styles
+from fdabench.style.plot_style import ColorMarker, PlotStyle, assign_styles
 
 TITLE = "Theta: what a looser threshold saves and costs"
 MOST_WORKLOADS = 4
@@ -79,21 +79,23 @@ def draw_sweep(data: ReportData) -> Figure | None:
     if not found:
         return None
     shown = found[:MOST_WORKLOADS]
-    looks = _looks(shown, data.paints)
+    styles = _assign_styles(shown, data.color_markers)
     figure, axes = panels(2 * len(shown), TITLE, 3.5, 3.0, columns=2)
     for row, ((suite, workload), group) in enumerate(shown):
-        apart = data.apart(suite, workload)
+        apart = data.target_note(suite, workload)
         title = wrap_label(data.workload_title(suite, workload) + (f", {apart}" if apart else ""), TITLE_LETTERS)
         for panel, cost in zip(axes[2 * row : 2 * row + 2], _COST, strict=True):
-            _panel(panel, group, cost, looks)
+            _panel(panel, group, cost, styles)
             panel.set_title(title, pad=38 if rules_in_range(group) else 6)
-    legend(figure, line_keys(looks))
+    legend(figure, line_keys(styles))
     return figure
 
 
-def _looks(shown: list[tuple[tuple[str, str], pd.DataFrame]], paints: Mapping[str, Paint]) -> dict[str, PlotStyle]:
+def _assign_styles(
+    shown: list[tuple[tuple[str, str], pd.DataFrame]], color_markers: Mapping[str, ColorMarker]
+) -> dict[str, PlotStyle]:
     rows = pd.concat([group for _, group in shown])
-    return assign_styles(dict(zip(rows["name"], rows["family"], strict=True)), paints)
+    return assign_styles(dict(zip(rows["name"], rows["family"], strict=True)), color_markers)
 
 
 def rules_in_range(group: pd.DataFrame) -> dict[str, float]:
@@ -103,10 +105,10 @@ def rules_in_range(group: pd.DataFrame) -> dict[str, float]:
     return {name: constant * size for name, constant in THETA_PER_PARAMETER.items() if low <= constant * size <= high}
 
 
-def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, PlotStyle]) -> None:
+def _panel(axes: Axes, group: pd.DataFrame, cost: str, styles: dict[str, PlotStyle]) -> None:
     known = group.dropna(subset=cost)
     for name, mine in known.groupby("name", sort=False):
-        _line(axes, mine, cost, looks[str(name)])
+        _line(axes, mine, cost, styles[str(name)])
     rules = rules_in_range(group)
     for name, theta in rules.items():
         axes.axvline(theta, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
@@ -123,17 +125,17 @@ def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, PlotStyl
     axes.grid(visible=True)
 
 
-def _line(axes: Axes, mine: pd.DataFrame, cost: str, look: PlotStyle) -> None:
+def _line(axes: Axes, mine: pd.DataFrame, cost: str, style: PlotStyle) -> None:
     """Draw a line through the geometric means over seeds, and points for single cells.
 
     An arrow upwards marks a mean that is a lower bound, because a cell missed the target and counts with what it spent.
     """
     at_theta = mine.groupby("theta")
     middle = at_theta[cost].agg(geometric_mean)
-    axes.plot(mine["theta"], mine[cost], zorder=2, **faint_marker(look, 3))
-    axes.plot(middle.index, middle, color=look.color, linestyle=look.dashes, zorder=3, **marker(look, 5))
+    axes.plot(mine["theta"], mine[cost], zorder=2, **faint_marker(style, 3))
+    axes.plot(middle.index, middle, color=style.color, linestyle=style.dashes, zorder=3, **marker(style, 5))
     for theta in middle.index[~at_theta["reached"].all()]:
-        mark_lower_bound(axes, float(theta), float(middle[theta]), look)
+        mark_lower_bound(axes, float(theta), float(middle[theta]), style)
 
 
 def caption_sweep(data: ReportData) -> str:

@@ -46,17 +46,17 @@ def _draw(data: ReportData, syncs: pd.DataFrame, title: str, panel: Callable[[Ax
     for each, workload in zip(axes, shown, strict=True):
         here = syncs[(syncs["suite"] == workload[0]) & (syncs["workload"] == workload[1])]
         for label, mine in here.groupby("label", sort=False):
-            look, one = data.looks[str(label)], mine[mine["seed"] == mine["seed"].min()].sort_values("step")
+            style, one = data.styles[str(label)], mine[mine["seed"] == mine["seed"].min()].sort_values("step")
             with tag_artists(each, str(label)):
                 every = max(1, len(one) // 6)
-                each.plot(one["step"], one[column], color=look.color, linestyle=look.dashes, markevery=every,
-                          **marker(look, 4))  # fmt: skip
+                each.plot(one["step"], one[column], color=style.color, linestyle=style.dashes, markevery=every,
+                          **marker(style, 4))  # fmt: skip
         panel(each, here)
         each.set_xlabel("local steps of each worker")
         each.grid(visible=True)
         panel_title(each, data, workload)
     present = set(syncs["label"])
-    legend(figure, line_keys({label: data.looks[label] for label in data.labels if label in present}))
+    legend(figure, line_keys({label: data.styles[label] for label in data.labels if label in present}))
     return figure
 
 

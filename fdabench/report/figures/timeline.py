@@ -19,7 +19,7 @@ from fdabench.report.figures.error_scale import metric_axis
 from fdabench.report.figures.plot import FigureSpec
 from fdabench.report.figures.tags import TITLE_TAG
 from fdabench.report.figures.wrapping import wrap_label
-from fdabench.style.looks import PlotStyle
+from fdabench.style.plot_style import PlotStyle
 from fdabench.tables import Record
 
 TITLE = "When workers synchronized"
@@ -83,15 +83,15 @@ def _accuracy(axes: Axes, data: ReportData, cells: pd.DataFrame, end: float) -> 
     found = data.evals.assign(test_value=data.metric.of(data.evals, "test"))
     seen = found[found["cell_id"].isin(cells["cell_id"]) & (found["step"] <= end)]
     for cell_id, label in zip(cells["cell_id"], cells["label"], strict=True):
-        mine, look = seen[seen["cell_id"] == cell_id], data.looks[label]
+        mine, style = seen[seen["cell_id"] == cell_id], data.styles[label]
         axes.plot(
             mine["step"],
             mine["test_value"],
-            color=look.color,
-            linestyle=look.dashes,
+            color=style.color,
+            linestyle=style.dashes,
             label=wrap_label(label, _LETTERS, 1),
             markevery=max(1, len(mine) // 8),
-            **marker(look, 4.5),
+            **marker(style, 4.5),
         )
     if len(seen):
         metric_axis(axes, data.metric, seen["test_value"], ())
@@ -102,11 +102,11 @@ def _accuracy(axes: Axes, data: ReportData, cells: pd.DataFrame, end: float) -> 
 
 
 def _cell(axes: Axes, data: ReportData, cell: Record, end: float) -> None:
-    look = data.looks[cell["label"]]
+    style = data.styles[cell["label"]]
     syncs = data.rounds[data.rounds["cell_id"] == cell["cell_id"]]
     shown = syncs[syncs["step"] <= end]
-    top = _sync_teeth(axes, data, cell["cell_id"], shown, look, end)
-    _ticks(axes, shown["step"].to_numpy(float), (-0.22 * top, -0.06 * top), look.color)
+    top = _sync_teeth(axes, data, cell["cell_id"], shown, style, end)
+    _ticks(axes, shown["step"].to_numpy(float), (-0.22 * top, -0.06 * top), style.color)
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set_ylim(-0.25 * top, 1.15 * top)
     axes.set_yticks([0, top], ["0", format_significant(top, 2)])
@@ -123,7 +123,7 @@ def _ticks(axes: Axes, steps: npt.NDArray[np.float64], span: tuple[float, float]
     axes.plot(np.repeat(steps, 3), heights, color=color, linewidth=0.6, solid_capstyle="butt")
 
 
-def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame, look: PlotStyle, end: float) -> float:
+def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame, style: PlotStyle, end: float) -> float:
     """Draw the estimate, or the exact model variance for a strategy without a monitor.
 
     Returns:
@@ -132,7 +132,7 @@ def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame,
     trace = data.trace[(data.trace["cell_id"] == cell_id) & (data.trace["step"] <= end)].dropna(subset="estimate")
     theta = float(syncs["theta"].iloc[0]) if len(syncs) else math.nan
     if len(trace):
-        _sync_sawtooth(axes, trace.set_index("step")["estimate"], syncs["step"], look, "-")
+        _sync_sawtooth(axes, trace.set_index("step")["estimate"], syncs["step"], style, "-")
         axes.set_ylabel("estimate")
         if math.isfinite(theta):
             axes.axhline(theta, color=GREY, linewidth=0.9, linestyle="--")
@@ -141,7 +141,7 @@ def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame,
     known = (
         pd.concat([evals.set_index("step")["variance"], syncs.set_index("step")["variance"]]).groupby(level=0).last()
     )
-    _sync_sawtooth(axes, known, syncs["step"], look, ":")
+    _sync_sawtooth(axes, known, syncs["step"], style, ":")
     axes.set_ylabel("variance")
     return _top(known)
 
@@ -153,13 +153,13 @@ def _top(values: "pd.Series[float]") -> float:
 
 
 def _sync_sawtooth(
-    axes: Axes, values: "pd.Series[float]", syncs: "pd.Series[int]", look: PlotStyle, dashes: str
+    axes: Axes, values: "pd.Series[float]", syncs: "pd.Series[int]", style: PlotStyle, dashes: str
 ) -> None:
     """Draw values over steps, with 0 after each sync, because all workers then have the same model."""
     steps = np.concatenate([[0], values.index.to_numpy(float), syncs.to_numpy(float)])
     heights = np.concatenate([[0.0], values.to_numpy(float), np.zeros(len(syncs))])
     order = np.lexsort((np.concatenate([[0], np.zeros(len(values)), np.ones(len(syncs))]), steps))
-    axes.plot(steps[order], heights[order], color=look.color, linewidth=0.8, linestyle=dashes)
+    axes.plot(steps[order], heights[order], color=style.color, linewidth=0.8, linestyle=dashes)
 
 
 def _words(cell: Record, syncs: pd.DataFrame) -> str:

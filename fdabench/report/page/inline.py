@@ -21,7 +21,7 @@ _PLACES = ("d", "x", "y")
 _DROPPED = ("metadata", "style")
 # a color in a style attribute, but not a reference such as url(#a1b2c3)
 _COLOR = re.compile(r"(?<=: )#[0-9a-f]{6}\b")
-_PAINTS = ("fill", "stroke")
+_COLOR_ATTRIBUTES = ("fill", "stroke")
 # removed, because the page sets the font family; the file repeats a long list of fonts at each text
 _FAMILY = re.compile(r"font-family: [^;]+(?:; |$)")
 # transforms whose numbers are rounded; those of scale and matrix are not, because they may be small
@@ -62,7 +62,7 @@ def inline_svg(figure: RenderedFigure) -> InlineSvg:
         if found:
             tags.add(found[1])
             element.set("class", found[1])
-        _paints_as_style(element)
+        _colors_as_style(element)
         colors |= set(_COLOR.findall(element.get("style", "")))
         _rewrite(element, figure.name, used)
     _crop(root, figure.headroom)
@@ -122,11 +122,11 @@ def _rewrite(element: ElementTree.Element, prefix: str, used: set[str]) -> None:
             element.set(short, _LINK.sub(rf"url(#{prefix}-\1)", value))
 
 
-def _paints_as_style(element: ElementTree.Element) -> None:
+def _colors_as_style(element: ElementTree.Element) -> None:
     """Move fill and stroke into the style, because a CSS variable has no effect in their attributes."""
-    paints = [f"{name}: {color}" for name in _PAINTS if (color := element.attrib.pop(name, None))]
-    if paints:
-        element.set("style", "; ".join([*paints, *filter(None, [element.get("style")])]))
+    declarations = [f"{name}: {color}" for name in _COLOR_ATTRIBUTES if (color := element.attrib.pop(name, None))]
+    if declarations:
+        element.set("style", "; ".join([*declarations, *filter(None, [element.get("style")])]))
 
 
 def _styled(value: str) -> str:

@@ -23,7 +23,7 @@ from fdabench.report.page.render import RenderedFigure
 from fdabench.report.provenance import provenance
 from fdabench.report.tables.build import ReportTable
 from fdabench.style.dark import declarations, variable
-from fdabench.style.looks import PlotStyle
+from fdabench.style.plot_style import PlotStyle
 from fdabench.tables import Column, Table
 
 FIRST = "pareto"
@@ -74,7 +74,7 @@ def page_file(content: Mapping[str, Any], data: ReportData, templates: Environme
         data: the data of the report.
         templates: the environment of `markup.jinja_environment`.
     """
-    shown = [page_figure(figure, data.looks) for figure in content["figures"]]
+    shown = [page_figure(figure, data.styles) for figure in content["figures"]]
     colors = declarations(color for figure in shown for color in figure.colors)
     style, script = _asset("index.css") + colors, _asset("index.js")
     page = {
@@ -109,19 +109,19 @@ def content_security_policy(script: str) -> str:
     )
 
 
-def page_figure(figure: RenderedFigure, looks: Mapping[str, PlotStyle]) -> PageFigure:
+def page_figure(figure: RenderedFigure, styles: Mapping[str, PlotStyle]) -> PageFigure:
     """Prepare a figure for the page.
 
     Args:
         figure: with its SVG file.
-        looks: the plot style of each strategy, by label.
+        styles: the plot style of each strategy, by label.
     """
     found: InlineSvg = inline_svg(figure)
     switches: dict[str, list[StrategyToggle]] = {}
-    for label, look in looks.items():
+    for label, style in styles.items():
         if (tag := strategy_tag(label)) in found.tags:
-            switches.setdefault(look.family, []).append(StrategyToggle(label, tag, variable(look.color.lower())))
-    colors = found.colors | {look.color.lower() for look in looks.values()}
+            switches.setdefault(style.family, []).append(StrategyToggle(label, tag, variable(style.color.lower())))
+    colors = found.colors | {style.color.lower() for style in styles.values()}
     return PageFigure(figure, Markup(found.svg), round(found.width * ENLARGED), colors, switches)
 
 

@@ -21,7 +21,7 @@ def fleets_frame(data: ReportData) -> pd.DataFrame:
     """
     ledgers = {str(cell): mine for cell, mine in data.ledger.groupby("cell_id")}
     rows: list[dict[str, Any]] = []
-    for (suite, workload, label), mine in data.demands.groupby([*WORKLOAD, "label"], sort=False):
+    for (suite, workload, label), mine in data.volumes.groupby([*WORKLOAD, "label"], sort=False):
         for name, fleet in data.fleets[str(suite)].items():
             convention = data.locks[str(suite)].convention
             cells = (mine[key] for key in ("cell_id", "step", "after_sync", "workers", "step_s", "seed"))
@@ -64,7 +64,7 @@ def _summary(times: list[FleetTime]) -> dict[str, float]:
 
 def fleet_tables(data: ReportData) -> list[ReportTable]:
     """Return the table, or an empty list if no fleet was named or no target was reached."""
-    if not any(data.fleets.values()) or data.demands.empty:
+    if not any(data.fleets.values()) or data.volumes.empty:
         return []
     frame = fleets_frame(data)
     fastest = frame.groupby([*WORKLOAD, "fleet"], sort=False)["seconds"].transform("min")

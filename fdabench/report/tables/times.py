@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from fdabench.accounting.network_time import NETWORKS, CommunicationDemand, Network
+from fdabench.accounting.network_time import NETWORKS, CommunicationVolume, Network
 from fdabench.analysis.data import WORKLOAD, ReportData
 from fdabench.analysis.stats import geometric_mean
 from fdabench.formatting import DASH, format_duration, format_ratio
@@ -27,10 +27,10 @@ def times_frame(data: ReportData) -> pd.DataFrame:
     """Return the seconds of each strategy to the target on each network: geometric means over seeds that reached it."""
     rows: list[dict[str, object]] = []
     groups = dict(zip(data.runs["label"], data.runs["group"], strict=True))
-    for (suite, workload, label), mine in data.demands.groupby([*WORKLOAD, "label"], sort=False):
+    for (suite, workload, label), mine in data.volumes.groupby([*WORKLOAD, "label"], sort=False):
         for name, network in networks_of(data, str(suite)).items():
-            pairs = zip(mine["demand"], mine["step_s"], strict=True)
-            seconds = [demand.seconds_on(network, step_s) for demand, step_s in pairs]
+            pairs = zip(mine["volume"], mine["step_s"], strict=True)
+            seconds = [volume.seconds_on(network, step_s) for volume, step_s in pairs]
             rows.append(
                 {
                     "suite": suite,
@@ -135,16 +135,16 @@ def _note(data: ReportData, times: pd.DataFrame) -> str:
 
 
 def median_row(frame: pd.DataFrame) -> "pd.Series":
-    """Return the row of the cell with the median number of bytes; argument as in `demand_of`."""
-    row: pd.Series = frame.iloc[np.argsort([demand.wire_bytes for demand in frame["demand"]])[len(frame) // 2]]
+    """Return the row of the cell with the median number of bytes; argument as in `median_volume`."""
+    row: pd.Series = frame.iloc[np.argsort([volume.wire_bytes for volume in frame["volume"]])[len(frame) // 2]]
     return row
 
 
-def demand_of(frame: pd.DataFrame) -> tuple[CommunicationDemand, float]:
+def median_volume(frame: pd.DataFrame) -> tuple[CommunicationVolume, float]:
     """Return the communication of the cell with the median number of bytes, and the seconds of its local step.
 
     Args:
-        frame: rows of `data.demands`, one for each seed.
+        frame: rows of `data.volumes`, one for each seed.
     """
     middle = median_row(frame)
-    return middle["demand"], float(middle["step_s"])
+    return middle["volume"], float(middle["step_s"])
