@@ -146,7 +146,8 @@ class LocalSteps:
 
     @cached_property
     def _parts_N(self) -> npt.NDArray[np.int64]:
-        return np.maximum(np.rint(np.asarray(self.speeds) * _PARTS), 1).astype(np.int64)
+        parts_N: npt.NDArray[np.int64] = np.maximum(np.rint(np.asarray(self.speeds) * _PARTS), 1).astype(np.int64)
+        return parts_N
 
     def completed(self, ticks: int) -> npt.NDArray[np.int64]:
         """Return the number of steps that each worker makes in the first `ticks` ticks, shape [N]."""
