@@ -192,10 +192,10 @@ class MessageLossConfig(ConfigTable):
 
 
 class SpeedsConfig(ConfigTable):
-    """The speeds of slow workers, of which one is given: those of `each` worker as numbers in a text, repeated over the
+    """The speeds of slow workers, of which one is given: their `values` as numbers in a text, repeated over the
     workers; the `lowest` of a uniform law up to 1; or the `sigma` of a lognormal law, divided by the highest speed."""
 
-    each: str | None = None
+    values: str | None = None
     lowest: float | None = None
     sigma: float | None = None
 

@@ -272,9 +272,9 @@ def _color_markers(result: Results) -> dict[str, ColorMarker]:
     """The colors and markers that strategies declare, by family."""
     info = result.lock.info
     strategies = [cell.config.strategy for cell in result.lock.cell]
-    found = [(strategy, color_marker_of(strategy, info)) for strategy in strategies]
+    declared = [(strategy, color_marker_of(strategy, info)) for strategy in strategies]
     return {
-        strategy_family(strategy, info): color_marker for strategy, color_marker in found if color_marker is not None
+        strategy_family(strategy, info): color_marker for strategy, color_marker in declared if color_marker is not None
     }
 
 

@@ -191,12 +191,12 @@ def estimate(top: LogCosts, bottom: LogCosts, design: Design) -> PairedEstimate:
         design: the weights, workloads and seeds of the pairs.
     """
     span, grid = cost_range(top, bottom), _grid_bounds(top, bottom, design)
-    missed = not (top.reached_n.all() and bottom.reached_n.all())
-    mean = _zero(span.measured, design) if missed else float(span.measured.center_n @ design.weight_n)
+    has_misses = not (top.reached_n.all() and bottom.reached_n.all())
+    mean = _zero(span.measured, design) if has_misses else float(span.measured.center_n @ design.weight_n)
     if not design.has_chance:
         return PairedEstimate(mean, math.nan, math.nan, *grid)
     return PairedEstimate(
-        mean, *(_cut_interval(span, design) if missed else _uncut_interval(span, design, grid)), *grid
+        mean, *(_cut_interval(span, design) if has_misses else _uncut_interval(span, design, grid)), *grid
     )
 
 

@@ -25,7 +25,7 @@ from fdabench.published.results import (
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PublishedComparison:
     """The result of `compare_with_published`.
 
     Args:
@@ -43,7 +43,7 @@ class Comparison:
         return self.total - self.matched
 
 
-def compare_with_published(data: ReportData) -> Comparison:
+def compare_with_published(data: ReportData) -> PublishedComparison:
     """Return the published numbers with the median, the minimum and the maximum of the cells that measured the same.
 
     As in the paper, costs follow the `paper` convention, and a target is reached when the accuracy is strictly above
@@ -54,7 +54,7 @@ def compare_with_published(data: ReportData) -> Comparison:
     rows = [row for fact in facts for row in _rows(fact, cells, data)] if len(cells) else []
     matched = len({(row["axes"], row["quantity"]) for row in rows})
     frame = pd.DataFrame(rows)
-    return Comparison(frame.drop(columns="axes") if rows else frame, matched, len(facts))
+    return PublishedComparison(frame.drop(columns="axes") if rows else frame, matched, len(facts))
 
 
 def counterparts(data: ReportData) -> pd.DataFrame:

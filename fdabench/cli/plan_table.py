@@ -86,14 +86,14 @@ def cells_table(cells: Sequence[Priced], convention: str) -> Table:
 
 def _time_columns(cells: Sequence[Priced]) -> list[Column]:
     """Return a column for each fleet. In the records of programs the times are seconds."""
-    names = dict.fromkeys(name for each in cells for name in each.seconds)
+    names = dict.fromkeys(name for cell in cells for name in cell.seconds)
     return [Column(f"fleet_{name}", f"time on fleet {name}", _time_of(name)) for name in names]
 
 
 def _time_of(name: str) -> Callable[[Record], str]:
     def text(record: Record) -> str:
-        given = record.get(f"fleet_{name}")
-        return str(given) if given else _time_span(record[f"fleet_{name}_least_s"], record[f"fleet_{name}_most_s"])
+        seeds = record.get(f"fleet_{name}")
+        return str(seeds) if seeds else _time_span(record[f"fleet_{name}_least_s"], record[f"fleet_{name}_most_s"])
 
     return text
 
@@ -104,11 +104,11 @@ def _time_span(least: float | None, most: float | None) -> str:
     return " to ".join(dict.fromkeys((format_duration(least), format_duration(most))))
 
 
-def _times(each: Priced) -> dict[str, float | None]:
+def _times(cell: Priced) -> dict[str, float | None]:
     """The least and the most seconds on each fleet, for programs."""
     return {
         f"fleet_{name}_{end}_s": None if span is None else span[at]
-        for name, span in each.seconds.items()
+        for name, span in cell.seconds.items()
         for at, end in enumerate(("least", "most"))
     }
 
@@ -177,7 +177,7 @@ def _group_row(group: Sequence[Priced]) -> dict[str, str]:
         "bytes": ", ".join(bounds),
         **{
             f"fleet_{name}": ", ".join(
-                dict.fromkeys(_time_span(*(each.seconds[name] or (None, None))) for each in group)
+                dict.fromkeys(_time_span(*(cell.seconds[name] or (None, None))) for cell in group)
             )
             for name in group[0].seconds
         },

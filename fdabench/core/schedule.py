@@ -217,8 +217,8 @@ def uniform_speeds(workers: int, lowest: float, seed: int) -> tuple[float, ...]:
 
 def lognormal_speeds(workers: int, sigma: float, seed: int) -> tuple[float, ...]:
     """Draw speeds whose logarithms are normal with standard deviation `sigma`, divided by the highest of them."""
-    drawn = [exp(sigma * float(_speed_rng(seed, worker).standard_normal())) for worker in range(workers)]
-    return tuple(speed / max(drawn) for speed in drawn)
+    speeds = [exp(sigma * float(_speed_rng(seed, worker).standard_normal())) for worker in range(workers)]
+    return tuple(speed / max(speeds) for speed in speeds)
 
 
 def _speed_rng(seed: int, worker: int) -> np.random.Generator:

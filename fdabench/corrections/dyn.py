@@ -35,8 +35,8 @@ class Dyn:
     )
 
     def speeds_fault(self, normalized: bool) -> str:
-        said = 'its multipliers add up the drifts as they are, and averaging = "steps" scales what the server receives'
-        return said if normalized else ""
+        fault = 'its multipliers add up the drifts as they are, and averaging = "steps" scales what the server receives'
+        return fault if normalized else ""
 
     def init(self, w_D: Tensor) -> tuple[()]:
         return ()

@@ -22,7 +22,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from fdabench.core.collective import AllGatherCollective, AllReduceCollective, Collective, translate_dist_errors
-from fdabench.distributed.process_group import JSON, SINGLE_PROCESS, Codec, ProcessGroup, Reduction
+from fdabench.distributed.process_group import JSON, SINGLE_PROCESS, ProcessGroup, Reduction, ValueCodec
 from fdabench.errors import ProcessLostError
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class UserProcessGroup:
     device: torch.device
     group: dist.ProcessGroup | None = None
     reduction: Reduction = "ordered"
-    codec: Codec = JSON
+    codec: ValueCodec = JSON
     check_consistency: bool = field(default=False, init=False)
     network_interface: str = field(default="", init=False)
 
@@ -104,7 +104,7 @@ class UserProcessGroup:
 
 
 def user_process_group(
-    group: dist.ProcessGroup | None, reduction: Reduction, device: torch.device, codec: Codec = JSON
+    group: dist.ProcessGroup | None, reduction: Reduction, device: torch.device, codec: ValueCodec = JSON
 ) -> ProcessGroup:
     """The group of a user's loop; a single process if no process group is initialized or it has one rank.
 

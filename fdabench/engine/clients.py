@@ -46,7 +46,7 @@ class ClientState(NamedTuple):
     """Its running statistics; None also if syncs average them."""
 
 
-class Row(NamedTuple):
+class WorkerRow(NamedTuple):
     """A row of the matrix, as one client leaves it and another finds it."""
 
     sampler: Sampler
@@ -60,17 +60,17 @@ class Row(NamedTuple):
 class HasRows(Protocol):
     """The workers of one cell, as `Clients` uses them; `engine.workers.Workers` has these methods."""
 
-    def take_rows(self, group: int) -> list[Row]:
+    def take_rows(self, group: int) -> list[WorkerRow]:
         """Remove and return what the rows of a group hold apart from the model."""
         ...
 
-    def put_rows(self, group: int, rows: list[Row]) -> None:
+    def put_rows(self, group: int, rows: list[WorkerRow]) -> None:
         """Fill the rows of a group."""
         ...
 
 
 @dataclass(frozen=True)
-class Availability:
+class AvailabilityLaw:
     """Each client is available for a share of each period, as a device is while it is charged at night.
 
     Args:
@@ -84,10 +84,10 @@ class Availability:
     phase_N: npt.NDArray[np.float64]
 
     @staticmethod
-    def draw(share: float, period: int, clients: int, seed: int) -> "Availability":
+    def draw(share: float, period: int, clients: int, seed: int) -> "AvailabilityLaw":
         """Draw the phases of clients, which are uniform in the period and depend on the seed only."""
         rng = numpy_generator(derive_seed("availability", {"seed": seed}))
-        return Availability(share, period, rng.random(clients) * period)
+        return AvailabilityLaw(share, period, rng.random(clients) * period)
 
     def rounds_until(self, index: int) -> npt.NDArray[np.float64]:
         """Return after how many rounds each client is available, counted from round `index`, shape [N]; 0: it is."""
@@ -113,7 +113,7 @@ class ClientDraw:
     per_round: int
     seed: int
     weights_N: npt.NDArray[np.float64] | None = None
-    availability: Availability | None = None
+    availability: AvailabilityLaw | None = None
 
     def participants(self, index: int) -> Indices:
         """Return the clients of round `index`, counted from 0, in ascending order, shape [K]."""
@@ -168,9 +168,9 @@ class Clients:
         everywhere: list[int] = self.draw.participants(index).tolist()
         return everywhere if self.local_rows is None else [everywhere[row] for row in self.local_rows]
 
-    def first_row(self, client: int, index: int) -> Row:
+    def first_row(self, client: int, index: int) -> WorkerRow:
         """Return the row of a client that has not trained before, or that begins afresh, in round `index`."""
-        return Row(self.make_sampler(client, index), self.noise_of(client), {}, self.b_B)
+        return WorkerRow(self.make_sampler(client, index), self.noise_of(client), {}, self.b_B)
 
     def resume(self, workers: HasRows, group: int, index: int, absent: Mapping[int, ClientState]) -> None:
         """Fill the rows with the clients of round `index`, whose states a checkpoint then restores."""
@@ -216,7 +216,7 @@ class Clients:
             for name, x_KD in worker_state.items()
         }
 
-    def _state_of(self, k: int, row: Row, worker_state: Mapping[str, Tensor]) -> ClientState:
+    def _state_of(self, k: int, row: WorkerRow, worker_state: Mapping[str, Tensor]) -> ClientState:
         """What stays with the client that leaves row k of this process."""
         own = {name: x_KD[k].clone() for name, x_KD in worker_state.items()}
         if not self.keep:
@@ -224,7 +224,7 @@ class Clients:
         statistics = None if self.b_B is None else row.b_B
         return ClientState(own, row.optimizer_state, row.sampler.state_dict(), statistics)
 
-    def _row(self, client: int, index: int, state: ClientState | None) -> Row:
+    def _row(self, client: int, index: int, state: ClientState | None) -> WorkerRow:
         row = self.first_row(client, index)
         if state is None or state.sampler_state is None or state.optimizer_state is None:
             return row

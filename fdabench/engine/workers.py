@@ -17,7 +17,7 @@ from fdabench.core.codec import Layout
 from fdabench.core.row_sums import row_squared_norms
 from fdabench.core.schedule import LocalSteps
 from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
-from fdabench.engine.clients import Row
+from fdabench.engine.clients import WorkerRow
 from fdabench.engine.dropout_keys import dropout_keys, dropout_layers, seed_tensor
 from fdabench.engine.flatten import flatten, kernel_mask, parameters, row_layout, running_stats
 from fdabench.engine.precision import Precision
@@ -239,8 +239,8 @@ class Workers:
         torch's fused SGD with momentum takes no rows with and without a state at the same time.
         """
         idle = self._idle_rows()
-        begun = {k for k, row in enumerate(self._optimized) if self._optimizer.state.get(row)} - idle
-        for chosen in (begun, set(range(len(self._optimized))) - idle - begun):
+        with_state = {k for k, row in enumerate(self._optimized) if self._optimizer.state.get(row)} - idle
+        for chosen in (with_state, set(range(len(self._optimized))) - idle - with_state):
             for k, row in enumerate(self._optimized):
                 # torch optimizers leave a parameter without a gradient as it is, and its state too
                 row.grad = self.rows.g_KD[k] if k in chosen else None
@@ -318,18 +318,18 @@ class Workers:
         for sampler, position in zip(self._samplers[span], state.sampler_states, strict=True):
             sampler.load_state_dict(position)
 
-    def take_rows(self, group: int) -> list[Row]:
+    def take_rows(self, group: int) -> list[WorkerRow]:
         """Remove and return what the rows of a group hold apart from the model: see `engine.clients`."""
         span = self._slices[group]
         rows = zip(self._samplers[span], self._groups[group].noise, self._optimized[span], strict=True)
         b_KB = self.statistics(group).clone()
         return [
-            Row(sampler, noise, dict(self._optimizer.state.pop(row, {})), b_B)
+            WorkerRow(sampler, noise, dict(self._optimizer.state.pop(row, {})), b_B)
             for (sampler, noise, row), b_B in zip(rows, b_KB, strict=True)
         ]
 
     @torch.no_grad()
-    def put_rows(self, group: int, rows: list[Row]) -> None:
+    def put_rows(self, group: int, rows: list[WorkerRow]) -> None:
         """Fill the rows of a group, which `take_rows` has emptied."""
         span = self._slices[group]
         samplers, noise = [row.sampler for row in rows], [row.noise for row in rows]

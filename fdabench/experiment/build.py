@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fdabench.cell_config import CellConfig, ParticipationConfig, ValidationConfig, canonical_json
-from fdabench.core.channel import Channel, MessageLoss, no_instrumentation
+from fdabench.core.channel import Channel, LossyMessages, no_instrumentation
 from fdabench.core.counter_rng import UINT32_MASK
 from fdabench.core.ledger import Ledger
 from fdabench.core.schedule import LocalSteps, lognormal_speeds, parse_speeds, uniform_speeds
@@ -23,7 +23,7 @@ from fdabench.distributed.consistency import make_consistency_check
 from fdabench.distributed.process_group import SINGLE_PROCESS, ProcessGroup, split_evenly
 from fdabench.distributed.traffic_meter import TrafficMeter
 from fdabench.engine.arrays import LabeledData
-from fdabench.engine.clients import Availability, ClientDraw, Clients
+from fdabench.engine.clients import AvailabilityLaw, ClientDraw, Clients
 from fdabench.engine.flatten import flatten, running_stats
 from fdabench.engine.sampling import IndependentBatchSampler, Indices, RemappedSampler, Sampler, ShuffleSampler
 from fdabench.engine.workers import GradientFnFactory, TrainingConfig, WorkerGroup
@@ -148,7 +148,7 @@ def make_clients(
         cell.config.workers,
         seed,
         sizes_N if participation.choose == "samples" else None,
-        None if law is None else Availability.draw(law.share, law.period, participation.clients, seed),
+        None if law is None else AvailabilityLaw.draw(law.share, law.period, participation.clients, seed),
     )
 
     def make_sampler(client: int, index: int) -> Sampler:
@@ -355,10 +355,10 @@ def _local_data(
     return LabeledData(data.train_x, data.train_y).select(at), [RemappedSampler(samplers[k], place) for k in local]
 
 
-def message_loss(config: CellConfig, weight_N: Tensor) -> MessageLoss | None:
+def message_loss(config: CellConfig, weight_N: Tensor) -> LossyMessages | None:
     """Return which messages are lost, given the averaging weights of all workers; None if all arrive."""
     lossy = config.message_loss
-    return None if lossy is None else MessageLoss(lossy.probability, lossy.quorum, config.seed, weight_N)
+    return None if lossy is None else LossyMessages(lossy.probability, lossy.quorum, config.seed, weight_N)
 
 
 def local_steps(config: CellConfig) -> LocalSteps | None:
@@ -366,8 +366,8 @@ def local_steps(config: CellConfig) -> LocalSteps | None:
     speeds, workers = config.speeds, config.workers
     if speeds is None:
         return None
-    if speeds.each is not None:
-        pattern = parse_speeds(speeds.each)
+    if speeds.values is not None:
+        pattern = parse_speeds(speeds.values)
         return LocalSteps(tuple(pattern[worker % len(pattern)] for worker in range(workers)))
     if speeds.lowest is not None:
         return LocalSteps(uniform_speeds(workers, speeds.lowest, config.seed))

@@ -50,8 +50,8 @@ def color_marker_of(strategy: ComponentConfig, info: FindInfo) -> ColorMarker | 
         info: returns the description of a component, given its role and kind.
     """
     inner = [inner_info(component.kind, info) for component in strategy.components.values()]
-    found = (each for each in (info("strategies", strategy.kind), *inner) if each.color)
-    return next(((each.color, each.marker or "o") for each in found), None)
+    infos = (description for description in (info("strategies", strategy.kind), *inner) if description.color)
+    return next(((description.color, description.marker or "o") for description in infos), None)
 
 
 def assign_styles(families: Mapping[str, str], declared: Mapping[str, ColorMarker]) -> dict[str, PlotStyle]:

@@ -115,8 +115,8 @@ class Eval(TomlTable):
         """Check that the headline is one of the targets; skipped if the targets are invalid themselves."""
         targets = so_far.data.get("targets")
         if headline is not None and targets is not None and headline not in targets:
-            known = ", ".join(f"{target:g}" for target in targets) or "there are none"
-            raise ValueError(f"{headline:g} is not among eval.targets ({known})")
+            allowed = ", ".join(f"{target:g}" for target in targets) or "there are none"
+            raise ValueError(f"{headline:g} is not among eval.targets ({allowed})")
         return headline
 
 
@@ -172,8 +172,8 @@ class Suite(TomlTable):
     def _limits_fit(self) -> Self:
         for i, limit in enumerate(self.gate.limit):
             if limit.target is not None and limit.target not in self.eval.targets:
-                known = ", ".join(f"{target:g}" for target in self.eval.targets) or "there are none"
-                raise ValueError(f"gate.limit.{i}.target: {limit.target:g} is not among eval.targets ({known})")
+                allowed = ", ".join(f"{target:g}" for target in self.eval.targets) or "there are none"
+                raise ValueError(f"gate.limit.{i}.target: {limit.target:g} is not among eval.targets ({allowed})")
         return self
 
 
@@ -203,23 +203,23 @@ class MessageLoss(TomlTable):
 class Speeds(TomlTable):
     """Slow workers: a worker of speed 0.5 makes a local step in every second tick. Nobody waits for it."""
 
-    each: str | None = None
+    values: str | None = None
     lowest: Annotated[float, Field(gt=0, le=1)] | None = None
     sigma: Annotated[float, Field(ge=0, le=10)] | None = None
 
-    @field_validator("each")
+    @field_validator("values")
     @classmethod
-    def _are_speeds(cls, each: str | None) -> str | None:
-        if each is not None:
-            parse_speeds(each)
-        return each
+    def _are_speeds(cls, values: str | None) -> str | None:
+        if values is not None:
+            parse_speeds(values)
+        return values
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        given = [key for key in Speeds.model_fields if getattr(self, key) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) + " are given" if given else "none is given"
-            raise ValueError(f"one of each, lowest and sigma says what the speeds are; {found}")
+        keys = [key for key in Speeds.model_fields if getattr(self, key) is not None]
+        if len(keys) != 1:
+            count = " and ".join(keys) + " are given" if keys else "none is given"
+            raise ValueError(f"one of values, lowest and sigma says what the speeds are; {count}")
         return self
 
 
@@ -269,18 +269,18 @@ class Workload(TomlTable):
 
     @model_validator(mode="after")
     def _clients_suffice(self) -> Self:
-        drawn = self.participation
-        if drawn is not None and drawn.clients < self.workers:
+        table = self.participation
+        if table is not None and table.clients < self.workers:
             raise ValueError(
-                f"participation: {drawn.clients} clients, but workers = {self.workers} of them train in each round"
+                f"participation: {table.clients} clients, but workers = {self.workers} of them train in each round"
             )
-        law = None if drawn is None else drawn.availability
-        if drawn is not None and law is not None and law.share * drawn.clients < self.workers:
+        law = None if table is None else table.availability
+        if table is not None and law is not None and law.share * table.clients < self.workers:
             raise ValueError(
-                f"participation.availability: {law.share:g} of {drawn.clients} clients are available, and workers = "
+                f"participation.availability: {law.share:g} of {table.clients} clients are available, and workers = "
                 f"{self.workers} of them train in each round; take more clients, a higher share or fewer workers"
             )
-        if drawn is not None and self.averaging == "samples":
+        if table is not None and self.averaging == "samples":
             raise ValueError(
                 'averaging = "samples" does not go with participation, whose participants have equal weights; '
                 'participation.choose = "samples" draws clients in proportion to their samples'
@@ -300,8 +300,8 @@ def workload_table(registry: Registry) -> type[Workload]:
             Field(default={"kind": "iid"}, validate_default=True),
         ),
     }
-    about = "What is learned, by how many workers, from which share of the data."
-    return create_model("Workload", __base__=Workload, __doc__=about, **keys)
+    description = "What is learned, by how many workers, from which share of the data."
+    return create_model("Workload", __base__=Workload, __doc__=description, **keys)
 
 
 class StrategyOptions(ComponentTable):

@@ -18,7 +18,7 @@ from fdabench.core.collective import InProcessCollective
 from fdabench.core.ledger import Ledger
 from fdabench.core.strategy import Round, RoundInfo, StepContext
 from fdabench.corrections.scaffold import CONTROL, GRADIENT_SUM, Scaffold
-from fdabench.engine.clients import Availability, ClientDraw, Clients, Row
+from fdabench.engine.clients import AvailabilityLaw, ClientDraw, Clients, WorkerRow
 from fdabench.engine.sampling import IndependentBatchSampler
 from fdabench.errors import SuiteError
 from fdabench.experiment.run_cell import CellCallbacks, run_cells_batched
@@ -111,7 +111,7 @@ def test_clients_with_more_samples_are_drawn_more_often() -> None:
 
 
 def test_only_available_clients_are_drawn_and_each_is_available_for_its_share() -> None:
-    law = Availability.draw(0.25, 8, clients=400, seed=3)
+    law = AvailabilityLaw.draw(0.25, 8, clients=400, seed=3)
     draw = ClientDraw(400, 10, 0, np.arange(1.0, 401.0), law)
     seen = np.array([law.rounds_until(index) == 0 for index in range(24)])
     # the start of a period lies within a round, so that a share of 2 of 8 rounds is exactly 2 rounds
@@ -122,12 +122,12 @@ def test_only_available_clients_are_drawn_and_each_is_available_for_its_share() 
         assert len(set(drawn.tolist())) == 10
         assert seen[index][drawn].all()
         assert draw.available(index) == seen[index].sum()
-    assert np.array_equal(Availability.draw(0.25, 8, 400, 3).phase_N, law.phase_N)
-    assert not np.array_equal(Availability.draw(0.25, 8, 400, 4).phase_N, law.phase_N)
+    assert np.array_equal(AvailabilityLaw.draw(0.25, 8, 400, 3).phase_N, law.phase_N)
+    assert not np.array_equal(AvailabilityLaw.draw(0.25, 8, 400, 4).phase_N, law.phase_N)
 
 
 def test_where_too_few_are_available_the_server_waits_for_those_that_are_available_next() -> None:
-    law = Availability(0.5, 4, np.array([0.0, 1.0, 2.0, 2.5, 3.5]))
+    law = AvailabilityLaw(0.5, 4, np.array([0.0, 1.0, 2.0, 2.5, 3.5]))
     # in round 0 clients 0 and 1 are available, 4 is after half a round, 3 after one and a half, 2 after two
     assert law.rounds_until(0).tolist() == [0, 0, 2, 1.5, 0.5]
     draw = ClientDraw(5, 4, seed=0, availability=law)
@@ -138,7 +138,7 @@ def test_where_too_few_are_available_the_server_waits_for_those_that_are_availab
 def test_with_clients_that_are_always_available_the_draw_is_uniform_and_a_shortage_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    draw = ClientDraw(30, 5, 1, availability=Availability.draw(1.0, 7, 30, 1))
+    draw = ClientDraw(30, 5, 1, availability=AvailabilityLaw.draw(1.0, 7, 30, 1))
     assert all(draw.available(index) == 30 for index in range(20))
     counts = np.bincount(np.concatenate([draw.participants(index) for index in range(1200)]), minlength=30)
     # each client is drawn with probability 1 / 6: mean 200, standard deviation 12.9
@@ -185,14 +185,14 @@ def test_bytes_are_those_of_the_participants(tmp_path: Path) -> None:
 class FakeRows:
     """Rows whose optimizer state counts the rounds that their clients have trained."""
 
-    def __init__(self, rows: list[Row]) -> None:
+    def __init__(self, rows: list[WorkerRow]) -> None:
         self.rows = rows
 
-    def take_rows(self, group: int) -> list[Row]:
+    def take_rows(self, group: int) -> list[WorkerRow]:
         taken, self.rows = self.rows, []
         return [row._replace(optimizer_state={"rounds": row.optimizer_state.get("rounds", 0) + 1}) for row in taken]
 
-    def put_rows(self, group: int, rows: list[Row]) -> None:
+    def put_rows(self, group: int, rows: list[WorkerRow]) -> None:
         self.rows = rows
 
 

@@ -108,7 +108,7 @@ def test_workers_that_share_a_matrix_keep_their_speeds() -> None:
 @pytest.mark.parametrize("strategy", [FEDAVG, SYNCHRONOUS, linear_fda(0.3), TOPK])
 def test_with_equal_speeds_the_result_is_that_without_speeds(strategy: str, tmp_path: Path) -> None:
     (plain,) = cells_of(tmp_path, strategy)
-    (fast,) = cells_of(tmp_path, strategy, workload='speeds = { each = "1" }')
+    (fast,) = cells_of(tmp_path, strategy, workload='speeds = { values = "1" }')
     assert plain.id != fast.id
     assert tables_of(fast) == tables_of(plain)
 
@@ -188,7 +188,7 @@ def test_error_feedback_keeps_what_a_codec_leaves_out_of_the_normalized_drift() 
 @pytest.mark.parametrize("strategy", [FEDAVG, linear_fda(0.3), TOPK])
 @pytest.mark.parametrize("averaging", ["uniform", "steps"])
 def test_a_cell_resumes_at_every_step_to_the_same_bits(strategy: str, averaging: str, tmp_path: Path) -> None:
-    (cell,) = cells_of(tmp_path, strategy, workload=f'speeds = {{ each = "1 0.5 0.3" }}\naveraging = "{averaging}"')
+    (cell,) = cells_of(tmp_path, strategy, workload=f'speeds = {{ values = "1 0.5 0.3" }}\naveraging = "{averaging}"')
     whole, broken = ResultsFolder(tmp_path / "whole"), ResultsFolder(tmp_path / "broken")
     run_cells_batched([cell], whole, CPU, CellCallbacks())
     for steps in (1, 2, 5):
@@ -228,16 +228,21 @@ DDP = 'kind = "ddp"'
 SCAFFOLD = 'kind = "scaffold"\nlocal_steps = 3\ncorrection = { kind = "scaffold", of = "gradient" }'
 FEDDYN = 'kind = "feddyn"\nlocal_steps = 3'
 STREAMING = 'kind = "streaming-diloco"\nlocal_steps = 4\nfragments = 2'
-SLOW, STEPS_TOO = 'speeds = { each = "1 0.5" }', 'speeds = { each = "1 0.5" }\naveraging = "steps"'
+SLOW, STEPS_TOO = 'speeds = { values = "1 0.5" }', 'speeds = { values = "1 0.5" }\naveraging = "steps"'
 AVERAGE = '{ kind = "adam", lr = 1e-3, state_on_sync = "average" }'
 
 
 @pytest.mark.parametrize(
     ("strategy", "workload", "optimizer", "message"),
     [
-        (FEDAVG, 'speeds = { each = "1 fast" }', None, "'fast' is no speed; a speed is a number above 0 and at most 1"),
-        (FEDAVG, 'speeds = { each = "1 2" }', None, "'2' is no speed"),
-        (FEDAVG, 'speeds = { each = " " }', None, "no speed is given"),
+        (
+            FEDAVG,
+            'speeds = { values = "1 fast" }',
+            None,
+            "'fast' is no speed; a speed is a number above 0 and at most 1",
+        ),
+        (FEDAVG, 'speeds = { values = "1 2" }', None, "'2' is no speed"),
+        (FEDAVG, 'speeds = { values = " " }', None, "no speed is given"),
         (FEDAVG, "speeds = { lowest = 0 }", None, "lowest"),
         (FEDAVG, "speeds = { lowest = 0.5, sigma = 0.6 }", None, "lowest and sigma are given"),
         (FEDAVG, "speeds = {}", None, "none is given"),

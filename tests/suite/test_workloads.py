@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fdabench.cli.suites import grid_summary
 from fdabench.errors import SuiteError
-from fdabench.results.workloads import Workload, workloads_of
+from fdabench.results.workloads import WorkloadTitle, workloads_of
 from fdabench.suite import schema
 from fdabench.suite.reader import LoadedSuite
 
@@ -46,11 +46,11 @@ WITHIN = [
     ("participation", {"clients": 30, "client_state": ["kept", "fresh"]}),
     ("participation", {"clients": 30, "availability": {"share": [0.5, 0.7], "period": 4}}),
     ("message_loss", {"probability": 0.1, "quorum": [1, 2]}),
-    ("speeds", {"each": ["1 0.5", "1 1 0.25"]}),
+    ("speeds", {"values": ["1 0.5", "1 1 0.25"]}),
 ]
 
 
-def workloads(suite: LoadedSuite) -> dict[str, Workload]:
+def workloads(suite: LoadedSuite) -> dict[str, WorkloadTitle]:
     return workloads_of(suite.to_lock().cell)
 
 

@@ -59,7 +59,7 @@ def print_plan(request: PlanRequest, form: str) -> None:
         statuses = mark_all_to_run(statuses)
     print_note(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
     convention = suite.suite.accounting.convention
-    step_s = step_seconds([each.cell for each in statuses], store, suite.registry) if fleets else []
+    step_s = step_seconds([status.cell for status in statuses], store, suite.registry) if fleets else []
     costs = priced(statuses, convention, suite.registry, fleets, step_s)
     print_table((cells_table if request.every_cell else folded_table)(costs, convention), form)
     if form in AS_TABLE:

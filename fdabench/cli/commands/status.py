@@ -29,7 +29,7 @@ MOST_NAMES = 8
 MOST_FAILED = 10
 
 
-class CellView(NamedTuple):
+class CellState(NamedTuple):
     """The current state of one cell."""
 
     cell: Cell
@@ -70,14 +70,14 @@ def print_status(root: Path, form: str) -> None:
             print_result(line)
 
 
-def _read_view(store: ResultsFolder, locked: LockedCell) -> CellView:
+def _read_view(store: ResultsFolder, locked: LockedCell) -> CellState:
     record = store.read_record(locked.id)
     state = live_state(store, locked.id, record)
     pace = read_pace(store, locked.id, record) if record and state == RUNNING else None
-    return CellView(Cell.from_lock(locked), state, record, pace)
+    return CellState(Cell.from_lock(locked), state, record, pace)
 
 
-def _state_table(views: Sequence[CellView], suite: str) -> Table:
+def _state_table(views: Sequence[CellState], suite: str) -> Table:
     records = []
     for state in (*STATES, "all"):
         matching = [view for view in views if state in (view.state, "all")]
@@ -93,7 +93,7 @@ def _format_which(record: Record) -> str:
     return str(record["suite"]) if record["state"] == "all" else join_first(record["which"], MOST_NAMES)
 
 
-def _cell_details(view: CellView) -> dict[str, object]:
+def _cell_details(view: CellState) -> dict[str, object]:
     record, pace = view.record, view.pace
     process = record.process if record else None
     return {
@@ -111,7 +111,7 @@ def _cell_details(view: CellView) -> dict[str, object]:
     }
 
 
-def _running_lines(views: Sequence[CellView], metric: Metric) -> Iterator[str]:
+def _running_lines(views: Sequence[CellState], metric: Metric) -> Iterator[str]:
     for view in views:
         if view.record and view.record.process and view.state == RUNNING:
             location = f"on {view.record.process.host}, process {view.record.process.pid}"
@@ -127,7 +127,7 @@ def _format_pace(pace: CellPace | None, metric: Metric) -> str:
     return f"{format_count(pace.step)}/{format_count(pace.budget)} steps  {value}  {rate}{left}"
 
 
-def _failed_lines(views: Sequence[CellView], root: Path) -> Iterator[str]:
+def _failed_lines(views: Sequence[CellState], root: Path) -> Iterator[str]:
     failed = [(view.cell, view.record) for view in views if view.record and view.state in FAILURE_STATES]
     lines = [f"{record.state}  {cell.title}\n       {describe_cause(record)}" for cell, record in failed]
     yield from truncate_list(lines, MOST_FAILED, "and {} more; --output-format json prints all")

@@ -88,7 +88,7 @@ def print_plugins(paths: Sequence[Path], form: str) -> None:
         for file in list_plugin_files(path)
     ]
     records += [
-        {"plug-in": f"{package.name} = {package.value}", "named by": f"installed: {package.where}"}
+        {"plug-in": f"{package.name} = {package.value}", "named by": f"installed: {package.declared_in}"}
         for package in installed_plugins()
     ]
     print_table(Table(records, [column("plug-in"), column("named by")]), form)

@@ -21,7 +21,7 @@ SUFFIXES = (".parquet", ".csv")
 
 
 @dataclass(frozen=True)
-class Table:
+class TableFiles:
     """Rows of Parquet or CSV files. Several files are joined in the order of their names.
 
     Args:

@@ -61,7 +61,7 @@ class Source(Protocol):
     def readinto(self, content: Any, /) -> int | None: ...
 
 
-class Codec(NamedTuple):
+class StateCodec(NamedTuple):
     """Encodes and decodes the states of one cell."""
 
     records: RecordTypes
@@ -87,7 +87,7 @@ class Codec(NamedTuple):
         return from_plain(read(BytesIO(content), len(content), self.device), self.records)
 
 
-def codec_for(config: CellConfig, registry: Registry, device: torch.device) -> Codec:
+def codec_for(config: CellConfig, registry: Registry, device: torch.device) -> StateCodec:
     """Return the codec for the states of a cell.
 
     Args:
@@ -95,7 +95,7 @@ def codec_for(config: CellConfig, registry: Registry, device: torch.device) -> C
         registry: the components that it names.
         device: of this process.
     """
-    return Codec(records_for(kinds_of(config, registry)), device)
+    return StateCodec(records_for(kinds_of(config, registry)), device)
 
 
 def kinds_of(config: CellConfig, registry: Registry) -> list[type]:

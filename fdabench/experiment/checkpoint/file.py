@@ -15,7 +15,7 @@ from time import monotonic
 from typing import IO, Any
 
 from fdabench.errors import ResultError
-from fdabench.experiment.checkpoint.encoding import FORMAT_VERSION, Codec, read, write
+from fdabench.experiment.checkpoint.encoding import FORMAT_VERSION, StateCodec, read, write
 from fdabench.experiment.checkpoint.serialize import NotSerializableError, from_plain, to_plain
 from fdabench.experiment.checkpoint.state import CheckpointState
 from fdabench.regular_files import open_regular
@@ -48,7 +48,7 @@ class CheckpointFile:
 
     path: Path
     fingerprint: Mapping[str, object]
-    codec: Codec
+    codec: StateCodec
     check: Callable[[object], None]
     on_warning: Callable[[str], None] = _no_warning
     interval_s: float = DEFAULT_INTERVAL_S

@@ -97,7 +97,7 @@ def panels(
     return figure, axes[:number]
 
 
-def panel_title(axes: Axes, data: ReportData, workload: tuple[str, str], apart: str = "") -> None:
+def panel_title(axes: Axes, data: ReportData, workload: tuple[str, str], note: str = "") -> None:
     """Set the title of a panel to the workload, on two lines.
 
     If the report has several suites, the name of the suite precedes it.
@@ -106,11 +106,11 @@ def panel_title(axes: Axes, data: ReportData, workload: tuple[str, str], apart: 
         axes: the panel.
         data: the results.
         workload: (suite, workload).
-        apart: a last line, for a panel that shows another target than the headline.
+        note: a last line, for a panel that shows another target than the headline.
     """
     head, rest = data.headings[workload]
     suite = [workload[0]] if len(data.locks) > 1 else []
-    axes.set_title("\n".join([*suite, head, wrap_label(rest, TITLE_LETTERS), *([apart] if apart else [])]))
+    axes.set_title("\n".join([*suite, head, wrap_label(rest, TITLE_LETTERS), *([note] if note else [])]))
 
 
 def legend(figure: Figure, keys: Sequence[Key]) -> None:
@@ -212,9 +212,9 @@ def _plain(value: float) -> str:
 
 def log_limits(values: npt.ArrayLike) -> Limits:
     """The limits of a logarithmic axis: the range of the positive, finite values, with a margin."""
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known) & (known > 0)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (1.0, 10.0)
+    array = np.asarray(values, dtype=float)
+    array = array[np.isfinite(array) & (array > 0)]
+    low, high = (float(array.min()), float(array.max())) if array.size else (1.0, 10.0)
     pad = max((high / low) ** 0.06, 1.15)
     return low / pad, high * pad
 

@@ -48,15 +48,15 @@ def draw_crossover(data: ReportData) -> Figure | None:
     several = [(pair, group) for pair, group in volumes.groupby(WORKLOAD, sort=False) if group["label"].nunique() > 1]
     if not several:
         return None
-    shown = several[:MOST_WORKLOADS]
-    figure, axes = panels(len(shown), TITLE, 4.5, 3.3, columns=2)
-    maps = [fastest_regions(group) for _, group in shown]
-    fills = region_fills(data, {label for found in maps for label in found})
-    for panel, (pair, group), found in zip(axes, shown, maps, strict=True):
-        _panel(panel, data, group, {label: (region, fills[label]) for label, region in found.items()})
+    drawn_groups = several[:MOST_WORKLOADS]
+    figure, axes = panels(len(drawn_groups), TITLE, 4.5, 3.3, columns=2)
+    maps = [fastest_regions(group) for _, group in drawn_groups]
+    fills = region_fills(data, {label for regions in maps for label in regions})
+    for panel, (pair, group), regions in zip(axes, drawn_groups, maps, strict=True):
+        _panel(panel, data, group, {label: (region, fills[label]) for label, region in regions.items()})
         panel_title(panel, data, (str(pair[0]), str(pair[1])))
     keys: list[Key] = [(region_patch(fill), label) for label, fill in fills.items()]
-    if any(ties(group).any() for _, group in shown):
+    if any(ties(group).any() for _, group in drawn_groups):
         tie = Patch(facecolor=_TIE_COLOR, edgecolor=EDGE, linestyle="--", linewidth=0.7)
         keys.append((tie, f"the second is within {100 * TIE:.0f} % of the fastest"))
     legend(figure, keys)
@@ -88,28 +88,28 @@ def ties(group: pd.DataFrame) -> Region:
 
 def _seconds(group: pd.DataFrame) -> npt.NDArray[np.float64]:
     """The modeled time to the target in seconds, shape [strategy, latency, bandwidth]."""
-    found = []
+    times = []
     for label in labels_in_order(group):
         volume, step_s = median_volume(group[group["label"] == label])
-        found.append(volume.seconds(BANDWIDTHS[None, :], LATENCIES[:, None], step_s))
-    return np.stack(np.broadcast_arrays(*found))
+        times.append(volume.seconds(BANDWIDTHS[None, :], LATENCIES[:, None], step_s))
+    return np.stack(np.broadcast_arrays(*times))
 
 
-def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, found: Mapping[str, tuple[Region, RegionFill]]) -> None:
+def _panel(axes: Axes, data: ReportData, group: pd.DataFrame, regions: Mapping[str, tuple[Region, RegionFill]]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
-    named = _named(data, group)
-    free = ~_taken(named)
-    for region, (color, hatch) in found.values():
+    points = _network_points(data, group)
+    free = ~_occupied(points)
+    for region, (color, hatch) in regions.values():
         area = axes.contourf(BANDWIDTHS, LATENCIES, region, levels=[0.5, 1.5], colors=[color], hatches=[hatch])
         area.set(edgecolor=EDGE, linewidth=0.7)
     close = ties(group)
     if close.any():
         border = axes.contourf(BANDWIDTHS, LATENCIES, close, levels=[0.5, 1.5], colors=[_TIE_COLOR])
         border.set(edgecolor=EDGE, linewidth=0.7, linestyle="--")
-    for label, (region, _) in found.items():
+    for label, (region, _) in regions.items():
         _label(axes, region & free & ~close, label)
-    _dots(axes, named)
+    _dots(axes, points)
     _named_ticks(axes.yaxis, _TIMES)
     bandwidth_axis(axes)
     axes.set_ylabel(f"latency, one way (to {group['target_name'].iloc[0]})")
@@ -139,10 +139,10 @@ def region_fills(data: ReportData, winners: Set[str]) -> dict[str, RegionFill]:
 
     Colors are pale, so that text on them is legible. Hatches distinguish the regions, because pale colors are similar.
     """
-    shown = [label for label in data.labels if label in winners]
+    labels = [label for label in data.labels if label in winners]
     return {
         label: (blend(data.styles[label].color, "white", 0.6), hatch)
-        for label, hatch in zip(shown, cycle(_HATCHES), strict=False)
+        for label, hatch in zip(labels, cycle(_HATCHES), strict=False)
     }
 
 
@@ -151,14 +151,14 @@ def region_patch(fill: RegionFill) -> Patch:
     return Patch(facecolor=color, hatch=hatch, edgecolor=EDGE, linewidth=0.7)
 
 
-def _named(data: ReportData, group: pd.DataFrame) -> list[tuple[str, float, float]]:
+def _network_points(data: ReportData, group: pd.DataFrame) -> list[tuple[str, float, float]]:
     """The named networks within the ranges of the axes: name, bandwidth of each worker in bit/s, latency in s."""
     suite, workers = str(group["suite"].iloc[0]), int(group["workers"].iloc[0])
-    found = [
+    points = [
         (name, network.per_worker(workers), max(network.latency, LATENCIES[0] * 1.5))
         for name, network in networks_of(data, suite).items()
     ]
-    return [each for each in found if BANDWIDTHS[0] <= each[1] <= BANDWIDTHS[-1] and each[2] <= LATENCIES[-1]]
+    return [point for point in points if BANDWIDTHS[0] <= point[1] <= BANDWIDTHS[-1] and point[2] <= LATENCIES[-1]]
 
 
 def bandwidth_axis(axes: Axes) -> None:
@@ -174,8 +174,8 @@ def _named_ticks(axis: Axis, names: Mapping[float, str]) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def _dots(axes: Axes, named: list[tuple[str, float, float]]) -> None:
-    for name, bandwidth, latency in named:
+def _dots(axes: Axes, points: list[tuple[str, float, float]]) -> None:
+    for name, bandwidth, latency in points:
         axes.plot(bandwidth, latency, "o", color="black", markersize=3.5, markeredgecolor="white")
         left: PlotArguments = {"xytext": (-4, 10), "ha": "right"}
         right: PlotArguments = {"xytext": (4, 4), "ha": "left"}
@@ -184,15 +184,15 @@ def _dots(axes: Axes, named: list[tuple[str, float, float]]) -> None:
         text.set_bbox({"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.5})
 
 
-def _taken(named: list[tuple[str, float, float]]) -> Region:
+def _occupied(points: list[tuple[str, float, float]]) -> Region:
     """A mask of the places that names of networks cover, shape [latency, bandwidth]."""
-    taken = np.zeros((len(LATENCIES), len(BANDWIDTHS)), dtype=bool)
-    for name, bandwidth, latency in named:
+    occupied = np.zeros((len(LATENCIES), len(BANDWIDTHS)), dtype=bool)
+    for name, bandwidth, latency in points:
         row, column = int(np.searchsorted(LATENCIES, latency)), int(np.searchsorted(BANDWIDTHS, bandwidth))
         width = int(2 * _COLUMNS * len(name))
         first, last = (column - width, column + 3) if bandwidth > _MIDDLE else (column - 3, column + width)
-        taken[max(0, row - 3) : row + 3 * _ROWS, max(0, first) : last] = True
-    return taken
+        occupied[max(0, row - 3) : row + 3 * _ROWS, max(0, first) : last] = True
+    return occupied
 
 
 def caption_crossover(data: ReportData) -> str:
