@@ -14,13 +14,13 @@ import pandas as pd
 from namespaces import distant_hosts
 
 from fdabench.accounting.costs import EvalPoint
-from fdabench.accounting.network_time import demand_at
+from fdabench.accounting.network_time import volume_at
 from fdabench.experiment.checkpoint.state import CONTROL_INTERVAL_S
 from fdabench.results.folder import ResultsFolder
 
 SUITE = Path(__file__).resolve().parents[1] / "suites" / "wire.toml"
 HOSTS, CONVENTION, STEPS = 2, "ring", 40
-LATENCIES_MS = (0, 10, 40, 100)
+LATENCIES_MS = (0, 100, 40, 10)
 CHANGES = (
     f"budget.steps={STEPS}",
     f"eval.every_steps={STEPS}",
@@ -58,9 +58,9 @@ def row(store: ResultsFolder, cell_id: str, label: str, latency_ms: int) -> dict
     assert traffic is not None
     seen = traffic.to_pandas()
     apart = seen[seen["kind"] == "evaluation"]["seconds"].sum()
-    demand = demand_at(ledger, EvalPoint(STEPS, True), HOSTS, CONVENTION)
+    volume = volume_at(ledger, EvalPoint(STEPS, True), HOSTS, CONVENTION)
     seconds = float(evals["wall_s"].iloc[-1] - apart)
-    messages = demand.sequential_messages
+    messages = volume.sequential_messages
     return {"strategy": label, "latency_ms": latency_ms, "messages": messages, "measured_s": seconds}
 
 
