@@ -83,6 +83,32 @@ def hosts(count: int) -> Iterator[Hosts]:
         yield Hosts(names)
 
 
+@contextmanager
+def distant_hosts(count: int, latency_s: float) -> Iterator[Hosts]:
+    """So many hosts whose packets `forwarder.py` passes on after a latency; `Hosts.limit` and `unplug` do not apply.
+
+    Raises:
+        PermissionError: this machine does not let us.
+    """
+    mark = uuid4().hex[:4]
+    names = tuple(f"fda-{mark}-{rank}" for rank in range(count))
+    with ExitStack() as stack:
+        for name in names:
+            _ip("netns", "add", name)
+            stack.callback(_ip, "netns", "del", name)
+        program = [sys.executable, str(Path(__file__).with_name("forwarder.py")), f"{latency_s}", *names]
+        forwarder = stack.enter_context(subprocess.Popen(program, stdout=subprocess.PIPE, text=True))
+        stack.callback(forwarder.terminate)
+        assert forwarder.stdout is not None
+        if forwarder.stdout.readline() != "ready\n":
+            raise PermissionError("forwarder.py has not started")
+        for rank, name in enumerate(names):
+            _ip("-n", name, "addr", "add", f"{_address(rank)}/24", "dev", INTERFACE)
+            _ip("-n", name, "link", "set", INTERFACE, "mtu", "65000", "up")
+            _ip("-n", name, "link", "set", "lo", "up")
+        yield Hosts(names)
+
+
 def _in_order(name: str, interface: str) -> None:
     """One core takes what arrives: from several, packets overtake each other, and TCP sends again what it misses."""
     _ip("netns", "exec", name, "sh", "-c", f"echo 1 > /sys/class/net/{interface}/queues/rx-0/rps_cpus")

@@ -168,12 +168,20 @@ class EvalConfig(ConfigTable):
     worst_decile: bool = False
 
 
+class AvailabilityConfig(ConfigTable):
+    """Each client is available for a share of each period, whose length is given in rounds."""
+
+    share: float
+    period: int
+
+
 class ParticipationConfig(ConfigTable):
     """The clients of which `workers` train in each round, how they are drawn, and what stays with the others."""
 
     clients: int
     choose: Literal["uniform", "samples"] = "uniform"
     client_state: Literal["kept", "fresh"] = "kept"
+    availability: AvailabilityConfig | None = None
 
 
 class MessageLossConfig(ConfigTable):
@@ -181,6 +189,15 @@ class MessageLossConfig(ConfigTable):
 
     probability: float
     quorum: int = 1
+
+
+class SpeedsConfig(ConfigTable):
+    """The speeds of slow workers, of which one is given: their `values` as numbers in a text, repeated over the
+    workers; the `lowest` of a uniform law up to 1; or the `sigma` of a lognormal law, divided by the highest speed."""
+
+    values: str | None = None
+    lowest: float | None = None
+    sigma: float | None = None
 
 
 class CellConfig(ConfigTable):
@@ -194,11 +211,12 @@ class CellConfig(ConfigTable):
     partition: Component
     sampling: Literal["shuffle", "replacement"] = "shuffle"
     last_batch: Literal["wrap", "drop", "keep"] = "wrap"
-    averaging: Literal["uniform", "samples"] = "uniform"
+    averaging: Literal["uniform", "samples", "steps"] = "uniform"
     precision: Literal["fp32", "bf16", "tf32"] = "fp32"
     batchnorm_stats: Literal["local", "averaged"] = "local"
     participation: ParticipationConfig | None = None
     message_loss: MessageLossConfig | None = None
+    speeds: SpeedsConfig | None = None
     strategy: Component
     budget: BudgetConfig
     eval: EvalConfig

@@ -2,12 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from fdabench.accounting.fleets import Fleet
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.status import CellStatus
-from fdabench.formatting import format_bytes, format_count
+from fdabench.formatting import format_bytes, format_count, format_duration
+from fdabench.planning.fleet_forecast import planned_seconds
 from fdabench.planning.forecast import ByteRange, forecast_bytes
 from fdabench.registry.registry import Registry
 from fdabench.tables import Column, Record, Table, column
@@ -22,18 +24,34 @@ class Priced(NamedTuple):
     cell_status: CellStatus
     bound: ByteRange | None
     """Exact if low == high; None if the bytes cannot be forecast."""
+    seconds: Mapping[str, tuple[float, float] | None] = {}
+    """The least and the most time on each fleet that the user names; None where it cannot be estimated."""
 
 
-def priced(statuses: Sequence[CellStatus], convention: str, registry: Registry) -> list[Priced]:
-    """Forecast the bytes of each cell.
+def priced(
+    statuses: Sequence[CellStatus],
+    convention: str,
+    registry: Registry,
+    fleets: Mapping[str, Fleet],
+    step_s: Sequence[float],
+) -> list[Priced]:
+    """Forecast the bytes of each cell, and its time on fleets.
 
     Args:
         statuses: the cells with their statuses.
         convention: how bytes are counted, a name of `CONVENTIONS`.
         registry: the components that the cells name.
+        fleets: the machines that the user names.
+        step_s: the mean seconds of a local step of each cell; empty if there are no fleets.
     """
+    cells = [ResolvedCell(status.cell.config, registry) for status in statuses]
+    times: list[dict[str, tuple[float, float] | None]] = [{} for _ in cells]
+    for name, fleet in fleets.items():
+        for cell, seconds, times_of_cell in zip(cells, step_s, times, strict=True):
+            times_of_cell[name] = planned_seconds(cell, convention, fleet, seconds)
     return [
-        Priced(status, forecast_bytes(ResolvedCell(status.cell.config, registry), convention)) for status in statuses
+        Priced(status, forecast_bytes(cell, convention), times_of_cell)
+        for status, cell, times_of_cell in zip(statuses, cells, times, strict=True)
     ]
 
 
@@ -47,6 +65,7 @@ def folded_table(cells: Sequence[Priced], convention: str) -> Table:
         column("seeds"),
         column("status"),
         column("bytes", f"bytes of each ({convention})"),
+        *_time_columns(cells),
         column("why"),
     )
     return Table([_group_row(group) for group in groups.values()], columns, cell_records(cells))
@@ -59,9 +78,39 @@ def cells_table(cells: Sequence[Priced], convention: str) -> Table:
         column("what"),
         column("status"),
         Column("bytes", f"bytes ({convention})", _bytes),
+        *_time_columns(cells),
         column("why"),
     )
     return Table(cell_records(cells), columns)
+
+
+def _time_columns(cells: Sequence[Priced]) -> list[Column]:
+    """Return a column for each fleet. In the records of programs the times are seconds."""
+    names = dict.fromkeys(name for cell in cells for name in cell.seconds)
+    return [Column(f"fleet_{name}", f"time on fleet {name}", _time_of(name)) for name in names]
+
+
+def _time_of(name: str) -> Callable[[Record], str]:
+    def text(record: Record) -> str:
+        seeds = record.get(f"fleet_{name}")
+        return str(seeds) if seeds else _time_span(record[f"fleet_{name}_least_s"], record[f"fleet_{name}_most_s"])
+
+    return text
+
+
+def _time_span(least: float | None, most: float | None) -> str:
+    if least is None or most is None:
+        return UNKNOWN
+    return " to ".join(dict.fromkeys((format_duration(least), format_duration(most))))
+
+
+def _times(cell: Priced) -> dict[str, float | None]:
+    """The least and the most seconds on each fleet, for programs."""
+    return {
+        f"fleet_{name}_{end}_s": None if span is None else span[at]
+        for name, span in cell.seconds.items()
+        for at, end in enumerate(("least", "most"))
+    }
 
 
 def _bytes(record: Record) -> str:
@@ -84,6 +133,7 @@ def cell_records(cells: Sequence[Priced]) -> list[dict[str, object]]:
             "why": cell.cell_status.reason,
             "bytes_least": None if cell.bound is None else cell.bound.low,
             "bytes_most": None if cell.bound is None else cell.bound.high,
+            **_times(cell),
             "changed": [change._asdict() for change in cell.cell_status.changed],
         }
         for cell in cells
@@ -125,5 +175,11 @@ def _group_row(group: Sequence[Priced]) -> dict[str, str]:
         "seeds": str(len(group)),
         "status": status,
         "bytes": ", ".join(bounds),
+        **{
+            f"fleet_{name}": ", ".join(
+                dict.fromkeys(_time_span(*(cell.seconds[name] or (None, None))) for cell in group)
+            )
+            for name in group[0].seconds
+        },
         "why": "; ".join(reasons),
     }

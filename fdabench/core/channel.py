@@ -15,6 +15,7 @@ from fdabench.core.codec import Codec, reply_cost
 from fdabench.core.collective import Collective
 from fdabench.core.counter_rng import derive_key
 from fdabench.core.ledger import ALL_REDUCE, Ledger, Operation
+from fdabench.core.schedule import LocalSteps
 from fdabench.core.seeds import derive_seed, numpy_generator
 
 
@@ -102,6 +103,10 @@ class Channel:
     """What the random bits of codecs are drawn with, below 2^32; the same in every process."""
     loss: LossyMessages | None = None
     """Which messages are lost; None: all arrive. Lost messages are recorded, because they were sent."""
+    normalization: LocalSteps | None = None
+    """The local steps of all workers, by which `normalize` scales drifts; None: it leaves them as they are."""
+    client_share: float = 1.0
+    """The workers of a round divided by all clients: 1 unless the workers are drawn from more clients."""
 
     @property
     def has_quorum(self) -> bool:
@@ -110,6 +115,18 @@ class Channel:
 
     def _factors(self, kind: str) -> Tensor | None:
         return self.loss.factors(self.ledger.step) if self.loss is not None and kind in _MAY_BE_LOST else None
+
+    def normalize(self, u_KD: Tensor, start: int) -> Tensor:
+        """Return what the workers of this process send of their drifts, shape [K, D].
+
+        Args:
+            u_KD: the drifts of a round that ends with the present local step.
+            start: the number of local steps before that round.
+        """
+        factor_N = None if self.normalization is None else self.normalization.drift_factors(start, self.ledger.step)
+        if factor_N is None:
+            return u_KD
+        return u_KD * factor_N.to(u_KD)[self.collective.local_rows, None]
 
     def broadcast_initial(self, w_D: Tensor) -> Tensor:
         """Record the broadcast of the initial model, shape [D], and return it.

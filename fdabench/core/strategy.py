@@ -44,7 +44,8 @@ class StepContext(NamedTuple):
     w_KD: Tensor
     """The models of the workers: after the step in `Strategy.step`, before it in `Correction.correct`."""
     g_KD: Tensor
-    """The gradients, the L2 penalty of kernels included; in `Strategy.step` as the local optimizers used them."""
+    """The gradients, the L2 penalty of kernels included; in `Strategy.step` as the local optimizers used them. They are
+    zeros for a slow worker that makes no step."""
     loss_K: Tensor
     """The loss of each worker on its mini-batch."""
     steps: int
@@ -75,6 +76,8 @@ class RoundInfo(NamedTuple):
     stop: int
     """The number of local steps at its end."""
     lr_at: Callable[[int], float]
+    client_share: float = 1.0
+    """The workers of the round divided by all clients."""
 
     @property
     def lr(self) -> float:

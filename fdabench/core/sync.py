@@ -69,7 +69,7 @@ def global_update(
         part: the numbers of a row to average: a slice, or their indices. The others keep their residuals.
     """
     anchor_D = r.anchor_D[part]
-    u_KD, residual_KD, codec_state = ctx.w_KD[:, part] - anchor_D, None, r.codec
+    u_KD, residual_KD, codec_state = channel.normalize(ctx.w_KD[:, part] - anchor_D, r.start), None, r.codec
     if rule.codec is None:
         u_D = channel.mean(u_KD, "model", rule.delay)
     elif rule.feedback is None:
@@ -81,7 +81,7 @@ def global_update(
     if not channel.has_quorum:
         # the messages were sent, and residuals say so, but the model and the server stay as they are
         return GlobalUpdate(anchor_D, torch.zeros_like(u_D), r.server, residual_KD, r.codec)
-    info = RoundInfo(r.start, ctx.t + 1, ctx.lr_at)
+    info = RoundInfo(r.start, ctx.t + 1, ctx.lr_at, channel.client_share)
     w_D, server = rule.server.update(anchor_D, u_D, r.server, info)
     return GlobalUpdate(w_D, u_D, server, residual_KD, codec_state)
 

@@ -38,6 +38,9 @@ class Averaged:
             'states of all workers equal; only "keep" is allowed'
         )
 
+    def speeds_fault(self, normalized: bool) -> str:
+        return "it averages the gradients of every step, and a slow worker has none in most of them"
+
     def init(self, w_D: Tensor) -> tuple[()]:
         return ()
 

@@ -34,6 +34,10 @@ class Dyn:
         name="dyn", formula="g_k ← g_k + α (w_k − w₀) − h_k; h_k ← h_k − α u_k", references=("acar2021",)
     )
 
+    def speeds_fault(self, normalized: bool) -> str:
+        fault = 'its multipliers add up the drifts as they are, and averaging = "steps" scales what the server receives'
+        return fault if normalized else ""
+
     def init(self, w_D: Tensor) -> tuple[()]:
         return ()
 

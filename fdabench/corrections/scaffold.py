@@ -32,8 +32,8 @@ class Scaffold:
     clipping. `of = "gradient"` takes the mean of the worker's gradients over the round, for any optimizer, and keeps
     one vector more. Both begin with c_k = c = 0, and c <- c + mean of the changes of c_k.
 
-    A sync sends two vectors, the model and the changes of c_k. All workers take part in each round, so c is always the
-    mean of the c_k.
+    A sync sends two vectors, the model and the changes of c_k. c is always the mean of the c_k of all clients: where K
+    of N train in a round, it moves by K / N times the mean of the changes.
     """
 
     of: Literal["drift", "gradient"] = "drift"
@@ -54,6 +54,9 @@ class Scaffold:
             '(w_t0 - w_k) / lr for a sum of gradients; write of = "gradient"'
         )
 
+    def speeds_fault(self, normalized: bool) -> str:
+        return "its control variates are means over the steps of a round, of which slow workers make fewer"
+
     def init(self, w_D: Tensor) -> Tensor:
         return torch.zeros_like(w_D)
 
@@ -71,7 +74,7 @@ class Scaffold:
         else:
             next_KD = ctx.worker_state[GRADIENT_SUM] / (ctx.t + 1 - r.start)
             changed = {GRADIENT_SUM: torch.zeros_like(c_KD)}
-        c_D = r.correction + channel.mean(next_KD - c_KD, "control")
+        c_D = torch.add(r.correction, channel.mean(next_KD - c_KD, "control"), alpha=channel.client_share)
         return CorrectionUpdate(c_D, {CONTROL: next_KD, **changed})
 
     def forecast_means(self, run: PlannedRun) -> MeansForecast:

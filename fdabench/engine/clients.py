@@ -12,10 +12,15 @@ What stays with a client that is not drawn is `client_state`:
 
 What a method keeps for each worker, such as control variates and residuals, always stays with the client: it is part of
 the method. With K = N and "kept" the result is that of N workers, to the last bit.
+
+With several processes each holds some of the rows, and a client may train in another process than before. After each
+round the processes exchange what stays with its clients, so that each process has the states of all absent clients.
 """
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -25,6 +30,8 @@ from torch import Tensor
 
 from fdabench.core.seeds import derive_seed, numpy_generator
 from fdabench.engine.sampling import Indices, Sampler, SamplerState
+
+logger = logging.getLogger(__name__)
 
 
 class ClientState(NamedTuple):
@@ -63,26 +70,73 @@ class HasRows(Protocol):
 
 
 @dataclass(frozen=True)
+class AvailabilityLaw:
+    """Each client is available for a share of each period, as a device is while it is charged at night.
+
+    Args:
+        share: of the period, above 0 and at most 1.
+        period: rounds, such as those of a day.
+        phase_N: at which place of the period each client is in round 0, in rounds.
+    """
+
+    share: float
+    period: int
+    phase_N: npt.NDArray[np.float64]
+
+    @staticmethod
+    def draw(share: float, period: int, clients: int, seed: int) -> "AvailabilityLaw":
+        """Draw the phases of clients, which are uniform in the period and depend on the seed only."""
+        rng = numpy_generator(derive_seed("availability", {"seed": seed}))
+        return AvailabilityLaw(share, period, rng.random(clients) * period)
+
+    def rounds_until(self, index: int) -> npt.NDArray[np.float64]:
+        """Return after how many rounds each client is available, counted from round `index`, shape [N]; 0: it is."""
+        place_N = (self.phase_N + index) % self.period
+        return np.where(place_N < self.share * self.period, 0.0, self.period - place_N)
+
+
+@dataclass(frozen=True)
 class ClientDraw:
-    """Draws the clients of each round without replacement.
+    """Draws the clients of each round without replacement, from those that are available.
+
+    If fewer than K are available, all of them train, and the server waits for those that are available next.
 
     Args:
         clients: N.
         per_round: K.
         seed: of the draws.
         weights_N: the probability of each client at the first draw of a round, in proportion; None: all alike.
+        availability: when clients are available; None: always.
     """
 
     clients: int
     per_round: int
     seed: int
     weights_N: npt.NDArray[np.float64] | None = None
+    availability: AvailabilityLaw | None = None
 
     def participants(self, index: int) -> Indices:
         """Return the clients of round `index`, counted from 0, in ascending order, shape [K]."""
         rng = numpy_generator(derive_seed("participants", {"seed": self.seed, "round": index}))
-        p_N = None if self.weights_N is None else self.weights_N / self.weights_N.sum()
-        return np.sort(rng.choice(self.clients, self.per_round, replace=False, p=p_N)).astype(np.int64)
+        if self.availability is None:
+            return np.sort(rng.choice(self.clients, self.per_round, replace=False, p=self._shares())).astype(np.int64)
+        until_N = self.availability.rounds_until(index)
+        present = np.flatnonzero(until_N == 0)
+        if len(present) < self.per_round:
+            return np.sort(np.argsort(until_N, kind="stable")[: self.per_round])
+        return np.sort(rng.choice(present, self.per_round, replace=False, p=self._shares(present)))
+
+    def available(self, index: int) -> int:
+        """Return how many clients are available in round `index`."""
+        return self.clients if self.availability is None else int((self.availability.rounds_until(index) == 0).sum())
+
+    def _shares(self, of: Indices | slice = slice(None)) -> npt.NDArray[np.float64] | None:
+        return None if self.weights_N is None else self.weights_N[of] / self.weights_N[of].sum()
+
+
+def no_exchange(states: Sequence[ClientState]) -> list[Sequence[ClientState]]:
+    """The default of `Clients.exchange`: all rows are in this process."""
+    return [states]
 
 
 @dataclass
@@ -95,7 +149,9 @@ class Clients:
         noise_of: returns the seed of a client's dropout masks.
         keep: whether the state of the local optimizer, of the sampler and of running statistics stays with a client.
         b_B: the running statistics that a client begins with; None if syncs average them.
-        absent: the states of clients that are not in the present round.
+        absent: the states of clients that are not in the present round, of all processes.
+        local_rows: the rows of this process among those of all processes; None: all of them.
+        exchange: returns what every process has passed to it, in the order of the ranks.
     """
 
     draw: ClientDraw
@@ -104,6 +160,13 @@ class Clients:
     keep: bool
     b_B: Tensor | None
     absent: dict[int, ClientState] = field(default_factory=dict)
+    local_rows: range | None = None
+    exchange: Callable[[list[ClientState]], Sequence[Sequence[ClientState]]] = no_exchange
+
+    def present(self, index: int) -> list[int]:
+        """Return the clients of round `index` that train in this process, in the order of its rows."""
+        everywhere: list[int] = self.draw.participants(index).tolist()
+        return everywhere if self.local_rows is None else [everywhere[row] for row in self.local_rows]
 
     def first_row(self, client: int, index: int) -> WorkerRow:
         """Return the row of a client that has not trained before, or that begins afresh, in round `index`."""
@@ -113,7 +176,7 @@ class Clients:
         """Fill the rows with the clients of round `index`, whose states a checkpoint then restores."""
         self.absent = dict(absent)
         workers.take_rows(group)
-        workers.put_rows(group, [self.first_row(int(client), index) for client in self.draw.participants(index)])
+        workers.put_rows(group, [self.first_row(client, index) for client in self.present(index)])
 
     def next_round(
         self, workers: HasRows, group: int, index: int, worker_state: Mapping[str, Tensor]
@@ -132,24 +195,34 @@ class Clients:
         leaving, coming = self.draw.participants(index - 1), self.draw.participants(index)
         if self.keep and np.array_equal(leaving, coming):
             return dict(worker_state)
-        for row, (client, rows) in enumerate(zip(leaving.tolist(), workers.take_rows(group), strict=True)):
-            own = {name: x_KD[row].clone() for name, x_KD in worker_state.items()}
-            if self.keep:
-                self.absent[client] = ClientState(
-                    own, rows.optimizer_state, rows.sampler.state_dict(), None if self.b_B is None else rows.b_B
-                )
-            elif own:
-                self.absent[client] = ClientState(own)
-        states = [self.absent.pop(client, None) for client in coming.tolist()]
-        workers.put_rows(
-            group, [self._row(client, index, state) for client, state in zip(coming.tolist(), states, strict=True)]
-        )
+        if (available := self.draw.available(index)) < len(coming):
+            message = "round %d: %d of %d clients are available; the server waits for %d that are available next"
+            logger.info(message, index, available, len(coming), len(coming) - available)
+        rows = workers.take_rows(group)
+        if self.keep or worker_state:
+            local_states = [self._state_of(k, row, worker_state) for k, row in enumerate(rows)]
+            states = chain.from_iterable(self.exchange(local_states))
+            self.absent |= zip(leaving.tolist(), states, strict=True)
+        states_by_client = {client: self.absent.pop(client, None) for client in coming.tolist()}
+        states_of_rows = [(client, states_by_client[client]) for client in self.present(index)]
+        workers.put_rows(group, [self._row(client, index, state) for client, state in states_of_rows])
         return {
             name: torch.stack(
-                [torch.zeros_like(x_KD[0]) if state is None else state.worker_state[name] for state in states]
+                [
+                    torch.zeros_like(x_KD[0]) if state is None else state.worker_state[name]
+                    for _, state in states_of_rows
+                ]
             )
             for name, x_KD in worker_state.items()
         }
+
+    def _state_of(self, k: int, row: WorkerRow, worker_state: Mapping[str, Tensor]) -> ClientState:
+        """What stays with the client that leaves row k of this process."""
+        own = {name: x_KD[k].clone() for name, x_KD in worker_state.items()}
+        if not self.keep:
+            return ClientState(own)
+        statistics = None if self.b_B is None else row.b_B
+        return ClientState(own, row.optimizer_state, row.sampler.state_dict(), statistics)
 
     def _row(self, client: int, index: int, state: ClientState | None) -> WorkerRow:
         row = self.first_row(client, index)

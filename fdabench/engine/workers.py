@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from fdabench.core.channel import Channel
 from fdabench.core.codec import Layout
 from fdabench.core.row_sums import row_squared_norms
+from fdabench.core.schedule import LocalSteps
 from fdabench.engine.arrays import BatchMetrics, LabeledData, WorkerMatrix
 from fdabench.engine.clients import WorkerRow
 from fdabench.engine.dropout_keys import dropout_keys, dropout_layers, seed_tensor
@@ -73,11 +74,13 @@ class WorkerGroup:
         start: the initial model, which all of them share.
         samplers: one for each worker.
         noise: the seed of each worker's dropout masks.
+        local_steps: of these workers; None: each makes a step in every tick.
     """
 
     start: nn.Module
     samplers: Sequence[Sampler]
     noise: Sequence[int]
+    local_steps: LocalSteps | None = None
 
 
 class WorkerGroupState(NamedTuple):
@@ -117,6 +120,17 @@ class WorkerGroupState(NamedTuple):
         )
 
 
+def _peek(sampler: Sampler) -> Indices:
+    """Return the mini-batch that a sampler draws next, and leave the sampler as it was.
+
+    A worker that is still computing has the loss of the mini-batch of its next step, so that no mean has a gap.
+    """
+    position = sampler.state_dict()
+    batch = sampler.next_batch()
+    sampler.load_state_dict(position)
+    return batch
+
+
 class Workers:
     """Trains all workers of this process. Row k of `rows.w_KD` is the model of worker k.
 
@@ -141,6 +155,7 @@ class Workers:
     def _allocate(self, groups: list[WorkerGroup], w_KD: Tensor, b_KB: Tensor) -> None:
         self.rows = WorkerMatrix(w_KD, torch.zeros_like(w_KD), b_KB.to(w_KD))
         self._groups = groups
+        self._may_begin_late = any(group.local_steps is not None for group in groups)
         self._samplers = list(chain.from_iterable(group.samplers for group in groups))
         self._seed_K = seed_tensor([seed for group in groups for seed in group.noise], w_KD.device)
         ends = accumulate((len(group.samplers) for group in groups), initial=0)
@@ -184,11 +199,25 @@ class Workers:
 
     def backward(self) -> BatchMetrics:
         """Compute the gradient of every worker on its next mini-batch, the L2 penalty of its kernels included."""
-        batches = [sampler.next_batch() for sampler in self._samplers]
+        idle = self._idle_rows()
+        batches = [
+            sampler.next_batch() if k not in idle else _peek(sampler) for k, sampler in enumerate(self._samplers)
+        ]
         losses = self._gradients(batches, dropout_keys(self._seed_K, self._t, self._layers))
         if self._decay_D is not None:
             self.rows.g_KD.addcmul_(self.rows.w_KD, self._decay_D)
+        for k in idle:
+            self.rows.g_KD[k].zero_()
         return losses
+
+    def _idle_rows(self) -> frozenset[int]:
+        """The rows of slow workers that make no step in this tick."""
+        return frozenset(
+            span.start + k
+            for group, span in zip(self._groups, self._slices, strict=True)
+            if group.local_steps is not None
+            for k in group.local_steps.idle(self._t)
+        )
 
     def update(self) -> None:
         """Clip the gradients and make one step of every worker's local optimizer with them."""
@@ -198,8 +227,27 @@ class Workers:
             self.rows.g_KD.mul_((self._clip / (norm_K + 1e-6)).clamp(max=1.0)[:, None])
         if self._scheduled is not None:
             self._optimizer.param_groups[0]["lr"] = self.lr_at(self._t)
-        self._optimizer.step()
+        if self._may_begin_late:
+            self._update_some()
+        else:
+            self._optimizer.step()
         self._t += 1
+
+    def _update_some(self) -> None:
+        """Make one step of the rows that make one in this tick: of those with an optimizer state first.
+
+        torch's fused SGD with momentum takes no rows with and without a state at the same time.
+        """
+        idle = self._idle_rows()
+        with_state = {k for k, row in enumerate(self._optimized) if self._optimizer.state.get(row)} - idle
+        for chosen in (with_state, set(range(len(self._optimized))) - idle - with_state):
+            for k, row in enumerate(self._optimized):
+                # torch optimizers leave a parameter without a gradient as it is, and its state too
+                row.grad = self.rows.g_KD[k] if k in chosen else None
+            if chosen:
+                self._optimizer.step()
+        for row, g_D in zip(self._optimized, self.rows.g_KD, strict=True):
+            row.grad = g_D
 
     def metrics_of(self, group: int, losses: BatchMetrics) -> BatchMetrics:
         """The part of `losses` that belongs to one group."""
@@ -286,6 +334,7 @@ class Workers:
         span = self._slices[group]
         samplers, noise = [row.sampler for row in rows], [row.noise for row in rows]
         self._groups[group] = replace(self._groups[group], samplers=samplers, noise=noise)
+        self._may_begin_late = True
         self._samplers[span] = samplers
         self._seed_K[span] = seed_tensor(noise, self._seed_K.device)
         for parameter, b_B, row in zip(self._optimized[span], self.statistics(group), rows, strict=True):

@@ -15,6 +15,7 @@ from fdabench.cell_config import CellConfig, ParticipationConfig, ValidationConf
 from fdabench.core.channel import Channel, LossyMessages, no_instrumentation
 from fdabench.core.counter_rng import UINT32_MASK
 from fdabench.core.ledger import Ledger
+from fdabench.core.schedule import LocalSteps, lognormal_speeds, parse_speeds, uniform_speeds
 from fdabench.core.seeds import derive_seed, numpy_generator
 from fdabench.core.strategy import Strategy
 from fdabench.datasets.base import DatasetTensors
@@ -22,7 +23,7 @@ from fdabench.distributed.consistency import make_consistency_check
 from fdabench.distributed.process_group import SINGLE_PROCESS, ProcessGroup, split_evenly
 from fdabench.distributed.traffic_meter import TrafficMeter
 from fdabench.engine.arrays import LabeledData
-from fdabench.engine.clients import ClientDraw, Clients
+from fdabench.engine.clients import AvailabilityLaw, ClientDraw, Clients
 from fdabench.engine.flatten import flatten, running_stats
 from fdabench.engine.sampling import IndependentBatchSampler, Indices, RemappedSampler, Sampler, ShuffleSampler
 from fdabench.engine.workers import GradientFnFactory, TrainingConfig, WorkerGroup
@@ -87,7 +88,7 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
         examples, samplers = _local_data(data, shards, make_samplers(cell, shards), local)
     else:
         clients = make_clients(cell, config.participation, shards, model, process_group)
-        first = [clients.first_row(int(client), 0) for client in clients.draw.participants(0)]
+        first = [clients.first_row(client, 0) for client in clients.present(0)]
         noise, samplers = [row.noise for row in first], [row.sampler for row in first]
         examples = LabeledData(data.train_x, data.train_y)
     ledger = Ledger()
@@ -97,15 +98,24 @@ def build_cell(cell: ResolvedCell, data: DatasetTensors, process_group: ProcessG
     weight_N = averaging_weights(config, shards).to(device)
     averaging = process_group.make_collective(weight_N)
     codec_seed = derive_seed("codec", {"noise": seeds["noise"]}) & UINT32_MASK
-    lossy = config.message_loss
-    loss = None if lossy is None else LossyMessages(lossy.probability, lossy.quorum, config.seed, weight_N)
-    channel = Channel(averaging, ledger, consistency_check, wire or no_instrumentation, codec_seed, loss)
+    loss = message_loss(config, weight_N)
+    slow = local_steps(config)
+    channel = Channel(
+        averaging,
+        ledger,
+        consistency_check,
+        wire or no_instrumentation,
+        codec_seed,
+        loss,
+        slow if config.averaging == "steps" else None,
+        config.workers / config.clients,
+    )
     return CellSetup(
         data,
         examples,
         *_evaluation_data(config, data),
         shards,
-        WorkerGroup(model, samplers, noise),
+        WorkerGroup(model, samplers, noise, None if slow is None else slow.rows(local)),
         cell.strategy,
         channel,
         cell.budget_steps,
@@ -129,23 +139,16 @@ def make_clients(
     model: nn.Module,
     process_group: ProcessGroup = SINGLE_PROCESS,
 ) -> Clients:
-    """Return the clients of a cell, of which `workers` train in each round.
-
-    Raises:
-        WorkloadError: the workers are in several processes, between which the states of clients cannot move.
-    """
-    if process_group.size > 1:
-        raise WorkloadError(
-            "participation: clients that change from round to round train in one process; run without --engine "
-            "distributed, or remove participation"
-        )
+    """Return the clients of a cell, of which `workers` train in each round."""
     keep = participation.client_state == "kept"
     sizes_N = np.array([len(shard) for shard in shards], dtype=np.float64)
+    seed, law = cell.seeds["batches"], participation.availability
     draw = ClientDraw(
         participation.clients,
         cell.config.workers,
-        cell.seeds["batches"],
+        seed,
         sizes_N if participation.choose == "samples" else None,
+        None if law is None else AvailabilityLaw.draw(law.share, law.period, participation.clients, seed),
     )
 
     def make_sampler(client: int, index: int) -> Sampler:
@@ -153,7 +156,15 @@ def make_clients(
 
     running = flatten(list(running_stats(model).values()))
     local = cell.config.batchnorm_stats == "local" and running.numel() > 0
-    return Clients(draw, make_sampler, lambda client: _noise(cell, client), keep, running if local else None)
+    return Clients(
+        draw,
+        make_sampler,
+        lambda client: _noise(cell, client),
+        keep,
+        running if local else None,
+        local_rows=process_group.local_workers(cell.config.workers),
+        exchange=process_group.all_gather,
+    )
 
 
 def build_training(cell: ResolvedCell, setting: CellSetup, engine: GradientFnFactory) -> TrainingConfig:
@@ -342,6 +353,25 @@ def _local_data(
     place[own_indices] = np.arange(len(own_indices))
     at = torch.from_numpy(own_indices).to(data.train_x.device)
     return LabeledData(data.train_x, data.train_y).select(at), [RemappedSampler(samplers[k], place) for k in local]
+
+
+def message_loss(config: CellConfig, weight_N: Tensor) -> LossyMessages | None:
+    """Return which messages are lost, given the averaging weights of all workers; None if all arrive."""
+    lossy = config.message_loss
+    return None if lossy is None else LossyMessages(lossy.probability, lossy.quorum, config.seed, weight_N)
+
+
+def local_steps(config: CellConfig) -> LocalSteps | None:
+    """Return the local steps of slow workers; None if all workers are equally fast."""
+    speeds, workers = config.speeds, config.workers
+    if speeds is None:
+        return None
+    if speeds.values is not None:
+        pattern = parse_speeds(speeds.values)
+        return LocalSteps(tuple(pattern[worker % len(pattern)] for worker in range(workers)))
+    if speeds.lowest is not None:
+        return LocalSteps(uniform_speeds(workers, speeds.lowest, config.seed))
+    return LocalSteps(lognormal_speeds(workers, speeds.sigma or 0.0, config.seed))
 
 
 def averaging_weights(config: CellConfig, shards: list[Indices]) -> Tensor:

@@ -66,18 +66,27 @@ def evaluated_model(
         The weights of the model, shape [D], and whether the model includes the sync of this step.
     """
     before, after = moment.round, moment.outcome.round
-    if rule == "synced" or (rule == "paper" and before.server_owns_model):
+    # normalized averaging too gives another model than the mean of the workers' models
+    server_owns_model = before.server_owns_model or channel.normalization is not None
+    if rule == "synced" or (rule == "paper" and server_owns_model):
         return after.anchor_D, moment.outcome.synced
-    if rule == "virtual-mean" and before.server_owns_model:
+    if rule == "virtual-mean" and server_owns_model:
         if not isinstance(strategy, HasSyncRule) or strategy.rule.is_streaming:
             # without a `SyncRule` a sync cannot be computed in advance, and with fragments or a delay the next one does
             # not make a whole model of this step; so the model of the last one is used
             return after.anchor_D, moment.outcome.synced
         ends = strategy.rule
-        if ends.codec is not None:
-            unmetered = Channel(channel.collective, Ledger(), seed=channel.seed)
+        if ends.codec is not None or channel.normalization is not None:
+            # the same averaging, with a ledger that nobody reads
+            unmetered = Channel(
+                channel.collective,
+                Ledger(moment.step),
+                seed=channel.seed,
+                normalization=channel.normalization,
+                client_share=channel.client_share,
+            )
             return global_update(moment.context, before, ends, unmetered).w_D, False
-        info = RoundInfo(before.start, moment.step, moment.context.lr_at)
+        info = RoundInfo(before.start, moment.step, moment.context.lr_at, channel.client_share)
         w_D, _ = ends.server.update(before.anchor_D, mean_D - before.anchor_D, before.server, info)
         return w_D, False
     return mean_D, False

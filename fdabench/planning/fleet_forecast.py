@@ -1,9 +1,10 @@
 """Estimates the time of a run on a fleet from its forecast, before there is a ledger.
 
-`fdabench plan --extrapolate` uses it. `accounting.fleets` computes the time of a run that has a ledger. A forecast only
-has the number of collectives, so this module places the steps at which workers communicate at equal distances. The
-mean time of a segment between two of them is that of its slowest worker, over as many drawn segments as fit into a
-fixed amount of work. A collective with slack counts as a barrier, so the time of FDA with `lag` is an upper bound.
+`fdabench plan --fleet` and `fdabench plan --extrapolate` use it. `accounting.fleets` computes the time of a run that
+has a ledger. A forecast only has the number of collectives, so this module places the steps at which workers
+communicate at equal distances. The mean time of a segment between two of them is that of its slowest worker, over as
+many drawn segments as fit into a fixed amount of work. A collective with slack counts as a barrier, so the time of FDA
+with `lag` is an upper bound.
 """
 
 import math
@@ -12,7 +13,8 @@ import numpy as np
 
 from fdabench.accounting.fleets import Fleet, segment_times
 from fdabench.accounting.network_time import sequential_messages
-from fdabench.planning.forecast import Forecast
+from fdabench.experiment.resolved_cell import ResolvedCell
+from fdabench.planning.forecast import Forecast, forecast, run_size
 
 _DRAWS = 1 << 21
 """Step times that are drawn for an estimate."""
@@ -34,6 +36,26 @@ def seconds_on_fleet(forecast: Forecast, syncs: int, fleet: Fleet, step_s: float
     barriers = min(max(forecast.traffic.num_states, syncs, 1), steps)
     slowest = _slowest_segment(fleet, forecast.size.workers, steps / barriers, step_s)
     return None if slowest is None else barriers * slowest + _communication(forecast, syncs, fleet)
+
+
+def planned_seconds(cell: ResolvedCell, convention: str, fleet: Fleet, step_s: float) -> tuple[float, float] | None:
+    """Return the seconds of a cell on a fleet with the fewest and with the most syncs that its strategy may make.
+
+    Args:
+        cell: the cell, at its size in the suite.
+        convention: a key of `accounting.costs.CONVENTIONS`.
+        fleet: the machines and the links between them.
+        step_s: the mean seconds of a local step at speed 1.
+
+    Returns:
+        None for a strategy without `forecast_traffic`, and as in `seconds_on_fleet`.
+    """
+    prediction = forecast(cell, run_size(cell), convention)
+    if prediction is None:
+        return None
+    least = seconds_on_fleet(prediction, prediction.traffic.min_syncs, fleet, step_s)
+    most = seconds_on_fleet(prediction, prediction.traffic.max_syncs, fleet, step_s)
+    return None if least is None or most is None else (least, most)
 
 
 def _slowest_segment(fleet: Fleet, workers: int, length: float, step_s: float) -> float | None:

@@ -50,12 +50,18 @@ def estimated_seconds(cells: Sequence[Cell], store: ResultsFolder, jobs: int, re
         jobs: processes that run at the same time, each with one thread.
         registry: the components that the cells name.
     """
+    steps = [ResolvedCell(cell.config, registry).budget_steps * cell.config.workers for cell in cells]
+    times = step_seconds(cells, store, registry)
+    work = [float(count) * seconds for count, seconds in zip(steps, times, strict=True)]
+    return max(sum(work) / max(1, min(jobs, len(cells))), max(work, default=0.0))
+
+
+def step_seconds(cells: Sequence[Cell], store: ResultsFolder, registry: Registry = BUILT_IN) -> list[float]:
+    """Return the seconds of a local step of one worker of each cell; arguments as in `estimated_seconds`."""
     kinds = {_speed_key(cell) for cell in cells}
     measured = _measured_seconds(cells, store)
     speeds = {kind: measured[kind] if kind in measured else _calibrated_seconds(kind, registry) for kind in kinds}
-    steps = [ResolvedCell(cell.config, registry).budget_steps * cell.config.workers for cell in cells]
-    work = [float(count) / speeds[_speed_key(cell)] for count, cell in zip(steps, cells, strict=True)]
-    return max(sum(work) / max(1, min(jobs, len(cells))), max(work, default=0.0))
+    return [1 / speeds[_speed_key(cell)] for cell in cells]
 
 
 def _speed_key(cell: Cell) -> SpeedKey:

@@ -14,7 +14,8 @@ from fdabench.core.strategy import RoundInfo
 class DynServer:
     """The global model moves by the mean drift and by the sum of all mean drifts so far.
 
-    s <- s + u;  w <- w + u + s, u the mean drift. FedDyn's m <- m - alpha u and w <- w + u - m / alpha are this for any
+    s <- s + u;  w <- w + u + s, u the mean drift. Where K of N clients train in a round, s <- s + K / N u, because s is
+    a mean over all clients. FedDyn's m <- m - alpha u and w <- w + u - m / alpha are this for any
     alpha. It is Nesterov momentum with momentum 1, and diverges without the correction `dyn`.
     """
 
@@ -27,5 +28,5 @@ class DynServer:
         return torch.zeros_like(w_D)
 
     def update(self, w_D: Tensor, u_D: Tensor, s_D: Tensor, info: RoundInfo) -> tuple[Tensor, Tensor]:
-        s_D = s_D + u_D
+        s_D = torch.add(s_D, u_D, alpha=info.client_share)
         return w_D + u_D + s_D, s_D

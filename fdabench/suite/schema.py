@@ -12,6 +12,7 @@ from pydantic_core import PydanticKnownError
 
 from fdabench.accounting.costs import CONVENTIONS
 from fdabench.cell_config import MetricName
+from fdabench.core.schedule import parse_speeds
 from fdabench.engine.precision import Precision
 from fdabench.engine.sampling import LastBatch
 from fdabench.engine.workers import BatchStatistics
@@ -176,12 +177,20 @@ class Suite(TomlTable):
         return self
 
 
+class Availability(TomlTable):
+    """When clients are available: for a share of each period of so many rounds, each at a time of its own."""
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    period: Count
+
+
 class Participation(TomlTable):
     """Clients that take turns: in each round `workers` of them train."""
 
     clients: Count
     choose: Literal["uniform", "samples"] = "uniform"
     client_state: Literal["kept", "fresh"] = "kept"
+    availability: Availability | None = None
 
 
 class MessageLoss(TomlTable):
@@ -189,6 +198,29 @@ class MessageLoss(TomlTable):
 
     probability: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
     quorum: Count = 1
+
+
+class Speeds(TomlTable):
+    """Slow workers: a worker of speed 0.5 makes a local step in every second tick. Nobody waits for it."""
+
+    values: str | None = None
+    lowest: Annotated[float, Field(gt=0, le=1)] | None = None
+    sigma: Annotated[float, Field(ge=0, le=10)] | None = None
+
+    @field_validator("values")
+    @classmethod
+    def _are_speeds(cls, values: str | None) -> str | None:
+        if values is not None:
+            parse_speeds(values)
+        return values
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        keys = [key for key in Speeds.model_fields if getattr(self, key) is not None]
+        if len(keys) != 1:
+            count = " and ".join(keys) + " are given" if keys else "none is given"
+            raise ValueError(f"one of values, lowest and sigma says what the speeds are; {count}")
+        return self
 
 
 class Workload(TomlTable):
@@ -205,11 +237,12 @@ class Workload(TomlTable):
     partition: Any = Field(default={"kind": "iid"}, validate_default=True)
     sampling: Literal["shuffle", "replacement"] = "shuffle"
     last_batch: LastBatch = "wrap"
-    averaging: Literal["uniform", "samples"] = "uniform"
+    averaging: Literal["uniform", "samples", "steps"] = "uniform"
     precision: Precision = "fp32"
     batchnorm_stats: BatchStatistics = "local"
     participation: Participation | None = None
     message_loss: MessageLoss | None = None
+    speeds: Speeds | None = None
 
     @model_validator(mode="after")
     def _quorum_is_possible(self) -> Self:
@@ -221,11 +254,31 @@ class Workload(TomlTable):
         return self
 
     @model_validator(mode="after")
+    def _speeds_fit(self) -> Self:
+        if self.averaging == "steps" and self.speeds is None:
+            raise ValueError(
+                'averaging = "steps" needs speeds: without slow workers all make equally many steps; add speeds, or '
+                'use averaging = "uniform"'
+            )
+        if self.speeds is not None and self.participation is not None:
+            raise ValueError(
+                "speeds does not go with participation: speeds belong to the workers, whose clients change from round "
+                "to round; remove one of the two"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _clients_suffice(self) -> Self:
         table = self.participation
         if table is not None and table.clients < self.workers:
             raise ValueError(
                 f"participation: {table.clients} clients, but workers = {self.workers} of them train in each round"
+            )
+        law = None if table is None else table.availability
+        if table is not None and law is not None and law.share * table.clients < self.workers:
+            raise ValueError(
+                f"participation.availability: {law.share:g} of {table.clients} clients are available, and workers = "
+                f"{self.workers} of them train in each round; take more clients, a higher share or fewer workers"
             )
         if table is not None and self.averaging == "samples":
             raise ValueError(

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from fdabench.cell_config import CellConfig
 from fdabench.core.strategy import HasSyncRule
-from fdabench.corrections.base import RestrictsOptimizer
+from fdabench.corrections.base import RestrictsOptimizer, RestrictsSpeeds
 from fdabench.registry.build_component import CellScale, build_component, held_out_samples, to_steps
 from fdabench.registry.registry import Registry
 from fdabench.suite.cell import Cell
@@ -71,6 +71,8 @@ def _optimizer_errors(config: CellConfig, epoch: Fraction, registry: Registry) -
     except Exception as error:  # a plug-in may raise any class
         yield Issue((), f'strategy "{config.strategy.kind}": {error}')
         return
+    if config.speeds is not None:
+        yield from _speed_errors(config, strategy, registry)
     if not isinstance(strategy, HasSyncRule):
         return
     rule, reason = strategy.rule, ""
@@ -91,6 +93,25 @@ def _optimizer_errors(config: CellConfig, epoch: Fraction, registry: Registry) -
     if reason:
         # no path: the optimizer may be that of the workload or that of the strategy
         yield Issue((), f'strategy "{config.strategy.kind}": {reason}')
+
+
+def _speed_errors(config: CellConfig, strategy: object, registry: Registry) -> Iterator[Issue]:
+    """Yield the reasons for which a strategy and its local optimizer cannot have slow workers."""
+    where, normalized = f'strategy "{config.strategy.kind}"', config.averaging == "steps"
+    rule = strategy.rule if isinstance(strategy, HasSyncRule) else None
+    fault = ""
+    if rule is not None and isinstance(rule.correction, RestrictsSpeeds):
+        fault = rule.correction.speeds_fault(normalized)
+    if fault:
+        yield Issue((), f"{where}: {fault}; remove speeds, or use another strategy")
+    if normalized and (rule is None or rule.is_streaming):
+        reason = 'averaging = "steps" scales the drifts of whole rounds, and its syncs average something else'
+        yield Issue((), f'{where}: {reason}; use averaging = "uniform", or another strategy')
+    scale = CellScale(Fraction(1), 1, 0)
+    optimizer = build_component(registry.optimizers[config.optimizer.kind], config.optimizer, scale, registry)
+    if getattr(optimizer, "state_on_sync", "keep") == "average":
+        reason = 'optimizer.state_on_sync = "average" needs a state of every worker, which a slow one may not have yet'
+        yield Issue((), f'{where}: {reason}; use "keep" or "reset", or remove speeds')
 
 
 def _learning_rate_errors(config: CellConfig, registry: Registry) -> Iterator[Issue]:

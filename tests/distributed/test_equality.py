@@ -30,6 +30,7 @@ def alone(name: str, workers: int) -> TrainingRun:
         local=case.local,
         collective=InProcessCollective(case.shares(workers)),
         loss=case.loss(workers),
+        slow=case.local_steps(workers),
     )
 
 

@@ -2,8 +2,10 @@
 
 import tracemalloc
 from collections import Counter
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,12 +13,18 @@ import pytest
 import torch
 
 from fdabench.accounting.costs import total_bytes
-from fdabench.engine.clients import ClientDraw, Clients, WorkerRow
+from fdabench.core.channel import Channel
+from fdabench.core.collective import InProcessCollective
+from fdabench.core.ledger import Ledger
+from fdabench.core.strategy import Round, RoundInfo, StepContext
+from fdabench.corrections.scaffold import CONTROL, GRADIENT_SUM, Scaffold
+from fdabench.engine.clients import AvailabilityLaw, ClientDraw, Clients, WorkerRow
 from fdabench.engine.sampling import IndependentBatchSampler
 from fdabench.errors import SuiteError
 from fdabench.experiment.run_cell import CellCallbacks, run_cells_batched
 from fdabench.results.folder import TABLES, ResultsFolder
 from fdabench.results.schema import CLOCK_COLUMNS
+from fdabench.servers.dyn import DynServer
 from fdabench.suite.cell import Cell
 from fdabench.suite.reader import read_suite
 from support.cells import CPU, train_cell
@@ -77,6 +85,13 @@ def test_a_cell_resumes_at_every_step_to_the_same_bits(strategy: str, client_sta
         pd.testing.assert_frame_equal(found.drop(columns=clocks), expected.drop(columns=clocks), check_exact=True)
 
 
+def test_clients_that_have_and_have_not_trained_may_have_momentum(tmp_path: Path) -> None:
+    """torch's fused SGD takes no rows with and without a momentum buffer at the same time."""
+    momentum = '{ kind = "sgd", lr = 0.05, momentum = 0.9 }'
+    (cell,) = cells_of(tmp_path, FEDAVG, optimizer=momentum, participation="{ clients = 6 }")
+    assert train_cell(cell.config).tables["evals"][-1]["test_accuracy"] > 0.3
+
+
 def test_draws_depend_on_seed_and_round_only_and_reach_everyone_alike() -> None:
     draw = ClientDraw(clients=50, per_round=5, seed=1)
     rounds = [draw.participants(index) for index in range(2000)]
@@ -93,6 +108,70 @@ def test_clients_with_more_samples_are_drawn_more_often() -> None:
     draw = ClientDraw(3, 1, 0, np.array([1.0, 1.0, 2.0]))
     counts = Counter(int(draw.participants(index)[0]) for index in range(4000))
     assert counts[2] / 4000 == pytest.approx(0.5, abs=5 * 0.5 / 63)
+
+
+def test_only_available_clients_are_drawn_and_each_is_available_for_its_share() -> None:
+    law = AvailabilityLaw.draw(0.25, 8, clients=400, seed=3)
+    draw = ClientDraw(400, 10, 0, np.arange(1.0, 401.0), law)
+    seen = np.array([law.rounds_until(index) == 0 for index in range(24)])
+    # the start of a period lies within a round, so that a share of 2 of 8 rounds is exactly 2 rounds
+    assert (seen.sum(axis=0) == 6).all()
+    assert np.array_equal(seen[:8], seen[8:16])
+    for index in range(24):
+        drawn = draw.participants(index)
+        assert len(set(drawn.tolist())) == 10
+        assert seen[index][drawn].all()
+        assert draw.available(index) == seen[index].sum()
+    assert np.array_equal(AvailabilityLaw.draw(0.25, 8, 400, 3).phase_N, law.phase_N)
+    assert not np.array_equal(AvailabilityLaw.draw(0.25, 8, 400, 4).phase_N, law.phase_N)
+
+
+def test_where_too_few_are_available_the_server_waits_for_those_that_are_available_next() -> None:
+    law = AvailabilityLaw(0.5, 4, np.array([0.0, 1.0, 2.0, 2.5, 3.5]))
+    # in round 0 clients 0 and 1 are available, 4 is after half a round, 3 after one and a half, 2 after two
+    assert law.rounds_until(0).tolist() == [0, 0, 2, 1.5, 0.5]
+    draw = ClientDraw(5, 4, seed=0, availability=law)
+    assert draw.available(0) == 2
+    assert draw.participants(0).tolist() == [0, 1, 3, 4]
+
+
+def test_with_clients_that_are_always_available_the_draw_is_uniform_and_a_shortage_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    draw = ClientDraw(30, 5, 1, availability=AvailabilityLaw.draw(1.0, 7, 30, 1))
+    assert all(draw.available(index) == 30 for index in range(20))
+    counts = np.bincount(np.concatenate([draw.participants(index) for index in range(1200)]), minlength=30)
+    # each client is drawn with probability 1 / 6: mean 200, standard deviation 12.9
+    assert abs(counts - 200).max() < 5 * 12.9
+    (cell,) = cells_of(tmp_path, FEDAVG, participation="{ clients = 8, availability = { share = 0.5, period = 4 } }")
+    with caplog.at_level("INFO", logger="fdabench.engine.clients"):
+        train_cell(cell.config)
+    assert any("the server waits for" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize("of", ["drift", "gradient"])
+def test_the_control_variate_of_scaffold_is_the_mean_over_all_clients(of: Literal["drift", "gradient"]) -> None:
+    """Karimireddy et al. (2020): c moves by K / N times the mean change of the K clients of a round."""
+    correction, draw, rng = Scaffold(of), ClientDraw(9, 3, seed=0), torch.Generator().manual_seed(0)
+    collective = InProcessCollective(torch.full((3,), 1 / 3, dtype=torch.float64))
+    channel = Channel(collective, Ledger(), client_share=3 / 9)
+    c_ND = torch.zeros(9, 4, dtype=torch.float64)
+    r = Round(torch.zeros(4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64), (), correction=c_ND[0])
+    for index in range(8):
+        present = draw.participants(index)
+        w_KD, sum_KD = torch.randn(2, 3, 4, generator=rng, dtype=torch.float64)
+        kept = {CONTROL: c_ND[present], GRADIENT_SUM: sum_KD}
+        ctx = StepContext(4, w_KD, w_KD, torch.zeros(3), 10, lambda t: 0.1, kept, ())
+        update = correction.end_round(ctx, r, channel)
+        c_ND[present] = update.worker_state[CONTROL]
+        r = replace(r, correction=update.state)
+        assert torch.allclose(r.correction, c_ND.mean(dim=0), atol=1e-12)
+
+
+def test_the_server_of_feddyn_sums_drifts_over_all_clients() -> None:
+    w_D, u_D = torch.zeros(3), torch.arange(3.0)
+    _, s_D = DynServer().update(w_D, u_D, torch.ones(3), RoundInfo(0, 1, lambda t: 0.1, 0.25))
+    assert torch.equal(s_D, 1 + u_D / 4)
 
 
 def test_bytes_are_those_of_the_participants(tmp_path: Path) -> None:
@@ -164,6 +243,12 @@ def test_a_hundred_thousand_clients_take_the_memory_of_those_that_train() -> Non
     [
         ("{ clients = 3 }", "", "3 clients, but workers = 4 of them train in each round"),
         ("{ clients = 5000 }", "", "5000 clients, but digits has 1438 training samples"),
+        (
+            "{ clients = 9, availability = { share = 0.4, period = 24 } }",
+            "",
+            "0.4 of 9 clients are available, and workers = 4",
+        ),
+        ("{ clients = 9, availability = { share = 0.5 } }", "", "period"),
         ("{ clients = 9 }", 'averaging = "samples"', 'participation.choose = "samples" draws clients'),
         ('{ clients = 9, choose = "size" }', "", '"size" is unknown; allowed: "uniform", "samples"'),
         ('{ clients = 9, chose = "uniform" }', "", 'did you mean "choose"?'),

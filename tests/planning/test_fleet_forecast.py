@@ -1,15 +1,22 @@
 """The time of a forecast on a fleet, against the time of ledgers and against closed forms."""
 
+import json
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from fdabench.accounting.costs import Message
 from fdabench.accounting.fleets import Fleet, Links
 from fdabench.accounting.step_time import Constant, Exponential, Lognormal
+from fdabench.cli.main import app
 from fdabench.core.strategy import MeansForecast, TrafficForecast
-from fdabench.planning.fleet_forecast import MOST_DRAWS, seconds_on_fleet
+from fdabench.experiment.resolved_cell import ResolvedCell
+from fdabench.planning.fleet_forecast import MOST_DRAWS, planned_seconds, seconds_on_fleet
 from fdabench.planning.forecast import Forecast, RunSize
+from fdabench.suite.reader import read_suite
+from support.suites import FEDAVG, digits_suite, linear_fda
 
 FREE = Links((float("inf"),))
 
@@ -44,3 +51,28 @@ def test_rarer_barriers_and_faster_machines_take_less_time() -> None:
 def test_a_segment_that_is_too_large_to_draw_is_not_estimated() -> None:
     steps = MOST_DRAWS // 1000 + 1
     assert seconds_on_fleet(forecast_of(1000, steps, 1), 1, Fleet(Lognormal(0.1), FREE), 1.0) is None
+
+
+def test_a_planned_cell_takes_the_time_of_its_fewest_and_its_most_syncs(tmp_path: Path) -> None:
+    """Steps take 40 s; each collective, that of the initial model included, takes two messages of 0.5 s."""
+    path = tmp_path / "suite.toml"
+    path.write_text(digits_suite([FEDAVG, linear_fda(0.3)], steps=20, every_steps=10, workers=4), encoding="utf-8")
+    fedavg, fda = (ResolvedCell(cell.config) for cell in read_suite(path).cells)
+    slow = Fleet(Constant(), Links((float("inf"),), (0.5,)))
+    assert planned_seconds(fedavg, "star", slow, 2.0) == pytest.approx((40 + 11,) * 2)
+    # a state at each of 20 steps, and 0 to 20 syncs
+    assert planned_seconds(fda, "star", slow, 2.0) == pytest.approx((40 + 21, 40 + 21 + 20))
+
+
+def test_plan_has_a_column_for_each_fleet_that_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "suite.toml"
+    path.write_text(digits_suite([FEDAVG], steps=20, every_steps=10), encoding="utf-8")
+    asked = ["plan", str(path), "--fleet", "cluster", "--fleet", "devices", "-o", str(tmp_path / "out")]
+    found = CliRunner().invoke(app, [*asked, "--output-format", "json"])
+    assert found.exit_code == 0, found.output
+    (record,) = json.loads(found.stdout)
+    assert 0 < record["fleet_cluster_least_s"] == record["fleet_cluster_most_s"] < record["fleet_devices_least_s"]
+    assert "time on fleet devices" in CliRunner().invoke(app, [*asked, "--output-format", "plain"]).output
+    refused = CliRunner().invoke(app, ["plan", str(path), "--fleet", "device"])
+    assert refused.exit_code == 2
+    assert 'did you mean "devices"?' in refused.output

@@ -32,6 +32,7 @@ TWO: dict[str, tuple[Any, Any]] = {
     "batchnorm_stats": ("local", "averaged"),
     "participation": ({"clients": 30}, {"clients": 40}),
     "message_loss": ({"probability": 0.1}, {"probability": 0.2}),
+    "speeds": ({"lowest": 0.5}, {"lowest": 0.25}),
 }
 """Two values for each axis of a workload. There is one small data set, and one model for it."""
 AXES = [axis for axis, (one, other) in TWO.items() if one != other]
@@ -43,7 +44,9 @@ WITHIN = [
     ("partition", {"kind": "dirichlet", "alpha": 0.1, "shares": ["per-class", "per-worker"]}),
     ("partition", {"kind": "dirichlet", "alpha": 0.1, "min_samples": [1, 2]}),
     ("participation", {"clients": 30, "client_state": ["kept", "fresh"]}),
+    ("participation", {"clients": 30, "availability": {"share": [0.5, 0.7], "period": 4}}),
     ("message_loss", {"probability": 0.1, "quorum": [1, 2]}),
+    ("speeds", {"values": ["1 0.5", "1 1 0.25"]}),
 ]
 
 
@@ -86,7 +89,7 @@ def test_a_list_within_a_table_does_too(good: Table, read: Read, axis: str, valu
 @given(axes=st.sets(st.sampled_from(AXES), max_size=4), tables=st.lists(st.sampled_from(WITHIN), max_size=2))
 def test_lists_on_several_axes(good: Table, read: Read, axes: set[str], tables: list[tuple[str, Any]]) -> None:
     changed = {axis: list(TWO[axis]) for axis in axes} | dict(tables)
-    assume(not {"participation", "averaging"} <= changed.keys())  # these exclude each other
+    assume("participation" not in changed or not {"averaging", "speeds"} & changed.keys())  # these exclude each other
     suite = read({**good, "workload": [{**good["workload"][0], **changed}]})
     assert_told_apart(suite)
     assert grid_summary(suite).startswith(f"{len(suite.cells)} cells = 3 strategies x {len(suite.cells) // 3} workload")

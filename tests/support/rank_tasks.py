@@ -14,6 +14,7 @@ from torch.distributed.algorithms.model_averaging.averagers import PeriodicModel
 
 from fdabench.core.channel import LossyMessages
 from fdabench.core.collective import AllGatherCollective, AllReduceCollective, Collective
+from fdabench.core.schedule import LocalSteps
 from fdabench.core.strategy import Strategy
 from fdabench.optimizers.adam import Adam, AdamW
 from fdabench.optimizers.base import LocalOptimizer
@@ -24,6 +25,7 @@ from support.toy import TrainingRun, data, equal_shares, model, sampler, train
 STEPS = 20
 SHARES = (0.5, 0.2, 0.2, 0.1, 0.3, 0.1, 0.4)
 """Averaging weights of workers with shards of different sizes; their sum does not matter."""
+SPEEDS = (1.0, 0.5, 0.3, 1.0, 0.7, 0.25, 1.0)
 
 
 class Case(NamedTuple):
@@ -33,12 +35,16 @@ class Case(NamedTuple):
     local: LocalOptimizer
     weighted: bool = False
     lossy: bool = False
+    slow: bool = False
 
     def shares(self, workers: int) -> torch.Tensor:
         return torch.tensor(SHARES[:workers]) / sum(SHARES[:workers]) if self.weighted else equal_shares(workers)
 
     def loss(self, workers: int) -> LossyMessages | None:
         return LossyMessages(0.3, 2, 5, self.shares(workers)) if self.lossy else None
+
+    def local_steps(self, workers: int) -> LocalSteps | None:
+        return LocalSteps(SPEEDS[:workers]) if self.slow else None
 
 
 def cases() -> dict[str, Case]:
@@ -51,6 +57,10 @@ def cases() -> dict[str, Case]:
         "averaged optimizer state": Case(sketch, Adam(lr=0.02, state_on_sync="average")),
         "weighted": Case(sketch, SGD(lr=0.2, momentum=0.9), weighted=True),
         "lost messages": Case(sketch, SGD(lr=0.2), weighted=True, lossy=True),
+        "slow workers": Case(sketch, Adam(lr=0.02), slow=True),
+        "slow workers, packed messages": Case(
+            ALL_STRATEGIES["fda-linear-adam-reddi+int8+feedback"], SGD(lr=0.2, momentum=0.9), lossy=True, slow=True
+        ),
         "lost packed messages": Case(ALL_STRATEGIES["fda-linear-adam-reddi+int8+feedback"], SGD(lr=0.2), lossy=True),
     }
 
@@ -90,6 +100,7 @@ def _train(case: Case, layout: tuple[int, ...], collective: Collective) -> Train
         local_workers=local_workers(dist.get_rank(), layout),
         collective=collective,
         loss=case.loss(sum(layout)),
+        slow=case.local_steps(sum(layout)),
     )
 
 

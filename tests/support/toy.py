@@ -13,6 +13,7 @@ from fdabench.core.channel import Channel, LossyMessages
 from fdabench.core.codec import Layout
 from fdabench.core.collective import Collective, InProcessCollective
 from fdabench.core.ledger import Ledger, LedgerEntry
+from fdabench.core.schedule import LocalSteps
 from fdabench.core.seeds import numpy_generator, torch_generator
 from fdabench.core.strategy import StepContext, Strategy
 from fdabench.engine.arrays import LabeledData
@@ -81,20 +82,31 @@ def make_workers(
     local: LocalOptimizer,
     dtype: torch.dtype = torch.float32,
     steps: int = 0,
+    slow: LocalSteps | None = None,
 ) -> Workers:
     """The workers with the indices `local_workers`, out of `workers`; `steps` is the budget of a schedule."""
     x, y = data()
     return sequential_workers(
-        model(dtype), local, [sampler(k, workers) for k in local_workers], LabeledData(x.to(dtype), y), steps
+        model(dtype),
+        local,
+        [sampler(k, workers) for k in local_workers],
+        LabeledData(x.to(dtype), y),
+        steps,
+        None if slow is None else slow.rows(local_workers),
     )
 
 
 def sequential_workers(
-    net: nn.Module, local: LocalOptimizer, samplers: Sequence[Sampler], examples: LabeledData, steps: int = 0
+    net: nn.Module,
+    local: LocalOptimizer,
+    samplers: Sequence[Sampler],
+    examples: LabeledData,
+    steps: int = 0,
+    slow: LocalSteps | None = None,
 ) -> Workers:
     """One cell's workers, each with its sampler, whose gradients are computed one after the other."""
     training = TrainingConfig(net, local, examples, SequentialGradients, steps=steps)
-    return Workers(training, [WorkerGroup(net, samplers, range(len(samplers)))])
+    return Workers(training, [WorkerGroup(net, samplers, range(len(samplers)), slow)])
 
 
 def equal_shares(workers: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -121,6 +133,7 @@ def train(
     dtype: torch.dtype = torch.float32,
     on_step: Callable[[StepEvent], None] = lambda event: None,
     loss: LossyMessages | None = None,
+    slow: LocalSteps | None = None,
 ) -> TrainingRun:
     """Train the toy with a strategy.
 
@@ -134,10 +147,13 @@ def train(
         dtype: of the weights and the data.
         on_step: called after each step.
         loss: which messages are lost.
+        slow: the local steps of slow workers, by which drifts are normalized too.
     """
     local_workers = range(workers) if local_workers is None else local_workers
-    matrix = make_workers(local_workers, workers, local or SGD(lr=0.2), dtype, steps)
-    channel = Channel(collective or InProcessCollective(equal_shares(workers, dtype)), Ledger(), loss=loss)
+    matrix = make_workers(local_workers, workers, local or SGD(lr=0.2), dtype, steps, slow)
+    channel = Channel(
+        collective or InProcessCollective(equal_shares(workers, dtype)), Ledger(), loss=loss, normalization=slow
+    )
     result = TrainingRun(matrix.weights(), [], [], channel.ledger.entries, [])
 
     def record(event: StepEvent) -> bool:

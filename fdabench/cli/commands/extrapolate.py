@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from fdabench.accounting.fleets import Fleet
 from fdabench.accounting.network_time import NETWORKS, CommunicationVolume, Network
 from fdabench.cli.console import print_note, print_result, print_table
 from fdabench.cli.option_values import parse_whole_number
@@ -54,7 +55,13 @@ def parse_target_scale(text: str) -> TargetScale:
 
 
 def print_extrapolation(
-    suite: LoadedSuite, target: TargetScale, results: Path, expression: str | None, required: bool, form: str
+    suite: LoadedSuite,
+    target: TargetScale,
+    results: Path,
+    expression: str | None,
+    required: bool,
+    machines: Mapping[str, Fleet],
+    form: str,
 ) -> None:
     """Print one row for each strategy and workload, and whether its syncs are measured, exact or a bound.
 
@@ -64,6 +71,7 @@ def print_extrapolation(
         results: a results folder with measured sync rates.
         expression: the value of `-k`, which selects cells, or None.
         required: whether the user named `results`; otherwise it is used only if it exists.
+        machines: fleets that the user names, in addition to those of the suite.
         form: one of `options.Format`.
 
     Raises:
@@ -79,7 +87,7 @@ def print_extrapolation(
         for network in suite.suite.network
     }
     # a suite has no traces, so the folder is not used
-    fleets = {table.name: fleet_of(table, Path()) for table in suite.suite.fleet}
+    fleets = {table.name: fleet_of(table, Path()) for table in suite.suite.fleet} | dict(machines)
     estimates = estimate_costs(cells, target, convention, measured_results, suite.registry, fleets)
     _print_notes(estimates, results if measured_results else None)
     records = [_record(estimate, networks, fleets, convention) for estimate in estimates]

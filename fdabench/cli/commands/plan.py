@@ -1,9 +1,10 @@
 """`fdabench plan`: prints what `fdabench run` would do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from fdabench.accounting.fleets import Fleet
 from fdabench.cli.commands.extrapolate import parse_target_scale, print_extrapolation
 from fdabench.cli.console import AS_TABLE, print_note, print_result, print_table
 from fdabench.cli.plan_table import cells_table, folded_table, priced, total
@@ -15,11 +16,12 @@ from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.experiment.status import FINISHED_STATUSES, cell_statuses, mark_all_to_run, summarize
 from fdabench.formatting import format_bytes, format_duration, plural
 from fdabench.planning.activations import peak_bytes
-from fdabench.planning.time import estimated_seconds
+from fdabench.planning.time import estimated_seconds, step_seconds
 from fdabench.registry.registry import Registry
 from fdabench.results.folder import ResultsFolder
 from fdabench.suite.cell import Cell
 from fdabench.suite.selection import select
+from fdabench.validation.fleet_file import read_fleets
 
 
 class PlanRequest(NamedTuple):
@@ -34,6 +36,8 @@ class PlanRequest(NamedTuple):
     fresh: bool
     every_cell: bool
     """Print a row for every cell instead of one for each strategy and workload."""
+    fleets: tuple[str, ...] = ()
+    """The values of `--fleet`."""
 
 
 def print_plan(request: PlanRequest, form: str) -> None:
@@ -45,8 +49,10 @@ def print_plan(request: PlanRequest, form: str) -> None:
 
     Raises:
         SuiteError: the suite is wrong.
+        UsageError, ResultError: a fleet is unknown or invalid.
         WorkloadError: data that a plug-in loads is needed to decide whether a result is stale, and cannot be loaded.
     """
+    fleets = named_fleets(request.fleets)
     suite = load_suite(request.suite, request.sets, request.seeds)
     store = ResultsFolder(results_dir(suite, request.out))
     cells = select(suite.cells, request.expression) if request.expression else suite.cells
@@ -55,7 +61,8 @@ def print_plan(request: PlanRequest, form: str) -> None:
         statuses = mark_all_to_run(statuses)
     print_note(f"{suite.suite.name}: {grid_summary(suite)}  ->  {store.root.as_posix()}")
     convention = suite.suite.accounting.convention
-    costs = priced(statuses, convention, suite.registry)
+    step_s = step_seconds([status.cell for status in statuses], store, suite.registry) if fleets else []
+    costs = priced(statuses, convention, suite.registry, fleets, step_s)
     print_table((cells_table if request.every_cell else folded_table)(costs, convention), form)
     if form in AS_TABLE:
         return
@@ -84,6 +91,15 @@ def _peak_bytes(cell: ResolvedCell) -> int | None:
         return None
 
 
+def named_fleets(values: Sequence[str]) -> Mapping[str, Fleet]:
+    """Return the fleets that the values of `--fleet` name.
+
+    Raises:
+        UsageError, ResultError: a fleet is unknown or invalid.
+    """
+    return {name: fleet for value in values for name, fleet in read_fleets(value).items()}
+
+
 def _hash_begun_data(cells: Sequence[Cell], store: ResultsFolder, data: Path | None, registry: Registry) -> Registry:
     """Return the registry with hashes of the data that plug-ins load, which decide whether a result is stale.
 
@@ -104,6 +120,7 @@ def print_extrapolation_command(
     expression: str | None,
     target: str,
     results: Path | None,
+    fleets: Sequence[str],
     form: str,
 ) -> None:
     """Print the cost of the suite's strategies with other numbers of workers, parameters and steps.
@@ -116,12 +133,14 @@ def print_extrapolation_command(
         expression: the value of `-k`, or None.
         target: the value of `--extrapolate`.
         results: the value of `--results`, or None for the results folder of the suite.
+        fleets: the values of `--fleet`.
         form: one of `options.Format`.
 
     Raises:
         UsageError: `target` is wrong.
         ResultError: the results cannot be read, or have no cell of the suite.
     """
-    parsed = parse_target_scale(target)
+    parsed, machines = parse_target_scale(target), named_fleets(fleets)
     suite = load_suite(path, sets, seeds)
-    print_extrapolation(suite, parsed, results or results_dir(suite, out), expression, results is not None, form)
+    rates = results or results_dir(suite, out)
+    print_extrapolation(suite, parsed, rates, expression, results is not None, machines, form)

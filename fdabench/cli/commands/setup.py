@@ -123,6 +123,14 @@ def plan(
             help="Results with the sync rates for --extrapolate.  [default: the results of the suite]",
         ),
     ] = None,
+    fleet: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fleet",
+            metavar="NAME|FILE",
+            help="Also print the time on these machines: a name of `list fleets`, or a fleet file; may be repeated.",
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Print a row for every cell, with its id.")
     ] = False,
@@ -138,12 +146,14 @@ def plan(
 
     if extrapolate is not None:
         print_extrapolation_command(
-            suite, out, tuple(sets or ()), seeds, chosen, extrapolate, results, output_format.value
+            suite, out, tuple(sets or ()), seeds, chosen, extrapolate, results, fleet or [], output_format.value
         )
     elif results is not None:
         raise UsageError(f"--results {results}: this option requires --extrapolate; -o is the results folder of a plan")
     else:
-        request = PlanRequest(suite, out, data_dir, tuple(sets or ()), seeds, chosen, fresh, verbose)
+        request = PlanRequest(
+            suite, out, data_dir, tuple(sets or ()), seeds, chosen, fresh, verbose, tuple(fleet or ())
+        )
         print_plan(request, output_format.value)
 
 

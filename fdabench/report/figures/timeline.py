@@ -130,7 +130,8 @@ def _sync_teeth(axes: Axes, data: ReportData, cell_id: str, syncs: pd.DataFrame,
         The highest value that the y axis has to contain.
     """
     trace = data.trace[(data.trace["cell_id"] == cell_id) & (data.trace["step"] <= end)].dropna(subset="estimate")
-    theta = float(syncs["theta"].iloc[0]) if len(syncs) else math.nan
+    # FDA-Opt has another theta in each round, the first of which is 0
+    theta = float(syncs["theta"].iloc[0]) if syncs["theta"].nunique() == 1 else math.nan
     if len(trace):
         _sync_sawtooth(axes, trace.set_index("step")["estimate"], syncs["step"], style, "-")
         axes.set_ylabel("estimate")
