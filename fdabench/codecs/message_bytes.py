@@ -61,7 +61,8 @@ def unpack_bits(packed_KB: Tensor, width: int, count: int) -> Tensor:
 def _pack_wide(code_KN: Tensor, width: int) -> Tensor:
     """`pack_bits` for codes of more than 8 bits: a byte has bits of one code or of two."""
     if width % 8 == 0:
-        return code_KN.long().contiguous().view(torch.uint8).unflatten(1, (-1, 8))[..., : width // 8].flatten(1)
+        byte_KN8: Tensor = code_KN.long().contiguous().view(torch.uint8).unflatten(1, (-1, 8))
+        return byte_KN8[..., : width // 8].flatten(1)
     size = packed_size(code_KN.shape[1], width)
     at_B = torch.arange(0, 8 * size, 8, device=code_KN.device)
     first_B, shift_B = at_B // width, at_B % width

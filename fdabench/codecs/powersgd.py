@@ -49,9 +49,9 @@ class PowerSGD:
 
     def message_sizes(self, layout: Layout) -> tuple[int, ...]:
         matrices = list(self._matrices(layout))
-        plain = sum(each.stop - each.start for each in layout) - sum(rows * columns for _, rows, columns in matrices)
-        first, second = (self.rank * sum(each[side] for each in matrices) for side in (1, 2))
-        return (4 * (first + plain), 4 * second) if matrices else (4 * plain,)
+        plain = sum(layer.stop - layer.start for layer in layout) - sum(rows * columns for _, rows, columns in matrices)
+        first = self.rank * sum(rows for _, rows, _ in matrices) + plain
+        return (4 * first, 4 * self.rank * sum(columns for _, _, columns in matrices)) if matrices else (4 * first,)
 
     def init(self, layout: Layout, draw_key: Tensor) -> tuple[Tensor, ...]:
         """Uniform numbers in [-1, 1): the first Q of each matrix, shape [m, r]."""
@@ -83,11 +83,11 @@ class PowerSGD:
 
     def _matrices(self, layout: Layout) -> Iterator[tuple[slice, int, int]]:
         """Where the compressed matrices lie in a row, with their rows and columns."""
-        for each in layout:
+        for layer in layout:
             # a scalar has one row; a vector has one column, and is never made smaller
-            rows, columns = prod(each.shape[:1]), prod(each.shape[1:])
+            rows, columns = prod(layer.shape[:1]), prod(layer.shape[1:])
             if self.rank * (rows + columns) < rows * columns:
-                yield slice(each.start, each.stop), rows, columns
+                yield slice(layer.start, layer.stop), rows, columns
 
     def _factors(self, x_N: Tensor, lengths: list[int]) -> tuple[Tensor, ...]:
         """Cut a row into matrices of these lengths and of `rank` columns."""

@@ -4,7 +4,7 @@ The bits are a hash of a key and a counter, so there is no state to store or sha
 same bits in any process, on any device and under any transform such as `vmap`. Dropout masks are drawn this way.
 """
 
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from torch import Tensor
 
@@ -34,7 +34,7 @@ def derive_key(seed: int, counter: int) -> int: ...
 def derive_key(seed: Tensor, counter: Tensor | int) -> Tensor: ...
 @overload
 def derive_key(seed: int, counter: Tensor) -> Tensor: ...
-def derive_key(seed: Tensor | int, counter: Tensor | int) -> Tensor | int:
+def derive_key(seed: Any, counter: Any) -> Any:
     """Hash a seed and a counter, both below 2^32, to a key below 2^32; shapes are broadcast.
 
     Two Python integers give one, without the 22 kernel calls of a tensor.

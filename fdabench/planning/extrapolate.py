@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from fdabench.accounting.costs import total_bytes
 from fdabench.accounting.fleets import Fleet
-from fdabench.accounting.network_time import CommunicationDemand
+from fdabench.accounting.network_time import CommunicationVolume
 from fdabench.experiment.resolved_cell import ResolvedCell
 from fdabench.planning.fleet_forecast import seconds_on_fleet
 from fdabench.planning.forecast import Forecast, RunSize, forecast, run_size
@@ -48,7 +48,7 @@ class CostEstimate(NamedTuple):
     basis: Basis
     syncs: tuple[int, int] | None
     """The lowest and the highest number of syncs."""
-    demands: tuple[CommunicationDemand, CommunicationDemand] | None
+    volumes: tuple[CommunicationVolume, CommunicationVolume] | None
     memory: int
     """Bytes of a process with one worker."""
     compute_s: float | None
@@ -87,12 +87,12 @@ def estimate_costs(
     Returns:
         One estimate for each strategy and workload, in the order of the suite.
     """
-    alike: dict[str, list[Cell]] = {}
+    groups: dict[str, list[Cell]] = {}
     for cell in cells:
-        alike.setdefault(Cell(cell.config.model_copy(update={"seed": 0}), cell.label, False).canonical_json, []).append(
-            cell
-        )
-    return [_estimate(group, scale, convention, results, registry, fleets) for group in alike.values()]
+        groups.setdefault(
+            Cell(cell.config.model_copy(update={"seed": 0}), cell.label, False).canonical_json, []
+        ).append(cell)
+    return [_estimate(group, scale, convention, results, registry, fleets) for group in groups.values()]
 
 
 def _estimate(
@@ -104,50 +104,54 @@ def _estimate(
     fleets: Mapping[str, Fleet],
 ) -> CostEstimate:
     cell = ResolvedCell(group[0].config, registry)
-    here = run_size(cell)
-    there = RunSize(*(old if new is None else new for old, new in zip(here, scale, strict=True)))
+    own_size = run_size(cell)
+    target_size = RunSize(*(old if new is None else new for old, new in zip(own_size, scale, strict=True)))
     measured = _measured(group, convention, results, registry)
-    growth = Fraction(there.parameters, here.parameters)
+    growth = Fraction(target_size.parameters, own_size.parameters)
     theta = getattr(cell.strategy, "theta", None)
-    found = forecast(cell, there, convention)
-    basis, syncs, demands = _syncs(found, measured)
+    prediction = forecast(cell, target_size, convention)
+    basis, syncs, volumes = _syncs(prediction, measured)
     step_s = None if measured is None else float(growth) * measured.step_s
     return CostEstimate(
         group[0],
-        here,
-        there,
+        own_size,
+        target_size,
         None if theta is None else float(theta * growth),
         basis,
         syncs,
-        demands,
-        process_bytes(cell, there.parameters),
-        None if measured is None else float(there.steps * growth) * measured.step_s,
+        volumes,
+        process_bytes(cell, target_size.parameters),
+        None if measured is None else float(target_size.steps * growth) * measured.step_s,
         measured,
-        {} if found is None or syncs is None or step_s is None else _fleet_seconds(found, syncs, fleets, step_s),
+        {}
+        if prediction is None or syncs is None or step_s is None
+        else _fleet_seconds(prediction, syncs, fleets, step_s),
     )
 
 
 def _fleet_seconds(
-    found: Forecast, syncs: tuple[int, int], fleets: Mapping[str, Fleet], step_s: float
+    prediction: Forecast, syncs: tuple[int, int], fleets: Mapping[str, Fleet], step_s: float
 ) -> dict[str, tuple[float, float]]:
-    times = {name: [seconds_on_fleet(found, count, fleet, step_s) for count in syncs] for name, fleet in fleets.items()}
+    times = {
+        name: [seconds_on_fleet(prediction, count, fleet, step_s) for count in syncs] for name, fleet in fleets.items()
+    }
     return {name: (low, high) for name, (low, high) in times.items() if low is not None and high is not None}
 
 
 def _syncs(
-    found: Forecast | None, measured: MeasuredSyncRate | None
-) -> tuple[Basis, tuple[int, int] | None, tuple[CommunicationDemand, CommunicationDemand] | None]:
+    prediction: Forecast | None, measured: MeasuredSyncRate | None
+) -> tuple[Basis, tuple[int, int] | None, tuple[CommunicationVolume, CommunicationVolume] | None]:
     """The number of syncs and its cost: exact, from the measured rate, or the bounds that the strategy declares."""
-    if found is None:
+    if prediction is None:
         return "unknown", None, None
-    least, most = found.traffic.min_syncs, found.traffic.max_syncs
+    least, most = prediction.traffic.min_syncs, prediction.traffic.max_syncs
     if least == most:
-        return "exact", (least, most), (found.low, found.high)
+        return "exact", (least, most), (prediction.low, prediction.high)
     if measured is None:
-        return "bound", (least, most), (found.low, found.high)
+        return "bound", (least, most), (prediction.low, prediction.high)
     # a rate measured at another size may be outside the bounds of the projected size
-    syncs = min(max(round(measured.rate * found.size.steps), least), most)
-    return "measured", (syncs, syncs), (found.demand(syncs), found.demand(syncs))
+    syncs = min(max(round(measured.rate * prediction.size.steps), least), most)
+    return "measured", (syncs, syncs), (prediction.volume(syncs), prediction.volume(syncs))
 
 
 def _measured(
@@ -157,16 +161,16 @@ def _measured(
     if results is None:
         return None
     runs = results.runs.set_index("cell_id")
-    found = [cell for cell in group if cell.id in runs.index and runs.at[cell.id, "state"] in _COMPLETE]
-    if not found:
+    complete = [cell for cell in group if cell.id in runs.index and runs.at[cell.id, "state"] in _COMPLETE]
+    if not complete:
         return None
-    mine = runs.loc[[cell.id for cell in found]]
-    rate = Fraction(int(mine["syncs"].sum()), int(mine["steps"].sum()))
+    own_runs = runs.loc[[cell.id for cell in complete]]
+    rate = Fraction(int(own_runs["syncs"].sum()), int(own_runs["steps"].sum()))
     equal = sum(
         _predictions_hold(cell, int(steps), int(syncs), convention, results, registry)
-        for cell, steps, syncs in zip(found, mine["steps"], mine["syncs"], strict=True)
+        for cell, steps, syncs in zip(complete, own_runs["steps"], own_runs["syncs"], strict=True)
     )
-    return MeasuredSyncRate(rate, float(1 / mine["worker_steps_per_s"].median()), len(found), equal)
+    return MeasuredSyncRate(rate, float(1 / own_runs["worker_steps_per_s"].median()), len(complete), equal)
 
 
 def _predictions_hold(
@@ -175,6 +179,9 @@ def _predictions_hold(
     """Whether the ledger of a cell has exactly the bytes of the forecast for its numbers of steps and syncs."""
     resolved = ResolvedCell(cell.config, registry)
     size = run_size(resolved)._replace(steps=steps)
-    found = forecast(resolved, size, convention)
+    prediction = forecast(resolved, size, convention)
     ledger = results.ledger[results.ledger["cell_id"] == cell.id]
-    return found is not None and found.demand(syncs).wire_bytes == total_bytes(ledger, size.workers, convention).total
+    return (
+        prediction is not None
+        and prediction.volume(syncs).wire_bytes == total_bytes(ledger, size.workers, convention).total
+    )

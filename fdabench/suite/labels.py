@@ -27,11 +27,11 @@ SYMBOLS = {
     "optimizer.lr": "lr",
 }
 
-Table = Mapping[str, TableValue]
+SettingsTable = Mapping[str, TableValue]
 Flat = dict[str, Scalar]
 
 
-def labels(strategies: Sequence[Table], registry: Registry) -> list[str]:
+def labels(strategies: Sequence[SettingsTable], registry: Registry) -> list[str]:
     """Create one label for each strategy table; different tables get different labels.
 
     A label begins with the table's `name`, or with the name of the strategy's family if it has none. If several
@@ -54,13 +54,13 @@ def labels(strategies: Sequence[Table], registry: Registry) -> list[str]:
     of_name: dict[str, list[Flat]] = defaultdict(list)
     for name, family, values in zip(names, families, flat, strict=True):
         (of_name[name] if name else of_family[family]).append(values)
-    found = [
+    texts = [
         _label(name, values, of_name[name], info)
         if name
         else _label(family, values, of_family[family], info, _parts(table, registry))
         for table, name, family, values in zip(strategies, names, families, flat, strict=True)
     ]
-    return _make_unique(found, strategies)
+    return _make_unique(texts, strategies)
 
 
 class _Parts(NamedTuple):
@@ -73,7 +73,7 @@ class _Parts(NamedTuple):
 _NO_PARTS = _Parts(frozenset(), frozenset())
 
 
-def _parts(table: Table, registry: Registry) -> _Parts:
+def _parts(table: SettingsTable, registry: Registry) -> _Parts:
     """Which servers, codecs and corrections the table adds to its strategy, and which it leaves at the default.
 
     A field that takes one or two classes only, such as the server of FedAdam, belongs to the strategy itself. Only
@@ -103,20 +103,20 @@ def _varies(key: str, values: Flat, group: Sequence[Flat]) -> bool:
     """
     component = "codec" if key == "feedback" else key.rpartition(".")[0]
     kind = f"{component}.kind"
-    alike = [other for other in group if key == kind or not component or other.get(kind) == values.get(kind)]
-    return len({repr(other.get(key)) for other in alike}) > 1
+    comparable = [other for other in group if key == kind or not component or other.get(kind) == values.get(kind)]
+    return len({repr(other.get(key)) for other in comparable}) > 1
 
 
-def _make_unique(found: Sequence[str], strategies: Sequence[Table]) -> list[str]:
+def _make_unique(texts: Sequence[str], strategies: Sequence[SettingsTable]) -> list[str]:
     """Append `#2`, `#3`, ... to labels that different tables have in common.
 
     This happens if numbers differ in digits that the label does not show, or if a preset is in the suite beside the
     same combination as `rounds`.
     """
-    same: dict[str, dict[str, int]] = defaultdict(dict)
+    ranks: dict[str, dict[str, int]] = defaultdict(dict)
     keys = [repr({key: value for key, value in table.items() if key != "reference"}) for table in strategies]
-    places = [same[label].setdefault(key, len(same[label])) for label, key in zip(found, keys, strict=True)]
-    return [f"{label} #{place + 1}" if place else label for label, place in zip(found, places, strict=True)]
+    places = [ranks[label].setdefault(key, len(ranks[label])) for label, key in zip(texts, keys, strict=True)]
+    return [f"{label} #{place + 1}" if place else label for label, place in zip(texts, places, strict=True)]
 
 
 def _format_varying(key: str, value: Scalar, info: FindInfo) -> str:
@@ -126,5 +126,5 @@ def _format_varying(key: str, value: Scalar, info: FindInfo) -> str:
     return f"{SYMBOLS.get(key, key.split('.')[-1])}={text}"
 
 
-def _flatten(table: Table) -> Flat:
+def _flatten(table: SettingsTable) -> Flat:
     return {key: value for key, value in flatten_keys(table).items() if key not in ("kind", "name", "reference")}
