@@ -95,9 +95,9 @@ class PowerSGD:
         return tuple(aligned_copy(part.view(-1, self.rank)) for part in parts)
 
 
-def _between(taken: list[slice], size: int) -> list[slice]:
+def _between(slices: list[slice], size: int) -> list[slice]:
     """The parts of a row of `size` numbers that none of the slices, ascending, contains."""
-    edges = [0, *(edge for at in taken for edge in (at.start, at.stop)), size]
+    edges = [0, *(edge for at in slices for edge in (at.start, at.stop)), size]
     return [slice(*pair) for pair in zip(edges[::2], edges[1::2], strict=True) if pair[0] < pair[1]]
 
 
