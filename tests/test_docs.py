@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from fdabench.accounting.costs import CONVENTIONS
 from fdabench.cli.commands.run import SOME_FAILED
 from fdabench.cli.exit_codes import BUG, INTERRUPTED, OUT_OF_TIME, TERMINATED
 from fdabench.cli.main import app
+from fdabench.codecs import CODECS
+from fdabench.corrections import CORRECTIONS
 from fdabench.datasets import DATASETS
 from fdabench.errors import NotComparedError
 from fdabench.models import MODELS
@@ -32,6 +35,7 @@ from fdabench.strategies import STRATEGIES
 from fdabench.suite.gate_settings import GateSettings, Limit
 from fdabench.suite.reader import read_suite
 from fdabench.suite.schema import Exclude, StrategyOptions, Suite, Workload
+from fdabench.triggers import TRIGGERS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,9 +52,26 @@ DOCUMENTS = (
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
+METHODS_PAGE = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+
+
 def blocks(text: str, language: str) -> list[str]:
     """The fenced blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def test_every_method_has_a_row_with_what_was_checked() -> None:
+    table = METHODS_PAGE[METHODS_PAGE.index("| strategy | when |") :].partition("\n\n")[0].splitlines()
+    title, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table)
+    assert all(len(row) == len(title) for row in rows)
+    named = [name for row in rows for name in re.findall(r"`([\w-]+)`", row[0])]
+    assert sorted({*named} & STRATEGIES.keys()) == sorted(STRATEGIES)
+    assert all(row[title.index("checked here, and what came out")] for row in rows)
+
+
+@pytest.mark.parametrize("registry", [TRIGGERS, SERVERS, CODECS, CORRECTIONS])
+def test_every_part_of_a_method_is_on_the_page_of_methods(registry: Mapping[str, object]) -> None:
+    assert [kind for kind in registry if f"`{kind}`" not in METHODS_PAGE] == []
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

@@ -159,8 +159,16 @@ def without_paper_prefix(evals: pd.DataFrame) -> pd.DataFrame:
 
 def upstream_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> int:
     """Return the bytes that the workers sent, of the total of `total_bytes`; they received the remaining bytes."""
-    sent = _price(ledger.assign(down_bytes=0), ledger["count"].to_numpy(), workers, convention)
-    return sent.total
+    return total_bytes(_upstream(ledger), workers, convention).total
+
+
+def upstream_bytes_at(ledger: pd.DataFrame, instant: EvalPoint, workers: int, convention: str) -> int:
+    """Return the bytes that the workers sent up to an evaluation, of the total of `bytes_at`."""
+    return bytes_at(_upstream(ledger), instant, workers, convention).total
+
+
+def _upstream(ledger: pd.DataFrame) -> pd.DataFrame:
+    return ledger.assign(down_bytes=0)
 
 
 def peak_step_bytes(ledger: pd.DataFrame, workers: int, convention: str) -> int:

@@ -12,8 +12,9 @@ from fdabench.analysis.stats import NO_RATIO, PAIR, Ratio, columns_of, geometric
 def headline_frame(data: ReportData, outcomes: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each workload, target and strategy, in suite order, including strategies without a result.
 
-    `bytes`, `steps` and `rounds` are geometric means over the cells that reached the target; `missed` is the number of
-    finished cells that did not. `bytes_ratio` is the reference's bytes divided by the strategy's, paired by seed.
+    `bytes`, `bytes_up`, `bytes_down`, `steps` and `rounds` are geometric means over the cells that reached the target;
+    `missed` is the number of finished cells that did not. `bytes_ratio` is the reference's bytes divided by the
+    strategy's, paired by seed.
 
     Args:
         data: all data of the report.
@@ -54,6 +55,8 @@ def _cost(outcomes: pd.DataFrame) -> dict[str, float]:
         "reached": len(hits),
         "missed": len(outcomes) - len(hits),
         "bytes": geometric_mean(hits["bytes_total"]),
+        "bytes_up": geometric_mean(hits["bytes_up"]),
+        "bytes_down": geometric_mean(hits["bytes_down"]),
         "bytes_state": float(hits["bytes_state"].mean()) if len(hits) else math.nan,
         "steps": geometric_mean(hits["step"]),
         "rounds": geometric_mean(hits["rounds"]),

@@ -51,14 +51,16 @@ def _largest_of_row(bits_GT: NDArray[np.int32], max_G: NDArray[np.int32], k: int
     # the k groups with the largest maxima have k numbers that are at least this large, so smaller ones are not needed
     bound = np.partition(max_G, -k)[-k]
     group_C = np.flatnonzero(max_G >= bound)
-    candidate_CT = bits_GT[group_C]
+    candidate_CT = bits_GT.take(group_C, axis=0)
     place_C = np.flatnonzero(candidate_CT >= bound)
-    bits_C = candidate_CT.ravel()[place_C]
+    bits_C = candidate_CT.ravel().take(place_C)
     kth = np.partition(bits_C, -k)[-k]
     is_chosen_C = bits_C > kth
     is_chosen_C[np.flatnonzero(bits_C == kth)[: k - np.count_nonzero(is_chosen_C)]] = True
     place_k = place_C[is_chosen_C]
-    return np.asarray(group_C[place_k // group] * group + place_k % group)
+    # whole groups come before a place, each as long as one of the row
+    chosen_k = place_k // group
+    return np.asarray((group_C.take(chosen_k) - chosen_k) * group + place_k)
 
 
 def _largest_in_torch(m_RT: Tensor, k: int) -> Tensor:

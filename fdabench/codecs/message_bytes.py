@@ -60,23 +60,32 @@ def unpack_bits(packed_KB: Tensor, width: int, count: int) -> Tensor:
 
 def _pack_wide(code_KN: Tensor, width: int) -> Tensor:
     """`pack_bits` for codes of more than 8 bits: a byte has bits of one code or of two."""
+    if width % 8 == 0:
+        byte_KN8: Tensor = code_KN.long().contiguous().view(torch.uint8).unflatten(1, (-1, 8))
+        return byte_KN8[..., : width // 8].flatten(1)
     size = packed_size(code_KN.shape[1], width)
     at_B = torch.arange(0, 8 * size, 8, device=code_KN.device)
     first_B, shift_B = at_B // width, at_B % width
     # bits of the next code come above those that are left of the first one
     code_KM = pad(code_KN, (0, 1))
-    low_KB, high_KB = code_KM[:, first_B] >> shift_B, code_KM[:, first_B + 1] << (width - shift_B)
+    low_KB = code_KM.index_select(1, first_B) >> shift_B
+    high_KB = code_KM.index_select(1, first_B + 1) << (width - shift_B)
     return ((low_KB | high_KB) & 0xFF).to(torch.uint8)
 
 
 def _unpack_wide(packed_KB: Tensor, width: int, count: int) -> Tensor:
+    if width % 8 == 0:
+        byte_KN8 = packed_KB.new_zeros(len(packed_KB), count, 8)
+        byte_KN8[..., : width // 8] = packed_KB.unflatten(1, (count, width // 8))
+        return byte_KN8.view(torch.int64)[..., 0]
     at_N = torch.arange(0, count * width, width, device=packed_KB.device)
     # a code begins within a byte, and ends at most this many bytes later
     num_bytes = (width + 6) // 8 + 1
     byte_KB = pad(packed_KB, (0, num_bytes)).long()
-    code_KN = byte_KB[:, at_N // 8]
+    first_N = at_N // 8
+    code_KN = byte_KB.index_select(1, first_N)
     for i in range(1, num_bytes):
-        code_KN = code_KN | byte_KB[:, at_N // 8 + i] << 8 * i
+        code_KN = code_KN | byte_KB.index_select(1, first_N + i) << 8 * i
     return code_KN >> at_N % 8 & (1 << width) - 1
 
 

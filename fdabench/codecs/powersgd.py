@@ -50,9 +50,8 @@ class PowerSGD:
     def message_sizes(self, layout: Layout) -> tuple[int, ...]:
         matrices = list(self._matrices(layout))
         plain = sum(layer.stop - layer.start for layer in layout) - sum(rows * columns for _, rows, columns in matrices)
-        first = sum(rows * self.rank for _, rows, _ in matrices) + plain
-        second = sum(columns * self.rank for _, _, columns in matrices)
-        return (4 * first, 4 * second) if matrices else (4 * first,)
+        first = self.rank * sum(rows for _, rows, _ in matrices) + plain
+        return (4 * first, 4 * self.rank * sum(columns for _, _, columns in matrices)) if matrices else (4 * first,)
 
     def init(self, layout: Layout, draw_key: Tensor) -> tuple[Tensor, ...]:
         """Uniform numbers in [-1, 1): the first Q of each matrix, shape [m, r]."""
@@ -63,24 +62,20 @@ class PowerSGD:
     def average(
         self, m_KD: Tensor, layout: Layout, state: tuple[Tensor, ...], mean: Callable[[Tensor], Tensor]
     ) -> LinearMean:
-        matrices = list(self._matrices(layout))
-        if not matrices:
+        if not (matrices := list(self._matrices(layout))):
             return LinearMean(mean(m_KD), m_KD, state)
-        is_plain_D = torch.ones(m_KD.shape[1], dtype=torch.bool, device=m_KD.device)
-        for at, _, _ in matrices:
-            is_plain_D[at] = False
+        plain = _between([at for at, _, _ in matrices], m_KD.shape[1])
         # products of one matrix at a time, so that a worker's bits do not depend on how many workers a process has
         views_K = [[aligned_copy(m_D[at].view(rows, columns)) for at, rows, columns in matrices] for m_D in m_KD]
-        p_K = [[m @ q.to(m) for m, q in zip(views, state, strict=True)] for views in views_K]
-        plain_KN = m_KD[:, is_plain_D]
-        first_N = mean(torch.cat([torch.stack([_flat(parts) for parts in p_K]), plain_KN], 1))
-        p_N, plain_N = first_N.split([first_N.shape[0] - plain_KN.shape[1], plain_KN.shape[1]])
+        p_KN = torch.stack([_flat([m @ q.to(m) for m, q in zip(views, state, strict=True)]) for views in views_K])
+        means = mean(torch.cat([p_KN, *(m_KD[:, at] for at in plain)], 1))
+        p_N, *plain_N = means.split([p_KN.shape[1], *(at.stop - at.start for at in plain)])
         bases = [torch.linalg.qr(p).Q for p in self._factors(p_N, [rows for _, rows, _ in matrices])]
-        q_K = [[m.T @ p for m, p in zip(views, bases, strict=True)] for views in views_K]
-        q_N = mean(torch.stack([_flat(parts) for parts in q_K]))
+        q_N = mean(torch.stack([_flat([m.T @ p for m, p in zip(views, bases, strict=True)]) for views in views_K]))
         next_state = self._factors(q_N, [columns for _, _, columns in matrices])
-        mean_D, sent_KD = torch.empty_like(m_KD[0]), m_KD.clone()
-        mean_D[is_plain_D] = plain_N
+        mean_D, sent_KD = torch.empty_like(m_KD[0]), torch.empty_like(m_KD)
+        for at, mean_N in zip(plain, plain_N, strict=True):
+            mean_D[at], sent_KD[:, at] = mean_N, m_KD[:, at]
         for (at, _, _), p, q in zip(matrices, bases, next_state, strict=True):
             mean_D[at] = (p @ q.T).flatten()
             sent_KD[:, at] = mean_D[at]
@@ -98,6 +93,12 @@ class PowerSGD:
         """Cut a row into matrices of these lengths and of `rank` columns."""
         parts = x_N.split([length * self.rank for length in lengths])
         return tuple(aligned_copy(part.view(-1, self.rank)) for part in parts)
+
+
+def _between(slices: list[slice], size: int) -> list[slice]:
+    """The parts of a row of `size` numbers that none of the slices, ascending, contains."""
+    edges = [0, *(edge for at in slices for edge in (at.start, at.stop)), size]
+    return [slice(*pair) for pair in zip(edges[::2], edges[1::2], strict=True) if pair[0] < pair[1]]
 
 
 def _flat(parts: list[Tensor]) -> Tensor:

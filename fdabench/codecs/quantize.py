@@ -3,15 +3,16 @@
 Shape suffixes: K = workers, D = parameters, C = chunks of a row.
 """
 
-from math import inf
+from math import inf, isfinite
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import threshold
 
 from fdabench.codecs.chunks import divide_chunks, reduce_chunks
 
-_SMALLEST_NORMAL = torch.finfo(torch.float32).tiny
+_LARGEST_SUBNORMAL = torch.finfo(torch.float32).tiny - 2.0**-149
 
 
 class Quantized(NamedTuple):
@@ -28,11 +29,11 @@ def quantize(m_KD: Tensor, levels: int, chunk: int) -> Quantized:
     A chunk of zeros has s = 0 and q = 0. A chunk with an infinity or NaN decodes to NaN, so that a diverged model is
     not hidden; its q are zeros.
     """
-    scale_KC = reduce_chunks(max_magnitude, m_KD, chunk) / levels
-    scale_KC = torch.where(scale_KC < _SMALLEST_NORMAL, 0, scale_KC)
-    q_KD = divide_chunks(m_KD, divisor(scale_KC), chunk).round_()
+    # `threshold` replaces what is at most its bound, in one call, and leaves NaN
+    scale_KC = threshold(reduce_chunks(max_magnitude, m_KD, chunk) / levels, _LARGEST_SUBNORMAL, 0)
+    q_KD = divide_chunks(m_KD, threshold(scale_KC, 0, inf), chunk).round_()
     # a pass over all numbers is spared where none can be NaN
-    if not scale_KC.isfinite().all():
+    if not isfinite(float(scale_KC.sum())):
         q_KD.nan_to_num_(0)
     return Quantized(q_KD, scale_KC)
 

@@ -181,8 +181,9 @@ class Channel:
         """
         size, collective = m_KD.shape[1], self.collective
         local = torch.arange(collective.num_workers, device=m_KD.device)[collective.local_rows]
-        draw_key = derive_key(torch.tensor(self.seed, device=m_KD.device), draw)
-        packed_KB = codec.pack(m_KD, derive_key(draw_key, local), draw_key)
+        shared_key = derive_key(self.seed, draw)
+        draw_key = torch.tensor(shared_key, device=m_KD.device)
+        packed_KB = codec.pack(m_KD, derive_key(shared_key, local), draw_key)
         payload = packed_KB.shape[1]
         operation, down_bytes = reply_cost(codec.reply, payload, m_KD[0].nbytes, collective.num_workers)
         self.before_collective(f"gathers {payload:,} bytes of kind {kind!r}")
@@ -193,6 +194,6 @@ class Channel:
         factor_N = self._factors(kind)
         mean_D = collective.weighted_sum(sent_ND if factor_N is None else sent_ND * factor_N[:, None])
         if codec.reply == "recode":
-            server_key_1 = derive_key(draw_key, collective.num_workers)[None]
+            server_key_1 = torch.tensor([derive_key(shared_key, collective.num_workers)], device=m_KD.device)
             mean_D = codec.unpack(codec.pack(mean_D[None], server_key_1, draw_key), size, draw_key)[0]
         return PackedMean(mean_D, sent_ND[collective.local_rows])

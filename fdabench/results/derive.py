@@ -10,7 +10,15 @@ from collections.abc import Mapping
 import pandas as pd
 import pyarrow as pa
 
-from fdabench.accounting.costs import SYNC_KINDS, EvalPoint, bytes_at, peak_step_bytes, total_bytes, upstream_bytes
+from fdabench.accounting.costs import (
+    SYNC_KINDS,
+    EvalPoint,
+    bytes_at,
+    peak_step_bytes,
+    total_bytes,
+    upstream_bytes,
+    upstream_bytes_at,
+)
 from fdabench.formatting import format_component
 from fdabench.metrics import ACCURACY, METRICS, Metric
 from fdabench.results.cell_record import CellRecord
@@ -121,14 +129,18 @@ def derive_hits(
                 hit = history.iloc[at]
                 instant = EvalPoint(int(hit["step"]), bool(hit["after_sync"]))
                 before = _before(history, at)
-                costs = bytes_at(ledger_of[cell_id], instant, workers, lock.convention)
+                ledger_here = ledger_of[cell_id]
+                costs = bytes_at(ledger_here, instant, workers, lock.convention)
+                up = upstream_bytes_at(ledger_here, instant, workers, lock.convention)
                 row |= {
                     "reached": True,
                     "step": instant.step,
                     "step_before": before.step,
                     "syncs": int(hit["syncs"]),
                     **costs.columns(),
-                    "bytes_before": bytes_at(ledger_of[cell_id], before, workers, lock.convention).total,
+                    "bytes_up": up,
+                    "bytes_down": costs.total - up,
+                    "bytes_before": bytes_at(ledger_here, before, workers, lock.convention).total,
                 }
             rows.append(row)
     return _frame(rows, HITS)

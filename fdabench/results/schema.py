@@ -174,6 +174,11 @@ HITS = _table(
     bytes_model=(_INT, "bytes until that evaluation, the suite's convention; null when missed"),
     bytes_state=(_INT, "bytes until that evaluation, the suite's convention; null when missed"),
     bytes_total=(_INT, "bytes until that evaluation, the suite's convention; null when missed"),
+    bytes_up=(_INT, "bytes that the workers sent until that evaluation, the suite's convention; null when missed"),
+    bytes_down=(
+        _INT,
+        "bytes that the workers received until that evaluation, the suite's convention; null when missed",
+    ),
     bytes_before=(_INT, "bytes until the evaluation before it, the suite's convention; null when missed"),
 )
 

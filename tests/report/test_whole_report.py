@@ -17,7 +17,7 @@ from fdabench.analysis.data import combine_results
 from fdabench.report.build import build_report
 from fdabench.report.caveats import find_caveats
 from fdabench.report.page.markup import jinja_environment, table_files, tex
-from fdabench.report.tables.build import headline_table
+from fdabench.report.tables.build import cells_table, headline_table, targets_table
 from fdabench.report.tables.roles import role_tables
 from fdabench.results.load import Results
 from support.digits_results import periodic
@@ -106,6 +106,10 @@ def test_headline_by_hand(hand_made: Results) -> None:
     assert base["reference"]
     assert linear["bytes"] == pytest.approx(math.sqrt(384 * 448))
     assert linear["bytes_state"] == pytest.approx((64 + 128) / 2)
+    # local states are sent and not received; models cross in both directions
+    assert linear["bytes_up"] == pytest.approx(math.sqrt((160 + 64) * (160 + 128)))
+    assert linear["bytes_down"] == pytest.approx(160)
+    assert base["bytes_up"] == base["bytes_down"] == pytest.approx(math.sqrt(320 * 480))
     assert linear["steps"] == pytest.approx(math.sqrt(4 * 8))
     assert linear["rounds"] == pytest.approx(2)
     assert linear["final_accuracy"] == pytest.approx(0.91)
@@ -115,6 +119,23 @@ def test_headline_by_hand(hand_made: Results) -> None:
     middle, half = sum(logs) / 2, 12.7062047 * abs(logs[0] - logs[1]) / 2
     assert linear["bytes_ratio_low"] == pytest.approx(math.exp(middle - half))
     assert linear["bytes_ratio_high"] == pytest.approx(math.exp(middle + half))
+
+
+@pytest.mark.parametrize("convention", ["paper", "star"])
+def test_each_direction_has_a_column_where_the_two_differ(results_of: Callable[..., Results], convention: str) -> None:
+    """Local states are only sent under `paper`, and come back under `star`."""
+    apart = convention == "paper"
+    data = combine_results([results_of(convention=convention)])
+    expected = ["ranking bytes (paper)", "sent", "received"] if apart else ["bytes (star)"]
+    for table, before in ((headline_table, "reached"), (targets_table, "reached"), (cells_table, "syncs")):
+        built = table(data)
+        at = built.titles.index(before) + 1
+        assert list(built.titles[at : at + len(expected)]) == expected
+        assert ("received" in built.titles) == apart
+    costs = headline_table(data)
+    known = costs.frame.dropna(subset="bytes")
+    assert (known["bytes_up"] == known["bytes_down"]).all() != apart
+    assert ("need not add up" in costs.note) == apart
 
 
 def test_misses_are_visible_in_the_table(built: Built) -> None:

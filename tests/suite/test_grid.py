@@ -281,6 +281,69 @@ def test_a_label_is_the_family_and_what_varies(
     assert [cell.label for cell in read(good).cells] == expected
 
 
+PERIOD: Table = {"kind": "period", "local_steps": 10}
+QSR: Table = {"rate": 0.6, "least": 4}
+SCAFFOLD: Table = {"kind": "scaffold", "of": "gradient"}
+TOPK: Table = {"kind": "topk", "share": [0.01, 0.1]}
+
+
+@pytest.mark.parametrize(
+    ("strategies", "expected"),
+    [
+        (
+            [{"kind": "rounds", "when": PERIOD, "server": ["average", "nesterov"], "codec": "int8"}],
+            ["Period int8", "Period nesterov int8"],
+        ),
+        (
+            [{"kind": "rounds", "when": [PERIOD, {"kind": "doubling", "every_steps": 5}], "correction": SCAFFOLD}],
+            ["Period scaffold", "Doubling scaffold"],
+        ),
+        (
+            [{"kind": "rounds", "when": PERIOD}, {"kind": "rounds", "when": {"kind": "period", "local_steps": 5}}],
+            ["Period τ=10", "Period τ=5"],
+        ),
+        (
+            [{"kind": "fedavg", "local_steps": 5, "codec": TOPK, "feedback": [1.0, 0.9]}],
+            [f"FedAvg topk share={share} β={decay}" for decay in ("1", "0.9") for share in (0.01, 0.1)],
+        ),
+        (
+            [
+                {"kind": "fedavg", "local_steps": 5, "codec": "int8"},
+                {"kind": "fedavg", "local_steps": 5, "codec": "sign", "feedback": 1.0},
+            ],
+            ["FedAvg int8", "FedAvg sign"],
+        ),
+        (
+            [{"kind": "qsr", "when": QSR}, {"kind": "rounds", "when": {"kind": "qsr", **QSR}}],
+            ["QSR", "QSR #2"],
+        ),
+    ],
+    ids=lambda value: value[-1] if isinstance(value[0], str) else "",
+)
+def test_components_that_are_added_follow_the_trigger_and_carry_their_settings(
+    good: Table, read: Read, strategies: list[Table], expected: list[str]
+) -> None:
+    good["strategy"] = strategies
+    assert [cell.label for cell in read(good).cells] == expected
+
+
+def test_a_cross_of_all_four_roles_has_as_many_short_labels_as_cells(good: Table, read: Read) -> None:
+    good["strategy"] = [
+        {
+            "kind": "rounds",
+            "when": [PERIOD, {"kind": "doubling", "every_steps": 5, "most": [8, 32]}],
+            "server": ["average", {"kind": "nesterov", "momentum": [0.5, 0.9]}],
+            "codec": ["int8", TOPK],
+            "feedback": [0.9, 1.0],
+            "correction": [SCAFFOLD, {"kind": "prox", "mu": [0.01, 0.1]}],
+        }
+    ]
+    labels = [cell.label for cell in read(good).cells]
+    assert len(labels) == len(set(labels)) == 3 * 3 * 3 * 2 * 3
+    assert max(map(len, labels)) <= 75
+    assert not any("average" in label for label in labels)
+
+
 def test_labels_distinguish_all_strategies_of_a_workload(read: Read) -> None:
     cells = read(EXAMPLE).cells
     assert len({(cell.label, str(cell.config.strategy)) for cell in cells}) == len({cell.label for cell in cells})

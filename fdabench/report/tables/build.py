@@ -36,6 +36,9 @@ _CELL_COLUMNS = [
     "final_value",
 ]
 
+UNEQUAL_DIRECTIONS = 0.01
+"""The difference between the bytes sent and received, as a share of all, from which a table shows both."""
+
 WORST_DECILE = "final_worst_decile"
 """The column of runs that is there only with `eval.worst_decile`."""
 
@@ -87,9 +90,23 @@ def workload_column(data: ReportData) -> Column:
     return Column("workload", "workload", lambda row: data.workload_title(row["suite"], row["workload"]))
 
 
-def bytes_title(data: ReportData) -> str:
-    """Return the title of a column of bytes, with the convention that prices them and ranks strategies."""
-    return f"bytes ({data.conventions})"
+def bytes_columns(data: ReportData, frame: pd.DataFrame, key: str) -> list[Column]:
+    """Return the column of bytes, whose title names the convention that prices them and ranks strategies.
+
+    If the bytes that workers sent and received differ by 1 % of the total in a row, each has a column of its own.
+
+    Args:
+        data: all data of the report.
+        frame: the rows of the table, with `key`, `bytes_up` and `bytes_down`; NaN where they are not known.
+        key: the column of `frame` that has the total.
+    """
+    if not ((frame["bytes_up"] - frame["bytes_down"]).abs() > UNEQUAL_DIRECTIONS * frame[key]).any():
+        return [number(key, f"bytes ({data.conventions})", format_bytes)]
+    return [
+        number(key, f"ranking bytes ({data.conventions})", format_bytes),
+        number("bytes_up", "sent", format_bytes),
+        number("bytes_down", "received", format_bytes),
+    ]
 
 
 def target_column(metric: Metric) -> Column:
@@ -120,10 +137,21 @@ def _cost_note(data: ReportData, frame: pd.DataFrame) -> str:
     left_out = f" {num_missed} misses are left out of the means (the lower n in n/N)." if num_missed else ""
     return (
         f"Geometric means over the seeds that reached the target, all workers, {data.conventions} accounting; "
-        f"rounds are syncs + 1. {data.metric.title.capitalize()}: last evaluation, mean ± sd over seeds. Fewer bytes: "
+        f"rounds are syncs + 1.{_directions_note(data, frame)} "
+        f"{data.metric.title.capitalize()}: last evaluation, mean ± sd over seeds. Fewer bytes: "
         "the reference's bytes "
         "divided by the strategy's, geometric mean of seed pairs with a 95 % interval over seeds and evaluations; "
         f"at least, at most: the one limit (97.5 %) that misses leave.{left_out}"
+    )
+
+
+def _directions_note(data: ReportData, frame: pd.DataFrame) -> str:
+    """Say which bytes rank strategies, if the table shows the bytes of each direction."""
+    if len(bytes_columns(data, frame, "bytes")) == 1:
+        return ""
+    return (
+        " Strategies rank by the bytes of both directions as the convention counts them; with two seeds or more, the "
+        "means of sent and received bytes need not add up to the mean of both."
     )
 
 
@@ -139,7 +167,7 @@ def _cost_table(data: ReportData, name: str, title: str, outcomes: pd.DataFrame)
         column("strategy"),
         target_column(data.metric),
         Column("reached", "reached", _format_reached, "right"),
-        number("bytes", bytes_title(data), format_bytes),
+        *bytes_columns(data, frame, "bytes"),
         number("steps", "steps", format_count),
         number("rounds", "rounds", format_count),
         Column(
@@ -191,23 +219,13 @@ def cells_table(data: ReportData) -> ReportTable:
         column("state"),
         number("steps", "steps", format_count),
         number("syncs", "syncs", format_count),
-        number("bytes_total", bytes_title(data), format_bytes),
-        *_direction_columns(data),
+        *bytes_columns(data, data.finished, "bytes_total"),
         number("final_value", f"final {metric.title}", lambda value: metric.format(value, 2)),
         *(number(key, "worst tenth of owners", partial(_source_value, metric)) for key in by_owner),
         Column("reached", "reached", lambda row: ", ".join(map(metric.format_target, row["targets"])) or DASH, "right"),
     )
     note = f"{data.conventions} accounting."
     return ReportTable(records=records, columns=columns, name="cells", title="All cells", note=note, frame=frame)
-
-
-def _direction_columns(data: ReportData) -> list[Column]:
-    """The bytes that workers sent and received in the run; no columns if the two differ by less than 1 % everywhere."""
-    runs = data.finished
-    differ = (runs["bytes_up"] - runs["bytes_down"]).abs() > 0.01 * runs["bytes_total"]
-    if not differ.any():
-        return []
-    return [number("bytes_up", "sent", format_bytes), number("bytes_down", "received", format_bytes)]
 
 
 def _source_value(metric: Metric, value: float | None) -> str:
