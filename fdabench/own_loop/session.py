@@ -8,7 +8,7 @@ until all have left. It is a worker that makes no local step.
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from math import nan
 from pathlib import Path
 from time import perf_counter
@@ -27,13 +27,13 @@ from fdabench.distributed.process_group import ProcessGroup, Reduction
 from fdabench.distributed.traffic_meter import FLAGS, TrafficMeter
 from fdabench.distributed.user_group import (
     FLAG_BYTES,
+    LostRankNames,
     StepFlags,
     UserGroup,
     agree_on_step,
     broadcast_tensor,
     gather_places,
     local_gradients,
-    name_lost_ranks,
     user_process_group,
 )
 from fdabench.errors import UsageError
@@ -71,7 +71,9 @@ class SyncSession:
         weights = torch.full((group.size,), 1.0 / group.size, device=self._row.device)
         instrument = self._meter if group.size > 1 else no_instrumentation
         channel = Channel(group.make_collective(weights), ledger, instrument=instrument, seed=seed & UINT32_MASK)
-        self._places = gather_places(group)
+        self._named_errors: AbstractContextManager[None] = (
+            LostRankNames(group, gather_places(group)) if group.size > 1 else nullcontext()
+        )
         self._broadcast_model()
         steps = UNKNOWN_STEPS if length.steps is None else length.steps
         self._worker = LoopWorker(self._row, settings.strategy, channel, steps, buffers)
@@ -144,7 +146,7 @@ class SyncSession:
         """
         self._waits = True
         try:
-            with self._named_errors():
+            with self._named_errors:
                 while (flags := self._agree(active=False)).any_active:
                     self._worker.rates.append(self._worker.t, flags.lr)
                     self._idle_step(flags.lr)
@@ -168,7 +170,7 @@ class SyncSession:
     def _before_step(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._waits:
             return
-        corrects = self.corrects_gradients
+        corrects = self._worker.corrects_gradients
         # the optimizer itself is the first argument
         if corrects and any(given is not None for given in (*args[1:], kwargs.get("closure"))):
             raise UsageError(
@@ -180,7 +182,7 @@ class SyncSession:
                 "fdabench.sync: the optimizer unscales gradients itself, after the strategy would correct them; call "
                 "scaler.unscale_(optimizer) before scaler.step(optimizer)"
             )
-        with self._named_errors():
+        with self._named_errors:
             flags = self._agree(active=True)
             self._worker.rates.append(self._worker.t, flags.lr)
             if corrects:
@@ -188,11 +190,8 @@ class SyncSession:
 
     def _after_step(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self._waits:
-            with self._named_errors():
+            with self._named_errors:
                 self._worker.finish_step()
-
-    def _named_errors(self) -> AbstractContextManager[None]:
-        return name_lost_ranks(self._group, self._places)
 
     def _agree(self, active: bool) -> StepFlags:
         lr = self._optimizer.param_groups[0].get("lr", nan)

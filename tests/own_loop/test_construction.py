@@ -90,6 +90,12 @@ def test_a_row_is_that_of_the_model_after_steps_in_place_and_after_new_memory() 
     assert torch.equal(copies[2][0], flatten(list(model.parameters())))
     torch.testing.assert_close(copies[1], copies[0] + 1)
     torch.testing.assert_close(copies[2], copies[0] + 2)
+    # `current` writes to the same memory each time
+    first = row.current()
+    for each in model.parameters():
+        each.data = each.data.bfloat16()
+    assert row.current().data_ptr() == first.data_ptr()
+    assert torch.equal(first[0], flatten(list(model.parameters())).float())
 
 
 def test_disabled_has_no_hook() -> None:
