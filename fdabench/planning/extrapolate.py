@@ -6,6 +6,7 @@ is the source of its number of syncs: exact (a periodic strategy), measured (in 
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from statistics import median
 from typing import Literal, NamedTuple
 
 from fdabench.accounting.costs import total_bytes
@@ -16,6 +17,7 @@ from fdabench.planning.fleet_forecast import seconds_on_fleet
 from fdabench.planning.forecast import Forecast, RunSize, forecast, run_size
 from fdabench.planning.memory import process_bytes
 from fdabench.registry.registry import BUILT_IN, Registry
+from fdabench.results.cell_record import OWN_LOOP
 from fdabench.results.load import Results
 from fdabench.suite.cell import Cell
 
@@ -156,25 +158,64 @@ def _measured(
     """The rate over the seeds whose cells are complete; None if there are none."""
     if results is None:
         return None
-    runs = results.runs.set_index("cell_id")
-    found = [cell for cell in group if cell.id in runs.index and runs.at[cell.id, "state"] in _COMPLETE]
+    found = measured_cells(group, results, registry)
     if not found:
         return None
-    mine = runs.loc[[cell.id for cell in found]]
+    mine = results.runs.set_index("cell_id").loc[found]
     rate = Fraction(int(mine["syncs"].sum()), int(mine["steps"].sum()))
     equal = sum(
-        _predictions_hold(cell, int(steps), int(syncs), convention, results, registry)
-        for cell, steps, syncs in zip(found, mine["steps"], mine["syncs"], strict=True)
+        _predictions_hold(group[0], cell_id, int(steps), int(syncs), convention, results, registry)
+        for cell_id, steps, syncs in zip(found, mine["steps"], mine["syncs"], strict=True)
     )
-    return MeasuredSyncRate(rate, float(1 / mine["worker_steps_per_s"].median()), len(found), equal)
+    return MeasuredSyncRate(rate, median(_step_seconds(cell_id, results) for cell_id in found), len(found), equal)
+
+
+def measured_cells(group: Sequence[Cell], results: Results, registry: Registry = BUILT_IN) -> list[str]:
+    """The ids of the complete cells from which the sync rate of a strategy on a workload is measured.
+
+    A real run with `fdabench.sync` does not know the suite, so it is taken if the strategy, the number of workers and
+    the number of parameters are equal.
+
+    Args:
+        group: cells of a suite that differ only in their seeds.
+        results: of the suite, or of real runs.
+        registry: the components that the cells name.
+    """
+    runs, config = results.runs.set_index("cell_id"), group[0].config
+    complete = set(runs.index[runs["state"].isin(_COMPLETE)])
+    found = [cell.id for cell in group if cell.id in complete]
+    if found or results.lock.source != OWN_LOOP:
+        return found
+    parameters = run_size(ResolvedCell(config, registry)).parameters
+    return [
+        each.id
+        for each in results.lock.cell
+        if each.id in complete
+        and each.config.strategy == config.strategy
+        and each.config.workers == config.workers
+        and runs.at[each.id, "num_parameters"] == parameters
+    ]
+
+
+def _step_seconds(cell_id: str, results: Results) -> float:
+    """Seconds of a local step of one worker.
+
+    The workers of a simulation take turns. Those of a real run are parallel, and the seconds of their collectives were
+    measured.
+    """
+    run = results.runs.set_index("cell_id").loc[cell_id]
+    if results.records[cell_id].engine != OWN_LOOP:
+        return float(1 / run["worker_steps_per_s"])
+    collectives = results.wire.loc[results.wire["cell_id"] == cell_id, "seconds"].sum()
+    return float(max(0.0, run["wall_s"] - collectives) / run["steps"])
 
 
 def _predictions_hold(
-    cell: Cell, steps: int, syncs: int, convention: str, results: Results, registry: Registry
+    cell: Cell, cell_id: str, steps: int, syncs: int, convention: str, results: Results, registry: Registry
 ) -> bool:
     """Whether the ledger of a cell has exactly the bytes of the forecast for its numbers of steps and syncs."""
     resolved = ResolvedCell(cell.config, registry)
     size = run_size(resolved)._replace(steps=steps)
     found = forecast(resolved, size, convention)
-    ledger = results.ledger[results.ledger["cell_id"] == cell.id]
+    ledger = results.ledger[results.ledger["cell_id"] == cell_id]
     return found is not None and found.demand(syncs).wire_bytes == total_bytes(ledger, size.workers, convention).total

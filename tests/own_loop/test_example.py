@@ -1,5 +1,6 @@
 """The examples of a user's own loop, run as their first lines say, and what the commands read of them."""
 
+import json
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,12 +16,13 @@ RUN_EXAMPLE = Path(__file__).parents[1] / "support" / "own_loop" / "run_example.
 TORCHRUN = ["-m", "torch.distributed.run"]
 
 
-def run(folder: Path, *arguments: str) -> None:
-    """Run Python with these arguments in a folder; a failure shows what it printed."""
+def run(folder: Path, *arguments: str) -> str:
+    """Run Python with these arguments in a folder and return its output; a failure shows what it printed."""
     ended = subprocess.run(
         [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=200, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
 
 
 @pytest.mark.slow
@@ -41,6 +43,34 @@ def test_the_example_runs_and_its_results_are_read(ranks: int, tmp_path: Path) -
     ):
         run(tmp_path, "-m", "fdabench", *command)
     assert (tmp_path / "report" / "index.html").exists()
+
+
+@pytest.mark.slow
+def test_a_real_run_of_four_processes_stands_beside_simulated_cells(tmp_path: Path) -> None:
+    run(tmp_path, *TORCHRUN, "--nproc-per-node=4", str(EXAMPLE))
+    suite, real = str(EXAMPLES / "digits.toml"), "results/own-loop"
+    for command in (
+        ("run", suite, "-o", "results/simulated", "--jobs", "1"),
+        ("report", real, "results/simulated", "-o", "report"),
+        ("baseline", "save", real),
+        ("check", real, "--baseline", "baseline.toml"),
+    ):
+        run(tmp_path, "-m", "fdabench", *command)
+    summary = (tmp_path / "report" / "summary.md").read_text(encoding="utf-8")
+    assert "Real runs of a training loop" in summary
+    seconds = load(tmp_path / real).wire.groupby("kind")["seconds"].sum()
+    assert (seconds[["state", "model", "flags"]] > 0).all()
+    # a run with more bytes than the baseline's fails the gate
+    baseline = (tmp_path / "baseline.toml").read_text(encoding="utf-8")
+    (tmp_path / "baseline.toml").write_text(baseline.replace("syncs = ", "syncs = 9"), encoding="utf-8")
+    with pytest.raises(AssertionError):
+        run(tmp_path, "-m", "fdabench", "check", real, "--baseline", "baseline.toml")
+    plan = "plan", suite, "--extrapolate", "workers=64,parameters=1e6", "--output-format", "json"
+    rows = json.loads(run(tmp_path, "-m", "fdabench", *plan, "--results", real))
+    (projected,) = (row for row in rows if row["syncs_basis"] == "measured")
+    (made,) = load(tmp_path / real).runs.to_dict("records")
+    # 120 steps in the suite as in the loop
+    assert projected["syncs_least"] == projected["syncs_most"] == made["syncs"]
 
 
 @pytest.mark.slow
